@@ -32,12 +32,12 @@ from featurectl.offline.base import Coverage
 from featurectl.offline.delta import DeltaStore
 from featurectl.offline.rows import FrameRows
 from featurectl.online.base import Origin, Writing
-from featurectl.online.encode import digits, join_pieces, lengths_of, literal
-from featurectl.online.frame import INSTANTS, encode_chunks
+from featurectl.online.encode.columns import digits, join_pieces, lengths_of, literal
+from featurectl.online.encode.rows import INSTANTS, encode_chunks
 from featurectl.online.redis.claim import claimed_call
 from featurectl.online.redis.store import RedisStore
 from featurectl.online.redis.wire import batch_of
-from featurectl.online.sqlite import SqliteStore
+from featurectl.online.sqlite.store import SqliteStore
 from featurectl.online.view_rows import online_view
 from featurectl.engines.open import open_local_engine
 from featurectl.operations.push import PushRequest, push_view, values_at

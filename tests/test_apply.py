@@ -8,7 +8,7 @@ import pytest
 from featurectl.core.errors import PlanError, ProblemsError, TryAgainError, UsageError
 from featurectl.language.problems.codes import Problem
 from featurectl.language.syntax.place import Place
-from featurectl.online.sqlite import SqliteStore
+from featurectl.online.sqlite.store import SqliteStore
 from featurectl.operations.apply import ApplyTarget, apply_plan, check_supported, describe
 from featurectl.plan.model import Stage
 from featurectl.registry.base import lock_holder

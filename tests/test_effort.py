@@ -8,7 +8,7 @@ import pytest
 
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.offline.delta import DeltaStore
-from featurectl.online.sqlite import SqliteStore
+from featurectl.online.sqlite.store import SqliteStore
 from featurectl.operations.effort import StatisticsStores, measure_plan
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.operations.materialize.view import materialize_view

@@ -1,4 +1,6 @@
-from featurectl.identity.facts.objects import data_facts, feature_facts, plain_query
+from featurectl.identity.facts.sources import plain_query
+from featurectl.identity.facts.views import feature_facts
+from featurectl.identity.kinds import data_facts
 from tests.definitions import DELAYS
 
 

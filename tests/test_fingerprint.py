@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from featurectl.core.units import DAY_US, HOUR_US
 from featurectl.expressions.check import type_expression
 from featurectl.expressions.tree import Expression
-from featurectl.identity.facts.objects import data_facts, metadata_facts
 from featurectl.identity.fingerprint import feature_fingerprints, fingerprints
+from featurectl.identity.kinds import data_facts, metadata_facts
 from featurectl.language.definitions.objects import (
     About,
     Check,

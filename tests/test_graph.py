@@ -3,7 +3,8 @@
 import pytest
 
 from featurectl.core.errors import UsageError
-from featurectl.identity.graph import Graph, Ref, SelectableObject, build_graph, select_objects
+from featurectl.identity.lineage import Graph, Ref, build_graph
+from featurectl.identity.selection import SelectableObject, select_objects
 from featurectl.plan.model import Change
 from featurectl.plan.selection import candidates
 from tests.spec.repository import BASE, load

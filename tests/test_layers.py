@@ -240,3 +240,33 @@ def test_the_layer_test_itself_sees_an_upward_import(tmp_path, monkeypatch):
     monkeypatch.setattr(f"{__name__}.PACKAGE", tmp_path)
     monkeypatch.setattr(f"{__name__}.ROOT", tmp_path)
     assert upward(bad) == ["core/bad.py imports featurectl.cli.app"]
+
+
+# Classes with more than 15 methods, each with the reason; a class that is split leaves the list.
+LARGE = {
+    "expressions/parse.py _Parser": "a method per rule of the grammar",
+    "engines/shuffle.py Shuffle": "one step each on rows that are laid apart in files",
+    "workspace/workspace.py Workspace": "opens each store of an environment when it is first asked for",
+    "online/store.py PackedStore": "a method per line of the protocol",
+    "online/sqlite/store.py SqliteBytes": "a method per line of the protocol, and a transaction for each",
+    "online/redis/store.py RedisBytes": "a method per line of the protocol, and a command for each",
+    "online/redis/cluster.py RedisClusterBytes": "what of RedisBytes is different over several nodes",
+    "online/decode/columns.py ViewColumns": "the steps of one decoding, which share its tables",
+    "registry/base.py Registry": "the protocol of registries",
+    "registry/sql.py SqlRegistry": "a method per line of the protocol",
+    "registry/alerts.py SqlAlertLedger": "a method per line of the protocol, and a statement for each",
+    "monitor/alerts/workspace_metrics.py WorkspaceMetrics": "a method per metric",
+    "serving/process/protocol.py PatientProtocol": "answers the calls of the parser and of the event loop",
+    "offline/delta.py ViewTable": "a method per line of the protocol, and a step of a commit for each",
+}
+
+
+def test_classes_have_at_most_15_methods_save_a_reasoned_few():
+    found = {}
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                methods = [item for item in node.body if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)]
+                found[f"{path.relative_to(PACKAGE).as_posix()} {node.name}"] = len(methods)
+    assert sorted(name for name, count in found.items() if count > 15 and name not in LARGE) == []
+    assert sorted(name for name in LARGE if found.get(name, 0) <= 15) == []

@@ -11,9 +11,9 @@ import pytest
 from featurectl.core.units import HOUR_US
 from featurectl.engines.base import ViewBuckets
 from featurectl.engines.polars.engine import PolarsEngine
+from featurectl.online.open import open_online
 from featurectl.online.read import read_features
-from featurectl.online.redis.kinds import open_store
-from featurectl.online.sqlite import SqliteStore
+from featurectl.online.sqlite.store import SqliteStore
 from featurectl.online.view_rows import online_view
 from featurectl.operations.push import push_view
 from tests.online.compared import assert_columns_equal_answers
@@ -100,7 +100,7 @@ def test_reading_after_a_push_gives_the_training_set_s_values(kind, tmp_path):
 @pytest.mark.parametrize("kind", VIEWS)
 def test_it_does_on_every_server(kind, server, request):
     url = request.getfixturevalue(server)
-    check_history(VIEWS[kind], 1, open_store(url), f"p{uuid.uuid4().hex}")
+    check_history(VIEWS[kind], 1, open_online(url), f"p{uuid.uuid4().hex}")
 
 
 @pytest.mark.parametrize("kind", ["state", "state with ttl"])

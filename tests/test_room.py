@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 import pytest
 
 from featurectl.online.base import Ask
-from featurectl.online.sqlite import SqliteStore
+from featurectl.online.sqlite.store import SqliteStore
 from featurectl.registry.base import RegistryChange
 from featurectl.registry.sql import SqlRegistry
 from tests.online.rows import frame, view

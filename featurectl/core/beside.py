@@ -23,7 +23,7 @@ def temporary_beside(path: Path, *, folder: bool = False) -> Iterator[Path]:
     """Give a new file, or a new folder, beside a path, which is removed unless the body has given it another name.
 
     Nobody can know its name before, so that no link waits there. It may be read by whom the file at the path may be
-    read by, or else by whom the umask says. Its name tells which process made it: what one left that was killed is
+    read by, or else by whom the umask says. Its name says which process made it: what one left that was killed is
     removed by the next at the same place.
     """
     _remove_orphans(path)

@@ -43,7 +43,7 @@ def open_crowded(opened: Callable[[], sqlite3.Connection]) -> tuple[sqlite3.Conn
     try:
         connection.execute("select 1 from sqlite_master limit 1").fetchone()
     except sqlite3.Error as error:
-        if not is_full(error):  # whoever uses it is told
+        if not is_full(error):  # whoever uses it hears of it
             return connection, False
     else:
         return connection, False

@@ -71,7 +71,7 @@ def free_memory() -> int:
 
 
 def give_back() -> None:
-    """Give memory that was freed back to the system, where the C library keeps it (glibc) and can be told to."""
+    """Give memory that was freed back to the system, where the C library keeps it (glibc) and can be made to."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

@@ -45,7 +45,7 @@ _UNANSWERED: Final = re.compile(
 
 
 def polars_options(path: str) -> dict[str, Any] | None:
-    """Return what Polars is told about a path in an object store; None of one in a folder."""
+    """Return what Polars is given for a path in an object store; None of one in a folder."""
     if "://" not in path:
         return None
     client = {"connect_timeout": _ms(CONNECT_S), "read_timeout": _ms(READ_S), "timeout": _ms(REQUEST_S)}
@@ -53,7 +53,7 @@ def polars_options(path: str) -> dict[str, Any] | None:
 
 
 def delta_options(location: str) -> dict[str, str] | None:
-    """Return what deltalake is told about a table in an object store; None of one in a folder.
+    """Return what deltalake is given for a table in an object store; None of one in a folder.
 
     It knows no time-out of a read, and reads no more than logs.
     """
@@ -127,8 +127,8 @@ def _reason(error: Exception) -> str:
         return "the environment has no credentials for the object store"
     if message := _MESSAGE.search(text):
         code = _CODE.search(text)
-        told = message[1].strip()
-        return f"{told.rstrip('.')} ({code[1].strip()})" if code else told
+        reason = message[1].strip()
+        return f"{reason.rstrip('.')} ({code[1].strip()})" if code else reason
     if status := _STATUS.search(text):
         return f"{host} answers {status[1]}"
     if asked and is_unanswered(error):

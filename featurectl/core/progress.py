@@ -1,4 +1,4 @@
-"""How long work tells what it is doing; the command line draws it."""
+"""How long work reports what it is doing; the command line draws it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Progress(Protocol):
         """So many rows, buckets, ... (`what`, in the plural) of the unit are done, of so many (None: not known)."""
 
     def done(self, text: str) -> None:
-        """A unit of work has ended; `text` says what came of it, empty: nothing to tell."""
+        """A unit of work has ended; `text` says what came of it, empty: nothing to report."""
 
 
 class Silent:
-    """A progress that tells nobody."""
+    """A progress that is reported to nobody."""
 
     def start(self, label: str) -> None:
         """Do nothing."""

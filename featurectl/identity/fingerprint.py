@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from featurectl.identity.facts.base import Facts
-from featurectl.identity.facts.objects import Registrable, data_facts, feature_facts, metadata_facts, united_facts
+from featurectl.identity.facts.views import feature_facts, united_facts
+from featurectl.identity.kinds import Registrable, data_facts, metadata_facts
 from featurectl.language.definitions.objects import FeatureView
 
 _FORM: Final = 1  # of the canonical form; a new number moves every fingerprint

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
@@ -11,10 +11,11 @@ from typing import Final, TypeVar
 from pydantic import ValidationError
 
 from featurectl.core.nearest import did_you_mean
+from featurectl.language.kinds import KIND_OF_SECTION, WORDS, DeclaredKind
 from featurectl.language.problems.codes import Problem
 from featurectl.language.problems.report import MOST_PROBLEMS, Report, TooManyProblemsError
 from featurectl.language.repo import Environment, Repo
-from featurectl.language.resolve.declarations import WORDS, Declarations, Kind
+from featurectl.language.resolve.declarations import Declarations
 from featurectl.language.resolve.model import resolve_model
 from featurectl.language.resolve.operations import check_alert_names, check_pipeline, resolve_alert, resolve_notifier
 from featurectl.language.resolve.source import (
@@ -40,16 +41,6 @@ from featurectl.language.syntax.reader import MAX_BYTES, read_nodes, read_text
 
 PROJECT_FILE: Final = "featurectl.yaml"
 DATA_FOLDER: Final = "data"
-KINDS: Final[Mapping[str, Kind]] = {
-    "entities": "entity",
-    "sources": "source",
-    "feature_views": "feature_view",
-    "models": "model",
-    "tests": "test",
-    "pipelines": "pipeline",
-    "alerts": "alert",
-    "notifiers": "notifier",
-}
 S = TypeVar("S", bound=ObjectShape)
 T = TypeVar("T")
 
@@ -227,11 +218,11 @@ def _read_lists(node: Fields, files: _Files, declared: Declarations) -> None:
 
 
 def _read_object(key: str, item: Node, files: _Files, declared: Declarations) -> None:
-    kind, name = KINDS[key], item.text("name") if isinstance(item, Fields) else ""
+    kind, name = KIND_OF_SECTION[key], item.text("name") if isinstance(item, Fields) else ""
     if name and isinstance(item, Fields):
         first = declared.names.get((kind, name))
         if first is not None:
-            message = f'two {WORDS.get(kind, kind)}s are named "{name}"'
+            message = f'two {WORDS[kind].several} are named "{name}"'
             declared.report.clash("FC202", message, item.head, (first, "the other one stands here"))
             return
         declared.names[(kind, name)] = item.head
@@ -266,7 +257,7 @@ class _Resolver:
 
     declared: Declarations
 
-    def all(self, shapes: list[S], into: dict[str, T], kind: Kind, resolve: Callable[[S], T | None]) -> None:
+    def all(self, shapes: list[S], into: dict[str, T], kind: DeclaredKind, resolve: Callable[[S], T | None]) -> None:
         """Put what the shapes of a kind mean into a mapping by name; an object with an error is broken."""
         for shape in shapes:
             name = shape.fields.text("name")

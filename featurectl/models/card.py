@@ -87,8 +87,8 @@ def _data(parts: CardParts) -> str:
         since = format_instant(fitted.validation_from)
         judged = f"Judged on {counted(version.rows_validation, 'row')} of {where}, from {since} on."
     tables = [[label, str(number)] for label, number in sorted(version.table_versions.items())]
-    told = f"{trained} {judged}\n"
-    return told + ("\n" + _table(("view", "version of its table"), tables) if tables else "")
+    sentence = f"{trained} {judged}\n"
+    return sentence + ("\n" + _table(("view", "version of its table"), tables) if tables else "")
 
 
 def _input_row(item: BoundFeature, importance: Mapping[str, float]) -> list[str]:

@@ -46,13 +46,13 @@ _LAST_LINES: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandEnvironment:
-    """Where a trainer's command runs: in a folder, its output told line by line.
+    """Where a trainer's command runs: in a folder, its output reported line by line.
 
     `manifest` is that of the training set, `allow_pickle` what the command line says of pickles.
     """
 
     folder: Path
-    tell: Callable[[str], object]
+    report: Callable[[str], object]
     manifest: Mapping[str, object]
     allow_pickle: bool = False
 
@@ -116,7 +116,7 @@ def _manifest(learning: TrainingInputs, trainer: Trainer, commands: CommandEnvir
 
 
 def _run(command: str, environment: Mapping[str, str], commands: CommandEnvironment) -> None:
-    """Run a command to its end; its output is told as it comes."""
+    """Run a command to its end; its output is reported as it comes."""
     last: deque[str] = deque(maxlen=_LAST_LINES)
     try:
         process = subprocess.Popen(
@@ -136,7 +136,7 @@ def _run(command: str, environment: Mapping[str, str], commands: CommandEnvironm
         assert process.stdout is not None
         with process.stdout as output:
             for line in output:
-                commands.tell(line)
+                commands.report(line)
                 if line.strip():
                     last.append(line.rstrip())
         code = process.wait()

@@ -92,9 +92,9 @@ def fit_estimator(  # noqa: PLR0913
     *,
     stop: tuple[Matrix, npt.NDArray[Any]] | None = None,
 ) -> None:
-    """Fit an estimator; LightGBM and XGBoost are told which columns are categories.
+    """Fit an estimator; LightGBM and XGBoost get the columns that are categories.
 
-    `stop` are rows that tell it when to stop, for one that `stops_early`; what came after its best round is left out.
+    `stop` are rows by which it stops, for one that `stops_early`; what came after its best round is left out.
     What an estimator prints goes to stderr: stdout is the result of the command.
 
     Raises:
@@ -116,7 +116,7 @@ def fit_estimator(  # noqa: PLR0913
 
 
 def _stopping(estimator: Any, library: str, stop: tuple[Matrix, npt.NDArray[Any]]) -> dict[str, Any]:
-    """Return how each library is told of the rows by which it stops."""
+    """Return how each library gets the rows by which it stops."""
     if library == "lightgbm":
         newer = "eval_X" in signature(estimator.fit).parameters
         return {"eval_X": (stop[0],), "eval_y": (stop[1],)} if newer else {"eval_set": [stop]}

@@ -79,19 +79,19 @@ def _files(version: ModelVersion, output: str, location: str) -> dict[str, bytes
         raise UsageError(what)
     native = f"{_MODEL}.{version.artifact_format}"
     found = {native: read_artifact(location, version.artifact, version.artifact_sha256)}
-    told = {native: "the model in the format of its library"}
+    described = {native: "the model in the format of its library"}
     if version.onnx and version.artifact_format != ONNX:
         found[f"{_MODEL}.onnx"] = read_artifact(location, version.onnx, version.onnx_sha256)
-        told[f"{_MODEL}.onnx"] = "the same as ONNX: `matrix` in, `score` out"
+        described[f"{_MODEL}.onnx"] = "the same as ONNX: `matrix` in, `score` out"
     if version.golden:
         found["golden.json"] = read_artifact(location, version.golden, version.golden_sha256)
-        told["golden.json"] = "rows with their raw inputs, and the scores that the model gives them"
-    told[INPUTS] = "the inputs, the output, metrics, versions and digests"
+        described["golden.json"] = "rows with their raw inputs, and the scores that the model gives them"
+    described[INPUTS] = "the inputs, the output, metrics, versions and digests"
     found[INPUTS] = json.dumps(_described(version, output, native), indent=2, ensure_ascii=False).encode() + b"\n"
     found["README.md"] = _README.format(
         model=version.model,
         version=version.version,
-        files="\n".join(f"| `{name}` | {text} |" for name, text in told.items()),
+        files="\n".join(f"| `{name}` | {text} |" for name, text in described.items()),
         output=output,
         onnx=_ONNX_USE.format(width=len(version.inputs)) if version.onnx else "",
         native=native,

@@ -179,7 +179,7 @@ def _make(
 
 
 def _split_off(learning: TrainingInputs) -> tuple[npt.NDArray[np.bool_], tuple[Matrix, npt.NDArray[Any]] | None]:
-    """Return which rows an estimator learns from, and the last rows by time, which tell it when to stop.
+    """Return which rows an estimator learns from, and the last rows by time, by which it stops.
 
     Where that leaves it no earlier rows it stops by those that it learns from.
     """

@@ -29,7 +29,7 @@ class MatrixForm:
     def encode(self, rows: pl.DataFrame) -> Matrix:
         """Return the rows as float32, a column per input: null is NaN, bool 0/1, a category its place in its list.
 
-        A category value that the list lacks is NaN, as a null is; so is a NaN, which no JSON could tell from it.
+        A category value that the list lacks is NaN, as a null is; so is a NaN, which no JSON could distinguish from it.
         """
         columns = [_encode(rows[item.name], item) for item in self.inputs]
         matrix = np.empty((rows.height, len(columns)), dtype=np.float32)

@@ -34,9 +34,9 @@ def mlflow_file(folder: Path) -> tuple[Path, str]:
     flavors = _flavors(folder)
     found = [(name, node) for name, node in flavors.nodes.items() if name in _FLAVORS and isinstance(node, Fields)]
     if not found:
-        told = ", ".join(flavors.nodes) or "none"
+        flavor_names = ", ".join(flavors.nodes) or "none"
         hint = "flavors: " + ", ".join(_FLAVORS)
-        raise UsageError(f"{folder}: no flavor of this MLflow model can be read (it has {told})", hint=hint)
+        raise UsageError(f"{folder}: no flavor of this MLflow model can be read (it has {flavor_names})", hint=hint)
     files = [_file_of(folder, name, node) for name, node in found]
     return next((pair for pair in files if pair[1] != PICKLE), files[0])
 
@@ -46,8 +46,8 @@ def _flavors(folder: Path) -> Fields:
     try:
         content = read_regular_file(path, MAX_BYTES)
     except (OSError, NotOwnFileError, FileTooLargeError) as error:
-        told = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"{path}: {told}", hint="a folder that mlflow.*.save_model wrote") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{path}: {reason}", hint="a folder that mlflow.*.save_model wrote") from error
     report = Report()
     text = read_text("MLmodel", content, report)
     node = None if text is None else read_nodes(File("MLmodel", text), report)
@@ -60,9 +60,9 @@ def _flavors(folder: Path) -> Fields:
 
 def _file_of(folder: Path, name: str, flavor: Fields) -> tuple[Path, str]:
     key = "pickled_model" if name == "sklearn" else "data"
-    told = flavor.text(key)
-    path = (folder / told).resolve()
-    if not told or not path.is_relative_to(folder.resolve()) or not path.is_file():
+    file_name = flavor.text(key)
+    path = (folder / file_name).resolve()
+    if not file_name or not path.is_relative_to(folder.resolve()) or not path.is_file():
         raise UsageError(f"{folder}: flavor {name} names no file of the folder as `{key}`")
     if path.suffix.lower() in _PICKLES or (name == "sklearn" and flavor.text("serialization_format") != SKOPS):
         return path, PICKLE

@@ -74,7 +74,7 @@ def _place_of(item: BoundFeature) -> Value:
     get = places.get
 
     def place_of(cell: object) -> float:
-        if cell != cell:  # noqa: PLR0124 (NaN, which is no category: no JSON could tell it from null)
+        if cell != cell:  # noqa: PLR0124 (NaN, which is no category: no JSON could distinguish it from null)
             return _NAN
         text = cell if type(cell) is str else category_text(cell)
         return _NAN if text is None else get(text, _NAN)

@@ -50,7 +50,7 @@ def load_served(version: ModelVersion, location: str, leave: PicklePolicy) -> Se
 
 
 def load_native(version: ModelVersion, location: str, leave: PicklePolicy, *, threads: int = 0) -> Runtime:
-    """Return a model version by the library that trained it, on as many threads as that likes unless it is told.
+    """Return a model version by the library that trained it, on as many threads as that likes unless it is set.
 
     Raises:
         As `load_served`.

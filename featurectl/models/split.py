@@ -98,11 +98,11 @@ def _nothing_to_learn(examples: Examples, known: Examples, trainer: Trainer, mod
     """Return the error that no row is left to train on, with what became of them."""
     drawn = f" in a sample of {trainer.sample:g}" if trainer.sample < 1 else ""
     split = f"; the last {trainer.split_fraction:g} of these by time validate" if examples.holdout is None else ""
-    told = f"{counted(examples.rows.height, 'row')}, {known.rows.height:,} with a label{drawn}{split}"
+    counts = f"{counted(examples.rows.height, 'row')}, {known.rows.height:,} with a label{drawn}{split}"
     hint = ""
     if examples.horizon_us and known.rows.height:
         hint = f"a label looks {format_duration(examples.horizon_us)} ahead, and must end before the validation begins"
-    return DataError(f"model {model}: no rows to train on ({told})", code="FC515", hint=hint)
+    return DataError(f"model {model}: no rows to train on ({counts})", code="FC515", hint=hint)
 
 
 def split_by_time(time: pl.Series, fraction: float) -> tuple[npt.NDArray[np.bool_], datetime | None]:

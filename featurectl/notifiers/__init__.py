@@ -1,1 +1,1 @@
-"""Ways to tell somebody: Slack, PagerDuty, a webhook, e-mail, a command."""
+"""Ways to send messages: Slack, PagerDuty, a webhook, e-mail, a command."""

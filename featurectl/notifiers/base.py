@@ -1,17 +1,19 @@
-"""What every notifier can do, and what it tells."""
+"""What every notifier can do, and what it sends."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal, Protocol
 
 from featurectl.core.errors import FeaturectlError
+from featurectl.core.variables import expand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentMessage:
-    """What is told of one incident of an alert. Instants are ISO 8601, `value` and `condition` as people read them.
+    """What is sent of one incident of an alert. Instants are ISO 8601, `value` and `condition` as people read them.
 
     `measured` is the value for machines: a length of time in seconds, a share of 1.
 
@@ -97,3 +99,24 @@ class NotifierChannel(Protocol):
         Raises:
             NotSentError: it was not taken; the text holds nothing of the address.
         """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelSettings:
+    """What a channel is opened with: the address as it is written, the variables in it, where commands run.
+
+    `place` names the notifier in errors.
+    """
+
+    address: str
+    environ: Mapping[str, str]
+    root: Path
+    place: str
+
+    def expanded(self) -> str:
+        """Return the address with its variables filled in.
+
+        Raises:
+            UsageError: one is not set.
+        """
+        return expand(self.address, self.environ, self.place)

@@ -10,12 +10,14 @@ import signal
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final
 
 from featurectl.core.secrets import address_secrets, address_users, hide_repeated
-from featurectl.notifiers.base import IncidentMessage, NotSentError
+from featurectl.core.variables import expand
+from featurectl.notifiers.base import ChannelSettings, IncidentMessage, NotSentError
 
 TIMEOUT_S: Final = 30.0
 _VARIABLE: Final = re.compile(r"\$\{[^{}]*\}")
@@ -46,11 +48,11 @@ class CommandNotifier:
         except subprocess.TimeoutExpired:
             raise NotSentError(f"the command took longer than {self._timeout_s:g} s", again=True, down=True) from None
         except (OSError, ValueError, IndexError) as error:
-            told = getattr(error, "strerror", None) or str(error)
-            raise NotSentError(f"the command can't be run: {told}", again=False) from None
+            reason = getattr(error, "strerror", None) or str(error)
+            raise NotSentError(f"the command can't be run: {reason}", again=False) from None
         if code != 0:
-            told = f"the command ended with exit code {code}{': ' if said else ''}{said}"
-            raise NotSentError(told, again=True)
+            reason = f"the command ended with exit code {code}{': ' if said else ''}{said}"
+            raise NotSentError(reason, again=True)
 
     def _run(self, given: bytes) -> tuple[int, str]:
         """Run the command; return its exit code and what it said on stderr, without values of variables.
@@ -85,3 +87,10 @@ class CommandNotifier:
                 text = text.replace(value, names[value])
         secrets = {secret for value in names for secret in address_secrets(value) | address_users(value)}
         return hide_repeated(text, secrets | {value for value in names if len(value) > _SHORT})
+
+
+def open_command(settings: ChannelSettings) -> CommandNotifier:
+    """Return what runs a command; each of its words has its variables filled in by itself."""
+    return CommandNotifier(
+        settings.address, settings.root, partial(expand, environ=settings.environ, place=settings.place)
+    )

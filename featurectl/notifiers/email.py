@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 from featurectl.core.errors import UsageError
 from featurectl.core.secrets import hide_repeated
-from featurectl.notifiers.base import IncidentMessage, NotSentError, reason_of
+from featurectl.notifiers.base import ChannelSettings, IncidentMessage, NotSentError, reason_of
 from featurectl.notifiers.deadline import TOTAL_S, within
 
 URL_VARIABLE: Final = "FEATURECTL_SMTP_URL"
@@ -98,8 +98,8 @@ class EmailNotifier:
 
     def _refused(self, code: int, said: bytes | str) -> NotSentError:
         text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
-        told = " ".join(hide_repeated(text, self._server.secrets).split())[:200]
-        return NotSentError(f"the mail server answered {code}: {told}", again=code < 500)
+        answer = " ".join(hide_repeated(text, self._server.secrets).split())[:200]
+        return NotSentError(f"the mail server answered {code}: {answer}", again=code < 500)
 
     def _hand_over(self, mail: EmailMessage) -> None:
         server = self._connected()
@@ -150,3 +150,16 @@ def _one_line(text: str) -> str:
 
 def _mail_id(text: str) -> str:
     return f"<{hashlib.sha256(text.encode()).hexdigest()[:32]}@featurectl>"
+
+
+def open_email(settings: ChannelSettings) -> EmailNotifier:
+    """Return what sends mail through the server that a variable names.
+
+    Raises:
+        UsageError: it is not set.
+    """
+    address, url = settings.expanded(), settings.environ.get(URL_VARIABLE)
+    if not url:
+        message = f"the environment variable {URL_VARIABLE} is not set ({settings.place})"
+        raise UsageError(message, hint=f"export {URL_VARIABLE}=smtp://user:password@host:587")
+    return EmailNotifier(address, smtp_server(url, settings.environ.get(FROM_VARIABLE, "")))

@@ -9,7 +9,7 @@ import hashlib
 from typing import Final
 
 from featurectl.core.documents import parse_json
-from featurectl.notifiers.base import IncidentMessage, NotSentError
+from featurectl.notifiers.base import ChannelSettings, IncidentMessage, NotSentError
 from featurectl.notifiers.http import post_json
 
 URL_VARIABLE: Final = "FEATURECTL_PAGERDUTY_URL"  # in place of the address below: a proxy, the service in Europe
@@ -69,3 +69,8 @@ def dedup_key(key: str) -> str:
         return key
     digest = hashlib.sha256(key.encode()).hexdigest()
     return f"{key[: _MOST_KEY - len(digest) - 1]}/{digest}"
+
+
+def open_pagerduty(settings: ChannelSettings) -> PagerDutyNotifier:
+    """Return what sends events with a routing key, to the address that a variable names where it does."""
+    return PagerDutyNotifier(settings.expanded(), settings.environ.get(URL_VARIABLE) or URL)

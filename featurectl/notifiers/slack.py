@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from featurectl.notifiers.base import IncidentMessage, NotSentError
+from featurectl.notifiers.base import ChannelSettings, IncidentMessage, NotSentError
 from featurectl.notifiers.http import post_json
 
 _SIGNS: Final = {"info": ":information_source:", "warning": ":warning:", "critical": ":rotating_light:"}
@@ -67,3 +67,8 @@ def _escaped(text: str) -> str:
     '&lt;!channel&gt; a &amp; b'
     """
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def open_slack(settings: ChannelSettings) -> SlackNotifier:
+    """Return what posts to a webhook of Slack."""
+    return SlackNotifier(settings.expanded())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from featurectl.notifiers.base import IncidentMessage
+from featurectl.notifiers.base import ChannelSettings, IncidentMessage
 from featurectl.notifiers.http import post_json
 
 
@@ -23,3 +23,8 @@ class WebhookNotifier:
         document = message.to_json() | {"title": message.title}
         key = quote(message.id, safe="/:@ ")  # a header holds no other letters
         post_json("the webhook", self._url, document, {"idempotency-key": key})
+
+
+def open_webhook(settings: ChannelSettings) -> WebhookNotifier:
+    """Return what posts to a URL."""
+    return WebhookNotifier(settings.expanded())

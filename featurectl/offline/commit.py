@@ -58,8 +58,8 @@ def load_commit(text: str, shown: str = "") -> Commit:
     try:
         return _loaded(parse_json(text))
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        told = f"the table {shown} has a commit that says not what it holds"
-        raise StoreError(told, code="FC603", hint="was it changed by another program?") from error
+        message = f"the table {shown} has a commit that says not what it holds"
+        raise StoreError(message, code="FC603", hint="was it changed by another program?") from error
 
 
 def _loaded(data: Mapping[str, Any]) -> Commit:

@@ -390,8 +390,8 @@ class ViewTable:
         except CommitFailedError as error:
             raise self._written() from error
         except (DeltaError, PolarsError, OSError) as error:
-            told = f"the offline table {self.shown} can't be {done}"
-            failure = store_failure(told, error, lambda text: text.replace(self.location, self.shown))
+            message = f"the offline table {self.shown} can't be {done}"
+            failure = store_failure(message, error, lambda text: text.replace(self.location, self.shown))
             if done == "read" and isinstance(error, _BROKEN) and not isinstance(failure, NoAnswerError):
                 failure.hint = failure.hint or _REBUILD
             raise failure from error

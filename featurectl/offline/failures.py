@@ -9,7 +9,7 @@ from featurectl.core.errors import NoAnswerError, StoreError
 from featurectl.core.object_store import is_unanswered, refusal_of
 
 
-def store_failure(told: str, error: Exception, shown: Callable[[str], str] = str) -> StoreError:
-    """Return the error of what can't be done, as `told`; `shown` gives back the reason as people may see it."""
+def store_failure(message: str, error: Exception, shown: Callable[[str], str] = str) -> StoreError:
+    """Return the error of what can't be done, as `message`; `shown` gives back the reason as people may see it."""
     kind = NoAnswerError if is_unanswered(error) else StoreError
-    return kind(f"{told}: {shown(refusal_of(error))}", code="FC603", hint=hint_of(error))
+    return kind(f"{message}: {shown(refusal_of(error))}", code="FC603", hint=hint_of(error))

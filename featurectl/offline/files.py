@@ -143,8 +143,8 @@ def run_name(base: int | None, rows: BucketedRows, commit: Commit) -> str:
     coverage = commit.coverage
     columns = sorted(coverage.inputs.items()), sorted(coverage.columns.items())
     known = [rows.mark, base, commit.buckets, coverage.rows_mark, *columns]
-    told = json.dumps(known) if rows.mark else secrets.token_hex(16)
-    return f"part-{hashlib.sha256(told.encode()).hexdigest()[:20]}"
+    content = json.dumps(known) if rows.mark else secrets.token_hex(16)
+    return f"part-{hashlib.sha256(content.encode()).hexdigest()[:20]}"
 
 
 def is_own(path: str) -> bool:
@@ -217,7 +217,7 @@ def _write_away(frames: list[pl.DataFrame], others: Iterator[pl.DataFrame], file
         try:
             open_bucket(file.location).upload(file.path, path)
         except StoreError as error:
-            raise OSError(error.message) from error  # to be told of the table
+            raise OSError(error.message) from error  # to be an error of the table
         return path.stat().st_size
 
 

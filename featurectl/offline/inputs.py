@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from featurectl.expressions.check import expression_columns, untyped_canonical
-from featurectl.identity.facts.objects import plain_query
+from featurectl.identity.facts.sources import plain_query
 from featurectl.language.definitions.objects import CsvOptions, FeatureView, Source
 from featurectl.language.resolve.transformed import transform_sources
 from featurectl.language.syntax.python_code import code_digest
@@ -29,7 +29,7 @@ def lacking_inputs(coverage: Coverage, view: FeatureView) -> frozenset[str]:
 
 
 def rows_mark(view: FeatureView) -> str:
-    """Return what tells which rows of its sources a view has, whose and when, and in which form: the same in a version.
+    """Return what says which rows of its sources a view has, whose and when, and in which form: the same in a version.
 
     It is a digest of the definition, and the form in which this featurectl makes the rows.
     """

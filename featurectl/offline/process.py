@@ -1,4 +1,4 @@
-"""Which process it is that does something, and whether it is still there: told by another one, later."""
+"""Which process it is that does something, and whether it is still there: found out by another one, later."""
 
 from __future__ import annotations
 

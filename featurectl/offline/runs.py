@@ -131,7 +131,7 @@ def read_runs(
 
 
 def _ended(record: RunRecord, clock: datetime) -> RunRecord:
-    """Return a record with what is known by now of a run that has not told its end."""
+    """Return a record with what is known by now of a run that has not recorded its end."""
     if record.state == "ended" or record.process is None:
         return replace(record, state="ended")
     alive, where = is_alive(record.process), f"process {record.process.pid} on {record.process.host}"

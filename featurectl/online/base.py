@@ -95,7 +95,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Writing:
-    """How rows are written: those of a table that was `rebuilt`, from where, and who is told how many are there.
+    """How rows are written: those of a table that was `rebuilt`, from where; `on_rows` hears how many are there.
 
     From `kept_until` on, by the real clock, a store of bounded memory may let the rows go; None: it never does.
     Nothing can rightly have been computed later than `none_after` says: a row that was is replaced by whatever comes.
@@ -105,7 +105,7 @@ class Writing:
     none_after: Bound | None = None
     origin: Origin | None = None
     kept_until: datetime | None = None
-    told: Callable[[int], None] = lambda _: None
+    on_rows: Callable[[int], None] = lambda _: None
 
 
 class RowReader(Protocol):

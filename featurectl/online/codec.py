@@ -25,35 +25,33 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime, timedelta
-from decimal import Decimal
-from functools import lru_cache, partial
-
-import msgpack
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from featurectl.core.documents import parse_json
-from featurectl.core.dtypes import BOOL, DATE, INT64, STRING, TIMESTAMP, decimal_parts, list_item
-from featurectl.core.errors import StoreError
-from featurectl.core.units import DAY_US, from_us, instant_us
-from featurectl.online.base import Bound, KeyValue, OnlineRow, PushRecord, VersionedBy
-from featurectl.online.broken import NO_ROW, BrokenRecordError, BrokenRowError, RowPlace, check_values, stored_as
-from featurectl.online.schema import FORMAT, RowSchema, typed_columns
+from featurectl.core.dtypes import BOOL, DATE, INT64, STRING
+from featurectl.core.units import from_us, instant_us
+from featurectl.online.base import Bound, KeyValue, PushRecord, VersionedBy
+from featurectl.online.broken import BrokenRecordError
+from featurectl.online.schema import typed_columns
 
 HEADER_BYTES = 24
 INSTANT_BYTES = 7
 INSTANT_END = 1 << (8 * INSTANT_BYTES)
 INSTANT_ZERO_US = -62_135_596_800_000_001  # what 0 stands for: a microsecond before 0001-01-01
-NEWER_BYTES: Mapping[VersionedBy, tuple[int, int]] = {"event": (3, 24), "computed": (17, 24)}  # half-open
+SCHEMA_BYTES = (1, 3)  # these are half-open
+EVENT_BYTES = (3, 10)
+AVAILABLE_BYTES = (10, 17)
+COMPUTED_BYTES = (17, 24)
+NEWER_BYTES: Mapping[VersionedBy, tuple[int, int]] = {
+    "event": (EVENT_BYTES[0], HEADER_BYTES),
+    "computed": COMPUTED_BYTES,
+}
 RECORD_NEWER_BYTES = (0, INSTANT_BYTES)
 KEY_LETTERS: Mapping[str, str] = {STRING: "s", INT64: "i", BOOL: "b", DATE: "d"}
 
 _INT64_END = 1 << 63
 _DIGEST = re.compile("[0-9a-f]{64}")
-_EPOCH_DATE = date(1970, 1, 1)
-_FIRST_DAY, _LAST_DAY = (date.min - _EPOCH_DATE).days, (date.max - _EPOCH_DATE).days
-_FIRST_US, _LAST_US = _FIRST_DAY * DAY_US, (_LAST_DAY + 1) * DAY_US - 1
-_Decode = Callable[[object], object]
 
 
 def pack_key(values: Sequence[KeyValue], dtypes: Sequence[str]) -> bytes:
@@ -92,109 +90,6 @@ def unpack_instant(data: bytes) -> datetime | None:
     """Return the instant of 7 bytes."""
     number = int.from_bytes(data, "big")
     return from_us(number + INSTANT_ZERO_US) if number else None
-
-
-def row_schema_id(data: bytes, place: RowPlace | None = None) -> int:
-    """Return the schema id of a row; `place` is for messages.
-
-    Raises:
-        BrokenRowError: the bytes are too few to be a row.
-        StoreError: a row of a later format.
-    """
-    if len(data) < HEADER_BYTES:
-        what = f"it has {len(data)} bytes, fewer than a row's head" if data else NO_ROW
-        raise BrokenRowError(what, place)
-    if data[0] != FORMAT:
-        raise StoreError(
-            f"the online store holds a row of format {data[0]}; this version reads format {FORMAT}",
-            code="FC602",
-            hint="use the version of featurectl that pushed it, or a later one",
-        )
-    return int.from_bytes(data[1:3], "big")
-
-
-def unpack_row(
-    data: bytes, schema: RowSchema, meanings: Mapping[str, str] | None = None, place: RowPlace | None = None
-) -> OnlineRow:
-    """Return a row in Python values; a decimal is a `Decimal`, a timestamp a `datetime` in UTC, a date a `date`.
-
-    Values whose meaning is not the one in `meanings` are left out; `place` is for messages.
-
-    Raises:
-        BrokenRowError: it is no row of this schema.
-    """
-    try:
-        return _unpacked(data, schema, meanings or {})
-    except BrokenRowError as error:
-        raise BrokenRowError(error.what, place) from error
-    except (ValueError, ArithmeticError) as error:
-        raise BrokenRowError("its values can't be read", place) from error
-
-
-def _unpacked(data: bytes, schema: RowSchema, wanted: Mapping[str, str]) -> OnlineRow:
-    computed_at = unpack_instant(data[17:24])
-    if computed_at is None:
-        raise BrokenRowError("it has no instant of its computation")
-    packed = check_values(msgpack.unpackb(memoryview(data)[HEADER_BYTES:]), schema.features)
-    return OnlineRow(
-        event_time=unpack_instant(data[3:10]),
-        available_at=unpack_instant(data[10:17]),
-        computed_at=computed_at,
-        values={
-            name: value if value is None else decoder(dtype)(value)
-            for (name, dtype), value in zip(schema.features.items(), packed, strict=True)
-            if schema.means(name, wanted.get(name))
-        },
-    )
-
-
-@lru_cache(maxsize=256)
-def decoder(dtype: str) -> _Decode:
-    """Return the function that turns a value as MessagePack gives it into one of the type.
-
-    A time or date outside the years 1 to 9999 is null, as in a training set: rows of before may hold one.
-    """
-    if dtype == TIMESTAMP:
-        return _timestamp
-    if dtype == DATE:
-        return _date
-    if parts := decimal_parts(dtype):
-        return partial(_decimal, *parts)
-    item = list_item(dtype)
-    return partial(_list, decoder(item), {stored_as(item), type(None)}) if item else _same
-
-
-def _same(value: object) -> object:
-    return value
-
-
-def _timestamp(value: object) -> object:
-    assert isinstance(value, int)
-    return from_us(value) if _FIRST_US <= value <= _LAST_US else None
-
-
-def _date(value: object) -> object:
-    assert isinstance(value, int)
-    return _EPOCH_DATE + timedelta(days=value) if _FIRST_DAY <= value <= _LAST_DAY else None
-
-
-def _decimal(precision: int, scale: int, value: object) -> object:
-    """Return the number of a text that has all digits of the scale, and no more than the precision."""
-    assert isinstance(value, str)
-    whole, point, fraction = value.removeprefix("-").partition(".")
-    digits = whole + fraction
-    if not (digits.isascii() and digits.isdigit() and whole and len(fraction) == scale and bool(point) == bool(scale)):
-        raise ValueError(value)
-    if len(digits.lstrip("0")) > precision:
-        raise ValueError(value)
-    return Decimal(value)
-
-
-def _list(decode: _Decode, types: set[type], value: object) -> object:
-    assert isinstance(value, list)
-    if not types.issuperset(map(type, value)):
-        raise TypeError(value)
-    return [item if item is None else decode(item) for item in value]
 
 
 def pack_record(record: PushRecord) -> bytes:

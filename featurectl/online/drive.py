@@ -7,12 +7,11 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from featurectl.core.errors import StoreError
 from featurectl.online.base import AsyncRowReader, RowReader
-from featurectl.online.columns import ViewColumns
+from featurectl.online.decode.columns import ViewColumns
 from featurectl.online.features import FeatureColumn, FeatureColumns, FeatureReader, KeyRows, ReadView
-from featurectl.online.pushes import KEPT_S, Pushes, record_name
-from featurectl.online.schema import parse_schema
+from featurectl.online.pushes import KEPT_S, Pushes
+from featurectl.online.schema import lost_schema, parse_schema, record_name, schema_name
 
 FEW_VALUES: Final = 10_000  # are decoded in some milliseconds
 
@@ -28,10 +27,10 @@ def read_columns(store: RowReader, reader: FeatureReader, pushes: Pushes, rows: 
     at_s = time.monotonic()
     if due := pushes.due(reader.views, at_s):
         for project, env, views in _by_place(due):
-            pushes.learn(views, store.fetch_shared(project, env, [record_name(view) for view in views]), at_s)
+            pushes.learn(views, store.fetch_shared(project, env, [record_name(view.field) for view in views]), at_s)
     found = store.fetch(asks)
     for decoder, view, schema_id in reader.unknown_schemas(packed, found):
-        names = [_schema_name(view, schema_id)]
+        names = [schema_name(view.field, schema_id)]
         _learn(decoder, schema_id, store.fetch_shared(view.online.project, view.online.env, names)[0])
     return reader.answer(packed, found, rows, pushes.instants(reader.views))
 
@@ -49,7 +48,7 @@ async def read_columns_async(
     await learn_pushes(store, pushes, reader.views)
     found = await store.fetch(asks)
     for decoder, view, schema_id in reader.unknown_schemas(packed, found):
-        names = [_schema_name(view, schema_id)]
+        names = [schema_name(view.field, schema_id)]
         _learn(decoder, schema_id, (await store.fetch_shared(view.online.project, view.online.env, names))[0])
     columns: dict[str, FeatureColumn] = {}
     for some in reader.answers(packed, found, rows, pushes.instants(reader.views)):
@@ -69,7 +68,7 @@ async def learn_pushes(
     """
     at_s = time.monotonic()
     for project, env, some in _by_place(pushes.due(views, at_s, fresh_s)):
-        pushes.learn(some, await store.fetch_shared(project, env, [record_name(view) for view in some]), at_s)
+        pushes.learn(some, await store.fetch_shared(project, env, [record_name(view.field) for view in some]), at_s)
 
 
 def _by_place(views: Sequence[ReadView]) -> list[tuple[str, str, list[ReadView]]]:
@@ -79,11 +78,7 @@ def _by_place(views: Sequence[ReadView]) -> list[tuple[str, str, list[ReadView]]
     return [(project, env, some) for (project, env), some in places.items()]
 
 
-def _schema_name(view: ReadView, schema_id: int) -> str:
-    return f"schema/{view.field}/{schema_id}"
-
-
 def _learn(decoder: ViewColumns, schema_id: int, document: bytes | None) -> None:
     if document is None:
-        raise StoreError(f"the online store has lost schema {schema_id}", code="FC602")
+        raise lost_schema(schema_id)
     decoder.learn(schema_id, parse_schema(document))

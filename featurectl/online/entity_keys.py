@@ -27,7 +27,7 @@ def pack_columns(types: Mapping[str, str], columns: Mapping[str, Sequence[object
     whole = [typed_keys(columns[name], dtype, name) for name, dtype in types.items()]
     try:
         return _packed(whole, tuple(types.values()))
-    except UnicodeEncodeError:  # texts that are none are seen at once, and told by the slower way
+    except UnicodeEncodeError:  # texts that are none are seen at once, and reported by the slower way
         for name, dtype in types.items():
             typed_column(columns[name], dtype, name, what="key")
         raise

@@ -15,8 +15,8 @@ from featurectl.core.errors import DataError
 from featurectl.language.definitions.objects import FeatureInput, FeatureView
 from featurectl.online.base import Ask, Found, OnlineView
 from featurectl.online.broken import BrokenRowError, RowPlace
-from featurectl.online.codec import HEADER_BYTES, row_schema_id
-from featurectl.online.columns import Default, EntityRow, Moment, ViewColumns
+from featurectl.online.decode.columns import Default, EntityRow, Moment, ViewColumns
+from featurectl.online.decode.row import row_schema_id
 from featurectl.online.entity_keys import pack_columns
 from featurectl.online.read import Status
 
@@ -157,12 +157,10 @@ class FeatureReader:
         wanted: dict[tuple[int, int], tuple[ViewColumns, ReadView, int]] = {}
         for number, group in enumerate(self._groups):
             assert group.decoder is not None
-            known, place = group.decoder.forms, group.place
-            for row, rows in enumerate(found[group.trip]):
-                data = rows[place]
-                if data is not None and (len(data) < HEADER_BYTES or data[1] << 8 | data[2] not in known):
-                    schema_id = row_schema_id(data, self._places(group, packed[group.trip])[row])
-                    wanted[number, schema_id] = (group.decoder, group.source, schema_id)
+            data = [rows[group.place] for rows in found[group.trip]]
+            for row in group.decoder.unknown_rows(data):
+                schema_id = row_schema_id(data[row] or b"", self._places(group, packed[group.trip])[row])
+                wanted[number, schema_id] = (group.decoder, group.source, schema_id)
         return list(wanted.values())
 
     def answer(

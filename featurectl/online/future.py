@@ -13,7 +13,7 @@ from typing import Final
 from featurectl.core.units import format_age, format_instant, moved_by
 from featurectl.online.base import Bound
 
-CLOCKS_DIFFER: Final = timedelta(seconds=60)  # by so much clocks may, and nobody is told
+CLOCKS_DIFFER: Final = timedelta(seconds=60)  # by so much clocks may, and nobody is warned
 
 
 def latest_at(clock: datetime) -> datetime:

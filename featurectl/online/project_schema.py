@@ -73,7 +73,7 @@ class ProjectSchema:
 
     def waiting(self, names: Collection[str] | None = None) -> list[str]:
         """Return what of the applied views, or of those named, is not served yet, a line each."""
-        told = []
+        lines = []
         for item in self.state.objects:
             is_named = item.kind == "feature_view" and (names is None or item.name in names)
             if not is_named or self.state.current("feature_view", item.name) != item:
@@ -82,8 +82,8 @@ class ProjectSchema:
             if self.pushed.get((item.name, item.version), unknown) is None and item.definition.get("online", True):
                 served = served_version(self.state, item.name, self.pushed)
                 older = f"; served: @{served.version}" if served and served != item else ""
-                told.append(f"{item.name}@{item.version} is applied but was never pushed{older}")
-        return sorted(told)
+                lines.append(f"{item.name}@{item.version} is applied but was never pushed{older}")
+        return sorted(lines)
 
     def outdated(self) -> list[str]:
         """Return the view versions whose types are looked up in the offline store, as their push did not keep them."""
@@ -146,8 +146,8 @@ class ProjectSchema:
         known = record.columns or self.columns.get(place)
         if known is None or isinstance(known, FeaturectlError):
             behind = f": {known.message}" if known else ""
-            told = f"{label} was pushed by an older version of featurectl, without the types of its columns{behind}"
-            raise DataError(told, code="FC549", hint=hint)
+            message = f"{label} was pushed by an older version of featurectl, without the types of its columns{behind}"
+            raise DataError(message, code="FC549", hint=hint)
         return known
 
     def _inputs(self, views: Mapping[str, ReadView], pairs: Sequence[tuple[str, str]]) -> list[FeatureInput]:
@@ -159,5 +159,5 @@ class ProjectSchema:
         try:
             return feature_inputs({name: view.view for name, view in views.items()}, pairs)
         except UsageError as error:
-            told = self.waiting(views)
-            raise UsageError(error.message, code=error.code, hint="; ".join(told) or error.hint) from error
+            waiting = self.waiting(views)
+            raise UsageError(error.message, code=error.code, hint="; ".join(waiting) or error.hint) from error

@@ -26,7 +26,7 @@ def is_typed(registered: ObjectVersion) -> bool:
     try:
         columns = definition["source"].get("columns") or {}
         return UNKNOWN not in columns.values() and all(f.get("dtype") is not None for f in definition["features"])
-    except (LookupError, TypeError, AttributeError):  # it is none, as whoever loads it is told
+    except (LookupError, TypeError, AttributeError):  # it is none, as whoever loads it hears
         return False
 
 

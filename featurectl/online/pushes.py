@@ -21,7 +21,7 @@ class Pushes:
     """Push records by view version, each with the second at which it was read (of a clock that only goes forward).
 
     A record read before a row may be older than the row's push: what it says stays true, of an earlier instant. One
-    that is broken is read again by whoever needs it, and is told.
+    that is broken is read again by whoever needs it, and is reported.
     """
 
     def __init__(self) -> None:
@@ -90,8 +90,3 @@ def far_ahead(record: PushRecord | None, latest: datetime) -> str:
 def hint_when_ahead(view: ReadView) -> str:
     """Return what mends a view that was pushed as of later than a server's clock."""
     return f"set that clock right, or where it is right: featurectl push --full {view.online.view}"
-
-
-def record_name(view: ReadView) -> str:
-    """Return the name of a view's push record among what all entities share."""
-    return f"push/{view.field}"

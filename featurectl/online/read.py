@@ -31,7 +31,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureValue:
-    """A value and why it is what it is: the status tells what was found, `defaulted` that a default replaced null."""
+    """A value and why it is what it is: the status says what was found, `defaulted` that a default replaced null."""
 
     value: object
     status: Status

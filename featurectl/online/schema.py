@@ -5,7 +5,7 @@
 
 A row names its document by an id of 16 bits: the first two bytes of the document's SHA-256, or the next free
 number when another document of the same view version has it already. A document never changes, so a row stays
-readable when the view gets another feature. `meanings` tell a feature from an earlier one of its name and type.
+readable when the view gets another feature. `meanings` distinguish a feature from an earlier one of its name and type.
 """
 
 from __future__ import annotations
@@ -38,6 +38,66 @@ class RowSchema:
         return meaning is None or self.meanings.get(name, meaning) == meaning
 
 
+def field_name(view: OnlineView) -> str:
+    """Return the name of a view version in a store."""
+    return f"{view.view}@{view.version}"
+
+
+def schema_name(field: str, schema_id: int) -> str:
+    """Return the name of a schema of `view@version` among what all entities share."""
+    return f"schema/{field}/{schema_id}"
+
+
+def record_name(field: str) -> str:
+    """Return the name of the push record of `view@version` among what all entities share."""
+    return f"push/{field}"
+
+
+def lost_schema(schema_id: int, shown: str = "") -> StoreError:
+    """Return the error that a store has a row and not its schema."""
+    name = f" {shown}" if shown else ""
+    return StoreError(f"the online store{name} has lost schema {schema_id}", code="FC602")
+
+
+class SchemaCache:
+    """The schemas of rows, each fetched once: they never change, unless a store is replaced."""
+
+    def __init__(self, fetch: Callable[[OnlineView, str], bytes | None], shown: str = "") -> None:
+        self._fetch = fetch
+        self._shown = shown
+        self._known: dict[tuple[str, str, str, int], RowSchema] = {}
+
+    def find(self, view: OnlineView, schema_id: int) -> RowSchema | None:
+        """Return a schema of a view version, None where the store has none of this id.
+
+        Raises:
+            StoreError: it is broken, or the store fails.
+        """
+        field = field_name(view)
+        place = (view.project, view.env, field, schema_id)
+        if place not in self._known:
+            document = self._fetch(view, schema_name(field, schema_id))
+            if document is None:
+                return None
+            self._known[place] = parse_schema(document)
+        return self._known[place]
+
+    def get(self, view: OnlineView, schema_id: int) -> RowSchema:
+        """Return a schema of a view version.
+
+        Raises:
+            StoreError: FC602, the store has lost it; or as `find`.
+        """
+        found = self.find(view, schema_id)
+        if found is None:
+            raise lost_schema(schema_id, self._shown)
+        return found
+
+    def clear(self) -> None:
+        """Forget all that is known."""
+        self._known.clear()
+
+
 def schema_document(view: OnlineView) -> str:
     """Return the document of the rows that a view version gets now: canonical, so equal schemas have equal bytes."""
     document: dict[str, object] = {
@@ -52,7 +112,7 @@ def schema_document(view: OnlineView) -> str:
 
 
 def schema_digest(view: OnlineView) -> str:
-    """Return what tells schemas apart: the SHA-256 of the document, in hexadecimal."""
+    """Return what distinguishes schemas: the SHA-256 of the document, in hexadecimal."""
     return hashlib.sha256(schema_document(view).encode()).hexdigest()
 
 

@@ -20,7 +20,8 @@ def select_views(workspace: Workspace, state: State, names: Sequence[str], terms
     """
     if not terms:
         return list(names)
-    from featurectl.identity.graph import build_graph, select_objects
+    from featurectl.identity.lineage import build_graph
+    from featurectl.identity.selection import select_objects
     from featurectl.plan.build import PlanRequest, plan_repo
     from featurectl.plan.selection import candidates
 

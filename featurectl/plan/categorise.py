@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Final
 
-from featurectl.identity.facts.objects import Registrable
-from featurectl.language.definitions.json_form import (
-    load_alert,
-    load_entity,
-    load_model,
-    load_notifier,
-    load_source,
-    load_view,
-)
+from featurectl.identity.kinds import REGISTERED
 from featurectl.language.definitions.objects import FeatureView
+from featurectl.language.kinds import OBJECT_KINDS
 from featurectl.plan.consent import allowed_removals, removal_option
 from featurectl.plan.desired import DesiredObject
 from featurectl.plan.diff import diff_data, diff_learned, diff_metadata
 from featurectl.plan.model import Change, ChangeReason
 from featurectl.plan.retype import with_learned_types
-from featurectl.plan.uses import bound_versions, staying, view_users
-from featurectl.plan.views import change_view, last_version
-from featurectl.registry.state import Json, Kind, ObjectVersion, State
+from featurectl.plan.views import change_view, last_version, staying
+from featurectl.registry.lineage import bound_versions, view_users
+from featurectl.registry.state import ObjectVersion, State
 
 _KINDS: Final = ("breaking", "removal", "additive", "new", "metadata", "removed", "unchanged")
-_OBJECTS: Final = ("entity", "source", "feature_view", "model", "alert", "notifier")
-LOAD: Final[Mapping[Kind, Callable[[Json], Registrable]]] = {
-    "entity": load_entity,
-    "source": load_source,
-    "feature_view": load_view,
-    "model": load_model,
-    "alert": load_alert,
-    "notifier": load_notifier,
-}
 
 
 def categorise(
@@ -54,7 +38,7 @@ def categorise(
     """
     changes = [_guarded(_change(item, state), state, allow_breaking) for item in desired]
     changes += _removals(desired, state, allow_remove)
-    return tuple(sorted(changes, key=lambda c: (_KINDS.index(c.kind), _OBJECTS.index(c.object), c.name)))
+    return tuple(sorted(changes, key=lambda c: (_KINDS.index(c.kind), OBJECT_KINDS.index(c.object), c.name)))
 
 
 def _change(item: DesiredObject, state: State) -> Change:
@@ -66,7 +50,7 @@ def _change(item: DesiredObject, state: State) -> Change:
     kept = Change(kind="unchanged", object=item.kind, name=item.name, old_version=old.version, new_version=old.version)
     if (old.features, old.data, old.metadata) == (new.features, new.data, new.metadata):
         return kept
-    registered, after = LOAD[item.kind](old.definition), item.spec
+    registered, after = REGISTERED[item.kind].load(old.definition), item.spec
     before = with_learned_types(registered, after)
     if isinstance(before, FeatureView) and isinstance(after, FeatureView):
         return change_view(kept, before, after, state, diff_learned(registered, before))

@@ -7,9 +7,9 @@ from typing import Final
 
 from featurectl.core.errors import UsageError
 from featurectl.core.nearest import did_you_mean
-from featurectl.registry.state import Kind
+from featurectl.language.kinds import ObjectKind
 
-Gone = tuple[Kind, str]
+Gone = tuple[ObjectKind, str]
 
 _OPTION: Final = "--allow-remove"
 

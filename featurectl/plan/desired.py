@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import assert_never
 
-from featurectl.identity.facts.objects import Registrable
 from featurectl.identity.fingerprint import Fingerprints, fingerprints
-from featurectl.language.definitions.alerts import Alert, Notifier
+from featurectl.identity.kinds import Registrable, kind_of
 from featurectl.language.definitions.json_form import dump_definition
-from featurectl.language.definitions.objects import Entity, FeatureView, Model, Source
+from featurectl.language.kinds import ObjectKind
 from featurectl.language.repo import Repo
-from featurectl.registry.state import Json, Kind, ObjectVersion
+from featurectl.registry.state import Json, ObjectVersion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredObject:
     """An object of the files, ready to be compared with what is registered and to be registered itself."""
 
-    kind: Kind
+    kind: ObjectKind
     name: str
     spec: Registrable
     definition: Json
@@ -57,22 +55,3 @@ def desired_object(spec: Registrable) -> DesiredObject:
         definition=dump_definition(spec),
         fingerprints=fingerprints(spec),
     )
-
-
-def kind_of(spec: Registrable) -> Kind:
-    """Return the kind that an object is registered as."""
-    match spec:
-        case Entity():
-            return "entity"
-        case Source():
-            return "source"
-        case FeatureView():
-            return "feature_view"
-        case Model():
-            return "model"
-        case Alert():
-            return "alert"
-        case Notifier():
-            return "notifier"
-        case _:
-            assert_never(spec)

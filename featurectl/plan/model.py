@@ -9,8 +9,9 @@ from typing import Final, Literal, NotRequired, TypedDict
 
 from featurectl.core.commits import parse_commit
 from featurectl.core.units import format_instant, format_iso
+from featurectl.language.kinds import ObjectKind
 from featurectl.language.syntax.place import Place
-from featurectl.registry.state import Kind, ObjectVersion
+from featurectl.registry.state import ObjectVersion
 
 ChangeKind = Literal["breaking", "removal", "additive", "new", "metadata", "removed", "unchanged"]
 Sign = Literal["+", "-", "~"]
@@ -57,7 +58,7 @@ class Change:
     """
 
     kind: ChangeKind
-    object: Kind
+    object: ObjectKind
     name: str
     old_version: int | None = None
     new_version: int | None = None
@@ -93,7 +94,7 @@ class Stage:
     blocked: bool = False
 
     @property
-    def object(self) -> tuple[Kind, str] | None:
+    def object(self) -> tuple[ObjectKind, str] | None:
         """The kind and name of the object that it is about."""
         return (self.item.kind, self.item.name) if self.item else None
 
@@ -241,7 +242,7 @@ class ChangeJson(TypedDict):
     """`Change`."""
 
     kind: str
-    object: str
+    object: ObjectKind
     name: str
     old_version: int | None
     new_version: int | None

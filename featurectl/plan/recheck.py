@@ -10,18 +10,19 @@ from dataclasses import replace
 from typing import Final
 
 from featurectl.core.errors import StoreError, UsageError
-from featurectl.identity.facts.objects import Registrable
 from featurectl.identity.fingerprint import fingerprints
+from featurectl.identity.kinds import REGISTERED, Registrable
 from featurectl.language.definitions.fitting import fits
 from featurectl.language.definitions.objects import FeatureView, Model
+from featurectl.language.kinds import ObjectKind
 from featurectl.language.shapes.values import NAME
-from featurectl.plan.categorise import LOAD, categorise
+from featurectl.plan.categorise import categorise
 from featurectl.plan.desired import DesiredObject, desired_object
 from featurectl.plan.model import Change, Plan, Stage
-from featurectl.registry.state import Kind, ObjectVersion, State
+from featurectl.registry.state import ObjectVersion, State
 
 _HINT: Final = "featurectl plan --out FILE writes one"
-Key = tuple[Kind, str]
+Key = tuple[ObjectKind, str]
 
 
 def decide_again(plan: Plan, state: State, name: str) -> Plan:
@@ -80,14 +81,14 @@ def _check_stages(plan: Plan, state: State, written: Mapping[Key, ObjectVersion]
         there = known.get((item.kind, item.name, item.version))
         if there is None:
             raise UsageError(f"{name} names {item.name!r} in version {item.version}, which nobody knows", hint=_HINT)
-        meant = fingerprints(LOAD[there.kind](there.definition)).data
+        meant = fingerprints(REGISTERED[there.kind].load(there.definition)).data
         if _loaded(item, name).fingerprints.data != meant:
             raise UsageError(f"{name} gives {item.name} v{item.version} another meaning", hint=_HINT)
 
 
 def _desired(item: ObjectVersion, name: str, *, known: bool = False) -> DesiredObject:
     """Return an object as it is desired; the fingerprints of one that is not `known` are those of its definition."""
-    desired = desired_object(LOAD[item.kind](item.definition)) if known else _loaded(item, name)
+    desired = desired_object(REGISTERED[item.kind].load(item.definition)) if known else _loaded(item, name)
     if not known and desired.version(item.version) != replace(item, definition=desired.definition, applied_at=None):
         raise UsageError(f"{name} has a definition of {item.name} that is not the one it was made with", hint=_HINT)
     if known:
@@ -99,7 +100,7 @@ def _desired(item: ObjectVersion, name: str, *, known: bool = False) -> DesiredO
 def _loaded(item: ObjectVersion, name: str) -> DesiredObject:
     """Return the object of a stage, all of its names names of the language."""
     try:
-        spec = LOAD[item.kind](item.definition)
+        spec = REGISTERED[item.kind].load(item.definition)
         is_whole = fits(spec) and spec.name == item.name and all(map(NAME.fullmatch, _names(spec)))
         desired = desired_object(spec)
     except Exception as error:

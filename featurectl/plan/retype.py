@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from featurectl.core.dtypes import UNKNOWN
 from featurectl.expressions.check import expression_columns
-from featurectl.identity.facts.objects import Registrable
+from featurectl.identity.kinds import Registrable
 from featurectl.language.definitions.json_form import load_source
 from featurectl.language.definitions.objects import FeatureInput, FeatureView, Label, Model, ModelInput, Source
 from featurectl.language.repo import Repo

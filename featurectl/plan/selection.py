@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from featurectl.core.errors import UsageError
-from featurectl.identity.facts.objects import Registrable
-from featurectl.identity.graph import Graph, Ref, SelectableObject, build_graph, select_objects
+from featurectl.identity.kinds import Registrable, kind_of
+from featurectl.identity.lineage import Graph, Ref, build_graph
+from featurectl.identity.selection import SelectableObject, select_objects
 from featurectl.language.definitions.alerts import Alert, Notifier
 from featurectl.language.definitions.json_form import load_model, load_untyped_view
 from featurectl.language.definitions.objects import FeatureView
 from featurectl.language.repo import Repo
-from featurectl.plan.desired import kind_of, registrables
+from featurectl.plan.desired import registrables
 from featurectl.plan.model import Change
 from featurectl.registry.state import State
 

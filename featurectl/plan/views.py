@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from featurectl.core.dtypes import UNKNOWN
-from featurectl.identity.facts.objects import feature_facts
+from featurectl.identity.facts.views import feature_facts
 from featurectl.language.definitions.objects import FeatureView
+from featurectl.language.kinds import ObjectKind
 from featurectl.plan.diff import diff_features, diff_metadata
 from featurectl.plan.model import Change, ChangeReason
-from featurectl.plan.uses import bound_versions, staying, used_features
-from featurectl.registry.state import Kind, State
+from featurectl.registry.lineage import bound_versions, used_features
+from featurectl.registry.state import ModelVersion, State
 
 
-def last_version(state: State, kind: Kind, name: str) -> int:
+def last_version(state: State, kind: ObjectKind, name: str) -> int:
     """Return the greatest version that an object ever had; 0 for none."""
     return max((o.version for o in state.objects if o.kind == kind and o.name == name), default=0)
 
@@ -72,3 +73,16 @@ def _path(view: FeatureView, feature: str) -> str:
     if any(d.name == feature for d in view.derived):
         return f"derived.{feature}"
     return f"{'aggregates' if view.kind == 'event' else 'features'}.{feature}"
+
+
+def staying(versions: Sequence[ModelVersion], view: str, version: int) -> tuple[str, ...]:
+    """Return a line a model on the versions of it that stay on an old version of a view."""
+    numbers: dict[str, list[int]] = {}
+    for item in versions:
+        numbers.setdefault(item.model, []).append(item.version)
+    lines = []
+    for model, found in numbers.items():
+        names, one = ", ".join(f"v{number}" for number in found), len(found) == 1
+        verb, until = ("stays", "it is") if one else ("stay", "they are")
+        lines.append(f"model {model} {names} {verb} on {view}@{version} until {until} retrained")
+    return tuple(lines)

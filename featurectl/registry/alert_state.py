@@ -1,4 +1,4 @@
-"""What a registry keeps of alerts: the state of each, what is to be told, and what is silenced. Pure data."""
+"""What a registry keeps of alerts: the state of each, what is to be sent, and what is silenced. Pure data."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class AlertState:
     """Where one alert stands with one subject.
 
     `incident` is the number of the last one and `began` when it began, `since` the instant from which the condition
-    holds, `told` whom this incident's message went to and when last. `severity` and `condition` are those of the alert
-    at the last look, `error` says why it could not be observed then ("": it could). `revision` grows with each write.
+    holds, `notified` whom this incident's message went to and when last. `severity` and `condition` are the alert's at
+    the last look, `error` says why it could not be observed then ("": it could). `revision` grows with each write.
     """
 
     alert: str
@@ -34,7 +34,7 @@ class AlertState:
     began: datetime | None = None
     since: datetime | None = None
     changed_at: datetime | None = None
-    told: Mapping[str, datetime] = field(default_factory=dict)
+    notified: Mapping[str, datetime] = field(default_factory=dict)
     value: float | None = None
     cause: str = ""
     error: str = ""
@@ -45,7 +45,7 @@ class AlertState:
 class Delivery:
     """A message to one notifier, in the order of its `number`; `id` is the same in every registry and every try.
 
-    `message` is what is told, as JSON. It is due at `due_at`, by the real clock; `lease` is that of who sends it now,
+    `message` is what is sent, as JSON. It is due at `due_at`, by the real clock; `lease` is that of who sends it now,
     `lease_until` when that ends, or when the last one did.
     """
 
@@ -77,7 +77,7 @@ def first_of_each(waiting: Iterable[Delivery]) -> Iterator[Delivery]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silence:
-    """Alerts and subjects of these patterns tell nobody until an instant."""
+    """Alerts and subjects of these patterns are sent to nobody until an instant."""
 
     id: str
     alert: str
@@ -113,8 +113,8 @@ class AlertLedger(Protocol):
         """Write a state and the messages that it causes in one transaction, unless it is no longer as `before`.
 
         Return whether it was written; the revision is counted here. A repeat is left out where an earlier message of
-        its incident waits still. `withdraw`: what waits to tell that it fires, and was never tried, is removed; whom it
-        would have told first is not among those who were told.
+        its incident waits still. `withdraw`: what waits to say that it fires, and was never tried, is removed; whom it
+        would have reached first is not among those who were notified.
         """
 
     def load_deliveries(self, states: Sequence[DeliveryState] = ("waiting", "failed")) -> Sequence[Delivery]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, inspect, select, update
 
@@ -21,6 +21,7 @@ from featurectl.registry.rows import read_document
 
 T = TypeVar("T", Delivery, Silence)
 
+_NOTIFIED: Final = "told"  # as it is called in documents
 _STATES, _DELIVERIES, _SILENCES = tables.alert_states, tables.deliveries, tables.silences
 
 
@@ -46,9 +47,9 @@ class SqlAlertLedger:
         with self._database.writing() as connection:
             if not self._write(connection, after, before.revision):
                 return False
-            if withdraw and (untold := self._withdraw(connection, after)):
-                told = {name: last for name, last in after.told.items() if name not in untold}
-                self._write(connection, replace(after, told=told), before.revision + 1)
+            if withdraw and (withdrawn := self._withdraw(connection, after)):
+                notified = {name: last for name, last in after.notified.items() if name not in withdrawn}
+                self._write(connection, replace(after, notified=notified), before.revision + 1)
             self._insert(connection, deliveries)
             return True
 
@@ -171,7 +172,7 @@ class SqlAlertLedger:
         return connection.execute(change.returning(_STATES.c.revision)).first() is not None
 
     def _withdraw(self, connection: Connection, state: AlertState) -> set[str]:
-        """Remove what waits to tell that it fires and nobody has tried to; return whom it would have told first."""
+        """Remove what waits to say that it fires and nobody has tried to; return whom it would have reached first."""
         waiting = [d for d in self._in_state(connection, "waiting") if not d.lease and not d.attempts]
         of = [d for d in waiting if (d.alert, d.subject) == (state.alert, state.subject) and d.kind != "resolved"]
         removed = self._remove(connection, of)
@@ -219,7 +220,8 @@ def _of(delivery: Delivery) -> tuple[str, str, str]:
 
 
 def _dump(value: AlertState | Delivery | Silence) -> str:
-    return json.dumps(asdict(value), ensure_ascii=False, separators=(",", ":"), default=format_iso)
+    fields = {_NOTIFIED if key == "notified" else key: item for key, item in asdict(value).items()}
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"), default=format_iso)
 
 
 def _load_state(document: str) -> AlertState:
@@ -227,10 +229,10 @@ def _load_state(document: str) -> AlertState:
 
 
 def _state(fields: dict[str, Any]) -> AlertState:
-    told = {name: parse_instant(text) for name, text in fields["told"].items()}
+    notified = {name: parse_instant(text) for name, text in fields.pop(_NOTIFIED).items()}
     named = (name for name in ("began", "since", "changed_at") if name in fields)
     instants = {name: fields[name] and parse_instant(fields[name]) for name in named}
-    return AlertState(**(fields | instants | {"told": told}))
+    return AlertState(**(fields | instants | {"notified": notified}))
 
 
 def _load_delivery(row: Mapping[str, Any]) -> Delivery:

@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
-
 from featurectl.core.errors import UsageError
 from featurectl.core.nearest import did_you_mean
-from featurectl.registry.state import Kind, ModelVersion, ObjectVersion, State
-
-_MANY: Final[Mapping[Kind, str]] = {
-    "entity": "entities",
-    "source": "sources",
-    "feature_view": "views",
-    "model": "models",
-    "alert": "alerts",
-    "notifier": "notifiers",
-}
+from featurectl.language.kinds import WORDS, ObjectKind
+from featurectl.registry.state import ModelVersion, ObjectVersion, State
 
 
 def served_views(state: State) -> list[ObjectVersion]:
@@ -33,20 +22,21 @@ def applied_versions(state: State) -> tuple[ModelVersion, ...]:
     return tuple(version for version in state.model_versions if version.model in models)
 
 
-def not_applied(state: State, kind: Kind, name: str) -> UsageError:
+def not_applied(state: State, kind: ObjectKind, name: str) -> UsageError:
     """Return the error for a name (or `view@2`) that no applied object of a kind has; the hint lists those that do.
 
     >>> error = not_applied(State(project="shop", registry_id="", serial=0), "feature_view", "spend")
     >>> error.message, error.hint
     ("no feature view 'spend' is applied in project shop", 'nothing is applied yet: featurectl apply')
     """
+    words = WORDS[kind]
     known = sorted({item.name for item in state.objects if item.kind == kind and item.current})
     if known:
-        hint = f"{did_you_mean(name, known)} applied {_MANY[kind]}: {', '.join(known)}".strip()
+        hint = f"{did_you_mean(name, known)} applied {words.short_several}: {', '.join(known)}".strip()
     else:
-        what = f"no {_MANY[kind]} are applied" if state.objects else "nothing is applied yet"
+        what = f"no {words.short_several} are applied" if state.objects else "nothing is applied yet"
         hint = f"{what}: featurectl apply"
-    return UsageError(f"no {kind.replace('_', ' ')} {name!r} is applied in project {state.project}", hint=hint)
+    return UsageError(f"no {words.one} {name!r} is applied in project {state.project}", hint=hint)
 
 
 def registered_view(state: State, name: str, version: int | None = None) -> ObjectVersion:
@@ -62,8 +52,8 @@ def registered_view(state: State, name: str, version: int | None = None) -> Obje
         raise not_applied(state, "feature_view", name)
     error = not_applied(state, "feature_view", f"{name}@{version}")
     there = sorted(o.version for o in state.objects if o.kind == "feature_view" and o.name == name)
-    told = f"versions of {name}: {', '.join(str(number) for number in there)}"
-    raise UsageError(error.message, hint=told if there else error.hint)
+    versions = f"versions of {name}: {', '.join(str(number) for number in there)}"
+    raise UsageError(error.message, hint=versions if there else error.hint)
 
 
 def choose_version(state: State, model: str, which: str) -> ModelVersion:

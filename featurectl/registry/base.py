@@ -75,7 +75,7 @@ class Registry(Protocol):
     ) -> AbstractContextManager[str]:
         """Hold the project's lock, and give its ID.
 
-        While another command has it, `waiting` is told who, and it is tried again for `timeout_s`; then
+        While another command has it, `waiting` hears who, and it is tried again for `timeout_s`; then
         `TryAgainError` names the holder.
         """
 

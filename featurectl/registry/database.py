@@ -25,7 +25,7 @@ from featurectl.registry.steps import HEAD, KNOWN
 
 CONNECT_LIMIT_S: Final = 5
 BUSY_LIMIT_S: Final = 30  # how long a transaction waits for another's
-ANSWER_LIMIT_S: Final = 40  # for any answer: a server that waits for another transaction tells it before
+ANSWER_LIMIT_S: Final = 40  # for any answer: a server that waits for another transaction says it before
 _WRITER_LIMITS: Final = ("lock_timeout", "idle_in_transaction_session_timeout")
 _MIGRATION_LOCK: Final = 7_310_582_946  # any number, the same in every process
 _KINDS: Final = ("sqlite", "postgresql", "postgres")
@@ -134,9 +134,9 @@ class Database:
             raise
         except Exception as error:  # what a driver raises that is no error of a driver
             driver = self._url.get_driver_name()
-            if told := driver_fault(error, driver, {driver, *_MODULES.get(driver, ())}):
+            if fault := driver_fault(error, driver, {driver, *_MODULES.get(driver, ())}):
                 raise StoreError(
-                    f"registry {self._name} can't be used: {hide_address_secrets(told, self._address)}", code="FC601"
+                    f"registry {self._name} can't be used: {hide_address_secrets(fault, self._address)}", code="FC601"
                 ) from error
             raise
 

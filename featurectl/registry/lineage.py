@@ -1,11 +1,14 @@
-"""Which model versions use a view or a feature."""
+"""Which models read which views and features, as the registry has them."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 from featurectl.core.errors import UsageError
 from featurectl.expressions.check import expression_columns
-from featurectl.language.definitions.json_form import load_view
-from featurectl.registry.applied import not_applied
+from featurectl.identity.lineage import views_of_model
+from featurectl.language.definitions.json_form import load_model, load_view
+from featurectl.registry.applied import applied_versions, not_applied
 from featurectl.registry.state import BoundFeature, ModelVersion, State
 
 
@@ -21,14 +24,14 @@ def versions_using(state: State, what: str) -> list[ModelVersion]:
     name, at, number = label.partition("@")
     if not name or (colon and not feature) or (at and not number.isdecimal()):
         raise UsageError(f"--uses {what}: not a view or a feature", hint="VIEW, VIEW@2, VIEW:FEATURE or VIEW@2:FEATURE")
-    found = [version for version in state.model_versions if _uses(state, version, (name, number, feature))]
+    found = [version for version in state.model_versions if _uses(state, version, (name, number), feature)]
     if not found:
         _check_known(state, name, feature)
     return found
 
 
-def _uses(state: State, version: ModelVersion, asked: tuple[str, str, str]) -> bool:
-    name, number, feature = asked
+def _uses(state: State, version: ModelVersion, view: tuple[str, str], feature: str) -> bool:
+    name, number = view
     read = [item for item in version.inputs if item.view == name and number in ("", str(item.view_version))]
     return any(not feature or feature in _reads(state, item) for item in read)
 
@@ -52,3 +55,32 @@ def _check_known(state: State, name: str, feature: str) -> None:
     known = sorted({known for view in views for known in view.features})
     if feature and feature not in known:
         raise UsageError(f"view {name} has no feature {feature!r}", hint="features: " + ", ".join(known))
+
+
+def bound_versions(state: State, view: str, version: int) -> tuple[ModelVersion, ...]:
+    """Return the trained models that read this version of a view."""
+    return tuple(m for m in _holding(state) if m.view_versions.get(view) == version)
+
+
+def _holding(state: State) -> tuple[ModelVersion, ...]:
+    """Return the versions that hold on to what they were trained on; rejected ones don't, nor do those of no model."""
+    return tuple(m for m in applied_versions(state) if m.status == "registered")
+
+
+def used_features(versions: Sequence[ModelVersion], view: str) -> frozenset[str]:
+    """Return the features of a view that are columns of any of these models."""
+    return frozenset(item.feature for version in versions for item in version.inputs if item.view == view)
+
+
+def view_users(state: State, view: str, leaving: Collection[str]) -> tuple[str, ...]:
+    """Return who uses any version of a view, as a plan names them; models in `leaving` are on their way out."""
+    trained = [f"model {m.model} v{m.version}" for m in _holding(state) if view in m.view_versions]
+    declared = [
+        f"model {o.name}"
+        for o in state.objects
+        if o.kind == "model"
+        and o.current
+        and o.name not in leaving
+        and view in views_of_model(load_model(o.definition))
+    ]
+    return (*trained, *declared)

@@ -81,8 +81,8 @@ def read_document(text: str, make: Callable[[Any], T]) -> T:
     try:
         return make(parse_json(text))
     except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
-        told = "the registry holds a document that featurectl has not written"
-        raise StoreError(told, code="FC601", hint="restore it from a backup") from error
+        message = "the registry holds a document that featurectl has not written"
+        raise StoreError(message, code="FC601", hint="restore it from a backup") from error
 
 
 def _mapping(found: Any) -> Mapping[str, Any]:
@@ -134,7 +134,7 @@ def _canary(fields: dict[str, Any]) -> CanaryRun:
 
 
 def registered_entry(version: ModelVersion, aliases: Sequence[str], who: str) -> HistoryEntry:
-    """Return what the history tells of a model version: "late v3, champion -> v3"."""
+    """Return what the history says of a model version: "late v3, champion -> v3"."""
     rejected = " (rejected)" if version.status == "rejected" else ""
     moved = "".join(f", {alias} -> v{version.version}" for alias in aliases)
     return HistoryEntry(

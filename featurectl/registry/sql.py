@@ -63,7 +63,7 @@ class SqlRegistry:
     ) -> Iterator[str]:
         """Hold the project's lock for the body, and give its ID.
 
-        While another has it, `waiting` is told who (once each), and it is tried again for `timeout_s`. The lease is
+        While another has it, `waiting` hears who (once each), and it is tried again for `timeout_s`. The lease is
         `locks.LEASE`: a body that takes longer can write as long as nobody has taken the lock meanwhile.
 
         Raises:
@@ -127,7 +127,7 @@ class SqlRegistry:
         """Register a model version under the next number (the argument's number is ignored), moving `aliases`.
 
         Of `claims` it gets those aliases that no version has when it is written: of two registrations at one instant
-        the first one gets them, for each holds the project's row. `who` is what the history tells of it; when and from
+        the first one gets them, for each holds the project's row. `who` is what the history says of it; when and from
         which commit the version says itself.
         """
         with self._database.writing() as connection:
@@ -243,14 +243,14 @@ class SqlRegistry:
     def _wait_for_lock(
         self, project: str, holder: str, lock_id: str, timeout_s: float, waiting: Callable[[str], None] | None
     ) -> None:
-        begin, told = time.monotonic(), ""
+        begin, reported = time.monotonic(), ""
         while (held := self._take_lock(project, holder, lock_id)).id != lock_id:
             waited_s = time.monotonic() - begin
             if waited_s >= timeout_s:
                 raise refusal(project, held, waited_s if timeout_s else 0)
-            if waiting and told != held.holder:
-                told = held.holder
-                waiting(told)
+            if waiting and reported != held.holder:
+                reported = held.holder
+                waiting(reported)
             time.sleep(min(SystemRandom().uniform(*_POLL_S), timeout_s - waited_s))
 
     def _take_lock(self, project: str, holder: str, lock_id: str) -> Lock:

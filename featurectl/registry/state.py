@@ -11,11 +11,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from featurectl.core.units import format_iso
+from featurectl.language.kinds import ObjectKind
 
 if TYPE_CHECKING:  # a server loads no language
     from featurectl.language.definitions.gates import CanarySuccess
 
-Kind = Literal["entity", "source", "feature_view", "model", "alert", "notifier"]
 Json = Mapping[str, object]
 # Aliases: what is asked by default, what may take over, and the champion before, to which a rollback returns.
 CHAMPION: Final = "champion"
@@ -32,7 +32,7 @@ class ObjectVersion:
     fingerprint (empty but for views); `data` and `metadata` are the fingerprints of the whole object.
     """
 
-    kind: Kind
+    kind: ObjectKind
     name: str
     version: int
     definition: Json
@@ -167,12 +167,12 @@ class State:
         rows += map(_encode, self.canaries)
         return hashlib.sha256(_encode([self.project, self.serial, *sorted(rows)]).encode()).hexdigest()
 
-    def current(self, kind: Kind, name: str) -> ObjectVersion | None:
+    def current(self, kind: ObjectKind, name: str) -> ObjectVersion | None:
         """Return the newest version of an object that is not removed, or None."""
         return self._newest.get((kind, name))
 
     @cached_property
-    def _newest(self) -> Mapping[tuple[Kind, str], ObjectVersion]:
+    def _newest(self) -> Mapping[tuple[ObjectKind, str], ObjectVersion]:
         return {(o.kind, o.name): o for o in sorted(self.objects, key=lambda o: o.version) if o.current}
 
     def view(self, name: str, version: int) -> ObjectVersion | None:

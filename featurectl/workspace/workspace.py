@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Self
 
 from featurectl.core.errors import (
     CheckFailedError,
-    UsageError,
 )
 from featurectl.core.variables import expand, shown_location
 from featurectl.language.repo import Environment, Repo
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from featurectl.sources.base import OnNaive, SourceReader
 
 _SQLITE = "sqlite:///"
-_REDIS = ("redis://", "rediss://", "redis+cluster://", "rediss+cluster://")
 
 
 @dataclass(kw_only=True)
@@ -113,23 +111,10 @@ class Workspace:
 
     @cached_property
     def _online(self) -> OnlineStore:
-        url, shown = self._url(self.environment.online, "online"), shown_location(self.environment.online)
-        store: OnlineStore
-        if url.startswith(_SQLITE):
-            from featurectl.online.sqlite import SqliteStore
+        from featurectl.online.open import open_online
 
-            store = SqliteStore(Path(url.removeprefix(_SQLITE)), shown)
-        elif url.startswith(_REDIS):
-            try:
-                from featurectl.online.redis.kinds import open_store
-            except ModuleNotFoundError as error:
-                hint = "pip install 'featurectl[redis]'"
-                raise UsageError("an online store in Redis needs the package redis", hint=hint) from error
-            store = open_store(url, shown)
-        else:
-            kind, mark, _ = url.partition("://")
-            problem = f"no online store of kind {kind!r}" if mark else f"the online store {shown} is no URL"
-            raise UsageError(problem, hint="online stores: " + ", ".join([_SQLITE, *_REDIS]))
+        written = self.environment.online
+        store = open_online(self._url(written, "online"), shown_location(written))
         self._open.callback(store.close)
         return store
 
@@ -139,13 +124,9 @@ class Workspace:
 
     def async_reader(self, budget_s: float) -> AsyncRowReader:
         """Return a reader of the online store for one event loop; the store answers within so many seconds."""
-        store = self.online()
-        from featurectl.online.sqlite import AsyncSqliteReader, SqliteStore
+        from featurectl.online.open import open_async_reader
 
-        if isinstance(store, SqliteStore):
-            return AsyncSqliteReader(store, budget_s)
-        from featurectl.online.redis.kinds import open_async_reader
-
+        self.online()  # what can't be opened is an error of this
         written = self.environment.online
         return open_async_reader(self._url(written, "online"), shown_location(written), budget_s)
 

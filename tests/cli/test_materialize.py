@@ -8,7 +8,7 @@ import pytest
 
 from featurectl.cli.main import main
 from featurectl.core.errors import StoreError
-from featurectl.online.sqlite import SqliteStore
+from featurectl.online.sqlite.store import SqliteStore
 from tests.cli.shop import PROJECT
 
 OBJECTS = """

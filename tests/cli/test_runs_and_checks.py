@@ -236,7 +236,7 @@ def test_an_interrupted_run_has_failed(monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("featurectl.online.sqlite.SqliteStore.read_push_record", interrupt)
+    monkeypatch.setattr("featurectl.online.sqlite.store.SqliteStore.read_push_record", interrupt)
     assert run("materialize", day=3) == 130
     [record] = runs()
     assert (record.done, record.error) == (False, "interrupted")

@@ -72,7 +72,7 @@ class Bench:
         (self.folder / "train.py").write_text(READ + textwrap.dedent(script))
         trainer = Trainer(run=run or shlex.join([sys.executable, "train.py"]), params=LIGHTGBM.params, seed=7)
         commands = CommandEnvironment(
-            folder=self.folder, tell=self.lines.append, manifest={"rows": 400}, allow_pickle=flag
+            folder=self.folder, report=self.lines.append, manifest={"rows": 400}, allow_pickle=flag
         )
         data = data or examples()
         return fit_model(data, inputs, trainer, allow_pickle=allow_pickle, model="m", commands=commands)

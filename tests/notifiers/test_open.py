@@ -6,7 +6,7 @@ import pytest
 
 from featurectl.core.errors import UsageError
 from featurectl.language.definitions.alerts import WAYS, Notifier
-from featurectl.notifiers.open import open_notifier
+from featurectl.notifiers.open import CHANNELS, open_notifier
 from tests.notifiers.messages import MESSAGE
 from tests.servers.hooks import as_pagerduty, as_slack, running_hook
 from tests.servers.mail import running_mail
@@ -48,3 +48,10 @@ def test_each_way_sends_to_the_address_of_the_environment(tmp_path):
 def test_mail_without_a_server_names_the_variable(tmp_path):
     with pytest.raises(UsageError, match=r"FEATURECTL_SMTP_URL is not set \(notifier ops\)"):
         open_notifier(Notifier(name="ops", way="email", address="a@b"), {}, tmp_path)
+
+
+def test_every_way_of_the_language_is_one_of_the_table(tmp_path):
+    assert set(CHANNELS) == set(WAYS)
+    with pytest.raises(UsageError, match="notifier ops: no way 'fax'") as caught:
+        open_notifier(Notifier(name="ops", way="fax", address="1"), {}, tmp_path)
+    assert caught.value.hint == "ways: slack, pagerduty, webhook, email, command"

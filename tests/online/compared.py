@@ -8,7 +8,7 @@ import pytest
 
 from featurectl.core.units import instant_us
 from featurectl.language.definitions.objects import FeatureInput
-from featurectl.online import columns
+from featurectl.online.decode import columns
 from featurectl.online.drive import read_columns
 from featurectl.online.features import FeatureReader, KeyRows, ReadView
 from featurectl.online.pushes import Pushes

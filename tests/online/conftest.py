@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from featurectl.online.base import OnlineStore
-from featurectl.online.redis.kinds import open_store
-from featurectl.online.sqlite import SqliteStore
+from featurectl.online.open import open_online
+from featurectl.online.sqlite.store import SqliteStore
 
 STORES = ["sqlite", "redis_url", "redis_tls_url", "valkey_url", "redis_cluster_url"]
 
@@ -21,7 +21,7 @@ def open_again(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], O
     if request.param == "sqlite":
         return lambda: SqliteStore(tmp_path / "deep" / "folder" / "online.db")
     url = request.getfixturevalue(request.param)
-    return lambda: open_store(url)
+    return lambda: open_online(url)
 
 
 @pytest.fixture

@@ -6,28 +6,31 @@ from __future__ import annotations
 
 from featurectl.online.base import OnlineStore, OnlineView
 from featurectl.online.codec import pack_key
-from featurectl.online.redis.layout import field_of, home_of, prefix_of
-from featurectl.online.sqlite import SqliteStore
+from featurectl.online.redis.layout import home_of, prefix_of
+from featurectl.online.schema import field_name
+from featurectl.online.sqlite.store import SqliteStore
 
 
 def lose_row(store: OnlineStore, view: OnlineView, *entity: str | int) -> None:
-    """Take the row of an entity out of a store that is not told."""
+    """Take the row of an entity out of a store that does not see it."""
     key = pack_key(entity, tuple(view.keys.values()))
     if isinstance(store, SqliteStore):
-        store._connection.execute("delete from rows where view = ? and entity = ?", (store._number(view), key))
+        store.bytes._connection.execute(
+            "delete from rows where view = ? and entity = ?", (store.bytes._number(view), key)
+        )
     else:
-        store._ask("HDEL", prefix_of(view) + key + b"}", field_of(view))
+        store.bytes.commands.ask("HDEL", prefix_of(view) + key + b"}", field_name(view))
 
 
 def lose_count(store: OnlineStore, view: OnlineView) -> None:
     """Take the number of a view's entities out of a store."""
     if isinstance(store, SqliteStore):
-        store._connection.execute("update views set entities = 0 where id = ?", (store._number(view),))
+        store.bytes._connection.execute("update views set entities = 0 where id = ?", (store.bytes._number(view),))
     else:
-        store._ask("HDEL", home_of(view), f"count/{field_of(view)}", f"counted/{field_of(view)}")
-        if hasattr(store, "_cluster"):
-            store._mark_change(view)
-            for _ in store._counters(view, "HDEL"):
+        store.bytes.commands.ask("HDEL", home_of(view), f"count/{field_name(view)}", f"counted/{field_name(view)}")
+        if hasattr(store.bytes, "_cluster"):
+            store.bytes._mark_change(view)
+            for _ in store.bytes._counters(view, "HDEL"):
                 pass
 
 
@@ -36,24 +39,28 @@ def spoil_row(store: OnlineStore, view: OnlineView, data: bytes, *entity: str | 
     key = pack_key(entity, tuple(view.keys.values()))
     if isinstance(store, SqliteStore):
         query = "update rows set row = ? where view = ? and entity = ?"
-        store._connection.execute(query, (data, store._number(view), key))
+        store.bytes._connection.execute(query, (data, store.bytes._number(view), key))
     else:
-        store._ask("HSET", prefix_of(view) + key + b"}", field_of(view), data)
+        store.bytes.commands.ask("HSET", prefix_of(view) + key + b"}", field_name(view), data)
 
 
 def spoil_record(store: OnlineStore, view: OnlineView, data: bytes) -> None:
     """Put bytes in the place of the record of a view's last push."""
     if isinstance(store, SqliteStore):
-        store._connection.execute("update views set push_record = ? where id = ?", (data, store._number(view)))
+        store.bytes._connection.execute(
+            "update views set push_record = ? where id = ?", (data, store.bytes._number(view))
+        )
     else:
-        store._ask("HSET", home_of(view), f"push/{field_of(view)}", data)
+        store.bytes.commands.ask("HSET", home_of(view), f"push/{field_name(view)}", data)
 
 
 def spoil_schemas(store: OnlineStore, view: OnlineView, text: str) -> None:
     """Put a text in the place of the schemas of a view's rows."""
-    store._schemas.clear()
+    store.schemas.clear()
     if isinstance(store, SqliteStore):
-        store._connection.execute("update schemas set document = ? where view = ?", (text, store._number(view)))
+        store.bytes._connection.execute(
+            "update schemas set document = ? where view = ?", (text, store.bytes._number(view))
+        )
     else:
-        for name in store._schema_fields(view):
-            store._ask("HSET", home_of(view), name, text)
+        for name in store.bytes._schema_fields(view):
+            store.bytes.commands.ask("HSET", home_of(view), name, text)

@@ -11,7 +11,7 @@ import pytest
 from featurectl.core.errors import StoreError, UsageError
 from featurectl.online.base import Ask
 from featurectl.online.codec import pack_key
-from featurectl.online.redis.kinds import open_async_reader, open_store
+from featurectl.online.open import open_async_reader, open_online
 from featurectl.online.redis.slots import slot_of
 from tests.online.rows import frame, view
 from tests.servers.cluster import started_cluster
@@ -60,7 +60,7 @@ def _servers_of(cluster) -> Servers:
 def of(servers):
     """A view of which so many entities have a row."""
     made = view({"n": "int64"}, {"id": "int64"})
-    with closing(open_store(servers.url)) as store:
+    with closing(open_online(servers.url)) as store:
         store.write(made, frame(made, [[n] for n in range(COUNT)], [[n] for n in range(COUNT)]))
     return made
 
@@ -288,7 +288,7 @@ def test_a_hanging_node_of_a_cluster_holds_up_nobody_who_asks_another_one():
         return slot_of(f"{of.project}/{of.env}:{{".encode() + pack_key([number], ["int64"]) + b"}")
 
     with started_cluster() as cluster:
-        with closing(open_store(cluster.url)) as store:
+        with closing(open_online(cluster.url)) as store:
             store.write(of, frame(of, [[n] for n in range(COUNT)], [[n] for n in range(COUNT)]))
         found, his, mine = asyncio.run(main(cluster))
     assert sum(isinstance(answer, StoreError) for answer in found) == 3 * his
@@ -307,6 +307,6 @@ def test_a_replica_that_takes_over_is_read():
             return await asyncio.gather(*(is_there(reader, of, n) for n in range(COUNT)))
 
     with started_cluster(3, 1) as cluster:
-        with closing(open_store(cluster.url)) as store:
+        with closing(open_online(cluster.url)) as store:
             store.write(of, frame(of, [[n] for n in range(COUNT)], [[n] for n in range(COUNT)]))
         assert all(asyncio.run(main(cluster)))

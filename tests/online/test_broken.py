@@ -12,14 +12,14 @@ import pytest
 import redis
 
 from featurectl.core.errors import StoreError
-from featurectl.online import columns
 from featurectl.online.base import Ask
 from featurectl.online.broken import BrokenRowError, shown_key
+from featurectl.online.decode import columns
 from featurectl.online.drive import read_columns
 from featurectl.online.features import FeatureReader, KeyRows, ReadView
 from featurectl.online.pushes import Pushes
 from featurectl.online.redis.store import RedisStore
-from featurectl.online.sqlite import SqliteStore
+from featurectl.online.sqlite.store import SqliteStore
 from featurectl.online.view_rows import online_view
 from tests.online.compared import every_input
 from tests.online.rows import HOUR, T0, frame
@@ -76,7 +76,7 @@ class Spoiled:
         self.count = len(bodies)
         rows = [(body, f"s1:{i}".encode()) for i, body in enumerate(bodies)]
         change = "update rows set row = cast(substr(row, 1, 24) || ? as blob) where entity = ?"
-        self.store._connection.executemany(change, rows)
+        self.store.bytes._connection.executemany(change, rows)
 
     def columns(self):
         keys = {"customer": [str(i) for i in range(self.count)]}
@@ -177,8 +177,8 @@ def test_bytes_that_are_no_row_are_a_store_error(spoiled, broken, told, count):
     of = spoiled(PROFILE)
     of.put([msgpack.packb([1, "Oslo"])] * count)
     assert of.columns().values()["amount"] == [1] * count
-    ((row,),) = of.store._connection.execute("select row from rows where entity = ?", (b"s1:0",)).fetchall()
-    of.store._connection.execute("update rows set row = ? where entity = ?", (broken(row), b"s1:0"))
+    ((row,),) = of.store.bytes._connection.execute("select row from rows where entity = ?", (b"s1:0",)).fetchall()
+    of.store.bytes._connection.execute("update rows set row = ? where entity = ?", (broken(row), b"s1:0"))
     for read in (of.columns, lambda: of.row(0)):
         with pytest.raises(StoreError, match=told):
             read()

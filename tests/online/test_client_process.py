@@ -76,7 +76,7 @@ def test_ctrl_c_between_two_answers_of_redis_leaves_none_for_the_next_read(click
 def test_ctrl_c_in_a_read_of_sqlite_leaves_nothing_for_the_next_one(clicks):
     with featurectl.open_client(clicks) as client:
         expected = client.get(["spend:*"], {"user": [1, 2, 3]}).values()
-        connection = client._store._connection  # noqa: SLF001  # counts the reads of its store
+        connection = client._store.bytes._connection  # noqa: SLF001  # counts the reads of its store
         connection.set_progress_handler(interrupted(lambda: 0), 1)  # Ctrl-C comes between two steps of a statement
         with pytest.raises(StoreError, match="interrupted"):
             client.get(["spend:*"], {"user": [4]})

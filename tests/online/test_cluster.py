@@ -11,7 +11,7 @@ from featurectl.core.errors import StoreError
 from featurectl.online.base import Ask
 from featurectl.online.broken import BrokenCountError
 from featurectl.online.codec import pack_key
-from featurectl.online.redis.kinds import open_store
+from featurectl.online.open import open_online
 from featurectl.online.redis.slots import slot_of, slot_tags
 from tests.online.rows import T0, frame, view
 from tests.servers.cluster import started_cluster, started_tls_cluster
@@ -65,7 +65,7 @@ def move(cluster, slot: int, *, to: int, finish: bool, keys: int | None = None) 
 
 
 def test_look_ups_of_one_call_go_once_to_the_nodes_that_serve_them(redis_cluster, of):
-    with closing(open_store(redis_cluster.url)) as store:
+    with closing(open_online(redis_cluster.url)) as store:
         store.write(of, rows_of(of))
         before = [node.commands("hmget") for node in redis_cluster.nodes]
         assert all(values(store, of))
@@ -77,7 +77,7 @@ def test_look_ups_of_one_call_go_once_to_the_nodes_that_serve_them(redis_cluster
 @pytest.mark.parametrize("finish", [True, False], ids=["moved", "moving"])
 def test_a_slot_on_its_way_to_another_node_is_read_and_written(cluster, of, finish):
     slot = slot_with_an_entity(of, 7)
-    with closing(open_store(cluster.url)) as store:
+    with closing(open_online(cluster.url)) as store:
         store.write(of, rows_of(of))
         move(cluster, slot, to=(cluster.nodes.index(cluster.node_of(slot)) + 1) % 3, finish=finish)
         assert all(values(store, of))
@@ -92,7 +92,7 @@ def test_a_script_waits_for_a_slot_whose_keys_lie_in_two_places(cluster, of, mon
     monkeypatch.setattr("featurectl.online.redis.cluster.ANSWER_S", 60.0)
     slot = slot_with_an_entity(of, 7)
     source, to = cluster.node_of(slot), (cluster.nodes.index(cluster.node_of(slot)) + 1) % 3
-    with closing(open_store(cluster.url)) as store, ThreadPoolExecutor(1) as pool, source.client() as client:
+    with closing(open_online(cluster.url)) as store, ThreadPoolExecutor(1) as pool, source.client() as client:
         store.write(of, rows_of(of, 7, 8))
         move(cluster, slot, to=to, keys=1, finish=False)  # its row or its count, not both
         task = pool.submit(store.write, of, frame(of, [[7]], [[70]], computed_at=T0.replace(year=2027)))
@@ -105,7 +105,7 @@ def test_a_script_waits_for_a_slot_whose_keys_lie_in_two_places(cluster, of, mon
 
 
 def test_a_replica_that_takes_over_is_read_and_written(cluster, of):
-    with closing(open_store(cluster.url)) as store:
+    with closing(open_online(cluster.url)) as store:
         store.write(of, rows_of(of))
         cluster.nodes[0].kill()
         with cluster.replicas[0].client() as client:
@@ -116,7 +116,7 @@ def test_a_replica_that_takes_over_is_read_and_written(cluster, of):
 
 
 def test_a_failover_that_was_asked_for_is_followed(cluster, of):
-    with closing(open_store(cluster.url)) as store:
+    with closing(open_online(cluster.url)) as store:
         store.write(of, rows_of(of))
         with cluster.replicas[0].client() as client:
             client.execute_command("CLUSTER", "FAILOVER", "TAKEOVER")
@@ -126,7 +126,7 @@ def test_a_failover_that_was_asked_for_is_followed(cluster, of):
 
 def test_while_a_node_is_away_its_entities_are_an_error_and_then_as_before(cluster, of):
     node = cluster.nodes[2]
-    with closing(open_store(cluster.url)) as store:
+    with closing(open_online(cluster.url)) as store:
         store.write(of, rows_of(of))
         node.kill()
         for call in (lambda: store.fetch([ask(of)]), lambda: store.write(of, rows_of(of)), lambda: store.remove(of)):
@@ -143,7 +143,7 @@ def test_a_hanging_node_is_an_error_in_time_and_others_entities_are_read(cluster
     monkeypatch.setattr("featurectl.online.redis.connect.ANSWER_S", 0.2)
     here = [n for n in range(COUNT) if cluster.node_of(slot_with_an_entity(of, n)) is cluster.nodes[1]]
     there = [n for n in range(COUNT) if cluster.node_of(slot_with_an_entity(of, n)) is cluster.nodes[2]]
-    with closing(open_store(cluster.url)) as store:
+    with closing(open_online(cluster.url)) as store:
         store.write(of, rows_of(of))
         assert all(values(store, of))
         with cluster.nodes[2].paused():
@@ -154,21 +154,21 @@ def test_a_hanging_node_is_an_error_in_time_and_others_entities_are_read(cluster
 
 
 def test_a_first_node_that_is_away_is_no_loss(cluster, of):
-    with closing(open_store(cluster.url)) as store:
+    with closing(open_online(cluster.url)) as store:
         store.write(of, rows_of(of))
     cluster.nodes[0].kill()
     with cluster.replicas[0].client() as client:
         client.execute_command("CLUSTER", "FAILOVER", "TAKEOVER")
-    with closing(open_store(cluster.url)) as store:
+    with closing(open_online(cluster.url)) as store:
         assert all(values(store, of))
 
 
 def test_entities_are_counted_right_after_a_writer_that_died_on_the_way(redis_cluster, of, monkeypatch):
-    with closing(open_store(redis_cluster.url)) as store, closing(open_store(redis_cluster.url)) as other:
+    with closing(open_online(redis_cluster.url)) as store, closing(open_online(redis_cluster.url)) as other:
         store.write(of, rows_of(of, 0, 10))
         assert store.count(of) == 10
         with monkeypatch.context() as patch:
-            patch.setattr(store, "_mark_change", lambda _of: None)  # neither before nor after: the worst case
+            patch.setattr(store.bytes, "_mark_change", lambda _of: None)  # neither before nor after: the worst case
             store.write(of, rows_of(of, 10, 20))
         assert other.write(of, rows_of(of)) == COUNT - 20
         assert (store.count(of), other.count(of)) == (COUNT, COUNT)
@@ -178,7 +178,7 @@ def test_entities_are_counted_right_after_a_writer_that_died_on_the_way(redis_cl
 
 
 def test_nothing_is_left_of_a_version_that_is_removed(redis_cluster, of):
-    with closing(open_store(redis_cluster.url)) as store:
+    with closing(open_online(redis_cluster.url)) as store:
         store.write(of, rows_of(of))
         assert store.count(of) == COUNT
         store.remove(of)
@@ -189,7 +189,7 @@ def test_nothing_is_left_of_a_version_that_is_removed(redis_cluster, of):
 
 
 def test_a_cluster_is_known_by_the_addresses_it_announces_and_speaks_tls(certificates, of):
-    with started_tls_cluster(certificates) as url, closing(open_store(url)) as store:
+    with started_tls_cluster(certificates) as url, closing(open_online(url)) as store:
         assert store.write(of, rows_of(of)) == COUNT
         assert (all(values(store, of)), store.count(of)) == (True, COUNT)
         store.remove(of)
@@ -200,7 +200,7 @@ def test_a_cluster_that_is_full_says_so_and_keeps_answering_reads(of):
     wide = view({"s": "string"}, {"id": "int64"}, project=of.project)
     with (
         started_cluster(3, 0, "--maxmemory", "4mb", "--maxmemory-policy", "noeviction") as cluster,
-        closing(open_store(cluster.url)) as store,
+        closing(open_online(cluster.url)) as store,
     ):
         rows = frame(wide, [[i] for i in range(30_000)], [["x" * 500]] * 30_000)
         with pytest.raises(StoreError, match="maxmemory") as caught:
@@ -211,7 +211,7 @@ def test_a_cluster_that_is_full_says_so_and_keeps_answering_reads(of):
 
 def test_a_wrong_type_at_one_entity_is_a_broken_row_of_it(redis_cluster, of):
     key = f"{of.project}/{of.env}:{{i1:1}}"
-    with closing(open_store(redis_cluster.url)) as store:
+    with closing(open_online(redis_cluster.url)) as store:
         store.write(of, rows_of(of, 2, 9))
         node = redis_cluster.node_of(slot_of(key.encode()))
         with node.client() as client:
@@ -223,10 +223,12 @@ def test_a_wrong_type_at_one_entity_is_a_broken_row_of_it(redis_cluster, of):
 
 def test_a_broken_counter_of_a_slot_is_told_and_counted_again(redis_cluster, of):
     slot = slot_with_an_entity(of, 0)
-    with closing(open_store(redis_cluster.url)) as store:
+    with closing(open_online(redis_cluster.url)) as store:
         store.write(of, rows_of(of, end=20))
-        store._ask("HSET", f"{of.project}/{of.env}/count:{{{slot_tags()[slot].decode()}}}", "spend@1", "theirs")  # noqa: SLF001  # injures a store as no caller can
-        store._mark_change(of)  # noqa: SLF001  # injures a store as no caller can
+        store.bytes.commands.ask(
+            "HSET", f"{of.project}/{of.env}/count:{{{slot_tags()[slot].decode()}}}", "spend@1", "theirs"
+        )  # injures a store as no caller can
+        store.bytes._mark_change(of)  # noqa: SLF001  # injures a store as no caller can
         for use in (lambda: store.count(of), lambda: store.keep_only(of, rows_of(of, end=20), T0)):
             with pytest.raises(BrokenCountError):
                 use()
@@ -238,7 +240,7 @@ def test_a_broken_counter_of_a_slot_is_told_and_counted_again(redis_cluster, of)
 
 
 def test_a_cluster_without_some_of_its_slots_says_so(of):
-    with started_cluster() as cluster, closing(open_store(cluster.url)) as store:
+    with started_cluster() as cluster, closing(open_online(cluster.url)) as store:
         store.write(of, rows_of(of))
         slot = slot_with_an_entity(of, 7)
         with cluster.node_of(slot).client() as client:

@@ -15,18 +15,10 @@ from hypothesis import strategies as st
 from featurectl.core.errors import DataError, StoreError
 from featurectl.online.base import PushRecord
 from featurectl.online.broken import BrokenRecordError
-from featurectl.online.codec import (
-    NEWER_BYTES,
-    decoder,
-    pack_instant,
-    pack_key,
-    pack_record,
-    row_schema_id,
-    unpack_instant,
-    unpack_record,
-    unpack_row,
-)
-from featurectl.online.frame import encode_chunks
+from featurectl.online.codec import NEWER_BYTES, pack_instant, pack_key, pack_record, unpack_instant, unpack_record
+from featurectl.online.decode.row import row_schema_id, unpack_row
+from featurectl.online.decode.values import decoder
+from featurectl.online.encode.rows import encode_chunks
 from featurectl.online.schema import claim_schema, parse_schema, schema_document
 from tests.online.rows import HOUR, T0, UTC_US, frame, view
 
@@ -289,7 +281,7 @@ def test_a_decimal_that_nobody_wrote_is_a_broken_row(text):
 
 
 def test_chunks_cover_every_row_once(monkeypatch):
-    monkeypatch.setattr("featurectl.online.frame.CHUNK_ROWS", 3)
+    monkeypatch.setattr("featurectl.online.encode.rows.CHUNK_ROWS", 3)
     of = view({"n": "int64"}, {"id": "int64"}, project="p")
     rows = frame(of, [[i] for i in range(8)], [(i,) for i in range(8)], event_time=T0 + timedelta(days=1))
     assert [chunk.count for chunk in encode_chunks(of, rows, 1)] == [3, 3, 2]

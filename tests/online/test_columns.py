@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featurectl.core.units import HOUR_US
-from featurectl.online import columns
 from featurectl.online.codec import pack_instant
-from featurectl.online.columns import Moment, ViewColumns
+from featurectl.online.decode import columns
+from featurectl.online.decode.columns import Moment, ViewColumns
 from featurectl.online.schema import parse_schema, schema_document
 from featurectl.online.view_rows import online_view
 from tests.online.views import at, event_view, latest, state_view, window

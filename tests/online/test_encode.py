@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurectl.core.frames.types import polars_dtype
-from featurectl.online.encode import FixedCells, Ragged, digits, join_pieces, literal
-from featurectl.online.frame import encode_chunks
+from featurectl.online.encode.columns import FixedCells, Ragged, digits, join_pieces, literal
+from featurectl.online.encode.rows import encode_chunks
 from tests.online.packer import pack_rows
 from tests.online.rows import frame, view
 

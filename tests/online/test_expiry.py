@@ -55,7 +55,7 @@ def test_the_count_survives_expired_rows_and_is_mended_by_the_next_scan(store):
 
 @pytest.mark.parametrize("open_again", SERVERS, indirect=True)
 def test_rows_that_are_written_during_a_scan_stay_in_the_count(store, open_again, monkeypatch):
-    of, pages = view({"n": "int64"}), store._pages  # noqa: SLF001  # counts and disturbs single commands
+    of, pages = view({"n": "int64"}), store.bytes._pages  # noqa: SLF001  # counts and disturbs single commands
     write(store, of, "a", 1, timedelta(milliseconds=50))
     write(store, of, "b", 1, LONG)
     wait_until_gone(store, of, "a")
@@ -65,7 +65,7 @@ def test_rows_that_are_written_during_a_scan_stay_in_the_count(store, open_again
         with closing(open_again()) as other:
             write(other, of, "c", 1, LONG)
 
-    monkeypatch.setattr(store, "_pages", with_a_write_at_the_end)
+    monkeypatch.setattr(store.bytes, "_pages", with_a_write_at_the_end)
     kept = frame(of, [["b"]], [[1]]).select(list(of.keys))
     assert (store.keep_only(of, kept, T0), store.count(of)) == (0, 2)
 
@@ -96,8 +96,10 @@ def test_a_row_that_loses_against_a_newer_one_does_not_shorten_its_life(redis_ur
 
 def test_a_server_that_can_not_let_fields_go_keeps_them(redis_url, monkeypatch):
     store, of = RedisStore(redis_url), view({"n": "int64"})
-    asked = store._ask  # noqa: SLF001  # counts and disturbs single commands
-    monkeypatch.setattr(store, "_ask", lambda *command: [None] if command[0] == "COMMAND" else asked(*command))
+    asked = store.bytes.commands.ask  # counts and disturbs single commands
+    monkeypatch.setattr(
+        store.bytes.commands, "ask", lambda *command: [None] if command[0] == "COMMAND" else asked(*command)
+    )
     write(store, of, "a", 1, timedelta(milliseconds=1))
     with redis.Redis.from_url(redis_url) as client:
         assert client.execute_command("HTTL", f"{of.project}/{of.env}:{{s1:a}}", "FIELDS", 1, "spend@1") == [-1]
@@ -105,7 +107,7 @@ def test_a_server_that_can_not_let_fields_go_keeps_them(redis_url, monkeypatch):
 
 
 def test_an_embedded_store_keeps_its_rows(tmp_path):
-    from featurectl.online.sqlite import SqliteStore
+    from featurectl.online.sqlite.store import SqliteStore
 
     store, of = SqliteStore(tmp_path / "online.db"), view({"n": "int64"})
     write(store, of, "a", 1, timedelta(seconds=-1))

@@ -9,9 +9,9 @@ import pytest
 import redis
 
 from featurectl.core.errors import StoreError, TryAgainError, UsageError
-from featurectl.online.redis.kinds import open_async_reader, open_store
+from featurectl.online.open import open_async_reader, open_online
 from featurectl.online.redis.store import RedisStore
-from featurectl.online.sqlite import SqliteStore
+from featurectl.online.sqlite.store import SqliteStore
 from tests.online.rows import frame, view
 from tests.servers.echo import echoing_redis
 from tests.servers.redis import free_port, started_redis
@@ -33,9 +33,9 @@ def test_a_redis_without_hello_is_told_so_and_its_password_is_not(password):
     with started_redis("--requirepass", password, "--rename-command", "HELLO", "") as url:
         given = url.replace("://", f"://:{password}@")
         with pytest.raises(StoreError, match=r"the online store \${RED} does not know the command HELLO$") as caught:
-            open_store(given, "${RED}").clock()
+            open_online(given, "${RED}").clock()
         assert "redis://host:6379/0?protocol=2" in caught.value.hint
-        assert open_store(f"{given}?protocol=2").clock()
+        assert open_online(f"{given}?protocol=2").clock()
 
 
 @pytest.mark.parametrize("scheme", ["redis", "redis+cluster"])
@@ -52,7 +52,7 @@ def test_no_redis_that_repeats_what_it_was_sent_gives_the_password_away(scheme, 
     with echoing_redis(answer) as port:
         url = f"{scheme}://ana:{PASSWORD}@127.0.0.1:{port}/0"
         with pytest.raises(StoreError, match="the online store") as one:
-            open_store(url, "${RED}").count(view({"n": "int64"}))
+            open_online(url, "${RED}").count(view({"n": "int64"}))
 
         async def read() -> None:
             await open_async_reader(url, "${RED}", 2.0).fetch_shared("shop", "dev", ["a"])
@@ -146,7 +146,7 @@ def test_a_folder_that_can_not_be_made_is_a_store_error(tmp_path):
 
 
 def test_a_file_that_another_process_holds_is_worth_another_try(tmp_path, monkeypatch):
-    monkeypatch.setattr("featurectl.online.sqlite._WAIT_S", 0.01)
+    monkeypatch.setattr("featurectl.online.sqlite.store._WAIT_S", 0.01)
     store, of = SqliteStore(tmp_path / "online.db"), view({"n": "int64"})
     store.prepare(of)
     other = sqlite3.connect(tmp_path / "online.db", isolation_level=None)

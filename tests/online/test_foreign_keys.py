@@ -14,8 +14,8 @@ from featurectl.online.base import Ask, Writing
 from featurectl.online.broken import NO_ROW, BrokenRowError
 from featurectl.online.drive import read_columns_async
 from featurectl.online.features import FeatureReader, KeyRows, ReadView
+from featurectl.online.open import open_async_reader, open_online
 from featurectl.online.pushes import Pushes
-from featurectl.online.redis.kinds import open_async_reader, open_store
 from featurectl.online.redis.layout import prefix_of
 from featurectl.online.view_rows import online_view
 from tests.online.compared import every_input
@@ -41,7 +41,7 @@ def url(request):
 @pytest.fixture
 def store(url):
     """A store with 300 rows, of which the key of c7 is a list by now."""
-    with closing(open_store(url)) as made:
+    with closing(open_online(url)) as made:
         made.write(OF, rows(1))
         with closing(client_of(url)) as client:
             client.delete(prefix_of(OF) + b"s2:c7}")

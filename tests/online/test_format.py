@@ -19,8 +19,8 @@ import redis
 from featurectl.core.units import instant_us
 from featurectl.online.base import Ask
 from featurectl.online.codec import pack_key
-from featurectl.online.redis.kinds import open_store
-from featurectl.online.sqlite import SqliteStore
+from featurectl.online.open import open_online
+from featurectl.online.sqlite.store import SqliteStore
 from tests.online.rows import ALL_TYPES, FULL, HOUR, T0, frame, view
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "online-store.md"
@@ -75,7 +75,7 @@ def test_rows_of_the_first_format_are_read_from_redis(request, server):
         for key, row in PROMISED.items():
             client.hset(b"%b/dev:{%b}" % (of.project.encode(), key), "spend@1", row)
         client.hset(f"{of.project}/dev", f"schema/spend@1/{0x1234}", SCHEMA)
-    with closing(open_store(url)) as store:
+    with closing(open_online(url)) as store:
         check(read_all(store, of))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from featurectl.online.base import Origin, Writing
 from featurectl.online.redis import store as redis_store
-from featurectl.online.sqlite import SqliteStore
+from featurectl.online.sqlite.store import SqliteStore
 from tests.online.losses import lose_count, lose_row
 from tests.online.rows import HOUR, T0, frame, view
 from tests.online.test_stores import record
@@ -62,7 +62,7 @@ def test_without_a_bound_what_was_computed_later_stays(store):
 
 
 def test_the_bound_is_asked_again_as_time_goes_on(store, monkeypatch):
-    monkeypatch.setattr("featurectl.online.frame.CHUNK_ROWS", 1)
+    monkeypatch.setattr("featurectl.online.encode.rows.CHUNK_ROWS", 1)
     of, asked = view({"n": "int64"}, versioned_by="computed"), []
     put(store, of, "b", 1, 3)
 
@@ -81,9 +81,9 @@ def test_a_writer_after_a_full_push_need_not_compare_with_the_future(redis_url):
     store, of = redis_store.RedisStore(redis_url), view({"n": "int64"}, versioned_by="computed")
     put(store, of, "a", 1, 50_000)
     later = Origin(at=T0 + HOUR, table_version=0, rebuild_id="r")
-    assert not need_not_compare(store._client, of, later)
+    assert not need_not_compare(store.bytes.commands.client, of, later)
     put(store, of, "a", 2, 0, LATEST, rebuilt=True)
-    assert need_not_compare(store._client, of, later)
+    assert need_not_compare(store.bytes.commands.client, of, later)
     store.close()
 
 
@@ -136,5 +136,5 @@ def test_many_keys_are_not_looked_at_but_too_few_are_told(store, monkeypatch):
         return
     monkeypatch.setattr(redis_store, "FEW_KEYS", 1)
     assert store.count_rows(of) is None
-    monkeypatch.setattr(store, "count", lambda _: store._held() + 1)
-    assert store.count_rows(of) == store._held()
+    monkeypatch.setattr(store.bytes, "count", lambda _: store.bytes._held() + 1)
+    assert store.count_rows(of) == store.bytes._held()

@@ -19,7 +19,7 @@ from featurectl.online.drive import read_columns
 from featurectl.online.features import KeyRows, ReadView
 from featurectl.online.inputs import InputReader
 from featurectl.online.pushes import Pushes
-from featurectl.online.sqlite import SqliteStore
+from featurectl.online.sqlite.store import SqliteStore
 from featurectl.online.view_rows import online_view
 from featurectl.operations.push import PushRequest, push_view
 from featurectl.operations.training.join import join_features

@@ -11,9 +11,9 @@ import redis
 
 from featurectl.core.errors import StoreError
 from featurectl.online.base import Ask, Writing
+from featurectl.online.open import open_online
 from featurectl.online.redis.answers import parsing
 from featurectl.online.redis.connect import StoreAddress, translated
-from featurectl.online.redis.kinds import open_store
 from featurectl.online.redis.trips import parted
 from tests.online.rows import frame, view
 
@@ -43,7 +43,7 @@ def test_what_fails_of_a_push_itself_is_told_as_it_is(redis_url, error):
         yield frame(OF, [["a"]], [(1,)])
         raise error("our own")
 
-    with closing(open_store(redis_url)) as store:
+    with closing(open_online(redis_url)) as store:
         with pytest.raises(error, match="our own"):
             store.write_all(OF, frames(), Writing())
         store.remove(OF)
@@ -51,7 +51,7 @@ def test_what_fails_of_a_push_itself_is_told_as_it_is(redis_url, error):
 
 @pytest.mark.parametrize("answer", [b":5", b"$3\r\nabc", b"*1\r\n:1", b"$-1", b"+OK", b"*2\r\n:1\r\n:2", b"*-1", b"*0"])
 def test_an_answer_of_another_type_is_an_error_of_the_store(answer):
-    with served(answer + b"\r\n") as url, closing(open_store(url)) as store:
+    with served(answer + b"\r\n") as url, closing(open_online(url)) as store:
         for use in (
             store.clock,
             lambda: store.count(OF),
@@ -69,7 +69,7 @@ def test_an_answer_of_another_type_is_an_error_of_the_store(answer):
 
 @pytest.mark.parametrize("answer", [b":5", b"$3\r\nabc", b"*1\r\n:1", b"*1\r\n*3\r\n:0\r\n:1\r\n:2", b"*0", b"+OK"])
 def test_slots_that_no_cluster_has_are_an_error_of_the_store(answer):
-    with served(answer + b"\r\n") as url, closing(open_store(url.replace("redis:", "redis+cluster:"))) as store:
+    with served(answer + b"\r\n") as url, closing(open_online(url.replace("redis:", "redis+cluster:"))) as store:
         with pytest.raises(StoreError) as caught:
             store.count(OF)
         assert caught.value.code == "FC602"

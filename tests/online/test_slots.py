@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featurectl.core.errors import UsageError
-from featurectl.online.redis.kinds import open_store
+from featurectl.online.open import open_online
 from featurectl.online.redis.slots import PAUSES_S, Journey, SlotMap, parse_cluster_url, slot_of, slot_tags
 
 A, B, C = ("a", 1), ("b", 2), ("c", 3)
@@ -56,7 +56,7 @@ def test_a_url_names_some_nodes_and_what_holds_for_all(url, seeds, node):
 )
 def test_a_url_that_is_none_is_wrong_usage(url):
     with pytest.raises(UsageError, match="is no URL of Redis"):
-        open_store(url)
+        open_online(url)
 
 
 def test_each_slot_has_a_number_that_lies_in_it():

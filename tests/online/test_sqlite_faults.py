@@ -16,7 +16,7 @@ import pytest
 from featurectl.cli.main import exit_code_of
 from featurectl.core.errors import StoreError, TryAgainError
 from featurectl.online.base import Ask, Writing
-from featurectl.online.sqlite import AsyncSqliteReader, SqliteStore
+from featurectl.online.sqlite.store import AsyncSqliteReader, SqliteStore
 from tests.online.rows import T0, frame, view
 
 NOBODY = 65_534
@@ -98,7 +98,7 @@ def test_a_file_locked_against_readers_is_an_error_in_time_and_then_read(path, o
     made(path, of, "x")
 
     async def main():
-        reader = AsyncSqliteReader(SqliteStore(path), 0.01)
+        reader = AsyncSqliteReader(path, str(path), 0.01)
         with kept_out(path):
             with pytest.raises(StoreError, match="locked") as caught:
                 await reader.fetch([ask(of)])
@@ -115,15 +115,15 @@ def test_a_file_locked_against_readers_is_an_error_in_time_and_then_read(path, o
 def test_a_full_disk_is_an_error_and_what_was_there_stays(path, of):
     with closing(SqliteStore(path)) as store:
         store.write(of, rows_of(of))
-        pages = store._connection.execute("pragma page_count").fetchone()[0]
-        store._connection.execute(f"pragma max_page_count = {pages + 5}")
+        pages = store.bytes._connection.execute("pragma page_count").fetchone()[0]
+        store.bytes._connection.execute(f"pragma max_page_count = {pages + 5}")
         with pytest.raises(StoreError, match="full") as caught:
             store.write(of, rows_of(of, 1_000, "y" * 500))
         assert (caught.value.code, exit_code_of(caught.value)) == ("FC602", 69)
         assert "room" in caught.value.hint
         assert (store.read(of, [[0], [999]])[1], store.count(of)) == (None, 1)
         assert store.read(of, [[0]])[0].values == {"s": "x"}
-        store._connection.execute(f"pragma max_page_count = {pages * 1_000}")
+        store.bytes._connection.execute(f"pragma max_page_count = {pages * 1_000}")
         assert store.write(of, rows_of(of, 1_000, "y" * 500)) == 999
         assert store.count(of) == 1_000
 

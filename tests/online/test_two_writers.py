@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurectl.online.base import Origin, Writing
+from featurectl.online.byte_store import PackedWriting
 from featurectl.online.redis.claim import claimed_call
 from featurectl.online.redis.store import RedisStore
+from featurectl.online.store import newer_by
 from tests.online.rows import HOUR, T0, frame, view
 
 ENTITIES = 6
@@ -34,7 +36,8 @@ def client(redis_url):
 
 
 def need_not_compare(client, of, origin, *, rebuilt=False):
-    return claimed_call(client, of, Writing(origin=origin, rebuilt=rebuilt)).arguments[-2] != b""
+    how = Writing(origin=origin, rebuilt=rebuilt)
+    return claimed_call(client, of, PackedWriting(order=newer_by(of, how), how=how)).arguments[-2] != b""
 
 
 LATER = replace(FIRST, at=T0 + HOUR, table_version=4)

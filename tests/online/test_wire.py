@@ -18,7 +18,7 @@ ORIGIN = Origin(at=T0, table_version=0, rebuild_id="r")
 @pytest.fixture(params=[None, ORIGIN], ids=["compared", "claimed"])
 def how(request, monkeypatch):
     """Ways to write, in chunks of 100 rows."""
-    monkeypatch.setattr("featurectl.online.frame.CHUNK_ROWS", 100)
+    monkeypatch.setattr("featurectl.online.encode.rows.CHUNK_ROWS", 100)
     return Writing(origin=request.param)
 
 
@@ -73,7 +73,7 @@ def test_it_is_told_how_many_rows_are_there_until_all_are(redis_url, how):
     store, of = RedisStore(redis_url), view({"n": "int64"}, {"id": "int64"})
     told: list[int] = []
     every = [rows_of(of, number * COUNT) for number in range(3)]
-    assert store.write_all(of, iter(every), Writing(origin=how.origin, told=told.append)) == 3 * COUNT
+    assert store.write_all(of, iter(every), Writing(origin=how.origin, on_rows=told.append)) == 3 * COUNT
     assert told == sorted(told)
     assert told[-1] == 3 * COUNT
     assert store.count(of) == 3 * COUNT

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from featurectl.identity.kinds import REGISTERED
 from featurectl.language.definitions.fitting import fits
 from featurectl.plan.build import PlanRequest, plan_repo
-from featurectl.plan.categorise import LOAD
 from featurectl.plan.desired import desired_objects
 from featurectl.plan.external_state import ExternalState
 from featurectl.plan.recheck import decide_again
@@ -57,6 +57,6 @@ def test_every_definition_has_the_types_that_its_class_says(tmp_path):
     files["more.yaml"] = Path(__file__).parent.parent.joinpath("spec/more_of_the_language.yaml").read_text()
     seen = set()
     for item in desired_objects(load(tmp_path, files)):
-        assert fits(LOAD[item.kind](json.loads(json.dumps(item.definition)))), (item.kind, item.name)
+        assert fits(REGISTERED[item.kind].load(json.loads(json.dumps(item.definition)))), (item.kind, item.name)
         seen.add(item.kind)
-    assert seen == set(LOAD)
+    assert seen == set(REGISTERED)

@@ -10,7 +10,7 @@ import pytest
 
 from featurectl.online.base import OnlineStore
 from featurectl.online.redis.store import RedisStore
-from featurectl.online.sqlite import SqliteStore
+from featurectl.online.sqlite.store import SqliteStore
 
 
 @pytest.fixture(params=["sqlite", "redis"])

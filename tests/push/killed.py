@@ -13,10 +13,10 @@ from pathlib import Path
 
 import redis
 
-import featurectl.online.frame
+import featurectl.online.encode.rows
 import featurectl.operations.push.choose
 from featurectl.online.redis.store import RedisStore
-from featurectl.online.sqlite import SqliteStore
+from featurectl.online.sqlite.store import SqliteStore
 from featurectl.operations.push import push_view
 from tests.online.views import add, event_view, latest, push_request, state_view, table, window
 
@@ -75,7 +75,7 @@ def say(letter):
 
 def push(place, project, kind, hours, progress=None):
     """Push the view as of so many hours, in chunks so small that there are many."""
-    featurectl.online.frame.CHUNK_ROWS = 50
+    featurectl.online.encode.rows.CHUNK_ROWS = 50
     featurectl.operations.push.choose.PART_ROWS = 200
     with opened(place) as store:
         return push_view(push_request(store, VIEWS[kind], made_table(kind), hours, project), progress)
@@ -94,7 +94,7 @@ def content(place, project):
             ]
             return {key.split(b"/", 1)[1]: fields for key, fields in zip(keys, hashes, strict=True)}
     with opened(place) as store:
-        read = store._connection.execute  # noqa: SLF001  # kills between two statements
+        read = store.bytes._connection.execute  # noqa: SLF001  # kills between two statements
         return {
             "rows": read("select entity, row from rows order by view, entity").fetchall(),
             "views": read("select env, view, version, entities, push_record from views").fetchall(),

@@ -1,6 +1,6 @@
 """A push of everything: it mends a store that has lost rows, or holds values that were pushed as of the future."""
 
-# ruff: noqa: SLF001  # injures a store as no caller can
+# injures a store as no caller can
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from featurectl.core.errors import DataError, StoreError
 from featurectl.online.broken import BrokenCountError, BrokenRecordError
 from featurectl.online.read import read_features
 from featurectl.online.redis import store as redis_store
-from featurectl.online.redis.layout import field_of, home_of
+from featurectl.online.redis.layout import home_of
+from featurectl.online.schema import field_name
 from featurectl.online.view_rows import online_view
 from featurectl.operations.push import plan_push, push_view
 from tests.online.losses import lose_row, spoil_record, spoil_row, spoil_schemas
@@ -230,7 +231,7 @@ def test_a_broken_record_is_told_and_a_full_push_writes_it_again(push, store, wh
 @pytest.mark.parametrize("broken", ["abc", "", "1.5", "9" * 30])
 def test_a_broken_count_is_told_and_a_full_push_counts_again(push, store, where, values, broken):
     push(0)
-    store._ask("HSET", home_of(where), f"count/{field_of(where)}", broken)
+    store.bytes.commands.ask("HSET", home_of(where), f"count/{field_name(where)}", broken)
     with pytest.raises(BrokenCountError) as caught:
         store.count(where)
     assert (caught.value.code, where.view in caught.value.hint) == ("FC610", True)
@@ -242,9 +243,9 @@ def test_a_broken_count_is_told_and_a_full_push_counts_again(push, store, where,
 @pytest.mark.parametrize("store", ["redis"], indirect=True)
 def test_what_another_program_keeps_beside_the_rows_is_left_alone(push, store, where, values):
     push(0)
-    for name in (b"schema/abc", b"schema/\xff@1/3", b"schema/x@y/z", f"schema/{field_of(where)}"):
-        store._ask("HSET", home_of(where), name, "theirs")
-    store._ask("HSET", home_of(where), f"writer/{field_of(where)}", "theirs")
+    for name in (b"schema/abc", b"schema/\xff@1/3", b"schema/x@y/z", f"schema/{field_name(where)}"):
+        store.bytes.commands.ask("HSET", home_of(where), name, "theirs")
+    store.bytes.commands.ask("HSET", home_of(where), f"writer/{field_name(where)}", "theirs")
     assert store.prepared(where.project, where.env) == {(where.view, where.version)}
     push(1, 1)
     assert None not in values(1)

@@ -10,7 +10,7 @@ import redis
 
 from featurectl.cli.main import main
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.online.sqlite import SqliteStore
+from featurectl.online.sqlite.store import SqliteStore
 from featurectl.operations.push import PushRequest, push_view
 from tests.online.views import MemoryTable, at, latest, push_request, state_view, table
 

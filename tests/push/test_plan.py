@@ -93,7 +93,7 @@ class Told:
 
 
 def test_progress_tells_the_rows_that_are_there_and_how_many_there_will_be(request_of, monkeypatch):
-    monkeypatch.setattr("featurectl.online.frame.CHUNK_ROWS", 10)
+    monkeypatch.setattr("featurectl.online.encode.rows.CHUNK_ROWS", 10)
     rows = table(PROFILE, [(f"c{i}", -1, None, {"amount": i}) for i in range(300)], AMOUNT, buckets=4)
     told = Told()
     push_view(request_of(PROFILE, rows, 0), told)

@@ -17,7 +17,7 @@ from tests.registry.test_contract import race
 AT = datetime(2026, 11, 24, 12, 0, 0, 250_000, tzinfo=UTC)
 STATE = AlertState(
     alert="stale", subject="view:delays@1", severity="critical", condition="freshness > 1d", status="firing",
-    incident=3, since=AT, changed_at=AT, told={"ops": AT}, value=9e10, cause="source s stopped", error="naïve ☃",
+    incident=3, since=AT, changed_at=AT, notified={"ops": AT}, value=9e10, cause="source s stopped", error="naïve ☃",
 )  # fmt: skip
 NEW = AlertState(alert="stale", subject="view:delays@1")
 LEASE_S = 60.0
@@ -201,7 +201,7 @@ def test_a_repeat_waits_only_where_nothing_else_does(ledger):
 
 
 def test_what_was_never_tried_is_withdrawn_with_its_first_addressee(ledger):
-    firing = replace(STATE, told={"ops": AT, "pager": AT, "mail": AT, "hook": AT})
+    firing = replace(STATE, notified={"ops": AT, "pager": AT, "mail": AT, "hook": AT})
     kinds = {"ops": "firing", "pager": "firing", "mail": "firing", "hook": "repeat"}
     ledger.write_state(NEW, firing, [replace(message(n, n), kind=kind) for n, kind in kinds.items()])
     ledger.settle(replace(ledger.claim(LEASE_S), attempts=1))
@@ -211,7 +211,7 @@ def test_what_was_never_tried_is_withdrawn_with_its_first_addressee(ledger):
     assert ledger.write_state(before, replace(before, status="resolved"), [], withdraw=True)
     assert [d.id for d in ledger.load_deliveries()] == ["ops", "pager"]
     (after,) = ledger.load_states()
-    assert (after.status, sorted(after.told)) == ("resolved", ["hook", "ops", "pager"])
+    assert (after.status, sorted(after.notified)) == ("resolved", ["hook", "ops", "pager"])
 
 
 def test_silences_are_read_back_oldest_first_and_written_over(ledger, open_ledger):

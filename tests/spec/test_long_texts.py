@@ -11,7 +11,7 @@ from featurectl.cli.main import main
 from featurectl.core.dtypes import parse_dtype
 from featurectl.core.secrets import address_secrets, hide
 from featurectl.core.variables import bad_variable, has_password, hide_passwords, shown_location
-from featurectl.identity.facts.objects import plain_query
+from featurectl.identity.facts.sources import plain_query
 from featurectl.language.syntax.reader import MAX_LONG_TEXT, MAX_TEXT
 from tests.spec.repository import BASE, load, write_repo
 

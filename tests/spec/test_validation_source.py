@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 
-from featurectl.identity.graph import Ref, build_graph
+from featurectl.identity.lineage import Ref, build_graph
 from featurectl.language.definitions.json_form import dump_definition, load_model
 from tests.definitions import ARRIVALS, MODEL
 from tests.spec.repository import load

@@ -10,19 +10,12 @@ from featurectl.cli.render.visible import in_one_line, visible_leaves
 from featurectl.core.commits import shown_commit
 from featurectl.core.markdown import code, prose
 from featurectl.core.units import counted, format_bytes, parse_instant
+from featurectl.language.kinds import WORDS
 
 if TYPE_CHECKING:
     from featurectl.plan.model import ChangeJson, EffortJson, PlanJson, ReasonJson, StageJson, SummaryJson
 
 _SIGNS: Final = {"new": "+", "removed": "-"}
-_OBJECTS: Final = {
-    "entity": "entity",
-    "source": "source",
-    "feature_view": "view",
-    "model": "model",
-    "alert": "alert",
-    "notifier": "notifier",
-}
 _VERSIONED: Final = ("online_table", "feature_view")
 _NONE: Final = "-"  # of a field that was not there
 _TEXTS: Final = ("old", "new")  # values of the files, each drawn in a line of its own way
@@ -40,7 +33,7 @@ def render_plan(plan: PlanJson) -> str:
         return "\n".join([*_missing_lines(plan), render_summary(plan)])
     lines = [_header(plan), *_older_lines(plan), ""]
     widths = [
-        max(6, *(len(_OBJECTS[c["object"]]) for c in plan["changes"])),
+        max(6, *(len(WORDS[c["object"]].short) for c in plan["changes"])),
         max(len(c["name"]) for c in plan["changes"]),
         max(len(_kind(c)) for c in plan["changes"]),
     ]
@@ -128,7 +121,7 @@ def render_needed(lines: Sequence[str]) -> str:
 
 
 def _change_cells(change: ChangeJson) -> list[str]:
-    name = f"{_OBJECTS[change['object']]} {code(change['name'])}"
+    name = f"{WORDS[change['object']].short} {code(change['name'])}"
     what = ", ".join(part for part in (f"**{_kind(change)}** {_versions(change)}".strip(), _effort(change)) if part)
     return [f"`{_sign(change)}`", name, what, _why(change)]
 
@@ -169,7 +162,7 @@ def _of_these(**counts: int) -> str:
 
 
 def _change_lines(change: ChangeJson, widths: Sequence[int]) -> list[str]:
-    what = f"{_OBJECTS[change['object']]:<{widths[0]}} {change['name']:<{widths[1]}}"
+    what = f"{WORDS[change['object']].short:<{widths[0]}} {change['name']:<{widths[1]}}"
     head = f"  {_sign(change)} {what}  {_kind(change):<{widths[2]}}"
     reasons = change["reasons"]
     if change["blocked"]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from featurectl.core.dtypes import FLOAT64
 from featurectl.core.units import format_duration
 from featurectl.expressions.check import untyped_canonical
 from featurectl.expressions.tree import Expression
+from featurectl.language.definitions.objects import About, Check, Freshness
 
 Constant = bool | int | float | str | None
 
@@ -53,5 +54,28 @@ def duration(length_us: int | None) -> Fact:
 
 def names(ordered: Iterable[str]) -> Fact:
     """Return names in an order that has a meaning."""
-    kept = list(ordered)
-    return Fact(kept, ", ".join(kept) or "-")
+    listed = list(ordered)
+    return Fact(listed, \", \".join(listed) or \"-\")
+
+
+def about_facts(about: About) -> dict[str, Fact]:
+    """Return what every object says of itself."""
+    return {
+        "description": plain(about.description or None),
+        "owner": plain(about.owner or None),
+        "tags": names(sorted(about.tags)),
+    }
+
+
+def check_facts(checks: Sequence[Check]) -> dict[str, Fact]:
+    """Return the checks by their labels, which say all of them."""
+    return {"checks": names(sorted(c.label + " (warn)" * (c.severity == "warn") for c in checks))} if checks else {}
+
+
+def freshness_facts(freshness: Freshness | None) -> dict[str, Fact]:
+    """Return how fresh an object promises to be."""
+    given = freshness or Freshness()
+    return {
+        "freshness.warn_after": duration(given.warn_after_us),
+        "freshness.error_after": duration(given.error_after_us),
+    }

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from featurectl.core.nearest import nearest
 from featurectl.language.definitions.alerts import Alert, Notifier
 from featurectl.language.definitions.objects import Entity, FeatureTest, FeatureView, Model, ModelTest, Source
+from featurectl.language.kinds import WORDS, DeclaredKind
 from featurectl.language.problems.codes import Problem
 from featurectl.language.problems.report import Report
 from featurectl.language.syntax.node import Fields, Items, ScalarNode
 from featurectl.language.syntax.place import Place
 from featurectl.language.typing.scope import Issue, Part
 
-Kind = Literal["entity", "source", "feature_view", "model", "test", "pipeline", "alert", "notifier"]
 T = TypeVar("T")
-WORDS: Mapping[str, str] = {"feature_view": "feature view"}
-_PLURALS: Mapping[str, str] = {"entity": "entities"}
 
 
 @dataclass(slots=True)
@@ -39,8 +37,8 @@ class Declarations:
     notifiers: dict[str, Notifier] = field(default_factory=dict)
     tests: dict[str, FeatureTest | ModelTest] = field(default_factory=dict)
     others: dict[str, int] = field(default_factory=dict)  # how many pipelines, alerts and notifiers
-    names: dict[tuple[Kind, str], Place] = field(default_factory=dict)
-    broken: set[tuple[Kind, str]] = field(default_factory=set)
+    names: dict[tuple[DeclaredKind, str], Place] = field(default_factory=dict)
+    broken: set[tuple[DeclaredKind, str]] = field(default_factory=set)
     places: dict[tuple[str, ...], Place] = field(default_factory=dict)
     unsupported: list[Problem] = field(default_factory=list)
     unread: bool = False
@@ -50,7 +48,7 @@ class Declarations:
         """Note a valid part of the language that this version does not run."""
         self.unsupported.append(unsupported_part(what, place, *notes))
 
-    def find(self, objects: Mapping[str, T], kind: Kind, name: str, node: ScalarNode | None) -> T | None:
+    def find(self, objects: Mapping[str, T], kind: DeclaredKind, name: str, node: ScalarNode | None) -> T | None:
         """Return a declared object; None with FC201 when nothing has the name, silently when it is broken."""
         found = objects.get(name)
         if found is None and (kind, name) not in self.names:
@@ -58,12 +56,12 @@ class Declarations:
             self.unknown(kind, name, place)
         return found
 
-    def unknown(self, kind: Kind, name: str, place: Place) -> None:
+    def unknown(self, kind: DeclaredKind, name: str, place: Place) -> None:
         """Report a name that nothing of a kind has, with the nearest one; not of a text that can be no name."""
         if self.unread or any(self.report.has(code, place) for code in ("FC105", "FC108")):
             return
         known = {n: p for (k, n), p in self.names.items() if k == kind}
-        word = WORDS.get(kind, kind)
+        word = WORDS[kind].one
         near = nearest(name, known)
         suggestion = f'did you mean "{near}"?' if near else ""
         related = ((known[near], f'{word} "{near}" is declared here'),) if near else ()
@@ -74,12 +72,12 @@ class Declarations:
                 message=f'no {word} "{name}"',
                 place=place,
                 suggestion=suggestion,
-                notes=() if suggestion else (f"{_PLURALS.get(kind, f'{word}s')}: {names}",),
+                notes=() if suggestion else (f"{WORDS[kind].several}: {names}",),
                 related=related,
             )
         )
 
-    def remember(self, kind: Kind, name: str, fields: Fields) -> None:
+    def remember(self, kind: DeclaredKind, name: str, fields: Fields) -> None:
         """Keep where an object, its keys and the items of its lists stand."""
         self.places[(kind, name)] = fields.head
         for key, node in fields.nodes.items():

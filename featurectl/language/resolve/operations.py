@@ -7,8 +7,9 @@ from fnmatch import fnmatchcase
 
 from featurectl.core.nearest import did_you_mean
 from featurectl.language.definitions.alerts import NOT_MEASURED, WAYS, Alert, Notifier, vain_part, wrong_address
+from featurectl.language.kinds import DeclaredKind
 from featurectl.language.problems.codes import Problem
-from featurectl.language.resolve.declarations import Declarations, Kind
+from featurectl.language.resolve.declarations import Declarations
 from featurectl.language.shapes.operations import (
     AlertShape,
     NotifierShape,
@@ -130,7 +131,7 @@ def resolve_notifier(shape: NotifierShape, declared: Declarations) -> Notifier |
     return ways[0] if ways else None
 
 
-def _check_names(kind: Kind, nodes: Iterable[ScalarNode], declared: Declarations) -> None:
+def _check_names(kind: DeclaredKind, nodes: Iterable[ScalarNode], declared: Declarations) -> None:
     known = [name for k, name in declared.names if k == kind]
     for node in nodes:
         if not any(fnmatchcase(name, node.text) for name in known) and node.text != "*":

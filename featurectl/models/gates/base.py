@@ -22,7 +22,7 @@ ENOUGH_OF_A_CLASS: Final = 10
 class Champion:
     """The champion: its version, and its scores of the rows that a version is judged on.
 
-    `classes` are the probabilities of several classes, where it tells them. `missing` says why it has no scores of the
+    `classes` are the probabilities of several classes, where it gives them. `missing` says why it has no scores of the
     rows; "" where it has.
     """
 
@@ -37,7 +37,7 @@ class GateEvidence:
     """A version of a model and the rows that it is judged on.
 
     `rows` are raw inputs, `matrix` is made of them, `scores` are the model's, and `classes` the probabilities of
-    several classes, where it tells them. `task` is what it was measured by when it was trained. `native` is the model
+    several classes, where it gives them. `task` is what it was measured by when it was trained. `native` is the model
     by the library that trained it, `serving` as `serve` runs it, `onnx_missing` why that is not ONNX ("" where it is).
     `size_bytes` is that of its largest file. `champion` None: there is none.
     """

@@ -79,7 +79,7 @@ def _better_way(ranks: npt.NDArray[np.int64], label: Label) -> float:
 def _rates_elsewhere(column: Column, label: Label, seed: int) -> npt.NDArray[np.float64]:
     """Return the label's mean among the rows of the other half that have the row's value, null being one of them.
 
-    A value that the other half lacks has the mean of all: what stands in one row alone tells nothing.
+    A value that the other half lacks has the mean of all: what stands in one row alone says nothing.
     """
     _, codes = np.unique(column, return_inverse=True)
     half = np.random.default_rng(seed).random(len(column)) < 0.5

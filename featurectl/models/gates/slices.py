@@ -35,7 +35,7 @@ class SliceGate:
         return f"{self.bound.asked} in each value with {ENOUGH_ROWS} rows"
 
     def measure(self, evidence: GateEvidence) -> GateResult:
-        """Measure the metric in each value with enough rows, and tell the worst, or all that fail."""
+        """Measure the metric in each value with enough rows, and name the worst, or all that fail."""
         if self.column not in evidence.rows.columns:
             return answer(self, f"not measured: the version has no input {self.column}", False)
         values = evidence.rows[self.column].cast(pl.String).fill_null("null")

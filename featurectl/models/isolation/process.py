@@ -110,8 +110,8 @@ def open_process(limits: ProcessLimits) -> Iterator[ModelProcess]:
         except OSError as error:
             os.close(from_parent)
             os.close(to_parent)
-            told = f"a process that reads the model can't be started: {error.strerror}"
-            raise DataError(told, code="FC530", hint="it is a Python of its own; nothing was registered") from error
+            message = f"a process that reads the model can't be started: {error.strerror}"
+            raise DataError(message, code="FC530", hint="it is a Python of its own; nothing was registered") from error
         finally:
             os.close(to_child)
             os.close(from_child)
@@ -171,7 +171,7 @@ class RemoteModel:
         return Classes(labels=np.array(answers[0]["labels"]), table=np.concatenate(tables).astype(np.float64))
 
     def has_several(self, matrix: Matrix) -> bool:
-        """Return whether it tells more than two classes apart; `matrix` is some row that it takes."""
+        """Return whether it distinguishes more than two classes; `matrix` is some row that it takes."""
         return bool(self._classes(matrix)["several"])
 
     def _classes(self, matrix: Matrix) -> Message:

@@ -110,14 +110,14 @@ def profile_categories(column: pl.Series) -> Categories:
 
 def categories_json(categories: Categories) -> dict[str, object]:
     """Return a column ready for JSON."""
-    told = {"n": categories.rows, "nulls": categories.nulls, "others": categories.others}
-    return {**told, "categories": [[value, count] for value, count in categories.counts.items()]}
+    document = {"n": categories.rows, "nulls": categories.nulls, "others": categories.others}
+    return {**document, "categories": [[value, count] for value, count in categories.counts.items()]}
 
 
-def load_categories(told: Mapping[str, Any]) -> Categories:
-    """Return the column that `categories_json` has told of."""
-    counts = {str(value): int(count) for value, count in told["categories"]}
-    return Categories(counts=counts, others=int(told["others"]), nulls=int(told["nulls"]))
+def load_categories(document: Mapping[str, Any]) -> Categories:
+    """Return the column that `categories_json` has written."""
+    counts = {str(value): int(count) for value, count in document["categories"]}
+    return Categories(counts=counts, others=int(document["others"]), nulls=int(document["nulls"]))
 
 
 def _counted(column: pl.Series) -> Counter[str | None]:

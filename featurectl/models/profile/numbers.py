@@ -177,18 +177,18 @@ def numbers_json(numbers: NumberCounts) -> dict[str, object]:
     }
 
 
-def load_numbers(told: Mapping[str, Any]) -> NumberCounts:
-    """Return the column that `numbers_json` has told of; a sum that no float holds is NaN."""
+def load_numbers(document: Mapping[str, Any]) -> NumberCounts:
+    """Return the column that `numbers_json` has written; a sum that no float holds is NaN."""
     return NumberCounts(
-        edges=np.array(told["edges"], dtype=np.float64),
-        centre=float(told["centre"]),
-        counts=np.array(told["counts"], dtype=np.int64),
-        sums=np.array([math.nan if total is None else total for total in told["sums"]], dtype=np.float64),
-        nulls=int(told["nulls"]),
-        infinite=int(told["infinite"]),
-        least=math.inf if told["min"] is None else float(told["min"]),
-        greatest=-math.inf if told["max"] is None else float(told["max"]),
-        stddev=told["stddev"],
+        edges=np.array(document["edges"], dtype=np.float64),
+        centre=float(document["centre"]),
+        counts=np.array(document["counts"], dtype=np.int64),
+        sums=np.array([math.nan if total is None else total for total in document["sums"]], dtype=np.float64),
+        nulls=int(document["nulls"]),
+        infinite=int(document["infinite"]),
+        least=math.inf if document["min"] is None else float(document["min"]),
+        greatest=-math.inf if document["max"] is None else float(document["max"]),
+        stddev=document["stddev"],
     )
 
 

@@ -127,8 +127,8 @@ def load_profile(content: bytes) -> Profile:
     """
     document = parse_json(content)
     if document["schema_version"] != _VERSION:
-        told = f"the profile is of schema version {document['schema_version']}, this featurectl reads {_VERSION}"
-        raise DataError(told, code="FC512", hint="train the model again, or use the featurectl that trained it")
+        message = f"the profile is of schema version {document['schema_version']}, this featurectl reads {_VERSION}"
+        raise DataError(message, code="FC512", hint="train the model again, or use the featurectl that trained it")
     return Profile(columns=[_load(column) for column in document["columns"]])
 
 
@@ -136,6 +136,8 @@ def _values_json(values: Values) -> Mapping[str, object]:
     return numbers_json(values) if isinstance(values, NumberCounts) else categories_json(values)
 
 
-def _load(told: Mapping[str, object]) -> ProfiledColumn:
-    values = load_categories(told) if "categories" in told else load_numbers(told)
-    return ProfiledColumn(name=str(told["name"]), kind="score" if told["kind"] == SCORE else "feature", values=values)
+def _load(column: Mapping[str, object]) -> ProfiledColumn:
+    values = load_categories(column) if "categories" in column else load_numbers(column)
+    return ProfiledColumn(
+        name=str(column["name"]), kind="score" if column["kind"] == SCORE else "feature", values=values
+    )

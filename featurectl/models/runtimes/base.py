@@ -50,7 +50,7 @@ class Classes:
 
 
 def classes_of(runtime: Runtime, matrix: Matrix) -> Classes | None:
-    """Return the probabilities of a model's classes where it has more than two and tells them, else None."""
+    """Return the probabilities of a model's classes where it has more than two and gives them, else None."""
     ask = getattr(runtime, "classes", None)
     return None if ask is None or not len(matrix) else ask(matrix)
 

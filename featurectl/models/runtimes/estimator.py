@@ -57,6 +57,6 @@ class EstimatorRuntime:
 
 
 def has_classes(runtime: Runtime, matrix: Matrix) -> bool:
-    """Return whether a model tells more than two classes apart; `matrix` is some row that it takes."""
+    """Return whether a model distinguishes more than two classes; `matrix` is some row that it takes."""
     labels = getattr(runtime.estimator, "classes_", ()) if isinstance(runtime, EstimatorRuntime) else ()
     return len(labels) > 2 or classes_of(runtime, matrix) is not None

@@ -36,8 +36,8 @@ def check_lightgbm(text: str) -> None:
     features = 1 + _number(head, "max_feature_idx", 0, MOST_FEATURES, "its head")
     classes = _number(head, "num_class", 1, MOST_FEATURES, "its head")
     each = _number(head, "num_tree_per_iteration", 1, MOST_FEATURES, "its head") if _has(head) else classes
-    told = _CLASSES.search(head.get("objective", ""))
-    if each != classes or (told and int(told[1]) != classes) or len(sections) % each:
+    classes_line = _CLASSES.search(head.get("objective", ""))
+    if each != classes or (classes_line and int(classes_line[1]) != classes) or len(sections) % each:
         raise ValueError(f"it has {len(sections)} trees of {each} an iteration, for {classes} classes")
     for name in ("feature_names", "feature_infos"):
         if name in head and len(head[name].split(" ")) != features:
@@ -76,15 +76,15 @@ def check_places(text: str) -> list[str]:
         raise ValueError("it has no trees")
     if "\nparameters:" in text and "\nend of parameters" not in text:  # the lists of categories come behind them
         raise ValueError("its parameters have no end: it is cut off, or was changed")
-    told = re.search(r"^tree_sizes=([\d ]*)$", head, re.MULTILINE | re.ASCII)
-    if told is None and "tree_sizes" in head:
+    tree_sizes = re.search(r"^tree_sizes=([\d ]*)$", head, re.MULTILINE | re.ASCII)
+    if tree_sizes is None and "tree_sizes" in head:
         raise ValueError("its tree_sizes are no numbers")
-    if told is None:  # a version of long ago did not say it
+    if tree_sizes is None:  # a version of long ago did not say it
         trees, end, after = rest.partition("\nend of trees")
         if not end or "Tree=" in after:
             raise ValueError("its trees have no end: it is cut off, or was changed")
         return trees.split("\nTree=")
-    place, sizes, sections = len(head) + 1, [int(size) for size in told[1].split()], []
+    place, sizes, sections = len(head) + 1, [int(size) for size in tree_sizes[1].split()], []
     for number, size in enumerate(sizes):
         if not text.startswith(f"Tree={number}\n", place):
             raise ValueError(f"tree {number} of {len(sizes)} is not where its head says: it is cut off, or was changed")

@@ -57,8 +57,8 @@ def check_xgboost(document: Document) -> None:
 
 
 def _check(learner: Document) -> None:
-    told = learner["learner_model_param"]
-    features, classes, targets = (_number(told, name) for name in ("num_feature", "num_class", "num_target"))
+    parameters = learner["learner_model_param"]
+    features, classes, targets = (_number(parameters, name) for name in ("num_feature", "num_class", "num_target"))
     for name in ("feature_names", "feature_types"):
         if learner.get(name) and len(learner[name]) != features:
             raise ValueError(f"{name} are {len(learner[name])}, of {features}")
@@ -76,8 +76,8 @@ def _check(learner: Document) -> None:
     _check_encoded(model.get("cats") or {}, features)
 
 
-def _number(told: Document, name: str) -> int:
-    text = str(told.get(name, "0"))
+def _number(parameters: Document, name: str) -> int:
+    text = str(parameters.get(name, "0"))
     if not (text.isascii() and text.isdigit() and int(text) < _MOST):
         raise ValueError(f"{name} is {text[:20]!r}")
     return int(text)

@@ -132,7 +132,7 @@ def _readable(observation: Observation) -> Observation:
 
 
 def _is_open(state: AlertState) -> bool:
-    return state.status in ("pending", "firing") or bool(state.told) or bool(state.error)
+    return state.status in ("pending", "firing") or bool(state.notified) or bool(state.error)
 
 
 def _lasting(state: AlertState) -> AlertState:

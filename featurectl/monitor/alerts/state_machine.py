@@ -54,8 +54,8 @@ def close(
 def _not_later(state: AlertState, now: datetime) -> AlertState:
     """Return a state with no instant after now: else `for` and `repeat` would count from a clock that was ahead."""
     since, changed_at = (instant and min(instant, now) for instant in (state.since, state.changed_at))
-    told = {name: min(last, now) for name, last in state.told.items()}
-    return replace(state, since=since, changed_at=changed_at, told=told)
+    notified = {name: min(last, now) for name, last in state.notified.items()}
+    return replace(state, since=since, changed_at=changed_at, notified=notified)
 
 
 def _risen(state: AlertState, alert: Alert, now: datetime) -> AlertState:
@@ -64,7 +64,7 @@ def _risen(state: AlertState, alert: Alert, now: datetime) -> AlertState:
         state = replace(state, status="pending", since=now, changed_at=now)
     assert state.since is not None
     if state.status == "pending" and now - state.since >= timedelta(microseconds=alert.for_us):
-        goes_on = state.incident > 0 and bool(state.told)  # nobody was told of its end
+        goes_on = state.incident > 0 and bool(state.notified)  # nobody was told of its end
         fired = replace(state, status="firing", changed_at=now)
         return fired if goes_on else replace(fired, incident=state.incident + 1, began=now)
     return state
@@ -84,17 +84,17 @@ def _notify(
         return _notify_end(state)
     if state.status != "firing":
         return state, ()
-    new = [name for name in alert.notify if name not in state.told]
-    known = [name for name in alert.notify if name in state.told]
-    again = [name for name in known if raised or _is_due(state.told[name], alert, now)]
+    new = [name for name in alert.notify if name not in state.notified]
+    known = [name for name in alert.notify if name in state.notified]
+    again = [name for name in known if raised or _is_due(state.notified[name], alert, now)]
     told = [AlertMessage(notifier=name, kind="firing") for name in new] + [
         AlertMessage(notifier=name, kind="repeat") for name in again
     ]
-    return replace(state, told={**state.told, **dict.fromkeys([*new, *again], now)}) if told else state, told
+    return replace(state, notified={**state.notified, **dict.fromkeys([*new, *again], now)}) if told else state, told
 
 
 def _notify_end(state: AlertState) -> tuple[AlertState, Sequence[AlertMessage]]:
-    return replace(state, told={}), [AlertMessage(notifier=name, kind="resolved") for name in state.told]
+    return replace(state, notified={}), [AlertMessage(notifier=name, kind="resolved") for name in state.notified]
 
 
 def _is_due(last: datetime, alert: Alert, now: datetime) -> bool:

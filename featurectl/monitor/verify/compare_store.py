@@ -30,7 +30,7 @@ from featurectl.monitor.verify.stored_rows import MISSING, UNREADABLE, RowDecode
 from featurectl.monitor.verify.surroundings import surroundings
 from featurectl.monitor.verify.tally import show_difference, tallies
 from featurectl.online.base import OnlineStore, OnlineView, PushRecord
-from featurectl.online.frame import encode_keys
+from featurectl.online.encode.rows import encode_keys
 from featurectl.online.future import how_far_ahead
 from featurectl.online.view_rows import online_view
 from featurectl.operations.push.choose import PART_ROWS, cut_between_keys

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import polars as pl
 
@@ -12,8 +13,8 @@ from featurectl.core.errors import StoreError
 from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.frames.types import polars_dtype
 from featurectl.online.base import Ask, OnlineRow, OnlineStore, OnlineView, PushRecord
-from featurectl.online.codec import row_schema_id, unpack_row
-from featurectl.online.schema import RowSchema, parse_schema, pushed_schema, schema_digest
+from featurectl.online.decode.row import row_schema_id, unpack_row
+from featurectl.online.schema import SchemaCache, field_name, parse_schema, pushed_schema, schema_digest, schema_name
 
 MISSING, UNREADABLE, THERE = "missing", "unreadable", "there"
 
@@ -38,9 +39,7 @@ def pushed_features(store: OnlineStore, where: OnlineView, record: PushRecord) -
         return frozenset(where.features)
     document = pushed_schema(
         record.schema,
-        lambda number: store.fetch_shared(where.project, where.env, [f"schema/{where.view}@{where.version}/{number}"])[
-            0
-        ],
+        lambda number: _fetch_one(store, where, schema_name(field_name(where), number)),
     )
     if document is None:
         return frozenset(where.features)
@@ -53,7 +52,7 @@ class RowDecoder:
 
     def __init__(self, store: OnlineStore, where: OnlineView) -> None:
         self._store, self._where = store, where
-        self._schemas: dict[int, RowSchema] = {}
+        self._schemas = SchemaCache(partial(_fetch_one, store))
 
     def fetch(self, keys: Sequence[bytes]) -> StoredRows:
         """Return what the store has under some packed keys.
@@ -62,8 +61,7 @@ class RowDecoder:
             StoreError: the store fails.
         """
         where = self._where
-        field = f"{where.view}@{where.version}"
-        ask = Ask(project=where.project, env=where.env, fields=(field,), keys=keys)
+        ask = Ask(project=where.project, env=where.env, fields=(field_name(where),), keys=keys)
         (found,) = self._store.fetch([ask])
         rows = [self._unpacked(data) for (data,) in found]
         states = [
@@ -90,21 +88,14 @@ class RowDecoder:
         if data is None:
             return None
         try:
-            number = row_schema_id(data)
-            schema = self._schema(number)
+            schema = self._schemas.find(self._where, row_schema_id(data))
             return None if schema is None else unpack_row(data, schema, self._where.meanings)
         except (StoreError, AssertionError, ValueError, ArithmeticError):  # bytes that nobody has written as a row
             return None
 
-    def _schema(self, number: int) -> RowSchema | None:
-        if number not in self._schemas:
-            where = self._where
-            name = f"schema/{where.view}@{where.version}/{number}"
-            (document,) = self._store.fetch_shared(where.project, where.env, [name])
-            if document is None:
-                return None
-            self._schemas[number] = parse_schema(document)
-        return self._schemas[number]
+
+def _fetch_one(store: OnlineStore, where: OnlineView, name: str) -> bytes | None:
+    return store.fetch_shared(where.project, where.env, [name])[0]
 
 
 def _newest(row: OnlineRow) -> datetime:

@@ -81,7 +81,7 @@ class AsyncClusterReader(AsyncRedisReader):
         return journey.answers
 
     async def _try(self, journey: Journey, until_s: float) -> None:
-        """Send what is left to where it belongs by now, and tell the journey what came back."""
+        """Send what is left to where it belongs by now, and let the journey settle what came back."""
         try:
             await self._learn(until_s)
             legs = journey.legs()

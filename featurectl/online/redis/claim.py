@@ -10,27 +10,29 @@ from typing import Final
 import redis
 
 from featurectl.online.base import OnlineView, Writing
+from featurectl.online.byte_store import PackedWriting
 from featurectl.online.codec import INSTANT_BYTES, NEWER_BYTES, pack_bound, pack_instant
 from featurectl.online.redis.answers import read_number
-from featurectl.online.redis.layout import field_of, home_of, prefix_of
+from featurectl.online.redis.layout import home_of, prefix_of
 from featurectl.online.redis.scripts import CLAIM, WRITE_NEWER
 from featurectl.online.redis.trips import Command, exchange, whole
 from featurectl.online.redis.wire import ScriptCall
+from featurectl.online.schema import field_name
 
 _TOKEN_BYTES = 8
 _BOUND: Final = 5  # its place among the arguments
 _ANY_INSTANT = b"\xff" * INSTANT_BYTES
 
 
-def claimed_call(client: redis.Redis, view: OnlineView, how: Writing, expiry: str = "") -> ScriptCall:
+def claimed_call(client: redis.Redis, view: OnlineView, writing: PackedWriting, expiry: str = "") -> ScriptCall:
     """Return the call that writes rows: without comparing them with what is there, as long as nobody else claims them.
 
     Whoever writes claims first, so of two pushes at once the one that began first compares from then on. The rows
     expire at `expiry`, an instant of Unix time in ms, if it says one.
     """
-    order = "computed" if how.rebuilt else view.versioned_by
+    order, how = writing.order, writing.how
     token = secrets.token_bytes(_TOKEN_BYTES)
-    field, (first, end) = field_of(view), NEWER_BYTES[order]
+    field, (first, end) = field_name(view), NEWER_BYTES[order]
     counter, writer, bound = f"count/{field}", f"writer/{field}", pack_bound(how.none_after)
     origin = how.origin
     table = (origin.table_version, origin.rebuild_id) if origin else (0, "*")

@@ -23,12 +23,14 @@ from typing import TYPE_CHECKING
 import redis
 
 from featurectl.core.errors import StoreError
-from featurectl.online.base import Bound, OnlineView, Writing
+from featurectl.online.base import Bound, OnlineView
 from featurectl.online.broken import BrokenCountError, BrokenRowError
+from featurectl.online.byte_store import PackedWriting
 from featurectl.online.codec import NEWER_BYTES, pack_bound
 from featurectl.online.redis.answers import count_of, instant_of_time, listed, read_number, read_page, read_value
-from featurectl.online.redis.connect import ANSWER_S, no_url, open_client, translated
-from featurectl.online.redis.layout import field_of, home_of, prefix_of
+from featurectl.online.redis.commands import RedisCommands
+from featurectl.online.redis.connect import ANSWER_S, StoreAddress, no_url, open_client, translated
+from featurectl.online.redis.layout import home_of, prefix_of
 from featurectl.online.redis.scripts import REMOVE_UNTIL, WRITE_NEWER
 from featurectl.online.redis.slots import (
     Address,
@@ -39,13 +41,13 @@ from featurectl.online.redis.slots import (
     slot_of,
     slot_tags,
 )
-from featurectl.online.redis.store import RedisStore, broken_places_named, pages
+from featurectl.online.redis.store import RedisBytes, address_of, broken_places_named, pages
 from featurectl.online.redis.trips import COMMANDS_A_TRIP, Command, exchange, read_answers, send_commands, whole
+from featurectl.online.schema import field_name
+from featurectl.online.store import PackedStore
 
 if TYPE_CHECKING:
-    import polars as pl
-
-    from featurectl.online.frame import PackedChunk
+    from featurectl.online.encode.rows import PackedChunk
 
 _Arguments = list[bytes | str | int]
 _COMPUTED = NEWER_BYTES["computed"][0] + 1
@@ -98,7 +100,7 @@ class ClusterClient:
             client.close()
 
     def _try(self, journey: Journey) -> None:
-        """Send what is left to where it belongs by now, and tell the journey what came back."""
+        """Send what is left to where it belongs by now, and let the journey settle what came back."""
         try:
             self._learn()
             legs = journey.legs()
@@ -163,60 +165,77 @@ class ClusterClient:
         return self._clients[address]
 
 
-class RedisClusterStore(RedisStore):
-    """An `OnlineStore` at a `redis+cluster://` or `rediss+cluster://` URL."""
+class ClusterCommands(RedisCommands):
+    """Sends commands to the nodes that serve their slots."""
 
-    def write_all(self, view: OnlineView, frames: Iterable[pl.DataFrame], how: Writing) -> int:
+    def __init__(self, address: StoreAddress) -> None:
+        self.address = address
+        self.cluster = ClusterClient(address.url, address.shown)
+
+    def exchange(self, commands: Sequence[Command]) -> list[object]:
+        """Return the answers of some commands, errors among them."""
+        return self.cluster.send(commands)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.cluster.close()
+
+
+class RedisClusterBytes(RedisBytes):
+    """A `ByteStore` at a `redis+cluster://` or `rediss+cluster://` URL."""
+
+    def __init__(self, commands: ClusterCommands) -> None:
+        super().__init__(commands)
+        self._cluster = commands.cluster
+
+    def write_chunks(self, view: OnlineView, chunks: Iterable[PackedChunk], writing: PackedWriting) -> int:
         """Write rows, a trip to all nodes at once for some thousand, and return how many entities are new.
 
         Every row is compared with what is there: the claims of a single server lie in another slot than the rows.
         """
-        from featurectl.online.frame import encode_chunks
-
-        schema_id, written, added, broken = self._prepare(view), 0, 0, list[BrokenRowError]()
-        first, end = NEWER_BYTES["computed" if how.rebuilt else view.versioned_by]
-        newer, rest = (field_of(view), first + 1, end, field_of(view), ""), (_COMPUTED, "", self._expiry(how))
+        how, field, (first, end) = writing.how, field_name(view), NEWER_BYTES[writing.order]
+        newer, rest = (field, first + 1, end, field, ""), (_COMPUTED, "", self._expiry(how))
+        written, added, broken = 0, 0, list[BrokenRowError]()
         self._mark_change(view)
         try:
-            for frame in frames:
-                for chunk in encode_chunks(view, frame, schema_id):
-                    try:
-                        added += self._write_chunk(view, chunk, [*newer, pack_bound(how.none_after), *rest])
-                    except BrokenRowError as error:
-                        broken.append(error)
-                    written += chunk.count
-                    how.told(written)
+            for chunk in chunks:
+                try:
+                    added += self._write_chunk(view, chunk, [*newer, pack_bound(how.none_after), *rest])
+                except BrokenRowError as error:
+                    broken.append(error)
+                written += chunk.count
+                how.on_rows(written)
         finally:
             self._mark_change(view)
         if broken:
             raise broken[0]
         return added
 
-    def keep_only(
-        self, view: OnlineView, entities: pl.DataFrame, until: datetime, none_after: Bound | None = None
+    def remove_others(
+        self, view: OnlineView, kept: Collection[bytes], until: datetime, none_after: Bound | None
     ) -> int:
         """Remove the rows computed until an instant of all other entities, by a scan of every node."""
         self._mark_change(view)
         try:
-            return super().keep_only(view, entities, until, none_after)
+            return super().remove_others(view, kept, until, none_after)
         finally:
             self._mark_change(view)
 
     def count(self, view: OnlineView) -> int:
         """Return the number of entities that have a row; added up over the slots once after each change."""
-        field, home = field_of(view), home_of(view)
+        field, home = field_name(view), home_of(view)
         names = [f"{name}/{field}" for name in ("count", "counted", "changed")]
         count, counted, changed = self._read(partial(listed, count=3), "HMGET", home, *names)
         known = count_of(count)
         if changed == counted and known is not None:
             return known
         total = sum(self._counts(view))
-        self._ask("HSET", home, names[0], total, names[1], changed or b"")
+        self.commands.ask("HSET", home, names[0], total, names[1], changed or b"")
         return total
 
     def clock(self) -> datetime:
         """Return the greatest time of its nodes."""
-        with translated(self._address):
+        with translated(self.commands.address):
             return max(instant_of_time(self._cluster.ask_node(node, "TIME")) for node in self._cluster.primaries())
 
     def remove(self, view: OnlineView) -> None:
@@ -229,34 +248,27 @@ class RedisClusterStore(RedisStore):
             raise
         for _ in self._counters(view, "HDEL"):
             pass
-        self._ask("HDEL", home_of(view), *(f"{name}/{field_of(view)}" for name in ("counted", "changed")))
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._cluster.close()
-
-    def _open(self, url: str) -> None:
-        self._cluster = ClusterClient(url, self._address.shown)
+        self.commands.ask("HDEL", home_of(view), *(f"{name}/{field_name(view)}" for name in ("counted", "changed")))
 
     def _counts(self, view: OnlineView) -> list[int]:
         counts = [count_of(text) for text in self._slot_counts(view)]
         known = [count for count in counts if count is not None]
         if len(known) < len(counts):
-            raise BrokenCountError(field_of(view))
+            raise BrokenCountError(field_name(view))
         return known
 
     def reset_broken_count(self, view: OnlineView) -> None:
         """Begin to count at 0 in the slots whose counter holds no number."""
         broken = [slot for slot, text in enumerate(self._slot_counts(view)) if count_of(text) is None]
-        self._send([("HDEL", _counter(view, slot), field_of(view)) for slot in broken])
+        self.commands.send([("HDEL", _counter(view, slot), field_name(view)) for slot in broken])
 
     def _slot_counts(self, view: OnlineView) -> list[bytes | None]:
         counts = list(self._counters(view, "HGET"))
-        with translated(self._address):
+        with translated(self.commands.address):
             return [read_value(text) for text in counts]
 
     def _held(self) -> int:
-        with translated(self._address):
+        with translated(self.commands.address):
             return sum(read_number(self._cluster.ask_node(node, "DBSIZE")) for node in self._cluster.primaries())
 
     def _correct_counts(
@@ -266,21 +278,21 @@ class RedisClusterStore(RedisStore):
         met: Collection[bytes],
         removed: int,  # noqa: ARG002 - which slots they were of is not known
     ) -> None:
-        tally, field = Counter(slot_of(key) for key in met), field_of(view)
+        tally, field = Counter(slot_of(key) for key in met), field_name(view)
         missing = {slot: count - tally[slot] for slot, count in enumerate(before) if count > tally[slot]}
         if len(met) > sum(before):  # a counter was lost, or others have written meanwhile
             after = self._counts(view)
             missing |= {slot: most - n for slot, n in tally.items() if (most := max(before[slot], after[slot])) < n}
-        self._send([("HINCRBY", _counter(view, slot), field, -number) for slot, number in missing.items()])
+        self.commands.send([("HINCRBY", _counter(view, slot), field, -number) for slot, number in missing.items()])
 
     def _mark_change(self, view: OnlineView) -> None:
-        self._ask("HSET", home_of(view), f"changed/{field_of(view)}", uuid.uuid4().bytes)
+        self.commands.ask("HSET", home_of(view), f"changed/{field_name(view)}", uuid.uuid4().bytes)
 
     def _counters(self, view: OnlineView, verb: str) -> Iterator[object]:
         """Yield what a command of hashes answers at the counter of every slot."""
-        commands: list[Command] = [(verb, _counter(view, slot), field_of(view)) for slot in range(len(slot_tags()))]
+        commands: list[Command] = [(verb, _counter(view, slot), field_name(view)) for slot in range(len(slot_tags()))]
         for start in range(0, len(commands), COMMANDS_A_TRIP):
-            yield from self._send(commands[start : start + COMMANDS_A_TRIP])
+            yield from self.commands.send(commands[start : start + COMMANDS_A_TRIP])
 
     def _write_chunk(self, view: OnlineView, chunk: PackedChunk, common: _Arguments) -> int:
         prefix = prefix_of(view)
@@ -293,7 +305,7 @@ class RedisClusterStore(RedisStore):
         return self._run(view, WRITE_NEWER, calls)
 
     def _remove_until(self, view: OnlineView, keys: Sequence[bytes], bounds: tuple[bytes, bytes]) -> int:
-        field, (first, _) = field_of(view), NEWER_BYTES["computed"]
+        field, (first, _) = field_name(view), NEWER_BYTES["computed"]
         arguments: _Arguments = [field, first + 1, bounds[0], field, bounds[1]]
         places = _by_slot([(key, b"") for key in keys])
         calls = [([*(key for key, _ in some), _counter(view, slot)], arguments) for slot, some in places.items()]
@@ -301,7 +313,7 @@ class RedisClusterStore(RedisStore):
 
     def _run(self, view: OnlineView, script: str, calls: Sequence[_Call]) -> int:
         """Return the sum of what a script answers, called once for each slot."""
-        with translated(self._address):
+        with translated(self.commands.address):
             shas = [self._cluster.ask_node(node, "SCRIPT", "LOAD", script) for node in self._cluster.primaries()]
             sha = read_value(shas[0]) or b""
         answers: list[object] = []
@@ -311,12 +323,12 @@ class RedisClusterStore(RedisStore):
                 for keys, arguments in calls[start : start + COMMANDS_A_TRIP]
             ]
             answers += self._send_scripts(commands, script)
-        with translated(self._address), broken_places_named(view):
+        with translated(self.commands.address), broken_places_named(view):
             return sum(map(read_number, whole(answers)))
 
     def _send_scripts(self, commands: Sequence[Command], script: str) -> list[object]:
         """Return the answers of calls of a script; a node that does not know it, a new one, gets its text."""
-        with translated(self._address):
+        with translated(self.commands.address):
             answers = self._cluster.send(commands)
             unknown = [at for at, answer in enumerate(answers) if isinstance(answer, redis.exceptions.NoScriptError)]
             again = self._cluster.send([(b"EVAL", script, *commands[at][2:]) for at in unknown])
@@ -324,18 +336,22 @@ class RedisClusterStore(RedisStore):
                 answers[at] = answer
         return answers
 
-    def _exchange(self, commands: Sequence[Command]) -> list[object]:
-        return self._cluster.send(commands)
-
     def _pages(self, view: OnlineView) -> Iterator[list[bytes]]:
-        with translated(self._address):
+        with translated(self.commands.address):
             nodes = self._cluster.primaries()
         for node in nodes:
             yield from pages(partial(self._page_of, node), view)
 
     def _page_of(self, node: Address, *command: bytes | str | int) -> tuple[bytes, list[bytes]]:
-        with translated(self._address):
+        with translated(self.commands.address):
             return read_page(self._cluster.ask_node(node, *command))
+
+
+class RedisClusterStore(PackedStore):
+    """An `OnlineStore` at a `redis+cluster://` or `rediss+cluster://` URL."""
+
+    def __init__(self, url: str, shown: str = "") -> None:
+        super().__init__(RedisClusterBytes(ClusterCommands(address_of(url, shown))))
 
 
 def _by_slot(rows: Sequence[tuple[bytes, bytes]]) -> dict[int, list[tuple[bytes, bytes]]]:

@@ -15,11 +15,6 @@ from __future__ import annotations
 from featurectl.online.base import OnlineView
 
 
-def field_of(view: OnlineView) -> str:
-    """Return the field of a view version in the hash of an entity."""
-    return f"{view.view}@{view.version}"
-
-
 def home_of(view: OnlineView) -> str:
     """Return the key of the hash of what all entities of an environment share."""
     return f"{view.project}/{view.env}"

@@ -94,7 +94,7 @@ class SharedTrips:
         return load
 
     def _returned(self, task: asyncio.Task[None]) -> None:
-        _fail(self._trips.pop(task), ReaderClosedError())  # a trip that was cancelled has not told its callers
+        _fail(self._trips.pop(task), ReaderClosedError())  # a trip that was cancelled has not answered its callers
         self._depart()
 
     async def _trip(self, load: list[_Load]) -> None:

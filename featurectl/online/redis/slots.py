@@ -41,11 +41,6 @@ class ClusterUrl:
         return f"{self.scheme}://{self.user}{f'[{host}]' if ':' in host else host}:{port}/{self.query}"
 
 
-def is_cluster_url(url: str) -> bool:
-    """Return whether a URL is that of a Redis Cluster."""
-    return url.partition("://")[0] in _SPOKEN
-
-
 def parse_cluster_url(url: str) -> ClusterUrl:
     """Return the parts of a Cluster's URL.
 

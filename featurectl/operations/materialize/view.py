@@ -13,7 +13,7 @@ import polars as pl
 from featurectl.core.dtypes import UNKNOWN
 from featurectl.engines.base import BucketedRows, CheckResult, Engine, Piece, Prepared
 from featurectl.engines.spill import SpillRoom
-from featurectl.identity.facts.objects import read_columns
+from featurectl.identity.facts.views import read_columns
 from featurectl.language.definitions.objects import FeatureView
 from featurectl.language.typing.registered import type_source, type_view
 from featurectl.offline.base import Coverage, OfflineTable

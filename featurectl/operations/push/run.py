@@ -271,7 +271,7 @@ def _send(request: PushRequest, task: PushTask, progress: Progress) -> SentRows:
     how = Writing(
         rebuilt=task.rebuilt,
         origin=origin,
-        told=frames.report,
+        on_rows=frames.report,
         kept_until=request.kept_until,
         none_after=task.none_after,
     )

@@ -100,7 +100,7 @@ def _fit(context: EvaluationContext, data: TrainingData, request: TrainRequest, 
     actor = current_actor(root, progress)
     progress.start(f"fit {trainer.estimator or trainer.run}")
     environment = CommandEnvironment(
-        folder=root, tell=request.write, manifest=data.manifest, allow_pickle=request.allow_pickle
+        folder=root, report=request.write, manifest=data.manifest, allow_pickle=request.allow_pickle
     )
     trained = fit_version(data, environment, actor)
     progress.done(f"fitted on {counted(trained.version.rows_train, 'row')}")

@@ -328,7 +328,7 @@ def test_an_incident_that_ends_unreported_in_a_silence_is_not_reported(ledger):
     assert ledger.load_deliveries() == [waiting]
     town.aged = {("spend", 1): 0}
     assert look(ledger, town, one, minutes=3) == {"view:spend@1": ("resolved", [])}
-    assert (ledger.load_deliveries(), ledger.load_states()[0].told) == ([], {})
+    assert (ledger.load_deliveries(), ledger.load_states()[0].notified) == ([], {})
     assert look(ledger, town, one, minutes=30) == {"view:spend@1": ("resolved", [])}
 
 

@@ -53,7 +53,7 @@ def test_it_fires_once_after_the_condition_held_long_and_is_resolved_once():
         ("resolved", ["ops resolved", "pager resolved"]),
         ("resolved", []),
     ]
-    assert (state.incident, state.told, state.severity, state.condition) == (1, {}, "warning", "psi > 0.2")
+    assert (state.incident, state.notified, state.severity, state.condition) == (1, {}, "warning", "psi > 0.2")
 
 
 def test_a_condition_that_ends_before_for_is_over_tells_nobody():
@@ -128,7 +128,7 @@ def test_what_is_watched_no_more_is_resolved():
     closed, told = close(state, over, "gone", silenced=False)
     assert (closed.status, told) == ("resolved", [AlertMessage(notifier=n, kind="resolved") for n in ("ops", "pager")])
     quiet, told = close(state, over, "gone", silenced=True)
-    assert (quiet.told, told) == (state.told, ())
+    assert (quiet.notified, told) == (state.notified, ())
     assert close(walk([(0, HIGH)])[1], T0, "gone")[0].status == "ok"
 
 
@@ -212,6 +212,6 @@ def test_silence_tells_nobody_and_changes_no_status(looks, alert):
 def test_a_last_look_without_silence_leaves_nothing_untold(looks, alert):
     *_, state, _ = (history([*looks, (1, HIGH, False)], alert))[-1]
     if state.status == "firing":
-        assert set(alert.notify) <= set(state.told)
+        assert set(alert.notify) <= set(state.notified)
     *_, state, _ = (history([*looks, (1, LOW, False)], alert))[-1]
-    assert dict(state.told) == {}
+    assert dict(state.notified) == {}

@@ -8,7 +8,7 @@ import pytest
 
 from featurectl.core.errors import TryAgainError
 from featurectl.monitor.verify.compare_store import verify_store
-from featurectl.online.sqlite import SqliteStore
+from featurectl.online.sqlite.store import SqliteStore
 from featurectl.workspace.open import open_workspace
 from tests.monitor.verify.injections import DAY, HOUR, NOW, open_bytes
 from tests.monitor.verify.shop import run

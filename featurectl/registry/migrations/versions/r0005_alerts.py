@@ -1,4 +1,4 @@
-"""Alerts: their states, what is to be told of them, and what is silenced."""
+"""Alerts: their states, what is to be sent of them, and what is silenced."""
 
 from __future__ import annotations
 

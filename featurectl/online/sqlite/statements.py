@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from featurectl.online.codec import COMPUTED_BYTES
+
+_COMPUTED: Final = f"substr(row, {COMPUTED_BYTES[0] + 1}, {COMPUTED_BYTES[1] - COMPUTED_BYTES[0]})"
 TABLES = """
 create table if not exists views (
     id integer primary key autoincrement,
@@ -24,9 +29,9 @@ ROW = "select row from rows where view = ? and entity = ?"
 ADD_VIEW = "insert or ignore into views (project, env, view, version) values (?, ?, ?, ?)"
 # Of bytes that are none `substr` is null, and nothing is newer or older than that.
 ADD_ROW = "insert or ignore into rows (view, entity, row) values (?, ?, ?)"
-NEWER_ROW = """
+NEWER_ROW = f"""
 update rows set row = ?3 where view = ?1 and entity = ?2 and row <> ?3
-and (length(row) = 0 or substr(row, ?4, ?5) <= substr(?3, ?4, ?5) or substr(row, 18, 7) > ?6)
+and (length(row) = 0 or substr(row, ?4, ?5) <= substr(?3, ?4, ?5) or {_COMPUTED} > ?6)
 """
 NEWER_RECORD = """
 update views set push_record = ?2 where id = ?1
@@ -39,9 +44,9 @@ delete from rows where view = ?1 and entity in (select entity from rows where vi
 
 LISTED = "select entity from rows where view = ? and entity > ? order by entity limit ?"
 WALKED = "select entity, row from rows where view = ? and entity > ? order by entity limit ?"
-REMOVE_UNTIL = """
+REMOVE_UNTIL = f"""
 delete from rows where view = ? and entity = ?
-and (length(row) = 0 or substr(row, 18, 7) <= ? or substr(row, 18, 7) > ?)
+and (length(row) = 0 or {_COMPUTED} <= ? or {_COMPUTED} > ?)
 """
 COUNTED = "select count(*) from rows where view = ?"
 COUNT_AGAIN = "update views set entities = (select count(*) from rows where view = ?1) where id = ?1"

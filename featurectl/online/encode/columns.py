@@ -78,7 +78,7 @@ Piece = FixedCells | Ragged
 
 @dataclass(frozen=True, slots=True)
 class _Forms:
-    """How long values are told: the marker of lengths below `bounds[0]` holds the length itself."""
+    """How long values are written: the marker of lengths below `bounds[0]` holds the length itself."""
 
     short: int
     bounds: Numbers
@@ -191,7 +191,7 @@ def _padded(piece: Ragged) -> Piece:
 
 
 def _interleave(fixed: Bytes, ragged: Sequence[Bytes], runs: Numbers) -> Bytes:
-    """Return one array of bytes, of which `runs` tells line by line how many come from which: fixed, first, fixed..."""
+    """Return one array of bytes, of which `runs` says line by line how many come from which: fixed, first, fixed..."""
     owners = np.zeros(runs.shape, dtype=np.uint8 if len(ragged) < 256 else np.uint32)
     owners[:, 1::2] = np.arange(1, len(ragged) + 1)
     owner = np.repeat(owners.ravel(), runs.ravel())

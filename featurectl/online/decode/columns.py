@@ -21,7 +21,9 @@ from featurectl.expressions.row import to_closure
 from featurectl.language.definitions.objects import FeatureView
 from featurectl.online.base import OnlineView
 from featurectl.online.broken import RowPlace, stored_as
-from featurectl.online.codec import HEADER_BYTES, INSTANT_ZERO_US, decoder, row_schema_id, unpack_row
+from featurectl.online.codec import HEADER_BYTES, INSTANT_ZERO_US
+from featurectl.online.decode.row import row_schema_id, unpack_row
+from featurectl.online.decode.values import decoder
 from featurectl.online.read import ASOF, Answer, Status, ViewReader, constant_of, from_number, number_of
 from featurectl.online.schema import RowSchema
 from featurectl.online.view_rows import filled_within_ttl, stored_types
@@ -36,6 +38,8 @@ _NULL: Final = "NULL"
 FEW_ROWS: Final = 8  # so few are decoded one by one
 _HEAD: Final = struct.Struct(">QQQ").unpack_from  # 24 bytes: format, schema id, three instants of 7 bytes
 _SCHEMA_AT: Final = 40  # bits of the first number behind the schema id; the event's first 5 bytes
+_SCHEMA_BITS: Final = (1 << 16) - 1
+_FORMAT_AT: Final = 56
 _EVENT_BITS: Final = (1 << 40) - 1
 _AVAILABLE_BITS: Final = (1 << 48) - 1
 _COMPUTED_BITS: Final = (1 << 56) - 1
@@ -121,6 +125,15 @@ class ViewColumns:
         if meant and plain and list(schema.features) == list(stored_types(self.view)):
             self._fast.add(schema_id)
         self.forms[schema_id] = schema
+
+    def unknown_rows(self, found: Sequence[bytes | None]) -> list[int]:
+        """Return the places of rows whose schema is not known, or that are too few bytes to have one."""
+        known = self.forms
+        return [
+            row
+            for row, data in enumerate(found)
+            if data is not None and (len(data) < HEADER_BYTES or data[1] << 8 | data[2] not in known)
+        ]
 
     def rows(self, found: Sequence[bytes | None], moment: Moment) -> list[EntityRow]:
         """Return what each entity has; the schemas of all rows are known. None is an entity without a row."""
@@ -259,32 +272,18 @@ class ViewColumns:
         return self._absent(moment, null_key=True)
 
     def _absent(self, moment: Moment, *, null_key: bool = False) -> EntityRow:
-        told = self._slow.answer(None, moment.now, pushed=moment.pushed, null_key=null_key, latest=moment.latest)
-        return _row_of(told, self.names)
+        answer = self._slow.answer(None, moment.now, pushed=moment.pushed, null_key=null_key, latest=moment.latest)
+        return _row_of(answer, self.names)
 
     def _quick(self, data: bytes, at: tuple[int, int], pushed: int) -> EntityRow | None:
         """Return what a row of the usual kind holds, None for any other.
 
         `at` is the moment of reading and its `latest`; instants are counted from the first one.
         """
-        now, latest = at
-        if data[0] != 1 or (data[1] << 8 | data[2]) not in self._fast:
+        instants = self._quick_instants(data, at, pushed)
+        if instants is None:
             return None
-        event = int.from_bytes(data[3:10], "big")
-        computed = int.from_bytes(data[17:24], "big")
-        if not computed:
-            raise _OtherTypes
-        if self._event:
-            if computed > latest:
-                return None
-            computed = max(computed, pushed)
-            asof = min(computed, latest)
-        else:
-            if event > latest or int.from_bytes(data[10:17], "big") > latest:
-                return None
-            if self._ttl_us is not None and event < now - self._ttl_us:
-                return None
-            computed, asof = max(computed, pushed), now
+        event, computed, asof = instants
         values = self._row_values(data[HEADER_BYTES:])
         for i, decode in self._decoders:
             if values[i] is not None:
@@ -305,9 +304,27 @@ class ViewColumns:
             asof_us,
         )
 
+    def _quick_instants(self, data: bytes, at: tuple[int, int], pushed: int) -> tuple[int, int, int] | None:
+        """Return when a row of the usual kind was true, computed, and as of when it holds; None for any other."""
+        now, latest = at
+        first, second, third = _HEAD(data)
+        if first >> _SCHEMA_AT & _SCHEMA_BITS not in self._fast or first >> _FORMAT_AT != 1:
+            return None
+        event, computed = (first & _EVENT_BITS) << 16 | second >> 48, third & _COMPUTED_BITS
+        if not computed:
+            raise _OtherTypes
+        if self._event:
+            computed, after = max(computed, pushed), computed > latest
+            return None if after else (event, computed, min(computed, latest))
+        available = (second & _AVAILABLE_BITS) << 8 | third >> 56
+        if event > latest or available > latest or (self._ttl_us is not None and event < now - self._ttl_us):
+            return None
+        return event, max(computed, pushed), now
+
     def _is_expired(self, data: bytes, now: int, latest: int) -> bool:
         """Return whether a row is older than the ttl, and known: what it holds does not count then."""
-        event, available = int.from_bytes(data[3:10], "big"), int.from_bytes(data[10:17], "big")
+        first, second, third = _HEAD(data)
+        event, available = (first & _EVENT_BITS) << 16 | second >> 48, (second & _AVAILABLE_BITS) << 8 | third >> 56
         return self._ttl_us is not None and 0 < event < now - self._ttl_us and available <= latest
 
     def _mark_nulls(self, values: list[object], statuses: list[Status], defaulted: list[bool]) -> None:
@@ -337,8 +354,8 @@ class ViewColumns:
 
     def _slowly(self, data: bytes, moment: Moment) -> EntityRow:
         row = unpack_row(data, self.forms[row_schema_id(data)], self.online.meanings)
-        told = self._slow.answer(row, moment.now, pushed=moment.pushed, latest=moment.latest)
-        return _row_of(told, self.names)
+        answer = self._slow.answer(row, moment.now, pushed=moment.pushed, latest=moment.latest)
+        return _row_of(answer, self.names)
 
 
 def _with_defaults(view: FeatureView, defaults: Mapping[str, Default]) -> FeatureView:
@@ -363,12 +380,15 @@ def _row_of(answer: Answer, names: Sequence[str]) -> EntityRow:
 
 
 def _event_of(data: bytes) -> int | None:
-    event = int.from_bytes(data[3:10], "big")
+    first, second, _ = _HEAD(data)
+    event = (first & _EVENT_BITS) << 16 | second >> 48
     return None if event in (0, _ALWAYS) else event + INSTANT_ZERO_US
 
 
 def _computed_of(data: bytes) -> int:
-    return int.from_bytes(data[17:24], "big") + INSTANT_ZERO_US
+    _, _, third = _HEAD(data)
+    computed: int = third & _COMPUTED_BITS
+    return computed + INSTANT_ZERO_US
 
 
 def _since_zero(instant: datetime | None) -> int:

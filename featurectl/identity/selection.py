@@ -1,77 +1,16 @@
-"""Who depends on whom: entities and sources -> feature views -> models; and the words that choose among them."""
+"""The words of `--select`, which choose objects by name, tag, entity, kind, path, and by who depends on whom."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Final, Literal, get_args
+from typing import Final
 
 from featurectl.core.errors import UsageError
 from featurectl.core.nearest import did_you_mean
-from featurectl.language.definitions.objects import FeatureInput, FeatureView, Model
-
-Kind = Literal["entity", "source", "feature_view", "model", "alert", "notifier"]
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Ref:
-    """An object by kind and name."""
-
-    kind: Kind
-    name: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Graph:
-    """`needs` maps each view and model to what it is made of, one step down."""
-
-    needs: Mapping[Ref, frozenset[Ref]]
-
-    def upstream(self, ref: Ref) -> frozenset[Ref]:
-        """Return everything that an object is made of, itself left out."""
-        return _reach(ref, self.needs)
-
-    def downstream(self, ref: Ref) -> frozenset[Ref]:
-        """Return everything that is made of an object, itself left out."""
-        used: dict[Ref, set[Ref]] = {}
-        for user, needed in self.needs.items():
-            for item in needed:
-                used.setdefault(item, set()).add(user)
-        return _reach(ref, {key: frozenset(users) for key, users in used.items()})
-
-
-def build_graph(views: Iterable[FeatureView], models: Iterable[Model]) -> Graph:
-    """Return the graph of some views and models, down to their entities and sources."""
-    needs = {Ref("feature_view", view.name): _view_needs(view) for view in views}
-    needs |= {Ref("model", model.name): _model_needs(model) for model in models}
-    return Graph(needs=needs)
-
-
-def _view_needs(view: FeatureView) -> frozenset[Ref]:
-    entity = {Ref("entity", view.entity.name)} if view.entity else set()
-    others = {Ref("source", other.name) for other in view.transform.others} if view.transform else set()
-    return frozenset({Ref("source", view.source.name), *others, *entity})
-
-
-def _model_needs(model: Model) -> frozenset[Ref]:
-    views = {Ref("feature_view", item.view) for item in model.inputs if isinstance(item, FeatureInput)}
-    label = model.spine.label
-    label_source = {Ref("source", label.source.name)} if label and label.source else set()
-    judged_on = model.trainer.validation_source if model.trainer else None
-    validation = {Ref("source", judged_on.name)} if judged_on else set()
-    return frozenset({Ref("source", model.spine.source.name), *views, *label_source, *validation})
-
-
-def _reach(start: Ref, edges: Mapping[Ref, frozenset[Ref]]) -> frozenset[Ref]:
-    found: set[Ref] = set()
-    waiting = [start]
-    while waiting:
-        for item in edges.get(waiting.pop(), frozenset()):
-            if item not in found:
-                found.add(item)
-                waiting.append(item)
-    return frozenset(found - {start})
+from featurectl.identity.lineage import Graph, Ref
+from featurectl.language.kinds import OBJECT_KINDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +82,7 @@ def _values(method: str, candidates: Collection[SelectableObject]) -> set[str]:
         case "entity":
             return {item.ref.name for item in candidates if item.ref.kind == "entity"}
         case "kind":
-            return set(get_args(Kind))
+            return set(OBJECT_KINDS)
         case "path":
             return {item.path for item in candidates if item.path}
         case _:

@@ -14,8 +14,8 @@ from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.frames.types import polars_dtype
 from featurectl.core.units import plural
 from featurectl.online.base import OnlineView
-from featurectl.online.codec import HEADER_BYTES, INSTANT_BYTES, INSTANT_END, INSTANT_ZERO_US, KEY_LETTERS
-from featurectl.online.encode import Bytes, FixedCells, Piece, Ragged, array_of, join_pieces, pack_column, texts
+from featurectl.online.codec import EVENT_BYTES, HEADER_BYTES, INSTANT_BYTES, INSTANT_END, INSTANT_ZERO_US, KEY_LETTERS
+from featurectl.online.encode.columns import Bytes, FixedCells, Piece, Ragged, array_of, join_pieces, pack_column, texts
 from featurectl.online.schema import FORMAT
 
 BLOCK_ROWS = 100_000  # packed column by column
@@ -88,7 +88,7 @@ def _headers(view: OnlineView, rows: pl.DataFrame, schema_id: int) -> Bytes:
     headers[:, 0] = FORMAT
     headers[:, 1], headers[:, 2] = divmod(schema_id, 256)
     for position, name in enumerate(INSTANTS):
-        start = 3 + position * INSTANT_BYTES
+        start = EVENT_BYTES[0] + position * INSTANT_BYTES
         headers[:, start : start + INSTANT_BYTES] = _instants(view, rows, name)
     return headers
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,27 +11,16 @@ from typing import TYPE_CHECKING
 
 from featurectl.core.disk_room import hint_of, sqlite_failure
 from featurectl.core.errors import FeaturectlError, StoreError, TryAgainError
-from featurectl.online import statements
-from featurectl.online.base import Ask, Bound, Found, KeyValue, OnlineRow, OnlineView, PushRecord, Writing
-from featurectl.online.broken import row_place
-from featurectl.online.codec import (
-    NEWER_BYTES,
-    RECORD_NEWER_BYTES,
-    pack_bound,
-    pack_instant,
-    pack_key,
-    pack_record,
-    row_schema_id,
-    unpack_record,
-    unpack_row,
-)
-from featurectl.online.file import DatabaseFile
-from featurectl.online.schema import RowSchema, claim_schema, parse_schema, schema_document
+from featurectl.online.base import Ask, Bound, Found, OnlineView
+from featurectl.online.byte_store import PackedWriting
+from featurectl.online.codec import NEWER_BYTES, RECORD_NEWER_BYTES, pack_bound, pack_instant
+from featurectl.online.schema import claim_schema
+from featurectl.online.sqlite import statements
+from featurectl.online.sqlite.file import DatabaseFile
+from featurectl.online.store import PackedStore
 
-if TYPE_CHECKING:  # only what writes rows needs frames, and imports them then
-    import polars as pl
-
-    from featurectl.online.frame import PackedChunk
+if TYPE_CHECKING:
+    from featurectl.online.encode.rows import PackedChunk
 
 _WAIT_S = 10.0
 _REMOVE_ROWS = 20_000
@@ -45,8 +34,8 @@ _HINTS = {
 }
 
 
-class SqliteStore:
-    """An `OnlineStore` in a file: WAL, one transaction a chunk, readers never wait for a writer.
+class SqliteBytes:
+    """A `ByteStore` in a file: WAL, one transaction a chunk, readers never wait for a writer.
 
     Every call looks whether the file at its path is still the one that is open: another one is read and written then,
     and where there is none any more that is an error until one is there.
@@ -55,8 +44,8 @@ class SqliteStore:
     def __init__(self, path: Path, shown: str = "", wait_s: float | None = None) -> None:
         self._path = path
         self._wait_s = _WAIT_S if wait_s is None else wait_s  # for a lock that another process holds
-        self._shown = shown or str(path)  # what errors call it
-        self._schemas: dict[tuple[int, int], RowSchema] = {}
+        self.shown = shown or str(path)
+        self.generation = 0
         self._file = DatabaseFile(path, self._wait_s, statements.TABLES)
         self._numbers: dict[tuple[str, str, str], int] = {}
 
@@ -67,12 +56,15 @@ class SqliteStore:
     def _look(self) -> None:
         """Take up another file that lies at the path by now; nothing is known of it."""
         if self._file.is_another():
-            self._schemas.clear()
+            self.generation += 1
             self._numbers.clear()
 
-    def prepare(self, *views: OnlineView) -> None:
-        """Register the view versions and the schemas of their rows, all in one transaction."""
-        self._prepare(*views)
+    def put_schemas(self, schemas: Sequence[tuple[OnlineView, str]]) -> list[int]:
+        """Return the id of each document, registered with its view version where it was not, in one transaction."""
+        with self._errors(writing=True):
+            self._look()
+        with self._transaction() as connection:
+            return [self._registered(connection, view, document) for view, document in schemas]
 
     def prepared(self, project: str, env: str) -> frozenset[tuple[str, int]]:
         """Return the view versions whose schema is in the file; a file that is not there has none."""
@@ -82,33 +74,24 @@ class SqliteStore:
             self._look()
             return frozenset(self._connection.execute(statements.PREPARED, (project, env)))
 
-    def write(self, view: OnlineView, rows: pl.DataFrame, *, rebuilt: bool = False) -> int:
-        """Write rows, and return how many entities are new."""
-        return self.write_all(view, [rows], Writing(rebuilt=rebuilt))
-
-    def write_all(self, view: OnlineView, frames: Iterable[pl.DataFrame], how: Writing) -> int:
+    def write_chunks(self, view: OnlineView, chunks: Iterable[PackedChunk], writing: PackedWriting) -> int:
         """Write rows, a transaction a chunk, and return how many entities are new."""
-        from featurectl.online.frame import encode_chunks
-
-        [(number, schema_id)] = self._prepare(view)
-        first, end = NEWER_BYTES["computed" if how.rebuilt else view.versioned_by]
+        with self._errors():
+            number = self._number(view)
+        first, end = NEWER_BYTES[writing.order]
         written = added = 0
-        for frame in frames:
-            for chunk in encode_chunks(view, frame, schema_id):
-                newer = (first + 1, end - first, pack_bound(how.none_after))
-                added += self._write_chunk(number, chunk, newer)
-                written += chunk.count
-                how.told(written)
+        for chunk in chunks:
+            newer = (first + 1, end - first, pack_bound(writing.how.none_after))
+            added += self._write_chunk(number, chunk, newer)
+            written += chunk.count
+            writing.how.on_rows(written)
         return added
 
-    def keep_only(
-        self, view: OnlineView, entities: pl.DataFrame, until: datetime, none_after: Bound | None = None
+    def remove_others(
+        self, view: OnlineView, kept: Collection[bytes], until: datetime, none_after: Bound | None
     ) -> int:
         """Remove the rows computed until an instant of all other entities, 20,000 rows in a transaction."""
-        from featurectl.online.frame import encode_keys
-
-        kept, number = set(encode_keys(view, entities)), self._prepare(view)[0][0]
-        last, removed = _BELOW, 0
+        number, last, removed = self._looked_up(view), _BELOW, 0
         while page := self._page(statements.LISTED, number, last, _REMOVE_ROWS):
             last = page[-1][0]
             bounds = (pack_instant(until), pack_bound(none_after))
@@ -117,13 +100,13 @@ class SqliteStore:
             connection.execute(statements.COUNT_AGAIN, (number,))
         return removed
 
-    def read(self, view: OnlineView, entities: Sequence[Sequence[KeyValue]]) -> list[OnlineRow | None]:
-        """Return the row of each entity, None where there is none."""
-        dtypes = tuple(view.keys.values())
+    def rows(self, view: OnlineView, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Return the packed row under each key, None where there is none."""
         with self._errors():
             self._look()
             number = self._number(view)
-            return [self._read_row(view, number, pack_key(entity, dtypes)) for entity in entities]
+            found = [self._connection.execute(statements.ROW, (number, key)).fetchone() for key in keys]
+            return [None if row is None else row[0] for row in found]
 
     def fetch(self, asks: Sequence[Ask]) -> list[list[Found]]:
         """Return for every ask what lies under each of its keys: all as of one moment, so locks are taken once."""
@@ -146,6 +129,10 @@ class SqliteStore:
         with self._errors():
             self._look()
             return [self._shared(project, env, name) for name in names]
+
+    def shared(self, view: OnlineView, name: str) -> bytes | None:
+        """Return one thing that all entities share, by name."""
+        return self.fetch_shared(view.project, view.env, [name])[0]
 
     def walk(
         self, view: OnlineView, wanted: Callable[[bytes], bool] = lambda _: True
@@ -178,21 +165,15 @@ class SqliteStore:
         """Return the time of this machine: all who use the file are on it."""
         return datetime.now(UTC)
 
-    def write_push_record(self, view: OnlineView, record: PushRecord, none_after: Bound | None = None) -> None:
+    def put_record(self, view: OnlineView, data: bytes, none_after: Bound | None) -> None:
         """Keep the record unless a newer one is there."""
-        [(number, _)] = self._prepare(view)
+        with self._errors(writing=True):
+            self._look()
         first, end = RECORD_NEWER_BYTES
         with self._transaction() as connection:
+            connection.execute(statements.ADD_VIEW, (view.project, view.env, view.view, view.version))
             newer = (first + 1, end - first, pack_bound(none_after))
-            connection.execute(statements.NEWER_RECORD, (number, pack_record(record), *newer))
-
-    def read_push_record(self, view: OnlineView) -> PushRecord | None:
-        """Return the record of the last push, or None."""
-        with self._errors():
-            self._look()
-            found = self._connection.execute("select push_record from views where id = ?", (self._number(view),))
-            row = found.fetchone()
-            return unpack_record(row[0], f"{view.view}@{view.version}") if row and row[0] else None
+            connection.execute(statements.NEWER_RECORD, (self._number(view), data, *newer))
 
     def remove(self, view: OnlineView) -> None:
         """Remove all rows of a view version, 20,000 in a transaction."""
@@ -203,24 +184,12 @@ class SqliteStore:
             pass
         with self._transaction() as connection:
             connection.execute("delete from schemas where view = ?", (number,))
-        self._schemas.clear()
-
-    def waiting(self, wait_s: float) -> SqliteStore:
-        """Return the same store with a connection of its own, which waits at most so long for a lock."""
-        return SqliteStore(self._path, self._shown, wait_s)
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
-    def _prepare(self, *views: OnlineView) -> list[tuple[int, int]]:
-        """Return the number in this file and the schema's id of each view version, registered where they were not."""
-        with self._errors(writing=True):
-            self._look()
-        with self._transaction() as connection:
-            return [self._registered(connection, view) for view in views]
-
-    def _registered(self, connection: sqlite3.Connection, view: OnlineView) -> tuple[int, int]:
+    def _registered(self, connection: sqlite3.Connection, view: OnlineView, document: str) -> int:
         connection.execute(statements.ADD_VIEW, (view.project, view.env, view.view, view.version))
         number = self._number(view)
 
@@ -228,7 +197,7 @@ class SqliteStore:
             connection.execute("insert or ignore into schemas values (?, ?, ?)", (number, schema_id, document))
             return self._document(number, schema_id) or ""
 
-        return number, claim_schema(schema_document(view), put)
+        return claim_schema(document, put)
 
     def _number(self, view: OnlineView) -> int:
         """Return the number of a view version in this file, 0 when it was never written."""
@@ -250,13 +219,6 @@ class SqliteStore:
             connection.execute("update views set entities = entities + ? where id = ?", (added, number))
         return added
 
-    def _read_row(self, view: OnlineView, number: int, key: bytes) -> OnlineRow | None:
-        found = self._connection.execute(statements.ROW, (number, key)).fetchone()
-        if found is None:
-            return None
-        place = row_place(view, key)
-        return unpack_row(found[0], self._schema(number, row_schema_id(found[0], place)), view.meanings, place)
-
     def _fetch(self, ask: Ask) -> list[Found]:
         numbers = [self._numbered(ask.project, ask.env, field) for field in ask.fields]
         if numbers and len(ask.keys) >= MANY_KEYS:
@@ -276,8 +238,8 @@ class SqliteStore:
             size = 1 << (len(part) - 1).bit_length()  # of few sizes, so that the statements are there already
             places = ",".join("?" * size)
             query = f"select entity, row from rows where view = ? and entity in ({places})"
-            asked = (number, *part, *[part[-1]] * (size - len(part)))
-            found.update(self._connection.execute(query, asked).fetchall())
+            values = (number, *part, *[part[-1]] * (size - len(part)))
+            found.update(self._connection.execute(query, values).fetchall())
         return [found.get(key) for key in keys]
 
     def _numbered(self, project: str, env: str, field: str) -> int:
@@ -298,14 +260,6 @@ class SqliteStore:
             return None if document is None else document.encode()
         row = self._connection.execute("select push_record from views where id = ?", (number,)).fetchone()
         return row[0] if row else None
-
-    def _schema(self, number: int, schema_id: int) -> RowSchema:
-        if (number, schema_id) not in self._schemas:
-            document = self._document(number, schema_id)
-            if document is None:
-                raise StoreError(f"the online store {self._shown} has lost schema {schema_id}", code="FC602")
-            self._schemas[number, schema_id] = parse_schema(document)
-        return self._schemas[number, schema_id]
 
     def _looked_up(self, view: OnlineView) -> int:
         with self._errors():
@@ -355,13 +309,20 @@ class SqliteStore:
             self._file.release()
 
     def _error(self, error: sqlite3.Error | OSError, *, writing: bool) -> FeaturectlError:
-        text, told = str(error), f"the online store {self._shown} can't be used: {sqlite_failure(error)}"
+        text, message = str(error), f"the online store {self.shown} can't be used: {sqlite_failure(error)}"
         if writing and "locked" in text:
             return TryAgainError(
-                f"another command has been writing to the online store {self._shown} for {self._wait_s:g} s"
+                f"another command has been writing to the online store {self.shown} for {self._wait_s:g} s"
             )
         hint = hint_of(error) or next((hint for words, hint in _HINTS.items() if words in text), "")
-        return StoreError(told, code="FC602", hint=hint)
+        return StoreError(message, code="FC602", hint=hint)
+
+
+class SqliteStore(PackedStore):
+    """An `OnlineStore` in a file."""
+
+    def __init__(self, path: Path, shown: str = "", wait_s: float | None = None) -> None:
+        super().__init__(SqliteBytes(path, shown, wait_s))
 
 
 class AsyncSqliteReader:
@@ -370,8 +331,8 @@ class AsyncSqliteReader:
     It waits at most `budget_s`, and only for a program that keeps even readers out of the file.
     """
 
-    def __init__(self, store: SqliteStore, budget_s: float) -> None:
-        self._store = store.waiting(budget_s)
+    def __init__(self, path: Path, shown: str, budget_s: float) -> None:
+        self._store = SqliteBytes(path, shown, budget_s)
 
     async def fetch(self, asks: Sequence[Ask]) -> list[list[Found]]:
         """Return for every ask what lies under each of its keys."""

@@ -1,0 +1,121 @@
+"""What a source says, field by field."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from featurectl.core.dtypes import UNKNOWN
+from featurectl.core.variables import has_password, shown_location
+from featurectl.expressions.check import expression_columns
+from featurectl.expressions.tree import Expression
+from featurectl.identity.facts.base import (
+    Fact,
+    Facts,
+    about_facts,
+    check_facts,
+    duration,
+    freshness_facts,
+    names,
+    plain,
+    written,
+)
+from featurectl.language.definitions.objects import CsvOptions, Source
+
+COLUMN: Final = "source.columns."  # begins the facts of the columns of a view's source
+_SQL_SPACE: Final = re.compile(r"""('(?:[^']|'')*'|"(?:[^"]|"")*")|(?:\s|--[^\n]*|/\*(?:.*?\*/|.*))+""", re.DOTALL)
+
+
+def source_facts(source: Source) -> dict[str, Fact]:
+    """Return a source's data facts. Columns that only the data declares are left to the views that read them."""
+    columns = source.columns if source.columns_declared and source.columns else {}
+    facts = {f"columns.{name}": plain(dtype) for name, dtype in columns.items()}
+    facts |= {f"select.{s.name}": written(s.expression) for s in source.select}
+    return facts | clock_facts(source)
+
+
+def source_metadata(source: Source) -> Facts:
+    """Return what a source says that can't change a value."""
+    facts = about_facts(source.about) | _location_facts(source)
+    return facts | freshness_facts(source.freshness) | check_facts(source.checks)
+
+
+def clock_facts(source: Source) -> dict[str, Fact]:
+    """Return which rows of a source count, at which instants, and how their values are read."""
+    facts = {
+        "event_time": plain(source.event_time),
+        "available_at": plain(source.available_at),
+        "delay": duration(source.delay_us or None),
+        "timezone": plain(source.timezone),
+        "nan": plain(source.nan),
+        "tiebreak": names(source.tiebreak),
+        "dedup_key": names(sorted(source.dedup_key)),
+    }
+    if source.format == "csv":
+        facts["csv.null_values"] = _null_values(source.csv)
+        facts["csv.timestamp_format"] = plain(source.csv.timestamp_format)
+    if source.sql:
+        facts["sql.query"] = Fact(plain_query(source.sql.query), plain_query(source.sql.query))
+    return facts
+
+
+def _null_values(csv: CsvOptions) -> Fact:
+    """Return the texts that a CSV file has for null; not set where nothing but an empty one is."""
+    texts = sorted(set(csv.null_values))
+    if texts == sorted(CsvOptions().null_values):
+        return Fact(None, "-")
+    return Fact(texts, ", ".join(json.dumps(text, ensure_ascii=False) for text in texts) or "none")
+
+
+def clock_columns(source: Source) -> set[str]:
+    """Return the columns that say which rows count, and when."""
+    named = {source.event_time, source.available_at, *source.tiebreak, *source.dedup_key}
+    return {name for name in named if name is not None}
+
+
+def read_facts(source: Source, columns: Iterable[str]) -> dict[str, Fact]:
+    """Return what the columns of a source mean: its `select` where it has one, else their types."""
+    select = {s.name: s for s in source.select}
+    types = source.columns or {}
+    facts: dict[str, Fact] = {}
+    for name in columns:
+        if name not in select:
+            facts[f"{COLUMN}{name}"] = plain(types.get(name, UNKNOWN))
+            continue
+        facts[f"source.select.{name}"] = written(select[name].expression)
+        below = sorted(expression_reads(select[name].expression))
+        facts |= {f"{COLUMN}{raw}": plain(types.get(raw, UNKNOWN)) for raw in below}
+    return facts
+
+
+def _location_facts(source: Source) -> dict[str, Fact]:
+    facts = {
+        "format": plain(source.format),
+        "path": plain(source.path or None),
+        "sql.url": _address(source.sql.url if source.sql else None),
+        "lateness": duration(source.lateness_us),
+    }
+    return facts | ({"csv.separator": plain(source.csv.separator)} if source.format == "csv" else {})
+
+
+def plain_query(query: str) -> str:
+    """Return a SQL query without comments, its white space outside quotes made single.
+
+    >>> plain_query("select  a, 'x  y' /* the name */ from t")
+    "select a, 'x  y' from t"
+    """
+    return _SQL_SPACE.sub(lambda found: found[1] or " ", query).strip()
+
+
+def expression_reads(expression: Expression | None) -> frozenset[str]:
+    """Return the columns that an expression reads."""
+    if expression is None:
+        return frozenset()
+    return expression.tree.columns() if expression.tree else expression_columns(expression.text)
+
+
+def _address(url: str | None) -> Fact:
+    """Return the address of a server, its text without a password that stands in it."""
+    return Fact(url, shown_location(url)) if url and has_password(url) else plain(url)

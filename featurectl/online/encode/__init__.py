@@ -1,0 +1,1 @@
+"""Frames -> packed rows, by whole columns."""

@@ -1,0 +1,96 @@
+"""The kinds of online stores, by the scheme of their URL; a new kind is a line in `STORES` and a module beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from featurectl.core.errors import UsageError
+from featurectl.core.variables import shown_location
+from featurectl.online.base import AsyncRowReader, OnlineStore
+
+SQLITE: Final = "sqlite:///"
+_Open = Callable[[str, str], OnlineStore]
+_OpenAsync = Callable[[str, str, float], AsyncRowReader]
+
+
+def _open_sqlite(url: str, shown: str) -> OnlineStore:
+    from featurectl.online.sqlite.store import SqliteStore
+
+    return SqliteStore(Path(url.removeprefix(SQLITE)), shown)
+
+
+def _read_sqlite(url: str, shown: str, budget_s: float) -> AsyncRowReader:
+    from featurectl.online.sqlite.store import AsyncSqliteReader
+
+    return AsyncSqliteReader(Path(url.removeprefix(SQLITE)), shown, budget_s)
+
+
+def _open_redis(url: str, shown: str) -> OnlineStore:
+    from featurectl.online.redis.store import RedisStore
+
+    return RedisStore(url, shown)
+
+
+def _read_redis(url: str, shown: str, budget_s: float) -> AsyncRowReader:
+    from featurectl.online.redis.aio import AsyncRedisReader
+
+    return AsyncRedisReader(url, shown, budget_s)
+
+
+def _open_cluster(url: str, shown: str) -> OnlineStore:
+    from featurectl.online.redis.cluster import RedisClusterStore
+
+    return RedisClusterStore(url, shown)
+
+
+def _read_cluster(url: str, shown: str, budget_s: float) -> AsyncRowReader:
+    from featurectl.online.redis.aio import AsyncClusterReader
+
+    return AsyncClusterReader(url, shown, budget_s)
+
+
+STORES: Final[Mapping[str, tuple[_Open, _OpenAsync]]] = {
+    SQLITE: (_open_sqlite, _read_sqlite),
+    "redis://": (_open_redis, _read_redis),
+    "rediss://": (_open_redis, _read_redis),
+    "redis+cluster://": (_open_cluster, _read_cluster),
+    "rediss+cluster://": (_open_cluster, _read_cluster),
+}
+_REDIS: Final = ("an online store in Redis needs the package redis", "pip install 'featurectl[redis]'")
+_LIBRARIES: Final = {"redis": _REDIS, "hiredis": _REDIS}
+
+
+def open_online(url: str, shown: str = "") -> OnlineStore:
+    """Return the online store at a URL, which errors call `shown`, or by its URL without secrets; nothing is connected.
+
+    Raises:
+        UsageError: there is no such kind, its library is not installed, or the URL is none of it.
+    """
+    shown = shown or shown_location(url)
+    try:
+        return _kind_of(url, shown)[0](url, shown)
+    except ModuleNotFoundError as error:
+        if error.name not in _LIBRARIES:
+            raise
+        message, hint = _LIBRARIES[error.name]
+        raise UsageError(message, hint=hint) from error
+
+
+def open_async_reader(url: str, shown: str, budget_s: float) -> AsyncRowReader:
+    """Return a reader of the store at a URL for one event loop, whose library is there; it answers in so many seconds.
+
+    Raises:
+        UsageError: there is no such kind, or the URL is none of it.
+    """
+    return _kind_of(url, shown)[1](url, shown, budget_s)
+
+
+def _kind_of(url: str, shown: str) -> tuple[_Open, _OpenAsync]:
+    kind, mark, _ = url.partition("://")
+    found = next((opened for scheme, opened in STORES.items() if url.startswith(scheme)), None)
+    if found is None:
+        problem = f"no online store of kind {kind!r}" if mark else f"the online store {shown} is no URL"
+        raise UsageError(problem, hint="online stores: " + ", ".join(STORES))
+    return found

@@ -1,0 +1,54 @@
+"""Commands to a store in Redis, and their answers as the types that Redis gives to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from featurectl.online.redis.answers import row_of
+from featurectl.online.redis.connect import StoreAddress, open_client, translated
+from featurectl.online.redis.trips import Command, exchange, of_entities, whole
+
+T = TypeVar("T")
+
+
+class RedisCommands:
+    """Sends commands to one server; its failures are errors of ours."""
+
+    def __init__(self, address: StoreAddress) -> None:
+        self.address = address
+        self.client = open_client(address.url, address.shown)
+
+    def read(self, read: Callable[[object], T], *command: bytes | str | int) -> T:
+        """Return the answer of one command, as the type that Redis gives to it."""
+        answer = self.ask(*command)
+        with translated(self.address):
+            return read(answer)
+
+    def ask(self, *command: bytes | str | int) -> object:
+        """Return the answer of one command."""
+        return self.send([command])[0]
+
+    def send(self, commands: Sequence[Command]) -> list[object]:
+        """Return the answers of some commands that travel together; the first error among them is raised."""
+        with translated(self.address):
+            return whole(self.exchange(commands))
+
+    def send_about(self, commands: Sequence[Command]) -> list[object]:
+        """Return the answers of some commands about keys of entities; that of one that is no hash is an error."""
+        with translated(self.address):
+            return of_entities(self.exchange(commands))
+
+    def rows(self, commands: Sequence[Command]) -> list[bytes | None]:
+        """Return the answers of some commands that read rows."""
+        answers = self.send_about(commands)
+        with translated(self.address):
+            return [row_of(answer) for answer in answers]
+
+    def exchange(self, commands: Sequence[Command]) -> list[object]:
+        """Return the answers of some commands, errors among them."""
+        return exchange(self.client, commands)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.client.close()

@@ -1,0 +1,41 @@
+"""The kinds of online stores are one table, by the scheme of a URL."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from featurectl.core.errors import UsageError
+from featurectl.online.open import STORES, open_async_reader, open_online
+from featurectl.online.store import PackedStore
+
+ONLINE = Path(__file__).parents[2] / "featurectl/online"
+# What knows where in a row its bytes lie: indices and ranges of numbers, ints from bytes, structs.
+OFFSETS = re.compile(r"\b(data|body|header)\[\d*:?\d+:?\]|\bheaders\[|from_bytes\(|struct\.Struct|substr\(row, \d")
+ELSEWHERE = {"schema.py"}  # the id of a schema is made of two bytes of a digest
+
+
+@pytest.mark.parametrize("opener", [open_online, lambda url: open_async_reader(url, url, 1.0)])
+def test_an_unknown_kind_is_an_error_that_lists_those_that_are(opener):
+    with pytest.raises(UsageError, match="no online store of kind 'mysql'") as caught:
+        opener("mysql://host/db")
+    assert caught.value.hint == "online stores: sqlite:///, redis://, rediss://, redis+cluster://, rediss+cluster://"
+    with pytest.raises(UsageError, match=r"the online store online\.db is no URL"):
+        opener("online.db")
+
+
+@pytest.mark.parametrize("scheme", STORES)
+def test_every_kind_is_bytes_under_one_store_of_schemas_and_records(scheme, tmp_path):
+    url = f"{scheme}{tmp_path}/online.db" if scheme == "sqlite:///" else f"{scheme}127.0.0.1:1/"
+    store = open_online(url)
+    assert isinstance(store, PackedStore)
+    store.close()
+
+
+def test_only_what_packs_and_unpacks_rows_knows_the_places_of_bytes():
+    files = [
+        path.relative_to(ONLINE).as_posix() for path in sorted(ONLINE.rglob("*.py")) if OFFSETS.search(path.read_text())
+    ]
+    assert {f for f in files if not f.startswith(("decode/", "encode/"))} == ELSEWHERE | {"codec.py"}

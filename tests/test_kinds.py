@@ -1,0 +1,38 @@
+"""The kinds of objects stand in one table each: their words in the language, what they say in `identity`."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from featurectl.identity.kinds import REGISTERED
+from featurectl.language.kinds import KIND_OF_SECTION, OBJECT_KINDS, WORDS, DeclaredKind
+from featurectl.language.shapes.objects import LISTS
+
+PACKAGE = Path(__file__).parent.parent / "featurectl"
+
+
+def test_every_kind_has_its_words_and_its_list_in_the_files():
+    assert set(WORDS) == {kind for part in get_args(DeclaredKind) for kind in get_args(part)}
+    assert set(KIND_OF_SECTION) == set(LISTS)
+
+
+def test_every_kind_that_a_registry_keeps_has_a_type_and_facts():
+    assert set(REGISTERED) == set(OBJECT_KINDS)
+    assert len({registered.type for registered in REGISTERED.values()}) == len(REGISTERED)
+
+
+@pytest.mark.parametrize("word", ["notifier", "feature_view"])
+def test_kinds_are_listed_in_one_place(word):
+    """A list of kinds anywhere else would have to be found when there is another kind."""
+    found = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Tuple | ast.Dict | ast.Set | ast.List):
+                items = (node.keys if isinstance(node, ast.Dict) else node.elts) or []
+                if {"entity", "source", word} <= {getattr(item, "value", None) for item in items if item}:
+                    found.append(path.relative_to(PACKAGE).as_posix())
+    assert sorted(set(found)) == ["identity/kinds.py", "language/kinds.py"]
