@@ -246,7 +246,6 @@ def test_the_layer_test_itself_sees_an_upward_import(tmp_path, monkeypatch):
 LARGE = {
     "expressions/parse.py _Parser": "a method per rule of the grammar",
     "engines/shuffle.py Shuffle": "one step each on rows that are laid apart in files",
-    "workspace/workspace.py Workspace": "opens each store of an environment when it is first asked for",
     "online/store.py PackedStore": "a method per line of the protocol",
     "online/sqlite/store.py SqliteBytes": "a method per line of the protocol, and a transaction for each",
     "online/redis/store.py RedisBytes": "a method per line of the protocol, and a command for each",
