@@ -245,7 +245,6 @@ def test_the_layer_test_itself_sees_an_upward_import(tmp_path, monkeypatch):
 # Classes with more than 15 methods, each with the reason; a class that is split leaves the list.
 LARGE = {
     "expressions/parse.py _Parser": "a method per rule of the grammar",
-    "engines/shuffle.py Shuffle": "one step each on rows that are laid apart in files",
     "online/store.py PackedStore": "a method per line of the protocol",
     "online/sqlite/store.py SqliteBytes": "a method per line of the protocol, and a transaction for each",
     "online/redis/store.py RedisBytes": "a method per line of the protocol, and a command for each",
@@ -254,7 +253,6 @@ LARGE = {
     "registry/base.py Registry": "the protocol of registries",
     "registry/sql.py SqlRegistry": "a method per line of the protocol",
     "registry/alerts.py SqlAlertLedger": "a method per line of the protocol, and a statement for each",
-    "monitor/alerts/workspace_metrics.py WorkspaceMetrics": "a method per metric",
     "serving/process/protocol.py PatientProtocol": "answers the calls of the parser and of the event loop",
     "offline/delta.py ViewTable": "a method per line of the protocol, and a step of a commit for each",
 }
