@@ -55,7 +55,7 @@ def duration(length_us: int | None) -> Fact:
 def names(ordered: Iterable[str]) -> Fact:
     """Return names in an order that has a meaning."""
     listed = list(ordered)
-    return Fact(listed, \", \".join(listed) or \"-\")
+    return Fact(listed, ", ".join(listed) or "-")
 
 
 def about_facts(about: About) -> dict[str, Fact]:
