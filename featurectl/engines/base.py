@@ -219,6 +219,12 @@ class Engine(Protocol):
     def look(self, pieces: Sequence[Piece], source: Source, room: SpillRoom | None = None) -> RowSummary:
         """Return what is known of rows that a transform has not seen yet; the source's checks run on them."""
 
+    def newest(self, scan: RowScan, source: Source, now: datetime) -> tuple[datetime | None, datetime | None]:
+        """Return the greatest event time until `now` and the greatest availability of the rows available at `now`.
+
+        None where there is none.
+        """
+
     def transform(self, view: FeatureView, given: Sequence[SourceRows]) -> pl.LazyFrame:
         """Return what the view's Python function makes of its sources, in the columns and types that it declares.
 

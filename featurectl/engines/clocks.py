@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Final, TypeVar
 
 import polars as pl
 
 from featurectl.core.errors import DataError
-from featurectl.core.frames.timestamps import INSTANT, within_datetime
+from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.frames.types import finite
 from featurectl.expressions.polars import to_polars
 from featurectl.expressions.tree import Expression, ExpressionNode
@@ -37,19 +36,6 @@ def clocked(scan: pl.LazyFrame, source: Source) -> pl.LazyFrame:
     else:
         available = event + pl.duration(microseconds=source.delay_us or 0, time_unit="us")
     return scan.with_columns(event.alias(EVENT), available.alias(AVAILABLE))
-
-
-def newest_row(scan: pl.LazyFrame, source: Source, now: datetime) -> tuple[datetime | None, datetime | None]:
-    """Return the greatest event time until `now` and the greatest availability of the rows available at `now`.
-
-    None where there is none.
-    """
-    if source.static:
-        return None, None
-    seen = clocked(scan, source).filter(pl.col(AVAILABLE) <= now)
-    happened = pl.col(EVENT).filter(pl.col(EVENT) <= now)
-    found = seen.select(within_datetime(e.max()) for e in (happened, pl.col(AVAILABLE))).collect().row(0)
-    return found[0], found[1]
 
 
 def drop_repeats(frame: pl.DataFrame, source: Source) -> pl.DataFrame:

@@ -80,7 +80,7 @@ def _chain(workspace: Workspace, state: State, item: ObjectVersion) -> Chain:
     own = [run for run in runs if (run.view, run.version) == (item.name, item.version)]
     checks = check_histories([(served.view, item.version)], own, workspace.now)
     records = Records(state=state, runs=runs, checks=checks, unread=unread)
-    look = partial(check_source, reader=workspace.source, now=workspace.now)
+    look = partial(check_source, reader=workspace.source, engine=open_engine(workspace.environment), now=workspace.now)
     chain = look_at_chain(served, look, workspace.online, records, workspace.now)
     return replace(chain, meanwhile=served_meanwhile(workspace, state, chain.row))
 

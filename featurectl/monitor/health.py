@@ -52,6 +52,7 @@ def look(workspace: Workspace, state: State, *, entities: bool) -> list[Freshnes
 
     Those are the newest of every view, and older ones that a model version reads. With `entities` they are counted.
     """
+    from featurectl.engines.open import open_engine
     from featurectl.language.definitions.json_form import load_source
     from featurectl.monitor.status import check_source, check_views
     from featurectl.registry.applied import served_views
@@ -61,7 +62,10 @@ def look(workspace: Workspace, state: State, *, entities: bool) -> list[Freshnes
     rows = [_with_served(workspace, state, row) for row in rows]
     sources = [load_source(o.definition) for o in state.objects if o.kind == "source" and o.current]
     watched = sorted((s for s in sources if s.freshness is not None), key=lambda s: s.name)
-    return rows + [check_source(source, workspace.source, workspace.now) for source in watched]
+    if not watched:
+        return rows
+    engine = open_engine(workspace.environment)
+    return rows + [check_source(source, workspace.source, engine, workspace.now) for source in watched]
 
 
 def _with_served(workspace: Workspace, state: State, row: FreshnessRow) -> FreshnessRow:

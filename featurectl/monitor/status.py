@@ -9,7 +9,7 @@ from typing import Final
 
 from featurectl.core.errors import DataError, FeaturectlError, NoAnswerError, StoreError
 from featurectl.core.units import format_instant
-from featurectl.engines.clocks import newest_row
+from featurectl.engines.base import Engine
 from featurectl.language.definitions.objects import FeatureView, Source
 from featurectl.monitor.entities import StaleEntities, count_stale
 from featurectl.monitor.freshness import FreshnessRow, age_at, judge_age
@@ -17,7 +17,7 @@ from featurectl.offline.base import OfflineTable
 from featurectl.online.base import Bound, OnlineStore, OnlineView
 from featurectl.online.future import how_far_ahead
 from featurectl.online.missing_rows import rows_lost
-from featurectl.sources.base import SourceReader
+from featurectl.sources.base import SourceReader, SourceScan
 
 NO_ROWS: Final = "no rows yet"
 NOT_MATERIALIZED: Final = "not materialized yet"
@@ -65,11 +65,13 @@ def check_views(
     return rows
 
 
-def check_source(source: Source, reader: Callable[[Source], SourceReader], now: datetime) -> FreshnessRow:
+def check_source(
+    source: Source, reader: Callable[[Source], SourceReader], engine: Engine, now: datetime
+) -> FreshnessRow:
     """Return the row of a source: its age is now - its greatest available_at; rows of the future do not count."""
     try:
         opened = reader(source)
-        event, available = newest_row(opened.scan(opened.parts()), source, now)
+        event, available = engine.newest(SourceScan(reader=opened, parts=opened.parts()), source, now)
     except FeaturectlError as error:
         return FreshnessRow(
             kind="source", name=source.name, verdict="ERROR", freshness=source.freshness, error=error.message

@@ -233,3 +233,11 @@ def test_a_look_tells_the_ends_of_the_clocks_and_what_is_left_out(engine):
 def test_a_look_at_no_row_tells_no_instant(engine):
     found = engine.look([Piece(scan=FrameScan(rows=clocked()), until=hour(20))], CLOCKED)
     assert (found.rows, found.held_back, found.first_event, found.watermark) == (0, (0,), None, None)
+
+
+def test_the_newest_row_is_that_of_what_is_known_at_an_instant(engine):
+    rows = clocked((3, 4), (1, 5), (2, 99), (30, 2), (None, 2), (2, None))
+    scan = FrameScan(rows=rows)
+    assert engine.newest(scan, CLOCKED, hour(20)) == (hour(3), hour(5))
+    assert engine.newest(scan, CLOCKED, hour(1)) == (None, None)
+    assert engine.newest(scan, replace(CLOCKED, event_time=None, available_at=None), hour(20)) == (None, None)

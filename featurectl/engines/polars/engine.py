@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 
 import polars as pl
 
 from featurectl.core.memory import free_memory, memory_of_rows
-from featurectl.engines.base import EarlierRows, Piece, Prepared, RowSummary, SourceRows, ViewBuckets
+from featurectl.engines.base import EarlierRows, Piece, Prepared, RowScan, RowSummary, SourceRows, ViewBuckets
 from featurectl.engines.budget import buckets_that_fit, question_bytes
 from featurectl.engines.polars.join import answer_buckets, finish_values
 from featurectl.engines.polars.prepare import Room, prepare_rows
-from featurectl.engines.polars.source_rows import look_at, source_rows
+from featurectl.engines.polars.source_rows import look_at, newest_row, source_rows
 from featurectl.engines.polars.transform import run_transform
 from featurectl.engines.spill import SpillRoom
 from featurectl.language.definitions.objects import FeatureView, Source
@@ -43,6 +44,10 @@ class PolarsEngine:
     def look(self, pieces: Sequence[Piece], source: Source, room: SpillRoom | None = None) -> RowSummary:
         """Return what is known of rows that a transform has not seen yet; the source's checks run on them."""
         return look_at(pieces, source, room)
+
+    def newest(self, scan: RowScan, source: Source, now: datetime) -> tuple[datetime | None, datetime | None]:
+        """Return the greatest event time and availability of the rows that are there at an instant."""
+        return newest_row(scan.read(), source, now)
 
     def transform(self, view: FeatureView, given: Sequence[SourceRows]) -> pl.LazyFrame:
         """Return what the view's Python function makes of its sources; it lies in memory, whatever `--memory` says."""

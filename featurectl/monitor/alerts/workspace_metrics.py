@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from featurectl.core.errors import FeaturectlError
 from featurectl.core.units import moved_by
+from featurectl.engines.open import open_engine
 from featurectl.language.definitions.json_form import load_model
 from featurectl.language.definitions.objects import FeatureInput, Source
 from featurectl.monitor.alerts import figures
@@ -158,7 +159,9 @@ class WorkspaceMetrics:
         return self._rows.get(pair, lambda: check_views([self._served[pair]], self._workspace.online, self.now)[0])
 
     def _source(self, source: Source) -> FreshnessRow:
-        return self._sources.get(source.name, partial(check_source, source, self._workspace.source, self.now))
+        engine = open_engine(self._workspace.environment)
+        measure = partial(check_source, source, self._workspace.source, engine, self.now)
+        return self._sources.get(source.name, measure)
 
 
 def _ended(runs: Sequence[RunRecord], since: datetime) -> list[RunRecord]:
