@@ -14,9 +14,10 @@ PACKAGE = ROOT / "featurectl"
 
 # What was called by them has a term of the field now, or says what it holds.
 CLASSES_THAT_LEFT = {
-    "Ahead", "Asked", "Became", "Begun", "Contender", "Found", "Given", "Judged", "KeptScores", "Leave",
-    "Lesson", "Looked", "Made", "Measured", "Part", "Reading", "Ring", "Rival", "Round", "Seat", "Seen",
-    "Served", "Stores", "Tally", "Told", "Wanted", "Workshop", "World", "WorkspaceWorld",
+    "Ahead", "Asked", "Author", "Became", "Begun", "Contender", "Found", "Given", "Judge", "Judged", "Keeping",
+    "KeptScores", "Leave", "Lesson", "Logged", "Looked", "Made", "Measured", "Mover", "Part", "Reading",
+    "Registration", "Ring", "Rival", "Round", "Seat", "Seen", "Served", "Stores", "Tally", "Told", "Wanted",
+    "Workshop", "World", "WorkspaceWorld",
 }  # fmt: skip
 MODULES_THAT_LEFT = {
     "again", "ahead", "apart", "ask", "given", "kept", "known", "known_then", "learned", "leave", "lesson", "logged",

@@ -203,6 +203,20 @@ def is_of_an_engine(name: str) -> bool:
     return parts[:2] == ["featurectl", "engines"] and len(parts) > 2 and (PACKAGE / "engines" / parts[2]).is_dir()
 
 
+def speaks(node: ast.AST) -> bool:
+    """Whether a call prints, writes to a standard stream, or ends the process."""
+    if not isinstance(node, ast.Call):
+        return False
+    name = ast.unparse(node.func)
+    return name in ("print", "exit", "sys.exit") or name.startswith(("sys.stdout.write", "sys.stderr.write"))
+
+
+def test_only_commands_and_servers_print_and_exit():
+    below = [path for path in modules() if room(path) not in ("cli", "serving", "__main__")]
+    wrong = {p.relative_to(PACKAGE).as_posix() for p in below for n in ast.walk(ast.parse(p.read_text())) if speaks(n)}
+    assert wrong == set()
+
+
 def test_commands_leave_stores_engines_and_models_to_operations():
     drawn = PACKAGE / "cli" / "render"
     commands = [path for path in modules() if room(path) == "cli" and drawn not in path.parents]

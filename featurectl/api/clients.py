@@ -29,7 +29,7 @@ def open_client(repo: str | Path | None = None, env: str | None = None, as_of: d
     """
     workspace = _workspace(repo, env, as_of)
     now = as_of or workspace.environment.now
-    return OnlineClient(workspace.online(), partial(read_online_schema, workspace), now, partial(_leave, workspace))
+    return OnlineClient(workspace.online(), partial(read_online_schema, workspace), now, partial(_close, workspace))
 
 
 def open_async_client(
@@ -42,7 +42,7 @@ def open_async_client(
     workspace = _workspace(repo, env, as_of)
     now = as_of or workspace.environment.now
     return AsyncOnlineClient(
-        workspace.async_reader(budget_s), partial(read_online_schema, workspace), now, partial(_leave, workspace)
+        workspace.async_reader(budget_s), partial(read_online_schema, workspace), now, partial(_close, workspace)
     )
 
 
@@ -52,6 +52,6 @@ def _workspace(repo: str | Path | None, env: str | None, as_of: datetime | None)
     return open_workspace(find_root(None if repo is None else Path(repo)), env, as_of, "applied")
 
 
-def _leave(workspace: Workspace) -> None:
+def _close(workspace: Workspace) -> None:
     with workspace:  # its end closes what was opened
         pass

@@ -156,15 +156,15 @@ def test_a_failure_to_write_that_has_no_number_is_told_in_its_own_words(tmp_path
 def test_two_processes_do_not_score_into_one_place_at_once(made):
     from datetime import UTC, datetime
 
-    from featurectl.operations.scoring.checkpoint import keep_scores
+    from featurectl.operations.scoring.checkpoint import open_checkpoint
 
     request = {"out": "x.parquet"}
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    with keep_scores(made / "kept", request, now):
+    with open_checkpoint(made / "kept", request, now):
         command = (
             "import sys; from pathlib import Path; from datetime import UTC, datetime;"
-            "from featurectl.operations.scoring.checkpoint import keep_scores;"
-            "keep_scores(Path(sys.argv[1]), {'out': 'x.parquet'}, datetime(2026, 1, 1, tzinfo=UTC)).__enter__()"
+            "from featurectl.operations.scoring.checkpoint import open_checkpoint;"
+            "open_checkpoint(Path(sys.argv[1]), {'out': 'x.parquet'}, datetime(2026, 1, 1, tzinfo=UTC)).__enter__()"
         )
         done = subprocess.run(
             [sys.executable, "-c", command, str(made / "kept")], capture_output=True, text=True, check=False

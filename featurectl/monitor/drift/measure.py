@@ -121,11 +121,11 @@ def _batch(
     assert request.batch is not None
     workspace = applied.workspace
     engine = open_engine(workspace.environment, request.memory_bytes)
-    leave = pickle_policy(workspace, applied.state, by_flag=request.allow_pickle)
+    pickles = pickle_policy(workspace, applied.state, by_flag=request.allow_pickle)
     with SpillRoom(workspace.spill_folder()) as room:
         batch = DriftBatch(
             version=compared.version,
-            load=open_native(compared.version, workspace.offline_location(), leave),
+            load=open_native(compared.version, workspace.offline_location(), pickles),
             spine=request.batch,
             cut=Cut(since=request.since, until=request.until),
             engine=engine,

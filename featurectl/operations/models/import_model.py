@@ -69,7 +69,7 @@ def import_version(workspace: Workspace, request: ImportRequest, progress: Progr
         applied = read_applied(workspace, progress)
         definition = registered_model(applied.state, request.model)
         context = evaluation_context(applied, allow_pickle=request.allow_pickle, memory_bytes=request.memory_bytes)
-        found = read_foreign(path, kind, context.leave, definition, process)
+        found = read_foreign(path, kind, context.pickles, definition, process)
         exported = exported_categories(path) if request.mlflow is None else {}
         rows = _sample(context, applied, definition, request.sample, progress)
         imported = ImportedModel(found=found, exported=exported)

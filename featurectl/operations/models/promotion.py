@@ -164,7 +164,7 @@ def _evidence(version: ModelVersion, context: EvaluationContext) -> GateEvidence
         model = load_model(version.definition)
         candidate = Candidate(model=model, view_versions=version.view_versions, views={})
         rival = score_champion(champion, candidate, rows, context)
-    return evidence_of_version(version, rows, context.location, rival, context.leave)
+    return evidence_of_version(version, rows, context.location, rival, context.pickles)
 
 
 def _check_usable(version: ModelVersion, context: EvaluationContext, at: datetime) -> None:

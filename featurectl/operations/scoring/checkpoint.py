@@ -121,7 +121,7 @@ def read_scores(file: Path) -> Scores:
 
 
 @contextmanager
-def keep_scores(parent: Path, request: Mapping[str, object], clock: datetime) -> Iterator[ScoreCheckpoint]:
+def open_checkpoint(parent: Path, request: Mapping[str, object], clock: datetime) -> Iterator[ScoreCheckpoint]:
     """Give the folder of a request, for this process alone; it is removed when the body ends well.
 
     One that nobody uses and that began more than half a day before `clock` is emptied: what it saw is too old.
@@ -142,13 +142,13 @@ def keep_scores(parent: Path, request: Mapping[str, object], clock: datetime) ->
     try:
         _take(lock, folder / _LOCK, request)
         _forget_others(parent, folder, clock)
-        kept = ScoreCheckpoint(folder)
-        if kept.begun is None or kept.begun.begun_at < clock - KEPT_FOR:
-            kept.clear()
+        checkpoint = ScoreCheckpoint(folder)
+        if checkpoint.begun is None or checkpoint.begun.begun_at < clock - KEPT_FOR:
+            checkpoint.clear()
         try:
-            yield kept
+            yield checkpoint
         except BaseException:
-            if not kept.done():  # nothing to go on with
+            if not checkpoint.done():  # nothing to go on with
                 shutil.rmtree(folder, ignore_errors=True)
             raise
         shutil.rmtree(folder, ignore_errors=True)

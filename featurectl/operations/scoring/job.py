@@ -50,7 +50,7 @@ class Job:
     engine: Engine
     applied: AppliedWorkspace
     place: SpillPlace
-    kept: ScoreCheckpoint
+    checkpoint: ScoreCheckpoint
     progress: Progress
     clock: datetime
 
@@ -65,9 +65,9 @@ class Job:
         check_names(scorer, seen.spine)
         to.check_columns(output_schema(scorer, seen.spine))
         self.progress.start(f"score by {self.version.model} version {self.version.version}")
-        scored = score_spine(self.engine, scorer, seen.spine, self.kept, self.progress)
+        scored = score_spine(self.engine, scorer, seen.spine, self.checkpoint, self.progress)
         self.progress.done(f"scored {counted(seen.spine.height, 'row')}")
-        manifest = describe_scores(scorer, seen.views, seen.spine, self.kept)
+        manifest = describe_scores(scorer, seen.views, seen.spine, self.checkpoint)
         manifest["libraries"] = library_versions()
         self.progress.start(f"write {to.shown}")
         to.write(scored.frames, manifest)
@@ -75,18 +75,18 @@ class Job:
         return scored, manifest
 
     def _seen(self) -> _Seen:
-        begun = self.kept.begun
+        begun = self.checkpoint.begun
         seen = self._look(begun)
         if begun is not None and (seen.spine.height, seen.digest) != (begun.rows, begun.spine):
             self.progress.done(f"the spine is another than when the run was begun: {_at(begun)}; it begins anew")
-            self.kept.clear()
+            self.checkpoint.clear()
             seen = self._look(None)
         elif begun is not None:
-            done = sum(map(rows_of, self.kept.done()))
+            done = sum(map(rows_of, self.checkpoint.done()))
             rows = f"{done:,} of {begun.rows:,} {plural(begun.rows, 'row')}"
             self.progress.done(f"continues the run of {_at(begun)}, as of then: {rows} are done")
-        if self.kept.begun is None:
-            self.kept.begin(seen.begun(self.clock))
+        if self.checkpoint.begun is None:
+            self.checkpoint.begin(seen.begun(self.clock))
         return seen
 
     def _look(self, begun: ScoreBeginning | None) -> _Seen:

@@ -59,22 +59,22 @@ def output_schema(scorer: Scorer, spine: AnySpine) -> pl.Schema:
 
 
 def score_spine(
-    engine: Engine, scorer: Scorer, spine: AnySpine, kept: ScoreCheckpoint, progress: Progress
+    engine: Engine, scorer: Scorer, spine: AnySpine, checkpoint: ScoreCheckpoint, progress: Progress
 ) -> ScoredRows:
     """Return the spine's columns as they were, the score and `model_version`; a row per spine row, in its order.
 
-    Scores go into `kept` as they are made, a range at a time; those that are there already are not made again.
+    Scores go into `checkpoint` as they are made, a range at a time; those that are there already are not made again.
 
     Raises:
         DataError: FC506 the spine lacks a key or request column, FC504 a value does not fit its type.
     """
-    done = kept.done()
+    done = checkpoint.done()
     first = sum(map(rows_of, done))
     size = range_rows(engine, scorer, spine)
     progress.advance(first, spine.height, "rows")
     starts = range(first, spine.height, size) if first or spine.height else range(1)
     for start, rows in joined_ranges(engine, scorer, spine, starts):
-        done.append(kept.add(start, predict_rows(scorer, rows)))
+        done.append(checkpoint.add(start, predict_rows(scorer, rows)))
         progress.advance(start + rows.height, spine.height, "rows")
         del rows  # before the next ones are waited for
         give_back()
@@ -155,10 +155,10 @@ def describe_version(scorer: Scorer) -> dict[str, str]:
 
 
 def describe_scores(
-    scorer: Scorer, views: Mapping[str, BoundView], spine: AnySpine, kept: ScoreCheckpoint
+    scorer: Scorer, views: Mapping[str, BoundView], spine: AnySpine, checkpoint: ScoreCheckpoint
 ) -> dict[str, object]:
     """Return the manifest of scores: the model, the versions of its features and of their tables, times and rows."""
-    begun, version = kept.begun, scorer.version
+    begun, version = checkpoint.begun, scorer.version
     assert begun is not None
     features = [
         {"name": item.name, "view": item.view, "version": item.view_version, "feature": item.feature}

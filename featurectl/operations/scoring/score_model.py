@@ -12,7 +12,7 @@ from featurectl.core.progress import Progress
 from featurectl.engines.open import open_engine
 from featurectl.engines.spill import SpillRoom
 from featurectl.models.served_model import open_native
-from featurectl.operations.scoring.checkpoint import keep_scores
+from featurectl.operations.scoring.checkpoint import open_checkpoint
 from featurectl.operations.scoring.destination import Destination, FileDestination
 from featurectl.operations.scoring.job import Job, ScoringRows
 from featurectl.operations.scoring.run import ScoredRows
@@ -69,13 +69,13 @@ def score_model(workspace: Workspace, request: ScoreRequest, progress: Progress)
     if isinstance(request.to, FileDestination):
         check_apart(request.to.path, request.wanted.spine, workspace.repo.sources.values(), workspace.root)
     request.to.check()
-    leave = pickle_policy(workspace, applied.state, by_flag=request.allow_pickle)
-    load = open_native(version, workspace.offline_location(), leave)
+    pickles = pickle_policy(workspace, applied.state, by_flag=request.allow_pickle)
+    load = open_native(version, workspace.offline_location(), pickles)
     same = _identity(workspace, request, version)
     folder = workspace.root / ".featurectl" / "scores"
-    with SpillRoom(workspace.spill_folder()) as room, keep_scores(folder, same, clock) as kept:
+    with SpillRoom(workspace.spill_folder()) as room, open_checkpoint(folder, same, clock) as checkpoint:
         if request.restart:
-            kept.clear()
+            checkpoint.clear()
         job = Job(
             version=version,
             load=load,
@@ -83,7 +83,7 @@ def score_model(workspace: Workspace, request: ScoreRequest, progress: Progress)
             engine=engine,
             applied=applied,
             place=SpillPlace(room=room, memory_bytes=engine.memory_bytes),
-            kept=kept,
+            checkpoint=checkpoint,
             progress=progress,
             clock=clock,
         )

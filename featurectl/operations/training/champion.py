@@ -40,7 +40,7 @@ class EvaluationContext:
     workspace: Workspace
     state: State
     engine: Engine
-    leave: PicklePolicy
+    pickles: PicklePolicy
 
     @property
     def offline(self) -> OfflineStore:
@@ -62,7 +62,7 @@ def evaluation_context(
         workspace=workspace,
         state=applied.state,
         engine=open_engine(workspace.environment, memory_bytes),
-        leave=pickle_policy(workspace, applied.state, by_flag=allow_pickle),
+        pickles=pickle_policy(workspace, applied.state, by_flag=allow_pickle),
     )
 
 
@@ -93,7 +93,7 @@ def score_champion(
         StoreError: a table can't be read now; that says nothing of either of them.
     """
     try:
-        runtime = load_native(champion, context.location, context.leave)
+        runtime = load_native(champion, context.location, context.pickles)
         matrix = MatrixForm(inputs=champion.inputs).encode(_inputs(champion, candidate, rows, context))
         scores: Scores = runtime.predict(matrix)
         classes = classes_of(runtime, matrix)
