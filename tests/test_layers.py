@@ -39,7 +39,7 @@ HEAVY = {
     "redis": ["online/redis/"],
     "backports": ["sources/unfolding.py"],
     "deltalake": ["offline/actions.py", "offline/delta.py", "offline/files.py", "sources/delta_table.py",
-                  "operations/training/delta_table.py"],
+                  "operations/tables/delta_commit.py"],
     "obstore": ["offline/bucket.py"],
     "polars": [
         "core/frames/", "expressions/polars.py", "expressions/frames.py", "pit/", "engines/", "sources/", "offline/",
@@ -47,6 +47,7 @@ HEAVY = {
         "monitor/", "api/project.py", "serving/log/parquet.py",
     ],
     "numpy": ["pit/", "engines/", "online/", "models/", "operations/training/", "operations/scoring/",
+              "operations/tables/",
               "monitor/drift/"],
     "lightgbm": ["models/"],
     "sklearn": ["models/"],

@@ -13,7 +13,7 @@ import lightgbm  # noqa: F401 (loaded once, before the processes are made)
 from featurectl.cli.main import main
 from featurectl.engines.polars import engine  # noqa: F401
 from featurectl.operations.scoring import checkpoint, destination, run
-from featurectl.operations.training import formats
+from featurectl.operations.tables import parquet
 from featurectl.registry import sql  # noqa: F401
 
 RANGE = 1_000  # rows; a whole run has them all in one
@@ -58,7 +58,7 @@ def _run(point: str, number: int, words: Sequence[str]) -> None:
 
 def _arrange(point: str, number: int) -> None:
     run.range_rows = lambda *_: RANGE
-    formats._ROW_GROUP = RANGE  # noqa: SLF001  # small groups of rows
+    parquet._ROW_GROUP = RANGE  # noqa: SLF001  # small groups of rows
     match point:
         case "range joined":
             _at(number, checkpoint.ScoreCheckpoint, "add", after=False)

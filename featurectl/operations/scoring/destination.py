@@ -11,8 +11,9 @@ from typing import Protocol
 import polars as pl
 
 from featurectl.core.errors import UsageError
-from featurectl.operations.training.formats import FORMATS, Frames, check_columns
-from featurectl.operations.training.output import check_output, write_with_manifest
+from featurectl.operations.tables.formats import FORMATS, check_columns
+from featurectl.operations.tables.frames import Frames
+from featurectl.operations.tables.write import check_output, write_with_manifest
 
 _DATABASES = ("postgresql", "sqlite")
 

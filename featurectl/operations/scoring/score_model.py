@@ -16,9 +16,9 @@ from featurectl.operations.scoring.checkpoint import open_checkpoint
 from featurectl.operations.scoring.destination import Destination, FileDestination
 from featurectl.operations.scoring.job import Job, ScoringRows
 from featurectl.operations.scoring.run import ScoredRows
+from featurectl.operations.tables.output_conflict import check_apart
 from featurectl.operations.training.long_spine import SpillPlace
 from featurectl.operations.training.manifest import library_versions
-from featurectl.operations.training.output_conflict import check_apart
 from featurectl.registry.applied import choose_version
 from featurectl.workspace.applied import read_applied
 from featurectl.workspace.pickles import pickle_policy

@@ -11,8 +11,8 @@ from featurectl.engines.spill import SpillRoom
 from featurectl.language.definitions.json_form import load_source
 from featurectl.language.definitions.objects import Model, Source
 from featurectl.models.split import Examples
+from featurectl.operations.tables.frames import frames_of
 from featurectl.operations.training.build import RowTally, TrainingSetBuild
-from featurectl.operations.training.formats import frames_of
 from featurectl.operations.training.label import LabelTarget, read_target
 from featurectl.operations.training.manifest import describe_training_set
 from featurectl.operations.training.request import (

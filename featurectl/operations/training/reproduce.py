@@ -18,8 +18,8 @@ from featurectl.language.definitions.json_form import load_model
 from featurectl.language.definitions.objects import Model, ModelInput
 from featurectl.language.resolve.feature_names import feature_inputs
 from featurectl.language.syntax.own_files import FileTooLargeError, NotOwnFileError, read_regular_file
+from featurectl.operations.tables.formats import format_of
 from featurectl.operations.training.bind import bind_view
-from featurectl.operations.training.formats import format_of
 from featurectl.operations.training.join import BoundView
 from featurectl.operations.training.label import LabelTarget, read_target
 from featurectl.operations.training.long_spine import AnySpine
@@ -82,7 +82,7 @@ def load_manifest(path: Path, out: Path) -> Manifest:
     except (ValueError, LookupError, TypeError, AttributeError, AssertionError, RecursionError, StoreError) as error:
         hint = "training-set writes FILE.manifest.json beside FILE: train.parquet.manifest.json"
         raise UsageError(f"--from-manifest {path}: no training set can be made from it", hint=hint) from error
-    if manifest.file_format != format_of(out):
+    if manifest.file_format != format_of(out).name:
         form = manifest.file_format
         raise UsageError(f"--out {out}: the manifest is of a file in {form}", hint=f"--out NAME.{form}")
     return manifest

@@ -15,7 +15,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
 from featurectl.core.errors import UsageError
-from featurectl.operations.training.formats import types_within
+from featurectl.operations.tables.frames import types_within
 
 _LOG: Final = "_delta_log"
 _NAIVE_TIMES: Final = "timestampNtz"

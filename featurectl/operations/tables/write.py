@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import assert_never
 
 import polars as pl
 
@@ -17,48 +15,30 @@ from featurectl.core.beside import temporary_beside
 from featurectl.core.errors import UsageError
 from featurectl.language.syntax.own_files import why_no_output
 from featurectl.offline.sync import sync_path
-from featurectl.operations.training.delta_table import commit_file, is_delta_table, only_file
-from featurectl.operations.training.formats import (
-    FORMATS,
-    Frames,
-    check_columns,
-    delta_frames,
-    format_of,
-    frames_of,
-    write_csv,
-    write_parquet,
-)
+from featurectl.operations.tables.base import StagedTable
+from featurectl.operations.tables.formats import check_columns, format_of
+from featurectl.operations.tables.frames import Frames, frames_of
 
 
 def check_output(path: Path) -> None:
-    """Refuse an output that could not be written, before any work is done.
+    """Check an output that could not be written, before any work is done.
 
     Raises:
         UsageError: the name ends in no known format, something else lies there, or the folder is missing or can't be
             written.
     """
-    if format_of(path) is None:
-        raise UsageError(f"--out {path}: what format is it?", hint="names end in " + ", ".join(FORMATS))
+    format_of(path)
     with _writing(path):
         _check_place(path)
 
 
 def _check_place(path: Path) -> None:
     folder = path.absolute().parent
-    if format_of(path) != "delta" and path.is_dir():
-        raise UsageError(f"--out {path} is a folder")
-    if format_of(path) == "delta" and _is_something_else(path):
-        raise UsageError(f"--out {path} is there, and no Delta table")
+    format_of(path).check_place(path)
     if not folder.is_dir():
         raise UsageError(f"--out {path}: the folder {folder} does not exist")
     if not os.access(folder, os.W_OK):
         raise UsageError(f"--out {path}: the folder {folder} can't be written")
-
-
-def _is_something_else(path: Path) -> bool:
-    if not path.is_dir():
-        return path.exists()
-    return any(path.iterdir()) and not is_delta_table(path)
 
 
 def write_table(rows: pl.DataFrame, path: Path) -> None:
@@ -98,7 +78,7 @@ def write_with_manifest(
     frames = frames_of(rows) if isinstance(rows, pl.DataFrame) else rows
     with _writing(path), _staged(frames, path) as staged, temporary_beside(beside) as text:
         file = _describe(staged.file)
-        document = {**manifest, "file": {"format": format_of(path), **file}}
+        document = {**manifest, "file": {"format": format_of(path).name, **file}}
         if file["sha256"] != original and has_digest(path, original):
             return document
         text.write_text(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
@@ -115,7 +95,7 @@ def write_with_manifest(
 
 def has_digest(path: Path, sha256: str) -> bool:
     """Return whether what lies at a path is a file of rows with a digest, or a Delta table of one that has it."""
-    file = only_file(path) if is_delta_table(path) else path
+    file = format_of(path).file_of(path)
     return file is not None and file.is_file() and _describe(file)["sha256"] == sha256
 
 
@@ -136,33 +116,9 @@ def _writing(path: Path) -> Iterator[None]:
         raise UsageError(f"{path} can't be written: {str(error).splitlines()[0]}") from error
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Staged:
-    """A whole file of rows under a name of its own, and what makes it the output."""
-
-    file: Path
-    publish: Callable[[], object]
-
-
 @contextmanager
-def _staged(frames: Frames, path: Path) -> Iterator[_Staged]:
+def _staged(frames: Frames, path: Path) -> Iterator[StagedTable]:
     """Write rows into a temporary file beside a path, and give it."""
     check_columns(frames.schema, path)
-    form = format_of(path)
-    with temporary_beside(path) as file:
-        match form:
-            case "parquet":
-                write_parquet(frames, file)
-                yield _Staged(file=file, publish=lambda: file.replace(path))
-            case "csv":
-                write_csv(frames, file)
-                yield _Staged(file=file, publish=lambda: file.replace(path))
-            case "delta":
-                typed = delta_frames(frames)
-                write_parquet(typed, file)
-                with temporary_beside(path, folder=True) as new:
-                    yield _Staged(file=file, publish=lambda: commit_file(path, file, typed.schema, typed.height, new))
-            case None:
-                raise UsageError(f"{path}: what format is it?", hint="names end in " + ", ".join(FORMATS))
-            case never:
-                assert_never(never)
+    with format_of(path).stage(frames, path) as staged:
+        yield staged

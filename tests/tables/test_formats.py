@@ -12,10 +12,14 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from featurectl.core.errors import UsageError
-from featurectl.operations.training import formats
-from featurectl.operations.training.delta_table import is_delta_table
-from featurectl.operations.training.formats import Frames, check_columns, delta_dtype, write_csv, write_parquet
-from featurectl.operations.training.output import write_table
+from featurectl.operations.tables import parquet
+from featurectl.operations.tables.csv import write_csv
+from featurectl.operations.tables.delta import delta_dtype
+from featurectl.operations.tables.delta_commit import is_delta_table
+from featurectl.operations.tables.formats import FORMATS, check_columns, format_of
+from featurectl.operations.tables.frames import Frames
+from featurectl.operations.tables.parquet import write_parquet
+from featurectl.operations.tables.write import write_table
 
 ROWS = pl.DataFrame(
     {
@@ -41,7 +45,7 @@ def cut(sizes):
 
 @pytest.mark.parametrize("group", [7, 32, 100, 1_000])
 def test_equal_rows_are_equal_bytes_however_they_are_cut(tmp_path, monkeypatch, group):
-    monkeypatch.setattr(formats, "_ROW_GROUP", group)
+    monkeypatch.setattr(parquet, "_ROW_GROUP", group)
     found = set()
     for sizes in CUTS:
         write_parquet(cut(sizes), tmp_path / "o.parquet")
@@ -155,3 +159,22 @@ def test_a_column_that_delta_can_not_hold_is_refused_before_any_write(tmp_path, 
         with pytest.raises(UsageError, match=r"o\.delta: column 'odd' is .*, which Delta can't hold"):
             write(tmp_path / "o.delta")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_a_format_writes_a_table_and_finds_its_file(tmp_path, ending):
+    path, form = tmp_path / f"o{ending}", FORMATS[ending]()
+    form.check_place(path)
+    write_table(pl.DataFrame({"a": [1, 2]}), path)
+    form.check_place(path)
+    file = form.file_of(path)
+    assert file is not None
+    assert file.is_file()
+    assert form.name == ending.removeprefix(".")
+    assert form.holds(pl.Int64())
+
+
+def test_a_name_without_a_format_is_answered_with_those_there_are(tmp_path):
+    with pytest.raises(UsageError, match="what format") as caught:
+        format_of(tmp_path / "o.xlsx")
+    assert caught.value.hint == "names end in .parquet, .csv, .delta"

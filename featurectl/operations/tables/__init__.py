@@ -1,0 +1,1 @@
+"""Tables of results: what they can be written as, a file a format, and how they are written whole."""
