@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Told of units of work as they begin and end."""
+    """Notified of units of work as they begin and end."""
 
     def start(self, label: str) -> None:
         """A unit of work begins; it ends with the next `done` or `start`."""

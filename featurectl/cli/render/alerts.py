@@ -25,7 +25,9 @@ def render_round(found: EvaluationRun, *, dry: bool) -> str:
         return "No alert is applied: declare `alerts:` and `notifiers:`, then featurectl apply"
     lines = render_table(_HEAD, [_cells(item) for item in sorted(found.looked, key=_rank)]) if found.looked else []
     messages = [
-        f"would tell {t.notifier}: {i.after.alert} ({i.after.subject}) {t.kind}" for i in found.looked for t in i.told
+        f"would tell {t.notifier}: {i.after.alert} ({i.after.subject}) {t.kind}"
+        for i in found.looked
+        for t in i.messages
     ]
     messages = messages if dry else [_sent_line(sent) for sent in found.sent]
     tried = {sent.delivery.id for sent in found.sent}
@@ -157,7 +159,7 @@ def _looked_json(item: AlertEvaluation) -> dict[str, object]:
         "since": _iso(after.since),
         "incident": after.incident,
         "silenced_until": _iso(item.silence.until) if item.silence else None,
-        "tells": [{"notifier": message.notifier, "kind": message.kind} for message in item.told],
+        "tells": [{"notifier": message.notifier, "kind": message.kind} for message in item.messages],
     }
 
 

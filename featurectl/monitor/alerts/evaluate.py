@@ -21,7 +21,7 @@ _UNSEEN: Final = "nothing was measured of it"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertEvaluation:
-    """What came of one alert and subject: the state before and after, and who is told what.
+    """What came of one alert and subject: the state before and after, and what is sent to whom.
 
     `past`: nothing, for the state is of a later instant than the look.
     """
@@ -29,7 +29,7 @@ class AlertEvaluation:
     before: AlertState
     after: AlertState
     observation: Observation
-    told: Sequence[AlertMessage] = ()
+    messages: Sequence[AlertMessage] = ()
     silence: Silence | None = None
     past: bool = False
 
@@ -107,18 +107,18 @@ class Looker:
     ) -> AlertEvaluation:
         silence = next((s for s in silences if s.covers(before.alert, before.subject, self.now)), None)
         if alert is None or observation is None:
-            after, told = close(before, self.now, _GONE, silenced=silence is not None)
+            after, messages = close(before, self.now, _GONE, silenced=silence is not None)
             observation = Observation(subject=before.subject, cause=_GONE)
         else:
-            after, told = step(before, observation, alert, self.now, silenced=silence is not None)
-        return AlertEvaluation(before=before, after=after, observation=observation, told=told, silence=silence)
+            after, messages = step(before, observation, alert, self.now, silenced=silence is not None)
+        return AlertEvaluation(before=before, after=after, observation=observation, messages=messages, silence=silence)
 
     def _is_written(self, looked: AlertEvaluation) -> bool:
         if self.dry or _lasting(looked.before) == _lasting(looked.after):
             return True
         before, after = looked.before, looked.after
         transition = Transition(before=before, after=after, at=self.now, clock=self.ledger.now())
-        deliveries = deliveries_of(self.place, transition, looked.told)
+        deliveries = deliveries_of(self.place, transition, looked.messages)
         unheard = looked.silence is not None and before.status == "firing" != after.status
         return self.ledger.write_state(before, after, deliveries, withdraw=unheard)
 

@@ -1,13 +1,13 @@
 """The state machine of an alert: ok, pending, firing, resolved. Pure.
 
 - *pending* as soon as the condition holds, *firing* once it has held for `for`; an incident begins there.
-- Firing, every notifier is told once, and again every `repeat`, or when the alert becomes more severe; a notifier that
-  the alert has from now on is told too.
-- *resolved* when the condition no longer holds: who was told of the incident is told that, once.
+- Firing, every notifier is notified once, and again every `repeat`, or when the alert becomes more severe; a notifier
+  that the alert has from now on is notified too.
+- *resolved* when the condition no longer holds: who was notified of the incident is notified of that, once.
 - What is not known (nothing was measured, or a store is gone) changes nothing: neither does it fire, nor resolve.
 - A clock that was ahead, or `--as-of` of the future, delays nothing: what it wrote counts as of now.
-- Silenced, the state moves as ever, and nobody is told; what is still so when the silence is over is told then. An
-  incident whose end nobody was told goes on when the condition holds again: for those who were told it never ended.
+- Silenced, the state moves as ever, and nobody is notified; what is still so when the silence is over is sent then. An
+  incident of whose end nobody was notified goes on when the condition holds again: for those it never ended.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _risen(state: AlertState, alert: Alert, now: datetime) -> AlertState:
         state = replace(state, status="pending", since=now, changed_at=now)
     assert state.since is not None
     if state.status == "pending" and now - state.since >= timedelta(microseconds=alert.for_us):
-        goes_on = state.incident > 0 and bool(state.notified)  # nobody was told of its end
+        goes_on = state.incident > 0 and bool(state.notified)  # nobody was notified of its end
         fired = replace(state, status="firing", changed_at=now)
         return fired if goes_on else replace(fired, incident=state.incident + 1, began=now)
     return state
@@ -87,10 +87,12 @@ def _notify(
     new = [name for name in alert.notify if name not in state.notified]
     known = [name for name in alert.notify if name in state.notified]
     again = [name for name in known if raised or _is_due(state.notified[name], alert, now)]
-    told = [AlertMessage(notifier=name, kind="firing") for name in new] + [
+    messages = [AlertMessage(notifier=name, kind="firing") for name in new] + [
         AlertMessage(notifier=name, kind="repeat") for name in again
     ]
-    return replace(state, notified={**state.notified, **dict.fromkeys([*new, *again], now)}) if told else state, told
+    return replace(
+        state, notified={**state.notified, **dict.fromkeys([*new, *again], now)}
+    ) if messages else state, messages
 
 
 def _notify_end(state: AlertState) -> tuple[AlertState, Sequence[AlertMessage]]:

@@ -109,7 +109,7 @@ def look(ledger, town, *alerts, minutes=0, **more):
     named = {item.name: item for item in alerts}
     observed = {name: observe(item, town) for name, item in named.items()}
     looked = Looker(ledger=ledger, place=PLACE, now=town.now, **more).look(named, observed)
-    return {item.after.subject: (item.after.status, [t.kind for t in item.told]) for item in looked}
+    return {item.after.subject: (item.after.status, [t.kind for t in item.messages]) for item in looked}
 
 
 def test_views_are_chosen_by_name_pattern_and_the_models_that_read_them():
