@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import Final
 
-from featurectl.models.conversion.graph import CannotConvertError
+from featurectl.models.conversion.graph import CannotConvertError, Forest
 from featurectl.models.conversion.probes import probe_rows
 from featurectl.models.runtimes.base import CATBOOST, FUNCTION, LIGHTGBM, XGBOOST, Matrix, Runtime, install_hint
 from featurectl.models.runtimes.estimator import EstimatorRuntime
@@ -39,18 +41,8 @@ def convert_model(kind: str, content: bytes, native: Runtime, seen: Matrix, cate
 
 
 def _convert(kind: str, content: bytes, native: Runtime, width: int) -> bytes:
-    if kind == LIGHTGBM:
-        from featurectl.models.conversion.lightgbm import forest_of as lightgbm_forest
-
-        return lightgbm_forest(content, width).to_onnx()
-    if kind == XGBOOST:
-        from featurectl.models.conversion.xgboost import forest_of as xgboost_forest
-
-        return xgboost_forest(content, width).to_onnx()
-    if kind == CATBOOST:
-        from featurectl.models.conversion.catboost import forest_of as catboost_forest
-
-        return catboost_forest(content, width).to_onnx()
+    if kind in _FORESTS:
+        return _FORESTS[kind](content, width).to_onnx()
     if kind == FUNCTION:
         raise CannotConvertError("a Python function has no conversion")
     assert isinstance(native, EstimatorRuntime)
@@ -60,6 +52,31 @@ def _convert(kind: str, content: bytes, native: Runtime, width: int) -> bytes:
     from featurectl.models.conversion.sklearn import convert_sklearn
 
     return convert_sklearn(native.estimator, width)
+
+
+def _lightgbm(content: bytes, width: int) -> Forest:
+    from featurectl.models.conversion.lightgbm import forest_of
+
+    return forest_of(content, width)
+
+
+def _xgboost(content: bytes, width: int) -> Forest:
+    from featurectl.models.conversion.xgboost import forest_of
+
+    return forest_of(content, width)
+
+
+def _catboost(content: bytes, width: int) -> Forest:
+    from featurectl.models.conversion.catboost import forest_of
+
+    return forest_of(content, width)
+
+
+_FORESTS: Final[Mapping[str, Callable[[bytes, int], Forest]]] = {
+    LIGHTGBM: _lightgbm,
+    XGBOOST: _xgboost,
+    CATBOOST: _catboost,
+}
 
 
 def _difference(made: bytes, native: Runtime, seen: Matrix, categories: list[int]) -> str:

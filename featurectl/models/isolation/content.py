@@ -6,14 +6,15 @@ Only the process that reads such a file calls this.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from featurectl.core.documents import parse_json
 from featurectl.core.errors import DataError, UsageError
 from featurectl.models.formats import FORMAT_WORDS
-from featurectl.models.runtimes.base import ONNX, XGBOOST, Runtime, not_installed
+from featurectl.models.runtimes.base import CATBOOST, LIGHTGBM, ONNX, PICKLE, SKOPS, XGBOOST, Runtime, not_installed
 from featurectl.models.runtimes.estimator import EstimatorRuntime
 from featurectl.models.runtimes.load import load_runtime
 from featurectl.models.structure.check import check_structure
@@ -82,26 +83,14 @@ def as_ubj(content: bytes) -> bytes:
 
 def _described(path: Path, kind: str, given: bytes, found: ReadModel) -> ReadModel:
     """Return a model with what its file says of its inputs; `given` are the file's bytes."""
-    match kind:
-        case "txt":
-            return _of_lightgbm(found)
-        case "ubj":
-            import xgboost
+    if kind == ONNX:  # of what was given: the names of its inputs are not in what is kept
+        from featurectl.models.conversion.foreign import names_of
 
-            booster = xgboost.Booster()
-            booster.load_model(bytearray(found.content))
-            return replace(found, width=booster.num_features(), names=tuple(booster.feature_names or ()))
-        case "cbm":
-            return _of_catboost(path, found)
-        case "skops" | "pkl":
-            return _of_estimator(path, found)
-        case _:
-            from featurectl.models.conversion.foreign import names_of
-
-            return replace(found, names=names_of(given))
+        return replace(found, names=names_of(given))
+    return _DESCRIBED[kind](path, found)
 
 
-def _of_lightgbm(found: ReadModel) -> ReadModel:
+def _of_lightgbm(_: Path, found: ReadModel) -> ReadModel:
     text = found.content.decode()
     facts = dict(line.partition("=")[::2] for line in text[: text.find("\nTree=")].splitlines() if "=" in line)
     pandas = re.search(r"^pandas_categorical:(\[.*\])$", text, re.MULTILINE)
@@ -112,6 +101,14 @@ def _of_lightgbm(found: ReadModel) -> ReadModel:
         names=tuple(facts["feature_names"].split(" ")),
         categories=tuple(tuple(map(str, values)) for values in listed),
     )
+
+
+def _of_xgboost(_: Path, found: ReadModel) -> ReadModel:
+    import xgboost
+
+    booster = xgboost.Booster()
+    booster.load_model(bytearray(found.content))
+    return replace(found, width=booster.num_features(), names=tuple(booster.feature_names or ()))
 
 
 def _of_catboost(path: Path, found: ReadModel) -> ReadModel:
@@ -133,3 +130,12 @@ def _of_estimator(path: Path, found: ReadModel) -> ReadModel:
         raise UsageError(f"{path} holds {type(estimator).__name__}, which has no predict")
     width = int(getattr(estimator, "n_features_in_", found.width))
     return replace(found, width=width, names=tuple(map(str, getattr(estimator, "feature_names_in_", ()))))
+
+
+_DESCRIBED: Final[Mapping[str, Callable[[Path, ReadModel], ReadModel]]] = {
+    LIGHTGBM: _of_lightgbm,
+    XGBOOST: _of_xgboost,
+    CATBOOST: _of_catboost,
+    SKOPS: _of_estimator,
+    PICKLE: _of_estimator,
+}

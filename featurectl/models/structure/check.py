@@ -6,6 +6,9 @@ process, and a child that is its own parent never ends. So the numbers are looke
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Final
+
 from featurectl.models.runtimes.base import LIGHTGBM, ONNX, XGBOOST
 
 
@@ -15,21 +18,26 @@ def check_structure(kind: str, content: bytes) -> None:
     Raises:
         ValueError: they do not, or it is cut off.
     """
-    match kind:
-        case "txt":
-            from featurectl.models.structure.lightgbm import check_lightgbm
-
-            check_lightgbm(content.decode())
-        case "ubj":
-            from featurectl.models.structure.xgboost import check_xgboost, read_xgboost
-
-            check_xgboost(read_xgboost(content))
-        case "onnx":
-            from featurectl.models.structure.onnx import check_onnx
-
-            check_onnx(content)
-        case _:
-            return
+    if kind in _CHECKS:
+        _CHECKS[kind](content)
 
 
-assert (LIGHTGBM, XGBOOST, ONNX) == ("txt", "ubj", "onnx")
+def _lightgbm(content: bytes) -> None:
+    from featurectl.models.structure.lightgbm import check_lightgbm
+
+    check_lightgbm(content.decode())
+
+
+def _xgboost(content: bytes) -> None:
+    from featurectl.models.structure.xgboost import check_xgboost, read_xgboost
+
+    check_xgboost(read_xgboost(content))
+
+
+def _onnx(content: bytes) -> None:
+    from featurectl.models.structure.onnx import check_onnx
+
+    check_onnx(content)
+
+
+_CHECKS: Final[Mapping[str, Callable[[bytes], None]]] = {LIGHTGBM: _lightgbm, XGBOOST: _xgboost, ONNX: _onnx}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, Protocol, assert_never
+from typing import Final, Protocol
 
 from featurectl.core.errors import FeaturectlError, StoreError
 from featurectl.core.units import DAY_US, MINUTE_US
@@ -86,27 +86,7 @@ class MetricsReader(Protocol):
 
 def observe(alert: Alert, world: MetricsReader) -> Observed:
     """Return an observation of each subject of an alert; an error of one of them is an observation, too."""
-    match alert.when.metric:
-        case "freshness":
-            return _freshness(alert, world)
-        case "checks":
-            return _counted(alert, world, world.checks)
-        case "pipeline_failures":
-            return _counted(alert, world, world.runs)
-        case "latency_p50" | "latency_p95" | "latency_p99" | "error_rate":
-            return _of_models(_models(alert, world), lambda model: [_request(alert, world, model)])
-        case "store_errors":
-            return _store(alert, world)
-        case "psi" | "js" | "ks" | "wasserstein" | "null_rate" as metric:
-            window = _window(alert, world)
-            return _of_models(_champions(alert, world), lambda m: _below(m, world.drift(m, metric, window)))
-        case "skew":
-            window = _window(alert, world)
-            return _of_models(_champions(alert, world), lambda m: _below(m, world.skew(m, window)))
-        case "stream_lag":  # `apply` refuses it
-            return Observed(observations=())
-        case _:
-            assert_never(alert.when.metric)
+    return OBSERVERS[alert.when.metric](alert, world)
 
 
 def _window(alert: Alert, world: MetricsReader) -> RequestWindow:
@@ -165,6 +145,14 @@ def _with_cause(found: Observation, world: MetricsReader, aged: Aged) -> Observa
         return replace(found, cause=f"what it waits for can't be told: {failed.error}", fault=failed.fault)
 
 
+def _checks(alert: Alert, world: MetricsReader) -> Observed:
+    return _counted(alert, world, world.checks)
+
+
+def _runs(alert: Alert, world: MetricsReader) -> Observed:
+    return _counted(alert, world, world.runs)
+
+
 def _counted(alert: Alert, world: MetricsReader, count: Callable[[datetime], Sequence[Counted]]) -> Observed:
     window, watched = _window(alert, world), _views(alert, world)
     subjects = {(view, version): f"view:{view}@{version}" for view, version in watched}
@@ -180,6 +168,10 @@ def _counted(alert: Alert, world: MetricsReader, count: Callable[[datetime], Seq
         if pair in found
     ]
     return Observed(observations=observations, watched=frozenset(subjects.values()))
+
+
+def _requests(alert: Alert, world: MetricsReader) -> Observed:
+    return _of_models(_models(alert, world), lambda model: [_request(alert, world, model)])
 
 
 def _request(alert: Alert, world: MetricsReader, model: str) -> Observation:
@@ -205,6 +197,21 @@ def _store(alert: Alert, world: MetricsReader) -> Observed:
     cause = f"of {sum(requests.count for requests in every):,.0f} requests"
     observation = Observation(subject=subject, value=value, cause=f"{cause}; the last: {last}" if last else cause)
     return Observed(observations=[observation], watched=frozenset({subject}))
+
+
+def _drift(alert: Alert, world: MetricsReader) -> Observed:
+    metric, window = alert.when.metric, _window(alert, world)
+    return _of_models(_champions(alert, world), lambda model: _below(model, world.drift(model, metric, window)))
+
+
+def _skew(alert: Alert, world: MetricsReader) -> Observed:
+    window = _window(alert, world)
+    return _of_models(_champions(alert, world), lambda model: _below(model, world.skew(model, window)))
+
+
+def _unobserved(_alert: Alert, _world: MetricsReader) -> Observed:
+    """Return nothing: `apply` refuses an alert about it."""
+    return Observed(observations=())
 
 
 class _OfModel(Protocol):
@@ -238,3 +245,22 @@ def _failed(subject: str, error: Exception) -> Observation:
         return Observation(subject=subject, error=error.message, unreachable=isinstance(error, StoreError))
     message = f"a fault of featurectl: {type(error).__name__}; --debug shows where"
     return Observation(subject=subject, error=message, fault=error)
+
+
+OBSERVERS: Final[Mapping[Metric, Callable[[Alert, MetricsReader], Observed]]] = {
+    "freshness": _freshness,
+    "latency_p50": _requests,
+    "latency_p95": _requests,
+    "latency_p99": _requests,
+    "error_rate": _requests,
+    "store_errors": _store,
+    "psi": _drift,
+    "js": _drift,
+    "ks": _drift,
+    "wasserstein": _drift,
+    "null_rate": _drift,
+    "skew": _skew,
+    "checks": _checks,
+    "pipeline_failures": _runs,
+    "stream_lag": _unobserved,
+}

@@ -1,0 +1,29 @@
+"""Formats of models are tables: what reads one of each, and what an unknown one is answered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from featurectl.core.errors import DataError, UsageError
+from featurectl.models.formats import FORMAT_WORDS, FORMATS_BY_SUFFIX, LIBRARIES, format_of_file
+from featurectl.models.isolation import content
+from featurectl.models.runtimes.base import ONNX
+from featurectl.models.runtimes.load import load_runtime
+
+
+def test_every_format_of_a_file_has_a_library_words_and_a_reader():
+    formats = set(FORMATS_BY_SUFFIX.values())
+    assert formats == set(FORMAT_WORDS) == set(LIBRARIES) == {*content._DESCRIBED, ONNX}  # noqa: SLF001  # its rows
+
+
+def test_an_unknown_suffix_is_an_error_that_lists_those_that_are():
+    with pytest.raises(UsageError, match=r"m\.h5: what format is it\?") as caught:
+        format_of_file(Path("m.h5"))
+    assert caught.value.hint == "names end in " + ", ".join(FORMATS_BY_SUFFIX)
+
+
+def test_an_unknown_format_of_a_stored_model_is_an_error():
+    with pytest.raises(DataError, match="a model of format 'h5' can't be read by this version"):
+        load_runtime("h5", b"", allow_pickle=True)
