@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -94,6 +93,11 @@ def _settings(call: Call, options: ServeOptions, timeout_s: float) -> ServeSetti
 
 
 def _check(options: ServeOptions) -> None:
+    """Check that numbers are within their bounds and words are known.
+
+    Raises:
+        UsageError: one is not.
+    """
     counts = {
         "--workers": options.workers,
         "--max-body": options.max_body,
@@ -101,19 +105,10 @@ def _check(options: ServeOptions) -> None:
         "--max-values": options.max_values,
         "--max-connections": options.max_connections,
     }
-    _check_options(counts, options.port, options.log_format)
-
-
-def _check_options(counts: Mapping[str, int], port: int, log_format: str) -> None:
-    """See that numbers are within their bounds and words are known.
-
-    Raises:
-        UsageError: one is not.
-    """
     for name, value in counts.items():
         if value < 1:
             raise UsageError(f"{name} {value} is too few", hint="1 or more")
-    if not 0 < port < 1 << 16:
-        raise UsageError(f"--port {port} is no port", hint="1 to 65535")
-    if log_format not in ("text", "json"):
-        raise UsageError(f"--log-format {log_format} is no format", hint="text or json")
+    if not 0 < options.port < 1 << 16:
+        raise UsageError(f"--port {options.port} is no port", hint="1 to 65535")
+    if options.log_format not in ("text", "json"):
+        raise UsageError(f"--log-format {options.log_format} is no format", hint="text or json")
