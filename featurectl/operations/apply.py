@@ -110,7 +110,7 @@ def _register(target: ApplyTarget, plan: Plan, actor: Actor, state: State, lock_
 
 
 def check_plan_is_current(plan: Plan, state: State, *, registry_is_new: bool = False) -> None:
-    """Do nothing when a plan's registry is as the plan found it.
+    """Check that a plan's registry is as the plan found it.
 
     `registry_is_new`: taking the lock has made the registry that the plan did not find.
 
@@ -130,7 +130,7 @@ def check_plan_is_current(plan: Plan, state: State, *, registry_is_new: bool = F
 
 
 def check_nothing_blocked(plan: Plan) -> None:
-    """Do nothing for a plan that can be applied.
+    """Check that a plan can be applied.
 
     Raises:
         PlanError: a change is blocked; the message names the first, the hint what would allow them all. Or FC402, the
@@ -158,7 +158,7 @@ def _more(found: Sequence[object]) -> str:
 
 
 def check_created(plan: Plan, external: ExternalState) -> None:
-    """Do nothing unless all that a plan does is to create what is there by now: it was applied before, say.
+    """Check that a plan does more than to create what is there by now: it was applied before, say.
 
     Raises:
         TryAgainError: nothing of it is missing any more.
@@ -174,7 +174,7 @@ def check_created(plan: Plan, external: ExternalState) -> None:
 
 
 def check_allowances_used(plan: Plan, options: Sequence[str]) -> None:
-    """Do nothing when each option (`--allow-remove NAME`) allows a change of the plan.
+    """Check that each option (`--allow-remove NAME`) allows a change of the plan.
 
     Raises:
         UsageError: one of them allows nothing, or does not say which of several objects it is about.
@@ -188,7 +188,7 @@ def check_allowances_used(plan: Plan, options: Sequence[str]) -> None:
 
 
 def check_supported(repo: Repo) -> None:
-    """Do nothing for a repository that this version runs whole.
+    """Check that this version runs a repository whole.
 
     Raises:
         ProblemsError: it uses parts of the language that this version reads and does not run.

@@ -48,7 +48,7 @@ def read_plan(path: Path) -> Plan:
 
 
 def check_project(plan: Plan, path: Path, workspace: Workspace) -> None:
-    """Do nothing for a plan of the workspace's project and environment.
+    """Check that a plan is of the workspace's project and environment.
 
     Raises:
         UsageError: it is a plan for another environment or of another project.

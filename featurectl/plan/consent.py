@@ -50,10 +50,10 @@ def _allowed(text: str, gone: Sequence[Gone]) -> Gone:
 
 
 def check_unambiguous(option: str, gone: Collection[Gone]) -> None:
-    """Do nothing unless an option (`--allow-remove NAME`) gives the name of several objects that may be removed.
+    """Check that no option (`--allow-remove NAME`) gives the name of several objects that may be removed.
 
     Raises:
-        UsageError: it does; the hint has the option of each.
+        UsageError: one does; the hint has the option of each.
     """
     found = [item for item in gone if option == f"{_OPTION} {item[1]}"]
     if len(found) > 1:

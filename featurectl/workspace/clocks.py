@@ -97,7 +97,7 @@ def check_clocks(workspace: Workspace, check: ClockCheck, progress: Progress) ->
 
 
 def check_not_future(workspace: Workspace, hint: str) -> None:
-    """Do nothing unless `--as-of` is an instant that the registry's clock has not reached.
+    """Check that `--as-of` is no instant that the registry's clock has not reached.
 
     Raises:
         UsageError: FC526, it is.

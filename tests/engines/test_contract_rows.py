@@ -207,3 +207,22 @@ def test_each_row_is_in_the_bucket_of_its_keys_and_in_total_order_there(engine, 
     where = bucket_of(every.select("carrier", "from"), buckets)
     for bucket in {*where, 0, buckets - 1}:
         assert made.rows.of(bucket, buckets).equals(every.filter(where == bucket))
+
+
+class CountedScan:
+    """Rows that say how often they were asked for."""
+
+    def __init__(self, frame):
+        self.frame, self.reads = frame, 0
+
+    def read(self):
+        self.reads += 1
+        return self.frame.lazy()
+
+
+def test_a_scan_is_read_where_the_engine_prepares_its_piece(engine):
+    scan = CountedScan(rows(("A", 1.0, 1, 1), ("A", 2.0, 2, 2)))
+    pieces = [Piece(scan=scan, until=at(99))]
+    assert scan.reads == 0
+    assert delays(engine.prepare(pieces, ALL)) == [1.0, 2.0]
+    assert scan.reads > 0

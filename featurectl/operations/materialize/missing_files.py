@@ -10,7 +10,7 @@ from featurectl.operations.materialize.run import MaterializeRun
 
 
 def check_files_there(run: MaterializeRun, coverage: Coverage, why: str) -> None:
-    """Do nothing when a table can be made anew from all that it has read; `why` says what it is made anew for.
+    """Check that a table can be made anew from all that it has read; `why` says what it is made anew for.
 
     A transform without `lookback` makes its table of what there is at every run.
 

@@ -46,7 +46,7 @@ class Range:
 
 
 def check_range(view_name: str, coverage: Coverage | None, asked: Range) -> None:
-    """Do nothing when a range can be computed again without a gap in the table.
+    """Check that a range can be computed again without a gap in the table.
 
     Raises:
         UsageError: it ends before the table begins, or there is no table to end it in.
