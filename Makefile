@@ -42,7 +42,7 @@ lint: $(READY) ## ruff: rules and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(READY) ## mypy, strict
+types: $(READY) ## mypy: the package strict, the tests where they have types
 	$(BIN)/mypy
 
 layers: $(READY) ## the directions of imports

@@ -21,7 +21,7 @@ settings.register_profile("fixed", deadline=None, derandomize=True)  # a busy ma
 settings.register_profile("fresh", deadline=None, derandomize=False, database=None, print_blob=True)
 settings.load_profile("fresh" if IS_FRESH else "fixed")
 if IS_FRESH:
-    hypothesis.core.global_force_seed = FIRST
+    hypothesis.core.global_force_seed = FIRST  # type: ignore[assignment]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from typing import Literal
 
 import polars as pl
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ _ENUM = pl.Enum(["low", "high"])
 _PAIR = pl.Struct({"x": pl.Int16, "y": pl.String, "took": pl.Duration("ms")})
 
 
-def _floats(width: int) -> st.SearchStrategy[float]:
+def _floats(width: Literal[16, 32, 64]) -> st.SearchStrategy[float]:
     special = st.sampled_from([float("nan"), float("inf"), -float("inf"), -0.0])
     return st.floats(width=width) | special
 
@@ -66,7 +67,7 @@ def columns(name: str, kind: str, height: int) -> st.SearchStrategy[pl.Series]:
         drawn = st.lists(st.none() | values, min_size=height, max_size=height)
         return drawn.map(lambda found: pl.Series(name, found, dtype=dtype, strict=True))
     dtype = _CLOCKS.get(kind, pl.Time())
-    low, high = (0, 86_400 * 10**9 - 1) if kind == "Time" else (-_MANY[dtype.time_unit], _MANY[dtype.time_unit])
+    low, high = (0, 86_400 * 10**9 - 1) if kind == "Time" else (-_MANY[dtype.time_unit], _MANY[dtype.time_unit])  # type: ignore[attr-defined]
     counts = st.lists(st.none() | st.integers(low, high), min_size=height, max_size=height)
     return counts.map(lambda found: pl.Series(name, found, dtype=pl.Int64).cast(dtype))
 

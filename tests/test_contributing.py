@@ -29,7 +29,7 @@ def additions() -> list[Addition]:
     """Return the rows of the table; its second column holds words, the third modules, the fourth paths."""
     rows = [line.strip("|").split("|") for line in PAGE.splitlines() if line.startswith("| ") and line.count("|") == 5]
     quoted = [(row[0].strip(), *(re.findall(r"`([^`]+)`", cell) for cell in row[1:])) for row in rows[1:]]
-    return [Addition(kind, tuple(words), frozenset(modules), tuple(beside)) for kind, words, modules, beside in quoted]
+    return [Addition(kind, tuple(words), frozenset(modules), tuple(beside)) for kind, words, modules, beside in quoted]  # type: ignore[arg-type]
 
 
 @functools.cache

@@ -163,5 +163,5 @@ def test_a_missing_driver_of_a_table_of_scores_is_told(url, what):
 
 def test_an_error_of_ours_stays_ours():
     with pytest.raises(AttributeError) as caught:
-        missing_driver("x", "", None)[0].nothing()  # type: ignore[attr-defined]
+        missing_driver("x", "", None)[0].nothing()
     assert driver_fault(caught.value, "psycopg", {"psycopg"}) == ""

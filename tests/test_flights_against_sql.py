@@ -47,7 +47,7 @@ def by_featurectl(root: Path) -> pl.DataFrame:
         reader = open_source(view.source, root)
         piece = Piece(scan=SourceScan(reader=reader, parts=reader.parts()), until=datetime(9999, 1, 1, tzinfo=UTC))
         table = InMemory(engine.prepare([piece], view).rows.of(0, 1))
-        views[name] = BoundView(view=view, version=1, stored=table, table_version=0)
+        views[name] = BoundView(view=view, version=1, stored=table, table_version=0)  # type: ignore[arg-type]
     model = repo.models["late_arrival"]
     reader = open_source(model.spine.source, root)
     rows = reader.scan(reader.parts()).collect()
@@ -66,7 +66,7 @@ def different(ours: pl.Series, theirs: pl.Series) -> int:
         return int(ours.ne_missing(theirs).sum())
     a, b = ours.cast(pl.Float64), theirs.cast(pl.Float64)
     apart = (a - b).abs() > 1e-12 * pl.select(pl.max_horizontal(b.abs(), pl.lit(60.0))).to_series()
-    return int((a.is_null() != b.is_null()).sum() + apart.sum())
+    return int((a.is_null() != b.is_null()).sum() + apart.sum())  # type: ignore[operator, operator]
 
 
 def assert_equal(root: Path, rows: int) -> None:

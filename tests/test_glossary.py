@@ -35,7 +35,7 @@ def definitions(kind: type) -> dict[str, list[str]]:
     for path in modules():
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, kind):
-                found[node.name].append(path.relative_to(PACKAGE).as_posix())
+                found[str(vars(node)["name"])].append(path.relative_to(PACKAGE).as_posix())
     return found
 
 

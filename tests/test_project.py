@@ -124,7 +124,7 @@ def test_features_may_be_one_text_and_a_lazy_frame_is_no_spine():
     listed = project.training_set(features=["spend:count_1d", "last_order:amount"], spine=frame)
     assert project.training_set(features="spend:count_1d,last_order:amount", spine=frame).rows.equals(listed.rows)
     with pytest.raises(UsageError, match="LazyFrame"):
-        project.training_set(features="spend:count_1d", spine=frame.lazy())  # type: ignore[arg-type]
+        project.training_set(features="spend:count_1d", spine=frame.lazy())
 
 
 def test_a_call_sees_what_was_applied_since_the_project_was_opened(shop):

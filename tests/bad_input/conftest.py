@@ -29,7 +29,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     """A repository of files alone, which is the current folder."""
     root = write_shop(tmp_path / "shop")
     monkeypatch.chdir(root)
-    return Shop(root, lambda: tuple(capsys.readouterr()))
+    return Shop(root, capsys.readouterr)
 
 
 @pytest.fixture
@@ -37,4 +37,4 @@ def live(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     """A repository that is applied, materialized and trained, which is the current folder."""
     root = copy_shop(made, tmp_path / "live")
     monkeypatch.chdir(root)
-    return Shop(root, lambda: tuple(capsys.readouterr()))
+    return Shop(root, capsys.readouterr)

@@ -34,9 +34,9 @@ def read_junit(text: str) -> ET.Element:
     check(top)
     for suite in (top, *top.iter("testsuite")):
         cases = list(suite.iter("testcase"))
-        assert int(suite.get("tests")) == len(cases)
-        assert int(suite.get("failures")) == sum(case.find("failure") is not None for case in cases)
-        assert int(suite.get("errors")) == sum(case.find("error") is not None for case in cases)
+        assert int(suite.attrib["tests"]) == len(cases)
+        assert int(suite.attrib["failures"]) == sum(case.find("failure") is not None for case in cases)
+        assert int(suite.attrib["errors"]) == sum(case.find("error") is not None for case in cases)
     names = [(case.get("classname"), case.get("name")) for case in top.iter("testcase")]
     assert len(names) == len(set(names)), "a reader that knows cases by their names would lose one"
     return top

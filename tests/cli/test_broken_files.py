@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from featurectl.cli.main import main
-from featurectl.serving.process.start import ServeSettings, open_app
+from featurectl.serving.process.start import open_app
+from featurectl.serving.settings import ServeSettings
 
 REPOSITORY = """
 project: shop

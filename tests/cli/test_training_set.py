@@ -187,7 +187,7 @@ GONE = [
      lambda: pl.read_parquet("asks.parquet").reverse().write_parquet("asks.parquet")),
     ("spine asks.parquet: no such file", lambda: Path("asks.parquet").unlink()),
     ("version 0 of the offline table of spend@1 is gone",
-     lambda: [path.unlink() for path in Path(".featurectl/offline").rglob("spend/v1/bucket=*/*.parquet")]),
+     lambda: [path.unlink() for path in Path(".featurectl/offline").rglob("spend/v1/bucket=*/*.parquet")]),  # type: ignore[func-returns-value]
 ]  # fmt: skip
 
 

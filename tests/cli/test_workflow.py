@@ -49,12 +49,12 @@ def commands(job) -> list[str]:
 
 
 def checked_by_schema(path: Path) -> subprocess.CompletedProcess[str]:
-    command = [TOOLS / "check-jsonschema", "--builtin-schema", "vendor.github-workflows", str(path)]
+    command: list[str | Path] = [TOOLS / "check-jsonschema", "--builtin-schema", "vendor.github-workflows", str(path)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def checked_by_actionlint(path: Path) -> subprocess.CompletedProcess[str]:
-    command = [TOOLS / "actionlint", "-no-color", "-shellcheck=", "-pyflakes=", str(path)]
+    command: list[str | Path] = [TOOLS / "actionlint", "-no-color", "-shellcheck=", "-pyflakes=", str(path)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

@@ -13,6 +13,8 @@ from featurectl.language.problems.codes import CODES
 from tests.docs.pages import DOCS, ROOT
 
 spec = importlib.util.spec_from_file_location("docs_generate", DOCS / "generate.py")
+assert spec is not None
+assert spec.loader is not None
 generate = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(generate)
 

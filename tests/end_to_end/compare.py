@@ -55,4 +55,4 @@ def compare_columns(ours: pl.Series, theirs: pl.Series) -> Compared:
     apart = pair.select((pl.col("a") - pl.col("b")).abs() / scale).to_series()
     nulls = int((ours.is_null() != theirs.is_null()).sum())
     worst = apart.max()
-    return Compared(len(ours), nulls + int((apart > TOLERANCE).sum()), 0.0 if worst is None else float(worst))
+    return Compared(len(ours), nulls + int((apart > TOLERANCE).sum()), 0.0 if worst is None else float(worst))  # type: ignore[arg-type]

@@ -139,7 +139,7 @@ def _view(item: dict, entity: dict, source: dict) -> View:
         ),
         join={key: item.get("join", {}).get(key, key) for key in entity["keys"]},
         windows=tuple(window for aggregate in item.get("aggregates", []) for window in _windows(aggregate)),
-        states={feature["name"]: feature.get("expr", feature["name"]) for feature in features},
+        states={feature["name"]: feature.get("expr", feature["name"]) for feature in features},  # type: ignore[misc]
         ttl_us=duration_us(item["ttl"]) if "ttl" in item else None,
         derived={derived["name"]: derived["expr"] for derived in item.get("derived", [])},
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -14,12 +15,12 @@ from featurectl.pit.naive import states_naively, windows_naively
 from featurectl.pit.questions import StateQuestion, WindowQuestion
 from tests.end_to_end.declared import Column, Source, View, read_columns, read_views
 
-Row = Mapping[str, object]
+Row = Mapping[str, Any]
 ALWAYS = datetime(1, 1, 1, tzinfo=UTC)
 MARGIN = timedelta(hours=2)  # rows so far outside a window are still shown to the oracle, which leaves them out
 
 
-def _of(function: Callable[..., object], *names: str) -> Callable[[Row], object]:
+def _of(function: Callable[..., object], *names: str) -> Callable[[Row], Any]:
     """A function of columns that is null where one of them is."""
     return lambda row: None if any(row[name] is None for name in names) else function(*(row[name] for name in names))
 
@@ -33,7 +34,7 @@ def _hours(a: datetime, b: datetime) -> float:
 
 
 # What each expression of the template means. An expression that is not here fails the test that meets it.
-MEANING: Mapping[str, Callable[[Row], object]] = {
+MEANING: Mapping[str, Callable[[Row], Any]] = {
     "arr_delay > 15": _of(lambda delay: delay > 15, "arr_delay"),
     "dep_delay > 15": _of(lambda delay: delay > 15, "dep_delay"),
     "wind_speed * 1.609344": _of(lambda speed: speed * 1.609344, "wind_speed"),
@@ -50,7 +51,7 @@ MEANING: Mapping[str, Callable[[Row], object]] = {
 }
 
 
-def meaning(text: str) -> Callable[[Row], object]:
+def meaning(text: str) -> Callable[[Row], Any]:
     """Return what an expression computes of a row; a lone name is that column."""
     return (lambda row: row[text]) if text.isidentifier() else MEANING[text]
 
@@ -65,21 +66,21 @@ class Oracle:
         self._index = cache(self._by_key)
         self._columns = cache(partial(read_columns, root))
 
-    def rows(self, models: Sequence[str], asked: Row, time: str) -> list[dict[str, object]]:
+    def rows(self, models: Sequence[str], asked: Row, time: str) -> list[dict[str, Any]]:
         """Return the columns of some models at one spine row, in order; an answer that they share is made once."""
         answers: dict[tuple, Row] = {}
         return [self._row(self._columns(model), asked, asked[time], answers) for model in models]
 
-    def _row(self, columns: list[Column], asked: Row, t: datetime, answers: dict[tuple, Row]) -> dict[str, object]:
+    def _row(self, columns: list[Column], asked: Row, t: datetime, answers: dict[tuple, Row]) -> dict[str, Any]:
         values = {"asof": t}
         for column in columns:
             if column.view is not None:
-                place = (column.view, *column.join.values())
+                place = (column.view, *column.join.values())  # type: ignore[union-attr]
                 if place not in answers:
-                    key = tuple(asked[name] for name in column.join.values())
+                    key = tuple(asked[name] for name in column.join.values())  # type: ignore[union-attr]
                     answers[place] = self.answer(self._views[column.view], key, t)
                 found = answers[place][column.feature]
-                values[column.name] = column.default if found is None else found
+                values[column.name] = column.default if found is None else found  # type: ignore[assignment]
             else:
                 values[column.name] = meaning(column.expr)(values) if column.expr else asked[column.name]
         return {column.name: values[column.name] for column in columns}
@@ -88,7 +89,7 @@ class Oracle:
         """Return every feature of a view for one entity at t."""
         asked = {**dict(zip(view.join.values(), key, strict=True)), "t": t}
         rows = self._near(view, key, t)
-        names = {"keys": list(view.join.values()), "time": "t"}
+        names: dict[str, Any] = {"keys": list(view.join.values()), "time": "t"}
         if view.windows:
             questions = [
                 WindowQuestion(name=w.name, op=w.op, column=w.column, window_us=w.length_us) for w in view.windows
@@ -111,7 +112,7 @@ class Oracle:
         for _, rows in self._index(view.name).values():
             said: dict[tuple, tuple] = {}
             for row in rows:
-                values = tuple(row[column] for column in columns)
+                values = tuple(row[column] for column in columns)  # type: ignore[index]
                 count += said.setdefault((row["event_time"], row["available_at"]), values) != values
         return count
 
@@ -121,7 +122,7 @@ class Oracle:
         lengths = [window.length_us for window in view.windows] or [view.ttl_us]
         if None in lengths:
             return rows
-        start = t - timedelta(microseconds=max(lengths)) - MARGIN
+        start = t - timedelta(microseconds=max(lengths)) - MARGIN  # type: ignore[arg-type, type-var]
         return rows[bisect_left(times, start) : bisect_right(times, t + MARGIN)]
 
     def _by_key(self, name: str) -> dict[tuple, tuple[list[datetime], list[Row]]]:
@@ -132,7 +133,7 @@ class Oracle:
         for row in self._read(view.source.name):
             times, rows = index.setdefault(tuple([row[column] for column in columns]), ([], []))
             times.append(row["event_time"])
-            rows.append(row | {name: function(row) for name, function in states.items()} if states else row)
+            rows.append(row | {name: function(row) for name, function in states.items()} if states else row)  # type: ignore[operator]
         return index
 
     def _source_rows(self, name: str) -> list[Row]:
@@ -146,7 +147,7 @@ class Oracle:
             first: dict[tuple, Row] = {}
             for row in rows:
                 first.setdefault(tuple(row[column] for column in source.dedup_key), row)
-            rows = list(first.values())
+            rows = list(first.values())  # type: ignore[arg-type]
         for row in rows:
             row.update({name: meaning(text)(row) for name, text in source.select.items()})
         return sorted(rows, key=lambda row: row["event_time"])

@@ -72,7 +72,7 @@ def read_online(
     """Return the online values of a view's entities at `at`, as `featurectl get` reads them."""
     bound = bind_view(workspace.offline(), registered_view(workspace.state(), view))
     where = online_view(bound.view, bound.version, workspace.project, workspace.environment.name)
-    answers = read_features(workspace.online(), bound.view, where, entities, at)
+    answers = read_features(workspace.online(), bound.view, where, entities, at)  # type: ignore[arg-type]
     return [{name: found.value for name, found in answer.values.items()} for answer in answers]
 
 
@@ -82,8 +82,8 @@ def online_rows(repository: Repository, env: str, model: str, asked: pl.DataFram
     rows = [{name: row[name] for name in (c.name for c in columns) if name in row} for row in asked.to_dicts()]
     with open_workspace(repository.root, env, at) as workspace:
         for column in (c for c in columns if c.view is not None):
-            entities = asked.select(column.join.values()).rows()
-            for row, found in zip(rows, read_online(workspace, column.view, entities, at), strict=True):
+            entities = asked.select(column.join.values()).rows()  # type: ignore[union-attr]
+            for row, found in zip(rows, read_online(workspace, column.view, entities, at), strict=True):  # type: ignore[arg-type]
                 value = found[column.feature]
                 row[column.name] = column.default if value is None else value
     return [_finished(columns, row) for row in rows]
@@ -94,9 +94,9 @@ def scores_by_hand(repository: Repository, env: str, model: str, rows: Sequence[
     with open_workspace(repository.root, env, at) as workspace:
         state = workspace.state()
         version = state.model_version(model, state.aliases[model, "champion"])
-        artifact = Path(workspace.offline_location()) / version.artifact
-    matrix = np.array([[_number(row[i.name], i.categories) for i in version.inputs] for row in rows], dtype=np.float32)
-    return lightgbm.Booster(model_file=artifact).predict(matrix)
+        artifact = Path(workspace.offline_location()) / version.artifact  # type: ignore[union-attr]
+    matrix = np.array([[_number(row[i.name], i.categories) for i in version.inputs] for row in rows], dtype=np.float32)  # type: ignore[union-attr]
+    return lightgbm.Booster(model_file=artifact).predict(matrix)  # type: ignore[return-value]
 
 
 def _number(value: object, categories: Sequence[str] | None) -> float:
@@ -104,7 +104,7 @@ def _number(value: object, categories: Sequence[str] | None) -> float:
         return math.nan
     if categories is not None:
         return categories.index(value) if value in categories else math.nan
-    return value
+    return value  # type: ignore[return-value]
 
 
 def _finished(columns: Sequence[Column], row: dict[str, object]) -> Row:

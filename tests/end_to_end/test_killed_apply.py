@@ -7,7 +7,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -147,7 +146,7 @@ class Project:
             connection.close()
             return
         others = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
-        with psycopg.connect(self.url, autocommit=True) as connection:
+        with psycopg.connect(self.url, autocommit=True) as connection:  # type: ignore[assignment]
             limit = time.monotonic() + 30
             while connection.execute(others).fetchone() != (0,):
                 assert time.monotonic() < limit
@@ -155,7 +154,7 @@ class Project:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def project(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Project]:
+def project(request: pytest.FixtureRequest, tmp_path: Path) -> Project:
     """An applied project."""
     if request.param == "postgresql":
         url = str(request.getfixturevalue("postgres_url"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from featurectl.cli.main import main
-from tests.feature_tests.repository import BASE, results_of
-from tests.spec.repository import load, write_repo
+from tests.feature_tests.repository import results_of
+from tests.spec.repository import BASE, load, write_repo
 
 CODE = '''"""How much was carried, and the weather then."""
 

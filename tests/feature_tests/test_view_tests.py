@@ -41,12 +41,12 @@ def test_a_value_that_differs_is_told_with_its_row():
     assert [(d.row, d.column, d.expected, d.found) for d in ran({"count_1d": 2})] == [(1, "count_1d", 2, 1)]
 
 
-@pytest.mark.parametrize("columns", [None, dict.fromkeys(ARRIVALS.columns, "unknown")])
+@pytest.mark.parametrize("columns", [None, dict.fromkeys(ARRIVALS.columns, "unknown")])  # type: ignore[arg-type]
 def test_clocks_are_read_as_instants_when_the_files_types_are_not_known(columns):
     assert ran({"count_1d": 1}, columns=columns) == ()
 
 
-@pytest.mark.parametrize("columns", [ARRIVALS.columns, dict.fromkeys(ARRIVALS.columns, "unknown")])
+@pytest.mark.parametrize("columns", [ARRIVALS.columns, dict.fromkeys(ARRIVALS.columns, "unknown")])  # type: ignore[arg-type]
 def test_a_source_without_rows_gives_empty_windows(columns):
     assert ran({"count_1d": 0, "arr_delay_mean_7d": None}, rows=(), columns=columns) == ()
 

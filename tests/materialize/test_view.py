@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -23,7 +24,13 @@ from tests.definitions import ARRIVALS, DELAYS, LATEST, named
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
 INSTANT = pl.Datetime("us", "UTC")
-SCHEMA = {"carrier": pl.String, "origin": pl.String, "arr_delay": pl.Float64, "at": INSTANT, "known_at": INSTANT}
+SCHEMA: dict[str, Any] = {
+    "carrier": pl.String,
+    "origin": pl.String,
+    "arr_delay": pl.Float64,
+    "at": INSTANT,
+    "known_at": INSTANT,
+}
 FILES = replace(ARRIVALS, path="data/*.parquet")
 
 

@@ -87,7 +87,8 @@ def clean(files, clock: datetime) -> None:
 
 def trial(place: str, draw: random.Random, runs: int) -> None:
     """Kill cleaners at random, let servers write late files, and compare with the rows that were written."""
-    files, expected, number = open_loose(place), Counter(), 0
+    files, number = open_loose(place), 0
+    expected: Counter[tuple[int, str]] = Counter()
     for run in range(runs):
         for _ in range(draw.choice([0, 1, 5, 12]) if run else 12):
             rows = [draw.randrange(10**9) for _ in range(draw.choice([0, 1, 3]))]

@@ -128,7 +128,7 @@ CASES = {
         "nothing was computed yet: featurectl materialize spend",
     ),
     "a store with nothing in it": (
-        replace(STALE, online=replace(STALE.online, missing=True)),
+        replace(STALE, online=replace(STALE.online, missing=True)),  # type: ignore[type-var]
         "nothing was pushed to the online store yet: featurectl push spend",
     ),
     "a store that is gone": (

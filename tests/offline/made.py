@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import polars as pl
 
@@ -12,7 +13,7 @@ INSTANT = pl.Datetime("us", "UTC")
 KEYS: Mapping[str, str] = {"carrier": "string", "number": "int64"}
 
 
-def table_rows(count: int, start: int = 0, **columns: object) -> pl.DataFrame:
+def table_rows(count: int, start: int = 0, **columns: Any) -> pl.DataFrame:
     """Return `count` rows of 7 x 3 composite keys at the microseconds from `start` on, in no useful order."""
     frame = pl.DataFrame(
         {

@@ -18,7 +18,7 @@ COLUMNS = ("carrier", "number", "event_time", "available_at", "tie_order", "dela
 
 
 def run_of(folder: Path, columns: Sequence[str] = COLUMNS) -> RunFiles:
-    rows = FrameRows(table_rows(50), KEYS)
+    rows = FrameRows(table_rows(50), KEYS)  # type: ignore[arg-type]
     return RunFiles(location=str(folder), name="part-x", rows=rows, buckets=1, columns=columns)
 
 

@@ -22,7 +22,7 @@ class Syncs:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.seen: list[tuple[int, set[str], set[str]]] = []
         self._folder, sync = folder, os.fsync
-        monkeypatch.setattr(os, "fsync", lambda handle: (sync(handle), self._note(handle))[0])
+        monkeypatch.setattr(os, "fsync", lambda handle: (sync(handle), self._note(handle))[0])  # type: ignore[func-returns-value]
 
     def _note(self, handle: int) -> None:
         there = {str(path) for path in self._folder.rglob("*") if path.exists()}

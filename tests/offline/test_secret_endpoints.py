@@ -32,7 +32,7 @@ OPERATIONS = {
     "read": lambda: BucketFiles(LOCATION).read("models/a.onnx"),
     "write": lambda: BucketFiles(LOCATION).write("models/a.onnx", b"model"),
     "list": lambda: BucketFiles(LOCATION).listed("models"),
-    "table": lambda: DeltaStore(LOCATION, "shop", "${OFFLINE}").table("spend", 1, {"user": "int64"}).coverage(),
+    "table": lambda: DeltaStore(LOCATION, "shop", "${OFFLINE}").table("spend", 1, {"user": "int64"}).coverage(),  # type: ignore[arg-type]
     "source": read_source,
 }
 

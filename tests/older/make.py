@@ -37,8 +37,8 @@ def make(commit: str) -> Path:
         write_shop(root)
         for words in COMMANDS:
             run(code, root, *words)
-        for name, words in ASKED.items():
-            (root / f"{name}.json").write_text(run(code, root, *words.split(), "-o", "json"))
+        for name, question in ASKED.items():
+            (root / f"{name}.json").write_text(run(code, root, *question.split(), "-o", "json"))
         out = HERE / f"{commit}.tar.gz"
         with tarfile.open(out, "w:gz") as tar:
             tar.add(root, arcname=".")

@@ -4,17 +4,23 @@
 
 from __future__ import annotations
 
-from featurectl.online.base import OnlineStore, OnlineView
+from typing import Any
+
+from featurectl.online.base import OnlineView
 from featurectl.online.codec import pack_key
 from featurectl.online.redis.layout import home_of, prefix_of
 from featurectl.online.schema import field_name
 from featurectl.online.sqlite.store import SqliteStore
 
 
-def lose_row(store: OnlineStore, view: OnlineView, *entity: str | int) -> None:
+def _is_file(store: Any) -> bool:
+    return isinstance(store, SqliteStore)
+
+
+def lose_row(store: Any, view: OnlineView, *entity: str | int) -> None:
     """Take the row of an entity out of a store that does not see it."""
     key = pack_key(entity, tuple(view.keys.values()))
-    if isinstance(store, SqliteStore):
+    if _is_file(store):
         store.bytes._connection.execute(
             "delete from rows where view = ? and entity = ?", (store.bytes._number(view), key)
         )
@@ -22,9 +28,9 @@ def lose_row(store: OnlineStore, view: OnlineView, *entity: str | int) -> None:
         store.bytes.commands.ask("HDEL", prefix_of(view) + key + b"}", field_name(view))
 
 
-def lose_count(store: OnlineStore, view: OnlineView) -> None:
+def lose_count(store: Any, view: OnlineView) -> None:
     """Take the number of a view's entities out of a store."""
-    if isinstance(store, SqliteStore):
+    if _is_file(store):
         store.bytes._connection.execute("update views set entities = 0 where id = ?", (store.bytes._number(view),))
     else:
         store.bytes.commands.ask("HDEL", home_of(view), f"count/{field_name(view)}", f"counted/{field_name(view)}")
@@ -34,19 +40,19 @@ def lose_count(store: OnlineStore, view: OnlineView) -> None:
                 pass
 
 
-def spoil_row(store: OnlineStore, view: OnlineView, data: bytes, *entity: str | int) -> None:
+def spoil_row(store: Any, view: OnlineView, data: bytes, *entity: str | int) -> None:
     """Put bytes in the place of an entity's row."""
     key = pack_key(entity, tuple(view.keys.values()))
-    if isinstance(store, SqliteStore):
+    if _is_file(store):
         query = "update rows set row = ? where view = ? and entity = ?"
         store.bytes._connection.execute(query, (data, store.bytes._number(view), key))
     else:
         store.bytes.commands.ask("HSET", prefix_of(view) + key + b"}", field_name(view), data)
 
 
-def spoil_record(store: OnlineStore, view: OnlineView, data: bytes) -> None:
+def spoil_record(store: Any, view: OnlineView, data: bytes) -> None:
     """Put bytes in the place of the record of a view's last push."""
-    if isinstance(store, SqliteStore):
+    if _is_file(store):
         store.bytes._connection.execute(
             "update views set push_record = ? where id = ?", (data, store.bytes._number(view))
         )
@@ -54,10 +60,10 @@ def spoil_record(store: OnlineStore, view: OnlineView, data: bytes) -> None:
         store.bytes.commands.ask("HSET", home_of(view), f"push/{field_name(view)}", data)
 
 
-def spoil_schemas(store: OnlineStore, view: OnlineView, text: str) -> None:
+def spoil_schemas(store: Any, view: OnlineView, text: str) -> None:
     """Put a text in the place of the schemas of a view's rows."""
     store.schemas.clear()
-    if isinstance(store, SqliteStore):
+    if _is_file(store):
         store.bytes._connection.execute(
             "update schemas set document = ? where view = ?", (text, store.bytes._number(view))
         )

@@ -19,7 +19,7 @@ from tests.online.rows import frame, view
 
 X = StoreAddress(url="redis://x", shown="redis://x")
 OF = view({"amount": "int64"}, project="other-answers")
-ASK = Ask(project="p", env="dev", keys=[b"s1:a"], fields=["spend@1", "visits@1"])
+ASK = Ask(project="p", env="dev", keys=[b"s1:a"], fields=("spend@1", "visits@1"))
 
 
 @pytest.mark.parametrize("answer", [5, None, True, 1.5, b"abc", {}, [], [b"a"], [b"a", 4], [b"a", [b"b"]], [b"a"] * 3])

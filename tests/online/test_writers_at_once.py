@@ -17,7 +17,8 @@ ENTITIES, ROUNDS = 60, 12
 
 def written(open_again, of, seed: int, name: str) -> dict[int, int]:
     """Write frames of one writer, each of rows of different ages, and return the greatest number of each entity."""
-    chance, best = random.Random(seed), {}
+    chance = random.Random(seed)
+    best: dict[int, int] = {}
     with closing(open_again()) as store:
         for _ in range(ROUNDS):
             numbers = {n: chance.randrange(10**9) for n in chance.sample(range(ENTITIES), ENTITIES // 2)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import polars as pl
 
@@ -113,7 +114,14 @@ def push_request(
 ) -> PushRequest:
     """Return a push of version 1 of a view into environment `dev`, so many hours after T0."""
     return PushRequest(
-        engine=PolarsEngine(), view=view, version=1, table=rows, store=store, project=project, env="dev", now=at(hours)
+        engine=PolarsEngine(),
+        view=view,
+        version=1,
+        table=rows,  # type: ignore[arg-type]
+        store=store,
+        project=project,
+        env="dev",
+        now=at(hours),
     )
 
 
@@ -161,12 +169,12 @@ def event_view(
     )
 
 
-def latest(name: str, dtype: str, **more: object) -> Feature:
+def latest(name: str, dtype: str, **more: Any) -> Feature:
     """Return a feature of a state view that reads the column of its name."""
     return Feature(name=name, op="latest", column=name, dtype=dtype, **more)
 
 
-def window(name: str, op: str, hours: int | None, dtype: str, column: str | None = "amount", **more: object) -> Feature:
+def window(name: str, op: str, hours: int | None, dtype: str, column: str | None = "amount", **more: Any) -> Feature:
     """Return an aggregate over a window of some hours; None is lifetime."""
     window_us = None if hours is None else hours * HOUR_US
     return Feature(name=name, op=op, column=column, dtype=dtype, window_us=window_us, **more)

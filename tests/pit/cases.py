@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 
 import polars as pl
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from featurectl.pit.aggregates.table import AGGREGATES
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE, TIE_ORDER, StateQuestion, WindowQuestion
 from tests.pit.frames import INSTANT, instants
 
-INPUTS = {
+INPUTS: dict[str, Any] = {
     "x": (pl.Float64, [None, 0.0, -1.25, 0.1, 3.5, 1e6, -0.0]),
     "nan": (pl.Float64, [None, float("nan"), 1.0, 2.0]),
     "i": (pl.Int64, [None, 0, 1, -7, 2**40, 3]),
@@ -31,7 +32,7 @@ TAKES = {
     **dict.fromkeys(["stddev", "stddev_pop", "var", "var_pop", "median", "percentile"], NUMBERS),
     **{key: ["b"] for key in ["any", "all"]},
 }
-KEYS = {
+KEYS: dict[str, Any] = {
     "none": {},
     "composite": {"k": (pl.String, ["a", "b"]), "l": (pl.Date, [date(2024, 1, 1), date(2024, 1, 2)])},
     "three": {
@@ -47,7 +48,7 @@ KEYS = {
 LATENESS = [[0], [0, 1, 2], list(range(20)), [4], [0, 0, 0, 0, 60], [-3, 0, 7]]
 LATENESS_TIED = [[0], [0, 1], [4], [-3]]
 
-TIES = {
+TIES: dict[str, Any] = {
     "none": [],
     "one": [(pl.Int64, [None, 0, 1])],
     "two": [(pl.String, [None, "", "a"]), (pl.Float64, [None, float("nan"), -1.0, 2.0])],
@@ -65,7 +66,7 @@ class Case:
     closed: str
     hop_us: int | None
     ttl_us: int | None
-    asked: dict[str, object] = field(init=False)
+    asked: dict[str, Any] = field(init=False)
 
     def __post_init__(self):
         self.asked = {"keys": self.keys, "time": "t"}

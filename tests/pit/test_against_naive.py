@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -34,15 +35,15 @@ def compare(got, expected):
 
 def check_windows(case: Case) -> list[dict[str, object]]:
     """Compare the answers to windows with the naive ones, which are returned."""
-    asked = {"questions": case.windows, "closed": case.closed, "hop_us": case.hop_us, **case.asked}
+    asked: dict[str, Any] = {"questions": case.windows, "closed": case.closed, "hop_us": case.hop_us, **case.asked}
     expected = windows_naively(case.rows.to_dicts(), case.spine.to_dicts(), **asked)
     got = answer_windows(case.rows, case.spine, **asked)
     compare(got.to_dicts(), expected)
     return expected
 
 
-def check_states(case: Case):
-    asked = {"questions": case.states, "ttl_us": case.ttl_us, **case.asked}
+def check_states(case: Case) -> None:
+    asked: dict[str, Any] = {"questions": case.states, "ttl_us": case.ttl_us, **case.asked}
     expected = states_naively(case.rows.to_dicts(), case.spine.to_dicts(), **asked)
     got = answer_states(case.rows, case.spine, **asked)
     compare(got.values.with_columns(event_time=got.event_time, available_at=got.available_at).to_dicts(), expected)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 
 import polars as pl
 import pytest
@@ -66,7 +67,7 @@ TYPES = {
     "timestamp": (INSTANT, datetime(2024, 2, 29, tzinfo=UTC)),
     "decimal(10,2)": (pl.Decimal(10, 2), Decimal("1.25")),
 }
-POLARS = {name: dtype for name, (dtype, _) in TYPES.items()} | {"decimal(38,2)": pl.Decimal(38, 2)}
+POLARS: dict[str, Any] = {name: dtype for name, (dtype, _) in TYPES.items()} | {"decimal(38,2)": pl.Decimal(38, 2)}
 
 
 def polars_type(name: str) -> pl.DataType:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from datetime import datetime
 from itertools import permutations
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -97,7 +98,7 @@ def test_the_case_has_its_published_answer(events, t, op, how, expected):
     assert (answer, type(answer)) == (expected, type(expected))
 
 
-EMPTY = {
+EMPTY: dict[str, Any] = {
     "count": 0,
     "count_distinct": 0,
     "sum": None,

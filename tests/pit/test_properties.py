@@ -22,7 +22,7 @@ from tests.pit.test_against_naive import QUIET, compare
 
 
 def answers(case: Case, rows: pl.DataFrame, spine: pl.DataFrame) -> list[dict[str, object]]:
-    windows = answer_windows(rows, spine, questions=case.windows, closed=case.closed, hop_us=case.hop_us, **case.asked)
+    windows = answer_windows(rows, spine, questions=case.windows, closed=case.closed, hop_us=case.hop_us, **case.asked)  # type: ignore[arg-type]
     states = answer_states(rows, spine, questions=case.states, ttl_us=case.ttl_us, **case.asked)
     return pl.concat(
         [windows, states.values, pl.DataFrame({"event": states.event_time, "available": states.available_at})],

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from featurectl.identity.kinds import Registrable
+from featurectl.identity.kinds import Registrable, kind_of
 from featurectl.language.repo import Environment, Repo
 from featurectl.language.syntax.place import Place
 from featurectl.plan.build import PlanRequest, plan_repo
-from featurectl.plan.desired import kind_of
 from featurectl.plan.model import Change, Plan
 from featurectl.registry.state import BoundFeature, ModelVersion, State
 

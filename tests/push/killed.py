@@ -76,7 +76,7 @@ def say(letter):
 def push(place, project, kind, hours, progress=None):
     """Push the view as of so many hours, in chunks so small that there are many."""
     featurectl.online.encode.rows.CHUNK_ROWS = 50
-    featurectl.operations.push.choose.PART_ROWS = 200
+    featurectl.operations.push.choose.PART_ROWS = 200  # type: ignore[misc]
     with opened(place) as store:
         return push_view(push_request(store, VIEWS[kind], made_table(kind), hours, project), progress)
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import lightgbm  # noqa: F401 (loaded once, before the processes are made)
+import numpy as np
 
 from featurectl.cli.main import main
 from featurectl.engines.polars import engine  # noqa: F401
@@ -58,15 +59,15 @@ def _run(point: str, number: int, words: Sequence[str]) -> None:
 
 def _arrange(point: str, number: int) -> None:
     run.range_rows = lambda *_: RANGE
-    parquet._ROW_GROUP = RANGE  # noqa: SLF001  # small groups of rows
+    parquet._ROW_GROUP = RANGE  # type: ignore[misc]  # noqa: SLF001  # small groups of rows
     match point:
         case "range joined":
             _at(number, checkpoint.ScoreCheckpoint, "add", after=False)
         case "file half written":
-            _at(number, checkpoint.np, "save", after=True)
+            _at(number, np, "save", after=True)
         case "file written":
             _at(number, checkpoint.ScoreCheckpoint, "add", after=True)
         case "output half written":
-            _at(RANGES + number, checkpoint.np, "load", after=True)  # each is read once for its ends before
+            _at(RANGES + number, np, "load", after=True)  # each is read once for its ends before
         case "output written":
             _at(1, destination, "write_with_manifest", after=True)

@@ -54,5 +54,5 @@ def one_by_one(root: Path, spine: pl.DataFrame) -> np.ndarray:
         known = source.filter((pl.col("k") == pl.lit(key, pl.String)) & (pl.col("at") <= at)).sort("at")
         if known.height:
             row = known.row(-1, named=True)
-            matrix[place] = [row["qty"], row["amount"] / 2, kinds.index(row["kind"])]
+            matrix[place] = [row["qty"], row["amount"] / 2, kinds.index(row["kind"])]  # type: ignore[union-attr]
     return np.asarray(booster.predict(matrix))

@@ -55,7 +55,7 @@ def echoing_http(status: int = 400, *, told: bool = True) -> Iterator[int]:
 
 
 @contextmanager
-def _served(server: socketserver.TCPServer) -> Iterator[int]:
+def _served(server: socketserver.ThreadingTCPServer | ThreadingHTTPServer) -> Iterator[int]:
     server.daemon_threads = True
     server.block_on_close = False
     with server:

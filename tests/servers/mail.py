@@ -71,10 +71,10 @@ class _Handler(socketserver.StreamRequestHandler):
             self._say(self.mail.refuse.pop(0))
         elif word == "DATA":
             self._say("354 go ahead")
-            lines = []
-            while (line := self.rfile.readline()) != b".\r\n":
-                lines.append(line)
-            self.mail.mails.append(b"".join(lines))
+            body: list[bytes] = []
+            while (data := self.rfile.readline()) != b".\r\n":
+                body.append(data)
+            self.mail.mails.append(b"".join(body))
             self._say("250 taken")
         else:
             self._say("250 fine")

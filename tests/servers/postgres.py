@@ -73,11 +73,13 @@ def _started(folder: Path) -> Iterator[PostgresServer]:
         shutil.chown(folder, user)
     programs = _programs(folder, user)
     data, log = folder / "data", folder / "log"
-    make = [programs / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "-N", "-E", "UTF8", "--no-locale"]
+    options = ["-U", "postgres", "--auth=trust", "-N", "-E", "UTF8", "--no-locale"]
+    make: list[str | Path] = [programs / "initdb", "-D", data, *options]
     done = subprocess.run(make, user=user, cwd="/", capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{make[0]} failed: {done.stderr}"
     port = _free_port()
-    serve = [programs / "postgres", "-D", data, "-F", "-p", str(port), "-h", "127.0.0.1", "-k", folder]
+    where: list[str | Path] = ["-p", str(port), "-h", "127.0.0.1", "-k", folder]
+    serve: list[str | Path] = [programs / "postgres", "-D", data, "-F", *where]
     with log.open("w") as output:
         process = subprocess.Popen(serve, user=user, cwd="/", stdout=output, stderr=output)
     try:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -47,7 +48,7 @@ def opened() -> Iterator[Open]:
     """Opens a server over a repository, with settings, and gives a client of it."""
     with ExitStack() as stack:
 
-        def start(root: Path, **settings: object) -> TestClient:
+        def start(root: Path, **settings: Any) -> TestClient:
             app = open_app(ServeSettings(root=str(root), **settings))
             return stack.enter_context(TestClient(app, raise_server_exceptions=False))
 

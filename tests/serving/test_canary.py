@@ -13,7 +13,7 @@ from featurectl.core.units import instant_us
 from featurectl.monitor.canary.lifecycle import judge_now, open_log
 from featurectl.online.features import FeatureColumn, FeatureColumns
 from featurectl.registry.base import HistoryEntry
-from featurectl.serving.process.start import WorkspaceSource
+from featurectl.serving.process.source import WorkspaceSource
 from featurectl.serving.project.canary import oldest_ages
 from featurectl.workspace.open import open_workspace
 from tests.serving.trial import CANARY, NOW, NUMBER, canary, state_of, write_model

@@ -54,7 +54,7 @@ def as_much_as_is_allowed(chance: random.Random) -> Made:
         [
             _body(FEATURES, {"features": ["spend:*", "profile:*"], "entities": {"user": users}, "return": ABOUT}),
             _body(FEATURES, {"model": "click", "entities": {"user": users, "merchant": ["m1"] * 1_000}}),
-            _body(PREDICT, {"rows": request_rows(1_000, chance.random()), "return": ["features", "status"]}),
+            _body(PREDICT, {"rows": request_rows(1_000, chance.random()), "return": ["features", "status"]}),  # type: ignore[arg-type]
         ]
     )
 

@@ -24,7 +24,7 @@ LIMIT_S = 60
 def connected(url: str) -> Iterator[http.client.HTTPConnection]:
     """A connection that is kept as long as the server keeps it."""
     parts = urlsplit(url)
-    with closing(http.client.HTTPConnection(parts.hostname, parts.port, timeout=LIMIT_S)) as made:
+    with closing(http.client.HTTPConnection(parts.hostname, parts.port, timeout=LIMIT_S)) as made:  # type: ignore[arg-type]
         made.connect()
         yield made
 

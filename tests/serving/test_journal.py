@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import pytest
 import redis
@@ -34,9 +35,10 @@ LINES = """\
 """  # noqa: E501  # lines of a file or a screen
 
 
-def lines_of(form: str) -> str:
+def lines_of(form: Literal["text", "json"]) -> str:
     """What a journal writes of some events, a clock that goes on by a second at each look."""
-    lines, seconds = [], iter(range(1, 100))
+    lines: list[str] = []
+    seconds = iter(range(1, 100))
 
     def clock():
         return BEGIN + timedelta(seconds=next(seconds))

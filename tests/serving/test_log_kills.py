@@ -40,7 +40,7 @@ def kill_at_random(root: Path, count: int, seed: int) -> None:
         with running(root, *OPTIONS) as server, Load(f"{server.url}/v1/predict/click", PREDICT, threads=2) as load:
             known = len(files_of(root))
             load.wait_for(200, 5)
-            wait_until(lambda known=known: len(files_of(root)) > known)
+            wait_until(lambda known=known: len(files_of(root)) > known)  # type: ignore[misc]
             threading.Event().wait(chance.random() * 0.3)
             server.process.kill()
             server.process.wait()

@@ -68,7 +68,7 @@ def counted(url: str) -> dict[str, float]:
 
 def ask_each(url: str, times: int) -> set[int]:
     """Ask so many times, on a connection each, and return the processes that answered, not those that were busy."""
-    found = set()
+    found: set[int] = set()
     for _ in range(times):
         with web.client(timeout=20) as client:
             answer = client.post(f"{url}/v1/features", json=FEATURES)
@@ -81,7 +81,8 @@ def ask_each(url: str, times: int) -> set[int]:
 
 def ask_until(url: str, is_enough) -> tuple[int, set[int]]:
     """Ask until enough processes have answered; return how many requests were answered, and the processes."""
-    times, found, end = 0, set(), time.monotonic() + 60
+    times, end = 0, time.monotonic() + 60
+    found: set[int] = set()
     while not is_enough(found):
         assert time.monotonic() < end, found
         try:

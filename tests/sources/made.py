@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
@@ -27,7 +28,7 @@ Make = Callable[[Path, Sequence[tuple], str], dict]
 
 
 def frame(rows: Sequence[tuple]) -> pl.DataFrame:
-    schema = {
+    schema: dict[str, Any] = {
         "id": pl.Int64, "name": pl.String, "amount": pl.Float64, "ok": pl.Boolean, "day": pl.Date,
         "at": pl.Datetime("us"),
     }  # fmt: skip

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -19,10 +20,10 @@ from featurectl.language.syntax.node import File
 from featurectl.language.syntax.reader import read_nodes
 
 CONTRACTS = Path(__file__).parents[1] / "contracts"
-MISTAKES = ("no good!", "", -0.5, 7, True, None, "${NAME}", [], {}, ["x"], {"x": 1}, "1d")
+MISTAKES: Any = ("no good!", "", -0.5, 7, True, None, "${NAME}", [], {}, ["x"], {"x": 1}, "1d")
 
 
-def read_yaml(text: str) -> object:
+def read_yaml(text: str) -> Any:
     """Return what a YAML text holds, read by the rules of the language."""
     report = Report()
     node = read_nodes(File("a.yaml", text), report)
@@ -36,7 +37,7 @@ class Object:
 
     kind: str
     number: int
-    data: dict[str, object]
+    data: dict[str, Any]
 
     def __str__(self) -> str:
         return f"{self.kind}-{self.data.get('name', self.number)}".replace(" ", "_")
@@ -55,7 +56,7 @@ def objects() -> list[Object]:
     return [Object("", 0, project), *(Object(kind, n, item) for kind, items in lists for n, item in enumerate(items))]
 
 
-def shape_problems(shape: type[ObjectShape], data: object) -> list[Problem]:
+def shape_problems(shape: type[ObjectShape], data: Any) -> list[Problem]:
     """Return what reading the object by itself reports."""
     report = Report()
     node = read_nodes(File("a.yaml", json.dumps(data)), report)
@@ -66,7 +67,7 @@ def shape_problems(shape: type[ObjectShape], data: object) -> list[Problem]:
     return report.problems
 
 
-def changes(data: dict[str, object]) -> Iterator[tuple[str, object, dict[str, object]]]:
+def changes(data: dict[str, Any]) -> Iterator[tuple[str, object, dict[str, Any]]]:
     """Yield what was changed, the value that was put in, and the data after that one change."""
     for path, value in places(data):
         where = "/".join(map(str, path))
@@ -84,7 +85,7 @@ def changes(data: dict[str, object]) -> Iterator[tuple[str, object, dict[str, ob
                     yield f"{where} without item {number}", "", with_value(data, path, value[:number])
 
 
-def places(data: object, path: tuple[object, ...] = ()) -> Iterator[tuple[tuple[object, ...], object]]:
+def places(data: Any, path: tuple[object, ...] = ()) -> Iterator[tuple[tuple[object, ...], object]]:
     """Yield the path and value of everything inside, itself first."""
     yield path, data
     inside = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
@@ -92,7 +93,7 @@ def places(data: object, path: tuple[object, ...] = ()) -> Iterator[tuple[tuple[
         yield from places(value, (*path, key))
 
 
-def with_value(data: object, path: tuple[object, ...], value: object) -> object:
+def with_value(data: Any, path: tuple[object, ...], value: object) -> Any:
     """Return a copy in which another value stands at a path."""
     if not path:
         return value

@@ -101,7 +101,7 @@ def _caret_is_right(drawn: list[str], problem: Expected, lines: list[str]) -> No
         assert carets is None
         return
     assert carets is not None, drawn
-    begin, end = re.search(r"\^+", drawn[carets]).span()
+    begin, end = re.search(r"\^+", drawn[carets]).span()  # type: ignore[union-attr]
     gutter = len(str(problem.line)) + len(" | ")
     shown = _between(drawn[carets - 1][gutter:], begin - gutter, end - gutter)
     if problem.text:

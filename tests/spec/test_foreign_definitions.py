@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from featurectl.language.definitions.json_form import (
 from tests.spec.repository import BASE, load
 from tests.spec.test_definitions import VIEW
 
-OTHERS = (None, 5, "x", True, 1.5, [], [5], {}, {"x": 5}, 10**30, "\ud800")
+OTHERS: Any = (None, 5, "x", True, 1.5, [], [5], {}, {"x": 5}, 10**30, "\ud800")
 
 
 @pytest.mark.parametrize("load_one", [load_source, load_view, load_untyped_view, load_model, load_alert, load_notifier])

@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,7 +56,7 @@ def check(originals: list[tuple[str, bytes]], seed: int, root: Path) -> None:
         beside["whole2.yaml"] = WHOLE.encode()  # names stand twice
     for path in root.glob("*.yaml"):
         path.unlink()
-    for path, bytes_ in ({name: text} | beside).items():
+    for path, bytes_ in ({name: text} | beside).items():  # type: ignore[assignment]
         (root / path).write_bytes(bytes_)
     output = rng.choice(OUTPUTS)
     code, printed, seconds = validate(root, output)
@@ -65,7 +66,7 @@ def check(originals: list[tuple[str, bytes]], seed: int, root: Path) -> None:
         check_places(json.loads(printed)["problems"], text.decode("utf-8-sig", "replace").split("\n"), name, seed)
 
 
-def check_places(problems: list[dict[str, object]], lines: list[str], name: str, seed: int) -> None:
+def check_places(problems: list[dict[str, Any]], lines: list[str], name: str, seed: int) -> None:
     """Check that every problem of the file points into it."""
     for problem in problems:
         line, column, end = problem["line"], problem["column"], problem["end_column"]

@@ -32,7 +32,7 @@ def validator(kind: str) -> Draft7Validator:
     if kind in ("file", "project"):
         return Draft7Validator(file_schema() if kind == "file" else project_schema())
     schema = file_schema()
-    return Draft7Validator(schema["properties"][kind]["items"] | {"definitions": schema["definitions"]})
+    return Draft7Validator(schema["properties"][kind]["items"] | {"definitions": schema["definitions"]})  # type: ignore[index]
 
 
 def complaints(kind: str, data: object) -> list[str]:

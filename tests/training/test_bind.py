@@ -16,7 +16,7 @@ from featurectl.registry.state import ObjectVersion
 from tests.definitions import LATEST
 from tests.engines.rows import at, rows
 
-MARKED = Coverage(rows_mark=rows_mark(LATEST), inputs=input_marks(LATEST), columns=LATEST.source.columns)
+MARKED = Coverage(rows_mark=rows_mark(LATEST), inputs=input_marks(LATEST), columns=LATEST.source.columns)  # type: ignore[arg-type]
 REGISTERED = ObjectVersion(
     kind="feature_view", name="latest", version=1, definition=dump_definition(LATEST), current=True
 )  # fmt: skip

@@ -117,7 +117,7 @@ def test_equal_event_times_are_ordered_by_when_they_became_known(tmp_path):
 RUN = [op for op, a in AGGREGATES.items() if a.parameter is None]
 OPS = [(op, column) for op in RUN for column in (None, "v", "f", "b")]
 TAKEN = {"count": [None, "v", "f", "b"], "any": ["b"], "all": ["b"]}
-OPS = [(op, column) for op, column in OPS if column in TAKEN.get(op, ["v", "f", "b"])]
+OPS = [(op, column) for op, column in OPS if column in TAKEN.get(op, ["v", "f", "b"])]  # type: ignore[operator]
 VALUES = {"v": [None, 0, 1, -3, 9], "f": [None, 0.5, -1.25, 3.0], "b": [None, True, False]}
 
 

@@ -3,6 +3,7 @@
 import math
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -48,7 +49,13 @@ INPUTS = (RequestInput(name="distance", dtype="float64", model_dtype="float64"),
 
 @pytest.fixture(scope="module")
 def views(tmp_path_factory) -> dict[str, BoundView]:
-    schema = {"carrier": pl.String, "origin": pl.String, "arr_delay": pl.Float64, "at": INSTANT, "known_at": INSTANT}
+    schema: dict[str, Any] = {
+        "carrier": pl.String,
+        "origin": pl.String,
+        "arr_delay": pl.Float64,
+        "at": INSTANT,
+        "known_at": INSTANT,
+    }
     data = [("A", "JFK", float(h), T0 + timedelta(hours=h), T0 + timedelta(hours=h)) for h in range(20)]
     rows = prepare_rows(
         [Piece(scan=FrameScan(rows=pl.LazyFrame(data, schema, orient="row")), until=T0 + timedelta(99))], DELAYS
@@ -76,7 +83,7 @@ def spine_frames(draw: st.DrawFn) -> pl.DataFrame:
     unit, zone = draw(st.sampled_from(["ms", "us", "ns"])), draw(st.sampled_from([None, "UTC", "Asia/Tokyo"]))
     time = pl.Series("event_time", [None if h is None else T0 + timedelta(hours=h) for h in hours], dtype=INSTANT)
     time = time.dt.convert_time_zone(zone) if zone else time.dt.replace_time_zone(None)
-    time = time.cast(draw(st.sampled_from([pl.Datetime(unit, zone), pl.Date()])))
+    time = time.cast(draw(st.sampled_from([pl.Datetime(unit, zone), pl.Date()])))  # type: ignore[arg-type]
     miles = draw(st.lists(st.none() | st.integers(0, 99), min_size=height, max_size=height))
     distance = pl.Series("distance", miles, dtype=pl.Int64).cast(draw(st.sampled_from(NUMBERS)))
     made = frame.with_columns(key, time, distance, pl.Series("n", range(height), dtype=pl.UInt8))
@@ -89,7 +96,8 @@ def instants_us(time: pl.Series) -> list[int | None]:
     if time.dtype == pl.Date:
         return [None if v is None else v * DAY_US for v in numbers]
     return [
-        None if v is None else v * 1000 // {"ms": 1, "us": 1000, "ns": 10**6}[time.dtype.time_unit] for v in numbers
+        None if v is None else v * 1000 // {"ms": 1, "us": 1000, "ns": 10**6}[time.dtype.time_unit]  # type: ignore[attr-defined]
+        for v in numbers
     ]
 
 

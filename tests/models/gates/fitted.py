@@ -9,9 +9,10 @@ import numpy as np
 import polars as pl
 
 from featurectl.language.definitions.objects import Trainer
-from featurectl.models.fit import Examples, fit_model
+from featurectl.models.fit import fit_model
 from featurectl.models.gates.base import Champion
 from featurectl.models.gates.evidence import evidence_of_fitted
+from featurectl.models.split import Examples
 from featurectl.registry.state import BoundFeature
 
 START = datetime(2024, 1, 1, tzinfo=UTC)

@@ -15,6 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgpack
 import polars as pl
@@ -112,10 +113,10 @@ class RedisBytes:
     def rows(self) -> dict[bytes, bytes]:
         keys = list(self._client.scan_iter(match=self._begin + b"*"))
         found = {key[len(self._begin) : -1]: self._client.hget(key, "spend@1") for key in keys}
-        return {key: row for key, row in found.items() if row is not None}
+        return {key: row for key, row in found.items() if row is not None}  # type: ignore[misc]
 
     def schema(self, number: int) -> str:
-        return self._client.hget(HOME, f"schema/spend@1/{number}").decode()
+        return self._client.hget(HOME, f"schema/spend@1/{number}").decode()  # type: ignore[union-attr, union-attr]
 
     def put(self, key: bytes, row: bytes) -> None:
         self._client.hset(self._begin + key + b"}", "spend@1", row)
@@ -162,7 +163,7 @@ def log_files(folder: Path) -> Iterator[Path]:
     yield from sorted(folder.rglob("*.parquet"))
 
 
-def change_log(folder: Path, change: Callable[[dict[str, object]], None]) -> int:
+def change_log(folder: Path, change: Callable[[dict[str, Any]], None]) -> int:
     """Change the rows of a log, one after the other, and return how many are others then."""
     changed = 0
     for file in log_files(folder):
@@ -179,7 +180,7 @@ def change_log(folder: Path, change: Callable[[dict[str, object]], None]) -> int
 def inject_log(fault: str, orders: Mapping[int, list[Order]], folder: Path) -> int:
     """Put the values of a fault in place of those that were logged, and return how many rows have others then."""
 
-    def change(row: dict[str, object]) -> None:
+    def change(row: dict[str, Any]) -> None:
         user, computed = row["user"], row["computed_at.spend@1"]
         values = FAULTS[fault].values(orders.get(user, []), user, computed)
         row |= {f"feature.{name}": value for name, value in values.items()}

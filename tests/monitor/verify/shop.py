@@ -99,7 +99,7 @@ def write_shop(root: Path, seed: int = 4) -> Path:
         "asks": (asks, ["user", "at", "hour", "bought"]),
     }
     for name, (rows, schema) in columns.items():
-        pl.DataFrame(rows, schema=schema, orient="row").sort("at").write_parquet(root / f"{name}.parquet")
+        pl.DataFrame(rows, schema=schema, orient="row").sort("at").write_parquet(root / f"{name}.parquet")  # type: ignore[arg-type]
     return root
 
 

@@ -27,7 +27,7 @@ def target_of(server: Process) -> Target:
     """What is attacked."""
     parts, body = urlsplit(server.url), json.dumps(LARGE).encode()
     head = b"POST /v1/features HTTP/1.1\r\nhost: x\r\nx-api-key: k\r\ncontent-length: %d\r\n\r\n" % len(body)
-    return Target(host=parts.hostname, port=parts.port, large=head + body, connections=MOST)
+    return Target(host=parts.hostname, port=parts.port, large=head + body, connections=MOST)  # type: ignore[arg-type, arg-type]
 
 
 def attack_all(server: Process, times: int = 1) -> None:
