@@ -10,7 +10,7 @@ import pytest
 from featurectl.cli.main import main
 from tests.cli.golden import assert_golden
 from tests.cli.junit_schema import read_junit
-from tests.spec.repository import BASE, write_repo
+from tests.language.repository import BASE, write_repo
 
 OUTPUTS = {"text": "txt", "json": "json", "github": "github", "junit": "xml"}
 PASSING = """tests:

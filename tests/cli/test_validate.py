@@ -12,7 +12,7 @@ import pytest
 
 from featurectl.cli.main import main
 from featurectl.language.problems.codes import CODES
-from tests.spec.repository import BASE, write_repo
+from tests.language.repository import BASE, write_repo
 
 ROOT = Path(__file__).parents[2]
 

@@ -21,8 +21,8 @@ from featurectl.language.problems.codes import CODES, Problem
 from featurectl.language.syntax.place import Place
 from tests.cli.golden import assert_golden
 from tests.cli.junit_schema import read_junit
-from tests.spec.corpus import folders, lay_out, read_case
-from tests.spec.repository import BASE, write_repo
+from tests.language.corpus import folders, lay_out, read_case
+from tests.language.repository import BASE, write_repo
 
 OUTPUTS = {"text": "txt", "concise": "concise", "json": "json", "github": "github", "sarif": "sarif", "junit": "xml"}
 SPEND = """feature_views:

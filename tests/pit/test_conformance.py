@@ -1,8 +1,9 @@
 """The public conformance cases of point-in-time joins; ids as in the list of cases.
 
 A case is a line of CASES, or a test whose name begins with its id. The kernel answers them here, which is the same for
-every engine. I1 and I2 as labels are in tests/training/test_label.py, B7 as a source's `nan` and H1 as its clocks in
-tests/engines, D3 without `last_distinct` and D5 without the discrete percentile, which the language does not have.
+every engine. I1 and I2 as labels are in tests/operations/training/test_label.py, B7 as a source's `nan` and H1 as its
+clocks in tests/engines, D3 without `last_distinct` and D5 without the discrete percentile, which the language does not
+have.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from featurectl.plan.external_state import ExternalState
 from featurectl.plan.recheck import decide_again
 from featurectl.plan.saved import dump_plan, load_plan
 from tests.definitions import ARRIVALS, CARRIER, DELAYS, LATEST, MODEL
+from tests.language.repository import load
 from tests.plan.states import EMPTY, repo_of, state_of, trained
-from tests.spec.repository import load
 
 ALL = (CARRIER, ARRIVALS, DELAYS, LATEST, MODEL)
 STATE = replace(
@@ -54,7 +54,7 @@ def test_what_was_allowed_when_the_plan_was_made_stays_allowed():
 
 def test_every_definition_has_the_types_that_its_class_says(tmp_path):
     files = {"all.yaml": Path(__file__).parent.parent.joinpath("contracts/language.yaml").read_text()}
-    files["more.yaml"] = Path(__file__).parent.parent.joinpath("spec/more_of_the_language.yaml").read_text()
+    files["more.yaml"] = Path(__file__).parent.parent.joinpath("language/more_of_the_language.yaml").read_text()
     seen = set()
     for item in desired_objects(load(tmp_path, files)):
         assert fits(REGISTERED[item.kind].load(json.loads(json.dumps(item.definition)))), (item.kind, item.name)

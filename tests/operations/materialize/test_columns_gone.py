@@ -1,0 +1,61 @@
+"""Files of a source without `columns:` that lack a column which others have."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from featurectl.core.errors import DataError
+from tests.operations.materialize.test_view import FILES, run, values, write
+
+
+def drop(root: Path, name: str, column: str) -> None:
+    file = root / "data" / name
+    pl.read_parquet(file).drop(column).write_parquet(file)
+
+
+@pytest.mark.parametrize("column", ["arr_delay", "carrier", "at", "known_at"])
+def test_a_new_file_that_lacks_what_a_view_reads_is_refused(tmp_path, column):
+    source = replace(FILES, columns=None, columns_declared=False)
+    write(tmp_path, "1.parquet", ("A", 1.0, 5, 6))
+    run(tmp_path, source=source)
+    write(tmp_path, "2.parquet", ("A", 2.0, 7, 7))
+    drop(tmp_path, "2.parquet", column)
+    with pytest.raises(DataError, match=rf"2\.parquet has no column '{column}'") as caught:
+        run(tmp_path, source=source)
+    assert caught.value.code == "FC503"
+    write(tmp_path, "2.parquet", ("A", 2.0, 7, 7))
+    drop(tmp_path, "2.parquet", "origin")  # which the view does not read
+    made, table = run(tmp_path, source=source)
+    assert (made.action, values(table)) == ("append", [1.0, 2.0])
+
+
+@pytest.mark.parametrize("name", ["0.parquet", "2.parquet"])
+def test_a_column_that_came_later_is_null_in_a_table_that_is_made_anew(tmp_path, name):
+    source = replace(FILES, columns=None, columns_declared=False)
+    write(tmp_path, "1.parquet", ("A", 1.0, 5, 6))
+    write(tmp_path, name, ("A", 2.0, 7, 7))
+    drop(tmp_path, name, "arr_delay")
+    assert values(run(tmp_path, source=source)[1]) == [1.0, None]
+    drop(tmp_path, name, "known_at")
+    with pytest.raises(DataError, match="has no column 'known_at'"):
+        run(tmp_path, source=source, full=True)
+
+
+def test_a_file_that_was_read_before_a_column_came_is_read_again(tmp_path):
+    source = replace(FILES, columns=None, columns_declared=False)
+    write(tmp_path, "1.parquet", ("A", 1.0, 1, 2), ("A", 2.0, 1, 20))  # the second is held back at first
+    drop(tmp_path, "1.parquet", "arr_delay")
+    write(tmp_path, "2.parquet", ("B", 3.0, 3, 4))
+    assert values(run(tmp_path, source=source, hour=9)[1]) == [None, 3.0]
+    made, table = run(tmp_path, source=source, hour=25)
+    assert (made.action, values(table)) == ("append", [None, None, 3.0])
+
+
+def test_a_column_that_orders_ties_may_come_later(tmp_path):
+    source = replace(FILES, columns=None, columns_declared=False, tiebreak=("origin",))
+    write(tmp_path, "1.parquet", ("A", 1.0, 1, 2))
+    drop(tmp_path, "1.parquet", "origin")
+    write(tmp_path, "2.parquet", ("B", 3.0, 3, 4))
+    assert values(run(tmp_path, source=source)[1]) == [1.0, 3.0]

@@ -1,0 +1,106 @@
+"""A process that pushes a view until it is killed: `python -m tests.operations.push.killed PLACE PROJECT KIND HOURS`.
+
+PLACE is a URL of Redis or a file of SQLite. It writes a letter to stdout as it goes: `b` before anything is sent, `w`
+whenever more rows are in the store, `e` at the end.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+import featurectl.online.encode.rows
+import featurectl.operations.push.choose
+from featurectl.online.redis.store import RedisStore
+from featurectl.online.sqlite.store import SqliteStore
+from featurectl.operations.push import push_view
+from tests.online.views import add, event_view, latest, push_request, state_view, table, window
+
+INPUTS = {"amount": "int64", "city": "string"}
+VIEWS = {
+    "state": state_view([latest("amount", "int64"), latest("city", "string")]),
+    "event": event_view([window("sum_9", "sum", 9, "int64"), window("sum_2", "sum", 2, "int64")]),
+}
+FIRST, SECOND, ENTITIES = -1, 4, 3_000
+
+
+def made_table(kind):
+    """Return the table: rows of every entity until FIRST, then of two in three until SECOND, some known late."""
+    view = VIEWS[kind]
+    rows = table(view, [_row(i, -5 - i % 3, None) for i in range(ENTITIES)], INPUTS, buckets=4)
+    later = [_row(i, i % 4, i % 4 + (i % 5 == 0)) for i in range(ENTITIES + 500) if i % 3]
+    add(rows, view, later, INPUTS)
+    return rows
+
+
+def _row(number, event_h, available_h):
+    return (
+        f"c{number}",
+        event_h,
+        available_h,
+        {"amount": number * 7, "city": None if number % 9 == 0 else "é" * (number % 40)},
+    )
+
+
+@contextmanager
+def opened(place):
+    """Give the store at a URL or in a file."""
+    store = RedisStore(place) if place.startswith("redis://") else SqliteStore(Path(place))
+    yield store
+    store.close()
+
+
+@dataclass
+class Letters:
+    """A progress that writes letters."""
+
+    def start(self, label):  # noqa: ARG002  # of the protocol
+        say("b")
+
+    def advance(self, done, total, what):  # noqa: ARG002  # of the protocol
+        say("w")
+
+    def done(self, text):  # noqa: ARG002  # of the protocol
+        say("e")
+
+
+def say(letter):
+    sys.stdout.write(letter)
+    sys.stdout.flush()
+
+
+def push(place, project, kind, hours, progress=None):
+    """Push the view as of so many hours, in chunks so small that there are many."""
+    featurectl.online.encode.rows.CHUNK_ROWS = 50
+    featurectl.operations.push.choose.PART_ROWS = 200  # type: ignore[misc]
+    with opened(place) as store:
+        return push_view(push_request(store, VIEWS[kind], made_table(kind), hours, project), progress)
+
+
+def content(place, project):
+    """Return all that lies in a store under a project, but for who wrote it last."""
+    if place.startswith("redis://"):
+        with redis.Redis.from_url(place) as client:
+            keys = sorted(client.scan_iter(f"{project}/*", count=10_000))
+            pipeline = client.pipeline(transaction=False)
+            for key in keys:
+                pipeline.hgetall(key)
+            hashes = [
+                {f: v for f, v in fields.items() if not f.startswith(b"writer/")} for fields in pipeline.execute()
+            ]
+            return {key.split(b"/", 1)[1]: fields for key, fields in zip(keys, hashes, strict=True)}
+    with opened(place) as store:
+        read = store.bytes._connection.execute  # noqa: SLF001  # kills between two statements
+        return {
+            "rows": read("select entity, row from rows order by view, entity").fetchall(),
+            "views": read("select env, view, version, entities, push_record from views").fetchall(),
+            "schemas": read("select id, document from schemas").fetchall(),
+        }
+
+
+if __name__ == "__main__":
+    push(sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4]), Letters())
