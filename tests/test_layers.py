@@ -38,8 +38,10 @@ HEAVY = {
     "alembic": ["registry/"],
     "redis": ["online/redis/"],
     "backports": ["sources/unfolding.py"],
-    "deltalake": ["offline/actions.py", "offline/delta.py", "offline/files.py", "sources/delta_table.py",
-                  "operations/tables/delta_commit.py"],
+    "deltalake": [
+        "offline/actions.py", "offline/delta.py", "offline/files.py", "offline/opened.py", "sources/delta_table.py",
+        "operations/tables/delta_commit.py",
+    ],
     "obstore": ["offline/bucket.py"],
     "polars": [
         "core/frames/", "expressions/polars.py", "expressions/frames.py", "pit/", "engines/", "sources/", "offline/",

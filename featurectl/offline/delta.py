@@ -28,6 +28,7 @@ from featurectl.offline.commit import Commit, dump_commit, load_commit
 from featurectl.offline.failures import store_failure
 from featurectl.offline.files import BUCKET, LOG, RunFiles, is_own, run_name, sync_log, those_there
 from featurectl.offline.open_loose import open_loose
+from featurectl.offline.opened import OpenedVersions
 from featurectl.offline.order import choose_buckets, ordered
 from featurectl.offline.rows import FrameRows
 
@@ -70,6 +71,7 @@ class DeltaStore:
 class ViewTable:
     """One view version's rows; a handle remembers the version whose coverage it gave out.
 
+    It opens a version once, for none ever changes: a read of many buckets looks at the log of an object store once.
     `append` and `replace` refuse (TryAgainError) to build on another version than that: two runs that read the same
     coverage would each add the same rows.
 
@@ -82,11 +84,11 @@ class ViewTable:
     shown: str
     keys: tuple[str, ...]
     _seen: tuple[int | None, ...] = field(default=(), init=False)
-    _newest: DeltaTable | None = field(default=None, init=False)
+    _opened: OpenedVersions = field(init=False)
+    _commits: dict[int, Commit] = field(default_factory=dict, init=False)
 
-    @property
-    def _options(self) -> dict[str, str] | None:
-        return delta_options(self.location)
+    def __post_init__(self) -> None:
+        self._opened = OpenedVersions(location=self.location)
 
     def version(self) -> int | None:
         """Return the newest version of the table, or None when there is no table."""
@@ -101,6 +103,8 @@ class ViewTable:
 
     def buckets(self, version: int | None = None) -> int:
         """Return the number of buckets of a version, the newest by default (1 when there is no table)."""
+        if version is not None and version in self._commits:
+            return self._commits[version].buckets
         table = self._open()
         return 1 if table is None else self._commit_of(table, version).buckets
 
@@ -247,23 +251,19 @@ class ViewTable:
                 raise
         else:
             return ""
-        self._newest, name = None, f"{LOG}_unreadable_{secrets.token_hex(4)}"
+        name = f"{LOG}_unreadable_{secrets.token_hex(4)}"
+        self._opened.forget()
+        self._commits.clear()
         open_loose(self.location).move(LOG, name)
         return f"{self.shown}/{name}"
 
     def _open(self, version: int | None = None) -> DeltaTable | None:
-        """Return the table at a version, or as it is now: what was read of its log before is not read again."""
+        """Return the table at a version, or as it is now; None: there is none."""
         with self._failures("read"):
             try:
-                if version is not None:
-                    return DeltaTable(self.location, version=version, storage_options=self._options)
-                if self._newest is None:
-                    self._newest = DeltaTable(self.location, storage_options=self._options)
-                else:
-                    self._newest.update_incremental()
+                return self._opened.newest() if version is None else self._opened.at(version)
             except TableNotFoundError:
                 return None
-            return self._newest
 
     def _open_seen(self) -> DeltaTable | None:
         """Return the table, at the version whose coverage this handle gave out if it gave out one."""
@@ -278,13 +278,16 @@ class ViewTable:
         `table` is open at the newest version: `history` numbers the commits from there.
         """
         wanted = table.version() if version is None else version
+        if wanted in self._commits:
+            return self._commits[wanted]
         with self._failures("read"):
             entries = table.history(1)
             if wanted != table.version() or _METADATA not in entries[0]:
                 entries = [e for e in table.history() if e["version"] <= wanted and _METADATA in e]
         if not entries:
             raise StoreError(f"the table {self.shown} was not written by featurectl", code="FC603")
-        return load_commit(entries[0][_METADATA], self.shown)
+        self._commits[wanted] = load_commit(entries[0][_METADATA], self.shown)
+        return self._commits[wanted]
 
     def _rows(self, table: DeltaTable, bucket: int | None, columns: Sequence[str] | None = None) -> pl.DataFrame:
         files, schema = files_of(table), self._schema(table)
@@ -362,7 +365,7 @@ class ViewTable:
                     added,
                     mode="error",
                     partition_by=[BUCKET],
-                    storage_options=self._options,
+                    storage_options=delta_options(self.location),
                     commit_properties=properties,
                     post_commithook_properties=_HOOKS,
                 )
