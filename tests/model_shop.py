@@ -98,9 +98,9 @@ class Shop:
     def served(self, number: int = 1, *, allow_pickle: bool = False) -> tuple[ServedRuntime, int]:
         """Return a version as a server loads it, and how many golden rows it has proven itself on."""
         with open_workspace(self.root, None, None, "unread") as workspace:
-            leave = pickle_policy(workspace, workspace.state(), by_flag=allow_pickle)
+            policy = pickle_policy(workspace, workspace.state(), by_flag=allow_pickle)
         version, location = self.version(number)
-        served = load_served(version, location, leave)
+        served = load_served(version, location, policy)
         return served, check_golden(served, location)
 
 

@@ -206,7 +206,7 @@ def _onnx(made: MadeModel, learning: TrainingInputs) -> Converted:
 def _runtime(kind: str, content: bytes, estimator: Estimator) -> Runtime:
     """Return what is kept, as it will be loaded, so that the metrics are those of it.
 
-    What would run code then is not loaded, for nobody gave leave to that here: it is measured as it was fitted.
+    What would run code then is not loaded, for nobody allowed that here: it is measured as it was fitted.
     """
     if kind in RUNS_CODE:
         return estimator if isinstance(estimator, FunctionRuntime) else Loaded(estimator)

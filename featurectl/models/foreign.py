@@ -38,7 +38,7 @@ class Foreign:
     categories: tuple[tuple[str, ...], ...] = ()
 
 
-def read_foreign(path: Path, kind: str, leave: PicklePolicy, model: Model, process: ModelProcess) -> Foreign:
+def read_foreign(path: Path, kind: str, policy: PicklePolicy, model: Model, process: ModelProcess) -> Foreign:
     """Return the model of a file of a format, for a model of the files; only a process of its own parses the file.
 
     Raises:
@@ -47,11 +47,11 @@ def read_foreign(path: Path, kind: str, leave: PicklePolicy, model: Model, proce
         UsageError: it runs code and the command was not given --allow-pickle; it can't be read, is no regular file, or
             is of another width.
     """
-    width, may_run = len(model.inputs), leave.has(model.name)
-    check_code_allowed(kind, in_model=may_run, by_flag=leave.by_flag)  # before a byte of it is parsed
+    width, may_run = len(model.inputs), policy.has(model.name)
+    check_code_allowed(kind, in_model=may_run, by_flag=policy.by_flag)  # before a byte of it is parsed
     content = _read_model(path)
     process.name = f"{path}, read as {FORMAT_WORDS[kind]},"
-    allowed = may_run and leave.by_flag
+    allowed = may_run and policy.by_flag
     answer = process.ask("open", path=str(path), format=kind, content=content, width=width, allow_code=allowed)
     return Foreign(
         path=path,

@@ -26,7 +26,7 @@ class PicklePolicy:
         return model in self.in_files and model in self.applied
 
 
-def leave_of(in_files: Iterable[str], state: State, *, by_flag: bool) -> PicklePolicy:
+def pickle_policy_of(in_files: Iterable[str], state: State, *, by_flag: bool) -> PicklePolicy:
     """Return what the models of the files that say so, those that are applied and a command allow."""
     applied = (item for item in state.objects if item.kind == "model" and item.definition.get("allow_pickle") is True)
     return PicklePolicy(
@@ -36,7 +36,7 @@ def leave_of(in_files: Iterable[str], state: State, *, by_flag: bool) -> PickleP
     )
 
 
-def check_leave(version: ModelVersion, leave: PicklePolicy) -> None:
+def check_pickle_allowed(version: ModelVersion, policy: PicklePolicy) -> None:
     """See that a version whose file runs code may do so.
 
     Raises:
@@ -46,7 +46,7 @@ def check_leave(version: ModelVersion, leave: PicklePolicy) -> None:
     kind = version.artifact_format
     if kind not in RUNS_CODE:
         return
-    for models, which in ((leave.applied, "that is applied"), (leave.in_files, "in the files")):
+    for models, which in ((policy.applied, "that is applied"), (policy.in_files, "in the files")):
         if version.model not in models:
             raise DataError(
                 f"model {version.model} version {version.version} is {RUNS_CODE[kind]}, which runs code when it is "
@@ -54,4 +54,4 @@ def check_leave(version: ModelVersion, leave: PicklePolicy) -> None:
                 code="FC514",
                 hint="set `allow_pickle: true` in the model and apply it",
             )
-    check_code_allowed(kind, in_model=version.definition.get("allow_pickle") is True, by_flag=leave.by_flag)
+    check_code_allowed(kind, in_model=version.definition.get("allow_pickle") is True, by_flag=policy.by_flag)

@@ -9,7 +9,7 @@ from functools import partial
 from featurectl.core.errors import DataError
 from featurectl.models.artifact import read_artifact
 from featurectl.models.golden import load_golden
-from featurectl.models.pickle_policy import PicklePolicy, check_leave
+from featurectl.models.pickle_policy import PicklePolicy, check_pickle_allowed
 from featurectl.models.rows import RowEncoder
 from featurectl.models.runtimes.base import ONNX, Matrix, Runtime, Scores
 from featurectl.models.runtimes.load import load_runtime
@@ -31,10 +31,10 @@ class ServedRuntime:
         return self.runtime.predict(matrix)
 
 
-def load_served(version: ModelVersion, location: str, leave: PicklePolicy) -> ServedRuntime:
+def load_served(version: ModelVersion, location: str, policy: PicklePolicy) -> ServedRuntime:
     """Return a model version for requests: its ONNX file where it has one, else the native file on one thread.
 
-    `location` is the offline location. ONNX is data and needs no leave, whatever the native file is.
+    `location` is the offline location. ONNX is data and needs no permission, whatever the native file is.
 
     Raises:
         UsageError: the file runs code and the command was not given --allow-pickle.
@@ -45,21 +45,21 @@ def load_served(version: ModelVersion, location: str, leave: PicklePolicy) -> Se
         content = read_artifact(location, version.onnx, version.onnx_sha256)
         kind, runtime = ONNX, load_runtime(ONNX, content, allow_pickle=False)
     else:
-        kind, runtime = version.artifact_format, load_native(version, location, leave, threads=1)
+        kind, runtime = version.artifact_format, load_native(version, location, policy, threads=1)
     return ServedRuntime(version=version, format=kind, runtime=runtime, encoder=RowEncoder(version.inputs))
 
 
-def load_native(version: ModelVersion, location: str, leave: PicklePolicy, *, threads: int = 0) -> Runtime:
+def load_native(version: ModelVersion, location: str, policy: PicklePolicy, *, threads: int = 0) -> Runtime:
     """Return a model version by the library that trained it, on as many threads as that likes unless it is set.
 
     Raises:
         As `load_served`.
     """
-    return open_native(version, location, leave, threads=threads)()
+    return open_native(version, location, policy, threads=threads)()
 
 
 def open_native(
-    version: ModelVersion, location: str, leave: PicklePolicy, *, threads: int = 0
+    version: ModelVersion, location: str, policy: PicklePolicy, *, threads: int = 0
 ) -> Callable[[], Runtime]:
     """Return what loads a version as `load_native` does; its file is read and checked by now.
 
@@ -68,10 +68,10 @@ def open_native(
     Raises:
         As `load_served`; FC513 comes when it is loaded.
     """
-    check_leave(version, leave)
+    check_pickle_allowed(version, policy)
     content = read_artifact(location, version.artifact, version.artifact_sha256)
-    kind, in_model = version.artifact_format, leave.has(version.model)
-    return partial(load_runtime, kind, content, allow_pickle=leave.by_flag, in_model=in_model, threads=threads)
+    kind, in_model = version.artifact_format, policy.has(version.model)
+    return partial(load_runtime, kind, content, allow_pickle=policy.by_flag, in_model=in_model, threads=threads)
 
 
 def check_golden(served: ServedRuntime, location: str) -> int:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def pickle_policy(workspace: Workspace, state: State, *, by_flag: bool) -> PicklePolicy:
     """Return which models may run code when they are loaded, by its files, the registry and a command's flag."""
-    from featurectl.models.pickle_policy import leave_of
+    from featurectl.models.pickle_policy import pickle_policy_of
 
     in_files = (name for name, model in workspace.repo.models.items() if model.allow_pickle)
-    return leave_of(in_files, state, by_flag=by_flag)
+    return pickle_policy_of(in_files, state, by_flag=by_flag)

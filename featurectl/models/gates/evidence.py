@@ -50,15 +50,15 @@ def evidence_of_fitted(fitted: FittedModel, seed: int, champion: Champion | None
 
 
 def evidence_of_version(
-    version: ModelVersion, rows: JudgedRows, location: str, champion: Champion | None, leave: PicklePolicy
+    version: ModelVersion, rows: JudgedRows, location: str, champion: Champion | None, policy: PicklePolicy
 ) -> GateEvidence:
     """Return the evidence of a registered version on the rows that are kept beside it.
 
     Raises:
         As `load_served`.
     """
-    native = load_native(version, location, leave)
-    served = load_served(version, location, leave)
+    native = load_native(version, location, policy)
+    served = load_served(version, location, policy)
     matrix = MatrixForm(inputs=version.inputs).encode(rows.inputs)
     task = task_of(version.metrics)
     golden = load_golden(read_artifact(location, version.golden, version.golden_sha256)) if version.golden else None

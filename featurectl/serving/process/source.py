@@ -47,8 +47,8 @@ class WorkspaceSource:
     def load(self, state: State, pushed: Pushed, before: ServedProject | None) -> ServedProject:
         """Return a project of which these view versions were pushed, its models loaded and proven."""
         workspace = self._workspace
-        leave = pickle_policy(workspace, state, by_flag=self._allow_pickle)
-        served = build_served(online_schema(workspace, state, pushed), workspace.offline_location(), leave, before)
+        policy = pickle_policy(workspace, state, by_flag=self._allow_pickle)
+        served = build_served(online_schema(workspace, state, pushed), workspace.offline_location(), policy, before)
         if keeps_log(workspace.environment):
             served.canaries = find_canaries(state, served.models, workspace.environment.name)
         return served

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from featurectl.core.errors import FeaturectlError, StoreError
-from featurectl.models.pickle_policy import PicklePolicy, check_leave
+from featurectl.models.pickle_policy import PicklePolicy, check_pickle_allowed
 from featurectl.models.served_model import check_golden, load_served
 from featurectl.online.features import ReadView
 from featurectl.online.project_schema import ProjectSchema
@@ -113,7 +113,7 @@ class ServedProject:
 
 
 def build_served(
-    catalog: ProjectSchema, location: str, leave: PicklePolicy, before: ServedProject | None = None
+    catalog: ProjectSchema, location: str, policy: PicklePolicy, before: ServedProject | None = None
 ) -> ServedProject:
     """Return a project ready to be served: the versions with an alias are loaded, those loaded `before` are kept.
 
@@ -126,12 +126,12 @@ def build_served(
 
     def load(version: ModelVersion) -> ServedModel:
         if not version.onnx:
-            check_leave(version, leave)  # of one that is loaded, too
+            check_pickle_allowed(version, policy)  # of one that is loaded, too
         reader = catalog.model_reader(version)
         known = loaded.get((version.model, version.version))
         if known and known.version == version:
             return replace(known, reader=reader)
-        runtime = load_served(version, location, leave)
+        runtime = load_served(version, location, policy)
         check_golden(runtime, location)
         return ServedModel(version=version, reader=reader, runtime=runtime)
 
