@@ -1,4 +1,4 @@
-"""The kinds of objects stand in one table each: their words in the language, what they say in `identity`."""
+"""The kinds of objects stand in one table each: their words in `core`, what they say in `identity`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import get_args
 
 import pytest
 
+from featurectl.core.kinds import KIND_OF_SECTION, OBJECT_KINDS, WORDS, DeclaredKind
 from featurectl.identity.kinds import REGISTERED
-from featurectl.language.kinds import KIND_OF_SECTION, OBJECT_KINDS, WORDS, DeclaredKind
 from featurectl.language.shapes.objects import LISTS
 
 PACKAGE = Path(__file__).parent.parent / "featurectl"
@@ -35,4 +35,4 @@ def test_kinds_are_listed_in_one_place(word):
                 items = (node.keys if isinstance(node, ast.Dict) else node.elts) or []
                 if {"entity", "source", word} <= {getattr(item, "value", None) for item in items if item}:
                     found.append(path.relative_to(PACKAGE).as_posix())
-    assert sorted(set(found)) == ["identity/kinds.py", "language/kinds.py"]
+    assert sorted(set(found)) == ["core/kinds.py", "identity/kinds.py"]

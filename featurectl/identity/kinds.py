@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from featurectl.core.kinds import ObjectKind
 from featurectl.identity.facts.alerts import alert_facts, notifier_facts
 from featurectl.identity.facts.base import Facts, about_facts
 from featurectl.identity.facts.entities import entity_facts
@@ -30,7 +31,6 @@ from featurectl.language.definitions.json_form import (
     load_view,
 )
 from featurectl.language.definitions.objects import Entity, FeatureView, Model, Source
-from featurectl.language.kinds import ObjectKind
 
 Registrable = Entity | Source | FeatureView | Model | Alert | Notifier
 

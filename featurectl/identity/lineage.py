@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from featurectl.core.kinds import ObjectKind
 from featurectl.language.definitions.objects import FeatureInput, FeatureView, Model
-from featurectl.language.kinds import ObjectKind
 
 
 @dataclass(frozen=True, slots=True, order=True)

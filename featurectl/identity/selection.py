@@ -8,9 +8,9 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from featurectl.core.errors import UsageError
+from featurectl.core.kinds import OBJECT_KINDS
 from featurectl.core.nearest import did_you_mean
 from featurectl.identity.lineage import Graph, Ref
-from featurectl.language.kinds import OBJECT_KINDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,8 @@ from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
+from featurectl.core.kinds import KIND_OF_SECTION, WORDS, DeclaredKind
 from featurectl.core.nearest import did_you_mean
-from featurectl.language.kinds import KIND_OF_SECTION, WORDS, DeclaredKind
 from featurectl.language.problems.codes import Problem
 from featurectl.language.problems.report import MOST_PROBLEMS, Report, TooManyProblemsError
 from featurectl.language.repo import Environment, Repo

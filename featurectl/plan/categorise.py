@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Final
 
+from featurectl.core.kinds import OBJECT_KINDS
 from featurectl.identity.kinds import REGISTERED
 from featurectl.language.definitions.objects import FeatureView
-from featurectl.language.kinds import OBJECT_KINDS
 from featurectl.plan.consent import allowed_removals, removal_option
 from featurectl.plan.desired import DesiredObject
 from featurectl.plan.diff import diff_data, diff_learned, diff_metadata

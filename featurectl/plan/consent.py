@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from featurectl.core.errors import UsageError
+from featurectl.core.kinds import ObjectKind
 from featurectl.core.nearest import did_you_mean
-from featurectl.language.kinds import ObjectKind
 
 Gone = tuple[ObjectKind, str]
 

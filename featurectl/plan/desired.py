@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from featurectl.core.kinds import ObjectKind
 from featurectl.identity.fingerprint import Fingerprints, fingerprints
 from featurectl.identity.kinds import Registrable, kind_of
 from featurectl.language.definitions.json_form import dump_definition
-from featurectl.language.kinds import ObjectKind
 from featurectl.language.repo import Repo
 from featurectl.registry.state import Json, ObjectVersion
 

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Final, Literal, NotRequired, TypedDict
 
 from featurectl.core.commits import parse_commit
+from featurectl.core.kinds import ObjectKind
 from featurectl.core.units import format_instant, format_iso
-from featurectl.language.kinds import ObjectKind
 from featurectl.language.syntax.place import Place
 from featurectl.registry.state import ObjectVersion
 

@@ -10,11 +10,11 @@ from dataclasses import replace
 from typing import Final
 
 from featurectl.core.errors import StoreError, UsageError
+from featurectl.core.kinds import ObjectKind
 from featurectl.identity.fingerprint import fingerprints
 from featurectl.identity.kinds import REGISTERED, Registrable
 from featurectl.language.definitions.fitting import fits
 from featurectl.language.definitions.objects import FeatureView, Model
-from featurectl.language.kinds import ObjectKind
 from featurectl.language.shapes.values import NAME
 from featurectl.plan.categorise import categorise
 from featurectl.plan.desired import DesiredObject, desired_object

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from featurectl.core.dtypes import UNKNOWN
+from featurectl.core.kinds import ObjectKind
 from featurectl.identity.facts.views import feature_facts
 from featurectl.language.definitions.objects import FeatureView
-from featurectl.language.kinds import ObjectKind
 from featurectl.plan.diff import diff_features, diff_metadata
 from featurectl.plan.model import Change, ChangeReason
 from featurectl.registry.lineage import bound_versions, used_features

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from featurectl.core.errors import UsageError
+from featurectl.core.kinds import WORDS, ObjectKind
 from featurectl.core.nearest import did_you_mean
-from featurectl.language.kinds import WORDS, ObjectKind
 from featurectl.registry.state import ModelVersion, ObjectVersion, State
 
 

@@ -10,8 +10,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from featurectl.core.kinds import ObjectKind
 from featurectl.core.units import format_iso
-from featurectl.language.kinds import ObjectKind
 
 if TYPE_CHECKING:  # a server loads no language
     from featurectl.language.definitions.gates import CanarySuccess

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from featurectl.cli.render.visible import in_one_line, visible_leaves
 from featurectl.core.commits import shown_commit
+from featurectl.core.kinds import WORDS
 from featurectl.core.markdown import code, prose
 from featurectl.core.units import counted, format_bytes, parse_instant
-from featurectl.language.kinds import WORDS
 
 if TYPE_CHECKING:
     from featurectl.plan.model import ChangeJson, EffortJson, PlanJson, ReasonJson, StageJson, SummaryJson

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from featurectl.core.kinds import WORDS, DeclaredKind
 from featurectl.core.nearest import nearest
 from featurectl.language.definitions.alerts import Alert, Notifier
 from featurectl.language.definitions.objects import Entity, FeatureTest, FeatureView, Model, ModelTest, Source
-from featurectl.language.kinds import WORDS, DeclaredKind
 from featurectl.language.problems.codes import Problem
 from featurectl.language.problems.report import Report
 from featurectl.language.syntax.node import Fields, Items, ScalarNode

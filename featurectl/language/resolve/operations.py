@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
 
+from featurectl.core.kinds import DeclaredKind
 from featurectl.core.nearest import did_you_mean
 from featurectl.language.definitions.alerts import NOT_MEASURED, WAYS, Alert, Notifier, vain_part, wrong_address
-from featurectl.language.kinds import DeclaredKind
 from featurectl.language.problems.codes import Problem
 from featurectl.language.resolve.declarations import Declarations
 from featurectl.language.shapes.operations import (
