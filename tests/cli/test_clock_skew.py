@@ -310,5 +310,7 @@ def test_what_waits_is_sent_though_no_look_is_taken_by_a_wrong_clock():
         stop.set()
 
     again = partial(open_workspace, Path.cwd(), None, None, "applied")
-    Watch(open_workspace=again, check_clock=refuse, every_s=60, tell=tell, fail=failed.append, stop=stop).run()
+    Watch(
+        open_workspace=again, check_clock=refuse, every_s=60, report=tell, report_error=failed.append, stop=stop
+    ).run()
     assert ([error.code for error in failed], [found.looked for found in sent]) == (["FC526"], [()])

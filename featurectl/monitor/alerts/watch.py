@@ -20,14 +20,14 @@ class Watch:
     """Looks every so many seconds, and sends what waits in between, until it is stopped.
 
     `open_workspace` is called for each look: so it follows what is applied. `check_clock` keeps a look by a wrong clock
-    from being taken. `tell` gets each round, `fail` each error.
+    from being taken. `report` gets each run, `report_error` each error.
     """
 
     open_workspace: Callable[[], Workspace]
     check_clock: Callable[[Workspace], None]
     every_s: float
-    tell: Callable[[EvaluationRun], None]
-    fail: Callable[[FeaturectlError], None]
+    report: Callable[[EvaluationRun], None]
+    report_error: Callable[[FeaturectlError], None]
     stop: threading.Event
 
     def run(self) -> None:
@@ -44,7 +44,7 @@ class Watch:
             try:
                 due_s = self._turn(is_look=is_look)
             except FeaturectlError as error:
-                self.fail(error)
+                self.report_error(error)
             if is_look:
                 look_at = time.monotonic() + self.every_s
             self.stop.wait(max(min(look_at - time.monotonic(), due_s), _LEAST_WAIT_S))
@@ -54,7 +54,7 @@ class Watch:
         try:
             self.check_clock(workspace)
         except FeaturectlError as error:
-            self.fail(error)
+            self.report_error(error)
             return False
         return True
 
@@ -62,11 +62,11 @@ class Watch:
         """Look, or only send; return in how many seconds the next message is due."""
         with self.open_workspace() as workspace:
             if is_look and self._is_held(workspace):
-                self.tell(look_once(workspace, stopped=self.stop.is_set))
+                self.report(look_once(workspace, stopped=self.stop.is_set))
             else:
                 is_look = False
             deliverer = deliverer_of(workspace, workspace.state(), self.stop.is_set)
             if not is_look:
-                self.tell(EvaluationRun(alerts={}, looked=(), sent=list(deliverer.deliver())))
+                self.report(EvaluationRun(alerts={}, looked=(), sent=list(deliverer.deliver())))
             due_s = deliverer.due_s()
         return self.every_s if due_s is None else due_s

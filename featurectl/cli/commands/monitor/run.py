@@ -43,8 +43,8 @@ def run(
         open_workspace=lambda: open_with(call, "applied"),
         check_clock=partial(check_alert_clocks, progress=call.progress),
         every_s=every_us / 1e6,
-        tell=partial(_report, call),
-        fail=partial(_report_error, call),
+        report=partial(_report, call),
+        report_error=partial(_report_error, call),
         stop=stop,
     ).run()
     return Outcome()
