@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from featurectl.core.errors import UsageError
 from featurectl.core.progress import Progress
-from featurectl.operations.allowances import with_allowances
+from featurectl.operations.allowance_file import with_allowances
 from featurectl.operations.apply import (
     ApplyTarget,
     apply_newest,

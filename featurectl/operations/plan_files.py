@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from featurectl.core.errors import DataError, StoreError, UsageError
 from featurectl.core.progress import Progress
-from featurectl.operations.allowances import with_allowances, write_allowances
+from featurectl.operations.allowance_file import with_allowances, write_allowances
 from featurectl.operations.applied_commit import applied_commit
 from featurectl.operations.saved_plan import write_plan
 from featurectl.workspace.actor import find_checkout

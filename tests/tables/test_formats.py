@@ -19,7 +19,7 @@ from featurectl.operations.tables.delta_commit import is_delta_table
 from featurectl.operations.tables.formats import FORMATS, check_columns, format_of
 from featurectl.operations.tables.frames import Frames
 from featurectl.operations.tables.parquet import write_parquet
-from featurectl.operations.tables.write import write_table
+from featurectl.operations.tables.write_table import write_table
 
 ROWS = pl.DataFrame(
     {

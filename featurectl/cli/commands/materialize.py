@@ -14,7 +14,7 @@ from featurectl.cli.shared.workspaces import open_with
 from featurectl.cli.verb import verb
 
 if TYPE_CHECKING:
-    from featurectl.operations.materialize.views import MaterializeRequest
+    from featurectl.operations.materialize.materialize_views import MaterializeRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ def materialize(call: Call, options: MaterializeOptions) -> Outcome:
     """
     from featurectl.cli.render.materialize import planned_json, render_planned, render_runs, run_json
     from featurectl.operations.failure import Failure
-    from featurectl.operations.materialize.views import materialize_views, plan_views
+    from featurectl.operations.materialize.materialize_views import materialize_views, plan_views
 
     request = _request(call, options)
     with open_with(call, "if there") as workspace:
@@ -63,7 +63,7 @@ def materialize(call: Call, options: MaterializeOptions) -> Outcome:
 
 
 def _request(call: Call, options: MaterializeOptions) -> MaterializeRequest:
-    from featurectl.operations.materialize.views import MaterializeRequest
+    from featurectl.operations.materialize.materialize_views import MaterializeRequest
 
     return MaterializeRequest(
         views=tuple(options.views or ()),

@@ -54,7 +54,7 @@ def push(call: Call, options: PushOptions) -> Outcome:
 
 def _push(call: Call, options: PushOptions) -> Outcome:
     from featurectl.cli.render.push import push_json, render_pushes
-    from featurectl.operations.push.views import PushViewsRequest, plan_pushes, push_views
+    from featurectl.operations.push.push_views import PushViewsRequest, plan_pushes, push_views
 
     request = PushViewsRequest(
         views=tuple(options.views or ()),

@@ -18,7 +18,7 @@ from featurectl.core.errors import UsageError
 from featurectl.core.units import moved_by
 
 if TYPE_CHECKING:
-    from featurectl.monitor.verify.verify import Tolerance
+    from featurectl.monitor.verify.run_verify import Tolerance
 
 _ENTITIES = 10_000
 
@@ -65,7 +65,7 @@ def verify(call: Call, options: VerifyOptions) -> Outcome:
 
 def _verify_log(call: Call, options: VerifyOptions, share: float) -> Outcome:
     from featurectl.cli.render.verify import render_reports, report_json
-    from featurectl.monitor.verify.verify import VerifyLogRequest, is_wrong, verify_logs
+    from featurectl.monitor.verify.run_verify import VerifyLogRequest, is_wrong, verify_logs
 
     since, until = _window(call, options)
     request = VerifyLogRequest(
@@ -83,7 +83,7 @@ def _verify_log(call: Call, options: VerifyOptions, share: float) -> Outcome:
 
 def _verify_store(call: Call, options: VerifyOptions, share: float) -> Outcome:
     from featurectl.cli.render.verify import render_views, view_json
-    from featurectl.monitor.verify.verify import VerifyStoreRequest, verify_views
+    from featurectl.monitor.verify.run_verify import VerifyStoreRequest, verify_views
 
     entities = None if options.everything else int(share) if options.sample else _ENTITIES
     request = VerifyStoreRequest(
@@ -101,7 +101,7 @@ def _verify_store(call: Call, options: VerifyOptions, share: float) -> Outcome:
 
 
 def _tolerance(call: Call, relative: float | None) -> Tolerance:
-    from featurectl.monitor.verify.verify import Tolerance
+    from featurectl.monitor.verify.run_verify import Tolerance
 
     if relative is not None and not (math.isfinite(relative) and relative >= 0):
         raise UsageError(f"--tolerance {relative} is no relative distance", hint="like 1e-9; 0 wants equal bits")

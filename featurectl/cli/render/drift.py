@@ -10,7 +10,7 @@ from featurectl.cli.render.table import render_table, text_width
 from featurectl.core.units import counted, plural
 from featurectl.monitor.drift.compare import DriftRow
 from featurectl.monitor.drift.limits import DriftLimits, Metric
-from featurectl.monitor.drift.measure import DriftTable
+from featurectl.monitor.drift.measure_drift import DriftTable
 
 _HEAD: Final = ("feature", "state", "psi", "chance", "js", "ks", "wasserstein", "nulls", "outside", "then", "now")
 _LEFT_OUT: Final = ("chance", "js", "outside", "wasserstein", "ks", "nulls")  # of a narrow terminal, the first first

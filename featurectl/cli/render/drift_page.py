@@ -8,7 +8,7 @@ from typing import Final
 
 from featurectl.cli.render.drift import reason, title, verdict
 from featurectl.monitor.drift.compare import DriftRow
-from featurectl.monitor.drift.measure import DriftTable
+from featurectl.monitor.drift.measure_drift import DriftTable
 
 _WIDTH: Final = 460
 _HEIGHT: Final = 110

@@ -10,7 +10,7 @@ from featurectl.cli.shared.call import error_json
 from featurectl.core.units import counted, format_count, format_instant, format_iso, plural
 from featurectl.engines.base import CheckResult
 from featurectl.operations.materialize.dry_run import Planned
-from featurectl.operations.materialize.views import ViewRun
+from featurectl.operations.materialize.materialize_views import ViewRun
 
 _HEAD = ("view", "did", "rows read", "rows kept", "table", "pushed", "source up to")
 

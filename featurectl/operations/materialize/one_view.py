@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from featurectl.offline.base import Coverage
     from featurectl.registry.base import Pin
     from featurectl.registry.state import ObjectVersion
-    from featurectl.workspace.applied import AppliedWorkspace
+    from featurectl.workspace.applied_workspace import AppliedWorkspace
 
 _VACUUM_EVERY: Final = 8  # versions
 

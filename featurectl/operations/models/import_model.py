@@ -24,7 +24,7 @@ from featurectl.operations.training.imported import ImportedModel, import_model
 from featurectl.operations.training.label import read_target
 from featurectl.operations.training.training_set import TrainingSet, build_training_set
 from featurectl.workspace.actor import current_actor
-from featurectl.workspace.applied import AppliedWorkspace, read_applied
+from featurectl.workspace.applied_workspace import AppliedWorkspace, read_applied
 
 if TYPE_CHECKING:
     from featurectl.language.definitions.objects import Model

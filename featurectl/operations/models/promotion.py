@@ -27,7 +27,7 @@ from featurectl.registry.applied import choose_version
 from featurectl.registry.base import HistoryEntry
 from featurectl.registry.state import CHALLENGER, CHAMPION, PREVIOUS, GateResult, ModelVersion, State
 from featurectl.workspace.actor import Actor, current_actor
-from featurectl.workspace.applied import read_applied
+from featurectl.workspace.applied_workspace import read_applied
 from featurectl.workspace.workspace import Workspace
 
 

@@ -25,7 +25,7 @@ from featurectl.operations.training.manifest import library_versions
 from featurectl.operations.training.parts import parted_views
 from featurectl.operations.training.spine import Cut, SpineRows, cut_spine
 from featurectl.registry.state import ModelVersion
-from featurectl.workspace.applied import AppliedWorkspace
+from featurectl.workspace.applied_workspace import AppliedWorkspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

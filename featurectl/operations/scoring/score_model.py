@@ -20,7 +20,7 @@ from featurectl.operations.tables.output_conflict import check_apart
 from featurectl.operations.training.long_spine import SpillPlace
 from featurectl.operations.training.manifest import library_versions
 from featurectl.registry.applied import choose_version
-from featurectl.workspace.applied import read_applied
+from featurectl.workspace.applied_workspace import read_applied
 from featurectl.workspace.pickles import pickle_policy
 
 if TYPE_CHECKING:

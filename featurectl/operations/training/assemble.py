@@ -24,7 +24,7 @@ from featurectl.operations.training.request import (
     resolve_request,
 )
 from featurectl.operations.training.spine import DEFAULT_TIME, cut_spine, frame_spine
-from featurectl.workspace.applied import AppliedWorkspace
+from featurectl.workspace.applied_workspace import AppliedWorkspace
 from featurectl.workspace.source_opener import SourceOpener
 
 if TYPE_CHECKING:

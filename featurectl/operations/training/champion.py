@@ -26,7 +26,7 @@ from featurectl.operations.training.spine import SpineRows
 from featurectl.registry.applied import registered_view
 from featurectl.registry.skew import check_skew
 from featurectl.registry.state import CHAMPION, ModelVersion, State
-from featurectl.workspace.applied import AppliedWorkspace
+from featurectl.workspace.applied_workspace import AppliedWorkspace
 from featurectl.workspace.pickles import pickle_policy
 from featurectl.workspace.workspace import Workspace
 

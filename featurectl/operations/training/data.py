@@ -24,7 +24,7 @@ from featurectl.operations.training.request import (
 from featurectl.operations.training.spine import SpineRows
 from featurectl.operations.training.training_set import TrainingRows, TrainingSet, build_training_set, require_label
 from featurectl.registry.state import State
-from featurectl.workspace.applied import AppliedWorkspace
+from featurectl.workspace.applied_workspace import AppliedWorkspace
 
 VALIDATION: Final = "validation"  # in the manifest: that of the rows of a validation source
 

@@ -27,7 +27,7 @@ from featurectl.operations.training.manifest import SCHEMA_VERSION, shown_refres
 from featurectl.operations.training.request import ResolvedRequest, TrainingRequest, served_views
 from featurectl.operations.training.spine import FRAME, Cut
 from featurectl.registry.applied import registered_view
-from featurectl.workspace.applied import AppliedWorkspace
+from featurectl.workspace.applied_workspace import AppliedWorkspace
 
 _BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)
 _MOST_BYTES: Final = 64 << 20  # of a manifest, which names each column and file

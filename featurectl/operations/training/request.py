@@ -14,7 +14,7 @@ from featurectl.operations.training.choose import choose_spine
 from featurectl.operations.training.join import BoundView
 from featurectl.operations.training.long_spine import AnySpine, SpillPlace, cut_long_spine
 from featurectl.operations.training.spine import Cut, SpineRows, cut_spine
-from featurectl.workspace.applied import AppliedWorkspace
+from featurectl.workspace.applied_workspace import AppliedWorkspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from featurectl.operations.training.request import ResolvedRequest
 from featurectl.operations.training.spine import SpineRows
 from featurectl.operations.training.training_set import TrainingSet
 from featurectl.registry.state import ModelVersion
-from featurectl.workspace.applied import AppliedWorkspace
+from featurectl.workspace.applied_workspace import AppliedWorkspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

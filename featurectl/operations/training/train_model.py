@@ -20,7 +20,7 @@ from featurectl.operations.training.train import Trained, fit_version, register,
 from featurectl.operations.unapplied import warn_unapplied
 from featurectl.registry.applied import choose_version
 from featurectl.workspace.actor import current_actor
-from featurectl.workspace.applied import AppliedWorkspace, read_applied
+from featurectl.workspace.applied_workspace import AppliedWorkspace, read_applied
 
 if TYPE_CHECKING:
     from featurectl.registry.state import ModelVersion

@@ -13,7 +13,7 @@ from featurectl.core.progress import Progress
 from featurectl.engines.open import open_engine
 from featurectl.engines.spill import SpillRoom
 from featurectl.operations.tables.output_conflict import check_apart
-from featurectl.operations.tables.write import has_digest, write_with_manifest
+from featurectl.operations.tables.write_table import has_digest, write_with_manifest
 from featurectl.operations.training.assemble import Assembly, TrainingSetRequest
 from featurectl.operations.training.build import TrainingSetBuild
 from featurectl.operations.training.long_spine import SpillPlace
@@ -21,7 +21,7 @@ from featurectl.operations.training.manifest import describe_training_set
 from featurectl.operations.training.reproduce import explain_difference
 from featurectl.operations.unapplied import warn_unapplied
 from featurectl.registry.base import Pin
-from featurectl.workspace.applied import read_applied
+from featurectl.workspace.applied_workspace import read_applied
 
 if TYPE_CHECKING:
     from featurectl.workspace.workspace import Workspace

@@ -20,7 +20,7 @@ from featurectl.models.profile.profile import ProfileTally, dump_profile, load_p
 from featurectl.monitor.drift.compare import compare_profiles
 from featurectl.monitor.drift.distances import category_distances, group_starts, number_distances
 from featurectl.monitor.drift.limits import DriftLimits
-from featurectl.monitor.drift.measure import DriftTable
+from featurectl.monitor.drift.measure_drift import DriftTable
 from featurectl.registry.state import BoundFeature
 from tests.models.profile.columns import COLUMNS
 from tests.monitor.drift import naive

@@ -19,7 +19,7 @@ from featurectl.expressions.tree import Expression
 from featurectl.language.definitions.objects import FeatureInput, Label, NamedExpression, RequestInput, Source, Spine
 from featurectl.offline.base import Coverage
 from featurectl.offline.delta import DeltaStore
-from featurectl.operations.tables.write import write_table
+from featurectl.operations.tables.write_table import write_table
 from featurectl.operations.training.join import BoundView
 from featurectl.operations.training.label import LabelTarget
 from featurectl.operations.training.spine import (

@@ -37,7 +37,7 @@ def start(
     """
     from featurectl.cli.render.canary import render_started, run_json
     from featurectl.cli.render.gates import render_gates
-    from featurectl.monitor.canary.start import StartRequest, start_gated
+    from featurectl.monitor.canary.start_gated import StartRequest, start_gated
 
     name, _, which = model.partition("@")
     if not which:

@@ -24,7 +24,7 @@ def export(
 
     Its file, the same as ONNX, golden rows, the inputs with types, defaults and categories, and how to use them.
     """
-    from featurectl.operations.models.export import export_version
+    from featurectl.operations.models.export_version import export_version
 
     if out is None:
         raise UsageError("where to? --out FOLDER is missing", hint="--out exported")

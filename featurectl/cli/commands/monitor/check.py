@@ -34,7 +34,7 @@ def check(call: Call, dry_run: DryRun = False, again: Again = False) -> Outcome:
     applied. A state that has changed since `--as-of` stays as it is.
     """
     from featurectl.cli.render.alerts import render_round, round_json
-    from featurectl.monitor.alerts.check import check_alerts, failures_of, is_alarming
+    from featurectl.monitor.alerts.check_alerts import check_alerts, failures_of, is_alarming
 
     if again and dry_run:
         raise UsageError("--again sends, and --dry-run sends nothing", hint="leave one of them out")

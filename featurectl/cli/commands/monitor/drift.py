@@ -18,7 +18,7 @@ from featurectl.cli.verb import verb
 from featurectl.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from featurectl.monitor.drift.measure import DriftRequest, DriftTable
+    from featurectl.monitor.drift.measure_drift import DriftRequest, DriftTable
 
 _MIN_ROWS: Final = 100
 
@@ -60,7 +60,7 @@ def drift(call: Call, model: VersionOrChampion, options: DriftOptions) -> Outcom
     Exits 1 when one is beyond its limit by more than chance gives in so many rows.
     """
     from featurectl.cli.render.drift import drift_json, render_drift
-    from featurectl.monitor.drift.measure import measure_drift
+    from featurectl.monitor.drift.measure_drift import measure_drift
 
     request = _request(call, model, options)
     with open_applied(call) as workspace:
@@ -71,7 +71,7 @@ def drift(call: Call, model: VersionOrChampion, options: DriftOptions) -> Outcom
 
 
 def _request(call: Call, model: str, options: DriftOptions) -> DriftRequest:
-    from featurectl.monitor.drift.measure import DriftRequest, check_order
+    from featurectl.monitor.drift.measure_drift import DriftRequest, check_order
 
     if options.html is not None:
         _check_place(options.html)

@@ -45,7 +45,7 @@ def export(call: Call, textfile: Textfile = None, host: Host = None, port: Port 
 
 def _write(call: Call, path: Path) -> Outcome:
     of_failure = _of_failure(call)
-    from featurectl.monitor.prometheus.write import write_textfile
+    from featurectl.monitor.prometheus.write_files import write_textfile
 
     write_textfile(path, partial(_look, call), of_failure)
     return Outcome(text=f"Wrote {path}", result={"textfile": str(path)})

@@ -28,7 +28,7 @@ def rules(
     A rule for each SLA and for each declared alert that a metric can tell; a comment says of each other one why
     not. Ages are those of `monitor export`, latencies and errors those of `serve`.
     """
-    from featurectl.monitor.prometheus.write import RulesRequest, write_rules
+    from featurectl.monitor.prometheus.write_files import RulesRequest, write_rules
 
     written = write_rules(RulesRequest(root=call.root(), env=call.env, rules=out, dashboard=grafana))
     text = written.text if out is None else _wrote(written.rules, out)

@@ -30,7 +30,7 @@ def run(
     Any number of them, and of `monitor check`, may run at once: the registry lets each message be sent by one. What
     could not be looked at or sent is told on stderr, and tried again.
     """
-    from featurectl.monitor.alerts.check import DRY_RUN, check_alert_clocks
+    from featurectl.monitor.alerts.check_alerts import DRY_RUN, check_alert_clocks
     from featurectl.monitor.alerts.watch import Watch
     from featurectl.workspace.clocks import check_not_future
 

@@ -21,7 +21,7 @@ from featurectl.monitor.drift.reference import load_reference
 from featurectl.operations.training.long_spine import SpillPlace
 from featurectl.operations.training.spine import Cut
 from featurectl.registry.applied import choose_version
-from featurectl.workspace.applied import AppliedWorkspace, read_applied
+from featurectl.workspace.applied_workspace import AppliedWorkspace, read_applied
 from featurectl.workspace.pickles import pickle_policy
 
 if TYPE_CHECKING:

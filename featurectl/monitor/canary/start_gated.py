@@ -9,7 +9,7 @@ from featurectl.monitor.canary.lifecycle import start_canary
 from featurectl.operations.models.promotion import check_gates
 from featurectl.operations.training.champion import evaluation_context
 from featurectl.registry.applied import choose_version
-from featurectl.workspace.applied import read_applied
+from featurectl.workspace.applied_workspace import read_applied
 
 if TYPE_CHECKING:
     from featurectl.registry.state import CanaryRun, GateResult

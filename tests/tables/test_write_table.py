@@ -15,7 +15,7 @@ from deltalake import DeltaTable
 
 from featurectl.core.errors import UsageError
 from featurectl.operations.tables.formats import check_columns
-from featurectl.operations.tables.write import check_output, manifest_path, write_table, write_with_manifest
+from featurectl.operations.tables.write_table import check_output, manifest_path, write_table, write_with_manifest
 
 NOBODY = 2**22 + 1  # above every number that Linux gives to a process
 ROWS = pl.DataFrame({"a": [1, None], "tags": [["x", "y"], None]})
