@@ -285,3 +285,14 @@ def test_classes_have_at_most_15_methods_save_a_reasoned_few():
                 found[f"{path.relative_to(PACKAGE).as_posix()} {node.name}"] = len(methods)
     assert sorted(name for name, count in found.items() if count > 15 and name not in LARGE) == []
     assert sorted(name for name in LARGE if found.get(name, 0) <= 15) == []
+
+
+def test_functions_have_at_most_40_lines():
+    """Each with its signature and its docstring; steps of a migration are as long as they were."""
+    found = {}
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text())) if "migrations" not in path.parts else ():
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                assert node.end_lineno is not None
+                found[f"{path.relative_to(PACKAGE).as_posix()} {node.name}"] = node.end_lineno - node.lineno + 1
+    assert {name: lines for name, lines in found.items() if lines > 40} == {}

@@ -101,15 +101,22 @@ def fit_model(  # noqa: PLR0913
         check_code_allowed(FUNCTION, in_model=allow_pickle, by_flag=True)
     split = split_examples(examples, trainer, model)
     train = split.train
+    label, truth = train.numbers(model), split.judged.numbers(model)  # what is no number is found before the fit
     form = fit_form(inputs, train.rows)
-    label, matrix = train.numbers(model), form.encode(train.rows)
-    learning = TrainingInputs(examples=train, form=form, matrix=matrix, label=label, model=model)
+    learning = TrainingInputs(examples=train, form=form, matrix=form.encode(train.rows), label=label, model=model)
     made = _make(learning, trainer, commands, allow_pickle=allow_pickle)
-    native, times = made.runtime, train.time.sort()
-    validation = _validation_rows(native, split, learning)
+    validation = _validation_rows(made.runtime, split, learning, truth)
+    return _fitted(made, learning, validation, split.judged_from, trainer.seed)
+
+
+def _fitted(
+    made: MadeModel, learning: TrainingInputs, validation: ValidationRows, judged_from: datetime | None, seed: int
+) -> FittedModel:
+    """Return what is to be said of a model that was made."""
+    native, rows, times = made.runtime, learning.examples.rows, learning.examples.time.sort()
     task = _task(native, learning, validation.label)
     return FittedModel(
-        form=form,
+        form=learning.form,
         format=made.format,
         content=made.content,
         native=native,
@@ -120,16 +127,18 @@ def fit_model(  # noqa: PLR0913
         rows_validation=len(validation.label),
         train_from=times[0],
         train_until=times[-1],
-        validation_from=split.judged_from,
+        validation_from=judged_from,
         judged=validation,
         task=task,
-        importance=_importance(native, learning, validation, task, trainer.seed),
-        warnings=warn_of_inputs(form.inputs, train.rows),
+        importance=_importance(native, learning, validation, task, seed),
+        warnings=warn_of_inputs(learning.form.inputs, rows),
         profile=_profile(native, learning, validation),
     )
 
 
-def _validation_rows(native: Runtime, split: TrainingSplit, learning: TrainingInputs) -> ValidationRows:
+def _validation_rows(
+    native: Runtime, split: TrainingSplit, learning: TrainingInputs, truth: npt.NDArray[Any]
+) -> ValidationRows:
     """Return the rows that a model has not seen, scored by its bytes as they will be loaded: by what is kept of it."""
     rows = split.judged
     matrix = learning.form.encode(rows.rows)
@@ -137,7 +146,7 @@ def _validation_rows(native: Runtime, split: TrainingSplit, learning: TrainingIn
         places=rows.taken,
         rows=rows.rows,
         matrix=matrix,
-        label=rows.numbers(learning.model),
+        label=truth,
         scores=native.predict(matrix) if len(matrix) else NONE,
     )
 
