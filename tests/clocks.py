@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ def set_clock(monkeypatch: pytest.MonkeyPatch, ahead: timedelta, modules: tuple[
 
     class Clock(datetime, metaclass=_AnyInstant):
         @classmethod
-        def now(cls, tz=None):
+        def now(cls, tz: tzinfo | None = None) -> Any:
             return datetime.now(tz) + ahead
 
     for name in modules:

@@ -6,6 +6,9 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from featurectl.cli.main import main
 from featurectl.models.served_model import ServedRuntime, check_golden, load_served
@@ -62,7 +65,7 @@ def write_files(root: Path, text: str) -> None:
 class Shop:
     """The repository in the current folder."""
 
-    def __init__(self, root, capsys) -> None:
+    def __init__(self, root: Path, capsys: Any) -> None:
         self.root, self.capsys = root, capsys
 
     def make(self, text: str) -> None:
@@ -77,13 +80,13 @@ class Shop:
         self.run("apply", "--auto-approve")
         self.run("materialize")
 
-    def run(self, *words: str, code: int = 0):
+    def run(self, *words: str, code: int = 0) -> Any:
         """Run a command, and return what it said."""
         self.capsys.readouterr()
         assert main([*words, "-q"]) == code
         return self.capsys.readouterr()
 
-    def shown(self):
+    def shown(self) -> Any:
         """Return what `models show` tells of the model."""
         return json.loads(self.run("models", "show", "m", "-o", "json").out)["result"]
 
@@ -105,7 +108,7 @@ class Shop:
 
 
 @contextmanager
-def open_shop(root, monkeypatch, capsys) -> Iterator[Shop]:
+def open_shop(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Shop]:
     """Give the repository in a folder, which is the current one and where Python looks for modules."""
     with monkeypatch.context() as patched:
         patched.chdir(root)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 
 from featurectl.cli.main import main
 from tests.cli.shop import PROJECT
@@ -37,7 +40,7 @@ GAIN = "min_auc_gain_over_champion: -0.002"
 class Gated:
     """A repository in the current folder: `change` writes its files anew, applies and materializes."""
 
-    def __init__(self, root, capsys, rows=800):
+    def __init__(self, root: Path, capsys: pytest.CaptureFixture[str], rows: int = 800) -> None:
         self.root, self.capsys = root, capsys
         self.parts = {"view": "good, poor", "features": '{feature: "v:poor"}', "gates": GAIN}
         rng = np.random.default_rng(3)
@@ -54,33 +57,33 @@ class Gated:
         (root / "asks.csv").write_text("\n".join(["k,at,y", *asks]) + "\n")
         (root / "featurectl.yaml").write_text(PROJECT.replace("2026-01-08", "2026-01-20"))
 
-    def change(self, *options, **parts):
+    def change(self, *options: str, **parts: str) -> Any:
         self.parts |= parts
         (self.root / "o.yaml").write_text(OBJECTS.format(**self.parts))
         self.run("apply", "--auto-approve", *options)
         self.run("materialize")
 
-    def run(self, *words, code=0):
+    def run(self, *words: str, code: int = 0) -> Any:
         self.capsys.readouterr()
         got = main([*words, "-q"])
         said = self.capsys.readouterr()
         assert got == code, said
         return said
 
-    def result(self, *words, code=0):
+    def result(self, *words: str, code: int = 0) -> Any:
         return json.loads(self.run(*words, "-o", "json", code=code).out)["result"]
 
-    def train(self, code=0, **parts):
+    def train(self, code: int = 0, **parts: str) -> Any:
         """Train a version of the model, changed before, and return it."""
         if parts:
             self.change(**parts)
         return self.result("train", "m", code=code)
 
-    def aliases(self):
+    def aliases(self) -> dict[str, int]:
         found = self.result("models", "list")["versions"]
         return {alias: item["version"] for item in found for alias in item["aliases"]}
 
-    def history(self):
+    def history(self) -> list[str]:
         return [f"{e['command']}: {e['summary']}" for e in self.result("history")["entries"]]
 
 

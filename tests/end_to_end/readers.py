@@ -24,7 +24,9 @@ Columns = Mapping[str, Sequence[object]]
 class Readers:
     """A client that waits, one for an event loop, and one of the HTTP server, over one environment."""
 
-    def __init__(self, waiting: OnlineClient, loop: asyncio.Runner, giving_way: AsyncOnlineClient, http: TestClient):
+    def __init__(
+        self, waiting: OnlineClient, loop: asyncio.Runner, giving_way: AsyncOnlineClient, http: TestClient
+    ) -> None:
         self._waiting = waiting
         self._loop = loop
         self._giving_way = giving_way

@@ -1,5 +1,7 @@
 """Fitted estimators of every library, on columns whose values are neighbours among float32: each row is a threshold."""
 
+from typing import Any
+
 import numpy as np
 
 from featurectl.models.estimators import dump_estimator, fit_estimator, make_estimator
@@ -45,7 +47,7 @@ NAN_REFUSED = [
 LIBRARIES = {"lightgbm": "txt", "xgboost": "ubj", "catboost": "cbm", "sklearn": "skops"}
 
 
-def matrix_of(rng, rows=300, *, holes):
+def matrix_of(rng: np.random.Generator, rows: int = 300, *, holes: bool) -> np.ndarray:
     """Four numbers that are neighbours among float32, and codes of six categories in column 3."""
     at = rng.choice([0.1, 1.0, 7.3, 1e-3], 5).astype(np.float32)
     matrix = np.empty((rows, 5), dtype=np.float32)
@@ -60,7 +62,7 @@ def matrix_of(rng, rows=300, *, holes):
     return matrix
 
 
-def label_of(rng, matrix, name):
+def label_of(rng: np.random.Generator, matrix: np.ndarray, name: str) -> np.ndarray:
     ranks = np.nan_to_num(matrix[:, 0] - np.nanmin(matrix[:, 0])) / np.spacing(np.nanmax(matrix[:, 0]))
     wave = ranks % 4 + np.nan_to_num(matrix[:, CATEGORY]) % 2 * 3 + rng.normal(size=len(matrix))
     return (
@@ -70,7 +72,9 @@ def label_of(rng, matrix, name):
     )
 
 
-def fitted(name, params, matrix, label, *, allow_pickle=False, categories=(CATEGORY,)):  # noqa: PLR0913  # most have a default
+def fitted(  # noqa: PLR0913  # most have a default
+    name: str, params: dict, matrix: Any, label: Any, *, allow_pickle: bool = False, categories: Any = (CATEGORY,)
+) -> Any:
     """(format, bytes, runtime) of an estimator that was fitted and loaded again."""
     estimator = make_estimator(name, params, 7)
     fit_estimator(estimator, matrix, label, [f"c{i}" for i in range(matrix.shape[1])], list(categories))

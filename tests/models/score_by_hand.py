@@ -5,16 +5,16 @@ import time
 import numpy as np
 
 
-def first_column(matrix):
+def first_column(matrix: np.ndarray) -> np.ndarray:
     return np.nan_to_num(matrix[:, 0])
 
 
-def slowly(matrix):
+def slowly(matrix: np.ndarray) -> np.ndarray:
     time.sleep(0.005)
     return first_column(matrix)
 
 
-def whole_table(matrix):
+def whole_table(matrix: np.ndarray) -> np.ndarray:
     return matrix
 
 

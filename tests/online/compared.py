@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
@@ -16,18 +18,20 @@ from featurectl.online.pushes import Pushes
 EPOCH = date(1970, 1, 1)
 
 
-def every_input(view):
+def every_input(view: Any) -> list[FeatureInput]:
     """Inputs for all of a view's features, its keys by their own names."""
     names = [*(f.name for f in view.features), *(d.name for d in view.derived)]
     join = {key: key for key in view.key_types}
     return [FeatureInput(name=n, view=view.name, feature=n, join=join, dtype=None, model_dtype=None) for n in names]
 
 
-def shown(values):
+def shown(values: Sequence[Sequence[object]]) -> list[list[object]]:
     return [[None if v is None else (type(v), repr(v)) for v in column] for column in values]
 
 
-def assert_columns_equal_answers(store, view, online, entities, now, answers):  # noqa: PLR0913, PLR0917  # most have a default
+def assert_columns_equal_answers(  # noqa: PLR0913, PLR0917  # what is read, by whom and when
+    store: Any, view: Any, online: Any, entities: Any, now: Any, answers: Any
+) -> None:
     """See that columns hold what answers hold; entities are key values, a date as its days."""
     reader = FeatureReader(every_input(view), {view.name: ReadView(view=view, online=online)})
     keys = {}
@@ -39,12 +43,12 @@ def assert_columns_equal_answers(store, view, online, entities, now, answers):  
             patched.setattr(columns, "FEW_ROWS", few)
             found = read_columns(store, reader, Pushes(), KeyRows(keys=keys, count=len(entities), now=now))
         assert list(found.columns) == list(answers[0].values)
-        for name, column in found.columns.items():
+        for name, got in found.columns.items():
             expected = [answer.values[name] for answer in answers]
-            assert shown([column.values]) == shown([[e.value for e in expected]]), name
-            assert column.statuses == [e.status for e in expected], name
-            assert column.defaulted == [e.defaulted for e in expected], name
-            clocks = zip(column.event_us, column.computed_us, answers, strict=True)
+            assert shown([got.values]) == shown([[e.value for e in expected]]), name
+            assert got.statuses == [e.status for e in expected], name
+            assert got.defaulted == [e.defaulted for e in expected], name
+            clocks = zip(got.event_us, got.computed_us, answers, strict=True)
             for event_us, computed_us, answer in clocks:
                 assert event_us == (None if answer.event_time is None else instant_us(answer.event_time))
                 assert computed_us == (None if answer.computed_at is None else instant_us(answer.computed_at))

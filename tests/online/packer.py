@@ -7,10 +7,11 @@ import polars as pl
 
 from featurectl.core.dtypes import DATE, TIMESTAMP, decimal_parts, list_item
 from featurectl.core.frames.types import polars_dtype
+from featurectl.online.base import OnlineView
 from featurectl.online.codec import pack_instant
 
 
-def pack_rows(view, rows, schema_id):
+def pack_rows(view: OnlineView, rows: pl.DataFrame, schema_id: int) -> list[bytes]:
     """Return the packed rows of a frame."""
     header = bytes([1]) + schema_id.to_bytes(2, "big")
     instants = rows.select("event_time", "available_at", "computed_at").iter_rows()
@@ -22,7 +23,7 @@ def pack_rows(view, rows, schema_id):
     ]
 
 
-def _physical(name, dtype):
+def _physical(name: str, dtype: str) -> pl.Expr:
     item = list_item(dtype)
     of = item or dtype
     packed = pl.String() if decimal_parts(of) else {TIMESTAMP: pl.Int64(), DATE: pl.Int32()}.get(of)

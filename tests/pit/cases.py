@@ -68,15 +68,15 @@ class Case:
     ttl_us: int | None
     asked: dict[str, Any] = field(init=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.asked = {"keys": self.keys, "time": "t"}
 
-    def _repr_pretty_(self, printer, cycle):  # noqa: ARG002  # of the protocol
+    def _repr_pretty_(self, printer: Any, cycle: object) -> None:  # noqa: ARG002  # of the protocol
         printer.text(f"closed={self.closed} hop_us={self.hop_us} ttl_us={self.ttl_us}\n")
         printer.text(f"rows = {self.rows.to_dicts()}\nspine = {self.spine.to_dicts()}\n")
 
 
-def questions(draw) -> list[WindowQuestion]:
+def questions(draw: st.DrawFn) -> list[WindowQuestion]:
     """Every aggregate over every column that it takes, each with a window of its own."""
     window = st.one_of(st.none(), st.integers(1, 12))
     found = [WindowQuestion(name="rows", op="count", column=None, window_us=draw(window))]
@@ -99,7 +99,7 @@ def questions(draw) -> list[WindowQuestion]:
 
 
 @st.composite
-def cases(draw, most_rows=24, *, tied=False) -> Case:
+def cases(draw: st.DrawFn, most_rows: int = 24, *, tied: bool = False) -> Case:
     """A table, a spine and what is asked; `tied`: most rows have the clocks of others, and tiebreak columns."""
     keys = KEYS[draw(st.sampled_from(list(KEYS)))]
     count = draw(st.integers(8 * tied, most_rows))

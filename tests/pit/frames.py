@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
 
 import polars as pl
 import pytest
@@ -15,11 +17,11 @@ from featurectl.pit.windows import answer_windows
 INSTANT = pl.Datetime("us", "UTC")
 
 
-def instants(times) -> pl.Series:
+def instants(times: Iterable[int | None]) -> pl.Series:
     return pl.Series(list(times), dtype=pl.Int64).cast(INSTANT)
 
 
-def rows_of(events, *, dtype=None, key="k", known=None) -> pl.DataFrame:
+def rows_of(events: Any, *, dtype: Any = None, key: str = "k", known: Any = None) -> pl.DataFrame:
     """Rows of one key out of (time, value); `known` are their times of availability, else the event times."""
     times = [time for time, _ in events]
     return pl.DataFrame(
@@ -33,18 +35,21 @@ def rows_of(events, *, dtype=None, key="k", known=None) -> pl.DataFrame:
     )
 
 
-def spine_of(times, key="k") -> pl.DataFrame:
+def spine_of(times: Sequence[int | None], key: str = "k") -> pl.DataFrame:
     return pl.DataFrame({"k": pl.Series([key] * len(times), dtype=pl.String), "t": instants(times)})
 
 
-def ask(rows, times, op, *, column="v", window=None, offset=0, n=None, q=None, **view) -> list:  # noqa: PLR0913  # most have a default
+def ask(  # noqa: PLR0913  # most have a default
+    rows: pl.DataFrame, times: Sequence[int | None] | pl.DataFrame, op: str, *, column: str | None = "v",
+    window: int | None = None, offset: int = 0, n: int | None = None, q: float | None = None, **view: Any,
+) -> list:  # fmt: skip
     """The answers to one question about the key "k" at some instants."""
     question = WindowQuestion(name="x", op=op, column=column, window_us=window, offset_us=offset, n=n, q=q)
     spine = times if isinstance(times, pl.DataFrame) else spine_of(times)
     return answer_windows(rows, spine, keys=["k"], time="t", questions=[question], **view)["x"].to_list()
 
 
-def alike(got, expected, size=1.0) -> bool:
+def alike(got: Any, expected: Any, size: float = 1.0) -> bool:
     """Equal in type and value; floats to 1e-12 of the larger of the value and `size`, NaN equal to NaN."""
     if isinstance(got, list) and isinstance(expected, list):
         return len(got) == len(expected) and all(map(alike, got, expected))
@@ -60,10 +65,10 @@ class SmallPieces:
     So small tables take every path; with `levels` also that of ranges with very many rows.
     """
 
-    def __init__(self, *, levels: bool = False):
+    def __init__(self, *, levels: bool = False) -> None:
         self.levels = levels
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(fold, "TILE_ROWS", 2)
         self.patch.setattr(fold, "SHORT_ROWS", 4)
@@ -78,5 +83,5 @@ class SmallPieces:
             self.patch.setattr(module, "CHUNK_ROWS", 3)
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.patch.undo()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -101,7 +101,7 @@ def _knows(server: RedisServer, count: int) -> bool:
     return "cluster_state:ok" in text and f"cluster_known_nodes:{count}" in text
 
 
-def _wait_until(done) -> None:
+def _wait_until(done: Callable[[], bool]) -> None:
     limit = time.monotonic() + START_LIMIT_S
     while not done():
         assert time.monotonic() < limit, "the cluster does not come up"

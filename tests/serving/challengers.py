@@ -10,35 +10,35 @@ SERVED = 20  # rows: training and the golden rows bring more at a time, requests
 SLOW_S = 0.8
 
 
-def good(matrix):
+def good(matrix: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-(np.nan_to_num(matrix[:, 1]) / 40 + matrix[:, 2] - 2)))
 
 
-def better(matrix):
+def better(matrix: np.ndarray) -> np.ndarray:
     return np.sqrt(good(matrix) ** 2 + 1e-6)
 
 
-def slow(matrix):
+def slow(matrix: np.ndarray) -> np.ndarray:
     if len(matrix) < SERVED:
         time.sleep(SLOW_S)
     return good(matrix)
 
 
-def failing(matrix):
+def failing(matrix: np.ndarray) -> np.ndarray:
     if len(matrix) < SERVED:
         raise ValueError("out of order")
     return good(matrix)
 
 
-def shifted(matrix):
+def shifted(matrix: np.ndarray) -> np.ndarray:
     return good(matrix) ** 3
 
 
-def blocking(matrix):
+def blocking(matrix: np.ndarray) -> np.ndarray:
     if len(matrix) < SERVED:
         time.sleep(3_600.0)
     return good(matrix)
 
 
-def gaps(matrix):
+def gaps(matrix: np.ndarray) -> np.ndarray:
     return np.where((matrix[:, 2] > 2.5) & (len(matrix) < SERVED), np.nan, good(matrix))

@@ -8,11 +8,14 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
+import pytest
 
 from benchmarks.canary.clients import Clients
 from featurectl.cli.main import main
+from featurectl.registry.state import State
 from featurectl.workspace.open import open_workspace
 
 NOW = datetime(2026, 1, 8, tzinfo=UTC)
@@ -96,14 +99,14 @@ def canary(root: Path, *words: str, code: int = 0) -> None:
     run(root, "models", "canary", *words, code=code)
 
 
-def status(root: Path, capsys, *words: str, code: int = 0) -> dict:
+def status(root: Path, capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> dict:
     """Return what `models canary status` tells as JSON."""
     capsys.readouterr()
     canary(root, "status", "trial", "-o", "json", *words, code=code)
     return json.loads(capsys.readouterr().out)["result"]["canary"]
 
 
-def state_of(root: Path):
+def state_of(root: Path) -> State:
     """The project as its registry has it."""
     with open_workspace(root, None, None, "unread") as workspace:
         return workspace.state()
@@ -117,7 +120,7 @@ def wait_until(is_so: Callable[[], bool], limit_s: float = 90.0) -> None:
         time.sleep(0.05)
 
 
-def wait_for_end(root: Path, limit_s: float = 90.0):
+def wait_for_end(root: Path, limit_s: float = 90.0) -> Any:
     """Wait until the newest canary has ended, and return it."""
     wait_until(lambda: state_of(root).canaries[-1].state != "running", limit_s)
     return state_of(root).canaries[-1]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -26,15 +28,15 @@ LOGISTIC = replace(LIGHTGBM, estimator="sklearn.linear_model.LogisticRegression"
 LINEAR = replace(LIGHTGBM, estimator="sklearn.linear_model.LinearRegression", params={})
 
 
-def number(name, default=None):
+def number(name: str, default: float | None = None) -> BoundFeature:
     return BoundFeature(name=name, dtype="float64", model_dtype="float64", default=default)
 
 
-def category(name):
+def category(name: str) -> BoundFeature:
     return BoundFeature(name=name, dtype="string", model_dtype="category")
 
 
-def made(rows=2_000, seed=1, noise=1.0):
+def made(rows: int = 2_000, seed: int = 1, noise: float = 1.0) -> pl.DataFrame:
     """Rows with x, which tells of the label y what `noise` leaves of it, z, which tells nothing, and kind, a or b."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=rows)
@@ -43,7 +45,9 @@ def made(rows=2_000, seed=1, noise=1.0):
     return pl.DataFrame({"x": x, "z": rng.normal(size=rows), "kind": kind, "y": label})
 
 
-def fitted(frame, inputs, trainer=LIGHTGBM, *, allow_pickle=False):
+def fitted(
+    frame: pl.DataFrame, inputs: Sequence[BoundFeature], trainer: Trainer = LIGHTGBM, *, allow_pickle: bool = False
+) -> Any:
     """A model of some columns of a frame, whose column y is the label."""
     time = pl.Series("t", [START + timedelta(hours=i) for i in range(frame.height)], dtype=pl.Datetime("us", "UTC"))
     rows = frame.select(item.name for item in inputs)
@@ -51,7 +55,14 @@ def fitted(frame, inputs, trainer=LIGHTGBM, *, allow_pickle=False):
     return fit_model(examples, inputs, trainer, allow_pickle=allow_pickle, model="m")
 
 
-def looked(frame, inputs, trainer=LIGHTGBM, *, champion: Champion | None = None, allow_pickle=False):
+def looked(
+    frame: pl.DataFrame,
+    inputs: Sequence[BoundFeature],
+    trainer: Trainer = LIGHTGBM,
+    *,
+    champion: Champion | None = None,
+    allow_pickle: bool = False,
+) -> Any:
     """The evidence of such a model."""
     return evidence_of_fitted(fitted(frame, inputs, trainer, allow_pickle=allow_pickle), trainer.seed, champion)
 

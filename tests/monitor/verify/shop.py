@@ -7,8 +7,10 @@ import random
 import uuid
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
+import pytest
 from starlette.testclient import TestClient
 
 from featurectl.cli.main import main
@@ -61,7 +63,7 @@ def run(root: Path, *words: str, code: int = 0) -> None:
     assert main([words[0], "-C", str(root), "-q", *words[1:]]) == code, words
 
 
-def verified(root: Path, capsys, *words: str):
+def verified(root: Path, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, Any]:
     """Run `verify`, and return its exit code and its result."""
     capsys.readouterr()
     code = main(["verify", "-C", str(root), "-q", "-o", "json", *words])

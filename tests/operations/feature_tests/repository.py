@@ -1,6 +1,10 @@
 """A repository with a model of several sources, a test of it, and how tests run one."""
 
+from pathlib import Path
+from typing import Any
+
 from featurectl.engines.polars.engine import PolarsEngine
+from featurectl.language.repo import Repo
 from featurectl.operations.feature_tests.run import run_feature_tests
 from tests.language.repository import BASE, load
 
@@ -68,13 +72,13 @@ TEST = """tests:
 """  # noqa: E501  # lines of a file or a screen
 
 
-def loaded(folder, *texts, base=BASE):
+def loaded(folder: Path, *texts: str, base: str = BASE) -> Repo:
     """The repository of some texts, a file each, without errors."""
     repo = load(folder, {"base.yaml": base} | {f"x{n}.yaml": text for n, text in enumerate(texts)})
     assert repo.errors == ()
     return repo
 
 
-def results_of(repo):
+def results_of(repo: Repo) -> Any:
     """What came of a repository's tests."""
     return run_feature_tests(PolarsEngine(1), repo.tests.values())

@@ -12,7 +12,7 @@ from featurectl.core.kinds import KIND_OF_SECTION, OBJECT_KINDS, WORDS, Declared
 from featurectl.identity.kinds import REGISTERED
 from featurectl.language.shapes.objects import LISTS
 
-PACKAGE = Path(__file__).parent.parent / "featurectl"
+PACKAGE = Path(__file__).parents[2] / "featurectl"
 
 
 def test_every_kind_has_its_words_and_its_list_in_the_files():
