@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from featurectl.engines.polars.engine import PolarsEngine
+from featurectl.language.definitions.objects import SqlQuery
 from featurectl.offline.delta import DeltaStore
 from featurectl.online.sqlite.store import SqliteStore
 from featurectl.operations.effort import StatisticsStores, measure_plan
@@ -112,7 +113,9 @@ def test_files_without_statistics_tell_their_bytes_and_queries_nothing(tmp_path)
     (tmp_path / "a.csv").write_text("carrier,at\nA,2024-01-01T00:00:00Z\n")
     source = replace(ARRIVALS, format="csv", path="*.csv", columns={"carrier": "string", "at": "timestamp"})
     assert source_size(open_source(source, tmp_path), source, tmp_path) == SourceSize(size_bytes=34)
-    assert source_size(open_source(source, tmp_path), replace(source, format="sql"), tmp_path) == SourceSize()
+    query = SqlQuery(url=f"sqlite:///{tmp_path}/none.db", query="select 1")
+    asked = replace(source, format="sql", path="", sql=query)
+    assert source_size(open_source(asked, tmp_path), asked, tmp_path) == SourceSize()
 
 
 def test_a_change_of_metadata_has_no_effort(source, measured):
