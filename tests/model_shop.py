@@ -73,7 +73,7 @@ class Shop:
         if any(self.root.iterdir()):
             self._make(text)
         else:
-            make_once(text, self.root, lambda: self._make(text))
+            make_once(PROJECT + text, self.root, lambda: self._make(text))
 
     def _make(self, text: str) -> None:
         write_files(self.root, text)
