@@ -16,7 +16,7 @@ from pathlib import Path
 from featurectl.engines.open import open_local_engine
 from featurectl.operations.feature_tests.run import run_feature_tests
 from featurectl.workspace.open import load_checked
-from featurectl.language.definitions.objects import FeatureTest, ModelTest
+from featurectl.language.definitions.tests import FeatureTest, ModelTest
 
 PROJECT = """
 project: tested

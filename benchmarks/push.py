@@ -38,10 +38,10 @@ from featurectl.online.redis.claim import claimed_call
 from featurectl.online.redis.store import RedisStore
 from featurectl.online.redis.wire import batch_of
 from featurectl.online.sqlite.store import SqliteStore
-from featurectl.online.view_rows import online_view
+from featurectl.online.row_places import online_view
 from featurectl.engines.open import open_local_engine
 from featurectl.operations.push import PushRequest, push_view, values_at
-from featurectl.language.definitions.objects import Entity
+from featurectl.language.definitions.entity import Entity
 from tests.online.views import latest, state_view
 from tests.servers.redis import started_redis
 

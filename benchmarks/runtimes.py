@@ -16,8 +16,8 @@ import numpy as np
 
 from featurectl.models.conversion.convert import convert_model
 from featurectl.models.estimators import dump_estimator, fit_estimator, make_estimator
-from featurectl.models.rows import RowEncoder
-from featurectl.models.runtimes.load import load_runtime
+from featurectl.models.request_matrix import RowEncoder
+from featurectl.models.runtimes.open import load_runtime
 from featurectl.registry.state import BoundFeature
 
 FEATURES, TRAINED, MANY = 15, 20_000, 100_000

@@ -14,7 +14,7 @@ import typer
 
 from featurectl.cli.app import build_app
 from featurectl.language.problems.codes import CODES
-from featurectl.language.schema import file_schema, project_schema
+from featurectl.language.json_schema import file_schema, project_schema
 
 REFERENCE = Path(__file__).parent / "reference"
 COMMON = ("repo", "env", "output", "color", "quiet", "verbose", "debug")

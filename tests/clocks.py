@@ -17,8 +17,8 @@ WRITERS = (
 READERS = (
     "featurectl.workspace.open",
     "featurectl.workspace.registry_reads",
-    "featurectl.online.client",
-    "featurectl.serving.reading",
+    "featurectl.online.client.clients",
+    "featurectl.serving.store_reads",
 )
 
 

@@ -7,20 +7,10 @@ from dataclasses import replace
 from featurectl.core.units import DAY_US, HOUR_US
 from featurectl.expressions.check import type_expression
 from featurectl.expressions.tree import Expression
-from featurectl.language.definitions.objects import (
-    Derived,
-    Entity,
-    Feature,
-    FeatureInput,
-    FeatureView,
-    Label,
-    Model,
-    NamedExpression,
-    RequestInput,
-    Source,
-    Spine,
-    Trainer,
-)
+from featurectl.language.definitions.entity import Entity
+from featurectl.language.definitions.model import FeatureInput, Label, Model, RequestInput, Spine, Trainer
+from featurectl.language.definitions.source import NamedExpression, Source
+from featurectl.language.definitions.view import Derived, Feature, FeatureView
 
 COLUMNS = {"carrier": "string", "origin": "string", "arr_delay": "float64", "at": "timestamp", "known_at": "timestamp"}
 LATE = NamedExpression(name="late", expression=type_expression("arr_delay > 15", COLUMNS), dtype="bool")

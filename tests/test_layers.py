@@ -39,8 +39,8 @@ HEAVY = {
     "redis": ["online/redis/"],
     "backports": ["sources/unfolding.py"],
     "deltalake": [
-        "offline/actions.py", "offline/delta.py", "offline/files.py", "offline/opened.py", "sources/delta_table.py",
-        "operations/tables/delta_commit.py",
+        "offline/actions.py", "offline/delta.py", "offline/files.py", "offline/opened_versions.py",
+        "sources/delta_table.py", "operations/outputs/delta_commit.py",
     ],
     "obstore": ["offline/bucket.py"],
     "polars": [
@@ -49,7 +49,7 @@ HEAVY = {
         "monitor/", "api/project.py", "serving/log/parquet.py",
     ],
     "numpy": ["pit/", "engines/", "online/", "models/", "operations/training/", "operations/scoring/",
-              "operations/tables/",
+              "operations/outputs/",
               "monitor/drift/"],
     "lightgbm": ["models/"],
     "sklearn": ["models/"],
@@ -263,7 +263,7 @@ def test_the_layer_test_itself_sees_an_upward_import(tmp_path, monkeypatch):
 LARGE = {
     "expressions/parse.py _Parser": "a method per rule of the grammar",
     "workspace/workspace.py Workspace": "opens each store of an environment when it is first asked for",
-    "online/store.py PackedStore": "a method per line of the protocol",
+    "online/packed_store.py PackedStore": "a method per line of the protocol",
     "online/sqlite/store.py SqliteBytes": "a method per line of the protocol, and a transaction for each",
     "online/redis/store.py RedisBytes": "a method per line of the protocol, and a command for each",
     "online/redis/cluster.py RedisClusterBytes": "what of RedisBytes is different over several nodes",

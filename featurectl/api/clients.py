@@ -1,4 +1,4 @@
-"""Open a client of the online store by a repository; see `featurectl/online/client.py`."""
+"""Open a client of the online store by a repository; see `featurectl/online/client/clients.py`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from featurectl.core.errors import UsageError
-from featurectl.online.client import AsyncOnlineClient, OnlineClient
+from featurectl.online.client.clients import AsyncOnlineClient, OnlineClient
 from featurectl.workspace.online_schema import read_online_schema
 from featurectl.workspace.open import find_root, open_workspace
 from featurectl.workspace.workspace import Workspace

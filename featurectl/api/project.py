@@ -17,7 +17,7 @@ from featurectl.core.errors import UsageError
 from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.frames.types import polars_dtype
 from featurectl.core.units import parse_instant
-from featurectl.language.definitions.objects import FeatureView
+from featurectl.language.definitions.view import FeatureView
 from featurectl.language.resolve.feature_names import feature_pairs
 from featurectl.online.base import KeyValue
 from featurectl.online.read import Answer

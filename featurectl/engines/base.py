@@ -23,7 +23,8 @@ from typing import Literal, Protocol
 import polars as pl
 
 from featurectl.engines.spill import SpillRoom
-from featurectl.language.definitions.objects import FeatureView, Source
+from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.view import FeatureView
 
 
 class RowScan(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from featurectl.language.definitions.objects import FeatureView
+from featurectl.language.definitions.view import FeatureView
 
 VALUE_BYTES: Final = 10  # of a value, more or less
 _MOST_BUCKETS: Final = 1 << 16  # a key is never cut, so that more would not help

@@ -11,7 +11,7 @@ from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.frames.types import finite
 from featurectl.expressions.polars import to_polars
 from featurectl.expressions.tree import Expression, ExpressionNode
-from featurectl.language.definitions.objects import NamedExpression, Source
+from featurectl.language.definitions.source import NamedExpression, Source
 from featurectl.pit.questions import ALWAYS_US
 
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from featurectl.core.beside import is_running
 from featurectl.core.errors import UsageError
+from featurectl.core.temporary_files import is_running
 
 _NAME: Final = "spill-"
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from featurectl.core.dtypes import BOOL, DATE, DURATION, FLOAT64, INT64, NULL, STRING, TIMESTAMP
 from featurectl.expressions.functions import ALIASES, FUNCTIONS, SAME, TRUNCATIONS, UNIFIED, FunctionSignature
-from featurectl.expressions.operations import clean, make, null_as, on_calendar, to_float, unify
+from featurectl.expressions.operators import clean, make, null_as, on_calendar, to_float, unify
 from featurectl.expressions.syntax import Raw, reject
 from featurectl.expressions.tree import ExpressionNode, Value
 

@@ -9,7 +9,7 @@ from featurectl.expressions.calls import call
 from featurectl.expressions.functions import CASTS, OPERATIONS
 from featurectl.expressions.literals import literal
 from featurectl.expressions.names import canonical, check_names, walk
-from featurectl.expressions.operations import (
+from featurectl.expressions.operators import (
     arithmetic,
     between,
     boolean,

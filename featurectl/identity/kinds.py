@@ -21,6 +21,7 @@ from featurectl.identity.facts.models import model_facts, model_metadata
 from featurectl.identity.facts.sources import source_facts, source_metadata
 from featurectl.identity.facts.views import view_facts, view_metadata
 from featurectl.language.definitions.alerts import Alert, Notifier
+from featurectl.language.definitions.entity import Entity
 from featurectl.language.definitions.json_form import (
     Json,
     load_alert,
@@ -30,7 +31,9 @@ from featurectl.language.definitions.json_form import (
     load_source,
     load_view,
 )
-from featurectl.language.definitions.objects import Entity, FeatureView, Model, Source
+from featurectl.language.definitions.model import Model
+from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.view import FeatureView
 
 Registrable = Entity | Source | FeatureView | Model | Alert | Notifier
 

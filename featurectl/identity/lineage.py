@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from featurectl.core.kinds import ObjectKind
-from featurectl.language.definitions.objects import FeatureInput, FeatureView, Model
+from featurectl.language.definitions.model import FeatureInput, Model
+from featurectl.language.definitions.view import FeatureView
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -15,9 +15,10 @@ from featurectl.core.nearest import did_you_mean
 from featurectl.language.problems.codes import Problem
 from featurectl.language.problems.report import MOST_PROBLEMS, Report, TooManyProblemsError
 from featurectl.language.repo import Environment, Repo
+from featurectl.language.resolve.alerts import check_alert_names, resolve_alert, resolve_notifier
 from featurectl.language.resolve.declarations import Declarations
 from featurectl.language.resolve.model import resolve_model
-from featurectl.language.resolve.operations import check_alert_names, check_pipeline, resolve_alert, resolve_notifier
+from featurectl.language.resolve.pipelines import check_pipeline
 from featurectl.language.resolve.source import (
     SchemaReader,
     check_history,
@@ -27,9 +28,10 @@ from featurectl.language.resolve.source import (
 )
 from featurectl.language.resolve.tests import resolve_test
 from featurectl.language.resolve.view import resolve_view
+from featurectl.language.shapes.alerts import AlertShape, NotifierShape
 from featurectl.language.shapes.base import ObjectShape
 from featurectl.language.shapes.objects import LISTS
-from featurectl.language.shapes.operations import AlertShape, NotifierShape, PipelineShape
+from featurectl.language.shapes.pipelines import PipelineShape
 from featurectl.language.shapes.source import EntityShape, ProjectShape, SourceShape
 from featurectl.language.shapes.training import ModelShape
 from featurectl.language.shapes.values import describe

@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from featurectl.language.definitions.alerts import Alert, Notifier
-from featurectl.language.definitions.objects import Entity, FeatureTest, FeatureView, Model, ModelTest, Source
+from featurectl.language.definitions.entity import Entity
+from featurectl.language.definitions.model import Model
+from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.tests import FeatureTest, ModelTest
+from featurectl.language.definitions.view import FeatureView
 from featurectl.language.problems.codes import Problem
 from featurectl.language.syntax.place import Place
 

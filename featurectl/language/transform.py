@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from featurectl.core.nearest import did_you_mean
-from featurectl.language.definitions.objects import Source, Transform
+from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.view import Transform
 from featurectl.language.problems.report import Report
 from featurectl.language.resolve.declarations import Declarations
 from featurectl.language.shapes.view import FeatureViewShape

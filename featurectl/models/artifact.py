@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from featurectl.core.errors import DataError, StoreError
-from featurectl.offline.open_loose import open_loose
+from featurectl.offline.open_plain_files import open_loose
 
 _PROBE: Final = "models/none"  # a file that is not there
 _WHERE: Final = "it lies below the `offline` location of the environment"

@@ -11,9 +11,9 @@ from featurectl.core.commits import parse_commit
 from featurectl.core.markdown import paragraph, prose
 from featurectl.core.units import counted, format_bytes, format_instant
 from featurectl.identity.facts.models import label_text
-from featurectl.language.definitions.objects import Model
+from featurectl.language.definitions.model import Model
 from featurectl.models.fit import FittedModel
-from featurectl.models.rows import CATEGORY
+from featurectl.models.request_matrix import CATEGORY
 from featurectl.registry.state import BoundFeature, ModelVersion
 
 CARD: Final = "md"

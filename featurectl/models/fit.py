@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from featurectl.language.definitions.objects import Trainer
-from featurectl.models.command import CommandEnvironment, run_command
+from featurectl.language.definitions.model import Trainer
 from featurectl.models.conversion.convert import Converted, convert_model
 from featurectl.models.estimators import dump_estimator, fit_estimator, make_estimator, stops_early
-from featurectl.models.golden import choose_rows, dump_golden
+from featurectl.models.golden_rows import choose_rows, dump_golden
 from featurectl.models.importance import ImportanceRows, importance_of
+from featurectl.models.input_warnings import InputWarning, warn_of_inputs
 from featurectl.models.matrix import MatrixForm, fit_form
 from featurectl.models.metrics import Task, is_binary, measure
 from featurectl.models.profile.profile import Profile, take_profile
@@ -24,10 +24,10 @@ from featurectl.models.runtimes.base import FUNCTION, ONNX, RUNS_CODE, Matrix, R
 from featurectl.models.runtimes.estimator import Estimator, has_classes
 from featurectl.models.runtimes.estimator import EstimatorRuntime as Loaded
 from featurectl.models.runtimes.function import FunctionRuntime
-from featurectl.models.runtimes.load import load_runtime
+from featurectl.models.runtimes.open import load_runtime
 from featurectl.models.split import Examples, TrainingSplit, label_ends_before, split_by_time, split_examples
+from featurectl.models.trainer_command import CommandEnvironment, run_command
 from featurectl.models.training_inputs import MadeModel, TrainingInputs
-from featurectl.models.warn import InputWarning, warn_of_inputs
 from featurectl.registry.state import BoundFeature
 
 NONE = np.empty(0)

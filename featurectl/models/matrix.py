@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from featurectl.core.errors import DataError
-from featurectl.models.rows import CATEGORY
+from featurectl.models.request_matrix import CATEGORY
 from featurectl.models.runtimes.base import Matrix
 from featurectl.registry.state import BoundFeature
 

@@ -12,7 +12,7 @@ import polars as pl
 
 from featurectl.core.errors import DataError
 from featurectl.core.units import counted, format_duration
-from featurectl.language.definitions.objects import Trainer
+from featurectl.language.definitions.model import Trainer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

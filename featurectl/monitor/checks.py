@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from featurectl.language.definitions.objects import Check, FeatureView
+from featurectl.language.definitions.source import Check
+from featurectl.language.definitions.view import FeatureView
 from featurectl.language.resolve.transformed import transform_sources
 from featurectl.offline.runs import CheckRecord, RunRecord
 

@@ -19,7 +19,7 @@ import polars as pl
 
 from featurectl.core.documents import parse_json
 from featurectl.core.errors import StoreError
-from featurectl.offline.loose import LooseFiles
+from featurectl.offline.plain_files import LooseFiles
 
 _REPLACES: Final = "featurectl.replaces"
 _STAMP: Final = len("2026-01-08/093000")

@@ -20,7 +20,7 @@ import polars as pl
 
 from featurectl.core.errors import StoreError
 from featurectl.monitor.compacted_files import compacted_content, compacted_name, is_plain, replaced_files
-from featurectl.offline.loose import LooseFile, LooseFiles
+from featurectl.offline.plain_files import LooseFile, LooseFiles
 
 REPLACED: Final = timedelta(hours=2)  # how long replaced files stay: a reader's run, and clocks that differ
 _SMALL: Final = 4 << 20

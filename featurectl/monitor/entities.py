@@ -10,7 +10,7 @@ from typing import Final
 import polars as pl
 
 from featurectl.core.units import moved_by
-from featurectl.language.definitions.objects import FeatureView
+from featurectl.language.definitions.view import FeatureView
 from featurectl.offline.base import OfflineTable
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
 

@@ -17,8 +17,8 @@ from featurectl.monitor.health import runs_seen, served_meanwhile, served_view
 from featurectl.monitor.status import check_source
 from featurectl.monitor.value_history import EntityHistory, HistoryQuestion, is_lost_online, read_history
 from featurectl.monitor.why import Chain, Records, cause_of, look_at_chain
-from featurectl.online.features import ReadView
-from featurectl.online.view_rows import online_view
+from featurectl.online.client.feature_reader import ReadView
+from featurectl.online.row_places import online_view
 from featurectl.operations.entity_values import EntityRequest, parse_entity, split_version
 from featurectl.operations.online_rows import read_online
 from featurectl.operations.training.bind import bind_view

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from featurectl.language.definitions.objects import Freshness
+from featurectl.language.definitions.about import Freshness
 
 Verdict = Literal["OK", "WARN", "STALE", "ERROR"]
 

@@ -25,7 +25,7 @@ def served_view(workspace: Workspace, item: ObjectVersion) -> ServedView:
     from featurectl.core.variables import shown_location
     from featurectl.language.definitions.json_form import load_view
     from featurectl.monitor.status import ServedView
-    from featurectl.online.view_rows import online_view
+    from featurectl.online.row_places import online_view
     from featurectl.operations.training.bind import view_table
     from featurectl.workspace.clocks import latest_push, latest_run
     from featurectl.workspace.offline_folder import has_offline
@@ -77,7 +77,7 @@ def _with_served(workspace: Workspace, state: State, row: FreshnessRow) -> Fresh
 def served_meanwhile(workspace: Workspace, state: State, row: FreshnessRow) -> int | None:
     """Return the older version that a view is read by where nothing was pushed of its newest; None: there is none."""
     from featurectl.monitor.status import NOT_MATERIALIZED, NOT_PUSHED
-    from featurectl.online.pushed import read_pushed, served_version
+    from featurectl.online.client.pushed_versions import read_pushed, served_version
 
     newest = state.current("feature_view", row.name)
     if row.error not in (NOT_MATERIALIZED, NOT_PUSHED) or newest is None or newest.version != row.version:

@@ -9,7 +9,7 @@ from featurectl.core.errors import FeaturectlError
 from featurectl.workspace.offline_folder import has_offline
 
 if TYPE_CHECKING:
-    from featurectl.offline.loose import LooseFiles
+    from featurectl.offline.plain_files import LooseFiles
     from featurectl.registry.state import State
     from featurectl.workspace.workspace import Workspace
 
@@ -26,7 +26,7 @@ class StoredSize:
 def stored_sizes(workspace: Workspace, state: State) -> list[StoredSize]:
     """Return the size of each table that is kept up, of all models at the place, and of the prediction log."""
     from featurectl.monitor.prediction_log import predictions_folder
-    from featurectl.offline.open_loose import open_loose
+    from featurectl.offline.open_plain_files import open_loose
     from featurectl.registry.applied import served_views
 
     if not has_offline(workspace):

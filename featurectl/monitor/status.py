@@ -10,12 +10,13 @@ from typing import Final
 from featurectl.core.errors import DataError, FeaturectlError, NoAnswerError, StoreError
 from featurectl.core.units import format_instant
 from featurectl.engines.base import Engine
-from featurectl.language.definitions.objects import FeatureView, Source
+from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.view import FeatureView
 from featurectl.monitor.entities import StaleEntities, count_stale
 from featurectl.monitor.freshness import FreshnessRow, age_at, judge_age
 from featurectl.offline.base import OfflineTable
 from featurectl.online.base import Bound, OnlineStore, OnlineView
-from featurectl.online.future import how_far_ahead
+from featurectl.online.future_pushes import how_far_ahead
 from featurectl.online.missing_rows import rows_lost
 from featurectl.sources.base import SourceReader, SourceScan
 

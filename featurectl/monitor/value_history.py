@@ -10,7 +10,7 @@ from typing import Final
 import polars as pl
 
 from featurectl.engines.base import Engine
-from featurectl.language.definitions.objects import FeatureView
+from featurectl.language.definitions.view import FeatureView
 from featurectl.offline.base import OfflineTable
 from featurectl.online.base import KeyValue, OnlineView
 from featurectl.online.read import Answer, ViewReader

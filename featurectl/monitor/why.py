@@ -9,7 +9,7 @@ from typing import Literal
 
 from featurectl.core.errors import FeaturectlError
 from featurectl.core.units import format_age, format_instant
-from featurectl.language.definitions.objects import Source
+from featurectl.language.definitions.source import Source
 from featurectl.language.resolve.transformed import transform_sources
 from featurectl.monitor.checks import CheckHistory
 from featurectl.monitor.freshness import FreshnessRow, Verdict, age_at

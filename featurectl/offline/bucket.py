@@ -14,7 +14,7 @@ from obstore.store import ObjectStore, from_url
 from featurectl.core.errors import StoreError
 from featurectl.core.object_store import client_options, retry_config
 from featurectl.offline.failures import store_failure
-from featurectl.offline.loose import LooseFile
+from featurectl.offline.plain_files import LooseFile
 
 _PARTS_AT_ONCE: Final = 4  # of an upload: more would share a slow line until each of them is too late
 _NO_BUCKET: Final = re.compile(r"NoSuchBucket|ContainerNotFound|bucket does not exist")

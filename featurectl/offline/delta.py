@@ -27,8 +27,8 @@ from featurectl.offline.base import Coverage, TableStatistics, table_folder
 from featurectl.offline.commit import Commit, dump_commit, load_commit
 from featurectl.offline.failures import store_failure
 from featurectl.offline.files import BUCKET, LOG, RunFiles, is_own, run_name, sync_log, those_there
-from featurectl.offline.open_loose import open_loose
-from featurectl.offline.opened import OpenedVersions
+from featurectl.offline.open_plain_files import open_loose
+from featurectl.offline.opened_versions import OpenedVersions
 from featurectl.offline.order import choose_buckets, ordered
 from featurectl.offline.rows import FrameRows
 

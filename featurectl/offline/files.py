@@ -27,7 +27,7 @@ from featurectl.core.frames.timestamps import within_datetime
 from featurectl.core.units import format_iso
 from featurectl.engines.base import BucketedRows
 from featurectl.offline.commit import Commit
-from featurectl.offline.open_loose import open_bucket
+from featurectl.offline.open_plain_files import open_bucket
 from featurectl.offline.sync import sync_files, sync_names, sync_path
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from featurectl.core.disk_room import hint_of
 from featurectl.core.errors import StoreError
-from featurectl.offline.loose import LooseFile
+from featurectl.offline.plain_files import LooseFile
 from featurectl.offline.sync import sync_names
 
 _NONE_THERE: Final = (FileNotFoundError, NotADirectoryError, IsADirectoryError)

@@ -9,7 +9,8 @@ from typing import Final
 
 from featurectl.expressions.check import expression_columns, untyped_canonical
 from featurectl.identity.facts.sources import plain_query
-from featurectl.language.definitions.objects import CsvOptions, FeatureView, Source
+from featurectl.language.definitions.source import CsvOptions, Source
+from featurectl.language.definitions.view import FeatureView
 from featurectl.language.resolve.transformed import transform_sources
 from featurectl.language.syntax.python_code import code_digest
 from featurectl.offline.base import Coverage

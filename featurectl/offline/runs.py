@@ -21,8 +21,8 @@ from typing import Any, Final, Literal, get_args
 from featurectl.core.documents import parse_json
 from featurectl.core.errors import StoreError
 from featurectl.core.units import format_instant, format_iso, parse_instant
-from featurectl.offline.loose import LooseFiles
-from featurectl.offline.open_loose import open_loose
+from featurectl.offline.open_plain_files import open_loose
+from featurectl.offline.plain_files import LooseFiles
 from featurectl.offline.process import HOST, Process, is_alive, this_process
 
 KEPT: Final = timedelta(days=90)

@@ -3,7 +3,7 @@
 A row:
 
     bytes 0      format: 1
-    bytes 1-2    schema id, unsigned, big-endian (`online/schema.py`; the document lies in the store)
+    bytes 1-2    schema id, unsigned, big-endian (`online/row_schema.py`; the document lies in the store)
     bytes 3-9    event_time: when the newest row behind the values was true
     bytes 10-16  available_at: when that row could be known
     bytes 17-23  computed_at: the instant for which the values were computed
@@ -32,8 +32,8 @@ from featurectl.core.documents import parse_json
 from featurectl.core.dtypes import BOOL, DATE, INT64, STRING
 from featurectl.core.units import from_us, instant_us
 from featurectl.online.base import Bound, KeyValue, PushRecord, VersionedBy
-from featurectl.online.broken import BrokenRecordError
-from featurectl.online.schema import typed_columns
+from featurectl.online.corrupt_rows import BrokenRecordError
+from featurectl.online.row_schema import typed_columns
 
 HEADER_BYTES = 24
 INSTANT_BYTES = 7

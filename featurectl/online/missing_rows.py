@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from featurectl.language.definitions.objects import FeatureView
+from featurectl.language.definitions.view import FeatureView
 from featurectl.online.base import PushRecord
 
 

@@ -16,9 +16,9 @@ from featurectl.core.dtypes import DATE, FLOAT64, TIMESTAMP, decimal_parts, fixe
 from featurectl.core.units import from_us, instant_us, parse_instant
 from featurectl.expressions.row import to_closure
 from featurectl.language.definitions.aggregates import AGGREGATES
-from featurectl.language.definitions.objects import Derived, Feature, FeatureView
+from featurectl.language.definitions.view import Derived, Feature, FeatureView
 from featurectl.online.base import KeyValue, OnlineRow, OnlineStore, OnlineView
-from featurectl.online.view_rows import FILLED_AT
+from featurectl.online.row_places import FILLED_AT
 from featurectl.pit.questions import ALWAYS_US
 
 Status = Literal["PRESENT", "NULL", "NOT_FOUND", "EXPIRED"]

@@ -10,8 +10,8 @@ from featurectl.core.errors import UsageError
 from featurectl.workspace.whole_file import write_whole
 
 if TYPE_CHECKING:
-    from featurectl.plan.allowance import Allowance
     from featurectl.plan.model import Plan
+    from featurectl.plan.reviewed_changes import Allowance
 
 
 def with_allowances(plan: Plan, path: Path | None, root: Path) -> Plan:
@@ -21,7 +21,7 @@ def with_allowances(plan: Plan, path: Path | None, root: Path) -> Plan:
         UsageError: there is no such file in the repository.
         ProblemsError: it is no file of allowances.
     """
-    from featurectl.plan.allowance import allowed_options
+    from featurectl.plan.reviewed_changes import allowed_options
 
     return plan if path is None else plan.allowing(allowed_options(plan, _read(path, root)))
 
@@ -33,7 +33,7 @@ def write_allowances(plan: Plan, path: Path, root: Path) -> None:
         UsageError: it can't be written, or lies elsewhere, where `--allow` would not read it.
         ProblemsError: what is there is no file of allowances.
     """
-    from featurectl.plan.allowance import dump_allowances, merged_allowances
+    from featurectl.plan.reviewed_changes import dump_allowances, merged_allowances
 
     if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
         raise UsageError(f"--write-allow {path} is no file of the repository", hint=f"a file below {root}")
@@ -45,8 +45,8 @@ def write_allowances(plan: Plan, path: Path, root: Path) -> None:
 
 
 def _read(path: Path, root: Path) -> tuple[Allowance, ...]:
-    from featurectl.language.allowances import read_allowances
-    from featurectl.plan.allowance import Allowance
+    from featurectl.language.allow_file import read_allowances
+    from featurectl.plan.reviewed_changes import Allowance
 
     return tuple(
         Allowance(

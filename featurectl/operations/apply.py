@@ -11,8 +11,8 @@ from featurectl.core.errors import PlanError, ProblemsError, TryAgainError, Usag
 from featurectl.language.definitions.json_form import load_untyped_view
 from featurectl.language.repo import Repo
 from featurectl.online.base import OnlineStore
-from featurectl.online.view_rows import online_view
-from featurectl.plan.consent import check_unambiguous
+from featurectl.online.row_places import online_view
+from featurectl.plan.allowed_removals import check_unambiguous
 from featurectl.plan.external_state import ExternalState
 from featurectl.plan.model import ALLOW_OLDER, Plan
 from featurectl.registry.base import HistoryEntry, Registry, RegistryChange, lock_holder

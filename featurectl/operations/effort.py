@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from featurectl.language.definitions.objects import FeatureView, Source
-from featurectl.online.view_rows import online_view
+from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.view import FeatureView
+from featurectl.online.row_places import online_view
 from featurectl.plan.model import Change, Effort, Plan
 
 if TYPE_CHECKING:

@@ -71,7 +71,7 @@ def get_offline(workspace: Workspace, request: EntityRequest) -> EntityAnswer:
     """
     from featurectl.engines.open import open_engine
     from featurectl.online.read import ViewReader
-    from featurectl.online.view_rows import online_view
+    from featurectl.online.row_places import online_view
     from featurectl.operations.push import read_offline
     from featurectl.operations.training.bind import bind_view
     from featurectl.registry.applied import registered_view

@@ -139,7 +139,7 @@ def write_file(source: Path, template: Path, staged: Path, project: str) -> str:
 
 def write_schemas(staged: Path) -> list[str]:
     """Return the paths of the JSON Schemas of the repository's files, written for editors."""
-    from featurectl.language.schema import file_schema, project_schema
+    from featurectl.language.json_schema import file_schema, project_schema
 
     for name, schema in ((SCHEMA, file_schema()), (PROJECT_SCHEMA, project_schema())):
         target = staged / name

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from featurectl.core.errors import DataError
 from featurectl.online.base import KeyValue
-from featurectl.online.features import ReadView
-from featurectl.online.future import latest_at
+from featurectl.online.client.feature_reader import ReadView
+from featurectl.online.future_pushes import latest_at
 from featurectl.online.read import Answer, ViewReader
 from featurectl.workspace.workspace import Workspace
 

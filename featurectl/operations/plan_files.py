@@ -17,7 +17,7 @@ from featurectl.workspace.actor import find_checkout
 from featurectl.workspace.offline_folder import has_offline
 
 if TYPE_CHECKING:
-    from featurectl.language.definitions.objects import Source
+    from featurectl.language.definitions.source import Source
     from featurectl.plan.external_state import ExternalState
     from featurectl.plan.model import Plan
     from featurectl.sources.size import SourceSize

@@ -11,7 +11,7 @@ from featurectl.core.errors import UsageError
 from featurectl.language.load import load_repo
 
 if TYPE_CHECKING:
-    from featurectl.language.definitions.objects import Source
+    from featurectl.language.definitions.source import Source
     from featurectl.language.problems.codes import Problem
     from featurectl.language.repo import Repo
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from featurectl.pit.aggregates.picks import last_row, numbered
+from featurectl.pit.aggregates.first_last import last_row, numbered
 from featurectl.pit.answers import Answers
 from featurectl.pit.arrays import Ints
 from featurectl.pit.availability import Sight, layers, sights

@@ -8,13 +8,13 @@ from typing import Final
 
 from featurectl.core.kinds import OBJECT_KINDS
 from featurectl.identity.kinds import REGISTERED
-from featurectl.language.definitions.objects import FeatureView
-from featurectl.plan.consent import allowed_removals, removal_option
+from featurectl.language.definitions.view import FeatureView
+from featurectl.plan.allowed_removals import allowed_removals, removal_option
 from featurectl.plan.desired import DesiredObject
 from featurectl.plan.diff import diff_data, diff_learned, diff_metadata
 from featurectl.plan.model import Change, ChangeReason
 from featurectl.plan.retype import with_learned_types
-from featurectl.plan.views import change_view, last_version, staying
+from featurectl.plan.view_changes import change_view, last_version, staying
 from featurectl.registry.lineage import bound_versions, view_users
 from featurectl.registry.state import ObjectVersion, State
 

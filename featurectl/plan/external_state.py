@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from featurectl.language.definitions.json_form import load_untyped_view
-from featurectl.language.definitions.objects import FeatureView
+from featurectl.language.definitions.view import FeatureView
 from featurectl.plan.desired import DesiredObject
 from featurectl.plan.model import Change, Stage
 from featurectl.registry.applied import applied_versions, served_views

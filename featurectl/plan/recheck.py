@@ -14,7 +14,8 @@ from featurectl.core.kinds import ObjectKind
 from featurectl.identity.fingerprint import fingerprints
 from featurectl.identity.kinds import REGISTERED, Registrable
 from featurectl.language.definitions.fitting import fits
-from featurectl.language.definitions.objects import FeatureView, Model
+from featurectl.language.definitions.model import Model
+from featurectl.language.definitions.view import FeatureView
 from featurectl.language.shapes.values import NAME
 from featurectl.plan.categorise import categorise
 from featurectl.plan.desired import DesiredObject, desired_object

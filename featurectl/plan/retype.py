@@ -9,7 +9,9 @@ from featurectl.core.dtypes import UNKNOWN
 from featurectl.expressions.check import expression_columns
 from featurectl.identity.kinds import Registrable
 from featurectl.language.definitions.json_form import load_source
-from featurectl.language.definitions.objects import FeatureInput, FeatureView, Label, Model, ModelInput, Source
+from featurectl.language.definitions.model import FeatureInput, Label, Model, ModelInput
+from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.view import FeatureView
 from featurectl.language.repo import Repo
 from featurectl.language.typing.models import check_model
 from featurectl.language.typing.sources import check_source

@@ -11,7 +11,7 @@ from featurectl.identity.lineage import Graph, Ref, build_graph
 from featurectl.identity.selection import SelectableObject, select_objects
 from featurectl.language.definitions.alerts import Alert, Notifier
 from featurectl.language.definitions.json_form import load_model, load_untyped_view
-from featurectl.language.definitions.objects import FeatureView
+from featurectl.language.definitions.view import FeatureView
 from featurectl.language.repo import Repo
 from featurectl.plan.desired import registrables
 from featurectl.plan.model import Change

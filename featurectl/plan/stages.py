@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from featurectl.language.definitions.json_form import dump_definition, load_untyped_view, load_view
-from featurectl.language.definitions.objects import FeatureView, Source
+from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.view import FeatureView
 from featurectl.plan.desired import DesiredObject, desired_object
 from featurectl.plan.external_state import ExternalState, plan_creations
 from featurectl.plan.model import Change, Stage

@@ -8,7 +8,8 @@ from featurectl.core.errors import DataError
 from featurectl.identity.facts.base import Fact
 from featurectl.identity.facts.models import input_fact
 from featurectl.identity.fingerprint import digest, feature_fingerprints
-from featurectl.language.definitions.objects import FeatureInput, FeatureView, Model, ModelInput
+from featurectl.language.definitions.model import FeatureInput, Model, ModelInput
+from featurectl.language.definitions.view import FeatureView
 from featurectl.registry.state import BoundFeature, ModelVersion
 
 

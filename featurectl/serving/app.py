@@ -15,12 +15,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from featurectl.serving.background import ServerTasks
-from featurectl.serving.beginning import Beginning
 from featurectl.serving.context import ServerContext
-from featurectl.serving.guard import Guard
 from featurectl.serving.http.problems import Refused, problem
+from featurectl.serving.middleware import Guard
+from featurectl.serving.routes.all_routes import ROUTES
 from featurectl.serving.routes.base import RouteAnswer
-from featurectl.serving.routes.table import ROUTES
+from featurectl.serving.startup import Beginning
 
 _DIRECT: Final = {route.path: route.answer for route in ROUTES if route.is_direct and not route.parameter}
 _DIRECT_BELOW: Final = [route for route in ROUTES if route.is_direct and route.parameter]

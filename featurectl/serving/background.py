@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from featurectl.serving.context import ServerContext
-from featurectl.serving.following import Follower, ProjectSource
+from featurectl.serving.registry_follower import Follower, ProjectSource
 from featurectl.serving.scoring.shadow import ShadowScorer
 
 

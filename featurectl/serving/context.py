@@ -17,9 +17,9 @@ from featurectl.serving.metrics import Metrics
 from featurectl.serving.project.canary import CanaryAssignment
 from featurectl.serving.project.served_model import ServedModel
 from featurectl.serving.project.served_project import ServedProject
-from featurectl.serving.reading import Features
 from featurectl.serving.settings import ServeSettings
 from featurectl.serving.shadow_queue import ShadowQueue
+from featurectl.serving.store_reads import Features
 
 
 @dataclass(slots=True, kw_only=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from featurectl.core.units import instant_us
-from featurectl.online.features import FeatureReader, ReadView
-from featurectl.online.pushes import Pushes
+from featurectl.online.client.feature_reader import FeatureReader, ReadView
+from featurectl.online.client.push_cache import Pushes
 
 
 def stale_views(pushes: Pushes, reader: FeatureReader, now: datetime) -> frozenset[str]:

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from featurectl.core.errors import StoreError
-from featurectl.online.pushes import pushed_ahead
+from featurectl.online.client.push_cache import pushed_ahead
 from featurectl.registry.state import CHAMPION
 from featurectl.serving.context import ServerContext
 from featurectl.serving.freshness import is_late
+from featurectl.serving.last_pushes import read_pushes
 from featurectl.serving.project.served_project import ServedProject
-from featurectl.serving.pushes import read_pushes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

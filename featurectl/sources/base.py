@@ -9,7 +9,7 @@ from typing import Protocol
 
 import polars as pl
 
-from featurectl.language.definitions.objects import Source
+from featurectl.language.definitions.source import Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

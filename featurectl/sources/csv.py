@@ -11,7 +11,7 @@ import polars as pl
 
 from featurectl.core.errors import DataError
 from featurectl.core.object_store import polars_options
-from featurectl.language.definitions.objects import Source
+from featurectl.language.definitions.source import Source
 from featurectl.sources.unfolding import check_lines
 
 

@@ -14,7 +14,7 @@ import polars as pl
 
 from featurectl.core.object_store import polars_options
 from featurectl.language.data_roots import NONE, DataRoots
-from featurectl.language.definitions.objects import Source
+from featurectl.language.definitions.source import Source
 from featurectl.sources.base import Changes, Increment, OnNaive, SourcePart
 from featurectl.sources.delta_table import DeltaSourceTable
 from featurectl.sources.enforce import (

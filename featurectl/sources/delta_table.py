@@ -17,7 +17,7 @@ from featurectl.core.errors import DataError
 from featurectl.core.object_store import delta_options, is_unanswered, refusal_of
 from featurectl.core.variables import as_written
 from featurectl.language.data_roots import NONE, DataRoots, ReadableFolders
-from featurectl.language.definitions.objects import Source
+from featurectl.language.definitions.source import Source
 from featurectl.sources.delta_log import files_with_deletions
 from featurectl.sources.failures import no_answer, reading
 from featurectl.sources.file_address import is_remote

@@ -12,7 +12,7 @@ from featurectl.core import dtypes
 from featurectl.core.dtypes import TypedColumns, untyped_columns
 from featurectl.core.errors import DataError
 from featurectl.core.frames.types import language_dtype
-from featurectl.language.definitions.objects import Source
+from featurectl.language.definitions.source import Source
 from featurectl.sources.base import OnNaive
 from featurectl.sources.casts import Cast, CastRules, plan_cast, shown_value
 from featurectl.sources.failures import reading

@@ -9,7 +9,7 @@ from pathlib import Path
 from featurectl.core.errors import DataError
 from featurectl.core.variables import as_written, has_variable
 from featurectl.language.data_roots import is_file_address
-from featurectl.language.definitions.objects import Source
+from featurectl.language.definitions.source import Source
 from featurectl.sources.base import SourcePart
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import polars as pl
 
-from featurectl.language.definitions.objects import Source
+from featurectl.language.definitions.source import Source
 
 
 class FileFormat(Protocol):

@@ -14,7 +14,7 @@ import polars as pl
 from featurectl.core import dtypes
 from featurectl.core.errors import DataError
 from featurectl.language.data_roots import NONE, DataRoots
-from featurectl.language.definitions.objects import Source
+from featurectl.language.definitions.source import Source
 from featurectl.sources.base import Changes, Increment, OnNaive, SourcePart
 from featurectl.sources.enforce import (
     ExpectedColumns,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from featurectl.core.errors import DataError, PlanError, UsageError
 from featurectl.core.variables import expand, has_variable
 from featurectl.language.data_roots import NONE, DataRoots, OutsideDataError
-from featurectl.language.definitions.objects import Source
+from featurectl.language.definitions.source import Source
 
 if TYPE_CHECKING:  # they load Polars, which a command that opens no source does without
     from featurectl.sources.base import OnNaive, SourceReader

@@ -14,7 +14,7 @@ import polars as pl
 
 from featurectl.core.errors import DataError
 from featurectl.core.frames.types import language_dtype
-from featurectl.language.definitions.objects import Source
+from featurectl.language.definitions.source import Source
 from featurectl.sources.base import OnNaive
 from featurectl.sources.casts import Cast, CastRules, plan_cast
 from featurectl.sources.enforce import KEPT, ExpectedColumns, apply_casts, check_values

@@ -10,7 +10,7 @@ from typing import ClassVar
 import polars as pl
 
 from featurectl.core.object_store import polars_options
-from featurectl.language.definitions.objects import Source
+from featurectl.language.definitions.source import Source
 
 
 @dataclass(frozen=True, slots=True)

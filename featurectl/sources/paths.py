@@ -9,7 +9,7 @@ from typing import Final
 
 from featurectl.core.errors import DataError
 from featurectl.language.data_roots import NONE, DataRoots, ReadableFolders
-from featurectl.language.definitions.objects import Source
+from featurectl.language.definitions.source import Source
 from featurectl.sources.pattern import PatternError, matching_files
 
 _SUFFIXES: Final = {"parquet": "parquet", "csv": "csv", "ndjson": "*json*"}

@@ -11,7 +11,7 @@ from typing import Final
 import polars as pl
 
 from featurectl.core.frames.timestamps import INSTANT, within_datetime
-from featurectl.language.definitions.objects import Source
+from featurectl.language.definitions.source import Source
 from featurectl.sources.base import SourcePart, SourceReader
 from featurectl.sources.failures import reading
 

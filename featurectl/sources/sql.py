@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from featurectl.core.errors import DataError
 from featurectl.core.units import moved_by
 from featurectl.language.data_roots import NONE, DataRoots
-from featurectl.language.definitions.objects import Source
+from featurectl.language.definitions.source import Source
 from featurectl.sources.base import Changes, Increment, OnNaive, PartScan, SourcePart
 from featurectl.sources.enforce import (
     ExpectedColumns,

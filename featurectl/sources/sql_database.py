@@ -22,7 +22,7 @@ from featurectl.core.errors import DataError, FeaturectlError, StoreError
 from featurectl.core.secrets import hide_address_secrets
 from featurectl.core.variables import shown_location
 from featurectl.language.data_roots import NONE, DataRoots, ReadableFolders
-from featurectl.language.definitions.objects import Source
+from featurectl.language.definitions.source import Source
 from featurectl.sources.since import asks_since
 from featurectl.sources.sql_connections import first_line, is_refused, let_only_read, was_interrupted, watch_connections
 

@@ -11,7 +11,7 @@ from featurectl.workspace.source_opener import SourceOpener
 from featurectl.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
-    from featurectl.language.definitions.objects import Source
+    from featurectl.language.definitions.source import Source
     from featurectl.offline.base import OfflineStore
     from featurectl.registry.state import State
     from featurectl.sources.base import SourceReader

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from featurectl.core.errors import DataError, FeaturectlError
 
 if TYPE_CHECKING:
-    from featurectl.online.project_schema import ProjectSchema
-    from featurectl.online.pushed import Pushed
+    from featurectl.online.client.project_schema import ProjectSchema
+    from featurectl.online.client.pushed_versions import Pushed
     from featurectl.registry.state import ObjectVersion, State
     from featurectl.workspace.workspace import Workspace
 
@@ -24,7 +24,7 @@ def read_online_schema(
     Raises:
         StoreError: the registry can't be read, or the online store, where it has to say what was pushed.
     """
-    from featurectl.online.pushed import read_pushed, unsure_places
+    from featurectl.online.client.pushed_versions import read_pushed, unsure_places
 
     state = state or workspace.state()
     places = unsure_places(state, views)
@@ -38,8 +38,8 @@ def online_schema(workspace: Workspace, state: State, pushed: Pushed) -> Project
     The offline store is looked at only for a view that an older version of featurectl pushed, without its types.
     """
     from featurectl.online.base import PushRecord
-    from featurectl.online.project_schema import ProjectSchema
-    from featurectl.online.pushed import is_typed
+    from featurectl.online.client.project_schema import ProjectSchema
+    from featurectl.online.client.pushed_versions import is_typed
 
     columns: dict[tuple[str, int], Mapping[str, str] | FeaturectlError] = {}
     for (name, version), record in pushed.items():

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from featurectl.core.errors import ProblemsError, UsageError
-from featurectl.language.definitions.objects import Source
+from featurectl.language.definitions.source import Source
 from featurectl.language.load import PROJECT_FILE, load_repo
 from featurectl.language.problems.codes import Problem
 from featurectl.language.repo import Environment, Repo

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from featurectl.core.progress import Progress, Silent
 
 if TYPE_CHECKING:
-    from featurectl.language.definitions.objects import Source
+    from featurectl.language.definitions.source import Source
     from featurectl.sources.base import SourceReader
     from featurectl.workspace.workspace import Workspace
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from featurectl.core.beside import temporary_beside
 from featurectl.core.errors import UsageError
+from featurectl.core.temporary_files import temporary_beside
 from featurectl.language.syntax.own_files import why_no_output
 
 

@@ -20,7 +20,7 @@ from featurectl.language.repo import Environment, Repo
 
 if TYPE_CHECKING:
     from featurectl.language.data_roots import DataRoots
-    from featurectl.language.definitions.objects import Source
+    from featurectl.language.definitions.source import Source
     from featurectl.offline.base import OfflineStore
     from featurectl.online.base import AsyncRowReader, OnlineStore
     from featurectl.registry.base import Registry
@@ -143,7 +143,7 @@ class Workspace:
     def _data_roots(self, source: Source) -> DataRoots:
         """Return where a source may read outside of the repository; a file that the command line names, anywhere."""
         from featurectl.language.data_roots import DataRoots
-        from featurectl.language.definitions.objects import CommandLineFile
+        from featurectl.language.definitions.source import CommandLineFile
 
         folders = (source.path,) if isinstance(source, CommandLineFile) else self.environment.data_roots
         return DataRoots(folders=folders, environment=self.environment.name, environ=self.environ)

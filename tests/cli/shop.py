@@ -9,7 +9,7 @@ from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.language.definitions.json_form import load_view
 from featurectl.operations.apply import ApplyTarget, apply_plan
 from featurectl.operations.materialize.run import MaterializeRun
-from featurectl.operations.materialize.view import materialize_view
+from featurectl.operations.materialize.table_increment import materialize_view
 from featurectl.operations.training.bind import view_table
 from featurectl.plan.build import PlanRequest, plan_repo
 from featurectl.registry.applied import served_views

@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from featurectl.language.definitions.gates import CanarySuccess
-from featurectl.monitor import clean
+from featurectl.monitor import unneeded_data
 from featurectl.monitor.prediction_log import PredictionLogFiles, read_rows
 from featurectl.online.redis import store as redis_store
 from featurectl.registry.base import HistoryEntry
@@ -213,9 +213,9 @@ def test_a_version_that_somebody_needs_again_meanwhile_stays(shop, monkeypatch):
     """A model version may be bound to it between the look and the removal."""
     new_version(shop)
     age(shop.root)
-    answers = [clean._retired]  # noqa: SLF001  # another cleans between its two steps
+    answers = [unneeded_data._retired]  # noqa: SLF001  # another cleans between its two steps
     with monkeypatch.context() as patched:
-        patched.setattr(clean, "_retired", lambda *given: answers.pop()(*given) if answers else [])
+        patched.setattr(unneeded_data, "_retired", lambda *given: answers.pop()(*given) if answers else [])
         shop.run("clean")
     assert (shop.root / "off/shop/v/v1").exists()
     assert list(found(shop)) == ["table v@1", "online rows v@1"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from featurectl.cli.main import main
-from featurectl.language.schema import file_schema, project_schema
+from featurectl.language.json_schema import file_schema, project_schema
 from featurectl.operations.init import NEXT, PROJECT_SCHEMA, SCHEMA, project_name, template_folder
 
 PROJECT = "project: "

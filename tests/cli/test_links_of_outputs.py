@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from featurectl.core.errors import UsageError
-from featurectl.operations.tables.write_table import check_output, write_table
+from featurectl.operations.outputs.write_table import check_output, write_table
 from tests.cli.test_plan_apply_history import repo, run  # noqa: F401 - a fixture
 
 OUTPUTS = {

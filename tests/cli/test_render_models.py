@@ -6,15 +6,8 @@ from dataclasses import replace
 from featurectl.cli.render.diff_models import diff_json, render_diff
 from featurectl.expressions.tree import Expression
 from featurectl.language.definitions.json_form import dump_definition
-from featurectl.language.definitions.objects import (
-    DerivedInput,
-    FeatureInput,
-    Label,
-    Model,
-    RequestInput,
-    Source,
-    Spine,
-)
+from featurectl.language.definitions.model import DerivedInput, FeatureInput, Label, Model, RequestInput, Spine
+from featurectl.language.definitions.source import Source
 from featurectl.registry.state import BoundFeature, GateResult
 from tests.cli.golden import assert_golden
 from tests.registry.test_contract import MODEL

@@ -5,7 +5,8 @@ import pytest
 from featurectl.cli.render.plan import render_plan, render_plan_markdown, render_summary
 from featurectl.core.units import DAY_US
 from featurectl.expressions.tree import Expression
-from featurectl.language.definitions.objects import About, Feature
+from featurectl.language.definitions.about import About
+from featurectl.language.definitions.view import Feature
 from featurectl.language.syntax.place import Place
 from featurectl.plan.build import PlanRequest, plan_repo
 from featurectl.plan.external_state import ExternalState

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from featurectl.cli.main import main
-from featurectl.language.schema import file_schema, project_schema
+from featurectl.language.json_schema import file_schema, project_schema
 from featurectl.language.shapes.objects import LISTS
 
 

@@ -15,7 +15,7 @@ from markdown_it.token import Token
 from featurectl.cli.render.github import cell, draw_table
 from featurectl.cli.render.plan import render_plan_markdown
 from featurectl.core.markdown import code, paragraph, prose
-from featurectl.language.definitions.objects import About
+from featurectl.language.definitions.about import About
 from tests.definitions import ARRIVALS, CARRIER
 from tests.plan.states import plan_of, repo_of, state_of
 

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 import featurectl
 from featurectl.core.units import format_iso
-from featurectl.online.client import AsyncOnlineClient, OnlineClient
+from featurectl.online.client.clients import AsyncOnlineClient, OnlineClient
 from featurectl.serving.process.start import open_app
 from featurectl.serving.settings import ServeSettings
 from tests.end_to_end.flights import Repository

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from featurectl.online.read import read_features
-from featurectl.online.view_rows import online_view
+from featurectl.online.row_places import online_view
 from featurectl.operations.training.bind import bind_view
 from featurectl.registry.applied import registered_view
 from featurectl.workspace.open import open_workspace

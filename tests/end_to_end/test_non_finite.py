@@ -18,10 +18,12 @@ from featurectl.cli.shared.call import Outcome
 from featurectl.core.errors import DataError
 from featurectl.core.units import DAY_US
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.language.definitions.objects import Feature, FeatureTest, Source
+from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.tests import FeatureTest
+from featurectl.language.definitions.view import Feature
 from featurectl.language.syntax.node import scalar_value
 from featurectl.language.syntax.place import Place
-from featurectl.online.coerce import typed_column
+from featurectl.online.client.coerce import typed_column
 from featurectl.operations.feature_tests.run import run_feature_tests
 from featurectl.operations.scoring.scorer import score_columns
 from featurectl.operations.training.spine import frame_spine

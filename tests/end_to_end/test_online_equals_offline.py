@@ -13,8 +13,8 @@ from featurectl.engines.base import ViewBuckets
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.online.open import open_online
 from featurectl.online.read import read_features
+from featurectl.online.row_places import online_view
 from featurectl.online.sqlite.store import SqliteStore
-from featurectl.online.view_rows import online_view
 from featurectl.operations.push import push_view
 from tests.online.compared import assert_columns_equal_answers
 from tests.online.views import UTC_US, add, at, derive, event_view, latest, push_request, state_view, table, window

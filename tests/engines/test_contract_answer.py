@@ -12,7 +12,8 @@ import pytest
 from featurectl.core.units import DAY_US, HOUR_US
 from featurectl.engines.base import ViewBuckets
 from featurectl.language.definitions.aggregates import result_type
-from featurectl.language.definitions.objects import Entity, Feature
+from featurectl.language.definitions.entity import Entity
+from featurectl.language.definitions.view import Feature
 from featurectl.pit.hashing import bucket_of
 from featurectl.pit.naive import states_naively, windows_naively
 from featurectl.pit.order import row_order

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from featurectl.expressions.check import type_expression
-from featurectl.language.definitions.objects import Derived, Feature
+from featurectl.language.definitions.view import Derived, Feature
 from tests.definitions import LATEST
 from tests.engines.rows import INSTANT, T0
 

@@ -16,7 +16,7 @@ from featurectl.engines.base import EarlierRows, FrameScan, Piece
 from featurectl.engines.spill import SpillRoom
 from featurectl.expressions.check import type_expression
 from featurectl.expressions.tree import Expression
-from featurectl.language.definitions.objects import Check, NamedExpression
+from featurectl.language.definitions.source import Check, NamedExpression
 from featurectl.language.typing.views import check_view
 from tests.definitions import ARRIVALS, COLUMNS, DELAYS, LATEST
 from tests.engines.rows import T0, at, rows

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featurectl.engines.base import EarlierRows, FrameScan, Piece
-from featurectl.language.definitions.objects import Entity
+from featurectl.language.definitions.entity import Entity
 from featurectl.pit.hashing import bucket_of, hash_ties
 from tests.definitions import ARRIVALS, DELAYS, LATEST
 from tests.engines.rows import at, rows

@@ -12,7 +12,9 @@ import pytest
 
 from featurectl.core.errors import DataError
 from featurectl.engines.base import FrameScan, Piece, SourceRows
-from featurectl.language.definitions.objects import Check, Entity, Feature, FeatureView, Source, Transform
+from featurectl.language.definitions.entity import Entity
+from featurectl.language.definitions.source import Check, Source
+from featurectl.language.definitions.view import Feature, FeatureView, Transform
 
 AT = datetime(2024, 1, 1, tzinfo=UTC)
 EARLIER = AT - timedelta(days=1)

@@ -9,19 +9,11 @@ from featurectl.expressions.check import type_expression
 from featurectl.expressions.tree import Expression
 from featurectl.identity.fingerprint import feature_fingerprints, fingerprints
 from featurectl.identity.kinds import data_facts, metadata_facts
-from featurectl.language.definitions.objects import (
-    About,
-    Check,
-    CsvOptions,
-    Entity,
-    Feature,
-    FeatureView,
-    Freshness,
-    Source,
-    Spine,
-    SqlQuery,
-    Transform,
-)
+from featurectl.language.definitions.about import About, Freshness
+from featurectl.language.definitions.entity import Entity
+from featurectl.language.definitions.model import Spine
+from featurectl.language.definitions.source import Check, CsvOptions, Source, SqlQuery
+from featurectl.language.definitions.view import Feature, FeatureView, Transform
 from tests.definitions import (
     ARRIVALS,
     CARRIER,

@@ -3,8 +3,9 @@
 from dataclasses import fields, replace
 
 from featurectl.expressions.tree import Expression
+from featurectl.language.definitions.about import About
 from featurectl.language.definitions.gates import Canary, CanarySuccess, Gates, Robustness
-from featurectl.language.definitions.objects import About, DerivedInput, Model, Trainer
+from featurectl.language.definitions.model import DerivedInput, Model, Trainer
 from tests.definitions import ARRIVALS, MODEL
 from tests.fields import every_field, which
 

@@ -6,7 +6,7 @@ import pytest
 
 from featurectl.language.definitions.alerts import Alert, Condition, Notifier
 from featurectl.language.load import load_repo
-from featurectl.language.shapes.operations import condition_of
+from featurectl.language.shapes.alerts import condition_of
 from tests.language.repository import write_repo
 
 HOUR_US = 3_600_000_000

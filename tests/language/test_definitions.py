@@ -20,7 +20,7 @@ from featurectl.language.definitions.json_form import (
     load_untyped_view,
     load_view,
 )
-from featurectl.language.definitions.objects import FeatureInput, RequestInput
+from featurectl.language.definitions.model import FeatureInput, RequestInput
 from featurectl.language.load import load_repo
 from featurectl.language.syntax.node import scalar_value
 from featurectl.language.typing.models import check_model

@@ -10,8 +10,8 @@ from functools import cache
 import pytest
 from jsonschema import Draft7Validator
 
+from featurectl.language.json_schema import file_schema, project_schema
 from featurectl.language.load import load_repo, yaml_files
-from featurectl.language.schema import file_schema, project_schema
 from featurectl.language.shapes.objects import LISTS, PROJECT
 from featurectl.operations.init import NEXT, template_folder, write_repository
 from tests.docs.pages import DOCS, PAGES, name_of, read_blocks

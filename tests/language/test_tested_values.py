@@ -2,7 +2,7 @@
 
 import pytest
 
-from featurectl.language.definitions.objects import FeatureTest
+from featurectl.language.definitions.tests import FeatureTest
 from tests.language.repository import load
 
 FILE = """entities:

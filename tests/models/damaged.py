@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from featurectl.models.conversion.convert import convert_model
-from featurectl.models.conversion.foreign import normal_onnx
-from featurectl.models.runtimes.load import load_runtime
+from featurectl.models.conversion.external_onnx import normal_onnx
+from featurectl.models.runtimes.open import load_runtime
 from featurectl.models.structure.check import check_structure
 from tests.models.estimators import CATBOOST, CATEGORY, LIGHTGBM, XGBOOST, fitted, label_of, matrix_of
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from featurectl.models.estimators import dump_estimator, fit_estimator, make_estimator
-from featurectl.models.runtimes.load import load_runtime
+from featurectl.models.runtimes.open import load_runtime
 
 CATEGORY = 3
 LIGHTGBM = {"num_threads": 1, "verbose": -1, "deterministic": True, "n_estimators": 15, "min_child_samples": 3}

@@ -6,7 +6,7 @@ import pytest
 
 from featurectl.core.errors import DataError, StoreError
 from featurectl.models.artifact import read_artifact, write_artifact
-from featurectl.offline.open_loose import open_loose
+from featurectl.offline.open_plain_files import open_loose
 
 
 @pytest.fixture(params=["folder", "bucket"])

@@ -12,7 +12,9 @@ import pytest
 
 from featurectl.core.units import DAY_US
 from featurectl.expressions.tree import Expression
-from featurectl.language.definitions.objects import About, Label, Model, Source, Spine, Trainer
+from featurectl.language.definitions.about import About
+from featurectl.language.definitions.model import Label, Model, Spine, Trainer
+from featurectl.language.definitions.source import Source
 from featurectl.models.card import CardParts, render_card
 from featurectl.models.charts import draw_calibration, draw_charts, draw_importance, draw_roc
 from featurectl.models.fit import fit_model

@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 
 from featurectl.core.errors import DataError, UsageError
-from featurectl.language.definitions.objects import Trainer
-from featurectl.models.command import CommandEnvironment
+from featurectl.language.definitions.model import Trainer
 from featurectl.models.fit import fit_model
+from featurectl.models.trainer_command import CommandEnvironment
 from featurectl.registry.state import BoundFeature
 from tests.models.test_fit import INPUTS, LIGHTGBM, examples
 

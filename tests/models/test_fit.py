@@ -9,11 +9,11 @@ import pytest
 
 from featurectl.core.errors import DataError
 from featurectl.core.units import DAY_US
-from featurectl.language.definitions.objects import Trainer
+from featurectl.language.definitions.model import Trainer
 from featurectl.models.fit import fit_model
-from featurectl.models.golden import load_golden
-from featurectl.models.rows import RowEncoder
-from featurectl.models.runtimes.load import load_runtime
+from featurectl.models.golden_rows import load_golden
+from featurectl.models.request_matrix import RowEncoder
+from featurectl.models.runtimes.open import load_runtime
 from featurectl.models.split import Examples, split_by_time
 from featurectl.registry.state import BoundFeature
 

@@ -10,7 +10,7 @@ from featurectl.core.errors import DataError, UsageError
 from featurectl.models.formats import FORMAT_WORDS, FORMATS_BY_SUFFIX, LIBRARIES, format_of_file
 from featurectl.models.isolation import content
 from featurectl.models.runtimes.base import ONNX
-from featurectl.models.runtimes.load import load_runtime
+from featurectl.models.runtimes.open import load_runtime
 
 
 def test_every_format_of_a_file_has_a_library_words_and_a_reader():

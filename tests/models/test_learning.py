@@ -7,11 +7,11 @@ import polars as pl
 import pytest
 
 from featurectl.core.units import DAY_US
-from featurectl.language.definitions.objects import Trainer
+from featurectl.language.definitions.model import Trainer
 from featurectl.models.fit import STOP_SHARE, fit_model
-from featurectl.models.runtimes.load import load_runtime
+from featurectl.models.input_warnings import warn_of_inputs
+from featurectl.models.runtimes.open import load_runtime
 from featurectl.models.split import Examples, split_by_time
-from featurectl.models.warn import warn_of_inputs
 from featurectl.registry.state import BoundFeature
 from tests.models.test_fit import LIGHTGBM, times
 

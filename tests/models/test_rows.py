@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurectl.models.golden import choose_rows, dump_golden, load_golden
+from featurectl.models.golden_rows import choose_rows, dump_golden, load_golden
 from featurectl.models.matrix import MatrixForm, fit_form
-from featurectl.models.rows import RowEncoder, category_text
+from featurectl.models.request_matrix import RowEncoder, category_text
 from featurectl.registry.state import BoundFeature
 
 DTYPES = {

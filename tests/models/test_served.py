@@ -13,7 +13,7 @@ import pytest
 from featurectl.core.errors import DataError, UsageError
 from featurectl.models.artifact import write_artifact
 from featurectl.models.conversion.convert import convert_model
-from featurectl.models.golden import dump_golden
+from featurectl.models.golden_rows import dump_golden
 from featurectl.models.pickle_policy import PicklePolicy
 from featurectl.models.served_model import check_golden, load_native, load_served
 from featurectl.registry.rows import load_model_version, model_document

@@ -15,7 +15,7 @@ from featurectl.core.errors import StoreError, TryAgainError
 from featurectl.monitor import compaction
 from featurectl.monitor.compaction import REPLACED, compact_some, read_day
 from featurectl.monitor.prediction_log import PredictionLogFiles, read_batches, read_rows
-from featurectl.offline.open_loose import open_loose
+from featurectl.offline.open_plain_files import open_loose
 
 DAY = datetime(2026, 1, 8, tzinfo=UTC)
 FOLDER = "m/v1/2026-01-08"

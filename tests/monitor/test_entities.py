@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 
 from featurectl.core.units import HOUR_US
 from featurectl.expressions.tree import Expression
-from featurectl.language.definitions.objects import Entity, Feature, FeatureView, Freshness, NamedExpression, Source
+from featurectl.language.definitions.about import Freshness
+from featurectl.language.definitions.entity import Entity
+from featurectl.language.definitions.source import NamedExpression, Source
+from featurectl.language.definitions.view import Feature, FeatureView
 from featurectl.monitor import entities
 from featurectl.monitor.entities import StaleEntities, count_stale
 

@@ -6,7 +6,7 @@ import pytest
 
 from featurectl.cli.render.status import render_ages, render_status, status_json
 from featurectl.core.units import HOUR_US, MINUTE_US
-from featurectl.language.definitions.objects import Freshness
+from featurectl.language.definitions.about import Freshness
 from featurectl.monitor.freshness import FreshnessRow, age_at, judge_age
 
 NOW = datetime(2026, 11, 24, 13, 0, tzinfo=UTC)

@@ -14,7 +14,7 @@ import pytest
 from featurectl.cli.main import main
 from featurectl.cli.render.why import _changed, render_why, why_json
 from featurectl.core.units import HOUR_US
-from featurectl.language.definitions.objects import Freshness
+from featurectl.language.definitions.about import Freshness
 from featurectl.monitor.checks import CheckHistory, CheckResultAt
 from featurectl.monitor.explain_view import EntityValues, cause_of_values
 from featurectl.monitor.freshness import FreshnessRow

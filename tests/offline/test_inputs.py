@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from featurectl.expressions.tree import Expression
-from featurectl.language.definitions.objects import CsvOptions, Transform
+from featurectl.language.definitions.source import CsvOptions
+from featurectl.language.definitions.view import Transform
 from featurectl.offline.base import Coverage
 from featurectl.offline.inputs import has_older_form, has_other_definition, rows_mark
 from tests.definitions import CARRIER, DELAYS, with_feature, with_source

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from featurectl.core.errors import StoreError, UsageError
-from featurectl.offline.open_loose import open_loose
+from featurectl.offline.open_plain_files import open_loose
 from tests.servers.redis import free_port
 from tests.servers.s3 import BUCKET
 

@@ -7,8 +7,8 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 
-from featurectl.offline import opened
-from featurectl.offline.opened import OpenedVersions
+from featurectl.offline import opened_versions
+from featurectl.offline.opened_versions import OpenedVersions
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_a_version_stays_what_it_was_when_the_table_grows(table):
 def test_a_version_is_read_from_the_log_once(table, monkeypatch):
     made = []
     monkeypatch.setattr(
-        opened, "DeltaTable", lambda *of, **how: made.append(how.get("version")) or DeltaTable(*of, **how)
+        opened_versions, "DeltaTable", lambda *of, **how: made.append(how.get("version")) or DeltaTable(*of, **how)
     )
     for _ in range(5):
         assert [rows(table.at(number)) for number in (0, 1, 2)] == [1, 2, 3]
@@ -45,7 +45,7 @@ def test_no_more_than_a_few_versions_are_remembered(table):
     for number in range(3, 9):
         write_deltalake(table.location, pl.DataFrame({"a": [number]}), mode="append")
     assert [rows(table.at(number)) for number in range(9)] == list(range(1, 10))
-    assert len(table._at) == opened._MOST  # noqa: SLF001  # memory is what it is about
+    assert len(table._at) == opened_versions._MOST  # noqa: SLF001  # memory is what it is about
 
 
 def test_a_table_that_is_not_there_is_none_that_was_opened(tmp_path):

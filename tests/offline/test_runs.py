@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from featurectl.core.errors import StoreError
-from featurectl.offline.open_loose import open_loose
+from featurectl.offline.open_plain_files import open_loose
 from featurectl.offline.process import Process, this_process
 from featurectl.offline.runs import CheckRecord, RunRecord, begun, read_runs, write_run
 

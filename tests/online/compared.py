@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from featurectl.core.units import instant_us
-from featurectl.language.definitions.objects import FeatureInput
+from featurectl.language.definitions.model import FeatureInput
+from featurectl.online.client.feature_reader import FeatureReader, KeyRows, ReadView
+from featurectl.online.client.push_cache import Pushes
+from featurectl.online.client.read_steps import read_columns
 from featurectl.online.decode import columns
-from featurectl.online.drive import read_columns
-from featurectl.online.features import FeatureReader, KeyRows, ReadView
-from featurectl.online.pushes import Pushes
 
 EPOCH = date(1970, 1, 1)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from featurectl.online.base import OnlineView
 from featurectl.online.codec import pack_key
-from featurectl.online.redis.layout import home_of, prefix_of
-from featurectl.online.schema import field_name
+from featurectl.online.redis.keys import home_of, prefix_of
+from featurectl.online.row_schema import field_name
 from featurectl.online.sqlite.store import SqliteStore
 
 

@@ -13,14 +13,14 @@ import redis
 
 from featurectl.core.errors import StoreError
 from featurectl.online.base import Ask
-from featurectl.online.broken import BrokenRowError, shown_key
+from featurectl.online.client.feature_reader import FeatureReader, KeyRows, ReadView
+from featurectl.online.client.push_cache import Pushes
+from featurectl.online.client.read_steps import read_columns
+from featurectl.online.corrupt_rows import BrokenRowError, shown_key
 from featurectl.online.decode import columns
-from featurectl.online.drive import read_columns
-from featurectl.online.features import FeatureReader, KeyRows, ReadView
-from featurectl.online.pushes import Pushes
 from featurectl.online.redis.store import RedisStore
+from featurectl.online.row_places import online_view
 from featurectl.online.sqlite.store import SqliteStore
-from featurectl.online.view_rows import online_view
 from tests.online.compared import every_input
 from tests.online.rows import HOUR, T0, frame
 from tests.online.views import latest, state_view

@@ -18,7 +18,7 @@ import pytest
 
 import featurectl
 from featurectl.core.errors import DataError, UsageError
-from featurectl.online import drive
+from featurectl.online.client import read_steps
 from tests.end_to_end.compare import compare_values
 from tests.serving.clicks import NOW, build_clicks, request_rows, run, write_clicks
 
@@ -146,7 +146,7 @@ def test_the_record_of_a_push_is_read_once_a_second(client, monkeypatch):
     store = client.client._store
     fetch_shared = store.fetch_shared
     monkeypatch.setattr(store, "fetch_shared", lambda *of: (shared.extend(of[2]), fetch_shared(*of))[1])
-    monkeypatch.setattr(drive, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(read_steps, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     for clock[0] in (100.0, 100.5, 100.99, 101.0, 101.5, 102.0):
         client.get(["spend:count_7d"], {"user": [1]})
     assert shared.count("push/spend@1") == 3

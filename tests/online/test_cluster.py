@@ -9,8 +9,8 @@ import pytest
 
 from featurectl.core.errors import StoreError
 from featurectl.online.base import Ask
-from featurectl.online.broken import BrokenCountError
 from featurectl.online.codec import pack_key
+from featurectl.online.corrupt_rows import BrokenCountError
 from featurectl.online.open import open_online
 from featurectl.online.redis.slots import slot_of, slot_tags
 from tests.online.rows import T0, frame, view

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from featurectl.core.errors import DataError, StoreError
 from featurectl.online.base import PushRecord
-from featurectl.online.broken import BrokenRecordError
 from featurectl.online.codec import NEWER_BYTES, pack_instant, pack_key, pack_record, unpack_instant, unpack_record
+from featurectl.online.corrupt_rows import BrokenRecordError
 from featurectl.online.decode.row import row_schema_id, unpack_row
 from featurectl.online.decode.values import decoder
 from featurectl.online.encode.rows import encode_chunks
-from featurectl.online.schema import claim_schema, parse_schema, schema_document
+from featurectl.online.row_schema import claim_schema, parse_schema, schema_document
 from tests.online.rows import HOUR, T0, UTC_US, frame, view
 
 INSTANTS = st.datetimes(datetime(1, 1, 1), datetime(2283, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001  # a time without a zone is meant

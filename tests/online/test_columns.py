@@ -13,8 +13,8 @@ from featurectl.core.units import HOUR_US
 from featurectl.online.codec import pack_instant
 from featurectl.online.decode import columns
 from featurectl.online.decode.columns import Moment, ViewColumns
-from featurectl.online.schema import parse_schema, schema_document
-from featurectl.online.view_rows import online_view
+from featurectl.online.row_places import online_view
+from featurectl.online.row_schema import parse_schema, schema_document
 from tests.online.views import at, event_view, latest, state_view, window
 
 NOW = at(0)

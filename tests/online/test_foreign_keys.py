@@ -11,13 +11,13 @@ import redis
 import redis.cluster
 
 from featurectl.online.base import Ask, Writing
-from featurectl.online.broken import NO_ROW, BrokenRowError
-from featurectl.online.drive import read_columns_async
-from featurectl.online.features import FeatureReader, KeyRows, ReadView
+from featurectl.online.client.feature_reader import FeatureReader, KeyRows, ReadView
+from featurectl.online.client.push_cache import Pushes
+from featurectl.online.client.read_steps import read_columns_async
+from featurectl.online.corrupt_rows import NO_ROW, BrokenRowError
 from featurectl.online.open import open_async_reader, open_online
-from featurectl.online.pushes import Pushes
-from featurectl.online.redis.layout import prefix_of
-from featurectl.online.view_rows import online_view
+from featurectl.online.redis.keys import prefix_of
+from featurectl.online.row_places import online_view
 from tests.online.compared import every_input
 from tests.online.rows import HOUR, T0, frame
 from tests.online.views import latest, state_view

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from featurectl.core.errors import DataError
 from featurectl.core.frames.types import widen
-from featurectl.online.coerce import typed_column
+from featurectl.online.client.coerce import typed_column
 from featurectl.sources.casts import cast_exact
 
 TYPES = ["string", "int64", "float64", "bool", "timestamp", "date", "decimal(10,2)", "decimal(38,3)"]

@@ -14,13 +14,13 @@ from featurectl.engines.base import ViewBuckets
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.expressions.check import type_expression
 from featurectl.expressions.tree import ExpressionError
-from featurectl.language.definitions.objects import DerivedInput, FeatureInput, RequestInput
-from featurectl.online.drive import read_columns
-from featurectl.online.features import KeyRows, ReadView
-from featurectl.online.inputs import InputReader
-from featurectl.online.pushes import Pushes
+from featurectl.language.definitions.model import DerivedInput, FeatureInput, RequestInput
+from featurectl.online.client.feature_reader import KeyRows, ReadView
+from featurectl.online.client.model_inputs import InputReader
+from featurectl.online.client.push_cache import Pushes
+from featurectl.online.client.read_steps import read_columns
+from featurectl.online.row_places import online_view
 from featurectl.online.sqlite.store import SqliteStore
-from featurectl.online.view_rows import online_view
 from featurectl.operations.push import PushRequest, push_view
 from featurectl.operations.training.join import join_features
 from featurectl.operations.training.spine import frame_spine

@@ -9,12 +9,12 @@ import pytest
 
 from featurectl.core.errors import UsageError
 from featurectl.online.open import STORES, open_async_reader, open_online
-from featurectl.online.store import PackedStore
+from featurectl.online.packed_store import PackedStore
 
 ONLINE = Path(__file__).parents[2] / "featurectl/online"
 # What knows where in a row its bytes lie: indices and ranges of numbers, ints from bytes, structs.
 OFFSETS = re.compile(r"\b(data|body|header)\[\d*:?\d+:?\]|\bheaders\[|from_bytes\(|struct\.Struct|substr\(row, \d")
-ELSEWHERE = {"schema.py"}  # the id of a schema is made of two bytes of a digest
+ELSEWHERE = {"row_schema.py"}  # the id of a schema is made of two bytes of a digest
 
 
 @pytest.mark.parametrize("opener", [open_online, lambda url: open_async_reader(url, url, 1.0)])

@@ -13,8 +13,8 @@ from featurectl.engines.polars import join
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.offline.rows import FrameRows
 from featurectl.online.read import FeatureValue, read_features
+from featurectl.online.row_places import online_view
 from featurectl.online.sqlite.store import SqliteStore
-from featurectl.online.view_rows import online_view
 from featurectl.operations.push import push_view
 from tests.online.compared import assert_columns_equal_answers
 from tests.online.views import UTC_US, at, derive, event_view, latest, push_request, state_view, table, window

@@ -20,7 +20,7 @@ from featurectl.core.errors import DataError
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.online.read import ViewReader, read_features
 from featurectl.online.redis import store as redis_store
-from featurectl.online.view_rows import online_view
+from featurectl.online.row_places import online_view
 from featurectl.operations.push import push_view, read_offline
 from tests.online.conftest import STORES
 from tests.online.losses import lose_row

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from featurectl.online.base import Origin, Writing
 from featurectl.online.byte_store import PackedWriting
+from featurectl.online.packed_store import newer_by
 from featurectl.online.redis.claim import claimed_call
 from featurectl.online.redis.store import RedisStore
-from featurectl.online.store import newer_by
 from tests.online.rows import HOUR, T0, frame, view
 
 ENTITIES = 6

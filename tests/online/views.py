@@ -14,7 +14,9 @@ from featurectl.core.units import HOUR_US
 from featurectl.engines.base import BucketedRows
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.expressions.check import type_expression
-from featurectl.language.definitions.objects import Derived, Entity, Feature, FeatureView, Source
+from featurectl.language.definitions.entity import Entity
+from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.view import Derived, Feature, FeatureView
 from featurectl.offline.base import Coverage, TableStatistics
 from featurectl.offline.rows import FrameRows
 from featurectl.online.base import OnlineStore

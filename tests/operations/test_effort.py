@@ -7,12 +7,12 @@ import polars as pl
 import pytest
 
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.language.definitions.objects import SqlQuery
+from featurectl.language.definitions.source import SqlQuery
 from featurectl.offline.delta import DeltaStore
 from featurectl.online.sqlite.store import SqliteStore
 from featurectl.operations.effort import StatisticsStores, measure_plan
 from featurectl.operations.materialize.run import MaterializeRun
-from featurectl.operations.materialize.view import materialize_view
+from featurectl.operations.materialize.table_increment import materialize_view
 from featurectl.operations.push import PushRequest, push_view
 from featurectl.plan.model import Effort
 from featurectl.sources.open import open_source

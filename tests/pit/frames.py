@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from featurectl.pit import availability, fold, gather, naive
-from featurectl.pit.aggregates import gathered, sketch
+from featurectl.pit.aggregates import approx_distinct, whole_range
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER, WindowQuestion
 from featurectl.pit.windows import answer_windows
 
@@ -75,9 +75,9 @@ class SmallPieces:
         self.patch.setattr(availability, "_OVERTAKEN_ROWS", 2)
         self.patch.setattr(availability, "_LAYERS", 3)
         if self.levels:
-            self.patch.setattr(gathered, "worth_levels", lambda parts, _: any((p.hi > p.lo).any() for p in parts))
-            self.patch.setattr(gathered, "mostly_one", lambda _: True)
-        for module in (naive, sketch):
+            self.patch.setattr(whole_range, "worth_levels", lambda parts, _: any((p.hi > p.lo).any() for p in parts))
+            self.patch.setattr(whole_range, "mostly_one", lambda _: True)
+        for module in (naive, approx_distinct):
             self.patch.setattr(module, "EXACT_VALUES", 2)
         for module in (availability, fold, gather):
             self.patch.setattr(module, "CHUNK_ROWS", 3)

@@ -6,7 +6,9 @@ from featurectl.core.errors import UsageError
 from featurectl.core.units import DAY_US, HOUR_US
 from featurectl.expressions.check import type_expression
 from featurectl.expressions.tree import Expression
-from featurectl.language.definitions.objects import About, CsvOptions, Entity, SqlQuery
+from featurectl.language.definitions.about import About
+from featurectl.language.definitions.entity import Entity
+from featurectl.language.definitions.source import CsvOptions, SqlQuery
 from featurectl.language.syntax.place import Place
 from featurectl.plan.build import PlanRequest, plan_repo
 from tests.definitions import (

@@ -13,7 +13,7 @@ from dataclasses import replace
 from featurectl.expressions.check import type_expression
 from featurectl.expressions.tree import Expression
 from featurectl.plan.saved import dump_plan
-from featurectl.language.definitions.objects import NamedExpression
+from featurectl.language.definitions.source import NamedExpression
 from tests.definitions import ARRIVALS, CARRIER, COLUMNS, DELAYS
 from tests.plan.states import plan_of, repo_of, state_of
 

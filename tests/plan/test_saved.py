@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from featurectl.core.errors import UsageError
-from featurectl.language.definitions.objects import About, Entity
+from featurectl.language.definitions.about import About
+from featurectl.language.definitions.entity import Entity
 from featurectl.language.problems.codes import Problem
 from featurectl.language.syntax.place import Place
 from featurectl.plan.build import PlanRequest, plan_repo

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from featurectl.core.errors import UsageError
-from featurectl.language.definitions.objects import About
+from featurectl.language.definitions.about import About
 from featurectl.plan.build import PlanRequest, plan_repo
 from tests.definitions import ARRIVALS, CARRIER, DELAYS, LATEST, MODEL
 from tests.plan.states import EMPTY, applied, plan_of, repo_of, state_of

@@ -4,8 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featurectl.core.units import DAY_US
+from featurectl.language.definitions.about import About
+from featurectl.language.definitions.entity import Entity
 from featurectl.language.definitions.json_form import dump_definition, load_view
-from featurectl.language.definitions.objects import About, CsvOptions, Entity, SqlQuery
+from featurectl.language.definitions.source import CsvOptions, SqlQuery
 from tests.definitions import ARRIVALS, CARRIER, COUNT, DELAYS, LATEST, MODEL, with_feature, with_source
 from tests.plan.states import EMPTY, applied, plan_of, repo_of, state_of
 

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from featurectl.serving import beginning
+from featurectl.serving import startup
 from featurectl.serving.app import make_app
-from featurectl.serving.beginning import AT_ONCE, WHEN_LOADED, Beginning
+from featurectl.serving.startup import AT_ONCE, WHEN_LOADED, Beginning
 
 
 class Begun:
@@ -70,7 +70,7 @@ def test_others_answer_when_they_and_the_first_are_loaded(tmp_path, order):
 
 
 def test_nobody_waits_for_ever_for_a_first_that_is_never_loaded(tmp_path, monkeypatch):
-    monkeypatch.setattr(beginning, "LOAD_S", 0.05)
+    monkeypatch.setattr(startup, "LOAD_S", 0.05)
 
     async def story():
         one = Begun(Beginning(mark=tmp_path / "loaded"))

@@ -13,7 +13,7 @@ import pytest
 
 from featurectl.api.clients import open_async_client, open_client
 from featurectl.cli.main import main
-from featurectl.online.broken import BrokenRowError
+from featurectl.online.corrupt_rows import BrokenRowError
 from tests.serving.trial import wait_until
 
 

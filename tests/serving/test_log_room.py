@@ -16,7 +16,7 @@ import pytest
 from featurectl.monitor import compaction
 from featurectl.monitor.compaction import compact_some, read_day
 from featurectl.monitor.prediction_log import PredictionLogFiles, read_rows
-from featurectl.offline.open_loose import open_loose
+from featurectl.offline.open_plain_files import open_loose
 from featurectl.serving.http.bodies import MOST_TEXT
 from featurectl.serving.log import parquet
 from featurectl.serving.log.room import LogLimits, LogRoom

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from featurectl.online.inputs import InputReader
+from featurectl.online.client.model_inputs import InputReader
 from featurectl.serving.scoring import score
 from tests.serving.clicks import NOW, request_rows, run
 

@@ -9,9 +9,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from featurectl.models.served_model import load_served
-from featurectl.serving.beginning import AT_ONCE
 from featurectl.serving.process.start import open_app
 from featurectl.serving.settings import ServeSettings
+from featurectl.serving.startup import AT_ONCE
 from tests import web
 from tests.serving.clicks import FILES, request_rows, run
 from tests.serving.process import START_LIMIT_S, running

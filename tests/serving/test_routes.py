@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from featurectl.serving.routes.all_routes import ROUTES
 from featurectl.serving.routes.openapi import openapi_document
-from featurectl.serving.routes.table import ROUTES
 from featurectl.serving.settings import ServeSettings
 
 ROOT = Path(__file__).parents[2]

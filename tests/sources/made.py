@@ -14,7 +14,7 @@ import polars as pl
 import sqlalchemy as sa
 from deltalake import write_deltalake
 
-from featurectl.language.definitions.objects import Source, SqlQuery
+from featurectl.language.definitions.source import Source, SqlQuery
 
 COLUMNS = {"id": "int64", "name": "string", "amount": "float64", "ok": "bool", "day": "date", "at": "timestamp"}
 ROWS = [

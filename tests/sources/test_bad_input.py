@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from featurectl.core.errors import DataError, PlanError, StoreError, UsageError
-from featurectl.language.definitions.objects import CsvOptions, Source, SqlQuery
+from featurectl.language.definitions.source import CsvOptions, Source, SqlQuery
 from featurectl.sources.open import check_there, open_source, read_schema
 from tests.sources.made import frame, make_source
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurectl.core.units import from_us
-from featurectl.language.definitions.objects import Source, SqlQuery
+from featurectl.language.definitions.source import Source, SqlQuery
 from featurectl.offline.base import Coverage
 from featurectl.sources.base import PartScan, SourcePart
 from featurectl.sources.increment import plan_increment

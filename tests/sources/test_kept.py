@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 
 from featurectl.core.errors import DataError
-from featurectl.language.definitions.objects import Source, SqlQuery
+from featurectl.language.definitions.source import Source, SqlQuery
 from featurectl.sources.open import open_source, read_schema
 from featurectl.sources.original_columns import split_kept
 from tests.frames import assert_same, frames

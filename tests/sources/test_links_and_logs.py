@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from featurectl.core.errors import DataError
-from featurectl.language.definitions.objects import Source
+from featurectl.language.definitions.source import Source
 from featurectl.language.load import yaml_files
 from featurectl.sources.delta_log import files_with_deletions
 from featurectl.sources.open import check_there

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from featurectl.core.errors import DataError
-from featurectl.language.definitions.objects import CsvOptions, Source
+from featurectl.language.definitions.source import CsvOptions, Source
 from featurectl.sources.open import open_source
 from tests.sources.made import KINDS, make_source
 

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from featurectl.core.errors import PlanError, UsageError
-from featurectl.language.definitions.objects import Source, SqlQuery
+from featurectl.language.definitions.source import Source, SqlQuery
 from featurectl.sources.base import SourceScan
 from featurectl.sources.open import KINDS, check_there, open_source, read_schema
 

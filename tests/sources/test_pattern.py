@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from featurectl.core.errors import DataError
-from featurectl.language.definitions.objects import Source
+from featurectl.language.definitions.source import Source
 from featurectl.sources.paths import find_files, source_files
 from featurectl.sources.pattern import matching_files
 

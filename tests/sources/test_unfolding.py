@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featurectl.core.errors import DataError
-from featurectl.language.definitions.objects import Source
+from featurectl.language.definitions.source import Source
 from featurectl.sources import unfolding
 from featurectl.sources.open import open_source, read_schema
 from featurectl.sources.unfolding import check_lines

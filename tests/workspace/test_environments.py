@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from featurectl.core.errors import DataError
-from featurectl.language.definitions.objects import Source
+from featurectl.language.definitions.source import Source
 from featurectl.registry.sql import SqlRegistry
 from featurectl.sources.open import open_source
 from tests.two_environments import NAMES, Repository, write_repository, write_warehouse

@@ -77,7 +77,7 @@ def _text(call: Call, plan: Plan, repo: Repo, *, explain: bool) -> str:
 
 def _markdown(plan: Plan) -> str:
     from featurectl.cli.render.plan import render_needed, render_plan_markdown
-    from featurectl.plan.allowance import allowance_line, needed_allowances
+    from featurectl.plan.reviewed_changes import allowance_line, needed_allowances
 
     document = plan.to_json()
     return render_plan_markdown(document) + render_needed([allowance_line(item) for item in needed_allowances(plan)])

@@ -25,7 +25,7 @@ def schema(
 
     featurectl.yaml has a schema of its own; `init` writes both into .featurectl.
     """
-    from featurectl.language.schema import file_schema, project_schema
+    from featurectl.language.json_schema import file_schema, project_schema
 
     made = project_schema() if project else file_schema()
     text = json.dumps(made, indent=2)

@@ -59,7 +59,7 @@ def training_set(call: Call, options: TrainingSetOptions) -> Outcome:
 
 def _request(call: Call, options: TrainingSetOptions) -> TrainingSetRequest:
     from featurectl.language.resolve.feature_names import feature_pairs
-    from featurectl.operations.tables.write_table import check_output
+    from featurectl.operations.outputs.write_table import check_output
     from featurectl.operations.training.assemble import TrainingSetRequest
     from featurectl.operations.training.reproduce import load_manifest
     from featurectl.operations.training.request import TrainingRequest, check_request

@@ -10,7 +10,7 @@ from featurectl.core.commits import parse_commit
 from featurectl.core.units import format_bytes, format_count, format_instant
 from featurectl.identity.facts.models import input_fact, model_facts
 from featurectl.language.definitions.json_form import load_model
-from featurectl.language.definitions.objects import DerivedInput, FeatureInput, Model, ModelInput
+from featurectl.language.definitions.model import DerivedInput, FeatureInput, Model, ModelInput
 from featurectl.registry.state import BoundFeature, GateResult, ModelVersion
 
 _NONE: Final = "-"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from featurectl.core.units import format_duration
-from featurectl.language.definitions.objects import FeatureView, Source
+from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.view import FeatureView
 
 _SIGNS = {"left": ("<=", "<"), "right": ("<", "<="), "both": ("<=", "<="), "none": ("<", "<")}
 

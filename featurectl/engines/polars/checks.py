@@ -17,7 +17,7 @@ from featurectl.core.errors import DataError
 from featurectl.core.frames.types import language_dtype
 from featurectl.core.units import counted, parse_instant
 from featurectl.engines.base import CheckResult
-from featurectl.language.definitions.objects import Check
+from featurectl.language.definitions.source import Check
 from featurectl.language.resolve.check_query import query_problem
 from featurectl.language.syntax.constants import fit_constant
 from featurectl.pit.arrays import Ints

@@ -18,7 +18,8 @@ from featurectl.engines.polars.prepare import Room, prepare_rows
 from featurectl.engines.polars.source_rows import look_at, newest_row, source_rows
 from featurectl.engines.polars.transform import run_transform
 from featurectl.engines.spill import SpillRoom
-from featurectl.language.definitions.objects import FeatureView, Source
+from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.view import FeatureView
 
 
 class PolarsEngine:

@@ -15,7 +15,7 @@ from featurectl.core.frames.timestamps import on_calendar
 from featurectl.core.frames.types import finite, polars_dtype
 from featurectl.engines.base import ViewBuckets
 from featurectl.expressions.polars import to_polars
-from featurectl.language.definitions.objects import Feature, FeatureView
+from featurectl.language.definitions.view import Feature, FeatureView
 from featurectl.pit.answers import Answers, join_answers
 from featurectl.pit.hashing import bucket_of
 from featurectl.pit.keys import arrange

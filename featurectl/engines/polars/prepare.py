@@ -29,7 +29,8 @@ from featurectl.engines.polars.checks import Checker
 from featurectl.engines.shuffle import Shuffle, ShuffledRows
 from featurectl.engines.spill import SpillRoom
 from featurectl.expressions.polars import to_polars
-from featurectl.language.definitions.objects import FeatureView, Source
+from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.view import FeatureView
 from featurectl.pit.hashing import add_hashes, hash_ties
 from featurectl.pit.questions import AVAILABLE_AT, DEDUP, EVENT_TIME, TIE, TIE_ORDER
 

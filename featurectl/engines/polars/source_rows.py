@@ -15,7 +15,7 @@ from featurectl.engines.clocks import AVAILABLE, EVENT, HASH, clocked, drop_repe
 from featurectl.engines.polars.checks import Checker
 from featurectl.engines.polars.prepare import wanted_rows
 from featurectl.engines.spill import SpillRoom
-from featurectl.language.definitions.objects import Source
+from featurectl.language.definitions.source import Source
 from featurectl.pit.hashing import hash_ties
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
 

@@ -19,7 +19,7 @@ from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.frames.types import language_dtype, polars_dtype, widen_column
 from featurectl.core.nearest import did_you_mean
 from featurectl.core.units import counted
-from featurectl.language.definitions.objects import FeatureView, Transform
+from featurectl.language.definitions.view import FeatureView, Transform
 from featurectl.language.resolve.transformed import result_columns
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
 

@@ -10,7 +10,8 @@ from featurectl.core.dtypes import FLOAT64
 from featurectl.core.units import format_duration
 from featurectl.expressions.check import untyped_canonical
 from featurectl.expressions.tree import Expression
-from featurectl.language.definitions.objects import About, Check, Freshness
+from featurectl.language.definitions.about import About, Freshness
+from featurectl.language.definitions.source import Check
 
 Constant = bool | int | float | str | None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from featurectl.identity.facts.base import Facts, plain
-from featurectl.language.definitions.objects import Entity
+from featurectl.language.definitions.entity import Entity
 
 
 def entity_facts(entity: Entity) -> Facts:

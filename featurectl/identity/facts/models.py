@@ -9,7 +9,7 @@ from itertools import groupby
 from featurectl.core.units import format_duration
 from featurectl.identity.facts.base import Fact, Facts, constant, duration, names, plain, written
 from featurectl.language.definitions.gates import Canary, Gates
-from featurectl.language.definitions.objects import FeatureInput, Label, Model, ModelInput, RequestInput, Trainer
+from featurectl.language.definitions.model import FeatureInput, Label, Model, ModelInput, RequestInput, Trainer
 
 
 def model_facts(model: Model) -> Facts:

@@ -22,7 +22,7 @@ from featurectl.identity.facts.base import (
     plain,
     written,
 )
-from featurectl.language.definitions.objects import CsvOptions, Source
+from featurectl.language.definitions.source import CsvOptions, Source
 
 COLUMN: Final = "source.columns."  # begins the facts of the columns of a view's source
 _SQL_SPACE: Final = re.compile(r"""('(?:[^']|'')*'|"(?:[^"]|"")*")|(?:\s|--[^\n]*|/\*(?:.*?\*/|.*))+""", re.DOTALL)

@@ -24,7 +24,8 @@ from featurectl.identity.facts.sources import (
     read_facts,
     source_facts,
 )
-from featurectl.language.definitions.objects import Derived, Feature, FeatureView, NamedExpression, Source, Transform
+from featurectl.language.definitions.source import NamedExpression, Source
+from featurectl.language.definitions.view import Derived, Feature, FeatureView, Transform
 from featurectl.language.syntax.python_code import code_digest
 
 

@@ -15,17 +15,11 @@ from typing import TypeVar, Union, get_args, get_origin, get_type_hints
 from featurectl.core.errors import StoreError
 from featurectl.expressions.tree import Expression
 from featurectl.language.definitions.alerts import Alert, Notifier
+from featurectl.language.definitions.entity import Entity
 from featurectl.language.definitions.fitting import fits
-from featurectl.language.definitions.objects import (
-    DerivedInput,
-    Entity,
-    FeatureInput,
-    FeatureView,
-    Model,
-    ModelInput,
-    RequestInput,
-    Source,
-)
+from featurectl.language.definitions.model import DerivedInput, FeatureInput, Model, ModelInput, RequestInput
+from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.view import FeatureView
 from featurectl.language.typing.models import check_model
 from featurectl.language.typing.sources import check_source
 from featurectl.language.typing.views import check_view

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from featurectl.core.nearest import did_you_mean
 from featurectl.expressions.tree import Expression
 from featurectl.language.definitions.aggregates import AGGREGATES, aggregate_base, aggregate_name
-from featurectl.language.definitions.objects import Derived, Feature, NamedExpression
+from featurectl.language.definitions.source import NamedExpression
+from featurectl.language.definitions.view import Derived, Feature
 from featurectl.language.resolve.declarations import Declarations, report_issues
-from featurectl.language.shapes.operations import listed_names
+from featurectl.language.shapes.base import listed_names
 from featurectl.language.shapes.values import NAME, is_reserved
 from featurectl.language.shapes.view import AggregateShape
 from featurectl.language.syntax.node import ScalarNode

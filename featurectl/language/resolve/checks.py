@@ -7,10 +7,10 @@ from math import isinf
 from typing import Final
 
 from featurectl.core.dtypes import FLOAT64, INT64, STRING, UNKNOWN, decimal_parts
-from featurectl.language.definitions.objects import Check
+from featurectl.language.definitions.source import Check
 from featurectl.language.resolve.check_query import query_problem
 from featurectl.language.resolve.declarations import Declarations, report_issues
-from featurectl.language.shapes.operations import CheckShape
+from featurectl.language.shapes.checks import CheckShape
 from featurectl.language.syntax.constants import fit_constant
 from featurectl.language.typing.scope import Scope
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import TypeVar
 
 from featurectl.core.kinds import WORDS, DeclaredKind
 from featurectl.core.nearest import nearest
 from featurectl.language.definitions.alerts import Alert, Notifier
-from featurectl.language.definitions.objects import Entity, FeatureTest, FeatureView, Model, ModelTest, Source
+from featurectl.language.definitions.entity import Entity
+from featurectl.language.definitions.model import Model
+from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.tests import FeatureTest, ModelTest
+from featurectl.language.definitions.view import FeatureView
 from featurectl.language.problems.codes import Problem
 from featurectl.language.problems.report import Report
 from featurectl.language.syntax.node import Fields, Items, ScalarNode
@@ -132,3 +137,11 @@ def _place_of(issue: Issue, places: Mapping[Part, ScalarNode | Place], otherwise
     if issue.end and part == issue.part:
         return found.place_of(issue.start, issue.end)
     return found.span.place
+
+
+def check_declared(kind: DeclaredKind, nodes: Iterable[ScalarNode], declared: Declarations) -> None:
+    """Report names, or patterns of such, that no declared object of a kind has."""
+    known = [name for k, name in declared.names if k == kind]
+    for node in nodes:
+        if not any(fnmatchcase(name, node.text) for name in known) and node.text != "*":
+            declared.unknown(kind, node.text, node.span.place)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from featurectl.core.errors import UsageError
-from featurectl.language.definitions.objects import FeatureInput, FeatureView
+from featurectl.language.definitions.model import FeatureInput
+from featurectl.language.definitions.view import FeatureView
 
 
 def feature_pairs(texts: Iterable[str]) -> list[tuple[str, str]]:

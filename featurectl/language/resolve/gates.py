@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from featurectl.core.nearest import did_you_mean
 from featurectl.language.definitions.gates import Canary, CanarySuccess, Gates, Robustness
-from featurectl.language.definitions.objects import DerivedInput, Model
+from featurectl.language.definitions.model import DerivedInput, Model
 from featurectl.language.resolve.declarations import Declarations
 from featurectl.language.shapes.gates import BOUNDS, GAIN, CanaryShape, RobustnessShape
 from featurectl.language.shapes.training import CATEGORY, ModelShape

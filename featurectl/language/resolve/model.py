@@ -8,21 +8,21 @@ from dataclasses import dataclass, field, replace
 from featurectl.core.dtypes import STRING
 from featurectl.core.nearest import did_you_mean
 from featurectl.expressions.tree import Expression
+from featurectl.language.definitions.about import About
 from featurectl.language.definitions.aggregates import AGGREGATES
-from featurectl.language.definitions.objects import (
-    About,
+from featurectl.language.definitions.entity import Entity
+from featurectl.language.definitions.model import (
     DerivedInput,
-    Entity,
     FeatureInput,
-    FeatureView,
     Label,
     Model,
     ModelInput,
     RequestInput,
-    Source,
     Spine,
     Trainer,
 )
+from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.view import FeatureView
 from featurectl.language.problems.codes import Problem
 from featurectl.language.resolve.declarations import Declarations, report_issues
 from featurectl.language.resolve.gates import canary_of, check_slices, gates_of

@@ -16,19 +16,13 @@ from featurectl.core.units import parse_instant
 from featurectl.core.variables import has_variable
 from featurectl.expressions.tree import Expression
 from featurectl.language.data_roots import DataRoots, OutsideDataError, ReadableFolders, is_file_address
-from featurectl.language.definitions.objects import (
-    About,
-    CsvOptions,
-    Entity,
-    Freshness,
-    NamedExpression,
-    Source,
-    SqlQuery,
-)
+from featurectl.language.definitions.about import About, Freshness
+from featurectl.language.definitions.entity import Entity
+from featurectl.language.definitions.source import CsvOptions, NamedExpression, Source, SqlQuery
 from featurectl.language.repo import Environment
 from featurectl.language.resolve.checks import resolve_checks
 from featurectl.language.resolve.declarations import Declarations, report_issues, unsupported_part
-from featurectl.language.shapes.operations import listed_names
+from featurectl.language.shapes.base import listed_names
 from featurectl.language.shapes.source import (
     CsvShape,
     EntityShape,

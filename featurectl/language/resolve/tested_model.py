@@ -6,15 +6,9 @@ from collections.abc import Iterable, Mapping
 
 from featurectl.core.dtypes import TIMESTAMP, UNKNOWN
 from featurectl.expressions.check import expression_columns
-from featurectl.language.definitions.objects import (
-    DerivedInput,
-    FeatureInput,
-    FeatureView,
-    Model,
-    ModelInput,
-    RequestInput,
-    Source,
-)
+from featurectl.language.definitions.model import DerivedInput, FeatureInput, Model, ModelInput, RequestInput
+from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.view import FeatureView
 from featurectl.language.resolve.training_columns import label_columns
 from featurectl.language.resolve.transformed import transform_sources
 from featurectl.language.typing.sources import row_columns

@@ -10,7 +10,10 @@ from featurectl.core.dtypes import DATE, UNKNOWN
 from featurectl.core.nearest import did_you_mean
 from featurectl.core.units import counted
 from featurectl.expressions.check import expression_columns
-from featurectl.language.definitions.objects import FeatureInput, FeatureTest, FeatureView, Model, ModelTest, Source
+from featurectl.language.definitions.model import FeatureInput, Model
+from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.tests import FeatureTest, ModelTest
+from featurectl.language.definitions.view import FeatureView
 from featurectl.language.resolve.declarations import Declarations
 from featurectl.language.resolve.model import feature_names
 from featurectl.language.resolve.tested_model import (

@@ -9,7 +9,7 @@ from featurectl.expressions.check import expression_columns
 from featurectl.expressions.names import walk
 from featurectl.expressions.parse import parse
 from featurectl.expressions.tree import ExpressionError
-from featurectl.language.definitions.objects import Label, Model, RequestInput
+from featurectl.language.definitions.model import Label, Model, RequestInput
 from featurectl.language.resolve.declarations import Declarations
 from featurectl.language.shapes.training import LabelShape, OutputShape, SpineShape
 from featurectl.language.syntax.place import Place

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Final
 
 from featurectl.core.dtypes import TIMESTAMP, UNKNOWN
-from featurectl.language.definitions.objects import FeatureView, Source
+from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.view import FeatureView
 
 _EVENT: Final = "event_time"
 _AVAILABLE: Final = "available_at"

@@ -10,13 +10,16 @@ from typing import Literal, TypeVar
 from featurectl.core.nearest import did_you_mean
 from featurectl.core.units import format_duration
 from featurectl.expressions.tree import Expression
-from featurectl.language.definitions.objects import About, Derived, Entity, Feature, FeatureView, Source
+from featurectl.language.definitions.about import About
+from featurectl.language.definitions.entity import Entity
+from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.view import Derived, Feature, FeatureView
 from featurectl.language.resolve.aggregates import Stored, add_aggregate
 from featurectl.language.resolve.checks import resolve_checks
 from featurectl.language.resolve.declarations import Declarations, report_issues
 from featurectl.language.resolve.source import freshness_of
 from featurectl.language.resolve.transformed import result_columns
-from featurectl.language.shapes.operations import listed_names
+from featurectl.language.shapes.base import listed_names
 from featurectl.language.shapes.values import is_reserved
 from featurectl.language.shapes.view import DerivedShape, FeatureShape, FeatureViewShape
 from featurectl.language.syntax.node import Fields
@@ -50,7 +53,7 @@ def resolve_view(shape: FeatureViewShape, declared: Declarations, root: Path) ->
         _add_feature(feature, stored, transform=shape.transform is not None, declared=declared)
     for item in shape.derived:
         _add_derived(item, stored)
-    _check_names(stored, declared)
+    check_declared(stored, declared)
     view = replace(_view(shape, source, entity, join, stored), transform=transform)
     typed, issues = check_view(view, source.columns)
     if len(declared.report.problems) > found_before:  # what is left out may be what an expression misses
@@ -199,7 +202,7 @@ def _first_of_each(items: Sequence[Named]) -> tuple[Named, ...]:
     return tuple(found.values())
 
 
-def _check_names(stored: Stored, declared: Declarations) -> None:
+def check_declared(stored: Stored, declared: Declarations) -> None:
     """Report features that share a name, or have the name of a key or of a column that every table has."""
     seen: dict[str, Place] = {}
     for name, place in stored.named:

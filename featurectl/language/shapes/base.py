@@ -25,8 +25,11 @@ from pydantic_core import CoreSchema
 from featurectl.core.nearest import did_you_mean
 from featurectl.language.problems.report import Report
 from featurectl.language.shapes.rules import JsonSchema, KeyRule, together
-from featurectl.language.shapes.values import expect, report_of
-from featurectl.language.syntax.node import Fields
+from featurectl.language.shapes.values import (
+    expect,
+    report_of,
+)
+from featurectl.language.syntax.node import Fields, Items, ScalarNode
 
 
 class ObjectShape(BaseModel):
@@ -113,3 +116,9 @@ def _report_unknown_key(cls: type[ObjectShape], fields: Fields, key: str, report
         note=f"keys: {', '.join(cls.known_keys())}",
     )
     return next((k for k in known if f'"{k}"' in suggestion), "")
+
+
+def listed_names(fields: Fields, key: str) -> list[ScalarNode]:
+    """Return the scalars of a list, for problems that are about one of them."""
+    node = fields.get(key)
+    return [item for item in node if isinstance(item, ScalarNode)] if isinstance(node, Items) else []

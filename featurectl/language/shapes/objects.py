@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from featurectl.language.shapes.alerts import AlertShape, NotifierShape
 from featurectl.language.shapes.base import ObjectShape
-from featurectl.language.shapes.operations import AlertShape, NotifierShape, PipelineShape
+from featurectl.language.shapes.pipelines import PipelineShape
 from featurectl.language.shapes.source import EntityShape, ProjectShape, SourceShape
 from featurectl.language.shapes.training import ModelShape
 from featurectl.language.shapes.view import FeatureTestShape, FeatureViewShape

@@ -9,7 +9,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 
 from featurectl.language.problems.report import Report
 from featurectl.language.shapes.base import ObjectShape
-from featurectl.language.shapes.operations import CheckShape
+from featurectl.language.shapes.checks import CheckShape
 from featurectl.language.shapes.rules import Apart, GoesWith, KeyRule, Needs, OneOf
 from featurectl.language.shapes.values import (
     Address,

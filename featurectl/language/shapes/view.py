@@ -10,7 +10,7 @@ from pydantic_core import CoreSchema
 
 from featurectl.language.definitions.aggregates import AGGREGATES
 from featurectl.language.shapes.base import ObjectShape
-from featurectl.language.shapes.operations import CheckShape
+from featurectl.language.shapes.checks import CheckShape
 from featurectl.language.shapes.rules import Apart, GoesWith, JsonSchema, KeyRule, Needs, OneOf
 from featurectl.language.shapes.source import FreshnessShape
 from featurectl.language.shapes.values import (

@@ -8,10 +8,9 @@ from dataclasses import replace
 from featurectl.core.dtypes import FLOAT64, INT64, STRING, TIMESTAMP, UNKNOWN, decimal_parts, list_item
 from featurectl.expressions.check import expression_columns
 from featurectl.language.definitions.aggregates import AGGREGATES, horizon_base, result_type, takes_words
-from featurectl.language.definitions.objects import (
+from featurectl.language.definitions.model import (
     DerivedInput,
     FeatureInput,
-    FeatureView,
     Label,
     Model,
     ModelInput,
@@ -19,6 +18,7 @@ from featurectl.language.definitions.objects import (
     Spine,
     Trainer,
 )
+from featurectl.language.definitions.view import FeatureView
 from featurectl.language.typing.scope import Issue, Scope, near_hint
 from featurectl.language.typing.sources import TIMES, row_columns, type_source_once
 from featurectl.language.typing.views import ASOF

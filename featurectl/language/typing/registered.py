@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from featurectl.core.dtypes import UNKNOWN
 from featurectl.core.errors import DataError
-from featurectl.language.definitions.objects import FeatureView, Source
+from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.view import FeatureView
 from featurectl.language.typing.scope import Issue
 from featurectl.language.typing.sources import check_source
 from featurectl.language.typing.views import check_view

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from featurectl.core.dtypes import DATE, TIMESTAMP, UNKNOWN, TypedColumns, untyped_columns
-from featurectl.language.definitions.objects import Source
+from featurectl.language.definitions.source import Source
 from featurectl.language.typing.scope import Issue, Scope
 
 TIMES = (TIMESTAMP, DATE, UNKNOWN)

@@ -8,7 +8,8 @@ from typing import Final
 
 from featurectl.core.dtypes import FLOAT64, INT64, SCALARS, TIMESTAMP, UNKNOWN
 from featurectl.language.definitions.aggregates import result_type, takes_words
-from featurectl.language.definitions.objects import Derived, Feature, FeatureView, NamedExpression
+from featurectl.language.definitions.source import NamedExpression
+from featurectl.language.definitions.view import Derived, Feature, FeatureView
 from featurectl.language.resolve.transformed import result_columns
 from featurectl.language.typing.scope import Issue, Scope
 from featurectl.language.typing.sources import row_columns, type_source_once

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 import numpy.typing as npt
 import polars as pl
 
-from featurectl.models.golden import Golden
+from featurectl.models.golden_rows import Golden
 from featurectl.models.metrics import Task, measure
 from featurectl.models.runtimes.base import Classes, Matrix, Runtime, Scores
 from featurectl.registry.state import BoundFeature, GateResult

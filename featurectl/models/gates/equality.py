@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from featurectl.models.gates.base import GateEvidence, answer
-from featurectl.models.rows import RowEncoder
+from featurectl.models.request_matrix import RowEncoder
 from featurectl.models.scores import TOLERANCE, worst_difference
 from featurectl.registry.state import GateResult
 

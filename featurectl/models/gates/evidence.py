@@ -9,12 +9,12 @@ import numpy as np
 from featurectl.models.artifact import read_artifact
 from featurectl.models.fit import FittedModel
 from featurectl.models.gates.base import Champion, GateEvidence
-from featurectl.models.golden import Golden, load_golden
+from featurectl.models.golden_rows import Golden, load_golden
 from featurectl.models.matrix import MatrixForm
 from featurectl.models.metrics import task_of
 from featurectl.models.pickle_policy import PicklePolicy
 from featurectl.models.runtimes.base import ONNX, RUNS_CODE, classes_of
-from featurectl.models.runtimes.load import load_runtime
+from featurectl.models.runtimes.open import load_runtime
 from featurectl.models.served_model import load_native, load_served
 from featurectl.models.validation_rows import JudgedRows
 from featurectl.registry.state import ModelVersion

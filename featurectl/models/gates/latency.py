@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from featurectl.models.gates.base import GateEvidence, answer, bound, figure
-from featurectl.models.rows import RowEncoder
+from featurectl.models.request_matrix import RowEncoder
 from featurectl.registry.state import GateResult
 
 _WARM_UP: Final = 50

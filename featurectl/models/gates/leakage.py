@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from featurectl.models.gates.base import ENOUGH_OF_A_CLASS, ENOUGH_ROWS, GateEvidence, answer, figure
 from featurectl.models.metrics import is_binary
-from featurectl.models.rows import CATEGORY
+from featurectl.models.request_matrix import CATEGORY
 from featurectl.registry.state import GateResult
 
 MOST: Final = 0.99

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from featurectl.models.gates.base import GateEvidence, answer, bound, figure, keeps
-from featurectl.models.rows import CATEGORY, RowEncoder
+from featurectl.models.request_matrix import CATEGORY, RowEncoder
 from featurectl.models.runtimes.base import Matrix
 from featurectl.registry.state import BoundFeature, GateResult
 

@@ -16,7 +16,7 @@ from featurectl.core.errors import DataError, UsageError
 from featurectl.models.formats import FORMAT_WORDS
 from featurectl.models.runtimes.base import CATBOOST, LIGHTGBM, ONNX, PICKLE, SKOPS, XGBOOST, Runtime, not_installed
 from featurectl.models.runtimes.estimator import EstimatorRuntime
-from featurectl.models.runtimes.load import load_runtime
+from featurectl.models.runtimes.open import load_runtime
 from featurectl.models.structure.check import check_structure
 from featurectl.models.structure.xgboost import is_json
 
@@ -62,7 +62,7 @@ def read_content(path: Path, kind: str, content: bytes, width: int, *, allow_cod
 
 def _stored(kind: str, content: bytes, width: int) -> bytes:
     if kind == ONNX:
-        from featurectl.models.conversion.foreign import normal_onnx
+        from featurectl.models.conversion.external_onnx import normal_onnx
 
         return normal_onnx(content, width)
     if kind == XGBOOST and is_json(content):
@@ -84,7 +84,7 @@ def as_ubj(content: bytes) -> bytes:
 def _described(path: Path, kind: str, given: bytes, found: ReadModel) -> ReadModel:
     """Return a model with what its file says of its inputs; `given` are the file's bytes."""
     if kind == ONNX:  # of what was given: the names of its inputs are not in what is kept
-        from featurectl.models.conversion.foreign import names_of
+        from featurectl.models.conversion.external_onnx import names_of
 
         return replace(found, names=names_of(given))
     return _DESCRIBED[kind](path, found)

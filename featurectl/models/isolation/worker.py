@@ -81,7 +81,7 @@ class _Models:
         }
 
     def _load(self, question: Message) -> Message:
-        from featurectl.models.runtimes.load import load_runtime
+        from featurectl.models.runtimes.open import load_runtime
         from featurectl.models.structure.check import check_structure
 
         _prepare(question["format"])

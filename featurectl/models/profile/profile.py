@@ -29,7 +29,7 @@ from featurectl.models.profile.numbers import (
     numbers_json,
     profile_numbers,
 )
-from featurectl.models.rows import CATEGORY
+from featurectl.models.request_matrix import CATEGORY
 from featurectl.models.runtimes.base import Scores
 from featurectl.registry.state import BoundFeature
 

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from featurectl.core.errors import FeaturectlError, StoreError
 from featurectl.core.units import DAY_US, MINUTE_US
 from featurectl.language.definitions.alerts import Alert, Metric
-from featurectl.monitor.alerts.figures import Counted, FeatureFigure
+from featurectl.monitor.alerts.data_metrics import Counted, FeatureFigure
 from featurectl.monitor.alerts.observation import Observation, Observed, holds, matches
 from featurectl.monitor.alerts.request_rows import Requests, RequestWindow
 

@@ -12,8 +12,9 @@ from featurectl.core.errors import FeaturectlError
 from featurectl.core.units import moved_by
 from featurectl.engines.open import open_engine
 from featurectl.language.definitions.json_form import load_model
-from featurectl.language.definitions.objects import FeatureInput, Source
-from featurectl.monitor.alerts import figures
+from featurectl.language.definitions.model import FeatureInput
+from featurectl.language.definitions.source import Source
+from featurectl.monitor.alerts import data_metrics
 from featurectl.monitor.alerts.measure import WINDOWS_US, Aged
 from featurectl.monitor.alerts.request_rows import Requests, RequestWindow, read_requests
 from featurectl.monitor.freshness import FreshnessRow
@@ -71,7 +72,7 @@ class WorkspaceMetrics:
         self._state = state
         self._requests: Once[tuple[str, RequestWindow], Requests] = Once()
         self._drift: Once[tuple[str, RequestWindow], Sequence[DriftRow]] = Once()
-        self._skew: Once[tuple[str, RequestWindow], Sequence[figures.FeatureFigure]] = Once()
+        self._skew: Once[tuple[str, RequestWindow], Sequence[data_metrics.FeatureFigure]] = Once()
         self._records: Once[timedelta, Sequence[RunRecord]] = Once()
         self._rows: Once[tuple[str, int], FreshnessRow] = Once()
         self._sources: Once[str, FreshnessRow] = Once()
@@ -117,33 +118,35 @@ class WorkspaceMetrics:
         log, moved = open_log(self._workspace, model), self._workspace.clock is None
         return self._requests.get((model, window), partial(read_requests, log, window, sample, moved=moved))
 
-    def drift(self, model: str, metric: str, window: RequestWindow) -> Sequence[figures.FeatureFigure]:
+    def drift(self, model: str, metric: str, window: RequestWindow) -> Sequence[data_metrics.FeatureFigure]:
         """Return how far each feature that was served lies from the training."""
-        measure = partial(figures.drift_of, self._workspace, model, *_half_open(window))
-        return [figures.drifted(row, metric) for row in self._drift.get((model, window), measure)]
+        measure = partial(data_metrics.drift_of, self._workspace, model, *_half_open(window))
+        return [data_metrics.drifted(row, metric) for row in self._drift.get((model, window), measure)]
 
-    def skew(self, model: str, window: RequestWindow) -> Sequence[figures.FeatureFigure]:
+    def skew(self, model: str, window: RequestWindow) -> Sequence[data_metrics.FeatureFigure]:
         """Return the share of the served values of each feature that differ from the offline ones."""
         require_sample(self._workspace.environment, _MEASURED)
-        measure = partial(figures.skew_of, self._workspace, model, *_half_open(window))
+        measure = partial(data_metrics.skew_of, self._workspace, model, *_half_open(window))
         return self._skew.get((model, window), measure)
 
-    def checks(self, since: datetime) -> Sequence[figures.Counted]:
+    def checks(self, since: datetime) -> Sequence[data_metrics.Counted]:
         """Return what the checks of each view version found at their last run.
 
         Raises:
             StoreError: the records of runs can't be read.
         """
         runs = _ended(self._runs(max(self.now - since, _RECENT)), since)
-        return figures.failed_checks(self._served.values(), runs, self.now)
+        return data_metrics.failed_checks(self._served.values(), runs, self.now)
 
-    def runs(self, since: datetime) -> Sequence[figures.Counted]:
+    def runs(self, since: datetime) -> Sequence[data_metrics.Counted]:
         """Return how many runs of each view version failed.
 
         Raises:
             StoreError: the records of runs can't be read.
         """
-        return figures.failed_runs(self._served.values(), _ended(self._runs(max(self.now - since, _RECENT)), since))
+        return data_metrics.failed_runs(
+            self._served.values(), _ended(self._runs(max(self.now - since, _RECENT)), since)
+        )
 
     @cached_property
     def _served(self) -> Mapping[tuple[str, int], ServedView]:

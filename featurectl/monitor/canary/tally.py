@@ -8,8 +8,8 @@ from typing import Final
 import polars as pl
 
 from featurectl.language.definitions.gates import CanarySuccess
-from featurectl.monitor.canary.chance import score_psi
 from featurectl.monitor.canary.figures import Figures, SideFigures
+from featurectl.monitor.canary.score_distance import score_psi
 from featurectl.registry.state import CanaryRun
 
 ROWS: Final = pl.Schema(

@@ -9,7 +9,7 @@ from typing import Final
 
 from featurectl.core.units import counted, format_duration
 from featurectl.monitor.canary.figures import Figures
-from featurectl.monitor.chance import is_beyond, is_far
+from featurectl.monitor.significance import is_beyond, is_far
 from featurectl.registry.state import CanaryRun, CanaryState
 
 DEFAULT_REQUESTS: Final = 100  # of a canary without min_requests

@@ -11,13 +11,13 @@ from featurectl.core.memory import give_back
 from featurectl.core.progress import Progress
 from featurectl.core.units import counted
 from featurectl.engines.base import Engine
-from featurectl.language.definitions.objects import Model
+from featurectl.language.definitions.model import Model
 from featurectl.models.profile.profile import SCORE, Profile, ProfileTally
 from featurectl.models.runtimes.base import Runtime
 from featurectl.operations.scoring.run import joined_ranges, range_rows
 from featurectl.operations.scoring.scorer import Scorer, predict_rows, trained_model
 from featurectl.operations.training.bind import bind_model_version
-from featurectl.operations.training.choose import choose_spine
+from featurectl.operations.training.choose_spine import choose_spine
 from featurectl.operations.training.long_spine import AnySpine, SpillPlace, cut_long_spine
 from featurectl.operations.training.parts import parted_views
 from featurectl.operations.training.spine import Cut, SpineRows, cut_spine

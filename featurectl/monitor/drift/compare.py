@@ -10,7 +10,6 @@ from typing import Final, Literal
 from featurectl.core.units import counted
 from featurectl.models.profile.numbers import NumberCounts
 from featurectl.models.profile.profile import Kind, Profile, ProfiledColumn, Values
-from featurectl.monitor.chance import SIGMAS, is_beyond, most_by_chance
 from featurectl.monitor.drift.distances import (
     Distances,
     category_distances,
@@ -19,6 +18,7 @@ from featurectl.monitor.drift.distances import (
 )
 from featurectl.monitor.drift.drawing import Drawing, draw_columns
 from featurectl.monitor.drift.limits import DriftLimits, Metric
+from featurectl.monitor.significance import SIGMAS, is_beyond, most_by_chance
 
 State = Literal["drift", "ok", "too few rows"]
 _KS_MOST: Final = 2.2  # times the spread: by chance alone beyond it in 1e-4 of all cases

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from featurectl.models.profile.categories import Categories
 from featurectl.models.profile.numbers import NumberCounts
-from featurectl.monitor.chance import population_stability
+from featurectl.monitor.significance import population_stability
 
 Floats = npt.NDArray[np.float64]
 _TENTH: Final = 10  # about as many groups of bins does the stability index compare

@@ -13,7 +13,7 @@ from typing import Final, get_args
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from featurectl.core.units import SECOND_US
-from featurectl.monitor.alerts.figures import Counted
+from featurectl.monitor.alerts.data_metrics import Counted
 from featurectl.monitor.checks import CheckHistory
 from featurectl.monitor.freshness import FreshnessRow, Verdict, age_at
 from featurectl.monitor.prometheus.names import FAILING, PREFIX, UP

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from featurectl.core.units import MINUTE_US, SECOND_US, format_duration
+from featurectl.language.definitions.about import Freshness
 from featurectl.language.definitions.alerts import Alert, Condition, Metric, format_condition, is_timed
-from featurectl.language.definitions.objects import FeatureInput, Freshness, Model
+from featurectl.language.definitions.model import FeatureInput, Model
 from featurectl.language.repo import Repo
 from featurectl.monitor.alerts.measure import WINDOWS_US
 from featurectl.monitor.alerts.observation import matches

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from featurectl.core.progress import Progress
-from featurectl.monitor.alerts.figures import failed_checks
+from featurectl.monitor.alerts.data_metrics import failed_checks
 from featurectl.monitor.health import check_results, look, runs_seen, served_view
 from featurectl.monitor.prometheus.metrics import MetricsSnapshot, metrics_text
 from featurectl.registry.applied import served_views

@@ -19,7 +19,7 @@ from featurectl.core.units import counted, plural
 from featurectl.engines.base import Engine
 from featurectl.engines.open import open_engine
 from featurectl.language.definitions.aggregates import AGGREGATES
-from featurectl.language.definitions.objects import FeatureView
+from featurectl.language.definitions.view import FeatureView
 from featurectl.monitor.verify.alternatives import Known
 from featurectl.monitor.verify.causes import explain
 from featurectl.monitor.verify.pushed_table import are_others, compare_as_pushed
@@ -31,9 +31,9 @@ from featurectl.monitor.verify.surroundings import surroundings
 from featurectl.monitor.verify.tally import show_difference, tallies
 from featurectl.online.base import OnlineStore, OnlineView, PushRecord
 from featurectl.online.encode.rows import encode_keys
-from featurectl.online.future import how_far_ahead
-from featurectl.online.view_rows import online_view
-from featurectl.operations.push.choose import PART_ROWS, cut_between_keys
+from featurectl.online.future_pushes import how_far_ahead
+from featurectl.online.row_places import online_view
+from featurectl.operations.push.choose_entities import PART_ROWS, cut_between_keys
 from featurectl.operations.push.values import COMPUTED_AT, values_at
 from featurectl.operations.training.bind import bind_view
 from featurectl.operations.training.join import BoundView

@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 
 from featurectl.core.dtypes import FLOAT64
-from featurectl.language.definitions.objects import FeatureView
+from featurectl.language.definitions.view import FeatureView
 
 TOLERANCE: Final = 1e-12  # relative, of what is added up in any order
 _EXACT: Final = ("latest", "first", "last", "min", "max", "count", "count_distinct", "approx_count_distinct")

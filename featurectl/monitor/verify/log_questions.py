@@ -10,7 +10,8 @@ import polars as pl
 
 from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.frames.types import polars_dtype
-from featurectl.language.definitions.objects import FeatureInput, FeatureView, ModelInput
+from featurectl.language.definitions.model import FeatureInput, ModelInput
+from featurectl.language.definitions.view import FeatureView
 from featurectl.monitor.verify.alternatives import Known
 from featurectl.monitor.verify.later_begin import moved_begin
 from featurectl.monitor.verify.log_rows import TIME, key_column

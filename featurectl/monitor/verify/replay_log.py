@@ -15,7 +15,7 @@ from featurectl.core.progress import Progress, Silent
 from featurectl.core.units import counted
 from featurectl.engines.open import open_engine
 from featurectl.language.definitions.json_form import load_model
-from featurectl.language.definitions.objects import DerivedInput, Model, RequestInput
+from featurectl.language.definitions.model import DerivedInput, Model, RequestInput
 from featurectl.monitor.prediction_log import LogFile, PredictionLogFiles, open_log, written_at
 from featurectl.monitor.verify.alternatives import Known
 from featurectl.monitor.verify.causes import explain

@@ -15,7 +15,7 @@ from featurectl.monitor.verify.compare_store import verify_store
 from featurectl.monitor.verify.equal import TOLERANCE
 from featurectl.monitor.verify.replay_log import How, verify_log
 from featurectl.operations.failure import Failure, fails_for_all
-from featurectl.operations.materialize.view import choose_views
+from featurectl.operations.materialize.table_increment import choose_views
 from featurectl.registry.applied import not_applied
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Final
 import polars as pl
 
 from featurectl.engines.base import Engine
-from featurectl.language.definitions.objects import FeatureView
+from featurectl.language.definitions.view import FeatureView
 from featurectl.monitor.verify.equal import compare, loose_features
 from featurectl.operations.training.as_served import answer_pushed
 from featurectl.operations.training.join import BoundView

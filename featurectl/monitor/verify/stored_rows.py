@@ -14,7 +14,14 @@ from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.frames.types import polars_dtype
 from featurectl.online.base import Ask, OnlineRow, OnlineStore, OnlineView, PushRecord
 from featurectl.online.decode.row import row_schema_id, unpack_row
-from featurectl.online.schema import SchemaCache, field_name, parse_schema, pushed_schema, schema_digest, schema_name
+from featurectl.online.row_schema import (
+    SchemaCache,
+    field_name,
+    parse_schema,
+    pushed_schema,
+    schema_digest,
+    schema_name,
+)
 
 MISSING, UNREADABLE, THERE = "missing", "unreadable", "there"
 

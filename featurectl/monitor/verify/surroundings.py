@@ -8,7 +8,7 @@ from datetime import datetime
 from featurectl.core.errors import FeaturectlError
 from featurectl.monitor.verify.alternatives import Known
 from featurectl.online.base import PushRecord
-from featurectl.online.view_rows import online_view
+from featurectl.online.row_places import online_view
 from featurectl.operations.training.bind import bind_view
 from featurectl.operations.training.join import BoundView
 from featurectl.registry.state import State

@@ -18,15 +18,15 @@ import msgpack
 from featurectl.core.dtypes import BOOL, DATE, FLOAT64, INT64, STRING, TIMESTAMP
 from featurectl.core.units import from_us, instant_us
 from featurectl.expressions.row import to_closure
-from featurectl.language.definitions.objects import FeatureView
+from featurectl.language.definitions.view import FeatureView
 from featurectl.online.base import OnlineView
-from featurectl.online.broken import RowPlace, stored_as
 from featurectl.online.codec import HEADER_BYTES, INSTANT_ZERO_US
+from featurectl.online.corrupt_rows import RowPlace, stored_as
 from featurectl.online.decode.row import row_schema_id, unpack_row
 from featurectl.online.decode.values import decoder
 from featurectl.online.read import ASOF, Answer, Status, ViewReader, constant_of, from_number, number_of
-from featurectl.online.schema import RowSchema
-from featurectl.online.view_rows import filled_within_ttl, stored_types
+from featurectl.online.row_places import filled_within_ttl, stored_types
+from featurectl.online.row_schema import RowSchema
 from featurectl.pit.questions import ALWAYS_US
 
 Default = bool | int | float | str | None

@@ -9,7 +9,6 @@ import msgpack
 
 from featurectl.core.errors import StoreError
 from featurectl.online.base import OnlineRow
-from featurectl.online.broken import NO_ROW, BrokenRowError, RowPlace, check_values
 from featurectl.online.codec import (
     AVAILABLE_BYTES,
     COMPUTED_BYTES,
@@ -18,8 +17,9 @@ from featurectl.online.codec import (
     SCHEMA_BYTES,
     unpack_instant,
 )
+from featurectl.online.corrupt_rows import NO_ROW, BrokenRowError, RowPlace, check_values
 from featurectl.online.decode.values import decoder
-from featurectl.online.schema import FORMAT, RowSchema
+from featurectl.online.row_schema import FORMAT, RowSchema
 
 _EVENT: Final = slice(*EVENT_BYTES)
 _AVAILABLE: Final = slice(*AVAILABLE_BYTES)

@@ -10,7 +10,7 @@ from typing import Final
 
 from featurectl.core.dtypes import DATE, TIMESTAMP, decimal_parts, list_item
 from featurectl.core.units import DAY_US, from_us
-from featurectl.online.broken import stored_as
+from featurectl.online.corrupt_rows import stored_as
 
 _EPOCH_DATE: Final = date(1970, 1, 1)
 _FIRST_DAY, _LAST_DAY = (date.min - _EPOCH_DATE).days, (date.max - _EPOCH_DATE).days

@@ -16,7 +16,7 @@ from featurectl.core.units import plural
 from featurectl.online.base import OnlineView
 from featurectl.online.codec import EVENT_BYTES, HEADER_BYTES, INSTANT_BYTES, INSTANT_END, INSTANT_ZERO_US, KEY_LETTERS
 from featurectl.online.encode.columns import Bytes, FixedCells, Piece, Ragged, array_of, join_pieces, pack_column, texts
-from featurectl.online.schema import FORMAT
+from featurectl.online.row_schema import FORMAT
 
 BLOCK_ROWS = 100_000  # packed column by column
 CHUNK_ROWS = 20_000  # put together: its bytes, of each row some hundred, stay near the processor meanwhile

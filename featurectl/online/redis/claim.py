@@ -13,11 +13,11 @@ from featurectl.online.base import OnlineView, Writing
 from featurectl.online.byte_store import PackedWriting
 from featurectl.online.codec import INSTANT_BYTES, NEWER_BYTES, pack_bound, pack_instant
 from featurectl.online.redis.answers import read_number
-from featurectl.online.redis.layout import home_of, prefix_of
+from featurectl.online.redis.keys import home_of, prefix_of
 from featurectl.online.redis.scripts import CLAIM, WRITE_NEWER
 from featurectl.online.redis.trips import Command, exchange, whole
 from featurectl.online.redis.wire import ScriptCall
-from featurectl.online.schema import field_name
+from featurectl.online.row_schema import field_name
 
 _TOKEN_BYTES = 8
 _BOUND: Final = 5  # its place among the arguments

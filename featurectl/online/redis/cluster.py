@@ -24,13 +24,14 @@ import redis
 
 from featurectl.core.errors import StoreError
 from featurectl.online.base import Bound, OnlineView
-from featurectl.online.broken import BrokenCountError, BrokenRowError
 from featurectl.online.byte_store import PackedWriting
 from featurectl.online.codec import NEWER_BYTES, pack_bound
+from featurectl.online.corrupt_rows import BrokenCountError, BrokenRowError
+from featurectl.online.packed_store import PackedStore
 from featurectl.online.redis.answers import count_of, instant_of_time, listed, read_number, read_page, read_value
 from featurectl.online.redis.commands import RedisCommands
 from featurectl.online.redis.connect import ANSWER_S, StoreAddress, no_url, open_client, translated
-from featurectl.online.redis.layout import home_of, prefix_of
+from featurectl.online.redis.keys import home_of, prefix_of
 from featurectl.online.redis.scripts import REMOVE_UNTIL, WRITE_NEWER
 from featurectl.online.redis.slots import (
     Address,
@@ -43,8 +44,7 @@ from featurectl.online.redis.slots import (
 )
 from featurectl.online.redis.store import RedisBytes, address_of, broken_places_named, pages
 from featurectl.online.redis.trips import COMMANDS_A_TRIP, Command, exchange, read_answers, send_commands, whole
-from featurectl.online.schema import field_name
-from featurectl.online.store import PackedStore
+from featurectl.online.row_schema import field_name
 
 if TYPE_CHECKING:
     from featurectl.online.encode.rows import PackedChunk

@@ -1,4 +1,4 @@
-"""The online store in Redis or Valkey; `online/redis/layout.py` says where things lie."""
+"""The online store in Redis or Valkey; `online/redis/keys.py` says where things lie."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ import redis
 
 from featurectl.core.variables import shown_location
 from featurectl.online.base import Ask, Bound, Found, OnlineView, Writing
-from featurectl.online.broken import NO_ROW, BrokenCountError, BrokenRowError, row_place
 from featurectl.online.byte_store import PackedWriting
 from featurectl.online.codec import NEWER_BYTES, RECORD_NEWER_BYTES, pack_bound, pack_instant
+from featurectl.online.corrupt_rows import NO_ROW, BrokenCountError, BrokenRowError, row_place
+from featurectl.online.packed_store import PackedStore
 from featurectl.online.redis.answers import (
     count_of,
     instant_of_time,
@@ -31,11 +32,10 @@ from featurectl.online.redis.answers import (
 from featurectl.online.redis.claim import bounded, claimed_call
 from featurectl.online.redis.commands import RedisCommands
 from featurectl.online.redis.connect import StoreAddress, translated
-from featurectl.online.redis.layout import escaped, home_of, prefix_of
+from featurectl.online.redis.keys import escaped, home_of, prefix_of
 from featurectl.online.redis.scripts import FOREIGN, REMOVE_UNTIL, WRITE_NEWER
 from featurectl.online.redis.trips import COMMANDS_A_TRIP, Command, look_ups, parted
-from featurectl.online.schema import claim_schema, field_name, record_name, schema_name
-from featurectl.online.store import PackedStore
+from featurectl.online.row_schema import claim_schema, field_name, record_name, schema_name
 
 if TYPE_CHECKING:
     from featurectl.online.encode.rows import PackedChunk

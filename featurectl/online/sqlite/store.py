@@ -14,10 +14,10 @@ from featurectl.core.errors import FeaturectlError, StoreError, TryAgainError
 from featurectl.online.base import Ask, Bound, Found, OnlineView
 from featurectl.online.byte_store import PackedWriting
 from featurectl.online.codec import NEWER_BYTES, RECORD_NEWER_BYTES, pack_bound, pack_instant
-from featurectl.online.schema import claim_schema
+from featurectl.online.packed_store import PackedStore
+from featurectl.online.row_schema import claim_schema
 from featurectl.online.sqlite import statements
 from featurectl.online.sqlite.file import DatabaseFile
-from featurectl.online.store import PackedStore
 
 if TYPE_CHECKING:
     from featurectl.online.encode.rows import PackedChunk

@@ -10,15 +10,9 @@ import polars as pl
 from featurectl.core.dtypes import INT64, UNKNOWN
 from featurectl.engines.base import Engine, ViewBuckets
 from featurectl.expressions.check import expression_columns
-from featurectl.language.definitions.objects import (
-    FeatureInput,
-    FeatureView,
-    Label,
-    Model,
-    ModelInput,
-    ModelTest,
-    Spine,
-)
+from featurectl.language.definitions.model import FeatureInput, Label, Model, ModelInput, Spine
+from featurectl.language.definitions.tests import ModelTest
+from featurectl.language.definitions.view import FeatureView
 from featurectl.language.resolve.tested_model import input_types, needed_inputs, select_inputs
 from featurectl.operations.feature_tests.results import Cell, cells_of
 from featurectl.operations.feature_tests.tables import TypedViews, all_typed, prepare_table, table_of, view_table

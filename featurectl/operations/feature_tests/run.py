@@ -9,7 +9,7 @@ from itertools import accumulate
 
 from featurectl.core.errors import FeaturectlError
 from featurectl.engines.base import Engine
-from featurectl.language.definitions.objects import FeatureTest, ModelTest
+from featurectl.language.definitions.tests import FeatureTest, ModelTest
 from featurectl.operations.feature_tests.models import compare_model, join_model_tests, tested_together
 from featurectl.operations.feature_tests.results import Cell, FeatureTestResult
 from featurectl.operations.feature_tests.tables import TypedViews

@@ -17,7 +17,8 @@ from featurectl.core.frames.types import language_dtype, polars_dtype
 from featurectl.core.units import parse_local_instant
 from featurectl.engines.base import Engine, FrameScan, Piece, Prepared
 from featurectl.expressions.check import expression_columns
-from featurectl.language.definitions.objects import FeatureView, Source
+from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.view import FeatureView
 from featurectl.language.typing.registered import type_source, type_view
 from featurectl.language.typing.sources import check_source
 

@@ -16,7 +16,8 @@ from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.frames.types import language_dtype
 from featurectl.core.units import format_iso
 from featurectl.engines.base import Engine, FrameScan, Piece, SourceRows, one_bucket
-from featurectl.language.definitions.objects import FeatureView, Source
+from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.view import FeatureView
 from featurectl.language.resolve.transformed import as_state, transform_sources
 from featurectl.language.typing.registered import type_source
 from featurectl.operations.feature_tests.results import agree

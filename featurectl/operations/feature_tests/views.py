@@ -8,7 +8,9 @@ from typing import Final
 
 from featurectl.core.dtypes import INT64, TIMESTAMP
 from featurectl.engines.base import Engine, ViewBuckets
-from featurectl.language.definitions.objects import Entity, FeatureTest, FeatureView
+from featurectl.language.definitions.entity import Entity
+from featurectl.language.definitions.tests import FeatureTest
+from featurectl.language.definitions.view import FeatureView
 from featurectl.operations.feature_tests.results import Cell, cells_of
 from featurectl.operations.feature_tests.tables import TypedViews, all_typed, table_of, view_table
 from featurectl.operations.feature_tests.transforms import transform_table

@@ -11,8 +11,8 @@ from featurectl.offline.inputs import has_older_form, has_other_definition
 from featurectl.operations.materialize.missing_files import check_files_there
 from featurectl.operations.materialize.range import Range
 from featurectl.operations.materialize.run import MaterializeRun
+from featurectl.operations.materialize.table_increment import RunBasis, base_of, next_increment, table_begin
 from featurectl.operations.materialize.transform import parts_to_read
-from featurectl.operations.materialize.view import RunBasis, base_of, next_increment, table_begin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

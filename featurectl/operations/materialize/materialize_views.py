@@ -15,7 +15,7 @@ from featurectl.operations.failure import fails_for_all
 from featurectl.operations.materialize.dry_run import Planned, plan_view
 from featurectl.operations.materialize.one_view import ViewWork, materialize_version, view_run
 from featurectl.operations.materialize.range import Range
-from featurectl.operations.materialize.view import Materialized, choose_views
+from featurectl.operations.materialize.table_increment import Materialized, choose_views
 from featurectl.operations.push.push_views import push_applied, push_notes
 from featurectl.operations.push.run import PushResult
 from featurectl.operations.run_recording import Recording, RunOutcome

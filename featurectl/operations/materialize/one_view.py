@@ -10,11 +10,11 @@ from featurectl.core.progress import Progress
 from featurectl.engines.open import open_engine
 from featurectl.language.definitions.json_form import load_view
 from featurectl.language.resolve.transformed import as_state, transform_sources
-from featurectl.online.future import how_far_ahead
+from featurectl.online.future_pushes import how_far_ahead
 from featurectl.operations.materialize.range import Range, backfill_view, check_range, expire_rows
 from featurectl.operations.materialize.run import MaterializeRun
+from featurectl.operations.materialize.table_increment import Materialized, materialize_view
 from featurectl.operations.materialize.transform import materialize_transform
-from featurectl.operations.materialize.view import Materialized, materialize_view
 from featurectl.operations.training.bind import view_table
 from featurectl.workspace.clocks import latest_run
 from featurectl.workspace.registry_reads import list_pins

@@ -17,7 +17,7 @@ from featurectl.operations.materialize.check_results import check_passed
 from featurectl.operations.materialize.repeats import events_of, is_copy_of, read_until
 from featurectl.operations.materialize.rows import TableRows
 from featurectl.operations.materialize.run import MaterializeRun
-from featurectl.operations.materialize.view import (
+from featurectl.operations.materialize.table_increment import (
     Materialized,
     left_out_of,
     materialized_of,

@@ -9,7 +9,7 @@ from typing import Final
 import polars as pl
 
 from featurectl.engines.base import BucketedRows, EarlierRows, Piece, Prepared
-from featurectl.language.definitions.objects import FeatureView
+from featurectl.language.definitions.view import FeatureView
 from featurectl.offline.base import Coverage
 from featurectl.operations.materialize.rows import TableRows
 from featurectl.operations.materialize.run import MaterializeRun

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from featurectl.core.progress import Progress, Silent
-from featurectl.language.definitions.objects import FeatureView
+from featurectl.language.definitions.view import FeatureView
 from featurectl.offline.base import OfflineTable
 from featurectl.sources.base import SourceReader
 

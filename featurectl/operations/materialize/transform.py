@@ -23,7 +23,8 @@ from featurectl.core.dtypes import UNKNOWN
 from featurectl.core.units import moved_by
 from featurectl.engines.base import CheckResult, Engine, FrameScan, Piece, Prepared, RowSummary, SourceRows
 from featurectl.engines.spill import SpillRoom
-from featurectl.language.definitions.objects import FeatureView, Source
+from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.view import FeatureView
 from featurectl.language.resolve.transformed import as_state, transform_sources
 from featurectl.language.typing.registered import type_source
 from featurectl.offline.base import Coverage
@@ -32,7 +33,7 @@ from featurectl.operations.materialize.check_results import check_passed
 from featurectl.operations.materialize.missing_files import check_files_there
 from featurectl.operations.materialize.rows import TableRows
 from featurectl.operations.materialize.run import MaterializeRun
-from featurectl.operations.materialize.view import (
+from featurectl.operations.materialize.table_increment import (
     Materialized,
     base_of,
     latest,

@@ -12,14 +12,14 @@ from featurectl.core.progress import Progress
 from featurectl.core.units import counted
 from featurectl.engines.spill import SpillRoom
 from featurectl.models.export import exported_categories
-from featurectl.models.foreign import read_foreign
+from featurectl.models.external_model import read_foreign
 from featurectl.models.formats import format_of_file
 from featurectl.models.isolation.limits import limits_of
 from featurectl.models.isolation.process import open_process
 from featurectl.models.mlflow import mlflow_file
 from featurectl.operations.training.bind import bind_newest, registered_model, view_names
 from featurectl.operations.training.champion import EvaluationContext, evaluation_context
-from featurectl.operations.training.choose import read_spine
+from featurectl.operations.training.choose_spine import read_spine
 from featurectl.operations.training.imported import ImportedModel, import_model
 from featurectl.operations.training.label import read_target
 from featurectl.operations.training.training_set import TrainingSet, build_training_set
@@ -27,7 +27,7 @@ from featurectl.workspace.actor import current_actor
 from featurectl.workspace.applied_workspace import AppliedWorkspace, read_applied
 
 if TYPE_CHECKING:
-    from featurectl.language.definitions.objects import Model
+    from featurectl.language.definitions.model import Model
     from featurectl.operations.models.versions import Aliases
     from featurectl.registry.state import ModelVersion
     from featurectl.workspace.workspace import Workspace

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from featurectl.core.errors import UsageError
 from featurectl.language.definitions.json_form import load_model
-from featurectl.language.definitions.objects import Model
+from featurectl.language.definitions.model import Model
 from featurectl.models.artifact import read_artifact
 from featurectl.models.gates.base import GateEvidence
 from featurectl.models.gates.evaluate import failed_gates, gates_asked, measure_gates

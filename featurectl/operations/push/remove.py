@@ -10,8 +10,8 @@ from featurectl.core.errors import UsageError
 from featurectl.core.progress import Progress
 from featurectl.core.units import format_count
 from featurectl.language.definitions.json_form import load_untyped_view
-from featurectl.online.pushed import needed_versions
-from featurectl.online.view_rows import count_if_whole, online_view
+from featurectl.online.client.pushed_versions import needed_versions
+from featurectl.online.row_places import count_if_whole, online_view
 from featurectl.registry.applied import applied_versions, registered_view, served_views
 
 if TYPE_CHECKING:

@@ -13,15 +13,15 @@ from featurectl.core.frames.types import polars_dtype
 from featurectl.core.progress import Progress, Silent
 from featurectl.core.units import counted, format_count, moved_by
 from featurectl.engines.base import Engine
-from featurectl.language.definitions.objects import FeatureView
+from featurectl.language.definitions.view import FeatureView
 from featurectl.offline.base import OfflineTable, newest_of
 from featurectl.online.base import Bound, OnlineStore, OnlineView, Origin, PushRecord, Writing
-from featurectl.online.broken import BrokenRecordError
-from featurectl.online.future import CLOCKS_DIFFER, how_far_ahead
+from featurectl.online.corrupt_rows import BrokenRecordError
+from featurectl.online.future_pushes import CLOCKS_DIFFER, how_far_ahead
 from featurectl.online.missing_rows import rows_lost
-from featurectl.online.schema import schema_digest
-from featurectl.online.view_rows import online_view
-from featurectl.operations.push.choose import PushTask, read_parts
+from featurectl.online.row_places import online_view
+from featurectl.online.row_schema import schema_digest
+from featurectl.operations.push.choose_entities import PushTask, read_parts
 from featurectl.operations.push.values import never_materialized, values_at
 
 

@@ -14,10 +14,10 @@ from featurectl.core.errors import DataError
 from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.frames.types import polars_dtype
 from featurectl.engines.base import Engine, one_bucket
-from featurectl.language.definitions.objects import Feature, FeatureView
+from featurectl.language.definitions.view import Feature, FeatureView
 from featurectl.offline.base import OfflineTable
 from featurectl.online.base import KeyValue, OnlineRow
-from featurectl.online.view_rows import FILLED_AT, filled_within_ttl, stored_types
+from featurectl.online.row_places import FILLED_AT, filled_within_ttl, stored_types
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
 
 COMPUTED_AT: Final = "computed_at"

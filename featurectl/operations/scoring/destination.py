@@ -11,9 +11,9 @@ from typing import Protocol
 import polars as pl
 
 from featurectl.core.errors import UsageError
-from featurectl.operations.tables.formats import FORMATS, check_columns
-from featurectl.operations.tables.frames import Frames
-from featurectl.operations.tables.write_table import check_output, write_with_manifest
+from featurectl.operations.outputs.formats import FORMATS, check_columns
+from featurectl.operations.outputs.frames import Frames
+from featurectl.operations.outputs.write_table import check_output, write_with_manifest
 
 _DATABASES = ("postgresql", "sqlite")
 

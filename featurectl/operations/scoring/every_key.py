@@ -11,7 +11,7 @@ import polars as pl
 from featurectl.core.errors import UsageError
 from featurectl.core.frames.timestamps import INSTANT
 from featurectl.engines.budget import batch_rows
-from featurectl.language.definitions.objects import FeatureInput, Model, ModelInput, RequestInput
+from featurectl.language.definitions.model import FeatureInput, Model, ModelInput, RequestInput
 from featurectl.operations.training.join import BoundView
 from featurectl.operations.training.spine import SpineRows
 from featurectl.pit.questions import AVAILABLE_AT

@@ -18,7 +18,7 @@ from featurectl.operations.scoring.run import ScoredRows, check_names, describe_
 from featurectl.operations.scoring.scorer import Scorer, trained_model
 from featurectl.operations.training.bind import bind_model_version
 from featurectl.operations.training.champion import bound_inputs
-from featurectl.operations.training.choose import choose_spine
+from featurectl.operations.training.choose_spine import choose_spine
 from featurectl.operations.training.join import BoundView
 from featurectl.operations.training.long_spine import AnySpine, SpillPlace, cut_long_spine
 from featurectl.operations.training.manifest import library_versions

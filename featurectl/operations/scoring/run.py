@@ -14,9 +14,9 @@ from featurectl.core.errors import DataError
 from featurectl.core.memory import give_back
 from featurectl.core.progress import Progress
 from featurectl.engines.base import Engine
+from featurectl.operations.outputs.frames import Frames
 from featurectl.operations.scoring.checkpoint import ScoreCheckpoint, read_scores, rows_of
 from featurectl.operations.scoring.scorer import CHUNK_ROWS, Scorer, predict_rows, score_columns
-from featurectl.operations.tables.frames import Frames
 from featurectl.operations.training.join import BoundView, check_inputs, join_features
 from featurectl.operations.training.long_spine import AnySpine
 

@@ -12,11 +12,11 @@ from featurectl.core.progress import Progress
 from featurectl.engines.open import open_engine
 from featurectl.engines.spill import SpillRoom
 from featurectl.models.served_model import open_native
+from featurectl.operations.outputs.output_conflict import check_apart
 from featurectl.operations.scoring.checkpoint import open_checkpoint
 from featurectl.operations.scoring.destination import Destination, FileDestination
 from featurectl.operations.scoring.job import Job, ScoringRows
 from featurectl.operations.scoring.run import ScoredRows
-from featurectl.operations.tables.output_conflict import check_apart
 from featurectl.operations.training.long_spine import SpillPlace
 from featurectl.operations.training.manifest import library_versions
 from featurectl.registry.applied import choose_version

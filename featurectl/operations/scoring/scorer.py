@@ -13,7 +13,7 @@ import polars as pl
 
 from featurectl.core.frames.types import finite
 from featurectl.language.definitions.json_form import load_model
-from featurectl.language.definitions.objects import Model, ModelInput
+from featurectl.language.definitions.model import Model, ModelInput
 from featurectl.models.matrix import MatrixForm
 from featurectl.models.runtimes.base import SKOPS, Runtime, Scores
 from featurectl.operations.training.champion import bound_inputs

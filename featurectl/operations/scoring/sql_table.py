@@ -20,7 +20,7 @@ from featurectl.core.errors import FeaturectlError, StoreError, UsageError
 from featurectl.core.secrets import hide_address_secrets
 from featurectl.core.variables import shown_location
 from featurectl.language.syntax.own_files import why_no_output
-from featurectl.operations.tables.frames import Frames
+from featurectl.operations.outputs.frames import Frames
 from featurectl.sources.sql_connections import first_line, watch_connections
 
 _ROWS: Final = 10_000

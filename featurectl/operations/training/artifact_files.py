@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from featurectl.models.artifact import write_artifact
 from featurectl.models.conversion.convert import Converted
-from featurectl.models.golden import GOLDEN
+from featurectl.models.golden_rows import GOLDEN
 from featurectl.models.profile.profile import PROFILE, Profile, dump_profile
 from featurectl.models.runtimes.base import ONNX
 from featurectl.models.validation_rows import JUDGED, JudgedRows, dump_judged

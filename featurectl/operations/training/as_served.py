@@ -16,7 +16,7 @@ import polars as pl
 from featurectl.core.dtypes import TIMESTAMP
 from featurectl.core.errors import UsageError
 from featurectl.engines.base import Engine, ViewBuckets
-from featurectl.language.definitions.objects import Feature, FeatureView
+from featurectl.language.definitions.view import Feature, FeatureView
 from featurectl.pit.questions import EVENT_TIME
 
 _TRUE_AT: Final = "\x00true at"  # the event time of the row that answered; no feature has such a name

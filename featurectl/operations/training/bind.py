@@ -8,7 +8,8 @@ from datetime import datetime
 
 from featurectl.core.errors import DataError
 from featurectl.language.definitions.json_form import load_model, load_view
-from featurectl.language.definitions.objects import FeatureInput, FeatureView, Model, ModelInput
+from featurectl.language.definitions.model import FeatureInput, Model, ModelInput
+from featurectl.language.definitions.view import FeatureView
 from featurectl.language.typing.registered import typed_view
 from featurectl.offline.base import Coverage, OfflineStore, OfflineTable, newest_of
 from featurectl.offline.inputs import has_other_definition, lacking_inputs

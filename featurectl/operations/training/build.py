@@ -15,8 +15,8 @@ import polars as pl
 from featurectl.core.memory import give_back
 from featurectl.engines.base import Engine
 from featurectl.engines.spill import SpillRoom
-from featurectl.language.definitions.objects import FeatureInput, ModelInput
-from featurectl.operations.tables.frames import Frames, frames_of
+from featurectl.language.definitions.model import FeatureInput, ModelInput
+from featurectl.operations.outputs.frames import Frames, frames_of
 from featurectl.operations.training.join import ViewRows, check_inputs
 from featurectl.operations.training.label import LabelTarget
 from featurectl.operations.training.long_spine import AnySpine

@@ -12,7 +12,7 @@ from featurectl.core.errors import FeaturectlError, StoreError
 from featurectl.engines.base import Engine
 from featurectl.engines.open import open_engine
 from featurectl.language.definitions.json_form import load_model
-from featurectl.language.definitions.objects import FeatureInput, Model, ModelInput
+from featurectl.language.definitions.model import FeatureInput, Model, ModelInput
 from featurectl.models.gates.base import Champion
 from featurectl.models.matrix import MatrixForm
 from featurectl.models.pickle_policy import PicklePolicy

@@ -9,9 +9,10 @@ from typing import Final
 from featurectl.engines.base import Engine
 from featurectl.engines.spill import SpillRoom
 from featurectl.language.definitions.json_form import load_source
-from featurectl.language.definitions.objects import Model, Source
+from featurectl.language.definitions.model import Model
+from featurectl.language.definitions.source import Source
 from featurectl.models.split import Examples
-from featurectl.operations.tables.frames import frames_of
+from featurectl.operations.outputs.frames import frames_of
 from featurectl.operations.training.build import RowTally, TrainingSetBuild
 from featurectl.operations.training.label import LabelTarget, read_target
 from featurectl.operations.training.manifest import describe_training_set

@@ -11,17 +11,17 @@ import polars as pl
 
 from featurectl.core.errors import DataError, FeaturectlError, UsageError
 from featurectl.language.definitions.json_form import dump_definition
-from featurectl.language.definitions.objects import Model
+from featurectl.language.definitions.model import Model
 from featurectl.models.conversion.convert import Converted
+from featurectl.models.external_model import Foreign, check_names
 from featurectl.models.fit import COMPARED
-from featurectl.models.foreign import Foreign, check_names
 from featurectl.models.formats import LIBRARIES
 from featurectl.models.gates.base import Champion, GateEvidence
-from featurectl.models.golden import choose_rows, dump_golden, load_golden
+from featurectl.models.golden_rows import choose_rows, dump_golden, load_golden
 from featurectl.models.isolation.process import load_remote
 from featurectl.models.matrix import MatrixForm, fit_form
 from featurectl.models.metrics import Task, is_binary, measure
-from featurectl.models.rows import CATEGORY
+from featurectl.models.request_matrix import CATEGORY
 from featurectl.models.runtimes.base import ONNX, Classes, Matrix, Scores, classes_of
 from featurectl.operations.training.artifact_files import ModelFiles, store_files
 from featurectl.operations.training.champion import EvaluationContext

@@ -21,7 +21,8 @@ from featurectl.engines.base import Engine, ViewBuckets
 from featurectl.engines.budget import question_bytes
 from featurectl.expressions.check import expression_columns
 from featurectl.expressions.frames import compile_over
-from featurectl.language.definitions.objects import DerivedInput, FeatureInput, FeatureView, ModelInput, RequestInput
+from featurectl.language.definitions.model import DerivedInput, FeatureInput, ModelInput, RequestInput
+from featurectl.language.definitions.view import FeatureView
 from featurectl.offline.base import OfflineTable
 from featurectl.operations.training.as_served import answer_as_served, served_asof
 from featurectl.operations.training.long_spine import AnySpine

@@ -13,7 +13,9 @@ from featurectl.engines.base import BucketedRows, Engine, Piece, Prepared, ViewB
 from featurectl.engines.spill import SpillRoom
 from featurectl.expressions.frames import compile_over
 from featurectl.language.definitions.aggregates import horizon_base
-from featurectl.language.definitions.objects import Feature, FeatureView, Label, NamedExpression, Source
+from featurectl.language.definitions.model import Label
+from featurectl.language.definitions.source import NamedExpression, Source
+from featurectl.language.definitions.view import Feature, FeatureView
 from featurectl.language.resolve.training_columns import label_columns
 from featurectl.language.typing.registered import type_source, type_view
 from featurectl.language.typing.scope import bare_column

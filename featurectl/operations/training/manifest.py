@@ -12,7 +12,8 @@ from featurectl.core.units import format_duration, format_iso
 from featurectl.core.version import __version__
 from featurectl.identity.fingerprint import feature_fingerprints, fingerprints
 from featurectl.language.definitions.json_form import dump_definition
-from featurectl.language.definitions.objects import FeatureInput, FeatureView, ModelInput
+from featurectl.language.definitions.model import FeatureInput, ModelInput
+from featurectl.language.definitions.view import FeatureView
 from featurectl.operations.training.build import TrainingSetBuild, count_repeats
 
 SCHEMA_VERSION: Final = 1

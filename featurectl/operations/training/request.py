@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from featurectl.core.errors import UsageError
-from featurectl.language.definitions.objects import Model, ModelInput
+from featurectl.language.definitions.model import Model, ModelInput
 from featurectl.language.resolve.feature_names import feature_inputs
 from featurectl.operations.training.as_served import check_refresh
 from featurectl.operations.training.bind import bind_newest, registered_model, view_names
-from featurectl.operations.training.choose import choose_spine
+from featurectl.operations.training.choose_spine import choose_spine
 from featurectl.operations.training.join import BoundView
 from featurectl.operations.training.long_spine import AnySpine, SpillPlace, cut_long_spine
 from featurectl.operations.training.spine import Cut, SpineRows, cut_spine

@@ -17,7 +17,8 @@ from featurectl.core.frames.types import language_dtype, widen
 from featurectl.engines.clocks import clocked, drop_repeats, select_columns
 from featurectl.expressions.check import expression_columns
 from featurectl.expressions.frames import columns_of, compile_over
-from featurectl.language.definitions.objects import CommandLineFile, Source, Spine
+from featurectl.language.definitions.model import Spine
+from featurectl.language.definitions.source import CommandLineFile, Source
 from featurectl.language.typing.registered import type_source
 from featurectl.operations.training.digest import digest_rows
 from featurectl.sources.base import SourceReader

@@ -14,16 +14,16 @@ import polars as pl
 
 from featurectl.core.errors import DataError
 from featurectl.language.definitions.json_form import dump_definition
-from featurectl.language.definitions.objects import DerivedInput, FeatureInput, Model, ModelInput, RequestInput, Trainer
+from featurectl.language.definitions.model import DerivedInput, FeatureInput, Model, ModelInput, RequestInput, Trainer
 from featurectl.models.artifact import write_artifact
 from featurectl.models.card import CARD, CHART, CardParts, render_card
 from featurectl.models.charts import draw_charts
-from featurectl.models.command import CommandEnvironment
 from featurectl.models.fit import FittedModel, fit_model
 from featurectl.models.gates.base import Champion, GateEvidence
 from featurectl.models.gates.evaluate import failed_gates, gates_asked, measure_gates
 from featurectl.models.gates.evidence import evidence_of_fitted
 from featurectl.models.runtimes.base import CATBOOST, LIGHTGBM, ONNX, SKOPS, XGBOOST
+from featurectl.models.trainer_command import CommandEnvironment
 from featurectl.models.validation_rows import JudgedRows
 from featurectl.operations.training.artifact_files import ModelFiles, store_files
 from featurectl.operations.training.champion import Candidate, EvaluationContext, current_champion, score_champion

@@ -9,7 +9,7 @@ import polars as pl
 
 from featurectl.core.errors import DataError
 from featurectl.engines.base import Engine
-from featurectl.language.definitions.objects import Label, ModelInput, RequestInput
+from featurectl.language.definitions.model import Label, ModelInput, RequestInput
 from featurectl.operations.training.join import BoundView, ViewRows, join_features
 from featurectl.operations.training.label import LabelTarget, label_rows
 from featurectl.operations.training.spine import SpineRows

@@ -12,8 +12,8 @@ from featurectl.core.errors import StoreError
 from featurectl.core.progress import Progress
 from featurectl.engines.open import open_engine
 from featurectl.engines.spill import SpillRoom
-from featurectl.operations.tables.output_conflict import check_apart
-from featurectl.operations.tables.write_table import has_digest, write_with_manifest
+from featurectl.operations.outputs.output_conflict import check_apart
+from featurectl.operations.outputs.write_table import has_digest, write_with_manifest
 from featurectl.operations.training.assemble import Assembly, TrainingSetRequest
 from featurectl.operations.training.build import TrainingSetBuild
 from featurectl.operations.training.long_spine import SpillPlace

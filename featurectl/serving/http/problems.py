@@ -7,7 +7,7 @@ from typing import Final
 from starlette.responses import Response
 
 from featurectl.core.errors import DataError, FeaturectlError, StoreError, UsageError
-from featurectl.online.broken import BrokenRecordError, BrokenRowError
+from featurectl.online.corrupt_rows import BrokenRecordError, BrokenRowError
 from featurectl.serving.http.bodies import ENCODER
 
 TITLES = {

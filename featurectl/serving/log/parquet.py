@@ -28,9 +28,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from featurectl.offline.loose import LooseFiles
-from featurectl.offline.open_loose import open_loose
-from featurectl.online.coerce import reader_of
+from featurectl.offline.open_plain_files import open_loose
+from featurectl.offline.plain_files import LooseFiles
+from featurectl.online.client.coerce import reader_of
 from featurectl.serving.http.bodies import ENCODER
 from featurectl.serving.journal import Journal
 from featurectl.serving.log.records import FailedRequest, ScoredRequest

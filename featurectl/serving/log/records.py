@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
-from featurectl.online.features import FeatureColumns
+from featurectl.online.client.feature_reader import FeatureColumns
 from featurectl.serving.project.canary import CanaryAssignment
 from featurectl.serving.project.served_model import ServedModel
 

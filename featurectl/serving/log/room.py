@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from featurectl.core.units import moved_by
-from featurectl.offline.loose import LooseFiles
+from featurectl.offline.plain_files import LooseFiles
 
 EVERY_S: Final = 600.0
 _PART: Final = 32  # of what there may be, that a process writes before it looks again

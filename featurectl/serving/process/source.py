@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from featurectl.core.errors import StoreError
 from featurectl.monitor.canary.lifecycle import judge_now, keeps_log, open_log, running_canaries
 from featurectl.monitor.canary.log import CanaryLog
-from featurectl.online.pushed import Pushed
+from featurectl.online.client.pushed_versions import Pushed
 from featurectl.registry.state import State
 from featurectl.serving.project.canary import find_canaries
 from featurectl.serving.project.served_project import ServedProject, build_served

@@ -19,18 +19,16 @@ from featurectl.monitor.canary.lifecycle import keeps_log
 from featurectl.monitor.prediction_log import predictions_folder
 from featurectl.serving.app import make_app
 from featurectl.serving.background import ServerTasks
-from featurectl.serving.beginning import AT_ONCE, WHEN_LOADED, Beginning, beginning_of_process
 from featurectl.serving.context import ServerContext
-from featurectl.serving.guard import Guard
 from featurectl.serving.journal import Journal, log_config
 from featurectl.serving.log.parquet import EVERY_S, LogPolicy, ParquetLog
 from featurectl.serving.log.room import LogLimits
 from featurectl.serving.metrics import Metrics, forget_metrics, share_metrics
+from featurectl.serving.middleware import Guard
 from featurectl.serving.process.draining import open_server
 from featurectl.serving.process.protocol import PatientProtocol
 from featurectl.serving.process.source import WorkspaceSource
 from featurectl.serving.process.workers import Workers
-from featurectl.serving.reading import Features
 from featurectl.serving.settings import (
     KEYS_VARIABLE,
     SETTINGS_VARIABLE,
@@ -39,6 +37,8 @@ from featurectl.serving.settings import (
     dump_settings,
     load_settings,
 )
+from featurectl.serving.startup import AT_ONCE, WHEN_LOADED, Beginning, beginning_of_process
+from featurectl.serving.store_reads import Features
 from featurectl.workspace.open import open_workspace
 from featurectl.workspace.redaction import hide_secrets
 from featurectl.workspace.workspace import Workspace

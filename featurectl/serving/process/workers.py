@@ -19,12 +19,12 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import Process
 
-from featurectl.serving.beginning import pass_to_process
 from featurectl.serving.journal import Journal
 from featurectl.serving.metrics import forget_process
 from featurectl.serving.process.draining import DrainingServer, open_server
 from featurectl.serving.process.listening import stop_accepting
 from featurectl.serving.settings import SETTINGS_VARIABLE, load_settings
+from featurectl.serving.startup import pass_to_process
 
 _STEP_S: Final = 0.05
 _ENDS: Final = (signal.SIGTERM, signal.SIGINT)

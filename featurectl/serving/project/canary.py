@@ -9,9 +9,9 @@ from functools import cached_property
 from typing import Final, Literal
 
 from featurectl.core.units import instant_us
-from featurectl.online.coerce import Read, reader_of
-from featurectl.online.features import FeatureColumns
-from featurectl.online.pushes import Pushes
+from featurectl.online.client.coerce import Read, reader_of
+from featurectl.online.client.feature_reader import FeatureColumns
+from featurectl.online.client.push_cache import Pushes
 from featurectl.registry.state import CanaryRun, State
 from featurectl.serving.http.bodies import ENCODER
 from featurectl.serving.project.served_model import ServedModel

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from featurectl.models.served_model import ServedRuntime
-from featurectl.online.inputs import InputReader
+from featurectl.online.client.model_inputs import InputReader
 from featurectl.registry.state import ModelVersion
 
 

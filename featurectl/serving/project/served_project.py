@@ -10,8 +10,8 @@ from typing import Final
 from featurectl.core.errors import FeaturectlError, StoreError
 from featurectl.models.pickle_policy import PicklePolicy, check_pickle_allowed
 from featurectl.models.served_model import check_golden, load_served
-from featurectl.online.features import ReadView
-from featurectl.online.project_schema import ProjectSchema
+from featurectl.online.client.feature_reader import ReadView
+from featurectl.online.client.project_schema import ProjectSchema
 from featurectl.registry.applied import choose_version, not_applied
 from featurectl.registry.state import ModelVersion
 from featurectl.serving.project.canary import Canaries

@@ -15,8 +15,8 @@ from starlette.responses import Response
 
 from featurectl.core.errors import FeaturectlError
 from featurectl.core.units import instant_us
+from featurectl.online.client.feature_reader import FeatureColumn, FeatureColumns, FeatureReader, KeyRows
 from featurectl.online.decode.columns import instant_of
-from featurectl.online.features import FeatureColumn, FeatureColumns, FeatureReader, KeyRows
 from featurectl.serving.context import ServerContext
 from featurectl.serving.freshness import stale_views
 from featurectl.serving.http.bodies import FEATURES, About, FeaturesBody

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from featurectl.core.units import plural
-from featurectl.online.features import FeatureColumns
+from featurectl.online.client.feature_reader import FeatureColumns
 from featurectl.serving.context import ServerContext
 from featurectl.serving.freshness import views_older_than
 from featurectl.serving.http.problems import Refused

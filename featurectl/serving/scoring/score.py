@@ -13,7 +13,7 @@ from typing import Final
 
 from featurectl.core.errors import DataError
 from featurectl.core.units import counted
-from featurectl.online.features import KeyRows
+from featurectl.online.client.feature_reader import KeyRows
 from featurectl.serving.context import ServerContext
 from featurectl.serving.http.bodies import Scalar
 from featurectl.serving.http.problems import Refused, StoreFailed, refusal

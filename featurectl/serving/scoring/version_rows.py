@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from featurectl.core.errors import DataError
-from featurectl.online.coerce import typed_column
+from featurectl.online.client.coerce import typed_column
 from featurectl.serving.context import ServerContext
 from featurectl.serving.http.bodies import Scalar
 from featurectl.serving.http.problems import Refused, refusal

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from featurectl.core.errors import DataError
 from featurectl.engines.polars.checks import Checker
 from featurectl.engines.spill import SpillRoom
-from featurectl.language.definitions.objects import Check
+from featurectl.language.definitions.source import Check
 
 VALUES = st.lists(st.none() | st.integers(-3, 3), max_size=30)
 TEXTS = pl.DataFrame({"t": ["ab", "a", None, "abc", "ab"]})

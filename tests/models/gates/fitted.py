@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from featurectl.language.definitions.objects import Trainer
+from featurectl.language.definitions.model import Trainer
 from featurectl.models.fit import fit_model
 from featurectl.models.gates.base import Champion
 from featurectl.models.gates.evidence import evidence_of_fitted

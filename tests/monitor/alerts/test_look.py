@@ -11,9 +11,9 @@ import pytest
 
 from featurectl.core.errors import DataError, StoreError
 from featurectl.language.definitions.alerts import Alert, Condition
-from featurectl.language.shapes.operations import condition_of
+from featurectl.language.shapes.alerts import condition_of
+from featurectl.monitor.alerts.data_metrics import Counted, FeatureFigure
 from featurectl.monitor.alerts.evaluate import Looker
-from featurectl.monitor.alerts.figures import Counted, FeatureFigure
 from featurectl.monitor.alerts.measure import Aged, observe
 from featurectl.monitor.alerts.message import AlertScope
 from featurectl.monitor.alerts.request_rows import Requests

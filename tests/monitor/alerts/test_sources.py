@@ -9,8 +9,9 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from featurectl.language.definitions.objects import Check, FeatureView, Source
-from featurectl.monitor.alerts import figures
+from featurectl.language.definitions.source import Check, Source
+from featurectl.language.definitions.view import FeatureView
+from featurectl.monitor.alerts import data_metrics
 from featurectl.monitor.checks import check_histories
 from featurectl.monitor.status import ServedView
 from featurectl.offline.runs import CheckRecord, RunRecord
@@ -47,8 +48,8 @@ def test_drift_is_a_figure_for_each_feature_and_the_score(provide):
         return [drift_row("origin"), drift_row("score", "score"), drift_row("rare", enough=False)]
 
     provide("featurectl.monitor.drift.logged_window", "served_drift", served_drift)
-    rows = figures.drift_of("here", "late", SINCE, AT)
-    found = [figures.drifted(row, "psi") for row in rows]
+    rows = data_metrics.drift_of("here", "late", SINCE, AT)
+    found = [data_metrics.drifted(row, "psi") for row in rows]
     assert asked == [("here", "late", SINCE, AT)]
     assert [(m.feature, m.value) for m in found] == [
         ("origin", pytest.approx(0.3)),
@@ -59,7 +60,7 @@ def test_drift_is_a_figure_for_each_feature_and_the_score(provide):
     assert found[0].cause == f"{told}: psi 0.35, of which 0.05 may be chance"
     assert found[1].cause.startswith("the score of late@2")
     assert found[2].cause.endswith(": too few")
-    nulls = figures.drifted(rows[0], "null_rate")
+    nulls = data_metrics.drifted(rows[0], "null_rate")
     assert (nulls.value, nulls.cause.endswith(": 25% null against 1%")) == (0.25, True)
 
 
@@ -70,7 +71,7 @@ def test_skew_is_the_share_of_values_that_differ_with_its_causes(provide):
         SimpleNamespace(model="late", version=2, feature="dest", compared=0, mismatched=0, causes={}),
     ]  # fmt: skip
     provide("featurectl.monitor.verify.replay_log", "verify_log", lambda *_: SimpleNamespace(features=rows))
-    found = figures.skew_of("here", "late", SINCE, AT)
+    found = data_metrics.skew_of("here", "late", SINCE, AT)
     assert [(m.feature, m.value) for m in found] == [("origin", 0.05), ("dest", None)]
     assert found[0].cause == "feature origin of late@2: 10 of 200 values differ: late row 8, expiry 2"
 
@@ -106,7 +107,7 @@ def test_checks_count_by_their_last_result_and_one_over_no_rows_by_none():
         run(1, "spend", check(a, ok=True)),
     ]
     never, plain = served("never", "x", source="else"), served("plain", source="else")
-    spend, _ = found = figures.failed_checks([served("spend", "a", "b", "c"), never, plain], runs, AT)
+    spend, _ = found = data_metrics.failed_checks([served("spend", "a", "b", "c"), never, plain], runs, AT)
     assert [(item.view, item.count) for item in found] == [("spend", 2), ("plain", 0)]
     told = "source orders: a not_null (error; 3 of 90 rows)"
     assert spend.cause == f"{told}; {told.replace('a not_null', 'b not_null')}"
@@ -116,7 +117,7 @@ def test_checks_of_a_view_are_those_of_the_runs_of_its_version():
     own = check("k not_null", of="feature view spend", ok=False, rows=0)
     runs = [run(-1, "spend", own), run(0, "spend", replace(own, passed=True, rows=9), version=2)]
     views = [served("spend", own=["k"], version=version) for version in (1, 2)]
-    assert [(c.version, c.count) for c in figures.failed_checks(views, runs, AT)] == [(1, 1), (2, 0)]
+    assert [(c.version, c.count) for c in data_metrics.failed_checks(views, runs, AT)] == [(1, 1), (2, 0)]
 
 
 @pytest.mark.parametrize(("kept", "wanted"), [((1, 2), [1, 0]), ((2,), [0]), ((1,), [1]), ((3,), [])])
@@ -129,7 +130,7 @@ def test_status_shows_a_check_as_failed_if_it_failed_for_a_live_version(kept, wa
     ]  # fmt: skip
     views = [served("spend", own=["k"], version=version) for version in kept]
     (shown,) = check_histories([(item.view, item.version) for item in views], runs, AT)
-    assert [item.count for item in figures.failed_checks(views, runs, AT)] == wanted
+    assert [item.count for item in data_metrics.failed_checks(views, runs, AT)] == wanted
     assert shown.failing == (1 in kept)
     assert {at.version for at in shown.results} == set(kept) & {1, 2}
 
@@ -141,7 +142,7 @@ def test_failed_runs_are_counted_by_view_version_with_the_newest_error():
         run(-1, "spend", version=2), run(0, "unknown", **lost),
     ]  # fmt: skip
     views = [served("spend"), served("spend", version=2), served("quiet")]
-    one, two = figures.failed_runs(views, runs)
+    one, two = data_metrics.failed_runs(views, runs)
     assert (one.version, one.count, two.version, two.count) == (1, 2, 2, 0)
     assert one.cause == (
         "2 of 3 runs failed; the last: materialize of spend@1 as of 2026-11-24 11:00: FC603 the disk is gone"

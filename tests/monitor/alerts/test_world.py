@@ -9,8 +9,8 @@ import pytest
 
 from featurectl.core.errors import DataError, StoreError
 from featurectl.language.definitions.alerts import Alert
-from featurectl.language.shapes.operations import condition_of
-from featurectl.monitor.alerts import figures
+from featurectl.language.shapes.alerts import condition_of
+from featurectl.monitor.alerts import data_metrics
 from featurectl.monitor.alerts.measure import observe
 from featurectl.monitor.alerts.request_rows import RequestWindow
 from featurectl.monitor.alerts.workspace_metrics import WorkspaceMetrics
@@ -42,7 +42,7 @@ def test_drift_is_measured_once_for_all_metrics_of_a_model_and_a_window(world, m
         asked.append((model, until - since))
         return [drift_row("x")]
 
-    monkeypatch.setattr(figures, "drift_of", measure)
+    monkeypatch.setattr(data_metrics, "drift_of", measure)
     found = [world.drift("late", metric, DAY)[0].value for metric in ("psi", "ks", "null_rate", "psi")]
     assert found == [0.25, 0.1, 0.25, 0.25]
     world.drift("late", "psi", HOUR)
@@ -58,7 +58,7 @@ def test_what_can_not_be_measured_is_tried_once_and_told_to_all(world, monkeypat
         asked.append(of)
         raise DataError("no profile")
 
-    monkeypatch.setattr(figures, "skew_of", fail)
+    monkeypatch.setattr(data_metrics, "skew_of", fail)
     for _ in range(2):
         with pytest.raises(DataError, match="no profile"):
             world.skew("late", DAY)

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurectl.monitor.canary.chance import score_psi
-from featurectl.monitor.chance import DOUBT, is_beyond, is_far
+from featurectl.monitor.canary.score_distance import score_psi
+from featurectl.monitor.significance import DOUBT, is_beyond, is_far
 
 
 def naive_is_beyond(count, of, share):

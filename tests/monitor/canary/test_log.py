@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featurectl.core.errors import StoreError
-from featurectl.monitor.canary.chance import score_psi
 from featurectl.monitor.canary.figures import SideFigures
 from featurectl.monitor.canary.log import CanaryLog
+from featurectl.monitor.canary.score_distance import score_psi
 from featurectl.monitor.canary.tally import COMPARED, ROWS, CanaryTally, LastScores
 from featurectl.monitor.prediction_log import PredictionLogFiles
 from tests.monitor.canary.test_verdict import AT, RUN

@@ -19,8 +19,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from featurectl.cli.main import main
 from featurectl.core.errors import StoreError
 from featurectl.core.units import HOUR_US
-from featurectl.language.definitions.objects import Freshness
-from featurectl.monitor.alerts.figures import Counted
+from featurectl.language.definitions.about import Freshness
+from featurectl.monitor.alerts.data_metrics import Counted
 from featurectl.monitor.checks import CheckHistory, CheckResultAt
 from featurectl.monitor.freshness import FreshnessRow
 from featurectl.monitor.prometheus.endpoint import Endpoint

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from featurectl.cli.main import main
 from featurectl.core.units import parse_instant
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.language.definitions.objects import ModelTest
+from featurectl.language.definitions.tests import ModelTest
 from featurectl.operations.feature_tests.run import compare_cells, join_tests, run_feature_tests
 from featurectl.operations.feature_tests.tables import TypedViews
 from tests.language.repository import BASE, write_repo

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from featurectl.core.frames.timestamps import localize
 from featurectl.core.units import parse_local_instant
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.language.definitions.objects import FeatureTest
+from featurectl.language.definitions.tests import FeatureTest
 from featurectl.language.syntax.place import Place
 from featurectl.operations.feature_tests.results import Cell
 from featurectl.operations.feature_tests.run import compare_cells, join_tests, run_feature_tests

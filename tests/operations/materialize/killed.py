@@ -16,11 +16,11 @@ import polars as pl
 
 from featurectl.engines.base import BucketedRows
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.language.definitions.objects import FeatureView
+from featurectl.language.definitions.view import FeatureView
 from featurectl.offline.base import Coverage
 from featurectl.offline.delta import DeltaStore, ViewTable
 from featurectl.operations.materialize.run import MaterializeRun
-from featurectl.operations.materialize.view import Materialized, materialize_view
+from featurectl.operations.materialize.table_increment import Materialized, materialize_view
 from featurectl.sources.base import SourceScan
 from featurectl.sources.open import open_source
 from tests.definitions import ARRIVALS, LATEST

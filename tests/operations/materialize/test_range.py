@@ -15,7 +15,7 @@ from featurectl.offline.delta import DeltaStore
 from featurectl.operations.materialize.dry_run import plan_view
 from featurectl.operations.materialize.range import Range, backfill_view, check_range, expire_rows
 from featurectl.operations.materialize.run import MaterializeRun
-from featurectl.operations.materialize.view import materialize_view
+from featurectl.operations.materialize.table_increment import materialize_view
 from featurectl.sources.open import open_source
 from tests.definitions import LATEST
 from tests.operations.materialize.test_view import DELAY_ALONE, FILES, at, values, write

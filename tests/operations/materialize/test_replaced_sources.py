@@ -13,8 +13,8 @@ import pytest
 
 from featurectl.core.errors import FeaturectlError
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.operations.materialize import view as view_module
-from featurectl.operations.materialize.view import Materialized, materialize_view
+from featurectl.operations.materialize import table_increment as view_module
+from featurectl.operations.materialize.table_increment import Materialized, materialize_view
 from tests.definitions import ARRIVALS, LATEST
 from tests.operations.materialize.killed import NOW, open_run, write_file
 

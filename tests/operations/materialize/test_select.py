@@ -6,7 +6,7 @@ import pytest
 
 from featurectl.core.errors import DataError
 from featurectl.expressions.tree import Expression
-from featurectl.language.definitions.objects import NamedExpression
+from featurectl.language.definitions.source import NamedExpression
 from tests.operations.materialize.test_view import FILES, run, values, write
 
 

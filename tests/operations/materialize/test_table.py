@@ -12,7 +12,7 @@ from featurectl.offline.delta import DeltaStore
 from featurectl.offline.rows import FrameRows
 from featurectl.operations.materialize.dry_run import plan_view
 from featurectl.operations.materialize.run import MaterializeRun
-from featurectl.operations.materialize.view import materialize_view
+from featurectl.operations.materialize.table_increment import materialize_view
 from featurectl.sources.open import open_source
 from tests.definitions import LATEST, named
 from tests.operations.materialize.test_view import FILES, SCHEMA, at, run, values, write

@@ -12,7 +12,9 @@ import pytest
 from featurectl.core.errors import DataError
 from featurectl.core.units import HOUR_US
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.language.definitions.objects import Entity, Feature, FeatureView, NamedExpression, Source, Transform
+from featurectl.language.definitions.entity import Entity
+from featurectl.language.definitions.source import NamedExpression, Source
+from featurectl.language.definitions.view import Feature, FeatureView, Transform
 from featurectl.language.typing.scope import bare_column
 from featurectl.language.typing.views import check_view
 from featurectl.offline.delta import DeltaStore

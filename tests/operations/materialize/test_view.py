@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from featurectl.core.errors import DataError, TryAgainError
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.language.data_roots import DataRoots
-from featurectl.language.definitions.objects import Check, SqlQuery
+from featurectl.language.definitions.source import Check, SqlQuery
 from featurectl.offline.delta import DeltaStore
 from featurectl.operations.materialize.run import MaterializeRun
-from featurectl.operations.materialize.view import materialize_view
+from featurectl.operations.materialize.table_increment import materialize_view
 from featurectl.sources.open import open_source
 from tests.definitions import ARRIVALS, DELAYS, LATEST, named
 

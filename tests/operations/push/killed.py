@@ -14,7 +14,7 @@ from pathlib import Path
 import redis
 
 import featurectl.online.encode.rows
-import featurectl.operations.push.choose
+import featurectl.operations.push.choose_entities
 from featurectl.online.redis.store import RedisStore
 from featurectl.online.sqlite.store import SqliteStore
 from featurectl.operations.push import push_view
@@ -76,7 +76,7 @@ def say(letter):
 def push(place, project, kind, hours, progress=None):
     """Push the view as of so many hours, in chunks so small that there are many."""
     featurectl.online.encode.rows.CHUNK_ROWS = 50
-    featurectl.operations.push.choose.PART_ROWS = 200  # type: ignore[misc]
+    featurectl.operations.push.choose_entities.PART_ROWS = 200  # type: ignore[misc]
     with opened(place) as store:
         return push_view(push_request(store, VIEWS[kind], made_table(kind), hours, project), progress)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featurectl.operations.push.choose import cut_between_keys
+from featurectl.operations.push.choose_entities import cut_between_keys
 
 KEYS = st.lists(st.tuples(st.integers(-3, 3), st.sampled_from(["", "a", "b", "é"]), st.booleans()), max_size=40)
 

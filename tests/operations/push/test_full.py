@@ -11,12 +11,12 @@ from datetime import timedelta
 import pytest
 
 from featurectl.core.errors import DataError, StoreError
-from featurectl.online.broken import BrokenCountError, BrokenRecordError
+from featurectl.online.corrupt_rows import BrokenCountError, BrokenRecordError
 from featurectl.online.read import read_features
 from featurectl.online.redis import store as redis_store
-from featurectl.online.redis.layout import home_of
-from featurectl.online.schema import field_name
-from featurectl.online.view_rows import online_view
+from featurectl.online.redis.keys import home_of
+from featurectl.online.row_places import online_view
+from featurectl.online.row_schema import field_name
 from featurectl.operations.push import plan_push, push_view
 from tests.online.losses import lose_row, spoil_record, spoil_row, spoil_schemas
 from tests.online.views import add, at, event_view, latest, push_request, rebuild, state_view, table, window

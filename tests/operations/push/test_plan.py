@@ -6,7 +6,7 @@ import pytest
 
 from featurectl.core.errors import DataError
 from featurectl.identity.fingerprint import feature_fingerprints
-from featurectl.online import view_rows
+from featurectl.online import row_places
 from featurectl.operations.push import plan_push, push_view
 from tests.online.views import (
     MemoryTable,
@@ -114,6 +114,6 @@ def test_a_push_fingerprints_the_expressions_of_its_view_once(request_of, monkey
         counted.append(view.name)
         return feature_fingerprints(view)
 
-    monkeypatch.setattr(view_rows, "feature_fingerprints", count)
+    monkeypatch.setattr(row_places, "feature_fingerprints", count)
     act(request_of(PROFILE, table(PROFILE, ROWS, AMOUNT), 0))
     assert counted == [PROFILE.name]

@@ -8,8 +8,8 @@ from featurectl.core.errors import DataError
 from featurectl.core.units import HOUR_US
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.online.read import read_features
+from featurectl.online.row_places import online_view
 from featurectl.online.sqlite.store import SqliteStore
-from featurectl.online.view_rows import online_view
 from featurectl.operations.push import push_view, read_offline
 from tests.online.views import MemoryTable, add, at, event_view, latest, push_request, state_view, table, window
 

@@ -8,7 +8,7 @@ import uuid
 import pytest
 
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.online.view_rows import online_view
+from featurectl.online.row_places import online_view
 from featurectl.operations.push import push_view, read_offline
 from tests.online.views import at, event_view, latest, push_request, rebuild, state_view, table, window
 from tests.seeds import seeds_from

@@ -13,8 +13,8 @@ import numpy as np
 
 from featurectl.cli.main import main
 from featurectl.engines.polars import engine  # noqa: F401
+from featurectl.operations.outputs import parquet
 from featurectl.operations.scoring import checkpoint, destination, run
-from featurectl.operations.tables import parquet
 from featurectl.registry import sql  # noqa: F401
 
 RANGE = 1_000  # rows; a whole run has them all in one

@@ -16,8 +16,8 @@ import pytest
 
 from featurectl.cli.main import main
 from featurectl.core.errors import StoreError
+from featurectl.operations.outputs.frames import frames_of
 from featurectl.operations.scoring.sql_table import SqlDestination, open_table
-from featurectl.operations.tables.frames import frames_of
 from tests.model_shop import KEYS
 from tests.operations.scoring.shop import OBJECTS, make_shop, one_by_one, write_spine
 

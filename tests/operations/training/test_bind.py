@@ -10,7 +10,7 @@ from featurectl.language.definitions.json_form import dump_definition
 from featurectl.offline.base import Coverage, newest_of
 from featurectl.offline.delta import DeltaStore, ViewTable
 from featurectl.offline.inputs import input_marks, rows_mark
-from featurectl.operations.materialize.view import new_id
+from featurectl.operations.materialize.table_increment import new_id
 from featurectl.operations.training.bind import bind_view
 from featurectl.registry.state import ObjectVersion
 from tests.definitions import LATEST

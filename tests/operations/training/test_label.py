@@ -13,7 +13,9 @@ from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.engines.spill import SpillRoom
 from featurectl.expressions.tree import Expression
 from featurectl.language.definitions.aggregates import AGGREGATES
-from featurectl.language.definitions.objects import Entity, Label, Source
+from featurectl.language.definitions.entity import Entity
+from featurectl.language.definitions.model import Label
+from featurectl.language.definitions.source import Source
 from featurectl.operations.training.label import label_rows, read_target
 from featurectl.operations.training.spine import SpineRows
 from featurectl.pit.naive import aggregate_naively

@@ -11,8 +11,8 @@ import pytest
 from featurectl.core.errors import DataError
 from featurectl.engines.spill import SpillRoom
 from featurectl.expressions.tree import Expression
-from featurectl.language.definitions.objects import Model, Spine
-from featurectl.operations.training.choose import choose_spine
+from featurectl.language.definitions.model import Model, Spine
+from featurectl.operations.training.choose_spine import choose_spine
 from featurectl.operations.training.long_spine import LongSpine, SpillPlace, cut_long_spine
 from featurectl.operations.training.spine import Cut, cut_spine, file_source, read_source_spine
 from featurectl.sources.casts import cast_exact, check_exact

@@ -9,8 +9,8 @@ import pytest
 from featurectl.core.errors import DataError
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.engines.spill import SpillRoom
-from featurectl.language.definitions.objects import Label
-from featurectl.operations.tables.parquet import write_parquet
+from featurectl.language.definitions.model import Label
+from featurectl.operations.outputs.parquet import write_parquet
 from featurectl.operations.training.build import make_training_set
 from featurectl.operations.training.label import LabelTarget
 from featurectl.operations.training.manifest import describe_training_set

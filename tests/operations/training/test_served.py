@@ -12,7 +12,7 @@ from featurectl.core.errors import UsageError
 from featurectl.core.units import HOUR_US, instant_us
 from featurectl.engines.base import ViewBuckets
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.language.definitions.objects import FeatureInput
+from featurectl.language.definitions.model import FeatureInput
 from featurectl.online.sqlite.store import SqliteStore
 from featurectl.operations.push import push_view
 from featurectl.operations.training.as_served import check_refresh, refreshed_at

@@ -8,7 +8,8 @@ import pytest
 
 from featurectl.core.errors import DataError, UsageError
 from featurectl.expressions.tree import Expression
-from featurectl.language.definitions.objects import NamedExpression, Source, Spine
+from featurectl.language.definitions.model import Spine
+from featurectl.language.definitions.source import NamedExpression, Source
 from featurectl.operations.training.spine import Cut, cut_spine, file_source, read_file_spine, read_source_spine
 from featurectl.sources.open import open_source
 

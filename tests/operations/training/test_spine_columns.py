@@ -16,10 +16,11 @@ from featurectl.engines.base import FrameScan, Piece
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.engines.polars.prepare import prepare_rows
 from featurectl.expressions.tree import Expression
-from featurectl.language.definitions.objects import FeatureInput, Label, NamedExpression, RequestInput, Source, Spine
+from featurectl.language.definitions.model import FeatureInput, Label, RequestInput, Spine
+from featurectl.language.definitions.source import NamedExpression, Source
 from featurectl.offline.base import Coverage
 from featurectl.offline.delta import DeltaStore
-from featurectl.operations.tables.write_table import write_table
+from featurectl.operations.outputs.write_table import write_table
 from featurectl.operations.training.join import BoundView
 from featurectl.operations.training.label import LabelTarget
 from featurectl.operations.training.spine import (

@@ -11,7 +11,7 @@ from featurectl.engines.base import FrameScan, Piece
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.engines.polars.prepare import prepare_rows
 from featurectl.expressions.tree import Expression
-from featurectl.language.definitions.objects import DerivedInput, FeatureInput, Label, RequestInput
+from featurectl.language.definitions.model import DerivedInput, FeatureInput, Label, RequestInput
 from featurectl.language.resolve.feature_names import feature_inputs
 from featurectl.offline.base import Coverage
 from featurectl.offline.delta import DeltaStore

@@ -1,0 +1,121 @@
+"""Sources, as they are declared: where rows are, what their columns mean, and what is checked of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from featurectl.expressions.tree import Expression
+from featurectl.language.definitions.about import NOTHING_SAID, About, Freshness
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedExpression:
+    """A column by expression; `dtype` is None while the types of the source are not known."""
+
+    name: str
+    expression: Expression
+    dtype: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CsvOptions:
+    """How a CSV file is written."""
+
+    separator: str = ","
+    null_values: tuple[str, ...] = ("",)
+    timestamp_format: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SqlQuery:
+    """`url` may hold `${NAME}`, unexpanded; `query` may hold `:since`."""
+
+    url: str
+    query: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """What has to be true of the rows that are read, together.
+
+    `column` is None for "row_count" and "sql". `low` and `high` are the ends of "between" and "row_count", both
+    allowed (None: no end), `values` those of "in", `share` that of "max_null_rate", `text` the pattern of "matches"
+    or the query of "sql", which finds the rows that are wrong.
+    """
+
+    kind: Literal["not_null", "unique", "between", "in", "matches", "max_null_rate", "row_count", "sql"]
+    column: str | None = None
+    low: float | None = None
+    high: float | None = None
+    values: tuple[bool | int | float | str, ...] = ()
+    share: float | None = None
+    text: str = ""
+    severity: Literal["warn", "error"] = "error"
+
+    @property
+    def label(self) -> str:
+        """What it asks, in the words of the file.
+
+        >>> Check(kind="between", column="delay", low=-180.0, high=2000.0).label
+        'delay between -180 and 2000'
+        >>> Check(kind="row_count", low=1.0).label, Check(kind="in", column="c", values=("a", 1)).label
+        ('row_count at least 1', 'c in "a", 1')
+        """
+        of_column = f"{self.column} {self.kind}"
+        match self.kind:
+            case "between":
+                return f"{of_column} {self.low:.15g} and {self.high:.15g}"
+            case "row_count":
+                most = "" if self.high is None else f" and at most {self.high:.15g}"
+                return f"row_count at least {self.low:.15g}{most}"
+            case "in":
+                return f"{of_column} {', '.join(json.dumps(value, ensure_ascii=False) for value in self.values)}"
+            case "max_null_rate":
+                return f"{of_column} {self.share:.15g}"
+            case "matches" | "sql":
+                return f"{of_column} {self.text}" if self.column else f"sql {' '.join(self.text.split())}"
+            case _:
+                return of_column
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where rows come from and which clocks they carry.
+
+    `format` is "stream" for a stream, which no batch command reads. `columns` are the columns of the files
+    before `select`, with their types where known (`unknown` for a CSV header); None when not even their names are.
+    No `event_time`: the source is static. `available_at` and `delay_us` exclude each other.
+    """
+
+    name: str
+    format: Literal["parquet", "csv", "ndjson", "delta", "sql", "stream"]
+    path: str = ""  # unexpanded, relative to the repository's root
+    sql: SqlQuery | None = None
+    csv: CsvOptions = CsvOptions()
+    event_time: str | None = None
+    available_at: str | None = None
+    delay_us: int | None = None
+    lateness_us: int | None = None
+    timezone: str = "UTC"
+    nan: Literal["null", "keep"] = "null"
+    columns: Mapping[str, str] | None = None
+    columns_declared: bool = False  # the file says `columns:`; else they were read from the data
+    select: tuple[NamedExpression, ...] = ()
+    tiebreak: tuple[str, ...] = ()
+    dedup_key: tuple[str, ...] = ()
+    freshness: Freshness | None = None
+    checks: tuple[Check, ...] = ()
+    about: About = NOTHING_SAID
+
+    @property
+    def static(self) -> bool:
+        """True when the rows carry no time: true and known always."""
+        return self.event_time is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandLineFile(Source):
+    """A file that a command's argument names: whoever runs the command says that it is to be read, wherever it lies."""

@@ -1,0 +1,93 @@
+"""Remove what nothing needs any more from an environment, and make small files of its prediction log into few."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from featurectl.core.errors import FeaturectlError
+from featurectl.core.progress import Progress
+from featurectl.monitor.unneeded_data import SAFE_AGE, Cleaning, Leftover, SmallFiles, find_leftovers, find_small_files
+from featurectl.operations.failure import Failure
+
+if TYPE_CHECKING:
+    from featurectl.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleanRequest:
+    """What may be removed: what was written longer ago than `older_than`, and days of predictions.
+
+    Without `predictions` those stay that `prediction_log.keep` says. With `model_files`, files of models that no
+    version in the registry has go, too. A dry run only finds it.
+    """
+
+    older_than: timedelta = SAFE_AGE
+    predictions: timedelta | None = None
+    model_files: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cleaned:
+    """What was removed and compacted, or would be; what has failed did not keep the rest."""
+
+    leftovers: Sequence[Leftover]
+    small_files: Sequence[SmallFiles]
+    failures: tuple[Failure, ...] = ()
+
+
+def clean_up(workspace: Workspace, request: CleanRequest, progress: Progress) -> Cleaned:
+    """Return what nothing needed, and is gone.
+
+    Raises:
+        CheckFailedError: nothing is applied, so that nothing is known to be needed.
+        StoreError: a store can't be read.
+    """
+    progress.start("look at the stores")
+    where = Cleaning(
+        workspace=workspace,
+        clock=datetime.now(UTC),
+        age=request.older_than,
+        predictions=request.predictions,
+        models=request.model_files,
+    )
+    found, small = find_leftovers(where), find_small_files(where)
+    progress.done("")
+    if request.dry_run:
+        return Cleaned(leftovers=found, small_files=small)
+    removed, failures = _remove(found, progress)
+    compacted, more = _compact(small, progress)
+    return Cleaned(leftovers=removed, small_files=compacted, failures=(*failures, *more))
+
+
+def _remove(found: Sequence[Leftover], progress: Progress) -> tuple[list[Leftover], list[Failure]]:
+    """Remove what was found, and return what is gone and what failed, which does not keep the rest."""
+    done, failures = [], []
+    for item in found:
+        try:
+            item.remove()
+        except FeaturectlError as error:
+            failures.append(Failure(part=f"{item.kind} {item.name}", error=error))
+        else:
+            done.append(item)
+            progress.done(f"removed {item.kind} {item.name}")
+    return done, failures
+
+
+def _compact(small: Sequence[SmallFiles], progress: Progress) -> tuple[list[SmallFiles], list[Failure]]:
+    """Make small files into fewer, and return what was done; what fails does not keep the rest."""
+    done: list[SmallFiles] = []
+    failures: list[Failure] = []
+    for day in small:
+        progress.start(f"compact {day.name}")
+        try:
+            day.compact()
+        except FeaturectlError as error:
+            failures.append(Failure(part=f"small files {day.name}", error=error))
+        else:
+            done.append(day)
+            progress.done(f"compacted {day.name}")
+    return done, failures

@@ -1,0 +1,200 @@
+"""Features for applications, read straight from the online store: `OnlineClient`, and `AsyncOnlineClient` for asyncio.
+
+    client = featurectl.open_client("path/to/repository", env="prod")
+    found = client.get(["carrier_delays:late_rate_7d"], {"carrier": ["AA", "DL"]})
+    found.values()    # {"late_rate_7d": [0.21, 0.17]}
+
+The registry is read once, when a client is opened; `reload` takes what was applied or trained since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+from featurectl.core.errors import UsageError
+from featurectl.online.base import AsyncRowReader, RowReader
+from featurectl.online.client.feature_reader import FeatureColumns, FeatureReader, KeyRows
+from featurectl.online.client.model_inputs import InputReader
+from featurectl.online.client.project_schema import ProjectSchema
+from featurectl.online.client.push_cache import Pushes
+from featurectl.online.client.read_steps import read_columns, read_columns_async
+from featurectl.online.future_pushes import latest_at
+from featurectl.registry.applied import choose_version
+
+Entities = Mapping[str, Sequence[object]]
+
+
+def _nothing() -> None:
+    """Hold nothing."""
+
+
+class _Questions:
+    """What both clients look up without reading: readers by what is asked for, rows by their keys."""
+
+    def __init__(self, load: Callable[[], ProjectSchema], now: datetime | None) -> None:
+        self._load = load
+        self._now = now
+        self.catalog = load()
+        self.pushes = Pushes()
+        self._models: dict[tuple[str, str], InputReader] = {}
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Answer nothing any more."""
+        self._is_closed = True
+
+    def reload(self) -> None:
+        """Take what was applied or trained since."""
+        self._check_open()
+        self.catalog = self._load()
+        self._models = {}
+
+    def reader(self, features: Sequence[str] | str) -> FeatureReader:
+        """Return the reader of some features, or of those of a model."""
+        self._check_open()
+        if not isinstance(features, str):
+            return self.catalog.reader(features)
+        return self.model(features).features
+
+    def model(self, name: str) -> InputReader:
+        """Return the reader of a model's inputs: of its champion, or by `model@2`."""
+        self._check_open()
+        model, _, which = name.partition("@")
+        if (model, which) not in self._models:
+            version = choose_version(self.catalog.state, model, which or "champion")
+            self._models[model, which] = self.catalog.model_reader(version)
+        return self._models[model, which]
+
+    def rows(self, entities: Entities, at: datetime | None) -> KeyRows:
+        """Return the rows that are asked about, and as of when."""
+        if not isinstance(at, datetime | None):
+            raise UsageError(f"at: {at!r} is no datetime", hint="datetime(2026, 1, 8, tzinfo=UTC)")
+        if at is not None and at.tzinfo is None:
+            raise UsageError(f"at: {at} has no time zone", hint="datetime(2026, 1, 8, tzinfo=UTC)")
+        columns = {name: _column(name, values) for name, values in entities.items()}
+        counts = {len(column) for column in columns.values()}
+        if len(counts) > 1:
+            sizes = ", ".join(f"{name} {len(column):,}" for name, column in columns.items())
+            raise UsageError(f"the columns of entities have different lengths: {sizes}")
+        given, clock = at or self._now, datetime.now(UTC)
+        latest = None if given else latest_at(clock)
+        return KeyRows(keys=columns, count=counts.pop() if counts else 1, now=given or clock, latest=latest)
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise UsageError("the client is closed", hint="featurectl.open_client() opens another one")
+
+
+def _column(name: str, values: Sequence[object]) -> Sequence[object]:
+    """Return a column as Python values: those of numpy, pandas and Polars have types of their own."""
+    if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
+        raise UsageError(f"{name}: {values!r} is no list of values", hint=f"{{{name!r}: [{values!r}]}}, a value a row")
+    for method in ("to_list", "tolist"):
+        if callable(listed := getattr(values, method, None)):
+            return list(listed())
+    return values
+
+
+Store = TypeVar("Store", bound=RowReader | AsyncRowReader)
+
+
+class _Client(Generic[Store]):
+    """What both clients hold: a store, what is known of the project, and what gives back what they were opened with."""
+
+    def __init__(
+        self,
+        store: Store,
+        load: Callable[[], ProjectSchema],
+        now: datetime | None = None,
+        release: Callable[[], None] = _nothing,
+    ) -> None:
+        self._store = store
+        self._questions = _Questions(load, now)
+        self._release = release
+
+    def reload(self) -> None:
+        """Take what was applied or trained since the client was opened."""
+        self._questions.reload()
+
+
+class OnlineClient(_Client[RowReader]):
+    """Reads features and waits for the store. Not for several threads at once: give each its own.
+
+    `release` gives back what the client was opened with.
+    """
+
+    def get(self, features: Sequence[str] | str, entities: Entities, at: datetime | None = None) -> FeatureColumns:
+        """Return features of many rows.
+
+        `features` are `view:feature` texts (`view:*` is all of a view), or the name of a model (`model@2`), whose
+        features are meant. `entities` holds a column per key: a row is one entity of each. `at`: as of an instant.
+
+        Raises:
+            UsageError: there is no such view, feature or model; columns are none, or differ in length.
+            DataError: FC506 a key is missing, FC504 a value does not fit.
+            StoreError: the store fails.
+        """
+        reader = self._questions.reader(features)
+        return read_columns(self._store, reader, self._questions.pushes, self._questions.rows(entities, at))
+
+    def inputs(self, model: str, rows: Entities, at: datetime | None = None) -> dict[str, Sequence[object]]:
+        """Return all inputs of a model, in its order: features, the request columns that `rows` holds, derived ones.
+
+        Raises:
+            UsageError: there is no such model.
+            DataError: FC506 a column is missing, FC504 a value does not fit.
+            StoreError: the store fails.
+        """
+        reader = self._questions.model(model)
+        asked = self._questions.rows(rows, at)
+        return reader.complete(read_columns(self._store, reader.features, self._questions.pushes, asked), asked.keys)
+
+    def close(self) -> None:
+        """Give back connections and files; nothing can be read any more."""
+        self._questions.close()
+        self._store.close()
+        self._release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncOnlineClient(_Client[AsyncRowReader]):
+    """What `OnlineClient` does, for one event loop: reads of a turn of the loop share a round trip."""
+
+    async def get(
+        self, features: Sequence[str] | str, entities: Entities, at: datetime | None = None
+    ) -> FeatureColumns:
+        """Return features of many rows, as `OnlineClient.get` does."""
+        reader = self._questions.reader(features)
+        asked = self._questions.rows(entities, at)
+        return await read_columns_async(self._store, reader, self._questions.pushes, asked)
+
+    async def inputs(self, model: str, rows: Entities, at: datetime | None = None) -> dict[str, Sequence[object]]:
+        """Return all inputs of a model, as `OnlineClient.inputs` does."""
+        reader = self._questions.model(model)
+        asked = self._questions.rows(rows, at)
+        found = await read_columns_async(self._store, reader.features, self._questions.pushes, asked)
+        return reader.complete(found, asked.keys)
+
+    async def close(self) -> None:
+        """Give back connections and files; nothing can be read any more."""
+        self._questions.close()
+        await self._store.close()
+        self._release()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()

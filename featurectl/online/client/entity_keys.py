@@ -1,0 +1,85 @@
+"""Key values as a caller gives them become packed keys, in the types that the entity declares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from typing import Final
+
+from featurectl.core.dtypes import BOOL, DATE, INT64, STRING
+from featurectl.online.base import KeyValue
+from featurectl.online.client.coerce import typed_column
+from featurectl.online.codec import pack_key
+
+_EPOCH: Final = date(1970, 1, 1)
+
+
+def pack_columns(types: Mapping[str, str], columns: Mapping[str, Sequence[object]], count: int) -> list[bytes | None]:
+    """Return the packed key of each of `count` rows, None where a part of it is null.
+
+    `columns` holds the values by the names in `types`: texts, integers, booleans, dates or their text.
+
+    Raises:
+        DataError: FC504, a value does not fit its type; it names the column and the first such row.
+    """
+    if not types:
+        return [b""] * count
+    whole = [typed_keys(columns[name], dtype, name) for name, dtype in types.items()]
+    try:
+        return _packed(whole, tuple(types.values()))
+    except UnicodeEncodeError:  # texts that are none are seen at once, and reported by the slower way
+        for name, dtype in types.items():
+            typed_column(columns[name], dtype, name, what="key")
+        raise
+
+
+def _packed(whole: Sequence[Sequence[KeyValue | None]], dtypes: tuple[str, ...]) -> list[bytes | None]:
+    """Return the packed keys of rows whose key values these columns hold."""
+    if len(whole) == 1:
+        pack = _PACKERS[dtypes[0]]
+        return [None if value is None else pack(value) for value in whole[0]]
+    keys: list[bytes | None] = []
+    for parts in zip(*whole, strict=True):
+        known = [part for part in parts if part is not None]
+        keys.append(pack_key(known, dtypes) if len(known) == len(parts) else None)
+    return keys
+
+
+def typed_keys(values: Sequence[object], dtype: str, name: str) -> list[KeyValue | None]:
+    """Return key values in the form that is packed: a date as its days since 1970-01-01.
+
+    Raises:
+        DataError: FC504, one does not fit.
+    """
+    types = {type(value) for value in values}
+    if types <= {_PLAIN[dtype], type(None)} and (dtype in (STRING, BOOL) or (dtype == INT64 and _fit(values))):
+        return list(values)  # type: ignore[arg-type]
+    typed = typed_column(values, dtype, name, what="key")
+    if dtype == DATE:
+        return [None if value is None else (value - _EPOCH).days for value in typed]  # type: ignore[operator]
+    return typed  # type: ignore[return-value]
+
+
+def _fit(values: Sequence[object]) -> bool:
+    """Return whether integers, and nulls among them, are of 64 bits."""
+    whole = [value for value in values if isinstance(value, int)]
+    return not whole or (min(whole) >= -(2**63) and max(whole) < 2**63)
+
+
+def _pack_text(value: object) -> bytes:
+    encoded = str(value).encode()
+    return b"s%d:%b" % (len(encoded), encoded)
+
+
+def _pack_whole(value: object) -> bytes:
+    text = str(value).encode()
+    return b"i%d:%b" % (len(text), text)
+
+
+_PLAIN: Final[Mapping[str, type]] = {STRING: str, INT64: int, BOOL: bool, DATE: date}
+_PACKERS: Final[Mapping[str, Callable[[object], bytes]]] = {
+    STRING: _pack_text,
+    INT64: _pack_whole,
+    BOOL: lambda value: pack_key([bool(value)], (BOOL,)),
+    DATE: lambda value: pack_key([int(str(value))], (DATE,)),
+}

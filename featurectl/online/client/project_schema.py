@@ -1,0 +1,163 @@
+"""What of a registered project can be read online: view versions by name, lists of features, the inputs of models."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
+
+from featurectl.core.dtypes import UNKNOWN
+from featurectl.core.errors import DataError, FeaturectlError, UsageError
+from featurectl.language.definitions.json_form import load_model, load_view
+from featurectl.language.definitions.model import FeatureInput
+from featurectl.language.resolve.feature_names import feature_inputs, feature_pairs
+from featurectl.language.typing.registered import typed_view
+from featurectl.online.client.feature_reader import FeatureReader, ReadView
+from featurectl.online.client.model_inputs import InputReader, Missing
+from featurectl.online.client.pushed_versions import Place, Pushed, served_version
+from featurectl.online.corrupt_rows import BrokenRecordError
+from featurectl.online.row_places import online_view
+from featurectl.registry.applied import registered_view
+from featurectl.registry.skew import check_skew
+from featurectl.registry.state import ModelVersion, ObjectVersion, State
+
+_READERS: Final = 500
+Columns = Mapping[str, str]
+
+
+class ProjectSchema:
+    """A project as it is registered, for readers.
+
+    `pushed` are the last pushes that were looked up. `columns` are those of the sources of view versions that were
+    pushed by a version of featurectl that did not keep them, or why they are not known. What is looked up is kept:
+    make a new catalog when the registry or what is pushed has changed.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        env: str,
+        pushed: Pushed | None = None,
+        columns: Mapping[Place, Columns | FeaturectlError] | None = None,
+    ) -> None:
+        self.state = state
+        self.env = env
+        self.pushed: Pushed = {} if pushed is None else pushed
+        self.columns = columns or {}
+        self._views: dict[tuple[str, int], ReadView] = {}
+        self._readers: dict[tuple[str, ...], FeatureReader] = {}
+
+    def view(self, name: str, version: int | None = None) -> ReadView:
+        """Return a version of a view; when no number is given the newest that was pushed, without one the newest.
+
+        Raises:
+            UsageError: no such view or version is registered, or it is offline only.
+            DataError: FC511, FC549: nothing says what types its values have.
+            BrokenRecordError: the record that would say so is none.
+        """
+        registered = served_version(self.state, name, self.pushed) if version is None else None
+        registered = registered or registered_view(self.state, name, version)
+        if (name, registered.version) not in self._views:
+            self._views[name, registered.version] = self._read_view(registered)
+        return self._views[name, registered.version]
+
+    def views(self) -> list[ReadView]:
+        """Return the version of each view that is read by its name, by name; none of what can't be read."""
+        names = sorted({o.name for o in self.state.objects if o.kind == "feature_view" and o.current})
+        online = []
+        for name in names:
+            try:
+                online.append(self.view(name))
+            except (UsageError, DataError, BrokenRecordError):  # offline only, never pushed, or nobody knows its types
+                continue
+        return online
+
+    def waiting(self, names: Collection[str] | None = None) -> list[str]:
+        """Return what of the applied views, or of those named, is not served yet, a line each."""
+        lines = []
+        for item in self.state.objects:
+            is_named = item.kind == "feature_view" and (names is None or item.name in names)
+            if not is_named or self.state.current("feature_view", item.name) != item:
+                continue
+            unknown = object()  # nobody looked whether it was pushed
+            if self.pushed.get((item.name, item.version), unknown) is None and item.definition.get("online", True):
+                served = served_version(self.state, item.name, self.pushed)
+                older = f"; served: @{served.version}" if served and served != item else ""
+                lines.append(f"{item.name}@{item.version} is applied but was never pushed{older}")
+        return sorted(lines)
+
+    def outdated(self) -> list[str]:
+        """Return the view versions whose types are looked up in the offline store, as their push did not keep them."""
+        return sorted(f"{name}@{version}" for name, version in self.columns)
+
+    def reader(self, features: Sequence[str]) -> FeatureReader:
+        """Return a reader of `view:feature` texts; keys are columns of their own names. Versions are those of `view`.
+
+        Raises:
+            UsageError: a text is none, or there is no such view or feature, or two have one name.
+        """
+        asked = tuple(features)
+        if asked not in self._readers:
+            pairs = feature_pairs(asked)
+            views = {name: self.view(name) for name in dict.fromkeys(view for view, _ in pairs)}
+            inputs = self._inputs(views, pairs)
+            if len(self._readers) >= _READERS:  # callers may ask for anything
+                self._readers.clear()
+            self._readers[asked] = FeatureReader(inputs, views)
+        return self._readers[asked]
+
+    def model_reader(self, version: ModelVersion) -> InputReader:
+        """Return a reader of the inputs of a model version, by the view versions that it was trained on.
+
+        Raises:
+            UsageError: one of them is gone, or offline only.
+            DataError: FC525, they are not what it was trained on.
+        """
+        model = load_model(version.definition)
+        views = {name: self.view(name, number) for name, number in version.view_versions.items()}
+        check_skew(version, model, {name: read.view for name, read in views.items()})
+        trained = {item.name: item.dtype for item in version.inputs}
+        missing = Missing(no_row=model.missing_no_row, stale=model.missing_stale, max_age_us=model.missing_max_age_us)
+        return InputReader(model.inputs, views, trained, missing)
+
+    def _read_view(self, registered: ObjectVersion) -> ReadView:
+        view = load_view(registered.definition)
+        if not view.online:
+            raise UsageError(f"view {view.name} is offline only", hint="`online: false` in its definition says so")
+        unknown = any(f.dtype is None for f in view.features) or UNKNOWN in (view.source.columns or {}).values()
+        if unknown:
+            view = typed_view(view, self._columns(registered))
+        return ReadView(view=view, online=online_view(view, registered.version, self.state.project, self.env))
+
+    def _columns(self, registered: ObjectVersion) -> Columns:
+        """Return the columns of a view version's source with their types.
+
+        Raises:
+            DataError: FC511, it was never pushed; FC549, its push did not keep them.
+            BrokenRecordError: the record of its push is none.
+        """
+        place = (registered.name, registered.version)
+        label = f"view {registered.name}@{registered.version}"
+        hint = f"featurectl push {registered.name}"
+        record = self.pushed.get(place)
+        if record is None:
+            raise DataError(f"{label} was never pushed to the online store", code="FC511", hint=hint)
+        if isinstance(record, BrokenRecordError):
+            raise BrokenRecordError(f"{registered.name}@{registered.version}")
+        known = record.columns or self.columns.get(place)
+        if known is None or isinstance(known, FeaturectlError):
+            behind = f": {known.message}" if known else ""
+            message = f"{label} was pushed by an older version of featurectl, without the types of its columns{behind}"
+            raise DataError(message, code="FC549", hint=hint)
+        return known
+
+    def _inputs(self, views: Mapping[str, ReadView], pairs: Sequence[tuple[str, str]]) -> list[FeatureInput]:
+        """Return the features of some views.
+
+        Raises:
+            UsageError: a view has none of a name; where a version that waits for its push has it, the hint says so.
+        """
+        try:
+            return feature_inputs({name: view.view for name, view in views.items()}, pairs)
+        except UsageError as error:
+            waiting = self.waiting(views)
+            raise UsageError(error.message, code=error.code, hint="; ".join(waiting) or error.hint) from error

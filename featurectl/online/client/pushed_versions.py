@@ -1,0 +1,138 @@
+"""Which versions of a project's views were pushed: those are served, and their records say what reading needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from featurectl.core.dtypes import UNKNOWN
+from featurectl.language.definitions.json_form import load_untyped_view
+from featurectl.online.base import AsyncRowReader, PushRecord, RowReader
+from featurectl.online.codec import unpack_record
+from featurectl.online.corrupt_rows import BrokenRecordError
+from featurectl.registry.applied import served_views
+from featurectl.registry.state import ObjectVersion, State
+
+Place = tuple[str, int]  # a view and its version
+LastPush = (
+    PushRecord | BrokenRecordError | None
+)  # None: there was none; an error: there was one, and its record is broken
+Pushed = Mapping[Place, LastPush]  # of each view version that was looked up
+
+
+def is_typed(registered: ObjectVersion) -> bool:
+    """Return whether the definition of a view says the types of all its features."""
+    definition: Mapping[str, Any] = registered.definition
+    try:
+        columns = definition["source"].get("columns") or {}
+        return UNKNOWN not in columns.values() and all(f.get("dtype") is not None for f in definition["features"])
+    except (LookupError, TypeError, AttributeError):  # it is none, as whoever loads it hears
+        return False
+
+
+def is_event_view(state: State, place: Place) -> bool:
+    """Return whether a view version is of events: nothing of one that was pushed as of the future is found."""
+    item = state.view(*place)
+    return item is not None and load_untyped_view(item.definition).kind == "event"
+
+
+def served_version(state: State, name: str, pushed: Pushed) -> ObjectVersion | None:
+    """Return the version of a view that is read by its name: the newest that was pushed, without one the newest.
+
+    None where no such view is applied.
+    """
+    newest = state.current("feature_view", name)
+    if newest is None or pushed.get((name, newest.version)) is not None:
+        return newest
+    older = [item for item in _older(state, newest) if pushed.get((name, item.version)) is not None]
+    return max(older, key=lambda item: item.version, default=newest)
+
+
+def current_places(state: State) -> list[Place]:
+    """Return the view versions that pushes keep up: the newest, and those that model versions are bound to."""
+    return [(item.name, item.version) for item in served_views(state)]
+
+
+def needed_versions(store: RowReader, state: State, env: str) -> list[ObjectVersion]:
+    """Return the view versions that somebody reads: those that pushes keep up, and what names stand for until then.
+
+    Raises:
+        StoreError: the store fails.
+    """
+    pushed = read_pushed(store, state, env, unsure_places(state))
+    names = {item.name for item in state.objects if item.kind == "feature_view"}
+    read = [served_version(state, name, pushed) for name in sorted(names)]
+    return [*served_views(state), *(item for item in read if item is not None)]
+
+
+def unsure_places(state: State, names: Iterable[str] | None = None) -> list[Place]:
+    """Return the view versions of which a reader has to know the last push: the others are read without.
+
+    Those are the newest where there are older ones, and those whose types their definition does not say. `names`:
+    of these views alone.
+    """
+    views = [item for item in state.objects if item.kind == "feature_view"]
+    several = {item.name for item in views if not item.current}
+    wanted = {item.name for item in views} if names is None else set(names)
+    return [
+        (item.name, item.version)
+        for item in views
+        if item.name in wanted and ((item.current and item.name in several) or not is_typed(item))
+    ]
+
+
+def read_pushed(store: RowReader, state: State, env: str, places: Sequence[Place]) -> dict[Place, LastPush]:
+    """Return the last pushes of some view versions; of views whose newest was never pushed, those of older ones too.
+
+    Raises:
+        StoreError: the store fails.
+    """
+    found = _taken(places, store.fetch_shared(state.project, env, _names(places))) if places else {}
+    older = _older_places(state, places, found)
+    return found | (_taken(older, store.fetch_shared(state.project, env, _names(older))) if older else {})
+
+
+async def read_pushed_async(
+    store: AsyncRowReader, state: State, env: str, places: Sequence[Place]
+) -> dict[Place, LastPush]:
+    """Return what `read_pushed` does, without waiting for the store.
+
+    Raises:
+        StoreError: the store fails.
+    """
+    found = _taken(places, await store.fetch_shared(state.project, env, _names(places))) if places else {}
+    older = _older_places(state, places, found)
+    return found | (_taken(older, await store.fetch_shared(state.project, env, _names(older))) if older else {})
+
+
+def _names(places: Sequence[Place]) -> list[str]:
+    return [f"push/{name}@{version}" for name, version in places]
+
+
+def _taken(places: Sequence[Place], records: Sequence[bytes | None]) -> dict[Place, LastPush]:
+    return {place: _unpacked(place, data) if data else None for place, data in zip(places, records, strict=True)}
+
+
+def _unpacked(place: Place, data: bytes) -> PushRecord | BrokenRecordError:
+    """Return a record, or that it is broken: that of one view keeps nobody from reading others."""
+    try:
+        return unpack_record(data, f"{place[0]}@{place[1]}")
+    except BrokenRecordError as error:
+        return error.with_traceback(None)
+
+
+def _older_places(state: State, places: Sequence[Place], found: Pushed) -> list[Place]:
+    known, older = set(places), []
+    for name, version in places:
+        newest = state.current("feature_view", name)
+        if newest is not None and newest.version == version and found[name, version] is None:
+            older += [(name, item.version) for item in _older(state, newest)]
+    return [place for place in older if place not in known]
+
+
+def _older(state: State, newest: ObjectVersion) -> list[ObjectVersion]:
+    return [
+        item
+        for item in state.objects
+        if item.kind == "feature_view" and item.name == newest.name and item.version < newest.version
+    ]

@@ -1,0 +1,316 @@
+"""Sources -> offline tables: what a view's table lacks is read, prepared and committed with what was covered."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from featurectl.core.dtypes import UNKNOWN
+from featurectl.engines.base import BucketedRows, CheckResult, Engine, Piece, Prepared
+from featurectl.engines.spill import SpillRoom
+from featurectl.identity.facts.views import read_columns
+from featurectl.language.definitions.view import FeatureView
+from featurectl.language.typing.registered import type_source, type_view
+from featurectl.offline.base import Coverage, OfflineTable
+from featurectl.offline.inputs import has_older_form, has_other_definition, input_marks, lacking_inputs, rows_mark
+from featurectl.offline.order import ordered
+from featurectl.offline.rows import FrameRows
+from featurectl.operations.materialize.check_results import check_passed
+from featurectl.operations.materialize.missing_files import check_files_there
+from featurectl.operations.materialize.progress_rows import ReportedRows, RowCounter
+from featurectl.operations.materialize.repeats import seen_before, without_replaced
+from featurectl.operations.materialize.rows import TableRows
+from featurectl.operations.materialize.run import MaterializeRun
+from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER
+from featurectl.registry.applied import not_applied, served_views
+from featurectl.registry.state import ObjectVersion, State
+from featurectl.sources.base import Increment, PartScan, SourcePart, SourceScan
+from featurectl.sources.failures import reading
+from featurectl.sources.increment import plan_increment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Materialized:
+    """What a run did for one view version.
+
+    `action` is "nothing" (the source has no new rows: nothing was read or written), "append", "rebuild" or "backfill"
+    (a range of event times was computed again).
+    """
+
+    view: str
+    version: int
+    action: str
+    rows_read: int
+    rows_written: int
+    table_version: int
+    watermark: datetime | None
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    checks: tuple[CheckResult, ...] = ()
+
+
+def choose_views(state: State, names: Sequence[str]) -> list[ObjectVersion]:
+    """Return the view versions to materialize among the named views, of all views when none is named.
+
+    Raises:
+        UsageError: no view of that name is applied.
+    """
+    every = served_views(state)
+    known = {item.name for item in every}
+    for name in names:
+        if name not in known:
+            raise not_applied(state, "feature_view", name)
+    return [item for item in every if not names or item.name in names]
+
+
+def materialize_view(
+    engine: Engine, run: MaterializeRun, now: datetime, *, full: bool = False, since: datetime | None = None
+) -> Materialized:
+    """Return what was done to bring a view's table up to its source as of now; one commit, or none.
+
+    A table that is not there yet, or read in full, begins at `since`, or where the view's `retention` does; None: with
+    the first row. A table that lacks an input column of the view (an additive change) is rebuilt; one that has a
+    column whose features were left out is written again without it when rows come to it.
+
+    Raises:
+        DataError: the source can't be read, or FC518 its rows are not as its checks, or the view's, say.
+        StoreError: the table can't be written; it stays as it was.
+    """
+    reading_rows = RowCounter(progress=run.progress)
+    with SpillRoom(run.spill, reading_rows.report) as room:
+        coverage = run.table.coverage()
+        begin = table_begin(run.view, None if full else coverage, since, now)
+        ahead = RunBasis(now=now, begin=begin, base=None if full else coverage)
+        return _materialize(run, _Reading(engine=engine, room=room, counter=reading_rows), ahead)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunBasis:
+    """A run's now, the first event time that it takes, and what the table has read that it may build on."""
+
+    now: datetime
+    begin: datetime | None
+    base: Coverage | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reading:
+    """What rows are read with: the engine, the room for what does not fit into memory, the count of what was read."""
+
+    engine: Engine
+    room: SpillRoom
+    counter: RowCounter
+
+
+def next_increment(run: MaterializeRun, ahead: RunBasis) -> tuple[Coverage | None, Increment, tuple[SourcePart, ...]]:
+    """Return what a run builds on (None: on nothing), what it reads, and the parts that there are.
+
+    Raises:
+        DataError: FC501, the table is to be made anew from files some of which are gone.
+    """
+    parts = run.reader.parts()
+    base = base_of(run, ahead.base)
+    increment = plan_increment(run.reader, parts, base, ahead.now)
+    if base is not None and increment.rebuild:
+        check_files_there(run, base, increment.reason)
+    return None if increment.rebuild else base, increment, parts
+
+
+def base_of(run: MaterializeRun, coverage: Coverage | None) -> Coverage | None:
+    """Return what a view's table has read; None where rows can't be added to it and it is made anew.
+
+    It lacks inputs of the view, or was made by another definition, or by a featurectl that made rows otherwise.
+
+    Raises:
+        DataError: FC501, it is to be made anew from files some of which are gone.
+    """
+    if coverage is None or has_other_definition(coverage, run.view):
+        return None
+    if not lacking_inputs(coverage, run.view) and not has_older_form(coverage, run.view):
+        return coverage
+    lacking = lacking_inputs(coverage, run.view)
+    check_files_there(run, coverage, "a column of it is new" if lacking else "an older featurectl made it")
+    return None
+
+
+def table_begin(view: FeatureView, coverage: Coverage | None, since: datetime | None, now: datetime) -> datetime | None:
+    """Return the first event time that a view's table holds after a run; None: all there are.
+
+    A table that has a beginning keeps it, unless its `retention` moves it on.
+    """
+    if view.source.static:
+        return None
+    kept = None if view.retention_us is None else now - timedelta(microseconds=view.retention_us)
+    return latest(kept, coverage.since if coverage is not None else since)
+
+
+def _materialize(run: MaterializeRun, how: _Reading, ahead: RunBasis) -> Materialized:
+    base, increment, parts = next_increment(run, ahead)
+    if base is not None and not increment.scans:
+        return nothing_new(run, base)
+    view, columns = typed_view(run)
+    pieces = [piece for scan in increment.scans for piece in _pieces(run, scan, ahead, base)]
+    with reading(f"source {view.source.name}"):
+        how.counter.expect(run.reader, pieces)
+        prepared = how.engine.prepare(pieces, view, seen_before(run, base, parts, increment), how.room)
+    check_passed(prepared.checks)
+    covered = replace(_covered(prepared, base, increment, view, ahead.now), columns=columns, since=ahead.begin)
+    rows = prepared.rows
+    if base is not None and increment.repeats:
+        whole, lost = _after_overlap(run, prepared, increment, left_out_of(base, view))
+        rows = FrameRows(whole, run.view.keys)
+        covered = replace(covered, rebuild_id=new_id() if lost else base.rebuild_id)
+    elif base is not None and prepared.replaced:
+        covered = replace(covered, rebuild_id=new_id())
+        number = run.table.replace(without_replaced(run, prepared, left_out_of(base, view)), covered)
+        return materialized_of(run, prepared, covered, "append", number)
+    if base is not None and _adds_nothing(run.table, rows, increment, base, covered):
+        return nothing_new(run, base)
+    number = write_rows(run, rows, covered, None if increment.repeats else base)
+    return materialized_of(run, prepared, covered, "rebuild" if base is None else "append", number)
+
+
+def materialized_of(
+    run: MaterializeRun, prepared: Prepared, covered: Coverage, action: str, number: int
+) -> Materialized:
+    """Return what was done: an action, which made a version of the table."""
+    return Materialized(
+        view=run.view.name,
+        version=run.version,
+        action=action,
+        rows_read=prepared.rows_read,
+        rows_written=prepared.rows.height,
+        table_version=number,
+        watermark=covered.watermark,
+        dropped=prepared.dropped,
+        checks=prepared.checks,
+    )
+
+
+def write_rows(run: MaterializeRun, rows: BucketedRows, covered: Coverage, base: Coverage | None) -> int:
+    """Write rows in place of the table's (base None) or after them, and return the table's new version.
+
+    A table that has grown several times as large as its buckets were made for is written again, in more of them.
+    """
+    rows = ReportedRows(rows=rows, progress=run.progress)
+    if base is None:
+        return run.table.replace(rows, covered)
+    left_out = left_out_of(base, run.view)
+    if left_out or (run.table.outgrown(rows.height) and run.table.takes(rows)):
+        return run.table.replace(TableRows(run.table, run.view.keys, rows, left_out=left_out), covered)
+    return run.table.append(rows, covered)
+
+
+def left_out_of(base: Coverage, view: FeatureView) -> list[str]:
+    """Return the columns of the table that no feature of the view reads any more."""
+    return sorted(base.inputs.keys() - {item.name for item in view.inputs})
+
+
+def _adds_nothing(
+    table: OfflineTable, rows: BucketedRows, increment: Increment, base: Coverage, covered: Coverage
+) -> bool:
+    """Return whether a query had nothing new to tell, which only its rows could show."""
+    if (covered.parts, covered.held) != (base.parts, base.held):
+        return False
+    if (covered.watermark, covered.newest_event) != (base.watermark, base.newest_event):
+        return False  # what was left out by `where` still says how far the source was read
+    if increment.repeats:
+        return rows.of(0, 1).equals(table.read())
+    return rows.height == 0 and covered.dropped == base.dropped
+
+
+def nothing_new(run: MaterializeRun, coverage: Coverage) -> Materialized:
+    """Return what was done where a table has all there is."""
+    number = run.table.version()
+    assert number is not None
+    return Materialized(
+        view=run.view.name,
+        version=run.version,
+        action="nothing",
+        rows_read=0,
+        rows_written=0,
+        table_version=number,
+        watermark=coverage.watermark,
+    )
+
+
+def typed_view(run: MaterializeRun) -> tuple[FeatureView, Mapping[str, str]]:
+    """Return the view with every type known, and the columns that its source has.
+
+    Raises:
+        DataError: the source's `select`, its clocks or the view do not fit the columns.
+    """
+    columns = run.reader.columns()
+    known = run.view.source.columns or {}
+    if known and UNKNOWN not in known.values():
+        return run.view, columns
+    source = type_source(run.view.source, columns)
+    return type_view(replace(run.view, source=source), columns), columns
+
+
+def _pieces(run: MaterializeRun, scan: PartScan, ahead: RunBasis, base: Coverage | None) -> list[Piece]:
+    """Return the pieces of a scan, a part each.
+
+    A part that comes to others has all columns that the view reads of them. Where a table is made anew, and in parts
+    that it has read before, a column that is not there is null: it may have come later.
+    """
+    columns = read_columns(run.view)
+    pieces = []
+    for part in scan.parts:
+        is_new = base is None or part.name not in base.parts
+        required = columns if base is not None and is_new else ()
+        rows = SourceScan(reader=run.reader, parts=(part,), since=scan.since, required=required)
+        pieces.append(Piece(scan=rows, until=ahead.now, after=scan.after, fresh=is_new, since=ahead.begin))
+    return pieces
+
+
+def _after_overlap(
+    run: MaterializeRun, prepared: Prepared, increment: Increment, left_out: Sequence[str]
+) -> tuple[pl.DataFrame, bool]:
+    """Return the table's rows up to the instant from which the query was asked again and the new ones after it.
+
+    The second value is true when the query no longer gives a row that the table had.
+    """
+    since = increment.scans[0].since
+    assert since is not None
+    before = run.table.read().drop(left_out)
+    after = prepared.rows.of(0, 1).filter(pl.col(EVENT_TIME) > since)
+    again = before.filter(pl.col(EVENT_TIME) > since)
+    identity = [*run.view.keys, EVENT_TIME, AVAILABLE_AT, TIE_ORDER]
+    lost = again.join(after, on=identity, how="anti").height > 0
+    rows = pl.concat([before.filter(pl.col(EVENT_TIME) <= since), after], how="diagonal_relaxed")
+    return ordered(rows, run.view.keys), lost
+
+
+def new_id() -> str:
+    """Return a new name for what a table descends from."""
+    return secrets.token_hex(8)
+
+
+def _covered(
+    prepared: Prepared, base: Coverage | None, increment: Increment, view: FeatureView, now: datetime
+) -> Coverage:
+    read = [part.name for scan in increment.scans for part in scan.parts]
+    held = [name for name, later in zip(read, prepared.held_back, strict=True) if later]
+    before = base or Coverage()
+    dropped = Counter(before.dropped) + Counter(prepared.dropped)
+    return Coverage(
+        parts=increment.covered,
+        held=tuple(dict.fromkeys(held)),
+        watermark=latest(before.watermark, prepared.watermark),
+        newest_event=latest(before.newest_event, prepared.newest_event),
+        now=now,
+        dropped=dict(dropped),
+        inputs=input_marks(view),
+        rows_mark=rows_mark(view),
+        rebuild_id=new_id() if base is None else base.rebuild_id,
+    )
+
+
+def latest(*instants: datetime | None) -> datetime | None:
+    """Return the latest of some instants; None when there is none."""
+    return max((t for t in instants if t is not None), default=None)

@@ -1,0 +1,97 @@
+"""Which spine is meant: the model's own, a registered source, or a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from featurectl.core.errors import UsageError
+from featurectl.expressions.check import expression_columns
+from featurectl.language.definitions.json_form import load_source
+from featurectl.language.definitions.model import Model, Spine
+from featurectl.language.definitions.source import Source
+from featurectl.operations.training.long_spine import AnySpine, SpillPlace, Treatment, read_in_place
+from featurectl.operations.training.spine import (
+    DEFAULT_TIME,
+    FILE_FORMATS,
+    SpineRows,
+    file_source,
+    file_spine,
+    is_there,
+    read_columns,
+    read_file_spine,
+    read_source_spine,
+    source_spine,
+)
+from featurectl.registry.state import State
+from featurectl.sources.base import SourceReader
+
+
+def read_spine(
+    open_source: Callable[[Source], SourceReader], state: State, model: Model | None, named: str | None
+) -> SpineRows:
+    """Return the rows of the spine that `named` names, in memory; see `choose_spine`."""
+    spine = choose_spine(open_source, state, model, named, None)
+    assert isinstance(spine, SpineRows)
+    return spine
+
+
+def choose_spine(
+    open_source: Callable[[Source], SourceReader],
+    state: State,
+    model: Model | None,
+    named: str | None,
+    place: SpillPlace | None,
+) -> AnySpine:
+    """Return the rows of the spine that `named` names: a registered source, else a file; None is the model's own.
+
+    The time column is the model's `spine.time`; a file without it, or without a model, has `event_time`; a source
+    without a model has its own event time. With a `place` it lies in files where it outgrows the memory.
+
+    Raises:
+        UsageError: it is neither, or there is no model to take a spine from.
+    """
+    if named is None:
+        if model is None:
+            raise UsageError("--features needs a spine", hint="--spine FILE or --spine SOURCE")
+        return _of_source(open_source, model.spine, place)
+    registered = state.current("source", named)
+    if registered is not None:
+        source = load_source(registered.definition)
+        if model is not None and source.name == model.spine.source.name:
+            return _of_source(open_source, model.spine, place)
+        time = model.spine.time if model is not None else source.event_time or DEFAULT_TIME
+        return _of_source(open_source, Spine(source=source, time=time), place)
+    path = Path(named)
+    if path.suffix.lower() not in FILE_FORMATS and not is_there(path):
+        known = sorted({o.name for o in state.objects if o.kind == "source" and o.current})
+        raise UsageError(f"{named}: neither a source nor a file", hint="sources: " + ", ".join(known))
+    file = file_source(path)
+    return _of_file(open_source(file), path, model.spine.time if model is not None else DEFAULT_TIME, place)
+
+
+def _of_file(reader: SourceReader, path: Path, time: str, place: SpillPlace | None) -> AnySpine:
+    if place is None:
+        return read_file_spine(reader, path, time)
+    treatment = Treatment(
+        make=lambda rows, own: file_spine(rows, own, path, time),
+        origin=f"file {path.name}",
+        times=(time, DEFAULT_TIME),
+    )
+    return read_in_place(reader, treatment, f"spine {path}", place)
+
+
+def _of_source(open_source: Callable[[Source], SourceReader], spine: Spine, place: SpillPlace | None) -> AnySpine:
+    source, reader = spine.source, open_source(spine.source)
+    if place is None or source.dedup_key:  # a repeat may stand anywhere
+        return read_source_spine(reader, spine)
+    origin = f"source {source.name}"
+    needed = dict.fromkeys(sorted(read_columns(source)), origin)
+    if spine.where is not None:
+        made = {item.name for item in source.select}
+        of_where = sorted(expression_columns(spine.where.text) - made - needed.keys())
+        needed |= dict.fromkeys(of_where, f"where of spine {source.name}")
+    treatment = Treatment(
+        make=lambda rows, own: source_spine(rows, own, spine), origin=origin, times=(spine.time,), needed=needed
+    )
+    return read_in_place(reader, treatment, origin, place)

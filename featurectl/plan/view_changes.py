@@ -1,0 +1,88 @@
+"""What becomes of a feature view that is registered and still in the files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from featurectl.core.dtypes import UNKNOWN
+from featurectl.core.kinds import ObjectKind
+from featurectl.identity.facts.views import feature_facts
+from featurectl.language.definitions.view import FeatureView
+from featurectl.plan.diff import diff_features, diff_metadata
+from featurectl.plan.model import Change, ChangeReason
+from featurectl.registry.lineage import bound_versions, used_features
+from featurectl.registry.state import ModelVersion, State
+
+
+def last_version(state: State, kind: ObjectKind, name: str) -> int:
+    """Return the greatest version that an object ever had; 0 for none."""
+    return max((o.version for o in state.objects if o.kind == kind and o.name == name), default=0)
+
+
+def change_view(
+    kept: Change, before: FeatureView, after: FeatureView, state: State, learned: tuple[ChangeReason, ...] = ()
+) -> Change:
+    """Return `kept`, the change of an unchanged view, as what the difference makes of it.
+
+    `learned` are types of `before` that were not known when it was registered.
+
+    A feature that is left out is breaking when a trained model has it as a column, for then the old version must
+    live on with it; else it is a removal: the view keeps its version and the other features their values.
+    """
+    old, new = feature_facts(before), feature_facts(after)
+    moved = diff_features(old, new)
+    added = tuple(_added(before, after, name) for name in new if name not in old)
+    dropped = tuple(_dropped(before, name) for name in old if name not in new)
+    # The list of features differs also by its order, which is worth a word only when nothing came or went.
+    others = tuple(r for r in diff_metadata(before, after) if r.field != "features" or not (added or dropped))
+    reasons = (*moved, *added, *dropped, *others)
+    version = kept.old_version or 1
+    bound = bound_versions(state, after.name, version)
+    if moved or used_features(bound, after.name) & (set(old) - set(new)):
+        following = last_version(state, "feature_view", after.name) + 1
+        notes = (*staying(bound, after.name, version), *_unseen(moved, after))
+        return replace(kept, kind="breaking", new_version=following, reasons=reasons, notes=notes)
+    reasons += learned
+    if not reasons:
+        return kept
+    return replace(kept, kind="removal" if dropped else "additive" if added else "metadata", reasons=reasons)
+
+
+def _unseen(moved: Sequence[ChangeReason], view: FeatureView) -> tuple[str, ...]:
+    """Return what to do about types that were known once and can't be looked at from here."""
+    if not any(reason.new == UNKNOWN and reason.old != UNKNOWN for reason in moved):
+        return ()
+    return (f"the columns of {view.source.name} can't be looked at from here: declare them under columns:",)
+
+
+def _added(before: FeatureView, after: FeatureView, name: str) -> ChangeReason:
+    """Return the reason of a new feature, with the column that the offline table doesn't have yet, if any."""
+    column = {f.name: f.column for f in after.features}.get(name)
+    known = {i.name for i in before.inputs}
+    text = "new feature" if column is None or column in known else f"new feature, new column {column}"
+    return ChangeReason(sign="+", field=_path(after, name), new=text)
+
+
+def _dropped(before: FeatureView, name: str) -> ChangeReason:
+    return ChangeReason(sign="-", field=_path(before, name), new="removed feature")
+
+
+def _path(view: FeatureView, feature: str) -> str:
+    """Return a feature under the list of the file that it stands in."""
+    if any(d.name == feature for d in view.derived):
+        return f"derived.{feature}"
+    return f"{'aggregates' if view.kind == 'event' else 'features'}.{feature}"
+
+
+def staying(versions: Sequence[ModelVersion], view: str, version: int) -> tuple[str, ...]:
+    """Return a line a model on the versions of it that stay on an old version of a view."""
+    numbers: dict[str, list[int]] = {}
+    for item in versions:
+        numbers.setdefault(item.model, []).append(item.version)
+    lines = []
+    for model, found in numbers.items():
+        names, one = ", ".join(f"v{number}" for number in found), len(found) == 1
+        verb, until = ("stays", "it is") if one else ("stay", "they are")
+        lines.append(f"model {model} {names} {verb} on {view}@{version} until {until} retrained")
+    return tuple(lines)
