@@ -7,6 +7,11 @@ READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
 RUN := -q -n 2 --dist loadfile --no-loadscope-reorder
+# Files of tests lie in memory where there is room for them and programs may be run there: it saves a fifth of the time.
+ROOMY := $(shell grep -E '^tmpfs /dev/shm tmpfs ' /proc/mounts 2>/dev/null | grep -vq noexec && \
+	df --output=avail /dev/shm | awk 'NR == 2 && $$1 > 8000000 {print "/dev/shm"}')
+APART = folder=$$(mktemp -d "$(or $(ROOMY),$${TMPDIR:-/tmp})/featurectl-tests-XXXXXX") && \
+	trap 'rm -rf "$$folder"' EXIT && trap 'exit 130' INT TERM && TMPDIR="$$folder"
 
 .PHONY: help compiled demo test stress check guests lint types layers data docs changes wheel bench bench-serving coverage format clean
 
@@ -26,7 +31,7 @@ compiled: $(READY) # the commands and servers that tests start need not compile 
 	@$(BIN)/python -m compileall -q featurectl
 
 test: compiled ## set everything up and pass every test, real Redis and PostgreSQL included
-	$(BIN)/python -m pytest $(RUN) --durations=10 -m "not stress and not guests"
+	$(APART) $(BIN)/python -m pytest $(RUN) --durations=10 -m "not stress and not guests"
 
 stress: compiled ## the long counts, of which make test runs a sample, and random cases that are new each time (SEED=N repeats)
 	@echo "random cases begin at $(SEED): make stress SEED=$(SEED) repeats them"
