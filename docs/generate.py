@@ -91,7 +91,7 @@ warnings: they don't stop anything.
 """
 KEYS_HEAD = """# All keys
 
-<!-- Made by docs/generate.py from the shapes in featurectl/language/model_*.py; edit those, not this page. -->
+<!-- Made by docs/generate.py from the shapes in featurectl/language/shapes/; edit those, not this page. -->
 
 Every key of the [repository language](language.md), object by object, with the text that [editors](../how-to/editor.md)
 show. **Bold** keys are required. There are no others: an unknown key is an error. The end of the

@@ -64,6 +64,11 @@ def test_what_names_one_that_is_there_is_what_the_table_lists(row):
 
 
 @pytest.mark.parametrize("row", additions(), ids=lambda row: row.kind)
+def test_each_word_of_the_example_is_one_of_the_package(row):
+    assert [word for word in row.words if not modules_naming((word,))] == []
+
+
+@pytest.mark.parametrize("row", additions(), ids=lambda row: row.kind)
 def test_what_lies_beside_it_is_there(row):
     assert [path for path in row.beside if not (ROOT / path).exists()] == []
     assert row.beside

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from featurectl.language.definitions.alerts import Alert, Notifier
 from featurectl.language.definitions.entity import Entity
@@ -14,6 +15,8 @@ from featurectl.language.definitions.tests import FeatureTest, ModelTest
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.problems.codes import Problem
 from featurectl.language.syntax.place import Place
+
+ENGINES: Final = ("polars",)  # that this version runs, the first by default; `engines/open.py` opens them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +30,7 @@ class Environment:
     registry: str
     offline: str
     online: str
-    engine: str = "polars"
+    engine: str = ENGINES[0]
     now: datetime | None = None
     prediction_sample: float | None = None  # the share of predictions that are logged; None: there is no log
     prediction_keep_us: int = 30 * 86_400_000_000  # how long the files of the log are kept

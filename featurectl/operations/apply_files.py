@@ -61,11 +61,11 @@ def apply_files(workspace: Workspace, request: ApplyRequest, progress: Progress)
         TryAgainError: the registry has changed since the plan was approved, or another command holds the lock.
         StoreError: a store can't be reached; the registry is as it was.
     """
+    target = _target(workspace, request, progress)
     check_supported(workspace.repo)
     planner = Planner(workspace=workspace, choices=request.choices, progress=progress)
-    target, external = _target(workspace, request, progress), read_external_state(workspace)
     checkout = find_checkout(workspace.root, progress)
-    actor = actor_at(str(checkout.commit or ""))
+    external, actor = read_external_state(workspace), actor_at(str(checkout.commit or ""))
 
     def make(seen: ExternalState) -> Plan:
         return with_allowances(planner.make(checkout, seen), request.choices.allow, workspace.root)
@@ -98,11 +98,11 @@ def apply_saved(workspace: Workspace, plan: Plan, path: Path, request: ApplyRequ
     options = [f"--allow-remove {name}" for name in choices.allow_remove]
     options += [f"--allow-breaking {name}" for name in choices.allow_breaking]
     check_allowances_used(plan, options)
-    plan = plan.allowing(options)
+    actor, plan = actor_at(plan.commit), plan.allowing(options)
     check_nothing_blocked(plan)
     if plan.unchanged and plan.stages:
         check_created(plan, read_external_state(workspace))
-    state = apply_plan(target, plan, actor_at(plan.commit))
+    state = apply_plan(target, plan, actor)
     return Applied(plan=plan, serial=state.serial)
 
 

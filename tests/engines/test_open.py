@@ -4,6 +4,7 @@ import pytest
 
 from featurectl.core.errors import UsageError
 from featurectl.engines.open import ENGINES, open_engine, open_local_engine
+from featurectl.language import repo
 from featurectl.language.repo import Environment
 from tests.engines import conftest
 
@@ -15,6 +16,10 @@ def environment(engine: str) -> Environment:
 @pytest.mark.parametrize("name", sorted(ENGINES))
 def test_an_engine_is_opened_by_the_name_in_the_environment(name):
     assert open_engine(environment(name), 123_456).memory_bytes == 123_456
+
+
+def test_what_an_environment_may_name_is_what_can_be_opened():
+    assert tuple(ENGINES) == repo.ENGINES
 
 
 def test_an_engine_that_is_none_is_an_error_that_lists_those_that_are():

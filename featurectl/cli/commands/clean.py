@@ -55,8 +55,8 @@ def clean(
     """
     from featurectl.monitor.clean_workspace import CleanRequest
 
-    kept = None if predictions is None else _length(predictions, "--predictions-older-than")
     age = _length(older_than, "--older-than")
+    kept = None if predictions is None else _length(predictions, "--predictions-older-than")
     return _clean(call, CleanRequest(older_than=age, predictions=kept, model_files=model_files, dry_run=dry_run))
 
 

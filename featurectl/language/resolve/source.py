@@ -19,7 +19,7 @@ from featurectl.language.data_roots import DataRoots, OutsideDataError, Readable
 from featurectl.language.definitions.about import About, Freshness
 from featurectl.language.definitions.entity import Entity
 from featurectl.language.definitions.source import CsvOptions, NamedExpression, Source, SqlQuery
-from featurectl.language.repo import Environment
+from featurectl.language.repo import ENGINES, Environment
 from featurectl.language.resolve.checks import resolve_checks
 from featurectl.language.resolve.declarations import Declarations, report_issues, unsupported_part
 from featurectl.language.shapes.base import listed_names
@@ -58,9 +58,9 @@ _CHANGE = re.compile(
 
 def resolve_environment(name: str, shape: EnvironmentShape) -> Environment:
     """Return an environment, its texts unexpanded."""
-    engine = shape.engine.type if shape.engine else "polars"
+    engine = shape.engine.type if shape.engine else ENGINES[0]
     unsupported = []
-    if engine != "polars":
+    if engine not in ENGINES:
         unsupported.append(unsupported_part(f"the engine {engine} is", shape.fields.keys["engine"].place))
     return Environment(
         name=name,

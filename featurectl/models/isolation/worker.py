@@ -25,12 +25,12 @@ _NOT_NEEDED: Final = ("sklearn", "pandas", "dask", "matplotlib")
 def import_alone(library: str) -> None:
     """Import a library without what it also works with, of which its own models need nothing: a second less.
 
-    Where the library is not installed, whoever uses it says so.
+    Where it can't be imported, whoever uses it says why.
     """
     hidden = [name for name in _NOT_NEEDED if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: an import of it fails
     try:
-        with contextlib.suppress(ImportError):
+        with contextlib.suppress(Exception):  # each library raises its own kinds where a part of it is missing
             importlib.import_module(library)
     finally:
         for name in hidden:

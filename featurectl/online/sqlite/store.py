@@ -76,7 +76,8 @@ class SqliteBytes:
 
     def write_chunks(self, view: OnlineView, chunks: Iterable[PackedChunk], writing: PackedWriting) -> int:
         """Write rows, a transaction a chunk, and return how many entities are new."""
-        with self._errors():
+        with self._errors(writing=True):
+            self._check_same()  # it may have been closed since its schema was put there, for its disk is full
             number = self._number(view)
         first, end = NEWER_BYTES[writing.order]
         written = added = 0
@@ -287,8 +288,7 @@ class SqliteBytes:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._errors(writing=True):
-            if self._file.is_another():  # what is known of the views is of the one that was there before
-                raise FileNotFoundError("the file was replaced while it was written")
+            self._check_same()
             self._connection.execute("begin immediate")
             try:
                 yield self._connection
@@ -297,6 +297,11 @@ class SqliteBytes:
                     self._connection.execute("rollback")
                 raise
             self._connection.execute("commit")
+
+    def _check_same(self) -> None:
+        """Check that the file is the one of before: what is known of the views is of that one."""
+        if self._file.is_another():
+            raise FileNotFoundError("the file was replaced while it was written")
 
     @contextmanager
     def _errors(self, *, writing: bool = False) -> Iterator[None]:

@@ -63,7 +63,7 @@ def import_version(workspace: Workspace, request: ImportRequest, progress: Progr
         DataError: it can't be proven on the rows.
         StoreError: a store can't be read or written.
     """
-    path, kind = _file_of(request)
+    path, kind = file_of(request)
     memory_bytes = request.memory_bytes or memory_of_rows(free_memory() // 2)
     with open_process(limits_of(memory_bytes)) as process:
         applied = read_applied(workspace, progress)
@@ -78,8 +78,12 @@ def import_version(workspace: Workspace, request: ImportRequest, progress: Progr
     return ImportedVersion(version=version, path=path, rows=rows.rows.height, aliases=aliases)
 
 
-def _file_of(request: ImportRequest) -> tuple[Path, str]:
-    """Return the file, and its format."""
+def file_of(request: ImportRequest) -> tuple[Path, str]:
+    """Return the file, and its format.
+
+    Raises:
+        UsageError: none of both is named, or it is no file of a model.
+    """
     if request.mlflow is not None and request.file is None:
         return mlflow_file(request.mlflow)
     if request.file is not None and request.mlflow is None:

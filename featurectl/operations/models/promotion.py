@@ -78,6 +78,16 @@ def promote_model(workspace: Workspace, request: PromoteRequest) -> Promotion:
     return promote_version(version, context, current_actor(workspace.root))
 
 
+def check_name_of_model(text: str) -> None:
+    """Check that a name is a model's alone.
+
+    Raises:
+        UsageError: it names a version.
+    """
+    if "@" in text:
+        raise UsageError(f"{text!r} is no model's name", hint="featurectl models promote goes to a version")
+
+
 def roll_back_model(workspace: Workspace, model: str) -> Rollback:
     """Make the champion of before the last promotion champion again.
 
@@ -85,8 +95,7 @@ def roll_back_model(workspace: Workspace, model: str) -> Rollback:
         UsageError: there is no such model, or it has no champion.
         TryAgainError: the aliases have moved meanwhile.
     """
-    if "@" in model:
-        raise UsageError(f"{model!r} is no model's name", hint="featurectl models promote goes to a version")
+    check_name_of_model(model)
     state = workspace.applied_state()
     choose_version(state, model, CHAMPION)
     return roll_back(workspace, state, model, current_actor(workspace.root))

@@ -10,7 +10,6 @@ import typer
 from featurectl.cli.shared.call import Call, Outcome
 from featurectl.cli.shared.workspaces import open_with
 from featurectl.cli.verb import verb
-from featurectl.core.errors import UsageError
 from featurectl.core.units import counted
 
 if TYPE_CHECKING:
@@ -38,10 +37,8 @@ def import_model(
     Its inputs are the features of the model in the files, in their order. Rows of the model's spine become its
     golden rows, and measure it where they have a label.
     """
-    from featurectl.operations.models.import_model import ImportRequest, import_version
+    from featurectl.operations.models.import_model import ImportRequest, file_of, import_version
 
-    if (file is None) == (mlflow is None):
-        raise UsageError("which model? give --file FILE or --mlflow FOLDER, one of them")
     request = ImportRequest(
         model=model,
         file=file,
@@ -50,6 +47,7 @@ def import_model(
         allow_pickle=allow_pickle,
         memory_bytes=call.memory_bytes(),
     )
+    file_of(request)  # before the repository is read: it may be one of another kind
     with open_with(call, "if there") as workspace:
         return _outcome(import_version(workspace, request, call.progress))
 

@@ -66,8 +66,9 @@ def rollback(call: Call, model: Annotated[str, typer.Argument(help="A model with
     It undoes one promotion: asked again, it says that there is nothing to undo. `models promote MODEL@N` goes to
     any version.
     """
-    from featurectl.operations.models.promotion import roll_back_model
+    from featurectl.operations.models.promotion import check_name_of_model, roll_back_model
 
+    check_name_of_model(model)
     with open_applied(call) as workspace:
         done = roll_back_model(workspace, model)
     result = {"model": model, "champion": done.champion, "before": done.before, "moved": done.before is not None}

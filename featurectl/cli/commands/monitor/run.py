@@ -10,7 +10,7 @@ import typer
 from featurectl.cli.commands.monitor.check import show_faults
 from featurectl.cli.shared.call import Call, Outcome
 from featurectl.cli.shared.times import microseconds_of
-from featurectl.cli.shared.workspaces import open_applied, open_with
+from featurectl.cli.shared.workspaces import open_applied
 from featurectl.cli.verb import verb
 from featurectl.core.errors import FeaturectlError
 
@@ -33,6 +33,7 @@ def run(
     from featurectl.monitor.alerts.check_alerts import DRY_RUN, check_alert_clocks
     from featurectl.monitor.alerts.watch import Watch
     from featurectl.workspace.clocks import check_not_future
+    from featurectl.workspace.open import open_workspace
 
     every_us = microseconds_of("--every", every)
     stop = _stopped_by_sigterm()
@@ -40,7 +41,7 @@ def run(
     with open_applied(call) as workspace:  # files with errors are reported once
         check_not_future(workspace, DRY_RUN)
     Watch(
-        open_workspace=lambda: open_with(call, "applied"),
+        open_workspace=partial(open_workspace, call.root(), call.env, call.instant(), "applied"),
         check_clock=partial(check_alert_clocks, progress=call.progress),
         every_s=every_us / 1e6,
         report=partial(_report, call),
