@@ -27,7 +27,7 @@ from featurectl.models.runtimes.function import FunctionRuntime
 from featurectl.models.runtimes.open import load_runtime
 from featurectl.models.split import Examples, TrainingSplit, label_ends_before, split_by_time, split_examples
 from featurectl.models.trainer_command import CommandEnvironment, run_command
-from featurectl.models.training_inputs import MadeModel, TrainingInputs
+from featurectl.models.training_inputs import EncodedModel, TrainingInputs
 from featurectl.registry.state import BoundFeature
 
 NONE = np.empty(0)
@@ -36,7 +36,7 @@ STOP_SHARE = 0.1  # of the rows to train on: the last by time, by which an estim
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ValidationRows:
+class ValidationScores:
     """The rows that a model is judged on: raw inputs, the matrix made of them, labels, and the model's scores.
 
     `places` are those of the rows among the ones that they were taken from.
@@ -71,7 +71,7 @@ class FittedModel:
     train_from: datetime
     train_until: datetime
     validation_from: datetime | None
-    judged: ValidationRows
+    judged: ValidationScores
     task: Task
     importance: Mapping[str, float]
     warnings: tuple[InputWarning, ...]
@@ -110,7 +110,7 @@ def fit_model(  # noqa: PLR0913
 
 
 def _fitted(
-    made: MadeModel, learning: TrainingInputs, validation: ValidationRows, judged_from: datetime | None, seed: int
+    made: EncodedModel, learning: TrainingInputs, validation: ValidationScores, judged_from: datetime | None, seed: int
 ) -> FittedModel:
     """Return what is to be said of a model that was made."""
     native, rows, times = made.runtime, learning.examples.rows, learning.examples.time.sort()
@@ -138,11 +138,11 @@ def _fitted(
 
 def _validation_rows(
     native: Runtime, split: TrainingSplit, learning: TrainingInputs, truth: npt.NDArray[Any]
-) -> ValidationRows:
+) -> ValidationScores:
     """Return the rows that a model has not seen, scored by its bytes as they will be loaded: by what is kept of it."""
     rows = split.judged
     matrix = learning.form.encode(rows.rows)
-    return ValidationRows(
+    return ValidationScores(
         places=rows.taken,
         rows=rows.rows,
         matrix=matrix,
@@ -151,13 +151,13 @@ def _validation_rows(
     )
 
 
-def _metrics(native: Runtime, validation: ValidationRows, task: Task) -> Mapping[str, float]:
+def _metrics(native: Runtime, validation: ValidationScores, task: Task) -> Mapping[str, float]:
     classes = classes_of(native, validation.matrix) if task == "classes" else None
     return measure(validation.label, validation.scores, task, classes)
 
 
 def _importance(
-    native: Runtime, learning: TrainingInputs, validation: ValidationRows, task: Task, seed: int
+    native: Runtime, learning: TrainingInputs, validation: ValidationScores, task: Task, seed: int
 ) -> Mapping[str, float]:
     """Return the share of each input on the validation rows; without such, on the rows that it was trained on."""
     measured = validation if len(validation.label) else learning
@@ -165,14 +165,14 @@ def _importance(
     return importance_of(native, learning.names, rows)
 
 
-def _profile(native: Runtime, learning: TrainingInputs, validation: ValidationRows) -> Profile:
+def _profile(native: Runtime, learning: TrainingInputs, validation: ValidationScores) -> Profile:
     scores = validation.scores if len(validation.scores) else native.predict(learning.matrix)
     return take_profile(learning.form.inputs, learning.examples.rows, scores)
 
 
 def _make(
     learning: TrainingInputs, trainer: Trainer, commands: CommandEnvironment | None, *, allow_pickle: bool
-) -> MadeModel:
+) -> EncodedModel:
     if trainer.estimator is None:
         assert commands is not None
         return run_command(learning, trainer, commands, allow_pickle=allow_pickle)
@@ -184,7 +184,7 @@ def _make(
     categories = learning.form.category_positions()
     fit_estimator(estimator, learning.matrix[keep], learning.label[keep], learning.names, categories, stop=stop)
     kind, content = dump_estimator(estimator, allow_pickle=allow_pickle)
-    return MadeModel(format=kind, content=content, runtime=_runtime(kind, content, estimator))
+    return EncodedModel(format=kind, content=content, runtime=_runtime(kind, content, estimator))
 
 
 def _split_off(learning: TrainingInputs) -> tuple[npt.NDArray[np.bool_], tuple[Matrix, npt.NDArray[Any]] | None]:
@@ -205,7 +205,7 @@ def _task(native: Runtime, learning: TrainingInputs, truth: npt.NDArray[Any]) ->
     return "classes" if has_classes(native, learning.matrix[:1]) else "numbers"
 
 
-def _onnx(made: MadeModel, learning: TrainingInputs) -> Converted:
+def _onnx(made: EncodedModel, learning: TrainingInputs) -> Converted:
     if made.format == ONNX:
         return Converted(content=made.content)
     positions = learning.form.category_positions()

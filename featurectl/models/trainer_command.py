@@ -30,7 +30,7 @@ from featurectl.models.runtimes.base import (
 from featurectl.models.runtimes.open import load_runtime
 from featurectl.models.structure.check import check_structure
 from featurectl.models.structure.xgboost import is_json
-from featurectl.models.training_inputs import MadeModel, TrainingInputs
+from featurectl.models.training_inputs import EncodedModel, TrainingInputs
 
 FORMATS: Final = {
     "model.onnx": ONNX,
@@ -59,7 +59,7 @@ class CommandEnvironment:
 
 def run_command(
     learning: TrainingInputs, trainer: Trainer, commands: CommandEnvironment, *, allow_pickle: bool
-) -> MadeModel:
+) -> EncodedModel:
     """Return the model that a trainer's command leaves in its folder; `allow_pickle` is what the definition says.
 
     Raises:
@@ -174,7 +174,7 @@ def _found(command: str, out: Path) -> Path:
     return out / models[0]
 
 
-def _loaded(path: Path, kind: str, learning: TrainingInputs, command: str) -> MadeModel:
+def _loaded(path: Path, kind: str, learning: TrainingInputs, command: str) -> EncodedModel:
     """Return a model that can be read and gives a score for each row of the matrix."""
     few = learning.matrix[:2]
     try:
@@ -192,4 +192,4 @@ def _loaded(path: Path, kind: str, learning: TrainingInputs, command: str) -> Ma
         raise DataError(message, code="FC513", hint=hint) from error
     if scores.shape != (len(few),):
         raise DataError(f"{path.name} of the trainer's command `{command}` gives no score per row", code="FC513")
-    return MadeModel(format=kind, content=content, runtime=runtime)
+    return EncodedModel(format=kind, content=content, runtime=runtime)

@@ -29,7 +29,7 @@ class TrainingInputs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MadeModel:
+class EncodedModel:
     """A model as bytes in a format, and loaded from these bytes."""
 
     format: str

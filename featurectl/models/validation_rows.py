@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-JUDGED: Final = "parquet"
+VALIDATION_FORMAT: Final = "parquet"
 _SPINE, _INPUT, _TIME, _LABEL = "spine:", "input:", "time", "label"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JudgedRows:
+class ValidationRows:
     """Rows of a spine with the instant of each, the raw inputs of the model that was judged, and the label as numbers.
 
     `spine` holds the spine's columns in the language's types, and those that have none as they are.
@@ -28,7 +28,7 @@ class JudgedRows:
     label: npt.NDArray[Any]
 
 
-def dump_judged(rows: JudgedRows) -> bytes:
+def dump_validation_rows(rows: ValidationRows) -> bytes:
     """Return rows as Parquet; the same rows are the same bytes."""
     columns = [pl.Series(_TIME, rows.time), pl.Series(_LABEL, np.asarray(rows.label))]
     columns += [column.alias(_SPINE + column.name) for column in rows.spine]
@@ -38,10 +38,10 @@ def dump_judged(rows: JudgedRows) -> bytes:
     return out.getvalue()
 
 
-def load_judged(content: bytes) -> JudgedRows:
-    """Return the rows of a Parquet file that `dump_judged` made."""
+def load_validation_rows(content: bytes) -> ValidationRows:
+    """Return the rows of a Parquet file that `dump_validation_rows` made."""
     frame = pl.read_parquet(BytesIO(content))
-    return JudgedRows(
+    return ValidationRows(
         spine=_named(frame, _SPINE),
         time=frame[_TIME],
         inputs=_named(frame, _INPUT),

@@ -11,9 +11,9 @@ from featurectl.identity.kinds import REGISTERED
 from featurectl.language.definitions.view import FeatureView
 from featurectl.plan.allowed_removals import allowed_removals, removal_option
 from featurectl.plan.desired import DesiredObject
-from featurectl.plan.diff import diff_data, diff_learned, diff_metadata
+from featurectl.plan.diff import diff_data, diff_metadata, diff_retyped
 from featurectl.plan.model import Change, ChangeReason
-from featurectl.plan.retype import with_learned_types
+from featurectl.plan.retype import with_source_types
 from featurectl.plan.view_changes import change_view, last_version, staying
 from featurectl.registry.lineage import bound_versions, view_users
 from featurectl.registry.state import ObjectVersion, State
@@ -51,9 +51,9 @@ def _change(item: DesiredObject, state: State) -> Change:
     if (old.features, old.data, old.metadata) == (new.features, new.data, new.metadata):
         return kept
     registered, after = REGISTERED[item.kind].load(old.definition), item.spec
-    before = with_learned_types(registered, after)
+    before = with_source_types(registered, after)
     if isinstance(before, FeatureView) and isinstance(after, FeatureView):
-        return change_view(kept, before, after, state, diff_learned(registered, before))
+        return change_view(kept, before, after, state, diff_retyped(registered, before))
     reasons = (*diff_data(before, after), *diff_metadata(before, after))
     if not reasons:
         return kept

@@ -38,7 +38,7 @@ def diff_data(old: Registrable, new: Registrable) -> tuple[ChangeReason, ...]:
     return tuple(r for r in reasons if r.old != r.new) or reasons
 
 
-def diff_learned(old: Registrable, new: Registrable) -> tuple[ChangeReason, ...]:
+def diff_retyped(old: Registrable, new: Registrable) -> tuple[ChangeReason, ...]:
     """Return the reasons of an object without types and with them: its columns alone, where there are any."""
     if old is new:
         return ()

@@ -19,7 +19,7 @@ from featurectl.language.typing.views import check_view
 from featurectl.registry.state import State
 
 
-def with_learned_types(before: Registrable, after: Registrable) -> Registrable:
+def with_source_types(before: Registrable, after: Registrable) -> Registrable:
     """Return a registered object with the types that nobody could see when it was registered, as the files have them.
 
     To see a type changes no value: the files that come into sight are those that were read all along. Types that were

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from featurectl.plan.retype import with_learned_types
+from featurectl.plan.retype import with_source_types
 from tests.plan.sight import COLUMNS, kinds, repo_at_path
 from tests.plan.states import EMPTY, applied, plan_of
 
@@ -67,5 +67,5 @@ def test_an_object_that_does_not_fit_its_source_stays_as_registered(repo_at):
     texts = dict.fromkeys(COLUMNS, "string")
     source = replace(unseen.sources["arrivals"], columns=texts)
     view = replace(unseen.views["delays"], source=source)
-    assert with_learned_types(unseen.sources["arrivals"], source) is unseen.sources["arrivals"]
-    assert with_learned_types(unseen.views["delays"], view) is unseen.views["delays"]
+    assert with_source_types(unseen.sources["arrivals"], source) is unseen.sources["arrivals"]
+    assert with_source_types(unseen.views["delays"], view) is unseen.views["delays"]

@@ -178,13 +178,13 @@ def test_a_server_whose_log_nobody_reads_any_more_goes_on(own_clicks):
             wait_until(lambda: os.read(read, 1 << 16).find(b" serving ") > 0)
             os.close(read)
             run(own_clicks, "models", "promote", "click@2")
-            wait_until(lambda: champion_of(port) == 2)
+            wait_until(lambda: served_champion(port) == 2)
             assert web.get(f"http://127.0.0.1:{port}/ready", timeout=20).json()["warnings"] == []
         finally:
             process.terminate()
         assert process.wait(START_LIMIT_S) == 0
 
 
-def champion_of(port: int) -> int:
+def served_champion(port: int) -> int:
     told = web.get(f"http://127.0.0.1:{port}/v1/models", timeout=20).json()
     return told["models"][0]["aliases"]["champion"]

@@ -10,7 +10,7 @@ from featurectl.cli.render.table import render_table
 from featurectl.cli.render.visible import in_one_line
 from featurectl.core.units import counted, format_instant, format_iso, plural
 from featurectl.language.definitions.alerts import format_measure, plain_measure
-from featurectl.monitor.alerts.deliver import Sent
+from featurectl.monitor.alerts.deliver import DeliveryAttempt
 from featurectl.monitor.alerts.evaluate import AlertEvaluation
 from featurectl.monitor.alerts.evaluation_run import EvaluationRun
 from featurectl.registry.alert_state import Delivery, Silence
@@ -19,7 +19,7 @@ _HEAD = ("alert", "subject", "state", "value", "threshold", "since", "cause")
 _SILENCES = ("silence", "alert", "subject", "until", "who", "reason")
 
 
-def render_round(found: EvaluationRun, *, dry: bool) -> str:
+def render_evaluation_run(found: EvaluationRun, *, dry: bool) -> str:
     """Return the table of `monitor check`, worst first, what was sent below it, and its last line."""
     if not found.alerts and not found.looked:
         return "No alert is applied: declare `alerts:` and `notifiers:`, then featurectl apply"
@@ -37,7 +37,7 @@ def render_round(found: EvaluationRun, *, dry: bool) -> str:
     return "\n".join([*lines, *([""] if lines else []), *messages, *([""] if messages else []), _summary(found)])
 
 
-def round_lines(found: EvaluationRun) -> Iterator[str]:
+def evaluation_run_lines(found: EvaluationRun) -> Iterator[str]:
     """Return what `monitor run` tells of a round: what has changed, and what was sent."""
     for item in found.looked:
         before, after = item.before, item.after
@@ -50,7 +50,7 @@ def round_lines(found: EvaluationRun) -> Iterator[str]:
         yield _sent_line(sent)
 
 
-def round_json(found: EvaluationRun) -> dict[str, object]:
+def evaluation_run_json(found: EvaluationRun) -> dict[str, object]:
     """Return a round ready for JSON."""
     deliveries = [sent.delivery for sent in found.sent]
     tried = {delivery.id for delivery in deliveries}
@@ -112,7 +112,7 @@ def _cells(item: AlertEvaluation) -> list[str]:
     return [*cells, cause] if cause else cells
 
 
-def _sent_line(sent: Sent) -> str:
+def _sent_line(sent: DeliveryAttempt) -> str:
     delivery = sent.delivery
     what = f"{delivery.alert} ({delivery.subject}) {delivery.kind}"
     if delivery.state == "sent":

@@ -29,7 +29,7 @@ def render_ended(run: CanaryRun) -> str:
     return f"{_head(run)}\n{run.state.replace('_', ' ')} {at}: {in_one_line(run.reason)}"
 
 
-def render_judged(judged: CanaryEvaluation) -> str:
+def render_evaluation(judged: CanaryEvaluation) -> str:
     """Return the figures of both sides, what was asked and what was measured, and what that means."""
     run, figures, verdict = judged.run, judged.figures, judged.verdict
     shadow = "shadow" if run.percent == 0 else "challenger"

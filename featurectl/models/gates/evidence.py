@@ -16,7 +16,7 @@ from featurectl.models.pickle_policy import PicklePolicy
 from featurectl.models.runtimes.base import ONNX, RUNS_CODE, classes_of
 from featurectl.models.runtimes.open import load_runtime
 from featurectl.models.served_model import load_native, load_served
-from featurectl.models.validation_rows import JudgedRows
+from featurectl.models.validation_rows import ValidationRows
 from featurectl.registry.state import ModelVersion
 
 _NO_GOLDEN: Final = Golden(columns={}, scores=np.empty(0))
@@ -50,7 +50,7 @@ def evidence_of_fitted(fitted: FittedModel, seed: int, champion: Champion | None
 
 
 def evidence_of_version(
-    version: ModelVersion, rows: JudgedRows, location: str, champion: Champion | None, policy: PicklePolicy
+    version: ModelVersion, rows: ValidationRows, location: str, champion: Champion | None, policy: PicklePolicy
 ) -> GateEvidence:
     """Return the evidence of a registered version on the rows that are kept beside it.
 

@@ -28,7 +28,7 @@ class FeatureFigure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counted:
+class FailureCount:
     """How many checks, or runs, of a view version failed, and which."""
 
     view: str
@@ -83,7 +83,7 @@ def _skewed(row: FeatureSkew) -> FeatureFigure:
     return FeatureFigure(feature=row.feature, value=value, cause=f"{cause}: {causes}".removesuffix(": "))
 
 
-def failed_checks(views: Iterable[ServedView], runs: Sequence[RunRecord], now: datetime) -> list[Counted]:
+def failed_checks(views: Iterable[ServedView], runs: Sequence[RunRecord], now: datetime) -> list[FailureCount]:
     """Return how many checks of each view version failed the last time, as `status --checks` tells it.
 
     A view version whose checks no run has looked at is left out.
@@ -93,13 +93,13 @@ def failed_checks(views: Iterable[ServedView], runs: Sequence[RunRecord], now: d
     return [_failed(*of) for of in found if not of[1] or any(history.results for history in of[1])]
 
 
-def _failed(served: ServedView, histories: Sequence[CheckHistory]) -> Counted:
+def _failed(served: ServedView, histories: Sequence[CheckHistory]) -> FailureCount:
     failed = [(h, h.last.result) for h in histories if h.failing and h.last is not None]
     failures = [f"{h.of}: {h.label} ({h.severity}; {last.failed:,} of {last.rows:,} rows)" for h, last in failed]
-    return Counted(view=served.view.name, version=served.version, count=len(failed), cause="; ".join(failures))
+    return FailureCount(view=served.view.name, version=served.version, count=len(failed), cause="; ".join(failures))
 
 
-def failed_runs(views: Iterable[ServedView], runs: Sequence[RunRecord]) -> list[Counted]:
+def failed_runs(views: Iterable[ServedView], runs: Sequence[RunRecord]) -> list[FailureCount]:
     """Return how many runs of each view version failed, with the newest error; one that has not run is left out."""
     of: dict[tuple[str, int], list[RunRecord]] = {(served.view.name, served.version): [] for served in views}
     for run in runs:
@@ -107,11 +107,11 @@ def failed_runs(views: Iterable[ServedView], runs: Sequence[RunRecord]) -> list[
     return [_not_done(some) for some in of.values() if some]
 
 
-def _not_done(runs: Sequence[RunRecord]) -> Counted:
+def _not_done(runs: Sequence[RunRecord]) -> FailureCount:
     failed = [run for run in runs if not run.done]
     cause = f"{len(failed)} of {counted(len(runs), 'run')} failed"
     if failed:
         last = failed[-1]
         error = f"{last.error_code} {last.error}".strip()
         cause += f"; the last: {last.command} of {last.label} as of {format_instant(last.now)}: {error}"
-    return Counted(view=runs[-1].view, version=runs[-1].version, count=len(failed), cause=cause)
+    return FailureCount(view=runs[-1].view, version=runs[-1].version, count=len(failed), cause=cause)

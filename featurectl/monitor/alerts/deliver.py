@@ -24,7 +24,7 @@ _LONGEST_S: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class DeliveryAttempt:
     """How one try ended; `unset` is the error of a variable that is not set, `down` whether to try no more now.
 
     `rests`: the notifier has asked that nothing is sent to it before the message is due again.
@@ -50,7 +50,7 @@ class Deliverer:
     jitter: Callable[[], float] = field(default_factory=lambda: random.Random(secrets.randbits(64)).random)  # noqa: S311
     stopped: Callable[[], bool] = field(default=lambda: False)
 
-    def deliver(self) -> Iterator[Sent]:
+    def deliver(self) -> Iterator[DeliveryAttempt]:
         """Send every message that is due, and yield how each try ended.
 
         Of a notifier that does not answer the other messages wait until the next time: they hold up nobody else's.
@@ -84,18 +84,18 @@ class Deliverer:
         silences = self.ledger.load_silences()
         return lambda d: d.notifier in down or any(s.covers(d.alert, d.subject, self.now) for s in silences)
 
-    def _try(self, delivery: Delivery) -> Sent:
+    def _try(self, delivery: Delivery) -> DeliveryAttempt:
         tried = replace(delivery, attempts=delivery.attempts + 1)
         try:
             self.open_notifier(delivery.notifier).send(_message(delivery))
         except UsageError as error:
-            return Sent(delivery=self._waiting(tried, error.message, None), unset=error, down=True)
+            return DeliveryAttempt(delivery=self._waiting(tried, error.message, None), unset=error, down=True)
         except NotSentError as error:
             if error.again:
                 waiting, rests = self._waiting(tried, error.message, error.after_s), error.after_s is not None
-                return Sent(delivery=waiting, rests=rests, down=error.down)
-            return Sent(delivery=replace(tried, state="failed", error=error.message))
-        return Sent(delivery=replace(tried, state="sent", error=""))
+                return DeliveryAttempt(delivery=waiting, rests=rests, down=error.down)
+            return DeliveryAttempt(delivery=replace(tried, state="failed", error=error.message))
+        return DeliveryAttempt(delivery=replace(tried, state="sent", error=""))
 
     def _waiting(self, delivery: Delivery, error: str, after_s: float | None) -> Delivery:
         """Return a message that is to be tried again: after a time that doubles, or as long as the other side says."""

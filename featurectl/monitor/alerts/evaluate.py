@@ -35,7 +35,7 @@ class AlertEvaluation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looker:
+class AlertEvaluator:
     """Moves the states of a ledger at one instant; `dry`: nothing is written.
 
     `known` are the states from before anything was observed (None: as they are when it looks). One that another has

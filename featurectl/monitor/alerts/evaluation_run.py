@@ -10,8 +10,8 @@ from typing import Final
 from featurectl.core.errors import FeaturectlError, StoreError
 from featurectl.language.definitions.alerts import Alert
 from featurectl.language.definitions.json_form import load_alert, load_notifier
-from featurectl.monitor.alerts.deliver import Deliverer, Sent
-from featurectl.monitor.alerts.evaluate import AlertEvaluation, Looker
+from featurectl.monitor.alerts.deliver import Deliverer, DeliveryAttempt
+from featurectl.monitor.alerts.evaluate import AlertEvaluation, AlertEvaluator
 from featurectl.monitor.alerts.measure import observe
 from featurectl.monitor.alerts.message import AlertScope
 from featurectl.monitor.alerts.workspace_metrics import WorkspaceMetrics
@@ -30,7 +30,7 @@ class EvaluationRun:
 
     alerts: Mapping[str, Alert]
     looked: Sequence[AlertEvaluation]
-    sent: Sequence[Sent] = ()
+    sent: Sequence[DeliveryAttempt] = ()
     unsent: Sequence[Delivery] = ()
 
 
@@ -65,7 +65,9 @@ def look_once(
     alerts, world = applied_alerts(state), WorkspaceMetrics(workspace, state)
     ledger, place = ledger_of(workspace), AlertScope(project=workspace.project, environment=world.environment)
     known = ledger.load_states()
-    looker = Looker(ledger=ledger, place=place, now=workspace.now, dry=dry, past=workspace.clock is None, known=known)
+    looker = AlertEvaluator(
+        ledger=ledger, place=place, now=workspace.now, dry=dry, past=workspace.clock is None, known=known
+    )
     looked = looker.look(alerts, {name: observe(alert, world) for name, alert in alerts.items()})
     firing = [f"{place.key(item.after)}/" for item in looked if item.after.status == "firing"]
     if again and not dry:

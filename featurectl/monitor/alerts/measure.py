@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from featurectl.core.errors import FeaturectlError, StoreError
 from featurectl.core.units import DAY_US, MINUTE_US
 from featurectl.language.definitions.alerts import Alert, Metric
-from featurectl.monitor.alerts.data_metrics import Counted, FeatureFigure
+from featurectl.monitor.alerts.data_metrics import FailureCount, FeatureFigure
 from featurectl.monitor.alerts.observation import Observation, Observed, holds, matches
 from featurectl.monitor.alerts.request_rows import Requests, RequestWindow
 
@@ -33,7 +33,7 @@ _QUANTILES: Final = {"latency_p50": 0.50, "latency_p95": 0.95, "latency_p99": 0.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Aged:
+class ViewAge:
     """The age of a view version; `error` says why it could not be seen."""
 
     view: str
@@ -62,10 +62,10 @@ class MetricsReader(Protocol):
     def champions(self) -> Collection[str]:
         """Return the models that have a champion: the others are not served, and were compared with nothing."""
 
-    def ages(self, views: Sequence[tuple[str, int]]) -> Sequence[Aged]:
+    def ages(self, views: Sequence[tuple[str, int]]) -> Sequence[ViewAge]:
         """Return how old view versions are."""
 
-    def behind(self, aged: Aged) -> str:
+    def behind(self, aged: ViewAge) -> str:
         """Return why a view is as old as it is: which source stopped and when, or what was not run since."""
 
     def requests(self, model: str, window: RequestWindow) -> Requests:
@@ -77,10 +77,10 @@ class MetricsReader(Protocol):
     def skew(self, model: str, window: RequestWindow) -> Sequence[FeatureFigure]:
         """Return the share of the served values of each feature that differ from the offline ones."""
 
-    def checks(self, since: datetime) -> Sequence[Counted]:
+    def checks(self, since: datetime) -> Sequence[FailureCount]:
         """Return what the checks of each view version found at their last run."""
 
-    def runs(self, since: datetime) -> Sequence[Counted]:
+    def runs(self, since: datetime) -> Sequence[FailureCount]:
         """Return how many runs of each view version failed."""
 
 
@@ -130,13 +130,13 @@ def _freshness(alert: Alert, world: MetricsReader) -> Observed:
     return Observed(observations=observations, watched=frozenset(subjects.values()))
 
 
-def _age(alert: Alert, world: MetricsReader, aged: Aged) -> Observation:
+def _age(alert: Alert, world: MetricsReader, aged: ViewAge) -> Observation:
     value = None if aged.age_us is None else float(aged.age_us)
     found = Observation(subject=aged.subject, value=value, error=aged.error)
     return _with_cause(found, world, aged) if holds(alert.when, found) else found
 
 
-def _with_cause(found: Observation, world: MetricsReader, aged: Aged) -> Observation:
+def _with_cause(found: Observation, world: MetricsReader, aged: ViewAge) -> Observation:
     """Add why a view is as old as it is; that it is not known keeps nobody from hearing that it is."""
     try:
         return replace(found, cause=world.behind(aged))
@@ -153,7 +153,7 @@ def _runs(alert: Alert, world: MetricsReader) -> Observed:
     return _counted(alert, world, world.runs)
 
 
-def _counted(alert: Alert, world: MetricsReader, count: Callable[[datetime], Sequence[Counted]]) -> Observed:
+def _counted(alert: Alert, world: MetricsReader, count: Callable[[datetime], Sequence[FailureCount]]) -> Observed:
     window, watched = _window(alert, world), _views(alert, world)
     subjects = {(view, version): f"view:{view}@{version}" for view, version in watched}
     try:

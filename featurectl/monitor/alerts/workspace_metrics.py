@@ -15,7 +15,7 @@ from featurectl.language.definitions.json_form import load_model
 from featurectl.language.definitions.model import FeatureInput
 from featurectl.language.definitions.source import Source
 from featurectl.monitor.alerts import data_metrics
-from featurectl.monitor.alerts.measure import WINDOWS_US, Aged
+from featurectl.monitor.alerts.measure import WINDOWS_US, ViewAge
 from featurectl.monitor.alerts.request_rows import Requests, RequestWindow, read_requests
 from featurectl.monitor.freshness import FreshnessRow
 from featurectl.monitor.health import recorded_runs, served_view
@@ -38,7 +38,7 @@ _TICK: Final = timedelta(microseconds=1)
 _MEASURED: Final = "which this is measured by"
 
 
-class Once(Generic[K, T]):
+class MeasuredOnce(Generic[K, T]):
     """What is measured once in a look, and given to every alert that asks; so is why it can't be."""
 
     def __init__(self) -> None:
@@ -70,12 +70,12 @@ class WorkspaceMetrics:
         self.now = workspace.now
         self._workspace = workspace
         self._state = state
-        self._requests: Once[tuple[str, RequestWindow], Requests] = Once()
-        self._drift: Once[tuple[str, RequestWindow], Sequence[DriftRow]] = Once()
-        self._skew: Once[tuple[str, RequestWindow], Sequence[data_metrics.FeatureFigure]] = Once()
-        self._records: Once[timedelta, Sequence[RunRecord]] = Once()
-        self._rows: Once[tuple[str, int], FreshnessRow] = Once()
-        self._sources: Once[str, FreshnessRow] = Once()
+        self._requests: MeasuredOnce[tuple[str, RequestWindow], Requests] = MeasuredOnce()
+        self._drift: MeasuredOnce[tuple[str, RequestWindow], Sequence[DriftRow]] = MeasuredOnce()
+        self._skew: MeasuredOnce[tuple[str, RequestWindow], Sequence[data_metrics.FeatureFigure]] = MeasuredOnce()
+        self._records: MeasuredOnce[timedelta, Sequence[RunRecord]] = MeasuredOnce()
+        self._rows: MeasuredOnce[tuple[str, int], FreshnessRow] = MeasuredOnce()
+        self._sources: MeasuredOnce[str, FreshnessRow] = MeasuredOnce()
 
     def views(self) -> Sequence[tuple[str, int]]:
         """Return every view version that is served."""
@@ -91,11 +91,11 @@ class WorkspaceMetrics:
         """Return the models that have a champion."""
         return {model for model, alias in self._state.aliases if alias == CHAMPION}
 
-    def ages(self, views: Sequence[tuple[str, int]]) -> Sequence[Aged]:
+    def ages(self, views: Sequence[tuple[str, int]]) -> Sequence[ViewAge]:
         """Return how old view versions are."""
         return [_aged(self._row(pair)) for pair in views]
 
-    def behind(self, aged: Aged) -> str:
+    def behind(self, aged: ViewAge) -> str:
         """Return why a view is as old as it is, as `featurectl why` tells it: what broke first on the way to it."""
         served = self._served[aged.view, aged.version]
         try:
@@ -129,7 +129,7 @@ class WorkspaceMetrics:
         measure = partial(data_metrics.skew_of, self._workspace, model, *_half_open(window))
         return self._skew.get((model, window), measure)
 
-    def checks(self, since: datetime) -> Sequence[data_metrics.Counted]:
+    def checks(self, since: datetime) -> Sequence[data_metrics.FailureCount]:
         """Return what the checks of each view version found at their last run.
 
         Raises:
@@ -138,7 +138,7 @@ class WorkspaceMetrics:
         runs = _ended(self._runs(max(self.now - since, _RECENT)), since)
         return data_metrics.failed_checks(self._served.values(), runs, self.now)
 
-    def runs(self, since: datetime) -> Sequence[data_metrics.Counted]:
+    def runs(self, since: datetime) -> Sequence[data_metrics.FailureCount]:
         """Return how many runs of each view version failed.
 
         Raises:
@@ -172,5 +172,5 @@ def _ended(runs: Sequence[RunRecord], since: datetime) -> list[RunRecord]:
     return [run for run in runs if run.now > since and run.state == "ended"]
 
 
-def _aged(row: FreshnessRow) -> Aged:
-    return Aged(view=row.name, version=row.version or 0, age_us=row.age_us, error=row.error)
+def _aged(row: FreshnessRow) -> ViewAge:
+    return ViewAge(view=row.name, version=row.version or 0, age_us=row.age_us, error=row.error)

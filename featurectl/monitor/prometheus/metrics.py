@@ -13,7 +13,7 @@ from typing import Final, get_args
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from featurectl.core.units import SECOND_US
-from featurectl.monitor.alerts.data_metrics import Counted
+from featurectl.monitor.alerts.data_metrics import FailureCount
 from featurectl.monitor.checks import CheckHistory
 from featurectl.monitor.freshness import FreshnessRow, Verdict, age_at
 from featurectl.monitor.prometheus.names import FAILING, PREFIX, UP
@@ -54,7 +54,7 @@ class MetricsSnapshot:
     rows: Sequence[FreshnessRow]
     runs: Sequence[RunRecord] = ()
     checks: Sequence[CheckHistory] = ()
-    failing: Sequence[Counted] = ()
+    failing: Sequence[FailureCount] = ()
     alerts: Sequence[AlertState] = ()
 
 
@@ -139,7 +139,7 @@ def _add_checks(registry: CollectorRegistry, where: tuple[str, str], checks: Ite
             gauge.labels(*where, history.of, history.label, history.severity).set(history.failing)
 
 
-def _add_failing(registry: CollectorRegistry, where: tuple[str, str], failing: Iterable[Counted]) -> None:
+def _add_failing(registry: CollectorRegistry, where: tuple[str, str], failing: Iterable[FailureCount]) -> None:
     gauge = Gauge(
         FAILING, "Checks of the data that failed in the last run of a view version.", _VIEW, registry=registry
     )

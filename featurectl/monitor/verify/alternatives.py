@@ -42,7 +42,7 @@ class Hypothesis:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class TablePast:
     """What is known around a view version: its other versions, its table's history, instants of pushes, in order.
 
     `pushed_of` is the `rebuild_id` of the table behind the last push, "" where there is none.
@@ -54,7 +54,7 @@ class Known:
     pushed_of: str = ""
 
 
-def hypotheses(served: ServedRows, known: Known) -> Iterator[Hypothesis]:
+def hypotheses(served: ServedRows, known: TablePast) -> Iterator[Hypothesis]:
     """Yield what may explain values that differ, the likelier before the others; not a shifted clock."""
     yield from _versions(served, known)
     yield from _boundaries(served)
@@ -82,7 +82,7 @@ def explains(
     return clear & served.expired if hypothesis.expired else clear
 
 
-def _versions(served: ServedRows, known: Known) -> Iterator[Hypothesis]:
+def _versions(served: ServedRows, known: TablePast) -> Iterator[Hypothesis]:
     for other in known.others:
         if dict(other.view.key_types) == dict(served.bound.view.key_types):
             bound = replace(other, view=replace(other.view, ttl_us=None)) if served.stored else other
@@ -121,7 +121,7 @@ def _expiries(served: ServedRows) -> Iterator[Hypothesis]:
     yield Hypothesis(cause="expiry", detail="expired before its ttl", asking=TableQuestion(blank=True), expired=True)
 
 
-def _late_rows(served: ServedRows, known: Known) -> Iterator[Hypothesis]:
+def _late_rows(served: ServedRows, known: TablePast) -> Iterator[Hypothesis]:
     if served.stored and known.history and (newest := known.history[-1][0]) > served.bound.table_version:
         bound = replace(served.bound, table_version=newest, pinned=True)
         detail = f"of version {newest} of the table, which no push that ended had"
@@ -139,7 +139,7 @@ def _late_rows(served: ServedRows, known: Known) -> Iterator[Hypothesis]:
         yield Hypothesis(cause="late row", detail=detail, asking=TableQuestion(change=change))
 
 
-def _earlier(served: ServedRows, known: Known) -> list[tuple[int, Coverage]]:
+def _earlier(served: ServedRows, known: TablePast) -> list[tuple[int, Coverage]]:
     """Return versions of the table before the one that is asked, the newest first."""
     before = [(number, coverage) for number, coverage in known.history if number < served.bound.table_version]
     return before[-_VERSIONS_BACK:][::-1]
@@ -171,7 +171,7 @@ def of_own_push(served: ServedRows) -> pl.Series:
     return instants.select(pl.coalesce(pl.when(pl.col("own") < pl.col("at")).then("own"), "at")).to_series()
 
 
-def _stale_pushes(served: ServedRows, known: Known) -> Iterator[Hypothesis]:
+def _stale_pushes(served: ServedRows, known: TablePast) -> Iterator[Hypothesis]:
     """Values of the push that a row names, where that is another instant, and of pushes before each row's own."""
     if (served.pushed.is_not_null() & (served.pushed != served.at)).any():
         detail = "the push that the row names"

@@ -15,12 +15,18 @@ from typing import Final
 import polars as pl
 
 from featurectl.engines.base import Engine
-from featurectl.monitor.verify.alternatives import Hypothesis, Known, explains, hypotheses
+from featurectl.monitor.verify.alternatives import Hypothesis, TablePast, explains, hypotheses
 from featurectl.monitor.verify.equal import differing
 from featurectl.monitor.verify.report import Cause
 from featurectl.monitor.verify.served_rows import ServedRows, TableQuestion, computed
 from featurectl.monitor.verify.shift import find_shift, shifted, spell_shift
-from featurectl.monitor.verify.values_at_push import changed_since, known_then, not_there_yet, others_then, tables_then
+from featurectl.monitor.verify.values_at_push import (
+    changed_since,
+    not_there_yet,
+    others_then,
+    tables_then,
+    values_at_push,
+)
 
 _CORRUPTED: Final[Cause] = "corrupted value"
 _NOT_THERE_YET: Final = "pushed before the feature was added"
@@ -39,13 +45,13 @@ class Explained:
     gone: tuple[int, ...] = ()
 
 
-def explain(engine: Engine, served: ServedRows, wrong: pl.DataFrame, known: Known, tolerance: float) -> Explained:
+def explain(engine: Engine, served: ServedRows, wrong: pl.DataFrame, known: TablePast, tolerance: float) -> Explained:
     """Return the causes of the values that differ; `served` are rows in each of which at least one does."""
     if served.stored:  # it is compared with the table as the push had it
         return _by_vote(engine, served, wrong, known, tolerance)
     late: Cause = "late row"
     stale: Cause = "stale push"
-    then = known_then(engine, served, wrong, known, tolerance)
+    then = values_at_push(engine, served, wrong, known, tolerance)
     early = not_there_yet(engine, served, wrong, known, tolerance)
     left = wrong.select(pl.col(name) & ~then.values[name] & ~early[name] for name in wrong.columns)
     causes = then.values.select(
@@ -68,7 +74,9 @@ def _any(values: pl.DataFrame) -> bool:
     return any(column.any() for column in values)
 
 
-def _also_late(engine: Engine, served: ServedRows, wrong: pl.DataFrame, known: Known, tolerance: float) -> Explained:
+def _also_late(
+    engine: Engine, served: ServedRows, wrong: pl.DataFrame, known: TablePast, tolerance: float
+) -> Explained:
     """Return the causes of values; rows that nothing explains may have one, and late rows beside it.
 
     Those that the table of their push gives others than that of now are looked at once more, with that one.
@@ -90,12 +98,12 @@ def _also_late(engine: Engine, served: ServedRows, wrong: pl.DataFrame, known: K
 
 
 def _by_vote(  # noqa: PLR0913
-    engine: Engine, served: ServedRows, wrong: pl.DataFrame, known: Known, tolerance: float, *, aside: bool = True
+    engine: Engine, served: ServedRows, wrong: pl.DataFrame, known: TablePast, tolerance: float, *, aside: bool = True
 ) -> Explained:
     """Return the causes that explain most; `aside`: versions one aside of those of the pushes are asked, too."""
     tried = [(h, explains(engine, served, wrong, h, tolerance)) for h in hypotheses(served, known)]
     if aside and not served.stored:
-        asides = (known_then(engine, served, wrong, known, tolerance, aside=by) for by in (-1, 1))
+        asides = (values_at_push(engine, served, wrong, known, tolerance, aside=by) for by in (-1, 1))
         tried.extend(then.hypothesis() for then in asides)
     shift_us = find_shift(engine, served, tolerance)
     if shift_us is not None:

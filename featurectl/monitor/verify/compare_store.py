@@ -20,10 +20,10 @@ from featurectl.engines.base import Engine
 from featurectl.engines.open import open_engine
 from featurectl.language.definitions.aggregates import AGGREGATES
 from featurectl.language.definitions.view import FeatureView
-from featurectl.monitor.verify.alternatives import Known
+from featurectl.monitor.verify.alternatives import TablePast
 from featurectl.monitor.verify.causes import explain
 from featurectl.monitor.verify.pushed_table import are_others, compare_as_pushed
-from featurectl.monitor.verify.replay_log import How
+from featurectl.monitor.verify.replay_log import ReplayOptions
 from featurectl.monitor.verify.report import Cause, ViewSkew
 from featurectl.monitor.verify.served_rows import ServedRows
 from featurectl.monitor.verify.stored_rows import MISSING, UNREADABLE, RowDecoder, StoredRows, pushed_features
@@ -51,7 +51,7 @@ _HAS_ROW: Final = "\x00row"
 
 
 def verify_store(
-    workspace: Workspace, state: State, item: ObjectVersion, sample: int | None = None, how: How | None = None
+    workspace: Workspace, state: State, item: ObjectVersion, sample: int | None = None, how: ReplayOptions | None = None
 ) -> ViewSkew:
     """Return what the online store has of a view version against its table as the last push had it, at that instant.
 
@@ -62,7 +62,7 @@ def verify_store(
         DataError: the view has no table that can be asked. StoreError: a store can't be read.
         TryAgainError: the rows were replaced meanwhile; those that a later push has sent are left out.
     """
-    how = how or How()
+    how = how or ReplayOptions()
     bound = bind_view(workspace.offline(), item)
     store = workspace.online()
     where = online_view(bound.view, bound.version, workspace.project, workspace.environment.name)
@@ -87,7 +87,7 @@ def verify_store(
     return replace(skew, note="; ".join(part for part in (future, skew.note) if part), future=future)
 
 
-def _task(workspace: Workspace, bound: BoundView, known: Known, record: PushRecord, how: How) -> _Task:
+def _task(workspace: Workspace, bound: BoundView, known: TablePast, record: PushRecord, how: ReplayOptions) -> _Task:
     clock = workspace.clock
     return _Task(
         bound=replace(bound, view=replace(bound.view, ttl_us=None, derived=())),
@@ -122,8 +122,8 @@ class _Task:
     store: OnlineStore
     where: OnlineView
     record: PushRecord
-    known: Known
-    how: How
+    known: TablePast
+    how: ReplayOptions
     engine: Engine
     latest: datetime
     ran_out: bool

@@ -11,7 +11,7 @@ from featurectl.operations.training.join import BoundView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Begin:
+class LaterBegin:
     """A table that was rebuilt to begin later: when it was, where it begins, what the rebuild is called."""
 
     rebuilt_us: int
@@ -19,7 +19,7 @@ class Begin:
     rebuild_id: str
 
 
-def moved_begin(bound: BoundView, history: Sequence[tuple[int, Coverage]]) -> Begin | None:
+def moved_begin(bound: BoundView, history: Sequence[tuple[int, Coverage]]) -> LaterBegin | None:
     """Return that a table was rebuilt to begin later than one before; None where it was not."""
     here = next((c for n, c in history if n == bound.table_version), None)
     if here is None or here.since is None:
@@ -29,4 +29,4 @@ def moved_begin(bound: BoundView, history: Sequence[tuple[int, Coverage]]) -> Be
         return None
     first = next(c.now for _, c in history if c.rebuild_id == here.rebuild_id)
     rebuilt_us = instant_us(first) if first else 0
-    return Begin(rebuilt_us=rebuilt_us, since_us=instant_us(here.since), rebuild_id=here.rebuild_id)
+    return LaterBegin(rebuilt_us=rebuilt_us, since_us=instant_us(here.since), rebuild_id=here.rebuild_id)

@@ -12,7 +12,7 @@ from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.frames.types import polars_dtype
 from featurectl.language.definitions.model import FeatureInput, ModelInput
 from featurectl.language.definitions.view import FeatureView
-from featurectl.monitor.verify.alternatives import Known
+from featurectl.monitor.verify.alternatives import TablePast
 from featurectl.monitor.verify.later_begin import moved_begin
 from featurectl.monitor.verify.log_rows import TIME, key_column
 from featurectl.monitor.verify.served_rows import ServedRows
@@ -74,7 +74,7 @@ def log_columns(groups: Sequence[Group]) -> list[str]:
     return list(dict.fromkeys(columns))
 
 
-def served_rows(group: Group, bound: BoundView, log: pl.DataFrame, known: Known) -> tuple[ServedRows, pl.Series]:
+def served_rows(group: Group, bound: BoundView, log: pl.DataFrame, known: TablePast) -> tuple[ServedRows, pl.Series]:
     """Return the rows of a log that can be replayed for a group, and for each row why it can't be, null where it can.
 
     Rows of requests that failed are to be left out before.
@@ -104,7 +104,7 @@ def served_rows(group: Group, bound: BoundView, log: pl.DataFrame, known: Known)
     return whole.some(kept), reasons
 
 
-def _reasons(group: Group, bound: BoundView, log: pl.DataFrame, pushed: pl.Series, known: Known) -> pl.Series:
+def _reasons(group: Group, bound: BoundView, log: pl.DataFrame, pushed: pl.Series, known: TablePast) -> pl.Series:
     """Return why a row can't be replayed, null where it can."""
     frame = log.select(TIME, *(f"status.{name}" for name in group.names)).with_columns(pushed.alias("pushed"))
     found = pl.all_horizontal(pl.col(f"status.{name}") == "NOT_FOUND" for name in group.names)

@@ -21,7 +21,7 @@ _SHARES: Final = 1 << 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
+class LogSelection:
     """Which rows of a log are read: `since` <= `clock` < `until` (None: no end), and a share of the requests.
 
     `clock` is the instant of the features, or that of the request: they differ where a server runs at an instant.
@@ -33,7 +33,7 @@ class Chosen:
     sample: float = 1.0
 
 
-def read_log(files: Sequence[LogFile], columns: Sequence[str], chosen: Chosen) -> Iterator[pl.DataFrame]:
+def read_log(files: Sequence[LogFile], columns: Sequence[str], chosen: LogSelection) -> Iterator[pl.DataFrame]:
     """Yield some columns of the chosen rows of files, about 100,000 rows at a time, and `time` and `error`.
 
     Columns that the newest file lacks are left out; those that another lacks are null there.
@@ -57,7 +57,7 @@ def read_log(files: Sequence[LogFile], columns: Sequence[str], chosen: Chosen) -
         yield pl.concat(waiting)
 
 
-def _chosen(rows: pl.LazyFrame, chosen: Chosen) -> pl.LazyFrame:
+def _chosen(rows: pl.LazyFrame, chosen: LogSelection) -> pl.LazyFrame:
     if chosen.since is not None:
         rows = rows.filter(pl.col(chosen.clock) >= chosen.since)
     if chosen.until is not None:

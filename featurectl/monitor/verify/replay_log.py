@@ -17,11 +17,11 @@ from featurectl.engines.open import open_engine
 from featurectl.language.definitions.json_form import load_model
 from featurectl.language.definitions.model import DerivedInput, Model, RequestInput
 from featurectl.monitor.prediction_log import LogFile, PredictionLogFiles, open_log, written_at
-from featurectl.monitor.verify.alternatives import Known
+from featurectl.monitor.verify.alternatives import TablePast
 from featurectl.monitor.verify.causes import explain
 from featurectl.monitor.verify.equal import TOLERANCE
 from featurectl.monitor.verify.log_questions import Group, group_inputs, log_columns, served_rows
-from featurectl.monitor.verify.log_rows import ERROR, LOGGED, Chosen, read_log
+from featurectl.monitor.verify.log_rows import ERROR, LOGGED, LogSelection, read_log
 from featurectl.monitor.verify.report import Cause, FeatureSkew, VerifyReport
 from featurectl.monitor.verify.served_rows import ServedRows, computed
 from featurectl.monitor.verify.surroundings import in_order, read_record, surroundings
@@ -38,7 +38,7 @@ _STALE: Cause = "stale push"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class How:
+class ReplayOptions:
     """How a comparison is made: the relative tolerance of sums and means, the engine's memory, who sees progress."""
 
     tolerance: float = TOLERANCE
@@ -53,7 +53,7 @@ def verify_log(  # noqa: PLR0913
     until: datetime | None = None,
     sample: float = 1.0,
     *,
-    how: How | None = None,
+    how: ReplayOptions | None = None,
 ) -> VerifyReport:
     """Return what was served of a model against the offline tables: rows of the log with `since` <= time < `until`.
 
@@ -63,10 +63,10 @@ def verify_log(  # noqa: PLR0913
         UsageError: there is no such model.
         StoreError: the log, a table or the registry can't be read.
     """
-    how, state = how or How(), workspace.state()
+    how, state = how or ReplayOptions(), workspace.state()
     if state.current("model", model) is None:
         raise not_applied(state, "model", model)
-    chosen = Chosen(since=since, until=until, sample=sample)
+    chosen = LogSelection(since=since, until=until, sample=sample)
     opened = open_log(workspace, model)
     replays, notes = [], list[str]()
     for number in opened.versions():
@@ -80,7 +80,7 @@ def verify_log(  # noqa: PLR0913
     return _report(replays, notes)
 
 
-def _replayed(replay: _Replay, log: PredictionLogFiles, chosen: Chosen, clock: datetime | None) -> _Replay:
+def _replayed(replay: _Replay, log: PredictionLogFiles, chosen: LogSelection, clock: datetime | None) -> _Replay:
     """Return a replay that has the chosen rows of its version's log."""
     version, since = replay.version.version, chosen.since
     ahead = clock is None or (since is not None and since > clock)
@@ -119,7 +119,7 @@ class _Part:
 
     group: Group
     bound: BoundView
-    known: Known
+    known: TablePast
     record: PushRecord | None
     tallies: dict[str, SkewTally]
 
@@ -127,7 +127,7 @@ class _Part:
 class _Replay:
     """Replays the log of one model version, a batch at a time."""
 
-    def __init__(self, workspace: Workspace, state: State, version: ModelVersion, how: How) -> None:
+    def __init__(self, workspace: Workspace, state: State, version: ModelVersion, how: ReplayOptions) -> None:
         self.version, self.how = version, how
         self._engine = open_engine(workspace.environment, how.memory_bytes)
         self.rows = self.replayed = 0

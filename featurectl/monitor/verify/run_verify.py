@@ -13,7 +13,7 @@ from featurectl.language.definitions.json_form import load_untyped_view
 from featurectl.monitor.prediction_log import open_log
 from featurectl.monitor.verify.compare_store import verify_store
 from featurectl.monitor.verify.equal import TOLERANCE
-from featurectl.monitor.verify.replay_log import How, verify_log
+from featurectl.monitor.verify.replay_log import ReplayOptions, verify_log
 from featurectl.operations.failure import Failure, fails_for_all
 from featurectl.operations.materialize.table_increment import choose_views
 from featurectl.registry.applied import not_applied
@@ -108,9 +108,9 @@ def is_wrong(reports: Mapping[str, VerifyReport]) -> bool:
     return any(report.mismatched or (report.rows and not report.replayed) for report in reports.values())
 
 
-def _how(tolerance: Tolerance, progress: Progress) -> How:
+def _how(tolerance: Tolerance, progress: Progress) -> ReplayOptions:
     relative = TOLERANCE if tolerance.relative is None else tolerance.relative
-    return How(tolerance=relative, memory_bytes=tolerance.memory_bytes, progress=progress)
+    return ReplayOptions(tolerance=relative, memory_bytes=tolerance.memory_bytes, progress=progress)
 
 
 def _logged_models(workspace: Workspace, names: Sequence[str]) -> list[str]:

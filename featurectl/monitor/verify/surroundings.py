@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from featurectl.core.errors import FeaturectlError
-from featurectl.monitor.verify.alternatives import Known
+from featurectl.monitor.verify.alternatives import TablePast
 from featurectl.online.base import PushRecord
 from featurectl.online.row_places import online_view
 from featurectl.operations.training.bind import bind_view
@@ -15,7 +15,7 @@ from featurectl.registry.state import State
 from featurectl.workspace.workspace import Workspace
 
 
-def surroundings(workspace: Workspace, state: State, bound: BoundView, record: PushRecord | None) -> Known:
+def surroundings(workspace: Workspace, state: State, bound: BoundView, record: PushRecord | None) -> TablePast:
     """Return what is known around a view version; a run that materializes may push as of its own instant, too."""
     history = bound.stored.history()
     runs = [coverage.now for number, coverage in history if number <= bound.table_version]
@@ -27,7 +27,7 @@ def surroundings(workspace: Workspace, state: State, bound: BoundView, record: P
         for other in _bound(workspace, state, item.version, item.name)
     ]
     rebuild_id = record.rebuild_id if record else ""
-    return Known(others=others, history=history, pushes=in_order(pushed), pushed_of=rebuild_id)
+    return TablePast(others=others, history=history, pushes=in_order(pushed), pushed_of=rebuild_id)
 
 
 def read_record(workspace: Workspace, bound: BoundView) -> PushRecord | None:

@@ -15,7 +15,7 @@ import polars as pl
 
 from featurectl.core.errors import DataError, StoreError
 from featurectl.engines.base import Engine
-from featurectl.monitor.verify.alternatives import Hypothesis, Known, of_own_push
+from featurectl.monitor.verify.alternatives import Hypothesis, TablePast, of_own_push
 from featurectl.monitor.verify.served_rows import ServedRows, TableQuestion, computed
 from featurectl.offline.base import Coverage
 from featurectl.offline.inputs import has_other_definition, lacking_inputs
@@ -29,7 +29,7 @@ History = Sequence[tuple[int, Coverage]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KnownThen:
+class ValuesAtPush:
     """Which of the values that differ are as the table was when their push read it, and what there is to tell of that.
 
     `rows` says of which rows all values are. `gone` are versions that some rows' pushes read, and nobody can any more.
@@ -45,9 +45,9 @@ class KnownThen:
         return Hypothesis(cause="late row", detail=self.detail, asking=TableQuestion()), self.rows
 
 
-def known_then(  # noqa: PLR0913
-    engine: Engine, served: ServedRows, wrong: pl.DataFrame, known: Known, tolerance: float, *, aside: int = 0
-) -> KnownThen:
+def values_at_push(  # noqa: PLR0913
+    engine: Engine, served: ServedRows, wrong: pl.DataFrame, known: TablePast, tolerance: float, *, aside: int = 0
+) -> ValuesAtPush:
     """Return which values the table gives as it was at their push; `aside`: so many versions later, or before.
 
     A run that was under way at a push has an instant before it, and came to its commit behind it: one version aside.
@@ -69,7 +69,7 @@ def known_then(  # noqa: PLR0913
         same = same.select(pl.col(name) & clear for name in same.columns)
     values = same.select(pl.col(name) & wrong[name] for name in same.columns)
     detail = f"in the table after its version {versions[0]}" if len(versions) == 1 else "in the table after the push"
-    return KnownThen(values=values, rows=_all(same), detail=detail, gone=tuple(sorted(gone)))
+    return ValuesAtPush(values=values, rows=_all(same), detail=detail, gone=tuple(sorted(gone)))
 
 
 def _all(values: pl.DataFrame) -> pl.Series:
@@ -91,7 +91,7 @@ def _same(engine: Engine, served: ServedRows, bound: BoundView, tolerance: float
 
 
 def not_there_yet(
-    engine: Engine, served: ServedRows, wrong: pl.DataFrame, known: Known, tolerance: float
+    engine: Engine, served: ServedRows, wrong: pl.DataFrame, known: TablePast, tolerance: float
 ) -> pl.DataFrame:
     """Return which values are those of a feature without any, from a push before the table had what it needs.
 
@@ -111,14 +111,16 @@ def not_there_yet(
     return lacking.with_columns(lacking[name] & wrong[name] & ~other[name] for name in names)
 
 
-def tables_then(served: ServedRows, known: Known, aside: int = 0) -> Iterator[tuple[BoundView, Coverage, pl.Series]]:
+def tables_then(
+    served: ServedRows, known: TablePast, aside: int = 0
+) -> Iterator[tuple[BoundView, Coverage, pl.Series]]:
     """Yield the table as pushes had it, with the places of their rows, the most first; that of now is left out."""
     for number, coverage, places in _by_version(served.pushed, known, aside):
         if number != served.bound.table_version and not has_other_definition(coverage, served.bound.view):
             yield _at(served.bound, number, coverage), coverage, places
 
 
-def others_then(known: Known, coverage: Coverage) -> Known:
+def others_then(known: TablePast, coverage: Coverage) -> TablePast:
     """Return what was known around a view version when its table had read `coverage`: what the others' had by then."""
     others = list[BoundView]()
     for other in known.others:
@@ -144,7 +146,7 @@ def _at(bound: BoundView, number: int, coverage: Coverage) -> BoundView:
     return replace(bound, table_version=number, pinned=True, lacking=lacking)
 
 
-def _by_version(pushed: pl.Series, known: Known, aside: int) -> Iterator[tuple[int, Coverage, pl.Series]]:
+def _by_version(pushed: pl.Series, known: TablePast, aside: int) -> Iterator[tuple[int, Coverage, pl.Series]]:
     """Yield versions of the table with the places of the rows whose pushes they were there for, the most rows first."""
     pushes = pushed.unique().drop_nulls().to_list()
     numbered = {push: place for push in pushes if (place := _place_at(push, known.history, aside)) is not None}

@@ -13,7 +13,7 @@ from featurectl.models.artifact import read_artifact
 from featurectl.models.gates.base import GateEvidence
 from featurectl.models.gates.evaluate import failed_gates, gates_asked, measure_gates
 from featurectl.models.gates.evidence import evidence_of_version
-from featurectl.models.validation_rows import load_judged
+from featurectl.models.validation_rows import load_validation_rows
 from featurectl.operations.models.versions import split_name
 from featurectl.operations.training.bind import bind_model_version
 from featurectl.operations.training.champion import (
@@ -167,7 +167,7 @@ def _evidence(version: ModelVersion, context: EvaluationContext) -> GateEvidence
             f"model {version.model} version {version.version} keeps no validation rows to measure a gate on",
             hint=f"featurectl train {version.model}",
         )
-    rows = load_judged(read_artifact(context.location, version.judged, version.judged_sha256))
+    rows = load_validation_rows(read_artifact(context.location, version.judged, version.judged_sha256))
     champion, rival = current_champion(context.state, version.model), None
     if champion is not None:
         model = load_model(version.definition)

@@ -9,7 +9,7 @@ from featurectl.models.conversion.convert import Converted
 from featurectl.models.golden_rows import GOLDEN
 from featurectl.models.profile.profile import PROFILE, Profile, dump_profile
 from featurectl.models.runtimes.base import ONNX
-from featurectl.models.validation_rows import JUDGED, JudgedRows, dump_judged
+from featurectl.models.validation_rows import VALIDATION_FORMAT, ValidationRows, dump_validation_rows
 from featurectl.registry.state import ModelVersion
 
 
@@ -24,7 +24,7 @@ class ModelFiles:
     content: bytes
     onnx: Converted
     golden: bytes
-    judged: JudgedRows
+    judged: ValidationRows
     profile: Profile | None = None
 
 
@@ -47,7 +47,7 @@ def store_files(version: ModelVersion, files: ModelFiles, location: str) -> Mode
         onnx_missing=files.onnx.missing,
     )
     if len(files.judged.label):
-        rows = write_artifact(location, version.model, JUDGED, dump_judged(files.judged))
+        rows = write_artifact(location, version.model, VALIDATION_FORMAT, dump_validation_rows(files.judged))
         version = replace(version, judged=rows.path, judged_sha256=rows.sha256)
     if files.profile is not None:
         profile = write_artifact(location, version.model, PROFILE, dump_profile(files.profile))

@@ -18,7 +18,7 @@ from featurectl.models.matrix import MatrixForm
 from featurectl.models.pickle_policy import PicklePolicy
 from featurectl.models.runtimes.base import Scores, classes_of
 from featurectl.models.served_model import load_native
-from featurectl.models.validation_rows import JudgedRows
+from featurectl.models.validation_rows import ValidationRows
 from featurectl.offline.base import OfflineStore
 from featurectl.operations.training.bind import bind_view
 from featurectl.operations.training.join import BoundView, join_features
@@ -82,7 +82,7 @@ def current_champion(state: State, model: str) -> ModelVersion | None:
 
 
 def score_champion(
-    champion: ModelVersion, candidate: Candidate, rows: JudgedRows, context: EvaluationContext
+    champion: ModelVersion, candidate: Candidate, rows: ValidationRows, context: EvaluationContext
 ) -> Champion:
     """Return the champion with its scores of some rows, or why it has none of them.
 
@@ -105,7 +105,9 @@ def score_champion(
     return Champion(version=champion.version, scores=scores, classes=classes)
 
 
-def _inputs(champion: ModelVersion, candidate: Candidate, rows: JudgedRows, context: EvaluationContext) -> pl.DataFrame:
+def _inputs(
+    champion: ModelVersion, candidate: Candidate, rows: ValidationRows, context: EvaluationContext
+) -> pl.DataFrame:
     model = load_model(champion.definition)
     if model.inputs == candidate.model.inputs and champion.view_versions == candidate.view_versions:
         return rows.inputs

@@ -29,8 +29,8 @@ from featurectl.operations.training.distributions import distributions_of
 from featurectl.operations.training.manifest import library_versions
 from featurectl.operations.training.train import (
     bind_input,
+    champion_of,
     gated,
-    rival_of,
     validation_rows,
     write_version,
 )
@@ -92,7 +92,7 @@ def import_model(
     version = store_files(_version(model, sample, found, proof, actor), files, context.location)
 
     def look() -> GateEvidence:
-        rival = rival_of(version, model, sample.views, judged, context)
+        rival = champion_of(version, model, sample.views, judged, context)
         return _evidence(found, proof, inputs, rival)
 
     return write_version(gated(version, model, look), context, actor)

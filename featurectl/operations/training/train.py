@@ -24,7 +24,7 @@ from featurectl.models.gates.evaluate import failed_gates, gates_asked, measure_
 from featurectl.models.gates.evidence import evidence_of_fitted
 from featurectl.models.runtimes.base import CATBOOST, LIGHTGBM, ONNX, SKOPS, XGBOOST
 from featurectl.models.trainer_command import CommandEnvironment
-from featurectl.models.validation_rows import JudgedRows
+from featurectl.models.validation_rows import ValidationRows
 from featurectl.operations.training.artifact_files import ModelFiles, store_files
 from featurectl.operations.training.champion import Candidate, EvaluationContext, current_champion, score_champion
 from featurectl.operations.training.data import TrainingData
@@ -91,7 +91,7 @@ def register(trained: Trained, data: TrainingData, context: EvaluationContext, a
     seed = require_trainer(model).seed
 
     def look() -> GateEvidence:
-        return evidence_of_fitted(fitted, seed, rival_of(version, model, data.rows.views, judged, context))
+        return evidence_of_fitted(fitted, seed, champion_of(version, model, data.rows.views, judged, context))
 
     version = _with_card(gated(version, model, look), fitted, model, location)
     return replace(trained, version=write_version(version, context, actor))
@@ -112,15 +112,19 @@ def write_version(version: ModelVersion, context: EvaluationContext, actor: Acto
 
 def validation_rows(
     spine: SpineRows, places: npt.NDArray[np.int64], inputs: pl.DataFrame, label: npt.NDArray[Any]
-) -> JudgedRows:
+) -> ValidationRows:
     """Return the rows at some places of a spine, with the inputs and labels that were made of them."""
     plain = [column for column in spine.own if column.name not in spine.rows.columns]
     whole = pl.DataFrame([*spine.rows, *plain])
-    return JudgedRows(spine=whole[places], time=spine.time[places], inputs=inputs, label=label)
+    return ValidationRows(spine=whole[places], time=spine.time[places], inputs=inputs, label=label)
 
 
-def rival_of(
-    version: ModelVersion, model: Model, views: Mapping[str, BoundView], judged: JudgedRows, context: EvaluationContext
+def champion_of(
+    version: ModelVersion,
+    model: Model,
+    views: Mapping[str, BoundView],
+    judged: ValidationRows,
+    context: EvaluationContext,
 ) -> Champion | None:
     """Return the champion with its scores of the rows that a version was judged on; None where it is not asked for."""
     champion = current_champion(context.state, version.model)

@@ -12,9 +12,9 @@ import pytest
 from featurectl.core.errors import DataError, StoreError
 from featurectl.language.definitions.alerts import Alert, Condition
 from featurectl.language.shapes.alerts import condition_of
-from featurectl.monitor.alerts.data_metrics import Counted, FeatureFigure
-from featurectl.monitor.alerts.evaluate import Looker
-from featurectl.monitor.alerts.measure import Aged, observe
+from featurectl.monitor.alerts.data_metrics import FailureCount, FeatureFigure
+from featurectl.monitor.alerts.evaluate import AlertEvaluator
+from featurectl.monitor.alerts.measure import ViewAge, observe
 from featurectl.monitor.alerts.message import AlertScope
 from featurectl.monitor.alerts.request_rows import Requests
 from featurectl.registry.alert_state import Silence
@@ -51,7 +51,9 @@ class Town:
     def ages(self, views):
         given = [(pair, self.aged[pair]) for pair in views]
         return [
-            Aged(view=v, version=n, age_us=None, error=a) if isinstance(a, str) else Aged(view=v, version=n, age_us=a)
+            ViewAge(view=v, version=n, age_us=None, error=a)
+            if isinstance(a, str)
+            else ViewAge(view=v, version=n, age_us=a)
             for (v, n), a in given
         ]
 
@@ -108,7 +110,7 @@ def look(ledger, town, *alerts, minutes=0, **more):
     town.now = T0 + timedelta(minutes=minutes)
     named = {item.name: item for item in alerts}
     observed = {name: observe(item, town) for name, item in named.items()}
-    looked = Looker(ledger=ledger, place=PLACE, now=town.now, **more).look(named, observed)
+    looked = AlertEvaluator(ledger=ledger, place=PLACE, now=town.now, **more).look(named, observed)
     return {item.after.subject: (item.after.status, [t.kind for t in item.messages]) for item in looked}
 
 
@@ -177,13 +179,16 @@ def test_a_model_without_a_champion_has_nothing_to_compare():
 
 
 def test_checks_are_those_of_the_views_that_have_run():
-    town = Town(failed=[Counted(view="spend", version=2, count=1, cause="orders: not_null"),
-                        Counted(view="other", version=1, count=9, cause="")])  # fmt: skip
+    town = Town(failed=[FailureCount(view="spend", version=2, count=1, cause="orders: not_null"),
+                        FailureCount(view="other", version=1, count=9, cause="")])  # fmt: skip
     assert values(observe(alert("checks > 0"), town)) == {"view:spend@2": 1.0}
 
 
 def test_failed_runs_are_those_of_a_day_unless_the_alert_says_how_long(ledger):
-    town, one = Town(ran=[Counted(view="visits", version=1, count=2, cause="2 of 3 runs failed")]), "pipeline_failures"
+    town, one = (
+        Town(ran=[FailureCount(view="visits", version=1, count=2, cause="2 of 3 runs failed")]),
+        "pipeline_failures",
+    )
     assert values(observe(alert(f"{one} > 0 in 6h"), town)) == {"view:visits@1": 2.0}
     assert look(ledger, town, alert(f"{one} > 0")) == {"view:visits@1": ("firing", ["firing"])}
     assert town.asked == [T0 - timedelta(hours=6), T0 - timedelta(days=1)]
@@ -192,7 +197,7 @@ def test_failed_runs_are_those_of_a_day_unless_the_alert_says_how_long(ledger):
     assert message["look"] == "featurectl why visits@1 --env prod"
     town.ran = ()
     assert look(ledger, town, alert(f"{one} > 0"), minutes=1) == {"view:visits@1": ("firing", [])}
-    town.ran = [Counted(view="visits", version=1, count=0, cause="")]
+    town.ran = [FailureCount(view="visits", version=1, count=0, cause="")]
     assert look(ledger, town, alert(f"{one} > 0"), minutes=2) == {"view:visits@1": ("resolved", ["resolved"])}
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from featurectl.language.definitions.alerts import Alert, Condition
 from featurectl.monitor.alerts.deliver import LEASE_S, Deliverer
-from featurectl.monitor.alerts.evaluate import Looker
+from featurectl.monitor.alerts.evaluate import AlertEvaluator
 from featurectl.monitor.alerts.message import AlertScope
 from featurectl.monitor.alerts.observation import Observation, Observed
 from featurectl.notifiers.base import NotSentError
@@ -65,7 +65,7 @@ class Story:
     def look(self, value, now=None):
         observation = Observation(subject=SUBJECT, value=value, cause="c")
         observed = Observed(observations=[observation], watched=frozenset({"model:late"}))
-        looker = Looker(ledger=self.ledger, place=PLACE, now=now or self.now, past=now is not None)
+        looker = AlertEvaluator(ledger=self.ledger, place=PLACE, now=now or self.now, past=now is not None)
         looker.look({"drift": ALERT}, {"drift": observed})
 
     def deliver(self, how):

@@ -20,7 +20,7 @@ from featurectl.cli.main import main
 from featurectl.core.errors import StoreError
 from featurectl.core.units import HOUR_US
 from featurectl.language.definitions.about import Freshness
-from featurectl.monitor.alerts.data_metrics import Counted
+from featurectl.monitor.alerts.data_metrics import FailureCount
 from featurectl.monitor.checks import CheckHistory, CheckResultAt
 from featurectl.monitor.freshness import FreshnessRow
 from featurectl.monitor.prometheus.endpoint import Endpoint
@@ -65,7 +65,7 @@ LOOKED = MetricsSnapshot(
         ),
         CheckHistory(of="source s", label="never run", severity="error"),
     ),
-    failing=(Counted(view="spend", version=2, count=1, cause="a"),),
+    failing=(FailureCount(view="spend", version=2, count=1, cause="a"),),
     alerts=(
         AlertState(alert="drift", subject='model:late:"x"', severity="warning", status="resolved"),
         AlertState(alert="stale", subject="view:spend@2", severity="critical", status="firing"),

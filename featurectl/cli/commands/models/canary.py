@@ -98,7 +98,7 @@ def _end(call: Call, model: str, to: Literal["promoted", "aborted"]) -> Outcome:
 
 
 def _outcome(judged: CanaryEvaluation) -> Outcome:
-    from featurectl.cli.render.canary import evaluation_json, render_judged
+    from featurectl.cli.render.canary import evaluation_json, render_evaluation
 
     code = 1 if judged.run.state == "rolled_back" else 0
-    return Outcome(text=render_judged(judged), result={"canary": evaluation_json(judged)}, exit_code=code)
+    return Outcome(text=render_evaluation(judged), result={"canary": evaluation_json(judged)}, exit_code=code)

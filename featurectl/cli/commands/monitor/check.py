@@ -33,7 +33,7 @@ def check(call: Call, dry_run: DryRun = False, again: Again = False) -> Outcome:
     and is not silenced, when something could not be observed, when a message was refused, or where nothing is
     applied. A state that has changed since `--as-of` stays as it is.
     """
-    from featurectl.cli.render.alerts import render_round, round_json
+    from featurectl.cli.render.alerts import evaluation_run_json, render_evaluation_run
     from featurectl.monitor.alerts.check_alerts import check_alerts, failures_of, is_alarming
 
     if again and dry_run:
@@ -42,8 +42,8 @@ def check(call: Call, dry_run: DryRun = False, again: Again = False) -> Outcome:
         found, now = check_alerts(workspace, call.progress, dry_run=dry_run, again=again), workspace.now
     show_faults(call, found)
     return Outcome(
-        text=render_round(found, dry=dry_run),
-        result={"now": format_iso(now), "dry_run": dry_run, **round_json(found)},
+        text=render_evaluation_run(found, dry=dry_run),
+        result={"now": format_iso(now), "dry_run": dry_run, **evaluation_run_json(found)},
         exit_code=1 if any(is_alarming(item) for item in found.looked) else 0,
         failures=failures_of(found),
     )

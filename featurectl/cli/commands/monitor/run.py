@@ -61,9 +61,9 @@ def _stopped_by_sigterm() -> threading.Event:
 
 
 def _report(call: Call, found: EvaluationRun) -> None:
-    from featurectl.cli.render.alerts import round_lines
+    from featurectl.cli.render.alerts import evaluation_run_lines
 
-    for line in round_lines(found):
+    for line in evaluation_run_lines(found):
         call.progress.done(line)
     show_faults(call, found)
 
