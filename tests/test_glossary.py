@@ -14,8 +14,8 @@ PACKAGE = ROOT / "featurectl"
 
 # What was called by them has a term of the field now, or says what it holds.
 CLASSES_THAT_LEFT = {
-    "Ahead", "Asked", "Author", "Became", "Begun", "Contender", "Found", "Given", "Judge", "Judged", "JudgedRows", "Keeping",
-    "KnownThen", "Looker", "MadeModel",
+    "Ahead", "Asked", "Author", "Became", "Begun", "Contender", "Found", "Given", "Judge", "Judged", "Keeping",
+    "JudgedRows", "KnownThen", "Looker", "MadeModel",
     "KeptScores", "Leave", "Lesson", "Logged", "Looked", "Made", "Measured", "Mover", "Part", "Reading",
     "Registration", "Ring", "Rival", "Round", "Seat", "Seen", "Served", "Stores", "Tally", "Told", "Wanted",
     "Workshop", "World", "WorkspaceWorld",
