@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from featurectl.core.kinds import ObjectKind
-from featurectl.language.definitions.model import FeatureInput, Model
+from featurectl.language.definitions.model import Model, views_read
 from featurectl.language.definitions.view import FeatureView
 
 
@@ -61,7 +61,7 @@ def _model_needs(model: Model) -> frozenset[Ref]:
 
 def views_of_model(model: Model) -> frozenset[str]:
     """Return the names of the views of which a model has columns."""
-    return frozenset(item.view for item in model.inputs if isinstance(item, FeatureInput))
+    return frozenset(views_read(model.inputs))
 
 
 def _reach(start: Ref, edges: Mapping[Ref, frozenset[Ref]]) -> frozenset[Ref]:

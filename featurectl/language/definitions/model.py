@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -77,6 +77,11 @@ class DerivedInput:
 
 
 ModelInput = FeatureInput | RequestInput | DerivedInput
+
+
+def views_read(inputs: Iterable[ModelInput]) -> list[str]:
+    """Return the names of the views that some inputs read, each once, in order."""
+    return list(dict.fromkeys(item.view for item in inputs if isinstance(item, FeatureInput)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

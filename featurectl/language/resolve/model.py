@@ -20,6 +20,7 @@ from featurectl.language.definitions.model import (
     RequestInput,
     Spine,
     Trainer,
+    views_read,
 )
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
@@ -89,8 +90,7 @@ def resolve_model(shape: ModelShape, declared: Declarations) -> Model | None:
 
 
 def _views(model: Model, declared: Declarations) -> Mapping[str, FeatureView]:
-    names = {item.view for item in model.inputs if isinstance(item, FeatureInput)}
-    return {name: declared.views[name] for name in names if name in declared.views}
+    return {name: declared.views[name] for name in views_read(model.inputs) if name in declared.views}
 
 
 def _add(

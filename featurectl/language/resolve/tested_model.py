@@ -6,7 +6,14 @@ from collections.abc import Iterable, Mapping
 
 from featurectl.core.dtypes import TIMESTAMP, UNKNOWN
 from featurectl.expressions.check import expression_columns
-from featurectl.language.definitions.model import DerivedInput, FeatureInput, Model, ModelInput, RequestInput
+from featurectl.language.definitions.model import (
+    DerivedInput,
+    FeatureInput,
+    Model,
+    ModelInput,
+    RequestInput,
+    views_read,
+)
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.resolve.training_columns import label_columns
@@ -16,8 +23,7 @@ from featurectl.language.typing.sources import row_columns
 
 def view_sources(model: Model, views: Mapping[str, FeatureView]) -> dict[str, Source]:
     """Return the sources of the views that a model reads, by name, in the order of its features."""
-    names = dict.fromkeys(item.view for item in model.inputs if isinstance(item, FeatureInput))
-    return {source.name: source for name in names for source in transform_sources(views[name])}
+    return {source.name: source for name in views_read(model.inputs) for source in transform_sources(views[name])}
 
 
 def tested_sources(model: Model, views: Mapping[str, FeatureView]) -> dict[str, Source]:

@@ -10,7 +10,7 @@ from featurectl.core.dtypes import DATE, UNKNOWN
 from featurectl.core.nearest import did_you_mean
 from featurectl.core.units import counted
 from featurectl.expressions.check import expression_columns
-from featurectl.language.definitions.model import FeatureInput, Model
+from featurectl.language.definitions.model import Model, views_read
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.tests import FeatureTest, ModelTest
 from featurectl.language.definitions.view import FeatureView
@@ -63,7 +63,7 @@ def _view_test(shape: FeatureTestShape, view: FeatureView, declared: Declaration
 
 
 def _model_test(shape: FeatureTestShape, model: Model, declared: Declarations) -> ModelTest | None:
-    names = {item.view for item in model.inputs if isinstance(item, FeatureInput)}
+    names = set(views_read(model.inputs))
     if ("model", model.name) in declared.broken or not names <= declared.views.keys():
         return None
     views = {name: declared.views[name] for name in names}

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from featurectl.core.errors import FeaturectlError
 from featurectl.core.units import moved_by
 from featurectl.engines.open import open_engine
+from featurectl.identity.lineage import views_of_model
 from featurectl.language.definitions.json_form import load_model
-from featurectl.language.definitions.model import FeatureInput
 from featurectl.language.definitions.source import Source
 from featurectl.monitor.alerts import data_metrics
 from featurectl.monitor.alerts.measure import WINDOWS_US, ViewAge
@@ -84,8 +84,7 @@ class WorkspaceMetrics:
     def readers(self) -> Mapping[str, frozenset[str]]:
         """Return the views that each model reads."""
         models = [load_model(o.definition) for o in self._state.objects if o.kind == "model" and o.current]
-        read = {model.name: (i.view for i in model.inputs if isinstance(i, FeatureInput)) for model in models}
-        return {name: frozenset(views) for name, views in sorted(read.items())}
+        return {model.name: views_of_model(model) for model in sorted(models, key=lambda model: model.name)}
 
     def champions(self) -> Collection[str]:
         """Return the models that have a champion."""

@@ -12,7 +12,7 @@ from typing import Final
 from featurectl.core.units import MINUTE_US, SECOND_US, format_duration
 from featurectl.language.definitions.about import Freshness
 from featurectl.language.definitions.alerts import Alert, Condition, Metric, format_condition, is_timed
-from featurectl.language.definitions.model import FeatureInput, Model
+from featurectl.language.definitions.model import views_read
 from featurectl.language.repo import Repo
 from featurectl.monitor.alerts.measure import WINDOWS_US
 from featurectl.monitor.alerts.observation import matches
@@ -261,7 +261,9 @@ def _views(alert: Alert, repo: Repo) -> Sequence[str] | None:
     """Return the views that an alert is about, by its patterns, and those that its models read; None: all there are."""
     if not (alert.views or alert.models) or "*" in alert.views:
         return None
-    read = {view for model in repo.models.values() if matches(model.name, alert.models) for view in _read(model)}
+    read = {
+        view for model in repo.models.values() if matches(model.name, alert.models) for view in views_read(model.inputs)
+    }
     return [name for name in sorted(repo.views) if name in read or matches(name, alert.views)]
 
 
@@ -269,12 +271,12 @@ def _models(alert: Alert, repo: Repo) -> Sequence[str] | None:
     """Return the models that an alert is about, by its patterns, and those that read its views; None: all there are."""
     if not (alert.views or alert.models) or "*" in alert.models:
         return None
-    read = {model.name for model in repo.models.values() if any(matches(view, alert.views) for view in _read(model))}
+    read = {
+        model.name
+        for model in repo.models.values()
+        if any(matches(view, alert.views) for view in views_read(model.inputs))
+    }
     return [name for name in sorted(repo.models) if name in read or matches(name, alert.models)]
-
-
-def _read(model: Model) -> set[str]:
-    return {item.view for item in model.inputs if isinstance(item, FeatureInput)}
 
 
 def _matching(equal: Mapping[str, str], **among: Sequence[str] | None) -> str:

@@ -10,7 +10,7 @@ import polars as pl
 from featurectl.core.dtypes import INT64, UNKNOWN
 from featurectl.engines.base import Engine, ViewBuckets
 from featurectl.expressions.check import expression_columns
-from featurectl.language.definitions.model import FeatureInput, Label, Model, ModelInput, Spine
+from featurectl.language.definitions.model import FeatureInput, Label, Model, ModelInput, Spine, views_read
 from featurectl.language.definitions.tests import ModelTest
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.resolve.tested_model import input_types, needed_inputs, select_inputs
@@ -18,7 +18,6 @@ from featurectl.operations.feature_tests.results import Cell, cells_of
 from featurectl.operations.feature_tests.tables import TypedViews, all_typed, prepare_table, table_of, view_table
 from featurectl.operations.feature_tests.transforms import transform_table
 from featurectl.operations.feature_tests.views import TEST, keyed, marked
-from featurectl.operations.training.bind import view_names
 from featurectl.operations.training.label import LabelTarget, ahead_of, label_view
 from featurectl.operations.training.spine import SpineRows, spine_of_rows
 from featurectl.operations.training.training_set import join_rows
@@ -54,7 +53,7 @@ def compare_model(engine: Engine, test: ModelTest, typed: TypedViews) -> tuple[C
     model, wanted = test.model, _expected(test)
     inputs = needed_inputs(model.inputs, wanted)
     spine = _spine(test)
-    views = {name: _rows(engine, test, (name, spine), typed) for name in view_names(inputs)}
+    views = {name: _rows(engine, test, (name, spine), typed) for name in views_read(inputs)}
     made = join_rows(engine, spine, inputs, views, _target(engine, test, typed))
     return cells_of(test.expect, made.rows, model.spine.source.timezone)
 
@@ -140,7 +139,7 @@ def tested_together(test: ModelTest) -> tuple[object, ...]:
 
 def _transforms(test: ModelTest) -> bool:
     """Return whether something that a test expects is made by a Python function."""
-    names = view_names(needed_inputs(test.model.inputs, _expected(test)))
+    names = views_read(needed_inputs(test.model.inputs, _expected(test)))
     return any(test.views[name].transform is not None for name in names)
 
 
@@ -152,7 +151,7 @@ def _looks_ahead(test: ModelTest) -> bool:
 def _all_typed(tests: Sequence[ModelTest]) -> bool:
     first = tests[0]
     types = input_types(first.model, first.views)
-    views = view_names(needed_inputs(first.model.inputs, {name for test in tests for name in _expected(test)}))
+    views = views_read(needed_inputs(first.model.inputs, {name for test in tests for name in _expected(test)}))
     rows = {name: [row for test in tests for row in test.rows.get(name, ())] for test in tests for name in test.rows}
     return all(types.get(name, UNKNOWN) != UNKNOWN for test in tests for row in test.spine for name in row) and all(
         all_typed(first.views[name], rows.get(first.views[name].source.name, ())) for name in views

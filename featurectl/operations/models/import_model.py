@@ -11,13 +11,14 @@ from featurectl.core.memory import free_memory, memory_of_rows
 from featurectl.core.progress import Progress
 from featurectl.core.units import counted
 from featurectl.engines.spill import SpillRoom
+from featurectl.language.definitions.model import views_read
 from featurectl.models.export import exported_categories
 from featurectl.models.external_model import read_foreign
 from featurectl.models.formats import format_of_file
 from featurectl.models.isolation.limits import limits_of
 from featurectl.models.isolation.process import open_process
 from featurectl.models.mlflow import mlflow_file
-from featurectl.operations.training.bind import bind_newest, registered_model, view_names
+from featurectl.operations.training.bind import bind_newest, registered_model
 from featurectl.operations.training.champion import EvaluationContext, evaluation_context
 from featurectl.operations.training.choose_spine import read_spine
 from featurectl.operations.training.imported import ImportedModel, import_model
@@ -96,7 +97,7 @@ def _sample(
 ) -> TrainingSet:
     """Return rows with the features of a model: of its own spine, or of the one that is named."""
     workspace, engine = applied.workspace, context.engine
-    views = bind_newest(applied.state, workspace.offline(), view_names(definition.inputs))
+    views = bind_newest(applied.state, workspace.offline(), views_read(definition.inputs))
     progress.start("join features to the sample")
     spine = read_spine(applied.open_source, applied.state, definition, named)
     with SpillRoom(workspace.spill_folder()) as room:

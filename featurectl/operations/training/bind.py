@@ -8,7 +8,7 @@ from datetime import datetime
 
 from featurectl.core.errors import DataError
 from featurectl.language.definitions.json_form import load_model, load_view
-from featurectl.language.definitions.model import FeatureInput, Model, ModelInput
+from featurectl.language.definitions.model import Model
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.typing.registered import typed_view
 from featurectl.offline.base import Coverage, OfflineStore, OfflineTable, newest_of
@@ -104,8 +104,3 @@ def bind_model_version(
     }
     check_skew(trained, load_model(trained.definition), {name: bound.view for name, bound in views.items()})
     return views
-
-
-def view_names(inputs: Iterable[ModelInput]) -> list[str]:
-    """Return the views that some inputs read, each once, in order."""
-    return list(dict.fromkeys(item.view for item in inputs if isinstance(item, FeatureInput)))

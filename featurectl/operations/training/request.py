@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from featurectl.core.errors import UsageError
-from featurectl.language.definitions.model import Model, ModelInput
+from featurectl.language.definitions.model import Model, ModelInput, views_read
 from featurectl.language.resolve.feature_names import feature_inputs
 from featurectl.operations.training.as_served import check_refresh
-from featurectl.operations.training.bind import bind_newest, registered_model, view_names
+from featurectl.operations.training.bind import bind_newest, registered_model
 from featurectl.operations.training.choose_spine import choose_spine
 from featurectl.operations.training.join import BoundView
 from featurectl.operations.training.long_spine import AnySpine, SpillPlace, cut_long_spine
@@ -65,7 +65,7 @@ def resolve_request(request: TrainingRequest, applied: AppliedWorkspace) -> Reso
     """
     check_request(request)
     model = None if request.model is None else registered_model(applied.state, request.model)
-    names = view_names(model.inputs) if model else [view for view, _ in request.features]
+    names = views_read(model.inputs) if model else [view for view, _ in request.features]
     views = bind_newest(applied.state, applied.offline, names)
     inputs = (
         model.inputs if model else feature_inputs({name: bound.view for name, bound in views.items()}, request.features)
