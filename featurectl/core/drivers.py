@@ -7,6 +7,8 @@ from typing import Final
 
 from featurectl.core.variables import hide_passwords
 
+SQLITE_URL: Final = "sqlite:///"  # begins the URL of a SQLite file
+
 _SQLALCHEMY: Final = "sqlalchemy"
 _OURS: Final = "featurectl"
 _BETWEEN: Final = ("featurectl.core.postgres",)  # what of us stands between SQLAlchemy and a driver

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +12,8 @@ from glob import escape as glob_escape
 from pathlib import Path
 from typing import Final
 
-_HOST: Final = re.sub(r"\W", "_", socket.gethostname())
+from featurectl.core.host import HOST
+
 _WRITABLE: Final = stat.S_IRUSR | stat.S_IWUSR
 _LONGEST: Final = 40  # characters of a path's name that stand in the one beside it: names have an end
 
@@ -27,7 +27,7 @@ def temporary_beside(path: Path, *, folder: bool = False) -> Iterator[Path]:
     removed by the next at the same place.
     """
     _remove_orphans(path)
-    made = path.absolute().parent / f".{path.name[:_LONGEST]}.{_HOST}-{os.getpid()}-{os.urandom(8).hex()}"
+    made = path.absolute().parent / f".{path.name[:_LONGEST]}.{HOST}-{os.getpid()}-{os.urandom(8).hex()}"
     with _new_folder(made) if folder else _new_file(made, _mode_of(path)):
         try:
             yield made
@@ -75,7 +75,7 @@ def _new_file(path: Path, mode: int | None) -> Iterator[None]:
 
 
 def _remove_orphans(path: Path) -> None:
-    begin = f".{path.name[:_LONGEST]}.{_HOST}-"
+    begin = f".{path.name[:_LONGEST]}.{HOST}-"
     name = re.compile(re.escape(begin) + r"(\d+)-\w+")
     for other in path.absolute().parent.glob(f"{glob_escape(begin)}*"):
         found = name.fullmatch(other.name)

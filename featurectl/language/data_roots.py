@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Final
 
+from featurectl.core.drivers import SQLITE_URL
 from featurectl.core.errors import DataError, UsageError
 from featurectl.core.variables import expand
 from featurectl.language.syntax.own_files import leaving_link
 
 _PATTERN: Final = re.compile(r"[*?\[]")
 _NEVER: Final = ("/proc", "/sys")  # no data, but the machine itself, and the variables of this process
-_SQLITE: Final = "sqlite:///"
 _FILE: Final = "file:"
 
 
@@ -117,7 +117,7 @@ class ReadableFolders:
         link = leaving_link(self.root, path)
         if link is None:
             message = f"source {self.source}: {self.written} lies outside of the repository"
-            known = not self.database or self.written.startswith(_SQLITE)
+            known = not self.database or self.written.startswith(SQLITE_URL)
             folder = _folder_of(self.written) if known else "FOLDER"
         else:
             target = (self.root / link).readlink()
@@ -150,7 +150,7 @@ def _folder_of(written: str) -> str:
     >>> _folder_of("/srv/lake/*.csv"), _folder_of("${LAKE}/x.csv"), _folder_of("sqlite:///../x.db"), _folder_of("${X}")
     ('/srv/lake', '${LAKE}', '..', '${X}')
     """
-    path = written.removeprefix(_SQLITE).partition("?")[0]
+    path = written.removeprefix(SQLITE_URL).partition("?")[0]
     folder = PurePath(fixed_folder(path))
     return str(folder if _PATTERN.search(path) or len(folder.parts) == 1 else folder.parent)
 

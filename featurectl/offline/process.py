@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import socket
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-HOST: Final = "".join(c if c.isalnum() else "_" for c in socket.gethostname())
+from featurectl.core.host import HOST
+
 _PROC: Final = Path("/proc")
 _BEGAN: Final = 19  # the place of starttime in /proc/PID/stat, counted from the state, which is 0
 _DEAD: Final = "ZX"

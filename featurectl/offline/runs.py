@@ -20,10 +20,11 @@ from typing import Any, Final, Literal, get_args
 
 from featurectl.core.documents import parse_json
 from featurectl.core.errors import StoreError
+from featurectl.core.host import HOST
 from featurectl.core.units import format_instant, format_iso, parse_instant
 from featurectl.offline.open_plain_files import open_loose
 from featurectl.offline.plain_files import LooseFiles
-from featurectl.offline.process import HOST, Process, is_alive, this_process
+from featurectl.offline.process import Process, is_alive, this_process
 
 KEPT: Final = timedelta(days=90)
 LOST: Final = timedelta(days=1)  # a run elsewhere that has not ended for so long is taken to be killed

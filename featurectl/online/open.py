@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from featurectl.core.drivers import SQLITE_URL
 from featurectl.core.errors import UsageError
 from featurectl.core.variables import shown_location
 from featurectl.online.base import AsyncRowReader, OnlineStore
 
-SQLITE: Final = "sqlite:///"
 _Open = Callable[[str, str], OnlineStore]
 _OpenAsync = Callable[[str, str, float], AsyncRowReader]
 
@@ -18,13 +18,13 @@ _OpenAsync = Callable[[str, str, float], AsyncRowReader]
 def _open_sqlite(url: str, shown: str) -> OnlineStore:
     from featurectl.online.sqlite.store import SqliteStore
 
-    return SqliteStore(Path(url.removeprefix(SQLITE)), shown)
+    return SqliteStore(Path(url.removeprefix(SQLITE_URL)), shown)
 
 
 def _read_sqlite(url: str, shown: str, budget_s: float) -> AsyncRowReader:
     from featurectl.online.sqlite.store import AsyncSqliteReader
 
-    return AsyncSqliteReader(Path(url.removeprefix(SQLITE)), shown, budget_s)
+    return AsyncSqliteReader(Path(url.removeprefix(SQLITE_URL)), shown, budget_s)
 
 
 def _open_redis(url: str, shown: str) -> OnlineStore:
@@ -52,7 +52,7 @@ def _read_cluster(url: str, shown: str, budget_s: float) -> AsyncRowReader:
 
 
 STORES: Final[Mapping[str, tuple[_Open, _OpenAsync]]] = {
-    SQLITE: (_open_sqlite, _read_sqlite),
+    SQLITE_URL: (_open_sqlite, _read_sqlite),
     "redis://": (_open_redis, _read_redis),
     "rediss://": (_open_redis, _read_redis),
     "redis+cluster://": (_open_cluster, _read_cluster),

@@ -25,8 +25,6 @@ _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5
 
 disable_created_metrics()  # a second series for each, which few read
 
-CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-
 
 class Metrics:
     """The metrics of one process; with several, each writes files that any of them adds up."""

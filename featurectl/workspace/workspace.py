@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from featurectl.core.drivers import SQLITE_URL
 from featurectl.core.errors import (
     CheckFailedError,
 )
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from featurectl.registry.base import Registry
     from featurectl.registry.state import State
     from featurectl.sources.base import OnNaive, SourceReader
-
-_SQLITE = "sqlite:///"
 
 
 @dataclass(kw_only=True)
@@ -91,8 +90,8 @@ class Workspace:
     def registry_file(self) -> Path | None:
         """Return the SQLite file that is the registry; None where it is none, or is to be opened in a special way."""
         url = self._url(self.environment.registry, "registry")
-        plain = url.startswith(_SQLITE) and "?" not in url
-        return Path(url.removeprefix(_SQLITE)) if plain else None
+        plain = url.startswith(SQLITE_URL) and "?" not in url
+        return Path(url.removeprefix(SQLITE_URL)) if plain else None
 
     @cached_property
     def _offline(self) -> OfflineStore:
@@ -151,10 +150,10 @@ class Workspace:
     def _url(self, text: str, key: str) -> str:
         """Return a store's URL with its variables filled in and a relative SQLite path made absolute."""
         url = expand(text, self.environ, f"environment {self.environment.name}: {key}")
-        if not url.startswith(_SQLITE):
+        if not url.startswith(SQLITE_URL):
             return url
-        path = (self.root / url.removeprefix(_SQLITE)).absolute()
-        return f"{_SQLITE}{path}"
+        path = (self.root / url.removeprefix(SQLITE_URL)).absolute()
+        return f"{SQLITE_URL}{path}"
 
     def __enter__(self) -> Self:
         return self

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from featurectl.core.drivers import SQLITE_URL
 from featurectl.core.dtypes import KEY_TYPES
 from featurectl.core.errors import DataError, UsageError
 from featurectl.core.nearest import did_you_mean
@@ -44,7 +45,6 @@ _SUFFIXES: Final[Mapping[str, Format]] = {
     ".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson",
     ".delta": "delta",
 }  # fmt: skip
-_SQLITE: Final = "sqlite:///"
 _ARRIVAL = re.compile(
     r"(ingest(ed|ion)?|arriv(ed|al)|received|loaded|inserted|created|updated|available|published|landed|processed)"
     r"(_(at|ts|time|timestamp|on))"
@@ -268,7 +268,7 @@ def _check_place(source: Source, shape: SourceShape, declared: Declarations, roo
 
 
 def _database_file(url: str) -> str:
-    return url.removeprefix(_SQLITE).partition("?")[0] if url.startswith(_SQLITE) else ""
+    return url.removeprefix(SQLITE_URL).partition("?")[0] if url.startswith(SQLITE_URL) else ""
 
 
 def _address_place(shape: SourceShape) -> Place:

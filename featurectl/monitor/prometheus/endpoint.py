@@ -8,7 +8,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
-from featurectl.monitor.prometheus.metrics import CONTENT_TYPE
+from featurectl.monitor.prometheus.names import CONTENT_TYPE
 
 _OK: Final = 200
 _NOT_FOUND: Final = 404

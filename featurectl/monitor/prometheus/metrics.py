@@ -20,7 +20,6 @@ from featurectl.monitor.prometheus.names import FAILING, PREFIX, UP
 from featurectl.offline.runs import RunRecord
 from featurectl.registry.alert_state import AlertState
 
-CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _WHERE: Final = ("project", "environment")
 _ROW: Final = (*_WHERE, "kind", "name", "version")
 _RUN: Final = (*_WHERE, "view", "version", "command")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"  # of the text with metrics
 PREFIX: Final = "featurectl_status_"  # of what `status` shows
 UP: Final = "featurectl_up"  # whether the last look succeeded
 FAILING: Final = "featurectl_failing_checks"  # of a view version, in its last runs

@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from featurectl.core.host import HOST
 from featurectl.offline.open_plain_files import open_loose
 from featurectl.offline.plain_files import LooseFiles
 from featurectl.online.client.coerce import reader_of
@@ -67,7 +68,6 @@ _OWN: Final = (
 )
 _COMPUTED: Final = "computed_at."  # a view: microseconds until they are written
 _NUMBERS: Final = itertools.count(1)  # of the files of this process, whichever log writes them
-_HOST: Final = "".join(c if c.isalnum() else "_" for c in socket.gethostname())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,7 +231,7 @@ class ParquetLog:
 
         frame = pl.DataFrame([_series(some, name, dtype) for name, dtype in log_schema(some[0].model).items()])
         now = datetime.now(UTC)
-        name = f"{now:%H%M%S}-{_HOST}-{os.getpid()}-{next(_NUMBERS)}.parquet"
+        name = f"{now:%H%M%S}-{HOST}-{os.getpid()}-{next(_NUMBERS)}.parquet"
         content = io.BytesIO()
         frame.write_parquet(content, compression="zstd")
         return self._keep(f"{below}/{now:%Y-%m-%d}/{name}", content.getvalue())

@@ -7,8 +7,8 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from featurectl.monitor.prometheus.names import CONTENT_TYPE
 from featurectl.serving.context import ServerContext
-from featurectl.serving.metrics import CONTENT_TYPE
 from featurectl.serving.routes.base import HttpRoute
 from featurectl.serving.routes.schemas import TEXT, Schema, get
 
