@@ -7,10 +7,11 @@ READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
 RUN := -q -n 2 --dist loadfile --no-loadscope-reorder
-# Files of tests lie in memory where there is room for them and programs may be run there: it saves a fifth of the time.
+# Files of tests lie in memory where there is room for them and programs may be run there: the disk is waited for less.
+# PostgreSQL runs as another user than root, who has to come into the folder.
 ROOMY := $(shell grep -E '^tmpfs /dev/shm tmpfs ' /proc/mounts 2>/dev/null | grep -vq noexec && \
 	df --output=avail /dev/shm | awk 'NR == 2 && $$1 > 8000000 {print "/dev/shm"}')
-APART = folder=$$(mktemp -d "$(or $(ROOMY),$${TMPDIR:-/tmp})/featurectl-tests-XXXXXX") && \
+APART = folder=$$(mktemp -d "$(or $(ROOMY),$${TMPDIR:-/tmp})/featurectl-tests-XXXXXX") && chmod 755 "$$folder" && \
 	trap 'rm -rf "$$folder"' EXIT && trap 'exit 130' INT TERM && TMPDIR="$$folder"
 
 .PHONY: help compiled demo test stress check guests lint types layers data docs changes wheel bench bench-serving coverage format clean
