@@ -70,7 +70,7 @@ class Project:
         """Return the repository with its stores, to be closed."""
         return open_workspace(self.root, self.env, self.as_of, "if there")
 
-    def training_set(  # noqa: PLR0913
+    def training_set(  # noqa: PLR0913 (what callers of Python write)
         self,
         model: str | None = None,
         *,

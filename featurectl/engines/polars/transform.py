@@ -55,7 +55,7 @@ def _function(transform: Transform) -> Callable[..., object]:
     sys.modules[module.__name__] = module  # where dataclasses and pickles look for it
     lines = transform.text.splitlines(keepends=True)
     linecache.cache[transform.path] = (len(transform.text), None, lines, transform.path)  # of the text, not of the file
-    exec(compile(transform.text, transform.path, "exec", dont_inherit=True), module.__dict__)  # noqa: S102
+    exec(compile(transform.text, transform.path, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 (the registered code, which the user's repository names)
     found: Callable[..., object] = getattr(module, transform.function)
     return found
 

@@ -62,7 +62,7 @@ def _boosted_forest(estimator: Any, width: int) -> Forest:
         raise CannotConvertError("gradient boosting from another estimator's scores has no conversion")
     links: dict[str, tuple[Link, float]] = {"log_loss": ("sigmoid", 1.0), "exponential": ("sigmoid", 2.0)}
     link, factor = links.get(estimator.loss, ("identity", 1.0))
-    base = estimator._raw_predict_init(np.zeros((1, width), dtype=np.float32))  # noqa: SLF001
+    base = estimator._raw_predict_init(np.zeros((1, width), dtype=np.float32))  # noqa: SLF001 (no public way)
     forest = Forest(width, link, base=float(base.ravel()[0]) * factor)
     for tree in estimator.estimators_[:, 0]:
         forest.add_tree(0, _reader(tree.tree_, is_classifier=False), estimator.learning_rate * factor)
@@ -71,9 +71,9 @@ def _boosted_forest(estimator: Any, width: int) -> Forest:
 
 def _histogram_forest(estimator: Any, width: int) -> Forest:
     links: dict[str, Link] = {"log_loss": "sigmoid", "poisson": "exp", "gamma": "exp"}
-    base = float(np.ravel(estimator._baseline_prediction)[0])  # noqa: SLF001
+    base = float(np.ravel(estimator._baseline_prediction)[0])  # noqa: SLF001 (no public way)
     forest = Forest(width, links.get(estimator.loss, "identity"), base=base)
-    for (predictor,) in estimator._predictors:  # noqa: SLF001
+    for (predictor,) in estimator._predictors:  # noqa: SLF001 (no public way)
         if predictor.nodes["is_categorical"].any():
             raise CannotConvertError("scikit-learn's splits on categories have no conversion")
         forest.add_tree(0, _histogram_reader(predictor.nodes))

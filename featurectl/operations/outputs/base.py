@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +11,7 @@ from typing import Protocol
 import polars as pl
 
 from featurectl.core.errors import UsageError
+from featurectl.core.temporary_files import temporary_beside
 from featurectl.operations.outputs.frames import Frames
 
 
@@ -48,6 +49,29 @@ class OutputFormat(Protocol):
 
     def stage(self, frames: Frames, path: Path) -> AbstractContextManager[StagedTable]:
         """Write rows into a temporary file beside a path, and give it."""
+
+
+class OneFile:
+    """What all formats share whose table is one file; `write` is theirs."""
+
+    def write(self, frames: Frames, path: Path) -> None:
+        """Write the file."""
+        raise NotImplementedError
+
+    def check_place(self, path: Path) -> None:
+        """Check that no folder lies there."""
+        check_no_folder(path)
+
+    def file_of(self, path: Path) -> Path:
+        """Return the file itself."""
+        return path
+
+    @contextmanager
+    def stage(self, frames: Frames, path: Path) -> Iterator[StagedTable]:
+        """Write rows into a temporary file beside a path, and give it."""
+        with temporary_beside(path) as file:
+            self.write(frames, file)
+            yield StagedTable(file=file, publish=lambda: file.replace(path))
 
 
 def check_no_folder(path: Path) -> None:

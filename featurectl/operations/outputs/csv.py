@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
 from featurectl.core.frames.timestamps import INSTANT
-from featurectl.core.temporary_files import temporary_beside
-from featurectl.operations.outputs.base import StagedTable, check_no_folder
+from featurectl.operations.outputs.base import OneFile
 from featurectl.operations.outputs.frames import Frames, parts_of, types_within
 
 _UTC: Final = "%Y-%m-%dT%H:%M:%S%.{}fZ"
@@ -20,7 +17,7 @@ _NAIVE: Final = "%Y-%m-%dT%H:%M:%S%.{}f"
 _NOT_IN_CSV: Final = (pl.Struct, pl.Binary, pl.Duration, pl.Object)
 
 
-class CsvOutput:
+class CsvOutput(OneFile):
     """A file of texts."""
 
     name = "csv"
@@ -30,20 +27,9 @@ class CsvOutput:
         """Return false for structs, bytes and lengths of time, and for lists of them."""
         return not any(isinstance(leaf, _NOT_IN_CSV) for leaf in types_within(dtype))
 
-    def check_place(self, path: Path) -> None:
-        """Check that no folder lies there."""
-        check_no_folder(path)
-
-    def file_of(self, path: Path) -> Path:
-        """Return the file itself."""
-        return path
-
-    @contextmanager
-    def stage(self, frames: Frames, path: Path) -> Iterator[StagedTable]:
-        """Write rows into a temporary file beside a path, and give it."""
-        with temporary_beside(path) as file:
-            write_csv(frames, file)
-            yield StagedTable(file=file, publish=lambda: file.replace(path))
+    def write(self, frames: Frames, path: Path) -> None:
+        """Write the file."""
+        write_csv(frames, path)
 
 
 def write_csv(frames: Frames, path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -11,14 +10,13 @@ import numpy as np
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from featurectl.core.temporary_files import temporary_beside
-from featurectl.operations.outputs.base import StagedTable, check_no_folder
+from featurectl.operations.outputs.base import OneFile
 from featurectl.operations.outputs.frames import Frames, parts_of
 
 _ROW_GROUP: Final = 1 << 18
 
 
-class ParquetOutput:
+class ParquetOutput(OneFile):
     """A file with columns of any type."""
 
     name = "parquet"
@@ -29,20 +27,9 @@ class ParquetOutput:
         del dtype
         return True
 
-    def check_place(self, path: Path) -> None:
-        """Check that no folder lies there."""
-        check_no_folder(path)
-
-    def file_of(self, path: Path) -> Path:
-        """Return the file itself."""
-        return path
-
-    @contextmanager
-    def stage(self, frames: Frames, path: Path) -> Iterator[StagedTable]:
-        """Write rows into a temporary file beside a path, and give it."""
-        with temporary_beside(path) as file:
-            write_parquet(frames, file)
-            yield StagedTable(file=file, publish=lambda: file.replace(path))
+    def write(self, frames: Frames, path: Path) -> None:
+        """Write the file."""
+        write_parquet(frames, path)
 
 
 def write_parquet(frames: Frames, path: Path) -> None:
