@@ -219,6 +219,7 @@ def test_no_table_is_written_through_a_link_of_a_repository(shop, made, tmp_path
 def test_no_scores_are_kept_behind_a_link_of_a_repository(shop, made, tmp_path, tmp_path_factory):
     outside, scores = tmp_path_factory.mktemp("outside"), made / ".featurectl" / "scores"
     shutil.rmtree(scores, ignore_errors=True)
+    scores.parent.mkdir(exist_ok=True)
     scores.symlink_to(outside)
     try:
         said = shop("--all-keys", "--out", f"{tmp_path}/out.csv", code=64).err
