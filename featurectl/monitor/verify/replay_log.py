@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import polars as pl
@@ -34,6 +34,7 @@ from featurectl.registry.state import ModelVersion, State
 from featurectl.workspace.workspace import Workspace
 
 _DAY: Final = len("2026-01-08")
+_BEFORE: Final = timedelta(days=1)  # how long before the first request of a log an instant may be that is its clock's
 _STALE: Cause = "stale push"
 
 
@@ -105,12 +106,12 @@ def _report(replays: Sequence[_Replay], notes: Sequence[str]) -> VerifyReport:
 
 
 def _since(log: PredictionLogFiles, version: int, since: datetime) -> list[LogFile]:
-    """Return the files of requests since an instant; none when the log began at a later day: the clock is not meant.
+    """Return the files of requests since an instant; none when the log began over a day later: the clock is not meant.
 
     A server that runs at an instant has features of another time than that of its requests, and either may be meant.
     """
     every = log.files([version])
-    return log.files([version], since) if every and every[0].written[:_DAY] <= written_at(since) else []
+    return log.files([version], since) if every and every[0].written[:_DAY] <= written_at(since + _BEFORE) else []
 
 
 @dataclass(slots=True, kw_only=True)

@@ -204,11 +204,12 @@ def test_a_table_rebuilt_to_begin_later_is_not_compared_with_before(shop, capsys
     assert (code, [view["note"] for view in result["views"]]) == (0, [None] * 3)
 
 
-def test_rows_served_at_an_instant_are_found_by_when_they_were_requested(shop, capsys):
+@pytest.mark.parametrize(("ago", "rows"), [(0.5, 150), (23.0, 150), (49.0, 0)])
+def test_rows_served_at_an_instant_are_found_by_when_they_were_requested(shop, capsys, ago, rows):
     """The shop's server runs at an instant of long ago: no row has features of now."""
-    asked = datetime.now(UTC) - timedelta(minutes=30)
+    asked = datetime.now(UTC) - timedelta(hours=ago)
     _, since = verified(shop, capsys, "--since", asked.isoformat())
-    assert since["models"][0]["replayed"] == 150
+    assert since["models"][0]["replayed"] == rows
     _, between = verified(
         shop, capsys, "--since", asked.isoformat(), "--until", (asked + timedelta(seconds=1)).isoformat()
     )
