@@ -81,10 +81,10 @@ class Shuffle:
 
     @property
     def parts(self) -> int:
-        """In how many parts the rows are to be read so that each fits into the memory; at most 256."""
+        """In how many parts the rows are to be read so that each fits into the memory; at most 256, or a row each."""
         if self._home is None or self.memory_bytes is None:
             return 1
-        full = -(-self._bytes // max(self.memory_bytes, 1))
+        full = min(-(-self._bytes // max(self.memory_bytes, 1)), self.height)
         return min(1 << max(full - 1, 0).bit_length(), PARTS)
 
     def of(self, part: int, parts: int) -> pl.DataFrame:

@@ -222,6 +222,8 @@ def _distinct(
         return
     for part in range(apart.parts):
         frame = apart.of(part, apart.parts)
+        if frame.is_empty():
+            continue
         kept = drop_repeats(frame, source)
         kept, replaced = _drop_seen(kept, source, seen)
         tally.replaced += replaced
@@ -232,8 +234,6 @@ def _distinct(
 
 def _drop_seen(frame: pl.DataFrame, source: Source, seen: EarlierRows) -> tuple[pl.DataFrame, list[int]]:
     """Return the frame without repeats of rows that were seen, and the keys' hashes of seen rows that it precedes."""
-    if frame.is_empty():
-        return frame, []
     events = frame.select(pl.col(NAMED).drop_nulls())
     found = [_copies(piece, source, frame) for piece in seen.pieces]
     for rows in seen.rows() if seen.rows else ():
