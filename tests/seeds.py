@@ -19,3 +19,8 @@ def seed_of(number: int) -> int:
 def seeds_from(first: int, last: int) -> range:
     """Return the seeds of the cases from one number to before another."""
     return range(seed_of(first), seed_of(last))
+
+
+def examples(sample: int, whole: int = 100) -> int:
+    """Return how many random cases a test of Hypothesis draws: in `make test` a sample, in `make stress` the whole."""
+    return whole if IS_FRESH else sample

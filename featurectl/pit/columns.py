@@ -28,9 +28,8 @@ def pick_all(rows: pl.DataFrame, columns: Mapping[str, str], places: pl.Series) 
         return pl.DataFrame(height=len(places))
     if rows.is_empty():
         return pl.DataFrame({name: rows[column].clear(len(places)) for name, column in columns.items()})
-    taken = {name: pl.col(column).gather(places.fill_null(0)) for name, column in columns.items()}
     if not places.null_count():
-        return rows.select(**taken)
+        return rows.select(pl.col(column).gather(places).alias(name) for name, column in columns.items())
     # Places without nulls, then a mask, are gathered in half the time.
-    there = pl.lit(places.is_not_null())
-    return rows.select(**{name: pl.when(there).then(value) for name, value in taken.items()})
+    filled, there = places.fill_null(0), pl.lit(places.is_not_null())
+    return rows.select(pl.when(there).then(pl.col(c).gather(filled)).alias(name) for name, c in columns.items())

@@ -3,11 +3,12 @@ from decimal import Decimal
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurectl.pit import hashing
 from featurectl.pit.hashing import bucket_of, hash_rows, hash_ties
+from tests.seeds import examples
 
 # These numbers must never change: the buckets of stored tables rest on them.
 GOLDEN = [
@@ -60,6 +61,7 @@ def test_a_hash_of_ties_is_a_sum_over_the_columns_that_have_a_value():
 
 
 @given(st.permutations(TIES.columns), st.integers(0, 5))
+@settings(max_examples=examples(25))
 def test_neither_order_of_columns_nor_an_empty_one_moves_a_hash_of_ties(columns, more):
     frame = TIES.select(columns)
     wider = frame.insert_column(more, pl.Series("more", [None] * 5, dtype=pl.Int64))
@@ -77,6 +79,7 @@ def _mix(value: int) -> int:
 
 
 @given(st.text(max_size=40))
+@settings(max_examples=examples(40))
 def test_a_text_hashes_as_its_bytes_in_words_do(text):
     data = text.encode()
     number = _mix(len(data))
@@ -87,6 +90,7 @@ def test_a_text_hashes_as_its_bytes_in_words_do(text):
 
 
 @given(st.lists(st.text(max_size=20) | st.none(), max_size=20), st.integers(1, 4))
+@settings(max_examples=examples(40))
 def test_texts_hash_alike_in_blocks_of_any_size(texts, block):
     column = pl.DataFrame({"t": texts}, schema={"t": pl.String})
     with pytest.MonkeyPatch.context() as patch:
@@ -117,6 +121,7 @@ def test_columns_and_their_order_count_and_names_do_not():
 
 
 @given(st.lists(st.text(max_size=40), min_size=1, max_size=30))
+@settings(max_examples=examples(40))
 def test_a_text_hashes_alike_wherever_it_stands(texts):
     together = hash_rows(pl.DataFrame({"t": texts}, schema={"t": pl.String})).to_list()
     alone = [hash_rows(pl.DataFrame({"t": [text]}, schema={"t": pl.String})).item() for text in texts]

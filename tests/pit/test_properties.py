@@ -19,6 +19,7 @@ from featurectl.pit.windows import answer_windows
 from tests.pit.cases import Case, cases
 from tests.pit.frames import INSTANT, ask, rows_of
 from tests.pit.test_against_naive import QUIET, compare
+from tests.seeds import examples
 
 
 def answers(case: Case, rows: pl.DataFrame, spine: pl.DataFrame) -> list[dict[str, object]]:
@@ -31,7 +32,7 @@ def answers(case: Case, rows: pl.DataFrame, spine: pl.DataFrame) -> list[dict[st
 
 
 @given(cases(), st.randoms(use_true_random=False))
-@settings(QUIET, max_examples=20)
+@settings(QUIET, max_examples=examples(6, 20))
 def test_an_answer_is_independent_of_other_spine_rows_and_of_any_order(case, random):
     expected = answers(case, case.rows, case.spine)
     order = list(range(case.spine.height)) * 2
@@ -45,7 +46,7 @@ def test_an_answer_is_independent_of_other_spine_rows_and_of_any_order(case, ran
 
 
 @given(cases(), st.randoms(use_true_random=False))
-@settings(QUIET, max_examples=15)
+@settings(QUIET, max_examples=examples(5, 15))
 def test_rows_that_are_not_visible_at_t_change_nothing(case, random):
     """Removed, with each other's values, or added: rows that happen or are known after t."""
     spine = case.spine.drop_nulls("t")[:1]
@@ -66,7 +67,7 @@ def test_rows_that_are_not_visible_at_t_change_nothing(case, random):
 
 
 @given(cases(), st.randoms(use_true_random=False))
-@settings(QUIET, max_examples=20)
+@settings(QUIET, max_examples=examples(6, 20))
 def test_rows_and_questions_of_other_keys_change_nothing(case, random):
     """Rows of other keys are removed, or there are more of them, and more is asked."""
     assume(case.keys)
@@ -100,7 +101,7 @@ MERGES = {
     st.lists(st.tuples(st.integers(0, 300), st.sampled_from([None, 1, 2, 5, -3])), max_size=300),
     st.integers(1, 200), st.integers(1, 200), st.integers(0, 300),
 )  # fmt: skip
-@settings(QUIET, max_examples=25)
+@settings(QUIET, max_examples=examples(10, 25))
 def test_a_window_is_the_merge_of_its_two_parts(events, a, b, t):
     rows, b = rows_of(sorted(events, key=lambda event: event[0]), dtype=pl.Int64), min(a, b)
     truths = rows.with_columns(v=pl.col("v") > 1)

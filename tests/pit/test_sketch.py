@@ -25,7 +25,7 @@ def test_few_values_are_counted(count):
     assert distinct([f"value {i % count}" for i in range(count + 500)]) == count
 
 
-@pytest.mark.parametrize("count", [EXACT_VALUES + 1, 3_000, 20_000, 300_000])
+@pytest.mark.parametrize("count", [EXACT_VALUES + 1, 3_000, 20_000, 100_000])
 def test_many_values_are_near_their_number_without_a_bias(count):
     errors = [distinct(range(seed * 10**9, seed * 10**9 + count)) / count - 1 for seed in range(1, 9)]
     assert max(map(abs, errors)) < 4 * 0.01625
