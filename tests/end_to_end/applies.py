@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-WORKER = """
-import contextlib, io, json, sys
 from featurectl.cli.main import main
-for line in sys.stdin:
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        code = main(json.loads(line))
-    print(json.dumps([code, said.getvalue()]), flush=True)
-"""
+from tests.warm import WarmProcess
+
+
+def serve() -> None:
+    """Run the command lines that are read, and write the exit code and the output of each."""
+    for line in sys.stdin:
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            code = main(json.loads(line))
+        sys.stdout.write(json.dumps([code, said.getvalue()]) + "\n")
 
 
 def write_project(root: Path, project: str, registry_url: str) -> Path:
@@ -40,24 +43,20 @@ class Worker:
     """A process that runs command lines, one after the other, as they are given to it."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", WORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        self._process = WarmProcess(serve)
 
     def begin(self, *argv: str) -> None:
         """Begin to run a command line."""
-        assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(argv) + "\n")
         self._process.stdin.flush()
 
     def end(self) -> tuple[int, str]:
         """Wait for the command line to end, and return its exit code and all that it said."""
-        assert self._process.stdout is not None
-        code, said = json.loads(self._process.stdout.readline())
+        code, said = json.loads(self._process.line())
         return code, said
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._process.communicate(timeout=60)
+        self._process.end()

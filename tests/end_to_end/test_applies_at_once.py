@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from featurectl.registry.base import HistoryEntry, RegistryChange, lock_holder
 from featurectl.registry.sql import SqlRegistry
+from featurectl.registry.state import ObjectVersion
 from tests.end_to_end.applies import Worker, write_entities, write_project
+from tests.warm import WarmProcess
 
 APPLIES = 20
 PROJECTS = ("flights", "shop")
@@ -41,12 +44,13 @@ def serials(registry: SqlRegistry, project: str) -> list[int]:
     return [entry.serial for entry in reversed(registry.read_history(project))]
 
 
-def test_two_projects_of_one_registry_are_applied_at_once(tmp_path, registry_url, registry):
+@pytest.mark.parametrize("applies", [6, pytest.param(APPLIES, marks=pytest.mark.stress)])
+def test_two_projects_of_one_registry_are_applied_at_once(tmp_path, registry_url, registry, applies):
     """Each process grows its own project, without waiting for the other, from a registry that is not there yet."""
     roots = [write_project(tmp_path / project, project, registry_url) for project in PROJECTS]
     with Worker() as one, Worker() as other:
         workers = (one, other)
-        for count in range(1, APPLIES + 1):
+        for count in range(1, applies + 1):
             for root, worker in zip(roots, workers, strict=True):
                 write_entities(root, [f"e{number:02}" for number in range(count)])
                 worker.begin(*APPLY, "-C", str(root))
@@ -55,8 +59,8 @@ def test_two_projects_of_one_registry_are_applied_at_once(tmp_path, registry_url
                 assert code == 0, said
                 assert f"serial {count}: 1 added." in said
     for project in PROJECTS:
-        assert serials(registry, project) == list(range(1, APPLIES + 1))
-        assert names(registry, project) == [f"e{number:02}" for number in range(APPLIES)]
+        assert serials(registry, project) == list(range(1, applies + 1))
+        assert names(registry, project) == [f"e{number:02}" for number in range(applies)]
         assert all(entry.plan for entry in registry.read_history(project))
 
 
@@ -77,41 +81,33 @@ def test_two_applies_of_the_same_files_succeed_and_one_has_nothing_to_do(tmp_pat
     assert names(registry, "shop") == [f"e{number:02}" for number in range(applies)]
 
 
-GROW = """
-import sys
-from datetime import UTC, datetime
-from featurectl.registry.base import RegistryChange, HistoryEntry, lock_holder
-from featurectl.registry.sql import SqlRegistry
-from featurectl.registry.state import ObjectVersion
-url, who, count, *projects = sys.argv[1:]
-registry = SqlRegistry(url)
-entry = HistoryEntry(serial=0, at=datetime.now(UTC), who=who, commit="", command="apply", summary="1 added")
-registry.load_state("warm")
-print("ready", flush=True)
-sys.stdin.readline()
-for number in range(int(count)):
-    for project in projects:
-        item = ObjectVersion(kind="entity", name=f"{who}_{number:02}", version=1, definition={"name": who})
-        with registry.lock(project, lock_holder(who, "grow"), 60) as lock_id:
-            state = registry.load_state(project)
-            registry.write_change(state, RegistryChange(write=(item,)), entry, lock_id)
-registry.close()
-"""
+def grow(url: str, who: str, count: int, projects: Sequence[str]) -> None:
+    """Add entities to projects in turn, once a line is read."""
+    registry = SqlRegistry(url)
+    entry = HistoryEntry(serial=0, at=datetime.now(UTC), who=who, commit="", command="apply", summary="1 added")
+    registry.load_state("warm")
+    sys.stdout.write("ready\n")
+    sys.stdin.readline()
+    for number in range(count):
+        for project in projects:
+            item = ObjectVersion(kind="entity", name=f"{who}_{number:02}", version=1, definition={"name": who})
+            with registry.lock(project, lock_holder(who, "grow"), 60) as lock_id:
+                state = registry.load_state(project)
+                registry.write_change(state, RegistryChange(write=(item,)), entry, lock_id)
+    registry.close()
 
 
 def test_changes_of_one_project_by_two_processes_wait_for_each_other(registry_url, registry):
     half = APPLIES // 2
-    commands = [
-        [sys.executable, "-c", GROW, registry_url, who, str(half), *projects]
+    running = [
+        WarmProcess(grow, registry_url, who, half, projects)
         for who, projects in (("ana", PROJECTS), ("ben", PROJECTS[::-1]))
     ]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    running = [subprocess.Popen(command, text=True, **pipes) for command in commands]
-    assert [process.stdout.readline() for process in running] == ["ready\n"] * 2
+    assert [process.line() for process in running] == ["ready\n"] * 2
     for process in running:
         process.stdin.write("go\n")
         process.stdin.flush()
-    assert [(*process.communicate(timeout=120), process.returncode) for process in running] == [("", "", 0)] * 2
+    assert [process.end() for process in running] == [(0, "")] * 2
     for project in PROJECTS:
         assert serials(registry, project) == list(range(1, APPLIES + 1))
         assert names(registry, project) == [f"{who}_{number:02}" for who in ("ana", "ben") for number in range(half)]

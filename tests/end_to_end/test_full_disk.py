@@ -6,7 +6,6 @@ import os
 import random
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,8 +14,8 @@ import pytest
 
 from featurectl.cli.main import main
 from tests.bad_input.shop import copy_shop, write_shop
+from tests.full_disk import limited
 
-ROOT = Path(__file__).parents[2]
 NEW_ROW = "a,2026-01-07T08:00:00Z,4.5\n"
 FULL = ("No space left on device", "File too large", "disk is full", "database or disk is full")
 WRITERS = {
@@ -57,14 +56,6 @@ def changed(root: Path) -> None:
     (root / "objects.yaml").write_text(text.replace("op: count, windows: [7d]", "op: count, windows: [7d, 2d]"))
 
 
-def limited(root: Path, limit: int, words: tuple[str, ...]) -> tuple[int, str]:
-    """Run a command in a process of its own, where files can't be longer."""
-    command = [sys.executable, "-m", "tests.full_disk", str(limit), *words, "-C", str(root)]
-    environ = os.environ | {"PYTHONPATH": str(ROOT), "POLARS_MAX_THREADS": "2"}
-    done = subprocess.run(command, cwd=root, env=environ, capture_output=True, text=True, timeout=120, check=False)
-    return done.returncode, done.stdout + done.stderr
-
-
 def whole(root: Path, words: tuple[str, ...]) -> None:
     """See that the command works where there is room again, and that all is as it should be then."""
     patient = ("--lock-timeout", "60s")  # of a command that had no room to give it back, a lock ends with its lease
@@ -83,7 +74,7 @@ def try_once(made: Path, root: Path, name: str, limit: int) -> int:
     copy_shop(made, root)
     if name == "apply":
         changed(root)
-    code, said = limited(root, limit, WRITERS[name])
+    code, said = limited(limit, (*WRITERS[name], "-C", str(root)))
     assert "Traceback" not in said, said
     assert code in (0, 64, 69), (name, limit, code, said)
     assert code == 0 or any(text in said for text in FULL), (name, limit, said)
@@ -110,7 +101,7 @@ OUTPUTS = {
 def test_an_output_that_can_not_be_written_whole_is_the_one_of_before(made, tmp_path, name):
     root = copy_shop(made, tmp_path / "shop")
     (root / "page").write_text("before")
-    code, said = limited(root, 40, OUTPUTS[name])
+    code, said = limited(40, (*OUTPUTS[name], "-C", str(root)))
     assert (code, "Traceback" in said) == (64, False), said
     assert any(text in said for text in FULL)
     assert (root / "page").read_text() == "before"
@@ -136,7 +127,7 @@ def test_a_disk_that_fills_at_any_level_leaves_the_old_state_or_the_new(made, tm
 def test_scores_that_were_cut_short_by_a_full_disk_are_not_taken_for_whole(made, tmp_path):
     """Numpy writes into a file by itself, and does not hear of what could not be written."""
     copy_shop(made, tmp_path / "shop")
-    code, said = limited(tmp_path / "shop", 282, WRITERS["score"])
+    code, said = limited(282, (*WRITERS["score"], "-C", str(tmp_path / "shop")))
     assert code == 64
     assert "File too large" in said
     os.chdir(tmp_path / "shop")

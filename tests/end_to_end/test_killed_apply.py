@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sqlite3
-import subprocess
-import sys
 import time
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,10 @@ from random import Random
 
 import psycopg
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
+from featurectl.cli.main import main
 from featurectl.core.errors import TryAgainError
 from featurectl.operations.apply import ApplyTarget, apply_plan
 from featurectl.plan.build import PlanRequest, plan_repo
@@ -25,38 +29,40 @@ from featurectl.workspace.actor import Actor
 from featurectl.workspace.open import open_workspace
 from tests.end_to_end.applies import write_entities, write_project
 from tests.seeds import seed_of
+from tests.warm import WarmProcess
 
-# Runs a command line and writes letters to a pipe: s when it starts, o when the transaction of the change is open, c
-# when its commit begins, d when that is done, e at the end.
-MARKED = """
-import os, sys
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
-from featurectl.cli.main import main
-pipe, last = int(sys.argv[1]), ""
-def mark(letter):
-    global last
-    last = letter
-    os.write(pipe, letter.encode())
-@event.listens_for(Engine, "after_cursor_execute")
-def executed(connection, cursor, statement, *more):
-    if statement.startswith("UPDATE projects"):
-        mark("o")
-@event.listens_for(Engine, "commit")
-def commits(connection):
-    if last == "o":
-        mark("c")
-@event.listens_for(Engine, "begin")
-def begins(connection):
-    if last == "c":
-        mark("d")
-mark("s")
-code = main(sys.argv[2:])
-mark("e")
-sys.exit(code)
-"""
 ENTITIES = [f"e{number:03}" for number in range(120)]
 AUTHOR = Actor(who="ben@host", commit="", at=datetime(2026, 11, 24, tzinfo=UTC))
+
+
+def run_marked(words: Sequence[str]) -> int:
+    """Run a command line and write letters as it goes.
+
+    s when it starts, o when the transaction of the change is open, c when its commit begins, d when that is done, e at
+    the end.
+    """
+    written = []
+
+    def mark(letter: str) -> None:
+        written.append(letter)
+        os.write(1, letter.encode())
+
+    def executed(_: object, __: object, statement: str, *___: object) -> None:
+        if statement.startswith("UPDATE projects"):
+            mark("o")
+
+    def mark_after(letter: str, following: str) -> None:
+        if written[-1] == letter:
+            mark(following)
+
+    event.listen(Engine, "after_cursor_execute", executed)
+    event.listen(Engine, "commit", lambda _: mark_after("o", "c"))
+    event.listen(Engine, "begin", lambda _: mark_after("c", "d"))
+    mark("s")
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        code = main(words)
+    mark("e")
+    return code
 
 
 @dataclass(frozen=True)
@@ -96,18 +102,13 @@ class Project:
 
     def apply_and_kill(self, kill: Kill | None, lengths: dict[tuple[str, str], float]) -> Run:
         """Run an apply, kill it at a moment, and return what it had done by then."""
-        reader, writer = os.pipe()
-        command = [sys.executable, "-c", MARKED, str(writer), "apply", "--auto-approve", "-C", str(self.root)]
-        process = subprocess.Popen(command, pass_fds=[writer], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        os.close(writer)
         marks: dict[str, float] = {}
-        while letter := os.read(reader, 1).decode():
-            marks[letter] = time.monotonic()
-            if kill and letter == kill.after:
-                time.sleep(kill.part * lengths[kill.after, kill.before])
-                process.kill()
-        process.wait()
-        os.close(reader)
+        with WarmProcess(run_marked, ("apply", "--auto-approve", "-C", str(self.root))) as process:
+            while letter := process.stdout.read(1).decode():
+                marks[letter] = time.monotonic()
+                if kill and letter == kill.after:
+                    time.sleep(kill.part * lengths[kill.after, kill.before])
+                    process.kill()
         return Run(process.pid, marks)
 
     def state(self) -> State:

@@ -1,11 +1,12 @@
 """The lock of a project: who has it, who waits, whose lease has ended, and who can't write any more."""
 
+import os
 import re
 import signal
-import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +17,7 @@ from featurectl.registry.base import RegistryChange, lock_holder
 from featurectl.registry.locks import LEASE
 from featurectl.registry.sql import SqlRegistry
 from tests.registry.test_contract import ENTRY, VIEW, race, write
+from tests.warm import WarmProcess
 
 AT = datetime(2026, 11, 24, 12, 41, 9, 250_000, tzinfo=UTC)
 ANA, BEN = "ana@host, pid 7, featurectl apply", "ben@host, pid 9, featurectl apply"
@@ -67,18 +69,14 @@ def test_a_lock_is_released_whatever_ends_the_body(registry, open_registry, erro
         pass
 
 
-_LOCKS_FOR_EVER = """
-import sys
-from featurectl.registry.sql import SqlRegistry
-registry = SqlRegistry(sys.argv[1])
-try:
-    while True:
-        with registry.lock("flights", "ana"):
-            print("held", flush=True)
-except KeyboardInterrupt:
-    pass
-registry.close()
-"""
+def lock_for_ever(url):
+    """Lock a project again and again, with a line each time, until a Ctrl-C."""
+    registry = SqlRegistry(url)
+    with suppress(KeyboardInterrupt):
+        while True:
+            with registry.lock("flights", ANA):
+                sys.stdout.write("held\n")
+    registry.close()
 
 
 @pytest.mark.parametrize("times", [6, pytest.param(200, marks=pytest.mark.stress)])
@@ -86,13 +84,12 @@ def test_ctrl_c_at_any_moment_leaves_no_lock(tmp_path, times):
     url = f"sqlite:///{tmp_path}/registry.db"
     registry = SqlRegistry(url)
     for number in range(times):
-        command = [sys.executable, "-c", _LOCKS_FOR_EVER, url]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        with WarmProcess(lock_for_ever, url) as process:
             for _ in range(3 + number % 3):
-                assert process.stdout.readline() == "held\n"
+                assert process.line() == "held\n"
             time.sleep(number / times * 0.02)
-            process.send_signal(signal.SIGINT)
-            process.communicate(timeout=60)  # what it says of a Ctrl-C inside a commit is SQLAlchemy's
+            os.kill(process.pid, signal.SIGINT)
+            process.end()  # what it says of a Ctrl-C inside a commit is SQLAlchemy's
         with registry.lock("flights", BEN):
             pass
     registry.close()

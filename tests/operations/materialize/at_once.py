@@ -1,4 +1,4 @@
-"""A repository for runs at once: `python -m tests.operations.materialize.at_once ROOT` stops before the commit."""
+"""A repository for runs at once, and a run that stops before the commit."""
 
 from __future__ import annotations
 
@@ -92,7 +92,3 @@ def materialize_slowly(root: str) -> int:
 
     ViewTable._log = log_when_told  # type: ignore[method-assign,assignment]  # noqa: SLF001  # stops between two steps of a commit
     return main(["materialize", "-C", root])
-
-
-if __name__ == "__main__":
-    sys.exit(materialize_slowly(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""Materializes a view file by file until it is killed: `python -m tests.operations.materialize.killed ROOT FILES`.
+"""What a process does that materializes a view file by file until it is killed.
 
 Each run takes one more file of the source into a table of many buckets, a few of which are compacted at every run. It
 writes a letter to stdout as it goes: `r` when a run begins, `w` when its files begin to be written, `c` when they are
@@ -105,7 +105,3 @@ def expected(root: Path, coverage: Coverage | None) -> pl.DataFrame | None:
     )
     rows: BucketedRows = prepared.rows
     return rows.of(0, 1)
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from featurectl.cli.main import main
 from tests.end_to_end.applies import Worker
-from tests.operations.materialize.at_once import CUSTOMERS, ROWS, online_rows, table_of, write_orders, write_repository
-
-ROOT = Path(__file__).parents[3]
+from tests.operations.materialize.at_once import (
+    CUSTOMERS,
+    ROWS,
+    materialize_slowly,
+    online_rows,
+    table_of,
+    write_orders,
+    write_repository,
+)
+from tests.warm import WarmProcess
 
 
 def materialize(root: Path) -> int:
@@ -37,15 +42,14 @@ def test_a_run_that_another_has_overtaken_is_refused_and_the_next_finishes(tmp_p
             assert materialize(root) == 0
             write_orders(root, number + 1)
     root, undisturbed = roots
-    command = [sys.executable, "-m", "tests.operations.materialize.at_once", str(root)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=ROOT, text=True, **pipes) as slow:
-        assert slow.stdout.readline() == "ready\n"  # its files are written, its commit is to come
+    with WarmProcess(materialize_slowly, str(root)) as slow:
+        assert slow.line() == "ready\n"  # its files are written, its commit is to come
         write_orders(root, before + 1)  # so that the other has more to say
         assert materialize(root) == 0
         met = table_of(root)
-        said = "".join(slow.communicate("go\n", timeout=60))
-    assert slow.returncode == 75, said
+        slow.stdin.write("go\n")
+        code, said = slow.end()
+    assert code == 75, said
     assert "was written by another run; run it again" in said
     assert "spend" in said
     assert "Traceback" not in said
@@ -61,7 +65,7 @@ def test_a_run_that_another_has_overtaken_is_refused_and_the_next_finishes(tmp_p
     assert "0 of 1 table changed, 0 rows written, 0 online rows sent." in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("rounds", [5, pytest.param(25, marks=pytest.mark.stress)])
+@pytest.mark.parametrize("rounds", [3, pytest.param(25, marks=pytest.mark.stress)])
 def test_runs_that_begin_together_take_each_row_once(tmp_path, rounds, capsys):
     """Both succeed when one comes after the other; else one is refused, and says so."""
     root, undisturbed = [write_repository(tmp_path / name) for name in ("met", "undisturbed")]

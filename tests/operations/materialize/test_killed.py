@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -12,10 +10,10 @@ from random import Random
 
 import pytest
 
-from tests.operations.materialize.killed import expected, materialize, open_run
+from tests.operations.materialize.killed import expected, main, materialize, open_run
 from tests.seeds import seed_of
+from tests.warm import WarmProcess
 
-ROOT = Path(__file__).parents[3]
 FILES, FEW_FILES = 9, 4  # the buckets are compacted from the fourth file on
 
 
@@ -29,9 +27,7 @@ class Told:
 
 def run_until(root: Path, kill_after: float | None, files: int) -> Told:
     """Run the process; kill it so many seconds after its first letter, if it still runs then."""
-    command = [sys.executable, "-m", "tests.operations.materialize.killed", str(root), str(files)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as process:
-        assert process.stdout is not None
+    with WarmProcess(main, root, files) as process:
         letters, seconds = [process.stdout.read(1)], [0.0]
         begin = time.monotonic()
         timer = threading.Timer(kill_after, process.kill) if kill_after is not None else None

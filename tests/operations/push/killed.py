@@ -1,7 +1,7 @@
-"""A process that pushes a view until it is killed: `python -m tests.operations.push.killed PLACE PROJECT KIND HOURS`.
+"""What a process does that pushes a view until it is killed.
 
-PLACE is a URL of Redis or a file of SQLite. It writes a letter to stdout as it goes: `b` before anything is sent, `w`
-whenever more rows are in the store, `e` at the end.
+The place is a URL of Redis or a file of SQLite. It writes a letter to stdout as it goes: `b` before anything is sent,
+`w` whenever more rows are in the store, `e` at the end.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ VIEWS = {
     "state": state_view([latest("amount", "int64"), latest("city", "string")]),
     "event": event_view([window("sum_9", "sum", 9, "int64"), window("sum_2", "sum", 2, "int64")]),
 }
-FIRST, SECOND, ENTITIES = -1, 4, 3_000
+FIRST, SECOND, ENTITIES = -1, 4, 1_500
 
 
 def made_table(kind):
@@ -102,5 +102,6 @@ def content(place, project):
         }
 
 
-if __name__ == "__main__":
-    push(sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4]), Letters())
+def push_with_letters(place, project, kind, hours):
+    """Push the view as of so many hours, with a letter at each step."""
+    push(place, project, kind, hours, Letters())

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import uuid
-from pathlib import Path
 from random import Random
 
 import pytest
 
-from tests.operations.push.killed import FIRST, SECOND, content, push
+from tests.operations.push.killed import FIRST, SECOND, content, push, push_with_letters
 from tests.seeds import seed_of
-
-ROOT = Path(__file__).parents[3]
+from tests.warm import WarmProcess
 
 
 def run_until(letters, *words):
     """Run the process, kill it after so many letters (None: never), and return those that it wrote."""
-    command = [sys.executable, "-m", "tests.operations.push.killed", *map(str, words)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as process:
+    with WarmProcess(push_with_letters, *words) as process:
         said = b""
         while (letters is None or len(said) < letters) and (letter := process.stdout.read(1)):
             said += letter
         if letters is not None:
             process.kill()
-        said += process.stdout.read()
+        said += process.stdout.readall()
         assert letters is not None or process.wait() == 0
     return said.decode()
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 from collections.abc import Sequence
 from typing import Any
 
-import lightgbm  # noqa: F401 (loaded once, before the processes are made)
 import numpy as np
 
 from featurectl.cli.main import main
-from featurectl.engines.polars import engine  # noqa: F401
 from featurectl.operations.outputs import parquet
 from featurectl.operations.scoring import checkpoint, destination, run
-from featurectl.registry import sql  # noqa: F401
+from tests.warm import WarmProcess
 
 RANGE = 1_000  # rows; a whole run has them all in one
 RANGES = 3
@@ -42,19 +39,15 @@ def _at(number: int, owner: Any, name: str, *, after: bool) -> None:
     setattr(owner, name, instead)
 
 
-def killed(point: str, number: int, words: Sequence[str]) -> int | None:
+def killed(point: str, number: int, words: Sequence[str]) -> int:
     """Return the exit code of a run that is to die at a point when it comes there for the `number`th time."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    process = context.Process(target=_run, args=(point, number, words))
-    process.start()
-    process.join()
-    return process.exitcode
+    with WarmProcess(_run, point, number, words) as process:
+        return process.end()[0]
 
 
-def _run(point: str, number: int, words: Sequence[str]) -> None:
+def _run(point: str, number: int, words: Sequence[str]) -> int:
     _arrange(point, number)
-    raise SystemExit(main(words))
+    return main(words)
 
 
 def _arrange(point: str, number: int) -> None:

@@ -18,6 +18,7 @@ import pytest
 from featurectl.cli.main import main
 from featurectl.core.errors import UsageError
 from featurectl.operations.scoring import checkpoint
+from tests.full_disk import limited
 from tests.operations.scoring.killed import RANGE, ROWS
 from tests.operations.scoring.killed import killed as run_killed
 from tests.operations.scoring.shop import make_shop, write_spine
@@ -130,10 +131,9 @@ def test_a_continued_run_sees_the_tables_that_it_has_begun_with(made, tmp_path):
 def test_what_is_scored_outlives_a_disk_that_is_full(made):
     out, first = "full.parquet", f"000000000000000-{RANGE}.npy"
     assert killed(made, "file written", 1, out) == -signal.SIGKILL
-    command = [sys.executable, "-m", "tests.full_disk", "10000", *words(made, out, "-q")]  # the other 1,500 take 12,128
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 64
-    assert "where scores are kept, can't be written: File too large" in done.stderr
+    code, said = limited(10_000, words(made, out, "-q"))  # the other 1,500 take 12,128
+    assert code == 64
+    assert "where scores are kept, can't be written: File too large" in said
     (folder,) = {file.parent for file in (made / ".featurectl" / "scores").rglob("*.npy")}
     assert sorted(path.name for path in folder.iterdir()) == [first, "begun.json", "lock"]
     assert main(words(made, out, "-q")) == 0
