@@ -6,6 +6,8 @@ import sys
 import textwrap
 from dataclasses import replace
 
+import joblib
+import numpy as np
 import polars as pl
 import pytest
 
@@ -16,49 +18,69 @@ from featurectl.models.trainer_command import CommandEnvironment
 from featurectl.registry.state import BoundFeature
 from tests.models.test_fit import INPUTS, LIGHTGBM, examples
 
-READ = """
+PLACES = """
 import json, os, pathlib, sys
+out = pathlib.Path(os.environ["FEATURECTL_OUT"])
+"""
+ROWS = """
 import numpy as np, polars as pl
 rows = pl.read_parquet(os.environ["FEATURECTL_TRAINING_SET"])
 manifest = json.loads(pathlib.Path(os.environ["FEATURECTL_MANIFEST"]).read_text())
-out = pathlib.Path(os.environ["FEATURECTL_OUT"])
-X, y = rows.select("x").to_numpy().astype("float32"), rows["y"].cast(pl.Int64).to_numpy()
 """
-LEAVE = {
-    "txt": """
-        import lightgbm
-        seed = int(os.environ["FEATURECTL_SEED"])
-        model = lightgbm.LGBMClassifier(random_state=seed, **manifest["params"]).fit(X, y, feature_name=["x"])
-        (out / "model.txt").write_text(model.booster_.model_to_string())
-    """,
-    "json": """
-        import xgboost
-        xgboost.XGBClassifier(n_estimators=5, n_jobs=1).fit(X, y).get_booster().save_model(out / "model.json")
-    """,
-    "ubj": """
-        import xgboost
-        xgboost.XGBClassifier(n_estimators=5, n_jobs=1).fit(X, y).get_booster().save_model(out / "model.ubj")
-    """,
-    "cbm": """
-        import catboost
-        model = catboost.CatBoostClassifier(iterations=5, verbose=False, allow_writing_files=False, thread_count=1)
-        model.fit(X, y).save_model(str(out / "model.cbm"))
-    """,
-    "skops": """
-        from skops import io
-        from sklearn.linear_model import LogisticRegression
-        io.dump(LogisticRegression().fit(X, y), out / "model.skops")
-    """,
-    "pkl": """
-        import joblib
-        from sklearn.linear_model import LogisticRegression
-        joblib.dump(LogisticRegression().fit(X, y), out / "model.pkl")
-    """,
-    "onnx": """
-        from sklearn.linear_model import LogisticRegression
-        from featurectl.models.conversion.sklearn import convert_sklearn
-        (out / "model.onnx").write_bytes(convert_sklearn(LogisticRegression().fit(X, y), 1))
-    """,
+TRAIN = f"""{ROWS}
+import lightgbm
+X, y = rows.select("x").to_numpy().astype("float32"), rows["y"].cast(pl.Int64).to_numpy()
+seed = int(os.environ["FEATURECTL_SEED"])
+model = lightgbm.LGBMClassifier(random_state=seed, **manifest["params"]).fit(X, y, feature_name=["x"])
+(out / "model.txt").write_text(model.booster_.model_to_string())
+"""
+
+
+def xgboost_file(x, y, path):
+    import xgboost
+
+    xgboost.XGBClassifier(n_estimators=5, n_jobs=1).fit(x, y).get_booster().save_model(path)
+
+
+def catboost_file(x, y, path):
+    import catboost
+
+    model = catboost.CatBoostClassifier(iterations=5, verbose=False, allow_writing_files=False, thread_count=1)
+    model.fit(x, y).save_model(str(path))
+
+
+def lightgbm_file(x, y, path):
+    import lightgbm
+
+    lightgbm.LGBMClassifier(**LIGHTGBM.params).fit(x, y).booster_.save_model(path)
+
+
+def logistic(x, y):
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression().fit(x, y)
+
+
+def skops_file(x, y, path):
+    from skops import io
+
+    io.dump(logistic(x, y), path)
+
+
+def onnx_file(x, y, path):
+    from featurectl.models.conversion.sklearn import convert_sklearn
+
+    path.write_bytes(convert_sklearn(logistic(x, y), 1))
+
+
+FILES = {
+    "txt": lightgbm_file,
+    "json": xgboost_file,
+    "ubj": xgboost_file,
+    "cbm": catboost_file,
+    "skops": skops_file,
+    "pkl": lambda x, y, path: joblib.dump(logistic(x, y), path),
+    "onnx": onnx_file,
 }
 
 
@@ -69,7 +91,7 @@ class Bench:
         self.folder, self.lines = folder, []
 
     def train(self, script, *, allow_pickle=False, flag=False, data=None, inputs=INPUTS, run=None):  # noqa: PLR0913  # most have a default
-        (self.folder / "train.py").write_text(READ + textwrap.dedent(script))
+        (self.folder / "train.py").write_text(PLACES + textwrap.dedent(script))
         trainer = Trainer(run=run or shlex.join([sys.executable, "train.py"]), params=LIGHTGBM.params, seed=7)
         commands = CommandEnvironment(
             folder=self.folder, report=self.lines.append, manifest={"rows": 400}, allow_pickle=flag
@@ -83,14 +105,23 @@ class Bench:
         return caught.value
 
 
+def matrix():
+    """Return the inputs and the label of the rows that a command is given."""
+    data = examples()
+    return data.rows[:300].to_numpy().astype("float32"), data.label[:300].cast(pl.Int64).to_numpy()
+
+
 @pytest.fixture
 def bench(tmp_path):
     return Bench(tmp_path)
 
 
-@pytest.mark.parametrize("kind", LEAVE)
+@pytest.mark.parametrize("kind", FILES)
 def test_each_format_that_a_command_leaves_is_judged_and_kept(bench, kind):
-    fitted = bench.train(LEAVE[kind], allow_pickle=kind == "pkl", flag=kind == "pkl")
+    x, y = matrix()
+    FILES[kind](x, y, bench.folder / f"model.{kind}")
+    leave = shlex.join(["sh", "-c", f'cp model.{kind} "$FEATURECTL_OUT"'])
+    fitted = bench.train("", allow_pickle=kind == "pkl", flag=kind == "pkl", run=leave)
     assert fitted.format == {"json": "ubj"}.get(kind, kind)
     assert fitted.metrics["auc"] > 0.8
     assert (fitted.rows_train, fitted.rows_validation) == (300, 100)
@@ -101,14 +132,14 @@ def test_each_format_that_a_command_leaves_is_judged_and_kept(bench, kind):
 
 def test_a_command_that_does_what_the_estimator_does_leaves_the_same_bytes(bench):
     direct = fit_model(examples(), INPUTS, LIGHTGBM, allow_pickle=False, model="m")
-    commanded = bench.train(LEAVE["txt"])
+    commanded = bench.train(TRAIN)
     assert commanded.content == direct.content
     assert commanded.metrics == direct.metrics
     assert commanded.golden == direct.golden
 
 
 def test_the_rows_that_judge_it_are_not_in_the_training_set_of_a_command(bench):
-    told = (
+    told = ROWS + (
         "pathlib.Path('told.json').write_text(json.dumps({'m': manifest, 'rows': rows.height, 'columns': rows.columns, "
         "'last': str(rows['t'].max()), 'model': os.environ['FEATURECTL_MODEL']}))"
     )
@@ -155,14 +186,20 @@ def test_a_command_that_fails_is_told_with_its_last_lines(bench):
         ("(out / 'model.cbm').write_text('x')", "model.cbm of the trainer's command"),
         ("(out / 'model.onnx').write_text('x')", "model.onnx of the trainer's command"),
         ("(out / 'model.skops').write_text('x')", "model.skops of the trainer's command"),
-        (LEAVE["txt"].replace(".fit(X, y, feature_name=['x'])", "").replace('.fit(X, y, feature_name=["x"])',
-         ".fit(np.hstack([X, X]), y)"), "can't be used: "),
     ],
-)  # fmt: skip
+)
 def test_what_a_command_leaves_is_checked(bench, script, message):
     error = bench.fails(script)
     assert error.code == "FC513"
     assert message in error.message
+
+
+def test_a_model_of_another_width_that_a_command_leaves_is_refused(bench):
+    x, y = matrix()
+    lightgbm_file(np.hstack([x, x]), y, bench.folder / "model.txt")
+    error = bench.fails("import shutil\nshutil.copy('model.txt', out)")
+    assert error.code == "FC513"
+    assert "can't be used: " in error.message
 
 
 def test_a_pickle_of_a_command_needs_both_leaves_before_it_is_loaded(bench):
