@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from hypothesis import settings
 
 from tests.seeds import IS_FRESH, VARIABLE
@@ -17,11 +16,21 @@ ROOT = Path(__file__).parent.parent
 CAMPAIGN = "tests/registry/test_database.py::test_a_new_file_has_one_winner_however_many_write_it_first"
 
 
-@pytest.mark.parametrize(("words", "rounds"), [([], "8"), (["-m", "stress"], "300")])
-def test_a_campaign_is_left_out_unless_it_is_asked_for(words, rounds):
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", *words, CAMPAIGN]
+BOTH = """
+import sys
+import pytest
+
+for words in ([], ["-m", "stress"]):
+    print("WORDS", words, flush=True)
+    pytest.main(["--collect-only", "-q", "--assert=plain", *words, sys.argv[1]])
+"""
+
+
+def test_a_campaign_is_left_out_unless_it_is_asked_for():
+    command = [sys.executable, "-c", BOTH, CAMPAIGN]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=120, check=False)
-    assert [line for line in done.stdout.splitlines() if "::" in line] == [f"{CAMPAIGN}[{rounds}]"]
+    found = [line for line in done.stdout.splitlines() if "::" in line or line.startswith("WORDS")]
+    assert found == ["WORDS []", f"{CAMPAIGN}[8]", "WORDS ['-m', 'stress']", f"{CAMPAIGN}[300]"]
 
 
 def test_random_cases_are_the_same_in_each_run_unless_they_are_to_be_fresh():
@@ -30,16 +39,12 @@ def test_random_cases_are_the_same_in_each_run_unless_they_are_to_be_fresh():
 
 
 PROBE = """
-import sys
-import pytest
-from hypothesis import settings
-
-from tests.seeds import IS_FRESH, VARIABLE
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 from tests.seeds import seeds_from
 
 drawn = list(seeds_from(3, 5))
 
+@settings(max_examples=5)
 @given(st.integers(0, 10**9))
 def test_probe(number):
     drawn.append(number)
@@ -52,7 +57,8 @@ def test_told():
 def drawn(folder, seed):
     """Return what a file of tests draws that has the settings of ours, and what is printed."""
     (folder / "test_probe.py").write_text(PROBE)
-    command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "tests.conftest", "--rootdir", ".", str(folder)]
+    words = ["-q", "-s", "--assert=plain", "-p", "tests.conftest", "--rootdir", ".", str(folder)]
+    command = [sys.executable, "-m", "pytest", *words]
     environment = {**os.environ, VARIABLE: seed}
     done = subprocess.run(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, timeout=120, check=False
