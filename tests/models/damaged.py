@@ -13,13 +13,16 @@ import signal
 import warnings
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.pool import Pool
 from typing import Any
 
 import numpy as np
 
 from featurectl.models.conversion.convert import convert_model
 from featurectl.models.conversion.external_onnx import normal_onnx
+from featurectl.models.isolation.worker import import_alone
 from featurectl.models.runtimes.open import load_runtime
 from featurectl.models.structure.check import check_structure
 from tests.models.estimators import CATBOOST, CATEGORY, LIGHTGBM, XGBOOST, fitted, label_of, matrix_of
@@ -29,6 +32,14 @@ _LONG = 3_600  # seconds, for a worker that has died and will not answer
 BAD = ("killed", "endless", "out of memory", "ended")
 ENOUGH_MEMORY = 4 << 30
 ENDS = [-1, 0, 1, 2, 3, 7, 14, 15, 16, 255, 256, 1 << 15, (1 << 31) - 1, 1 << 31, 1 << 40, -2, -17, -(1 << 31)]
+LIBRARIES = {
+    "txt": ["lightgbm"],
+    "ubj": ["xgboost"],
+    "cbm": ["catboost"],
+    "onnx": ["onnx", "onnxruntime"],
+    "skops": ["skops.io", "sklearn.ensemble", "sklearn.neighbors"],
+}
+ALONE = ("lightgbm", "xgboost")
 SMALL: dict[str, tuple[str, dict[str, Any]]] = {
     "lightgbm": ("lightgbm.LGBMClassifier",
                  {**LIGHTGBM, "n_estimators": 3, "num_leaves": 8, "max_cat_to_onehot": 1, "cat_smooth": 0.1,
@@ -247,19 +258,23 @@ def _check(kind: str, content: bytes) -> None:
         os._exit(4)
 
 
-def campaign(names: Sequence[str], seeds: range) -> dict[str, Counter[str]]:
-    """Return how many files of each kind of model ended how, each damaged by another seed.
+@contextmanager
+def another_process() -> Iterator[Pool]:
+    """Give a process that uses files, which are made here.
 
-    The files are made in one process and used in another: a fork of one whose library has begun threads waits for them.
+    A fork of a process whose library has begun threads would wait for them.
     """
-    spawn = multiprocessing.get_context("spawn")
-    with spawn.Pool(1) as maker, spawn.Pool(1) as pool:
-        made = {name: maker.apply_async(whole_form, (name,)).get(_LONG) for name in names}
-        return {name: pool.apply_async(_campaign, (*whole, seeds)).get(_LONG) for name, whole in made.items()}
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        yield pool
+
+
+def campaign(names: Sequence[str], seeds: range, pool: Pool) -> dict[str, Counter[str]]:
+    """Return how many files of each kind of model ended how in another process, each damaged by another seed."""
+    return {name: pool.apply_async(_campaign, (*whole_form(name), seeds)).get(_LONG) for name in names}
 
 
 def _campaign(kind: str, content: bytes, matrix: Any, seeds: range) -> Counter[str]:
-    load_all()
+    load_libraries(kind)
     found = Counter({"whole: " + try_file(kind, content, matrix): 1})
     for seed in seeds:
         draw = random.Random(seed)
@@ -268,16 +283,7 @@ def _campaign(kind: str, content: bytes, matrix: Any, seeds: range) -> Counter[s
     return found
 
 
-def load_all() -> None:
-    """Load the libraries once, before processes are made of this one."""
-    for name in (
-        "lightgbm",
-        "xgboost",
-        "catboost",
-        "onnx",
-        "onnxruntime",
-        "skops.io",
-        "sklearn.ensemble",
-        "sklearn.neighbors",
-    ):
-        importlib.import_module(name)
+def load_libraries(kind: str) -> None:
+    """Load the libraries of a format once, before processes are made of this one."""
+    for name in LIBRARIES[kind]:
+        import_alone(name) if name in ALONE else importlib.import_module(name)

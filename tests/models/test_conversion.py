@@ -22,9 +22,11 @@ from tests.models.estimators import (
     label_of,
     matrix_of,
 )
+from tests.seeds import seeds_from
 
 CODES = 2  # the column of whole numbers, for sets
 
+COUNTS = pytest.mark.parametrize("count", [1, pytest.param(5, marks=pytest.mark.stress)])
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the libraries
 
 
@@ -42,19 +44,19 @@ def check_equal(name, params, seed, *, train_holes, ask_holes):
 
 @pytest.mark.parametrize(("name", "params"), NAN_TAKEN)
 @pytest.mark.parametrize("train_holes", [True, False])
-@settings(max_examples=3, deadline=None)
-@given(st.integers(0, 2**32))
-def test_a_converted_model_scores_as_the_library_does(name, params, train_holes, seed):
+@COUNTS
+def test_a_converted_model_scores_as_the_library_does(name, params, train_holes, count):
     """Trained without a NaN, boosters score one all the same; scikit-learn's trees refuse it."""
     ask_holes = train_holes or not name.startswith("sklearn.") or "Hist" in name
-    check_equal(name, params, seed, train_holes=train_holes, ask_holes=ask_holes)
+    for seed in seeds_from(0, count):
+        check_equal(name, params, seed, train_holes=train_holes, ask_holes=ask_holes)
 
 
 @pytest.mark.parametrize(("name", "params"), NAN_REFUSED)
-@settings(max_examples=3, deadline=None)
-@given(st.integers(0, 2**32))
-def test_a_converted_estimator_scores_as_scikit_learn_does(name, params, seed):
-    check_equal(name, params, seed, train_holes=False, ask_holes=False)
+@COUNTS
+def test_a_converted_estimator_scores_as_scikit_learn_does(name, params, count):
+    for seed in seeds_from(0, count):
+        check_equal(name, params, seed, train_holes=False, ask_holes=False)
 
 
 def test_what_lightgbm_takes_for_zero_is_zero_as_onnx():
@@ -260,6 +262,7 @@ def trees(draw):
     return tree
 
 
+@settings(max_examples=40)
 @given(st.lists(trees(), min_size=1, max_size=4), st.booleans(), st.integers(0, 2**32))
 def test_a_forest_gives_what_a_walk_down_its_trees_gives(forest_of, is_single, seed):
     rows = np.random.default_rng(seed).choice([-1, -0.5, 0, 0.5, 1, 2, 40, 100, np.nan], (20, 3)).astype(np.float32)

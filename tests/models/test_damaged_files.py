@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import random
 import re
 from contextlib import suppress
@@ -21,7 +20,18 @@ from featurectl.models.structure.estimator import check_estimator
 from featurectl.models.structure.lightgbm import check_lightgbm
 from featurectl.models.structure.ubjson import read_ubjson
 from featurectl.models.structure.xgboost import check_xgboost, read_xgboost
-from tests.models.damaged import SMALL, as_json, campaign, damages, try_file, whole_file, whole_form, with_sizes
+from tests.models.damaged import (
+    SMALL,
+    another_process,
+    as_json,
+    campaign,
+    damages,
+    load_libraries,
+    try_file,
+    whole_file,
+    whole_form,
+    with_sizes,
+)
 from tests.seeds import seeds_from
 
 FORMS = [*SMALL, "xgboost.json", "xgboost.onnx", "forest.old"]
@@ -80,11 +90,17 @@ def test_a_line_of_lightgbm_that_cannot_be_read_is_refused(lightgbm_text, before
         check_lightgbm(lightgbm_text.replace(before, after, 1))
 
 
-def test_a_parameter_that_lightgbm_does_not_know_does_not_end_the_process():
+@pytest.fixture(scope="module")
+def pool():
+    with another_process() as pool:
+        yield pool
+
+
+def test_a_parameter_that_lightgbm_does_not_know_does_not_end_the_process(pool):
     kind, content, matrix = whole_file("lightgbm")
     assert b"[fair_c:" in content
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        assert pool.apply(try_file, (kind, content.replace(b"[fair_c:", b"[fair_d:"), matrix)) == "done"
+    pool.apply(load_libraries, (kind,))
+    assert pool.apply(try_file, (kind, content.replace(b"[fair_c:", b"[fair_d:"), matrix)) == "done"
 
 
 def test_a_histogram_tree_that_reads_a_missing_column_is_refused():
@@ -284,8 +300,8 @@ def test_files_as_libraries_write_them_are_taken(name):
     check_structure(kind, content)
 
 
-def test_files_that_were_damaged_end_no_process():
-    for name, found in campaign(FEW, range(15)).items():
+def test_files_that_were_damaged_end_no_process(pool):
+    for name, found in campaign(FEW, range(15), pool).items():
         assert found.pop("whole: done") == 1, (name, found)
         assert set(found) <= {"seen", "refused", "done"}, (name, found)
         assert found["seen"] >= 3
@@ -294,7 +310,8 @@ def test_files_that_were_damaged_end_no_process():
 @pytest.mark.stress
 @pytest.mark.parametrize("name", FORMS)
 def test_many_files_that_were_damaged_end_no_process(name, capsys):
-    (found,) = campaign([name], seeds_from(0, 2_000)).values()
+    with another_process() as pool:
+        (found,) = campaign([name], seeds_from(0, 2_000), pool).values()
     with capsys.disabled():
         print(f"\n{name}: {dict(found)}")  # noqa: T201  # for who runs it with -s
     assert found.pop("whole: done") == 1
