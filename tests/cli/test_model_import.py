@@ -11,26 +11,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+from featurectl.core.errors import UsageError
+from featurectl.models.formats import FORMATS_BY_SUFFIX
+from featurectl.models.isolation.content import read_content
 from featurectl.models.matrix import MatrixForm
-from tests.model_shop import VIEWS, objects, open_shop
-
-MODEL = f"""{VIEWS}
-models:
-  - name: m
-    spine: {{source: s, time: at, label: {{name: big, expr: amount > 20}}}}
-    features: [{{feature: "v:qty", as: q}}, {{feature: "v:half"}}, {{feature: "v:kind", as: c, type: category, categories: [a, b]}}]
-    allow_pickle: ALLOW
-"""  # noqa: E501  # lines of a file or a screen
-PLAIN, ALLOWED = MODEL.replace("ALLOW", "false"), MODEL.replace("ALLOW", "true")
-
-
-def rows_of(shop):
-    """Return the model's matrix and labels, as somebody else would make them."""
-    shop.run("training-set", "m", "--out", "t.parquet")
-    rows = pl.read_parquet("t.parquet")
-    codes = rows["c"].replace_strict({"a": 0.0, "b": 1.0}, return_dtype=pl.Float32)
-    matrix = np.column_stack([rows["q"].cast(pl.Float32), rows["half"].cast(pl.Float32), codes]).astype(np.float32)
-    return matrix, rows["big"].cast(pl.Int64).to_numpy()
+from tests.cli.foreign import ALLOWED, MAKERS, MODEL, PLAIN, forest, make_imported, put_file
+from tests.model_shop import objects, open_shop
 
 
 @pytest.fixture
@@ -39,94 +25,16 @@ def shop(tmp_path, monkeypatch, capsys):
         yield shop
 
 
-def lightgbm_file(shop, path="model.txt", names=("q", "half", "c")):
-    import lightgbm
-
-    matrix, label = rows_of(shop)
-    data = lightgbm.Dataset(matrix, label, feature_name=list(names) if names else "auto", categorical_feature=[2])
-    booster = lightgbm.train({"objective": "binary", "verbose": -1, "min_data_in_leaf": 2, "num_threads": 1}, data, 5)
-    booster.save_model(path)
-    return booster.predict(matrix)
-
-
-def xgboost_file(shop, path):
-    import xgboost
-
-    matrix, label = rows_of(shop)
-    model = xgboost.XGBClassifier(n_estimators=5, n_jobs=1).fit(matrix, label)
-    model.save_model(path)
-    return model.predict_proba(matrix)[:, 1]
-
-
-def catboost_file(shop, path):
-    import catboost
-
-    matrix, label = rows_of(shop)
-    model = catboost.CatBoostClassifier(iterations=5, verbose=False, allow_writing_files=False, thread_count=1)
-    model.fit(matrix, label)
-    model.save_model(path)
-    return model.predict_proba(matrix)[:, 1]
-
-
-def forest(shop):
-    from sklearn.ensemble import RandomForestClassifier
-
-    matrix, label = rows_of(shop)
-    return RandomForestClassifier(5, random_state=1).fit(matrix, label), matrix
-
-
-def skops_file(shop, path):
-    from skops import io
-
-    model, matrix = forest(shop)
-    io.dump(model, path)
-    return model.predict_proba(matrix)[:, 1]
-
-
-def onnx_file(shop, path, *, zipmap):
-    from skl2onnx import convert_sklearn
-    from skl2onnx.common.data_types import FloatTensorType
-
-    model, matrix = forest(shop)
-    made = convert_sklearn(
-        model, initial_types=[("rows", FloatTensorType([None, 3]))], options={id(model): {"zipmap": zipmap}}
-    )
-    (shop.root / path).write_bytes(made.SerializeToString())
-    return model.predict_proba(matrix)[:, 1]
-
-
-def onnx_of_columns(shop, path):
-    """A graph with an input per column: 2 q - half, and the code of c."""
-    from onnx import TensorProto, helper
-
-    value = lambda name: helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, 1])  # noqa: E731
-    nodes = [helper.make_node("Add", ["q", "q"], ["two"]), helper.make_node("Sub", ["two", "half"], ["part"])]
-    nodes.append(helper.make_node("Add", ["part", "c"], ["answer"]))
-    graph = helper.make_graph(nodes, "g", [value("q"), value("half"), value("c")], [value("answer")])
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    (shop.root / path).write_bytes(made.SerializeToString())
-    matrix, _ = rows_of(shop)
-    return 2 * matrix[:, 0] - matrix[:, 1] + matrix[:, 2]
-
-
-MAKERS = {
-    "model.txt": lightgbm_file,
-    "model.ubj": xgboost_file,
-    "model.json": xgboost_file,
-    "model.cbm": catboost_file,
-    "model.skops": skops_file,
-    "tensor.onnx": lambda shop, path: onnx_file(shop, path, zipmap=False),
-    "maps.onnx": lambda shop, path: onnx_file(shop, path, zipmap=True),
-    "columns.onnx": onnx_of_columns,
-}
+def read_as_named(path, width):
+    """Read a file as the process does that `models import` starts."""
+    return read_content(path, FORMATS_BY_SUFFIX[path.suffix], path.read_bytes(), width, allow_code=False)
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", MAKERS)
 def test_a_model_of_another_place_is_registered_scored_and_served(shop, name):
-    shop.make(PLAIN)
-    expected = MAKERS[name](shop, name)
-    result = json.loads(shop.run("models", "import", "m", "--file", name, "-o", "json").out)["result"]
+    expected = make_imported(shop, name)
+    result = json.loads((shop.root / "imported.json").read_text())["result"]
     assert (result["version"], result["aliases"]) == (1, ["champion"])
     version, _ = shop.version()
     assert version.rows_validation == 40
@@ -140,9 +48,7 @@ def test_a_model_of_another_place_is_registered_scored_and_served(shop, name):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ["model.txt", "model.json", "model.cbm", "model.skops", "maps.onnx"])
 def test_what_is_exported_can_be_imported_again(shop, name):
-    shop.make(PLAIN)
-    MAKERS[name](shop, name)
-    shop.run("models", "import", "m", "--file", name)
+    make_imported(shop, name)
     files = json.loads(shop.run("models", "export", "m@1", "--out", "folder", "-o", "json").out)["result"]["files"]
     assert sorted(path.name for path in (shop.root / "folder").iterdir()) == sorted(files)
     assert {"golden.json", "inputs.json", "README.md"} < set(files)
@@ -172,9 +78,7 @@ def test_categories_that_training_found_come_with_the_export(shop):
 
 
 def test_an_imported_version_is_not_trained_once_more(shop):
-    shop.make(PLAIN)
-    lightgbm_file(shop)
-    shop.run("models", "import", "m", "--file", "model.txt")
+    make_imported(shop)
     for more in ((), ("--register",)):
         said = shop.run("train", "m", "--from-version", "1", *more, code=64).err
         assert "m version 1 was imported from model.txt, not trained here" in said
@@ -183,9 +87,7 @@ def test_an_imported_version_is_not_trained_once_more(shop):
 
 
 def test_an_export_takes_no_folder_that_is_there(shop):
-    shop.make(PLAIN)
-    lightgbm_file(shop)
-    shop.run("models", "import", "m", "--file", "model.txt")
+    make_imported(shop)
     (shop.root / "mine").mkdir()
     (shop.root / "mine" / "x").write_text("mine")
     assert "mine is there already" in shop.run("models", "export", "m", "--out", "mine", code=64).err
@@ -194,7 +96,7 @@ def test_an_export_takes_no_folder_that_is_there(shop):
 
 def test_a_sample_proves_a_model_instead_of_its_spine(shop):
     shop.make(PLAIN)
-    lightgbm_file(shop)
+    put_file(shop, "model.txt")
     pl.DataFrame({"k": ["k1", "k2"], "at": [datetime(2026, 1, 9, tzinfo=UTC)] * 2}).write_parquet("few.parquet")
     told = shop.run("models", "import", "m", "--file", "model.txt", "--sample", "few.parquet").out
     assert told == "m version 1: 3 inputs, imported from model.txt, proven on 2 rows\nm version 1 is the champion.\n"
@@ -211,14 +113,14 @@ def test_a_sample_proves_a_model_instead_of_its_spine(shop):
 )
 def test_inputs_of_other_names_are_refused(shop, names, told):
     shop.make(PLAIN)
-    lightgbm_file(shop, names=names)
+    put_file(shop, "model.txt", names=names)
     assert told in shop.run("models", "import", "m", "--file", "model.txt", code=64).err
     assert shop.run("models", "list").out.startswith("No model is trained yet")
 
 
 def test_inputs_without_names_are_taken_in_their_order(shop):
     shop.make(PLAIN)
-    lightgbm_file(shop, names=None)
+    put_file(shop, "model.txt", names=None)
     shop.run("models", "import", "m", "--file", "model.txt")
 
 
@@ -226,21 +128,39 @@ def test_inputs_without_names_are_taken_in_their_order(shop):
 @pytest.mark.parametrize("name", ["model.txt", "model.ubj", "model.cbm", "model.skops", "tensor.onnx", "columns.onnx"])
 def test_another_number_of_inputs_is_refused(shop, name):
     shop.make(PLAIN)
-    MAKERS[name](shop, name)
+    put_file(shop, name)
+    with pytest.raises(UsageError, match="takes 3 inputs, the model in the files has 2"):
+        read_as_named(shop.root / name, width=2)
+
+
+def test_a_model_of_another_width_than_that_of_the_files_is_not_imported(shop):
+    shop.make(PLAIN)
+    put_file(shop, "model.txt")
     shop.make(PLAIN.replace('{feature: "v:half"}, ', ""))
-    said = shop.run("models", "import", "m", "--file", name, code=64).err
-    assert "takes 3 inputs, the model in the files has 2" in said
+    said = shop.run("models", "import", "m", "--file", "model.txt", code=64).err
+    assert "model.txt takes 3 inputs, the model in the files has 2" in said
+
+
+SOMETHING_ELSE = b"\x80\x04 this is something else"
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_file_of_something_else_is_told_and_so_is_one_that_is_cut_off(shop):
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_file_of_something_else_can_not_be_read_nor_one_that_is_cut_off(shop, name):
     shop.make(PLAIN)
-    for name, make in MAKERS.items():
-        make(shop, name)
-        whole = (shop.root / name).read_bytes()
-        for content in (b"\x80\x04 this is something else", whole[: len(whole) // 4]):
-            (shop.root / name).write_bytes(content)
-            assert f"{name} can't be read as " in shop.run("models", "import", "m", "--file", name, code=64).err
+    put_file(shop, name)
+    path = shop.root / name
+    whole = path.read_bytes()
+    for content in (SOMETHING_ELSE, whole[: len(whole) // 4]):
+        path.write_bytes(content)
+        with pytest.raises(UsageError, match=f"{name} can't be read as "):
+            read_as_named(path, width=3)
+
+
+def test_a_file_that_can_not_be_read_is_not_imported(shop):
+    shop.make(PLAIN)
+    (shop.root / "model.ubj").write_bytes(SOMETHING_ELSE)
+    assert "model.ubj can't be read as " in shop.run("models", "import", "m", "--file", "model.ubj", code=64).err
     assert shop.run("models", "list").out.startswith("No model is trained yet")
 
 
@@ -273,7 +193,7 @@ PYTHON = """flavors:
 
 def test_the_data_of_an_mlflow_folder_is_taken(shop):
     shop.make(PLAIN)
-    lightgbm_file(shop)
+    put_file(shop, "model.txt")
     mlflow_folder(shop, LIGHTGBM, {"model.lgb": (shop.root / "model.txt").read_bytes()})
     assert "imported from model.lgb" in shop.run("models", "import", "m", "--mlflow", "saved").out
     assert shop.served()[1] == 40
@@ -314,13 +234,11 @@ def test_a_python_function_of_mlflow_is_never_taken(shop, flag):
 @pytest.mark.parametrize("path", ["../model.txt", "/etc/passwd", "none.lgb"])
 def test_a_file_outside_of_an_mlflow_folder_is_not_read(shop, path):
     shop.make(PLAIN)
-    lightgbm_file(shop)
+    put_file(shop, "model.txt")
     mlflow_folder(shop, LIGHTGBM.replace("data: model.lgb", f"data: {path}"), {})
     assert "names no file of the folder" in shop.run("models", "import", "m", "--mlflow", "saved", code=64).err
 
 
 def test_a_matrix_form_of_an_import_is_that_of_the_files(shop):
-    shop.make(PLAIN)
-    lightgbm_file(shop)
-    shop.run("models", "import", "m", "--file", "model.txt")
+    make_imported(shop)
     assert MatrixForm(inputs=shop.version()[0].inputs).category_positions() == [2]

@@ -13,7 +13,7 @@ import pytest
 from featurectl.core.errors import DataError, UsageError
 from featurectl.models.isolation.limits import ProcessLimits
 from featurectl.models.isolation.process import open_process
-from tests.cli.test_model_import import ALLOWED, PLAIN, lightgbm_file, xgboost_file
+from tests.cli.foreign import ALLOWED, PLAIN, put_file
 from tests.model_shop import open_shop
 from tests.models.damaged import as_json, with_sizes
 from tests.models.test_damaged_files import endless_loop
@@ -55,8 +55,8 @@ def refused(shop, name, content, *more, code):
 
 def test_a_file_that_would_kill_its_library_is_refused_by_its_numbers(shop):
     shop.make(PLAIN)
-    lightgbm_file(shop)
-    xgboost_file(shop, "model.ubj")
+    put_file(shop, "model.txt")
+    put_file(shop, "model.ubj")
     text, document = ((shop.root / name).read_bytes() for name in ("model.txt", "model.ubj"))
     endless = with_sizes(re.sub(rb"left_child=-?\d+", b"left_child=0", text, count=1))
     said = refused(shop, "model.txt", endless, code=64)
