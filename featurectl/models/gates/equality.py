@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from featurectl.language.definitions.gates import Gates
 from featurectl.models.gates.base import GateEvidence, answer
 from featurectl.models.request_matrix import RowEncoder
 from featurectl.models.scores import TOLERANCE, worst_difference
@@ -39,3 +41,8 @@ class EqualityGate:
             return answer(self, f"{got!r} for {want!r} (row {place + 1} of {count})", False)
         apart = float(np.nanmax(np.abs(served - native), initial=0.0))
         return answer(self, f"at most {apart:.1g} apart ({count} rows)", True)
+
+
+def equality_gates(_: Gates) -> Sequence[EqualityGate]:
+    """Return the gate, which every version has."""
+    return [EqualityGate()]

@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from featurectl.language.definitions.gates import Gates
 from featurectl.models.gates.base import GateEvidence, answer, bound, figure
 from featurectl.models.request_matrix import RowEncoder
 from featurectl.registry.state import GateResult
@@ -45,6 +46,11 @@ class LatencyGate:
         seconds = _timed(evidence, rows)
         slow = float(np.percentile(seconds, 99, method="higher")) * 1e3
         return answer(self, f"{figure(round(slow, 3))} ({len(seconds):,} calls)", slow <= self.most)
+
+
+def latency_gates(gates: Gates) -> Sequence[LatencyGate]:
+    """Return the gate, where a latency is bounded."""
+    return [] if gates.max_latency_p99_ms is None else [LatencyGate(most=gates.max_latency_p99_ms)]
 
 
 def _timed(evidence: GateEvidence, rows: Sequence[Row]) -> list[float]:

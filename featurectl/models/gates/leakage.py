@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from featurectl.language.definitions.gates import Gates
 from featurectl.models.gates.base import ENOUGH_OF_A_CLASS, ENOUGH_ROWS, GateEvidence, answer, figure
 from featurectl.models.metrics import is_binary
 from featurectl.models.request_matrix import CATEGORY
@@ -55,6 +57,11 @@ class LeakageGate:
         best = max(found, key=lambda name: found[name])
         leaks = [f"{name} {figure(auc)}" for name, auc in found.items() if auc > MOST]
         return answer(self, ", ".join(leaks) or f"{best} {figure(found[best])}", not leaks)
+
+
+def leakage_gates(_: Gates) -> Sequence[LeakageGate]:
+    """Return the gate, which every version has."""
+    return [LeakageGate()]
 
 
 def auc_alone(column: Column, label: Label, *, is_category: bool, seed: int) -> float:

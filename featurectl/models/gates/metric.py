@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from featurectl.language.definitions.gates import LESS_IS_BETTER
+from featurectl.language.definitions.gates import LESS_IS_BETTER, Gates
 from featurectl.models.gates.base import GateEvidence, answer, bound, figure, keeps
 from featurectl.registry.state import GateResult
 
@@ -74,6 +75,17 @@ class GainGate:
         gain = round(other - own if self.metric in LESS_IS_BETTER else own - other, 6)
         text = f"{figure(gain)} ({figure(own)}, champion v{champion.version} {figure(other)})"
         return answer(self, text, keeps(gain, self.least, None))
+
+
+def metric_gates(gates: Gates) -> Sequence[MetricGate]:
+    """Return a gate for each bound of a metric."""
+    least = [MetricGate(metric=name, least=bound) for name, bound in gates.least.items()]
+    return [*least, *(MetricGate(metric=name, most=bound) for name, bound in gates.most.items())]
+
+
+def gain_gates(gates: Gates) -> Sequence[GainGate]:
+    """Return a gate for each metric that has to gain over the champion's."""
+    return [GainGate(metric=name, least=bound) for name, bound in gates.least_gain.items()]
 
 
 def _measurable(evidence: GateEvidence, found: dict[str, float]) -> str:

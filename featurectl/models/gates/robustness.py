@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from featurectl.language.definitions.gates import Gates
 from featurectl.models.gates.base import GateEvidence, answer, bound, figure, keeps
 from featurectl.models.request_matrix import CATEGORY, RowEncoder
 from featurectl.models.runtimes.base import Matrix
@@ -66,6 +67,17 @@ class RobustnessGate:
             parts.append(f"AUC not measured: {why}" if drop is None else f"AUC drop {figure(drop)}")
             passed = passed and drop is not None and keeps(drop, None, self.most_drop)
         return answer(self, ", ".join(parts), passed)
+
+
+def robustness_gates(gates: Gates) -> Sequence[RobustnessGate]:
+    """Return a gate for each disturbance that is asked for."""
+    bounds = gates.robustness
+    if bounds is None:
+        return []
+    return [
+        RobustnessGate(kind=kind, amount=amount, most_shift=bounds.max_mean_shift, most_drop=bounds.max_auc_drop)
+        for kind, amount in bounds.disturbances().items()
+    ]
 
 
 def _add_noise(column: Matrix, item: BoundFeature, amount: float, rng: np.random.Generator) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from featurectl.language.definitions.gates import Gates
 from featurectl.models.gates.base import GateEvidence, answer, bound, figure
 from featurectl.registry.state import GateResult
 
@@ -31,3 +33,8 @@ class SizeGate:
         """Measure the file."""
         size = evidence.size_bytes / _MB
         return answer(self, figure(size), size <= self.most)
+
+
+def size_gates(gates: Gates) -> Sequence[SizeGate]:
+    """Return the gate, where a size is bounded."""
+    return [] if gates.max_model_size_mb is None else [SizeGate(most=gates.max_model_size_mb)]

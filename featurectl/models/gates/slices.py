@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +10,9 @@ import numpy.typing as npt
 import polars as pl
 
 from featurectl.core.units import counted
+from featurectl.language.definitions.gates import Gates
 from featurectl.models.gates.base import ENOUGH_ROWS, GateEvidence, answer, figure, keeps
-from featurectl.models.gates.metric import MetricGate
+from featurectl.models.gates.metric import MetricGate, metric_gates
 from featurectl.models.metrics import measure, part_of
 from featurectl.registry.state import GateResult
 
@@ -65,3 +67,8 @@ class SliceGate:
     def _keeps(self, metric: float) -> bool:
         least, most = self.bound.least, self.bound.most
         return keeps(metric, least, most)
+
+
+def slice_gates(gates: Gates) -> Sequence[SliceGate]:
+    """Return a gate for each bound of a metric in each input that has slices."""
+    return [SliceGate(column=name, bound=bound) for name in gates.slices for bound in metric_gates(gates)]

@@ -11,7 +11,8 @@ from featurectl.language.definitions.json_form import load_model
 from featurectl.language.definitions.model import Model
 from featurectl.models.artifact import read_artifact
 from featurectl.models.gates.base import GateEvidence
-from featurectl.models.gates.evaluate import failed_gates, gates_asked, measure_gates
+from featurectl.models.gates.by_name import gates_asked
+from featurectl.models.gates.evaluate import failed_gates, measure_gates
 from featurectl.models.gates.evidence import evidence_of_version
 from featurectl.models.validation_rows import load_validation_rows
 from featurectl.operations.models.versions import split_name

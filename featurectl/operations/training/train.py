@@ -20,7 +20,8 @@ from featurectl.models.card import CARD, CHART, CardParts, render_card
 from featurectl.models.charts import draw_charts
 from featurectl.models.fit import FittedModel, fit_model
 from featurectl.models.gates.base import Champion, GateEvidence
-from featurectl.models.gates.evaluate import failed_gates, gates_asked, measure_gates
+from featurectl.models.gates.by_name import gates_asked
+from featurectl.models.gates.evaluate import failed_gates, measure_gates
 from featurectl.models.gates.evidence import evidence_of_fitted
 from featurectl.models.runtimes.base import CATBOOST, LIGHTGBM, ONNX, SKOPS, XGBOOST
 from featurectl.models.trainer_command import CommandEnvironment
