@@ -23,7 +23,8 @@ from featurectl.core.errors import DataError
 from featurectl.models.conversion.convert import _convert, _difference
 from featurectl.models.conversion.graph import CannotConvertError
 from featurectl.models.conversion.probes import probe_rows
-from featurectl.models.estimators import dump_estimator, fit_estimator, make_estimator
+from featurectl.models.estimators.base import FitRows
+from featurectl.models.estimators.make import dump_estimator, fit_estimator, make_estimator
 from featurectl.models.runtimes.open import load_runtime
 from featurectl.models.runtimes.onnx import Onnx
 
@@ -141,7 +142,8 @@ def _fitted(library: str, seed: int) -> Any:
     label = _label(rng, matrix, kind)
     estimator = make_estimator(name, params, seed)
     categories = [CODES] if library in ("lightgbm", "xgboost") and rng.random() < 0.5 else []
-    fit_estimator(estimator, matrix, label, [f"c{i}" for i in range(6)], categories)
+    names = [f"c{i}" for i in range(6)]
+    fit_estimator(estimator, FitRows(matrix=matrix, label=label, names=names, categories=categories))
     form, content = dump_estimator(estimator, allow_pickle=False)
     told = params.get("objective") or params.get("loss_function") or params.get("loss") or ""
     told += " dart" if "dart" in params.values() else ""

@@ -15,7 +15,8 @@ from collections.abc import Callable
 import numpy as np
 
 from featurectl.models.conversion.convert import convert_model
-from featurectl.models.estimators import dump_estimator, fit_estimator, make_estimator
+from featurectl.models.estimators.base import FitRows
+from featurectl.models.estimators.make import dump_estimator, fit_estimator, make_estimator
 from featurectl.models.request_matrix import RowEncoder
 from featurectl.models.runtimes.open import load_runtime
 from featurectl.registry.state import BoundFeature
@@ -49,7 +50,7 @@ def main() -> None:
     print(f"{'model':14}{'native us/row':>14}{'onnx us/row':>13}{'native rows/s':>15}{'onnx rows/s':>13}")
     for model, (name, params) in MODELS.items():
         estimator = make_estimator(name, params, 7)
-        fit_estimator(estimator, seen, label, names, [])
+        fit_estimator(estimator, FitRows(matrix=seen, label=label, names=names, categories=[]))
         kind, content = dump_estimator(estimator, allow_pickle=False)
         one, many = (load_runtime(kind, content, allow_pickle=False, threads=n) for n in (1, 0))
         made = convert_model(kind, content, many, seen[:2000], [])

@@ -12,7 +12,7 @@ from typing import Final
 from featurectl.core.errors import UsageError
 from featurectl.language.definitions.model import Model
 from featurectl.language.syntax.own_files import FileTooLargeError, NotOwnFileError, read_regular_file
-from featurectl.models.formats import FORMAT_WORDS
+from featurectl.models.formats import MODEL_FORMATS
 from featurectl.models.isolation.process import ModelProcess, RemoteModel
 from featurectl.models.pickle_policy import PicklePolicy
 from featurectl.models.runtimes.base import check_code_allowed
@@ -50,7 +50,7 @@ def read_foreign(path: Path, kind: str, policy: PicklePolicy, model: Model, proc
     width, may_run = len(model.inputs), policy.has(model.name)
     check_code_allowed(kind, in_model=may_run, by_flag=policy.by_flag)  # before a byte of it is parsed
     content = _read_model(path)
-    process.name = f"{path}, read as {FORMAT_WORDS[kind]},"
+    process.name = f"{path}, read as {MODEL_FORMATS[kind].words},"
     allowed = may_run and policy.by_flag
     answer = process.ask("open", path=str(path), format=kind, content=content, width=width, allow_code=allowed)
     return Foreign(

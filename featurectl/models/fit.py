@@ -13,7 +13,8 @@ import polars as pl
 
 from featurectl.language.definitions.model import Trainer
 from featurectl.models.conversion.convert import Converted, convert_model
-from featurectl.models.estimators import dump_estimator, fit_estimator, make_estimator, stops_early
+from featurectl.models.estimators.base import FitRows
+from featurectl.models.estimators.make import dump_estimator, fit_estimator, make_estimator, stops_early
 from featurectl.models.golden_rows import choose_rows, dump_golden
 from featurectl.models.importance import ImportanceRows, importance_of
 from featurectl.models.input_warnings import InputWarning, warn_of_inputs
@@ -181,8 +182,14 @@ def _make(
     stop = None
     if stops_early(estimator, trainer.params):
         keep, stop = _split_off(learning)
-    categories = learning.form.category_positions()
-    fit_estimator(estimator, learning.matrix[keep], learning.label[keep], learning.names, categories, stop=stop)
+    rows = FitRows(
+        matrix=learning.matrix[keep],
+        label=learning.label[keep],
+        names=learning.names,
+        categories=learning.form.category_positions(),
+        stop=stop,
+    )
+    fit_estimator(estimator, rows)
     kind, content = dump_estimator(estimator, allow_pickle=allow_pickle)
     return EncodedModel(format=kind, content=content, runtime=_runtime(kind, content, estimator))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -11,16 +10,10 @@ from featurectl.language.problems.report import Report
 from featurectl.language.syntax.node import Fields, File
 from featurectl.language.syntax.own_files import FileTooLargeError, NotOwnFileError, read_regular_file
 from featurectl.language.syntax.reader import MAX_BYTES, read_nodes, read_text
-from featurectl.models.runtimes.base import CATBOOST, LIGHTGBM, ONNX, PICKLE, SKOPS, XGBOOST
+from featurectl.models.formats import FORMATS_BY_FLAVOR, FORMATS_BY_SUFFIX
+from featurectl.models.runtimes.base import PICKLE, SKOPS
 
-_FLAVORS: Final[Mapping[str, str]] = {
-    "onnx": ONNX,
-    "lightgbm": LIGHTGBM,
-    "xgboost": XGBOOST,
-    "catboost": CATBOOST,
-    "sklearn": SKOPS,
-}
-_PICKLES: Final = (".pkl", ".pickle", ".joblib")
+_SKLEARN: Final = "sklearn"
 
 
 def mlflow_file(folder: Path) -> tuple[Path, str]:
@@ -32,10 +25,11 @@ def mlflow_file(folder: Path) -> tuple[Path, str]:
         UsageError: it is no such folder, or has no flavor that can be read.
     """
     flavors = _flavors(folder)
-    found = [(name, node) for name, node in flavors.nodes.items() if name in _FLAVORS and isinstance(node, Fields)]
+    known = {name: node for name, node in flavors.nodes.items() if name in FORMATS_BY_FLAVOR}
+    found = [(name, node) for name, node in known.items() if isinstance(node, Fields)]
     if not found:
         flavor_names = ", ".join(flavors.nodes) or "none"
-        hint = "flavors: " + ", ".join(_FLAVORS)
+        hint = "flavors: " + ", ".join(FORMATS_BY_FLAVOR)
         raise UsageError(f"{folder}: no flavor of this MLflow model can be read (it has {flavor_names})", hint=hint)
     files = [_file_of(folder, name, node) for name, node in found]
     return next((pair for pair in files if pair[1] != PICKLE), files[0])
@@ -59,11 +53,12 @@ def _flavors(folder: Path) -> Fields:
 
 
 def _file_of(folder: Path, name: str, flavor: Fields) -> tuple[Path, str]:
-    key = "pickled_model" if name == "sklearn" else "data"
+    key = "pickled_model" if name == _SKLEARN else "data"
     file_name = flavor.text(key)
     path = (folder / file_name).resolve()
     if not file_name or not path.is_relative_to(folder.resolve()) or not path.is_file():
         raise UsageError(f"{folder}: flavor {name} names no file of the folder as `{key}`")
-    if path.suffix.lower() in _PICKLES or (name == "sklearn" and flavor.text("serialization_format") != SKOPS):
+    pickled = name == _SKLEARN and flavor.text("serialization_format") != SKOPS
+    if pickled or FORMATS_BY_SUFFIX.get(path.suffix.lower()) == PICKLE:
         return path, PICKLE
-    return path, _FLAVORS[name]
+    return path, FORMATS_BY_FLAVOR[name]

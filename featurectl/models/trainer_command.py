@@ -17,30 +17,15 @@ from typing import Final
 from featurectl.core.errors import DataError, UsageError
 from featurectl.core.units import plural
 from featurectl.language.definitions.model import Trainer
+from featurectl.models.formats import MODEL_FORMATS
 from featurectl.models.isolation.content import as_ubj
-from featurectl.models.runtimes.base import (
-    CATBOOST,
-    LIGHTGBM,
-    ONNX,
-    PICKLE,
-    SKOPS,
-    XGBOOST,
-    check_code_allowed,
-)
+from featurectl.models.runtimes.base import XGBOOST, check_code_allowed
 from featurectl.models.runtimes.open import load_runtime
 from featurectl.models.structure.check import check_structure
 from featurectl.models.structure.xgboost import is_json
 from featurectl.models.training_inputs import EncodedModel, TrainingInputs
 
-FORMATS: Final = {
-    "model.onnx": ONNX,
-    "model.txt": LIGHTGBM,
-    "model.ubj": XGBOOST,
-    "model.json": XGBOOST,
-    "model.cbm": CATBOOST,
-    "model.skops": SKOPS,
-    "model.pkl": PICKLE,
-}
+FORMATS: Final = {f"model{suffix}": item.name for item in MODEL_FORMATS.values() for suffix in item.suffixes}
 _LAST_LINES: Final = 5
 
 

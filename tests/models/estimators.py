@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from featurectl.models.estimators import dump_estimator, fit_estimator, make_estimator
+from featurectl.models.estimators.base import FitRows
+from featurectl.models.estimators.make import dump_estimator, fit_estimator, make_estimator
 from featurectl.models.runtimes.open import load_runtime
 
 CATEGORY = 3
@@ -77,6 +78,7 @@ def fitted(  # noqa: PLR0913  # most have a default
 ) -> Any:
     """(format, bytes, runtime) of an estimator that was fitted and loaded again."""
     estimator = make_estimator(name, params, 7)
-    fit_estimator(estimator, matrix, label, [f"c{i}" for i in range(matrix.shape[1])], list(categories))
+    names = [f"c{i}" for i in range(matrix.shape[1])]
+    fit_estimator(estimator, FitRows(matrix=matrix, label=label, names=names, categories=list(categories)))
     kind, content = dump_estimator(estimator, allow_pickle=allow_pickle)
     return kind, content, load_runtime(kind, content, allow_pickle=allow_pickle)

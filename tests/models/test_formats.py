@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from featurectl.core.errors import DataError, UsageError
-from featurectl.models.formats import FORMAT_WORDS, FORMATS_BY_SUFFIX, LIBRARIES, format_of_file
+from featurectl.models.formats import FORMATS_BY_FLAVOR, FORMATS_BY_SUFFIX, MODEL_FORMATS, format_of_file
 from featurectl.models.isolation import content
 from featurectl.models.runtimes.base import ONNX
 from featurectl.models.runtimes.open import load_runtime
@@ -15,7 +15,13 @@ from featurectl.models.runtimes.open import load_runtime
 
 def test_every_format_of_a_file_has_a_library_words_and_a_reader():
     formats = set(FORMATS_BY_SUFFIX.values())
-    assert formats == set(FORMAT_WORDS) == set(LIBRARIES) == {*content._DESCRIBED, ONNX}  # noqa: SLF001  # its rows
+    assert formats == set(MODEL_FORMATS) == {*content._DESCRIBED, ONNX}  # noqa: SLF001  # its rows
+
+
+def test_a_suffix_and_a_flavor_are_of_one_format_each():
+    formats = MODEL_FORMATS.values()
+    assert len(FORMATS_BY_SUFFIX) == sum(len(item.suffixes + item.foreign_suffixes) for item in formats)
+    assert len(FORMATS_BY_FLAVOR) == sum(bool(item.flavor) for item in formats)
 
 
 def test_an_unknown_suffix_is_an_error_that_lists_those_that_are():

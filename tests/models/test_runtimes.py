@@ -11,7 +11,8 @@ import pytest
 from skops import io as skops_io
 
 from featurectl.core.errors import DataError, UsageError
-from featurectl.models.estimators import dump_estimator, fit_estimator, make_estimator
+from featurectl.models.estimators.base import FitRows
+from featurectl.models.estimators.make import dump_estimator, fit_estimator, make_estimator
 from featurectl.models.runtimes.base import check_code_allowed
 from featurectl.models.runtimes.open import load_runtime
 from featurectl.models.runtimes.skops import KNOWN_TYPES
@@ -54,7 +55,8 @@ def test_an_estimator_is_kept_as_data_and_scores_as_it_did(name, params):
     kind, content, runtime = fitted(name, params, matrix, label)
     assert kind == LIBRARIES[name.split(".")[0]]
     estimator = make_estimator(name, params, 7)
-    fit_estimator(estimator, matrix, label, [f"c{i}" for i in range(5)], [3])
+    rows = FitRows(matrix=matrix, label=label, names=[f"c{i}" for i in range(5)], categories=[3])
+    fit_estimator(estimator, rows)
     expected = (
         estimator.predict_proba(matrix)[:, 1] if hasattr(estimator, "predict_proba") else estimator.predict(matrix)
     )
@@ -207,7 +209,7 @@ def test_without_skops_scikit_learn_is_a_pickle_or_nothing(monkeypatch):
 
     made = Ridge().fit([[0.0], [1.0]], [0.0, 1.0])
     monkeypatch.setitem(sys.modules, "skops", None)
-    monkeypatch.setattr("featurectl.models.estimators.find_spec", lambda _name: None)
+    monkeypatch.setattr("featurectl.models.estimators.sklearn.find_spec", lambda _name: None)
     with pytest.raises(DataError, match="skops is not installed") as caught:
         dump_estimator(made, allow_pickle=False)
     assert caught.value.hint == "pip install 'featurectl[models]'"

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from featurectl.models.conversion.graph import CannotConvertError, Forest, Leaf, Link, TreeSplit
-from featurectl.models.estimators import save_as
+from featurectl.models.estimators.catboost import save_as
 
 _LINKS: Final[Mapping[str, Link]] = {
     "RMSE": "identity",

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from featurectl.core.documents import parse_json
 from featurectl.core.errors import DataError, UsageError
-from featurectl.models.formats import FORMAT_WORDS
+from featurectl.models.formats import MODEL_FORMATS
 from featurectl.models.runtimes.base import CATBOOST, LIGHTGBM, ONNX, PICKLE, SKOPS, XGBOOST, Runtime, not_installed
 from featurectl.models.runtimes.estimator import EstimatorRuntime
 from featurectl.models.runtimes.open import load_runtime
@@ -54,7 +54,7 @@ def read_content(path: Path, kind: str, content: bytes, width: int, *, allow_cod
         if isinstance(error, DataError) and error.code != "FC512":
             raise
         line = (str(error.__cause__ or error).strip() or type(error).__name__).splitlines()[0]
-        raise UsageError(f"{path} can't be read as {FORMAT_WORDS[kind]}: {line[:200]}") from error
+        raise UsageError(f"{path} can't be read as {MODEL_FORMATS[kind].words}: {line[:200]}") from error
     if found.width != width:
         raise UsageError(f"{path} takes {found.width} inputs, the model in the files has {width}")
     return found

@@ -11,8 +11,9 @@ from featurectl.core.errors import FeaturectlError, StoreError
 from featurectl.core.units import DAY_US, MINUTE_US
 from featurectl.language.definitions.alerts import Alert, Metric
 from featurectl.monitor.alerts.data_metrics import FailureCount, FeatureFigure
-from featurectl.monitor.alerts.observation import Observation, Observed, holds, matches
+from featurectl.monitor.alerts.observation import Observation, Observed, holds
 from featurectl.monitor.alerts.request_rows import Requests, RequestWindow
+from featurectl.monitor.alerts.subjects import is_about_all, models_of_alert, views_of_alert
 
 WINDOWS_US: Final[Mapping[Metric, int]] = {  # of a condition without `in`
     "latency_p50": 5 * MINUTE_US,
@@ -96,22 +97,17 @@ def _window(alert: Alert, world: MetricsReader) -> RequestWindow:
 
 def _views(alert: Alert, world: MetricsReader) -> list[tuple[str, int]]:
     """Return the view versions of an alert: those that it names, and those that its models read."""
-    if not alert.views and not alert.models:
-        return list(world.views())
-    read = {view for model, views in world.readers().items() if matches(model, alert.models) for view in views}
-    return [pair for pair in world.views() if matches(pair[0], alert.views) or pair[0] in read]
+    every = list(world.views())
+    if is_about_all(alert):
+        return every
+    chosen = views_of_alert(alert, dict(every), world.readers())
+    return [pair for pair in every if pair[0] in chosen]
 
 
 def _models(alert: Alert, world: MetricsReader) -> list[str]:
     """Return the models of an alert: those that it names, and those that read its views."""
     readers = world.readers()
-    if not alert.views and not alert.models:
-        return list(readers)
-    return [
-        model
-        for model, views in readers.items()
-        if matches(model, alert.models) or any(matches(view, alert.views) for view in views)
-    ]
+    return list(readers) if is_about_all(alert) else models_of_alert(alert, readers)
 
 
 def _champions(alert: Alert, world: MetricsReader) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Final
 
 from featurectl.language.definitions.alerts import Condition, Operator
@@ -58,15 +57,6 @@ def holds(condition: Condition, observation: Observation) -> bool | None:
     if observation.error or observation.value is None:
         return None
     return _OPERATORS[condition.op](observation.value, condition.value)
-
-
-def matches(name: str, patterns: Sequence[str]) -> bool:
-    """Return whether a name is one of some names or patterns.
-
-    >>> matches("late_arrival", ["late_*"]), matches("late_arrival", ["*_departure"]), matches("late_arrival", [])
-    (True, False, False)
-    """
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def root_of(subject: str) -> str:

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 from featurectl.core.errors import UsageError
 from featurectl.monitor.alerts.evaluation_run import applied_alerts, ledger_of
-from featurectl.monitor.alerts.observation import matches, root_of
+from featurectl.monitor.alerts.observation import root_of
+from featurectl.monitor.alerts.subjects import matches
 from featurectl.registry.alert_state import Silence, new_silence_id
 from featurectl.registry.applied import not_applied, served_views
 from featurectl.registry.state import State

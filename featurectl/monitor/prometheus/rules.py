@@ -5,37 +5,22 @@ Ages come from `monitor export`, latencies and errors from the `/metrics` of `se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from featurectl.core.units import MINUTE_US, SECOND_US, format_duration
+from featurectl.core.units import MINUTE_US, format_duration
 from featurectl.language.definitions.about import Freshness
-from featurectl.language.definitions.alerts import Alert, Condition, Metric, format_condition, is_timed
-from featurectl.language.definitions.model import views_read
+from featurectl.language.definitions.alerts import Alert, Condition, format_condition, is_timed
 from featurectl.language.repo import Repo
-from featurectl.monitor.alerts.measure import WINDOWS_US
-from featurectl.monitor.alerts.observation import matches
-from featurectl.monitor.prometheus.names import FAILING, LOG_ROWS, PREFIX, REQUESTS, SECONDS
+from featurectl.monitor.prometheus.metric_queries import AlertScope, MetricQuery, query_of, scope_of, window_of
+from featurectl.monitor.prometheus.names import LOG_ROWS, PREFIX
+from featurectl.monitor.prometheus.promql import literal, seconds, selector
 
-LONGEST_S: Final = 2.5  # the last bound of the histogram of requests: a quantile is never known beyond it
 _UNSURE_US: Final = 5 * MINUTE_US  # for how long something can't be seen before that is reported
 _UNSEEN_US: Final = 10 * MINUTE_US  # for how long nobody looks before that is reported
 _KEPT_US: Final = 15 * MINUTE_US  # what nobody sees any more is not over: until then it is known that nobody looks
 _LOST_IN: Final = "10m"  # how far back rows that the log has lost are reported
-_QUANTILES: Final[Mapping[Metric, str]] = {"latency_p50": "0.5", "latency_p95": "0.95", "latency_p99": "0.99"}
-_EXPORTED: Final[tuple[Metric, ...]] = ("freshness", "checks")  # given by `monitor export`, all others by `serve`
-_MEASURED: Final = "featurectl monitor measures it: no metric of a server does"
-_WHY_NOT: Final[Mapping[Metric, str]] = {
-    "psi": _MEASURED,
-    "js": _MEASURED,
-    "ks": _MEASURED,
-    "wasserstein": _MEASURED,
-    "skew": _MEASURED,
-    "null_rate": "the metrics of a server do not tell features apart",
-    "stream_lag": "no metric says it yet",
-    "pipeline_failures": "featurectl monitor counts it in the records of runs",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,13 +61,13 @@ def rules_of(repo: Repo, environment: str) -> Rules:
     made: list[AlertingRule] = []
     left: list[NotRendered] = []
     for alert in sorted(repo.alerts.values(), key=lambda a: a.name):
-        why = _why_not(alert)
-        if why:
-            left.append(NotRendered(alert=alert.name, why=f"{alert.when.metric}: {why}"))
+        query = query_of(alert)
+        if isinstance(query, str):
+            left.append(NotRendered(alert=alert.name, why=f"{alert.when.metric}: {query}"))
         else:
-            made.append(_of_alert(alert, repo, where))
+            made.append(_of_alert(alert, query, scope_of(alert, repo, where)))
     slas = tuple(_of_slas(repo, where))
-    if slas or any(alert.when.metric in _EXPORTED for alert in repo.alerts.values()):
+    if slas or any(_is_exported(alert) for alert in repo.alerts.values()):
         slas += tuple(_of_sight(where))
     if repo.environments[environment].prediction_sample:
         slas += (_of_log(where),)
@@ -93,6 +78,11 @@ def rules_of(repo: Repo, environment: str) -> Rules:
         alerts=tuple(made),
         not_rendered=tuple(left),
     )
+
+
+def _is_exported(alert: Alert) -> bool:
+    query = query_of(alert)
+    return isinstance(query, MetricQuery) and query.is_exported
 
 
 def _of_slas(repo: Repo, where: Mapping[str, str]) -> Iterable[AlertingRule]:
@@ -124,26 +114,21 @@ def _of_sla(of: Mapping[str, str], freshness: Freshness, more: Mapping[str, str]
             f"{what} {of['name']} is {{{{ $value | humanizeDuration }}}} old: {key} is {format_duration(bound_us)}"
         )
         hint = f"featurectl why {of['name']}@{{{{ $labels.version }}}}" if of["kind"] == "view" else "featurectl status"
-        end = f" <= {_seconds(error_us)}" if key == "warn_after" and error_us is not None else ""
+        end = f" <= {seconds(error_us)}" if key == "warn_after" and error_us is not None else ""
         yield AlertingRule(
             alert=alert,
-            expr=f"{PREFIX}age_seconds{_matching(of)} > {_seconds(bound_us)}{end}",
-            labels={"severity": severity, **of} | {key: _literal(text) for key, text in more.items() if text},
+            expr=f"{PREFIX}age_seconds{selector(of)} > {seconds(bound_us)}{end}",
+            labels={"severity": severity, **of} | {key: literal(text) for key, text in more.items() if text},
             keep_us=_KEPT_US if key == "error_after" else 0,  # what is stale is not late, too
             annotations={"summary": summary, "description": f"{hint} --env {of['environment']}"},
         )
-
-
-def _literal(text: str) -> str:
-    """Return a text of which Prometheus, that fills templates in labels, makes this text again."""
-    return text.replace("{{", '{{ "{{" }}')
 
 
 def _of_sight(where: Mapping[str, str]) -> Iterable[AlertingRule]:
     """Give the rules of a row, and of an environment, that nobody can see."""
     yield AlertingRule(
         alert="FeaturectlError",
-        expr=f"{PREFIX}state{_matching({**where, 'state': 'ERROR'})} == 1",
+        expr=f"{PREFIX}state{selector({**where, 'state': 'ERROR'})} == 1",
         for_us=_UNSURE_US,
         keep_us=_KEPT_US,
         labels={"severity": "critical", **where},
@@ -152,10 +137,10 @@ def _of_sight(where: Mapping[str, str]) -> Iterable[AlertingRule]:
             "description": f"featurectl status --env {where['environment']}",
         },
     )
-    stamp = f"{PREFIX}timestamp_seconds{_matching(where)}"
+    stamp = f"{PREFIX}timestamp_seconds{selector(where)}"
     yield AlertingRule(
         alert="FeaturectlUnseen",
-        expr=f"time() - {stamp} > {_seconds(_UNSEEN_US)} or absent({stamp})",
+        expr=f"time() - {stamp} > {seconds(_UNSEEN_US)} or absent({stamp})",
         for_us=_UNSURE_US,
         labels={"severity": "critical", **where},
         annotations={
@@ -180,117 +165,33 @@ def _of_log(where: Mapping[str, str]) -> AlertingRule:
     )
 
 
-def _why_not(alert: Alert) -> str:
-    """Return why an alert has no rule; "" when it has one."""
-    metric = alert.when.metric
-    if metric in _QUANTILES and alert.when.value / SECOND_US > LONGEST_S:
-        return f"requests are counted in classes up to {LONGEST_S} s"
-    return _WHY_NOT.get(metric, "")
-
-
-def _of_alert(alert: Alert, repo: Repo, where: Mapping[str, str]) -> AlertingRule:
-    metric, condition = alert.when.metric, format_condition(alert.when)
+def _of_alert(alert: Alert, query: MetricQuery, scope: AlertScope) -> AlertingRule:
+    condition = format_condition(alert.when)
     return AlertingRule(
         alert=f"featurectl_{alert.name}",
-        expr=_expression(alert, repo, where),
+        expr=f"{query.query(scope, window_of(alert))} {_bound(alert.when)}",
         for_us=alert.for_us,
-        keep_us=_KEPT_US if metric in _EXPORTED else 0,
-        labels={"severity": alert.severity, **where, "notify": ",".join(alert.notify)},
+        keep_us=_KEPT_US if query.is_exported else 0,
+        labels={"severity": alert.severity, **scope.where, "notify": ",".join(alert.notify)},
         annotations={
-            "summary": f"{alert.name}: {_subject(metric)}{metric} is {_value(metric)}, alert when {condition}"
+            "summary": f"{alert.name}: {query.subject}{alert.when.metric} is {query.value}, alert when {condition}"
         },
-        comments=tuple(_comments(alert)),
+        comments=tuple(_comments(alert, query)),
     )
 
 
-def _comments(alert: Alert) -> Iterable[str]:
+def _comments(alert: Alert, query: MetricQuery) -> Iterable[str]:
     """Give what the condition is in the language, and in what the rule differs from it."""
-    metric, window_us = alert.when.metric, alert.when.window_us
     yield f"{alert.name}: {format_condition(alert.when)}"
-    if metric not in _EXPORTED:
+    if not query.is_exported:
         yield "of all servers that are scraped: their metrics name no project"
-    if metric == "checks" and window_us not in (None, WINDOWS_US[metric]):
-        yield f"of the last {format_duration(WINDOWS_US[metric])}: so far back does featurectl monitor export look"
+    if query.window_us is not None and alert.when.window_us not in (None, query.window_us):
+        yield f"of the last {format_duration(query.window_us)}: so far back does featurectl monitor export look"
     if alert.repeat_us is not None:
         yield f"repeat {format_duration(alert.repeat_us)}: repeat_interval of Alertmanager"
 
 
-def _subject(metric: Metric) -> str:
-    """Return the subject in a template, as the labels of the expression name it."""
-    if metric == "freshness":
-        return "view {{ $labels.name }}@{{ $labels.version }}: "
-    if metric == "checks":
-        return "view {{ $labels.view }}@{{ $labels.version }}: "
-    return "" if metric == "store_errors" else "model {{ $labels.model }}: "
-
-
-def _value(metric: Metric) -> str:
-    if is_timed(metric):
-        return "{{ $value | humanizeDuration }}"
-    return "{{ $value | humanizePercentage }}" if metric == "error_rate" else "{{ $value }}"
-
-
-def _expression(alert: Alert, repo: Repo, where: Mapping[str, str]) -> str:
-    when = alert.when
-    against = (
-        f"{'==' if when.op == '=' else when.op} {_seconds(when.value) if is_timed(when.metric) else _number(when)}"
-    )
-    if when.metric == "freshness":
-        return f"{PREFIX}age_seconds{_matching({**where, 'kind': 'view'}, name=_views(alert, repo))} {against}"
-    if when.metric == "checks":
-        return f"{FAILING}{_matching(where, view=_views(alert, repo))} {against}"
-    models = _models(alert, repo)
-    window = format_duration(when.window_us or WINDOWS_US[when.metric])
-    if when.metric in _QUANTILES:
-        rate = f"sum by (model, le) (rate({SECONDS}_bucket{_matching({}, model=models)}[{window}]))"
-        return f"histogram_quantile({_QUANTILES[when.metric]}, {rate}) {against}"
-    if when.metric == "error_rate":
-        every = f"sum by (model) (rate({REQUESTS}{_matching({}, model=models)}[{window}]))"
-        failed = f"sum by (model) (rate({REQUESTS}{_matching({'result': 'failed'}, model=models)}[{window}]))"
-        return f"({failed} or 0 * {every}) / ({every} > 0) {against}"
-    assert when.metric == "store_errors", when.metric
-    failed = f"sum(increase({REQUESTS}{_matching({'result': 'store'}, model=models)}[{window}]))"
-    return f"({failed} or vector(0)) {against}"
-
-
-def _number(when: Condition) -> str:
-    return f"{when.value:.15g}"
-
-
-def _views(alert: Alert, repo: Repo) -> Sequence[str] | None:
-    """Return the views that an alert is about, by its patterns, and those that its models read; None: all there are."""
-    if not (alert.views or alert.models) or "*" in alert.views:
-        return None
-    read = {
-        view for model in repo.models.values() if matches(model.name, alert.models) for view in views_read(model.inputs)
-    }
-    return [name for name in sorted(repo.views) if name in read or matches(name, alert.views)]
-
-
-def _models(alert: Alert, repo: Repo) -> Sequence[str] | None:
-    """Return the models that an alert is about, by its patterns, and those that read its views; None: all there are."""
-    if not (alert.views or alert.models) or "*" in alert.models:
-        return None
-    read = {
-        model.name
-        for model in repo.models.values()
-        if any(matches(view, alert.views) for view in views_read(model.inputs))
-    }
-    return [name for name in sorted(repo.models) if name in read or matches(name, alert.models)]
-
-
-def _matching(equal: Mapping[str, str], **among: Sequence[str] | None) -> str:
-    parts = [f"{name}={_quoted(value)}" for name, value in equal.items()]
-    for name, values in among.items():
-        if values is not None:
-            parts.append(f"{name}=~{_quoted('|'.join(values))}")
-    return "{" + ", ".join(parts) + "}" if parts else ""
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
-
-
-def _seconds(length_us: float) -> str:
-    return f"{length_us / SECOND_US:.15g}"
+def _bound(when: Condition) -> str:
+    """Return what a value is compared with, in the unit of Prometheus."""
+    value = seconds(when.value) if is_timed(when.metric) else f"{when.value:.15g}"
+    return f"{'==' if when.op == '=' else when.op} {value}"

@@ -15,7 +15,7 @@ from featurectl.language.definitions.model import Model
 from featurectl.models.conversion.convert import Converted
 from featurectl.models.external_model import Foreign, check_names
 from featurectl.models.fit import COMPARED
-from featurectl.models.formats import LIBRARIES
+from featurectl.models.formats import MODEL_FORMATS
 from featurectl.models.gates.base import Champion, GateEvidence
 from featurectl.models.golden_rows import choose_rows, dump_golden, load_golden
 from featurectl.models.isolation.process import load_remote
@@ -226,7 +226,9 @@ def _version(model: Model, sample: TrainingSet, found: Foreign, proof: _Proof, a
         artifact_format=found.format,
         artifact_bytes=0,
         artifact_sha256="",
-        libraries=library_versions(("polars", "numpy", "deltalake", *distributions_of(LIBRARIES[found.format]))),
+        libraries=library_versions(
+            ("polars", "numpy", "deltalake", *distributions_of(MODEL_FORMATS[found.format].library))
+        ),
         code_commit=actor.commit,
         seed=0,
         created_at=actor.at,

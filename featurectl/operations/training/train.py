@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +19,12 @@ from featurectl.models.artifact import write_artifact
 from featurectl.models.card import CARD, CHART, CardParts, render_card
 from featurectl.models.charts import draw_charts
 from featurectl.models.fit import FittedModel, fit_model
+from featurectl.models.formats import MODEL_FORMATS
 from featurectl.models.gates.base import Champion, GateEvidence
 from featurectl.models.gates.by_name import gates_asked
 from featurectl.models.gates.evaluate import failed_gates, measure_gates
 from featurectl.models.gates.evidence import evidence_of_fitted
-from featurectl.models.runtimes.base import CATBOOST, LIGHTGBM, ONNX, SKOPS, XGBOOST
+from featurectl.models.runtimes.base import ONNX
 from featurectl.models.trainer_command import CommandEnvironment
 from featurectl.models.validation_rows import ValidationRows
 from featurectl.operations.training.artifact_files import ModelFiles, store_files
@@ -36,8 +37,6 @@ from featurectl.operations.training.spine import SpineRows
 from featurectl.registry.skew import input_fingerprint
 from featurectl.registry.state import CHAMPION, BoundFeature, ModelVersion
 from featurectl.workspace.actor import Actor
-
-_READERS: Final = {LIGHTGBM: "lightgbm", XGBOOST: "xgboost", CATBOOST: "catboost", SKOPS: "skops", ONNX: "onnxruntime"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,5 +221,6 @@ def trainer_libraries(trainer: Trainer) -> tuple[str, ...]:
 
 def _libraries_of(fitted: FittedModel) -> tuple[str, ...]:
     """Return the distributions that read the model file, and those that made the ONNX file if there is one."""
-    readers = distributions_of(_READERS.get(fitted.format, ""))
+    known = MODEL_FORMATS.get(fitted.format)
+    readers = distributions_of("" if known is None else known.reader)
     return (*readers, "onnx", "onnxruntime") if fitted.onnx.content and fitted.format != ONNX else readers
