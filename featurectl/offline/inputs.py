@@ -62,7 +62,7 @@ def _source(source: Source, columns: set[str], *, whole: bool) -> list[object]:
     clocks = [source.event_time, source.available_at, *source.tiebreak, *sorted(source.dedup_key)]
     select = _select(source)
     read = sorted(select if whole else select.keys() & {*columns, *clocks})
-    csv = _csv(source.csv if source.format == "csv" else CsvOptions())
+    csv = _csv(source.csv_options or CsvOptions())
     query = plain_query(source.sql.query) if source.sql else None
     made = [[name, untyped_canonical(select[name])] for name in read]
     return [clocks, source.delay_us or 0, source.timezone, source.nan, csv, query, made]

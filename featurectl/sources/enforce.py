@@ -23,7 +23,7 @@ KEPT: Final = "\x00kept "  # before the name of a column as it is in its source
 
 def reading_of(source: Source) -> CastRules:
     """Return how the source's texts and clocks are read."""
-    form = source.csv.timestamp_format if source.format == "csv" else None
+    form = source.csv_options.timestamp_format if source.csv_options else None
     return CastRules(timezone=source.timezone, nan=source.nan, timestamp_format=form)
 
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
 from featurectl.core.errors import DataError
 from featurectl.language.data_roots import NONE, DataRoots, ReadableFolders
-from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.source import FILE_FORMATS, Source
 from featurectl.sources.pattern import PatternError, matching_files
-
-_SUFFIXES: Final = {"parquet": "parquet", "csv": "csv", "ndjson": "*json*"}
 
 
 def source_files(source: Source, root: Path, path: str, data_roots: DataRoots = NONE) -> list[Path]:
@@ -26,12 +23,16 @@ def source_files(source: Source, root: Path, path: str, data_roots: DataRoots = 
     readable = ReadableFolders(source=source.name, written=source.path, root=root, roots=data_roots)
     readable.check_pattern(path)
     with _looking(source):
-        files = find_files(root, path, _SUFFIXES[source.format], readable.check)
+        files = find_files(root, path, _folder_pattern(source), readable.check)
     for file in files:
         readable.check(file)
     if not files:
         raise DataError(f"source {source.name}: no file matches {source.path}", code="FC501")
     return files
+
+
+def _folder_pattern(source: Source) -> str:
+    return FILE_FORMATS[source.format].folder_pattern or "*"
 
 
 def check_delta_log(source: Source, root: Path) -> None:

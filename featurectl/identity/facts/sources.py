@@ -53,9 +53,10 @@ def clock_facts(source: Source) -> dict[str, Fact]:
         "tiebreak": names(source.tiebreak),
         "dedup_key": names(sorted(source.dedup_key)),
     }
-    if source.format == "csv":
-        facts["csv.null_values"] = _null_values(source.csv)
-        facts["csv.timestamp_format"] = plain(source.csv.timestamp_format)
+    csv = source.csv_options
+    if csv is not None:
+        facts["csv.null_values"] = _null_values(csv)
+        facts["csv.timestamp_format"] = plain(csv.timestamp_format)
     if source.sql:
         facts["sql.query"] = Fact(plain_query(source.sql.query), plain_query(source.sql.query))
     return facts
@@ -97,7 +98,7 @@ def _location_facts(source: Source) -> dict[str, Fact]:
         "sql.url": _address(source.sql.url if source.sql else None),
         "lateness": duration(source.lateness_us),
     }
-    return facts | ({"csv.separator": plain(source.csv.separator)} if source.format == "csv" else {})
+    return facts | ({"csv.separator": plain(source.csv.separator)} if source.csv_options else {})
 
 
 def plain_query(query: str) -> str:

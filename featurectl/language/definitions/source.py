@@ -5,10 +5,37 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal, get_args
 
 from featurectl.expressions.tree import Expression
 from featurectl.language.definitions.about import NOTHING_SAID, About, Freshness
+
+FileFormatName = Literal["parquet", "csv", "ndjson", "delta"]
+SourceFormat = Literal[FileFormatName, "sql", "stream"]
+FILE_FORMAT_NAMES: Final[tuple[FileFormatName, ...]] = get_args(FileFormatName)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileFormatRules:
+    """What the language knows of a format of files.
+
+    `suffixes` are the ends of names that mean it, `path_suffixes` more of them in the `path` of a source;
+    `folder_pattern` matches those of its files in a folder (None: the folder itself is the data). `has_times` is
+    whether a value can be a time without a text being read as one.
+    """
+
+    suffixes: tuple[str, ...] = ()
+    path_suffixes: tuple[str, ...] = ()
+    folder_pattern: str | None = None
+    has_times: bool = True
+
+
+FILE_FORMATS: Final[Mapping[SourceFormat, FileFormatRules]] = {
+    "parquet": FileFormatRules(suffixes=(".parquet",), path_suffixes=(".pq",), folder_pattern="parquet"),
+    "csv": FileFormatRules(suffixes=(".csv",), path_suffixes=(".tsv",), folder_pattern="csv"),
+    "ndjson": FileFormatRules(suffixes=(".ndjson", ".jsonl"), folder_pattern="*json*", has_times=False),
+    "delta": FileFormatRules(path_suffixes=(".delta",)),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +118,7 @@ class Source:
     """
 
     name: str
-    format: Literal["parquet", "csv", "ndjson", "delta", "sql", "stream"]
+    format: SourceFormat
     path: str = ""  # unexpanded, relative to the repository's root
     sql: SqlQuery | None = None
     csv: CsvOptions = CsvOptions()
@@ -114,6 +141,22 @@ class Source:
     def static(self) -> bool:
         """True when the rows carry no time: true and known always."""
         return self.event_time is None
+
+    @property
+    def is_stream(self) -> bool:
+        """True for events that come one by one."""
+        return self.format == "stream"
+
+    @property
+    def csv_options(self) -> CsvOptions | None:
+        """How its files spell values; None where they are no CSV."""
+        return self.csv if self.format == "csv" else None
+
+    @property
+    def has_times(self) -> bool:
+        """False where its files have no times: a text that looks like one stays a text."""
+        rules = FILE_FORMATS.get(self.format)
+        return rules is None or rules.has_times
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

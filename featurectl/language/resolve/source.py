@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Final, Literal
+from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from featurectl.core.drivers import SQLITE_URL
@@ -19,7 +19,15 @@ from featurectl.expressions.tree import Expression
 from featurectl.language.data_roots import DataRoots, OutsideDataError, ReadableFolders, is_file_address
 from featurectl.language.definitions.about import About, Freshness
 from featurectl.language.definitions.entity import Entity
-from featurectl.language.definitions.source import CsvOptions, NamedExpression, Source, SqlQuery
+from featurectl.language.definitions.source import (
+    FILE_FORMAT_NAMES,
+    FILE_FORMATS,
+    CsvOptions,
+    NamedExpression,
+    Source,
+    SourceFormat,
+    SqlQuery,
+)
 from featurectl.language.repo import ENGINES, Environment
 from featurectl.language.resolve.checks import resolve_checks
 from featurectl.language.resolve.declarations import Declarations, report_issues, unsupported_part
@@ -40,11 +48,9 @@ from featurectl.language.typing.scope import Part
 from featurectl.language.typing.sources import TIMES, check_source, row_columns
 
 SchemaReader = Callable[[Source], "Mapping[str, str] | None"]
-Format = Literal["parquet", "csv", "ndjson", "delta", "sql", "stream"]
-_SUFFIXES: Final[Mapping[str, Format]] = {
-    ".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson",
-    ".delta": "delta",
-}  # fmt: skip
+_SUFFIXES: Final[Mapping[str, SourceFormat]] = {
+    suffix: name for name, rules in FILE_FORMATS.items() for suffix in (*rules.suffixes, *rules.path_suffixes)
+}
 _ARRIVAL = re.compile(
     r"(ingest(ed|ion)?|arriv(ed|al)|received|loaded|inserted|created|updated|available|published|landed|processed)"
     r"(_(at|ts|time|timestamp|on))"
@@ -167,7 +173,7 @@ def _untyped(shape: SourceShape, declared: Declarations) -> Source:
     )
 
 
-def _format(shape: SourceShape, declared: Declarations) -> Format:
+def _format(shape: SourceShape, declared: Declarations) -> SourceFormat:
     if shape.stream is not None:
         return "stream"
     if shape.sql is not None:
@@ -181,7 +187,7 @@ def _format(shape: SourceShape, declared: Declarations) -> Format:
     if not suffixes:
         return "delta"
     if shape.path:
-        message = f'what format is "{shape.path}"? say `format:`, one of parquet csv ndjson delta'
+        message = f'what format is "{shape.path}"? say `format:`, one of {" ".join(FILE_FORMAT_NAMES)}'
         declared.report.error("FC104", message, shape.fields.place("path"))
     return "parquet"
 
@@ -226,7 +232,7 @@ def check_history(shape: SourceShape, declared: Declarations) -> None:
         return
     node = shape.fields.scalar("history")
     found = declared.find(declared.sources, "source", shape.history, node)
-    if found is not None and found.format == "stream":
+    if found is not None and found.is_stream:
         message = f'"{shape.history}" is a stream; a history is read from files or a database'
         declared.report.error("FC104", message, shape.fields.place("history"))
 

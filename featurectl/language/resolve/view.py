@@ -92,7 +92,7 @@ def _check_kind(shape: FeatureViewShape, source: Source | None, declared: Declar
         message = f'windows need a time, and source "{source.name}" has no event_time'
         other = (declared.names[("source", source.name)], f'source "{source.name}" is declared here')
         report.clash("FC307", message, fields.keys["aggregates"].place, other)
-    if source.format == "stream" and shape.hop is None:
+    if source.is_stream and shape.hop is None:
         report.error("FC107", 'windows over a stream need a "hop"', fields.keys["aggregates"].place)
     windows = [w for a in shape.aggregates for w in a.windows if w is not None]
     if shape.hop is not None and windows and shape.hop * 4 > min(windows):

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
+from featurectl.language.definitions.source import FILE_FORMAT_NAMES, FileFormatName
 from featurectl.language.problems.report import Report
 from featurectl.language.shapes.base import ObjectShape
 from featurectl.language.shapes.checks import CheckShape
@@ -35,11 +36,10 @@ from featurectl.language.shapes.values import (
 
 LEAST_LOG = 16 << 20
 _SEPARATOR = re.compile(r"[\t !#-~]")
-_FORMATS = ("parquet", "csv", "ndjson", "delta")
 Format = Annotated[
-    Literal["parquet", "csv", "ndjson", "delta"],
-    PlainValidator(one_of(*_FORMATS)),
-    WithJsonSchema(words_schema(*_FORMATS)),
+    FileFormatName,
+    PlainValidator(one_of(*FILE_FORMAT_NAMES)),
+    WithJsonSchema(words_schema(*FILE_FORMAT_NAMES)),
 ]
 Separator = Annotated[
     str,

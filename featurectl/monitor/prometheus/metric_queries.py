@@ -24,7 +24,7 @@ _OF_MODEL: Final = "model {{ $labels.model }}: "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AlertScope:
+class QueryScope:
     """What an alert is about: labels of its project and environment, and its views and models (None: all there are)."""
 
     where: Mapping[str, str]
@@ -40,7 +40,7 @@ class MetricQuery:
     can have, `most_us` the largest value that it can compare with; None: any.
     """
 
-    query: Callable[[AlertScope, str], str]
+    query: Callable[[QueryScope, str], str]
     subject: str
     value: str = _PLAIN
     is_exported: bool = False
@@ -48,11 +48,11 @@ class MetricQuery:
     most_us: float | None = None
 
 
-def scope_of(alert: Alert, repo: Repo, where: Mapping[str, str]) -> AlertScope:
+def scope_of(alert: Alert, repo: Repo, where: Mapping[str, str]) -> QueryScope:
     """Return what an alert is about in a repository."""
     readers = {name: views_read(repo.models[name].inputs) for name in sorted(repo.models)}
     every = is_about_all(alert)
-    return AlertScope(
+    return QueryScope(
         where=where,
         views=None if every or "*" in alert.views else views_of_alert(alert, sorted(repo.views), readers),
         models=None if every or "*" in alert.models else models_of_alert(alert, readers),
@@ -73,26 +73,26 @@ def window_of(alert: Alert) -> str:
     return format_duration(length_us) if length_us else ""
 
 
-def _age(scope: AlertScope, _window: str) -> str:
+def _age(scope: QueryScope, _window: str) -> str:
     return f"{PREFIX}age_seconds{selector({**scope.where, 'kind': 'view'}, name=scope.views)}"
 
 
-def _failing(scope: AlertScope, _window: str) -> str:
+def _failing(scope: QueryScope, _window: str) -> str:
     return f"{FAILING}{selector(scope.where, view=scope.views)}"
 
 
-def _quantile(share: str, scope: AlertScope, window: str) -> str:
+def _quantile(share: str, scope: QueryScope, window: str) -> str:
     rate = f"sum by (model, le) (rate({SECONDS}_bucket{selector({}, model=scope.models)}[{window}]))"
     return f"histogram_quantile({share}, {rate})"
 
 
-def _error_rate(scope: AlertScope, window: str) -> str:
+def _error_rate(scope: QueryScope, window: str) -> str:
     every = f"sum by (model) (rate({REQUESTS}{selector({}, model=scope.models)}[{window}]))"
     failed = f"sum by (model) (rate({REQUESTS}{selector({'result': 'failed'}, model=scope.models)}[{window}]))"
     return f"({failed} or 0 * {every}) / ({every} > 0)"
 
 
-def _store_errors(scope: AlertScope, window: str) -> str:
+def _store_errors(scope: QueryScope, window: str) -> str:
     failed = f"sum(increase({REQUESTS}{selector({'result': 'store'}, model=scope.models)}[{window}]))"
     return f"({failed} or vector(0))"
 

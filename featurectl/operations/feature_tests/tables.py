@@ -98,7 +98,7 @@ def source_rows(view: FeatureView, rows: Rows) -> pl.DataFrame:
 def rows_of_source(source: Source, rows: Rows, types: Mapping[str, str]) -> pl.DataFrame:
     """Return the rows of a test as `source_rows` does, with the columns of the types and all that the rows have."""
     types = {**types, **{name: UNKNOWN for row in rows for name in row if name not in types}}
-    if source.format == "ndjson":  # JSON has no times: a text stays one
+    if not source.has_times:  # JSON: a text stays one
         texts = {name for row in rows for name, value in row.items() if isinstance(value, str)}
         types |= {name: STRING for name in texts if types[name] == UNKNOWN}
     if source.available_at is not None and source.event_time is not None:

@@ -13,7 +13,7 @@ from featurectl.language.definitions.source import Source
 from featurectl.operations.training.long_spine import AnySpine, SpillPlace, Treatment, read_in_place
 from featurectl.operations.training.spine import (
     DEFAULT_TIME,
-    FILE_FORMATS,
+    SPINE_FORMATS,
     SpineRows,
     file_source,
     file_spine,
@@ -63,7 +63,7 @@ def choose_spine(
         time = model.spine.time if model is not None else source.event_time or DEFAULT_TIME
         return _of_source(open_source, Spine(source=source, time=time), place)
     path = Path(named)
-    if path.suffix.lower() not in FILE_FORMATS and not is_there(path):
+    if path.suffix.lower() not in SPINE_FORMATS and not is_there(path):
         known = sorted({o.name for o in state.objects if o.kind == "source" and o.current})
         raise UsageError(f"{named}: neither a source nor a file", hint="sources: " + ", ".join(known))
     file = file_source(path)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -18,7 +19,7 @@ from featurectl.engines.clocks import clocked, drop_repeats, select_columns
 from featurectl.expressions.check import expression_columns
 from featurectl.expressions.frames import columns_of, compile_over
 from featurectl.language.definitions.model import Spine
-from featurectl.language.definitions.source import CommandLineFile, Source
+from featurectl.language.definitions.source import FILE_FORMATS, CommandLineFile, Source, SourceFormat
 from featurectl.language.typing.registered import type_source
 from featurectl.operations.training.digest import digest_rows
 from featurectl.sources.base import SourceReader
@@ -26,7 +27,9 @@ from featurectl.sources.casts import cast_exact
 from featurectl.sources.failures import reading
 from featurectl.sources.original_columns import split_kept
 
-FILE_FORMATS = {".parquet": "parquet", ".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
+SPINE_FORMATS: Final[Mapping[str, SourceFormat]] = {
+    suffix: name for name, rules in FILE_FORMATS.items() for suffix in rules.suffixes
+}
 DEFAULT_TIME = "event_time"
 FRAME = "frame in memory"  # the origin of a spine that no file and no source holds
 _ROW = "\x00row"
@@ -98,14 +101,14 @@ def file_source(path: Path) -> CommandLineFile:
     """Return a source over a file given on the command line; its name says which format.
 
     Raises:
-        UsageError: there is no such file, or its name ends in none of FILE_FORMATS.
+        UsageError: there is no such file, or its name ends in none of SPINE_FORMATS.
     """
-    kind = FILE_FORMATS.get(path.suffix.lower())
+    kind = SPINE_FORMATS.get(path.suffix.lower())
     if kind is None:
-        raise UsageError(f"spine {path}: what format is it?", hint="names end in " + ", ".join(FILE_FORMATS))
+        raise UsageError(f"spine {path}: what format is it?", hint="names end in " + ", ".join(SPINE_FORMATS))
     if not is_there(path) or not path.is_file():
         raise UsageError(f"spine {path}: no such file")
-    return CommandLineFile(name=str(path), format=kind, path=str(path.absolute()))  # type: ignore[arg-type]
+    return CommandLineFile(name=str(path), format=kind, path=str(path.absolute()))
 
 
 def is_there(path: Path) -> bool:
