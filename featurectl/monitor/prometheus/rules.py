@@ -13,7 +13,7 @@ from featurectl.core.units import MINUTE_US, format_duration
 from featurectl.language.definitions.about import Freshness
 from featurectl.language.definitions.alerts import Alert, Condition, format_condition, is_timed
 from featurectl.language.repo import Repo
-from featurectl.monitor.prometheus.metric_queries import QueryScope, MetricQuery, query_of, scope_of, window_of
+from featurectl.monitor.prometheus.metric_queries import MetricQuery, QueryScope, query_of, scope_of, window_of
 from featurectl.monitor.prometheus.names import LOG_ROWS, PREFIX
 from featurectl.monitor.prometheus.promql import literal, seconds, selector
 
