@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featurectl.core.errors import UsageError
+from featurectl.core.kinds import WORDS, DeclaredKind
 from featurectl.language.load import load_repo
 
 if TYPE_CHECKING:
@@ -40,14 +41,15 @@ def validate_repository(root: Path, env: str | None, *, data: bool, warnings: bo
 
 def object_counts(repo: Repo) -> dict[str, int]:
     """Return how many objects of each kind a repository has, those that it has none of left out."""
-    counts = {
-        "entities": len(repo.entities),
-        "sources": len(repo.sources),
-        "feature views": len(repo.views),
-        "models": len(repo.models),
-        "tests": len(repo.tests),
-        **repo.others,
+    declared: Mapping[DeclaredKind, Collection[object]] = {
+        "entity": repo.entities,
+        "source": repo.sources,
+        "feature_view": repo.views,
+        "model": repo.models,
+        "test": repo.tests,
     }
+    counts = {WORDS[kind].several: len(objects) for kind, objects in declared.items()}
+    counts |= repo.others
     return {kind: count for kind, count in counts.items() if count}
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from featurectl.core.errors import UsageError
+from featurectl.core.kinds import WORDS
 from featurectl.identity.kinds import Registrable, kind_of
 from featurectl.identity.lineage import Graph, Ref, build_graph
 from featurectl.identity.selection import SelectableObject, select_objects
@@ -75,7 +76,7 @@ def _check_gaps(kept: Sequence[Change], changes: Sequence[Change], graph: Graph)
             continue
         ref = Ref(change.object, change.name)
         for needed in sorted(graph.upstream(ref) & waiting):
-            word = needed.kind.replace("feature_", "")
+            word = WORDS[needed.kind].short
             raise UsageError(
                 f"--select leaves out {word} {needed.name}, which changes too and which {ref.name} is made of",
                 hint=f"--select +{ref.name} takes both",
@@ -92,7 +93,7 @@ def _check_orphans(kept: Sequence[Change], changes: Sequence[Change], state: Sta
     registered = _registered_graph(state)
     for ref in leaving:
         for user in sorted((registered.downstream(ref) & changing) - chosen):
-            word, other = ref.kind.replace("feature_", ""), user.kind.replace("feature_", "")
+            word, other = WORDS[ref.kind].short, WORDS[user.kind].short
             raise UsageError(
                 f"--select removes {word} {ref.name} and leaves out {other} {user.name}, which is made of it until it "
                 "changes too",

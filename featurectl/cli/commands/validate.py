@@ -10,6 +10,7 @@ import typer
 
 from featurectl.cli.shared.call import WHOLE, Call, Outcome
 from featurectl.cli.verb import verb
+from featurectl.core.kinds import WORDS
 
 if TYPE_CHECKING:
     from featurectl.language.problems.codes import Problem
@@ -57,7 +58,7 @@ def valid_text(counts: Mapping[str, int], files: int) -> str:
     '5 objects in 1 file are valid: 4 entities, 1 model.'
     """
     total = sum(counts.values())
-    singular = {"entities": "entity"}
-    parts = [f"{n} {kind if n != 1 else singular.get(kind, kind.removesuffix('s'))}" for kind, n in counts.items()]
+    singular = {words.several: words.one for words in WORDS.values()}
+    parts = [f"{n} {kind if n != 1 else singular[kind]}" for kind, n in counts.items()]
     objects = f"{total} object{'' if total == 1 else 's'} in {files} file{'' if files == 1 else 's'}"
     return f"{objects} {'is' if total == 1 else 'are'} valid: {', '.join(parts)}."
