@@ -16,7 +16,7 @@ from featurectl.plan.model import Change, ChangeReason
 from featurectl.plan.retype import with_source_types
 from featurectl.plan.view_changes import change_view, last_version, staying
 from featurectl.registry.lineage import bound_versions, view_users
-from featurectl.registry.state import ObjectVersion, State
+from featurectl.registry.state import CHAMPION, ObjectVersion, State
 
 _KINDS: Final = ("breaking", "removal", "additive", "new", "metadata", "removed", "unchanged")
 
@@ -67,7 +67,7 @@ def _guarded(change: Change, state: State, allowed: Collection[str]) -> Change:
     champions = [
         f"model {m.model} v{m.version}"
         for m in bound_versions(state, change.name, change.old_version or 1)
-        if state.aliases.get((m.model, "champion")) == m.version
+        if state.aliases.get((m.model, CHAMPION)) == m.version
     ]
     if not champions:
         return change

@@ -5,7 +5,7 @@ from __future__ import annotations
 from featurectl.core.errors import UsageError
 from featurectl.core.kinds import WORDS, ObjectKind
 from featurectl.core.nearest import did_you_mean
-from featurectl.registry.state import ModelVersion, ObjectVersion, State
+from featurectl.registry.state import CHAMPION, ModelVersion, ObjectVersion, State
 
 
 def served_views(state: State) -> list[ObjectVersion]:
@@ -54,6 +54,16 @@ def registered_view(state: State, name: str, version: int | None = None) -> Obje
     there = sorted(o.version for o in state.objects if o.kind == "feature_view" and o.name == name)
     versions = f"versions of {name}: {', '.join(str(number) for number in there)}"
     raise UsageError(error.message, hint=versions if there else error.hint)
+
+
+def split_name(name: str, default: str = CHAMPION) -> tuple[str, str]:
+    """Return the model and the version or alias that a name means.
+
+    >>> split_name("late@3"), split_name("late")
+    (('late', '3'), ('late', 'champion'))
+    """
+    model, _, which = name.partition("@")
+    return model, which or default
 
 
 def choose_version(state: State, model: str, which: str) -> ModelVersion:

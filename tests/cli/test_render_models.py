@@ -8,6 +8,7 @@ from featurectl.expressions.tree import Expression
 from featurectl.language.definitions.json_form import dump_definition
 from featurectl.language.definitions.model import DerivedInput, FeatureInput, Label, Model, RequestInput, Spine
 from featurectl.language.definitions.source import Source
+from featurectl.operations.models.diff import compare_versions
 from featurectl.registry.state import BoundFeature, GateResult
 from tests.cli.golden import assert_golden
 from tests.registry.test_contract import MODEL
@@ -68,10 +69,10 @@ SECOND = replace(
 
 
 def test_two_versions_stand_side_by_side_and_marks_say_what_differs():
-    assert_golden("models_diff.txt", render_diff(FIRST, SECOND) + "\n")
-    assert_golden("models_diff.json", json.dumps(diff_json(FIRST, SECOND), indent=2) + "\n")
+    assert_golden("models_diff.txt", render_diff(compare_versions(FIRST, SECOND)) + "\n")
+    assert_golden("models_diff.json", json.dumps(diff_json(compare_versions(FIRST, SECOND)), indent=2) + "\n")
 
 
 def test_a_version_compared_with_itself_has_no_mark():
-    text = render_diff(FIRST, FIRST)
+    text = render_diff(compare_versions(FIRST, FIRST))
     assert {line[:1] for line in text.splitlines() if line} == {" "}

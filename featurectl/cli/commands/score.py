@@ -61,16 +61,17 @@ def _request(call: Call, model: str, options: ScoreOptions) -> ScoreRequest:
     from featurectl.operations.scoring.job import ScoringRows
     from featurectl.operations.scoring.score_model import ScoreRequest
     from featurectl.operations.training.spine import Cut
+    from featurectl.registry.applied import split_name
 
     if not options.out:
         raise UsageError("where to? --out FILE is missing", hint="--out scores.parquet")
     cut = Cut(since=instant(options.since), until=instant(options.until))
     if options.all_keys and (options.spine is not None or cut != Cut()):
         raise UsageError("--all-keys scores every key, now: it takes no --spine, --since or --until")
-    name, _, which = model.partition("@")
+    name, which = split_name(model)
     return ScoreRequest(
         model=name,
-        which=which or "champion",
+        which=which,
         wanted=ScoringRows(spine=options.spine, all_keys=options.all_keys, cut=cut),
         to=open_destination(options.out, name),
         as_of=call.as_of,

@@ -13,14 +13,11 @@ from featurectl.cli.shared.options import Since, Spine, Until
 from featurectl.cli.shared.times import instant
 from featurectl.cli.shared.workspaces import open_with
 from featurectl.cli.verb import verb
-from featurectl.core.errors import UsageError
 from featurectl.core.units import counted, plural
 
 if TYPE_CHECKING:
     from featurectl.operations.training.assemble import TrainingSetRequest
     from featurectl.operations.training.write_set import WrittenTrainingSet
-
-_ALONE = "--from-manifest says itself what is asked for"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,26 +56,16 @@ def training_set(call: Call, options: TrainingSetOptions) -> Outcome:
 
 def _request(call: Call, options: TrainingSetOptions) -> TrainingSetRequest:
     from featurectl.language.resolve.feature_names import feature_pairs
-    from featurectl.operations.outputs.write_table import check_output
-    from featurectl.operations.training.assemble import TrainingSetRequest
-    from featurectl.operations.training.reproduce import load_manifest
-    from featurectl.operations.training.request import TrainingRequest, check_request
+    from featurectl.operations.training.request import TrainingRequest
     from featurectl.operations.training.spine import Cut
+    from featurectl.operations.training.write_set import check_written
 
     pairs = feature_pairs([] if options.features is None else options.features.split(","))
     cut = Cut(since=instant(options.since), until=instant(options.until), sample=options.sample, seed=options.seed)
     wanted = TrainingRequest(
         model=options.model, features=tuple(pairs), spine=options.spine, cut=cut, as_served=options.as_served
     )
-    if options.from_manifest is None:
-        check_request(wanted)
-    elif wanted != TrainingRequest(spine=options.spine):
-        raise UsageError(_ALONE, hint="leave out all but --out and, if the spine has moved, --spine")
-    if options.out is None:
-        raise UsageError("where to? --out FILE is missing", hint="--out train.parquet")
-    check_output(options.out)
-    manifest = None if options.from_manifest is None else load_manifest(options.from_manifest, options.out)
-    return TrainingSetRequest(wanted=wanted, out=options.out, manifest=manifest, memory_bytes=call.memory_bytes())
+    return check_written(wanted, options.out, options.from_manifest, call.memory_bytes())
 
 
 def _outcome(request: TrainingSetRequest, written: WrittenTrainingSet) -> Outcome:

@@ -22,8 +22,10 @@ def unlock(
     A lock ends by itself after half a minute; this is for who can't wait. It asks nothing: the ID is what
     confirms it. A command that does run after all can't write any more, and is told to try again.
     """
+    from featurectl.operations.unlock import unlock_project
+
     with open_applied(call) as workspace:
-        removed = workspace.registry().unlock(workspace.project, lock_id)
+        removed = unlock_project(workspace, lock_id)
         project = workspace.project
     lock = {
         "id": removed.id,

@@ -9,7 +9,7 @@ from featurectl.core.errors import TryAgainError
 from featurectl.monitor.canary.figures import Figures
 from featurectl.monitor.canary.verdict import CanaryVerdict
 from featurectl.registry.base import HistoryEntry
-from featurectl.registry.state import CanaryRun, CanaryState
+from featurectl.registry.state import CHAMPION, CanaryRun, CanaryState
 from featurectl.workspace.actor import Actor
 from featurectl.workspace.workspace import Workspace
 
@@ -50,7 +50,7 @@ def _entry(decided: CanaryRun, actor: Actor, command: str) -> HistoryEntry:
 
 def moved_champion(run: CanaryRun, aliases: Mapping[tuple[str, str], int]) -> str:
     """Return why a canary has lost its meaning: its champion is another by now; "" while it is the same."""
-    champion = aliases.get((run.model, "champion"))
+    champion = aliases.get((run.model, CHAMPION))
     if champion == run.champion:
         return ""
     found = "none" if champion is None else f"version {champion}"

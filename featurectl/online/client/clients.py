@@ -22,7 +22,7 @@ from featurectl.online.client.project_schema import ProjectSchema
 from featurectl.online.client.push_cache import Pushes
 from featurectl.online.client.read_steps import read_columns, read_columns_async
 from featurectl.online.future_pushes import latest_at
-from featurectl.registry.applied import choose_version
+from featurectl.registry.applied import choose_version, split_name
 
 Entities = Mapping[str, Sequence[object]]
 
@@ -62,11 +62,10 @@ class _Questions:
     def model(self, name: str) -> InputReader:
         """Return the reader of a model's inputs: of its champion, or by `model@2`."""
         self._check_open()
-        model, _, which = name.partition("@")
-        if (model, which) not in self._models:
-            version = choose_version(self.catalog.state, model, which or "champion")
-            self._models[model, which] = self.catalog.model_reader(version)
-        return self._models[model, which]
+        named = split_name(name)
+        if named not in self._models:
+            self._models[named] = self.catalog.model_reader(choose_version(self.catalog.state, *named))
+        return self._models[named]
 
     def rows(self, entities: Entities, at: datetime | None) -> KeyRows:
         """Return the rows that are asked about, and as of when."""

@@ -15,7 +15,6 @@ from featurectl.models.gates.by_name import gates_asked
 from featurectl.models.gates.evaluate import failed_gates, measure_gates
 from featurectl.models.gates.evidence import evidence_of_version
 from featurectl.models.validation_rows import load_validation_rows
-from featurectl.operations.models.versions import split_name
 from featurectl.operations.training.bind import bind_model_version
 from featurectl.operations.training.champion import (
     Candidate,
@@ -24,7 +23,7 @@ from featurectl.operations.training.champion import (
     evaluation_context,
     score_champion,
 )
-from featurectl.registry.applied import choose_version
+from featurectl.registry.applied import choose_version, split_name
 from featurectl.registry.base import HistoryEntry
 from featurectl.registry.state import CHALLENGER, CHAMPION, PREVIOUS, GateResult, ModelVersion, State
 from featurectl.workspace.actor import Actor, current_actor

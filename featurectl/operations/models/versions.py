@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from featurectl.core.errors import UsageError
 from featurectl.models.artifact import read_artifact
-from featurectl.registry.applied import choose_version
+from featurectl.registry.applied import choose_version, split_name
 from featurectl.registry.lineage import versions_using
 from featurectl.registry.state import CHAMPION
 
@@ -57,27 +57,6 @@ def find_version(workspace: Workspace, name: str, default: str = CHAMPION) -> Na
     state = workspace.applied_state()
     model, which = split_name(name, default)
     return NamedVersion(version=choose_version(state, model, which), aliases=state.aliases)
-
-
-def find_pair(workspace: Workspace, first: str, second: str) -> tuple[ModelVersion, ModelVersion]:
-    """Return two versions by names as `find_version` takes them, by one look at the registry.
-
-    Raises:
-        UsageError: there is no such model, version or alias.
-        StoreError: the registry can't be read.
-    """
-    state = workspace.applied_state()
-    return choose_version(state, *split_name(first)), choose_version(state, *split_name(second))
-
-
-def split_name(name: str, default: str = CHAMPION) -> tuple[str, str]:
-    """Return the model and the version or alias that a name means.
-
-    >>> split_name("late@3"), split_name("late")
-    (('late', '3'), ('late', 'champion'))
-    """
-    model, _, which = name.partition("@")
-    return model, which or default
 
 
 def read_card(workspace: Workspace, version: ModelVersion) -> str:

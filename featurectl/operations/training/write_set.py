@@ -6,19 +6,21 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from featurectl.core.errors import StoreError
+from featurectl.core.errors import StoreError, UsageError
 from featurectl.core.progress import Progress
 from featurectl.engines.open import open_engine
 from featurectl.engines.spill import SpillRoom
 from featurectl.operations.outputs.output_conflict import check_apart
-from featurectl.operations.outputs.write_table import has_digest, write_with_manifest
+from featurectl.operations.outputs.write_table import check_output, has_digest, write_with_manifest
 from featurectl.operations.training.assemble import Assembly, TrainingSetRequest
 from featurectl.operations.training.build import TrainingSetBuild
 from featurectl.operations.training.long_spine import SpillPlace
 from featurectl.operations.training.manifest import describe_training_set
-from featurectl.operations.training.reproduce import explain_difference
+from featurectl.operations.training.reproduce import explain_difference, load_manifest
+from featurectl.operations.training.request import TrainingRequest, check_request
 from featurectl.operations.unapplied import warn_unapplied
 from featurectl.registry.base import Pin
 from featurectl.workspace.applied_workspace import read_applied
@@ -38,6 +40,26 @@ class WrittenTrainingSet:
     manifest: Mapping[str, object]
     difference: str = ""
     is_left: bool = False
+
+
+def check_written(
+    wanted: TrainingRequest, out: Path | None, from_manifest: Path | None, memory_bytes: int | None
+) -> TrainingSetRequest:
+    """Return the request for a training set in a file, again that of a manifest if one is given; no store is read.
+
+    Raises:
+        UsageError: it asks for nothing or for too much, or nothing can be written there; the manifest is none.
+    """
+    if from_manifest is None:
+        check_request(wanted)
+    elif wanted != TrainingRequest(spine=wanted.spine):
+        hint = "leave out all but --out and, if the spine has moved, --spine"
+        raise UsageError("--from-manifest says itself what is asked for", hint=hint)
+    if out is None:
+        raise UsageError("where to? --out FILE is missing", hint="--out train.parquet")
+    check_output(out)
+    manifest = None if from_manifest is None else load_manifest(from_manifest, out)
+    return TrainingSetRequest(wanted=wanted, out=out, manifest=manifest, memory_bytes=memory_bytes)
 
 
 def write_training_set(workspace: Workspace, request: TrainingSetRequest, progress: Progress) -> WrittenTrainingSet:

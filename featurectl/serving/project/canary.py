@@ -12,7 +12,7 @@ from featurectl.core.units import instant_us
 from featurectl.online.client.coerce import Read, reader_of
 from featurectl.online.client.feature_reader import FeatureColumns
 from featurectl.online.client.push_cache import Pushes
-from featurectl.registry.state import CanaryRun, State
+from featurectl.registry.state import CHAMPION, CanaryRun, State
 from featurectl.serving.http.bodies import ENCODER
 from featurectl.serving.project.served_model import ServedModel
 
@@ -85,7 +85,7 @@ def find_canaries(state: State, models: Mapping[tuple[str, int], ServedModel], e
     for run in state.canaries:
         champion = models.get((run.model, run.champion))
         challenger = models.get((run.model, run.challenger))
-        same = state.aliases.get((run.model, "champion")) == run.champion
+        same = state.aliases.get((run.model, CHAMPION)) == run.champion
         if run.state == "running" and run.environment == environment and same and champion and challenger:
             found[run.model] = ServedCanary(run=run, champion=champion, challenger=challenger)
     return found

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from featurectl.core.errors import DataError
 from featurectl.online.client.coerce import typed_column
+from featurectl.registry.state import CHAMPION
 from featurectl.serving.context import ServerContext
 from featurectl.serving.http.bodies import Scalar
 from featurectl.serving.http.problems import Refused, refusal
@@ -39,7 +40,7 @@ async def split_rows(context: ServerContext, name: str, version: str | None, row
     """
     canary = context.project.canaries.get(name) if version is None else None
     if canary is None:
-        return [VersionRows(model=await context.model(name, version or "champion"), places=range(len(rows)))]
+        return [VersionRows(model=await context.model(name, version or CHAMPION), places=range(len(rows)))]
     entities = [canary.entity(row) for row in rows]
     taken = [canary.takes(entity) for entity in entities]
     sides: tuple[tuple[Role, bool], ...] = (("champion", False), ("challenger", True))

@@ -22,8 +22,8 @@ def diff(
     Inputs, view and table versions, parameters, metrics and gates; a mark stands before what differs.
     """
     from featurectl.cli.render.diff_models import diff_json, render_diff
-    from featurectl.operations.models.versions import find_pair
+    from featurectl.operations.models.diff import diff_versions
 
     with open_applied(call) as workspace:
-        a, b = find_pair(workspace, first, second)
-    return Outcome(text=render_diff(a, b), result=diff_json(a, b))
+        found = diff_versions(workspace, first, second)
+    return Outcome(text=render_diff(found), result=diff_json(found))

@@ -72,6 +72,7 @@ def drift(call: Call, model: VersionOrChampion, options: DriftOptions) -> Outcom
 
 def _request(call: Call, model: str, options: DriftOptions) -> DriftRequest:
     from featurectl.monitor.drift.measure_drift import DriftRequest, check_order
+    from featurectl.registry.applied import split_name
 
     if options.html is not None:
         _check_place(options.html)
@@ -79,10 +80,10 @@ def _request(call: Call, model: str, options: DriftOptions) -> DriftRequest:
         raise UsageError("--served or --batch: which of them?", hint="served is the default")
     since, until = instant(options.since), instant(options.until)
     check_order(since, until)
-    name, _, which = model.partition("@")
+    name, which = split_name(model)
     return DriftRequest(
         model=name,
-        which=which or "champion",
+        which=which,
         batch=options.batch,
         since=since,
         until=until,
