@@ -73,7 +73,7 @@ bench-serving: $(READY) ## the table of serving: reads, requests and predictions
 	$(BIN)/python -m benchmarks.serving benchmark-data/serving
 
 coverage: compiled ## branch coverage of the tests
-	$(BIN)/python -m pytest $(RUN) -m "not stress and not guests" --cov --cov-report=term-missing:skip-covered
+	$(BIN)/python -m pytest -p pytest_cov $(RUN) -m "not stress and not guests" --cov --cov-report=term-missing:skip-covered
 
 format: $(READY) ## format the code
 	$(BIN)/ruff format .

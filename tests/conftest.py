@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -22,6 +23,15 @@ settings.register_profile("fresh", deadline=None, derandomize=False, database=No
 settings.load_profile("fresh" if IS_FRESH else "fixed")
 if IS_FRESH:
     hypothesis.core.global_force_seed = FIRST  # type: ignore[assignment]
+
+
+gc.disable()  # until the tests are found: what finding them makes stays, and searching it again and again is a quarter
+
+
+def pytest_collection_finish() -> None:
+    """Leave the tests themselves out of searches for what isn't used any more."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 
 from tests.servers.redis import free_port
 
+PROGRAM = Path(__file__).with_name("s3_program.py")
 START_LIMIT_S = 60
 REGION = "us-east-1"
 BUCKET = "warehouse"
@@ -57,10 +58,10 @@ def running_s3() -> Iterator[S3Server]:
     with tempfile.TemporaryDirectory(prefix="featurectl-s3-") as folder:
         log = Path(folder) / "log"
         port = free_port()
-        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+        command = [sys.executable, str(PROGRAM), str(port)]
         environ = os.environ | {"INITIAL_NO_AUTH_ACTION_COUNT": str(UNSIGNED_REQUESTS)}
-        with log.open("wb") as told:
-            process = subprocess.Popen(command, env=environ, stdout=told, stderr=told)
+        with log.open("wb") as output:
+            process = subprocess.Popen(command, env=environ, stdout=output, stderr=output)
         try:
             endpoint = f"http://127.0.0.1:{port}"
             _wait_for(endpoint, process, log)

@@ -1,4 +1,5 @@
 import psycopg
+import pytest
 
 from tests.servers import postgres
 
@@ -11,11 +12,16 @@ def test_two_tests_never_share_a_database(postgres_server):
             assert connection.execute("select to_regclass('seen')").fetchone() == (None,)
 
 
-def test_a_database_is_dropped_after_its_test(postgres_server):
+def test_a_database_is_empty_again_after_its_test(postgres_server):
     with postgres_server.database() as url:
-        name = url.rsplit("/", 1)[1]
-    with psycopg.connect(postgres_server.url) as connection:
-        assert connection.execute("select 1 from pg_database where datname = %s", [name]).fetchone() is None
+        left_open = psycopg.connect(url, autocommit=True)
+        left_open.execute("create table seen (id int); create schema other; create table other.seen (id int)")
+    with postgres_server.database() as again, psycopg.connect(again) as connection:
+        assert again == url
+        found = connection.execute("select to_regclass('seen'), to_regnamespace('other')").fetchone()
+    assert found == (None, None)
+    with pytest.raises(psycopg.OperationalError), left_open:
+        left_open.execute("select 1")
 
 
 def test_the_wheels_server_runs_from_a_copy_where_its_folder_is_closed(monkeypatch):
