@@ -20,6 +20,7 @@ from featurectl.language.definitions.source import Check, NamedExpression
 from featurectl.language.typing.views import check_view
 from tests.definitions import ARRIVALS, COLUMNS, DELAYS, LATEST
 from tests.engines.rows import T0, at, rows
+from tests.seeds import examples
 
 
 @pytest.fixture(scope="session")
@@ -139,6 +140,7 @@ ROW = st.tuples(
 )
 
 
+@settings(max_examples=examples(30))
 @given(st.lists(ROW, max_size=12), st.randoms())
 def test_the_order_of_the_input_changes_nothing(prepare, given_rows, chance):
     shuffled = list(given_rows)

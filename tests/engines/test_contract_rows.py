@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurectl.engines.base import EarlierRows, FrameScan, Piece
@@ -12,6 +12,7 @@ from featurectl.language.definitions.entity import Entity
 from featurectl.pit.hashing import bucket_of, hash_ties
 from tests.definitions import ARRIVALS, DELAYS, LATEST
 from tests.engines.rows import at, rows
+from tests.seeds import examples
 
 ALL = replace(DELAYS, where=None)
 ROUTE = Entity(name="route", keys={"carrier": "string", "from": "string"})
@@ -175,6 +176,7 @@ def place(row):
     return key, event, available, tie is None, tie or 0.0, number
 
 
+@settings(max_examples=examples(30))
 @given(st.lists(TIED, max_size=12), st.randoms())
 def test_rows_are_in_total_order_whatever_that_of_the_input(engine, drawn, chance):
     view = replace(ALL, source=replace(ARRIVALS, tiebreak=("arr_delay",)))

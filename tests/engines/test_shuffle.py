@@ -2,12 +2,13 @@
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurectl.engines.shuffle import PARTS, Shuffle
 from featurectl.engines.spill import SpillRoom
 from featurectl.pit.hashing import bucket_of
+from tests.seeds import examples
 
 FRAMES = st.lists(st.lists(st.tuples(st.integers(0, 40), st.sampled_from(["a", "b", None])), max_size=40), min_size=1)
 SCHEMA = {"k": pl.Int64, "s": pl.String}
@@ -21,6 +22,7 @@ def frames_of(drawn):
     ]
 
 
+@settings(max_examples=examples(40))
 @given(FRAMES, st.sampled_from([None, 0, 200, 1000]), st.sampled_from([1, 2, 8, PARTS, 4 * PARTS]))
 def test_every_row_is_in_the_part_of_its_hash(drawn, memory, parts):
     frames = frames_of(drawn)
@@ -35,6 +37,7 @@ def test_every_row_is_in_the_part_of_its_hash(drawn, memory, parts):
             assert shuffle.of(part, parts).sort("n").equals(every.filter(where == part))
 
 
+@settings(max_examples=examples(40))
 @given(FRAMES, st.lists(st.sampled_from([1, 2, 8, 4 * PARTS]), max_size=6))
 def test_rows_in_memory_may_be_read_in_other_parts_and_added_to_meanwhile(drawn, asked):
     shuffle, rows = Shuffle(columns=("k",), memory_bytes=None), []

@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurectl.core.units import DAY_US
@@ -10,6 +10,7 @@ from featurectl.language.definitions.json_form import dump_definition, load_view
 from featurectl.language.definitions.source import CsvOptions, SqlQuery
 from tests.definitions import ARRIVALS, CARRIER, COUNT, DELAYS, LATEST, MODEL, with_feature, with_source
 from tests.plan.states import EMPTY, applied, plan_of, repo_of, state_of
+from tests.seeds import examples
 
 ALL = (CARRIER, ARRIVALS, DELAYS, LATEST, MODEL)
 
@@ -116,6 +117,7 @@ def repos(draw):
     return repo_of(CARRIER, source, *found, *model)
 
 
+@settings(max_examples=examples(35))
 @given(st.lists(repos(), min_size=1, max_size=6))
 def test_a_plan_after_an_apply_is_empty_whatever_came_before(history):
     state = EMPTY
@@ -132,6 +134,7 @@ def test_a_plan_after_an_apply_is_empty_whatever_came_before(history):
             assert state.current("feature_view", view.name).definition == dump_definition(view)
 
 
+@settings(max_examples=examples(40))
 @given(repos(), repos())
 def test_the_same_plan_gives_the_same_json(one, other):
     state = applied(plan_of(one, EMPTY), EMPTY)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurectl.core.errors import StoreError
@@ -14,6 +14,7 @@ from featurectl.registry.rows import load_canary, load_model_version
 from featurectl.registry.state import GateResult, ModelVersion, ObjectVersion, State
 from tests.registry.test_canaries import RUN
 from tests.registry.test_contract import MODEL, VIEW, write
+from tests.seeds import examples
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 NAMES = st.text(alphabet='ab",[]{}\\☃\n', max_size=4)
@@ -73,6 +74,7 @@ def said(value):
     return repr(value)
 
 
+@settings(max_examples=examples(40))
 @given(STATES, st.integers())
 def test_the_order_of_rows_and_the_registry_do_not_count(state, seed):
     assert shuffled(state, seed).digest() == state.digest()

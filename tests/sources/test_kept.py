@@ -12,6 +12,7 @@ from featurectl.language.definitions.source import Source, SqlQuery
 from featurectl.sources.open import open_source, read_schema
 from featurectl.sources.original_columns import split_kept
 from tests.frames import assert_same, frames
+from tests.seeds import examples
 from tests.sources.made import COLUMNS, KINDS, make_source
 
 NAN = float("nan")
@@ -40,7 +41,11 @@ def test_every_kind_of_source_gives_the_rows_of_scan_and_its_own_types(kind, tmp
     assert rows.schema["at"] == pl.Datetime("us", "UTC")
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(40),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 @given(frames())
 def test_a_parquet_file_is_kept_whatever_its_types(tmp_path, frame):
     frame.write_parquet(tmp_path / "a.parquet")

@@ -4,13 +4,14 @@ from decimal import Decimal
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurectl.core.errors import DataError
 from featurectl.engines.polars.checks import Checker
 from featurectl.engines.spill import SpillRoom
 from featurectl.language.definitions.source import Check
+from tests.seeds import examples
 
 VALUES = st.lists(st.none() | st.integers(-3, 3), max_size=30)
 TEXTS = pl.DataFrame({"t": ["ab", "a", None, "abc", "ab"]})
@@ -51,6 +52,7 @@ def wrong_rows(check, values):
         Check(kind="sql", text="select * from s where v > 1"),
     ],
 )
+@settings(max_examples=examples(40))
 @given(values=VALUES, cut=st.integers(0, 30))
 def test_wrong_rows_are_counted_as_in_plain_python_in_any_batches(check, values, cut):
     frame = pl.DataFrame({"v": pl.Series(values, dtype=pl.Int64)})

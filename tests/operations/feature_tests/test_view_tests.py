@@ -20,6 +20,7 @@ from featurectl.operations.feature_tests.run import compare_cells, join_tests, r
 from featurectl.operations.feature_tests.tables import TypedViews, source_rows
 from tests.definitions import ARRIVALS, DELAYS
 from tests.language.repository import BASE, load
+from tests.seeds import examples
 
 SPINE = ({"carrier": "A", "time": "2024-01-02T00:00:00Z"},)
 LANDED = {"carrier": "A", "arr_delay": 20.0, "at": "2024-01-01T08:00:00Z", "known_at": "2024-01-01T11:00:00Z"}
@@ -167,7 +168,7 @@ def views(tmp_path_factory):
 
 @pytest.mark.parametrize("name", ["windows", "states", "everywhere"])
 @given(st.lists(st.tuples(ROWS, SPINES), min_size=2, max_size=5))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(6, 20), deadline=None)
 def test_tests_that_run_together_find_what_each_finds_alone(views, name, drawn):
     view = views[name]
     features = [item.name for item in (*view.features, *view.derived)]

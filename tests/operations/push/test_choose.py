@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurectl.operations.push.choose_entities import cut_between_keys
+from tests.seeds import examples
 
 KEYS = st.lists(st.tuples(st.integers(-3, 3), st.sampled_from(["", "a", "b", "é"]), st.booleans()), max_size=40)
 
@@ -17,7 +18,7 @@ def made(keys):
     return pl.DataFrame(keys, schema=schema, orient="row").with_row_index("row")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(60, 200), deadline=None)
 @given(KEYS, st.integers(1, 12))
 def test_rows_in_order_are_cut_into_parts_with_all_rows_of_their_keys(keys, size):
     rows = made(sorted(keys))

@@ -22,6 +22,7 @@ from featurectl.pit.naive import aggregate_naively
 from featurectl.pit.questions import WindowQuestion
 from featurectl.sources.open import open_source
 from tests.pit.frames import INSTANT, alike, instants
+from tests.seeds import examples
 
 ORDERS = Source(name="orders", format="parquet", path="orders.parquet", event_time="at", available_at="known")
 CUSTOMER = Entity(name="customer", keys={"customer": "string"})
@@ -153,7 +154,7 @@ def naively(case):
         yield aggregate_naively(question, [column is None or row[column] for row in mine])
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(35), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cases())
 def test_any_label_is_what_the_naive_definition_says(tmp_path, case):
     rows, spine, horizon, now, (op, column) = case

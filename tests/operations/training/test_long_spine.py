@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cache
 
 import numpy as np
 import polars as pl
@@ -21,6 +22,7 @@ from featurectl.sources.open import open_source
 ROWS = 120_000
 
 
+@cache
 def frame():
     random = np.random.default_rng(3)
     hours = pl.Series(random.integers(0, 5_000, ROWS)) * 3_600_000_000
@@ -43,14 +45,14 @@ class NoState:
         return None
 
 
-@pytest.fixture
-def both(tmp_path):
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
     """The same file as a spine in memory and as one in files."""
-    path = tmp_path / "spine.parquet"
-    frame().write_parquet(path)
-    with SpillRoom(tmp_path / "spill") as room:
+    root = tmp_path_factory.mktemp("spines")
+    frame().write_parquet(root / "spine.parquet")
+    with SpillRoom(root / "spill") as room:
         place = SpillPlace(room=room, memory_bytes=1_000_000)
-        given = [lambda source: open_source(source, tmp_path), NoState(), None, str(path)]
+        given = [lambda source: open_source(source, root), NoState(), None, str(root / "spine.parquet")]
         yield choose_spine(*given, None), choose_spine(*given, place), place
 
 

@@ -35,6 +35,7 @@ from featurectl.operations.training.training_set import build_training_set
 from featurectl.sources.open import open_source
 from tests.definitions import DELAYS
 from tests.frames import assert_same, columns, frames
+from tests.seeds import examples
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
 INSTANT = pl.Datetime("us", "UTC")
@@ -114,7 +115,7 @@ def cuts() -> st.SearchStrategy[Cut]:
     return st.builds(Cut, since=edges, until=edges, sample=shares, seed=st.integers(0, 9))
 
 
-many = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+many = settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @many
