@@ -1,5 +1,7 @@
 """The programs of the speed table run, and all of them find the same."""
 
+import pytest
+
 from benchmarks.pit import ours
 from benchmarks.pit.__main__ import rival, windows
 from benchmarks.pit.data import Shape, write_states
@@ -23,6 +25,7 @@ def test_windows_over_composite_keys_are_those_of_duckdb_and_polars(tmp_path):
     assert equal_in_all(lines) == [("", "", "equal")] * 3
 
 
+@pytest.mark.stress
 def test_windows_over_rows_that_are_known_late_are_those_of_duckdb(tmp_path):
     shape = Shape(rows=20_000, spine=1_000, keys=60, keys_kind="string", late=True)
     lines = list(windows(tmp_path, 1, shape, {"range join": RIVALS["range join"]}))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -12,18 +15,20 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from unittest import mock
 
 import polars as pl
 import pytest
 import yaml
 
+from featurectl.cli.main import main
 from featurectl.operations.init import template_folder, write_repository
 from tests.git_repository import GitRepository
 
 WORKFLOW = ".github/workflows/features.yml"
 TOOLS = Path(sys.executable).parent
 CLOCKS = {"flights": "decided_at", "arrivals": "sched_dep_at", "departures": "departed_at", "weather": "observed_at"}
-LAST_DAYS = datetime(2013, 12, 20, tzinfo=UTC)
+LAST_DAYS = datetime(2013, 12, 29, tzinfo=UTC)
 STORES = ("REGISTRY_URL", "OFFLINE_STORE", "REDIS_URL")
 SECRETS = (*STORES, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION")
 ON_PRODUCTION = ("plan", "deploy", "refresh")
@@ -147,6 +152,9 @@ def test_what_is_applied_is_the_plan_that_was_saved(jobs):
 # Its steps, run as GitHub runs them: each in a new shell, in the checkout, with the job's environment.
 
 
+LINE = re.compile(r'featurectl (?P<words>[^|>]+?)(?: \| tee (?P<copy>\S+))?(?: >> "\$GITHUB_STEP_SUMMARY")?')
+
+
 class Runner:
     """Runs the jobs of one workflow run; a step that fails ends its job."""
 
@@ -156,22 +164,53 @@ class Runner:
         self.summary = folder.parent / "summary.md"
 
     def run(self, job) -> Iterator[tuple[str, int, str]]:
+        yield from self.steps(job, self.shell)
+
+    def run_again(self, job) -> Iterator[tuple[str, int, str]]:
+        """Run a job whose steps the shell has run before: in this process, which has loaded featurectl."""
+        yield from self.steps(job, self.here)
+
+    def steps(self, job, run) -> Iterator[tuple[str, int, str]]:
         for line in commands(job):
             if line.startswith("pip install "):
                 continue
-            done = self.shell(line, job)
-            yield line, done.returncode, done.stdout + done.stderr
-            if done.returncode:
+            code, said = run(line, job)
+            yield line, code, said
+            if code:
                 return
 
-    def shell(self, line: str, job) -> subprocess.CompletedProcess[str]:
+    def environ(self, job) -> dict[str, str]:
         environ = {
             k: v for k, v in os.environ.items() if k not in SECRETS and not k.startswith(("GITHUB_", "FEATURECTL_"))
         }
         environ |= {name: self.secrets[name] for name in job.get("env", {})}  # nothing that the job does not name
-        environ |= {"GITHUB_STEP_SUMMARY": str(self.summary), "PATH": f"{TOOLS}:{os.environ['PATH']}"}
+        return environ | {"GITHUB_STEP_SUMMARY": str(self.summary), "PATH": f"{TOOLS}:{os.environ['PATH']}"}
+
+    def shell(self, line: str, job) -> tuple[int, str]:
         shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", line]
-        return subprocess.run(shell, cwd=self.folder, env=environ, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            shell, cwd=self.folder, env=self.environ(job), capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    def here(self, line: str, job) -> tuple[int, str]:
+        found = LINE.fullmatch(line)
+        assert found, line
+        out, errors = io.StringIO(), io.StringIO()
+        with (
+            mock.patch.dict(os.environ, self.environ(job), clear=True),
+            contextlib.chdir(self.folder),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(errors),
+        ):
+            code = main(shlex.split(found["words"]))
+        if found["copy"]:
+            (self.folder / found["copy"]).write_text(out.getvalue())
+        if "GITHUB_STEP_SUMMARY" not in line:
+            return code, out.getvalue() + errors.getvalue()
+        with self.summary.open("a") as summary:
+            summary.write(out.getvalue())
+        return code, errors.getvalue()
 
 
 def keep_last_days(root: Path) -> None:
@@ -208,13 +247,13 @@ def test_its_commands_run_on_the_template_in_their_order(tmp_path, jobs, postgre
     told = "".join(output for _, _, output in ran) + runner.summary.read_text() + (folder / "plan.json").read_text()
     assert [name for name, secret in secrets.items() if name != "AWS_REGION" and secret in told] == []
 
-    again = list(runner.run(jobs["deploy"]))
+    again = list(runner.run_again(jobs["deploy"]))
     assert [code for _, code, _ in again] == [0, 0, 0, 1]
     refreshed = list(runner.run(jobs["refresh"]))
     assert [(line.split()[1], code) for line, code, _ in refreshed] == [("materialize", 0), ("status", 1)]
     assert sorted(path.name for path in folder.iterdir() if "tables" in path.name) == [], "tables lie in the bucket"
-    history = runner.shell("featurectl history --env prod -o json", jobs["plan"])
-    entry = json.loads(history.stdout)["result"]["entries"][0]
+    _, history = runner.here("featurectl history --env prod -o json", jobs["plan"])
+    entry = json.loads(history)["result"]["entries"][0]
     assert (entry["who"], entry["commit"], entry["dirty_files"]) == ("ana", git("rev-parse", "HEAD"), 0)
 
 
@@ -229,7 +268,7 @@ def test_a_plan_that_is_blocked_ends_the_job_and_is_shown(tmp_path, jobs):
     }
     secrets |= dict.fromkeys(("FEATURECTL_ACTOR", *SECRETS[3:]), "unused")
     runner = Runner(folder, secrets)
-    assert [(line.split()[1], code) for line, code, _ in islice(runner.run(jobs["deploy"]), 2)] == [
+    assert [(line.split()[1], code) for line, code, _ in islice(runner.run_again(jobs["deploy"]), 2)] == [
         ("plan", 0),
         ("apply", 0),
     ]
@@ -245,6 +284,6 @@ def test_a_plan_that_is_blocked_ends_the_job_and_is_shown(tmp_path, jobs):
     told = (folder / "plan.md").read_text().partition("```yaml\n")[2].partition("```")[0]
     assert yaml.safe_load(told)["allow"][0].items() >= {"environment": "prod", "remove": "model:late_arrival"}.items()
     (folder / ".allow.yaml").write_text(told)
-    assert [code for _, code, _ in runner.run(jobs["plan"])] == [0]
-    assert [code for _, code, _ in islice(runner.run(jobs["deploy"]), 2)] == [0, 0]
-    assert [code for _, code, _ in runner.run(jobs["plan"])] == [0], "what is done already stays, of no effect"
+    assert [code for _, code, _ in runner.run_again(jobs["plan"])] == [0]
+    assert [code for _, code, _ in islice(runner.run_again(jobs["deploy"]), 2)] == [0, 0]
+    assert [code for _, code, _ in runner.run_again(jobs["plan"])] == [0], "what is done already stays, of no effect"
