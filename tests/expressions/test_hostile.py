@@ -12,7 +12,7 @@ from featurectl.expressions.row import to_closure
 from featurectl.expressions.tree import ExpressionError
 from tests.expressions.agreement import SLOTS
 from tests.expressions.random_expressions import COLUMNS, random_expression, random_row
-from tests.seeds import seeds_from
+from tests.seeds import examples, seeds_from
 
 PIECES = [
     *"ijkxyzsubctde", *"()+-*/%=<>,.;[]^!'\"~|", "::", "||", "<=", "<>", " ", "  ", "\n", "and", "or", "not", "is",
@@ -46,13 +46,13 @@ def survives(text):
     return node
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(100, 300))
 @given(st.text(max_size=60))
 def test_any_text(text):
     survives(text)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(100, 300))
 @given(st.binary(max_size=60))
 def test_any_bytes(data):
     survives(data.decode("latin-1"))
@@ -85,7 +85,7 @@ def campaign(seeds):
 
 
 def test_a_soup_of_tokens_and_broken_expressions():
-    assert campaign(range(1_500)) > 30
+    assert campaign(range(500)) > 10
 
 
 @pytest.mark.stress

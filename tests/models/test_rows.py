@@ -8,13 +8,14 @@ from decimal import Decimal
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurectl.models.golden_rows import choose_rows, dump_golden, load_golden
 from featurectl.models.matrix import MatrixForm, fit_form
 from featurectl.models.request_matrix import RowEncoder, category_text
 from featurectl.registry.state import BoundFeature
+from tests.seeds import examples
 
 DTYPES = {
     "float64": (pl.Float64, st.floats(width=64) | st.sampled_from([1e300, 3.4028235677973366e38, 1e-46, -0.0])),
@@ -62,6 +63,7 @@ def same_bits(one, other):
     assert one[~nan].tobytes() == other[~nan].tobytes()
 
 
+@settings(max_examples=examples(40, 100))
 @given(tables())
 def test_rows_of_a_request_are_encoded_as_those_of_a_table(table):
     inputs, rows = table
@@ -69,6 +71,7 @@ def test_rows_of_a_request_are_encoded_as_those_of_a_table(table):
     same_bits(encoded, MatrixForm(inputs=tuple(inputs)).encode(rows))
 
 
+@settings(max_examples=examples(40, 100))
 @given(tables())
 def test_rows_through_json_are_encoded_as_they_were(table):
     inputs, rows = table
