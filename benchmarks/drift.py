@@ -29,7 +29,7 @@ from featurectl.models.profile.numbers import NumberCounts
 from featurectl.models.profile.profile import SCORE, Profile, ProfileTally, load_profile, take_profile
 from featurectl.models.profile.profile import dump_profile as dump
 from featurectl.monitor.drift.compare import DriftRow, compare_profiles
-from featurectl.monitor.drift.limits import DriftLimits, Metric
+from featurectl.monitor.drift.limits import DriftLimits, DriftMetric
 from featurectl.registry.state import BoundFeature
 
 ROWS: Final = 5_000_000
@@ -40,7 +40,13 @@ COMPARED: Final = 200_000
 SMALL: Final = (100, 1_000, 10_000)
 CATEGORIES: Final = ("kind", "city")
 OF: Final = ("m", 1)
-TRIED: Final[tuple[tuple[Metric, float], ...]] = (("psi", 0.2), ("psi", 0.1), ("psi", 0.02), ("psi", 0.0), ("ks", 0.0))
+TRIED: Final[tuple[tuple[DriftMetric, float], ...]] = (
+    ("psi", 0.2),
+    ("psi", 0.1),
+    ("psi", 0.02),
+    ("psi", 0.0),
+    ("ks", 0.0),
+)
 POWER: Final = {f"{name}={limit:g}": DriftLimits(of_all={name: limit}) for name, limit in TRIED}
 
 

@@ -6,6 +6,7 @@ The names of tests are sentences that fit a line of a report.
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -43,6 +44,27 @@ def definitions(kind: type) -> dict[str, list[str]]:
 def test_no_two_public_classes_have_one_name():
     classes = definitions(ast.ClassDef)
     assert {name: where for name, where in classes.items() if len(where) > 1 and not name.startswith("_")} == {}
+
+
+def type_aliases() -> dict[str, dict[str, str]]:
+    """Return what each public alias of a type stands for, by name and module; classes are among them."""
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for path in modules():
+        for node in ast.parse(path.read_text()).body:
+            where = path.relative_to(PACKAGE).as_posix()
+            if isinstance(node, ast.ClassDef):
+                name, what = node.name, where
+            elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                name, what = node.targets[0].id, ast.unparse(node.value)
+            else:
+                continue
+            if re.fullmatch(r"[A-Z][A-Za-z0-9]*[a-z][A-Za-z0-9]*", name):
+                found[name][where] = what
+    return found
+
+
+def test_an_alias_of_a_type_stands_for_one_thing():
+    assert {name: what for name, what in type_aliases().items() if len(set(what.values())) > 1} == {}
 
 
 def test_classes_and_modules_that_left_do_not_come_back():

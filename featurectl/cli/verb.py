@@ -20,7 +20,7 @@ from featurectl.cli.shared.progress import open_progress
 from featurectl.core.errors import UsageError
 
 COMMON: Final = ("-C", "--repo", "--env", "-o", "--output", "--color", "-q", "--quiet", "-v", "--verbose", "--debug")
-Color = ("auto", "always", "never")
+COLORS = ("auto", "always", "never")
 
 
 def _output(outputs: Sequence[Output]) -> tuple[Any, object]:
@@ -133,8 +133,8 @@ def _packed(own: Mapping[str, _Parameters], values: Mapping[str, Any]) -> dict[s
 def _call(name: str, outputs: tuple[Output, ...], options: dict[str, Any]) -> Call:
     if options["output"] not in outputs:
         raise UsageError(f"{name} has no output {options['output']!r}", hint="outputs: " + ", ".join(outputs))
-    if options["color"] not in Color:
-        raise UsageError(f"no color {options['color']!r}", hint="colors: " + ", ".join(Color))
+    if options["color"] not in COLORS:
+        raise UsageError(f"no color {options['color']!r}", hint="colors: " + ", ".join(COLORS))
     assert set(outputs) <= set(get_args(Output))
     if options.get("memory"):
         from featurectl.core.memory import parse_size, prepare_for

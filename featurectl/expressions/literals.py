@@ -10,12 +10,12 @@ from typing import Final
 from featurectl.core.dtypes import BOOL, DATE, DURATION, FLOAT64, INT64, NULL, STRING, TIMESTAMP
 from featurectl.core.units import MAX_DURATION_US, instant_us, parse_instant
 from featurectl.expressions.functions import INTERVAL_UNITS
-from featurectl.expressions.syntax import Kind, Raw, reject
+from featurectl.expressions.syntax import NodeKind, Raw, reject
 from featurectl.expressions.tree import Value
 
 INT64_LEAST: Final = -(2**63)
 INT64_GREATEST: Final = 2**63 - 1
-LITERALS: Final[frozenset[Kind]] = frozenset(
+LITERALS: Final[frozenset[NodeKind]] = frozenset(
     {"number", "string", "boolean", "null", "timestamp", "date", "interval"},
 )
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()

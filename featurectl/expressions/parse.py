@@ -15,7 +15,7 @@ from featurectl.expressions.refused import (
     REFUSED_PARTS,
     SUB_QUERY,
 )
-from featurectl.expressions.syntax import MAX_DEPTH, MAX_HEIGHT, MAX_NODES, Kind, Raw
+from featurectl.expressions.syntax import MAX_DEPTH, MAX_HEIGHT, MAX_NODES, NodeKind, Raw
 from featurectl.expressions.tokens import Token, tokenize
 from featurectl.expressions.tree import ExpressionError
 
@@ -86,7 +86,7 @@ class _Parser:
             self.fail(f"expected {value!r}")
         return self.advance()
 
-    def node(self, kind: Kind, value: str, args: tuple[Raw, ...], start: int, end: int) -> Raw:
+    def node(self, kind: NodeKind, value: str, args: tuple[Raw, ...], start: int, end: int) -> Raw:
         self.count += 1
         height = 1 + max([arg.height for arg in args]) if args else 1
         if self.count > MAX_NODES:

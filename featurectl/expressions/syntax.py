@@ -11,7 +11,7 @@ MAX_NODES: Final = 500
 MAX_DEPTH: Final = 40  # of brackets, calls and operands: how deep the parser goes
 MAX_HEIGHT: Final = 150  # of the tree: a chain `a + b + c` is flat to read and deep to walk
 
-Kind = Literal[
+NodeKind = Literal[
     "column", "number", "string", "boolean", "null", "timestamp", "date", "interval", "operator", "negative", "not",
     "is", "in", "between", "like", "case", "simple_case", "cast", "extract", "call",
 ]  # fmt: skip
@@ -25,7 +25,7 @@ class Raw(NamedTuple):
     a `simple_case` has its subject before them. `height` is the number of parts on the longest way down.
     """
 
-    kind: Kind
+    kind: NodeKind
     value: str
     args: tuple[Raw, ...]
     start: int

@@ -19,14 +19,14 @@ from featurectl.models.runtimes.base import Scores
 
 GOLDEN: Final = "json"
 ROWS: Final = 100
-Columns = Mapping[str, Sequence[object]]
+RawColumns = Mapping[str, Sequence[object]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Golden:
     """Raw inputs by column, as a request or the online store gives them, and a score per row."""
 
-    columns: Columns
+    columns: RawColumns
     scores: Scores
 
 
@@ -39,7 +39,7 @@ def choose_rows(count: int) -> npt.NDArray[np.int64]:
     return np.linspace(0, count - 1, min(count, ROWS)).round().astype(np.int64)
 
 
-def dump_golden(columns: Columns, scores: Scores) -> bytes:
+def dump_golden(columns: RawColumns, scores: Scores) -> bytes:
     """Return golden rows as JSON; a NaN is null, as it is for a model."""
     plain = {name: [_plain(cell) for cell in cells] for name, cells in columns.items()}
     document = {"columns": plain, "scores": [_plain(float(score)) for score in scores]}

@@ -19,8 +19,8 @@ from featurectl.registry.state import BoundFeature
 CATEGORY: Final = "category"
 _NAN: Final = float("nan")
 _EXACT: Final = 2**53  # whole numbers up to here are floats as they are
-Column = Callable[[Sequence[object]], npt.NDArray[np.float32]]
-Value = Callable[[object], float]
+ColumnEncoder = Callable[[Sequence[object]], npt.NDArray[np.float32]]
+ValueEncoder = Callable[[object], float]
 
 
 class RowEncoder:
@@ -30,7 +30,7 @@ class RowEncoder:
     """
 
     def __init__(self, inputs: Sequence[BoundFeature]) -> None:
-        self._fields: list[tuple[str, Value]] = [(item.name, _value(item)) for item in inputs]
+        self._fields: list[tuple[str, ValueEncoder]] = [(item.name, _value(item)) for item in inputs]
 
     def encode(self, columns: Mapping[str, Sequence[object]], count: int) -> Matrix:
         """Return `count` rows as float32, a column per input."""
@@ -51,7 +51,7 @@ class RowEncoder:
         return np.frombuffer(row, dtype=np.float32).reshape(1, -1)
 
 
-def _value(item: BoundFeature) -> Value:
+def _value(item: BoundFeature) -> ValueEncoder:
     if item.model_dtype == CATEGORY:
         return _place_of(item)
     return _whole if item.model_dtype == INT64 else _number
@@ -69,7 +69,7 @@ def _whole(cell: object) -> float:
     return float(number) if -_EXACT <= number <= _EXACT else float(np.float32(np.int64(number)))
 
 
-def _place_of(item: BoundFeature) -> Value:
+def _place_of(item: BoundFeature) -> ValueEncoder:
     places = {text: float(place) for place, text in enumerate(item.categories or ())}
     get = places.get
 

@@ -22,7 +22,6 @@ from featurectl.online.row_places import FILLED_AT
 from featurectl.pit.questions import ALWAYS_US
 
 Status = Literal["PRESENT", "NULL", "NOT_FOUND", "EXPIRED"]
-Closure = Callable[[Sequence[object]], object]
 
 ASOF = "asof"
 _EPOCH_DATE = date(1970, 1, 1)
@@ -189,7 +188,7 @@ def _whole(entity: Sequence[KeyValue | None]) -> list[KeyValue] | None:
     return known if len(known) == len(entity) else None
 
 
-def _closure(item: Derived, slots: Mapping[str, int]) -> Closure:
+def _closure(item: Derived, slots: Mapping[str, int]) -> Callable[[Sequence[object]], object]:
     assert item.expression.tree is not None, f"untyped derived feature {item.name}"
     return to_closure(item.expression.tree, slots)
 

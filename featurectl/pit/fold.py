@@ -20,16 +20,16 @@ from featurectl.pit.keys import Groups
 TILE_ROWS = 64
 SHORT_ROWS = 2 * TILE_ROWS  # a longer range holds at least one whole tile
 
-State = tuple[Numbers, ...]  # one element of each array is one folded thing: a row, a tile, a range
+FoldState = tuple[Numbers, ...]  # one element of each array is one folded thing: a row, a tile, a range
 
 
 class Fold(Protocol):
     """An associative operation on states."""
 
-    def reduce(self, state: State, lo: Ints, hi: Ints) -> State:
+    def reduce(self, state: FoldState, lo: Ints, hi: Ints) -> FoldState:
         """Return the fold of each range, none of them empty; the arrays hold one element more than the ranges."""
 
-    def merge(self, left: State, right: State) -> State:
+    def merge(self, left: FoldState, right: FoldState) -> FoldState:
         """Return the fold of each pair."""
 
 
@@ -39,13 +39,13 @@ class UfuncFold:
     def __init__(self, ufunc: np.ufunc) -> None:
         self._ufunc = ufunc
 
-    def reduce(self, state: State, lo: Ints, hi: Ints) -> State:
+    def reduce(self, state: FoldState, lo: Ints, hi: Ints) -> FoldState:
         """Return the fold of each range by `reduceat`; what lies between two ranges is folded and dropped."""
         edges = np.empty(2 * len(lo), np.int64)
         edges[0::2], edges[1::2] = lo, hi
         return tuple(self._ufunc.reduceat(values, edges)[0::2] for values in state)
 
-    def merge(self, left: State, right: State) -> State:
+    def merge(self, left: FoldState, right: FoldState) -> FoldState:
         """Return the ufunc of each pair."""
         return tuple(self._ufunc(a, b) for a, b in zip(left, right, strict=True))
 
@@ -59,14 +59,14 @@ class MomentsFold:
     def __init__(self) -> None:
         self._add = UfuncFold(np.add)
 
-    def reduce(self, state: State, lo: Ints, hi: Ints) -> State:
+    def reduce(self, state: FoldState, lo: Ints, hi: Ints) -> FoldState:
         """Return the moments of each range in two passes: its mean, then the distances from it."""
         if len(lo) == 0:
             return tuple(values[:0] for values in state)
         parts = [self._reduce(state, lo[a:b], hi[a:b]) for a, b in batches(hi - lo, CHUNK_ROWS)]
         return tuple(np.concatenate([part[i] for part in parts]) for i in range(3))
 
-    def _reduce(self, state: State, lo: Ints, hi: Ints) -> State:
+    def _reduce(self, state: FoldState, lo: Ints, hi: Ints) -> FoldState:
         count, mean, spread = state
         total_count, total_spread = self._add.reduce((count, spread), lo, hi)
         positions, owner = unroll(lo, hi)
@@ -76,7 +76,7 @@ class MomentsFold:
         apart = center - middle[owner]
         return total_count, middle, total_spread + np.add.reduceat(weight * apart * apart, first)
 
-    def merge(self, left: State, right: State) -> State:
+    def merge(self, left: FoldState, right: FoldState) -> FoldState:
         """Return the moments of each pair."""
         (count_a, mean_a, spread_a), (count_b, mean_b, spread_b) = left, right
         count: Floats = np.add(count_a, count_b, dtype=np.float64)
@@ -90,12 +90,12 @@ class MomentsFold:
 class Pyramid:
     """Rows, their tiles, the tiles' tiles and so on, each made when first needed."""
 
-    def __init__(self, fold: Fold, state: State, groups: Groups) -> None:
+    def __init__(self, fold: Fold, state: FoldState, groups: Groups) -> None:
         self._fold = fold
         self._state = tuple(np.append(values, values[:1]) for values in state)
         self._groups = groups
 
-    def answer(self, lo: Ints, hi: Ints, group: Ints) -> State:
+    def answer(self, lo: Ints, hi: Ints, group: Ints) -> FoldState:
         """Return the fold of each range [lo, hi), which is not empty and lies inside `group`."""
         long = hi - lo > SHORT_ROWS
         if not long.any():
@@ -106,7 +106,7 @@ class Pyramid:
         _put(found, long, self._climb(lo[long], hi[long], group[long]))
         return found
 
-    def _climb(self, lo: Ints, hi: Ints, group: Ints) -> State:
+    def _climb(self, lo: Ints, hi: Ints, group: Ints) -> FoldState:
         start, tile = self._groups.starts[group], self._tiles.starts[group]
         first, last = -((start - lo) // TILE_ROWS), (hi - start) // TILE_ROWS
         found = tuple(values.copy() for values in self._above.answer(tile + first, tile + last, group))
@@ -134,6 +134,6 @@ class Pyramid:
         return Pyramid(self._fold, self._fold.reduce(self._state, first, first + TILE_ROWS), tiles)
 
 
-def _put(found: State, where: np.typing.NDArray[np.bool_], values: State) -> None:
+def _put(found: FoldState, where: np.typing.NDArray[np.bool_], values: FoldState) -> None:
     for into, part in zip(found, values, strict=True):
         into[where] = part

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from featurectl.pit.arrays import Bools, Floats, Ints, Numbers
-from featurectl.pit.fold import State
+from featurectl.pit.fold import FoldState
 from featurectl.pit.hashing import Hashes, hash_rows
 from featurectl.pit.keys import MOST
 
@@ -35,7 +35,7 @@ class InputColumns:
         self._frame = frame
         self._valid: dict[str, Bools | None] = {}
         self._numbers: dict[str, Numbers] = {}
-        self._limbs: dict[str, State] = {}
+        self._limbs: dict[str, FoldState] = {}
         self._ranks: dict[str, Ranks] = {}
         self._hashes: dict[str, Hashes] = {}
 
@@ -56,7 +56,7 @@ class InputColumns:
             self._numbers[name] = _plain(self._frame[name])
         return self._numbers[name]
 
-    def limbs(self, name: str) -> State:
+    def limbs(self, name: str) -> FoldState:
         """Return integers (decimals: their unscaled integers) as arrays whose sums can't wrap.
 
         One array when even the sum of all rows stays within 64 bits, else limbs of 32 bits from the lowest: the
@@ -87,7 +87,7 @@ def _plain(column: pl.Series) -> Numbers:
     return column.to_physical().cast(pl.Int64).fill_null(0).to_numpy()
 
 
-def _whole(column: pl.Series) -> State:
+def _whole(column: pl.Series) -> FoldState:
     whole = column.cast(pl.Int128).fill_null(0)
     largest = max((abs(end) for end in (whole.min(), whole.max()) if isinstance(end, int)), default=0)
     if largest * len(whole) <= MOST:
@@ -105,7 +105,7 @@ def _split(whole: pl.Series, count: int) -> list[pl.Series]:
     return [*limbs, whole.cast(pl.Int64)]
 
 
-def join_limbs(limbs: State) -> pl.Series:
+def join_limbs(limbs: FoldState) -> pl.Series:
     """Return the numbers that limbs stand for, as Int128; right when they fit in it."""
     base = pl.Series([2**_LIMB_BITS], dtype=pl.Int128)
     whole = pl.Series(limbs[-1]).cast(pl.Int128)
@@ -114,7 +114,7 @@ def join_limbs(limbs: State) -> pl.Series:
     return whole
 
 
-def approximate_limbs(limbs: State) -> Floats:
+def approximate_limbs(limbs: FoldState) -> Floats:
     """Return the numbers that limbs stand for, as float64."""
     whole = np.zeros(len(limbs[0]))
     for i, limb in enumerate(limbs):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from featurectl.pit.arrays import Bools, Ints, Numbers, running_total
-from featurectl.pit.fold import Fold, Pyramid, State
+from featurectl.pit.fold import Fold, FoldState, Pyramid
 from featurectl.pit.inputs import InputColumns
 from featurectl.pit.keys import Groups
 
@@ -51,7 +51,7 @@ class Lane:
             self._without_nulls[column] = None if here is None or here.all() else self.keep(here)
         return self._without_nulls[column] or (self, None)
 
-    def pyramid(self, kind: str, column: str, fold: Fold, state: Callable[[str], State]) -> Pyramid:
+    def pyramid(self, kind: str, column: str, fold: Fold, state: Callable[[str], FoldState]) -> Pyramid:
         """Return the pyramid of a column, made at the first call; `kind` names the fold and its state."""
         if (kind, column) not in self._pyramids:
             self._pyramids[kind, column] = Pyramid(fold, tuple(self.take(v) for v in state(column)), self.groups)

@@ -19,13 +19,13 @@ from typing import Any
 from featurectl.core.units import instant_us
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE, TIE_ORDER, Closed, StateQuestion, WindowQuestion
 
-Row = Mapping[str, object]
+NaiveRow = Mapping[str, object]
 EXACT_VALUES = 1024  # up to which approx_count_distinct counts
 
 
 def windows_naively(
-    rows: Sequence[Row],
-    spine: Sequence[Row],
+    rows: Sequence[NaiveRow],
+    spine: Sequence[NaiveRow],
     *,
     keys: Sequence[str],
     time: str,
@@ -55,8 +55,8 @@ def windows_naively(
 
 
 def states_naively(
-    rows: Sequence[Row],
-    spine: Sequence[Row],
+    rows: Sequence[NaiveRow],
+    spine: Sequence[NaiveRow],
     *,
     keys: Sequence[str],
     time: str,
@@ -66,7 +66,7 @@ def states_naively(
     """Return what `answer_states` returns, with `event_time` and `available_at` beside the values."""
     answers: list[dict[str, object]] = []
     for asked in spine:
-        inside: list[Row] = []
+        inside: list[NaiveRow] = []
         if all(asked[name] is not None for name in (*keys, time)):
             t = _us(asked[time])
             start = None if ttl_us is None else t - ttl_us
@@ -86,13 +86,13 @@ def _us(instant: object) -> int:
     return instant_us(instant)
 
 
-def _known(rows: Sequence[Row], asked: Row, keys: Sequence[str], t: int) -> list[Row]:
+def _known(rows: Sequence[NaiveRow], asked: NaiveRow, keys: Sequence[str], t: int) -> list[NaiveRow]:
     """Return the rows of the key that are available at t, in total order."""
     mine = [row for row in rows if all(row[key] == asked[key] for key in keys) and _us(row[AVAILABLE_AT]) <= t]
     return sorted(mine, key=lambda row: (_us(row[EVENT_TIME]), _us(row[AVAILABLE_AT]), _ties(row), row[TIE_ORDER]))
 
 
-def _ties(row: Row) -> list[Any]:
+def _ties(row: NaiveRow) -> list[Any]:
     """Return the tiebreak values of a row in order: a null is after every value, NaN after every number."""
     values: list[Any] = []
     while (name := TIE.format(len(values))) in row:

@@ -23,7 +23,7 @@ from featurectl.plan.model import Change, Plan, Stage
 from featurectl.registry.state import ObjectVersion, State
 
 _HINT: Final = "featurectl plan --out FILE writes one"
-Key = tuple[ObjectKind, str]
+ObjectKey = tuple[ObjectKind, str]
 
 
 def decide_again(plan: Plan, state: State, name: str) -> Plan:
@@ -55,7 +55,7 @@ def decide_again(plan: Plan, state: State, name: str) -> Plan:
     )
 
 
-def _waits(stage: Stage, changes: Mapping[Key, Change], state: State) -> bool:
+def _waits(stage: Stage, changes: Mapping[ObjectKey, Change], state: State) -> bool:
     """Return whether a stage is of a blocked change; room for what is registered is of none."""
     found, item = changes.get(stage.object) if stage.object else None, stage.item
     is_there = stage.action == "create" and item is not None and state.view(item.name, item.version) is not None
@@ -66,7 +66,7 @@ def _outcome(change: Change) -> tuple[str, int | None, int | None]:
     return change.kind, change.old_version, change.new_version
 
 
-def _key(item: ObjectVersion) -> Key:
+def _key(item: ObjectVersion) -> ObjectKey:
     return item.kind, item.name
 
 
@@ -74,7 +74,7 @@ def _is_written(stage: Stage) -> bool:
     return stage.action == "write" and stage.item is not None and stage.item.current
 
 
-def _check_stages(plan: Plan, state: State, written: Mapping[Key, ObjectVersion], name: str) -> None:
+def _check_stages(plan: Plan, state: State, written: Mapping[ObjectKey, ObjectVersion], name: str) -> None:
     """See that the other stages mean what the versions mean that the plan writes, or that are registered."""
     known = {(o.kind, o.name, o.version): o for o in state.objects}
     known |= {(o.kind, o.name, o.version): o for o in written.values()}

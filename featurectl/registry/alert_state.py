@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Literal, Protocol
 
-from featurectl.language.definitions.alerts import Severity
+from featurectl.language.definitions.alerts import AlertSeverity
 
-Status = Literal["ok", "pending", "firing", "resolved"]
+AlertStatus = Literal["ok", "pending", "firing", "resolved"]
 MessageKind = Literal["firing", "repeat", "resolved"]
 DeliveryState = Literal["waiting", "sent", "failed"]
 
@@ -27,9 +27,9 @@ class AlertState:
 
     alert: str
     subject: str
-    severity: Severity = "info"
+    severity: AlertSeverity = "info"
     condition: str = ""
-    status: Status = "ok"
+    status: AlertStatus = "ok"
     incident: int = 0
     began: datetime | None = None
     since: datetime | None = None

@@ -16,7 +16,7 @@ from featurectl.registry.base import HistoryEntry
 from featurectl.registry.state import BoundFeature, CanaryRun, GateResult, ModelVersion, ObjectVersion
 
 T = TypeVar("T")
-Row = Mapping[str, Any]
+TableRow = Mapping[str, Any]
 
 
 def object_row(project: str, item: ObjectVersion, at: datetime) -> dict[str, object]:
@@ -35,7 +35,7 @@ def object_row(project: str, item: ObjectVersion, at: datetime) -> dict[str, obj
     }
 
 
-def load_object(row: Row) -> ObjectVersion:
+def load_object(row: TableRow) -> ObjectVersion:
     """Return the object's version that a row holds."""
     return ObjectVersion(
         kind=row["kind"],
@@ -147,7 +147,7 @@ def registered_entry(version: ModelVersion, aliases: Sequence[str], who: str) ->
     )
 
 
-def load_history(row: Row) -> HistoryEntry:
+def load_history(row: TableRow) -> HistoryEntry:
     """Return the history entry that a row holds; a registry of the first schema keeps no plans."""
     at = parse_instant(row["at"])
     assert at is not None, f"no instant: {row['at']}"

@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 
 from featurectl.core.errors import FeaturectlError, StoreError
 from featurectl.online.base import PushRecord
-from featurectl.online.client.pushed_versions import LastPush, Place, Pushed
+from featurectl.online.client.pushed_versions import LastPush, Pushed, VersionKey
 from featurectl.registry.state import State
 from featurectl.serving.change_messages import report_begin, report_changes, report_reached
 from featurectl.serving.context import ServerContext
@@ -185,7 +185,7 @@ def _are_one(state: State, known: State) -> bool:
     return is_same and (state == known or state.digest() == known.digest())
 
 
-def _read_by(pushed: Pushed) -> Mapping[Place, object]:
+def _read_by(pushed: Pushed) -> Mapping[VersionKey, object]:
     """Return what of the last pushes decides which versions are served, and how they are read."""
     return {place: _kind(record) for place, record in pushed.items()}
 

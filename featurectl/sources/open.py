@@ -14,10 +14,9 @@ from featurectl.language.data_roots import NONE, DataRoots, OutsideDataError
 from featurectl.language.definitions.source import Source
 
 if TYPE_CHECKING:  # they load Polars, which a command that opens no source does without
+    from featurectl.expressions.tree import Columns
     from featurectl.sources.base import OnNaive, SourceReader
     from featurectl.sources.file_format import FileFormat
-
-Columns = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from featurectl.core.units import parse_duration
 if TYPE_CHECKING:
     from featurectl.monitor.clean_workspace import CleanRequest
 
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")]
+CleanDryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")]
 OlderThan = Annotated[str, typer.Option(help="Leave what was written since so long; at least 1d.", metavar="DURATION")]
 Predictions = Annotated[
     str | None,
@@ -26,7 +26,7 @@ Predictions = Annotated[
         metavar="DURATION",
     ),
 ]
-ModelFiles = Annotated[
+ModelFilesOption = Annotated[
     bool, typer.Option("--model-files", help="Remove model files that no version of this registry has, too.")
 ]
 
@@ -34,10 +34,10 @@ ModelFiles = Annotated[
 @verb()
 def clean(
     call: Call,
-    dry_run: DryRun = False,
+    dry_run: CleanDryRun = False,
     older_than: OlderThan = "7d",
     predictions: Predictions = None,
-    model_files: ModelFiles = False,
+    model_files: ModelFilesOption = False,
 ) -> Outcome:
     """Remove what nothing needs any more, and say how much it was.
 

@@ -21,7 +21,7 @@ CHANGES, PROBLEMS = 2, 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
+class ShownPlan:
     """Where the plan goes, what is shown of it, and whether the exit code says that there are changes."""
 
     out: Annotated[Path | None, typer.Option(help="Save the plan, for apply to run exactly that.", metavar="FILE")] = (
@@ -36,7 +36,7 @@ class Shown:
 @verb(outputs=("text", "json", "markdown"))
 def plan(
     call: Call,
-    shown: Shown,
+    shown: ShownPlan,
     options: PlanOptions,
     write_allow: Annotated[
         Path | None, typer.Option(help="Add to a file what the plan waits for, to be reviewed.", metavar="FILE")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featurectl.cli.shared.call import Call, Outcome
-from featurectl.cli.shared.options import Since, Spine, Until, VersionOrChampion
+from featurectl.cli.shared.options import Since, SpineOption, Until, VersionOrChampion
 from featurectl.cli.shared.times import instant
 from featurectl.cli.shared.workspaces import open_with
 from featurectl.cli.verb import verb
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class ScoreOptions:
     """Which rows are scored, and where their scores go."""
 
-    spine: Spine = None
+    spine: SpineOption = None
     all_keys: Annotated[bool, typer.Option("--all-keys", help="Score every key that the views know, now.")] = False
     out: Annotated[
         str | None,

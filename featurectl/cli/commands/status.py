@@ -25,8 +25,8 @@ _EVERY_S: Final = 10.0
 _CLEAR: Final = (
     "\x1b[H\x1b[2J"  # of a terminal: to the first place, and nothing on it; what was before can be scrolled to
 )
-Shown = tuple[Outcome, object]  # what is shown, and what of it is a change when it differs
-Show = Callable[[Call, "Workspace"], Shown]
+StatusDrawing = tuple[Outcome, object]  # what is shown, and what of it is a change when it differs
+Show = Callable[[Call, "Workspace"], StatusDrawing]
 
 
 @verb(as_of=True)
@@ -65,7 +65,7 @@ def _checked(call: Call, every: str | None, *, watch: bool) -> float:
     return _EVERY_S if every is None else seconds_of("--watch", every)
 
 
-def _look(call: Call, show: Show) -> Shown:
+def _look(call: Call, show: Show) -> StatusDrawing:
     from featurectl.workspace.clocks import warn_of_clocks
 
     with open_applied(call) as workspace:
@@ -74,7 +74,7 @@ def _look(call: Call, show: Show) -> Shown:
         return shown
 
 
-def _show_rows(call: Call, workspace: Workspace) -> Shown:
+def _show_rows(call: Call, workspace: Workspace) -> StatusDrawing:
     from featurectl.monitor.status_report import StatusRequest, read_status
 
     call.progress.start("look at the stores")
@@ -115,7 +115,7 @@ def _json(call: Call, report: StatusReport) -> dict[str, object]:
     return result
 
 
-def _show_checks(call: Call, workspace: Workspace) -> Shown:
+def _show_checks(call: Call, workspace: Workspace) -> StatusDrawing:
     from featurectl.cli.render.checks import check_json, render_checks
     from featurectl.monitor.status_report import read_checks
 

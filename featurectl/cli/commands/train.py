@@ -24,7 +24,7 @@ FromVersion = Annotated[
 Register = Annotated[
     bool, typer.Option("--register", help="With --from-version: register what comes out as a new version.")
 ]
-AllowPickle = Annotated[
+AllowTrainedPickle = Annotated[
     bool,
     typer.Option(
         "--allow-pickle", help="Load a pickle that the trainer's command leaves, or a champion to compare with."
@@ -38,7 +38,7 @@ def train(
     model: Annotated[str, typer.Argument(help="An applied model.")],
     from_version: FromVersion = None,
     register: Register = False,
-    allow_pickle: AllowPickle = False,
+    allow_pickle: AllowTrainedPickle = False,
 ) -> Outcome:
     """Train a model, measure its gates and register the version.
 

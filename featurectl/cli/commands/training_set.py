@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featurectl.cli.shared.call import Call, Outcome
-from featurectl.cli.shared.options import Since, Spine, Until
+from featurectl.cli.shared.options import Since, SpineOption, Until
 from featurectl.cli.shared.times import instant
 from featurectl.cli.shared.workspaces import open_with
 from featurectl.cli.verb import verb
@@ -26,7 +26,7 @@ class TrainingSetOptions:
 
     model: Annotated[str | None, typer.Argument(help="A model whose features, spine and label to use.")] = None
     features: Annotated[str | None, typer.Option(help="Instead of a model: view:a,view:b or view:*.")] = None
-    spine: Spine = None
+    spine: SpineOption = None
     out: Annotated[Path | None, typer.Option(help="Where to write: NAME.parquet, NAME.csv or NAME.delta.")] = None
     since: Since = None
     until: Until = None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from featurectl.cli.render.table import render_table
 
 if TYPE_CHECKING:
-    from featurectl.operations.models.diff import Facts, VersionDiff
+    from featurectl.operations.models.diff import VersionDiff, VersionFacts
     from featurectl.registry.state import ModelVersion
 
 _NONE: Final = "-"
@@ -45,15 +45,15 @@ def _label(version: ModelVersion) -> str:
     return f"{version.model}@{version.version}"
 
 
-def _mark(first: Facts, second: Facts, name: str) -> str:
+def _mark(first: VersionFacts, second: VersionFacts, name: str) -> str:
     if name in first and name in second:
         return "~"
     return "-" if name in first else "+"
 
 
-def _text(facts: Facts, name: str) -> str:
+def _text(facts: VersionFacts, name: str) -> str:
     return facts[name].text if name in facts else _NONE
 
 
-def _values(facts: Facts) -> dict[str, object]:
+def _values(facts: VersionFacts) -> dict[str, object]:
     return {name: fact.value for name, fact in facts.items()}

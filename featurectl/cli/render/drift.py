@@ -9,7 +9,7 @@ from typing import Final
 from featurectl.cli.render.table import render_table, text_width
 from featurectl.core.units import counted, plural
 from featurectl.monitor.drift.compare import DriftRow
-from featurectl.monitor.drift.limits import DriftLimits, Metric
+from featurectl.monitor.drift.limits import DriftLimits, DriftMetric
 from featurectl.monitor.drift.measure_drift import DriftTable
 
 _HEAD: Final = ("feature", "state", "psi", "chance", "js", "ks", "wasserstein", "nulls", "outside", "then", "now")
@@ -17,7 +17,7 @@ _LEFT_OUT: Final = ("chance", "js", "outside", "wasserstein", "ks", "nulls")  # 
 _SHADES: Final = " ▁▂▃▄▅▆▇█"
 _CELLS: Final = 10
 _MOST: Final = 5  # columns that the last line names
-_WORDS: Final[dict[Metric, str]] = {"null_rate": "nulls"}
+_WORDS: Final[dict[DriftMetric, str]] = {"null_rate": "nulls"}
 
 
 def render_drift(table: DriftTable, width: int = 0) -> str:
@@ -64,7 +64,7 @@ def verdict(table: DriftTable) -> str:
 
 def reason(row: DriftRow, limits: DriftLimits) -> str:
     """Return which metrics of a row are beyond their limits."""
-    values: dict[Metric, float | None] = {
+    values: dict[DriftMetric, float | None] = {
         "psi": row.psi,
         "js": row.js,
         "ks": row.ks,

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 MAX_ANNOTATIONS: Final = 9  # GitHub shows ten of a step; the last one counts the rest
 MAX_ROWS: Final = 500  # GitHub refuses a summary of more than 1 MiB
 _WIDEST: Final = 500  # characters of a cell
-Level = Literal["error", "warning", "notice"]
-_LEVELS: Final[tuple[Level, ...]] = ("error", "warning", "notice")
+AnnotationLevel = Literal["error", "warning", "notice"]
+_LEVELS: Final[tuple[AnnotationLevel, ...]] = ("error", "warning", "notice")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Annotation:
     """A message at a place; the place's path begins at the top of the checkout."""
 
-    level: Level
+    level: AnnotationLevel
     place: Place
     title: str
     message: str

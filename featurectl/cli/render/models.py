@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from featurectl.cli.render.gates import render_gates
 from featurectl.cli.render.table import render_table
@@ -14,7 +14,9 @@ from featurectl.identity.facts.models import label_text
 from featurectl.language.definitions.json_form import load_model
 from featurectl.registry.state import CHAMPION, BoundFeature, ModelVersion
 
-Aliases = Mapping[tuple[str, str], int]
+if TYPE_CHECKING:
+    from featurectl.operations.models.versions import Aliases
+
 _IN_A_LINE: Final = frozenset({"accuracy", "auc", "log_loss", "macro_f1", "mae", "positive_rate", "r2", "rmse"})
 
 

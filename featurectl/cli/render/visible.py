@@ -8,7 +8,7 @@ from typing import Final, TypeVar, cast
 
 from featurectl.cli.render.paint import CODES
 
-Json = TypeVar("Json")
+JsonValue = TypeVar("JsonValue")
 
 # Control characters but tab and newline, line separators, and what turns the direction of writing.
 _STEERING: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -55,13 +55,13 @@ def in_one_line(text: str) -> str:
     return visible(text).replace("\t", "\\t").replace("\n", "\\n")
 
 
-def visible_leaves(document: Json, texts: Container[str] = ()) -> Json:
+def visible_leaves(document: JsonValue, texts: Container[str] = ()) -> JsonValue:
     r"""Return a JSON document whose values are visible, in one line but for those of the keys `texts`; keys stay.
 
     >>> print(visible_leaves({"a": ["\x07\n", 1]})["a"][0])
     \x07\n
     """
-    return cast("Json", _visible(document, texts, in_one_line))  # the same shape
+    return cast("JsonValue", _visible(document, texts, in_one_line))  # the same shape
 
 
 def _visible(value: object, texts: Container[str], shown: Callable[[str], str]) -> object:

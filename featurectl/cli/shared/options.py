@@ -37,7 +37,7 @@ Allow = Annotated[
 AllowFuture = Annotated[
     bool, typer.Option("--allow-future", help="Compute as of an instant later than the store's clock.")
 ]
-Spine = Annotated[str | None, typer.Option("--spine", help="A file or a source with the rows to answer.")]
+SpineOption = Annotated[str | None, typer.Option("--spine", help="A file or a source with the rows to answer.")]
 Since = Annotated[str | None, typer.Option("--since", help="Only rows from this instant on.", metavar="TIME")]
 Until = Annotated[str | None, typer.Option("--until", help="Only rows before this instant.", metavar="TIME")]
 ViewOrVersion = Annotated[str, typer.Argument(help="VIEW, or VIEW@2 for one of its versions.")]

@@ -9,14 +9,14 @@ from typing import Final, Literal, get_args
 
 from featurectl.core.units import SECOND_US, format_age, format_duration
 
-Severity = Literal["info", "warning", "critical"]
+AlertSeverity = Literal["info", "warning", "critical"]
 Operator = Literal["<", "<=", ">", ">=", "=", "!="]
 Way = Literal["slack", "pagerduty", "webhook", "email", "command"]
 Metric = Literal[
     "freshness", "latency_p50", "latency_p95", "latency_p99", "error_rate", "store_errors", "psi", "js", "ks",
     "wasserstein", "null_rate", "skew", "checks", "stream_lag", "pipeline_failures",
 ]  # fmt: skip
-SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
+SEVERITIES: Final[tuple[AlertSeverity, ...]] = get_args(AlertSeverity)
 WAYS: Final[tuple[Way, ...]] = get_args(Way)
 METRICS: Final[tuple[Metric, ...]] = get_args(Metric)
 NOT_MEASURED: Final[tuple[Metric, ...]] = ("stream_lag",)  # event streams are a later version
@@ -51,7 +51,7 @@ class Alert:
 
     name: str
     when: Condition
-    severity: Severity
+    severity: AlertSeverity
     notify: tuple[str, ...]
     for_us: int = 0
     repeat_us: int | None = None

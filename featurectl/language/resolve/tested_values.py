@@ -13,7 +13,7 @@ from featurectl.language.shapes.view import FeatureTestShape
 from featurectl.language.syntax.constants import fit_constant
 from featurectl.language.syntax.node import Fields, Items, Node, ScalarNode
 
-Rows = tuple[Mapping[str, object], ...]
+TestedRows = tuple[Mapping[str, object], ...]
 
 
 def mappings(shape: FeatureTestShape, key: str) -> list[Fields]:
@@ -22,7 +22,7 @@ def mappings(shape: FeatureTestShape, key: str) -> list[Fields]:
     return [item for item in node if isinstance(item, Fields)] if isinstance(node, Items) else []
 
 
-def values_of(rows: Iterable[Fields], types: Mapping[str, str]) -> Rows:
+def values_of(rows: Iterable[Fields], types: Mapping[str, str]) -> TestedRows:
     """Return the rows of a test as plain data; where the type is text, the text is kept whatever it looks like."""
     return tuple({name: _value_of(node, types.get(name, UNKNOWN)) for name, node in row.nodes.items()} for row in rows)
 

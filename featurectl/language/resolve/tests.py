@@ -23,7 +23,7 @@ from featurectl.language.resolve.tested_model import (
     training_types,
     view_sources,
 )
-from featurectl.language.resolve.tested_values import Rows, check_time, check_value, mappings, values_of
+from featurectl.language.resolve.tested_values import TestedRows, check_time, check_value, mappings, values_of
 from featurectl.language.resolve.transformed import transform_sources
 from featurectl.language.shapes.view import FeatureTestShape
 from featurectl.language.syntax.node import Fields, Items
@@ -104,7 +104,7 @@ class _Read:
     sources: Mapping[str, Source]
 
 
-def _rows(shape: FeatureTestShape, read: _Read, declared: Declarations) -> dict[str, Rows]:
+def _rows(shape: FeatureTestShape, read: _Read, declared: Declarations) -> dict[str, TestedRows]:
     """Return the rows of each source that a test has some of, checked against the source's columns."""
     found = {}
     for name, rows in _by_source(shape, read, declared).items():

@@ -14,10 +14,10 @@ from featurectl.language.definitions.alerts import (
     OF_ONE_MOMENT,
     SEVERITIES,
     WAYS,
+    AlertSeverity,
     Condition,
     Metric,
     Operator,
-    Severity,
     is_timed,
 )
 from featurectl.language.shapes.base import ObjectShape
@@ -127,7 +127,7 @@ ConditionText = Annotated[
 ]
 
 
-AlertSeverity = Annotated[Severity, PlainValidator(one_of(*SEVERITIES)), WithJsonSchema(words_schema(*SEVERITIES))]
+SeverityWord = Annotated[AlertSeverity, PlainValidator(one_of(*SEVERITIES)), WithJsonSchema(words_schema(*SEVERITIES))]
 
 
 class AlertShape(ObjectShape):
@@ -138,7 +138,7 @@ class AlertShape(ObjectShape):
     when: ConditionText = Field(
         description="METRIC OP VALUE [in DURATION], with METRIC one of: " + ", ".join(ALERTED) + "."
     )
-    severity: AlertSeverity = Field(description="How bad it is.")
+    severity: SeverityWord = Field(description="How bad it is.")
     notify: Some[Name] = Field(description="The notifiers to tell.")
     for_: Duration | None = Field(None, alias="for", description="How long it must be so before anybody is told.")
     repeat: Duration | None = Field(None, description="How soon to tell again while it stays so.")

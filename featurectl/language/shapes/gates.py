@@ -173,7 +173,9 @@ class _GateKeys:
         }
 
 
-Gates = Annotated[dict[str, object], PlainValidator(_read_gates, json_schema_input_type=RobustnessShape), _GateKeys()]
+GatesShape = Annotated[
+    dict[str, object], PlainValidator(_read_gates, json_schema_input_type=RobustnessShape), _GateKeys()
+]
 
 
 class CanarySuccessShape(ObjectShape):

@@ -49,7 +49,7 @@ Separator = Annotated[
         | {"type": ["string", "integer"], "minimum": 0, "maximum": 9}
     ),
 ]
-Nan = Annotated[
+NanChoice = Annotated[
     Literal["null", "keep"], PlainValidator(one_of("null", "keep")), WithJsonSchema({"enum": [None, "null", "keep"]})
 ]
 
@@ -263,7 +263,7 @@ class SourceShape(ObjectShape):
     timezone: Text | None = Field(
         None, description="The zone of timestamps that have none; UTC when left out.", examples=["America/New_York"]
     )
-    nan: Nan = Field("null", description="What NaN is: null (the default), or a number to `keep`.")
+    nan: NanChoice = Field("null", description="What NaN is: null (the default), or a number to `keep`.")
     columns: Mapped[Dtype] | None = Field(
         None, description="The columns with their types. CSV and NDJSON need them for types to be checked early."
     )

@@ -12,7 +12,7 @@ from featurectl.core.dtypes import SCALARS
 from featurectl.language.definitions.bounds import SEED, check_number
 from featurectl.language.problems.report import Report
 from featurectl.language.shapes.base import ObjectShape
-from featurectl.language.shapes.gates import CanaryShape, Gates
+from featurectl.language.shapes.gates import CanaryShape, GatesShape
 from featurectl.language.shapes.rules import GoesWith, JsonSchema, KeyRule, Needs, OneOf
 from featurectl.language.shapes.values import (
     NAME_SCHEMA,
@@ -311,7 +311,7 @@ class ModelShape(ObjectShape):
     missing: MissingShape | None = Field(None, description="What a prediction does without features.")
     trainer: TrainerShape | None = Field(None, description="How the model is made.")
     output: OutputShape | None = Field(None, description="The score's column; `score` when left out.")
-    gates: Gates | None = Field(
+    gates: GatesShape | None = Field(
         None, description="What a version must reach: min_METRIC, max_METRIC, min_METRIC_gain_over_champion and more."
     )
     canary: CanaryShape | None = Field(None, description="How a new version takes over, a share of requests at a time.")

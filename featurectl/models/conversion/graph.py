@@ -17,7 +17,7 @@ OPSET, TREE_OPSET, IR_VERSION = 21, 5, 10
 Link = Literal["identity", "sigmoid", "exp", "signed_square"]
 Test = Literal["<=", "<", ">", "in"]
 _MODES: Final[Mapping[Test, int]] = {"<=": 0, "<": 1, ">": 3, "in": 6}
-Key = TypeVar("Key", bound=Hashable)
+NodeKey = TypeVar("NodeKey", bound=Hashable)
 
 
 class CannotConvertError(Exception):
@@ -32,7 +32,7 @@ class Leaf:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TreeSplit(Generic[Key]):
+class TreeSplit(Generic[NodeKey]):
     """A node: `feature` is tested against `threshold` or `members`; `missing` says whether NaN passes the test.
 
     `members` are whole numbers, and so are the values of a feature that is tested against them, or NaN: ONNX Runtime
@@ -44,8 +44,8 @@ class TreeSplit(Generic[Key]):
     threshold: float = 0.0
     members: Sequence[float] = ()
     missing: bool
-    yes: Key
-    no: Key
+    yes: NodeKey
+    no: NodeKey
 
 
 @dataclass(slots=True)
@@ -71,7 +71,7 @@ class Forest:
     _leaves: list[float] = field(default_factory=list)
     _roots: list[int] = field(default_factory=list)
 
-    def add_tree(self, root: Key, read: Callable[[Key], Leaf | TreeSplit[Key]], scale: float = 1.0) -> None:
+    def add_tree(self, root: NodeKey, read: Callable[[NodeKey], Leaf | TreeSplit[NodeKey]], scale: float = 1.0) -> None:
         """Add a tree whose nodes `read` returns by their keys; its leaves count `scale` times.
 
         Raises:
@@ -103,7 +103,7 @@ class Forest:
         else:
             self.base += value
 
-    def _put(self, split: TreeSplit[Key]) -> tuple[_Node, TreeSplit[Key]]:
+    def _put(self, split: TreeSplit[NodeKey]) -> tuple[_Node, TreeSplit[NodeKey]]:
         if len(self._nodes) >= MOST_SPLITS:
             raise CannotConvertError(f"its trees have more than {MOST_SPLITS:,} splits")
         node = _Node(split.feature, _MODES[split.test], split.threshold, split.members, split.missing)

@@ -28,7 +28,7 @@ _LINKS: Final[Mapping[str, Link]] = {
 }
 _INFINITE: Final = 1e300  # how LightGBM's JSON writes infinity, the threshold between numbers and NaN
 _ZERO: Final = 1.0000000180025095e-35  # as float32, 1e-35: the border that it draws about 0
-Node = Mapping[str, Any]
+LightGbmNode = Mapping[str, Any]
 
 
 def forest_of(content: bytes, width: int) -> Forest:
@@ -59,9 +59,9 @@ class _Nodes:
     """The nodes of a tree, by keys: they are nested in each other."""
 
     def __init__(self) -> None:
-        self._known: list[Node] = []
+        self._known: list[LightGbmNode] = []
 
-    def key(self, node: Node) -> int:
+    def key(self, node: LightGbmNode) -> int:
         self._known.append(node)
         return len(self._known) - 1
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from featurectl.models.conversion.graph import IR_VERSION, CannotConvertError, Forest, Leaf, Link, TreeSplit
 
-Read = Callable[[int], Leaf | TreeSplit[int]]
+ReadNode = Callable[[int], Leaf | TreeSplit[int]]
 
 
 def convert_sklearn(estimator: Any, width: int) -> bytes:
@@ -35,7 +35,7 @@ def convert_sklearn(estimator: Any, width: int) -> bytes:
     return _by_skl2onnx(estimator, width, is_classifier=classes is not None)
 
 
-def _reader(tree: Any, *, is_classifier: bool) -> Read:
+def _reader(tree: Any, *, is_classifier: bool) -> ReadNode:
     left, right, feature, threshold = tree.children_left, tree.children_right, tree.feature, tree.threshold
     values, missing = tree.value[:, 0, :], tree.missing_go_to_left
     if tree.n_outputs != 1:
@@ -80,7 +80,7 @@ def _histogram_forest(estimator: Any, width: int) -> Forest:
     return forest
 
 
-def _histogram_reader(nodes: Any) -> Read:
+def _histogram_reader(nodes: Any) -> ReadNode:
     def read(place: int) -> Leaf | TreeSplit[int]:
         node = nodes[place]
         if node["is_leaf"]:

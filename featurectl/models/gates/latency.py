@@ -17,7 +17,7 @@ from featurectl.registry.state import GateResult
 _WARM_UP: Final = 50
 _LEAST_CALLS, _MOST_CALLS = 200, 1_000
 _ENOUGH_S: Final = 2.0  # of timing, once there are the least calls
-Row = Mapping[str, Sequence[object]]
+RawRow = Mapping[str, Sequence[object]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ def latency_gates(gates: Gates) -> Sequence[LatencyGate]:
     return [] if gates.max_latency_p99_ms is None else [LatencyGate(most=gates.max_latency_p99_ms)]
 
 
-def _timed(evidence: GateEvidence, rows: Sequence[Row]) -> list[float]:
+def _timed(evidence: GateEvidence, rows: Sequence[RawRow]) -> list[float]:
     encoder, predict = RowEncoder(evidence.inputs), evidence.serving.predict
     elsewhere = getattr(
         evidence.serving, "seconds_of", None

@@ -17,8 +17,8 @@ from featurectl.registry.state import GateResult
 
 MOST: Final = 0.99
 _MOST_ROWS: Final = 200_000
-Column = npt.NDArray[np.float32]
-Label = npt.NDArray[np.int64]
+MatrixColumn = npt.NDArray[np.float32]
+ClassLabels = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ def leakage_gates(_: Gates) -> Sequence[LeakageGate]:
     return [LeakageGate()]
 
 
-def auc_alone(column: Column, label: Label, *, is_category: bool, seed: int) -> float:
+def auc_alone(column: MatrixColumn, label: ClassLabels, *, is_category: bool, seed: int) -> float:
     """Return the AUC of a column as a score of its own, at its best."""
     values = _rates_elsewhere(column, label, seed) if is_category else column
     _, ranks = np.unique(values, return_inverse=True)  # NaN stands last
@@ -72,7 +72,7 @@ def auc_alone(column: Column, label: Label, *, is_category: bool, seed: int) -> 
     return max(_better_way(order, label) for order in (ranks, nulls_first))
 
 
-def _better_way(ranks: npt.NDArray[np.int64], label: Label) -> float:
+def _better_way(ranks: npt.NDArray[np.int64], label: ClassLabels) -> float:
     """Return the share of pairs of a one and a zero that ranks put in order, a tie for half, or in reverse."""
     ones = np.bincount(ranks, weights=label)
     zeros = np.bincount(ranks, weights=1 - label)
@@ -83,7 +83,7 @@ def _better_way(ranks: npt.NDArray[np.int64], label: Label) -> float:
     return round(max(auc, 1 - auc), 6)
 
 
-def _rates_elsewhere(column: Column, label: Label, seed: int) -> npt.NDArray[np.float64]:
+def _rates_elsewhere(column: MatrixColumn, label: ClassLabels, seed: int) -> npt.NDArray[np.float64]:
     """Return the label's mean among the rows of the other half that have the row's value, null being one of them.
 
     A value that the other half lacks has the mean of all: what stands in one row alone says nothing.

@@ -37,7 +37,7 @@ PROFILE: Final = "profile.json"
 SCORE: Final = "score"
 _VERSION: Final = 1
 _AT_ONCE: Final = min(os.cpu_count() or 1, 4)  # columns
-Kind = Literal["feature", "score"]
+ProfileKind = Literal["feature", "score"]
 Values = NumberCounts | Categories
 
 
@@ -46,7 +46,7 @@ class ProfiledColumn:
     """An input of a model, or its score: a name may be both."""
 
     name: str
-    kind: Kind
+    kind: ProfileKind
     values: Values
 
 

@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from featurectl.core.units import counted
 from featurectl.models.profile.numbers import NumberCounts
-from featurectl.models.profile.profile import Kind, Profile, ProfiledColumn, Values
+from featurectl.models.profile.profile import Profile, ProfiledColumn, ProfileKind, Values
 from featurectl.monitor.drift.distances import (
     Distances,
     category_distances,
@@ -17,10 +17,10 @@ from featurectl.monitor.drift.distances import (
     number_distances,
 )
 from featurectl.monitor.drift.drawing import Drawing, draw_columns
-from featurectl.monitor.drift.limits import DriftLimits, Metric
+from featurectl.monitor.drift.limits import DriftLimits, DriftMetric
 from featurectl.monitor.significance import SIGMAS, is_beyond, most_by_chance
 
-State = Literal["drift", "ok", "too few rows"]
+DriftState = Literal["drift", "ok", "too few rows"]
 _KS_MOST: Final = 2.2  # times the spread: by chance alone beyond it in 1e-4 of all cases
 _WASSERSTEIN_MOST: Final = 3.0  # times its mean by chance
 
@@ -39,7 +39,7 @@ class DriftRow:
     model: str
     version: int
     feature: str
-    kind: Kind
+    kind: ProfileKind
     n: int
     n_reference: int
     psi: float | None = None
@@ -47,17 +47,17 @@ class DriftRow:
     ks: float | None = None
     wasserstein: float | None = None
     chance: Mapping[str, float]
-    beyond: Mapping[Metric, float]
+    beyond: Mapping[DriftMetric, float]
     null_rate: float
     null_rate_reference: float
     outside: float
     enough: bool
     note: str = ""
-    broken: tuple[Metric, ...] = ()
+    broken: tuple[DriftMetric, ...] = ()
     drawing: Drawing
 
     @property
-    def state(self) -> State:
+    def state(self) -> DriftState:
         """Whether it has drifted."""
         return "too few rows" if not self.enough else "drift" if self.broken else "ok"
 
@@ -83,8 +83,8 @@ def _compare(of: tuple[str, int], column: ProfiledColumn, after: Values, limits:
     valued = min(before.known, after.known)
     found = _distances(before, after) if valued else None
     enough = min(before.rows, after.rows) >= limits.min_rows
-    beyond: Mapping[Metric, float] = {}
-    broken: list[Metric] = []
+    beyond: Mapping[DriftMetric, float] = {}
+    broken: list[DriftMetric] = []
     if enough and found is not None and valued >= limits.min_rows:
         beyond = _beyond_chance(found, math.sqrt(1 / before.known + 1 / after.known))
         broken += _broken(column, beyond, after, limits)
@@ -121,9 +121,11 @@ def _distances(before: Values, after: Values) -> Distances:
     return category_distances(before, after)
 
 
-def _broken(column: ProfiledColumn, beyond: Mapping[Metric, float], after: Values, limits: DriftLimits) -> list[Metric]:
+def _broken(
+    column: ProfiledColumn, beyond: Mapping[DriftMetric, float], after: Values, limits: DriftLimits
+) -> list[DriftMetric]:
     """Return the distances that are beyond their limits by more than chance gives."""
-    far: list[Metric] = []
+    far: list[DriftMetric] = []
     for metric, value in beyond.items():
         limit = limits.of(column.kind, column.name, metric)
         if limit is not None and value > limit:
@@ -134,10 +136,10 @@ def _broken(column: ProfiledColumn, beyond: Mapping[Metric, float], after: Value
     return far
 
 
-def _beyond_chance(found: Distances, spread: float) -> Mapping[Metric, float]:
+def _beyond_chance(found: Distances, spread: float) -> Mapping[DriftMetric, float]:
     """Return each distance less what chance alone hardly ever gives."""
     most = most_by_chance(found.psi_chance, found.degrees)
-    left: dict[Metric, float] = {
+    left: dict[DriftMetric, float] = {
         "psi": found.psi - most,
         "js": math.sqrt(max(found.js**2 - divergence_of_psi(most), 0.0)),
     }

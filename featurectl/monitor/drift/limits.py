@@ -9,11 +9,11 @@ from typing import Final, Literal, get_args
 
 from featurectl.core.errors import UsageError
 from featurectl.core.nearest import did_you_mean
-from featurectl.models.profile.profile import SCORE, Kind
+from featurectl.models.profile.profile import SCORE, ProfileKind
 
-Metric = Literal["psi", "js", "ks", "wasserstein", "null_rate", "outside"]
-METRICS: Final[tuple[Metric, ...]] = get_args(Metric)
-DEFAULTS: Final[Mapping[Metric, float]] = {"psi": 0.2, "null_rate": 0.1}
+DriftMetric = Literal["psi", "js", "ks", "wasserstein", "null_rate", "outside"]
+METRICS: Final[tuple[DriftMetric, ...]] = get_args(DriftMetric)
+DEFAULTS: Final[Mapping[DriftMetric, float]] = {"psi": 0.2, "null_rate": 0.1}
 MIN_ROWS: Final = 100
 
 
@@ -25,11 +25,11 @@ class DriftLimits:
     the model was trained on. Below `min_rows` on either side nothing is judged.
     """
 
-    of_all: Mapping[Metric, float] = field(default_factory=lambda: dict(DEFAULTS))
-    of_one: Mapping[tuple[Kind, str, Metric], float] = field(default_factory=dict)
+    of_all: Mapping[DriftMetric, float] = field(default_factory=lambda: dict(DEFAULTS))
+    of_one: Mapping[tuple[ProfileKind, str, DriftMetric], float] = field(default_factory=dict)
     min_rows: int = MIN_ROWS
 
-    def of(self, kind: Kind, name: str, metric: Metric) -> float | None:
+    def of(self, kind: ProfileKind, name: str, metric: DriftMetric) -> float | None:
         """Return the limit of a feature or of the score, None without one."""
         return self.of_one.get((kind, name, metric), self.of_all.get(metric))
 
@@ -45,7 +45,7 @@ def parse_limits(texts: Iterable[str], min_rows: int, features: Iterable[str]) -
     if min_rows < 1:
         raise UsageError(f"--min-rows {min_rows} is no number of rows", hint="1 or more")
     of_all, known = dict(DEFAULTS), list(features)
-    of_one: dict[tuple[Kind, str, Metric], float] = {}
+    of_one: dict[tuple[ProfileKind, str, DriftMetric], float] = {}
     for text in texts:
         name, equals, number = text.rpartition("=")
         feature, colon, word = name.rpartition(":")
@@ -58,7 +58,7 @@ def parse_limits(texts: Iterable[str], min_rows: int, features: Iterable[str]) -
     return DriftLimits(of_all=of_all, of_one=of_one, min_rows=min_rows)
 
 
-def _column(text: str, name: str, features: Sequence[str]) -> tuple[Kind, str]:
+def _column(text: str, name: str, features: Sequence[str]) -> tuple[ProfileKind, str]:
     if name in features:
         return "feature", name
     if name in (SCORE, f"({SCORE})"):
@@ -67,7 +67,7 @@ def _column(text: str, name: str, features: Sequence[str]) -> tuple[Kind, str]:
     raise UsageError(f"--limit {text}: the model has no feature {name!r}", hint=hint)
 
 
-def _metric(text: str, word: str) -> Metric:
+def _metric(text: str, word: str) -> DriftMetric:
     for metric in METRICS:
         if metric == word:
             return metric

@@ -21,7 +21,7 @@ from featurectl.monitor.verify.rows import (
     without_overtaken,
     without_winners,
 )
-from featurectl.monitor.verify.served_rows import Change, ServedRows, TableQuestion, computed
+from featurectl.monitor.verify.served_rows import RowChange, ServedRows, TableQuestion, computed
 from featurectl.offline.base import Coverage
 from featurectl.operations.training.join import BoundView
 from featurectl.pit.questions import AVAILABLE_AT, Closed
@@ -126,7 +126,7 @@ def _late_rows(served: ServedRows, known: TablePast) -> Iterator[Hypothesis]:
         bound = replace(served.bound, table_version=newest, pinned=True)
         detail = f"of version {newest} of the table, which no push that ended had"
         yield Hypothesis(cause="late row", detail=detail, asking=TableQuestion(bound=bound))
-    view, changes = served.bound.view, list[tuple[str, Change]]()
+    view, changes = served.bound.view, list[tuple[str, RowChange]]()
     for number, coverage in _earlier(served, known):
         changes.append((f"in the table after its version {number}", _as_before(served.bound, number, coverage)))
     if view.delay_us is None:
@@ -145,7 +145,7 @@ def _earlier(served: ServedRows, known: TablePast) -> list[tuple[int, Coverage]]
     return before[-_VERSIONS_BACK:][::-1]
 
 
-def _as_before(bound: BoundView, number: int, coverage: Coverage) -> Change:
+def _as_before(bound: BoundView, number: int, coverage: Coverage) -> RowChange:
     """Put the rows of a version in place of those that its run could have known: what came into the table late is out.
 
     Rows that became available only after that run stay.

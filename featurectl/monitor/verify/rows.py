@@ -7,14 +7,14 @@ from typing import Final
 
 import polars as pl
 
-from featurectl.monitor.verify.served_rows import Change
+from featurectl.monitor.verify.served_rows import RowChange
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER
 
 _ROW: Final = "\x00row"
 _LATE: Final = "\x00late"
 
 
-def without_overtaken(keys: Sequence[str]) -> Change:
+def without_overtaken(keys: Sequence[str]) -> RowChange:
     """Leave out rows that became available when a later event of their entity was known already."""
 
     def change(rows: pl.DataFrame, _: int) -> pl.DataFrame:
@@ -27,7 +27,7 @@ def without_overtaken(keys: Sequence[str]) -> Change:
     return change
 
 
-def without_later_than(delay_us: int) -> Change:
+def without_later_than(delay_us: int) -> RowChange:
     """Leave out rows that became available more than so long after their event."""
 
     def change(rows: pl.DataFrame, _: int) -> pl.DataFrame:
@@ -41,7 +41,7 @@ def known_at_once(rows: pl.DataFrame, _: int) -> pl.DataFrame:
     return rows.with_columns(pl.col(EVENT_TIME).alias(AVAILABLE_AT))
 
 
-def without_winners(keys: Sequence[str]) -> Change:
+def without_winners(keys: Sequence[str]) -> RowChange:
     """Leave out the row that wins where several of an entity have one event time."""
 
     def change(rows: pl.DataFrame, _: int) -> pl.DataFrame:
@@ -53,7 +53,7 @@ def without_winners(keys: Sequence[str]) -> Change:
     return change
 
 
-def ties_reversed(keys: Sequence[str]) -> Change:
+def ties_reversed(keys: Sequence[str]) -> RowChange:
     """Turn round the order of rows that are distinguished by nothing but their ties."""
 
     def change(rows: pl.DataFrame, _: int) -> pl.DataFrame:

@@ -15,7 +15,7 @@ from featurectl.operations.training.as_served import answer_pushed
 from featurectl.operations.training.join import BoundView
 
 TIME: Final = "\x00time"
-Change = Callable[[pl.DataFrame, int], pl.DataFrame]  # of the rows of a bucket, by its number
+RowChange = Callable[[pl.DataFrame, int], pl.DataFrame]  # of the rows of a bucket, by its number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,7 @@ class TableQuestion:
     bound: BoundView | None = None
     at: pl.Series | None = None
     pushed: pl.Series | None = None
-    change: Change | None = None
+    change: RowChange | None = None
     blank: bool = False
     plain: bool = False  # without any default
 

@@ -29,7 +29,7 @@ _INSTANT: Final = re.compile(
     rf"{_DAY.pattern}(?:[T ][0-9]{{2}}:[0-9]{{2}}(?::[0-9]{{2}}(?:[.,][0-9]{{1,9}})?)?"
     r"(?:[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
 )
-Read = Callable[[object], object]  # gives None for a value that does not fit
+Coercion = Callable[[object], object]  # gives None for a value that does not fit
 
 
 def typed_column(values: Sequence[object], dtype: str, name: str, what: str = "column") -> list[object]:
@@ -61,7 +61,7 @@ def _is_no_number(value: object) -> bool:
     return value != value or (isinstance(value, float) and math.isinf(value))  # noqa: PLR0124
 
 
-def _read(read: Read, value: object) -> object:
+def _read(read: Coercion, value: object) -> object:
     """Return what is read of a value; a number of numpy that Python's own do not include is read as one of these."""
     found = read(value)
     return read(cast("Any", value).item()) if found is None and getattr(value, "ndim", None) == 0 else found
@@ -76,7 +76,7 @@ def _shown(value: object) -> str:
 
 
 @lru_cache(maxsize=256)
-def reader_of(dtype: str) -> Read:
+def reader_of(dtype: str) -> Coercion:
     """Return what reads a value as a type of the language.
 
     >>> [reader_of("int64")(value) for value in (3, 3.0, "3", 3.5, "x")]
@@ -159,7 +159,7 @@ def _decimal(value: object, digits: int, scale: int) -> Decimal | None:
     return exact if exact is not None and exact.copy_abs() < 10 ** (digits - scale) else None
 
 
-_READERS: Final[Mapping[str, Read]] = {
+_READERS: Final[Mapping[str, Coercion]] = {
     STRING: _string,
     INT64: _int64,
     FLOAT64: _float64,

@@ -7,13 +7,14 @@ from typing import Final
 
 from featurectl.core.dtypes import UNKNOWN
 from featurectl.core.errors import DataError, FeaturectlError, UsageError
+from featurectl.expressions.tree import Columns
 from featurectl.language.definitions.json_form import load_model, load_view
 from featurectl.language.definitions.model import FeatureInput
 from featurectl.language.resolve.feature_names import feature_inputs, feature_pairs
 from featurectl.language.typing.registered import typed_view
 from featurectl.online.client.feature_reader import FeatureReader, ReadView
 from featurectl.online.client.model_inputs import InputReader, Missing
-from featurectl.online.client.pushed_versions import Place, Pushed, served_version
+from featurectl.online.client.pushed_versions import Pushed, VersionKey, served_version
 from featurectl.online.corrupt_rows import BrokenRecordError
 from featurectl.online.row_places import online_view
 from featurectl.registry.applied import registered_view
@@ -21,7 +22,6 @@ from featurectl.registry.skew import check_skew
 from featurectl.registry.state import ModelVersion, ObjectVersion, State
 
 _READERS: Final = 500
-Columns = Mapping[str, str]
 
 
 class ProjectSchema:
@@ -37,7 +37,7 @@ class ProjectSchema:
         state: State,
         env: str,
         pushed: Pushed | None = None,
-        columns: Mapping[Place, Columns | FeaturectlError] | None = None,
+        columns: Mapping[VersionKey, Columns | FeaturectlError] | None = None,
     ) -> None:
         self.state = state
         self.env = env

@@ -14,7 +14,7 @@ from featurectl.online.corrupt_rows import BrokenRecordError
 from featurectl.online.future_pushes import how_far_ahead, latest_at
 
 KEPT_S: Final = 1.0
-Place = tuple[str, str, str]  # project, environment, view@version
+PushKey = tuple[str, str, str]  # project, environment, view@version
 
 
 class Pushes:
@@ -25,9 +25,9 @@ class Pushes:
     """
 
     def __init__(self) -> None:
-        self._records: dict[Place, PushRecord | None] = {}
-        self._read_s: dict[Place, float] = {}
-        self._broken: dict[Place, BrokenRecordError] = {}
+        self._records: dict[PushKey, PushRecord | None] = {}
+        self._read_s: dict[PushKey, float] = {}
+        self._broken: dict[PushKey, BrokenRecordError] = {}
 
     def due(self, views: Iterable[ReadView], at_s: float, kept_s: float = KEPT_S) -> list[ReadView]:
         """Return the views whose record is older than `kept_s` and has to be read again."""
@@ -54,7 +54,7 @@ class Pushes:
             else:
                 self._take(place, record, at_s)
 
-    def _take(self, place: Place, record: PushRecord | None, at_s: float) -> None:
+    def _take(self, place: PushKey, record: PushRecord | None, at_s: float) -> None:
         self._records[place] = record
         self._read_s[place] = at_s
         self._broken.pop(place, None)

@@ -13,11 +13,11 @@ from featurectl.online.corrupt_rows import BrokenRecordError
 from featurectl.registry.applied import served_views
 from featurectl.registry.state import ObjectVersion, State
 
-Place = tuple[str, int]  # a view and its version
+VersionKey = tuple[str, int]  # a view and its version
 LastPush = (
     PushRecord | BrokenRecordError | None
 )  # None: there was none; an error: there was one, and its record is broken
-Pushed = Mapping[Place, LastPush]  # of each view version that was looked up
+Pushed = Mapping[VersionKey, LastPush]  # of each view version that was looked up
 
 
 def is_typed(registered: ObjectVersion) -> bool:
@@ -30,7 +30,7 @@ def is_typed(registered: ObjectVersion) -> bool:
         return False
 
 
-def is_event_view(state: State, place: Place) -> bool:
+def is_event_view(state: State, place: VersionKey) -> bool:
     """Return whether a view version is of events: nothing of one that was pushed as of the future is found."""
     item = state.view(*place)
     return item is not None and load_untyped_view(item.definition).kind == "event"
@@ -48,7 +48,7 @@ def served_version(state: State, name: str, pushed: Pushed) -> ObjectVersion | N
     return max(older, key=lambda item: item.version, default=newest)
 
 
-def current_places(state: State) -> list[Place]:
+def current_places(state: State) -> list[VersionKey]:
     """Return the view versions that pushes keep up: the newest, and those that model versions are bound to."""
     return [(item.name, item.version) for item in served_views(state)]
 
@@ -65,7 +65,7 @@ def needed_versions(store: RowReader, state: State, env: str) -> list[ObjectVers
     return [*served_views(state), *(item for item in read if item is not None)]
 
 
-def unsure_places(state: State, names: Iterable[str] | None = None) -> list[Place]:
+def unsure_places(state: State, names: Iterable[str] | None = None) -> list[VersionKey]:
     """Return the view versions of which a reader has to know the last push: the others are read without.
 
     Those are the newest where there are older ones, and those whose types their definition does not say. `names`:
@@ -81,7 +81,7 @@ def unsure_places(state: State, names: Iterable[str] | None = None) -> list[Plac
     ]
 
 
-def read_pushed(store: RowReader, state: State, env: str, places: Sequence[Place]) -> dict[Place, LastPush]:
+def read_pushed(store: RowReader, state: State, env: str, places: Sequence[VersionKey]) -> dict[VersionKey, LastPush]:
     """Return the last pushes of some view versions; of views whose newest was never pushed, those of older ones too.
 
     Raises:
@@ -93,8 +93,8 @@ def read_pushed(store: RowReader, state: State, env: str, places: Sequence[Place
 
 
 async def read_pushed_async(
-    store: AsyncRowReader, state: State, env: str, places: Sequence[Place]
-) -> dict[Place, LastPush]:
+    store: AsyncRowReader, state: State, env: str, places: Sequence[VersionKey]
+) -> dict[VersionKey, LastPush]:
     """Return what `read_pushed` does, without waiting for the store.
 
     Raises:
@@ -105,15 +105,15 @@ async def read_pushed_async(
     return found | (_taken(older, await store.fetch_shared(state.project, env, _names(older))) if older else {})
 
 
-def _names(places: Sequence[Place]) -> list[str]:
+def _names(places: Sequence[VersionKey]) -> list[str]:
     return [f"push/{name}@{version}" for name, version in places]
 
 
-def _taken(places: Sequence[Place], records: Sequence[bytes | None]) -> dict[Place, LastPush]:
+def _taken(places: Sequence[VersionKey], records: Sequence[bytes | None]) -> dict[VersionKey, LastPush]:
     return {place: _unpacked(place, data) if data else None for place, data in zip(places, records, strict=True)}
 
 
-def _unpacked(place: Place, data: bytes) -> PushRecord | BrokenRecordError:
+def _unpacked(place: VersionKey, data: bytes) -> PushRecord | BrokenRecordError:
     """Return a record, or that it is broken: that of one view keeps nobody from reading others."""
     try:
         return unpack_record(data, f"{place[0]}@{place[1]}")
@@ -121,7 +121,7 @@ def _unpacked(place: Place, data: bytes) -> PushRecord | BrokenRecordError:
         return error.with_traceback(None)
 
 
-def _older_places(state: State, places: Sequence[Place], found: Pushed) -> list[Place]:
+def _older_places(state: State, places: Sequence[VersionKey], found: Pushed) -> list[VersionKey]:
     known, older = set(places), []
     for name, version in places:
         newest = state.current("feature_view", name)

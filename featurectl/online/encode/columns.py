@@ -24,7 +24,7 @@ from featurectl.core.dtypes import BOOL, DATE, FLOAT64, INT64, TIMESTAMP, list_i
 from featurectl.core.frames.types import polars_dtype
 
 Bytes = npt.NDArray[np.uint8]
-Numbers = npt.NDArray[np.int64]
+WholeNumbers = npt.NDArray[np.int64]
 
 _NIL: Final = 0xC0
 _FALSE: Final = 0xC2
@@ -43,7 +43,7 @@ class FixedCells:
     """Bytes in fixed places, a line per row or one line for all; of each the first `lengths` count (None: all)."""
 
     data: Bytes
-    lengths: Numbers | None = None
+    lengths: WholeNumbers | None = None
 
     def part(self, begin: int, end: int) -> FixedCells:
         """Return some of the rows."""
@@ -56,10 +56,10 @@ class Ragged:
     """Bytes of all rows, one after the other, and how many of them are each row's."""
 
     data: Bytes
-    lengths: Numbers
+    lengths: WholeNumbers
 
     @cached_property
-    def ends(self) -> Numbers:
+    def ends(self) -> WholeNumbers:
         """Where each row's bytes end, after a 0: row i lies between the i-th and the next."""
         return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(self.lengths)])
 
@@ -73,7 +73,7 @@ class Ragged:
         return [data[begin:end] for begin, end in pairwise(ends)]
 
 
-Piece = FixedCells | Ragged
+EncodedCells = FixedCells | Ragged
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class _Forms:
     """How long values are written: the marker of lengths below `bounds[0]` holds the length itself."""
 
     short: int
-    bounds: Numbers
+    bounds: WholeNumbers
     markers: Bytes
     sizes: Bytes
 
@@ -110,7 +110,7 @@ def array_of(count: int) -> FixedCells:
     return literal(msgpack.Packer().pack_array_header(count))
 
 
-def digits(numbers: Numbers) -> FixedCells:
+def digits(numbers: WholeNumbers) -> FixedCells:
     """Return numbers, none of them negative, as decimal text.
 
     >>> join_pieces([digits(np.array([0, 10, 907])), literal(b";")], 3).data.tobytes()
@@ -129,7 +129,7 @@ def _small_numbers() -> FixedCells:
     return _digits(np.arange(_FEW_DIGITS), len(str(_FEW_DIGITS - 1)))
 
 
-def _digits(numbers: Numbers, width: int) -> FixedCells:
+def _digits(numbers: WholeNumbers, width: int) -> FixedCells:
     powers = 10 ** np.arange(width, dtype=np.int64)
     lengths = np.maximum(np.searchsorted(powers, numbers, side="right"), 1)
     places = lengths[:, None] - 1 - np.arange(width)
@@ -144,7 +144,7 @@ def texts(column: pl.Series) -> Ragged:
     return Ragged(np.frombuffer(joined, dtype=np.uint8), lengths)
 
 
-def pack_column(column: pl.Series, dtype: str) -> list[Piece]:
+def pack_column(column: pl.Series, dtype: str) -> list[EncodedCells]:
     """Return the values of a column as MessagePack: instants and dates as integers, decimals as text."""
     item = list_item(dtype)
     if item is not None:
@@ -160,12 +160,12 @@ def pack_column(column: pl.Series, dtype: str) -> list[Piece]:
     return _texts(column.cast(pl.String), nulls)
 
 
-def lengths_of(pieces: Sequence[Piece], count: int) -> Numbers:
+def lengths_of(pieces: Sequence[EncodedCells], count: int) -> WholeNumbers:
     """Return how many bytes all pieces of each row have together."""
     return sum((_lengths(piece, count) for piece in pieces), start=np.zeros(count, dtype=np.int64))
 
 
-def join_pieces(pieces: Sequence[Piece], count: int) -> Ragged:
+def join_pieces(pieces: Sequence[EncodedCells], count: int) -> Ragged:
     """Return the bytes of all pieces of the first row, then of the second, and so on."""
     pieces = [_padded(piece) if isinstance(piece, Ragged) else piece for piece in pieces]
     fixed = _join_cells([piece for piece in pieces if isinstance(piece, FixedCells)], count)
@@ -180,7 +180,7 @@ def join_pieces(pieces: Sequence[Piece], count: int) -> Ragged:
     return Ragged(data, runs.sum(axis=1))
 
 
-def _padded(piece: Ragged) -> Piece:
+def _padded(piece: Ragged) -> EncodedCells:
     """Return short bytes in fixed places, which are joined faster."""
     width = int(piece.lengths.max(initial=0))
     if width > _PADDED:
@@ -190,7 +190,7 @@ def _padded(piece: Ragged) -> Piece:
     return FixedCells(data, piece.lengths)
 
 
-def _interleave(fixed: Bytes, ragged: Sequence[Bytes], runs: Numbers) -> Bytes:
+def _interleave(fixed: Bytes, ragged: Sequence[Bytes], runs: WholeNumbers) -> Bytes:
     """Return one array of bytes, of which `runs` says line by line how many come from which: fixed, first, fixed..."""
     owners = np.zeros(runs.shape, dtype=np.uint8 if len(ragged) < 256 else np.uint32)
     owners[:, 1::2] = np.arange(1, len(ragged) + 1)
@@ -215,7 +215,7 @@ def _join_cells(pieces: Sequence[FixedCells], count: int) -> Bytes:
     return data.ravel() if all(piece.lengths is None for piece in pieces) else data[counts]
 
 
-def _lengths(piece: Piece, count: int) -> Numbers:
+def _lengths(piece: EncodedCells, count: int) -> WholeNumbers:
     return np.full(count, piece.data.shape[1], dtype=np.int64) if piece.lengths is None else piece.lengths
 
 
@@ -243,13 +243,13 @@ def _integers(column: pl.Series, nulls: npt.NDArray[np.bool_] | None) -> FixedCe
     return _marked(first, numbers, _SIZES[form], nulls)
 
 
-def _marked_lengths(lengths: Numbers, forms: _Forms, nulls: npt.NDArray[np.bool_] | None) -> FixedCells:
+def _marked_lengths(lengths: WholeNumbers, forms: _Forms, nulls: npt.NDArray[np.bool_] | None) -> FixedCells:
     form = np.searchsorted(forms.bounds, lengths, side="right")
     first = np.where(form == 0, (lengths + forms.short).astype(np.uint8), forms.markers[form])
     return _marked(first, lengths, forms.sizes[form], nulls)
 
 
-def _marked(first: Bytes, numbers: Numbers, sizes: Bytes, nulls: npt.NDArray[np.bool_] | None) -> FixedCells:
+def _marked(first: Bytes, numbers: WholeNumbers, sizes: Bytes, nulls: npt.NDArray[np.bool_] | None) -> FixedCells:
     """Return a marker each and the last `sizes` bytes of a number, the greatest first."""
     if nulls is not None:
         first, sizes = np.where(nulls, np.uint8(_NIL), first), np.where(nulls, np.uint8(0), sizes)
@@ -261,12 +261,12 @@ def _marked(first: Bytes, numbers: Numbers, sizes: Bytes, nulls: npt.NDArray[np.
     return FixedCells(data, sizes.astype(np.int64) + 1)
 
 
-def _texts(column: pl.Series, nulls: npt.NDArray[np.bool_] | None) -> list[Piece]:
+def _texts(column: pl.Series, nulls: npt.NDArray[np.bool_] | None) -> list[EncodedCells]:
     text = texts(column)
     return [_marked_lengths(text.lengths, _TEXT, nulls), text]
 
 
-def _lists(column: pl.Series, item: str) -> list[Piece]:
+def _lists(column: pl.Series, item: str) -> list[EncodedCells]:
     """Return the arrays of a column of lists: all items are packed as one column, then counted out to their rows."""
     nulls = column.is_null().to_numpy() if column.null_count() else None
     counts = column.list.len().fill_null(0).to_numpy().astype(np.int64)

@@ -15,7 +15,16 @@ from featurectl.core.frames.types import polars_dtype
 from featurectl.core.units import plural
 from featurectl.online.base import OnlineView
 from featurectl.online.codec import EVENT_BYTES, HEADER_BYTES, INSTANT_BYTES, INSTANT_END, INSTANT_ZERO_US, KEY_LETTERS
-from featurectl.online.encode.columns import Bytes, FixedCells, Piece, Ragged, array_of, join_pieces, pack_column, texts
+from featurectl.online.encode.columns import (
+    Bytes,
+    EncodedCells,
+    FixedCells,
+    Ragged,
+    array_of,
+    join_pieces,
+    pack_column,
+    texts,
+)
 from featurectl.online.row_schema import FORMAT
 
 BLOCK_ROWS = 100_000  # packed column by column
@@ -28,7 +37,7 @@ class PackedChunk:
     """Packed keys of entities, and their packed rows in the same order, in pieces."""
 
     keys: Ragged
-    pieces: Sequence[Piece]
+    pieces: Sequence[EncodedCells]
 
     @property
     def count(self) -> int:
@@ -48,7 +57,7 @@ def encode_chunks(view: OnlineView, rows: pl.DataFrame, schema_id: int) -> Itera
     """
     for block in rows.iter_slices(BLOCK_ROWS):
         keys = _pack_keys(view, block)
-        pieces: list[Piece] = [FixedCells(_headers(view, block, schema_id)), array_of(len(view.features))]
+        pieces: list[EncodedCells] = [FixedCells(_headers(view, block, schema_id)), array_of(len(view.features))]
         for name, dtype in view.features.items():
             pieces += pack_column(block[name], dtype)
         for begin in range(0, block.height, CHUNK_ROWS):

@@ -11,8 +11,8 @@ from featurectl.online.base import Ask, Found
 from featurectl.online.redis.answers import listed
 from featurectl.online.redis.connect import ReaderClosedError, StoreAddress, no_url, open_async_client, translated
 from featurectl.online.redis.shared import SharedTrips
-from featurectl.online.redis.slots import Address, Journey, Leg, SlotMap, parse_cluster_url
-from featurectl.online.redis.trips import Command, look_ups, of_entities, parted, whole
+from featurectl.online.redis.slots import Journey, Leg, NodeAddress, SlotMap, parse_cluster_url
+from featurectl.online.redis.trips import RedisCommand, look_ups, of_entities, parted, whole
 
 
 class AsyncRedisReader:
@@ -44,7 +44,7 @@ class AsyncRedisReader:
     def _open(self, url: str) -> None:
         self._trips = SharedTrips(open_async_client(url, self._address.shown, self._budget_s), self._budget_s)
 
-    async def _exchange(self, commands: list[Command]) -> list[object]:
+    async def _exchange(self, commands: list[RedisCommand]) -> list[object]:
         """Return the answers of some commands, errors among them; they travel with those of others."""
         return await self._trips.send(commands)
 
@@ -62,13 +62,13 @@ class AsyncClusterReader(AsyncRedisReader):
             self._url = parse_cluster_url(url)
         except ValueError as error:
             raise no_url(self._address.shown) from error
-        self._nodes: dict[Address, SharedTrips] = {}
+        self._nodes: dict[NodeAddress, SharedTrips] = {}
         self._slots = SlotMap(self._url.seeds)
         self._learning = asyncio.Lock()
         self._closed = False
         self._node(self._url.seeds[0])  # whether its options are some
 
-    async def _exchange(self, commands: list[Command]) -> list[object]:
+    async def _exchange(self, commands: list[RedisCommand]) -> list[object]:
         journey, until_s = Journey(commands, self._slots), asyncio.get_running_loop().time() + self._budget_s
         for pause_s in journey.pauses_s():
             if asyncio.get_running_loop().time() + pause_s > until_s:
@@ -126,7 +126,7 @@ class AsyncClusterReader(AsyncRedisReader):
         if failure is not None:
             raise failure
 
-    def _node(self, address: Address) -> SharedTrips:
+    def _node(self, address: NodeAddress) -> SharedTrips:
         if self._closed:
             raise ReaderClosedError
         if address not in self._nodes:

@@ -15,7 +15,7 @@ from featurectl.online.codec import INSTANT_BYTES, NEWER_BYTES, pack_bound, pack
 from featurectl.online.redis.answers import read_number
 from featurectl.online.redis.keys import home_of, prefix_of
 from featurectl.online.redis.scripts import CLAIM, WRITE_NEWER
-from featurectl.online.redis.trips import Command, exchange, whole
+from featurectl.online.redis.trips import RedisCommand, exchange, whole
 from featurectl.online.redis.wire import ScriptCall
 from featurectl.online.row_schema import field_name
 
@@ -37,7 +37,7 @@ def claimed_call(client: redis.Redis, view: OnlineView, writing: PackedWriting, 
     origin = how.origin
     table = (origin.table_version, origin.rebuild_id) if origin else (0, "*")
     at = pack_instant(origin.at) if origin else _ANY_INSTANT
-    claim: Command = ("EVAL", CLAIM, 1, home_of(view), writer, token, at, order, *table, counter, bound)
+    claim: RedisCommand = ("EVAL", CLAIM, 1, home_of(view), writer, token, at, order, *table, counter, bound)
     free = read_number(whole(exchange(client, [claim]))[0])
     place = NEWER_BYTES["computed"][0] + 1
     arguments = [field, first + 1, end, counter, writer, bound, place, token if free else b"", expiry]

@@ -34,16 +34,16 @@ from featurectl.online.redis.connect import ANSWER_S, StoreAddress, no_url, open
 from featurectl.online.redis.keys import home_of, prefix_of
 from featurectl.online.redis.scripts import REMOVE_UNTIL, WRITE_NEWER
 from featurectl.online.redis.slots import (
-    Address,
     Journey,
     Leg,
+    NodeAddress,
     SlotMap,
     parse_cluster_url,
     slot_of,
     slot_tags,
 )
 from featurectl.online.redis.store import RedisBytes, address_of, broken_places_named, pages
-from featurectl.online.redis.trips import COMMANDS_A_TRIP, Command, exchange, read_answers, send_commands, whole
+from featurectl.online.redis.trips import COMMANDS_A_TRIP, RedisCommand, exchange, read_answers, send_commands, whole
 from featurectl.online.row_schema import field_name
 
 if TYPE_CHECKING:
@@ -63,11 +63,11 @@ class ClusterClient:
         except ValueError as error:
             raise no_url(shown) from error
         self._shown = shown
-        self._clients: dict[Address, redis.Redis] = {}
+        self._clients: dict[NodeAddress, redis.Redis] = {}
         self._slots = SlotMap(self._url.seeds)
         self._node(self._url.seeds[0])  # whether its options are some
 
-    def send(self, commands: Sequence[Command]) -> list[object]:
+    def send(self, commands: Sequence[RedisCommand]) -> list[object]:
         """Return the answers of some commands, errors among them; those of one node travel together.
 
         Raises:
@@ -85,11 +85,11 @@ class ClusterClient:
             raise journey.error
         return journey.answers
 
-    def ask_node(self, address: Address, *command: bytes | str | int) -> object:
+    def ask_node(self, address: NodeAddress, *command: bytes | str | int) -> object:
         """Return the answer of one node, whatever slots it serves."""
         return whole(exchange(self._node(address), [command]))[0]
 
-    def primaries(self) -> list[Address]:
+    def primaries(self) -> list[NodeAddress]:
         """Return the nodes that serve slots."""
         self._learn()
         return self._slots.primaries()
@@ -159,7 +159,7 @@ class ClusterClient:
         if failure is not None:
             raise failure
 
-    def _node(self, address: Address) -> redis.Redis:
+    def _node(self, address: NodeAddress) -> redis.Redis:
         if address not in self._clients:
             self._clients[address] = open_client(self._url.node(address), self._shown, retries=0)
         return self._clients[address]
@@ -172,7 +172,7 @@ class ClusterCommands(RedisCommands):
         self.address = address
         self.cluster = ClusterClient(address.url, address.shown)
 
-    def exchange(self, commands: Sequence[Command]) -> list[object]:
+    def exchange(self, commands: Sequence[RedisCommand]) -> list[object]:
         """Return the answers of some commands, errors among them."""
         return self.cluster.send(commands)
 
@@ -290,7 +290,9 @@ class RedisClusterBytes(RedisBytes):
 
     def _counters(self, view: OnlineView, verb: str) -> Iterator[object]:
         """Yield what a command of hashes answers at the counter of every slot."""
-        commands: list[Command] = [(verb, _counter(view, slot), field_name(view)) for slot in range(len(slot_tags()))]
+        commands: list[RedisCommand] = [
+            (verb, _counter(view, slot), field_name(view)) for slot in range(len(slot_tags()))
+        ]
         for start in range(0, len(commands), COMMANDS_A_TRIP):
             yield from self.commands.send(commands[start : start + COMMANDS_A_TRIP])
 
@@ -318,7 +320,7 @@ class RedisClusterBytes(RedisBytes):
             sha = read_value(shas[0]) or b""
         answers: list[object] = []
         for start in range(0, len(calls), COMMANDS_A_TRIP):
-            commands: list[Command] = [
+            commands: list[RedisCommand] = [
                 (b"EVALSHA", sha, len(keys), *keys, *arguments)
                 for keys, arguments in calls[start : start + COMMANDS_A_TRIP]
             ]
@@ -326,7 +328,7 @@ class RedisClusterBytes(RedisBytes):
         with translated(self.commands.address), broken_places_named(view):
             return sum(map(read_number, whole(answers)))
 
-    def _send_scripts(self, commands: Sequence[Command], script: str) -> list[object]:
+    def _send_scripts(self, commands: Sequence[RedisCommand], script: str) -> list[object]:
         """Return the answers of calls of a script; a node that does not know it, a new one, gets its text."""
         with translated(self.commands.address):
             answers = self._cluster.send(commands)
@@ -342,7 +344,7 @@ class RedisClusterBytes(RedisBytes):
         for node in nodes:
             yield from pages(partial(self._page_of, node), view)
 
-    def _page_of(self, node: Address, *command: bytes | str | int) -> tuple[bytes, list[bytes]]:
+    def _page_of(self, node: NodeAddress, *command: bytes | str | int) -> tuple[bytes, list[bytes]]:
         with translated(self.commands.address):
             return read_page(self._cluster.ask_node(node, *command))
 

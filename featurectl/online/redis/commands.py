@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from featurectl.online.redis.answers import row_of
 from featurectl.online.redis.connect import StoreAddress, open_client, translated
-from featurectl.online.redis.trips import Command, exchange, of_entities, whole
+from featurectl.online.redis.trips import RedisCommand, exchange, of_entities, whole
 
 T = TypeVar("T")
 
@@ -29,23 +29,23 @@ class RedisCommands:
         """Return the answer of one command."""
         return self.send([command])[0]
 
-    def send(self, commands: Sequence[Command]) -> list[object]:
+    def send(self, commands: Sequence[RedisCommand]) -> list[object]:
         """Return the answers of some commands that travel together; the first error among them is raised."""
         with translated(self.address):
             return whole(self.exchange(commands))
 
-    def send_about(self, commands: Sequence[Command]) -> list[object]:
+    def send_about(self, commands: Sequence[RedisCommand]) -> list[object]:
         """Return the answers of some commands about keys of entities; that of one that is no hash is an error."""
         with translated(self.address):
             return of_entities(self.exchange(commands))
 
-    def rows(self, commands: Sequence[Command]) -> list[bytes | None]:
+    def rows(self, commands: Sequence[RedisCommand]) -> list[bytes | None]:
         """Return the answers of some commands that read rows."""
         answers = self.send_about(commands)
         with translated(self.address):
             return [row_of(answer) for answer in answers]
 
-    def exchange(self, commands: Sequence[Command]) -> list[object]:
+    def exchange(self, commands: Sequence[RedisCommand]) -> list[object]:
         """Return the answers of some commands, errors among them."""
         return exchange(self.client, commands)
 

@@ -11,12 +11,12 @@ import redis.asyncio
 
 from featurectl.online.redis.answers import parsing
 from featurectl.online.redis.connect import ReaderClosedError
-from featurectl.online.redis.trips import COMMANDS_A_TRIP, Command, packed
+from featurectl.online.redis.trips import COMMANDS_A_TRIP, RedisCommand, packed
 
 _TRIPS: Final = 4  # under way at once; what comes meanwhile shares the next one
 _CANCEL_S: Final = 0.05
 
-_Load = tuple[Sequence[Command], asyncio.Future[list[object]]]
+_Load = tuple[Sequence[RedisCommand], asyncio.Future[list[object]]]
 
 
 class SharedTrips:
@@ -30,7 +30,7 @@ class SharedTrips:
         self._called = False
         self._closed = False
 
-    async def send(self, commands: Sequence[Command], until_s: float | None = None) -> list[object]:
+    async def send(self, commands: Sequence[RedisCommand], until_s: float | None = None) -> list[object]:
         """Return the answers of some commands, errors among them, by `until_s` of the loop's clock at the latest.
 
         Raises:
@@ -61,7 +61,7 @@ class SharedTrips:
     def _late(self) -> redis.TimeoutError:
         return redis.TimeoutError(f"no answer within {self._budget_s:g} s")
 
-    def _enqueue(self, commands: Sequence[Command]) -> asyncio.Future[list[object]]:
+    def _enqueue(self, commands: Sequence[RedisCommand]) -> asyncio.Future[list[object]]:
         if self._closed:
             raise ReaderClosedError
         loop = asyncio.get_running_loop()
@@ -108,7 +108,7 @@ class SharedTrips:
         else:
             _share(load, answers)
 
-    async def _exchange(self, commands: list[Command]) -> list[object]:
+    async def _exchange(self, commands: list[RedisCommand]) -> list[object]:
         """Return the answers of a trip; a connection that broke while idle is opened once more."""
         pool = self._client.connection_pool
         with parsing():
@@ -122,7 +122,7 @@ class SharedTrips:
             await pool.release(connection)
 
 
-async def _exchange(connection: redis.asyncio.Connection, commands: list[Command]) -> list[object]:
+async def _exchange(connection: redis.asyncio.Connection, commands: list[RedisCommand]) -> list[object]:
     await connection.send_packed_command([packed(commands)])
     answers: list[object] = []
     with parsing():

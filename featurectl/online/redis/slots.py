@@ -11,9 +11,9 @@ import redis
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
 from featurectl.online.redis.answers import slot_ranges
-from featurectl.online.redis.trips import Command
+from featurectl.online.redis.trips import RedisCommand
 
-Address = tuple[str, int]
+NodeAddress = tuple[str, int]
 
 PAUSES_S: Final = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4)  # before each try; what failed goes to whoever serves it by then
 _PORT: Final = 6379
@@ -28,10 +28,10 @@ class ClusterUrl:
 
     scheme: str
     user: str
-    seeds: tuple[Address, ...]
+    seeds: tuple[NodeAddress, ...]
     query: str
 
-    def node(self, address: Address) -> str:
+    def node(self, address: NodeAddress) -> str:
         """Return the URL of one node, with the same user, password and options.
 
         >>> parse_cluster_url("rediss+cluster://:pw@a,b:1/?ssl_cert_reqs=none").node(("::1", 2))
@@ -64,7 +64,7 @@ def parse_cluster_url(url: str) -> ClusterUrl:
     )
 
 
-def _address(text: str) -> Address:
+def _address(text: str) -> NodeAddress:
     host, colon, port = text.rpartition(":")
     if not colon or text.endswith("]"):
         host, port = text, str(_PORT)
@@ -97,19 +97,19 @@ def slot_tags() -> Sequence[bytes]:
 class SlotMap:
     """Which node serves which slot, as far as is known, and whom to ask."""
 
-    def __init__(self, seeds: Sequence[Address]) -> None:
+    def __init__(self, seeds: Sequence[NodeAddress]) -> None:
         self._seeds = seeds
-        self._owners: dict[int, Address] = {}
-        self._suspects: set[Address] = set()
+        self._owners: dict[int, NodeAddress] = {}
+        self._suspects: set[NodeAddress] = set()
         self.stale = True
 
-    def learn(self, ranges: object, asked: Address) -> None:
+    def learn(self, ranges: object, asked: NodeAddress) -> None:
         """Take what a node answers to CLUSTER SLOTS; it leaves out its own host when it does not know it.
 
         Raises:
             redis.InvalidResponse: it is another answer, which no Redis gives.
         """
-        owners: dict[int, Address] = {}
+        owners: dict[int, NodeAddress] = {}
         for start, end, host, port in slot_ranges(ranges):
             name = host.decode(errors="replace") or asked[0]
             owners.update(dict.fromkeys(range(start, min(end + 1, REDIS_CLUSTER_HASH_SLOTS)), (name, port)))
@@ -117,7 +117,7 @@ class SlotMap:
         self._suspects.discard(asked)
         self.stale = False
 
-    def owner(self, slot: int) -> Address:
+    def owner(self, slot: int) -> NodeAddress:
         """Return the node that serves a slot.
 
         Raises:
@@ -127,20 +127,20 @@ class SlotMap:
             raise redis.exceptions.ClusterDownError(f"slot {slot} is served by no node")
         return self._owners[slot]
 
-    def move(self, slot: int, address: Address) -> None:
+    def move(self, slot: int, address: NodeAddress) -> None:
         """Take notice of a slot's new node."""
         self._owners[slot] = address
 
-    def primaries(self) -> list[Address]:
+    def primaries(self) -> list[NodeAddress]:
         """Return the nodes that serve slots."""
         return list(dict.fromkeys(self._owners.values()))
 
-    def suspect(self, address: Address) -> None:
+    def suspect(self, address: NodeAddress) -> None:
         """Take notice of a node that does not answer: another one is asked who serves its slots by now."""
         self._suspects.add(address)
         self.stale = True
 
-    def advisers(self) -> list[Address]:
+    def advisers(self) -> list[NodeAddress]:
         """Return whom to ask for the map, those last that did not answer."""
         return sorted(dict.fromkeys([*self.primaries(), *self._seeds]), key=lambda address: address in self._suspects)
 
@@ -148,12 +148,12 @@ class SlotMap:
 class Journey:
     """The commands of one call on their way: what is answered, and where the others go next."""
 
-    def __init__(self, commands: Sequence[Command], slots: SlotMap) -> None:
+    def __init__(self, commands: Sequence[RedisCommand], slots: SlotMap) -> None:
         self._commands = commands
         self._places = [slot_of(_key_of(command)) for command in commands]
         self._slots = slots
-        self._moved: dict[int, Address] = {}
-        self._asking: dict[int, Address] = {}
+        self._moved: dict[int, NodeAddress] = {}
+        self._asking: dict[int, NodeAddress] = {}
         self.answers: list[object] = [None] * len(commands)
         self.left = list(range(len(commands)))
         self.error: Exception = redis.TimeoutError("no answer")
@@ -179,19 +179,19 @@ class Journey:
         """
         for slot, address in self._moved.items():
             self._slots.move(slot, address)
-        legs: dict[tuple[Address, bool], list[int]] = {}
+        legs: dict[tuple[NodeAddress, bool], list[int]] = {}
         for position in self.left:
             asking = self._asking.get(position)
             address = asking or self._slots.owner(self._places[position])
             legs.setdefault((address, asking is not None), []).append(position)
         return [Leg(self, address, positions, asking=asking) for (address, asking), positions in legs.items()]
 
-    def commands(self, positions: Sequence[int], *, asking: bool) -> list[Command]:
+    def commands(self, positions: Sequence[int], *, asking: bool) -> list[RedisCommand]:
         """Return the commands at some positions, each after an ASKING where it has to be."""
         chosen = [self._commands[position] for position in positions]
         return [item for command in chosen for item in ((b"ASKING",), command)] if asking else chosen
 
-    def settle(self, address: Address, positions: Sequence[int], answers: Sequence[object]) -> None:
+    def settle(self, address: NodeAddress, positions: Sequence[int], answers: Sequence[object]) -> None:
         """Keep the answers of a node; what it sends elsewhere or puts off stays left."""
         done = set()
         for position, answer in zip(positions, answers, strict=True):
@@ -201,7 +201,7 @@ class Journey:
                 done.add(position)
         self.left = [position for position in self.left if position not in done]
 
-    def _elsewhere(self, address: Address, position: int, answer: object) -> bool:
+    def _elsewhere(self, address: NodeAddress, position: int, answer: object) -> bool:
         if isinstance(answer, redis.exceptions.MovedError):  # without a host: where it was asked
             self._moved[self._places[position]] = (answer.host or address[0], answer.port)
             self._slots.stale = True
@@ -214,7 +214,7 @@ class Journey:
         self.error = answer
         return True
 
-    def fail(self, address: Address, error: Exception) -> None:
+    def fail(self, address: NodeAddress, error: Exception) -> None:
         """Take notice of a node that gave no answers.
 
         Raises:
@@ -231,7 +231,7 @@ class Journey:
 class Leg:
     """Some commands of a journey that go to one node together."""
 
-    def __init__(self, journey: Journey, address: Address, positions: list[int], *, asking: bool) -> None:
+    def __init__(self, journey: Journey, address: NodeAddress, positions: list[int], *, asking: bool) -> None:
         self._journey = journey
         self._positions = positions
         self._asking = asking
@@ -246,6 +246,6 @@ class Leg:
             self._journey.settle(self.address, self._positions, answers[1::2] if self._asking else answers)
 
 
-def _key_of(command: Command) -> bytes:
+def _key_of(command: RedisCommand) -> bytes:
     key = command[3] if command[0] in _SCRIPTS else command[1]
     return key if isinstance(key, bytes) else str(key).encode()

@@ -34,7 +34,7 @@ from featurectl.online.redis.commands import RedisCommands
 from featurectl.online.redis.connect import StoreAddress, translated
 from featurectl.online.redis.keys import escaped, home_of, prefix_of
 from featurectl.online.redis.scripts import FOREIGN, REMOVE_UNTIL, WRITE_NEWER
-from featurectl.online.redis.trips import COMMANDS_A_TRIP, Command, look_ups, parted
+from featurectl.online.redis.trips import COMMANDS_A_TRIP, RedisCommand, look_ups, parted
 from featurectl.online.row_schema import claim_schema, field_name, record_name, schema_name
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class RedisBytes:
     def rows(self, view: OnlineView, keys: Sequence[bytes]) -> list[bytes | None]:
         """Return the packed row under each key, None where there is none, 5,000 keys a trip."""
         prefix, field = prefix_of(view), field_name(view)
-        commands: list[Command] = [("HGET", prefix + key + b"}", field) for key in keys]
+        commands: list[RedisCommand] = [("HGET", prefix + key + b"}", field) for key in keys]
         found: list[bytes | None] = []
         for start in range(0, len(commands), COMMANDS_A_TRIP):
             found += self.commands.rows(commands[start : start + COMMANDS_A_TRIP])

@@ -12,19 +12,19 @@ import redis
 from featurectl.online.base import Ask, Found
 from featurectl.online.redis.answers import is_no_hash, listed, parsing
 
-Command = tuple[bytes | str | int, ...]
+RedisCommand = tuple[bytes | str | int, ...]
 COMMANDS_A_TRIP: Final = 5_000
-_PACK: Final = cast("Callable[[Command], bytes]", hiredis.pack_command)  # its own type is of one word
+_PACK: Final = cast("Callable[[RedisCommand], bytes]", hiredis.pack_command)  # its own type is of one word
 
 
-def look_ups(ask: Ask) -> Iterator[Command]:
+def look_ups(ask: Ask) -> Iterator[RedisCommand]:
     """Yield the command that reads the rows under each key of an ask."""
     prefix, fields = f"{ask.project}/{ask.env}:{{".encode(), tuple(field.encode() for field in ask.fields)
     for key in ask.keys:
         yield (b"HMGET", prefix + key + b"}", *fields)
 
 
-def packed(commands: Sequence[Command]) -> bytes:
+def packed(commands: Sequence[RedisCommand]) -> bytes:
     r"""Return the bytes of some commands, as they are sent.
 
     >>> packed([("GET", b"a")])
@@ -56,7 +56,7 @@ def of_entities(answers: list[object]) -> list[object]:
     return answers
 
 
-def exchange(client: redis.Redis, commands: Sequence[Command]) -> list[object]:
+def exchange(client: redis.Redis, commands: Sequence[RedisCommand]) -> list[object]:
     """Return the answers of some commands, sent together; an answer may be an error.
 
     The connection is the client's own and goes back to its pool: with its TLS, its name and password, its time limits.
@@ -80,12 +80,12 @@ def exchange(client: redis.Redis, commands: Sequence[Command]) -> list[object]:
         pool.release(connection)
 
 
-def _exchange(connection: redis.Connection, commands: Sequence[Command]) -> list[object]:
+def _exchange(connection: redis.Connection, commands: Sequence[RedisCommand]) -> list[object]:
     send_commands(connection, commands)
     return read_answers(connection, len(commands))
 
 
-def send_commands(connection: redis.Connection, commands: Sequence[Command]) -> None:
+def send_commands(connection: redis.Connection, commands: Sequence[RedisCommand]) -> None:
     """Send some commands at once."""
     connection.send_packed_command([packed(commands)])
 

@@ -22,7 +22,7 @@ from featurectl.language.definitions.view import FeatureView
 from featurectl.language.typing.registered import type_source, type_view
 from featurectl.language.typing.sources import check_source
 
-Rows = Sequence[Mapping[str, object]]
+WrittenRows = Sequence[Mapping[str, object]]
 _EVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
 _TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}")
 
@@ -64,7 +64,9 @@ def view_columns(view: FeatureView) -> set[str]:
     return {*view.join.values(), *filter(None, clocks), *(n for text in texts for n in expression_columns(text))}
 
 
-def view_table(engine: Engine, view: FeatureView, rows: Rows, typed: TypedViews) -> tuple[FeatureView, pl.DataFrame]:
+def view_table(
+    engine: Engine, view: FeatureView, rows: WrittenRows, typed: TypedViews
+) -> tuple[FeatureView, pl.DataFrame]:
     """Return a view with its types, and rows of its source in the form of its offline table.
 
     Raises:
@@ -74,7 +76,9 @@ def view_table(engine: Engine, view: FeatureView, rows: Rows, typed: TypedViews)
     return whole, prepared.rows.of(0, 1)
 
 
-def prepare_table(engine: Engine, view: FeatureView, rows: Rows, typed: TypedViews) -> tuple[FeatureView, Prepared]:
+def prepare_table(
+    engine: Engine, view: FeatureView, rows: WrittenRows, typed: TypedViews
+) -> tuple[FeatureView, Prepared]:
     """Return a view with its types, and rows of its source as the engine prepares them, with what it saw of them.
 
     Raises:
@@ -85,7 +89,7 @@ def prepare_table(engine: Engine, view: FeatureView, rows: Rows, typed: TypedVie
     return whole, engine.prepare([Piece(scan=FrameScan(rows=table.lazy()), until=_EVER)], whole)
 
 
-def source_rows(view: FeatureView, rows: Rows) -> pl.DataFrame:
+def source_rows(view: FeatureView, rows: WrittenRows) -> pl.DataFrame:
     """Return the rows of a test as the view's source would give them.
 
     Columns left out are null; a left-out availability is event time + delay, of which a source with an
@@ -95,7 +99,7 @@ def source_rows(view: FeatureView, rows: Rows) -> pl.DataFrame:
     return rows_of_source(view.source, rows, {**dict.fromkeys(_needed(view), UNKNOWN), **types})
 
 
-def rows_of_source(source: Source, rows: Rows, types: Mapping[str, str]) -> pl.DataFrame:
+def rows_of_source(source: Source, rows: WrittenRows, types: Mapping[str, str]) -> pl.DataFrame:
     """Return the rows of a test as `source_rows` does, with the columns of the types and all that the rows have."""
     types = {**types, **{name: UNKNOWN for row in rows for name in row if name not in types}}
     if not source.has_times:  # JSON: a text stays one
@@ -135,7 +139,7 @@ def all_typed(view: FeatureView, rows: Iterable[Mapping[str, object]]) -> bool:
     return named <= set(types) and UNKNOWN not in types.values() and all(f.dtype is not None for f in view.features)
 
 
-def table_of(rows: Rows, types: Mapping[str, str], timezone: str) -> pl.DataFrame:
+def table_of(rows: WrittenRows, types: Mapping[str, str], timezone: str) -> pl.DataFrame:
     """Return rows as a table with a column for each type; an unknown type is that of the values.
 
     A time without an offset is of the time zone.

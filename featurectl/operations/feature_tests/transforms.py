@@ -21,14 +21,14 @@ from featurectl.language.definitions.view import FeatureView
 from featurectl.language.resolve.transformed import as_state, transform_sources
 from featurectl.language.typing.registered import type_source
 from featurectl.operations.feature_tests.results import agree
-from featurectl.operations.feature_tests.tables import Rows, column_types, rows_of_source
+from featurectl.operations.feature_tests.tables import WrittenRows, column_types, rows_of_source
 
 _EVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
 _TIME: Final = "\x00time"
 
 
 def transform_table(
-    engine: Engine, view: FeatureView, rows: Mapping[str, Rows], times: Iterable[datetime | None]
+    engine: Engine, view: FeatureView, rows: Mapping[str, WrittenRows], times: Iterable[datetime | None]
 ) -> tuple[FeatureView, pl.DataFrame]:
     """Return a view with a transform as a state view, and what its function makes of rows by their source.
 
@@ -47,7 +47,7 @@ def transform_table(
     return as_state(view), made
 
 
-def _source_rows(source: Source, rows: Rows) -> SourceRows:
+def _source_rows(source: Source, rows: WrittenRows) -> SourceRows:
     table = rows_of_source(source, rows, column_types(source, {}))
     if source.columns is None or UNKNOWN in source.columns.values():
         types = {name: language_dtype(dtype) or UNKNOWN for name, dtype in table.schema.items()}

@@ -29,7 +29,7 @@ class VersionFact(NamedTuple):
     meaning: object
 
 
-Facts = Mapping[str, VersionFact]
+VersionFacts = Mapping[str, VersionFact]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class VersionDiff:
 
     first: ModelVersion
     second: ModelVersion
-    parts: Mapping[str, tuple[Facts, Facts]]
+    parts: Mapping[str, tuple[VersionFacts, VersionFacts]]
 
     def differ(self, part: str) -> list[str]:
         """Return the names of a part that only one version has, or of which they say something else."""
@@ -69,7 +69,7 @@ def _says_same(first: VersionFact | None, second: VersionFact | None) -> bool:
     return first is not None and second is not None and first.meaning == second.meaning
 
 
-def _facts(version: ModelVersion) -> dict[str, Facts]:
+def _facts(version: ModelVersion) -> dict[str, VersionFacts]:
     """Return what a version says of itself, by part and name."""
     model = load_model(version.definition)
     return {
@@ -87,7 +87,7 @@ def _plain(value: object, text: str) -> VersionFact:
     return VersionFact(value, text, value)
 
 
-def _about(version: ModelVersion) -> Facts:
+def _about(version: ModelVersion) -> VersionFacts:
     commit = parse_commit(version.code_commit)
     return {
         "status": _plain(version.status, version.status),
@@ -99,7 +99,7 @@ def _about(version: ModelVersion) -> Facts:
     }
 
 
-def _question(model: Model) -> Facts:
+def _question(model: Model) -> VersionFacts:
     """Return the moments at which the model is asked, and its label."""
     return {
         name.removeprefix(_SPINE): VersionFact(fact.text, fact.text, fact.value)
@@ -108,7 +108,7 @@ def _question(model: Model) -> Facts:
     }
 
 
-def _inputs(version: ModelVersion, model: Model) -> Facts:
+def _inputs(version: ModelVersion, model: Model) -> VersionFacts:
     defined = {item.name: item for item in model.inputs}
     return {item.name: _input(item, defined.get(item.name)) for item in version.inputs}
 
@@ -135,14 +135,14 @@ def _input(item: BoundFeature, defined: ModelInput | None) -> VersionFact:
     return VersionFact(value, text, [own, item.dtype, {**value, "expr": None}])
 
 
-def _params(version: ModelVersion) -> Facts:
+def _params(version: ModelVersion) -> VersionFacts:
     own = version.params.get("params")
     flat = {name: value for name, value in version.params.items() if name != "params" and value is not None}
     flat |= own if isinstance(own, Mapping) else {}
     return {name: _plain(value, str(value)) for name, value in flat.items()}
 
 
-def _gates(gates: Sequence[GateResult]) -> Facts:
+def _gates(gates: Sequence[GateResult]) -> VersionFacts:
     words = {True: "pass", False: "FAIL", None: "not measured"}
     return {
         f"{item.name} {item.asked}": _plain(

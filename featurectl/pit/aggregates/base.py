@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from featurectl.pit.arrays import Bools, Ints, Numbers
-from featurectl.pit.fold import Fold, State
+from featurectl.pit.fold import Fold, FoldState
 from featurectl.pit.lanes import LaneRanges
 from featurectl.pit.questions import WindowQuestion
 
@@ -56,11 +56,11 @@ class FoldedColumn:
 
     kind: str
     fold: Fold
-    state: Callable[[str], State]
+    state: Callable[[str], FoldState]
 
-    def over(self, column: str, parts: Sequence[LaneRanges]) -> tuple[State, Bools]:
+    def over(self, column: str, parts: Sequence[LaneRanges]) -> tuple[FoldState, Bools]:
         """Return the fold of the parts for each probe, and which probes have a row at all (else it is 0)."""
-        found: State = ()
+        found: FoldState = ()
         filled = np.zeros(len(parts[0].lo), np.bool_)
         for part in parts:
             some = part.hi > part.lo

@@ -13,7 +13,7 @@ from featurectl.core.errors import DataError
 from featurectl.core.units import plural
 from featurectl.pit.aggregates.base import FoldedColumn, blank, column_of, count_rows
 from featurectl.pit.arrays import Bools, Floats
-from featurectl.pit.fold import MomentsFold, State, UfuncFold
+from featurectl.pit.fold import FoldState, MomentsFold, UfuncFold
 from featurectl.pit.inputs import InputColumns, approximate_limbs, join_limbs
 from featurectl.pit.lanes import LaneRanges
 from featurectl.pit.questions import WindowQuestion
@@ -73,7 +73,7 @@ class Spread:
         column = column_of(question)
         inputs = parts[0].lane.inputs
 
-        def moments(name: str) -> State:
+        def moments(name: str) -> FoldState:
             mean = inputs.numbers(name).astype(np.float64)
             return np.ones(len(mean)), mean, np.zeros(len(mean))
 
@@ -89,7 +89,7 @@ def _add(inputs: InputColumns, column: str) -> FoldedColumn:
     return FoldedColumn(kind="sum", fold=UfuncFold(np.add), state=inputs.limbs)
 
 
-def _rounded(limbs: State) -> Floats:
+def _rounded(limbs: FoldState) -> Floats:
     near = approximate_limbs(limbs)  # exact enough where the whole does not fit in 128 bits: nothing cancels there
     whole = join_limbs(limbs).cast(pl.Float64).to_numpy()
     return np.where(np.abs(near) < _NEAR_128_BITS, whole, near)
@@ -100,7 +100,7 @@ def _scale(dtype: pl.DataType) -> int:
     return dtype.scale
 
 
-def _exact_integers(question: WindowQuestion, sums: State, filled: Bools) -> pl.Series:
+def _exact_integers(question: WindowQuestion, sums: FoldState, filled: Bools) -> pl.Series:
     if len(sums) == 1:
         return blank(sums[0], filled)
     low, high = (limb.astype(np.int64) for limb in sums)
@@ -109,7 +109,7 @@ def _exact_integers(question: WindowQuestion, sums: State, filled: Bools) -> pl.
     return blank((carried << 32) + (low & 0xFFFFFFFF), filled)
 
 
-def _exact_decimals(question: WindowQuestion, sums: State, filled: Bools, scale: int) -> pl.Series:
+def _exact_decimals(question: WindowQuestion, sums: FoldState, filled: Bools, scale: int) -> pl.Series:
     whole = join_limbs(sums)
     least, most = (pl.Series([end], dtype=pl.Int128) for end in (1 - 10**_DECIMAL_DIGITS, 10**_DECIMAL_DIGITS - 1))
     outside = ((whole > most) | (whole < least)).to_numpy() | (np.abs(approximate_limbs(sums)) > _NEAR_128_BITS)

@@ -12,14 +12,14 @@ MOST_NAME: Final = 200  # characters
 MOST_NAMES: Final = 500
 MOST_MEMBERS: Final = 2_000
 
-Text = Annotated[str, msgspec.Meta(max_length=MOST_TEXT)]
-Scalar = Text | int | float | bool | None
-Column = list[Scalar]
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MOST_NAME)]
-Names = Annotated[list[Name], msgspec.Meta(max_length=MOST_NAMES)]
-Row = Annotated[dict[Name, Scalar], msgspec.Meta(max_length=MOST_MEMBERS)]
-Instant = Annotated[datetime, msgspec.Meta(tz=True)]
-About = Literal["version", "event_time", "age", "computed_at"]
+BodyText = Annotated[str, msgspec.Meta(max_length=MOST_TEXT)]
+Scalar = BodyText | int | float | bool | None
+BodyColumn = list[Scalar]
+BodyName = Annotated[str, msgspec.Meta(min_length=1, max_length=MOST_NAME)]
+Names = Annotated[list[BodyName], msgspec.Meta(max_length=MOST_NAMES)]
+BodyRow = Annotated[dict[BodyName, Scalar], msgspec.Meta(max_length=MOST_MEMBERS)]
+BodyInstant = Annotated[datetime, msgspec.Meta(tz=True)]
+MetadataKey = Literal["version", "event_time", "age", "computed_at"]
 Echo = Literal["features", "status"]
 
 
@@ -29,12 +29,12 @@ class FeaturesBody(msgspec.Struct, forbid_unknown_fields=True, rename={"returned
     `version` is the model's, its champion when none is given.
     """
 
-    entities: Annotated[dict[Name, Column], msgspec.Meta(max_length=100)]
-    model: Name | None = None
-    version: int | Name | msgspec.UnsetType = msgspec.UNSET
+    entities: Annotated[dict[BodyName, BodyColumn], msgspec.Meta(max_length=100)]
+    model: BodyName | None = None
+    version: int | BodyName | msgspec.UnsetType = msgspec.UNSET
     features: Annotated[Names, msgspec.Meta(min_length=1)] | None = None
-    time: Instant | None = None
-    returned: Annotated[list[About], msgspec.Meta(max_length=16)] = []
+    time: BodyInstant | None = None
+    returned: Annotated[list[MetadataKey], msgspec.Meta(max_length=16)] = []
 
 
 class PredictBody(msgspec.Struct, forbid_unknown_fields=True, rename={"returned": "return"}):
@@ -43,13 +43,13 @@ class PredictBody(msgspec.Struct, forbid_unknown_fields=True, rename={"returned"
     Without a `version` the champion answers, and its challenger some of the rows while a canary runs.
     """
 
-    rows: Annotated[list[Row], msgspec.Meta(min_length=1)]
-    version: int | Name | msgspec.UnsetType = msgspec.UNSET
-    time: Instant | None = None
+    rows: Annotated[list[BodyRow], msgspec.Meta(min_length=1)]
+    version: int | BodyName | msgspec.UnsetType = msgspec.UNSET
+    time: BodyInstant | None = None
     returned: Annotated[list[Echo], msgspec.Meta(max_length=16)] = []
 
 
 FEATURES: Final = msgspec.json.Decoder(FeaturesBody)
 PREDICT: Final = msgspec.json.Decoder(PredictBody)
-FLAT: Final = msgspec.json.Decoder(Annotated[dict[Name, Scalar | Names], msgspec.Meta(max_length=MOST_MEMBERS)])
+FLAT: Final = msgspec.json.Decoder(Annotated[dict[BodyName, Scalar | Names], msgspec.Meta(max_length=MOST_MEMBERS)])
 ENCODER: Final = msgspec.json.Encoder(decimal_format="string")

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Final, Literal
 
 from featurectl.core.units import instant_us
-from featurectl.online.client.coerce import Read, reader_of
+from featurectl.online.client.coerce import Coercion, reader_of
 from featurectl.online.client.feature_reader import FeatureColumns
 from featurectl.online.client.push_cache import Pushes
 from featurectl.registry.state import CHAMPION, CanaryRun, State
@@ -59,7 +59,7 @@ class ServedCanary:
         return frozenset(self.challenger.reader.columns) - frozenset(self.champion.reader.columns)
 
     @cached_property
-    def _keys(self) -> list[tuple[str, Read]]:
+    def _keys(self) -> list[tuple[str, Coercion]]:
         reader = self.champion.reader
         types = reader.features.key_types or reader.request
         return [(name, reader_of(types[name])) for name in sorted(types)]

@@ -19,7 +19,7 @@ from featurectl.online.client.feature_reader import FeatureColumn, FeatureColumn
 from featurectl.online.decode.columns import instant_of
 from featurectl.serving.context import ServerContext
 from featurectl.serving.freshness import stale_views
-from featurectl.serving.http.bodies import FEATURES, About, FeaturesBody
+from featurectl.serving.http.bodies import FEATURES, FeaturesBody, MetadataKey
 from featurectl.serving.http.problems import Refused, refusal
 from featurectl.serving.http.requests import FEW_VALUES, answered, check_values, give_way, parsed
 from featurectl.serving.routes.base import HttpRoute
@@ -35,7 +35,7 @@ class RequestedFeatures:
     """
 
     reader: FeatureReader
-    about: Sequence[About]
+    about: Sequence[MetadataKey]
     model: tuple[str, int] | None = None
 
 
@@ -120,7 +120,7 @@ class _FeatureDocuments:
     Instants are those of a view's rows, and columns of one view share them: they are made once.
     """
 
-    def __init__(self, now: datetime, about: Sequence[About], stale: frozenset[str]) -> None:
+    def __init__(self, now: datetime, about: Sequence[MetadataKey], stale: frozenset[str]) -> None:
         self._now_us = instant_us(now)
         self._about = about
         self._stale = stale
@@ -143,7 +143,7 @@ class _FeatureDocuments:
                 document[name] = self._instants(column.event_us if name == "event_time" else column.computed_us, name)
         return document
 
-    def _instants(self, of: Sequence[int | None], name: About) -> Sequence[object]:
+    def _instants(self, of: Sequence[int | None], name: MetadataKey) -> Sequence[object]:
         """Return instants, or how long ago they were in seconds."""
         if (id(of), name) not in self._known:
             self._known[id(of), name] = (

@@ -19,7 +19,7 @@ from featurectl.serving.project.served_model import ServedModel
 from featurectl.serving.scoring.score import PredictionRequest, columns_of, failed_request, score_rows
 from featurectl.serving.shadow_queue import ShadowRequest
 
-Rows = Sequence[Mapping[str, Scalar]]
+RequestRows = Sequence[Mapping[str, Scalar]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class VersionRows:
     assignment: CanaryAssignment | None = None
 
 
-async def split_rows(context: ServerContext, name: str, version: str | None, rows: Rows) -> list[VersionRows]:
+async def split_rows(context: ServerContext, name: str, version: str | None, rows: RequestRows) -> list[VersionRows]:
     """Return which version answers which rows; a request that names a version gets that one.
 
     Raises:
@@ -58,7 +58,7 @@ def _part(canary: ServedCanary, role: Role, places: Sequence[int], entities: Seq
 
 
 async def score_parts(
-    context: ServerContext, parts: Sequence[VersionRows], rows: Rows, at: datetime | None, begin: float
+    context: ServerContext, parts: Sequence[VersionRows], rows: RequestRows, at: datetime | None, begin: float
 ) -> list[ScoredRequest]:
     """Return the scores of each part; what of them fails is the answer to all.
 
@@ -81,7 +81,7 @@ async def score_parts(
 
 
 async def _score_several(
-    context: ServerContext, parts: Sequence[VersionRows], rows: Rows, at: datetime | None, begin: float
+    context: ServerContext, parts: Sequence[VersionRows], rows: RequestRows, at: datetime | None, begin: float
 ) -> list[ScoredRequest]:
     """Return the scores of each part; they are waited for together, so that each is logged as it came out."""
     waited = [_score_part(context, part, rows, at, begin) for part in parts]
@@ -96,7 +96,7 @@ async def _score_several(
 
 
 async def _score_part(
-    context: ServerContext, part: VersionRows, rows: Rows, at: datetime | None, begin: float
+    context: ServerContext, part: VersionRows, rows: RequestRows, at: datetime | None, begin: float
 ) -> ScoredRequest:
     request = PredictionRequest(
         rows=[rows[place] for place in part.places], at=at, begin=begin, assignment=part.assignment
@@ -118,7 +118,7 @@ def report_lacking(context: ServerContext, canary: ServedCanary, request: Predic
         context.log_failure(replace(failed, reason="failed"))
 
 
-def _of_request(refused: Refused, part: VersionRows, rows: Rows) -> Refused:
+def _of_request(refused: Refused, part: VersionRows, rows: RequestRows) -> Refused:
     """Return a refusal that names rows by their places in the request, not among those of its part."""
     if refused.status == 400:  # what is wrong with the rows: all of them are looked at anew
         try:

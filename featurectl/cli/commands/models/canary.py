@@ -16,7 +16,7 @@ from featurectl.core.units import counted
 if TYPE_CHECKING:
     from featurectl.monitor.canary.lifecycle import CanaryEvaluation
 
-Model = Annotated[str, typer.Argument(help="A model with a running canary.")]
+ModelArgument = Annotated[str, typer.Argument(help="A model with a running canary.")]
 
 
 @verb()
@@ -76,7 +76,7 @@ def status(
 
 
 @verb()
-def promote(call: Call, model: Model) -> Outcome:
+def promote(call: Call, model: ModelArgument) -> Outcome:
     """Make the challenger the champion now.
 
     Whatever its figures are; the version was registered and not rejected.
@@ -85,7 +85,7 @@ def promote(call: Call, model: Model) -> Outcome:
 
 
 @verb()
-def abort(call: Call, model: Model) -> Outcome:
+def abort(call: Call, model: ModelArgument) -> Outcome:
     """End a canary now: the champion answers everybody again."""
     return _end(call, model, "aborted")
 

@@ -15,7 +15,9 @@ from featurectl.core.units import counted
 if TYPE_CHECKING:
     from featurectl.operations.models.import_model import ImportedVersion
 
-File = Annotated[Path | None, typer.Option(help="The model: .onnx, .txt, .ubj, .json, .cbm or .skops.", metavar="FILE")]
+FileOption = Annotated[
+    Path | None, typer.Option(help="The model: .onnx, .txt, .ubj, .json, .cbm or .skops.", metavar="FILE")
+]
 Mlflow = Annotated[Path | None, typer.Option(help="Or a folder that MLflow saved.", metavar="FOLDER")]
 Sample = Annotated[
     str | None, typer.Option(help="Rows to prove it on; the model's spine by default.", metavar="FILE|SOURCE")
@@ -27,7 +29,7 @@ AllowPickle = Annotated[bool, typer.Option("--allow-pickle", help="Load a model 
 def import_model(
     call: Call,
     model: Annotated[str, typer.Argument(help="An applied model.")],
-    file: File = None,
+    file: FileOption = None,
     mlflow: Mlflow = None,
     sample: Sample = None,
     allow_pickle: AllowPickle = False,
