@@ -105,7 +105,7 @@ class Project:
             as_served=as_served,
         )
         with self.workspace() as workspace:
-            build = build_in_memory(workspace, TrainingSetRequest(wanted=request, frame=frame))
+            build = build_in_memory(workspace, TrainingSetRequest(training=request, frame=frame))
             return TrainingFrame(rows=pl.concat(build.frames.read()), manifest=describe_training_set(build))
 
     def get(self, view: str, entities: pl.DataFrame | None = None) -> pl.DataFrame:

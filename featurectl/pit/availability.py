@@ -40,7 +40,7 @@ class Layer:
     lane: Lane
     event_time: Ints
     available: Ints
-    told_delay: int | None = None  # None: the rows tell
+    constant_delay_us: int | None = None  # None: the rows tell
 
     @cached_property
     def events(self) -> Times:
@@ -50,8 +50,8 @@ class Layer:
     @cached_property
     def delay(self) -> int | None:
         """The delay of all rows when it is one and the same."""
-        if self.told_delay is not None or len(self.available) == 0:
-            return max(self.told_delay or 0, 0)
+        if self.constant_delay_us is not None or len(self.available) == 0:
+            return max(self.constant_delay_us or 0, 0)
         delay = self.available - self.event_time
         least = int(delay.min())
         return least if least == int(delay.max()) else None
@@ -90,7 +90,7 @@ def layers(table: SortedTable) -> list[Layer]:
     """Return the table's rows by how far others overtake them; most tables have one layer."""
     every = Lane(InputColumns(table.frame), table.groups)
     available = np.maximum(table.available_at, table.event_time)
-    rest = Layer(lane=every, event_time=table.event_time, available=available, told_delay=table.delay_us)
+    rest = Layer(lane=every, event_time=table.event_time, available=available, constant_delay_us=table.delay_us)
     found: list[Layer] = []
     while len(found) < _LAYERS - 1 and rest.delay is None:
         late = rest.overtaken()

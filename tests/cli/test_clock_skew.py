@@ -313,4 +313,4 @@ def test_what_waits_is_sent_though_no_look_is_taken_by_a_wrong_clock():
     Watch(
         open_workspace=again, check_clock=refuse, every_s=60, report=tell, report_error=failed.append, stop=stop
     ).run()
-    assert ([error.code for error in failed], [found.looked for found in sent]) == (["FC526"], [()])
+    assert ([error.code for error in failed], [found.evaluations for found in sent]) == (["FC526"], [()])

@@ -85,7 +85,7 @@ class Rows:
     def __init__(self, view, rows):
         self._view, self._rows = view, rows
 
-    def asked(self, features):  # noqa: ARG002  # of the protocol
+    def pruned(self, features):  # noqa: ARG002  # of the protocol
         return ViewBuckets(view=self._view, buckets=1, read=lambda _: self._rows.read())
 
 

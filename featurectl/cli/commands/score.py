@@ -72,7 +72,7 @@ def _request(call: Call, model: str, options: ScoreOptions) -> ScoreRequest:
     return ScoreRequest(
         model=name,
         which=which,
-        wanted=ScoringRows(spine=options.spine, all_keys=options.all_keys, cut=cut),
+        selection=ScoringRows(spine=options.spine, all_keys=options.all_keys, cut=cut),
         to=open_destination(options.out, name),
         as_of=call.as_of,
         restart=options.restart,

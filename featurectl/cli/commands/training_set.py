@@ -62,14 +62,14 @@ def _request(call: Call, options: TrainingSetOptions) -> TrainingSetRequest:
 
     pairs = feature_pairs([] if options.features is None else options.features.split(","))
     cut = Cut(since=instant(options.since), until=instant(options.until), sample=options.sample, seed=options.seed)
-    wanted = TrainingRequest(
+    training = TrainingRequest(
         model=options.model, features=tuple(pairs), spine=options.spine, cut=cut, as_served=options.as_served
     )
-    return check_written(wanted, options.out, options.from_manifest, call.memory_bytes())
+    return check_written(training, options.out, options.from_manifest, call.memory_bytes())
 
 
 def _outcome(request: TrainingSetRequest, written: WrittenTrainingSet) -> Outcome:
-    inputs, frames = written.build.asked.inputs, written.build.frames
+    inputs, frames = written.build.resolved.inputs, written.build.frames
     rows_and_columns = f"{counted(frames.height, 'row')}, {counted(len(frames.schema), 'column')}"
     text = f"{request.out}: {rows_and_columns}, {len(inputs)} of them {plural(len(inputs), 'an input', 'inputs')}"
     result: dict[str, object] = {"out": str(request.out), "manifest": written.manifest}

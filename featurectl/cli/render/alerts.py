@@ -21,17 +21,21 @@ _SILENCES = ("silence", "alert", "subject", "until", "who", "reason")
 
 def render_evaluation_run(found: EvaluationRun, *, dry: bool) -> str:
     """Return the table of `monitor check`, worst first, what was sent below it, and its last line."""
-    if not found.alerts and not found.looked:
+    if not found.alerts and not found.evaluations:
         return "No alert is applied: declare `alerts:` and `notifiers:`, then featurectl apply"
-    lines = render_table(_HEAD, [_cells(item) for item in sorted(found.looked, key=_rank)]) if found.looked else []
+    lines = (
+        render_table(_HEAD, [_cells(item) for item in sorted(found.evaluations, key=_rank)])
+        if found.evaluations
+        else []
+    )
     messages = [
         f"would tell {t.notifier}: {i.after.alert} ({i.after.subject}) {t.kind}"
-        for i in found.looked
+        for i in found.evaluations
         for t in i.messages
     ]
     messages = messages if dry else [_sent_line(sent) for sent in found.sent]
     tried = {sent.delivery.id for sent in found.sent}
-    silenced = {(item.after.alert, item.after.subject) for item in found.looked if item.silence is not None}
+    silenced = {(item.after.alert, item.after.subject) for item in found.evaluations if item.silence is not None}
     messages += [_unsent_line(d, held=(d.alert, d.subject) in silenced) for d in found.unsent if d.id not in tried]
     messages = [in_one_line(line) for line in messages]
     return "\n".join([*lines, *([""] if lines else []), *messages, *([""] if messages else []), _summary(found)])
@@ -39,7 +43,7 @@ def render_evaluation_run(found: EvaluationRun, *, dry: bool) -> str:
 
 def evaluation_run_lines(found: EvaluationRun) -> Iterator[str]:
     """Return what `monitor run` tells of a round: what has changed, and what was sent."""
-    for item in found.looked:
+    for item in found.evaluations:
         before, after = item.before, item.after
         if (before.status, before.error) != (after.status, after.error):
             state, cause = after.status, after.cause
@@ -56,7 +60,7 @@ def evaluation_run_json(found: EvaluationRun) -> dict[str, object]:
     tried = {delivery.id for delivery in deliveries}
     deliveries += [delivery for delivery in found.unsent if delivery.id not in tried]
     return {
-        "alerts": [_looked_json(item) for item in found.looked],
+        "alerts": [_evaluation_json(item) for item in found.evaluations],
         "deliveries": [_delivery_json(delivery) for delivery in deliveries],
     }
 
@@ -130,20 +134,20 @@ def _unsent_line(delivery: Delivery, *, held: bool = False) -> str:
 
 
 def _summary(found: EvaluationRun) -> str:
-    firing = [item for item in found.looked if item.after.status == "firing"]
+    firing = [item for item in found.evaluations if item.after.status == "firing"]
     silenced = sum(item.silence is not None for item in firing)
-    pending = sum(item.after.status == "pending" for item in found.looked)
-    unseen = sum(bool(item.observation.error) for item in found.looked)
-    past = sum(item.past for item in found.looked)
+    pending = sum(item.after.status == "pending" for item in found.evaluations)
+    unseen = sum(bool(item.observation.error) for item in found.evaluations)
+    past = sum(item.past for item in found.evaluations)
     rest = [f"{pending} pending" if pending else "", f"{unseen} not seen" if unseen else ""]
     rest += [f"{past} changed later and left alone" if past else ""]
     count = f"{len(firing)} firing" + (f" ({silenced} silenced)" if silenced else "")
     many = counted(len(found.alerts), "alert")
-    of = f" of {many}, {len(found.looked)} {plural(len(found.looked), 'subject')}."
+    of = f" of {many}, {len(found.evaluations)} {plural(len(found.evaluations), 'subject')}."
     return ", ".join([count, *(text for text in rest if text)]) + of
 
 
-def _looked_json(item: AlertEvaluation) -> dict[str, object]:
+def _evaluation_json(item: AlertEvaluation) -> dict[str, object]:
     after = item.after
     return {
         "alert": after.alert,

@@ -46,16 +46,16 @@ def check_alert_clocks(workspace: Workspace, progress: Progress) -> None:
     check_clocks(workspace, ClockCheck(registry=True, online=True, hint=DRY_RUN), progress)
 
 
-def is_alarming(looked: AlertEvaluation) -> bool:
+def is_alarming(evaluation: AlertEvaluation) -> bool:
     """Return whether an alert of severity warning or critical fires, and is not silenced."""
-    return looked.after.status == "firing" and looked.silence is None and looked.after.severity != "info"
+    return evaluation.after.status == "firing" and evaluation.silence is None and evaluation.after.severity != "info"
 
 
 def failures_of(found: EvaluationRun) -> tuple[Failure, ...]:
     """Return what could not be observed, and what could not be sent."""
     failures = [
         Failure(part=f"{item.after.alert} ({item.after.subject})", error=error)
-        for item in found.looked
+        for item in found.evaluations
         if (error := failure_of(item)) is not None
     ]
     failures += [

@@ -29,7 +29,7 @@ class EvaluationRun:
     """What one look found and sent; `unsent` are messages of what still fires that nobody has, or will have."""
 
     alerts: Mapping[str, Alert]
-    looked: Sequence[AlertEvaluation]
+    evaluations: Sequence[AlertEvaluation]
     sent: Sequence[DeliveryAttempt] = ()
     unsent: Sequence[Delivery] = ()
 
@@ -62,14 +62,14 @@ def look_once(
         CheckFailedError: nothing is applied.
     """
     state = workspace.applied_state()
-    alerts, world = applied_alerts(state), WorkspaceMetrics(workspace, state)
-    ledger, place = ledger_of(workspace), AlertScope(project=workspace.project, environment=world.environment)
+    alerts, reader = applied_alerts(state), WorkspaceMetrics(workspace, state)
+    ledger, place = ledger_of(workspace), AlertScope(project=workspace.project, environment=reader.environment)
     known = ledger.load_states()
     looker = AlertEvaluator(
         ledger=ledger, place=place, now=workspace.now, dry=dry, past=workspace.clock is None, known=known
     )
-    looked = looker.look(alerts, {name: observe(alert, world) for name, alert in alerts.items()})
-    firing = [f"{place.key(item.after)}/" for item in looked if item.after.status == "firing"]
+    evaluations = looker.look(alerts, {name: observe(alert, reader) for name, alert in alerts.items()})
+    firing = [f"{place.key(item.after)}/" for item in evaluations if item.after.status == "firing"]
     if again and not dry:
         _revive(
             ledger, lambda d: _is_missed(d, alerts, state) and (d.kind == "resolved" or d.id.startswith(tuple(firing)))
@@ -79,7 +79,7 @@ def look_once(
     unsent = [d for d in ledger.load_deliveries() if d.id.startswith(begun) and _is_missed(d, alerts, state)]
     if not dry:
         ledger.forget(KEPT, [delivery.id for delivery in unsent])
-    return EvaluationRun(alerts=alerts, looked=looked, sent=sent, unsent=unsent)
+    return EvaluationRun(alerts=alerts, evaluations=evaluations, sent=sent, unsent=unsent)
 
 
 def _revive(ledger: AlertLedger, chosen: Callable[[Delivery], bool]) -> None:
@@ -108,9 +108,9 @@ def deliverer_of(workspace: Workspace, state: State, stopped: Callable[[], bool]
     return Deliverer(ledger=ledger_of(workspace), now=workspace.now, open_notifier=opened, stopped=stopped)
 
 
-def failure_of(looked: AlertEvaluation) -> FeaturectlError | None:
+def failure_of(evaluations: AlertEvaluation) -> FeaturectlError | None:
     """Return why a subject could not be observed, as an error; None when it could."""
-    found = looked.observation
+    found = evaluations.observation
     if not found.error:
         return None
     return StoreError(found.error) if found.unreachable else FeaturectlError(found.error)

@@ -85,72 +85,72 @@ class MetricsReader(Protocol):
         """Return how many runs of each view version failed."""
 
 
-def observe(alert: Alert, world: MetricsReader) -> Observed:
+def observe(alert: Alert, reader: MetricsReader) -> Observed:
     """Return an observation of each subject of an alert; an error of one of them is an observation, too."""
-    return OBSERVERS[alert.when.metric](alert, world)
+    return OBSERVERS[alert.when.metric](alert, reader)
 
 
-def _window(alert: Alert, world: MetricsReader) -> RequestWindow:
+def _window(alert: Alert, reader: MetricsReader) -> RequestWindow:
     length_us = alert.when.window_us or WINDOWS_US[alert.when.metric]
-    return RequestWindow(since=world.now - timedelta(microseconds=length_us), until=world.now)
+    return RequestWindow(since=reader.now - timedelta(microseconds=length_us), until=reader.now)
 
 
-def _views(alert: Alert, world: MetricsReader) -> list[tuple[str, int]]:
+def _views(alert: Alert, reader: MetricsReader) -> list[tuple[str, int]]:
     """Return the view versions of an alert: those that it names, and those that its models read."""
-    every = list(world.views())
+    every = list(reader.views())
     if is_about_all(alert):
         return every
-    chosen = views_of_alert(alert, dict(every), world.readers())
+    chosen = views_of_alert(alert, dict(every), reader.readers())
     return [pair for pair in every if pair[0] in chosen]
 
 
-def _models(alert: Alert, world: MetricsReader) -> list[str]:
+def _models(alert: Alert, reader: MetricsReader) -> list[str]:
     """Return the models of an alert: those that it names, and those that read its views."""
-    readers = world.readers()
+    readers = reader.readers()
     return list(readers) if is_about_all(alert) else models_of_alert(alert, readers)
 
 
-def _champions(alert: Alert, world: MetricsReader) -> list[str]:
-    champions = world.champions()
-    return [model for model in _models(alert, world) if model in champions]
+def _champions(alert: Alert, reader: MetricsReader) -> list[str]:
+    champions = reader.champions()
+    return [model for model in _models(alert, reader) if model in champions]
 
 
-def _freshness(alert: Alert, world: MetricsReader) -> Observed:
-    subjects = {pair: f"view:{pair[0]}@{pair[1]}" for pair in _views(alert, world)}
+def _freshness(alert: Alert, reader: MetricsReader) -> Observed:
+    subjects = {pair: f"view:{pair[0]}@{pair[1]}" for pair in _views(alert, reader)}
     observations: list[Observation] = []
     for pair, subject in subjects.items():
         try:
-            observations += [_age(alert, world, aged) for aged in world.ages([pair])]
+            observations += [_age(alert, reader, aged) for aged in reader.ages([pair])]
         except Exception as error:  # noqa: BLE001 (see `_failed`)
             observations.append(_failed(subject, error))
     return Observed(observations=observations, watched=frozenset(subjects.values()))
 
 
-def _age(alert: Alert, world: MetricsReader, aged: ViewAge) -> Observation:
+def _age(alert: Alert, reader: MetricsReader, aged: ViewAge) -> Observation:
     value = None if aged.age_us is None else float(aged.age_us)
     found = Observation(subject=aged.subject, value=value, error=aged.error)
-    return _with_cause(found, world, aged) if holds(alert.when, found) else found
+    return _with_cause(found, reader, aged) if holds(alert.when, found) else found
 
 
-def _with_cause(found: Observation, world: MetricsReader, aged: ViewAge) -> Observation:
+def _with_cause(found: Observation, reader: MetricsReader, aged: ViewAge) -> Observation:
     """Add why a view is as old as it is; that it is not known keeps nobody from hearing that it is."""
     try:
-        return replace(found, cause=world.behind(aged))
+        return replace(found, cause=reader.behind(aged))
     except Exception as error:  # noqa: BLE001 (see `_failed`)
         failed = _failed(aged.subject, error)
         return replace(found, cause=f"what it waits for can't be told: {failed.error}", fault=failed.fault)
 
 
-def _checks(alert: Alert, world: MetricsReader) -> Observed:
-    return _counted(alert, world, world.checks)
+def _checks(alert: Alert, reader: MetricsReader) -> Observed:
+    return _counted(alert, reader, reader.checks)
 
 
-def _runs(alert: Alert, world: MetricsReader) -> Observed:
-    return _counted(alert, world, world.runs)
+def _runs(alert: Alert, reader: MetricsReader) -> Observed:
+    return _counted(alert, reader, reader.runs)
 
 
-def _counted(alert: Alert, world: MetricsReader, count: Callable[[datetime], Sequence[FailureCount]]) -> Observed:
-    window, watched = _window(alert, world), _views(alert, world)
+def _counted(alert: Alert, reader: MetricsReader, count: Callable[[datetime], Sequence[FailureCount]]) -> Observed:
+    window, watched = _window(alert, reader), _views(alert, reader)
     subjects = {(view, version): f"view:{view}@{version}" for view, version in watched}
     try:
         found = {(item.view, item.version): item for item in count(window.since)}
@@ -166,12 +166,12 @@ def _counted(alert: Alert, world: MetricsReader, count: Callable[[datetime], Seq
     return Observed(observations=observations, watched=frozenset(subjects.values()))
 
 
-def _requests(alert: Alert, world: MetricsReader) -> Observed:
-    return _of_models(_models(alert, world), lambda model: [_request(alert, world, model)])
+def _requests(alert: Alert, reader: MetricsReader) -> Observed:
+    return _of_models(_models(alert, reader), lambda model: [_request(alert, reader, model)])
 
 
-def _request(alert: Alert, world: MetricsReader, model: str) -> Observation:
-    requests = world.requests(model, _window(alert, world))
+def _request(alert: Alert, reader: MetricsReader, model: str) -> Observation:
+    requests = reader.requests(model, _window(alert, reader))
     if alert.when.metric == "error_rate":
         value, last = requests.error_rate(), requests.last_error("fault")
         cause = f"of {requests.count:,.0f} requests; the last: {last}" if last else f"of {requests.count:,.0f} requests"
@@ -181,11 +181,11 @@ def _request(alert: Alert, world: MetricsReader, model: str) -> Observation:
     return Observation(subject=f"model:{model}", value=value, cause=cause)
 
 
-def _store(alert: Alert, world: MetricsReader) -> Observed:
+def _store(alert: Alert, reader: MetricsReader) -> Observed:
     """Return the failures of the environment's store, whichever model asked it."""
-    subject, window = f"store:{world.environment}", _window(alert, world)
+    subject, window = f"store:{reader.environment}", _window(alert, reader)
     try:
-        every = [world.requests(model, window) for model in _models(alert, world)]
+        every = [reader.requests(model, window) for model in _models(alert, reader)]
     except Exception as error:  # noqa: BLE001 (see `_failed`)
         return Observed(observations=[_failed(subject, error)], watched=frozenset({subject}))
     last = next((text for requests in every if (text := requests.last_error("store"))), "")
@@ -195,17 +195,17 @@ def _store(alert: Alert, world: MetricsReader) -> Observed:
     return Observed(observations=[observation], watched=frozenset({subject}))
 
 
-def _drift(alert: Alert, world: MetricsReader) -> Observed:
-    metric, window = alert.when.metric, _window(alert, world)
-    return _of_models(_champions(alert, world), lambda model: _below(model, world.drift(model, metric, window)))
+def _drift(alert: Alert, reader: MetricsReader) -> Observed:
+    metric, window = alert.when.metric, _window(alert, reader)
+    return _of_models(_champions(alert, reader), lambda model: _below(model, reader.drift(model, metric, window)))
 
 
-def _skew(alert: Alert, world: MetricsReader) -> Observed:
-    window = _window(alert, world)
-    return _of_models(_champions(alert, world), lambda model: _below(model, world.skew(model, window)))
+def _skew(alert: Alert, reader: MetricsReader) -> Observed:
+    window = _window(alert, reader)
+    return _of_models(_champions(alert, reader), lambda model: _below(model, reader.skew(model, window)))
 
 
-def _unobserved(_alert: Alert, _world: MetricsReader) -> Observed:
+def _unobserved(_alert: Alert, _reader: MetricsReader) -> Observed:
     """Return nothing: `apply` refuses an alert about it."""
     return Observed(observations=())
 

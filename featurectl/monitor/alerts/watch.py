@@ -67,6 +67,6 @@ class Watch:
                 is_look = False
             deliverer = deliverer_of(workspace, workspace.state(), self.stop.is_set)
             if not is_look:
-                self.report(EvaluationRun(alerts={}, looked=(), sent=list(deliverer.deliver())))
+                self.report(EvaluationRun(alerts={}, evaluations=(), sent=list(deliverer.deliver())))
             due_s = deliverer.due_s()
         return self.every_s if due_s is None else due_s

@@ -155,7 +155,7 @@ class _Comparison:
             features=[tally.skew() for tally in self._tallies.values()],
             missing=dict(self._missing.most_common()),
             unexpected=dict(+self._unexpected),
-            note=_later_told(self._later) if self._later else "",
+            note=_later_note(self._later) if self._later else "",
             example=self._example,
         )
 
@@ -301,7 +301,7 @@ def _digest(key: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big")
 
 
-def _later_told(count: int) -> str:
+def _later_note(count: int) -> str:
     return f"{counted(count, 'row')} {plural(count, 'is', 'are')} newer than the last push: not compared"
 
 

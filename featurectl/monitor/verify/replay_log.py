@@ -208,7 +208,7 @@ class _Replay:
 
 def _part(workspace: Workspace, state: State, group: Group) -> _Part:
     bound = bind_view(workspace.offline(), registered_view(state, group.view, group.version))
-    bound.asked(set(group.names.values()))  # it has all that they need
+    bound.pruned(set(group.names.values()))  # it has all that they need
     record = read_record(workspace, bound)
     known = surroundings(workspace, state, bound, record)
     return _Part(group=group, bound=bound, known=known, record=record, tallies=tallies(list(group.names), group.label))

@@ -99,7 +99,7 @@ def computed(engine: Engine, served: ServedRows, asking: TableQuestion | None = 
     bound = asking.bound or served.bound
     there = {f.name for f in bound.view.features} | {d.name for d in bound.view.derived}
     names = {name: feature for name, feature in served.names.items() if feature in there}
-    table = bound.asked(set(names.values()))
+    table = bound.pruned(set(names.values()))
     if asking.change is not None:
         change = asking.change
         table = replace(table, read=lambda bucket: change(bound.read(bucket), bucket))

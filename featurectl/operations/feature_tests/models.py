@@ -35,7 +35,7 @@ class RowsInMemory:
         """False: a test asks for the values at its very times."""
         return False
 
-    def asked(self, features: Collection[str]) -> ViewBuckets:
+    def pruned(self, features: Collection[str]) -> ViewBuckets:
         """Return the rows with the whole view: they lack nothing."""
         del features
         return ViewBuckets(view=self.view, buckets=1, read=lambda _: self.rows)

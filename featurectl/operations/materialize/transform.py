@@ -117,17 +117,17 @@ class Input:
     parts: tuple[SourcePart, ...]
     before: Coverage | None
     increment: Increment
-    looked: RowSummary
+    summary: RowSummary
 
     @property
     def watermark(self) -> datetime | None:
         """The greatest availability that was ever read."""
-        return latest(self.looked.watermark, self.before.watermark if self.before else None)
+        return latest(self.summary.watermark, self.before.watermark if self.before else None)
 
     def held(self) -> list[str]:
         """Return the parts that hold rows later than now, as a table's coverage names them."""
         read = [part.name for scan in self.increment.scans for part in scan.parts]
-        names = [name for name, held in zip(read, self.looked.held_back, strict=True) if held]
+        names = [name for name, held in zip(read, self.summary.held_back, strict=True) if held]
         names += [name for name in (self.before.held if self.before else ()) if name not in read]
         return [f"{self.source.name}/{name}" for name in dict.fromkeys(names)]
 
@@ -145,14 +145,14 @@ class Work:
     def new(self) -> bool:
         """True when there is something that the table lacks."""
         base = self.base
-        if base is None or any(item.looked.rows for item in self.inputs):
+        if base is None or any(item.summary.rows for item in self.inputs):
             return True
         return _RESULT in base.held and base.now is not None and base.now < self.now
 
     @property
     def checks(self) -> tuple[CheckResult, ...]:
         """What came of the checks of the sources, over the rows that are new."""
-        return tuple(check for item in self.inputs for check in item.looked.checks)
+        return tuple(check for item in self.inputs for check in item.summary.checks)
 
     @property
     def known_until(self) -> datetime | None:
@@ -160,7 +160,7 @@ class Work:
         assert self.view.transform is not None
         if self.base is None or self.base.now is None or self.view.transform.lookback_us is None:
             return None
-        firsts = [item.looked.first_available for item in self.inputs]
+        firsts = [item.summary.first_available for item in self.inputs]
         return min([self.base.now, *(_earlier(first, 1) for first in firsts if first is not None)])
 
 
@@ -207,8 +207,8 @@ class Transforming:
                 for scan in increment.scans
                 for part in scan.parts
             ]
-            looked = self.engine.look(pieces, source, self.room) if pieces else _NOTHING
-        return Input(source=source, reader=reader, parts=parts, before=before, increment=increment, looked=looked)
+            summary = self.engine.look(pieces, source, self.room) if pieces else _NOTHING
+        return Input(source=source, reader=reader, parts=parts, before=before, increment=increment, summary=summary)
 
     def compute(self, work: Work) -> Computed:
         """Return what the function makes of its sources.
@@ -222,7 +222,7 @@ class Transforming:
         prepared = self.engine.prepare(pieces, as_state(work.view), None, self.room)
         prepared = replace(
             prepared,
-            rows_read=sum(item.looked.rows for item in work.inputs),
+            rows_read=sum(item.summary.rows for item in work.inputs),
             dropped=_dropped(work.inputs),
             checks=(*work.checks, *prepared.checks),
         )
@@ -306,7 +306,7 @@ def _covered(work: Work, prepared: Prepared, after: datetime | None) -> Coverage
 def _dropped(inputs: Sequence[Input]) -> dict[str, int]:
     total: Counter[str] = Counter()
     for item in inputs:
-        total += Counter(item.looked.dropped)
+        total += Counter(item.summary.dropped)
     return dict(total)
 
 

@@ -46,7 +46,7 @@ class Job:
 
     version: ModelVersion
     load: Callable[[], Runtime]
-    wanted: ScoringRows
+    selection: ScoringRows
     engine: Engine
     applied: AppliedWorkspace
     place: SpillPlace
@@ -101,14 +101,14 @@ class Job:
         return _Seen(now=now, views=views, spine=spine, digest=digest)
 
     def _spine(self, views: Mapping[str, BoundView], now: datetime) -> AnySpine:
-        model, wanted = trained_model(self.version), self.wanted
-        if wanted.all_keys:
+        model, selection = trained_model(self.version), self.selection
+        if selection.all_keys:
             inputs = bound_inputs(model, self.version)
             return spine_of_everyone(model, inputs, views, now, self.place.memory_bytes)
-        spine = choose_spine(self.applied.open_source, self.applied.state, model, wanted.spine, self.place)
+        spine = choose_spine(self.applied.open_source, self.applied.state, model, selection.spine, self.place)
         if isinstance(spine, SpineRows):
-            return cut_spine(spine, wanted.cut)
-        return cut_long_spine(spine, wanted.cut, self.place)
+            return cut_spine(spine, selection.cut)
+        return cut_long_spine(spine, selection.cut, self.place)
 
     def _scorer(self, seen: _Seen) -> Scorer:
         views = parted_views(seen.views, self.place.memory_bytes, self.place.room)

@@ -89,7 +89,7 @@ def score_spine(
 def range_rows(engine: Engine, scorer: Scorer, spine: AnySpine) -> int:
     """Return how many rows are scored at once: a multiple of the chunks that the model is given."""
     fit = _rows_that_fit(engine, scorer, spine)
-    tables = [item.asked(()).rows for item in scorer.views.values()]
+    tables = [item.pruned(()).rows for item in scorer.views.values()]
     wanted = max(_RANGE_ROWS, *(rows // _TABLE_SHARE for rows in tables)) if tables else _RANGE_ROWS
     return max(min(fit, wanted) // CHUNK_ROWS, 1) * CHUNK_ROWS
 

@@ -38,7 +38,7 @@ class ScoreRequest:
 
     model: str
     which: str
-    wanted: ScoringRows
+    selection: ScoringRows
     to: Destination
     as_of: str | None = None
     restart: bool = False
@@ -67,7 +67,7 @@ def score_model(workspace: Workspace, request: ScoreRequest, progress: Progress)
     applied = read_applied(workspace, progress)
     version = choose_version(applied.state, request.model, request.which)
     if isinstance(request.to, FileDestination):
-        check_apart(request.to.path, request.wanted.spine, workspace.repo.sources.values(), workspace.root)
+        check_apart(request.to.path, request.selection.spine, workspace.repo.sources.values(), workspace.root)
     request.to.check()
     pickles = pickle_policy(workspace, applied.state, by_flag=request.allow_pickle)
     load = open_native(version, workspace.offline_location(), pickles)
@@ -79,7 +79,7 @@ def score_model(workspace: Workspace, request: ScoreRequest, progress: Progress)
         job = Job(
             version=version,
             load=load,
-            wanted=request.wanted,
+            selection=request.selection,
             engine=engine,
             applied=applied,
             place=SpillPlace(room=room, memory_bytes=engine.memory_bytes),
@@ -94,13 +94,13 @@ def score_model(workspace: Workspace, request: ScoreRequest, progress: Progress)
 
 def _identity(workspace: Workspace, request: ScoreRequest, version: ModelVersion) -> dict[str, object]:
     """Return what two runs have to have in common for one to continue the other."""
-    wanted = request.wanted
-    spine = None if wanted.spine is None else [wanted.spine, str(Path(wanted.spine).absolute())]
+    selection = request.selection
+    spine = None if selection.spine is None else [selection.spine, str(Path(selection.spine).absolute())]
     return {
         "project": [workspace.project, workspace.environment.name],
         "as_of": request.as_of,
         "model": [version.model, version.version, version.artifact_sha256],
-        "spine": [spine, wanted.all_keys, wanted.cut.since, wanted.cut.until],
+        "spine": [spine, selection.all_keys, selection.cut.since, selection.cut.until],
         "out": request.to.shown,
         "libraries": library_versions(),
     }

@@ -107,7 +107,7 @@ class SqlDestination:
             raise UsageError(f"--out {self.shown}: table {table.name} is there with other columns: {others}", hint=hint)
         return True
 
-    def _told(self, error: SQLAlchemyError) -> str:
+    def _without_secrets(self, error: SQLAlchemyError) -> str:
         """Return what the driver says, without a secret of the URL."""
         return hide_address_secrets(first_line(error), self.address)
 
@@ -124,9 +124,9 @@ class SqlDestination:
             what, hint = missing_driver(kind, driver, error)
             raise StoreError(f"--out {self.shown}: {what}", code="FC605", hint=hint) from error
         except OperationalError as error:
-            raise StoreError(f"{self.shown} can't be written: {self._told(error)}", code="FC605") from error
+            raise StoreError(f"{self.shown} can't be written: {self._without_secrets(error)}", code="FC605") from error
         except SQLAlchemyError as error:
-            raise UsageError(f"{self.shown} can't be written: {self._told(error)}") from error
+            raise UsageError(f"{self.shown} can't be written: {self._without_secrets(error)}") from error
         except FeaturectlError:
             raise
         except Exception as error:  # what a driver raises that is no error of a driver

@@ -40,7 +40,7 @@ class TrainingSetRequest:
     in place of a source or a file.
     """
 
-    wanted: TrainingRequest
+    training: TrainingRequest
     out: Path | None = None
     manifest: Manifest | None = None
     frame: pl.DataFrame | None = None
@@ -90,8 +90,8 @@ class Assembly:
 
     def _resolve(self, request: TrainingSetRequest) -> ResolvedRequest:
         if request.manifest is None:
-            return resolve_request(request.wanted, self.applied)
-        return pinned_request(request.manifest, self.applied, request.wanted.spine)
+            return resolve_request(request.training, self.applied)
+        return pinned_request(request.manifest, self.applied, request.training.spine)
 
     def _spine(self, request: TrainingSetRequest, asked: ResolvedRequest) -> AnySpine:
         """Return the part of the spine that is asked for; in files where it outgrows the memory, if it is written."""

@@ -70,7 +70,7 @@ class RowTally:
 class TrainingSetBuild:
     """A training set: its rows in frames, what was counted, and what it was made of. `label` is "" without one."""
 
-    asked: ResolvedRequest
+    resolved: ResolvedRequest
     spine: AnySpine
     target: LabelTarget | None
     frames: Frames
@@ -97,7 +97,7 @@ def make_training_set(
     else:
         ranges = _Ranges(engine=engine, inputs=asked.inputs, views=views, spine=spine, target=target, rows=many)
         frames, label = ranges.write(room.folder(), tally)
-    return TrainingSetBuild(asked=asked, spine=spine, target=target, frames=frames, tally=tally, label=label)
+    return TrainingSetBuild(resolved=asked, spine=spine, target=target, frames=frames, tally=tally, label=label)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +145,7 @@ def count_repeats(made: TrainingSetBuild) -> int:
 
     Rows are held to be equal when hashes of 64 bits are: one number a row, whatever the keys are.
     """
-    joined = [name for item in made.asked.inputs if isinstance(item, FeatureInput) for name in item.join.values()]
+    joined = [name for item in made.resolved.inputs if isinstance(item, FeatureInput) for name in item.join.values()]
     label = made.target.label if made.target else None
     keys = label.entity.keys if label is not None and label.entity is not None and made.label else ()
     names = list(dict.fromkeys([*joined, *keys]))

@@ -107,5 +107,5 @@ def build_set(
     tally = RowTally()
     tally.add(TrainingRows(rows=rows.rows, values=rows.values, label=rows.label, immature=rows.immature))
     frames = frames_of(rows.rows)
-    made = TrainingSetBuild(asked=asked, spine=spine, target=target, frames=frames, tally=tally, label=rows.label)
+    made = TrainingSetBuild(resolved=asked, spine=spine, target=target, frames=frames, tally=tally, label=rows.label)
     return rows, {key: value for key, value in describe_training_set(made).items() if key != "definition"}

@@ -41,7 +41,7 @@ class ViewRows(Protocol):
     def as_served(self) -> bool:
         """True: values as the online store would have had them; False: those of the row's very time."""
 
-    def asked(self, features: Collection[str]) -> ViewBuckets:
+    def pruned(self, features: Collection[str]) -> ViewBuckets:
         """Return the rows, with the view as far as some of its features need it.
 
         Raises:
@@ -84,7 +84,7 @@ class BoundView:
         self._check(self.view)
         return self.stored
 
-    def asked(self, features: Collection[str]) -> ViewBuckets:
+    def pruned(self, features: Collection[str]) -> ViewBuckets:
         """Return the table, with the view and the columns as far as some of its features need them.
 
         Raises:
@@ -192,7 +192,7 @@ def check_inputs(spine: AnySpine, inputs: Sequence[ModelInput], views: Mapping[s
         DataError: FC506 the spine lacks one, FC504 a value does not fit its type.
     """
     for group in _groups(inputs):
-        view, join = views[group[0].view].asked({item.feature for item in group}).view, group[0].join
+        view, join = views[group[0].view].pruned({item.feature for item in group}).view, group[0].join
         for key, dtype in view.key_types.items():
             check_exact(spine.columns(join[key]), dtype, f"spine {spine.origin}: key {join[key]}")
     for item in inputs:
@@ -229,7 +229,7 @@ class _Asked:
     def __init__(self, group: Sequence[FeatureInput], rows: ViewRows) -> None:
         self.group = group
         self.as_served = rows.as_served
-        self.table = rows.asked({item.feature for item in group})
+        self.table = rows.pruned({item.feature for item in group})
 
 
 def _answer(engine: Engine, spine: SpineRows, asked: _Asked) -> dict[str, pl.Series]:

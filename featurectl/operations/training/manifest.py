@@ -32,8 +32,8 @@ def shown_refresh(view: FeatureView) -> str | None:
 
 def describe_training_set(made: TrainingSetBuild) -> dict[str, object]:
     """Return the manifest of a training set: what was asked for, what it was made of, what was counted."""
-    request, spine, tally = made.asked.request, made.spine, made.tally
-    cut, inputs, views = request.cut, made.asked.inputs, made.asked.views.values()
+    request, spine, tally = made.resolved.request, made.spine, made.tally
+    cut, inputs, views = request.cut, made.resolved.inputs, made.resolved.views.values()
     return {
         "schema_version": SCHEMA_VERSION,
         "model": request.model,
@@ -62,7 +62,7 @@ def describe_training_set(made: TrainingSetBuild) -> dict[str, object]:
         },
         "null_rates": {n: round(tally.nulls[n] / max(tally.rows, 1), 6) for n in made.frames.schema.names()},
         "libraries": library_versions(),
-        "definition": None if made.asked.model is None else dump_definition(made.asked.model),
+        "definition": None if made.resolved.model is None else dump_definition(made.resolved.model),
     }
 
 
@@ -71,7 +71,7 @@ def _describe_input(item: ModelInput, made: TrainingSetBuild) -> Mapping[str, ob
     if not isinstance(item, FeatureInput):
         kind = type(item).__name__.removesuffix("Input").lower()
         return {"name": item.name, "kind": kind, "dtype": dtype}
-    bound = made.asked.views[item.view]
+    bound = made.resolved.views[item.view]
     return {
         "name": item.name,
         "kind": "feature",

@@ -46,9 +46,9 @@ class PartedView:
         """Whether values are those that the online store would have had."""
         return self.bound.as_served
 
-    def asked(self, features: Collection[str]) -> ViewBuckets:
+    def pruned(self, features: Collection[str]) -> ViewBuckets:
         """Return the table with the view as far as some of its features need it."""
-        return replace(self.bound.asked(features), part=self.part)
+        return replace(self.bound.pruned(features), part=self.part)
 
     def part(self, part: int, parts: int) -> pl.DataFrame:
         """Return the rows of one of so many parts, in total order."""

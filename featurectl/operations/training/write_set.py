@@ -43,7 +43,7 @@ class WrittenTrainingSet:
 
 
 def check_written(
-    wanted: TrainingRequest, out: Path | None, from_manifest: Path | None, memory_bytes: int | None
+    training: TrainingRequest, out: Path | None, from_manifest: Path | None, memory_bytes: int | None
 ) -> TrainingSetRequest:
     """Return the request for a training set in a file, again that of a manifest if one is given; no store is read.
 
@@ -51,15 +51,15 @@ def check_written(
         UsageError: it asks for nothing or for too much, or nothing can be written there; the manifest is none.
     """
     if from_manifest is None:
-        check_request(wanted)
-    elif wanted != TrainingRequest(spine=wanted.spine):
+        check_request(training)
+    elif training != TrainingRequest(spine=training.spine):
         hint = "leave out all but --out and, if the spine has moved, --spine"
         raise UsageError("--from-manifest says itself what is asked for", hint=hint)
     if out is None:
         raise UsageError("where to? --out FILE is missing", hint="--out train.parquet")
     check_output(out)
     manifest = None if from_manifest is None else load_manifest(from_manifest, out)
-    return TrainingSetRequest(wanted=wanted, out=out, manifest=manifest, memory_bytes=memory_bytes)
+    return TrainingSetRequest(training=training, out=out, manifest=manifest, memory_bytes=memory_bytes)
 
 
 def write_training_set(workspace: Workspace, request: TrainingSetRequest, progress: Progress) -> WrittenTrainingSet:
@@ -73,7 +73,7 @@ def write_training_set(workspace: Workspace, request: TrainingSetRequest, progre
     engine = open_engine(workspace.environment, request.memory_bytes)
     assert request.out is not None
     with SpillRoom(workspace.spill_folder()) as room:
-        check_apart(request.out, request.wanted.spine, workspace.repo.sources.values(), workspace.root)
+        check_apart(request.out, request.training.spine, workspace.repo.sources.values(), workspace.root)
         applied = read_applied(workspace, progress)
         if request.manifest is None:
             warn_unapplied(workspace, applied.state, progress)
@@ -96,7 +96,7 @@ def _pin(workspace: Workspace, build: TrainingSetBuild, described: Mapping[str, 
     holder = f"manifest {digest[:16]}"
     pins = [
         Pin(view=bound.view.name, version=bound.version, table_version=bound.table_version, holder=holder)
-        for bound in build.asked.views.values()
+        for bound in build.resolved.views.values()
     ]
     try:
         workspace.registry().write_pins(workspace.project, pins)

@@ -69,4 +69,4 @@ def test_a_bound_view_tells_how_many_rows_its_own_version_has(store):
     table.append(prepared(("B", 2.0, 2, 2)), MARKED)
     bound = bind_view(store, REGISTERED)
     table.append(prepared(("C", 2.0, 2, 2), ("D", 2.0, 2, 2)), MARKED)
-    assert bound.asked(["arr_delay"]).rows == 2
+    assert bound.pruned(["arr_delay"]).rows == 2

@@ -31,7 +31,7 @@ class Rows:
     table: object
     as_served: bool
 
-    def asked(self, features):  # noqa: ARG002  # of the protocol
+    def pruned(self, features):  # noqa: ARG002  # of the protocol
         buckets = self.table.buckets()
         return ViewBuckets(view=self.view, buckets=buckets, read=lambda _: self.table.read())
 

@@ -44,7 +44,7 @@ def check(call: Call, dry_run: DryRun = False, again: Again = False) -> Outcome:
     return Outcome(
         text=render_evaluation_run(found, dry=dry_run),
         result={"now": format_iso(now), "dry_run": dry_run, **evaluation_run_json(found)},
-        exit_code=1 if any(is_alarming(item) for item in found.looked) else 0,
+        exit_code=1 if any(is_alarming(item) for item in found.evaluations) else 0,
         failures=failures_of(found),
     )
 
@@ -53,6 +53,6 @@ def show_faults(call: Call, found: EvaluationRun) -> None:
     """Show with `--debug` where measuring has failed by a fault of ours: messages and the registry name its type."""
     if not call.debug:
         return
-    for fault in (item.observation.fault for item in found.looked):
+    for fault in (item.observation.fault for item in found.evaluations):
         if fault is not None:
             traceback.print_exception(fault)
