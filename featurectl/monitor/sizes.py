@@ -25,7 +25,7 @@ class StoredSize:
 
 def stored_sizes(workspace: Workspace, state: State) -> list[StoredSize]:
     """Return the size of each table that is kept up, of all models at the place, and of the prediction log."""
-    from featurectl.monitor.prediction_log import predictions_folder
+    from featurectl.operations.prediction_log.log_files import predictions_folder
     from featurectl.offline.open_plain_files import open_loose
     from featurectl.registry.applied import served_views
 

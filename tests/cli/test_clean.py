@@ -15,8 +15,8 @@ import pytest
 import redis
 
 from featurectl.language.definitions.gates import CanarySuccess
-from featurectl.monitor import unneeded_data
-from featurectl.monitor.prediction_log import PredictionLogFiles, read_rows
+from featurectl.operations.clean import unneeded_data
+from featurectl.operations.prediction_log.log_files import PredictionLogFiles, read_rows
 from featurectl.online.redis import store as redis_store
 from featurectl.registry.base import HistoryEntry
 from featurectl.registry.state import CanaryRun

@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from featurectl.models.artifact import read_artifact
 from featurectl.monitor.alerts.request_rows import RequestWindow, read_requests
 from featurectl.monitor.canary.log import CanaryLog
-from featurectl.monitor.prediction_log import open_log
+from featurectl.operations.prediction_log.log_files import open_log
 from featurectl.serving.process.start import open_app
 from featurectl.serving.settings import ServeSettings
 from featurectl.workspace.open import open_workspace

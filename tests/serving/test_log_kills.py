@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from featurectl.cli.main import main
-from featurectl.monitor.prediction_log import LogFile, PredictionLogFiles, read_batches, read_schema
+from featurectl.operations.prediction_log.log_files import LogFile, PredictionLogFiles, read_batches, read_schema
 from tests.serving.clicks import request_rows, run
 from tests.serving.load import Load
 from tests.serving.process import running

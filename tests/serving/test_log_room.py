@@ -13,9 +13,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from featurectl.monitor import compaction
-from featurectl.monitor.compaction import compact_some, read_day
-from featurectl.monitor.prediction_log import PredictionLogFiles, read_rows
+from featurectl.operations.prediction_log import compaction
+from featurectl.operations.prediction_log.compaction import compact_some, read_day
+from featurectl.operations.prediction_log.log_files import PredictionLogFiles, read_rows
 from featurectl.offline.open_plain_files import open_loose
 from featurectl.serving.http.bodies import MOST_TEXT
 from featurectl.serving.log import parquet
@@ -195,7 +195,7 @@ def test_a_key_that_is_too_long_is_refused_and_not_logged(served):
 
 
 def test_a_file_that_a_server_removes_while_it_is_read_is_no_error(served):
-    from featurectl.monitor.prediction_log import PredictionLogFiles, read_rows, read_schema
+    from featurectl.operations.prediction_log.log_files import PredictionLogFiles, read_rows, read_schema
 
     root, client = served
     log = log_of(client)

@@ -14,7 +14,7 @@ from featurectl.core.errors import UsageError
 from featurectl.core.units import parse_duration
 
 if TYPE_CHECKING:
-    from featurectl.monitor.clean_workspace import CleanRequest
+    from featurectl.operations.clean.clean_workspace import CleanRequest
 
 CleanDryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")]
 OlderThan = Annotated[str, typer.Option(help="Leave what was written since so long; at least 1d.", metavar="DURATION")]
@@ -53,7 +53,7 @@ def clean(
 
     --model-files is for a place at which no other registry and no other project keeps models.
     """
-    from featurectl.monitor.clean_workspace import CleanRequest
+    from featurectl.operations.clean.clean_workspace import CleanRequest
 
     age = _length(older_than, "--older-than")
     kept = None if predictions is None else _length(predictions, "--predictions-older-than")
@@ -62,7 +62,7 @@ def clean(
 
 def _clean(call: Call, request: CleanRequest) -> Outcome:
     from featurectl.cli.render.clean import cleaned_json, render_cleaned
-    from featurectl.monitor.clean_workspace import clean_up
+    from featurectl.operations.clean.clean_workspace import clean_up
 
     with open_applied(call) as workspace:
         cleaned = clean_up(workspace, request, call.progress)

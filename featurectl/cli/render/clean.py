@@ -7,8 +7,8 @@ from typing import Final
 
 from featurectl.cli.render.table import render_table
 from featurectl.core.units import counted, format_bytes, format_count
-from featurectl.monitor.clean_workspace import Cleaned
-from featurectl.monitor.unneeded_data import Leftover, SmallFiles
+from featurectl.operations.clean.clean_workspace import Cleaned
+from featurectl.operations.clean.unneeded_data import Leftover, SmallFiles
 
 _HEAD: Final = ("kind", "what", "size")
 _SMALL: Final = ("small files of", "files", "size")

@@ -13,7 +13,7 @@ from typing import Final
 
 import polars as pl
 
-from featurectl.monitor.prediction_log import PredictionLogFiles, read_batches
+from featurectl.operations.prediction_log.log_files import PredictionLogFiles, read_batches
 
 _ROWS: Final = pl.Schema(
     {

@@ -50,7 +50,7 @@ def open_log(workspace: Workspace, run: CanaryRun) -> CanaryLog:
     Raises:
         UsageError: the environment keeps no predictions, or another environment serves the canary.
     """
-    from featurectl.monitor import prediction_log
+    from featurectl.operations.prediction_log import log_files
     from featurectl.monitor.canary.log import CanaryLog
 
     environment = workspace.environment.name
@@ -58,7 +58,7 @@ def open_log(workspace: Workspace, run: CanaryRun) -> CanaryLog:
         message = f"the canary of model {run.model} is served by environment {run.environment}, not {environment}"
         raise UsageError(message, hint=f"--env {run.environment}")
     _require_log(workspace.environment)
-    return CanaryLog(prediction_log.open_log(workspace, run.model), run)
+    return CanaryLog(log_files.open_log(workspace, run.model), run)
 
 
 def look_at(run: CanaryRun, log: CanaryLog) -> CanaryEvaluation:
@@ -223,7 +223,7 @@ def _checked_share(asked: Canary, percent: float) -> float:
 
 
 def _require_log(environment: Environment) -> None:
-    from featurectl.monitor.prediction_log import require_sample
+    from featurectl.operations.prediction_log.log_files import require_sample
 
     require_sample(environment, "which a canary is judged by", "; a canary is logged in full")
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from featurectl.monitor.canary.figures import Figures
 from featurectl.monitor.canary.tally import ROWS, CanaryTally
-from featurectl.monitor.prediction_log import PredictionLogFiles, cut_batches, read_rows
+from featurectl.operations.prediction_log.log_files import PredictionLogFiles, cut_batches, read_rows
 from featurectl.registry.state import CanaryRun
 
 _READ: Final = {"canary": pl.Int64(), **ROWS}

@@ -14,7 +14,7 @@ from featurectl.core.units import moved_by
 from featurectl.models.profile.profile import Profile, ProfileTally
 from featurectl.monitor.drift.compare import DriftRow, compare_profiles
 from featurectl.monitor.drift.reference import load_reference
-from featurectl.monitor.prediction_log import open_log, read_batches, require_sample
+from featurectl.operations.prediction_log.log_files import open_log, read_batches, require_sample
 from featurectl.registry.applied import choose_version
 from featurectl.registry.state import CHAMPION, ModelVersion
 from featurectl.workspace.workspace import Workspace

@@ -9,7 +9,7 @@ from typing import Final
 
 import polars as pl
 
-from featurectl.monitor.prediction_log import LogFile, read_batches, read_schema
+from featurectl.operations.prediction_log.log_files import LogFile, read_batches, read_schema
 
 BATCH_ROWS: Final = 100_000
 TIME: Final = "time"

@@ -16,7 +16,7 @@ from featurectl.core.units import counted
 from featurectl.engines.open import open_engine
 from featurectl.language.definitions.json_form import load_model
 from featurectl.language.definitions.model import DerivedInput, Model, RequestInput
-from featurectl.monitor.prediction_log import LogFile, PredictionLogFiles, open_log, written_at
+from featurectl.operations.prediction_log.log_files import LogFile, PredictionLogFiles, open_log, written_at
 from featurectl.monitor.verify.alternatives import TablePast
 from featurectl.monitor.verify.causes import explain
 from featurectl.monitor.verify.equal import TOLERANCE

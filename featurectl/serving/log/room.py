@@ -118,7 +118,7 @@ class LogRoom:
 
     def _by_loss(self, found: list[tuple[str, str, int]]) -> list[tuple[str, str, int]]:
         """Return files in the order in which they may go: those that larger ones stand for, then the oldest."""
-        from featurectl.monitor.compacted_files import replaced_files
+        from featurectl.operations.prediction_log.compacted_files import replaced_files
 
         by_version: dict[str, list[str]] = {}
         for _, path, _ in found:

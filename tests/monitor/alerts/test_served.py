@@ -9,7 +9,7 @@ import pytest
 
 from featurectl.core.errors import StoreError
 from featurectl.monitor.alerts.request_rows import RequestWindow, read_requests
-from featurectl.monitor.prediction_log import PredictionLogFiles
+from featurectl.operations.prediction_log.log_files import PredictionLogFiles
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 WINDOW = RequestWindow(since=AT - timedelta(minutes=5), until=AT)

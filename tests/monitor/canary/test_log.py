@@ -18,7 +18,7 @@ from featurectl.monitor.canary.figures import SideFigures
 from featurectl.monitor.canary.log import CanaryLog
 from featurectl.monitor.canary.score_distance import score_psi
 from featurectl.monitor.canary.tally import COMPARED, ROWS, CanaryTally, LastScores
-from featurectl.monitor.prediction_log import PredictionLogFiles
+from featurectl.operations.prediction_log.log_files import PredictionLogFiles
 from tests.monitor.canary.test_verdict import AT, RUN
 
 DAY = f"{AT:%Y-%m-%d}"

@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 
 from featurectl.core.errors import StoreError, TryAgainError
-from featurectl.monitor import compaction
-from featurectl.monitor.compaction import REPLACED, compact_some, read_day
-from featurectl.monitor.prediction_log import PredictionLogFiles, read_batches, read_rows
+from featurectl.operations.prediction_log import compaction
+from featurectl.operations.prediction_log.compaction import REPLACED, compact_some, read_day
+from featurectl.operations.prediction_log.log_files import PredictionLogFiles, read_batches, read_rows
 from featurectl.offline.open_plain_files import open_loose
 
 DAY = datetime(2026, 1, 8, tzinfo=UTC)

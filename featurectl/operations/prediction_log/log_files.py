@@ -22,7 +22,7 @@ from featurectl.core.errors import NoAnswerError, StoreError, TryAgainError, Usa
 from featurectl.core.object_store import is_unanswered, polars_options, refusal_of
 from featurectl.core.units import moved_by
 from featurectl.language.repo import Environment
-from featurectl.monitor.compacted_files import begins_at, covers, replaced_files, replaced_names
+from featurectl.operations.prediction_log.compacted_files import begins_at, covers, replaced_files, replaced_names
 from featurectl.offline.open_plain_files import open_loose
 from featurectl.offline.plain_files import LooseFiles
 from featurectl.workspace.workspace import Workspace

@@ -10,7 +10,7 @@ import pytest
 
 from featurectl.core.errors import StoreError, UsageError
 from featurectl.language.repo import Environment
-from featurectl.monitor.prediction_log import (
+from featurectl.operations.prediction_log.log_files import (
     LogFile,
     PredictionLogFiles,
     cut_batches,

@@ -18,8 +18,8 @@ from featurectl.core.units import counted, moved_by
 from featurectl.core.variables import expand_set
 from featurectl.language.definitions.json_form import load_untyped_view, load_view
 from featurectl.language.syntax.own_files import why_no_output
-from featurectl.monitor.compaction import LogDay, compact_some, read_day
-from featurectl.monitor.prediction_log import predictions_folder
+from featurectl.operations.prediction_log.compaction import LogDay, compact_some, read_day
+from featurectl.operations.prediction_log.log_files import predictions_folder
 from featurectl.offline.open_plain_files import open_loose
 from featurectl.offline.plain_files import LooseFile, LooseFiles
 from featurectl.online.client.pushed_versions import needed_versions

@@ -1,0 +1,1 @@
+"""What no state keeps any more: found, shown and removed."""

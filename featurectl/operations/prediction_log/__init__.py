@@ -1,0 +1,1 @@
+"""The log of predictions as files: found, read, compacted."""
