@@ -15,9 +15,9 @@ import pytest
 import redis
 
 from featurectl.language.definitions.gates import CanarySuccess
+from featurectl.online.redis import store as redis_store
 from featurectl.operations.clean import unneeded_data
 from featurectl.operations.prediction_log.log_files import PredictionLogFiles, read_rows
-from featurectl.online.redis import store as redis_store
 from featurectl.registry.base import HistoryEntry
 from featurectl.registry.state import CanaryRun
 from featurectl.workspace.open import open_workspace

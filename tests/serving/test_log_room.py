@@ -13,10 +13,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from featurectl.offline.open_plain_files import open_loose
 from featurectl.operations.prediction_log import compaction
 from featurectl.operations.prediction_log.compaction import compact_some, read_day
 from featurectl.operations.prediction_log.log_files import PredictionLogFiles, read_rows
-from featurectl.offline.open_plain_files import open_loose
 from featurectl.serving.http.bodies import MOST_TEXT
 from featurectl.serving.log import parquet
 from featurectl.serving.log.room import LogLimits, LogRoom

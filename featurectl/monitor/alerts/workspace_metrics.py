@@ -19,10 +19,10 @@ from featurectl.monitor.alerts.measure import WINDOWS_US, ViewAge
 from featurectl.monitor.alerts.request_rows import Requests, RequestWindow, read_requests
 from featurectl.monitor.freshness import FreshnessRow
 from featurectl.monitor.health import recorded_runs, served_view
-from featurectl.operations.prediction_log.log_files import open_log, require_sample
 from featurectl.monitor.status import ServedView, check_source, check_views
 from featurectl.monitor.why import Records, cause_of, look_at_chain
 from featurectl.offline.runs import RunRecord
+from featurectl.operations.prediction_log.log_files import open_log, require_sample
 from featurectl.registry.applied import served_views
 from featurectl.registry.state import CHAMPION, State
 from featurectl.workspace.workspace import Workspace

@@ -50,8 +50,8 @@ def open_log(workspace: Workspace, run: CanaryRun) -> CanaryLog:
     Raises:
         UsageError: the environment keeps no predictions, or another environment serves the canary.
     """
-    from featurectl.operations.prediction_log import log_files
     from featurectl.monitor.canary.log import CanaryLog
+    from featurectl.operations.prediction_log import log_files
 
     environment = workspace.environment.name
     if run.environment != environment:

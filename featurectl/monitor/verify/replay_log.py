@@ -16,7 +16,6 @@ from featurectl.core.units import counted
 from featurectl.engines.open import open_engine
 from featurectl.language.definitions.json_form import load_model
 from featurectl.language.definitions.model import DerivedInput, Model, RequestInput
-from featurectl.operations.prediction_log.log_files import LogFile, PredictionLogFiles, open_log, written_at
 from featurectl.monitor.verify.alternatives import TablePast
 from featurectl.monitor.verify.causes import explain
 from featurectl.monitor.verify.equal import TOLERANCE
@@ -27,6 +26,7 @@ from featurectl.monitor.verify.served_rows import ServedRows, computed
 from featurectl.monitor.verify.surroundings import in_order, read_record, surroundings
 from featurectl.monitor.verify.tally import SkewTally, show_difference, tallies
 from featurectl.online.base import PushRecord
+from featurectl.operations.prediction_log.log_files import LogFile, PredictionLogFiles, open_log, written_at
 from featurectl.operations.training.bind import bind_view
 from featurectl.operations.training.join import BoundView
 from featurectl.registry.applied import not_applied, registered_view

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 from featurectl.core.errors import FeaturectlError
 from featurectl.core.progress import Progress
-from featurectl.operations.clean.unneeded_data import SAFE_AGE, Cleaning, Leftover, SmallFiles, find_leftovers, find_small_files
+from featurectl.operations.clean.unneeded_data import (
+    SAFE_AGE,
+    Cleaning,
+    Leftover,
+    SmallFiles,
+    find_leftovers,
+    find_small_files,
+)
 from featurectl.operations.failure import Failure
 
 if TYPE_CHECKING:

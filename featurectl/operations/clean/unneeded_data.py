@@ -18,12 +18,12 @@ from featurectl.core.units import counted, moved_by
 from featurectl.core.variables import expand_set
 from featurectl.language.definitions.json_form import load_untyped_view, load_view
 from featurectl.language.syntax.own_files import why_no_output
-from featurectl.operations.prediction_log.compaction import LogDay, compact_some, read_day
-from featurectl.operations.prediction_log.log_files import predictions_folder
 from featurectl.offline.open_plain_files import open_loose
 from featurectl.offline.plain_files import LooseFile, LooseFiles
 from featurectl.online.client.pushed_versions import needed_versions
 from featurectl.online.row_places import count_if_whole, online_view
+from featurectl.operations.prediction_log.compaction import LogDay, compact_some, read_day
+from featurectl.operations.prediction_log.log_files import predictions_folder
 from featurectl.operations.training.bind import view_table
 from featurectl.registry.applied import served_views
 from featurectl.registry.rows import model_document

@@ -19,8 +19,13 @@ from typing import Final
 import polars as pl
 
 from featurectl.core.errors import StoreError
-from featurectl.operations.prediction_log.compacted_files import compacted_content, compacted_name, is_plain, replaced_files
 from featurectl.offline.plain_files import LooseFile, LooseFiles
+from featurectl.operations.prediction_log.compacted_files import (
+    compacted_content,
+    compacted_name,
+    is_plain,
+    replaced_files,
+)
 
 REPLACED: Final = timedelta(hours=2)  # how long replaced files stay: a reader's run, and clocks that differ
 _SMALL: Final = 4 << 20

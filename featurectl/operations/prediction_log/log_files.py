@@ -22,9 +22,9 @@ from featurectl.core.errors import NoAnswerError, StoreError, TryAgainError, Usa
 from featurectl.core.object_store import is_unanswered, polars_options, refusal_of
 from featurectl.core.units import moved_by
 from featurectl.language.repo import Environment
-from featurectl.operations.prediction_log.compacted_files import begins_at, covers, replaced_files, replaced_names
 from featurectl.offline.open_plain_files import open_loose
 from featurectl.offline.plain_files import LooseFiles
+from featurectl.operations.prediction_log.compacted_files import begins_at, covers, replaced_files, replaced_names
 from featurectl.workspace.workspace import Workspace
 
 _FILES: Final = 16  # read together: each call of Polars costs a busy server more than the rows do

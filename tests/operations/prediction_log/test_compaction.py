@@ -12,10 +12,10 @@ import polars as pl
 import pytest
 
 from featurectl.core.errors import StoreError, TryAgainError
+from featurectl.offline.open_plain_files import open_loose
 from featurectl.operations.prediction_log import compaction
 from featurectl.operations.prediction_log.compaction import REPLACED, compact_some, read_day
 from featurectl.operations.prediction_log.log_files import PredictionLogFiles, read_batches, read_rows
-from featurectl.offline.open_plain_files import open_loose
 
 DAY = datetime(2026, 1, 8, tzinfo=UTC)
 FOLDER = "m/v1/2026-01-08"
