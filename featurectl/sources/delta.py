@@ -19,10 +19,9 @@ from featurectl.sources.base import Changes, Increment, OnNaive, SourcePart
 from featurectl.sources.delta_table import DeltaSourceTable
 from featurectl.sources.enforce import (
     ExpectedColumns,
-    apply_casts,
     check_named,
-    check_values,
     declared_columns,
+    enforce_rows,
     found_columns,
 )
 from featurectl.sources.failures import reading
@@ -85,11 +84,8 @@ class DeltaReader:
         """
         del required  # the table has its columns
         assert since is None, "`:since` belongs to queries"
-        where = self._table.where
-        casts = self._shape.casts(self._table.schema, where)
         rows = self._rows([part.name for part in parts])
-        check_values(rows, casts, where, on_naive=self.on_naive)
-        return apply_casts(rows, casts)
+        return enforce_rows(rows, self._shape, self._table.schema, self._table.where, self.on_naive)
 
     def scan_kept(self, parts: Sequence[SourcePart]) -> pl.LazyFrame:
         """Return the rows of `scan`, and beside them the columns as they are in the table.

@@ -191,6 +191,19 @@ def check_values(
                 on_naive(cast.name)
 
 
+def enforce_rows(
+    rows: pl.LazyFrame, shape: ExpectedColumns, schema: pl.Schema, where: str, on_naive: OnNaive | None
+) -> pl.LazyFrame:
+    """Return rows of one schema in the columns and types of a shape, once their values are seen to fit.
+
+    Raises:
+        DataError: FC503 a column is missing, FC504 a value or type does not fit, FC502 the rows can't be read.
+    """
+    casts = shape.casts(schema, where)
+    check_values(rows, casts, where, on_naive=on_naive)
+    return apply_casts(rows, casts)
+
+
 def apply_casts(frame: pl.LazyFrame, casts: Sequence[Cast], kept: Sequence[Cast] = ()) -> pl.LazyFrame:
     """Return the rows in the source's columns and types; beside them those of `kept`, named KEPT and their name."""
     columns = {cast.name: cast.column for cast in casts} | {KEPT + cast.name: cast.column for cast in kept}

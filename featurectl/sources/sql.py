@@ -19,10 +19,9 @@ from featurectl.language.definitions.source import Source
 from featurectl.sources.base import Changes, Increment, OnNaive, PartScan, SourcePart
 from featurectl.sources.enforce import (
     ExpectedColumns,
-    apply_casts,
     check_named,
-    check_values,
     declared_columns,
+    enforce_rows,
     found_columns,
 )
 from featurectl.sources.increment import covered_after, rebuild
@@ -89,10 +88,7 @@ class SqlReader:
         del required  # rows of a query have the columns of all
         assert len(parts) == 1
         frame, schema = self._read(since)
-        rows = frame.lazy()
-        casts = self._shape(schema).casts(schema, self._where)
-        check_values(rows, casts, self._where, on_naive=self.on_naive)
-        return apply_casts(rows, casts)
+        return enforce_rows(frame.lazy(), self._shape(schema), schema, self._where, self.on_naive)
 
     def scan_kept(self, parts: Sequence[SourcePart]) -> pl.LazyFrame:
         """Return the rows of `scan`, and beside them the columns as the database's driver gives them.

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from featurectl.cli.render.visible import in_one_line
 from featurectl.core.progress import Progress, Silent
@@ -16,6 +16,7 @@ from featurectl.core.units import format_count
 
 _BEAT_S = 10.0
 _FRAME_S = 0.1
+_CLEAR = "\r\x1b[2K"  # to the line's begin, and the line away
 
 
 @dataclass(slots=True)
@@ -66,63 +67,49 @@ class _Far:
         return ", ".join(parts)
 
 
-class TerminalProgress:
-    """One line that shows the running unit and its seconds; finished units stay above it."""
+@dataclass(slots=True, kw_only=True)
+class ShownProgress:
+    """Lines about the running unit, drawn again and again, and a line per finished unit.
 
-    def __init__(self) -> None:
-        self._ticker: _Ticker | None = None
-        self._unit = _Unit("")
+    `frame` gives the text of a unit that has run for so many seconds, `clear` takes what is drawn off the terminal.
+    """
 
-    def start(self, label: str) -> None:
-        """Show a unit, once it has run for a second."""
-        self._stop()
-        self._unit = unit = _Unit(label)
-        self._ticker = _Ticker(_FRAME_S, lambda s: _write(f"\r\x1b[2K  {unit.describe(s)}" if s > 1 else ""))
-
-    def advance(self, done: int, total: int | None, what: str) -> None:
-        """Show how far the unit is, with its rate and the time left."""
-        self._unit.advance(done, total, what)
-
-    def done(self, text: str) -> None:
-        """Replace the running line by what came of it."""
-        self._stop()
-        if text:
-            _write(f"\r\x1b[2K{in_one_line(text)}\n")
-
-    def _stop(self) -> None:
-        if self._ticker:
-            self._ticker.stop()
-            self._ticker = None
-            _write("\r\x1b[2K")
-
-
-class PlainProgress:
-    """A line per finished unit, and one every ten seconds while a unit runs."""
-
-    def __init__(self) -> None:
-        self._ticker: _Ticker | None = None
-        self._unit = _Unit("")
+    every_s: float
+    frame: Callable[[_Unit, float], str]
+    clear: str = ""
+    _ticker: _Ticker | None = None
+    _unit: _Unit = field(default_factory=lambda: _Unit(""))
 
     def start(self, label: str) -> None:
         """Begin a unit."""
         self._stop()
         self._unit = unit = _Unit(label)
-        self._ticker = _Ticker(_BEAT_S, lambda s: _write(f"{unit.describe(s)}\n"))
+        self._ticker = _Ticker(self.every_s, lambda seconds: _write(self.frame(unit, seconds)))
 
     def advance(self, done: int, total: int | None, what: str) -> None:
-        """Say with the next line how far the unit is, with its rate and the time left."""
+        """Say, when the unit is drawn next, how far it is, with its rate and the time left."""
         self._unit.advance(done, total, what)
 
     def done(self, text: str) -> None:
-        """Write what came of a unit."""
+        """Write what came of a unit in the place of what was drawn of it."""
         self._stop()
         if text:
-            _write(f"{in_one_line(text)}\n")
+            _write(f"{self.clear}{in_one_line(text)}\n")
 
     def _stop(self) -> None:
         if self._ticker:
             self._ticker.stop()
             self._ticker = None
+            _write(self.clear)
+
+
+def _living_line(unit: _Unit, seconds: float) -> str:
+    """Return a line in place of the last one; nothing in the unit's first second."""
+    return f"{_CLEAR}  {unit.describe(seconds)}" if seconds > 1 else ""
+
+
+def _plain_line(unit: _Unit, seconds: float) -> str:
+    return f"{unit.describe(seconds)}\n"
 
 
 class _Ticker:
@@ -151,8 +138,8 @@ def open_progress(*, quiet: bool) -> Progress:
     if quiet or sys.stderr is None:  # None: the caller has closed it
         return Silent()
     if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
-        return TerminalProgress()
-    return PlainProgress()
+        return ShownProgress(every_s=_FRAME_S, frame=_living_line, clear=_CLEAR)
+    return ShownProgress(every_s=_BEAT_S, frame=_plain_line)
 
 
 def _write(text: str) -> None:
