@@ -28,15 +28,18 @@ class Files:
             self._root = None
         self._texts: dict[str, str] = {}
         self._lines: dict[str, list[str]] = {}
+        self._shown: dict[str, str] = {}
 
     def shown(self, path: str) -> str:
         """Return a path relative to the caller's folder."""
         if self._root is None:
             return path
-        try:
-            return os.path.relpath(self._root / path)
-        except ValueError:  # another drive
-            return str(self._root / path)
+        if path not in self._shown:
+            try:
+                self._shown[path] = os.path.relpath(self._root / path)
+            except ValueError:  # another drive
+                self._shown[path] = str(self._root / path)
+        return self._shown[path]
 
     def shown_place(self, place: Place) -> str:
         """Return a place as `path:line:column`, its path relative to the caller's folder."""
