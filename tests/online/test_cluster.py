@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import pytest
 
@@ -17,14 +17,23 @@ from tests.online.rows import T0, frame, view
 from tests.servers.cluster import started_cluster, started_tls_cluster
 
 COUNT = 300
+AHEAD = 4
+
+
+@pytest.fixture(scope="module")
+def clusters(request):
+    """What gives a Cluster to each test that asks for one; the next ones begin meanwhile, which takes seconds."""
+    left = sum("cluster" in item.fixturenames for item in request.session.items if item.path == request.path)
+    with ExitStack() as stack, ThreadPoolExecutor(AHEAD) as pool:
+        made = [pool.submit(stack.enter_context, started_cluster(3, 1)) for _ in range(left)]
+        yield (future.result() for future in made)
 
 
 @pytest.fixture
-def cluster(monkeypatch):
+def cluster(clusters, monkeypatch):
     """A Cluster of this test alone, of which the first node has a replica."""
     monkeypatch.setattr("featurectl.online.redis.connect.ANSWER_S", 1.0)
-    with started_cluster(3, 1) as made:
-        yield made
+    return next(clusters)
 
 
 @pytest.fixture

@@ -6,7 +6,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
+
+import redis
 
 from tests.servers.redis import START_LIMIT_S, RedisServer, free_port
 from tests.servers.tls import Certificates, tls_proxy
@@ -35,7 +38,9 @@ class Cluster:
     def wait_until_whole(self) -> None:
         """Wait until every node sees all slots served and knows all others."""
         servers = [*self.nodes, *self.replicas]
-        _wait_until(lambda: all(_knows(server, len(servers)) for server in servers))
+        for server in servers:
+            with server.client() as client:
+                _wait_until(partial(_knows, client, len(servers)))
 
     def commands(self, name: str) -> int:
         """Return how many commands of a name its nodes have run."""
@@ -93,11 +98,10 @@ def _joined(nodes: list[RedisServer], replicas: list[RedisServer]) -> Cluster:
     return cluster
 
 
-def _knows(server: RedisServer, count: int) -> bool:
+def _knows(client: redis.Redis, count: int) -> bool:
     """Whether a node sees all slots served and knows all others."""
-    with server.client() as client:
-        info = client.execute_command("CLUSTER", "INFO")
-        text = info.decode() if isinstance(info, bytes) else "".join(f"{k}:{v}\r\n" for k, v in info.items())
+    info = client.execute_command("CLUSTER", "INFO")
+    text = info.decode() if isinstance(info, bytes) else "".join(f"{k}:{v}\r\n" for k, v in info.items())
     return "cluster_state:ok" in text and f"cluster_known_nodes:{count}" in text
 
 

@@ -13,6 +13,7 @@ import httpx2
 from tests import web
 
 GIVE_UP_S = 15
+PAUSE_S = 0.01  # of each thread between two requests
 
 
 @dataclass
@@ -44,7 +45,7 @@ class Load:
 
     def _ask(self) -> None:
         with web.client(timeout=GIVE_UP_S) as client:
-            while not self._stop.is_set():
+            while not self._stop.wait(PAUSE_S):
                 begin = time.monotonic()
                 try:
                     status = client.post(self.url, json=self.body).status_code

@@ -58,7 +58,9 @@ def test_a_server_that_is_told_to_stop_answers_and_lets_go_its_clients(clicks, w
         answer = web.post(f"{server.url}/v1/features", json=ASK, timeout=LIMIT_S)
         assert (answer.status_code, answer.headers["connection"]) == (200, "close")
         assert server.process.wait(LIMIT_S) == 0
-        assert "Traceback" not in server.log.read_text()
+        text = server.log.read_text()
+        assert ("Traceback" in text, "interrupted" in text) == (False, False)
+        assert (text.splitlines()[-1].split()[2], " draining " in text) == ("stopped", True)
 
 
 def test_of_requests_sent_together_the_last_answer_ends_the_connection(clicks):

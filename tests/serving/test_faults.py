@@ -17,8 +17,7 @@ from tests import web
 from tests.servers.redis import free_port, redis_program
 from tests.serving.clicks import request_rows, run
 from tests.serving.load import Load
-from tests.serving.process import START_LIMIT_S, running
-from tests.serving.trial import wait_until
+from tests.serving.process import running
 
 PREDICT = {"rows": request_rows(2, seed=4)}
 FEATURES = {"features": ["spend:*", "profile:*"], "entities": {"user": [1, 2, 3]}}
@@ -175,21 +174,6 @@ def test_no_request_is_dropped_while_another_version_is_taken_up(served, own_cli
             assert time.monotonic() < end
         load.wait_for(200)
     assert (load.broken, set(load.statuses())) == ([], {200})
-
-
-def test_several_processes_share_a_port_and_their_counts_and_end_together(own_clicks):
-    with running(own_clicks, "--workers", "2", "--timeout", "20", "--store-timeout", "10") as server:
-        names, times, end = set(), 0, time.monotonic() + START_LIMIT_S
-        while len(names) < 2:  # a connection each: any process may take it, the second once it is loaded, too
-            assert time.monotonic() < end, names
-            with web.client() as client:
-                answer = client.post(f"{server.url}/v1/features", json=FEATURES, timeout=20)
-            assert answer.status_code == 200, answer.text
-            names.add(answer.json()["server_name"])
-            times += 1
-        counted = f'featurectl_http_requests_total{{method="POST",route="/v1/features",status="200"}} {times}.0'
-        wait_until(lambda: counted in web.get(f"{server.url}/metrics").text)  # a request counts once it is answered
-        assert server.stop() == 0
 
 
 def test_what_is_under_way_when_a_server_is_told_to_stop_is_answered(served):

@@ -55,7 +55,8 @@ class Keeping:
                 answer = made.getresponse()
                 told = answer.read()
                 if answer.status == 503 and b"not ready yet" in told and answer.getheader("retry-after"):
-                    continue  # the next server has begun: it answers before its models are loaded, and is asked again
+                    self._stop.wait(0.05)  # the next server has begun: it answers before its models are loaded
+                    continue
                 self.answered[answer.status] += 1
             except (OSError, http.client.HTTPException) as error:
                 self.lost.append(repr(error))
@@ -68,7 +69,7 @@ class Keeping:
         try:
             made.connect()
         except OSError:
-            time.sleep(0.01)
+            self._stop.wait(0.05)
             return None
         return made
 

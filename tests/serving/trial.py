@@ -20,6 +20,7 @@ from featurectl.workspace.open import open_workspace
 
 NOW = datetime(2026, 1, 8, tzinfo=UTC)
 USERS = 1_500
+RATE = 300.0  # requests a second of the clients
 VERSIONS = ("good", "better", "slow", "failing", "shifted", "blocking", "gaps")  # numbered from 1
 NUMBER = {name: number for number, name in enumerate(VERSIONS, 1)}
 ENVIRONMENTS = """
@@ -129,4 +130,6 @@ def wait_for_end(root: Path, limit_s: float = 90.0) -> Any:
 def clients_of(url: str) -> Clients:
     """Clients that ask for one user each time, all of them in turn."""
     chance = random.Random(5)
-    return Clients(url, "trial", [{"user": user, "price": round(chance.random() * 3, 2)} for user in range(USERS)], 4)
+    return Clients(
+        url, "trial", [{"user": user, "price": round(chance.random() * 3, 2)} for user in range(USERS)], 4, RATE
+    )
