@@ -15,6 +15,7 @@ import yaml
 
 from featurectl.cli.main import main
 from tests.end_to_end.declared import airport_side, read_views
+from tests.made_once import make_once
 
 SOURCES = {"arrivals": "sched_dep_at", "departures": "departed_at", "weather": "observed_at"}
 SPINE, TIME = "flights", "decided_at"
@@ -85,6 +86,11 @@ def write_some_flights(root: Path) -> Repository:
     The spine is out of order and has rows twice. Landings are reported again, later and with another delay. There is
     weather every four hours only, so that its three hours of life end at moments at which flights are decided.
     """
+    make_once("six weeks of flights", root, lambda: _write_some_flights(root))
+    return Repository(root)
+
+
+def _write_some_flights(root: Path) -> None:
     repository = write_flights(root)
     for name, event in SOURCES.items():
         rows = repository.rows(name).filter(pl.col(event).is_between(ROWS_FROM, ROWS_TO))
@@ -96,7 +102,6 @@ def write_some_flights(root: Path) -> Repository:
     asked = repository.rows(SPINE).filter(pl.col(TIME).is_between(ASKED_FROM, ROWS_TO))
     asked = pl.concat([asked, asked.sample(50, seed=SPINE_SEED)]).sample(fraction=1.0, shuffle=True, seed=SPINE_SEED)
     asked.write_parquet(repository.data(SPINE))
-    return repository
 
 
 def _reported_again(rows: pl.DataFrame) -> pl.DataFrame:

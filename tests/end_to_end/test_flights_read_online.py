@@ -88,7 +88,7 @@ def check_reads(repository: Repository, env: str, instants: Sequence[datetime], 
 def test_what_is_read_after_a_push_is_what_a_training_set_has(flights, tmp_path, store_url):
     repository = flights.copy(tmp_path / "flights")
     env = add_own_online(repository, store_url)
-    check_reads(repository, env, some_instants(repository, 3), 60)
+    check_reads(repository, env, some_instants(repository, 2), 60)
 
 
 @pytest.mark.stress

@@ -15,7 +15,7 @@ from featurectl.workspace.open import open_workspace
 from tests.end_to_end.flights import Repository
 from tests.end_to_end.served import read_online
 
-FIRST, DAYS, A_DAY, CARDS = datetime(2026, 1, 1, tzinfo=UTC), 9, 2_000, 60
+FIRST, DAYS, A_DAY, CARDS = datetime(2026, 1, 1, tzinfo=UTC), 7, 1_000, 60
 LATE_SHARE = 0.05
 OBJECTS = """entities:
   - {name: card, keys: {card: int64}}

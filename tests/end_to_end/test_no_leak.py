@@ -9,7 +9,7 @@ from tests.end_to_end.declared import read_views
 from tests.end_to_end.flights import SOURCES, TIME, Repository
 from tests.end_to_end.perturb import TICK, differing_cells, perturb_sources
 
-INSTANTS = [datetime(2013, 12, 2, 18, 0, tzinfo=UTC), datetime(2013, 12, 7, 11, 15, tzinfo=UTC), "a flight's moment"]
+AT = datetime(2013, 12, 7, 11, 15, tzinfo=UTC)
 
 
 def perturbed_copy(repository: Repository, root, at, seed) -> Repository:
@@ -28,13 +28,30 @@ def moving_columns(repository: Repository) -> set[str]:
     return {f"{v.name}__{f}" for v in views if v.source.name in SOURCES for f in v.features}
 
 
-@pytest.mark.parametrize("at", INSTANTS, ids=str)
-def test_changing_all_that_was_not_known_at_t_changes_no_row_up_to_t(at, flights, training_sets, tmp_path):
-    before = training_sets["everything"]
-    if isinstance(at, str):
-        at = before[TIME].sort()[before.height // 2]
-    copy = perturbed_copy(flights, tmp_path / "flights", at, seed=at.day)
-    after = copy.training_set("everything")
+@pytest.fixture(scope="module")
+def perturbed(flights, tmp_path_factory) -> Repository:
+    """The flights, perturbed after AT."""
+    return perturbed_copy(flights, tmp_path_factory.mktemp("perturbed") / "flights", AT, seed=AT.day)
+
+
+def test_changing_all_that_was_not_known_at_t_changes_no_row_up_to_t(flights, perturbed, training_sets):
+    check_rows(flights, training_sets, perturbed, AT)
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        pytest.param(datetime(2013, 12, 2, 18, 0, tzinfo=UTC), marks=pytest.mark.stress, id="an hour"),
+        pytest.param(None, id="a flight's moment"),
+    ],
+)
+def test_no_more_does_it_at_other_instants(at, flights, training_sets, tmp_path):
+    at = at or training_sets["everything"][TIME].sort()[training_sets["everything"].height // 2]
+    check_rows(flights, training_sets, perturbed_copy(flights, tmp_path / "flights", at, seed=at.day), at)
+
+
+def check_rows(flights, training_sets, copy, at):
+    before, after = training_sets["everything"], copy.training_set("everything")
     assert after.columns == before.columns
     early = before[TIME] <= at
     assert early.sum() > 500
@@ -44,19 +61,17 @@ def test_changing_all_that_was_not_known_at_t_changes_no_row_up_to_t(at, flights
     assert set(later) == moving_columns(flights)
 
 
-def test_rows_up_to_t_asked_alone_are_the_same(flights, training_sets, tmp_path):
-    at = INSTANTS[1]
-    copy = perturbed_copy(flights, tmp_path / "flights", at, seed=1)
-    until = (at + TICK).isoformat()
+def test_rows_up_to_t_asked_alone_are_the_same(perturbed, training_sets):
+    until = (AT + TICK).isoformat()
     for model, before in training_sets.items():
-        early = before.filter(before[TIME] <= at)
-        assert copy.training_set(model, "--until", until).equals(early)
+        early = before.filter(before[TIME] <= AT)
+        assert perturbed.training_set(model, "--until", until).equals(early)
 
 
 def test_a_row_that_was_known_does_matter(flights, training_sets, tmp_path):
     """One report of the past, changed by a minute, is seen by the flights of its carrier within the day."""
     copy = flights.copy(tmp_path / "flights")
-    at, before = INSTANTS[1], training_sets["everything"]
+    at, before = AT, training_sets["everything"]
     rows = copy.rows("arrivals")
     known = rows.filter((pl.col("available_at") < at) & (pl.col("carrier") == "UA")).sort("sched_dep_at")
     last = known["flight_id"][-1]

@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 from featurectl.cli.main import main
+from tests.made_once import make_once
 from tests.model_shop import PROJECT, objects, write_files
 
 PREDICTIONS = "off/predictions"
@@ -39,8 +40,11 @@ def shop(tmp_path, monkeypatch, capsys):
     return SimpleNamespace(root=tmp_path, run=run, done=done)
 
 
+FILLED = ("apply --auto-approve", "materialize", "train m", "score m --out before.csv")
+
+
 def fill(shop) -> None:
-    shop.done("apply --auto-approve", "materialize", "train m", "score m --out before.csv")
+    make_once("a shop with scores", shop.root, lambda: shop.done(*FILLED))
 
 
 def scored(shop, model: str = "m") -> bool:
@@ -157,7 +161,7 @@ def test_a_registry_in_postgresql_comes_back_from_its_dump(shop, postgres_url, m
     monkeypatch.setenv("REGISTRY_URL", postgres_url)
     project = shop.root / "featurectl.yaml"
     project.write_text(PROJECT.replace('"sqlite:///r.db"', '"${REGISTRY_URL}"'))
-    fill(shop)
+    shop.done(*FILLED)
     before = shop.run("history -o json").out
     program("pg_dump", "--no-owner", "--file=registry.sql", f"--dbname={postgres_url}")
     with psycopg.connect(postgres_url, autocommit=True) as connection:
