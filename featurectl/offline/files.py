@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from itertools import chain, islice
 from pathlib import Path
 from typing import Final
@@ -40,6 +39,11 @@ _ROW_GROUP: Final = 1 << 18  # a reader decodes some of them ahead
 _OWN: Final = re.compile(rf"{BUCKET}=\d+/part-[0-9a-f]{{20}}-\d+\.parquet")
 _MANY_BYTES: Final = 256 << 20  # of a bucket's rows: no others lie beside them while they are written
 _CLOCKS: Final = (EVENT_TIME, AVAILABLE_AT)  # the columns whose ends stand in the log
+_ENDS: Final = [
+    pl.len().alias("rows"),
+    *(within_datetime(pl.col(name).min()).alias(f"{name} min") for name in _CLOCKS),
+    *(within_datetime(pl.col(name).max()).alias(f"{name} max") for name in _CLOCKS),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,16 +94,6 @@ class RunFiles:
         return _Counted(frame.select(self.columns) for frame in frames if frame.height)
 
 
-@cache
-def _ends() -> list[pl.Expr]:
-    """Return what the log has of the rows of a file; an instant in an expression starts the threads of Polars."""
-    return [
-        pl.len().alias("rows"),
-        *(within_datetime(pl.col(name).min()).alias(f"{name} min") for name in _CLOCKS),
-        *(within_datetime(pl.col(name).max()).alias(f"{name} max") for name in _CLOCKS),
-    ]
-
-
 class _Counted(Iterator[pl.DataFrame]):
     """Frames, and what the log says of all that were given."""
 
@@ -109,7 +103,7 @@ class _Counted(Iterator[pl.DataFrame]):
 
     def __next__(self) -> pl.DataFrame:
         frame = next(self._frames)
-        self._seen.append(frame.select(_ends()))
+        self._seen.append(frame.select(_ENDS))
         return frame
 
     def ends(self) -> Mapping[str, object]:
@@ -232,7 +226,7 @@ def _finished(file: _File) -> AddAction | None:
     if not file.local or not Path(file.url).is_file():
         return None
     try:
-        ends = pl.scan_parquet(file.url, glob=False, hive_partitioning=False).select(_ends()).collect()
+        ends = pl.scan_parquet(file.url, glob=False, hive_partitioning=False).select(_ENDS).collect()
     except (PolarsError, OSError):  # it ends in the middle
         return None
     os.utime(file.url)  # it may be old enough for a vacuum that another process has begun

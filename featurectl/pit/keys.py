@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -14,6 +15,7 @@ from featurectl.pit.arrays import Bools, Ints
 from featurectl.pit.order import is_ordered, row_order, sort_rows, tie_columns
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER
 
+_FEW: Final = 1_000  # probes, which numpy has sorted before Polars has begun
 MOST = 2**63 - 1  # of an int64
 
 
@@ -64,7 +66,9 @@ class Probes:
 
 def microseconds(times: pl.Series) -> Ints:
     """Return a timestamp column without nulls as microseconds since 1970."""
-    return times.dt.epoch("us").to_numpy().astype(np.int64, copy=False)
+    dtype = times.dtype
+    assert isinstance(dtype, pl.Datetime), f"{times.name} is {dtype}"
+    return times.cast(pl.Datetime("us", dtype.time_zone)).cast(pl.Int64).to_numpy()
 
 
 def arrange(rows: pl.DataFrame, keys: Sequence[str], delay_us: int = 0) -> SortedTable:
@@ -136,22 +140,25 @@ def find_probes(table: SortedTable, spine: pl.DataFrame, time: str) -> Probes:
 
     A key that the table does not hold asks the empty group; a null in the key or the time asks nothing.
     """
-    asks: Bools = spine[time].is_not_null().to_numpy()
-    for key in table.keys:
-        asks = asks & spine[key].is_not_null().to_numpy()
+    asks: Bools = np.ones(spine.height, np.bool_)
+    for column in (spine[time], *(spine[key] for key in table.keys)):
+        if column.null_count():
+            asks &= column.is_not_null().to_numpy()
     asking = np.flatnonzero(asks)
     chosen = spine if len(asking) == spine.height else spine[asking]
     group, moment = _group_of(table, chosen), microseconds(chosen[time])
     order = _order(group, moment)
     place = np.full(spine.height, -1, np.int64)
     place[asking[order]] = np.arange(len(order))
-    answered = pl.Series(place).set(pl.Series(~asks), None)
+    answered = pl.Series(place)
+    if len(asking) < spine.height:
+        answered = answered.set(pl.Series(~asks), None)
     return Probes(group=group[order], time=moment[order], place=answered)
 
 
 def _order(group: Ints, moment: Ints) -> Ints:
-    if len(group) == 0:
-        return group
+    if len(group) < _FEW:
+        return np.lexsort((moment, group))
     least = int(moment.min())
     span = int(moment.max()) - least + 1
     if (int(group.max()) + 1) * span > MOST:

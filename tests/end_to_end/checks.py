@@ -6,6 +6,8 @@ import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 import polars as pl
 
@@ -57,7 +59,7 @@ def against_oracle(
     repository: Repository, made: Mapping[str, pl.DataFrame], numbers: list[int]
 ) -> dict[tuple[str, str], Compared]:
     """Compare every column of the models at some rows of the spine with the naive oracle's."""
-    oracle = Oracle(repository.root)
+    oracle = _oracle(repository.root)
     spine = repository.rows(SPINE)[numbers]
     expected: dict[tuple[str, str], list[object]] = {}
     for asked in spine.iter_rows(named=True):
@@ -70,9 +72,15 @@ def against_oracle(
     }
 
 
+@cache
+def _oracle(root: Path) -> Oracle:
+    """Return the oracle of a repository whose files no test changes."""
+    return Oracle(root)
+
+
 def ambiguous_rows(repository: Repository) -> dict[str, int]:
     """Return, by view, how many rows tie for the latest with another that says otherwise: the oracle can't tell."""
-    oracle = Oracle(repository.root)
+    oracle = _oracle(repository.root)
     return {name: oracle.ambiguous(view) for name, view in read_views(repository.root).items()}
 
 

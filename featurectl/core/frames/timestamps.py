@@ -8,11 +8,21 @@ from typing import Final
 import polars as pl
 
 from featurectl.core.dtypes import DATE, TIMESTAMP, list_item
+from featurectl.core.units import instant_us
 
 INSTANT: Final = pl.Datetime("us", "UTC")
 _DAY_US: Final = 86_400_000_000
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
+
+
+def instant_literal(at: datetime) -> pl.Expr:
+    """Return an instant as an expression; of a `datetime` Polars makes one by running a query."""
+    return pl.lit(instant_us(at)).cast(INSTANT)
+
+
+_FIRST_INSTANT: Final = instant_literal(_FIRST)
+_LAST_INSTANT: Final = instant_literal(_LAST)
 
 # date, hour, minute, second, fraction, zone, sign, hours and minutes of the offset
 _ISO: Final = (
@@ -53,7 +63,7 @@ def within_datetime(instants: pl.Expr) -> pl.Expr:
 
     A naive 9999-12-31T23:59:59 of a zone west of UTC is in the year 10000.
     """
-    return instants.clip(_FIRST, _LAST)
+    return instants.clip(_FIRST_INSTANT, _LAST_INSTANT)
 
 
 def on_calendar(column: pl.Expr, dtype: str) -> pl.Expr:
@@ -66,8 +76,9 @@ def on_calendar(column: pl.Expr, dtype: str) -> pl.Expr:
         return column
     if item:
         return column.list.eval(on_calendar(pl.element(), item))
-    first, last = (_FIRST, _LAST) if dtype == TIMESTAMP else (_FIRST.date(), _LAST.date())
-    return pl.when(column.is_between(first, last)).then(column)
+    if dtype == TIMESTAMP:
+        return pl.when(column.is_between(_FIRST_INSTANT, _LAST_INSTANT)).then(column)
+    return pl.when(column.is_between(_FIRST.date(), _LAST.date())).then(column)
 
 
 def parse_timestamps(text: pl.Expr, timezone: str, form: str | None = None) -> pl.Expr:

@@ -12,7 +12,7 @@ import polars as pl
 
 from featurectl.core.dtypes import UNKNOWN
 from featurectl.core.errors import CheckFailedError
-from featurectl.core.frames.timestamps import INSTANT
+from featurectl.core.frames.timestamps import instant_literal
 from featurectl.core.frames.types import language_dtype
 from featurectl.core.units import format_iso
 from featurectl.engines.base import Engine, FrameScan, Piece, SourceRows, one_bucket
@@ -64,7 +64,7 @@ def _check_leak(engine: Engine, view: FeatureView, made: tuple[pl.DataFrame, pl.
     entities = pl.concat([rows.select(view.keys) for rows in made]).unique(maintain_order=True)
     if not view.keys:
         entities = pl.DataFrame({_TIME: [None]})
-    spine = entities.with_columns(pl.lit(time, INSTANT).alias(_TIME))
+    spine = entities.with_columns(instant_literal(time).alias(_TIME))
     every, then = (engine.answer(one_bucket(view, rows), spine, _TIME) for rows in made)
     for place, name, found, known in _different(every, then):
         key = ", ".join(f"{key} {value}" for key, value in spine.select(view.keys).row(place, named=True).items())

@@ -9,6 +9,7 @@ from typing import Final
 
 import polars as pl
 
+from featurectl.core.frames.timestamps import instant_literal
 from featurectl.core.units import instant_us
 from featurectl.language.definitions.view import FeatureView
 from featurectl.offline.base import Coverage, OfflineTable
@@ -69,7 +70,8 @@ def read_parts(task: PushTask, columns: Sequence[str] | None = None) -> Iterator
         return
     view, now = task.view, task.now
     choice = _window_rows(task) if view.kind == "event" else _state_rows(task)
-    visible = (pl.col(EVENT_TIME) <= now) & (pl.col(AVAILABLE_AT) <= now) & choice
+    at = instant_literal(now)
+    visible = (pl.col(EVENT_TIME) <= at) & (pl.col(AVAILABLE_AT) <= at) & choice
     for bucket in range(task.table.buckets(task.table_version)):
         rows = task.table.read(bucket=bucket, version=task.table_version, columns=columns)
         for part in cut_between_keys(rows, view.keys, PART_ROWS):

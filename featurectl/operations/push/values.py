@@ -11,7 +11,7 @@ import polars as pl
 
 from featurectl.core.dtypes import TIMESTAMP
 from featurectl.core.errors import DataError
-from featurectl.core.frames.timestamps import INSTANT
+from featurectl.core.frames.timestamps import INSTANT, instant_literal
 from featurectl.core.frames.types import polars_dtype
 from featurectl.engines.base import Engine, one_bucket
 from featurectl.language.definitions.view import Feature, FeatureView
@@ -34,7 +34,7 @@ def values_at(
     Columns: the keys, event_time and available_at of the entity's newest row at now, computed_at (= now), the
     features. An entity without a row at now has none here either. `rows` are the table's, of all these entities.
     """
-    spine = entities.with_columns(pl.lit(now, INSTANT).alias(_TIME)) if view.keys else _one_row(now)
+    spine = entities.with_columns(instant_literal(now).alias(_TIME)) if view.keys else _one_row(now)
     if view.kind == "event":
         clocks = replace(view, kind="state", ttl_us=None, hop_us=None, features=_clocks())
         parts = [(view, rows), (clocks, rows)]
@@ -48,7 +48,7 @@ def values_at(
         *view.keys,
         pl.col(_TRUE_AT).cast(INSTANT).alias(EVENT_TIME),
         pl.col(_KNOWN_AT).cast(INSTANT).alias(AVAILABLE_AT),
-        pl.lit(now, INSTANT).alias(COMPUTED_AT),
+        instant_literal(now).alias(COMPUTED_AT),
         *(pl.col(name).cast(polars_dtype(_known(dtype, name))) for name, dtype in stored_types(view).items()),
     )
 

@@ -197,8 +197,18 @@ def where(view, project):
     return online_view(view, 1, project, "dev")
 
 
-@pytest.mark.parametrize("last", [0, YEARS])  # rows are compared with those that are there, or not
-@pytest.mark.parametrize("broken", [b"", b"abc", b"\x00" * 7 + b"{}", b"\xff" * 23, b"\xff" * 24])
+BROKEN = [b"", b"abc", b"\x00" * 7 + b"{}", b"\xff" * 23, b"\xff" * 24]
+OFTEN = {b"abc", b"\xff" * 24}
+
+
+@pytest.mark.parametrize(  # rows are compared with those that are there, or not
+    ("last", "broken"),
+    [
+        pytest.param(last, broken, marks=[] if last == 0 or broken in OFTEN else pytest.mark.stress)
+        for last in (0, YEARS)
+        for broken in BROKEN
+    ],
+)
 @pytest.mark.usefixtures("view")
 def test_a_full_push_puts_a_row_in_the_place_of_one_that_is_none(push, store, where, values, broken, last):  # noqa: PLR0913, PLR0917  # fixtures and the columns of its table
     push(0)
