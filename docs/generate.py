@@ -12,7 +12,7 @@ from pathlib import Path
 
 import typer
 
-from featurectl.cli.app import build_app
+from featurectl.cli.all_commands import build_app
 from featurectl.language.problems.codes import CODES
 from featurectl.language.json_schema import file_schema, project_schema
 

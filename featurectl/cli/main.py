@@ -20,7 +20,7 @@ from typing import TextIO
 
 from typer.exceptions import Abort, Exit, TyperException
 
-from featurectl.cli.app import build_app
+from featurectl.cli.all_commands import build_app
 from featurectl.cli.shared.call import WHOLE, Call, Invocation, Outcome, error_json
 from featurectl.cli.verb import COMMON
 from featurectl.core.errors import (

@@ -71,7 +71,7 @@ class Command:
 def verb(
     *, outputs: tuple[Output, ...] = ("text", "json"), as_of: bool = False, memory: bool = False
 ) -> Callable[[Callable[Concatenate[Call, ...], Outcome]], Command]:
-    """Make a function a command, which `featurectl.cli.app` lists under its name."""
+    """Make a function a command, which `featurectl.cli.all_commands` lists under its name."""
     return lambda function: Command(function=function, outputs=outputs, as_of=as_of, memory=memory)
 
 

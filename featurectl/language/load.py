@@ -17,22 +17,20 @@ from featurectl.language.problems.report import MOST_PROBLEMS, Report, TooManyPr
 from featurectl.language.repo import Environment, Repo
 from featurectl.language.resolve.alerts import check_alert_names, resolve_alert, resolve_notifier
 from featurectl.language.resolve.declarations import Declarations
+from featurectl.language.resolve.entity import resolve_entity
 from featurectl.language.resolve.model import resolve_model
 from featurectl.language.resolve.pipelines import check_pipeline
-from featurectl.language.resolve.source import (
-    SchemaReader,
-    check_history,
-    resolve_entity,
-    resolve_environment,
-    resolve_source,
-)
+from featurectl.language.resolve.project import resolve_environment
+from featurectl.language.resolve.source import SchemaReader, check_history, resolve_source
 from featurectl.language.resolve.tests import resolve_test
 from featurectl.language.resolve.view import resolve_view
 from featurectl.language.shapes.alerts import AlertShape, NotifierShape
 from featurectl.language.shapes.base import ObjectShape
+from featurectl.language.shapes.entity import EntityShape
 from featurectl.language.shapes.objects import LISTS
 from featurectl.language.shapes.pipelines import PipelineShape
-from featurectl.language.shapes.source import EntityShape, ProjectShape, SourceShape
+from featurectl.language.shapes.project import ProjectShape
+from featurectl.language.shapes.source import SourceShape
 from featurectl.language.shapes.training import ModelShape
 from featurectl.language.shapes.values import describe
 from featurectl.language.shapes.view import FeatureTestShape, FeatureViewShape

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from featurectl.plan.model import AppliedCommit
+    from featurectl.plan.plan import AppliedCommit
     from featurectl.workspace.git import Checkout
     from featurectl.workspace.workspace import Workspace
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def applied_commit(workspace: Workspace, checkout: Checkout) -> AppliedCommit | None:
     """Return the commit that was applied last, and whether that of the checkout contains it."""
     from featurectl.core.commits import parse_commit
-    from featurectl.plan.model import AppliedCommit
+    from featurectl.plan.plan import AppliedCommit
     from featurectl.workspace.git import contains
     from featurectl.workspace.registry_reads import find_last_apply
 

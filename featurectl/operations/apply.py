@@ -14,7 +14,7 @@ from featurectl.online.base import OnlineStore
 from featurectl.online.row_places import online_view
 from featurectl.plan.allowed_removals import check_unambiguous
 from featurectl.plan.external_state import ExternalState
-from featurectl.plan.model import ALLOW_OLDER, Plan
+from featurectl.plan.plan import ALLOW_OLDER, Plan
 from featurectl.registry.base import HistoryEntry, Registry, RegistryChange, lock_holder
 from featurectl.registry.state import State
 from featurectl.workspace.actor import Actor

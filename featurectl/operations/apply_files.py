@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from featurectl.core.errors import UsageError
 from featurectl.core.progress import Progress
-from featurectl.operations.allowance_file import with_allowances
+from featurectl.operations.allow_file import with_allowances
 from featurectl.operations.apply import (
     ApplyTarget,
     apply_newest,
@@ -22,7 +22,7 @@ from featurectl.operations.apply import (
 )
 from featurectl.operations.plan_files import PlanChoices, Planner, read_external_state
 from featurectl.operations.saved_plan import check_project, decided_again
-from featurectl.plan.model import ALLOW_OLDER, Plan
+from featurectl.plan.plan import ALLOW_OLDER, Plan
 from featurectl.workspace.actor import actor_at, find_checkout
 from featurectl.workspace.offline_folder import create_offline
 

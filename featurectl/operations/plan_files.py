@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from featurectl.core.errors import DataError, StoreError, UsageError
 from featurectl.core.progress import Progress
-from featurectl.operations.allowance_file import with_allowances, write_allowances
+from featurectl.operations.allow_file import with_allowances, write_allowances
 from featurectl.operations.applied_commit import applied_commit
 from featurectl.operations.saved_plan import write_plan
 from featurectl.workspace.actor import find_checkout
@@ -19,7 +19,7 @@ from featurectl.workspace.offline_folder import has_offline
 if TYPE_CHECKING:
     from featurectl.language.definitions.source import Source
     from featurectl.plan.external_state import ExternalState
-    from featurectl.plan.model import Plan
+    from featurectl.plan.plan import Plan
     from featurectl.sources.size import SourceSize
     from featurectl.workspace.git import Checkout
     from featurectl.workspace.workspace import Workspace
@@ -106,7 +106,7 @@ class Planner:
         """Return the plan with its effort; without, when the offline tables can't be read."""
         if plan.unchanged:
             return plan
-        from featurectl.operations.effort import StatisticsStores, measure_plan
+        from featurectl.operations.plan_effort import StatisticsStores, measure_plan
 
         workspace = self.workspace
         online = None if external.online is None else workspace.online()

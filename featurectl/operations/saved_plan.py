@@ -12,7 +12,7 @@ from featurectl.workspace.whole_file import write_whole
 
 if TYPE_CHECKING:
     from featurectl.operations.apply import ApplyTarget
-    from featurectl.plan.model import AppliedCommit, Plan
+    from featurectl.plan.plan import AppliedCommit, Plan
     from featurectl.workspace.workspace import Workspace
 
 _HASH: Final = re.compile(r"[0-9a-f]{40,64}")

@@ -12,7 +12,7 @@ from featurectl.language.syntax.place import Place
 from featurectl.plan.categorise import categorise
 from featurectl.plan.desired import desired_objects
 from featurectl.plan.external_state import ExternalState
-from featurectl.plan.model import AppliedCommit, Change, ChangeReason, Plan
+from featurectl.plan.plan import AppliedCommit, Change, ChangeReason, Plan
 from featurectl.plan.retype import with_registered_types
 from featurectl.plan.selection import select_changes
 from featurectl.plan.stages import plan_stages

@@ -12,7 +12,7 @@ from featurectl.language.definitions.view import FeatureView
 from featurectl.plan.allowed_removals import allowed_removals, removal_option
 from featurectl.plan.desired import DesiredObject
 from featurectl.plan.diff import diff_data, diff_metadata, diff_retyped
-from featurectl.plan.model import Change, ChangeReason
+from featurectl.plan.plan import Change, ChangeReason
 from featurectl.plan.retype import with_source_types
 from featurectl.plan.view_changes import change_view, last_version, staying
 from featurectl.registry.lineage import bound_versions, view_users

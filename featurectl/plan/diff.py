@@ -7,7 +7,7 @@ from typing import Final
 
 from featurectl.identity.facts.base import Fact, Facts
 from featurectl.identity.kinds import Registrable, data_facts, metadata_facts
-from featurectl.plan.model import ChangeReason
+from featurectl.plan.plan import ChangeReason
 
 _NOT_SET: Final = Fact(None, "-")
 _COLUMNS: Final = "source.columns."

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from featurectl.language.definitions.json_form import load_untyped_view
 from featurectl.language.definitions.view import FeatureView
 from featurectl.plan.desired import DesiredObject
-from featurectl.plan.model import Change, Stage
+from featurectl.plan.plan import Change, Stage
 from featurectl.registry.applied import applied_versions, served_views
 from featurectl.registry.state import ObjectVersion, State
 

@@ -19,7 +19,7 @@ from featurectl.language.definitions.view import FeatureView
 from featurectl.language.shapes.values import NAME
 from featurectl.plan.categorise import categorise
 from featurectl.plan.desired import DesiredObject, desired_object
-from featurectl.plan.model import Change, Plan, Stage
+from featurectl.plan.plan import Change, Plan, Stage
 from featurectl.registry.state import ObjectVersion, State
 
 _HINT: Final = "featurectl plan --out FILE writes one"

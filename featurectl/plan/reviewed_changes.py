@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from featurectl.core.units import format_iso
 from featurectl.plan.allowed_removals import kind_and_name
-from featurectl.plan.model import Change, Plan
+from featurectl.plan.plan import Change, Plan
 
 _DIGITS: Final = 20  # of a digest: what a mistake does not hit, and a person can compare
 _PLAIN: Final = re.compile(r"[a-z_][a-z0-9_]*")

@@ -18,7 +18,7 @@ from featurectl.core.errors import UsageError
 from featurectl.core.units import format_iso, parse_instant
 from featurectl.language.definitions.fitting import fits
 from featurectl.language.syntax.place import Place
-from featurectl.plan.model import AppliedCommit, Change, ChangeReason, Effort, Plan, Stage
+from featurectl.plan.plan import AppliedCommit, Change, ChangeReason, Effort, Plan, Stage
 from featurectl.registry.state import ObjectVersion
 
 FORM: Final = 1

@@ -15,7 +15,7 @@ from featurectl.language.definitions.json_form import load_model, load_untyped_v
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.repo import Repo
 from featurectl.plan.desired import registrables
-from featurectl.plan.model import Change
+from featurectl.plan.plan import Change
 from featurectl.registry.state import State
 
 

@@ -10,7 +10,7 @@ from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
 from featurectl.plan.desired import DesiredObject, desired_object
 from featurectl.plan.external_state import ExternalState, plan_creations
-from featurectl.plan.model import Change, Stage
+from featurectl.plan.plan import Change, Stage
 from featurectl.registry.state import ObjectVersion, State
 
 

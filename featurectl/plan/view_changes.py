@@ -10,7 +10,7 @@ from featurectl.core.kinds import ObjectKind
 from featurectl.identity.facts.views import feature_facts
 from featurectl.language.definitions.view import FeatureView
 from featurectl.plan.diff import diff_features, diff_metadata
-from featurectl.plan.model import Change, ChangeReason
+from featurectl.plan.plan import Change, ChangeReason
 from featurectl.registry.lineage import bound_versions, used_features
 from featurectl.registry.state import ModelVersion, State
 

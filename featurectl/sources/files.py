@@ -31,7 +31,7 @@ from featurectl.sources.enforce import (
 )
 from featurectl.sources.failures import reading
 from featurectl.sources.file_address import FileAddress
-from featurectl.sources.file_format import FileFormat
+from featurectl.sources.file_format_base import FileFormat
 from featurectl.sources.increment import above_watermark, new_files, rebuild
 from featurectl.sources.infer import infer_types
 from featurectl.sources.moved_files import gone_files, lies_elsewhere

@@ -16,7 +16,7 @@ from featurectl.language.definitions.source import Source
 if TYPE_CHECKING:  # they load Polars, which a command that opens no source does without
     from featurectl.expressions.tree import Columns
     from featurectl.sources.base import OnNaive, SourceReader
-    from featurectl.sources.file_format import FileFormat
+    from featurectl.sources.file_format_base import FileFormat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ import polars as pl
 
 from featurectl.sources.failures import reading
 from featurectl.sources.file_address import FileAddress
-from featurectl.sources.file_format import FileFormat
+from featurectl.sources.file_format_base import FileFormat
 
 Run = tuple[pl.Schema, list[str]]  # neighbouring files that have the same columns and types
 

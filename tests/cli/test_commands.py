@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from featurectl.cli import commands
-from featurectl.cli.app import COMMANDS, GROUPS, load_command
+from featurectl.cli.all_commands import COMMANDS, GROUPS, load_command
 from featurectl.cli.shared.call import Call, Outcome
 from featurectl.cli.verb import Command, add_command, verb
 

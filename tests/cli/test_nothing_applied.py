@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from featurectl.cli.app import build_app
+from featurectl.cli.all_commands import build_app
 from featurectl.cli.main import main
 from tests.cli.shop import write_shop
 

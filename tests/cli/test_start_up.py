@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from featurectl.cli import app
-from featurectl.cli.app import build_app
+from featurectl.cli import all_commands
+from featurectl.cli.all_commands import build_app
 from featurectl.cli.main import main
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +26,7 @@ OF_REPOSITORIES = {
     "featurectl.plan.build",
     "featurectl.operations.apply",
 }
-NAMES = list(dict.fromkeys(name.split()[0] for name in app.COMMANDS))
+NAMES = list(dict.fromkeys(name.split()[0] for name in all_commands.COMMANDS))
 COMMANDS = [command.name for command in build_app().registered_commands]
 SHOW = "import json, sys; print('MODULES' + json.dumps(sorted(sys.modules)), file=sys.stderr)"
 
@@ -184,7 +184,7 @@ from importlib.abc import MetaPathFinder
 
 class Interrupt(MetaPathFinder):
     def find_spec(self, name, path, target=None):
-        if name == "featurectl.cli.app":
+        if name == "featurectl.cli.all_commands":
             raise KeyboardInterrupt
 
 sys.meta_path.insert(0, Interrupt())

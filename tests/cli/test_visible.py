@@ -141,7 +141,7 @@ def test_parts_that_failed_show_it(capsys):
     from featurectl.cli.shared.call import Call, Outcome
     from featurectl.core.errors import DataError
     from featurectl.core.progress import Silent
-    from featurectl.operations.failure import Failure
+    from featurectl.operations.part_failure import Failure
 
     call = Call(
         command="clean",

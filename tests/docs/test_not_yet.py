@@ -7,7 +7,7 @@ import re
 import pytest
 import typer
 
-from featurectl.cli.app import build_app
+from featurectl.cli.all_commands import build_app
 from featurectl.language.load import load_repo
 from tests.docs.pages import DOCS, ROOT, name_of
 from tests.docs.test_reference import generate

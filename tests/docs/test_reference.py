@@ -7,7 +7,7 @@ import re
 import pytest
 import typer
 
-from featurectl.cli.app import build_app
+from featurectl.cli.all_commands import build_app
 from featurectl.expressions.functions import ALIASES, FUNCTIONS
 from featurectl.language.problems.codes import CODES
 from tests.docs.pages import DOCS, ROOT

@@ -5,7 +5,7 @@ import pytest
 from featurectl.core.errors import UsageError
 from featurectl.identity.lineage import Graph, Ref, build_graph
 from featurectl.identity.selection import SelectableObject, select_objects
-from featurectl.plan.model import Change
+from featurectl.plan.plan import Change
 from featurectl.plan.selection import candidates
 from tests.language.repository import BASE, load
 

@@ -10,7 +10,7 @@ from featurectl.language.problems.codes import Problem
 from featurectl.language.syntax.place import Place
 from featurectl.online.sqlite.store import SqliteStore
 from featurectl.operations.apply import ApplyTarget, apply_plan, check_supported, describe
-from featurectl.plan.model import Stage
+from featurectl.plan.plan import Stage
 from featurectl.registry.base import lock_holder
 from featurectl.registry.sql import SqlRegistry
 from featurectl.workspace.actor import Actor, caller

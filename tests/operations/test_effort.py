@@ -10,11 +10,11 @@ from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.language.definitions.source import SqlQuery
 from featurectl.offline.delta import DeltaStore
 from featurectl.online.sqlite.store import SqliteStore
-from featurectl.operations.effort import StatisticsStores, measure_plan
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.operations.materialize.table_increment import materialize_view
+from featurectl.operations.plan_effort import StatisticsStores, measure_plan
 from featurectl.operations.push import PushRequest, push_view
-from featurectl.plan.model import Effort
+from featurectl.plan.plan import Effort
 from featurectl.sources.open import open_source
 from featurectl.sources.size import SourceSize, source_size
 from tests.definitions import ARRIVALS, CARRIER, DELAYS, LATEST

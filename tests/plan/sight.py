@@ -7,7 +7,7 @@ from pathlib import Path
 
 from featurectl.language.load import load_repo
 from featurectl.language.repo import Repo
-from featurectl.plan.model import Plan
+from featurectl.plan.plan import Plan
 
 COLUMNS = {"carrier": "string", "at": "timestamp", "delay": "float64", "cost": "int64"}
 PROJECT = (

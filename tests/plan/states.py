@@ -10,7 +10,7 @@ from featurectl.identity.kinds import Registrable, kind_of
 from featurectl.language.repo import Environment, Repo
 from featurectl.language.syntax.place import Place
 from featurectl.plan.build import PlanRequest, plan_repo
-from featurectl.plan.model import Change, Plan
+from featurectl.plan.plan import Change, Plan
 from featurectl.registry.state import BoundFeature, ModelVersion, State
 
 EMPTY = State(project="flights", registry_id="", serial=0)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from featurectl.plan.model import Change, ChangeReason, Plan
+from featurectl.plan.plan import Change, ChangeReason, Plan
 from featurectl.plan.reviewed_changes import allowed_options, merged_allowances, needed_allowances
 
 REASON = ChangeReason(sign="~", field="aggregates.windows", old="[7d]", new="[30d]", features=("sum_7d",))

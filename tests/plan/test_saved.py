@@ -14,7 +14,7 @@ from featurectl.language.problems.codes import Problem
 from featurectl.language.syntax.place import Place
 from featurectl.plan.build import PlanRequest, plan_repo
 from featurectl.plan.external_state import ExternalState
-from featurectl.plan.model import Effort
+from featurectl.plan.plan import Effort
 from featurectl.plan.saved import dump_plan, load_plan
 from tests.definitions import ARRIVALS, CARRIER, DELAYS, LATEST, MODEL
 from tests.plan.states import EMPTY, repo_of, state_of, trained

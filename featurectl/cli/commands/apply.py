@@ -17,7 +17,7 @@ from featurectl.core.errors import UsageError
 
 if TYPE_CHECKING:
     from featurectl.operations.apply_files import Applied, ApplyRequest
-    from featurectl.plan.model import Plan
+    from featurectl.plan.plan import Plan
 
 DECLINED = 1
 

@@ -49,8 +49,8 @@ def materialize(call: Call, options: MaterializeOptions) -> Outcome:
     computed as of the future all the same, --full makes it anew, and its push replaces what was pushed then.
     """
     from featurectl.cli.render.materialize import planned_json, render_planned, render_runs, run_json
-    from featurectl.operations.failure import Failure
     from featurectl.operations.materialize.materialize_views import materialize_views, plan_views
+    from featurectl.operations.part_failure import Failure
 
     request = _request(call, options)
     with open_with(call, "if there") as workspace:

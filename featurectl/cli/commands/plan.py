@@ -15,7 +15,7 @@ from featurectl.cli.verb import verb
 
 if TYPE_CHECKING:
     from featurectl.language.repo import Repo
-    from featurectl.plan.model import Plan
+    from featurectl.plan.plan import Plan
 
 CHANGES, PROBLEMS = 2, 1
 

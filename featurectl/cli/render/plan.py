@@ -13,7 +13,7 @@ from featurectl.core.markdown import code, prose
 from featurectl.core.units import counted, format_bytes, parse_instant
 
 if TYPE_CHECKING:
-    from featurectl.plan.model import ChangeJson, EffortJson, PlanJson, ReasonJson, StageJson, SummaryJson
+    from featurectl.plan.plan import ChangeJson, EffortJson, PlanJson, ReasonJson, StageJson, SummaryJson
 
 _SIGNS: Final = {"new": "+", "removed": "-"}
 _VERSIONED: Final = ("online_table", "feature_view")

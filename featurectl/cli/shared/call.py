@@ -14,7 +14,7 @@ from featurectl.core.units import parse_instant
 if TYPE_CHECKING:
     from featurectl.core.progress import Progress
     from featurectl.language.problems.codes import Problem
-    from featurectl.operations.failure import Failure
+    from featurectl.operations.part_failure import Failure
 
 Output = Literal["text", "concise", "json", "github", "markdown", "sarif", "junit"]
 WHOLE: Final[tuple[Output, ...]] = ("sarif", "junit")  # one document, which holds the problems too

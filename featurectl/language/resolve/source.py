@@ -1,4 +1,4 @@
-"""Shapes of environments, entities and sources -> definitions."""
+"""Shapes of sources -> definitions."""
 
 from __future__ import annotations
 
@@ -10,15 +10,11 @@ from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from featurectl.core.drivers import SQLITE_URL
-from featurectl.core.dtypes import KEY_TYPES
 from featurectl.core.errors import DataError, UsageError
 from featurectl.core.nearest import did_you_mean
-from featurectl.core.units import parse_instant
 from featurectl.core.variables import has_variable
 from featurectl.expressions.tree import Expression
 from featurectl.language.data_roots import DataRoots, OutsideDataError, ReadableFolders, is_file_address
-from featurectl.language.definitions.about import About, Freshness
-from featurectl.language.definitions.entity import Entity
 from featurectl.language.definitions.source import (
     FILE_FORMAT_NAMES,
     FILE_FORMATS,
@@ -28,104 +24,35 @@ from featurectl.language.definitions.source import (
     SourceFormat,
     SqlQuery,
 )
-from featurectl.language.repo import ENGINES, Environment
+from featurectl.language.resolve.about import about_of, freshness_of
 from featurectl.language.resolve.checks import resolve_checks
-from featurectl.language.resolve.declarations import Declarations, report_issues, unsupported_part
+from featurectl.language.resolve.declarations import Declarations, report_issues
 from featurectl.language.shapes.base import listed_names
-from featurectl.language.shapes.source import (
-    CsvShape,
-    EntityShape,
-    EnvironmentShape,
-    FreshnessShape,
-    PredictionLogShape,
-    SourceShape,
-    separates,
-)
-from featurectl.language.shapes.values import is_reserved
+from featurectl.language.shapes.source import CsvShape, SourceShape, separates
 from featurectl.language.syntax.node import Fields, ScalarNode
 from featurectl.language.syntax.place import Place
 from featurectl.language.typing.scope import Part
 from featurectl.language.typing.sources import TIMES, check_source, row_columns
 
 SchemaReader = Callable[[Source], "Mapping[str, str] | None"]
+
+
 _SUFFIXES: Final[Mapping[str, SourceFormat]] = {
     suffix: name for name, rules in FILE_FORMATS.items() for suffix in (*rules.suffixes, *rules.path_suffixes)
 }
+
+
 _ARRIVAL = re.compile(
     r"(ingest(ed|ion)?|arriv(ed|al)|received|loaded|inserted|created|updated|available|published|landed|processed)"
     r"(_(at|ts|time|timestamp|on))"
 )
+
+
 _CHANGE = re.compile(
     _ARRIVAL.pattern
     + r"|(modified|changed|edited)_(at|ts|time|timestamp|on)|(valid|effective)_(at|from|since)"
     + r"|event_(at|time|timestamp|ts|date)|timestamp|ts"
 )
-
-
-def resolve_environment(name: str, shape: EnvironmentShape) -> Environment:
-    """Return an environment, its texts unexpanded."""
-    engine = shape.engine.type if shape.engine else ENGINES[0]
-    unsupported = []
-    if engine not in ENGINES:
-        unsupported.append(unsupported_part(f"the engine {engine} is", shape.fields.keys["engine"].place))
-    return Environment(
-        name=name,
-        registry=shape.registry,
-        offline=shape.offline,
-        online=shape.online,
-        engine=engine,
-        now=parse_instant(shape.now) if shape.now else None,
-        prediction_sample=_share(shape.prediction_log),
-        **_kept(shape.prediction_log),
-        data_roots=shape.data_roots,
-        unsupported=tuple(unsupported),
-    )
-
-
-def _kept(shape: PredictionLogShape | None) -> dict[str, int]:
-    """Return how long, and how many bytes of, the prediction log are kept, where the file says so."""
-    limits = {"prediction_keep_us": shape.keep, "prediction_max_bytes": shape.max_bytes} if shape else {}
-    return {name: value for name, value in limits.items() if value}
-
-
-def _share(shape: PredictionLogShape | None) -> float | None:
-    """Return the share of predictions that are kept: all, where a log is asked for without one."""
-    if shape is None:
-        return None
-    return 1.0 if shape.sample is None else float(shape.sample)
-
-
-def resolve_entity(shape: EntityShape, declared: Declarations) -> Entity:
-    """Return an entity; FC104 a type that no key can have, FC105 a reserved name, FC207 a name that has two types."""
-    keys = shape.fields.get("keys")
-    assert isinstance(keys, Fields)
-    for key, dtype in shape.keys.items():
-        if dtype not in KEY_TYPES:
-            message = f"a key can't be {dtype}; keys are {', '.join(KEY_TYPES)}"
-            declared.report.error("FC104", message, keys.place(key))
-        if is_reserved(key):
-            message = f'"{key}" is a column that every view has, it can\'t be a key'
-            note = f"give the key another name: `join: {{NAME: {key}}}` of a view maps it to the column of the source"
-            declared.report.error("FC105", message, keys.keys[key].place, note=note)
-        other = declared.keyed.get(key)
-        if other is not None and other.keys[key] != dtype:
-            first = declared.places[("entity", other.name, "keys", key)]
-            message = f'key "{key}" is {dtype} here and {other.keys[key]} in entity "{other.name}"'
-            declared.report.clash("FC207", message, keys.keys[key].place, (first, "the other type stands here"))
-    entity = Entity(name=shape.name, keys=dict(shape.keys), about=about_of(shape))
-    for key in entity.keys:
-        declared.keyed.setdefault(key, entity)
-    return entity
-
-
-def about_of(shape: EntityShape | SourceShape) -> About:
-    """Return what people say of an object."""
-    return About(description=shape.description, owner=shape.owner, tags=shape.tags)
-
-
-def freshness_of(shape: FreshnessShape | None) -> Freshness | None:
-    """Return the freshness that a shape asks for."""
-    return Freshness(warn_after_us=shape.warn_after, error_after_us=shape.error_after) if shape else None
 
 
 def resolve_source(shape: SourceShape, declared: Declarations, schemas: SchemaReader | None, root: Path) -> Source:

@@ -14,10 +14,10 @@ from featurectl.language.definitions.about import About
 from featurectl.language.definitions.entity import Entity
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import Derived, Feature, FeatureView
+from featurectl.language.resolve.about import freshness_of
 from featurectl.language.resolve.aggregates import Stored, add_aggregate
 from featurectl.language.resolve.checks import resolve_checks
 from featurectl.language.resolve.declarations import Declarations, report_issues
-from featurectl.language.resolve.source import freshness_of
 from featurectl.language.resolve.transformed import result_columns
 from featurectl.language.shapes.base import listed_names
 from featurectl.language.shapes.values import is_reserved

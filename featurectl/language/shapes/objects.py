@@ -6,8 +6,10 @@ from typing import Final
 
 from featurectl.language.shapes.alerts import AlertShape, NotifierShape
 from featurectl.language.shapes.base import ObjectShape
+from featurectl.language.shapes.entity import EntityShape
 from featurectl.language.shapes.pipelines import PipelineShape
-from featurectl.language.shapes.source import EntityShape, ProjectShape, SourceShape
+from featurectl.language.shapes.project import ProjectShape
+from featurectl.language.shapes.source import SourceShape
 from featurectl.language.shapes.training import ModelShape
 from featurectl.language.shapes.view import FeatureTestShape, FeatureViewShape
 

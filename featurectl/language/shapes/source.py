@@ -1,4 +1,4 @@
-"""The language, as it is written: the project, its environments, entities and sources."""
+"""The language, as it is written: sources."""
 
 from __future__ import annotations
 
@@ -18,14 +18,10 @@ from featurectl.language.shapes.values import (
     Dtype,
     Duration,
     EnvironmentText,
-    Instant,
-    KeyType,
     Listed,
     Mapped,
     Name,
     NamedMapped,
-    Number,
-    Size,
     Some,
     Text,
     one_of,
@@ -34,13 +30,16 @@ from featurectl.language.shapes.values import (
     words_schema,
 )
 
-LEAST_LOG = 16 << 20
 _SEPARATOR = re.compile(r"[\t !#-~]")
+
+
 Format = Annotated[
     FileFormatName,
     PlainValidator(one_of(*FILE_FORMAT_NAMES)),
     WithJsonSchema(words_schema(*FILE_FORMAT_NAMES)),
 ]
+
+
 Separator = Annotated[
     str,
     PlainValidator(read_text),
@@ -49,6 +48,8 @@ Separator = Annotated[
         | {"type": ["string", "integer"], "minimum": 0, "maximum": 9}
     ),
 ]
+
+
 NanChoice = Annotated[
     Literal["null", "keep"], PlainValidator(one_of("null", "keep")), WithJsonSchema({"enum": [None, "null", "keep"]})
 ]
@@ -61,95 +62,6 @@ def separates(text: str) -> bool:
     (True, False, False)
     """
     return _SEPARATOR.fullmatch(text) is not None
-
-
-class EngineShape(ObjectShape):
-    """What computes."""
-
-    what: ClassVar[str] = "engine"
-    type: EnvironmentText = Field(description="The engine by its name: polars is the default.", examples=["polars"])
-    remote: EnvironmentText | None = Field(None, description="Where the engine runs, when it is not this machine.")
-
-
-class PredictionLogShape(ObjectShape):
-    """Which share of the predictions is kept, and how long."""
-
-    what: ClassVar[str] = "prediction_log"
-    sample: Number | None = Field(
-        None,
-        description="The share of predictions to keep, from 0 to 1.",
-        json_schema_extra={"minimum": 0, "maximum": 1},
-    )
-    keep: Duration | None = Field(
-        None,
-        description="How long: servers remove the files that are older. 30d when left out.",
-        examples=["30d", "90d"],
-    )
-    max_bytes: Size | None = Field(
-        None,
-        description="How much the files of all models may take: servers remove the oldest beyond it, and drop rows "
-        "where they can't. 1GiB when left out; 16MiB or more.",
-    )
-
-    def check_keys(self, report: Report) -> None:
-        """A share is one; a log that holds no file would lose every row."""
-        if self.sample is not None and not 0 <= self.sample <= 1:
-            report.error("FC104", '"sample" is a share, from 0 to 1', self.fields.place("sample"))
-        if self.max_bytes and self.max_bytes < LEAST_LOG:
-            report.error("FC104", '"max_bytes" is 16MiB or more', self.fields.place("max_bytes"))
-
-
-class EnvironmentShape(ObjectShape):
-    """The stores that a command uses with `--env NAME`; `${NAME}` and `${NAME:-default}` may stand in addresses."""
-
-    what: ClassVar[str] = "environment"
-    registry: EnvironmentText = Field(
-        description="Where `apply` keeps what is declared: a SQLAlchemy URL. A relative path starts at the repository.",
-        examples=["sqlite:///.featurectl/registry.db", "${REGISTRY_URL}"],
-    )
-    offline: EnvironmentText = Field(
-        description="Where the tables of the views are: a folder, or s3:// gs:// az://.",
-        examples=[".featurectl/offline", "${OFFLINE_STORE}"],
-    )
-    online: EnvironmentText = Field(
-        description="Where the latest values are, for reading by key: sqlite:/// redis:// rediss:// redis+cluster://.",
-        examples=["sqlite:///.featurectl/online.db", "${REDIS_URL}"],
-    )
-    engine: EngineShape | None = Field(None, description="What computes; polars when left out.")
-    now: Instant | None = Field(
-        None, description="A fixed clock, for data that has ended. Leave it out where sources go on."
-    )
-    prediction_log: PredictionLogShape | None = Field(None, description="Which predictions are kept, and how many.")
-    data_roots: Listed[EnvironmentText] = Field(
-        (),
-        description="Folders outside of the repository that its sources may read. Elsewhere on the machine they read "
-        "nothing; what lies in these `validate` and `plan` don't look at.",
-        examples=[["/srv/lake"], ["${LAKE}"]],
-    )
-
-
-class ProjectShape(ObjectShape):
-    """The project and its environments. The folder of this file is the repository."""
-
-    what: ClassVar[str] = "featurectl.yaml"
-    project: Name = Field(description="The project's name. A registry holds many projects; a plan sees only its own.")
-    environments: NamedMapped[EnvironmentShape] = Field(
-        description="The environments by name. The first is the default; `--env NAME` picks another."
-    )
-
-
-class EntityShape(ObjectShape):
-    """What features are about, and the columns that tell one from another."""
-
-    what: ClassVar[str] = "entity"
-    name: Name = Field(description="The entity's name; feature views say `entity: NAME`.")
-    keys: NamedMapped[KeyType] = Field(
-        description="The join keys with their types: string, int64, bool or date. Several make a composite key. "
-        "A key has one type in the whole repository."
-    )
-    description: Text = Field("", description="What it is, for people.")
-    owner: Text = Field("", description="Who answers for it.")
-    tags: Listed[Text] = Field((), description="Words to select by: `--select tag:x`.")
 
 
 class CsvShape(ObjectShape):

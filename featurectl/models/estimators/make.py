@@ -16,7 +16,7 @@ from featurectl.models.estimators.base import (
     needs_pickle,
     type_name,
 )
-from featurectl.models.estimators.by_library import library_of
+from featurectl.models.estimators.by_name import library_of
 from featurectl.models.runtimes.base import FUNCTION, PICKLE, install_hint
 from featurectl.models.runtimes.estimator import Estimator
 from featurectl.models.runtimes.function import FunctionRuntime

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from featurectl.core.errors import CheckFailedError
 from featurectl.core.progress import Progress
 from featurectl.monitor.alerts.evaluation_run import EvaluationRun, failure_of, look_once
-from featurectl.operations.failure import Failure
+from featurectl.operations.part_failure import Failure
 from featurectl.workspace.clocks import ClockCheck, check_clocks
 
 if TYPE_CHECKING:

@@ -85,11 +85,6 @@ class MetricsReader(Protocol):
         """Return how many runs of each view version failed."""
 
 
-def observe(alert: Alert, reader: MetricsReader) -> Observed:
-    """Return an observation of each subject of an alert; an error of one of them is an observation, too."""
-    return OBSERVERS[alert.when.metric](alert, reader)
-
-
 def _window(alert: Alert, reader: MetricsReader) -> RequestWindow:
     length_us = alert.when.window_us or WINDOWS_US[alert.when.metric]
     return RequestWindow(since=reader.now - timedelta(microseconds=length_us), until=reader.now)
@@ -115,7 +110,8 @@ def _champions(alert: Alert, reader: MetricsReader) -> list[str]:
     return [model for model in _models(alert, reader) if model in champions]
 
 
-def _freshness(alert: Alert, reader: MetricsReader) -> Observed:
+def measure_freshness(alert: Alert, reader: MetricsReader) -> Observed:
+    """Return the age of each view version."""
     subjects = {pair: f"view:{pair[0]}@{pair[1]}" for pair in _views(alert, reader)}
     observations: list[Observation] = []
     for pair, subject in subjects.items():
@@ -141,11 +137,13 @@ def _with_cause(found: Observation, reader: MetricsReader, aged: ViewAge) -> Obs
         return replace(found, cause=f"what it waits for can't be told: {failed.error}", fault=failed.fault)
 
 
-def _checks(alert: Alert, reader: MetricsReader) -> Observed:
+def measure_checks(alert: Alert, reader: MetricsReader) -> Observed:
+    """Return how many checks of each view version fail."""
     return _counted(alert, reader, reader.checks)
 
 
-def _runs(alert: Alert, reader: MetricsReader) -> Observed:
+def measure_runs(alert: Alert, reader: MetricsReader) -> Observed:
+    """Return how many runs of each view version failed."""
     return _counted(alert, reader, reader.runs)
 
 
@@ -166,7 +164,8 @@ def _counted(alert: Alert, reader: MetricsReader, count: Callable[[datetime], Se
     return Observed(observations=observations, watched=frozenset(subjects.values()))
 
 
-def _requests(alert: Alert, reader: MetricsReader) -> Observed:
+def measure_requests(alert: Alert, reader: MetricsReader) -> Observed:
+    """Return the latency or the rate of errors of each model."""
     return _of_models(_models(alert, reader), lambda model: [_request(alert, reader, model)])
 
 
@@ -181,7 +180,7 @@ def _request(alert: Alert, reader: MetricsReader, model: str) -> Observation:
     return Observation(subject=f"model:{model}", value=value, cause=cause)
 
 
-def _store(alert: Alert, reader: MetricsReader) -> Observed:
+def measure_store(alert: Alert, reader: MetricsReader) -> Observed:
     """Return the failures of the environment's store, whichever model asked it."""
     subject, window = f"store:{reader.environment}", _window(alert, reader)
     try:
@@ -195,17 +194,19 @@ def _store(alert: Alert, reader: MetricsReader) -> Observed:
     return Observed(observations=[observation], watched=frozenset({subject}))
 
 
-def _drift(alert: Alert, reader: MetricsReader) -> Observed:
+def measure_drift(alert: Alert, reader: MetricsReader) -> Observed:
+    """Return how far the served features of each champion lie from its training."""
     metric, window = alert.when.metric, _window(alert, reader)
     return _of_models(_champions(alert, reader), lambda model: _below(model, reader.drift(model, metric, window)))
 
 
-def _skew(alert: Alert, reader: MetricsReader) -> Observed:
+def measure_skew(alert: Alert, reader: MetricsReader) -> Observed:
+    """Return the share of wrong served values of each champion's features."""
     window = _window(alert, reader)
     return _of_models(_champions(alert, reader), lambda model: _below(model, reader.skew(model, window)))
 
 
-def _unobserved(_alert: Alert, _reader: MetricsReader) -> Observed:
+def measure_unobserved(_alert: Alert, _reader: MetricsReader) -> Observed:
     """Return nothing: `apply` refuses an alert about it."""
     return Observed(observations=())
 
@@ -241,22 +242,3 @@ def _failed(subject: str, error: Exception) -> Observation:
         return Observation(subject=subject, error=error.message, unreachable=isinstance(error, StoreError))
     message = f"a fault of featurectl: {type(error).__name__}; --debug shows where"
     return Observation(subject=subject, error=message, fault=error)
-
-
-OBSERVERS: Final[Mapping[Metric, Callable[[Alert, MetricsReader], Observed]]] = {
-    "freshness": _freshness,
-    "latency_p50": _requests,
-    "latency_p95": _requests,
-    "latency_p99": _requests,
-    "error_rate": _requests,
-    "store_errors": _store,
-    "psi": _drift,
-    "js": _drift,
-    "ks": _drift,
-    "wasserstein": _drift,
-    "null_rate": _drift,
-    "skew": _skew,
-    "checks": _checks,
-    "pipeline_failures": _runs,
-    "stream_lag": _unobserved,
-}

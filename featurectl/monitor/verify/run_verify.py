@@ -13,8 +13,8 @@ from featurectl.language.definitions.json_form import load_untyped_view
 from featurectl.monitor.verify.compare_store import verify_store
 from featurectl.monitor.verify.equal import TOLERANCE
 from featurectl.monitor.verify.replay_log import ReplayOptions, verify_log
-from featurectl.operations.failure import Failure, fails_for_all
 from featurectl.operations.materialize.table_increment import choose_views
+from featurectl.operations.part_failure import Failure, fails_for_all
 from featurectl.operations.prediction_log.log_files import open_log
 from featurectl.registry.applied import not_applied
 

@@ -17,7 +17,7 @@ from featurectl.operations.clean.unneeded_data import (
     find_leftovers,
     find_small_files,
 )
-from featurectl.operations.failure import Failure
+from featurectl.operations.part_failure import Failure
 
 if TYPE_CHECKING:
     from featurectl.workspace.workspace import Workspace

@@ -11,11 +11,11 @@ from featurectl.core.errors import FeaturectlError, UsageError
 from featurectl.core.progress import Progress
 from featurectl.core.units import counted, format_count
 from featurectl.language.definitions.json_form import load_untyped_view
-from featurectl.operations.failure import fails_for_all
 from featurectl.operations.materialize.dry_run import Planned, plan_view
 from featurectl.operations.materialize.one_view import ViewWork, materialize_version, view_run
 from featurectl.operations.materialize.range import Range
 from featurectl.operations.materialize.table_increment import Materialized, choose_views
+from featurectl.operations.part_failure import fails_for_all
 from featurectl.operations.push.push_views import push_applied, push_notes
 from featurectl.operations.push.run import PushResult
 from featurectl.operations.run_recording import Recording, RunOutcome

@@ -12,8 +12,8 @@ from featurectl.core.progress import Progress
 from featurectl.core.units import counted, format_instant, plural
 from featurectl.engines.open import open_engine
 from featurectl.language.definitions.json_form import load_untyped_view
-from featurectl.operations.failure import Failure, fails_for_all
 from featurectl.operations.materialize.table_increment import choose_views
+from featurectl.operations.part_failure import Failure, fails_for_all
 from featurectl.operations.push.run import PushPlan, PushRequest, PushResult, plan_push, push_view
 from featurectl.operations.run_recording import Recording, RunOutcome
 from featurectl.operations.select_views import select_views

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from featurectl.language.definitions.alerts import METRICS, OF_ONE_MOMENT
-from featurectl.monitor.alerts.measure import OBSERVERS, WINDOWS_US
+from featurectl.monitor.alerts.by_name import OBSERVERS
+from featurectl.monitor.alerts.measure import WINDOWS_US
 
 
 def test_every_metric_of_the_language_is_measured_by_something():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
 from featurectl.online.row_places import online_view
-from featurectl.plan.model import Change, Effort, Plan
+from featurectl.plan.plan import Change, Effort, Plan
 
 if TYPE_CHECKING:
     from featurectl.offline.base import OfflineStore

@@ -10,7 +10,7 @@ from featurectl.core.errors import UsageError
 from featurectl.workspace.whole_file import write_whole
 
 if TYPE_CHECKING:
-    from featurectl.plan.model import Plan
+    from featurectl.plan.plan import Plan
     from featurectl.plan.reviewed_changes import Allowance
 
 

@@ -1,0 +1,97 @@
+"""The language, as it is written: the project and its environments."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from featurectl.language.problems.report import Report
+from featurectl.language.shapes.base import ObjectShape
+from featurectl.language.shapes.values import (
+    Duration,
+    EnvironmentText,
+    Instant,
+    Listed,
+    Name,
+    NamedMapped,
+    Number,
+    Size,
+)
+
+LEAST_LOG = 16 << 20
+
+
+class EngineShape(ObjectShape):
+    """What computes."""
+
+    what: ClassVar[str] = "engine"
+    type: EnvironmentText = Field(description="The engine by its name: polars is the default.", examples=["polars"])
+    remote: EnvironmentText | None = Field(None, description="Where the engine runs, when it is not this machine.")
+
+
+class PredictionLogShape(ObjectShape):
+    """Which share of the predictions is kept, and how long."""
+
+    what: ClassVar[str] = "prediction_log"
+    sample: Number | None = Field(
+        None,
+        description="The share of predictions to keep, from 0 to 1.",
+        json_schema_extra={"minimum": 0, "maximum": 1},
+    )
+    keep: Duration | None = Field(
+        None,
+        description="How long: servers remove the files that are older. 30d when left out.",
+        examples=["30d", "90d"],
+    )
+    max_bytes: Size | None = Field(
+        None,
+        description="How much the files of all models may take: servers remove the oldest beyond it, and drop rows "
+        "where they can't. 1GiB when left out; 16MiB or more.",
+    )
+
+    def check_keys(self, report: Report) -> None:
+        """A share is one; a log that holds no file would lose every row."""
+        if self.sample is not None and not 0 <= self.sample <= 1:
+            report.error("FC104", '"sample" is a share, from 0 to 1', self.fields.place("sample"))
+        if self.max_bytes and self.max_bytes < LEAST_LOG:
+            report.error("FC104", '"max_bytes" is 16MiB or more', self.fields.place("max_bytes"))
+
+
+class EnvironmentShape(ObjectShape):
+    """The stores that a command uses with `--env NAME`; `${NAME}` and `${NAME:-default}` may stand in addresses."""
+
+    what: ClassVar[str] = "environment"
+    registry: EnvironmentText = Field(
+        description="Where `apply` keeps what is declared: a SQLAlchemy URL. A relative path starts at the repository.",
+        examples=["sqlite:///.featurectl/registry.db", "${REGISTRY_URL}"],
+    )
+    offline: EnvironmentText = Field(
+        description="Where the tables of the views are: a folder, or s3:// gs:// az://.",
+        examples=[".featurectl/offline", "${OFFLINE_STORE}"],
+    )
+    online: EnvironmentText = Field(
+        description="Where the latest values are, for reading by key: sqlite:/// redis:// rediss:// redis+cluster://.",
+        examples=["sqlite:///.featurectl/online.db", "${REDIS_URL}"],
+    )
+    engine: EngineShape | None = Field(None, description="What computes; polars when left out.")
+    now: Instant | None = Field(
+        None, description="A fixed clock, for data that has ended. Leave it out where sources go on."
+    )
+    prediction_log: PredictionLogShape | None = Field(None, description="Which predictions are kept, and how many.")
+    data_roots: Listed[EnvironmentText] = Field(
+        (),
+        description="Folders outside of the repository that its sources may read. Elsewhere on the machine they read "
+        "nothing; what lies in these `validate` and `plan` don't look at.",
+        examples=[["/srv/lake"], ["${LAKE}"]],
+    )
+
+
+class ProjectShape(ObjectShape):
+    """The project and its environments. The folder of this file is the repository."""
+
+    what: ClassVar[str] = "featurectl.yaml"
+    project: Name = Field(description="The project's name. A registry holds many projects; a plan sees only its own.")
+    environments: NamedMapped[EnvironmentShape] = Field(
+        description="The environments by name. The first is the default; `--env NAME` picks another."
+    )
