@@ -143,7 +143,7 @@ def _sizes(workspace: Workspace) -> Callable[[Source], SourceSize]:
     def size_of(source: Source) -> SourceSize:
         if source.name not in sizes:
             try:
-                sizes[source.name] = source_size(open_source(source, workspace.root), source, workspace.root)
+                sizes[source.name] = source_size(open_source(source, workspace.root))
             except (DataError, UsageError):  # a variable that is not set here, say, or data outside of the repository
                 sizes[source.name] = SourceSize()
         return sizes[source.name]

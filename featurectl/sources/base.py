@@ -111,6 +111,9 @@ class SourceReader(Protocol):
     def parts(self) -> tuple[SourcePart, ...]:
         """Return the parts that exist now, in a fixed order; `DataError` FC501 when there are none."""
 
+    def size_bytes(self, parts: Sequence[SourcePart]) -> int | None:
+        """Return how much some parts take on this machine; None where that is not known, or they lie elsewhere."""
+
     def new_rows(self, changes: Changes) -> Increment:
         """Return what there is to read of parts of which some are new, changed or gone; see `plan_increment`."""
 

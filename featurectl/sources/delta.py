@@ -57,6 +57,10 @@ class DeltaReader:
         files = self._table.files.select("path", "size_bytes").rows()
         return tuple(SourcePart(name=path, stamp=str(size)) for path, size in files) or (_NO_FILES,)
 
+    def size_bytes(self, parts: Sequence[SourcePart]) -> int | None:
+        """Return the bytes of data files, as the table's log has them; None where they lie in an object store."""
+        return None if "://" in self.path else sum(int(part.stamp) for part in parts)
+
     def new_rows(self, changes: Changes) -> Increment:
         """Return the new data files; one that is gone (an overwrite, a delete, a compaction) means a rebuild."""
         if self.source.available_at is not None:

@@ -73,6 +73,13 @@ class FileReader:
         """True where the files say how many rows they have."""
         return self.form.counts_rows
 
+    def size_bytes(self, parts: Sequence[SourcePart]) -> int | None:
+        """Return the bytes of local files; None when a part is elsewhere, or no file."""
+        if not all(part.stamp for part in parts):
+            return None
+        files = [self.root / part.name for part in parts]
+        return sum(file.stat().st_size for file in files) if all(file.is_file() for file in files) else None
+
     def new_rows(self, changes: Changes) -> Increment:
         """Return what is new of the files.
 

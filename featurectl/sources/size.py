@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Final
 
 import polars as pl
 
 from featurectl.core.frames.timestamps import INSTANT, within_datetime
-from featurectl.language.definitions.source import Source
-from featurectl.sources.base import SourcePart, SourceReader
+from featurectl.sources.base import SourceReader
 from featurectl.sources.failures import reading
 
 _MOST_BYTES: Final = 1 << 30  # of files whose event times are looked at
@@ -28,7 +25,7 @@ class SourceSize:
     newest: datetime | None = None
 
 
-def source_size(reader: SourceReader, source: Source, root: Path) -> SourceSize:
+def source_size(reader: SourceReader) -> SourceSize:
     """Return what is known of a source.
 
     Parquet and Delta files tell their rows, and their event times at the cost of one column; other files only their
@@ -37,8 +34,8 @@ def source_size(reader: SourceReader, source: Source, root: Path) -> SourceSize:
     Raises:
         DataError: the source can't be read.
     """
-    parts = reader.parts()
-    size = _bytes(root, parts)
+    source, parts = reader.source, reader.parts()
+    size = reader.size_bytes(parts)
     if not reader.counts_rows or size is None or size > _MOST_BYTES:
         return SourceSize(size_bytes=size)
     wanted = [pl.len().alias("rows")]
@@ -51,14 +48,6 @@ def source_size(reader: SourceReader, source: Source, root: Path) -> SourceSize:
     return SourceSize(
         rows=found["rows"], size_bytes=size, oldest=_instant(found.get("oldest")), newest=_instant(found.get("newest"))
     )
-
-
-def _bytes(root: Path, parts: Sequence[SourcePart]) -> int | None:
-    """Return the bytes of local files; None when a part is elsewhere, or no file."""
-    if not all(part.stamp for part in parts):
-        return None
-    files = [root / part.name for part in parts]
-    return sum(file.stat().st_size for file in files) if all(file.is_file() for file in files) else None
 
 
 def _instant(value: object) -> datetime | None:

@@ -50,6 +50,11 @@ class SqlReader:
         """Return the query as the only part."""
         return (SourcePart(name="query", stamp=""),)
 
+    def size_bytes(self, parts: Sequence[SourcePart]) -> int | None:
+        """Return None: only the database knows."""
+        _ = parts
+        return None
+
     def new_rows(self, changes: Changes) -> Increment:
         """Return the query as it is to be asked again: above the watermark, or from where late events may begin."""
         source, before = self.source, changes.before

@@ -45,7 +45,7 @@ def measured(tmp_path):
     yield StatisticsStores(
         offline=lambda: DeltaStore(str(tmp_path / "offline"), "flights"),
         online=store,
-        size_of=lambda source: source_size(open_source(source, tmp_path), source, tmp_path),
+        size_of=lambda source: source_size(open_source(source, tmp_path)),
     )
     store.close()
 
@@ -112,10 +112,23 @@ def test_without_an_online_store_keys_are_not_known(source, measured, tmp_path):
 def test_files_without_statistics_tell_their_bytes_and_queries_nothing(tmp_path):
     (tmp_path / "a.csv").write_text("carrier,at\nA,2024-01-01T00:00:00Z\n")
     source = replace(ARRIVALS, format="csv", path="*.csv", columns={"carrier": "string", "at": "timestamp"})
-    assert source_size(open_source(source, tmp_path), source, tmp_path) == SourceSize(size_bytes=34)
+    assert source_size(open_source(source, tmp_path)) == SourceSize(size_bytes=34)
     query = SqlQuery(url=f"sqlite:///{tmp_path}/none.db", query="select 1")
     asked = replace(source, format="sql", path="", sql=query)
-    assert source_size(open_source(asked, tmp_path), asked, tmp_path) == SourceSize()
+    assert source_size(open_source(asked, tmp_path)) == SourceSize()
+
+
+def test_a_delta_table_tells_its_rows_bytes_and_event_times(tmp_path):
+    times = [datetime(2024, 1, day, tzinfo=UTC) for day in (3, 1, 2)]
+    rows = pl.DataFrame({"carrier": ["A", "B", "C"], "at": times})
+    for part in (rows[:2], rows[2:]):
+        part.write_delta(tmp_path / "arrivals.delta", mode="append")
+    source = replace(
+        ARRIVALS, format="delta", path="arrivals.delta", event_time="at", available_at=None, columns=None, select=()
+    )
+    size = sum(file.stat().st_size for file in (tmp_path / "arrivals.delta").glob("*.parquet"))
+    known = SourceSize(rows=3, size_bytes=size, oldest=min(times), newest=max(times))
+    assert source_size(open_source(source, tmp_path)) == known
 
 
 def test_a_change_of_metadata_has_no_effort(source, measured):
