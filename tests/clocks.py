@@ -18,7 +18,7 @@ READERS = (
     "featurectl.workspace.open",
     "featurectl.workspace.registry_reads",
     "featurectl.online.client.clients",
-    "featurectl.serving.store_reads",
+    "featurectl.serving.timed_store_reads",
 )
 
 

@@ -57,7 +57,7 @@ HEAVY = {
     "catboost": ["models/"],
     "skops": ["models/"],
     "joblib": ["models/"],
-    "onnx": ["models/conversion/", "models/structure/"],
+    "onnx": ["models/conversion/", "models/file_checks/"],
     "skl2onnx": ["models/conversion/"],
     "onnxruntime": ["models/runtimes/"],
     "jinja2": ["operations/init.py"],

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 if TYPE_CHECKING:
-    from featurectl.cli.verb import Command
+    from featurectl.cli.command_decorator import Command
 
 # In the order of the help, which is the order of the main job: where each is, below featurectl/cli/commands/.
 COMMANDS: Final[Mapping[str, str]] = {
@@ -90,7 +90,7 @@ def _build(names: tuple[str, ...]) -> typer.Typer:
     def featurectl() -> None:
         """A feature store that is one command: features in YAML, plan, apply, materialize, train, score, serve."""
 
-    from featurectl.cli.verb import add_command
+    from featurectl.cli.command_decorator import add_command
 
     groups = {"": app}
     for name in names:

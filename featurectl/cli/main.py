@@ -21,8 +21,8 @@ from typing import TextIO
 from typer.exceptions import Abort, Exit, TyperException
 
 from featurectl.cli.all_commands import build_app
+from featurectl.cli.command_decorator import COMMON
 from featurectl.cli.shared.call import WHOLE, Call, Invocation, Outcome, error_json
-from featurectl.cli.verb import COMMON
 from featurectl.core.errors import (
     FeaturectlError,
     ProblemsError,

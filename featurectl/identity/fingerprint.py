@@ -13,7 +13,7 @@ from typing import Final
 
 from featurectl.identity.facts.base import Facts
 from featurectl.identity.facts.views import feature_facts, united_facts
-from featurectl.identity.kinds import Registrable, data_facts, metadata_facts
+from featurectl.identity.registered_kinds import Registrable, data_facts, metadata_facts
 from featurectl.language.definitions.view import FeatureView
 
 _FORM: Final = 1  # of the canonical form; a new number moves every fingerprint

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from featurectl.online.base import Ask, Bound, Found, KeyValue, OnlineRow, OnlineView, PushRecord, VersionedBy, Writing
-from featurectl.online.byte_store import ByteStore, PackedWriting
+from featurectl.online.base_backend import ByteStore, PackedWriting
 from featurectl.online.codec import pack_key, pack_record, unpack_record
 from featurectl.online.corrupt_rows import row_place
 from featurectl.online.decode.row import row_schema_id, unpack_row

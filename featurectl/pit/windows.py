@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from featurectl.pit.aggregates.by_name import AGGREGATES
+from featurectl.pit.aggregates.all_aggregates import AGGREGATES
 from featurectl.pit.answers import Answers
 from featurectl.pit.arrays import Ints
 from featurectl.pit.availability import Sight, layers, sights

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from featurectl.core.kinds import OBJECT_KINDS
-from featurectl.identity.kinds import REGISTERED
+from featurectl.identity.registered_kinds import REGISTERED
 from featurectl.language.definitions.view import FeatureView
 from featurectl.plan.allowed_removals import allowed_removals, removal_option
 from featurectl.plan.desired import DesiredObject

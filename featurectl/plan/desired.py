@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from featurectl.core.kinds import ObjectKind
 from featurectl.identity.fingerprint import Fingerprints, fingerprints
-from featurectl.identity.kinds import Registrable, kind_of
+from featurectl.identity.registered_kinds import Registrable, kind_of
 from featurectl.language.definitions.json_form import dump_definition
 from featurectl.language.repo import Repo
 from featurectl.registry.state import Json, ObjectVersion

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from featurectl.identity.facts.base import Fact, Facts
-from featurectl.identity.kinds import Registrable, data_facts, metadata_facts
+from featurectl.identity.registered_kinds import Registrable, data_facts, metadata_facts
 from featurectl.plan.plan import ChangeReason
 
 _NOT_SET: Final = Fact(None, "-")

@@ -12,7 +12,7 @@ from typing import Final
 from featurectl.core.errors import StoreError, UsageError
 from featurectl.core.kinds import ObjectKind
 from featurectl.identity.fingerprint import fingerprints
-from featurectl.identity.kinds import REGISTERED, Registrable
+from featurectl.identity.registered_kinds import REGISTERED, Registrable
 from featurectl.language.definitions.fitting import fits
 from featurectl.language.definitions.model import Model
 from featurectl.language.definitions.view import FeatureView

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from featurectl.core.dtypes import UNKNOWN
 from featurectl.expressions.check import expression_columns
-from featurectl.identity.kinds import Registrable
+from featurectl.identity.registered_kinds import Registrable
 from featurectl.language.definitions.json_form import load_source
 from featurectl.language.definitions.model import FeatureInput, Label, Model, ModelInput
 from featurectl.language.definitions.source import Source

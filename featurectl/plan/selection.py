@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from featurectl.core.errors import UsageError
 from featurectl.core.kinds import WORDS
-from featurectl.identity.kinds import Registrable, kind_of
 from featurectl.identity.lineage import Graph, Ref, build_graph
+from featurectl.identity.registered_kinds import Registrable, kind_of
 from featurectl.identity.selection import SelectableObject, select_objects
 from featurectl.language.definitions.alerts import Alert, Notifier
 from featurectl.language.definitions.json_form import load_model, load_untyped_view

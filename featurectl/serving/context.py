@@ -19,7 +19,7 @@ from featurectl.serving.project.served_model import ServedModel
 from featurectl.serving.project.served_project import ServedProject
 from featurectl.serving.settings import ServeSettings
 from featurectl.serving.shadow_queue import ShadowQueue
-from featurectl.serving.store_reads import Features
+from featurectl.serving.timed_store_reads import Features
 
 
 @dataclass(slots=True, kw_only=True)

@@ -11,8 +11,8 @@ import typer
 
 from featurectl.cli import commands
 from featurectl.cli.all_commands import COMMANDS, GROUPS, load_command
+from featurectl.cli.command_decorator import Command, add_command, verb
 from featurectl.cli.shared.call import Call, Outcome
-from featurectl.cli.verb import Command, add_command, verb
 
 FOLDER = Path(commands.__file__).parent
 

@@ -1,6 +1,6 @@
 from featurectl.identity.facts.sources import plain_query
 from featurectl.identity.facts.views import feature_facts
-from featurectl.identity.kinds import data_facts
+from featurectl.identity.registered_kinds import data_facts
 from tests.definitions import DELAYS
 
 

@@ -8,7 +8,7 @@ from featurectl.core.units import DAY_US, HOUR_US
 from featurectl.expressions.check import type_expression
 from featurectl.expressions.tree import Expression
 from featurectl.identity.fingerprint import feature_fingerprints, fingerprints
-from featurectl.identity.kinds import data_facts, metadata_facts
+from featurectl.identity.registered_kinds import data_facts, metadata_facts
 from featurectl.language.definitions.about import About, Freshness
 from featurectl.language.definitions.entity import Entity
 from featurectl.language.definitions.model import Spine

@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from featurectl.core.kinds import KIND_OF_SECTION, OBJECT_KINDS, WORDS, DeclaredKind
-from featurectl.identity.kinds import REGISTERED
+from featurectl.identity.registered_kinds import REGISTERED
 from featurectl.language.shapes.objects import LISTS
 
 PACKAGE = Path(__file__).parents[2] / "featurectl"

@@ -22,9 +22,9 @@ import numpy as np
 
 from featurectl.models.conversion.convert import convert_model
 from featurectl.models.conversion.external_onnx import normal_onnx
+from featurectl.models.file_checks.check import check_structure
 from featurectl.models.isolation.worker import import_alone
 from featurectl.models.runtimes.open import load_runtime
-from featurectl.models.structure.check import check_structure
 from tests.models.estimators import CATBOOST, CATEGORY, LIGHTGBM, XGBOOST, fitted, label_of, matrix_of
 
 SECONDS = 60

@@ -13,13 +13,13 @@ import skops.io
 from onnx import TensorProto, helper
 
 from featurectl.core.errors import FeaturectlError
+from featurectl.models.file_checks.check import check_structure
+from featurectl.models.file_checks.estimator import check_estimator
+from featurectl.models.file_checks.lightgbm import check_lightgbm
+from featurectl.models.file_checks.ubjson import read_ubjson
+from featurectl.models.file_checks.xgboost import check_xgboost, read_xgboost
 from featurectl.models.isolation.limits import limits_of
 from featurectl.models.isolation.process import load_remote, open_process
-from featurectl.models.structure.check import check_structure
-from featurectl.models.structure.estimator import check_estimator
-from featurectl.models.structure.lightgbm import check_lightgbm
-from featurectl.models.structure.ubjson import read_ubjson
-from featurectl.models.structure.xgboost import check_xgboost, read_xgboost
 from tests.models.damaged import (
     SMALL,
     another_process,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from featurectl.core.errors import DataError, UsageError
-from featurectl.models.formats import FORMATS_BY_FLAVOR, FORMATS_BY_SUFFIX, MODEL_FORMATS, format_of_file
+from featurectl.models.all_formats import FORMATS_BY_FLAVOR, FORMATS_BY_SUFFIX, MODEL_FORMATS, format_of_file
 from featurectl.models.isolation import content
 from featurectl.models.runtimes.base import ONNX
 from featurectl.models.runtimes.open import load_runtime

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurectl.online.base import Origin, Writing
-from featurectl.online.byte_store import PackedWriting
+from featurectl.online.base_backend import PackedWriting
 from featurectl.online.packed_store import newer_by
 from featurectl.online.redis.claim import claimed_call
 from featurectl.online.redis.store import RedisStore

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 from hypothesis import strategies as st
 
-from featurectl.pit.aggregates.by_name import AGGREGATES
+from featurectl.pit.aggregates.all_aggregates import AGGREGATES
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE, TIE_ORDER, StateQuestion, WindowQuestion
 from tests.pit.frames import INSTANT, instants
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from featurectl.language.definitions import aggregates
 from featurectl.pit import naive
-from featurectl.pit.aggregates.by_name import AGGREGATES
+from featurectl.pit.aggregates.all_aggregates import AGGREGATES
 from featurectl.pit.lookup import answer_states
 from featurectl.pit.naive import states_naively, windows_naively
 from featurectl.pit.windows import answer_windows

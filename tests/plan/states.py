@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from featurectl.identity.kinds import Registrable, kind_of
+from featurectl.identity.registered_kinds import Registrable, kind_of
 from featurectl.language.repo import Environment, Repo
 from featurectl.language.syntax.place import Place
 from featurectl.plan.build import PlanRequest, plan_repo

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from featurectl.identity.kinds import REGISTERED
+from featurectl.identity.registered_kinds import REGISTERED
 from featurectl.language.definitions.fitting import fits
 from featurectl.plan.build import PlanRequest, plan_repo
 from featurectl.plan.desired import desired_objects

@@ -9,14 +9,15 @@ import pytest
 
 from featurectl.core.errors import PlanError, UsageError
 from featurectl.language.definitions.source import Source, SqlQuery
+from featurectl.sources.all_sources import SOURCE_KINDS
 from featurectl.sources.base import SourceScan
-from featurectl.sources.open import KINDS, check_there, open_source, read_schema
+from featurectl.sources.open import check_there, open_source, read_schema
 
 ORDERS = Source(name="orders", format="parquet", path="orders.parquet", event_time="at")
 
 
 def test_every_format_of_the_language_has_a_kind_of_source():
-    assert set(KINDS) == set(get_args(get_type_hints(Source)["format"]))
+    assert set(SOURCE_KINDS) == set(get_args(get_type_hints(Source)["format"]))
 
 
 @pytest.mark.parametrize("call", [open_source, read_schema, check_there])

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from featurectl.cli.command_decorator import verb
 from featurectl.cli.shared.call import Call, Outcome
 from featurectl.cli.shared.options import ViewOrVersion
 from featurectl.cli.shared.workspaces import open_applied
-from featurectl.cli.verb import verb
 from featurectl.core.units import format_age, format_instant, format_iso
 
 if TYPE_CHECKING:

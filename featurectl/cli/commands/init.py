@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from featurectl.cli.command_decorator import verb
 from featurectl.cli.shared.call import Call, Outcome
-from featurectl.cli.verb import verb
 from featurectl.core.units import counted
 from featurectl.operations.init import NEXT, init_repository
 

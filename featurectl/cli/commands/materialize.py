@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from featurectl.cli.command_decorator import verb
 from featurectl.cli.shared.call import Call, Outcome
 from featurectl.cli.shared.options import AllowFuture, Select
 from featurectl.cli.shared.times import instant
 from featurectl.cli.shared.workspaces import open_with
-from featurectl.cli.verb import verb
 
 if TYPE_CHECKING:
     from featurectl.operations.materialize.materialize_views import MaterializeRequest

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from featurectl.cli.command_decorator import verb
 from featurectl.cli.shared.call import Call, Outcome
 from featurectl.cli.shared.options import PlanOptions
 from featurectl.cli.shared.workspaces import open_with
-from featurectl.cli.verb import verb
 
 if TYPE_CHECKING:
     from featurectl.language.repo import Repo

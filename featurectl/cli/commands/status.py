@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from featurectl.cli.command_decorator import verb
 from featurectl.cli.shared.call import Call, Outcome
 from featurectl.cli.shared.times import seconds_of
 from featurectl.cli.shared.workspaces import open_applied
-from featurectl.cli.verb import verb
 from featurectl.core.errors import FeaturectlError, UsageError
 from featurectl.core.units import format_iso
 

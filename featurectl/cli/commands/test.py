@@ -5,8 +5,8 @@ from __future__ import annotations
 import traceback
 from typing import TYPE_CHECKING
 
+from featurectl.cli.command_decorator import verb
 from featurectl.cli.shared.call import Call, Outcome
-from featurectl.cli.verb import verb
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

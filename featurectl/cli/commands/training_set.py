@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from featurectl.cli.command_decorator import verb
 from featurectl.cli.shared.call import Call, Outcome
 from featurectl.cli.shared.options import Since, SpineOption, Until
 from featurectl.cli.shared.times import instant
 from featurectl.cli.shared.workspaces import open_with
-from featurectl.cli.verb import verb
 from featurectl.core.units import counted, plural
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from featurectl.cli.command_decorator import verb
 from featurectl.cli.shared.call import WHOLE, Call, Outcome
-from featurectl.cli.verb import verb
 from featurectl.core.kinds import WORDS
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from featurectl.cli.command_decorator import verb
 from featurectl.cli.shared.call import Call, Outcome
 from featurectl.cli.shared.options import Since, Until
 from featurectl.cli.shared.times import instant
 from featurectl.cli.shared.workspaces import open_applied
-from featurectl.cli.verb import verb
 from featurectl.core.errors import UsageError
 from featurectl.core.units import moved_by
 

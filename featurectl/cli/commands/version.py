@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import platform
 
+from featurectl.cli.command_decorator import verb
 from featurectl.cli.shared.call import Call, Outcome
-from featurectl.cli.verb import verb
 from featurectl.core.version import __version__
 
 _LIBRARIES = ("polars", "deltalake", "sqlalchemy", "redis", "pydantic", "typer", "lightgbm")

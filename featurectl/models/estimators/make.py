@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import redirect_stdout
 
 from featurectl.core.errors import DataError
+from featurectl.models.estimators.all_libraries import library_of
 from featurectl.models.estimators.base import (
     EARLY_STOPPING,
     SEEDS,
@@ -16,7 +17,6 @@ from featurectl.models.estimators.base import (
     needs_pickle,
     type_name,
 )
-from featurectl.models.estimators.by_name import library_of
 from featurectl.models.runtimes.base import FUNCTION, PICKLE, install_hint
 from featurectl.models.runtimes.estimator import Estimator
 from featurectl.models.runtimes.function import FunctionRuntime

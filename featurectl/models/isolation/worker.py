@@ -81,8 +81,8 @@ class _Models:
         }
 
     def _load(self, question: Message) -> Message:
+        from featurectl.models.file_checks.check import check_structure
         from featurectl.models.runtimes.open import load_runtime
-        from featurectl.models.structure.check import check_structure
 
         _prepare(question["format"])
         check_structure(question["format"], question["content"])

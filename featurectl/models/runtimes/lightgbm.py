@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from featurectl.models.file_checks.lightgbm import check_places, without_parameters
 from featurectl.models.runtimes.base import Classes, Matrix, Scores, not_installed, numbered, one_score
-from featurectl.models.structure.lightgbm import check_places, without_parameters
 
 
 class LightGbm:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from featurectl.core.errors import DataError
+from featurectl.models.file_checks.estimator import check_estimator
 from featurectl.models.runtimes.base import not_installed
 from featurectl.models.runtimes.estimator import EstimatorRuntime
-from featurectl.models.structure.estimator import check_estimator
 
 # Types of fitted scikit-learn estimators that hold data and run nothing when they are made, beyond those that skops
 # trusts by itself.

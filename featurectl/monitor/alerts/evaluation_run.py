@@ -10,7 +10,7 @@ from typing import Final
 from featurectl.core.errors import FeaturectlError, StoreError
 from featurectl.language.definitions.alerts import Alert
 from featurectl.language.definitions.json_form import load_alert, load_notifier
-from featurectl.monitor.alerts.by_name import observe
+from featurectl.monitor.alerts.all_metrics import observe
 from featurectl.monitor.alerts.deliver import Deliverer, DeliveryAttempt
 from featurectl.monitor.alerts.evaluate import AlertEvaluation, AlertEvaluator
 from featurectl.monitor.alerts.message import AlertScope

@@ -10,7 +10,7 @@ from typing import Final
 import redis
 
 from featurectl.online.base import OnlineView, Writing
-from featurectl.online.byte_store import PackedWriting
+from featurectl.online.base_backend import PackedWriting
 from featurectl.online.codec import INSTANT_BYTES, NEWER_BYTES, pack_bound, pack_instant
 from featurectl.online.redis.answers import read_number
 from featurectl.online.redis.keys import home_of, prefix_of

@@ -24,7 +24,7 @@ import redis
 
 from featurectl.core.errors import StoreError
 from featurectl.online.base import Bound, OnlineView
-from featurectl.online.byte_store import PackedWriting
+from featurectl.online.base_backend import PackedWriting
 from featurectl.online.codec import NEWER_BYTES, pack_bound
 from featurectl.online.corrupt_rows import BrokenCountError, BrokenRowError
 from featurectl.online.packed_store import PackedStore

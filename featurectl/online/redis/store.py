@@ -14,7 +14,7 @@ import redis
 
 from featurectl.core.variables import shown_location
 from featurectl.online.base import Ask, Bound, Found, OnlineView, Writing
-from featurectl.online.byte_store import PackedWriting
+from featurectl.online.base_backend import PackedWriting
 from featurectl.online.codec import NEWER_BYTES, RECORD_NEWER_BYTES, pack_bound, pack_instant
 from featurectl.online.corrupt_rows import NO_ROW, BrokenCountError, BrokenRowError, row_place
 from featurectl.online.packed_store import PackedStore

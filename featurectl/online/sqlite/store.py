@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from featurectl.core.disk_room import hint_of, sqlite_failure
 from featurectl.core.errors import FeaturectlError, StoreError, TryAgainError
 from featurectl.online.base import Ask, Bound, Found, OnlineView
-from featurectl.online.byte_store import PackedWriting
+from featurectl.online.base_backend import PackedWriting
 from featurectl.online.codec import NEWER_BYTES, RECORD_NEWER_BYTES, pack_bound, pack_instant
 from featurectl.online.packed_store import PackedStore
 from featurectl.online.row_schema import claim_schema

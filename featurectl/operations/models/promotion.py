@@ -10,8 +10,8 @@ from featurectl.core.errors import UsageError
 from featurectl.language.definitions.json_form import load_model
 from featurectl.language.definitions.model import Model
 from featurectl.models.artifact import read_artifact
+from featurectl.models.gates.all_gates import gates_asked
 from featurectl.models.gates.base import GateEvidence
-from featurectl.models.gates.by_name import gates_asked
 from featurectl.models.gates.evaluate import failed_gates, measure_gates
 from featurectl.models.gates.evidence import evidence_of_version
 from featurectl.models.validation_rows import load_validation_rows

@@ -12,7 +12,7 @@ from featurectl.core.progress import Progress, Silent
 from featurectl.core.units import counted
 from featurectl.engines.open import open_engine
 from featurectl.engines.spill import SpillRoom
-from featurectl.operations.outputs.formats import check_columns
+from featurectl.operations.outputs.all_formats import check_columns
 from featurectl.operations.training.build import TrainingSetBuild, make_training_set
 from featurectl.operations.training.label import LabelTarget, read_target
 from featurectl.operations.training.long_spine import AnySpine, SpillPlace

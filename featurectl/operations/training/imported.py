@@ -12,10 +12,10 @@ import polars as pl
 from featurectl.core.errors import DataError, FeaturectlError, UsageError
 from featurectl.language.definitions.json_form import dump_definition
 from featurectl.language.definitions.model import Model
+from featurectl.models.all_formats import MODEL_FORMATS
 from featurectl.models.conversion.convert import Converted
 from featurectl.models.external_model import Foreign, check_names
 from featurectl.models.fit import COMPARED
-from featurectl.models.formats import MODEL_FORMATS
 from featurectl.models.gates.base import Champion, GateEvidence
 from featurectl.models.golden_rows import choose_rows, dump_golden, load_golden
 from featurectl.models.isolation.process import load_remote

@@ -15,13 +15,13 @@ import polars as pl
 from featurectl.core.errors import DataError
 from featurectl.language.definitions.json_form import dump_definition
 from featurectl.language.definitions.model import DerivedInput, FeatureInput, Model, ModelInput, RequestInput, Trainer
+from featurectl.models.all_formats import MODEL_FORMATS
 from featurectl.models.artifact import write_artifact
 from featurectl.models.card import CARD, CHART, CardParts, render_card
 from featurectl.models.charts import draw_charts
 from featurectl.models.fit import FittedModel, fit_model
-from featurectl.models.formats import MODEL_FORMATS
+from featurectl.models.gates.all_gates import gates_asked
 from featurectl.models.gates.base import Champion, GateEvidence
-from featurectl.models.gates.by_name import gates_asked
 from featurectl.models.gates.evaluate import failed_gates, measure_gates
 from featurectl.models.gates.evidence import evidence_of_fitted
 from featurectl.models.runtimes.base import ONNX

@@ -10,7 +10,7 @@ from featurectl.core.progress import Progress
 from featurectl.core.units import counted
 from featurectl.engines.spill import SpillRoom
 from featurectl.models.artifact import check_artifacts
-from featurectl.models.gates.by_name import gates_asked
+from featurectl.models.gates.all_gates import gates_asked
 from featurectl.models.trainer_command import CommandEnvironment
 from featurectl.operations.training.bind import registered_model
 from featurectl.operations.training.champion import EvaluationContext, evaluation_context

@@ -38,7 +38,7 @@ from featurectl.serving.settings import (
     load_settings,
 )
 from featurectl.serving.startup import AT_ONCE, WHEN_LOADED, Beginning, beginning_of_process
-from featurectl.serving.store_reads import Features
+from featurectl.serving.timed_store_reads import Features
 from featurectl.workspace.open import open_workspace
 from featurectl.workspace.redaction import hide_secrets
 from featurectl.workspace.workspace import Workspace

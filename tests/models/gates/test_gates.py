@@ -9,8 +9,8 @@ from sklearn.metrics import roc_auc_score
 
 from featurectl.core.errors import DataError
 from featurectl.language.definitions.gates import LESS_IS_BETTER, METRICS, MORE_IS_BETTER, Gates, Robustness
+from featurectl.models.gates.all_gates import gates_asked
 from featurectl.models.gates.base import Champion
-from featurectl.models.gates.by_name import gates_asked
 from featurectl.models.gates.equality import EqualityGate
 from featurectl.models.gates.evaluate import failed_gates, measure_gates
 from featurectl.models.gates.evidence import evidence_of_fitted

@@ -12,7 +12,7 @@ import pytest
 from featurectl.core.errors import DataError, StoreError
 from featurectl.language.definitions.alerts import Alert, Condition
 from featurectl.language.shapes.alerts import condition_of
-from featurectl.monitor.alerts.by_name import observe
+from featurectl.monitor.alerts.all_metrics import observe
 from featurectl.monitor.alerts.data_metrics import FailureCount, FeatureFigure
 from featurectl.monitor.alerts.evaluate import AlertEvaluator
 from featurectl.monitor.alerts.measure import ViewAge

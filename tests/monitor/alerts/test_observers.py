@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from featurectl.language.definitions.alerts import METRICS, OF_ONE_MOMENT
-from featurectl.monitor.alerts.by_name import OBSERVERS
+from featurectl.monitor.alerts.all_metrics import OBSERVERS
 from featurectl.monitor.alerts.measure import WINDOWS_US
 
 

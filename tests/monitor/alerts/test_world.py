@@ -11,7 +11,7 @@ from featurectl.core.errors import DataError, StoreError
 from featurectl.language.definitions.alerts import Alert
 from featurectl.language.shapes.alerts import condition_of
 from featurectl.monitor.alerts import data_metrics
-from featurectl.monitor.alerts.by_name import observe
+from featurectl.monitor.alerts.all_metrics import observe
 from featurectl.monitor.alerts.request_rows import RequestWindow
 from featurectl.monitor.alerts.workspace_metrics import WorkspaceMetrics
 from featurectl.registry.state import State

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from featurectl.cli.command_decorator import verb
 from featurectl.cli.shared.call import Call, Outcome
 from featurectl.cli.shared.options import VersionOrChampion
 from featurectl.cli.shared.workspaces import open_applied
-from featurectl.cli.verb import verb
 
 if TYPE_CHECKING:
     from featurectl.registry.state import ModelVersion

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from featurectl.cli.command_decorator import verb
 from featurectl.cli.shared.call import Call, Outcome
 from featurectl.cli.shared.options import VersionOrChampion
 from featurectl.cli.shared.times import instant
 from featurectl.cli.shared.workspaces import open_applied
-from featurectl.cli.verb import verb
 from featurectl.core.errors import UsageError
 
 if TYPE_CHECKING:

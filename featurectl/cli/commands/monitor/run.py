@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from featurectl.cli.command_decorator import verb
 from featurectl.cli.commands.monitor.check import show_faults
 from featurectl.cli.shared.call import Call, Outcome
 from featurectl.cli.shared.times import microseconds_of
 from featurectl.cli.shared.workspaces import open_applied
-from featurectl.cli.verb import verb
 from featurectl.core.errors import FeaturectlError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from featurectl.models.structure.trees import Integers, check_children, check_range
+from featurectl.models.file_checks.trees import Integers, check_children, check_range
 
 MOST_FEATURES: Final = 10_000_000
 _INTEGERS: Final = re.compile(r"-?\d{1,18}(?: -?\d{1,18})*", re.ASCII)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from featurectl.models.structure.trees import check_children, check_range
+from featurectl.models.file_checks.trees import check_children, check_range
 
 
 def check_estimator(estimator: Any) -> None:

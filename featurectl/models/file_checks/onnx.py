@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from featurectl.models.file_checks.onnx_trees import check_trees
 from featurectl.models.runtimes.base import not_installed
-from featurectl.models.structure.onnx_trees import check_trees
 
 _DEEPEST: Final = 8
 _ENDLESS: Final = ("Loop",)

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from featurectl.models.structure.trees import Integers, check_children, check_range, integers
-from featurectl.models.structure.ubjson import read_ubjson
+from featurectl.models.file_checks.trees import Integers, check_children, check_range, integers
+from featurectl.models.file_checks.ubjson import read_ubjson
 
 _MOST: Final = 1 << 31
 _OF_NODES: Final = ("split_conditions", "sum_hessian", "loss_changes")

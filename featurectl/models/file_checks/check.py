@@ -23,19 +23,19 @@ def check_structure(kind: str, content: bytes) -> None:
 
 
 def _lightgbm(content: bytes) -> None:
-    from featurectl.models.structure.lightgbm import check_lightgbm
+    from featurectl.models.file_checks.lightgbm import check_lightgbm
 
     check_lightgbm(content.decode())
 
 
 def _xgboost(content: bytes) -> None:
-    from featurectl.models.structure.xgboost import check_xgboost, read_xgboost
+    from featurectl.models.file_checks.xgboost import check_xgboost, read_xgboost
 
     check_xgboost(read_xgboost(content))
 
 
 def _onnx(content: bytes) -> None:
-    from featurectl.models.structure.onnx import check_onnx
+    from featurectl.models.file_checks.onnx import check_onnx
 
     check_onnx(content)
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from featurectl.models.structure.trees import Integers, check_children, check_range, integers
+from featurectl.models.file_checks.trees import Integers, check_children, check_range, integers
 
 _MODES: Final = 7
 _OLD: Final = ("TreeEnsembleClassifier", "TreeEnsembleRegressor")
