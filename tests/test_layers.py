@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -79,17 +80,38 @@ def modules() -> list[Path]:
     return sorted(p for p in PACKAGE.rglob("*.py") if "feature_repo_template" not in p.parts)
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What the tests here ask of a file, which is parsed once for all of them."""
+
+    imported: set[str] = field(default_factory=set)
+    methods: dict[str, int] = field(default_factory=dict)  # how many each class has
+    lines: dict[str, int] = field(default_factory=dict)  # of each function, with its signature and its docstring
+    speaks: list[str] = field(default_factory=list)  # calls that print or exit
+
+
 @functools.cache
-def imported(path: Path) -> set[str]:
-    """Return the dotted names of all modules that a file imports, wherever in the file, type checking included."""
-    names = set()
+def facts(path: Path) -> Facts:
+    found = Facts()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
+            found.imported.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: a relative import"
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+            found.imported.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ClassDef):
+            found.methods[node.name] = sum(isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef) for n in node.body)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno is not None
+            found.lines[node.name] = max(node.end_lineno - node.lineno + 1, found.lines.get(node.name, 0))
+        elif isinstance(node, ast.Call) and speaks(node):
+            found.speaks.append(ast.unparse(node.func))
+    return found
+
+
+def imported(path: Path) -> set[str]:
+    """Return the dotted names of all modules that a file imports, wherever in the file, type checking included."""
+    return facts(path).imported
 
 
 def room(path: Path) -> str:
@@ -170,7 +192,7 @@ def test_the_layer_test_itself_sees_an_import_cycle(tmp_path, back):
     (rooms / "two.py").write_text("import json\n")
     assert import_cycles(rooms.parent) == []
     (rooms / "two.py").write_text(back)
-    imported.cache_clear()
+    facts.cache_clear()
     assert import_cycles(rooms.parent) == ["app.rooms.one -> app.rooms.two -> app.rooms.one"]
 
 
@@ -206,9 +228,9 @@ def is_of_an_engine(name: str) -> bool:
     return parts[:2] == ["featurectl", "engines"] and len(parts) > 2 and (PACKAGE / "engines" / parts[2]).is_dir()
 
 
-def speaks(node: ast.AST) -> bool:
+def speaks(node: ast.Call) -> bool:
     """Whether a call prints, writes to a standard stream, or ends the process."""
-    if not isinstance(node, ast.Call):
+    if not isinstance(node.func, ast.Name | ast.Attribute):
         return False
     name = ast.unparse(node.func)
     return name in ("print", "exit", "sys.exit") or name.startswith(("sys.stdout.write", "sys.stderr.write"))
@@ -216,8 +238,7 @@ def speaks(node: ast.AST) -> bool:
 
 def test_only_commands_and_servers_print_and_exit():
     below = [path for path in modules() if room(path) not in ("cli", "serving", "__main__")]
-    wrong = {p.relative_to(PACKAGE).as_posix() for p in below for n in ast.walk(ast.parse(p.read_text())) if speaks(n)}
-    assert wrong == set()
+    assert {path.relative_to(PACKAGE).as_posix(): facts(path).speaks for path in below if facts(path).speaks} == {}
 
 
 def test_commands_leave_stores_engines_and_models_to_operations():
@@ -279,10 +300,8 @@ LARGE = {
 def test_classes_have_at_most_15_methods_save_a_reasoned_few():
     found = {}
     for path in modules():
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ClassDef):
-                methods = [item for item in node.body if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)]
-                found[f"{path.relative_to(PACKAGE).as_posix()} {node.name}"] = len(methods)
+        for name, count in facts(path).methods.items():
+            found[f"{path.relative_to(PACKAGE).as_posix()} {name}"] = count
     assert sorted(name for name, count in found.items() if count > 15 and name not in LARGE) == []
     assert sorted(name for name in LARGE if found.get(name, 0) <= 15) == []
 
@@ -291,8 +310,6 @@ def test_functions_have_at_most_40_lines():
     """Each with its signature and its docstring; steps of a migration are as long as they were."""
     found = {}
     for path in modules():
-        for node in ast.walk(ast.parse(path.read_text())) if "migrations" not in path.parts else ():
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                assert node.end_lineno is not None
-                found[f"{path.relative_to(PACKAGE).as_posix()} {node.name}"] = node.end_lineno - node.lineno + 1
+        for name, lines in facts(path).lines.items() if "migrations" not in path.parts else ():
+            found[f"{path.relative_to(PACKAGE).as_posix()} {name}"] = lines
     assert {name: lines for name, lines in found.items() if lines > 40} == {}
