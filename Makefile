@@ -8,11 +8,12 @@ READY := $(VENV)/.ready
 .DEFAULT_GOAL := help
 RUN := -q -n 2 --dist loadfile --no-loadscope-reorder
 # Files of tests lie in memory where there is room for them and programs may be run there: the disk is waited for less.
+# What pytest makes of the assertions is kept for the next run: it is half of what happens before the first test.
 # PostgreSQL runs as another user than root, who has to come into the folder.
 ROOMY := $(shell grep -E '^tmpfs /dev/shm tmpfs ' /proc/mounts 2>/dev/null | grep -vq noexec && \
 	df --output=avail /dev/shm | awk 'NR == 2 && $$1 > 8000000 {print "/dev/shm"}')
 APART = folder=$$(mktemp -d "$(or $(ROOMY),$${TMPDIR:-/tmp})/featurectl-tests-XXXXXX") && chmod 755 "$$folder" && \
-	trap 'rm -rf "$$folder"' EXIT && trap 'exit 130' INT TERM && TMPDIR="$$folder"
+	trap 'rm -rf "$$folder"' EXIT && trap 'exit 130' INT TERM && TMPDIR="$$folder" PYTHONDONTWRITEBYTECODE=
 
 .PHONY: help compiled demo test stress check guests lint types layers data docs changes wheel bench bench-serving coverage format clean
 
@@ -29,7 +30,7 @@ demo: $(READY) ## set everything up and run the main job on real flights
 	$(BIN)/python -m benchmarks.demo
 
 compiled: $(READY) # the commands and servers that tests start need not compile the package each time
-	@$(BIN)/python -m compileall -q featurectl
+	@$(BIN)/python -m compileall -q -x '/(test_[^/]*|conftest)\.py$$' featurectl tests benchmarks
 
 test: compiled ## set everything up and pass every test, real Redis and PostgreSQL included
 	$(APART) $(BIN)/python -m pytest $(RUN) --durations=10 -m "not stress and not guests"

@@ -46,10 +46,10 @@ drawn = list(seeds_from(3, 5))
 
 @settings(max_examples=5)
 @given(st.integers(0, 10**9))
-def test_probe(number):
+def test_of_drawn_numbers(number):
     drawn.append(number)
 
-def test_told():
+def test_that_they_are_shown():
     print("drawn", drawn)
 """
 

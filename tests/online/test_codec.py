@@ -21,6 +21,7 @@ from featurectl.online.decode.values import decoder
 from featurectl.online.encode.rows import encode_chunks
 from featurectl.online.row_schema import claim_schema, parse_schema, schema_document
 from tests.online.rows import HOUR, T0, UTC_US, frame, view
+from tests.seeds import examples
 
 INSTANTS = st.datetimes(datetime(1, 1, 1), datetime(2283, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001  # a time without a zone is meant
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -56,7 +57,7 @@ def encode(of, rows, schema_id=7):
     return [key for c in chunks for key in c.keys.parts()], [row for c in chunks for row in c.rows().parts()]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(40, 150), deadline=None)
 @given(typed_rows())
 def test_values_of_every_type_survive_packing(drawn):
     features, values = drawn
@@ -70,7 +71,7 @@ def test_values_of_every_type_survive_packing(drawn):
 KEYS = st.tuples(SCALARS["string"], INT64, st.booleans(), st.dates(), SCALARS["string"])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(40, 150), deadline=None)
 @given(st.lists(KEYS, min_size=1, max_size=4, unique=True))
 def test_keys_are_packed_alike_by_columns_and_one_by_one_and_stay_distinct(keys):
     dtypes = ["string", "int64", "bool", "date", "string"]
@@ -81,7 +82,7 @@ def test_keys_are_packed_alike_by_columns_and_one_by_one_and_stay_distinct(keys)
     assert len(set(packed)) == len(keys)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(60, 200), deadline=None)
 @given(INSTANTS, INSTANTS)
 def test_instants_order_as_their_bytes_do(one, other):
     assert (one < other) == (pack_instant(one) < pack_instant(other))

@@ -16,6 +16,7 @@ from featurectl.online.encode.columns import FixedCells, Ragged, digits, join_pi
 from featurectl.online.encode.rows import encode_chunks
 from tests.online.packer import pack_rows
 from tests.online.rows import frame, view
+from tests.seeds import examples
 
 EDGES = [0, 127, 128, 255, 256, 65_535, 65_536, 2**32 - 1, 2**32, 2**63 - 1]
 EDGES += [-1, -32, -33, -128, -129, -32_768, -32_769, -(2**31), -(2**31) - 1, -(2**63)]
@@ -64,7 +65,7 @@ def columns(of, number, **named):
     return made.with_columns(instant.alias(name) for name in ("event_time", "available_at", "computed_at"))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(40, 150), deadline=None)
 @given(typed_rows(), st.integers(0, 65_535))
 def test_rows_of_every_type_are_packed_as_one_by_one(drawn, schema_id):
     features, rows = drawn

@@ -14,6 +14,7 @@ from featurectl.core.errors import DataError
 from featurectl.core.frames.types import widen
 from featurectl.online.client.coerce import typed_column
 from featurectl.sources.casts import cast_exact
+from tests.seeds import examples
 
 TYPES = ["string", "int64", "float64", "bool", "timestamp", "date", "decimal(10,2)", "decimal(38,3)"]
 WRITTEN = [
@@ -62,7 +63,7 @@ def shown(values):
 
 
 @pytest.mark.parametrize("dtype", TYPES)
-@settings(max_examples=150)
+@settings(max_examples=examples(50, 150))
 @given(VALUES)
 @example(values=[2**63 - 1])
 @example(values=[1e8, 1.5])

@@ -211,6 +211,7 @@ def some_values(chance):
     }
 
 
-def test_inputs_of_a_feature_with_two_defaults_are_those_of_a_training_set(tmp_path):
-    for seed in range(30):
+@pytest.mark.parametrize("count", [8, pytest.param(30, marks=pytest.mark.stress)])
+def test_inputs_of_a_feature_with_two_defaults_are_those_of_a_training_set(count, tmp_path):
+    for seed in range(count):
         check_defaults(seed, tmp_path / f"{seed}.db")

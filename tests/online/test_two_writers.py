@@ -17,6 +17,7 @@ from featurectl.online.packed_store import newer_by
 from featurectl.online.redis.claim import claimed_call
 from featurectl.online.redis.store import RedisStore
 from tests.online.rows import HOUR, T0, frame, view
+from tests.seeds import examples
 
 ENTITIES = 6
 FIRST = Origin(at=T0, table_version=3, rebuild_id="r1")
@@ -128,7 +129,7 @@ def frames_of(of, drawn, push):
         yield frame(of, [[entity]], [[push]], **times, available_at=T0 + number * timedelta(seconds=1))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(25, 60), deadline=None)
 @given(pushes(), st.booleans())
 def test_whatever_pushes_cut_into_each_other_the_newest_row_of_all_stays(redis_url, drawn, by_event):
     """Each push begins in the middle of the one before, which goes on afterwards."""

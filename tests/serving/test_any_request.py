@@ -12,10 +12,11 @@ from starlette.testclient import TestClient
 
 from featurectl.serving.process.start import open_app
 from featurectl.serving.settings import ServeSettings
+from tests.seeds import examples
 from tests.serving.process import running
 
 CONFORM = ["status_code_conformance", "content_type_conformance", "response_schema_conformance"]
-FEW, MANY = 30, 2_000
+FEW, MANY = 12, 2_000
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +83,7 @@ ROWS = st.lists(
 
 
 @given(body=ASKS)
-@settings(max_examples=150)
+@settings(max_examples=examples(40, 150))
 def test_values_of_any_kind_for_features_are_answered_or_refused(shared, body):
     answer = shared.post("/v1/features", json=body)
     assert answer.status_code in (200, 400), answer.text
@@ -94,7 +95,7 @@ def test_values_of_any_kind_for_features_are_answered_or_refused(shared, body):
 
 
 @given(rows=ROWS)
-@settings(max_examples=150)
+@settings(max_examples=examples(40, 150))
 def test_values_of_any_kind_to_be_scored_are_answered_or_refused(shared, rows):
     answer = shared.post("/v1/predict/click", json={"rows": rows, "return": ["features", "status"]})
     assert answer.status_code in (200, 400), answer.text
