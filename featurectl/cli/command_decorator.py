@@ -88,7 +88,7 @@ def add_command(app: typer.Typer, name: str, command: Command) -> None:
     keyword = inspect.Parameter.KEYWORD_ONLY
     parameters = [part for parameter in own.values() for part in parameter.parts]
     parameters += [inspect.Parameter(k, keyword, default=d, annotation=a) for k, (a, d) in common.items()]
-    parse.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    parse.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # which Typer reads
     parse.__annotations__ = {p.name: p.annotation for p in parameters}
     del parse.__wrapped__
     app.command(name)(parse)

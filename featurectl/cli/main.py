@@ -122,7 +122,7 @@ def _failed(call: Call, error: FeaturectlError) -> Outcome:
         traceback.print_exc()
     code = exit_code_of(error)
     if isinstance(error, ProblemsError):
-        return Outcome(exit_code=code, problems=error.problems)  # type: ignore[arg-type]
+        return Outcome(exit_code=code, problems=error.problems)  # type: ignore[arg-type]  # all that it is raised with
     if call.output != "json":
         _say(_error_text(error))
     return Outcome(exit_code=code, result={"error": error_json(error)})

@@ -50,7 +50,7 @@ class _AnswerLimit:
     def wait(self, gen: Any, interval: float = _WAKE_S, timeout: float | None = None) -> Any:
         """Consume the steps of a call."""
         steps = self._watched(gen) if self.answer_s else gen
-        return super().wait(steps, interval, timeout)  # type: ignore[misc]
+        return super().wait(steps, interval, timeout)  # type: ignore[misc]  # a mixin of connections
 
     def _watched(self, gen: Any) -> Generator[Any, Any, Any]:
         last = monotonic()

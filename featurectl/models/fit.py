@@ -79,7 +79,7 @@ class FittedModel:
     profile: Profile
 
 
-def fit_model(  # noqa: PLR0913
+def fit_model(  # noqa: PLR0913  # rows, inputs and how, and who allows what
     examples: Examples,
     inputs: Sequence[BoundFeature],
     trainer: Trainer,

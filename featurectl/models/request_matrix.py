@@ -58,14 +58,14 @@ def _value(item: BoundFeature) -> ValueEncoder:
 
 
 def _number(cell: object) -> float:
-    return _NAN if cell is None else float(cell)  # type: ignore[arg-type]
+    return _NAN if cell is None else float(cell)  # type: ignore[arg-type]  # a number by now
 
 
 def _whole(cell: object) -> float:
     """Return a whole number as a float that rounds to the nearest float32: rounding twice can end beside it."""
     if cell is None:
         return _NAN
-    number = int(cell)  # type: ignore[call-overload]
+    number = int(cell)  # type: ignore[call-overload]  # a number by now
     return float(number) if -_EXACT <= number <= _EXACT else float(np.float32(np.int64(number)))
 
 

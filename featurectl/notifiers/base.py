@@ -63,7 +63,7 @@ class IncidentMessage:
 
 def load_message(json: Mapping[str, object]) -> IncidentMessage:
     """Return the message that `to_json` has made JSON of."""
-    return IncidentMessage(**{key: value for key, value in json.items() if key != "schema_version"})  # type: ignore[arg-type]
+    return IncidentMessage(**{key: value for key, value in json.items() if key != "schema_version"})  # type: ignore[arg-type]  # its own JSON
 
 
 class NotSentError(FeaturectlError):

@@ -41,7 +41,7 @@ def _fits_class(value: object, hint: Any) -> bool:
         number = isinstance(value, int if hint is int else int | float) and not isinstance(value, bool)
         if not number:
             return False
-        return -_MOST <= value < _MOST if isinstance(value, int) else math.isfinite(value)  # type: ignore[arg-type]
+        return -_MOST <= value < _MOST if isinstance(value, int) else math.isfinite(value)  # type: ignore[arg-type]  # a number by now
     if hint is type(None) or hint is None:
         return value is None
     if not isinstance(hint, type):

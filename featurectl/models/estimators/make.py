@@ -50,7 +50,7 @@ def make_estimator(name: str, params: Mapping[str, object], seed: int) -> Estima
             estimator.set_params(random_state=seed)
     except (TypeError, ValueError) as error:
         raise DataError(f"estimator {name} does not take these params: {error}", code="FC513") from error
-    return estimator  # type: ignore[no-any-return]
+    return estimator  # type: ignore[no-any-return]  # a library's own class
 
 
 def stops_early(estimator: Estimator, params: Mapping[str, object]) -> bool:

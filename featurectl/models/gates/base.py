@@ -77,7 +77,7 @@ class Gate(Protocol):
         """Return what is measured, and whether that is enough; None: there is nothing to measure it by."""
 
 
-def answer(gate: Gate, measured: str, passed: bool | None) -> GateResult:  # noqa: FBT001
+def answer(gate: Gate, measured: str, passed: bool | None) -> GateResult:  # noqa: FBT001  # as it is stored
     """Return the result of a gate."""
     return GateResult(name=gate.name, asked=gate.asked, measured=measured, passed=passed)
 

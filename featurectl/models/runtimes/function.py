@@ -46,4 +46,4 @@ def _import(name: str) -> Callable[[Matrix], Any]:
         raise DataError(f"function {name} can't be imported: {error}", code="FC513") from error
     if not callable(function):
         raise DataError(f"{name} is no function", code="FC513")
-    return function  # type: ignore[no-any-return]
+    return function  # type: ignore[no-any-return]  # a person's own function

@@ -71,9 +71,10 @@ def skew_of(workspace: Workspace, model: str, since: datetime, until: datetime) 
     Raises:
         FeaturectlError: it can't be measured.
     """
+    from featurectl.monitor.verify.log_rows import LogSelection
     from featurectl.monitor.verify.replay_log import verify_log
 
-    return [_skewed(row) for row in verify_log(workspace, model, since, until).features]
+    return [_skewed(row) for row in verify_log(workspace, model, LogSelection(since=since, until=until)).features]
 
 
 def _skewed(row: FeatureSkew) -> FeatureFigure:

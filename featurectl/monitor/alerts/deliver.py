@@ -47,7 +47,7 @@ class Deliverer:
     ledger: AlertLedger
     now: datetime
     open_notifier: Callable[[str], NotifierChannel]
-    jitter: Callable[[], float] = field(default_factory=lambda: random.Random(secrets.randbits(64)).random)  # noqa: S311
+    jitter: Callable[[], float] = field(default_factory=lambda: random.Random(secrets.randbits(64)).random)  # noqa: S311  # no secret
     stopped: Callable[[], bool] = field(default=lambda: False)
 
     def deliver(self) -> Iterator[DeliveryAttempt]:

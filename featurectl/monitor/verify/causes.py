@@ -97,7 +97,7 @@ def _also_late(
     return Explained(causes=causes, details=details)
 
 
-def _by_vote(  # noqa: PLR0913
+def _by_vote(  # noqa: PLR0913  # what every question of this module is asked with
     engine: Engine, served: ServedRows, wrong: pl.DataFrame, known: TablePast, tolerance: float, *, aside: bool = True
 ) -> Explained:
     """Return the causes that explain most; `aside`: versions one aside of those of the pushes are asked, too."""

@@ -47,18 +47,12 @@ class ReplayOptions:
     progress: Progress = field(default_factory=Silent)
 
 
-def verify_log(  # noqa: PLR0913
-    workspace: Workspace,
-    model: str,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    sample: float = 1.0,
-    *,
-    how: ReplayOptions | None = None,
+def verify_log(
+    workspace: Workspace, model: str, chosen: LogSelection, how: ReplayOptions | None = None
 ) -> VerifyReport:
-    """Return what was served of a model against the offline tables: rows of the log with `since` <= time < `until`.
+    """Return what was served of a model, the chosen rows of its log, against the offline tables.
 
-    `sample` is the share of requests that are replayed. Every version of the model that has a log is.
+    Every version of the model that has a log is replayed.
 
     Raises:
         UsageError: there is no such model.
@@ -67,7 +61,6 @@ def verify_log(  # noqa: PLR0913
     how, state = how or ReplayOptions(), workspace.state()
     if state.current("model", model) is None:
         raise not_applied(state, "model", model)
-    chosen = LogSelection(since=since, until=until, sample=sample)
     opened = open_log(workspace, model)
     replays, notes = [], list[str]()
     for number in opened.versions():

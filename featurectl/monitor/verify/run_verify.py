@@ -12,6 +12,7 @@ from featurectl.core.progress import Progress
 from featurectl.language.definitions.json_form import load_untyped_view
 from featurectl.monitor.verify.compare_store import verify_store
 from featurectl.monitor.verify.equal import TOLERANCE
+from featurectl.monitor.verify.log_rows import LogSelection
 from featurectl.monitor.verify.replay_log import ReplayOptions, verify_log
 from featurectl.operations.materialize.table_increment import choose_views
 from featurectl.operations.part_failure import Failure, fails_for_all
@@ -73,11 +74,9 @@ def verify_logs(workspace: Workspace, request: VerifyLogRequest, progress: Progr
         StoreError: a store can't be read.
     """
     how = _how(request.tolerance, progress)
+    chosen = LogSelection(since=request.since, until=request.until, sample=request.sample)
     models = _logged_models(workspace, request.models)
-    return {
-        model: verify_log(workspace, model, request.since, request.until, request.sample, how=how)
-        for model in dict.fromkeys(models)
-    }
+    return {model: verify_log(workspace, model, chosen, how) for model in dict.fromkeys(models)}
 
 
 def verify_views(workspace: Workspace, request: VerifyStoreRequest, progress: Progress) -> VerifiedViews:

@@ -45,7 +45,7 @@ class ValuesAtPush:
         return Hypothesis(cause="late row", detail=self.detail, asking=TableQuestion()), self.rows
 
 
-def values_at_push(  # noqa: PLR0913
+def values_at_push(  # noqa: PLR0913  # what every question about causes is asked with
     engine: Engine, served: ServedRows, wrong: pl.DataFrame, known: TablePast, tolerance: float, *, aside: int = 0
 ) -> ValuesAtPush:
     """Return which values the table gives as it was at their push; `aside`: so many versions later, or before.

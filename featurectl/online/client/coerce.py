@@ -58,7 +58,7 @@ def typed_column(values: Sequence[object], dtype: str, name: str, what: str = "c
 
 def _is_no_number(value: object) -> bool:
     """Return whether a value is a NaN of any kind, or an infinity."""
-    return value != value or (isinstance(value, float) and math.isinf(value))  # noqa: PLR0124
+    return value != value or (isinstance(value, float) and math.isinf(value))  # noqa: PLR0124  # NaN
 
 
 def _read(read: Coercion, value: object) -> object:

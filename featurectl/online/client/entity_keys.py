@@ -53,11 +53,11 @@ def typed_keys(values: Sequence[object], dtype: str, name: str) -> list[KeyValue
     """
     types = {type(value) for value in values}
     if types <= {_PLAIN[dtype], type(None)} and (dtype in (STRING, BOOL) or (dtype == INT64 and _fit(values))):
-        return list(values)  # type: ignore[arg-type]
+        return list(values)  # type: ignore[arg-type]  # their types were looked at
     typed = typed_column(values, dtype, name, what="key")
     if dtype == DATE:
-        return [None if value is None else (value - _EPOCH).days for value in typed]  # type: ignore[operator]
-    return typed  # type: ignore[return-value]
+        return [None if value is None else (value - _EPOCH).days for value in typed]  # type: ignore[operator]  # dates, as the type says
+    return typed  # type: ignore[return-value]  # values of that type
 
 
 def _fit(values: Sequence[object]) -> bool:

@@ -88,7 +88,7 @@ class PatientProtocol(HttpToolsProtocol):
         assert isinstance(self.server_state, Connections)
         return self.server_state
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn has it narrower
         """Begin to wait for a head, or refuse a connection that is one too many."""
         address = str((transport.get_extra_info("peername") or ("",))[0])
         if not self._all.admit(address):
@@ -97,7 +97,7 @@ class PatientProtocol(HttpToolsProtocol):
             return
         self._address = address
         self._answers = AnswerTransport(transport)
-        super().connection_made(self._answers)  # type: ignore[arg-type]
+        super().connection_made(self._answers)  # type: ignore[arg-type]  # which is one for all that is called
         self._head = self.loop.call_later(HEAD_S, self._answers.close)
 
     def data_received(self, data: bytes) -> None:
