@@ -43,7 +43,10 @@ HEAD = "k,at,kind,qty,amount"
 ROWS = [f"k{i % 5},2026-01-0{1 + i // 10}T{i % 10:02}:00:00Z,{'ab'[i % 2]},{i % 7},{(i * 7) % 44}" for i in range(40)]
 SCRIPT = """
 import json, os, pathlib
-import lightgbm, numpy as np, polars as pl
+import numpy as np, polars as pl
+from featurectl.models.isolation.worker import import_alone
+import_alone("lightgbm")
+import lightgbm
 rows = pl.read_parquet(os.environ["FEATURECTL_TRAINING_SET"])
 manifest = json.loads(pathlib.Path(os.environ["FEATURECTL_MANIFEST"]).read_text())
 columns = []
@@ -55,10 +58,10 @@ for item in manifest["inputs"]:
     columns.append(column.cast(pl.Float32).fill_null(float("nan")).to_numpy())
 X, y = np.column_stack(columns), rows[manifest["label"]].cast(pl.Int64).to_numpy()
 print("fitting", len(X), "of", manifest["training_set"]["rows"])
-model = lightgbm.LGBMClassifier(random_state=int(os.environ["FEATURECTL_SEED"]), **manifest["params"])
 names = [item["name"] for item in manifest["inputs"]]
-model.fit(X, y, feature_name=names, categorical_feature=[2])
-pathlib.Path(os.environ["FEATURECTL_OUT"], "model.txt").write_text(model.booster_.model_to_string())
+params = {"objective": "binary", "seed": int(os.environ["FEATURECTL_SEED"]), **manifest["params"]}
+model = lightgbm.train(params, lightgbm.Dataset(X, y, feature_name=names, categorical_feature=[2]))
+pathlib.Path(os.environ["FEATURECTL_OUT"], "model.txt").write_text(model.model_to_string())
 """
 
 

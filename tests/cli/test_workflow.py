@@ -149,9 +149,11 @@ def test_what_is_applied_is_the_plan_that_was_saved(jobs):
     assert "--auto-approve" not in apply
 
 
-# Its steps, run as GitHub runs them: each in a new shell, in the checkout, with the job's environment.
+# Its steps, run as GitHub runs them: each in a new shell where it has to be one, in the checkout, with the job's
+# environment.
 
 
+OPERATORS = set("|>")
 LINE = re.compile(r'featurectl (?P<words>[^|>]+?)(?: \| tee (?P<copy>\S+))?(?: >> "\$GITHUB_STEP_SUMMARY")?')
 
 
@@ -163,18 +165,12 @@ class Runner:
         self.secrets = secrets
         self.summary = folder.parent / "summary.md"
 
-    def run(self, job) -> Iterator[tuple[str, int, str]]:
-        yield from self.steps(job, self.shell)
-
-    def run_again(self, job) -> Iterator[tuple[str, int, str]]:
-        """Run a job whose steps the shell has run before: in this process, which has loaded featurectl."""
-        yield from self.steps(job, self.here)
-
-    def steps(self, job, run) -> Iterator[tuple[str, int, str]]:
+    def run(self, job, *, again=False) -> Iterator[tuple[str, int, str]]:
+        """Run a job: by the shell what has an operator of it, unless it ran `again`; all else in this process."""
         for line in commands(job):
             if line.startswith("pip install "):
                 continue
-            code, said = run(line, job)
+            code, said = self.here(line, job) if again or not OPERATORS & set(line) else self.shell(line, job)
             yield line, code, said
             if code:
                 return
@@ -247,7 +243,7 @@ def test_its_commands_run_on_the_template_in_their_order(tmp_path, jobs, postgre
     told = "".join(output for _, _, output in ran) + runner.summary.read_text() + (folder / "plan.json").read_text()
     assert [name for name, secret in secrets.items() if name != "AWS_REGION" and secret in told] == []
 
-    again = list(runner.run_again(jobs["deploy"]))
+    again = list(runner.run(jobs["deploy"], again=True))
     assert [code for _, code, _ in again] == [0, 0, 0, 1]
     refreshed = list(runner.run(jobs["refresh"]))
     assert [(line.split()[1], code) for line, code, _ in refreshed] == [("materialize", 0), ("status", 1)]
@@ -268,7 +264,7 @@ def test_a_plan_that_is_blocked_ends_the_job_and_is_shown(tmp_path, jobs):
     }
     secrets |= dict.fromkeys(("FEATURECTL_ACTOR", *SECRETS[3:]), "unused")
     runner = Runner(folder, secrets)
-    assert [(line.split()[1], code) for line, code, _ in islice(runner.run_again(jobs["deploy"]), 2)] == [
+    assert [(line.split()[1], code) for line, code, _ in islice(runner.run(jobs["deploy"], again=True), 2)] == [
         ("plan", 0),
         ("apply", 0),
     ]
@@ -284,6 +280,8 @@ def test_a_plan_that_is_blocked_ends_the_job_and_is_shown(tmp_path, jobs):
     told = (folder / "plan.md").read_text().partition("```yaml\n")[2].partition("```")[0]
     assert yaml.safe_load(told)["allow"][0].items() >= {"environment": "prod", "remove": "model:late_arrival"}.items()
     (folder / ".allow.yaml").write_text(told)
-    assert [code for _, code, _ in runner.run_again(jobs["plan"])] == [0]
-    assert [code for _, code, _ in islice(runner.run_again(jobs["deploy"]), 2)] == [0, 0]
-    assert [code for _, code, _ in runner.run_again(jobs["plan"])] == [0], "what is done already stays, of no effect"
+    assert [code for _, code, _ in runner.run(jobs["plan"], again=True)] == [0]
+    assert [code for _, code, _ in islice(runner.run(jobs["deploy"], again=True), 2)] == [0, 0]
+    assert [code for _, code, _ in runner.run(jobs["plan"], again=True)] == [0], (
+        "what is done already stays, of no effect"
+    )
