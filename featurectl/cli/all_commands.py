@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
@@ -67,6 +67,16 @@ def build_app(words: Sequence[str] = ()) -> typer.Typer:
     """
     first = tuple(words[:1])
     return _build(tuple(name for name in COMMANDS if (name.split()[0],) == first) or tuple(COMMANDS))
+
+
+def build_parser(words: Sequence[str]) -> Callable[..., Any]:
+    """Return what parses a command line, and runs its command; made once for all lines that have the same tree."""
+    return _parser_of(build_app(words))
+
+
+@cache
+def _parser_of(app: typer.Typer) -> Callable[..., Any]:
+    return typer.main.get_command(app)
 
 
 def load_command(name: str) -> Command:

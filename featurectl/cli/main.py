@@ -20,7 +20,7 @@ from typing import TextIO
 
 from typer.exceptions import Abort, Exit, TyperException
 
-from featurectl.cli.all_commands import build_app
+from featurectl.cli.all_commands import build_parser
 from featurectl.cli.command_decorator import COMMON
 from featurectl.cli.shared.call import WHOLE, Call, Invocation, Outcome, error_json
 from featurectl.core.errors import (
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(words: Sequence[str], hide: Hide) -> int:
     try:
-        parsed = build_app(words)(words, standalone_mode=False)
+        parsed = build_parser(words)(words, standalone_mode=False)
     except TyperException as error:
         if error.format_message().startswith("Usage: "):  # a group without a command answers with its help
             _say(error.format_message())

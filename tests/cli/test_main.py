@@ -90,8 +90,8 @@ def crash_of(monkeypatch, fault):
     def main_call(argv):
         return real(argv)(argv, standalone_mode=False).call
 
-    real = entry.build_app
-    monkeypatch.setattr(entry, "build_app", lambda _: crash)
+    real = entry.build_parser
+    monkeypatch.setattr(entry, "build_parser", lambda _: crash)
 
 
 @pytest.mark.parametrize("fault", [ZeroDivisionError("division by zero"), pl.exceptions.PanicException("far away")])
@@ -122,5 +122,5 @@ def test_ctrl_c_is_130(monkeypatch):
     def interrupted(_argv, **_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(entry, "build_app", lambda _: interrupted)
+    monkeypatch.setattr(entry, "build_parser", lambda _: interrupted)
     assert main(["version"]) == 130

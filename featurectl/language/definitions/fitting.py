@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
 from functools import cache
 from types import UnionType
@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hi
 
 from featurectl.expressions.tree import Expression
 
+Check = Callable[[object], bool]
 _MOST: Final = 1 << 63  # what a registry and a table hold
 
 
@@ -22,35 +23,51 @@ def fits(value: object, hint: Any = None) -> bool:
     >>> fits(-(2**63), int), fits(2**63, int)
     (True, False)
     """
-    hint = type(value) if hint is None else hint
-    origin, args = get_origin(hint), get_args(hint)
-    if origin is Literal:
-        return isinstance(value, str) and value in args
-    if origin in (Union, UnionType):
-        return any(fits(value, arg) for arg in args)
-    if origin is tuple:
-        return isinstance(value, tuple) and all(fits(item, args[0]) for item in value)
-    if origin is not None:
-        pairs = value.items() if isinstance(value, Mapping) else [(None, None)]
-        return all(isinstance(key, str) and fits(item, args[1]) for key, item in pairs)
-    return _fits_class(value, hint)
-
-
-def _fits_class(value: object, hint: Any) -> bool:
-    if hint is int or hint is float:
-        number = isinstance(value, int if hint is int else int | float) and not isinstance(value, bool)
-        if not number:
-            return False
-        return -_MOST <= value < _MOST if isinstance(value, int) else math.isfinite(value)  # type: ignore[arg-type]  # a number by now
-    if hint is type(None) or hint is None:
-        return value is None
-    if not isinstance(hint, type):
-        return True
-    if is_dataclass(hint) and hint is not Expression:  # one is made of a text alone
-        return isinstance(value, hint) and all(fits(getattr(value, name), of) for name, of in _hints(hint).items())
-    return isinstance(value, hint)
+    of: Any = type(value) if hint is None else hint
+    return _check_of(of)(value)
 
 
 @cache
-def _hints(cls: type) -> Mapping[str, Any]:
-    return get_type_hints(cls)
+def _check_of(hint: Any) -> Check:
+    """Return what says whether a value is of a type."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is None:
+        return _check_of_class(hint)
+    if origin is Literal:
+        return lambda value: isinstance(value, str) and value in args
+    if origin in (Union, UnionType):
+        checks = tuple(map(_check_of, args))
+        return lambda value: any(check(value) for check in checks)
+    fits_item = _check_of(args[0 if origin is tuple else 1])
+    if origin is tuple:
+        return lambda value: isinstance(value, tuple) and all(map(fits_item, value))
+    return lambda value: (
+        isinstance(value, Mapping) and all(isinstance(key, str) and fits_item(item) for key, item in value.items())
+    )
+
+
+def _check_of_class(hint: Any) -> Check:
+    if hint is int or hint is float:
+        return _fits_int if hint is int else _fits_float
+    if hint is type(None) or hint is None:
+        return lambda value: value is None
+    if not isinstance(hint, type):
+        return lambda _: True
+    if is_dataclass(hint) and hint is not Expression:  # one is made of a text alone
+        return lambda value: (
+            isinstance(value, hint) and all(check(getattr(value, name)) for name, check in _checks_of_fields(hint))
+        )
+    return lambda value: isinstance(value, hint)
+
+
+def _fits_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and -_MOST <= value < _MOST
+
+
+def _fits_float(value: object) -> bool:
+    return _fits_int(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+@cache
+def _checks_of_fields(cls: type) -> tuple[tuple[str, Check], ...]:
+    return tuple((name, _check_of(hint)) for name, hint in get_type_hints(cls).items())
