@@ -15,7 +15,7 @@ from featurectl.models.served_model import ServedRuntime, check_golden, load_ser
 from featurectl.registry.state import ModelVersion
 from featurectl.workspace.open import open_workspace
 from featurectl.workspace.pickles import pickle_policy
-from tests.made_once import make_once
+from tests.prepared import make_once
 
 VIEWS = """
 entities: [{name: key, keys: {k: string}}]

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tests.made_once import make_once
 from tests.model_shop import VIEWS, Shop
+from tests.prepared import make_once
 
 MODEL = f"""{VIEWS}
 models:

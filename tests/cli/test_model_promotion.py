@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from tests.cli.gated import GAIN, GOOD, POOR, Gated
-from tests.made_once import make_once
+from tests.prepared import make_once
 
 
 @pytest.fixture

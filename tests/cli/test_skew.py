@@ -13,7 +13,7 @@ from featurectl.serving.project.served_project import build_served
 from featurectl.workspace.online_schema import read_online_schema
 from featurectl.workspace.open import open_workspace
 from tests.cli.gated import GOOD, Gated
-from tests.made_once import make_once
+from tests.prepared import make_once
 
 VIEW_ROW = ("objects", "definition", "kind = 'feature_view' and name = 'v' and version = 1")
 CHANGED = "{name: good, expr: good * 3}, poor"

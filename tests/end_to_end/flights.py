@@ -15,7 +15,7 @@ import yaml
 
 from featurectl.cli.main import main
 from tests.end_to_end.declared import airport_side, read_views
-from tests.made_once import make_once
+from tests.prepared import make_once
 
 SOURCES = {"arrivals": "sched_dep_at", "departures": "departed_at", "weather": "observed_at"}
 SPINE, TIME = "flights", "decided_at"

@@ -15,8 +15,8 @@ import psycopg
 import pytest
 
 from featurectl.cli.main import main
-from tests.made_once import make_once
 from tests.model_shop import PROJECT, objects, write_files
+from tests.prepared import make_once
 
 PREDICTIONS = "off/predictions"
 

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from featurectl.cli.main import main
-from tests.made_once import make_once
+from tests.prepared import make_once
 
 PROJECT = """project: cards
 environments:

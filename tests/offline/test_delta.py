@@ -13,7 +13,7 @@ from featurectl.offline.base import Coverage, TableStatistics
 from featurectl.offline.delta import DeltaStore
 from featurectl.offline.rows import FrameRows
 from featurectl.pit.hashing import bucket_of
-from tests.offline.made import INSTANT, KEYS, as_table, table_rows
+from tests.offline.table_rows import INSTANT, KEYS, as_table, table_rows
 
 EMPTY = Coverage()
 

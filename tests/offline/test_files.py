@@ -12,7 +12,7 @@ from deltalake.transaction import AddAction
 from featurectl.offline import files
 from featurectl.offline.files import RunFiles
 from featurectl.offline.rows import FrameRows
-from tests.offline.made import KEYS, table_rows
+from tests.offline.table_rows import KEYS, table_rows
 
 COLUMNS = ("carrier", "number", "event_time", "available_at", "tie_order", "delay")
 

@@ -13,7 +13,7 @@ from featurectl.offline.delta import DeltaStore
 from featurectl.offline.folder import FolderFiles
 from featurectl.offline.rows import FrameRows
 from featurectl.offline.sync import sync_names, sync_path
-from tests.offline.made import KEYS, table_rows
+from tests.offline.table_rows import KEYS, table_rows
 
 
 class Syncs:

@@ -21,7 +21,7 @@ from featurectl.offline.base import Coverage
 from featurectl.offline.delta import DeltaStore
 from featurectl.offline.files import RunFiles
 from featurectl.offline.rows import FrameRows
-from tests.offline.made import KEYS, as_table, table_rows
+from tests.offline.table_rows import KEYS, as_table, table_rows
 from tests.servers.redis import free_port
 from tests.servers.s3 import BUCKET
 

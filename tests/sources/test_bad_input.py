@@ -14,7 +14,7 @@ import pytest
 from featurectl.core.errors import DataError, PlanError, StoreError, UsageError
 from featurectl.language.definitions.source import CsvOptions, Source, SqlQuery
 from featurectl.sources.open import check_there, open_source, read_schema
-from tests.sources.made import frame, make_source
+from tests.sources.every_kind import frame, make_source
 
 
 def opened(tmp_path, kind, path, **keys):

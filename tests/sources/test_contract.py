@@ -8,7 +8,7 @@ import pytest
 
 from featurectl.core.frames.types import polars_dtype
 from featurectl.sources.open import open_source, read_schema
-from tests.sources.made import COLUMNS, KINDS, ROWS, UTC_TEXTS, make_source
+from tests.sources.every_kind import COLUMNS, KINDS, ROWS, UTC_TEXTS, make_source
 
 
 @pytest.fixture(params=KINDS)

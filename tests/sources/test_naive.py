@@ -10,7 +10,7 @@ import pytest
 from featurectl.core.errors import DataError
 from featurectl.language.definitions.source import CsvOptions, Source
 from featurectl.sources.open import open_source
-from tests.sources.made import KINDS, make_source
+from tests.sources.every_kind import KINDS, make_source
 
 
 def told(source, root, *, kept=False):

@@ -13,7 +13,7 @@ from featurectl.sources.open import open_source, read_schema
 from featurectl.sources.original_columns import split_kept
 from tests.frames import assert_same, frames
 from tests.seeds import examples
-from tests.sources.made import COLUMNS, KINDS, make_source
+from tests.sources.every_kind import COLUMNS, KINDS, make_source
 
 NAN = float("nan")
 

@@ -4,7 +4,7 @@ import functools
 
 import pytest
 
-from tests.plan.sight import COLUMNS, kinds, repo_at_path
+from tests.plan.seen_sources import COLUMNS, kinds, repo_at_path
 from tests.plan.states import EMPTY, applied, plan_of
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from featurectl.plan.retype import with_source_types
-from tests.plan.sight import COLUMNS, kinds, repo_at_path
+from tests.plan.seen_sources import COLUMNS, kinds, repo_at_path
 from tests.plan.states import EMPTY, applied, plan_of
 
 NAMES_ALONE = dict.fromkeys(COLUMNS, "unknown")
