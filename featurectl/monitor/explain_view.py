@@ -14,7 +14,7 @@ from featurectl.engines.open import open_engine
 from featurectl.language.definitions.json_form import load_untyped_view
 from featurectl.monitor.checks import check_histories
 from featurectl.monitor.health import runs_seen, served_meanwhile, served_view
-from featurectl.monitor.status import check_source
+from featurectl.monitor.status import freshness_of_source
 from featurectl.monitor.value_history import EntityHistory, HistoryQuestion, is_lost_online, read_history
 from featurectl.monitor.why import Chain, Records, cause_of, look_at_chain
 from featurectl.online.client.feature_reader import ReadView
@@ -80,7 +80,9 @@ def _chain(workspace: Workspace, state: State, item: ObjectVersion) -> Chain:
     own = [run for run in runs if (run.view, run.version) == (item.name, item.version)]
     checks = check_histories([(served.view, item.version)], own, workspace.now)
     records = Records(state=state, runs=runs, checks=checks, unread=unread)
-    look = partial(check_source, reader=workspace.source, engine=open_engine(workspace.environment), now=workspace.now)
+    look = partial(
+        freshness_of_source, reader=workspace.source, engine=open_engine(workspace.environment), now=workspace.now
+    )
     chain = look_at_chain(served, look, workspace.online, records, workspace.now)
     return replace(chain, meanwhile=served_meanwhile(workspace, state, chain.row))
 

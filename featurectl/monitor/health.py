@@ -54,18 +54,18 @@ def look(workspace: Workspace, state: State, *, entities: bool) -> list[Freshnes
     """
     from featurectl.engines.open import open_engine
     from featurectl.language.definitions.json_form import load_source
-    from featurectl.monitor.status import check_source, check_views
+    from featurectl.monitor.status import freshness_of_source, freshness_of_views
     from featurectl.registry.applied import served_views
 
     served = [served_view(workspace, item) for item in served_views(state)]
-    rows = check_views(served, workspace.online, workspace.now, entities=entities)
+    rows = freshness_of_views(served, workspace.online, workspace.now, entities=entities)
     rows = [_with_served(workspace, state, row) for row in rows]
     sources = [load_source(o.definition) for o in state.objects if o.kind == "source" and o.current]
     watched = sorted((s for s in sources if s.freshness is not None), key=lambda s: s.name)
     if not watched:
         return rows
     engine = open_engine(workspace.environment)
-    return rows + [check_source(source, workspace.source, engine, workspace.now) for source in watched]
+    return rows + [freshness_of_source(source, workspace.source, engine, workspace.now) for source in watched]
 
 
 def _with_served(workspace: Workspace, state: State, row: FreshnessRow) -> FreshnessRow:

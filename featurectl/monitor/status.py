@@ -44,7 +44,7 @@ class ServedView:
     latest_push: Bound | None = None
 
 
-def check_views(
+def freshness_of_views(
     served: Sequence[ServedView], store: Callable[[], OnlineStore], now: datetime, *, entities: bool = False
 ) -> list[FreshnessRow]:
     """Return a row per view: its age is now - the source watermark behind the values that it serves.
@@ -66,7 +66,7 @@ def check_views(
     return rows
 
 
-def check_source(
+def freshness_of_source(
     source: Source, reader: Callable[[Source], SourceReader], engine: Engine, now: datetime
 ) -> FreshnessRow:
     """Return the row of a source: its age is now - its greatest available_at; rows of the future do not count."""

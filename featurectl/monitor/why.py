@@ -13,7 +13,7 @@ from featurectl.language.definitions.source import Source
 from featurectl.language.resolve.transformed import transform_sources
 from featurectl.monitor.checks import CheckHistory
 from featurectl.monitor.freshness import FreshnessRow, Verdict, age_at
-from featurectl.monitor.status import NO_ROWS, NOT_MATERIALIZED, ServedView, check_views
+from featurectl.monitor.status import NO_ROWS, NOT_MATERIALIZED, ServedView, freshness_of_views
 from featurectl.offline.base import Coverage
 from featurectl.offline.runs import RunRecord
 from featurectl.online.base import OnlineStore
@@ -88,7 +88,7 @@ def look_at_chain(
     now: datetime,
 ) -> Chain:
     """Return the chain of a view version; what can't be seen of it says why. `look` gives the row of a source."""
-    (row,) = check_views([item], store, now)
+    (row,) = freshness_of_views([item], store, now)
     sources = [_source_link(source, look) for source in transform_sources(item.view)]
     coverage, table = _table_link(item)
     named = {f"feature view {item.view.name}", *(f"source {source.name}" for source in sources)}

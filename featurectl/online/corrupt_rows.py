@@ -69,7 +69,7 @@ def stored_as(dtype: str) -> type:
     return str if decimal_parts(dtype) else _STORED_AS[dtype]
 
 
-def check_values(values: object, types: Mapping[str, str]) -> list[object]:
+def checked_values(values: object, types: Mapping[str, str]) -> list[object]:
     """Return what a row holds, a value for each feature, null or of its type.
 
     Raises:

@@ -13,9 +13,9 @@ from featurectl.language.definitions.model import FeatureInput, Label, Model, Mo
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.repo import Repo
-from featurectl.language.typing.models import check_model
-from featurectl.language.typing.sources import check_source
-from featurectl.language.typing.views import check_view
+from featurectl.language.typing.models import type_check_model
+from featurectl.language.typing.sources import type_check_source
+from featurectl.language.typing.views import type_check_view
 from featurectl.registry.state import State
 
 
@@ -49,7 +49,7 @@ def with_registered_types(repo: Repo, state: State) -> Repo:
         read = {name for view in repo.views.values() if view.source.name == source.name for name in _reads(view)}
         known = _registered_columns(source, read, state)
         if known is not None:
-            sources[source.name] = check_source(source, known)[0]
+            sources[source.name] = type_check_source(source, known)[0]
     if not sources:
         return repo
     views = {name: _retyped_view(view, sources.get(view.source.name, view.source)) for name, view in repo.views.items()}
@@ -66,13 +66,13 @@ def _retyped_view(view: FeatureView, source: Source) -> FeatureView:
     """Return a view typed by its source; itself when it does not fit it."""
     if source is view.source:
         return view
-    typed, issues = check_view(replace(view, source=source), source.columns)
+    typed, issues = type_check_view(replace(view, source=source), source.columns)
     return view if issues else typed
 
 
 def _retyped_model(model: Model, changed: Model, views: Mapping[str, FeatureView] | None) -> Model:
     """Return a changed model typed by its spine's source; the model as it was when it does not fit that."""
-    typed, issues = check_model(changed, changed.spine.source.columns, views)
+    typed, issues = type_check_model(changed, changed.spine.source.columns, views)
     return model if issues else typed
 
 
@@ -82,7 +82,7 @@ def _learned_source(before: Source, after: Source) -> Source:
     columns = after.columns if before.columns is None else _filled(before.columns, after.columns)
     if columns == before.columns:
         return before
-    typed, issues = check_source(before, columns)
+    typed, issues = type_check_source(before, columns)
     return before if issues else typed
 
 

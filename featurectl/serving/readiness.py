@@ -59,7 +59,7 @@ async def check_ready(context: ServerContext) -> Readiness:
     return Readiness(problems=problems, warnings=warnings)
 
 
-async def check_fresh(context: ServerContext) -> list[str]:
+async def late_views(context: ServerContext) -> list[str]:
     """Return which views that are served are older than their `error_after`, or have one and were never pushed.
 
     Views are those that are read by their names, and those that the loaded models are bound to.

@@ -17,7 +17,7 @@ from featurectl.engines.spill import SpillRoom
 from featurectl.expressions.check import type_expression
 from featurectl.expressions.tree import Expression
 from featurectl.language.definitions.source import Check, NamedExpression
-from featurectl.language.typing.views import check_view
+from featurectl.language.typing.views import type_check_view
 from tests.definitions import ARRIVALS, COLUMNS, DELAYS, LATEST
 from tests.engines.rows import T0, at, rows
 from tests.seeds import examples
@@ -159,7 +159,7 @@ def test_an_aggregate_with_a_condition_keeps_decimals_and_nan_as_they_are(prepar
     }
     inputs = tuple(NamedExpression(name=name, expression=Expression(text)) for name, text in texts.items())
     view = replace(DELAYS, inputs=inputs, features=(), derived=(), where=None, source=replace(ARRIVALS, nan="keep"))
-    made = whole(prepare(frame, check_view(view, COLUMNS | {"price": "decimal(9,2)"})[0]))
+    made = whole(prepare(frame, type_check_view(view, COLUMNS | {"price": "decimal(9,2)"})[0]))
     assert made.schema["price"] == made.schema["never"] == pl.Decimal(9, 2)
     assert made["price"].to_list() == [None, Decimal("9999999.99"), None]
     assert made["never"].to_list() == [None, None, None]

@@ -23,7 +23,7 @@ from featurectl.language.definitions.json_form import (
 from featurectl.language.definitions.model import FeatureInput, RequestInput
 from featurectl.language.load import load_repo
 from featurectl.language.syntax.node import scalar_value
-from featurectl.language.typing.models import check_model
+from featurectl.language.typing.models import type_check_model
 from featurectl.language.typing.registered import type_source, type_view
 from tests.language.repository import BASE, load, write_repo
 
@@ -289,7 +289,7 @@ def test_a_model_is_typed_again_by_its_views(tmp_path):
     repo = load(tmp_path, {"base.yaml": BASE, "m.yaml": text})
     model = repo.models["m"]
     bare = replace(model, inputs=tuple(replace(i, dtype=None, model_dtype=None) for i in model.inputs))
-    assert check_model(bare, model.spine.source.columns, repo.views) == (model, [])
+    assert type_check_model(bare, model.spine.source.columns, repo.views) == (model, [])
 
 
 def test_a_missing_file_is_a_problem_at_its_path(tmp_path):

@@ -58,14 +58,14 @@ def _request(call: Call, options: TrainingSetOptions) -> TrainingSetRequest:
     from featurectl.language.resolve.feature_names import feature_pairs
     from featurectl.operations.training.request import TrainingRequest
     from featurectl.operations.training.spine import Cut
-    from featurectl.operations.training.write_set import check_written
+    from featurectl.operations.training.write_set import checked_request
 
     pairs = feature_pairs([] if options.features is None else options.features.split(","))
     cut = Cut(since=instant(options.since), until=instant(options.until), sample=options.sample, seed=options.seed)
     training = TrainingRequest(
         model=options.model, features=tuple(pairs), spine=options.spine, cut=cut, as_served=options.as_served
     )
-    return check_written(training, options.out, options.from_manifest, call.memory_bytes())
+    return checked_request(training, options.out, options.from_manifest, call.memory_bytes())
 
 
 def _outcome(request: TrainingSetRequest, written: WrittenTrainingSet) -> Outcome:

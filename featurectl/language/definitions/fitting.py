@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hi
 
 from featurectl.expressions.tree import Expression
 
-Check = Callable[[object], bool]
+FieldCheck = Callable[[object], bool]
 _MOST: Final = 1 << 63  # what a registry and a table hold
 
 
@@ -28,7 +28,7 @@ def fits(value: object, hint: Any = None) -> bool:
 
 
 @cache
-def _check_of(hint: Any) -> Check:
+def _check_of(hint: Any) -> FieldCheck:
     """Return what says whether a value is of a type."""
     origin, args = get_origin(hint), get_args(hint)
     if origin is None:
@@ -46,7 +46,7 @@ def _check_of(hint: Any) -> Check:
     )
 
 
-def _check_of_class(hint: Any) -> Check:
+def _check_of_class(hint: Any) -> FieldCheck:
     if hint is int or hint is float:
         return _fits_int if hint is int else _fits_float
     if hint is type(None) or hint is None:
@@ -69,5 +69,5 @@ def _fits_float(value: object) -> bool:
 
 
 @cache
-def _checks_of_fields(cls: type) -> tuple[tuple[str, Check], ...]:
+def _checks_of_fields(cls: type) -> tuple[tuple[str, FieldCheck], ...]:
     return tuple((name, _check_of(hint)) for name, hint in get_type_hints(cls).items())

@@ -20,9 +20,9 @@ from featurectl.language.definitions.fitting import fits
 from featurectl.language.definitions.model import DerivedInput, FeatureInput, Model, ModelInput, RequestInput
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
-from featurectl.language.typing.models import check_model
-from featurectl.language.typing.sources import check_source
-from featurectl.language.typing.views import check_view
+from featurectl.language.typing.models import type_check_model
+from featurectl.language.typing.sources import type_check_source
+from featurectl.language.typing.views import type_check_view
 
 T = TypeVar("T")
 Json = Mapping[str, object]
@@ -48,12 +48,12 @@ def load_entity(json: Json) -> Entity:
 
 def load_source(json: Json) -> Source:
     """Return the source of a dumped definition, its `select` typed by the columns that it holds."""
-    return _load(Source, json, lambda source: check_source(source, source.columns)[0])
+    return _load(Source, json, lambda source: type_check_source(source, source.columns)[0])
 
 
 def load_view(json: Json) -> FeatureView:
     """Return the feature view of a dumped definition, typed by the columns of its source that it holds."""
-    return _load(FeatureView, json, lambda view: check_view(view, view.source.columns)[0])
+    return _load(FeatureView, json, lambda view: type_check_view(view, view.source.columns)[0])
 
 
 def load_untyped_view(json: Json) -> FeatureView:
@@ -63,7 +63,7 @@ def load_untyped_view(json: Json) -> FeatureView:
 
 def load_model(json: Json) -> Model:
     """Return the model of a dumped definition, typed by the columns of its spine's source that it holds."""
-    return _load(Model, json, lambda model: check_model(model, model.spine.source.columns, None)[0])
+    return _load(Model, json, lambda model: type_check_model(model, model.spine.source.columns, None)[0])
 
 
 def load_alert(json: Json) -> Alert:

@@ -43,7 +43,7 @@ from featurectl.language.shapes.training import (
 from featurectl.language.shapes.view import DerivedShape
 from featurectl.language.syntax.node import Fields, ScalarNode
 from featurectl.language.syntax.place import Place
-from featurectl.language.typing.models import check_model
+from featurectl.language.typing.models import type_check_model
 from featurectl.language.typing.scope import Part
 
 
@@ -76,7 +76,7 @@ def resolve_model(shape: ModelShape, declared: Declarations) -> Model | None:
     _spine_places(shape, inputs)
     if shape.trainer is not None and shape.trainer.validation is not None:
         inputs.places[("validation",)] = shape.trainer.validation.fields.head
-    typed, issues = check_model(model, spine.source.columns, _views(model, declared))
+    typed, issues = type_check_model(model, spine.source.columns, _views(model, declared))
     if any(("feature_view", name) in declared.broken for name in inputs.views):
         declared.broken.add(("model", shape.name))  # it may lack columns
         issues = [i for i in issues if not (i.code == "FC301" and i.part[0] == "derived")]  # may be the view's fault

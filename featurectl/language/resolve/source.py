@@ -32,7 +32,7 @@ from featurectl.language.shapes.source import CsvShape, SourceShape, separates
 from featurectl.language.syntax.node import Fields, ScalarNode
 from featurectl.language.syntax.place import Place
 from featurectl.language.typing.scope import Part
-from featurectl.language.typing.sources import TIMES, check_source, row_columns
+from featurectl.language.typing.sources import TIMES, row_columns, type_check_source
 
 SchemaReader = Callable[[Source], "Mapping[str, str] | None"]
 
@@ -68,7 +68,7 @@ def resolve_source(shape: SourceShape, declared: Declarations, schemas: SchemaRe
     if schemas is not None and readable:
         found = _read_schema(source, shape, declared, schemas, root)
         columns = found if columns is None else columns
-    typed, issues = check_source(source, columns)
+    typed, issues = type_check_source(source, columns)
     report_issues(declared.report, issues, _places(shape), shape.fields.head)
     typed = replace(typed, checks=resolve_checks(shape.checks, row_columns(typed), declared))
     if len(declared.report.problems) == before and ("source", shape.name) not in declared.broken:

@@ -27,7 +27,7 @@ from featurectl.language.syntax.place import Place
 from featurectl.language.transform import resolve_transform
 from featurectl.language.typing.scope import Part, bare_column
 from featurectl.language.typing.sources import row_columns
-from featurectl.language.typing.views import check_view
+from featurectl.language.typing.views import type_check_view
 
 Named = TypeVar("Named", Feature, Derived)
 
@@ -55,7 +55,7 @@ def resolve_view(shape: FeatureViewShape, declared: Declarations, root: Path) ->
         _add_derived(item, stored)
     check_declared(stored, declared)
     view = replace(_view(shape, source, entity, join, stored), transform=transform)
-    typed, issues = check_view(view, source.columns)
+    typed, issues = type_check_view(view, source.columns)
     if len(declared.report.problems) > found_before:  # what is left out may be what an expression misses
         issues = [i for i in issues if not (i.code == "FC301" and i.part[0] == "derived")]
     if entity is not None and not entity.keys.keys() >= (shape.join or {}).keys():  # one may be meant by a wrong key

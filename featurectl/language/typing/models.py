@@ -27,7 +27,7 @@ CATEGORY = "category"
 _NOT_CATEGORIES = (FLOAT64, TIMESTAMP)
 
 
-def check_model(
+def type_check_model(
     model: Model, columns: Mapping[str, str] | None, views: Mapping[str, FeatureView] | None
 ) -> tuple[Model, list[Issue]]:
     """Return the model typed by the columns of its spine source's files and by its views, and what is wrong.

@@ -1,6 +1,6 @@
 """Definitions from a registry, typed once the columns of their source are known: the first finding is raised.
 
-For files, `check_source` and `check_view` return every finding as data.
+For files, `type_check_source` and `type_check_view` return every finding as data.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from featurectl.core.errors import DataError
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.typing.scope import Issue
-from featurectl.language.typing.sources import check_source
-from featurectl.language.typing.views import check_view
+from featurectl.language.typing.sources import type_check_source
+from featurectl.language.typing.views import type_check_view
 
 
 def type_source(source: Source, columns: Mapping[str, str]) -> Source:
@@ -23,7 +23,7 @@ def type_source(source: Source, columns: Mapping[str, str]) -> Source:
     Raises:
         DataError: an expression or a clock does not fit the columns.
     """
-    typed, issues = check_source(source, columns)
+    typed, issues = type_check_source(source, columns)
     _raise_first(f'source "{source.name}"', issues)
     return typed
 
@@ -34,7 +34,7 @@ def type_view(view: FeatureView, columns: Mapping[str, str]) -> FeatureView:
     Raises:
         DataError: a column is missing or has a type that does not fit; it names the part of the view.
     """
-    typed, issues = check_view(view, columns)
+    typed, issues = type_check_view(view, columns)
     _raise_first(f'feature view "{view.name}"', issues)
     return typed
 

@@ -12,7 +12,7 @@ from featurectl.language.typing.scope import Issue, Scope
 TIMES = (TIMESTAMP, DATE, UNKNOWN)
 
 
-def check_source(source: Source, columns: Mapping[str, str] | None) -> tuple[Source, list[Issue]]:
+def type_check_source(source: Source, columns: Mapping[str, str] | None) -> tuple[Source, list[Issue]]:
     """Return the source with its columns and its `select` typed, and what is wrong."""
     scope = Scope(columns)
     select = []
@@ -35,7 +35,7 @@ def check_source(source: Source, columns: Mapping[str, str] | None) -> tuple[Sou
 def type_source_once(source: Source, columns: Mapping[str, str] | None) -> Source:
     """Return the source typed by the columns: itself when it is. What is wrong is reported where it is declared."""
     typed = source.columns is columns and all(item.expression.tree is not None for item in source.select)
-    return source if typed else check_source(source, columns)[0]
+    return source if typed else type_check_source(source, columns)[0]
 
 
 def row_columns(source: Source) -> dict[str, str] | None:

@@ -17,7 +17,7 @@ from featurectl.language.typing.sources import row_columns, type_source_once
 ASOF: Final = "asof"
 
 
-def check_view(view: FeatureView, columns: Mapping[str, str] | None) -> tuple[FeatureView, list[Issue]]:
+def type_check_view(view: FeatureView, columns: Mapping[str, str] | None) -> tuple[FeatureView, list[Issue]]:
     """Return the view typed by the columns of its source's files, and what is wrong with it.
 
     The source's own issues are not repeated.

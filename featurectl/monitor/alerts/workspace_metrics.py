@@ -19,7 +19,7 @@ from featurectl.monitor.alerts.measure import WINDOWS_US, ViewAge
 from featurectl.monitor.alerts.request_rows import Requests, RequestWindow, read_requests
 from featurectl.monitor.freshness import FreshnessRow
 from featurectl.monitor.health import recorded_runs, served_view
-from featurectl.monitor.status import ServedView, check_source, check_views
+from featurectl.monitor.status import ServedView, freshness_of_source, freshness_of_views
 from featurectl.monitor.why import Records, cause_of, look_at_chain
 from featurectl.offline.runs import RunRecord
 from featurectl.operations.prediction_log.log_files import open_log, require_sample
@@ -158,11 +158,13 @@ class WorkspaceMetrics:
         return self._records.get(back, partial(recorded_runs, self._workspace, back, unended=True))
 
     def _row(self, pair: tuple[str, int]) -> FreshnessRow:
-        return self._rows.get(pair, lambda: check_views([self._served[pair]], self._workspace.online, self.now)[0])
+        return self._rows.get(
+            pair, lambda: freshness_of_views([self._served[pair]], self._workspace.online, self.now)[0]
+        )
 
     def _source(self, source: Source) -> FreshnessRow:
         engine = open_engine(self._workspace.environment)
-        measure = partial(check_source, source, self._workspace.source, engine, self.now)
+        measure = partial(freshness_of_source, source, self._workspace.source, engine, self.now)
         return self._sources.get(source.name, measure)
 
 

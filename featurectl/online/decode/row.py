@@ -17,7 +17,7 @@ from featurectl.online.codec import (
     SCHEMA_BYTES,
     unpack_instant,
 )
-from featurectl.online.corrupt_rows import NO_ROW, BrokenRowError, RowPlace, check_values
+from featurectl.online.corrupt_rows import NO_ROW, BrokenRowError, RowPlace, checked_values
 from featurectl.online.decode.values import decoder
 from featurectl.online.row_schema import FORMAT, RowSchema
 
@@ -68,7 +68,7 @@ def _unpacked(data: bytes, schema: RowSchema, wanted: Mapping[str, str]) -> Onli
     computed_at = unpack_instant(data[_COMPUTED])
     if computed_at is None:
         raise BrokenRowError("it has no instant of its computation")
-    packed = check_values(msgpack.unpackb(memoryview(data)[HEADER_BYTES:]), schema.features)
+    packed = checked_values(msgpack.unpackb(memoryview(data)[HEADER_BYTES:]), schema.features)
     return OnlineRow(
         event_time=unpack_instant(data[_EVENT]),
         available_at=unpack_instant(data[_AVAILABLE]),

@@ -20,7 +20,7 @@ from featurectl.expressions.check import expression_columns
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.typing.registered import type_source, type_view
-from featurectl.language.typing.sources import check_source
+from featurectl.language.typing.sources import type_check_source
 
 WrittenRows = Sequence[Mapping[str, object]]
 _EVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
@@ -51,7 +51,7 @@ def _typed(view: FeatureView, types: Mapping[str, str]) -> FeatureView:
         DataError: what the view reads does not fit the columns.
     """
     source, read = view.source, view_columns(view)
-    wrong = {issue.part[1] for issue in check_source(source, types)[1] if issue.part[0] == "select"}
+    wrong = {issue.part[1] for issue in type_check_source(source, types)[1] if issue.part[0] == "select"}
     select = tuple(item for item in source.select if item.name in read or item.name not in wrong)
     return type_view(replace(view, source=type_source(replace(source, select=select), types)), types)
 

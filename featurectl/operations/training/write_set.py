@@ -42,7 +42,7 @@ class WrittenTrainingSet:
     is_left: bool = False
 
 
-def check_written(
+def checked_request(
     training: TrainingRequest, out: Path | None, from_manifest: Path | None, memory_bytes: int | None
 ) -> TrainingSetRequest:
     """Return the request for a training set in a file, again that of a manifest if one is given; no store is read.

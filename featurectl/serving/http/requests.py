@@ -97,7 +97,7 @@ class Turns:
             yield
 
 
-def check_name(name: str) -> str:
+def checked_name(name: str) -> str:
     """Return the name of a model, which is not shown when it can be none.
 
     Raises:
@@ -108,7 +108,7 @@ def check_name(name: str) -> str:
     return name
 
 
-def check_values(rows: int, of_each: int, most: int) -> int:
+def count_values(rows: int, of_each: int, most: int) -> int:
     """Return how many values an answer has: rows, by the values of each.
 
     Raises:

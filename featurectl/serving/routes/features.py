@@ -21,7 +21,7 @@ from featurectl.serving.context import ServerContext
 from featurectl.serving.freshness import stale_views
 from featurectl.serving.http.bodies import FEATURES, FeaturesBody, MetadataKey
 from featurectl.serving.http.problems import Refused, refusal
-from featurectl.serving.http.requests import FEW_VALUES, answered, check_values, give_way, parsed
+from featurectl.serving.http.requests import FEW_VALUES, answered, count_values, give_way, parsed
 from featurectl.serving.routes.base import HttpRoute
 from featurectl.serving.routes.schemas import ANY, NULL, SIGNED, STATUS, Schema, body_schema, object_of, post
 from featurectl.serving.settings import ServeSettings
@@ -45,7 +45,7 @@ async def answer_features(context: ServerContext, request: Request) -> Response:
     body = await parsed(request, FEATURES)
     count = row_count(body.entities, settings.max_rows)
     requested = await _requested(context, body)
-    values = check_values(count, len(requested.reader.names) * (1 + len(requested.about)), settings.max_values)
+    values = count_values(count, len(requested.reader.names) * (1 + len(requested.about)), settings.max_values)
     rows = KeyRows(
         keys=body.entities, count=count, now=context.features.now(body.time), latest=context.features.latest(body.time)
     )

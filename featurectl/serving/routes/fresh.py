@@ -10,14 +10,14 @@ from starlette.responses import Response
 from featurectl.serving.context import ServerContext
 from featurectl.serving.freshness import age_seconds
 from featurectl.serving.http.requests import answered_verdict
-from featurectl.serving.readiness import check_fresh
+from featurectl.serving.readiness import late_views
 from featurectl.serving.routes.base import HttpRoute
 from featurectl.serving.routes.schemas import TEXT, WARNINGS, get_verdict, list_of_objects, object_of
 
 
 async def answer_fresh(context: ServerContext, _: Request) -> Response:
     """Answer whether the views that are served are as fresh as they promise."""
-    problems = await check_fresh(context)
+    problems = await late_views(context)
     now, pushes = context.features.now(), context.features.pushes
     views = [
         {

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from featurectl.serving.context import ServerContext
 from featurectl.serving.http.bodies import PREDICT, Echo, PredictBody
 from featurectl.serving.http.problems import Refused
-from featurectl.serving.http.requests import FEW_VALUES, answered, check_name, check_values, give_way, parsed
+from featurectl.serving.http.requests import FEW_VALUES, answered, checked_name, count_values, give_way, parsed
 from featurectl.serving.log.records import ScoredRequest
 from featurectl.serving.routes.base import HttpRoute
 from featurectl.serving.routes.features import statuses_of
@@ -30,12 +30,12 @@ async def answer_predict(context: ServerContext, request: Request) -> Response:
     body = await parsed(request, PREDICT)
     if len(body.rows) > context.settings.max_rows:
         raise Refused(400, f"rows: {len(body.rows):,} rows; 1 to {context.settings.max_rows:,} are allowed")
-    name = check_name(request.path_params["model"])
+    name = checked_name(request.path_params["model"])
     version = None if body.version is msgspec.UNSET else str(body.version)
     parts = await split_rows(context, name, version, body.rows)
     echoed = tuple(dict.fromkeys(body.returned))
     inputs = max(len(part.model.reader.names) for part in parts)
-    values = check_values(len(body.rows), inputs * (1 + len(echoed)), context.settings.max_values)
+    values = count_values(len(body.rows), inputs * (1 + len(echoed)), context.settings.max_values)
     async with context.turns.wait(values):
         scored = await score_parts(context, parts, body.rows, body.time, begin)
         rows = await _rows(context, parts, scored, echoed)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from featurectl.serving.context import ServerContext
 from featurectl.serving.http.bodies import FLAT, MOST_MEMBERS, MOST_NAMES, Scalar
 from featurectl.serving.http.problems import Refused
-from featurectl.serving.http.requests import answered, check_name, parsed
+from featurectl.serving.http.requests import answered, checked_name, parsed
 from featurectl.serving.routes.base import HttpRoute
 from featurectl.serving.routes.schemas import NAME, NUMBER, SCALAR, SIGNED, TEXT, WARNINGS, Schema, object_of, post
 from featurectl.serving.scoring.version_rows import score_parts, split_rows
@@ -70,7 +70,7 @@ def _name(context: ServerContext, given: object) -> str:
         Refused: 400, there are several; 404, there is none.
     """
     if isinstance(given, str) and given:
-        return check_name(given)
+        return checked_name(given)
     if given is not None:
         raise Refused(400, f"model: {given!r} is no name of a model")
     names = context.project.names()

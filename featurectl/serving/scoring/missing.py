@@ -18,7 +18,7 @@ _WORDS: Final = {
 }
 
 
-def check_missing(context: ServerContext, model: ServedModel, found: FeatureColumns) -> list[str]:
+def missing_warnings(context: ServerContext, model: ServedModel, found: FeatureColumns) -> list[str]:
     """Return what is to be warned of.
 
     A row has `no_row` when the store has nothing of one of its entities; a feature is `stale` when what its view

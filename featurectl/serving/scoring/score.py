@@ -20,7 +20,7 @@ from featurectl.serving.http.problems import Refused, StoreFailed, refusal
 from featurectl.serving.log.records import FailedRequest, Reason, ScoredRequest
 from featurectl.serving.project.canary import CanaryAssignment, oldest_ages
 from featurectl.serving.project.served_model import ServedModel
-from featurectl.serving.scoring.missing import check_missing
+from featurectl.serving.scoring.missing import missing_warnings
 
 _INLINE_ROWS: Final = 64  # more are scored beside the event loop
 _QUICK: Final = ("onnx", "txt")  # formats that score a row in microseconds; others may take as long as they like
@@ -89,7 +89,7 @@ async def _score(
 ) -> ScoredRequest:
     given, count = rows.keys, rows.count
     found = await context.features.read(model.reader.features, rows)
-    warnings = check_missing(context, model, found)
+    warnings = missing_warnings(context, model, found)
     try:
         inputs = model.reader.complete(found, given)
     except DataError as error:

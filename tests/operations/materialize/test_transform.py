@@ -16,7 +16,7 @@ from featurectl.language.definitions.entity import Entity
 from featurectl.language.definitions.source import NamedExpression, Source
 from featurectl.language.definitions.view import Feature, FeatureView, Transform
 from featurectl.language.typing.scope import bare_column
-from featurectl.language.typing.views import check_view
+from featurectl.language.typing.views import type_check_view
 from featurectl.offline.delta import DeltaStore
 from featurectl.operations.materialize.dry_run import plan_view
 from featurectl.operations.materialize.run import MaterializeRun
@@ -74,7 +74,7 @@ def a_view(text=RECENT, function="recent", others=(DELAYED, STATIC), lookback_h=
         ),
         **more,
     )
-    typed, issues = check_view(view, view.source.columns)
+    typed, issues = type_check_view(view, view.source.columns)
     assert issues == []
     return typed
 
