@@ -11,6 +11,7 @@ import pytest
 
 from featurectl.cli.main import main
 from tests.cli.shop import PROJECT
+from tests.made_once import make_once
 
 OBJECTS = """
 entities: [{{name: key, keys: {{k: int64}}}}]
@@ -78,6 +79,17 @@ class Gated:
         if parts:
             self.change(**parts)
         return self.result("train", "m", code=code)
+
+    def train_both(self) -> None:
+        """Train version 1 on what is poor, and version 2 on what is good."""
+        parts = json.dumps(self.parts, sort_keys=True)
+
+        def train() -> None:
+            self.train()
+            self.train(features=GOOD)
+
+        make_once(f"two gated versions {parts}", self.root, train)
+        self.parts["features"] = GOOD
 
     def aliases(self) -> dict[str, int]:
         found = self.result("models", "list")["versions"]

@@ -51,8 +51,7 @@ def test_a_failed_gate_prints_what_was_measured_and_what_was_asked(shop):
 
 
 def test_a_better_version_is_promoted_and_a_worse_one_refused_with_figures(shop):
-    shop.train()
-    shop.train(features=GOOD)
+    shop.train_both()
     done = shop.result("models", "promote", "m@2")
     assert (done["promoted"], done["before"]) == (True, 1)
     gained = gate(done, "min_auc_gain_over_champion")
@@ -96,8 +95,7 @@ def test_the_gain_is_over_todays_champion_and_not_that_of_the_training(shop):
 
 
 def test_a_gate_added_after_the_training_is_measured_at_the_promotion(shop):
-    shop.train()
-    shop.train(features=GOOD)
+    shop.train_both()
     shop.change(gates="min_auc: 0.99, slices: [kind]", features=f"{GOOD}, {{feature: 'v:kind', type: category}}",
                 view="good, poor, kind")  # fmt: skip
     refused = shop.run("models", "promote", "m@2", code=1)
@@ -182,8 +180,8 @@ def test_a_name_that_nothing_has_is_wrong_usage(shop):
 
 
 def test_a_version_whose_rows_were_changed_is_not_judged_by_them(shop):
-    shop.train()
-    version = shop.train(features=GOOD)
+    shop.train_both()
+    version = shop.result("models", "show", "m@2")
     (shop.root / "off" / version["judged"]).write_bytes(b"PAR1")
     said = shop.run("models", "promote", "m@2", code=1).err
     assert "is not the file that was registered" in said
@@ -215,8 +213,8 @@ def edit(version, old, new):
 
 
 def test_a_champion_whose_file_is_gone_is_not_beaten(shop):
-    first = shop.train()
-    shop.train(features=GOOD)
+    shop.train_both()
+    first = shop.result("models", "show", "m@1")
     (shop.root / "off" / first["artifact"]).unlink()
     done = shop.result("models", "promote", "m@2", code=1)
     gained = gate(done, "min_auc_gain_over_champion")
