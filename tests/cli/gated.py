@@ -11,7 +11,7 @@ import pytest
 
 from featurectl.cli.main import main
 from tests.cli.shop import PROJECT
-from tests.made_once import make_once
+from tests.prepared import make_once
 
 OBJECTS = """
 entities: [{{name: key, keys: {{k: int64}}}}]
