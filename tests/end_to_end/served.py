@@ -80,10 +80,14 @@ def online_rows(repository: Repository, env: str, model: str, asked: pl.DataFram
     """Return the model's columns for each request, in order: the request's, the store's, and those made of them."""
     columns = read_columns(repository.root, model)
     rows = [{name: row[name] for name in (c.name for c in columns) if name in row} for row in asked.to_dicts()]
+    answers: dict[tuple[object, ...], list[dict[str, object]]] = {}
     with open_workspace(repository.root, env, at) as workspace:
         for column in (c for c in columns if c.view is not None):
-            entities = asked.select(column.join.values()).rows()  # type: ignore[union-attr]
-            for row, found in zip(rows, read_online(workspace, column.view, entities, at), strict=True):  # type: ignore[arg-type]
+            place = (column.view, *column.join.values())  # type: ignore[union-attr]
+            if place not in answers:
+                entities = asked.select(column.join.values()).rows()  # type: ignore[union-attr]
+                answers[place] = read_online(workspace, column.view, entities, at)  # type: ignore[arg-type]
+            for row, found in zip(rows, answers[place], strict=True):
                 value = found[column.feature]
                 row[column.name] = column.default if value is None else value
     return [_finished(columns, row) for row in rows]

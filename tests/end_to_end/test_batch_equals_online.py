@@ -51,8 +51,19 @@ def batch(repository, command, *words) -> pl.DataFrame:
     return pl.read_parquet(out)
 
 
-def test_batch_scores_are_the_model_s_scores_of_the_online_values(served, requests, online):
-    scored = batch(served, "score", "--as-of", AT.isoformat())
+@pytest.fixture(scope="module")
+def scored(served) -> pl.DataFrame:
+    """The scores in batch."""
+    return batch(served, "score", "--as-of", AT.isoformat())
+
+
+@pytest.fixture(scope="module")
+def trained(served) -> pl.DataFrame:
+    """The training set of the requests."""
+    return batch(served, "training-set")
+
+
+def test_batch_scores_are_the_model_s_scores_of_the_online_values(served, requests, scored, online):
     by_hand = scores_by_hand(served, "served", "late_arrival", online, AT)
     assert scored.height == requests.height == REQUESTS + 4
     assert np.abs(scored["p_late"].to_numpy() - by_hand).max() <= 1e-12
@@ -60,10 +71,9 @@ def test_batch_scores_are_the_model_s_scores_of_the_online_values(served, reques
     assert scored.select(requests.columns).equals(requests.cast(scored.select(requests.columns).schema))
 
 
-def test_a_training_set_at_t_has_the_online_values(served, online):
-    made = batch(served, "training-set")
+def test_a_training_set_at_t_has_the_online_values(served, trained, online):
     for column in read_columns(served.root, "late_arrival"):
-        found = compare_values(made[column.name].to_list(), [row[column.name] for row in online])
+        found = compare_values(trained[column.name].to_list(), [row[column.name] for row in online])
         assert found.different == 0, column.name
 
 
@@ -96,9 +106,9 @@ def formats(request, monkeypatch) -> list[str]:
     return loaded
 
 
-def test_scores_over_http_are_those_in_batch_and_those_of_the_library(served, requests, formats):
-    scored = batch(served, "score", "--as-of", AT.isoformat())["p_late"].to_numpy()
-    trained = scores_by_hand(served, "served", "late_arrival", batch(served, "training-set").to_dicts(), AT)
+def test_scores_over_http_are_those_in_batch_and_those_of_the_library(served, requests, scored, trained, formats):
+    scored = scored["p_late"].to_numpy()
+    trained = scores_by_hand(served, "served", "late_arrival", trained.to_dicts(), AT)
     with open_readers(served, "served") as readers:
         body = {"rows": requests.drop(cs.temporal()).to_dicts(), "time": AT.isoformat()}
         answer = readers.http.post("/v1/predict/late_arrival", json=body)

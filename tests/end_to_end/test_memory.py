@@ -12,7 +12,7 @@ from benchmarks.pit import ours
 from benchmarks.pit.data import Shape, write_events
 from featurectl.cli.main import main
 
-SAMPLE = Shape(rows=1_000_000, spine=600_000, keys=20_000)
+SAMPLE = Shape(rows=700_000, spine=450_000, keys=20_000)
 WHOLE = Shape(rows=2_000_000, spine=1_400_000, keys=20_000)
 LITTLE_MIB, WIDE_MIB = 512, 560  # the peak is asserted with room for another allocator's habits
 

@@ -32,7 +32,7 @@ def answers(case: Case, rows: pl.DataFrame, spine: pl.DataFrame) -> list[dict[st
 
 
 @given(cases(), st.randoms(use_true_random=False))
-@settings(QUIET, max_examples=examples(6, 20))
+@settings(QUIET, max_examples=examples(4, 20))
 def test_an_answer_is_independent_of_other_spine_rows_and_of_any_order(case, random):
     expected = answers(case, case.rows, case.spine)
     order = list(range(case.spine.height)) * 2
@@ -46,7 +46,7 @@ def test_an_answer_is_independent_of_other_spine_rows_and_of_any_order(case, ran
 
 
 @given(cases(), st.randoms(use_true_random=False))
-@settings(QUIET, max_examples=examples(5, 15))
+@settings(QUIET, max_examples=examples(4, 15))
 def test_rows_that_are_not_visible_at_t_change_nothing(case, random):
     """Removed, with each other's values, or added: rows that happen or are known after t."""
     spine = case.spine.drop_nulls("t")[:1]
@@ -67,7 +67,7 @@ def test_rows_that_are_not_visible_at_t_change_nothing(case, random):
 
 
 @given(cases(), st.randoms(use_true_random=False))
-@settings(QUIET, max_examples=examples(6, 20))
+@settings(QUIET, max_examples=examples(4, 20))
 def test_rows_and_questions_of_other_keys_change_nothing(case, random):
     """Rows of other keys are removed, or there are more of them, and more is asked."""
     assume(case.keys)

@@ -112,9 +112,17 @@ def some_rows(chance, hour, known):
     return rows
 
 
-@pytest.mark.parametrize("clock", ["available_at", "event_time"])
-@pytest.mark.parametrize("lookback_h", [None, 6, 9])
-@pytest.mark.parametrize("sequences", [1, pytest.param(20, marks=pytest.mark.stress)])
+CASES = [(lookback_h, clock) for lookback_h in (None, 6, 9) for clock in ("available_at", "event_time")]
+SELDOM = {(None, "event_time"), (9, "available_at")}
+
+
+@pytest.mark.parametrize(
+    ("sequences", "lookback_h", "clock"),
+    [
+        *(pytest.param(1, *case, marks=[pytest.mark.stress] if case in SELDOM else []) for case in CASES),
+        *(pytest.param(20, *case, marks=pytest.mark.stress) for case in CASES),
+    ],
+)
 def test_any_sequence_of_runs_gives_the_table_of_one_run(sequences, clock, lookback_h, tmp_path):
     view = a_view(RECENT.replace("CLOCK", clock), lookback_h=lookback_h)
     appended = set()

@@ -21,6 +21,7 @@ from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.operations.materialize.table_increment import materialize_view
 from featurectl.sources.open import open_source
 from tests.definitions import ARRIVALS, DELAYS, LATEST, named
+from tests.seeds import examples
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
 INSTANT = pl.Datetime("us", "UTC")
@@ -308,7 +309,7 @@ def check_features(root, steps, last):
 CHANGING = st.lists(st.tuples(STEP, VIEWS), min_size=1, max_size=5)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(CHANGING, VIEWS)
 def test_steps_in_which_features_come_and_go_give_what_one_run_gives(tmp_path_factory, steps, last):
     check_features(tmp_path_factory.mktemp("steps"), steps, last)
@@ -321,7 +322,7 @@ def test_many_steps_in_which_features_come_and_go_give_what_one_run_gives(tmp_pa
     check_features(tmp_path_factory.mktemp("steps"), steps, last)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(5, 40), deadline=None)
 @given(st.lists(STEP, min_size=1, max_size=4))
 def test_steps_give_what_one_run_gives(tmp_path_factory, steps):
     """Files appear in the order of their availability, as sources with `available_at` promise."""

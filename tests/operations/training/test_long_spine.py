@@ -104,8 +104,9 @@ def test_a_value_that_does_not_fit_is_counted_over_all_parts():
 
 @pytest.mark.parametrize("where", [None, "user < 40"])
 def test_a_long_source_spine_is_filtered_as_a_short_one(tmp_path, where):
-    path = tmp_path / "spine.csv"
-    frame().select("user", "event_time").write_csv(path)
+    path = tmp_path / ("spine.csv" if where else "spine.parquet")
+    rows = frame().select("user", "event_time")
+    _ = rows.write_csv(path) if where else rows.write_parquet(path)
     source = file_source(path)
     spine = Spine(source=source, time="event_time", where=None if where is None else Expression(text=where))
     reader = open_source(source, tmp_path)
