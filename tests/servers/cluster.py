@@ -76,7 +76,7 @@ def _started(stack: ExitStack, folder: Path, options: list[str] | tuple[str, ...
     own = [*quick, "--cluster-enabled", "yes", "--cluster-port", str(bus), "--cluster-config-file", f"nodes-{bus}.conf"]
     server = RedisServer(folder, [*own, *options])
     server.bus = bus
-    stack.callback(server.stop)
+    stack.callback(server.kill)  # it keeps nothing
     server.start()
     return server
 
