@@ -25,6 +25,7 @@ from featurectl.engines.batches import read_batches
 from featurectl.offline.actions import event_end, files_of, removals
 from featurectl.offline.base import Coverage, TableStatistics, table_folder
 from featurectl.offline.commit import Commit, dump_commit, load_commit
+from featurectl.offline.commit_log import all_entries, newest_entry
 from featurectl.offline.failures import store_failure
 from featurectl.offline.files import BUCKET, LOG, RunFiles, is_own, run_name, sync_log, those_there
 from featurectl.offline.open_plain_files import open_loose
@@ -182,7 +183,7 @@ class ViewTable:
         """Return the versions that a run wrote with what each had read by then, the oldest first."""
         table = self._open()
         with self._failures("read"):
-            entries = [] if table is None else [e for e in table.history() if _METADATA in e]
+            entries = [] if table is None else [e for e in all_entries(table) if _METADATA in e]
         return [(entry["version"], load_commit(entry[_METADATA], self.shown).coverage) for entry in reversed(entries)]
 
     def vacuum(self, kept: Collection[int]) -> int:
@@ -273,20 +274,18 @@ class ViewTable:
         return table
 
     def _commit_of(self, table: DeltaTable, version: int | None = None) -> Commit:
-        """Return our part of a version's commit, or of the newest before it that has one (others may compact).
-
-        `table` is open at the newest version: `history` numbers the commits from there.
-        """
+        """Return our part of a version's commit, or of the newest before it that has one (others may compact)."""
         wanted = table.version() if version is None else version
         if wanted in self._commits:
             return self._commits[wanted]
         with self._failures("read"):
-            entries = table.history(1)
-            if wanted != table.version() or _METADATA not in entries[0]:
-                entries = [e for e in table.history() if e["version"] <= wanted and _METADATA in e]
-        if not entries:
+            entry = newest_entry(table) if wanted == table.version() else None
+            if entry is None or _METADATA not in entry:
+                ours = (e for e in all_entries(table) if e["version"] <= wanted and _METADATA in e)
+                entry = next(ours, None)
+        if entry is None:
             raise StoreError(f"the table {self.shown} was not written by featurectl", code="FC603")
-        self._commits[wanted] = load_commit(entries[0][_METADATA], self.shown)
+        self._commits[wanted] = load_commit(entry[_METADATA], self.shown)
         return self._commits[wanted]
 
     def _rows(self, table: DeltaTable, bucket: int | None, columns: Sequence[str] | None = None) -> pl.DataFrame:
