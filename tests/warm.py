@@ -17,12 +17,14 @@ from typing import Any, Final, Self
 
 PRELOADED: Final = (
     "lightgbm",
+    "onnxruntime",
     "sqlalchemy.dialects.postgresql.psycopg",
     "sqlalchemy.dialects.sqlite",
     "featurectl.cli.main",
     "featurectl.cli.commands.apply",
     "featurectl.cli.commands.materialize",
     "featurectl.cli.commands.score",
+    "featurectl.cli.commands.serve",
     "featurectl.engines.polars.engine",
     "featurectl.offline.delta",
     "featurectl.online.redis.store",
@@ -32,6 +34,7 @@ PRELOADED: Final = (
     "featurectl.operations.push",
     "featurectl.operations.training.bind",
     "featurectl.registry.sql",
+    "featurectl.serving.process.start",
     "featurectl.workspace.open",
 )
 
@@ -85,11 +88,21 @@ class WarmProcess:
             text += letter
         return text.decode()
 
-    def wait(self) -> int:
-        """Return its exit code once it has ended; a negative one is the signal that ended it."""
-        self._process.join()
-        assert self._process.exitcode is not None
+    def exit_code(self, timeout_s: float | None = 0.0) -> int | None:
+        """Return its exit code if it ends in time; a negative one is the signal that ended it."""
+        self._process.join(timeout_s)
         return self._process.exitcode
+
+    def wait(self) -> int:
+        """Return its exit code once it has ended."""
+        code = self.exit_code(None)
+        assert code is not None
+        return code
+
+    def close(self) -> None:
+        """Let go its pipes."""
+        self.stdin.close()
+        self.stdout.close()
 
     def end(self) -> tuple[int, str]:
         """Give it no more to read, and return its exit code and what it wrote until its end."""

@@ -47,7 +47,7 @@ def is_ending(url: str) -> bool:
 def test_a_server_that_is_told_to_stop_answers_and_lets_go_its_clients(clicks, workers):
     limits = ["--timeout", "20", "--drain", "10s" if workers == "1" else "3s"]
     with (
-        running(clicks, *limits, "--workers", workers) as server,
+        running(clicks, *limits, "--workers", workers, is_cold=True) as server,
         connected(server.url) as first,
         connected(server.url) as second,
     ):
@@ -64,7 +64,7 @@ def test_a_server_that_is_told_to_stop_answers_and_lets_go_its_clients(clicks, w
 
 
 def test_of_requests_sent_together_the_last_answer_ends_the_connection(clicks):
-    with running(clicks, "--timeout", "20", "--drain", "10s") as server:
+    with running(clicks, "--timeout", "20", "--drain", "10s", is_cold=True) as server:
         parts = urlsplit(server.url)
         server.process.send_signal(signal.SIGTERM)
         wait_until(lambda: is_ending(server.url))
@@ -81,7 +81,7 @@ def test_of_requests_sent_together_the_last_answer_ends_the_connection(clicks):
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_server_that_is_told_twice_to_stop_ends_at_once(clicks, workers):
     with (
-        running(clicks, "--timeout", "20", "--drain", "600s", "--workers", workers) as server,
+        running(clicks, "--timeout", "20", "--drain", "600s", "--workers", workers, is_cold=True) as server,
         connected(server.url) as kept,
     ):
         asked(kept)
@@ -99,7 +99,7 @@ def is_ended_by(process, number) -> bool:
 
 
 def test_an_interrupted_server_does_not_wait_for_others_to_hear_of_it(clicks):
-    with running(clicks, "--timeout", "20", "--drain", "600s") as server, connected(server.url) as kept:
+    with running(clicks, "--timeout", "20", "--drain", "600s", is_cold=True) as server, connected(server.url) as kept:
         asked(kept)
         assert server.interrupt() == 130
         assert kept.sock.recv(1) == b""

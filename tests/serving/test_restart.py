@@ -91,7 +91,7 @@ def restart(root, times: int, *options: str, pause_s: float = 0.0) -> Keeping:
     port = free_port()
     with Keeping(port, 8, pause_s) as clients:
         for _ in range(times):
-            with running(root, "--timeout", "20", *options, port=port) as server:
+            with running(root, "--timeout", "20", *options, port=port, is_cold=True) as server:
                 clients.wait_for_more()
                 assert server.stop() == 0
                 assert "Traceback" not in server.log.read_text()

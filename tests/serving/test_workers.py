@@ -28,14 +28,14 @@ FEATURES = {"features": ["spend:*"], "entities": {"user": [1, 2, 3]}}
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_an_interrupted_server_ends_with_130_with_any_processes(clicks, workers):
-    with running(clicks, "--workers", workers) as server:
+    with running(clicks, "--workers", workers, is_cold=True) as server:
         assert server.interrupt() == 130
         text = server.log.read_text()
         assert ("Traceback" in text, "interrupted" in text) == (False, True)
 
 
 def test_a_terminal_that_goes_ends_a_server_as_sigterm_does(clicks):
-    with running(clicks, "--drain", "0s") as server:
+    with running(clicks, "--drain", "0s", is_cold=True) as server:
         server.process.send_signal(signal.SIGHUP)
         assert server.process.wait(60) == 0
         events = [line.split()[2] for line in server.log.read_text().splitlines()[-2:]]
@@ -107,7 +107,7 @@ def wait_until_refused(url: str) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGALRM])
 def test_processes_end_with_the_first_of_them_whatever_has_ended_it(clicks, number):
-    with running(clicks, "--workers", "2", "--timeout", "20", "--store-timeout", "15") as server:
+    with running(clicks, "--workers", "2", "--timeout", "20", "--store-timeout", "15", is_cold=True) as server:
         _, processes = ask_until(server.url, lambda found: len(found) == 2)
         server.process.send_signal(number)
         assert server.process.wait(60) == -number
@@ -119,7 +119,7 @@ def test_processes_end_with_the_first_of_them_whatever_has_ended_it(clicks, numb
 def test_counts_are_those_of_all_processes_and_stay_when_one_of_them_dies(clicks):
     requests = 'featurectl_http_requests_total{method="POST",route="/v1/features",status="200"}'
     values = 'featurectl_feature_values_total{status="PRESENT"}'
-    with running(clicks, "--workers", "2", "--timeout", "20", "--store-timeout", "15") as server:
+    with running(clicks, "--workers", "2", "--timeout", "20", "--store-timeout", "15", is_cold=True) as server:
         times, processes = ask_until(server.url, lambda found: len(found) == 2)
         wait_until(lambda: counted(server.url)[requests] == times)  # a request counts once it is answered
         before = counted(server.url)
