@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 import redis
 
-import featurectl.online.encode.rows
-import featurectl.operations.push.choose_entities
+from featurectl.online.encode import rows as encoded_rows
 from featurectl.online.redis.store import RedisStore
 from featurectl.online.sqlite.store import SqliteStore
-from featurectl.operations.push import push_view
+from featurectl.operations.push import choose_entities, push_view
 from tests.online.views import add, event_view, latest, push_request, state_view, table, window
 
 INPUTS = {"amount": "int64", "city": "string"}
@@ -75,9 +75,9 @@ def say(letter):
 
 def push(place, project, kind, hours, progress=None):
     """Push the view as of so many hours, in chunks so small that there are many."""
-    featurectl.online.encode.rows.CHUNK_ROWS = 50
-    featurectl.operations.push.choose_entities.PART_ROWS = 200  # type: ignore[misc]
-    with opened(place) as store:
+    with opened(place) as store, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoded_rows, "CHUNK_ROWS", 50)
+        patch.setattr(choose_entities, "PART_ROWS", 200)
         return push_view(push_request(store, VIEWS[kind], made_table(kind), hours, project), progress)
 
 
