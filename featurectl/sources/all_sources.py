@@ -41,7 +41,7 @@ def expand_text(source: Source, text: str) -> str:
     return expand(text, os.environ, f"source {source.name}")
 
 
-def _file_kind(load: Callable[[], FileFormat], *, tells_columns: bool = True) -> SourceKind:
+def _file_kind(load: Callable[[], FileFormat], *, names_columns: bool = True) -> SourceKind:
     def open_files(source: Source, root: Path, on_naive: OnNaive | None, data_roots: DataRoots) -> SourceReader:
         from featurectl.sources.files import FileReader
 
@@ -58,7 +58,7 @@ def _file_kind(load: Callable[[], FileFormat], *, tells_columns: bool = True) ->
 
         source_files(source, root, source.path)
 
-    return SourceKind(open=open_files, read_columns=read if tells_columns else None, check_there=check)
+    return SourceKind(open=open_files, read_columns=read if names_columns else None, check_there=check)
 
 
 def _parquet() -> FileFormat:
@@ -114,7 +114,7 @@ def _open_stream(source: Source, root: Path, on_naive: OnNaive | None, data_root
 SOURCE_KINDS: Final[Mapping[str, SourceKind]] = {
     "parquet": _file_kind(_parquet),
     "csv": _file_kind(_csv),
-    "ndjson": _file_kind(_ndjson, tells_columns=False),
+    "ndjson": _file_kind(_ndjson, names_columns=False),
     "delta": SourceKind(open=_open_delta, read_columns=_delta_columns, check_there=_check_delta),
     "sql": SourceKind(open=_open_sql),
     "stream": SourceKind(open=_open_stream),

@@ -32,7 +32,9 @@ def source_files(source: Source, root: Path, path: str, data_roots: DataRoots = 
 
 
 def _folder_pattern(source: Source) -> str:
-    return FILE_FORMATS[source.format].folder_pattern or "*"
+    pattern = FILE_FORMATS[source.format].folder_pattern
+    assert pattern is not None, source.format
+    return pattern
 
 
 def check_delta_log(source: Source, root: Path) -> None:

@@ -11,7 +11,7 @@ from featurectl.models.runtimes.base import XGBOOST
 
 
 class XGBoostLibrary(EstimatorLibrary):
-    """It is told the kinds of columns before the fit, and is kept as UBJSON. Its own error is a ValueError."""
+    """The kinds of columns are set before the fit, and is kept as UBJSON. Its own error is a ValueError."""
 
     stops_early: ClassVar[bool] = True
 

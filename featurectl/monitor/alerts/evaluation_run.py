@@ -108,9 +108,9 @@ def deliverer_of(workspace: Workspace, state: State, stopped: Callable[[], bool]
     return Deliverer(ledger=ledger_of(workspace), now=workspace.now, open_notifier=opened, stopped=stopped)
 
 
-def failure_of(evaluations: AlertEvaluation) -> FeaturectlError | None:
+def failure_of(evaluation: AlertEvaluation) -> FeaturectlError | None:
     """Return why a subject could not be observed, as an error; None when it could."""
-    found = evaluations.observation
+    found = evaluation.observation
     if not found.error:
         return None
     return StoreError(found.error) if found.unreachable else FeaturectlError(found.error)

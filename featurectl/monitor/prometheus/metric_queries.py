@@ -1,4 +1,4 @@
-"""How Prometheus tells each metric that an alert can name, from what `monitor export` and `serve` give it."""
+"""What Prometheus is asked for each metric that an alert can name, of what `monitor export` and `serve` give it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class MetricQuery:
     can have, `most_us` the largest value that it can compare with; None: any.
     """
 
-    query: Callable[[QueryScope, str], str]
+    expression: Callable[[QueryScope, str], str]
     subject: str
     value: str = _PLAIN
     is_exported: bool = False
@@ -99,13 +99,13 @@ def _store_errors(scope: QueryScope, window: str) -> str:
 
 def _latency(share: str) -> MetricQuery:
     query = partial(_quantile, share)
-    return MetricQuery(query=query, subject=_OF_MODEL, value=_DURATION, most_us=LONGEST_S * SECOND_US)
+    return MetricQuery(expression=query, subject=_OF_MODEL, value=_DURATION, most_us=LONGEST_S * SECOND_US)
 
 
 _MEASURED: Final = "featurectl monitor measures it: no metric of a server does"
 METRIC_QUERIES: Final[Mapping[Metric, MetricQuery | str]] = {  # a text: why there is none
     "freshness": MetricQuery(
-        query=_age,
+        expression=_age,
         subject="view {{ $labels.name }}@{{ $labels.version }}: ",
         value=_DURATION,
         is_exported=True,
@@ -113,8 +113,8 @@ METRIC_QUERIES: Final[Mapping[Metric, MetricQuery | str]] = {  # a text: why the
     "latency_p50": _latency("0.5"),
     "latency_p95": _latency("0.95"),
     "latency_p99": _latency("0.99"),
-    "error_rate": MetricQuery(query=_error_rate, subject=_OF_MODEL, value=_PERCENT),
-    "store_errors": MetricQuery(query=_store_errors, subject=""),
+    "error_rate": MetricQuery(expression=_error_rate, subject=_OF_MODEL, value=_PERCENT),
+    "store_errors": MetricQuery(expression=_store_errors, subject=""),
     "psi": _MEASURED,
     "js": _MEASURED,
     "ks": _MEASURED,
@@ -122,7 +122,7 @@ METRIC_QUERIES: Final[Mapping[Metric, MetricQuery | str]] = {  # a text: why the
     "null_rate": "the metrics of a server do not tell features apart",
     "skew": _MEASURED,
     "checks": MetricQuery(
-        query=_failing,
+        expression=_failing,
         subject="view {{ $labels.view }}@{{ $labels.version }}: ",
         is_exported=True,
         window_us=WINDOWS_US["checks"],

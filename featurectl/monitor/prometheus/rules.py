@@ -169,7 +169,7 @@ def _of_alert(alert: Alert, query: MetricQuery, scope: QueryScope) -> AlertingRu
     condition = format_condition(alert.when)
     return AlertingRule(
         alert=f"featurectl_{alert.name}",
-        expr=f"{query.query(scope, window_of(alert))} {_bound(alert.when)}",
+        expr=f"{query.expression(scope, window_of(alert))} {_bound(alert.when)}",
         for_us=alert.for_us,
         keep_us=_KEPT_US if query.is_exported else 0,
         labels={"severity": alert.severity, **scope.where, "notify": ",".join(alert.notify)},

@@ -12,7 +12,7 @@ import polars as pl
 
 from featurectl.core.errors import DataError, UsageError
 from featurectl.core.progress import Progress, Silent
-from featurectl.core.units import counted
+from featurectl.core.units import counted, moved_by
 from featurectl.engines.open import open_engine
 from featurectl.language.definitions.json_form import load_model
 from featurectl.language.definitions.model import DerivedInput, Model, RequestInput
@@ -34,7 +34,7 @@ from featurectl.registry.state import ModelVersion, State
 from featurectl.workspace.workspace import Workspace
 
 _DAY: Final = len("2026-01-08")
-_BEFORE: Final = timedelta(days=1)  # how long before the first request of a log an instant may be that is its clock's
+_BEFORE: Final = timedelta(days=1)  # an instant of no day before the one before the log's first may mean its clock
 _STALE: Cause = "stale push"
 
 
@@ -99,12 +99,14 @@ def _report(replays: Sequence[_Replay], notes: Sequence[str]) -> VerifyReport:
 
 
 def _since(log: PredictionLogFiles, version: int, since: datetime) -> list[LogFile]:
-    """Return the files of requests since an instant; none when the log began over a day later: the clock is not meant.
+    """Return the files of requests since an instant; none when the log began days later: the clock is not meant.
 
     A server that runs at an instant has features of another time than that of its requests, and either may be meant.
     """
     every = log.files([version])
-    return log.files([version], since) if every and every[0].written[:_DAY] <= written_at(since + _BEFORE) else []
+    return (
+        log.files([version], since) if every and every[0].written[:_DAY] <= written_at(moved_by(since, _BEFORE)) else []
+    )
 
 
 @dataclass(slots=True, kw_only=True)

@@ -16,7 +16,12 @@ def distributions_of(module: str) -> tuple[str, ...]:
         >>> distributions_of("sqlalchemy"), distributions_of("json"), distributions_of("")
         (('SQLAlchemy',), (), ())
     """
-    return _distributions_of(module, tuple(sys.path)) if module else ()
+    if not module:
+        return ()
+    found = _distributions_of(module, tuple(sys.path))
+    if not found:  # it may be installed while the process runs
+        _distributions_of.cache_clear()
+    return found
 
 
 @cache  # for a process that trains several models

@@ -17,6 +17,7 @@ from featurectl.core.errors import FeaturectlError
 from featurectl.core.units import instant_us
 from featurectl.online.client.feature_reader import FeatureColumn, FeatureColumns, FeatureReader, KeyRows
 from featurectl.online.decode.columns import instant_of
+from featurectl.registry.state import CHAMPION
 from featurectl.serving.context import ServerContext
 from featurectl.serving.freshness import stale_views
 from featurectl.serving.http.bodies import FEATURES, FeaturesBody, MetadataKey
@@ -92,7 +93,7 @@ async def _requested(context: ServerContext, body: FeaturesBody) -> RequestedFea
     if (body.model is None) == (body.features is None):
         raise Refused(400, "give `model` or `features`, one of them")
     if body.model is not None:
-        which = "champion" if body.version is msgspec.UNSET else str(body.version)
+        which = CHAMPION if body.version is msgspec.UNSET else str(body.version)
         model = await context.model(body.model, which)
         place = model.version.model, model.version.version
         return RequestedFeatures(reader=model.reader.features, about=about, model=place)

@@ -216,6 +216,11 @@ def test_rows_served_at_an_instant_are_found_by_when_they_were_requested(shop, c
     assert between["models"][0]["rows"] == 0
 
 
+def test_the_last_instants_there_are_find_no_rows(shop, capsys):
+    _, none = verified(shop, capsys, "--since", "9999-12-31T12:00:00Z")
+    assert none["models"][0]["rows"] == 0
+
+
 def test_a_share_of_the_requests_and_a_time_may_be_chosen(shop, capsys):
     _, tenth = verified(shop, capsys, "--sample", "30%")
     assert 0 < tenth["models"][0]["rows"] < 150
