@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featurectl.core.errors import UsageError
-from featurectl.core.kinds import WORDS, DeclaredKind
+from featurectl.core.kinds import WORDS
 from featurectl.language.load import load_repo
 
 if TYPE_CHECKING:
@@ -41,14 +41,8 @@ def validate_repository(root: Path, env: str | None, *, data: bool, warnings: bo
 
 def object_counts(repo: Repo) -> dict[str, int]:
     """Return how many objects of each kind a repository has, those that it has none of left out."""
-    declared: Mapping[DeclaredKind, Collection[object]] = {
-        "entity": repo.entities,
-        "source": repo.sources,
-        "feature_view": repo.views,
-        "model": repo.models,
-        "test": repo.tests,
-    }
-    counts = {WORDS[kind].several: len(objects) for kind, objects in declared.items()}
+    declared = (repo.entities, repo.sources, repo.views, repo.models, repo.tests)  # as WORDS begins
+    counts = {words.several: len(objects) for words, objects in zip(WORDS.values(), declared, strict=False)}
     counts |= repo.others
     return {kind: count for kind, count in counts.items() if count}
 

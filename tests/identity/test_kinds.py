@@ -38,4 +38,4 @@ def test_kinds_are_listed_in_one_place(word):
                 items = (node.keys if isinstance(node, ast.Dict) else node.elts) or []
                 if {"entity", "source", word} <= {getattr(item, "value", None) for item in items if item}:
                     found.append(path.relative_to(PACKAGE).as_posix())
-    assert sorted(set(found)) == ["core/kinds.py", "identity/kinds.py"]
+    assert sorted(set(found)) == ["core/kinds.py", "identity/registered_kinds.py"]
