@@ -23,7 +23,7 @@ from tests.warm import WarmProcess
 START_LIMIT_S = 60
 
 
-class Ended(Protocol):
+class AnyProcess(Protocol):
     """What can be done to a process, as `subprocess` has it."""
 
     @property
@@ -42,7 +42,7 @@ class Process:
     """A running server: its URL, its process, what it has written to stderr so far."""
 
     url: str
-    process: Ended
+    process: AnyProcess
     log: Path
 
     def complaints(self) -> list[str]:
@@ -90,7 +90,7 @@ def running(
                 process.wait()
 
 
-def _cold(words: Sequence[str], log: Path, environ: Mapping[str, str]) -> Ended:
+def _cold(words: Sequence[str], log: Path, environ: Mapping[str, str]) -> AnyProcess:
     command, variables = [sys.executable, "-m", "featurectl", *words], {**os.environ, **environ}
     with log.open("wb") as out:
         return subprocess.Popen(command, stdout=out, stderr=out, env=variables, start_new_session=True)
@@ -139,7 +139,7 @@ def _run(words: list[str], log: str) -> None:
     entry()
 
 
-def _wait_for(url: str, process: Ended, log: Path) -> None:
+def _wait_for(url: str, process: AnyProcess, log: Path) -> None:
     end = time.monotonic() + START_LIMIT_S
     while True:
         assert process.poll() is None, log.read_text()
