@@ -75,7 +75,7 @@ class SqlRegistry:
         except FeaturectlError:
             raise
         except BaseException:  # Ctrl-C, say: it may have come between taking the lock and knowing it
-            self._release_after_interrupt(project, lock_id)
+            self._release_lock(project, lock_id)
             raise
         try:
             yield lock_id
@@ -83,7 +83,7 @@ class SqlRegistry:
             try:
                 self._release_lock(project, lock_id)
             except KeyboardInterrupt:
-                self._release_after_interrupt(project, lock_id)
+                self._release_lock(project, lock_id)
                 raise
 
     def unlock(self, project: str, lock_id: str) -> Lock:
@@ -257,11 +257,6 @@ class SqlRegistry:
         with self._database.writing() as connection:
             now = self._clock() if self._clock else read_clock(connection)
             return take_lock(connection, project, holder, lock_id, now)
-
-    def _release_after_interrupt(self, project: str, lock_id: str) -> None:
-        """Release a lock by a new connection: what an interrupt has left of the other one may be half a transaction."""
-        self._database.close()
-        self._release_lock(project, lock_id)
 
     def _release_lock(self, project: str, lock_id: str) -> None:
         with suppress(StoreError), self._database.writing() as connection:  # without it the lease ends by itself
