@@ -74,7 +74,8 @@ class SqlRegistry:
             self._wait_for_lock(project, holder, lock_id, timeout_s, waiting)
         except FeaturectlError:
             raise
-        except BaseException:  # Ctrl-C, say: it may have come between taking the lock and knowing it
+        except BaseException as interrupt:  # Ctrl-C, say: it may have come between taking the lock and knowing it
+            interrupt.__traceback__ = None  # whose frames keep the transaction open that it came into
             self._release_lock(project, lock_id)
             raise
         try:
@@ -82,7 +83,8 @@ class SqlRegistry:
         finally:
             try:
                 self._release_lock(project, lock_id)
-            except KeyboardInterrupt:
+            except KeyboardInterrupt as interrupt:
+                interrupt.__traceback__ = None  # as above
                 self._release_lock(project, lock_id)
                 raise
 

@@ -14,6 +14,7 @@ import pytest
 
 from featurectl.core.errors import TryAgainError, UsageError
 from featurectl.registry.base import RegistryChange, lock_holder
+from featurectl.registry.database import Database
 from featurectl.registry.locks import LEASE
 from featurectl.registry.sql import SqlRegistry
 from tests.registry.test_contract import ENTRY, VIEW, race, write
@@ -93,6 +94,35 @@ def test_ctrl_c_at_any_moment_leaves_no_lock(tmp_path, times):
         with registry.lock("flights", BEN):
             pass
     registry.close()
+
+
+@pytest.mark.parametrize("transaction", [1, 2], ids=["taking", "releasing"])
+def test_an_interrupt_as_a_transaction_begins_leaves_no_lock(registry, open_registry, monkeypatch, transaction):
+    """It comes when the transaction is open and nobody has it yet: who releases the lock must not wait for it."""
+    begun, writing = [], Database.writing
+
+    class Interrupted:
+        def __init__(self, database):
+            self.inner = writing(database)
+
+        def __enter__(self):
+            connection = self.inner.__enter__()  # what comes before its body
+            begun.append(1)
+            if len(begun) == transaction:
+                raise KeyboardInterrupt
+            return connection
+
+        def __exit__(self, *error):
+            return self.inner.__exit__(*error)
+
+    monkeypatch.setattr(Database, "writing", lambda database: Interrupted(database))  # noqa: PLW0108  # a method
+    begin = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), registry.lock("flights", ANA):
+        pass
+    assert time.monotonic() - begin < 10
+    monkeypatch.setattr(Database, "writing", writing)
+    with open_registry().lock("flights", BEN):
+        pass
 
 
 def test_who_waits_long_enough_gets_the_lock_and_hears_once_of_each_holder(open_registry):
