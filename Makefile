@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-RUN := -q -n 2 --dist loadfile --no-loadscope-reorder
+# Three processes for two cores: tests wait for clocks and for other processes a fifth of the time.
+RUN := -q -n 3 --dist loadfile --no-loadscope-reorder
 # Files of tests lie in memory where there is room for them and programs may be run there: the disk is waited for less.
 # What pytest makes of the assertions is kept for the next run: it is half of what happens before the first test.
 # PostgreSQL runs as another user than root, who has to come into the folder.
