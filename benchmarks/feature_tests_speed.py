@@ -110,7 +110,7 @@ def main() -> int:
         root = Path(folder)
         write_repository(root, tests, views)
         begin = time.perf_counter()
-        repo = load_checked(root, data=False)
+        repo = load_checked(root, "unread")
         print(
             f"{len(repo.tests)} tests of {views} views and {len(repo.models)} models, read in {time.perf_counter() - begin:.2f} s"
         )

@@ -32,6 +32,8 @@ from featurectl.offline.base import Coverage
 from featurectl.offline.delta import DeltaStore
 from featurectl.offline.rows import FrameRows
 from featurectl.online.base import Origin, Writing
+from featurectl.online.base_backend import PackedWriting
+from featurectl.online.packed_store import newer_by
 from featurectl.online.encode.columns import digits, join_pieces, lengths_of, literal
 from featurectl.online.encode.rows import INSTANTS, encode_chunks
 from featurectl.online.redis.claim import claimed_call
@@ -152,7 +154,8 @@ def write_files(folder: Path, url: str) -> tuple[Path, Path]:
     values = values_at(open_local_engine(), VIEW, rows, rows.select("user"), NOW)
     with connected(url) as client, own.open("wb") as commands, plain.open("wb") as hsets:
         origin = Origin(at=NOW, table_version=0, rebuild_id="")
-        call = replace(claimed_call(client, of, Writing(origin=origin)))
+        how = Writing(origin=origin)
+        call = claimed_call(client, of, PackedWriting(order=newer_by(of, how), how=how))
         uncompared = replace(call, arguments=[*call.arguments[:-2], b"12345678", b""])
         for chunk in encode_chunks(of, values, 7):
             commands.write(batch_of(uncompared, chunk).data)

@@ -49,7 +49,7 @@ class Clients:
         for thread in self._threads:
             thread.join()
 
-    def pruned(self) -> int:
+    def asked(self) -> int:
         """Return how often each row was answered at least."""
         with self._lock:
             everyone = len(self.versions) == len(self._bodies)
