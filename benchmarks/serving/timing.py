@@ -15,7 +15,8 @@ def time_reads(get: Callable[[Sequence[int]], object], asked: int, entities: int
     questions = [[chance.randrange(asked) for _ in range(entities)] for _ in range(1_000)]
     for question in questions[:50]:
         get(question)
-    taken, end, cpu = [], time.perf_counter() + seconds, time.process_time()
+    taken: list[float] = []
+    end, cpu = time.perf_counter() + seconds, time.process_time()
     while (begin := time.perf_counter()) < end:
         get(questions[len(taken) % len(questions)])
         taken.append(time.perf_counter() - begin)
