@@ -50,7 +50,7 @@ lint: $(READY) ## ruff: rules and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(READY) ## mypy: the package strict, the tests where they have types
+types: $(READY) ## mypy: the package strict, tests where they have types, names and calls of benchmarks
 	$(BIN)/mypy
 
 layers: $(READY) ## the directions of imports
