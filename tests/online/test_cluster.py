@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 
 import pytest
 
@@ -25,15 +25,22 @@ def clusters(request):
     """What gives a Cluster to each test that asks for one; the next ones begin meanwhile, which takes seconds."""
     left = sum("cluster" in item.fixturenames for item in request.session.items if item.path == request.path)
     with ExitStack() as stack, ThreadPoolExecutor(AHEAD) as pool:
-        made = [pool.submit(stack.enter_context, started_cluster(3, 1)) for _ in range(left)]
-        yield (future.result() for future in made)
+        yield iter([pool.submit(begin, stack) for _ in range(left)])
+
+
+def begin(stack):
+    """Begin a Cluster; another program may have taken a port that was free a moment ago: then anew."""
+    for _ in range(3):
+        with suppress(AssertionError):
+            return stack.enter_context(started_cluster(3, 1))
+    return stack.enter_context(started_cluster(3, 1))
 
 
 @pytest.fixture
 def cluster(clusters, monkeypatch):
     """A Cluster of this test alone, of which the first node has a replica."""
     monkeypatch.setattr("featurectl.online.redis.connect.ANSWER_S", 1.0)
-    return next(clusters)
+    return next(clusters).result()
 
 
 @pytest.fixture
