@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
@@ -34,6 +35,15 @@ def test_an_interrupted_server_ends_with_130_with_any_processes(clicks, workers)
         assert ("Traceback" in text, "interrupted" in text) == (False, True)
 
 
+@pytest.fixture
+def heard_hangups() -> Iterator[None]:
+    """Programs of this process hear that the terminal goes, even where `nohup` started the tests."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("heard_hangups")
 def test_a_terminal_that_goes_ends_a_server_as_sigterm_does(clicks):
     with running(clicks, "--drain", "0s", is_cold=True) as server:
         server.process.send_signal(signal.SIGHUP)
