@@ -25,7 +25,7 @@ from featurectl.models.conversion.graph import CannotConvertError
 from featurectl.models.conversion.probes import probe_rows
 from featurectl.models.estimators.base import FitRows
 from featurectl.models.estimators.make import dump_estimator, fit_estimator, make_estimator
-from featurectl.models.runtimes.open import load_runtime
+from featurectl.models.runtimes.all_runtimes import load_runtime
 from featurectl.models.runtimes.onnx import Onnx
 
 CODES = 3  # the column of a category, for those that take one

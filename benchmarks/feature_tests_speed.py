@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from featurectl.engines.open import open_local_engine
+from featurectl.engines.all_engines import open_local_engine
 from featurectl.operations.feature_tests.run import run_feature_tests
 from featurectl.workspace.open import load_checked
 from featurectl.language.definitions.tests import FeatureTest, ModelTest

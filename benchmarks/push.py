@@ -42,7 +42,7 @@ from featurectl.online.redis.store import RedisStore
 from featurectl.online.redis.wire import batch_of
 from featurectl.online.sqlite.store import SqliteStore
 from featurectl.online.row_places import online_view
-from featurectl.engines.open import open_local_engine
+from featurectl.engines.all_engines import open_local_engine
 from featurectl.operations.push import PushRequest, push_view, values_at
 from featurectl.language.definitions.entity import Entity
 from tests.online.views import latest, state_view

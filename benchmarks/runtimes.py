@@ -18,7 +18,7 @@ from featurectl.models.conversion.convert import convert_model
 from featurectl.models.estimators.base import FitRows
 from featurectl.models.estimators.make import dump_estimator, fit_estimator, make_estimator
 from featurectl.models.request_matrix import RowEncoder
-from featurectl.models.runtimes.open import load_runtime
+from featurectl.models.runtimes.all_runtimes import load_runtime
 from featurectl.registry.state import BoundFeature
 
 FEATURES, TRAINED, MANY = 15, 20_000, 100_000

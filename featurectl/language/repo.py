@@ -16,7 +16,7 @@ from featurectl.language.definitions.view import FeatureView
 from featurectl.language.problems.codes import Problem
 from featurectl.language.syntax.place import Place
 
-ENGINES: Final = ("polars",)  # that this version runs, the first by default; `engines/open.py` opens them
+ENGINES: Final = ("polars",)  # that this version runs, the first by default; `engines/all_engines.py` opens them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

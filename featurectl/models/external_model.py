@@ -12,7 +12,7 @@ from typing import Final
 from featurectl.core.errors import UsageError
 from featurectl.language.definitions.model import Model
 from featurectl.language.syntax.own_files import FileTooLargeError, NotOwnFileError, read_regular_file
-from featurectl.models.all_formats import MODEL_FORMATS
+from featurectl.models.all_model_formats import MODEL_FORMATS
 from featurectl.models.isolation.process import ModelProcess, RemoteModel
 from featurectl.models.pickle_policy import PicklePolicy
 from featurectl.models.runtimes.base import check_code_allowed

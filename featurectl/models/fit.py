@@ -21,11 +21,11 @@ from featurectl.models.input_warnings import InputWarning, warn_of_inputs
 from featurectl.models.matrix import MatrixForm, fit_form
 from featurectl.models.metrics import Task, is_binary, measure
 from featurectl.models.profile.profile import Profile, take_profile
+from featurectl.models.runtimes.all_runtimes import load_runtime
 from featurectl.models.runtimes.base import FUNCTION, ONNX, RUNS_CODE, Matrix, Runtime, check_code_allowed, classes_of
 from featurectl.models.runtimes.estimator import Estimator, has_classes
 from featurectl.models.runtimes.estimator import EstimatorRuntime as Loaded
 from featurectl.models.runtimes.function import FunctionRuntime
-from featurectl.models.runtimes.open import load_runtime
 from featurectl.models.split import Examples, TrainingSplit, label_ends_before, split_by_time, split_examples
 from featurectl.models.trainer_command import CommandEnvironment, run_command
 from featurectl.models.training_inputs import EncodedModel, TrainingInputs

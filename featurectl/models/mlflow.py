@@ -10,7 +10,7 @@ from featurectl.language.problems.report import Report
 from featurectl.language.syntax.node import Fields, File
 from featurectl.language.syntax.own_files import FileTooLargeError, NotOwnFileError, read_regular_file
 from featurectl.language.syntax.reader import MAX_BYTES, read_nodes, read_text
-from featurectl.models.all_formats import FORMATS_BY_FLAVOR, FORMATS_BY_SUFFIX
+from featurectl.models.all_model_formats import FORMATS_BY_FLAVOR, FORMATS_BY_SUFFIX
 from featurectl.models.runtimes.base import PICKLE, SKOPS
 
 _SKLEARN: Final = "sklearn"

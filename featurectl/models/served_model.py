@@ -11,8 +11,8 @@ from featurectl.models.artifact import read_artifact
 from featurectl.models.golden_rows import load_golden
 from featurectl.models.pickle_policy import PicklePolicy, check_pickle_allowed
 from featurectl.models.request_matrix import RowEncoder
+from featurectl.models.runtimes.all_runtimes import load_runtime
 from featurectl.models.runtimes.base import ONNX, Matrix, Runtime, Scores
-from featurectl.models.runtimes.open import load_runtime
 from featurectl.models.scores import worst_difference
 from featurectl.registry.state import ModelVersion
 

@@ -17,12 +17,12 @@ from typing import Final
 from featurectl.core.errors import DataError, UsageError
 from featurectl.core.units import plural
 from featurectl.language.definitions.model import Trainer
-from featurectl.models.all_formats import MODEL_FORMATS
+from featurectl.models.all_model_formats import MODEL_FORMATS
 from featurectl.models.file_checks.check import check_structure
 from featurectl.models.file_checks.xgboost import is_json
 from featurectl.models.isolation.content import as_ubj
+from featurectl.models.runtimes.all_runtimes import load_runtime
 from featurectl.models.runtimes.base import XGBOOST, check_code_allowed
-from featurectl.models.runtimes.open import load_runtime
 from featurectl.models.training_inputs import EncodedModel, TrainingInputs
 
 FORMATS: Final = {f"model{suffix}": item.name for item in MODEL_FORMATS.values() for suffix in item.suffixes}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from featurectl.core.errors import FeaturectlError
 from featurectl.core.progress import Progress
-from featurectl.engines.open import open_engine
+from featurectl.engines.all_engines import open_engine
 from featurectl.language.definitions.json_form import load_untyped_view
 from featurectl.monitor.checks import check_histories
 from featurectl.monitor.health import runs_seen, served_meanwhile, served_view

@@ -52,7 +52,7 @@ def look(workspace: Workspace, state: State, *, entities: bool) -> list[Freshnes
 
     Those are the newest of every view, and older ones that a model version reads. With `entities` they are counted.
     """
-    from featurectl.engines.open import open_engine
+    from featurectl.engines.all_engines import open_engine
     from featurectl.language.definitions.json_form import load_source
     from featurectl.monitor.status import freshness_of_source, freshness_of_views
     from featurectl.registry.applied import served_views

@@ -69,7 +69,7 @@ def get_offline(workspace: Workspace, request: EntityRequest) -> EntityAnswer:
         DataError: FC510, the view was never materialized.
         StoreError: a store can't be read.
     """
-    from featurectl.engines.open import open_engine
+    from featurectl.engines.all_engines import open_engine
     from featurectl.online.read import ViewReader
     from featurectl.online.row_places import online_view
     from featurectl.operations.push import read_offline

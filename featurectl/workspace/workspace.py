@@ -110,7 +110,7 @@ class Workspace:
 
     @cached_property
     def _online(self) -> OnlineStore:
-        from featurectl.online.open import open_online
+        from featurectl.online.all_stores import open_online
 
         written = self.environment.online
         store = open_online(self._url(written, "online"), shown_location(written))
@@ -123,7 +123,7 @@ class Workspace:
 
     def async_reader(self, budget_s: float) -> AsyncRowReader:
         """Return a reader of the online store for one event loop; the store answers within so many seconds."""
-        from featurectl.online.open import open_async_reader
+        from featurectl.online.all_stores import open_async_reader
 
         self.online()  # what can't be opened is an error of this
         written = self.environment.online

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from featurectl.core.errors import UsageError
-from featurectl.models.all_formats import FORMATS_BY_SUFFIX
+from featurectl.models.all_model_formats import FORMATS_BY_SUFFIX
 from featurectl.models.isolation.content import read_content
 from featurectl.models.matrix import MatrixForm
 from tests.cli.foreign import ALLOWED, MAKERS, MODEL, PLAIN, forest, make_imported, put_file

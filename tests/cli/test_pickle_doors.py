@@ -22,7 +22,7 @@ from starlette.testclient import TestClient
 
 from featurectl.cli.main import main
 from featurectl.core.errors import UsageError
-from featurectl.models.all_formats import FORMATS_BY_SUFFIX
+from featurectl.models.all_model_formats import FORMATS_BY_SUFFIX
 from featurectl.models.isolation.content import read_content
 from featurectl.serving.process.start import open_app
 from featurectl.serving.settings import ServeSettings

@@ -11,7 +11,7 @@ import pytest
 from featurectl.core.units import HOUR_US
 from featurectl.engines.base import ViewBuckets
 from featurectl.engines.polars.engine import PolarsEngine
-from featurectl.online.open import open_online
+from featurectl.online.all_stores import open_online
 from featurectl.online.read import read_features
 from featurectl.online.row_places import online_view
 from featurectl.online.sqlite.store import SqliteStore

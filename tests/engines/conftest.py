@@ -9,8 +9,8 @@ import pytest
 from featurectl.engines.base import Engine
 from featurectl.engines.polars.engine import PolarsEngine
 
-# A second engine is one more line here and in `engines/open.py`: it is made of how many bytes it may use (None: as it
-# sees fit) and how many threads.
+# A second engine is one more line here and in `engines/all_engines.py`: it is made of how many bytes it may use (None:
+# as it sees fit) and how many threads.
 ENGINES: Mapping[str, Callable[[int | None, int], Engine]] = {"polars": PolarsEngine}
 
 

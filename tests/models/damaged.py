@@ -24,7 +24,7 @@ from featurectl.models.conversion.convert import convert_model
 from featurectl.models.conversion.external_onnx import normal_onnx
 from featurectl.models.file_checks.check import check_structure
 from featurectl.models.isolation.worker import import_alone
-from featurectl.models.runtimes.open import load_runtime
+from featurectl.models.runtimes.all_runtimes import load_runtime
 from tests.models.estimators import CATBOOST, CATEGORY, LIGHTGBM, XGBOOST, fitted, label_of, matrix_of
 
 SECONDS = 60

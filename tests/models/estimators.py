@@ -6,7 +6,7 @@ import numpy as np
 
 from featurectl.models.estimators.base import FitRows
 from featurectl.models.estimators.make import dump_estimator, fit_estimator, make_estimator
-from featurectl.models.runtimes.open import load_runtime
+from featurectl.models.runtimes.all_runtimes import load_runtime
 
 CATEGORY = 3
 LIGHTGBM = {"num_threads": 1, "verbose": -1, "deterministic": True, "n_estimators": 15, "min_child_samples": 3}

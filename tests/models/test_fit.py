@@ -13,7 +13,7 @@ from featurectl.language.definitions.model import Trainer
 from featurectl.models.fit import fit_model
 from featurectl.models.golden_rows import load_golden
 from featurectl.models.request_matrix import RowEncoder
-from featurectl.models.runtimes.open import load_runtime
+from featurectl.models.runtimes.all_runtimes import load_runtime
 from featurectl.models.split import Examples, split_by_time
 from featurectl.registry.state import BoundFeature
 

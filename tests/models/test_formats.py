@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from featurectl.core.errors import DataError, UsageError
-from featurectl.models.all_formats import FORMATS_BY_FLAVOR, FORMATS_BY_SUFFIX, MODEL_FORMATS, format_of_file
+from featurectl.models.all_model_formats import FORMATS_BY_FLAVOR, FORMATS_BY_SUFFIX, MODEL_FORMATS, format_of_file
 from featurectl.models.isolation import content
+from featurectl.models.runtimes.all_runtimes import load_runtime
 from featurectl.models.runtimes.base import ONNX
-from featurectl.models.runtimes.open import load_runtime
 
 
 def test_every_format_of_a_file_has_a_library_words_and_a_reader():

@@ -10,7 +10,7 @@ from featurectl.core.units import DAY_US
 from featurectl.language.definitions.model import Trainer
 from featurectl.models.fit import STOP_SHARE, fit_model
 from featurectl.models.input_warnings import warn_of_inputs
-from featurectl.models.runtimes.open import load_runtime
+from featurectl.models.runtimes.all_runtimes import load_runtime
 from featurectl.models.split import Examples, split_by_time
 from featurectl.registry.state import BoundFeature
 from tests.models.test_fit import LIGHTGBM, times

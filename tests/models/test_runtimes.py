@@ -13,8 +13,8 @@ from skops import io as skops_io
 from featurectl.core.errors import DataError, UsageError
 from featurectl.models.estimators.base import FitRows
 from featurectl.models.estimators.make import dump_estimator, fit_estimator, make_estimator
+from featurectl.models.runtimes.all_runtimes import load_runtime
 from featurectl.models.runtimes.base import check_code_allowed
-from featurectl.models.runtimes.open import load_runtime
 from featurectl.models.runtimes.skops import KNOWN_TYPES
 from featurectl.models.scores import worst_difference
 from tests.models.estimators import LIBRARIES, NAN_REFUSED, NAN_TAKEN, fitted, label_of, matrix_of

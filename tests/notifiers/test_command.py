@@ -12,9 +12,9 @@ import pytest
 
 from featurectl.core.errors import UsageError
 from featurectl.language.definitions.alerts import Notifier
+from featurectl.notifiers.all_notifiers import open_notifier
 from featurectl.notifiers.base import NotSentError, load_message
 from featurectl.notifiers.command import CommandNotifier
-from featurectl.notifiers.open import open_notifier
 from tests.notifiers.messages import MESSAGE
 
 

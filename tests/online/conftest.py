@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from featurectl.online.all_stores import open_online
 from featurectl.online.base import OnlineStore
-from featurectl.online.open import open_online
 from featurectl.online.sqlite.store import SqliteStore
 
 STORES = ["sqlite", "redis_url", "redis_tls_url", "valkey_url", "redis_cluster_url"]

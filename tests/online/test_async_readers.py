@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager, closing
 import pytest
 
 from featurectl.core.errors import StoreError, UsageError
+from featurectl.online.all_stores import open_async_reader, open_online
 from featurectl.online.base import Ask
 from featurectl.online.codec import pack_key
-from featurectl.online.open import open_async_reader, open_online
 from featurectl.online.redis.slots import slot_of
 from tests.online.rows import frame, view
 from tests.servers.cluster import started_cluster

@@ -8,10 +8,10 @@ from contextlib import ExitStack, closing, suppress
 import pytest
 
 from featurectl.core.errors import StoreError
+from featurectl.online.all_stores import open_online
 from featurectl.online.base import Ask
 from featurectl.online.codec import pack_key
 from featurectl.online.corrupt_rows import BrokenCountError
-from featurectl.online.open import open_online
 from featurectl.online.redis.slots import slot_of, slot_tags
 from tests.online.rows import T0, frame, view
 from tests.servers.cluster import started_cluster, started_tls_cluster

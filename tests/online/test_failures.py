@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from featurectl.core.errors import StoreError, TryAgainError, UsageError
-from featurectl.online.open import open_async_reader, open_online
+from featurectl.online.all_stores import open_async_reader, open_online
 from featurectl.online.redis.store import RedisStore
 from featurectl.online.sqlite.store import SqliteStore
 from tests.online.rows import frame, view

@@ -10,12 +10,12 @@ import pytest
 import redis
 import redis.cluster
 
+from featurectl.online.all_stores import open_async_reader, open_online
 from featurectl.online.base import Ask, Writing
 from featurectl.online.client.feature_reader import FeatureReader, KeyRows, ReadView
 from featurectl.online.client.push_cache import Pushes
 from featurectl.online.client.read_steps import read_columns_async
 from featurectl.online.corrupt_rows import NO_ROW, BrokenRowError
-from featurectl.online.open import open_async_reader, open_online
 from featurectl.online.redis.keys import prefix_of
 from featurectl.online.row_places import online_view
 from tests.online.compared import every_input

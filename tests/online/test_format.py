@@ -17,9 +17,9 @@ import pytest
 import redis
 
 from featurectl.core.units import instant_us
+from featurectl.online.all_stores import open_online
 from featurectl.online.base import Ask
 from featurectl.online.codec import pack_key
-from featurectl.online.open import open_online
 from featurectl.online.sqlite.store import SqliteStore
 from tests.online.rows import ALL_TYPES, FULL, HOUR, T0, frame, view
 

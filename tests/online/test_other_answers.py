@@ -10,8 +10,8 @@ import pytest
 import redis
 
 from featurectl.core.errors import StoreError
+from featurectl.online.all_stores import open_online
 from featurectl.online.base import Ask, Writing
-from featurectl.online.open import open_online
 from featurectl.online.redis.answers import parsing
 from featurectl.online.redis.connect import StoreAddress, translated
 from featurectl.online.redis.trips import parted

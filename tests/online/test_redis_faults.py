@@ -9,8 +9,8 @@ from contextlib import closing, contextmanager
 import pytest
 
 from featurectl.core.errors import StoreError
+from featurectl.online.all_stores import open_online
 from featurectl.online.base import Ask
-from featurectl.online.open import open_online
 from tests.online.rows import T0, frame, view
 from tests.servers.redis import free_port, redis_server, valkey_program
 from tests.servers.tls import Certificates, tls_proxy

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featurectl.core.errors import UsageError
-from featurectl.online.open import open_online
+from featurectl.online.all_stores import open_online
 from featurectl.online.redis.slots import PAUSES_S, Journey, SlotMap, parse_cluster_url, slot_of, slot_tags
 
 A, B, C = ("a", 1), ("b", 2), ("c", 3)

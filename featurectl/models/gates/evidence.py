@@ -13,8 +13,8 @@ from featurectl.models.golden_rows import Golden, load_golden
 from featurectl.models.matrix import MatrixForm
 from featurectl.models.metrics import task_of
 from featurectl.models.pickle_policy import PicklePolicy
+from featurectl.models.runtimes.all_runtimes import load_runtime
 from featurectl.models.runtimes.base import ONNX, RUNS_CODE, classes_of
-from featurectl.models.runtimes.open import load_runtime
 from featurectl.models.served_model import load_native, load_served
 from featurectl.models.validation_rows import ValidationRows
 from featurectl.registry.state import ModelVersion

@@ -13,12 +13,12 @@ from typing import Any, Final
 
 from featurectl.core.documents import parse_json
 from featurectl.core.errors import DataError, UsageError
-from featurectl.models.all_formats import MODEL_FORMATS
+from featurectl.models.all_model_formats import MODEL_FORMATS
 from featurectl.models.file_checks.check import check_structure
 from featurectl.models.file_checks.xgboost import is_json
+from featurectl.models.runtimes.all_runtimes import load_runtime
 from featurectl.models.runtimes.base import CATBOOST, LIGHTGBM, ONNX, PICKLE, SKOPS, XGBOOST, Runtime, not_installed
 from featurectl.models.runtimes.estimator import EstimatorRuntime
-from featurectl.models.runtimes.open import load_runtime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

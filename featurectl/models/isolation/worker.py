@@ -82,7 +82,7 @@ class _Models:
 
     def _load(self, question: Message) -> Message:
         from featurectl.models.file_checks.check import check_structure
-        from featurectl.models.runtimes.open import load_runtime
+        from featurectl.models.runtimes.all_runtimes import load_runtime
 
         _prepare(question["format"])
         check_structure(question["format"], question["content"])

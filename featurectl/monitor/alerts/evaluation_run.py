@@ -15,8 +15,8 @@ from featurectl.monitor.alerts.deliver import Deliverer, DeliveryAttempt
 from featurectl.monitor.alerts.evaluate import AlertEvaluation, AlertEvaluator
 from featurectl.monitor.alerts.message import AlertScope
 from featurectl.monitor.alerts.workspace_metrics import WorkspaceMetrics
+from featurectl.notifiers.all_notifiers import open_notifier
 from featurectl.notifiers.base import NotifierChannel, NotSentError
-from featurectl.notifiers.open import open_notifier
 from featurectl.registry.alert_state import AlertLedger, Delivery
 from featurectl.registry.state import State
 from featurectl.workspace.workspace import Workspace

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from featurectl.core.errors import FeaturectlError
 from featurectl.core.units import moved_by
-from featurectl.engines.open import open_engine
+from featurectl.engines.all_engines import open_engine
 from featurectl.identity.lineage import views_of_model
 from featurectl.language.definitions.json_form import load_model
 from featurectl.language.definitions.source import Source

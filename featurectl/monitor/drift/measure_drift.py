@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from featurectl.core.errors import UsageError
 from featurectl.core.progress import Progress
 from featurectl.core.units import format_instant, moved_by
-from featurectl.engines.open import open_engine
+from featurectl.engines.all_engines import open_engine
 from featurectl.engines.spill import SpillRoom
 from featurectl.models.served_model import open_native
 from featurectl.monitor.drift.batch import DriftBatch

@@ -16,8 +16,8 @@ import polars as pl
 from featurectl.core.errors import TryAgainError
 from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.units import counted, plural
+from featurectl.engines.all_engines import open_engine
 from featurectl.engines.base import Engine
-from featurectl.engines.open import open_engine
 from featurectl.language.definitions.aggregates import AGGREGATES
 from featurectl.language.definitions.view import FeatureView
 from featurectl.monitor.verify.alternatives import TablePast

@@ -13,7 +13,7 @@ import polars as pl
 from featurectl.core.errors import DataError, UsageError
 from featurectl.core.progress import Progress, Silent
 from featurectl.core.units import counted, moved_by
-from featurectl.engines.open import open_engine
+from featurectl.engines.all_engines import open_engine
 from featurectl.language.definitions.json_form import load_model
 from featurectl.language.definitions.model import DerivedInput, Model, RequestInput
 from featurectl.monitor.verify.alternatives import TablePast

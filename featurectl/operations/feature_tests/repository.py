@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from featurectl.engines.open import open_local_engine
+from featurectl.engines.all_engines import open_local_engine
 from featurectl.operations.feature_tests.results import FeatureTestResult
 from featurectl.operations.feature_tests.run import run_feature_tests
 from featurectl.workspace.open import environment_of, load_checked

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from featurectl.core.errors import DataError
 from featurectl.core.progress import Progress
-from featurectl.engines.open import open_engine
+from featurectl.engines.all_engines import open_engine
 from featurectl.language.definitions.json_form import load_view
 from featurectl.language.resolve.transformed import as_state, transform_sources
 from featurectl.online.future_pushes import how_far_ahead

@@ -12,7 +12,7 @@ from featurectl.core.progress import Progress
 from featurectl.core.units import counted
 from featurectl.engines.spill import SpillRoom
 from featurectl.language.definitions.model import views_read
-from featurectl.models.all_formats import format_of_file
+from featurectl.models.all_model_formats import format_of_file
 from featurectl.models.export import exported_categories
 from featurectl.models.external_model import read_foreign
 from featurectl.models.isolation.limits import limits_of

@@ -15,7 +15,7 @@ from featurectl.core.errors import UsageError
 from featurectl.core.temporary_files import temporary_beside
 from featurectl.language.syntax.own_files import why_no_output
 from featurectl.offline.sync import sync_path
-from featurectl.operations.outputs.all_formats import check_columns, format_of
+from featurectl.operations.outputs.all_output_formats import check_columns, format_of
 from featurectl.operations.outputs.base import StagedTable
 from featurectl.operations.outputs.frames import Frames, frames_of
 

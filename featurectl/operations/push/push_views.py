@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from featurectl.core.errors import FeaturectlError, UsageError
 from featurectl.core.progress import Progress
 from featurectl.core.units import counted, format_instant, plural
-from featurectl.engines.open import open_engine
+from featurectl.engines.all_engines import open_engine
 from featurectl.language.definitions.json_form import load_untyped_view
 from featurectl.operations.materialize.table_increment import choose_views
 from featurectl.operations.part_failure import Failure, fails_for_all

@@ -11,7 +11,7 @@ from typing import Protocol
 import polars as pl
 
 from featurectl.core.errors import UsageError
-from featurectl.operations.outputs.all_formats import FORMATS, check_columns
+from featurectl.operations.outputs.all_output_formats import FORMATS, check_columns
 from featurectl.operations.outputs.frames import Frames
 from featurectl.operations.outputs.write_table import check_output, write_with_manifest
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featurectl.core.progress import Progress
-from featurectl.engines.open import open_engine
+from featurectl.engines.all_engines import open_engine
 from featurectl.engines.spill import SpillRoom
 from featurectl.models.served_model import open_native
 from featurectl.operations.outputs.output_conflict import check_apart

@@ -10,9 +10,9 @@ import polars as pl
 
 from featurectl.core.progress import Progress, Silent
 from featurectl.core.units import counted
-from featurectl.engines.open import open_engine
+from featurectl.engines.all_engines import open_engine
 from featurectl.engines.spill import SpillRoom
-from featurectl.operations.outputs.all_formats import check_columns
+from featurectl.operations.outputs.all_output_formats import check_columns
 from featurectl.operations.training.build import TrainingSetBuild, make_training_set
 from featurectl.operations.training.label import LabelTarget, read_target
 from featurectl.operations.training.long_spine import AnySpine, SpillPlace

@@ -9,8 +9,8 @@ from typing import Final
 import polars as pl
 
 from featurectl.core.errors import FeaturectlError, StoreError
+from featurectl.engines.all_engines import open_engine
 from featurectl.engines.base import Engine
-from featurectl.engines.open import open_engine
 from featurectl.language.definitions.json_form import load_model
 from featurectl.language.definitions.model import FeatureInput, Model, ModelInput
 from featurectl.models.gates.base import Champion

@@ -12,7 +12,7 @@ import polars as pl
 from featurectl.core.errors import DataError, FeaturectlError, UsageError
 from featurectl.language.definitions.json_form import dump_definition
 from featurectl.language.definitions.model import Model
-from featurectl.models.all_formats import MODEL_FORMATS
+from featurectl.models.all_model_formats import MODEL_FORMATS
 from featurectl.models.conversion.convert import Converted
 from featurectl.models.external_model import Foreign, check_names
 from featurectl.models.fit import COMPARED

@@ -18,7 +18,7 @@ from featurectl.language.definitions.json_form import load_model
 from featurectl.language.definitions.model import Model, ModelInput
 from featurectl.language.resolve.feature_names import feature_inputs
 from featurectl.language.syntax.own_files import FileTooLargeError, NotOwnFileError, read_regular_file
-from featurectl.operations.outputs.all_formats import format_of
+from featurectl.operations.outputs.all_output_formats import format_of
 from featurectl.operations.training.bind import bind_view
 from featurectl.operations.training.join import BoundView
 from featurectl.operations.training.label import LabelTarget, read_target

@@ -15,7 +15,7 @@ import polars as pl
 from featurectl.core.errors import DataError
 from featurectl.language.definitions.json_form import dump_definition
 from featurectl.language.definitions.model import DerivedInput, FeatureInput, Model, ModelInput, RequestInput, Trainer
-from featurectl.models.all_formats import MODEL_FORMATS
+from featurectl.models.all_model_formats import MODEL_FORMATS
 from featurectl.models.artifact import write_artifact
 from featurectl.models.card import CARD, CHART, CardParts, render_card
 from featurectl.models.charts import draw_charts

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from featurectl.core.errors import StoreError, UsageError
 from featurectl.core.progress import Progress
-from featurectl.engines.open import open_engine
+from featurectl.engines.all_engines import open_engine
 from featurectl.engines.spill import SpillRoom
 from featurectl.operations.outputs.output_conflict import check_apart
 from featurectl.operations.outputs.write_table import check_output, has_digest, write_with_manifest

@@ -13,7 +13,7 @@ from deltalake.exceptions import DeltaError
 
 from featurectl.core.errors import UsageError
 from featurectl.operations.outputs import parquet
-from featurectl.operations.outputs.all_formats import FORMATS, check_columns, format_of
+from featurectl.operations.outputs.all_output_formats import FORMATS, check_columns, format_of
 from featurectl.operations.outputs.csv import write_csv
 from featurectl.operations.outputs.delta import delta_dtype
 from featurectl.operations.outputs.delta_commit import is_delta_table

@@ -14,7 +14,7 @@ import pytest
 from deltalake import DeltaTable
 
 from featurectl.core.errors import UsageError
-from featurectl.operations.outputs.all_formats import check_columns
+from featurectl.operations.outputs.all_output_formats import check_columns
 from featurectl.operations.outputs.write_table import check_output, manifest_path, write_table, write_with_manifest
 
 NOBODY = 2**22 + 1  # above every number that Linux gives to a process

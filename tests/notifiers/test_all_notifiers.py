@@ -6,7 +6,7 @@ import pytest
 
 from featurectl.core.errors import UsageError
 from featurectl.language.definitions.alerts import WAYS, Notifier
-from featurectl.notifiers.open import CHANNELS, open_notifier
+from featurectl.notifiers.all_notifiers import CHANNELS, open_notifier
 from tests.notifiers.messages import MESSAGE
 from tests.servers.hooks import as_pagerduty, as_slack, running_hook
 from tests.servers.mail import running_mail

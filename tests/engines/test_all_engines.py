@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from featurectl.core.errors import UsageError
-from featurectl.engines.open import ENGINES, open_engine, open_local_engine
+from featurectl.engines.all_engines import ENGINES, open_engine, open_local_engine
 from featurectl.language import repo
 from featurectl.language.repo import Environment
 from tests.engines import conftest

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from featurectl.core.errors import UsageError
-from featurectl.online.open import STORES, open_async_reader, open_online
+from featurectl.online.all_stores import STORES, open_async_reader, open_online
 from featurectl.online.packed_store import PackedStore
 
 ONLINE = Path(__file__).parents[2] / "featurectl/online"
