@@ -47,7 +47,7 @@ HEAVY = {
     "polars": [
         "core/frames/", "expressions/polars.py", "expressions/frames.py", "pit/", "engines/", "sources/", "offline/",
         "online/", "models/", "operations/",
-        "monitor/", "api/project.py", "serving/log/parquet.py",
+        "monitor/", "catalog/sample.py", "api/project.py", "serving/log/parquet.py",
     ],
     "numpy": ["pit/", "engines/", "online/", "models/", "operations/training/", "operations/scoring/",
               "operations/outputs/",

@@ -74,6 +74,13 @@ def load_repo(root: Path, schemas: SchemaReader | None) -> Repo:
     return _repo(files, declared)
 
 
+def load_project_file(root: Path) -> Repo:
+    """Return what the project's own file means, without any object: no other file is read."""
+    declared, files = Declarations(Report()), _Files()
+    _read_file_of(root, PROJECT_FILE, files, declared)
+    return _repo(files, declared)
+
+
 def _load(root: Path, files: _Files, declared: Declarations, schemas: SchemaReader | None) -> None:
     """Fill in what the files hold and declare."""
     _read_files(root, files, declared)
@@ -165,23 +172,25 @@ def _read_files(root: Path, files: _Files, declared: Declarations) -> None:
     if root / PROJECT_FILE not in paths:
         declared.report.error("FC203", f"no {PROJECT_FILE} in {root}", Place(PROJECT_FILE))
     for path in paths:
-        relative = path.relative_to(root).as_posix()
-        files.paths.append(relative)
-        found = len(declared.report.problems)
-        node = _read_file(root, relative, declared.report)
-        if node is None:
-            declared.unread |= relative != PROJECT_FILE and len(declared.report.problems) > found
-            if relative == PROJECT_FILE and len(declared.report.problems) == found:
-                message = "the file is empty: it needs a project and its environments"
-                declared.report.error("FC103", message, Place(relative))
-            continue
-        if relative == PROJECT_FILE:
-            files.project = _shape(ProjectShape, node, declared.report)
-        elif isinstance(node, Fields):
-            _read_lists(node, files, declared)
-        else:
-            message = f"a file is a mapping of lists: {', '.join(LISTS)}"
-            declared.report.error("FC101", message, node.span.place)
+        _read_file_of(root, path.relative_to(root).as_posix(), files, declared)
+
+
+def _read_file_of(root: Path, relative: str, files: _Files, declared: Declarations) -> None:
+    files.paths.append(relative)
+    found = len(declared.report.problems)
+    node = _read_file(root, relative, declared.report)
+    if node is None:
+        declared.unread |= relative != PROJECT_FILE and len(declared.report.problems) > found
+        if relative == PROJECT_FILE and len(declared.report.problems) == found:
+            message = "the file is empty: it needs a project and its environments"
+            declared.report.error("FC103", message, Place(relative))
+    elif relative == PROJECT_FILE:
+        files.project = _shape(ProjectShape, node, declared.report)
+    elif isinstance(node, Fields):
+        _read_lists(node, files, declared)
+    else:
+        message = f"a file is a mapping of lists: {', '.join(LISTS)}"
+        declared.report.error("FC101", message, node.span.place)
 
 
 def _read_file(root: Path, relative: str, report: Report) -> Node | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from featurectl.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from featurectl.identity.lineage import Ref
     from featurectl.registry.state import State
     from featurectl.workspace.workspace import Workspace
 
@@ -20,6 +21,19 @@ def select_views(workspace: Workspace, state: State, names: Sequence[str], terms
     """
     if not terms:
         return list(names)
+    refs = select_refs(workspace, state, terms)
+    chosen = {ref.name for ref in refs if ref.kind == "feature_view" and state.current("feature_view", ref.name)}
+    if not chosen:
+        raise UsageError(f"--select {' '.join(terms)} chooses no feature view that is applied", hint="featurectl plan")
+    return sorted({*names, *chosen})
+
+
+def select_refs(workspace: Workspace, state: State, terms: Sequence[str]) -> frozenset[Ref]:
+    """Return the objects of the files, and those that they leave out, that terms choose; `state:` is against a plan.
+
+    Raises:
+        UsageError: a term chooses nothing.
+    """
     from featurectl.identity.lineage import build_graph
     from featurectl.identity.selection import select_objects
     from featurectl.plan.build import PlanRequest, plan_repo
@@ -28,8 +42,4 @@ def select_views(workspace: Workspace, state: State, names: Sequence[str], terms
     repo = workspace.repo
     plan = plan_repo(repo, state, PlanRequest(environment=workspace.environment.name))
     graph = build_graph(repo.views.values(), repo.models.values())
-    refs = select_objects(terms, candidates(repo, plan.changes), graph)
-    chosen = {ref.name for ref in refs if ref.kind == "feature_view" and state.current("feature_view", ref.name)}
-    if not chosen:
-        raise UsageError(f"--select {' '.join(terms)} chooses no feature view that is applied", hint="featurectl plan")
-    return sorted({*names, *chosen})
+    return select_objects(terms, candidates(repo, plan.changes), graph)

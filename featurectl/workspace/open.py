@@ -10,12 +10,12 @@ from typing import Literal
 
 from featurectl.core.errors import ProblemsError, UsageError
 from featurectl.language.definitions.source import Source
-from featurectl.language.load import PROJECT_FILE, load_repo
+from featurectl.language.load import PROJECT_FILE, load_project_file, load_repo
 from featurectl.language.problems.codes import Problem
 from featurectl.language.repo import Environment, Repo
 from featurectl.workspace.workspace import Workspace
 
-Data = Literal["needed", "if there", "unread", "applied"]
+Data = Literal["needed", "if there", "unread", "applied", "project file"]
 
 
 def find_root(folder: Path | None) -> Path:
@@ -46,6 +46,7 @@ def load_checked(root: Path, data: Data = "needed") -> Repo:
     that is returned, for a command that works on what is applied. "unread": nobody looks. "applied": neither does
     anybody, and errors of other files than featurectl.yaml are problems of the repository that is returned, for a
     command that needs nothing of the files but the environment: what watches and serves goes on beside a broken file.
+    "project file": no other file is read, for a command that looks up what the registry has.
 
     Raises:
         ProblemsError: a file has an error that ends it; all problems of all files are in it.
@@ -58,7 +59,10 @@ def load_checked(root: Path, data: Data = "needed") -> Repo:
 
         return read_schema(source, root)
 
-    repo = load_repo(root, None if data in ("unread", "applied") else read)
+    if data == "project file":
+        repo = load_project_file(root)
+    else:
+        repo = load_repo(root, None if data in ("unread", "applied") else read)
     if any(_ends(problem, data) for problem in repo.errors):
         raise ProblemsError(f"{root} has errors", repo.problems)
     return repo

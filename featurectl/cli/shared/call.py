@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from featurectl.language.problems.codes import Problem
     from featurectl.operations.part_failure import Failure
 
-Output = Literal["text", "concise", "json", "github", "markdown", "sarif", "junit"]
+Output = Literal["text", "concise", "json", "github", "markdown", "sarif", "junit", "mermaid", "dot"]
 WHOLE: Final[tuple[Output, ...]] = ("sarif", "junit")  # one document, which holds the problems too
 
 

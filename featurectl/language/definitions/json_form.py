@@ -61,6 +61,16 @@ def load_untyped_view(json: Json) -> FeatureView:
     return _load(FeatureView, json)
 
 
+def load_untyped_source(json: Json) -> Source:
+    """Return the source of a dumped definition with the types that it holds; its expressions are texts alone."""
+    return _load(Source, json)
+
+
+def load_untyped_model(json: Json) -> Model:
+    """Return the model of a dumped definition with the types that it holds; its expressions are texts alone."""
+    return _load(Model, json)
+
+
 def load_model(json: Json) -> Model:
     """Return the model of a dumped definition, typed by the columns of its spine's source that it holds."""
     return _load(Model, json, lambda model: type_check_model(model, model.spine.source.columns, None)[0])

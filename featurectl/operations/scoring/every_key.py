@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -10,14 +10,11 @@ import polars as pl
 
 from featurectl.core.errors import UsageError
 from featurectl.core.frames.timestamps import INSTANT
-from featurectl.engines.budget import batch_rows
 from featurectl.language.definitions.model import FeatureInput, Model, ModelInput, RequestInput
 from featurectl.operations.training.join import BoundView
+from featurectl.operations.training.known_keys import known_keys
 from featurectl.operations.training.spine import SpineRows
-from featurectl.pit.questions import AVAILABLE_AT
 
-_COLUMNS: Final = 4  # of keys and a clock, more or less, which decide how many rows are read at once
-_HELD: Final = 8  # blocks of keys, before those that repeat are dropped
 _HINT: Final = "give the rows to score: --spine FILE"
 Join = Mapping[str, str]
 
@@ -34,13 +31,7 @@ def spine_of_everyone(
     """
     joins = _joins_of(model, inputs, views)
     columns = tuple(joins[0][1].values())
-    frames: list[pl.DataFrame] = []
-    for bound, join in joins:
-        for keys in _keys_of(bound, join, columns, memory_bytes):
-            frames.append(keys)
-            if len(frames) > _HELD:
-                frames = [pl.concat(frames).unique()]
-    found = pl.concat(frames).unique().sort(columns)
+    found = known_keys(joins, columns, memory_bytes)
     time = pl.repeat(now, found.height, dtype=INSTANT, eager=True).alias(model.spine.time)
     rows = found.with_columns(time)
     return SpineRows(rows=rows, own=rows, time=time, time_column=model.spine.time, origin="every key")
@@ -67,10 +58,3 @@ def _joins_of(
         keys = " and ".join(", ".join(names) for names in entities)
         raise UsageError(f"--all-keys: model {model.name} is of several entities, by {keys}", hint=_HINT)
     return found
-
-
-def _keys_of(bound: BoundView, join: Join, columns: Sequence[str], memory_bytes: int) -> Iterator[pl.DataFrame]:
-    named = [pl.col(key).alias(name) for key, name in join.items()]
-    yield bound.read(0, [*join, AVAILABLE_AT]).select(named).select(columns).unique()  # typed, also without rows
-    for block in bound.blocks(batch_rows(memory_bytes, _COLUMNS), tuple(join)):
-        yield block.select(named).select(columns).unique()

@@ -1,0 +1,177 @@
+"""What is applied, object by object, and who depends on whom: read of the registry alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, Literal, TypeVar, get_args
+
+from featurectl.core.errors import UsageError
+from featurectl.core.kinds import WORDS, ObjectKind
+from featurectl.core.nearest import did_you_mean
+from featurectl.identity.lineage import Graph, build_graph
+from featurectl.language.definitions.json_form import (
+    load_alert,
+    load_entity,
+    load_notifier,
+    load_untyped_model,
+    load_untyped_source,
+    load_untyped_view,
+)
+
+if TYPE_CHECKING:
+    from featurectl.language.definitions.alerts import Alert, Notifier
+    from featurectl.language.definitions.entity import Entity
+    from featurectl.language.definitions.json_form import Json
+    from featurectl.language.definitions.model import Model
+    from featurectl.language.definitions.source import Source
+    from featurectl.language.definitions.view import Derived, Feature, FeatureView
+    from featurectl.registry.state import ObjectVersion, State
+    from featurectl.workspace.workspace import Workspace
+
+    Registered = FeatureView | Model | Source | Entity | Alert | Notifier
+
+T = TypeVar("T")
+CatalogKind = Literal["view", "feature", "model", "source", "entity", "alert", "notifier"]
+CATALOG_KINDS: Final[tuple[CatalogKind, ...]] = get_args(CatalogKind)
+REGISTERED_AS: Final[Mapping[CatalogKind, ObjectKind]] = {
+    "view": "feature_view", "model": "model", "source": "source", "entity": "entity", "alert": "alert",
+    "notifier": "notifier",
+}  # fmt: skip
+SHOWN_AS: Final[Mapping[ObjectKind, CatalogKind]] = {kind: shown for shown, kind in REGISTERED_AS.items()}
+WORDS_OF_KINDS: Final[Mapping[str, CatalogKind]] = {  # before a name
+    **{shown: shown for shown in REGISTERED_AS},
+    **{kind: shown for shown, kind in REGISTERED_AS.items()},
+}
+SEVERAL: Final[Mapping[CatalogKind, str]] = {
+    **{shown: WORDS[kind].short_several for shown, kind in REGISTERED_AS.items()},
+    "feature": "features",
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ObjectName:
+    """An object by kind and name, or a feature, named `view:feature`."""
+
+    kind: CatalogKind
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)  # without slots: what is looked up is kept
+class AppliedObjects:
+    """The newest applied definitions of a project, by kind and name; expressions are texts alone."""
+
+    state: State
+
+    @cached_property
+    def views(self) -> Mapping[str, FeatureView]:
+        """Feature views."""
+        return self._load("feature_view", load_untyped_view)
+
+    @cached_property
+    def models(self) -> Mapping[str, Model]:
+        """Models."""
+        return self._load("model", load_untyped_model)
+
+    @cached_property
+    def sources(self) -> Mapping[str, Source]:
+        """Sources."""
+        return self._load("source", load_untyped_source)
+
+    @cached_property
+    def entities(self) -> Mapping[str, Entity]:
+        """Entities."""
+        return self._load("entity", load_entity)
+
+    @cached_property
+    def alerts(self) -> Mapping[str, Alert]:
+        """Alerts."""
+        return self._load("alert", load_alert)
+
+    @cached_property
+    def notifiers(self) -> Mapping[str, Notifier]:
+        """Notifiers."""
+        return self._load("notifier", load_notifier)
+
+    @cached_property
+    def graph(self) -> Graph:
+        """Who is made of whom."""
+        return build_graph(self.views.values(), self.models.values())
+
+    def of_kind(self, kind: CatalogKind) -> Mapping[str, Registered]:
+        """Return the objects of a kind by name; a feature is none by itself."""
+        by_kind: dict[CatalogKind, Mapping[str, Registered]] = {
+            "view": self.views, "model": self.models, "source": self.sources, "entity": self.entities,
+            "alert": self.alerts, "notifier": self.notifiers, "feature": {},
+        }  # fmt: skip
+        return by_kind[kind]
+
+    def registered(self, kind: CatalogKind, name: str) -> ObjectVersion:
+        """Return an object as the registry has it; KeyError where it is not applied."""
+        found = self.state.current(REGISTERED_AS[kind], name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def _load(self, kind: ObjectKind, load: Callable[[Json], T]) -> dict[str, T]:
+        names = sorted({item.name for item in self.state.objects if item.kind == kind and item.current})
+        newest = (self.state.current(kind, name) for name in names)
+        return {item.name: load(item.definition) for item in newest if item is not None}
+
+
+def read_objects(workspace: Workspace) -> AppliedObjects:
+    """Return what is applied of a workspace.
+
+    Raises:
+        CheckFailedError: nothing is.
+        StoreError: the registry can't be read.
+    """
+    return AppliedObjects(state=workspace.applied_state())
+
+
+def features_of(view: FeatureView) -> tuple[Feature | Derived, ...]:
+    """Return the features of a view, the derived ones last."""
+    return (*view.features, *view.derived)
+
+
+def find_feature(view: FeatureView, name: str) -> Feature | Derived:
+    """Return a feature of a view.
+
+    Raises:
+        UsageError: it has none of that name.
+    """
+    by_name = {item.name: item for item in features_of(view)}
+    if name not in by_name:
+        known = list(by_name)
+        hint = did_you_mean(name, known) or f"features: {', '.join(known)}"
+        raise UsageError(f"view {view.name} has no feature {name!r}", hint=hint)
+    return by_name[name]
+
+
+def find_named(objects: AppliedObjects, text: str) -> list[ObjectName]:
+    """Return what a text names: objects (`spend`), one of a kind (`source:spend`), a feature (`spend:amount_sum_7d`).
+
+    A view before the colon means a feature of it, whatever it is called.
+
+    Raises:
+        UsageError: nothing of that name is applied; the hint names the nearest.
+    """
+    first, colon, second = text.partition(":")
+    if not colon:
+        return _of_kinds(objects, first, [kind for kind in CATALOG_KINDS if kind != "feature"])
+    if first not in objects.views and first in WORDS_OF_KINDS:
+        return _of_kinds(objects, second, [WORDS_OF_KINDS[first]])
+    _of_kinds(objects, first, ["view"])
+    find_feature(objects.views[first], second)
+    return [ObjectName("feature", text)]
+
+
+def _of_kinds(objects: AppliedObjects, name: str, kinds: Sequence[CatalogKind]) -> list[ObjectName]:
+    found = [ObjectName(kind, name) for kind in kinds if name in objects.of_kind(kind)]
+    if not found:
+        known = sorted({each for kind in kinds for each in objects.of_kind(kind)})
+        what, listed = (kinds[0], SEVERAL[kinds[0]]) if len(kinds) == 1 else ("object", "")
+        hint = did_you_mean(name, known) or f"featurectl list {listed}".rstrip()
+        raise UsageError(f"no {what} {name!r} is applied in project {objects.state.project}", hint=hint)
+    return found

@@ -1,0 +1,124 @@
+"""What there is, in tables by kind, and as JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from featurectl.catalog.objects import CATALOG_KINDS, SEVERAL, CatalogKind
+from featurectl.cli.render.table import render_table
+from featurectl.core.units import SECOND_US, format_age, plural
+
+if TYPE_CHECKING:
+    from featurectl.catalog.listing import ObjectSummary
+    from featurectl.catalog.search import SearchHit
+    from featurectl.language.definitions.about import Freshness
+
+ObjectCells = Callable[["ObjectSummary"], list[str]]
+_NONE: Final = "-"
+
+_COLUMNS: Final[Mapping[CatalogKind, tuple[Sequence[str], ObjectCells]]] = {
+    "view": (
+        ("view", "entity", "features", "SLA", "models", "description"),
+        lambda o: [o.name, o.entity or _NONE, str(o.size), sla(o.freshness), _count(o), o.description],
+    ),
+    "feature": (
+        ("feature", "type", "definition", "models", "description"),
+        lambda o: [o.name, o.type, o.definition, _count(o), o.description],
+    ),
+    "model": (
+        ("model", "champion", "inputs", "trainer", "description"),
+        lambda o: [
+            o.name, "none" if o.version is None else f"version {o.version}", str(o.size),
+            o.type.rpartition(".")[2] or _NONE, o.description or o.definition,
+        ],
+    ),
+    "source": (
+        ("source", "where", "SLA", "used by", "description"),
+        lambda o: [o.name, o.definition, sla(o.freshness), _count(o), o.description],
+    ),
+    "entity": (
+        ("entity", "keys", "views", "description"),
+        lambda o: [o.name, o.definition, _count(o), o.description],
+    ),
+    "alert": (("alert", "severity", "when"), lambda o: [o.name, o.type, o.definition]),
+    "notifier": (
+        ("notifier", "by", "address", "alerts"),
+        lambda o: [o.name, o.type, o.definition, _count(o)],
+    ),
+}  # fmt: skip
+
+
+def render_objects(objects: Sequence[ObjectSummary]) -> str:
+    """Return a table for each kind that there is, and a last line with the counts."""
+    parts = []
+    for kind in CATALOG_KINDS:
+        of_kind = [item for item in objects if item.kind == kind]
+        if of_kind:
+            head, cells = _COLUMNS[kind]
+            parts.append("\n".join(_without_empty(head, [cells(item) for item in of_kind])))
+    return "\n\n".join([*parts, _counts(objects)])
+
+
+def _without_empty(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return a table without the columns in which no row says anything."""
+    kept = [i for i in range(len(head)) if any(row[i] not in ("", _NONE) for row in rows) or i == 0]
+    return render_table([head[i] for i in kept], [[row[i] for i in kept] for row in rows], is_last_cut=True)
+
+
+def _counts(objects: Sequence[ObjectSummary]) -> str:
+    counts = Counter(item.kind for item in objects)
+    parts = [f"{n:,} {plural(n, kind, SEVERAL[kind])}" for kind in CATALOG_KINDS if (n := counts[kind])]
+    return f"{', '.join(parts)}." if parts else "Nothing of it is applied."
+
+
+def _count(item: ObjectSummary) -> str:
+    return str(len(item.used_by)) if item.used_by else _NONE
+
+
+def sla(freshness: Freshness | None) -> str:
+    """Return the bounds of an SLA, as `status` shows them."""
+    if freshness is None:
+        return _NONE
+    bounds = (freshness.warn_after_us, freshness.error_after_us)
+    return " / ".join(_NONE if bound is None else format_age(bound) for bound in bounds)
+
+
+def object_json(item: ObjectSummary) -> dict[str, object]:
+    """Return an object ready for JSON."""
+    bound = item.freshness
+    return {
+        "kind": item.kind,
+        "name": item.name,
+        "version": item.version,
+        "type": item.type,
+        "entity": item.entity or None,
+        "definition": item.definition,
+        "warn_after_seconds": _seconds(bound.warn_after_us if bound else None),
+        "error_after_seconds": _seconds(bound.error_after_us if bound else None),
+        "used_by": list(item.used_by),
+        "size": item.size,
+        "description": item.description,
+        "owner": item.owner or None,
+        "tags": list(item.tags),
+    }
+
+
+def _seconds(length_us: int | None) -> float | None:
+    return None if length_us is None else length_us / SECOND_US
+
+
+def render_hits(hits: Sequence[SearchHit]) -> str:
+    """Return what was found, the best first, and where its words are."""
+    head = ("kind", "name", "found in", "what it is")
+    rows = [
+        [hit.object.kind, hit.object.name, ", ".join(hit.found_in), hit.object.description or hit.object.definition]
+        for hit in hits
+    ]
+    return "\n".join([*_without_empty(head, rows), "", f"{len(hits):,} found."])
+
+
+def hit_json(hit: SearchHit) -> dict[str, object]:
+    """Return what was found ready for JSON."""
+    return {**object_json(hit.object), "found_in": list(hit.found_in)}

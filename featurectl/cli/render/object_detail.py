@@ -1,0 +1,121 @@
+"""All of one object: a page of a terminal, and its JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from featurectl.cli.render.catalog import object_json
+from featurectl.cli.render.lineage import lineage_json, render_lineage
+from featurectl.cli.render.statistics import render_statistics, statistics_json, statistics_line
+from featurectl.cli.render.table import render_table
+from featurectl.core.units import format_instant, format_iso
+
+if TYPE_CHECKING:
+    from featurectl.catalog.detail import ObjectDetail, VersionInUse
+
+_FEATURES: Final = ("feature", "type", "definition", "models", "values", "description")
+_SHOWN_METRICS: Final = ("auc", "accuracy", "macro_f1", "r2", "rmse", "mae")
+
+
+def render_details(details: Sequence[ObjectDetail]) -> str:
+    """Return a page for each object."""
+    return "\n\n\n".join(_page(detail) for detail in details)
+
+
+def _page(detail: ObjectDetail) -> str:
+    parts = [
+        _head(detail),
+        _facts(detail.facts),
+        _features(detail),
+        _versions(detail),
+        _statistics(detail),
+        render_lineage(detail.lineage) if detail.lineage else "",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _head(detail: ObjectDetail) -> str:
+    item = detail.summary
+    version = f" version {item.version}" if item.version is not None and item.kind != "model" else ""
+    at = f", applied {format_instant(detail.applied_at)}" if detail.applied_at else ""
+    definition = f"\n{item.definition}" if item.kind in ("view", "feature", "model") else ""
+    return f"{item.kind} {item.name}{version}{at}{definition}"
+
+
+def _facts(facts: Mapping[str, str]) -> str:
+    return "\n".join(render_table(("", ""), [[label, text] for label, text in facts.items()])[1:])
+
+
+def _features(detail: ObjectDetail) -> str:
+    rows = []
+    for item in detail.features:
+        name = item.name.partition(":")[2]
+        values = statistics_line(detail.statistics.get(name))
+        rows.append([name, item.type, item.definition, ", ".join(item.used_by) or "-", values, item.description])
+    if not rows:
+        return ""
+    kept = [i for i in range(len(_FEATURES)) if any(row[i] not in ("", "-") for row in rows)]
+    chosen = [[row[i] for i in kept] for row in rows]
+    return "\n".join(render_table([_FEATURES[i] for i in kept], chosen, is_last_cut=True))
+
+
+def _versions(detail: ObjectDetail) -> str:
+    if not detail.versions:
+        return ""
+    of_model = detail.summary.kind == "model"
+    head = (
+        ("version", "trained", "alias", "metrics", "views") if of_model else ("version", "applied", "", "bound models")
+    )
+    return "\n".join(render_table(head, [_model_cells(v) if of_model else _view_cells(v) for v in detail.versions]))
+
+
+def _view_cells(version: VersionInUse) -> list[str]:
+    at = "-" if version.at is None else format_instant(version.at)
+    return [str(version.version), at, "newest" if version.is_newest else "", ", ".join(version.used_by) or "-"]
+
+
+def _model_cells(version: VersionInUse) -> list[str]:
+    at = "-" if version.at is None else format_instant(version.at)
+    metrics = version.metrics or {}
+    shown = "  ".join(f"{name} {metrics[name]:.4f}" for name in _SHOWN_METRICS if name in metrics)
+    alias = " ".join(version.aliases) or ("rejected" if version.status == "rejected" else "-")
+    return [str(version.version), at, alias, shown or "-", ", ".join(version.used_by) or "-"]
+
+
+def _statistics(detail: ObjectDetail) -> str:
+    keys = [", ".join(f"{value}" for value in row) for row in detail.sample_keys]
+    shown = "keys: " + "; ".join(keys) if keys else ""
+    if detail.statistics_missing:
+        return "\n\n".join(part for part in (f"values: {detail.statistics_missing}", shown) if part)
+    of_feature = detail.summary.kind == "feature"
+    parts = [render_statistics(item) for item in detail.statistics.values()] if of_feature else []
+    return "\n\n".join([*parts, *([shown] if shown else [])])
+
+
+def detail_json(detail: ObjectDetail) -> dict[str, object]:
+    """Return an object with all of it, ready for JSON."""
+    return {
+        **object_json(detail.summary),
+        "applied_at": format_iso(detail.applied_at) if detail.applied_at else None,
+        "facts": dict(detail.facts),
+        "as_applied": detail.definition,
+        "features": [object_json(item) for item in detail.features],
+        "versions": [_version_json(version) for version in detail.versions],
+        "lineage": lineage_json(detail.lineage) if detail.lineage else None,
+        "statistics": [statistics_json(item) for item in detail.statistics.values()],
+        "statistics_missing": detail.statistics_missing or None,
+        "sample_keys": [list(keys) for keys in detail.sample_keys],
+    }
+
+
+def _version_json(version: VersionInUse) -> dict[str, object]:
+    return {
+        "version": version.version,
+        "at": format_iso(version.at) if version.at else None,
+        "is_newest": version.is_newest,
+        "used_by": list(version.used_by),
+        "aliases": list(version.aliases),
+        "status": version.status or None,
+        "metrics": None if version.metrics is None else dict(version.metrics),
+    }

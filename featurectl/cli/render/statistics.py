@@ -1,0 +1,96 @@
+"""Statistics of a feature: a line, a block with a small histogram, and JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from featurectl.catalog.statistics import format_value
+from featurectl.cli.render.table import render_table, text_width
+from featurectl.cli.render.visible import in_one_line
+from featurectl.core.units import format_count, format_instant, format_iso
+
+if TYPE_CHECKING:
+    from featurectl.catalog.statistics import Bar, FeatureStatistics
+
+_WIDTH: Final = 24  # of the longest bar
+_EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
+_LABEL: Final = 28  # of a category
+
+
+def statistics_line(item: FeatureStatistics | None) -> str:
+    """Return the least, median and greatest value, or the most frequent one, and the share of nulls; "" of nothing."""
+    if item is None:
+        return ""
+    nulls = "" if not item.nulls else f", {_share(item.null_share)} null"
+    if item.least is not None and item.greatest is not None:
+        values = (item.least, item.quantiles.get(0.5), item.greatest)
+        return " .. ".join(format_value(value, item.dtype) for value in values) + nulls
+    if item.bars:
+        return f"{in_one_line(item.bars[0].label)} {_share(item.bars[0].share)}{nulls}"
+    return f"no values{nulls}"
+
+
+def render_statistics(item: FeatureStatistics) -> str:
+    """Return how values lie, with whose they are and since when."""
+
+    def number(value: float | None) -> str:
+        return format_value(value, item.dtype)
+
+    facts = [["  rows", f"{format_count(item.rows)}, {_share(item.null_share)} null"]]
+    if item.distinct is not None:
+        facts.append(["  distinct", format_count(item.distinct)])
+    if item.least is not None:
+        facts.append(["  least, greatest", f"{number(item.least)}, {number(item.greatest)}"])
+        spread = "-" if item.stddev is None else f"{item.stddev:.6g}"
+        facts.append(["  mean, stddev", f"{number(item.mean)}, {spread}"])
+    if item.quantiles:
+        texts = (f"{100 * share:g} %: {number(value)}" for share, value in item.quantiles.items())
+        facts.append(["  quantiles", "   ".join(texts)])
+    what = "lengths of lists" if item.dtype.startswith("list") else "values"
+    head = f"{what}: {item.origin}, {format_instant(item.at)}"
+    return "\n".join([head, *render_table(("", ""), facts)[1:], *(["", *_bars(item.bars)] if item.bars else [])])
+
+
+def _bars(bars: tuple[Bar, ...]) -> list[str]:
+    labels = [_short(in_one_line(bar.label)) for bar in bars]
+    widest = max(text_width(label) for label in labels)
+    most = max(bar.share for bar in bars)
+    rows = []
+    for bar, label in zip(bars, labels, strict=True):
+        drawn = _bar(bar.share / most if most else 0.0)
+        rows.append(f"  {label}{' ' * (widest - text_width(label))}  {drawn:<{_WIDTH}} {_share(bar.share)}")
+    return rows
+
+
+def _bar(part: float) -> str:
+    """Return a bar of so much of the longest; what is there at all is seen."""
+    eighths = max(round(part * _WIDTH * 8), 1 if part > 0 else 0)
+    whole, rest = divmod(eighths, 8)
+    return "█" * whole + (_EIGHTHS[rest] if rest else "")
+
+
+def _short(label: str) -> str:
+    return label if text_width(label) <= _LABEL else label[: _LABEL - 3] + "..."
+
+
+def _share(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.3g} %"
+
+
+def statistics_json(item: FeatureStatistics) -> dict[str, object]:
+    """Return statistics ready for JSON."""
+    return {
+        "feature": item.feature,
+        "type": item.dtype,
+        "origin": item.origin,
+        "at": format_iso(item.at),
+        "rows": item.rows,
+        "nulls": item.nulls,
+        "distinct": item.distinct,
+        "min": item.least,
+        "max": item.greatest,
+        "mean": item.mean,
+        "stddev": item.stddev,
+        "quantiles": [{"share": share, "value": value} for share, value in item.quantiles.items()],
+        "histogram": [{"label": bar.label, "low": bar.low, "high": bar.high, "share": bar.share} for bar in item.bars],
+    }

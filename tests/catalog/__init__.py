@@ -1,0 +1,1 @@
+"""What there is: lists, pages of an object, search, lineage, statistics."""

@@ -1,0 +1,94 @@
+"""Lists, pages, what was found and lineage as people see them, at 80 and 120 columns; and their JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from featurectl.cli.main import main
+from featurectl.cli.render.table import text_width
+from tests.cli.golden import assert_golden
+
+pytestmark = pytest.mark.usefixtures("shop")
+
+WIDTHS = (80, 120)
+COMMANDS = {
+    "list": ["list"],
+    "list_features": ["list", "features"],
+    "show_view": ["show", "spend"],
+    "show_feature": ["show", "spend:per_order"],
+    "show_model": ["show", "big"],
+    "show_source": ["show", "orders"],
+    "search": ["search", "spend"],
+    "lineage": ["lineage", "orders"],
+}
+
+
+def stable(text: str) -> str:
+    """Return a text in which the times at which it was applied are always the same."""
+    text = re.sub(r"20\d\d-\d\d-\d\dT[\d:.]+Z", "2026-01-01T00:00:00Z", text)
+    return re.sub(r"20\d\d-\d\d-\d\d \d\d:\d\d", "2026-01-01 00:00", text)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_page_fits_the_width_and_says_what_it_says(capsys, monkeypatch, name, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert main(COMMANDS[name]) == 0
+    text = capsys.readouterr().out
+    assert max(text_width(line) for line in text.splitlines()) <= width
+    assert_golden(f"catalog_{name}_{width}.txt", stable(text))
+
+
+@pytest.mark.parametrize("name", ["show_feature", "show_model", "search", "lineage"])
+def test_json_of_a_page_has_all_of_it(capsys, name):
+    assert main([*COMMANDS[name], "-o", "json"]) == 0
+    text = capsys.readouterr().out
+    assert json.loads(text)["ok"] is True
+    assert_golden(f"catalog_{name}.json", stable(text))
+
+
+def test_in_a_pipe_a_line_is_a_row_whatever_its_length(capsys, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert main(["list", "features"]) == 0
+    text = capsys.readouterr().out
+    assert "percentile 0.9 of amount where status = 'paid' over 3d, until 1d before" in text
+
+
+def test_a_name_of_several_kinds_shows_each_and_one_when_it_says_which(capsys):
+    other = '\nnotifiers: [{name: spend, command: "true"}]\n'
+    path = Path("more.yaml")
+    path.write_text(other)
+    assert main(["apply", "--auto-approve", "-q"]) == 0
+    capsys.readouterr()
+    kinds = []
+    for name in ("spend", "notifier:spend", "view:spend"):
+        assert main(["show", name, "-o", "json"]) == 0
+        kinds.append([item["kind"] for item in json.loads(capsys.readouterr().out)["result"]["objects"]])
+    assert kinds == [["view", "notifier"], ["notifier"], ["view"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("spent", 'did you mean "spend"?'),
+        ("spend:per_ordr", 'did you mean "per_order"?'),
+        ("source:order", 'did you mean "orders"?'),
+        ("spent:x", 'did you mean "spend"?'),
+        ("", "featurectl list"),
+        ("view:", "featurectl list views"),
+    ],
+)
+def test_a_name_that_nothing_has_is_an_error_with_the_nearest(capsys, name, says):
+    for command in ("show", "lineage"):
+        assert main([command, name]) == 64
+        assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("depth", ["-1", "x", "1.5", ""])
+def test_a_depth_that_is_no_number_is_an_error(capsys, depth):
+    assert main(["show", "spend", f"--depth={depth}"]) == 64
+    assert "--depth" in capsys.readouterr().err

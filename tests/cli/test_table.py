@@ -1,0 +1,69 @@
+"""Tables that fit: no line is too wide, no word of a cell is lost, and nothing changes where there is room."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from featurectl.cli.render.table import cut_text, render_table, screen_width, text_width, wrap_text
+from tests.seeds import examples
+
+CELLS = st.text("ab _:/日é", max_size=24)
+TABLES = st.integers(1, 5).flatmap(
+    lambda columns: st.lists(st.lists(CELLS, min_size=columns, max_size=columns), min_size=2, max_size=6)
+)
+
+
+def squeezed(text: str) -> str:
+    """Return a text without spaces and line ends."""
+    return "".join(text.split())
+
+
+@given(TABLES, st.integers(40, 100))
+@settings(max_examples=examples(150, 2000))
+def test_lines_fit_and_every_character_of_a_cell_is_there(table, width):
+    head, *rows = table
+    lines = render_table(head, rows, width)
+    assert all(text_width(line) <= width for line in lines)
+    assert sorted(squeezed("".join(lines))) == sorted(squeezed("".join(cell for row in table for cell in row)))
+
+
+@given(TABLES)
+@settings(max_examples=examples(50, 500))
+def test_a_table_that_has_room_is_as_without_a_limit(table):
+    head, *rows = table
+    lines = render_table(head, rows, 10_000)
+    assert len(lines) == len(table)
+    natural = sum(max(text_width(row[i]) for row in table) for i in range(len(head))) + 2 * (len(head) - 1)
+    assert render_table(head, rows, max(natural, 1)) == lines
+
+
+@given(st.text("abc d_", max_size=80), st.integers(6, 40))
+@settings(max_examples=examples(100, 1000))
+def test_wrapped_text_fits_and_loses_nothing(text, width):
+    lines = wrap_text(text, width, "  ")
+    assert all(text_width(line) <= width for line in lines)
+    assert squeezed("".join(lines)) == squeezed(text)
+
+
+@given(st.text("ab日é ", max_size=40), st.integers(4, 30))
+def test_a_cut_text_fits(text, width):
+    assert text_width(cut_text(text, width)) <= width
+
+
+def test_a_last_column_is_cut_and_left_out_where_there_is_no_room_for_it():
+    rows = [["a_long_name_of_a_view", "a description that is quite long"]]
+    assert render_table(["view", "description"], rows, 45, is_last_cut=True)[1].endswith("a description that...")
+    assert render_table(["view", "description"], rows, 30, is_last_cut=True) == ["view", "a_long_name_of_a_view"]
+
+
+def test_what_stands_beyond_a_row_has_its_own_lines_without_room():
+    lines = render_table(["view", "state"], [["spend", "ERROR", "the table of the view is not there any more"]], 30)
+    assert lines == ["view   state", "spend  ERROR", "    the table of the view is", "    not there any more"]
+
+
+@pytest.mark.parametrize(("columns", "width"), [("80", 80), ("x", None), ("0", None), ("", None)])
+def test_columns_of_the_environment_are_the_width_in_a_pipe(monkeypatch, columns, width):
+    monkeypatch.setenv("COLUMNS", columns)
+    assert screen_width() == width
