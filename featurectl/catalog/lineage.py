@@ -118,7 +118,7 @@ def _down(uses: DirectUses, node: ObjectName) -> list[ObjectName]:
 
 
 class _FeatureSteps:
-    """LineageSteps from a feature: to the features that it is derived from or that are derived from it, sources, models."""
+    """One step from a feature: to features that it is derived from, or that are derived from it, sources, models."""
 
     def __init__(self, objects: AppliedObjects, view: FeatureView, feature: str) -> None:
         find_feature(view, feature)

@@ -116,6 +116,7 @@ def test_a_disk_that_fills_at_any_level_leaves_the_old_state_or_the_new(made, tm
     for number in range(12):
         limit = int(BELOW ** drawn.uniform(0.3, 1.02))
         codes.append(try_once(made, tmp_path / f"{number}", name, limit))
+        os.chdir(tmp_path)
         shutil.rmtree(tmp_path / f"{number}")
     with capsys.disabled():
         print(f"\n{name}: {len(codes) - codes.count(0)} of {len(codes)} failed")  # noqa: T201  # for who runs it with -s
