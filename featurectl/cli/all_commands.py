@@ -29,6 +29,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "models diff": "models.diff:diff",
     "models promote": "models.promote:promote",
     "models rollback": "models.promote:rollback",
+    "models retire": "models.retire:retire",
+    "models prune": "models.retire:prune",
     "models import": "models.import_model:import_model",
     "models export": "models.export:export",
     "models canary start": "models.canary:start",

@@ -9,6 +9,8 @@ from sqlalchemy import Connection, delete, insert, select
 
 from featurectl.core.errors import TryAgainError, UsageError
 from featurectl.registry import tables
+from featurectl.registry.applied import retired_version
+from featurectl.registry.rows import load_model_version
 from featurectl.registry.state import CHAMPION, PREVIOUS
 
 _TABLE: Final = tables.aliases
@@ -49,10 +51,15 @@ def move_aliases(
 
 
 def _check_version(connection: Connection, project: str, model: str, version: int | None) -> None:
+    if version is None:
+        return
     table = tables.model_versions.c
-    found = select(table.version).where(table.project == project, table.model == model, table.version == version)
-    if version is not None and connection.execute(found).first() is None:
+    query = select(table.document).where(table.project == project, table.model == model, table.version == version)
+    document = connection.execute(query).scalar()
+    if document is None:
         raise UsageError(f"model {model} has no version {version}")
+    if load_model_version(document).status == "retired":
+        raise retired_version(model, version)
 
 
 def read_alias(connection: Connection, project: str, model: str, alias: str) -> int | None:

@@ -17,9 +17,9 @@ def served_views(state: State) -> list[ObjectVersion]:
 
 
 def applied_versions(state: State) -> tuple[ModelVersion, ...]:
-    """Return the versions of the models that are applied: those of a model that was removed are bound to nothing."""
+    """Return the versions that are bound to views: neither retired nor of a model that was removed."""
     models = {item.name for item in state.objects if item.kind == "model" and item.current}
-    return tuple(version for version in state.model_versions if version.model in models)
+    return tuple(v for v in state.model_versions if v.model in models and v.status != "retired")
 
 
 def not_applied(state: State, kind: ObjectKind, name: str) -> UsageError:
@@ -84,3 +84,23 @@ def choose_version(state: State, model: str, which: str) -> ModelVersion:
         known = [str(v.version) for v in versions] + aliases
         raise UsageError(f"model {model} has no version {which!r}", hint="versions: " + ", ".join(known))
     return found
+
+
+def choose_usable(state: State, model: str, which: str) -> ModelVersion:
+    """Return a version of a model by its number or by an alias, to be scored, served or promoted.
+
+    Raises:
+        UsageError: there is no such version or alias, or the version is retired.
+    """
+    version = choose_version(state, model, which)
+    if version.status == "retired":
+        raise retired_version(model, version.version)
+    return version
+
+
+def retired_version(model: str, number: int) -> UsageError:
+    """Return the error for a version that is not used any more."""
+    return UsageError(
+        f"model {model} version {number} is retired",
+        hint=f"featurectl models list tells the others; featurectl train {model} makes a new one",
+    )

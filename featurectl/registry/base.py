@@ -112,6 +112,12 @@ class Registry(Protocol):
     def write_alias(self, project: str, model: str, alias: str, version: int, entry: HistoryEntry) -> None:
         """Point one alias of a model at one of its versions."""
 
+    def retire_models(self, state: State, versions: Sequence[ModelVersion], entry: HistoryEntry) -> None:
+        """Mark versions of models as retired, in one transaction with one `entry`.
+
+        `TryAgainError` when the serial is no longer the state's.
+        """
+
     def start_canary(self, project: str, run: CanaryRun, entry: HistoryEntry) -> CanaryRun:
         """Begin a canary under the next number (the argument's is ignored), pointing `challenger` at its version.
 
@@ -137,6 +143,9 @@ class Registry(Protocol):
 
     def read_pins(self, project: str) -> Sequence[Pin]:
         """Return what is kept."""
+
+    def remove_pins(self, project: str, view: str, version: int) -> None:
+        """Keep the tables of a view version no longer for the manifests that name them."""
 
     def clock(self) -> datetime:
         """Return the time by the clock that all share who use the registry."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, inspect, select
+from sqlalchemy import Connection, delete, inspect, select
 
 from featurectl.registry import tables
 from featurectl.registry.base import Pin
@@ -28,3 +28,10 @@ def load_pins(connection: Connection, project: str) -> tuple[Pin, ...]:
         Pin(view=row["view"], version=row["version"], table_version=row["table_version"], holder=row["holder"])
         for row in connection.execute(query).mappings()
     )
+
+
+def delete_pins(connection: Connection, project: str, view: str, version: int) -> None:
+    """Take the pins of a view version away."""
+    table = tables.pins.c
+    same = (table.project == project, table.view == view, table.version == version)
+    connection.execute(delete(tables.pins).where(*same))

@@ -23,7 +23,8 @@ from featurectl.registry.canaries import end_canary, insert_canary, load_canarie
 from featurectl.registry.database import Database, registry_id
 from featurectl.registry.dialect import insert_new, read_clock
 from featurectl.registry.locks import delete_lock, hold_lock, not_locked, refusal, remove_lock, take_lock
-from featurectl.registry.pins import insert_pins, load_pins
+from featurectl.registry.pins import delete_pins, insert_pins, load_pins
+from featurectl.registry.retirement import write_retired
 from featurectl.registry.rows import (
     history_row,
     load_history,
@@ -111,12 +112,7 @@ class SqlRegistry:
         with self._database.writing() as connection:
             if lock_id:
                 hold_lock(connection, state.project, lock_id)
-            serial = _next_serial(connection, state.project)
-            if serial != state.serial + 1 or state.registry_id not in ("", registry_id(connection)):
-                raise TryAgainError(
-                    f"project {state.project} has changed: serial {state.serial} was read, {serial - 1} is there now",
-                    hint="plan again",
-                )
+            serial = _serial_after(connection, state, hint="plan again")
             _delete_objects(connection, state.project, [*change.write, *change.retire])
             kept = [*change.write, *(replace(item, current=False) for item in change.retire)]
             _insert(connection, tables.objects, [object_row(state.project, item, entry.at) for item in kept])
@@ -167,6 +163,17 @@ class SqlRegistry:
     def write_alias(self, project: str, model: str, alias: str, version: int, entry: HistoryEntry) -> None:
         """Point one alias of a model at one of its versions; see `write_aliases`."""
         self.write_aliases(project, model, {alias: version}, entry)
+
+    def retire_models(self, state: State, versions: Sequence[ModelVersion], entry: HistoryEntry) -> None:
+        """Mark versions of models as retired, in one transaction with one `entry`.
+
+        Raises:
+            TryAgainError: the project has changed since `state` was read, in which nothing points at them.
+        """
+        with self._database.writing() as connection:
+            serial = _serial_after(connection, state, hint="run it again")
+            write_retired(connection, state.project, versions)
+            _insert(connection, tables.history, [history_row(state.project, entry, serial)])
 
     def start_canary(self, project: str, run: CanaryRun, entry: HistoryEntry) -> CanaryRun:
         """Begin a canary under the next number (the argument's is ignored), pointing `challenger` at its version.
@@ -226,6 +233,11 @@ class SqlRegistry:
         """Return what is kept."""
         with self._database.reading() as connection:
             return () if connection is None else load_pins(connection, project)
+
+    def remove_pins(self, project: str, view: str, version: int) -> None:
+        """Keep the tables of a view version no longer for the manifests that name them; the project's serial stays."""
+        with self._database.writing() as connection:
+            delete_pins(connection, project, view, version)
 
     def clock(self) -> datetime:
         """Return the time by the clock that all share who use the database, a server's or this machine's."""
@@ -288,6 +300,19 @@ def _next_serial(connection: Connection, project: str) -> int:
     insert_new(connection, table, {"project": project, "serial": 0})
     grown = update(table).where(table.c.project == project).values(serial=table.c.serial + 1).returning(table.c.serial)
     return int(connection.execute(grown).scalar_one())
+
+
+def _serial_after(connection: Connection, state: State, hint: str) -> int:
+    """Return the serial that follows a state's.
+
+    Raises:
+        TryAgainError: the project has changed since the state was read.
+    """
+    serial = _next_serial(connection, state.project)
+    if serial != state.serial + 1 or state.registry_id not in ("", registry_id(connection)):
+        message = f"project {state.project} has changed: serial {state.serial} was read, {serial - 1} is there now"
+        raise TryAgainError(message, hint=hint)
+    return serial
 
 
 def _delete_objects(connection: Connection, project: str, items: Sequence[ObjectVersion]) -> None:

@@ -21,6 +21,8 @@ Json = Mapping[str, object]
 CHAMPION: Final = "champion"
 CHALLENGER: Final = "challenger"
 PREVIOUS: Final = "previous"
+# What became of a version: "rejected" by a gate, "retired" by somebody: nothing is bound to it or asks it any more.
+ModelStatus = Literal["registered", "rejected", "retired"]
 CanaryState = Literal["running", "promoted", "rolled_back", "aborted"]
 
 
@@ -103,7 +105,7 @@ class ModelVersion:
     code_commit: str
     seed: int
     created_at: datetime
-    status: Literal["registered", "rejected"] = "registered"
+    status: ModelStatus = "registered"
     onnx: str = ""
     onnx_bytes: int = 0
     onnx_sha256: str = ""

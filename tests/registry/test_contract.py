@@ -253,3 +253,45 @@ def test_pins_are_kept_once_and_by_project(registry):
     assert registry.read_pins("flights") == tuple(pins)
     assert registry.read_pins("other") == ()
     assert registry.load_state("flights").serial == 0
+
+
+def retired(registry, *numbers):
+    state = registry.load_state("flights")
+    chosen = [version for version in state.model_versions if version.version in numbers]
+    registry.retire_models(state, chosen, replace(MOVED, command="models retire", summary="late retired"))
+
+
+def test_a_retired_version_is_read_back_so_with_an_entry_of_history(registry, open_registry):
+    for _ in range(3):
+        registry.write_model_version("flights", MODEL, [], claims=["champion"])
+    retired(registry, 2, 3)
+    state = open_registry().load_state("flights")
+    assert [version.status for version in state.model_versions] == ["registered", "retired", "retired"]
+    assert state.model_version("late", 2) == replace(MODEL, version=2, status="retired")
+    assert (state.serial, registry.read_history("flights")[0].command) == (4, "models retire")
+
+
+def test_versions_are_retired_only_of_the_state_that_was_read(registry):
+    for _ in range(2):
+        registry.write_model_version("flights", MODEL, [], claims=["champion"])
+    state = registry.load_state("flights")
+    registry.write_aliases("flights", "late", {"champion": 2}, MOVED)
+    with pytest.raises(TryAgainError, match="has changed: serial 2 was read, 3 is there now"):
+        registry.retire_models(state, state.model_versions[1:], MOVED)
+    assert {version.status for version in registry.load_state("flights").model_versions} == {"registered"}
+
+
+def test_no_alias_points_at_a_retired_version(registry):
+    for _ in range(2):
+        registry.write_model_version("flights", MODEL, [], claims=["champion"])
+    retired(registry, 2)
+    with pytest.raises(UsageError, match="model late version 2 is retired"):
+        registry.write_aliases("flights", "late", {"champion": 2}, MOVED)
+    assert registry.load_state("flights").aliases == {("late", "champion"): 1}
+
+
+def test_pins_of_a_view_version_are_taken_away(registry):
+    pins = [Pin(view="delays", version=n, table_version=4, holder="manifest ab") for n in (1, 2)]
+    registry.write_pins("flights", pins)
+    registry.remove_pins("flights", "delays", 1)
+    assert tuple(registry.read_pins("flights")) == (pins[1],)

@@ -31,6 +31,14 @@ ModelFilesOption = Annotated[
 ]
 
 
+Unpin = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Keep tables of a view version no longer for manifests of training sets; once for each.", metavar="VIEW@2"
+    ),
+]
+
+
 @verb()
 def clean(
     call: Call,
@@ -38,6 +46,7 @@ def clean(
     older_than: OlderThan = "7d",
     predictions: Predictions = None,
     model_files: ModelFilesOption = False,
+    unpin: Unpin = None,
 ) -> Outcome:
     """Remove what nothing needs any more, and say how much it was.
 
@@ -47,9 +56,12 @@ def clean(
     prediction log that are over are made into few: the small ones go with a run two hours later, as somebody may be
     reading them.
 
-    What a manifest or a model version names, what is younger than --older-than, and what a running process uses
-    stays; so do tables and models at a place that another environment with another registry has, too. Run it at
-    any time, beside other commands.
+    What a manifest or a model version names that is not retired, what is younger than --older-than, and what a
+    running process uses stays; so do tables and models at a place that another environment with another registry
+    has, too. Run it at any time, beside other commands.
+
+    --unpin gives up what manifests of training sets name of a view version, before it is looked: `training-set
+    --from-manifest` can't make these sets again.
 
     --model-files is for a place at which no other registry and no other project keeps models.
     """
@@ -57,7 +69,10 @@ def clean(
 
     age = _length(older_than, "--older-than")
     kept = None if predictions is None else _length(predictions, "--predictions-older-than")
-    return _clean(call, CleanRequest(older_than=age, predictions=kept, model_files=model_files, dry_run=dry_run))
+    request = CleanRequest(
+        older_than=age, predictions=kept, model_files=model_files, unpin=tuple(unpin or ()), dry_run=dry_run
+    )
+    return _clean(call, request)
 
 
 def _clean(call: Call, request: CleanRequest) -> Outcome:

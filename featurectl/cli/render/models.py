@@ -91,8 +91,8 @@ def render_standing(version: ModelVersion, aliases: Aliases) -> str:
 
 
 def _standing(version: ModelVersion, aliases: Aliases) -> str:
-    """Return the aliases of a version, or that it was rejected."""
-    return names_of(version, aliases) or ("rejected" if version.status == "rejected" else "")
+    """Return the aliases of a version, or that it was rejected or is retired."""
+    return names_of(version, aliases) or ("" if version.status == "registered" else version.status)
 
 
 def names_of(version: ModelVersion, aliases: Aliases) -> str:

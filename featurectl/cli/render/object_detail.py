@@ -79,7 +79,7 @@ def _model_cells(version: VersionInUse) -> list[str]:
     at = "-" if version.at is None else format_instant(version.at)
     metrics = version.metrics or {}
     shown = "  ".join(f"{name} {metrics[name]:.4f}" for name in _SHOWN_METRICS if name in metrics)
-    alias = " ".join(version.aliases) or ("rejected" if version.status == "rejected" else "-")
+    alias = " ".join(version.aliases) or ("-" if version.status == "registered" else version.status)
     return [str(version.version), at, alias, shown or "-", ", ".join(version.used_by) or "-"]
 
 

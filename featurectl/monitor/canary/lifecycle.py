@@ -12,7 +12,7 @@ from featurectl.language.definitions.json_form import load_model
 from featurectl.monitor.canary.decide import CanaryDecision, moved_champion, write_decision
 from featurectl.monitor.canary.figures import Figures
 from featurectl.monitor.canary.verdict import CanaryVerdict, judge_figures
-from featurectl.registry.applied import choose_version, not_applied
+from featurectl.registry.applied import choose_usable, not_applied
 from featurectl.registry.base import HistoryEntry
 from featurectl.registry.state import CHAMPION, CanaryRun, State
 from featurectl.workspace.actor import caller, current_actor
@@ -179,7 +179,7 @@ def start_canary(workspace: Workspace, name: str, which: str, percent: float | N
     """
     state = workspace.state()
     asked = _definition(state, name)
-    version = choose_version(state, name, which)
+    version = choose_usable(state, name, which)
     champion = state.aliases.get((name, CHAMPION))
     if champion is None:
         raise UsageError(f"model {name} has no champion", hint="a canary is compared with one")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from featurectl.monitor.canary.lifecycle import start_canary
 from featurectl.operations.models.promotion import check_gates
 from featurectl.operations.training.champion import evaluation_context
-from featurectl.registry.applied import choose_version
+from featurectl.registry.applied import choose_usable
 from featurectl.workspace.applied_workspace import read_applied
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def start_gated(workspace: Workspace, request: StartRequest) -> CanaryStart:
         As `start_canary`, and as `check_gates`.
     """
     applied = read_applied(workspace)
-    version = choose_version(applied.state, request.model, request.which)
+    version = choose_usable(applied.state, request.model, request.which)
     gates: tuple[GateResult, ...] = ()
     if version.status != "rejected":  # which is refused below
         gates = check_gates(version, evaluation_context(applied, allow_pickle=request.allow_pickle))

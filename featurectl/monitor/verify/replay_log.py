@@ -68,6 +68,9 @@ def verify_log(
         if version is None:
             notes.append(f"{model}@{number} has a log and is registered no more: not replayed")
             continue
+        if version.status == "retired":
+            notes.append(f"{model}@{number} is retired: not replayed")
+            continue
         how.progress.start(f"replay {model}@{number}")
         replays.append(_replayed(_Replay(workspace, state, version, how), opened, chosen, workspace.clock))
         how.progress.done(f"replayed {model}@{number}: {counted(replays[-1].rows, 'row')}")

@@ -22,7 +22,7 @@ from featurectl.online.client.project_schema import ProjectSchema
 from featurectl.online.client.push_cache import Pushes
 from featurectl.online.client.read_steps import read_columns, read_columns_async
 from featurectl.online.future_pushes import latest_at
-from featurectl.registry.applied import choose_version, split_name
+from featurectl.registry.applied import choose_usable, split_name
 
 Entities = Mapping[str, Sequence[object]]
 
@@ -64,7 +64,7 @@ class _Questions:
         self._check_open()
         named = split_name(name)
         if named not in self._models:
-            self._models[named] = self.catalog.model_reader(choose_version(self.catalog.state, *named))
+            self._models[named] = self.catalog.model_reader(choose_usable(self.catalog.state, *named))
         return self._models[named]
 
     def rows(self, entities: Entities, at: datetime | None) -> KeyRows:

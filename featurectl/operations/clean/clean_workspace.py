@@ -14,6 +14,7 @@ from featurectl.operations.clean.unneeded_data import (
     Cleaning,
     Leftover,
     SmallFiles,
+    choose_pinned,
     find_leftovers,
     find_small_files,
 )
@@ -28,12 +29,14 @@ class CleanRequest:
     """What may be removed: what was written longer ago than `older_than`, and days of predictions.
 
     Without `predictions` those stay that `prediction_log.keep` says. With `model_files`, files of models that no
-    version in the registry has go, too. A dry run only finds it.
+    version in the registry has go, too. `unpin` are view versions ("spend@2") whose tables no longer stay for manifests
+    of training sets. A dry run only finds it.
     """
 
     older_than: timedelta = SAFE_AGE
     predictions: timedelta | None = None
     model_files: bool = False
+    unpin: tuple[str, ...] = ()
     dry_run: bool = False
 
 
@@ -50,17 +53,23 @@ def clean_up(workspace: Workspace, request: CleanRequest, progress: Progress) ->
     """Return what nothing needed, and is gone.
 
     Raises:
+        UsageError: a label of `unpin` is no version of a view.
         CheckFailedError: nothing is applied, so that nothing is known to be needed.
         StoreError: a store can't be read.
     """
     progress.start("look at the stores")
+    unpinned = frozenset(choose_pinned(workspace, label) for label in request.unpin)
     where = Cleaning(
         workspace=workspace,
         clock=datetime.now(UTC),
         age=request.older_than,
         predictions=request.predictions,
         models=request.model_files,
+        unpinned=unpinned,
     )
+    if not request.dry_run:
+        for view, version in sorted(unpinned):
+            workspace.registry().remove_pins(workspace.project, view, version)
     found, small = find_leftovers(where), find_small_files(where)
     progress.done("")
     if request.dry_run:

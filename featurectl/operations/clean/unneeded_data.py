@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from featurectl.core.errors import StoreError
+from featurectl.core.errors import StoreError, UsageError
 from featurectl.core.temporary_files import is_running
 from featurectl.core.units import counted, moved_by
 from featurectl.core.variables import expand_set
@@ -25,13 +25,14 @@ from featurectl.online.row_places import count_if_whole, online_view
 from featurectl.operations.prediction_log.compaction import LogDay, compact_some, read_day
 from featurectl.operations.prediction_log.log_files import predictions_folder
 from featurectl.operations.training.bind import view_table
-from featurectl.registry.applied import served_views
+from featurectl.registry.applied import registered_view, served_views
 from featurectl.registry.rows import model_document
 from featurectl.workspace.offline_folder import has_offline
 from featurectl.workspace.registry_reads import list_pins
 
 if TYPE_CHECKING:
-    from featurectl.registry.state import ObjectVersion, State
+    from featurectl.registry.base import Pin
+    from featurectl.registry.state import ModelVersion, ObjectVersion, State
     from featurectl.workspace.workspace import Workspace
 
 SAFE_AGE: Final = timedelta(days=7)  # nothing that was written since is taken for a leftover
@@ -70,7 +71,7 @@ class Cleaning:
     """Where is looked, as of when; what was written since `age` before stays, and predictions since `predictions`.
 
     Without `predictions` those stay that `prediction_log.keep` says. With `models`, files of models that no version in
-    the registry has are leftovers.
+    the registry has are leftovers. Tables of the view versions `unpinned` stay for no manifest.
     """
 
     workspace: Workspace
@@ -78,10 +79,15 @@ class Cleaning:
     age: timedelta = SAFE_AGE
     predictions: timedelta | None = None
     models: bool = False
+    unpinned: frozenset[tuple[str, int]] = frozenset()
     files: LooseFiles = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "files", open_loose(self.workspace.offline_location()))
+
+    def pins(self) -> list[Pin]:
+        """Return the table versions that stay for manifests of training sets."""
+        return [pin for pin in list_pins(self.workspace) if (pin.view, pin.version) not in self.unpinned]
 
     def is_old(self, files: Sequence[LooseFile]) -> bool:
         """Return whether none of some files was written lately."""
@@ -118,6 +124,19 @@ def find_leftovers(cleaning: Cleaning) -> list[Leftover]:
     ]
 
 
+def choose_pinned(workspace: Workspace, label: str) -> tuple[str, int]:
+    """Return the view version of a label such as "spend@2".
+
+    Raises:
+        UsageError: it is none that is registered.
+    """
+    name, _, number = label.partition("@")
+    if not number.isascii() or not number.isdigit():
+        raise UsageError(f"--unpin {label}: which version?", hint=f"--unpin {name}@1")
+    item = registered_view(workspace.applied_state(), name, int(number[:9]))
+    return item.name, item.version
+
+
 def _is_shared(workspace: Workspace) -> bool:
     """Return whether another environment has the same place for its tables, and another registry that knows of them."""
     here = workspace.environment
@@ -138,7 +157,7 @@ def _retired(workspace: Workspace, state: State) -> list[ObjectVersion]:
 
 
 def _tables(cleaning: Cleaning, retired: Sequence[ObjectVersion]) -> Iterator[Leftover]:
-    pinned = {(pin.view, pin.version) for pin in list_pins(cleaning.workspace)}
+    pinned = {(pin.view, pin.version) for pin in cleaning.pins()}
     for item in retired:
         folder = f"{cleaning.workspace.project}/{item.name}/v{item.version}"
         files = cleaning.files.dated(folder)
@@ -178,10 +197,10 @@ def _if_retired(cleaning: Cleaning, item: ObjectVersion, remove: Callable[[], ob
 
 def _data_files(cleaning: Cleaning, state: State) -> Iterator[Leftover]:
     """Files of tables that no version needs that may be asked for, and those of runs that never came to a commit."""
-    workspace, pins = cleaning.workspace, list_pins(cleaning.workspace)
+    workspace, pins = cleaning.workspace, cleaning.pins()
     for item in served_views(state):
         label, folder = f"{item.name}@{item.version}", f"{workspace.project}/{item.name}/v{item.version}"
-        kept = {m.table_versions[label] for m in state.model_versions if label in m.table_versions}
+        kept = {m.table_versions[label] for m in _in_use(state) if label in m.table_versions}
         kept |= {pin.table_version for pin in pins if f"{pin.view}@{pin.version}" == label}
         table = view_table(workspace.offline(), load_view(item.definition), item.version)
         unneeded = {path for path in table.unneeded(kept) if not path.endswith(_PART)}  # those are listed below
@@ -222,14 +241,19 @@ def _model_files(cleaning: Cleaning, state: State) -> Iterator[Leftover]:
     workspace = cleaning.workspace
     if not set(cleaning.files.folders("")) <= {"models", workspace.project}:
         return
-    known = {digest for version in state.model_versions for digest in _DIGEST.findall(model_document(version))}
-    for version in state.model_versions:  # charts are named in their card alone
+    known = {digest for version in _in_use(state) for digest in _DIGEST.findall(model_document(version))}
+    for version in _in_use(state):  # charts are named in their card alone
         card = cleaning.files.read(version.card) if version.card else None
         known |= set(_DIGEST.findall((card or b"").decode(errors="replace")))
     for file in cleaning.files.dated("models"):
         digest = _DIGEST.search(file.path)
         if digest is not None and digest[0] not in known and cleaning.is_old([file]):
             yield _file("model file", file, cleaning)
+
+
+def _in_use(state: State) -> list[ModelVersion]:
+    """Return the versions that may be asked again, those of a model that was removed among them."""
+    return [version for version in state.model_versions if version.status != "retired"]
 
 
 def _predictions(cleaning: Cleaning) -> Iterator[Leftover]:

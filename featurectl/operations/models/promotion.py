@@ -23,7 +23,7 @@ from featurectl.operations.training.champion import (
     evaluation_context,
     score_champion,
 )
-from featurectl.registry.applied import choose_version, split_name
+from featurectl.registry.applied import choose_usable, choose_version, split_name
 from featurectl.registry.base import HistoryEntry
 from featurectl.registry.state import CHALLENGER, CHAMPION, PREVIOUS, GateResult, ModelVersion, State
 from featurectl.workspace.actor import Actor, current_actor
@@ -74,7 +74,7 @@ def promote_model(workspace: Workspace, request: PromoteRequest) -> Promotion:
     """
     applied = read_applied(workspace)
     context = evaluation_context(applied, allow_pickle=request.allow_pickle, memory_bytes=request.memory_bytes)
-    version = choose_version(applied.state, *split_name(request.name, CHALLENGER))
+    version = choose_usable(applied.state, *split_name(request.name, CHALLENGER))
     return promote_version(version, context, current_actor(workspace.root))
 
 

@@ -74,9 +74,16 @@ def _chosen(state: State, label: str) -> ObjectVersion:
         raise UsageError(f"--remove {label}: which version?", hint=f"--remove {name}@1")
     item = registered_view(state, name, int(number[:9]))
     if item in served_views(state):
-        models = [
-            f"{m.model} v{m.version}" for m in applied_versions(state) if m.view_versions.get(name) == item.version
-        ]
-        why = f"models are bound to it: {', '.join(models)}" if models else "it is the newest, and applied"
-        raise UsageError(f"--remove {label}: {why}", hint="it is kept up to date as long as that is so")
+        raise _kept_up(state, item, label)
     return item
+
+
+def _kept_up(state: State, item: ObjectVersion, label: str) -> UsageError:
+    """Return the error for a version that is kept up to date, with what would end that."""
+    bound = [m for m in applied_versions(state) if m.view_versions.get(item.name) == item.version]
+    if not bound or item == state.current("feature_view", item.name):
+        why = "it is the newest, and applied"
+        return UsageError(f"--remove {label}: {why}", hint="it is kept up to date as long as that is so")
+    models = ", ".join(f"{m.model} v{m.version}" for m in bound)
+    names = " ".join(f"{m.model}@{m.version}" for m in bound)
+    return UsageError(f"--remove {label}: models are bound to it: {models}", hint=f"featurectl models retire {names}")

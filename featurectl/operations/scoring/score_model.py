@@ -19,7 +19,7 @@ from featurectl.operations.scoring.job import Job, ScoringRows
 from featurectl.operations.scoring.run import ScoredRows
 from featurectl.operations.training.long_spine import SpillPlace
 from featurectl.operations.training.manifest import library_versions
-from featurectl.registry.applied import choose_version
+from featurectl.registry.applied import choose_usable
 from featurectl.workspace.applied_workspace import read_applied
 from featurectl.workspace.pickles import pickle_policy
 
@@ -65,7 +65,7 @@ def score_model(workspace: Workspace, request: ScoreRequest, progress: Progress)
     """
     engine, clock = open_engine(workspace.environment, request.memory_bytes), datetime.now(UTC)
     applied = read_applied(workspace, progress)
-    version = choose_version(applied.state, request.model, request.which)
+    version = choose_usable(applied.state, request.model, request.which)
     if isinstance(request.to, FileDestination):
         check_apart(request.to.path, request.selection.spine, workspace.repo.sources.values(), workspace.root)
     request.to.check()

@@ -12,7 +12,7 @@ from featurectl.models.pickle_policy import PicklePolicy, check_pickle_allowed
 from featurectl.models.served_model import check_golden, load_served
 from featurectl.online.client.feature_reader import ReadView
 from featurectl.online.client.project_schema import ProjectSchema
-from featurectl.registry.applied import choose_version, not_applied
+from featurectl.registry.applied import choose_usable, not_applied
 from featurectl.registry.state import ModelVersion
 from featurectl.serving.project.canary import Canaries
 from featurectl.serving.project.served_model import ServedModel
@@ -60,7 +60,7 @@ class ServedProject:
         """
         if self.catalog.state.current("model", model) is None:
             raise not_applied(self.catalog.state, "model", model)
-        version = choose_version(self.catalog.state, model, which)
+        version = choose_usable(self.catalog.state, model, which)
         return self.models.get((model, version.version))
 
     def fetch(self, model: str, which: str) -> ServedModel | str:
@@ -68,7 +68,7 @@ class ServedProject:
 
         It takes as long as that takes.
         """
-        version = choose_version(self.catalog.state, model, which)
+        version = choose_usable(self.catalog.state, model, which)
         with self._lock:
             place = (model, version.version)
             found = self.models[place] if place in self.models else self.try_load(version)

@@ -28,7 +28,7 @@ def _model(project: ServedProject, name: str) -> dict[str, object]:
     run = canary.run if canary else None
     return {
         "model": name,
-        "versions": [version.version for version in state.model_versions if version.model == name],
+        "versions": [v.version for v in state.model_versions if v.model == name and v.status != "retired"],
         "aliases": {alias: number for (model, alias), number in state.aliases.items() if model == name},
         "loaded": sorted(number for model, number in project.models if model == name),
         "columns": first.reader.columns if first else [],
