@@ -22,12 +22,12 @@ def retire(
     versions: Annotated[list[str], typer.Argument(help="MODEL@1; several, if you like.", metavar="MODEL@VERSION...")],
     dry_run: RetireDryRun = False,
 ) -> Outcome:
-    """Retire versions of models: nothing is computed, served or watched for them any more.
+    """Retire versions of models that are not used any more.
 
-    A retired version can't be promoted, scored or served, and stays in `models list`; it does not come back. The
-    champion, the challenger, the one before and those of a running canary can't be retired: the error names the
-    command that frees them. Versions of views that no other model version is bound to are not computed any more;
-    files stay until `featurectl clean`.
+    Nothing is computed, served or watched for them. A retired version can't be promoted, scored or served, and
+    stays in `models list`; it does not come back. The champion, the challenger, the one before and those of a
+    running canary can't be retired: the error names the command that frees them. Versions of views that no other
+    model version is bound to are not computed any more; files stay until `featurectl clean`.
     """
     from featurectl.operations.models.retire import retire_versions
 
