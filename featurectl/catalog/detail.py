@@ -61,11 +61,13 @@ class ShowRequest:
     """A name, as `find_named` takes it, and what is shown beside what the registry has.
 
     `depth` is how many steps of lineage are shown in each direction; None: all. `sample`: statistics are computed now,
-    of so many entities, not read from the profiles of models. `keys`: some keys of entities are shown.
+    of so many entities, not read from the profiles of models. `keys`: some keys of entities are shown. `state`: the
+    stores are looked at.
     """
 
     name: str
     depth: int | None = DEPTH
+    state: bool = False
     sample: int | None = None
     keys: bool = False
     memory_bytes: int | None = None
@@ -110,6 +112,10 @@ class _Look:
         objects, (view, _, feature) = self.objects, node.name.partition(":")
         registered = objects.registered("view" if feature else node.kind, view)
         summary = next(item for item in summarize(objects, [node.kind]) if item.name == node.name)
+        if self.request.state:
+            from featurectl.catalog.states import with_states
+
+            (summary,) = with_states(self.workspace, objects.state, [summary], self.progress)
         features = tuple(f for f in summarize(objects, ["feature"]) if f.name.partition(":")[0] == view)
         asked = [feature] if feature else [item.name.partition(":")[2] for item in features]
         values = self._values(view, asked) if node.kind in ("view", "feature") else _Values()

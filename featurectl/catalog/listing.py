@@ -24,7 +24,9 @@ from featurectl.language.definitions.alerts import Alert, Notifier
 from featurectl.registry.state import CHAMPION
 
 if TYPE_CHECKING:
+    from featurectl.core.progress import Progress
     from featurectl.language.definitions.view import Derived, Feature, FeatureView
+    from featurectl.monitor.freshness import FreshnessRow
     from featurectl.workspace.workspace import Workspace
 
 _OF_FILES: Final = ("path:", "state:")  # what `--select` looks up in the files, which the registry does not have
@@ -38,7 +40,7 @@ class ObjectSummary:
     notifier's way. `definition` says in words what it is. `version` is a view's, or the number of a model's champion
     (None: there is none). `freshness` is the SLA that holds for it. `used_by` are the models of a view or a feature,
     the views and models of a source, the views of an entity, the alerts of a notifier. `size` is how many features a
-    view, how many inputs a model has.
+    view, how many inputs a model has. `state` is how it did when the stores were looked at; None: they were not.
     """
 
     kind: CatalogKind
@@ -53,14 +55,16 @@ class ObjectSummary:
     description: str = ""
     owner: str = ""
     tags: tuple[str, ...] = ()
+    state: FreshnessRow | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListRequest:
-    """Which kinds, all but features by default, and by `--select` which objects."""
+    """Which kinds, all but features by default, by `--select` which objects, and whether the stores are looked at."""
 
     kinds: tuple[CatalogKind, ...] = tuple(kind for kind in CATALOG_KINDS if kind != "feature")
     select: tuple[str, ...] = ()
+    state: bool = False
 
 
 def needs_files(select: Sequence[str]) -> bool:
@@ -68,7 +72,9 @@ def needs_files(select: Sequence[str]) -> bool:
     return any(term.strip("+").startswith(_OF_FILES) for term in select)
 
 
-def list_objects(workspace: Workspace, request: ListRequest) -> tuple[ObjectSummary, ...]:
+def list_objects(
+    workspace: Workspace, request: ListRequest, progress: Progress | None = None
+) -> tuple[ObjectSummary, ...]:
     """Return what is applied, by kind and name; features in the order of their views.
 
     Raises:
@@ -78,7 +84,12 @@ def list_objects(workspace: Workspace, request: ListRequest) -> tuple[ObjectSumm
     """
     objects = AppliedObjects(state=workspace.applied_state())
     chosen = _chosen(workspace, objects, request.select)
-    return tuple(item for item in summarize(objects, request.kinds) if chosen is None or chosen(item))
+    found = tuple(item for item in summarize(objects, request.kinds) if chosen is None or chosen(item))
+    if not request.state:
+        return found
+    from featurectl.catalog.states import with_states
+
+    return with_states(workspace, objects.state, found, progress)
 
 
 def _chosen(

@@ -112,12 +112,10 @@ def _values_of(workspace: Workspace, bound: BoundView, keys: pl.DataFrame, reque
 
 def _column_json(column: pl.Series) -> dict[str, Any]:
     """Return values as a column of a profile has them: times in seconds since 1970, of lists how long they are."""
-    distinct = column.drop_nulls().n_unique()
     if column.dtype in (pl.String, pl.Categorical, pl.Enum):
-        document = categories_json(profile_categories(column))
-    else:
-        document = numbers_json(profile_numbers(_numbers(column)))
-    return {**document, "distinct": distinct}
+        return categories_json(profile_categories(column))
+    numbers = numbers_json(profile_numbers(_numbers(column)))
+    return {**numbers, "distinct": column.drop_nulls().n_unique()}
 
 
 def _numbers(column: pl.Series) -> pl.Series:

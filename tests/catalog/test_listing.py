@@ -117,3 +117,18 @@ def test_a_broken_file_beside_the_project_hinders_nobody_from_looking(shop, caps
     (shop / "broken.yaml").write_text("feature_views: [")
     assert main(["list"]) == 0
     assert "spend" in capsys.readouterr().out
+
+
+def test_states_are_those_of_status_and_are_looked_at_when_asked_for(shop, capsys):
+    now = ["--as-of", "2026-01-13T08:00:00Z"]
+    assert main(["status", "-o", "json", *now]) == 1
+    rows = json.loads(capsys.readouterr().out)["result"]["rows"]
+    states = {(row["kind"], row["name"], row["version"]): (row["state"], row["age_seconds"]) for row in rows}
+    assert main(["list", "--state", "-o", "json", *now]) == 0
+    found = json.loads(capsys.readouterr().out)["result"]["objects"]
+    seen = {(o["kind"], o["name"], o["version"]): (o["state"], o["age_seconds"]) for o in found if o["state"]}
+    assert len(seen) == 4
+    assert seen == {name: states[name] for name in seen}
+    assert main(["show", "spend:count_7d", "--state", *now]) == 0
+    assert f"state        {states['view', 'spend', 2][0]}, 13 h old" in capsys.readouterr().out
+    assert all(item.state is None for item in listed(shop).values())

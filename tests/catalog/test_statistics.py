@@ -36,6 +36,7 @@ def check_numbers(found: FeatureStatistics, values: list[float | int | None]) ->
     """Compare statistics with the values."""
     known = sorted(value for value in values if value is not None)
     assert (found.rows, found.nulls) == (len(values), len(values) - len(known))
+    assert found.distinct == len(set(known))
     if not known:
         assert (found.least, found.greatest, found.mean, found.bars) == (None, None, None, ())
         return
@@ -78,7 +79,7 @@ def test_bars_of_texts_are_the_most_frequent_and_all_others(values):
     column = pl.Series("x", values, dtype=pl.String)
     found = describe_column(categories_json(profile_categories(column)), of_type("string"))
     known = [value for value in values if value is not None]
-    assert (found.rows, found.nulls) == (len(values), len(values) - len(known))
+    assert (found.rows, found.nulls, found.distinct) == (len(values), len(values) - len(known), len(set(known)))
     for bar in found.bars[:10]:
         assert bar.share == pytest.approx(known.count(bar.label) / len(known))
     assert sum(bar.share for bar in found.bars) == pytest.approx(1.0 if known else 0.0)

@@ -12,6 +12,7 @@ import pytest
 from featurectl.cli import all_commands
 from featurectl.cli.all_commands import build_app
 from featurectl.cli.main import main
+from tests.catalog.shop import make_shop
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {
@@ -176,6 +177,15 @@ def test_materialize_and_push_on_a_file_registry_load_no_sqlalchemy(tmp_path):
         code, modules, _ = loaded(command, root)
         assert code == 0
         assert top(modules) & (STORES - {"deltalake"}) == set()
+
+
+@pytest.mark.parametrize("words", [["list", "features"], ["show", "spend:count_7d"], ["search", "spend"], ["lineage"]])
+def test_looking_loads_no_store_and_no_frames_and_no_file_but_the_project(words, tmp_path):
+    make_shop(tmp_path)
+    (tmp_path / "broken.yaml").write_text("feature_views: [")
+    code, modules, output = loaded(words, tmp_path)
+    assert (code, "spend" in output) == (0, True)
+    assert top(modules) & (STORES | FRAMES) == set()
 
 
 INTERRUPTING = """

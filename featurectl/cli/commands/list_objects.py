@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from featurectl.cli.command_decorator import verb
 from featurectl.cli.shared.call import Call, Outcome
-from featurectl.cli.shared.options import Select
+from featurectl.cli.shared.options import LookAtState, Select
 from featurectl.cli.shared.workspaces import open_applied, open_with
 from featurectl.core.errors import UsageError
 from featurectl.core.nearest import did_you_mean
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from featurectl.catalog.objects import CatalogKind
 
 
-@verb()
+@verb(as_of=True)
 def list_objects(
     call: Call,
     kind: Annotated[
@@ -27,19 +28,20 @@ def list_objects(
         ),
     ] = None,
     select: Select = None,
+    state: LookAtState = False,
 ) -> Outcome:
     """List what is applied: views, features, models, sources, entities, alerts, notifiers.
 
-    Of the registry alone; `featurectl status` looks at the data.
+    Of the registry alone; with --state the stores are looked at, too.
     """
     from featurectl.catalog.listing import ListRequest, list_objects, needs_files
     from featurectl.cli.render.catalog import object_json, render_objects
 
-    request = ListRequest(select=tuple(select or ()))
+    request = ListRequest(select=tuple(select or ()), state=state)
     if kind is not None:
-        request = ListRequest(kinds=(kind_of_word(kind),), select=request.select)
+        request = replace(request, kinds=(kind_of_word(kind),))
     with open_applied(call) if needs_files(request.select) else open_with(call, "project file") as workspace:
-        found = list_objects(workspace, request)
+        found = list_objects(workspace, request, call.progress)
     return Outcome(text=render_objects(found), result={"objects": [object_json(item) for item in found]})
 
 

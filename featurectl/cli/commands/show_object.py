@@ -8,6 +8,7 @@ import typer
 
 from featurectl.cli.command_decorator import verb
 from featurectl.cli.shared.call import Call, Outcome
+from featurectl.cli.shared.options import LookAtState
 from featurectl.cli.shared.workspaces import open_with
 from featurectl.core.errors import UsageError
 
@@ -21,6 +22,7 @@ def show_object(
         str, typer.Argument(help="A view, model, source, entity, alert or notifier; VIEW:FEATURE; or KIND:NAME.")
     ],
     depth: Depth = "2",
+    state: LookAtState = False,
     sample: Annotated[
         int | None,
         typer.Option(help="Compute the statistics now, of so many entities of the offline table.", metavar="N", min=1),
@@ -37,7 +39,12 @@ def show_object(
     from featurectl.cli.render.object_detail import detail_json, render_details
 
     request = ShowRequest(
-        name=name, depth=depth_of(depth), sample=sample, keys=sample_keys, memory_bytes=call.memory_bytes()
+        name=name,
+        depth=depth_of(depth),
+        state=state,
+        sample=sample,
+        keys=sample_keys,
+        memory_bytes=call.memory_bytes(),
     )
     with open_with(call, "project file") as workspace:
         found = show_objects(workspace, request, call.progress)

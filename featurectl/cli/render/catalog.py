@@ -20,12 +20,12 @@ _NONE: Final = "-"
 
 _COLUMNS: Final[Mapping[CatalogKind, tuple[Sequence[str], ObjectCells]]] = {
     "view": (
-        ("view", "entity", "features", "SLA", "models", "description"),
-        lambda o: [o.name, o.entity or _NONE, str(o.size), sla(o.freshness), _count(o), o.description],
+        ("view", "entity", "features", "SLA", "state", "models", "description"),
+        lambda o: [o.name, o.entity or _NONE, str(o.size), sla(o.freshness), state_of(o), _count(o), o.description],
     ),
     "feature": (
-        ("feature", "type", "definition", "models", "description"),
-        lambda o: [o.name, o.type, o.definition, _count(o), o.description],
+        ("feature", "type", "definition", "state", "models", "description"),
+        lambda o: [o.name, o.type, o.definition, state_of(o), _count(o), o.description],
     ),
     "model": (
         ("model", "champion", "inputs", "trainer", "description"),
@@ -35,8 +35,8 @@ _COLUMNS: Final[Mapping[CatalogKind, tuple[Sequence[str], ObjectCells]]] = {
         ],
     ),
     "source": (
-        ("source", "where", "SLA", "used by", "description"),
-        lambda o: [o.name, o.definition, sla(o.freshness), _count(o), o.description],
+        ("source", "where", "SLA", "state", "used by", "description"),
+        lambda o: [o.name, o.definition, sla(o.freshness), state_of(o), _count(o), o.description],
     ),
     "entity": (
         ("entity", "keys", "views", "description"),
@@ -85,6 +85,14 @@ def sla(freshness: Freshness | None) -> str:
     return " / ".join(_NONE if bound is None else format_age(bound) for bound in bounds)
 
 
+def state_of(item: ObjectSummary) -> str:
+    """Return how an object did when the stores were looked at, in a cell; "" where they were not."""
+    row = item.state
+    if row is None:
+        return ""
+    return row.verdict if row.age_us is None else f"{row.verdict}, {format_age(row.age_us)}"
+
+
 def object_json(item: ObjectSummary) -> dict[str, object]:
     """Return an object ready for JSON."""
     bound = item.freshness
@@ -97,6 +105,8 @@ def object_json(item: ObjectSummary) -> dict[str, object]:
         "definition": item.definition,
         "warn_after_seconds": _seconds(bound.warn_after_us if bound else None),
         "error_after_seconds": _seconds(bound.error_after_us if bound else None),
+        "state": item.state.verdict if item.state else None,
+        "age_seconds": _seconds(item.state.age_us if item.state else None),
         "used_by": list(item.used_by),
         "size": item.size,
         "description": item.description,

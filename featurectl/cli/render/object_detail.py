@@ -9,7 +9,7 @@ from featurectl.cli.render.catalog import object_json
 from featurectl.cli.render.lineage import lineage_json, render_lineage
 from featurectl.cli.render.statistics import render_statistics, statistics_json, statistics_line
 from featurectl.cli.render.table import render_table
-from featurectl.core.units import format_instant, format_iso
+from featurectl.core.units import format_age, format_instant, format_iso
 
 if TYPE_CHECKING:
     from featurectl.catalog.detail import ObjectDetail, VersionInUse
@@ -26,7 +26,7 @@ def render_details(details: Sequence[ObjectDetail]) -> str:
 def _page(detail: ObjectDetail) -> str:
     parts = [
         _head(detail),
-        _facts(detail.facts),
+        _facts({**detail.facts, **_state(detail)}),
         _features(detail),
         _versions(detail),
         _statistics(detail),
@@ -41,6 +41,16 @@ def _head(detail: ObjectDetail) -> str:
     at = f", applied {format_instant(detail.applied_at)}" if detail.applied_at else ""
     definition = f"\n{item.definition}" if item.kind in ("view", "feature", "model") else ""
     return f"{item.kind} {item.name}{version}{at}{definition}"
+
+
+def _state(detail: ObjectDetail) -> dict[str, str]:
+    row = detail.summary.state
+    if row is None:
+        return {}
+    age = "" if row.age_us is None else f", {format_age(row.age_us)} old"
+    over = f", {format_age(row.over_us)} over" if row.over_us else ""
+    why = f": {row.error or row.note}" if row.error or row.note else ""
+    return {"state": f"{row.verdict}{age}{over}{why}"}
 
 
 def _facts(facts: Mapping[str, str]) -> str:

@@ -40,6 +40,9 @@ AllowFuture = Annotated[
 SpineOption = Annotated[str | None, typer.Option("--spine", help="A file or a source with the rows to answer.")]
 Since = Annotated[str | None, typer.Option("--since", help="Only rows from this instant on.", metavar="TIME")]
 Until = Annotated[str | None, typer.Option("--until", help="Only rows before this instant.", metavar="TIME")]
+LookAtState = Annotated[
+    bool, typer.Option("--state", help="Look at the stores too: the age and state of views and sources, as `status`.")
+]
 ViewOrVersion = Annotated[str, typer.Argument(help="VIEW, or VIEW@2 for one of its versions.")]
 VersionOrChampion = Annotated[str, typer.Argument(help="MODEL, MODEL@3 or MODEL@champion; champion by default.")]
 

@@ -19,11 +19,15 @@ _SHIFT: Final = np.uint64(52)  # leaves the bits of a hash that are a slot
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Categories:
-    """Rows of a column of categories: counts by value, that of all other values, and nulls."""
+    """Rows of a column of categories: counts by value, that of all other values, and nulls.
+
+    `distinct` is how many values there are, where it was asked for.
+    """
 
     counts: Mapping[str, int]
     others: int = 0
     nulls: int = 0
+    distinct: int | None = None
 
     @property
     def known(self) -> int:
@@ -105,19 +109,23 @@ def profile_categories(column: pl.Series) -> Categories:
     counts = _counted(column)
     nulls = counts.pop(None, 0)
     ordered = sorted(((str(value), count) for value, count in counts.items()), key=lambda item: (-item[1], item[0]))
-    return Categories(counts=dict(ordered[:MOST]), others=sum(n for _, n in ordered[MOST:]), nulls=nulls)
+    others = sum(count for _, count in ordered[MOST:])
+    return Categories(counts=dict(ordered[:MOST]), others=others, nulls=nulls, distinct=len(ordered))
 
 
 def categories_json(categories: Categories) -> dict[str, object]:
     """Return a column ready for JSON."""
     document = {"n": categories.rows, "nulls": categories.nulls, "others": categories.others}
+    document |= {} if categories.distinct is None else {"distinct": categories.distinct}
     return {**document, "categories": [[value, count] for value, count in categories.counts.items()]}
 
 
 def load_categories(document: Mapping[str, Any]) -> Categories:
     """Return the column that `categories_json` has written."""
     counts = {str(value): int(count) for value, count in document["categories"]}
-    return Categories(counts=counts, others=int(document["others"]), nulls=int(document["nulls"]))
+    return Categories(
+        counts=counts, others=int(document["others"]), nulls=int(document["nulls"]), distinct=document.get("distinct")
+    )
 
 
 def _counted(column: pl.Series) -> Counter[str | None]:

@@ -42,6 +42,7 @@ class NumberCounts:
     least: float = math.inf
     greatest: float = -math.inf
     stddev: float | None = None
+    distinct: int | None = None
 
     @property
     def known(self) -> int:
@@ -150,14 +151,15 @@ def _floats(column: pl.Series, into: Floats) -> Floats:
 
 def profile_numbers(column: pl.Series) -> NumberCounts:
     """Return a column in bins of its own."""
-    values = column.cast(_TYPE).drop_nulls().rechunk().to_numpy()
+    known = column.cast(_TYPE).drop_nulls().rechunk()
+    values = known.to_numpy()
     finite = values[np.isfinite(values)]
     edges = choose_edges(finite)
     tally = NumberTally(edges, float(edges[len(edges) // 2]) if len(edges) else 0.0)
     tally.add(column, Scratch())
     with np.errstate(over="ignore", invalid="ignore"):
         stddev = float(finite.std()) if len(finite) else None
-    return replace(tally.numbers(), stddev=stddev)
+    return replace(tally.numbers(), stddev=stddev, distinct=known.drop_nans().n_unique())
 
 
 def numbers_json(numbers: NumberCounts) -> dict[str, object]:
@@ -165,6 +167,7 @@ def numbers_json(numbers: NumberCounts) -> dict[str, object]:
     return {
         "n": numbers.rows,
         "nulls": numbers.nulls,
+        **({} if numbers.distinct is None else {"distinct": numbers.distinct}),
         "infinite": numbers.infinite,
         "min": _finite(numbers.least),
         "max": _finite(numbers.greatest),
@@ -189,6 +192,7 @@ def load_numbers(document: Mapping[str, Any]) -> NumberCounts:
         least=math.inf if document["min"] is None else float(document["min"]),
         greatest=-math.inf if document["max"] is None else float(document["max"]),
         stddev=document["stddev"],
+        distinct=document.get("distinct"),  # profiles of before have none
     )
 
 
