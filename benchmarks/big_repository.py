@@ -1,4 +1,4 @@
-"""CPU, wall time and memory of validate, plan and apply on a generated repository of 200 views of 20 features each.
+"""CPU, wall time and memory of validate, plan, apply and looking, on a repository of 200 views of 20 features each.
 
 python -m benchmarks.big_repository [RUNS] [--one-file]        measure; medians of RUNS (5) runs
 python -m benchmarks.big_repository --write DIR [--one-file]   write the repository and leave it there
@@ -34,6 +34,11 @@ MEASURED = (  # a label, the command line, and the exit code that is right; each
     ("first apply", "apply --auto-approve", 0),
     ("no-op apply", "apply --auto-approve", 0),
     ("plan after apply", "plan --detailed-exitcode", 0),
+    ("list", "list", 0),
+    ("list features", "list features", 0),
+    ("show a view", "show view_000", 0),
+    ("search", "search amount", 0),
+    ("lineage", "lineage view_000", 0),
 )
 COLUMNS = {
     "happened_at": "timestamp", "reported_at": "timestamp", "kind": "string", "country": "string", "amount": "float64",

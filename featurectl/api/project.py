@@ -18,7 +18,7 @@ from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.frames.types import polars_dtype
 from featurectl.core.units import parse_instant
 from featurectl.language.definitions.view import FeatureView
-from featurectl.language.resolve.feature_names import feature_pairs
+from featurectl.language.resolve.feature_names import feature_choices
 from featurectl.online.base import KeyValue
 from featurectl.online.read import Answer
 from featurectl.operations.online_rows import read_online
@@ -99,7 +99,7 @@ class Project:
         frame = spine if isinstance(spine, pl.DataFrame) else None
         request = TrainingRequest(
             model=model,
-            features=tuple(feature_pairs(features.split(",") if isinstance(features, str) else features)),
+            features=tuple(feature_choices(features.split(",") if isinstance(features, str) else features)),
             spine=None if spine is None or frame is not None else str(spine),
             cut=Cut(since=_instant(since), until=_instant(until), sample=sample, seed=seed),
             as_served=as_served,

@@ -10,6 +10,7 @@ from featurectl.catalog.listing import ObjectSummary
 
 if TYPE_CHECKING:
     from featurectl.core.progress import Progress
+    from featurectl.monitor.freshness import FreshnessRow
     from featurectl.registry.state import State
     from featurectl.workspace.workspace import Workspace
 
@@ -25,7 +26,9 @@ def with_states(
 
     if progress is not None:
         progress.start("look at the stores")
-    rows = {(row.kind, row.name, row.version): row for row in look(workspace, state, entities=False)}
+    rows: dict[tuple[str, str, int | None], FreshnessRow] = {
+        (row.kind, row.name, row.version): row for row in look(workspace, state, entities=False)
+    }
     if progress is not None:
         progress.done("")
     return tuple(

@@ -17,6 +17,9 @@ Library code raises these and knows nothing of exit codes; `cli/main.py` maps th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
+
+_SHOWN_PROBLEMS: Final = 20  # in a notebook
 
 
 class FeaturectlError(Exception):
@@ -32,6 +35,11 @@ class FeaturectlError(Exception):
         self.code = code
         self.hint = hint
 
+    def _render_traceback_(self) -> list[str]:
+        """Return the lines that a notebook shows of an error that ends a cell: what to act on, not our calls."""
+        code = f"[{self.code}]" if self.code else ""
+        return [f"{type(self).__name__}{code}: {self.message}", *([f"  = {self.hint}"] if self.hint else [])]
+
 
 class UsageError(FeaturectlError):
     """The command line asks for something that does not exist or can't be written."""
@@ -43,6 +51,17 @@ class ProblemsError(FeaturectlError):
     def __init__(self, message: str, problems: Sequence[object], *, code: str = "", hint: str = "") -> None:
         super().__init__(message, code=code, hint=hint)
         self.problems = tuple(problems)
+
+    def _render_traceback_(self) -> list[str]:
+        shown = [_problem_line(problem) for problem in self.problems[:_SHOWN_PROBLEMS]]
+        more = len(self.problems) - len(shown)
+        return [*super()._render_traceback_(), *shown, *([f"and {more:,} more"] if more else [])]
+
+
+def _problem_line(problem: object) -> str:
+    code, message = getattr(problem, "code", ""), getattr(problem, "message", "")
+    suggestion = getattr(problem, "suggestion", "")
+    return f"{getattr(problem, 'place', '')}: [{code}] {message}{f', {suggestion}' if suggestion else ''}"
 
 
 class DataError(FeaturectlError):

@@ -87,7 +87,7 @@ def test_a_spine_reads_null_and_keeps_its_own_column():
         pl.DataFrame(
             {"x": [INF, NAN, 1.0], "event_time": [None] * 3}, schema_overrides={"event_time": pl.Datetime("us", "UTC")}
         ),
-        "event_time",
+        ["event_time"],
     )
     assert spine.rows["x"].to_list() == [None, None, 1.0]
     assert spine.own["x"].to_list()[0] == INF

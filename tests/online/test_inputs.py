@@ -104,7 +104,7 @@ def read_inputs(reader, store, given):
 
 def joined(inputs, given, types, views):
     columns = [pl.Series(name, values, dtype=polars_dtype(types[name])) for name, values in given.items()]
-    spine = frame_spine(pl.DataFrame([*columns, pl.Series("event_time", [NOW] * ROWS)]), "event_time")
+    spine = frame_spine(pl.DataFrame([*columns, pl.Series("event_time", [NOW] * ROWS)]), ["event_time"])
     return join_features(PolarsEngine(1), spine, inputs, views)
 
 

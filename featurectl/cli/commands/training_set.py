@@ -13,6 +13,7 @@ from featurectl.cli.shared.call import Call, Outcome
 from featurectl.cli.shared.options import Since, SpineOption, Until
 from featurectl.cli.shared.times import instant
 from featurectl.cli.shared.workspaces import open_with
+from featurectl.core.errors import UsageError
 from featurectl.core.units import counted, plural
 
 if TYPE_CHECKING:
@@ -25,8 +26,25 @@ class TrainingSetOptions:
     """Which features are joined to which rows, and where they go."""
 
     model: Annotated[str | None, typer.Argument(help="A model whose features, spine and label to use.")] = None
-    features: Annotated[str | None, typer.Option(help="Instead of a model: view:a,view:b or view:*.")] = None
+    features: Annotated[
+        str | None,
+        typer.Option(help='Instead of a model: view:a,view:b or view:*; "view:* as PREFIX_" names its columns apart.'),
+    ] = None
     spine: SpineOption = None
+    keys_from: Annotated[
+        str | None, typer.Option(help="Instead of a spine: every key that a view knows at --at.", metavar="VIEW")
+    ] = None
+    at: Annotated[str | None, typer.Option(help="The instant of --keys-from; now by default.", metavar="TIME")] = None
+    time: Annotated[str | None, typer.Option(help="The spine's column with the time of a row.", metavar="COLUMN")] = (
+        None
+    )
+    join: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="With --features: the spine's column of a key that is called otherwise. Once for each.",
+            metavar="KEY=COLUMN",
+        ),
+    ] = None
     out: Annotated[Path | None, typer.Option(help="Where to write: NAME.parquet, NAME.csv or NAME.delta.")] = None
     since: Since = None
     until: Until = None
@@ -55,17 +73,32 @@ def training_set(call: Call, options: TrainingSetOptions) -> Outcome:
 
 
 def _request(call: Call, options: TrainingSetOptions) -> TrainingSetRequest:
-    from featurectl.language.resolve.feature_names import feature_pairs
+    from featurectl.language.resolve.feature_names import feature_choices
     from featurectl.operations.training.request import TrainingRequest
     from featurectl.operations.training.spine import Cut
     from featurectl.operations.training.write_set import checked_request
 
-    pairs = feature_pairs([] if options.features is None else options.features.split(","))
+    chosen = feature_choices([] if options.features is None else options.features.split(","))
     cut = Cut(since=instant(options.since), until=instant(options.until), sample=options.sample, seed=options.seed)
     training = TrainingRequest(
-        model=options.model, features=tuple(pairs), spine=options.spine, cut=cut, as_served=options.as_served
+        model=options.model,
+        features=tuple(chosen),
+        spine=options.spine,
+        keys_from=options.keys_from,
+        at=instant(options.at),
+        time=options.time,
+        join=tuple(_joined(text) for text in options.join or ()),
+        cut=cut,
+        as_served=options.as_served,
     )
     return checked_request(training, options.out, options.from_manifest, call.memory_bytes())
+
+
+def _joined(text: str) -> tuple[str, str]:
+    key, sign, column = text.partition("=")
+    if not (key and sign and column):
+        raise UsageError(f"--join {text!r} is not KEY=COLUMN", hint="--join airport=origin")
+    return key, column
 
 
 def _outcome(request: TrainingSetRequest, written: WrittenTrainingSet) -> Outcome:

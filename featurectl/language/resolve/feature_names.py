@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
 
 from featurectl.core.errors import UsageError
 from featurectl.language.definitions.model import FeatureInput
 from featurectl.language.definitions.view import FeatureView
+
+_PREFIX: Final = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def feature_pairs(texts: Iterable[str]) -> list[tuple[str, str]]:
@@ -28,30 +32,67 @@ def feature_pairs(texts: Iterable[str]) -> list[tuple[str, str]]:
     return found
 
 
-def feature_inputs(views: Mapping[str, FeatureView], wanted: Iterable[tuple[str, str]]) -> list[FeatureInput]:
-    """Return inputs for (view, feature) pairs asked for without a model: keys are columns of their own names.
+class FeatureChoice(NamedTuple):
+    """A feature of a view, or `*` for all of them; its column is called by the feature behind the prefix."""
+
+    view: str
+    feature: str
+    prefix: str = ""
+
+
+def feature_choices(texts: Iterable[str]) -> list[FeatureChoice]:
+    """Return what each `view:feature` or `view:feature as PREFIX_` chooses.
+
+    >>> feature_choices(["spend:count_7d", "airport:* as origin_"])[1]
+    FeatureChoice(view='airport', feature='*', prefix='origin_')
 
     Raises:
-        UsageError: a view has no such feature, or two features have one name.
+        UsageError: a text is none.
+    """
+    found = []
+    for text in texts:
+        name, word, prefix = (part.strip() for part in text.strip().partition(" as "))
+        if word and not _PREFIX.fullmatch(prefix):
+            raise UsageError(f"{prefix!r} is no prefix of names", hint="write VIEW:* as PREFIX_")
+        found += [FeatureChoice(*pair, prefix) for pair in feature_pairs([name])]
+    return found
+
+
+def feature_inputs(
+    views: Mapping[str, FeatureView], wanted: Iterable[FeatureChoice], join: Mapping[str, str] | None = None
+) -> list[FeatureInput]:
+    """Return inputs for features asked for without a model; keys are columns of their own names, or those of `join`.
+
+    Raises:
+        UsageError: a view has no such feature, two columns have one name, or `join` names no key of a view.
     """
     inputs: dict[str, FeatureInput] = {}
-    for view_name, feature in wanted:
-        view = views[view_name]
+    columns = join or {}
+    for choice in wanted:
+        view = views[choice.view]
         names = [f.name for f in view.features] + [d.name for d in view.derived]
-        for name in names if feature == "*" else [feature]:
-            if name not in names:
-                raise UsageError(f"view {view_name} has no feature {name!r}", hint="features: " + ", ".join(names))
+        for feature in names if choice.feature == "*" else [choice.feature]:
+            if feature not in names:
+                raise UsageError(f"view {view.name} has no feature {feature!r}", hint="features: " + ", ".join(names))
+            name = f"{choice.prefix}{feature}"
             if name in inputs:
-                raise UsageError(
-                    f"two features named {name!r}", code="FC516", hint="ask for them through a model, with a prefix"
-                )
-            dtype = view.dtype_of(name)
+                hint = f"call those of one view otherwise: {view.name}:{choice.feature} as {view.name}_"
+                raise UsageError(f"two features named {name!r}", code="FC516", hint=hint)
+            dtype = view.dtype_of(feature)
             inputs[name] = FeatureInput(
                 name=name,
-                view=view_name,
-                feature=name,
-                join={key: key for key in view.keys},
+                view=view.name,
+                feature=feature,
+                join={key: columns.get(key, key) for key in view.keys},
                 dtype=dtype,
                 model_dtype=dtype,
             )
+    _check_join(columns, inputs.values())
     return list(inputs.values())
+
+
+def _check_join(join: Mapping[str, str], inputs: Iterable[FeatureInput]) -> None:
+    keys = {key for item in inputs for key in item.join}
+    if unknown := sorted(join.keys() - keys):
+        hint = "keys: " + ", ".join(sorted(keys)) if keys else "these views have no key"
+        raise UsageError(f"--join {unknown[0]}={join[unknown[0]]}: no view has a key {unknown[0]!r}", hint=hint)

@@ -17,7 +17,7 @@ from featurectl.models.runtimes.base import Runtime
 from featurectl.operations.scoring.run import joined_ranges, range_rows
 from featurectl.operations.scoring.scorer import Scorer, predict_rows, trained_model
 from featurectl.operations.training.bind import bind_model_version
-from featurectl.operations.training.choose_spine import choose_spine
+from featurectl.operations.training.choose_spine import NamedSpine, choose_spine
 from featurectl.operations.training.long_spine import AnySpine, SpillPlace, cut_long_spine
 from featurectl.operations.training.parts import parted_views
 from featurectl.operations.training.spine import Cut, SpineRows, cut_spine
@@ -63,7 +63,7 @@ class DriftBatch:
         return tally.profile()
 
     def _spine(self, model: Model) -> AnySpine:
-        spine = choose_spine(self.applied.open_source, self.applied.state, model, self.spine, self.place)
+        spine = choose_spine(self.applied.open_source, self.applied.state, model, NamedSpine(self.spine), self.place)
         if isinstance(spine, SpineRows):
             return cut_spine(spine, self.cut)
         return cut_long_spine(spine, self.cut, self.place)

@@ -10,7 +10,7 @@ from featurectl.core.errors import DataError, FeaturectlError, UsageError
 from featurectl.expressions.tree import Columns
 from featurectl.language.definitions.json_form import load_model, load_view
 from featurectl.language.definitions.model import FeatureInput
-from featurectl.language.resolve.feature_names import feature_inputs, feature_pairs
+from featurectl.language.resolve.feature_names import FeatureChoice, feature_inputs, feature_pairs
 from featurectl.language.typing.registered import typed_view
 from featurectl.online.client.feature_reader import FeatureReader, ReadView
 from featurectl.online.client.model_inputs import InputReader, Missing
@@ -157,7 +157,8 @@ class ProjectSchema:
             UsageError: a view has none of a name; where a version that waits for its push has it, the hint says so.
         """
         try:
-            return feature_inputs({name: view.view for name, view in views.items()}, pairs)
+            chosen = [FeatureChoice(*pair) for pair in pairs]
+            return feature_inputs({name: view.view for name, view in views.items()}, chosen)
         except UsageError as error:
             waiting = self.waiting(views)
             raise UsageError(error.message, code=error.code, hint="; ".join(waiting) or error.hint) from error

@@ -20,7 +20,7 @@ from featurectl.models.isolation.process import open_process
 from featurectl.models.mlflow import mlflow_file
 from featurectl.operations.training.bind import bind_newest, registered_model
 from featurectl.operations.training.champion import EvaluationContext, evaluation_context
-from featurectl.operations.training.choose_spine import read_spine
+from featurectl.operations.training.choose_spine import NamedSpine, read_spine
 from featurectl.operations.training.imported import ImportedModel, import_model
 from featurectl.operations.training.label import read_target
 from featurectl.operations.training.training_set import TrainingSet, build_training_set
@@ -99,7 +99,7 @@ def _sample(
     workspace, engine = applied.workspace, context.engine
     views = bind_newest(applied.state, workspace.offline(), views_read(definition.inputs))
     progress.start("join features to the sample")
-    spine = read_spine(applied.open_source, applied.state, definition, named)
+    spine = read_spine(applied.open_source, applied.state, definition, NamedSpine(named))
     with SpillRoom(workspace.spill_folder()) as room:
         target = read_target(engine, definition.spine.label, applied.open_source, workspace.now, room)
         rows = build_training_set(engine, spine, definition.inputs, views, target)

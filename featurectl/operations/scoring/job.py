@@ -18,7 +18,7 @@ from featurectl.operations.scoring.run import ScoredRows, check_names, describe_
 from featurectl.operations.scoring.scorer import Scorer, trained_model
 from featurectl.operations.training.bind import bind_model_version
 from featurectl.operations.training.champion import bound_inputs
-from featurectl.operations.training.choose_spine import choose_spine
+from featurectl.operations.training.choose_spine import NamedSpine, choose_spine
 from featurectl.operations.training.join import BoundView
 from featurectl.operations.training.long_spine import AnySpine, SpillPlace, cut_long_spine
 from featurectl.operations.training.manifest import library_versions
@@ -105,7 +105,9 @@ class Job:
         if selection.all_keys:
             inputs = bound_inputs(model, self.version)
             return spine_of_everyone(model, inputs, views, now, self.place.memory_bytes)
-        spine = choose_spine(self.applied.open_source, self.applied.state, model, selection.spine, self.place)
+        spine = choose_spine(
+            self.applied.open_source, self.applied.state, model, NamedSpine(selection.spine), self.place
+        )
         if isinstance(spine, SpineRows):
             return cut_spine(spine, selection.cut)
         return cut_long_spine(spine, selection.cut, self.place)

@@ -97,8 +97,9 @@ class Assembly:
         """Return the part of the spine that is asked for; in files where it outgrows the memory, if it is written."""
         if request.frame is None:
             return read_asked_spine(asked, self.applied, self.place if request.out else None)
-        time = asked.model.spine.time if asked.model else DEFAULT_TIME
-        return cut_spine(frame_spine(request.frame, time), asked.request.cut)
+        usual = (asked.model.spine.time, DEFAULT_TIME) if asked.model else (DEFAULT_TIME,)
+        times = usual if asked.request.time is None else (asked.request.time,)
+        return cut_spine(frame_spine(request.frame, times), asked.request.cut)
 
     def _target(self, request: TrainingSetRequest, asked: ResolvedRequest, spine: AnySpine) -> LabelTarget | None:
         applied, room = self.applied, self.place.room

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from featurectl.core.errors import UsageError
 from featurectl.expressions.check import expression_columns
@@ -27,56 +28,66 @@ from featurectl.registry.state import State
 from featurectl.sources.base import SourceReader
 
 
+class NamedSpine(NamedTuple):
+    """A spine by the name of a source or a file (None: the model's own), and by its time column (None: the usual)."""
+
+    name: str | None
+    time: str | None = None
+
+
 def read_spine(
-    open_source: Callable[[Source], SourceReader], state: State, model: Model | None, named: str | None
+    open_source: Callable[[Source], SourceReader], state: State, model: Model | None, spine: NamedSpine
 ) -> SpineRows:
-    """Return the rows of the spine that `named` names, in memory; see `choose_spine`."""
-    spine = choose_spine(open_source, state, model, named, None)
-    assert isinstance(spine, SpineRows)
-    return spine
+    """Return the rows of a spine, in memory; see `choose_spine`."""
+    rows = choose_spine(open_source, state, model, spine, None)
+    assert isinstance(rows, SpineRows)
+    return rows
 
 
 def choose_spine(
     open_source: Callable[[Source], SourceReader],
     state: State,
     model: Model | None,
-    named: str | None,
+    spine: NamedSpine,
     place: SpillPlace | None,
 ) -> AnySpine:
-    """Return the rows of the spine that `named` names: a registered source, else a file; None is the model's own.
+    """Return the rows of the spine that is named: a registered source, else a file; None is the model's own.
 
     The time column is the model's `spine.time`; a file without it, or without a model, has `event_time`; a source
-    without a model has its own event time. With a `place` it lies in files where it outgrows the memory.
+    without a model has its own event time; one that `spine` names goes before all of these. With a `place` it lies in
+    files where it outgrows the memory.
 
     Raises:
         UsageError: it is neither, or there is no model to take a spine from.
+        NoTimeColumnError: it has no time column.
     """
+    named = spine.name
     if named is None:
         if model is None:
-            raise UsageError("--features needs a spine", hint="--spine FILE or --spine SOURCE")
+            hint = "--spine FILE, --spine SOURCE, or --keys-from VIEW"
+            raise UsageError("--features needs a spine", hint=hint)
         return _of_source(open_source, model.spine, place)
     registered = state.current("source", named)
     if registered is not None:
         source = load_source(registered.definition)
-        if model is not None and source.name == model.spine.source.name:
+        if model is not None and source.name == model.spine.source.name and spine.time is None:
             return _of_source(open_source, model.spine, place)
-        time = model.spine.time if model is not None else source.event_time or DEFAULT_TIME
+        time = spine.time or (model.spine.time if model is not None else source.event_time or DEFAULT_TIME)
         return _of_source(open_source, Spine(source=source, time=time), place)
     path = Path(named)
     if path.suffix.lower() not in SPINE_FORMATS and not is_there(path):
         known = sorted({o.name for o in state.objects if o.kind == "source" and o.current})
         raise UsageError(f"{named}: neither a source nor a file", hint="sources: " + ", ".join(known))
     file = file_source(path)
-    return _of_file(open_source(file), path, model.spine.time if model is not None else DEFAULT_TIME, place)
+    usual = (model.spine.time, DEFAULT_TIME) if model is not None else (DEFAULT_TIME,)
+    return _of_file(open_source(file), path, usual if spine.time is None else (spine.time,), place)
 
 
-def _of_file(reader: SourceReader, path: Path, time: str, place: SpillPlace | None) -> AnySpine:
+def _of_file(reader: SourceReader, path: Path, times: tuple[str, ...], place: SpillPlace | None) -> AnySpine:
     if place is None:
-        return read_file_spine(reader, path, time)
+        return read_file_spine(reader, path, times)
     treatment = Treatment(
-        make=lambda rows, own: file_spine(rows, own, path, time),
-        origin=f"file {path.name}",
-        times=(time, DEFAULT_TIME),
+        make=lambda rows, own: file_spine(rows, own, path, times), origin=f"file {path.name}", times=times
     )
     return read_in_place(reader, treatment, f"spine {path}", place)
 

@@ -14,7 +14,9 @@ from featurectl.identity.fingerprint import feature_fingerprints, fingerprints
 from featurectl.language.definitions.json_form import dump_definition
 from featurectl.language.definitions.model import FeatureInput, ModelInput
 from featurectl.language.definitions.view import FeatureView
+from featurectl.language.resolve.feature_names import FeatureChoice
 from featurectl.operations.training.build import TrainingSetBuild, count_repeats
+from featurectl.operations.training.request import TrainingRequest
 
 SCHEMA_VERSION: Final = 1
 _LIBRARIES = ("polars", "numpy", "deltalake")
@@ -37,11 +39,7 @@ def describe_training_set(made: TrainingSetBuild) -> dict[str, object]:
     return {
         "schema_version": SCHEMA_VERSION,
         "model": request.model,
-        "options": {
-            "features": [f"{view}:{feature}" for view, feature in request.features] or None,
-            "spine": request.spine,
-            "as_served": request.as_served,
-        },
+        "options": _describe_options(request),
         "rows": tally.rows,
         "columns": made.frames.schema.names(),
         "inputs": [_describe_input(item, made) for item in inputs],
@@ -64,6 +62,24 @@ def describe_training_set(made: TrainingSetBuild) -> dict[str, object]:
         "libraries": library_versions(),
         "definition": None if made.resolved.model is None else dump_definition(made.resolved.model),
     }
+
+
+def _describe_options(request: TrainingRequest) -> dict[str, object]:
+    """Return what was asked for; what came later than the first manifests stands there where it was asked for."""
+    options: dict[str, object] = {
+        "features": [_shown_choice(choice) for choice in request.features] or None,
+        "spine": request.spine,
+        "as_served": request.as_served,
+    }
+    if request.keys_from is not None and request.at is not None:
+        options |= {"keys_from": request.keys_from, "at": format_iso(request.at)}
+    if request.time is not None:
+        options["time"] = request.time
+    return options | ({"join": dict(request.join)} if request.join else {})
+
+
+def _shown_choice(choice: FeatureChoice) -> str:
+    return f"{choice.view}:{choice.feature}" + (f" as {choice.prefix}" if choice.prefix else "")
 
 
 def _describe_input(item: ModelInput, made: TrainingSetBuild) -> Mapping[str, object]:

@@ -16,7 +16,7 @@ from featurectl.engines.spill import SpillRoom
 from featurectl.identity.fingerprint import feature_fingerprints
 from featurectl.language.definitions.json_form import load_model
 from featurectl.language.definitions.model import Model, ModelInput
-from featurectl.language.resolve.feature_names import feature_inputs
+from featurectl.language.resolve.feature_names import FeatureChoice, feature_choices, feature_inputs
 from featurectl.language.syntax.own_files import FileTooLargeError, NotOwnFileError, read_regular_file
 from featurectl.operations.outputs.all_output_formats import format_of
 from featurectl.operations.training.bind import bind_view
@@ -47,8 +47,9 @@ class LabelPin:
 class Manifest:
     """A manifest as it was read.
 
-    `tables` maps views to (version, version of the offline table); `meanings` are the fingerprints of (view, feature).
-    `views` are digests of the definitions by `view@version`, `refresh` what those declared whose values are as served.
+    `tables` maps views to (version, version of the offline table); `meanings` are the fingerprints of (view, feature),
+    `columns` the features by the names that they have in the rows. `views` are digests of the definitions by
+    `view@version`, `refresh` what those declared whose values are as served.
     """
 
     path: Path
@@ -56,6 +57,7 @@ class Manifest:
     model: Model | None
     tables: Mapping[str, tuple[int, int]]
     meanings: Mapping[tuple[str, str], str]
+    columns: tuple[FeatureChoice, ...]
     views: Mapping[str, str]
     refresh: Mapping[str, str | None]
     origin: str
@@ -100,6 +102,7 @@ def parse_manifest(path: Path, document: Mapping[str, Any]) -> Manifest:
         model=None if definition is None else load_model(definition),
         tables=dict(_table(label, version) for label, version in document["tables"].items()),
         meanings={(_text(item["view"]), _text(item["feature"])): _text(item["fingerprint"]) for item in inputs},
+        columns=tuple(_column(item) for item in inputs),
         views={label: _text(digest) for label, digest in document["views"].items()},
         refresh=dict(document.get("refresh", {})),  # absent in manifests that were written before it stood there
         origin=_text(spine["origin"]),
@@ -114,15 +117,24 @@ def parse_manifest(path: Path, document: Mapping[str, Any]) -> Manifest:
 
 def _request(document: Mapping[str, Any]) -> TrainingRequest:
     spine, options = document["spine"], document["options"]
-    pairs = [text.partition(":") for text in options["features"] or ()]
+    at = options.get("at")
     since, until = (None if spine[key] is None else _instant(spine[key]) for key in ("since", "until"))
     return TrainingRequest(
         model=None if document["model"] is None else _text(document["model"]),
-        features=tuple((view, feature) for view, _, feature in pairs),
+        features=tuple(feature_choices(options["features"] or ())),
         spine=None if options["spine"] is None else _text(options["spine"]),
+        keys_from=None if at is None else _text(options["keys_from"]),
+        at=None if at is None else _instant(at),
+        time=None if options.get("time") is None else _text(options["time"]),
+        join=tuple((_text(key), _text(column)) for key, column in options.get("join", {}).items()),
         cut=Cut(since=since, until=until, sample=float(spine["sample"]), seed=_seed(spine["seed"])),
         as_served=bool(options["as_served"]),
     )
+
+
+def _column(item: Mapping[str, Any]) -> FeatureChoice:
+    name, feature = _text(item["name"]), _text(item["feature"])
+    return FeatureChoice(_text(item["view"]), feature, name.removesuffix(feature))
 
 
 def _seed(value: object) -> int:
@@ -180,7 +192,8 @@ def _pinned_inputs(manifest: Manifest, views: Mapping[str, BoundView]) -> Sequen
     """Return the inputs of the manifest's model, else the features that it has: a `*` may mean more by now."""
     if manifest.model is not None:
         return manifest.model.inputs
-    return feature_inputs({name: bound.view for name, bound in views.items()}, manifest.meanings)
+    definitions = {name: bound.view for name, bound in views.items()}
+    return feature_inputs(definitions, manifest.columns, dict(manifest.request.join))
 
 
 def _pinned(manifest: Manifest, applied: AppliedWorkspace, name: str, versions: tuple[int, int]) -> BoundView:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
-from featurectl.core.errors import UsageError
-from featurectl.language.definitions.model import Model, ModelInput, views_read
-from featurectl.language.resolve.feature_names import feature_inputs
+import polars as pl
+
+from featurectl.core.errors import DataError, UsageError
+from featurectl.core.frames.timestamps import INSTANT
+from featurectl.core.units import format_iso
+from featurectl.language.definitions.model import FeatureInput, Model, ModelInput, views_read
+from featurectl.language.resolve.feature_names import FeatureChoice, feature_inputs
 from featurectl.operations.training.as_served import check_refresh
 from featurectl.operations.training.bind import bind_newest, registered_model
-from featurectl.operations.training.choose_spine import choose_spine
+from featurectl.operations.training.choose_spine import NamedSpine, choose_spine
 from featurectl.operations.training.join import BoundView
+from featurectl.operations.training.known_keys import known_keys
 from featurectl.operations.training.long_spine import AnySpine, SpillPlace, cut_long_spine
-from featurectl.operations.training.spine import Cut, SpineRows, cut_spine
+from featurectl.operations.training.spine import DEFAULT_TIME, Cut, NoTimeColumnError, SpineRows, cut_spine
 from featurectl.workspace.applied_workspace import AppliedWorkspace
 
 
@@ -21,13 +27,19 @@ from featurectl.workspace.applied_workspace import AppliedWorkspace
 class TrainingRequest:
     """A training set as a person asks for it, and as its manifest keeps it.
 
-    The inputs of a model, or `features` as (view, feature); `spine` names a source or a file, None: the model's own.
+    The inputs of a model, or `features`; `spine` names a source or a file, None: the model's own. `keys_from`: the
+    spine is every key that this view knows at `at` (None: now). `time` names the column with the instant of a row
+    (None: the model's, else `event_time`), `join` the columns of keys that are called otherwise than the keys.
     `as_served`: values as the online store would have had them.
     """
 
     model: str | None = None
-    features: tuple[tuple[str, str], ...] = ()
+    features: tuple[FeatureChoice, ...] = ()
     spine: str | None = None
+    keys_from: str | None = None
+    at: datetime | None = None
+    time: str | None = None
+    join: tuple[tuple[str, str], ...] = ()
     cut: Cut = field(default_factory=Cut)
     as_served: bool = False
 
@@ -50,6 +62,14 @@ def check_request(request: TrainingRequest) -> None:
     """
     if (request.model is None) == (not request.features):
         raise UsageError("give a MODEL or --features, one of them")
+    if request.model is not None and request.join:
+        raise UsageError("--join goes with --features", hint=f"model {request.model} says itself how its keys join")
+    if request.keys_from is not None and request.spine is not None:
+        raise UsageError("give --spine or --keys-from, one of them")
+    if request.at is not None and request.keys_from is None:
+        raise UsageError("--at goes with --keys-from VIEW", hint="a spine has an instant for each row")
+    if request.time is not None and request.model is not None and request.spine is None:
+        raise UsageError("--time goes with --spine", hint="the model's own spine says where its time is")
     if not 0 < request.cut.sample <= 1:
         raise UsageError(f"--sample {request.cut.sample} is no share", hint="above 0, at most 1")
     if request.cut.seed < 0:
@@ -65,12 +85,20 @@ def resolve_request(request: TrainingRequest, applied: AppliedWorkspace) -> Reso
     """
     check_request(request)
     model = None if request.model is None else registered_model(applied.state, request.model)
-    names = views_read(model.inputs) if model else [view for view, _ in request.features]
+    names = views_read(model.inputs) if model else [choice.view for choice in request.features]
     views = bind_newest(applied.state, applied.offline, names)
-    inputs = (
-        model.inputs if model else feature_inputs({name: bound.view for name, bound in views.items()}, request.features)
-    )
-    return ResolvedRequest(request=request, model=model, inputs=inputs, views=served_views(views, request))
+    inputs = model.inputs if model else chosen_inputs(request, views)
+    views = dict(served_views(views, request))
+    if (keys_from := request.keys_from) is not None:
+        request = replace(request, at=request.at or applied.now)
+        views = {**bind_newest(applied.state, applied.offline, [keys_from]), **views}
+    return ResolvedRequest(request=request, model=model, inputs=inputs, views=views)
+
+
+def chosen_inputs(request: TrainingRequest, views: Mapping[str, BoundView]) -> Sequence[ModelInput]:
+    """Return the inputs of a request without a model."""
+    definitions = {name: bound.view for name, bound in views.items()}
+    return feature_inputs(definitions, request.features, dict(request.join))
 
 
 def served_views(views: Mapping[str, BoundView], request: TrainingRequest) -> Mapping[str, BoundView]:
@@ -83,8 +111,51 @@ def served_views(views: Mapping[str, BoundView], request: TrainingRequest) -> Ma
 
 def read_asked_spine(asked: ResolvedRequest, applied: AppliedWorkspace, place: SpillPlace | None = None) -> AnySpine:
     """Return the part of the spine that is asked for; with a `place` in files where it outgrows the memory."""
-    spine = choose_spine(applied.open_source, applied.state, asked.model, asked.request.spine, place)
+    request = asked.request
+    if request.keys_from is not None:
+        return cut_spine(spine_of_keys(asked, applied.now), request.cut)
+    try:
+        spine = choose_spine(
+            applied.open_source, applied.state, asked.model, NamedSpine(request.spine, request.time), place
+        )
+    except NoTimeColumnError as error:
+        if request.time is not None:
+            raise
+        raise DataError(error.message, code=error.code, hint=f"--time COLUMN says which; {error.hint}") from error
     if place is not None and not isinstance(spine, SpineRows):
-        return cut_long_spine(spine, asked.request.cut, place)
+        return cut_long_spine(spine, request.cut, place)
     assert isinstance(spine, SpineRows)
-    return cut_spine(spine, asked.request.cut)
+    return cut_spine(spine, request.cut)
+
+
+def spine_of_keys(asked: ResolvedRequest, now: datetime) -> SpineRows:
+    """Return a row for each key of a view that was known at an instant, sorted by key; its time is that instant.
+
+    Raises:
+        UsageError: the view has no entity, or the instant has not come.
+    """
+    request = asked.request
+    assert request.keys_from is not None
+    assert request.at is not None
+    bound = replace(asked.views[request.keys_from], known_at=request.at, as_served=False)
+    if not bound.view.keys:
+        raise UsageError(f"--keys-from {request.keys_from}: the view has no entity, so it has no keys")
+    if request.at > now:
+        raise UsageError(f"--at {format_iso(request.at)} has not come yet: now is {format_iso(now)}")
+    columns = _key_columns(asked, bound)
+    rows = known_keys([(bound, columns)], tuple(columns.values()), None)
+    time_column = request.time or (asked.model.spine.time if asked.model else DEFAULT_TIME)
+    time = pl.repeat(request.at, rows.height, dtype=INSTANT, eager=True).alias(time_column)
+    rows = rows.with_columns(time)
+    origin = f"keys of {bound.label} at {format_iso(request.at)}"
+    return SpineRows(rows=rows, own=rows, time=time, time_column=time_column, origin=origin)
+
+
+def _key_columns(asked: ResolvedRequest, bound: BoundView) -> dict[str, str]:
+    """Return the spine column of each key: as the model joins the view, or as it is asked for, else the key's name."""
+    join = dict(asked.request.join)
+    for item in asked.inputs:
+        if isinstance(item, FeatureInput) and item.view == bound.view.name:
+            join = dict(item.join)
+            break
+    return {key: join.get(key, key) for key in bound.view.keys}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -33,6 +33,10 @@ SPINE_FORMATS: Final[Mapping[str, SourceFormat]] = {
 DEFAULT_TIME = "event_time"
 FRAME = "frame in memory"  # the origin of a spine that no file and no source holds
 _ROW = "\x00row"
+
+
+class NoTimeColumnError(DataError):
+    """FC506: a spine has no column for the instants of its rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,25 +160,29 @@ def spine_of_rows(rows: pl.DataFrame, spine: Spine, origin: str) -> SpineRows:
     return _rows(frame, frame, spine.time, origin)
 
 
-def read_file_spine(reader: SourceReader, path: Path, time: str) -> SpineRows:
-    """Return the rows of a file; its time column is `time`, else `event_time`."""
+def read_file_spine(reader: SourceReader, path: Path, times: Sequence[str]) -> SpineRows:
+    """Return the rows of a file; its time column is the first of `times` that it has."""
     with reading(f"spine {path}"):
         rows, own = split_kept(reader.scan_kept(reader.parts()).collect())
-    return file_spine(rows, own, path, time)
+    return file_spine(rows, own, path, times)
 
 
-def file_spine(rows: pl.DataFrame, own: pl.DataFrame, path: Path, time: str) -> SpineRows:
+def file_spine(rows: pl.DataFrame, own: pl.DataFrame, path: Path, times: Sequence[str]) -> SpineRows:
     """Return rows of a file as a spine."""
-    known = [name for name in dict.fromkeys((time, "event_time")) if name in own.columns]
-    return _rows(rows, own, known[0] if known else time, f"file {path.name}")
+    return _rows(rows, own, _first_of(times, own), f"file {path.name}")
 
 
-def frame_spine(frame: pl.DataFrame, time: str) -> SpineRows:
-    """Return rows in memory as a spine; its time column is `time`, else `event_time`.
+def _first_of(times: Sequence[str], own: pl.DataFrame) -> str:
+    return next((name for name in times if name in own.columns), times[0])
+
+
+def frame_spine(frame: pl.DataFrame, times: Sequence[str]) -> SpineRows:
+    """Return rows in memory as a spine; its time column is the first of `times` that it has.
 
     Raises:
         UsageError: a column holds Python objects, of which nobody knows when two are equal.
-        DataError: FC502 an instant that microseconds do not reach, FC506 there is no time.
+        DataError: FC502 an instant that microseconds do not reach.
+        NoTimeColumnError: there is no time.
     """
     for name, dtype in frame.schema.items():
         if isinstance(dtype, pl.Object):
@@ -182,8 +190,7 @@ def frame_spine(frame: pl.DataFrame, time: str) -> SpineRows:
     typed = [name for name, dtype in frame.schema.items() if dtype != pl.UInt64 or _fits_int64(frame[name])]
     with reading(f"spine {FRAME}"):
         rows = widen(frame.lazy().select(typed)).collect()
-    known = [name for name in dict.fromkeys((time, "event_time")) if name in frame.columns]
-    return _rows(rows, frame, known[0] if known else time, FRAME)
+    return _rows(rows, frame, _first_of(times, frame), FRAME)
 
 
 def _fits_int64(column: pl.Series) -> bool:
@@ -234,7 +241,7 @@ def read_columns(source: Source) -> set[str]:
 
 def _rows(rows: pl.DataFrame, own: pl.DataFrame, time: str, origin: str) -> SpineRows:
     if time not in own.columns:
-        raise DataError(
+        raise NoTimeColumnError(
             f"spine {origin} has no column {time!r} for the time of a row",
             code="FC506",
             hint="its columns: " + ", ".join(own.columns[:12]),

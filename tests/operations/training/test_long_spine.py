@@ -13,7 +13,7 @@ from featurectl.core.errors import DataError
 from featurectl.engines.spill import SpillRoom
 from featurectl.expressions.tree import Expression
 from featurectl.language.definitions.model import Model, Spine
-from featurectl.operations.training.choose_spine import choose_spine
+from featurectl.operations.training.choose_spine import NamedSpine, choose_spine
 from featurectl.operations.training.long_spine import LongSpine, SpillPlace, cut_long_spine
 from featurectl.operations.training.spine import Cut, cut_spine, file_source, read_source_spine
 from featurectl.sources.casts import cast_exact, check_exact
@@ -52,7 +52,7 @@ def both(tmp_path_factory):
     frame().write_parquet(root / "spine.parquet")
     with SpillRoom(root / "spill") as room:
         place = SpillPlace(room=room, memory_bytes=1_000_000)
-        given = [lambda source: open_source(source, root), NoState(), None, str(root / "spine.parquet")]
+        given = [lambda source: open_source(source, root), NoState(), None, NamedSpine(str(root / "spine.parquet"))]
         yield choose_spine(*given, None), choose_spine(*given, place), place
 
 
@@ -112,6 +112,8 @@ def test_a_long_source_spine_is_filtered_as_a_short_one(tmp_path, where):
     reader = open_source(source, tmp_path)
     model = Model(name="m", spine=spine, inputs=())
     with SpillRoom(tmp_path / "spill") as room:
-        long = choose_spine(lambda _: reader, NoState(), model, None, SpillPlace(room=room, memory_bytes=1_000_000))
+        long = choose_spine(
+            lambda _: reader, NoState(), model, NamedSpine(None), SpillPlace(room=room, memory_bytes=1_000_000)
+        )
         same(long, read_source_spine(reader, spine))
         assert long.height == (ROWS if where is None else long.part(0, ROWS).rows["user"].len())

@@ -24,7 +24,7 @@ def spine_file(folder: Path, name="spine.parquet", hours=(3, 1, 2, 1)) -> Path:
 
 
 def read(path: Path, time="event_time"):
-    return read_file_spine(open_source(file_source(path), path.parent), path, time)
+    return read_file_spine(open_source(file_source(path), path.parent), path, [time, "event_time"])
 
 
 @pytest.mark.parametrize("name", ["spine.parquet", "spine.csv"])
@@ -84,7 +84,7 @@ def test_a_time_that_microseconds_do_not_reach_can_not_be_read(tmp_path, far):
     path = tmp_path / "spine.parquet"
     pl.DataFrame({"event_time": far}).write_parquet(path)
     with pytest.raises(DataError, match=r"spine .*spine\.parquet.* can't be read: .*out-of-range"):
-        read_file_spine(open_source(file_source(path), tmp_path), path, "event_time")
+        read_file_spine(open_source(file_source(path), tmp_path), path, ["event_time"])
 
 
 def test_a_time_that_the_language_lacks_is_there_and_is_no_time(tmp_path):

@@ -106,7 +106,7 @@ def instants_us(time: pl.Series) -> list[int | None]:
 def read(frame: pl.DataFrame, folder: Path) -> SpineRows:
     path = folder / "spine.parquet"
     frame.write_parquet(path)
-    return read_file_spine(open_source(file_source(path), folder), path, "event_time")
+    return read_file_spine(open_source(file_source(path), folder), path, ["event_time"])
 
 
 def cuts() -> st.SearchStrategy[Cut]:

@@ -12,7 +12,7 @@ from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.engines.polars.prepare import prepare_rows
 from featurectl.expressions.tree import Expression
 from featurectl.language.definitions.model import DerivedInput, FeatureInput, Label, RequestInput
-from featurectl.language.resolve.feature_names import feature_inputs
+from featurectl.language.resolve.feature_names import feature_choices, feature_inputs
 from featurectl.offline.base import Coverage
 from featurectl.offline.delta import DeltaStore
 from featurectl.offline.rows import FrameRows
@@ -185,11 +185,11 @@ def test_features_can_be_asked_for_without_a_model(views):
     names = [
         item.name
         for item in feature_inputs(
-            {name: bound.view for name, bound in views.items()}, [("delays", "*"), ("latest", "hours")]
+            {name: bound.view for name, bound in views.items()}, feature_choices(["delays:*", "latest:hours"])
         )
     ]
     assert names == ["arr_delay_mean_7d", "count_1d", "late_rate_1d", "trend", "hours"]
     with pytest.raises(UsageError, match="view delays has no feature 'nothing'"):
-        feature_inputs({name: bound.view for name, bound in views.items()}, [("delays", "nothing")])
+        feature_inputs({name: bound.view for name, bound in views.items()}, feature_choices(["delays:nothing"]))
     with pytest.raises(UsageError, match="two features named 'hours'"):
-        feature_inputs({name: bound.view for name, bound in views.items()}, [("latest", "hours"), ("latest", "hours")])
+        feature_inputs({name: bound.view for name, bound in views.items()}, feature_choices(["latest:hours"] * 2))

@@ -1,0 +1,82 @@
+"""What a method of a project returns where it is many: a sequence that reads well, and is a frame when it is asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Generic, TypeVar, overload
+
+import polars as pl
+
+from featurectl.api.frames import AnyFrame, to_kind
+
+T = TypeVar("T")
+_SHOWN = 100  # rows that are drawn
+_PLAIN = (bool, int, float, str, datetime, date, Decimal)
+
+
+class ResultTable(Sequence[T], Generic[T]):
+    """Objects in their order; `to_polars`, `to_pandas` and `to_arrow` give a row for each.
+
+    In a notebook it is drawn as a table.
+    """
+
+    def __init__(self, items: Sequence[T], row: Callable[[T], Mapping[str, object]]) -> None:
+        self._items, self._row = tuple(items), row
+
+    @overload
+    def __getitem__(self, place: int) -> T: ...
+    @overload
+    def __getitem__(self, place: slice) -> ResultTable[T]: ...
+    def __getitem__(self, place: int | slice) -> T | ResultTable[T]:
+        if isinstance(place, slice):
+            return ResultTable(self._items[place], self._row)
+        return self._items[place]
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ResultTable) and self._items == other._items
+
+    def __hash__(self) -> int:
+        return hash(self._items)
+
+    def to_polars(self) -> pl.DataFrame:
+        """Return a Polars frame; what is a list or a mapping stands in it as JSON."""
+        rows = [{name: _cell(value) for name, value in self._row(item).items()} for item in self._items]
+        return pl.DataFrame(rows, infer_schema_length=None)
+
+    def to_pandas(self) -> AnyFrame:
+        """Return a pandas frame.
+
+        Raises:
+            UsageError: pandas or PyArrow is not installed.
+        """
+        return to_kind(self.to_polars(), "pandas")
+
+    def to_arrow(self) -> AnyFrame:
+        """Return a table of PyArrow.
+
+        Raises:
+            UsageError: PyArrow is not installed.
+        """
+        return to_kind(self.to_polars(), "arrow")
+
+    def __repr__(self) -> str:
+        with pl.Config(tbl_rows=_SHOWN, tbl_cols=-1, tbl_hide_dataframe_shape=True, fmt_str_lengths=60):
+            return f"{len(self):,} rows\n{self.to_polars()}" if self else "no rows"
+
+    def _repr_html_(self) -> str:
+        with pl.Config(tbl_rows=_SHOWN, tbl_cols=-1, fmt_str_lengths=200):
+            return self.to_polars()._repr_html_() if self else "<p>no rows</p>"
+
+
+def _cell(value: object) -> Any:
+    if value is None or isinstance(value, _PLAIN):
+        return value
+    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+        return ", ".join(value)
+    return json.dumps(value, default=str, ensure_ascii=False)
