@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from featurectl.catalog.facts import facts_of
 from featurectl.catalog.lineage import WITHOUT_LINEAGE, LineageGraph, lineage_of
-from featurectl.catalog.listing import ObjectSummary, summarize
 from featurectl.catalog.objects import AppliedObjects, CatalogKind, ObjectName, find_named, read_objects
 from featurectl.catalog.statistics import FeatureStatistics, read_statistics
+from featurectl.catalog.summaries import ObjectSummary, summarize
 from featurectl.core.errors import FeaturectlError
 from featurectl.registry.lineage import bound_versions
 from featurectl.registry.state import Json, ObjectVersion, State

@@ -12,7 +12,7 @@ from featurectl.identity.facts.models import label_text, model_metadata
 from featurectl.registry.state import CHALLENGER, CHAMPION
 
 if TYPE_CHECKING:
-    from featurectl.catalog.listing import ObjectSummary
+    from featurectl.catalog.summaries import ObjectSummary
     from featurectl.language.definitions.about import Freshness
     from featurectl.language.definitions.source import Check, Source
     from featurectl.language.definitions.view import FeatureView

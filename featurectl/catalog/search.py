@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from featurectl.catalog.listing import ObjectSummary, summarize
 from featurectl.catalog.objects import CATALOG_KINDS, CatalogKind, read_objects
+from featurectl.catalog.summaries import ObjectSummary, summarize
 from featurectl.core.errors import UsageError
 
 if TYPE_CHECKING:

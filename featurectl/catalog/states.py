@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from featurectl.catalog.listing import ObjectSummary
+from featurectl.catalog.summaries import ObjectSummary
 
 if TYPE_CHECKING:
     from featurectl.core.progress import Progress

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from featurectl.catalog.listing import ListRequest, ObjectSummary, list_objects
+from featurectl.catalog.listing import ListRequest, list_objects
 from featurectl.catalog.objects import CATALOG_KINDS, SEVERAL, CatalogKind
+from featurectl.catalog.summaries import ObjectSummary
 from featurectl.cli.main import main
 from featurectl.core.errors import UsageError
 from featurectl.workspace.open import open_workspace

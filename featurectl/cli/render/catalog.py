@@ -11,8 +11,8 @@ from featurectl.cli.render.table import render_table
 from featurectl.core.units import SECOND_US, format_age, plural
 
 if TYPE_CHECKING:
-    from featurectl.catalog.listing import ObjectSummary
     from featurectl.catalog.search import SearchHit
+    from featurectl.catalog.summaries import ObjectSummary
     from featurectl.language.definitions.about import Freshness
 
 ObjectCells = Callable[["ObjectSummary"], list[str]]

@@ -1,0 +1,177 @@
+"""An applied object in a row: what it is in words, who uses it, what it says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from featurectl.catalog.objects import CATALOG_KINDS, AppliedObjects, CatalogKind, features_of
+from featurectl.catalog.uses import DirectUses
+from featurectl.catalog.words import (
+    alert_words,
+    entity_words,
+    feature_words,
+    notifier_words,
+    one_line,
+    source_words,
+    view_words,
+)
+from featurectl.identity.lineage import Ref
+from featurectl.language.definitions.about import Freshness
+from featurectl.registry.state import CHAMPION
+
+if TYPE_CHECKING:
+    from featurectl.language.definitions.view import Derived, Feature, FeatureView
+    from featurectl.monitor.freshness import FreshnessRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectSummary:
+    """An applied object, or a feature, named `view:feature`.
+
+    `type` is a feature's type; the kind of a view; the format of a source; a model's estimator; an alert's severity; a
+    notifier's way. `definition` says in words what it is. `version` is a view's, or the number of a model's champion
+    (None: there is none). `freshness` is the SLA that holds for it. `used_by` are the models of a view or a feature,
+    the views and models of a source, the views of an entity, the alerts of a notifier. `size` is how many features a
+    view, how many inputs a model has. `state` is how it did when the stores were looked at; None: they were not.
+    """
+
+    kind: CatalogKind
+    name: str
+    type: str
+    definition: str
+    version: int | None = None
+    entity: str = ""
+    freshness: Freshness | None = None
+    used_by: tuple[str, ...] = ()
+    size: int | None = None
+    description: str = ""
+    owner: str = ""
+    tags: tuple[str, ...] = ()
+    state: FreshnessRow | None = None
+
+
+def summarize(objects: AppliedObjects, kinds: Iterable[CatalogKind] = CATALOG_KINDS) -> Iterator[ObjectSummary]:
+    """Yield a summary of each applied object of some kinds."""
+    uses = DirectUses(objects=objects)
+    for kind in kinds:
+        yield from _SUMMARIES[kind](objects, uses)
+
+
+def _views(objects: AppliedObjects, uses: DirectUses) -> Iterator[ObjectSummary]:
+    for view in objects.views.values():
+        yield ObjectSummary(
+            kind="view",
+            name=view.name,
+            type=view.kind,
+            definition=view_words(view),
+            version=objects.registered("view", view.name).version,
+            entity=view.entity.name if view.entity else "",
+            freshness=view.freshness,
+            used_by=_names(uses.of_refs.get(Ref("feature_view", view.name), ())),
+            size=len(features_of(view)),
+            description=one_line(view.about.description),
+            owner=view.about.owner,
+            tags=view.about.tags,
+        )
+
+
+def _features(objects: AppliedObjects, uses: DirectUses) -> Iterator[ObjectSummary]:
+    for view in objects.views.values():
+        for item in features_of(view):
+            yield summarize_feature(view, item, uses)
+
+
+def summarize_feature(view: FeatureView, item: Feature | Derived, uses: DirectUses) -> ObjectSummary:
+    """Return the summary of a feature; owner and tags are its view's."""
+    return ObjectSummary(
+        kind="feature",
+        name=f"{view.name}:{item.name}",
+        type=item.dtype or "unknown",
+        definition=feature_words(view, item),
+        version=uses.objects.registered("view", view.name).version,
+        entity=view.entity.name if view.entity else "",
+        freshness=view.freshness,
+        used_by=uses.of_features.get((view.name, item.name), ()),
+        description=one_line(item.description),
+        owner=view.about.owner,
+        tags=view.about.tags,
+    )
+
+
+def _models(objects: AppliedObjects, _: DirectUses) -> Iterator[ObjectSummary]:
+    for model in objects.models.values():
+        trainer = model.trainer
+        label = model.spine.label.name if model.spine.label else ""
+        yield ObjectSummary(
+            kind="model",
+            name=model.name,
+            type="" if trainer is None else trainer.estimator or "command",
+            definition=f"{label or model.output_name} at rows of {model.spine.source.name}",
+            version=objects.state.aliases.get((model.name, CHAMPION)),
+            size=len(model.inputs),
+            description=one_line(model.about.description),
+            owner=model.about.owner,
+            tags=model.about.tags,
+        )
+
+
+def _sources(objects: AppliedObjects, uses: DirectUses) -> Iterator[ObjectSummary]:
+    for source in objects.sources.values():
+        yield ObjectSummary(
+            kind="source",
+            name=source.name,
+            type=source.format,
+            definition=source_words(source),
+            freshness=source.freshness,
+            used_by=_names(uses.of_refs.get(Ref("source", source.name), ())),
+            description=one_line(source.about.description),
+            owner=source.about.owner,
+            tags=source.about.tags,
+        )
+
+
+def _entities(objects: AppliedObjects, uses: DirectUses) -> Iterator[ObjectSummary]:
+    for entity in objects.entities.values():
+        yield ObjectSummary(
+            kind="entity",
+            name=entity.name,
+            type="",
+            definition=entity_words(entity),
+            used_by=_names(uses.of_refs.get(Ref("entity", entity.name), ())),
+            description=one_line(entity.about.description),
+            owner=entity.about.owner,
+            tags=entity.about.tags,
+        )
+
+
+def _alerts(objects: AppliedObjects, _: DirectUses) -> Iterator[ObjectSummary]:
+    for alert in objects.alerts.values():
+        yield ObjectSummary(kind="alert", name=alert.name, type=alert.severity, definition=alert_words(alert))
+
+
+def _notifiers(objects: AppliedObjects, uses: DirectUses) -> Iterator[ObjectSummary]:
+    for item in objects.notifiers.values():
+        yield ObjectSummary(
+            kind="notifier",
+            name=item.name,
+            type=item.way,
+            definition=notifier_words(item),
+            used_by=uses.of_notifier(item.name),
+        )
+
+
+_SUMMARIES: Final[Mapping[CatalogKind, Callable[[AppliedObjects, DirectUses], Iterator[ObjectSummary]]]] = {
+    "view": _views,
+    "feature": _features,
+    "model": _models,
+    "source": _sources,
+    "entity": _entities,
+    "alert": _alerts,
+    "notifier": _notifiers,
+}
+
+
+def _names(refs: Iterable[Ref]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(ref.name for ref in refs))
