@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from dataclasses import dataclass, field
@@ -12,14 +13,15 @@ from featurectl.core.progress import Progress, Silent
 from featurectl.core.units import format_count
 
 _EVERY_S: Final = 0.3
+_LOG: Final = logging.getLogger("featurectl")
 
 
 def open_progress(wanted: bool | None) -> Progress:  # noqa: FBT001 (True, False or None, as the caller wrote it)
-    """Return where work is reported: None is on in a notebook alone; True elsewhere is lines on stderr."""
+    """Return where work is reported: None is on in a notebook alone; True elsewhere is messages of a logger."""
     display = _display_of_notebook()
     if wanted is False or (wanted is None and display is None):
         return Silent()
-    return NotebookProgress(display) if display is not None else LineProgress()
+    return NotebookProgress(display) if display is not None else LoggedProgress()
 
 
 def _display_of_notebook() -> Any:
@@ -72,9 +74,8 @@ class NotebookProgress:
             self._handle.update(shown, raw=True)
 
 
-@dataclass(slots=True)
-class LineProgress:
-    """A line on stderr for each unit that has ended."""
+class LoggedProgress:
+    """A message of the logger `featurectl` for each unit that has ended."""
 
     def start(self, label: str) -> None:
         """Say nothing yet."""
@@ -83,6 +84,6 @@ class LineProgress:
         """Say nothing yet."""
 
     def done(self, text: str) -> None:
-        """Write what came of it."""
+        """Log what came of it."""
         if text:
-            sys.stderr.write(f"{text}\n")
+            _LOG.info(text)
