@@ -47,7 +47,7 @@ HEAVY = {
     "polars": [
         "core/frames/", "expressions/polars.py", "expressions/frames.py", "pit/", "engines/", "sources/", "offline/",
         "online/", "models/", "operations/",
-        "monitor/", "catalog/sample.py", "api/project.py", "serving/log/parquet.py",
+        "monitor/", "catalog/sample.py", "api/", "serving/log/parquet.py",
     ],
     "numpy": ["pit/", "engines/", "online/", "models/", "operations/training/", "operations/scoring/",
               "operations/outputs/",
@@ -71,8 +71,9 @@ HEAVY = {
     "pydantic": ["language/"],
     "rich": ["cli/"],
     "pyspark": ["engines/spark/"],
-    "pyarrow": [],
-    "pandas": [],
+    "pyarrow": ["api/frames.py"],
+    "pandas": ["api/frames.py"],
+    "IPython": ["api/progress.py"],
 }  # fmt: skip
 
 

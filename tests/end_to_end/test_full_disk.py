@@ -72,13 +72,13 @@ def whole(root: Path, words: tuple[str, ...]) -> None:
 
 def try_once(made: Path, root: Path, name: str, limit: int) -> int:
     copy_shop(made, root)
+    os.chdir(root)
     if name == "apply":
         changed(root)
     code, said = limited(limit, (*WRITERS[name], "-C", str(root)))
     assert "Traceback" not in said, said
     assert code in (0, 64, 69), (name, limit, code, said)
     assert code == 0 or any(text in said for text in FULL), (name, limit, said)
-    os.chdir(root)
     is_done = code == 0 and name == "export"  # which refuses to write over what it has written
     whole(root, WRITERS["materialize" if is_done else name])
     return code
