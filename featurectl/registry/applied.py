@@ -82,7 +82,8 @@ def choose_version(state: State, model: str, which: str) -> ModelVersion:
     if found is None:
         aliases = [alias for name, alias in state.aliases if name == model]
         known = [str(v.version) for v in versions] + aliases
-        raise UsageError(f"model {model} has no version {which!r}", hint="versions: " + ", ".join(known))
+        first = f"featurectl models promote {model}@VERSION makes one the champion; " if which == CHAMPION else ""
+        raise UsageError(f"model {model} has no version {which!r}", hint=f"{first}versions: {', '.join(known)}")
     return found
 
 

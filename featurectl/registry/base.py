@@ -96,6 +96,14 @@ class Registry(Protocol):
         Of `claims` it gets those aliases that no version has when it is written.
         """
 
+    def write_copied_version(
+        self, state: State, version: ModelVersion, moves: Mapping[str, int | None], entry: HistoryEntry
+    ) -> None:
+        """Register a model version under the number that it has, moving aliases, in one transaction with one `entry`.
+
+        `TryAgainError` when the serial is no longer the state's, in which the number is free.
+        """
+
     def write_aliases(
         self,
         project: str,

@@ -133,13 +133,26 @@ class SqlRegistry:
             table = tables.model_versions.c
             last = select(func.max(table.version)).where(table.project == project, table.model == version.model)
             version = replace(version, version=(connection.execute(last).scalar() or 0) + 1)
-            row = {"project": project, "model": version.model, "version": version.version}
-            _insert(connection, tables.model_versions, [row | {"document": model_document(version)}])
+            _insert_model_version(connection, project, version)
             free = [name for name in claims if read_alias(connection, project, version.model, name) is None]
             moved = [*aliases, *free]
             move_aliases(connection, project, version.model, dict.fromkeys(moved, version.version))
             _insert(connection, tables.history, [history_row(project, registered_entry(version, moved, who), serial)])
         return version
+
+    def write_copied_version(
+        self, state: State, version: ModelVersion, moves: Mapping[str, int | None], entry: HistoryEntry
+    ) -> None:
+        """Register a model version under the number that it has, moving aliases, in one transaction with one `entry`.
+
+        Raises:
+            TryAgainError: the project has changed since `state` was read, in which the number is free.
+        """
+        with self._database.writing() as connection:
+            serial = _serial_after(connection, state, hint="run it again")
+            _insert_model_version(connection, state.project, version)
+            move_aliases(connection, state.project, version.model, moves)
+            _insert(connection, tables.history, [history_row(state.project, entry, serial)])
 
     def write_aliases(
         self,
@@ -313,6 +326,11 @@ def _serial_after(connection: Connection, state: State, hint: str) -> int:
         message = f"project {state.project} has changed: serial {state.serial} was read, {serial - 1} is there now"
         raise TryAgainError(message, hint=hint)
     return serial
+
+
+def _insert_model_version(connection: Connection, project: str, version: ModelVersion) -> None:
+    row = {"project": project, "model": version.model, "version": version.version}
+    _insert(connection, tables.model_versions, [row | {"document": model_document(version)}])
 
 
 def _delete_objects(connection: Connection, project: str, items: Sequence[ObjectVersion]) -> None:

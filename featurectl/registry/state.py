@@ -83,7 +83,8 @@ class ModelVersion:
     was trained on with their scores. Versions of before there were these have neither. `gates` is what was measured
     when it was registered; `importance` the share of each input in its work; `card` its model card (markdown), beside
     the artifact; `manifest` that of its training set, without data; `judged` the rows that it was judged on ("": none);
-    `profile` what its inputs and scores were like ("": none, as of one that was imported).
+    `profile` what its inputs and scores were like ("": none, as of one that was imported). `origin` says of which
+    version of which environment and registry it is a copy (empty: of none).
     """
 
     model: str
@@ -121,6 +122,7 @@ class ModelVersion:
     judged_sha256: str = ""
     profile: str = ""
     profile_sha256: str = ""
+    origin: Json = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -132,13 +132,14 @@ def put_file(shop: Shop, name: str, **more: Any) -> Any:
 
 
 def make_imported(shop: Shop, name: str = "model.txt") -> Any:
-    """Make a shop that has imported a file, and return the scores; what the import said lies in `imported.json`."""
+    """Make a shop that has imported a file and promoted it, and return the scores; `imported.json` holds what it said."""
 
     def make() -> None:
         shop.make(PLAIN)
         put_file(shop, name)
         said = shop.run("models", "import", "m", "--file", name, "-o", "json").out
         (shop.root / "imported.json").write_text(said)
+        shop.run("models", "promote", "m@1")
 
     make_once(f"{PLAIN} {name}", shop.root, make)
     return put_file(shop, name)

@@ -1,4 +1,4 @@
-"""`train`, `models import`, `models promote` and `training-set`, killed anywhere: the old state or the new one."""
+"""What registers, moves and retires model versions, and `training-set`, killed anywhere: the old state or the new."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from featurectl.cli.main import main
 from featurectl.models.pickle_policy import PicklePolicy
 from featurectl.models.served_model import check_golden, load_served
 from featurectl.workspace.open import open_workspace
-from tests.model_shop import objects, write_files
+from tests.model_shop import PROJECT, objects, write_files
 from tests.models.killed import run_until
 from tests.seeds import seed_of
 
@@ -22,8 +22,12 @@ COMMANDS = {
     "train": ("train", "m"),
     "import": ("models", "import", "m", "--file", "exported/model.txt"),
     "promote": ("models", "promote", "m@2"),
+    "promote-to": ("models", "promote", "m@2", "--to", "prod"),
+    "retire": ("models", "retire", "m@2"),
     "training-set": ("training-set", "m", "--out", "out.parquet"),
 }
+PROD = """  prod: {registry: "sqlite:///p/r.db", offline: p/off, online: "sqlite:///p/on.db", now: 2026-01-20T00:00:00Z}
+"""
 STOPPED = -signal.SIGKILL
 
 
@@ -36,6 +40,7 @@ class Seen:
     history: tuple
     rows: bytes
     manifest: object
+    elsewhere: tuple = ()
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +48,11 @@ def made(tmp_path_factory):
     """A repository with two versions of a model, an export and a training set of before."""
     root = tmp_path_factory.mktemp("made")
     write_files(root, objects())
+    (root / "featurectl.yaml").write_text(PROJECT + PROD)
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(root)
         for words in (["apply", "--auto-approve"], ["materialize"], ["train", "m"], ["train", "m"],
+                      ["apply", "--auto-approve", "--env", "prod"], ["materialize", "--env", "prod"],
                       ["models", "export", "m@1", "--out", "exported"]):  # fmt: skip
             assert main([*words, "-q"]) == 0
     (root / "out.parquet").write_text("old")
@@ -56,6 +63,26 @@ def see(root):
     with open_workspace(root, None, None, "unread") as workspace:
         state, location = workspace.state(), workspace.offline_location()
         entries = workspace.registry().read_history("shop")
+    manifest = root / "out.parquet.manifest.json"
+    return Seen(
+        versions=versions_of(state, location),
+        aliases=tuple(sorted(state.aliases.items())),
+        history=tuple(entry.command for entry in entries),
+        rows=(root / "out.parquet").read_bytes(),
+        manifest=json.loads(manifest.read_text())["file"] if manifest.exists() else None,
+        elsewhere=see_prod(root),
+    )
+
+
+def see_prod(root):
+    with open_workspace(root, "prod", None, "unread") as workspace:
+        state, location = workspace.state(), workspace.offline_location()
+        commands = tuple(entry.command for entry in workspace.registry().read_history("shop"))
+    return versions_of(state, location), tuple(sorted(state.aliases.items())), commands
+
+
+def versions_of(state, location):
+    """Return the versions of a registry, each loaded and proven from its files."""
     found = []
     for version in sorted(state.model_versions, key=lambda v: v.version):
         assert check_golden(load_served(version, location, PicklePolicy()), location) == len(
@@ -68,16 +95,10 @@ def see(root):
                 version.onnx_sha256,
                 version.golden_sha256,
                 version.judged_sha256,
+                version.status,
             )
         )
-    manifest = root / "out.parquet.manifest.json"
-    return Seen(
-        versions=tuple(found),
-        aliases=tuple(sorted(state.aliases.items())),
-        history=tuple(entry.command for entry in entries),
-        rows=(root / "out.parquet").read_bytes(),
-        manifest=json.loads(manifest.read_text())["file"] if manifest.exists() else None,
-    )
+    return tuple(found)
 
 
 def copy(made, folder):

@@ -11,8 +11,9 @@ from featurectl.cli.render.table import render_table
 from featurectl.core.commits import parse_commit
 from featurectl.core.units import format_bytes, format_count, format_instant, plural
 from featurectl.identity.facts.models import label_text
+from featurectl.language.definitions.gates import ASKED_OF_ALL
 from featurectl.language.definitions.json_form import load_model
-from featurectl.registry.state import CHAMPION, BoundFeature, ModelVersion
+from featurectl.registry.state import CHAMPION, BoundFeature, GateResult, ModelVersion
 
 if TYPE_CHECKING:
     from featurectl.operations.models.versions import Aliases
@@ -56,6 +57,7 @@ def render_version(version: ModelVersion, aliases: Aliases) -> str:
         ("card", version.card or "-"),
         ("golden rows", version.golden or "-"),
         ("profile", _profile(version)),
+        ("copy of", _copied_from(version)),
         ("commit", parse_commit(version.code_commit).shown or "-"),
         ("libraries", ", ".join(f"{name} {number}" for name, number in version.libraries.items())),
     ]
@@ -85,9 +87,17 @@ def render_standing(version: ModelVersion, aliases: Aliases) -> str:
     """Return whether a version that was registered just now is the champion, and what makes it that if it is not."""
     champion = aliases.get((version.model, CHAMPION))
     if champion == version.version:
-        return f"{version.model} version {version.version} is the champion."
+        unjudged = render_unjudged(version, version.gates)[:1]  # its metrics stand above
+        return "\n".join([f"{version.model} version {version.version} is the champion.", *unjudged])
     now = "There is no champion" if champion is None else f"The champion is version {champion} still"
     return f"{now}; featurectl models promote {version.model}@{version.version} changes that."
+
+
+def render_unjudged(version: ModelVersion, gates: Sequence[GateResult]) -> list[str]:
+    """Return the lines on a champion that nothing has judged, its metrics last; none where its model asks for gates."""
+    if any(item.name not in ASKED_OF_ALL for item in gates):
+        return []
+    return [f"Nothing judged it: model {version.model} has no gates.", _metrics(version, _IN_A_LINE) or "no metrics"]
 
 
 def _standing(version: ModelVersion, aliases: Aliases) -> str:
@@ -125,6 +135,11 @@ def _onnx(version: ModelVersion) -> str:
 def _profile(version: ModelVersion) -> str:
     """Return where the profile is that `monitor drift` compares with, or why there is none."""
     return version.profile or ("none: it was imported" if "imported" in version.params else "none")
+
+
+def _copied_from(version: ModelVersion) -> str:
+    origin = version.origin
+    return f"version {origin['version']} of environment {origin['environment']}" if origin else "-"
 
 
 def _origin(item: BoundFeature) -> str:

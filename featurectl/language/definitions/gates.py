@@ -10,6 +10,8 @@ from typing import Final
 MORE_IS_BETTER: Final = ("auc", "average_precision", "accuracy", "precision", "recall", "f1", "macro_f1", "r2")
 LESS_IS_BETTER: Final = ("log_loss", "brier", "mae", "rmse", "mape")
 METRICS: Final = (*MORE_IS_BETTER, *LESS_IS_BETTER, "positive_rate")
+# What is asked of every version, whatever its model says.
+ASKED_OF_ALL: Final = ("onnx_equals_native", "single_feature_auc")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

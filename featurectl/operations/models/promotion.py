@@ -48,6 +48,11 @@ class Promotion:
         """The gates that it does not pass."""
         return failed_gates(self.gates)
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether it is not the champion now, because of them."""
+        return not self.is_moved and self.before != self.version.version
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollback:
@@ -120,7 +125,7 @@ def promote_version(version: ModelVersion, context: EvaluationContext, actor: Ac
     results = check_gates(version, context)
     if failed_gates(results):
         return Promotion(version=version, before=before, gates=results, is_moved=False)
-    _check_usable(version, context, actor.at)
+    check_usable(version, context, actor.at)
     _move_champion(version, context, actor)
     return Promotion(version=version, before=before, gates=results, is_moved=True)
 
@@ -176,7 +181,7 @@ def _evidence(version: ModelVersion, context: EvaluationContext) -> GateEvidence
     return evidence_of_version(version, rows, context.location, rival, context.pickles)
 
 
-def _check_usable(version: ModelVersion, context: EvaluationContext, at: datetime) -> None:
+def check_usable(version: ModelVersion, context: EvaluationContext, at: datetime) -> None:
     """See that a version can be scored and served as it was trained: its files are there, and so are its features."""
     files = ((version.artifact, version.artifact_sha256), (version.onnx, version.onnx_sha256))
     for path, sha256 in (*files, (version.golden, version.golden_sha256)):

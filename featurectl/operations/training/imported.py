@@ -72,8 +72,9 @@ def import_model(
 ) -> ModelVersion:
     """Return the registered version of a model from a file, with what its gates found.
 
-    One that fails a gate is kept as rejected; the first one that passes becomes champion. `sample` are rows with the
-    model's features: some become its golden rows, and those with a label measure it.
+    One that fails a gate is kept as rejected; none becomes champion by itself, for nobody here has seen what it was
+    trained on. `sample` are rows with the model's features: some become its golden rows, and those with a label measure
+    it.
 
     Raises:
         UsageError: the file names other inputs, or holds other categories; a category has no list.
@@ -95,7 +96,7 @@ def import_model(
         rival = champion_of(version, model, sample.views, judged, context)
         return _evidence(found, proof, inputs, rival)
 
-    return write_version(gated(version, model, look), context, actor)
+    return write_version(gated(version, model, look), context, actor, is_imported=True)
 
 
 def _evidence(found: Foreign, proof: _Proof, rows: pl.DataFrame, champion: Champion | None) -> GateEvidence:

@@ -52,6 +52,12 @@ def read_pinned_data(engine: Engine, trained: ModelVersion, applied: AppliedWork
             f"{trained.model} version {trained.version} was {trained.params.get('estimator')}, not trained here",
             hint="what it was trained on is not known; import its file again, or train a version of your own",
         )
+    if trained.origin:
+        number, there = trained.origin.get("version"), trained.origin.get("environment")
+        raise UsageError(
+            f"{trained.model} version {trained.version} was trained in environment {there}, as version {number}",
+            hint=f"featurectl train {trained.model} --from-version {number} --env {there}",
+        )
     model = load_model(trained.definition)
     manifest = _manifest_of(trained, trained.manifest)
     asked = replace(pinned_request(manifest, applied), model=model)

@@ -103,9 +103,11 @@ def gated(version: ModelVersion, model: Model, look: Callable[[], GateEvidence])
     return replace(version, gates=results, status="rejected" if failed_gates(results) else "registered")
 
 
-def write_version(version: ModelVersion, context: EvaluationContext, actor: Actor) -> ModelVersion:
-    """Return a version once it is registered; the first one that was not rejected becomes champion."""
-    claims = [CHAMPION] if version.status == "registered" else []
+def write_version(
+    version: ModelVersion, context: EvaluationContext, actor: Actor, *, is_imported: bool = False
+) -> ModelVersion:
+    """Return a version once it is registered; the first one becomes champion that was trained here and not rejected."""
+    claims = [CHAMPION] if version.status == "registered" and not is_imported else []
     registry = context.workspace.registry()
     return registry.write_model_version(context.state.project, version, [], actor.who, claims)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -24,6 +24,8 @@ Sample = Annotated[
 ]
 AllowPickle = Annotated[bool, typer.Option("--allow-pickle", help="Load a model that runs code when it is loaded.")]
 
+_NO_EVIDENCE: Final = "There is no evidence for it: nobody here has seen the rows that it was trained on."
+
 
 @verb(memory=True)
 def import_model(
@@ -37,7 +39,8 @@ def import_model(
     """Register a model that was trained elsewhere as a version.
 
     Its inputs are the features of the model in the files, in their order. Rows of the model's spine become its
-    golden rows, and measure it where they have a label.
+    golden rows, and measure it where they have a label. It does not become the champion by itself: nobody here has
+    seen what it was trained on; `models promote` makes it that.
     """
     from featurectl.operations.models.import_model import ImportRequest, file_of, import_version
 
@@ -64,6 +67,6 @@ def _outcome(imported: ImportedVersion) -> Outcome:
         f"{version.model} version {version.version}: {counted(len(version.inputs), 'input')}, imported from "
         f"{imported.path.name}, proven on {counted(imported.rows, 'row')}\n{metrics}"
     ).rstrip()
-    text += render_rejection(version.gates) or f"\n{render_standing(version, aliases)}"
+    text += render_rejection(version.gates) or f"\n{_NO_EVIDENCE}\n{render_standing(version, aliases)}"
     rejected = version.status == "rejected"
     return Outcome(text=text, result=version_json(version, aliases), exit_code=int(rejected))

@@ -1,0 +1,64 @@
+"""What became of a version that was to be the champion."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Final
+
+from featurectl.cli.render.gates import render_gates
+from featurectl.cli.render.models import render_unjudged
+from featurectl.core.units import counted
+
+if TYPE_CHECKING:
+    from featurectl.operations.models.promote_to import CopiedVersion
+    from featurectl.operations.models.promotion import Promotion
+
+_ARRIVALS: Final = {
+    "new": "{origin} of {there} is {label} in {env}",
+    "there already": "{origin} of {there} is in {env} already, as version {number}",
+    "shared registry": "{there} and {env} have one registry, and {label} is in it already",
+}
+
+
+def promotion_json(done: Promotion) -> dict[str, object]:
+    """Return what the gates found and whether the champion has moved, ready for JSON."""
+    return {
+        "model": done.version.model,
+        "version": done.version.version,
+        "before": done.before,
+        "promoted": done.is_moved,
+        "status": done.version.status,
+        "gates": [asdict(item) for item in done.gates],
+    }
+
+
+def render_promotion(done: Promotion) -> str:
+    """Return what the gates found, and which version is the champion then."""
+    version, before = done.version, done.before
+    label = f"{version.model} version {version.version}"
+    if before == version.version:
+        return f"{label} is the champion already."
+    table = render_gates(done.gates)
+    if not done.is_moved:
+        still = "there is no champion" if before is None else f"the champion is version {before} still"
+        return f"{table}\n{label} fails a gate and is not promoted; {still}."
+    undo = f"featurectl models rollback {version.model} undoes it"
+    was = "" if before is None else f", in place of version {before}; {undo}"
+    return "\n".join([table, f"{label} is the champion{was}.", *render_unjudged(version, done.gates)])
+
+
+def render_copy(done: CopiedVersion, there: str, env: str) -> str:
+    """Return where a version of environment `there` has gone, and what its promotion in `env` has found."""
+    version = done.version
+    origin, label = (f"{v.model} version {v.version}" for v in (done.origin, version))
+    said = _ARRIVALS[done.arrival].format(origin=origin, label=label, there=there, env=env, number=version.version)
+    said += f"; its {counted(done.files, 'file')} are there."
+    if done.arrival == "shared registry":
+        return f"{said}\nfeaturectl models promote {version.model}@{version.version} --env {env} makes it the champion."
+    return f"{said}\n{render_promotion(done.promotion)}"
+
+
+def copy_json(done: CopiedVersion, there: str, env: str) -> dict[str, object]:
+    """Return the same ready for JSON."""
+    origin = {"environment": there, "version": done.origin.version}
+    return {**promotion_json(done.promotion), "environment": env, "origin": origin, "arrival": done.arrival}

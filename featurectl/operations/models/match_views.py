@@ -1,0 +1,109 @@
+"""The view versions of another registry that have the very features that a model version was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from featurectl.core.errors import CheckFailedError, DataError
+from featurectl.language.definitions.json_form import load_model, load_view
+from featurectl.language.definitions.view import FeatureView
+from featurectl.offline.base import OfflineStore
+from featurectl.operations.training.bind import bind_view
+from featurectl.registry.skew import input_fingerprint
+from featurectl.registry.state import BoundFeature, ModelVersion, ObjectVersion, State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchTarget:
+    """Where view versions are looked for: an environment's name, its registry's state and its tables."""
+
+    environment: str
+    state: State
+    offline: OfflineStore
+
+
+def match_views(version: ModelVersion, source: State, target: MatchTarget) -> dict[str, int]:
+    """Return the number of each view of a model version in the target's registry, by name.
+
+    Numbers belong to one registry: of the versions there the newest is taken whose features have the fingerprints of
+    the training, and which has a table.
+
+    Raises:
+        CheckFailedError: a view has none; each is named, with the command that mends it.
+    """
+    found, lacking = dict[str, int](), list[_LackingView]()
+    for name in version.view_versions:
+        match = _match(name, version, source, target)
+        if isinstance(match, int):
+            found[name] = match
+        else:
+            lacking.append(match)
+    if lacking:
+        raise _not_ready(version, target.environment, lacking)
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _LackingView:
+    """What a view lacks in the target, and the command that mends it."""
+
+    why: str
+    command: str
+
+
+def _match(name: str, version: ModelVersion, source: State, target: MatchTarget) -> int | _LackingView:
+    env = target.environment
+    there = [item for item in target.state.objects if item.kind == "feature_view" and item.name == name]
+    if not there:
+        return _LackingView(why=f"{name} is not applied there", command=f"featurectl apply --env {env}")
+    differing: list[str] = []
+    without_table = False
+    for item in sorted(there, key=lambda item: -item.version):
+        view, has_table = _typed(target.offline, item)
+        others = _other_features(name, version, source, item, view)
+        if not others and has_table:
+            return item.version
+        without_table = without_table or not others
+        differing = differing or others
+    if without_table:
+        command = f"featurectl materialize {name} --env {env}"
+        return _LackingView(why=f"{name} has no table there", command=command)
+    why = f"no version of {name} there has {', '.join(differing)} as it was trained on"
+    return _LackingView(why=why, command=f"featurectl apply --env {env}")
+
+
+def _typed(offline: OfflineStore, item: ObjectVersion) -> tuple[FeatureView, bool]:
+    """Return a view version with the types of its table where it has one, and whether it has."""
+    try:
+        return bind_view(offline, item).view, True
+    except DataError:
+        return load_view(item.definition), False
+
+
+def _other_features(
+    name: str, version: ModelVersion, source: State, item: ObjectVersion, view: FeatureView
+) -> list[str]:
+    """Return the features of a model version's inputs that a version of their view does not have, or has otherwise."""
+    inputs = {known.name: known for known in load_model(version.definition).inputs}
+    bound = [known for known in version.inputs if known.view == name]
+    return [
+        known.feature
+        for known in bound
+        if known.feature not in item.features
+        or (known.fingerprint or _registered(known, source))
+        != (input_fingerprint(inputs[known.name], {name: view}) if known.fingerprint else item.features[known.feature])
+    ]
+
+
+def _registered(bound: BoundFeature, source: State) -> str:
+    """Return the fingerprint of a feature by the registry, for a version of before inputs had their own."""
+    view = source.view(bound.view, bound.view_version)
+    return "" if view is None else view.features.get(bound.feature, "")
+
+
+def _not_ready(version: ModelVersion, environment: str, lacking: Sequence[_LackingView]) -> CheckFailedError:
+    what = "; ".join(item.why for item in lacking)
+    commands = dict.fromkeys(item.command for item in lacking)
+    message = f"environment {environment} is not ready for {version.model} version {version.version}: {what}"
+    return CheckFailedError(message, hint=", then ".join(commands))
