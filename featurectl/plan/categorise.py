@@ -12,13 +12,14 @@ from featurectl.language.definitions.view import FeatureView
 from featurectl.plan.allowed_removals import allowed_removals, removal_option
 from featurectl.plan.desired import DesiredObject
 from featurectl.plan.diff import diff_data, diff_metadata, diff_retyped
-from featurectl.plan.plan import Change, ChangeReason
+from featurectl.plan.plan import Change
 from featurectl.plan.retype import with_source_types
 from featurectl.plan.view_changes import change_view, last_version, staying
 from featurectl.registry.lineage import bound_versions, view_users
 from featurectl.registry.state import CHAMPION, ObjectVersion, State
 
-_KINDS: Final = ("breaking", "removal", "additive", "new", "metadata", "removed", "unchanged")
+_KINDS: Final = ("breaking", "removal", "additive", "new", "retrain", "metadata", "removed", "unchanged")
+_TRAINED: Final = ("spine.", "features", "trainer.", "output.")  # fields of a model that its next training reads
 
 
 def categorise(
@@ -57,7 +58,10 @@ def _change(item: DesiredObject, state: State) -> Change:
     reasons = (*diff_data(before, after), *diff_metadata(before, after))
     if not reasons:
         return kept
-    return replace(kept, kind="metadata", reasons=reasons, notes=_retrain_note(kept, reasons))
+    if item.kind == "model" and any(reason.field.startswith(_TRAINED) for reason in reasons):
+        note = f"it takes effect when {item.name} is trained again"
+        return replace(kept, kind="retrain", reasons=reasons, notes=(note,))
+    return replace(kept, kind="metadata", reasons=reasons)
 
 
 def _guarded(change: Change, state: State, allowed: Collection[str]) -> Change:
@@ -73,13 +77,6 @@ def _guarded(change: Change, state: State, allowed: Collection[str]) -> Change:
         return change
     why = f"champion {', '.join(champions)} reads it"
     return replace(change, blocked=why, code="FC413", allow=f"--allow-breaking {change.name}")
-
-
-def _retrain_note(change: Change, reasons: Sequence[ChangeReason]) -> tuple[str, ...]:
-    fields = ("spine.", "features", "trainer.", "output.")
-    if change.object == "model" and any(reason.field.startswith(fields) for reason in reasons):
-        return (f"it takes effect when {change.name} is trained again",)
-    return ()
 
 
 def _removals(desired: Sequence[DesiredObject], state: State, allow_remove: Sequence[str]) -> list[Change]:

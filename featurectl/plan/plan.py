@@ -13,7 +13,7 @@ from featurectl.core.units import format_instant, format_iso
 from featurectl.language.syntax.place import Place
 from featurectl.registry.state import ObjectVersion
 
-ChangeKind = Literal["breaking", "removal", "additive", "new", "metadata", "removed", "unchanged"]
+ChangeKind = Literal["breaking", "removal", "additive", "new", "retrain", "metadata", "removed", "unchanged"]
 Sign = Literal["+", "-", "~"]
 ALLOW_OLDER: Final = "--allow-older"
 
@@ -52,8 +52,9 @@ class Change:
 
     `breaking` changes values of features that exist, and makes the next version; `removal` leaves features out that
     no trained model reads (and may add some), `additive` adds features: both keep the version; `metadata` recomputes
-    nothing; `removed` is an object that the files leave out. Only feature views hold values, so a change of an entity,
-    a source or a model is metadata: what it does to values stands at the views that read it. `blocked` says why the
+    nothing; `retrain` changes what the next training of a model makes: its inputs, label, trainer or output; `removed`
+    is an object that the files leave out. Only feature views hold values, so a change of an entity or a source is
+    metadata: what it does to values stands at the views that read it. `blocked` says why the
     change can't be applied ("": it can), under `code`; the option `allow` lifts that.
     """
 
@@ -327,7 +328,7 @@ def _summary(changes: Sequence[Change]) -> SummaryJson:
 
     return SummaryJson(
         add=count("new"),
-        change=count("breaking", "removal", "additive", "metadata"),
+        change=count("breaking", "removal", "additive", "retrain", "metadata"),
         breaking=count("breaking"),
         remove=count("removed"),
         blocked=sum(bool(change.blocked) for change in changes),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from featurectl.core.dtypes import UNKNOWN
@@ -10,7 +10,8 @@ from featurectl.core.kinds import ObjectKind
 from featurectl.identity.facts.views import feature_facts
 from featurectl.language.definitions.view import FeatureView
 from featurectl.plan.diff import diff_features, diff_metadata
-from featurectl.plan.plan import Change, ChangeReason
+from featurectl.plan.plan import Change, ChangeKind, ChangeReason
+from featurectl.plan.renames import find_renames
 from featurectl.registry.lineage import bound_versions, used_features
 from featurectl.registry.state import ModelVersion, State
 
@@ -32,21 +33,34 @@ def change_view(
     """
     old, new = feature_facts(before), feature_facts(after)
     moved = diff_features(old, new)
-    added = tuple(_added(before, after, name) for name in new if name not in old)
-    dropped = tuple(_dropped(before, name) for name in old if name not in new)
+    renamed = find_renames(old, new)
+    added = tuple(_added(before, after, name, renamed.get(name)) for name in new if name not in old)
+    dropped = tuple(_dropped(before, name) for name in old if name not in {*new, *renamed.values()})
     # The list of features differs also by its order, which is worth a word only when nothing came or went.
     others = tuple(r for r in diff_metadata(before, after) if r.field != "features" or not (added or dropped))
     reasons = (*moved, *added, *dropped, *others)
     version = kept.old_version or 1
     bound = bound_versions(state, after.name, version)
+    broken = _renaming_breaks(after.name, renamed, bound)
     if moved or used_features(bound, after.name) & (set(old) - set(new)):
         following = last_version(state, "feature_view", after.name) + 1
-        notes = (*staying(bound, after.name, version), *_unseen(moved, after))
+        notes = (*broken, *staying(bound, after.name, version), *_unseen(moved, after))
         return replace(kept, kind="breaking", new_version=following, reasons=reasons, notes=notes)
     reasons += learned
     if not reasons:
         return kept
-    return replace(kept, kind="removal" if dropped else "additive" if added else "metadata", reasons=reasons)
+    kind: ChangeKind = "removal" if dropped or renamed else "additive" if added else "metadata"
+    return replace(kept, kind=kind, reasons=reasons, notes=broken)
+
+
+def _renaming_breaks(view: str, renamed: Mapping[str, str], bound: Sequence[ModelVersion]) -> tuple[str, ...]:
+    """Return a line a renamed feature on who goes on under the old name and who does not."""
+    lines = []
+    for name, old in renamed.items():
+        models = [f"model {m.model} v{m.version}" for m in bound if old in used_features([m], view)]
+        rest = f"; bound under it: {', '.join(models)}" if models else ""
+        lines.append(f"who asks online for {view}:{old} has to ask for {view}:{name}{rest}")
+    return tuple(lines)
 
 
 def _unseen(moved: Sequence[ChangeReason], view: FeatureView) -> tuple[str, ...]:
@@ -56,8 +70,13 @@ def _unseen(moved: Sequence[ChangeReason], view: FeatureView) -> tuple[str, ...]
     return (f"the columns of {view.source.name} can't be looked at from here: declare them under columns:",)
 
 
-def _added(before: FeatureView, after: FeatureView, name: str) -> ChangeReason:
-    """Return the reason of a new feature, with the column that the offline table doesn't have yet, if any."""
+def _added(before: FeatureView, after: FeatureView, name: str, renamed: str | None) -> ChangeReason:
+    """Return the reason of a new feature, with the column that the offline table doesn't have yet, if any.
+
+    `renamed` is the name of a feature that is gone and had the same values.
+    """
+    if renamed is not None:
+        return ChangeReason(sign="+", field=_path(after, name), new=f"renamed, was {renamed}")
     column = {f.name: f.column for f in after.features}.get(name)
     known = {i.name for i in before.inputs}
     text = "new feature" if column is None or column in known else f"new feature, new column {column}"

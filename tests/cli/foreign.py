@@ -132,7 +132,7 @@ def put_file(shop: Shop, name: str, **more: Any) -> Any:
 
 
 def make_imported(shop: Shop, name: str = "model.txt") -> Any:
-    """Make a shop that has imported a file and promoted it, and return the scores; `imported.json` holds what it said."""
+    """Make a shop that has imported and promoted a file, and return the scores; `imported.json` has what it said."""
 
     def make() -> None:
         shop.make(PLAIN)

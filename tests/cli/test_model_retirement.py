@@ -164,3 +164,15 @@ def test_rows_of_a_bound_view_version_name_the_command_that_frees_them(shop):
     said = shop.run("push", "--remove", "v@1", code=64).err
     assert "models are bound to it: m v1" in said
     assert "featurectl models retire m@1" in said
+
+
+def test_a_comparison_marks_what_means_something_else_and_not_the_number(shop):
+    shop.run("train", "m")
+    new_version(shop)  # of which `half` alone is another
+    shop.run("train", "m")
+    told = result(shop, "models", "diff", "m@1", "m@2")
+    assert told["differ"]["inputs"] == ["half"]
+    assert told["same_meaning"]["inputs"] == ["q", "c"]
+    assert told["a"]["inputs"]["q"]["view_version"] != told["b"]["inputs"]["q"]["view_version"]
+    shown = shop.run("models", "diff", "m@1", "m@2").out.splitlines()
+    assert [line[0] for line in shown if line[3:7].strip() in {"q", "half", "c"}] == ["=", "~", "="]

@@ -172,7 +172,7 @@ def test_views_that_are_not_ready_are_named_with_what_mends_them(shop):
     assert (state_of(shop).model_versions, (shop.root / "p/off/models").exists()) == ((), False)
 
 
-def test_where_a_registry_is_shared_the_version_is_there_and_its_files_come(shop):
+def test_where_a_registry_is_shared_the_files_of_the_version_come(shop):
     told = shop.run("models", "promote", "m@1", "--to", "twin").out
     assert "dev and twin have one registry, and m version 1 is in it already; its " in told
     assert len(state_of(shop, "twin").model_versions) == 1

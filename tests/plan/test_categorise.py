@@ -97,8 +97,40 @@ def test_a_removed_feature_keeps_the_version_unless_a_model_reads_it():
     assert change_to(without, other).kind == "removal"
 
 
-def test_a_feature_that_replaces_another_is_a_removal_that_computes():
+def test_a_renamed_feature_is_reported_as_one_with_what_breaks_online():
     renamed = replace(DELAYS, features=(*DELAYS.features[:2], replace(DELAYS.features[2], name="lateness_1d")))
+    change = change_to(renamed)
+    assert (change.kind, change.old_version, change.new_version) == ("removal", 1, 1)
+    assert told(change) == [("+", "aggregates.lateness_1d", "", "renamed, was late_rate_1d", ())]
+    asks = "who asks online for delays:late_rate_1d has to ask for delays:lateness_1d"
+    assert change.notes == (asks,)
+    reader = replace(state_of(*ALL), model_versions=(trained("late", 3, "delays", 1, ["late_rate_1d"]),))
+    change = change_to(renamed, reader)
+    assert (change.kind, change.new_version) == ("breaking", 2)
+    stays = "model late v3 stays on delays@1 until it is retrained"
+    assert change.notes == (f"{asks}; bound under it: model late v3", stays)
+
+
+def test_a_new_name_with_other_values_is_no_renaming():
+    other = replace(DELAYS.features[2], name="lateness_1d", default=0.5)
+    change = change_to(replace(DELAYS, features=(*DELAYS.features[:2], other)))
+    assert [reason[:2] for reason in told(change)] == [
+        ("+", "aggregates.lateness_1d"),
+        ("-", "aggregates.late_rate_1d"),
+    ]
+    assert change.notes == ()
+
+
+def test_of_two_equal_features_that_are_renamed_each_has_its_own_name():
+    twins = replace(DELAYS, features=(*DELAYS.features, replace(COUNT, name="count_b")))
+    state = state_of(CARRIER, ARRIVALS, twins, LATEST, MODEL)
+    renamed = replace(twins, features=(*DELAYS.features, replace(COUNT, name="count_c")))
+    assert told(change_to(renamed, state)) == [("+", "aggregates.count_c", "", "renamed, was count_b", ())]
+
+
+def test_a_feature_that_replaces_another_is_a_removal_that_computes():
+    other = replace(DELAYS.features[2], name="lateness_1d", default=0.5)
+    renamed = replace(DELAYS, features=(*DELAYS.features[:2], other))
     change = change_to(renamed)
     assert (change.kind, change.old_version, change.new_version, change.computes) == ("removal", 1, 1, True)
     assert told(change) == [
@@ -197,11 +229,13 @@ def test_a_password_that_was_applied_is_never_shown_and_another_is_noticed():
 def test_a_model_s_change_tells_that_it_waits_for_the_next_training():
     model = replace(MODEL, trainer=replace(MODEL.trainer, params={"C": 0.5}))
     change = the_change(plan_of(repo_of(*ALL[:4], model), state_of(*ALL)))
-    assert change.kind == "metadata"
+    assert change.kind == "retrain"
     assert told(change) == [("~", "trainer.params.C", "1.0", "0.5", ())]
     assert change.notes == ("it takes effect when late is trained again",)
-    about = replace(MODEL, about=About(owner="ana"))
-    assert the_change(plan_of(repo_of(*ALL[:4], about), state_of(*ALL))).notes == ()
+    about = the_change(plan_of(repo_of(*ALL[:4], replace(MODEL, about=About(owner="ana"))), state_of(*ALL)))
+    assert (about.kind, about.notes) == ("metadata", ())
+    inputs = the_change(plan_of(repo_of(*ALL[:4], replace(MODEL, inputs=MODEL.inputs[:1])), state_of(*ALL)))
+    assert inputs.kind == "retrain"
 
 
 def test_an_object_left_out_is_blocked_until_it_is_named():

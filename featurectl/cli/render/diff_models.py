@@ -14,13 +14,16 @@ _NONE: Final = "-"
 
 
 def render_diff(diff: VersionDiff) -> str:
-    """Return the parts as tables; `~` marks what differs, `+` and `-` what one of them has alone."""
+    """Return the parts as tables; `~` marks what differs, `+` and `-` what one of them has alone.
+
+    `=` marks an input of another version of its view that means the same.
+    """
     lines: list[str] = []
     head = (_label(diff.first), _label(diff.second))
     for part, (first, second) in diff.parts.items():
-        differ = diff.differ(part)
+        marks = _marks(diff, part)
         rows = [
-            [_mark(first, second, name) if name in differ else " ", name, _text(first, name), _text(second, name)]
+            [marks.get(name, " "), name, _text(first, name), _text(second, name)]
             for name in dict.fromkeys([*first, *second])
         ]
         if rows:
@@ -34,6 +37,7 @@ def diff_json(diff: VersionDiff) -> dict[str, object]:
         "a": _identity(diff.first) | {part: _values(first) for part, (first, _) in diff.parts.items()},
         "b": _identity(diff.second) | {part: _values(second) for part, (_, second) in diff.parts.items()},
         "differ": {part: diff.differ(part) for part in diff.parts},
+        "same_meaning": {part: diff.moved(part) for part in diff.parts},
     }
 
 
@@ -45,10 +49,13 @@ def _label(version: ModelVersion) -> str:
     return f"{version.model}@{version.version}"
 
 
-def _mark(first: VersionFacts, second: VersionFacts, name: str) -> str:
-    if name in first and name in second:
-        return "~"
-    return "-" if name in first else "+"
+def _marks(diff: VersionDiff, part: str) -> dict[str, str]:
+    """Return the mark of each name of a part that has one."""
+    first, second = diff.parts[part]
+    marks = dict.fromkeys(diff.moved(part), "=")
+    for name in diff.differ(part):
+        marks[name] = "~" if name in first and name in second else "-" if name in first else "+"
+    return marks
 
 
 def _text(facts: VersionFacts, name: str) -> str:

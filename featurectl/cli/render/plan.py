@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _SIGNS: Final = {"new": "+", "removed": "-"}
 _VERSIONED: Final = ("online_table", "feature_view")
+_IN_A_LINE: Final = ("metadata", "retrain")
 _NONE: Final = "-"  # of a field that was not there
 _TEXTS: Final = ("old", "new")  # values of the files, each drawn in a line of its own way
 _DAY: Final = timedelta(days=1)
@@ -167,7 +168,7 @@ def _change_lines(change: ChangeJson, widths: Sequence[int]) -> list[str]:
     reasons = change["reasons"]
     if change["blocked"]:
         detail = f"{change['blocked']}   ({change['code']}; {change['allow']})"
-    elif len(reasons) == 1 and change["kind"] == "metadata" and reasons[0]["sign"] == "~":
+    elif len(reasons) == 1 and change["kind"] in _IN_A_LINE and reasons[0]["sign"] == "~":
         detail = f"{reasons[0]['field']}: {_value(reasons[0])}"
         reasons = []
     else:
@@ -233,7 +234,7 @@ def _kind(change: ChangeJson) -> str:
 
 def _versions(change: ChangeJson) -> str:
     """Return the version of a view, and what it becomes; other objects have none."""
-    if change["object"] != "feature_view" or change["kind"] == "metadata":
+    if change["object"] != "feature_view" or change["kind"] in _IN_A_LINE:
         return ""
     old, new = change["old_version"], change["new_version"]
     return " -> ".join(f"v{number}" for number in dict.fromkeys((old, new)) if number is not None)

@@ -239,6 +239,11 @@ CODES: Final[Mapping[str, Code]] = {
         "Files are kept and shown, and what is applied stands in the registry and in saved plans. Put the password, or "
         "the whole URL, into an environment variable and write ${NAME} in its place; its default is in the file, too.",
     ),
+    "FC314": Code(
+        "an input that can't be trained on",
+        "A trainer sees a matrix of numbers: an input of it is a number, a boolean or a category. Give a text `type: "
+        "category`, and derive a number from a time: `extract(epoch from last_seen)`.",
+    ),
     "FC351": Code(
         "a source without a time",
         "Without `event_time` every row counts as known since ever. That is right for what never changes; a table "

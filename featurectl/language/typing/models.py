@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from featurectl.core.dtypes import FLOAT64, INT64, STRING, TIMESTAMP, UNKNOWN, decimal_parts, list_item
+from featurectl.core.dtypes import BOOL, FLOAT64, INT64, STRING, TIMESTAMP, UNKNOWN, decimal_parts, list_item
 from featurectl.expressions.check import expression_columns
 from featurectl.language.definitions.aggregates import AGGREGATES, horizon_base, result_type, takes_words
 from featurectl.language.definitions.model import (
@@ -19,12 +19,13 @@ from featurectl.language.definitions.model import (
     Trainer,
 )
 from featurectl.language.definitions.view import FeatureView
-from featurectl.language.typing.scope import Issue, Scope, near_hint
+from featurectl.language.typing.scope import Issue, Part, Scope, near_hint
 from featurectl.language.typing.sources import TIMES, row_columns, type_source_once
 from featurectl.language.typing.views import ASOF
 
 CATEGORY = "category"
 _NOT_CATEGORIES = (FLOAT64, TIMESTAMP)
+_TRAINABLE = (INT64, FLOAT64, BOOL, CATEGORY, UNKNOWN)
 
 
 def type_check_model(
@@ -47,7 +48,31 @@ def type_check_model(
         spine = replace(spine, label=_label(spine.label, scope))
     stored = [_input(item, scope, views or {}) for item in model.inputs]
     trainer = None if model.trainer is None else _trainer(model.trainer, spine, scope)
-    return replace(model, spine=spine, trainer=trainer, inputs=_with_derived(stored, scope.issues)), scope.issues
+    inputs = _with_derived(stored, scope.issues)
+    if trainer is not None:
+        _check_trainable(inputs, scope)
+    return replace(model, spine=spine, trainer=trainer, inputs=inputs), scope.issues
+
+
+def _check_trainable(inputs: Sequence[ModelInput], scope: Scope) -> None:
+    """Report the inputs that are no numbers, which is all that a trainer sees; a list is reported already."""
+    for item in inputs:
+        dtype = item.dtype if isinstance(item, DerivedInput) else item.model_dtype
+        if dtype is None or dtype in _TRAINABLE or decimal_parts(dtype) is not None or list_item(dtype) is not None:
+            continue
+        hint = "give it `type: category`" if dtype == STRING else "derive a number from it: `extract(epoch from t)`"
+        message = f'"{item.name}" is {dtype}: a trainer takes numbers, booleans and categories'
+        scope.add(_part(item), "FC314", message, hint)
+
+
+def _part(item: ModelInput) -> Part:
+    match item:
+        case RequestInput():
+            return ("request", item.name)
+        case FeatureInput():
+            return ("feature", item.name)
+        case DerivedInput():
+            return ("derived", item.name)
 
 
 def _trainer(trainer: Trainer, spine: Spine, scope: Scope) -> Trainer:

@@ -46,6 +46,11 @@ class VersionDiff:
         names = {**first, **second}
         return [name for name in names if not _says_same(first.get(name), second.get(name))]
 
+    def moved(self, part: str) -> list[str]:
+        """Return the names of a part that both say otherwise and that mean the same: a feature of another version."""
+        first, second = self.parts[part]
+        return [name for name in first if name in second and _only_text_differs(first[name], second[name])]
+
 
 def diff_versions(workspace: Workspace, first: str, second: str) -> VersionDiff:
     """Return two versions side by side, by names as `find_version` takes them and one look at the registry.
@@ -67,6 +72,10 @@ def compare_versions(first: ModelVersion, second: ModelVersion) -> VersionDiff:
 
 def _says_same(first: VersionFact | None, second: VersionFact | None) -> bool:
     return first is not None and second is not None and first.meaning == second.meaning
+
+
+def _only_text_differs(first: VersionFact, second: VersionFact) -> bool:
+    return first.meaning == second.meaning and first.value != second.value
 
 
 def _facts(version: ModelVersion) -> dict[str, VersionFacts]:
@@ -131,8 +140,19 @@ def _input(item: BoundFeature, defined: ModelInput | None) -> VersionFact:
     if item.default is not None:
         value["default"] = item.default
         text += f" default {item.default}"
+    return VersionFact(value, text, _meaning(item, defined, value))
+
+
+def _meaning(item: BoundFeature, defined: ModelInput | None, value: Mapping[str, object]) -> object:
+    """Return what decides whether two inputs mean the same.
+
+    It is their fingerprint, with what was found in training: two versions of a view may give the same feature, one
+    version never gives two. Inputs of before there were fingerprints have what their definition says.
+    """
+    if item.fingerprint:
+        return [item.fingerprint, item.dtype, item.model_dtype, item.categories]
     own = None if defined is None else input_fact(defined).value
-    return VersionFact(value, text, [own, item.dtype, {**value, "expr": None}])
+    return [own, item.dtype, {**value, "expr": None}]
 
 
 def _params(version: ModelVersion) -> VersionFacts:

@@ -19,7 +19,9 @@ def diff(
 ) -> Outcome:
     """Show two model versions side by side.
 
-    Inputs, view and table versions, parameters, metrics and gates; a mark stands before what differs.
+    Inputs, view and table versions, parameters, metrics and gates. `~` stands before what differs, `+` and `-` before
+    what one has alone. An input differs where its feature means something else (by its fingerprint); `=` stands before
+    one that is read of another version of its view and means the same.
     """
     from featurectl.cli.render.diff_models import diff_json, render_diff
     from featurectl.operations.models.diff import diff_versions
