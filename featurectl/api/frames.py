@@ -12,12 +12,8 @@ from featurectl.core.nearest import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
 
-    FrameT = TypeVar("FrameT", pl.DataFrame, pd.DataFrame, pa.Table)
-else:
-    FrameT = TypeVar("FrameT")
-
+FrameT = TypeVar("FrameT")  # a frame of pandas, Polars or Arrow, as it was given
 FrameKind = Literal["polars", "pandas", "arrow"]
 AnyFrame = Any  # a frame of one of these kinds: pandas and Arrow are loaded by who uses them alone
 _NEEDS = "pip install 'featurectl[pandas]'"

@@ -6,14 +6,29 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, Self, TypeVar, overload
 
 import polars as pl
 
 from featurectl.api.frames import AnyFrame, to_kind
+from featurectl.core.errors import CheckFailedError, FeaturectlError
 
 T = TypeVar("T")
 _SHOWN = 100  # rows that are drawn
+_NAMED = 5  # failures in a message
+
+
+class PartsFailedError(CheckFailedError):
+    """Some parts of a call failed while the others were done; `results` are those, `errors` by part why not."""
+
+    def __init__(self, results: Sequence[object], failures: Sequence[tuple[str, FeaturectlError]], parts: str) -> None:
+        named = [f"{part}: {error.message}" for part, error in failures[:_NAMED]]
+        more = len(failures) - len(named)
+        message = f"{len(failures)} {parts} failed: {'; '.join([*named, *([f'and {more} more'] if more else [])])}"
+        super().__init__(message, code=failures[0][1].code, hint=failures[0][1].hint)
+        self.results, self.errors = results, dict(failures)
+
+
 _PLAIN = (bool, int, float, str, datetime, date, Decimal)
 
 
@@ -64,6 +79,16 @@ class ResultTable(Sequence[T], Generic[T]):
             UsageError: PyArrow is not installed.
         """
         return to_kind(self.to_polars(), "arrow")
+
+    def unless_failed(self, failures: Sequence[tuple[str, FeaturectlError]], parts: str) -> Self:
+        """Return this table where no part failed.
+
+        Raises:
+            PartsFailedError: some did; it holds the table.
+        """
+        if failures:
+            raise PartsFailedError(self, failures, parts)
+        return self
 
     def __repr__(self) -> str:
         with pl.Config(tbl_rows=_SHOWN, tbl_cols=-1, tbl_hide_dataframe_shape=True, fmt_str_lengths=60):

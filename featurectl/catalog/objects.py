@@ -175,3 +175,20 @@ def _of_kinds(objects: AppliedObjects, name: str, kinds: Sequence[CatalogKind]) 
         hint = did_you_mean(name, known) or f"featurectl list {listed}".rstrip()
         raise UsageError(f"no {what} {name!r} is applied in project {objects.state.project}", hint=hint)
     return found
+
+
+def kind_of_word(word: str) -> CatalogKind:
+    """Return the kind that a word for one or several of it means.
+
+    >>> kind_of_word("views"), kind_of_word("feature_view")
+    ('view', 'view')
+
+    Raises:
+        UsageError: it means none.
+    """
+    words: dict[str, CatalogKind] = {text: kind for kind in CATALOG_KINDS for text in (kind, SEVERAL[kind])}
+    words |= {WORDS["feature_view"].section: "view", "feature_view": "view"}
+    if word not in words:
+        hint = did_you_mean(word, words) or ", ".join(SEVERAL[kind] for kind in CATALOG_KINDS)
+        raise UsageError(f"{word!r} is no kind of object", hint=hint)
+    return words[word]

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from featurectl.cli.command_decorator import verb
-from featurectl.cli.commands.list_objects import kind_of_word
 from featurectl.cli.shared.call import Call, Outcome
 from featurectl.cli.shared.workspaces import open_with
 
@@ -21,8 +20,10 @@ def search_objects(
     ] = None,
 ) -> Outcome:
     """Search names, tags, descriptions, owners and definitions of what is applied; the best first."""
+    from featurectl.catalog.documents import hit_document
+    from featurectl.catalog.objects import kind_of_word
     from featurectl.catalog.search import SearchRequest, search_objects
-    from featurectl.cli.render.catalog import hit_json, render_hits
+    from featurectl.cli.render.catalog import render_hits
 
     request = SearchRequest(text=" ".join(text))
     if kind is not None:
@@ -30,4 +31,4 @@ def search_objects(
     with open_with(call, "project file") as workspace:
         found = search_objects(workspace, request)
     shown = render_hits(found) if found else f"Nothing that is applied has {request.text!r}: featurectl list"
-    return Outcome(text=shown, result={"hits": [hit_json(hit) for hit in found]})
+    return Outcome(text=shown, result={"hits": [hit_document(hit) for hit in found]})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from featurectl.catalog.objects import CATALOG_KINDS, SEVERAL, CatalogKind
 from featurectl.cli.render.table import render_table
-from featurectl.core.units import SECOND_US, format_age, plural
+from featurectl.core.units import format_age, plural
 
 if TYPE_CHECKING:
     from featurectl.catalog.search import SearchHit
@@ -93,32 +93,6 @@ def state_of(item: ObjectSummary) -> str:
     return row.verdict if row.age_us is None else f"{row.verdict}, {format_age(row.age_us)}"
 
 
-def object_json(item: ObjectSummary) -> dict[str, object]:
-    """Return an object ready for JSON."""
-    bound = item.freshness
-    return {
-        "kind": item.kind,
-        "name": item.name,
-        "version": item.version,
-        "type": item.type,
-        "entity": item.entity or None,
-        "definition": item.definition,
-        "warn_after_seconds": _seconds(bound.warn_after_us if bound else None),
-        "error_after_seconds": _seconds(bound.error_after_us if bound else None),
-        "state": item.state.verdict if item.state else None,
-        "age_seconds": _seconds(item.state.age_us if item.state else None),
-        "used_by": list(item.used_by),
-        "size": item.size,
-        "description": item.description,
-        "owner": item.owner or None,
-        "tags": list(item.tags),
-    }
-
-
-def _seconds(length_us: int | None) -> float | None:
-    return None if length_us is None else length_us / SECOND_US
-
-
 def render_hits(hits: Sequence[SearchHit]) -> str:
     """Return what was found, the best first, and where its words are."""
     head = ("kind", "name", "found in", "what it is")
@@ -127,8 +101,3 @@ def render_hits(hits: Sequence[SearchHit]) -> str:
         for hit in hits
     ]
     return "\n".join([*_without_empty(head, rows), "", f"{len(hits):,} found."])
-
-
-def hit_json(hit: SearchHit) -> dict[str, object]:
-    """Return what was found ready for JSON."""
-    return {**object_json(hit.object), "found_in": list(hit.found_in)}

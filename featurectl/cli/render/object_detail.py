@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from featurectl.cli.render.catalog import object_json
+from featurectl.catalog.documents import object_document, statistics_document
 from featurectl.cli.render.lineage import lineage_json, render_lineage
-from featurectl.cli.render.statistics import render_statistics, statistics_json, statistics_line
+from featurectl.cli.render.statistics import render_statistics, statistics_line
 from featurectl.cli.render.table import render_table
 from featurectl.core.units import format_age, format_instant, format_iso
 
@@ -106,14 +106,14 @@ def _statistics(detail: ObjectDetail) -> str:
 def detail_json(detail: ObjectDetail) -> dict[str, object]:
     """Return an object with all of it, ready for JSON."""
     return {
-        **object_json(detail.summary),
+        **object_document(detail.summary),
         "applied_at": format_iso(detail.applied_at) if detail.applied_at else None,
         "facts": dict(detail.facts),
         "as_applied": detail.definition,
-        "features": [object_json(item) for item in detail.features],
+        "features": [object_document(item) for item in detail.features],
         "versions": [_version_json(version) for version in detail.versions],
         "lineage": lineage_json(detail.lineage) if detail.lineage else None,
-        "statistics": [statistics_json(item) for item in detail.statistics.values()],
+        "statistics": [statistics_document(item) for item in detail.statistics.values()],
         "statistics_missing": detail.statistics_missing or None,
         "sample_keys": [list(keys) for keys in detail.sample_keys],
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from featurectl.catalog.statistics import format_value
 from featurectl.cli.render.table import render_table, text_width
 from featurectl.cli.render.visible import in_one_line
-from featurectl.core.units import format_count, format_instant, format_iso
+from featurectl.core.units import format_count, format_instant
 
 if TYPE_CHECKING:
     from featurectl.catalog.statistics import Bar, FeatureStatistics
@@ -75,22 +75,3 @@ def _short(label: str) -> str:
 
 def _share(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.3g} %"
-
-
-def statistics_json(item: FeatureStatistics) -> dict[str, object]:
-    """Return statistics ready for JSON."""
-    return {
-        "feature": item.feature,
-        "type": item.dtype,
-        "origin": item.origin,
-        "at": format_iso(item.at),
-        "rows": item.rows,
-        "nulls": item.nulls,
-        "distinct": item.distinct,
-        "min": item.least,
-        "max": item.greatest,
-        "mean": item.mean,
-        "stddev": item.stddev,
-        "quantiles": [{"share": share, "value": value} for share, value in item.quantiles.items()],
-        "histogram": [{"label": bar.label, "low": bar.low, "high": bar.high, "share": bar.share} for bar in item.bars],
-    }

@@ -1,0 +1,57 @@
+"""What every part of a project's Python API begins with: a repository, an environment, an instant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from featurectl.api.frames import FrameKind
+from featurectl.api.progress import open_progress
+from featurectl.core.errors import UsageError
+from featurectl.core.progress import Progress
+from featurectl.core.units import parse_instant
+from featurectl.workspace.open import Data, open_workspace
+from featurectl.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectBase:
+    """A repository and one of its environments.
+
+    `frames` is the kind of frame that methods return where they were given none; `progress` None: it is shown in a
+    notebook alone.
+    """
+
+    root: Path
+    env: str | None = None
+    as_of: datetime | None = None
+    frames: FrameKind = "polars"
+    progress: bool | None = None
+
+    def workspace(self, data: Data = "if there") -> Workspace:
+        """Return the repository with its stores, to be closed."""
+        return open_workspace(self.root, self.env, self.as_of, data)
+
+    def open_progress(self) -> Progress:
+        """Return where work is reported."""
+        return open_progress(self.progress)
+
+
+def instant_of(value: datetime | str | None) -> datetime | None:
+    """Return an instant as it was given, or as a text.
+
+    Raises:
+        UsageError: it is none, or has no time zone.
+    """
+    found = parse_instant(value) if isinstance(value, str) else value
+    if value is not None and (found is None or found.tzinfo is None):
+        problem = "is no instant" if found is None else "has no time zone"
+        raise UsageError(f"{value!s} {problem}", hint="write it like 2013-06-01T00:00:00Z")
+    return found
+
+
+def texts_of(value: str | Sequence[str]) -> tuple[str, ...]:
+    """Return texts of one or several."""
+    return (value,) if isinstance(value, str) else tuple(value)

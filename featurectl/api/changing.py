@@ -1,0 +1,153 @@
+"""What the files say against what is applied: validate, test, plan, apply, history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from featurectl.api.base import ProjectBase, texts_of
+from featurectl.api.results import ResultTable
+from featurectl.core.units import format_iso
+from featurectl.language.problems.codes import Problem
+from featurectl.operations.apply_files import ApplyRequest, apply_files
+from featurectl.operations.feature_tests.repository import run_repository_tests
+from featurectl.operations.feature_tests.results import FeatureTestResult
+from featurectl.operations.history import read_history
+from featurectl.operations.plan_files import PlanChoices, PlanOutputs, plan_files
+from featurectl.operations.validate import validate_repository
+from featurectl.plan.plan import Change, Plan
+from featurectl.registry.base import HistoryEntry
+
+
+class ChangeTable(ResultTable[Change]):
+    """The changes of a plan, unchanged objects left out, and the `plan` itself."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__([change for change in plan.changes if change.kind != "unchanged"], _change_row)
+        self.plan = plan
+
+
+class ChangingMethods(ProjectBase):
+    """Methods that read the files."""
+
+    def validate(self, *, data: bool = True) -> ResultTable[Problem]:
+        """Return what is wrong with the files, errors and warnings; `data`: with the schemas of local data, too.
+
+        Raises:
+            UsageError: there is no such environment.
+        """
+        found = validate_repository(self.root, self.env, data=data, warnings=True)
+        return ResultTable(found.problems, _problem_row)
+
+    def test(self) -> ResultTable[FeatureTestResult]:
+        """Return what came of the feature tests of the files.
+
+        Raises:
+            ProblemsError: the files have errors.
+        """
+        return ResultTable(run_repository_tests(self.root, self.env).results, _test_row)
+
+    def plan(
+        self,
+        *,
+        select: str | Sequence[str] = (),
+        allow_remove: str | Sequence[str] = (),
+        allow_breaking: str | Sequence[str] = (),
+    ) -> ChangeTable:
+        """Return what `apply` would change, and why.
+
+        Raises:
+            ProblemsError: the files have errors.
+            UsageError: a term of `select` chooses nothing.
+            StoreError: the registry can't be read.
+        """
+        choices = _choices(select, allow_remove, allow_breaking)
+        with self.workspace("needed") as workspace:
+            return ChangeTable(plan_files(workspace, choices, PlanOutputs(), self.open_progress()))
+
+    def apply(
+        self,
+        *,
+        select: str | Sequence[str] = (),
+        allow_remove: str | Sequence[str] = (),
+        allow_breaking: str | Sequence[str] = (),
+        lock_timeout_s: float = 0.0,
+    ) -> ChangeTable:
+        """Make the registry match the files, without a question, and return what was changed.
+
+        Raises:
+            ProblemsError: the files have errors.
+            PlanError: a change is blocked; `allow_remove` and `allow_breaking` lift that.
+            TryAgainError: another command holds the lock.
+            StoreError: a store can't be reached.
+        """
+        request = ApplyRequest(
+            choices=_choices(select, allow_remove, allow_breaking), lock_timeout_s=lock_timeout_s, approve=None
+        )
+        with self.workspace("needed") as workspace:
+            return ChangeTable(apply_files(workspace, request, self.open_progress()).plan)
+
+    def history(self) -> ResultTable[HistoryEntry]:
+        """Return who applied and promoted what, the newest first.
+
+        Raises:
+            StoreError: the registry can't be read.
+        """
+        with self.workspace("project file") as workspace:
+            return ResultTable(read_history(workspace), _history_row)
+
+
+def _choices(
+    select: str | Sequence[str], allow_remove: str | Sequence[str], allow_breaking: str | Sequence[str]
+) -> PlanChoices:
+    return replace(
+        PlanChoices(),
+        select=texts_of(select),
+        allow_remove=texts_of(allow_remove),
+        allow_breaking=texts_of(allow_breaking),
+    )
+
+
+def _change_row(change: Change) -> Mapping[str, object]:
+    reasons = [f"{r.sign} {r.field} {f'{r.old} -> ' if r.old else ''}{r.new}" for r in change.reasons]
+    return {
+        "object": change.object,
+        "name": change.name,
+        "kind": change.kind,
+        "version": change.new_version,
+        "reasons": "; ".join(reasons),
+        "notes": "; ".join(change.notes),
+        "blocked": change.blocked or None,
+    }
+
+
+def _problem_row(problem: Problem) -> Mapping[str, object]:
+    return {
+        "severity": problem.severity,
+        "code": problem.code,
+        "place": str(problem.place),
+        "message": problem.message,
+        "suggestion": problem.suggestion or None,
+    }
+
+
+def _test_row(result: FeatureTestResult) -> Mapping[str, object]:
+    return {
+        "test": result.name,
+        "view": result.view or None,
+        "model": result.model or None,
+        "passed": result.passed,
+        "wrong": sum(not cell.agrees for cell in result.cells),
+        "error": result.error.message if result.error else None,
+    }
+
+
+def _history_row(entry: HistoryEntry) -> Mapping[str, object]:
+    return {
+        "serial": entry.serial,
+        "at": format_iso(entry.at),
+        "who": entry.who,
+        "commit": entry.commit,
+        "command": entry.command,
+        "summary": entry.summary,
+    }

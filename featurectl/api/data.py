@@ -1,0 +1,320 @@
+"""Rows: tables and stores filled, training sets, values, models trained and scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final, Generic, NamedTuple, cast, overload
+
+import polars as pl
+
+from featurectl.api.base import ProjectBase, instant_of, texts_of
+from featurectl.api.frames import AnyFrame, FrameT, like, one_row, to_kind, to_polars
+from featurectl.api.results import ResultTable
+from featurectl.core.errors import UsageError
+from featurectl.core.frames.timestamps import INSTANT
+from featurectl.core.frames.types import polars_dtype
+from featurectl.language.definitions.view import FeatureView
+from featurectl.language.resolve.feature_names import feature_choices
+from featurectl.online.base import KeyValue
+from featurectl.online.read import Answer
+from featurectl.operations.materialize.materialize_views import MaterializeRequest, ViewRun, materialize_views
+from featurectl.operations.online_rows import read_online
+from featurectl.operations.push.push_views import PushViewsRequest, ViewPush, push_views
+from featurectl.operations.scoring.destination import open_destination
+from featurectl.operations.scoring.job import ScoringRows
+from featurectl.operations.scoring.score_model import ScoreRequest, score_model
+from featurectl.operations.training.assemble import TrainingSetRequest, build_in_memory
+from featurectl.operations.training.manifest import describe_training_set
+from featurectl.operations.training.request import TrainingRequest
+from featurectl.operations.training.spine import Cut
+from featurectl.operations.training.train_model import TrainRequest, train_model
+from featurectl.registry.applied import split_name
+from featurectl.registry.state import ModelVersion
+from featurectl.sources.casts import cast_exact
+from featurectl.workspace.online_schema import read_online_schema
+
+_EPOCH: Final = date(1970, 1, 1)
+_SPINE: Final = "the spine"
+_ENTITIES: Final = "entities"
+
+
+class TrainingFrame(NamedTuple, Generic[FrameT]):
+    """A training set: `rows` as `featurectl training-set` writes them, and the `manifest` that stands beside them."""
+
+    rows: FrameT
+    manifest: dict[str, object]
+
+
+class ScoredFrame(NamedTuple, Generic[FrameT]):
+    """Scores: `rows` as `featurectl score` writes them, and the `manifest` that stands beside them."""
+
+    rows: FrameT
+    manifest: Mapping[str, object]
+
+
+class DataMethods(ProjectBase):
+    """Methods that read or write rows."""
+
+    def materialize(  # noqa: PLR0913 (what callers of Python write)
+        self,
+        views: str | Sequence[str] = (),
+        *,
+        select: str | Sequence[str] = (),
+        full: bool = False,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        online: bool = True,
+    ) -> ResultTable[ViewRun]:
+        """Bring the offline tables of views up to date, of all by default, and push them; return what was done.
+
+        Raises:
+            UsageError: a view is not applied, or the range is none.
+            PartsFailedError: some views failed; the others are done.
+            StoreError: the registry can't be read.
+        """
+        request = MaterializeRequest(
+            views=texts_of(views),
+            select=texts_of(select),
+            full=full,
+            since=instant_of(since),
+            until=instant_of(until),
+            online=online,
+        )
+        with self.workspace() as workspace:
+            runs = materialize_views(workspace, request, self.open_progress())
+        failures = [(run.label, run.error) for run in runs if run.error is not None]
+        return ResultTable(runs, _run_row).unless_failed(failures, "views")
+
+    def push(self, views: str | Sequence[str] = (), *, full: bool = False) -> ResultTable[ViewPush]:
+        """Send what is new in the offline tables to the online store; return what was sent of each view.
+
+        Raises:
+            UsageError: a view is not applied.
+            PartsFailedError: some views failed.
+        """
+        with self.workspace("applied") as workspace:
+            request = PushViewsRequest(views=texts_of(views), full=full)
+            found = push_views(workspace, request, self.open_progress())
+        failures = [(failure.part, failure.error) for failure in found.failures]
+        return ResultTable(found.pushes, _push_row).unless_failed(failures, "views")
+
+    @overload
+    def training_set(
+        self,
+        model: str | None = None,
+        *,
+        features: str | Sequence[str] = (),
+        spine: str | Path | None = None,
+        keys_from: str | None = None,
+        at: datetime | str | None = None,
+        time: str | None = None,
+        join: Mapping[str, str] | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        sample: float = 1.0,
+        seed: int = 0,
+        as_served: bool = False,
+    ) -> TrainingFrame[Any]: ...
+    @overload
+    def training_set(
+        self,
+        model: str | None = None,
+        *,
+        spine: FrameT,
+        features: str | Sequence[str] = (),
+        time: str | None = None,
+        join: Mapping[str, str] | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        sample: float = 1.0,
+        seed: int = 0,
+        as_served: bool = False,
+    ) -> TrainingFrame[FrameT]: ...
+    def training_set(  # noqa: PLR0913 (what callers of Python write)
+        self,
+        model: str | None = None,
+        *,
+        features: str | Sequence[str] = (),
+        spine: AnyFrame | str | Path | None = None,
+        keys_from: str | None = None,
+        at: datetime | str | None = None,
+        time: str | None = None,
+        join: Mapping[str, str] | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        sample: float = 1.0,
+        seed: int = 0,
+        as_served: bool = False,
+    ) -> TrainingFrame[Any]:
+        """Return the point-in-time training set of a model, or of `features` (`["view:a", "view:* as v_"]`).
+
+        `features` may be one text, too: `"view:a,view:b"`. A row is a row of the spine, in its order: a frame of
+        pandas, Polars or Arrow, a file, a source by its name, the model's own, or every key that the view `keys_from`
+        knows `at` an instant. Its time is the column `time`, else that of the model's `spine.time`, else `event_time`;
+        `join` names the columns of keys that are called otherwise. Features are as they were known then; the model's
+        label stands last. `as_served`: values as the online store would have had them.
+
+        The rows are a frame of the spine's kind, of the project's where it was none; of pandas with its index.
+
+        Raises:
+            UsageError: something of these names is not applied, or not given.
+            DataError: a table is missing, or the spine lacks a column.
+            StoreError: a store can't be reached.
+        """
+        frame = None if spine is None or isinstance(spine, str | Path) else to_polars(spine, _SPINE)
+        chosen = feature_choices(features.split(",") if isinstance(features, str) else features)
+        request = TrainingRequest(
+            model=model,
+            features=tuple(chosen),
+            spine=None if spine is None or frame is not None else str(spine),
+            keys_from=keys_from,
+            at=instant_of(at),
+            time=time,
+            join=tuple((join or {}).items()),
+            cut=Cut(since=instant_of(since), until=instant_of(until), sample=sample, seed=seed),
+            as_served=as_served,
+        )
+        with self.workspace() as workspace:
+            build = build_in_memory(workspace, TrainingSetRequest(training=request, frame=frame))
+            rows, manifest = pl.concat(build.frames.read()), describe_training_set(build)
+        made = to_kind(rows, self.frames) if frame is None else like(rows, spine)
+        return TrainingFrame(rows=made, manifest=manifest)
+
+    def train(self, model: str, *, allow_pickle: bool = False) -> ModelVersion:
+        """Train a model, measure its gates, register the version and return it; its `status` may be rejected.
+
+        Raises:
+            UsageError: the model is not applied, or has no trainer.
+            DataError, StoreError: its training set can't be made.
+        """
+        lines: list[str] = []
+        request = TrainRequest(model=model, write=lines.append, allow_pickle=allow_pickle)
+        with self.workspace() as workspace:
+            return train_model(workspace, request, self.open_progress()).trained.version
+
+    def score(  # noqa: PLR0913 (what callers of Python write)
+        self,
+        model: str,
+        *,
+        spine: AnyFrame | str | Path | None = None,
+        all_keys: bool = False,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        allow_pickle: bool = False,
+    ) -> ScoredFrame[Any]:
+        """Return the scores of the rows of a spine by a model's version, the champion by default.
+
+        Raises:
+            UsageError: there is no such version.
+            DataError, StoreError: the rows can't be read or joined.
+        """
+        name, which = split_name(model)
+        frame = None if spine is None or isinstance(spine, str | Path) else to_polars(spine, _SPINE)
+        with TemporaryDirectory(prefix="featurectl-score-") as folder, self.workspace() as workspace:
+            named = None if spine is None else str(spine)
+            if frame is not None:
+                named = str(Path(folder) / "spine.parquet")
+                frame.write_parquet(named)
+            request = ScoreRequest(
+                model=name,
+                which=which,
+                selection=ScoringRows(
+                    spine=named, all_keys=all_keys, cut=Cut(since=instant_of(since), until=instant_of(until))
+                ),
+                to=open_destination(str(Path(folder) / "scores.parquet"), name),
+                allow_pickle=allow_pickle,
+            )
+            manifest = score_model(workspace, request, self.open_progress()).manifest
+            rows = pl.read_parquet(Path(folder) / "scores.parquet", memory_map=False)
+        return ScoredFrame(rows=to_kind(rows, self.frames) if frame is None else like(rows, spine), manifest=manifest)
+
+    @overload
+    def get(self, view: str, entities: Mapping[str, object]) -> dict[str, object]: ...
+    @overload
+    def get(self, view: str, entities: None = None) -> Any: ...
+    @overload
+    def get(self, view: str, entities: FrameT) -> FrameT: ...
+    def get(self, view: str, entities: AnyFrame | Mapping[str, object] | None = None) -> Any:
+        """Return the online values of a view: a row for each row of `entities`, which holds the entity's keys.
+
+        They are of the newest version that was pushed. One entity may be a mapping of its keys, which gives a mapping
+        of its values. A view without an entity needs no entities and gives one row.
+
+        Columns: the keys, the view's features and derived ones, and `event_time`, `available_at` and `computed_at` of
+        the values. An entity that the store does not have has null, 0 for counts. A frame is of the kind that was
+        given; of pandas with its index.
+
+        Raises:
+            UsageError: there is no such view, it is offline only, or a key is missing.
+            DataError: FC511 the view was never pushed, FC504 a key has another type.
+            StoreError: the store can't be reached.
+        """
+        is_one = isinstance(entities, Mapping)
+        asked = one_row(entities) if isinstance(entities, Mapping) else _asked(entities)
+        with self.workspace("applied") as workspace:
+            read = read_online_schema(workspace, [view]).view(view)
+            keys = _keys(read.view, asked)
+            rows = [[_key(value) for value in row] for row in keys.iter_rows()] if keys.width else [[]]
+            found = read_online(workspace, read, rows)
+        values = pl.concat([keys, _values(read.view, found)], how="horizontal")
+        if is_one:
+            return cast("dict[str, object]", values.row(0, named=True))
+        return to_kind(values, self.frames) if entities is None else like(values, entities)
+
+
+def _asked(entities: AnyFrame | None) -> pl.DataFrame | None:
+    return None if entities is None else to_polars(entities, _ENTITIES)
+
+
+def _keys(view: FeatureView, entities: pl.DataFrame | None) -> pl.DataFrame:
+    types = view.key_types
+    entities = pl.DataFrame() if entities is None else entities
+    if missing := [name for name in types if name not in entities.columns]:
+        raise UsageError(f"key {missing[0]} is missing", hint="keys: " + ", ".join(types))
+    columns = [cast_exact(entities[name], dtype, f"entities: key {name}") for name, dtype in types.items()]
+    return pl.DataFrame(columns)
+
+
+def _key(value: KeyValue | date | None) -> KeyValue | None:
+    return (value - _EPOCH).days if isinstance(value, date) else value
+
+
+def _values(view: FeatureView, answers: Sequence[Answer]) -> pl.DataFrame:
+    names = [*(f.name for f in view.features), *(d.name for d in view.derived)]
+    columns = [
+        pl.Series(name, [a.values[name].value for a in answers], dtype=polars_dtype(view.dtype_of(name) or "string"))
+        for name in names
+    ]
+    clocks = {
+        "event_time": [a.event_time for a in answers],
+        "available_at": [a.available_at for a in answers],
+        "computed_at": [a.computed_at for a in answers],
+    }
+    columns += [pl.Series(name, instants, dtype=INSTANT) for name, instants in clocks.items() if name not in names]
+    return pl.DataFrame(columns)
+
+
+def _run_row(run: ViewRun) -> Mapping[str, object]:
+    made, pushed = run.made, run.pushed
+    return {
+        "view": run.label,
+        "did": "skipped" if run.skipped else made.action if made else None,
+        "rows_read": made.rows_read if made else None,
+        "rows_written": made.rows_written if made else None,
+        "pushed": pushed.rows_sent if pushed else None,
+        "source_up_to": made.watermark if made else None,
+        "seconds": run.seconds,
+        "error": run.error.message if run.error else None,
+    }
+
+
+def _push_row(push: ViewPush) -> Mapping[str, object]:
+    return {
+        "view": f"{push.view}@{push.version}",
+        "sent": getattr(push.made, "rows_sent", None),
+        "entities": getattr(push.made, "entities", None),
+        "notes": list(push.notes),
+    }

@@ -1,0 +1,141 @@
+"""Trained versions of a project's models: `project.models`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from featurectl.api.base import ProjectBase
+from featurectl.api.results import ResultTable
+from featurectl.operations.models.diff import VersionDiff, diff_versions
+from featurectl.operations.models.export_version import export_version
+from featurectl.operations.models.import_model import ImportRequest, import_version
+from featurectl.operations.models.promotion import (
+    PromoteRequest,
+    Promotion,
+    Rollback,
+    promote_model,
+    roll_back_model,
+)
+from featurectl.operations.models.retire import Retirement, prune_versions, retire_versions
+from featurectl.operations.models.versions import find_version, find_versions, read_card
+from featurectl.registry.state import ModelVersion
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectModels:
+    """Versions of models; each method reads the registry anew."""
+
+    project: ProjectBase
+
+    def list(self, uses: str | None = None) -> ResultTable[ModelVersion]:
+        """Return the versions of every model, the newest first; those that use a view or a feature if it is named.
+
+        Raises:
+            UsageError: nothing of that name was ever applied.
+        """
+        with self.project.workspace("project file") as workspace:
+            found = find_versions(workspace, uses)
+
+        def row(version: ModelVersion) -> Mapping[str, object]:
+            aliases = [a for (model, a), n in found.aliases.items() if (model, n) == (version.model, version.version)]
+            return {
+                "model": version.model,
+                "version": version.version,
+                "aliases": sorted(aliases),
+                "status": version.status,
+                "created_at": version.created_at,
+                "rows_train": version.rows_train,
+                **version.metrics,
+            }
+
+        return ResultTable(found.versions, row)
+
+    def show(self, name: str) -> ModelVersion:
+        """Return a version: `"late"` (its champion), `"late@3"`, `"late@challenger"`.
+
+        Raises:
+            UsageError: there is no such model, version or alias.
+        """
+        with self.project.workspace("project file") as workspace:
+            return find_version(workspace, name).version
+
+    def card(self, name: str) -> str:
+        """Return the model card of a version, which is Markdown.
+
+        Raises:
+            UsageError: there is no such version, or it has no card.
+            DataError: the file is gone, or another.
+        """
+        with self.project.workspace("project file") as workspace:
+            return read_card(workspace, find_version(workspace, name).version)
+
+    def diff(self, first: str, second: str) -> VersionDiff:
+        """Return two versions side by side.
+
+        Raises:
+            UsageError: there is no such model, version or alias.
+        """
+        with self.project.workspace("project file") as workspace:
+            return diff_versions(workspace, first, second)
+
+    def promote(self, name: str, *, allow_pickle: bool = False) -> Promotion:
+        """Make a version the champion if it passes the gates that are applied now; a model's name means its challenger.
+
+        Raises:
+            UsageError: there is no such version.
+            TryAgainError: the aliases have moved meanwhile.
+            DataError, StoreError: what is measured can't be read.
+        """
+        with self.project.workspace("applied") as workspace:
+            return promote_model(workspace, PromoteRequest(name=name, allow_pickle=allow_pickle))
+
+    def rollback(self, model: str) -> Rollback:
+        """Make the champion of before the last promotion champion again.
+
+        Raises:
+            UsageError: there is no such model, or it has no champion.
+        """
+        with self.project.workspace("applied") as workspace:
+            return roll_back_model(workspace, model)
+
+    def import_file(
+        self, model: str, file: str | Path, *, sample: str | None = None, allow_pickle: bool = False
+    ) -> ModelVersion:
+        """Register a file of a model that was trained elsewhere, and return the version; one may be rejected.
+
+        Raises:
+            UsageError: the file is no model that can be read, or not one of this model's inputs.
+            DataError: it can't be proven on the rows.
+        """
+        request = ImportRequest(model=model, file=Path(file), sample=sample, allow_pickle=allow_pickle)
+        with self.project.workspace() as workspace:
+            return import_version(workspace, request, self.project.open_progress()).version
+
+    def export(self, name: str, folder: str | Path) -> Sequence[str]:
+        """Write a version into a new folder, and return the names of its files.
+
+        Raises:
+            UsageError: there is no such version, or the folder holds something.
+        """
+        with self.project.workspace("applied") as workspace:
+            return export_version(workspace, name, Path(folder))[1]
+
+    def retire(self, *names: str, dry_run: bool = False) -> Retirement:
+        """End versions: their view versions are computed and served no more for them.
+
+        Raises:
+            UsageError: there is no such version, or it is still needed.
+        """
+        with self.project.workspace("applied") as workspace:
+            return retire_versions(workspace, names, dry_run=dry_run)
+
+    def prune(self, model: str | None = None, *, keep: int = 5, dry_run: bool = False) -> Retirement:
+        """End old and rejected versions of a model, or of all, but for so many of the newest.
+
+        Raises:
+            UsageError: there is no such model.
+        """
+        with self.project.workspace("applied") as workspace:
+            return prune_versions(workspace, model, keep, dry_run=dry_run)

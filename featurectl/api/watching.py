@@ -1,0 +1,180 @@
+"""How what is applied does: freshness, checks, drift, and whether online equals offline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from featurectl.api.base import ProjectBase, instant_of, texts_of
+from featurectl.api.results import ResultTable
+from featurectl.core.units import SECOND_US
+from featurectl.monitor.checks import CheckHistory
+from featurectl.monitor.drift.compare import DriftRow
+from featurectl.monitor.drift.measure_drift import DriftRequest, measure_drift
+from featurectl.monitor.explain_view import ViewExplanation, explain_view
+from featurectl.monitor.freshness import FreshnessRow
+from featurectl.monitor.status_report import StatusRequest, read_checks, read_status
+from featurectl.monitor.verify.report import FeatureSkew, ViewSkew
+from featurectl.monitor.verify.run_verify import VerifyLogRequest, VerifyStoreRequest, verify_logs, verify_views
+from featurectl.operations.entity_values import EntityRequest
+from featurectl.registry.applied import split_name
+
+_MIN_ROWS: Final = 100
+
+
+class WatchingMethods(ProjectBase):
+    """Methods that look at the stores."""
+
+    def status(self) -> ResultTable[FreshnessRow]:
+        """Return how old each view and each source with an SLA is, and its state.
+
+        Raises:
+            CheckFailedError: nothing is applied.
+            StoreError: the registry can't be read.
+        """
+        with self.workspace("applied") as workspace:
+            return ResultTable(read_status(workspace, StatusRequest(details=True)).rows, _status_row)
+
+    def checks(self) -> ResultTable[CheckHistory]:
+        """Return the checks of the data, with what they came to in 30 days.
+
+        Raises:
+            StoreError: the registry or the records of runs can't be read.
+        """
+        with self.workspace("applied") as workspace:
+            return ResultTable(read_checks(workspace).checks, _check_row)
+
+    def drift(
+        self,
+        model: str,
+        *,
+        batch: str | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        min_rows: int = _MIN_ROWS,
+    ) -> ResultTable[DriftRow]:
+        """Return how far each input of a model, and its score, have moved since its training; the worst first.
+
+        The rows are those that were served, or of `batch`, a source or a file.
+
+        Raises:
+            UsageError: there is no such version, or it has no profile.
+            DataError, StoreError: the rows can't be read.
+        """
+        name, which = split_name(model)
+        request = DriftRequest(
+            model=name,
+            which=which,
+            batch=batch,
+            since=instant_of(since),
+            until=instant_of(until),
+            limits=(),
+            min_rows=min_rows,
+        )
+        with self.workspace("applied" if batch is None else "if there") as workspace:
+            return ResultTable(measure_drift(workspace, request, self.open_progress()).rows, _drift_row)
+
+    def verify(
+        self, models: str | Sequence[str] = (), *, since: datetime | str | None = None
+    ) -> ResultTable[FeatureSkew]:
+        """Return how many values of what was served differ from the offline tables, by input of each model.
+
+        Raises:
+            UsageError: there is no such model, or no log of its predictions.
+            StoreError: a store can't be read.
+        """
+        request = VerifyLogRequest(models=texts_of(models), since=instant_of(since))
+        with self.workspace("applied") as workspace:
+            reports = verify_logs(workspace, request, self.open_progress())
+        return ResultTable([skew for report in reports.values() for skew in report.features], _skew_row)
+
+    def verify_store(self, views: str | Sequence[str] = (), *, entities: int | None = 10_000) -> ResultTable[ViewSkew]:
+        """Return how the online store differs from the offline tables as of the last push, a row a view.
+
+        Of each view so many entities are compared, None: all.
+
+        Raises:
+            UsageError: there is no such view.
+            PartsFailedError: of some views nothing could be compared.
+        """
+        request = VerifyStoreRequest(views=texts_of(views), entities=entities)
+        with self.workspace("applied") as workspace:
+            found = verify_views(workspace, request, self.open_progress())
+        table = ResultTable(found.skews, _view_skew_row)
+        return table.unless_failed([(failure.part, failure.error) for failure in found.failures], "views")
+
+    def why(self, view: str, **keys: object) -> ViewExplanation:
+        """Return why a view's values are as they are; with keys also those of an entity, and how it came to them.
+
+        Raises:
+            UsageError: there is no such view or version, or a word is no key of it.
+            StoreError: the registry can't be read.
+        """
+        words = tuple(f"{key}={value}" for key, value in keys.items())
+        with self.workspace("applied") as workspace:
+            return explain_view(workspace, EntityRequest(view=view, keys=words), self.open_progress())
+
+
+def _status_row(row: FreshnessRow) -> Mapping[str, object]:
+    return {
+        "kind": row.kind,
+        "name": row.name,
+        "version": row.version,
+        "state": row.verdict,
+        "last_event": row.last_event,
+        "last_available": row.last_available,
+        "age_seconds": None if row.age_us is None else row.age_us / SECOND_US,
+        "over_seconds": row.over_us / SECOND_US,
+        "rows": row.rows,
+        "online_keys": row.online_keys,
+        "computed_at": row.computed_at,
+        "error": row.error or None,
+        "note": row.note or None,
+    }
+
+
+def _check_row(check: CheckHistory) -> Mapping[str, object]:
+    return {"of": check.of, "check": check.label, "severity": check.severity, "failing": check.failing}
+
+
+def _drift_row(row: DriftRow) -> Mapping[str, object]:
+    return {
+        "model": row.model,
+        "version": row.version,
+        "feature": row.feature,
+        "state": row.state,
+        "n": row.n,
+        "psi": row.psi,
+        "js": row.js,
+        "ks": row.ks,
+        "wasserstein": row.wasserstein,
+        "null_rate": row.null_rate,
+        "null_rate_reference": row.null_rate_reference,
+        "note": row.note or None,
+    }
+
+
+def _skew_row(skew: FeatureSkew) -> Mapping[str, object]:
+    return {
+        "model": skew.model,
+        "version": skew.version,
+        "feature": skew.feature,
+        "compared": skew.compared,
+        "differ": skew.mismatched,
+        "share": skew.share,
+        "causes": dict(skew.causes) or None,
+        "example": skew.example or None,
+    }
+
+
+def _view_skew_row(skew: ViewSkew) -> Mapping[str, object]:
+    return {
+        "view": skew.view,
+        "version": skew.version,
+        "entities": skew.entities,
+        "differ": skew.differences,
+        "note": skew.note or None,
+        "pushed": skew.pushed,
+        "example": skew.example or None,
+    }

@@ -1,0 +1,62 @@
+"""What there is, ready for JSON and for frames."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from featurectl.core.units import SECOND_US, format_iso
+
+if TYPE_CHECKING:
+    from featurectl.catalog.search import SearchHit
+    from featurectl.catalog.statistics import FeatureStatistics
+    from featurectl.catalog.summaries import ObjectSummary
+
+
+def object_document(item: ObjectSummary) -> dict[str, object]:
+    """Return an object; lengths of time in seconds."""
+    bound = item.freshness
+    return {
+        "kind": item.kind,
+        "name": item.name,
+        "version": item.version,
+        "type": item.type,
+        "entity": item.entity or None,
+        "definition": item.definition,
+        "warn_after_seconds": _seconds(bound.warn_after_us if bound else None),
+        "error_after_seconds": _seconds(bound.error_after_us if bound else None),
+        "state": item.state.verdict if item.state else None,
+        "age_seconds": _seconds(item.state.age_us if item.state else None),
+        "used_by": list(item.used_by),
+        "size": item.size,
+        "description": item.description,
+        "owner": item.owner or None,
+        "tags": list(item.tags),
+    }
+
+
+def hit_document(hit: SearchHit) -> dict[str, object]:
+    """Return what was found, and in which of its texts."""
+    return {**object_document(hit.object), "found_in": list(hit.found_in)}
+
+
+def statistics_document(item: FeatureStatistics) -> dict[str, object]:
+    """Return how the values of a feature lie."""
+    return {
+        "feature": item.feature,
+        "type": item.dtype,
+        "origin": item.origin,
+        "at": format_iso(item.at),
+        "rows": item.rows,
+        "nulls": item.nulls,
+        "distinct": item.distinct,
+        "min": item.least,
+        "max": item.greatest,
+        "mean": item.mean,
+        "stddev": item.stddev,
+        "quantiles": [{"share": share, "value": value} for share, value in item.quantiles.items()],
+        "histogram": [{"label": bar.label, "low": bar.low, "high": bar.high, "share": bar.share} for bar in item.bars],
+    }
+
+
+def _seconds(length_us: int | None) -> float | None:
+    return None if length_us is None else length_us / SECOND_US

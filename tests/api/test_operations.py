@@ -1,0 +1,179 @@
+"""Every command as a method, with what it returns and how it reads in a notebook."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import featurectl
+from featurectl.api.results import PartsFailedError
+from featurectl.cli.main import main
+from featurectl.core.errors import PlanError, ProblemsError, UsageError
+from tests.catalog.shop import make_shop, write_files
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> featurectl.Project:
+    """A project that is applied, materialized and trained, in the current folder."""
+    make_shop(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return featurectl.open_project()
+
+
+def of_command(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> dict[str, object]:
+    """Return the result of a command."""
+    capsys.readouterr()
+    assert main([*words, "-o", "json"]) == code
+    found: dict[str, object] = json.loads(capsys.readouterr().out)["result"]
+    return found
+
+
+def test_a_project_goes_from_files_to_scores_in_python(tmp_path, monkeypatch):
+    write_files(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    project = featurectl.open_project()
+    assert [problem for problem in project.validate() if problem.severity == "error"] == []
+    assert {change.name for change in project.plan()} >= {"spend", "big"}
+    assert len(project.apply()) == 9
+    assert len(project.apply()) == 0
+    assert {run.view for run in project.materialize()} == {"spend", "last_order", "history"}
+    assert project.materialize(["spend"], full=True)[0].made.action == "rebuild"
+    assert project.push().to_polars()["view"].to_list() == ["last_order@1", "spend@1"]
+    version = project.train("big")
+    assert (version.version, version.status) == (1, "registered")
+    assert project.models.show("big").version == 1
+    assert project.score("big").rows.height == 60
+    assert [entry.command for entry in project.history()][-1] == "apply"
+
+
+def test_looking_is_what_the_commands_say(project, capsys):
+    assert project.list("views").to_polars().to_dicts() == [
+        {**item, "used_by": ", ".join(item["used_by"]), "tags": ", ".join(item["tags"])}
+        for item in of_command(capsys, "list", "views")["objects"]
+    ]
+    assert project.show("spend:per_order").summary.definition == "amount_sum_7d / count_7d"
+    assert [hit.object.name for hit in project.search("percentile")] == ["spend:high_3d_offset_1d"]
+    assert len(project.lineage().edges) > len(project.lineage("history").edges)
+    stats = project.stats("spend").to_polars()
+    assert stats["feature"].to_list() == ["spend:count_7d", "spend:per_order"]
+    assert {"50%", "nulls", "distinct"} <= set(stats.columns)
+    assert len(project.stats("spend", sample=10)) == 7
+    assert project.list(select="tag:money")[0].name == "spend"
+
+
+def test_watching_is_what_the_commands_say(project, capsys):
+    rows = of_command(capsys, "status", code=1)["rows"]
+    found = project.status()
+    assert [(row.name, row.verdict) for row in found] == [(row["name"], row["state"]) for row in rows]
+    assert project.checks().to_polars()["check"].to_list() == ["customer not_null"]
+    drift = project.drift("big", batch="orders")
+    assert {row.feature for row in drift} == {"per_order", "n", "before", "score"}
+    assert sum(skew.differences for skew in project.verify_store()) == 0
+    assert project.why("spend", customer="c1").values.words == ("customer=c1",)
+    assert project.models.list().to_polars()["aliases"].to_list() == ["champion"]
+    assert project.models.card("big").startswith("#")
+    assert project.models.diff("big@1", "big@1").differ("metrics") == []
+
+
+def test_models_are_promoted_rolled_back_exported_and_retired(project, tmp_path):
+    project.train("big")
+    assert project.models.promote("big@2").is_moved
+    assert project.models.rollback("big").champion == 1
+    assert "model.onnx" in " ".join(project.models.export("big", tmp_path / "out"))
+    assert project.models.retire("big@2", dry_run=True).versions
+    with pytest.raises(UsageError):
+        project.models.show("big@9")
+
+
+def test_a_change_that_is_blocked_is_an_error_and_is_lifted_by_name(project):
+    text = Path("objects.yaml").read_text()
+    without_model = text[: text.index("models:")] + text[text.index("alerts:") :]
+    Path("objects.yaml").write_text(
+        "\n".join(line for line in without_model.splitlines() if "name: history" not in line)
+    )
+    assert {(change.name, change.kind) for change in project.plan()} == {("big", "removed"), ("history", "removed")}
+    with pytest.raises(PlanError):
+        project.apply()
+    assert project.plan(allow_remove=["history", "big"]).plan.blocked == ()
+    assert {change.name for change in project.apply(allow_remove=["history", "big"])} == {"big", "history"}
+
+
+def test_a_part_that_fails_is_an_error_that_holds_what_was_done(project):
+    Path("more.yaml").write_text(
+        """
+sources: [{name: gone, path: gone.csv, event_time: at, columns: {customer: string, at: timestamp, x: int64}}]
+feature_views: [{name: lost, entity: customer, source: gone, features: [x]}]
+"""
+    )
+    project.apply()
+    with pytest.raises(PartsFailedError, match=r"1 views failed: lost@1: .*gone.csv") as caught:
+        project.materialize()
+    assert {run.view for run in caught.value.results if run.done} == {"spend", "last_order", "history"}
+
+
+def test_errors_of_files_read_well_in_a_notebook(project):
+    Path("objects.yaml").write_text(Path("objects.yaml").read_text().replace("windows: [7d]", "windws: [7d]"))
+    with pytest.raises(ProblemsError) as caught:
+        project.plan()
+    lines = caught.value._render_traceback_()
+    assert lines[0].startswith("ProblemsError: ")
+    assert any("objects.yaml:" in line and 'did you mean "windows"' in line for line in lines)
+    with pytest.raises(UsageError) as other:
+        project.get("spent")
+    assert other.value._render_traceback_()[0] == f"UsageError: {other.value.message}"
+    assert "did you mean" in other.value._render_traceback_()[1]
+
+
+def test_results_are_drawn_as_tables_and_are_frames(project):
+    found = project.list("features")
+    html = found._repr_html_()
+    assert "spend:count_7d" in html
+    assert html.count("<tr>") >= len(found)
+    assert repr(found).startswith("11 rows")
+    assert found.to_pandas().shape == (11, len(found.to_polars().columns))
+    assert found.to_arrow().num_rows == 11
+    assert found[:2] == project.list("features")[:2]
+    assert project.list(select="spend")[0:0]._repr_html_() == "<p>no rows</p>"
+    hostile = "<script>alert(1)</script>"
+    Path("objects.yaml").write_text(Path("objects.yaml").read_text().replace("Who buys.", hostile))
+    project.apply()
+    assert hostile not in project.list("entities")._repr_html_()
+
+
+def test_progress_is_logged_where_it_is_asked_for_and_silent_else(project, caplog, capsys):
+    caplog.set_level(logging.INFO, "featurectl")
+    project.materialize("spend", full=True)
+    assert (caplog.records, capsys.readouterr()) == ([], ("", ""))
+    featurectl.open_project(progress=True).materialize("spend", full=True)
+    assert any("spend@" in record.message for record in caplog.records)
+
+
+def test_every_command_has_a_method_or_a_reason():
+    from featurectl.cli.all_commands import COMMANDS
+
+    methods = {name.replace("_", "-") for name in dir(featurectl.Project) if not name.startswith("_")}
+    of_models = {f"models {name}" for name in dir(featurectl.Project.models.fget(None)) if not name.startswith("_")}
+    elsewhere = {
+        "models import": "models import_file",
+        "monitor drift": "drift",
+        "serve": "of processes", "init": "writes the files", "schema": "for editors", "explain": "for terminals",
+        "version": "featurectl.__version__", "unlock": "for operators", "clean": "for operators",
+        "monitor run": "of processes", "monitor export": "for Prometheus", "monitor rules": "for Prometheus",
+    }  # fmt: skip
+    missing = [
+        name
+        for name in COMMANDS
+        if name not in methods | of_models | elsewhere.keys()
+        and not name.startswith(("models canary", "monitor silence", "monitor check", "monitor test"))
+    ]
+    assert missing == []
+
+
+def test_frames_of_polars_are_compared(project):
+    """A frame in and the file of the same rows give the same."""
+    rows = project.training_set("big").rows
+    assert isinstance(rows, pl.DataFrame)
