@@ -5,13 +5,16 @@ python docs/generate.py        (or `make docs`; a test fails when a committed pa
 
 from __future__ import annotations
 
+import inspect
 import re
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import typer
 
+from featurectl.api.models import ProjectModels
+from featurectl.api.project import Project
 from featurectl.cli.all_commands import build_app
 from featurectl.language.problems.codes import CODES
 from featurectl.language.json_schema import file_schema, project_schema
@@ -99,6 +102,26 @@ language's page lists what is [checked, but not run](language.md#read-and-checke
 """
 
 
+LEFT_OUT = ("workspace", "open_progress")
+PROJECT_HEAD = """# A project in Python
+
+<!-- Made by docs/generate.py from featurectl/api; edit the docstrings, not this page. -->
+
+`featurectl.open_project(repo=None, env=None, as_of=None, *, frames="polars", progress=None)` returns the project of the
+repository in the folder `repo`; without it, of this folder or the nearest parent that is one. `env` names an
+environment, the first by default. `as_of` is the instant to take as now: a `datetime` with a time zone, or a text such
+as `2026-01-08T00:00:00Z`. Every call of the project reads the registry anew, so it sees what was applied meanwhile.
+
+Frames of pandas, Polars and PyArrow are taken everywhere, and the result is a frame of the same kind; of pandas it has
+the index of the frame that was given, whose named levels count as columns. Where no frame is given, `frames` says which
+kind comes back: `polars`, `pandas` or `arrow`. The last two need `pip install 'featurectl[pandas]'`.
+
+Methods that return many things return a table: a sequence of typed objects that a notebook draws, with `to_polars()`,
+`to_pandas()` and `to_arrow()`. Progress is drawn in a notebook; `progress=True` logs it elsewhere, by the logger
+`featurectl`. An error that ends a cell of a notebook is shown in a few lines, with what to do.
+"""
+
+
 def main() -> None:
     """Write the pages."""
     for name, text in pages().items():
@@ -107,7 +130,12 @@ def main() -> None:
 
 def pages() -> dict[str, str]:
     """Return the text of each page by the name of its file."""
-    return {"cli.md": cli_page(), "keys.md": keys_page(), "problems.md": problems_page()}
+    return {
+        "cli.md": cli_page(),
+        "keys.md": keys_page(),
+        "problems.md": problems_page(),
+        "python-project.md": project_page(),
+    }
 
 
 def cli_page() -> str:
@@ -218,6 +246,44 @@ def keys_page() -> str:
     for name in (*tops.values(), *(n for n in files["definitions"] if n not in tops.values())):
         text += object_section(definitions[name]["title"], definitions[name])
     return text
+
+
+def project_page() -> str:
+    """Return the page of the methods of a project, from their signatures and docstrings."""
+    project = list(methods(Project)), list(methods(ProjectModels))
+    return PROJECT_HEAD + "".join(
+        method_section(prefix, name, function)
+        for prefix, found in zip(("project", "project.models"), project, strict=True)
+        for name, function in found
+    )
+
+
+def methods(cls: type) -> Iterator[tuple[str, Callable[..., object]]]:
+    """Yield the public methods of a class and its bases, those of one base together, in the order of their lines."""
+    for base in (*cls.__bases__, cls):
+        for name, function in vars(base).items():
+            if not name.startswith("_") and inspect.isfunction(function) and name not in LEFT_OUT:
+                yield name, function
+
+
+def method_section(prefix: str, name: str, function: Callable[..., object]) -> str:
+    """Return a method's part of the page."""
+    parameters = list(inspect.signature(function).parameters.values())[1:]
+    shown = inspect.Signature([p.replace(annotation=p.empty) for p in parameters])
+    said, _, raised = inspect.cleandoc(function.__doc__ or "").partition("\nRaises:\n")
+    call = textwrap.fill(f"{prefix}.{name}{shown}", 100, subsequent_indent="    ", break_on_hyphens=False)
+    text = f"\n## `{prefix}.{name}`\n\n```python\n{call}\n```\n\n{filled(said)}\n"
+    if raised:
+        text += "\n" + "\n".join(f"- {filled(line)}" for line in textwrap.dedent(raised).splitlines()) + "\n"
+    return text
+
+
+def filled(text: str) -> str:
+    """Return paragraphs in lines of one length."""
+    blocks = [
+        textwrap.fill(" ".join(block.split()), 118, break_on_hyphens=False) for block in text.strip().split("\n\n")
+    ]
+    return "\n\n".join(blocks)
 
 
 def heading_anchor(title: str) -> str:

@@ -26,7 +26,7 @@ def test_a_users_script_has_the_types_that_are_documented_and_others_are_found(t
     good = SCRIPT.read_text()
     lines = good.splitlines()
     bad = tmp_path / "wrong.py"
-    bad.write_text("\n".join([*lines, *WRONG]) + "\n")
+    bad.write_text("\n".join([*lines, *(f"    {line}" for line in WRONG)]) + "\n")
     found = checked(bad, tmp_path / "cache").splitlines()
     wrong = {line.rpartition("[")[2].rstrip("]"): int(line.split(":")[1]) for line in found if ": error:" in line}
     numbers = {int(line.split(":")[1]) for line in found if ": error:" in line}
