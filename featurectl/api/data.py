@@ -151,25 +151,20 @@ class DataMethods(ProjectBase):
     ) -> TrainingFrame[Any]:
         """Return the point-in-time training set of a model, or of `features` (`["view:a", "view:* as v_"]`).
 
-        `features` may be one text, too: `"view:a,view:b"`. A row is a row of the spine, in its order: a frame of
-        pandas, Polars or Arrow, a file, a source by its name, the model's own, or every key that the view `keys_from`
-        knows `at` an instant. Its time is the column `time`, else that of the model's `spine.time`, else `event_time`;
-        `join` names the columns of keys that are called otherwise. Features are as they were known then; the model's
-        label stands last. `as_served`: values as the online store would have had them.
-
-        The rows are a frame of the spine's kind, of the project's where it was none; of pandas with its index.
+        A row is one of the spine, in its order: of a frame, a file, a source by its name, the model's own, or of every
+        key that the view `keys_from` knows `at` an instant. Its time is the column `time`, else that of the model's
+        `spine.time`, else `event_time`; `join` names the columns of keys that are called otherwise. Features are as
+        they were known then; the label stands last. `as_served`: values as the online store would have had them.
 
         Raises:
             UsageError: something of these names is not applied, or not given.
-            DataError: a table is missing, or the spine lacks a column.
-            StoreError: a store can't be reached.
+            DataError, StoreError: a table is missing or can't be read, or the spine lacks a column.
         """
-        frame = None if spine is None or isinstance(spine, str | Path) else to_polars(spine, _SPINE)
-        chosen = feature_choices(features.split(",") if isinstance(features, str) else features)
+        frame, named = _spine_of(spine)
         request = TrainingRequest(
             model=model,
-            features=tuple(chosen),
-            spine=None if spine is None or frame is not None else str(spine),
+            features=tuple(feature_choices(features.split(",") if isinstance(features, str) else features)),
+            spine=named,
             keys_from=keys_from,
             at=instant_of(at),
             time=time,
@@ -177,11 +172,15 @@ class DataMethods(ProjectBase):
             cut=Cut(since=instant_of(since), until=instant_of(until), sample=sample, seed=seed),
             as_served=as_served,
         )
+        return self._built(TrainingSetRequest(training=request, frame=frame), spine)
+
+    def _built(self, request: TrainingSetRequest, spine: AnyFrame | str | Path | None) -> TrainingFrame[Any]:
         with self.workspace() as workspace:
-            build = build_in_memory(workspace, TrainingSetRequest(training=request, frame=frame))
+            build = build_in_memory(workspace, request)
             rows, manifest = pl.concat(build.frames.read()), describe_training_set(build)
-        made = to_kind(rows, self.frames) if frame is None else like(rows, spine)
-        return TrainingFrame(rows=made, manifest=manifest)
+        return TrainingFrame(
+            rows=to_kind(rows, self.frames) if request.frame is None else like(rows, spine), manifest=manifest
+        )
 
     def train(self, model: str, *, allow_pickle: bool = False) -> ModelVersion:
         """Train a model, measure its gates, register the version and return it; its `status` may be rejected.
@@ -212,9 +211,8 @@ class DataMethods(ProjectBase):
             DataError, StoreError: the rows can't be read or joined.
         """
         name, which = split_name(model)
-        frame = None if spine is None or isinstance(spine, str | Path) else to_polars(spine, _SPINE)
+        frame, named = _spine_of(spine)
         with TemporaryDirectory(prefix="featurectl-score-") as folder, self.workspace() as workspace:
-            named = None if spine is None else str(spine)
             if frame is not None:
                 named = str(Path(folder) / "spine.parquet")
                 frame.write_parquet(named)
@@ -263,6 +261,13 @@ class DataMethods(ProjectBase):
         if is_one:
             return cast("dict[str, object]", values.row(0, named=True))
         return to_kind(values, self.frames) if entities is None else like(values, entities)
+
+
+def _spine_of(spine: AnyFrame | str | Path | None) -> tuple[pl.DataFrame | None, str | None]:
+    """Return a spine as a frame, or by its name."""
+    if spine is None or isinstance(spine, str | Path):
+        return None, None if spine is None else str(spine)
+    return to_polars(spine, _SPINE), None
 
 
 def _asked(entities: AnyFrame | None) -> pl.DataFrame | None:

@@ -22,7 +22,7 @@ def checked(path: Path, cache: Path) -> str:
     return subprocess.run(words, capture_output=True, text=True, check=False).stdout
 
 
-def test_a_users_script_has_the_types_that_are_documented_and_others_are_found(tmp_path):
+def test_a_users_script_has_the_documented_types_and_no_others(tmp_path):
     good = SCRIPT.read_text()
     lines = good.splitlines()
     bad = tmp_path / "wrong.py"

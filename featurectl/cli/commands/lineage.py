@@ -20,7 +20,10 @@ def lineage(
     ] = None,
     depth: Depth = "all",
 ) -> Outcome:
-    """Draw what an object is made of, and what is made of it: as a tree, or for pages as Mermaid or DOT."""
+    """Draw what an object is made of, and what is made of it.
+
+    As a tree for a terminal, as Mermaid or DOT for pages.
+    """
     from featurectl.catalog.lineage import lineage_of_name
     from featurectl.cli.render.lineage import lineage_dot, lineage_json, lineage_mermaid, render_lineage
 

@@ -19,7 +19,10 @@ def search_objects(
         str | None, typer.Option(help="Only views, features, models, sources, entities, alerts or notifiers.")
     ] = None,
 ) -> Outcome:
-    """Search names, tags, descriptions, owners and definitions of what is applied; the best first."""
+    """Search what is applied by words; the best first.
+
+    All words have to be in a name, tags, a description, an owner, a definition or a type.
+    """
     from featurectl.catalog.documents import hit_document
     from featurectl.catalog.objects import kind_of_word
     from featurectl.catalog.search import SearchRequest, search_objects

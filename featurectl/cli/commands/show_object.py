@@ -31,7 +31,7 @@ def show_object(
         bool, typer.Option("--sample-keys", help="Show some keys of entities that have values.")
     ] = False,
 ) -> Outcome:
-    """Show all of an object: what it says, versions, who uses it, its lineage, how its values lie.
+    """Show an object: what it says, its versions, users, lineage and values.
 
     Statistics are those of the newest model that was trained on a feature, with their date.
     """
