@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from featurectl.catalog.facts import facts_of
 from featurectl.catalog.lineage import WITHOUT_LINEAGE, LineageGraph, lineage_of
-from featurectl.catalog.objects import AppliedObjects, CatalogKind, ObjectName, find_named, read_objects
+from featurectl.catalog.objects import AppliedObjects, CatalogKind, ObjectName, at_version, find_named, read_objects
 from featurectl.catalog.statistics import FeatureStatistics, read_statistics
 from featurectl.catalog.summaries import ObjectSummary, summarize
 from featurectl.core.errors import FeaturectlError
@@ -58,7 +58,7 @@ class ObjectDetail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShowRequest:
-    """A name, as `find_named` takes it, and what is shown beside what the registry has.
+    """A name, as `find_named` takes it, or a version of a view (`spend@1`), and what is shown of the stores.
 
     `depth` is how many steps of lineage are shown in each direction; None: all. `sample`: statistics are computed now,
     of so many entities, not read from the profiles of models. `keys`: some keys of entities are shown. `state`: the
@@ -84,9 +84,10 @@ def show_objects(
         StoreError: the registry can't be read, or with `sample` or `keys` the offline store.
         DataError: with `sample` or `keys`, a view is not materialized.
     """
-    objects = read_objects(workspace)
-    look = _Look(workspace, objects, request, progress)
-    return tuple(look.show(node) for node in find_named(objects, request.name))
+    now = read_objects(workspace)
+    objects, name = at_version(now, request.name)
+    look = _Look(workspace, objects, now.state, request, progress)
+    return tuple(look.show(node) for node in find_named(objects, name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,10 +101,11 @@ class _Values:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What is asked, and where the answers are."""
+    """What is asked, and where the answers are; `every` has all versions, `objects` those that are shown."""
 
     workspace: Workspace
     objects: AppliedObjects
+    every: State
     request: ShowRequest
     progress: Progress | None
 
@@ -125,7 +127,7 @@ class _Look:
             applied_at=registered.applied_at,
             definition=registered.definition,
             features=features if node.kind == "view" else (),
-            versions=tuple(_VERSIONS[node.kind](objects.state, view)) if node.kind in _VERSIONS else (),
+            versions=tuple(_VERSIONS[node.kind](self.every, view)) if node.kind in _VERSIONS else (),
             lineage=None if node.kind in WITHOUT_LINEAGE else lineage_of(objects, node, self.request.depth),
             statistics=values.statistics,
             statistics_missing=values.missing,

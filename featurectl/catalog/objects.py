@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal, TypeVar, get_args
 
@@ -19,6 +19,7 @@ from featurectl.language.definitions.json_form import (
     load_untyped_source,
     load_untyped_view,
 )
+from featurectl.registry.applied import registered_view
 
 if TYPE_CHECKING:
     from featurectl.language.definitions.alerts import Alert, Notifier
@@ -130,6 +131,24 @@ def read_objects(workspace: Workspace) -> AppliedObjects:
     return AppliedObjects(state=workspace.applied_state())
 
 
+def at_version(objects: AppliedObjects, text: str) -> tuple[AppliedObjects, str]:
+    """Return what is applied as if the view version that a text names (`spend@1`, `spend@1:count_7d`) were the newest.
+
+    And the text without the version. Other texts, and other objects, are left as they are.
+
+    Raises:
+        UsageError: the view has no such version.
+    """
+    label, colon, feature = text.partition(":")
+    name, at, number = label.partition("@")
+    if not at or name not in objects.views:
+        return objects, text
+    item = registered_view(objects.state, name, int(number) if number.isdecimal() else -1)
+    others = [o for o in objects.state.objects if not (o.kind == "feature_view" and o.name == name)]
+    state = replace(objects.state, objects=(*others, replace(item, current=True)))
+    return AppliedObjects(state=state), f"{name}{colon}{feature}"
+
+
 def features_of(view: FeatureView) -> tuple[Feature | Derived, ...]:
     """Return the features of a view, the derived ones last."""
     return (*view.features, *view.derived)
@@ -158,6 +177,8 @@ def find_named(objects: AppliedObjects, text: str) -> list[ObjectName]:
         UsageError: nothing of that name is applied; the hint names the nearest.
     """
     first, colon, second = text.partition(":")
+    if "@" in text and (model := text.partition("@")[0]) in objects.models:
+        raise UsageError(f"{text} is a trained version", hint=f"featurectl models show {text}; featurectl show {model}")
     if not colon:
         return _of_kinds(objects, first, [kind for kind in CATALOG_KINDS if kind != "feature"])
     if first not in objects.views and first in WORDS_OF_KINDS:

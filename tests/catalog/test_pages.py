@@ -92,3 +92,16 @@ def test_a_name_that_nothing_has_is_an_error_with_the_nearest(capsys, name, says
 def test_a_depth_that_is_no_number_is_an_error(capsys, depth):
     assert main(["show", "spend", f"--depth={depth}"]) == 64
     assert "--depth" in capsys.readouterr().err
+
+
+def test_an_older_version_of_a_view_is_shown_by_its_number(capsys):
+    found = []
+    for name in ("spend@1", "spend@2", "spend", "spend@1:count_7d"):
+        assert main(["show", name, "-o", "json"]) == 0
+        found.append(json.loads(capsys.readouterr().out)["result"]["objects"][0])
+    assert [item["version"] for item in found] == [1, 2, 2, 1]
+    assert [item["facts"].get("where") for item in found[:3]] == ["amount >= 0", "amount >= 1", "amount >= 1"]
+    assert all([version["version"] for version in item["versions"]] == [2, 1] for item in found)
+    for name, says in (("spend@9", "versions of spend: 1, 2"), ("big@1", "featurectl models show big@1")):
+        assert main(["show", name]) == 64
+        assert says in capsys.readouterr().err

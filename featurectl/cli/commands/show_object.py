@@ -19,7 +19,8 @@ Depth = Annotated[str, typer.Option(help="How many steps of lineage in each dire
 def show_object(
     call: Call,
     name: Annotated[
-        str, typer.Argument(help="A view, model, source, entity, alert or notifier; VIEW:FEATURE; or KIND:NAME.")
+        str,
+        typer.Argument(help="A view, model, source, entity, alert or notifier; VIEW@2; VIEW:FEATURE; or KIND:NAME."),
     ],
     depth: Depth = "2",
     state: LookAtState = False,
