@@ -82,7 +82,11 @@ def test_a_retired_version_is_asked_nothing_and_does_not_come_back(shop):
     [
         ("m@3", "is the champion", "featurectl models promote m@VERSION of another version frees it"),
         ("m@champion", "is the champion", "frees it"),
-        ("m@2", "is the previous", "featurectl models promote m@VERSION of another version frees it"),
+        (
+            "m@2",
+            "is what models rollback goes back to",
+            "featurectl models promote m@VERSION of another version frees it",
+        ),
         ("m@7", "model m has no version '7'", "versions: 1, 2, 3"),
         ("m", "m: which version?", "featurectl models retire m@VERSION"),
     ],

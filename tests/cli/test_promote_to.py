@@ -123,7 +123,9 @@ def test_it_gets_the_next_number_and_the_champion_there_is_the_one_before(shop):
     train_another(shop)
     told = shop.run(*TO_PROD).out
     assert "m version 1 of dev is m version 3 in prod; its " in told
-    assert "m version 3 is the champion, in place of version 1; featurectl models rollback m undoes it." in told
+    assert (
+        "m version 3 is the champion, in place of version 1; featurectl models rollback m --env prod undoes it." in told
+    )
     assert "Nothing judged it: model m has no gates.\naccuracy " in told
     assert state_of(shop).aliases == {("m", "champion"): 3, ("m", "previous"): 1}
     assert "in place of version 3" in shop.run("models", "rollback", "m", "--env", "prod").out

@@ -32,8 +32,11 @@ def promotion_json(done: Promotion) -> dict[str, object]:
     }
 
 
-def render_promotion(done: Promotion) -> str:
-    """Return what the gates found, and which version is the champion then."""
+def render_promotion(done: Promotion, option: str = "") -> str:
+    """Return what the gates found, and which version is the champion then.
+
+    `option` is what a command needs to be about the same environment, " --env prod" say.
+    """
     version, before = done.version, done.before
     label = f"{version.model} version {version.version}"
     if before == version.version:
@@ -42,7 +45,7 @@ def render_promotion(done: Promotion) -> str:
     if not done.is_moved:
         still = "there is no champion" if before is None else f"the champion is version {before} still"
         return f"{table}\n{label} fails a gate and is not promoted; {still}."
-    undo = f"featurectl models rollback {version.model} undoes it"
+    undo = f"featurectl models rollback {version.model}{option} undoes it"
     was = "" if before is None else f", in place of version {before}; {undo}"
     return "\n".join([table, f"{label} is the champion{was}.", *render_unjudged(version, done.gates)])
 
@@ -55,7 +58,7 @@ def render_copy(done: CopiedVersion, there: str, env: str) -> str:
     said += f"; its {counted(done.files, 'file')} are there."
     if done.arrival == "shared registry":
         return f"{said}\nfeaturectl models promote {version.model}@{version.version} --env {env} makes it the champion."
-    return f"{said}\n{render_promotion(done.promotion)}"
+    return f"{said}\n{render_promotion(done.promotion, f' --env {env}')}"
 
 
 def copy_json(done: CopiedVersion, there: str, env: str) -> dict[str, object]:

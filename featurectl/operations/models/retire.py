@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from featurectl.core.errors import UsageError
 from featurectl.registry.applied import choose_version, not_applied, served_views
 from featurectl.registry.base import HistoryEntry
-from featurectl.registry.state import CHALLENGER, CHAMPION
+from featurectl.registry.state import CHALLENGER, CHAMPION, PREVIOUS
 from featurectl.workspace.actor import current_actor
 from featurectl.workspace.registry_reads import list_pins
 
 if TYPE_CHECKING:
     from featurectl.registry.state import ModelVersion, State
     from featurectl.workspace.workspace import Workspace
+
+_ALIASED: Final = {
+    CHAMPION: "is the champion",
+    CHALLENGER: "is the challenger",
+    PREVIOUS: "is what models rollback goes back to",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,8 +130,7 @@ def _why_needed(state: State, version: ModelVersion) -> tuple[str, str] | None:
     commands = {CHAMPION: other, CHALLENGER: other.replace("promote", "canary start")}
     for (named, alias), pointed in sorted(state.aliases.items()):
         if (named, pointed) == (model, number):
-            article = "a" if alias == CHALLENGER else "the"
-            return f"is {article} {alias}", commands.get(alias, other)
+            return _ALIASED.get(alias, f"is {alias}"), commands.get(alias, other)
     return None
 
 
