@@ -38,7 +38,9 @@ CLI_HEAD = """# The command line
 <!-- Made by docs/generate.py from the command tree; edit the commands, not this page. -->
 
 Commands act on the repository of `--repo`, else on that of this folder, else on the nearest above it: the folder that
-holds `featurectl.yaml`. Options stand after the command. `featurectl COMMAND --help` says the same as this page.
+holds `featurectl.yaml`. `featurectl help COMMAND` and `featurectl COMMAND --help` say the same as this page. Options
+stand after the command; those [of every command](#options-of-every-command) also before it:
+`featurectl -C shop --env prod plan`. `featurectl --version` prints the version alone.
 
 ## Exit codes
 
@@ -72,8 +74,12 @@ which then holds the problems, too:
 | `junit` | JUnit XML for the test reports of CI systems: of `validate` a case for each file, of `test` one for each test |
 
 ```json
-{"schema_version": 1, "command": "plan", "ok": true, "exit_code": 0, "problems": [], "result": {}}
+{"schema_version": 2, "command": "models list", "ok": true, "exit_code": 0, "problems": [], "result": {}}
 ```
+
+`schema_version` is raised when something of a document changes its name, its type or its meaning; what is new comes
+without. Of version 2 are the whole name of the `command` (`models list`, which was `list`) and keys of entities in the
+type that they are declared with (`{"user": 7}`, which was `{"user": "7"}`).
 
 Whatever a name or a value of data holds, it stays in its line of a log and steers nothing: control characters and
 newlines are shown as escapes like `\\x1b` and `\\n`, and so are commands of CI (`::error::` where a line begins,

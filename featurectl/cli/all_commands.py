@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+
+from featurectl.core.version import __version__
 
 if TYPE_CHECKING:
     from featurectl.cli.command_decorator import Command
@@ -64,6 +66,18 @@ GROUPS: Final[Mapping[str, str]] = {
     "models canary": "Try a version beside the champion.",
     "monitor": "Watch what is applied, and tell.",
 }
+VERSION: Final = ("--version", "-V")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"featurectl {__version__}")
+        raise typer.Exit
+
+
+_VersionOption = Annotated[
+    bool, typer.Option(*VERSION, help="Print the version.", callback=_print_version, is_eager=True)
+]
 
 
 def build_app(words: Sequence[str] = ()) -> typer.Typer:
@@ -71,7 +85,7 @@ def build_app(words: Sequence[str] = ()) -> typer.Typer:
 
     Where it begins none, of all of them.
     """
-    first = tuple(words[:1])
+    first = tuple("version" if word in VERSION else word for word in words[:1])
     return _build(tuple(name for name in COMMANDS if (name.split()[0],) == first) or tuple(COMMANDS))
 
 
@@ -98,27 +112,34 @@ def _build(names: tuple[str, ...]) -> typer.Typer:
         name="featurectl",
         rich_markup_mode=None,
         no_args_is_help=True,
+        suggest_commands=False,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
 
-    @app.callback()
-    def featurectl() -> None:
-        """A feature store that is one command: features in YAML, plan, apply, materialize, train, score, serve."""
-
+    app.callback()(_featurectl)
     from featurectl.cli.command_decorator import add_command
 
     groups = {"": app}
     for name in names:
-        group, _, word = name.rpartition(" ")
-        add_command(_open_group(groups, group), word, load_command(name))
+        add_command(_open_group(groups, name.rpartition(" ")[0]), name, load_command(name))
     return app
+
+
+def _featurectl(version: _VersionOption = False) -> None:
+    """A feature store that is one command: features in YAML, plan, apply, materialize, train, score, serve.
+
+    `featurectl help COMMAND` shows the options of a command, and examples. -C, --env, -o, --color, -q, -v and
+    --debug, which every command has, also stand before it: featurectl -C shop --env prod plan.
+    """
 
 
 def _open_group(groups: dict[str, typer.Typer], name: str) -> typer.Typer:
     """Return a group of the tree, put below the one that its name begins with where it is not there yet."""
     if name not in groups:
         outer, _, word = name.rpartition(" ")
-        groups[name] = typer.Typer(help=GROUPS[name], no_args_is_help=True, rich_markup_mode=None)
+        groups[name] = typer.Typer(
+            help=GROUPS[name], no_args_is_help=True, suggest_commands=False, rich_markup_mode=None
+        )
         _open_group(groups, outer).add_typer(groups[name], name=word)
     return groups[name]

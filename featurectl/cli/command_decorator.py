@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Concatenate, Final, get_args, get_type_hints
+from typing import Annotated, Any, Concatenate, get_args, get_type_hints
 
 import typer
 
@@ -19,7 +19,6 @@ from featurectl.cli.shared.call import Call, Invocation, Outcome, Output
 from featurectl.cli.shared.progress import open_progress
 from featurectl.core.errors import UsageError
 
-COMMON: Final = ("-C", "--repo", "--env", "-o", "--output", "--color", "-q", "--quiet", "-v", "--verbose", "--debug")
 COLORS = ("auto", "always", "never")
 
 
@@ -76,7 +75,7 @@ def verb(
 
 
 def add_command(app: typer.Typer, name: str, command: Command) -> None:
-    """Register a command; it only parses, and returns an `Invocation` that `cli.main` runs and draws."""
+    """Register a command by its whole name: it only parses, and returns an `Invocation` that `cli.main` runs."""
     common, own = command.common(), _own_parameters(command)
 
     @functools.wraps(command.function)
@@ -91,7 +90,7 @@ def add_command(app: typer.Typer, name: str, command: Command) -> None:
     parse.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # which Typer reads
     parse.__annotations__ = {p.name: p.annotation for p in parameters}
     del parse.__wrapped__
-    app.command(name)(parse)
+    app.command(name.rpartition(" ")[2])(parse)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,8 +20,8 @@ from typing import TextIO
 
 from typer.exceptions import Abort, Exit, TyperException
 
-from featurectl.cli.all_commands import build_parser
-from featurectl.cli.command_decorator import COMMON
+from featurectl.cli.all_commands import COMMANDS, build_parser
+from featurectl.cli.command_line import CommandLine, read_command_line
 from featurectl.cli.shared.call import WHOLE, Call, Invocation, Outcome, error_json
 from featurectl.core.errors import (
     FeaturectlError,
@@ -40,6 +40,8 @@ _JSON = (("-o", "json"), ("--output", "json"))
 _YOUNG_OBJECTS = 20_000  # new ones, between two searches for cycles among them; Python's own number is 700
 _YOUNG_SEARCHES = 1_000  # for cycles, between two among the oldest objects; Python's own number is 10
 _PANIC = "PanicException"  # of Polars, which is loaded by then; it is no Exception
+_NO_COMMAND = "No such command "  # as the parser says it
+_OPTIONS_BEHIND = "options of one command stand behind it: featurectl status --as-of TIME"
 _FITS = "train"  # the one command that multiplies matrices: numpy starts threads for that when it is loaded
 
 
@@ -64,15 +66,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(words: Sequence[str], hide: Hide) -> int:
+    line = read_command_line(words)
+    ordered = line.in_order()
     try:
-        parsed = build_parser(words)(words, standalone_mode=False)
+        parsed = build_parser(ordered)(ordered, standalone_mode=False)
     except TyperException as error:
         if error.format_message().startswith("Usage: "):  # a group without a command answers with its help
             _say(error.format_message())
             return USAGE
-        return _reject(words, _usage_error(error), hide)
+        return _reject(words, line, _usage_error(error), hide)
     except UsageError as error:
-        return _reject(words, error, hide)
+        return _reject(words, line, error, hide)
     except (Abort, KeyboardInterrupt):
         return INTERRUPTED
     except Exit as error:
@@ -103,7 +107,7 @@ def _execute(invocation: Invocation, hide: Hide) -> int:
         outcome = _crashed(call, error, hide)  # a bug of ours: two lines for the user, the rest into a file
     finally:
         call.progress.done("")  # a unit that failed is no longer running
-    code = _draw(call, _hidden(outcome, hide))
+    code = _draw(replace(call, repo=outcome.root or call.repo), _hidden(outcome, hide))
     if call.verbose:
         _say(f"{call.command}: {time.perf_counter() - begin:.2f} s, at most {_peak_memory_mb():.0f} MB of memory")
     return code
@@ -174,12 +178,12 @@ def _hidden(outcome: Outcome, hide: Hide) -> Outcome:
     return replace(outcome, result={**outcome.result, "error": {name: hide(text) for name, text in error.items()}})
 
 
-def _reject(words: Sequence[str], error: UsageError, hide: Hide) -> int:
+def _reject(words: Sequence[str], line: CommandLine, error: UsageError, hide: Hide) -> int:
     """Say what is wrong with a command line that can't be parsed, in the form that it asks for."""
     if not _wants_json(words):
         _say(_error_text(error))
         return USAGE
-    command = next((word for word in words if not word.startswith("-")), "")
+    command = " ".join(line.name) or next((word for word in line.rest if not word.startswith("-")), "")
     outcome = _hidden(Outcome(exit_code=USAGE, result={"error": error_json(error)}), hide)
     return _written(_document(hide(command), outcome, []), USAGE)
 
@@ -189,18 +193,26 @@ def _wants_json(words: Sequence[str]) -> bool:
 
 
 def _usage_error(error: TyperException) -> UsageError:
-    """Return the parser's error as ours, with the nearest of the options that it offers.
+    """Return the parser's error as ours, with the nearest of the options or commands that it offers."""
+    name, context = getattr(error, "option_name", ""), getattr(error, "ctx", None)
+    text = " ".join(error.format_message().split())
+    if context is not None and text.startswith(_NO_COMMAND):
+        word = text.removeprefix(_NO_COMMAND).strip("'.")
+        return UsageError(f"{_NO_COMMAND}{word!r}", hint=_command_hint(word, context.command.commands))
+    if not hasattr(error, "possibilities"):
+        return UsageError(text)
+    if near := nearest(name, getattr(error, "possibilities", None) or ()):
+        return UsageError(f"No such option: {name}", hint=f"did you mean {near}?")
+    before = context is not None and context.parent is None
+    return UsageError(f"No such option: {name}", hint=_OPTIONS_BEHIND if before else "")
 
-    The options that every command has are not offered where they stand before it.
-    """
-    name, offered = getattr(error, "option_name", ""), getattr(error, "possibilities", None)
-    context = getattr(error, "ctx", None)
-    if name in COMMON and context is not None and context.parent is None:
-        return UsageError(f"No such option: {name}", hint="options stand behind the command: featurectl plan -C DIR")
-    if not offered:
-        return UsageError(" ".join(error.format_message().split()))
-    near = nearest(name, offered)
-    return UsageError(f"No such option: {name}", hint=f"did you mean {near}?" if near else "")
+
+def _command_hint(word: str, offered: Iterable[str]) -> str:
+    """Return which command was meant: one that is spelled alike, or that has the word as the last of its name."""
+    if near := nearest(word, offered):
+        return f'did you mean "{near}"?'
+    whole = next((name for name in COMMANDS if name.split()[-1] == word), "")
+    return f"did you mean featurectl {whole}?" if whole else "featurectl --help lists them"
 
 
 def _error_text(error: FeaturectlError) -> str:
@@ -244,7 +256,7 @@ def _steered(text: str, call: Call) -> str:
 
 def _document(command: str, outcome: Outcome, problems: list[dict[str, object]]) -> str:
     document = {
-        "schema_version": 1,
+        "schema_version": 2,
         "command": command,
         "ok": outcome.exit_code in FINE,
         "exit_code": outcome.exit_code,

@@ -25,10 +25,11 @@ class Validation:
     problems: tuple[Problem, ...]
 
 
-def validate_repository(root: Path, env: str | None, *, data: bool, warnings: bool) -> Validation:
+def validate_repository(root: Path, env: str | None, *, data: bool, warnings: bool, first: str = "") -> Validation:
     """Return what there is to say of the files below `root`; `data`: the schemas of local files are read, too.
 
-    `env`: the environment (None: the first) of which it is a warning what `apply` refuses.
+    `env`: the environment (None: the first) of which it is a warning what `apply` refuses. `first` is the file whose
+    problems come before all others.
 
     Raises:
         UsageError: there is no such environment.
@@ -36,7 +37,8 @@ def validate_repository(root: Path, env: str | None, *, data: bool, warnings: bo
     repo = load_repo(root, _schemas(root) if data else None)
     problems = [*repo.problems, *_not_run(repo, env)]
     shown = [problem for problem in problems if warnings or problem.severity == "error"]
-    return Validation(repo=repo, problems=tuple(sorted(shown, key=lambda problem: problem.sort_key())))
+    ordered = sorted(shown, key=lambda problem: (problem.place.path != first, problem.sort_key()))
+    return Validation(repo=repo, problems=tuple(ordered))
 
 
 def object_counts(repo: Repo) -> dict[str, int]:

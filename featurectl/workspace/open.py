@@ -18,17 +18,20 @@ from featurectl.workspace.workspace import Workspace
 Data = Literal["needed", "if there", "unread", "applied", "project file"]
 
 
-def find_root(folder: Path | None) -> Path:
+def find_root(folder: Path | None, *, above: bool = False) -> Path:
     """Return the root of the repository in a folder; without one, of this folder or the nearest parent that is one.
+
+    With `above` the nearest parent counts for a given folder, too.
 
     Raises:
         UsageError: there is none.
     """
     start = (folder or Path.cwd()).absolute()
-    for place in [start] if folder else [start, *start.parents]:
+    alone = folder is not None and not above
+    for place in [start] if alone else [start, *start.parents]:
         if _is_root(place):
             return place
-    where = f"{start}" if folder else f"{start} or a folder above it"
+    where = f"{start}" if alone else f"{start} or a folder above it"
     raise UsageError(f"no featurectl.yaml in {where}", hint="featurectl init DIR writes a repository that works")
 
 

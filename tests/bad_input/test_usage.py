@@ -73,8 +73,11 @@ WRONG = [
     (("init", "data/orders.csv/x"), "can't write data/orders.csv/x: Not a directory\n"),
     (("init", "new", "--template", "flight"), "no template 'flight'\n  = templates: flights, minimal\n"),
     (("plan", "--outptu", "json"), "No such option: --outptu\n  = did you mean --output?\n"),
-    (("-C", ".", "plan"), "No such option: -C\n  = options stand behind the command: featurectl plan -C DIR\n"),
-    (("--env", "dev", "plan"), "No such option: --env\n  = options stand behind the command: featurectl plan -C DIR\n"),
+    (("-C", "nowhere", "plan"), "no featurectl.yaml in "),
+    (("--env", "prd", "plan"), "no environment 'prd' in featurectl.yaml\n  = environments: dev\n"),
+    (("--as-of", "2026-01-01", "get"),
+     "No such option: --as-of\n  = options of one command stand behind it: featurectl status --as-of TIME\n"),
+    (("plan", "--env"), "Option '--env' requires an argument."),
     (("--hepl",), "No such option: --hepl\n  = did you mean --help?\n"),
     (("apply", "saved.json"), "the plan saved.json can't be read: No such file or directory\n"),
     (("apply", "data/orders.csv"), "data/orders.csv is no saved plan\n  = featurectl plan --out FILE writes one\n"),
@@ -99,7 +102,7 @@ def test_wrong_usage_names_what_is_known_and_changes_nothing(live, argv, said):
 
 
 def test_an_unknown_command_is_answered_in_the_form_that_is_asked_for(live):
-    assert "No such command 'plam'. Did you mean 'plan'?" in live.fails(64, "plam")
+    assert "No such command 'plam'\n  = did you mean \"plan\"?\n" in live.fails(64, "plam")
     ran = live.run("plan", "--outptu", "x", "--output=json")
     document = json.loads(ran.out)
     assert (ran.code, ran.err, document["exit_code"], document["command"]) == (64, "", 64, "plan")

@@ -66,7 +66,7 @@ def test_json_is_exactly_one_document(capsys):
     out, err = capsys.readouterr()
     document = json.loads(out)
     assert err.startswith("version: ")
-    assert (document["schema_version"], document["command"], document["ok"]) == (1, "version", True)
+    assert (document["schema_version"], document["command"], document["ok"]) == (2, "version", True)
     assert set(document) == {"schema_version", "command", "ok", "exit_code", "problems", "result"}
 
 

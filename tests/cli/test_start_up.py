@@ -117,7 +117,8 @@ def test_a_command_line_loads_the_command_that_it_begins_with(command):
     assert [c.name for c in (*tree.registered_commands, *tree.registered_groups)] == [command]
     every = build_app([])
     assert {c.name for c in (*every.registered_commands, *every.registered_groups)} == set(NAMES)
-    assert build_app(["--version", command]) is every
+    assert build_app(["--as-of", command]) is every
+    assert [c.name for c in build_app(["--version"]).registered_commands] == ["version"]
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, "models list"])

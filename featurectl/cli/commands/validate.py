@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from featurectl.cli.command_decorator import verb
 from featurectl.cli.shared.call import WHOLE, Call, Outcome
+from featurectl.core.errors import UsageError
 from featurectl.core.kinds import WORDS
 
 if TYPE_CHECKING:
@@ -18,13 +21,22 @@ if TYPE_CHECKING:
 
 @verb(outputs=("text", "concise", "json", "github", "sarif", "junit"))
 def validate(
-    call: Call, data: Annotated[bool, typer.Option("--data/--no-data", help="Read the schemas of local files.")] = True
+    call: Call,
+    path: Annotated[
+        Path | None, typer.Argument(help="The repository's folder, or one of its files, whose problems come first.")
+    ] = None,
+    data: Annotated[bool, typer.Option("--data/--no-data", help="Read the schemas of local files.")] = True,
 ) -> Outcome:
-    """Check every file of the repository. All problems at once; without network and registry."""
+    """Check every file of the repository.
+
+    All problems at once; without network and registry.
+    """
     from featurectl.operations.validate import object_counts, validate_repository
 
     begin = time.perf_counter()
-    found = validate_repository(call.root(), call.env, data=data, warnings=not call.quiet)
+    root, first = (call.root(), "") if path is None else _chosen(call, path)
+    call = replace(call, repo=root)
+    found = validate_repository(root, call.env, data=data, warnings=not call.quiet, first=first)
     counts, files = object_counts(found.repo), len(found.repo.files)
     text = "" if found.repo.errors else valid_text(counts, files)
     return Outcome(
@@ -32,8 +44,27 @@ def validate(
         result={"project": found.repo.project, "files": files, "objects": counts},
         exit_code=1 if found.repo.errors else 0,
         problems=found.problems,
+        root=root,
         drawings={"concise": text, "github": text} | _for_ci(call, found.problems, time.perf_counter() - begin),
     )
+
+
+def _chosen(call: Call, path: Path) -> tuple[Path, str]:
+    """Return the root of the repository that a folder or a file is of, and the file's path in it, "" for a folder."""
+    from featurectl.language.load import is_read
+    from featurectl.workspace.open import find_root
+
+    if call.repo is not None:
+        raise UsageError(f"{path}, and --repo", hint="one of them says what is validated")
+    if not path.exists():
+        raise UsageError(f"there is no {path}")
+    root = find_root((path if path.is_dir() else path.parent).resolve(), above=True)
+    if path.is_dir():
+        return root, ""
+    if not is_read(root, path):
+        hint = "its files end in .yaml or .yml, and stand neither in data/ nor in hidden folders"
+        raise UsageError(f"{path} is no file that the repository in {root} is read from", hint=hint)
+    return root, path.resolve().relative_to(root.resolve()).as_posix()
 
 
 def _for_ci(call: Call, problems: Sequence[Problem], seconds: float) -> dict[str, str]:

@@ -78,7 +78,8 @@ def error_json(error: FeaturectlError) -> dict[str, str]:
 class Outcome:
     """What a command found: `text` for people, `result` for machines, problems and failures beside either.
 
-    With failures the exit code is that of the gravest, whatever `exit_code` says.
+    With failures the exit code is that of the gravest, whatever `exit_code` says. Paths of problems begin at `root`,
+    by default at that of the call.
     """
 
     text: str = ""
@@ -86,6 +87,7 @@ class Outcome:
     exit_code: int = 0
     problems: tuple[Problem, ...] = ()
     failures: tuple[Failure, ...] = ()
+    root: Path | None = None
     drawings: Mapping[str, str] = field(default_factory=dict)  # the other outputs it can give, by name
 
 

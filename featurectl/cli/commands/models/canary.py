@@ -94,7 +94,7 @@ def _end(call: Call, model: str, to: Literal["promoted", "aborted"]) -> Outcome:
     from featurectl.monitor.canary.lifecycle import end_running
 
     with open_applied(call) as workspace:
-        return _outcome(end_running(workspace, model, to, f"models canary {call.command}"))
+        return _outcome(end_running(workspace, model, to, call.command))
 
 
 def _outcome(judged: CanaryEvaluation) -> Outcome:
