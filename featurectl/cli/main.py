@@ -225,33 +225,22 @@ def _error_text(error: FeaturectlError) -> str:
 
 def _draw(call: Call, outcome: Outcome) -> int:
     from featurectl.cli.render.problems import problems_json, render_problems
+    from featurectl.cli.render.shown_text import shown_text
     from featurectl.core.markdown import fenced
 
+    code = outcome.exit_code
     if call.output == "json":
         document = _document(call.command, outcome, problems_json(outcome.problems, call))
-        return _written(document, outcome.exit_code)
+        return _written(document, code)
     drawn = outcome.text if call.output == "text" else outcome.drawings.get(call.output, "")
     if outcome.problems and not (drawn and call.output in WHOLE):
         text = render_problems(outcome.problems, call)
         if call.output == "text":
-            _say(_steered(text, call))
+            _say(shown_text(text, call, sys.stderr))
         else:
             text = fenced(text.rstrip("\n")) if call.output == "markdown" else text
             drawn = "\n".join(part.rstrip("\n") for part in (text, drawn) if part)
-    return _written(drawn if call.output in WHOLE else _steered(drawn, call), outcome.exit_code)
-
-
-def _steered(text: str, call: Call) -> str:
-    """Return a text in which nothing but our own colors steers the terminal, wherever its parts come from.
-
-    No line commands the CI that reads it, but for those of `-o github`.
-    """
-    from featurectl.cli.render.paint import wants_color
-    from featurectl.cli.render.visible import visible, visible_but_colors, without_commands
-
-    colored = wants_color(call.color) and call.output != "markdown"
-    shown = visible_but_colors(text) if colored else visible(text)
-    return shown if call.output == "github" else without_commands(shown)
+    return _written(drawn if call.output in WHOLE else shown_text(drawn, call, sys.stdout, outcome.text_is), code)
 
 
 def _document(command: str, outcome: Outcome, problems: list[dict[str, object]]) -> str:
@@ -300,7 +289,10 @@ def _unwritable(error: OSError) -> int:
 
 
 def _say(text: str) -> None:
-    """Write to stderr; when nobody can read it, the command goes on."""
+    """Write to stderr, in lines that fit; when nobody can read it, the command goes on."""
+    from featurectl.cli.render.screen import fit_text, screen_width
+
+    text = fit_text(text, screen_width(sys.stderr))
     with suppress(OSError, AttributeError):
         sys.stderr.write(_encodable(text if text.endswith("\n") else text + "\n", sys.stderr))
         sys.stderr.flush()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
@@ -18,29 +18,36 @@ from featurectl.language.repo import Environment, Repo
 from featurectl.language.resolve.alerts import check_alert_names, resolve_alert, resolve_notifier
 from featurectl.language.resolve.declarations import Declarations
 from featurectl.language.resolve.entity import resolve_entity
-from featurectl.language.resolve.model import resolve_model
+from featurectl.language.resolve.model import check_model_names, resolve_model
 from featurectl.language.resolve.pipelines import check_pipeline
 from featurectl.language.resolve.project import resolve_environment
 from featurectl.language.resolve.source import SchemaReader, check_history, resolve_source
 from featurectl.language.resolve.tests import resolve_test
-from featurectl.language.resolve.view import resolve_view
+from featurectl.language.resolve.view import check_view_names, resolve_view
 from featurectl.language.shapes.alerts import AlertShape, NotifierShape
 from featurectl.language.shapes.base import ObjectShape
 from featurectl.language.shapes.entity import EntityShape
 from featurectl.language.shapes.objects import LISTS
 from featurectl.language.shapes.pipelines import PipelineShape
 from featurectl.language.shapes.project import ProjectShape
+from featurectl.language.shapes.remainder import shape_of_remainder
 from featurectl.language.shapes.source import SourceShape
 from featurectl.language.shapes.training import ModelShape
 from featurectl.language.shapes.values import describe
 from featurectl.language.shapes.view import FeatureTestShape, FeatureViewShape
-from featurectl.language.syntax.node import Fields, File, Items, Node
+from featurectl.language.syntax.node import Fields, File, Items, Node, ScalarNode
 from featurectl.language.syntax.own_files import FileTooLargeError, NotOwnFileError, read_own_file
 from featurectl.language.syntax.place import Place
 from featurectl.language.syntax.reader import MAX_BYTES, read_nodes, read_text
 
 PROJECT_FILE: Final = "featurectl.yaml"
 DATA_FOLDER: Final = "data"
+# Kinds of which what is right is checked although other parts are wrong, and the keys without which nothing is.
+_NEEDED: Final[Mapping[DeclaredKind, Sequence[str]]] = {
+    "feature_view": ("", "entity", "source"),
+    "model": ("", "spine"),
+    "source": ("", "columns", "select", "event_time", "available_at", "delay"),
+}
 S = TypeVar("S", bound=ObjectShape)
 T = TypeVar("T")
 
@@ -49,13 +56,13 @@ T = TypeVar("T")
 class _Files:
     """What the files hold: shapes by list, in order, and the project's own file.
 
-    `wrong_alerts` are the alerts of which no shape could be made, as they are written.
+    `wrong` are the objects of which no shape could be made, as they are written.
     """
 
     paths: list[str] = field(default_factory=list)
     project: ProjectShape | None = None
     shapes: dict[str, list[ObjectShape]] = field(default_factory=lambda: {name: [] for name in LISTS})
-    wrong_alerts: list[Fields] = field(default_factory=list)
+    wrong: list[tuple[DeclaredKind, Fields]] = field(default_factory=list)
 
 
 def load_repo(root: Path, schemas: SchemaReader | None) -> Repo:
@@ -84,8 +91,9 @@ def load_project_file(root: Path) -> Repo:
 def _load(root: Path, files: _Files, declared: Declarations, schemas: SchemaReader | None) -> None:
     """Fill in what the files hold and declare."""
     _read_files(root, files, declared)
-    environments = files.project.environments.values() if files.project else ()
-    declared.data_roots = tuple(folder for shape in environments for folder in shape.data_roots)
+    if files.project and not any(problem.place.path == PROJECT_FILE for problem in declared.report.problems):
+        environments = files.project.environments.values()
+        declared.data_roots = tuple(folder for shape in environments for folder in shape.data_roots)
     resolve = _Resolver(declared)
     resolve.all(_of(files, EntityShape), declared.entities, "entity", lambda s: resolve_entity(s, declared))
     sources = _of(files, SourceShape)
@@ -189,6 +197,7 @@ def _read_file_of(root: Path, relative: str, files: _Files, declared: Declaratio
     elif isinstance(node, Fields):
         _read_lists(node, files, declared)
     else:
+        declared.unread = True
         message = f"a file is a mapping of lists: {', '.join(LISTS)}"
         declared.report.error("FC101", message, node.span.place)
 
@@ -217,8 +226,10 @@ def _read_lists(node: Fields, files: _Files, declared: Declarations) -> None:
                 note = f"{key} stands in {PROJECT_FILE} alone"
             place = node.keys[key].place
             suggestion = did_you_mean(key, LISTS)
+            declared.unread |= key not in ("project", "environments")  # objects may stand below it
             declared.report.error("FC102", f'unknown key "{key}" in a file', place, suggestion=suggestion, note=note)
         elif not isinstance(items, Items):
+            declared.unread |= not (isinstance(items, ScalarNode) and items.empty)
             message = f"expected a list of {key}, found {describe(items)}"
             declared.report.error("FC101", message, node.place(key))
         else:
@@ -236,23 +247,28 @@ def _read_object(key: str, item: Node, files: _Files, declared: Declarations) ->
             return
         declared.names[(kind, name)] = item.head
         declared.remember(kind, name, item)
+    if not name:  # it may be the one that others name
+        declared.nameless.add(kind)
     found = len(declared.report.problems)
-    shape = _shape(LISTS[key], item, declared.report)
+    shape = _shape(LISTS[key], item, declared.report, _NEEDED.get(kind))
     if shape is not None:
         files.shapes[key].append(shape)
-    elif kind == "alert" and isinstance(item, Fields):
-        files.wrong_alerts.append(item)
+    elif isinstance(item, Fields):
+        files.wrong.append((kind, item))
     if len(declared.report.problems) > found:
         declared.broken.add((kind, name))
 
 
-def _shape(shape: type[S], node: Node, report: Report) -> S | None:
-    """Return the object of a node, or None when it can't be made; every reason is in the report."""
+def _shape(shape: type[S], node: Node, report: Report, needed: Sequence[str] | None = None) -> S | None:
+    """Return the object of a node, or None when it can't be made; every reason is in the report.
+
+    With `needed` it is that of what is right in the node, unless something is wrong at one of these keys.
+    """
     try:
         return shape.model_validate(node, context=report)
-    except ValidationError:
+    except ValidationError as error:
         assert report.problems
-        return None
+        return None if needed is None else shape_of_remainder(shape, node, error, needed)
 
 
 def _of(files: _Files, kind: type[S]) -> list[S]:
@@ -284,12 +300,21 @@ def _environments(files: _Files) -> dict[str, Environment]:
     return {name: resolve_environment(name, shape) for name, shape in files.project.environments.items()}
 
 
+# Of objects of which no shape could be made, the names of others are looked up all the same.
+_CHECK_NAMES: Final[Mapping[DeclaredKind, Callable[[Fields, Declarations], None]]] = {
+    "feature_view": check_view_names,
+    "model": check_model_names,
+    "alert": check_alert_names,
+}
+
+
 def _check_operations(files: _Files, resolve: _Resolver) -> dict[str, int]:
     declared = resolve.declared
     for pipeline in _of(files, PipelineShape):
         check_pipeline(pipeline, declared)
     resolve.all(_of(files, AlertShape), declared.alerts, "alert", lambda s: resolve_alert(s, declared))
-    for fields in files.wrong_alerts:
-        check_alert_names(fields, declared)
+    for kind, fields in files.wrong:
+        if kind in _CHECK_NAMES:
+            _CHECK_NAMES[kind](fields, declared)
     resolve.all(_of(files, NotifierShape), declared.notifiers, "notifier", lambda s: resolve_notifier(s, declared))
     return {name: len(files.shapes[name]) for name in ("pipelines", "alerts", "notifiers") if files.shapes[name]}

@@ -77,7 +77,6 @@ WRONG = [
     (("--env", "prd", "plan"), "no environment 'prd' in featurectl.yaml\n  = environments: dev\n"),
     (("--as-of", "2026-01-01", "get"),
      "No such option: --as-of\n  = options of one command stand behind it: featurectl status --as-of TIME\n"),
-    (("plan", "--env"), "Option '--env' requires an argument."),
     (("--hepl",), "No such option: --hepl\n  = did you mean --help?\n"),
     (("apply", "saved.json"), "the plan saved.json can't be read: No such file or directory\n"),
     (("apply", "data/orders.csv"), "data/orders.csv is no saved plan\n  = featurectl plan --out FILE writes one\n"),

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featurectl.cli.render.table import cut_text, render_table, screen_width, text_width, wrap_text
+from featurectl.cli.render.screen import cut_text, fit_text, screen_width, text_width
+from featurectl.cli.render.table import render_table
 from tests.seeds import examples
 
 CELLS = st.text("ab _:/日é", max_size=24)
@@ -39,12 +40,27 @@ def test_a_table_that_has_room_is_as_without_a_limit(table):
     assert render_table(head, rows, max(natural, 1)) == lines
 
 
-@given(st.text("abc d_", max_size=80), st.integers(6, 40))
+@given(st.text("abc d_\n", max_size=80), st.integers(10, 40))
 @settings(max_examples=examples(100, 1000))
-def test_wrapped_text_fits_and_loses_nothing(text, width):
-    lines = wrap_text(text, width, "  ")
-    assert all(text_width(line) <= width for line in lines)
-    assert squeezed("".join(lines)) == squeezed(text)
+def test_fitted_text_fits_but_for_words_and_loses_nothing(text, width):
+    fitted = fit_text(text, width)
+    longest = max((len(word) for word in text.split()), default=0)
+    assert all(text_width(line) <= max(width, width // 2 + longest + 2) for line in fitted.split("\n"))
+    assert fitted.split() == text.split()
+    assert fit_text(text, 200) == fit_text(text, None) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "fitted"),
+    [
+        ("  ~ view   spend  breaking", "  ~ view   spend\n    breaking"),
+        ("at /a/long/path/of/a/file now", "at\n  /a/long/path/of/a/file\n  now"),
+        ("\x1b[31m1234567\x1b[0m 1234567 1234", "\x1b[31m1234567\x1b[0m 1234567\n  1234"),
+        ("short\n\n  short", "short\n\n  short"),
+    ],
+)
+def test_a_line_goes_on_further_right_and_no_path_is_broken(text, fitted):
+    assert fit_text(text, 18) == fitted
 
 
 @given(st.text("ab日é ", max_size=40), st.integers(4, 30))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,9 +44,9 @@ def apply(
     from featurectl.operations.apply_files import ApplyRequest
 
     timeout_s = seconds_of("--lock-timeout", lock_timeout, least_s=0)
-    approve = None if auto_approve else _approve
+    approve = None if auto_approve else partial(_approve, call)
     request = ApplyRequest(choices=options.choices(), lock_timeout_s=timeout_s, approve=approve)
-    return _drawn(_apply(call, plan, request))
+    return _drawn(call, _apply(call, plan, request))
 
 
 def _apply(call: Call, path: Path | None, request: ApplyRequest) -> Applied:
@@ -60,8 +62,8 @@ def _apply(call: Call, path: Path | None, request: ApplyRequest) -> Applied:
         return apply_saved(workspace, saved, path, request, call.progress)
 
 
-def _drawn(applied: Applied) -> Outcome:
-    """Return what was done; the plan is drawn unless it stood beside the question."""
+def _drawn(call: Call, applied: Applied) -> Outcome:
+    """Return what was done; the plan is drawn unless it stood beside the question, or the command is to be quiet."""
     from featurectl.operations.apply import describe
 
     plan, serial = applied.plan, applied.serial
@@ -71,10 +73,9 @@ def _drawn(applied: Applied) -> Outcome:
     done = f"Applied to {plan.environment}, serial {serial}: {describe(plan)}."
     if plan.unchanged:
         done = "Created what was missing outside of the registry."
-    parts = [*([] if applied.approved else [_plan_text(plan)]), *([] if plan.empty else [done])]
-    return Outcome(
-        text="\n\n".join(parts), result={"plan": plan.to_json(), "serial": serial, "applied": not plan.empty}
-    )
+    parts = [*([] if applied.approved or call.quiet else [_plan_text(plan)]), *([] if plan.empty else [done])]
+    result = {"plan": plan.to_json(), "serial": serial, "applied": not plan.empty}
+    return Outcome(text="\n\n".join(parts), result=result, text_is="plan")
 
 
 def _plan_text(plan: Plan) -> str:
@@ -83,11 +84,14 @@ def _plan_text(plan: Plan) -> str:
     return render_plan(plan.to_json())
 
 
-def _approve(plan: Plan) -> bool:
+def _approve(call: Call, plan: Plan) -> bool:
     """Show the plan beside the question, on stderr: stdout is the result."""
+    from featurectl.cli.render.shown_text import shown_text
+
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError("apply asks before it changes anything, and there is no terminal", hint="add --auto-approve")
-    sys.stderr.write(f"{_plan_text(plan)}\n\nApply these changes? [y/N]: ")
+    text = shown_text(_plan_text(plan), replace(call, output="text"), sys.stderr, "plan")
+    sys.stderr.write(f"{text}\n\nApply these changes? [y/N]: ")
     sys.stderr.flush()
     signal.siginterrupt(signal.SIGINT, True)  # Polars lets a read go on after Ctrl-C
     return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -8,8 +8,11 @@ from typing import Annotated
 import typer
 
 from featurectl.cli.command_decorator import verb
+from featurectl.cli.render.screen import screen_width
 from featurectl.cli.shared.call import Call, Outcome
 from featurectl.core.errors import UsageError
+
+_WIDEST = 100  # columns: longer lines are hard to read
 
 
 @verb()
@@ -26,5 +29,5 @@ def explain(
     if found is None:
         raise UsageError(f"no problem code {code!r}", hint="featurectl explain lists them")
     name = code.upper()
-    text = f"{name}: {found.title}\n\n{textwrap.fill(found.text, 100)}"
+    text = f"{name}: {found.title}\n\n{textwrap.fill(found.text, min(screen_width() or _WIDEST, _WIDEST))}"
     return Outcome(text=text, result={"code": name, "title": found.title, "text": found.text})

@@ -49,7 +49,7 @@ def _show(entry: HistoryEntry, project: str) -> Outcome:
     if plan is None:
         text = "\n\nIts plan was not kept." if entry.command == "apply" else ""
     result = {"project": project, "entry": _entry_json(entry) | {"plan": plan}}
-    return Outcome(text=_render([entry]) + text, result=result)
+    return Outcome(text=_render([entry]) + text, result=result, text_is="plan")
 
 
 def _render(entries: Sequence[HistoryEntry]) -> str:

@@ -59,6 +59,7 @@ def plan(
         exit_code=PROBLEMS if made.blocked or made.older or repo.unsupported else changed,
         problems=repo.unsupported,
         drawings={"markdown": _markdown(made)},
+        text_is="plan",
     )
 
 

@@ -30,7 +30,7 @@ def schema(
     made = project_schema() if project else file_schema()
     text = json.dumps(made, indent=2)
     if out is None:
-        return Outcome(text=text, result=made)
+        return Outcome(text=text, result=made, text_is="document")
     _write(out, text + "\n")
     return Outcome(text=f"wrote {out}", result={"out": str(out)})
 

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from featurectl.cli.render.table import render_table, text_width
+from featurectl.cli.render.screen import text_width
+from featurectl.cli.render.table import render_table
 from featurectl.core.units import counted, plural
 from featurectl.monitor.drift.compare import DriftRow
 from featurectl.monitor.drift.limits import DriftLimits, DriftMetric

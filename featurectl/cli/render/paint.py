@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, TextIO
 
 Color = Literal["bold", "red", "yellow", "blue", "cyan", "green"]
-CODES: Final = {"bold": "1", "red": "1;31", "yellow": "1;33", "blue": "1;34", "cyan": "36", "green": "32"}
+CODES: Final = {"bold": "1", "red": "1;31", "yellow": "33", "blue": "1;34", "cyan": "36", "green": "32"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,9 +24,40 @@ class Paint:
         return f"\x1b[{CODES[color]}m{text}\x1b[0m" if self.on and text else text
 
 
-def wants_color(choice: Literal["auto", "always", "never"]) -> bool:
-    """Return whether to color what goes to stderr; NO_COLOR and TERM=dumb are obeyed unless it is asked for."""
+def wants_color(choice: Literal["auto", "always", "never"], stream: TextIO | None = None) -> bool:
+    """Return whether to color what goes to a stream, stdout by default.
+
+    Unless it is asked for, only a terminal has colors, and anything with FORCE_COLOR; NO_COLOR and TERM=dumb take them
+    away, NO_COLOR also from FORCE_COLOR.
+    """
     if choice != "auto":
         return choice == "always"
-    is_terminal = sys.stderr is not None and sys.stderr.isatty()  # None: the caller has closed it
-    return is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR", "0") not in ("", "0"):
+        return True
+    stream = sys.stdout if stream is None else stream
+    return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"  # None: the caller closed it
+
+
+# Words that are colored where they are all of a table's cell.
+_STATES: Final[Mapping[str, Color]] = {
+    "OK": "green", "resolved": "green", "promoted": "green",
+    "WARN": "yellow", "pending": "yellow",
+    "STALE": "red", "ERROR": "red", "FAILED": "red", "FAIL": "red", "firing": "red", "rejected": "red",
+}  # fmt: skip
+_CELL: Final = re.compile(rf"(?:(?<=^)|(?<=  ))({'|'.join(_STATES)})(?=  |$)", re.MULTILINE)
+_SIGNS: Final[Mapping[str, Color]] = {"+": "green", "~": "yellow", "-": "red", "!": "yellow"}
+_SIGN: Final = re.compile(r"^( {2,6})([+~!-])(?= )", re.MULTILINE)
+_BLOCKED: Final = re.compile(r"\bBLOCKED\b")
+
+
+def paint_states(text: str, paint: Paint) -> str:
+    """Return tables with their words for states colored."""
+    return _CELL.sub(lambda found: paint(found[0], _STATES[found[0]]), text)
+
+
+def paint_signs(text: str, paint: Paint) -> str:
+    """Return a plan with the signs before its changes colored, and what is blocked."""
+    signed = _SIGN.sub(lambda found: found[1] + paint(found[2], _SIGNS[found[2]]), text)
+    return _BLOCKED.sub(lambda found: paint(found[0], "red"), signed)

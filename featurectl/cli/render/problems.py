@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from featurectl.cli.render.excerpt import draw_problem
 from featurectl.cli.render.files import Files
 from featurectl.cli.render.github import draw_annotations, problem_annotation
 from featurectl.cli.render.paint import Paint, wants_color
+from featurectl.cli.render.screen import screen_width
 from featurectl.cli.render.visible import in_one_line
 
 if TYPE_CHECKING:
@@ -39,9 +41,11 @@ def render_problems(problems: Sequence[Problem], call: Call, seconds: float | No
         from featurectl.cli.render.junit import draw_files
 
         return draw_files(problems, files, seconds)
-    paint = Paint(on=wants_color(call.color) and call.output != "markdown")
+    is_text = call.output == "text"
+    paint = Paint(on=is_text and wants_color(call.color, sys.stderr))
+    width = screen_width(sys.stderr) if is_text else None
     drawn = [
-        draw_problem(problem, files.lines(problem.place), lambda path: in_one_line(files.shown(path)), paint)
+        draw_problem(problem, files.lines(problem.place), lambda path: in_one_line(files.shown(path)), paint, width)
         for problem in problems
     ]
     return "\n\n".join([*drawn, summary(every, len(files.paths()), listed=call.verbose)])

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from featurectl.catalog.statistics import format_value
-from featurectl.cli.render.table import render_table, text_width
+from featurectl.cli.render.screen import text_width
+from featurectl.cli.render.table import render_table
 from featurectl.cli.render.visible import in_one_line
 from featurectl.core.units import format_count, format_instant
 

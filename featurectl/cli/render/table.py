@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Final
-from unicodedata import combining, east_asian_width
 
+from featurectl.cli.render.screen import cut_text, screen_width, text_width, wrap_words
 from featurectl.cli.render.visible import in_one_line
 
 _GAP: Final = "  "  # between columns
-_DOTS: Final = "..."
 _READABLE, _LEGIBLE = 20, 12  # columns of a cell that is cut: as it should be, and not worth less
 _NARROW: Final = 6  # no column is narrower, if it was not
 _BEHIND: Final = "    "  # before what stands beyond a row, on lines of its own
-_MARKS: Final = "_:/.,-@="
 
 
 def render_table(
@@ -44,43 +40,6 @@ def render_table(
     widths, least = _widths(head, rows), _least_widths(head, rows)
     fitted = _fitted(widths, least if room is None else [*least[:-1], room], limit)
     return [line for row in (head, *rows) for line in _lines(row, fitted, limit)]
-
-
-def screen_width() -> int | None:
-    """Return how many columns a line may have: COLUMNS, else those of the terminal; None: it goes to no terminal."""
-    written = os.environ.get("COLUMNS", "")
-    if written.isdecimal() and int(written) > 0:
-        return int(written)
-    if sys.stdout is None or not sys.stdout.isatty():  # None: the caller has closed it
-        return None
-    return os.get_terminal_size(sys.stdout.fileno()).columns or None
-
-
-def wrap_text(text: str, width: int | None, indent: str = "") -> list[str]:
-    """Return the lines of a text, broken at spaces and only where it must be within a word; `indent` from the second.
-
-    >>> wrap_text("a view is a group of features", 12, "  ")
-    ['a view is a', '  group of', '  features']
-    """
-    if width is None or text_width(text) <= width:
-        return [text]
-    first, *more = _wrapped(text, width)
-    rest = _wrapped(" ".join(more), max(width - len(indent), 1)) if more else []
-    return [first, *(indent + line for line in rest)]
-
-
-def cut_text(text: str, width: int) -> str:
-    """Return a text that takes at most so many columns; where it was longer, it ends in three dots.
-
-    >>> cut_text("a group of features", 10), cut_text("a group", 10)
-    ('a group...', 'a group')
-    """
-    if text_width(text) <= width:
-        return text
-    end = len(text)
-    while end and text_width(text[:end]) > width - len(_DOTS):
-        end -= 1
-    return text[:end].rstrip() + _DOTS
 
 
 def _last_room(head: Sequence[str], rows: Sequence[Sequence[str]], limit: int) -> int:
@@ -123,7 +82,7 @@ def _fitted(widths: list[int], least: Sequence[int], limit: int | None) -> list[
 def _lines(row: Sequence[str], widths: Sequence[int], limit: int | None) -> list[str]:
     """Return the lines of a row; what stands beyond its columns is on lines of its own where there is no room."""
     columns = len(row) if len(row) == len(widths) else min(len(row) - 1, len(widths))
-    wrapped = [_wrapped(cell, width) for cell, width in zip(row[:columns], widths, strict=False)]
+    wrapped = [wrap_words(cell, width) for cell, width in zip(row[:columns], widths, strict=False)]
     lines = [
         _GAP.join(cell + " " * (width - text_width(cell)) for cell, width in zip(cells, widths, strict=False))
         for cells in zip_longest(*wrapped, fillvalue="")
@@ -134,44 +93,5 @@ def _lines(row: Sequence[str], widths: Sequence[int], limit: int | None) -> list
     if limit is None or not lines or text_width(lines[0]) + len(_GAP) + text_width(behind) <= limit:
         lines = lines or [""]
         return [f"{lines[0]}{_GAP if lines[0] else ''}{behind}".rstrip(), *(line.rstrip() for line in lines[1:])]
-    more = [_BEHIND + line for line in _wrapped(behind, max(limit - len(_BEHIND), _NARROW))]
+    more = [_BEHIND + line for line in wrap_words(behind, max(limit - len(_BEHIND), _NARROW))]
     return [*(line.rstrip() for line in lines), *more]
-
-
-def _wrapped(cell: str, width: int) -> list[str]:
-    if text_width(cell) <= width:
-        return [cell]
-    lines, line = [], ""
-    for word in cell.split(" "):
-        longer = f"{line} {word}" if line else word
-        if text_width(longer) <= width:
-            line = longer
-            continue
-        if line:
-            lines.append(line)
-        *whole, line = _pieces(word, width)
-        lines += whole
-    return [*lines, line]
-
-
-def _pieces(word: str, width: int) -> list[str]:
-    """Return a word in pieces that fit, broken behind a mark within it where there is one."""
-    pieces = []
-    while text_width(word) > width:
-        end = len(word)
-        while end > 1 and text_width(word[:end]) > width:
-            end -= 1
-        mark = max((word.rfind(sign, 0, end) + 1 for sign in _MARKS), default=0)
-        end = mark if mark > end // 2 else end
-        pieces.append(word[:end])
-        word = word[end:]
-    return [*pieces, word]
-
-
-def text_width(text: str) -> int:
-    """Return how many columns of a terminal a text takes.
-
-    >>> text_width("né"), text_width("日本")
-    (2, 4)
-    """
-    return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)

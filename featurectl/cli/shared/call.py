@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from featurectl.operations.part_failure import Failure
 
 Output = Literal["text", "concise", "json", "github", "markdown", "sarif", "junit", "mermaid", "dot"]
+TextKind = Literal["prose", "plan", "document"]  # a document is for programs: no line of it is broken or colored
 WHOLE: Final[tuple[Output, ...]] = ("sarif", "junit")  # one document, which holds the problems too
 
 
@@ -89,6 +90,7 @@ class Outcome:
     failures: tuple[Failure, ...] = ()
     root: Path | None = None
     drawings: Mapping[str, str] = field(default_factory=dict)  # the other outputs it can give, by name
+    text_is: TextKind = "prose"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

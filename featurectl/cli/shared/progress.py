@@ -10,12 +10,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from featurectl.cli.render.screen import cut_text, fit_text, screen_width
 from featurectl.cli.render.visible import in_one_line
 from featurectl.core.progress import Progress, Silent
 from featurectl.core.units import format_count
 
 _BEAT_S = 10.0
 _FRAME_S = 0.1
+_WIDTH = 80  # of a terminal that says none
 _CLEAR = "\r\x1b[2K"  # to the line's begin, and the line away
 
 
@@ -94,7 +96,7 @@ class ShownProgress:
         """Write what came of a unit in the place of what was drawn of it."""
         self._stop()
         if text:
-            _write(f"{self.clear}{in_one_line(text)}\n")
+            _write(f"{self.clear}{fit_text(in_one_line(text), screen_width(sys.stderr))}\n")
 
     def _stop(self) -> None:
         if self._ticker:
@@ -105,7 +107,10 @@ class ShownProgress:
 
 def _living_line(unit: _Unit, seconds: float) -> str:
     """Return a line in place of the last one; nothing in the unit's first second."""
-    return f"{_CLEAR}  {unit.describe(seconds)}" if seconds > 1 else ""
+    if seconds <= 1:
+        return ""
+    width = screen_width(sys.stderr) or _WIDTH
+    return f"{_CLEAR}{cut_text(f'  {unit.describe(seconds)}', width - 1)}"  # of a broken line only the end is cleared
 
 
 def _plain_line(unit: _Unit, seconds: float) -> str:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Final, Literal
 
 from featurectl.core.dtypes import BOOL, DATE, FLOAT64, INT64, SCALARS, STRING, TIMESTAMP, decimal_parts
+from featurectl.core.nearest import did_you_mean
 
 Takes = Literal["anything", "numbers", "ordered", "booleans"]
 Gives = Literal["count", "sum", "float", "same", "list", "bool"]
@@ -50,6 +51,19 @@ AGGREGATES: Final[Mapping[str, AggregateSignature]] = {
     "any": AggregateSignature(takes="booleans", gives="bool"),
     "all": AggregateSignature(takes="booleans", gives="bool"),
 }
+# What other tools call them.
+_OTHER_WORDS: Final[Mapping[str, str]] = {
+    "avg": "mean", "average": "mean",
+    "std": "stddev", "stdev": "stddev", "stddev_samp": "stddev", "std_dev": "stddev", "variance": "var",
+    "var_samp": "var",
+    "nunique": "count_distinct", "n_unique": "count_distinct", "distinct_count": "count_distinct",
+    "distinct": "count_distinct", "unique": "count_distinct", "approx_distinct": "approx_count_distinct",
+    "quantile": "percentile", "percentile_cont": "percentile", "approx_percentile": "percentile",
+    "maximum": "max", "minimum": "min", "total": "sum", "size": "count", "len": "count", "cnt": "count",
+    "latest": "last", "newest": "last", "earliest": "first", "oldest": "first",
+    "collect_list": "last_n", "array_agg": "last_n", "mode": "top_k", "most_frequent": "top_k",
+    "bool_or": "any", "some": "any", "bool_and": "all", "every": "all",
+}  # fmt: skip
 _ORDERED: Final = (STRING, INT64, FLOAT64, BOOL, TIMESTAMP, DATE)
 _WORDS: Final[Mapping[Takes, str]] = {
     "anything": "single values",
@@ -142,3 +156,14 @@ def aggregate_name(base: str, window: str, offset: str = "") -> str:
     'late_rate_7d_offset_1d'
     """
     return f"{base}_{window}_offset_{offset}" if offset else f"{base}_{window}"
+
+
+def meant_aggregate(op: str) -> str:
+    """Return the suggestion of what was meant by an operation that is none, also in the words of other tools.
+
+    >>> meant_aggregate("avg"), meant_aggregate("SUM"), meant_aggregate("meen")
+    ('did you mean "mean"?', 'did you mean "sum"?', 'did you mean "mean"?')
+    """
+    word = op.lower()
+    known = _OTHER_WORDS.get(word, word if word in AGGREGATES else "")
+    return f'did you mean "{known}"?' if known else did_you_mean(word, AGGREGATES)

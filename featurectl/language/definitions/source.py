@@ -159,6 +159,10 @@ class Source:
         return rules is None or rules.has_times
 
 
+# In place of one that nothing has declared: what else is wrong with an object over it is found all the same.
+UNKNOWN_SOURCE: Final = Source(name="", format="parquet", event_time="event_time")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandLineFile(Source):
     """A file that a command's argument names: whoever runs the command says that it is to be read, wherever it lies."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from featurectl.core.nearest import did_you_mean
 from featurectl.expressions.tree import Expression
-from featurectl.language.definitions.aggregates import AGGREGATES, aggregate_base, aggregate_name
+from featurectl.language.definitions.aggregates import AGGREGATES, aggregate_base, aggregate_name, meant_aggregate
 from featurectl.language.definitions.source import NamedExpression
 from featurectl.language.definitions.view import Derived, Feature
 from featurectl.language.resolve.declarations import Declarations, report_issues
@@ -95,7 +94,7 @@ def _ops(shape: AggregateShape, declared: Declarations) -> Iterator[tuple[str, S
             yield op, node
             continue
         note = f"aggregates: {', '.join(AGGREGATES)}"
-        suggestion = did_you_mean(op, AGGREGATES)
+        suggestion = meant_aggregate(op)
         declared.report.error("FC104", f'no aggregate "{op}"', node.span.place, suggestion=suggestion, note=note)
 
 

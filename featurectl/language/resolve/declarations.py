@@ -29,7 +29,8 @@ class Declarations:
     """Objects by name, where names stand (`names` holds those of broken objects too), and what was found.
 
     `unsupported` are valid parts of the language that this version does not run. After a file that could not be read
-    (`unread`), a name that nothing has may stand there: it is not reported.
+    (`unread`), or an object without a name (`nameless`), a name that nothing has may be meant for what is there: it is not
+    reported.
     """
 
     report: Report
@@ -47,7 +48,8 @@ class Declarations:
     places: dict[tuple[str, ...], Place] = field(default_factory=dict)
     unsupported: list[Problem] = field(default_factory=list)
     unread: bool = False
-    data_roots: tuple[str, ...] = ()  # of all environments
+    nameless: set[DeclaredKind] = field(default_factory=set)
+    data_roots: tuple[str, ...] | None = None  # of all environments; None: featurectl.yaml is wrong
 
     def note_unsupported(self, what: str, place: Place, *notes: str) -> None:
         """Note a valid part of the language that this version does not run."""
@@ -63,7 +65,7 @@ class Declarations:
 
     def unknown(self, kind: DeclaredKind, name: str, place: Place) -> None:
         """Report a name that nothing of a kind has, with the nearest one; not of a text that can be no name."""
-        if self.unread or any(self.report.has(code, place) for code in ("FC105", "FC108")):
+        if self.unread or kind in self.nameless or any(self.report.has(code, place) for code in ("FC105", "FC108")):
             return
         known = {n: p for (k, n), p in self.names.items() if k == kind}
         word = WORDS[kind].one

@@ -9,7 +9,7 @@ from featurectl.core.dtypes import STRING
 from featurectl.core.nearest import did_you_mean
 from featurectl.expressions.tree import Expression
 from featurectl.language.definitions.about import About
-from featurectl.language.definitions.aggregates import AGGREGATES
+from featurectl.language.definitions.aggregates import AGGREGATES, meant_aggregate
 from featurectl.language.definitions.entity import Entity
 from featurectl.language.definitions.model import (
     DerivedInput,
@@ -22,13 +22,14 @@ from featurectl.language.definitions.model import (
     Trainer,
     views_read,
 )
-from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.source import UNKNOWN_SOURCE, Source
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.problems.codes import Problem
-from featurectl.language.resolve.declarations import Declarations, report_issues
+from featurectl.language.resolve.declarations import Declarations, check_declared, report_issues
 from featurectl.language.resolve.gates import canary_of, check_slices, gates_of
 from featurectl.language.resolve.training_columns import check_columns, check_output
 from featurectl.language.resolve.view import check_join_keys
+from featurectl.language.shapes.base import scalars
 from featurectl.language.shapes.training import (
     CATEGORY,
     DerivedFeaturesShape,
@@ -66,18 +67,17 @@ class ResolvedInputs:
 def resolve_model(shape: ModelShape, declared: Declarations) -> Model | None:
     """Return a model typed as far as its columns are known, or None when its spine's source is missing."""
     inputs = ResolvedInputs()
+    wrong_before = ("model", shape.name) in declared.broken
     for feature in shape.features:
         _add(feature, inputs, declared)
     spine = _spine(shape, declared)
     judged_on = _validation_source(shape.trainer, declared)
-    if spine is None:
-        return None
     model = _model(shape, spine, inputs, judged_on)
     _spine_places(shape, inputs)
     if shape.trainer is not None and shape.trainer.validation is not None:
         inputs.places[("validation",)] = shape.trainer.validation.fields.head
     typed, issues = type_check_model(model, spine.source.columns, _views(model, declared))
-    if any(("feature_view", name) in declared.broken for name in inputs.views):
+    if wrong_before or any(("feature_view", name) in declared.broken for name in inputs.views):
         declared.broken.add(("model", shape.name))  # it may lack columns
         issues = [i for i in issues if not (i.code == "FC301" and i.part[0] == "derived")]  # may be the view's fault
     given = {f'no column "{name}"' for name, _ in inputs.columns}
@@ -86,7 +86,14 @@ def resolve_model(shape: ModelShape, declared: Declarations) -> Model | None:
     check_columns(typed, inputs.columns, shape.spine, declared)
     check_output(typed, shape.output, declared)
     check_slices(typed, shape, declared)
-    return typed
+    return None if spine.source is UNKNOWN_SOURCE else typed
+
+
+def check_model_names(fields: Fields, declared: Declarations) -> None:
+    """Report an unknown source of the spine of a model that is wrong in other ways."""
+    spine = fields.get("spine")
+    if isinstance(spine, Fields):
+        check_declared("source", scalars(spine, "source"), declared)
 
 
 def _views(model: Model, declared: Declarations) -> Mapping[str, FeatureView]:
@@ -214,14 +221,12 @@ def _add_derived(shape: DerivedShape, inputs: ResolvedInputs) -> None:
     inputs.add(item, shape.fields.head)
 
 
-def _spine(shape: ModelShape, declared: Declarations) -> Spine | None:
+def _spine(shape: ModelShape, declared: Declarations) -> Spine:
     written = shape.spine
     source = declared.find(declared.sources, "source", written.source, written.fields.scalar("source"))
     label = _label(written.label, declared) if written.label else None
-    if source is None:
-        return None
     where = Expression(written.where) if written.where is not None else None
-    return Spine(source=source, time=written.time, where=where, label=label)
+    return Spine(source=source or UNKNOWN_SOURCE, time=written.time, where=where, label=label)
 
 
 def _label(shape: LabelShape, declared: Declarations) -> Label | None:
@@ -256,7 +261,7 @@ def _runs_ahead(op: str, shape: LabelShape, declared: Declarations) -> bool:
     """Return whether an aggregate can be taken over a horizon; what is wrong with it is reported."""
     fields = shape.fields
     if op not in AGGREGATES:
-        near = did_you_mean(op, AGGREGATES)
+        near = meant_aggregate(op)
         declared.report.error("FC104", f'no aggregate "{op}"', fields.place("op"), suggestion=near)
         return False
     aggregate = AGGREGATES[op]

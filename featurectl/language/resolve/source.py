@@ -210,7 +210,9 @@ def _address_place(shape: SourceShape) -> Place:
 
 
 def _may_hold(declared: Declarations, real: str, root: Path) -> bool:
-    """Return whether an environment lets sources read there, as far as is known without its variables."""
+    """Return whether an environment may let sources read there, as far as is known without its variables."""
+    if declared.data_roots is None:
+        return True
     try:
         return DataRoots(folders=declared.data_roots).hold(root, real)
     except UsageError:

@@ -12,14 +12,14 @@ from featurectl.core.units import format_duration
 from featurectl.expressions.tree import Expression
 from featurectl.language.definitions.about import About
 from featurectl.language.definitions.entity import Entity
-from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.source import UNKNOWN_SOURCE, Source
 from featurectl.language.definitions.view import Derived, Feature, FeatureView
 from featurectl.language.resolve.about import freshness_of
 from featurectl.language.resolve.aggregates import Stored, add_aggregate
 from featurectl.language.resolve.checks import resolve_checks
-from featurectl.language.resolve.declarations import Declarations, report_issues
+from featurectl.language.resolve.declarations import Declarations, check_declared, report_issues
 from featurectl.language.resolve.transformed import result_columns
-from featurectl.language.shapes.base import listed_names
+from featurectl.language.shapes.base import listed_names, scalars
 from featurectl.language.shapes.values import is_reserved
 from featurectl.language.shapes.view import DerivedShape, FeatureShape, FeatureViewShape
 from featurectl.language.syntax.node import Fields
@@ -34,14 +34,13 @@ Named = TypeVar("Named", Feature, Derived)
 
 def resolve_view(shape: FeatureViewShape, declared: Declarations, root: Path) -> FeatureView | None:
     """Return a view typed as far as its source's columns are known, or None when a source or its entity is missing."""
+    wrong_before = ("feature_view", shape.name) in declared.broken
     sources, entity, found = _references(shape, declared)
-    source = sources[0]
+    source = sources[0] or UNKNOWN_SOURCE
     _check_kind(shape, source, declared)
     _check_retention(shape, declared)
     _check_refresh(shape, declared)
     transform = resolve_transform(shape, tuple(s for s in sources[1:] if s is not None), declared, root)
-    if source is None:
-        return None
     stored = Stored(keys=tuple(entity.keys) if entity else ())
     join = _join(shape, entity, stored, declared)
     if shape.where is not None and (where := shape.fields.scalar("where")):
@@ -53,10 +52,12 @@ def resolve_view(shape: FeatureViewShape, declared: Declarations, root: Path) ->
         _add_feature(feature, stored, transform=shape.transform is not None, declared=declared)
     for item in shape.derived:
         _add_derived(item, stored)
-    check_declared(stored, declared)
+    check_own_names(stored, declared)
     view = replace(_view(shape, source, entity, join, stored), transform=transform)
     typed, issues = type_check_view(view, source.columns)
-    if len(declared.report.problems) > found_before:  # what is left out may be what an expression misses
+    if (
+        wrong_before or len(declared.report.problems) > found_before
+    ):  # what is left out may be what an expression misses
         issues = [i for i in issues if not (i.code == "FC301" and i.part[0] == "derived")]
     if entity is not None and not entity.keys.keys() >= (shape.join or {}).keys():  # one may be meant by a wrong key
         issues = [i for i in issues if not (i.part[0] == "key" and i.part[1] not in (shape.join or {}))]
@@ -70,9 +71,15 @@ def _row_columns(view: FeatureView) -> Mapping[str, str] | None:
     return row_columns(view.source) if view.kind != "transform" else result_columns(view)
 
 
+def check_view_names(fields: Fields, declared: Declarations) -> None:
+    """Report unknown sources, and an unknown entity, of a view that is wrong in other ways."""
+    check_declared("source", listed_names(fields, "source") or scalars(fields, "source"), declared)
+    check_declared("entity", scalars(fields, "entity"), declared)
+
+
 def _references(shape: FeatureViewShape, declared: Declarations) -> tuple[list[Source | None], Entity | None, bool]:
     """Return the sources and the entity, and whether everything that is named exists."""
-    nodes = listed_names(shape.fields, "source") or [node for node in [shape.fields.scalar("source")] if node]
+    nodes = listed_names(shape.fields, "source") or scalars(shape.fields, "source")
     if len(nodes) > 1 and shape.transform is None:
         message = "only a transform takes several sources"
         declared.report.error("FC107", message, nodes[1].span.place)
@@ -84,8 +91,8 @@ def _references(shape: FeatureViewShape, declared: Declarations) -> tuple[list[S
     return sources, entity, found
 
 
-def _check_kind(shape: FeatureViewShape, source: Source | None, declared: Declarations) -> None:
-    if source is None or shape.aggregates is None:
+def _check_kind(shape: FeatureViewShape, source: Source, declared: Declarations) -> None:
+    if shape.aggregates is None:
         return
     report, fields = declared.report, shape.fields
     if source.static:
@@ -202,7 +209,7 @@ def _first_of_each(items: Sequence[Named]) -> tuple[Named, ...]:
     return tuple(found.values())
 
 
-def check_declared(stored: Stored, declared: Declarations) -> None:
+def check_own_names(stored: Stored, declared: Declarations) -> None:
     """Report features that share a name, or have the name of a key or of a column that every table has."""
     seen: dict[str, Place] = {}
     for name, place in stored.named:

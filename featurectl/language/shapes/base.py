@@ -122,3 +122,9 @@ def listed_names(fields: Fields, key: str) -> list[ScalarNode]:
     """Return the scalars of a list, for problems that are about one of them."""
     node = fields.get(key)
     return [item for item in node if isinstance(item, ScalarNode)] if isinstance(node, Items) else []
+
+
+def scalars(fields: Fields, key: str) -> list[ScalarNode]:
+    """Return the scalar of a key, or nothing."""
+    node = fields.scalar(key)
+    return [] if node is None else [node]

@@ -55,4 +55,4 @@ def show(
 
 
 def _card(version: ModelVersion, text: str) -> Outcome:
-    return Outcome(text=text.rstrip("\n"), result={"card": text, "path": version.card})
+    return Outcome(text=text.rstrip("\n"), result={"card": text, "path": version.card}, text_is="document")

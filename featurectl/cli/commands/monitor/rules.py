@@ -32,7 +32,7 @@ def rules(
 
     written = write_rules(RulesRequest(root=call.root(), env=call.env, rules=out, dashboard=grafana))
     text = written.text if out is None else _wrote(written.rules, out)
-    return Outcome(text=text, result=_rules_json(written.rules, out, grafana))
+    return Outcome(text=text, result=_rules_json(written.rules, out, grafana), text_is="document")
 
 
 def _wrote(made: Rules, out: Path) -> str:
