@@ -186,7 +186,8 @@ def section(name: str, command: object) -> str:
     text = f"\n## `featurectl {name}`\n\n```text\n{usage}\n```\n\n" + "\n\n".join(paragraphs(command.help)) + "\n"
     for title, rows in (("argument", arguments), ("option", options)):
         text += f"\n{table(title, rows)}\n" if rows else ""
-    return text
+    examples = [line.strip() for line in (command.epilog or "").splitlines()[2:]]
+    return text + ("\n```text\n" + "\n".join(examples) + "\n```\n" if examples else "")
 
 
 def word(param: object) -> str:

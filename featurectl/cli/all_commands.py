@@ -80,18 +80,19 @@ _VersionOption = Annotated[
 ]
 
 
-def build_app(words: Sequence[str] = ()) -> typer.Typer:
+def build_app(words: Sequence[str] = (), *, is_completing: bool = False) -> typer.Typer:
     """Return the tree for a command line: of the commands that its first word begins, for all take long to build.
 
-    Where it begins none, of all of them.
+    Where it begins none, of all of them. A shell that completes a line is told what parameters may be.
     """
     first = tuple("version" if word in VERSION else word for word in words[:1])
-    return _build(tuple(name for name in COMMANDS if (name.split()[0],) == first) or tuple(COMMANDS))
+    names = tuple(name for name in COMMANDS if (name.split()[0],) == first) or tuple(COMMANDS)
+    return _build(names, is_completing)
 
 
-def build_parser(words: Sequence[str]) -> Callable[..., Any]:
+def build_parser(words: Sequence[str], *, is_completing: bool = False) -> Callable[..., Any]:
     """Return what parses a command line, and runs its command; made once for all lines that have the same tree."""
-    return _parser_of(build_app(words))
+    return _parser_of(build_app(words, is_completing=is_completing))
 
 
 @cache
@@ -107,7 +108,7 @@ def load_command(name: str) -> Command:
 
 
 @cache
-def _build(names: tuple[str, ...]) -> typer.Typer:
+def _build(names: tuple[str, ...], is_completing: bool) -> typer.Typer:
     app = typer.Typer(
         name="featurectl",
         rich_markup_mode=None,
@@ -122,7 +123,8 @@ def _build(names: tuple[str, ...]) -> typer.Typer:
 
     groups = {"": app}
     for name in names:
-        add_command(_open_group(groups, name.rpartition(" ")[0]), name, load_command(name))
+        group = _open_group(groups, name.rpartition(" ")[0])
+        add_command(group, name, load_command(name), is_completing=is_completing)
     return app
 
 

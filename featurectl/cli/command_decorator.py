@@ -5,6 +5,7 @@ A dataclass stands for its fields, which are options. The options that every com
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import inspect
@@ -15,6 +16,7 @@ from typing import Annotated, Any, Concatenate, get_args, get_type_hints
 
 import typer
 
+from featurectl.cli.all_examples import EXAMPLES
 from featurectl.cli.shared.call import Call, Invocation, Outcome, Output
 from featurectl.cli.shared.progress import open_progress
 from featurectl.core.errors import UsageError
@@ -74,7 +76,7 @@ def verb(
     return lambda function: Command(function=function, outputs=outputs, as_of=as_of, memory=memory)
 
 
-def add_command(app: typer.Typer, name: str, command: Command) -> None:
+def add_command(app: typer.Typer, name: str, command: Command, *, is_completing: bool = False) -> None:
     """Register a command by its whole name: it only parses, and returns an `Invocation` that `cli.main` runs."""
     common, own = command.common(), _own_parameters(command)
 
@@ -87,10 +89,31 @@ def add_command(app: typer.Typer, name: str, command: Command) -> None:
     keyword = inspect.Parameter.KEYWORD_ONLY
     parameters = [part for parameter in own.values() for part in parameter.parts]
     parameters += [inspect.Parameter(k, keyword, default=d, annotation=a) for k, (a, d) in common.items()]
+    if is_completing:
+        parameters = [_completed(parameter, command.outputs) for parameter in parameters]
     parse.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # which Typer reads
     parse.__annotations__ = {p.name: p.annotation for p in parameters}
     del parse.__wrapped__
-    app.command(name.rpartition(" ")[2])(parse)
+    app.command(name.rpartition(" ")[2], epilog=_examples(name))(parse)
+
+
+def _examples(name: str) -> str:
+    """Return the end of a command's help, whose lines stay as they are."""
+    lines = [f"  featurectl {example}" for example in EXAMPLES.get(name, ())]
+    return "\n".join(["\b", "Examples:", *lines]) if lines else ""
+
+
+def _completed(parameter: inspect.Parameter, outputs: Sequence[Output]) -> inspect.Parameter:
+    """Return a parameter that a shell completes, where anything is known of what it may be."""
+    from featurectl.cli.completion import choices, completer
+
+    found = {"output": choices(outputs), "color": choices(COLORS)}.get(parameter.name) or completer(parameter.name)
+    if found is None:
+        return parameter
+    kind, info = get_args(parameter.annotation)
+    info = copy.copy(info)
+    info.autocompletion = found
+    return parameter.replace(annotation=Annotated[kind, info])
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from typer.exceptions import Abort, Exit, TyperException
 from featurectl.cli.all_commands import COMMANDS, build_parser
 from featurectl.cli.command_line import CommandLine, read_command_line
 from featurectl.cli.shared.call import WHOLE, Call, Invocation, Outcome, error_json
+from featurectl.cli.shell_completion import complete_line, is_completing
 from featurectl.core.errors import (
     FeaturectlError,
     ProblemsError,
@@ -66,6 +67,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(words: Sequence[str], hide: Hide) -> int:
+    if is_completing(os.environ):
+        return complete_line(os.environ)
     line = read_command_line(words)
     ordered = line.in_order()
     try:

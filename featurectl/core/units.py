@@ -153,17 +153,17 @@ def format_age(length_us: int) -> str:
     """Return a length of time as people read it, in at most two units.
 
     >>> format_age(19 * MINUTE_US), format_age(9 * HOUR_US + 58 * MINUTE_US), format_age(3 * DAY_US)
-    ('19 m', '9 h 58', '3 d')
+    ('19 min', '9 h 58 min', '3 d')
     """
     if length_us < 0:
         return "-" + format_age(-length_us)
     if length_us < MINUTE_US:
         return f"{length_us // SECOND_US} s"
     if length_us < HOUR_US:
-        return f"{length_us // MINUTE_US} m"
+        return f"{length_us // MINUTE_US} min"
     if length_us < 2 * DAY_US:
         hours, minutes = length_us // HOUR_US, length_us % HOUR_US // MINUTE_US
-        return f"{hours} h {minutes:02d}" if minutes else f"{hours} h"
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
     days, hours = length_us // DAY_US, length_us % DAY_US // HOUR_US
     return f"{days} d {hours} h" if hours else f"{days} d"
 

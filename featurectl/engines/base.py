@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import polars as pl
 
@@ -62,6 +62,9 @@ class Piece:
     since: datetime | None = None
     before: datetime | None = None
     events: pl.Series | None = None
+
+
+TOO_LATE: Final = "known before the watermark"  # of `Prepared.dropped`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

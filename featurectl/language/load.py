@@ -42,6 +42,7 @@ from featurectl.language.syntax.reader import MAX_BYTES, read_nodes, read_text
 
 PROJECT_FILE: Final = "featurectl.yaml"
 DATA_FOLDER: Final = "data"
+NOTHING_DECLARED: Final = "FC203"
 # Kinds of which what is right is checked although other parts are wrong, and the keys without which nothing is.
 _NEEDED: Final[Mapping[DeclaredKind, Sequence[str]]] = {
     "feature_view": ("", "entity", "source"),
@@ -107,7 +108,7 @@ def _load(root: Path, files: _Files, declared: Declarations, schemas: SchemaRead
     declared.others = _check_operations(files, resolve)
     if not any(files.shapes.values()) and not declared.report.problems:
         message = "nothing is declared: no entity, source, feature view or model in any file"
-        declared.report.error("FC203", message, Place(PROJECT_FILE))
+        declared.report.error(NOTHING_DECLARED, message, Place(PROJECT_FILE))
 
 
 def _repo(files: _Files, declared: Declarations) -> Repo:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -19,7 +19,7 @@ from featurectl.monitor.value_history import EntityHistory, HistoryQuestion, is_
 from featurectl.monitor.why import Chain, Records, cause_of, look_at_chain
 from featurectl.online.client.feature_reader import ReadView
 from featurectl.online.row_places import online_view
-from featurectl.operations.entity_values import EntityRequest, parse_entity, split_version
+from featurectl.operations.entity_values import EntityRequest, parse_entity, shown_entity, split_version
 from featurectl.operations.online_rows import read_online
 from featurectl.operations.training.bind import bind_view
 from featurectl.registry.applied import registered_view
@@ -39,6 +39,7 @@ class EntityValues:
     """What there is of an entity: None for what can't be read, and `error` says why."""
 
     words: tuple[str, ...]
+    entity: Mapping[str, object]
     history: EntityHistory | None
     online: Answer | None
     error: str
@@ -64,11 +65,12 @@ def explain_view(workspace: Workspace, request: EntityRequest, progress: Progres
     name, number = split_version(request.view)
     state = workspace.applied_state()
     item = registered_view(state, name, number)
-    if request.keys:  # words that are none are an error before anything is read
-        parse_entity(load_untyped_view(item.definition).key_types, request.keys)
+    types = load_untyped_view(item.definition).key_types
+    entity = parse_entity(types, request.keys) if request.keys else {}  # wrong words: before anything is read
     progress.start("look at the stores")
     chain = _chain(workspace, state, item)
-    values = _values(workspace, item, request.keys) if request.keys else None
+    named = shown_entity(types, entity)
+    values = _values(workspace, item, request.keys, named) if request.keys else None
     progress.done("")
     warn_of_clocks(workspace, progress)
     cause = cause_of(chain) or (cause_of_values(values, chain) if values else "")
@@ -100,7 +102,9 @@ def cause_of_values(values: EntityValues, chain: Chain) -> str:
     return ""
 
 
-def _values(workspace: Workspace, item: ObjectVersion, words: Sequence[str]) -> EntityValues:
+def _values(
+    workspace: Workspace, item: ObjectVersion, words: Sequence[str], named: Mapping[str, object]
+) -> EntityValues:
     """Return what there is of an entity: its history, and its online value where that can be read."""
     history, online, problem = None, None, ""
     try:
@@ -113,4 +117,4 @@ def _values(workspace: Workspace, item: ObjectVersion, words: Sequence[str]) -> 
             online = read_online(workspace, ReadView(view=bound.view, online=where), [list(entity.values())])[0]
     except FeaturectlError as error:
         problem = error.message
-    return EntityValues(words=tuple(words), history=history, online=online, error=problem)
+    return EntityValues(words=tuple(words), entity=named, history=history, online=online, error=problem)

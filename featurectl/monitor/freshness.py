@@ -19,7 +19,8 @@ class FreshnessRow:
     one that is judged; `computed_at`. `age_us` is None where there is no clock (static sources) or nothing could be
     seen (`error` says why); `over_us` is how far the age is past the bound that it broke. `entities` counts the
     entities of a state view that were served then, `stale_entities` those of them whose values are too old (None:
-    not counted). `lost` rows of the last push are not in the online store any more. `future`: it was computed as of
+    not counted). `lost` rows of the last push are not in the online store any more. `late_rows` came too late
+    for the table. `future`: it was computed as of
     an instant that has not come. `note` says what else there is to know of a row: why something that belongs to it is
     not shown.
     """
@@ -39,6 +40,7 @@ class FreshnessRow:
     entities: int | None = None
     stale_entities: int | None = None
     lost: int = 0
+    late_rows: int = 0
     future: bool = False
     error: str = ""
     note: str = ""

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Final
 
 from featurectl.core.errors import DataError, FeaturectlError, NoAnswerError, StoreError
-from featurectl.core.units import format_instant
-from featurectl.engines.base import Engine
+from featurectl.core.units import counted, format_instant
+from featurectl.engines.base import TOO_LATE, Engine
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
 from featurectl.monitor.entities import StaleEntities, count_stale
@@ -98,16 +98,16 @@ def _check_view(
 ) -> tuple[FreshnessRow, FeaturectlError | None]:
     try:
         served = look_at_served(item, store)
-        counted = count_stale(item.view, item.table, served.computed_at, now) if entities else None
+        stale = count_stale(item.view, item.table, served.computed_at, now) if entities else None
         future = _of_the_future(item, served)
     except FeaturectlError as error:
         return _failed(item, error.message), error
     if future:
         return replace(_failed(item, future), future=True), None
-    return _row(item, served, counted, now), None
+    return _row(item, served, stale, now), None
 
 
-def _row(item: ServedView, served: ServedFreshness, counted: StaleEntities | None, now: datetime) -> FreshnessRow:
+def _row(item: ServedView, served: ServedFreshness, stale: StaleEntities | None, now: datetime) -> FreshnessRow:
     later = served.computed_at is not None and served.computed_at > now
     done = f"{'materialized' if item.online is None else 'pushed'} as of {_minute(served.computed_at)}"
     if served.watermark is not None and served.watermark > now:
@@ -122,6 +122,7 @@ def _row(item: ServedView, served: ServedFreshness, counted: StaleEntities | Non
         gone if served.lost else "",
         f"{done} only" if later else "",
         "newer events lie ahead of now" if ahead else "",
+        f"{counted(served.late, 'late row')} left out: materialize {item.view.name} --since" if served.late else "",
     ]
     return FreshnessRow(
         kind="view",
@@ -136,9 +137,10 @@ def _row(item: ServedView, served: ServedFreshness, counted: StaleEntities | Non
         rows=served.rows,
         online_keys=None if later else served.entities,
         computed_at=None if later else served.computed_at,
-        entities=None if counted is None else counted.entities,
-        stale_entities=None if counted is None else counted.stale,
+        entities=None if stale is None else stale.entities,
+        stale_entities=None if stale is None else stale.stale,
         lost=served.lost,
+        late_rows=served.late,
         note=", ".join(note for note in notes if note),
     )
 
@@ -163,6 +165,7 @@ class ServedFreshness:
 
     `entities` are those in the online store, as they were counted there now, where it can say, else as of the last
     push; `lost` so many it had then and has not now. `table_at` is the instant as of which the table was computed.
+    `late` rows were known before the watermark when their files came, and are not in the table.
     """
 
     rows: int
@@ -172,6 +175,7 @@ class ServedFreshness:
     computed_at: datetime | None
     table_at: datetime | None
     lost: int = 0
+    late: int = 0
 
 
 def look_at_served(item: ServedView, store: Callable[[], OnlineStore]) -> ServedFreshness:
@@ -199,6 +203,7 @@ def look_at_served(item: ServedView, store: Callable[[], OnlineStore]) -> Served
         computed_at=coverage.now if record is None else record.computed_at,
         table_at=coverage.now,
         lost=0 if record is None else rows_lost(item.view, record, there, item.clock),
+        late=coverage.dropped.get(TOO_LATE, 0),
     )
 
 

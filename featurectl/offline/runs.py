@@ -54,9 +54,10 @@ class CheckRecord:
 class RunRecord:
     """A run of `command` (materialize, push) for one view version, which began at `at - seconds`, by the clock.
 
-    `now` is the instant of the run. `action` is what was done (append, rebuild, backfill, nothing; push), "" when it
-    failed before; `error` is empty when all was done. `rows` are those written, or sent. `state` is "ended" also of
-    one that was killed, as its error says; "unseen" is one elsewhere, of which nobody here knows whether it still runs.
+    `now` is the instant of the run. `action` is what was done (first, append, rebuild, backfill, nothing; push), ""
+    when it failed before; `error` is empty when all was done. `rows` are those written, or sent. `state` is "ended"
+    also of one that was killed, as its error says; "unseen" is one elsewhere, of which nobody here knows whether it
+    still runs.
     """
 
     at: datetime

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from featurectl.core.dtypes import BOOL, DATE, INT64, is_text
@@ -33,10 +33,14 @@ class EntityRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntityAnswer:
-    """What an entity has in a view version; `waiting`: what is said of a newer one that is not served yet."""
+    """What an entity has in a view version; `waiting`: what is said of a newer one that is not served yet.
+
+    `entity` are its keys by name, in the types that they are declared with.
+    """
 
     view: str
     version: int
+    entity: Mapping[str, object]
     answer: Answer
     waiting: str = ""
 
@@ -58,7 +62,8 @@ def get_online(workspace: Workspace, request: EntityRequest) -> EntityAnswer:
     entity = parse_entity(read.view.key_types, request.keys)
     (answer,) = read_online(workspace, read, [list(entity.values())])
     waiting = "" if number is not None else next(iter(catalog.waiting([name])), "")
-    return EntityAnswer(view=name, version=read.online.version, answer=answer, waiting=waiting)
+    named = shown_entity(read.view.key_types, entity)
+    return EntityAnswer(view=name, version=read.online.version, entity=named, answer=answer, waiting=waiting)
 
 
 def get_offline(workspace: Workspace, request: EntityRequest) -> EntityAnswer:
@@ -82,7 +87,8 @@ def get_offline(workspace: Workspace, request: EntityRequest) -> EntityAnswer:
     where = online_view(bound.view, bound.version, workspace.project, workspace.environment.name)
     row = read_offline(open_engine(workspace.environment), bound.view, bound.table, entity, workspace.now)
     answer = ViewReader(bound.view, where).answer(row, workspace.now, pushed=workspace.now)
-    return EntityAnswer(view=name, version=bound.version, answer=answer)
+    named = shown_entity(bound.view.key_types, entity)
+    return EntityAnswer(view=name, version=bound.version, entity=named, answer=answer)
 
 
 def split_version(text: str) -> tuple[str, int | None]:
@@ -119,6 +125,18 @@ def parse_entity(keys: Mapping[str, str], words: Sequence[str]) -> dict[str, Key
     if missing := [name for name in keys if name not in given]:
         raise UsageError(f"key {missing[0]} is missing", hint=f"keys: {wanted}")
     return {name: _key_value(name, dtype, given[name]) for name, dtype in keys.items()}
+
+
+def shown_entity(keys: Mapping[str, str], entity: Mapping[str, KeyValue]) -> dict[str, object]:
+    """Return the values of `parse_entity` as others have them: a date is a date.
+
+    >>> shown_entity({"user": "int64", "day": "date"}, {"user": 7, "day": 2})
+    {'user': 7, 'day': datetime.date(1970, 1, 3)}
+    """
+    return {
+        name: _EPOCH_DATE + timedelta(days=value) if keys[name] == DATE and isinstance(value, int) else value
+        for name, value in entity.items()
+    }
 
 
 def _key_value(name: str, dtype: str, text: str) -> KeyValue:

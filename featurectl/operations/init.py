@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from featurectl.core.errors import UsageError
 SCHEMA = ".featurectl/schema.json"
 PROJECT_SCHEMA = ".featurectl/project.schema.json"
 MARKER = "featurectl.yaml"  # what makes a folder a repository: it enters last
+KEPT = (".gitignore",)  # files of a template that are left out where the folder has its own
+MOST_NAMED = 5
 RENDERED = ".jinja"
 
 # What to do first in a repository of each template, in order.
@@ -39,15 +42,20 @@ NEXT = {
         "featurectl materialize",
         "featurectl get customer_orders customer=ann",
     ),
+    "empty": ("featurectl validate",),
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenRepository:
-    """The project of a repository that was written, its files, and the command lines to begin with."""
+    """The project of a repository that was written, its files, and the command lines to begin with.
+
+    `left` are files that were there and stay as they are.
+    """
 
     project: str
     files: list[str]
+    left: list[str]
     following: tuple[str, ...]
 
 
@@ -61,8 +69,9 @@ def init_repository(folder: Path, template: str) -> WrittenRepository:
         raise UsageError(f"no template {template!r}", hint="templates: " + ", ".join(NEXT))
     project = project_name(folder)
     files = write_repository(template_folder() / template, folder, project)
+    left = [name for name in KEPT if name not in files]
     enter = () if folder.resolve() == Path.cwd() else (f"cd {shlex.quote(str(folder))}",)
-    return WrittenRepository(project=project, files=files, following=(*enter, *NEXT[template]))
+    return WrittenRepository(project=project, files=files, left=left, following=(*enter, *NEXT[template]))
 
 
 def project_name(folder: Path) -> str:
@@ -85,14 +94,18 @@ def template_folder() -> Path:
 def write_repository(template: Path, folder: Path, project: str) -> list[str]:
     """Return the paths of the files that were written below `folder`, all of them or none.
 
+    Other files of the folder are left alone, and so is one of `KEPT` that is there.
+
     Raises:
-        UsageError: the folder holds something, is a file, or can't be written.
+        UsageError: a file is there already, the folder is a file, or can't be written.
     """
     try:
         with staging(folder) as staged:
-            files = [write_file(source, template, staged, project) for source in template_files(template)]
-            files.extend(write_schemas(staged))
-            move_in(staged, folder)
+            sources = [path for path in template_files(template) if not _is_kept(path.name, folder)]
+            files = [write_file(source, template, staged, project) for source in sources]
+            files.extend(name for name in write_schemas(staged) if not (folder / name).exists())
+            check_free(folder, files)
+            move_in(staged, folder, files)
     except OSError as error:
         raise UsageError(f"can't write {folder}: {error.strerror or error}") from error
     return files
@@ -103,8 +116,6 @@ def staging(folder: Path) -> Iterator[Path]:
     """Yield a temporary folder inside `folder`, which is made where missing; whatever fails, both are as before."""
     from tempfile import mkdtemp  # loads random, hashlib and more, which no other command needs
 
-    if folder.is_dir() and any(folder.iterdir()):
-        raise UsageError(f"{folder} is not empty", hint="init writes into a new or an empty folder")
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -160,15 +171,51 @@ def render(text: str, project: str) -> str:
     return environment.from_string(text).render(project=project)
 
 
-def move_in(staged: Path, folder: Path) -> None:
+def check_free(folder: Path, files: Sequence[str]) -> None:
+    """Refuse a folder in which something stands where a file is to be written.
+
+    Raises:
+        UsageError: something does; it names up to `MOST_NAMED` of them.
+    """
+    taken = [
+        name
+        for name in files
+        if any(_is_in_the_way(path) for path in _folders(folder, name)) or os.path.lexists(folder / name)
+    ]
+    if taken:
+        more = f" and {len(taken) - MOST_NAMED} more" if len(taken) > MOST_NAMED else ""
+        message = f"{folder} has {', '.join(taken[:MOST_NAMED])}{more} already"
+        raise UsageError(message, hint="init writes over nothing: give another folder, or move them away")
+
+
+def _folders(folder: Path, name: str) -> list[Path]:
+    """Return the folders between a folder and a file below it."""
+    return [folder / part for part in Path(name).parents if part != Path()]
+
+
+def _is_in_the_way(path: Path) -> bool:
+    return os.path.lexists(path) and (path.is_symlink() or not path.is_dir())
+
+
+def _is_kept(name: str, folder: Path) -> bool:
+    return name in KEPT and os.path.lexists(folder / name)
+
+
+def move_in(staged: Path, folder: Path, files: Sequence[str]) -> None:
     """Move what is staged into the folder around it, the marker last; when one move fails, all are undone."""
-    entries = sorted(staged.iterdir(), key=lambda path: path.name == MARKER)
-    moved: list[Path] = []
+    moved: list[str] = []
+    made: list[Path] = []
     try:
-        for entry in entries:
-            entry.rename(folder / entry.name)
-            moved.append(entry)
+        for name in sorted(files, key=lambda name: name == MARKER):
+            for parent in reversed((folder / name).parents):
+                if not parent.exists():
+                    parent.mkdir()
+                    made.append(parent)
+            (staged / name).rename(folder / name)
+            moved.append(name)
     except BaseException:
-        for entry in moved:
-            (folder / entry.name).rename(entry)
+        for name in moved:
+            (folder / name).rename(staged / name)
+        for parent in reversed(made):
+            parent.rmdir()
         raise

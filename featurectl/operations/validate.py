@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from featurectl.core.errors import UsageError
 from featurectl.core.kinds import WORDS
-from featurectl.language.load import load_repo
+from featurectl.language.load import NOTHING_DECLARED, PROJECT_FILE, load_repo
 
 if TYPE_CHECKING:
     from featurectl.language.definitions.source import Source
@@ -35,6 +35,9 @@ def validate_repository(root: Path, env: str | None, *, data: bool, warnings: bo
         UsageError: there is no such environment.
     """
     repo = load_repo(root, _schemas(root) if data else None)
+    if repo.files == (PROJECT_FILE,):  # as `init --template empty` leaves it: right, as far as it goes
+        mild = [replace(p, severity="warning") if p.code == NOTHING_DECLARED else p for p in repo.problems]
+        repo = replace(repo, problems=tuple(mild))
     problems = [*repo.problems, *_not_run(repo, env)]
     shown = [problem for problem in problems if warnings or problem.severity == "error"]
     ordered = sorted(shown, key=lambda problem: (problem.place.path != first, problem.sort_key()))

@@ -105,7 +105,7 @@ def test_a_machine_whose_clock_is_ahead_is_told_which_one_is(run, monkeypatch, c
         code, _, err = run(command)
     assert code == 1
     assert "error[FC526]: the clock of this machine (" in err
-    assert ") is 5 m ahead of that of the online store redis://" in err or "is 4 m ahead" in err
+    assert ") is 5 min ahead of that of the online store redis://" in err or "is 4 min ahead" in err
     assert served(run) == (1, "PRESENT")
 
 
@@ -137,7 +137,7 @@ def test_a_machine_whose_clock_is_behind_is_told_and_what_it_leaves_too(run, mon
         code, out, err = run("push", "spend")
     assert code == 0
     assert "warning: the clock of this machine (" in err
-    assert ") is 2 h behind that of the online store redis://" in err or "1 h 59 behind" in err
+    assert ") is 2 h behind that of the online store redis://" in err or "1 h 59 min behind" in err
     assert "spend@1: pushed as of " in out
     assert "already, later than this now: nothing was sent" in out
 
@@ -214,10 +214,10 @@ def test_the_clock_of_the_registry_counts_for_tables(tmp_path, monkeypatch, caps
     set_clock(monkeypatch, timedelta(minutes=-5, seconds=-30))
     capsys.readouterr()
     assert main(["materialize", "--no-online"]) == 0
-    assert ") is 5 m behind that of the registry postgresql" in capsys.readouterr().err
+    assert ") is 5 min behind that of the registry postgresql" in capsys.readouterr().err
     set_clock(monkeypatch, timedelta(minutes=5, seconds=30))
     assert main(["materialize", "--no-online"]) == 1
-    assert ") is 5 m ahead of that of the registry postgresql" in capsys.readouterr().err
+    assert ") is 5 min ahead of that of the registry postgresql" in capsys.readouterr().err
     assert main(["materialize", "--no-online", "--allow-future", "-q"]) == 0
 
 
@@ -262,7 +262,7 @@ def test_a_server_tells_of_what_was_pushed_as_of_the_future(run):
         (warning,) = answer.json()["warnings"]
         assert warning.startswith("view spend@1 was pushed as of ")
         mending = "set that clock right, or where it is right: featurectl push --full spend"
-        assert warning.endswith(f" m after this server's clock: {mending}")
+        assert warning.endswith(f" min after this server's clock: {mending}")
         refused = client.post("/v1/features", json=asked)
         assert (refused.status_code, refused.json()["code"]) == (503, "FC527")
         assert client.post("/v1/features", json=asked | {"features": ["latest:n"]}).status_code == 200

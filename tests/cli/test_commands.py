@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -10,8 +11,10 @@ import pytest
 import typer
 
 from featurectl.cli import commands
-from featurectl.cli.all_commands import COMMANDS, GROUPS, load_command
+from featurectl.cli.all_commands import COMMANDS, GROUPS, build_parser, load_command
+from featurectl.cli.all_examples import EXAMPLES
 from featurectl.cli.command_decorator import Command, add_command, verb
+from featurectl.cli.main import main
 from featurectl.cli.shared.call import Call, Outcome
 
 FOLDER = Path(commands.__file__).parent
@@ -78,3 +81,32 @@ def test_options_stand_in_the_order_of_parameters_and_fields():
 def test_a_field_without_a_default_is_a_required_option():
     with pytest.raises(typer.exceptions.TyperException, match="width"):
         parsed("box")
+
+
+def every_example():
+    return [(name, example) for name, examples in EXAMPLES.items() for example in examples]
+
+
+@pytest.mark.parametrize(("name", "example"), every_example())
+def test_an_example_of_a_help_is_a_line_of_its_command(name, example):
+    words = shlex.split(example)
+    invocation = build_parser(words)(words, standalone_mode=False)
+    assert invocation.call.command == name
+    assert len(f"    featurectl {example}") <= 80
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_help_has_examples_and_its_lines_fit(name, capsys):
+    assert EXAMPLES[name]
+    assert main([*name.split(), "--help"]) == 0
+    out = capsys.readouterr().out
+    assert out.rstrip().endswith("\n".join(f"    featurectl {example}" for example in EXAMPLES[name]))
+    assert max(map(len, out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("group", ["", *GROUPS])
+def test_no_sentence_of_a_list_of_commands_is_cut(group, capsys):
+    assert main([*group.split(), "--help"]) == 0
+    commands = capsys.readouterr().out.partition("Commands:")[2]
+    assert commands
+    assert "..." not in commands

@@ -75,11 +75,55 @@ def test_an_empty_folder_is_filled_and_stays_the_same_folder(tmp_path, monkeypat
     assert sorted(result["files"]) == tree(folder)
 
 
-def test_a_folder_that_holds_something_is_refused_and_left_alone(tmp_path, capsys):
-    (tmp_path / "note.txt").write_text("mine")
-    assert main(["init", str(tmp_path)]) == 64
-    assert f"{tmp_path} is not empty" in capsys.readouterr().err
-    assert tree(tmp_path) == ["note.txt"]
+def test_what_is_in_a_folder_stays_and_the_rest_is_written_beside_it(tmp_path, capsys):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "note.txt").write_text("mine")
+    (tmp_path / ".gitignore").write_text("*.log")
+    assert main(["init", str(tmp_path), "--template", "minimal"]) == 0
+    assert "Left .gitignore as it is" in capsys.readouterr().out
+    assert (tmp_path / "data" / "note.txt").read_text() == "mine"
+    assert (tmp_path / ".gitignore").read_text() == "*.log"
+    assert tree(tmp_path) == sorted([*template_tree("minimal"), "data/note.txt"])
+
+
+@pytest.mark.parametrize("taken", ["features.yaml", "data/orders.csv", "data"])
+def test_what_would_be_written_over_is_refused_and_left_alone(tmp_path, capsys, taken):
+    (tmp_path / taken).parent.mkdir(exist_ok=True)
+    (tmp_path / taken).write_text("mine")
+    assert main(["init", str(tmp_path), "--template", "minimal"]) == 64
+    assert f"{tmp_path} has {taken if taken != 'data' else 'data/orders.csv'} already" in capsys.readouterr().err
+    assert tree(tmp_path) == [taken]
+    assert (tmp_path / taken).read_text() == "mine"
+
+
+def test_nothing_is_written_through_a_link_of_the_folder(tmp_path, tmp_path_factory):
+    outside = tmp_path_factory.mktemp("outside")
+    (tmp_path / "data").symlink_to(outside)
+    assert main(["init", str(tmp_path), "--template", "minimal"]) == 64
+    assert list(outside.iterdir()) == []
+
+
+def test_an_empty_repository_is_valid_with_a_warning_and_has_no_plan(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", ".", "--template", "empty"]) == 0
+    assert "into this folder. Next:\n\n  featurectl validate\n" in capsys.readouterr().out
+    assert main(["validate"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "featurectl.yaml is valid; nothing is declared yet.\n"
+    assert "warning[FC203]" in err
+    assert main(["plan"]) == 1
+    (tmp_path / "other.yaml").write_text("")
+    assert main(["validate"]) == 1
+
+
+def test_the_view_in_the_comments_of_an_empty_repository_is_valid(tmp_path):
+    assert main(["init", str(tmp_path), "--template", "empty"]) == 0
+    text = (tmp_path / "featurectl.yaml").read_text()
+    lines = text.split("features.yaml beside this file:\n#\n")[1].split("\n#\n")[0].split("\n")
+    (tmp_path / "features.yaml").write_text("\n".join(line.removeprefix("# ") for line in lines))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "orders.csv").write_text("customer,ordered_at,amount\na,2026-01-01T00:00:00Z,1.5\n")
+    assert main(["validate", str(tmp_path)]) == 0
 
 
 def test_init_does_not_write_over_a_repository(tmp_path):
@@ -104,7 +148,7 @@ def test_a_folder_that_nobody_can_make_is_a_usage_error(capsys):
 
 def test_an_unknown_template_is_a_usage_error_that_lists_them(tmp_path, capsys):
     assert main(["init", str(tmp_path / "repo"), "--template", "fraud"]) == 64
-    assert "templates: flights, minimal" in capsys.readouterr().err
+    assert "templates: flights, minimal, empty" in capsys.readouterr().err
     assert not (tmp_path / "repo").exists()
 
 

@@ -67,9 +67,9 @@ def test_the_others_are_computed_and_pushed_and_every_failure_is_told(run):
     assert code == 1
     assert [line.split()[:3] for line in out.splitlines()[1:5]] == [
         ["a_bad@1", "FAILED", "-"],
-        ["b_good@1", "rebuild", "2"],
+        ["b_good@1", "first", "2"],
         ["c_bad@1", "FAILED", "-"],
-        ["d_good@1", "rebuild", "2"],
+        ["d_good@1", "first", "2"],
     ]
     assert out.endswith("\n2 of 4 tables changed, 4 rows written, 2 online rows sent, 2 views failed.\n")
     assert err.count("error[") == 1  # the same error of two views is told once
@@ -86,7 +86,7 @@ def test_json_holds_what_each_view_came_to_and_the_error(run):
     assert (code, document["ok"], document["exit_code"], err) == (1, False, 1, "")
     found = views(out)
     assert [(name, view["action"]) for name, view in found.items()] == [
-        ("a_bad", "failed"), ("b_good", "rebuild"), ("c_bad", "failed"), ("d_good", "rebuild"),
+        ("a_bad", "failed"), ("b_good", "first"), ("c_bad", "failed"), ("d_good", "first"),
     ]  # fmt: skip
     assert found["a_bad"]["error"] == {"code": "FC504", "message": SAID.removeprefix("error[FC504]: "), "hint": ""}
     assert found["b_good"]["error"] is None
@@ -99,7 +99,7 @@ def test_a_later_run_makes_up_for_what_failed(run, shop):
     (shop / "bad.csv").write_text(ROWS)
     code, out, _ = run("-o", "json")
     assert code == 0
-    assert [view["action"] for view in views(out).values()] == ["rebuild", "nothing", "rebuild", "nothing"]
+    assert [view["action"] for view in views(out).values()] == ["first", "nothing", "first", "nothing"]
 
 
 def test_when_all_fail_there_is_no_table(run):
@@ -156,7 +156,7 @@ def test_a_push_that_fails_after_others_shows_what_was_done(run, shop, monkeypat
     code, out, _ = run()
     assert code == 69
     assert [line.split()[:2] for line in out.splitlines()[1:5]] == [
-        ["a_bad@1", "rebuild"], ["b_good@1", "rebuild"], ["c_bad@1", "not"], ["d_good@1", "not"],
+        ["a_bad@1", "first"], ["b_good@1", "first"], ["c_bad@1", "not"], ["d_good@1", "not"],
     ]  # fmt: skip
     assert "FAILED" in out.splitlines()[2]
     assert out.endswith("2 online rows sent, 1 view failed, 2 views not tried.\n")

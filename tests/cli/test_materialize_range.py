@@ -33,9 +33,9 @@ def test_a_dry_run_tells_what_would_be_done_and_writes_nothing(run, shop):
     out = run("--dry-run")
     assert out.splitlines() == [
         "view          would do  parts read  table begins  because",
-        "history@1     rebuild   1 of 1      -             it has no table yet",
-        "last_order@1  rebuild   1 of 1      -             it has no table yet",
-        "spend@1       rebuild   1 of 1      -             it has no table yet",
+        "history@1     first     1 of 1      -             it has no table yet",
+        "last_order@1  first     1 of 1      -             it has no table yet",
+        "spend@1       first     1 of 1      -             it has no table yet",
         "",
         "Nothing was read or written: this is a dry run.",
     ]
@@ -45,7 +45,7 @@ def test_a_dry_run_tells_what_would_be_done_and_writes_nothing(run, shop):
         {
             "view": "spend",
             "version": 1,
-            "action": "rebuild",
+            "action": "first",
             "reason": "it has no table yet",
             "parts_read": 1,
             "parts": 1,
@@ -56,7 +56,7 @@ def test_a_dry_run_tells_what_would_be_done_and_writes_nothing(run, shop):
 
 def test_a_table_begins_at_since_and_a_range_is_filled_in(run):
     made = json.loads(run("spend", "--since", "2026-01-07T00:00:00Z", "-o", "json"))["result"]["views"]
-    assert [(v["action"], v["rows_written"]) for v in made] == [("rebuild", 1)]
+    assert [(v["action"], v["rows_written"]) for v in made] == [("first", 1)]
     made = json.loads(run("spend", "--until", "2026-01-07T00:00:00Z", "-o", "json"))["result"]["views"]
     assert [(v["action"], v["rows_written"], v["online_keys"]) for v in made] == [("backfill", 2, 2)]
     assert "2 of 3 tables changed" in run()

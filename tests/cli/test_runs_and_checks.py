@@ -69,7 +69,7 @@ def test_each_run_leaves_a_record_failed_ones_too():
     assert run("push", day=5) == 0
     assert run("push", "--dry-run", day=5) == 0
     assert [(r.command, r.label, r.action, r.rows, r.error_code, r.now.day, len(r.checks)) for r in runs()] == [
-        ("materialize", "values@1", "rebuild", 2, "", 3, 3),
+        ("materialize", "values@1", "first", 2, "", 3, 3),
         ("materialize", "values@1", "", 0, "FC504", 4, 0),
         ("push", "values@1", "push", 0, "", 5, 0),
     ]

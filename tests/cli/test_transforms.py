@@ -65,7 +65,7 @@ def total(capsys, customer, *words):
 
 
 def test_it_is_computed_once_and_then_with_what_is_new(shop, capsys):
-    assert materialized(capsys, "--as-of", "2026-01-06T12:00:00Z") == ("rebuild", 2)
+    assert materialized(capsys, "--as-of", "2026-01-06T12:00:00Z") == ("first", 2)
     assert (total(capsys, "ana"), total(capsys, "ben")) == (10.5, 4.0)
     assert materialized(capsys, "--as-of", "2026-01-06T12:00:01Z") == ("nothing", 0)
     with (shop / "orders.csv").open("a") as file:
@@ -88,10 +88,10 @@ def test_a_training_set_takes_what_was_known_at_each_moment(shop, capsys):
 
 def test_the_registered_text_runs_whatever_the_file_says(shop, capsys):
     (shop / "code" / "running.py").write_text(CODE.replace("cum_sum()", "cum_max()"))
-    assert materialized(capsys) == ("rebuild", 3)
+    assert materialized(capsys) == ("first", 3)
     assert total(capsys, "ana") == 12.0
     assert main(["apply", "--auto-approve", "-q"]) == 0
-    assert materialized(capsys) == ("rebuild", 3)
+    assert materialized(capsys) == ("first", 3)
     assert total(capsys, "ana") == 10.5
     with open_workspace(shop, None, None) as workspace:
         first = next(o for o in workspace.state().objects if (o.name, o.version) == ("sums", 1))
@@ -103,7 +103,7 @@ def test_the_registered_text_runs_whatever_the_file_says(shop, capsys):
 
 
 def test_a_failing_function_leaves_the_table_and_exits_1_with_no_traceback(shop, capsys):
-    assert materialized(capsys, "--as-of", "2026-01-06T12:00:00Z") == ("rebuild", 2)
+    assert materialized(capsys, "--as-of", "2026-01-06T12:00:00Z") == ("first", 2)
     (shop / "code" / "running.py").write_text(CODE.replace('"amount"', '"amuont"'))
     assert main(["apply", "--auto-approve", "-q"]) == 0
     capsys.readouterr()

@@ -95,7 +95,7 @@ def stepped(flights, tmp_path_factory):  # noqa: ARG001  # after this fixture
 def test_runs_in_steps_take_each_row_once(flights, stepped):
     _, steps = stepped
     for name, view in clocked_views(flights).items():
-        assert [step[name]["action"] for step in steps] == ["rebuild", "append", "append", "append"]
+        assert [step[name]["action"] for step in steps] == ["first", "append", "append", "append"]
         assert [step[name]["table_version"] for step in steps] == [0, 1, 2, 3]
         read = [step[name]["rows_read"] for step in steps]
         assert min(read) > 0

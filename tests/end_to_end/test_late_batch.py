@@ -101,14 +101,14 @@ def test_a_late_batch_taken_by_increments_is_what_one_full_run_gives(tmp_path, l
         write_known(stepped.root, rows, day, layout)
         write_known(whole.root, rows, day, layout)
         made = {v["view"]: v for v in stepped.run("materialize", "--as-of", midnight(day).isoformat())["views"]}
-        assert {v["action"] for v in made.values()} == {"rebuild" if day == 1 else "append"}
+        assert {v["action"] for v in made.values()} == {"first" if day == 1 else "append"}
         known = pl.col("known_at").is_between(midnight(day - 1), midnight(day), closed="right")
         assert {v["rows_written"] for v in made.values()} == {rows.filter(known).height}
         # They had happened before the run before, which could not know them.
         late_ones += rows.filter(known & (pl.col("at") < midnight(day - 1) - timedelta(minutes=5))).height
     assert late_ones > 0.8 * LATE_SHARE * rows.height
     made = whole.run("materialize", "--full", "--as-of", now.isoformat())["views"]
-    assert {v["action"] for v in made} == {"rebuild"}
+    assert {v["action"] for v in made} == {"first"}
     found, expected = contents(stepped, now), contents(whole, now)
     for view, (table, values) in expected.items():
         assert found[view][0].equals(table), view

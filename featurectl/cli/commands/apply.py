@@ -37,9 +37,10 @@ def apply(
         str, typer.Option(help="How long to wait for another command's lock: 60s.", metavar="DURATION")
     ] = "0s",
 ) -> Outcome:
-    """Make the registry match the files, and create what is missing outside of it.
+    """Make the registry match the files.
 
-    A saved plan is applied as it was reviewed, without a question, and refused once anything has moved since.
+    What is missing outside of it, like a table of the online store, is created. A saved plan is applied as it was
+    reviewed, without a question, and refused once anything has moved since.
     """
     from featurectl.operations.apply_files import ApplyRequest
 

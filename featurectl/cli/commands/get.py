@@ -16,6 +16,7 @@ from featurectl.core.units import format_age, format_instant, format_iso
 if TYPE_CHECKING:
     from featurectl.operations.entity_values import EntityAnswer
 
+_PAST = "\n\nThe online store has the newest values alone: --offline computes those of an instant in the past."
 _HEAD = ("feature", "value", "status")
 
 
@@ -37,7 +38,11 @@ def get(
     request = EntityRequest(view=view, keys=tuple(key or ()))
     with open_applied(call) as workspace:
         found = (get_offline if offline else get_online)(workspace, request)
-    return Outcome(text=_text(found, request.keys, offline=offline), result=_json(found, request.keys, offline=offline))
+    past = call.instant()
+    text = _text(found, request.keys, offline=offline)
+    if past is not None and not offline and found.answer.computed_at is not None and past < found.answer.computed_at:
+        text += _PAST
+    return Outcome(text=text, result=_json(found, offline=offline))
 
 
 def _text(found: EntityAnswer, words: Sequence[str], *, offline: bool) -> str:
@@ -56,7 +61,7 @@ def _text(found: EntityAnswer, words: Sequence[str], *, offline: bool) -> str:
     return "\n".join([*lines, "", *render_table(_HEAD, rows)])
 
 
-def _json(found: EntityAnswer, words: Sequence[str], *, offline: bool) -> dict[str, object]:
+def _json(found: EntityAnswer, *, offline: bool) -> dict[str, object]:
     from featurectl.cli.render.feature_values import plain_value
 
     answer = found.answer
@@ -71,7 +76,7 @@ def _json(found: EntityAnswer, words: Sequence[str], *, offline: bool) -> dict[s
         "view": found.view,
         "version": found.version,
         "waiting": found.waiting or None,
-        "entity": dict(word.split("=", 1) for word in words),
+        "entity": {name: plain_value(value) for name, value in found.entity.items()},
         "origin": "offline" if offline else "online",
         **{name: None if instant is None else format_iso(instant) for name, instant in instants.items()},
         "age_seconds": None if answer.age_us is None else answer.age_us / 1_000_000,

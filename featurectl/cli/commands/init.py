@@ -16,12 +16,18 @@ from featurectl.operations.init import NEXT, init_repository
 @verb()
 def init(
     call: Call,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make: new, or empty.")],
-    template: Annotated[str, typer.Option(help=f"{' or '.join(NEXT)}.")] = "flights",
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make, or to write into; `.`: this one.")],
+    template: Annotated[str, typer.Option(help=f"{', '.join(NEXT)}.")] = "flights",
 ) -> Outcome:
-    """Write a repository that works at once. It brings its data; the next commands are printed."""
+    """Write a repository that works at once.
+
+    It brings its data; the next commands are printed. `empty` is a featurectl.yaml alone, with comments that teach.
+    What is in the folder stays; a file that would be written over is refused.
+    """
     written = init_repository(folder, template)
-    text = f"Wrote the project {written.project}, {counted(len(written.files), 'file')}, into {folder}. Next:\n\n"
+    where = "this folder" if folder.resolve() == Path.cwd() else str(folder)
+    text = f"Wrote the project {written.project}, {counted(len(written.files), 'file')}, into {where}. Next:\n\n"
+    left = f"Left {', '.join(written.left)} as it is: .featurectl/ is best not committed.\n\n" if written.left else ""
     result = {
         "folder": str(folder.resolve()),
         "template": template,
@@ -29,4 +35,4 @@ def init(
         "files": written.files,
         "next": list(written.following),
     }
-    return Outcome(text=text + "".join(f"  {line}\n" for line in written.following), result=result)
+    return Outcome(text=left + text + "".join(f"  {line}\n" for line in written.following), result=result)

@@ -25,9 +25,10 @@ def list_objects(
     select: Select = None,
     state: LookAtState = False,
 ) -> Outcome:
-    """List what is applied: views, features, models, sources, entities, alerts, notifiers.
+    """List what is applied.
 
-    Of the registry alone; with --state the stores are looked at, too.
+    Views, features, models, sources, entities, alerts, notifiers. Of the registry alone; with --state the stores are
+    looked at, too.
     """
     from featurectl.catalog.documents import object_document
     from featurectl.catalog.listing import ListRequest, list_objects, needs_files

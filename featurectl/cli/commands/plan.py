@@ -42,9 +42,9 @@ def plan(
         Path | None, typer.Option(help="Add to a file what the plan waits for, to be reviewed.", metavar="FILE")
     ] = None,
 ) -> Outcome:
-    """Show what apply would change, why, what breaks, and how much work it makes.
+    """Show what apply would change, why, and what breaks.
 
-    With -v also the time rule of each view.
+    And how much work it makes. With -v also the time rule of each view.
     """
     from featurectl.operations.plan_files import PlanOutputs, plan_files
 

@@ -32,9 +32,10 @@ def show_object(
         bool, typer.Option("--sample-keys", help="Show some keys of entities that have values.")
     ] = False,
 ) -> Outcome:
-    """Show an object: what it says, its versions, users, lineage and values.
+    """Show all of an object.
 
-    Statistics are those of the newest model that was trained on a feature, with their date.
+    What it says, versions, who uses it, its lineage, how its values lie. Statistics are those of the newest model
+    that was trained on a feature, with their date.
     """
     from featurectl.catalog.detail import ShowRequest, show_objects
     from featurectl.cli.render.object_detail import detail_json, render_details

@@ -17,7 +17,7 @@ def unlock(
     call: Call,
     lock_id: Annotated[str, typer.Argument(metavar="ID", help="The lock's ID, as the refused command names it.")],
 ) -> Outcome:
-    """Remove the project's lock, left behind by a command that no longer runs.
+    """Remove a lock that a command has left behind.
 
     A lock ends by itself after half a minute; this is for who can't wait. It asks nothing: the ID is what
     confirms it. A command that does run after all can't write any more, and is told to try again.

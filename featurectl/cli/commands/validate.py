@@ -88,6 +88,8 @@ def valid_text(counts: Mapping[str, int], files: int) -> str:
     >>> valid_text({"entities": 4, "models": 1}, 1)
     '5 objects in 1 file are valid: 4 entities, 1 model.'
     """
+    if not counts:
+        return "featurectl.yaml is valid; nothing is declared yet."
     total = sum(counts.values())
     singular = {words.several: words.one for words in WORDS.values()}
     parts = [f"{n} {kind if n != 1 else singular[kind]}" for kind, n in counts.items()]

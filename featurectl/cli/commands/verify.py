@@ -47,10 +47,11 @@ class VerifyOptions:
 def verify(call: Call, options: VerifyOptions) -> Outcome:
     """Check that what was served equals the offline tables.
 
-    Replays the prediction log against the tables at the same instants, and tells for each feature the share of
-    values that differ, and why they do. With --store it compares what the online store has now with the tables as
-    of the last push: 10,000 entities of each view, or --all. Exits 1 when anything differs, when there are rows in
-    the log and none of them can be replayed, and with --store when no view was ever pushed.
+    Replays the prediction log against the tables at the same instants, and tells for each feature the share of values
+    that differ, and why they do; what agrees is counted, and listed with -v. With --store it compares what the online
+    store has now with the tables as of the last push: 10,000 entities of each view, or --all. Exits 1 when anything
+    differs, when there are rows in the log and none of them can be replayed, and with --store when no view was ever
+    pushed.
     """
     share = _share(options.sample, store=options.store)
     if options.everything and (not options.store or options.sample is not None):
@@ -78,7 +79,9 @@ def _verify_log(call: Call, options: VerifyOptions, share: float) -> Outcome:
     with open_applied(call) as workspace:
         reports = verify_logs(workspace, request, call.progress)
     result = {"models": [{"model": name, **report_json(report)} for name, report in reports.items()]}
-    return Outcome(text=render_reports(reports), result=result, exit_code=1 if is_wrong(reports) else 0)
+    return Outcome(
+        text=render_reports(reports, whole=call.verbose), result=result, exit_code=1 if is_wrong(reports) else 0
+    )
 
 
 def _verify_store(call: Call, options: VerifyOptions, share: float) -> Outcome:
@@ -93,7 +96,7 @@ def _verify_store(call: Call, options: VerifyOptions, share: float) -> Outcome:
         found = verify_views(workspace, request, call.progress)
     none = "" if found.failures else "No applied view is online."
     return Outcome(
-        text=render_views(found.skews) if found.skews else none,
+        text=render_views(found.skews, whole=call.verbose) if found.skews else none,
         result={"views": [view_json(skew) for skew in found.skews]},
         exit_code=1 if found.is_wrong else 0,
         failures=found.failures,

@@ -18,12 +18,12 @@ def why(
     view: ViewOrVersion,
     key: Annotated[list[str] | None, typer.Argument(help="KEY=VALUE for each key of an entity.")] = None,
 ) -> Outcome:
-    """Show why a view's values are as they are: one page from its sources to what is served.
+    """Show why a view's values are as they are.
 
-    First what is wrong, if anything is. Then each link of the chain with its clocks and version, the models that
-    read the view, its last runs and the checks that failed. With the keys of an entity: its value online and from
-    the offline table now, and how it came to that; -v tells of every feature that changed. Exits 1 when something
-    is wrong.
+    One page, from its sources to what is served. First what is wrong, if anything is. Then each link of the chain
+    with its clocks and version, the models that read the view, its last runs and the checks that failed. With the
+    keys of an entity: its value online and from the offline table now, and how it came to that; -v tells of every
+    feature that changed. Exits 1 when something is wrong.
     """
     from featurectl.cli.render.why import render_why, why_json
     from featurectl.monitor.explain_view import explain_view

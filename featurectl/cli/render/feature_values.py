@@ -22,13 +22,15 @@ def plain_value(value: object) -> object:
 
 
 def shown_value(value: object) -> str:
-    """Return a value in one line for people.
+    """Return a value in one line for people; of a float six digits, which JSON has all of.
 
-    >>> shown_value([None, True, 1.5]), shown_value("a")
-    ('[null, true, 1.5]', 'a')
+    >>> shown_value([None, True, 1.5]), shown_value("a"), shown_value(0.1 + 0.2), shown_value(1234567.0)
+    ('[null, true, 1.5]', 'a', '0.3', '1.23457e+06')
     """
     if isinstance(value, list):
         return "[" + ", ".join(shown_value(item) for item in value) + "]"
+    if isinstance(value, float):
+        return f"{value:.6g}"
     plain = plain_value(value)
     if plain is None:
         return "null"

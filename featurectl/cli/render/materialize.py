@@ -8,7 +8,7 @@ from featurectl.cli.render.table import render_table
 from featurectl.cli.render.visible import in_one_line
 from featurectl.cli.shared.call import error_json
 from featurectl.core.units import counted, format_count, format_instant, format_iso, plural
-from featurectl.engines.base import CheckResult
+from featurectl.engines.base import TOO_LATE, CheckResult
 from featurectl.operations.materialize.dry_run import Planned
 from featurectl.operations.materialize.materialize_views import ViewRun
 
@@ -24,7 +24,8 @@ def render_runs(runs: Sequence[ViewRun]) -> str:
     lines = render_table(_HEAD, [_cells(run) for run in runs])
     for run in runs:
         for reason, count in sorted(run.made.dropped.items()) if run.made else ():
-            lines.append(f"{run.label}: {count:,} {plural(count, 'row')} dropped: {in_one_line(reason)}")
+            mended = f"; featurectl materialize {run.view} --since TIME takes them" if reason == TOO_LATE else ""
+            lines.append(f"{run.label}: {count:,} {plural(count, 'row')} dropped: {in_one_line(reason)}{mended}")
         lines += (
             [f"{run.label}: {in_one_line(check.message)}" for check in run.made.checks if not check.passed]
             if run.made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from featurectl.cli.render.table import render_table, screen_width, wrap_text
+from featurectl.cli.render.table import render_table
 from featurectl.core.units import counted, format_instant
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def render_retirement(done: Retirement, *, dry_run: bool) -> str:
     verb = "would be retired" if dry_run else "retired"
     lines += [*render_table(_HEAD, rows), f"{counted(len(rows), 'version')} {verb}."]
     for view in done.freed:
-        lines += [line for sentence in _freed(view) for line in wrap_text(sentence, screen_width(), "  ")]
+        lines += _freed(view)
     return "\n".join(lines)
 
 

@@ -17,9 +17,9 @@ _SIZES = ("stored", "files", "size")
 _AGES = ("view", "newest event", "newest available", "computed", "stale entities")
 
 
-def render_status(rows: Sequence[FreshnessRow], now: datetime) -> str:
-    """Return the table of `status` with its last line; `now` tells which instants are of today."""
-    lines = render_table(_HEAD, [_cells(row, now) for row in rows])
+def render_status(rows: Sequence[FreshnessRow]) -> str:
+    """Return the table of `status` with its last line."""
+    lines = render_table(_HEAD, [_cells(row) for row in rows])
     counts = Counter(row.verdict for row in rows)
     ends = [f"{counts[v]} {v.lower()}" for v in ("OK", "WARN", "STALE", "ERROR") if counts[v] or v == "OK"]
     return "\n".join([*lines, "", ", ".join(ends) + ".", *_next(rows)])
@@ -71,12 +71,13 @@ def status_json(row: FreshnessRow, now: datetime) -> dict[str, object]:
         "stale_entities": row.stale_entities,
         "stale_share": row.stale_share,
         "lost_rows": row.lost,
+        "late_rows": row.late_rows,
         "error": row.error or None,
         "note": row.note or None,
     }
 
 
-def _cells(row: FreshnessRow, now: datetime) -> list[str]:
+def _cells(row: FreshnessRow) -> list[str]:
     name = _named(row)
     bound = row.freshness
     sla = "-" if bound is None else f"{_length(bound.warn_after_us)} / {_length(bound.error_after_us)}"
@@ -91,7 +92,7 @@ def _cells(row: FreshnessRow, now: datetime) -> list[str]:
         "-" if row.version is None else str(row.version),
         "-" if row.rows is None else format_count(row.rows),
         "-" if row.online_keys is None else format_count(row.online_keys),
-        _moment(row.computed_at, now),
+        "-" if row.computed_at is None else format_instant(row.computed_at),
     ]
     behind = [f"+{format_age(row.over_us)} over" if row.over_us else "", row.note]
     return [*cells, ", ".join(text for text in behind if text)] if any(behind) else cells
@@ -115,13 +116,6 @@ def _named(row: FreshnessRow) -> str:
 
 def _length(length_us: int | None) -> str:
     return "-" if length_us is None else format_age(length_us)
-
-
-def _moment(instant: datetime | None, now: datetime) -> str:
-    if instant is None:
-        return "-"
-    text = format_instant(instant)
-    return text[11:] if instant.date() == now.date() else text
 
 
 def _iso(instant: datetime | None) -> str | None:

@@ -13,12 +13,16 @@ _LOG_HEAD = ("model", "feature", "view", "compared", "differ", "share", "cause")
 _STORE_HEAD = ("view", "feature", "compared", "differ", "share", "cause")
 
 
-def render_reports(reports: Mapping[str, VerifyReport]) -> str:
-    """Return the replays of some models as a table, what differs with an example, and what was left out."""
+def render_reports(reports: Mapping[str, VerifyReport], *, whole: bool) -> str:
+    """Return what differs in the replays of some models as a table, with an example, and what was left out.
+
+    With `whole` the table has also what agrees, which is only counted without.
+    """
     skews = [skew for report in reports.values() for skew in report.features]
-    rows = [[f"{s.model}@{s.version}", s.feature, s.view, *_cells(s)] for s in skews]
+    shown = [skew for skew in skews if whole or _is_notable(skew)]
+    rows = [[f"{s.model}@{s.version}", s.feature, s.view, *_cells(s)] for s in shown]
     lines = render_table(_LOG_HEAD, rows) if rows else []
-    blocks = [lines, list(_examples(skews))]
+    blocks = [lines, list(_examples(skews)), _rest(len(skews) - len(shown))]
     blocks.append([line for report in reports.values() for line in _left_out(report)])
     replayed, total = sum(r.replayed for r in reports.values()), sum(r.rows for r in reports.values())
     compared, differ = sum(s.compared for s in skews), sum(s.mismatched for s in skews)
@@ -27,18 +31,23 @@ def render_reports(reports: Mapping[str, VerifyReport]) -> str:
     return _joined(blocks)
 
 
-def render_views(views: Sequence[ViewSkew]) -> str:
-    """Return the comparisons of some views as a table, what differs with an example, and how much was looked at."""
-    rows = []
+def render_views(views: Sequence[ViewSkew], *, whole: bool) -> str:
+    """Return what differs in the comparisons of some views as a table, with an example, and how much was looked at.
+
+    With `whole` the table has also what agrees, which is only counted without.
+    """
+    rows, rest = [], 0
     for view in views:
         label = f"{view.view}@{view.version}"
-        rows += [[label, s.feature, *_cells(s)] for s in view.features]
+        shown = [skew for skew in view.features if whole or _is_notable(skew)]
+        rows += [[label, s.feature, *_cells(s)] for s in shown]
+        rest += len(view.features) - len(shown)
         for what, causes in (("(rows missing)", view.missing), ("(rows unexpected)", view.unexpected)):
             if count := sum(causes.values()):
                 rows.append([label, what, format_count(view.entities), format_count(count), "", _causes(causes, {})])
     blocks = [render_table(_STORE_HEAD, rows) if rows else []]
     blocks.append([line for view in views for line in (*_examples(view.features), *_row_example(view))])
-    blocks.append([f"{view.view}@{view.version}: {view.note}" for view in views if view.note])
+    blocks += [_rest(rest), [f"{view.view}@{view.version}: {view.note}" for view in views if view.note]]
     skews = [skew for view in views for skew in view.features]
     compared, differ = sum(s.compared for s in skews), sum(view.differences for view in views)
     entities, of = sum(view.entities for view in views), sum(view.of for view in views)
@@ -92,6 +101,15 @@ def _skew_json(skew: FeatureSkew) -> dict[str, object]:
 def _cells(skew: FeatureSkew) -> list[str]:
     share = f"{skew.share:.2%}" if skew.mismatched else "-" if not skew.compared else "0"
     return [format_count(skew.compared), format_count(skew.mismatched), share, _causes(skew.causes, skew.details)]
+
+
+def _is_notable(skew: FeatureSkew) -> bool:
+    """Return whether a feature differs, or nothing of it was compared."""
+    return bool(skew.mismatched) or not skew.compared
+
+
+def _rest(count: int) -> list[str]:
+    return [f"{counted(count, 'feature')} {plural(count, 'agrees', 'agree')}: -v lists them."] if count else []
 
 
 def _causes(causes: Mapping[str, int], details: Mapping[str, str]) -> str:

@@ -202,7 +202,7 @@ def _link_json(link: ChainLink, now: datetime) -> dict[str, object]:
 def _entity_json(values: EntityValues) -> dict[str, object]:
     history = values.history
     return {
-        "entity": dict(word.split("=", 1) for word in values.words),
+        "entity": {name: plain_value(value) for name, value in values.entity.items()},
         "error": values.error or None,
         "online": None if values.online is None else _answer_json(values.online),
         "offline": None if history is None else _answer_json(history.now),

@@ -11,7 +11,7 @@ from typing import Final
 import polars as pl
 
 from featurectl.core.frames.timestamps import within_datetime
-from featurectl.engines.base import CheckResult, EarlierRows, Piece, Prepared
+from featurectl.engines.base import TOO_LATE, CheckResult, EarlierRows, Piece, Prepared
 from featurectl.engines.batches import read_batches
 from featurectl.engines.budget import batch_rows
 from featurectl.engines.clocks import (
@@ -36,7 +36,6 @@ from featurectl.pit.questions import AVAILABLE_AT, DEDUP, EVENT_TIME, TIE, TIE_O
 
 NAMED: Final = "\x00named"  # a hash of what names an event, the `dedup_key`
 _SEEN: Final = "\x00seen"
-_TOO_LATE: Final = "known before the watermark"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +169,7 @@ def _batches(pieces: Sequence[Piece], tally: _Tally) -> Iterator[pl.DataFrame]:
                 tally.held_back[number] += _count(batch, pl.col(AVAILABLE) > piece.until)
             if piece.fresh and piece.after is not None:
                 late = _count(batch, pl.col(AVAILABLE) <= piece.after)
-                tally.dropped.update({_TOO_LATE: late} if late else {})
+                tally.dropped.update({TOO_LATE: late} if late else {})
             frame = batch.filter(wanted_rows(piece))
             tally.read += frame.height
             frame = _fitted(frame, schema)

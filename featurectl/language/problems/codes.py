@@ -144,7 +144,8 @@ CODES: Final[Mapping[str, Code]] = {
     ),
     "FC203": Code(
         "the repository declares nothing",
-        "No file below the root declares an entity, a source or a view. Hidden folders and data/ are not read.",
+        "No file below the root declares an entity, a source or a view. Hidden folders and data/ are not "
+        "read. `validate` only warns of it where featurectl.yaml is the one file that there is.",
     ),
     "FC204": Code(
         "two features of one view have the same name",

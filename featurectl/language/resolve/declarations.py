@@ -28,9 +28,8 @@ T = TypeVar("T")
 class Declarations:
     """Objects by name, where names stand (`names` holds those of broken objects too), and what was found.
 
-    `unsupported` are valid parts of the language that this version does not run. After a file that could not be read
-    (`unread`), or an object without a name (`nameless`), a name that nothing has may be meant for what is there: it is not
-    reported.
+    `unsupported` are valid parts of the language that this version does not run. A name that nothing has is not
+    reported where it may be meant for what is in a file that could not be read (`unread`), or for a nameless object.
     """
 
     report: Report

@@ -41,7 +41,8 @@ def plan_view(run: MaterializeRun, now: datetime, *, full: bool = False, asked: 
     begin = table_begin(run.view, None if full else coverage, since, now)
     base, increment, parts = next_increment(run, RunBasis(now=now, begin=begin, base=None if full else coverage))
     read = {part.name for scan in increment.scans for part in scan.parts}
-    action = "rebuild" if base is None else "append" if increment.scans else "nothing"
+    anew = "first" if coverage is None else "rebuild"
+    action = anew if base is None else "append" if increment.scans else "nothing"
     reason = _reason(increment.reason, run, coverage, full=full, action=action)
     if asked is not None and coverage is not None and not full:
         read, action, reason = set(coverage.parts), "backfill", "a range was asked for"
@@ -61,7 +62,8 @@ def _plan_transform(run: MaterializeRun, coverage: Coverage | None, now: datetim
     whole, read, parts, reason = parts_to_read(run, base, now)
     if whole and base is not None:
         check_files_there(run, base, reason)
-    action = "rebuild" if whole else "append" if read else "nothing"
+    anew = "first" if coverage is None else "rebuild"
+    action = anew if whole else "append" if read else "nothing"
     return Planned(
         view=run.view.name,
         version=run.version,

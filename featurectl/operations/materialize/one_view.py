@@ -106,7 +106,7 @@ def _check_not_future(work: ViewWork, item: ObjectVersion, coverage: Coverage) -
 
 def _is_lacking(before: Coverage, action: str, *, full: bool) -> bool:
     """Return whether a range is still to be computed after a run: a rebuild begins where the table began."""
-    return action != "rebuild" or (before.since is not None and not full)
+    return action not in ("rebuild", "first") or (before.since is not None and not full)
 
 
 def _vacuum(work: ViewWork, run: MaterializeRun, *, rewritten: bool) -> None:

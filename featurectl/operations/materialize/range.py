@@ -9,7 +9,7 @@ import polars as pl
 
 from featurectl.core.errors import DataError, UsageError
 from featurectl.core.units import format_iso
-from featurectl.engines.base import Engine, Piece
+from featurectl.engines.base import TOO_LATE, Engine, Piece
 from featurectl.engines.spill import SpillRoom
 from featurectl.offline.base import Coverage
 from featurectl.offline.inputs import input_marks
@@ -92,6 +92,8 @@ def backfill_view(engine: Engine, run: MaterializeRun, asked: Range) -> Material
         rows = TableRows(run.table, view.keys, prepared.rows, kept, left_out_of(coverage, view))
         begin = None if asked.since is None or coverage.since is None else min(asked.since, coverage.since)
         covered = replace(coverage, since=begin, rebuild_id=new_id(), inputs=input_marks(view))
+        if asked.until is None:  # late rows of its events are in the table now
+            covered = replace(covered, dropped={k: n for k, n in coverage.dropped.items() if k != TOO_LATE})
         number = run.table.replace(rows, covered)
     return materialized_of(run, prepared, coverage, "backfill", number)
 

@@ -177,11 +177,11 @@ def _materialize(run: MaterializeRun, how: _Reading, ahead: RunBasis) -> Materia
 def materialized_of(
     run: MaterializeRun, prepared: Prepared, covered: Coverage, action: str, number: int
 ) -> Materialized:
-    """Return what was done: an action, which made a version of the table."""
+    """Return what was done: an action, which made a version of the table; to make it for the first time is "first"."""
     return Materialized(
         view=run.view.name,
         version=run.version,
-        action=action,
+        action="first" if action == "rebuild" and number == 0 else action,
         rows_read=prepared.rows_read,
         rows_written=prepared.rows.height,
         table_version=number,

@@ -194,7 +194,7 @@ def test_a_dry_run_says_what_would_be_done_and_why_and_reads_nothing(tmp_path):
         made = plan_view(job(tmp_path), at(99), **more)
         return made.action, made.reason, made.parts_read, made.parts
 
-    assert planned() == ("rebuild", "it has no table yet", 1, 1)
+    assert planned() == ("first", "it has no table yet", 1, 1)
     assert job(tmp_path).table.version() is None
     materialize_view(ENGINE, job(tmp_path), at(99))
     assert planned() == ("nothing", "no new rows", 0, 1)

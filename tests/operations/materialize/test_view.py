@@ -61,7 +61,7 @@ def values(table):
 def test_a_second_run_reads_no_rows_and_writes_no_version(tmp_path):
     write(tmp_path, "1.parquet", ("A", 1.0, 1, 2))
     first, table = run(tmp_path)
-    assert (first.action, first.rows_read, first.table_version, first.watermark) == ("rebuild", 1, 0, at(2))
+    assert (first.action, first.rows_read, first.table_version, first.watermark) == ("first", 1, 0, at(2))
     second, table = run(tmp_path, hour=100)
     assert (second.action, second.rows_read, second.rows_written, second.table_version) == ("nothing", 0, 0, 0)
     assert table.version() == 0
@@ -252,7 +252,7 @@ def test_a_query_with_future_rows_writes_a_version_once_they_are_there(tmp_path)
     with queried(tmp_path) as (source, insert):
         insert("A", 1.0, 1)
         insert("A", 2.0, 60)
-        assert run(tmp_path, source=source, hour=50)[0].action == "rebuild"
+        assert run(tmp_path, source=source, hour=50)[0].action == "first"
         assert run(tmp_path, source=source, hour=51)[0].action == "nothing"
         made, table = run(tmp_path, source=source, hour=60)
         assert (made.action, values(table)) == ("append", [1.0, 2.0])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from featurectl.cli.command_decorator import verb
+from featurectl.cli.render.screen import screen_width
 from featurectl.cli.shared.call import Call, Outcome
 from featurectl.cli.shared.options import VersionOrChampion
 from featurectl.cli.shared.times import instant
@@ -55,7 +54,7 @@ class DriftOptions:
 
 @verb(as_of=True, memory=True)
 def drift(call: Call, model: VersionOrChampion, options: DriftOptions) -> Outcome:
-    """Compare features and scores with those that a model was trained on.
+    """Compare features and scores with those of the training.
 
     Exits 1 when one is beyond its limit by more than chance gives in so many rows.
     """
@@ -67,7 +66,9 @@ def drift(call: Call, model: VersionOrChampion, options: DriftOptions) -> Outcom
         table = measure_drift(workspace, request, call.progress)
     if options.html is not None:
         _write_page(options.html, table)
-    return Outcome(text=render_drift(table, _width()), result=drift_json(table), exit_code=1 if table.is_broken else 0)
+    return Outcome(
+        text=render_drift(table, screen_width() or 0), result=drift_json(table), exit_code=1 if table.is_broken else 0
+    )
 
 
 def _request(call: Call, model: str, options: DriftOptions) -> DriftRequest:
@@ -102,11 +103,6 @@ def _check_place(page: Path) -> None:
         raise UsageError(f"--html {page}: {error.strerror}") from error
     if not fits:
         raise UsageError(f"--html {page}: no file can be written there", hint="a file in a folder that exists")
-
-
-def _width() -> int:
-    """Return how wide the terminal is, 0 where the text goes elsewhere."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
 
 
 def _write_page(path: Path, table: DriftTable) -> None:

@@ -1,0 +1,79 @@
+"""What a shell asks when its user presses the tab key, answered in the words of its script."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import shlex
+import sys
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+from typing import Final
+
+from featurectl.cli.all_commands import build_parser
+from featurectl.cli.command_line import read_command_line
+
+VARIABLE: Final = "_FEATURECTL_COMPLETE"
+PROGRAM: Final = "featurectl"
+_BASH: Final = "complete_bash"
+_ARGUMENTS: Final = "_TYPER_COMPLETE_ARGS"  # of zsh, fish and PowerShell
+
+
+def is_completing(environ: Mapping[str, str]) -> bool:
+    """Return whether a shell asks how a command line may go on."""
+    return environ.get(VARIABLE, "").startswith("complete_")
+
+
+def complete_line(environ: MutableMapping[str, str]) -> int:
+    """Write how the line of the shell's variables may go on, and return the exit code that the shell is to see."""
+    printed, code, prefix = io.StringIO(), 0, ""
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        try:
+            with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(nowhere):
+                words, prefix = read_shell(environ)
+                build_parser(words, is_completing=True)([], prog_name=PROGRAM, standalone_mode=False)
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 0
+        except BaseException as error:
+            code = getattr(error, "exit_code", 0)
+    for line in printed.getvalue().splitlines():
+        sys.stdout.write(line.removeprefix(prefix) + "\n")
+    return code
+
+
+def read_shell(environ: MutableMapping[str, str]) -> tuple[list[str], str]:
+    """Return the words before the one that is completed, in the parser's order, and what is written of it already.
+
+    The shell's variables have them then.
+    """
+    if environ[VARIABLE] == _BASH:
+        return _read_bash(environ)
+    text = environ.get(_ARGUMENTS, "")
+    words = _split(text)[1:]
+    before, current = (words, []) if text.endswith(" ") or not words else (words[:-1], words[-1:])
+    ordered = read_command_line(before).in_order()
+    environ[_ARGUMENTS] = shlex.join([PROGRAM, *ordered, *current]) + ("" if current else " ")
+    return ordered, ""
+
+
+def _read_bash(environ: MutableMapping[str, str]) -> tuple[list[str], str]:
+    """Return the same of bash, which takes `view:feature` apart and wants what comes behind the colon."""
+    words, at = _split(environ.get("COMP_WORDS", "")), int(environ.get("COMP_CWORD", "0"))
+    before, current, prefix = words[1:at], words[at] if at < len(words) else "", ""
+    if current == ":" and before:
+        prefix = f"{before[-1]}:"
+        before, current = before[:-1], prefix
+    elif before[-1:] == [":"] and len(before) > 1:
+        prefix = f"{before[-2]}:"
+        before, current = before[:-2], prefix + current
+    ordered = read_command_line(before).in_order()
+    environ["COMP_WORDS"], environ["COMP_CWORD"] = shlex.join([PROGRAM, *ordered, current]), str(len(ordered) + 1)
+    return ordered, prefix
+
+
+def _split(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:  # a quote that is still open
+        return text.split()
