@@ -105,7 +105,10 @@ def run(command: str, folder: Path) -> Step:
     print(f"\n$ featurectl {command}", flush=True)
     begin = time.perf_counter()
     done = subprocess.run([sys.executable, "-m", "featurectl", *command.split()], cwd=folder, check=False)
-    return Step(command, time.perf_counter() - begin, done.returncode)
+    step = Step(command, time.perf_counter() - begin, done.returncode)
+    if command in FINDS and not step.failed:
+        print(f"(exit 1 is right here: {FINDS[command]})")
+    return step
 
 
 def ask(command: str, folder: Path) -> dict:
