@@ -50,6 +50,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "monitor check": "monitor.check:check",
     "monitor run": "monitor.run:run",
     "monitor silence": "monitor.silence:silence",
+    "monitor test": "monitor.try_notifier:try_notifier",
     "monitor drift": "monitor.drift:drift",
     "monitor export": "monitor.export:export",
     "monitor rules": "monitor.rules:rules",

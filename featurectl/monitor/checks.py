@@ -54,6 +54,11 @@ class CheckHistory:
         return max(newest.values(), key=lambda at: (not at.result.passed, at.now), default=None)
 
     @property
+    def source(self) -> str:
+        """The source that it is a check of; "": it is one of a view."""
+        return self.of.removeprefix("source ") if self.of.startswith("source ") else ""
+
+    @property
     def failing(self) -> bool:
         """True when it failed the last time."""
         return self.last is not None and not self.last.result.passed

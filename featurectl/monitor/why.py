@@ -106,14 +106,28 @@ def look_at_chain(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstCause:
+    """What is wrong first, in one sentence, and the source in which it lies; "": in the view's own runs and stores."""
+
+    text: str
+    source: str = ""
+
+
 def cause_of(chain: Chain) -> str:
-    """Return in one sentence what is wrong first, on the way from the sources to what is served; "": nothing is.
+    """Return in one sentence what is wrong first, as `find_first_cause` finds it; "": nothing is."""
+    found = find_first_cause(chain)
+    return "" if found is None else found.text
+
+
+def find_first_cause(chain: Chain) -> FirstCause | None:
+    """Return what is wrong first, on the way from the sources to what is served; None: nothing is.
 
     A source that can't be read, or has no rows; a run that failed, and none has succeeded since; a link that is
     missing, or can't be seen; and where the view's age, or a source's, breaks its SLA: the first link that is behind
     the one before it, else the source that has had nothing new.
     """
-    return next((cause for find in _CAUSES if (cause := find(chain))), "")
+    return next((cause for find in _CAUSES if (cause := find(chain)) is not None), None)
 
 
 def verdict_of(chain: Chain, cause: str) -> Verdict:
@@ -123,7 +137,7 @@ def verdict_of(chain: Chain, cause: str) -> Verdict:
     """
     if not cause or chain.row.verdict != "OK":
         return chain.row.verdict
-    warned = [find(chain) for find in (_stopped, _unchecked)]
+    warned = [found.text for find in (_stopped, _unchecked) if (found := find(chain)) is not None]
     return "WARN" if cause in warned and _is_warning(chain) else "ERROR"
 
 
@@ -132,41 +146,55 @@ def _is_warning(chain: Chain) -> bool:
     return "error" not in failing and all(link.verdict in ("", "OK", "WARN") for link in chain.sources)
 
 
-def _unreadable(chain: Chain) -> str:
+def _unreadable(chain: Chain) -> FirstCause | None:
     for link in chain.sources:
         if link.missing:
-            return f"source {link.name} has no row that was known at {format_instant(chain.now)}"
+            text = f"source {link.name} has no row that was known at {format_instant(chain.now)}"
+            return FirstCause(text=text, source=link.name)
         if link.error:
-            return f"source {link.name} can't be read: {link.error}"
-    return ""
+            return FirstCause(text=f"source {link.name} can't be read: {link.error}", source=link.name)
+    return None
 
 
-def _failing(chain: Chain) -> str:
+def _failing(chain: Chain) -> FirstCause | None:
     """Tell of what failed the last time it was tried, and since when it has: the table first, then the store.
 
     What fails as something was computed as of the future is reported with what ends that.
     """
     if chain.row.future:
-        return f"{chain.row.label}: {chain.row.error}"
+        return FirstCause(text=f"{chain.row.label}: {chain.row.error}")
     ended = [run for run in chain.runs if run.state == "ended"]
     table = [run for run in ended if run.command == "materialize"]
     online = [run for run in ended if run.command == "push" or run.action]
     return _failed([(run, run.done or bool(run.action)) for run in table]) or _failed([(r, r.done) for r in online])
 
 
-def _failed(runs: Sequence[tuple[RunRecord, bool]]) -> str:
+def _failed(runs: Sequence[tuple[RunRecord, bool]]) -> FirstCause | None:
     """Tell of the runs at the end that have failed; the second of a pair is whether one was done."""
     last_done = max((number for number, (_, done) in enumerate(runs) if done), default=-1)
     failed = [run for run, _ in runs[last_done + 1 :]]
     if not failed:
-        return ""
+        return None
     times = f" ({len(failed)} times)" if len(failed) > 1 else ""
     code = f"{failed[-1].error_code}: " if failed[-1].error_code else ""
-    return f"{failed[-1].command} has failed since {format_instant(failed[0].now)}{times}: {code}{failed[-1].error}"
+    text = f"{failed[-1].command} has failed since {format_instant(failed[0].now)}{times}: {code}{failed[-1].error}"
+    return FirstCause(text=text, source=source_of_failure(failed[-1]))
 
 
-def _missing(chain: Chain) -> str:
+def source_of_failure(run: RunRecord) -> str:
+    """Return the source whose check has ended a run that failed; "": no such check has."""
+    ended_by = (check.source_or_view for check in run.checks if check.severity == "error" and not check.passed)
+    of = "" if run.done else next(ended_by, "")
+    return of.removeprefix("source ") if of.startswith("source ") else ""
+
+
+def _missing(chain: Chain) -> FirstCause | None:
     """Tell of a table or a place in the store with nothing in it, and of what can't be seen."""
+    text = _missing_part(chain)
+    return FirstCause(text=text) if text else None
+
+
+def _missing_part(chain: Chain) -> str:
     if chain.table.missing:
         return f"nothing was computed yet{_meanwhile(chain)}: featurectl materialize {chain.row.name}"
     if not chain.table.error and chain.online is not None and chain.online.missing:
@@ -180,51 +208,55 @@ def _meanwhile(chain: Chain) -> str:
     return "" if chain.meanwhile is None else f", @{chain.meanwhile} is served"
 
 
-def _table_behind(chain: Chain) -> str:
+def _table_behind(chain: Chain) -> FirstCause | None:
     for link in chain.sources if _is_late(chain) else ():
         read, newest = chain.read.get(link.name), link.newest_available
         if newest is not None and (read is None or newest > read):
             until = "no rows" if read is None else f"those until {format_instant(read)}"
-            return (
+            text = (
                 f"the offline table is behind: source {link.name} has rows that became available until "
                 f"{format_instant(newest)}, the table {until}: featurectl materialize {chain.row.name}"
             )
-    return ""
+            return FirstCause(text=text)
+    return None
 
 
-def _online_behind(chain: Chain) -> str:
+def _online_behind(chain: Chain) -> FirstCause | None:
     if chain.online is None or not _is_late(chain):
-        return ""
+        return None
     has, serves = chain.table.newest_available, chain.online.newest_available
     if has is None or (serves is not None and min(has, chain.now) <= serves):
-        return ""
+        return None
     until = "nothing" if serves is None else f"values of those until {format_instant(serves)}"
-    return (
+    text = (
         f"the online store is behind: the offline table has rows that became available until {format_instant(has)}, "
         f"the store {until}: featurectl push {chain.row.name}"
     )
+    return FirstCause(text=text)
 
 
-def _stopped(chain: Chain) -> str:
+def _stopped(chain: Chain) -> FirstCause | None:
     """Tell of the source whose newest row is the oldest, among those with a clock."""
     late = [link for link in chain.sources if link.newest_available is not None]
     late = late if _is_late(chain) else [link for link in late if link.verdict in ("WARN", "STALE")]
     if not late:
-        return ""
+        return None
     oldest = min(late, key=lambda link: link.newest_available or chain.now)
     assert oldest.newest_available is not None
     age = age_at(chain.now, oldest.newest_available) or 0
     since = format_instant(oldest.newest_available)
-    return f"source {oldest.name} has had nothing new for {format_age(age)}: its newest row became available {since}"
+    text = f"source {oldest.name} has had nothing new for {format_age(age)}: its newest row became available {since}"
+    return FirstCause(text=text, source=oldest.name)
 
 
-def _unchecked(chain: Chain) -> str:
+def _unchecked(chain: Chain) -> FirstCause | None:
     for history in chain.checks:
         if history.failing and history.last is not None:
             result = history.last.result
             of_rows = f"{result.failed:,} of {result.rows:,} rows"
-            return f'check "{history.label}" of {history.of} failed {format_instant(history.last.now)}: {of_rows}'
-    return ""
+            text = f'check "{history.label}" of {history.of} failed {format_instant(history.last.now)}: {of_rows}'
+            return FirstCause(text=text, source=history.source)
+    return None
 
 
 _CAUSES = (_unreadable, _failing, _missing, _table_behind, _online_behind, _stopped, _unchecked)

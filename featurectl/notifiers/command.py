@@ -36,7 +36,7 @@ class CommandNotifier:
         self._expand = expand
         self._timeout_s = timeout_s
 
-    def send(self, message: IncidentMessage) -> None:
+    def send(self, message: IncidentMessage) -> str:
         """Run the command with the message on its stdin; exit code 0 takes it.
 
         Raises:
@@ -53,6 +53,7 @@ class CommandNotifier:
         if code != 0:
             reason = f"the command ended with exit code {code}{': ' if said else ''}{said}"
             raise NotSentError(reason, again=True)
+        return f"the command ended with exit code 0{': ' if said else ''}{said}"
 
     def _run(self, given: bytes) -> tuple[int, str]:
         """Run the command; return its exit code and what it said on stderr, without values of variables.

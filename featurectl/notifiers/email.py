@@ -78,7 +78,7 @@ class EmailNotifier:
         self._server = server
         self._tls = tls or ssl.create_default_context()
 
-    def send(self, message: IncidentMessage) -> None:
+    def send(self, message: IncidentMessage) -> str:
         """Hand a message over to the server.
 
         Raises:
@@ -95,6 +95,7 @@ class EmailNotifier:
         except (smtplib.SMTPException, OSError, ValueError) as error:
             again = not isinstance(error, ValueError)
             raise NotSentError(f"the mail server can't be used: {reason_of(error)}", again=again, down=again) from None
+        return f"the mail server {self._server.host} took it"
 
     def _refused(self, code: int, said: bytes | str) -> NotSentError:
         text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said

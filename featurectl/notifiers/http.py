@@ -25,6 +25,7 @@ from featurectl.notifiers.deadline import TOTAL_S, within
 
 TIMEOUT_S: Final = 10.0
 _MOST_BYTES: Final = 2_000  # of an answer
+_MOST_SHOWN: Final = 200
 _AGAIN: Final = (408, 425, 429)
 _WORD: Final = 7  # a part of an address that is longer may be a secret of its own
 _OF_ANY_TEXT: Final = re.compile("[a-z]{,12}")  # "services", of which Slack's "no_service" is no piece
@@ -84,6 +85,16 @@ def post_json(
     return text
 
 
+def answered(what: str, answer: str) -> str:
+    """Return in one line that a server took something, and what it said.
+
+    >>> answered("the webhook", ""), answered("the webhook", "thank  you")
+    ('the webhook took it', 'the webhook took it: thank you')
+    """
+    text = " ".join(answer.split())[:_MOST_SHOWN]
+    return f"{what} took it{': ' if text else ''}{text}"
+
+
 def _exchange(request: urllib.request.Request) -> _Answer:
     try:
         with _OPENER.open(request, timeout=TIMEOUT_S) as answer:
@@ -125,7 +136,7 @@ def _login(parts: SplitResult) -> dict[str, str]:
 
 
 def _refused(what: str, answer: _Answer) -> NotSentError:
-    text = " ".join(answer.text.split())[:200]
+    text = " ".join(answer.text.split())[:_MOST_SHOWN]
     again = answer.status in _AGAIN or answer.status >= 500
     after_s = _seconds(answer.headers.get("retry-after")) if again else None
     return NotSentError(f"{what} answered {answer.status}{': ' if text else ''}{text}", again=again, after_s=after_s)

@@ -6,6 +6,7 @@ Source: https://developer.pagerduty.com/docs/events-api-v2-overview
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Final
 
 from featurectl.core.documents import parse_json
@@ -25,13 +26,19 @@ class PagerDutyNotifier:
         self._routing_key = routing_key
         self._url = url
 
-    def send(self, message: IncidentMessage) -> None:
-        """Send a message; PagerDuty joins those with one key to one incident.
+    def send(self, message: IncidentMessage) -> str:
+        """Send a message; PagerDuty joins those with one key to one incident. A test is resolved at once.
 
         Raises:
             NotSentError: it was not taken.
         """
-        event = pagerduty_event(message, self._routing_key)
+        said = self._send(pagerduty_event(message, self._routing_key))
+        if message.kind != "test":
+            return said
+        self._send(pagerduty_event(replace(message, kind="resolved"), self._routing_key))
+        return f"{said}; the incident of the test was resolved again"
+
+    def _send(self, event: dict[str, object]) -> str:
         answer = post_json("PagerDuty", self._url, event, secret=self._routing_key)
         try:
             status = parse_json(answer).get("status")
@@ -39,6 +46,7 @@ class PagerDutyNotifier:
             status = None
         if status != "success":
             raise NotSentError(f"PagerDuty answered 2xx, and not with success: {answer[:200]}", again=True)
+        return "PagerDuty answered success"
 
 
 def pagerduty_event(message: IncidentMessage, routing_key: str) -> dict[str, object]:

@@ -21,7 +21,7 @@ class SlackNotifier:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def send(self, message: IncidentMessage) -> None:
+    def send(self, message: IncidentMessage) -> str:
         """Send a message; one that is taken is answered "ok".
 
         Raises:
@@ -30,6 +30,7 @@ class SlackNotifier:
         answer = post_json("Slack", self._url, slack_document(message))
         if answer.strip() != "ok":
             raise NotSentError("Slack answered 200, and not with ok: is the address that of a webhook?", again=False)
+        return "Slack answered ok"
 
 
 def slack_document(message: IncidentMessage) -> dict[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from featurectl.notifiers.base import ChannelSettings, IncidentMessage
-from featurectl.notifiers.http import post_json
+from featurectl.notifiers.http import answered, post_json
 
 
 class WebhookNotifier:
@@ -14,7 +14,7 @@ class WebhookNotifier:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def send(self, message: IncidentMessage) -> None:
+    def send(self, message: IncidentMessage) -> str:
         """Send a message; any answer of 2xx takes it.
 
         Raises:
@@ -22,7 +22,8 @@ class WebhookNotifier:
         """
         document = message.to_json() | {"title": message.title}
         key = quote(message.id, safe="/:@ ")  # a header holds no other letters
-        post_json("the webhook", self._url, document, {"idempotency-key": key})
+        answer = post_json("the webhook", self._url, document, {"idempotency-key": key})
+        return answered("the webhook", answer)
 
 
 def open_webhook(settings: ChannelSettings) -> WebhookNotifier:

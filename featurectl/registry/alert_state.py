@@ -17,16 +17,28 @@ DeliveryState = Literal["waiting", "sent", "failed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AlertState:
-    """Where one alert stands with one subject.
+class AffectedSubject:
+    """What an alert's condition holds for, with the value that was seen of it and why it is so."""
 
-    `incident` is the number of the last one and `began` when it began, `since` the instant from which the condition
-    holds, `notified` whom this incident's message went to and when last. `severity` and `condition` are the alert's at
-    the last look, `error` says why it could not be observed then ("": it could). `revision` grows with each write.
+    name: str
+    value: float | None = None
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertState:
+    """Where one alert stands with one root cause: "source:NAME", "view:NAME@V", "model:NAME" or "store:ENV".
+
+    `subjects` are those for which the condition holds by this cause, the worst first; of an incident that is over, its
+    last ones. `incident` is the number of the last one and `began` when it began, `since` the instant from which the
+    condition holds, `notified` whom this incident's message went to and when last. `severity` and `condition` are the
+    alert's at the last look, `error` says why it could not be observed then ("": it could). `revision` grows with each
+    write.
     """
 
     alert: str
-    subject: str
+    root_cause: str
+    subjects: tuple[AffectedSubject, ...] = ()
     severity: AlertSeverity = "info"
     condition: str = ""
     status: AlertStatus = "ok"
@@ -40,23 +52,34 @@ class AlertState:
     error: str = ""
     revision: int = 0
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the condition holds for its subjects."""
+        return self.status in ("pending", "firing")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its subjects."""
+        return tuple(subject.name for subject in self.subjects)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """A message to one notifier, in the order of its `number`; `id` is the same in every registry and every try.
 
-    `message` is what is sent, as JSON. It is due at `due_at`, by the real clock; `lease` is that of who sends it now,
-    `lease_until` when that ends, or when the last one did.
+    `subjects` are the names of those that it is about. `message` is what is sent, as JSON. It is due at `due_at`, by
+    the real clock; `lease` is that of who sends it now, `lease_until` when that ends, or when the last one did.
     """
 
     id: str
     alert: str
-    subject: str
+    root_cause: str
     notifier: str
     kind: MessageKind
     message: Mapping[str, object]
     created_at: datetime
     due_at: datetime
+    subjects: tuple[str, ...] = ()
     state: DeliveryState = "waiting"
     attempts: int = 0
     error: str = ""
@@ -66,10 +89,10 @@ class Delivery:
 
 
 def first_of_each(waiting: Iterable[Delivery]) -> Iterator[Delivery]:
-    """Give the first message of each alert, subject and notifier: the others wait for it."""
+    """Give the first message of each alert, root cause and notifier: the others wait for it."""
     seen = set()
     for delivery in waiting:
-        of = (delivery.alert, delivery.subject, delivery.notifier)
+        of = (delivery.alert, delivery.root_cause, delivery.notifier)
         if of not in seen:
             seen.add(of)
             yield delivery
@@ -77,7 +100,7 @@ def first_of_each(waiting: Iterable[Delivery]) -> Iterator[Delivery]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silence:
-    """Alerts and subjects of these patterns are sent to nobody until an instant."""
+    """Alerts of a pattern, about subjects or root causes of another, are sent to nobody until an instant."""
 
     id: str
     alert: str
@@ -88,12 +111,28 @@ class Silence:
     reason: str = ""
 
     def covers(self, alert: str, subject: str, now: datetime) -> bool:
-        """Return whether it is about this alert and subject, and not over."""
+        """Return whether it is about this alert and subject or root cause, and not over."""
         return now < self.until and self.is_about(alert, subject)
 
     def is_about(self, alert: str, subject: str) -> bool:
         """Return whether it is about this alert and subject, over or not."""
         return fnmatchcase(alert, self.alert) and fnmatchcase(subject, self.subject)
+
+
+def silence_of(
+    silences: Iterable[Silence], of: AlertState | Delivery, names: Collection[str], now: datetime
+) -> Silence | None:
+    """Return what keeps a root cause with subjects of these names from being told; None: nothing does.
+
+    A silence of the cause does; so do those of subjects where each has one, and of them the first that ends.
+    """
+    open_ones = sorted((s for s in silences if now < s.until), key=lambda s: s.until, reverse=True)
+    of_cause = next((s for s in open_ones if s.is_about(of.alert, of.root_cause)), None)
+    if of_cause is not None or not names:
+        return of_cause
+    found = [next((s for s in open_ones if s.is_about(of.alert, name)), None) for name in names]
+    covering = [silence for silence in found if silence is not None]
+    return min(covering, key=lambda s: s.until) if len(covering) == len(found) else None
 
 
 def new_silence_id() -> str:
@@ -105,7 +144,7 @@ class AlertLedger(Protocol):
     """The states, messages and silences of a project's environment. `StoreError` when it can't be reached."""
 
     def load_states(self) -> Sequence[AlertState]:
-        """Return every state, by alert and subject."""
+        """Return every state, by alert and root cause."""
 
     def write_state(
         self, before: AlertState, after: AlertState, deliveries: Sequence[Delivery], *, withdraw: bool = False
@@ -123,7 +162,7 @@ class AlertLedger(Protocol):
     def claim(self, lease_s: float, held: Callable[[Delivery], bool] = lambda _: False) -> Delivery | None:
         """Return the next message that is due and nobody sends, leased to the caller; None when there is none.
 
-        Messages about one alert and subject go to a notifier one after the other. Those that are `held` stay.
+        Messages about one alert and root cause go to a notifier one after the other. Those that are `held` stay.
         """
 
     def settle(self, delivery: Delivery) -> bool:

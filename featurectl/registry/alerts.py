@@ -7,21 +7,25 @@ import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, inspect, select, update
 
 from featurectl.core.units import format_iso, parse_instant
 from featurectl.registry import tables
-from featurectl.registry.alert_state import AlertState, Delivery, DeliveryState, Silence, first_of_each
+from featurectl.registry.alert_state import (
+    AffectedSubject,
+    AlertState,
+    Delivery,
+    DeliveryState,
+    Silence,
+    first_of_each,
+)
 from featurectl.registry.database import Database
 from featurectl.registry.dialect import insert_new, read_clock
 from featurectl.registry.rows import read_document
 
-T = TypeVar("T", Delivery, Silence)
-
-_NOTIFIED: Final = "told"  # as it is called in documents
+_IN_DOCUMENTS: Final = {"notified": "told", "root_cause": "subject"}  # as they are called there
 _STATES, _DELIVERIES, _SILENCES = tables.alert_states, tables.deliveries, tables.silences
 
 
@@ -36,7 +40,7 @@ class SqlAlertLedger:
         self._clock = clock
 
     def load_states(self) -> Sequence[AlertState]:
-        """Return every state, by alert and subject."""
+        """Return every state, by alert and root cause."""
         rows = self._read(_STATES, [_STATES.c.alert, _STATES.c.subject])
         return [replace(_load_state(row["document"]), revision=row["revision"]) for row in rows]
 
@@ -112,7 +116,7 @@ class SqlAlertLedger:
 
     def load_silences(self) -> Sequence[Silence]:
         """Return every silence, those that are over too, oldest first."""
-        silences = [_load(Silence, row["document"]) for row in self._read(_SILENCES, [_SILENCES.c.id])]
+        silences = [_load_silence(row["document"]) for row in self._read(_SILENCES, [_SILENCES.c.id])]
         return sorted(silences, key=lambda silence: (silence.created_at, silence.id))
 
     def write_silence(self, silence: Silence) -> None:
@@ -163,7 +167,7 @@ class SqlAlertLedger:
 
     def _write(self, connection: Connection, state: AlertState, revision: int) -> bool:
         """Write a state as the one after a revision; False when that is not the last."""
-        key = self._key | {"alert": state.alert, "subject": state.subject}
+        key = self._key | {"alert": state.alert, "subject": state.root_cause}
         written = {"revision": revision + 1, "document": _dump(replace(state, revision=0))}
         if revision == 0:
             return insert_new(connection, _STATES, key | written)
@@ -174,7 +178,7 @@ class SqlAlertLedger:
     def _withdraw(self, connection: Connection, state: AlertState) -> set[str]:
         """Remove what waits to say that it fires and nobody has tried to; return whom it would have reached first."""
         waiting = [d for d in self._in_state(connection, "waiting") if not d.lease and not d.attempts]
-        of = [d for d in waiting if (d.alert, d.subject) == (state.alert, state.subject) and d.kind != "resolved"]
+        of = [d for d in waiting if (d.alert, d.root_cause) == (state.alert, state.root_cause) and d.kind != "resolved"]
         removed = self._remove(connection, of)
         return {d.notifier for d in of if d.id in removed and d.kind == "firing"}
 
@@ -216,11 +220,13 @@ class SqlAlertLedger:
 
 
 def _of(delivery: Delivery) -> tuple[str, str, str]:
-    return delivery.alert, delivery.subject, delivery.notifier
+    return delivery.alert, delivery.root_cause, delivery.notifier
 
 
 def _dump(value: AlertState | Delivery | Silence) -> str:
-    fields = {_NOTIFIED if key == "notified" else key: item for key, item in asdict(value).items()}
+    fields = asdict(value)
+    if not isinstance(value, Silence):
+        fields = {_IN_DOCUMENTS.get(key, key): item for key, item in fields.items()}
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":"), default=format_iso)
 
 
@@ -229,21 +235,29 @@ def _load_state(document: str) -> AlertState:
 
 
 def _state(fields: dict[str, Any]) -> AlertState:
-    notified = {name: parse_instant(text) for name, text in fields.pop(_NOTIFIED).items()}
+    root_cause = fields.pop("subject")
     named = (name for name in ("began", "since", "changed_at") if name in fields)
-    instants = {name: fields[name] and parse_instant(fields[name]) for name in named}
-    return AlertState(**(fields | instants | {"notified": notified}))
+    own: dict[str, Any] = {name: fields[name] and parse_instant(fields[name]) for name in named}
+    own["notified"] = {name: parse_instant(text) for name, text in fields.pop("told").items()}
+    # An older document has no subjects: each was about one, by its name.
+    own["subjects"] = tuple(AffectedSubject(**item) for item in fields.pop("subjects", [{"name": root_cause}]))
+    return AlertState(root_cause=root_cause, **(fields | own))
 
 
 def _load_delivery(row: Mapping[str, Any]) -> Delivery:
     until = parse_instant(row["lease_until"]) if row["lease_until"] else None
-    return replace(_load(Delivery, row["document"]), lease=row["lease"], lease_until=until)
+    return replace(read_document(row["document"], _delivery), lease=row["lease"], lease_until=until)
 
 
-def _load(cls: type[T], document: str) -> T:
-    return read_document(document, partial(_with_instants, cls))
+def _delivery(fields: dict[str, Any]) -> Delivery:
+    root_cause = fields.pop("subject")
+    subjects = tuple(fields.pop("subjects", [root_cause]))
+    return Delivery(**(_with_instants(fields) | {"root_cause": root_cause, "subjects": subjects}))
 
 
-def _with_instants(cls: type[T], fields: dict[str, Any]) -> T:
-    instants = {name: parse_instant(fields[name]) for name in ("created_at", "due_at", "until") if name in fields}
-    return cls(**(fields | instants))
+def _load_silence(document: str) -> Silence:
+    return read_document(document, lambda fields: Silence(**_with_instants(fields)))
+
+
+def _with_instants(fields: dict[str, Any]) -> dict[str, Any]:
+    return fields | {name: parse_instant(fields[name]) for name in ("created_at", "due_at", "until") if name in fields}

@@ -1,4 +1,4 @@
-"""`featurectl monitor check`, `run` and `silence`, from files to messages."""
+"""`featurectl monitor check` and `run`, from files to messages."""
 
 from __future__ import annotations
 
@@ -14,35 +14,14 @@ from contextlib import closing
 import pytest
 
 from featurectl.cli.main import main
-from tests.cli.shop import apply_shop, materialize_shop, write_shop
+from tests.cli.watched_shop import AN_HOUR_ON, FRESH, LATER, STALE, STOPPED, make_watched_shop
+from tests.cli.watched_shop import change_alerts as change
 from tests.servers.hooks import running_hook
-
-ALERTS = """
-notifiers:
-  - {name: file, command: "tee -a told.jsonl"}
-  - {name: hook, webhook: "${HOOK_URL}"}
-alerts:
-  - name: stale
-    when: freshness > 24h
-    views: [spend]
-    severity: critical
-    notify: [file]
-    for: 1h
-    repeat: 6h
-"""
-FRESH = "2026-01-08T00:00:00Z"  # the last order became known at 2026-01-07 10:00
-STOPPED = "source orders has had nothing new for 26 h: its newest row became available 2026-01-07 10:00"
-STALE, AN_HOUR_ON, LATER = "2026-01-08T11:00:00Z", "2026-01-08T12:00:00Z", "2026-01-08T18:00:00Z"
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    root = write_shop(tmp_path_factory.mktemp("shop"))
-    (root / "alerts.yaml").write_text(ALERTS)
-    apply_shop(root)
-    materialize_shop(root)
-    assert main(["push", "-C", str(root), "-q"]) == 0
-    return root
+    return make_watched_shop(tmp_path_factory.mktemp("shop"))
 
 
 @pytest.fixture
@@ -66,13 +45,6 @@ def rows(out):
     return {row["alert"]: row for row in json.loads(out)["result"]["alerts"]}
 
 
-def change(shop, old, new):
-    path = shop.root / "alerts.yaml"
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
-
-
 def test_a_fault_in_measuring_is_told_by_its_type_and_shown_by_debug(shop, monkeypatch):
     def ages(*_):
         raise RuntimeError("cannot open postgresql://ana:s3cret@db/x")
@@ -93,12 +65,12 @@ def test_a_pipeline_that_stops_is_told_once_repeated_and_resolved(shop):
     code, out, _ = shop("monitor", "check", "--as-of", AN_HOUR_ON)
     assert code == 1
     assert out.splitlines() == [
-        "alert  subject       state   value  threshold       since             cause",
-        f"stale  view:spend@1  firing  26 h   freshness > 1d  2026-01-08 11:00  {STOPPED}",
+        "alert  about                        state   value  threshold       since             cause",
+        f"stale  source:orders: view:spend@1  firing  26 h   freshness > 1d  2026-01-08 11:00  {STOPPED}",
         "",
-        "told file: stale (view:spend@1) firing",
+        "told file: stale (source:orders: view:spend@1) firing",
         "",
-        "1 firing of 1 alert, 1 subject.",
+        "1 firing of 1 alert.",
     ]
     assert shop("monitor", "check", "--as-of", AN_HOUR_ON)[0] == 1
     assert shop("monitor", "check", "--as-of", LATER)[0] == 1
@@ -106,32 +78,43 @@ def test_a_pipeline_that_stops_is_told_once_repeated_and_resolved(shop):
         orders.write("ana,2026-01-08,2026-01-08T18:10:00Z,2\n")
     assert shop("materialize", "--as-of", "2026-01-08T18:20:00Z", "-q")[0] == 0
     code, out, _ = shop("monitor", "check", "--as-of", "2026-01-08T18:30:00Z")
-    assert (code, "told file: stale (view:spend@1) resolved" in out) == (0, True)
+    assert (code, "told file: stale (source:orders: view:spend@1) resolved" in out) == (0, True)
     told = [json.loads(line) for line in (shop.root / "told.jsonl").read_text().splitlines()]
     assert [message["kind"] for message in told] == ["firing", "repeat", "resolved"]
-    assert {message["key"] for message in told} == {f"featurectl/shop/dev/stale/view:spend@1/1/{AN_HOUR_ON}"}
+    assert {message["key"] for message in told} == {f"featurectl/shop/dev/stale/source:orders/1/{AN_HOUR_ON}"}
     assert told[0]["look"] == "featurectl why spend@1 --env dev"
     assert (told[0]["value"], told[0]["measured"]) == ("26 h", 26 * 3600)
 
 
 def test_the_table_has_first_what_fires_and_the_json_seconds(shop):
-    change(shop, "    for: 1h\n", "")
-    change(shop, "    repeat: 6h\n", "  - {name: never, when: checks > 100, severity: info, notify: [file]}\n")
-    change(shop, "views: [spend]", 'views: ["*"]')
+    change(shop.root, "    for: 1h\n", "")
+    change(shop.root, "    repeat: 6h\n", "  - {name: never, when: checks > 100, severity: info, notify: [file]}\n")
+    change(shop.root, "views: [spend]", 'views: ["*"]')
     shop("apply", "--auto-approve")
     _, out, _ = shop("monitor", "check", "--as-of", STALE)
-    states = [line.split()[2] for line in out.partition("\n\n")[0].splitlines()[1:]]
-    assert states == sorted(states)
-    assert {"firing", "ok"} == set(states)
+    assert [line.split()[0] for line in out.partition("\n\n")[0].splitlines()[1:]] == [
+        "stale", "view:history@1", "view:last_order@1", "view:spend@1"
+    ]  # fmt: skip
+    assert out.splitlines()[1].split()[:3] == ["stale", "source:orders", "firing"]
+    assert out.endswith(
+        "told file: stale (source:orders: 3 subjects) firing\n\n3 firing by 1 cause, 3 ok of 2 alerts.\n"
+    )
+    assert len((shop.root / "told.jsonl").read_text().splitlines()) == 1
+    _, out, _ = shop("monitor", "check", "--as-of", STALE, "-v")
+    shown = out.partition("\n\n")[0].splitlines()[1:]
+    assert [word for line in shown for word in line.split() if word in ("firing", "ok")] == ["firing", *["ok"] * 3]
     _, out, _ = shop("monitor", "check", "--as-of", STALE, "-o", "json")
     assert rows(out)["stale"]["value"] == 25 * 3600
+    assert len(json.loads(out)["result"]["alerts"]) == 6
+    (incident,) = json.loads(out)["result"]["incidents"]
+    assert (incident["root_cause"], incident["state"], len(incident["subjects"])) == ("source:orders", "firing", 3)
 
 
 def test_looking_alone_tells_nobody_and_changes_nothing(shop):
     shop("monitor", "check", "--as-of", STALE)
     before = (shop.root / "r.db").read_bytes()
     code, out, _ = shop("monitor", "check", "--as-of", AN_HOUR_ON, "--dry-run")
-    assert (code, "would tell file: stale (view:spend@1) firing" in out) == (1, True)
+    assert (code, "would tell file: stale (source:orders: view:spend@1) firing" in out) == (1, True)
     assert (shop.root / "r.db").read_bytes() == before
     assert not (shop.root / "told.jsonl").exists()
 
@@ -141,12 +124,12 @@ def test_a_look_at_the_past_leaves_what_was_seen_later_and_says_so(shop):
     shop("monitor", "check", "--as-of", AN_HOUR_ON)
     code, out, _ = shop("monitor", "check", "--as-of", FRESH)
     assert (code, "firing (later)" in out) == (1, True)
-    assert out.endswith("1 firing, 1 changed later and left alone of 1 alert, 1 subject.\n")
+    assert out.endswith("1 firing, 1 changed later and left alone of 1 alert.\n")
     assert len((shop.root / "told.jsonl").read_text().splitlines()) == 1
 
 
 def test_an_alert_that_only_informs_fails_nothing(shop):
-    change(shop, "severity: critical", "severity: info")
+    change(shop.root, "severity: critical", "severity: info")
     shop("apply", "--auto-approve")
     shop("monitor", "check", "--as-of", STALE)
     code, out, _ = shop("monitor", "check", "--as-of", AN_HOUR_ON, "-o", "json")
@@ -154,7 +137,7 @@ def test_an_alert_that_only_informs_fails_nothing(shop):
 
 
 def test_what_is_applied_counts_not_what_the_files_say(shop):
-    change(shop, "freshness > 24h", "freshness > 30d")
+    change(shop.root, "freshness > 24h", "freshness > 30d")
     shop("monitor", "check", "--as-of", STALE)
     assert shop("monitor", "check", "--as-of", AN_HOUR_ON)[0] == 1
     code, out, _ = shop("apply", "--auto-approve")
@@ -176,13 +159,13 @@ def test_an_alert_that_the_files_leave_out_is_removed_like_any_object(shop):
 
 
 def test_a_notifier_that_an_alert_uses_can_not_be_left_out(shop):
-    change(shop, '  - {name: file, command: "tee -a told.jsonl"}\n', "")
+    change(shop.root, '  - {name: file, command: "tee -a told.jsonl"}\n', "")
     code, _, err = shop("validate")
     assert (code, 'no notifier "file"' in err) == (1, True)
 
 
 def test_a_secret_in_an_address_is_in_no_plan(shop):
-    change(shop, '"${HOOK_URL}"', '"https://hooks.example.com/T0/hush"')
+    change(shop.root, '"${HOOK_URL}"', '"https://hooks.example.com/T0/hush"')
     for form in ("text", "json", "markdown"):
         code, out, _ = shop("plan", "-o", form)
         assert (code, "hush" in out) == (0, False)
@@ -190,7 +173,7 @@ def test_a_secret_in_an_address_is_in_no_plan(shop):
 
 
 def test_an_unset_variable_is_named_when_needed_and_the_message_waits(shop, monkeypatch):
-    change(shop, "notify: [file]", "notify: [file, hook]")
+    change(shop.root, "notify: [file]", "notify: [file, hook]")
     shop("apply", "--auto-approve")
     assert shop("monitor", "check", "--as-of", STALE)[0] == 0
     code, out, err = shop("monitor", "check", "--as-of", AN_HOUR_ON)
@@ -205,7 +188,7 @@ def test_an_unset_variable_is_named_when_needed_and_the_message_waits(shop, monk
 
 
 def test_a_message_refused_for_good_is_reported_while_its_alert_fires(shop, monkeypatch):
-    change(shop, "notify: [file]", "notify: [hook]")
+    change(shop.root, "notify: [file]", "notify: [hook]")
     shop("apply", "--auto-approve")
     shop("monitor", "check", "--as-of", STALE)
     with running_hook() as hook:
@@ -214,12 +197,13 @@ def test_a_message_refused_for_good_is_reported_while_its_alert_fires(shop, monk
         for _ in range(2):
             code, out, err = shop("monitor", "check", "--as-of", AN_HOUR_ON)
             assert code == 1
-            assert "not told hook: stale (view:spend@1) firing, given up: the webhook answered 404: no_service" in out
+            firing = "not told hook: stale (source:orders: view:spend@1) firing"
+            assert f"{firing}, given up: the webhook answered 404: no_service" in out
             assert "notifier hook refused: the webhook answered 404: no_service\n  = once that is mended: " in err
         assert hook.asked == 1
         code, out, err = shop("monitor", "check", "--as-of", AN_HOUR_ON, "--again")
         assert (code, err) == (1, "")
-        assert "\ntold hook: stale (view:spend@1) firing\n" in out
+        assert "\ntold hook: stale (source:orders: view:spend@1) firing\n" in out
         for words in ((), ("--again",)):
             assert "told hook" not in shop("monitor", "check", "--as-of", AN_HOUR_ON, *words)[1]
     assert hook.asked == 2
@@ -227,37 +211,39 @@ def test_a_message_refused_for_good_is_reported_while_its_alert_fires(shop, monk
 
 
 def test_a_refused_end_is_sent_on_request_and_an_outdated_begin_is_not(shop, monkeypatch):
-    change(shop, "notify: [file]", "notify: [file, hook]")
+    change(shop.root, "notify: [file]", "notify: [file, hook]")
     shop("apply", "--auto-approve")
     shop("monitor", "check", "--as-of", STALE)
     with running_hook() as hook:
         monkeypatch.setenv("HOOK_URL", hook.url)
         shop("monitor", "check", "--as-of", AN_HOUR_ON)
-        change(shop, "freshness > 24h", "freshness > 90h")
+        change(shop.root, "freshness > 24h", "freshness > 90h")
         shop("apply", "--auto-approve")
         hook.next.append((404, "no_service", {}))
         _, out, _ = shop("monitor", "check", "--as-of", LATER)
-        assert "not told hook: stale (view:spend@1) resolved, given up" in out
+        assert "not told hook: stale (source:orders: view:spend@1) resolved, given up" in out
         assert "told hook" not in shop("monitor", "check", "--as-of", LATER)[1]
-        assert (
-            "\ntold hook: stale (view:spend@1) resolved\n" in shop("monitor", "check", "--as-of", LATER, "--again")[1]
-        )
+        again = shop("monitor", "check", "--as-of", LATER, "--again")[1]
+        assert "told hook: stale (source:orders: view:spend@1) resolved\n" in again
         _change_outbox(shop.root / "r.db", "state = 'failed', document = json_set(document, '$.state', 'failed')")
-        assert "told file: stale (view:spend@1) firing" not in shop("monitor", "check", "--as-of", LATER, "--again")[1]
+        assert (
+            "told file: stale (source:orders: view:spend@1) firing"
+            not in shop("monitor", "check", "--as-of", LATER, "--again")[1]
+        )
 
 
 def test_a_message_to_a_notifier_that_is_gone_is_given_up_without_a_miss(shop):
-    change(shop, "notify: [file]", "notify: [file, hook]")
-    change(shop, "severity: critical", "severity: info")
+    change(shop.root, "notify: [file]", "notify: [file, hook]")
+    change(shop.root, "severity: critical", "severity: info")
     shop("apply", "--auto-approve")
     shop("monitor", "check", "--as-of", STALE)
     assert shop("monitor", "check", "--as-of", AN_HOUR_ON)[0] == 64  # the variable is not set
-    change(shop, "notify: [file, hook]", "notify: [file]")
-    change(shop, '  - {name: hook, webhook: "${HOOK_URL}"}\n', "")
+    change(shop.root, "notify: [file, hook]", "notify: [file]")
+    change(shop.root, '  - {name: hook, webhook: "${HOOK_URL}"}\n', "")
     assert shop("apply", "--auto-approve", "--allow-remove", "hook")[0] == 0
     _change_outbox(shop.root / "r.db", "document = json_set(document, '$.due_at', '2026-01-01T00:00:00Z')")
     code, out, _ = shop("monitor", "check", "--as-of", AN_HOUR_ON)
-    told = "not told hook: stale (view:spend@1) firing, given up: notifier hook is no longer applied"
+    told = "not told hook: stale (source:orders: view:spend@1) firing, given up: notifier hook is no longer applied"
     assert (code, told in out) == (0, True)
     code, out, _ = shop("monitor", "check", "--as-of", AN_HOUR_ON)
     assert (code, "hook" in out) == (0, False)
@@ -290,58 +276,6 @@ def test_a_registry_that_was_lost_is_not_as_if_all_were_well(shop):
     assert err.startswith("error: nothing is applied of project shop in dev: ")
 
 
-def test_a_silence_is_kept_to_listed_and_ended(shop):
-    code, out, _ = shop(
-        "monitor", "silence", "st*", "--for", "2h", "--reason", "a move", "--as-of", STALE, "-o", "json"
-    )
-    silence = json.loads(out)["result"]["silence"]
-    assert (code, silence["until"], silence["reason"]) == (0, "2026-01-08T13:00:00Z", "a move")
-    shop("monitor", "check", "--as-of", STALE)
-    code, out, _ = shop("monitor", "check", "--as-of", AN_HOUR_ON)
-    assert (code, "firing (silenced)" in out, "1 firing (1 silenced) of 1 alert" in out) == (0, True, True)
-    code, out, _ = shop("monitor", "silence", "--list", "--as-of", AN_HOUR_ON)
-    assert silence["id"] in out
-    assert shop("monitor", "silence", "--end", silence["id"], "--as-of", AN_HOUR_ON)[0] == 0
-    code, out, _ = shop("monitor", "check", "--as-of", AN_HOUR_ON)
-    assert (code, "told file: stale (view:spend@1) firing" in out) == (1, True)
-    assert shop("monitor", "silence", "--list", "--as-of", AN_HOUR_ON)[1] == "Nothing is silenced.\n"
-    for subject in ("view:spend@*", "store:dev", "*", "[v]iew:*", "v*"):
-        assert shop("monitor", "silence", "stale", "--for", "1h", "--subject", subject)[0] == 0
-
-
-def test_a_message_that_waits_when_a_silence_begins_is_held_and_told_so(shop):
-    change(shop, "notify: [file]", "notify: [hook]")
-    shop("apply", "--auto-approve")
-    shop("monitor", "check", "--as-of", STALE)
-    assert shop("monitor", "check", "--as-of", AN_HOUR_ON)[0] == 64  # the variable is not set
-    shop("monitor", "silence", "stale", "--for", "2h", "--as-of", AN_HOUR_ON)
-    code, out, _ = shop("monitor", "check", "--as-of", AN_HOUR_ON)
-    assert (code, "not told hook: stale (view:spend@1) firing, held while it is silenced" in out) == (0, True)
-
-
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        ((), "which alert?"),
-        (("stale", "--list"), "which alert?"),
-        (("stale",), "silence stale: for how long?"),
-        (("--list", "--for", "2h"), "--for, --subject and --reason are of a new silence"),
-        (("stale", "--for", "soon"), "--for 'soon' is no duration"),
-        (("fresh", "--for", "2h"), "no alert 'fresh' is applied in project shop"),
-        (("--end", "12"), "no silence '12' that is not over"),
-        (("stale", "--for", "2h", "--subject", "spend"), "nothing is 'spend'"),
-        (("stale", "--for", "2h", "--subject", "view:spent@*"), "nothing is 'view:spent@*'"),
-        (
-            ("stale", "--for", "36500d", "--as-of", "9990-01-01T00:00:00Z"),
-            "--for ends after the last year that there is",
-        ),
-    ],
-)
-def test_a_silence_that_means_nothing_is_wrong_usage(shop, words, told):
-    code, _, err = shop("monitor", "silence", *words)
-    assert (code, told in err) == (64, True)
-
-
 def start(shop, url, *words):
     command = [sys.executable, "-m", "featurectl", "monitor", *words, "--as-of", AN_HOUR_ON]
     environ = {**os.environ, "HOOK_URL": url}
@@ -350,7 +284,7 @@ def start(shop, url, *words):
 
 def test_a_killed_daemon_and_one_beside_it_lose_nothing_and_stop_on_demand(shop):
     """The first is killed while the message is under way; then a daemon and a cron job look at the same time."""
-    change(shop, "notify: [file]", "notify: [hook]")
+    change(shop.root, "notify: [file]", "notify: [hook]")
     shop("apply", "--auto-approve")
     shop("monitor", "check", "--as-of", STALE)
     killed = []

@@ -258,7 +258,8 @@ def test_records_that_cannot_be_read_leave_the_rest_of_what_is_shown(shop, capsy
     with open_workspace(shop, None, datetime(2026, 1, 9, tzinfo=UTC), "unread") as workspace:
         world = WorkspaceMetrics(workspace, workspace.state())
         [aged] = world.ages(world.views())
-        assert world.behind(aged).startswith("source rows has had nothing new for 7 d")
+        behind = world.behind(aged)
+        assert (behind.name, behind.text.startswith("source rows has had nothing new for 7 d")) == ("source:rows", True)
 
 
 @pytest.mark.usefixtures("shop")

@@ -12,7 +12,7 @@ import pytest
 
 from featurectl.monitor.alerts.deliver import LEASE_S
 from featurectl.notifiers import http
-from featurectl.notifiers.base import NotSentError, load_message
+from featurectl.notifiers.base import MessageSubject, NotSentError, load_message
 from featurectl.notifiers.command import TIMEOUT_S
 from featurectl.notifiers.deadline import TOTAL_S
 from featurectl.notifiers.pagerduty import PagerDutyNotifier
@@ -169,6 +169,26 @@ def test_a_server_that_asks_to_wait_for_ever_is_asked_again_after_a_day(asked):
     with running_hook(as_slack) as hook:
         hook.next.append((429, "", {"Retry-After": asked}))
         assert refused(SlackNotifier(f"{hook.url}{PATH}")).after_s == 86_400.0
+
+
+def test_a_test_of_pagerduty_leaves_no_incident_open():
+    with running_hook(as_pagerduty) as hook:
+        answer = PagerDutyNotifier(ROUTING_KEY, hook.url).send(replace(MESSAGE, kind="test"))
+    assert answer == "PagerDuty answered success; the incident of the test was resolved again"
+    assert [event["event_action"] for event in hook.taken] == ["trigger", "resolve"]
+    assert len({event["dedup_key"] for event in hook.taken}) == 1
+
+
+def test_a_message_lists_what_is_affected_but_for_what_it_is_about():
+    def affected(*names, about="source:orders"):
+        subjects = tuple(MessageSubject(name=name, value="2 d", measured=None, cause="") for name in names)
+        message = replace(MESSAGE, subject=about, subjects=subjects)
+        return message.title.partition("(")[2].partition(")")[0], dict(message.lines).get("affected")
+
+    assert affected("view:spend@1", about="view:spend@1") == ("view:spend@1", None)
+    assert affected("view:spend@1") == ("source:orders: view:spend@1", "view:spend@1 2 d")
+    about, shown = affected(*(f"view:v{number}@1" for number in range(25)))
+    assert (about, shown.count("2 d"), shown[-11:]) == ("source:orders: 25 subjects", 20, " and 5 more")
 
 
 def test_pagerduty_joins_the_messages_of_an_incident_by_their_key():

@@ -11,22 +11,24 @@ from sqlalchemy import update
 
 from featurectl.core.errors import StoreError
 from featurectl.registry import tables
-from featurectl.registry.alert_state import AlertState, Delivery, Silence
+from featurectl.registry.alert_state import AffectedSubject, AlertState, Delivery, Silence
 from tests.registry.test_contract import race
 
 AT = datetime(2026, 11, 24, 12, 0, 0, 250_000, tzinfo=UTC)
 STATE = AlertState(
-    alert="stale", subject="view:delays@1", severity="critical", condition="freshness > 1d", status="firing",
+    alert="stale", root_cause="view:delays@1", severity="critical", condition="freshness > 1d", status="firing",
     incident=3, since=AT, changed_at=AT, notified={"ops": AT}, value=9e10, cause="source s stopped", error="naïve ☃",
+    subjects=(AffectedSubject(name="view:delays@1", value=9e10, cause="☃"), AffectedSubject(name="view:spend@1")),
 )  # fmt: skip
-NEW = AlertState(alert="stale", subject="view:delays@1")
+NEW = AlertState(alert="stale", root_cause="view:delays@1")
 LEASE_S = 60.0
 
 
-def message(name, notifier="ops", subject=STATE.subject, **more):
+def message(name, notifier="ops", root_cause=STATE.root_cause, **more):
     return Delivery(
-        id=name, alert="stale", subject=subject, notifier=notifier, kind="firing", message={"key": "k", "☃": [1, None]},
-        created_at=AT, due_at=AT, **more,
+        id=name, alert="stale", root_cause=root_cause, notifier=notifier, kind="firing",
+        message={"key": "k", "☃": [1, None]}, subjects=("view:delays@1",), created_at=AT,
+        due_at=AT, **more,
     )  # fmt: skip
 
 
@@ -114,7 +116,7 @@ def test_a_claimed_message_is_nobody_elses_until_its_lease_is_over(ledger, open_
 
 
 def test_messages_about_one_subject_go_to_a_notifier_one_after_the_other(ledger):
-    sent = [message("a"), message("b"), message("c", "pager"), message("d", subject="view:spend@1")]
+    sent = [message("a"), message("b"), message("c", "pager"), message("d", root_cause="view:spend@1")]
     ledger.write_state(NEW, STATE, sent)
     claimed = [ledger.claim(LEASE_S) for _ in range(4)]
     assert [d.id for d in claimed if d] == ["a", "c", "d"]
@@ -133,7 +135,7 @@ def test_a_message_waits_until_it_is_due(ledger, clock):
 @pytest.mark.usefixtures("clock")
 def test_of_many_that_send_at_once_each_message_has_one_sender(open_ledger, open_registry):
     subjects = [f"view:v{number}@1" for number in range(12)]
-    open_ledger().write_state(NEW, STATE, [message(s, subject=s) for s in subjects])
+    open_ledger().write_state(NEW, STATE, [message(s, root_cause=s) for s in subjects])
     barrier = threading.Barrier(4)
 
     def send(registry, _number):
@@ -148,8 +150,8 @@ def test_of_many_that_send_at_once_each_message_has_one_sender(open_ledger, open
 
 
 def test_a_message_that_is_held_stays_and_so_do_those_behind_it(ledger):
-    ledger.write_state(NEW, STATE, [message("a"), message("b"), message("c", subject="view:spend@1")])
-    claimed = [ledger.claim(LEASE_S, lambda d: d.subject == STATE.subject) for _ in range(2)]
+    ledger.write_state(NEW, STATE, [message("a"), message("b"), message("c", root_cause="view:spend@1")])
+    claimed = [ledger.claim(LEASE_S, lambda d: d.root_cause == STATE.root_cause) for _ in range(2)]
     assert [d and d.id for d in claimed] == ["c", None]
 
 
@@ -159,7 +161,7 @@ def settle(ledger, state):
 
 def test_sent_and_given_up_messages_are_forgotten_in_time_and_others_never(ledger, clock):
     names = ("sent", "kept", "failed", "waiting")
-    ledger.write_state(NEW, STATE, [message(n, subject=n) for n in names])
+    ledger.write_state(NEW, STATE, [message(n, root_cause=n) for n in names])
     assert all(settle(ledger, state) for state in ("sent", "failed", "failed"))
     clock[0] += timedelta(days=1)
     ledger.forget(timedelta(days=1), ["kept"])
@@ -181,7 +183,7 @@ def test_of_what_was_given_up_the_last_is_kept_until_one_is_sent(ledger):
 
 
 def test_what_was_given_up_waits_again_on_request_and_nothing_else_does(ledger, clock):
-    ledger.write_state(NEW, STATE, [message(name, subject=name) for name in ("failed", "sent", "waiting")])
+    ledger.write_state(NEW, STATE, [message(name, root_cause=name) for name in ("failed", "sent", "waiting")])
     settle(ledger, "failed")
     settle(ledger, "sent")
     clock[0] += timedelta(days=2)

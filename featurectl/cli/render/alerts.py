@@ -3,42 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from featurectl.cli.render.feature_values import plain_value
 from featurectl.cli.render.table import render_table
 from featurectl.cli.render.visible import in_one_line
-from featurectl.core.units import counted, format_instant, format_iso, plural
+from featurectl.core.units import counted, format_instant, format_iso
 from featurectl.language.definitions.alerts import format_measure, plain_measure
 from featurectl.monitor.alerts.deliver import DeliveryAttempt
 from featurectl.monitor.alerts.evaluate import AlertEvaluation
+from featurectl.monitor.alerts.evaluated_subjects import SubjectEvaluation, subjects_of
 from featurectl.monitor.alerts.evaluation_run import EvaluationRun
+from featurectl.notifiers.base import describe_incident
 from featurectl.registry.alert_state import Delivery, Silence
 
-_HEAD = ("alert", "subject", "state", "value", "threshold", "since", "cause")
+_HEAD = ("alert", "about", "state", "value", "threshold", "since", "cause")
 _SILENCES = ("silence", "alert", "subject", "until", "who", "reason")
 
 
-def render_evaluation_run(found: EvaluationRun, *, dry: bool) -> str:
-    """Return the table of `monitor check`, worst first, what was sent below it, and its last line."""
+def render_evaluation_run(found: EvaluationRun, *, dry: bool, verbose: bool = False) -> str:
+    """Return the table of `monitor check`, worst first, what was sent below it, and its last line.
+
+    What is well is counted there, and listed where `verbose`.
+    """
     if not found.alerts and not found.evaluations:
         return "No alert is applied: declare `alerts:` and `notifiers:`, then featurectl apply"
-    lines = (
-        render_table(_HEAD, [_cells(item) for item in sorted(found.evaluations, key=_rank)])
-        if found.evaluations
-        else []
-    )
-    messages = [
-        f"would tell {t.notifier}: {i.after.alert} ({i.after.subject}) {t.kind}"
-        for i in found.evaluations
-        for t in i.messages
-    ]
-    messages = messages if dry else [_sent_line(sent) for sent in found.sent]
-    tried = {sent.delivery.id for sent in found.sent}
-    silenced = {(item.after.alert, item.after.subject) for item in found.evaluations if item.silence is not None}
-    messages += [_unsent_line(d, held=(d.alert, d.subject) in silenced) for d in found.unsent if d.id not in tried]
-    messages = [in_one_line(line) for line in messages]
+    rows = [row for item in sorted(found.evaluations, key=_rank) for row in _rows(item, verbose=verbose)]
+    lines = render_table(_HEAD, rows) if rows else []
+    messages = [in_one_line(line) for line in _message_lines(found, dry=dry)]
     return "\n".join([*lines, *([""] if lines else []), *messages, *([""] if messages else []), _summary(found)])
+
+
+def _message_lines(found: EvaluationRun, *, dry: bool) -> list[str]:
+    """Return what was sent, or with `dry` would be, and what waits."""
+    would = [
+        f"would tell {message.notifier}: {item.after.alert} ({_about(item)}) {message.kind}"
+        for item in found.evaluations
+        for message in item.messages
+    ]
+    tried = {sent.delivery.id for sent in found.sent}
+    silenced = {(item.after.alert, item.after.root_cause) for item in found.evaluations if item.silence is not None}
+    waiting = [_unsent_line(d, held=(d.alert, d.root_cause) in silenced) for d in found.unsent if d.id not in tried]
+    return [*(would if dry else [_sent_line(sent) for sent in found.sent]), *waiting]
 
 
 def evaluation_run_lines(found: EvaluationRun) -> Iterator[str]:
@@ -49,18 +56,19 @@ def evaluation_run_lines(found: EvaluationRun) -> Iterator[str]:
             state, cause = after.status, after.cause
             known = f"{state}{f', {cause}' if cause else ''}"
             shown = f"not seen: {after.error} (before: {known})" if after.error else known
-            yield f"{after.alert} ({after.subject}): {shown}"
+            yield f"{after.alert} ({describe_incident(after.root_cause, after.names)}): {shown}"
     for sent in found.sent:
         yield _sent_line(sent)
 
 
 def evaluation_run_json(found: EvaluationRun) -> dict[str, object]:
-    """Return a round ready for JSON."""
+    """Return a round ready for JSON: every subject, and every root cause by which something is, or was, not well."""
     deliveries = [sent.delivery for sent in found.sent]
     tried = {delivery.id for delivery in deliveries}
     deliveries += [delivery for delivery in found.unsent if delivery.id not in tried]
     return {
-        "alerts": [_evaluation_json(item) for item in found.evaluations],
+        "alerts": [_subject_json(item, seen) for item in found.evaluations for seen in subjects_of(item)],
+        "incidents": [_incident_json(i) for i in found.evaluations if i.before.is_open or i.after.is_open],
         "deliveries": [_delivery_json(delivery) for delivery in deliveries],
     }
 
@@ -94,38 +102,61 @@ def silence_json(silence: Silence) -> dict[str, object]:
 
 
 def _rank(item: AlertEvaluation) -> tuple[bool, bool]:
-    """Return where a row stands: what fires, what is pending or can't be seen, and then all that is well."""
+    """Return where a root cause stands: what fires, what is pending or can't be seen, and then all that is well."""
     firing = item.after.status == "firing"
-    return not firing, not firing and item.after.status != "pending" and not item.observation.error
+    return not firing, not firing and item.after.status != "pending" and not item.after.error
 
 
-def _cells(item: AlertEvaluation) -> list[str]:
-    after, value = item.after, item.observation.value
-    metric = after.condition.partition(" ")[0]
-    state = f"{after.status} (silenced)" if item.silence and after.status in ("pending", "firing") else after.status
-    state = f"{after.status} (later)" if item.past else state
-    cells = [
-        after.alert,
-        after.subject,
-        "not seen" if item.observation.error else state,
-        "-" if value is None else format_measure(metric, value),
-        after.condition or "-",
-        "-" if after.since is None else format_instant(after.since),
-    ]
-    cause = item.observation.error or (item.observation.cause if after.status in ("pending", "firing") else "")
+def _rows(item: AlertEvaluation, *, verbose: bool) -> Iterator[list[str]]:
+    """Give the rows of a root cause: its own, below it those of its subjects, and then what is well."""
+    subjects, after = subjects_of(item), item.after
+    within = [seen for seen in subjects if seen.state in ("pending", "firing")]
+    if len(within) == 1:
+        yield _cells(item, within[0], describe_incident(after.root_cause, [within[0].name]))
+    elif within:
+        yield _cells(item, replace(within[0], silenced=item.silence is not None, error=""), after.root_cause)
+        yield from (_cells_below(item, seen, within[0]) for seen in within)
+    for seen in subjects:
+        if seen not in within and (seen.error or verbose):
+            yield _cells(item, seen, seen.name)
+
+
+def _cells(item: AlertEvaluation, seen: SubjectEvaluation, name: str) -> list[str]:
+    after, is_open = item.after, seen.state in ("pending", "firing")
+    since = format_instant(after.since) if after.since is not None and is_open else "-"
+    cells = [after.alert, name, _state(item, seen), _value(item, seen), after.condition or "-", since]
+    cause = seen.error or (seen.cause if is_open else "")
     return [*cells, cause] if cause else cells
+
+
+def _cells_below(item: AlertEvaluation, seen: SubjectEvaluation, first: SubjectEvaluation) -> list[str]:
+    """Return the row of one of several subjects: what differs from that of its root cause."""
+    state = _state(item, seen) if seen.error or (seen.silenced and item.silence is None) else ""
+    cause = "" if seen.cause == first.cause else seen.error or seen.cause
+    cells = ["", f"  {seen.name}", state, _value(item, seen), "", ""]
+    return [*cells, cause] if cause else cells
+
+
+def _state(item: AlertEvaluation, seen: SubjectEvaluation) -> str:
+    if seen.error:
+        return "not seen"
+    return f"{seen.state} (later)" if item.past else f"{seen.state} (silenced)" if seen.silenced else seen.state
+
+
+def _value(item: AlertEvaluation, seen: SubjectEvaluation) -> str:
+    return "-" if seen.value is None else format_measure(item.after.condition.partition(" ")[0], seen.value)
 
 
 def _sent_line(sent: DeliveryAttempt) -> str:
     delivery = sent.delivery
-    what = f"{delivery.alert} ({delivery.subject}) {delivery.kind}"
+    what = f"{delivery.alert} ({describe_incident(delivery.root_cause, delivery.subjects)}) {delivery.kind}"
     if delivery.state == "sent":
         return f"told {delivery.notifier}: {what}"
     return _unsent_line(delivery)
 
 
 def _unsent_line(delivery: Delivery, *, held: bool = False) -> str:
-    what = f"{delivery.alert} ({delivery.subject}) {delivery.kind}"
+    what = f"{delivery.alert} ({describe_incident(delivery.root_cause, delivery.subjects)}) {delivery.kind}"
     ways = {"failed": "given up", "waiting": "waits to be sent again"}
     way = ways.get(delivery.state, delivery.state) if delivery.attempts else "waits to be sent"
     if held and delivery.state == "waiting":
@@ -134,34 +165,63 @@ def _unsent_line(delivery: Delivery, *, held: bool = False) -> str:
 
 
 def _summary(found: EvaluationRun) -> str:
-    firing = [item for item in found.evaluations if item.after.status == "firing"]
-    silenced = sum(item.silence is not None for item in firing)
-    pending = sum(item.after.status == "pending" for item in found.evaluations)
-    unseen = sum(bool(item.observation.error) for item in found.evaluations)
-    past = sum(item.past for item in found.evaluations)
-    rest = [f"{pending} pending" if pending else "", f"{unseen} not seen" if unseen else ""]
-    rest += [f"{past} changed later and left alone" if past else ""]
-    count = f"{len(firing)} firing" + (f" ({silenced} silenced)" if silenced else "")
-    many = counted(len(found.alerts), "alert")
-    of = f" of {many}, {len(found.evaluations)} {plural(len(found.evaluations), 'subject')}."
-    return ", ".join([count, *(text for text in rest if text)]) + of
+    """Return how much fires and by how many causes, how much does not, and of how many alerts."""
+    states = [(item, seen) for item in found.evaluations for seen in subjects_of(item)]
+    firing = [(item, seen) for item, seen in states if seen.state == "firing"]
+    causes = sum(item.after.status == "firing" for item in found.evaluations)
+    silenced = sum(seen.silenced for _, seen in firing)
+    counts = {
+        "pending": sum(seen.state == "pending" for _, seen in states),
+        "not seen": sum(bool(seen.error) for _, seen in states),
+        "changed later and left alone": sum(item.past for item in found.evaluations),
+        "ok": sum(seen.state in ("ok", "resolved") and not seen.error for _, seen in states),
+    }
+    by = f" by {counted(causes, 'cause')}" if causes != len(firing) else ""
+    first = f"{len(firing)} firing{by}" + (f" ({silenced} silenced)" if silenced else "")
+    rest = [f"{count} {name}" for name, count in counts.items() if count]
+    return ", ".join([first, *rest]) + f" of {counted(len(found.alerts), 'alert')}."
 
 
-def _evaluation_json(item: AlertEvaluation) -> dict[str, object]:
+def _about(item: AlertEvaluation) -> str:
+    return describe_incident(item.after.root_cause, [subject.name for subject in item.heard])
+
+
+def _subject_json(item: AlertEvaluation, seen: SubjectEvaluation) -> dict[str, object]:
     after = item.after
     return {
         "alert": after.alert,
-        "subject": after.subject,
+        "subject": seen.name,
+        "root_cause": after.root_cause,
+        "severity": after.severity,
+        "condition": after.condition,
+        "state": seen.state,
+        "was": seen.was,
+        "later": item.past,
+        "value": plain_value(_plain(after.condition, seen.value)),
+        "cause": seen.cause or None,
+        "error": seen.error or None,
+        "since": _iso(after.since) if seen.state in ("pending", "firing") else None,
+        "incident": after.incident,
+        "silenced_until": _iso(item.silence.until) if item.silence else None,
+        "tells": [{"notifier": message.notifier, "kind": message.kind} for message in item.messages],
+    }
+
+
+def _incident_json(item: AlertEvaluation) -> dict[str, object]:
+    after = item.after
+    return {
+        "alert": after.alert,
+        "root_cause": after.root_cause,
         "severity": after.severity,
         "condition": after.condition,
         "state": after.status,
         "was": item.before.status,
         "later": item.past,
-        "value": plain_value(_plain(after.condition, item.observation.value)),
-        "cause": item.observation.cause or None,
-        "error": item.observation.error or None,
+        "cause": after.cause or None,
         "since": _iso(after.since),
         "incident": after.incident,
+        "subjects": list(after.names),
+        "silenced": [seen.name for seen in subjects_of(item) if seen.silenced],
         "silenced_until": _iso(item.silence.until) if item.silence else None,
         "tells": [{"notifier": message.notifier, "kind": message.kind} for message in item.messages],
     }

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from featurectl.core.errors import CheckFailedError
 from featurectl.core.progress import Progress
-from featurectl.monitor.alerts.evaluation_run import EvaluationRun, failure_of, look_once
+from featurectl.monitor.alerts.evaluation_run import EvaluationRun, error_of, look_once
+from featurectl.notifiers.base import describe_incident
 from featurectl.operations.part_failure import Failure
 from featurectl.workspace.clocks import ClockCheck, check_clocks
 
@@ -54,9 +55,10 @@ def is_alarming(evaluation: AlertEvaluation) -> bool:
 def failures_of(found: EvaluationRun) -> tuple[Failure, ...]:
     """Return what could not be observed, and what could not be sent."""
     failures = [
-        Failure(part=f"{item.after.alert} ({item.after.subject})", error=error)
+        Failure(part=f"{item.after.alert} ({observation.subject})", error=error_of(observation))
         for item in found.evaluations
-        if (error := failure_of(item)) is not None
+        for observation in item.seen.unknown
+        if observation.error
     ]
     failures += [
         Failure(part=f"notifier {sent.delivery.notifier}", error=sent.unset)
@@ -65,7 +67,7 @@ def failures_of(found: EvaluationRun) -> tuple[Failure, ...]:
     ]
     failures += [
         Failure(
-            part=f"{d.alert} ({d.subject})",
+            part=f"{d.alert} ({describe_incident(d.root_cause, d.subjects)})",
             error=CheckFailedError(f"notifier {d.notifier} refused: {d.error}", hint=_AGAIN),
         )
         for d in found.unsent

@@ -8,8 +8,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from featurectl.core.units import counted, format_instant
+from featurectl.monitor.alerts.observation import RootCause
 from featurectl.monitor.checks import CheckHistory, histories_of
 from featurectl.monitor.status import ServedView
+from featurectl.monitor.why import source_of_failure
 from featurectl.offline.runs import RunRecord
 
 if TYPE_CHECKING:
@@ -29,12 +31,13 @@ class FeatureFigure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureCount:
-    """How many checks, or runs, of a view version failed, and which."""
+    """How many checks, or runs, of a view version failed, and which; `root_causes` by source, if one is at fault."""
 
     view: str
     version: int
     count: int
     cause: str
+    root_causes: tuple[RootCause, ...] = ()
 
 
 def drift_of(workspace: Workspace, model: str, since: datetime, until: datetime) -> Sequence[DriftRow]:
@@ -95,9 +98,21 @@ def failed_checks(views: Iterable[ServedView], runs: Sequence[RunRecord], now: d
 
 
 def _failed(served: ServedView, histories: Sequence[CheckHistory]) -> FailureCount:
-    failed = [(h, h.last.result) for h in histories if h.failing and h.last is not None]
-    failures = [f"{h.of}: {h.label} ({h.severity}; {last.failed:,} of {last.rows:,} rows)" for h, last in failed]
-    return FailureCount(view=served.view.name, version=served.version, count=len(failed), cause="; ".join(failures))
+    own = f"view:{served.view.name}@{served.version}"
+    failures: dict[str, list[str]] = {}
+    for history in histories:
+        if history.failing and history.last is not None:
+            result = history.last.result
+            text = f"{history.of}: {history.label} ({history.severity}; {result.failed:,} of {result.rows:,} rows)"
+            failures.setdefault(f"source:{history.source}" if history.source else own, []).append(text)
+    texts = [text for of in failures.values() for text in of]
+    return FailureCount(
+        view=served.view.name,
+        version=served.version,
+        count=len(texts),
+        cause="; ".join(texts),
+        root_causes=tuple(RootCause(name=name, text="; ".join(of)) for name, of in failures.items()),
+    )
 
 
 def failed_runs(views: Iterable[ServedView], runs: Sequence[RunRecord]) -> list[FailureCount]:
@@ -110,9 +125,13 @@ def failed_runs(views: Iterable[ServedView], runs: Sequence[RunRecord]) -> list[
 
 def _not_done(runs: Sequence[RunRecord]) -> FailureCount:
     failed = [run for run in runs if not run.done]
-    cause = f"{len(failed)} of {counted(len(runs), 'run')} failed"
+    cause, source = f"{len(failed)} of {counted(len(runs), 'run')} failed", ""
     if failed:
         last = failed[-1]
         error = f"{last.error_code} {last.error}".strip()
         cause += f"; the last: {last.command} of {last.label} as of {format_instant(last.now)}: {error}"
-    return FailureCount(view=runs[-1].view, version=runs[-1].version, count=len(failed), cause=cause)
+        source = source_of_failure(last)
+    root_causes = (RootCause(name=f"source:{source}", text=cause),) if source else ()
+    return FailureCount(
+        view=runs[-1].view, version=runs[-1].version, count=len(failed), cause=cause, root_causes=root_causes
+    )

@@ -15,7 +15,7 @@ from typing import Final
 
 from featurectl.core.errors import UsageError
 from featurectl.notifiers.base import IncidentMessage, NotifierChannel, NotSentError, load_message
-from featurectl.registry.alert_state import AlertLedger, Delivery, first_of_each
+from featurectl.registry.alert_state import AlertLedger, Delivery, first_of_each, silence_of
 
 LEASE_S: Final = 120.0  # well longer than any notifier takes
 GIVE_UP: Final = timedelta(days=1)
@@ -82,7 +82,7 @@ class Deliverer:
     def _held(self, down: Collection[str]) -> Callable[[Delivery], bool]:
         """Return which messages are not to be sent: to notifiers that are down, and what is silenced by now."""
         silences = self.ledger.load_silences()
-        return lambda d: d.notifier in down or any(s.covers(d.alert, d.subject, self.now) for s in silences)
+        return lambda d: d.notifier in down or silence_of(silences, d, d.subjects, self.now) is not None
 
     def _try(self, delivery: Delivery) -> DeliveryAttempt:
         tried = replace(delivery, attempts=delivery.attempts + 1)
@@ -107,7 +107,8 @@ class Deliverer:
 
     def _waits_since(self, delivery: Delivery) -> datetime:
         """Return from when on a message could be sent: after the silences that held it."""
-        ends = [s.until for s in self.ledger.load_silences() if s.is_about(delivery.alert, delivery.subject)]
+        names = (delivery.root_cause, *delivery.subjects)
+        ends = [s.until for s in self.ledger.load_silences() if any(s.is_about(delivery.alert, n) for n in names)]
         return max([delivery.created_at, *(end for end in ends if end <= self.now)])
 
 

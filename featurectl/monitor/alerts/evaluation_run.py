@@ -14,6 +14,7 @@ from featurectl.monitor.alerts.all_metrics import observe
 from featurectl.monitor.alerts.deliver import Deliverer, DeliveryAttempt
 from featurectl.monitor.alerts.evaluate import AlertEvaluation, AlertEvaluator
 from featurectl.monitor.alerts.message import AlertScope
+from featurectl.monitor.alerts.observation import Observation
 from featurectl.monitor.alerts.workspace_metrics import WorkspaceMetrics
 from featurectl.notifiers.all_notifiers import open_notifier
 from featurectl.notifiers.base import NotifierChannel, NotSentError
@@ -26,12 +27,16 @@ KEPT: Final = timedelta(days=7)  # messages that were sent or given up
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationRun:
-    """What one look found and sent; `unsent` are messages of what still fires that nobody has, or will have."""
+    """What one look found and sent; `unsent` are messages of what still fires that nobody has, or will have.
+
+    `faults` are those of ours in measuring.
+    """
 
     alerts: Mapping[str, Alert]
     evaluations: Sequence[AlertEvaluation]
     sent: Sequence[DeliveryAttempt] = ()
     unsent: Sequence[Delivery] = ()
+    faults: Sequence[Exception] = ()
 
 
 def applied_alerts(state: State) -> dict[str, Alert]:
@@ -68,7 +73,8 @@ def look_once(
     looker = AlertEvaluator(
         ledger=ledger, place=place, now=workspace.now, dry=dry, past=workspace.clock is None, known=known
     )
-    evaluations = looker.look(alerts, {name: observe(alert, reader) for name, alert in alerts.items()})
+    observed = {name: observe(alert, reader) for name, alert in alerts.items()}
+    evaluations = looker.look(alerts, observed)
     firing = [f"{place.key(item.after)}/" for item in evaluations if item.after.status == "firing"]
     if again and not dry:
         _revive(
@@ -79,7 +85,8 @@ def look_once(
     unsent = [d for d in ledger.load_deliveries() if d.id.startswith(begun) and _is_missed(d, alerts, state)]
     if not dry:
         ledger.forget(KEPT, [delivery.id for delivery in unsent])
-    return EvaluationRun(alerts=alerts, evaluations=evaluations, sent=sent, unsent=unsent)
+    faults = [o.fault for found in observed.values() for o in found.observations if o.fault is not None]
+    return EvaluationRun(alerts=alerts, evaluations=evaluations, sent=sent, unsent=unsent, faults=faults)
 
 
 def _revive(ledger: AlertLedger, chosen: Callable[[Delivery], bool]) -> None:
@@ -108,9 +115,6 @@ def deliverer_of(workspace: Workspace, state: State, stopped: Callable[[], bool]
     return Deliverer(ledger=ledger_of(workspace), now=workspace.now, open_notifier=opened, stopped=stopped)
 
 
-def failure_of(evaluation: AlertEvaluation) -> FeaturectlError | None:
-    """Return why a subject could not be observed, as an error; None when it could."""
-    found = evaluation.observation
-    if not found.error:
-        return None
-    return StoreError(found.error) if found.unreachable else FeaturectlError(found.error)
+def error_of(observation: Observation) -> FeaturectlError:
+    """Return why a subject could not be observed, as an error."""
+    return StoreError(observation.error) if observation.unreachable else FeaturectlError(observation.error)

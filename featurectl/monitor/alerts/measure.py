@@ -11,7 +11,7 @@ from featurectl.core.errors import FeaturectlError, StoreError
 from featurectl.core.units import DAY_US, MINUTE_US
 from featurectl.language.definitions.alerts import Alert, Metric
 from featurectl.monitor.alerts.data_metrics import FailureCount, FeatureFigure
-from featurectl.monitor.alerts.observation import Observation, Observed, holds
+from featurectl.monitor.alerts.observation import Observation, Observed, RootCause, holds
 from featurectl.monitor.alerts.request_rows import Requests, RequestWindow
 from featurectl.monitor.alerts.subjects import is_about_all, models_of_alert, views_of_alert
 
@@ -66,7 +66,7 @@ class MetricsReader(Protocol):
     def ages(self, views: Sequence[tuple[str, int]]) -> Sequence[ViewAge]:
         """Return how old view versions are."""
 
-    def behind(self, aged: ViewAge) -> str:
+    def behind(self, aged: ViewAge) -> RootCause:
         """Return why a view is as old as it is: which source stopped and when, or what was not run since."""
 
     def requests(self, model: str, window: RequestWindow) -> Requests:
@@ -131,7 +131,8 @@ def _age(alert: Alert, reader: MetricsReader, aged: ViewAge) -> Observation:
 def _with_cause(found: Observation, reader: MetricsReader, aged: ViewAge) -> Observation:
     """Add why a view is as old as it is; that it is not known keeps nobody from hearing that it is."""
     try:
-        return replace(found, cause=reader.behind(aged))
+        behind = reader.behind(aged)
+        return replace(found, cause=behind.text, root_causes=(behind,))
     except Exception as error:  # noqa: BLE001 (see `_failed`)
         failed = _failed(aged.subject, error)
         return replace(found, cause=f"what it waits for can't be told: {failed.error}", fault=failed.fault)
@@ -157,7 +158,12 @@ def _counted(alert: Alert, reader: MetricsReader, count: Callable[[datetime], Se
             observations=[_failed(s, error) for s in subjects.values()], watched=frozenset(subjects.values())
         )
     observations = [
-        Observation(subject=subject, value=float(found[pair].count), cause=found[pair].cause)
+        Observation(
+            subject=subject,
+            value=float(found[pair].count),
+            cause=found[pair].cause,
+            root_causes=found[pair].root_causes,
+        )
         for pair, subject in subjects.items()
         if pair in found
     ]

@@ -11,8 +11,8 @@ from typing import Final
 from featurectl.core.units import format_iso
 from featurectl.language.definitions.alerts import format_measure, plain_measure
 from featurectl.monitor.alerts.state_machine import AlertMessage
-from featurectl.notifiers.base import IncidentMessage
-from featurectl.registry.alert_state import AlertState, Delivery
+from featurectl.notifiers.base import IncidentMessage, MessageSubject
+from featurectl.registry.alert_state import AffectedSubject, AlertState, Delivery
 
 _LOOK: Final[Mapping[str, str]] = {
     "psi": "featurectl monitor drift {name}",
@@ -41,13 +41,13 @@ class AlertScope:
         Numbers begin anew in a registry that is new; the instant of the beginning tells its incidents from older ones.
         """
         began = f"/{format_iso(state.began)}" if state.began else ""
-        of = f"{self.project}/{self.environment}/{state.alert}/{state.subject}"
+        of = f"{self.project}/{self.environment}/{state.alert}/{state.root_cause}"
         return f"featurectl/{of}/{state.incident}{began}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
-    """A state before and after, at the alert's instant `at`; `clock` is the real one."""
+    """A state before and after, with the subjects to tell of, at the alert's instant `at`; `clock` is the real one."""
 
     before: AlertState
     after: AlertState
@@ -66,6 +66,7 @@ def _delivery(place: AlertScope, transition: Transition, item: AlertMessage) -> 
     number = f"{key}/{item.kind}/{before.revision + 1}/{item.notifier}"
     metric = after.condition.partition(" ")[0]
     since = after.since or before.since
+    value, cause = _worst(after)
     message = IncidentMessage(
         id=number,
         key=key,
@@ -73,20 +74,22 @@ def _delivery(place: AlertScope, transition: Transition, item: AlertMessage) -> 
         project=place.project,
         environment=place.environment,
         alert=after.alert,
-        subject=after.subject,
+        subject=after.root_cause,
+        subjects=tuple(_subject(metric, subject) for subject in after.subjects),
         severity=after.severity,
         condition=after.condition,
-        value="not known" if after.value is None else format_measure(metric, after.value),
-        measured=_measured(metric, after.value),
-        cause=after.cause if not after.error else f"{after.cause} (not seen at the last look: {after.error})".strip(),
+        value=_format_value(metric, value),
+        measured=_measured(metric, value),
+        cause=cause if not after.error else f"{cause} (not seen at the last look: {after.error})".strip(),
         since=format_iso(since) if since else "",
         at=format_iso(transition.at),
-        look=look_command(metric, after.subject, place.environment),
+        look=look_command(metric, after, place.environment),
     )
     return Delivery(
         id=number,
         alert=after.alert,
-        subject=after.subject,
+        root_cause=after.root_cause,
+        subjects=after.names,
         notifier=item.notifier,
         kind=item.kind,
         message=message.to_json(),
@@ -95,19 +98,41 @@ def _delivery(place: AlertScope, transition: Transition, item: AlertMessage) -> 
     )
 
 
+def _worst(state: AlertState) -> tuple[float | None, str]:
+    """Return the value and the cause of the worst subject that is told of; of an incident that is over, the last."""
+    if state.is_open and state.subjects:
+        return state.subjects[0].value, state.subjects[0].cause
+    return state.value, state.cause
+
+
+def _subject(metric: str, subject: AffectedSubject) -> MessageSubject:
+    return MessageSubject(
+        name=subject.name,
+        value=_format_value(metric, subject.value),
+        measured=_measured(metric, subject.value),
+        cause=subject.cause,
+    )
+
+
+def _format_value(metric: str, value: float | None) -> str:
+    return "not known" if value is None else format_measure(metric, value)
+
+
 def _measured(metric: str, value: float | None) -> float | None:
     """Return a value for machines; JSON has no infinite ones."""
     return None if value is None or not math.isfinite(value) else plain_measure(metric, value)
 
 
-def look_command(metric: str, subject: str, environment: str) -> str:
-    """Return the command that shows more of a subject: of a view's version, which need not be the newest.
+def look_command(metric: str, state: AlertState, environment: str) -> str:
+    """Return the command that shows more of the worst subject: of a view's version, which need not be the newest.
 
-    >>> look_command("freshness", "view:delays@2", "prod")
+    >>> late = AffectedSubject(name="view:delays@2")
+    >>> look_command("freshness", AlertState(alert="a", root_cause="source:arrivals", subjects=(late,)), "prod")
     'featurectl why delays@2 --env prod'
-    >>> look_command("latency_p99", "model:late", "prod")
+    >>> look_command("latency_p99", AlertState(alert="a", root_cause="model:late"), "prod")
     'featurectl models show late --env prod'
     """
+    subject = state.names[0] if state.names else state.root_cause
     version = subject.split(":")[1] if ":" in subject else subject
     command = _LOOK.get(metric, "featurectl models show {name}")
     return f"{command.format(name=version.partition('@')[0], version=version)} --env {environment}"

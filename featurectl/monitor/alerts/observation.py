@@ -20,17 +20,27 @@ _OPERATORS: Final[Mapping[Operator, Callable[[float, float], bool]]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RootCause:
+    """What stands behind a value that several subjects may have by it: "source:NAME", say, and why in words."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """One look at one subject: "view:NAME@V", "model:NAME", "model:NAME:FEATURE" or "store:ENV".
+    """One look at one subject: "view:NAME@V", "view:NAME@V:FEATURE", "model:NAME", "model:NAME:FEATURE" or "store:ENV".
 
     `value` is in the metric's unit; None: there was nothing to measure, or it could not be (`error` says why; then
-    `unreachable` is whether a store is gone). `cause` says what stands behind the value. `fault` is one of ours in
-    measuring it, for whoever looks for the reason: its text may hold anything, and is sent to nobody.
+    `unreachable` is whether a store is gone). `cause` says what stands behind the value, and `root_causes` by name
+    (none: its view, model or store itself). `fault` is one of ours in measuring it, for whoever looks for the reason:
+    its text may hold anything, and is sent to nobody.
     """
 
     subject: str
     value: float | None = None
     cause: str = ""
+    root_causes: tuple[RootCause, ...] = ()
     error: str = ""
     unreachable: bool = False
     fault: Exception | None = field(default=None, compare=False)
@@ -59,10 +69,15 @@ def holds(condition: Condition, observation: Observation) -> bool | None:
     return _OPERATORS[condition.op](observation.value, condition.value)
 
 
-def root_of(subject: str) -> str:
-    """Return what a subject belongs to: of a feature its model.
+def root_causes_of(observation: Observation) -> tuple[RootCause, ...]:
+    """Return by which causes a subject is as it is: where nobody has found one, by the view or model itself."""
+    return observation.root_causes or (RootCause(name=root_of(observation.subject), text=observation.cause),)
 
-    >>> root_of("model:late:origin:1"), root_of("view:delays@2")
-    ('model:late', 'view:delays@2')
+
+def root_of(subject: str) -> str:
+    """Return what a subject belongs to: of a feature its model or its view.
+
+    >>> root_of("model:late:origin:1"), root_of("view:delays@2"), root_of("view:delays@2:n_1d")
+    ('model:late', 'view:delays@2', 'view:delays@2')
     """
     return ":".join(subject.split(":", 2)[:2])

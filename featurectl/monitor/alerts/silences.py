@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from featurectl.core.errors import UsageError
+from featurectl.language.definitions.json_form import load_view
+from featurectl.language.resolve.transformed import transform_sources
 from featurectl.monitor.alerts.evaluation_run import applied_alerts, ledger_of
 from featurectl.monitor.alerts.observation import root_of
 from featurectl.monitor.alerts.subjects import matches
@@ -74,17 +76,19 @@ def _check_known(workspace: Workspace, request: SilenceRequest) -> None:
     state, wanted = workspace.applied_state(), request.subject
     if not any(matches(name, [request.alert]) for name in applied_alerts(state)):
         raise not_applied(state, "alert", request.alert)
-    known, seen = _roots(workspace, state), [item.subject for item in ledger_of(workspace).load_states()]
+    known, seen = _roots(workspace, state), [n for s in ledger_of(workspace).load_states() for n in s.names]
     below = root_of(wanted)
     if not any(matches(root, [below]) for root in known) and not any(matches(subject, [wanted]) for subject in seen):
         raise UsageError(f"nothing is {wanted!r}", hint=f"subjects are like {', '.join(known[:3])}")
 
 
 def _roots(workspace: Workspace, state: State) -> list[str]:
-    """Return what alerts of the environment may be about; features of models are below them."""
-    views = [f"view:{item.name}@{item.version}" for item in served_views(state)]
+    """Return what alerts of the environment may be about, or be caused by; features of models are below them."""
+    served = served_views(state)
+    views = [f"view:{item.name}@{item.version}" for item in served]
+    sources = sorted({f"source:{s.name}" for item in served for s in transform_sources(load_view(item.definition))})
     models = sorted(f"model:{o.name}" for o in state.objects if o.kind == "model" and o.current)
-    return [*views[:1], *models, f"store:{workspace.environment.name}", *views[1:]]
+    return [*views[:1], *models, f"store:{workspace.environment.name}", *views[1:], *sources]
 
 
 def end_silence(workspace: Workspace, silence_id: str) -> Silence:

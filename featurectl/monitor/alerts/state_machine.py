@@ -1,6 +1,8 @@
-"""The state machine of an alert: ok, pending, firing, resolved. Pure.
+"""The state machine of an alert and a root cause: ok, pending, firing, resolved. Pure.
 
-- *pending* as soon as the condition holds, *firing* once it has held for `for`; an incident begins there.
+- *pending* as soon as the condition holds for one of the cause's subjects, *firing* once it has, for one or another,
+  for `for`; an incident begins there.
+- Subjects that join an incident, or leave it, are no message of their own: the next one has them as they are then.
 - Firing, every notifier is notified once, and again every `repeat`, or when the alert becomes more severe; a notifier
   that the alert has from now on is notified too.
 - *resolved* when the condition no longer holds: who was notified of the incident is notified of that, once.
@@ -17,8 +19,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from featurectl.language.definitions.alerts import SEVERITIES, Alert, format_condition
-from featurectl.monitor.alerts.observation import Observation, holds
-from featurectl.registry.alert_state import AlertState, MessageKind
+from featurectl.monitor.alerts.incidents import CauseObservation
+from featurectl.registry.alert_state import AffectedSubject, AlertState, MessageKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,17 +32,24 @@ class AlertMessage:
 
 
 def step(
-    state: AlertState, observation: Observation, alert: Alert, now: datetime, *, silenced: bool = False
+    state: AlertState, observed: CauseObservation, alert: Alert, now: datetime, *, silenced: bool = False
 ) -> tuple[AlertState, Sequence[AlertMessage]]:
-    """Return the state after an observation at now, and the messages that follow."""
-    state, held = _not_later(state, now), holds(alert.when, observation)
+    """Return the state after a look at its root cause at now, and the messages that follow."""
+    state, held = _not_later(state, now), is_affected(state, observed)
     moved = state if held is None else _risen(state, alert, now) if held else _ended(state, now)
     raised = state.status == "firing" and SEVERITIES.index(alert.severity) > SEVERITIES.index(state.severity)
-    condition = format_condition(alert.when)
-    moved = replace(moved, error=observation.error, severity=alert.severity, condition=condition)
-    if not observation.error and observation.value is not None:
-        moved = replace(moved, value=observation.value, cause=observation.cause)
+    error = "" if held else next((o.error for o in observed.unknown if o.error), "")
+    moved = replace(moved, error=error, severity=alert.severity, condition=format_condition(alert.when))
+    moved = _with_figures(moved, observed)
     return (moved, ()) if silenced else _notify(moved, alert, now, raised=raised)
+
+
+def is_affected(state: AlertState, observed: CauseObservation) -> bool | None:
+    """Return whether the condition holds for a subject of a root cause; None when that is not known."""
+    if observed.affected:
+        return True
+    before = state.names if state.is_open else ()
+    return None if any(o.subject in before for o in observed.unknown) else False
 
 
 def close(
@@ -49,6 +58,22 @@ def close(
     """Return the state of what is watched no more, and the messages that follow: an incident ends."""
     ended = replace(_ended(_not_later(state, now), now), cause=cause, error="")
     return (ended, ()) if silenced else _notify_end(ended)
+
+
+def _with_figures(state: AlertState, observed: CauseObservation) -> AlertState:
+    """Return a state with the subjects that it has now, and with the value and the cause of the worst."""
+    if observed.affected:
+        worst, subjects = observed.affected[0], (*observed.affected, *_still_unknown(state, observed))
+        return replace(state, value=worst.value, cause=worst.cause, subjects=subjects)
+    if state.is_open:
+        return replace(state, subjects=tuple(_still_unknown(state, observed)))
+    seen = next((o for o in observed.well if not state.subjects or o.subject in state.names), None)
+    return state if seen is None else replace(state, value=seen.value, cause=seen.cause)
+
+
+def _still_unknown(state: AlertState, observed: CauseObservation) -> list[AffectedSubject]:
+    unknown = {o.subject for o in observed.unknown}
+    return [subject for subject in state.subjects if subject.name in unknown]
 
 
 def _not_later(state: AlertState, now: datetime) -> AlertState:
@@ -61,7 +86,7 @@ def _not_later(state: AlertState, now: datetime) -> AlertState:
 def _risen(state: AlertState, alert: Alert, now: datetime) -> AlertState:
     """Return the state when the condition holds."""
     if state.status not in ("pending", "firing"):
-        state = replace(state, status="pending", since=now, changed_at=now)
+        state = replace(state, status="pending", since=now, changed_at=now, subjects=())
     assert state.since is not None
     if state.status == "pending" and now - state.since >= timedelta(microseconds=alert.for_us):
         goes_on = state.incident > 0 and bool(state.notified)  # nobody was notified of its end

@@ -16,11 +16,12 @@ from featurectl.language.definitions.json_form import load_model
 from featurectl.language.definitions.source import Source
 from featurectl.monitor.alerts import data_metrics
 from featurectl.monitor.alerts.measure import WINDOWS_US, ViewAge
+from featurectl.monitor.alerts.observation import RootCause
 from featurectl.monitor.alerts.request_rows import Requests, RequestWindow, read_requests
 from featurectl.monitor.freshness import FreshnessRow
 from featurectl.monitor.health import recorded_runs, served_view
 from featurectl.monitor.status import ServedView, freshness_of_source, freshness_of_views
-from featurectl.monitor.why import Records, cause_of, look_at_chain
+from featurectl.monitor.why import Records, find_first_cause, look_at_chain
 from featurectl.offline.runs import RunRecord
 from featurectl.operations.prediction_log.log_files import open_log, require_sample
 from featurectl.registry.applied import served_views
@@ -94,7 +95,7 @@ class WorkspaceMetrics:
         """Return how old view versions are."""
         return [_aged(self._row(pair)) for pair in views]
 
-    def behind(self, aged: ViewAge) -> str:
+    def behind(self, aged: ViewAge) -> RootCause:
         """Return why a view is as old as it is, as `featurectl why` tells it: what broke first on the way to it."""
         served = self._served[aged.view, aged.version]
         try:
@@ -104,7 +105,10 @@ class WorkspaceMetrics:
         records = Records(state=self._state, runs=runs)
         chain = look_at_chain(served, self._source, self._workspace.online, records, self.now)
         late = chain if chain.row.verdict == "ERROR" else replace(chain, row=replace(chain.row, verdict="STALE"))
-        return cause_of(late)  # an alert may ask for more than the SLA does
+        first = find_first_cause(late)  # an alert may ask for more than the SLA does
+        if first is None or not first.source:
+            return RootCause(name=aged.subject, text="" if first is None else first.text)
+        return RootCause(name=f"source:{first.source}", text=first.text)
 
     def requests(self, model: str, window: RequestWindow) -> Requests:
         """Return the logged requests for a model.

@@ -150,8 +150,13 @@ def _add_alerts(registry: CollectorRegistry, where: tuple[str, str], alerts: Ite
     gauge = Gauge(
         "featurectl_alert_firing", "1 for an alert that fired when a monitor last looked.", _ALERT, registry=registry
     )
+    firing: dict[tuple[str, ...], bool] = {}
     for state in alerts:
-        gauge.labels(*where, state.alert, state.subject, state.severity).set(state.status == "firing")
+        for name in state.names:
+            of: tuple[str, ...] = (state.alert, name, state.severity)
+            firing[of] = firing.get(of, False) or state.status == "firing"
+    for of, is_firing in firing.items():
+        gauge.labels(*where, *of).set(is_firing)
 
 
 def _seconds(length_us: int | None) -> float | None:

@@ -111,6 +111,7 @@ def test_checks_count_by_their_last_result_and_one_over_no_rows_by_none():
     assert [(item.view, item.count) for item in found] == [("spend", 2), ("plain", 0)]
     told = "source orders: a not_null (error; 3 of 90 rows)"
     assert spend.cause == f"{told}; {told.replace('a not_null', 'b not_null')}"
+    assert [(cause.name, cause.text) for cause in spend.root_causes] == [("source:orders", spend.cause)]
 
 
 def test_checks_of_a_view_are_those_of_the_runs_of_its_version():
@@ -148,3 +149,22 @@ def test_failed_runs_are_counted_by_view_version_with_the_newest_error():
         "2 of 3 runs failed; the last: materialize of spend@1 as of 2026-11-24 11:00: FC603 the disk is gone"
     )
     assert two.cause == "0 of 1 run failed"
+
+
+def test_a_run_that_a_check_of_a_source_ended_failed_by_that_source():
+    ended = {"error_code": "FC505", "error": "a check failed"}
+    runs = [
+        run(-1, "spend", check("a not_null", ok=False), **ended),
+        run(-1, "visits", check("a not_null", ok=True), **ended),
+        run(-1, "own", check("b unique", ok=False, of="feature view own"), **ended),
+    ]  # fmt: skip
+    found = data_metrics.failed_runs([served("spend"), served("visits"), served("own")], runs)
+    assert [[cause.name for cause in item.root_causes] for item in found] == [["source:orders"], [], []]
+
+
+def test_checks_of_a_source_and_of_a_view_are_two_causes():
+    own = check("k not_null", of="feature view spend", ok=False)
+    runs = [run(-1, "spend", check("a not_null", ok=False), own)]
+    (found,) = data_metrics.failed_checks([served("spend", "a", own=["k"])], runs, AT)
+    assert [cause.name for cause in found.root_causes] == ["view:spend@1", "source:orders"]
+    assert found.count == 2

@@ -54,9 +54,9 @@ def open_ledger(url, clock=None):
 
 def tell(ledger, *subjects, notifiers=("ops",), kind="firing", clock=AT):
     """Write a state for each subject, with its messages."""
-    states = {state.subject: state for state in ledger.load_states()}
+    states = {state.root_cause: state for state in ledger.load_states()}
     for subject in subjects:
-        before = states.get(subject, AlertState(alert="stale", subject=subject))
+        before = states.get(subject, AlertState(alert="stale", root_cause=subject))
         after = replace(before, status="firing", incident=1, condition="freshness > 1d", value=1.8e11, since=AT)
         told = [AlertMessage(notifier=name, kind=kind) for name in notifiers]
         transition = Transition(before=before, after=after, at=AT, clock=clock)
@@ -75,7 +75,7 @@ def test_a_sender_killed_before_it_marks_repeats_once_with_the_same_key(url):
         done = subprocess.run([sys.executable, "-c", KILLED, url, hook.url], timeout=60, check=False)
         assert done.returncode == -signal.SIGKILL
         assert len(hook.taken) == 1
-        assert [s.delivery.subject for s in deliver(ledger, WebhookNotifier(hook.url))] == ["view:b@1"]
+        assert [s.delivery.root_cause for s in deliver(ledger, WebhookNotifier(hook.url))] == ["view:b@1"]
         clock[0] += timedelta(seconds=LEASE_S + 60)  # the dead one's lease is over
         assert [s.delivery.state for s in deliver(ledger, WebhookNotifier(hook.url))] == ["sent"]
         assert deliver(ledger, WebhookNotifier(hook.url)) == []
@@ -237,12 +237,12 @@ def test_what_waits_to_be_sent_is_held_while_silenced_and_sent_at_the_end(url):
     deliver(ledger, down)
     ledger.write_silence(silence(subject="view:a@*"))
     clock[0] += timedelta(minutes=5)
-    assert [s.delivery.subject for s in deliver(ledger, up)] == ["view:b@1"]
+    assert [s.delivery.root_cause for s in deliver(ledger, up)] == ["view:b@1"]
     deliverer = Deliverer(ledger=ledger, now=AT + timedelta(minutes=5), open_notifier=lambda _: up)
     assert (list(deliverer.deliver()), deliverer.due_s()) == ([], None)
     over = replace(deliverer, now=AT + timedelta(hours=2))
     assert over.due_s() < 0
-    assert [s.delivery.subject for s in over.deliver()] == ["view:a@1"]
+    assert [s.delivery.root_cause for s in over.deliver()] == ["view:a@1"]
 
 
 def test_the_day_until_a_message_is_given_up_begins_when_its_silence_ends(url):
@@ -276,4 +276,4 @@ def test_a_sender_that_is_stopped_finishes_its_message_and_leaves_the_rest(url):
 
     deliverer = Deliverer(ledger=ledger, now=AT, open_notifier=lambda _: Stops(), stopped=lambda: bool(stopped))
     assert [s.delivery.state for s in deliverer.deliver()] == ["sent"]
-    assert [(d.subject, d.lease) for d in ledger.load_deliveries(["waiting"])] == [("view:b@1", "")]
+    assert [(d.root_cause, d.lease) for d in ledger.load_deliveries(["waiting"])] == [("view:b@1", "")]

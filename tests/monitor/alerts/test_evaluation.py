@@ -3,116 +3,18 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 
-import polars as pl
 import pytest
 
 from featurectl.core.errors import DataError, StoreError
-from featurectl.language.definitions.alerts import Alert, Condition
-from featurectl.language.shapes.alerts import condition_of
+from featurectl.language.definitions.alerts import Condition
 from featurectl.monitor.alerts.all_metrics import observe
 from featurectl.monitor.alerts.data_metrics import FailureCount, FeatureFigure
-from featurectl.monitor.alerts.evaluate import AlertEvaluator
-from featurectl.monitor.alerts.measure import ViewAge
-from featurectl.monitor.alerts.message import AlertScope
-from featurectl.monitor.alerts.request_rows import Requests
 from featurectl.registry.alert_state import Silence
 from featurectl.registry.sql import SqlRegistry
-
-T0 = datetime(2026, 11, 24, 12, tzinfo=UTC)
-HOUR_US = 3_600_000_000
-PLACE = AlertScope(project="shop", environment="prod")
-
-
-@dataclass
-class Town:
-    """A world whose figures a test sets; an error in the place of figures is raised."""
-
-    environment: str = "prod"
-    now: datetime = T0
-    aged: dict = field(default_factory=lambda: {("spend", 1): HOUR_US, ("spend", 2): HOUR_US, ("visits", 1): HOUR_US})
-    logged: dict = field(default_factory=dict)
-    drifted: dict = field(default_factory=dict)
-    failed: object = ()
-    ran: object = ()
-    trained: tuple = ("churn", "late")
-    asked: list = field(default_factory=list)
-
-    def views(self):
-        return list(self.aged)
-
-    def readers(self):
-        return {"churn": frozenset({"visits"}), "late": frozenset({"spend"})}
-
-    def champions(self):
-        return self.trained
-
-    def ages(self, views):
-        given = [(pair, self.aged[pair]) for pair in views]
-        return [
-            ViewAge(view=v, version=n, age_us=None, error=a)
-            if isinstance(a, str)
-            else ViewAge(view=v, version=n, age_us=a)
-            for (v, n), a in given
-        ]
-
-    def behind(self, aged):
-        return f"the source of {aged.view} stopped"
-
-    def requests(self, model, window):
-        self.asked.append((model, window.until - window.since))
-        return _given(self.logged.get(model, requests()))
-
-    def drift(self, model, metric, window):  # noqa: ARG002  # of the protocol
-        return _given(self.drifted.get(model, []))
-
-    def skew(self, model, window):
-        return self.drift(model, "skew", window)
-
-    def checks(self, since):  # noqa: ARG002  # of the protocol
-        return _given(self.failed)
-
-    def runs(self, since):
-        self.asked.append(since)
-        return _given(self.ran)
-
-
-def _given(value):
-    if isinstance(value, Exception):
-        raise value
-    return value
-
-
-def requests(*rows):
-    schema = {
-        "time": pl.Datetime("us", "UTC"), "latency_ms": pl.Float64(), "fault": pl.Boolean(), "store": pl.Boolean(),
-        "error": pl.String(), "weight": pl.Float64(),
-    }  # fmt: skip
-    return Requests(frame=pl.DataFrame([(T0, *row, 1.0) for row in rows], schema, orient="row"))
-
-
-def alert(when, name="a", **more):
-    return Alert(name=name, when=condition_of(when), severity="critical", notify=("ops",), **more)
-
-
-def values(found):
-    return {o.subject: o.error or o.value for o in found.observations}
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    return SqlRegistry(f"sqlite:///{tmp_path}/r.db").alerts("shop", "prod")
-
-
-def look(ledger, town, *alerts, minutes=0, **more):
-    """Look at alerts so many minutes after T0; return state and messages by subject."""
-    town.now = T0 + timedelta(minutes=minutes)
-    named = {item.name: item for item in alerts}
-    observed = {name: observe(item, town) for name, item in named.items()}
-    looked = AlertEvaluator(ledger=ledger, place=PLACE, now=town.now, **more).look(named, observed)
-    return {item.after.subject: (item.after.status, [t.kind for t in item.messages]) for item in looked}
+from tests.monitor.alerts.town import HOUR_US, T0, Town, alert, given_or_raised, look, requests, subjects, values
 
 
 def test_views_are_chosen_by_name_pattern_and_the_models_that_read_them():
@@ -233,7 +135,7 @@ def test_what_goes_on_as_it_was_writes_nothing(ledger):
     town.aged = {("spend", 1): 26 * HOUR_US, ("visits", 1): 1}
     look(ledger, town, one, minutes=1)
     assert ledger.load_states() == before
-    assert [state.subject for state in before] == ["view:spend@1"]
+    assert [state.root_cause for state in before] == ["view:spend@1"]
 
 
 def test_what_is_not_watched_any_more_is_resolved_and_the_unseen_is_not(ledger):
@@ -241,14 +143,14 @@ def test_what_is_not_watched_any_more_is_resolved_and_the_unseen_is_not(ledger):
     town, one = Town(drifted={"late": drifted}), alert("psi > 0.2", models=("late",))
     look(ledger, town, one)
     town.drifted = {"late": StoreError("gone")}
-    found = look(ledger, town, one, minutes=1)
-    assert found == {"model:late": ("ok", []), "model:late:x": ("firing", []), "model:late:y": ("firing", [])}
+    assert look(ledger, town, one, minutes=1) == {"model:late": ("firing", [])}
+    assert subjects(ledger) == {"model:late": ["model:late:x", "model:late:y"]}
     town.drifted = {"late": []}
-    assert look(ledger, town, one, minutes=2)["model:late:y"] == ("firing", [])
+    assert look(ledger, town, one, minutes=2)["model:late"] == ("firing", [])
     town.drifted = {"late": drifted[:1]}  # the new version has no y
-    found = look(ledger, town, one, minutes=3)
-    assert (found["model:late:x"], found["model:late:y"]) == (("firing", []), ("resolved", ["resolved"]))
-    assert look(ledger, town, minutes=4) == {"model:late:x": ("resolved", ["resolved"])}  # the alert itself is gone
+    assert look(ledger, town, one, minutes=3)["model:late"] == ("firing", [])
+    assert subjects(ledger) == {"model:late": ["model:late:x"]}
+    assert look(ledger, town, minutes=4) == {"model:late": ("resolved", ["resolved"])}  # the alert itself is gone
     last = ledger.load_deliveries()[-1].message
     assert (last["severity"], last["condition"], last["cause"]) == ("critical", "psi > 0.2", "it is no longer watched")
 
@@ -279,7 +181,7 @@ def test_monitors_that_look_at_once_cause_each_message_once(tmp_path):
     for thread in threads:
         thread.join()
     told = SqlRegistry(url).alerts("shop", "prod").load_deliveries()
-    assert sorted(d.subject for d in told) == sorted(f"view:v{n}@1" for n in range(8))
+    assert sorted(d.root_cause for d in told) == sorted(f"view:v{n}@1" for n in range(8))
 
 
 def test_a_look_that_took_long_does_not_undo_what_another_saw_later(ledger):
@@ -384,7 +286,7 @@ def test_a_fault_in_measuring_one_alert_leaves_the_others_seen(fault):
         found = observe(item, town).observations
         assert found
         assert all(type(fault).__name__ in o.error and "s3cret" not in o.error and o.fault is fault for o in found)
-    town.behind = lambda _aged: _given(fault)
+    town.behind = lambda _aged: given_or_raised(fault)
     (late,) = observe(alert("freshness > 24h"), town).observations
     assert (late.value, late.error) == (25 * HOUR_US, "")
     assert (type(fault).__name__ in late.cause, "s3cret" in late.cause, late.fault) == (True, False, fault)

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featurectl.language.definitions.alerts import Alert, Condition
-from featurectl.monitor.alerts.observation import Observation
+from featurectl.monitor.alerts.incidents import observations_of
+from featurectl.monitor.alerts.observation import Observation, Observed
 from featurectl.monitor.alerts.state_machine import AlertMessage, close, step
 from featurectl.registry.alert_state import AlertState
 
@@ -24,19 +25,21 @@ ALERT = Alert(
     for_us=10 * MINUTE_US,
     repeat_us=30 * MINUTE_US,
 )
-START = AlertState(alert="drift", subject="model:late:origin")
+START = AlertState(alert="drift", root_cause="model:late")
 HIGH, LOW, NOTHING = 0.3, 0.1, None
 
 
-def seen(value, error=""):
-    return Observation(subject=START.subject, value=value, cause=f"psi {value}", error=error)
+def seen(value, error="", before=START):
+    """Return what one feature's value is for its model."""
+    one = Observation(subject="model:late:origin", value=value, cause=f"psi {value}", error=error)
+    return observations_of(ALERT, Observed(observations=[one], watched=frozenset({"model:late"})), [before]).of(before)
 
 
 def walk(steps, alert=ALERT, state=START):
     """Return after each (minute, value, silenced) the status and what was told: "ops firing"."""
     told_of = []
     for minute, value, *silenced in steps:
-        observation = seen(None, "gone") if value == "error" else seen(value)
+        observation = seen(None, "gone", state) if value == "error" else seen(value, before=state)
         now = T0 + timedelta(minutes=minute)
         state, told = step(state, observation, alert, now, silenced=bool(silenced and silenced[0]))
         told_of.append((state.status, [f"{item.notifier} {item.kind}" for item in told]))
@@ -157,7 +160,7 @@ def history(looks, alert):
     minute, state, found = 0, START, []
     for gap, value, silenced in looks:
         minute += gap
-        observation = seen(None, "gone") if value == "error" else seen(value)
+        observation = seen(None, "gone", state) if value == "error" else seen(value, before=state)
         state, told = step(state, observation, alert, T0 + timedelta(minutes=minute), silenced=silenced)
         found.append((minute, value, silenced, state, told))
     return found

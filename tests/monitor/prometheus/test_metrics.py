@@ -26,7 +26,7 @@ from featurectl.monitor.freshness import FreshnessRow
 from featurectl.monitor.prometheus.endpoint import Endpoint
 from featurectl.monitor.prometheus.metrics import MetricsSnapshot, metrics_text
 from featurectl.offline.runs import CheckRecord, RunRecord
-from featurectl.registry.alert_state import AlertState
+from featurectl.registry.alert_state import AffectedSubject, AlertState
 from tests.cli.shop import apply_shop, materialize_shop, write_shop
 from tests.monitor.prometheus.test_rules import assert_golden
 from tests.servers.redis import free_port
@@ -67,8 +67,20 @@ LOOKED = MetricsSnapshot(
     ),
     failing=(FailureCount(view="spend", version=2, count=1, cause="a"),),
     alerts=(
-        AlertState(alert="drift", subject='model:late:"x"', severity="warning", status="resolved"),
-        AlertState(alert="stale", subject="view:spend@2", severity="critical", status="firing"),
+        AlertState(
+            alert="drift",
+            root_cause="model:late",
+            subjects=(AffectedSubject(name='model:late:"x"'),),
+            severity="warning",
+            status="resolved",
+        ),
+        AlertState(
+            alert="stale",
+            root_cause="source:orders",
+            subjects=(AffectedSubject(name="view:spend@2"),),
+            severity="critical",
+            status="firing",
+        ),
     ),
 )
 

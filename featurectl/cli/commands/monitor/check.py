@@ -29,8 +29,9 @@ Again = Annotated[
 def check(call: Call, dry_run: DryRun = False, again: Again = False) -> Outcome:
     """Look at the alerts once, and tell who is to be told.
 
-    Alerts and notifiers are those that are applied. Exits 1 when an alert of severity warning or critical fires
-    and is not silenced, when something could not be observed, when a message was refused, or where nothing is
+    Alerts and notifiers are those that are applied. What has one cause is one message: a source that stopped, a model
+    that drifts. What is well is counted, and listed with -v. Exits 1 when an alert of severity warning or critical
+    fires and is not silenced, when something could not be observed, when a message was refused, or where nothing is
     applied. A state that has changed since `--as-of` stays as it is.
     """
     from featurectl.cli.render.alerts import evaluation_run_json, render_evaluation_run
@@ -42,7 +43,7 @@ def check(call: Call, dry_run: DryRun = False, again: Again = False) -> Outcome:
         found, now = check_alerts(workspace, call.progress, dry_run=dry_run, again=again), workspace.now
     show_faults(call, found)
     return Outcome(
-        text=render_evaluation_run(found, dry=dry_run),
+        text=render_evaluation_run(found, dry=dry_run, verbose=call.verbose),
         result={"now": format_iso(now), "dry_run": dry_run, **evaluation_run_json(found)},
         exit_code=1 if any(is_alarming(item) for item in found.evaluations) else 0,
         failures=failures_of(found),
@@ -53,6 +54,5 @@ def show_faults(call: Call, found: EvaluationRun) -> None:
     """Show with `--debug` where measuring has failed by a fault of ours: messages and the registry name its type."""
     if not call.debug:
         return
-    for fault in (item.observation.fault for item in found.evaluations):
-        if fault is not None:
-            traceback.print_exception(fault)
+    for fault in found.faults:
+        traceback.print_exception(fault)
