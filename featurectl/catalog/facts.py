@@ -44,6 +44,10 @@ def freshness_words(freshness: Freshness | None) -> str:
     return ", ".join(f"{word} after {format_age(length)}" for word, length in bounds if length is not None)
 
 
+def _own_words(freshness: Freshness) -> str:
+    return f"{freshness_words(freshness) or 'none'} (its own)"
+
+
 def _of_view(objects: AppliedObjects, name: str) -> Sayings:
     view = objects.views[name]
     yield "kind", view.kind
@@ -53,6 +57,7 @@ def _of_view(objects: AppliedObjects, name: str) -> Sayings:
     yield "where", one_line(view.where.text) if view.where else ""
     yield from _row_rules(view)
     yield "freshness", freshness_words(view.freshness)
+    yield from ((f"freshness of {name}", freshness_words(sla) or "none") for name, sla in view.own_freshness.items())
     yield "refresh", _every(view.refresh_us)
     yield "retention", _length(view.retention_us)
     yield "online", "yes" if view.online else "no, offline only"
@@ -78,7 +83,7 @@ def _of_feature(objects: AppliedObjects, name: str) -> Sayings:
     yield "entity", f"{view.entity.name} ({entity_words(view.entity)})" if view.entity else "none: one row"
     yield "source", _source_line(view.source)
     yield "default", "" if item.default is None else f"{item.default}"
-    yield "freshness", freshness_words(view.freshness)
+    yield "freshness", freshness_words(view.freshness) if item.freshness is None else _own_words(item.freshness)
     yield "online", "yes" if view.online else "no, offline only"
 
 

@@ -92,7 +92,7 @@ def summarize_feature(view: FeatureView, item: Feature | Derived, uses: DirectUs
         definition=feature_words(view, item),
         version=uses.objects.registered("view", view.name).version,
         entity=view.entity.name if view.entity else "",
-        freshness=view.freshness,
+        freshness=view.freshness if item.freshness is None else item.freshness,
         used_by=uses.of_features.get((view.name, item.name), ()),
         description=one_line(item.description),
         owner=view.about.owner,

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Final, Literal, get_args
 
 from featurectl.language.definitions.about import Freshness
+from featurectl.language.definitions.view import FeatureView
 
 Verdict = Literal["OK", "WARN", "STALE", "ERROR"]
+_GRAVITY: Final[tuple[Verdict, ...]] = get_args(Verdict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FreshnessRow:
     """One source or view: its newest event, its age, the verdict, and what stands behind it.
+
+    A feature that has an SLA of its own has a row, too (`name` is "view:feature"): the clocks are those of its view.
 
     Three clocks: `last_event`, the newest event; `last_available`, the newest availability, whose age `age_us` is the
     one that is judged; `computed_at`. `age_us` is None where there is no clock (static sources) or nothing could be
@@ -25,7 +29,7 @@ class FreshnessRow:
     not shown.
     """
 
-    kind: Literal["view", "source"]
+    kind: Literal["view", "source", "feature"]
     name: str
     verdict: Verdict
     freshness: Freshness | None = None
@@ -48,12 +52,43 @@ class FreshnessRow:
     @property
     def label(self) -> str:
         """The object as people write it: a view with its version."""
-        return self.name if self.version is None else f"{self.name}@{self.version}"
+        view, _, feature = self.name.partition(":")
+        return self.name if self.version is None else f"{view}@{self.version}" + (f":{feature}" if feature else "")
 
     @property
     def stale_share(self) -> float | None:
         """The share of the entities that are stale; None where they were not counted, or there are none."""
         return self.stale_entities / self.entities if self.entities and self.stale_entities is not None else None
+
+
+def rows_of_features(row: FreshnessRow, view: FeatureView) -> list[FreshnessRow]:
+    """Return a row for each feature of a view that has an SLA of its own; none where the view can't be judged."""
+    return [] if row.verdict == "ERROR" else [_of_feature(row, name, sla) for name, sla in view.own_freshness.items()]
+
+
+def with_worst_sla(row: FreshnessRow, view: FeatureView) -> FreshnessRow:
+    """Return the row of a view judged by the SLA that its age breaks most gravely: its own, or one of a feature."""
+    rows = [row, *rows_of_features(row, view)]
+    worst = max(rows, key=lambda r: (_GRAVITY.index(r.verdict), r.over_us))
+    if worst is row or worst.verdict == "OK":
+        return row
+    return replace(row, verdict=worst.verdict, over_us=worst.over_us, freshness=worst.freshness)
+
+
+def _of_feature(row: FreshnessRow, feature: str, freshness: Freshness) -> FreshnessRow:
+    verdict, over_us = judge_age(row.age_us, freshness)
+    return FreshnessRow(
+        kind="feature",
+        name=f"{row.name}:{feature}",
+        verdict=verdict,
+        freshness=freshness,
+        last_event=row.last_event,
+        last_available=row.last_available,
+        age_us=row.age_us,
+        over_us=over_us,
+        version=row.version,
+        computed_at=row.computed_at,
+    )
 
 
 def judge_age(age_us: int | None, freshness: Freshness | None) -> tuple[Verdict, int]:

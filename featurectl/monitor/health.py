@@ -54,12 +54,14 @@ def look(workspace: Workspace, state: State, *, entities: bool) -> list[Freshnes
     """
     from featurectl.engines.all_engines import open_engine
     from featurectl.language.definitions.json_form import load_source
+    from featurectl.monitor.freshness import rows_of_features
     from featurectl.monitor.status import freshness_of_source, freshness_of_views
     from featurectl.registry.applied import served_views
 
     served = [served_view(workspace, item) for item in served_views(state)]
     rows = freshness_of_views(served, workspace.online, workspace.now, entities=entities)
     rows = [_with_served(workspace, state, row) for row in rows]
+    rows = [part for row, item in zip(rows, served, strict=True) for part in (row, *rows_of_features(row, item.view))]
     sources = [load_source(o.definition) for o in state.objects if o.kind == "source" and o.current]
     watched = sorted((s for s in sources if s.freshness is not None), key=lambda s: s.name)
     if not watched:

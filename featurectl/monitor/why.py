@@ -12,7 +12,7 @@ from featurectl.core.units import format_age, format_instant
 from featurectl.language.definitions.source import Source
 from featurectl.language.resolve.transformed import transform_sources
 from featurectl.monitor.checks import CheckHistory
-from featurectl.monitor.freshness import FreshnessRow, Verdict, age_at
+from featurectl.monitor.freshness import FreshnessRow, Verdict, age_at, with_worst_sla
 from featurectl.monitor.status import NO_ROWS, NOT_MATERIALIZED, ServedView, freshness_of_views
 from featurectl.offline.base import Coverage
 from featurectl.offline.runs import RunRecord
@@ -94,7 +94,7 @@ def look_at_chain(
     named = {f"feature view {item.view.name}", *(f"source {source.name}" for source in sources)}
     return Chain(
         now=now,
-        row=row,
+        row=with_worst_sla(row, item.view),
         sources=tuple(sources),
         table=table,
         online=None if item.online is None else _online_link(item, store),

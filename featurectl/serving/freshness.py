@@ -9,15 +9,20 @@ from featurectl.online.client.feature_reader import FeatureReader, ReadView
 from featurectl.online.client.push_cache import Pushes
 
 
-def stale_views(pushes: Pushes, reader: FeatureReader, now: datetime) -> frozenset[str]:
-    """Return the views of a reader that are older than their own SLA's `error_after`."""
-    return frozenset(view.field for view in reader.views if is_late(pushes, view, now))
+def stale_features(pushes: Pushes, reader: FeatureReader, now: datetime) -> frozenset[str]:
+    """Return the names of what is read that is older than its `error_after`: the feature's own, else its view's."""
+    return frozenset(limit.name for limit in reader.limits if _is_older(pushes, limit.view, now, limit.error_after_us))
 
 
-def is_late(pushes: Pushes, view: ReadView, now: datetime) -> bool:
-    """Return whether a view is older than its own SLA's `error_after`, or has one and was never pushed."""
-    limit = view.view.freshness.error_after_us if view.view.freshness else None
-    return limit is not None and _is_older(pushes, view, now, limit)
+def late_parts(pushes: Pushes, view: ReadView, now: datetime) -> list[str]:
+    """Return the view, and those of its features with SLAs of their own, that are older than their `error_after`.
+
+    Such as have one and were never pushed are late, too.
+    """
+    slas = {f"view {view.field}": view.view.freshness}
+    slas |= {f"feature {view.field}:{feature}": sla for feature, sla in view.view.own_freshness.items()}
+    limits = {name: sla.error_after_us for name, sla in slas.items() if sla is not None}
+    return [name for name, most_us in limits.items() if most_us is not None and _is_older(pushes, view, now, most_us)]
 
 
 def views_older_than(pushes: Pushes, reader: FeatureReader, now: datetime, most_us: int) -> frozenset[str]:

@@ -14,7 +14,7 @@ from featurectl.core.errors import StoreError
 from featurectl.online.client.push_cache import pushed_ahead
 from featurectl.registry.state import CHAMPION
 from featurectl.serving.context import ServerContext
-from featurectl.serving.freshness import is_late
+from featurectl.serving.freshness import late_parts
 from featurectl.serving.last_pushes import read_pushes
 from featurectl.serving.project.served_project import ServedProject
 
@@ -62,16 +62,18 @@ async def check_ready(context: ServerContext) -> Readiness:
 async def late_views(context: ServerContext) -> list[str]:
     """Return which views that are served are older than their `error_after`, or have one and were never pushed.
 
-    Views are those that are read by their names, and those that the loaded models are bound to.
+    So are features with SLAs of their own. Views are those that are read by their names, and those that the loaded
+    models are bound to.
     """
     served = context.project
     if problems := await _store_problems(context, served):
         return problems
     now, late = context.features.now(), []
     for view in served.read_views():
-        if is_late(context.features.pushes, view, now) and context.features.pushes.broken(view) is None:
+        if context.features.pushes.broken(view) is None:
             known = context.features.pushes.record(view)
-            late.append(f"view {view.field} " + ("is older than its error_after" if known else "was never pushed"))
+            why = "is older than its error_after" if known else "was never pushed"
+            late += [f"{name} {why}" for name in late_parts(context.features.pushes, view, now)]
     ahead = pushed_ahead(context.features.pushes, served.read_views(), _clock(context))
     return [*late, *ahead.values(), *_broken_records(context, served).values()]
 

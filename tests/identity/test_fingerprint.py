@@ -112,6 +112,8 @@ UNMOVED = {
     "refresh": replace(DELAYS, refresh_us=HOUR_US),
     "retention": replace(DELAYS, retention_us=DAY_US),
     "freshness": replace(DELAYS, freshness=Freshness(warn_after_us=1)),
+    "a feature's own freshness": with_feature(DELAYS, "count_1d", freshness=Freshness(error_after_us=HOUR_US)),
+    "a derived one's own freshness": replace(DELAYS, derived=(replace(TREND, freshness=Freshness(warn_after_us=1)),)),
     "about": replace(DELAYS, about=About(owner="ana", tags=("core",), description="x")),
     "description": with_feature(DELAYS, "count_1d", description="how many"),
     "entity name": replace(DELAYS, entity=replace(CARRIER, name="airline")),
@@ -262,7 +264,7 @@ def test_every_field_of_a_view_is_in_one_of_its_fingerprints():
     assert {field: which(before, after) for field, (before, after, _) in changed.items()} == {
         field: expected for field, (_, _, expected) in changed.items()
     }
-    own = {f.name for f in fields(Feature)} - {"name", "description"}
+    own = {f.name for f in fields(Feature)} - {"name", "description", "freshness"}  # those two are metadata
     assert own == {
         f"{field}_us" if field in ("window", "offset") else {"fill": "fill_last", "type": "dtype"}.get(field, field)
         for field in OWN

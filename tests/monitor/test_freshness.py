@@ -3,11 +3,15 @@
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from featurectl.cli.render.status import render_ages, render_status, status_json
 from featurectl.core.units import HOUR_US, MINUTE_US
 from featurectl.language.definitions.about import Freshness
-from featurectl.monitor.freshness import FreshnessRow, age_at, judge_age
+from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.view import Feature, FeatureView
+from featurectl.monitor.freshness import FreshnessRow, age_at, judge_age, rows_of_features, with_worst_sla
 
 NOW = datetime(2026, 11, 24, 13, 0, tzinfo=UTC)
 SLA = Freshness(warn_after_us=HOUR_US, error_after_us=6 * HOUR_US)
@@ -28,6 +32,59 @@ SLA = Freshness(warn_after_us=HOUR_US, error_after_us=6 * HOUR_US)
 )
 def test_a_bound_itself_still_holds(age_us, freshness, expected):
     assert judge_age(age_us, freshness) == expected
+
+
+VIEW = FeatureView(
+    name="spend", kind="state", entity=None, source=Source(name="s", format="csv", columns={}), join={}, where=None,
+    inputs=(), freshness=SLA,
+    features=(
+        Feature(name="slow", op="latest", column="a", dtype="int64", freshness=Freshness(error_after_us=24 * HOUR_US)),
+        Feature(name="fast", op="latest", column="b", dtype="int64", freshness=Freshness(warn_after_us=MINUTE_US)),
+        Feature(name="none", op="latest", column="d", dtype="int64", freshness=Freshness()),
+        Feature(name="plain", op="latest", column="c", dtype="int64"),
+    ),
+)  # fmt: skip
+
+
+@given(st.none() | st.integers(0, 48 * HOUR_US))
+def test_a_feature_is_judged_by_its_own_sla_and_by_the_age_of_its_view(age_us):
+    verdict, over_us = judge_age(age_us, SLA)
+    row = FreshnessRow(kind="view", name="spend", version=3, verdict=verdict, over_us=over_us, age_us=age_us)
+    found = {part.name: part for part in rows_of_features(row, VIEW)}
+    assert set(found) == {"spend:slow", "spend:fast", "spend:none"}
+    age = age_us or 0
+    assert found["spend:slow"].verdict == ("STALE" if age > 24 * HOUR_US else "OK")
+    assert found["spend:fast"].verdict == ("WARN" if age > MINUTE_US else "OK")
+    assert found["spend:none"].verdict == "OK"
+    assert {part.label for part in found.values()} == {"spend@3:slow", "spend@3:fast", "spend@3:none"}
+    grave = ("OK", "WARN", "STALE")
+    worst = max([verdict, *(part.verdict for part in found.values())], key=grave.index)
+    assert with_worst_sla(row, VIEW).verdict == worst
+
+
+def test_features_of_a_view_that_can_t_be_looked_at_have_no_rows():
+    row = FreshnessRow(kind="view", name="spend", version=3, verdict="ERROR", error="gone")
+    assert (rows_of_features(row, VIEW), with_worst_sla(row, VIEW)) == ([], row)
+
+
+def test_features_that_break_their_own_sla_are_shown_and_all_on_request():
+    row = FreshnessRow(
+        kind="view", name="spend", version=3, verdict="OK", freshness=SLA, age_us=30 * MINUTE_US, last_event=NOW
+    )
+    rows = [row, *rows_of_features(row, VIEW)]
+    assert render_status(rows).splitlines() == [
+        "view    last event        age   SLA (warn/error)  state  version  rows  online keys  computed",
+        "spend   2026-11-24 13:00  30 m  1 h / 6 h         OK     3        -     -            -",
+        "  fast  2026-11-24 13:00  30 m  1 m / -           WARN   3        -     -            -         +29 m over",
+        "",
+        "1 ok, 1 warn.",
+    ]
+    whole = render_status(rows, verbose=True).splitlines()
+    assert [line.split()[0] for line in whole[1:5]] == ["spend", "slow", "fast", "none"]
+    assert whole[-1] == "3 ok, 1 warn."
+    document = status_json(rows[2], NOW)
+    assert (document["kind"], document["name"], document["state"]) == ("feature", "spend:fast", "WARN")
+    assert (document["warn_after_seconds"], document["age_seconds"]) == (60.0, 1800.0)
 
 
 def test_an_age_is_counted_from_now():

@@ -35,8 +35,8 @@ feature_views:
     aggregates:
       - {op: count, windows: [1d, 7d]}
       - {column: amount, op: [sum, max], windows: [7d]}
-      - {column: merchant, op: last, windows: [lifetime]}
-    derived: [{name: mean_7d, expr: amount_sum_7d / count_7d}]
+      - {column: merchant, op: last, windows: [lifetime], freshness: {error_after: 100d}}
+    derived: [{name: mean_7d, expr: amount_sum_7d / count_7d, freshness: {error_after: 20d}}]
     freshness: {warn_after: 1d, error_after: 30d}
   - name: profile
     entity: user

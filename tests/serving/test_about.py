@@ -28,10 +28,24 @@ def test_a_view_past_its_error_after_is_stale_and_its_server_ready(clicks, opene
     client.post("/v1/features", json={"features": ["spend:*"], "entities": {"user": [1]}})
     answer = client.get("/fresh")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-    assert answer.json()["problems"] == ["view spend@1 is older than its error_after"]
+    late = ["view spend@1 is older than its error_after", "feature spend@1:mean_7d is older than its error_after"]
+    assert answer.json()["problems"] == late
     assert client.get("/ready").status_code == 200
-    column = client.post("/v1/features", json={"features": ["spend:count_7d"], "entities": {"user": [1]}}).json()
-    assert column["features"]["count_7d"]["stale"] is True
+    assert stale(client) == {"count_1d", "count_7d", "amount_sum_7d", "amount_max_7d", "mean_7d"}
+
+
+def test_a_feature_is_stale_by_its_own_error_after_alone(clicks, opened):
+    client = opened(clicks, as_of="2026-02-01T00:00:00Z")
+    assert stale(client) == {"mean_7d"}
+    assert client.get("/fresh").json()["problems"] == ["feature spend@1:mean_7d is older than its error_after"]
+    fresh = opened(clicks, as_of="2026-01-20T00:00:00Z")
+    assert (stale(fresh), fresh.get("/fresh").status_code) == (set(), 200)
+
+
+def stale(client):
+    """Return the features of a view that are answered as stale."""
+    answer = client.post("/v1/features", json={"features": ["spend:*"], "entities": {"user": [1]}}).json()
+    return {name for name, column in answer["features"].items() if column.get("stale")}
 
 
 def test_a_model_with_another_file_than_registered_is_alone_not_served(own_clicks, opened):

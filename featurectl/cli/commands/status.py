@@ -91,7 +91,7 @@ def _text(call: Call, report: StatusReport) -> str:
 
     if not report.rows:
         return "No source and no view is applied."
-    parts = [render_status(report.rows)]
+    parts = [render_status(report.rows, verbose=call.verbose)]
     if call.verbose:
         parts.append(render_ages(report.rows, report.now))
         if report.unread or report.runs:

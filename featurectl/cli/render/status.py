@@ -17,10 +17,14 @@ _SIZES = ("stored", "files", "size")
 _AGES = ("view", "newest event", "newest available", "computed", "stale entities")
 
 
-def render_status(rows: Sequence[FreshnessRow]) -> str:
-    """Return the table of `status` with its last line."""
-    lines = render_table(_HEAD, [_cells(row) for row in rows])
-    counts = Counter(row.verdict for row in rows)
+def render_status(rows: Sequence[FreshnessRow], *, verbose: bool = False) -> str:
+    """Return the table of `status` with its last line.
+
+    Features with SLAs of their own are below their views: those that break them, with `verbose` all.
+    """
+    shown = [row for row in rows if verbose or row.kind != "feature" or row.verdict != "OK"]
+    lines = render_table(_HEAD, [_cells(row) for row in shown])
+    counts = Counter(row.verdict for row in shown)
     ends = [f"{counts[v]} {v.lower()}" for v in ("OK", "WARN", "STALE", "ERROR") if counts[v] or v == "OK"]
     return "\n".join([*lines, "", ", ".join(ends) + ".", *_next(rows)])
 
@@ -36,7 +40,7 @@ def _next(rows: Sequence[FreshnessRow]) -> list[str]:
 
 def render_ages(rows: Sequence[FreshnessRow], now: datetime) -> str:
     """Return the three ages of each row, and the share of its entities that are stale."""
-    return "\n".join(render_table(_AGES, [_ages(row, now) for row in rows]))
+    return "\n".join(render_table(_AGES, [_ages(row, now) for row in rows if row.kind != "feature"]))
 
 
 def render_sizes(sizes: Sequence[StoredSize]) -> str:
@@ -111,7 +115,8 @@ def _stale(row: FreshnessRow) -> str:
 
 
 def _named(row: FreshnessRow) -> str:
-    return row.name if row.kind == "view" else f"{row.name} (source)"
+    names = {"view": row.name, "source": f"{row.name} (source)", "feature": f"  {row.name.partition(':')[2]}"}
+    return names[row.kind]
 
 
 def _length(length_us: int | None) -> str:

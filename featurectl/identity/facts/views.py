@@ -145,6 +145,8 @@ def _derived_facts(derived: Derived) -> dict[str, Fact]:
 def _own_metadata(view: FeatureView) -> dict[str, Fact]:
     described: list[Feature | Derived] = [*view.features, *view.derived]
     facts = {f"features.{f.name}.description": plain(f.description) for f in described if f.description}
+    for feature, sla in view.own_freshness.items():
+        facts |= {f"features.{feature}.{field}": fact for field, fact in freshness_facts(sla).items()}
     return facts | {
         "entity": plain(view.entity.name if view.entity else None),
         "source": plain(view.source.name),

@@ -16,6 +16,8 @@ Metric = Literal[
     "freshness", "latency_p50", "latency_p95", "latency_p99", "error_rate", "store_errors", "psi", "js", "ks",
     "wasserstein", "null_rate", "skew", "checks", "stream_lag", "pipeline_failures",
 ]  # fmt: skip
+SlaBound = Literal["warn_after", "error_after"]
+SLA_BOUNDS: Final[tuple[SlaBound, ...]] = get_args(SlaBound)
 SEVERITIES: Final[tuple[AlertSeverity, ...]] = get_args(AlertSeverity)
 WAYS: Final[tuple[Way, ...]] = get_args(Way)
 METRICS: Final[tuple[Metric, ...]] = get_args(Metric)
@@ -32,13 +34,15 @@ class Condition:
     """What is measured, over how long (None: as the metric needs), and what it is compared with.
 
     `value` is in the unit of the metric: microseconds for freshness, latencies and lags, a plain number for all others,
-    a share of 1 where it was written in percent (5% is 0.05).
+    a share of 1 where it was written in percent (5% is 0.05). With a `bound` it is compared with that of the SLA of
+    each view, and of each feature that has one of its own; `value` is 0 then.
     """
 
     metric: Metric
     op: Operator
     value: float
     window_us: int | None = None
+    bound: SlaBound | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +106,12 @@ def format_condition(condition: Condition) -> str:
     'latency_p99 > 150ms in 5m'
     >>> format_condition(Condition(metric="error_rate", op=">=", value=0.05))
     'error_rate >= 5%'
+    >>> format_condition(Condition(metric="freshness", op=">", value=0.0, bound="error_after"))
+    'freshness > error_after'
     """
     value = condition.value
+    if condition.bound is not None:
+        return f"{condition.metric} {condition.op} {condition.bound}"
     if is_timed(condition.metric):
         whole = value >= SECOND_US and value % SECOND_US == 0
         text = format_duration(round(value)) if whole else f"{value / 1000:.12g}ms"

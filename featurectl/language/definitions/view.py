@@ -21,7 +21,7 @@ class Feature:
     A state feature: `op` is "latest", `column` the table column that it reads. An aggregate: `op` is one of the
     language's aggregates over `column` (None: rows are counted) in `[t - offset - window, t - offset)`;
     `window_us` None means lifetime. `column` names a column of the view's offline table (`FeatureView.inputs`).
-    `dtype` is None while the types of the source are not known.
+    `dtype` is None while the types of the source are not known. `freshness` is its own SLA (None: the view's).
     """
 
     name: str
@@ -34,17 +34,19 @@ class Feature:
     q: float | None = None
     default: bool | int | float | str | None = None
     fill_last: bool = False
+    freshness: Freshness | None = None
     description: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Derived:
-    """A row-level feature over others, computed when read; `asof` is the row's time t."""
+    """A row-level feature over others, computed when read; `asof` is the row's time t. It may have its own SLA."""
 
     name: str
     expression: Expression
     dtype: str | None
     default: bool | int | float | str | None = None
+    freshness: Freshness | None = None
     description: str = ""
 
 
@@ -109,6 +111,12 @@ class FeatureView:
         if self.transform is not None or self.source.available_at is not None:
             return None
         return self.source.delay_us or 0
+
+    @property
+    def own_freshness(self) -> Mapping[str, Freshness]:
+        """The SLAs of the features that have one of their own, in their order."""
+        described: list[Feature | Derived] = [*self.features, *self.derived]
+        return {item.name: item.freshness for item in described if item.freshness is not None}
 
     def dtype_of(self, feature: str) -> str | None:
         """Return the type of a stored or derived feature; KeyError when the view has none of that name."""

@@ -9,6 +9,7 @@ from featurectl.expressions.tree import Expression
 from featurectl.language.definitions.aggregates import AGGREGATES, aggregate_base, aggregate_name, meant_aggregate
 from featurectl.language.definitions.source import NamedExpression
 from featurectl.language.definitions.view import Derived, Feature
+from featurectl.language.resolve.about import freshness_of
 from featurectl.language.resolve.declarations import Declarations, report_issues
 from featurectl.language.shapes.base import listed_names
 from featurectl.language.shapes.values import NAME, is_reserved
@@ -78,6 +79,7 @@ def add_aggregate(
                     n=shape.n if AGGREGATES[op].parameter == "n" else None,
                     q=shape.q if AGGREGATES[op].parameter == "q" else None,
                     default=shape.default,
+                    freshness=freshness_of(shape.freshness),
                     description=shape.description,
                 )
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -20,8 +20,9 @@ from featurectl.language.resolve.checks import resolve_checks
 from featurectl.language.resolve.declarations import Declarations, check_declared, report_issues
 from featurectl.language.resolve.transformed import result_columns
 from featurectl.language.shapes.base import listed_names, scalars
+from featurectl.language.shapes.source import FreshnessShape
 from featurectl.language.shapes.values import is_reserved
-from featurectl.language.shapes.view import DerivedShape, FeatureShape, FeatureViewShape
+from featurectl.language.shapes.view import AggregateShape, DerivedShape, FeatureShape, FeatureViewShape
 from featurectl.language.syntax.node import Fields
 from featurectl.language.syntax.place import Place
 from featurectl.language.transform import resolve_transform
@@ -116,15 +117,33 @@ def _check_retention(shape: FeatureViewShape, declared: Declarations) -> None:
 
 
 def _check_refresh(shape: FeatureViewShape, declared: Declarations) -> None:
-    """Warn of a `refresh` after which values are older than the view may be: once, of the graver bound."""
-    if shape.refresh is None or shape.freshness is None:
+    """Warn of a `refresh` after which values are older than the view, or a feature, may be: once of each SLA."""
+    if shape.refresh is None:
         return
-    for name, bound in (("error_after", shape.freshness.error_after), ("warn_after", shape.freshness.warn_after)):
-        if bound is not None and shape.refresh > bound:
-            message = f"refresh {format_duration(shape.refresh)} can't meet {name} {format_duration(bound)}"
-            note = f"values are up to {format_duration(shape.refresh)} old before they are computed again"
-            declared.report.warning("FC353", message, shape.fields.place("refresh"), note=note)
-            return
+    note = f"values are up to {format_duration(shape.refresh)} old before they are computed again"
+    for freshness, of, place in _slas(shape):
+        if broken := _broken_bound(shape.refresh, freshness):
+            message = f"refresh {format_duration(shape.refresh)} can't meet {broken}{of}"
+            declared.report.warning("FC353", message, place, note=note)
+
+
+def _slas(shape: FeatureViewShape) -> Iterator[tuple[FreshnessShape, str, Place]]:
+    """Give the SLA of a view and those of its features, with whose they are and where to warn of them."""
+    if shape.freshness is not None:
+        yield shape.freshness, "", shape.fields.place("refresh")
+    parts: list[AggregateShape | FeatureShape | DerivedShape]
+    parts = [*(shape.aggregates or ()), *(shape.features or ()), *shape.derived]
+    for part in parts:
+        if part.freshness is not None:
+            yield part.freshness, f" of {part.called(part.fields)}", part.fields.place("freshness")
+
+
+def _broken_bound(refresh_us: int, freshness: FreshnessShape) -> str:
+    """Return the graver bound of an SLA that values break before they are computed again; "": none."""
+    for name, bound in (("error_after", freshness.error_after), ("warn_after", freshness.warn_after)):
+        if bound is not None and refresh_us > bound:
+            return f"{name} {format_duration(bound)}"
+    return ""
 
 
 def _join(shape: FeatureViewShape, entity: Entity | None, stored: Stored, declared: Declarations) -> dict[str, str]:
@@ -180,6 +199,7 @@ def _add_feature(shape: FeatureShape, stored: Stored, *, transform: bool, declar
             dtype=shape.type,
             default=shape.default,
             fill_last=shape.fill is not None,
+            freshness=freshness_of(shape.freshness),
             description=shape.description,
         )
     )
@@ -197,6 +217,7 @@ def _add_derived(shape: DerivedShape, stored: Stored) -> None:
             expression=Expression(shape.expr),
             dtype=None,
             default=shape.default,
+            freshness=freshness_of(shape.freshness),
             description=shape.description,
         )
     )

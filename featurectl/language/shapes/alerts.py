@@ -13,6 +13,7 @@ from featurectl.language.definitions.alerts import METRICS as ALERTED
 from featurectl.language.definitions.alerts import (
     OF_ONE_MOMENT,
     SEVERITIES,
+    SLA_BOUNDS,
     WAYS,
     AlertSeverity,
     Condition,
@@ -56,8 +57,8 @@ def _read_when(node: object, info: ValidationInfo) -> str:
         fail(info, "FC104", message, node, did_you_mean(match["metric"], ALERTED))
     if match["op"] not in ("<", "<=", ">", ">=", "=", "!="):
         fail(info, "FC104", f'"{match["op"]}" is none of: < <= > >= = !=', node)
-    timed = is_timed(match["metric"])
-    if timed and not _LENGTH.fullmatch(match["value"]) and parse_duration(match["value"]) is None:
+    timed, is_bound = is_timed(match["metric"]), match["metric"] == "freshness" and match["value"] in SLA_BOUNDS
+    if timed and not is_bound and not _LENGTH.fullmatch(match["value"]) and parse_duration(match["value"]) is None:
         fail(
             info,
             "FC104",
@@ -78,16 +79,18 @@ def condition_of(text: str) -> Condition:
     """Return what a valid condition says: times in microseconds, percents as shares of 1.
 
     >>> condition_of("latency_p99 > 150ms in 5m")
-    Condition(metric='latency_p99', op='>', value=150000.0, window_us=300000000)
+    Condition(metric='latency_p99', op='>', value=150000.0, window_us=300000000, bound=None)
     >>> condition_of("error_rate > 5%").value
     0.05
     """
     match = _WHEN.fullmatch(text.strip())
     assert match is not None
+    bound = next((bound for bound in SLA_BOUNDS if bound == match["value"]), None)
     return Condition(
         metric=cast("Metric", match["metric"]),
         op=cast("Operator", match["op"]),
-        value=_amount(match["value"]),
+        value=_amount(match["value"]) if bound is None else 0.0,
+        bound=bound,
         window_us=parse_duration(match["window"]) if match["window"] else None,
     )
 
@@ -107,7 +110,7 @@ def _condition_pattern() -> str:
     others = [metric for metric in ALERTED if not is_timed(metric)]
     compared = r"\s+(<|<=|>|>=|=|!=)\s+"
     length = rf"({_LENGTH.pattern}|{DURATION_PATTERN})"
-    ages = rf"({'|'.join(OF_ONE_MOMENT)}){compared}{length}"
+    ages = rf"(({'|'.join(OF_ONE_MOMENT)}){compared}{length}|freshness{compared}({'|'.join(SLA_BOUNDS)}))"
     lengths = rf"({'|'.join(timed)}){compared}{length}"
     numbers = rf"({'|'.join(others)}){compared}({_AMOUNT.pattern})"
     return rf"^\s*({ages}|({lengths}|{numbers})(\s+in\s+{DURATION_PATTERN})?)\s*$"

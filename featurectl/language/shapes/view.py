@@ -74,6 +74,9 @@ class AggregateShape(ObjectShape):
     )
     offset: Duration | None = Field(None, description="Shifts the windows back: [t - offset - window, t - offset).")
     default: AnyConstant = Field(None, description="What stands in place of null.")
+    freshness: FreshnessShape | None = Field(
+        None, description="How old what is served of it may be, in place of the view's `freshness`."
+    )
     description: Text = Field("", description="What it says, for people.")
 
     @classmethod
@@ -107,6 +110,9 @@ class FeatureShape(ObjectShape):
         None, description="What stands in place of null: no row, a null value, or an expired one."
     )
     fill: Fill | None = Field(None, description="`last_non_null` looks back past null values of the entity.")
+    freshness: FreshnessShape | None = Field(
+        None, description="How old what is served of it may be, in place of the view's `freshness`."
+    )
     description: Text = Field("", description="What it says, and its unit, for people.")
 
     @classmethod
@@ -138,6 +144,9 @@ class DerivedShape(ObjectShape):
         examples=["seconds_between(ordered_at_last_lifetime, asof)"],
     )
     default: AnyConstant = Field(None, description="What stands in place of null.")
+    freshness: FreshnessShape | None = Field(
+        None, description="How old what is served of it may be, in place of the view's `freshness`."
+    )
     description: Text = Field("", description="What it says, for people.")
 
 
@@ -188,7 +197,9 @@ class FeatureViewShape(ObjectShape):
     online: Flag = Field(True, description="Whether the view is in the online store; it is when this is left out.")
     refresh: Duration | None = Field(None, description="How often its online values are meant to be computed.")
     retention: Duration | None = Field(None, description="How far back its table is kept; all of it when left out.")
-    freshness: FreshnessShape | None = Field(None, description="How old what is served may be.")
+    freshness: FreshnessShape | None = Field(
+        None, description="How old what is served may be; a feature may have its own."
+    )
     checks: Listed[CheckShape] = Field((), description="Checks of the view's rows.")
     description: Text = Field("", description="What the features say, for people.")
     owner: Text = Field("", description="Who answers for it.")

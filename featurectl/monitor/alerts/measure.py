@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from featurectl.core.errors import FeaturectlError, StoreError
 from featurectl.core.units import DAY_US, MINUTE_US
-from featurectl.language.definitions.alerts import Alert, Metric
+from featurectl.language.definitions.about import Freshness
+from featurectl.language.definitions.alerts import Alert, Condition, Metric
 from featurectl.monitor.alerts.data_metrics import FailureCount, FeatureFigure
 from featurectl.monitor.alerts.observation import Observation, Observed, RootCause, holds
 from featurectl.monitor.alerts.request_rows import Requests, RequestWindow
@@ -35,12 +36,17 @@ _QUANTILES: Final = {"latency_p50": 0.50, "latency_p95": 0.95, "latency_p99": 0.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewAge:
-    """The age of a view version; `error` says why it could not be seen."""
+    """The age of a view version, which is that of its features; `error` says why it could not be seen.
+
+    `freshness` is the view's SLA, `own_freshness` those of the features that have one of their own.
+    """
 
     view: str
     version: int
     age_us: int | None
     error: str = ""
+    freshness: Freshness | None = None
+    own_freshness: Mapping[str, Freshness] = field(default_factory=dict)
 
     @property
     def subject(self) -> str:
@@ -111,21 +117,37 @@ def _champions(alert: Alert, reader: MetricsReader) -> list[str]:
 
 
 def measure_freshness(alert: Alert, reader: MetricsReader) -> Observed:
-    """Return the age of each view version."""
+    """Return the age of each view version; where it is compared with SLAs, of what has one, features too."""
     subjects = {pair: f"view:{pair[0]}@{pair[1]}" for pair in _views(alert, reader)}
     observations: list[Observation] = []
     for pair, subject in subjects.items():
         try:
-            observations += [_age(alert, reader, aged) for aged in reader.ages([pair])]
+            observations += [o for aged in reader.ages([pair]) for o in _ages(alert, reader, aged)]
         except Exception as error:  # noqa: BLE001 (see `_failed`)
             observations.append(_failed(subject, error))
     return Observed(observations=observations, watched=frozenset(subjects.values()))
 
 
-def _age(alert: Alert, reader: MetricsReader, aged: ViewAge) -> Observation:
+def _ages(alert: Alert, reader: MetricsReader, aged: ViewAge) -> list[Observation]:
+    """Return the age of a view as that of each subject it has: their cause is looked for once, where one is too old."""
     value = None if aged.age_us is None else float(aged.age_us)
-    found = Observation(subject=aged.subject, value=value, error=aged.error)
-    return _with_cause(found, reader, aged) if holds(alert.when, found) else found
+    found = [
+        Observation(subject=subject, value=value, limit=limit, error=aged.error)
+        for subject, limit in _limits(alert.when, aged).items()
+    ]
+    if not any(holds(alert.when, observation) for observation in found):
+        return found
+    late = _with_cause(found[0], reader, aged)
+    return [replace(late, subject=o.subject, limit=o.limit) if holds(alert.when, o) else o for o in found]
+
+
+def _limits(when: Condition, aged: ViewAge) -> dict[str, float | None]:
+    """Return the subjects of a view, each with the bound of its SLA where the condition names one."""
+    if when.bound is None or aged.error:
+        return {aged.subject: None}
+    slas = {aged.subject: aged.freshness} | {f"{aged.subject}:{name}": sla for name, sla in aged.own_freshness.items()}
+    bounds = {subject: getattr(sla, f"{when.bound}_us", None) for subject, sla in slas.items()}
+    return {subject: float(bound) for subject, bound in bounds.items() if bound is not None}
 
 
 def _with_cause(found: Observation, reader: MetricsReader, aged: ViewAge) -> Observation:

@@ -31,14 +31,15 @@ class RootCause:
 class Observation:
     """One look at one subject: "view:NAME@V", "view:NAME@V:FEATURE", "model:NAME", "model:NAME:FEATURE" or "store:ENV".
 
-    `value` is in the metric's unit; None: there was nothing to measure, or it could not be (`error` says why; then
-    `unreachable` is whether a store is gone). `cause` says what stands behind the value, and `root_causes` by name
-    (none: its view, model or store itself). `fault` is one of ours in measuring it, for whoever looks for the reason:
-    its text may hold anything, and is sent to nobody.
+    `value` is in the metric's unit, and so is `limit`, its own SLA's bound where a condition names one; None: there was
+    nothing to measure, or it could not be (`error` says why; then `unreachable` is whether a store is gone). `cause`
+    says what stands behind the value, and `root_causes` by name (none: its view, model or store itself). `fault` is one
+    of ours in measuring it, for whoever looks for the reason: its text may hold anything, and is sent to nobody.
     """
 
     subject: str
     value: float | None = None
+    limit: float | None = None
     cause: str = ""
     root_causes: tuple[RootCause, ...] = ()
     error: str = ""
@@ -64,9 +65,10 @@ def holds(condition: Condition, observation: Observation) -> bool | None:
     >>> [holds(condition, Observation(subject="model:m", value=value)) for value in (0.3, 0.2, None)]
     [True, False, None]
     """
-    if observation.error or observation.value is None:
+    limit = condition.value if condition.bound is None else observation.limit
+    if observation.error or observation.value is None or limit is None:
         return None
-    return _OPERATORS[condition.op](observation.value, condition.value)
+    return _OPERATORS[condition.op](observation.value, limit)
 
 
 def root_causes_of(observation: Observation) -> tuple[RootCause, ...]:

@@ -93,7 +93,7 @@ class WorkspaceMetrics:
 
     def ages(self, views: Sequence[tuple[str, int]]) -> Sequence[ViewAge]:
         """Return how old view versions are."""
-        return [_aged(self._row(pair)) for pair in views]
+        return [_aged(self._row(pair), self._served[pair]) for pair in views]
 
     def behind(self, aged: ViewAge) -> RootCause:
         """Return why a view is as old as it is, as `featurectl why` tells it: what broke first on the way to it."""
@@ -177,5 +177,12 @@ def _ended(runs: Sequence[RunRecord], since: datetime) -> list[RunRecord]:
     return [run for run in runs if run.now > since and run.state == "ended"]
 
 
-def _aged(row: FreshnessRow) -> ViewAge:
-    return ViewAge(view=row.name, version=row.version or 0, age_us=row.age_us, error=row.error)
+def _aged(row: FreshnessRow, served: ServedView) -> ViewAge:
+    return ViewAge(
+        view=row.name,
+        version=row.version or 0,
+        age_us=row.age_us,
+        error=row.error,
+        freshness=served.view.freshness,
+        own_freshness=served.view.own_freshness,
+    )

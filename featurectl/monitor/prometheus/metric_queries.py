@@ -62,6 +62,8 @@ def scope_of(alert: Alert, repo: Repo, where: Mapping[str, str]) -> QueryScope:
 def query_of(alert: Alert) -> MetricQuery | str:
     """Return how an alert's metric is asked for, or why it can't be."""
     found = METRIC_QUERIES[alert.when.metric]
+    if alert.when.bound is not None:
+        return "the rules of SLAs above tell it"
     if isinstance(found, MetricQuery) and found.most_us is not None and alert.when.value > found.most_us:
         return f"requests are counted in classes up to {LONGEST_S} s"
     return found

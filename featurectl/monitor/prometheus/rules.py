@@ -20,6 +20,7 @@ from featurectl.monitor.prometheus.promql import literal, seconds, selector
 _UNSURE_US: Final = 5 * MINUTE_US  # for how long something can't be seen before that is reported
 _UNSEEN_US: Final = 10 * MINUTE_US  # for how long nobody looks before that is reported
 _KEPT_US: Final = 15 * MINUTE_US  # what nobody sees any more is not over: until then it is known that nobody looks
+_KINDS: Final = ("view", "feature", "source")
 _LOST_IN: Final = "10m"  # how far back rows that the log has lost are reported
 
 
@@ -89,10 +90,12 @@ def _of_slas(repo: Repo, where: Mapping[str, str]) -> Iterable[AlertingRule]:
     owners = {("view", view.name): view.about.owner for view in repo.views.values()}
     sources = {("view", view.name): view.source.name for view in repo.views.values()}
     slas = [("view", view.name, view.freshness) for view in repo.views.values()]
+    slas += [("feature", f"{v.name}:{f}", sla) for v in repo.views.values() for f, sla in v.own_freshness.items()]
     slas += [("source", source.name, source.freshness) for source in repo.sources.values()]
-    for kind, name, freshness in sorted(slas, key=lambda sla: (sla[0] != "view", sla[1])):
+    for kind, name, freshness in sorted(slas, key=lambda sla: (_KINDS.index(sla[0]), sla[1])):
         if freshness is not None:
-            more = {"owner": owners.get((kind, name), ""), "source": sources.get((kind, name), name)}
+            of = (kind.replace("feature", "view"), name.partition(":")[0])
+            more = {"owner": owners.get(of, ""), "source": sources.get(of, name)}
             yield from _of_sla({**where, "kind": kind, "name": name}, freshness, more)
 
 
@@ -106,14 +109,14 @@ def _of_sla(of: Mapping[str, str], freshness: Freshness, more: Mapping[str, str]
         ("FeaturectlStale", "critical", "error_after", error_us),
         ("FeaturectlLate", "warning", "warn_after", freshness.warn_after_us),
     )
-    what = "feature view" if of["kind"] == "view" else "source"
+    what, view = {"view": "feature view"}.get(of["kind"], of["kind"]), of["name"].partition(":")[0]
     for alert, severity, key, bound_us in bounds:
         if bound_us is None:
             continue
         summary = (
             f"{what} {of['name']} is {{{{ $value | humanizeDuration }}}} old: {key} is {format_duration(bound_us)}"
         )
-        hint = f"featurectl why {of['name']}@{{{{ $labels.version }}}}" if of["kind"] == "view" else "featurectl status"
+        hint = f"featurectl why {view}@{{{{ $labels.version }}}}" if of["kind"] != "source" else "featurectl status"
         end = f" <= {seconds(error_us)}" if key == "warn_after" and error_us is not None else ""
         yield AlertingRule(
             alert=alert,

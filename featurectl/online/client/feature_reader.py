@@ -104,6 +104,24 @@ class _Trip:
     fields: list[str]
 
 
+class AgeLimit(NamedTuple):
+    """How old the rows of a view may be, behind what is read of it under a name."""
+
+    name: str
+    view: ReadView
+    error_after_us: int
+
+
+def _limits(group: _Group) -> Iterator[AgeLimit]:
+    """Give the limits of what a group reads: each feature's own SLA, else its view's."""
+    view = group.source.view
+    own = view.own_freshness
+    for name, feature in group.picked.items():
+        sla = own.get(feature, view.freshness)
+        if sla is not None and sla.error_after_us is not None:
+            yield AgeLimit(name=name, view=group.source, error_after_us=sla.error_after_us)
+
+
 class FeatureReader:
     """Reads the feature inputs of a model, or any list of them; `views` are the view versions by name.
 
@@ -125,6 +143,7 @@ class FeatureReader:
         self.key_types: Mapping[str, str] = types  # what every row has to bring
         self.views = list({group.source.field: group.source for group in self._groups}.values())  # each once
         self.versions = {view.online.view: view.online.version for view in self.views}
+        self.limits = [limit for group in self._groups for limit in _limits(group)]
 
     def asks(self, keys: Mapping[str, Sequence[object]], count: int) -> tuple[list[Ask], list[list[bytes | None]]]:
         """Return what to fetch for `count` rows with these keys by column, and the packed keys of every row.

@@ -19,7 +19,7 @@ from featurectl.online.client.feature_reader import FeatureColumn, FeatureColumn
 from featurectl.online.decode.columns import instant_of
 from featurectl.registry.state import CHAMPION
 from featurectl.serving.context import ServerContext
-from featurectl.serving.freshness import stale_views
+from featurectl.serving.freshness import stale_features
 from featurectl.serving.http.bodies import FEATURES, FeaturesBody, MetadataKey
 from featurectl.serving.http.problems import Refused, refusal
 from featurectl.serving.http.requests import FEW_VALUES, answered, count_values, give_way, parsed
@@ -62,10 +62,10 @@ async def _answer(
     reader, model = requested.reader, requested.model
     found = await context.features.read(reader, rows)
     answer: dict[str, object] = {} if model is None else {"model": model[0], "version": model[1]}
-    stale = stale_views(context.features.pushes, reader, rows.now)
+    stale = stale_features(context.features.pushes, reader, rows.now)
     document_of, features = _FeatureDocuments(rows.now, requested.about, stale), dict[str, object]()
     for name, column in found.columns.items():
-        features[name] = document_of(column)
+        features[name] = document_of(name, column)
         if is_large:
             await give_way()
     answer["features"] = features
@@ -127,21 +127,21 @@ class _FeatureDocuments:
         self._stale = stale
         self._known: dict[tuple[int, str], Sequence[object]] = {}
 
-    def __call__(self, column: FeatureColumn) -> dict[str, object]:
+    def __call__(self, name: str, column: FeatureColumn) -> dict[str, object]:
         """Return a feature as it is answered."""
         values, statuses = finite_values(column)
         document: dict[str, object] = {"values": values, "status": statuses}
         if any(column.defaulted):
             document["defaulted"] = column.defaulted
-        if column.source.field in self._stale:
+        if name in self._stale:
             document["stale"] = True
-        for name in self._about:
-            if name == "version":
-                document[name] = column.source.online.version
-            elif name == "age":
-                document["age_seconds"] = self._instants(column.event_us, name)
+        for key in self._about:
+            if key == "version":
+                document[key] = column.source.online.version
+            elif key == "age":
+                document["age_seconds"] = self._instants(column.event_us, key)
             else:
-                document[name] = self._instants(column.event_us if name == "event_time" else column.computed_us, name)
+                document[key] = self._instants(column.event_us if key == "event_time" else column.computed_us, key)
         return document
 
     def _instants(self, of: Sequence[int | None], name: MetadataKey) -> Sequence[object]:

@@ -8,8 +8,10 @@ from datetime import timedelta
 
 from sqlalchemy import select, update
 
+from featurectl.language.definitions.about import Freshness
 from featurectl.monitor.alerts.data_metrics import FailureCount, FeatureFigure
 from featurectl.monitor.alerts.deliver import Deliverer
+from featurectl.monitor.alerts.measure import ViewAge
 from featurectl.monitor.alerts.observation import RootCause
 from featurectl.registry import tables
 from featurectl.registry.alert_state import Silence
@@ -177,3 +179,30 @@ def _age_documents(ledger):
                     {"subject": "view:spend@1"} if table is states else {"id": old["id"]}
                 )
                 connection.execute(update(table).values(changes))
+
+
+def test_an_age_is_compared_with_each_view_s_and_feature_s_sla(ledger):
+    def aged(hours, error=""):
+        slas = {"fast": Freshness(error_after_us=2 * HOUR_US), "slow": Freshness(error_after_us=90 * HOUR_US)}
+        slas["none"] = Freshness()
+        age = None if error else hours * HOUR_US
+        of_view = Freshness(error_after_us=24 * HOUR_US)
+        return ViewAge(view="spend", version=1, age_us=age, error=error, freshness=of_view, own_freshness=slas)
+
+    town, one = Town(aged={("spend", 1): 0, ("plain", 1): 0}), alert("freshness > error_after")
+    for minutes, (hours, error, state, names) in enumerate(
+        [
+            (2, "", "", []),
+            (3, "", "firing", ["fast"]),
+            (25, "", "firing", ["", "fast"]),
+            (25, "gone", "firing", ["", "fast"]),
+            (91, "", "firing", ["", "fast", "slow"]),
+            (1, "", "resolved", ["", "fast", "slow"]),
+        ]
+    ):
+        of = {"spend": aged(hours, error), "plain": ViewAge(view="plain", version=1, age_us=99 * HOUR_US)}
+        town.ages = lambda views, of=of: [of[view] for view, _ in views]
+        found = look(ledger, town, one, minutes=minutes)
+        assert found.get("view:spend@1", ("", []))[0] in (state, "ok"[: 2 * (not state)])
+        assert subjects(ledger).get("view:spend@1", []) == [f"view:spend@1:{n}".removesuffix(":") for n in names]
+    assert [(kind, len(names)) for kind, _, names in messages(ledger)] == [("firing", 1), ("resolved", 3)]

@@ -52,6 +52,21 @@ notifiers: [{name: ops, email: ops@example.com}, {name: boss, email: boss@exampl
 """
 
 
+OWN = OBJECTS.replace("features: [amount]", "features: [{name: amount, freshness: {warn_after: 10m, error_after: 1h}}]")
+
+
+def test_a_feature_with_its_own_sla_has_rules_of_its_own(tmp_path):
+    made = rules_of(load_repo(write(tmp_path, objects=OWN), None), "prod")
+    own = [rule for rule in made.slas if rule.labels.get("kind") == "feature"]
+    assert [(rule.alert, rule.labels["name"]) for rule in own] == [
+        ("FeaturectlStale", "last_order:amount"), ("FeaturectlLate", "last_order:amount"),
+    ]  # fmt: skip
+    assert (own[0].labels["source"], own[0].labels["owner"]) == ("orders", "ana")
+    assert own[0].annotations["description"] == "featurectl why last_order@{{ $labels.version }} --env prod"
+    assert own[0].expr.endswith('kind="feature", name="last_order:amount"} > 3600')
+    assert own[1].expr.endswith("> 600 <= 3600")
+
+
 def write(folder, alerts=ALERTS, objects=OBJECTS):
     (folder / "featurectl.yaml").write_text(PROJECT)
     (folder / "objects.yaml").write_text(objects)
