@@ -59,6 +59,7 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
     "monitor check": ("monitor check", "monitor check --dry-run"),
     "monitor run": ("monitor run",),
     "monitor silence": ("monitor silence stale --for 2h --reason upgrade", "monitor silence --list"),
+    "monitor test": ("monitor test ops", "monitor test pager --env prod"),
     "monitor drift": ("monitor drift late_arrival --since 2013-12-01",),
     "monitor export": ("monitor export --textfile featurectl.prom",),
     "monitor rules": ("monitor rules --out rules.yml",),

@@ -73,9 +73,9 @@ def test_features_that_break_their_own_sla_are_shown_and_all_on_request():
     )
     rows = [row, *rows_of_features(row, VIEW)]
     assert render_status(rows).splitlines() == [
-        "view    last event        age   SLA (warn/error)  state  version  rows  online keys  computed",
-        "spend   2026-11-24 13:00  30 m  1 h / 6 h         OK     3        -     -            -",
-        "  fast  2026-11-24 13:00  30 m  1 m / -           WARN   3        -     -            -         +29 m over",
+        "view    last event        age     SLA (warn/error)  state  version  rows  online keys  computed",
+        "spend   2026-11-24 13:00  30 min  1 h / 6 h         OK     3        -     -            -",
+        "  fast  2026-11-24 13:00  30 min  1 min / -         WARN   3        -     -            -         +29 min over",
         "",
         "1 ok, 1 warn.",
     ]

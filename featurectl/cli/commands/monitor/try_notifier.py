@@ -21,7 +21,7 @@ def try_notifier(
     """Send a test message through a notifier, and show what came back.
 
     It goes the way of every message, to the address that is applied; no alert is touched. An incident that PagerDuty
-    opens by it is resolved at once. Exits 1 when the message was not taken. Example: featurectl monitor test ops
+    opens by it is resolved at once. Exits 1 when the message was not taken.
     """
     from featurectl.monitor.alerts.try_notifier import try_notifier as send_test
 
