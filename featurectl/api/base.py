@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -45,13 +45,23 @@ def instant_of(value: datetime | str | None) -> datetime | None:
     Raises:
         UsageError: it is none, or has no time zone.
     """
-    found = parse_instant(value) if isinstance(value, str) else value
-    if value is not None and (found is None or found.tzinfo is None):
-        problem = "is no instant" if found is None else "has no time zone"
+    if value is None:
+        return None
+    found: object = parse_instant(value) if isinstance(value, str) else value  # callers need not keep to the type
+    if not isinstance(found, datetime) or found.tzinfo is None:
+        problem = "has no time zone" if isinstance(found, datetime) else "is no instant"
         raise UsageError(f"{value!s} {problem}", hint="write it like 2013-06-01T00:00:00Z")
     return found
 
 
 def texts_of(value: str | Sequence[str]) -> tuple[str, ...]:
-    """Return texts of one or several."""
-    return (value,) if isinstance(value, str) else tuple(value)
+    """Return texts of one or several.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    given: object = value  # callers need not keep to the type
+    texts = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Iterable) else (given,)
+    if not all(isinstance(text, str) for text in texts):
+        raise UsageError(f"{value!r} is no name and no list of names")
+    return texts

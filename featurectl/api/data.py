@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, Generic, NamedTuple, cast, overload
@@ -11,7 +12,7 @@ from typing import Any, Final, Generic, NamedTuple, cast, overload
 import polars as pl
 
 from featurectl.api.base import ProjectBase, instant_of, texts_of
-from featurectl.api.frames import AnyFrame, FrameT, like, one_row, to_kind, to_polars
+from featurectl.api.frames import AnyFrame, FrameT, like, mapped_rows, to_kind, to_polars
 from featurectl.api.results import ResultTable
 from featurectl.core.errors import UsageError
 from featurectl.core.frames.timestamps import INSTANT
@@ -47,12 +48,24 @@ class TrainingFrame(NamedTuple, Generic[FrameT]):
     rows: FrameT
     manifest: dict[str, object]
 
+    def __repr__(self) -> str:
+        return _shown(self.rows)
+
+    def _repr_html_(self) -> str:
+        return _shown_html(self.rows)
+
 
 class ScoredFrame(NamedTuple, Generic[FrameT]):
     """Scores: `rows` as `featurectl score` writes them, and the `manifest` that stands beside them."""
 
     rows: FrameT
     manifest: Mapping[str, object]
+
+    def __repr__(self) -> str:
+        return _shown(self.rows)
+
+    def _repr_html_(self) -> str:
+        return _shown_html(self.rows)
 
 
 class DataMethods(ProjectBase):
@@ -239,7 +252,7 @@ class DataMethods(ProjectBase):
         """Return the online values of a view: a row for each row of `entities`, which holds the entity's keys.
 
         They are of the newest version that was pushed. One entity may be a mapping of its keys, which gives a mapping
-        of its values. A view without an entity needs no entities and gives one row.
+        of its values; a mapping of lists is several. A view without an entity needs no entities and gives one row.
 
         Columns: the keys, the view's features and derived ones, and `event_time`, `available_at` and `computed_at` of
         the values. An entity that the store does not have has null, 0 for counts. A frame is of the kind that was
@@ -250,8 +263,8 @@ class DataMethods(ProjectBase):
             DataError: FC511 the view was never pushed, FC504 a key has another type.
             StoreError: the store can't be reached.
         """
-        is_one = isinstance(entities, Mapping)
-        asked = one_row(entities) if isinstance(entities, Mapping) else _asked(entities)
+        is_one = isinstance(entities, Mapping) and not any(isinstance(v, list | tuple) for v in entities.values())
+        asked = mapped_rows(entities) if isinstance(entities, Mapping) else _asked(entities)
         with self.workspace("applied") as workspace:
             read = read_online_schema(workspace, [view]).view(view)
             keys = _keys(read.view, asked)
@@ -260,7 +273,18 @@ class DataMethods(ProjectBase):
         values = pl.concat([keys, _values(read.view, found)], how="horizontal")
         if is_one:
             return cast("dict[str, object]", values.row(0, named=True))
-        return to_kind(values, self.frames) if entities is None else like(values, entities)
+        if entities is None or isinstance(entities, Mapping):
+            return to_kind(values, self.frames)
+        return like(values, entities)
+
+
+def _shown(rows: object) -> str:
+    return f"{rows!r}\nwith its manifest"
+
+
+def _shown_html(rows: object) -> str:
+    draw = getattr(rows, "_repr_html_", None)
+    return f"{draw() if draw else f'<pre>{escape(repr(rows))}</pre>'}<p>with its manifest</p>"
 
 
 def _spine_of(spine: AnyFrame | str | Path | None) -> tuple[pl.DataFrame | None, str | None]:

@@ -82,10 +82,17 @@ def to_kind(rows: pl.DataFrame, kind: FrameKind) -> AnyFrame:
     """
     try:
         if kind == "pandas":
-            return rows.to_pandas()
+            return _as_pandas(rows)
         return rows.to_arrow() if kind == "arrow" else rows
     except ImportError as error:
         raise UsageError(f"frames of {kind}: {error.name or 'pyarrow'} is not installed", hint=_NEEDS) from error
+
+
+def _as_pandas(rows: pl.DataFrame) -> pd.DataFrame:
+    """Return a pandas frame; a column of truths with nulls is of the type `boolean`, which has them, and no object."""
+    made = rows.to_pandas()
+    with_nulls = [name for name, dtype in rows.schema.items() if dtype == pl.Boolean and rows[name].null_count()]
+    return made.astype(dict.fromkeys(with_nulls, "boolean")) if with_nulls else made
 
 
 def like(rows: pl.DataFrame, given: AnyFrame) -> AnyFrame:
@@ -114,13 +121,14 @@ def checked_kind(kind: str) -> FrameKind:
     return cast("FrameKind", kind)
 
 
-def one_row(entity: Mapping[str, object]) -> pl.DataFrame:
-    """Return an entity's keys as a frame of one row.
+def mapped_rows(entities: Mapping[str, object]) -> pl.DataFrame:
+    """Return the keys of an entity as a frame of one row; of lists, a row for each item.
 
     Raises:
-        UsageError: a value is none that a key can have.
+        UsageError: a value is none that a key can have, or lists are of several lengths.
     """
+    columns = {name: list(value) if isinstance(value, list | tuple) else [value] for name, value in entities.items()}
     try:
-        return pl.DataFrame({name: [value] for name, value in entity.items()})
+        return pl.DataFrame(columns)
     except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
-        raise UsageError(f"the entity {dict(entity)} has a value that is none") from error
+        raise UsageError(f"no entities can be made of {dict(entities)}", hint=str(error).splitlines()[0]) from error

@@ -12,9 +12,11 @@ import polars as pl
 
 from featurectl.api.frames import AnyFrame, to_kind
 from featurectl.core.errors import CheckFailedError, FeaturectlError
+from featurectl.core.units import counted
 
 T = TypeVar("T")
 _SHOWN = 100  # rows that are drawn
+_WIDE = 400  # columns of a terminal that a table may take: it scrolls rather than cutting words
 _NAMED = 5  # failures in a message
 
 
@@ -24,7 +26,8 @@ class PartsFailedError(CheckFailedError):
     def __init__(self, results: Sequence[object], failures: Sequence[tuple[str, FeaturectlError]], parts: str) -> None:
         named = [f"{part}: {error.message}" for part, error in failures[:_NAMED]]
         more = len(failures) - len(named)
-        message = f"{len(failures)} {parts} failed: {'; '.join([*named, *([f'and {more} more'] if more else [])])}"
+        which = "; ".join([*named, *([f"and {more} more"] if more else [])])
+        message = f"{counted(len(failures), parts[:-1])} failed: {which}"
         super().__init__(message, code=failures[0][1].code, hint=failures[0][1].hint)
         self.results, self.errors = results, dict(failures)
 
@@ -91,12 +94,19 @@ class ResultTable(Sequence[T], Generic[T]):
         return self
 
     def __repr__(self) -> str:
-        with pl.Config(tbl_rows=_SHOWN, tbl_cols=-1, tbl_hide_dataframe_shape=True, fmt_str_lengths=60):
-            return f"{len(self):,} rows\n{self.to_polars()}" if self else "no rows"
+        with pl.Config(
+            tbl_rows=_SHOWN, tbl_cols=-1, tbl_hide_dataframe_shape=True, fmt_str_lengths=60, tbl_width_chars=_WIDE
+        ):
+            return f"{counted(len(self), 'row')}\n{self._drawn()}" if self else "no rows"
+
+    def _drawn(self) -> pl.DataFrame:
+        """Return the frame without the columns in which no row says anything."""
+        frame = self.to_polars()
+        return frame.select(name for name in frame.columns if frame[name].null_count() < frame.height)
 
     def _repr_html_(self) -> str:
         with pl.Config(tbl_rows=_SHOWN, tbl_cols=-1, fmt_str_lengths=200):
-            return self.to_polars()._repr_html_() if self else "<p>no rows</p>"
+            return self._drawn()._repr_html_() if self else "<p>no rows</p>"
 
 
 def _cell(value: object) -> Any:

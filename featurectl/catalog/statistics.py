@@ -149,18 +149,21 @@ class _Line:
             return
         bounds = [low + place * width for place in range(BARS)] + [high]
         shares = [0.0, *(self.share_up_to(bound) for bound in bounds[1:-1]), 1.0]
-        for (start, end), (before, after) in zip(pairwise(bounds), pairwise(shares), strict=True):
+        ends = [self.edges[0], *bounds[1:-1], self.edges[-1]]  # what lies beyond the bounds is in the outer bars
+        for (start, end), (before, after) in zip(pairwise(ends), pairwise(shares), strict=True):
             label = f"{format_value(start, dtype)} .. {format_value(end, dtype)}"
             yield Bar(label=label, share=after - before, low=start, high=end)
 
     def _whole_bars(self, low: float, high: float) -> Iterator[Bar]:
-        """Yield bars of the same count of whole numbers each; the last may reach beyond the greatest."""
+        """Yield bars of the same count of whole numbers each; the first and the last have what lies beyond them."""
         first, step = round(low), max(math.ceil((high - low + 1) / BARS), 1)
         before = 0.0
-        for start in range(first, round(high) + 1, step):
-            end = start + step - 1
-            share = 1.0 if end >= high else self.share_up_to(end)
-            label = f"{start:,}" if step == 1 else f"{start:,} .. {end:,}"
+        for place in range(first, round(high) + 1, step):
+            is_last = place + step - 1 >= high
+            start = min(round(self.edges[0]), place) if place == first else place
+            end = round(self.edges[-1]) if is_last else place + step - 1
+            share = 1.0 if is_last else self.share_up_to(end)
+            label = f"{start:,}" if start == end else f"{start:,} .. {end:,}"
             yield Bar(label=label, share=share - before, low=start, high=end)
             before = share
 

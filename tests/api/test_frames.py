@@ -60,6 +60,26 @@ def test_one_entity_is_a_mapping_and_so_are_its_values(project):
     assert day["day"] == date(2026, 1, 12)
 
 
+def test_several_entities_may_be_a_mapping_of_lists(project):
+    found = project.get("spend", {"customer": ["c1", "nobody"]})
+    assert found.equals(project.get("spend", pl.DataFrame({"customer": ["c1", "nobody"]})))
+
+
+def test_truths_that_are_not_known_are_no_false_in_pandas():
+    made = frames.to_kind(pl.DataFrame({"x": [True, None, False], "y": [True, False, True]}), "pandas")
+    assert made["x"].dtype == "boolean"
+    assert made["x"].isna().tolist() == [False, True, False]
+    assert made["y"].dtype == bool
+
+
+@pytest.mark.parametrize("wrong", [date(2026, 1, 9), 7, datetime(2026, 1, 9)])  # noqa: DTZ001 (that is the point)
+def test_what_is_no_instant_is_an_error_of_the_call(project, wrong):
+    with pytest.raises(UsageError, match=r"is no instant|has no time zone"):
+        project.training_set(features="spend:*", keys_from="spend", at=wrong)
+    with pytest.raises(UsageError, match="no list of names"):
+        project.apply(allow_remove=True)
+
+
 def test_pandas_keeps_its_index_and_named_levels_of_it_are_columns(project):
     numbered = pd.DataFrame(ROWS, index=[7, 3, 3, 1, 0])
     rows = project.training_set(features="spend:count_7d", spine=numbered).rows

@@ -110,7 +110,7 @@ feature_views: [{name: lost, entity: customer, source: gone, features: [x]}]
 """
     )
     project.apply()
-    with pytest.raises(PartsFailedError, match=r"1 views failed: lost@1: .*gone.csv") as caught:
+    with pytest.raises(PartsFailedError, match=r"1 view failed: lost@1: .*gone.csv") as caught:
         project.materialize()
     assert {run.view for run in caught.value.results if run.done} == {"spend", "last_order", "history"}
 

@@ -56,6 +56,11 @@ def test_a_prefix_names_the_columns_of_a_view_apart(capsys):
     assert "the same bytes" in again(capsys)
 
 
+def test_features_may_be_asked_for_several_times():
+    words = ("--features", "spend:count_7d", "--features", "history:* as h_,spend:per_order")
+    assert made(*words, "--spine", "plain.csv").columns[3:] == ["count_7d", "h_amount", "per_order"]
+
+
 def test_time_and_join_name_columns_that_are_called_otherwise(capsys):
     plain = made("--features", "spend:*", "--spine", "plain.csv")
     words = ("--features", "spend:*", "--spine", "asks.csv", "--time", "asked_at", "--join", "customer=buyer")

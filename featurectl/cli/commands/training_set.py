@@ -27,8 +27,11 @@ class TrainingSetOptions:
 
     model: Annotated[str | None, typer.Argument(help="A model whose features, spine and label to use.")] = None
     features: Annotated[
-        str | None,
-        typer.Option(help='Instead of a model: view:a,view:b or view:*; "view:* as PREFIX_" names its columns apart.'),
+        list[str] | None,
+        typer.Option(
+            help='Instead of a model: view:a,view:b or view:*; "view:* as PREFIX_" names its columns apart. '
+            "May be repeated."
+        ),
     ] = None
     spine: SpineOption = None
     keys_from: Annotated[
@@ -78,7 +81,7 @@ def _request(call: Call, options: TrainingSetOptions) -> TrainingSetRequest:
     from featurectl.operations.training.spine import Cut
     from featurectl.operations.training.write_set import checked_request
 
-    chosen = feature_choices([] if options.features is None else options.features.split(","))
+    chosen = feature_choices(part for text in options.features or () for part in text.split(","))
     cut = Cut(since=instant(options.since), until=instant(options.until), sample=options.sample, seed=options.seed)
     training = TrainingRequest(
         model=options.model,
