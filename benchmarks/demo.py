@@ -1,4 +1,4 @@
-"""The main job on real flights, and the story of a pipeline that stops, each step as a user types it, with its seconds.
+"""The main job on real flights, a prediction, and a pipeline that stops: each step as a user types it, with its seconds.
 
 python -m benchmarks.demo [DIR]        (DIR/flights and DIR/outage are made anew; default: demo)
 
@@ -17,6 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from benchmarks.demo_server import serve_and_predict
 
 STEPS: Final = (
     "validate",
@@ -80,6 +82,8 @@ def main() -> int:
     folder.mkdir(parents=True, exist_ok=True)
     begin = time.perf_counter()
     steps = play(flights, STEPS)
+    if not any(step.failed for step in steps):
+        steps.append(Step(*serve_and_predict(flights, "late_arrival")))
     if not any(step.failed for step in steps):
         print("\n" + "=" * 72 + "\nA pipeline that stops: the clock is moved by --as-of.")
         steps += play(outage, OUTAGE, {"alerts.yaml": ALERTS})
