@@ -26,9 +26,10 @@ def test_a_users_script_has_the_documented_types_and_no_others(tmp_path):
     good = SCRIPT.read_text()
     lines = good.splitlines()
     bad = tmp_path / "wrong.py"
-    bad.write_text("\n".join([*lines, *(f"    {line}" for line in WRONG)]) + "\n")
+    at = lines.index("    try:")
+    bad.write_text("\n".join([*lines[:at], *(f"    {line}" for line in WRONG), *lines[at:]]) + "\n")
     found = checked(bad, tmp_path / "cache").splitlines()
     wrong = {line.rpartition("[")[2].rstrip("]"): int(line.split(":")[1]) for line in found if ": error:" in line}
     numbers = {int(line.split(":")[1]) for line in found if ": error:" in line}
-    assert sorted(numbers) == list(range(len(lines) + 1, len(lines) + 1 + len(WRONG))), found
+    assert sorted(numbers) == list(range(at + 1, at + 1 + len(WRONG))), found
     assert set(wrong) <= set(WRONG.values())

@@ -8,10 +8,15 @@ from typing import get_args
 
 import pytest
 
+from featurectl.catalog.facts import _FACTS
+from featurectl.catalog.objects import CATALOG_KINDS, REGISTERED_AS
+from featurectl.catalog.summaries import _SUMMARIES
+from featurectl.cli.render.catalog import _COLUMNS
 from featurectl.core.kinds import KIND_OF_SECTION, OBJECT_KINDS, WORDS, DeclaredKind
 from featurectl.identity.registered_kinds import REGISTERED
 from featurectl.language.shapes.objects import LISTS
 
+CATALOG = ["catalog/facts.py", "catalog/objects.py", "catalog/summaries.py", "cli/render/catalog.py"]
 PACKAGE = Path(__file__).parents[2] / "featurectl"
 
 
@@ -25,9 +30,14 @@ def test_every_kind_that_a_registry_keeps_has_a_type_and_facts():
     assert len({registered.type for registered in REGISTERED.values()}) == len(REGISTERED)
 
 
-@pytest.mark.parametrize("word", ["notifier", "feature_view"])
-def test_kinds_are_listed_in_one_place(word):
-    """A list of kinds anywhere else would have to be found when there is another kind."""
+def test_every_kind_that_a_registry_keeps_is_shown():
+    assert set(REGISTERED_AS.values()) == set(OBJECT_KINDS)
+    assert set(_SUMMARIES) == set(_FACTS) == set(_COLUMNS) == set(CATALOG_KINDS)
+
+
+@pytest.mark.parametrize(("word", "shown"), [("notifier", CATALOG), ("feature_view", [])])
+def test_kinds_are_listed_in_one_place(word, shown):
+    """A list of kinds elsewhere would have to be found when there is another kind; what is shown has all of them."""
     found = []
     for path in sorted(PACKAGE.rglob("*.py")):
         text = path.read_text()
@@ -38,4 +48,4 @@ def test_kinds_are_listed_in_one_place(word):
                 items = (node.keys if isinstance(node, ast.Dict) else node.elts) or []
                 if {"entity", "source", word} <= {getattr(item, "value", None) for item in items if item}:
                     found.append(path.relative_to(PACKAGE).as_posix())
-    assert sorted(set(found)) == ["core/kinds.py", "identity/registered_kinds.py"]
+    assert sorted(set(found)) == sorted(["core/kinds.py", "identity/registered_kinds.py", *shown])
