@@ -6,10 +6,11 @@ from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.language.load import load_repo
 from featurectl.operations.feature_tests.run import run_feature_tests
 from featurectl.operations.init import NEXT, template_folder, write_repository
+from featurectl.operations.validate import validate_repository
 from featurectl.sources.open import read_schema
 
 
-@pytest.fixture(params=sorted(NEXT))
+@pytest.fixture(params=sorted(set(NEXT) - {"empty"}))
 def repo(request, tmp_path):
     write_repository(template_folder() / request.param, tmp_path / "repo", request.param)
     return load_repo(tmp_path / "repo", lambda source: read_schema(source, tmp_path / "repo"))
@@ -18,6 +19,13 @@ def repo(request, tmp_path):
 def test_a_template_has_no_errors_or_warnings_but_notes_on_static_sources(repo):
     assert {(problem.severity, problem.code) for problem in repo.problems} <= {("note", "FC351")}
     assert repo.views
+
+
+def test_the_empty_template_declares_nothing_which_is_an_error_that_validate_takes_for_a_warning(tmp_path):
+    write_repository(template_folder() / "empty", tmp_path / "repo", "p")
+    assert [(p.severity, p.code) for p in load_repo(tmp_path / "repo", None).problems] == [("error", "FC203")]
+    validation = validate_repository(tmp_path / "repo", None, data=True, warnings=True)
+    assert [(p.severity, p.code) for p in validation.problems] == [("warning", "FC203")]
 
 
 def test_every_feature_of_a_template_is_typed(repo):
