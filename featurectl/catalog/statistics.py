@@ -111,6 +111,8 @@ class _Line:
 
     edges: Sequence[float]
     below: Sequence[float]
+    least: float
+    greatest: float
 
     @classmethod
     def of(cls, column: ColumnDocument) -> _Line | None:
@@ -120,7 +122,8 @@ class _Line:
         if not known or not edges or column["min"] is None or column["max"] is None:
             return None
         low, high = min(column["min"], edges[0]), max(column["max"], edges[-1])
-        return cls([low, *edges, high], [0.0, *(count / known for count in accumulate(counts))])
+        below = [0.0, *(count / known for count in accumulate(counts))]
+        return cls([low, *edges, high], below, column["min"], column["max"])
 
     def quantile(self, share: float) -> float:
         """Return the edge up to which that share of the values lies."""
@@ -149,7 +152,7 @@ class _Line:
             return
         bounds = [low + place * width for place in range(BARS)] + [high]
         shares = [0.0, *(self.share_up_to(bound) for bound in bounds[1:-1]), 1.0]
-        ends = [self.edges[0], *bounds[1:-1], self.edges[-1]]  # what lies beyond the bounds is in the outer bars
+        ends = [self.least, *bounds[1:-1], self.greatest]  # what lies beyond the bounds is in the outer bars
         for (start, end), (before, after) in zip(pairwise(ends), pairwise(shares), strict=True):
             label = f"{format_value(start, dtype)} .. {format_value(end, dtype)}"
             yield Bar(label=label, share=after - before, low=start, high=end)
@@ -160,8 +163,8 @@ class _Line:
         before = 0.0
         for place in range(first, round(high) + 1, step):
             is_last = place + step - 1 >= high
-            start = min(round(self.edges[0]), place) if place == first else place
-            end = round(self.edges[-1]) if is_last else place + step - 1
+            start = min(round(self.least), place) if place == first else place
+            end = round(self.greatest) if is_last else place + step - 1
             share = 1.0 if is_last else self.share_up_to(end)
             label = f"{start:,}" if start == end else f"{start:,} .. {end:,}"
             yield Bar(label=label, share=share - before, low=start, high=end)
