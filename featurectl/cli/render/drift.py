@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from typing import Final
 
@@ -17,6 +18,7 @@ _HEAD: Final = ("feature", "state", "psi", "chance", "js", "ks", "wasserstein", 
 _LEFT_OUT: Final = ("chance", "js", "outside", "wasserstein", "ks", "nulls")  # of a narrow terminal, the first first
 _SHADES: Final = " ▁▂▃▄▅▆▇█"
 _CELLS: Final = 10
+_UNENDING: Final = sys.maxsize  # a width in which every cell has one line
 _MOST: Final = 5  # columns that the last line names
 _WORDS: Final[dict[DriftMetric, str]] = {"null_rate": "nulls"}
 
@@ -28,16 +30,16 @@ def render_drift(table: DriftTable, width: int = 0) -> str:
     """
     rows, kept = [_cells(row) for row in table.rows], list(range(len(_HEAD)))
     for name in _LEFT_OUT if width else ():
-        if max(map(text_width, _table(rows, kept))) <= width:
+        if max(map(text_width, _table(rows, kept, _UNENDING))) <= width:
             break
         kept.remove(_HEAD.index(name))
     noted = [*kept, len(_HEAD)]
-    return "\n".join([title(table), "", *_table(rows, noted), "", verdict(table)])
+    return "\n".join([title(table), "", *_table(rows, noted, width or _UNENDING), "", verdict(table)])
 
 
-def _table(rows: Sequence[Sequence[str]], kept: Sequence[int]) -> Sequence[str]:
+def _table(rows: Sequence[Sequence[str]], kept: Sequence[int], width: int) -> Sequence[str]:
     cells = [[row[place] for place in kept if place < len(row)] for row in rows]
-    return render_table([_HEAD[place] for place in kept if place < len(_HEAD)], cells)
+    return render_table([_HEAD[place] for place in kept if place < len(_HEAD)], cells, width)
 
 
 def title(table: DriftTable) -> str:
