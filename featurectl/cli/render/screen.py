@@ -25,7 +25,10 @@ def screen_width(stream: TextIO | None = None) -> int | None:
     stream = sys.stdout if stream is None else stream
     if stream is None or not stream.isatty():  # None: the caller has closed it
         return None
-    return os.get_terminal_size(stream.fileno()).columns or None
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None
+    except OSError:  # it says that it is a terminal, and the system knows none
+        return None
 
 
 def fit_text(text: str, width: int | None) -> str:
