@@ -156,7 +156,7 @@ def test_rows_with_a_null_key_or_time_are_dropped_and_counted(shop):
     assert ran.code == 0
     assert "spend@1: 2 rows dropped: null event_time\nspend@1: 1 row dropped: null key\n" in ran.out
     rows = [line.split() for line in shop.run("status").out.splitlines()]
-    assert ["spend", "2026-01-01", "00:00", "7", "d", "-", "OK", "1", "1", "1", "00:00"] in rows
+    assert ["spend", "2026-01-01", "00:00", "7", "d", "-", "OK", "1", "1", "1", "2026-01-08", "00:00"] in rows
 
 
 def test_an_empty_source_makes_an_empty_table(shop):

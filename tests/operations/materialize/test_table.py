@@ -49,7 +49,7 @@ def test_a_source_whose_variable_points_elsewhere_is_read_anew(tmp_path, monkeyp
     source = replace(FILES, available_at=None, path="${PLACE}/*.parquet")
     write(tmp_path, "1.parquet", ("A", 1.0, 1, 1))
     monkeypatch.setenv("PLACE", str(tmp_path / "data"))
-    assert run(root, source=source, data_roots=[".."])[0].action == "rebuild"
+    assert run(root, source=source, data_roots=[".."])[0].action == "first"
     shutil.copytree(tmp_path / "data", tmp_path / "elsewhere")
     monkeypatch.setenv("PLACE", str(tmp_path / "elsewhere"))
     made, table = run(root, source=source, data_roots=[".."])
