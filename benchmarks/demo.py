@@ -51,6 +51,8 @@ OUTAGE: Final = (
     "materialize carrier_arrivals --as-of 2013-12-30T12:00:00Z",
     "monitor check --as-of 2013-12-30T12:05:00Z",
 )
+SLOWEST: Final = 5  # steps that the summary names
+HEAD, TAIL = 2, 2  # lines of each output that are shown
 FINDS: Final = {  # what rightly exits with 1
     "status": "the data's weather ends a day early",
     STEPS[-2]: "December is not the year",
@@ -108,11 +110,23 @@ def run(command: str, folder: Path) -> Step:
     """Run one command of featurectl in a folder, its output as it comes."""
     print(f"\n$ featurectl {command}", flush=True)
     begin = time.perf_counter()
-    done = subprocess.run([sys.executable, "-m", "featurectl", *command.split()], cwd=folder, check=False)
-    step = Step(command, time.perf_counter() - begin, done.returncode)
+    line = [sys.executable, "-m", "featurectl", *command.split()]
+    with subprocess.Popen(line, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        lines = [text.rstrip() for text in process.stdout]
+    step = Step(command, time.perf_counter() - begin, process.returncode)
+    print("\n".join(lines if step.failed else shortened(lines)))
     if command in FINDS and not step.failed:
         print(f"(exit 1 is right here: {FINDS[command]})")
     return step
+
+
+def shortened(lines: Sequence[str]) -> list[str]:
+    """Return the first and the last lines of an output that have something on them, and how many are left out."""
+    shown = [line for line in lines if line]
+    if len(shown) <= HEAD + TAIL + 1:
+        return shown
+    return [*shown[:HEAD], f"... {len(shown) - HEAD - TAIL} more lines ...", *shown[-TAIL:]]
 
 
 def ask(command: str, folder: Path) -> dict:
@@ -125,13 +139,9 @@ def ask(command: str, folder: Path) -> dict:
 def summary(folder: Path, steps: list[Step], seconds: float) -> None:
     """Print what was made and how long each step took."""
     print("\n" + "=" * 72)
-    for step in steps:
-        why = FINDS.get(step.command, "")
-        print(
-            f"{step.seconds:8.1f} s   exit {step.exit_code}   featurectl {step.command}"
-            + (f"   ({why})" if why else "")
-        )
-    print(f"{seconds:8.1f} s   in all")
+    for step in sorted(steps, key=lambda step: -step.seconds)[:SLOWEST]:
+        print(f"{step.seconds:8.1f} s   featurectl {step.command}")
+    print(f"{seconds:8.1f} s   in all, {len(steps)} commands")
     manifest = folder / "train.parquet.manifest.json"
     if manifest.exists():
         made = json.loads(manifest.read_text())
