@@ -21,7 +21,7 @@ def test_a_template_has_no_errors_or_warnings_but_notes_on_static_sources(repo):
     assert repo.views
 
 
-def test_the_empty_template_declares_nothing_which_is_an_error_that_validate_takes_for_a_warning(tmp_path):
+def test_the_empty_template_declares_nothing_and_validate_warns_of_it(tmp_path):
     write_repository(template_folder() / "empty", tmp_path / "repo", "p")
     assert [(p.severity, p.code) for p in load_repo(tmp_path / "repo", None).problems] == [("error", "FC203")]
     validation = validate_repository(tmp_path / "repo", None, data=True, warnings=True)
