@@ -87,7 +87,7 @@ def main() -> int:
     if not any(step.failed for step in steps):
         steps.append(Step(*serve_and_predict(flights, "late_arrival")))
     if not any(step.failed for step in steps):
-        print("\nA pipeline that stops: the clock is moved by --as-of.")
+        print("A pipeline that stops: the clock is moved by --as-of.")
         steps += play(outage, OUTAGE, {"alerts.yaml": ALERTS})
     summary(flights, steps, time.perf_counter() - begin)
     return int(any(step.failed for step in steps))
@@ -97,7 +97,7 @@ def play(repository: Path, commands: Sequence[str], files: Mapping[str, str] | N
     """Write the template and more files, and run commands in it, until one does not do what it should."""
     steps = [run(f"init {repository.name}", repository.parent)]
     for name, text in (files or {}).items():
-        print(f"\n$ cat {name}\n{text}", end="")
+        print(f"$ cat {name}\n{text}", end="")
         (repository / name).write_text(text)
     for command in commands:
         if steps[-1].failed:
@@ -138,7 +138,7 @@ def ask(command: str, folder: Path) -> dict:
 
 def summary(folder: Path, steps: list[Step], seconds: float) -> None:
     """Print what was made and how long each step took."""
-    print()
+
     for step in sorted(steps, key=lambda step: -step.seconds)[:SLOWEST]:
         print(f"{step.seconds:8.1f} s   featurectl {step.command}")
     print(f"{seconds:8.1f} s   in all, {len(steps)} commands")

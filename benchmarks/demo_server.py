@@ -59,7 +59,7 @@ def _wait_until_ready(server: subprocess.Popen[bytes], port: int) -> bool:
 def _predict(port: int, model: str) -> bool:
     """Ask by curl, by Python where there is none, and show the answer."""
     url, body = f"http://{HOST}:{port}/v1/predict/{model}", json.dumps({"rows": [ROW]})
-    print(f"\n$ curl -s {url} -d '{body}'", flush=True)
+    print(f"$ curl -s {url} -d '{body}'", flush=True)
     if curl := shutil.which("curl"):
         done = subprocess.run([curl, "-s", url, "-d", body], capture_output=True, text=True, check=False, timeout=30)
         answer = done.stdout
