@@ -138,7 +138,6 @@ def ask(command: str, folder: Path) -> dict:
 
 def summary(folder: Path, steps: list[Step], seconds: float) -> None:
     """Print what was made and how long each step took."""
-
     for step in sorted(steps, key=lambda step: -step.seconds)[:SLOWEST]:
         print(f"{step.seconds:8.1f} s   featurectl {step.command}")
     print(f"{seconds:8.1f} s   in all, {len(steps)} commands")

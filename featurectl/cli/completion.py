@@ -31,7 +31,7 @@ def _asked(candidates: Candidates) -> Callable[..., list[str]]:
         try:
             found = candidates(ctx.params.get("repo"), ctx.params.get("env"), incomplete)
             return sorted({text for text in found if text.startswith(incomplete)})
-        except Exception:
+        except Exception:  # of any kind: an error in the middle of a command line helps nobody, no offer does no harm
             return []
 
     from typer import Context
