@@ -66,7 +66,7 @@ class Pencil:
         since = self.since.setdefault(cause, now)
         if sure and cause not in self.firing and now - since >= FOR:
             self.firing.add(cause)
-            self.begun.append((cause, frozenset(names)))
+            self.begun.append((cause, sorted(names)))
 
 
 @dataclass
@@ -155,8 +155,8 @@ def judge(story, pencil):
 def judge_messages(story, pencil):
     """As many messages as causes began and ended, of the right subjects, and none that was not told."""
     taken = list(story.taken.values())
-    begun = [(m.subject, frozenset(s.name for s in m.subjects)) for m in taken if m.kind == "firing"]
-    assert sorted(begun, key=str) == sorted(pencil.begun, key=str)
+    begun = [(m.subject, sorted(s.name for s in m.subjects)) for m in taken if m.kind == "firing"]
+    assert sorted(begun) == sorted(pencil.begun)
     assert sorted(m.subject for m in taken if m.kind == "resolved") == sorted(pencil.ended)
     for key in {m.key for m in taken}:
         kinds = [m.kind for m in taken if m.key == key]
