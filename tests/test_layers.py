@@ -24,6 +24,7 @@ LAYERS = [
     ["operations"],
     ["streaming", "monitor"],
     ["serving", "pipelines", "catalog"],
+    ["render"],
     ["api", "errors"],
     ["cli"],
 ]

@@ -21,7 +21,7 @@ from benchmarks.canary.clients import Clients
 from benchmarks.canary.flights import CANARY, CHAMPION, MODEL, VERSIONS, build, rows_of, run, write_flights, write_model
 from benchmarks.pit.measure import ROOT
 from benchmarks.serving.processes import Running, started
-from featurectl.cli.render.canary import run_json
+from featurectl.render.canary import run_json
 from featurectl.workspace.open import open_workspace
 from tests.servers.redis import free_port, started_redis
 

@@ -22,7 +22,7 @@ from typer.exceptions import Abort, Exit, TyperException
 
 from featurectl.cli.all_commands import COMMANDS, build_parser
 from featurectl.cli.command_line import CommandLine, read_command_line
-from featurectl.cli.shared.call import WHOLE, Call, Invocation, Outcome, error_json
+from featurectl.cli.shared.call import WHOLE, Call, Invocation, Outcome
 from featurectl.cli.shell_completion import complete_line, is_completing
 from featurectl.core.errors import (
     FeaturectlError,
@@ -32,6 +32,7 @@ from featurectl.core.errors import (
     UsageError,
 )
 from featurectl.core.nearest import nearest
+from featurectl.render.error import error_json
 from featurectl.workspace.redaction import Hide, hiding_secrets
 
 FINE = (0, 2)  # 2: a valid plan with changes
@@ -139,7 +140,7 @@ def _with_failures(call: Call, outcome: Outcome) -> Outcome:
     """Say what parts of a command failed of, each error once, and return the outcome with the gravest in its result."""
     if not outcome.failures:
         return outcome
-    from featurectl.cli.render.visible import in_one_line
+    from featurectl.render.visible import in_one_line
 
     parts: dict[str, list[str]] = {}
     for failure in outcome.failures:
@@ -155,8 +156,8 @@ def _with_failures(call: Call, outcome: Outcome) -> Outcome:
 
 
 def _crashed(call: Call, error: BaseException, hide: Hide) -> Outcome:
-    from featurectl.cli.render.visible import in_one_line
     from featurectl.language.syntax.own_files import why_no_output
+    from featurectl.render.visible import in_one_line
 
     if call.debug:
         traceback.print_exc()
@@ -219,7 +220,7 @@ def _command_hint(word: str, offered: Iterable[str]) -> str:
 
 
 def _error_text(error: FeaturectlError) -> str:
-    from featurectl.cli.render.visible import in_one_line
+    from featurectl.render.visible import in_one_line
 
     code = f"[{error.code}]" if error.code else ""
     hint = f"  = {in_one_line(error.hint)}\n" if error.hint else ""
@@ -293,7 +294,7 @@ def _unwritable(error: OSError) -> int:
 
 def _say(text: str) -> None:
     """Write to stderr, in lines that fit; when nobody can read it, the command goes on."""
-    from featurectl.cli.render.screen import fit_text, screen_width
+    from featurectl.render.screen import fit_text, screen_width
 
     text = fit_text(text, screen_width(sys.stderr))
     with suppress(OSError, AttributeError):

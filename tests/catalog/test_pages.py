@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from featurectl.cli.main import main
-from featurectl.cli.render.screen import text_width
+from featurectl.render.screen import text_width
 from tests.cli.golden import assert_golden
 
 pytestmark = pytest.mark.usefixtures("shop")

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from featurectl.catalog.statistics import SHARES, ColumnOrigin, FeatureStatistics, describe_column
 from featurectl.cli.main import main
-from featurectl.cli.render.statistics import render_statistics, statistics_line
 from featurectl.models.profile.categories import categories_json, profile_categories
 from featurectl.models.profile.numbers import numbers_json, profile_numbers
+from featurectl.render.statistics import render_statistics, statistics_line
 from tests.seeds import examples
 
 pytestmark = pytest.mark.usefixtures("shop")

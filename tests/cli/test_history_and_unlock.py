@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from featurectl.cli.render.plan import render_plan
 from featurectl.core.units import parse_instant
 from featurectl.registry.base import HistoryEntry, RegistryChange
 from featurectl.registry.sql import SqlRegistry
+from featurectl.render.plan import render_plan
 from tests.bad_input.shop import write_shop
 from tests.cli.test_plan_apply_history import OBJECTS, PROJECT, rewrite, run
 from tests.registry.test_contract import MODEL

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from featurectl.cli.main import main
-from featurectl.cli.render.paint import Paint, paint_signs, paint_states, wants_color
+from featurectl.render.paint import Paint, paint_signs, paint_states, wants_color
 
 ON = Paint(on=True)
 

@@ -3,13 +3,13 @@
 import json
 from dataclasses import replace
 
-from featurectl.cli.render.diff_models import diff_json, render_diff
 from featurectl.expressions.tree import Expression
 from featurectl.language.definitions.json_form import dump_definition
 from featurectl.language.definitions.model import DerivedInput, FeatureInput, Label, Model, RequestInput, Spine
 from featurectl.language.definitions.source import Source
 from featurectl.operations.models.diff import compare_versions
 from featurectl.registry.state import BoundFeature, GateResult
+from featurectl.render.diff_models import diff_json, render_diff
 from tests.cli.golden import assert_golden
 from tests.registry.test_contract import MODEL
 

@@ -2,7 +2,6 @@ from dataclasses import replace
 
 import pytest
 
-from featurectl.cli.render.plan import render_plan, render_plan_markdown, render_summary
 from featurectl.core.units import DAY_US
 from featurectl.expressions.tree import Expression
 from featurectl.language.definitions.about import About
@@ -10,6 +9,7 @@ from featurectl.language.definitions.view import Feature
 from featurectl.language.syntax.place import Place
 from featurectl.plan.build import PlanRequest, plan_repo
 from featurectl.plan.external_state import ExternalState
+from featurectl.render.plan import render_plan, render_plan_markdown, render_summary
 from tests.definitions import ARRIVALS, CARRIER, COUNT, DELAYS, LATEST, MODEL, expression, with_feature
 from tests.plan.states import EMPTY, applied, plan_of, repo_of, state_of, trained
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featurectl.cli.render.screen import cut_text, fit_text, screen_width, text_width
-from featurectl.cli.render.table import render_table
+from featurectl.render.screen import cut_text, fit_text, screen_width, text_width
+from featurectl.render.table import render_table
 from tests.seeds import examples
 
 CELLS = st.text("ab _:/日é", max_size=24)

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from featurectl.cli.render.time_rule import render_time_rules, time_rule
 from featurectl.core.units import DAY_US, HOUR_US
+from featurectl.render.time_rule import render_time_rules, time_rule
 from tests.definitions import ARRIVALS, COUNT, DELAYS, LATEST
 
 DELAYED = replace(ARRIVALS, available_at=None, delay_us=HOUR_US)

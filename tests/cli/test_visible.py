@@ -5,8 +5,8 @@ import unicodedata
 
 import pytest
 
-from featurectl.cli.render.table import render_table
-from featurectl.cli.render.visible import in_one_line, visible, without_commands
+from featurectl.render.table import render_table
+from featurectl.render.visible import in_one_line, visible, without_commands
 from tests.cli.test_plan_apply_history import rewrite, run
 from tests.cli.test_saved_plan import repo  # noqa: F401 - a fixture
 

@@ -13,9 +13,9 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from featurectl.cli.render.github import cell, draw_table
-from featurectl.cli.render.plan import render_plan_markdown
 from featurectl.core.markdown import code, paragraph, prose
 from featurectl.language.definitions.about import About
+from featurectl.render.plan import render_plan_markdown
 from tests.definitions import ARRIVALS, CARRIER
 from tests.plan.states import plan_of, repo_of, state_of
 

@@ -11,12 +11,12 @@ import pytest
 from featurectl.catalog.facts import _FACTS
 from featurectl.catalog.objects import CATALOG_KINDS, REGISTERED_AS
 from featurectl.catalog.summaries import _SUMMARIES
-from featurectl.cli.render.catalog import _COLUMNS
 from featurectl.core.kinds import KIND_OF_SECTION, OBJECT_KINDS, WORDS, DeclaredKind
 from featurectl.identity.registered_kinds import REGISTERED
 from featurectl.language.shapes.objects import LISTS
+from featurectl.render.catalog import _COLUMNS
 
-CATALOG = ["catalog/facts.py", "catalog/objects.py", "catalog/summaries.py", "cli/render/catalog.py"]
+CATALOG = ["catalog/facts.py", "catalog/objects.py", "catalog/summaries.py", "render/catalog.py"]
 PACKAGE = Path(__file__).parents[2] / "featurectl"
 
 

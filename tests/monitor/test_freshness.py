@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurectl.cli.render.status import render_ages, render_status, status_json
 from featurectl.core.units import HOUR_US, MINUTE_US
 from featurectl.language.definitions.about import Freshness
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import Feature, FeatureView
 from featurectl.monitor.freshness import FreshnessRow, age_at, judge_age, rows_of_features, with_worst_sla
+from featurectl.render.status import render_ages, render_status, status_json
 
 NOW = datetime(2026, 11, 24, 13, 0, tzinfo=UTC)
 SLA = Freshness(warn_after_us=HOUR_US, error_after_us=6 * HOUR_US)

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from featurectl.cli.main import main
-from featurectl.cli.render.why import _changed, render_why, why_json
 from featurectl.core.units import HOUR_US
 from featurectl.language.definitions.about import Freshness
 from featurectl.monitor.checks import CheckHistory, CheckResultAt
@@ -23,6 +22,7 @@ from featurectl.monitor.value_history import Changed, EntityHistory
 from featurectl.monitor.why import Chain, ChainLink, cause_of, verdict_of
 from featurectl.offline.runs import CheckRecord, RunRecord
 from featurectl.online.read import Answer, FeatureValue
+from featurectl.render.why import _changed, render_why, why_json
 from tests.cli.golden import assert_golden
 from tests.cli.shop import PROJECT
 

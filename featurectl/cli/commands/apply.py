@@ -80,7 +80,7 @@ def _drawn(call: Call, applied: Applied) -> Outcome:
 
 
 def _plan_text(plan: Plan) -> str:
-    from featurectl.cli.render.plan import render_plan
+    from featurectl.render.plan import render_plan
 
     return render_plan(plan.to_json())
 

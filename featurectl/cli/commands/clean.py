@@ -76,8 +76,8 @@ def clean(
 
 
 def _clean(call: Call, request: CleanRequest) -> Outcome:
-    from featurectl.cli.render.clean import cleaned_json, render_cleaned
     from featurectl.operations.clean.clean_workspace import clean_up
+    from featurectl.render.clean import cleaned_json, render_cleaned
 
     with open_applied(call) as workspace:
         cleaned = clean_up(workspace, request, call.progress)

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from featurectl.cli.command_decorator import verb
-from featurectl.cli.render.screen import screen_width
 from featurectl.cli.shared.call import Call, Outcome
 from featurectl.core.errors import UsageError
+from featurectl.render.screen import screen_width
 
 _WIDEST = 100  # columns: longer lines are hard to read
 

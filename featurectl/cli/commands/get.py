@@ -46,8 +46,8 @@ def get(
 
 
 def _text(found: EntityAnswer, words: Sequence[str], *, offline: bool) -> str:
-    from featurectl.cli.render.feature_values import shown_value
-    from featurectl.cli.render.table import render_table
+    from featurectl.render.feature_values import shown_value
+    from featurectl.render.table import render_table
 
     rows, answer = [], found.answer
     for name, value in answer.values.items():
@@ -62,7 +62,7 @@ def _text(found: EntityAnswer, words: Sequence[str], *, offline: bool) -> str:
 
 
 def _json(found: EntityAnswer, *, offline: bool) -> dict[str, object]:
-    from featurectl.cli.render.feature_values import plain_value
+    from featurectl.render.feature_values import plain_value
 
     answer = found.answer
     instants = {

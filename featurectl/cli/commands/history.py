@@ -40,8 +40,8 @@ def history(
 
 
 def _show(entry: HistoryEntry, project: str) -> Outcome:
-    from featurectl.cli.render.plan import render_plan
     from featurectl.registry.rows import read_document
+    from featurectl.render.plan import render_plan
 
     plan, text = None, ""
     if entry.plan:
@@ -53,7 +53,7 @@ def _show(entry: HistoryEntry, project: str) -> Outcome:
 
 
 def _render(entries: Sequence[HistoryEntry]) -> str:
-    from featurectl.cli.render.table import render_table
+    from featurectl.render.table import render_table
 
     head = ["serial", "when (UTC)", "who", "commit", "what"]
     rows = [

@@ -25,7 +25,7 @@ def lineage(
     As a tree for a terminal, as Mermaid or DOT for pages.
     """
     from featurectl.catalog.lineage import lineage_of_name
-    from featurectl.cli.render.lineage import lineage_dot, lineage_json, lineage_mermaid, render_lineage
+    from featurectl.render.lineage import lineage_dot, lineage_json, lineage_mermaid, render_lineage
 
     with open_with(call, "project file") as workspace:
         graph = lineage_of_name(workspace, name, depth_of(depth))

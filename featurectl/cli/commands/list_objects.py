@@ -33,7 +33,7 @@ def list_objects(
     from featurectl.catalog.documents import object_document
     from featurectl.catalog.listing import ListRequest, list_objects, needs_files
     from featurectl.catalog.objects import kind_of_word
-    from featurectl.cli.render.catalog import render_objects
+    from featurectl.render.catalog import render_objects
 
     request = ListRequest(select=tuple(select or ()), state=state)
     if kind is not None:

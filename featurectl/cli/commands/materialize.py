@@ -48,9 +48,9 @@ def materialize(call: Call, options: MaterializeOptions) -> Outcome:
     A now more than 60 s after the clock of the registry, or of the online store, is refused. Where a table was
     computed as of the future all the same, --full makes it anew, and its push replaces what was pushed then.
     """
-    from featurectl.cli.render.materialize import planned_json, render_planned, render_runs, run_json
     from featurectl.operations.materialize.materialize_views import materialize_views, plan_views
     from featurectl.operations.part_failure import Failure
+    from featurectl.render.materialize import planned_json, render_planned, render_runs, run_json
 
     request = _request(call, options)
     with open_with(call, "if there") as workspace:

@@ -64,8 +64,8 @@ def plan(
 
 
 def _text(call: Call, plan: Plan, repo: Repo, *, explain: bool) -> str:
-    from featurectl.cli.render.plan import render_plan, render_stages
-    from featurectl.cli.render.time_rule import render_time_rules
+    from featurectl.render.plan import render_plan, render_stages
+    from featurectl.render.time_rule import render_time_rules
 
     document = plan.to_json()
     parts = [render_plan(document)]
@@ -77,8 +77,8 @@ def _text(call: Call, plan: Plan, repo: Repo, *, explain: bool) -> str:
 
 
 def _markdown(plan: Plan) -> str:
-    from featurectl.cli.render.plan import render_needed, render_plan_markdown
     from featurectl.plan.reviewed_changes import allowance_line, needed_allowances
+    from featurectl.render.plan import render_needed, render_plan_markdown
 
     document = plan.to_json()
     return render_plan_markdown(document) + render_needed([allowance_line(item) for item in needed_allowances(plan)])

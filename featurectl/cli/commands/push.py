@@ -53,8 +53,8 @@ def push(call: Call, options: PushOptions) -> Outcome:
 
 
 def _push(call: Call, options: PushOptions) -> Outcome:
-    from featurectl.cli.render.push import push_json, render_pushes
     from featurectl.operations.push.push_views import PushViewsRequest, plan_pushes, push_views
+    from featurectl.render.push import push_json, render_pushes
 
     request = PushViewsRequest(
         views=tuple(options.views or ()),
@@ -72,8 +72,8 @@ def _push(call: Call, options: PushOptions) -> Outcome:
 
 
 def _remove(call: Call, labels: list[str], *, dry_run: bool) -> Outcome:
-    from featurectl.cli.render.push import removed_json, render_removed
     from featurectl.operations.push.remove import remove_rows
+    from featurectl.render.push import removed_json, render_removed
 
     with open_applied(call) as workspace:
         removed = remove_rows(workspace, labels, call.progress, dry_run=dry_run)

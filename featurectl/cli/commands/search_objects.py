@@ -26,7 +26,7 @@ def search_objects(
     from featurectl.catalog.documents import hit_document
     from featurectl.catalog.objects import kind_of_word
     from featurectl.catalog.search import SearchRequest, search_objects
-    from featurectl.cli.render.catalog import render_hits
+    from featurectl.render.catalog import render_hits
 
     request = SearchRequest(text=" ".join(text))
     if kind is not None:

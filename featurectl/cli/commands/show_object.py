@@ -38,7 +38,7 @@ def show_object(
     that was trained on a feature, with their date.
     """
     from featurectl.catalog.detail import ShowRequest, show_objects
-    from featurectl.cli.render.object_detail import detail_json, render_details
+    from featurectl.render.object_detail import detail_json, render_details
 
     request = ShowRequest(
         name=name,

@@ -86,8 +86,8 @@ def _show_rows(call: Call, workspace: Workspace) -> StatusDrawing:
 
 
 def _text(call: Call, report: StatusReport) -> str:
-    from featurectl.cli.render.runs import render_not_done
-    from featurectl.cli.render.status import render_ages, render_sizes, render_status
+    from featurectl.render.runs import render_not_done
+    from featurectl.render.status import render_ages, render_sizes, render_status
 
     if not report.rows:
         return "No source and no view is applied."
@@ -102,8 +102,8 @@ def _text(call: Call, report: StatusReport) -> str:
 
 
 def _json(call: Call, report: StatusReport) -> dict[str, object]:
-    from featurectl.cli.render.runs import run_json
-    from featurectl.cli.render.status import status_json
+    from featurectl.render.runs import run_json
+    from featurectl.render.status import status_json
 
     result: dict[str, object] = {
         "now": format_iso(report.now),
@@ -116,11 +116,11 @@ def _json(call: Call, report: StatusReport) -> dict[str, object]:
 
 
 def _show_checks(call: Call, workspace: Workspace) -> StatusDrawing:
-    from featurectl.cli.render.checks import check_json, render_checks
     from featurectl.monitor.status_report import read_checks
+    from featurectl.render.checks import check_json, render_checks
 
     report = read_checks(workspace)
-    text = render_checks(report.checks, call)
+    text = render_checks(report.checks, whole=call.verbose)
     result = {"now": format_iso(report.now), "checks": [check_json(history) for history in report.checks]}
     return Outcome(text=text, result=result, exit_code=1 if report.has_failed else 0), text
 

@@ -68,8 +68,8 @@ def train(
 
 def _new(result: TrainResult) -> Outcome:
     """Return what is to say of a version that was trained."""
-    from featurectl.cli.render.gates import render_rejection
-    from featurectl.cli.render.models import render_standing, version_json
+    from featurectl.render.gates import render_rejection
+    from featurectl.render.models import render_standing, version_json
 
     version = result.trained.version
     metrics = "  ".join(f"{name} {value:.4f}" for name, value in version.metrics.items())
@@ -85,8 +85,8 @@ def _new(result: TrainResult) -> Outcome:
 
 def _again(result: TrainResult, *, registered: bool) -> Outcome:
     """Return how far a version that was trained once more is the same."""
-    from featurectl.cli.render.retrained import comparison_json, render_comparison
     from featurectl.operations.training.retrain import compare_versions
+    from featurectl.render.retrained import comparison_json, render_comparison
 
     assert result.again is not None
     new, was = _new(result), result.again

@@ -65,8 +65,8 @@ def verify(call: Call, options: VerifyOptions) -> Outcome:
 
 
 def _verify_log(call: Call, options: VerifyOptions, share: float) -> Outcome:
-    from featurectl.cli.render.verify import render_reports, report_json
     from featurectl.monitor.verify.run_verify import VerifyLogRequest, is_wrong, verify_logs
+    from featurectl.render.verify import render_reports, report_json
 
     since, until = _window(call, options)
     request = VerifyLogRequest(
@@ -85,8 +85,8 @@ def _verify_log(call: Call, options: VerifyOptions, share: float) -> Outcome:
 
 
 def _verify_store(call: Call, options: VerifyOptions, share: float) -> Outcome:
-    from featurectl.cli.render.verify import render_views, view_json
     from featurectl.monitor.verify.run_verify import VerifyStoreRequest, verify_views
+    from featurectl.render.verify import render_views, view_json
 
     entities = None if options.everything else int(share) if options.sample else _ENTITIES
     request = VerifyStoreRequest(

@@ -25,9 +25,9 @@ def why(
     keys of an entity: its value online and from the offline table now, and how it came to that; -v tells of every
     feature that changed. Exits 1 when something is wrong.
     """
-    from featurectl.cli.render.why import render_why, why_json
     from featurectl.monitor.explain_view import explain_view
     from featurectl.operations.entity_values import EntityRequest, split_version
+    from featurectl.render.why import render_why, why_json
 
     split_version(view)
     with open_applied(call) as workspace:

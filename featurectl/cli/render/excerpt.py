@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from featurectl.cli.render.paint import Color, Paint
-from featurectl.cli.render.screen import text_width
-from featurectl.cli.render.visible import in_one_line
 from featurectl.core.variables import hide_passwords
+from featurectl.render.paint import Color, Paint
+from featurectl.render.screen import text_width
+from featurectl.render.visible import in_one_line
 
 if TYPE_CHECKING:
     from featurectl.language.problems.codes import Problem, Severity

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from featurectl.cli.render.files import Files
 from featurectl.cli.render.github import Annotation, cell, draw_annotations, draw_table
 from featurectl.cli.render.junit import Case, Suite, Trouble, draw_junit
-from featurectl.cli.render.table import render_table
 from featurectl.cli.render.values import show_pair
-from featurectl.cli.render.visible import in_one_line
 from featurectl.core.markdown import code
 from featurectl.operations.feature_tests.results import Cell, FeatureTestResult
+from featurectl.render.table import render_table
+from featurectl.render.visible import in_one_line
 
 NONE = "No feature tests. They stand in a list `tests:` of any file."
 _HEAD = ("", "row", "column", "expected", "actual")

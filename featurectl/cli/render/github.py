@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from featurectl.cli.render.visible import visible
 from featurectl.core.errors import UsageError
 from featurectl.core.markdown import code, prose
+from featurectl.render.visible import visible
 
 if TYPE_CHECKING:
     from featurectl.cli.render.files import Files

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final, Literal
 from xml.etree import ElementTree as ET
 
 from featurectl.cli.render.excerpt import draw_problem
-from featurectl.cli.render.paint import Paint
-from featurectl.cli.render.visible import in_one_line
 from featurectl.core.version import __version__
+from featurectl.render.paint import Paint
+from featurectl.render.visible import in_one_line
 
 if TYPE_CHECKING:
     from featurectl.cli.render.files import Files

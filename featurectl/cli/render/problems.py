@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from featurectl.cli.render.excerpt import draw_problem
 from featurectl.cli.render.files import Files
 from featurectl.cli.render.github import draw_annotations, problem_annotation
-from featurectl.cli.render.paint import Paint, wants_color
-from featurectl.cli.render.screen import screen_width
-from featurectl.cli.render.visible import in_one_line
+from featurectl.render.paint import Paint, wants_color
+from featurectl.render.screen import screen_width
+from featurectl.render.visible import in_one_line
 
 if TYPE_CHECKING:
     from featurectl.cli.shared.call import Call

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO
 
-from featurectl.cli.render.paint import Paint, paint_signs, paint_states, wants_color
-from featurectl.cli.render.screen import fit_text, screen_width
-from featurectl.cli.render.visible import visible, visible_but_colors, without_commands
+from featurectl.render.paint import Paint, paint_signs, paint_states, wants_color
+from featurectl.render.screen import fit_text, screen_width
+from featurectl.render.visible import visible, visible_but_colors, without_commands
 
 if TYPE_CHECKING:
     from featurectl.cli.shared.call import Call, TextKind

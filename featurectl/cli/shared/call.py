@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from featurectl.core.errors import FeaturectlError, UsageError
+from featurectl.core.errors import UsageError
 from featurectl.core.units import parse_instant
 
 if TYPE_CHECKING:
@@ -68,11 +68,6 @@ class Call:
             message = f"--memory {self.memory!r} is no size of at least {least}: the program itself takes most of less"
             raise UsageError(message, hint=f"write it like 4GiB; {least} is the smallest")
         return memory_of_rows(size)
-
-
-def error_json(error: FeaturectlError) -> dict[str, str]:
-    """Return an error ready for JSON."""
-    return {"code": error.code, "message": error.message, "hint": error.hint}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

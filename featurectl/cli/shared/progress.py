@@ -10,10 +10,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from featurectl.cli.render.screen import cut_text, fit_text, screen_width
-from featurectl.cli.render.visible import in_one_line
 from featurectl.core.progress import Progress, Silent
 from featurectl.core.units import format_count
+from featurectl.render.screen import cut_text, fit_text, screen_width
+from featurectl.render.visible import in_one_line
 
 _BEAT_S = 10.0
 _FRAME_S = 0.1

@@ -12,8 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurectl.cli.render.drift import drift_json, render_drift
-from featurectl.cli.render.drift_page import render_page
 from featurectl.models.profile.categories import CategoryTally, profile_categories
 from featurectl.models.profile.numbers import NumberTally, Scratch, profile_numbers
 from featurectl.models.profile.profile import ProfileTally, dump_profile, load_profile, take_profile
@@ -22,6 +20,8 @@ from featurectl.monitor.drift.distances import category_distances, group_starts,
 from featurectl.monitor.drift.limits import DriftLimits
 from featurectl.monitor.drift.measure_drift import DriftTable
 from featurectl.registry.state import BoundFeature
+from featurectl.render.drift import drift_json, render_drift
+from featurectl.render.drift_page import render_page
 from tests.models.profile.columns import COLUMNS
 from tests.monitor.drift import naive
 

@@ -35,9 +35,9 @@ def start(
     serve` takes it up by itself, promotes the version when all held to the end, and rolls it back as soon as
     something does not.
     """
-    from featurectl.cli.render.canary import render_started, run_json
-    from featurectl.cli.render.gates import render_gates
     from featurectl.monitor.canary.start_gated import StartRequest, start_gated
+    from featurectl.render.canary import render_started, run_json
+    from featurectl.render.gates import render_gates
 
     name, _, which = model.partition("@")
     if not which:
@@ -63,8 +63,8 @@ def status(
 
     With --judge it exits 1 when the version is rolled back by this look.
     """
-    from featurectl.cli.render.canary import render_ended, run_json
     from featurectl.monitor.canary.lifecycle import CanaryEvaluation, evaluate_last
+    from featurectl.render.canary import render_ended, run_json
 
     with open_applied(call) as workspace:
         found = evaluate_last(workspace, model, judge=judge, command="models canary status")
@@ -98,7 +98,7 @@ def _end(call: Call, model: str, to: Literal["promoted", "aborted"]) -> Outcome:
 
 
 def _outcome(judged: CanaryEvaluation) -> Outcome:
-    from featurectl.cli.render.canary import evaluation_json, render_evaluation
+    from featurectl.render.canary import evaluation_json, render_evaluation
 
     code = 1 if judged.run.state == "rolled_back" else 0
     return Outcome(text=render_evaluation(judged), result={"canary": evaluation_json(judged)}, exit_code=code)

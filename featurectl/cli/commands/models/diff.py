@@ -23,8 +23,8 @@ def diff(
     what one has alone. An input differs where its feature means something else (by its fingerprint); `=` stands before
     one that is read of another version of its view and means the same.
     """
-    from featurectl.cli.render.diff_models import diff_json, render_diff
     from featurectl.operations.models.diff import diff_versions
+    from featurectl.render.diff_models import diff_json, render_diff
 
     with open_applied(call) as workspace:
         found = diff_versions(workspace, first, second)

@@ -58,8 +58,8 @@ def import_model(
 
 
 def _outcome(imported: ImportedVersion) -> Outcome:
-    from featurectl.cli.render.gates import render_rejection
-    from featurectl.cli.render.models import render_standing, version_json
+    from featurectl.render.gates import render_rejection
+    from featurectl.render.models import render_standing, version_json
 
     version, aliases = imported.version, imported.aliases
     metrics = "  ".join(f"{name} {value:.4f}" for name, value in version.metrics.items())

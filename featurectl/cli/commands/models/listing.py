@@ -23,8 +23,8 @@ def list_versions(
     ] = None,
 ) -> Outcome:
     """List the trained versions of every model, newest first."""
-    from featurectl.cli.render.models import render_versions, version_json
     from featurectl.operations.models.versions import find_versions
+    from featurectl.render.models import render_versions, version_json
 
     with open_applied(call) as workspace:
         found = find_versions(workspace, uses)
@@ -43,8 +43,8 @@ def show(
 
     Its features with their versions, the tables that it read, parameters, metrics, and what its gates found.
     """
-    from featurectl.cli.render.models import label_of, render_version, version_json
     from featurectl.operations.models.versions import find_version, read_card
+    from featurectl.render.models import label_of, render_version, version_json
 
     with open_applied(call) as workspace:
         found = find_version(workspace, model)

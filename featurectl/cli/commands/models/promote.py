@@ -45,8 +45,8 @@ def promote(
     view that is not there, or has no table there, is named, and nothing is registered (exit code 1). A version
     that fails a gate there is kept as rejected. Run again, it registers nothing more.
     """
-    from featurectl.cli.render.promotion import promotion_json, render_promotion
     from featurectl.operations.models.promotion import PromoteRequest, promote_model
+    from featurectl.render.promotion import promotion_json, render_promotion
 
     request = PromoteRequest(name=model, allow_pickle=options.allow_pickle, memory_bytes=call.memory_bytes())
     with open_applied(call) as workspace:
@@ -57,8 +57,8 @@ def promote(
 
 
 def _copy(call: Call, source: Workspace, request: PromoteRequest, env: str) -> Outcome:
-    from featurectl.cli.render.promotion import copy_json, render_copy
     from featurectl.operations.models.promote_to import promote_to_environment
+    from featurectl.render.promotion import copy_json, render_copy
 
     with open_applied(replace(call, env=env)) as target:
         done = promote_to_environment(source, target, request, call.progress)

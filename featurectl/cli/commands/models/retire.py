@@ -54,7 +54,7 @@ def prune(
 
 
 def _outcome(done: Retirement, *, dry_run: bool) -> Outcome:
-    from featurectl.cli.render.retirement import render_retirement, retirement_json
+    from featurectl.render.retirement import render_retirement, retirement_json
 
     text = render_retirement(done, dry_run=dry_run)
     return Outcome(text=text, result=retirement_json(done, dry_run=dry_run))

@@ -34,8 +34,8 @@ def check(call: Call, dry_run: DryRun = False, again: Again = False) -> Outcome:
     fires and is not silenced, when something could not be observed, when a message was refused, or where nothing is
     applied. A state that has changed since `--as-of` stays as it is.
     """
-    from featurectl.cli.render.alerts import evaluation_run_json, render_evaluation_run
     from featurectl.monitor.alerts.check_alerts import check_alerts, failures_of, is_alarming
+    from featurectl.render.alerts import evaluation_run_json, render_evaluation_run
 
     if again and dry_run:
         raise UsageError("--again sends, and --dry-run sends nothing", hint="leave one of them out")

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from featurectl.cli.command_decorator import verb
-from featurectl.cli.render.screen import screen_width
 from featurectl.cli.shared.call import Call, Outcome
 from featurectl.cli.shared.options import VersionOrChampion
 from featurectl.cli.shared.times import instant
 from featurectl.cli.shared.workspaces import open_applied
 from featurectl.core.errors import UsageError
+from featurectl.render.screen import screen_width
 
 if TYPE_CHECKING:
     from featurectl.monitor.drift.measure_drift import DriftRequest, DriftTable
@@ -58,8 +58,8 @@ def drift(call: Call, model: VersionOrChampion, options: DriftOptions) -> Outcom
 
     Exits 1 when one is beyond its limit by more than chance gives in so many rows.
     """
-    from featurectl.cli.render.drift import drift_json, render_drift
     from featurectl.monitor.drift.measure_drift import measure_drift
+    from featurectl.render.drift import drift_json, render_drift
 
     request = _request(call, model, options)
     with open_applied(call) as workspace:
@@ -106,7 +106,7 @@ def _check_place(page: Path) -> None:
 
 
 def _write_page(path: Path, table: DriftTable) -> None:
-    from featurectl.cli.render.drift_page import render_page
+    from featurectl.render.drift_page import render_page
     from featurectl.workspace.whole_file import write_whole
 
     try:

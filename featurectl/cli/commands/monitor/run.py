@@ -61,7 +61,7 @@ def _stopped_by_sigterm() -> threading.Event:
 
 
 def _report(call: Call, found: EvaluationRun) -> None:
-    from featurectl.cli.render.alerts import evaluation_run_lines
+    from featurectl.render.alerts import evaluation_run_lines
 
     for line in evaluation_run_lines(found):
         call.progress.done(line)

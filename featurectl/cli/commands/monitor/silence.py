@@ -47,8 +47,8 @@ def silence(call: Call, options: SilenceOptions) -> Outcome:
 
 
 def _begin(call: Call, alert: str, options: SilenceOptions) -> Outcome:
-    from featurectl.cli.render.alerts import render_silence, silence_json
     from featurectl.monitor.alerts.silences import SilenceRequest, begin_silence
+    from featurectl.render.alerts import render_silence, silence_json
 
     if options.for_ is None:
         raise UsageError(f"silence {alert}: for how long?", hint="--for 2h")
@@ -60,8 +60,8 @@ def _begin(call: Call, alert: str, options: SilenceOptions) -> Outcome:
 
 
 def _list(call: Call) -> Outcome:
-    from featurectl.cli.render.alerts import render_silences, silence_json
     from featurectl.monitor.alerts.silences import list_silences
+    from featurectl.render.alerts import render_silences, silence_json
 
     with open_applied(call) as workspace:
         silences = list_silences(workspace)
@@ -69,8 +69,8 @@ def _list(call: Call) -> Outcome:
 
 
 def _end(call: Call, silence_id: str) -> Outcome:
-    from featurectl.cli.render.alerts import silence_json
     from featurectl.monitor.alerts.silences import end_silence
+    from featurectl.render.alerts import silence_json
 
     with open_applied(call) as workspace:
         ended = end_silence(workspace, silence_id)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from featurectl.catalog.objects import CATALOG_KINDS, SEVERAL, CatalogKind
-from featurectl.cli.render.table import render_table
 from featurectl.core.units import format_age, plural
+from featurectl.render.table import render_table
 
 if TYPE_CHECKING:
     from featurectl.catalog.search import SearchHit

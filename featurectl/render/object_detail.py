@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from featurectl.catalog.documents import object_document, statistics_document
-from featurectl.cli.render.lineage import lineage_json, render_lineage
-from featurectl.cli.render.statistics import render_statistics, statistics_line
-from featurectl.cli.render.table import render_table
 from featurectl.core.units import format_age, format_instant, format_iso
+from featurectl.render.lineage import lineage_json, render_lineage
+from featurectl.render.statistics import render_statistics, statistics_line
+from featurectl.render.table import render_table
 
 if TYPE_CHECKING:
     from featurectl.catalog.detail import ObjectDetail, VersionInUse

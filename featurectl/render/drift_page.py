@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from html import escape
 from typing import Final
 
-from featurectl.cli.render.drift import reason, title, verdict
 from featurectl.monitor.drift.compare import DriftRow
 from featurectl.monitor.drift.measure_drift import DriftTable
+from featurectl.render.drift import reason, title, verdict
 
 _WIDTH: Final = 460
 _HEIGHT: Final = 110

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from featurectl.cli.render.table import render_table
-from featurectl.cli.shared.call import Call
 from featurectl.core.units import counted, format_count, format_instant, format_iso
 from featurectl.monitor.checks import CheckHistory
+from featurectl.render.table import render_table
 
 _HEAD: Final = ("of", "check", "severity", "state", "rows failed", "as of", "results")
 _SHOWN: Final = 20
 
 
-def render_checks(found: Sequence[CheckHistory], call: Call) -> str:
+def render_checks(found: Sequence[CheckHistory], *, whole: bool) -> str:
     """Return a table with a row per check: its last result, and the last 20 of them, the newest at the right.
 
-    A dot is a result that passed, an F one that failed; `-v` tells each of the failed ones below.
+    A dot is a result that passed, an F one that failed; with `whole` each of the failed ones is told below.
     """
     if not found:
         return "No check is applied."
@@ -26,7 +25,7 @@ def render_checks(found: Sequence[CheckHistory], call: Call) -> str:
     ends = [f"{counted(len(found), 'check')}", f"{failing} failed the last time"]
     ends += [f"{silent} with no result on record"] if silent else []
     lines = [*render_table(_HEAD, [_cells(history) for history in found]), "", ", ".join(ends) + "."]
-    if call.verbose and (details := [line for history in found for line in _failures(history)]):
+    if whole and (details := [line for history in found for line in _failures(history)]):
         lines += ["", *details]
     return "\n".join(lines)
 

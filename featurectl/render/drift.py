@@ -7,12 +7,12 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from featurectl.cli.render.screen import text_width
-from featurectl.cli.render.table import render_table
 from featurectl.core.units import counted, plural
 from featurectl.monitor.drift.compare import DriftRow
 from featurectl.monitor.drift.limits import DriftLimits, DriftMetric
 from featurectl.monitor.drift.measure_drift import DriftTable
+from featurectl.render.screen import text_width
+from featurectl.render.table import render_table
 
 _HEAD: Final = ("feature", "state", "psi", "chance", "js", "ks", "wasserstein", "nulls", "outside", "then", "now")
 _LEFT_OUT: Final = ("chance", "js", "outside", "wasserstein", "ks", "nulls")  # of a narrow terminal, the first first

@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from featurectl.cli.render.feature_values import plain_value, shown_value
-from featurectl.cli.render.runs import has_failed, run_json, run_line
-from featurectl.cli.render.status import status_json
-from featurectl.cli.render.table import render_table
-from featurectl.cli.render.visible import in_one_line
 from featurectl.core.units import format_age, format_count, format_instant, format_iso
 from featurectl.monitor.explain_view import EntityValues
 from featurectl.monitor.value_history import Changed
 from featurectl.monitor.why import Chain, ChainLink, verdict_of
 from featurectl.offline.runs import RunRecord
 from featurectl.online.read import Answer
+from featurectl.render.feature_values import plain_value, shown_value
+from featurectl.render.runs import has_failed, run_json, run_line
+from featurectl.render.status import status_json
+from featurectl.render.table import render_table
+from featurectl.render.visible import in_one_line
 
 _LINKS: Final = ("link", "newest event", "available", "age", "computed", "table", "state")
 _RUNS: Final = ("as of", "run", "did", "rows", "ended")

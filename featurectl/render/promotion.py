@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
-from featurectl.cli.render.gates import render_gates
-from featurectl.cli.render.models import render_unjudged
 from featurectl.core.units import counted
+from featurectl.render.gates import render_gates
+from featurectl.render.models import render_unjudged
 
 if TYPE_CHECKING:
     from featurectl.operations.models.promote_to import CopiedVersion

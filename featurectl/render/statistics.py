@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from featurectl.catalog.statistics import format_value
-from featurectl.cli.render.screen import text_width
-from featurectl.cli.render.table import render_table
-from featurectl.cli.render.visible import in_one_line
 from featurectl.core.units import format_count, format_instant
+from featurectl.render.screen import text_width
+from featurectl.render.table import render_table
+from featurectl.render.visible import in_one_line
 
 if TYPE_CHECKING:
     from featurectl.catalog.statistics import Bar, FeatureStatistics

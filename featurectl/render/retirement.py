@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from featurectl.cli.render.table import render_table
 from featurectl.core.units import counted, format_instant
+from featurectl.render.table import render_table
 
 if TYPE_CHECKING:
     from featurectl.operations.models.retire import FreedView, Retirement

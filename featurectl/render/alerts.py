@@ -6,9 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from featurectl.cli.render.feature_values import plain_value
-from featurectl.cli.render.table import render_table
-from featurectl.cli.render.visible import in_one_line
 from featurectl.core.units import counted, format_instant, format_iso
 from featurectl.language.definitions.alerts import format_measure, plain_measure
 from featurectl.monitor.alerts.deliver import DeliveryAttempt
@@ -17,6 +14,9 @@ from featurectl.monitor.alerts.evaluated_subjects import SubjectEvaluation, subj
 from featurectl.monitor.alerts.evaluation_run import EvaluationRun
 from featurectl.notifiers.base import describe_incident
 from featurectl.registry.alert_state import Delivery, Silence
+from featurectl.render.feature_values import plain_value
+from featurectl.render.table import render_table
+from featurectl.render.visible import in_one_line
 
 _HEAD = ("alert", "about", "state", "value", "threshold", "since", "cause")
 _SILENCES = ("silence", "alert", "subject", "until", "who", "reason")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from featurectl.cli.render.table import render_table
 from featurectl.core.units import counted, format_bytes, format_count
 from featurectl.operations.clean.clean_workspace import Cleaned
 from featurectl.operations.clean.unneeded_data import Leftover, SmallFiles
+from featurectl.render.table import render_table
 
 _HEAD: Final = ("kind", "what", "size")
 _SMALL: Final = ("small files of", "files", "size")

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Final
 
-from featurectl.cli.render.screen import cut_text, screen_width, text_width, wrap_words
-from featurectl.cli.render.visible import in_one_line
+from featurectl.render.screen import cut_text, screen_width, text_width, wrap_words
+from featurectl.render.visible import in_one_line
 
 _GAP: Final = "  "  # between columns
 _READABLE, _LEGIBLE = 20, 12  # columns of a cell that is cut: as it should be, and not worth less

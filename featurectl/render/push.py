@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from featurectl.cli.render.table import render_table
-from featurectl.cli.render.visible import in_one_line
 from featurectl.core.units import format_count, format_instant, format_iso
 from featurectl.operations.push import PushPlan, PushResult
 from featurectl.operations.push.push_views import ViewPush, ViewPushes
 from featurectl.operations.push.remove import RemovedRows
+from featurectl.render.table import render_table
+from featurectl.render.visible import in_one_line
 
 _HEAD: Final = ("view", "version", "rows sent", "new", "online keys", "computed")
 _PLAN_HEAD: Final = ("view", "version", "rows at most", "online keys", "at most then", "computed")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from featurectl.cli.render.table import render_table
 from featurectl.core.units import format_instant, format_iso
 from featurectl.offline.runs import RunRecord
+from featurectl.render.table import render_table
 
 _HEAD: Final = ("last run not done", "run", "as of", "what became of it")
 

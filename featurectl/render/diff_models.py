@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from featurectl.cli.render.table import render_table
+from featurectl.render.table import render_table
 
 if TYPE_CHECKING:
     from featurectl.operations.models.diff import VersionDiff, VersionFacts

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from featurectl.cli.render.visible import in_one_line, visible_leaves
 from featurectl.core.commits import shown_commit
 from featurectl.core.kinds import WORDS
 from featurectl.core.markdown import code, prose
 from featurectl.core.units import counted, format_bytes, parse_instant
+from featurectl.render.visible import in_one_line, visible_leaves
 
 if TYPE_CHECKING:
     from featurectl.plan.plan import ChangeJson, EffortJson, PlanJson, ReasonJson, StageJson, SummaryJson

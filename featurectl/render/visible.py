@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Container
 from typing import Final, TypeVar, cast
 
-from featurectl.cli.render.paint import CODES
+from featurectl.render.paint import CODES
 
 JsonValue = TypeVar("JsonValue")
 

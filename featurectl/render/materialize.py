@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from featurectl.cli.render.table import render_table
-from featurectl.cli.render.visible import in_one_line
-from featurectl.cli.shared.call import error_json
 from featurectl.core.units import counted, format_count, format_instant, format_iso, plural
 from featurectl.engines.base import TOO_LATE, CheckResult
 from featurectl.operations.materialize.dry_run import Planned
 from featurectl.operations.materialize.materialize_views import ViewRun
+from featurectl.render.error import error_json
+from featurectl.render.table import render_table
+from featurectl.render.visible import in_one_line
 
 _HEAD = ("view", "did", "rows read", "rows kept", "table", "pushed", "source up to")
 

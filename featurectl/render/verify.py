@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from featurectl.cli.render.table import render_table
-from featurectl.cli.render.visible import in_one_line
 from featurectl.core.units import counted, format_count, plural
 from featurectl.monitor.verify.report import FeatureSkew, VerifyReport, ViewSkew
+from featurectl.render.table import render_table
+from featurectl.render.visible import in_one_line
 
 _LOG_HEAD = ("model", "feature", "view", "compared", "differ", "share", "cause")
 _STORE_HEAD = ("view", "feature", "compared", "differ", "share", "cause")

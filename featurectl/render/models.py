@@ -6,14 +6,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
-from featurectl.cli.render.gates import render_gates
-from featurectl.cli.render.table import render_table
 from featurectl.core.commits import parse_commit
 from featurectl.core.units import format_bytes, format_count, format_instant, plural
 from featurectl.identity.facts.models import label_text
 from featurectl.language.definitions.gates import ASKED_OF_ALL
 from featurectl.language.definitions.json_form import load_model
 from featurectl.registry.state import CHAMPION, BoundFeature, GateResult, ModelVersion
+from featurectl.render.gates import render_gates
+from featurectl.render.table import render_table
 
 if TYPE_CHECKING:
     from featurectl.operations.models.versions import Aliases

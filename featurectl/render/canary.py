@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from featurectl.cli.render.table import render_table
-from featurectl.cli.render.visible import in_one_line
 from featurectl.core.units import format_duration, format_instant, format_iso
 from featurectl.registry.state import CanaryRun
+from featurectl.render.table import render_table
+from featurectl.render.visible import in_one_line
 
 if TYPE_CHECKING:
     from featurectl.monitor.canary.figures import SideFigures

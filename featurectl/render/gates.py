@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from featurectl.cli.render.table import render_table
 from featurectl.core.units import counted
 from featurectl.registry.state import GateResult
+from featurectl.render.table import render_table
 
 _WORDS = {True: "pass", False: "FAIL", None: "-"}
 

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
-from featurectl.cli.render.table import render_table
 from featurectl.core.units import format_age, format_bytes, format_count, format_instant, format_iso
 from featurectl.monitor.freshness import FreshnessRow, age_at
 from featurectl.monitor.sizes import StoredSize
 from featurectl.monitor.status import NOT_MATERIALIZED, NOT_PUSHED
+from featurectl.render.table import render_table
 
 _HEAD = ("view", "last event", "age", "SLA (warn/error)", "state", "version", "rows", "online keys", "computed")
 _SIZES = ("stored", "files", "size")

@@ -1,0 +1,1 @@
+"""What people read of each result, and its JSON: the same for commands and for Python."""
