@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from featurectl.render.table import render_table
+from featurectl.render.page import Page, PageTable, page_text
 
 if TYPE_CHECKING:
     from featurectl.operations.models.diff import VersionDiff, VersionFacts
@@ -14,11 +14,16 @@ _NONE: Final = "-"
 
 
 def render_diff(diff: VersionDiff) -> str:
+    """Return the page as text."""
+    return page_text(diff_page(diff))
+
+
+def diff_page(diff: VersionDiff) -> Page:
     """Return the parts as tables; `~` marks what differs, `+` and `-` what one of them has alone.
 
     `=` marks an input of another version of its view that means the same.
     """
-    lines: list[str] = []
+    page: list[list[PageTable]] = []
     head = (_label(diff.first), _label(diff.second))
     for part, (first, second) in diff.parts.items():
         marks = _marks(diff, part)
@@ -27,8 +32,8 @@ def render_diff(diff: VersionDiff) -> str:
             for name in dict.fromkeys([*first, *second])
         ]
         if rows:
-            lines += [*render_table((" ", part, *head), rows), ""]
-    return "\n".join(lines[:-1])
+            page.append([PageTable(head=(" ", part, *head), rows=rows)])
+    return page
 
 
 def diff_json(diff: VersionDiff) -> dict[str, object]:

@@ -6,15 +6,20 @@ from collections.abc import Sequence
 
 from featurectl.core.units import counted
 from featurectl.registry.state import GateResult
-from featurectl.render.table import render_table
+from featurectl.render.page import PageTable, page_text
 
 _WORDS = {True: "pass", False: "FAIL", None: "-"}
 
 
 def render_gates(gates: Sequence[GateResult]) -> str:
+    """Return a table, a line per gate."""
+    return page_text([[gates_table(gates)]])
+
+
+def gates_table(gates: Sequence[GateResult]) -> PageTable:
     """Return a table, a line per gate: what was asked and what was measured."""
     rows = [[item.name, _WORDS[item.passed], item.asked, item.measured] for item in gates]
-    return "\n".join(render_table(("gate", "", "asked", "measured"), rows))
+    return PageTable(head=("gate", "", "asked", "measured"), rows=rows)
 
 
 def render_rejection(gates: Sequence[GateResult]) -> str:

@@ -12,7 +12,8 @@ from featurectl.identity.facts.models import label_text
 from featurectl.language.definitions.gates import ASKED_OF_ALL
 from featurectl.language.definitions.json_form import load_model
 from featurectl.registry.state import CHAMPION, BoundFeature, GateResult, ModelVersion
-from featurectl.render.gates import render_gates
+from featurectl.render.gates import gates_table
+from featurectl.render.page import Page, PageTable
 from featurectl.render.table import render_table
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def render_versions(versions: Sequence[ModelVersion], aliases: Aliases) -> str:
     return "\n".join(render_table(head, rows))
 
 
-def render_version(version: ModelVersion, aliases: Aliases) -> str:
+def version_page(version: ModelVersion, aliases: Aliases) -> Page:
     """Return all that a person asks of one version, inputs and gates last."""
     rows = f"{version.rows_train:,} {plural(version.rows_train, 'row')}"
     facts = [
@@ -61,10 +62,12 @@ def render_version(version: ModelVersion, aliases: Aliases) -> str:
         ("commit", parse_commit(version.code_commit).shown or "-"),
         ("libraries", ", ".join(f"{name} {number}" for name, number in version.libraries.items())),
     ]
-    lines = render_table(("", ""), [list(fact) for fact in facts])[1:]
     inputs = [[item.name, item.model_dtype, _origin(item), _share(version, item.name)] for item in version.inputs]
-    gates = ["", render_gates(version.gates)] if version.gates else []
-    return "\n".join([*lines, "", *render_table(("input", "type", "feature", "importance"), inputs), *gates])
+    return [
+        [PageTable(rows=facts)],
+        [PageTable(head=("input", "type", "feature", "importance"), rows=inputs)],
+        [gates_table(version.gates)] if version.gates else [],
+    ]
 
 
 def version_json(version: ModelVersion, aliases: Aliases) -> dict[str, object]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from featurectl.catalog.documents import object_document, statistics_document
 from featurectl.core.units import format_age, format_instant, format_iso
 from featurectl.render.lineage import lineage_json, render_lineage
-from featurectl.render.statistics import render_statistics, statistics_line
-from featurectl.render.table import render_table
+from featurectl.render.page import Page, PageBlock, PageTable, page_text
+from featurectl.render.statistics import statistics_line, statistics_page
 
 if TYPE_CHECKING:
     from featurectl.catalog.detail import ObjectDetail, VersionInUse
@@ -20,19 +20,20 @@ _SHOWN_METRICS: Final = ("auc", "accuracy", "macro_f1", "r2", "rmse", "mae")
 
 def render_details(details: Sequence[ObjectDetail]) -> str:
     """Return a page for each object."""
-    return "\n\n\n".join(_page(detail) for detail in details)
+    return "\n\n\n".join(page_text(object_page(detail)) for detail in details)
 
 
-def _page(detail: ObjectDetail) -> str:
-    parts = [
-        _head(detail),
-        _facts({**detail.facts, **_state(detail)}),
+def object_page(detail: ObjectDetail) -> Page:
+    """Return the page of an object."""
+    facts = {**detail.facts, **_state(detail)}
+    return [
+        [_head(detail)],
+        [PageTable(rows=[[label, text] for label, text in facts.items()])],
         _features(detail),
         _versions(detail),
-        _statistics(detail),
-        render_lineage(detail.lineage) if detail.lineage else "",
+        *_statistics(detail),
+        [render_lineage(detail.lineage)] if detail.lineage else [],
     ]
-    return "\n\n".join(part for part in parts if part)
 
 
 def _head(detail: ObjectDetail) -> str:
@@ -53,31 +54,27 @@ def _state(detail: ObjectDetail) -> dict[str, str]:
     return {"state": f"{row.verdict}{age}{over}{why}"}
 
 
-def _facts(facts: Mapping[str, str]) -> str:
-    return "\n".join(render_table(("", ""), [[label, text] for label, text in facts.items()])[1:])
-
-
-def _features(detail: ObjectDetail) -> str:
+def _features(detail: ObjectDetail) -> PageBlock:
     rows = []
     for item in detail.features:
         name = item.name.partition(":")[2]
         values = statistics_line(detail.statistics.get(name))
         rows.append([name, item.type, item.definition, ", ".join(item.used_by) or "-", values, item.description])
     if not rows:
-        return ""
+        return []
     kept = [i for i in range(len(_FEATURES)) if any(row[i] not in ("", "-") for row in rows)]
     chosen = [[row[i] for i in kept] for row in rows]
-    return "\n".join(render_table([_FEATURES[i] for i in kept], chosen, is_last_cut=True))
+    return [PageTable(head=[_FEATURES[i] for i in kept], rows=chosen, is_last_cut=True)]
 
 
-def _versions(detail: ObjectDetail) -> str:
+def _versions(detail: ObjectDetail) -> PageBlock:
     if not detail.versions:
-        return ""
+        return []
     of_model = detail.summary.kind == "model"
     head = (
         ("version", "trained", "alias", "metrics", "views") if of_model else ("version", "applied", "", "bound models")
     )
-    return "\n".join(render_table(head, [_model_cells(v) if of_model else _view_cells(v) for v in detail.versions]))
+    return [PageTable(head=head, rows=[_model_cells(v) if of_model else _view_cells(v) for v in detail.versions])]
 
 
 def _view_cells(version: VersionInUse) -> list[str]:
@@ -93,14 +90,13 @@ def _model_cells(version: VersionInUse) -> list[str]:
     return [str(version.version), at, alias, shown or "-", ", ".join(version.used_by) or "-"]
 
 
-def _statistics(detail: ObjectDetail) -> str:
+def _statistics(detail: ObjectDetail) -> Page:
     keys = [", ".join(f"{value}" for value in row) for row in detail.sample_keys]
-    shown = "keys: " + "; ".join(keys) if keys else ""
+    shown = [["keys: " + "; ".join(keys)]] if keys else []
     if detail.statistics_missing:
-        return "\n\n".join(part for part in (f"values: {detail.statistics_missing}", shown) if part)
+        return [[f"values: {detail.statistics_missing}"], *shown]
     of_feature = detail.summary.kind == "feature"
-    parts = [render_statistics(item) for item in detail.statistics.values()] if of_feature else []
-    return "\n\n".join([*parts, *([shown] if shown else [])])
+    return [block for item in detail.statistics.values() if of_feature for block in statistics_page(item)] + shown
 
 
 def detail_json(detail: ObjectDetail) -> dict[str, object]:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from featurectl.catalog.statistics import format_value
 from featurectl.core.units import format_count, format_instant
+from featurectl.render.page import Page, PageTable, page_text
 from featurectl.render.screen import text_width
-from featurectl.render.table import render_table
 from featurectl.render.visible import in_one_line
 
 if TYPE_CHECKING:
@@ -33,6 +33,11 @@ def statistics_line(item: FeatureStatistics | None) -> str:
 
 def render_statistics(item: FeatureStatistics) -> str:
     """Return how values lie, with whose they are and since when."""
+    return page_text(statistics_page(item))
+
+
+def statistics_page(item: FeatureStatistics) -> Page:
+    """Return the same as blocks: facts, and bars."""
 
     def number(value: float | None) -> str:
         return format_value(value, item.dtype)
@@ -49,7 +54,7 @@ def render_statistics(item: FeatureStatistics) -> str:
         facts.append(["  quantiles", "   ".join(texts)])
     what = "lengths of lists" if item.dtype.startswith("list") else "values"
     head = f"{what}: {item.origin}, {format_instant(item.at)}"
-    return "\n".join([head, *render_table(("", ""), facts)[1:], *(["", *_bars(item.bars)] if item.bars else [])])
+    return [[head, PageTable(rows=facts)], _bars(item.bars) if item.bars else []]
 
 
 def _bars(bars: tuple[Bar, ...]) -> list[str]:

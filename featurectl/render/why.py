@@ -8,15 +8,15 @@ from datetime import datetime
 from typing import Final
 
 from featurectl.core.units import format_age, format_count, format_instant, format_iso
-from featurectl.monitor.explain_view import EntityValues
+from featurectl.monitor.explain_view import EntityValues, ViewExplanation
 from featurectl.monitor.value_history import Changed
 from featurectl.monitor.why import Chain, ChainLink, verdict_of
 from featurectl.offline.runs import RunRecord
 from featurectl.online.read import Answer
 from featurectl.render.feature_values import plain_value, shown_value
+from featurectl.render.page import Page, PageBlock, PageTable, page_text
 from featurectl.render.runs import has_failed, run_json, run_line
 from featurectl.render.status import status_json
-from featurectl.render.table import render_table
 from featurectl.render.visible import in_one_line
 
 _LINKS: Final = ("link", "newest event", "available", "age", "computed", "table", "state")
@@ -34,10 +34,17 @@ def render_why(chain: Chain, cause: str, environment: str, values: EntityValues 
 
     Unless `whole`, of what changed in an entity's values there is only so much as a line has room for.
     """
-    parts = [_head(chain, cause, environment), _links(chain), _models(chain), _runs(chain), _checks(chain)]
+    found = ViewExplanation(chain=chain, cause=cause, environment=environment, values=values)
+    return page_text(explanation_page(found, whole=whole))
+
+
+def explanation_page(found: ViewExplanation, *, whole: bool = False) -> Page:
+    """Return the same as blocks."""
+    chain, values = found.chain, found.values
+    page = [_head(chain, found.cause, found.environment), _links(chain), _models(chain), _runs(chain), _checks(chain)]
     if values is not None:
-        parts += [_entity(values, chain.now), _changes(values, chain.now, sys.maxsize if whole else _CHANGE_WIDTH)]
-    return "\n\n".join("\n".join(part) for part in parts if part)
+        page += [_entity(values, chain.now), _changes(values, chain.now, sys.maxsize if whole else _CHANGE_WIDTH)]
+    return page
 
 
 def why_json(chain: Chain, cause: str, values: EntityValues | None) -> dict[str, object]:
@@ -57,7 +64,7 @@ def why_json(chain: Chain, cause: str, values: EntityValues | None) -> dict[str,
     }
 
 
-def _head(chain: Chain, cause: str, environment: str) -> list[str]:
+def _head(chain: Chain, cause: str, environment: str) -> PageBlock:
     row, age = chain.row, "" if chain.row.age_us is None else f", {format_age(chain.row.age_us)} old"
     wrong = in_one_line(cause) if cause else "nothing is wrong"
     return [
@@ -74,9 +81,9 @@ def _sla(chain: Chain) -> str:
     return f" (SLA {' / '.join(lengths)})"
 
 
-def _links(chain: Chain) -> list[str]:
+def _links(chain: Chain) -> PageBlock:
     links = [*chain.sources, chain.table, *([chain.online] if chain.online else [])]
-    return render_table(_LINKS, [_link(link, chain.now) for link in links])
+    return [PageTable(head=_LINKS, rows=[_link(link, chain.now) for link in links])]
 
 
 def _link(link: ChainLink, now: datetime) -> list[str]:
@@ -90,11 +97,11 @@ def _link(link: ChainLink, now: datetime) -> list[str]:
     return [name, event, available, "-" if age is None else format_age(age), computed, version, state]
 
 
-def _models(chain: Chain) -> list[str]:
+def _models(chain: Chain) -> PageBlock:
     return [f"models: {', '.join(chain.models) if chain.models else 'none is trained on it'}"]
 
 
-def _runs(chain: Chain) -> list[str]:
+def _runs(chain: Chain) -> PageBlock:
     """Return the last runs, the newest first, and the last that failed where none of these has."""
     if chain.unread:
         return [f"runs: {in_one_line(chain.unread)}"]
@@ -103,7 +110,7 @@ def _runs(chain: Chain) -> list[str]:
     shown = list(reversed(chain.runs[-_SHOWN:]))
     before = [run for run in chain.runs[:-_SHOWN] if has_failed(run)]
     failed = [] if any(has_failed(run) for run in shown) else before[-1:]
-    return render_table(_RUNS, [_run(run, chain.now) for run in [*shown, *failed]])
+    return [PageTable(head=_RUNS, rows=[_run(run, chain.now) for run in [*shown, *failed]])]
 
 
 def _run(run: RunRecord, now: datetime) -> list[str]:
@@ -113,12 +120,12 @@ def _run(run: RunRecord, now: datetime) -> list[str]:
     return cells if run.done else [*cells, run_line(run)]
 
 
-def _checks(chain: Chain) -> list[str]:
+def _checks(chain: Chain) -> PageBlock:
     failing = [history for history in chain.checks if history.failing]
     return [f"failed check of {h.of}: {h.label} ({h.severity})" for h in failing]
 
 
-def _entity(values: EntityValues, now: datetime) -> list[str]:
+def _entity(values: EntityValues, now: datetime) -> PageBlock:
     title = " ".join(values.words)
     if values.history is None:
         return [f"{title}: {in_one_line(values.error)}"]
@@ -127,7 +134,7 @@ def _entity(values: EntityValues, now: datetime) -> list[str]:
         lines.insert(0, f"online: {in_one_line(values.error)}")
     if values.online is not None:
         lines.insert(0, f"online: {_clocks(values.online, now)}, computed {_short(values.online.computed_at, now)}")
-    return [title, *lines, *render_table(_VALUES, _features(values.history.now, values.online))]
+    return [title, *lines, PageTable(head=_VALUES, rows=_features(values.history.now, values.online))]
 
 
 def _features(offline: Answer, online: Answer | None) -> list[list[str]]:
@@ -145,7 +152,7 @@ def _clocks(answer: Answer, now: datetime) -> str:
     return f"event {_short(answer.event_time, now)}, available {_short(answer.available_at, now)}"
 
 
-def _changes(values: EntityValues, now: datetime, width: int) -> list[str]:
+def _changes(values: EntityValues, now: datetime, width: int) -> PageBlock:
     """Return what changed with each of the last rows, the newest first."""
     if values.history is None or not values.history.changes:
         return []
@@ -153,7 +160,7 @@ def _changes(values: EntityValues, now: datetime, width: int) -> list[str]:
     for change in values.history.changes:
         rows.append([_short(change.at, now), _short(change.event_time, now), _changed(before, change.values, width)])
         before = change.values
-    return render_table(_CHANGES, rows[::-1])
+    return [PageTable(head=_CHANGES, rows=rows[::-1])]
 
 
 def _changed(before: Mapping[str, object], after: Mapping[str, object], width: int) -> str:

@@ -44,14 +44,15 @@ def show(
     Its features with their versions, the tables that it read, parameters, metrics, and what its gates found.
     """
     from featurectl.operations.models.versions import find_version, read_card
-    from featurectl.render.models import label_of, render_version, version_json
+    from featurectl.render.models import label_of, version_json, version_page
+    from featurectl.render.page import page_text
 
     with open_applied(call) as workspace:
         found = find_version(workspace, model)
         if card:
             return _card(found.version, read_card(workspace, found.version))
     result = version_json(found.version, found.aliases) | {"label_definition": label_of(found.version)}
-    return Outcome(text=render_version(found.version, found.aliases), result=result)
+    return Outcome(text=page_text(version_page(found.version, found.aliases)), result=result)
 
 
 def _card(version: ModelVersion, text: str) -> Outcome:
