@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from featurectl.api.base import ProjectBase, texts_of
+from featurectl.api.pages import PlanPage, as_page
 from featurectl.api.results import ResultTable
 from featurectl.core.units import format_iso
 from featurectl.language.problems.codes import Problem
@@ -24,7 +25,13 @@ class ChangeTable(ResultTable[Change]):
 
     def __init__(self, plan: Plan) -> None:
         super().__init__([change for change in plan.changes if change.kind != "unchanged"], _change_row)
-        self.plan = plan
+        self.plan = as_page(PlanPage, plan)
+
+    def __repr__(self) -> str:
+        return repr(self.plan)
+
+    def _repr_html_(self) -> str:
+        return self.plan._repr_html_()
 
 
 class ChangingMethods(ProjectBase):

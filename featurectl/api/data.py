@@ -13,6 +13,7 @@ import polars as pl
 
 from featurectl.api.base import ProjectBase, instant_of, texts_of
 from featurectl.api.frames import AnyFrame, FrameT, like, mapped_rows, to_kind, to_polars
+from featurectl.api.pages import TrainedPage, as_page
 from featurectl.api.results import ResultTable
 from featurectl.core.errors import UsageError
 from featurectl.core.frames.timestamps import INSTANT
@@ -33,7 +34,6 @@ from featurectl.operations.training.request import TrainingRequest
 from featurectl.operations.training.spine import Cut
 from featurectl.operations.training.train_model import TrainRequest, train_model
 from featurectl.registry.applied import split_name
-from featurectl.registry.state import ModelVersion
 from featurectl.sources.casts import cast_exact
 from featurectl.workspace.online_schema import read_online_schema
 
@@ -195,7 +195,7 @@ class DataMethods(ProjectBase):
             rows=to_kind(rows, self.frames) if request.frame is None else like(rows, spine), manifest=manifest
         )
 
-    def train(self, model: str, *, allow_pickle: bool = False) -> ModelVersion:
+    def train(self, model: str, *, allow_pickle: bool = False) -> TrainedPage:
         """Train a model, measure its gates, register the version and return it; its `status` may be rejected.
 
         Raises:
@@ -205,7 +205,9 @@ class DataMethods(ProjectBase):
         lines: list[str] = []
         request = TrainRequest(model=model, write=lines.append, allow_pickle=allow_pickle)
         with self.workspace() as workspace:
-            return train_model(workspace, request, self.open_progress()).trained.version
+            done = train_model(workspace, request, self.open_progress())
+        trained = done.trained
+        return as_page(TrainedPage, trained.version, aliases=done.aliases, warnings=trained.fitted.warnings)
 
     def score(  # noqa: PLR0913 (what callers of Python write)
         self,

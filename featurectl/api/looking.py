@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from featurectl.api.base import ProjectBase, texts_of
+from featurectl.api.pages import LineagePage, ObjectPage, StatisticsPage, as_page
 from featurectl.api.results import ResultTable
-from featurectl.catalog.detail import DEPTH, ObjectDetail, ShowRequest, show_objects
+from featurectl.catalog.detail import DEPTH, ShowRequest, show_objects
 from featurectl.catalog.documents import hit_document, object_document, statistics_document
-from featurectl.catalog.lineage import LineageGraph, lineage_of_name
+from featurectl.catalog.lineage import lineage_of_name
 from featurectl.catalog.listing import ListRequest, list_objects, needs_files
 from featurectl.catalog.objects import CATALOG_KINDS, CatalogKind, kind_of_word
 from featurectl.catalog.search import SearchHit, SearchRequest, search_objects
@@ -45,7 +46,7 @@ class LookingMethods(ProjectBase):
         state: bool = False,
         sample: int | None = None,
         keys: bool = False,
-    ) -> ObjectDetail:
+    ) -> ObjectPage:
         """Return all of an object: `"spend"`, `"spend:count_7d"`, `"source:orders"`.
 
         `depth` is how many steps of lineage (None: all), `sample` of how many entities statistics are computed now,
@@ -61,7 +62,7 @@ class LookingMethods(ProjectBase):
         if len(found) > 1:
             kinds = " or ".join(f"{item.summary.kind}:{name}" for item in found)
             raise UsageError(f"{name} is the name of several objects", hint=kinds)
-        return found[0]
+        return as_page(ObjectPage, found[0])
 
     def search(self, text: str, kind: str | None = None) -> ResultTable[SearchHit]:
         """Return what has all the words of a text, the best first.
@@ -73,16 +74,16 @@ class LookingMethods(ProjectBase):
         with self.workspace("project file") as workspace:
             return ResultTable(search_objects(workspace, request), hit_document)
 
-    def lineage(self, name: str | None = None, depth: int | None = None) -> LineageGraph:
+    def lineage(self, name: str | None = None, depth: int | None = None) -> LineagePage:
         """Return what an object is made of and what is made of it; without a name, of the whole project.
 
         Raises:
             UsageError: nothing of that name has a lineage.
         """
         with self.workspace("project file") as workspace:
-            return lineage_of_name(workspace, name, depth)
+            return as_page(LineagePage, lineage_of_name(workspace, name, depth))
 
-    def stats(self, name: str, sample: int | None = None) -> ResultTable[FeatureStatistics]:
+    def stats(self, name: str, sample: int | None = None) -> StatisticsTable:
         """Return how the values of a feature lie (`"spend:count_7d"`), or those of each feature of a view.
 
         They are those of the newest model that was trained on it; with `sample` they are computed now, of so many
@@ -92,7 +93,20 @@ class LookingMethods(ProjectBase):
             UsageError: nothing of that name is applied.
             DataError, StoreError: with `sample`, the table of the view is not there or can't be read.
         """
-        return ResultTable(list(self.show(name, sample=sample).statistics.values()), _statistics_row)
+        return StatisticsTable(self.show(name, sample=sample).statistics.values())
+
+
+class StatisticsTable(ResultTable[StatisticsPage]):
+    """Statistics of features; those of one alone are drawn with their bars."""
+
+    def __init__(self, found: Iterable[FeatureStatistics]) -> None:
+        super().__init__([as_page(StatisticsPage, item) for item in found], _statistics_row)
+
+    def __repr__(self) -> str:
+        return repr(self[0]) if len(self) == 1 else super().__repr__()
+
+    def _repr_html_(self) -> str:
+        return self[0]._repr_html_() if len(self) == 1 else super()._repr_html_()
 
 
 def _statistics_row(item: FeatureStatistics) -> Mapping[str, object]:

@@ -7,18 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from featurectl.api.base import ProjectBase
+from featurectl.api.pages import DiffPage, PromotionPage, RetirementPage, RollbackPage, VersionPage, as_page
 from featurectl.api.results import ResultTable
-from featurectl.operations.models.diff import VersionDiff, diff_versions
+from featurectl.operations.models.diff import diff_versions
 from featurectl.operations.models.export_version import export_version
 from featurectl.operations.models.import_model import ImportRequest, import_version
-from featurectl.operations.models.promotion import (
-    PromoteRequest,
-    Promotion,
-    Rollback,
-    promote_model,
-    roll_back_model,
-)
-from featurectl.operations.models.retire import Retirement, prune_versions, retire_versions
+from featurectl.operations.models.promotion import PromoteRequest, promote_model, roll_back_model
+from featurectl.operations.models.retire import prune_versions, retire_versions
 from featurectl.operations.models.versions import find_version, find_versions, read_card
 from featurectl.registry.state import ModelVersion
 
@@ -29,7 +24,7 @@ class ProjectModels:
 
     project: ProjectBase
 
-    def list(self, uses: str | None = None) -> ResultTable[ModelVersion]:
+    def list(self, uses: str | None = None) -> ResultTable[VersionPage]:
         """Return the versions of every model, the newest first; those that use a view or a feature if it is named.
 
         Raises:
@@ -50,16 +45,17 @@ class ProjectModels:
                 **version.metrics,
             }
 
-        return ResultTable(found.versions, row)
+        return ResultTable([as_page(VersionPage, item, aliases=found.aliases) for item in found.versions], row)
 
-    def show(self, name: str) -> ModelVersion:
+    def show(self, name: str) -> VersionPage:
         """Return a version: `"late"` (its champion), `"late@3"`, `"late@challenger"`.
 
         Raises:
             UsageError: there is no such model, version or alias.
         """
         with self.project.workspace("project file") as workspace:
-            return find_version(workspace, name).version
+            found = find_version(workspace, name)
+        return as_page(VersionPage, found.version, aliases=found.aliases)
 
     def card(self, name: str) -> str:
         """Return the model card of a version, which is Markdown.
@@ -71,16 +67,16 @@ class ProjectModels:
         with self.project.workspace("project file") as workspace:
             return read_card(workspace, find_version(workspace, name).version)
 
-    def diff(self, first: str, second: str) -> VersionDiff:
+    def diff(self, first: str, second: str) -> DiffPage:
         """Return two versions side by side.
 
         Raises:
             UsageError: there is no such model, version or alias.
         """
         with self.project.workspace("project file") as workspace:
-            return diff_versions(workspace, first, second)
+            return as_page(DiffPage, diff_versions(workspace, first, second))
 
-    def promote(self, name: str, *, allow_pickle: bool = False) -> Promotion:
+    def promote(self, name: str, *, allow_pickle: bool = False) -> PromotionPage:
         """Make a version the champion if it passes the gates that are applied now; a model's name means its challenger.
 
         Raises:
@@ -89,20 +85,21 @@ class ProjectModels:
             DataError, StoreError: what is measured can't be read.
         """
         with self.project.workspace("applied") as workspace:
-            return promote_model(workspace, PromoteRequest(name=name, allow_pickle=allow_pickle))
+            done = promote_model(workspace, PromoteRequest(name=name, allow_pickle=allow_pickle))
+        return as_page(PromotionPage, done)
 
-    def rollback(self, model: str) -> Rollback:
+    def rollback(self, model: str) -> RollbackPage:
         """Make the champion of before the last promotion champion again.
 
         Raises:
             UsageError: there is no such model, or it has no champion.
         """
         with self.project.workspace("applied") as workspace:
-            return roll_back_model(workspace, model)
+            return as_page(RollbackPage, roll_back_model(workspace, model), model=model)
 
     def import_file(
         self, model: str, file: str | Path, *, sample: str | None = None, allow_pickle: bool = False
-    ) -> ModelVersion:
+    ) -> VersionPage:
         """Register a file of a model that was trained elsewhere, and return the version; one may be rejected.
 
         Raises:
@@ -111,7 +108,8 @@ class ProjectModels:
         """
         request = ImportRequest(model=model, file=Path(file), sample=sample, allow_pickle=allow_pickle)
         with self.project.workspace() as workspace:
-            return import_version(workspace, request, self.project.open_progress()).version
+            found = import_version(workspace, request, self.project.open_progress())
+        return as_page(VersionPage, found.version, aliases=found.aliases)
 
     def export(self, name: str, folder: str | Path) -> Sequence[str]:
         """Write a version into a new folder, and return the names of its files.
@@ -122,20 +120,22 @@ class ProjectModels:
         with self.project.workspace("applied") as workspace:
             return export_version(workspace, name, Path(folder))[1]
 
-    def retire(self, *names: str, dry_run: bool = False) -> Retirement:
+    def retire(self, *names: str, dry_run: bool = False) -> RetirementPage:
         """End versions: their view versions are computed and served no more for them.
 
         Raises:
             UsageError: there is no such version, or it is still needed.
         """
         with self.project.workspace("applied") as workspace:
-            return retire_versions(workspace, names, dry_run=dry_run)
+            done = retire_versions(workspace, names, dry_run=dry_run)
+        return as_page(RetirementPage, done, dry_run=dry_run)
 
-    def prune(self, model: str | None = None, *, keep: int = 5, dry_run: bool = False) -> Retirement:
+    def prune(self, model: str | None = None, *, keep: int = 5, dry_run: bool = False) -> RetirementPage:
         """End old and rejected versions of a model, or of all, but for so many of the newest.
 
         Raises:
             UsageError: there is no such model.
         """
         with self.project.workspace("applied") as workspace:
-            return prune_versions(workspace, model, keep, dry_run=dry_run)
+            done = prune_versions(workspace, model, keep, dry_run=dry_run)
+        return as_page(RetirementPage, done, dry_run=dry_run)

@@ -16,6 +16,7 @@ from featurectl.api.frames import FrameKind, checked_kind
 from featurectl.api.looking import LookingMethods
 from featurectl.api.models import ProjectModels
 from featurectl.api.watching import WatchingMethods
+from featurectl.core.units import format_iso
 from featurectl.workspace.open import find_root
 
 __all__ = ["Project", "ScoredFrame", "TrainingFrame", "open_project"]
@@ -45,9 +46,14 @@ def open_project(
         return project
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Project(LookingMethods, ChangingMethods, DataMethods, WatchingMethods):
     """A repository and one of its environments; `models` are the trained versions of its models."""
+
+    def __repr__(self) -> str:
+        env = "its first environment" if self.env is None else f"environment {self.env}"
+        as_of = f" as of {format_iso(self.as_of)}" if self.as_of else ""
+        return f'featurectl project {self.root}, {env}{as_of}: list(), search("..."), show("...") tell what there is'
 
     @property
     def models(self) -> ProjectModels:

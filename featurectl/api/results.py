@@ -13,6 +13,7 @@ import polars as pl
 from featurectl.api.frames import AnyFrame, to_kind
 from featurectl.core.errors import CheckFailedError, FeaturectlError
 from featurectl.core.units import counted
+from featurectl.render.visible import in_one_line
 
 T = TypeVar("T")
 _SHOWN = 100  # rows that are drawn
@@ -100,9 +101,14 @@ class ResultTable(Sequence[T], Generic[T]):
             return f"{counted(len(self), 'row')}\n{self._drawn()}" if self else "no rows"
 
     def _drawn(self) -> pl.DataFrame:
-        """Return the frame without the columns in which no row says anything."""
+        """Return the frame as it is shown: without columns in which no row says anything, and nothing steers."""
         frame = self.to_polars()
-        return frame.select(name for name in frame.columns if frame[name].null_count() < frame.height)
+        said = frame.select(name for name in frame.columns if frame[name].null_count() < frame.height)
+        return said.with_columns(
+            pl.Series(column.name, [None if text is None else in_one_line(text) for text in column])
+            for column in said
+            if column.dtype == pl.String
+        )
 
     def _repr_html_(self) -> str:
         with pl.Config(tbl_rows=_SHOWN, tbl_cols=-1, fmt_str_lengths=200):

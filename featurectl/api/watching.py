@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import Final
 
 from featurectl.api.base import ProjectBase, instant_of, texts_of
+from featurectl.api.pages import ExplanationPage, as_page
 from featurectl.api.results import ResultTable
 from featurectl.core.units import SECOND_US
 from featurectl.monitor.checks import CheckHistory
 from featurectl.monitor.drift.compare import DriftRow
 from featurectl.monitor.drift.measure_drift import DriftRequest, measure_drift
-from featurectl.monitor.explain_view import ViewExplanation, explain_view
+from featurectl.monitor.explain_view import explain_view
 from featurectl.monitor.freshness import FreshnessRow
 from featurectl.monitor.status_report import StatusRequest, read_checks, read_status
 from featurectl.monitor.verify.report import FeatureSkew, ViewSkew
@@ -104,7 +105,7 @@ class WatchingMethods(ProjectBase):
         table = ResultTable(found.skews, _view_skew_row)
         return table.unless_failed([(failure.part, failure.error) for failure in found.failures], "views")
 
-    def why(self, view: str, **keys: object) -> ViewExplanation:
+    def why(self, view: str, **keys: object) -> ExplanationPage:
         """Return why a view's values are as they are; with keys also those of an entity, and how it came to them.
 
         Raises:
@@ -113,7 +114,8 @@ class WatchingMethods(ProjectBase):
         """
         words = tuple(f"{key}={value}" for key, value in keys.items())
         with self.workspace("applied") as workspace:
-            return explain_view(workspace, EntityRequest(view=view, keys=words), self.open_progress())
+            found = explain_view(workspace, EntityRequest(view=view, keys=words), self.open_progress())
+        return as_page(ExplanationPage, found)
 
 
 def _status_row(row: FreshnessRow) -> Mapping[str, object]:

@@ -57,7 +57,8 @@ class FittedModel:
     `native` is the model as it is kept, `onnx` is it once more, for serving, `golden` are rows that it was trained on
     with their scores, `judged` those that the metrics are of. `task` is what was measured, `importance` the share of
     each input, `warnings` what is odd in the rows that it was trained on. `profile` is of the inputs of these rows,
-    and of the scores of the validation rows, which are like those to come; without such, of these rows too.
+    and of the scores of the validation rows, which are like those to come; without such, of these rows too. `left_out`
+    counts the rows that it neither learned from nor was judged on, by reason.
     """
 
     form: MatrixForm
@@ -69,6 +70,7 @@ class FittedModel:
     metrics: Mapping[str, float]
     rows_train: int
     rows_validation: int
+    left_out: Mapping[str, int]
     train_from: datetime
     train_until: datetime
     validation_from: datetime | None
@@ -107,11 +109,11 @@ def fit_model(  # noqa: PLR0913  # rows, inputs and how, and who allows what
     learning = TrainingInputs(examples=train, form=form, matrix=form.encode(train.rows), label=label, model=model)
     made = _make(learning, trainer, commands, allow_pickle=allow_pickle)
     validation = _validation_rows(made.runtime, split, learning, truth)
-    return _fitted(made, learning, validation, split.judged_from, trainer.seed)
+    return _fitted(made, learning, validation, split, trainer.seed)
 
 
 def _fitted(
-    made: EncodedModel, learning: TrainingInputs, validation: ValidationScores, judged_from: datetime | None, seed: int
+    made: EncodedModel, learning: TrainingInputs, validation: ValidationScores, split: TrainingSplit, seed: int
 ) -> FittedModel:
     """Return what is to be said of a model that was made."""
     native, rows, times = made.runtime, learning.examples.rows, learning.examples.time.sort()
@@ -126,9 +128,10 @@ def _fitted(
         metrics=_metrics(native, validation, task),
         rows_train=len(learning.label),
         rows_validation=len(validation.label),
+        left_out=split.left_out,
         train_from=times[0],
         train_until=times[-1],
-        validation_from=judged_from,
+        validation_from=split.judged_from,
         judged=validation,
         task=task,
         importance=_importance(native, learning, validation, task, seed),

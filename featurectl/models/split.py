@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,8 @@ import polars as pl
 from featurectl.core.errors import DataError
 from featurectl.core.units import counted, format_duration
 from featurectl.language.definitions.model import Trainer
+
+_NULLS: Final = ("no_time", "null_label")  # reasons for which a row is left out, wherever it was to be
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +66,16 @@ class Examples:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingSplit:
-    """The rows to train on, those to judge on, and the instant from which on there are such."""
+    """The rows to train on, those to judge on, and the instant from which on there are such.
+
+    `left_out` counts the rows of the training set that are neither, by reason; those of a holdout by reasons that
+    begin with "validation_".
+    """
 
     train: Examples
     judged: Examples
     judged_from: datetime | None
+    left_out: Mapping[str, int]
 
 
 def split_examples(examples: Examples, trainer: Trainer, model: str) -> TrainingSplit:
@@ -79,19 +87,37 @@ def split_examples(examples: Examples, trainer: Trainer, model: str) -> Training
     Raises:
         DataError: FC515, there is nothing to train on.
     """
-    known = _known(examples, trainer.sample, trainer.seed)
-    if examples.holdout is not None:
-        judged = _known(examples.holdout, 1.0, 0)
-        start = judged.time.min()
-        split = TrainingSplit(train=known, judged=judged, judged_from=start if isinstance(start, datetime) else None)
-    else:
-        is_train, cut = split_by_time(known.time, trainer.split_fraction)
-        split = TrainingSplit(
-            train=known.only(is_train & label_ends_before(known, cut)), judged=known.only(~is_train), judged_from=cut
-        )
+    known, left_out = _known(examples, trainer.sample, trainer.seed)
+    split = (
+        _split_off(known, trainer.split_fraction, left_out)
+        if examples.holdout is None
+        else _beside(known, examples.holdout, left_out)
+    )
     if not split.train.rows.height:
         raise _nothing_to_learn(examples, known, trainer, model)
     return split
+
+
+def _split_off(known: Examples, fraction: float, left_out: Mapping[str, int]) -> TrainingSplit:
+    is_train, cut = split_by_time(known.time, fraction)
+    train = is_train & label_ends_before(known, cut)
+    return TrainingSplit(
+        train=known.only(train),
+        judged=known.only(~is_train),
+        judged_from=cut,
+        left_out={**left_out, "label_in_validation": int(is_train.sum() - train.sum())},
+    )
+
+
+def _beside(known: Examples, holdout: Examples, left_out: Mapping[str, int]) -> TrainingSplit:
+    judged, of_holdout = _known(holdout, 1.0, 0)
+    start = judged.time.min()
+    return TrainingSplit(
+        train=known,
+        judged=judged,
+        judged_from=start if isinstance(start, datetime) else None,
+        left_out={**left_out, **{f"validation_{reason}": n for reason, n in of_holdout.items() if reason in _NULLS}},
+    )
 
 
 def _nothing_to_learn(examples: Examples, known: Examples, trainer: Trainer, model: str) -> DataError:
@@ -125,8 +151,15 @@ def label_ends_before(examples: Examples, cut: datetime | None) -> npt.NDArray[n
     return (examples.time <= cut - timedelta(microseconds=examples.horizon_us)).to_numpy()
 
 
-def _known(examples: Examples, sample: float, seed: int) -> Examples:
-    keep = (examples.label.is_not_null() & examples.time.is_not_null()).to_numpy()
+def _known(examples: Examples, sample: float, seed: int) -> tuple[Examples, Mapping[str, int]]:
+    """Return the rows with a time and a label, a share of them, and how many others there are by reason."""
+    timed = examples.time.is_not_null().to_numpy()
+    labelled = timed & examples.label.is_not_null().to_numpy()
+    keep = labelled.copy()
     if sample < 1.0:
         keep &= np.random.default_rng(seed).random(len(keep)) < sample
-    return examples.only(keep)
+    rows = (len(timed), timed.sum(), labelled.sum(), keep.sum())
+    reasons = (*_NULLS, "not_sampled")
+    return examples.only(keep), {
+        reason: int(before - after) for reason, before, after in zip(reasons, rows, rows[1:], strict=False)
+    }

@@ -84,7 +84,8 @@ class ModelVersion:
     when it was registered; `importance` the share of each input in its work; `card` its model card (markdown), beside
     the artifact; `manifest` that of its training set, without data; `judged` the rows that it was judged on ("": none);
     `profile` what its inputs and scores were like ("": none, as of one that was imported). `origin` says of which
-    version of which environment and registry it is a copy (empty: of none).
+    version of which environment and registry it is a copy (empty: of none). `left_out` counts the rows of its training
+    set that it neither learned from nor was judged on, by reason (empty: nobody has counted them).
     """
 
     model: str
@@ -123,6 +124,7 @@ class ModelVersion:
     profile: str = ""
     profile_sha256: str = ""
     origin: Json = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from featurectl.core.commits import parse_commit
-from featurectl.core.units import format_bytes, format_count, format_instant, plural
+from featurectl.core.units import counted, format_bytes, format_count, format_instant, plural
 from featurectl.identity.facts.models import label_text
 from featurectl.language.definitions.gates import ASKED_OF_ALL
 from featurectl.language.definitions.json_form import load_model
@@ -19,6 +19,16 @@ from featurectl.render.table import render_table
 if TYPE_CHECKING:
     from featurectl.operations.models.versions import Aliases
 
+_LEFT_OUT: Final = {
+    "immature_label": "whose label is not mature yet",
+    "null_label": "without a label",
+    "no_time": "without a time",
+    "not_sampled": "not in the sample",
+    "label_in_validation": "whose label ends after the validation begins",
+    "validation_immature_label": "of the validation source whose label is not mature yet",
+    "validation_null_label": "of the validation source without a label",
+    "validation_no_time": "of the validation source without a time",
+}
 _IN_A_LINE: Final = frozenset({"accuracy", "auc", "log_loss", "macro_f1", "mae", "positive_rate", "r2", "rmse"})
 
 
@@ -45,6 +55,7 @@ def version_page(version: ModelVersion, aliases: Aliases) -> Page:
     facts = [
         ("model", f"{version.model} version {version.version} {_standing(version, aliases)}".rstrip()),
         ("trained", f"{_trained(version)} on {rows}, validated on {version.rows_validation:,}"),
+        ("left out", left_out_line(version) or "-"),
         ("label", label_of(version)),
         ("metrics", _metrics(version)),
         ("trainer", str(version.params.get("estimator") or version.params.get("run"))),
@@ -84,6 +95,15 @@ def version_json(version: ModelVersion, aliases: Aliases) -> dict[str, object]:
 def label_of(version: ModelVersion) -> str:
     """Return what the label of a version is, in a line."""
     return label_text(load_model(version.definition).spine.label)
+
+
+def left_out_line(version: ModelVersion) -> str:
+    """Return how many rows it neither learned from nor was judged on, and why; "": none that anybody counted.
+
+    The reasons are those of `ModelVersion.left_out`.
+    """
+    known = [(reason, count) for reason in _LEFT_OUT if (count := version.left_out.get(reason, 0))]
+    return ", ".join(f"{counted(count, 'row')} {_LEFT_OUT[reason]}" for reason, count in known)
 
 
 def render_standing(version: ModelVersion, aliases: Aliases) -> str:

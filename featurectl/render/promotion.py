@@ -6,12 +6,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from featurectl.core.units import counted
-from featurectl.render.gates import render_gates
+from featurectl.render.gates import gates_table
 from featurectl.render.models import render_unjudged
+from featurectl.render.page import Page, page_text
 
 if TYPE_CHECKING:
     from featurectl.operations.models.promote_to import CopiedVersion
-    from featurectl.operations.models.promotion import Promotion
+    from featurectl.operations.models.promotion import Promotion, Rollback
 
 _ARRIVALS: Final = {
     "new": "{origin} of {there} is {label} in {env}",
@@ -33,6 +34,11 @@ def promotion_json(done: Promotion) -> dict[str, object]:
 
 
 def render_promotion(done: Promotion, option: str = "") -> str:
+    """Return the page as text."""
+    return page_text(promotion_page(done, option))
+
+
+def promotion_page(done: Promotion, option: str = "") -> Page:
     """Return what the gates found, and which version is the champion then.
 
     `option` is what a command needs to be about the same environment, " --env prod" say.
@@ -40,14 +46,21 @@ def render_promotion(done: Promotion, option: str = "") -> str:
     version, before = done.version, done.before
     label = f"{version.model} version {version.version}"
     if before == version.version:
-        return f"{label} is the champion already."
-    table = render_gates(done.gates)
+        return [[f"{label} is the champion already."]]
+    table = gates_table(done.gates)
     if not done.is_moved:
         still = "there is no champion" if before is None else f"the champion is version {before} still"
-        return f"{table}\n{label} fails a gate and is not promoted; {still}."
+        return [[table, f"{label} fails a gate and is not promoted; {still}."]]
     undo = f"featurectl models rollback {version.model}{option} undoes it"
     was = "" if before is None else f", in place of version {before}; {undo}"
-    return "\n".join([table, f"{label} is the champion{was}.", *render_unjudged(version, done.gates)])
+    return [[table, f"{label} is the champion{was}.", *render_unjudged(version, done.gates)]]
+
+
+def render_rollback(model: str, done: Rollback) -> str:
+    """Return which version is the champion again, or that there was nothing to undo."""
+    if done.before is None:
+        return f"{model}: nothing to undo; the champion is version {done.champion} still."
+    return f"{model}: the champion is version {done.champion} again, in place of version {done.before}."
 
 
 def render_copy(done: CopiedVersion, there: str, env: str) -> str:

@@ -12,7 +12,6 @@ import pytest
 import featurectl
 from featurectl.api import frames
 from featurectl.core.errors import DataError, UsageError
-from tests.catalog.shop import make_shop
 
 ROWS = {
     "customer": ["c1", "c2", "nobody", None, "c1"],
@@ -24,11 +23,9 @@ KINDS = {"polars": POLARS, "pandas": pd.DataFrame(ROWS), "arrow": pa.table(POLAR
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch) -> featurectl.Project:
-    """A project that is applied, materialized and trained."""
-    make_shop(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    return featurectl.open_project()
+def project(shared_project: featurectl.Project) -> featurectl.Project:
+    """The shared project, which no test here changes."""
+    return shared_project
 
 
 def polars_of(frame: object) -> pl.DataFrame:

@@ -13,15 +13,7 @@ import featurectl
 from featurectl.api.results import PartsFailedError
 from featurectl.cli.main import main
 from featurectl.core.errors import PlanError, ProblemsError, UsageError
-from tests.catalog.shop import make_shop, write_files
-
-
-@pytest.fixture
-def project(tmp_path, monkeypatch) -> featurectl.Project:
-    """A project that is applied, materialized and trained, in the current folder."""
-    make_shop(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    return featurectl.open_project()
+from tests.catalog.shop import write_files
 
 
 def of_command(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> dict[str, object]:

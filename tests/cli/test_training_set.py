@@ -102,6 +102,19 @@ def test_train_leaves_out_unknown_labels_and_those_inside_validation(shop):
     # 33 of 42 labels are known, until day 6, 09:00. The last quarter begins at day 5, 09:00: of the day before only
     # what was asked at 09:00 is decided by then.
     assert (version["rows_train"], version["rows_validation"]) == (3 * 2 * 3 + 3, 9)
+    none = {"no_time": 0, "null_label": 0, "not_sampled": 0}
+    assert version["left_out"] == {**none, "immature_label": 9, "label_in_validation": 3}
+    assert (
+        json.loads(ran(shop, "models", "show", "back", "-o", "json").out)["result"]["left_out"] == version["left_out"]
+    )
+
+
+def test_train_says_what_it_leaves_out_while_it_works_and_at_its_end(shop):
+    said = ran(shop, "train", "back")
+    assert "fitted on 21 rows, 9 to judge it; 12 left out" in said.err
+    reasons = "9 rows whose label is not mature yet, 3 rows whose label ends after the validation begins"
+    assert f"\nleft out: {reasons}\n" in said.out
+    assert f"left out     {reasons}\n" in ran(shop, "models", "show", "back").out
 
 
 def test_without_the_source_of_the_label_nothing_is_written(shop):

@@ -14,7 +14,7 @@ from featurectl.models.fit import fit_model
 from featurectl.models.golden_rows import load_golden
 from featurectl.models.request_matrix import RowEncoder
 from featurectl.models.runtimes.all_runtimes import load_runtime
-from featurectl.models.split import Examples, split_by_time
+from featurectl.models.split import Examples, split_by_time, split_examples
 from featurectl.registry.state import BoundFeature
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -172,3 +172,26 @@ def test_rows_with_a_label_inside_the_validation_period_are_not_trained_on():
     assert (fitted.rows_train, fitted.rows_validation) == (6, 3)  # day 6 is of neither; day 5 ends at the cut
     everything = fit_model(data, INPUTS, replace(few, split_fraction=0.0), allow_pickle=False, model="m")
     assert (everything.rows_train, everything.rows_validation) == (10, 0)
+
+
+def test_rows_that_are_left_out_are_counted_by_reason():
+    n = 40
+    label = pl.Series("y", [None if i % 10 == 3 else i % 2 == 0 for i in range(n)])
+    time = times(*(None if i == 4 else i for i in range(n)))
+    rows = Examples(rows=pl.DataFrame({"x": range(n)}), label=label, time=time, horizon_us=3 * DAY_US)
+    split = split_examples(rows, replace(LIGHTGBM, split_fraction=0.25), "m")
+    assert split.left_out == {"no_time": 1, "null_label": 4, "not_sampled": 0, "label_in_validation": 3}
+    assert split.train.rows.height + split.judged.rows.height + sum(split.left_out.values()) == n
+    drawn = split_examples(rows, replace(LIGHTGBM, split_fraction=0.0, sample=0.5), "m")
+    assert drawn.left_out["not_sampled"] == n - 5 - drawn.train.rows.height > 0
+
+
+def test_rows_of_a_holdout_are_counted_apart():
+    n = 10
+    holdout = Examples(
+        rows=pl.DataFrame({"x": range(3)}), label=pl.Series("y", [True, None, False]), time=times(1, 2, 3)
+    )
+    rows = Examples(rows=pl.DataFrame({"x": range(n)}), label=pl.Series("y", [True, False] * 5), time=times(*range(n)))
+    split = split_examples(replace(rows, holdout=holdout), LIGHTGBM, "m")
+    expected = {"no_time": 0, "null_label": 0, "not_sampled": 0, "validation_no_time": 0, "validation_null_label": 1}
+    assert split.left_out == expected

@@ -12,11 +12,9 @@ from featurectl.cli.command_decorator import verb
 from featurectl.cli.shared.call import Call, Outcome
 from featurectl.cli.shared.workspaces import open_with
 from featurectl.core.errors import UsageError
-from featurectl.core.units import counted, format_count
 
 if TYPE_CHECKING:
     from featurectl.operations.training.train_model import TrainResult
-    from featurectl.registry.state import ModelVersion
 
 FromVersion = Annotated[
     int | None, typer.Option(help="Train this version once more, on the data that it was trained on.", min=1)
@@ -68,18 +66,13 @@ def train(
 
 def _new(result: TrainResult) -> Outcome:
     """Return what is to say of a version that was trained."""
-    from featurectl.render.gates import render_rejection
-    from featurectl.render.models import render_standing, version_json
+    from featurectl.render.models import version_json
+    from featurectl.render.trained import render_trained
 
     version = result.trained.version
-    metrics = "  ".join(f"{name} {value:.4f}" for name, value in version.metrics.items())
-    text = (
-        f"{version.model} version {version.version}: {counted(len(version.inputs), 'input')}, trained on "
-        f"{counted(version.rows_train, 'row')}, validated on {_validated_on(version)}\n{metrics}"
-    )
-    text += render_rejection(version.gates) or f"\n{render_standing(version, result.aliases)}"
     document = version_json(version, result.aliases)
     document["warnings"] = [asdict(warning) for warning in result.trained.fitted.warnings]
+    text = render_trained(version, result.aliases)
     return Outcome(text=text, result=document, exit_code=int(version.status == "rejected"))
 
 
@@ -95,9 +88,3 @@ def _again(result: TrainResult, *, registered: bool) -> Outcome:
     document = {**new.result, "from_version": was.version, "registered": registered, **comparison_json(found)}
     text = f"{comparison}\n{new.text}" if registered else comparison
     return Outcome(text=text, result=document, exit_code=int(bool(found.metrics or new.exit_code)))
-
-
-def _validated_on(version: ModelVersion) -> str:
-    source = version.params.get("validation_source")
-    rows = format_count(version.rows_validation)
-    return f"{rows} of {source}" if source else f"the last {rows}"

@@ -189,6 +189,7 @@ def _version(data: TrainingData, fitted: FittedModel, actor: Actor) -> ModelVers
         label=data.rows.label,
         rows_train=fitted.rows_train,
         rows_validation=fitted.rows_validation,
+        left_out=_left_out(data, fitted.left_out),
         artifact="",
         artifact_format=fitted.format,
         artifact_bytes=len(fitted.content),
@@ -200,6 +201,16 @@ def _version(data: TrainingData, fitted: FittedModel, actor: Actor) -> ModelVers
         importance=fitted.importance,
         manifest=data.manifest,
     )
+
+
+def _left_out(data: TrainingData, counts: Mapping[str, int]) -> dict[str, int]:
+    """Return the counts of rows that were left out, those whose label is not mature yet apart from other nulls."""
+    found = dict(counts)
+    for prefix, rows in (("", data.rows), ("validation_", data.holdout)):
+        if rows is not None:
+            found[f"{prefix}immature_label"] = rows.immature
+            found[f"{prefix}null_label"] -= rows.immature
+    return found
 
 
 def _params(trainer: Trainer) -> dict[str, object]:

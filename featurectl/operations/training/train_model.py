@@ -103,5 +103,8 @@ def _fit(context: EvaluationContext, data: TrainingData, request: TrainRequest, 
         folder=root, report=request.write, manifest=data.manifest, allow_pickle=request.allow_pickle
     )
     trained = fit_version(data, environment, actor)
-    progress.done(f"fitted on {counted(trained.version.rows_train, 'row')}")
+    version = trained.version
+    rows = f"{counted(version.rows_train, 'row')}, {version.rows_validation:,} to judge it"
+    left_out = sum(version.left_out.values())
+    progress.done(f"fitted on {rows}{f'; {left_out:,} left out' if left_out else ''}")
     return register(trained, data, context, actor) if request.is_registered else trained

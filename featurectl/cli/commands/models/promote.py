@@ -75,13 +75,10 @@ def rollback(call: Call, model: Annotated[str, typer.Argument(help="A model with
     any version.
     """
     from featurectl.operations.models.promotion import check_name_of_model, roll_back_model
+    from featurectl.render.promotion import render_rollback
 
     check_name_of_model(model)
     with open_applied(call) as workspace:
         done = roll_back_model(workspace, model)
     result = {"model": model, "champion": done.champion, "before": done.before, "moved": done.before is not None}
-    if done.before is None:
-        text = f"{model}: nothing to undo; the champion is version {done.champion} still."
-    else:
-        text = f"{model}: the champion is version {done.champion} again, in place of version {done.before}."
-    return Outcome(text=text, result=result)
+    return Outcome(text=render_rollback(model, done), result=result)

@@ -1,0 +1,161 @@
+"""What methods return of one thing: the object itself, which reads as its command prints it, without colors.
+
+Each class is the result of an operation with a page; a notebook draws the page with its tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from featurectl.catalog.detail import ObjectDetail
+from featurectl.catalog.lineage import LineageGraph
+from featurectl.catalog.statistics import FeatureStatistics
+from featurectl.models.input_warnings import InputWarning
+from featurectl.monitor.explain_view import ViewExplanation
+from featurectl.operations.models.diff import VersionDiff
+from featurectl.operations.models.promotion import Promotion, Rollback
+from featurectl.operations.models.retire import Retirement
+from featurectl.plan.plan import Plan
+from featurectl.registry.state import ModelVersion
+from featurectl.render.diff_models import diff_page
+from featurectl.render.lineage import render_lineage
+from featurectl.render.models import version_page
+from featurectl.render.object_detail import object_page
+from featurectl.render.page import Page, page_for_reading, page_html
+from featurectl.render.plan import render_plan
+from featurectl.render.promotion import promotion_page, render_rollback
+from featurectl.render.retirement import render_retirement
+from featurectl.render.screen import screen_width
+from featurectl.render.statistics import statistics_page
+from featurectl.render.trained import trained_page
+from featurectl.render.why import explanation_page
+
+if TYPE_CHECKING:
+    from featurectl.operations.models.versions import Aliases
+
+_WIDTH: Final = 100  # where no terminal has one
+PageT = TypeVar("PageT", bound="ReadsAsPage")
+
+
+class ReadsAsPage:
+    """Something that reads as a page, in a terminal and in a notebook."""
+
+    __slots__ = ()
+
+    def _page(self) -> Page:
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return page_for_reading(self._page(), screen_width() or _WIDTH)
+
+    def _repr_html_(self) -> str:
+        return page_html(self._page())
+
+
+def as_page(kind: type[PageT], found: Any, **more: object) -> PageT:
+    """Return a result, a dataclass, as the class of the same fields that reads as a page; `more` are its own fields."""
+    return kind(**{each.name: getattr(found, each.name) for each in fields(found)}, **more)
+
+
+class ObjectPage(ReadsAsPage, ObjectDetail):
+    """All of one object."""
+
+    __slots__ = ()
+
+    def _page(self) -> Page:
+        return object_page(self)
+
+
+class LineagePage(ReadsAsPage, LineageGraph):
+    """What an object is made of and what is made of it."""
+
+    __slots__ = ()
+
+    def _page(self) -> Page:
+        return [[render_lineage(self)]]
+
+
+class StatisticsPage(ReadsAsPage, FeatureStatistics):
+    """How the values of a feature lie."""
+
+    __slots__ = ()
+
+    def _page(self) -> Page:
+        return [[self.feature], *statistics_page(self)]
+
+
+class ExplanationPage(ReadsAsPage, ViewExplanation):
+    """Why a view's values are as they are."""
+
+    __slots__ = ()
+
+    def _page(self) -> Page:
+        return explanation_page(self)
+
+
+class PlanPage(ReadsAsPage, Plan):
+    """What `apply` would change, or has changed."""
+
+    __slots__ = ()
+
+    def _page(self) -> Page:
+        return [[render_plan(self.to_json())]]
+
+
+class DiffPage(ReadsAsPage, VersionDiff):
+    """Two versions of models side by side."""
+
+    __slots__ = ()
+
+    def _page(self) -> Page:
+        return diff_page(self)
+
+
+class PromotionPage(ReadsAsPage, Promotion):
+    """What became of a version that was to be the champion."""
+
+    __slots__ = ()
+
+    def _page(self) -> Page:
+        return promotion_page(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class VersionPage(ReadsAsPage, ModelVersion):
+    """A version of a model; `aliases` are those of the registry when it was read, by model and alias."""
+
+    aliases: Aliases = field(default_factory=dict)
+
+    def _page(self) -> Page:
+        return version_page(self, self.aliases)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class TrainedPage(VersionPage):
+    """A version that was trained just now; `warnings` are what is odd in the rows that it was trained on."""
+
+    warnings: tuple[InputWarning, ...] = ()
+
+    def _page(self) -> Page:
+        return trained_page(self, self.aliases, self.warnings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class RollbackPage(ReadsAsPage, Rollback):
+    """Which version of `model` is the champion again."""
+
+    model: str
+
+    def _page(self) -> Page:
+        return [[render_rollback(self.model, self)]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class RetirementPage(ReadsAsPage, Retirement):
+    """Which versions were retired, or would be: `dry_run`."""
+
+    dry_run: bool
+
+    def _page(self) -> Page:
+        return [[render_retirement(self, dry_run=self.dry_run)]]

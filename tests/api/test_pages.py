@@ -1,0 +1,118 @@
+"""Single results read as their commands print them, in a terminal and in a notebook."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import featurectl
+from featurectl.api.pages import ReadsAsPage
+from featurectl.cli.main import main
+from featurectl.render.screen import text_width
+
+HOSTILE = "<script>alert(1)</script>\x1b[31m&"
+
+
+@pytest.fixture
+def wide(monkeypatch) -> None:
+    """A terminal in which nothing is cut."""
+    monkeypatch.setenv("COLUMNS", "400")
+
+
+@pytest.mark.usefixtures("wide")
+@pytest.mark.parametrize(
+    ("words", "call"),
+    [
+        ("show spend", lambda p: p.show("spend")),
+        ("show spend:count_7d", lambda p: p.show("spend:count_7d")),
+        ("lineage history", lambda p: p.lineage("history")),
+        ("lineage", lambda p: p.lineage()),
+        ("why spend customer=c1", lambda p: p.why("spend", customer="c1")),
+        ("models show big", lambda p: p.models.show("big")),
+        ("models diff big@1 big@1", lambda p: p.models.diff("big@1", "big@1")),
+        ("plan", lambda p: p.plan()),
+        ("plan", lambda p: p.plan().plan),
+    ],
+)
+def test_a_result_reads_as_its_command_prints_it(shared_project, capsys, words, call):
+    capsys.readouterr()
+    main([*words.split(), "--color", "never"])
+    printed = capsys.readouterr().out.rstrip("\n")
+    found = call(shared_project)
+    assert repr(found) == str(found) == printed
+
+
+def test_what_changes_a_model_reads_as_its_command_prints_it(project):
+    trained = project.train("big")
+    head = "big version 2: 3 inputs, trained on 41 rows, validated on the last 14\nleft out: 5 rows without a label\n"
+    assert repr(trained).startswith(head)
+    assert trained.left_out["null_label"] == 5
+    assert repr(project.models.promote("big@2")).splitlines()[-1].startswith("big version 2 is the champion, in place")
+    assert repr(project.models.rollback("big")) == "big: the champion is version 1 again, in place of version 2."
+    assert repr(project.models.retire("big@2", dry_run=True)).endswith("\n1 version would be retired.")
+    assert repr(project.models.retire("big@2")).endswith("\n1 version retired.")
+
+
+def test_lines_are_at_most_100_columns_where_no_terminal_is(shared_project, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    for found in (shared_project.show("spend"), shared_project.why("spend", customer="c1")):
+        assert max(text_width(line) for line in repr(found).splitlines()) <= 100
+    monkeypatch.setenv("COLUMNS", "60")
+    assert max(text_width(line) for line in repr(shared_project.show("spend")).splitlines()) <= 60
+
+
+def test_statistics_of_one_feature_are_drawn_with_bars(shared_project):
+    one = shared_project.stats("spend:count_7d")
+    assert "█" in repr(one)
+    assert "<table>" in one._repr_html_()
+    assert "█" in one._repr_html_()
+    assert repr(shared_project.stats("spend")).startswith("2 rows")
+
+
+def test_a_notebook_draws_tables_of_a_page(shared_project):
+    html = shared_project.show("spend")._repr_html_()
+    assert html.count("<table>") == 3  # facts, features, versions
+    assert "`-- model big" in html
+    assert "<table>" in shared_project.why("spend")._repr_html_()
+    assert "feature spend:count_7d" in shared_project.lineage("spend:count_7d")._repr_html_()
+
+
+def test_texts_of_a_repository_are_no_html_and_no_escapes(project):
+    files = Path("objects.yaml")
+    text = files.read_text().replace("What a customer spends.", '"<script>alert(1)</script>\\e[31m&"')
+    files.write_text(text.replace("description: Will the next order be a big one?", "description: <b>now</b>"))
+    change = project.plan()
+    project.apply()
+    detail = project.show("spend")
+    assert detail.summary.description == HOSTILE
+    for found in (detail, change, project.show("big"), project.search("script")):
+        html = found._repr_html_()
+        assert "<script" not in html
+        assert "<b>" not in html
+        assert "\x1b" not in html + repr(found)
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;\\x1b[31m&amp;" in detail._repr_html_()
+
+
+def test_a_project_says_in_a_line_where_it_is(shared_project):
+    assert repr(shared_project).startswith(f"featurectl project {shared_project.root}, its first environment: ")
+    other = featurectl.open_project(env="dev", as_of="2026-01-20T00:00:00Z")
+    assert ", environment dev as of 2026-01-20T00:00:00Z: " in repr(other)
+
+
+def test_every_single_result_of_a_method_reads_as_a_page():
+    """A new method that returns a dataclass as it is would read as a wall."""
+    import dataclasses
+    import typing
+
+    from featurectl.api import project as namespace
+    from featurectl.api.models import ProjectModels
+
+    for kind in (featurectl.Project, ProjectModels):
+        for name in dir(kind):
+            method = getattr(kind, name)
+            if name.startswith("_") or not callable(method) or name in ("workspace", "open_progress"):
+                continue
+            module = __import__(method.__module__, fromlist=["x"])
+            returned = typing.get_type_hints(method, vars(module) | vars(namespace)).get("return")
+            assert not dataclasses.is_dataclass(returned) or issubclass(returned, ReadsAsPage), name
