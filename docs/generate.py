@@ -123,8 +123,14 @@ the index of the frame that was given, whose named levels count as columns. Wher
 kind comes back: `polars`, `pandas` or `arrow`. The last two need `pip install 'featurectl[pandas]'`.
 
 Methods that return many things return a table: a sequence of typed objects that a notebook draws, with `to_polars()`,
-`to_pandas()` and `to_arrow()`. Progress is drawn in a notebook; `progress=True` logs it elsewhere, by the logger
-`featurectl`. An error that ends a cell of a notebook is shown in a few lines, with what to do.
+`to_pandas()` and `to_arrow()`. Methods that return one thing return an object with fields, whose `repr` is what the
+command prints, at the terminal's width or 100 columns; a notebook draws its tables. Progress is drawn in a notebook;
+`progress=True` logs it elsewhere, by the logger `featurectl`.
+
+Errors are those of `featurectl.errors`. They name arguments and methods where a command would name options and
+commands; what has no method is named as a command. `str(error)` is the message, what to do, and of wrong files the
+first ten problems; `error.message`, `error.hint` and `error.problems` are these apart. One that ends a cell of a
+notebook is shown in these lines alone.
 """
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from pathlib import Path
 
 from featurectl.api.base import ProjectBase, texts_of
 from featurectl.api.pages import PlanPage, as_page
@@ -60,37 +60,52 @@ class ChangingMethods(ProjectBase):
         select: str | Sequence[str] = (),
         allow_remove: str | Sequence[str] = (),
         allow_breaking: str | Sequence[str] = (),
+        allow_older: bool = False,
+        allow: str | Path | None = None,
     ) -> ChangeTable:
-        """Return what `apply` would change, and why.
+        """Return what `apply` would change, and why; `allow` is a file of what a review has allowed.
 
         Raises:
             ProblemsError: the files have errors.
             UsageError: a term of `select` chooses nothing.
             StoreError: the registry can't be read.
         """
-        choices = _choices(select, allow_remove, allow_breaking)
+        choices = PlanChoices(
+            select=texts_of(select),
+            allow_remove=texts_of(allow_remove),
+            allow_breaking=texts_of(allow_breaking),
+            allow_older=allow_older,
+            allow=None if allow is None else Path(allow),
+        )
         with self.workspace("needed") as workspace:
             return ChangeTable(plan_files(workspace, choices, PlanOutputs(), self.open_progress()))
 
-    def apply(
+    def apply(  # noqa: PLR0913 (what callers of Python write)
         self,
         *,
         select: str | Sequence[str] = (),
         allow_remove: str | Sequence[str] = (),
         allow_breaking: str | Sequence[str] = (),
+        allow_older: bool = False,
+        allow: str | Path | None = None,
         lock_timeout_s: float = 0.0,
     ) -> ChangeTable:
         """Make the registry match the files, without a question, and return what was changed.
 
         Raises:
             ProblemsError: the files have errors.
-            PlanError: a change is blocked; `allow_remove` and `allow_breaking` lift that.
+            PlanError: a change is blocked; the arguments that begin with `allow` lift that.
             TryAgainError: another command holds the lock.
             StoreError: a store can't be reached.
         """
-        request = ApplyRequest(
-            choices=_choices(select, allow_remove, allow_breaking), lock_timeout_s=lock_timeout_s, approve=None
+        choices = PlanChoices(
+            select=texts_of(select),
+            allow_remove=texts_of(allow_remove),
+            allow_breaking=texts_of(allow_breaking),
+            allow_older=allow_older,
+            allow=None if allow is None else Path(allow),
         )
+        request = ApplyRequest(choices=choices, lock_timeout_s=lock_timeout_s, approve=None)
         with self.workspace("needed") as workspace:
             return ChangeTable(apply_files(workspace, request, self.open_progress()).plan)
 
@@ -102,17 +117,6 @@ class ChangingMethods(ProjectBase):
         """
         with self.workspace("project file") as workspace:
             return ResultTable(read_history(workspace), _history_row)
-
-
-def _choices(
-    select: str | Sequence[str], allow_remove: str | Sequence[str], allow_breaking: str | Sequence[str]
-) -> PlanChoices:
-    return replace(
-        PlanChoices(),
-        select=texts_of(select),
-        allow_remove=texts_of(allow_remove),
-        allow_breaking=texts_of(allow_breaking),
-    )
 
 
 def _change_row(change: Change) -> Mapping[str, object]:

@@ -80,8 +80,11 @@ class DataMethods(ProjectBase):
         since: datetime | str | None = None,
         until: datetime | str | None = None,
         online: bool = True,
+        allow_future: bool = False,
     ) -> ResultTable[ViewRun]:
         """Bring the offline tables of views up to date, of all by default, and push them; return what was done.
+
+        `allow_future`: also as of an instant that the clocks of the stores have not reached.
 
         Raises:
             UsageError: a view is not applied, or the range is none.
@@ -95,21 +98,26 @@ class DataMethods(ProjectBase):
             since=instant_of(since),
             until=instant_of(until),
             online=online,
+            allow_future=allow_future,
         )
         with self.workspace() as workspace:
             runs = materialize_views(workspace, request, self.open_progress())
         failures = [(run.label, run.error) for run in runs if run.error is not None]
         return ResultTable(runs, _run_row).unless_failed(failures, "views")
 
-    def push(self, views: str | Sequence[str] = (), *, full: bool = False) -> ResultTable[ViewPush]:
+    def push(
+        self, views: str | Sequence[str] = (), *, full: bool = False, allow_future: bool = False
+    ) -> ResultTable[ViewPush]:
         """Send what is new in the offline tables to the online store; return what was sent of each view.
+
+        `allow_future`: also as of an instant that the clocks of the stores have not reached.
 
         Raises:
             UsageError: a view is not applied.
             PartsFailedError: some views failed.
         """
         with self.workspace("applied") as workspace:
-            request = PushViewsRequest(views=texts_of(views), full=full)
+            request = PushViewsRequest(views=texts_of(views), full=full, allow_future=allow_future)
             found = push_views(workspace, request, self.open_progress())
         failures = [(failure.part, failure.error) for failure in found.failures]
         return ResultTable(found.pushes, _push_row).unless_failed(failures, "views")

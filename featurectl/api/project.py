@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from inspect import isfunction
 from pathlib import Path
 
 from featurectl.api.base import instant_of
@@ -16,6 +18,7 @@ from featurectl.api.frames import FrameKind, checked_kind
 from featurectl.api.looking import LookingMethods
 from featurectl.api.models import ProjectModels
 from featurectl.api.watching import WatchingMethods
+from featurectl.api.wording import PythonWords, speak_python, speaking_python
 from featurectl.core.units import format_iso
 from featurectl.workspace.open import find_root
 
@@ -59,3 +62,22 @@ class Project(LookingMethods, ChangingMethods, DataMethods, WatchingMethods):
     def models(self) -> ProjectModels:
         """The trained versions of its models."""
         return ProjectModels(self)
+
+
+@cache
+def _words() -> PythonWords:
+    """Return how commands and options are said in Python: by the methods of a project and of its models."""
+    parts = (Project, ""), (ProjectModels, "models.")
+    methods = {f"{prefix}{name}": getattr(kind, name) for kind, prefix in parts for name in dir(kind)}
+    return PythonWords({name: item for name, item in methods.items() if _is_method(name, item)}, open_project)
+
+
+def _is_method(name: str, item: object) -> bool:
+    return isfunction(item) and not name.rpartition(".")[2].startswith("_")
+
+
+for _kind in Project.__mro__:
+    if _kind is not object:
+        speak_python(_kind, _words)
+speak_python(ProjectModels, _words, "models.")
+open_project = speaking_python(open_project, _words)

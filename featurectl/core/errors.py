@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-_SHOWN_PROBLEMS: Final = 20  # in a notebook
+_SHOWN_PROBLEMS: Final = 10  # below a message
 
 
 class FeaturectlError(Exception):
@@ -35,10 +35,18 @@ class FeaturectlError(Exception):
         self.code = code
         self.hint = hint
 
+    def __str__(self) -> str:
+        """Return the message, and the hint on a line of its own."""
+        return "\n".join([self.message, *self._details()])
+
+    def _details(self) -> list[str]:
+        """Return the lines below the message."""
+        return [f"  = {self.hint}"] if self.hint else []
+
     def _render_traceback_(self) -> list[str]:
         """Return the lines that a notebook shows of an error that ends a cell: what to act on, not our calls."""
         code = f"[{self.code}]" if self.code else ""
-        return [f"{type(self).__name__}{code}: {self.message}", *([f"  = {self.hint}"] if self.hint else [])]
+        return [f"{type(self).__name__}{code}: {self.message}", *self._details()]
 
 
 class UsageError(FeaturectlError):
@@ -52,10 +60,10 @@ class ProblemsError(FeaturectlError):
         super().__init__(message, code=code, hint=hint)
         self.problems = tuple(problems)
 
-    def _render_traceback_(self) -> list[str]:
+    def _details(self) -> list[str]:
         shown = [_problem_line(problem) for problem in self.problems[:_SHOWN_PROBLEMS]]
         more = len(self.problems) - len(shown)
-        return [*super()._render_traceback_(), *shown, *([f"and {more:,} more"] if more else [])]
+        return [*super()._details(), *shown, *([f"and {more:,} more"] if more else [])]
 
 
 def _problem_line(problem: object) -> str:

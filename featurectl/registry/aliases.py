@@ -35,9 +35,7 @@ def move_aliases(
     rows = connection.execute(select(_TABLE.c.alias, _TABLE.c.version).where(*mine)).all()
     now = {str(alias): int(version) for alias, version in rows}
     if seen is not None and dict(seen) != now:
-        raise TryAgainError(
-            f"the aliases of model {model} have moved meanwhile", hint=f"featurectl models list {model}"
-        )
+        raise TryAgainError(f"the aliases of model {model} have moved meanwhile", hint="featurectl models list")
     for version in moves.values():
         _check_version(connection, project, model, version)
     before = now.get(CHAMPION)

@@ -103,5 +103,5 @@ def retired_version(model: str, number: int) -> UsageError:
     """Return the error for a version that is not used any more."""
     return UsageError(
         f"model {model} version {number} is retired",
-        hint=f"featurectl models list tells the others; featurectl train {model} makes a new one",
+        hint=f"`featurectl models list` tells the others; featurectl train {model} makes a new one",
     )

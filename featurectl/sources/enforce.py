@@ -141,7 +141,7 @@ class ExpectedColumns:
             if self.optional and name not in self.required:
                 return Cast(name=name, dtype=want, value=pl.lit(None, dtype=pl.Null))
             columns = "columns: " + ", ".join(sorted(schema))
-            way_out = "; other files have it, and featurectl materialize --full takes it for null here"
+            way_out = "; other files have it, and `featurectl materialize --full` takes it for null here"
             hint = columns + way_out * (self.optional and name not in clock_columns(self.source))
             raise DataError(f"{where} has no column {name!r}", code="FC503", hint=hint)
         if want is None:

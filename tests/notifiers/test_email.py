@@ -117,7 +117,7 @@ def test_an_address_of_several_lines_is_none(address):
 
 @pytest.mark.parametrize("url", ["http://hush", "smtp://", "smtp://h:hush", "hush"])
 def test_a_url_of_no_mail_server_is_named_without_what_it_holds(url):
-    with pytest.raises(UsageError, match=r"^FEATURECTL_SMTP_URL is no SMTP URL$"):
+    with pytest.raises(UsageError, match=r"(?m)^FEATURECTL_SMTP_URL is no SMTP URL$"):
         smtp_server(url, "")
 
 

@@ -32,7 +32,9 @@ def test_a_redis_that_does_not_answer_is_named_without_its_password():
 def test_a_redis_without_hello_is_told_so_and_its_password_is_not(password):
     with started_redis("--requirepass", password, "--rename-command", "HELLO", "") as url:
         given = url.replace("://", f"://:{password}@")
-        with pytest.raises(StoreError, match=r"the online store \${RED} does not know the command HELLO$") as caught:
+        with pytest.raises(
+            StoreError, match=r"(?m)the online store \${RED} does not know the command HELLO$"
+        ) as caught:
             open_online(given, "${RED}").clock()
         assert "redis://host:6379/0?protocol=2" in caught.value.hint
         assert open_online(f"{given}?protocol=2").clock()

@@ -95,7 +95,7 @@ def test_the_first_write_upgrades_in_place_and_keeps_every_row(first, registry, 
 def test_a_lock_of_an_older_version_is_respected_and_taken_at_its_end(open_registry):
     now = [datetime(2026, 11, 24, 12, 9, 59, tzinfo=UTC)]
     registry = open_registry(lambda: now[0])
-    with pytest.raises(TryAgainError, match=r"project flights is locked by ana@host \(lock t\)$"):
+    with pytest.raises(TryAgainError, match=r"(?m)project flights is locked by ana@host \(lock t\)$"):
         registry.lock("flights", "ben@host").__enter__()
     now[0] = datetime(2026, 11, 24, 12, 10, tzinfo=UTC)
     with registry.lock("flights", "ben@host"):

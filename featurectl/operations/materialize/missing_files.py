@@ -30,5 +30,5 @@ def check_files_there(run: MaterializeRun, coverage: Coverage, why: str) -> None
                 f"source {source.name}: {gone[0]}{more} that the table of {run.view.name} has read "
                 f"{'is' if len(gone) == 1 else 'are'} gone; {why}, and made anew it would lose their rows",
                 code="FC501",
-                hint="put them back; materialize --full makes the table of what there is",
+                hint="put them back; `materialize --full` makes the table of what there is",
             )

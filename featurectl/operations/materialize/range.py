@@ -78,7 +78,7 @@ def backfill_view(engine: Engine, run: MaterializeRun, asked: Range) -> Material
         raise DataError(
             f"source {run.view.source.name}: {gone[0]} is not there any more, and rows of it would be lost",
             code="FC501",
-            hint="leave --since and --until out; --full rebuilds the table from what there is",
+            hint="leave out --since and --until; --full rebuilds the table from what there is",
         )
     view, _ = typed_view(run)
     until, events = read_until(view, coverage), events_of(run, ~asked.outside)

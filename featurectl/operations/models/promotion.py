@@ -90,7 +90,8 @@ def check_name_of_model(text: str) -> None:
         UsageError: it names a version.
     """
     if "@" in text:
-        raise UsageError(f"{text!r} is no model's name", hint="featurectl models promote goes to a version")
+        hint = "featurectl models promote MODEL@VERSION goes to a version"
+        raise UsageError(f"{text!r} is no model's name", hint=hint)
 
 
 def roll_back_model(workspace: Workspace, model: str) -> Rollback:

@@ -20,10 +20,11 @@ from featurectl.operations.training.reproduce import Manifest, check_same_spine,
 from featurectl.operations.training.request import (
     ResolvedRequest,
     TrainingRequest,
+    naming_time,
     read_asked_spine,
     resolve_request,
 )
-from featurectl.operations.training.spine import DEFAULT_TIME, cut_spine, frame_spine
+from featurectl.operations.training.spine import DEFAULT_TIME, NoTimeColumnError, cut_spine, frame_spine
 from featurectl.workspace.applied_workspace import AppliedWorkspace
 from featurectl.workspace.source_opener import SourceOpener
 
@@ -99,7 +100,13 @@ class Assembly:
             return read_asked_spine(asked, self.applied, self.place if request.out else None)
         usual = (asked.model.spine.time, DEFAULT_TIME) if asked.model else (DEFAULT_TIME,)
         times = usual if asked.request.time is None else (asked.request.time,)
-        return cut_spine(frame_spine(request.frame, times), asked.request.cut)
+        try:
+            spine = frame_spine(request.frame, times)
+        except NoTimeColumnError as error:
+            if asked.request.time is not None:
+                raise
+            raise naming_time(error) from error
+        return cut_spine(spine, asked.request.cut)
 
     def _target(self, request: TrainingSetRequest, asked: ResolvedRequest, spine: AnySpine) -> LabelTarget | None:
         applied, room = self.applied, self.place.room

@@ -121,11 +121,16 @@ def read_asked_spine(asked: ResolvedRequest, applied: AppliedWorkspace, place: S
     except NoTimeColumnError as error:
         if request.time is not None:
             raise
-        raise DataError(error.message, code=error.code, hint=f"--time COLUMN says which; {error.hint}") from error
+        raise naming_time(error) from error
     if place is not None and not isinstance(spine, SpineRows):
         return cut_long_spine(spine, request.cut, place)
     assert isinstance(spine, SpineRows)
     return cut_spine(spine, request.cut)
+
+
+def naming_time(error: NoTimeColumnError) -> DataError:
+    """Return the error that a spine has no column for its time, where none was named, with how one is."""
+    return DataError(error.message, code=error.code, hint=f"--time COLUMN says which; {error.hint}")
 
 
 def spine_of_keys(asked: ResolvedRequest, now: datetime) -> SpineRows:

@@ -1,0 +1,212 @@
+"""Messages of the library name options and commands; callers of Python read of arguments and methods instead.
+
+Operations say once what is wrong, in the words of the command line. Errors that leave a method are put into
+Python's words here: `--time COLUMN` is `time="COLUMN"`, `featurectl push spend` is `project.push("spend")`. What
+has no argument and no method stays as it is: it can be run as a command.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, ParamSpec, TypeVar
+
+from featurectl.core.errors import FeaturectlError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+AnyMethod = Callable[..., Any]
+
+# Commands whose method has another name, by the words of the command; those of the same name need no line.
+OTHER_NAMES: Final[Mapping[str, str]] = {
+    "training-set": "training_set",
+    "models import": "models.import_file",
+    "monitor drift": "drift",
+    "verify --store": "verify_store",
+}
+# Options whose argument has another name, by method.
+OTHER_ARGUMENTS: Final[Mapping[tuple[str, str], str]] = {("models.export", "out"): "folder"}
+# What has no argument of its own is said otherwise.
+SENTENCES: Final[Mapping[str, str]] = {
+    "--debug shows the whole traceback": "__cause__ has the whole traceback",
+    "--store compares the online store": "project.verify_store() compares the online store",
+}
+
+_OPTION: Final = r"--[a-z][a-z-]*"
+_COMMAND: Final = re.compile(rf"\bfeaturectl (?=[a-z])|(?<![\w-])(?=[a-z]+ {_OPTION})")
+_WORD: Final = re.compile(r" ?([^\s;,()`]*[^\s;,()`.:?])")
+_ALONE: Final = re.compile(rf"(?<![\w-])({_OPTION})(?:[ =]('[^']*'|[^\s;,()]*[^\s;,():]))?(?=(.?)(.?.?))")
+_NO_PROSE: Final = re.compile(r".*[\d+*@=/:.'_]|[A-Z][A-Z_@:]*$")  # no word of a sentence
+_OPENING: Final = "open_project."  # before the arguments of a call that are those of what opens the project
+_CONJUNCTIONS: Final = ("and", "or")
+
+
+class PythonWords:
+    """Words of the command line as those of some methods: by name ("models.promote"), and of what opens a project."""
+
+    def __init__(self, methods: Mapping[str, AnyMethod], opening: AnyMethod) -> None:
+        self._arguments = {name: _arguments(method) for name, method in methods.items()}
+        self._opening = _arguments(opening)
+        self._methods = {name.replace("_", "-").replace(".", " "): name for name in methods} | {**OTHER_NAMES}
+
+    def of(self, text: str, method: str = "") -> str:
+        """Return a text in Python's words; `method` is the one that was called, whose arguments have no object."""
+        for said, instead in SENTENCES.items():
+            text = text.replace(said, instead)
+        parts = self._parts(text)
+        return "".join(part if is_command else self._options(part, method) for part, is_command in parts)
+
+    def _parts(self, text: str) -> Iterator[tuple[str, bool]]:
+        """Yield the parts of a text and whether they are commands: as calls, where there are such methods."""
+        done = 0
+        for found in _COMMAND.finditer(text):
+            words = list(_words(text, found.end()))
+            read = self._command(words) if words and found.start() >= done else None
+            if read is None and (found.start() < done or not words or not found[0]):
+                continue
+            call, end = read or (text[found.start() : words[-1][1]], words[-1][1])
+            yield text[done : found.start()], False
+            yield call, True
+            done = end
+        yield text[done:], False
+
+    def _command(self, words: Sequence[tuple[str, int]]) -> tuple[str, int] | None:
+        """Return the call that a command is, and where it ends; None: it has no method. Words come with their ends."""
+        name, taken = self._method(words)
+        if not name:
+            return None
+        arguments, end = dict[str, str](), words[taken - 1][1]
+        free = [key for key, kind in self._arguments[name].items() if kind.is_positional]
+        rest = words[taken:]
+        while rest:
+            (word, end_of_word), *rest = rest
+            if word.startswith("--"):
+                read = self._option(name, word, rest[0][0] if rest else "")
+                if read is None:
+                    return None
+                key, value, is_next_used = read
+                end = rest[0][1] if is_next_used else end_of_word
+                rest = rest[1:] if is_next_used else rest
+            elif free:
+                key, value, end = free.pop(0), _quoted(word), end_of_word
+            else:
+                break
+            arguments[key] = value
+        return self._call(name, arguments), end
+
+    def _method(self, words: Sequence[tuple[str, int]]) -> tuple[str, int]:
+        """Return the method that the first words of a command name, and how many they are."""
+        for count in (3, 2, 1):
+            name = self._methods.get(" ".join(word for word, _ in words[:count]))
+            if name is not None and len(words) >= count:
+                return name, count
+        return "", 0
+
+    def _option(self, name: str, word: str, following: str) -> tuple[str, str, bool] | None:
+        """Return the argument of an option, its value, and whether that is the following word; None: there is none."""
+        option, _, joined = word.removeprefix("--").partition("=")
+        key = OTHER_ARGUMENTS.get((name, option), option.replace("-", "_"))
+        argument = self._arguments[name].get(key)
+        if argument is None and key not in self._opening:
+            return None
+        if argument is not None and argument.is_flag:
+            return key, "True", False
+        value = joined or following
+        named = key if argument is not None else f"{_OPENING}{key}"
+        return named, _quoted(value or "..."), bool(following and not joined)
+
+    def _call(self, name: str, arguments: Mapping[str, str]) -> str:
+        kinds = self._arguments[name]
+        of_project = {key: text for key, text in arguments.items() if key.startswith(_OPENING)}
+        opening = [f"{key.removeprefix(_OPENING)}={text}" for key, text in of_project.items()]
+        own = {key: text for key, text in arguments.items() if not key.startswith(_OPENING)}
+        parts = [text for key, text in own.items() if kinds[key].is_positional]
+        parts += [f"{key}={text}" for key, text in own.items() if not kinds[key].is_positional]
+        project = f"featurectl.open_project({', '.join(opening)})" if opening else "project"
+        return f"{project}.{name}({', '.join(parts)})"
+
+    def _options(self, text: str, method: str) -> str:
+        """Return a text whose options, outside of commands, are arguments of a method or of what opens a project."""
+        own = self._arguments.get(method, {})
+
+        def written(found: re.Match[str]) -> str:
+            option = found[1].removeprefix("--")
+            key = OTHER_ARGUMENTS.get((method, option), option.replace("-", "_"))
+            where = own if key in own else self._opening
+            if key not in where:
+                return found[0]
+            word = found[2] or ""
+            if where[key].is_flag or not _is_value(word, found[3] + found[4]):
+                shown, rest = ("True" if where[key].is_flag else "..."), f" {word}" if word else ""
+            else:
+                shown, rest = _quoted(word), ""
+            argument = f"{key}={shown}"
+            return f"{argument if where is own else f'featurectl.open_project({argument})'}{rest}"
+
+        return _ALONE.sub(written, text)
+
+
+class _Argument:
+    """What is known of an argument of a method."""
+
+    def __init__(self, parameter: inspect.Parameter) -> None:
+        self.is_flag = isinstance(parameter.default, bool)
+        self.is_positional = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.VAR_POSITIONAL)
+
+
+def _arguments(method: AnyMethod) -> dict[str, _Argument]:
+    return {name: _Argument(item) for name, item in inspect.signature(method).parameters.items() if name != "self"}
+
+
+def _words(text: str, start: int) -> Iterator[tuple[str, int]]:
+    """Yield the words of a command from a place on, each with its end; the last is before a mark."""
+    while found := _WORD.match(text, start):
+        start = found.end()
+        yield found[1], start
+        if text[start : start + 1] not in ("", " "):
+            return
+
+
+def _is_value(word: str, after: str) -> bool:
+    """Return whether a word behind an option is its value, and not the next of a sentence."""
+    if not word or word in _CONJUNCTIONS:
+        return False
+    return bool(_NO_PROSE.match(word)) or after[:1] in ("", ":", ";", ",", ")") or after[:3] == " --"
+
+
+def _quoted(word: str) -> str:
+    """Return a word as a literal of Python."""
+    if word == "..." or re.fullmatch(r"-?\d+(\.\d+)?", word) or (word[:1] == word[-1:] == "'"):
+        return word
+    key, sign, value = word.partition("=")
+    return f'{{"{key}": "{value}"}}' if sign else f'"{word}"'
+
+
+def speak_python(kind: type, words: Callable[[], PythonWords], prefix: str = "") -> None:
+    """Put the errors that leave the methods of a class into Python's words; `prefix` is how these are reached."""
+    for name, method in list(vars(kind).items()):
+        if inspect.isfunction(method) and not name.startswith("_"):
+            setattr(kind, name, speaking_python(method, words, f"{prefix}{name}"))
+
+
+def speaking_python(function: Callable[P, R], words: Callable[[], PythonWords], name: str = "") -> Callable[P, R]:
+    """Return a function whose errors are in Python's words, as those of the method of a name."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except FeaturectlError as error:
+            _reword(error, lambda text: words().of(text, name))
+            raise
+
+    return call
+
+
+def _reword(error: FeaturectlError, said: Callable[[str], str]) -> None:
+    """Put the message and the hint of an error into other words, and those of the errors that it holds."""
+    error.message, error.hint = said(error.message), said(error.hint)
+    for part in (getattr(error, "errors", None) or {}).values():
+        _reword(part, said)
