@@ -132,6 +132,19 @@ def test_a_tree_of_xgboost_that_speaks_of_what_is_not_there_is_refused(xgboost_f
         check_xgboost(read_xgboost(json.dumps(document).encode()))
 
 
+@pytest.mark.parametrize("ids", [[0, 1, 1], [0, 2, 1.5], [1, 2, 3], [-1, 0, 1]])
+def test_a_place_of_xgboosts_forest_that_has_no_tree_or_two_is_refused(xgboost_file, ids):
+    document = json.loads(as_json(xgboost_file))
+    trees = document["learner"]["gradient_booster"]["model"]["trees"]
+    for tree, place in zip(trees, ids, strict=True):
+        tree["id"] = place
+    with pytest.raises(ValueError, match="the ids of"):
+        check_xgboost(read_xgboost(json.dumps(document).encode()))
+    for tree, place in zip(trees, [2, 0, 1], strict=True):
+        tree["id"] = place
+    check_xgboost(document)
+
+
 def plain(value):
     """A document without numpy, and numbers that JSON writes as integers alike."""
     if isinstance(value, dict):

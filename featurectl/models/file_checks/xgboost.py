@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -71,6 +71,7 @@ def _check(learner: Document) -> None:
     if "weight_drop" in booster and len(booster["weight_drop"]) != len(trees):
         raise ValueError(f"it has {len(booster['weight_drop'])} weights of {len(trees)} trees")
     _check_forest(model, len(trees), groups)
+    _check_places(trees)
     for number, tree in enumerate(trees):
         _check_tree(tree, features, f"tree {number}")
     _check_encoded(model.get("cats") or {}, features)
@@ -98,6 +99,13 @@ def _check_forest(model: Document, count: int, groups: int) -> None:
     ends = integers(model.get("iteration_indptr", []), "iteration_indptr")
     if len(ends) and (ends[0] != 0 or ends[-1] != count or (np.diff(ends) < 0).any()):
         raise ValueError(f"iteration_indptr does not rise from 0 to {count}")
+
+
+def _check_places(trees: Sequence[Document]) -> None:
+    """See that each place of the forest has one tree: XGBoost reads where a tree stands from its id."""
+    places = integers([tree["id"] for tree in trees], "the ids of trees")
+    if (np.sort(places) != np.arange(len(trees))).any():
+        raise ValueError(f"the ids of its trees are not 0 to {len(trees) - 1}, each once")
 
 
 def _check_tree(tree: Document, features: int, what: str) -> None:
