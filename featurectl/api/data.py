@@ -19,8 +19,10 @@ from featurectl.core.errors import UsageError
 from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.frames.types import polars_dtype
 from featurectl.language.definitions.view import FeatureView
+from featurectl.language.renaming import current_names
 from featurectl.language.resolve.feature_names import feature_choices
 from featurectl.online.base import KeyValue
+from featurectl.online.client.clients import warn_of_old_names
 from featurectl.online.read import Answer
 from featurectl.operations.materialize.materialize_views import MaterializeRequest, ViewRun, materialize_views
 from featurectl.operations.online_rows import read_online
@@ -198,6 +200,7 @@ class DataMethods(ProjectBase):
     def _built(self, request: TrainingSetRequest, spine: AnyFrame | str | Path | None) -> TrainingFrame[Any]:
         with self.workspace() as workspace:
             build = build_in_memory(workspace, request)
+            warn_of_old_names(build.resolved.old_names, stacklevel=4)
             rows, manifest = pl.concat(build.frames.read()), describe_training_set(build)
         return TrainingFrame(
             rows=to_kind(rows, self.frames) if request.frame is None else like(rows, spine), manifest=manifest
@@ -322,17 +325,20 @@ def _key(value: KeyValue | date | None) -> KeyValue | None:
 
 
 def _values(view: FeatureView, answers: Sequence[Answer]) -> pl.DataFrame:
-    names = [*(f.name for f in view.features), *(d.name for d in view.derived)]
+    names = current_names(view)
     columns = [
-        pl.Series(name, [a.values[name].value for a in answers], dtype=polars_dtype(view.dtype_of(name) or "string"))
-        for name in names
+        pl.Series(
+            name, [a.values[stored].value for a in answers], dtype=polars_dtype(view.dtype_of(stored) or "string")
+        )
+        for stored, name in names.items()
     ]
     clocks = {
         "event_time": [a.event_time for a in answers],
         "available_at": [a.available_at for a in answers],
         "computed_at": [a.computed_at for a in answers],
     }
-    columns += [pl.Series(name, instants, dtype=INSTANT) for name, instants in clocks.items() if name not in names]
+    taken = names.values()
+    columns += [pl.Series(name, instants, dtype=INSTANT) for name, instants in clocks.items() if name not in taken]
     return pl.DataFrame(columns)
 
 

@@ -13,6 +13,7 @@ from featurectl.catalog.objects import AppliedObjects, CatalogKind, ObjectName, 
 from featurectl.catalog.statistics import FeatureStatistics, read_statistics
 from featurectl.catalog.summaries import ObjectSummary, summarize
 from featurectl.core.errors import FeaturectlError
+from featurectl.language.renaming import old_name_warning
 from featurectl.registry.lineage import bound_versions
 from featurectl.registry.state import Json, ObjectVersion, State
 
@@ -87,7 +88,18 @@ def show_objects(
     now = read_objects(workspace)
     objects, name = at_version(now, request.name)
     look = _Look(workspace, objects, now.state, request, progress)
-    return tuple(look.show(node) for node in find_named(objects, name))
+    found = find_named(objects, name)
+    _warn_of_old_name(name, found, progress)
+    return tuple(look.show(node) for node in found)
+
+
+def _warn_of_old_name(name: str, found: Sequence[ObjectName], progress: Progress | None) -> None:
+    """Say what a feature is called now that was named by an alias."""
+    view, _, asked = name.partition(":")
+    for node in found:
+        current = node.name.partition(":")[2]
+        if progress is not None and node.kind == "feature" and current != asked:
+            progress.done(f"warning: {old_name_warning(view, asked, current)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +163,7 @@ class _Look:
         """Return what profiles of models have; that one can't be read is no error of what else is shown."""
         try:
             location = self.workspace.offline_location()
-            found = read_statistics(self.objects.state, location, self.objects.views[view], features)
+            found = read_statistics(self.objects.state, location, self.objects.stored_views[view], features)
         except FeaturectlError as error:
             return _Values(missing=f"the profile of the model can't be read: {error.message}")
         name = f"{view}:{features[0]}" if len(features) == 1 else view

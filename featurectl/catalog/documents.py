@@ -31,6 +31,7 @@ def object_document(item: ObjectSummary) -> dict[str, object]:
         "description": item.description,
         "owner": item.owner or None,
         "tags": list(item.tags),
+        "aliases": list(item.aliases),
     }
 
 

@@ -82,6 +82,7 @@ def _of_feature(objects: AppliedObjects, name: str) -> Sayings:
     yield "type", item.dtype or "unknown"
     yield "entity", f"{view.entity.name} ({entity_words(view.entity)})" if view.entity else "none: one row"
     yield "source", _source_line(view.source)
+    yield "aliases", ", ".join(item.aliases)
     yield "default", "" if item.default is None else f"{item.default}"
     yield "freshness", freshness_words(view.freshness) if item.freshness is None else _own_words(item.freshness)
     yield "online", "yes" if view.online else "no, offline only"

@@ -11,7 +11,6 @@ from featurectl.catalog.objects import (
     SHOWN_AS,
     AppliedObjects,
     ObjectName,
-    features_of,
     find_feature,
     find_named,
     read_objects,
@@ -20,6 +19,7 @@ from featurectl.catalog.uses import DirectUses
 from featurectl.core.errors import UsageError
 from featurectl.expressions.check import expression_columns
 from featurectl.identity.lineage import Ref
+from featurectl.language.renaming import named_features
 
 if TYPE_CHECKING:
     from featurectl.language.definitions.view import Derived, Feature, FeatureView
@@ -123,7 +123,7 @@ class _FeatureSteps:
     def __init__(self, objects: AppliedObjects, view: FeatureView, feature: str) -> None:
         find_feature(view, feature)
         self._objects, self._view = objects, view
-        self._by_name: dict[str, Feature | Derived] = {item.name: item for item in features_of(view)}
+        self._by_name: dict[str, Feature | Derived] = {item.name: item for item in named_features(view)}
 
     def up(self, node: ObjectName) -> list[ObjectName]:
         """Return what a feature is made of: other features, or the view's source; of that, nothing."""

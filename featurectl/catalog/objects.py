@@ -19,6 +19,8 @@ from featurectl.language.definitions.json_form import (
     load_untyped_source,
     load_untyped_view,
 )
+from featurectl.language.definitions.model import FeatureInput
+from featurectl.language.renaming import current_names, named_features, with_current_names
 from featurectl.registry.applied import registered_view
 
 if TYPE_CHECKING:
@@ -67,13 +69,21 @@ class AppliedObjects:
 
     @cached_property
     def views(self) -> Mapping[str, FeatureView]:
-        """Feature views."""
+        """Feature views, their features by the names that these have now."""
+        return {name: with_current_names(view) for name, view in self.stored_views.items()}
+
+    @cached_property
+    def stored_views(self) -> Mapping[str, FeatureView]:
+        """Feature views, their features by the names that their values are stored under."""
         return self._load("feature_view", load_untyped_view)
 
     @cached_property
     def models(self) -> Mapping[str, Model]:
-        """Models."""
-        return self._load("model", load_untyped_model)
+        """Models, which read features by the names that these have now."""
+        names = {name: current_names(view) for name, view in self.stored_views.items()}
+        return {
+            name: _by_current_names(model, names) for name, model in self._load("model", load_untyped_model).items()
+        }
 
     @cached_property
     def sources(self) -> Mapping[str, Source]:
@@ -149,20 +159,26 @@ def at_version(objects: AppliedObjects, text: str) -> tuple[AppliedObjects, str]
     return AppliedObjects(state=state), f"{name}{colon}{feature}"
 
 
-def features_of(view: FeatureView) -> tuple[Feature | Derived, ...]:
-    """Return the features of a view, the derived ones last."""
-    return (*view.features, *view.derived)
+def _by_current_names(model: Model, names: Mapping[str, Mapping[str, str]]) -> Model:
+    inputs = tuple(
+        replace(item, feature=names.get(item.view, {}).get(item.feature, item.feature))
+        if isinstance(item, FeatureInput)
+        else item
+        for item in model.inputs
+    )
+    return replace(model, inputs=inputs)
 
 
 def find_feature(view: FeatureView, name: str) -> Feature | Derived:
-    """Return a feature of a view.
+    """Return a feature of a view by its name, or by an alias of it.
 
     Raises:
         UsageError: it has none of that name.
     """
-    by_name = {item.name: item for item in features_of(view)}
+    by_name = {item.name: item for item in named_features(view)}
+    by_name |= {alias: item for item in named_features(view) for alias in item.aliases if alias not in by_name}
     if name not in by_name:
-        known = list(by_name)
+        known = [item.name for item in named_features(view)]
         hint = did_you_mean(name, known) or f"features: {', '.join(known)}"
         raise UsageError(f"view {view.name} has no feature {name!r}", hint=hint)
     return by_name[name]
@@ -184,8 +200,8 @@ def find_named(objects: AppliedObjects, text: str) -> list[ObjectName]:
     if first not in objects.views and first in WORDS_OF_KINDS:
         return _of_kinds(objects, second, [WORDS_OF_KINDS[first]])
     _of_kinds(objects, first, ["view"])
-    find_feature(objects.views[first], second)
-    return [ObjectName("feature", text)]
+    found = find_feature(objects.views[first], second)
+    return [ObjectName("feature", f"{first}:{found.name}")]
 
 
 def _of_kinds(objects: AppliedObjects, name: str, kinds: Sequence[CatalogKind]) -> list[ObjectName]:

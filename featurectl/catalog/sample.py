@@ -13,6 +13,7 @@ from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.units import counted
 from featurectl.engines.all_engines import open_engine
 from featurectl.language.definitions.model import FeatureInput
+from featurectl.language.resolve.feature_names import FeatureChoice, feature_inputs
 from featurectl.models.profile.categories import categories_json, profile_categories
 from featurectl.models.profile.numbers import numbers_json, profile_numbers
 from featurectl.operations.training.bind import bind_view
@@ -70,10 +71,9 @@ def sample_view(
         known = counted(every.height, "entity", "entities") if bound.view.keys else "one row"
         of = known if rows.height == every.height else f"{rows.height:,} of {known}"
         origin = f"{of} of {bound.label}"
-        for name in request.features:
-            column = ColumnOrigin(
-                feature=f"{request.view}:{name}", dtype=bound.view.dtype_of(name) or "", origin=origin, at=now
-            )
+        for item in _inputs(bound, request):
+            name = item.name
+            column = ColumnOrigin(feature=f"{request.view}:{name}", dtype=item.dtype or "", origin=origin, at=now)
             found[name] = describe_column(_column_json(rows[name]), column)
     if progress is not None:
         progress.done("")
@@ -99,15 +99,14 @@ def _values_of(workspace: Workspace, bound: BoundView, keys: pl.DataFrame, reque
     time = pl.repeat(workspace.now, keys.height if view.keys else 1, dtype=INSTANT, eager=True).alias(_TIME)
     rows = keys.with_columns(time) if view.keys else time.to_frame()
     spine = SpineRows(rows=rows, own=rows, time=time, time_column=_TIME, origin="every key")
-    inputs = [
-        FeatureInput(
-            name=name, view=view.name, feature=name, join={key: key for key in view.keys}, dtype=view.dtype_of(name),
-            model_dtype=None,
-        )
-        for name in request.features
-    ]  # fmt: skip
     engine = open_engine(workspace.environment, request.memory_bytes)
-    return join_features(engine, spine, inputs, {view.name: bound}).select(request.features)
+    return join_features(engine, spine, _inputs(bound, request), {view.name: bound}).select(request.features)
+
+
+def _inputs(bound: BoundView, request: SampleRequest) -> list[FeatureInput]:
+    """Return the features that are asked for, under the names that they have now."""
+    name = bound.view.name
+    return feature_inputs({name: bound.view}, [FeatureChoice(name, feature) for feature in request.features])
 
 
 def _column_json(column: pl.Series) -> dict[str, Any]:

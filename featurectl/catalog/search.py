@@ -13,9 +13,9 @@ from featurectl.core.errors import UsageError
 if TYPE_CHECKING:
     from featurectl.workspace.workspace import Workspace
 
-Where = Literal["name", "tags", "description", "owner", "definition", "type", "entity"]
+Where = Literal["name", "aliases", "tags", "description", "owner", "definition", "type", "entity"]
 _NAME_IS, _NAME_BEGINS, _NAME_HAS = 0, 1, 2
-_RANKS: Final[Sequence[Where]] = ("name", "tags", "description", "owner", "definition", "type", "entity")
+_RANKS: Final[Sequence[Where]] = ("name", "aliases", "tags", "description", "owner", "definition", "type", "entity")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +55,7 @@ def search_objects(workspace: Workspace, request: SearchRequest) -> tuple[Search
 
 def _texts(item: ObjectSummary) -> Iterator[tuple[Where, str]]:
     yield "name", item.name.casefold()
+    yield "aliases", " ".join(item.aliases).casefold()
     yield "tags", " ".join(item.tags).casefold()
     yield "description", item.description.casefold()
     yield "owner", item.owner.casefold()

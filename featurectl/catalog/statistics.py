@@ -14,6 +14,7 @@ from featurectl.core.documents import parse_json
 from featurectl.core.dtypes import BOOL, DATE, INT64, TIMESTAMP
 from featurectl.core.errors import DataError
 from featurectl.core.units import SECOND_US, format_instant, from_us
+from featurectl.language.renaming import current_names
 
 if TYPE_CHECKING:
     from featurectl.language.definitions.view import FeatureView
@@ -198,7 +199,7 @@ def _category_bars(column: ColumnDocument) -> Iterator[Bar]:
 def read_statistics(
     state: State, location: str, view: FeatureView, features: Iterable[str]
 ) -> dict[str, FeatureStatistics]:
-    """Return the statistics of features of a view by their names, of those that a trained model has.
+    """Return the statistics of features of a view by their current names, of those that a trained model has.
 
     Of several models the newest is taken, one of the view's newest version before any other. `location` is the
     offline location, where the profiles lie.
@@ -209,19 +210,21 @@ def read_statistics(
     """
     found: dict[str, FeatureStatistics] = {}
     profiles: dict[tuple[str, int], Mapping[str, ColumnDocument]] = {}
-    for feature in features:
+    stored = {current: name for name, current in current_names(view).items()}
+    for name in features:
+        feature = stored[name]
         version = _newest_version(state, view.name, feature)
         if version is None:
             continue
-        name = (version.model, version.version)
-        if name not in profiles:
-            profiles[name] = _columns_of(version, location)
+        trained = (version.model, version.version)
+        if trained not in profiles:
+            profiles[trained] = _columns_of(version, location)
         item = next(i for i in version.inputs if i.view == view.name and i.feature == feature)
-        if item.name in profiles[name]:
+        if item.name in profiles[trained]:
             origin = f"training set of {version.model}@{version.version}, {view.name}@{item.view_version}"
             dtype = view.dtype_of(feature) or item.dtype
-            of = ColumnOrigin(feature=f"{view.name}:{feature}", dtype=dtype, origin=origin, at=version.created_at)
-            found[feature] = describe_column(profiles[name][item.name], of)
+            of = ColumnOrigin(feature=f"{view.name}:{name}", dtype=dtype, origin=origin, at=version.created_at)
+            found[name] = describe_column(profiles[trained][item.name], of)
     return found
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from featurectl.catalog.objects import CATALOG_KINDS, AppliedObjects, CatalogKind, features_of
+from featurectl.catalog.objects import CATALOG_KINDS, AppliedObjects, CatalogKind
 from featurectl.catalog.uses import DirectUses
 from featurectl.catalog.words import (
     alert_words,
@@ -19,6 +19,7 @@ from featurectl.catalog.words import (
 )
 from featurectl.identity.lineage import Ref
 from featurectl.language.definitions.about import Freshness
+from featurectl.language.renaming import named_features
 from featurectl.registry.state import CHAMPION
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ class ObjectSummary:
     notifier's way. `definition` says in words what it is. `version` is a view's, or the number of a model's champion
     (None: there is none). `freshness` is the SLA that holds for it. `used_by` are the models of a view or a feature,
     the views and models of a source, the views of an entity, the alerts of a notifier. `size` is how many features a
-    view, how many inputs a model has. `state` is how it did when the stores were looked at; None: they were not.
+    view, how many inputs a model has. `aliases` are what a feature was called before. `state` is how it did when the
+    stores were looked at; None: they were not.
     """
 
     kind: CatalogKind
@@ -50,6 +52,7 @@ class ObjectSummary:
     owner: str = ""
     tags: tuple[str, ...] = ()
     state: FreshnessRow | None = None
+    aliases: tuple[str, ...] = ()
 
 
 def summarize(objects: AppliedObjects, kinds: Iterable[CatalogKind] = CATALOG_KINDS) -> Iterator[ObjectSummary]:
@@ -70,7 +73,7 @@ def _views(objects: AppliedObjects, uses: DirectUses) -> Iterator[ObjectSummary]
             entity=view.entity.name if view.entity else "",
             freshness=view.freshness,
             used_by=_names(uses.of_refs.get(Ref("feature_view", view.name), ())),
-            size=len(features_of(view)),
+            size=len(named_features(view)),
             description=one_line(view.about.description),
             owner=view.about.owner,
             tags=view.about.tags,
@@ -79,7 +82,7 @@ def _views(objects: AppliedObjects, uses: DirectUses) -> Iterator[ObjectSummary]
 
 def _features(objects: AppliedObjects, uses: DirectUses) -> Iterator[ObjectSummary]:
     for view in objects.views.values():
-        for item in features_of(view):
+        for item in named_features(view):
             yield summarize_feature(view, item, uses)
 
 
@@ -97,6 +100,7 @@ def summarize_feature(view: FeatureView, item: Feature | Derived, uses: DirectUs
         description=one_line(item.description),
         owner=view.about.owner,
         tags=view.about.tags,
+        aliases=item.aliases,
     )
 
 

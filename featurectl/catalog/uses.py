@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from featurectl.catalog.objects import AppliedObjects, features_of
+from featurectl.catalog.objects import AppliedObjects
 from featurectl.expressions.check import expression_columns
 from featurectl.identity.lineage import Ref
 from featurectl.language.definitions.model import FeatureInput
 from featurectl.language.definitions.view import FeatureView
+from featurectl.language.renaming import named_features
 
 
 @dataclass(frozen=True, kw_only=True)  # without slots: what is looked up is kept
@@ -51,4 +52,4 @@ def made_of(view: FeatureView, feature: str) -> set[str]:
     for derived in reversed(view.derived):  # each reads only what stands above it
         if derived.name in found:
             found |= expression_columns(derived.expression.text)
-    return found & {item.name for item in features_of(view)}
+    return found & {item.name for item in named_features(view)}

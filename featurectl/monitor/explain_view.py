@@ -15,11 +15,23 @@ from featurectl.language.definitions.json_form import load_untyped_view
 from featurectl.monitor.checks import check_histories
 from featurectl.monitor.health import runs_seen, served_meanwhile, served_view
 from featurectl.monitor.status import freshness_of_source
-from featurectl.monitor.value_history import EntityHistory, HistoryQuestion, is_lost_online, read_history
+from featurectl.monitor.value_history import (
+    EntityHistory,
+    HistoryQuestion,
+    history_by_current_names,
+    is_lost_online,
+    read_history,
+)
 from featurectl.monitor.why import Chain, Records, cause_of, look_at_chain
 from featurectl.online.client.feature_reader import ReadView
 from featurectl.online.row_places import online_view
-from featurectl.operations.entity_values import EntityRequest, parse_entity, shown_entity, split_version
+from featurectl.operations.entity_values import (
+    EntityRequest,
+    by_current_names,
+    parse_entity,
+    shown_entity,
+    split_version,
+)
 from featurectl.operations.online_rows import read_online
 from featurectl.operations.training.bind import bind_view
 from featurectl.registry.applied import registered_view
@@ -115,6 +127,8 @@ def _values(
         history = read_history(open_engine(workspace.environment), question, _CHANGES)
         if bound.view.online:
             online = read_online(workspace, ReadView(view=bound.view, online=where), [list(entity.values())])[0]
+            online = by_current_names(online, bound.view)
+        history = history_by_current_names(history, bound.view)
     except FeaturectlError as error:
         problem = error.message
     return EntityValues(words=tuple(words), entity=named, history=history, online=online, error=problem)

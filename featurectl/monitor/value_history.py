@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -11,9 +11,11 @@ import polars as pl
 
 from featurectl.engines.base import Engine
 from featurectl.language.definitions.view import FeatureView
+from featurectl.language.renaming import current_names
 from featurectl.offline.base import OfflineTable
 from featurectl.online.base import KeyValue, OnlineView
 from featurectl.online.read import Answer, ViewReader
+from featurectl.operations.entity_values import by_current_names
 from featurectl.operations.push.values import read_entity, stored_row
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
 
@@ -82,6 +84,17 @@ def is_lost_online(history: EntityHistory, online: Answer, pushed: datetime) -> 
     gone = all(found.status == "NOT_FOUND" for found in online.values.values())
     known = not history.changes or history.changes[0].at <= pushed
     return gone and known and any(found.status == "PRESENT" for found in history.now.values.values())
+
+
+def history_by_current_names(history: EntityHistory, view: FeatureView) -> EntityHistory:
+    """Return a history with features by the names that they have now."""
+    names = current_names(view)
+
+    def named(values: Mapping[str, object]) -> dict[str, object]:
+        return {names[name]: value for name, value in values.items()}
+
+    changes = tuple(replace(change, values=named(change.values)) for change in history.changes)
+    return EntityHistory(now=by_current_names(history.now, view), changes=changes, before=named(history.before))
 
 
 def _instants(rows: pl.DataFrame, now: datetime, last: int) -> list[datetime]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from featurectl.core.dtypes import BOOL, DATE, INT64, is_text
 from featurectl.core.errors import UsageError
 from featurectl.core.nearest import did_you_mean
+from featurectl.language.renaming import current_names
 
 if TYPE_CHECKING:
+    from featurectl.language.definitions.view import FeatureView
     from featurectl.online.base import KeyValue
     from featurectl.online.read import Answer
     from featurectl.workspace.workspace import Workspace
@@ -63,6 +65,7 @@ def get_online(workspace: Workspace, request: EntityRequest) -> EntityAnswer:
     (answer,) = read_online(workspace, read, [list(entity.values())])
     waiting = "" if number is not None else next(iter(catalog.waiting([name])), "")
     named = shown_entity(read.view.key_types, entity)
+    answer = by_current_names(answer, read.view)
     return EntityAnswer(view=name, version=read.online.version, entity=named, answer=answer, waiting=waiting)
 
 
@@ -86,9 +89,17 @@ def get_offline(workspace: Workspace, request: EntityRequest) -> EntityAnswer:
     entity = parse_entity(bound.view.key_types, request.keys)
     where = online_view(bound.view, bound.version, workspace.project, workspace.environment.name)
     row = read_offline(open_engine(workspace.environment), bound.view, bound.table, entity, workspace.now)
-    answer = ViewReader(bound.view, where).answer(row, workspace.now, pushed=workspace.now)
+    answer = by_current_names(
+        ViewReader(bound.view, where).answer(row, workspace.now, pushed=workspace.now), bound.view
+    )
     named = shown_entity(bound.view.key_types, entity)
     return EntityAnswer(view=name, version=bound.version, entity=named, answer=answer)
+
+
+def by_current_names(answer: Answer, view: FeatureView) -> Answer:
+    """Return an answer with features by the names that they have now."""
+    names = current_names(view)
+    return replace(answer, values={names[name]: value for name, value in answer.values.items()})
 
 
 def split_version(text: str) -> tuple[str, int | None]:

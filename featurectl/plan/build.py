@@ -13,6 +13,7 @@ from featurectl.plan.categorise import categorise
 from featurectl.plan.desired import desired_objects
 from featurectl.plan.external_state import ExternalState
 from featurectl.plan.plan import AppliedCommit, Change, ChangeReason, Plan
+from featurectl.plan.registered_names import with_registered_names
 from featurectl.plan.retype import with_registered_types
 from featurectl.plan.selection import select_changes
 from featurectl.plan.stages import plan_stages
@@ -46,7 +47,7 @@ def plan_repo(repo: Repo, state: State, request: PlanRequest) -> Plan:
         UsageError: a name of `allow_remove` is not that of one object that the files leave out, one of
             `allow_breaking` not that of a view with a breaking change; or `select` chooses nothing.
     """
-    repo = with_registered_types(repo, state)
+    repo = with_registered_types(with_registered_names(repo, state), state)
     desired = desired_objects(repo)
     changes = categorise(desired, state, allow_remove=request.allow_remove, allow_breaking=request.allow_breaking)
     _check_breaking(request.allow_breaking, [c.name for c in changes if c.kind == "breaking"])

@@ -9,6 +9,14 @@ from featurectl.core.dtypes import UNKNOWN
 from featurectl.core.kinds import ObjectKind
 from featurectl.identity.facts.views import feature_facts
 from featurectl.language.definitions.view import FeatureView
+from featurectl.plan.current_names import (
+    by_current_names,
+    feature_path,
+    is_of_names,
+    name_notes,
+    name_reasons,
+    taken_names,
+)
 from featurectl.plan.diff import diff_features, diff_metadata
 from featurectl.plan.plan import Change, ChangeKind, ChangeReason
 from featurectl.plan.renames import find_renames
@@ -37,11 +45,13 @@ def change_view(
     added = tuple(_added(before, after, name, renamed.get(name)) for name in new if name not in old)
     dropped = tuple(_dropped(before, name) for name in old if name not in {*new, *renamed.values()})
     # The list of features differs also by its order, which is worth a word only when nothing came or went.
-    others = tuple(r for r in diff_metadata(before, after) if r.field != "features" or not (added or dropped))
-    reasons = (*moved, *added, *dropped, *others)
+    metadata = [r for r in diff_metadata(before, after) if not is_of_names(r)]
+    others = tuple(r for r in metadata if r.field != "features" or not (added or dropped))
+    reasons = (*moved, *added, *dropped, *name_reasons(before, after), *others)
+    reasons = by_current_names(reasons, before, after)
     version = kept.old_version or 1
     bound = bound_versions(state, after.name, version)
-    broken = _renaming_breaks(after.name, renamed, bound)
+    broken = (*_renaming_breaks(after, renamed, bound), *name_notes(before, after), *taken_names(before, after))
     if moved or used_features(bound, after.name) & (set(old) - set(new)):
         following = last_version(state, "feature_view", after.name) + 1
         notes = (*broken, *staying(bound, after.name, version), *_unseen(moved, after))
@@ -53,13 +63,15 @@ def change_view(
     return replace(kept, kind=kind, reasons=reasons, notes=broken)
 
 
-def _renaming_breaks(view: str, renamed: Mapping[str, str], bound: Sequence[ModelVersion]) -> tuple[str, ...]:
+def _renaming_breaks(view: FeatureView, renamed: Mapping[str, str], bound: Sequence[ModelVersion]) -> tuple[str, ...]:
     """Return a line a renamed feature on who goes on under the old name and who does not."""
     lines = []
     for name, old in renamed.items():
-        models = [f"model {m.model} v{m.version}" for m in bound if old in used_features([m], view)]
+        models = [f"model {m.model} v{m.version}" for m in bound if old in used_features([m], view.name)]
         rest = f"; bound under it: {', '.join(models)}" if models else ""
-        lines.append(f"who asks online for {view}:{old} has to ask for {view}:{name}{rest}")
+        lines.append(f"who asks online for {view.name}:{old} has to ask for {view.name}:{name}{rest}")
+    if renamed and view.kind != "transform":
+        lines.append("`aliases` of a renamed feature keep its old name answered, and nothing is computed again")
     return tuple(lines)
 
 
@@ -76,22 +88,15 @@ def _added(before: FeatureView, after: FeatureView, name: str, renamed: str | No
     `renamed` is the name of a feature that is gone and had the same values.
     """
     if renamed is not None:
-        return ChangeReason(sign="+", field=_path(after, name), new=f"renamed, was {renamed}")
+        return ChangeReason(sign="+", field=feature_path(after, name), new=f"renamed, was {renamed}")
     column = {f.name: f.column for f in after.features}.get(name)
     known = {i.name for i in before.inputs}
     text = "new feature" if column is None or column in known else f"new feature, new column {column}"
-    return ChangeReason(sign="+", field=_path(after, name), new=text)
+    return ChangeReason(sign="+", field=feature_path(after, name), new=text)
 
 
 def _dropped(before: FeatureView, name: str) -> ChangeReason:
-    return ChangeReason(sign="-", field=_path(before, name), new="removed feature")
-
-
-def _path(view: FeatureView, feature: str) -> str:
-    """Return a feature under the list of the file that it stands in."""
-    if any(d.name == feature for d in view.derived):
-        return f"derived.{feature}"
-    return f"{'aggregates' if view.kind == 'event' else 'features'}.{feature}"
+    return ChangeReason(sign="-", field=feature_path(before, name), new="removed feature")
 
 
 def staying(versions: Sequence[ModelVersion], view: str, version: int) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ from collections.abc import Collection, Sequence
 from featurectl.core.errors import UsageError
 from featurectl.expressions.check import expression_columns
 from featurectl.identity.lineage import views_of_model
-from featurectl.language.definitions.json_form import load_model, load_view
+from featurectl.language.definitions.json_form import load_model, load_untyped_view
+from featurectl.language.renaming import current_names, find_feature
 from featurectl.registry.applied import applied_versions, not_applied
 from featurectl.registry.state import BoundFeature, ModelVersion, State
 
@@ -33,18 +34,21 @@ def versions_using(state: State, what: str) -> list[ModelVersion]:
 def _uses(state: State, version: ModelVersion, view: tuple[str, str], feature: str) -> bool:
     name, number = view
     read = [item for item in version.inputs if item.view == name and number in ("", str(item.view_version))]
-    return any(not feature or feature in _reads(state, item) for item in read)
+    return any(not feature or _reads(state, item, feature) for item in read)
 
 
-def _reads(state: State, item: BoundFeature) -> set[str]:
-    """Return the feature of an input, and those that it is derived from in its view."""
+def _reads(state: State, item: BoundFeature, feature: str) -> bool:
+    """Return whether an input is a feature of its view, by any of its names, or is derived from it there."""
     reads = {item.feature}
     registered = state.view(item.view, item.view_version)
-    if registered is not None:
-        for derived in reversed(load_view(registered.definition).derived):  # each reads only what stands above it
-            if derived.name in reads:
-                reads |= expression_columns(derived.expression.text)
-    return reads
+    if registered is None:
+        return feature in reads
+    view = load_untyped_view(registered.definition)
+    for derived in reversed(view.derived):  # each reads only what stands above it
+        if derived.name in reads:
+            reads |= expression_columns(derived.expression.text)
+    found = find_feature(view, feature)
+    return found is not None and found.stored in reads
 
 
 def _check_known(state: State, name: str, feature: str) -> None:
@@ -52,8 +56,9 @@ def _check_known(state: State, name: str, feature: str) -> None:
     views = [item for item in state.objects if item.kind == "feature_view" and item.name == name]
     if not views:
         raise not_applied(state, "feature_view", name)
-    known = sorted({known for view in views for known in view.features})
-    if feature and feature not in known:
+    definitions = [load_untyped_view(item.definition) for item in views]
+    known = sorted({name for view in definitions for name in current_names(view).values()})
+    if feature and all(find_feature(view, feature) is None for view in definitions):
         raise UsageError(f"view {name} has no feature {feature!r}", hint="features: " + ", ".join(known))
 
 

@@ -264,7 +264,8 @@ def test_every_field_of_a_view_is_in_one_of_its_fingerprints():
     assert {field: which(before, after) for field, (before, after, _) in changed.items()} == {
         field: expected for field, (_, _, expected) in changed.items()
     }
-    own = {f.name for f in fields(Feature)} - {"name", "description", "freshness"}  # those two are metadata
+    metadata = {"description", "freshness", "renamed_to", "aliases"}
+    own = {f.name for f in fields(Feature)} - {"name", *metadata}
     assert own == {
         f"{field}_us" if field in ("window", "offset") else {"fill": "fill_last", "type": "dtype"}.get(field, field)
         for field in OWN

@@ -103,12 +103,13 @@ def test_a_renamed_feature_is_reported_as_one_with_what_breaks_online():
     assert (change.kind, change.old_version, change.new_version) == ("removal", 1, 1)
     assert told(change) == [("+", "aggregates.lateness_1d", "", "renamed, was late_rate_1d", ())]
     asks = "who asks online for delays:late_rate_1d has to ask for delays:lateness_1d"
-    assert change.notes == (asks,)
+    keeps = "`aliases` of a renamed feature keep its old name answered, and nothing is computed again"
+    assert change.notes == (asks, keeps)
     reader = replace(state_of(*ALL), model_versions=(trained("late", 3, "delays", 1, ["late_rate_1d"]),))
     change = change_to(renamed, reader)
     assert (change.kind, change.new_version) == ("breaking", 2)
     stays = "model late v3 stays on delays@1 until it is retrained"
-    assert change.notes == (f"{asks}; bound under it: model late v3", stays)
+    assert change.notes == (f"{asks}; bound under it: model late v3", keeps, stays)
 
 
 def test_a_new_name_with_other_values_is_no_renaming():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from featurectl.identity.facts.base import (
     Fact,
@@ -27,6 +28,9 @@ from featurectl.identity.facts.sources import (
 from featurectl.language.definitions.source import NamedExpression, Source
 from featurectl.language.definitions.view import Derived, Feature, FeatureView, Transform
 from featurectl.language.syntax.python_code import code_digest
+
+NAME: Final = "name"
+ALIASES: Final = "aliases"
 
 
 def feature_facts(view: FeatureView) -> dict[str, Facts]:
@@ -142,16 +146,24 @@ def _derived_facts(derived: Derived) -> dict[str, Fact]:
     }
 
 
+def _own_names(item: Feature | Derived) -> dict[str, Fact]:
+    """Return what a feature is called beside the name that its values are stored under."""
+    renamed = {NAME: plain(item.renamed_to)} if item.renamed_to else {}
+    return renamed | ({ALIASES: names(item.aliases)} if item.aliases else {})
+
+
 def _own_metadata(view: FeatureView) -> dict[str, Fact]:
     described: list[Feature | Derived] = [*view.features, *view.derived]
     facts = {f"features.{f.name}.description": plain(f.description) for f in described if f.description}
-    for feature, sla in view.own_freshness.items():
-        facts |= {f"features.{feature}.{field}": fact for field, fact in freshness_facts(sla).items()}
+    for item in described:
+        facts |= {f"features.{item.name}.{field}": fact for field, fact in _own_names(item).items()}
+        own = {} if item.freshness is None else freshness_facts(item.freshness)
+        facts |= {f"features.{item.name}.{field}": fact for field, fact in own.items()}
     return facts | {
         "entity": plain(view.entity.name if view.entity else None),
         "source": plain(view.source.name),
         "transform": plain(view.transform.path if view.transform else None),
-        "features": names([f.name for f in described]),
+        "features": Fact([f.name for f in described], ", ".join(f.current_name for f in described) or "-"),
         "online": plain(view.online),
         "refresh": duration(view.refresh_us),
         "retention": duration(view.retention_us),

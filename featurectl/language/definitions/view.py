@@ -22,6 +22,8 @@ class Feature:
     language's aggregates over `column` (None: rows are counted) in `[t - offset - window, t - offset)`;
     `window_us` None means lifetime. `column` names a column of the view's offline table (`FeatureView.inputs`).
     `dtype` is None while the types of the source are not known. `freshness` is its own SLA (None: the view's).
+    Its values are stored under `name`; `renamed_to` is what it is called since ("": so still), `aliases` what it was
+    called before and answers to.
     """
 
     name: str
@@ -36,11 +38,18 @@ class Feature:
     fill_last: bool = False
     freshness: Freshness | None = None
     description: str = ""
+    renamed_to: str = ""
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def current_name(self) -> str:
+        """What it is called now."""
+        return self.renamed_to or self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Derived:
-    """A row-level feature over others, computed when read; `asof` is the row's time t. It may have its own SLA."""
+    """A row-level feature over others, computed when read; `asof` is the row's time t. Names and SLA: as `Feature`."""
 
     name: str
     expression: Expression
@@ -48,6 +57,13 @@ class Derived:
     default: bool | int | float | str | None = None
     freshness: Freshness | None = None
     description: str = ""
+    renamed_to: str = ""
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def current_name(self) -> str:
+        """What it is called now."""
+        return self.renamed_to or self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,9 +130,15 @@ class FeatureView:
 
     @property
     def own_freshness(self) -> Mapping[str, Freshness]:
-        """The SLAs of the features that have one of their own, in their order."""
+        """The SLAs of the features that have one of their own, by their current names, in their order."""
         described: list[Feature | Derived] = [*self.features, *self.derived]
-        return {item.name: item.freshness for item in described if item.freshness is not None}
+        return {item.current_name: item.freshness for item in described if item.freshness is not None}
+
+    @property
+    def current_types(self) -> Mapping[str, str | None]:
+        """The types of the features, by their current names, in their order."""
+        described: list[Feature | Derived] = [*self.features, *self.derived]
+        return {item.current_name: item.dtype for item in described}
 
     def dtype_of(self, feature: str) -> str | None:
         """Return the type of a stored or derived feature; KeyError when the view has none of that name."""

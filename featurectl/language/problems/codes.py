@@ -263,6 +263,11 @@ CODES: Final[Mapping[str, Code]] = {
         "with a shorter `error_after` (or `warn_after`) the SLA breaks although all goes as planned. Compute "
         "them more often, or promise less.",
     ),
+    "FC354": Code(
+        "an old name of a feature",
+        "The feature was renamed, and its `aliases` keep the old name answered. Use the new one, so that the alias can "
+        "go one day.",
+    ),
     # Plan
     "FC401": Code(
         "the plan is blocked",

@@ -21,13 +21,17 @@ from featurectl.language.typing.scope import Part, Scope, bare_column
 
 @dataclass(slots=True)
 class Stored:
-    """What a view keeps: inputs by name, features in order, the place of each part, and every name as it is made."""
+    """What a view keeps: inputs by name, features in order, the place of each part, and every name as it is made.
+
+    `aliases` are the names that features had before, each with the feature's own.
+    """
 
     keys: tuple[str, ...]
     inputs: dict[str, NamedExpression] = field(default_factory=dict)
     features: list[Feature] = field(default_factory=list)
     derived: list[Derived] = field(default_factory=list)
     named: list[tuple[str, Place]] = field(default_factory=list)
+    aliases: list[tuple[str, str, Place]] = field(default_factory=list)
     places: dict[Part, ScalarNode | Place] = field(default_factory=dict)
 
     def keep(self, wanted: str, text: str, place: ScalarNode | Place) -> str:
@@ -56,13 +60,8 @@ def add_aggregate(
         return
     column = _input(shape, stored)
     for op, node in ops:
-        base = shape.name or aggregate_base(op, shape.column, shape.n, shape.q)
-        if not NAME.fullmatch(base):
-            if shape.name is None:
-                message = f'"{base}" is no name for a feature: give the aggregate a `name`'
-                declared.report.error("FC105", message, node.span.place)
-            continue
-        for window_us, window in zip(shape.windows, _windows(shape), strict=True):
+        base = _base(shape, op, node, declared)
+        for window_us, window in zip(shape.windows, _windows(shape), strict=True) if base else ():
             name = aggregate_name(base, window.text, shape.fields.text("offset"))
             stored.places.setdefault(("feature", name), node)
             stored.named.append((name, window.span.place))
@@ -81,8 +80,30 @@ def add_aggregate(
                     default=shape.default,
                     freshness=freshness_of(shape.freshness),
                     description=shape.description,
+                    aliases=_aliases(shape, name, window.text, stored),
                 )
             )
+
+
+def _base(shape: AggregateShape, op: str, node: ScalarNode, declared: Declarations) -> str:
+    """Return what stands before the window in the names of an aggregate's features; "" for no name, with FC105."""
+    base = shape.name or aggregate_base(op, shape.column, shape.n, shape.q)
+    if NAME.fullmatch(base):
+        return base
+    if shape.name is None:
+        message = f'"{base}" is no name for a feature: give the aggregate a `name`'
+        declared.report.error("FC105", message, node.span.place)
+    return ""
+
+
+def _aliases(shape: AggregateShape, name: str, window: str, stored: Stored) -> tuple[str, ...]:
+    """Return what a feature of an aggregate was called before, and keep where that stands."""
+    found = []
+    for node in listed_names(shape.fields, "aliases"):
+        alias = aggregate_name(node.text, window, shape.fields.text("offset"))
+        stored.aliases.append((alias, name, node.span.place))
+        found.append(alias)
+    return tuple(found)
 
 
 def _windows(shape: AggregateShape) -> list[ScalarNode]:
@@ -126,6 +147,8 @@ def _lack(shape: AggregateShape, op: str) -> _Lack | None:
         return _Lack('an aggregate with "where" needs a "name"')
     if shape.name is not None and len(shape.op) > 1:
         return _Lack('a "name" goes with one op alone')
+    if shape.aliases and len(shape.op) > 1:
+        return _Lack('"aliases" go with one op alone', "aliases")
     for key in ("n", "q"):
         if getattr(shape, key) is not None and not any(_parameter(o) == key for o in shape.op):
             return _Lack(f'{op} takes no "{key}"', key)

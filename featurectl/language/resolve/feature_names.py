@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from featurectl.core.errors import UsageError
 from featurectl.language.definitions.model import FeatureInput
 from featurectl.language.definitions.view import FeatureView
+from featurectl.language.renaming import current_names, find_feature, old_name_warning
 
 _PREFIX: Final = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -33,11 +34,16 @@ def feature_pairs(texts: Iterable[str]) -> list[tuple[str, str]]:
 
 
 class FeatureChoice(NamedTuple):
-    """A feature of a view, or `*` for all of them; its column is called by the feature behind the prefix."""
+    """A feature of a view, or `*` for all of them; its column is called by the feature behind the prefix.
+
+    With a `column` the feature is named as it is stored, whatever it is called now, and that is what its column has
+    for a name.
+    """
 
     view: str
     feature: str
     prefix: str = ""
+    column: str = ""
 
 
 def feature_choices(texts: Iterable[str]) -> list[FeatureChoice]:
@@ -63,6 +69,8 @@ def feature_inputs(
 ) -> list[FeatureInput]:
     """Return inputs for features asked for without a model; keys are columns of their own names, or those of `join`.
 
+    A feature that is named by an alias has the alias for a column: that is what the caller looks for.
+
     Raises:
         UsageError: a view has no such feature, two columns have one name, or `join` names no key of a view.
     """
@@ -70,11 +78,8 @@ def feature_inputs(
     columns = join or {}
     for choice in wanted:
         view = views[choice.view]
-        names = [f.name for f in view.features] + [d.name for d in view.derived]
-        for feature in names if choice.feature == "*" else [choice.feature]:
-            if feature not in names:
-                raise UsageError(f"view {view.name} has no feature {feature!r}", hint="features: " + ", ".join(names))
-            name = f"{choice.prefix}{feature}"
+        for asked, feature in _chosen(view, choice):
+            name = choice.column or f"{choice.prefix}{asked}"
             if name in inputs:
                 hint = f"call those of one view otherwise: {view.name}:{choice.feature} as {view.name}_"
                 raise UsageError(f"two features named {name!r}", code="FC516", hint=hint)
@@ -89,6 +94,30 @@ def feature_inputs(
             )
     _check_join(columns, inputs.values())
     return list(inputs.values())
+
+
+def _chosen(view: FeatureView, choice: FeatureChoice) -> list[tuple[str, str]]:
+    """Return what a choice names, each with the name that it is stored under."""
+    names = current_names(view)
+    if choice.feature == "*":
+        return [(current, stored) for stored, current in names.items()]
+    if choice.column and choice.feature in names:
+        return [(choice.feature, choice.feature)]
+    found = find_feature(view, choice.feature)
+    if found is None:
+        hint = "features: " + ", ".join(names.values())
+        raise UsageError(f"view {view.name} has no feature {choice.feature!r}", hint=hint)
+    return [(choice.feature, found.stored)]
+
+
+def old_name_warnings(views: Mapping[str, FeatureView], wanted: Iterable[FeatureChoice]) -> tuple[str, ...]:
+    """Return a sentence on each choice that names a feature by an alias."""
+    lines = []
+    for choice in wanted:
+        found = None if choice.column else find_feature(views[choice.view], choice.feature)
+        if found is not None and found.by_alias:
+            lines.append(old_name_warning(choice.view, choice.feature, found.current))
+    return tuple(dict.fromkeys(lines))
 
 
 def _check_join(join: Mapping[str, str], inputs: Iterable[FeatureInput]) -> None:

@@ -25,10 +25,12 @@ from featurectl.language.definitions.model import (
 from featurectl.language.definitions.source import UNKNOWN_SOURCE, Source
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.problems.codes import Problem
+from featurectl.language.renaming import find_feature, old_names
 from featurectl.language.resolve.declarations import Declarations, check_declared, report_issues
 from featurectl.language.resolve.gates import canary_of, check_slices, gates_of
 from featurectl.language.resolve.training_columns import check_columns, check_output
 from featurectl.language.resolve.view import check_join_keys
+from featurectl.language.resolve.view_names import warn_of_old_name, warn_of_old_names
 from featurectl.language.shapes.base import scalars
 from featurectl.language.shapes.training import (
     CATEGORY,
@@ -56,6 +58,7 @@ class ResolvedInputs:
     places: dict[Part, ScalarNode | Place] = field(default_factory=dict)
     columns: list[tuple[str, Place]] = field(default_factory=list)
     views: set[str] = field(default_factory=set)
+    old_columns: dict[str, str] = field(default_factory=dict)  # as columns were called before features were renamed
 
     def add(self, item: ModelInput, node: ScalarNode | Place) -> None:
         """Add a column; the first of two with one name stays."""
@@ -70,6 +73,7 @@ def resolve_model(shape: ModelShape, declared: Declarations) -> Model | None:
     wrong_before = ("model", shape.name) in declared.broken
     for feature in shape.features:
         _add(feature, inputs, declared)
+    _use_current_columns(inputs, declared)
     spine = _spine(shape, declared)
     judged_on = _validation_source(shape.trainer, declared)
     model = _model(shape, spine, inputs, judged_on)
@@ -131,10 +135,13 @@ def _add_view(shape: ViewFeaturesShape, inputs: ResolvedInputs, declared: Declar
     join_fields = join if isinstance(join, Fields) else None
     if view.entity is not None:
         check_join_keys(join_fields, view.entity, declared)
+    prefix = shape.prefix or ""
     for feature, place in wanted:
-        if _has(view, feature, place, declared):
-            item = _input(view, feature, f"{shape.prefix or ''}{feature}", shape.join or {})
+        if (current := _find(view, feature, place, declared)) is not None:
+            item = _input(view, current, f"{prefix}{feature}", shape.join or {})
             _place_input(item, place, join_fields, inputs)
+            old = [alias for alias, name in old_names(view).items() if name == feature]
+            inputs.old_columns |= {f"{prefix}{alias}": item.name for alias in old}
 
 
 def _add_one(shape: OneFeatureShape, inputs: ResolvedInputs, declared: Declarations) -> None:
@@ -142,13 +149,14 @@ def _add_one(shape: OneFeatureShape, inputs: ResolvedInputs, declared: Declarati
     node = shape.fields.scalar("feature")
     inputs.views.add(view_name)
     view = declared.find(declared.views, "feature_view", view_name, node)
-    if view is None or node is None or not _has(view, feature, node, declared):
+    current = _find(view, feature, node, declared) if view is not None and node is not None else None
+    if view is None or node is None or current is None:
         return
     if shape.categories is not None and shape.type != CATEGORY:
         message = '"categories" goes with "type: category"'
         declared.report.error("FC107", message, shape.fields.keys["categories"].place)
     item = replace(
-        _input(view, feature, shape.as_ or feature, {}),
+        _input(view, current, shape.as_ or feature, {}),
         model_dtype=shape.type,
         default=shape.default,
         categories=shape.categories,
@@ -182,11 +190,17 @@ def feature_names(view: FeatureView) -> list[str]:
     return [f.name for f in view.features] + [d.name for d in view.derived]
 
 
-def _has(view: FeatureView, feature: str, node: ScalarNode, declared: Declarations) -> bool:
-    """Return whether a view has a feature; FC201 with both places when it has not (silent for a broken view)."""
+def _find(view: FeatureView, feature: str, node: ScalarNode, declared: Declarations) -> str | None:
+    """Return what a feature of a view is called, with a warning of an old name.
+
+    None, and FC201 with both places, when it has none of the name (silent for a broken view).
+    """
+    found = find_feature(view, feature)
+    if found is not None:
+        if found.by_alias:
+            warn_of_old_name(feature, found.current, node.span.place, declared)
+        return found.current
     known = feature_names(view)
-    if feature in known:
-        return True
     if ("feature_view", view.name) not in declared.broken:
         suggestion = did_you_mean(feature, known)
         declared.report.add(
@@ -199,7 +213,7 @@ def _has(view: FeatureView, feature: str, node: ScalarNode, declared: Declaratio
                 related=((declared.names[("feature_view", view.name)], f'"{view.name}" is declared here'),),
             )
         )
-    return False
+    return None
 
 
 def _add_request(shape: RequestShape, inputs: ResolvedInputs) -> None:
@@ -219,6 +233,20 @@ def _add_derived(shape: DerivedShape, inputs: ResolvedInputs) -> None:
             inputs.places.setdefault(words, node)
     item = DerivedInput(name=shape.name, expression=Expression(shape.expr), dtype=None, default=shape.default)
     inputs.add(item, shape.fields.head)
+
+
+def _use_current_columns(inputs: ResolvedInputs, declared: Declarations) -> None:
+    """Rewrite derived columns that read a feature of a whole view by an old name of it, with a warning each."""
+    own = {item.name for item in inputs.items}
+    current = {old: name for old, name in inputs.old_columns.items() if old not in own}
+    for at, item in enumerate(inputs.items if current else ()):
+        if isinstance(item, DerivedInput):
+            node = inputs.places.get(("derived", item.name))
+            rewritten = warn_of_old_names(item.expression, current, node, declared)
+            if rewritten is not item.expression:
+                inputs.items[at] = replace(item, expression=rewritten)
+                if isinstance(node, ScalarNode):  # its characters are others than those that are checked
+                    inputs.places["derived", item.name] = node.span.place
 
 
 def _spine(shape: ModelShape, declared: Declarations) -> Spine:

@@ -19,10 +19,16 @@ from featurectl.language.resolve.aggregates import Stored, add_aggregate
 from featurectl.language.resolve.checks import resolve_checks
 from featurectl.language.resolve.declarations import Declarations, check_declared, report_issues
 from featurectl.language.resolve.transformed import result_columns
+from featurectl.language.resolve.view_names import check_own_names, use_current_names
 from featurectl.language.shapes.base import listed_names, scalars
 from featurectl.language.shapes.source import FreshnessShape
-from featurectl.language.shapes.values import is_reserved
-from featurectl.language.shapes.view import AggregateShape, DerivedShape, FeatureShape, FeatureViewShape
+from featurectl.language.shapes.view import (
+    AggregateShape,
+    DerivedShape,
+    FeatureShape,
+    FeatureViewShape,
+    ViewDerivedShape,
+)
 from featurectl.language.syntax.node import Fields
 from featurectl.language.syntax.place import Place
 from featurectl.language.transform import resolve_transform
@@ -54,6 +60,7 @@ def resolve_view(shape: FeatureViewShape, declared: Declarations, root: Path) ->
     for item in shape.derived:
         _add_derived(item, stored)
     check_own_names(stored, declared)
+    use_current_names(stored, declared)
     view = replace(_view(shape, source, entity, join, stored), transform=transform)
     typed, issues = type_check_view(view, source.columns)
     if (
@@ -201,11 +208,18 @@ def _add_feature(shape: FeatureShape, stored: Stored, *, transform: bool, declar
             fill_last=shape.fill is not None,
             freshness=freshness_of(shape.freshness),
             description=shape.description,
+            aliases=_aliases(shape, stored),
         )
     )
 
 
-def _add_derived(shape: DerivedShape, stored: Stored) -> None:
+def _aliases(shape: FeatureShape | ViewDerivedShape, stored: Stored) -> tuple[str, ...]:
+    """Return what a feature was called before, and keep where that stands."""
+    stored.aliases += [(node.text, shape.name, node.span.place) for node in listed_names(shape.fields, "aliases")]
+    return shape.aliases
+
+
+def _add_derived(shape: ViewDerivedShape, stored: Stored) -> None:
     part: Part = ("derived", shape.name)
     for key, words in (("expr", part), ("default", (*part, "default"))):
         if (node := shape.fields.scalar(key)) is not None:
@@ -219,6 +233,7 @@ def _add_derived(shape: DerivedShape, stored: Stored) -> None:
             default=shape.default,
             freshness=freshness_of(shape.freshness),
             description=shape.description,
+            aliases=_aliases(shape, stored),
         )
     )
 
@@ -228,21 +243,6 @@ def _first_of_each(items: Sequence[Named]) -> tuple[Named, ...]:
     for item in items:
         found.setdefault(item.name, item)
     return tuple(found.values())
-
-
-def check_own_names(stored: Stored, declared: Declarations) -> None:
-    """Report features that share a name, or have the name of a key or of a column that every table has."""
-    seen: dict[str, Place] = {}
-    for name, place in stored.named:
-        if is_reserved(name):
-            message = f'"{name}" is a column that every view has; give the feature another name'
-            declared.report.error("FC105", message, place)
-        elif name in stored.keys:
-            declared.report.error("FC204", f'"{name}" is the name of a key of this view', place)
-        elif name in seen:
-            message = f'two features of this view are named "{name}"'
-            declared.report.clash("FC204", message, place, (seen[name], "the other one is made here"))
-        seen.setdefault(name, place)
 
 
 def _view(

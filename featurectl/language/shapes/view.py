@@ -78,6 +78,9 @@ class AggregateShape(ObjectShape):
         None, description="How old what is served of it may be, in place of the view's `freshness`."
     )
     description: Text = Field("", description="What it says, for people.")
+    aliases: Listed[Name] = Field(
+        (), description="What stood before `_WINDOW` in earlier names of its features, which go on to be answered."
+    )
 
     @classmethod
     def json_rules(cls) -> JsonSchema:
@@ -114,6 +117,7 @@ class FeatureShape(ObjectShape):
         None, description="How old what is served of it may be, in place of the view's `freshness`."
     )
     description: Text = Field("", description="What it says, and its unit, for people.")
+    aliases: Listed[Name] = Field((), description="Earlier names of it, which go on to be answered.")
 
     @classmethod
     def read_fields(cls, node: object) -> object:
@@ -148,6 +152,12 @@ class DerivedShape(ObjectShape):
         None, description="How old what is served of it may be, in place of the view's `freshness`."
     )
     description: Text = Field("", description="What it says, for people.")
+
+
+class ViewDerivedShape(DerivedShape):
+    """A feature of a view, computed from its others when they are read."""
+
+    aliases: Listed[Name] = Field((), description="Earlier names of it, which go on to be answered.")
 
 
 class FeatureViewShape(ObjectShape):
@@ -193,7 +203,9 @@ class FeatureViewShape(ObjectShape):
         examples=["transforms/routes.py:block_times"],
     )
     lookback: Duration | None = Field(None, description="How far back a new row can change what the transform returns.")
-    derived: Listed[DerivedShape] = Field((), description="Features computed from the view's own when they are read.")
+    derived: Listed[ViewDerivedShape] = Field(
+        (), description="Features computed from the view's own when they are read."
+    )
     online: Flag = Field(True, description="Whether the view is in the online store; it is when this is left out.")
     refresh: Duration | None = Field(None, description="How often its online values are meant to be computed.")
     retention: Duration | None = Field(None, description="How far back its table is kept; all of it when left out.")

@@ -135,7 +135,7 @@ class _Comparison:
     def __init__(self, task: _Task) -> None:
         self._task, self._bound = task, task.bound
         self._rows = RowDecoder(task.store, task.where)
-        self._tallies = tallies([f.name for f in task.bound.view.features], task.bound.label)
+        self._tallies = tallies({f.name: f.current_name for f in task.bound.view.features}, task.bound.label)
         self._missing, self._unexpected = Counter[str](), Counter[str]()
         self._seen, self._later = 0, 0
         self._expected: array[int] = array("Q")  # digests of the keys that have a row

@@ -89,7 +89,7 @@ def _note_since(
 def _note_added(newest: BoundView, bound: BoundView) -> str:
     """Say which features the last push did not have."""
     had = {feature.name for feature in bound.view.features}
-    added = [feature.name for feature in newest.view.features if feature.name not in had]
+    added = [feature.current_name for feature in newest.view.features if feature.name not in had]
     if not added:
         return ""
     features = f"{plural(len(added), 'feature')} {', '.join(added)} {plural(len(added), 'was', 'were')} added"

@@ -209,7 +209,8 @@ def _part(workspace: Workspace, state: State, group: Group) -> _Part:
     bound.pruned(set(group.names.values()))  # it has all that they need
     record = read_record(workspace, bound)
     known = surroundings(workspace, state, bound, record)
-    return _Part(group=group, bound=bound, known=known, record=record, tallies=tallies(list(group.names), group.label))
+    names = {name: name for name in group.names}
+    return _Part(group=group, bound=bound, known=known, record=record, tallies=tallies(names, group.label))
 
 
 def _overdue(served: ServedRows, record: PushRecord | None) -> pl.Series:

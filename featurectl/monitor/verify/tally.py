@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -44,9 +45,9 @@ class SkewTally:
         )
 
 
-def tallies(names: list[str], view: str) -> dict[str, SkewTally]:
-    """Return a tally for each value of a view version."""
-    return {name: SkewTally(name=name, view=view) for name in names}
+def tallies(names: Mapping[str, str], view: str) -> dict[str, SkewTally]:
+    """Return a tally for each value of a view version, by its column; `names` are what columns are called."""
+    return {column: SkewTally(name=name, view=view) for column, name in names.items()}
 
 
 def show_difference(served: ServedRows, computed: pl.DataFrame, name: str, row: int) -> str:

@@ -9,7 +9,8 @@ The registry is read once, when a client is opened; `reload` takes what was appl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Generic, Self, TypeVar
@@ -29,6 +30,12 @@ Entities = Mapping[str, Sequence[object]]
 
 def _nothing() -> None:
     """Hold nothing."""
+
+
+def warn_of_old_names(old_names: Iterable[str], stacklevel: int = 3) -> None:
+    """Warn a caller in Python of features that are asked for by old names of theirs."""
+    for text in old_names:
+        warnings.warn(text, FutureWarning, stacklevel=stacklevel)
 
 
 class _Questions:
@@ -130,6 +137,7 @@ class OnlineClient(_Client[RowReader]):
 
         `features` are `view:feature` texts (`view:*` is all of a view), or the name of a model (`model@2`), whose
         features are meant. `entities` holds a column per key: a row is one entity of each. `at`: as of an instant.
+        A feature that was renamed is found by its `aliases`, too, with a FutureWarning.
 
         Raises:
             UsageError: there is no such view, feature or model; columns are none, or differ in length.
@@ -137,6 +145,7 @@ class OnlineClient(_Client[RowReader]):
             StoreError: the store fails.
         """
         reader = self._questions.reader(features)
+        warn_of_old_names(reader.old_names)
         return read_columns(self._store, reader, self._questions.pushes, self._questions.rows(entities, at))
 
     def inputs(self, model: str, rows: Entities, at: datetime | None = None) -> dict[str, Sequence[object]]:
@@ -174,6 +183,7 @@ class AsyncOnlineClient(_Client[AsyncRowReader]):
     ) -> FeatureColumns:
         """Return features of many rows, as `OnlineClient.get` does."""
         reader = self._questions.reader(features)
+        warn_of_old_names(reader.old_names)
         asked = self._questions.rows(entities, at)
         return await read_columns_async(self._store, reader, self._questions.pushes, asked)
 

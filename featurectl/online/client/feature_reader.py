@@ -14,6 +14,7 @@ from typing import NamedTuple
 from featurectl.core.errors import DataError
 from featurectl.language.definitions.model import FeatureInput
 from featurectl.language.definitions.view import FeatureView
+from featurectl.language.renaming import named_features
 from featurectl.online.base import Ask, Found, OnlineView
 from featurectl.online.client.entity_keys import pack_columns
 from featurectl.online.corrupt_rows import BrokenRowError, RowPlace
@@ -115,9 +116,9 @@ class AgeLimit(NamedTuple):
 def _limits(group: _Group) -> Iterator[AgeLimit]:
     """Give the limits of what a group reads: each feature's own SLA, else its view's."""
     view = group.source.view
-    own = view.own_freshness
+    own = {item.name: item.freshness for item in named_features(view)}
     for name, feature in group.picked.items():
-        sla = own.get(feature, view.freshness)
+        sla = own[feature] or view.freshness
         if sla is not None and sla.error_after_us is not None:
             yield AgeLimit(name=name, view=group.source, error_after_us=sla.error_after_us)
 
@@ -125,10 +126,14 @@ def _limits(group: _Group) -> Iterator[AgeLimit]:
 class FeatureReader:
     """Reads the feature inputs of a model, or any list of them; `views` are the view versions by name.
 
-    Keys are columns of the caller's rows, named by each input's join. Make it once, use it often.
+    Keys are columns of the caller's rows, named by each input's join. Make it once, use it often. `old_names` says of
+    each feature that is asked for by an alias what it is called now.
     """
 
-    def __init__(self, inputs: Sequence[FeatureInput], views: Mapping[str, ReadView]) -> None:
+    def __init__(
+        self, inputs: Sequence[FeatureInput], views: Mapping[str, ReadView], old_names: Sequence[str] = ()
+    ) -> None:
+        self.old_names = tuple(old_names)
         self.names = [item.name for item in inputs]
         self._groups = _grouped(inputs, views)
         self._trips: list[_Trip] = []

@@ -10,7 +10,7 @@ from featurectl.core.errors import DataError, FeaturectlError, UsageError
 from featurectl.expressions.tree import Columns
 from featurectl.language.definitions.json_form import load_model, load_view
 from featurectl.language.definitions.model import FeatureInput
-from featurectl.language.resolve.feature_names import FeatureChoice, feature_inputs, feature_pairs
+from featurectl.language.resolve.feature_names import FeatureChoice, feature_inputs, feature_pairs, old_name_warnings
 from featurectl.language.typing.registered import typed_view
 from featurectl.online.client.feature_reader import FeatureReader, ReadView
 from featurectl.online.client.model_inputs import InputReader, Missing
@@ -99,10 +99,12 @@ class ProjectSchema:
         if asked not in self._readers:
             pairs = feature_pairs(asked)
             views = {name: self.view(name) for name in dict.fromkeys(view for view, _ in pairs)}
-            inputs = self._inputs(views, pairs)
+            chosen = [FeatureChoice(*pair) for pair in pairs]
+            inputs = self._inputs(views, chosen)
+            old_names = old_name_warnings({name: read.view for name, read in views.items()}, chosen)
             if len(self._readers) >= _READERS:  # callers may ask for anything
                 self._readers.clear()
-            self._readers[asked] = FeatureReader(inputs, views)
+            self._readers[asked] = FeatureReader(inputs, views, old_names)
         return self._readers[asked]
 
     def model_reader(self, version: ModelVersion) -> InputReader:
@@ -150,14 +152,13 @@ class ProjectSchema:
             raise DataError(message, code="FC549", hint=hint)
         return known
 
-    def _inputs(self, views: Mapping[str, ReadView], pairs: Sequence[tuple[str, str]]) -> list[FeatureInput]:
+    def _inputs(self, views: Mapping[str, ReadView], chosen: Sequence[FeatureChoice]) -> list[FeatureInput]:
         """Return the features of some views.
 
         Raises:
             UsageError: a view has none of a name; where a version that waits for its push has it, the hint says so.
         """
         try:
-            chosen = [FeatureChoice(*pair) for pair in pairs]
             return feature_inputs({name: view.view for name, view in views.items()}, chosen)
         except UsageError as error:
             waiting = self.waiting(views)

@@ -75,6 +75,8 @@ class Assembly:
     def build(self, request: TrainingSetRequest) -> TrainingSetBuild:
         """Return the training set; its rows may still lie in files."""
         asked = self._resolve(request)
+        for text in asked.old_names:
+            self.progress.done(f"warning: {text}")
         self.progress.start("read the spine")
         spine = self._spine(request, asked)
         self.progress.done(f"spine {spine.origin}: {counted(spine.height, 'row')}")

@@ -133,8 +133,7 @@ def _request(document: Mapping[str, Any]) -> TrainingRequest:
 
 
 def _column(item: Mapping[str, Any]) -> FeatureChoice:
-    name, feature = _text(item["name"]), _text(item["feature"])
-    return FeatureChoice(_text(item["view"]), feature, name.removesuffix(feature))
+    return FeatureChoice(_text(item["view"]), _text(item["feature"]), column=_text(item["name"]))
 
 
 def _seed(value: object) -> int:

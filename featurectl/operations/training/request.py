@@ -12,7 +12,7 @@ from featurectl.core.errors import DataError, UsageError
 from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.units import format_iso
 from featurectl.language.definitions.model import FeatureInput, Model, ModelInput, views_read
-from featurectl.language.resolve.feature_names import FeatureChoice, feature_inputs
+from featurectl.language.resolve.feature_names import FeatureChoice, feature_inputs, old_name_warnings
 from featurectl.operations.training.as_served import check_refresh
 from featurectl.operations.training.bind import bind_newest, registered_model
 from featurectl.operations.training.choose_spine import NamedSpine, choose_spine
@@ -46,12 +46,16 @@ class TrainingRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedRequest:
-    """A request with what it names: the model's definition (None without one), its inputs, the views with tables."""
+    """A request with what it names: the model's definition (None without one), its inputs, the views with tables.
+
+    `old_names` says of each feature that is named by an alias what it is called now.
+    """
 
     request: TrainingRequest
     model: Model | None
     inputs: Sequence[ModelInput]
     views: Mapping[str, BoundView]
+    old_names: tuple[str, ...] = ()
 
 
 def check_request(request: TrainingRequest) -> None:
@@ -88,11 +92,12 @@ def resolve_request(request: TrainingRequest, applied: AppliedWorkspace) -> Reso
     names = views_read(model.inputs) if model else [choice.view for choice in request.features]
     views = bind_newest(applied.state, applied.offline, names)
     inputs = model.inputs if model else chosen_inputs(request, views)
+    old_names = old_name_warnings({name: bound.view for name, bound in views.items()}, request.features)
     views = dict(served_views(views, request))
     if (keys_from := request.keys_from) is not None:
         request = replace(request, at=request.at or applied.now)
         views = {**bind_newest(applied.state, applied.offline, [keys_from]), **views}
-    return ResolvedRequest(request=request, model=model, inputs=inputs, views=views)
+    return ResolvedRequest(request=request, model=model, inputs=inputs, views=views, old_names=old_names)
 
 
 def chosen_inputs(request: TrainingRequest, views: Mapping[str, BoundView]) -> Sequence[ModelInput]:

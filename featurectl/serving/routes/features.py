@@ -24,7 +24,7 @@ from featurectl.serving.http.bodies import FEATURES, FeaturesBody, MetadataKey
 from featurectl.serving.http.problems import Refused, refusal
 from featurectl.serving.http.requests import FEW_VALUES, answered, count_values, give_way, parsed
 from featurectl.serving.routes.base import HttpRoute
-from featurectl.serving.routes.schemas import ANY, NULL, SIGNED, STATUS, Schema, body_schema, object_of, post
+from featurectl.serving.routes.schemas import ANY, NULL, SIGNED, STATUS, TEXT, Schema, body_schema, object_of, post
 from featurectl.serving.settings import ServeSettings
 
 
@@ -69,6 +69,8 @@ async def _answer(
         if is_large:
             await give_way()
     answer["features"] = features
+    if reader.old_names:
+        answer["warnings"] = reader.old_names
     return answer | {"timestamp": rows.now, "view_versions": reader.versions}
 
 
@@ -187,7 +189,9 @@ def _one_of(what: str) -> Schema:
 def _answer_schema() -> dict[str, Any]:
     column = object_of(values={"type": "array", "items": ANY}, status={"type": "array", "items": STATUS})
     versions = {"type": "object", "additionalProperties": {"type": "integer"}}
-    return object_of(features={"type": "object", "additionalProperties": column}, view_versions=versions, **SIGNED)
+    features = {"type": "object", "additionalProperties": column}
+    warnings = {"type": "array", "items": TEXT}  # there alone where a feature is asked for by an old name of it
+    return object_of(features=features, view_versions=versions, warnings=warnings, **SIGNED)
 
 
 ROUTE: Final = HttpRoute(

@@ -26,12 +26,11 @@ async def answer_views(context: ServerContext, _: Request) -> Response:
 
 def _view(pushes: Pushes, view: ReadView, now: datetime) -> dict[str, object]:
     record = pushes.record(view)
-    names = [*(feature.name for feature in view.view.features), *(derived.name for derived in view.view.derived)]
     return {
         "view": view.online.view,
         "version": view.online.version,
         "keys": dict(view.view.key_types),
-        "features": {name: view.view.dtype_of(name) for name in names},
+        "features": view.view.current_types,
         "computed_at": record.computed_at if record else None,
         "entities": record.entities if record else 0,
         "age_seconds": age_seconds(pushes, view, now),
