@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from featurectl.core.errors import CheckFailedError, DataError
-from featurectl.language.definitions.json_form import load_model, load_view
+from featurectl.identity.fingerprint import feature_fingerprints
+from featurectl.language.definitions.json_form import load_model, load_untyped_view, load_view
 from featurectl.language.definitions.view import FeatureView
+from featurectl.language.renaming import current_names, find_feature, named_features, rename_features
+from featurectl.language.typing.views import type_check_view
 from featurectl.offline.base import OfflineStore
 from featurectl.operations.training.bind import bind_view
 from featurectl.registry.skew import input_fingerprint
@@ -23,19 +26,28 @@ class MatchTarget:
     offline: OfflineStore
 
 
-def match_views(version: ModelVersion, source: State, target: MatchTarget) -> dict[str, int]:
-    """Return the number of each view of a model version in the target's registry, by name.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchedView:
+    """A view version of the target; `names` are those that it stores features under whose names differ there."""
+
+    view: FeatureView
+    version: int
+    names: Mapping[str, str]
+
+
+def match_views(version: ModelVersion, source: State, target: MatchTarget) -> dict[str, MatchedView]:
+    """Return the version of each view of a model version in the target's registry, by name.
 
     Numbers belong to one registry: of the versions there the newest is taken whose features have the fingerprints of
-    the training, and which has a table.
+    the training, and which has a table. A feature that was renamed may be stored under another of its names there.
 
     Raises:
         CheckFailedError: a view has none; each is named, with the command that mends it.
     """
-    found, lacking = dict[str, int](), list[_LackingView]()
+    found, lacking = dict[str, MatchedView](), list[_LackingView]()
     for name in version.view_versions:
         match = _match(name, version, source, target)
-        if isinstance(match, int):
+        if isinstance(match, MatchedView):
             found[name] = match
         else:
             lacking.append(match)
@@ -52,7 +64,7 @@ class _LackingView:
     command: str
 
 
-def _match(name: str, version: ModelVersion, source: State, target: MatchTarget) -> int | _LackingView:
+def _match(name: str, version: ModelVersion, source: State, target: MatchTarget) -> MatchedView | _LackingView:
     env = target.environment
     there = [item for item in target.state.objects if item.kind == "feature_view" and item.name == name]
     if not there:
@@ -61,9 +73,10 @@ def _match(name: str, version: ModelVersion, source: State, target: MatchTarget)
     without_table = False
     for item in sorted(there, key=lambda item: -item.version):
         view, has_table = _typed(target.offline, item)
-        others = _other_features(name, version, source, item, view)
+        names = _names_there(source.view(name, version.view_versions[name]), view)
+        others = _other_features(version, source, item, _by_names_here(view, names))
         if not others and has_table:
-            return item.version
+            return MatchedView(view=view, version=item.version, names=names)
         without_table = without_table or not others
         differing = differing or others
     if without_table:
@@ -81,19 +94,42 @@ def _typed(offline: OfflineStore, item: ObjectVersion) -> tuple[FeatureView, boo
         return load_view(item.definition), False
 
 
-def _other_features(
-    name: str, version: ModelVersion, source: State, item: ObjectVersion, view: FeatureView
-) -> list[str]:
+def _names_there(registered: ObjectVersion | None, view: FeatureView) -> dict[str, str]:
+    """Return what features are stored as in the target's view, by their stored names here, where these differ."""
+    if registered is None:
+        return {}
+    there = current_names(view)
+    names = {}
+    for item in named_features(load_untyped_view(registered.definition)):
+        matches = (find_feature(view, name) for name in (item.current_name, item.name, *item.aliases))
+        found = next((match for match in matches if match is not None), None)
+        if found is not None and found.stored != item.name and item.name not in there:
+            names[item.name] = found.stored
+    return names if len(set(names.values())) == len(names) else {}
+
+
+def _by_names_here(view: FeatureView, names: Mapping[str, str]) -> FeatureView:
+    """Return the target's view as if it stored features under the names that they are stored under here."""
+    if not names:
+        return view
+    return type_check_view(rename_features(view, {there: here for here, there in names.items()}), view.source.columns)[
+        0
+    ]
+
+
+def _other_features(version: ModelVersion, source: State, item: ObjectVersion, view: FeatureView) -> list[str]:
     """Return the features of a model version's inputs that a version of their view does not have, or has otherwise."""
     inputs = {known.name: known for known in load_model(version.definition).inputs}
-    bound = [known for known in version.inputs if known.view == name]
-    return [
-        known.feature
-        for known in bound
-        if known.feature not in item.features
-        or (known.fingerprint or _registered(known, source))
-        != (input_fingerprint(inputs[known.name], {name: view}) if known.fingerprint else item.features[known.feature])
-    ]
+    there = {**feature_fingerprints(view), **item.features}
+    names = current_names(view)
+
+    def is_same(known: BoundFeature) -> bool:
+        if known.fingerprint:
+            return known.fingerprint == input_fingerprint(inputs[known.name], {view.name: view})
+        return _registered(known, source) == there[known.feature]
+
+    bound = [known for known in version.inputs if known.view == view.name]
+    return [known.feature for known in bound if known.feature not in names or not is_same(known)]
 
 
 def _registered(bound: BoundFeature, source: State) -> str:

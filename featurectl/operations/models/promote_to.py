@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Literal
 
 from featurectl.core.errors import UsageError
 from featurectl.core.progress import Progress
+from featurectl.language.definitions.json_form import dump_definition, load_model, load_untyped_model
+from featurectl.language.definitions.model import FeatureInput, ModelInput
 from featurectl.models.gates.evaluate import failed_gates
 from featurectl.operations.models.copy_files import copy_files
-from featurectl.operations.models.match_views import MatchTarget, match_views
+from featurectl.operations.models.match_views import MatchedView, MatchTarget, match_views
 from featurectl.operations.models.promotion import Promotion, check_gates, check_usable, promote_version
 from featurectl.operations.training.bind import registered_model
 from featurectl.operations.training.champion import EvaluationContext, evaluation_context
 from featurectl.registry.applied import choose_usable, split_name
 from featurectl.registry.base import HistoryEntry
-from featurectl.registry.state import CHAMPION, ModelVersion, State
+from featurectl.registry.skew import input_fingerprint
+from featurectl.registry.state import CHAMPION, BoundFeature, Json, ModelVersion, State
 from featurectl.workspace.actor import Actor, current_actor
 from featurectl.workspace.applied_workspace import read_applied
 
@@ -69,10 +72,10 @@ def promote_to_environment(
     if state.registry_id == applied.state.registry_id:
         return _of_one_registry(source, origin, context, progress)
     where = MatchTarget(environment=target.environment.name, state=applied.state, offline=target.offline())
-    numbers = match_views(origin, state, where)
+    matched = match_views(origin, state, where)
     files = _copy(source, origin, context, progress)
     known = {"environment": source.environment.name, "registry": state.registry_id, "version": origin.version}
-    return _arrive(replace(_copy_of(origin, numbers), origin=known), origin, context, files)
+    return _arrive(replace(_copy_of(origin, matched), origin=known), origin, context, files)
 
 
 def _of_one_registry(
@@ -92,18 +95,44 @@ def _copy(source: Workspace, origin: ModelVersion, context: EvaluationContext, p
     return files
 
 
-def _copy_of(origin: ModelVersion, numbers: Mapping[str, int]) -> ModelVersion:
+def _copy_of(origin: ModelVersion, matched: Mapping[str, MatchedView]) -> ModelVersion:
     """Return a version as it is to be registered elsewhere: bound to that registry's views, to no tables of its own."""
-    bound = tuple(replace(i, view_version=numbers[i.view]) if i.view else i for i in origin.inputs)
+    definition = _definition_there(origin.definition, matched)
+    there = {item.name: item for item in load_model(definition).inputs}
+    bound = (_bound_there(item, there[item.name], matched) if item.view else item for item in origin.inputs)
     return replace(
         origin,
         version=0,
-        inputs=bound,
-        view_versions={name: numbers[name] for name in origin.view_versions},
+        definition=definition,
+        inputs=tuple(bound),
+        view_versions={name: matched[name].version for name in origin.view_versions},
         table_versions={},
         gates=() if origin.judged else origin.gates,
         status="registered",
     )
+
+
+def _definition_there(definition: Json, matched: Mapping[str, MatchedView]) -> Json:
+    """Return a model's definition with features by the names that they are stored under there."""
+    if not any(match.names for match in matched.values()):
+        return definition
+    model = load_untyped_model(definition)
+    inputs = tuple(
+        replace(item, feature=matched[item.view].names.get(item.feature, item.feature))
+        if isinstance(item, FeatureInput)
+        else item
+        for item in model.inputs
+    )
+    return dump_definition(replace(model, inputs=inputs))
+
+
+def _bound_there(bound: BoundFeature, item: ModelInput, matched: Mapping[str, MatchedView]) -> BoundFeature:
+    """Return an input bound to the matched version of its view."""
+    match = matched[bound.view]
+    there = replace(bound, view_version=match.version, feature=match.names.get(bound.feature, bound.feature))
+    if not (match.names and bound.fingerprint):
+        return there
+    return replace(there, fingerprint=input_fingerprint(item, {bound.view: match.view}))
 
 
 def _arrive(copied: ModelVersion, origin: ModelVersion, context: EvaluationContext, files: int) -> CopiedVersion:
