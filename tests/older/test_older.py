@@ -74,3 +74,20 @@ def test_an_older_version_has_nothing_to_change_and_goes_on(older):
     assert step(older.root) == HEAD
     for words in (("materialize",), ("train", "pays"), ("get", "spend", "customer=a"), ("verify", "--store")):
         assert older.run(*words).code == 0, words
+
+
+def test_a_feature_of_an_older_version_is_renamed_in_place(older):
+    """What was stored under the old name is answered under both."""
+    older.change("objects.yaml", "op: count, windows: [7d]", "op: count, name: orders, aliases: [count], windows: [7d]")
+    ran = older.run("plan", "-o", "json")
+    changes = json.loads(ran.out)["result"]["changes"]
+    assert [(change["name"], change["kind"]) for change in changes] == [("spend", "metadata")], ran
+    assert older.run("apply", "--auto-approve").code == 0
+    ran = older.run("get", "spend", "customer=a", "-o", "json")
+    found, was = (
+        json.loads(ran.out)["result"]["features"],
+        json.loads((older.root / "spend.json").read_text())["result"],
+    )
+    assert found["orders_7d"] == was["features"]["count_7d"]
+    for words in (("materialize",), ("verify", "--store"), ("score", "pays", "--out", "x.csv")):
+        assert older.run(*words).code == 0, words

@@ -10,10 +10,11 @@ from featurectl.core.dtypes import DATE, UNKNOWN
 from featurectl.core.nearest import did_you_mean
 from featurectl.core.units import counted
 from featurectl.expressions.check import expression_columns
-from featurectl.language.definitions.model import Model, views_read
+from featurectl.language.definitions.model import FeatureInput, Model, views_read
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.tests import FeatureTest, ModelTest
 from featurectl.language.definitions.view import FeatureView
+from featurectl.language.renaming import old_names
 from featurectl.language.resolve.declarations import Declarations
 from featurectl.language.resolve.model import feature_names
 from featurectl.language.resolve.tested_model import (
@@ -25,6 +26,7 @@ from featurectl.language.resolve.tested_model import (
 )
 from featurectl.language.resolve.tested_values import TestedRows, check_time, check_value, mappings, values_of
 from featurectl.language.resolve.transformed import transform_sources
+from featurectl.language.resolve.view_names import warn_of_old_name
 from featurectl.language.shapes.view import FeatureTestShape
 from featurectl.language.syntax.node import Fields, Items
 
@@ -49,14 +51,15 @@ def _view_test(shape: FeatureTestShape, view: FeatureView, declared: Declaration
     _check_view_spine(shape, view, declared)
     _check_lengths(shape, declared)
     types = {name: view.dtype_of(name) or UNKNOWN for name in feature_names(view)}
+    expected = _by_current_names(mappings(shape, "expect"), old_names(view), declared)
     if ("feature_view", view.name) not in declared.broken:
-        _check_expect(shape, types, f'feature view "{view.name}" has no feature', declared)
+        _check_expect(shape, expected, types, f'feature view "{view.name}" has no feature', declared)
     return FeatureTest(
         name=shape.name,
         view=view,
         rows=rows.get(source.name, ()),
         spine=values_of(mappings(shape, "spine"), dict(view.entity.keys) if view.entity else {}),
-        expect=values_of(mappings(shape, "expect"), types),
+        expect=values_of(expected, types),
         place=shape.fields.head,
         others={name: some for name, some in rows.items() if name != source.name},
     )
@@ -78,7 +81,9 @@ def _model_test(shape: FeatureTestShape, model: Model, declared: Declarations) -
     types = training_types(model, views)
     if model.spine.source.columns is None:
         types |= {name: UNKNOWN for row in mappings(shape, "spine") for name in row.nodes if name not in types}
-    _check_expect(shape, types, f'the training set of model "{model.name}" has no column', declared)
+    old = {name: column for name, column in _old_columns(model, views).items() if name not in types}
+    expected = _by_current_names(mappings(shape, "expect"), old, declared)
+    _check_expect(shape, expected, types, f'the training set of model "{model.name}" has no column', declared)
     _check_given(shape, model, times, declared)
     spine = values_of(mappings(shape, "spine"), given)
     return ModelTest(
@@ -90,9 +95,33 @@ def _model_test(shape: FeatureTestShape, model: Model, declared: Declarations) -
             {model.spine.time if name == time else name: value for name, value in row.items()}
             for row, time in zip(spine, times, strict=True)
         ),
-        expect=values_of(mappings(shape, "expect"), types),
+        expect=values_of(expected, types),
         place=shape.fields.head,
     )
+
+
+def _old_columns(model: Model, views: Mapping[str, FeatureView]) -> dict[str, str]:
+    """Return the columns of a model by what they were called before their features were renamed."""
+    found: dict[str, str] = {}
+    for item in model.inputs:
+        if isinstance(item, FeatureInput) and item.name.endswith(item.feature):
+            prefix = item.name.removesuffix(item.feature)
+            old = (alias for alias, name in old_names(views[item.view]).items() if name == item.feature)
+            found |= {f"{prefix}{alias}": item.name for alias in old}
+    return found
+
+
+def _by_current_names(rows: list[Fields], current: Mapping[str, str], declared: Declarations) -> list[Fields]:
+    """Return what is expected by the names of now, with a warning of each old one."""
+    found = []
+    for row in rows:
+        names = {name: current.get(name, name) for name in row.nodes if current.get(name) not in row.nodes}
+        for name in (name for name, new in names.items() if new != name):
+            warn_of_old_name(name, names[name], row.keys[name].place, declared)
+        nodes = {names.get(name, name): node for name, node in row.nodes.items()}
+        keys = {names.get(name, name): span for name, span in row.keys.items()}
+        found.append(Fields(nodes, keys, row.span))
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,8 +256,9 @@ def _check_lengths(shape: FeatureTestShape, declared: Declarations) -> None:
         declared.report.error("FC311", message, shape.fields.keys["expect"].place)
 
 
-def _check_expect(shape: FeatureTestShape, types: Mapping[str, str], lacks: str, declared: Declarations) -> None:
-    expected = mappings(shape, "expect")
+def _check_expect(
+    shape: FeatureTestShape, expected: list[Fields], types: Mapping[str, str], lacks: str, declared: Declarations
+) -> None:
     if not any(row.nodes for row in expected):
         message, place = "nothing is expected: the test compares no column", shape.fields.keys["expect"].place
         declared.report.error("FC311", message, place, note=f"{lacks.rpartition(' ')[2]}s: {', '.join(types)}")
