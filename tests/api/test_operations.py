@@ -44,7 +44,7 @@ def test_a_project_goes_from_files_to_scores_in_python(tmp_path, monkeypatch):
 
 def test_looking_is_what_the_commands_say(project, capsys):
     assert project.list("views").to_polars().to_dicts() == [
-        {**item, "used_by": ", ".join(item["used_by"]), "tags": ", ".join(item["tags"])}
+        {**item, **{name: ", ".join(item[name]) for name in ("used_by", "tags", "aliases")}}
         for item in of_command(capsys, "list", "views")["objects"]
     ]
     assert project.show("spend:per_order").summary.definition == "amount_sum_7d / count_7d"
