@@ -122,6 +122,11 @@ Frames of pandas, Polars and PyArrow are taken everywhere, and the result is a f
 the index of the frame that was given, whose named levels count as columns. Where no frame is given, `frames` says which
 kind comes back: `polars`, `pandas` or `arrow`. The last two need `pip install 'featurectl[pandas]'`.
 
+Columns of a frame that nobody computes come back as they went in, with their types: categories with their order,
+`Int64`, `string`, Arrow-backed columns, time zones. What is computed, features and labels, has the types of numpy in
+pandas: `int64`, `float64` (null is NaN), `bool`, `str`, `datetime64[us, UTC]`; whole numbers and truths of which some
+are null have `Int64` and `boolean`, for numpy's types would make other values of them.
+
 Methods that return many things return a table: a sequence of typed objects that a notebook draws, with `to_polars()`,
 `to_pandas()` and `to_arrow()`. Methods that return one thing return an object with fields, whose `repr` is what the
 command prints, at the terminal's width or 100 columns; a notebook draws its tables. Progress is drawn in a notebook;

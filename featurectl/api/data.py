@@ -33,7 +33,7 @@ from featurectl.operations.scoring.score_model import ScoreRequest, score_model
 from featurectl.operations.training.assemble import TrainingSetRequest, build_in_memory
 from featurectl.operations.training.manifest import describe_training_set
 from featurectl.operations.training.request import TrainingRequest
-from featurectl.operations.training.spine import Cut
+from featurectl.operations.training.spine import Cut, cut_spine, frame_spine
 from featurectl.operations.training.train_model import TrainRequest, train_model
 from featurectl.registry.applied import split_name
 from featurectl.sources.casts import cast_exact
@@ -44,30 +44,30 @@ _SPINE: Final = "the spine"
 _ENTITIES: Final = "entities"
 
 
-class TrainingFrame(NamedTuple, Generic[FrameT]):
-    """A training set: `rows` as `featurectl training-set` writes them, and the `manifest` that stands beside them."""
+class RowsWithManifest(NamedTuple, Generic[FrameT]):
+    """A frame of `rows` and the `manifest` that says what they were made of; it reads as the frame."""
 
     rows: FrameT
     manifest: dict[str, object]
 
     def __repr__(self) -> str:
-        return _shown(self.rows)
+        return f"{self.rows!r}\nwith its manifest"
 
     def _repr_html_(self) -> str:
-        return _shown_html(self.rows)
+        draw = getattr(self.rows, "_repr_html_", None)
+        return f"{draw() if draw else f'<pre>{escape(repr(self.rows))}</pre>'}<p>with its manifest</p>"
 
 
-class ScoredFrame(NamedTuple, Generic[FrameT]):
+class TrainingFrame(RowsWithManifest[FrameT]):
+    """A training set: `rows` as `featurectl training-set` writes them, and the `manifest` that stands beside them."""
+
+    __slots__ = ()
+
+
+class ScoredFrame(RowsWithManifest[FrameT]):
     """Scores: `rows` as `featurectl score` writes them, and the `manifest` that stands beside them."""
 
-    rows: FrameT
-    manifest: Mapping[str, object]
-
-    def __repr__(self) -> str:
-        return _shown(self.rows)
-
-    def _repr_html_(self) -> str:
-        return _shown_html(self.rows)
+    __slots__ = ()
 
 
 class DataMethods(ProjectBase):
@@ -202,9 +202,9 @@ class DataMethods(ProjectBase):
             build = build_in_memory(workspace, request)
             warn_of_old_names(build.resolved.old_names, stacklevel=4)
             rows, manifest = pl.concat(build.frames.read()), describe_training_set(build)
-        return TrainingFrame(
-            rows=to_kind(rows, self.frames) if request.frame is None else like(rows, spine), manifest=manifest
-        )
+        if request.frame is None:
+            return TrainingFrame(to_kind(rows, self.frames), manifest)
+        return TrainingFrame(like(rows, spine, getattr(build.spine, "places", None)), manifest)
 
     def train(self, model: str, *, allow_pickle: bool = False) -> TrainedPage:
         """Train a model, measure its gates, register the version and return it; its `status` may be rejected.
@@ -238,22 +238,20 @@ class DataMethods(ProjectBase):
         """
         name, which = split_name(model)
         frame, named = _spine_of(spine)
+        cut = Cut(since=instant_of(since), until=instant_of(until))
         with TemporaryDirectory(prefix="featurectl-score-") as folder, self.workspace() as workspace:
-            if frame is not None:
-                named = str(Path(folder) / "spine.parquet")
-                frame.write_parquet(named)
             request = ScoreRequest(
                 model=name,
                 which=which,
-                selection=ScoringRows(
-                    spine=named, all_keys=all_keys, cut=Cut(since=instant_of(since), until=instant_of(until))
-                ),
+                selection=ScoringRows(spine=named, all_keys=all_keys, cut=cut, frame=frame),
                 to=open_destination(str(Path(folder) / "scores.parquet"), name),
                 allow_pickle=allow_pickle,
             )
-            manifest = score_model(workspace, request, self.open_progress()).manifest
+            manifest = dict(score_model(workspace, request, self.open_progress()).manifest)
             rows = pl.read_parquet(Path(folder) / "scores.parquet", memory_map=False)
-        return ScoredFrame(rows=to_kind(rows, self.frames) if frame is None else like(rows, spine), manifest=manifest)
+        if frame is None:
+            return ScoredFrame(to_kind(rows, self.frames), manifest)
+        return ScoredFrame(like(rows, spine, _places_of_cut(frame, manifest, cut)), manifest)
 
     @overload
     def get(self, view: str, entities: Mapping[str, object]) -> dict[str, object]: ...
@@ -291,13 +289,9 @@ class DataMethods(ProjectBase):
         return like(values, entities)
 
 
-def _shown(rows: object) -> str:
-    return f"{rows!r}\nwith its manifest"
-
-
-def _shown_html(rows: object) -> str:
-    draw = getattr(rows, "_repr_html_", None)
-    return f"{draw() if draw else f'<pre>{escape(repr(rows))}</pre>'}<p>with its manifest</p>"
+def _places_of_cut(frame: pl.DataFrame, manifest: Mapping[str, Any], cut: Cut) -> pl.Series | None:
+    """Return which rows of a frame were scored."""
+    return cut_spine(frame_spine(frame, (manifest["spine"]["time"],)), cut).places
 
 
 def _spine_of(spine: AnyFrame | str | Path | None) -> tuple[pl.DataFrame | None, str | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
 
 import polars as pl
@@ -17,6 +17,7 @@ FrameT = TypeVar("FrameT")  # a frame of pandas, Polars or Arrow, as it was give
 FrameKind = Literal["polars", "pandas", "arrow"]
 AnyFrame = Any  # a frame of one of these kinds: pandas and Arrow are loaded by who uses them alone
 _NEEDS = "pip install 'featurectl[pandas]'"
+_WHOLE_NUMBERS = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)
 
 
 def kind_of_frame(frame: object) -> FrameKind | None:
@@ -89,24 +90,70 @@ def to_kind(rows: pl.DataFrame, kind: FrameKind) -> AnyFrame:
 
 
 def _as_pandas(rows: pl.DataFrame) -> pd.DataFrame:
-    """Return a pandas frame; a column of truths with nulls is of the type `boolean`, which has them, and no object."""
+    """Return a pandas frame in which no value is another one.
+
+    Whole numbers and truths with nulls are of the types `Int64` (`UInt64`) and `boolean`, which have nulls: of
+    numpy's, these would be floats and objects.
+    """
     made = rows.to_pandas()
-    with_nulls = [name for name, dtype in rows.schema.items() if dtype == pl.Boolean and rows[name].null_count()]
-    return made.astype(dict.fromkeys(with_nulls, "boolean")) if with_nulls else made
+    for column in rows:
+        if column.null_count() and column.dtype in (*_WHOLE_NUMBERS, pl.Boolean):
+            made[column.name] = _with_nulls(column)
+    return made
 
 
-def like(rows: pl.DataFrame, given: AnyFrame) -> AnyFrame:
-    """Return rows as the kind of frame that was given, row for row: of pandas they have its index.
+def _with_nulls(column: pl.Series) -> object:
+    """Return whole numbers or truths, some of which are null, as an array of pandas that has nulls."""
+    import pandas as pd
 
-    What is a named level of that index is no column beside it.
+    kind = pd.arrays.BooleanArray if column.dtype == pl.Boolean else pd.arrays.IntegerArray
+    return kind(column.fill_null(strategy="zero").to_numpy(writable=True), column.is_null().to_numpy(writable=True))
+
+
+def like(rows: pl.DataFrame, given: AnyFrame, places: pl.Series | None = None) -> AnyFrame:
+    """Return rows as the kind of frame that was given, row for row: those at `places`, all of them by default.
+
+    Columns of that frame that are in the rows as they were come back as they went in, with their types; of pandas the
+    result has its index, and what is a named level of that index is no column beside it.
     """
     kind = kind_of_frame(given) or "polars"
-    made = to_kind(rows, kind)
-    if kind == "pandas" and len(made) == len(given):
-        named = [name for name in given.index.names if name is not None and name not in given.columns]
-        made = made.drop(columns=[name for name in named if name in made.columns])
-        made.index = given.index
-    return made
+    if kind == "polars":
+        return rows
+    read = to_polars(given, "the frame")
+    read = read if places is None else read[places]
+    untouched = {column.name for column in rows if column.name in read.columns and _is_same(column, read[column.name])}
+    made = to_kind(rows.drop(untouched), kind)
+    if kind == "pandas":
+        return _like_pandas(made, given if places is None else given.iloc[places.to_numpy()], rows.columns)
+    taken = given if places is None else given.take(places.to_arrow())
+    return _table({name: taken[name] if name in untouched else made[name] for name in rows.columns})
+
+
+def _is_same(column: pl.Series, before: pl.Series) -> bool:
+    """Return whether a column has the values of another, of whichever type."""
+    if len(column) != len(before):
+        return False
+    try:
+        return column.equals(before) or column.equals(before.cast(column.dtype))
+    except pl.exceptions.PolarsError:
+        return False
+
+
+def _like_pandas(made: pd.DataFrame, given: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Return columns of a frame that was made and else of the one that was given, with the index of the latter."""
+    import pandas as pd
+
+    if len(made) != len(given) and made.shape[1]:
+        return made
+    made.index = given.index
+    columns = {name: made[name] if name in made else given[name] for name in names if name in made or name in given}
+    return pd.DataFrame(columns, index=given.index)
+
+
+def _table(columns: Mapping[str, object]) -> AnyFrame:
+    import pyarrow as pa
+
+    return pa.table(dict(columns))
 
 
 def checked_kind(kind: str) -> FrameKind:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+import polars as pl
+
 from featurectl.core.errors import DataError
 from featurectl.core.progress import Progress
 from featurectl.core.units import counted, format_instant, plural
@@ -23,18 +25,19 @@ from featurectl.operations.training.join import BoundView
 from featurectl.operations.training.long_spine import AnySpine, SpillPlace, cut_long_spine
 from featurectl.operations.training.manifest import library_versions
 from featurectl.operations.training.parts import parted_views
-from featurectl.operations.training.spine import Cut, SpineRows, cut_spine
+from featurectl.operations.training.spine import DEFAULT_TIME, Cut, SpineRows, cut_spine, frame_spine
 from featurectl.registry.state import ModelVersion
 from featurectl.workspace.applied_workspace import AppliedWorkspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoringRows:
-    """Which rows are scored: those of a file or a source (None: the model's own), or every key."""
+    """Which rows are scored: those of a file, a source (None: the model's own) or a frame, or every key."""
 
     spine: str | None
     all_keys: bool
     cut: Cut
+    frame: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +108,8 @@ class Job:
         if selection.all_keys:
             inputs = bound_inputs(model, self.version)
             return spine_of_everyone(model, inputs, views, now, self.place.memory_bytes)
+        if selection.frame is not None:
+            return cut_spine(frame_spine(selection.frame, (model.spine.time, DEFAULT_TIME)), selection.cut)
         spine = choose_spine(
             self.applied.open_source, self.applied.state, model, NamedSpine(selection.spine), self.place
         )

@@ -55,7 +55,8 @@ class SpineRows:
 
     `rows` are its columns in the language's types: what keys, requests and expressions read. `own` are all of its
     columns as they were in the file or the source, the source's `select` in place: what stands in results. Row for
-    row they are the same.
+    row they are the same. `places` are those of the rows in the frame that they were given in; None: they come from
+    elsewhere.
     """
 
     rows: pl.DataFrame
@@ -63,6 +64,7 @@ class SpineRows:
     time: pl.Series
     time_column: str
     origin: str
+    places: pl.Series | None = None
 
     @property
     def height(self) -> int:
@@ -77,7 +79,14 @@ class SpineRows:
     def part(self, start: int, rows: int) -> SpineRows:
         """Return so many rows from one on, in order."""
         own, time = self.own.slice(start, rows), self.time.slice(start, rows)
-        return replace(self, rows=self.rows.slice(start, rows), own=own, time=time)
+        places = None if self.places is None else self.places.slice(start, rows)
+        return replace(self, rows=self.rows.slice(start, rows), own=own, time=time, places=places)
+
+    def only(self, keep: pl.Series) -> SpineRows:
+        """Return some of the rows, in order."""
+        places = None if self.places is None else self.places.filter(keep)
+        own, time = self.own.filter(keep), self.time.filter(keep)
+        return replace(self, rows=self.rows.filter(keep), own=own, time=time, places=places)
 
     def columns(self, name: str) -> Iterator[pl.Series]:
         """Give a column as `column` does, in parts."""
@@ -190,7 +199,8 @@ def frame_spine(frame: pl.DataFrame, times: Sequence[str]) -> SpineRows:
     typed = [name for name, dtype in frame.schema.items() if dtype != pl.UInt64 or _fits_int64(frame[name])]
     with reading(f"spine {FRAME}"):
         rows = widen(frame.lazy().select(typed)).collect()
-    return _rows(rows, frame, _first_of(times, frame), FRAME)
+    places = pl.int_range(frame.height, dtype=pl.Int64, eager=True)
+    return replace(_rows(rows, frame, _first_of(times, frame), FRAME), places=places)
 
 
 def _fits_int64(column: pl.Series) -> bool:
@@ -213,8 +223,7 @@ def cut_part(spine: SpineRows, cut: Cut, random: np.random.Generator) -> SpineRo
         keep &= random.random(spine.own.height) < cut.sample
     if keep.all():
         return spine
-    mask = pl.Series(keep)
-    return replace(spine, rows=spine.rows.filter(mask), own=spine.own.filter(mask), time=spine.time.filter(mask))
+    return spine.only(pl.Series(keep))
 
 
 def require_typed(rows: pl.DataFrame, own: pl.DataFrame, names: Iterable[str], what: str) -> None:
