@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from featurectl.core.errors import DataError, FeaturectlError, NoAnswerError, StoreError
-from featurectl.core.units import counted, format_instant
+from featurectl.core.units import counted, format_instant, plural
 from featurectl.engines.base import TOO_LATE, Engine
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
@@ -114,9 +114,9 @@ def _row(item: ServedView, served: ServedFreshness, stale: StaleEntities | None,
         return _failed(item, f"{done}, later than this now: what was known before is not kept")
     age = age_at(now, served.watermark)
     verdict, over = judge_age(age, item.view.freshness)
-    gone = (
-        f"{served.lost:,} of {served.lost + (served.entities or 0):,} rows are gone: featurectl push {item.view.name}"
-    )
+    rows = served.lost + (served.entities or 0)
+    are_gone = f"{plural(rows, 'row')} {plural(served.lost, 'is', 'are')} gone"
+    gone = f"{served.lost:,} of {rows:,} {are_gone}: featurectl push {item.view.name}"
     ahead = served.newest_event is not None and served.newest_event > now
     notes = [
         gone if served.lost else "",

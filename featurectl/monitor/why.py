@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from featurectl.core.errors import FeaturectlError
-from featurectl.core.units import format_age, format_instant
+from featurectl.core.units import format_age, format_instant, plural
 from featurectl.language.definitions.source import Source
 from featurectl.language.resolve.transformed import transform_sources
 from featurectl.monitor.checks import CheckHistory
@@ -253,7 +253,7 @@ def _unchecked(chain: Chain) -> FirstCause | None:
     for history in chain.checks:
         if history.failing and history.last is not None:
             result = history.last.result
-            of_rows = f"{result.failed:,} of {result.rows:,} rows"
+            of_rows = f"{result.failed:,} of {result.rows:,} {plural(result.rows, 'row')}"
             text = f'check "{history.label}" of {history.of} failed {format_instant(history.last.now)}: {of_rows}'
             return FirstCause(text=text, source=history.source)
     return None

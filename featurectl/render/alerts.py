@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from featurectl.core.units import counted, format_instant, format_iso
 from featurectl.language.definitions.alerts import format_measure, plain_measure
@@ -15,10 +16,11 @@ from featurectl.monitor.alerts.evaluation_run import EvaluationRun
 from featurectl.notifiers.base import describe_incident
 from featurectl.registry.alert_state import Delivery, Silence
 from featurectl.render.feature_values import plain_value
-from featurectl.render.table import render_table
+from featurectl.render.table import NarrowForm, render_table
 from featurectl.render.visible import in_one_line
 
 _HEAD = ("alert", "about", "state", "value", "threshold", "since", "cause")
+_NARROW: Final = NarrowForm(last="below")
 _SILENCES = ("silence", "alert", "subject", "until", "who", "reason")
 
 
@@ -30,7 +32,7 @@ def render_evaluation_run(found: EvaluationRun, *, dry: bool, verbose: bool = Fa
     if not found.alerts and not found.evaluations:
         return "No alert is applied: declare `alerts:` and `notifiers:`, then featurectl apply"
     rows = [row for item in sorted(found.evaluations, key=_rank) for row in _rows(item, verbose=verbose)]
-    lines = render_table(_HEAD, rows) if rows else []
+    lines = render_table(_HEAD, rows, narrow=_NARROW) if rows else []
     messages = [in_one_line(line) for line in _message_lines(found, dry=dry)]
     return "\n".join([*lines, *([""] if lines else []), *messages, *([""] if messages else []), _summary(found)])
 
@@ -124,17 +126,15 @@ def _rows(item: AlertEvaluation, *, verbose: bool) -> Iterator[list[str]]:
 def _cells(item: AlertEvaluation, seen: SubjectEvaluation, name: str) -> list[str]:
     after, is_open = item.after, seen.state in ("pending", "firing")
     since = format_instant(after.since) if after.since is not None and is_open else "-"
-    cells = [after.alert, name, _state(item, seen), _value(item, seen), after.condition or "-", since]
     cause = seen.error or (seen.cause if is_open else "")
-    return [*cells, cause] if cause else cells
+    return [after.alert, name, _state(item, seen), _value(item, seen), after.condition or "-", since, cause]
 
 
 def _cells_below(item: AlertEvaluation, seen: SubjectEvaluation, first: SubjectEvaluation) -> list[str]:
     """Return the row of one of several subjects: what differs from that of its root cause."""
     state = _state(item, seen) if seen.error or (seen.silenced and item.silence is None) else ""
     cause = "" if seen.cause == first.cause else seen.error or seen.cause
-    cells = ["", f"  {seen.name}", state, _value(item, seen), "", ""]
-    return [*cells, cause] if cause else cells
+    return ["", f"  {seen.name}", state, _value(item, seen), "", "", cause]
 
 
 def _state(item: AlertEvaluation, seen: SubjectEvaluation) -> str:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from featurectl.catalog.objects import CATALOG_KINDS, SEVERAL, CatalogKind
 from featurectl.core.units import format_age, plural
-from featurectl.render.table import render_table
+from featurectl.render.page import PageTable, page_text
+from featurectl.render.table import NarrowForm
 
 if TYPE_CHECKING:
     from featurectl.catalog.search import SearchHit
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from featurectl.language.definitions.about import Freshness
 
 ObjectCells = Callable[["ObjectSummary"], list[str]]
+_CUT: Final = NarrowForm(last="cut")
 _NONE: Final = "-"
 
 _COLUMNS: Final[Mapping[CatalogKind, tuple[Sequence[str], ObjectCells]]] = {
@@ -57,14 +59,14 @@ def render_objects(objects: Sequence[ObjectSummary]) -> str:
         of_kind = [item for item in objects if item.kind == kind]
         if of_kind:
             head, cells = _COLUMNS[kind]
-            parts.append("\n".join(_without_empty(head, [cells(item) for item in of_kind])))
+            parts.append(page_text([[filled_table(head, [cells(item) for item in of_kind])]]))
     return "\n\n".join([*parts, _counts(objects)])
 
 
-def _without_empty(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return a table without the columns in which no row says anything."""
-    kept = [i for i in range(len(head)) if any(row[i] not in ("", _NONE) for row in rows) or i == 0]
-    return render_table([head[i] for i in kept], [[row[i] for i in kept] for row in rows], is_last_cut=True)
+def filled_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> PageTable:
+    """Return a table without the columns that are empty in every row, whose last one is cut in a narrow terminal."""
+    kept = [i for i in range(len(head)) if any(row[i] for row in rows) or i == 0]
+    return PageTable(head=[head[i] for i in kept], rows=[[row[i] for i in kept] for row in rows], narrow=_CUT)
 
 
 def _counts(objects: Sequence[ObjectSummary]) -> str:
@@ -100,4 +102,4 @@ def render_hits(hits: Sequence[SearchHit]) -> str:
         [hit.object.kind, hit.object.name, ", ".join(hit.found_in), hit.object.description or hit.object.definition]
         for hit in hits
     ]
-    return "\n".join([*_without_empty(head, rows), "", f"{len(hits):,} found."])
+    return page_text([[filled_table(head, rows)], [f"{len(hits):,} found."]])

@@ -7,9 +7,10 @@ from typing import Final
 
 from featurectl.core.units import counted, format_count, format_instant, format_iso
 from featurectl.monitor.checks import CheckHistory
-from featurectl.render.table import render_table
+from featurectl.render.table import NarrowForm, render_table
 
 _HEAD: Final = ("of", "check", "severity", "state", "rows failed", "as of", "results")
+_NARROW: Final = NarrowForm(left_out=("severity", "as of"))
 _SHOWN: Final = 20
 
 
@@ -24,7 +25,8 @@ def render_checks(found: Sequence[CheckHistory], *, whole: bool) -> str:
     silent = sum(history.last is None for history in found)
     ends = [f"{counted(len(found), 'check')}", f"{failing} failed the last time"]
     ends += [f"{silent} with no result on record"] if silent else []
-    lines = [*render_table(_HEAD, [_cells(history) for history in found]), "", ", ".join(ends) + "."]
+    rows = [_cells(history) for history in found]
+    lines = [*render_table(_HEAD, rows, narrow=_NARROW), "", ", ".join(ends) + "."]
     if whole and (details := [line for history in found for line in _failures(history)]):
         lines += ["", *details]
     return "\n".join(lines)

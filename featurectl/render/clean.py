@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from featurectl.core.units import counted, format_bytes, format_count
+from featurectl.core.units import counted, format_bytes
 from featurectl.operations.clean.clean_workspace import Cleaned
 from featurectl.operations.clean.unneeded_data import Leftover, SmallFiles
 from featurectl.render.table import render_table
@@ -48,5 +48,5 @@ def _small_files(small: Sequence[SmallFiles], *, dry_run: bool) -> str:
 
 def _size(item: Leftover) -> str:
     if item.size is None:
-        return "unknown" if item.entities is None else f"{format_count(item.entities)} keys"
+        return "unknown" if item.entities is None else counted(item.entities, "key")
     return format_bytes(item.size)

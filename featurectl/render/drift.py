@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
 from typing import Final
 
@@ -11,35 +10,23 @@ from featurectl.core.units import counted, plural
 from featurectl.monitor.drift.compare import DriftRow
 from featurectl.monitor.drift.limits import DriftLimits, DriftMetric
 from featurectl.monitor.drift.measure_drift import DriftTable
-from featurectl.render.screen import text_width
-from featurectl.render.table import render_table
+from featurectl.render.table import NarrowForm, render_table
 
 _HEAD: Final = ("feature", "state", "psi", "chance", "js", "ks", "wasserstein", "nulls", "outside", "then", "now")
-_LEFT_OUT: Final = ("chance", "js", "outside", "wasserstein", "ks", "nulls")  # of a narrow terminal, the first first
+_NARROW: Final = NarrowForm(left_out=("chance", "js", "outside", "wasserstein", "ks", "nulls"))
 _SHADES: Final = " ▁▂▃▄▅▆▇█"
 _CELLS: Final = 10
-_UNENDING: Final = sys.maxsize  # a width in which every cell has one line
 _MOST: Final = 5  # columns that the last line names
 _WORDS: Final[dict[DriftMetric, str]] = {"null_rate": "nulls"}
 
 
-def render_drift(table: DriftTable, width: int = 0) -> str:
+def render_drift(table: DriftTable) -> str:
     """Return the table of drift, the worst first, and what to make of it.
 
-    A terminal of so many columns is given fewer of the table's, so that the plots stand in their rows; 0 is no end.
+    A narrow terminal has fewer of its columns, so that the plots stand in their rows.
     """
-    rows, kept = [_cells(row) for row in table.rows], list(range(len(_HEAD)))
-    for name in _LEFT_OUT if width else ():
-        if max(map(text_width, _table(rows, kept, _UNENDING))) <= width:
-            break
-        kept.remove(_HEAD.index(name))
-    noted = [*kept, len(_HEAD)]
-    return "\n".join([title(table), "", *_table(rows, noted, width or _UNENDING), "", verdict(table)])
-
-
-def _table(rows: Sequence[Sequence[str]], kept: Sequence[int], width: int) -> Sequence[str]:
-    cells = [[row[place] for place in kept if place < len(row)] for row in rows]
-    return render_table([_HEAD[place] for place in kept if place < len(_HEAD)], cells, width)
+    lines = render_table(_HEAD, [_cells(row) for row in table.rows], narrow=_NARROW)
+    return "\n".join([title(table), "", *lines, "", verdict(table)])
 
 
 def title(table: DriftTable) -> str:

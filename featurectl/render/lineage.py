@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
+from featurectl.core.units import counted
+
 if TYPE_CHECKING:
     from featurectl.catalog.lineage import LineageGraph
     from featurectl.catalog.objects import ObjectName
@@ -25,7 +27,7 @@ def render_lineage(graph: LineageGraph) -> str:
     if graph.root is None:
         tops = [node for node in graph.nodes if not graph.made_of(node)]
         lines = [line for top in tops for line in (_label(top), *_tree(graph.used_by, top, [top]))]
-        return "\n".join([*lines, "", f"{len(graph.nodes)} objects."])
+        return "\n".join([*lines, "", f"{counted(len(graph.nodes), 'object')}."])
     parts = [_label(graph.root)]
     for title, steps in (("made of", graph.made_of), ("used by", graph.used_by)):
         below = list(_tree(steps, graph.root, [graph.root], "  "))

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from featurectl.core.units import counted, format_count, format_instant, format_iso, plural
 from featurectl.engines.base import TOO_LATE, CheckResult
 from featurectl.operations.materialize.dry_run import Planned
 from featurectl.operations.materialize.materialize_views import ViewRun
 from featurectl.render.error import error_json
-from featurectl.render.table import render_table
+from featurectl.render.table import NarrowForm, render_table
 from featurectl.render.visible import in_one_line
 
 _HEAD = ("view", "did", "rows read", "rows kept", "table", "pushed", "source up to")
+_NARROW: Final = NarrowForm(left_out=("table", "rows read", "source up to"))
 
 
 def render_runs(runs: Sequence[ViewRun]) -> str:
@@ -21,7 +23,7 @@ def render_runs(runs: Sequence[ViewRun]) -> str:
         return "No feature view is applied."
     if not any(run.done for run in runs):
         return ""
-    lines = render_table(_HEAD, [_cells(run) for run in runs])
+    lines = render_table(_HEAD, [_cells(run) for run in runs], narrow=_NARROW)
     for run in runs:
         for reason, count in sorted(run.made.dropped.items()) if run.made else ():
             mended = f"; featurectl materialize {run.view} --since TIME takes them" if reason == TOO_LATE else ""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from featurectl.catalog.documents import object_document, statistics_document
 from featurectl.core.units import format_age, format_instant, format_iso
+from featurectl.render.catalog import filled_table
 from featurectl.render.lineage import lineage_json, render_lineage
 from featurectl.render.page import Page, PageBlock, PageTable, page_text
 from featurectl.render.statistics import statistics_line, statistics_page
@@ -60,11 +61,7 @@ def _features(detail: ObjectDetail) -> PageBlock:
         name = item.name.partition(":")[2]
         values = statistics_line(detail.statistics.get(name))
         rows.append([name, item.type, item.definition, ", ".join(item.used_by) or "-", values, item.description])
-    if not rows:
-        return []
-    kept = [i for i in range(len(_FEATURES)) if any(row[i] not in ("", "-") for row in rows)]
-    chosen = [[row[i] for i in kept] for row in rows]
-    return [PageTable(head=[_FEATURES[i] for i in kept], rows=chosen, is_last_cut=True)]
+    return [filled_table(_FEATURES, rows)] if rows else []
 
 
 def _versions(detail: ObjectDetail) -> PageBlock:

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Final
 
 from featurectl.render.screen import fit_text
-from featurectl.render.table import render_table
+from featurectl.render.table import WRAPPED, NarrowForm, render_table
 from featurectl.render.visible import in_one_line, visible
 
 _LEFT: Final = 'style="text-align: left; vertical-align: top; white-space: pre-wrap"'
@@ -19,13 +19,13 @@ _LEFT: Final = 'style="text-align: left; vertical-align: top; white-space: pre-w
 class PageTable:
     """Rows below a head; without a head their first cells are labels.
 
-    A row may be shorter than the head, and its last cell beyond the head is said about all of the row. With
-    `is_last_cut` cells of the last column are cut where there is no room, in a terminal.
+    A row may be shorter than the head, and its last cell beyond the head is said about all of the row. `narrow` is
+    what gives way in a terminal without room for all.
     """
 
     head: Sequence[str] = ()
     rows: Sequence[Sequence[str]]
-    is_last_cut: bool = False
+    narrow: NarrowForm = WRAPPED
 
 
 PagePart = str | PageTable
@@ -51,7 +51,7 @@ def _lines(part: PagePart, width: int | None) -> list[str]:
     if isinstance(part, str):
         return [part]
     head = part.head or ("", "")
-    lines = render_table(head, part.rows, width, is_last_cut=part.is_last_cut)
+    lines = render_table(head, part.rows, width, narrow=part.narrow)
     return lines if part.head else lines[1:]
 
 

@@ -75,13 +75,15 @@ def cut_text(text: str, width: int) -> str:
 def wrap_words(cell: str, width: int, *, is_broken: bool = True) -> list[str]:
     """Return a text in lines of a width, broken at spaces; a longer word is broken too, or stays whole.
 
+    Spaces that it begins with belong to its first word.
+
     >>> wrap_words("a group of feature_views", 10), wrap_words("a group of feature_views", 10, is_broken=False)
     (['a group of', 'feature_', 'views'], ['a group of', 'feature_views'])
     """
     if text_width(cell) <= width:
         return [cell]
     lines, line = [], ""
-    for word in cell.split(" "):
+    for word in words_of(cell):
         longer = f"{line} {word}" if line else word
         if text_width(longer) <= width:
             line = longer
@@ -91,6 +93,17 @@ def wrap_words(cell: str, width: int, *, is_broken: bool = True) -> list[str]:
         *whole, line = _pieces(word, width) if is_broken else [word]
         lines += whole
     return [*lines, line]
+
+
+def words_of(text: str) -> list[str]:
+    """Return what a text may be broken between.
+
+    >>> words_of("  view spend")
+    ['  view', 'spend']
+    """
+    begin = len(text) - len(text.lstrip(" "))
+    first, *more = text[begin:].split(" ")
+    return [text[:begin] + first, *more]
 
 
 def _pieces(word: str, width: int) -> list[str]:

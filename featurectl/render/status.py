@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from featurectl.core.units import format_age, format_bytes, format_count, format_instant, format_iso
 from featurectl.monitor.freshness import FreshnessRow, age_at
 from featurectl.monitor.sizes import StoredSize
 from featurectl.monitor.status import NOT_MATERIALIZED, NOT_PUSHED
-from featurectl.render.table import render_table
+from featurectl.render.table import NarrowForm, render_table
 
 _HEAD = ("view", "last event", "age", "SLA (warn/error)", "state", "version", "rows", "online keys", "computed")
+_NARROW: Final = NarrowForm(left_out=("computed", "last event", "rows", "version"))
 _SIZES = ("stored", "files", "size")
 _AGES = ("view", "newest event", "newest available", "computed", "stale entities")
 
@@ -23,7 +25,7 @@ def render_status(rows: Sequence[FreshnessRow], *, verbose: bool = False) -> str
     Features with SLAs of their own are below their views: those that break them, with `verbose` all.
     """
     shown = [row for row in rows if verbose or row.kind != "feature" or row.verdict != "OK"]
-    lines = render_table(_HEAD, [_cells(row) for row in shown])
+    lines = render_table(_HEAD, [_cells(row) for row in shown], narrow=_NARROW)
     counts = Counter(row.verdict for row in shown)
     ends = [f"{counts[v]} {v.lower()}" for v in ("OK", "WARN", "STALE", "ERROR") if counts[v] or v == "OK"]
     return "\n".join([*lines, "", ", ".join(ends) + ".", *_next(rows)])

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from featurectl.core.units import counted, format_count, plural
 from featurectl.monitor.verify.report import FeatureSkew, VerifyReport, ViewSkew
-from featurectl.render.table import render_table
+from featurectl.render.table import NarrowForm, render_table
 from featurectl.render.visible import in_one_line
 
 _LOG_HEAD = ("model", "feature", "view", "compared", "differ", "share", "cause")
+_NARROW: Final = NarrowForm(last="below")
 _STORE_HEAD = ("view", "feature", "compared", "differ", "share", "cause")
 
 
@@ -21,7 +23,7 @@ def render_reports(reports: Mapping[str, VerifyReport], *, whole: bool) -> str:
     skews = [skew for report in reports.values() for skew in report.features]
     shown = [skew for skew in skews if whole or _is_notable(skew)]
     rows = [[f"{s.model}@{s.version}", s.feature, s.view, *_cells(s)] for s in shown]
-    lines = render_table(_LOG_HEAD, rows) if rows else []
+    lines = render_table(_LOG_HEAD, rows, narrow=_NARROW) if rows else []
     blocks = [lines, list(_examples(skews)), _rest(len(skews) - len(shown))]
     blocks.append([line for report in reports.values() for line in _left_out(report)])
     replayed, total = sum(r.replayed for r in reports.values()), sum(r.rows for r in reports.values())
@@ -45,7 +47,7 @@ def render_views(views: Sequence[ViewSkew], *, whole: bool) -> str:
         for what, causes in (("(rows missing)", view.missing), ("(rows unexpected)", view.unexpected)):
             if count := sum(causes.values()):
                 rows.append([label, what, format_count(view.entities), format_count(count), "", _causes(causes, {})])
-    blocks = [render_table(_STORE_HEAD, rows) if rows else []]
+    blocks = [render_table(_STORE_HEAD, rows, narrow=_NARROW) if rows else []]
     blocks.append([line for view in views for line in (*_examples(view.features), *_row_example(view))])
     blocks += [_rest(rest), [f"{view.view}@{view.version}: {view.note}" for view in views if view.note]]
     skews = [skew for view in views for skew in view.features]

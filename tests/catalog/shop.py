@@ -82,18 +82,19 @@ def write_files(root: Path, where: str = "amount >= 0") -> None:
 
 
 def make_shop(root: Path) -> None:
+    """Make a shop that is trained and materialized, or copy the one that was made."""
+    make_once(PROJECT + OBJECTS, root, lambda: build_shop(root))
+
+
+def build_shop(root: Path) -> None:
     """Apply it, materialize it and train its model; then another version of `spend` is applied, and materialized."""
-
-    def make() -> None:
-        write_files(root)
-        run(root, "apply", "--auto-approve")
-        run(root, "materialize")
-        run(root, "train", "big")
-        write_files(root, "amount >= 1")
-        run(root, "apply", "--auto-approve", "--allow-breaking", "spend")
-        run(root, "materialize")
-
-    make_once(PROJECT + OBJECTS, root, make)
+    write_files(root)
+    run(root, "apply", "--auto-approve")
+    run(root, "materialize")
+    run(root, "train", "big")
+    write_files(root, "amount >= 1")
+    run(root, "apply", "--auto-approve", "--allow-breaking", "spend")
+    run(root, "materialize")
 
 
 def run(root: Path, *words: str) -> None:

@@ -193,7 +193,7 @@ def test_rows_that_are_gone_are_counted_and_come_back(run, redis_url):
         client.hdel(f"{project_of()}/dev:{{s1:a}}", "spend@1")
     code, rows = states(run)
     assert (code, rows["latest"][0]) == (1, "OK")
-    assert rows["spend"] == ("ERROR", "1 of 1 rows are gone: featurectl push spend")
+    assert rows["spend"] == ("ERROR", "1 of 1 row is gone: featurectl push spend")
     assert "has lost rows of spend@1" in run("why", "spend")[1]
     assert run("verify", "--store")[0] == 1
     code, out, _ = run("materialize")

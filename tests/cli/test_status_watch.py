@@ -9,6 +9,7 @@ import pytest
 
 from featurectl.cli.commands import status
 from featurectl.cli.main import main
+from featurectl.render.screen import text_width
 from tests.cli.shop import apply_shop, materialize_shop, write_shop
 
 CLEAR = "\x1b[H\x1b[2J"
@@ -80,6 +81,17 @@ def test_a_terminal_is_drawn_anew_each_time(looks, capsys, monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     assert looks(lambda: None, words=("--watch",)) == (130, [10.0, 10.0])
     assert capsys.readouterr().out.count(CLEAR) == 2
+
+
+@pytest.mark.usefixtures("shop")
+def test_what_is_watched_fits_the_screen_and_has_colors(looks, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "50")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert looks(lambda: None)[0] == 130
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(text_width, lines)) <= 50
+    assert any("\x1b[32mOK\x1b[0m" in line for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurectl.render.screen import cut_text, fit_text, screen_width, text_width
-from featurectl.render.table import render_table
+from featurectl.render.table import NarrowForm, render_table
 from tests.seeds import examples
 
 CELLS = st.text("ab _:/日é", max_size=24)
@@ -70,8 +70,32 @@ def test_a_cut_text_fits(text, width):
 
 def test_a_last_column_is_cut_and_left_out_where_there_is_no_room_for_it():
     rows = [["a_long_name_of_a_view", "a description that is quite long"]]
-    assert render_table(["view", "description"], rows, 45, is_last_cut=True)[1].endswith("a description that...")
-    assert render_table(["view", "description"], rows, 30, is_last_cut=True) == ["view", "a_long_name_of_a_view"]
+    cut = NarrowForm(last="cut")
+    assert render_table(["view", "description"], rows, 45, narrow=cut)[1].endswith("a description that...")
+    left = ["view", "a_long_name_of_a_view", "(left out to fit: description)"]
+    assert render_table(["view", "description"], rows, 30, narrow=cut) == left
+
+
+def test_columns_are_left_out_in_their_order_until_the_others_fit_and_named():
+    head, rows = ["view", "last event", "age", "computed"], [["spend", "01-12 19:00", "7 d 5 h", "01-20 00:00"]]
+    narrow = NarrowForm(left_out=("computed", "last event"))
+    assert render_table(head, rows, 46, narrow=narrow) == render_table(head, rows, 400)
+    without = ["view   last event   age", "spend  01-12 19:00  7 d 5 h", "(left out to fit: computed)"]
+    assert render_table(head, rows, 38, narrow=narrow) == without
+    assert render_table(head, rows, 25, narrow=narrow)[:2] == ["view   age", "spend  7 d 5 h"]
+    failed = [["visits", "-", "-", "gone"]]
+    assert render_table([*head, "rows"], [*([*row, "1"] for row in rows), *failed], 38, narrow=narrow)[2:] == [
+        "visits  -            -        gone",
+        "(left out to fit: computed)",
+    ]
+
+
+def test_a_cause_that_has_no_room_beside_its_row_stands_below_it():
+    head, rows = ["view", "state", "cause"], [["spend", "STALE", "nothing new for a day"], ["visits", "OK", ""]]
+    narrow = NarrowForm(last="below")
+    assert render_table(head, rows, 80, narrow=narrow)[1] == "spend   STALE  nothing new for a day"
+    below = ["view    state", "spend   STALE", "    nothing new for a day", "visits  OK"]
+    assert render_table(head, rows, 26, narrow=narrow) == below
 
 
 def test_what_stands_beyond_a_row_has_its_own_lines_without_room():

@@ -127,15 +127,17 @@ def _show_checks(call: Call, workspace: Workspace) -> StatusDrawing:
 
 def _watch(call: Call, every_s: float, show: Show) -> None:
     """Show it again and again; ends by an interrupt, or by an error of the first look or of the command line."""
+    from featurectl.cli.render.shown_text import shown_text
+
     terminal, before = sys.stdout.isatty(), None
     while True:
         try:
             shown, seen = _look(call, show)
-            text = shown.text
+            text = shown_text(shown.text, call, sys.stdout)
         except FeaturectlError as error:
             if before is None or isinstance(error, UsageError):
                 raise
-            text = seen = f"error: {error.message}"
+            text = seen = shown_text(f"error: {error.message}", call, sys.stdout)
         if terminal:
             sys.stdout.write(f"{_CLEAR}{text}\n")
         elif seen != before:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from featurectl.core.units import plural
 from featurectl.language.definitions.gates import Gates
 from featurectl.models.gates.base import GateEvidence, answer
 from featurectl.models.request_matrix import RowEncoder
@@ -40,7 +41,7 @@ class EqualityGate:
             place, got, want = worst
             return answer(self, f"{got!r} for {want!r} (row {place + 1} of {count})", False)
         apart = float(np.nanmax(np.abs(served - native), initial=0.0))
-        return answer(self, f"at most {apart:.1g} apart ({count} rows)", True)
+        return answer(self, f"at most {apart:.1g} apart ({count} {plural(count, 'row')})", True)
 
 
 def equality_gates(_: Gates) -> Sequence[EqualityGate]:

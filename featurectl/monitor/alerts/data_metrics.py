@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from featurectl.core.units import counted, format_instant
+from featurectl.core.units import counted, format_instant, plural
 from featurectl.monitor.alerts.observation import RootCause
 from featurectl.monitor.checks import CheckHistory, histories_of
 from featurectl.monitor.status import ServedView
@@ -82,7 +82,8 @@ def skew_of(workspace: Workspace, model: str, since: datetime, until: datetime) 
 
 def _skewed(row: FeatureSkew) -> FeatureFigure:
     causes = ", ".join(f"{cause} {count:,}" for cause, count in sorted(row.causes.items(), key=lambda c: -c[1]))
-    cause = f"feature {row.feature} of {row.model}@{row.version}: {row.mismatched:,} of {row.compared:,} values differ"
+    of_values = f"{row.compared:,} {plural(row.compared, 'value')} {plural(row.mismatched, 'differs', 'differ')}"
+    cause = f"feature {row.feature} of {row.model}@{row.version}: {row.mismatched:,} of {of_values}"
     value = row.mismatched / row.compared if row.compared else None
     return FeatureFigure(feature=row.feature, value=value, cause=f"{cause}: {causes}".removesuffix(": "))
 
@@ -103,7 +104,8 @@ def _failed(served: ServedView, histories: Sequence[CheckHistory]) -> FailureCou
     for history in histories:
         if history.failing and history.last is not None:
             result = history.last.result
-            text = f"{history.of}: {history.label} ({history.severity}; {result.failed:,} of {result.rows:,} rows)"
+            of_rows = f"{result.failed:,} of {result.rows:,} {plural(result.rows, 'row')}"
+            text = f"{history.of}: {history.label} ({history.severity}; {of_rows})"
             failures.setdefault(f"source:{history.source}" if history.source else own, []).append(text)
     texts = [text for of in failures.values() for text in of]
     return FailureCount(

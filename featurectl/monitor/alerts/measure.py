@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from featurectl.core.errors import FeaturectlError, StoreError
-from featurectl.core.units import DAY_US, MINUTE_US
+from featurectl.core.units import DAY_US, MINUTE_US, plural
 from featurectl.language.definitions.about import Freshness
 from featurectl.language.definitions.alerts import Alert, Condition, Metric
 from featurectl.monitor.alerts.data_metrics import FailureCount, FeatureFigure
@@ -201,11 +201,15 @@ def _request(alert: Alert, reader: MetricsReader, model: str) -> Observation:
     requests = reader.requests(model, _window(alert, reader))
     if alert.when.metric == "error_rate":
         value, last = requests.error_rate(), requests.last_error("fault")
-        cause = f"of {requests.count:,.0f} requests; the last: {last}" if last else f"of {requests.count:,.0f} requests"
+        cause = f"{_of(requests.count)}; the last: {last}" if last else _of(requests.count)
     else:
         value = requests.latency_us(_QUANTILES[alert.when.metric])
-        cause = f"of {requests.count:,.0f} requests"
+        cause = _of(requests.count)
     return Observation(subject=f"model:{model}", value=value, cause=cause)
+
+
+def _of(requests: float) -> str:
+    return f"of {requests:,.0f} {plural(round(requests), 'request')}"
 
 
 def measure_store(alert: Alert, reader: MetricsReader) -> Observed:
@@ -217,7 +221,7 @@ def measure_store(alert: Alert, reader: MetricsReader) -> Observed:
         return Observed(observations=[_failed(subject, error)], watched=frozenset({subject}))
     last = next((text for requests in every if (text := requests.last_error("store"))), "")
     value = sum(requests.store_errors() for requests in every)
-    cause = f"of {sum(requests.count for requests in every):,.0f} requests"
+    cause = _of(sum(requests.count for requests in every))
     observation = Observation(subject=subject, value=value, cause=f"{cause}; the last: {last}" if last else cause)
     return Observed(observations=[observation], watched=frozenset({subject}))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from featurectl.core.units import counted, format_duration
+from featurectl.core.units import SECOND_US, counted, format_age, format_duration
 from featurectl.monitor.canary.figures import Figures
 from featurectl.monitor.significance import is_beyond, is_far
 from featurectl.registry.state import CanaryRun, CanaryState
@@ -52,8 +52,8 @@ def judge_figures(run: CanaryRun, figures: Figures, now: datetime) -> CanaryVerd
     if broken:
         return CanaryVerdict(state="rolled_back", reason=_summary(broken, requests), criteria=criteria)
     if now < ends_at(run):
-        left = format_duration(int((ends_at(run) - now).total_seconds()) * 1_000_000)
-        return CanaryVerdict(state="running", reason=f"{left} are left", criteria=criteria)
+        left = format_age(int((ends_at(run) - now).total_seconds()) * SECOND_US)
+        return CanaryVerdict(state="running", reason=f"{left} left", criteria=criteria)
     if requests < least:
         reason = f"its time is over; it waits for requests: {requests:,} of {least:,}"
         return CanaryVerdict(state="running", reason=reason, criteria=criteria)

@@ -60,7 +60,7 @@ def test_it_is_promoted_when_its_time_is_over_and_all_hold():
 
 def test_it_waits_for_its_time_whatever_the_figures_are():
     verdict = judged(END - timedelta(seconds=90))
-    assert (verdict.state, verdict.reason) == ("running", "90s are left")
+    assert (verdict.state, verdict.reason) == ("running", "1 min left")
 
 
 def test_it_waits_for_its_requests_after_its_time():

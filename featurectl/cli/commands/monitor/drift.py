@@ -14,7 +14,6 @@ from featurectl.cli.shared.options import VersionOrChampion
 from featurectl.cli.shared.times import instant
 from featurectl.cli.shared.workspaces import open_applied
 from featurectl.core.errors import UsageError
-from featurectl.render.screen import screen_width
 
 if TYPE_CHECKING:
     from featurectl.monitor.drift.measure_drift import DriftRequest, DriftTable
@@ -66,9 +65,7 @@ def drift(call: Call, model: VersionOrChampion, options: DriftOptions) -> Outcom
         table = measure_drift(workspace, request, call.progress)
     if options.html is not None:
         _write_page(options.html, table)
-    return Outcome(
-        text=render_drift(table, screen_width() or 0), result=drift_json(table), exit_code=1 if table.is_broken else 0
-    )
+    return Outcome(text=render_drift(table), result=drift_json(table), exit_code=1 if table.is_broken else 0)
 
 
 def _request(call: Call, model: str, options: DriftOptions) -> DriftRequest:
