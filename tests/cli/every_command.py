@@ -257,6 +257,7 @@ _STABLE: Mapping[str, str] = {  # what is not of the data, whose month is Januar
     r"(?<= \[)\d+(?=\]: )": "1000",
     rf"\b{_HEX}+(?=(\.profile)?\.(txt|onnx|md|json) ?)": "0f",
     rf"\b(?={_HEX}*[a-f])(?={_HEX}*[0-9]){_HEX}{{6,}}\b": "0f",
+    rf"\b{_HEX}{{8}}\b": "0f",
     r"\d+e-\d\d": "1e-17",
     r"\b\d+\.\d+\.\d+\b(?!\.)": "1.2.3",
     r"^libraries .*\n( {4,}.*\n)*": "libraries\n",

@@ -76,7 +76,7 @@ def test_a_last_column_is_cut_and_left_out_where_there_is_no_room_for_it():
     assert render_table(["view", "description"], rows, 30, narrow=cut) == left
 
 
-def test_columns_are_left_out_in_their_order_until_the_others_fit_and_named():
+def test_columns_are_left_out_in_order_until_others_fit_and_named():
     head, rows = ["view", "last event", "age", "computed"], [["spend", "01-12 19:00", "7 d 5 h", "01-20 00:00"]]
     narrow = NarrowForm(left_out=("computed", "last event"))
     assert render_table(head, rows, 46, narrow=narrow) == render_table(head, rows, 400)
