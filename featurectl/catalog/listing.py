@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from featurectl.catalog.objects import CATALOG_KINDS, REGISTERED_AS, AppliedObjects, CatalogKind
+from featurectl.catalog.objects import CATALOG_KINDS, REGISTERED_AS, AppliedObjects, CatalogKind, read_objects
 from featurectl.catalog.summaries import ObjectSummary, summarize
 from featurectl.identity.lineage import Ref
 from featurectl.identity.selection import SelectableObject, select_objects
@@ -44,7 +44,7 @@ def list_objects(
         UsageError: a term of `select` chooses nothing.
         StoreError: the registry can't be read.
     """
-    objects = AppliedObjects(state=workspace.applied_state())
+    objects = read_objects(workspace)
     chosen = _chosen(workspace, objects, request.select)
     found = tuple(item for item in summarize(objects, request.kinds) if chosen is None or chosen(item))
     if not request.state:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal, TypeVar, get_args
 
+from featurectl.catalog.seen_types import with_seen_types, with_types
 from featurectl.core.errors import UsageError
 from featurectl.core.kinds import WORDS, ObjectKind
 from featurectl.core.nearest import did_you_mean
@@ -22,6 +23,7 @@ from featurectl.language.definitions.json_form import (
 from featurectl.language.definitions.model import FeatureInput
 from featurectl.language.renaming import current_names, named_features, with_current_names
 from featurectl.registry.applied import registered_view
+from featurectl.workspace.registry_reads import list_view_columns
 
 if TYPE_CHECKING:
     from featurectl.language.definitions.alerts import Alert, Notifier
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from featurectl.language.definitions.model import Model
     from featurectl.language.definitions.source import Source
     from featurectl.language.definitions.view import Derived, Feature, FeatureView
+    from featurectl.registry.base import ViewColumns
     from featurectl.registry.state import ObjectVersion, State
     from featurectl.workspace.workspace import Workspace
 
@@ -63,9 +66,13 @@ class ObjectName:
 
 @dataclass(frozen=True, kw_only=True)  # without slots: what is looked up is kept
 class AppliedObjects:
-    """The newest applied definitions of a project, by kind and name; expressions are texts alone."""
+    """The newest applied definitions of a project, by kind and name; expressions are texts alone.
+
+    `columns` are those of the sources of view versions with types that the files do not say.
+    """
 
     state: State
+    columns: ViewColumns = field(default_factory=dict)
 
     @cached_property
     def views(self) -> Mapping[str, FeatureView]:
@@ -75,7 +82,11 @@ class AppliedObjects:
     @cached_property
     def stored_views(self) -> Mapping[str, FeatureView]:
         """Feature views, their features by the names that their values are stored under."""
-        return self._load("feature_view", load_untyped_view)
+        return {name: self._typed(view) for name, view in self._load("feature_view", load_untyped_view).items()}
+
+    def _typed(self, view: FeatureView) -> FeatureView:
+        columns = self.columns.get((view.name, self.registered("view", view.name).version))
+        return view if columns is None else with_types(view, columns)
 
     @cached_property
     def models(self) -> Mapping[str, Model]:
@@ -88,7 +99,9 @@ class AppliedObjects:
     @cached_property
     def sources(self) -> Mapping[str, Source]:
         """Sources."""
-        return self._load("source", load_untyped_source)
+        seen = {view.source.name: view.source for view in self.stored_views.values() if view.transform is None}
+        declared = self._load("source", load_untyped_source)
+        return {name: with_seen_types(source, seen.get(name)) for name, source in declared.items()}
 
     @cached_property
     def entities(self) -> Mapping[str, Entity]:
@@ -138,7 +151,7 @@ def read_objects(workspace: Workspace) -> AppliedObjects:
         CheckFailedError: nothing is.
         StoreError: the registry can't be read.
     """
-    return AppliedObjects(state=workspace.applied_state())
+    return AppliedObjects(state=workspace.applied_state(), columns=list_view_columns(workspace))
 
 
 def at_version(objects: AppliedObjects, text: str) -> tuple[AppliedObjects, str]:
@@ -156,7 +169,7 @@ def at_version(objects: AppliedObjects, text: str) -> tuple[AppliedObjects, str]
     item = registered_view(objects.state, name, int(number) if number.isdecimal() else -1)
     others = [o for o in objects.state.objects if not (o.kind == "feature_view" and o.name == name)]
     state = replace(objects.state, objects=(*others, replace(item, current=True)))
-    return AppliedObjects(state=state), f"{name}{colon}{feature}"
+    return AppliedObjects(state=state, columns=objects.columns), f"{name}{colon}{feature}"
 
 
 def _by_current_names(model: Model, names: Mapping[str, Mapping[str, str]]) -> Model:

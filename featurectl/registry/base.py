@@ -58,6 +58,9 @@ class Pin:
     holder: str
 
 
+ViewColumns = Mapping[tuple[str, int], Mapping[str, str]]  # of view versions: the columns of their source, with types
+
+
 def lock_holder(who: str, command: str) -> str:
     """Return this process as the holder of a lock: "ana@host, pid 4711, featurectl apply"; a pid is of a host."""
     where = who if "@" in who else f"{who} on {socket.gethostname()}"
@@ -154,6 +157,12 @@ class Registry(Protocol):
 
     def remove_pins(self, project: str, view: str, version: int) -> None:
         """Keep the tables of a view version no longer for the manifests that name them."""
+
+    def write_view_columns(self, project: str, seen: ViewColumns) -> None:
+        """Keep the types of columns that the definitions of view versions do not say; the project's serial stays."""
+
+    def read_view_columns(self, project: str) -> ViewColumns:
+        """Return what is kept."""
 
     def clock(self) -> datetime:
         """Return the time by the clock that all share who use the registry."""

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from featurectl.core.disk_room import open_crowded
-from featurectl.registry.base import HistoryEntry, Pin
-from featurectl.registry.rows import load_canary, load_history, load_model_version, load_object
+from featurectl.registry.base import HistoryEntry, Pin, ViewColumns
+from featurectl.registry.rows import load_canary, load_history, load_model_version, load_object, load_view_columns
 from featurectl.registry.state import State
 from featurectl.registry.steps import HEAD
 
@@ -33,6 +33,12 @@ def read_pins(file: Path, project: str) -> tuple[Pin, ...] | None:
 def read_last_apply(file: Path, project: str) -> tuple[HistoryEntry, ...] | None:
     """Return what `SqlRegistry.read_last_apply` gives, as none or one; None as `read_state` does."""
     return _read(file, lambda connection: _last_apply(connection, project))
+
+
+def read_view_columns(file: Path, project: str) -> ViewColumns | None:
+    """Return what `SqlRegistry.read_view_columns` gives; None as `read_state` does."""
+    order = "view, version"
+    return _read(file, lambda connection: load_view_columns(_rows(connection, "view_columns", project, order)))
 
 
 def _read(file: Path, read: Callable[[sqlite3.Connection], T]) -> T | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, TypeVar
@@ -12,7 +12,7 @@ from featurectl.core.documents import parse_json
 from featurectl.core.errors import StoreError
 from featurectl.core.units import format_iso, parse_instant
 from featurectl.language.definitions.gates import CanarySuccess
-from featurectl.registry.base import HistoryEntry
+from featurectl.registry.base import HistoryEntry, ViewColumns
 from featurectl.registry.state import BoundFeature, CanaryRun, GateResult, ModelVersion, ObjectVersion
 
 T = TypeVar("T")
@@ -48,6 +48,11 @@ def load_object(row: TableRow) -> ObjectVersion:
         applied_at=parse_instant(row["applied_at"]),
         current=row["current"],
     )
+
+
+def load_view_columns(rows: Iterable[TableRow]) -> ViewColumns:
+    """Return the columns of view versions that rows hold."""
+    return {(row["view"], row["version"]): read_document(row["columns"], _mapping) for row in rows}
 
 
 def model_document(version: ModelVersion) -> str:

@@ -18,7 +18,7 @@ from featurectl.core.variables import shown_location
 from featurectl.registry import tables
 from featurectl.registry.alerts import SqlAlertLedger
 from featurectl.registry.aliases import move_aliases, read_alias
-from featurectl.registry.base import HistoryEntry, Lock, Pin, RegistryChange
+from featurectl.registry.base import HistoryEntry, Lock, Pin, RegistryChange, ViewColumns
 from featurectl.registry.canaries import end_canary, insert_canary, load_canaries
 from featurectl.registry.database import Database, registry_id
 from featurectl.registry.dialect import insert_new, read_clock
@@ -35,6 +35,7 @@ from featurectl.registry.rows import (
     registered_entry,
 )
 from featurectl.registry.state import CanaryRun, ModelVersion, ObjectVersion, State
+from featurectl.registry.view_columns import replace_view_columns, select_view_columns
 
 _POLL_S: Final = (0.05, 0.25)  # between two tries for a lock: drawn anew each time, so that many don't keep step
 
@@ -251,6 +252,16 @@ class SqlRegistry:
         """Keep the tables of a view version no longer for the manifests that name them; the project's serial stays."""
         with self._database.writing() as connection:
             delete_pins(connection, project, view, version)
+
+    def write_view_columns(self, project: str, seen: ViewColumns) -> None:
+        """Keep the types of columns that the definitions of view versions do not say; the project's serial stays."""
+        with self._database.writing() as connection:
+            replace_view_columns(connection, project, seen)
+
+    def read_view_columns(self, project: str) -> ViewColumns:
+        """Return what is kept."""
+        with self._database.reading() as connection:
+            return {} if connection is None else select_view_columns(connection, project)
 
     def clock(self) -> datetime:
         """Return the time by the clock that all share who use the database, a server's or this machine's."""

@@ -10,5 +10,6 @@ KNOWN: Final = (
     "0003",
     "0004",
     "0005",
+    "0006",
 )  # the steps in migrations/versions, oldest first; a test compares them
 HEAD: Final = KNOWN[-1]

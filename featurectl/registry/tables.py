@@ -102,6 +102,16 @@ pins = Table(
     Column("holder", Text, primary_key=True),
 )
 
+# One row a view version whose definition does not say all types: the source's columns with those of its table, as JSON.
+view_columns = Table(
+    "view_columns",
+    METADATA,
+    Column("project", Text, primary_key=True),
+    Column("view", Text, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("columns", Text, nullable=False),
+)
+
 # One row an alert and what it is about; `document` is its state, as JSON, `revision` grows with each write of it.
 alert_states = Table(
     "alert_states",

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from featurectl.registry.base import HistoryEntry, Pin
+    from featurectl.registry.base import HistoryEntry, Pin, ViewColumns
     from featurectl.workspace.workspace import Workspace
 
 
@@ -25,6 +25,14 @@ def list_pins(workspace: Workspace) -> Sequence[Pin]:
 
     found = read_pins(file, workspace.project) if (file := workspace.registry_file()) else None
     return workspace.registry().read_pins(workspace.project) if found is None else found
+
+
+def list_view_columns(workspace: Workspace) -> ViewColumns:
+    """Return the types of columns that the definitions of view versions do not say, as their tables have them."""
+    from featurectl.registry.file import read_view_columns
+
+    found = read_view_columns(file, workspace.project) if (file := workspace.registry_file()) else None
+    return workspace.registry().read_view_columns(workspace.project) if found is None else found
 
 
 def read_registry_clock(workspace: Workspace) -> datetime:

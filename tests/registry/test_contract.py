@@ -255,6 +255,17 @@ def test_pins_are_kept_once_and_by_project(registry):
     assert registry.load_state("flights").serial == 0
 
 
+def test_columns_of_view_versions_are_kept_by_project_the_newest(registry):
+    assert registry.read_view_columns("flights") == {}
+    registry.write_view_columns("flights", {("delays", 1): {"a": "int64"}, ("delays", 2): {"a": "string"}})
+    registry.write_view_columns("flights", {("delays", 1): {"a": "float64", "b": "bool"}})
+    assert registry.read_view_columns("flights") == {
+        ("delays", 1): {"a": "float64", "b": "bool"}, ("delays", 2): {"a": "string"},
+    }  # fmt: skip
+    assert registry.read_view_columns("other") == {}
+    assert registry.load_state("flights").serial == 0
+
+
 def retired(registry, *numbers):
     state = registry.load_state("flights")
     chosen = [version for version in state.model_versions if version.version in numbers]

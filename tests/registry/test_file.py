@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from featurectl.registry.base import Pin, RegistryChange
-from featurectl.registry.file import read_last_apply, read_pins, read_state
+from featurectl.registry.file import read_last_apply, read_pins, read_state, read_view_columns
 from featurectl.registry.sql import SqlRegistry
 from featurectl.registry.state import State
 from tests.registry.test_canaries import RUN
@@ -30,6 +30,7 @@ def written(tmp_path):
         run = registry.start_canary(project, RUN, ENTRY)
         registry.decide_canary(project, replace(run, state="aborted", decided_at=AT, reason="no"), ENTRY)
         registry.start_canary(project, RUN, ENTRY)
+        registry.write_view_columns(project, {("delays", 1): {"a": "int64"}})
         registry.write_pins(project, [PIN, replace(PIN, table_version=2)])
     yield file, registry
     registry.close()
@@ -40,6 +41,7 @@ def test_it_is_what_the_registry_says(written, project):
     file, registry = written
     assert read_state(file, project) == registry.load_state(project)
     assert read_pins(file, project) == registry.read_pins(project)
+    assert read_view_columns(file, project) == registry.read_view_columns(project)
     assert (*read_last_apply(file, project), None)[0] == registry.read_last_apply(project)
 
 
@@ -64,6 +66,7 @@ def test_another_schema_is_left_to_the_registry(written, revision):
     executed(file, f"update alembic_version set version_num = '{revision}'")
     assert read_state(file, "flights") is None
     assert read_pins(file, "flights") is None
+    assert read_view_columns(file, "flights") is None
 
 
 def test_what_is_no_registry_is_left_to_it_and_nothing_is_made(tmp_path):

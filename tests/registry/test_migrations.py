@@ -71,6 +71,7 @@ def test_reading_upgrades_nothing_and_finds_everything(first, registry):
     state = registry.load_state("flights")
     assert (state.registry_id, state.serial, state.aliases) == ("8a1c", 2, {("late", "champion"): 1})
     assert [o.name for o in state.objects] == ["delays"]
+    assert registry.read_view_columns("flights") == {}
     assert [(e.serial, e.summary, e.plan) for e in registry.read_history("flights")] == [
         (2, "1 added", ""),
         (1, "1 added", ""),
@@ -84,8 +85,10 @@ def test_the_first_write_upgrades_in_place_and_keeps_every_row(first, registry, 
     found, step = rows_of(first)
     others = {name: [row for row in rows if row.get("project") == "other"] for name, rows in found.items()}
     assert {name: [r for r in rows if r not in others[name]] for name, rows in found.items()} == ROWS
-    assert step == "0005"
+    assert step == "0006"
     assert open_registry().load_state("flights") == before
+    registry.write_view_columns("flights", {("delays", 1): {"a": "int64"}})
+    assert open_registry().read_view_columns("flights") == {("delays", 1): {"a": "int64"}}
     after = registry.write_change(before, RegistryChange(), replace(ENTRY, plan="{}"))
     assert after.serial == 3
     assert [(e.serial, e.plan) for e in registry.read_history("flights")] == [(3, "{}"), (2, ""), (1, "")]
@@ -106,7 +109,7 @@ def test_many_that_upgrade_at_once_leave_one_schema_and_all_rows(first, open_reg
     empty = State(project="other", registry_id="", serial=0)
     came = race(open_registry, 4, lambda registry, _number: write(registry, empty, VIEW))
     assert sorted(type(c).__name__ for c in came) == ["State", "TryAgainError", "TryAgainError", "TryAgainError"]
-    assert rows_of(first)[1] == "0005"
+    assert rows_of(first)[1] == "0006"
     assert open_registry().load_state("flights").serial == 2
 
 
@@ -116,5 +119,5 @@ def test_a_version_of_the_first_schema_refuses_an_upgraded_registry(registry, op
     monkeypatch.setattr("featurectl.registry.database.HEAD", "0001")
     older = open_registry()
     for use in (lambda: older.load_state("flights"), lambda: write(older, state)):
-        with pytest.raises(StoreError, match=r"made by a newer featurectl \(schema 0005, this one knows 0001\)"):
+        with pytest.raises(StoreError, match=r"made by a newer featurectl \(schema 0006, this one knows 0001\)"):
             use()

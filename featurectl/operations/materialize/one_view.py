@@ -12,6 +12,7 @@ from featurectl.language.definitions.json_form import load_view
 from featurectl.language.resolve.transformed import as_state, transform_sources
 from featurectl.online.future_pushes import how_far_ahead
 from featurectl.operations.materialize.range import Range, backfill_view, check_range, expire_rows
+from featurectl.operations.materialize.record_columns import record_columns
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.operations.materialize.table_increment import Materialized, materialize_view
 from featurectl.operations.materialize.transform import materialize_transform
@@ -76,6 +77,8 @@ def materialize_version(work: ViewWork, item: ObjectVersion) -> Materialized:
         made = backfill_view(engine, run, work.range)
     expired = expire_rows(run, now)
     _vacuum(work, run, rewritten=expired is not None or made.action not in ("nothing", "append"))
+    after = run.table.coverage()
+    record_columns(work.applied.workspace, run.view, run.version, after.columns if after else {}, work.progress)
     return made if expired is None else replace(made, table_version=expired)
 
 
