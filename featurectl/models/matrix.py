@@ -57,9 +57,20 @@ def _with_categories(item: BoundFeature, rows: pl.DataFrame) -> BoundFeature:
         raise DataError(
             f"model input {item.name} is {item.model_dtype}; a model takes numbers, bools and categories",
             code="FC517",
-            hint="give it `type: category`, or derive a number from it",
+            hint=_hint(item),
         )
     return item
+
+
+def _hint(item: BoundFeature) -> str:
+    """Return what to write among the model's `features` so that an input can be trained on."""
+    if not item.view:
+        return f"derive a number from it, or ask for it as a category: - {{request: {{{item.name}: category}}}}"
+    called = "" if item.name == item.feature else f", as: {item.name}"
+    if item.model_dtype == "timestamp":
+        number = f"derived: [{{name: {item.feature}_s, expr: extract(epoch from {item.feature})}}]"
+        return f"{number} in view {item.view} is a number that the model can have in its place"
+    return f'in the features of the model: - {{feature: "{item.view}:{item.feature}"{called}, type: category}}'
 
 
 def _encode(column: pl.Series, item: BoundFeature) -> pl.Series:

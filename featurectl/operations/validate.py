@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from featurectl.core.errors import UsageError
 from featurectl.core.kinds import WORDS
 from featurectl.language.load import NOTHING_DECLARED, PROJECT_FILE, load_repo
+from featurectl.language.problems.codes import Problem
+from featurectl.models.estimators.look_up import find_missing
 
 if TYPE_CHECKING:
     from featurectl.language.definitions.source import Source
-    from featurectl.language.problems.codes import Problem
     from featurectl.language.repo import Repo
 
 
@@ -23,6 +24,11 @@ class Validation:
 
     repo: Repo
     problems: tuple[Problem, ...]
+
+    @property
+    def is_valid(self) -> bool:
+        """True when nothing of it is an error."""
+        return all(problem.severity != "error" for problem in self.problems)
 
 
 def validate_repository(root: Path, env: str | None, *, data: bool, warnings: bool, first: str = "") -> Validation:
@@ -38,7 +44,7 @@ def validate_repository(root: Path, env: str | None, *, data: bool, warnings: bo
     if repo.files == (PROJECT_FILE,):  # as `init --template empty` leaves it: right, as far as it goes
         mild = [replace(p, severity="warning") if p.code == NOTHING_DECLARED else p for p in repo.problems]
         repo = replace(repo, problems=tuple(mild))
-    problems = [*repo.problems, *_not_run(repo, env)]
+    problems = [*repo.problems, *_not_run(repo, env), *_missing_estimators(repo)]
     shown = [problem for problem in problems if warnings or problem.severity == "error"]
     ordered = sorted(shown, key=lambda problem: (problem.place.path != first, problem.sort_key()))
     return Validation(repo=repo, problems=tuple(ordered))
@@ -69,6 +75,22 @@ def _schemas(root: Path) -> Callable[[Source], Mapping[str, str] | None]:
         return read_schema(source, root)
 
     return read
+
+
+def _missing_estimators(repo: Repo) -> Iterator[Problem]:
+    """Yield what no training would find: an error where the package of an estimator is there, else a note."""
+    for model in repo.models.values():
+        name = model.trainer.estimator if model.trainer else None
+        missing = None if name is None else find_missing(name)
+        if missing is not None:
+            place = repo.places.get(("model", model.name, "trainer", "estimator"), repo.places["model", model.name])
+            yield Problem(
+                code="FC315" if missing.installed else "FC355",
+                severity="error" if missing.installed else "note",
+                message=missing.message,
+                place=place,
+                suggestion=missing.suggestion,
+            )
 
 
 def _not_run(repo: Repo, env: str | None) -> list[Problem]:

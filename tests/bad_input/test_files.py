@@ -6,7 +6,7 @@ import pytest
 
 FIRST = "{op: count, windows: [7d]}"
 LAST = "{name: last_order, entity: customer, source: orders, features: [amount]}"
-KEYS = "keys: op, windows, column, name, n, q, where, offset, default, freshness, description"
+KEYS = "keys: op, windows, column, name, n, q, where, offset, default, freshness, description, aliases"
 
 # what it is, a text of objects.yaml, what stands there instead, the first problem as it is drawn without its excerpt
 WRONG = [
@@ -64,7 +64,7 @@ def test_the_drawing_of_a_problem_is_this(shop):
         "14 |       - {op: count, windw: [7d]}\n"
         '   |                     ^^^^^ did you mean "windows"?\n'
         "   |\n"
-        "   = keys: op, windows, column, name, n, q, where, offset, default, freshness, description\n"
+        "   = keys: op, windows, column, name, n, q, where, offset, default, freshness, description, aliases\n"
         "\n"
         "1 error in 1 of 2 files. Nothing was changed.\n"
     )

@@ -40,7 +40,7 @@ repo/views/spend.yaml:7:9: error[FC102]: unknown key "windw" in aggregate "delay
 7 |         windw: [7d]
   |         ^^^^^ did you mean "windows"?
   |
-  = keys: op, windows, column, name, n, q, where, offset, default, freshness, description
+  = keys: op, windows, column, name, n, q, where, offset, default, freshness, description, aliases
 
 repo/views/spend.yaml:12:13: error[FC201]: no entity "carier"
    |
@@ -98,7 +98,7 @@ def test_json_is_one_document_with_every_place(capsys):
         "column": 9,
         "end_column": 14,
         "suggestion": 'did you mean "windows"?',
-        "notes": ["keys: op, windows, column, name, n, q, where, offset, default, freshness, description"],
+        "notes": ["keys: op, windows, column, name, n, q, where, offset, default, freshness, description, aliases"],
         "related": [],
     }
     assert second["related"] == [

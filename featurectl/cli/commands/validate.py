@@ -38,11 +38,11 @@ def validate(
     call = replace(call, repo=root)
     found = validate_repository(root, call.env, data=data, warnings=not call.quiet, first=first)
     counts, files = object_counts(found.repo), len(found.repo.files)
-    text = "" if found.repo.errors else valid_text(counts, files)
+    text = valid_text(counts, files) if found.is_valid else ""
     return Outcome(
         text=text,
         result={"project": found.repo.project, "files": files, "objects": counts},
-        exit_code=1 if found.repo.errors else 0,
+        exit_code=0 if found.is_valid else 1,
         problems=found.problems,
         root=root,
         drawings={"concise": text, "github": text} | _for_ci(call, found.problems, time.perf_counter() - begin),

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from featurectl.language.problems.codes_models import MODELS, Code
+from featurectl.language.problems.codes_models import MODELS, TRAINERS, Code
 from featurectl.language.problems.codes_stores import STORES
 from featurectl.language.syntax.place import Place
 
@@ -240,11 +240,7 @@ CODES: Final[Mapping[str, Code]] = {
         "Files are kept and shown, and what is applied stands in the registry and in saved plans. Put the password, or "
         "the whole URL, into an environment variable and write ${NAME} in its place; its default is in the file, too.",
     ),
-    "FC314": Code(
-        "an input that can't be trained on",
-        "A trainer sees a matrix of numbers: an input of it is a number, a boolean or a category. Give a text `type: "
-        "category`, and derive a number from a time: `extract(epoch from last_seen)`.",
-    ),
+    **TRAINERS,
     "FC351": Code(
         "a source without a time",
         "Without `event_time` every row counts as known since ever. That is right for what never changes; a table "
@@ -267,6 +263,10 @@ CODES: Final[Mapping[str, Code]] = {
         "an old name of a feature",
         "The feature was renamed, and its `aliases` keep the old name answered. Use the new one, so that the alias can "
         "go one day.",
+    ),
+    "FC355": Code(
+        "an estimator that is not installed here",
+        "Nobody can tell whether there is an estimator of this name. It is a note: a model may be trained elsewhere.",
     ),
     # Plan
     "FC401": Code(

@@ -1,4 +1,4 @@
-"""Codes of problems with models, FC512 and up: the part of the list of `codes` that is about them."""
+"""Codes of problems with models, FC314, FC315, FC512 and up: the part of the list of `codes` that is about them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,19 @@ class Code(NamedTuple):
     text: str
 
 
+TRAINERS: Final[Mapping[str, Code]] = {
+    "FC314": Code(
+        "an input that can't be trained on",
+        "A trainer sees a matrix of numbers: an input of it is a number, a boolean or a category. Give a text `type: "
+        'category`, in an entry of its own of `features`: `- {feature: "view:x", type: category}`; and derive a number '
+        "from a time, in its view: `derived: [{name: seen_s, expr: extract(epoch from seen)}]`.",
+    ),
+    "FC315": Code(
+        "there is no such estimator",
+        "The package of `trainer.estimator` is installed, and has no module, class or function of that name. `validate`"
+        " imports nothing of it: a package that makes its names as it runs is taken to have them.",
+    ),
+}
 MODELS: Final[Mapping[str, Code]] = {
     "FC512": Code(
         "a model's artifact is gone or was changed",
@@ -43,7 +56,9 @@ MODELS: Final[Mapping[str, Code]] = {
     ),
     "FC517": Code(
         "a model's input is no number, bool or category",
-        "Give a text or a date that means a kind `type: category`, or derive a number from it.",
+        "Give a text or a date that means a kind `type: category`, in an entry of its own of the model's `features`: "
+        '`- {feature: "view:x", type: category}`; or derive a number from it. `validate` finds it (FC314) where the '
+        "files, or declared `columns:`, say the type.",
     ),
     "FC524": Code(
         "a model does not give the scores that it was trained with",

@@ -60,9 +60,31 @@ def _check_trainable(inputs: Sequence[ModelInput], scope: Scope) -> None:
         dtype = item.dtype if isinstance(item, DerivedInput) else item.model_dtype
         if dtype is None or dtype in _TRAINABLE or decimal_parts(dtype) is not None or list_item(dtype) is not None:
             continue
-        hint = "give it `type: category`" if dtype == STRING else "derive a number from it: `extract(epoch from t)`"
+        hint = _as_category(item) if dtype == STRING else _as_number(item)
         message = f'"{item.name}" is {dtype}: a trainer takes numbers, booleans and categories'
         scope.add(_part(item), "FC314", message, hint)
+
+
+def _as_category(item: ModelInput) -> str:
+    """Return what to write among the features of a model so that it gets a text as a category."""
+    match item:
+        case FeatureInput():
+            called = "" if item.name == item.feature else f", as: {item.name}"
+            return f'write - {{feature: "{item.view}:{item.feature}"{called}, type: category}}'
+        case RequestInput():
+            return f"write - {{request: {{{item.name}: category}}}}"
+        case DerivedInput():
+            return "derive a number from it, or make it a feature of a view"
+
+
+def _as_number(item: ModelInput) -> str:
+    """Return what to write so that a model gets a number in place of a time."""
+    if isinstance(item, FeatureInput):
+        name = item.feature
+        return (
+            f"write derived: [{{name: {name}_s, expr: extract(epoch from {name})}}] in {item.view}, and take {name}_s"
+        )
+    return "derive a number from it: `extract(epoch from t)`"
 
 
 def _part(item: ModelInput) -> Part:
