@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from featurectl.language.definitions.model import Model
     from featurectl.language.definitions.source import Source
     from featurectl.language.definitions.view import Derived, Feature, FeatureView
-    from featurectl.registry.base import ViewColumns
+    from featurectl.registry.base import SeenColumns
     from featurectl.registry.state import ObjectVersion, State
     from featurectl.workspace.workspace import Workspace
 
@@ -72,7 +72,7 @@ class AppliedObjects:
     """
 
     state: State
-    columns: ViewColumns = field(default_factory=dict)
+    columns: SeenColumns = field(default_factory=dict)
 
     @cached_property
     def views(self) -> Mapping[str, FeatureView]:

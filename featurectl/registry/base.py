@@ -58,7 +58,7 @@ class Pin:
     holder: str
 
 
-ViewColumns = Mapping[tuple[str, int], Mapping[str, str]]  # of view versions: the columns of their source, with types
+SeenColumns = Mapping[tuple[str, int], Mapping[str, str]]  # of view versions: the columns of their source, with types
 
 
 def lock_holder(who: str, command: str) -> str:
@@ -158,10 +158,10 @@ class Registry(Protocol):
     def remove_pins(self, project: str, view: str, version: int) -> None:
         """Keep the tables of a view version no longer for the manifests that name them."""
 
-    def write_view_columns(self, project: str, seen: ViewColumns) -> None:
+    def write_view_columns(self, project: str, seen: SeenColumns) -> None:
         """Keep the types of columns that the definitions of view versions do not say; the project's serial stays."""
 
-    def read_view_columns(self, project: str) -> ViewColumns:
+    def read_view_columns(self, project: str) -> SeenColumns:
         """Return what is kept."""
 
     def clock(self) -> datetime:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from featurectl.core.disk_room import open_crowded
-from featurectl.registry.base import HistoryEntry, Pin, ViewColumns
+from featurectl.registry.base import HistoryEntry, Pin, SeenColumns
 from featurectl.registry.rows import load_canary, load_history, load_model_version, load_object, load_view_columns
 from featurectl.registry.state import State
 from featurectl.registry.steps import HEAD
@@ -35,7 +35,7 @@ def read_last_apply(file: Path, project: str) -> tuple[HistoryEntry, ...] | None
     return _read(file, lambda connection: _last_apply(connection, project))
 
 
-def read_view_columns(file: Path, project: str) -> ViewColumns | None:
+def read_view_columns(file: Path, project: str) -> SeenColumns | None:
     """Return what `SqlRegistry.read_view_columns` gives; None as `read_state` does."""
     order = "view, version"
     return _read(file, lambda connection: load_view_columns(_rows(connection, "view_columns", project, order)))

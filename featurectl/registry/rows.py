@@ -12,7 +12,7 @@ from featurectl.core.documents import parse_json
 from featurectl.core.errors import StoreError
 from featurectl.core.units import format_iso, parse_instant
 from featurectl.language.definitions.gates import CanarySuccess
-from featurectl.registry.base import HistoryEntry, ViewColumns
+from featurectl.registry.base import HistoryEntry, SeenColumns
 from featurectl.registry.state import BoundFeature, CanaryRun, GateResult, ModelVersion, ObjectVersion
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ def load_object(row: TableRow) -> ObjectVersion:
     )
 
 
-def load_view_columns(rows: Iterable[TableRow]) -> ViewColumns:
+def load_view_columns(rows: Iterable[TableRow]) -> SeenColumns:
     """Return the columns of view versions that rows hold."""
     return {(row["view"], row["version"]): read_document(row["columns"], _mapping) for row in rows}
 

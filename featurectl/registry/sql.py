@@ -18,7 +18,7 @@ from featurectl.core.variables import shown_location
 from featurectl.registry import tables
 from featurectl.registry.alerts import SqlAlertLedger
 from featurectl.registry.aliases import move_aliases, read_alias
-from featurectl.registry.base import HistoryEntry, Lock, Pin, RegistryChange, ViewColumns
+from featurectl.registry.base import HistoryEntry, Lock, Pin, RegistryChange, SeenColumns
 from featurectl.registry.canaries import end_canary, insert_canary, load_canaries
 from featurectl.registry.database import Database, registry_id
 from featurectl.registry.dialect import insert_new, read_clock
@@ -253,12 +253,12 @@ class SqlRegistry:
         with self._database.writing() as connection:
             delete_pins(connection, project, view, version)
 
-    def write_view_columns(self, project: str, seen: ViewColumns) -> None:
+    def write_view_columns(self, project: str, seen: SeenColumns) -> None:
         """Keep the types of columns that the definitions of view versions do not say; the project's serial stays."""
         with self._database.writing() as connection:
             replace_view_columns(connection, project, seen)
 
-    def read_view_columns(self, project: str) -> ViewColumns:
+    def read_view_columns(self, project: str) -> SeenColumns:
         """Return what is kept."""
         with self._database.reading() as connection:
             return {} if connection is None else select_view_columns(connection, project)

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from sqlalchemy import Connection, delete, insert, inspect, select
 
 from featurectl.registry import tables
-from featurectl.registry.base import ViewColumns
+from featurectl.registry.base import SeenColumns
 from featurectl.registry.rows import load_view_columns
 
 
-def replace_view_columns(connection: Connection, project: str, seen: ViewColumns) -> None:
+def replace_view_columns(connection: Connection, project: str, seen: SeenColumns) -> None:
     """Write the columns of view versions in place of those that are there."""
     table = tables.view_columns.c
     for (view, version), columns in seen.items():

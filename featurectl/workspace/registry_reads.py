@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from featurectl.registry.base import HistoryEntry, Pin, ViewColumns
+    from featurectl.registry.base import HistoryEntry, Pin, SeenColumns
     from featurectl.workspace.workspace import Workspace
 
 
@@ -27,7 +27,7 @@ def list_pins(workspace: Workspace) -> Sequence[Pin]:
     return workspace.registry().read_pins(workspace.project) if found is None else found
 
 
-def list_view_columns(workspace: Workspace) -> ViewColumns:
+def list_view_columns(workspace: Workspace) -> SeenColumns:
     """Return the types of columns that the definitions of view versions do not say, as their tables have them."""
     from featurectl.registry.file import read_view_columns
 
