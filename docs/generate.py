@@ -128,9 +128,10 @@ pandas: `int64`, `float64` (null is NaN), `bool`, `str`, `datetime64[us, UTC]`; 
 are null have `Int64` and `boolean`, for numpy's types would make other values of them.
 
 Methods that return many things return a table: a sequence of typed objects that a notebook draws, with `to_polars()`,
-`to_pandas()` and `to_arrow()`. Methods that return one thing return an object with fields, whose `repr` is what the
-command prints, at the terminal's width or 100 columns; a notebook draws its tables. Progress is drawn in a notebook;
-`progress=True` logs it elsewhere, by the logger `featurectl`.
+`to_pandas()` and `to_arrow()`, whose columns are named as in `-o json` of the command. Methods that return one thing
+return an object with fields, whose `repr` is what the command prints, at the terminal's width or 100 columns; a
+notebook draws its tables. Progress is drawn in a notebook; `progress=True` logs it elsewhere, by the logger
+`featurectl`.
 
 Errors are those of `featurectl.errors`. They name arguments and methods where a command would name options and
 commands; what has no method is named as a command. `str(error)` is the message, what to do, and of wrong files the

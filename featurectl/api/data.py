@@ -36,6 +36,8 @@ from featurectl.operations.training.request import TrainingRequest
 from featurectl.operations.training.spine import Cut, cut_spine, frame_spine
 from featurectl.operations.training.train_model import TrainRequest, train_model
 from featurectl.registry.applied import split_name
+from featurectl.render.materialize import run_document
+from featurectl.render.push import push_document
 from featurectl.sources.casts import cast_exact
 from featurectl.workspace.online_schema import read_online_schema
 
@@ -105,7 +107,7 @@ class DataMethods(ProjectBase):
         with self.workspace() as workspace:
             runs = materialize_views(workspace, request, self.open_progress())
         failures = [(run.label, run.error) for run in runs if run.error is not None]
-        return ResultTable(runs, _run_row).unless_failed(failures, "views")
+        return ResultTable(runs, run_document).unless_failed(failures, "views")
 
     def push(
         self, views: str | Sequence[str] = (), *, full: bool = False, allow_future: bool = False
@@ -336,24 +338,5 @@ def _values(view: FeatureView, answers: Sequence[Answer]) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
-def _run_row(run: ViewRun) -> Mapping[str, object]:
-    made, pushed = run.made, run.pushed
-    return {
-        "view": run.label,
-        "did": "skipped" if run.skipped else made.action if made else None,
-        "rows_read": made.rows_read if made else None,
-        "rows_written": made.rows_written if made else None,
-        "pushed": pushed.rows_sent if pushed else None,
-        "source_up_to": made.watermark if made else None,
-        "seconds": run.seconds,
-        "error": run.error.message if run.error else None,
-    }
-
-
 def _push_row(push: ViewPush) -> Mapping[str, object]:
-    return {
-        "view": f"{push.view}@{push.version}",
-        "sent": getattr(push.made, "rows_sent", None),
-        "entities": getattr(push.made, "entities", None),
-        "notes": list(push.notes),
-    }
+    return {**push_document(push), "notes": list(push.notes)}

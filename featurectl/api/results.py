@@ -19,6 +19,7 @@ T = TypeVar("T")
 _SHOWN = 100  # rows that are drawn
 _WIDE = 400  # columns of a terminal that a table may take: it scrolls rather than cutting words
 _NAMED = 5  # failures in a message
+_NOTHING = {None, "", "{}"}  # cells that say nothing
 
 
 class PartsFailedError(CheckFailedError):
@@ -103,7 +104,7 @@ class ResultTable(Sequence[T], Generic[T]):
     def _drawn(self) -> pl.DataFrame:
         """Return the frame as it is shown: without columns in which no row says anything, and nothing steers."""
         frame = self.to_polars()
-        said = frame.select(name for name in frame.columns if frame[name].null_count() < frame.height)
+        said = frame.select(column.name for column in frame if not set(column.to_list()) <= _NOTHING)
         return said.with_columns(
             pl.Series(column.name, [None if text is None else in_one_line(text) for text in column])
             for column in said

@@ -9,7 +9,6 @@ from typing import Final
 from featurectl.api.base import ProjectBase, instant_of, texts_of
 from featurectl.api.pages import ExplanationPage, as_page
 from featurectl.api.results import ResultTable
-from featurectl.core.units import SECOND_US
 from featurectl.monitor.checks import CheckHistory
 from featurectl.monitor.drift.compare import DriftRow
 from featurectl.monitor.drift.measure_drift import DriftRequest, measure_drift
@@ -20,6 +19,10 @@ from featurectl.monitor.verify.report import FeatureSkew, ViewSkew
 from featurectl.monitor.verify.run_verify import VerifyLogRequest, VerifyStoreRequest, verify_logs, verify_views
 from featurectl.operations.entity_values import EntityRequest
 from featurectl.registry.applied import split_name
+from featurectl.render.checks import check_document
+from featurectl.render.drift import drift_document
+from featurectl.render.status import status_document
+from featurectl.render.verify import skew_document, view_skew_document
 
 _MIN_ROWS: Final = 100
 
@@ -35,7 +38,8 @@ class WatchingMethods(ProjectBase):
             StoreError: the registry can't be read.
         """
         with self.workspace("applied") as workspace:
-            return ResultTable(read_status(workspace, StatusRequest(details=True)).rows, _status_row)
+            report = read_status(workspace, StatusRequest(details=True))
+        return ResultTable(report.rows, lambda row: status_document(row, report.now))
 
     def checks(self) -> ResultTable[CheckHistory]:
         """Return the checks of the data, with what they came to in 30 days.
@@ -44,7 +48,7 @@ class WatchingMethods(ProjectBase):
             StoreError: the registry or the records of runs can't be read.
         """
         with self.workspace("applied") as workspace:
-            return ResultTable(read_checks(workspace).checks, _check_row)
+            return ResultTable(read_checks(workspace).checks, check_document)
 
     def drift(
         self,
@@ -118,65 +122,13 @@ class WatchingMethods(ProjectBase):
         return as_page(ExplanationPage, found)
 
 
-def _status_row(row: FreshnessRow) -> Mapping[str, object]:
-    return {
-        "kind": row.kind,
-        "name": row.name,
-        "version": row.version,
-        "state": row.verdict,
-        "last_event": row.last_event,
-        "last_available": row.last_available,
-        "age_seconds": None if row.age_us is None else row.age_us / SECOND_US,
-        "over_seconds": row.over_us / SECOND_US,
-        "rows": row.rows,
-        "online_keys": row.online_keys,
-        "computed_at": row.computed_at,
-        "error": row.error or None,
-        "note": row.note or None,
-    }
-
-
-def _check_row(check: CheckHistory) -> Mapping[str, object]:
-    return {"of": check.of, "check": check.label, "severity": check.severity, "failing": check.failing}
-
-
 def _drift_row(row: DriftRow) -> Mapping[str, object]:
-    return {
-        "model": row.model,
-        "version": row.version,
-        "feature": row.feature,
-        "state": row.state,
-        "n": row.n,
-        "psi": row.psi,
-        "js": row.js,
-        "ks": row.ks,
-        "wasserstein": row.wasserstein,
-        "null_rate": row.null_rate,
-        "null_rate_reference": row.null_rate_reference,
-        "note": row.note or None,
-    }
+    return {"model": row.model, "version": row.version, **drift_document(row)}
 
 
 def _skew_row(skew: FeatureSkew) -> Mapping[str, object]:
-    return {
-        "model": skew.model,
-        "version": skew.version,
-        "feature": skew.feature,
-        "compared": skew.compared,
-        "differ": skew.mismatched,
-        "share": skew.share,
-        "causes": dict(skew.causes) or None,
-        "example": skew.example or None,
-    }
+    return {"model": skew.model, "version": skew.version, **skew_document(skew)}
 
 
 def _view_skew_row(skew: ViewSkew) -> Mapping[str, object]:
-    return {
-        "view": skew.view,
-        "version": skew.version,
-        "entities": skew.entities,
-        "differ": skew.differences,
-        "note": skew.note or None,
-        "pushed": skew.pushed,
-        "example": skew.example or None,
-    }
+    return {**view_skew_document(skew), "differ": skew.differences, "pushed": skew.pushed}

@@ -35,10 +35,7 @@ def render_checks(found: Sequence[CheckHistory], *, whole: bool) -> str:
 def check_json(history: CheckHistory) -> dict[str, object]:
     """Return a check with its results, the oldest first, ready for JSON."""
     return {
-        "of": history.of,
-        "check": history.label,
-        "severity": history.severity,
-        "passed": None if history.last is None else history.last.result.passed,
+        **check_document(history),
         "results": [
             {
                 "now": format_iso(at.now),
@@ -50,6 +47,16 @@ def check_json(history: CheckHistory) -> dict[str, object]:
             }
             for at in history.results
         ],
+    }
+
+
+def check_document(history: CheckHistory) -> dict[str, object]:
+    """Return what is said of a check, and whether it passed the last time; None: it has no result."""
+    return {
+        "of": history.of,
+        "check": history.label,
+        "severity": history.severity,
+        "passed": None if history.last is None else history.last.result.passed,
     }
 
 

@@ -78,11 +78,12 @@ def drift_json(table: DriftTable) -> dict[str, object]:
         "where": table.where,
         "min_rows": table.limits.min_rows,
         "drifted": sum(row.state == "drift" for row in table.rows),
-        "rows": [_row_json(row) for row in table.rows],
+        "rows": [drift_document(row) for row in table.rows],
     }
 
 
-def _row_json(row: DriftRow) -> dict[str, object]:
+def drift_document(row: DriftRow) -> dict[str, object]:
+    """Return how far one input, or the score, has moved."""
     return {
         "feature": row.feature,
         "kind": row.kind,

@@ -9,6 +9,7 @@ from featurectl.core.units import counted, format_count, format_instant, format_
 from featurectl.engines.base import TOO_LATE, CheckResult
 from featurectl.operations.materialize.dry_run import Planned
 from featurectl.operations.materialize.materialize_views import ViewRun
+from featurectl.render.documents import json_of
 from featurectl.render.error import error_json
 from featurectl.render.table import NarrowForm, render_table
 from featurectl.render.visible import in_one_line
@@ -53,7 +54,12 @@ def _totals(runs: Sequence[ViewRun]) -> str:
 
 
 def run_json(run: ViewRun) -> dict[str, object]:
-    """Return what was done for one view version ready for JSON; `error` is null when nothing failed."""
+    """Return what was done for one view version ready for JSON."""
+    return json_of(run_document(run))
+
+
+def run_document(run: ViewRun) -> dict[str, object]:
+    """Return what was done for one view version; `error` is None when nothing failed."""
     made, pushed = run.made, run.pushed
     return {
         "view": run.view,
@@ -64,7 +70,7 @@ def run_json(run: ViewRun) -> dict[str, object]:
         "dropped": dict(made.dropped) if made else {},
         "checks": [_check_json(check) for check in made.checks] if made else [],
         "table_version": made and made.table_version,
-        "watermark": None if made is None or made.watermark is None else format_iso(made.watermark),
+        "watermark": made and made.watermark,
         "online_rows_sent": pushed and pushed.rows_sent,
         "online_keys": pushed and pushed.entities,
         "online_rows_lost": pushed and pushed.lost,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from featurectl.core.units import format_count, format_instant, format_iso
+from featurectl.core.units import format_count, format_instant
 from featurectl.operations.push import PushPlan, PushResult
 from featurectl.operations.push.push_views import ViewPush, ViewPushes
 from featurectl.operations.push.remove import RemovedRows
+from featurectl.render.documents import json_of
 from featurectl.render.table import render_table
 from featurectl.render.visible import in_one_line
 
@@ -29,7 +30,12 @@ def render_pushes(found: ViewPushes, *, dry_run: bool) -> str:
 
 def push_json(push: ViewPush) -> dict[str, object]:
     """Return what was done for one view version ready for JSON."""
-    return {"view": push.view, "version": push.version, **_json(push.made)}
+    return json_of(push_document(push))
+
+
+def push_document(push: ViewPush) -> dict[str, object]:
+    """Return what was done for one view version, or would be."""
+    return {"view": push.view, "version": push.version, **_document(push.made)}
 
 
 def render_removed(removed: Sequence[RemovedRows]) -> str:
@@ -51,18 +57,18 @@ def _cells(made: PushResult | PushPlan) -> list[str]:
     return [*(format_count(n) for n in counts), format_instant(made.computed_at)]
 
 
-def _json(made: PushResult | PushPlan) -> dict[str, object]:
+def _document(made: PushResult | PushPlan) -> dict[str, object]:
     if isinstance(made, PushPlan):
         return {
             "rows_at_most": made.rows,
             "entities": made.entities,
             "entities_at_most": made.entities_after,
-            "computed_at": format_iso(made.computed_at) if made.computed_at else None,
+            "computed_at": made.computed_at,
         }
     return {
         "rows_sent": made.rows_sent,
         "new_entities": made.new_entities,
         "entities": made.entities,
         "rows_lost": made.lost,
-        "computed_at": format_iso(made.computed_at),
+        "computed_at": made.computed_at,
     }

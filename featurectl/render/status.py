@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from featurectl.core.units import format_age, format_bytes, format_count, format_instant, format_iso
+from featurectl.core.units import format_age, format_bytes, format_count, format_instant
 from featurectl.monitor.freshness import FreshnessRow, age_at
 from featurectl.monitor.sizes import StoredSize
 from featurectl.monitor.status import NOT_MATERIALIZED, NOT_PUSHED
+from featurectl.render.documents import json_of
 from featurectl.render.table import NarrowForm, render_table
 
 _HEAD = ("view", "last event", "age", "SLA (warn/error)", "state", "version", "rows", "online keys", "computed")
@@ -55,15 +56,20 @@ def render_sizes(sizes: Sequence[StoredSize]) -> str:
 
 
 def status_json(row: FreshnessRow, now: datetime) -> dict[str, object]:
-    """Return a row ready for JSON: ages in seconds, instants in ISO 8601."""
+    """Return a row ready for JSON."""
+    return json_of(status_document(row, now))
+
+
+def status_document(row: FreshnessRow, now: datetime) -> dict[str, object]:
+    """Return what is said of a row: ages in seconds."""
     bound = row.freshness
     return {
         "kind": row.kind,
         "name": row.name,
         "state": row.verdict,
         "version": row.version,
-        "last_event": _iso(row.last_event),
-        "last_available": _iso(row.last_available),
+        "last_event": row.last_event,
+        "last_available": row.last_available,
         "age_seconds": _seconds(row.age_us),
         "event_age_seconds": _seconds(age_at(now, row.last_event)),
         "computed_age_seconds": _seconds(age_at(now, row.computed_at)),
@@ -72,7 +78,7 @@ def status_json(row: FreshnessRow, now: datetime) -> dict[str, object]:
         "error_after_seconds": _seconds(bound.error_after_us) if bound else None,
         "rows": row.rows,
         "online_keys": row.online_keys,
-        "computed_at": _iso(row.computed_at),
+        "computed_at": row.computed_at,
         "entities": row.entities,
         "stale_entities": row.stale_entities,
         "stale_share": row.stale_share,
@@ -123,10 +129,6 @@ def _named(row: FreshnessRow) -> str:
 
 def _length(length_us: int | None) -> str:
     return "-" if length_us is None else format_age(length_us)
-
-
-def _iso(instant: datetime | None) -> str | None:
-    return None if instant is None else format_iso(instant)
 
 
 def _seconds(length_us: int | None) -> float | None:

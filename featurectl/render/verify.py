@@ -65,20 +65,24 @@ def report_json(report: VerifyReport) -> dict[str, object]:
     return {
         "rows": report.rows,
         "replayed": report.replayed,
-        "features": [{"model_version": skew.version, **_skew_json(skew)} for skew in report.features],
+        "features": [{"model_version": skew.version, **skew_document(skew)} for skew in report.features],
         "left_out": dict(report.left_out),
         "notes": list(report.notes),
     }
 
 
 def view_json(view: ViewSkew) -> dict[str, object]:
-    """Return the comparison of a view ready for JSON."""
+    """Return the comparison of a view, and of each of its features, ready for JSON."""
+    return {**view_skew_document(view), "features": [skew_document(skew) for skew in view.features]}
+
+
+def view_skew_document(view: ViewSkew) -> dict[str, object]:
+    """Return what is said of the comparison of a view."""
     return {
         "view": view.view,
         "version": view.version,
         "entities": view.entities,
         "online_rows": view.of,
-        "features": [_skew_json(skew) for skew in view.features],
         "missing": dict(view.missing),
         "unexpected": dict(view.unexpected),
         "note": view.note or None,
@@ -87,7 +91,8 @@ def view_json(view: ViewSkew) -> dict[str, object]:
     }
 
 
-def _skew_json(skew: FeatureSkew) -> dict[str, object]:
+def skew_document(skew: FeatureSkew) -> dict[str, object]:
+    """Return what is said of one input of a model, or one feature of a view."""
     return {
         "feature": skew.feature,
         "view": skew.view,

@@ -34,7 +34,7 @@ def test_a_project_goes_from_files_to_scores_in_python(tmp_path, monkeypatch):
     assert len(project.apply()) == 0
     assert {run.view for run in project.materialize()} == {"spend", "last_order", "history"}
     assert project.materialize(["spend"], full=True)[0].made.action == "rebuild"
-    assert project.push().to_polars()["view"].to_list() == ["last_order@1", "spend@1"]
+    assert project.push().to_polars()["view"].to_list() == ["last_order", "spend"]
     version = project.train("big")
     assert (version.version, version.status) == (1, "registered")
     assert project.models.show("big").version == 1
@@ -69,6 +69,27 @@ def test_watching_is_what_the_commands_say(project, capsys):
     assert project.models.list().to_polars()["aliases"].to_list() == ["champion"]
     assert project.models.card("big").startswith("#")
     assert project.models.diff("big@1", "big@1").differ("metrics") == []
+
+
+@pytest.mark.parametrize(
+    ("words", "of", "call"),
+    [
+        ("status", "rows", lambda p: p.status()),
+        ("status --checks", "checks", lambda p: p.checks()),
+        ("verify --store", "views", lambda p: p.verify_store()),
+        ("monitor drift big --batch orders", "rows", lambda p: p.drift("big", batch="orders")),
+        ("materialize spend --full", "views", lambda p: p.materialize("spend", full=True)),
+        ("push", "views", lambda p: p.push()),
+        ("list views", "objects", lambda p: p.list("views")),
+    ],
+)
+def test_frames_of_results_have_the_fields_of_the_commands_json(project, capsys, words, of, call):
+    frame = call(project).to_polars()
+    capsys.readouterr()
+    assert main([*words.split(), "-o", "json"]) in (0, 1)
+    row = set(json.loads(capsys.readouterr().out)["result"][of][0]) - {"results", "features"}  # what is many itself
+    assert row <= set(frame.columns)
+    assert set(frame.columns) - row <= {"model", "version", "differ", "pushed", "notes"}
 
 
 def test_models_are_promoted_rolled_back_exported_and_retired(project, tmp_path):
