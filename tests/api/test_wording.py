@@ -6,6 +6,7 @@ import ast
 import inspect
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -43,10 +44,12 @@ PROSE = {"delay"}  # words of a search, not of a sentence
 def texts() -> Iterator[tuple[str, str]]:
     """Yield the texts of the library that name an option or a command, with their files."""
     for path in sorted(PACKAGE.rglob("*.py")):
-        name = path.relative_to(PACKAGE).as_posix()
+        name, content = path.relative_to(PACKAGE).as_posix(), path.read_text()
         if name.startswith(ELSEWHERE) or "feature_repo_template" in name or name == "workspace/git.py":
             continue
-        tree = ast.parse(path.read_text())
+        if "--" not in content and "featurectl " not in content:
+            continue
+        tree = ast.parse(content)
         inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
         docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
         for node in ast.walk(tree):
@@ -62,7 +65,10 @@ def texts() -> Iterator[tuple[str, str]]:
                 yield name, text
 
 
-TEXTS = [(name, text) for name, text in texts() if not text.startswith("--") or " " in text]
+@cache
+def all_texts() -> tuple[tuple[str, str], ...]:
+    """Return them, but for names of options alone."""
+    return tuple((name, text) for name, text in texts() if not text.startswith("--") or " " in text)
 
 
 def said(text: str) -> dict[str, str]:
@@ -76,7 +82,7 @@ def test_every_option_of_an_error_is_an_argument_of_a_method():
     known = {name for method in [*METHODS.values(), open_project] for name in inspect.signature(method).parameters}
     missing = {
         option: name
-        for name, text in TEXTS
+        for name, text in all_texts()
         for option in OPTION.findall(WORDS.of(text))
         if option.removeprefix("--").replace("-", "_") not in known and option not in NO_ARGUMENT
     }
@@ -85,7 +91,7 @@ def test_every_option_of_an_error_is_an_argument_of_a_method():
 
 def test_calls_that_stand_in_for_commands_can_be_made():
     made = 0
-    for name, text in TEXTS:
+    for name, text in all_texts():
         for method, shown in said(text).items():
             for found in CALL.finditer(shown):
                 where = f"{name}: {text!r} in {method}: {shown!r}"
@@ -101,7 +107,7 @@ def test_calls_that_stand_in_for_commands_can_be_made():
 
 
 def test_no_word_of_a_sentence_becomes_an_argument():
-    for name, text in TEXTS:
+    for name, text in all_texts():
         for shown in said(text).values():
             values = re.findall(r'\b[a-z_]+="([a-z]+)"', shown)
             assert values == [], f"{name}: {text!r}: {shown!r}"
