@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from featurectl.api.base import ProjectBase
-from featurectl.api.pages import DiffPage, PromotionPage, RetirementPage, RollbackPage, VersionPage, as_page
+from featurectl.api.pages import CopyPage, DiffPage, PromotionPage, RetirementPage, RollbackPage, VersionPage, as_page
 from featurectl.api.results import ResultTable
 from featurectl.operations.models.diff import diff_versions
 from featurectl.operations.models.export_version import export_version
 from featurectl.operations.models.import_model import ImportRequest, import_version
+from featurectl.operations.models.promote_to import promote_to_environment
 from featurectl.operations.models.promotion import PromoteRequest, promote_model, roll_back_model
 from featurectl.operations.models.retire import prune_versions, retire_versions
 from featurectl.operations.models.versions import find_version, find_versions, read_card
@@ -87,6 +88,25 @@ class ProjectModels:
         with self.project.workspace("applied") as workspace:
             done = promote_model(workspace, PromoteRequest(name=name, allow_pickle=allow_pickle))
         return as_page(PromotionPage, done)
+
+    def promote_to(self, name: str, env: str, *, allow_pickle: bool = False) -> CopyPage:
+        """Carry a version into another environment, and make it the champion there if it passes the gates there.
+
+        A model's name means its champion. Its views are those versions there whose features mean the same. Run again,
+        it registers nothing more.
+
+        Raises:
+            UsageError: there is no such version or environment, or the model is not applied there.
+            CheckFailedError: a view is not there, or has no table there.
+            DataError: a file of it is gone.
+        """
+        request = PromoteRequest(name=name, allow_pickle=allow_pickle)
+        with (
+            self.project.workspace("applied") as source,
+            replace(self.project, env=env).workspace("applied") as target,
+        ):
+            done = promote_to_environment(source, target, request, self.project.open_progress())
+            return as_page(CopyPage, done, there=source.environment.name, env=env)
 
     def rollback(self, model: str) -> RollbackPage:
         """Make the champion of before the last promotion champion again.

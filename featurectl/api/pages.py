@@ -14,6 +14,7 @@ from featurectl.catalog.statistics import FeatureStatistics
 from featurectl.models.input_warnings import InputWarning
 from featurectl.monitor.explain_view import ViewExplanation
 from featurectl.operations.models.diff import VersionDiff
+from featurectl.operations.models.promote_to import CopiedVersion
 from featurectl.operations.models.promotion import Promotion, Rollback
 from featurectl.operations.models.retire import Retirement
 from featurectl.plan.plan import Plan
@@ -24,7 +25,7 @@ from featurectl.render.models import version_page
 from featurectl.render.object_detail import object_page
 from featurectl.render.page import Page, page_for_reading, page_html
 from featurectl.render.plan import render_plan
-from featurectl.render.promotion import promotion_page, render_rollback
+from featurectl.render.promotion import copy_page, promotion_page, render_rollback
 from featurectl.render.retirement import render_retirement
 from featurectl.render.screen import screen_width
 from featurectl.render.statistics import statistics_page
@@ -119,6 +120,17 @@ class PromotionPage(ReadsAsPage, Promotion):
 
     def _page(self) -> Page:
         return promotion_page(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class CopyPage(ReadsAsPage, CopiedVersion):
+    """What became of a version of environment `there` in environment `env`."""
+
+    there: str
+    env: str
+
+    def _page(self) -> Page:
+        return copy_page(self, self.there, self.env)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -27,7 +27,10 @@ OTHER_NAMES: Final[Mapping[str, str]] = {
     "verify --store": "verify_store",
 }
 # Options whose argument has another name, by method.
-OTHER_ARGUMENTS: Final[Mapping[tuple[str, str], str]] = {("models.export", "out"): "folder"}
+OTHER_ARGUMENTS: Final[Mapping[tuple[str, str], str]] = {
+    ("models.export", "out"): "folder",
+    ("models.promote_to", "to"): "env",
+}
 # What has no argument of its own is said otherwise.
 SENTENCES: Final[Mapping[str, str]] = {
     "--debug shows the whole traceback": "__cause__ has the whole traceback",

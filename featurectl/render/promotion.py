@@ -64,14 +64,20 @@ def render_rollback(model: str, done: Rollback) -> str:
 
 
 def render_copy(done: CopiedVersion, there: str, env: str) -> str:
+    """Return the page as text."""
+    return page_text(copy_page(done, there, env))
+
+
+def copy_page(done: CopiedVersion, there: str, env: str) -> Page:
     """Return where a version of environment `there` has gone, and what its promotion in `env` has found."""
     version = done.version
     origin, label = (f"{v.model} version {v.version}" for v in (done.origin, version))
     said = _ARRIVALS[done.arrival].format(origin=origin, label=label, there=there, env=env, number=version.version)
     said += f"; its {counted(done.files, 'file')} are there."
     if done.arrival == "shared registry":
-        return f"{said}\nfeaturectl models promote {version.model}@{version.version} --env {env} makes it the champion."
-    return f"{said}\n{render_promotion(done.promotion, f' --env {env}')}"
+        further = f"featurectl models promote {version.model}@{version.version} --env {env} makes it the champion."
+        return [[said, further]]
+    return [[said, *(part for block in promotion_page(done.promotion, f" --env {env}") for part in block)]]
 
 
 def copy_json(done: CopiedVersion, there: str, env: str) -> dict[str, object]:

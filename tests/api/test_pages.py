@@ -9,6 +9,7 @@ import pytest
 import featurectl
 from featurectl.api.pages import ReadsAsPage
 from featurectl.cli.main import main
+from featurectl.core.errors import UsageError
 from featurectl.render.screen import text_width
 
 HOSTILE = "<script>alert(1)</script>\x1b[31m&"
@@ -52,6 +53,25 @@ def test_what_changes_a_model_reads_as_its_command_prints_it(project):
     assert repr(project.models.rollback("big")) == "big: the champion is version 1 again, in place of version 2."
     assert repr(project.models.retire("big@2", dry_run=True)).endswith("\n1 version would be retired.")
     assert repr(project.models.retire("big@2")).endswith("\n1 version retired.")
+
+
+def test_a_version_is_carried_into_another_environment(project):
+    files = Path("featurectl.yaml")
+    text = files.read_text()
+    files.write_text(
+        f"{text.rstrip()}\n  {text.splitlines()[-1].strip().replace('dev', 'prod').replace('.db', '2.db')}\n"
+    )
+    there = featurectl.open_project(env="prod")
+    there.apply()
+    there.materialize()
+    project.train("big")
+    done = project.models.promote_to("big@2", "prod")
+    assert repr(done).splitlines()[0].startswith("big version 2 of dev is big version 1 in prod; its ")
+    assert repr(done).splitlines()[-1] == "big version 1 is the champion."
+    assert "<table>" in done._repr_html_()
+    assert there.models.show("big").origin["environment"] == "dev"
+    with pytest.raises(UsageError, match=r'^env="dev": it is there'):
+        project.models.promote_to("big@2", "dev")
 
 
 def test_lines_are_at_most_100_columns_where_no_terminal_is(shared_project, monkeypatch):
