@@ -58,9 +58,8 @@ def test_what_changes_a_model_reads_as_its_command_prints_it(project):
 def test_a_version_is_carried_into_another_environment(project):
     files = Path("featurectl.yaml")
     text = files.read_text()
-    files.write_text(
-        f"{text.rstrip()}\n  {text.splitlines()[-1].strip().replace('dev', 'prod').replace('.db', '2.db')}\n"
-    )
+    prod = text.splitlines()[-1].replace("dev:", "prod:").replace(".db", "2.db").replace("off,", "off2,")
+    files.write_text(f"{text.rstrip()}\n{prod}\n")
     there = featurectl.open_project(env="prod")
     there.apply()
     there.materialize()

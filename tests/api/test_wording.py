@@ -34,7 +34,8 @@ NO_ARGUMENT = {
     "--out": "files that commands write, or a saved plan", "--from-manifest": "makes a file again",
     "--write-allow": "writes a file", "--remove": "push --remove, for operators", "--unpin": "clean",
     "--limit": "monitor drift", "--for": "silences", "--textfile": "monitor export", "--grafana": "monitor rules",
-    "--to": "models.promote_to: env", "--mlflow": "models import", "--file": "models import", "--restart": "score --out",
+    "--to": "env of models.promote_to", "--mlflow": "models import", "--file": "models import",
+    "--restart": "score --out",
     "--dry-run": "monitor check", "--again": "monitor check", "--memory": "how much rows may take",
     "--debug": "of the command line", "--auto-approve": "what init says comes next", "--from-version": "train",
 }  # fmt: skip
