@@ -1,4 +1,4 @@
-"""Colors of a terminal, or none."""
+"""Styles of texts in a terminal, or none: the one table of them."""
 
 from __future__ import annotations
 
@@ -9,19 +9,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TextIO
 
-Color = Literal["bold", "red", "yellow", "blue", "cyan", "green"]
-CODES: Final = {"bold": "1", "red": "1;31", "yellow": "33", "blue": "1;34", "cyan": "36", "green": "32"}
+Style = Literal["strong", "error", "warning", "note", "good"]
+# Fixed colors, not those that a theme changes: each has a contrast of 4 and more on white and on black.
+STYLES: Final[Mapping[Style, str]] = {
+    "strong": "1",
+    "error": "1;38;5;161",
+    "warning": "38;5;130",
+    "note": "38;5;27",
+    "good": "38;5;28",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paint:
-    """Colors texts when it is on."""
+    """Gives texts their styles when it is on."""
 
     on: bool
 
-    def __call__(self, text: str, color: Color) -> str:
-        """Return the text in a color."""
-        return f"\x1b[{CODES[color]}m{text}\x1b[0m" if self.on and text else text
+    def __call__(self, text: str, style: Style) -> str:
+        """Return the text in a style."""
+        return f"\x1b[{STYLES[style]}m{text}\x1b[0m" if self.on and text else text
 
 
 def wants_color(choice: Literal["auto", "always", "never"], stream: TextIO | None = None) -> bool:
@@ -41,13 +48,13 @@ def wants_color(choice: Literal["auto", "always", "never"], stream: TextIO | Non
 
 
 # Words that are colored where they are all of a table's cell.
-_STATES: Final[Mapping[str, Color]] = {
-    "OK": "green", "resolved": "green", "promoted": "green",
-    "WARN": "yellow", "pending": "yellow",
-    "STALE": "red", "ERROR": "red", "FAILED": "red", "FAIL": "red", "firing": "red", "rejected": "red",
+_STATES: Final[Mapping[str, Style]] = {
+    "OK": "good", "resolved": "good", "promoted": "good",
+    "WARN": "warning", "pending": "warning",
+    "STALE": "error", "ERROR": "error", "FAILED": "error", "FAIL": "error", "firing": "error", "rejected": "error",
 }  # fmt: skip
 _CELL: Final = re.compile(rf"(?:(?<=^)|(?<=  ))({'|'.join(_STATES)})(?=  |$)", re.MULTILINE)
-_SIGNS: Final[Mapping[str, Color]] = {"+": "green", "~": "yellow", "-": "red", "!": "yellow"}
+_SIGNS: Final[Mapping[str, Style]] = {"+": "good", "~": "warning", "-": "error", "!": "warning"}
 _SIGN: Final = re.compile(r"^( {2,6})([+~!-])(?= )", re.MULTILINE)
 _BLOCKED: Final = re.compile(r"\bBLOCKED\b")
 
@@ -60,4 +67,4 @@ def paint_states(text: str, paint: Paint) -> str:
 def paint_signs(text: str, paint: Paint) -> str:
     """Return a plan with the signs before its changes colored, and what is blocked."""
     signed = _SIGN.sub(lambda found: found[1] + paint(found[2], _SIGNS[found[2]]), text)
-    return _BLOCKED.sub(lambda found: paint(found[0], "red"), signed)
+    return _BLOCKED.sub(lambda found: paint(found[0], "error"), signed)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Container
 from typing import Final, TypeVar, cast
 
-from featurectl.render.paint import CODES
+from featurectl.render.paint import STYLES
 
 JsonValue = TypeVar("JsonValue")
 
@@ -14,7 +14,7 @@ JsonValue = TypeVar("JsonValue")
 _STEERING: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _ANYWHERE: Final = re.compile(r"#(?=#\w*\[)")  # ##[error], ##vso[...]: CI obeys them wherever they stand in a line
 _AT_BEGIN: Final = re.compile(r"^([^\S\n]*):(?=:)", re.MULTILINE)  # ::error::
-_COLORS: Final = re.compile(rf"(\x1b\[(?:0|{'|'.join(CODES.values())})m)")
+_COLORS: Final = re.compile(rf"(\x1b\[(?:0|{'|'.join(STYLES.values())})m)")
 
 
 def visible(text: str) -> str:
@@ -40,7 +40,7 @@ def without_commands(text: str) -> str:
 def visible_but_colors(text: str) -> str:
     r"""Return a text whose control characters are escapes, but for the colors that `Paint` gives.
 
-    >>> visible_but_colors("\x1b[1;31merror\x1b[0m \x1b[2J") == "\x1b[1;31merror\x1b[0m \\x1b[2J"
+    >>> visible_but_colors("\x1b[1merror\x1b[0m \x1b[2J") == "\x1b[1merror\x1b[0m \\x1b[2J"
     True
     """
     return "".join(part if number % 2 else visible(part) for number, part in enumerate(_COLORS.split(text)))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import io
+import re
+from pathlib import Path
 
 import pytest
 
+import featurectl
 from featurectl.cli.main import main
-from featurectl.render.paint import Paint, paint_signs, paint_states, wants_color
+from featurectl.render.paint import STYLES, Paint, paint_signs, paint_states, wants_color
 
 ON = Paint(on=True)
 
@@ -46,9 +50,9 @@ def test_what_is_asked_for_wins_then_no_color_then_force_color(monkeypatch, vari
 @pytest.mark.parametrize(
     ("text", "painted"),
     [
-        ("a  OK  1", "a  \x1b[32mOK\x1b[0m  1"),
-        ("a  WARN", "a  \x1b[33mWARN\x1b[0m"),
-        ("STALE  b\na  ERROR", "\x1b[1;31mSTALE\x1b[0m  b\na  \x1b[1;31mERROR\x1b[0m"),
+        ("a  OK  1", f"a  {ON('OK', 'good')}  1"),
+        ("a  WARN", f"a  {ON('WARN', 'warning')}"),
+        ("STALE  b\na  ERROR", f"{ON('STALE', 'error')}  b\na  {ON('ERROR', 'error')}"),
         ("all is OK here, an ERROR: x", "all is OK here, an ERROR: x"),
     ],
 )
@@ -60,8 +64,8 @@ def test_words_for_states_are_colored_where_they_are_all_of_a_cell(text, painted
 def test_signs_of_a_plan_are_colored_and_stay_as_they_are():
     text = "  + view a  new\n  - view b  BLOCKED\n      ~ where  - -> x"
     assert paint_signs(text, ON) == (
-        "  \x1b[32m+\x1b[0m view a  new\n  \x1b[1;31m-\x1b[0m view b  \x1b[1;31mBLOCKED\x1b[0m\n"
-        "      \x1b[33m~\x1b[0m where  - -> x"
+        f"  {ON('+', 'good')} view a  new\n  {ON('-', 'error')} view b  {ON('BLOCKED', 'error')}\n"
+        f"      {ON('~', 'warning')} where  - -> x"
     )
 
 
@@ -76,4 +80,52 @@ def test_color_of_a_plan_is_there_when_it_is_asked_for_and_not_in_a_pipe(tmp_pat
     assert "\x1b" not in plain
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert main(["plan", "-C", str(root)]) == 0
-    assert "\x1b[32m+\x1b[0m view" in capsys.readouterr().out
+    assert f"{ON('+', 'good')} view" in capsys.readouterr().out
+
+
+PALETTE = (0, 95, 135, 175, 215, 255)  # of the colors 16 to 231, which no theme changes
+MOVES = {"\x1b[H\x1b[2J", "\r\x1b[2K", "\x1b[0m"}  # of a cursor, and to no style
+
+
+def luminance(number: int) -> float:
+    """Return how bright a color is, from 0 to 1, as the rules on readable pages have it."""
+    parts = [PALETTE[(number - 16) // step % 6] / 255 for step in (36, 6, 1)]
+    red, green, blue = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("style", [style for style in STYLES if style != "strong"])
+def test_a_color_can_be_read_on_white_and_on_black(style):
+    code = STYLES[style].removeprefix("1;")
+    assert code.startswith("38;5;"), "a color of the theme may be anything"
+    bright = luminance(int(code.removeprefix("38;5;")))
+    assert min(1.05 / (bright + 0.05), (bright + 0.05) / 0.05) >= 4
+
+
+def escapes_in(path: Path) -> set[str]:
+    """Return the texts of a module, those of its documentation apart, that write to a terminal what steers it."""
+    tree = ast.parse(path.read_text())
+    documented = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    texts = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in documented]
+    return {node.value for node in texts if isinstance(node.value, str) and "\x1b[" in node.value}
+
+
+def test_nothing_but_the_table_gives_a_style():
+    folder = Path(featurectl.__file__).parent
+    found = {path.name: escapes_in(path) - MOVES for path in folder.rglob("*.py")}
+    assert {name: texts for name, texts in found.items() if texts} == {"paint.py": {"\x1b["}}
+
+
+@pytest.mark.parametrize("words", [["plan"], ["validate"], ["status"]])
+def test_what_a_terminal_gets_has_styles_of_the_table_alone(tmp_path, capsys, monkeypatch, words):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    root = tmp_path / "shop"
+    assert main(["init", str(root), "--template", "minimal", "-q"]) == 0
+    assert main(["apply", "--auto-approve", "-q", "-C", str(root)]) == 0
+    (root / "more.yaml").write_text("entities: [{name: a, keys: {a: string}, ownr: x}]\n")
+    capsys.readouterr()
+    main([*words, "-C", str(root)])
+    styles = re.findall(r"\x1b\[([0-9;]*)m", "".join(capsys.readouterr()))
+    assert set(styles) - {"0"}
+    assert set(styles) <= {"0", *STYLES.values()}

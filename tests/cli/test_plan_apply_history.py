@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from featurectl.cli.main import main
+from featurectl.render.paint import STYLES
 
 PROJECT = """\
 project: shop
@@ -195,7 +196,7 @@ def test_on_a_terminal_apply_shows_the_plan_and_asks(capsys, monkeypatch):
     monkeypatch.delenv("NO_COLOR", raising=False)
     code, out, screen = on_terminal("n\n", "apply")
     assert (code, out) == (1, "Nothing was applied.\n")
-    assert "  \x1b[32m+\x1b[0m view   spend     new  v1\n" in screen
+    assert f"  \x1b[{STYLES['good']}m+\x1b[0m view   spend     new  v1\n" in screen
     assert run(capsys, "plan", "--detailed-exitcode")[0] == 2
     code, out, screen = on_terminal("y\n", "apply")
     assert (code, out) == (0, "Applied to dev, serial 1: 3 added.\n")

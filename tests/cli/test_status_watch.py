@@ -9,6 +9,7 @@ import pytest
 
 from featurectl.cli.commands import status
 from featurectl.cli.main import main
+from featurectl.render.paint import STYLES
 from featurectl.render.screen import text_width
 from tests.cli.shop import apply_shop, materialize_shop, write_shop
 
@@ -91,7 +92,7 @@ def test_what_is_watched_fits_the_screen_and_has_colors(looks, capsys, monkeypat
     assert looks(lambda: None)[0] == 130
     lines = capsys.readouterr().out.splitlines()
     assert max(map(text_width, lines)) <= 50
-    assert any("\x1b[32mOK\x1b[0m" in line for line in lines)
+    assert any(f"\x1b[{STYLES['good']}mOK\x1b[0m" in line for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 
 from featurectl.cli.main import main
 from featurectl.language.problems.codes import CODES
+from featurectl.render.paint import STYLES
 from tests.language.repository import BASE, write_repo
 
 ROOT = Path(__file__).parents[2]
@@ -140,7 +141,7 @@ def test_the_caret_stands_below_wide_characters(tmp_path, capsys, monkeypatch):
 def test_colors_are_drawn_only_when_wanted(capsys):
     assert main(["validate", "-C", "repo", "--color", "always"]) == 1
     colored = capsys.readouterr().err
-    assert "\x1b[1;31merror[FC102]\x1b[0m" in colored
+    assert f"\x1b[{STYLES['error']}merror[FC102]\x1b[0m" in colored
     assert re.sub("\x1b\\[[0-9;]*m", "", colored) == DRAWN
 
 

@@ -5,6 +5,7 @@ import unicodedata
 
 import pytest
 
+from featurectl.render.paint import STYLES
 from featurectl.render.table import render_table
 from featurectl.render.visible import in_one_line, visible, without_commands
 from tests.cli.test_plan_apply_history import rewrite, run
@@ -182,7 +183,7 @@ def test_colors_are_ours_alone(repo, capsys):  # noqa: F811
     (repo / "a\x1b[2Jx.yaml").write_text("entities: [{name: 3}]\n")
     code, _, err = run(capsys, "validate", "--color", "always")
     assert code == 1
-    assert "\x1b[1;31m" in err
+    assert f"\x1b[{STYLES['error']}m" in err
     assert "\x1b[2J" not in err
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from featurectl.core.variables import hide_passwords
-from featurectl.render.paint import Color, Paint
+from featurectl.render.paint import Paint, Style
 from featurectl.render.screen import text_width
 from featurectl.render.visible import in_one_line
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _WIDEST: Final = 160  # columns of a source line that are drawn
 _NARROWEST: Final = 20
-_COLORS: Final[Mapping[Severity, Color]] = {"error": "red", "warning": "yellow", "note": "blue"}
+_STYLES: Final[Mapping[Severity, Style]] = {"error": "error", "warning": "warning", "note": "note"}
 
 
 def draw_problem(
@@ -26,13 +26,12 @@ def draw_problem(
     Each of its texts is a line, whatever name of a file or of its data stands in it; lines of the excerpt take at
     most `width` columns.
     """
-    place, color = problem.place, _color(problem)
+    place, style = problem.place, _STYLES[problem.severity]
     where = str(place).replace(place.path, shown(place.path), 1)
-    head = (
-        f"{paint(where, 'bold')}: {paint(f'{problem.severity}[{problem.code}]', color)}: {in_one_line(problem.message)}"
-    )
+    code = paint(f"{problem.severity}[{problem.code}]", style)
+    head = f"{paint(where, 'strong')}: {code}: {in_one_line(problem.message)}"
     gutter = " " * len(str(place.line))
-    bar = paint("|", "blue")
+    bar = paint("|", "note")
     drawn = [head]
     notes = list(problem.notes)
     if 0 < place.line <= len(lines):
@@ -43,28 +42,24 @@ def draw_problem(
     notes += [f"{word}: {str(at).replace(at.path, shown(at.path), 1)}" for at, word in problem.related]
     if notes:
         drawn.append(f"{gutter} {bar}")
-        drawn += [f"{gutter} {paint('=', 'blue')} {in_one_line(note)}" for note in notes]
+        drawn += [f"{gutter} {paint('=', 'note')} {in_one_line(note)}" for note in notes]
     return "\n".join(drawn)
-
-
-def _color(problem: Problem) -> Color:
-    return _COLORS[problem.severity]
 
 
 def _excerpt(problem: Problem, lines: Sequence[str], paint: Paint, room: int) -> list[str]:
     """Return the line of the place, the one above it when something stands there, and the caret."""
     place = problem.place
     width = len(str(place.line))
-    bar = paint("|", "blue")
+    bar = paint("|", "note")
     cut = max(place.column - room // 2, 0) if place.column > room else 0
     above = place.line - 1
     numbers = [n for n in (above, place.line) if n == place.line or (n > 0 and lines[n - 1][:room].strip())]
-    drawn = [f"{paint(f'{n:>{width}}', 'blue')} {bar} {_clean(lines[n - 1], cut, room)}".rstrip() for n in numbers]
+    drawn = [f"{paint(f'{n:>{width}}', 'note')} {bar} {_clean(lines[n - 1], cut, room)}".rstrip() for n in numbers]
     if place.column:
         line = lines[place.line - 1]
         before = text_width(_clean(line, cut, room)[: place.column - 1 - cut])
         marked = _clean(line, cut, room)[place.column - 1 - cut : place.end_column - 1 - cut]
-        caret = paint("^" * max(text_width(marked), 1), _color(problem))
+        caret = paint("^" * max(text_width(marked), 1), _STYLES[problem.severity])
         drawn.append(f"{' ' * width} {bar} {' ' * before}{caret} {in_one_line(problem.suggestion)}".rstrip())
     return drawn
 
