@@ -55,9 +55,17 @@ def statistics_document(item: FeatureStatistics) -> dict[str, object]:
         "mean": item.mean,
         "stddev": item.stddev,
         "quantiles": [{"share": share, "value": value} for share, value in item.quantiles.items()],
-        "histogram": [{"label": bar.label, "low": bar.low, "high": bar.high, "share": bar.share} for bar in item.bars],
+        "histogram": [
+            {"label": bar.label, "low": _as_float(bar.low), "high": _as_float(bar.high), "share": bar.share}
+            for bar in item.bars
+        ],
     }
 
 
 def _seconds(length_us: int | None) -> float | None:
     return None if length_us is None else length_us / SECOND_US
+
+
+def _as_float(bound: float | None) -> float | None:
+    """Return a bound of a bar of values, which are whole numbers of some features, in the one type of all."""
+    return None if bound is None else float(bound)

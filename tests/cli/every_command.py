@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Timer
@@ -56,10 +56,11 @@ ENDED_ONCE_IT_SAYS: Mapping[str, str] = {"monitor run": "told file"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """A command line, what it wrote to both streams, and its exit code."""
+    """A command line, what it wrote to both streams, and to stdout alone, and its exit code."""
 
     line: str
     text: str
+    out: str
     exit_code: int
 
     @property
@@ -124,7 +125,8 @@ def lose_online_rows() -> None:
 
 
 # In the order of the main job; a function is what happens before the next line.
-JOB: tuple[str | Callable[[], object], ...] = (
+Step = str | Callable[[], object]
+JOB: tuple[Step, ...] = (
     "init ../new --template minimal",
     "version",
     "explain FC102",
@@ -193,27 +195,32 @@ JOB: tuple[str | Callable[[], object], ...] = (
 def do_job(folder: Path, width: int) -> list[Said]:
     """Do it in a new folder, on a terminal of a width, and return what each command said."""
     folder.mkdir()
-    said = []
     with contextlib.chdir(folder), patch.dict(os.environ, {"COLUMNS": str(width), "FEATURECTL_ACTOR": "ana"}):
         make_once("shop of ana", folder, lambda: build_shop(folder))
-        for step in JOB:
-            if callable(step):
-                step()
-            else:
-                said.append(_say_served() if step == "serve" else _say(step))
-    return said
+        return list(do_steps(JOB))
 
 
-def _say(line: str) -> Said:
+def do_steps(steps: Sequence[Step], *options: str) -> Iterator[Said]:
+    """Do steps of a job in this folder, with options that all commands have, and give what each said."""
+    for step in steps:
+        if callable(step):
+            step()
+        else:
+            yield _say_served() if step == "serve" else say(" ".join([step, *options]))
+
+
+def say(line: str) -> Said:
+    """Run a command line; one that goes on for ever is told to end."""
     until = ENDED_ONCE_IT_SAYS.get(command_of(line))
     stream = io.StringIO() if until is None else _EndingStream(until)
+    out = _Doubled(stream)
     before = signal.getsignal(signal.SIGTERM)
     try:
-        with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream), _ended_after_a_minute():
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(stream), _ended_after_a_minute():
             code = main(line.split())
     finally:
         signal.signal(signal.SIGTERM, before)
-    return Said(line=line, text=stream.getvalue(), exit_code=code)
+    return Said(line=line, text=stream.getvalue(), out=out.getvalue(), exit_code=code)
 
 
 @contextlib.contextmanager
@@ -225,6 +232,18 @@ def _ended_after_a_minute() -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+
+
+class _Doubled(io.StringIO):
+    """Writes to another stream, too."""
+
+    def __init__(self, other: io.StringIO) -> None:
+        super().__init__()
+        self._other = other
+
+    def write(self, text: str) -> int:
+        self._other.write(text)
+        return super().write(text)
 
 
 class _EndingStream(io.StringIO):
@@ -244,7 +263,7 @@ def _say_served() -> Said:
     with running(Path()) as server:
         port = server.url.rpartition(":")[2]
         code = server.stop()
-    return Said(line="serve", text=server.log.read_text().replace(port, "8080"), exit_code=code)
+    return Said(line="serve", text=server.log.read_text().replace(port, "8080"), out="", exit_code=code)
 
 
 _HEX = "[0-9a-f]"
