@@ -48,6 +48,7 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
     ),
     "get": (
         "get carrier_arrivals carrier=UA",
+        "get carrier_arrivals:count_1d carrier=UA",
         "get carrier_arrivals carrier=UA --offline --as-of 2013-12-24",
     ),
     "serve": ("serve", "serve --port 8080 --workers 2"),

@@ -16,15 +16,24 @@ _NEIGHBOURS: Final = 20  # of more: so many on each side among all, sorted by th
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return the known name that is most like a word, or an empty text when none is near; alike ones by the alphabet.
 
+    Where none is, the only one that goes on behind the word.
+
     >>> nearest("windw", ["op", "windows", "column"]), nearest("x", ["windows"])
     ('windows', '')
+    >>> nearest("warn", ["warn_after", "error_after"])
+    'warn_after'
     """
     if len(word) > _LONGEST:
         return ""
     names = tuple(name for name in known if len(name) <= _LONGEST)
     if len(names) > _MOST:
         names = _neighbours(word, names)
-    return next(iter(difflib.get_close_matches(word, names, n=1, cutoff=0.6)), "")
+    return next(iter(difflib.get_close_matches(word, names, n=1, cutoff=0.6)), "") or _only_longer(word, names)
+
+
+def _only_longer(word: str, names: tuple[str, ...]) -> str:
+    longer = [name for name in names if word and name.startswith(f"{word}_")]
+    return longer[0] if len(longer) == 1 else ""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -23,6 +23,14 @@ MAX_DURATION_US: Final = 36_500 * DAY_US
 
 _UNITS: Final = {"s": SECOND_US, "m": MINUTE_US, "h": HOUR_US, "d": DAY_US, "w": WEEK_US}
 _DURATION = re.compile(r"([1-9][0-9]{0,8})([smhdw])")
+_SPELLED: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*([a-z]+)", re.IGNORECASE)
+_NAMES_OF_UNITS: Final = {
+    "s": ("s", "sec", "secs", "second", "seconds"),
+    "m": ("m", "min", "mins", "minute", "minutes"),
+    "h": ("h", "hr", "hrs", "hour", "hours"),
+    "d": ("d", "day", "days"),
+    "w": ("w", "wk", "wks", "week", "weeks"),
+}
 
 
 def parse_duration(text: str) -> int | None:
@@ -40,6 +48,23 @@ def parse_duration(text: str) -> int | None:
         return None
     length_us = int(match[1]) * _UNITS[match[2]]
     return length_us if length_us <= MAX_DURATION_US else None
+
+
+def meant_duration(text: str) -> str:
+    """Return a length of time that is written otherwise in the language's form; "" where it is none.
+
+    >>> meant_duration("30 days"), meant_duration("1.5h"), meant_duration("1 Week"), meant_duration("2 months")
+    ('30d', '90m', '1w', '')
+    """
+    match = _SPELLED.fullmatch(text.strip())
+    if match is None or match[2] == "M":  # a month, to many
+        return ""
+    unit = next((unit for unit, names in _NAMES_OF_UNITS.items() if match[2].lower() in names), "")
+    if not unit:
+        return ""
+    number = float(match[1])
+    meant = f"{number:.0f}{unit}" if number.is_integer() else format_duration(round(number * _UNITS[unit]))
+    return meant if parse_duration(meant) is not None else ""
 
 
 def format_duration(length_us: int) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from featurectl.core.documents import parse_json
 from featurectl.core.errors import UsageError
+from featurectl.core.units import format_iso
 from featurectl.language.syntax.own_files import why_no_output
 from featurectl.models.artifact import read_artifact
 from featurectl.models.runtimes.base import FUNCTION, ONNX
@@ -111,7 +112,7 @@ def _described(version: ModelVersion, output: str, native: str) -> dict[str, obj
         "inputs": [asdict(item) for item in version.inputs],
         "metrics": dict(version.metrics),
         "libraries": dict(version.libraries),
-        "created_at": version.created_at.isoformat(),
+        "created_at": format_iso(version.created_at),
     }
 
 

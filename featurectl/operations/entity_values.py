@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from featurectl.core.dtypes import BOOL, DATE, INT64, is_text
 from featurectl.core.errors import UsageError
 from featurectl.core.nearest import did_you_mean
-from featurectl.language.renaming import current_names
+from featurectl.language.renaming import current_names, find_feature, named_features
 
 if TYPE_CHECKING:
     from featurectl.language.definitions.view import FeatureView
@@ -27,10 +27,14 @@ _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")  # as JSON writes them: Python's int
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntityRequest:
-    """A view (`spend`, or `spend@2` for one of its versions), and the entity's keys as `KEY=VALUE` words."""
+    """A view (`spend`, or `spend@2` for one of its versions), and the entity's keys as `KEY=VALUE` words.
+
+    With `features` only those of the view, by their names.
+    """
 
     view: str
     keys: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +51,35 @@ class EntityAnswer:
     waiting: str = ""
 
 
+def entity_request(view: str, words: Sequence[str]) -> EntityRequest:
+    """Return what `VIEW` or `VIEW:FEATURE,FEATURE` asks for with words behind it: `KEY=VALUE`, and more `VIEW:FEATURE`.
+
+    >>> found = entity_request("spend@2:count_7d", ["spend@2:per_order", "customer=a:b"])
+    >>> found.view, found.keys, found.features
+    ('spend@2', ('customer=a:b',), ('count_7d', 'per_order'))
+
+    Raises:
+        UsageError: a word is a feature of another view.
+    """
+    label, _, names = view.partition(":")
+    features = names.split(",") if names else []
+    keys = []
+    for word in words:
+        of, colon, more = word.partition(":")
+        if "=" in word or not colon:
+            keys.append(word)
+        elif of == label:
+            features += more.split(",")
+        else:
+            raise UsageError(f"{word}: get reads one view at a time", hint=f"featurectl get {word} KEY=VALUE")
+    return EntityRequest(view=label, keys=tuple(keys), features=tuple(dict.fromkeys(features)))
+
+
 def get_online(workspace: Workspace, request: EntityRequest) -> EntityAnswer:
     """Return the online values of an entity: of the newest version that was pushed, where none is named.
 
     Raises:
-        UsageError: there is no such view or version, or a word is no key of it.
+        UsageError: there is no such view, version or feature, or a word is no key of it.
         DataError: FC511 the view was never pushed, FC510 it was never materialized either.
         StoreError: a store can't be read.
     """
@@ -62,10 +90,11 @@ def get_online(workspace: Workspace, request: EntityRequest) -> EntityAnswer:
     catalog = read_online_schema(workspace, [name], workspace.applied_state())
     read = catalog.view(name, number)
     entity = parse_entity(read.view.key_types, request.keys)
+    names = _chosen_features(read.view, request.features)
     (answer,) = read_online(workspace, read, [list(entity.values())])
     waiting = "" if number is not None else next(iter(catalog.waiting([name])), "")
     named = shown_entity(read.view.key_types, entity)
-    answer = by_current_names(answer, read.view)
+    answer = _with_features(by_current_names(answer, read.view), names)
     return EntityAnswer(view=name, version=read.online.version, entity=named, answer=answer, waiting=waiting)
 
 
@@ -73,7 +102,7 @@ def get_offline(workspace: Workspace, request: EntityRequest) -> EntityAnswer:
     """Return the values of an entity by the offline table: of the newest version, where none is named.
 
     Raises:
-        UsageError: there is no such view or version, or a word is no key of it.
+        UsageError: there is no such view, version or feature, or a word is no key of it.
         DataError: FC510, the view was never materialized.
         StoreError: a store can't be read.
     """
@@ -87,13 +116,29 @@ def get_offline(workspace: Workspace, request: EntityRequest) -> EntityAnswer:
     name, number = split_version(request.view)
     bound = bind_view(workspace.offline(), registered_view(workspace.applied_state(), name, number))
     entity = parse_entity(bound.view.key_types, request.keys)
+    names = _chosen_features(bound.view, request.features)
     where = online_view(bound.view, bound.version, workspace.project, workspace.environment.name)
     row = read_offline(open_engine(workspace.environment), bound.view, bound.table, entity, workspace.now)
     answer = by_current_names(
         ViewReader(bound.view, where).answer(row, workspace.now, pushed=workspace.now), bound.view
     )
     named = shown_entity(bound.view.key_types, entity)
-    return EntityAnswer(view=name, version=bound.version, entity=named, answer=answer)
+    return EntityAnswer(view=name, version=bound.version, entity=named, answer=_with_features(answer, names))
+
+
+def _chosen_features(view: FeatureView, names: Sequence[str]) -> list[str]:
+    """Return what features are called now that names mean, which may be old ones."""
+    found = {name: find_feature(view, name) for name in names}
+    if missing := next((name for name, item in found.items() if item is None), ""):
+        known = [item.current_name for item in named_features(view)]
+        hint = did_you_mean(missing, known) or f"features: {', '.join(known)}"
+        raise UsageError(f"view {view.name} has no feature {missing!r}", hint=hint)
+    return [item.current for item in found.values() if item is not None]
+
+
+def _with_features(answer: Answer, names: Sequence[str]) -> Answer:
+    """Return an answer with some features alone; no name means all."""
+    return replace(answer, values={name: answer.values[name] for name in names}) if names else answer
 
 
 def by_current_names(answer: Answer, view: FeatureView) -> Answer:

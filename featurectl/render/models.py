@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from featurectl.core.commits import parse_commit
-from featurectl.core.units import counted, format_bytes, format_count, format_instant, plural
+from featurectl.core.units import counted, format_bytes, format_count, format_instant, format_iso, plural
 from featurectl.identity.facts.models import label_text
 from featurectl.language.definitions.gates import ASKED_OF_ALL
 from featurectl.language.definitions.json_form import load_model
@@ -85,7 +85,7 @@ def version_json(version: ModelVersion, aliases: Aliases) -> dict[str, object]:
     """Return a version ready for JSON, without its whole definition."""
     described = asdict(version)
     described.pop("definition")
-    described["created_at"] = version.created_at.isoformat()
+    described["created_at"] = format_iso(version.created_at)
     commit = parse_commit(version.code_commit)
     described |= {"code_commit": commit.name, "code_dirty_files": commit.dirty_files}
     described["aliases"] = names_of(version, aliases).split()

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
+from typing import Final
 
 from featurectl.core.errors import DataError
+from featurectl.core.nearest import nearest
 from featurectl.language.data_roots import NONE, DataRoots, ReadableFolders
 from featurectl.language.definitions.source import FILE_FORMATS, Source
 from featurectl.sources.pattern import PatternError, matching_files
+
+_MOST_NAMES: Final = 1_000  # of a folder, among which the one that was meant is looked for
 
 
 def source_files(source: Source, root: Path, path: str, data_roots: DataRoots = NONE) -> list[Path]:
@@ -27,8 +33,32 @@ def source_files(source: Source, root: Path, path: str, data_roots: DataRoots = 
     for file in files:
         readable.check(file)
     if not files:
-        raise DataError(f"source {source.name}: no file matches {source.path}", code="FC501")
+        near = _near_file(root, path)
+        hint = f'did you mean "{near}"?' if near else ""
+        raise DataError(f"source {source.name}: no file matches {source.path}", code="FC501", hint=hint)
     return files
+
+
+def _near_file(root: Path, path: str) -> str:
+    """Return the path of a file that was probably meant: one of its folder, or of its name in a folder of the root."""
+    wanted = Path(path)
+    if wanted.is_absolute() or ".." in wanted.parts or any(mark in path for mark in "*?["):
+        return ""
+    beside = {Path(name).stem: name for name in _names_in(root / wanted.parent)}
+    near = nearest(wanted.stem, beside)
+    if near:
+        return str(wanted.parent / beside[near])
+    return next((f"{name}/{wanted.name}" for name in _names_in(root) if (root / name / wanted.name).is_file()), "")
+
+
+def _names_in(folder: Path) -> list[str]:
+    """Return names in a folder, links and hidden ones apart; none where it can't be read."""
+    try:
+        with os.scandir(folder) as entries:
+            shown = islice((entry for entry in entries if not entry.name.startswith((".", "_"))), _MOST_NAMES)
+            return sorted(entry.name for entry in shown if not entry.is_symlink())
+    except OSError:
+        return []
 
 
 def _folder_pattern(source: Source) -> str:

@@ -229,3 +229,33 @@ def test_a_missing_key_is_named_beside_what_is_wanted():
     with pytest.raises(UsageError, match="key day is missing") as caught:
         parse_entity(KEYS, [WORDS["name"], WORDS["n"], WORDS["yes"]])
     assert caught.value.hint == "keys: name=STRING n=INT64 yes=BOOL day=DATE"
+
+
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize("offline", [[], ["--offline"]])
+def test_some_features_of_a_view_are_shown_alone(capsys, offline):
+    for words in (["spend:mean,count_7d"], ["spend:mean", "spend:count_7d"]):
+        result = run(capsys, "get", *words, "customer=ana", *offline)
+        assert {name: found["value"] for name, found in result["features"].items()} == {"mean": 6.0, "count_7d": 2}
+    assert list(run(capsys, "get", "spend@1:mean", "customer=ana", *offline)["features"]) == ["mean"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "hint"),
+    [
+        (["spend:count7d", "customer=ana"], "view spend has no feature 'count7d'", 'did you mean "count_7d"?'),
+        (["spend:zz", "customer=ana"], "view spend has no feature 'zz'", "features: count_7d, amount_sum_7d, mean"),
+        (["spend:mean", "last_order:amount", "customer=ana"], "last_order:amount: get reads one view at a time",
+         "featurectl get last_order:amount KEY=VALUE"),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("shop")
+def test_a_feature_that_is_none_of_the_view_says_what_to_type(capsys, words, message, hint):
+    for offline in ([], ["--offline"]):
+        assert main(["get", *words, *offline]) == 64
+        assert capsys.readouterr().err == f"error: {message}\n  = {hint}\n"
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_key_may_hold_a_colon(capsys):
+    assert run(capsys, "get", "spend", "customer=a:b")["entity"] == {"customer": "a:b"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import chdir
@@ -102,6 +103,11 @@ def test_what_is_at_one_place_has_one_type(said):
     assert {place: found for place, found in types.items() if len(found) > 1} == {}
     keys = {path.rpartition(".")[2]: set(types["get", path]) for path in (f".result.entity.{key}" for key in KEYS)}
     assert keys == {key: {of} for key, of in KEYS.items()}
+
+
+def test_instants_have_one_form(said):
+    found = [(each.line, value) for each in said for _, value in leaves(json.loads(each.out)) if isinstance(value, str)]
+    assert [(line, text) for line, text in found if re.match(r"20\d\d-\d\d-\d\d[T ]\d\d:(?!.*Z$)", text)] == []
 
 
 def test_every_command_is_looked_at(said):

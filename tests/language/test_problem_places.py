@@ -47,7 +47,7 @@ CASES = [
     ("FC104", VIEW + "    aggregates: «[]»\n", ""),
     ("FC105", "entities:\n  - {name: «My-Entity», keys: {k: string}}\n", 'did you mean "my_entity"?'),
     ("FC105", STATE + "    features: [{name: «asof», expr: distance}]\n", ""),
-    ("FC106", VIEW + "    aggregates: [{op: count, windows: [«1 day»]}]\n", ""),
+    ("FC106", VIEW + "    aggregates: [{op: count, windows: [«1 day»]}]\n", 'did you mean "1d"?'),
     ("FC106", VIEW + "    aggregates: [{op: count, windows: [«lifetim»]}]\n", 'did you mean "lifetime"?'),
     ("FC106", STATE + "    ttl: «0s»\n    features: [distance]\n", ""),
     ("FC107", "sources:\n  - {name: «s»}\n", ""),

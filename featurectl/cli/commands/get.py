@@ -9,7 +9,6 @@ import typer
 
 from featurectl.cli.command_decorator import verb
 from featurectl.cli.shared.call import Call, Outcome
-from featurectl.cli.shared.options import ViewOrVersion
 from featurectl.cli.shared.workspaces import open_applied
 from featurectl.core.units import format_age, format_instant, format_iso
 
@@ -23,7 +22,9 @@ _HEAD = ("feature", "value", "status")
 @verb(as_of=True)
 def get(
     call: Call,
-    view: ViewOrVersion,
+    view_or_feature: Annotated[
+        str, typer.Argument(help="VIEW, VIEW@2 for one of its versions, VIEW:FEATURE,FEATURE for some of its features.")
+    ],
     key: Annotated[list[str] | None, typer.Argument(help="KEY=VALUE for each key of the entity.")] = None,
     offline: Annotated[bool, typer.Option(help="Compute from the offline table instead.")] = False,
 ) -> Outcome:
@@ -32,10 +33,10 @@ def get(
     A name without a version is that of the newest version that was pushed, which is the one that is served; with
     --offline that of the newest.
     """
-    from featurectl.operations.entity_values import EntityRequest, get_offline, get_online, split_version
+    from featurectl.operations.entity_values import entity_request, get_offline, get_online, split_version
 
-    split_version(view)
-    request = EntityRequest(view=view, keys=tuple(key or ()))
+    request = entity_request(view_or_feature, key or ())
+    split_version(request.view)
     with open_applied(call) as workspace:
         found = (get_offline if offline else get_online)(workspace, request)
     past = call.instant()

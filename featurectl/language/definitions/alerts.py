@@ -26,6 +26,9 @@ OF_ONE_MOMENT: Final[tuple[Metric, ...]] = ("freshness", "stream_lag")  # measur
 _TIMED: Final = ("freshness", "stream_lag", "latency_p50", "latency_p95", "latency_p99")
 _SHARES: Final = ("error_rate", "null_rate", "skew")
 _TO_ONE: Final = (*_SHARES, "js", "ks")  # never more than 1
+_SHELLS: Final = ("sh", "bash", "dash", "ksh", "zsh", "fish", "busybox")
+# A word of its own that joins or turns commands, `a;`, `$NAME` and `$(...)` without quotes or in double ones, `~/...`.
+_OF_A_SHELL: Final = re.compile(r"^(\|\|?|&&?|;|[0-9&]?>>?\S*|<)$|^[^'\"]*;$|^(?!')[^']*(\$[A-Za-z_(]|`)|^~/")
 _VARIABLE: Final = re.compile(r"\$\{\w+(:-[^{}]*)?\}")
 
 
@@ -140,20 +143,37 @@ def wrong_address(notifier: Notifier) -> str:
     'the address of slack is no http or https URL'
     >>> wrong_address(Notifier(name="ops", way="command", address="tell 'ops"))
     'no command: No closing quotation'
+    >>> print(wrong_address(Notifier(name="ops", way="command", address="cat | tell")))
+    no shell reads a command, and "|" is nothing but a word to it: write sh -c 'cat | tell'
     >>> wrong_address(Notifier(name="ops", way="slack", address="${HOOK}"))
     ''
     """
     way, address = notifier.way, notifier.address.strip()
     if way == "command":
-        try:
-            return "" if shlex.split(address) else "no command: it has no word"
-        except ValueError as error:
-            return f"no command: {error}"
+        return _wrong_command(address)
     if way in ("slack", "webhook") and not re.match(r"(https?://[^/?#]|[^:/?#]*\$\{)", address):
         return f"the address of {way} is no http or https URL"
     if way == "email" and "@" not in address and "${" not in address:
         return "the address of email has no @"
     return ""
+
+
+def _wrong_command(text: str) -> str:
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        return f"no command: {error}"
+    if not words:
+        return "no command: it has no word"
+    if words[0].rpartition("/")[2] in _SHELLS:
+        return ""
+    lexer = shlex.shlex(text, posix=False)
+    lexer.whitespace_split, lexer.commenters = True, ""
+    of_shell = next((word for word in lexer if _OF_A_SHELL.search(word)), "")
+    if not of_shell:
+        return ""
+    quoted = f'"{text}"' if "'" in text and '"' not in text else shlex.quote(text)
+    return f'no shell reads a command, and "{of_shell}" is nothing but a word to it: write sh -c {quoted}'
 
 
 def shown_address(notifier: Notifier) -> str:

@@ -181,7 +181,9 @@ def _read_schema(
         return None
     except DataError as error:
         key = "path" if source.sql is None else "sql"
-        declared.report.error(error.code or "FC502", error.message, shape.fields.place(key), note=error.hint)
+        near = error.hint if error.hint.startswith("did you mean") else ""
+        note, place = "" if near else error.hint, shape.fields.place(key)
+        declared.report.error(error.code or "FC502", error.message, place, suggestion=near, note=note)
         return None
 
 

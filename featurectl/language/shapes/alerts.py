@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, ClassVar, cast
+from typing import Annotated, ClassVar, Final, cast
 
 from pydantic import Field, PlainValidator, ValidationInfo, WithJsonSchema
 
 from featurectl.core.nearest import did_you_mean
-from featurectl.core.units import parse_duration
+from featurectl.core.units import meant_duration, parse_duration
 from featurectl.language.definitions.alerts import METRICS as ALERTED
 from featurectl.language.definitions.alerts import (
     OF_ONE_MOMENT,
@@ -43,6 +43,7 @@ _WHEN = re.compile(r"(?P<metric>\S+)\s+(?P<op>\S+)\s+(?P<value>\S+?)(\s+in\s+(?P
 _AMOUNT = re.compile(r"-?[0-9]+(\.[0-9]+)?%?")
 
 
+_SPELLED_LENGTH = re.compile(r"(?<= )[0-9.]+\s*[a-zA-Z]+(?= |$)")
 _LENGTH = re.compile(r"[0-9]+(\.[0-9]+)?ms")
 
 
@@ -51,7 +52,7 @@ def _read_when(node: object, info: ValidationInfo) -> str:
     match = _WHEN.fullmatch(text.strip())
     if match is None:
         message = f'"{text}" is not METRIC OP VALUE [in DURATION], parted by spaces, like: latency_p99 > 150ms in 5m'
-        fail(info, "FC104", message, node)
+        fail(info, "FC104", message, node, _near_condition(text))
     if match["metric"] not in ALERTED:
         message = f'no metric "{match["metric"]}"; metrics are {" ".join(ALERTED)}'
         fail(info, "FC104", message, node, did_you_mean(match["metric"], ALERTED))
@@ -64,15 +65,23 @@ def _read_when(node: object, info: ValidationInfo) -> str:
             "FC104",
             f'"{match["value"]}" is no length of time; {match["metric"]} is compared with 150ms or 24h',
             node,
+            _near_condition(text),
         )
     if not timed and not _AMOUNT.fullmatch(match["value"]):
         fail(info, "FC104", f'"{match["value"]}" is no number; {match["metric"]} is compared with 0.2 or 5%', node)
     if match["window"] and parse_duration(match["window"]) is None:
-        fail(info, "FC106", f'"{match["window"]}" is no duration; durations are like 30s 15m 6h 7d 2w', node)
+        message = f'"{match["window"]}" is no duration; durations are like 30s 15m 6h 7d 2w'
+        fail(info, "FC106", message, node, _near_condition(text))
     if match["window"] and match["metric"] in OF_ONE_MOMENT:
         message = f"{match['metric']} is an age at one moment, and has no `in`; how long it must be so is"
         fail(info, "FC104", f"{message} `for: {match['window']}`", node)
     return text
+
+
+def _near_condition(text: str) -> str:
+    """Return the question whether a condition was meant with its lengths of time in the language's form."""
+    near = _SPELLED_LENGTH.sub(lambda found: meant_duration(found[0]) or found[0], text.strip())
+    return f'did you mean "{near}"?' if near != text.strip() and _WHEN.fullmatch(near) else ""
 
 
 def condition_of(text: str) -> Condition:
@@ -130,7 +139,15 @@ ConditionText = Annotated[
 ]
 
 
-SeverityWord = Annotated[AlertSeverity, PlainValidator(one_of(*SEVERITIES)), WithJsonSchema(words_schema(*SEVERITIES))]
+_OTHER_SEVERITIES: Final = {  # of other tools
+    "high": "critical", "error": "critical", "fatal": "critical", "page": "critical", "urgent": "critical",
+    "medium": "warning", "moderate": "warning", "low": "info", "notice": "info", "debug": "info",
+}  # fmt: skip
+SeverityWord = Annotated[
+    AlertSeverity,
+    PlainValidator(one_of(*SEVERITIES, others=_OTHER_SEVERITIES)),
+    WithJsonSchema(words_schema(*SEVERITIES)),
+]
 
 
 class AlertShape(ObjectShape):

@@ -51,8 +51,14 @@ RowCount = Annotated[
 ]
 
 
+_OTHER_SEVERITIES: Final = {
+    "critical": "error", "fatal": "error", "fail": "error", "high": "error", "info": "warn", "low": "warn",
+    "medium": "warn",
+}  # fmt: skip
 CheckSeverity = Annotated[
-    Literal["warn", "error"], PlainValidator(one_of("warn", "error")), WithJsonSchema(words_schema("warn", "error"))
+    Literal["warn", "error"],
+    PlainValidator(one_of("warn", "error", others=_OTHER_SEVERITIES)),
+    WithJsonSchema(words_schema("warn", "error")),
 ]
 
 

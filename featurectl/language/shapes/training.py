@@ -30,6 +30,7 @@ from featurectl.language.shapes.values import (
     Some,
     Text,
     Whole,
+    describe,
     expect,
     fail,
     one_of,
@@ -174,6 +175,9 @@ _BY_KEY: dict[str, type[ViewFeaturesShape | OneFeatureShape | RequestShape | Der
 
 
 def _read_model_feature(node: object, info: ValidationInfo) -> ModelFeatureShape:
+    if isinstance(node, ScalarNode) and ":" in node.text:
+        meant = f'did you mean {{feature: "{node.text}"}}?'
+        fail(info, "FC101", f"expected a mapping, found {describe(node)}", node, meant)
     fields = expect(Fields, node, info)
     for key, shape in _BY_KEY.items():
         if key in fields.nodes:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Annotated, NoReturn, TypeVar
 
 from pydantic import BeforeValidator, GetJsonSchemaHandler, PlainValidator, ValidationInfo, WithJsonSchema
@@ -13,7 +14,7 @@ from pydantic_core import CoreSchema
 from featurectl.core.dtypes import KEY_TYPES, SCALARS, parse_dtype
 from featurectl.core.memory import parse_size
 from featurectl.core.nearest import did_you_mean
-from featurectl.core.units import parse_duration, parse_instant
+from featurectl.core.units import meant_duration, parse_duration, parse_instant
 from featurectl.core.variables import bad_variable, has_password, has_variable
 from featurectl.language.problems.report import Report
 from featurectl.language.shapes.rules import JsonSchema
@@ -129,8 +130,18 @@ def read_duration(node: object, info: ValidationInfo) -> int:
     length_us = parse_duration(text)
     if length_us is None:
         message = f'"{text}" is no duration; durations are like 30s 15m 6h 7d 2w'
-        report_of(info).error("FC106", message, _place(node))
+        report_of(info).error("FC106", message, _place(node), suggestion=near_duration(text))
     return length_us or 0
+
+
+def near_duration(text: str) -> str:
+    """Return the question whether a length of time was meant that is written as people do; "" where none was.
+
+    >>> near_duration("30 days")
+    'did you mean "30d"?'
+    """
+    meant = meant_duration(text)
+    return f'did you mean "{meant}"?' if meant else ""
 
 
 def read_size(node: object, info: ValidationInfo) -> int:
@@ -149,7 +160,8 @@ def read_window(node: object, info: ValidationInfo) -> int | None:
     length_us = parse_duration(text)
     if length_us is None and text != LIFETIME:
         message = f'"{text}" is no window; windows are like 30s 15m 6h 7d 2w, or lifetime'
-        report_of(info).error("FC106", message, _place(node), suggestion=did_you_mean(text, [LIFETIME]))
+        near = near_duration(text) or did_you_mean(text, [LIFETIME])
+        report_of(info).error("FC106", message, _place(node), suggestion=near)
     return length_us
 
 
@@ -257,14 +269,15 @@ def read_named_mapping(node: object, info: ValidationInfo) -> dict[str, Node]:
     return nodes
 
 
-def one_of(*words: str) -> Callable[[object, ValidationInfo], str]:
-    """Return a reader of one of the words."""
+def one_of(*words: str, others: Mapping[str, str] = MappingProxyType({})) -> Callable[[object, ValidationInfo], str]:
+    """Return a reader of one of the words; `others` are words for them that other tools have."""
 
     def read(node: object, info: ValidationInfo) -> str:
         text = read_text(node, info)
         if text not in words:
             message = f'"{text}" is none of: {", ".join(words)}'
-            fail(info, "FC104", message, node, did_you_mean(text, words))
+            other = others.get(text.lower())
+            fail(info, "FC104", message, node, f'did you mean "{other}"?' if other else did_you_mean(text, words))
         return text
 
     return read

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from featurectl.core.commits import parse_commit
-from featurectl.core.units import format_bytes, format_count, format_instant
+from featurectl.core.units import format_bytes, format_count, format_instant, format_iso
 from featurectl.identity.facts.models import input_fact, model_facts
 from featurectl.language.definitions.json_form import load_model
 from featurectl.language.definitions.model import DerivedInput, FeatureInput, Model, ModelInput
@@ -100,7 +100,7 @@ def _about(version: ModelVersion) -> VersionFacts:
     commit = parse_commit(version.code_commit)
     return {
         "status": _plain(version.status, version.status),
-        "trained": _plain(version.created_at.isoformat(), format_instant(version.created_at)),
+        "trained": _plain(format_iso(version.created_at), format_instant(version.created_at)),
         "commit": _plain(commit.name or None, commit.shown or _NONE),
         "rows": _plain(version.rows_train, format_count(version.rows_train)),
         "validation_rows": _plain(version.rows_validation, format_count(version.rows_validation)),

@@ -13,6 +13,7 @@ import polars as pl
 from featurectl.core.errors import DataError
 from featurectl.core.memory import give_back
 from featurectl.core.progress import Progress
+from featurectl.core.units import format_iso
 from featurectl.engines.base import Engine
 from featurectl.operations.outputs.frames import Frames
 from featurectl.operations.scoring.checkpoint import ScoreCheckpoint, read_scores, rows_of
@@ -173,8 +174,8 @@ def describe_scores(
         "output": scorer.output,
         "features": features,
         "tables": {bound.label: bound.table_version for bound in views.values()},
-        "known_at": begun.known_at,
-        "begun_at": begun.begun_at,
+        "known_at": format_iso(begun.known_at),
+        "begun_at": format_iso(begun.begun_at),
         "spine": {"origin": spine.origin, "time": spine.time_column, "rows": begun.rows, "sha256": begun.spine},
         "rows": spine.height,
     }

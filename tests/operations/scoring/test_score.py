@@ -96,7 +96,7 @@ def test_a_manifest_and_the_metadata_say_what_made_the_scores(shop, tmp_path):
     told = json.loads(shop("--spine", "spine.parquet", "--out", "out.parquet", "-o", "json").out)["result"]
     manifest = json.loads(Path("out.parquet.manifest.json").read_text())
     assert told["rows"] == manifest["rows"] == 10
-    assert (manifest["model"], manifest["model_version"], manifest["known_at"]) == ("m", 1, "2026-01-20 00:00:00+00:00")
+    assert (manifest["model"], manifest["model_version"], manifest["known_at"]) == ("m", 1, "2026-01-20T00:00:00Z")
     assert manifest["features"][0] == {"name": "q", "view": "v", "version": 1, "feature": "qty"}
     assert manifest["tables"] == {"v@1": 0}
     metadata = pl.read_parquet_metadata("out.parquet")
