@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
+from featurectl.core.units import meant_duration
+
 _LONGEST: Final = 100  # characters of names that are compared: it takes the square of their length
 _MOST: Final = 200  # names that are all compared with a word
 _NEIGHBOURS: Final = 20  # of more: so many on each side among all, sorted by their beginnings and by their ends
@@ -44,6 +46,16 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """
     near = nearest(word, known)
     return f'did you mean "{near}"?' if near else ""
+
+
+def did_you_mean_duration(text: str) -> str:
+    """Return the same for a length of time that is written as people, and other tools, do.
+
+    >>> did_you_mean_duration("30 days")
+    'did you mean "30d"?'
+    """
+    meant = meant_duration(text)
+    return f'did you mean "{meant}"?' if meant else ""
 
 
 def _neighbours(word: str, names: tuple[str, ...]) -> tuple[str, ...]:

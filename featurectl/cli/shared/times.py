@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Final
 
 from featurectl.core.errors import UsageError
-from featurectl.core.units import meant_duration, parse_duration, parse_instant
+from featurectl.core.nearest import did_you_mean_duration
+from featurectl.core.units import parse_duration, parse_instant
 
 _SECONDS: Final = re.compile(r"\d{1,9}(\.\d{1,9})?")
 MOST_S: Final = 86_400.0  # a day: whatever waits for longer was mistyped
@@ -42,7 +43,9 @@ def seconds_of(option: str, text: str, *, least_s: float = 0.001) -> float:
     elif _SECONDS.fullmatch(text.removesuffix("s")):
         length_s = float(text.removesuffix("s"))
     else:
-        raise UsageError(f"{option} {text!r} is no length of time", hint=_near(text) or "like 5s, 2m or 0.25")
+        raise UsageError(
+            f"{option} {text!r} is no length of time", hint=did_you_mean_duration(text) or "like 5s, 2m or 0.25"
+        )
     if not least_s <= length_s <= MOST_S:
         raise UsageError(f"{option} {text!r} is not within bounds", hint=f"{least_s:g}s to 1d")
     return length_s
@@ -56,11 +59,6 @@ def microseconds_of(option: str, text: str) -> int:
     """
     length_us = parse_duration(text)
     if length_us is None:
-        hint = _near(text) or "durations are like 30s 15m 6h 7d 2w"
+        hint = did_you_mean_duration(text) or "durations are like 30s 15m 6h 7d 2w"
         raise UsageError(f"{option} {text!r} is no duration", hint=hint)
     return length_us
-
-
-def _near(text: str) -> str:
-    meant = meant_duration(text)
-    return f"did you mean {meant}?" if meant else ""

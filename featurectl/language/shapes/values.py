@@ -13,8 +13,8 @@ from pydantic_core import CoreSchema
 
 from featurectl.core.dtypes import KEY_TYPES, SCALARS, parse_dtype
 from featurectl.core.memory import parse_size
-from featurectl.core.nearest import did_you_mean
-from featurectl.core.units import meant_duration, parse_duration, parse_instant
+from featurectl.core.nearest import did_you_mean, did_you_mean_duration
+from featurectl.core.units import parse_duration, parse_instant
 from featurectl.core.variables import bad_variable, has_password, has_variable
 from featurectl.language.problems.report import Report
 from featurectl.language.shapes.rules import JsonSchema
@@ -130,18 +130,8 @@ def read_duration(node: object, info: ValidationInfo) -> int:
     length_us = parse_duration(text)
     if length_us is None:
         message = f'"{text}" is no duration; durations are like 30s 15m 6h 7d 2w'
-        report_of(info).error("FC106", message, _place(node), suggestion=near_duration(text))
+        report_of(info).error("FC106", message, _place(node), suggestion=did_you_mean_duration(text))
     return length_us or 0
-
-
-def near_duration(text: str) -> str:
-    """Return the question whether a length of time was meant that is written as people do; "" where none was.
-
-    >>> near_duration("30 days")
-    'did you mean "30d"?'
-    """
-    meant = meant_duration(text)
-    return f'did you mean "{meant}"?' if meant else ""
 
 
 def read_size(node: object, info: ValidationInfo) -> int:
@@ -160,7 +150,7 @@ def read_window(node: object, info: ValidationInfo) -> int | None:
     length_us = parse_duration(text)
     if length_us is None and text != LIFETIME:
         message = f'"{text}" is no window; windows are like 30s 15m 6h 7d 2w, or lifetime'
-        near = near_duration(text) or did_you_mean(text, [LIFETIME])
+        near = did_you_mean_duration(text) or did_you_mean(text, [LIFETIME])
         report_of(info).error("FC106", message, _place(node), suggestion=near)
     return length_us
 
