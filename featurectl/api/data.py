@@ -36,7 +36,7 @@ from featurectl.operations.training.request import TrainingRequest
 from featurectl.operations.training.spine import Cut, cut_spine, frame_spine
 from featurectl.operations.training.train_model import TrainRequest, train_model
 from featurectl.registry.applied import split_name
-from featurectl.render.materialize import run_document
+from featurectl.render.materialize import render_runs, run_document
 from featurectl.render.push import push_document
 from featurectl.sources.casts import cast_exact
 from featurectl.workspace.online_schema import read_online_schema
@@ -107,7 +107,7 @@ class DataMethods(ProjectBase):
         with self.workspace() as workspace:
             runs = materialize_views(workspace, request, self.open_progress())
         failures = [(run.label, run.error) for run in runs if run.error is not None]
-        return ResultTable(runs, run_document).unless_failed(failures, "views")
+        return ResultTable(runs, run_document, render_runs).unless_failed(failures, "views")
 
     def push(
         self, views: str | Sequence[str] = (), *, full: bool = False, allow_future: bool = False

@@ -16,6 +16,7 @@ from featurectl.catalog.search import SearchHit, SearchRequest, search_objects
 from featurectl.catalog.statistics import FeatureStatistics
 from featurectl.catalog.summaries import ObjectSummary
 from featurectl.core.errors import UsageError
+from featurectl.render.catalog import render_hits, render_objects
 
 
 class LookingMethods(ProjectBase):
@@ -36,7 +37,7 @@ class LookingMethods(ProjectBase):
         kinds = _kinds(kind, tuple(each for each in CATALOG_KINDS if each != "feature"))
         request = ListRequest(kinds=kinds, select=texts_of(select), state=state)
         with self.workspace("applied" if needs_files(request.select) else "project file") as workspace:
-            return ResultTable(list_objects(workspace, request, self.open_progress()), object_document)
+            return ResultTable(list_objects(workspace, request, self.open_progress()), object_document, render_objects)
 
     def show(
         self,
@@ -72,7 +73,7 @@ class LookingMethods(ProjectBase):
         """
         request = SearchRequest(text=text, kinds=_kinds(kind, CATALOG_KINDS))
         with self.workspace("project file") as workspace:
-            return ResultTable(search_objects(workspace, request), hit_document)
+            return ResultTable(search_objects(workspace, request), hit_document, render_hits)
 
     def lineage(self, name: str | None = None, depth: int | None = None) -> LineagePage:
         """Return what an object is made of and what is made of it; without a name, of the whole project.

@@ -17,6 +17,7 @@ from featurectl.operations.models.promotion import PromoteRequest, promote_model
 from featurectl.operations.models.retire import prune_versions, retire_versions
 from featurectl.operations.models.versions import find_version, find_versions, read_card
 from featurectl.registry.state import ModelVersion
+from featurectl.render.models import render_versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ class ProjectModels:
                 **version.metrics,
             }
 
-        return ResultTable([as_page(VersionPage, item, aliases=found.aliases) for item in found.versions], row)
+        pages = [as_page(VersionPage, item, aliases=found.aliases) for item in found.versions]
+        return ResultTable(pages, row, lambda versions: render_versions(versions, found.aliases))
 
     def show(self, name: str) -> VersionPage:
         """Return a version: `"late"` (its champion), `"late@3"`, `"late@challenger"`.

@@ -13,7 +13,7 @@ import polars as pl
 from featurectl.api.frames import AnyFrame, to_kind
 from featurectl.core.errors import CheckFailedError, FeaturectlError
 from featurectl.core.units import counted
-from featurectl.render.visible import in_one_line
+from featurectl.render.visible import in_one_line, visible
 
 T = TypeVar("T")
 _SHOWN = 100  # rows that are drawn
@@ -40,11 +40,17 @@ _PLAIN = (bool, int, float, str, datetime, date, Decimal)
 class ResultTable(Sequence[T], Generic[T]):
     """Objects in their order; `to_polars`, `to_pandas` and `to_arrow` give a row for each.
 
-    In a notebook it is drawn as a table.
+    In a notebook it is drawn as a table. `text` is what the command prints of them, which is what it reads as; without
+    it, it reads as the frame.
     """
 
-    def __init__(self, items: Sequence[T], row: Callable[[T], Mapping[str, object]]) -> None:
-        self._items, self._row = tuple(items), row
+    def __init__(
+        self,
+        items: Sequence[T],
+        row: Callable[[T], Mapping[str, object]],
+        text: Callable[[Sequence[T]], str] | None = None,
+    ) -> None:
+        self._items, self._row, self._text = tuple(items), row, text
 
     @overload
     def __getitem__(self, place: int) -> T: ...
@@ -52,7 +58,7 @@ class ResultTable(Sequence[T], Generic[T]):
     def __getitem__(self, place: slice) -> ResultTable[T]: ...
     def __getitem__(self, place: int | slice) -> T | ResultTable[T]:
         if isinstance(place, slice):
-            return ResultTable(self._items[place], self._row)
+            return ResultTable(self._items[place], self._row, self._text)
         return self._items[place]
 
     def __len__(self) -> int:
@@ -96,6 +102,8 @@ class ResultTable(Sequence[T], Generic[T]):
         return self
 
     def __repr__(self) -> str:
+        if self._text is not None and self:
+            return visible(self._text(self._items))
         with pl.Config(
             tbl_rows=_SHOWN, tbl_cols=-1, tbl_hide_dataframe_shape=True, fmt_str_lengths=60, tbl_width_chars=_WIDE
         ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from featurectl.api.base import ProjectBase, instant_of, texts_of
@@ -19,9 +20,9 @@ from featurectl.monitor.verify.report import FeatureSkew, ViewSkew
 from featurectl.monitor.verify.run_verify import VerifyLogRequest, VerifyStoreRequest, verify_logs, verify_views
 from featurectl.operations.entity_values import EntityRequest
 from featurectl.registry.applied import split_name
-from featurectl.render.checks import check_document
+from featurectl.render.checks import check_document, render_checks
 from featurectl.render.drift import drift_document
-from featurectl.render.status import status_document
+from featurectl.render.status import render_status, status_document
 from featurectl.render.verify import skew_document, view_skew_document
 
 _MIN_ROWS: Final = 100
@@ -39,7 +40,9 @@ class WatchingMethods(ProjectBase):
         """
         with self.workspace("applied") as workspace:
             report = read_status(workspace, StatusRequest(details=True))
-        return ResultTable(report.rows, lambda row: status_document(row, report.now))
+        return ResultTable(
+            report.rows, lambda row: status_document(row, report.now), partial(render_status, verbose=True)
+        )
 
     def checks(self) -> ResultTable[CheckHistory]:
         """Return the checks of the data, with what they came to in 30 days.
@@ -48,7 +51,7 @@ class WatchingMethods(ProjectBase):
             StoreError: the registry or the records of runs can't be read.
         """
         with self.workspace("applied") as workspace:
-            return ResultTable(read_checks(workspace).checks, check_document)
+            return ResultTable(read_checks(workspace).checks, check_document, partial(render_checks, whole=True))
 
     def drift(
         self,

@@ -34,6 +34,12 @@ def wide(monkeypatch) -> None:
         ("models diff big@1 big@1", lambda p: p.models.diff("big@1", "big@1")),
         ("plan", lambda p: p.plan()),
         ("plan", lambda p: p.plan().plan),
+        ("list", lambda p: p.list()),
+        ("list features", lambda p: p.list("features")),
+        ("search percentile", lambda p: p.search("percentile")),
+        ("status", lambda p: p.status()),
+        ("status --checks", lambda p: p.checks()),
+        ("models list", lambda p: p.models.list()),
     ],
 )
 def test_a_result_reads_as_its_command_prints_it(shared_project, capsys, words, call):
