@@ -135,6 +135,11 @@ class ExpectedColumns:
         reading_ = reading_of(self.source)
         return [self._cast(name, want, schema, (where, reading_)) for name, want in self.columns.items()]
 
+    def _named_by(self, name: str) -> str:
+        """Return which key of the source names a column, where one does."""
+        keys = (("event_time", self.source.event_time), ("available_at", self.source.available_at))
+        return "".join(f", which `{key}` names" for key, column in keys if column == name)
+
     def _cast(self, name: str, want: str | None, schema: pl.Schema, context: tuple[str, CastRules]) -> Cast:
         where, reading_ = context
         if name not in schema:
@@ -143,7 +148,7 @@ class ExpectedColumns:
             columns = "columns: " + ", ".join(sorted(schema))
             way_out = "; other files have it, and `featurectl materialize --full` takes it for null here"
             hint = columns + way_out * (self.optional and name not in clock_columns(self.source))
-            raise DataError(f"{where} has no column {name!r}", code="FC503", hint=hint)
+            raise DataError(f"{where} has no column {name!r}{self._named_by(name)}", code="FC503", hint=hint)
         if want is None:
             return Cast(name=name, dtype=None, value=pl.col(name))
         cast = plan_cast(name, schema[name], want, reading_)

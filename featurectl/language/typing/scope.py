@@ -85,12 +85,15 @@ class Scope:
         tree = ExpressionNode("case", dtype, (condition.tree, _column(column, dtype), null), None, raw.start, raw.end)
         return Expression(text, settle(tree)), dtype
 
-    def column(self, part: Part, name: str) -> str | None:
-        """Return the type of a column, `unknown` when only its name is known; FC301 and None when there is none."""
+    def column(self, part: Part, name: str, named_by: str = "") -> str | None:
+        """Return the type of a column, `unknown` when only its name is known; FC301 and None when there is none.
+
+        `named_by` says who names it, where the place does not.
+        """
         if self.columns is None:
             return UNKNOWN
         if name not in self.columns:
-            message, hint = self._unknown(name) or (f'no column "{name}"', near_hint(name, self.columns))
+            message, hint = self._unknown(name) or (f'no column "{name}"{named_by}', near_hint(name, self.columns))
             self.add(part, "FC301", message, hint)
             return None
         return self.columns[name]

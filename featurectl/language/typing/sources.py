@@ -23,7 +23,7 @@ def type_check_source(source: Source, columns: Mapping[str, str] | None) -> tupl
     after = Scope(row_columns(typed), scope.issues)
     for key in ("event_time", "available_at"):
         name = source.event_time if key == "event_time" else source.available_at
-        dtype = after.column((key,), name) if name is not None else None
+        dtype = after.column((key,), name, f", which `{key}` names") if name is not None else None
         if dtype is not None and dtype not in TIMES:
             after.add((key,), "FC312", f'"{name}" is {dtype}, must be a timestamp or a date', "cast it in `select`")
     for key, names in (("tiebreak", source.tiebreak), ("dedup_key", source.dedup_key)):

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from featurectl.core.errors import DataError
 from featurectl.core.progress import Progress, Silent
 from featurectl.core.units import counted
 from featurectl.engines.all_engines import open_engine
 from featurectl.engines.spill import SpillRoom
 from featurectl.operations.outputs.all_output_formats import check_columns
 from featurectl.operations.training.build import TrainingSetBuild, make_training_set
+from featurectl.operations.training.join import NoKeyColumnError
 from featurectl.operations.training.label import LabelTarget, read_target
 from featurectl.operations.training.long_spine import AnySpine, SpillPlace
 from featurectl.operations.training.reproduce import Manifest, check_same_spine, pinned_request, read_same_target
@@ -85,11 +87,22 @@ class Assembly:
             check_columns(spine.schema, request.out)
         self.progress.start("join features")
         target = self._target(request, asked, spine)
-        build = make_training_set(self.engine, asked, spine, target, self.place.room if request.out else None)
+        build = self._joined(request, asked, spine, target)
         columns, views = counted(len(asked.inputs), "column"), counted(len(asked.views), "view")
         self.progress.done(f"joined {columns} of {views}")
         self.applied.sources.report()
         return build
+
+    def _joined(
+        self, request: TrainingSetRequest, asked: ResolvedRequest, spine: AnySpine, target: LabelTarget | None
+    ) -> TrainingSetBuild:
+        try:
+            return make_training_set(self.engine, asked, spine, target, self.place.room if request.out else None)
+        except NoKeyColumnError as error:
+            if asked.model is not None or request.manifest is not None:
+                raise
+            hint = f"--join {error.key}=COLUMN says which; {error.hint}"
+            raise DataError(error.message, code=error.code, hint=hint) from error
 
     def _resolve(self, request: TrainingSetRequest) -> ResolvedRequest:
         if request.manifest is None:

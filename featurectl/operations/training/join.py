@@ -185,6 +185,17 @@ def _is_small(engine: Engine, table: ViewBuckets) -> bool:
     return table.buckets == 1 and question_bytes(table.rows, table.view) * _AT_ONCE <= engine.memory_bytes // 2
 
 
+class NoKeyColumnError(DataError):
+    """FC506: a spine has no column for a key of a view."""
+
+    def __init__(self, spine: AnySpine, column: str, key: str, view: str) -> None:
+        named = "" if key == column else f" for {key}"
+        hint = "its columns: " + ", ".join([*spine.schema][:20])
+        message = f"spine {spine.origin} has no column {column!r}{named}, a key of view {view}"
+        super().__init__(message, code="FC506", hint=hint)
+        self.key = key
+
+
 def check_inputs(spine: AnySpine, inputs: Sequence[ModelInput], views: Mapping[str, ViewRows]) -> None:
     """See that a spine has the keys and the request columns of some inputs, in types that fit.
 
@@ -194,6 +205,7 @@ def check_inputs(spine: AnySpine, inputs: Sequence[ModelInput], views: Mapping[s
     for group in _groups(inputs):
         view, join = views[group[0].view].pruned({item.feature for item in group}).view, group[0].join
         for key, dtype in view.key_types.items():
+            _require_key(spine, view, key, join[key])
             check_exact(spine.columns(join[key]), dtype, f"spine {spine.origin}: key {join[key]}")
     for item in inputs:
         if isinstance(item, RequestInput) and item.dtype is not None:
@@ -204,9 +216,16 @@ def _request(spine: SpineRows, item: RequestInput) -> pl.Series:
     return cast_exact(spine.column(item.name), item.dtype, f"spine {spine.origin}: request column {item.name}")
 
 
+def _require_key(spine: AnySpine, view: FeatureView, key: str, column: str) -> None:
+    if column not in spine.schema:
+        raise NoKeyColumnError(spine, column, key, view.name)
+
+
 def _spine_of(spine: SpineRows, view: FeatureView, join: Mapping[str, str]) -> pl.DataFrame:
     """Return the view's entity keys at each spine row, by their own names and types, and the row's time."""
     keys = view.key_types
+    for key in keys:
+        _require_key(spine, view, key, join[key])
     columns = [
         cast_exact(spine.column(join[key]), dtype, f"spine {spine.origin}: key {join[key]}").alias(key)
         for key, dtype in keys.items()

@@ -152,6 +152,8 @@ def spine_of_keys(asked: ResolvedRequest, now: datetime) -> SpineRows:
         raise UsageError(f"--keys-from {request.keys_from}: the view has no entity, so it has no keys")
     if request.at > now:
         raise UsageError(f"--at {format_iso(request.at)} has not come yet: now is {format_iso(now)}")
+    if asked.model is None:
+        _check_joined_keys(request, bound)
     columns = _key_columns(asked, bound)
     rows = known_keys([(bound, columns)], tuple(columns.values()), None)
     time_column = request.time or (asked.model.spine.time if asked.model else DEFAULT_TIME)
@@ -159,6 +161,19 @@ def spine_of_keys(asked: ResolvedRequest, now: datetime) -> SpineRows:
     rows = rows.with_columns(time)
     origin = f"keys of {bound.label} at {format_iso(request.at)}"
     return SpineRows(rows=rows, own=rows, time=time, time_column=time_column, origin=origin)
+
+
+def _check_joined_keys(request: TrainingRequest, bound: BoundView) -> None:
+    """See that `join` names columns of rows that have none but the keys of a view, each by its own name.
+
+    Raises:
+        UsageError: it does not.
+    """
+    keys = bound.view.keys
+    for key, column in request.join:
+        if column not in keys or (key in keys and column != key):
+            message = f"--join {key}={column}: with --keys-from {bound.view.name} the rows have its keys"
+            raise UsageError(f"{message}, no {column!r} for {key}", hint=f"columns: {', '.join(keys)}")
 
 
 def _key_columns(asked: ResolvedRequest, bound: BoundView) -> dict[str, str]:
