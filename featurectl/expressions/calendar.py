@@ -14,6 +14,7 @@ FIRST_DAY: Final = -719_162  # 0001-01-01
 LAST_DAY: Final = 2_932_896  # 9999-12-31
 FIRST_US: Final = FIRST_DAY * DAY_US
 LAST_US: Final = (LAST_DAY + 1) * DAY_US - 1
+END_US: Final = float(LAST_US + 1)  # as a float64, which has no LAST_US
 
 
 def civil(day: int) -> tuple[int, int, int]:

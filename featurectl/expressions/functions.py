@@ -81,6 +81,7 @@ FUNCTIONS: Final = {
     "least": FunctionSignature("least", "any any*", UNIFIED),
     "if": FunctionSignature("case", "bool any any", UNIFIED),
     "date_trunc": FunctionSignature("trunc", "unit timestamp", TIMESTAMP),
+    "to_timestamp": FunctionSignature("instant", "float64", TIMESTAMP),
     "seconds_between": FunctionSignature("epoch", "timestamp timestamp", FLOAT64),
 }
 ALIASES: Final = {
@@ -100,7 +101,8 @@ OPERATIONS: Final = {
     **dict.fromkeys(("isnull", "istrue", "isfalse", "in", "like", "case", "coalesce", "greatest", "least"), 1),
     **dict.fromkeys(("sign", "lower", "upper", "length", "trim", "ltrim", "rtrim", "substr", "left", "right"), 1),
     **dict.fromkeys(("replace", "starts_with", "ends_with", "contains", "concat", "part", "epoch", "trunc"), 1),
-    **dict.fromkeys(("clean", "nullif", "mod", "sqrt", "ln", "log1p", "exp", "power", "cast", "later", "earlier"), 2),
+    **dict.fromkeys(("clean", "nullif", "mod", "sqrt", "ln", "log1p", "exp", "power", "cast"), 2),
+    **dict.fromkeys(("later", "earlier", "instant"), 2),
     **dict.fromkeys(("abs", "floor", "ceil"), 3),
     "round": 12,
 }

@@ -109,6 +109,13 @@ def _moved(function: Callable[[pl.Expr, pl.Expr], pl.Expr]) -> Translator:
     return translate
 
 
+def _instant(seconds: pl.Expr) -> pl.Expr:
+    """Return the instants so many seconds after 1970, to the nearest microsecond; null outside of the calendar."""
+    us = (seconds * float(SECOND_US) + 0.5).floor()
+    inside = (us >= float(calendar.FIRST_US)) & (us < calendar.END_US)
+    return pl.when(inside).then(us).cast(pl.Int64).cast(DTYPES[TIMESTAMP])
+
+
 def _elapsed(_: ExpressionNode, args: Sequence[pl.Expr]) -> pl.Expr:
     return _narrow(_wide(args[0]) - _wide(args[1])).cast(DTYPES[DURATION])
 
@@ -265,6 +272,7 @@ TRANSLATORS: Final[Mapping[str, Translator]] = {
     "concat": lambda _, args: pl.concat_str(args, ignore_nulls=False),
     "part": _with_text(lambda x, part: _PARTS[part](x).cast(pl.Int64)),
     "epoch": _unary(lambda x: x.cast(pl.Int64).cast(pl.Float64) / _full(float(SECOND_US))),
+    "instant": _unary(_instant),
     "trunc": _with_text(lambda x, unit: x.dt.truncate(_UNITS[unit])),
     "cast": _cast,
 }

@@ -215,6 +215,11 @@ def _moved(function: Callable[[int, int], int]) -> Operation:
     return lambda time_us, length_us: within(function(time_us, length_us))
 
 
+def _instant(seconds: float) -> int | None:
+    us = seconds * SECOND_US + 0.5
+    return math.floor(us) if calendar.FIRST_US <= us < calendar.END_US else None
+
+
 def _substring(start: int, length: int | None = None) -> Operation:
     end = None if length is None else start - 1 + length
     return lambda text: text[start - 1 : end]
@@ -283,6 +288,7 @@ BUILDERS: Final[Mapping[str, Builder]] = {
     "concat": _binary(operator.add),
     "part": _with_constants(_part),
     "epoch": _unary(lambda length_us: float(length_us) / SECOND_US),
+    "instant": _unary(_instant),
     "trunc": _with_constants(calendar.TRUNCATE.__getitem__),
     "cast": lambda node, args: _null_in_null_out(_CASTS[node.value, node.dtype], args[0]),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -13,11 +14,13 @@ from featurectl.core.dtypes import TypedColumns, untyped_columns
 from featurectl.core.errors import DataError
 from featurectl.core.frames.types import language_dtype
 from featurectl.language.definitions.source import Source
+from featurectl.language.typing.sources import time_hint
 from featurectl.sources.base import OnNaive
 from featurectl.sources.casts import Cast, CastRules, plan_cast, shown_value
 from featurectl.sources.failures import reading
 
 UNTYPED: Final = "take out of it what is needed before: a column of its own, or a query (`sql:`)"
+_EPOCH: Final = re.compile(r"'?-?[0-9]{9,}'?")  # a whole number that may be seconds since 1970, as an error shows it
 KEPT: Final = "\x00kept "  # before the name of a column as it is in its source
 
 
@@ -154,7 +157,8 @@ class ExpectedColumns:
         cast = plan_cast(name, schema[name], want, reading_)
         if cast is None:
             have = language_dtype(schema[name]) or str(schema[name])
-            raise DataError(f"{where}: column {name!r} is {have} and can't be read as {want}", code="FC504")
+            message = f"{where}: column {name!r} is {have} and can't be read as {want}"
+            raise DataError(message, code="FC504", hint=_epoch_hint(name, have, want))
         return cast
 
 
@@ -188,12 +192,20 @@ def check_values(
                 f"{where}: column {cast.name!r} has {count:,} {'value' if count == 1 else 'values'} that can't be read "
                 f"as {cast.dtype}; first at row {row + 1:,}: {value}",
                 code="FC504",
+                hint=_epoch_hint(cast.name, dtypes.INT64 if _EPOCH.fullmatch(value) else dtypes.STRING, cast.dtype),
             )
     if on_naive:
         found = dict(zip([name for name, _ in clocks], counts[len(lossy) :], strict=False))
         for cast in casts:
             if cast.naive is True or found.get(cast.name):
                 on_naive(cast.name)
+
+
+def _epoch_hint(name: str, have: str, want: str | None) -> str:
+    """Return how numbers become the times that are wanted, "" where it is not that."""
+    if want != dtypes.TIMESTAMP or have not in (dtypes.INT64, dtypes.FLOAT64):
+        return ""
+    return f"{time_hint(name, have)}; where `columns:` says its type, that is {have}"
 
 
 def enforce_rows(

@@ -180,6 +180,7 @@ class RandomExpression:
             f"date_trunc('{unit}', {time})",
             f"({time} {self.rng.choice('+-')} {self.write('duration', depth)})",
             f"cast({self.write('date', depth)} as timestamp)",
+            f"to_timestamp({self.number(depth)})",
             f"{self.rng.choice(['greatest', 'least'])}({time}, {self.write('timestamp', depth)})",
         ]
         return self.rng.choice(forms)

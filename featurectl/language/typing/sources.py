@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from featurectl.core.dtypes import DATE, TIMESTAMP, UNKNOWN, TypedColumns, untyped_columns
+from featurectl.core.dtypes import DATE, FLOAT64, INT64, STRING, TIMESTAMP, UNKNOWN, TypedColumns, untyped_columns
 from featurectl.language.definitions.source import Source
-from featurectl.language.typing.scope import Issue, Scope
+from featurectl.language.typing.scope import Issue, Scope, bare_column
 
 TIMES = (TIMESTAMP, DATE, UNKNOWN)
 
@@ -24,12 +24,26 @@ def type_check_source(source: Source, columns: Mapping[str, str] | None) -> tupl
     for key in ("event_time", "available_at"):
         name = source.event_time if key == "event_time" else source.available_at
         dtype = after.column((key,), name, f", which `{key}` names") if name is not None else None
-        if dtype is not None and dtype not in TIMES:
-            after.add((key,), "FC312", f'"{name}" is {dtype}, must be a timestamp or a date', "cast it in `select`")
+        if name is not None and dtype is not None and dtype not in TIMES:
+            after.add((key,), "FC312", f'"{name}" is {dtype}, must be a timestamp or a date', time_hint(name, dtype))
     for key, names in (("tiebreak", source.tiebreak), ("dedup_key", source.dedup_key)):
         for name in names:
             after.column((key, name), name)
     return typed, scope.issues
+
+
+def time_hint(name: str, dtype: str) -> str:
+    """Return how a column that is no time becomes one.
+
+    >>> time_hint("ts", "int64")
+    'of seconds since 1970 write select: {ts_time: to_timestamp(ts)} and name ts_time; of milliseconds ts / 1000'
+    """
+    if dtype in (INT64, FLOAT64):
+        column = bare_column(name).text
+        made = "".join(c if c.isascii() and c.isalnum() else "_" for c in name.lower()) + "_time"
+        read = f"select: {{{made}: to_timestamp({column})}}"
+        return f"of seconds since 1970 write {read} and name {made}; of milliseconds {column} / 1000"
+    return f"texts are read by columns: {{{name}: timestamp}}" if dtype == STRING else "cast it in `select`"
 
 
 def type_source_once(source: Source, columns: Mapping[str, str] | None) -> Source:
