@@ -35,7 +35,8 @@ BAD_CSV = [
     ("a missing column", "customer,ordered_at\na,2026-01-01T00:00:00Z\n",
      "error[FC503]: source orders, file data/orders.csv has no column 'amount'\n  = columns: customer, ordered_at\n"),
     ("a missing time", "customer,amount\na,1\n",
-     "error[FC503]: source orders, file data/orders.csv has no column 'ordered_at'\n  = columns: amount, customer\n"),
+     ("error[FC503]: source orders, file data/orders.csv has no column 'ordered_at', which `event_time` names\n"
+      "  = columns: amount, customer\n")),
     ("a column twice", "customer,ordered_at,amount,amount\na,2026-01-01T00:00:00Z,1,2\n",
      "error[FC502]: source orders, file data/orders.csv has two columns 'amount'\n"),
     ("bad values", f"{HEAD}{ROW}a,2026-01-01T00:00:00Z,x7\na,2026-01-01T00:00:00Z,y\n",
@@ -185,7 +186,7 @@ def test_naive_timestamps_are_utc_or_in_the_time_zone_of_the_source(shop):
 
 SPINES = [
     ("no key", "at,n\n2026-01-05T00:00:00Z,1\n",
-     "error[FC506]: spine file s.csv has no column 'customer'\n  = its columns: at, n\n"),
+     "error[FC506]: spine file s.csv has no column 'customer', a key of view spend\n  = its columns: at, n\n"),
     ("no time", "customer,n\na,1\n", "error[FC506]: spine file s.csv has no column 'at' for the time of a row\n"),
     ("no request column", "customer,at\na,2026-01-05T00:00:00Z\n",
      "error[FC506]: spine file s.csv has no column 'n'\n"),
