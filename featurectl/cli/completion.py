@@ -5,31 +5,60 @@ It reads the registry as `list` does, and never says an error: whatever fails co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from featurectl.catalog.objects import CatalogKind
+    from featurectl.catalog.objects import AppliedObjects, CatalogKind
+    from featurectl.workspace.workspace import Workspace
 
-Candidates = Callable[[Path | None, str | None, str], list[str]]  # of the repository, the environment, the word
+_ALIASES: Final = ("champion", "challenger", "previous")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnfinishedWord:
+    """What is written of a word, and the parameters that the line has already."""
+
+    text: str
+    parameters: Mapping[str, Any]
+
+    @property
+    def repo(self) -> Path | None:
+        """The repository that the line names."""
+        repo: Path | None = self.parameters.get("repo")
+        return repo
+
+    @contextmanager
+    def workspace(self) -> Iterator[Workspace]:
+        """Open the repository of the line; no file but featurectl.yaml is read."""
+        from featurectl.workspace.open import find_root, open_workspace
+
+        with open_workspace(find_root(self.repo), self.parameters.get("env"), None, "project file") as workspace:
+            yield workspace
+
+
+Candidates = Callable[[UnfinishedWord], Sequence[str]]
 
 
 def completer(name: str) -> Callable[..., list[str]] | None:
     """Return what completes a parameter of a command by its name; None: nothing does."""
     found = _COMPLETED.get(name)
-    return None if found is None else _asked(found)
+    return None if found is None else _offering(found)
 
 
 def choices(values: Sequence[str]) -> Callable[..., list[str]]:
     """Return what completes one of some words."""
-    return _asked(lambda *_: list(values))
+    return _offering(lambda _: values)
 
 
-def _asked(candidates: Candidates) -> Callable[..., list[str]]:
+def _offering(candidates: Candidates) -> Callable[..., list[str]]:
     def complete(ctx: Any, incomplete: str) -> list[str]:
         try:
-            found = candidates(ctx.params.get("repo"), ctx.params.get("env"), incomplete)
+            found = candidates(UnfinishedWord(text=incomplete, parameters=ctx.params))
             return sorted({text for text in found if text.startswith(incomplete)})
         except Exception:  # of any kind: an error in the middle of a command line helps nobody, no offer does no harm
             return []
@@ -41,39 +70,83 @@ def _asked(candidates: Candidates) -> Callable[..., list[str]]:
 
 
 def _applied(*kinds: CatalogKind) -> Candidates:
-    """Return the names of what is applied of some kinds; a feature behind its view, as `view:feature`."""
+    """Return the names of what is applied of some kinds; a feature behind its view, as `view:feature`.
 
-    def names(repo: Path | None, env: str | None, incomplete: str) -> list[str]:
+    Behind `@` those of the versions that there are: of views, and of their features.
+    """
+
+    def names(word: UnfinishedWord) -> list[str]:
         from featurectl.catalog.listing import ListRequest, list_objects
-        from featurectl.workspace.open import find_root, open_workspace
+        from featurectl.catalog.objects import at_version, read_objects
+        from featurectl.language.renaming import named_features
 
-        wanted = tuple(kind for kind in kinds if kind != "feature" or ":" in incomplete)
-        with open_workspace(find_root(repo), env, None, "project file") as workspace:
-            return [item.name for item in list_objects(workspace, ListRequest(kinds=wanted))]
+        label, colon, _ = word.text.partition(":")
+        wanted = tuple(kind for kind in kinds if kind != "feature" or colon)
+        with word.workspace() as workspace:
+            if "@" not in label:
+                return [item.name for item in list_objects(workspace, ListRequest(kinds=wanted))]
+            objects = read_objects(workspace)
+        if not colon:
+            return _view_versions(objects, label)
+        older, name = at_version(objects, label)
+        return (
+            [f"{label}:{item.current_name}" for item in named_features(older.views[name])] if "feature" in kinds else []
+        )
 
     return names
 
 
-def _environments(repo: Path | None, *_: object) -> list[str]:
+def _view_versions(objects: AppliedObjects, text: str) -> list[str]:
+    name = text.partition("@")[0]
+    views = (item for item in objects.state.objects if (item.kind, item.name) == ("feature_view", name))
+    return [f"{name}@{item.version}" for item in views]
+
+
+def _models(word: UnfinishedWord) -> list[str]:
+    """Return the names of models, behind `@` those of the versions that are not retired, and of their aliases."""
+    return _model_versions(word) if "@" in word.text else list(_applied("model")(word))
+
+
+def _model_versions(word: UnfinishedWord) -> list[str]:
+    from featurectl.catalog.objects import read_objects
+
+    with word.workspace() as workspace:
+        state = read_objects(workspace).state
+    numbers = [f"{item.model}@{item.version}" for item in state.model_versions if item.status != "retired"]
+    return [*numbers, *(f"{model}@{alias}" for model, alias in state.aliases if alias in _ALIASES and "@" in word.text)]
+
+
+def _keys(word: UnfinishedWord) -> list[str]:
+    """Return `KEY=` for each key of the view that the line has no value of yet."""
+    from featurectl.catalog.objects import read_objects
+
+    label = word.parameters.get("view") or word.parameters.get("view_or_feature") or ""
+    given = {text.partition("=")[0] for text in word.parameters.get("key") or ()}
+    with word.workspace() as workspace:
+        view = read_objects(workspace).views[re.split("[@:]", label)[0]]
+    return [f"{name}=" for name in view.key_types if name not in given]
+
+
+def _environments(word: UnfinishedWord) -> list[str]:
     from featurectl.language.load import load_project_file
     from featurectl.workspace.open import find_root
 
-    return list(load_project_file(find_root(repo)).environments)
+    return list(load_project_file(find_root(word.repo)).environments)
 
 
-def _codes(*_: object) -> list[str]:
+def _codes(_: UnfinishedWord) -> list[str]:
     from featurectl.language.problems.codes import CODES
 
     return list(CODES)
 
 
-def _kinds(*_: object) -> list[str]:
+def _kinds(_: UnfinishedWord) -> list[str]:
     from featurectl.catalog.objects import CATALOG_KINDS, SEVERAL
 
     return [SEVERAL[kind] for kind in CATALOG_KINDS]
 
 
-def _templates(*_: object) -> list[str]:
+def _templates(_: UnfinishedWord) -> list[str]:
     from featurectl.operations.init import NEXT
 
     return list(NEXT)
@@ -81,15 +154,19 @@ def _templates(*_: object) -> list[str]:
 
 _COMPLETED: Final[Mapping[str, Candidates]] = {
     "view": _applied("view"),
+    "view_or_feature": _applied("view", "feature"),
+    "key": _keys,
     "views": _applied("view"),
-    "model": _applied("model"),
-    "first": _applied("model"),
-    "second": _applied("model"),
+    "model": _models,
+    "first": _model_versions,
+    "second": _model_versions,
+    "versions": _model_versions,
     "name": _applied("view", "feature", "model", "source", "entity", "alert", "notifier"),
     "names": _applied("view", "model"),
     "uses": _applied("view", "feature"),
     "features": _applied("view", "feature"),
     "alert": _applied("alert"),
+    "notifier": _applied("notifier"),
     "env": _environments,
     "code": _codes,
     "kind": _kinds,

@@ -7,7 +7,7 @@ import io
 import os
 import shlex
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +17,7 @@ from featurectl.cli.command_line import read_command_line
 VARIABLE: Final = "_FEATURECTL_COMPLETE"
 PROGRAM: Final = "featurectl"
 _BASH: Final = "complete_bash"
+_SIGNS: Final = ":=@"  # at which bash takes words apart
 _ARGUMENTS: Final = "_TYPER_COMPLETE_ARGS"  # of zsh, fish and PowerShell
 
 
@@ -58,18 +59,35 @@ def read_shell(environ: MutableMapping[str, str]) -> tuple[list[str], str]:
 
 
 def _read_bash(environ: MutableMapping[str, str]) -> tuple[list[str], str]:
-    """Return the same of bash, which takes `view:feature` apart and wants what comes behind the colon."""
+    """Return the same of bash, which takes `view:feature`, `view@2` and `key=value` apart.
+
+    It wants what comes behind the last colon or equals sign, and from the last at sign on.
+    """
     words, at = _split(environ.get("COMP_WORDS", "")), int(environ.get("COMP_CWORD", "0"))
-    before, current, prefix = words[1:at], words[at] if at < len(words) else "", ""
-    if current == ":" and before:
-        prefix = f"{before[-1]}:"
-        before, current = before[:-1], prefix
-    elif before[-1:] == [":"] and len(before) > 1:
-        prefix = f"{before[-2]}:"
-        before, current = before[:-2], prefix + current
+    last = words[at] if at < len(words) else ""
+    *before, current = _joined([*words[1:at], last])
+    prefix = (current if last and set(last) <= set(_SIGNS) else current.removesuffix(last)).removesuffix("@")
     ordered = read_command_line(before).in_order()
     environ["COMP_WORDS"], environ["COMP_CWORD"] = shlex.join([PROGRAM, *ordered, current]), str(len(ordered) + 1)
     return ordered, prefix
+
+
+def _joined(words: Sequence[str]) -> list[str]:
+    """Return words that were taken apart at signs, the way they are written.
+
+    >>> _joined(["show", "spend", "@", "1", ":", "count", "customer", "=", ""])
+    ['show', 'spend@1:count', 'customer=']
+    """
+    joined: list[str] = []
+    is_open = False  # a sign was the last
+    for word in words:
+        is_sign = bool(word) and set(word) <= set(_SIGNS)
+        if joined and (is_open or is_sign):
+            joined[-1] += word
+        else:
+            joined.append(word)
+        is_open = is_sign
+    return joined
 
 
 def _split(text: str) -> list[str]:

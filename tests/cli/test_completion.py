@@ -58,6 +58,26 @@ def completed(monkeypatch, capsys):
         (["show", "spend", ":", "per"], ["per_order"]),
         (["models", "list", "--uses", "last"], ["last_order"]),
         (["monitor", "silence", "o"], ["old_spend"]),
+        (["monitor", "test", ""], ["ops"]),
+        (["why", "spend", "@", ""], ["@1", "@2"]),
+        (["show", "spend", "@"], ["@1", "@2"]),
+        (["show", "spend", "@", "2"], ["@2"]),
+        (["show", "spend@"], ["spend@1", "spend@2"]),
+        (["show", "spend", "@", "1", ":", "per"], ["per_order"]),
+        (["get", "spend", ":", "count"], ["count_7d"]),
+        (["get", "spend", ":", "count_7d", ""], ["customer="]),
+        (["get", "spend", "@", "1", "c"], ["customer="]),
+        (["get", "last_order", ""], ["customer=", "day="]),
+        (["get", "last_order", "day", "=", "2026-01-01", ""], ["customer="]),
+        (["why", "spend", ""], ["customer="]),
+        (["get", "spend", "customer", "="], []),
+        (["score", "b"], ["big"]),
+        (["score", "big", "@"], ["@1", "@champion"]),
+        (["score", "big", "@", "ch"], ["@champion"]),
+        (["models", "diff", ""], ["big@1"]),
+        (["models", "diff", "big", "@", "1", "b"], ["big@1"]),
+        (["models", "retire", "big"], ["big@1"]),
+        (["plan", "--env", "=", ""], ["dev"]),
         (["plan", "--env", ""], ["dev"]),
         (["list", "--env", "d"], ["dev"]),
         (["explain", "FC203"], ["FC203"]),
@@ -106,11 +126,13 @@ def test_completion_loads_neither_frames_nor_sqlalchemy(shop):
         "import sys\nfrom featurectl.cli.main import main\nmain([])\n"
         "print(sorted({m.split('.')[0] for m in sys.modules} & {'polars', 'sqlalchemy', 'numpy', 'deltalake'}))"
     )
-    environ = os.environ | BASH | {"COMP_WORDS": "featurectl why s", "COMP_CWORD": "2"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=shop, env=environ, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split("\n")[:2] == ["spend", "[]"]
+    for line, offered in (("why s", "spend"), ("models retire b", "big@1"), ("get spend c", "customer=")):
+        words = f"featurectl {line}"
+        environ = os.environ | BASH | {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=shop, env=environ, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.split("\n")[:2] == [offered, "[]"]
 
 
 def test_a_tab_in_a_real_bash_completes(shop):
@@ -132,6 +154,8 @@ def test_a_tab_in_a_real_bash_completes(shop):
         read_until(terminal, b"ready> ")
         os.write(terminal, b"featurectl why spe\t")
         read_until(terminal, b"why spend ")
+        os.write(terminal, b"\x15featurectl score big@ch\t")
+        read_until(terminal, b"score big@champion ")
     finally:
         os.close(terminal)
         os.waitpid(child, 0)
