@@ -1,0 +1,100 @@
+"""Habits of the command line: late rows are counted, a past is hinted at, quiet is quiet, whole is whole."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from featurectl.cli.main import main
+from tests.cli.shop import PROJECT, apply_shop, materialize_shop, write_shop
+
+LATE = """
+entities: [{name: customer, keys: {customer: string}}]
+sources:
+  - name: orders
+    path: days/*.csv
+    event_time: at
+    available_at: seen
+    columns: {customer: string, at: timestamp, seen: timestamp}
+feature_views:
+  - {name: spend, entity: customer, source: orders, aggregates: [{op: count, windows: [7d]}]}
+"""
+
+
+@pytest.fixture
+def said(capsys):
+    """A function that runs a command and returns its exit code, and what it said."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main(list(words))
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch, capsys):
+    """An applied, materialized and pushed repository, as the current folder."""
+    monkeypatch.chdir(write_shop(tmp_path))
+    apply_shop(tmp_path)
+    materialize_shop(tmp_path)
+    assert main(["push", "-q"]) == 0
+    capsys.readouterr()
+    return tmp_path
+
+
+def test_rows_that_came_too_late_are_counted_until_since_takes_them(tmp_path, monkeypatch, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "featurectl.yaml").write_text(PROJECT)
+    (tmp_path / "objects.yaml").write_text(LATE)
+    (tmp_path / "days").mkdir()
+    head, day = "customer,at,seen\n", "2026-01-0{0}T10:00:00Z,2026-01-0{0}T11:00:00Z\n"
+    (tmp_path / "days" / "6.csv").write_text(f"{head}ana,{day.format(6)}")
+    assert said("apply", "--auto-approve", "-q")[0] == said("materialize", "-q")[0] == 0
+    assert "late" not in said("status")[1]
+    (tmp_path / "days" / "5.csv").write_text(f"{head}ana,{day.format(5)}ben,{day.format(5)}")
+    assert "2 rows dropped: " in (text := said("materialize", "-q")[1])
+    assert "featurectl materialize spend --since TIME takes them" in text
+    assert "2 late rows left out: materialize spend --since" in said("status")[1]
+    assert late_rows(said("status", "-o", "json")[1]) == 2
+    assert said("materialize", "spend", "--since", "2026-01-01", "-q")[0] == 0
+    assert late_rows(said("status", "-o", "json")[1]) == 0
+    assert "late" not in said("status")[1]
+
+
+def late_rows(document: str) -> int:
+    """Return the number of late rows of the view, by the JSON of `status`."""
+    (row,) = [row for row in json.loads(document)["result"]["rows"] if row["kind"] == "view"]
+    count: int = row["late_rows"]
+    return count
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_past_of_the_online_store_is_hinted_at_offline(said):
+    past = ("--as-of", "2026-01-07T00:00:00Z")
+    _, text, _ = said("get", "spend", "customer=ana", *past)
+    assert text.endswith("--offline computes those of an instant in the past.\n")
+    for words in ((), ("--as-of", "2026-01-08T00:00:00Z"), (*past, "--offline")):
+        assert "in the past" not in said("get", "spend", "customer=ana", *words)[1], words
+
+
+def test_apply_says_one_line_when_it_is_quiet(tmp_path, monkeypatch, said):
+    monkeypatch.chdir(write_shop(tmp_path))
+    assert said("apply", "--auto-approve", "-q") == (0, "Applied to dev, serial 1: 6 added.\n", "")
+    code, text, _ = said("apply", "--auto-approve", "-q")
+    assert (code, text) == (0, "")
+    (tmp_path / "views.yaml").write_text((tmp_path / "views.yaml").read_text().replace("ttl: 2d", "ttl: 3d"))
+    assert "featurectl plan" in said("apply", "--auto-approve")[1]
+
+
+@pytest.mark.usefixtures("shop")
+def test_verify_counts_what_agrees_and_lists_it_when_it_is_to_say_more(said):
+    code, text, _ = said("verify", "--store", "-q")
+    assert (code, text.splitlines()[0]) == (0, "3 features agree: -v lists them.")
+    code, text, _ = said("verify", "--store", "-q", "-v")
+    assert code == 0
+    rows = [line.split()[:2] for line in text.splitlines()[1:4]]
+    assert rows == [["last_order@1", "amount"], *(["spend@1", name] for name in ("count_7d", "amount_sum_7d"))]
+    assert "agree" not in text
