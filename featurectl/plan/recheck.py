@@ -16,6 +16,7 @@ from featurectl.identity.registered_kinds import REGISTERED, Registrable
 from featurectl.language.definitions.fitting import fits
 from featurectl.language.definitions.model import Model
 from featurectl.language.definitions.view import FeatureView
+from featurectl.language.renaming import named_features
 from featurectl.language.shapes.values import NAME
 from featurectl.plan.categorise import categorise
 from featurectl.plan.desired import DesiredObject, desired_object
@@ -116,8 +117,9 @@ def _loaded(item: ObjectVersion, name: str) -> DesiredObject:
 def _names(spec: Registrable) -> Iterator[str]:
     yield spec.name
     if isinstance(spec, FeatureView):
-        yield from (spec.source.name, *(feature.name for feature in spec.features))
-        yield from (item.name for item in spec.derived)
+        yield spec.source.name
+        for item in named_features(spec):
+            yield from (item.name, item.current_name, *item.aliases)
         yield from (spec.entity.name,) if spec.entity else ()
     elif isinstance(spec, Model):
         yield spec.spine.source.name

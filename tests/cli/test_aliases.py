@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import uuid
@@ -107,6 +108,23 @@ def test_a_feature_that_takes_a_stored_name_is_computed_apart(plain):
     now = plain.values("latest:double", "latest:total")
     assert now["double"] == before["double"]
     assert now["total"] == [None if v is None else v * 2.5 for v in before["double"]]
+
+
+def test_a_saved_plan_renames_and_holds_no_name_that_is_none(plain, capsys):
+    plain.change(RENAMED[3])
+    assert main(["plan", "--out", "p.json", "-q"]) == 0
+    assert main(["apply", "p.json", "--auto-approve", "-q"]) == 0
+    assert plain.plan() == {}
+    assert plain.values("latest:double")["double"] == plain.values("latest:total")["total"]
+    plain.change(("aliases: [total]", "aliases: [total, sum]"))
+    assert main(["plan", "--out", "p.json", "-q"]) == 0
+    saved = json.loads((plain.root / "p.json").read_text())
+    text = json.dumps(saved["plan"]).replace('"sum"', '"no name"')
+    digest = hashlib.sha256(json.dumps(json.loads(text), ensure_ascii=False).encode()).hexdigest()
+    (plain.root / "p.json").write_text(json.dumps({**saved, "plan": json.loads(text), "sha256": digest}))
+    capsys.readouterr()
+    assert main(["apply", "p.json", "--auto-approve", "-q"]) == 64
+    assert "has a definition that is none, of feature_view 'latest'" in capsys.readouterr().err
 
 
 def test_models_go_on_under_the_names_that_they_were_trained_with(plain, capsys):
