@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from featurectl.catalog.documents import definition_document
 from featurectl.catalog.facts import facts_of
 from featurectl.catalog.lineage import WITHOUT_LINEAGE, LineageGraph, lineage_of
 from featurectl.catalog.objects import AppliedObjects, CatalogKind, ObjectName, at_version, find_named, read_objects
@@ -41,8 +42,8 @@ class VersionInUse:
 class ObjectDetail:
     """An object: what it says (`facts`, by label), its features, versions, lineage and statistics by feature.
 
-    `definition` is what the registry keeps of it; of a feature, what it keeps of its view. `lineage` is the graph
-    around it, None for alerts and notifiers. `statistics_missing` says why there are none of a view or a feature.
+    `definition` is what the registry keeps of it, without secrets; of a feature, what it keeps of its view. `lineage`
+    is the graph around it, None for alerts and notifiers. `statistics_missing` says why a view or a feature has none.
     """
 
     summary: ObjectSummary
@@ -137,7 +138,7 @@ class _Look:
             summary=summary,
             facts=facts_of(objects, summary),
             applied_at=registered.applied_at,
-            definition=registered.definition,
+            definition=definition_document(registered),
             features=features if node.kind == "view" else (),
             versions=tuple(_VERSIONS[node.kind](self.every, view)) if node.kind in _VERSIONS else (),
             lineage=None if node.kind in WITHOUT_LINEAGE else lineage_of(objects, node, self.request.depth),

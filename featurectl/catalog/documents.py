@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from featurectl.core.secrets import hide_address_secrets
 from featurectl.core.units import SECOND_US, format_iso
+from featurectl.language.definitions.alerts import shown_address
+from featurectl.language.definitions.json_form import load_notifier
 
 if TYPE_CHECKING:
     from featurectl.catalog.search import SearchHit
     from featurectl.catalog.statistics import FeatureStatistics
     from featurectl.catalog.summaries import ObjectSummary
+    from featurectl.registry.state import Json, ObjectVersion
 
 
 def object_document(item: ObjectSummary) -> dict[str, object]:
@@ -33,6 +37,21 @@ def object_document(item: ObjectSummary) -> dict[str, object]:
         "tags": list(item.tags),
         "aliases": list(item.aliases),
     }
+
+
+def definition_document(item: ObjectVersion) -> Json:
+    """Return the definition that the registry has of an object, without what may be a secret in its addresses."""
+    if item.kind == "notifier":
+        return {**item.definition, "address": shown_address(load_notifier(item.definition))}
+    return {key: _shown(value) for key, value in item.definition.items()}
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, str):
+        return hide_address_secrets(value, value)
+    if isinstance(value, list):
+        return [_shown(part) for part in value]
+    return {key: _shown(part) for key, part in value.items()} if isinstance(value, dict) else value
 
 
 def hit_document(hit: SearchHit) -> dict[str, object]:

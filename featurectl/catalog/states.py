@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def with_states(
     workspace: Workspace, state: State, objects: Iterable[ObjectSummary], progress: Progress | None = None
 ) -> tuple[ObjectSummary, ...]:
-    """Return objects with the freshness of views (of a feature that of its view) and of sources that have an SLA.
+    """Return objects with the freshness of views and of sources that have an SLA; a feature's is its own or its view's.
 
     What can't be seen is an ERROR of its row, no error of this.
     """
@@ -31,10 +31,11 @@ def with_states(
     }
     if progress is not None:
         progress.done("")
-    return tuple(
-        replace(item, state=rows.get((_kind_of(item), item.name.partition(":")[0], item.version))) for item in objects
-    )
+    return tuple(replace(item, state=_row_of(item, rows)) for item in objects)
 
 
-def _kind_of(item: ObjectSummary) -> str:
-    return "view" if item.kind == "feature" else item.kind
+def _row_of(item: ObjectSummary, rows: Mapping[tuple[str, str, int | None], FreshnessRow]) -> FreshnessRow | None:
+    own = rows.get((item.kind, item.name, item.version))
+    if own is None and item.kind == "feature":
+        return rows.get(("view", item.name.partition(":")[0], item.version))
+    return own

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from featurectl.core.documents import parse_json
 from featurectl.core.dtypes import BOOL, DATE, INT64, TIMESTAMP
-from featurectl.core.errors import DataError
+from featurectl.core.errors import DataError, FeaturectlError
 from featurectl.core.units import SECOND_US, format_instant, from_us
 from featurectl.language.renaming import current_names
 
@@ -201,47 +201,74 @@ def read_statistics(
 ) -> dict[str, FeatureStatistics]:
     """Return the statistics of features of a view by their current names, of those that a trained model has.
 
-    Of several models the newest is taken, one of the view's newest version before any other. `location` is the
-    offline location, where the profiles lie.
+    Of several models the newest is taken whose profile can be read, a retired one last, and one of the view's newest
+    version before any other. `location` is the offline location, where the profiles lie.
 
     Raises:
-        DataError: FC512, the file of a profile is gone, or another.
-        StoreError: it can't be read.
+        DataError: FC512, there are none, for the file of a profile is gone, or another.
+        StoreError: the same, for it can't be read.
     """
     found: dict[str, FeatureStatistics] = {}
-    profiles: dict[tuple[str, int], Mapping[str, ColumnDocument]] = {}
+    profiles = _Profiles(location)
     stored = {current: name for name, current in current_names(view).items()}
     for name in features:
         feature = stored[name]
-        version = _newest_version(state, view.name, feature)
+        version = profiles.first_readable(_trained_on(state, view.name, feature))
         if version is None:
             continue
-        trained = (version.model, version.version)
-        if trained not in profiles:
-            profiles[trained] = _columns_of(version, location)
         item = next(i for i in version.inputs if i.view == view.name and i.feature == feature)
-        if item.name in profiles[trained]:
+        columns = profiles.columns_of(version)
+        if item.name in columns:
             origin = f"training set of {version.model}@{version.version}, {view.name}@{item.view_version}"
             dtype = view.dtype_of(feature) or item.dtype
             of = ColumnOrigin(feature=f"{view.name}:{name}", dtype=dtype, origin=origin, at=version.created_at)
-            found[name] = describe_column(profiles[trained][item.name], of)
+            found[name] = describe_column(columns[item.name], of)
+    if profiles.errors and not found:
+        raise profiles.errors[0]
     return found
 
 
-def _newest_version(state: State, view: str, feature: str) -> ModelVersion | None:
-    """Return the newest model version with a profile that has a feature, one of the view's newest version first."""
+def _trained_on(state: State, view: str, feature: str) -> list[ModelVersion]:
+    """Return the model versions with a profile that has a feature, in the order in which they are asked."""
     current = state.current("feature_view", view)
 
-    def rank(version: ModelVersion) -> tuple[bool, datetime]:
+    def rank(version: ModelVersion) -> tuple[bool, bool, datetime]:
         is_current = current is not None and version.view_versions.get(view) == current.version
-        return is_current, version.created_at
+        return version.status != "retired", is_current, version.created_at
 
     having = [
         version
         for version in state.model_versions
         if version.profile and any(i.view == view and i.feature == feature for i in version.inputs)
     ]
-    return max(having, key=rank, default=None)
+    return sorted(having, key=rank, reverse=True)
+
+
+class _Profiles:
+    """The profiles of model versions at a location, each read once; `errors` of those that can't be."""
+
+    def __init__(self, location: str) -> None:
+        self.errors: list[FeaturectlError] = []
+        self._location = location
+        self._read: dict[tuple[str, int], Mapping[str, ColumnDocument] | None] = {}
+
+    def first_readable(self, versions: Iterable[ModelVersion]) -> ModelVersion | None:
+        """Return the first version whose profile can be read."""
+        return next((version for version in versions if self._found(version) is not None), None)
+
+    def columns_of(self, version: ModelVersion) -> Mapping[str, ColumnDocument]:
+        """Return the columns of a profile that can be read, by the names of the version's inputs."""
+        return self._found(version) or {}
+
+    def _found(self, version: ModelVersion) -> Mapping[str, ColumnDocument] | None:
+        place = (version.model, version.version)
+        if place not in self._read:
+            try:
+                self._read[place] = _columns_of(version, self._location)
+            except FeaturectlError as error:
+                self.errors.append(error)
+                self._read[place] = None
+        return self._read[place]
 
 
 def _columns_of(version: ModelVersion, location: str) -> Mapping[str, ColumnDocument]:

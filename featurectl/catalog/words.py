@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from featurectl.core.secrets import hide_address_secrets
 from featurectl.core.units import format_duration
 from featurectl.language.definitions.alerts import Alert, Notifier, format_condition, shown_address
 from featurectl.language.definitions.entity import Entity
@@ -66,10 +67,14 @@ def view_words(view: FeatureView) -> str:
 
 
 def source_words(source: Source) -> str:
-    """Return where the rows of a source are; of a URL only what is no secret."""
+    """Return where the rows of a source are; of a URL only what is no secret.
+
+    >>> source_words(Source(name="orders", format="parquet", path="s3://ana:pw-of-ana@bucket/orders.parquet"))
+    's3://ana:***@bucket/orders.parquet'
+    """
     if source.sql is not None:
         return f"query: {one_line(source.sql.query)}"
-    return source.path
+    return hide_address_secrets(source.path, source.path)
 
 
 def entity_words(entity: Entity) -> str:

@@ -133,3 +133,30 @@ def test_states_are_those_of_status_and_are_looked_at_when_asked_for(shop, capsy
     assert main(["show", "spend:count_7d", "--state", *now]) == 0
     assert f"state        {states['view', 'spend', 2][0]}, 13 h old" in capsys.readouterr().out
     assert all(item.state is None for item in listed(shop).values())
+
+
+def test_a_feature_with_an_sla_of_its_own_has_the_state_that_status_gives_it(shop, capsys):
+    tighter = "{op: count, windows: [7d], freshness: {error_after: 1h}, description: How many orders.}"
+    text = (shop / "objects.yaml").read_text()
+    (shop / "objects.yaml").write_text(
+        text.replace("{op: count, windows: [7d], description: How many orders.}", tighter)
+    )
+    assert main(["apply", "--auto-approve", "-q"]) == 0
+    now = ["--as-of", "2026-01-13T08:00:00Z", "-o", "json"]
+    capsys.readouterr()
+    assert main(["status", *now]) == 1
+    rows = json.loads(capsys.readouterr().out)["result"]["rows"]
+    states = {(row["kind"], row["name"], row["version"]): row["state"] for row in rows}
+    assert main(["list", "features", "--state", *now]) == 0
+    found = {o["name"]: o["state"] for o in json.loads(capsys.readouterr().out)["result"]["objects"]}
+    assert found["spend:count_7d"] == states["feature", "spend:count_7d", 2] == "STALE"
+    assert found["spend:per_order"] == states["view", "spend", 2] == "OK"
+
+
+@pytest.mark.usefixtures("shop")
+def test_what_may_be_a_secret_of_an_address_is_shown_nowhere(capsys):
+    for words in (["show", "ops"], ["list", "notifiers"], ["search", "ops"]):
+        for form in ("text", "json"):
+            assert main([*words, "-o", form]) == 0
+            text = capsys.readouterr().out
+            assert ("https://hooks.slack.com/..." in text, "secret" in text) == (True, False)

@@ -165,3 +165,22 @@ def test_a_profile_that_is_gone_hides_nothing_else(shop, capsys):
     text = capsys.readouterr().out
     assert "the profile of the model can't be read" in text
     assert "count of rows over 7d" in text
+
+
+def test_where_a_profile_is_gone_or_of_a_retired_version_another_is_read(shop, capsys):
+    more = (shop / "objects.yaml").read_text().replace("n_estimators: 5", "n_estimators: 6")
+    (shop / "objects.yaml").write_text(more)
+    for words in (["apply", "--auto-approve"], ["train", "big"], ["materialize"]):
+        assert main([*words, "-q"]) == 0
+    capsys.readouterr()
+    assert shown(capsys, "spend:count_7d")["spend:count_7d"]["origin"] == "training set of big@2, spend@2"
+    assert main(["models", "promote", "big@1"]) == 0
+    capsys.readouterr()
+    assert main(["models", "retire", "big@2"]) == 0
+    capsys.readouterr()
+    assert shown(capsys, "spend:count_7d")["spend:count_7d"]["origin"] == "training set of big@1, spend@1"
+    for path in shop.rglob("*"):
+        if path.is_file() and b'"columns":[{"name":"per_order"' in path.read_bytes()[:200]:
+            path.unlink()
+            break
+    assert len(shown(capsys, "spend")) == 2
