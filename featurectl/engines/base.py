@@ -120,7 +120,8 @@ class Prepared:
     `rows_read` counts the rows of the pieces; `held_back`, a number per piece, those that become available only after
     it ends; `dropped` counts rows left out, by reason (null event_time, null available_at, null key, repeated,
     known before the watermark).
-    `watermark` and `newest_event` are the greatest availability and event time of the rows read. `replaced` holds the
+    `watermark` and `newest_event` are the greatest availability and event time of the rows read; `late_events` are the
+    least and the greatest event time of those known before the watermark. `replaced` holds the
     `_dedup` of rows read earlier of which there is a copy among the new ones that was available first: it counts, and
     theirs is to leave the table.
     """
@@ -131,6 +132,7 @@ class Prepared:
     watermark: datetime | None
     newest_event: datetime | None
     dropped: Mapping[str, int] = field(default_factory=dict)
+    late_events: tuple[datetime, datetime] | None = None
     checks: tuple[CheckResult, ...] = ()
     replaced: tuple[int, ...] = ()
 

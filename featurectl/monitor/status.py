@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from featurectl.core.errors import DataError, FeaturectlError, NoAnswerError, StoreError
-from featurectl.core.units import counted, format_instant, plural
+from featurectl.core.units import counted, format_instant, format_iso, plural
 from featurectl.engines.base import TOO_LATE, Engine
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
@@ -122,7 +122,7 @@ def _row(item: ServedView, served: ServedFreshness, stale: StaleEntities | None,
         gone if served.lost else "",
         f"{done} only" if later else "",
         "newer events lie ahead of now" if ahead else "",
-        f"{counted(served.late, 'late row')} left out: materialize {item.view.name} --since" if served.late else "",
+        f"{counted(served.late, 'late row')} left out: {_to_take(item.view.name, served)}" if served.late else "",
     ]
     return FreshnessRow(
         kind="view",
@@ -159,13 +159,19 @@ def _far(computed_at: datetime | None, latest: Bound | None, of: str) -> str:
     return "" if computed_at is None or latest is None else how_far_ahead(computed_at, latest(), of)
 
 
+def _to_take(view: str, served: ServedFreshness) -> str:
+    """Return the command that takes late rows."""
+    return f"materialize {view} --since {format_iso(served.late_since) if served.late_since else 'TIME'}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedFreshness:
     """What stands behind the values of a view: of the last push, without an online store of its table.
 
     `entities` are those in the online store, as they were counted there now, where it can say, else as of the last
     push; `lost` so many it had then and has not now. `table_at` is the instant as of which the table was computed.
-    `late` rows were known before the watermark when their files came, and are not in the table.
+    `late` rows were known before the watermark when their files came, and are not in the table; `late_since` is the
+    first of their event times.
     """
 
     rows: int
@@ -176,6 +182,7 @@ class ServedFreshness:
     table_at: datetime | None
     lost: int = 0
     late: int = 0
+    late_since: datetime | None = None
 
 
 def look_at_served(item: ServedView, store: Callable[[], OnlineStore]) -> ServedFreshness:
@@ -204,6 +211,7 @@ def look_at_served(item: ServedView, store: Callable[[], OnlineStore]) -> Served
         table_at=coverage.now,
         lost=0 if record is None else rows_lost(item.view, record, there, item.clock),
         late=coverage.dropped.get(TOO_LATE, 0),
+        late_since=coverage.late_events[0] if coverage.late_events else None,
     )
 
 

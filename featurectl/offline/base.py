@@ -37,6 +37,7 @@ class Coverage:
     long as it stays, rows were only added; under another one rows that were there may be gone or changed. `since` is
     the event time from which on there are rows; None: all that the source has. `rows_mark` is a digest of what decides
     which rows of the source there are, whose and when, and of their form ("" in tables of before there was one).
+    `late_events` are the least and the greatest event time of rows that came too late and are still to be taken.
     """
 
     parts: Mapping[str, str] = field(default_factory=dict)
@@ -51,6 +52,7 @@ class Coverage:
     rows_mark: str = ""
     since: datetime | None = None
     watermarks: Mapping[str, datetime] = field(default_factory=dict)  # of a transform's sources, by name
+    late_events: tuple[datetime, datetime] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -43,6 +43,7 @@ def dump_commit(commit: Commit) -> str:
             "rebuild_id": coverage.rebuild_id,
             "rows_mark": coverage.rows_mark,
             "watermarks": {name: format_iso(at) for name, at in coverage.watermarks.items()},
+            "late_events": [format_iso(at) for at in coverage.late_events or ()],
             **{name: format_iso(value) if value is not None else None for name, value in instants.items()},
         },
         sort_keys=True,
@@ -76,8 +77,16 @@ def _loaded(data: Mapping[str, Any]) -> Commit:
         newest_event=_instant(data["newest_event"]),
         now=_instant(data["now"]),
         since=_instant(data.get("since")),
+        late_events=_ends(data.get("late_events")),
     )
     return Commit(coverage=coverage, buckets=data["buckets"])
+
+
+def _ends(texts: Sequence[str] | None) -> tuple[datetime, datetime] | None:
+    if not texts:  # none, or of before there were any
+        return None
+    first, last = texts
+    return parse_instant(first), parse_instant(last)
 
 
 def _instant(text: str | None) -> datetime | None:

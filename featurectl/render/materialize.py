@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 from featurectl.core.units import counted, format_count, format_instant, format_iso, plural
@@ -27,7 +28,9 @@ def render_runs(runs: Sequence[ViewRun]) -> str:
     lines = render_table(_HEAD, [_cells(run) for run in runs], narrow=_NARROW)
     for run in runs:
         for reason, count in sorted(run.made.dropped.items()) if run.made else ():
-            mended = f"; featurectl materialize {run.view} --since TIME takes them" if reason == TOO_LATE else ""
+            mended = (
+                f"; {_to_take(run.view, run.made.late_since)} takes them" if run.made and reason == TOO_LATE else ""
+            )
             lines.append(f"{run.label}: {count:,} {plural(count, 'row')} dropped: {in_one_line(reason)}{mended}")
         lines += (
             [f"{run.label}: {in_one_line(check.message)}" for check in run.made.checks if not check.passed]
@@ -36,6 +39,10 @@ def render_runs(runs: Sequence[ViewRun]) -> str:
         )
         lines += [f"{run.label}: {in_one_line(note)}" for note in run.notes]
     return "\n".join([*lines, "", _totals(runs)])
+
+
+def _to_take(view: str, since: datetime | None) -> str:
+    return f"featurectl materialize {view} --since {format_iso(since) if since else 'TIME'}"
 
 
 def _totals(runs: Sequence[ViewRun]) -> str:

@@ -56,12 +56,35 @@ def test_rows_that_came_too_late_are_counted_until_since_takes_them(tmp_path, mo
     assert "late" not in said("status")[1]
     (tmp_path / "days" / "5.csv").write_text(f"{head}ana,{day.format(5)}ben,{day.format(5)}")
     assert "2 rows dropped: " in (text := said("materialize", "-q")[1])
-    assert "featurectl materialize spend --since TIME takes them" in text
-    assert "2 late rows left out: materialize spend --since" in said("status")[1]
+    assert "featurectl materialize spend --since 2026-01-05T10:00:00Z takes them" in text
+    command = "materialize spend --since 2026-01-05T10:00:00Z"
+    assert f"2 late rows left out: {command}" in said("status")[1]
     assert late_rows(said("status", "-o", "json")[1]) == 2
-    assert said("materialize", "spend", "--since", "2026-01-01", "-q")[0] == 0
+    assert said(*command.split(), "-q")[0] == 0
     assert late_rows(said("status", "-o", "json")[1]) == 0
     assert "late" not in said("status")[1]
+
+
+def test_late_rows_count_until_all_of_their_events_were_taken(tmp_path, monkeypatch, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "featurectl.yaml").write_text(PROJECT)
+    (tmp_path / "objects.yaml").write_text(LATE)
+    (tmp_path / "days").mkdir()
+    head, day = "customer,at,seen\n", "2026-01-0{0}T10:00:00Z,2026-01-0{0}T11:00:00Z\n"
+    (tmp_path / "days" / "6.csv").write_text(f"{head}ana,{day.format(6)}")
+    assert said("apply", "--auto-approve", "-q")[0] == said("materialize", "-q")[0] == 0
+    (tmp_path / "days" / "5.csv").write_text(f"{head}ana,{day.format(2)}ben,{day.format(5)}")
+    assert said("materialize", "-q")[0] == 0
+    steps = [
+        (("--since", "2026-01-04"), "2026-01-02T10:00:00Z"),
+        (("--since", "2026-01-03", "--until", "2026-01-04"), "2026-01-02T10:00:00Z"),
+        (("--since", "2026-01-01", "--until", "2026-01-03"), "2026-01-03T00:00:00Z"),
+        (("--since", "2026-01-03", "--until", "2026-01-04T00:00:01Z"), None),
+    ]
+    for words, left in steps:
+        assert said("materialize", "spend", *words, "-q")[0] == 0
+        text = said("status")[1]
+        assert ("late" in text, left is None or f"materialize spend --since {left}" in text) == (left is not None, True)
 
 
 def late_rows(document: str) -> int:

@@ -63,6 +63,7 @@ class _Tally:
     watermark: datetime | None = None
     newest_event: datetime | None = None
     dropped: Counter[str] = field(default_factory=Counter)
+    late_events: tuple[datetime, datetime] | None = None
     replaced: list[int] = field(default_factory=list)
     of_source: Checker
     of_view: Checker
@@ -82,6 +83,15 @@ class _Tally:
         if self.of_source.checks and kept.height < frame.height:
             self.of_source.see(select_columns(frame.filter(pl.col(clock).is_null()), self.source))
         return kept
+
+    def see_late(self, frame: pl.DataFrame) -> None:
+        """Count rows that were known before the watermark."""
+        if frame.height:
+            self.dropped[TOO_LATE] += frame.height
+        first, last = frame[EVENT].min(), frame[EVENT].max()
+        if isinstance(first, datetime) and isinstance(last, datetime):
+            before = self.late_events or (first, last)
+            self.late_events = min(before[0], first), max(before[1], last)
 
     def checks(self) -> tuple[CheckResult, ...]:
         """Return what came of all checks."""
@@ -136,6 +146,7 @@ def prepare_rows(
         watermark=tally.watermark,
         newest_event=tally.newest_event,
         dropped=dict(tally.dropped),
+        late_events=tally.late_events,
         checks=tally.checks(),
         replaced=tuple(tally.replaced),
     )
@@ -168,8 +179,7 @@ def _batches(pieces: Sequence[Piece], tally: _Tally) -> Iterator[pl.DataFrame]:
             if not inside:
                 tally.held_back[number] += _count(batch, pl.col(AVAILABLE) > piece.until)
             if piece.fresh and piece.after is not None:
-                late = _count(batch, pl.col(AVAILABLE) <= piece.after)
-                tally.dropped.update({TOO_LATE: late} if late else {})
+                tally.see_late(batch.filter(pl.col(AVAILABLE) <= piece.after))
             frame = batch.filter(wanted_rows(piece))
             tally.read += frame.height
             frame = _fitted(frame, schema)

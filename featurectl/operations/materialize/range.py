@@ -92,10 +92,28 @@ def backfill_view(engine: Engine, run: MaterializeRun, asked: Range) -> Material
         rows = TableRows(run.table, view.keys, prepared.rows, kept, left_out_of(coverage, view))
         begin = None if asked.since is None or coverage.since is None else min(asked.since, coverage.since)
         covered = replace(coverage, since=begin, rebuild_id=new_id(), inputs=input_marks(view))
-        if asked.until is None:  # late rows of its events are in the table now
-            covered = replace(covered, dropped={k: n for k, n in coverage.dropped.items() if k != TOO_LATE})
-        number = run.table.replace(rows, covered)
+        number = run.table.replace(rows, _without_late_rows(covered, asked))
     return materialized_of(run, prepared, coverage, "backfill", number)
+
+
+def _without_late_rows(covered: Coverage, asked: Range) -> Coverage:
+    """Return a coverage after a range was computed again: the late rows of its events are in the table now.
+
+    Their count is that of all of them until the whole range of their events was taken.
+    """
+    first, last = covered.late_events or (asked.since, asked.since)  # of before there were any: a run to the end
+    from_first = asked.since is None or first is None or asked.since <= first
+    to_last = asked.until is None or (last is not None and asked.until > last)
+    if from_first and to_last:
+        dropped = {reason: count for reason, count in covered.dropped.items() if reason != TOO_LATE}
+        return replace(covered, dropped=dropped, late_events=None)
+    if covered.late_events is None or first is None or last is None:
+        return covered
+    if from_first and asked.until is not None:
+        first = max(first, asked.until)
+    elif to_last and asked.since is not None:
+        last = min(last, asked.since)
+    return replace(covered, late_events=(first, last))
 
 
 def expire_rows(run: MaterializeRun, now: datetime) -> int | None:

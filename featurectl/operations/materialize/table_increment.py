@@ -39,7 +39,7 @@ class Materialized:
     """What a run did for one view version.
 
     `action` is "nothing" (the source has no new rows: nothing was read or written), "append", "rebuild" or "backfill"
-    (a range of event times was computed again).
+    (a range of event times was computed again). `late_since` is the first event time of rows that came too late.
     """
 
     view: str
@@ -50,6 +50,7 @@ class Materialized:
     table_version: int
     watermark: datetime | None
     dropped: Mapping[str, int] = field(default_factory=dict)
+    late_since: datetime | None = None
     checks: tuple[CheckResult, ...] = ()
 
 
@@ -187,6 +188,7 @@ def materialized_of(
         table_version=number,
         watermark=covered.watermark,
         dropped=prepared.dropped,
+        late_since=prepared.late_events[0] if prepared.late_events else None,
         checks=prepared.checks,
     )
 
@@ -305,10 +307,21 @@ def _covered(
         newest_event=latest(before.newest_event, prepared.newest_event),
         now=now,
         dropped=dict(dropped),
+        late_events=united(before.late_events, prepared.late_events),
         inputs=input_marks(view),
         rows_mark=rows_mark(view),
         rebuild_id=new_id() if base is None else base.rebuild_id,
     )
+
+
+def united(*ranges: tuple[datetime, datetime] | None) -> tuple[datetime, datetime] | None:
+    """Return the range from the least to the greatest of some instants; None when there is none.
+
+    >>> united((datetime(2026, 1, 2), datetime(2026, 1, 3)), None, (datetime(2026, 1, 1), datetime(2026, 1, 2)))
+    (datetime.datetime(2026, 1, 1, 0, 0), datetime.datetime(2026, 1, 3, 0, 0))
+    """
+    instants = [instant for given in ranges if given is not None for instant in given]
+    return (min(instants), max(instants)) if instants else None
 
 
 def latest(*instants: datetime | None) -> datetime | None:
