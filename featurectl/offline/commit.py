@@ -85,8 +85,8 @@ def _loaded(data: Mapping[str, Any]) -> Commit:
 def _ends(texts: Sequence[str] | None) -> tuple[datetime, datetime] | None:
     if not texts:  # none, or of before there were any
         return None
-    first, last = texts
-    return parse_instant(first), parse_instant(last)
+    first, last = (_instant(text) for text in texts)
+    return None if first is None or last is None else (first, last)
 
 
 def _instant(text: str | None) -> datetime | None:

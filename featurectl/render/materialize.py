@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Final
 
 from featurectl.core.units import counted, format_count, format_instant, format_iso, plural
@@ -28,9 +27,7 @@ def render_runs(runs: Sequence[ViewRun]) -> str:
     lines = render_table(_HEAD, [_cells(run) for run in runs], narrow=_NARROW)
     for run in runs:
         for reason, count in sorted(run.made.dropped.items()) if run.made else ():
-            mended = (
-                f"; {_to_take(run.view, run.made.late_since)} takes them" if run.made and reason == TOO_LATE else ""
-            )
+            mended = f"; {_to_take(run)} takes them" if reason == TOO_LATE else ""
             lines.append(f"{run.label}: {count:,} {plural(count, 'row')} dropped: {in_one_line(reason)}{mended}")
         lines += (
             [f"{run.label}: {in_one_line(check.message)}" for check in run.made.checks if not check.passed]
@@ -41,8 +38,9 @@ def render_runs(runs: Sequence[ViewRun]) -> str:
     return "\n".join([*lines, "", _totals(runs)])
 
 
-def _to_take(view: str, since: datetime | None) -> str:
-    return f"featurectl materialize {view} --since {format_iso(since) if since else 'TIME'}"
+def _to_take(run: ViewRun) -> str:
+    since = run.made.late_since if run.made else None
+    return f"featurectl materialize {run.view} --since {format_iso(since) if since else 'TIME'}"
 
 
 def _totals(runs: Sequence[ViewRun]) -> str:
