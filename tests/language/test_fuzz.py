@@ -21,7 +21,7 @@ from tests.language.test_any_text import WHOLE
 from tests.seeds import seeds_from
 
 OUTPUTS = ("json", "json", "text", "concise", "github", "sarif", "junit")
-MOST_SECONDS = 3.0  # of the processor, for one repository
+MOST_SECONDS = 20.0  # of the processor, for one repository: a busy machine takes thrice as long as a quiet one
 MOST_MB = 500
 
 

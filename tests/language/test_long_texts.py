@@ -31,7 +31,7 @@ SEARCHES = ("search", "sub", "subn", "finditer", "findall", "split")
 
 def is_searched(module, name):
     source = inspect.getsource(module)
-    return not name.startswith("_") or any(f"{name}.{how}" in source for how in SEARCHES)
+    return not name.startswith("_") or re.search(rf"(?<!\\w){name}\\.({'|'.join(SEARCHES)})\\b", source)
 
 for info in pkgutil.walk_packages(featurectl.__path__, "featurectl."):
     if info.name.endswith("__main__") or ".migrations." in info.name:

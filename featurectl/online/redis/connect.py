@@ -21,7 +21,8 @@ CONNECT_S: Final = 3.0
 ANSWER_S: Final = 10.0
 _BROKEN: Final = (redis.ConnectionError,)  # once more; a server that was given its time is not given it twice
 _NO_CLUSTER: Final = "cluster support disabled"
-_ARGUMENTS: Final = re.compile(r"(?is)[\s,]*with args beginning with.*")  # cut anywhere, in the middle of a password
+# What a server repeats of a command is cut anywhere, in the middle of a password.
+_ARGUMENTS: Final = re.compile(r"(?is)(?<![\s,])[\s,]*+with args beginning with.*")
 _UNKNOWN: Final = re.compile(r"(?i)unknown command\W{0,2}['`\"](\w+)")
 
 
