@@ -39,17 +39,17 @@ def check_artifacts(location: str) -> None:
 
 
 def write_artifact(location: str, model: str, kind: str, content: bytes) -> Artifact:
-    """Write an artifact whole or not at all and return where it is; equal bytes are written once.
+    """Write an artifact whole or not at all and return where it is; equal bytes are one file.
+
+    One that is there is written again: its age is what keeps `clean` from a file that is not registered yet.
 
     Raises:
         StoreError: FC603, the offline location can't be written.
     """
     digest = hashlib.sha256(content).hexdigest()
     path = f"models/{model}/{digest}.{kind}"
-    files = open_loose(location)
     try:
-        if files.read(path) != content:
-            files.write(path, content)
+        open_loose(location).write(path, content)
     except StoreError as error:
         raise _of_artifact(error) from error
     return Artifact(path=path, format=kind, size_bytes=len(content), sha256=digest)

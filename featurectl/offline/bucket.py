@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -73,6 +74,15 @@ class BucketFiles:
             raise _failure(path, "listed", error) from error
         files = [LooseFile(path=f["path"], size=f["size"], written=f["last_modified"]) for f in found]
         return sorted(files, key=lambda file: file.path)
+
+    def written(self, path: str) -> datetime | None:
+        """Return when an object was written last."""
+        try:
+            return obstore.head(self._store, path)["last_modified"]
+        except FileNotFoundError:
+            return None
+        except (BaseError, OSError) as error:
+            raise _failure(path, "read", error) from error
 
     def names(self) -> frozenset[str]:
         """Return the paths of all objects."""

@@ -120,6 +120,15 @@ class FolderFiles:
                 found.append(LooseFile(path=below, size=status.st_size, written=written))
         return sorted(found, key=lambda file: file.path)
 
+    def written(self, path: str) -> datetime | None:
+        """Return when a file was written last."""
+        try:
+            return datetime.fromtimestamp((self._folder / path).lstat().st_mtime, UTC)
+        except _NONE_THERE:
+            return None
+        except OSError as error:
+            raise _failure(path, "read", error) from error
+
     def _entries(self, path: str) -> list[os.DirEntry[str]]:
         try:
             with os.scandir(self._folder / path) as entries:

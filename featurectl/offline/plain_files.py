@@ -79,6 +79,13 @@ class LooseFiles(Protocol):
             As `read`.
         """
 
+    def written(self, path: str) -> datetime | None:
+        """Return when a file was written last, or None when there is none.
+
+        Raises:
+            As `read`.
+        """
+
     def listed(self, path: str, after: str = "") -> Sequence[tuple[str, int]]:
         """Return the paths of all files below a folder and their sizes in bytes, by path.
 

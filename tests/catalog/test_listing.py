@@ -135,7 +135,7 @@ def test_states_are_those_of_status_and_are_looked_at_when_asked_for(shop, capsy
     assert all(item.state is None for item in listed(shop).values())
 
 
-def test_a_feature_with_an_sla_of_its_own_has_the_state_that_status_gives_it(shop, capsys):
+def test_a_feature_with_its_own_sla_has_the_state_that_status_gives_it(shop, capsys):
     tighter = "{op: count, windows: [7d], freshness: {error_after: 1h}, description: How many orders.}"
     text = (shop / "objects.yaml").read_text()
     (shop / "objects.yaml").write_text(

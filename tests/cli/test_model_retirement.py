@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
+from featurectl.models.artifact import write_artifact
+from featurectl.operations.clean.unneeded_data import Cleaning, find_leftovers
 from featurectl.workspace.open import open_workspace
 from tests.cli.test_clean import age, found, new_version
 from tests.model_shop import objects, open_shop
@@ -69,7 +72,7 @@ def test_a_retired_version_is_asked_nothing_and_does_not_come_back(shop):
         ["models", "canary", "start", "m@1"],
     ):
         said = shop.run(*words, code=64).err
-        assert "model m version 1 is retired; featurectl models list" in said.replace("\n  = ", "; "), words
+        assert "model m version 1 is retired; `featurectl models list`" in said.replace("\n  = ", "; "), words
     again = shop.run("models", "retire", "m@1")
     assert again.out == "m version 1 is retired already.\n"
     assert len([line for line in history(shop) if "retire" in line]) == 1
@@ -142,6 +145,54 @@ def test_files_of_a_retired_version_stay_until_they_are_cleaned(shop):
     assert not artifact.exists()
     assert (shop.root / "off" / shop.version(2)[0].artifact).exists()
     assert shop.run("models", "show", "m@1").out
+
+
+def leftovers(shop):
+    """Return the files of models that `clean --model-files` finds, each with how it goes; the files are old."""
+    age(shop.root)
+    with open_workspace(shop.root, None, None, "applied") as workspace:
+        there = find_leftovers(Cleaning(workspace=workspace, clock=datetime.now(UTC), models=True))
+        yield [item for item in there if item.kind == "model file"]
+
+
+def removed(some):
+    """Return the names of the files that have gone."""
+    return {item.name for item in some if item.remove()}
+
+
+def retire_the_first(shop):
+    """Train three versions, retire the first, and return what its definition was made of."""
+    for estimators in (5, 6, 7):
+        shop.make(objects(params=f"{{n_estimators: {estimators}, num_threads: 1, verbose: -1}}"))
+        shop.run("train", "m")
+        shop.run("models", "promote", f"m@{estimators - 4}")
+    shop.run("models", "retire", "m@1")
+    return objects(params="{n_estimators: 5, num_threads: 1, verbose: -1}")
+
+
+def test_files_that_a_new_version_has_again_do_not_go(shop):
+    again = retire_the_first(shop)
+    for some in leftovers(shop):
+        names = {item.name for item in some}
+        shop.make(again)
+        shop.run("train", "m")
+        age(shop.root)  # the registry alone says that they are in use
+        assert shop.version(1)[0].artifact == shop.version(4)[0].artifact
+        assert shop.version(4)[0].artifact in names
+        assert shop.version(4)[0].artifact not in removed(some)
+    shop.run("models", "promote", "m@4")
+    shop.run("score", "m", "--out", "scores.csv")
+
+
+def test_files_that_were_written_again_and_not_registered_do_not_go(shop):
+    retire_the_first(shop)
+    for some in leftovers(shop):
+        version = shop.version(1)[0]
+        content = (shop.root / "off" / version.artifact).read_bytes()
+        write_artifact(str(shop.root / "off"), "m", version.artifact_format, content)
+        gone = removed(some)
+        assert version.artifact not in gone
+        assert gone
 
 
 def test_prune_leaves_the_newest_and_what_is_needed(shop):

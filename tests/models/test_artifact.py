@@ -1,6 +1,7 @@
 """Artifacts are named by their digest and checked before anyone parses them."""
 
 import os
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -26,6 +27,22 @@ def test_an_artifact_is_read_where_it_was_written(location):
     made = write_artifact(location, "m", "txt", b"tree")
     assert made.path == f"models/m/{made.sha256}.txt"
     assert read_artifact(location, made.path, made.sha256) == b"tree"
+
+
+def test_a_file_that_is_used_again_is_young_again(location):
+    made = write_artifact(location, "m", "txt", b"tree")
+    files, begin = open_loose(location), datetime.now(UTC)
+    if "://" in location:
+        before = files.written(made.path)
+        assert begin - timedelta(minutes=1) < before < begin + timedelta(minutes=1)
+        while files.written(made.path) == before:  # an object store counts seconds
+            write_artifact(location, "m", "txt", b"tree")
+    else:
+        os.utime(f"{location}/{made.path}", (0, 0))
+        assert files.written(made.path) == datetime(1970, 1, 1, tzinfo=UTC)
+        write_artifact(location, "m", "txt", b"tree")
+        assert files.written(made.path) > begin - timedelta(minutes=1)
+    assert files.written("models/m/none.txt") is None
 
 
 def test_a_changed_file_is_refused(location):
@@ -56,7 +73,7 @@ def test_nothing_is_read_outside_of_models(location, path):
 
 def test_an_object_store_that_refuses_is_a_store_error(s3, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
-    with pytest.raises(StoreError, match=r"^model artifact models/m/\w+\.txt can't be read: .*SignatureDoesNotMatch"):
+    with pytest.raises(StoreError, match=r"^model artifact models/m/\w+\.txt can't be written: .*SignatureDoesNot"):
         write_artifact(s3.location(), "m", "txt", b"tree")
 
 

@@ -84,12 +84,12 @@ def _remove(found: Sequence[Leftover], progress: Progress) -> tuple[list[Leftove
     done, failures = [], []
     for item in found:
         try:
-            item.remove()
+            is_gone = item.remove() is not False
         except FeaturectlError as error:
             failures.append(Failure(part=f"{item.kind} {item.name}", error=error))
         else:
-            done.append(item)
-            progress.done(f"removed {item.kind} {item.name}")
+            done += [item] if is_gone else []
+            progress.done(f"removed {item.kind} {item.name}" if is_gone else "")
     return done, failures
 
 

@@ -47,7 +47,10 @@ _LOG_DAY: Final = re.compile(r"(?P<model>[^/]+)/v\d+/(?P<day>\d{4}-\d\d-\d\d)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leftover:
-    """Something that nothing needs: of a `kind`, its bytes and entities of rows (None: not known), and how it goes."""
+    """Something that nothing needs: of a `kind`, its bytes and entities of rows (None: not known), and how it goes.
+
+    `remove` returns False where it stays, for something has come to need it meanwhile.
+    """
 
     kind: str
     name: str
@@ -187,12 +190,14 @@ def _rows(cleaning: Cleaning, retired: Sequence[ObjectVersion]) -> Iterator[Left
         )
 
 
-def _if_retired(cleaning: Cleaning, item: ObjectVersion, remove: Callable[[], object]) -> None:
+def _if_retired(cleaning: Cleaning, item: ObjectVersion, remove: Callable[[], object]) -> bool:
     """Remove something of a view version unless it was applied again meanwhile."""
     workspace = cleaning.workspace
     with workspace.registry().lock(workspace.project, "featurectl clean", timeout_s=10):
-        if item in _retired(workspace, workspace.state()):
-            remove()
+        if item not in _retired(workspace, workspace.state()):
+            return False
+        remove()
+        return True
 
 
 def _data_files(cleaning: Cleaning, state: State) -> Iterator[Leftover]:
@@ -241,14 +246,44 @@ def _model_files(cleaning: Cleaning, state: State) -> Iterator[Leftover]:
     workspace = cleaning.workspace
     if not set(cleaning.files.folders("")) <= {"models", workspace.project}:
         return
+    known = ModelDigests(cleaning, state)
+    for file in cleaning.files.dated("models"):
+        digest = _DIGEST.search(file.path)
+        if digest is not None and digest[0] not in known.digests and cleaning.is_old([file]):
+            remove = partial(_if_unknown, cleaning, known, file.path)
+            yield Leftover(kind="model file", name=file.path, size=file.size, remove=remove)
+
+
+class ModelDigests:
+    """The digests of all files that model versions have; what retired versions alone have is none."""
+
+    def __init__(self, cleaning: Cleaning, state: State) -> None:
+        self._cleaning, self._serial = cleaning, state.serial
+        self.digests = _digests(cleaning, state)
+
+    def refresh(self) -> None:
+        """Read those of the registry as it is now."""
+        state = self._cleaning.workspace.applied_state()
+        if state.serial != self._serial:
+            self._serial, self.digests = state.serial, _digests(self._cleaning, state)
+
+
+def _digests(cleaning: Cleaning, state: State) -> set[str]:
     known = {digest for version in _in_use(state) for digest in _DIGEST.findall(model_document(version))}
     for version in _in_use(state):  # charts are named in their card alone
         card = cleaning.files.read(version.card) if version.card else None
         known |= set(_DIGEST.findall((card or b"").decode(errors="replace")))
-    for file in cleaning.files.dated("models"):
-        digest = _DIGEST.search(file.path)
-        if digest is not None and digest[0] not in known and cleaning.is_old([file]):
-            yield _file("model file", file, cleaning)
+    return known
+
+
+def _if_unknown(cleaning: Cleaning, known: ModelDigests, path: str) -> bool:
+    """Remove a file of models unless it was registered, or written for a version to come, since it was found."""
+    known.refresh()
+    written, digest = cleaning.files.written(path), _DIGEST.search(path)
+    if written is None or written >= cleaning.clock - cleaning.age or digest is None or digest[0] in known.digests:
+        return False
+    cleaning.files.remove_files([path])
+    return True
 
 
 def _in_use(state: State) -> list[ModelVersion]:
