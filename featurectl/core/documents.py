@@ -4,11 +4,36 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import Any, Final, TypeVar, cast
+
+T = TypeVar("T")
 
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 _TOO_MUCH: Final = "it is nested too deep, or too large"
+
+
+class NewerDocumentError(ValueError):
+    """A document has a field that this version does not know: a newer one has written it."""
+
+    def __init__(self, kind: type, name: object) -> None:
+        super().__init__(f"{kind.__name__} has no field {name!r}")
+        self.name = str(name)
+
+
+def of_fields(kind: type[T], values: Mapping[str, Any]) -> T:
+    """Return a dataclass of the values of its fields, as a document has them.
+
+    Raises:
+        NewerDocumentError: there are fields that it does not have.
+        TypeError: one is missing.
+    """
+    known = {each.name for each in fields(cast("Any", kind))}
+    for name in values:
+        if name not in known:
+            raise NewerDocumentError(kind, name)
+    return kind(**values)
 
 
 def parse_json(content: str | bytes) -> Any:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, inspect, select, update
 
+from featurectl.core.documents import of_fields
 from featurectl.core.units import format_iso, parse_instant
 from featurectl.registry import tables
 from featurectl.registry.alert_state import (
@@ -240,8 +241,8 @@ def _state(fields: dict[str, Any]) -> AlertState:
     own: dict[str, Any] = {name: fields[name] and parse_instant(fields[name]) for name in named}
     own["notified"] = {name: parse_instant(text) for name, text in fields.pop("told").items()}
     # An older document has no subjects: each was about one, by its name.
-    own["subjects"] = tuple(AffectedSubject(**item) for item in fields.pop("subjects", [{"name": root_cause}]))
-    return AlertState(root_cause=root_cause, **(fields | own))
+    own["subjects"] = tuple(of_fields(AffectedSubject, item) for item in fields.pop("subjects", [{"name": root_cause}]))
+    return of_fields(AlertState, fields | own | {"root_cause": root_cause})
 
 
 def _load_delivery(row: Mapping[str, Any]) -> Delivery:
@@ -252,11 +253,11 @@ def _load_delivery(row: Mapping[str, Any]) -> Delivery:
 def _delivery(fields: dict[str, Any]) -> Delivery:
     root_cause = fields.pop("subject")
     subjects = tuple(fields.pop("subjects", [root_cause]))
-    return Delivery(**(_with_instants(fields) | {"root_cause": root_cause, "subjects": subjects}))
+    return of_fields(Delivery, _with_instants(fields) | {"root_cause": root_cause, "subjects": subjects})
 
 
 def _load_silence(document: str) -> Silence:
-    return read_document(document, lambda fields: Silence(**_with_instants(fields)))
+    return read_document(document, lambda fields: of_fields(Silence, _with_instants(fields)))
 
 
 def _with_instants(fields: dict[str, Any]) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, TypeVar
 
-from featurectl.core.documents import parse_json
-from featurectl.core.errors import StoreError
+from featurectl.core.documents import of_fields, parse_json
 from featurectl.core.units import format_iso, parse_instant
 from featurectl.language.definitions.gates import CanarySuccess
+from featurectl.language.definitions.unreadable import unreadable_document
 from featurectl.registry.base import HistoryEntry, SeenColumns
 from featurectl.registry.state import BoundFeature, CanaryRun, GateResult, ModelVersion, ObjectVersion
 
@@ -73,21 +73,21 @@ def _model_version(fields: dict[str, Any]) -> ModelVersion:
     created = parse_instant(fields["created_at"])
     assert created is not None, f"no instant: {fields['created_at']}"
     inputs = tuple(_load_input(item) for item in fields["inputs"])
-    gates = tuple(GateResult(**item) for item in fields.get("gates", ()))
-    return ModelVersion(**(fields | {"created_at": created, "inputs": inputs, "gates": gates}))
+    gates = tuple(of_fields(GateResult, item) for item in fields.get("gates", ()))
+    return of_fields(ModelVersion, fields | {"created_at": created, "inputs": inputs, "gates": gates})
 
 
 def read_document(text: str, make: Callable[[Any], T]) -> T:
     """Return what is made of a document of the registry.
 
     Raises:
-        StoreError: FC601, it is no JSON, or JSON of which nothing of the kind can be made.
+        StoreError: FC601, it is no JSON, or JSON of which nothing of the kind can be made; FC604, a newer version has
+            written it.
     """
     try:
         return make(parse_json(text))
     except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
-        message = "the registry holds a document that featurectl has not written"
-        raise StoreError(message, code="FC601", hint="restore it from a backup") from error
+        raise unreadable_document("a document", error) from error
 
 
 def _mapping(found: Any) -> Mapping[str, Any]:
@@ -99,7 +99,7 @@ def _mapping(found: Any) -> Mapping[str, Any]:
 def _load_input(fields: dict[str, Any]) -> BoundFeature:
     if fields["categories"] is not None:
         fields = fields | {"categories": tuple(fields["categories"])}
-    return BoundFeature(**fields)
+    return of_fields(BoundFeature, fields)
 
 
 def history_row(project: str, entry: HistoryEntry, serial: int) -> dict[str, object]:
@@ -134,8 +134,9 @@ def load_canary(document: str) -> CanaryRun:
 def _canary(fields: dict[str, Any]) -> CanaryRun:
     started = parse_instant(fields["started_at"])
     assert started is not None, f"no instant: {fields['started_at']}"
-    fields |= {"started_at": started, "success": CanarySuccess(**fields["success"])}
-    return CanaryRun(**(fields | {"decided_at": fields["decided_at"] and parse_instant(fields["decided_at"])}))
+    fields |= {"started_at": started, "success": of_fields(CanarySuccess, fields["success"])}
+    decided = fields["decided_at"] and parse_instant(fields["decided_at"])
+    return of_fields(CanaryRun, fields | {"decided_at": decided})
 
 
 def registered_entry(version: ModelVersion, aliases: Sequence[str], who: str) -> HistoryEntry:

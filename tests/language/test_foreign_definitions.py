@@ -30,7 +30,8 @@ def test_what_is_no_definition_is_an_error_of_the_registry(load_one):
     for found in ([], {}, None, "x", 5, {"name": 5}, {"source": [], "spine": {"source": 5}, "inputs": [1]}):
         with pytest.raises(StoreError) as caught:
             load_one(found)
-        assert caught.value.code == "FC601"
+        has_other_fields = isinstance(found, dict) and not found.keys() <= {"name"}
+        assert caught.value.code == ("FC604" if has_other_fields else "FC601")
 
 
 @pytest.mark.parametrize("name", ["name", "kind", "features", "source"])
@@ -53,6 +54,21 @@ def test_whatever_stands_in_a_definition_it_is_read_whole_or_refused(tmp_path):
             parent[path[-1]] = other
             with suppress(StoreError):
                 assert fits(load_view(changed))
+
+
+@pytest.mark.parametrize("path", [(), ("source",), ("entity",), ("features", 0)])
+def test_a_field_of_a_newer_version_says_to_upgrade(tmp_path, path):
+    view = dump_definition(load(tmp_path, {"base.yaml": BASE, "v.yaml": VIEW}).views["v"])
+    inner = view
+    for step in path:
+        inner = inner[step]
+    inner["half_life"] = "7d"
+    with pytest.raises(StoreError) as caught:
+        load_view(view)
+    assert caught.value.code == "FC604"
+    assert "of a newer featurectl: this one does not know its field 'half_life'" in caught.value.message
+    assert "upgrade" in caught.value.hint
+    assert "backup" not in caught.value.hint
 
 
 def paths(node, path=()):

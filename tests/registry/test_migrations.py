@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import hashlib
+from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime
+from typing import get_args, get_type_hints
 
 import pytest
 from alembic.operations import Operations
@@ -13,11 +15,20 @@ from sqlalchemy import column as named
 from sqlalchemy import create_engine, insert, select, table, text
 
 from featurectl.core.errors import StoreError, TryAgainError
+from featurectl.expressions.tree import Expression
+from featurectl.language.definitions.alerts import Alert, Notifier
+from featurectl.language.definitions.entity import Entity
+from featurectl.language.definitions.gates import CanarySuccess
+from featurectl.language.definitions.model import DerivedInput, FeatureInput, Model, RequestInput
+from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.view import FeatureView
+from featurectl.registry.alert_state import AlertState, Delivery, Silence
 from featurectl.registry.base import RegistryChange
 from featurectl.registry.migrations import upgrade
 from featurectl.registry.migrations.versions import r0001_first
 from featurectl.registry.rows import history_row, model_document, object_row
-from featurectl.registry.state import State
+from featurectl.registry.state import CanaryRun, ModelVersion, State
+from featurectl.registry.steps import HEAD
 from tests.registry.test_contract import AT, ENTRY, MODEL, VIEW, race, write
 
 KEY = {"project": "flights"}
@@ -121,3 +132,34 @@ def test_a_version_of_the_first_schema_refuses_an_upgraded_registry(registry, op
     for use in (lambda: older.load_state("flights"), lambda: write(older, state)):
         with pytest.raises(StoreError, match=r"made by a newer featurectl \(schema 0006, this one knows 0001\)"):
             use()
+
+
+def test_documents_have_the_fields_that_the_newest_step_stands_for():
+    """An older version refuses a field that it does not know: its schema must have refused the registry before.
+
+    Fields have changed? Add a step to the migrations (an empty one will do), so that what was released says that it
+    is too old, and write the digest here; where the newest step is not released, the digest alone.
+    """
+    assert (HEAD, hashlib.sha256("\n".join(sorted(fields_of_documents())).encode()).hexdigest()[:16]) == (
+        "0006",
+        "a4bd8c37632fd032",
+    )
+
+
+def fields_of_documents() -> set[str]:
+    """Return the fields of all dataclasses that the registry keeps as JSON, as "Class.field"."""
+    found: set[str] = set()
+    waiting: list[object] = [Entity, Source, FeatureView, Model, Alert, Notifier, FeatureInput, RequestInput]
+    waiting += [DerivedInput, ModelVersion, CanaryRun, AlertState, Delivery, Silence]
+    seen: set[object] = set()
+    while waiting:
+        hint = waiting.pop()
+        if hint in seen or hint is Expression:
+            continue
+        seen.add(hint)
+        waiting += get_args(hint)
+        if isinstance(hint, type) and is_dataclass(hint):
+            hints = get_type_hints(hint, localns={"CanarySuccess": CanarySuccess})
+            found |= {f"{hint.__name__}.{field.name}" for field in fields(hint)}
+            waiting += [hints[field.name] for field in fields(hint)]
+    return found

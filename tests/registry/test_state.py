@@ -1,5 +1,6 @@
 """The digest of a state: equal for equal states in any order of rows, moved by any change."""
 
+import json
 from cProfile import Profile
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurectl.core.errors import StoreError
-from featurectl.registry.rows import load_canary, load_model_version
+from featurectl.registry.rows import load_canary, load_model_version, model_document
 from featurectl.registry.state import GateResult, ModelVersion, ObjectVersion, State
 from tests.registry.test_canaries import RUN
 from tests.registry.test_contract import MODEL, VIEW, write
@@ -172,3 +173,16 @@ def test_a_document_of_another_shape_is_an_error_of_the_registry(load, document)
     with pytest.raises(StoreError) as caught:
         load(document)
     assert caught.value.code == "FC601"
+
+
+@pytest.mark.parametrize("path", [(), ("inputs", 0), ("gates", 0)])
+def test_a_model_version_of_a_newer_featurectl_says_to_upgrade(path):
+    gate = GateResult(name="auc", passed=True, asked=">= 0.8", measured="0.9")
+    document = json.loads(model_document(replace(MODEL, gates=(gate,))))
+    inner = document
+    for step in path:
+        inner = inner[step]
+    inner["signed_by"] = "ana"
+    with pytest.raises(StoreError, match="'signed_by'") as caught:
+        load_model_version(json.dumps(document))
+    assert (caught.value.code, "upgrade" in caught.value.hint, "backup" in caught.value.hint) == ("FC604", True, False)

@@ -12,13 +12,14 @@ from functools import cache, partial
 from types import NoneType, UnionType
 from typing import TypeVar, Union, get_args, get_origin, get_type_hints
 
-from featurectl.core.errors import StoreError
+from featurectl.core.documents import NewerDocumentError
 from featurectl.expressions.tree import Expression
 from featurectl.language.definitions.alerts import Alert, Notifier
 from featurectl.language.definitions.entity import Entity
 from featurectl.language.definitions.fitting import fits
 from featurectl.language.definitions.model import DerivedInput, FeatureInput, Model, ModelInput, RequestInput
 from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.unreadable import unreadable_document
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.typing.models import type_check_model
 from featurectl.language.typing.sources import type_check_source
@@ -41,7 +42,7 @@ def load_entity(json: Json) -> Entity:
     """Return the entity of a dumped definition.
 
     Raises:
-        StoreError: FC601, it is none; each `load_*` raises it.
+        StoreError: FC601, it is none, FC604, a newer version has written it; each `load_*` raises it.
     """
     return _load(Entity, json)
 
@@ -92,8 +93,7 @@ def _load(cls: type[T], json: Json, typed: Callable[[T], T] = lambda loaded: loa
         assert fits(loaded), "a value is of another type"
         return typed(loaded)
     except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
-        message = "the registry holds a definition that featurectl has not written"
-        raise StoreError(message, code="FC601", hint="restore it from a backup") from error
+        raise unreadable_document("a definition", error) from error
 
 
 def _dump(value: object) -> object:
@@ -122,7 +122,9 @@ def _load_object(cls: type[T], json: object) -> T:
     assert isinstance(json, Mapping)
     kind: type = cls
     readers = _readers(kind)
-    return cls(**{key: readers[key](value) for key, value in json.items() if key in readers})
+    for key in json.keys() - readers.keys():
+        raise NewerDocumentError(cls, key)
+    return cls(**{key: readers[key](value) for key, value in json.items()})
 
 
 @cache
@@ -170,7 +172,8 @@ def _read_source(value: object) -> object:
 
 def _read_input(value: object) -> object:
     assert isinstance(value, Mapping)
-    return _load_object(_INPUTS[str(value["kind"])], value)
+    fields = {key: item for key, item in value.items() if key != "kind"}
+    return _load_object(_INPUTS[str(value["kind"])], fields)
 
 
 def _read_tuple(item: Reader, value: object) -> object:
