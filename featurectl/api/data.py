@@ -7,25 +7,17 @@ from datetime import date, datetime
 from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final, Generic, NamedTuple, cast, overload
+from typing import Any, Final, Generic, NamedTuple, overload
 
 import polars as pl
 
 from featurectl.api.base import ProjectBase, instant_of, texts_of
-from featurectl.api.frames import AnyFrame, FrameT, like, mapped_rows, to_kind, to_polars
+from featurectl.api.frames import AnyFrame, FrameT, like, to_kind, to_polars
 from featurectl.api.pages import TrainedPage, as_page
 from featurectl.api.results import ResultTable
-from featurectl.core.errors import UsageError
-from featurectl.core.frames.timestamps import INSTANT
-from featurectl.core.frames.types import polars_dtype
-from featurectl.language.definitions.view import FeatureView
-from featurectl.language.renaming import current_names
 from featurectl.language.resolve.feature_names import feature_choices
-from featurectl.online.base import KeyValue
 from featurectl.online.client.clients import warn_of_old_names
-from featurectl.online.read import Answer
 from featurectl.operations.materialize.materialize_views import MaterializeRequest, ViewRun, materialize_views
-from featurectl.operations.online_rows import read_online
 from featurectl.operations.push.push_views import PushViewsRequest, ViewPush, push_views
 from featurectl.operations.scoring.destination import open_destination
 from featurectl.operations.scoring.job import ScoringRows
@@ -38,8 +30,6 @@ from featurectl.operations.training.train_model import TrainRequest, train_model
 from featurectl.registry.applied import split_name
 from featurectl.render.materialize import render_runs, run_document
 from featurectl.render.push import push_document
-from featurectl.sources.casts import cast_exact
-from featurectl.workspace.online_schema import read_online_schema
 
 _EPOCH: Final = date(1970, 1, 1)
 _SPINE: Final = "the spine"
@@ -255,41 +245,6 @@ class DataMethods(ProjectBase):
             return ScoredFrame(to_kind(rows, self.frames), manifest)
         return ScoredFrame(like(rows, spine, _places_of_cut(frame, manifest, cut)), manifest)
 
-    @overload
-    def get(self, view: str, entities: Mapping[str, object]) -> dict[str, object]: ...
-    @overload
-    def get(self, view: str, entities: None = None) -> Any: ...
-    @overload
-    def get(self, view: str, entities: FrameT) -> FrameT: ...
-    def get(self, view: str, entities: AnyFrame | Mapping[str, object] | None = None) -> Any:
-        """Return the online values of a view: a row for each row of `entities`, which holds the entity's keys.
-
-        They are of the newest version that was pushed. One entity may be a mapping of its keys, which gives a mapping
-        of its values; a mapping of lists is several. A view without an entity needs no entities and gives one row.
-
-        Columns: the keys, the view's features and derived ones, and `event_time`, `available_at` and `computed_at` of
-        the values. An entity that the store does not have has null, 0 for counts. A frame is of the kind that was
-        given; of pandas with its index.
-
-        Raises:
-            UsageError: there is no such view, it is offline only, or a key is missing.
-            DataError: FC511 the view was never pushed, FC504 a key has another type.
-            StoreError: the store can't be reached.
-        """
-        is_one = isinstance(entities, Mapping) and not any(isinstance(v, list | tuple) for v in entities.values())
-        asked = mapped_rows(entities) if isinstance(entities, Mapping) else _asked(entities)
-        with self.workspace("applied") as workspace:
-            read = read_online_schema(workspace, [view]).view(view)
-            keys = _keys(read.view, asked)
-            rows = [[_key(value) for value in row] for row in keys.iter_rows()] if keys.width else [[]]
-            found = read_online(workspace, read, rows)
-        values = pl.concat([keys, _values(read.view, found)], how="horizontal")
-        if is_one:
-            return cast("dict[str, object]", values.row(0, named=True))
-        if entities is None or isinstance(entities, Mapping):
-            return to_kind(values, self.frames)
-        return like(values, entities)
-
 
 def _places_of_cut(frame: pl.DataFrame, manifest: Mapping[str, Any], cut: Cut) -> pl.Series | None:
     """Return which rows of a frame were scored."""
@@ -301,41 +256,6 @@ def _spine_of(spine: AnyFrame | str | Path | None) -> tuple[pl.DataFrame | None,
     if spine is None or isinstance(spine, str | Path):
         return None, None if spine is None else str(spine)
     return to_polars(spine, _SPINE), None
-
-
-def _asked(entities: AnyFrame | None) -> pl.DataFrame | None:
-    return None if entities is None else to_polars(entities, _ENTITIES)
-
-
-def _keys(view: FeatureView, entities: pl.DataFrame | None) -> pl.DataFrame:
-    types = view.key_types
-    entities = pl.DataFrame() if entities is None else entities
-    if missing := [name for name in types if name not in entities.columns]:
-        raise UsageError(f"key {missing[0]} is missing", hint="keys: " + ", ".join(types))
-    columns = [cast_exact(entities[name], dtype, f"entities: key {name}") for name, dtype in types.items()]
-    return pl.DataFrame(columns)
-
-
-def _key(value: KeyValue | date | None) -> KeyValue | None:
-    return (value - _EPOCH).days if isinstance(value, date) else value
-
-
-def _values(view: FeatureView, answers: Sequence[Answer]) -> pl.DataFrame:
-    names = current_names(view)
-    columns = [
-        pl.Series(
-            name, [a.values[stored].value for a in answers], dtype=polars_dtype(view.dtype_of(stored) or "string")
-        )
-        for stored, name in names.items()
-    ]
-    clocks = {
-        "event_time": [a.event_time for a in answers],
-        "available_at": [a.available_at for a in answers],
-        "computed_at": [a.computed_at for a in answers],
-    }
-    taken = names.values()
-    columns += [pl.Series(name, instants, dtype=INSTANT) for name, instants in clocks.items() if name not in taken]
-    return pl.DataFrame(columns)
 
 
 def _push_row(push: ViewPush) -> Mapping[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
 
@@ -52,14 +53,26 @@ def to_polars(frame: AnyFrame, what: str) -> pl.DataFrame:
     if kind is None:
         found = f"{type(frame).__module__}.{type(frame).__qualname__}".removeprefix("builtins.")
         raise UsageError(f"{what} is a {found}, no frame", hint="a frame of pandas, Polars or PyArrow")
-    return _read(what, lambda: _of_pandas(frame) if kind == "pandas" else pl.DataFrame(pl.from_arrow(frame)))
+    return _read(what, lambda: _of_pandas(frame, what) if kind == "pandas" else _of_arrow(frame, what))
 
 
-def _of_pandas(frame: pd.DataFrame) -> pl.DataFrame:
+def _of_arrow(frame: AnyFrame, what: str) -> pl.DataFrame:
+    _check_doubles(frame.schema.names, what)
+    return pl.DataFrame(pl.from_arrow(frame))
+
+
+def _check_doubles(names: Sequence[str], what: str) -> None:
+    doubled = next((name for name, count in Counter(names).items() if count > 1), None)
+    if doubled is not None:
+        raise UsageError(f"{what}: two columns are named {doubled!r}", hint="rename or drop one of them")
+
+
+def _of_pandas(frame: pd.DataFrame, what: str) -> pl.DataFrame:
     named = [name for name in frame.index.names if name is not None and name not in frame.columns]
     flat = frame.reset_index(level=named) if named else frame
     if wrong := [name for name in flat.columns if not isinstance(name, str)]:
         raise UsageError(f"a column of the frame is named {wrong[0]!r}, which is no text", hint="rename the columns")
+    _check_doubles(flat.columns.tolist(), what)
     return pl.from_pandas(flat, nan_to_null=True)
 
 
@@ -71,8 +84,7 @@ def _read(what: str, read: Callable[[], pl.DataFrame]) -> pl.DataFrame:
     except (UsageError, MemoryError):
         raise
     except Exception as error:  # of PyArrow: its errors are of many kinds
-        message = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{what} can't be read: {message}", code="FC504") from error
+        raise DataError(f"{what} can't be read: {_first_line(error)}", code="FC504") from error
 
 
 def to_kind(rows: pl.DataFrame, kind: FrameKind) -> AnyFrame:
@@ -168,14 +180,43 @@ def checked_kind(kind: str) -> FrameKind:
     return cast("FrameKind", kind)
 
 
+def is_several(value: object) -> bool:
+    """Return whether a value is a column of values: a list, or what pandas, numpy, Polars and Arrow have for one.
+
+    >>> is_several(["a"]), is_several(pl.Series([1])), is_several("a")
+    (True, True, False)
+    """
+    if isinstance(value, list | tuple | range | pl.Series):
+        return True
+    return getattr(value, "ndim", None) == 1 or hasattr(value, "to_pylist")
+
+
 def mapped_rows(entities: Mapping[str, object]) -> pl.DataFrame:
-    """Return the keys of an entity as a frame of one row; of lists, a row for each item.
+    """Return the keys of an entity as a frame of one row; of columns, a row for each item.
 
     Raises:
-        UsageError: a value is none that a key can have, or lists are of several lengths.
+        UsageError: a value is none that a key can have, or columns are of several lengths.
     """
-    columns = {name: list(value) if isinstance(value, list | tuple) else [value] for name, value in entities.items()}
+    columns = {name: _items(name, value) if is_several(value) else [value] for name, value in entities.items()}
     try:
         return pl.DataFrame(columns)
     except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
-        raise UsageError(f"no entities can be made of {dict(entities)}", hint=str(error).splitlines()[0]) from error
+        lengths = ", ".join(f"{len(column)} of {name}" for name, column in columns.items())
+        hint = f"as many values of each: {lengths}" if len({*map(len, columns.values())}) > 1 else _first_line(error)
+        raise UsageError(f"no entities can be made of {', '.join(map(str, columns))}", hint=hint) from error
+
+
+def _items(name: str, value: Any) -> Sequence[object] | pl.Series:
+    """Return a column of values as a list or as what Polars reads: pandas and Arrow by their frames."""
+    module = type(value).__module__.partition(".")[0]
+    if module == "pandas":
+        import pandas as pd
+
+        return to_polars(pd.DataFrame({name: pd.Series(value).array}), f"entities: key {name}")[name]
+    if module == "pyarrow":
+        return to_polars(_table({name: value}), f"entities: key {name}")[name]
+    return value if isinstance(value, pl.Series) or module == "numpy" else list(value)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

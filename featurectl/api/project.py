@@ -17,6 +17,7 @@ from featurectl.api.data import DataMethods, ScoredFrame, TrainingFrame
 from featurectl.api.frames import FrameKind, checked_kind
 from featurectl.api.looking import LookingMethods
 from featurectl.api.models import ProjectModels
+from featurectl.api.values import ValueMethods
 from featurectl.api.watching import WatchingMethods
 from featurectl.api.wording import PythonWords, speak_python, speaking_python
 from featurectl.core.units import format_iso
@@ -50,7 +51,7 @@ def open_project(
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Project(LookingMethods, ChangingMethods, DataMethods, WatchingMethods):
+class Project(LookingMethods, ChangingMethods, DataMethods, ValueMethods, WatchingMethods):
     """A repository and one of its environments; `models` are the trained versions of its models."""
 
     def __repr__(self) -> str:

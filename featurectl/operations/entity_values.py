@@ -90,7 +90,7 @@ def get_online(workspace: Workspace, request: EntityRequest) -> EntityAnswer:
     catalog = read_online_schema(workspace, [name], workspace.applied_state())
     read = catalog.view(name, number)
     entity = parse_entity(read.view.key_types, request.keys)
-    names = _chosen_features(read.view, request.features)
+    names = chosen_features(read.view, request.features)
     (answer,) = read_online(workspace, read, [list(entity.values())])
     waiting = "" if number is not None else next(iter(catalog.waiting([name])), "")
     named = shown_entity(read.view.key_types, entity)
@@ -106,27 +106,19 @@ def get_offline(workspace: Workspace, request: EntityRequest) -> EntityAnswer:
         DataError: FC510, the view was never materialized.
         StoreError: a store can't be read.
     """
-    from featurectl.engines.all_engines import open_engine
-    from featurectl.online.read import ViewReader
-    from featurectl.online.row_places import online_view
-    from featurectl.operations.push import read_offline
-    from featurectl.operations.training.bind import bind_view
-    from featurectl.registry.applied import registered_view
+    from featurectl.operations.offline_rows import bound_version, read_offline_rows
 
     name, number = split_version(request.view)
-    bound = bind_view(workspace.offline(), registered_view(workspace.applied_state(), name, number))
+    bound = bound_version(workspace, name, number)
     entity = parse_entity(bound.view.key_types, request.keys)
-    names = _chosen_features(bound.view, request.features)
-    where = online_view(bound.view, bound.version, workspace.project, workspace.environment.name)
-    row = read_offline(open_engine(workspace.environment), bound.view, bound.table, entity, workspace.now)
-    answer = by_current_names(
-        ViewReader(bound.view, where).answer(row, workspace.now, pushed=workspace.now), bound.view
-    )
+    names = chosen_features(bound.view, request.features)
+    (answer,) = read_offline_rows(workspace, bound, [list(entity.values())])
     named = shown_entity(bound.view.key_types, entity)
-    return EntityAnswer(view=name, version=bound.version, entity=named, answer=_with_features(answer, names))
+    answer = _with_features(by_current_names(answer, bound.view), names)
+    return EntityAnswer(view=name, version=bound.version, entity=named, answer=answer)
 
 
-def _chosen_features(view: FeatureView, names: Sequence[str]) -> list[str]:
+def chosen_features(view: FeatureView, names: Sequence[str]) -> list[str]:
     """Return what features are called now that names mean, which may be old ones."""
     found = {name: find_feature(view, name) for name in names}
     if missing := next((name for name, item in found.items() if item is None), ""):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -60,6 +61,54 @@ def test_one_entity_is_a_mapping_and_so_are_its_values(project):
 def test_several_entities_may_be_a_mapping_of_lists(project):
     found = project.get("spend", {"customer": ["c1", "nobody"]})
     assert found.equals(project.get("spend", pl.DataFrame({"customer": ["c1", "nobody"]})))
+
+
+@pytest.mark.parametrize(
+    "column", [pd.Series, np.array, pl.Series, pa.array, pd.Index, tuple, lambda names: pd.Series(names, index=[7, 7])]
+)
+def test_several_entities_may_be_a_mapping_of_columns(shared_project, column):
+    found = shared_project.get("spend", {"customer": column(["c1", "nobody"])})
+    assert found.equals(shared_project.get("spend", {"customer": ["c1", "nobody"]}))
+
+
+def test_keys_of_numpy_are_one_entity_each(shared_project):
+    one = shared_project.get("spend", {"customer": np.str_("c1")})
+    assert one == shared_project.get("spend", {"customer": "c1"})
+
+
+def test_columns_of_several_lengths_are_no_entities(shared_project):
+    with pytest.raises(UsageError, match=r"(?s)made of customer, day\n.*2 of customer, 1 of day"):
+        shared_project.get("last_order", {"customer": ["c1", "c2"], "day": date(2026, 1, 12)})
+
+
+def test_a_version_and_features_of_a_view_are_read_as_by_the_command(shared_project):
+    whole = shared_project.get("spend", POLARS)
+    assert shared_project.get("spend@2", POLARS).equals(whole)
+    before = shared_project.get("spend@1", POLARS)
+    assert before["amount_sum_lifetime"].to_list() != whole["amount_sum_lifetime"].to_list()
+    some = shared_project.get("spend@2:per_order,count_7d", POLARS)
+    assert some.columns[1:3] == ["per_order", "count_7d"]
+    assert some.equals(whole.select(some.columns))
+    for wrong, said in (("spend@9", "'spend@9'"), ("spend@x", "names no version"), ("spend:per_ordr", "per_order")):
+        with pytest.raises(UsageError, match=said):
+            shared_project.get(wrong, POLARS)
+
+
+def test_offline_values_are_those_of_the_store_and_of_the_past(shared_project):
+    online, offline = (shared_project.get("spend", POLARS, offline=way) for way in (False, True))
+    assert offline.drop("computed_at").equals(online.drop("computed_at"))
+    assert shared_project.get("history", {"customer": "c1"}, offline=True)["customer"] == "c1"
+    past = featurectl.open_project(as_of="2026-01-01T00:00:00Z").get("spend", POLARS, offline=True)
+    assert not past.drop("computed_at").equals(online.drop("computed_at"))
+
+
+@pytest.mark.parametrize("kind", ["pandas", "arrow"])
+def test_a_doubled_column_is_told_in_the_callers_words(shared_project, kind):
+    names, column = ["customer", "customer"], pa.array(["c1"])
+    doubled = pa.Table.from_arrays([column, column], names)
+    frame = pd.DataFrame([["c1", "c1"]], columns=names) if kind == "pandas" else doubled
+    with pytest.raises(UsageError, match="entities: two columns are named 'customer'"):
+        shared_project.get("spend", frame)
 
 
 def test_truths_that_are_not_known_are_no_false_in_pandas():

@@ -1,0 +1,121 @@
+"""Values of entities: online, or by the offline table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any, Final, cast, overload
+
+import polars as pl
+
+from featurectl.api.base import ProjectBase
+from featurectl.api.frames import AnyFrame, FrameT, is_several, like, mapped_rows, to_kind, to_polars
+from featurectl.core.errors import UsageError
+from featurectl.core.frames.timestamps import INSTANT
+from featurectl.core.frames.types import polars_dtype
+from featurectl.language.definitions.view import FeatureView
+from featurectl.language.renaming import current_names
+from featurectl.online.base import KeyValue
+from featurectl.online.read import Answer
+from featurectl.operations.entity_values import chosen_features, entity_request, split_version
+from featurectl.operations.offline_rows import bound_version, read_offline_rows
+from featurectl.operations.online_rows import read_online
+from featurectl.sources.casts import cast_exact
+from featurectl.workspace.online_schema import read_online_schema
+from featurectl.workspace.workspace import Workspace
+
+_EPOCH: Final = date(1970, 1, 1)
+_ENTITIES: Final = "entities"
+
+
+class ValueMethods(ProjectBase):
+    """The method that gives values of entities."""
+
+    @overload
+    def get(self, view: str, entities: Mapping[str, object], *, offline: bool = False) -> dict[str, object]: ...
+    @overload
+    def get(self, view: str, entities: None = None, *, offline: bool = False) -> Any: ...
+    @overload
+    def get(self, view: str, entities: FrameT, *, offline: bool = False) -> FrameT: ...
+    def get(self, view: str, entities: AnyFrame | Mapping[str, object] | None = None, *, offline: bool = False) -> Any:
+        """Return the online values of a view: a row for each row of `entities`, which holds the entity's keys.
+
+        They are of the newest version that was pushed, of `"spend@2"` of that one, of `"spend:count_7d,per_order"` of
+        these features alone. One entity may be a mapping of its keys, which gives a mapping of its values; a mapping of
+        lists, arrays or columns is several. A view without an entity needs no entities and gives one row. `offline`:
+        the values are computed from the offline table, as of the instant that the project has as now.
+
+        Columns: the keys, the view's features and derived ones, and `event_time`, `available_at` and `computed_at` of
+        the values. An entity that the store does not have has null, 0 for counts. A frame is of the kind that was
+        given; of pandas with its index.
+
+        Raises:
+            UsageError: there is no such view, version or feature, it is offline only, or a key is missing.
+            DataError: FC511 the view was never pushed, FC510 it was never materialized, FC504 a key has another type.
+            StoreError: the store can't be reached.
+        """
+        is_one = isinstance(entities, Mapping) and not any(is_several(value) for value in entities.values())
+        given = mapped_rows(entities) if isinstance(entities, Mapping) else _given(entities)
+        with self.workspace("applied") as workspace:
+            values = (_offline if offline else _online)(workspace, view, given)
+        if is_one:
+            return cast("dict[str, object]", values.row(0, named=True))
+        if entities is None or isinstance(entities, Mapping):
+            return to_kind(values, self.frames)
+        return like(values, entities)
+
+
+def _given(entities: AnyFrame | None) -> pl.DataFrame:
+    return pl.DataFrame() if entities is None else to_polars(entities, _ENTITIES)
+
+
+def _online(workspace: Workspace, view: str, entities: pl.DataFrame) -> pl.DataFrame:
+    request = entity_request(view, ())
+    name, number = split_version(request.view)
+    read = read_online_schema(workspace, [name]).view(name, number)
+    keys = _keys(read.view, entities)
+    chosen = chosen_features(read.view, request.features)
+    return _rows(read.view, keys, read_online(workspace, read, _entities(keys)), chosen)
+
+
+def _offline(workspace: Workspace, view: str, entities: pl.DataFrame) -> pl.DataFrame:
+    request = entity_request(view, ())
+    bound = bound_version(workspace, *split_version(request.view))
+    keys = _keys(bound.view, entities)
+    chosen = chosen_features(bound.view, request.features)
+    return _rows(bound.view, keys, read_offline_rows(workspace, bound, _entities(keys)), chosen)
+
+
+def _keys(view: FeatureView, entities: pl.DataFrame) -> pl.DataFrame:
+    types = view.key_types
+    if missing := [name for name in types if name not in entities.columns]:
+        raise UsageError(f"key {missing[0]} is missing", hint="keys: " + ", ".join(types))
+    columns = [cast_exact(entities[name], dtype, f"entities: key {name}") for name, dtype in types.items()]
+    return pl.DataFrame(columns)
+
+
+def _entities(keys: pl.DataFrame) -> list[list[KeyValue | None]]:
+    return [[_key(value) for value in row] for row in keys.iter_rows()] if keys.width else [[]]
+
+
+def _key(value: KeyValue | date | None) -> KeyValue | None:
+    return (value - _EPOCH).days if isinstance(value, date) else value
+
+
+def _rows(view: FeatureView, keys: pl.DataFrame, answers: Sequence[Answer], chosen: Sequence[str]) -> pl.DataFrame:
+    """Return a row for each answer: keys, features by the names that they have now, chosen ones if any, and clocks."""
+    stored = {now: name for name, now in current_names(view).items()}
+    names = chosen or [*stored]
+    columns = [_column(view, name, stored[name], answers) for name in names]
+    clocks = {
+        "event_time": [a.event_time for a in answers],
+        "available_at": [a.available_at for a in answers],
+        "computed_at": [a.computed_at for a in answers],
+    }
+    columns += [pl.Series(name, instants, dtype=INSTANT) for name, instants in clocks.items() if name not in names]
+    return pl.concat([keys, pl.DataFrame(columns)], how="horizontal")
+
+
+def _column(view: FeatureView, name: str, stored: str, answers: Sequence[Answer]) -> pl.Series:
+    dtype = polars_dtype(view.dtype_of(stored) or "string")
+    return pl.Series(name, [answer.values[stored].value for answer in answers], dtype=dtype)
