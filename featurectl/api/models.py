@@ -142,14 +142,16 @@ class ProjectModels:
         with self.project.workspace("applied") as workspace:
             return export_version(workspace, name, Path(folder))[1]
 
-    def retire(self, *names: str, dry_run: bool = False) -> RetirementPage:
+    def retire(self, *names: str, with_previous: bool = False, dry_run: bool = False) -> RetirementPage:
         """End versions: their view versions are computed and served no more for them.
+
+        One that `rollback` would go back to is ended only `with_previous`; there is nothing to go back to then.
 
         Raises:
             UsageError: there is no such version, or it is still needed.
         """
         with self.project.workspace("applied") as workspace:
-            done = retire_versions(workspace, names, dry_run=dry_run)
+            done = retire_versions(workspace, names, with_previous=with_previous, dry_run=dry_run)
         return as_page(RetirementPage, done, dry_run=dry_run)
 
     def prune(self, model: str | None = None, *, keep: int = 5, dry_run: bool = False) -> RetirementPage:

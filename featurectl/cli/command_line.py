@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from featurectl.cli.all_commands import COMMANDS
+from featurectl.cli.all_commands import COMMANDS, VERSION
 
 WITH_VALUE: Final = ("-C", "--repo", "--env", "-o", "--output", "--color")  # of the options that every command has
 FLAGS: Final = ("-q", "--quiet", "-v", "--verbose", "--debug")
 HELP: Final = "help"
+_OF_PROGRAM: Final = (*VERSION, "-h", "--help")
+_FORM: Final = ("-o", "--output")
 _SHORT: Final = ("-C", "-o")  # whose value may stand in the same word: -ojson
 
 
@@ -24,11 +26,22 @@ class CommandLine:
 
     def in_order(self) -> list[str]:
         """Return the words as the parser reads them: what stands further behind wins, as it does for the parser."""
-        if self.name:
+        if " ".join(self.name) in COMMANDS:
             return [*self.name, *self.options, *self.rest]
-        if not self.rest or self.rest[0].startswith("-"):
-            return list(self.rest)
-        return [self.rest[0], *self.options, *self.rest[1:]]
+        if not self.rest or self.rest[0].startswith("-"):  # a group, or the program: neither has these options
+            return self._of_version() or [*self.name, *self.rest]
+        return [*self.name, self.rest[0], *self.options, *self.rest[1:]]
+
+    @property
+    def command(self) -> str:
+        """The name of the command, or the word that stands where one is expected; "": no word does."""
+        return " ".join(self.name) or next((word for word in self.rest[:1] if not word.startswith("-")), "")
+
+    def _of_version(self) -> list[str]:
+        """Return the command `version` where its option is given, and a form of output that only the command has."""
+        has_form = any(word.startswith(_FORM) for word in self.options)
+        is_version = not self.name and len(self.rest) == 1 and self.rest[0] in VERSION
+        return ["version", *self.options] if has_form and is_version else []
 
 
 def read_command_line(words: Sequence[str]) -> CommandLine:
@@ -60,7 +73,16 @@ def _split(words: Sequence[str]) -> CommandLine:
         else:
             break
         at += taken
-    return CommandLine(name=name, options=tuple(options), rest=tuple(words[at:]))
+    line = CommandLine(name=name, options=tuple(options), rest=tuple(words[at:]))
+    return _with_last_options(line) if not name and line.rest[:1] and line.rest[0] in _OF_PROGRAM else line
+
+
+def _with_last_options(line: CommandLine) -> CommandLine:
+    """Return a line that begins with an option of the program, with those of every command behind it as options."""
+    behind = _split(line.rest[1:])
+    if behind.name or behind.rest:
+        return line
+    return CommandLine(name=(), options=(*line.options, *behind.options), rest=line.rest[:1])
 
 
 def _option_words(word: str) -> int:

@@ -116,6 +116,37 @@ def _model_versions(word: UnfinishedWord) -> list[str]:
     return [*numbers, *(f"{model}@{alias}" for model, alias in state.aliases if alias in _ALIASES and "@" in word.text)]
 
 
+def _older_views(word: UnfinishedWord) -> list[str]:
+    """Return the versions of views that are not the newest, which is what may be removed."""
+    from featurectl.catalog.objects import read_objects
+
+    with word.workspace() as workspace:
+        state = read_objects(workspace).state
+    views = [item for item in state.objects if item.kind == "feature_view"]
+    newest = {item.name: item.version for item in views if state.current("feature_view", item.name) == item}
+    return [f"{item.name}@{item.version}" for item in views if newest.get(item.name) != item.version]
+
+
+def _terms(word: UnfinishedWord) -> list[str]:
+    """Return what `--select` chooses by: names, and behind `method:` its values, as far as the registry knows them."""
+    from featurectl.catalog.listing import ListRequest, list_objects
+    from featurectl.core.kinds import OBJECT_KINDS
+    from featurectl.identity.selection import METHODS
+
+    with word.workspace() as workspace:
+        objects = list_objects(workspace, ListRequest())
+    method, colon, _ = word.text.partition(":")
+    if not colon:
+        return [*(item.name for item in objects), *(f"{name}:" for name in METHODS)]
+    values = {
+        "kind": OBJECT_KINDS,
+        "entity": [item.name for item in objects if item.kind == "entity"],
+        "state": ["modified"],
+        "tag": [tag for item in objects for tag in item.tags],
+    }
+    return [f"{method}:{value}" for value in values.get(method, ())]
+
+
 def _keys(word: UnfinishedWord) -> list[str]:
     """Return `KEY=` for each key of the view that the line has no value of yet."""
     from featurectl.catalog.objects import read_objects
@@ -158,6 +189,10 @@ _COMPLETED: Final[Mapping[str, Candidates]] = {
     "key": _keys,
     "views": _applied("view"),
     "model": _models,
+    "to": _environments,
+    "remove": _older_views,
+    "keys_from": _applied("view"),
+    "select": _terms,
     "first": _model_versions,
     "second": _model_versions,
     "versions": _model_versions,

@@ -76,8 +76,7 @@ def _main(words: Sequence[str], hide: Hide) -> int:
         parsed = build_parser(ordered)(ordered, standalone_mode=False)
     except TyperException as error:
         if error.format_message().startswith("Usage: "):  # a group without a command answers with its help
-            _say(error.format_message())
-            return USAGE
+            return _which_command(words, line, error.format_message(), hide)
         return _reject(words, line, _usage_error(error), hide)
     except UsageError as error:
         return _reject(words, line, error, hide)
@@ -187,9 +186,17 @@ def _reject(words: Sequence[str], line: CommandLine, error: UsageError, hide: Hi
     if not _wants_json(words):
         _say(_error_text(error))
         return USAGE
-    command = " ".join(line.name) or next((word for word in line.rest if not word.startswith("-")), "")
     outcome = _hidden(Outcome(exit_code=USAGE, result={"error": error_json(error)}), hide)
-    return _written(_document(hide(command), outcome, []), USAGE)
+    return _written(_document(hide(line.command), outcome, []), USAGE)
+
+
+def _which_command(words: Sequence[str], line: CommandLine, text: str, hide: Hide) -> int:
+    """Answer a group without a command with its help, or in JSON with an error."""
+    if _wants_json(words):
+        name = f"featurectl {line.command}".rstrip()
+        return _reject(words, line, UsageError(f"{name}: which command?", hint=f"{name} --help lists them"), hide)
+    _say(text)
+    return USAGE
 
 
 def _wants_json(words: Sequence[str]) -> bool:

@@ -11,13 +11,15 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from featurectl.cli.all_commands import build_parser
-from featurectl.cli.command_line import read_command_line
+from featurectl.cli.all_commands import COMMANDS, build_parser
+from featurectl.cli.command_line import WITH_VALUE, read_command_line
 
 VARIABLE: Final = "_FEATURECTL_COMPLETE"
 PROGRAM: Final = "featurectl"
 _BASH: Final = "complete_bash"
 _SIGNS: Final = ":=@"  # at which bash takes words apart
+_WITH_EQUALS: Final = tuple(f"{name}=" for name in WITH_VALUE if name.startswith("--"))
+_ANY_COMMAND: Final = "version"  # with the options of every command, and no others
 _ARGUMENTS: Final = "_TYPER_COMPLETE_ARGS"  # of zsh, fish and PowerShell
 
 
@@ -53,7 +55,7 @@ def read_shell(environ: MutableMapping[str, str]) -> tuple[list[str], str]:
     text = environ.get(_ARGUMENTS, "")
     words = _split(text)[1:]
     before, current = (words, []) if text.endswith(" ") or not words else (words[:-1], words[-1:])
-    ordered = read_command_line(before).in_order()
+    ordered = _in_order(before, "".join(current))
     environ[_ARGUMENTS] = shlex.join([PROGRAM, *ordered, *current]) + ("" if current else " ")
     return ordered, ""
 
@@ -67,9 +69,22 @@ def _read_bash(environ: MutableMapping[str, str]) -> tuple[list[str], str]:
     last = words[at] if at < len(words) else ""
     *before, current = _joined([*words[1:at], last])
     prefix = (current if last and set(last) <= set(_SIGNS) else current.removesuffix(last)).removesuffix("@")
-    ordered = read_command_line(before).in_order()
+    ordered = _in_order(before, current)
     environ["COMP_WORDS"], environ["COMP_CWORD"] = shlex.join([PROGRAM, *ordered, current]), str(len(ordered) + 1)
     return ordered, prefix
+
+
+def _in_order(before: Sequence[str], current: str) -> list[str]:
+    """Return the words before the one that is completed, in the parser's order.
+
+    Where that is the value of an option that stands before the command, they name a command, for the parser
+    completes no such option without one.
+    """
+    line = read_command_line(before)
+    is_value = (before[-1:] and before[-1] in WITH_VALUE) or current.startswith(_WITH_EQUALS)
+    if not is_value or line.rest or " ".join(line.name) in COMMANDS:
+        return line.in_order()
+    return [_ANY_COMMAND, *line.options]
 
 
 def _joined(words: Sequence[str]) -> list[str]:

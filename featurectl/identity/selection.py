@@ -25,7 +25,7 @@ class SelectableObject:
 
 
 _Test = Callable[[SelectableObject, str], bool]
-_METHODS: Final[Mapping[str, _Test]] = {
+METHODS: Final[Mapping[str, _Test]] = {
     "tag": lambda item, value: value in item.tags,
     "entity": lambda item, value: value in (item.entity, item.ref.name if item.ref.kind == "entity" else ""),
     "kind": lambda item, value: item.ref.kind == value,
@@ -64,12 +64,12 @@ def _matches(word: str, candidates: Collection[SelectableObject], term: str) -> 
     if not colon:
         found = [item.ref for item in candidates if fnmatchcase(item.ref.name, word)]
         return found or _nothing(term, word, {item.ref.name for item in candidates})
-    if method not in _METHODS or not value:
+    if method not in METHODS or not value:
         raise UsageError(f"--select {term!r} can't be read", hint=f"write one of: {_FORMS}")
     offered = _values(method, candidates)
     if method in ("kind", "state") and value not in offered:
         raise UsageError(f"--select {term!r}: no {method} {value!r}", hint=f"{method}: " + ", ".join(sorted(offered)))
-    found = [item.ref for item in candidates if _METHODS[method](item, value)]
+    found = [item.ref for item in candidates if METHODS[method](item, value)]
     if method == "state":
         return found  # that nothing differs is an answer
     return found or _nothing(term, value, offered)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from sqlalchemy import Connection, delete, insert, select
@@ -11,7 +11,7 @@ from featurectl.core.errors import TryAgainError, UsageError
 from featurectl.registry import tables
 from featurectl.registry.applied import retired_version
 from featurectl.registry.rows import load_model_version
-from featurectl.registry.state import CHAMPION, PREVIOUS
+from featurectl.registry.state import CHAMPION, PREVIOUS, ModelVersion
 
 _TABLE: Final = tables.aliases
 
@@ -58,6 +58,13 @@ def _check_version(connection: Connection, project: str, model: str, version: in
         raise UsageError(f"model {model} has no version {version}")
     if load_model_version(document).status == "retired":
         raise retired_version(model, version)
+
+
+def forget_previous(connection: Connection, project: str, versions: Iterable[ModelVersion]) -> None:
+    """Take `previous` away from versions of models."""
+    for version in versions:
+        same = (_TABLE.c.model == version.model, _TABLE.c.version == version.version, _TABLE.c.alias == PREVIOUS)
+        connection.execute(delete(_TABLE).where(_TABLE.c.project == project, *same))
 
 
 def read_alias(connection: Connection, project: str, model: str, alias: str) -> int | None:

@@ -126,7 +126,7 @@ class Registry(Protocol):
     def retire_models(self, state: State, versions: Sequence[ModelVersion], entry: HistoryEntry) -> None:
         """Mark versions of models as retired, in one transaction with one `entry`.
 
-        `TryAgainError` when the serial is no longer the state's.
+        None of them is `previous` then. `TryAgainError` when the serial is no longer the state's.
         """
 
     def start_canary(self, project: str, run: CanaryRun, entry: HistoryEntry) -> CanaryRun:

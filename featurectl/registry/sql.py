@@ -17,7 +17,7 @@ from featurectl.core.errors import FeaturectlError, StoreError, TryAgainError
 from featurectl.core.variables import shown_location
 from featurectl.registry import tables
 from featurectl.registry.alerts import SqlAlertLedger
-from featurectl.registry.aliases import move_aliases, read_alias
+from featurectl.registry.aliases import forget_previous, move_aliases, read_alias
 from featurectl.registry.base import HistoryEntry, Lock, Pin, RegistryChange, SeenColumns
 from featurectl.registry.canaries import end_canary, insert_canary, load_canaries
 from featurectl.registry.database import Database, registry_id
@@ -179,14 +179,15 @@ class SqlRegistry:
         self.write_aliases(project, model, {alias: version}, entry)
 
     def retire_models(self, state: State, versions: Sequence[ModelVersion], entry: HistoryEntry) -> None:
-        """Mark versions of models as retired, in one transaction with one `entry`.
+        """Mark versions of models as retired, in one transaction with one `entry`; none of them is `previous` then.
 
         Raises:
-            TryAgainError: the project has changed since `state` was read, in which nothing points at them.
+            TryAgainError: the project has changed since `state` was read, in which no other alias points at them.
         """
         with self._database.writing() as connection:
             serial = _serial_after(connection, state, hint="run it again")
             write_retired(connection, state.project, versions)
+            forget_previous(connection, state.project, versions)
             _insert(connection, tables.history, [history_row(state.project, entry, serial)])
 
     def start_canary(self, project: str, run: CanaryRun, entry: HistoryEntry) -> CanaryRun:

@@ -28,6 +28,15 @@ from featurectl.core.version import __version__
         ("help", "--help"),
         ("help plan", "plan --help"),
         ("-q help models canary", "models canary --help"),
+        ("--env dev models lst", "models lst --env dev"),
+        ("-q monitor chek x", "monitor chek -q x"),
+        ("--env dev models", "models"),
+        ("models -o json", "models"),
+        ("-q models canary --help", "models canary --help"),
+        ("--help -q", "--help"),
+        ("-q -V", "-V"),
+        ("-V -o json", "version -o json"),
+        ("--output=json --version", "version --output=json"),
         ("get help", "get help"),
         ("models help", "models help"),
     ],
@@ -48,6 +57,24 @@ def test_the_version_is_one_line(capsys, option):
     assert capsys.readouterr().out == f"featurectl {__version__}\n"
 
 
+def test_the_version_is_json_where_that_is_asked_for(capsys):
+    assert main(["-V", "-o", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["result"]["featurectl"] == __version__
+
+
+@pytest.mark.parametrize("words", ["--env dev models", "models --env dev", "-q models -v"])
+def test_a_group_alone_is_its_help_also_with_options(capsys, words):
+    assert main(words.split()) == 64
+    assert "Trained versions of models." in capsys.readouterr().err
+
+
+def test_a_group_alone_is_an_error_in_json(capsys):
+    assert main(["models", "canary", "-o", "json"]) == 64
+    document = json.loads(capsys.readouterr().out)
+    assert document["command"] == "models canary"
+    assert document["result"]["error"]["hint"] == "featurectl models canary --help lists them"
+
+
 @pytest.mark.parametrize("words", [["help", "models", "promote"], ["models", "promote", "--help"]])
 def test_help_of_a_command_is_what_its_help_option_says(capsys, words):
     assert main(words) == 0
@@ -60,6 +87,8 @@ def test_help_of_a_command_is_what_its_help_option_says(capsys, words):
         ("plam", 'did you mean "plan"?'),
         ("help plam", 'did you mean "plan"?'),
         ("models promot m", 'did you mean "promote"?'),
+        ("--env dev models lst", 'did you mean "list"?'),
+        ("-q monitor chek", 'did you mean "check"?'),
         ("promote m", "did you mean featurectl models promote?"),
         ("monitor canary abort", "featurectl --help lists them"),
         ("--as-of x status", "featurectl status --as-of TIME"),
@@ -73,7 +102,7 @@ def test_a_wrong_word_is_an_error_with_the_nearest(capsys, words, hint):
 
 @pytest.mark.parametrize(
     ("words", "command"),
-    [("models list --wrong", "models list"), ("plam", "plam"), ("-C x models show", "models show")],
+    [("models list --wrong", "models list"), ("plam", "plam"), ("-C x models show", "models show"), ("--wrong", "")],
 )
 def test_json_names_the_whole_command_that_was_refused(capsys, words, command):
     assert main([*words.split(), "-o", "json"]) == 64

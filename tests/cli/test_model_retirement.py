@@ -83,13 +83,13 @@ def test_a_retired_version_is_asked_nothing_and_does_not_come_back(shop):
 @pytest.mark.parametrize(
     ("name", "why", "command"),
     [
-        ("m@3", "is the champion", "featurectl models promote m@VERSION of another version frees it"),
-        ("m@champion", "is the champion", "frees it"),
         (
-            "m@2",
-            "is what models rollback goes back to",
-            "featurectl models promote m@VERSION of another version frees it",
+            "m@3",
+            "is the champion",
+            "featurectl models promote m@VERSION of another version, then featurectl models retire m@3 --with-previous",
         ),
+        ("m@champion", "is the champion", "--with-previous"),
+        ("m@2", "is what models rollback goes back to", "featurectl models retire m@2 --with-previous: "),
         ("m@7", "model m has no version '7'", "versions: 1, 2, 3"),
         ("m", "m: which version?", "featurectl models retire m@VERSION"),
     ],
@@ -212,6 +212,31 @@ def test_prune_leaves_the_newest_and_what_is_needed(shop):
     assert shop.run("models", "prune", "m", "--keep", "2").out == "Nothing to retire.\n"
     assert "at least 1 version" in shop.run("models", "prune", "--keep", "0", code=64).err
     assert "no model 'x' is applied" in shop.run("models", "prune", "x", code=64).err
+
+
+def test_what_rollback_goes_back_to_is_retired_when_that_is_said(shop):
+    two_views(shop)
+    assert shop.run("models", "retire", "m@2", "--with-previous", "--dry-run").out.endswith("would be retired.\n")
+    shop.run("models", "retire", "m@2", "--with-previous")
+    assert standing(shop)[2] == "retired"
+    assert "previous" not in shop.run("models", "list").out
+    assert "nothing" in shop.run("models", "rollback", "m").out
+    assert "is the champion" in shop.run("models", "retire", "m@3", "--with-previous", code=64).err
+
+
+def test_the_hints_free_the_rows_of_a_champion_step_by_step(shop):
+    shop.run("train", "m")
+    new_version(shop)
+    shop.run("materialize")
+    shop.run("train", "m")
+    shop.run("push")
+    said = shop.run("push", "--remove", "v@1", code=64).err
+    first, then = "featurectl models promote m@VERSION", "featurectl models retire m@1 --with-previous"
+    assert f"= m@1 is the champion: {first} of another version, then {then}" in " ".join(said.split())
+    shop.run("models", "promote", "m@2")
+    assert f"= {then}\n" in shop.run("push", "--remove", "v@1", code=64).err
+    shop.run(*then.split()[1:])
+    shop.run("push", "--remove", "v@1")
 
 
 def test_rows_of_a_bound_view_version_name_the_command_that_frees_them(shop):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
@@ -48,8 +48,12 @@ class Retirement:
     freed: tuple[FreedView, ...] = ()
 
 
-def retire_versions(workspace: Workspace, names: Sequence[str], *, dry_run: bool = False) -> Retirement:
+def retire_versions(
+    workspace: Workspace, names: Sequence[str], *, with_previous: bool = False, dry_run: bool = False
+) -> Retirement:
     """Retire versions by `MODEL@3`, all or none; one that is retired already stays so.
+
+    One that `models rollback` would go back to goes only `with_previous`; there is nothing to go back to then.
 
     Raises:
         UsageError: there is no such version, or one is needed: the hint names the command that frees it.
@@ -59,7 +63,7 @@ def retire_versions(workspace: Workspace, names: Sequence[str], *, dry_run: bool
     chosen = dict.fromkeys((v.model, v.version) for v in (_named(state, name) for name in names))
     versions = [choose_version(state, model, str(number)) for model, number in chosen]
     for version in versions:
-        check_unneeded(state, version)
+        check_unneeded(state, version, but_for={PREVIOUS} if with_previous else ())
     already = tuple(version for version in versions if version.status == "retired")
     going = [version for version in versions if version.status != "retired"]
     return replace(_retire(workspace, state, going, "models retire", dry_run=dry_run), already=already)
@@ -84,16 +88,38 @@ def prune_versions(workspace: Workspace, model: str | None, keep: int, *, dry_ru
     return _retire(workspace, state, going, "models prune", dry_run=dry_run)
 
 
-def check_unneeded(state: State, version: ModelVersion) -> None:
-    """Check that no alias and no running canary names a version.
+def check_unneeded(state: State, version: ModelVersion, but_for: Collection[str] = ()) -> None:
+    """Check that no running canary names a version, and no alias but for some.
 
     Raises:
-        UsageError: one does; the hint is the command that frees it.
+        UsageError: one does; the hint is what ends that.
     """
-    needed = _why_needed(state, version)
+    needed = why_needed(state, version, but_for)
     if needed is not None:
-        why, command = needed
-        raise UsageError(f"model {version.model} version {version.version} {why}", hint=f"{command} frees it")
+        why, hint = needed
+        raise UsageError(f"model {version.model} version {version.version} {why}", hint=hint)
+
+
+def why_needed(state: State, version: ModelVersion, but_for: Collection[str] = ()) -> tuple[str, str] | None:
+    """Return what a version is needed for, and the commands that end that; None where nothing names it.
+
+    That one of the aliases `but_for` points at it counts for nothing.
+    """
+    model, number = version.model, version.version
+    run = state.running_canary(model)
+    if run is not None and number in (run.challenger, run.champion):
+        return f"is in a running canary, number {run.number}", f"featurectl models canary abort {model} ends it"
+    retire = f"featurectl models retire {model}@{number} --with-previous"
+    promote = f"featurectl models promote {model}@VERSION of another version"
+    hints = {
+        CHAMPION: f"{promote}, then {retire}",
+        CHALLENGER: f"{promote.replace('promote', 'canary start')} frees it",
+        PREVIOUS: f"{retire}: models rollback has nothing to go back to then",
+    }
+    for (named, alias), pointed in sorted(state.aliases.items()):
+        if (named, pointed) == (model, number) and alias not in but_for:
+            return _ALIASED.get(alias, f"is {alias}"), hints.get(alias, f"{promote} frees it")
+    return None
 
 
 def _named(state: State, name: str) -> ModelVersion:
@@ -112,26 +138,12 @@ def _superseded(state: State, model: str, keep: int) -> Iterator[ModelVersion]:
     newest_first = sorted((v for v in state.model_versions if v.model == model), key=lambda v: -v.version)
     left = keep
     for version in newest_first:
-        if version.status == "retired" or _why_needed(state, version) is not None:
+        if version.status == "retired" or why_needed(state, version) is not None:
             continue
         if version.status == "registered" and left:
             left -= 1
         else:
             yield version
-
-
-def _why_needed(state: State, version: ModelVersion) -> tuple[str, str] | None:
-    """Return what a version is needed for, and the command that frees it."""
-    model, number = version.model, version.version
-    run = state.running_canary(model)
-    if run is not None and number in (run.challenger, run.champion):
-        return f"is in a running canary, number {run.number}", f"featurectl models canary abort {model}"
-    other = f"featurectl models promote {model}@VERSION of another version"
-    commands = {CHAMPION: other, CHALLENGER: other.replace("promote", "canary start")}
-    for (named, alias), pointed in sorted(state.aliases.items()):
-        if (named, pointed) == (model, number):
-            return _ALIASED.get(alias, f"is {alias}"), commands.get(alias, other)
-    return None
 
 
 def _retire(

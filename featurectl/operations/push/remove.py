@@ -12,10 +12,12 @@ from featurectl.core.units import format_count
 from featurectl.language.definitions.json_form import load_untyped_view
 from featurectl.online.client.pushed_versions import needed_versions
 from featurectl.online.row_places import count_if_whole, online_view
+from featurectl.operations.models.retire import why_needed
 from featurectl.registry.applied import applied_versions, registered_view, served_views
+from featurectl.registry.state import PREVIOUS
 
 if TYPE_CHECKING:
-    from featurectl.registry.state import ObjectVersion, State
+    from featurectl.registry.state import ModelVersion, ObjectVersion, State
     from featurectl.workspace.workspace import Workspace
 
 
@@ -85,5 +87,14 @@ def _kept_up(state: State, item: ObjectVersion, label: str) -> UsageError:
         why = "it is the newest, and applied"
         return UsageError(f"--remove {label}: {why}", hint="it is kept up to date as long as that is so")
     models = ", ".join(f"{m.model} v{m.version}" for m in bound)
+    return UsageError(f"--remove {label}: models are bound to it: {models}", hint=_unbound_by(state, bound))
+
+
+def _unbound_by(state: State, bound: Sequence[ModelVersion]) -> str:
+    """Return what ends that models are bound to a view version: retiring them, and what has to come before that."""
+    needed = [(m, found) for m in bound if (found := why_needed(state, m, {PREVIOUS}))]
+    if needed:
+        return "; ".join(f"{m.model}@{m.version} {why}: {hint}" for m, (why, hint) in needed)
     names = " ".join(f"{m.model}@{m.version}" for m in bound)
-    return UsageError(f"--remove {label}: models are bound to it: {models}", hint=f"featurectl models retire {names}")
+    has_previous = any(state.aliases.get((m.model, PREVIOUS)) == m.version for m in bound)
+    return f"featurectl models retire {names}{' --with-previous' if has_previous else ''}"

@@ -20,19 +20,23 @@ RetireDryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what wou
 def retire(
     call: Call,
     versions: Annotated[list[str], typer.Argument(help="MODEL@1; several, if you like.", metavar="MODEL@VERSION...")],
+    with_previous: Annotated[
+        bool, typer.Option("--with-previous", help="Also one that `models rollback` would go back to.")
+    ] = False,
     dry_run: RetireDryRun = False,
 ) -> Outcome:
     """Retire versions of models that are not used any more.
 
     Nothing is computed, served or watched for them. A retired version can't be promoted, scored or served, and
-    stays in `models list`; it does not come back. The champion, the challenger, the one before and those of a
-    running canary can't be retired: the error names the command that frees them. Versions of views that no other
-    model version is bound to are not computed any more; files stay until `featurectl clean`.
+    stays in `models list`; it does not come back. The champion, the challenger and those of a running canary can't
+    be retired: the error names the commands that end that. The one that `models rollback` would go back to is retired
+    with --with-previous; there is nothing to go back to then. Versions of views that no other model version is bound
+    to are not computed any more; files stay until `featurectl clean`.
     """
     from featurectl.operations.models.retire import retire_versions
 
     with open_applied(call) as workspace:
-        return _outcome(retire_versions(workspace, versions, dry_run=dry_run), dry_run=dry_run)
+        return _outcome(retire_versions(workspace, versions, with_previous=with_previous, dry_run=dry_run), dry_run=dry_run)
 
 
 @verb()
