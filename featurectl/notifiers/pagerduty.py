@@ -30,12 +30,16 @@ class PagerDutyNotifier:
         """Send a message; PagerDuty joins those with one key to one incident. A test is resolved at once.
 
         Raises:
-            NotSentError: it was not taken.
+            NotSentError: it was not taken; or an incident of a test was opened, and stays open.
         """
         said = self._send(pagerduty_event(message, self._routing_key))
         if message.kind != "test":
             return said
-        self._send(pagerduty_event(replace(message, kind="resolved"), self._routing_key))
+        try:
+            self._send(pagerduty_event(replace(message, kind="resolved"), self._routing_key))
+        except NotSentError as error:
+            opened = "PagerDuty opened the incident of the test, and it stays open, for it was not resolved again"
+            raise NotSentError(f"{opened}: {error.message}", again=error.again, down=error.down) from error
         return f"{said}; the incident of the test was resolved again"
 
     def _send(self, event: dict[str, object]) -> str:

@@ -8,7 +8,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,9 +125,7 @@ def staging(folder: Path) -> Iterator[Path]:
         finally:
             shutil.rmtree(staged)
     except BaseException:
-        for path in made:
-            if path.is_dir():
-                path.rmdir()
+        _remove_empty(made[::-1])
         raise
 
 
@@ -183,9 +181,13 @@ def check_free(folder: Path, files: Sequence[str]) -> None:
         if any(_is_in_the_way(path) for path in _folders(folder, name)) or os.path.lexists(folder / name)
     ]
     if taken:
-        more = f" and {len(taken) - MOST_NAMED} more" if len(taken) > MOST_NAMED else ""
-        message = f"{folder} has {', '.join(taken[:MOST_NAMED])}{more} already"
-        raise UsageError(message, hint="init writes over nothing: give another folder, or move them away")
+        raise _taken(folder, taken)
+
+
+def _taken(folder: Path, names: Sequence[str]) -> UsageError:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    message = f"{folder} has {', '.join(names[:MOST_NAMED])}{more} already"
+    return UsageError(message, hint="init writes over nothing: give another folder, or move them away")
 
 
 def _folders(folder: Path, name: str) -> list[Path]:
@@ -202,20 +204,51 @@ def _is_kept(name: str, folder: Path) -> bool:
 
 
 def move_in(staged: Path, folder: Path, files: Sequence[str]) -> None:
-    """Move what is staged into the folder around it, the marker last; when one move fails, all are undone."""
-    moved: list[str] = []
+    """Put what is staged into the folder around it, the marker last; when one file can't be, all are taken out again.
+
+    Raises:
+        UsageError: another program wrote a file of that name meanwhile, which stays.
+    """
+    added: list[Path] = []
     made: list[Path] = []
     try:
         for name in sorted(files, key=lambda name: name == MARKER):
-            for parent in reversed((folder / name).parents):
-                if not parent.exists():
-                    parent.mkdir()
-                    made.append(parent)
-            (staged / name).rename(folder / name)
-            moved.append(name)
-    except BaseException:
-        for name in moved:
-            (folder / name).rename(staged / name)
-        for parent in reversed(made):
-            parent.rmdir()
+            missing = [parent for parent in reversed((folder / name).parents) if not parent.exists()]
+            made += missing
+            for parent in missing:
+                parent.mkdir(exist_ok=True)
+            _add_file(staged / name, folder / name)
+            added.append(folder / name)
+    except BaseException as error:
+        for path in added:
+            path.unlink()
+        _remove_empty(made)
+        if isinstance(error, FileExistsError):
+            raise _taken(folder, [name]) from error
         raise
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    """Remove folders, the inner ones first, but for those that somebody else has put something into."""
+    for path in reversed(folders):
+        with suppress(OSError):
+            path.rmdir()
+
+
+def _add_file(staged: Path, target: Path) -> None:
+    """Put a file where none is: never over one that another program writes at the same moment.
+
+    Raises:
+        FileExistsError: one is there.
+    """
+    try:
+        target.hardlink_to(staged)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        with target.open("xb") as written:
+            try:
+                written.write(staged.read_bytes())
+            except BaseException:
+                target.unlink()
+                raise

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from featurectl.core.errors import DataError
 from featurectl.online.base import KeyValue
 from featurectl.online.client.feature_reader import ReadView
+from featurectl.online.client.pushed_versions import never_pushed
 from featurectl.online.future_pushes import latest_at
 from featurectl.online.read import Answer, ViewReader
 from featurectl.workspace.workspace import Workspace
@@ -29,5 +30,4 @@ def _never_pushed(workspace: Workspace, read: ReadView) -> DataError:
     if workspace.offline().table(read.view.name, read.online.version, read.view.key_types).version() is None:
         hint = f"featurectl materialize {read.view.name}"
         return DataError(f"feature view {read.field} has no offline table", code="FC510", hint=hint)
-    hint = f"featurectl push {read.view.name}"
-    return DataError(f"{read.field} was never pushed to the online store", code="FC511", hint=hint)
+    return never_pushed(workspace.applied_state(), read.view.name, read.online.version)

@@ -63,10 +63,10 @@ def render_objects(objects: Sequence[ObjectSummary]) -> str:
     return "\n\n".join([*parts, _counts(objects)])
 
 
-def filled_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> PageTable:
+def filled_table(head: Sequence[str], rows: Sequence[Sequence[str]], narrow: NarrowForm = _CUT) -> PageTable:
     """Return a table without the columns that are empty in every row, whose last one is cut in a narrow terminal."""
     kept = [i for i in range(len(head)) if any(row[i] for row in rows) or i == 0]
-    return PageTable(head=[head[i] for i in kept], rows=[[row[i] for i in kept] for row in rows], narrow=_CUT)
+    return PageTable(head=[head[i] for i in kept], rows=[[row[i] for i in kept] for row in rows], narrow=narrow)
 
 
 def _counts(objects: Sequence[ObjectSummary]) -> str:

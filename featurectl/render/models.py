@@ -120,7 +120,11 @@ def render_unjudged(version: ModelVersion, gates: Sequence[GateResult]) -> list[
     """Return the lines on a champion that nothing has judged, its metrics last; none where its model asks for gates."""
     if any(item.name not in ASKED_OF_ALL for item in gates):
         return []
-    return [f"Nothing judged it: model {version.model} has no gates.", _metrics(version, _IN_A_LINE) or "no metrics"]
+    what, own = ("Nothing else", " of its own") if gates else ("Nothing", "")
+    return [
+        f"{what} judged it: model {version.model} has no gates{own}.",
+        _metrics(version, _IN_A_LINE) or "no metrics",
+    ]
 
 
 def _standing(version: ModelVersion, aliases: Aliases) -> str:

@@ -11,11 +11,13 @@ from featurectl.render.catalog import filled_table
 from featurectl.render.lineage import lineage_json, render_lineage
 from featurectl.render.page import Page, PageBlock, PageTable, page_text
 from featurectl.render.statistics import statistics_line, statistics_page
+from featurectl.render.table import NarrowForm
 
 if TYPE_CHECKING:
     from featurectl.catalog.detail import ObjectDetail, VersionInUse
 
 _FEATURES: Final = ("feature", "type", "definition", "models", "values", "description")
+_NARROW: Final = NarrowForm(left_out=("values",), last="cut")
 _SHOWN_METRICS: Final = ("auc", "accuracy", "macro_f1", "r2", "rmse", "mae")
 
 
@@ -61,7 +63,7 @@ def _features(detail: ObjectDetail) -> PageBlock:
         name = item.name.partition(":")[2]
         values = statistics_line(detail.statistics.get(name))
         rows.append([name, item.type, item.definition, ", ".join(item.used_by) or "-", values, item.description])
-    return [filled_table(_FEATURES, rows)] if rows else []
+    return [filled_table(_FEATURES, rows, _NARROW)] if rows else []
 
 
 def _versions(detail: ObjectDetail) -> PageBlock:

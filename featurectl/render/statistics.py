@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from featurectl.catalog.statistics import format_value
-from featurectl.core.units import format_count, format_instant
+from featurectl.core.dtypes import DATE, TIMESTAMP
+from featurectl.core.units import SECOND_US, format_age, format_count, format_instant
 from featurectl.render.page import Page, PageTable, page_text
 from featurectl.render.screen import text_width
 from featurectl.render.visible import in_one_line
@@ -47,8 +48,7 @@ def statistics_page(item: FeatureStatistics) -> Page:
         facts.append(["  distinct", format_count(item.distinct)])
     if item.least is not None:
         facts.append(["  least, greatest", f"{number(item.least)}, {number(item.greatest)}"])
-        spread = "-" if item.stddev is None else f"{item.stddev:.6g}"
-        facts.append(["  mean, stddev", f"{number(item.mean)}, {spread}"])
+        facts.append(["  mean, stddev", f"{number(item.mean)}, {_spread(item.stddev, item.dtype)}"])
     if item.quantiles:
         texts = (f"{100 * share:g} %: {number(value)}" for share, value in item.quantiles.items())
         facts.append(["  quantiles", "   ".join(texts)])
@@ -57,8 +57,15 @@ def statistics_page(item: FeatureStatistics) -> Page:
     return [[head, PageTable(rows=facts)], _bars(item.bars) if item.bars else []]
 
 
+def _spread(stddev: float | None, dtype: str) -> str:
+    """Return a standard deviation; of times, whose numbers are seconds, as a length of time."""
+    if stddev is not None and dtype in (DATE, TIMESTAMP):
+        return format_age(round(stddev * SECOND_US))
+    return "-" if stddev is None else f"{stddev:.6g}"
+
+
 def _bars(bars: tuple[Bar, ...]) -> list[str]:
-    labels = [_short(in_one_line(bar.label)) for bar in bars]
+    labels = [in_one_line(bar.label) if bar.low is not None else _short(in_one_line(bar.label)) for bar in bars]
     widest = max(text_width(label) for label in labels)
     most = max(bar.share for bar in bars)
     rows = []

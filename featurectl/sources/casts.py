@@ -12,6 +12,7 @@ from featurectl.core import dtypes
 from featurectl.core.errors import DataError
 from featurectl.core.frames.timestamps import parse_dates, parse_timestamps, spell_wall_clock
 from featurectl.core.frames.types import Nan, finite, language_dtype, polars_dtype, widen_column
+from featurectl.core.units import plural
 from featurectl.sources.failures import reading
 
 _CHECKED: Final = (frozenset({dtypes.INT64, dtypes.FLOAT64, "decimal"}), frozenset({*dtypes.NUMERIC, dtypes.BOOL}))
@@ -125,10 +126,9 @@ def check_exact(columns: Iterable[pl.Series], dtype: str, what: str) -> None:
             bad += int(wrong.sum())
         rows += column.len()
     if bad:
-        have = _shown(column.dtype, dtype)
-        raise DataError(
-            f"{what} is {have}, must be {dtype}: {bad:,} of {rows:,} values do not fit; {first}", code="FC504"
-        )
+        have, fit = _shown(column.dtype, dtype), "does not fit" if bad == 1 else "do not fit"
+        misfits = f"{bad:,} of {rows:,} {plural(rows, 'value')} {fit}"
+        raise DataError(f"{what} is {have}, must be {dtype}: {misfits}; {first}", code="FC504")
 
 
 def shown_value(column: pl.Series, place: int) -> str:

@@ -191,8 +191,8 @@ SPINES = [
     ("no request column", "customer,at\na,2026-01-05T00:00:00Z\n",
      "error[FC506]: spine file s.csv has no column 'n'\n"),
     ("a bad request value", "customer,at,n\na,2026-01-05T00:00:00Z,1\nb,2026-01-05T00:00:00Z,1.5\n",
-     ("error[FC504]: spine file s.csv: request column n is float64, must be int64: 1 of 2 values do not fit; first at "
-     "row 2: 1.5\n")),
+     ("error[FC504]: spine file s.csv: request column n is float64, must be int64: 1 of 2 values does not fit; first "
+     "at row 2: 1.5\n")),
     ("a bad time", "customer,at,n\na,2026-01-05T00:00:00Z,1\nb,soon,1\nc,later,1\n",
      ("error[FC504]: spine file s.csv: column at is string, must be timestamp: 2 of 3 values do not fit; first at row "
      "2: 'soon'\n")),

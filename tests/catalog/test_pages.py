@@ -41,6 +41,16 @@ def test_in_a_pipe_a_line_is_a_row_whatever_its_length(capsys, monkeypatch):
     assert "percentile 0.9 of amount where status = 'paid' over 3d, until 1d before" in text
 
 
+@pytest.mark.parametrize(("columns", "has_values"), [(80, False), (200, True)])
+def test_values_give_way_where_definitions_need_the_room(capsys, monkeypatch, columns, has_values):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert main(["show", "spend"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (head,) = [line for line in lines if line.startswith("feature ")]
+    assert ("values" in head) is has_values
+    assert any(line.startswith("(left out to fit: values") for line in lines) is not has_values
+
+
 def test_a_name_of_several_kinds_shows_each_and_one_when_it_says_which(capsys):
     other = '\nnotifiers: [{name: spend, command: "true"}]\n'
     path = Path("more.yaml")

@@ -133,6 +133,16 @@ def test_fewer_entities_are_drawn_alike_each_time(capsys):
     assert first["origin"] == "3 of 7 entities of spend@2"
 
 
+def test_bars_of_times_show_both_ends_and_their_spread_is_a_length(monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    seconds = [AT.timestamp() + 86_400 * day for day in range(100)]
+    column = numbers_json(profile_numbers(pl.Series("x", seconds, dtype=pl.Float64)))
+    told = render_statistics(describe_column(column, of_type("timestamp")))
+    assert "..." not in told
+    assert "  2026-01-01 00:00 .. 2026-01-1" in told
+    assert "mean, stddev     2026-02-19 12:00, 28 d 20 h\n" in told
+
+
 def test_a_time_a_text_and_no_rows_have_statistics_too(capsys):
     found = shown(capsys, "last_order", "--sample", "100", "--as-of", "2026-01-10T12:00:00Z")
     assert {name: item["type"] for name, item in found.items()} == {

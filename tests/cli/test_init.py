@@ -1,5 +1,6 @@
 """`init` writes a repository whole or not at all."""
 
+import errno
 import json
 import resource
 import subprocess
@@ -9,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from featurectl.cli.main import main
+from featurectl.core.errors import UsageError
 from featurectl.language.json_schema import file_schema, project_schema
-from featurectl.operations.init import NEXT, PROJECT_SCHEMA, SCHEMA, project_name, template_folder
+from featurectl.operations.init import NEXT, PROJECT_SCHEMA, SCHEMA, move_in, project_name, template_folder
 
 PROJECT = "project: "
 
@@ -150,6 +152,29 @@ def test_an_unknown_template_is_a_usage_error_that_lists_them(tmp_path, capsys):
     assert main(["init", str(tmp_path / "repo"), "--template", "fraud"]) == 64
     assert "templates: flights, minimal, empty" in capsys.readouterr().err
     assert not (tmp_path / "repo").exists()
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_file_that_another_program_writes_meanwhile_stays(has_links, tmp_path, monkeypatch):
+    """The check found nothing in the way; what is to go in is staged by then."""
+    staged = tmp_path / ".staged"
+    for name in ("a.yaml", "deep/b.yaml", "deep/c.yaml"):
+        (staged / name).parent.mkdir(parents=True, exist_ok=True)
+        (staged / name).write_text("ours")
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "c.yaml").write_text("theirs")
+    if not has_links:
+        monkeypatch.setattr(Path, "hardlink_to", refuse_links)
+    with pytest.raises(UsageError, match=r"has deep/c\.yaml already"):
+        move_in(staged, tmp_path, ["a.yaml", "deep/b.yaml", "deep/c.yaml"])
+    assert [name for name in tree(tmp_path) if not name.startswith(".")] == ["deep/c.yaml"]
+    assert (tmp_path / "deep" / "c.yaml").read_text() == "theirs"
+    move_in(staged, tmp_path, ["a.yaml", "deep/b.yaml"])
+    assert (tmp_path / "deep" / "b.yaml").read_text() == "ours"
+
+
+def refuse_links(path: Path, target: Path) -> None:
+    raise OSError(errno.EPERM, "no links here", str(path), None, str(target))
 
 
 @pytest.mark.parametrize("exists", [False, True])

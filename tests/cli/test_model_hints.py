@@ -57,6 +57,19 @@ def trained(capsys):
     return code, capsys.readouterr().err
 
 
+def test_a_model_that_can_not_be_served_is_told_of_when_it_is_trained(write, capsys, tmp_path):
+    write("{latest: [place]}", columns=COLUMNS)
+    text = (tmp_path / "o.yaml").read_text().replace("      - {latest: [place]}\n", "")
+    (tmp_path / "o.yaml").write_text(text.replace("source: orders\n", "source: orders\n    online: false\n"))
+    assert main(["validate", "-v"]) == 0
+    assert 'can be scored and not served: view "latest" is offline only' in capsys.readouterr().err
+    assert main(["apply", "--auto-approve", "-q"]) == 0
+    assert main(["materialize", "-q"]) == 0
+    assert main(["train", "m"]) == 0
+    said = capsys.readouterr().err
+    assert "warning: the model can be scored and not served: latest is offline only" in " ".join(said.split())
+
+
 def test_a_text_that_only_the_data_knows_is_told_with_the_line_to_write(write, capsys):
     write('{feature: "latest:place", as: shop_name}')
     code, err = trained(capsys)

@@ -237,6 +237,10 @@ def test_the_hints_free_the_rows_of_a_champion_step_by_step(shop):
     assert f"= {then}\n" in shop.run("push", "--remove", "v@1", code=64).err
     shop.run(*then.split()[1:])
     shop.run("push", "--remove", "v@1")
+    said = " ".join(shop.run("get", "v@1", "k=k1", code=1).err.split())
+    assert "v@1 has no rows in the online store, and nothing pushes any: it is not the newest" in said
+    assert shop.run("get", "v", "k=k1")
+    assert shop.run("get", "v@1", "k=k1", "--offline")
 
 
 def test_rows_of_a_bound_view_version_name_the_command_that_frees_them(shop):

@@ -126,7 +126,7 @@ def test_it_gets_the_next_number_and_the_champion_there_is_the_one_before(shop):
     assert (
         "m version 3 is the champion, in place of version 1; featurectl models rollback m --env prod undoes it." in told
     )
-    assert "Nothing judged it: model m has no gates.\naccuracy " in told
+    assert "Nothing else judged it: model m has no gates of its own.\naccuracy " in told
     assert state_of(shop).aliases == {("m", "champion"): 3, ("m", "previous"): 1}
     assert "in place of version 3" in shop.run("models", "rollback", "m", "--env", "prod").out
 
@@ -144,7 +144,7 @@ def test_gates_are_measured_there_and_a_failed_one_keeps_it_rejected(shop):
     told = shop.run(*TO_PROD).out
     assert "is in prod already, as version 2" in told
     assert "max_latency_p99_ms  pass" in told
-    assert "Nothing judged it" not in told
+    assert "judged it" not in told
     assert state_of(shop).aliases == {("m", "champion"): 2}
 
 
@@ -154,6 +154,18 @@ def test_the_gain_is_over_the_champion_there(shop):
     told = shop.run(*TO_PROD, code=1).out
     assert "champion v1 " in told
     assert "the champion is version 1 still" in told
+
+
+def test_views_without_tables_are_filled_by_one_command(shop):
+    second = "  - {name: w, entity: key, source: s, features: [{name: other, expr: amount}]}\nmodels:"
+    change(shop.root, "models:", second)
+    change(shop.root, '{feature: "v:half"}', '{feature: "v:half"}, {feature: "w:other"}')
+    ready(shop, "dev")
+    shop.run("train", "m")
+    shutil.rmtree(shop.root / "p")
+    shop.run("apply", "--auto-approve", "--env", "prod")
+    said = shop.run("models", "promote", "m@2", "--to", "prod", code=1).err
+    assert "  = featurectl materialize v w --env prod\n" in said
 
 
 def test_views_that_are_not_ready_are_named_with_what_mends_them(shop):

@@ -62,6 +62,9 @@ def test_a_notifier_is_tried_out_by_a_message_of_no_alert(shop, monkeypatch):
     with running_hook() as hook:
         monkeypatch.setenv("HOOK_URL", f"{hook.url}/services/hush-hush")
         hook.next += [(404, "no_service", {}), (200, "thanks", {})]
+        hook.next.insert(0, (404, "no_service", {}))
+        code, out, _ = shop("monitor", "test", "hook")
+        assert (code, out.splitlines()[0]) == (1, "tried to send to hook (webhook):")
         code, out, _ = shop("monitor", "test", "hook", "-o", "json")
         assert (code, json.loads(out)["result"]["error"]) == (1, "the webhook answered 404: no_service")
         code, out, _ = shop("monitor", "test", "hook")

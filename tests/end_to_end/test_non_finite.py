@@ -102,7 +102,7 @@ def test_texts_of_a_spine_spell_them_as_null(texts, found):
 
 @pytest.mark.parametrize("text", BEYOND)
 def test_a_text_of_a_spine_that_no_float_holds_is_refused(text):
-    with pytest.raises(DataError, match="1 of 2 values do not fit"):
+    with pytest.raises(DataError, match="1 of 2 values does not fit"):
         cast_exact(pl.Series("x", ["1", text]), "float64", "spine column x")
 
 

@@ -179,6 +179,14 @@ def test_a_test_of_pagerduty_leaves_no_incident_open():
     assert len({event["dedup_key"] for event in hook.taken}) == 1
 
 
+def test_a_test_that_pagerduty_opens_and_does_not_resolve_is_said():
+    with running_hook(as_pagerduty) as hook:
+        hook.next += [(202, '{"status": "success"}', {}), (503, "", {})]
+        error = refused(PagerDutyNotifier(ROUTING_KEY, hook.url), replace(MESSAGE, kind="test"))
+    assert "opened the incident of the test, and it stays open" in error.message
+    assert "PagerDuty answered 503" in error.message
+
+
 def test_a_message_lists_what_is_affected_but_for_what_it_is_about():
     def affected(*names, about="source:orders"):
         subjects = tuple(MessageSubject(name=name, value="2 d", measured=None, cause="") for name in names)

@@ -12,6 +12,7 @@ from featurectl.cli.command_decorator import verb
 from featurectl.cli.shared.call import Call, Outcome
 from featurectl.cli.shared.workspaces import open_with
 from featurectl.core.errors import UsageError
+from featurectl.core.units import plural
 
 if TYPE_CHECKING:
     from featurectl.operations.training.train_model import TrainResult
@@ -61,6 +62,9 @@ def train(
         result = train_model(workspace, request, call.progress)
     for warning in result.trained.fitted.warnings:
         call.progress.done(f"warning: input {warning.message}")
+    if result.offline_views:
+        views = f"{', '.join(result.offline_views)} {plural(len(result.offline_views), 'is', 'are')} offline only"
+        call.progress.done(f"warning: the model can be scored and not served: {views}")
     return _again(result, registered=request.is_registered) if result.again else _new(result)
 
 
@@ -72,6 +76,7 @@ def _new(result: TrainResult) -> Outcome:
     version = result.trained.version
     document = version_json(version, result.aliases)
     document["warnings"] = [asdict(warning) for warning in result.trained.fitted.warnings]
+    document["offline_views"] = list(result.offline_views)
     text = render_trained(version, result.aliases)
     return Outcome(text=text, result=document, exit_code=int(version.status == "rejected"))
 

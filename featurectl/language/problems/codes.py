@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from featurectl.language.problems.codes_models import MODELS, TRAINERS, Code
+from featurectl.language.problems.codes_models import MODELS, SERVED, TRAINERS, Code
 from featurectl.language.problems.codes_stores import STORES
 from featurectl.language.syntax.place import Place
 
@@ -268,6 +268,7 @@ CODES: Final[Mapping[str, Code]] = {
         "an estimator that is not installed here",
         "Nobody can tell whether there is an estimator of this name. It is a note: a model may be trained elsewhere.",
     ),
+    **SERVED,
     # Plan
     "FC401": Code(
         "the plan is blocked",

@@ -1,4 +1,4 @@
-"""Codes of problems with models, FC314, FC315, FC512 and up: the part of the list of `codes` that is about them."""
+"""Codes of problems with models, FC314, FC315, FC356, FC512 and up: a part of the list of `codes`."""
 
 from __future__ import annotations
 
@@ -24,6 +24,14 @@ TRAINERS: Final[Mapping[str, Code]] = {
         "there is no such estimator",
         "The package of `trainer.estimator` is installed, and has no module, class or function of that name. `validate`"
         " imports nothing of it: a package that makes its names as it runs is taken to have them.",
+    ),
+}
+SERVED: Final[Mapping[str, Code]] = {
+    "FC356": Code(
+        "a model that can't be served",
+        "It reads a view with `online: false`, whose values are in no online store: the model is trained and scored in "
+        "batches, and `serve` refuses it. It is a note, which `validate -v` lists, for that may be what is meant; "
+        "`train` says it, too. Leave `online: false` out of the view to serve the model.",
     ),
 }
 MODELS: Final[Mapping[str, Code]] = {

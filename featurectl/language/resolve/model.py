@@ -90,6 +90,7 @@ def resolve_model(shape: ModelShape, declared: Declarations) -> Model | None:
     check_columns(typed, inputs.columns, shape.spine, declared)
     check_output(typed, shape.output, declared)
     check_slices(typed, shape, declared)
+    _note_offline_views(typed, inputs, declared)
     return None if spine.source is UNKNOWN_SOURCE else typed
 
 
@@ -102,6 +103,21 @@ def check_model_names(fields: Fields, declared: Declarations) -> None:
 
 def _views(model: Model, declared: Declarations) -> Mapping[str, FeatureView]:
     return {name: declared.views[name] for name in views_read(model.inputs) if name in declared.views}
+
+
+def _note_offline_views(model: Model, inputs: ResolvedInputs, declared: Declarations) -> None:
+    """Note each view that keeps a model from being served, where it is first read."""
+    views, seen = _views(model, declared), set[str]()
+    for item in model.inputs:
+        if not isinstance(item, FeatureInput) or item.view in seen or item.view not in views:
+            continue
+        seen.add(item.view)
+        if not views[item.view].online:
+            node = inputs.places[("feature", item.name)]
+            message = f'model "{model.name}" can be scored and not served: view "{item.view}" is offline only'
+            note = f'leave "online: false" out of {item.view} to serve the model'
+            place = node if isinstance(node, Place) else node.span.place
+            declared.report.note("FC356", message, place, note=note)
 
 
 def _add(

@@ -14,7 +14,7 @@ from featurectl.language.resolve.feature_names import FeatureChoice, feature_inp
 from featurectl.language.typing.registered import typed_view
 from featurectl.online.client.feature_reader import FeatureReader, ReadView
 from featurectl.online.client.model_inputs import InputReader, Missing
-from featurectl.online.client.pushed_versions import Pushed, VersionKey, served_version
+from featurectl.online.client.pushed_versions import Pushed, VersionKey, never_pushed, served_version
 from featurectl.online.corrupt_rows import BrokenRecordError
 from featurectl.online.row_places import online_view
 from featurectl.registry.applied import registered_view
@@ -142,7 +142,7 @@ class ProjectSchema:
         hint = f"featurectl push {registered.name}"
         record = self.pushed.get(place)
         if record is None:
-            raise DataError(f"{label} was never pushed to the online store", code="FC511", hint=hint)
+            raise never_pushed(self.state, *place)
         if isinstance(record, BrokenRecordError):
             raise BrokenRecordError(f"{registered.name}@{registered.version}")
         known = record.columns or self.columns.get(place)

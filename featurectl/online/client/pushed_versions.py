@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from featurectl.core.dtypes import UNKNOWN
+from featurectl.core.errors import DataError
 from featurectl.language.definitions.json_form import load_untyped_view
 from featurectl.online.base import AsyncRowReader, PushRecord, RowReader
 from featurectl.online.codec import unpack_record
@@ -51,6 +52,18 @@ def served_version(state: State, name: str, pushed: Pushed) -> ObjectVersion | N
 def current_places(state: State) -> list[VersionKey]:
     """Return the view versions that pushes keep up: the newest, and those that model versions are bound to."""
     return [(item.name, item.version) for item in served_views(state)]
+
+
+def never_pushed(state: State, name: str, version: int) -> DataError:
+    """Return the error for a view version without rows online: what sends them, where anything does."""
+    label = f"view {name}@{version}"
+    if (name, version) in current_places(state):
+        message, hint = f"{label} was never pushed to the online store", f"featurectl push {name}"
+    else:
+        why = "it is not the newest, and no model is bound to it"
+        message = f"{label} has no rows in the online store, and nothing pushes any: {why}"
+        hint = f"featurectl get {name} reads the newest version, with --offline the table of an older one, too"
+    return DataError(message, code="FC511", hint=hint)
 
 
 def needed_versions(store: RowReader, state: State, env: str) -> list[ObjectVersion]:

@@ -42,7 +42,7 @@ def match_views(version: ModelVersion, source: State, target: MatchTarget) -> di
     the training, and which has a table. A feature that was renamed may be stored under another of its names there.
 
     Raises:
-        CheckFailedError: a view has none; each is named, with the command that mends it.
+        CheckFailedError: a view has none; each is named, with the commands that mend it.
     """
     found, lacking = dict[str, MatchedView](), list[_LackingView]()
     for name in version.view_versions:
@@ -58,17 +58,16 @@ def match_views(version: ModelVersion, source: State, target: MatchTarget) -> di
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _LackingView:
-    """What a view lacks in the target, and the command that mends it."""
+    """What a view lacks in the target: its table, or a version with the features."""
 
     why: str
-    command: str
+    needs_table: str = ""  # the view, where that is all
 
 
 def _match(name: str, version: ModelVersion, source: State, target: MatchTarget) -> MatchedView | _LackingView:
-    env = target.environment
     there = [item for item in target.state.objects if item.kind == "feature_view" and item.name == name]
     if not there:
-        return _LackingView(why=f"{name} is not applied there", command=f"featurectl apply --env {env}")
+        return _LackingView(why=f"{name} is not applied there")
     differing: list[str] = []
     without_table = False
     for item in sorted(there, key=lambda item: -item.version):
@@ -80,10 +79,8 @@ def _match(name: str, version: ModelVersion, source: State, target: MatchTarget)
         without_table = without_table or not others
         differing = differing or others
     if without_table:
-        command = f"featurectl materialize {name} --env {env}"
-        return _LackingView(why=f"{name} has no table there", command=command)
-    why = f"no version of {name} there has {', '.join(differing)} as it was trained on"
-    return _LackingView(why=why, command=f"featurectl apply --env {env}")
+        return _LackingView(why=f"{name} has no table there", needs_table=name)
+    return _LackingView(why=f"no version of {name} there has {', '.join(differing)} as it was trained on")
 
 
 def _typed(offline: OfflineStore, item: ObjectVersion) -> tuple[FeatureView, bool]:
@@ -140,6 +137,8 @@ def _registered(bound: BoundFeature, source: State) -> str:
 
 def _not_ready(version: ModelVersion, environment: str, lacking: Sequence[_LackingView]) -> CheckFailedError:
     what = "; ".join(item.why for item in lacking)
-    commands = dict.fromkeys(item.command for item in lacking)
+    tables = [item.needs_table for item in lacking if item.needs_table]
+    commands = [f"featurectl apply --env {environment}"] if len(tables) < len(lacking) else []
+    commands += [f"featurectl materialize {' '.join(tables)} --env {environment}"] if tables else []
     message = f"environment {environment} is not ready for {version.model} version {version.version}: {what}"
     return CheckFailedError(message, hint=", then ".join(commands))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from featurectl.core.progress import Progress
 from featurectl.core.units import counted
 from featurectl.engines.spill import SpillRoom
+from featurectl.language.definitions.json_form import load_untyped_view
 from featurectl.models.artifact import check_artifacts
 from featurectl.models.gates.all_gates import gates_asked
 from featurectl.models.trainer_command import CommandEnvironment
@@ -23,7 +24,7 @@ from featurectl.workspace.actor import current_actor
 from featurectl.workspace.applied_workspace import AppliedWorkspace, read_applied
 
 if TYPE_CHECKING:
-    from featurectl.registry.state import ModelVersion
+    from featurectl.registry.state import ModelVersion, State
     from featurectl.workspace.workspace import Workspace
 
 
@@ -49,9 +50,13 @@ class TrainRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainResult:
-    """What was trained, the version that it was to be again (None: a new one), and the aliases as they are then."""
+    """What was trained, the version that it was to be again (None: a new one), and the aliases as they are then.
+
+    `offline_views` are the offline-only views that it reads, for which it can't be served.
+    """
 
     trained: Trained
+    offline_views: tuple[str, ...] = ()
     again: ModelVersion | None
     aliases: Mapping[tuple[str, str], int]
 
@@ -73,7 +78,15 @@ def train_model(workspace: Workspace, request: TrainRequest, progress: Progress)
     context = evaluation_context(applied, allow_pickle=request.allow_pickle, memory_bytes=request.memory_bytes)
     data = _read_data(context, applied, request.model, again, progress)
     trained = _fit(context, data, request, progress)
-    return TrainResult(trained=trained, again=again, aliases=workspace.state().aliases)
+    offline_views = tuple(_offline_views(applied.state, trained.version))
+    return TrainResult(trained=trained, offline_views=offline_views, again=again, aliases=workspace.state().aliases)
+
+
+def _offline_views(state: State, version: ModelVersion) -> Iterator[str]:
+    for name, number in version.view_versions.items():
+        registered = state.view(name, number)
+        if registered is not None and not load_untyped_view(registered.definition).online:
+            yield name
 
 
 def _read_data(

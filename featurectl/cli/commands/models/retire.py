@@ -36,7 +36,8 @@ def retire(
     from featurectl.operations.models.retire import retire_versions
 
     with open_applied(call) as workspace:
-        return _outcome(retire_versions(workspace, versions, with_previous=with_previous, dry_run=dry_run), dry_run=dry_run)
+        done = retire_versions(workspace, versions, with_previous=with_previous, dry_run=dry_run)
+    return _outcome(done, dry_run=dry_run)
 
 
 @verb()

@@ -34,7 +34,8 @@ def _text(trial: NotifierTrial) -> str:
     message = trial.message
     lines = [f"{name}: {text}" for name, text in (("title", message.title), *message.lines)]
     came = f"came back: {trial.answer}" if trial.error is None else f"not taken: {trial.error.message}"
-    return "\n".join([f"sent to {trial.notifier.name} ({trial.notifier.way}):", *(f"  {line}" for line in lines), came])
+    did = "sent to" if trial.error is None else "tried to send to"
+    return "\n".join([f"{did} {trial.notifier.name} ({trial.notifier.way}):", *(f"  {line}" for line in lines), came])
 
 
 def _json(trial: NotifierTrial) -> dict[str, object]:
