@@ -255,7 +255,7 @@ def test_a_state_that_has_expired_online_says_so(why):
     assert "01-02 12:00  01-02 10:00  amount 1.25 -> 2.5" in page
 
 
-def test_a_page_with_instants_of_two_years_says_the_year_of_each(shop, why):
+def test_a_page_with_instants_of_two_years_says_the_year_of_each(why):
     orders = Path("orders.csv").read_text()
     Path("orders.csv").write_text(orders + "eve,2025-12-31T10:00:00Z,2026-01-02T12:30:00Z,1\n")
     assert main(["materialize", "-q", "--as-of", "2026-01-02T14:00:00Z"]) == 0
