@@ -255,15 +255,10 @@ def test_a_state_that_has_expired_online_says_so(why):
     assert "01-02 12:00  01-02 10:00  amount 1.25 -> 2.5" in page
 
 
-def test_a_page_with_instants_of_two_years_says_the_year_of_each(why):
-    orders = Path("orders.csv").read_text()
-    Path("orders.csv").write_text(orders + "eve,2025-12-31T10:00:00Z,2026-01-02T12:30:00Z,1\n")
-    assert main(["materialize", "-q", "--as-of", "2026-01-02T14:00:00Z"]) == 0
-    _, page = why("spend", "customer=eve", as_of="2026-01-02T15:00:00Z")
-    assert "event 2025-12-31 10:00, available 2026-01-02 12:30" in page
-    assert not re.search(r"(?<!20\d\d-)\b01-02 1", page)
-    _, page = why("spend", "customer=ana", as_of="2026-01-02T15:00:00Z")
-    assert "event 01-02 10:00, available 01-02 12:00" in page
+def test_a_page_with_instants_of_two_years_says_the_year_of_each():
+    page = render_why(chain(FRESH, source=30 * 24), "", "dev", None, whole=True)
+    assert " 2025-12-11 12:00  " in page
+    assert not re.search(r" \d\d-\d\d ", page)
 
 
 def test_a_view_without_a_key_and_offline_only(why):
