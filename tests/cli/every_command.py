@@ -272,6 +272,7 @@ _STABLE: Mapping[str, str] = {  # what is not of the data, whose month is Januar
     r"(?<=  )\d\d-\d\d \d\d:\d\d$": "11-24 12:00",
     r"\d+\.\d+ s\b": "0.0 s",
     r"(?<=running: )\d+ min left": "29 min left",
+    r"\d+\.\d(?= kB)": "9.9",  # of tables and models, by the versions of libraries
     r"at most \d+ MB": "at most 100 MB",
     r"(?<= \[)\d+(?=\]: )": "1000",
     rf"\b{_HEX}+(?=(\.profile)?\.(txt|onnx|md|json) ?)": "0f",

@@ -50,7 +50,7 @@ def feature_choices(texts: Iterable[str]) -> list[FeatureChoice]:
     """Return what each `view:feature` or `view:feature as PREFIX_` chooses.
 
     >>> feature_choices(["spend:count_7d", "airport:* as origin_"])[1]
-    FeatureChoice(view='airport', feature='*', prefix='origin_')
+    FeatureChoice(view='airport', feature='*', prefix='origin_', column='')
 
     Raises:
         UsageError: a text is none.
