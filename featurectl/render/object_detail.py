@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from featurectl.catalog.detail import ObjectDetail, VersionInUse
 
 _FEATURES: Final = ("feature", "type", "definition", "models", "values", "description")
-_NARROW: Final = NarrowForm(left_out=("values",), last="cut")
+_NARROW: Final = NarrowForm(left_out=("values",), lines=3, last="cut")
 _SHOWN_METRICS: Final = ("auc", "accuracy", "macro_f1", "r2", "rmse", "mae")
 
 

@@ -20,11 +20,13 @@ _BEHIND: Final = "    "  # before what stands beyond a row, on lines of its own
 class NarrowForm:
     """What gives way in a table that is wider than the screen, before its cells go over several lines.
 
-    Columns are left out by their names, the first one first, and a line below the table says which. Cells of the last
-    column are wrapped as those of others, or cut where they would take more than a line, or go below their rows.
+    Columns are left out by their names, the first one first, until no cell takes more than so many `lines`, and a line
+    below the table says which. Cells of the last column are wrapped as those of others, or cut where they would take
+    more than a line, or go below their rows.
     """
 
     left_out: Sequence[str] = ()
+    lines: int = 1
     last: Literal["wrapped", "cut", "below"] = "wrapped"
 
 
@@ -120,7 +122,7 @@ def _narrowed(table: _Table, limit: int, narrow: NarrowForm) -> list[str]:
         table = table.with_last_below()
     left_out: list[str] = []
     for name in narrow.left_out:
-        if _total(_wanted(table, narrow)) <= limit:
+        if _total(_wanted(table, narrow)) <= limit or 1 < _tallest(table, limit, narrow) <= narrow.lines:
             break
         if name in table.head:
             table, left_out = table.without(table.head.index(name)), [*left_out, name]
@@ -145,6 +147,16 @@ def _wanted(table: _Table, narrow: NarrowForm) -> list[int]:
     """Return the widths below which columns are left out."""
     widths = table.unbroken_widths()
     return widths if narrow.last != "cut" else [*widths[:-1], min(widths[-1], _READABLE)]
+
+
+def _tallest(table: _Table, limit: int, narrow: NarrowForm) -> int:
+    """Return how many lines the tallest cell takes in a table that is made to fit."""
+    least = table.least_widths()
+    if narrow.last == "cut":
+        room = max(_last_room(table, limit), _LEGIBLE)
+        table, least = table.with_last_cut(room), [*least[:-1], room]
+    widths = _fitted(table.widths(), least, limit)
+    return max(len(wrap_words(c, width)) for row in table.rows for c, width in zip(row.cells, widths, strict=False))
 
 
 def _last_room(table: _Table, limit: int) -> int:

@@ -41,7 +41,7 @@ def test_in_a_pipe_a_line_is_a_row_whatever_its_length(capsys, monkeypatch):
     assert "percentile 0.9 of amount where status = 'paid' over 3d, until 1d before" in text
 
 
-@pytest.mark.parametrize(("columns", "has_values"), [(80, False), (200, True)])
+@pytest.mark.parametrize(("columns", "has_values"), [(80, False), (120, True), (200, True)])
 def test_values_give_way_where_definitions_need_the_room(capsys, monkeypatch, columns, has_values):
     monkeypatch.setenv("COLUMNS", str(columns))
     assert main(["show", "spend"]) == 0
