@@ -192,7 +192,7 @@ class DataMethods(ProjectBase):
     def _built(self, request: TrainingSetRequest, spine: AnyFrame | str | Path | None) -> TrainingFrame[Any]:
         with self.workspace() as workspace:
             build = build_in_memory(workspace, request)
-            warn_of_old_names(build.resolved.old_names, stacklevel=4)
+            warn_of_old_names(build.resolved.old_names)
             rows, manifest = pl.concat(build.frames.read()), describe_training_set(build)
         if request.frame is None:
             return TrainingFrame(to_kind(rows, self.frames), manifest)

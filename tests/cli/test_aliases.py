@@ -213,14 +213,15 @@ def test_a_client_and_a_notebook_are_warned(plain):
     plain.change(*RENAMED)
     project = plain.bring_up()
     said = "payments:spend_7d is called payments:paid_7d now"
-    with featurectl.open_client(plain.root) as client, pytest.warns(FutureWarning, match=said):
+    with featurectl.open_client(plain.root) as client, pytest.warns(FutureWarning, match=said) as of_client:
         old = client.get(["payments:spend_7d"], {"user": [1, 2]}).values()
     with featurectl.open_client(plain.root) as client, warnings.catch_warnings():
         warnings.simplefilter("error")
         assert client.get(["payments:paid_7d"], {"user": [1, 2]}).values() == {"paid_7d": old["spend_7d"]}
     spine = featurectl.open_project(plain.root).training_set
-    with pytest.warns(FutureWarning, match=said):
+    with pytest.warns(FutureWarning, match=said) as of_project:
         spine(features="payments:spend_7d", keys_from="payments", at="2026-01-07")
+    assert {found.filename for found in (*of_client, *of_project)} == {__file__}
     assert project.get("payments", {"user": 1})["paid_7d"] == old["spend_7d"][0]
 
 

@@ -9,6 +9,7 @@ The registry is read once, when a client is opened; `reload` takes what was appl
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -32,10 +33,18 @@ def _nothing() -> None:
     """Hold nothing."""
 
 
-def warn_of_old_names(old_names: Iterable[str], stacklevel: int = 3) -> None:
-    """Warn a caller in Python of features that are asked for by old names of theirs."""
+def warn_of_old_names(old_names: Iterable[str]) -> None:
+    """Warn a caller in Python, at the caller's own line, of features that are asked for by old names of theirs."""
     for text in old_names:
-        warnings.warn(text, FutureWarning, stacklevel=stacklevel)
+        warnings.warn(text, FutureWarning, stacklevel=_levels_to_caller())
+
+
+def _levels_to_caller() -> int:
+    """Return how many calls above `warn_of_old_names` the first one is that is not of this package."""
+    package, frame, level = __name__.partition(".")[0], sys._getframe(1), 1  # noqa: SLF001  # as warnings itself does
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == package:
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 class _Questions:
