@@ -62,7 +62,7 @@ def never_pushed(state: State, name: str, version: int) -> DataError:
     else:
         why = "it is not the newest, and no model is bound to it"
         message = f"{label} has no rows in the online store, and nothing pushes any: {why}"
-        hint = f"featurectl get {name} reads the newest version, with --offline the table of an older one, too"
+        hint = f"`featurectl get {name}` reads the newest version, with --offline the table of an older one, too"
     return DataError(message, code="FC511", hint=hint)
 
 
