@@ -12,7 +12,8 @@ import polars as pl
 
 from featurectl.api.frames import AnyFrame, to_kind
 from featurectl.core.errors import CheckFailedError, FeaturectlError
-from featurectl.core.units import counted
+from featurectl.core.units import counted, format_instant
+from featurectl.render.page import PageTable, page_html
 from featurectl.render.visible import in_one_line, visible
 
 T = TypeVar("T")
@@ -120,8 +121,25 @@ class ResultTable(Sequence[T], Generic[T]):
         )
 
     def _repr_html_(self) -> str:
-        with pl.Config(tbl_rows=_SHOWN, tbl_cols=-1, fmt_str_lengths=200):
-            return self._drawn()._repr_html_() if self else "<p>no rows</p>"
+        if not self:
+            return page_html([["no rows"]])
+        frame = self._drawn()
+        rows = [[_text(value) for value in row] for row in frame.head(_SHOWN).rows()]
+        first = f", the first {_SHOWN} of them" if len(self) > _SHOWN else ""
+        return page_html([[counted(len(self), "row") + first, PageTable(head=frame.columns, rows=rows)]])
+
+
+def _text(value: object) -> str:
+    """Return a cell as a notebook shows it."""
+    match value:
+        case None:
+            return ""
+        case float():
+            return f"{value:.6g}"
+        case datetime():
+            return format_instant(value)
+        case _:
+            return str(value)
 
 
 def _cell(value: object) -> Any:

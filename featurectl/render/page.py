@@ -73,7 +73,8 @@ def _html(block: PageBlock) -> str:
     parts = []
     for is_text, group in groupby(block, key=lambda part: isinstance(part, str)):
         if is_text:
-            parts.append(f"<pre>{escape(visible(chr(10).join(map(str, group))))}</pre>")
+            text = escape(visible("\n".join(map(str, group))))
+            parts += [f"<pre>{text}</pre>"] if text else []
         else:
             parts += [_table(part) for part in group if isinstance(part, PageTable)]
     return "\n".join(parts)

@@ -152,7 +152,7 @@ def test_results_are_drawn_as_tables_and_are_frames(project):
     assert found.to_pandas().shape == (11, len(found.to_polars().columns))
     assert found.to_arrow().num_rows == 11
     assert found[:2] == project.list("features")[:2]
-    assert project.list(select="spend")[0:0]._repr_html_() == "<p>no rows</p>"
+    assert project.list(select="spend")[0:0]._repr_html_() == "<pre>no rows</pre>"
     hostile = "<script>alert(1)</script>"
     Path("objects.yaml").write_text(Path("objects.yaml").read_text().replace("Who buys.", hostile))
     project.apply()
