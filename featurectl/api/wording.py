@@ -94,6 +94,8 @@ class PythonWords:
                 rest = rest[1:] if is_next_used else rest
             elif free:
                 key, value, end = free.pop(0), _quoted(word), end_of_word
+            elif arguments and self._takes_more(name, key, [word, *(text for text, _ in rest)]):
+                value, end = f"{value}, {_quoted(word)}", end_of_word
             else:
                 break
             arguments[key] = value
@@ -106,6 +108,12 @@ class PythonWords:
             if name is not None and len(words) >= count:
                 return name, count
         return "", 0
+
+    def _takes_more(self, name: str, key: str, words: Sequence[str]) -> bool:
+        """Return whether the first word goes on with an argument: no word of a sentence, or one before an option."""
+        argument = self._arguments[name].get(key)
+        goes_on = bool(_NO_PROSE.match(words[0])) or any(word.startswith("--") for word in words)
+        return argument is not None and argument.is_positional and argument.is_several and goes_on
 
     def _option(self, name: str, word: str, following: str) -> tuple[str, str, bool] | None:
         """Return the argument of an option, its value, and whether that is the following word; None: there is none."""
@@ -125,7 +133,11 @@ class PythonWords:
         of_project = {key: text for key, text in arguments.items() if key.startswith(_OPENING)}
         opening = [f"{key.removeprefix(_OPENING)}={text}" for key, text in of_project.items()]
         own = {key: text for key, text in arguments.items() if not key.startswith(_OPENING)}
-        parts = [text for key, text in own.items() if kinds[key].is_positional]
+        parts = [
+            f"[{text}]" if kinds[key].is_list and '", "' in text else text
+            for key, text in own.items()
+            if kinds[key].is_positional
+        ]
         parts += [f"{key}={text}" for key, text in own.items() if not kinds[key].is_positional]
         project = f"featurectl.open_project({', '.join(opening)})" if opening else "project"
         return f"{project}.{name}({', '.join(parts)})"
@@ -156,6 +168,8 @@ class _Argument:
 
     def __init__(self, parameter: inspect.Parameter) -> None:
         self.is_flag = isinstance(parameter.default, bool)
+        self.is_list = "Sequence[str]" in str(parameter.annotation)
+        self.is_several = self.is_list or parameter.kind == parameter.VAR_POSITIONAL
         self.is_positional = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.VAR_POSITIONAL)
 
 

@@ -125,6 +125,13 @@ def test_no_word_of_a_sentence_becomes_an_argument():
         ("get", "featurectl push --full spend writes it again", 'project.push("spend", full=True) writes it again'),
         ("plan", "featurectl apply --env prod; else", 'featurectl.open_project(env="prod").apply(); else'),
         ("plan", "featurectl plan --out FILE writes one", "featurectl plan --out FILE writes one"),
+        (
+            "plan",
+            "featurectl materialize v w --env prod",
+            'featurectl.open_project(env="prod").materialize(["v", "w"])',
+        ),
+        ("plan", "featurectl models retire a@1 b@2", 'project.models.retire("a@1", "b@2")'),
+        ("plan", "featurectl models retire a@1 frees it", 'project.models.retire("a@1") frees it'),
         ("why", "featurectl verify --store spend", 'project.verify_store("spend")'),
         ("show", "featurectl models show big@1", 'project.models.show("big@1")'),
         ("show", "featurectl models canary abort big", "featurectl models canary abort big"),
