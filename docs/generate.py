@@ -13,8 +13,8 @@ from pathlib import Path
 
 import typer
 
-from featurectl.api.models import ProjectModels
-from featurectl.api.project import Project
+
+from featurectl.api.project import PARTS, Project
 from featurectl.cli.all_commands import build_app
 from featurectl.language.problems.codes import CODES
 from featurectl.language.json_schema import file_schema, project_schema
@@ -138,6 +138,48 @@ commands; what has no method is named as a command. `str(error)` is the message,
 first ten problems; `error.message`, `error.hint` and `error.problems` are these apart. One that ends a cell of a
 notebook is shown in these lines alone.
 """
+
+
+NO_METHOD = {
+    "init": "it writes the files of a new repository, before there is a project",
+    "serve": "a process of its own",
+    "monitor run": "a process of its own; `project.alerts.check()` is one look of it",
+    "monitor export": "it answers Prometheus, or writes a file for it",
+    "monitor rules": "it writes files for Prometheus and Grafana",
+    "schema": "it writes files for editors",
+    "explain": "it prints what the documentation says of a code, which is `error.code`",
+    "version": "`featurectl.__version__`",
+}
+# Options of commands that have a method, which has no argument of that name; without a command: of all.
+NO_ARGUMENT = {
+    "--memory": "the environment's `memory` is taken",
+    "--html": "`_repr_html_()` of a result is its page",
+    "plan --out": "a saved plan is of a pipeline, in which one run applies what was reviewed of another",
+    "plan --detailed-exitcode": "`len(project.plan())`",
+    "plan --explain": "the reasons of each change are in `plan()`",
+    "plan --write-allow": "of a pipeline, as `plan --out`",
+    "apply --auto-approve": "nothing is asked",
+    "apply --lock-timeout": "`lock_timeout_s`",
+    "training-set --out": "the rows are a frame, beside which the manifest stands",
+    "score --out": "the scores are a frame, beside which the manifest stands",
+    "score --restart": "nothing is left of scores in memory that were not finished",
+    "show --sample-keys": "`keys`",
+    "status --watch": "a loop",
+    "status --checks": "`project.checks()`",
+    "verify --store": "`project.verify_store()`",
+    "verify --until": "the command alone",
+    "verify --sample": "`entities` of `verify_store()`; of the log the command alone",
+    "verify --all": "`entities=None` of `verify_store()`; of the log the command alone",
+    "verify --tolerance": "the command alone",
+    "models show --card": "`project.models.card()`",
+    "models promote --to": "`project.models.promote_to()`",
+    "models import --mlflow": "the command alone",
+    "monitor silence --list": "`project.alerts.silences()`",
+    "monitor silence --end": "`project.alerts.end_silence()`",
+    "monitor drift --served": "without `batch`",
+    "monitor drift --limit": "the distances are in the rows; limits are the command's alone",
+    "monitor drift --allow-pickle": "the command alone",
+}
 
 
 def main() -> None:
@@ -269,12 +311,20 @@ def keys_page() -> str:
 
 def project_page() -> str:
     """Return the page of the methods of a project, from their signatures and docstrings."""
-    project = list(methods(Project)), list(methods(ProjectModels))
-    return PROJECT_HEAD + "".join(
-        method_section(prefix, name, function)
-        for prefix, found in zip(("project", "project.models"), project, strict=True)
-        for name, function in found
+    kinds = {"": Project, **PARTS}
+    sections = (
+        method_section(f"project.{prefix}".rstrip("."), name, function)
+        for prefix, kind in kinds.items()
+        for name, function in methods(kind)
     )
+    return PROJECT_HEAD + "".join(sections) + without_method()
+
+
+def without_method() -> str:
+    """Return the tables of what the command line alone has, and why."""
+    text = "\n## Commands that have no method\n\n" + table("command", [(f"`{k}`", v) for k, v in NO_METHOD.items()])
+    text += "\n\n## Options that no argument is called like\n\n"
+    return text + table("option", [(f"`{name}`", why) for name, why in NO_ARGUMENT.items()]) + "\n"
 
 
 def methods(cls: type) -> Iterator[tuple[str, Callable[..., object]]]:

@@ -11,12 +11,14 @@ from featurectl.core.errors import (
     TryAgainError,
     UsageError,
 )
+from featurectl.core.parts_failed import PartsFailedError
 
 __all__ = [
     "CheckFailedError",
     "DataError",
     "FeaturectlError",
     "NoAnswerError",
+    "PartsFailedError",
     "PlanError",
     "ProblemsError",
     "StoreError",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from featurectl.api.frames import FrameKind
 from featurectl.api.progress import open_progress
 from featurectl.core.errors import UsageError
 from featurectl.core.progress import Progress
-from featurectl.core.units import parse_instant
+from featurectl.core.units import parse_duration, parse_instant
 from featurectl.workspace.open import Data, open_workspace
 from featurectl.workspace.workspace import Workspace
 
@@ -51,6 +51,21 @@ def instant_of(value: datetime | str | None) -> datetime | None:
     if not isinstance(found, datetime) or found.tzinfo is None:
         problem = "has no time zone" if isinstance(found, datetime) else "is no instant"
         raise UsageError(f"{value!s} {problem}", hint="write it like 2013-06-01T00:00:00Z")
+    return found
+
+
+def length_of(value: str | timedelta, argument: str) -> timedelta:
+    """Return a length of time as it was given, or as a text such as "7d".
+
+    Raises:
+        UsageError: it is none.
+    """
+    found: object = value  # callers need not keep to the type
+    if isinstance(found, str):
+        microseconds = parse_duration(found)
+        found = None if microseconds is None else timedelta(microseconds=microseconds)
+    if not isinstance(found, timedelta) or found <= timedelta(0):
+        raise UsageError(f"{argument}={value!r} is no length of time", hint="write it like 2h or 7d")
     return found
 
 

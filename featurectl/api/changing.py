@@ -8,7 +8,6 @@ from pathlib import Path
 from featurectl.api.base import ProjectBase, texts_of
 from featurectl.api.pages import PlanPage, as_page
 from featurectl.api.results import ResultTable
-from featurectl.core.units import format_iso
 from featurectl.language.problems.codes import Problem
 from featurectl.operations.apply_files import ApplyRequest, apply_files
 from featurectl.operations.feature_tests.repository import run_repository_tests
@@ -18,6 +17,7 @@ from featurectl.operations.plan_files import PlanChoices, PlanOutputs, plan_file
 from featurectl.operations.validate import validate_repository
 from featurectl.plan.plan import Change, Plan
 from featurectl.registry.base import HistoryEntry
+from featurectl.render.history import entry_json
 
 
 class ChangeTable(ResultTable[Change]):
@@ -116,7 +116,7 @@ class ChangingMethods(ProjectBase):
             StoreError: the registry can't be read.
         """
         with self.workspace("project file") as workspace:
-            return ResultTable(read_history(workspace), _history_row)
+            return ResultTable(read_history(workspace), entry_json)
 
 
 def _change_row(change: Change) -> Mapping[str, object]:
@@ -150,15 +150,4 @@ def _test_row(result: FeatureTestResult) -> Mapping[str, object]:
         "passed": result.passed,
         "wrong": sum(not cell.agrees for cell in result.cells),
         "error": result.error.message if result.error else None,
-    }
-
-
-def _history_row(entry: HistoryEntry) -> Mapping[str, object]:
-    return {
-        "serial": entry.serial,
-        "at": format_iso(entry.at),
-        "who": entry.who,
-        "commit": entry.commit,
-        "command": entry.command,
-        "summary": entry.summary,
     }

@@ -7,29 +7,39 @@ from datetime import date, datetime
 from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final, Generic, NamedTuple, overload
+from typing import Any, Final, Generic, Literal, NamedTuple, overload
 
 import polars as pl
 
 from featurectl.api.base import ProjectBase, instant_of, texts_of
 from featurectl.api.frames import AnyFrame, FrameT, like, to_kind, to_polars
-from featurectl.api.pages import TrainedPage, as_page
+from featurectl.api.pages import RetrainedPage, TrainedPage, as_page
 from featurectl.api.results import ResultTable
+from featurectl.core.errors import UsageError
 from featurectl.language.resolve.feature_names import feature_choices
 from featurectl.online.client.clients import warn_of_old_names
-from featurectl.operations.materialize.materialize_views import MaterializeRequest, ViewRun, materialize_views
-from featurectl.operations.push.push_views import PushViewsRequest, ViewPush, push_views
+from featurectl.operations.materialize.dry_run import Planned
+from featurectl.operations.materialize.materialize_views import (
+    MaterializeRequest,
+    ViewRun,
+    materialize_views,
+    plan_views,
+)
+from featurectl.operations.push.push_views import PushViewsRequest, ViewPush, plan_pushes, push_views
+from featurectl.operations.push.remove import RemovedRows, remove_rows
 from featurectl.operations.scoring.destination import open_destination
 from featurectl.operations.scoring.job import ScoringRows
 from featurectl.operations.scoring.score_model import ScoreRequest, score_model
 from featurectl.operations.training.assemble import TrainingSetRequest, build_in_memory
 from featurectl.operations.training.manifest import describe_training_set
+from featurectl.operations.training.reproduce import read_manifest
 from featurectl.operations.training.request import TrainingRequest
+from featurectl.operations.training.retrain import compare_versions
 from featurectl.operations.training.spine import Cut, cut_spine, frame_spine
 from featurectl.operations.training.train_model import TrainRequest, train_model
 from featurectl.registry.applied import split_name
-from featurectl.render.materialize import render_runs, run_document
-from featurectl.render.push import push_document
+from featurectl.render.materialize import planned_document, render_planned, render_runs, run_document
+from featurectl.render.push import push_document, removed_json, render_removed
 
 _EPOCH: Final = date(1970, 1, 1)
 _SPINE: Final = "the spine"
@@ -65,6 +75,32 @@ class ScoredFrame(RowsWithManifest[FrameT]):
 class DataMethods(ProjectBase):
     """Methods that read or write rows."""
 
+    @overload
+    def materialize(
+        self,
+        views: str | Sequence[str] = (),
+        *,
+        select: str | Sequence[str] = (),
+        full: bool = False,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        online: bool = True,
+        allow_future: bool = False,
+        dry_run: Literal[False] = False,
+    ) -> ResultTable[ViewRun]: ...
+    @overload
+    def materialize(
+        self,
+        views: str | Sequence[str] = (),
+        *,
+        dry_run: Literal[True],
+        select: str | Sequence[str] = (),
+        full: bool = False,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        online: bool = True,
+        allow_future: bool = False,
+    ) -> ResultTable[Planned]: ...
     def materialize(  # noqa: PLR0913 (what callers of Python write)
         self,
         views: str | Sequence[str] = (),
@@ -75,10 +111,12 @@ class DataMethods(ProjectBase):
         until: datetime | str | None = None,
         online: bool = True,
         allow_future: bool = False,
-    ) -> ResultTable[ViewRun]:
+        dry_run: bool = False,
+    ) -> ResultTable[ViewRun] | ResultTable[Planned]:
         """Bring the offline tables of views up to date, of all by default, and push them; return what was done.
 
-        `allow_future`: also as of an instant that the clocks of the stores have not reached.
+        `allow_future`: also as of an instant that the clocks of the stores have not reached. `dry_run`: return what
+        would be done, and why.
 
         Raises:
             UsageError: a view is not applied, or the range is none.
@@ -95,26 +133,57 @@ class DataMethods(ProjectBase):
             allow_future=allow_future,
         )
         with self.workspace() as workspace:
+            if dry_run:
+                planned = plan_views(workspace, request, self.open_progress())
+                return ResultTable(planned, planned_document, render_planned)
             runs = materialize_views(workspace, request, self.open_progress())
         failures = [(run.label, run.error) for run in runs if run.error is not None]
         return ResultTable(runs, run_document, render_runs).unless_failed(failures, "views")
 
+    @overload
     def push(
-        self, views: str | Sequence[str] = (), *, full: bool = False, allow_future: bool = False
-    ) -> ResultTable[ViewPush]:
+        self,
+        views: str | Sequence[str] = (),
+        *,
+        select: str | Sequence[str] = (),
+        full: bool = False,
+        allow_future: bool = False,
+        dry_run: bool = False,
+    ) -> ResultTable[ViewPush]: ...
+    @overload
+    def push(self, *, remove: str | Sequence[str], dry_run: bool = False) -> ResultTable[RemovedRows]: ...
+    def push(  # noqa: PLR0913 (what callers of Python write)
+        self,
+        views: str | Sequence[str] = (),
+        *,
+        select: str | Sequence[str] = (),
+        full: bool = False,
+        allow_future: bool = False,
+        remove: str | Sequence[str] = (),
+        dry_run: bool = False,
+    ) -> ResultTable[ViewPush] | ResultTable[RemovedRows]:
         """Send what is new in the offline tables to the online store; return what was sent of each view.
 
-        `allow_future`: also as of an instant that the clocks of the stores have not reached.
+        `allow_future`: also as of an instant that the clocks of the stores have not reached. `remove`: instead of a
+        push, remove the rows of view versions (`"spend@1"`) that nothing needs, and return how many there were.
+        `dry_run`: return what would be done at most.
 
         Raises:
-            UsageError: a view is not applied.
+            UsageError: a view is not applied; rows that are to be removed are needed.
             PartsFailedError: some views failed.
         """
-        with self.workspace("applied") as workspace:
-            request = PushViewsRequest(views=texts_of(views), full=full, allow_future=allow_future)
-            found = push_views(workspace, request, self.open_progress())
+        if remove:
+            if views or select or full:
+                raise UsageError("remove, and views to push", hint="one of them at a time")
+            with self.workspace("applied") as workspace:
+                removed = remove_rows(workspace, texts_of(remove), self.open_progress(), dry_run=dry_run)
+            return ResultTable(removed, removed_json, render_removed)
+        request = PushViewsRequest(views=texts_of(views), select=texts_of(select), full=full, allow_future=allow_future)
+        with self.workspace("if there" if request.select else "applied") as workspace:
+            work = self.open_progress()
+            found = plan_pushes(workspace, request) if dry_run else push_views(workspace, request, work)
         failures = [(failure.part, failure.error) for failure in found.failures]
-        return ResultTable(found.pushes, _push_row).unless_failed(failures, "views")
+        return ResultTable(found.pushes, push_document).unless_failed(failures, "views")
 
     @overload
     def training_set(
@@ -132,6 +201,7 @@ class DataMethods(ProjectBase):
         sample: float = 1.0,
         seed: int = 0,
         as_served: bool = False,
+        from_manifest: str | Path | None = None,
     ) -> TrainingFrame[Any]: ...
     @overload
     def training_set(
@@ -147,6 +217,7 @@ class DataMethods(ProjectBase):
         sample: float = 1.0,
         seed: int = 0,
         as_served: bool = False,
+        from_manifest: str | Path | None = None,
     ) -> TrainingFrame[FrameT]: ...
     def training_set(  # noqa: PLR0913 (what callers of Python write)
         self,
@@ -163,6 +234,7 @@ class DataMethods(ProjectBase):
         sample: float = 1.0,
         seed: int = 0,
         as_served: bool = False,
+        from_manifest: str | Path | None = None,
     ) -> TrainingFrame[Any]:
         """Return the point-in-time training set of a model, or of `features` (`["view:a", "view:* as v_"]`).
 
@@ -171,9 +243,13 @@ class DataMethods(ProjectBase):
         `spine.time`, else `event_time`; `join` names the columns of keys that are called otherwise. Features are as
         they were known then; the label stands last. `as_served`: values as the online store would have had them.
 
+        `from_manifest`: the rows of a manifest's file are made again, of the same tables, whatever was applied since;
+        nothing else is given then but a spine that has moved.
+
         Raises:
-            UsageError: something of these names is not applied, or not given.
-            DataError, StoreError: a table is missing or can't be read, or the spine lacks a column.
+            UsageError: something of these names is not applied, or not given; the file is no manifest.
+            DataError, StoreError: a table is missing or can't be read, or the spine lacks a column; FC520, something
+                that the manifest names is gone or another.
         """
         frame, named = _spine_of(spine)
         request = TrainingRequest(
@@ -187,7 +263,10 @@ class DataMethods(ProjectBase):
             cut=Cut(since=instant_of(since), until=instant_of(until), sample=sample, seed=seed),
             as_served=as_served,
         )
-        return self._built(TrainingSetRequest(training=request, frame=frame), spine)
+        manifest = None if from_manifest is None else read_manifest(Path(from_manifest))
+        if manifest is not None and request != TrainingRequest(spine=named):
+            raise UsageError("from_manifest says itself what is asked for", hint="leave out all but the spine")
+        return self._built(TrainingSetRequest(training=request, frame=frame, manifest=manifest), spine)
 
     def _built(self, request: TrainingSetRequest, spine: AnyFrame | str | Path | None) -> TrainingFrame[Any]:
         with self.workspace() as workspace:
@@ -198,19 +277,44 @@ class DataMethods(ProjectBase):
             return TrainingFrame(to_kind(rows, self.frames), manifest)
         return TrainingFrame(like(rows, spine, getattr(build.spine, "places", None)), manifest)
 
-    def train(self, model: str, *, allow_pickle: bool = False) -> TrainedPage:
+    @overload
+    def train(
+        self, model: str, *, from_version: int, register: bool = False, allow_pickle: bool = False
+    ) -> RetrainedPage: ...
+    @overload
+    def train(self, model: str, *, allow_pickle: bool = False) -> TrainedPage: ...
+    def train(
+        self, model: str, *, from_version: int | None = None, register: bool = False, allow_pickle: bool = False
+    ) -> TrainedPage:
         """Train a model, measure its gates, register the version and return it; its `status` may be rejected.
 
+        `from_version`: train this version once more, on the data that it was trained on, and say how far both are the
+        same; what comes out is registered only with `register`.
+
         Raises:
-            UsageError: the model is not applied, or has no trainer.
+            UsageError: the model is not applied, or has no trainer; there is no such version.
             DataError, StoreError: its training set can't be made.
         """
+        if register and from_version is None:
+            raise UsageError("register goes with from_version", hint="without either, train registers the version")
         lines: list[str] = []
-        request = TrainRequest(model=model, write=lines.append, allow_pickle=allow_pickle)
+        request = TrainRequest(
+            model=model, from_version=from_version, register=register, write=lines.append, allow_pickle=allow_pickle
+        )
         with self.workspace() as workspace:
             done = train_model(workspace, request, self.open_progress())
-        trained = done.trained
-        return as_page(TrainedPage, trained.version, aliases=done.aliases, warnings=trained.fitted.warnings)
+        version, warnings = done.trained.version, done.trained.fitted.warnings
+        if done.again is None:
+            return as_page(TrainedPage, version, aliases=done.aliases, warnings=warnings)
+        return as_page(
+            RetrainedPage,
+            version,
+            aliases=done.aliases,
+            warnings=warnings,
+            again=done.again,
+            comparison=compare_versions(done.again, version),
+            is_registered=register,
+        )
 
     def score(  # noqa: PLR0913 (what callers of Python write)
         self,
@@ -256,7 +360,3 @@ def _spine_of(spine: AnyFrame | str | Path | None) -> tuple[pl.DataFrame | None,
     if spine is None or isinstance(spine, str | Path):
         return None, None if spine is None else str(spine)
     return to_polars(spine, _SPINE), None
-
-
-def _push_row(push: ViewPush) -> Mapping[str, object]:
-    return {**push_document(push), "notes": list(push.notes)}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from featurectl.api.base import ProjectBase
+from featurectl.api.canaries import ProjectCanaries
 from featurectl.api.pages import CopyPage, DiffPage, PromotionPage, RetirementPage, RollbackPage, VersionPage, as_page
 from featurectl.api.results import ResultTable
 from featurectl.operations.models.diff import diff_versions
@@ -25,6 +26,11 @@ class ProjectModels:
     """Versions of models; each method reads the registry anew."""
 
     project: ProjectBase
+
+    @property
+    def canary(self) -> ProjectCanaries:
+        """Versions that are tried beside the champion."""
+        return ProjectCanaries(self.project)
 
     def list(self, uses: str | None = None) -> ResultTable[VersionPage]:
         """Return the versions of every model, the newest first; those that use a view or a feature if it is named.

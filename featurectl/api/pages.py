@@ -12,14 +12,27 @@ from featurectl.catalog.detail import ObjectDetail
 from featurectl.catalog.lineage import LineageGraph
 from featurectl.catalog.statistics import FeatureStatistics
 from featurectl.models.input_warnings import InputWarning
+from featurectl.monitor.alerts.check_alerts import is_alarming
+from featurectl.monitor.alerts.evaluation_run import EvaluationRun
+from featurectl.monitor.alerts.try_notifier import NotifierTrial
+from featurectl.monitor.canary.lifecycle import CanaryEvaluation
+from featurectl.monitor.canary.start_gated import CanaryStart
 from featurectl.monitor.explain_view import ViewExplanation
+from featurectl.operations.clean.clean_workspace import Cleaned
 from featurectl.operations.models.diff import VersionDiff
 from featurectl.operations.models.promote_to import CopiedVersion
 from featurectl.operations.models.promotion import Promotion, Rollback
 from featurectl.operations.models.retire import Retirement
+from featurectl.operations.training.retrain import Comparison
 from featurectl.plan.plan import Plan
-from featurectl.registry.state import ModelVersion
+from featurectl.registry.alert_state import Silence
+from featurectl.registry.base import Lock
+from featurectl.registry.state import CanaryRun, ModelVersion
+from featurectl.render.alerts import render_evaluation_run, render_silence
+from featurectl.render.canary import render_ended, render_evaluation, render_started
+from featurectl.render.clean import render_cleaned
 from featurectl.render.diff_models import diff_page
+from featurectl.render.gates import render_gates
 from featurectl.render.lineage import render_lineage
 from featurectl.render.models import version_page
 from featurectl.render.object_detail import object_page
@@ -27,6 +40,7 @@ from featurectl.render.page import Page, page_for_reading, page_html
 from featurectl.render.plan import render_plan
 from featurectl.render.promotion import copy_page, promotion_page, render_rollback
 from featurectl.render.retirement import render_retirement
+from featurectl.render.retrained import render_comparison
 from featurectl.render.screen import screen_width
 from featurectl.render.statistics import statistics_page
 from featurectl.render.trained import trained_page
@@ -171,3 +185,101 @@ class RetirementPage(ReadsAsPage, Retirement):
 
     def _page(self) -> Page:
         return [[render_retirement(self, dry_run=self.dry_run)]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class RetrainedPage(TrainedPage):
+    """A version that was trained once more: `again` is what it was, `comparison` how far they are the same.
+
+    Unless it `is_registered` it has the number of a version that there is not.
+    """
+
+    again: ModelVersion
+    comparison: Comparison
+    is_registered: bool
+
+    def _page(self) -> Page:
+        compared = [render_comparison(self.again, self.comparison)]
+        return [compared, *(trained_page(self, self.aliases, self.warnings) if self.is_registered else [])]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class CleanedPage(ReadsAsPage, Cleaned):
+    """What was removed, or would be: `dry_run`."""
+
+    dry_run: bool
+
+    def _page(self) -> Page:
+        return [[render_cleaned(self, dry_run=self.dry_run)]]
+
+
+class LockPage(ReadsAsPage, Lock):
+    """A lock of the project that is gone."""
+
+    __slots__ = ()
+
+    def _page(self) -> Page:
+        return [[f"Removed lock {self.id}, held by {self.holder}."]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class AlertCheckPage(ReadsAsPage, EvaluationRun):
+    """What one look at the alerts has found and sent, or would send: `dry_run`."""
+
+    dry_run: bool
+
+    @property
+    def is_alarming(self) -> bool:
+        """Whether an alert of severity warning or critical fires, and is not silenced."""
+        return any(is_alarming(item) for item in self.evaluations)
+
+    def _page(self) -> Page:
+        return [[render_evaluation_run(self, dry=self.dry_run)]]
+
+
+class SilencePage(ReadsAsPage, Silence):
+    """Alerts of which nobody is told for a while."""
+
+    __slots__ = ()
+
+    def _page(self) -> Page:
+        return [[render_silence(self)]]
+
+
+class NotifierTrialPage(ReadsAsPage, NotifierTrial):
+    """What a test message came to."""
+
+    __slots__ = ()
+
+    def _page(self) -> Page:
+        how = "taken" if self.error is None else f"not taken: {self.error.message}"
+        lines = [f"  {name}: {text}" for name, text in (("title", self.message.title), *self.message.lines)]
+        answer = [f"came back: {self.answer}"] if self.answer else []
+        return [[f"test message to {self.notifier.name} ({self.notifier.way}), {how}", *lines, *answer]]
+
+
+class CanaryStartPage(ReadsAsPage, CanaryStart):
+    """What the gates found, and the canary that has begun, if one has."""
+
+    __slots__ = ()
+
+    def _page(self) -> Page:
+        return [[render_gates(self.failed) if self.run is None else render_started(self.run)]]
+
+
+class CanaryPage(ReadsAsPage, CanaryEvaluation):
+    """A canary with the figures and the verdict of a look."""
+
+    __slots__ = ()
+
+    def _page(self) -> Page:
+        return [[render_evaluation(self)]]
+
+
+class EndedCanaryPage(ReadsAsPage, CanaryRun):
+    """How a canary has ended."""
+
+    __slots__ = ()
+
+    def _page(self) -> Page:
+        return [[render_ended(self)]]

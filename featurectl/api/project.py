@@ -10,18 +10,25 @@ from datetime import datetime
 from functools import cache
 from inspect import isfunction
 from pathlib import Path
+from typing import Final
 
+from featurectl.api.alerts import ProjectAlerts
 from featurectl.api.base import instant_of
+from featurectl.api.canaries import ProjectCanaries
 from featurectl.api.changing import ChangingMethods
 from featurectl.api.data import DataMethods, ScoredFrame, TrainingFrame
 from featurectl.api.frames import FrameKind, checked_kind
 from featurectl.api.looking import LookingMethods
 from featurectl.api.models import ProjectModels
+from featurectl.api.tidying import TidyingMethods
 from featurectl.api.values import ValueMethods
 from featurectl.api.watching import WatchingMethods
 from featurectl.api.wording import PythonWords, speak_python, speaking_python
 from featurectl.core.units import format_iso
 from featurectl.workspace.open import find_root
+
+# What hangs on a project beside its own methods, by how it is reached.
+PARTS: Final = {"models.": ProjectModels, "models.canary.": ProjectCanaries, "alerts.": ProjectAlerts}
 
 __all__ = ["Project", "ScoredFrame", "TrainingFrame", "open_project"]
 
@@ -51,8 +58,8 @@ def open_project(
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Project(LookingMethods, ChangingMethods, DataMethods, ValueMethods, WatchingMethods):
-    """A repository and one of its environments; `models` are the trained versions of its models."""
+class Project(LookingMethods, ChangingMethods, DataMethods, ValueMethods, WatchingMethods, TidyingMethods):
+    """A repository and one of its environments; `models` are the versions of its models, `alerts` its alerts."""
 
     def __repr__(self) -> str:
         env = "its first environment" if self.env is None else f"environment {self.env}"
@@ -64,11 +71,16 @@ class Project(LookingMethods, ChangingMethods, DataMethods, ValueMethods, Watchi
         """The trained versions of its models."""
         return ProjectModels(self)
 
+    @property
+    def alerts(self) -> ProjectAlerts:
+        """Its alerts, silences and notifiers."""
+        return ProjectAlerts(self)
+
 
 @cache
 def _words() -> PythonWords:
     """Return how commands and options are said in Python: by the methods of a project and of its models."""
-    parts = (Project, ""), (ProjectModels, "models.")
+    parts = (Project, ""), *((kind, prefix) for prefix, kind in PARTS.items())
     methods = {f"{prefix}{name}": getattr(kind, name) for kind, prefix in parts for name in dir(kind)}
     return PythonWords({name: item for name, item in methods.items() if _is_method(name, item)}, open_project)
 
@@ -80,5 +92,6 @@ def _is_method(name: str, item: object) -> bool:
 for _kind in Project.__mro__:
     if _kind is not object:
         speak_python(_kind, _words)
-speak_python(ProjectModels, _words, "models.")
+for _prefix, _part in PARTS.items():
+    speak_python(_part, _words, _prefix)
 open_project = speaking_python(open_project, _words)

@@ -11,7 +11,8 @@ from typing import Any, Generic, Self, TypeVar, overload
 import polars as pl
 
 from featurectl.api.frames import AnyFrame, to_kind
-from featurectl.core.errors import CheckFailedError, FeaturectlError
+from featurectl.core.errors import FeaturectlError
+from featurectl.core.parts_failed import PartsFailedError
 from featurectl.core.units import counted, format_instant
 from featurectl.render.page import PageTable, page_html
 from featurectl.render.visible import in_one_line, visible
@@ -19,20 +20,7 @@ from featurectl.render.visible import in_one_line, visible
 T = TypeVar("T")
 _SHOWN = 100  # rows that are drawn
 _WIDE = 400  # columns of a terminal that a table may take: it scrolls rather than cutting words
-_NAMED = 5  # failures in a message
 _NOTHING = {None, "", "{}"}  # cells that say nothing
-
-
-class PartsFailedError(CheckFailedError):
-    """Some parts of a call failed while the others were done; `results` are those, `errors` by part why not."""
-
-    def __init__(self, results: Sequence[object], failures: Sequence[tuple[str, FeaturectlError]], parts: str) -> None:
-        named = [f"{part}: {error.message}" for part, error in failures[:_NAMED]]
-        more = len(failures) - len(named)
-        which = "; ".join([*named, *([f"and {more} more"] if more else [])])
-        message = f"{counted(len(failures), parts[:-1])} failed: {which}"
-        super().__init__(message, code=failures[0][1].code, hint=failures[0][1].hint)
-        self.results, self.errors = results, dict(failures)
 
 
 _PLAIN = (bool, int, float, str, datetime, date, Decimal)

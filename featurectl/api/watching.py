@@ -23,7 +23,7 @@ from featurectl.registry.applied import split_name
 from featurectl.render.checks import check_document, render_checks
 from featurectl.render.drift import drift_document
 from featurectl.render.status import render_status, status_document
-from featurectl.render.verify import skew_document, view_skew_document
+from featurectl.render.verify import skew_document, view_json
 
 _MIN_ROWS: Final = 100
 
@@ -109,7 +109,7 @@ class WatchingMethods(ProjectBase):
         request = VerifyStoreRequest(views=texts_of(views), entities=entities)
         with self.workspace("applied") as workspace:
             found = verify_views(workspace, request, self.open_progress())
-        table = ResultTable(found.skews, _view_skew_row)
+        table = ResultTable(found.skews, view_json)
         return table.unless_failed([(failure.part, failure.error) for failure in found.failures], "views")
 
     def why(self, view: str, **keys: object) -> ExplanationPage:
@@ -131,7 +131,3 @@ def _drift_row(row: DriftRow) -> Mapping[str, object]:
 
 def _skew_row(skew: FeatureSkew) -> Mapping[str, object]:
     return {"model": skew.model, "version": skew.version, **skew_document(skew)}
-
-
-def _view_skew_row(skew: ViewSkew) -> Mapping[str, object]:
-    return {**view_skew_document(skew), "differ": skew.differences, "pushed": skew.pushed}

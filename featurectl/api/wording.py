@@ -24,12 +24,16 @@ OTHER_NAMES: Final[Mapping[str, str]] = {
     "training-set": "training_set",
     "models import": "models.import_file",
     "monitor drift": "drift",
+    "monitor check": "alerts.check",
+    "monitor silence": "alerts.silence",
+    "monitor test": "alerts.test",
     "verify --store": "verify_store",
 }
 # Options whose argument has another name, by method.
 OTHER_ARGUMENTS: Final[Mapping[tuple[str, str], str]] = {
     ("models.export", "out"): "folder",
     ("models.promote_to", "to"): "env",
+    ("alerts.silence", "for"): "for_",
 }
 # What has no argument of its own is said otherwise.
 SENTENCES: Final[Mapping[str, str]] = {
@@ -52,7 +56,11 @@ class PythonWords:
     def __init__(self, methods: Mapping[str, AnyMethod], opening: AnyMethod) -> None:
         self._arguments = {name: _arguments(method) for name, method in methods.items()}
         self._opening = _arguments(opening)
-        self._methods = {name.replace("_", "-").replace(".", " "): name for name in methods} | {**OTHER_NAMES}
+        self.methods = {name.replace("_", "-").replace(".", " "): name for name in methods} | {**OTHER_NAMES}
+
+    def arguments_of(self, method: str) -> set[str]:
+        """Return the names of the arguments of a method, and of what opens its project."""
+        return {*self._arguments[method], *self._opening}
 
     def of(self, text: str, method: str = "") -> str:
         """Return a text in Python's words; `method` is the one that was called, whose arguments have no object."""
@@ -104,7 +112,7 @@ class PythonWords:
     def _method(self, words: Sequence[tuple[str, int]]) -> tuple[str, int]:
         """Return the method that the first words of a command name, and how many they are."""
         for count in (3, 2, 1):
-            name = self._methods.get(" ".join(word for word, _ in words[:count]))
+            name = self.methods.get(" ".join(word for word, _ in words[:count]))
             if name is not None and len(words) >= count:
                 return name, count
         return "", 0

@@ -104,6 +104,11 @@ def render_planned(planned: Sequence[Planned]) -> str:
 
 def planned_json(item: Planned) -> dict[str, object]:
     """Return what would be done for one view version ready for JSON."""
+    return json_of(planned_document(item))
+
+
+def planned_document(item: Planned) -> dict[str, object]:
+    """Return what would be done for one view version."""
     return {
         "view": item.view,
         "version": item.version,
@@ -111,7 +116,7 @@ def planned_json(item: Planned) -> dict[str, object]:
         "reason": item.reason,
         "parts_read": item.parts_read,
         "parts": item.parts,
-        "begin": None if item.begin is None else format_iso(item.begin),
+        "begin": item.begin,
     }
 
 

@@ -35,7 +35,7 @@ def push_json(push: ViewPush) -> dict[str, object]:
 
 def push_document(push: ViewPush) -> dict[str, object]:
     """Return what was done for one view version, or would be."""
-    return {"view": push.view, "version": push.version, **_document(push.made)}
+    return {"view": push.view, "version": push.version, **_document(push.made), "notes": list(push.notes)}
 
 
 def render_removed(removed: Sequence[RemovedRows]) -> str:

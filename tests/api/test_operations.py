@@ -8,12 +8,16 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import typer
 
 import featurectl
-from featurectl.api.results import PartsFailedError
+from featurectl.api.project import _words
+from featurectl.api.wording import OTHER_ARGUMENTS
+from featurectl.cli.all_commands import build_app
 from featurectl.cli.main import main
-from featurectl.core.errors import PlanError, ProblemsError, UsageError
+from featurectl.errors import PartsFailedError, PlanError, ProblemsError, UsageError
 from tests.catalog.shop import write_files
+from tests.docs.test_reference import generate
 
 
 def of_command(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> dict[str, object]:
@@ -80,6 +84,9 @@ def test_watching_is_what_the_commands_say(project, capsys):
         ("monitor drift big --batch orders", "rows", lambda p: p.drift("big", batch="orders")),
         ("materialize spend --full", "views", lambda p: p.materialize("spend", full=True)),
         ("push", "views", lambda p: p.push()),
+        ("push --dry-run", "views", lambda p: p.push(dry_run=True)),
+        ("materialize --dry-run", "views", lambda p: p.materialize(dry_run=True)),
+        ("history", "entries", lambda p: p.history()),
         ("list views", "objects", lambda p: p.list("views")),
     ],
 )
@@ -87,9 +94,9 @@ def test_frames_of_results_have_the_fields_of_the_commands_json(project, capsys,
     frame = call(project).to_polars()
     capsys.readouterr()
     assert main([*words.split(), "-o", "json"]) in (0, 1)
-    row = set(json.loads(capsys.readouterr().out)["result"][of][0]) - {"results", "features"}  # what is many itself
+    row = set(json.loads(capsys.readouterr().out)["result"][of][0]) - {"results"}  # what is many itself
     assert row <= set(frame.columns)
-    assert set(frame.columns) - row <= {"model", "version", "differ", "pushed", "notes"}
+    assert set(frame.columns) - row <= {"model", "version"}
 
 
 def test_models_are_promoted_rolled_back_exported_and_retired(project, tmp_path):
@@ -100,6 +107,60 @@ def test_models_are_promoted_rolled_back_exported_and_retired(project, tmp_path)
     assert project.models.retire("big@2", dry_run=True).versions
     with pytest.raises(UsageError):
         project.models.show("big@9")
+
+
+def test_what_is_over_is_removed(project):
+    with pytest.raises(UsageError, match="one of them at a time"):
+        project.push("spend", remove="spend@1")
+    with pytest.raises(UsageError, match="spend@1"):
+        project.push(remove="spend@1")
+    assert repr(project.clean(dry_run=True)) == "Nothing to remove."
+    with pytest.raises(UsageError, match="less than a day"):
+        project.clean(older_than="2h")
+    with project.workspace() as workspace, workspace.registry().lock(workspace.project, "ana@host") as lock_id:
+        assert project.unlock(lock_id).holder == "ana@host"
+    with pytest.raises(UsageError):
+        project.unlock("x")
+
+
+def test_a_training_is_done_again_and_registered_only_if_asked(project):
+    again = project.train("big", from_version=1)
+    assert (again.comparison.same_bytes, again.is_registered, again.again.version) == (True, False, 1)
+    assert repr(again) == "big version 1 once more: the same metrics, the same bytes"
+    assert len(project.models.list()) == 1
+    assert project.train("big", from_version=1, register=True).version == 2
+    with pytest.raises(UsageError, match="register goes with from_version"):
+        project.train("big", register=True)
+
+
+def test_rows_of_a_manifest_are_made_again(project, tmp_path):
+    first = project.training_set("big")
+    assert main(["training-set", "big", "--out", str(tmp_path / "t.parquet")]) == 0
+    made = project.training_set(from_manifest=tmp_path / "t.parquet.manifest.json")
+    assert made.rows.equals(first.rows)
+    with pytest.raises(UsageError, match="says itself what is asked for"):
+        project.training_set("big", from_manifest=tmp_path / "t.parquet.manifest.json")
+    with pytest.raises(UsageError, match="no training set can be made from it"):
+        project.training_set(from_manifest=Path("objects.yaml"))
+
+
+def test_alerts_are_looked_at_silenced_and_tried(project):
+    seen = project.alerts.check(dry_run=True)
+    assert seen.dry_run
+    assert {item.after.alert for item in seen.evaluations} <= {alert.name for alert in project.list("alerts")}
+    with pytest.raises(UsageError, match="leave one of them out"):
+        project.alerts.check(dry_run=True, again=True)
+    name = project.list("alerts")[0].name
+    silence = project.alerts.silence(name, "2h", reason="upgrade")
+    assert project.alerts.silences().to_polars()["id"].to_list() == [silence.id]
+    assert f"Silence {silence.id} of {name} until" in repr(silence)
+    assert project.alerts.end_silence(silence.id).id == silence.id
+    assert len(project.alerts.silences()) == 0
+    with pytest.raises(UsageError, match="no length of time"):
+        project.alerts.silence(name, "soon")
+    with pytest.raises(UsageError, match="which version"):
+        project.models.canary.start("big")
+    assert project.models.canary.status("big") is None
 
 
 def test_a_change_that_is_blocked_is_an_error_and_is_lifted_by_name(project):
@@ -167,25 +228,27 @@ def test_progress_is_logged_where_it_is_asked_for_and_silent_else(project, caplo
     assert any("spend@" in record.message for record in caplog.records)
 
 
-def test_every_command_has_a_method_or_a_reason():
-    from featurectl.cli.all_commands import COMMANDS
-
-    methods = {name.replace("_", "-") for name in dir(featurectl.Project) if not name.startswith("_")}
-    of_models = {f"models {name}" for name in dir(featurectl.Project.models.fget(None)) if not name.startswith("_")}
-    elsewhere = {
-        "models import": "models import_file",
-        "monitor drift": "drift",
-        "serve": "of processes", "init": "writes the files", "schema": "for editors", "explain": "for terminals",
-        "version": "featurectl.__version__", "unlock": "for operators", "clean": "for operators",
-        "monitor run": "of processes", "monitor export": "for Prometheus", "monitor rules": "for Prometheus",
-    }  # fmt: skip
-    missing = [
-        name
-        for name in COMMANDS
-        if name not in methods | of_models | elsewhere.keys()
-        and not name.startswith(("models canary", "monitor silence", "monitor check", "monitor test"))
-    ]
-    assert missing == []
+def test_every_command_and_option_has_its_place_in_python_or_a_reason():
+    """A new command or option is a method or an argument, or the page of the project says why not."""
+    words = _words()
+    without, unnamed = set(), set()
+    for name, command in generate.commands(typer.main.get_command(build_app())):
+        method = words.methods.get(name)
+        if method is None:
+            without.add(name)
+            continue
+        known = words.arguments_of(method)
+        for param in command.params:
+            if param.param_type_name != "option" or param.name in {*generate.COMMON, "help"}:
+                continue
+            options = [option.removeprefix("--") for option in param.opts if option.startswith("--")]
+            named = {OTHER_ARGUMENTS.get((method, option), option.replace("-", "_")) for option in options}
+            if not any(key in known or key.removeprefix("no_") in known for key in named):
+                unnamed.add(f"{name} --{options[0]}")
+    assert without == generate.NO_METHOD.keys()
+    of_all = tuple(name for name in generate.NO_ARGUMENT if name.startswith("--"))
+    reasons = {name for name in generate.NO_ARGUMENT if not name.startswith("--")}
+    assert {name for name in unnamed if not name.endswith(of_all)} == reasons
 
 
 def test_frames_of_polars_are_compared(project):

@@ -131,9 +131,8 @@ def test_every_single_result_of_a_method_reads_as_a_page():
     import typing
 
     from featurectl.api import project as namespace
-    from featurectl.api.models import ProjectModels
 
-    for kind in (featurectl.Project, ProjectModels):
+    for kind in (featurectl.Project, *namespace.PARTS.values()):
         for name in dir(kind):
             method = getattr(kind, name)
             if name.startswith("_") or not callable(method) or name in ("workspace", "open_progress"):

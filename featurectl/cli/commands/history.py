@@ -11,7 +11,7 @@ from featurectl.cli.command_decorator import verb
 from featurectl.cli.shared.call import Call, Outcome
 from featurectl.cli.shared.workspaces import open_applied
 from featurectl.core.commits import parse_commit
-from featurectl.core.units import format_instant, format_iso
+from featurectl.core.units import format_instant
 
 if TYPE_CHECKING:
     from featurectl.registry.base import HistoryEntry
@@ -30,17 +30,19 @@ def history(
     changed or new, so many as it says.
     """
     from featurectl.operations.history import choose_entry, read_history
+    from featurectl.render.history import entry_json
 
     with open_applied(call) as workspace:
         entries, project = read_history(workspace), workspace.project
     if serial is not None:
         return _show(choose_entry(entries, serial, project), project)
     text = _render(entries) if entries else f"Nothing was applied to project {project} yet."
-    return Outcome(text=text, result={"project": project, "entries": [_entry_json(entry) for entry in entries]})
+    return Outcome(text=text, result={"project": project, "entries": [entry_json(entry) for entry in entries]})
 
 
 def _show(entry: HistoryEntry, project: str) -> Outcome:
     from featurectl.registry.rows import read_document
+    from featurectl.render.history import entry_json
     from featurectl.render.plan import render_plan
 
     plan, text = None, ""
@@ -48,7 +50,7 @@ def _show(entry: HistoryEntry, project: str) -> Outcome:
         plan, text = read_document(entry.plan, lambda plan: (plan, f"\n\n{render_plan(plan)}"))
     if plan is None:
         text = "\n\nIts plan was not kept." if entry.command == "apply" else ""
-    result = {"project": project, "entry": _entry_json(entry) | {"plan": plan}}
+    result = {"project": project, "entry": entry_json(entry) | {"plan": plan}}
     return Outcome(text=_render([entry]) + text, result=result, text_is="plan")
 
 
@@ -71,16 +73,3 @@ def _render(entries: Sequence[HistoryEntry]) -> str:
 
 def _commit(entry: HistoryEntry) -> str:
     return parse_commit(entry.commit).shown
-
-
-def _entry_json(entry: HistoryEntry) -> dict[str, object]:
-    commit = parse_commit(entry.commit)
-    return {
-        "serial": entry.serial,
-        "at": format_iso(entry.at),
-        "who": entry.who,
-        "commit": commit.name,
-        "dirty_files": commit.dirty_files,
-        "command": entry.command,
-        "summary": entry.summary,
-    }

@@ -26,7 +26,7 @@ from featurectl.operations.training.request import (
     read_asked_spine,
     resolve_request,
 )
-from featurectl.operations.training.spine import DEFAULT_TIME, NoTimeColumnError, cut_spine, frame_spine
+from featurectl.operations.training.spine import DEFAULT_TIME, FRAME, NoTimeColumnError, cut_spine, frame_spine
 from featurectl.workspace.applied_workspace import AppliedWorkspace
 from featurectl.workspace.source_opener import SourceOpener
 
@@ -107,7 +107,8 @@ class Assembly:
     def _resolve(self, request: TrainingSetRequest) -> ResolvedRequest:
         if request.manifest is None:
             return resolve_request(request.training, self.applied)
-        return pinned_request(request.manifest, self.applied, request.training.spine)
+        spine = request.training.spine if request.frame is None else FRAME
+        return pinned_request(request.manifest, self.applied, spine)
 
     def _spine(self, request: TrainingSetRequest, asked: ResolvedRequest) -> AnySpine:
         """Return the part of the spine that is asked for; in files where it outgrows the memory, if it is written."""

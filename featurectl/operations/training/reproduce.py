@@ -75,8 +75,21 @@ def load_manifest(path: Path, out: Path) -> Manifest:
     Raises:
         UsageError: it is none that rows can be made from, or of another format.
     """
+    manifest = read_manifest(path)
+    if manifest.file_format != format_of(out).name:
+        form = manifest.file_format
+        raise UsageError(f"--out {out}: the manifest is of a file in {form}", hint=f"--out NAME.{form}")
+    return manifest
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Return a manifest of a file of any format.
+
+    Raises:
+        UsageError: it is none that rows can be made from.
+    """
     try:
-        manifest = parse_manifest(path, parse_json(read_regular_file(path, _MOST_BYTES)))
+        return parse_manifest(path, parse_json(read_regular_file(path, _MOST_BYTES)))
     except OSError as error:
         raise UsageError(f"--from-manifest {path}: {error.strerror}") from error
     except (NotOwnFileError, FileTooLargeError) as error:
@@ -84,10 +97,6 @@ def load_manifest(path: Path, out: Path) -> Manifest:
     except (ValueError, LookupError, TypeError, AttributeError, AssertionError, RecursionError, StoreError) as error:
         hint = "training-set writes FILE.manifest.json beside FILE: train.parquet.manifest.json"
         raise UsageError(f"--from-manifest {path}: no training set can be made from it", hint=hint) from error
-    if manifest.file_format != format_of(out).name:
-        form = manifest.file_format
-        raise UsageError(f"--out {out}: the manifest is of a file in {form}", hint=f"--out NAME.{form}")
-    return manifest
 
 
 def parse_manifest(path: Path, document: Mapping[str, Any]) -> Manifest:
@@ -170,7 +179,7 @@ def _instant(text: str) -> datetime:
 def pinned_request(manifest: Manifest, applied: AppliedWorkspace, spine: str | None = None) -> ResolvedRequest:
     """Return what a manifest pins: its own definition of the model, its versions of views and tables.
 
-    `spine` is where its spine lies now; None: where it lay.
+    `spine` is where its spine lies now, `FRAME` where somebody has it in memory; None: where it lay.
 
     Raises:
         UsageError: nobody but its reader knows where the spine is.
@@ -179,7 +188,7 @@ def pinned_request(manifest: Manifest, applied: AppliedWorkspace, spine: str | N
     """
     if spine is None and manifest.origin == FRAME:
         raise UsageError("the spine was a frame in memory", hint="write it into a file: --spine FILE")
-    request = replace(manifest.request, spine=spine or manifest.request.spine)
+    request = replace(manifest.request, spine=None if spine == FRAME else spine or manifest.request.spine)
     views = {name: _pinned(manifest, applied, name, versions) for name, versions in manifest.tables.items()}
     _check_meanings(manifest, views)
     _check_refresh(manifest, views)

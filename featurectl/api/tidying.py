@@ -1,0 +1,74 @@
+"""What is over is removed: leftovers, a lock that a command has left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from featurectl.api.base import ProjectBase, length_of, texts_of
+from featurectl.api.pages import CleanedPage, LockPage, as_page
+from featurectl.core.errors import UsageError
+from featurectl.core.parts_failed import PartsFailedError
+from featurectl.operations.clean.clean_workspace import CleanRequest, clean_up
+from featurectl.operations.clean.unneeded_data import SAFE_AGE
+from featurectl.operations.unlock import unlock_project
+
+_LEAST: Final = timedelta(days=1)
+
+
+class TidyingMethods(ProjectBase):
+    """Methods that remove what nothing needs."""
+
+    def clean(
+        self,
+        *,
+        dry_run: bool = False,
+        older_than: str | timedelta = SAFE_AGE,
+        predictions_older_than: str | timedelta | None = None,
+        model_files: bool = False,
+        unpin: str | Sequence[str] = (),
+    ) -> CleanedPage:
+        """Remove what nothing needs any more, and return what it was; `dry_run`: what it would be.
+
+        What was written since `older_than` (`"7d"`, at least a day) stays. `model_files`: also files of models that no
+        version of this registry has, at a place that no other registry uses. `unpin` are view versions whose tables
+        stay no longer for manifests of training sets.
+
+        Raises:
+            UsageError: a length is none or less than a day; a label of `unpin` is no version of a view.
+            CheckFailedError: nothing is applied.
+            PartsFailedError: something could not be removed; the rest is.
+            StoreError: a store can't be read.
+        """
+        predictions = predictions_older_than
+        request = CleanRequest(
+            older_than=_days(older_than, "older_than"),
+            predictions=None if predictions is None else _days(predictions, "predictions_older_than"),
+            model_files=model_files,
+            unpin=texts_of(unpin),
+            dry_run=dry_run,
+        )
+        with self.workspace("applied") as workspace:
+            found = clean_up(workspace, request, self.open_progress())
+        if found.failures:
+            failures = [(failure.part, failure.error) for failure in found.failures]
+            raise PartsFailedError(found.leftovers, failures, "things")
+        return as_page(CleanedPage, found, dry_run=dry_run)
+
+    def unlock(self, lock_id: str) -> LockPage:
+        """Remove a lock that a command has left behind, and return it; the error of a refused command has its ID.
+
+        Raises:
+            UsageError: the project has no lock, or another one.
+            StoreError: the registry can't be written.
+        """
+        with self.workspace("applied") as workspace:
+            return as_page(LockPage, unlock_project(workspace, lock_id))
+
+
+def _days(given: str | timedelta, argument: str) -> timedelta:
+    found = length_of(given, argument)
+    if found < _LEAST:
+        raise UsageError(f"{argument}={given!s} is less than a day", hint="write it like 7d")
+    return found
