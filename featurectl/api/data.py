@@ -242,20 +242,16 @@ class DataMethods(ProjectBase):
         key that the view `keys_from` knows `at` an instant. Its time is the column `time`, else that of the model's
         `spine.time`, else `event_time`; `join` names the columns of keys that are called otherwise. Features are as
         they were known then; the label stands last. `as_served`: values as the online store would have had them.
-
-        `from_manifest`: the rows of a manifest's file are made again, of the same tables, whatever was applied since;
-        nothing else is given then but a spine that has moved.
+        `from_manifest`: rows are made again of the same tables, with no other argument but a spine that has moved.
 
         Raises:
             UsageError: something of these names is not applied, or not given; the file is no manifest.
-            DataError, StoreError: a table is missing or can't be read, or the spine lacks a column; FC520, something
-                that the manifest names is gone or another.
+            DataError, StoreError: a table is gone or can't be read, or the spine lacks a column.
         """
-        frame, named = _spine_of(spine)
         request = TrainingRequest(
             model=model,
             features=tuple(feature_choices(features.split(",") if isinstance(features, str) else features)),
-            spine=named,
+            spine=_name_of(spine),
             keys_from=keys_from,
             at=instant_of(at),
             time=time,
@@ -263,12 +259,15 @@ class DataMethods(ProjectBase):
             cut=Cut(since=instant_of(since), until=instant_of(until), sample=sample, seed=seed),
             as_served=as_served,
         )
-        manifest = None if from_manifest is None else read_manifest(Path(from_manifest))
-        if manifest is not None and request != TrainingRequest(spine=named):
-            raise UsageError("from_manifest says itself what is asked for", hint="leave out all but the spine")
-        return self._built(TrainingSetRequest(training=request, frame=frame, manifest=manifest), spine)
+        return self._built(request, spine, from_manifest)
 
-    def _built(self, request: TrainingSetRequest, spine: AnyFrame | str | Path | None) -> TrainingFrame[Any]:
+    def _built(
+        self, training: TrainingRequest, spine: AnyFrame | str | Path | None, from_manifest: str | Path | None
+    ) -> TrainingFrame[Any]:
+        pinned = None if from_manifest is None else read_manifest(Path(from_manifest))
+        if pinned is not None and training != TrainingRequest(spine=training.spine):
+            raise UsageError("from_manifest says itself what is asked for", hint="leave out all but the spine")
+        request = TrainingSetRequest(training=training, frame=_spine_of(spine)[0], manifest=pinned)
         with self.workspace() as workspace:
             build = build_in_memory(workspace, request)
             warn_of_old_names(build.resolved.old_names)
@@ -353,6 +352,11 @@ class DataMethods(ProjectBase):
 def _places_of_cut(frame: pl.DataFrame, manifest: Mapping[str, Any], cut: Cut) -> pl.Series | None:
     """Return which rows of a frame were scored."""
     return cut_spine(frame_spine(frame, (manifest["spine"]["time"],)), cut).places
+
+
+def _name_of(spine: AnyFrame | str | Path | None) -> str | None:
+    """Return the name of a spine that is given by one."""
+    return str(spine) if isinstance(spine, str | Path) else None
 
 
 def _spine_of(spine: AnyFrame | str | Path | None) -> tuple[pl.DataFrame | None, str | None]:

@@ -35,6 +35,7 @@ from featurectl.render.diff_models import diff_page
 from featurectl.render.gates import render_gates
 from featurectl.render.lineage import render_lineage
 from featurectl.render.models import version_page
+from featurectl.render.notifier_trial import render_trial
 from featurectl.render.object_detail import object_page
 from featurectl.render.page import Page, page_for_reading, page_html
 from featurectl.render.plan import render_plan
@@ -252,10 +253,7 @@ class NotifierTrialPage(ReadsAsPage, NotifierTrial):
     __slots__ = ()
 
     def _page(self) -> Page:
-        how = "taken" if self.error is None else f"not taken: {self.error.message}"
-        lines = [f"  {name}: {text}" for name, text in (("title", self.message.title), *self.message.lines)]
-        answer = [f"came back: {self.answer}"] if self.answer else []
-        return [[f"test message to {self.notifier.name} ({self.notifier.way}), {how}", *lines, *answer]]
+        return [[render_trial(self)]]
 
 
 class CanaryStartPage(ReadsAsPage, CanaryStart):

@@ -24,18 +24,11 @@ def try_notifier(
     opens by it is resolved at once. Exits 1 when the message was not taken.
     """
     from featurectl.monitor.alerts.try_notifier import try_notifier as send_test
+    from featurectl.render.notifier_trial import render_trial
 
     with open_applied(call) as workspace:
         trial = send_test(workspace, notifier)
-    return Outcome(text=_text(trial), result=_json(trial), exit_code=0 if trial.error is None else 1)
-
-
-def _text(trial: NotifierTrial) -> str:
-    message = trial.message
-    lines = [f"{name}: {text}" for name, text in (("title", message.title), *message.lines)]
-    came = f"came back: {trial.answer}" if trial.error is None else f"not taken: {trial.error.message}"
-    did = "sent to" if trial.error is None else "tried to send to"
-    return "\n".join([f"{did} {trial.notifier.name} ({trial.notifier.way}):", *(f"  {line}" for line in lines), came])
+    return Outcome(text=render_trial(trial), result=_json(trial), exit_code=0 if trial.error is None else 1)
 
 
 def _json(trial: NotifierTrial) -> dict[str, object]:
