@@ -239,10 +239,9 @@ class DataMethods(ProjectBase):
         """Return the point-in-time training set of a model, or of `features` (`["view:a", "view:* as v_"]`).
 
         A row is one of the spine, in its order: of a frame, a file, a source by its name, the model's own, or of every
-        key that the view `keys_from` knows `at` an instant. Its time is the column `time`, else that of the model's
-        `spine.time`, else `event_time`; `join` names the columns of keys that are called otherwise. Features are as
-        they were known then; the label stands last. `as_served`: values as the online store would have had them.
-        `from_manifest`: rows are made again of the same tables, with no other argument but a spine that has moved.
+        key that `keys_from` knows `at` an instant. Its time is the column `time`, else the model's `spine.time`, else
+        `event_time`; `join` names columns of keys that are called otherwise. The label stands last. `as_served`: values
+        as they were online. `from_manifest`: rows made again of the same tables, given alone, or with a moved spine.
 
         Raises:
             UsageError: something of these names is not applied, or not given; the file is no manifest.
