@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from html import escape
 from pathlib import Path
@@ -17,7 +17,7 @@ from featurectl.api.pages import RetrainedPage, TrainedPage, as_page
 from featurectl.api.results import ResultTable
 from featurectl.core.errors import UsageError
 from featurectl.language.resolve.feature_names import feature_choices
-from featurectl.online.client.clients import warn_of_old_names
+from featurectl.online.client.clients import warn_caller, warn_of_old_names
 from featurectl.operations.materialize.dry_run import Planned
 from featurectl.operations.materialize.materialize_views import (
     MaterializeRequest,
@@ -270,6 +270,7 @@ class DataMethods(ProjectBase):
         with self.workspace() as workspace:
             build = build_in_memory(workspace, request)
             warn_of_old_names(build.resolved.old_names)
+            warn_caller(build.warnings, UserWarning)
             rows, manifest = pl.concat(build.frames.read()), describe_training_set(build)
         if request.frame is None:
             return TrainingFrame(to_kind(rows, self.frames), manifest)
@@ -301,6 +302,7 @@ class DataMethods(ProjectBase):
         )
         with self.workspace() as workspace:
             done = train_model(workspace, request, self.open_progress())
+        warn_caller(done.later_rows, UserWarning)
         version, warnings = done.trained.version, done.trained.fitted.warnings
         if done.again is None:
             return as_page(TrainedPage, version, aliases=done.aliases, warnings=warnings)
@@ -341,7 +343,9 @@ class DataMethods(ProjectBase):
                 to=open_destination(str(Path(folder) / "scores.parquet"), name),
                 allow_pickle=allow_pickle,
             )
-            manifest = dict(score_model(workspace, request, self.open_progress()).manifest)
+            done = score_model(workspace, request, self.open_progress())
+            warn_caller(done.later_rows, UserWarning)
+            manifest = dict(done.manifest)
             rows = pl.read_parquet(Path(folder) / "scores.parquet", memory_map=False)
         if frame is None:
             return ScoredFrame(to_kind(rows, self.frames), manifest)

@@ -15,7 +15,8 @@ from featurectl.core.errors import DataError
 from featurectl.core.units import counted, format_duration
 from featurectl.language.definitions.model import Trainer
 
-_NULLS: Final = ("no_time", "null_label")  # reasons for which a row is left out, wherever it was to be
+# Reasons for which a row is left out, wherever it was to be.
+_UNKNOWN: Final = ("no_time", "later_than_now", "null_label")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,7 @@ class Examples:
 
     `horizon_us` is how far the label of a row looks beyond its instant. `holdout` are rows to judge on, in place of
     the last of these. `places` are those of the rows among the ones that they were taken from; None: all, in order.
+    Of rows later than `now` nobody knows the label yet; None: there are no such.
     """
 
     rows: pl.DataFrame
@@ -32,6 +34,7 @@ class Examples:
     horizon_us: int = 0
     holdout: Examples | None = None
     places: npt.NDArray[np.int64] | None = None
+    now: datetime | None = None
 
     @property
     def taken(self) -> npt.NDArray[np.int64]:
@@ -81,8 +84,8 @@ class TrainingSplit:
 def split_examples(examples: Examples, trainer: Trainer, model: str) -> TrainingSplit:
     """Return the earlier rows to train on and the last share of them by time to judge on; of a holdout all rows judge.
 
-    Rows whose label or time is null are left out, and so are rows to train on whose label looks into the validation
-    period; beside a holdout, which may hold other entities at the same time, no row is left out for its time.
+    Rows whose label or time is null are left out, rows later than now, and rows to train on whose label looks into
+    the validation period; beside a holdout, which may hold other entities at the same time, none for that.
 
     Raises:
         DataError: FC515, there is nothing to train on.
@@ -116,7 +119,7 @@ def _beside(known: Examples, holdout: Examples, left_out: Mapping[str, int]) -> 
         train=known,
         judged=judged,
         judged_from=start if isinstance(start, datetime) else None,
-        left_out={**left_out, **{f"validation_{reason}": n for reason, n in of_holdout.items() if reason in _NULLS}},
+        left_out={**left_out, **{f"validation_{reason}": n for reason, n in of_holdout.items() if reason in _UNKNOWN}},
     )
 
 
@@ -124,7 +127,9 @@ def _nothing_to_learn(examples: Examples, known: Examples, trainer: Trainer, mod
     """Return the error that no row is left to train on, with what became of them."""
     drawn = f" in a sample of {trainer.sample:g}" if trainer.sample < 1 else ""
     split = f"; the last {trainer.split_fraction:g} of these by time validate" if examples.holdout is None else ""
-    counts = f"{counted(examples.rows.height, 'row')}, {known.rows.height:,} with a label{drawn}{split}"
+    later = 0 if examples.now is None else int((examples.time > examples.now).sum())
+    future = f", {later:,} later than now" if later else ""
+    counts = f"{counted(examples.rows.height, 'row')}{future}, {known.rows.height:,} with a label{drawn}{split}"
     hint = ""
     if examples.horizon_us and known.rows.height:
         hint = f"a label looks {format_duration(examples.horizon_us)} ahead, and must end before the validation begins"
@@ -154,12 +159,13 @@ def label_ends_before(examples: Examples, cut: datetime | None) -> npt.NDArray[n
 def _known(examples: Examples, sample: float, seed: int) -> tuple[Examples, Mapping[str, int]]:
     """Return the rows with a time and a label, a share of them, and how many others there are by reason."""
     timed = examples.time.is_not_null().to_numpy()
-    labelled = timed & examples.label.is_not_null().to_numpy()
+    past = timed if examples.now is None else timed & (examples.time <= examples.now).fill_null(value=False).to_numpy()
+    labelled = past & examples.label.is_not_null().to_numpy()
     keep = labelled.copy()
     if sample < 1.0:
         keep &= np.random.default_rng(seed).random(len(keep)) < sample
-    rows = (len(timed), timed.sum(), labelled.sum(), keep.sum())
-    reasons = (*_NULLS, "not_sampled")
+    rows = (len(timed), timed.sum(), past.sum(), labelled.sum(), keep.sum())
+    reasons = (*_UNKNOWN, "not_sampled")
     return examples.only(keep), {
         reason: int(before - after) for reason, before, after in zip(reasons, rows, rows[1:], strict=False)
     }

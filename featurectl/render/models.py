@@ -23,11 +23,13 @@ _LEFT_OUT: Final = {
     "immature_label": "whose label is not mature yet",
     "null_label": "without a label",
     "no_time": "without a time",
+    "later_than_now": "later than now",
     "not_sampled": "not in the sample",
     "label_in_validation": "whose label ends after the validation begins",
     "validation_immature_label": "of the validation source whose label is not mature yet",
     "validation_null_label": "of the validation source without a label",
     "validation_no_time": "of the validation source without a time",
+    "validation_later_than_now": "of the validation source later than now",
 }
 _IN_A_LINE: Final = frozenset({"accuracy", "auc", "log_loss", "macro_f1", "mae", "positive_rate", "r2", "rmse"})
 

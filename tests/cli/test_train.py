@@ -98,7 +98,7 @@ def shop(tmp_path, monkeypatch, capsys):
     shop = Shop(tmp_path, capsys)
     shop.rows(ROWS)
     shop.rows(
-        [f"k{i % 5},2026-01-10T{i % 10:02}:00:00Z,{(i * 11) % 40}" for i in range(20)], "later.csv", "k,at,amount"
+        [f"k{i % 5},2026-01-06T{i % 10:02}:00:00Z,{(i * 11) % 40}" for i in range(20)], "later.csv", "k,at,amount"
     )
     return shop
 
@@ -120,7 +120,7 @@ def test_a_model_is_judged_on_another_source_that_the_registry_keeps_whole(shop)
 
 
 def test_a_validation_source_without_the_label_is_told(shop):
-    (shop.root / "later.ndjson").write_text('{"k": "k1", "at": "2026-01-10T00:00:00Z", "price": 3.0}\n')
+    (shop.root / "later.ndjson").write_text('{"k": "k1", "at": "2026-01-06T00:00:00Z", "price": 3.0}\n')
     untold = (
         "later.csv, event_time: at, columns: {k: string, at: timestamp, amount: float64}",
         "later.ndjson, event_time: at",

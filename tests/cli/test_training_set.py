@@ -102,7 +102,7 @@ def test_train_leaves_out_unknown_labels_and_those_inside_validation(shop):
     # 33 of 42 labels are known, until day 6, 09:00. The last quarter begins at day 5, 09:00: of the day before only
     # what was asked at 09:00 is decided by then.
     assert (version["rows_train"], version["rows_validation"]) == (3 * 2 * 3 + 3, 9)
-    none = {"no_time": 0, "null_label": 0, "not_sampled": 0}
+    none = {"no_time": 0, "later_than_now": 0, "null_label": 0, "not_sampled": 0}
     assert version["left_out"] == {**none, "immature_label": 9, "label_in_validation": 3}
     assert (
         json.loads(ran(shop, "models", "show", "back", "-o", "json").out)["result"]["left_out"] == version["left_out"]

@@ -174,13 +174,32 @@ def test_rows_with_a_label_inside_the_validation_period_are_not_trained_on():
     assert (everything.rows_train, everything.rows_validation) == (10, 0)
 
 
+def test_rows_later_than_now_are_left_out_and_counted():
+    label = pl.Series("y", [i % 2 == 0 for i in range(20)])
+    rows = Examples(rows=pl.DataFrame({"x": range(20)}), label=label, time=times(*range(20)))
+    until = replace(rows, now=rows.time[14])
+    split = split_examples(until, replace(LIGHTGBM, split_fraction=0.2), "m")
+    assert split.left_out["later_than_now"] == 5
+    assert [*split.train.taken, *split.judged.taken] == [*range(15)]
+    beside = split_examples(replace(rows, holdout=until), LIGHTGBM, "m")
+    assert (beside.left_out["later_than_now"], beside.left_out["validation_later_than_now"]) == (0, 5)
+    with pytest.raises(DataError, match="20 rows, 20 later than now, 0 with a label"):
+        split_examples(replace(rows, now=rows.time[0] - timedelta(days=1)), LIGHTGBM, "m")
+
+
 def test_rows_that_are_left_out_are_counted_by_reason():
     n = 40
     label = pl.Series("y", [None if i % 10 == 3 else i % 2 == 0 for i in range(n)])
     time = times(*(None if i == 4 else i for i in range(n)))
     rows = Examples(rows=pl.DataFrame({"x": range(n)}), label=label, time=time, horizon_us=3 * DAY_US)
     split = split_examples(rows, replace(LIGHTGBM, split_fraction=0.25), "m")
-    assert split.left_out == {"no_time": 1, "null_label": 4, "not_sampled": 0, "label_in_validation": 2}
+    assert split.left_out == {
+        "no_time": 1,
+        "later_than_now": 0,
+        "null_label": 4,
+        "not_sampled": 0,
+        "label_in_validation": 2,
+    }
     assert split.train.rows.height + split.judged.rows.height + sum(split.left_out.values()) == n
     drawn = split_examples(rows, replace(LIGHTGBM, split_fraction=0.0, sample=0.5), "m")
     assert drawn.left_out["not_sampled"] == n - 5 - drawn.train.rows.height > 0
@@ -193,5 +212,5 @@ def test_rows_of_a_holdout_are_counted_apart():
     )
     rows = Examples(rows=pl.DataFrame({"x": range(n)}), label=pl.Series("y", [True, False] * 5), time=times(*range(n)))
     split = split_examples(replace(rows, holdout=holdout), LIGHTGBM, "m")
-    expected = {"no_time": 0, "null_label": 0, "not_sampled": 0, "validation_no_time": 0, "validation_null_label": 1}
-    assert split.left_out == expected
+    none = {"no_time": 0, "later_than_now": 0, "null_label": 0, "not_sampled": 0, "validation_no_time": 0}
+    assert split.left_out == {**none, "validation_later_than_now": 0, "validation_null_label": 1}

@@ -35,12 +35,17 @@ def _nothing() -> None:
 
 def warn_of_old_names(old_names: Iterable[str]) -> None:
     """Warn a caller in Python, at the caller's own line, of features that are asked for by old names of theirs."""
-    for text in old_names:
-        warnings.warn(text, FutureWarning, stacklevel=_levels_to_caller())
+    warn_caller(old_names, FutureWarning)
+
+
+def warn_caller(sentences: Iterable[str], category: type[Warning]) -> None:
+    """Warn a caller in Python, at the caller's own line."""
+    for text in sentences:
+        warnings.warn(text, category, stacklevel=_levels_to_caller())
 
 
 def _levels_to_caller() -> int:
-    """Return how many calls above `warn_of_old_names` the first one is that is not of this package."""
+    """Return how many calls above `warn_caller` the first one is that is not of this package."""
     package, frame, level = __name__.partition(".")[0], sys._getframe(1), 1  # noqa: SLF001  # as warnings itself does
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == package:
         frame, level = frame.f_back, level + 1

@@ -22,6 +22,7 @@ from featurectl.operations.training.bind import bind_model_version
 from featurectl.operations.training.champion import bound_inputs
 from featurectl.operations.training.choose_spine import NamedSpine, choose_spine
 from featurectl.operations.training.join import BoundView
+from featurectl.operations.training.later_rows import later_row_warnings
 from featurectl.operations.training.long_spine import AnySpine, SpillPlace, cut_long_spine
 from featurectl.operations.training.manifest import library_versions
 from featurectl.operations.training.parts import parted_views
@@ -57,13 +58,14 @@ class Job:
     progress: Progress
     clock: datetime
 
-    def run(self, to: Destination) -> tuple[ScoredRows, Mapping[str, object]]:
-        """Score the rows, write them, and return them with their manifest.
+    def run(self, to: Destination) -> tuple[ScoredRows, Mapping[str, object], tuple[str, ...]]:
+        """Score the rows, write them, and return them with their manifest and what is said of later ones.
 
         Raises:
             DataError: FC506, FC504, FC516 the spine does not fit; FC520, a continued run needs a table that is gone.
         """
         seen = self._seen()
+        later_rows = self._later_rows(seen)
         scorer = self._scorer(seen)
         check_names(scorer, seen.spine)
         to.check_columns(output_schema(scorer, seen.spine))
@@ -75,7 +77,15 @@ class Job:
         self.progress.start(f"write {to.shown}")
         to.write(scored.frames, manifest)
         self.progress.done("")
-        return scored, manifest
+        return scored, manifest, later_rows
+
+    def _later_rows(self, seen: _Seen) -> tuple[str, ...]:
+        if self.selection.all_keys:
+            return ()  # every key as of now: whatever the tables hold is what there is
+        warnings = later_row_warnings(seen.spine, seen.views.values(), seen.now)
+        for text in warnings:
+            self.progress.done(f"warning: {text}")
+        return warnings
 
     def _seen(self) -> _Seen:
         begun = self.checkpoint.begun

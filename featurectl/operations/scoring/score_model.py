@@ -48,11 +48,12 @@ class ScoreRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreResult:
-    """What was scored by which version, with its manifest."""
+    """What was scored by which version, with its manifest; `later_rows` says which lie later than their features."""
 
     version: ModelVersion
     rows: ScoredRows
     manifest: Mapping[str, object]
+    later_rows: tuple[str, ...] = ()
 
 
 def score_model(workspace: Workspace, request: ScoreRequest, progress: Progress) -> ScoreResult:
@@ -87,9 +88,9 @@ def score_model(workspace: Workspace, request: ScoreRequest, progress: Progress)
             progress=progress,
             clock=clock,
         )
-        rows, manifest = job.run(request.to)
+        rows, manifest, later_rows = job.run(request.to)
     applied.sources.report()
-    return ScoreResult(version=version, rows=rows, manifest=manifest)
+    return ScoreResult(version=version, rows=rows, manifest=manifest, later_rows=later_rows)
 
 
 def _identity(workspace: Workspace, request: ScoreRequest, version: ModelVersion) -> dict[str, object]:

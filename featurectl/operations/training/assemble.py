@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from featurectl.operations.outputs.all_output_formats import check_columns
 from featurectl.operations.training.build import TrainingSetBuild, make_training_set
 from featurectl.operations.training.join import NoKeyColumnError
 from featurectl.operations.training.label import LabelTarget, read_target
+from featurectl.operations.training.later_rows import later_row_warnings
 from featurectl.operations.training.long_spine import AnySpine, SpillPlace
 from featurectl.operations.training.reproduce import Manifest, check_same_spine, pinned_request, read_same_target
 from featurectl.operations.training.request import (
@@ -91,7 +92,15 @@ class Assembly:
         columns, views = counted(len(asked.inputs), "column"), counted(len(asked.views), "view")
         self.progress.done(f"joined {columns} of {views}")
         self.applied.sources.report()
-        return build
+        warnings = self._later_rows(asked, spine)
+        for text in warnings:
+            self.progress.done(f"warning: {text}")
+        return replace(build, warnings=warnings)
+
+    def _later_rows(self, asked: ResolvedRequest, spine: AnySpine) -> tuple[str, ...]:
+        if asked.request.keys_from is not None and asked.request.at == self.applied.now:
+            return ()  # every key as of now: whatever the tables hold is what there is
+        return later_row_warnings(spine, asked.views.values(), self.applied.now)
 
     def _joined(
         self, request: TrainingSetRequest, asked: ResolvedRequest, spine: AnySpine, target: LabelTarget | None

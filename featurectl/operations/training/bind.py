@@ -81,6 +81,7 @@ def _bound(view: FeatureView, version: int, table: OfflineTable, number: int, co
         stored=table,
         table_version=number,
         lacking=lacking_inputs(coverage, view),
+        computed_at=coverage.now,
     )
 
 

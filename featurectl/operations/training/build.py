@@ -68,7 +68,10 @@ class RowTally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingSetBuild:
-    """A training set: its rows in frames, what was counted, and what it was made of. `label` is "" without one."""
+    """A training set: its rows in frames, what was counted, and what it was made of.
+
+    `label` is "" without one. `warnings` say which rows lie later than what their features were computed from.
+    """
 
     resolved: ResolvedRequest
     spine: AnySpine
@@ -76,6 +79,7 @@ class TrainingSetBuild:
     frames: Frames
     tally: RowTally
     label: str
+    warnings: tuple[str, ...] = ()
 
 
 def make_training_set(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
+from featurectl.core.units import format_iso
 from featurectl.engines.base import Engine
 from featurectl.engines.spill import SpillRoom
 from featurectl.language.definitions.json_form import load_source
@@ -27,6 +29,7 @@ from featurectl.operations.training.training_set import TrainingRows, TrainingSe
 from featurectl.registry.state import State
 from featurectl.workspace.applied_workspace import AppliedWorkspace
 
+NOW: Final = "now"  # in the manifest of a model's training set: the instant of the run; later rows were left out
 VALIDATION: Final = "validation"  # in the manifest: that of the rows of a validation source
 
 
@@ -35,12 +38,14 @@ class TrainingData:
     """A model's training set; with a validation source, the set of its rows too.
 
     `manifest` is that of the training set, without the model's definition; below `validation` that of the other.
+    Rows later than `now` are not learned from; None: a version of before that was so is made again.
     """
 
     model: Model
     rows: TrainingSet
     holdout: TrainingSet | None
     manifest: Mapping[str, object]
+    now: datetime | None
 
     def examples(self) -> Examples:
         """Return the rows to fit on.
@@ -55,7 +60,7 @@ class TrainingData:
         spine_label = self.model.spine.label
         label = require_label(of, spine_label, self.model.name)
         ahead_us = spine_label.horizon_us if spine_label else None
-        return Examples(rows=of.values, label=label, time=of.time, horizon_us=ahead_us or 0)
+        return Examples(rows=of.values, label=label, time=of.time, horizon_us=ahead_us or 0, now=self.now)
 
 
 def read_training_data(engine: Engine, model: str, applied: AppliedWorkspace, room: SpillRoom) -> TrainingData:
@@ -68,11 +73,12 @@ def read_training_data(engine: Engine, model: str, applied: AppliedWorkspace, ro
     assert asked.model is not None
     target = read_target(engine, asked.model.spine.label, applied.open_source, applied.now, room)
     rows, manifest = build_set(engine, asked, read_spine_rows(asked, applied), target)
+    manifest[NOW] = format_iso(applied.now)
     judged = validation_request(asked, applied.state)
     if judged is None:
-        return TrainingData(model=asked.model, rows=rows, holdout=None, manifest=manifest)
-    holdout, other = build_set(engine, judged, read_spine_rows(judged, applied), target)
-    return TrainingData(model=asked.model, rows=rows, holdout=holdout, manifest={**manifest, VALIDATION: other})
+        return TrainingData(model=asked.model, rows=rows, holdout=None, manifest=manifest, now=applied.now)
+    holdout, manifest[VALIDATION] = build_set(engine, judged, read_spine_rows(judged, applied), target)
+    return TrainingData(model=asked.model, rows=rows, holdout=holdout, manifest=manifest, now=applied.now)
 
 
 def validation_request(asked: ResolvedRequest, state: State) -> ResolvedRequest | None:

@@ -56,7 +56,8 @@ class BoundView:
     `known_at`: rows that became available after it are not seen, whatever the spine asks; None sees all. `lacking`:
     inputs of the view that the table does not hold yet; features that need none of them can be asked for. `as_served`:
     values as the online store would have had them. `pinned`: a version that is gone is named as such. `columns`: those
-    of the source as the table knows them, where the definition does not say the types of all.
+    of the source as the table knows them, where the definition does not say the types of all. `computed_at` is the
+    instant as of which the table was written.
     """
 
     view: FeatureView
@@ -68,6 +69,7 @@ class BoundView:
     as_served: bool = False
     pinned: bool = False
     columns: Mapping[str, str] = field(default_factory=dict)
+    computed_at: datetime | None = None
 
     @property
     def label(self) -> str:

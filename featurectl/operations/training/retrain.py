@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from featurectl.core.errors import DataError, UsageError
+from featurectl.core.units import format_iso
 from featurectl.engines.base import Engine
 from featurectl.engines.spill import SpillRoom
 from featurectl.language.definitions.json_form import load_model
-from featurectl.operations.training.data import VALIDATION, TrainingData, build_set, read_spine_rows, validation_request
+from featurectl.operations.training.data import (
+    NOW,
+    VALIDATION,
+    TrainingData,
+    build_set,
+    read_spine_rows,
+    validation_request,
+)
 from featurectl.operations.training.reproduce import (
     Manifest,
     check_same_spine,
@@ -62,12 +71,20 @@ def read_pinned_data(engine: Engine, trained: ModelVersion, applied: AppliedWork
     manifest = _manifest_of(trained, trained.manifest)
     asked = replace(pinned_request(manifest, applied), model=model)
     rows, described = _set_of(engine, manifest, asked, applied, room)
+    now = _now_of(trained)
+    described |= {} if now is None else {NOW: format_iso(now)}
     judged = validation_request(asked, applied.state)
     if judged is None:
-        return TrainingData(model=model, rows=rows, holdout=None, manifest=described)
+        return TrainingData(model=model, rows=rows, holdout=None, manifest=described, now=now)
     other = _manifest_of(trained, trained.manifest.get(VALIDATION))
     holdout, also = _set_of(engine, other, judged, applied, room)
-    return TrainingData(model=model, rows=rows, holdout=holdout, manifest={**described, VALIDATION: also})
+    return TrainingData(model=model, rows=rows, holdout=holdout, manifest={**described, VALIDATION: also}, now=now)
+
+
+def _now_of(trained: ModelVersion) -> datetime | None:
+    """Return the instant of a version's training set; None: it is of before later rows were left out."""
+    text = trained.manifest.get(NOW)
+    return datetime.fromisoformat(text) if isinstance(text, str) else None
 
 
 def _set_of(

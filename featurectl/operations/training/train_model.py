@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from featurectl.core.progress import Progress
@@ -16,6 +17,7 @@ from featurectl.models.trainer_command import CommandEnvironment
 from featurectl.operations.training.bind import registered_model
 from featurectl.operations.training.champion import EvaluationContext, evaluation_context
 from featurectl.operations.training.data import TrainingData, read_training_data
+from featurectl.operations.training.later_rows import uncomputed_row_warnings
 from featurectl.operations.training.retrain import read_pinned_data
 from featurectl.operations.training.train import Trained, fit_version, register, require_trainer
 from featurectl.operations.unapplied import warn_unapplied
@@ -52,11 +54,13 @@ class TrainRequest:
 class TrainResult:
     """What was trained, the version that it was to be again (None: a new one), and the aliases as they are then.
 
-    `offline_views` are the offline-only views that it reads, for which it can't be served.
+    `offline_views` are the offline-only views that it reads, for which it can't be served. `later_rows` says which
+    rows lie later than their features were computed.
     """
 
     trained: Trained
     offline_views: tuple[str, ...] = ()
+    later_rows: tuple[str, ...] = ()
     again: ModelVersion | None
     aliases: Mapping[tuple[str, str], int]
 
@@ -77,9 +81,26 @@ def train_model(workspace: Workspace, request: TrainRequest, progress: Progress)
     again = None if number is None else choose_version(applied.state, request.model, str(number))
     context = evaluation_context(applied, allow_pickle=request.allow_pickle, memory_bytes=request.memory_bytes)
     data = _read_data(context, applied, request.model, again, progress)
+    later_rows = tuple(_later_rows(data, applied.now))
+    for text in later_rows:
+        progress.done(f"warning: {text}")
     trained = _fit(context, data, request, progress)
     offline_views = tuple(_offline_views(applied.state, trained.version))
-    return TrainResult(trained=trained, offline_views=offline_views, again=again, aliases=workspace.state().aliases)
+    return TrainResult(
+        trained=trained,
+        offline_views=offline_views,
+        later_rows=later_rows,
+        again=again,
+        aliases=workspace.state().aliases,
+    )
+
+
+def _later_rows(data: TrainingData, now: datetime) -> Iterator[str]:
+    """Give a sentence on rows later than tables were computed; those later than now are left out, and counted there."""
+    yield from uncomputed_row_warnings(data.rows.spine, data.rows.views.values(), now)
+    if data.holdout is not None:
+        for text in uncomputed_row_warnings(data.holdout.spine, data.holdout.views.values(), now):
+            yield f"validation source: {text}"
 
 
 def _offline_views(state: State, version: ModelVersion) -> Iterator[str]:

@@ -1,0 +1,63 @@
+"""Rows of a spine that lie later than what their features were computed from: said, and answered all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from featurectl.core.units import format_instant, plural
+from featurectl.operations.training.join import BoundView
+from featurectl.operations.training.long_spine import AnySpine
+
+_ROWS: Final = 1_000_000  # looked at together
+
+
+def later_row_warnings(spine: AnySpine, views: Iterable[BoundView], now: datetime) -> tuple[str, ...]:
+    """Return a sentence on rows later than now, and those of `uncomputed_row_warnings`."""
+    (count,) = _count_later(spine, [now])
+    are = plural(int(count), "row is", "rows are")
+    line = f"{count:,} {are} later than now ({format_instant(now)}): their features are those known by now"
+    return (*([line] if count else []), *uncomputed_row_warnings(spine, views, now))
+
+
+def uncomputed_row_warnings(spine: AnySpine, views: Iterable[BoundView], now: datetime) -> tuple[str, ...]:
+    """Return a sentence on rows up to now that are later than tables were computed; tables of one run share one.
+
+    A static source is true always, and a table that is pinned is the one that was asked for: neither is looked at.
+    """
+    tables = sorted((bound for bound in views if _may_lack_rows(bound, now)), key=_computed_at)
+    runs = [(at, [*of_run]) for at, of_run in groupby(tables, _computed_at)]
+    beyond, *counts = _count_later(spine, [now, *(at for at, _ in runs)])
+    found = zip(counts, runs, strict=True)
+    return tuple(_line(int(count - beyond), of_run, at) for count, (at, of_run) in found if count > beyond)
+
+
+def _may_lack_rows(bound: BoundView, now: datetime) -> bool:
+    if bound.pinned or bound.view.source.static:
+        return False
+    return bound.computed_at is not None and bound.computed_at < now
+
+
+def _computed_at(bound: BoundView) -> datetime:
+    assert bound.computed_at is not None
+    return bound.computed_at
+
+
+def _line(rows: int, tables: Sequence[BoundView], at: datetime) -> str:
+    labels, names = ", ".join(bound.label for bound in tables), " ".join(bound.view.name for bound in tables)
+    are, was = plural(rows, "row is", "rows are"), plural(len(tables), "was", "were")
+    return f"{rows:,} {are} later than {labels} {was} computed ({format_instant(at)}): featurectl materialize {names}"
+
+
+def _count_later(spine: AnySpine, instants: Sequence[datetime]) -> npt.NDArray[np.int64]:
+    """Return how many rows are later than each of some instants."""
+    counts = np.zeros(len(instants), np.int64)
+    for start in range(0, spine.height, _ROWS):
+        time = spine.part(start, _ROWS).time
+        counts += [int((time > at).sum()) for at in instants]
+    return counts
