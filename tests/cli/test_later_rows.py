@@ -81,7 +81,7 @@ def test_python_warns_of_later_rows(shop):
         warnings.simplefilter("error")
         project.train("pays")
     shop.at(NOW)
-    for call in (project.train, project.training_set, lambda model: project.score(model)):
+    for call in (project.train, project.training_set, project.score):
         with pytest.warns(UserWarning, match="24 rows are later than spend@1 was computed") as found:
             call("pays")
         assert found[0].filename == __file__
