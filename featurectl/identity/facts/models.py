@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import groupby
 
 from featurectl.core.units import format_duration
+from featurectl.expressions.check import untyped_canonical
 from featurectl.identity.facts.base import Fact, Facts, constant, duration, names, plain, written
+from featurectl.identity.facts.sources import expression_reads
 from featurectl.language.definitions.gates import Canary, Gates
 from featurectl.language.definitions.model import FeatureInput, Label, Model, ModelInput, RequestInput, Trainer
 
@@ -24,8 +26,39 @@ def model_facts(model: Model) -> Facts:
         "output.type": plain(model.output_dtype),
     }
     facts |= _label_facts(spine.label) if spine.label else {}
+    facts |= _selected_facts(model)
     facts |= {f"features.{i.name}": input_fact(i) for i in model.inputs}
     return facts | (_trainer_facts(model.trainer) if model.trainer else {})
+
+
+def _selected_facts(model: Model) -> dict[str, Fact]:
+    """Return the columns of a source's `select` that the model reads there, by what reads them.
+
+    Types are left out: a column whose type came into sight is the same column.
+    """
+    spine, facts = model.spine, dict[str, Fact]()
+    reads = [("spine.time", spine.source, {spine.time}), ("spine.where", spine.source, expression_reads(spine.where))]
+    reads += [(f"features.{item.name}", spine.source, _spine_columns(item)) for item in model.inputs]
+    if spine.label is not None:
+        reads.append(("spine.label", spine.label.source or spine.source, _label_columns(spine.label)))
+    for reader, source, columns in reads:
+        made = {item.name: item.expression.text for item in source.select if item.name in columns}
+        facts |= {f"{reader}.select.{name}": Fact(untyped_canonical(text), text) for name, text in made.items()}
+    return facts
+
+
+def _spine_columns(item: ModelInput) -> Collection[str]:
+    """Return the columns of the spine that an input is taken from, or joined by."""
+    if isinstance(item, FeatureInput):
+        return set(item.join.values())
+    return {item.name} if isinstance(item, RequestInput) else set()
+
+
+def _label_columns(label: Label) -> Collection[str]:
+    """Return the columns that a label reads: of the source that it looks ahead in, or of the spine."""
+    if label.source is not None:
+        return expression_reads(label.where) | ({label.column} if label.column else set())
+    return {label.name} if label.expression is None else expression_reads(label.expression)
 
 
 def _in_any_key_order(inputs: Iterable[ModelInput]) -> list[str]:

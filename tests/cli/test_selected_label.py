@@ -1,0 +1,66 @@
+"""A model whose label, spine and request columns are made by its source's `select`: another text is another question."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from featurectl.cli.main import main
+from tests.bad_input.shop import FILES
+
+SELECT = "path: data/asks.csv, event_time: at, select: {sick: n < 20, few: n < 38, n2: n + 1, other: n + 2}"
+OBJECTS = (
+    FILES["objects.yaml"]
+    .replace("path: data/asks.csv, event_time: at", SELECT)
+    .replace("label: {name: paid}", "where: few, label: {name: ill, expr: sick}")
+    .replace("{request: {n: int64}}", "{request: {n2: int64}}")
+)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    for name, text in (FILES | {"objects.yaml": OBJECTS}).items():
+        (tmp_path / name).write_text(text)
+
+    def run_command(*words, code=0):
+        capsys.readouterr()
+        assert main([*words]) == code
+        return capsys.readouterr().out
+
+    for words in (("apply", "--auto-approve"), ("materialize",), ("train", "pays")):
+        run_command(*words)
+    return run_command
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field", "texts"),
+    [
+        ("sick: n < 20", "sick: n < 30", "spine.label.select.sick", ("n < 20", "n < 30")),
+        ("few: n < 38", "few: n < 36", "spine.where.select.few", ("n < 38", "n < 36")),
+        ("n2: n + 1", "n2: n + 3", "features.n2.select.n2", ("n + 1", "n + 3")),
+    ],
+)
+def test_a_model_is_retrained_when_a_column_that_it_reads_is_another(run, tmp_path, old, new, field, texts):
+    (tmp_path / "objects.yaml").write_text(OBJECTS.replace(old, new))
+    changes = {item["name"]: item for item in json.loads(run("plan", "-o", "json"))["result"]["changes"]}
+    assert changes["asks"]["kind"] == "metadata"
+    found = changes["pays"]
+    assert found["kind"] == "retrain"
+    assert [(r["field"], r["old"], r["new"]) for r in found["reasons"]] == [(field, *texts)]
+
+
+def test_a_column_that_no_model_reads_retrains_none(run, tmp_path):
+    (tmp_path / "objects.yaml").write_text(OBJECTS.replace("other: n + 2", "other: n + 5"))
+    changes = {item["name"]: item["kind"] for item in json.loads(run("plan", "-o", "json"))["result"]["changes"]}
+    assert (changes["asks"], changes.get("pays", "unchanged")) == ("metadata", "unchanged")
+
+
+def test_two_versions_differ_in_what_their_label_reads(run, tmp_path):
+    (tmp_path / "objects.yaml").write_text(OBJECTS.replace("sick: n < 20", "sick: n < 30"))
+    run("apply", "--auto-approve")
+    run("train", "pays")
+    said = " ".join(run("models", "diff", "pays@1", "pays@2").split())
+    assert "label.select.sick n < 20 n < 30" in said
