@@ -1,4 +1,4 @@
-"""A model whose label, spine and request columns are made by its source's `select`: another text is another question."""
+"""A model whose label, spine and request columns are made by the `select` of its source."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def run(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "field", "texts"),
+    ("change", "field", "texts"),
     [
-        ("sick: n < 20", "sick: n < 30", "spine.label.select.sick", ("n < 20", "n < 30")),
-        ("few: n < 38", "few: n < 36", "spine.where.select.few", ("n < 38", "n < 36")),
-        ("n2: n + 1", "n2: n + 3", "features.n2.select.n2", ("n + 1", "n + 3")),
+        (("sick: n < 20", "sick: n < 30"), "spine.label.select.sick", ("n < 20", "n < 30")),
+        (("few: n < 38", "few: n < 36"), "spine.where.select.few", ("n < 38", "n < 36")),
+        (("n2: n + 1", "n2: n + 3"), "features.n2.select.n2", ("n + 1", "n + 3")),
     ],
 )
-def test_a_model_is_retrained_when_a_column_that_it_reads_is_another(run, tmp_path, old, new, field, texts):
-    (tmp_path / "objects.yaml").write_text(OBJECTS.replace(old, new))
+def test_a_model_is_retrained_when_a_column_that_it_reads_is_another(run, tmp_path, change, field, texts):
+    (tmp_path / "objects.yaml").write_text(OBJECTS.replace(*change))
     changes = {item["name"]: item for item in json.loads(run("plan", "-o", "json"))["result"]["changes"]}
     assert changes["asks"]["kind"] == "metadata"
     found = changes["pays"]
