@@ -16,8 +16,9 @@ from featurectl.core.frames.types import polars_dtype
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.renaming import current_names
 from featurectl.online.base import KeyValue
+from featurectl.online.client.clients import warn_of_old_names
 from featurectl.online.read import Answer
-from featurectl.operations.entity_values import chosen_features, entity_request, split_version
+from featurectl.operations.entity_values import chosen_features, entity_request, old_names_among, split_version
 from featurectl.operations.offline_rows import bound_version, read_offline_rows
 from featurectl.operations.online_rows import read_online
 from featurectl.sources.casts import cast_exact
@@ -75,6 +76,7 @@ def _online(workspace: Workspace, view: str, entities: pl.DataFrame) -> pl.DataF
     read = read_online_schema(workspace, [name]).view(name, number)
     keys = _keys(read.view, entities)
     chosen = chosen_features(read.view, request.features)
+    warn_of_old_names(old_names_among(name, chosen), stacklevel=5)
     return _rows(read.view, keys, read_online(workspace, read, _entities(keys)), chosen)
 
 
@@ -83,6 +85,7 @@ def _offline(workspace: Workspace, view: str, entities: pl.DataFrame) -> pl.Data
     bound = bound_version(workspace, *split_version(request.view))
     keys = _keys(bound.view, entities)
     chosen = chosen_features(bound.view, request.features)
+    warn_of_old_names(old_names_among(bound.view.name, chosen), stacklevel=5)
     return _rows(bound.view, keys, read_offline_rows(workspace, bound, _entities(keys)), chosen)
 
 
@@ -102,11 +105,11 @@ def _key(value: KeyValue | date | None) -> KeyValue | None:
     return (value - _EPOCH).days if isinstance(value, date) else value
 
 
-def _rows(view: FeatureView, keys: pl.DataFrame, answers: Sequence[Answer], chosen: Sequence[str]) -> pl.DataFrame:
-    """Return a row for each answer: keys, features by the names that they have now, chosen ones if any, and clocks."""
+def _rows(view: FeatureView, keys: pl.DataFrame, answers: Sequence[Answer], chosen: Mapping[str, str]) -> pl.DataFrame:
+    """Return a row for each answer: keys, features by the names that they have now or are asked for by, and clocks."""
     stored = {now: name for name, now in current_names(view).items()}
-    names = chosen or [*stored]
-    columns = [_column(view, name, stored[name], answers) for name in names]
+    names = chosen or {name: name for name in stored}
+    columns = [_column(view, name, stored[now], answers) for name, now in names.items()]
     clocks = {
         "event_time": [a.event_time for a in answers],
         "available_at": [a.available_at for a in answers],

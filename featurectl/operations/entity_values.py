@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from featurectl.core.dtypes import BOOL, DATE, INT64, is_text
 from featurectl.core.errors import UsageError
 from featurectl.core.nearest import did_you_mean
-from featurectl.language.renaming import current_names, find_feature, named_features
+from featurectl.language.renaming import current_names, find_feature, named_features, old_name_warning
 
 if TYPE_CHECKING:
     from featurectl.language.definitions.view import FeatureView
@@ -41,7 +41,8 @@ class EntityRequest:
 class EntityAnswer:
     """What an entity has in a view version; `waiting`: what is said of a newer one that is not served yet.
 
-    `entity` are its keys by name, in the types that they are declared with.
+    `entity` are its keys by name, in the types that they are declared with. `old_names` says of each feature that is
+    named by an alias what it is called now.
     """
 
     view: str
@@ -49,6 +50,7 @@ class EntityAnswer:
     entity: Mapping[str, object]
     answer: Answer
     waiting: str = ""
+    old_names: tuple[str, ...] = ()
 
 
 def entity_request(view: str, words: Sequence[str]) -> EntityRequest:
@@ -90,12 +92,18 @@ def get_online(workspace: Workspace, request: EntityRequest) -> EntityAnswer:
     catalog = read_online_schema(workspace, [name], workspace.applied_state())
     read = catalog.view(name, number)
     entity = parse_entity(read.view.key_types, request.keys)
-    names = chosen_features(read.view, request.features)
+    chosen = chosen_features(read.view, request.features)
     (answer,) = read_online(workspace, read, [list(entity.values())])
     waiting = "" if number is not None else next(iter(catalog.waiting([name])), "")
     named = shown_entity(read.view.key_types, entity)
-    answer = _with_features(by_current_names(answer, read.view), names)
-    return EntityAnswer(view=name, version=read.online.version, entity=named, answer=answer, waiting=waiting)
+    return EntityAnswer(
+        view=name,
+        version=read.online.version,
+        entity=named,
+        answer=_with_features(by_current_names(answer, read.view), chosen),
+        waiting=waiting,
+        old_names=old_names_among(name, chosen),
+    )
 
 
 def get_offline(workspace: Workspace, request: EntityRequest) -> EntityAnswer:
@@ -111,26 +119,32 @@ def get_offline(workspace: Workspace, request: EntityRequest) -> EntityAnswer:
     name, number = split_version(request.view)
     bound = bound_version(workspace, name, number)
     entity = parse_entity(bound.view.key_types, request.keys)
-    names = chosen_features(bound.view, request.features)
+    chosen = chosen_features(bound.view, request.features)
     (answer,) = read_offline_rows(workspace, bound, [list(entity.values())])
     named = shown_entity(bound.view.key_types, entity)
-    answer = _with_features(by_current_names(answer, bound.view), names)
-    return EntityAnswer(view=name, version=bound.version, entity=named, answer=answer)
+    answer = _with_features(by_current_names(answer, bound.view), chosen)
+    old_names = old_names_among(name, chosen)
+    return EntityAnswer(view=name, version=bound.version, entity=named, answer=answer, old_names=old_names)
 
 
-def chosen_features(view: FeatureView, names: Sequence[str]) -> list[str]:
-    """Return what features are called now that names mean, which may be old ones."""
+def chosen_features(view: FeatureView, names: Sequence[str]) -> dict[str, str]:
+    """Return what features are called now, by the names that they are asked for by, which may be old ones."""
     found = {name: find_feature(view, name) for name in names}
     if missing := next((name for name, item in found.items() if item is None), ""):
         known = [item.current_name for item in named_features(view)]
         hint = did_you_mean(missing, known) or f"features: {', '.join(known)}"
         raise UsageError(f"view {view.name} has no feature {missing!r}", hint=hint)
-    return [item.current for item in found.values() if item is not None]
+    return {name: item.current for name, item in found.items() if item is not None}
 
 
-def _with_features(answer: Answer, names: Sequence[str]) -> Answer:
-    """Return an answer with some features alone; no name means all."""
-    return replace(answer, values={name: answer.values[name] for name in names}) if names else answer
+def old_names_among(view: str, chosen: Mapping[str, str]) -> tuple[str, ...]:
+    """Return a sentence on each of `chosen_features` that is asked for by an old name."""
+    return tuple(old_name_warning(view, name, current) for name, current in chosen.items() if name != current)
+
+
+def _with_features(answer: Answer, chosen: Mapping[str, str]) -> Answer:
+    """Return an answer with some features alone, by the names that they are asked for by; no name means all."""
+    return replace(answer, values={name: answer.values[now] for name, now in chosen.items()}) if chosen else answer
 
 
 def by_current_names(answer: Answer, view: FeatureView) -> Answer:

@@ -318,3 +318,23 @@ def test_any_renames_give_what_is_computed_anew_and_compute_nothing(seed, tmp_pa
         for name, _, aliases in features:
             for alias in aliases:
                 assert shop.values(f"v:{alias}") == {alias: wanted[name]}
+
+
+@pytest.mark.parametrize("offline", [False, True])
+def test_get_answers_under_the_name_that_was_asked_for_with_a_warning(plain, capsys, offline):
+    plain.change(RENAMED[3])
+    project = plain.bring_up()
+    capsys.readouterr()
+    words = ["get", "latest:total,place", "user=1", *(["--offline"] if offline else [])]
+    assert main([*words, "-o", "json"]) == 0
+    said = capsys.readouterr()
+    result = json.loads(said.out)["result"]
+    warning = "latest:total is called latest:double now"
+    assert ([*result["features"]], result["warnings"]) == (["total", "place"], [warning])
+    assert f"warning: {warning}" in said.err
+    with pytest.warns(FutureWarning, match=warning) as found:
+        values = project.get("latest:total", {"user": 1}, offline=offline)
+    assert found[0].filename == __file__
+    assert values["total"] == result["features"]["total"]["value"]
+    assert main(["get", "latest:double", "user=1", "-o", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["result"]["warnings"] == []

@@ -39,6 +39,8 @@ def get(
     split_version(request.view)
     with open_applied(call) as workspace:
         found = (get_offline if offline else get_online)(workspace, request)
+    for warning in found.old_names:
+        call.progress.done(f"warning: {warning}")
     past = call.instant()
     text = _text(found, request.keys, offline=offline)
     if past is not None and not offline and found.answer.computed_at is not None and past < found.answer.computed_at:
@@ -77,6 +79,7 @@ def _json(found: EntityAnswer, *, offline: bool) -> dict[str, object]:
         "view": found.view,
         "version": found.version,
         "waiting": found.waiting or None,
+        "warnings": list(found.old_names),
         "entity": {name: plain_value(value) for name, value in found.entity.items()},
         "origin": "offline" if offline else "online",
         **{name: None if instant is None else format_iso(instant) for name, instant in instants.items()},
