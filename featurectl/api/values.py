@@ -76,7 +76,7 @@ def _online(workspace: Workspace, view: str, entities: pl.DataFrame) -> pl.DataF
     read = read_online_schema(workspace, [name]).view(name, number)
     keys = _keys(read.view, entities)
     chosen = chosen_features(read.view, request.features)
-    warn_of_old_names(old_names_among(name, chosen), stacklevel=5)
+    warn_of_old_names(old_names_among(name, chosen))
     return _rows(read.view, keys, read_online(workspace, read, _entities(keys)), chosen)
 
 
@@ -85,7 +85,7 @@ def _offline(workspace: Workspace, view: str, entities: pl.DataFrame) -> pl.Data
     bound = bound_version(workspace, *split_version(request.view))
     keys = _keys(bound.view, entities)
     chosen = chosen_features(bound.view, request.features)
-    warn_of_old_names(old_names_among(bound.view.name, chosen), stacklevel=5)
+    warn_of_old_names(old_names_among(bound.view.name, chosen))
     return _rows(bound.view, keys, read_offline_rows(workspace, bound, _entities(keys)), chosen)
 
 

@@ -12,6 +12,7 @@ from featurectl.identity.facts.base import Fact, Facts, constant, duration, name
 from featurectl.identity.facts.sources import expression_reads
 from featurectl.language.definitions.gates import Canary, Gates
 from featurectl.language.definitions.model import FeatureInput, Label, Model, ModelInput, RequestInput, Trainer
+from featurectl.language.definitions.source import Source
 
 
 def model_facts(model: Model) -> Facts:
@@ -37,7 +38,10 @@ def _selected_facts(model: Model) -> dict[str, Fact]:
     Types are left out: a column whose type came into sight is the same column.
     """
     spine, facts = model.spine, dict[str, Fact]()
-    reads = [("spine.time", spine.source, {spine.time}), ("spine.where", spine.source, expression_reads(spine.where))]
+    reads: list[tuple[str, Source, Collection[str]]] = [
+        ("spine.time", spine.source, {spine.time}),
+        ("spine.where", spine.source, expression_reads(spine.where)),
+    ]
     reads += [(f"features.{item.name}", spine.source, _spine_columns(item)) for item in model.inputs]
     if spine.label is not None:
         reads.append(("spine.label", spine.label.source or spine.source, _label_columns(spine.label)))

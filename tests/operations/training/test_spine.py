@@ -111,17 +111,17 @@ def test_a_column_to_cast_is_found_in_any_type_or_those_there_are_named(tmp_path
         ({"where": "took is null"}, "where of spine s: column took is Time, a type that the language lacks"),
         (
             {"where": "big > 7"},
-            "where of spine s: column big is UInt64, must be int64: 1 of 2 values do not fit; first",
+            "where of spine s: column big is UInt64, must be int64: 1 of 2 values does not fit; first",
         ),
         (
             {"select": "big > 7"},
-            "source s: column big is UInt64, must be int64: 1 of 2 values do not fit; first at row 2",
+            "source s: column big is UInt64, must be int64: 1 of 2 values does not fit; first at row 2",
         ),
         ({"select": "took is null"}, "source s: column took is Time, a type that the language lacks"),
         ({"select": "huge > 7"}, 'source "s", select "made": no column "huge"'),
         (
             {"dedup_key": ("big",)},
-            "source s: column big is UInt64, must be int64: 1 of 2 values do not fit; first at row 2",
+            "source s: column big is UInt64, must be int64: 1 of 2 values does not fit; first at row 2",
         ),
     ],
 )
