@@ -70,13 +70,7 @@ class ChangingMethods(ProjectBase):
             UsageError: a term of `select` chooses nothing.
             StoreError: the registry can't be read.
         """
-        choices = PlanChoices(
-            select=texts_of(select),
-            allow_remove=texts_of(allow_remove),
-            allow_breaking=texts_of(allow_breaking),
-            allow_older=allow_older,
-            allow=None if allow is None else Path(allow),
-        )
+        choices = _choices(select, allow_remove, allow_breaking, allow_older=allow_older, allow=allow)
         with self.workspace("needed") as workspace:
             return ChangeTable(plan_files(workspace, choices, PlanOutputs(), self.open_progress()))
 
@@ -98,13 +92,7 @@ class ChangingMethods(ProjectBase):
             TryAgainError: another command holds the lock.
             StoreError: a store can't be reached.
         """
-        choices = PlanChoices(
-            select=texts_of(select),
-            allow_remove=texts_of(allow_remove),
-            allow_breaking=texts_of(allow_breaking),
-            allow_older=allow_older,
-            allow=None if allow is None else Path(allow),
-        )
+        choices = _choices(select, allow_remove, allow_breaking, allow_older=allow_older, allow=allow)
         request = ApplyRequest(choices=choices, lock_timeout_s=lock_timeout_s, approve=None)
         with self.workspace("needed") as workspace:
             return ChangeTable(apply_files(workspace, request, self.open_progress()).plan)
@@ -117,6 +105,23 @@ class ChangingMethods(ProjectBase):
         """
         with self.workspace("project file") as workspace:
             return ResultTable(read_history(workspace), entry_json)
+
+
+def _choices(
+    select: str | Sequence[str],
+    allow_remove: str | Sequence[str],
+    allow_breaking: str | Sequence[str],
+    *,
+    allow_older: bool,
+    allow: str | Path | None,
+) -> PlanChoices:
+    return PlanChoices(
+        select=texts_of(select),
+        allow_remove=texts_of(allow_remove),
+        allow_breaking=texts_of(allow_breaking),
+        allow_older=allow_older,
+        allow=None if allow is None else Path(allow),
+    )
 
 
 def _change_row(change: Change) -> Mapping[str, object]:

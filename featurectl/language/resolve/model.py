@@ -30,7 +30,7 @@ from featurectl.language.resolve.declarations import Declarations, check_declare
 from featurectl.language.resolve.gates import canary_of, check_slices, gates_of
 from featurectl.language.resolve.training_columns import check_columns, check_output
 from featurectl.language.resolve.view import check_join_keys
-from featurectl.language.resolve.view_names import warn_of_old_name, warn_of_old_names
+from featurectl.language.resolve.view_names import warn_of_old_name, with_current_columns
 from featurectl.language.shapes.base import scalars
 from featurectl.language.shapes.training import (
     CATEGORY,
@@ -257,12 +257,7 @@ def _use_current_columns(inputs: ResolvedInputs, declared: Declarations) -> None
     current = {old: name for old, name in inputs.old_columns.items() if old not in own}
     for at, item in enumerate(inputs.items if current else ()):
         if isinstance(item, DerivedInput):
-            node = inputs.places.get(("derived", item.name))
-            rewritten = warn_of_old_names(item.expression, current, node, declared)
-            if rewritten is not item.expression:
-                inputs.items[at] = replace(item, expression=rewritten)
-                if isinstance(node, ScalarNode):  # its characters are others than those that are checked
-                    inputs.places["derived", item.name] = node.span.place
+            inputs.items[at] = with_current_columns(item, current, inputs.places, declared)
 
 
 def _spine(shape: ModelShape, declared: Declarations) -> Spine:

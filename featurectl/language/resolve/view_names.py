@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 from featurectl.expressions.tree import Expression
+from featurectl.language.definitions.model import DerivedInput
+from featurectl.language.definitions.view import Derived
 from featurectl.language.renaming import columns_read, rename_columns
 from featurectl.language.resolve.aggregates import Stored
 from featurectl.language.resolve.declarations import Declarations
 from featurectl.language.shapes.values import is_reserved
 from featurectl.language.syntax.node import ScalarNode
 from featurectl.language.syntax.place import Place
+from featurectl.language.typing.scope import Part
+
+DerivedT = TypeVar("DerivedT", Derived, DerivedInput)
 
 
 def check_own_names(stored: Stored, declared: Declarations) -> None:
@@ -55,15 +61,23 @@ def use_current_names(stored: Stored, declared: Declarations) -> None:
     if not current:
         return
     for at, item in enumerate(stored.derived):
-        node = stored.places.get(("derived", item.name))
-        rewritten = warn_of_old_names(item.expression, current, node, declared)
-        if rewritten is not item.expression:
-            stored.derived[at] = replace(item, expression=rewritten)
-            if isinstance(node, ScalarNode):  # its characters are others than those that are checked
-                stored.places["derived", item.name] = node.span.place
+        stored.derived[at] = with_current_columns(item, current, stored.places, declared)
 
 
-def warn_of_old_names(
+def with_current_columns(
+    item: DerivedT, current: Mapping[str, str], places: dict[Part, ScalarNode | Place], declared: Declarations
+) -> DerivedT:
+    """Return what is derived, reading names of now in place of old ones, with a warning each."""
+    node = places.get(("derived", item.name))
+    rewritten = _warn_of_old_names(item.expression, current, node, declared)
+    if rewritten is item.expression:
+        return item
+    if isinstance(node, ScalarNode):  # its characters are others than those that are checked
+        places["derived", item.name] = node.span.place
+    return replace(item, expression=rewritten)
+
+
+def _warn_of_old_names(
     expression: Expression, current: Mapping[str, str], node: ScalarNode | Place | None, declared: Declarations
 ) -> Expression:
     """Return an expression with the names of now in place of old ones, each of which is warned of at its node."""
