@@ -28,7 +28,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $(READY)
 
 demo: $(READY) ## set everything up and run the main job on real flights
-	$(BIN)/python -m benchmarks.demo
+	@$(BIN)/python -m benchmarks.demo
 
 compiled: $(READY) # the commands and servers that tests start need not compile the package each time
 	@$(BIN)/python -m compileall -q -x '/(test_[^/]*|conftest)\.py$$' featurectl tests benchmarks
