@@ -15,6 +15,7 @@ from featurectl.operations.applied_commit import applied_commit
 from featurectl.operations.saved_plan import write_plan
 from featurectl.workspace.actor import find_checkout
 from featurectl.workspace.offline_folder import has_offline
+from featurectl.workspace.registry_reads import list_view_columns
 
 if TYPE_CHECKING:
     from featurectl.language.definitions.source import Source
@@ -99,6 +100,7 @@ class Planner:
             external=external,
             applied=applied_commit(self.workspace, checkout),
             allow_older=self.choices.allow_older,
+            seen=list_view_columns(self.workspace),
         )
         return plan_repo(self.workspace.repo, self.workspace.state(), request)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from featurectl.core.errors import UsageError
+from featurectl.workspace.registry_reads import list_view_columns
 from featurectl.workspace.whole_file import write_whole
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ def decided_again(plan: Plan, path: Path, target: ApplyTarget, workspace: Worksp
 
     state = target.registry.load_state(plan.project)
     check_plan_is_current(plan, state)
-    return replace(decide_again(plan, state, str(path)), applied=_applied(plan, workspace))
+    decided = decide_again(plan, state, str(path), list_view_columns(workspace))
+    return replace(decided, applied=_applied(plan, workspace))
 
 
 def _applied(plan: Plan, workspace: Workspace) -> AppliedCommit | None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from featurectl.core.errors import UsageError
+from featurectl.workspace.registry_reads import list_view_columns
 
 if TYPE_CHECKING:
     from featurectl.identity.lineage import Ref
@@ -40,6 +41,8 @@ def select_refs(workspace: Workspace, state: State, terms: Sequence[str]) -> fro
     from featurectl.plan.selection import candidates
 
     repo = workspace.repo
-    plan = plan_repo(repo, state, PlanRequest(environment=workspace.environment.name))
+    plan = plan_repo(
+        repo, state, PlanRequest(environment=workspace.environment.name, seen=list_view_columns(workspace))
+    )
     graph = build_graph(repo.views.values(), repo.models.values())
     return select_objects(terms, candidates(repo, plan.changes), graph)

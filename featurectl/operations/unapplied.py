@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from featurectl.workspace.registry_reads import list_view_columns
+
 if TYPE_CHECKING:
     from featurectl.core.progress import Progress
     from featurectl.registry.state import State
@@ -19,7 +21,9 @@ def warn_unapplied(workspace: Workspace, state: State, progress: Progress) -> No
         return
     from featurectl.plan.build import PlanRequest, plan_repo
 
-    plan = plan_repo(workspace.repo, state, PlanRequest(environment=workspace.environment.name))
+    plan = plan_repo(
+        workspace.repo, state, PlanRequest(environment=workspace.environment.name, seen=list_view_columns(workspace))
+    )
     if not plan.empty and state.serial:
         changed = [change for change in plan.changes if change.kind != "unchanged"]
         first = f"{changed[0].object.replace('_', ' ')} {changed[0].name}"

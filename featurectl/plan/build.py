@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from featurectl.core.errors import UsageError
 from featurectl.core.nearest import did_you_mean
@@ -17,6 +17,7 @@ from featurectl.plan.registered_names import with_registered_names
 from featurectl.plan.retype import with_registered_types
 from featurectl.plan.selection import select_changes
 from featurectl.plan.stages import plan_stages
+from featurectl.registry.base import SeenColumns
 from featurectl.registry.state import State
 
 
@@ -26,7 +27,8 @@ class PlanRequest:
 
     `repo` is the repository as the caller names it, `commit` what it is at ("" without git). `select` are the terms
     of `--select` (none: everything). `external` is what was found outside of the registry, None when nobody looked;
-    `applied` the commit that was applied before, None where that is not known.
+    `applied` the commit that was applied before, None where that is not known. `seen` are the columns that the
+    tables of view versions were made of, where no definition says their types.
     """
 
     environment: str
@@ -38,6 +40,7 @@ class PlanRequest:
     external: ExternalState | None = None
     applied: AppliedCommit | None = None
     allow_older: bool = False
+    seen: SeenColumns = field(default_factory=dict)
 
 
 def plan_repo(repo: Repo, state: State, request: PlanRequest) -> Plan:
@@ -49,7 +52,9 @@ def plan_repo(repo: Repo, state: State, request: PlanRequest) -> Plan:
     """
     repo = with_registered_types(with_registered_names(repo, state), state)
     desired = desired_objects(repo)
-    changes = categorise(desired, state, allow_remove=request.allow_remove, allow_breaking=request.allow_breaking)
+    changes = categorise(
+        desired, state, allow_remove=request.allow_remove, allow_breaking=request.allow_breaking, seen=request.seen
+    )
     _check_breaking(request.allow_breaking, [c.name for c in changes if c.kind == "breaking"])
     selected = select_changes(request.select, changes, repo, state)
     return Plan(

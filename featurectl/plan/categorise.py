@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Final
 
 from featurectl.core.kinds import OBJECT_KINDS
@@ -13,8 +14,9 @@ from featurectl.plan.allowed_removals import allowed_removals, removal_option
 from featurectl.plan.desired import DesiredObject
 from featurectl.plan.diff import diff_data, diff_metadata, diff_retyped
 from featurectl.plan.plan import Change
-from featurectl.plan.retype import with_source_types
+from featurectl.plan.retype import LearnedTypes, learned_types, with_source_types
 from featurectl.plan.view_changes import change_view, last_version, staying
+from featurectl.registry.base import SeenColumns
 from featurectl.registry.lineage import bound_versions, view_users
 from featurectl.registry.state import CHAMPION, ObjectVersion, State
 
@@ -28,21 +30,24 @@ def categorise(
     *,
     allow_remove: Sequence[str] = (),
     allow_breaking: Collection[str] = (),
+    seen: SeenColumns = MappingProxyType({}),
 ) -> tuple[Change, ...]:
     """Return one change for each object of the files or the state, most far-reaching first; places are not in it.
 
     `allow_remove` names the objects that may be removed (`NAME` or `KIND:NAME`); any other that the files leave out is
     blocked. `allow_breaking` names the views that a champion reads and that may have a breaking change all the same.
+    `seen` are the columns that view versions were made of, where their definitions do not say the types.
 
     Raises:
         UsageError: one of `allow_remove` does not name one object that the files leave out.
     """
-    changes = [_guarded(_change(item, state), state, allow_breaking) for item in desired]
+    learned = learned_types(state, seen)
+    changes = [_guarded(_change(item, state, learned), state, allow_breaking) for item in desired]
     changes += _removals(desired, state, allow_remove)
     return tuple(sorted(changes, key=lambda c: (_KINDS.index(c.kind), OBJECT_KINDS.index(c.object), c.name)))
 
 
-def _change(item: DesiredObject, state: State) -> Change:
+def _change(item: DesiredObject, state: State, learned: LearnedTypes) -> Change:
     old = state.current(item.kind, item.name)
     if old is None:
         version = last_version(state, item.kind, item.name) + 1 if item.kind == "feature_view" else 1
@@ -52,7 +57,7 @@ def _change(item: DesiredObject, state: State) -> Change:
     if (old.features, old.data, old.metadata) == (new.features, new.data, new.metadata):
         return kept
     registered, after = REGISTERED[item.kind].load(old.definition), item.spec
-    before = with_source_types(registered, after)
+    before = with_source_types(registered, after, learned, old.version)
     if isinstance(before, FeatureView) and isinstance(after, FeatureView):
         return change_view(kept, before, after, state, diff_retyped(registered, before))
     reasons = (*diff_data(before, after), *diff_metadata(before, after))

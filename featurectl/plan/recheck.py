@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Final
 
-from featurectl.core.errors import StoreError, UsageError
+from featurectl.core.errors import StoreError, TryAgainError, UsageError
 from featurectl.core.kinds import ObjectKind
 from featurectl.identity.fingerprint import fingerprints
 from featurectl.identity.registered_kinds import REGISTERED, Registrable
@@ -21,19 +22,21 @@ from featurectl.language.shapes.values import NAME
 from featurectl.plan.categorise import categorise
 from featurectl.plan.desired import DesiredObject, desired_object
 from featurectl.plan.plan import Change, Plan, Stage
+from featurectl.registry.base import SeenColumns
 from featurectl.registry.state import ObjectVersion, State
 
 _HINT: Final = "featurectl plan --out FILE writes one"
 ObjectKey = tuple[ObjectKind, str]
 
 
-def decide_again(plan: Plan, state: State, name: str) -> Plan:
+def decide_again(plan: Plan, state: State, name: str, seen: SeenColumns = MappingProxyType({})) -> Plan:
     """Return a saved plan that does what it says; `name` is what errors call it. Pure.
 
-    `state` is the one that the plan was made against. What was allowed when it was made stays allowed: that is part of
-    what was reviewed.
+    `state` is the one that the plan was made against, `seen` are the columns that view versions are made of by now.
+    What was allowed when it was made stays allowed: that is part of what was reviewed.
 
     Raises:
+        TryAgainError: the data has told other types of columns than it had when the plan was made.
         UsageError: what the plan writes is nothing that the language can say, or is not what its changes say.
     """
     written = {_key(stage.item): stage.item for stage in plan.stages if _is_written(stage) and stage.item}
@@ -41,14 +44,18 @@ def decide_again(plan: Plan, state: State, name: str) -> Plan:
     _check_stages(plan, state, written, name)
     retired = {_key(stage.item) for stage in plan.stages if stage.action == "retire" and stage.item}
     kept = [o for o in state.objects if state.current(o.kind, o.name) is o and _key(o) not in {*written, *retired}]
-    found = categorise([*desired, *(_desired(item, name, known=True) for item in kept)], state)
+    known = [_desired(item, name, known=True) for item in kept]
+    found = categorise([*desired, *known], state, seen=seen)
     moved = {(c.object, c.name): c for c in found if c.kind != "unchanged"}
     claimed = {(c.object, c.name): c for c in plan.changes if c.kind != "unchanged"}
     if {key: _outcome(c) for key, c in moved.items()} != {key: _outcome(c) for key, c in claimed.items()}:
+        unseen = {(c.object, c.name): c for c in categorise([*desired, *known], state) if c.kind != "unchanged"}
+        if {key: _outcome(c) for key, c in unseen.items()} == {key: _outcome(c) for key, c in claimed.items()}:
+            raise TryAgainError(f"types that {name} declares have been read from the data since", hint="plan again")
         raise UsageError(f"{name} does something else than it says", hint=_HINT)
     for key, item in written.items():
-        known = state.current(item.kind, item.name)
-        if item.version != (moved[key].new_version if key in moved else known.version if known else 0):
+        there = state.current(item.kind, item.name)
+        if item.version != (moved[key].new_version if key in moved else there.version if there else 0):
             raise UsageError(f"{name} writes another version of {item.name} than it says", hint=_HINT)
     return replace(
         plan,

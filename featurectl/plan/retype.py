@@ -1,14 +1,14 @@
-"""Types that one side of a plan lacks, taken from the other: what is registered, and what the files tell by now."""
+"""Types that one side of a plan lacks: from the other side, and from the data that tables were made of."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from featurectl.core.dtypes import UNKNOWN
 from featurectl.expressions.check import expression_columns
 from featurectl.identity.registered_kinds import Registrable
-from featurectl.language.definitions.json_form import load_source
+from featurectl.language.definitions.json_form import load_source, load_untyped_view
 from featurectl.language.definitions.model import FeatureInput, Label, Model, ModelInput
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
@@ -16,23 +16,52 @@ from featurectl.language.repo import Repo
 from featurectl.language.typing.models import type_check_model
 from featurectl.language.typing.sources import type_check_source
 from featurectl.language.typing.views import type_check_view
+from featurectl.registry.base import SeenColumns
 from featurectl.registry.state import State
 
 
-def with_source_types(before: Registrable, after: Registrable) -> Registrable:
-    """Return a registered object with the types that nobody could see when it was registered, as the files have them.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnedTypes:
+    """The types of columns that no definition said: those of the data, by view version and by source.
 
-    To see a type changes no value: the files that come into sight are those that were read all along. Types that were
-    known stay as they are, and so does an object that does not fit the columns that are seen now, and what declares
-    `columns:` by now: there the types are what the user changed.
+    A source has those in which all current versions of its views agree.
+    """
+
+    of_views: SeenColumns = field(default_factory=dict)
+    of_sources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+def learned_types(state: State, seen: SeenColumns) -> LearnedTypes:
+    """Return the types that the tables of a registry's views were made with."""
+    found: dict[str, dict[str, set[str]]] = {}
+    for (name, version), columns in seen.items():
+        view = state.current("feature_view", name)
+        if view is not None and view.version == version:
+            types = found.setdefault(load_untyped_view(view.definition).source.name, {})
+            for column, dtype in columns.items():
+                types.setdefault(column, set()).add(dtype)
+    agreed = {
+        name: {column: min(one) for column, one in types.items() if len(one) == 1} for name, types in found.items()
+    }
+    return LearnedTypes(of_views=seen, of_sources=agreed)
+
+
+def with_source_types(before: Registrable, after: Registrable, learned: LearnedTypes, version: int = 1) -> Registrable:
+    """Return a registered object (a view in this version) with the types that nobody could see at that time.
+
+    They are those that its table was made with, where the files say types by now; where there is no table, as the
+    files have them: to see a type changes no value, for the files that come into sight are those that were read all
+    along. Types that were known stay as they are, and so does an object that does not fit what is seen now. Of what
+    declares `columns:` by now the table alone knows the types before: there the user may have changed them.
     """
     match before, after:
         case Source(), Source():
-            return _learned_source(before, after)
+            return _learned_source(before, after, learned.of_sources.get(before.name, {}))
         case FeatureView(), FeatureView():
-            return _retyped_view(before, _learned_source(before.source, after.source))
+            seen = learned.of_views.get((before.name, version), {})
+            return _retyped_view(before, _learned_source(before.source, after.source, seen))
         case Model(), Model():
-            return _learned_model(before, after)
+            return _learned_model(before, after, learned)
         case _:
             return before
 
@@ -76,29 +105,39 @@ def _retyped_model(model: Model, changed: Model, views: Mapping[str, FeatureView
     return model if issues else typed
 
 
-def _learned_source(before: Source, after: Source) -> Source:
-    if before.name != after.name or before.columns_declared or after.columns_declared or after.columns is None:
+def _learned_source(before: Source, after: Source, seen: Mapping[str, str]) -> Source:
+    if before.name != after.name or before.columns_declared or after.columns is None:
         return before
-    columns = after.columns if before.columns is None else _filled(before.columns, after.columns)
+    types = {**seen, **{name: _type_before(name, after, seen) for name in after.columns}}
+    columns = types if before.columns is None else _filled(before.columns, types)
     if columns == before.columns:
         return before
     typed, issues = type_check_source(before, columns)
     return before if issues else typed
 
 
-def _learned_model(before: Model, after: Model) -> Model:
-    source = _learned_source(before.spine.source, after.spine.source)
-    label = _learned_label(before.spine.label, after.spine.label)
+def _type_before(name: str, after: Source, seen: Mapping[str, str]) -> str:
+    """Return which type a column had that has one by now: that of the table, else that of files in sight."""
+    now = (after.columns or {})[name]
+    if now == UNKNOWN:
+        return UNKNOWN
+    return seen.get(name, UNKNOWN if after.columns_declared else now)
+
+
+def _learned_model(before: Model, after: Model, learned: LearnedTypes) -> Model:
+    seen = learned.of_sources
+    source = _learned_source(before.spine.source, after.spine.source, seen.get(before.spine.source.name, {}))
+    label = _learned_label(before.spine.label, after.spine.label, seen)
     there = {item.name: item for item in after.inputs}
     inputs = tuple(_learned_input(item, there.get(item.name)) for item in before.inputs)
-    learned = replace(before, spine=replace(before.spine, source=source, label=label), inputs=inputs)
-    return before if learned == before else _retyped_model(before, learned, None)
+    typed = replace(before, spine=replace(before.spine, source=source, label=label), inputs=inputs)
+    return before if typed == before else _retyped_model(before, typed, None)
 
 
-def _learned_label(before: Label | None, after: Label | None) -> Label | None:
+def _learned_label(before: Label | None, after: Label | None, seen: Mapping[str, Mapping[str, str]]) -> Label | None:
     if before is None or after is None or before.source is None or after.source is None:
         return before
-    return replace(before, source=_learned_source(before.source, after.source))
+    return replace(before, source=_learned_source(before.source, after.source, seen.get(before.source.name, {})))
 
 
 def _learned_input(before: ModelInput, after: ModelInput | None) -> ModelInput:

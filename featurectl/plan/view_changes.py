@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from featurectl.core.dtypes import UNKNOWN
 from featurectl.core.kinds import ObjectKind
+from featurectl.identity.facts.sources import COLUMN
 from featurectl.identity.facts.views import feature_facts
 from featurectl.language.definitions.view import FeatureView
 from featurectl.plan.current_names import (
@@ -54,7 +55,12 @@ def change_view(
     broken = (*_renaming_breaks(after, renamed, bound), *name_notes(before, after), *taken_names(before, after))
     if moved or used_features(bound, after.name) & (set(old) - set(new)):
         following = last_version(state, "feature_view", after.name) + 1
-        notes = (*broken, *staying(bound, after.name, version), *_unseen(moved, after))
+        notes = (
+            *broken,
+            *staying(bound, after.name, version),
+            *_unseen(moved, after),
+            *_other_types(moved, learned, after),
+        )
         return replace(kept, kind="breaking", new_version=following, reasons=reasons, notes=notes)
     reasons += learned
     if not reasons:
@@ -80,6 +86,21 @@ def _unseen(moved: Sequence[ChangeReason], view: FeatureView) -> tuple[str, ...]
     if not any(reason.new == UNKNOWN and reason.old != UNKNOWN for reason in moved):
         return ()
     return (f"the columns of {view.source.name} can't be looked at from here: declare them under columns:",)
+
+
+def _other_types(moved: Sequence[ChangeReason], learned: Sequence[ChangeReason], view: FeatureView) -> tuple[str, ...]:
+    """Return which columns had another type in the data, that no file said, than `columns:` declare now."""
+    told = {reason.field: reason.new for reason in learned}
+    if not view.source.columns_declared:
+        return ()
+    columns = [
+        f"{reason.field.removeprefix(COLUMN)} {reason.old}"
+        for reason in moved
+        if reason.field.startswith(COLUMN) and told.get(reason.field) == reason.old
+    ]
+    if not columns:
+        return ()
+    return (f"read from the data of {view.source.name}: {', '.join(columns)}; `columns:` that say so change nothing",)
 
 
 def _added(before: FeatureView, after: FeatureView, name: str, renamed: str | None) -> ChangeReason:

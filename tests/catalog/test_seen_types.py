@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -66,6 +67,12 @@ def test_list_show_and_search_say_the_types_of_what_was_read(shop, capsys):
     assert "amount int64, at timestamp, delay int64, shop string, user int64, late bool" in capsys.readouterr().out
     assert main(["plan", "-q"]) == 0
     assert "No changes" in capsys.readouterr().out
+    files = Path("o.yaml")
+    declared = "columns: {user: int64, at: timestamp, amount: int64, delay: int64, shop: string}"
+    files.write_text(OBJECTS.replace("event_time: at", f"event_time: at, {declared}"))
+    assert {change["kind"] for change in shop("plan", "--out", "p.json")["changes"]} == {"metadata"}
+    assert main(["apply", "p.json", "--auto-approve", "-q"]) == 0
+    assert {view["action"] for view in shop("materialize")["views"]} == {"nothing"}
 
 
 def test_types_are_those_of_the_last_table(shop, tmp_path):

@@ -2,12 +2,17 @@
 
 import functools
 from dataclasses import replace
+from random import Random
 
 import pytest
 
-from featurectl.plan.retype import with_source_types
+from featurectl.core.errors import TryAgainError, UsageError
+from featurectl.plan.build import PlanRequest, plan_repo
+from featurectl.plan.recheck import decide_again
+from featurectl.plan.retype import LearnedTypes, with_source_types
 from tests.plan.seen_sources import COLUMNS, kinds, repo_at_path
 from tests.plan.states import EMPTY, applied, plan_of
+from tests.seeds import seed_of
 
 NAMES_ALONE = dict.fromkeys(COLUMNS, "unknown")
 
@@ -62,10 +67,47 @@ def test_declared_types_are_a_change_of_the_user(repo_at):
     assert found["delays"] == found["costs"] == "breaking"
 
 
+READ = {"delays": {"carrier", "at", "delay"}, "costs": {"carrier", "at", "cost"}}
+
+
+@pytest.mark.parametrize("unseen", [None, NAMES_ALONE])
+def test_declared_types_that_all_equal_the_learned_are_metadata(repo_at, unseen):
+    state = applied(plan_of(repo_at("data/arrivals.csv", unseen), EMPTY), EMPTY)
+    draws = Random(seed_of(0))
+    for _ in range(12):
+        declared = {name: draws.choice([dtype, "float64"]) for name, dtype in COLUMNS.items() if dtype != "string"}
+        declared = {**COLUMNS, **declared, "at": "timestamp"}
+        learned = {name: draws.choice(["int64", declared[name]]) for name in ("delay", "cost")}
+        seen = {(view, 1): {**declared, **learned} for view in READ}
+        lines = ", ".join(f"{name}: {dtype}" for name, dtype in declared.items())
+        repo = repo_at("data/arrivals.csv", None, f"    columns: {{{lines}}}")
+        plan = plan_repo(repo, state, PlanRequest(environment="dev", seen=seen))
+        for view, read in READ.items():
+            change = next(change for change in plan.changes if change.name == view)
+            differ = {name for name in read if declared[name] != seen[view, 1][name]}
+            assert change.kind == ("breaking" if differ else "metadata"), (declared, learned)
+            columns = {(r.field, r.old, r.new) for r in change.reasons if ".columns." in r.field and r.old != "unknown"}
+            assert columns == {(f"source.columns.{n}", seen[view, 1][n], declared[n]) for n in differ}
+            assert any("`columns:` that say so change nothing" in note for note in change.notes) == bool(differ)
+        assert kinds(plan)["lateness"] in ("unchanged", "metadata") or learned["delay"] != declared["delay"]
+        assert decide_again(plan, state, "p.json", seen) == plan
+        if READ.keys() & {c.name for c in plan.changes if c.kind == "metadata"}:
+            with pytest.raises(UsageError, match="does something else than it says"):
+                decide_again(plan, state, "p.json")
+
+
+def test_a_saved_plan_from_before_types_were_learned_is_made_again(repo_at):
+    state = applied(plan_of(repo_at("data/arrivals.csv", None), EMPTY), EMPTY)
+    declared = "    columns: {carrier: string, at: timestamp, delay: float64, cost: int64}"
+    plan = plan_of(repo_at("data/arrivals.csv", None, declared), state)
+    with pytest.raises(TryAgainError, match="been read from the data since"):
+        decide_again(plan, state, "p.json", {("delays", 1): COLUMNS})
+
+
 def test_an_object_that_does_not_fit_its_source_stays_as_registered(repo_at):
     unseen = repo_at("data/arrivals.parquet", None)
     texts = dict.fromkeys(COLUMNS, "string")
     source = replace(unseen.sources["arrivals"], columns=texts)
     view = replace(unseen.views["delays"], source=source)
-    assert with_source_types(unseen.sources["arrivals"], source) is unseen.sources["arrivals"]
-    assert with_source_types(unseen.views["delays"], view) is unseen.views["delays"]
+    assert with_source_types(unseen.sources["arrivals"], source, LearnedTypes()) is unseen.sources["arrivals"]
+    assert with_source_types(unseen.views["delays"], view, LearnedTypes()) is unseen.views["delays"]
