@@ -9,15 +9,17 @@ from pathlib import Path
 
 from featurectl.api.frames import FrameKind
 from featurectl.api.progress import open_progress
+from featurectl.api.wording import SpeaksPython
 from featurectl.core.errors import UsageError
 from featurectl.core.progress import Progress
 from featurectl.core.units import parse_duration, parse_instant
+from featurectl.online.client.clients import warn_caller
 from featurectl.workspace.open import Data, open_workspace
 from featurectl.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProjectBase:
+class ProjectBase(SpeaksPython):
     """A repository and one of its environments.
 
     `frames` is the kind of frame that methods return where they were given none; `progress` None: it is shown in a
@@ -37,6 +39,10 @@ class ProjectBase:
     def open_progress(self) -> Progress:
         """Return where work is reported."""
         return open_progress(self.progress)
+
+    def _warn(self, sentences: Iterable[str], method: str) -> None:
+        """Warn the caller of a method, at the caller's own line."""
+        warn_caller((self._in_python(text, method) for text in sentences), UserWarning)
 
 
 def instant_of(value: datetime | str | None) -> datetime | None:

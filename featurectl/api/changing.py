@@ -14,10 +14,11 @@ from featurectl.operations.feature_tests.repository import run_repository_tests
 from featurectl.operations.feature_tests.results import FeatureTestResult
 from featurectl.operations.history import read_history
 from featurectl.operations.plan_files import PlanChoices, PlanOutputs, plan_files
-from featurectl.operations.validate import validate_repository
+from featurectl.operations.validate import object_counts, validate_repository
 from featurectl.plan.plan import Change, Plan
 from featurectl.registry.base import HistoryEntry
 from featurectl.render.history import entry_json
+from featurectl.render.validation import valid_text
 
 
 class ChangeTable(ResultTable[Change]):
@@ -40,11 +41,14 @@ class ChangingMethods(ProjectBase):
     def validate(self, *, data: bool = True) -> ResultTable[Problem]:
         """Return what is wrong with the files, errors and warnings; `data`: with the schemas of local data, too.
 
+        Printed, it says so where the files are valid.
+
         Raises:
             UsageError: there is no such environment.
         """
         found = validate_repository(self.root, self.env, data=data, warnings=True)
-        return ResultTable(found.problems, _problem_row)
+        head = valid_text(object_counts(found.repo), len(found.repo.files)) if found.is_valid else ""
+        return ResultTable(found.problems, _problem_row, head=head)
 
     def test(self) -> ResultTable[FeatureTestResult]:
         """Return what came of the feature tests of the files.

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final, Generic, Literal, NamedTuple, overload
+from typing import Any, Final, Literal, overload
 
 import polars as pl
 
@@ -15,9 +14,10 @@ from featurectl.api.base import ProjectBase, instant_of, texts_of
 from featurectl.api.frames import AnyFrame, FrameT, like, to_kind, to_polars
 from featurectl.api.pages import RetrainedPage, TrainedPage, as_page
 from featurectl.api.results import ResultTable
+from featurectl.api.rows import ScoredFrame, TrainingFrame
 from featurectl.core.errors import UsageError
 from featurectl.language.resolve.feature_names import feature_choices
-from featurectl.online.client.clients import warn_caller, warn_of_old_names
+from featurectl.online.client.clients import warn_of_old_names
 from featurectl.operations.materialize.dry_run import Planned
 from featurectl.operations.materialize.materialize_views import (
     MaterializeRequest,
@@ -44,32 +44,6 @@ from featurectl.render.push import push_document, removed_json, render_removed
 _EPOCH: Final = date(1970, 1, 1)
 _SPINE: Final = "the spine"
 _ENTITIES: Final = "entities"
-
-
-class RowsWithManifest(NamedTuple, Generic[FrameT]):
-    """A frame of `rows` and the `manifest` that says what they were made of; it reads as the frame."""
-
-    rows: FrameT
-    manifest: dict[str, object]
-
-    def __repr__(self) -> str:
-        return f"{self.rows!r}\nwith its manifest"
-
-    def _repr_html_(self) -> str:
-        draw = getattr(self.rows, "_repr_html_", None)
-        return f"{draw() if draw else f'<pre>{escape(repr(self.rows))}</pre>'}<p>with its manifest</p>"
-
-
-class TrainingFrame(RowsWithManifest[FrameT]):
-    """A training set: `rows` as `featurectl training-set` writes them, and the `manifest` that stands beside them."""
-
-    __slots__ = ()
-
-
-class ScoredFrame(RowsWithManifest[FrameT]):
-    """Scores: `rows` as `featurectl score` writes them, and the `manifest` that stands beside them."""
-
-    __slots__ = ()
 
 
 class DataMethods(ProjectBase):
@@ -243,6 +217,8 @@ class DataMethods(ProjectBase):
         `event_time`; `join` names columns of keys that are called otherwise. The label stands last. `as_served`: values
         as they were online. `from_manifest`: rows made again of the same tables, given alone, or with a moved spine.
 
+        The result has `rows` and their `manifest`, and for a fit `inputs`, `label` and `xy()`, which is both of them.
+
         Raises:
             UsageError: something of these names is not applied, or not given; the file is no manifest.
             DataError, StoreError: a table is gone or can't be read, or the spine lacks a column.
@@ -270,7 +246,7 @@ class DataMethods(ProjectBase):
         with self.workspace() as workspace:
             build = build_in_memory(workspace, request)
             warn_of_old_names(build.resolved.old_names)
-            warn_caller(build.warnings, UserWarning)
+            self._warn(build.warnings, "training_set")
             rows, manifest = pl.concat(build.frames.read()), describe_training_set(build)
         if request.frame is None:
             return TrainingFrame(to_kind(rows, self.frames), manifest)
@@ -302,7 +278,7 @@ class DataMethods(ProjectBase):
         )
         with self.workspace() as workspace:
             done = train_model(workspace, request, self.open_progress())
-        warn_caller(done.later_rows, UserWarning)
+        self._warn(done.later_rows, "train")
         version, warnings = done.trained.version, done.trained.fitted.warnings
         if done.again is None:
             return as_page(TrainedPage, version, aliases=done.aliases, warnings=warnings)
@@ -344,7 +320,7 @@ class DataMethods(ProjectBase):
                 allow_pickle=allow_pickle,
             )
             done = score_model(workspace, request, self.open_progress())
-            warn_caller(done.later_rows, UserWarning)
+            self._warn(done.later_rows, "score")
             manifest = dict(done.manifest)
             rows = pl.read_parquet(Path(folder) / "scores.parquet", memory_map=False)
         if frame is None:

@@ -18,6 +18,7 @@ FrameT = TypeVar("FrameT")  # a frame of pandas, Polars or Arrow, as it was give
 FrameKind = Literal["polars", "pandas", "arrow"]
 AnyFrame = Any  # a frame of one of these kinds: pandas and Arrow are loaded by who uses them alone
 _NEEDS = "pip install 'featurectl[pandas]'"
+_NULLABLE = ("Int64", "UInt64", "boolean")  # what `_as_pandas` makes of columns with nulls
 _WHOLE_NUMBERS = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)
 
 
@@ -166,6 +167,27 @@ def _table(columns: Mapping[str, object]) -> AnyFrame:
     import pyarrow as pa
 
     return pa.table(dict(columns))
+
+
+def columns_of(frame: AnyFrame, names: Sequence[str]) -> AnyFrame:
+    """Return some columns of a frame."""
+    return frame[list(names)] if kind_of_frame(frame) == "pandas" else frame.select(list(names))
+
+
+def column_of(frame: AnyFrame, name: str) -> Any:
+    """Return a column of a frame; one of pandas without a null has a type of numpy where a model wants one."""
+    column = frame[name]
+    if kind_of_frame(frame) == "pandas" and str(column.dtype) in _NULLABLE and not column.hasnans:
+        return column.astype(column.dtype.numpy_dtype)
+    return column
+
+
+def labelled_rows(frame: AnyFrame, label: str) -> AnyFrame:
+    """Return the rows of a frame that have a value in a column."""
+    kind = kind_of_frame(frame)
+    if kind == "pandas":
+        return frame[frame[label].notna()]
+    return frame.filter(frame[label].is_valid() if kind == "arrow" else pl.col(label).is_not_null())
 
 
 def checked_kind(kind: str) -> FrameKind:

@@ -6,8 +6,9 @@ Each class is the result of an operation with a page; a notebook draws the page 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
+from featurectl.api.wording import SpeaksPython
 from featurectl.catalog.detail import ObjectDetail
 from featurectl.catalog.lineage import LineageGraph
 from featurectl.catalog.statistics import FeatureStatistics
@@ -37,7 +38,7 @@ from featurectl.render.lineage import render_lineage
 from featurectl.render.models import version_page
 from featurectl.render.notifier_trial import render_trial
 from featurectl.render.object_detail import object_page
-from featurectl.render.page import Page, page_for_reading, page_html
+from featurectl.render.page import Page, page_for_reading, page_html, reworded
 from featurectl.render.plan import render_plan
 from featurectl.render.promotion import copy_page, promotion_page, render_rollback
 from featurectl.render.retirement import render_retirement
@@ -54,19 +55,23 @@ _WIDTH: Final = 100  # where no terminal has one
 PageT = TypeVar("PageT", bound="ReadsAsPage")
 
 
-class ReadsAsPage:
-    """Something that reads as a page, in a terminal and in a notebook."""
+class ReadsAsPage(SpeaksPython):
+    """Something that reads as a page, in a terminal and in a notebook; options in it are those of `_method`."""
 
     __slots__ = ()
+    _method: ClassVar[str] = ""
 
     def _page(self) -> Page:
         raise NotImplementedError
 
+    def _said(self, text: str) -> str:
+        return self._in_python(text, self._method)
+
     def __repr__(self) -> str:
-        return page_for_reading(self._page(), screen_width() or _WIDTH)
+        return page_for_reading(reworded(self._page(), self._said), screen_width() or _WIDTH)
 
     def _repr_html_(self) -> str:
-        return page_html(self._page())
+        return page_html(reworded(self._page(), self._said))
 
 
 def as_page(kind: type[PageT], found: Any, **more: object) -> PageT:
@@ -114,6 +119,7 @@ class PlanPage(ReadsAsPage, Plan):
     """What `apply` would change, or has changed."""
 
     __slots__ = ()
+    _method = "apply"
 
     def _page(self) -> Page:
         return [[render_plan(self.to_json())]]
@@ -132,6 +138,7 @@ class PromotionPage(ReadsAsPage, Promotion):
     """What became of a version that was to be the champion."""
 
     __slots__ = ()
+    _method = "models.promote"
 
     def _page(self) -> Page:
         return promotion_page(self)

@@ -16,14 +16,15 @@ from featurectl.api.alerts import ProjectAlerts
 from featurectl.api.base import instant_of
 from featurectl.api.canaries import ProjectCanaries
 from featurectl.api.changing import ChangingMethods
-from featurectl.api.data import DataMethods, ScoredFrame, TrainingFrame
+from featurectl.api.data import DataMethods
 from featurectl.api.frames import FrameKind, checked_kind
 from featurectl.api.looking import LookingMethods
 from featurectl.api.models import ProjectModels
+from featurectl.api.rows import ScoredFrame, TrainingFrame
 from featurectl.api.tidying import TidyingMethods
 from featurectl.api.values import ValueMethods
 from featurectl.api.watching import WatchingMethods
-from featurectl.api.wording import PythonWords, speak_python, speaking_python
+from featurectl.api.wording import PythonWords, SpeaksPython, speak_python, speaking_python
 from featurectl.core.units import format_iso
 from featurectl.workspace.open import find_root
 
@@ -89,8 +90,9 @@ def _is_method(name: str, item: object) -> bool:
     return isfunction(item) and not name.rpartition(".")[2].startswith("_")
 
 
+SpeaksPython._words = staticmethod(_words)  # noqa: SLF001  # ours, and no method of a project
 for _kind in Project.__mro__:
-    if _kind is not object:
+    if _kind not in (object, SpeaksPython):
         speak_python(_kind, _words)
 for _prefix, _part in PARTS.items():
     speak_python(_part, _words, _prefix)

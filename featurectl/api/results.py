@@ -11,6 +11,8 @@ from typing import Any, Generic, Self, TypeVar, overload
 import polars as pl
 
 from featurectl.api.frames import AnyFrame, to_kind
+from featurectl.api.items import as_item
+from featurectl.api.wording import SpeaksPython
 from featurectl.core.errors import FeaturectlError
 from featurectl.core.parts_failed import PartsFailedError
 from featurectl.core.units import counted, format_instant
@@ -26,11 +28,11 @@ _NOTHING = {None, "", "{}"}  # cells that say nothing
 _PLAIN = (bool, int, float, str, datetime, date, Decimal)
 
 
-class ResultTable(Sequence[T], Generic[T]):
+class ResultTable(SpeaksPython, Sequence[T], Generic[T]):
     """Objects in their order; `to_polars`, `to_pandas` and `to_arrow` give a row for each.
 
     In a notebook it is drawn as a table. `text` is what the command prints of them, which is what it reads as; without
-    it, it reads as the frame.
+    it, it reads as the frame. `head` is a sentence on all of them. An item reads as its attributes.
     """
 
     def __init__(
@@ -38,8 +40,10 @@ class ResultTable(Sequence[T], Generic[T]):
         items: Sequence[T],
         row: Callable[[T], Mapping[str, object]],
         text: Callable[[Sequence[T]], str] | None = None,
+        *,
+        head: str = "",
     ) -> None:
-        self._items, self._row, self._text = tuple(items), row, text
+        self._items, self._row, self._text, self._head = tuple(map(as_item, items)), row, text, head
 
     @overload
     def __getitem__(self, place: int) -> T: ...
@@ -92,29 +96,34 @@ class ResultTable(Sequence[T], Generic[T]):
 
     def __repr__(self) -> str:
         if self._text is not None and self:
-            return visible(self._text(self._items))
+            return visible(self._in_python(self._text(self._items)))
         with pl.Config(
             tbl_rows=_SHOWN, tbl_cols=-1, tbl_hide_dataframe_shape=True, fmt_str_lengths=60, tbl_width_chars=_WIDE
         ):
-            return f"{counted(len(self), 'row')}\n{self._drawn()}" if self else "no rows"
+            return "\n".join([*self._sentences(), *([str(self._drawn())] if self else [])])
+
+    def _sentences(self, more: str = "") -> list[str]:
+        """Return what is said of all rows; `more` of their number."""
+        number = [counted(len(self), "row") + more] if self else [] if self._head else ["no rows"]
+        return [visible(self._head), *number] if self._head else number
 
     def _drawn(self) -> pl.DataFrame:
         """Return the frame as it is shown: without columns in which no row says anything, and nothing steers."""
         frame = self.to_polars()
         said = frame.select(column.name for column in frame if not set(column.to_list()) <= _NOTHING)
         return said.with_columns(
-            pl.Series(column.name, [None if text is None else in_one_line(text) for text in column])
+            pl.Series(column.name, [None if text is None else in_one_line(self._in_python(text)) for text in column])
             for column in said
             if column.dtype == pl.String
         )
 
     def _repr_html_(self) -> str:
         if not self:
-            return page_html([["no rows"]])
+            return page_html([self._sentences()])
         frame = self._drawn()
         rows = [[_text(value) for value in row] for row in frame.head(_SHOWN).rows()]
         first = f", the first {_SHOWN} of them" if len(self) > _SHOWN else ""
-        return page_html([[counted(len(self), "row") + first, PageTable(head=frame.columns, rows=rows)]])
+        return page_html([[*self._sentences(first), PageTable(head=frame.columns, rows=rows)]])
 
 
 def _text(value: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final, cast, overload
 
@@ -18,7 +19,14 @@ from featurectl.language.renaming import current_names
 from featurectl.online.base import KeyValue
 from featurectl.online.client.clients import warn_of_old_names
 from featurectl.online.read import Answer
-from featurectl.operations.entity_values import chosen_features, entity_request, old_names_among, split_version
+from featurectl.operations.entity_values import (
+    ONLY_NEWEST,
+    chosen_features,
+    entity_request,
+    is_before_push,
+    old_names_among,
+    split_version,
+)
 from featurectl.operations.offline_rows import bound_version, read_offline_rows
 from featurectl.operations.online_rows import read_online
 from featurectl.sources.casts import cast_exact
@@ -44,7 +52,8 @@ class ValueMethods(ProjectBase):
         They are of the newest version that was pushed, of `"spend@2"` of that one, of `"spend:count_7d,per_order"` of
         these features alone. One entity may be a mapping of its keys, which gives a mapping of its values; a mapping of
         lists, arrays or columns is several. A view without an entity needs no entities and gives one row. `offline`:
-        the values are computed from the offline table, as of the instant that the project has as now.
+        the values are computed from the offline table, as of the instant that the project has as now. The online store
+        has the newest values alone: a UserWarning says so in a project `as_of` an instant before the last push.
 
         Columns: the keys, the view's features and derived ones, and `event_time`, `available_at` and `computed_at` of
         the values. An entity that the store does not have has null, 0 for counts. A frame is of the kind that was
@@ -58,7 +67,10 @@ class ValueMethods(ProjectBase):
         is_one = isinstance(entities, Mapping) and not any(is_several(value) for value in entities.values())
         given = mapped_rows(entities) if isinstance(entities, Mapping) else _given(entities)
         with self.workspace("applied") as workspace:
-            values = (_offline if offline else _online)(workspace, view, given)
+            read = (_offline if offline else _online)(workspace, view, given)
+        if not offline and is_before_push(self.as_of, read.answers):
+            self._warn([ONLY_NEWEST], "get")
+        values = _rows(read)
         if is_one:
             return cast("dict[str, object]", values.row(0, named=True))
         if entities is None or isinstance(entities, Mapping):
@@ -70,23 +82,35 @@ def _given(entities: AnyFrame | None) -> pl.DataFrame:
     return pl.DataFrame() if entities is None else to_polars(entities, _ENTITIES)
 
 
-def _online(workspace: Workspace, view: str, entities: pl.DataFrame) -> pl.DataFrame:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ReadValues:
+    """What was read of a view, an answer for each row of keys; `chosen` are the features by the names asked for."""
+
+    view: FeatureView
+    keys: pl.DataFrame
+    answers: Sequence[Answer]
+    chosen: Mapping[str, str]
+
+
+def _online(workspace: Workspace, view: str, entities: pl.DataFrame) -> _ReadValues:
     request = entity_request(view, ())
     name, number = split_version(request.view)
     read = read_online_schema(workspace, [name]).view(name, number)
     keys = _keys(read.view, entities)
     chosen = chosen_features(read.view, request.features)
     warn_of_old_names(old_names_among(name, chosen))
-    return _rows(read.view, keys, read_online(workspace, read, _entities(keys)), chosen)
+    answers = read_online(workspace, read, _entities(keys))
+    return _ReadValues(view=read.view, keys=keys, answers=answers, chosen=chosen)
 
 
-def _offline(workspace: Workspace, view: str, entities: pl.DataFrame) -> pl.DataFrame:
+def _offline(workspace: Workspace, view: str, entities: pl.DataFrame) -> _ReadValues:
     request = entity_request(view, ())
     bound = bound_version(workspace, *split_version(request.view))
     keys = _keys(bound.view, entities)
     chosen = chosen_features(bound.view, request.features)
     warn_of_old_names(old_names_among(bound.view.name, chosen))
-    return _rows(bound.view, keys, read_offline_rows(workspace, bound, _entities(keys)), chosen)
+    answers = read_offline_rows(workspace, bound, _entities(keys))
+    return _ReadValues(view=bound.view, keys=keys, answers=answers, chosen=chosen)
 
 
 def _keys(view: FeatureView, entities: pl.DataFrame) -> pl.DataFrame:
@@ -105,18 +129,18 @@ def _key(value: KeyValue | date | None) -> KeyValue | None:
     return (value - _EPOCH).days if isinstance(value, date) else value
 
 
-def _rows(view: FeatureView, keys: pl.DataFrame, answers: Sequence[Answer], chosen: Mapping[str, str]) -> pl.DataFrame:
+def _rows(read: _ReadValues) -> pl.DataFrame:
     """Return a row for each answer: keys, features by the names that they have now or are asked for by, and clocks."""
-    stored = {now: name for name, now in current_names(view).items()}
-    names = chosen or {name: name for name in stored}
-    columns = [_column(view, name, stored[now], answers) for name, now in names.items()]
+    stored = {now: name for name, now in current_names(read.view).items()}
+    names = read.chosen or {name: name for name in stored}
+    columns = [_column(read.view, name, stored[now], read.answers) for name, now in names.items()]
     clocks = {
-        "event_time": [a.event_time for a in answers],
-        "available_at": [a.available_at for a in answers],
-        "computed_at": [a.computed_at for a in answers],
+        "event_time": [a.event_time for a in read.answers],
+        "available_at": [a.available_at for a in read.answers],
+        "computed_at": [a.computed_at for a in read.answers],
     }
     columns += [pl.Series(name, instants, dtype=INSTANT) for name, instants in clocks.items() if name not in names]
-    return pl.concat([keys, pl.DataFrame(columns)], how="horizontal")
+    return pl.concat([read.keys, pl.DataFrame(columns)], how="horizontal")
 
 
 def _column(view: FeatureView, name: str, stored: str, answers: Sequence[Answer]) -> pl.Series:

@@ -1,8 +1,8 @@
 """Messages of the library name options and commands; callers of Python read of arguments and methods instead.
 
-Operations say once what is wrong, in the words of the command line. Errors that leave a method are put into
-Python's words here: `--time COLUMN` is `time="COLUMN"`, `featurectl push spend` is `project.push("spend")`. What
-has no argument and no method stays as it is: it can be run as a command.
+Operations say once what is wrong, in the words of the command line. Errors that leave a method, warnings and what is
+drawn of results are put into Python's words here: `--time COLUMN` is `time="COLUMN"`, `featurectl push spend` is
+`project.push("spend")`. What has no argument and no method stays as it is: it can be run as a command.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import functools
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, ClassVar, Final, ParamSpec, TypeVar
 
 from featurectl.core.errors import FeaturectlError
 
@@ -26,6 +26,7 @@ OTHER_NAMES: Final[Mapping[str, str]] = {
     "monitor drift": "drift",
     "monitor check": "alerts.check",
     "monitor silence": "alerts.silence",
+    "monitor silence --end": "alerts.end_silence",
     "monitor test": "alerts.test",
     "verify --store": "verify_store",
 }
@@ -90,7 +91,7 @@ class PythonWords:
             return None
         arguments, end = dict[str, str](), words[taken - 1][1]
         free = [key for key, kind in self._arguments[name].items() if kind.is_positional]
-        rest = words[taken:]
+        rest, is_after_value = words[taken:], False
         while rest:
             (word, end_of_word), *rest = rest
             if word.startswith("--"):
@@ -99,10 +100,10 @@ class PythonWords:
                     return None
                 key, value, is_next_used = read
                 end = rest[0][1] if is_next_used else end_of_word
-                rest = rest[1:] if is_next_used else rest
-            elif free:
+                rest, is_after_value = rest[1:] if is_next_used else rest, is_next_used
+            elif free and (not is_after_value or _NO_PROSE.match(word)):
                 key, value, end = free.pop(0), _quoted(word), end_of_word
-            elif arguments and self._takes_more(name, key, [word, *(text for text, _ in rest)]):
+            elif arguments and not is_after_value and self._takes_more(name, key, [word, *(text for text, _ in rest)]):
                 value, end = f"{value}, {_quoted(word)}", end_of_word
             else:
                 break
@@ -207,6 +208,17 @@ def _quoted(word: str) -> str:
         return word
     key, sign, value = word.partition("=")
     return f'{{"{key}": "{value}"}}' if sign else f'"{word}"'
+
+
+class SpeaksPython:
+    """What says in Python's words what commands say in theirs; a project tells which these are."""
+
+    __slots__ = ()
+    _words: ClassVar[Callable[[], PythonWords]]
+
+    def _in_python(self, text: str, method: str = "") -> str:
+        """Return a text in Python's words, as the method of a name says it."""
+        return type(self)._words().of(text, method)  # noqa: SLF001  # ours, and no method of what speaks
 
 
 def speak_python(kind: type, words: Callable[[], PythonWords], prefix: str = "") -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
 from featurectl.core.dtypes import BOOL, DATE, INT64, is_text
 from featurectl.core.errors import UsageError
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from featurectl.online.read import Answer
     from featurectl.workspace.workspace import Workspace
 
+ONLY_NEWEST: Final = "The online store has the newest values alone: --offline computes those of an instant in the past."
 _EPOCH_DATE = date(1970, 1, 1)
 _INT64_END = 1 << 63
 _VERSION_DIGITS = 18
@@ -151,6 +152,11 @@ def by_current_names(answer: Answer, view: FeatureView) -> Answer:
     """Return an answer with features by the names that they have now."""
     names = current_names(view)
     return replace(answer, values={names[name]: value for name, value in answer.values.items()})
+
+
+def is_before_push(now: datetime | None, answers: Iterable[Answer]) -> bool:
+    """Return whether an instant that was asked for is before the last push, whose values alone the store has."""
+    return now is not None and any(each.computed_at is not None and now < each.computed_at for each in answers)
 
 
 def split_version(text: str) -> tuple[str, int | None]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from html import escape
 from itertools import groupby
 from typing import Final
@@ -58,6 +58,21 @@ def _lines(part: PagePart, width: int | None) -> list[str]:
 def page_for_reading(page: Page, width: int) -> str:
     """Return a page in lines of a width, in which nothing steers a terminal."""
     return fit_text(visible(page_text(page, width)), width)
+
+
+def reworded(page: Page, said: Callable[[str], str]) -> Page:
+    """Return a page whose texts and cells are said in other words; heads stay.
+
+    >>> reworded([["a"], [PageTable(head=("a",), rows=[["a"]])]], str.upper)[1][0].rows
+    [['A']]
+    """
+    return [[_reworded(part, said) for part in block] for block in page]
+
+
+def _reworded(part: PagePart, said: Callable[[str], str]) -> PagePart:
+    if isinstance(part, str):
+        return said(part)
+    return replace(part, rows=[[said(cell) for cell in row] for row in part.rows])
 
 
 def page_html(page: Page) -> str:

@@ -61,15 +61,15 @@ def _fitting(line: str, width: int) -> list[str]:
 def cut_text(text: str, width: int) -> str:
     """Return a text that takes at most so many columns; where it was longer, it ends in three dots.
 
-    >>> cut_text("a group of features", 10), cut_text("a group", 10)
-    ('a group...', 'a group')
+    >>> cut_text("a group of features", 10), cut_text("a group", 10), cut_text("so. Then...", 7)
+    ('a group...', 'a group', 'so...')
     """
     if text_width(text) <= width:
         return text
     end = len(text)
     while end and text_width(text[:end]) > width - len(_DOTS):
         end -= 1
-    return text[:end].rstrip() + _DOTS
+    return text[:end].rstrip(" .") + _DOTS
 
 
 def wrap_words(cell: str, width: int, *, is_broken: bool = True) -> list[str]:

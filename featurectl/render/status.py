@@ -35,9 +35,9 @@ def render_status(rows: Sequence[FreshnessRow], *, verbose: bool = False) -> str
 def _next(rows: Sequence[FreshnessRow]) -> list[str]:
     """Return what to run where views serve nothing yet, or nothing any more."""
     if any(row.error.startswith(NOT_MATERIALIZED) for row in rows):
-        return ["Next: featurectl materialize computes and pushes what is not there yet."]
+        return ["Next: `featurectl materialize` computes and pushes what is not there yet."]
     if any(row.error.startswith(NOT_PUSHED) for row in rows):
-        return ["Next: featurectl push sends all rows of what the store has no push of."]
+        return ["Next: `featurectl push` sends all rows of what the store has no push of."]
     return []
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
+import re
 from pathlib import Path
 
 import pytest
 
 import featurectl
 from featurectl.api.pages import ReadsAsPage
+from featurectl.api.project import _words
 from featurectl.cli.main import main
 from featurectl.core.errors import UsageError
 from featurectl.render.screen import text_width
@@ -47,7 +50,8 @@ def test_a_result_reads_as_its_command_prints_it(shared_project, capsys, words, 
     main([*words.split(), "--color", "never"])
     printed = capsys.readouterr().out.rstrip("\n")
     found = call(shared_project)
-    assert repr(found) == str(found) == printed
+    assert repr(found) == str(found) == _words().of(printed, "apply")
+    assert not set(re.findall(r"featurectl ([a-z-]+)", repr(found) + found._repr_html_())) & _words().methods.keys()
 
 
 def test_what_changes_a_model_reads_as_its_command_prints_it(project):
@@ -77,6 +81,28 @@ def test_a_version_is_carried_into_another_environment(project):
     assert there.models.show("big").origin["environment"] == "dev"
     with pytest.raises(UsageError, match=r'^env="dev": it is there'):
         project.models.promote_to("big@2", "dev")
+
+
+def test_an_object_of_a_table_reads_by_its_fields(shared_project):
+    row = shared_project.status()[0]
+    lines = repr(row).splitlines()
+    assert lines[:3] == ["kind            view", "name            history", "verdict         OK"]
+    assert not any("None" in line for line in lines)
+    assert all(hasattr(row, line.split()[0]) for line in lines)
+    assert row._repr_html_().count("<tr>") == len(lines)
+    assert "made.table_version" in repr(shared_project.materialize("history")[0])
+    assert repr(shared_project.list("views")[0]).startswith("kind        view\nname        history\n")
+    assert row == shared_project.status()[0] == pickle.loads(pickle.dumps(row))  # noqa: S301  # of this test
+
+
+def test_what_is_not_there_yet_is_said_in_pythons_words(shared_project):
+    early = featurectl.open_project(as_of="2026-01-05T00:00:00Z")
+    with pytest.warns(UserWarning, match=r": offline=True computes those of an instant in the past\.$") as caught:
+        found = early.get("spend", {"customer": "c1"})
+    assert (found["count_7d"], caught[0].filename) == (None, __file__)
+    assert early.get("spend", {"customer": "c1"}, offline=True)["count_7d"] > 0
+    assert shared_project.get("spend", {"customer": "c1"})["computed_at"] is not None
+    assert 'project.show("spend:amount_sum_7d", sample=1000)' in repr(shared_project.show("spend:amount_sum_7d"))
 
 
 def test_lines_are_at_most_100_columns_where_no_terminal_is(shared_project, monkeypatch):

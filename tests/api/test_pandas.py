@@ -9,8 +9,12 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
 
+import featurectl
 from featurectl.api import frames
+from featurectl.core.errors import UsageError
 
 N = 5
 TIMES = pd.to_datetime([f"2026-01-{day:02}T12:00:00Z" for day in (9, 10, 11, 12, 8)])
@@ -138,3 +142,27 @@ def test_a_frame_without_rows_keeps_its_types_and_gets_columns(shared_project):
     rows = shared_project.training_set(features="spend:count_7d", spine=empty).rows
     pd.testing.assert_frame_equal(rows.drop(columns="count_7d"), empty)
     assert np.array_equal(rows["count_7d"].to_numpy(), [])
+
+
+def test_inputs_and_label_are_what_an_estimator_fits(shared_project):
+    for kind in ("polars", "pandas", "arrow"):
+        project = featurectl.open_project(frames=kind)
+        training = project.training_set("big")
+        inputs, label = training.xy()
+        assert frames.to_polars(training.inputs, "").columns == ["per_order", "n", "before"]
+        assert (len(training.label), len(label), len(inputs)) == (60, 55, 55)
+        assert frames.to_polars(inputs, "")["n"].to_list() == [
+            row["n"] for row in frames.to_polars(training.rows, "").to_dicts() if row["is_big"] is not None
+        ]
+    pandas = featurectl.open_project(frames="pandas").training_set("big")
+    inputs, label = pandas.xy()
+    assert (label.dtype, inputs.index.equals(label.index)) == (bool, True)
+    HistGradientBoostingClassifier(max_iter=2).fit(inputs, label)
+    given = spine(bought=pd.Series([1, None, 0, 1, 0], dtype="Int64").array)
+    inputs, label = shared_project.training_set(features="spend:count_7d", spine=given).xy("bought")
+    assert (inputs.columns.tolist(), label.tolist(), label.index.tolist()) == (["count_7d"], [1, 0, 1, 0], [7, 3, 1, 0])
+    unlabelled = shared_project.training_set(features="spend:count_7d", spine=given)
+    with pytest.raises(UsageError, match="these rows have no label"):
+        _ = unlabelled.label
+    with pytest.raises(UsageError, match="these rows have no column 'bougt'"):
+        unlabelled.xy("bougt")

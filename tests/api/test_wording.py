@@ -18,7 +18,16 @@ from featurectl.core.errors import DataError, FeaturectlError, PlanError, Proble
 
 PACKAGE = Path(featurectl.__file__).parent
 # Rooms whose texts reach no caller of Python: those of the command line, of servers, of pages.
-ELSEWHERE = ("cli", "serving", "render", "api", "registry/migrations", "language/problems", "language/shapes", "core")
+ELSEWHERE = (
+    "cli",
+    "serving",
+    "render/drift_page",
+    "api",
+    "registry/migrations",
+    "language/problems",
+    "language/shapes",
+    "core",
+)
 METHODS = {
     **{name: getattr(featurectl.Project, name) for name in dir(featurectl.Project)},
     **{f"{prefix}{name}": getattr(kind, name) for prefix, kind in PARTS.items() for name in dir(kind)},
@@ -135,6 +144,12 @@ def test_no_word_of_a_sentence_becomes_an_argument():
         ("plan", "featurectl models retire a@1 b@2", 'project.models.retire("a@1", "b@2")'),
         ("plan", "featurectl models retire a@1 frees it", 'project.models.retire("a@1") frees it'),
         ("why", "featurectl verify --store spend", 'project.verify_store("spend")'),
+        (
+            "push",
+            "featurectl push --remove spend@1 takes its rows out",
+            'project.push(remove="spend@1") takes its rows out',
+        ),
+        ("check", "featurectl monitor silence --end a1", 'project.alerts.end_silence("a1")'),
         ("show", "featurectl models show big@1", 'project.models.show("big@1")'),
         ("show", "featurectl models canary abort big", 'project.models.canary.abort("big")'),
         ("show", "featurectl monitor rules", "featurectl monitor rules"),

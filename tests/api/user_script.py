@@ -18,6 +18,7 @@ def main() -> tuple[object, ...]:
     training = project.training_set(features=["spend:*"], spine=spine)
     assert_type(training.rows, pl.DataFrame)
     assert_type(training.manifest, dict[str, object])
+    assert_type(training.xy("bought")[0], pl.DataFrame)
     assert_type(project.get("spend", spine), pl.DataFrame)
     assert_type(project.get("spend", {"customer": "a"}), dict[str, object])
     names: list[str] = [item.name for item in project.list("views", select="tag:x")]

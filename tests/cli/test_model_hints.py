@@ -61,7 +61,7 @@ def test_a_model_that_can_not_be_served_is_told_of_when_it_is_trained(write, cap
     write("{latest: [place]}", columns=COLUMNS)
     text = (tmp_path / "o.yaml").read_text().replace("      - {latest: [place]}\n", "")
     (tmp_path / "o.yaml").write_text(text.replace("source: orders\n", "source: orders\n    online: false\n"))
-    assert main(["validate", "-v"]) == 0
+    assert main(["validate"]) == 0
     assert 'can be scored and not served: view "latest" is offline only' in capsys.readouterr().err
     assert main(["apply", "--auto-approve", "-q"]) == 0
     assert main(["materialize", "-q"]) == 0

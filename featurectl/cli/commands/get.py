@@ -15,7 +15,6 @@ from featurectl.core.units import format_age, format_instant, format_iso
 if TYPE_CHECKING:
     from featurectl.operations.entity_values import EntityAnswer
 
-_PAST = "\n\nThe online store has the newest values alone: --offline computes those of an instant in the past."
 _HEAD = ("feature", "value", "status")
 
 
@@ -33,7 +32,14 @@ def get(
     A name without a version is that of the newest version that was pushed, which is the one that is served; with
     --offline that of the newest.
     """
-    from featurectl.operations.entity_values import entity_request, get_offline, get_online, split_version
+    from featurectl.operations.entity_values import (
+        ONLY_NEWEST,
+        entity_request,
+        get_offline,
+        get_online,
+        is_before_push,
+        split_version,
+    )
 
     request = entity_request(view_or_feature, key or ())
     split_version(request.view)
@@ -41,10 +47,9 @@ def get(
         found = (get_offline if offline else get_online)(workspace, request)
     for warning in found.old_names:
         call.progress.done(f"warning: {warning}")
-    past = call.instant()
     text = _text(found, request.keys, offline=offline)
-    if past is not None and not offline and found.answer.computed_at is not None and past < found.answer.computed_at:
-        text += _PAST
+    if not offline and is_before_push(call.instant(), [found.answer]):
+        text += f"\n\n{ONLY_NEWEST}"
     return Outcome(text=text, result=_json(found, offline=offline))
 
 

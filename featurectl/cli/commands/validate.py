@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +13,6 @@ import typer
 from featurectl.cli.command_decorator import verb
 from featurectl.cli.shared.call import WHOLE, Call, Outcome
 from featurectl.core.errors import UsageError
-from featurectl.core.kinds import WORDS
 
 if TYPE_CHECKING:
     from featurectl.language.problems.codes import Problem
@@ -32,6 +31,7 @@ def validate(
     All problems at once; without network and registry.
     """
     from featurectl.operations.validate import object_counts, validate_repository
+    from featurectl.render.validation import valid_text
 
     begin = time.perf_counter()
     root, first = (call.root(), "") if path is None else _chosen(call, path)
@@ -80,18 +80,3 @@ def _for_ci(call: Call, problems: Sequence[Problem], seconds: float) -> dict[str
     elif call.output in WHOLE:
         return {call.output: render_problems(problems, call, seconds)}
     return {}
-
-
-def valid_text(counts: Mapping[str, int], files: int) -> str:
-    """Return the sentence of a valid repository.
-
-    >>> valid_text({"entities": 4, "models": 1}, 1)
-    '5 objects in 1 file are valid: 4 entities, 1 model.'
-    """
-    if not counts:
-        return "featurectl.yaml is valid; nothing is declared yet."
-    total = sum(counts.values())
-    singular = {words.several: words.one for words in WORDS.values()}
-    parts = [f"{n} {kind if n != 1 else singular[kind]}" for kind, n in counts.items()]
-    objects = f"{total} object{'' if total == 1 else 's'} in {files} file{'' if files == 1 else 's'}"
-    return f"{objects} {'is' if total == 1 else 'are'} valid: {', '.join(parts)}."

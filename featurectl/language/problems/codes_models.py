@@ -30,8 +30,8 @@ SERVED: Final[Mapping[str, Code]] = {
     "FC356": Code(
         "a model that can't be served",
         "It reads a view with `online: false`, whose values are in no online store: the model is trained and scored in "
-        "batches, and `serve` refuses it. It is a note, which `validate -v` lists, for that may be what is meant; "
-        "`train` says it, too. Leave `online: false` out of the view to serve the model.",
+        "batches, and `serve` refuses it. `train` says it, too. It is a warning, for that may be what is meant; leave "
+        "`online: false` out of the view to serve the model.",
     ),
 }
 MODELS: Final[Mapping[str, Code]] = {

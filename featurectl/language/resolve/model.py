@@ -90,7 +90,7 @@ def resolve_model(shape: ModelShape, declared: Declarations) -> Model | None:
     check_columns(typed, inputs.columns, shape.spine, declared)
     check_output(typed, shape.output, declared)
     check_slices(typed, shape, declared)
-    _note_offline_views(typed, inputs, declared)
+    _warn_of_offline_views(typed, inputs, declared)
     return None if spine.source is UNKNOWN_SOURCE else typed
 
 
@@ -105,19 +105,22 @@ def _views(model: Model, declared: Declarations) -> Mapping[str, FeatureView]:
     return {name: declared.views[name] for name in views_read(model.inputs) if name in declared.views}
 
 
-def _note_offline_views(model: Model, inputs: ResolvedInputs, declared: Declarations) -> None:
-    """Note each view that keeps a model from being served, where it is first read."""
-    views, seen = _views(model, declared), set[str]()
-    for item in model.inputs:
-        if not isinstance(item, FeatureInput) or item.view in seen or item.view not in views:
-            continue
-        seen.add(item.view)
-        if not views[item.view].online:
-            node = inputs.places[("feature", item.name)]
-            message = f'model "{model.name}" can be scored and not served: view "{item.view}" is offline only'
-            note = f'leave "online: false" out of {item.view} to serve the model'
-            place = node if isinstance(node, Place) else node.span.place
-            declared.report.note("FC356", message, place, note=note)
+def _warn_of_offline_views(model: Model, inputs: ResolvedInputs, declared: Declarations) -> None:
+    """Warn of the views that keep a model from being served, once, where the first one is read."""
+    views = _views(model, declared)
+    read = {item.view: item.name for item in reversed(model.inputs) if isinstance(item, FeatureInput)}
+    offline = [name for name in reversed(read) if name in views and not views[name].online]
+    if not offline:
+        return
+    node = inputs.places[("feature", read[offline[0]])]
+    named = ", ".join(f'"{name}"' for name in offline)
+    are = f"view {named} is" if len(offline) == 1 else f"views {named} are"
+    declared.report.warning(
+        "FC356",
+        f'model "{model.name}" can be scored and not served: {are} offline only',
+        node if isinstance(node, Place) else node.span.place,
+        note=f'leave "online: false" out of {", ".join(offline)} to serve the model',
+    )
 
 
 def _add(

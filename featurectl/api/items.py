@@ -1,0 +1,82 @@
+"""One of many results: the object itself, which reads as its attributes, a line each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any, Final, TypeVar, cast
+
+from featurectl.api.pages import ReadsAsPage, as_page
+from featurectl.core.errors import FeaturectlError
+from featurectl.core.units import counted, format_instant
+from featurectl.render.page import Page, PageTable
+from featurectl.render.screen import cut_text
+
+T = TypeVar("T")
+_LONGEST: Final = 200  # columns of a value, beyond which it is cut
+
+
+class ReadsAsItem(ReadsAsPage):
+    """Something that reads as its attributes and those of its parts, by their names; what says nothing is left out."""
+
+    __slots__ = ()
+
+    def _page(self) -> Page:
+        return [[PageTable(rows=[[name, cut_text(text, _LONGEST)] for name, text in _attributes(self) if text])]]
+
+    def __reduce__(self) -> tuple[object, ...]:
+        kind = type(self).__bases__[1]
+        return _restored, (kind, {each.name: getattr(self, each.name) for each in _fields(self)})
+
+
+def as_item(found: T) -> T:
+    """Return an object as one that reads by its attributes; what is no dataclass, or reads as a page, as it is."""
+    if not is_dataclass(found) or isinstance(found, (type, ReadsAsPage)):
+        return found
+    return cast("T", as_page(_item_kind(type(found)), found))
+
+
+@cache
+def _item_kind(kind: type) -> Any:  # a class of both: of it are items of tables alone
+    return type(kind.__name__, (ReadsAsItem, kind), {"__slots__": (), "__module__": __name__, "__doc__": kind.__doc__})
+
+
+def _restored(kind: type[T], values: Mapping[str, object]) -> T:
+    return as_item(kind(**values))
+
+
+def _fields(found: object) -> tuple[Any, ...]:
+    return fields(found) if is_dataclass(found) else ()
+
+
+def _attributes(found: object, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield names and texts of attributes; those of a part are named behind a point, as they are reached."""
+    for each in _fields(found):
+        value, name = getattr(found, each.name), f"{prefix}{each.name}"
+        if is_dataclass(value) and not isinstance(value, type):
+            yield from _attributes(value, f"{name}.")
+        else:
+            yield name, _text(value)
+
+
+def _text(value: object) -> str:
+    """Return a value as it is read; "" where it says nothing."""
+    match value:
+        case None:
+            return ""
+        case float():
+            return f"{value:.6g}"
+        case datetime():
+            return format_instant(value)
+        case FeaturectlError():
+            return value.message
+        case Mapping():
+            return ", ".join(f"{key} {_text(item)}" for key, item in value.items())
+        case list() | tuple() if any(is_dataclass(item) for item in value):
+            return counted(len(value), "item")
+        case list() | tuple():
+            return ", ".join(_text(item) for item in value)
+        case _:
+            return str(value)

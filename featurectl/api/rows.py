@@ -1,0 +1,74 @@
+"""Rows with the manifest that says what they were made of: of a training set, and scored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any, Generic, NamedTuple, cast
+
+from featurectl.api.frames import FrameT, column_of, columns_of, labelled_rows
+from featurectl.core.errors import UsageError
+from featurectl.core.nearest import did_you_mean
+
+
+class RowsWithManifest(NamedTuple, Generic[FrameT]):
+    """A frame of `rows` and the `manifest` that says what they were made of; it reads as the frame."""
+
+    rows: FrameT
+    manifest: dict[str, object]
+
+    def __repr__(self) -> str:
+        return f"{self.rows!r}\nwith its manifest"
+
+    def _repr_html_(self) -> str:
+        draw = getattr(self.rows, "_repr_html_", None)
+        return f"{draw() if draw else f'<pre>{escape(repr(self.rows))}</pre>'}<p>with its manifest</p>"
+
+
+class ScoredFrame(RowsWithManifest[FrameT]):
+    """Scores: `rows` as `featurectl score` writes them, and the `manifest` that stands beside them."""
+
+    __slots__ = ()
+
+
+class TrainingFrame(RowsWithManifest[FrameT]):
+    """A training set: `rows` as `featurectl training-set` writes them, and the `manifest` that stands beside them."""
+
+    __slots__ = ()
+
+    @property
+    def inputs(self) -> FrameT:
+        """The features of each row, and the request columns and derived inputs of a model, in its order."""
+        return cast("FrameT", columns_of(self.rows, self._input_names()))
+
+    @property
+    def label(self) -> Any:
+        """The label of each row, by the model's own spine; null where there is none."""
+        return column_of(self.rows, self._label_name(None))
+
+    def xy(self, label: str | None = None) -> tuple[FrameT, Any]:
+        """Return the inputs and the label of the rows that have one, as `fit(X, y)` takes them.
+
+        `label`: the column that holds it, where no model says so.
+
+        Raises:
+            UsageError: there is no label, or no such column.
+        """
+        name = self._label_name(label)
+        rows = labelled_rows(self.rows, name)
+        inputs = [each for each in self._input_names() if each != name]
+        return cast("FrameT", columns_of(rows, inputs)), column_of(rows, name)
+
+    def _input_names(self) -> list[str]:
+        return [item["name"] for item in cast("Sequence[dict[str, str]]", self.manifest["inputs"])]
+
+    def _label_name(self, given: str | None) -> str:
+        of_model = cast("dict[str, str] | None", self.manifest["label"])
+        name = given or (of_model["name"] if of_model else "")
+        columns = cast("list[str]", self.manifest["columns"])
+        if not name:
+            raise UsageError("these rows have no label", hint='xy("COLUMN") says which column of the spine it is')
+        if name not in columns:
+            hint = did_you_mean(name, columns) or "columns: " + ", ".join(columns)
+            raise UsageError(f"these rows have no column {name!r}", hint=hint)
+        return name
