@@ -127,6 +127,10 @@ Columns of a frame that nobody computes come back as they went in, with their ty
 pandas: `int64`, `float64` (null is NaN), `bool`, `str`, `datetime64[us, UTC]`; whole numbers and truths of which some
 are null have `Int64` and `boolean`, for numpy's types would make other values of them.
 
+`training_set` and `score` return `rows` with the `manifest` that says what they were made of. A training set has
+`inputs` and `label` besides, and `xy()` returns both as `fit(X, y)` takes them, without the rows that have no label:
+`X, y = project.training_set("late").xy()`, or `.xy("late")` where the label is a column of your own spine.
+
 Methods that return many things return a table: a sequence of typed objects that a notebook draws, with `to_polars()`,
 `to_pandas()` and `to_arrow()`, whose columns are named as in `-o json` of the command. Methods that return one thing
 return an object with fields. Printed, either reads as the command prints it, one thing at the terminal's width or 100

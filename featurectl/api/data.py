@@ -217,8 +217,6 @@ class DataMethods(ProjectBase):
         `event_time`; `join` names columns of keys that are called otherwise. The label stands last. `as_served`: values
         as they were online. `from_manifest`: rows made again of the same tables, given alone, or with a moved spine.
 
-        The result has `rows` and their `manifest`, and for a fit `inputs`, `label` and `xy()`, which is both of them.
-
         Raises:
             UsageError: something of these names is not applied, or not given; the file is no manifest.
             DataError, StoreError: a table is gone or can't be read, or the spine lacks a column.

@@ -48,8 +48,19 @@ def test_a_version_is_asked_for_by_number_or_alias(client):
 
 
 def test_a_row_of_which_the_store_has_nothing_is_warned_of(client):
-    body = scores(client, [{"user": 63, "merchant": "m1", "hour": 1, "price": 2.0}])
+    nobody = {"user": 63, "merchant": "m1", "hour": 1, "price": 2.0}
+    body = scores(client, [nobody])
     assert body["warnings"] == ["click@1: 1 row of which the online store has nothing, first count_7d"]
+    (known,) = request_rows(1)
+    body = scores(client, [known, nobody, nobody | {"user": None, "merchant": "nowhere"}])
+    assert body["unknown"] == [
+        {"row": 1, "keys": {"user": 63}},
+        {"row": 1, "keys": {"user": 63, "merchant": "m1"}},
+        {"row": 2, "keys": {"user": None}},
+        {"row": 2, "keys": {"user": None, "merchant": "nowhere"}},
+    ]
+    assert client.post("/predict", json=nobody).json()["unknown"] == [item | {"row": 0} for item in body["unknown"][:2]]
+    assert "unknown" not in scores(client, [known]) | client.post("/predict", json=known).json()
 
 
 def test_values_are_cast_when_nothing_is_lost(client):

@@ -114,10 +114,10 @@ def _warn_of_offline_views(model: Model, inputs: ResolvedInputs, declared: Decla
         return
     node = inputs.places[("feature", read[offline[0]])]
     named = ", ".join(f'"{name}"' for name in offline)
-    are = f"view {named} is" if len(offline) == 1 else f"views {named} are"
+    word, are = ("view", "is") if len(offline) == 1 else ("views", "are")
     declared.report.warning(
         "FC356",
-        f'model "{model.name}" can be scored and not served: {are} offline only',
+        f'model "{model.name}" can be scored and not served: {word} {named} {are} offline only',
         node if isinstance(node, Place) else node.span.place,
         note=f'leave "online: false" out of {", ".join(offline)} to serve the model',
     )

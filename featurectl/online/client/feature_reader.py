@@ -127,7 +127,8 @@ class FeatureReader:
     """Reads the feature inputs of a model, or any list of them; `views` are the view versions by name.
 
     Keys are columns of the caller's rows, named by each input's join. Make it once, use it often. `old_names` says of
-    each feature that is asked for by an alias what it is called now.
+    each feature that is asked for by an alias what it is called now, `entities` has the features by the columns of
+    their keys.
     """
 
     def __init__(
@@ -149,6 +150,7 @@ class FeatureReader:
         self.views = list({group.source.field: group.source for group in self._groups}.values())  # each once
         self.versions = {view.online.view: view.online.version for view in self.views}
         self.limits = [limit for group in self._groups for limit in _limits(group)]
+        self.entities = self._features_by_entity()
 
     def asks(self, keys: Mapping[str, Sequence[object]], count: int) -> tuple[list[Ask], list[list[bytes | None]]]:
         """Return what to fetch for `count` rows with these keys by column, and the packed keys of every row.
@@ -260,6 +262,15 @@ class FeatureReader:
             known, unknown = iter(rows), decoder.unknown(moment)
             rows = [unknown if key is None else next(known) for key in packed]
         return _columns(group, rows)
+
+    def _features_by_entity(self) -> dict[tuple[str, ...], list[str]]:
+        """Return what is read of each entity, by the columns of the caller's rows that hold its keys."""
+        features: dict[tuple[str, ...], list[str]] = {}
+        for group in self._groups:
+            keys = tuple(self._trips[group.trip].types)
+            if keys:
+                features.setdefault(keys, []).extend(group.picked)
+        return features
 
     def _place(self, group: _Group) -> tuple[int, int]:
         """Return in which trip the rows of a group come, and at which place."""

@@ -17,7 +17,8 @@ from featurectl.serving.http.requests import FEW_VALUES, answered, checked_name,
 from featurectl.serving.log.records import ScoredRequest
 from featurectl.serving.routes.base import HttpRoute
 from featurectl.serving.routes.features import statuses_of
-from featurectl.serving.routes.schemas import NUMBER, SIGNED, TEXT, WARNINGS, Schema, body_schema, object_of, post
+from featurectl.serving.routes.schemas import NUMBER, REMARKS, SIGNED, TEXT, Schema, body_schema, object_of, post
+from featurectl.serving.scoring.missing import unknown_entities
 from featurectl.serving.scoring.version_rows import VersionRows, score_parts, split_rows
 from featurectl.serving.settings import ServeSettings
 
@@ -43,6 +44,10 @@ async def answer_predict(context: ServerContext, request: Request) -> Response:
         answer: dict[str, object] = {"model": name, "version": one, "rows": rows}
         warnings = [text for found in scored for text in found.warnings]
         answer |= {"warnings": warnings} if warnings else {}
+        unknown = [
+            item for part, found in zip(parts, scored, strict=True) for item in unknown_entities(found, part.places)
+        ]
+        answer |= {"unknown": unknown} if unknown else {}
         answer["timestamp"] = scored[0].found.now
         return answered(answer | context.signature(begin))
 
@@ -85,7 +90,7 @@ def _answer_schema() -> Schema:
     row["properties"]["version"] = {"type": "integer", "description": "While a canary runs, where rows differ in it."}
     version = {"type": ["integer", "null"], "description": "null where the rows differ in it."}
     schema = object_of(model=TEXT, version=version, rows={"type": "array", "items": row}, **SIGNED)
-    schema["properties"]["warnings"] = WARNINGS
+    schema["properties"] |= REMARKS
     return schema
 
 

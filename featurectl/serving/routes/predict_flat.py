@@ -13,7 +13,8 @@ from featurectl.serving.http.bodies import FLAT, MOST_MEMBERS, MOST_NAMES, Scala
 from featurectl.serving.http.problems import Refused
 from featurectl.serving.http.requests import answered, checked_name, parsed
 from featurectl.serving.routes.base import HttpRoute
-from featurectl.serving.routes.schemas import NAME, NUMBER, SCALAR, SIGNED, TEXT, WARNINGS, Schema, object_of, post
+from featurectl.serving.routes.schemas import NAME, NUMBER, REMARKS, SCALAR, SIGNED, TEXT, Schema, object_of, post
+from featurectl.serving.scoring.missing import unknown_entities
 from featurectl.serving.scoring.version_rows import score_parts, split_rows
 from featurectl.serving.settings import ServeSettings
 
@@ -45,6 +46,8 @@ async def answer_flat(context: ServerContext, request: Request) -> Response:
     answer |= {name: row[name] for name in model.reader.columns if name not in answer}
     answer["features"] = {name: scored.inputs[name][0] for name in shown}
     answer |= {"warnings": scored.warnings} if scored.warnings else {}
+    unknown = unknown_entities(scored, (0,))
+    answer |= {"unknown": unknown} if unknown else {}
     answer |= {"model_id": model.label, "timestamp": scored.found.now}
     context.log(scored)
     return answered(answer | context.signature(begin))
@@ -99,7 +102,7 @@ def _schemas(_: ServeSettings) -> Schema:
 
 def _answer_schema() -> Schema:
     schema = object_of(score=NUMBER, features={"type": "object"}, model_id=TEXT, **SIGNED)
-    schema["properties"]["warnings"] = WARNINGS
+    schema["properties"] |= REMARKS
     return schema
 
 

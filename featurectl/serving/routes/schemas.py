@@ -29,6 +29,17 @@ def object_of(**properties: object) -> Schema:
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 
+REMARKS: Final[Schema] = {  # of an answer with scores, each there where it says something
+    "warnings": WARNINGS,
+    "unknown": {
+        "type": "array",
+        "items": object_of(row={"type": "integer"}, keys={"type": "object"}),
+        "description": "Entities of which the online store has no row in any view that the model reads: they are "
+        "scored as null and defaults.",
+    },
+}
+
+
 def list_of_objects() -> Schema:
     """Return the schema of a list of objects of any form."""
     return {"type": "array", "items": {"type": "object"}}

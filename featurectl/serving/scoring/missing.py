@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Final
 
 from featurectl.core.units import plural
@@ -10,8 +11,10 @@ from featurectl.online.client.feature_reader import FeatureColumns
 from featurectl.serving.context import ServerContext
 from featurectl.serving.freshness import views_older_than
 from featurectl.serving.http.problems import Refused
+from featurectl.serving.log.records import ScoredRequest
 from featurectl.serving.project.served_model import ServedModel
 
+NOT_FOUND: Final = "NOT_FOUND"
 _WORDS: Final = {
     "no_row": ("row of which the online store has nothing", "rows of which the online store has nothing"),
     "stale": ("feature that is older than max_age", "features that are older than max_age"),
@@ -42,6 +45,24 @@ def missing_warnings(context: ServerContext, model: ServedModel, found: FeatureC
     return warnings
 
 
+def unknown_entities(scored: ScoredRequest, places: Sequence[int]) -> list[dict[str, object]]:
+    """Return the entities of which the store has no row in any view that the model reads, as they are answered.
+
+    `places` are those of the rows in the request.
+    """
+    columns, unknown = scored.found.columns, list[tuple[int, dict[str, object]]]()
+    for keys, features in scored.model.reader.features.entities.items():
+        if not all(NOT_FOUND in columns[name].statuses for name in features):  # nearly always said by the first one
+            continue
+        statuses = [columns[name].statuses for name in features]
+        unknown += [
+            (place, {name: scored.given[name][row] for name in keys})
+            for row, place in enumerate(places)
+            if all(some[row] == NOT_FOUND for some in statuses)
+        ]
+    return [{"row": place, "keys": named} for place, named in sorted(unknown, key=itemgetter(0))]
+
+
 def _absent(found: FeatureColumns) -> dict[int, str]:
     """Return the rows of which the store has nothing of one of their entities, each with a feature of that entity.
 
@@ -53,9 +74,9 @@ def _absent(found: FeatureColumns) -> dict[int, str]:
     absent: dict[int, str] = {}
     for names in views.values():
         statuses = [found.columns[name].statuses for name in names]
-        if all("NOT_FOUND" in some for some in statuses):
+        if all(NOT_FOUND in some for some in statuses):
             for row in range(found.count):
-                if all(some[row] == "NOT_FOUND" for some in statuses):
+                if all(some[row] == NOT_FOUND for some in statuses):
                     absent.setdefault(row, names[0])
     return absent
 
