@@ -18,6 +18,7 @@ from featurectl.language.repo import Environment, Repo
 from featurectl.language.resolve.alerts import check_alert_names, resolve_alert, resolve_notifier
 from featurectl.language.resolve.declarations import Declarations
 from featurectl.language.resolve.entity import resolve_entity
+from featurectl.language.resolve.entity_keys import check_entity_keys
 from featurectl.language.resolve.model import check_model_names, resolve_model
 from featurectl.language.resolve.pipelines import check_pipeline
 from featurectl.language.resolve.project import resolve_environment
@@ -102,6 +103,7 @@ def _load(root: Path, files: _Files, declared: Declarations, schemas: SchemaRead
     for source in sources:
         check_history(source, declared)
     views = _of(files, FeatureViewShape)
+    check_entity_keys(views, declared)
     resolve.all(views, declared.views, "feature_view", lambda s: resolve_view(s, declared, root))
     resolve.all(_of(files, ModelShape), declared.models, "model", lambda s: resolve_model(s, declared))
     resolve.all(_of(files, FeatureTestShape), declared.tests, "test", lambda s: resolve_test(s, declared))
@@ -254,6 +256,8 @@ def _read_object(key: str, item: Node, files: _Files, declared: Declarations) ->
     shape = _shape(LISTS[key], item, declared.report, _NEEDED.get(kind))
     if shape is not None:
         files.shapes[key].append(shape)
+        if name and shape.fields is not item:
+            declared.remember(kind, name, shape.fields)
     elif isinstance(item, Fields):
         files.wrong.append((kind, item))
     if len(declared.report.problems) > found:

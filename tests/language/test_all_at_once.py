@@ -22,6 +22,9 @@ models:
       - {derived: [{name: far, expr: distance * 2}]}
     trainer: {estimator: lightgbm.LGBMClassifier}
 """
+TESTS = """
+tests: [{name: t, view: delays, rows: [], spine: [{carrier: AA, time: 2026-01-01}], expect: [{count_1d: 0}]}]
+"""
 WATCHED = """
 alerts: [{name: old, when: "freshness > 1d", severity: warning, notify: [ops], views: [delays]}]
 notifiers: [{name: ops, command: "true"}]
@@ -58,6 +61,17 @@ WRONG = [
 ]  # fmt: skip
 
 
+CAUSES = [
+    (("event_time: at\n    available_at", "even_time: at\n    available_at"),
+     'unknown key "even_time" in source "arrivals"'),
+    (("{name: carrier, keys: {carrier", "{name: carrier, keys: {carier"),
+     'source "arrivals" has no column "carier", a key of entity "carrier"'),
+    (("{name: carrier, keys: {carrier", "{name: carrier, key: {carrier"), 'unknown key "key" in entity "carrier"'),
+    (("columns: {carrier: string, origin: string, dest: string, at: timestamp, dist",
+      "columns: {carriers: string, origin: string, dest: string, at: timestamp, dist"), 'no column "carrier"'),
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(("one", "other"), list(combinations(WRONG, 2)))
 def test_what_is_wrong_with_an_object_hides_nothing_else_of_it(tmp_path, one, other):
     edits = dict([one, other])
@@ -65,11 +79,12 @@ def test_what_is_wrong_with_an_object_hides_nothing_else_of_it(tmp_path, one, ot
     assert set(edits.values()) <= found
 
 
-@pytest.mark.parametrize("wrong", WRONG, ids=[said for _, said in WRONG])
+@pytest.mark.parametrize("wrong", WRONG + CAUSES, ids=[said for _, said in WRONG + CAUSES])
 def test_what_is_wrong_once_is_said_once(tmp_path, wrong):
     edit, said = wrong
-    found = {message for _, message in errors(tmp_path, {"a.yaml": views_with(edit)})}
-    assert {message for message in found if "trainer needs one of" not in message} == {said}
+    files = {"a.yaml": views_with(edit), "b.yaml": TESTS}
+    found = [p.message for p in load_repo(write_repo(tmp_path, files), None).errors]
+    assert [message for message in found if "trainer needs one of" not in message] == [said]
 
 
 @pytest.mark.parametrize("key", ["entity", "source"])

@@ -48,6 +48,7 @@ class Declarations:
     unsupported: list[Problem] = field(default_factory=list)
     unread: bool = False
     nameless: set[DeclaredKind] = field(default_factory=set)
+    wrong_keys: set[tuple[str, str]] = field(default_factory=set)  # entity and key that no source has: reported
     data_roots: tuple[str, ...] | None = None  # of all environments; None: featurectl.yaml is wrong
 
     def note_unsupported(self, what: str, place: Place, *notes: str) -> None:

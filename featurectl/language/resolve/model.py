@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from featurectl.core.dtypes import STRING
@@ -47,7 +47,7 @@ from featurectl.language.shapes.view import DerivedShape
 from featurectl.language.syntax.node import Fields, ScalarNode
 from featurectl.language.syntax.place import Place
 from featurectl.language.typing.models import type_check_model
-from featurectl.language.typing.scope import Part
+from featurectl.language.typing.scope import Issue, Part
 
 
 @dataclass(slots=True)
@@ -84,6 +84,7 @@ def resolve_model(shape: ModelShape, declared: Declarations) -> Model | None:
     if wrong_before or any(("feature_view", name) in declared.broken for name in inputs.views):
         declared.broken.add(("model", shape.name))  # it may lack columns
         issues = [i for i in issues if not (i.code == "FC301" and i.part[0] == "derived")]  # may be the view's fault
+    issues = _without_repeats(issues, typed, declared)
     given = {f'no column "{name}"' for name, _ in inputs.columns}
     issues = [i for i in issues if not (i.part == ("label", "expr") and i.message in given)]  # FC308 tells it better
     report_issues(declared.report, issues, inputs.places, shape.fields.head)
@@ -92,6 +93,21 @@ def resolve_model(shape: ModelShape, declared: Declarations) -> Model | None:
     check_slices(typed, shape, declared)
     _warn_of_offline_views(typed, inputs, declared)
     return None if spine.source is UNKNOWN_SOURCE else typed
+
+
+def _without_repeats(issues: Sequence[Issue], model: Model, declared: Declarations) -> list[Issue]:
+    """Return issues without those of a key that is wrong in its entity, and one of a key that the spine lacks."""
+    inputs = {item.name: item for item in model.inputs if isinstance(item, FeatureInput)}
+    kept, keys = list[Issue](), set[str]()
+    for issue in issues:
+        if issue.part[0] == "join" and issue.code == "FC301":
+            item, key = inputs[issue.part[1]], issue.part[2]
+            entity = declared.views[item.view].entity
+            if key in keys or (entity is not None and (entity.name, key) in declared.wrong_keys):
+                continue
+            keys |= {key} if item.join[key] == key else set()
+        kept.append(issue)
+    return kept
 
 
 def check_model_names(fields: Fields, declared: Declarations) -> None:

@@ -190,8 +190,11 @@ def _unknown(row: Fields, name: str, known: Iterable[str], what: str, declared: 
 
 def _check_view_spine(shape: FeatureTestShape, view: FeatureView, declared: Declarations) -> None:
     keys = view.entity.keys if view.entity else {}
+    is_wrong = view.entity is not None and any((view.entity.name, key) in declared.wrong_keys for key in keys)
     for row in mappings(shape, "spine"):
         check_time(row, TIME, "spine row", declared)
+        if is_wrong:
+            continue
         for name in row.nodes:
             if name != TIME and name not in keys:
                 place = row.keys[name].place

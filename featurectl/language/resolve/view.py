@@ -69,6 +69,9 @@ def resolve_view(shape: FeatureViewShape, declared: Declarations, root: Path) ->
         issues = [i for i in issues if not (i.code == "FC301" and i.part[0] == "derived")]
     if entity is not None and not entity.keys.keys() >= (shape.join or {}).keys():  # one may be meant by a wrong key
         issues = [i for i in issues if not (i.part[0] == "key" and i.part[1] not in (shape.join or {}))]
+    if entity is not None and any((entity.name, key) in declared.wrong_keys for key in entity.keys):
+        declared.broken.add(("feature_view", shape.name))
+        issues = [i for i in issues if not (i.part[0] == "key" and (entity.name, i.part[1]) in declared.wrong_keys)]
     report_issues(declared.report, issues, stored.places, shape.fields.head)
     checks = resolve_checks(shape.checks, _row_columns(typed), declared)
     return replace(typed, checks=checks) if found else None

@@ -7,6 +7,7 @@ everything that is wrong goes to the `Report` in the validation's context, with 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import ClassVar, Self
 
@@ -16,6 +17,7 @@ from pydantic import (
     GetJsonSchemaHandler,
     ModelWrapValidatorHandler,
     PrivateAttr,
+    ValidationError,
     ValidationInfo,
     model_validator,
 )
@@ -64,10 +66,12 @@ class ObjectShape(BaseModel):
     def _from_fields(cls, node: object, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
         fields = expect(Fields, cls.read_fields(node), info)
         known = cls.known_keys()
-        meant = [_report_unknown_key(cls, fields, key, report_of(info)) for key in fields.nodes if key not in known]
+        unknown = [key for key in fields.nodes if key not in known]
+        meant = {key: _report_unknown_key(cls, fields, key, report_of(info)) for key in unknown}
         for key, required in known.items():
-            if required and key not in fields.nodes and key not in meant:
+            if required and key not in fields.nodes and key not in meant.values():
                 report_of(info).error("FC103", f'no "{key}" in {cls.called(fields)}', fields.head)
+        fields = _as_meant(cls, fields, meant)
         made = handler({key: value for key, value in fields.nodes.items() if key in known})
         made.bind(fields)
         made.check_keys(report_of(info))
@@ -116,6 +120,24 @@ def _report_unknown_key(cls: type[ObjectShape], fields: Fields, key: str, report
         note=f"keys: {', '.join(cls.known_keys())}",
     )
     return next((k for k in known if f'"{k}"' in suggestion), "")
+
+
+def _as_meant(cls: type[ObjectShape], fields: Fields, meant: Mapping[str, str]) -> Fields:
+    """Return the mapping with unknown keys, which are reported, as those that were probably meant.
+
+    So nothing is reported that only follows from what they would say; as it is where it can't be read that way.
+    """
+    names = {key: name for key, name in meant.items() if name not in ("", "name")}  # by its name others know it
+    if not names or len({*fields.nodes, *names.values()}) < len(fields.nodes) + len(names):
+        return fields
+    nodes = {names.get(key, key): node for key, node in fields.nodes.items() if key not in meant or key in names}
+    keys = {names.get(key, key): span for key, span in fields.keys.items() if key not in meant or key in names}
+    read = Fields(nodes, keys, fields.span)
+    try:
+        cls.model_validate(read, context=Report())
+    except ValidationError:
+        return fields
+    return read
 
 
 def listed_names(fields: Fields, key: str) -> list[ScalarNode]:
