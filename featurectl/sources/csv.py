@@ -11,7 +11,9 @@ import polars as pl
 
 from featurectl.core.errors import DataError
 from featurectl.core.object_store import polars_options
+from featurectl.core.units import counted
 from featurectl.language.definitions.source import Source
+from featurectl.sources.long_lines import find_long_line
 from featurectl.sources.unfolding import check_lines
 
 
@@ -38,6 +40,13 @@ class CsvFormat:
     def check_lines(self, file: Path, where: str, *, first: bool = False) -> None:
         """See that no line of a compressed file, quoted ends of lines and all, unfolds to more than may be held."""
         check_lines(file, where, quoted=True, first=first)
+
+    def broken_line(self, file: Path, source: Source) -> str:
+        """Return the first line that has more fields than the header."""
+        found = find_long_line(file, source.csv.separator)
+        if found is None:
+            return ""
+        return f"line {found.number:,} has {counted(found.fields, 'field')}, the header {found.header:,}"
 
     def check_schema(self, schema: pl.Schema, where: str) -> None:
         """See that no two columns have one name: Polars calls the second `amount_duplicated_0`."""

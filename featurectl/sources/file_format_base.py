@@ -36,6 +36,10 @@ class FileFormat(Protocol):
             DataError: FC502, a line is too long.
         """
 
+    def broken_line(self, file: Path, source: Source) -> str:
+        """Return which line of a local file that can't be read is wrong, and how; "" where no line is."""
+        ...
+
     def check_schema(self, schema: pl.Schema, where: str) -> None:
         """See that the columns of a file are as it names them.
 

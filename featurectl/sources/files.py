@@ -145,7 +145,8 @@ class FileReader:
             checked = enforced(casts, kept, schema)
             for file in files:
                 where, whole = self._address.where(file), self.form.spells_types
-                check_values(self._files.scan([file]), checked, where, whole=whole, on_naive=self.on_naive)
+                with self._files.naming_lines([file]):
+                    check_values(self._files.scan([file]), checked, where, whole=whole, on_naive=self.on_naive)
             frames.append(apply_casts(self._files.scan(files), casts, kept))
         if not frames:
             return pl.LazyFrame(schema=dict.fromkeys(self._columns))
@@ -175,8 +176,9 @@ class FileReader:
     @cached_property
     def _spelled(self) -> Mapping[str, str]:
         """The types that the texts of CSV files spell."""
-        frames = [self._files.scan(files) for _, files in self._files.alike([part.name for part in self.parts()])]
-        with reading(f"source {self.source.name}", self._address.shown):
+        names = [part.name for part in self.parts()]
+        frames = [self._files.scan(files) for _, files in self._files.alike(names)]
+        with self._files.naming_lines(names), reading(f"source {self.source.name}", self._address.shown):
             return infer_types(pl.concat(frames, how="diagonal"), reading_of(self.source))
 
     @cached_property

@@ -30,5 +30,10 @@ class ParquetFormat:
     def check_lines(self, file: Path, where: str, *, first: bool = False) -> None:
         """Do nothing: there are no lines."""
 
+    def broken_line(self, file: Path, source: Source) -> str:
+        """Return nothing: Polars says what is wrong."""
+        del file, source
+        return ""
+
     def check_schema(self, schema: pl.Schema, where: str) -> None:
         """Do nothing: the columns are as the file names them."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
 
 import polars as pl
 
+from featurectl.core.errors import DataError
 from featurectl.sources.failures import reading
 from featurectl.sources.file_address import FileAddress
 from featurectl.sources.file_format_base import FileFormat
@@ -49,6 +51,19 @@ class RawFiles:
         if not self.address.remote:
             with reading(self.address.where(file), self.address.shown):
                 self.form.check_lines(self.address.root / file, self.address.where(file), first=first)
+
+    @contextmanager
+    def naming_lines(self, names: Sequence[str]) -> Iterator[None]:
+        """Say in the error of files whose rows can't be read which line is wrong, and of which of them."""
+        try:
+            yield
+        except DataError as error:
+            for name in () if error.code != "FC502" or self.address.remote else names:
+                if line := self.form.broken_line(self.address.root / name, self.address.source):
+                    message = f"{self.address.where(name)} can't be read: {line}"
+                    hint = f"quote a field that holds {self.address.source.csv.separator!r}, or correct the line"
+                    raise DataError(message, code="FC502", hint=hint) from error
+            raise
 
     def scan(self, names: Sequence[str]) -> pl.LazyFrame:
         """Return the rows of files that have the same columns, as Polars reads them."""

@@ -33,6 +33,16 @@ def check_lines(file: Path, what: str, *, quoted: bool, first: bool = False, mos
             return
 
 
+def file_chunks(file: Path) -> Iterator[bytes]:
+    """Return what a file holds, a MiB at a time, unpacked where it is compressed."""
+    with file.open("rb") as opened:
+        if opened.read(2) not in _FORMS:
+            opened.seek(0)
+            yield from iter(lambda: opened.read(_CHUNK), b"")
+            return
+    yield from _unfolded(file)
+
+
 def _lengths(chunks: Iterator[bytes], *, quoted: bool) -> Iterator[tuple[int, bool]]:
     """Return after each chunk how long the line has become in which it ends, and whether one ended before."""
     length, inside = 0, False

@@ -1,5 +1,8 @@
 """What is wrong with a file or a database is said with the source, the file and the column; nothing else escapes."""
 
+import csv
+import gzip
+import io
 import json
 import os
 import signal
@@ -7,6 +10,7 @@ import sqlite3
 import threading
 from contextlib import closing
 from datetime import UTC, datetime
+from random import Random
 
 import polars as pl
 import pytest
@@ -14,6 +18,7 @@ import pytest
 from featurectl.core.errors import DataError, PlanError, StoreError, UsageError
 from featurectl.language.definitions.source import CsvOptions, Source, SqlQuery
 from featurectl.sources.open import check_there, open_source, read_schema
+from tests.seeds import seed_of
 from tests.sources.every_kind import frame, make_source
 
 
@@ -51,6 +56,25 @@ def test_a_missing_delta_table_and_database_file_are_missing_files(tmp_path):
         reader.scan(reader.parts())
     assert caught.value.code == "FC501"
     assert not (tmp_path / "no.db").exists()
+
+
+@pytest.mark.parametrize("declared", [{}, {"columns": {"id": "int64", "name": "string"}, "columns_declared": True}])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_csv_line_of_too_many_fields_is_named_with_its_file(tmp_path, pack, declared):
+    draws = Random(seed_of(0))
+    for case in range(6):
+        names = [draws.choice(["x", "a,b", 'say "so"', "two\nlines", ""]) for _ in range(9)]
+        wrong = draws.randrange(9)
+        lines = [[1, name, *(["more"] if row == wrong else [])] for row, name in enumerate(names)]
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([["id", "name"], *lines])
+        (tmp_path / f"{case}a.csv").write_bytes(pack(b"id,name\n1,x\n"))
+        (tmp_path / f"{case}b.csv").write_bytes(pack(text.getvalue().encode()))
+        number = 2 + wrong + sum("\n" in name for name in names[:wrong])
+        said = f"source orders, file {case}b.csv can't be read: line {number} has 3 fields, the header 2"
+        with pytest.raises(DataError, match=said) as caught:
+            rows(tmp_path, "csv", f"{case}*.csv", **declared)
+        assert (caught.value.code, caught.value.hint) == ("FC502", "quote a field that holds ',', or correct the line")
 
 
 def test_a_text_named_parquet_and_a_cut_off_parquet_name_the_file(tmp_path):

@@ -1,0 +1,42 @@
+"""Lines of a CSV file that have more fields than its header, for an error that says where to look."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from featurectl.sources.unfolding import file_chunks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LongLine:
+    """The number of a line, from 1, with its fields and how many the header has."""
+
+    number: int
+    fields: int
+    header: int
+
+
+def find_long_line(file: Path, separator: str) -> LongLine | None:
+    """Return the first line of a file that has more fields than its header; None where there is none to be found."""
+    try:
+        rows = csv.reader(_lines(file), delimiter=separator)
+        header, begin = len(next(rows, [])), rows.line_num + 1
+        for row in rows:
+            if len(row) > header:
+                return LongLine(number=begin, fields=len(row), header=header)
+            begin = rows.line_num + 1
+    except (OSError, csv.Error):  # what can't be read is told by who reads it
+        return None
+    return None
+
+
+def _lines(file: Path) -> Iterator[str]:
+    rest = b""
+    for chunk in file_chunks(file):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from (line.decode("utf-8", "replace") + "\n" for line in lines)
+    if rest:
+        yield rest.decode("utf-8", "replace")
