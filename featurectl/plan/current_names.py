@@ -11,6 +11,7 @@ from featurectl.identity.facts.views import ALIASES, NAME
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.renaming import current_names, named_features, rename_columns
 from featurectl.plan.plan import ChangeReason
+from featurectl.plan.renames import asks_for
 
 _LISTS: Final = ("aggregates", "features", "derived")
 _NAMES: Final = (f".{NAME}", f".{ALIASES}")
@@ -46,19 +47,20 @@ def name_reasons(before: FeatureView, after: FeatureView) -> tuple[ChangeReason,
 
 
 def name_notes(before: FeatureView, after: FeatureView) -> tuple[str, ...]:
-    """Return a line on each name that goes on being answered by an alias, and on each that is not answered any more."""
-    now, lines = {item.name: item for item in named_features(after)}, []
+    """Return a line on the names that go on being answered by aliases, and on those that are not answered any more."""
+    now = {item.name: item for item in named_features(after)}
+    answered, refused = list[tuple[str, str]](), list[tuple[str, str]]()
     for old in named_features(before):
         item = now.get(old.name)
         if item is None:
             continue
         for name in (old.current_name, *old.aliases):
-            ask = f"{after.name}:{item.current_name}"
             if name == old.current_name and name in item.aliases:
-                lines.append(f"who asks for {after.name}:{name} is answered by {ask}, with a warning")
+                answered.append((name, item.current_name))
             elif name != item.current_name and name not in item.aliases:
-                lines.append(f"who asks for {after.name}:{name} has to ask for {ask}")
-    return tuple(lines)
+                refused.append((name, item.current_name))
+    lines = [f"{asks_for(after.name, answered, 'is answered by')}, with a warning"] if answered else []
+    return (*lines, asks_for(after.name, refused, "has to ask for")) if refused else tuple(lines)
 
 
 def taken_names(before: FeatureView, after: FeatureView) -> tuple[str, ...]:

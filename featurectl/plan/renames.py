@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from featurectl.identity.facts.base import Facts
 
@@ -26,6 +26,16 @@ def find_renames(old: Mapping[str, Facts], new: Mapping[str, Facts]) -> dict[str
             found[name] = same
             del gone[same]
     return found
+
+
+def asks_for(view: str, renamed: Sequence[tuple[str, str]], does: str, where: str = "") -> str:
+    """Return what who asks for features by old names, the first of each pair, has to do, or gets.
+
+    >>> asks_for("v", [("a", "b"), ("c", "d")], "has to ask for", "online ")
+    'who asks online for v:a, c has to ask for v:b, d'
+    """
+    before, now = (", ".join(names) for names in zip(*renamed, strict=True))
+    return f"who asks {where}for {view}:{before} {does} {view}:{now}"
 
 
 def _nameless(name: str, facts: Facts) -> dict[str, object]:

@@ -20,7 +20,7 @@ from featurectl.plan.current_names import (
 )
 from featurectl.plan.diff import diff_features, diff_metadata
 from featurectl.plan.plan import Change, ChangeKind, ChangeReason
-from featurectl.plan.renames import find_renames
+from featurectl.plan.renames import asks_for, find_renames
 from featurectl.registry.lineage import bound_versions, used_features
 from featurectl.registry.state import ModelVersion, State
 
@@ -70,12 +70,16 @@ def change_view(
 
 
 def _renaming_breaks(view: FeatureView, renamed: Mapping[str, str], bound: Sequence[ModelVersion]) -> tuple[str, ...]:
-    """Return a line a renamed feature on who goes on under the old name and who does not."""
-    lines = []
+    """Return a line on who goes on under old names and who does not, for the features that the same models read."""
+    read_by: dict[str, list[tuple[str, str]]] = {}
     for name, old in renamed.items():
         models = [f"model {m.model} v{m.version}" for m in bound if old in used_features([m], view.name)]
-        rest = f"; bound under it: {', '.join(models)}" if models else ""
-        lines.append(f"who asks online for {view.name}:{old} has to ask for {view.name}:{name}{rest}")
+        read_by.setdefault(", ".join(models), []).append((old, name))
+    lines = [
+        asks_for(view.name, pairs, "has to ask for", "online ")
+        + (f"; bound under {'it' if len(pairs) == 1 else 'them'}: {models}" if models else "")
+        for models, pairs in read_by.items()
+    ]
     if renamed and view.kind != "transform":
         lines.append("`aliases` of a renamed feature keep its old name answered, and nothing is computed again")
     return tuple(lines)

@@ -10,6 +10,7 @@ from featurectl.core.commits import shown_commit
 from featurectl.core.kinds import WORDS
 from featurectl.core.markdown import code, prose
 from featurectl.core.units import counted, format_bytes, parse_instant
+from featurectl.render.renamed_inputs import fold_renamed_inputs
 from featurectl.render.visible import in_one_line, visible_leaves
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def _of_these(**counts: int) -> str:
 def _change_lines(change: ChangeJson, widths: Sequence[int]) -> list[str]:
     what = f"{WORDS[change['object']].short:<{widths[0]}} {change['name']:<{widths[1]}}"
     head = f"  {_sign(change)} {what}  {_kind(change):<{widths[2]}}"
-    reasons = change["reasons"]
+    reasons = fold_renamed_inputs(change["reasons"])
     if change["blocked"]:
         detail = f"{change['blocked']}   ({change['code']}; {change['allow']})"
     elif len(reasons) == 1 and change["kind"] in _IN_A_LINE and reasons[0]["sign"] == "~":
@@ -198,7 +199,7 @@ def _field(reason: ReasonJson) -> str:
 
 
 def _value(reason: ReasonJson) -> str:
-    if reason["sign"] != "~":
+    if reason["sign"] != "~" or not reason["old"]:
         return in_one_line(reason["new"])
     return " -> ".join(_sides(reason["old"], reason["new"]))
 
@@ -270,13 +271,13 @@ def _why(change: ChangeJson) -> str:
         return f"{prose(change['blocked'])} ({change['code']}; {code(change['allow'])})"
     lines = [
         f"{code(_field(reason))}: {_value_cell(reason)}" + (f" ({effect})" if (effect := _effect(reason)) else "")
-        for reason in change["reasons"]
+        for reason in fold_renamed_inputs(change["reasons"])
     ]
     return "<br>".join([*lines, *(f"**{prose(note)}**" for note in change["notes"])])
 
 
 def _value_cell(reason: ReasonJson) -> str:
-    if reason["sign"] != "~":
+    if reason["sign"] != "~" or not reason["old"]:
         return prose(_value(reason))
     return " -> ".join(side if side == _NONE else code(side) for side in _sides(reason["old"], reason["new"]))
 

@@ -10,6 +10,7 @@ from featurectl.language.syntax.place import Place
 from featurectl.plan.build import PlanRequest, plan_repo
 from featurectl.plan.external_state import ExternalState
 from featurectl.render.plan import render_plan, render_plan_markdown, render_summary
+from featurectl.render.renamed_inputs import fold_renamed_inputs
 from tests.definitions import ARRIVALS, CARRIER, COUNT, DELAYS, LATEST, MODEL, expression, with_feature
 from tests.plan.states import EMPTY, applied, plan_of, repo_of, state_of, trained
 
@@ -198,3 +199,24 @@ def test_what_would_steer_a_terminal_stands_as_an_escape():
         assert "\\x1b[2Jgone\\r\\u202eevil\\x9b" in text
         assert "ann\\x07" in text
         assert all(char.isprintable() or char == "\n" for char in text)
+
+
+def test_inputs_of_other_names_alone_are_one_reason_and_others_are_not():
+    def reason(field, old, new):
+        return {"sign": "~", "field": field, "old": old, "new": new, "place": "m.yaml:3:5", "features": []}
+
+    def plan(came):
+        gone = "v:a (user: user) as int64"
+        return [
+            reason("features", "a, x, b", "c, x, d"),
+            reason("features.c", "-", came),
+            reason("features.d", "-", "w:d (user: user) as bool"),
+            reason("features.a", gone, "-"),
+            reason("features.b", "w:b (user: user) as bool", "-"),
+            reason("owner", "ana", "bob"),
+        ]
+
+    folded = fold_renamed_inputs(plan("v:c (user: user) as int64"))
+    assert [(each["field"], each["new"]) for each in folded] == [("features", "a -> c, b -> d"), ("owner", "bob")]
+    for other in ("v:c (user: user) as bool", "w:c (user: user) as int64", "v:c (user: buyer) as int64"):
+        assert fold_renamed_inputs(plan(other)) == plan(other)

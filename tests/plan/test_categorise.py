@@ -112,6 +112,15 @@ def test_a_renamed_feature_is_reported_as_one_with_what_breaks_online():
     assert change.notes == (f"{asks}; bound under it: model late v3", keeps, stays)
 
 
+def test_several_renamed_features_are_told_of_in_one_line():
+    first, second, third = DELAYS.features
+    both = replace(DELAYS, features=(first, replace(second, name="b"), replace(third, name="c")))
+    asks = f"who asks online for delays:{second.name}, {third.name} has to ask for delays:b, c"
+    assert change_to(both).notes[0] == asks
+    reader = replace(state_of(*ALL), model_versions=(trained("late", 3, "delays", 1, [second.name, third.name]),))
+    assert change_to(both, reader).notes[0] == f"{asks}; bound under them: model late v3"
+
+
 def test_a_new_name_with_other_values_is_no_renaming():
     other = replace(DELAYS.features[2], name="lateness_1d", default=0.5)
     change = change_to(replace(DELAYS, features=(*DELAYS.features[:2], other)))
