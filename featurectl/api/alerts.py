@@ -69,7 +69,8 @@ class ProjectAlerts:
             StoreError: the registry can't be read.
         """
         with self.project.workspace("applied") as workspace:
-            return ResultTable(list_silences(workspace), silence_json, render_silences)
+            found = list_silences(workspace)
+        return ResultTable(found, silence_json, render_silences, head="" if found else render_silences(found))
 
     def end_silence(self, silence_id: str) -> SilencePage:
         """End a silence now, and return it.

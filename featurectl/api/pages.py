@@ -255,9 +255,12 @@ class SilencePage(ReadsAsPage, Silence):
 
 
 class NotifierTrialPage(ReadsAsPage, NotifierTrial):
-    """What a test message came to."""
+    """What a test message came to; it stands there as it was sent."""
 
     __slots__ = ()
+
+    def _said(self, text: str) -> str:
+        return text
 
     def _page(self) -> Page:
         return [[render_trial(self)]]

@@ -156,7 +156,7 @@ def test_alerts_are_looked_at_silenced_and_tried(project):
     assert project.alerts.silences().to_polars()["id"].to_list() == [silence.id]
     assert f"Silence {silence.id} of {name} until" in repr(silence)
     assert project.alerts.end_silence(silence.id).id == silence.id
-    assert len(project.alerts.silences()) == 0
+    assert repr(project.alerts.silences()) == "Nothing is silenced."
     with pytest.raises(UsageError, match="no length of time"):
         project.alerts.silence(name, "soon")
     with pytest.raises(UsageError, match="which version"):

@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-from featurectl.core.units import SECOND_US, format_age, format_duration
+from featurectl.core.units import SECOND_US, counted, format_age, format_duration
 
 AlertSeverity = Literal["info", "warning", "critical"]
 Operator = Literal["<", "<=", ">", ">=", "=", "!="]
@@ -185,11 +185,29 @@ def shown_address(notifier: Notifier) -> str:
     'https://hooks.slack.com/...'
     >>> shown_address(Notifier(name="ops", way="pagerduty", address="${KEY:-0123456789}"))
     '${KEY:-...}'
+    >>> shown_address(Notifier(name="ops", way="command", address="bin/tell --token 's3 cret' ${ROOM}"))
+    'bin/tell (3 arguments)'
     """
     address = notifier.address
-    if notifier.way in ("email", "command"):
+    if notifier.way == "email":
         return address
+    if notifier.way == "command":
+        return _shown_command(address)
     if _VARIABLE.fullmatch(address):
-        return re.sub(r":-[^}]*", ":-...", address)
+        return _without_defaults(address)
     start = re.match(r"https?://[^/@?#]+(?=/|$)", address)
     return f"{start[0]}/..." if start and notifier.way != "pagerduty" else "..."
+
+
+def _shown_command(text: str) -> str:
+    """Return the program of a command and how many arguments it gets: any of them may be a secret."""
+    try:
+        program, *arguments = shlex.split(text)
+    except ValueError:  # it has no word, or no end of a quotation
+        return "..."
+    given = f" ({counted(len(arguments), 'argument')})" if arguments else ""
+    return f"{_without_defaults(program)}{given}"
+
+
+def _without_defaults(text: str) -> str:
+    return re.sub(r":-[^}]*", ":-...", text)
