@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from featurectl.catalog.objects import AppliedObjects, CatalogKind
     from featurectl.workspace.workspace import Workspace
 
+_PATIENCE_S: Final = 2.0  # for a server that says nothing: a shell waits; time that this machine takes is not counted
 _ALIASES: Final = ("champion", "challenger", "previous")
 
 
@@ -38,6 +39,7 @@ class UnfinishedWord:
         from featurectl.workspace.open import find_root, open_workspace
 
         with open_workspace(find_root(self.repo), self.parameters.get("env"), None, "project file") as workspace:
+            workspace.registry_wait_s = _PATIENCE_S
             yield workspace
 
 

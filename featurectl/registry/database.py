@@ -7,6 +7,7 @@ import sqlite3
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,12 +36,16 @@ _DRIVERS: Final = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+p
 
 
 class Database:
-    """One database of a registry. Every method raises `StoreError`, which calls the database by `shown`."""
+    """One database of a registry. Every method raises `StoreError`, which calls the database by `shown`.
 
-    def __init__(self, url: str, shown: str) -> None:
+    `wait_s`: a server that is silent for so long is not waited for; by default for as long as a command may take.
+    """
+
+    def __init__(self, url: str, shown: str, wait_s: float | None = None) -> None:
         self._url = _parse(url, shown)
         self._address = url
         self._name = shown
+        self._wait_s = wait_s
         self._engine: Engine | None = None
         self._ready = False
 
@@ -76,7 +81,7 @@ class Database:
 
     def _connection(self) -> Engine:
         if self._engine is None:
-            self._engine = _open_engine(self._url)
+            self._engine = _open_engine(self._url, self._wait_s)
         return self._engine
 
     def _file(self) -> Path | None:
@@ -171,12 +176,12 @@ def _parse(url: str, shown: str) -> URL:
     return parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
 
 
-def _open_engine(url: URL) -> Engine:
+def _open_engine(url: URL, wait_s: float | None = None) -> Engine:
     logging.getLogger("sqlalchemy").addHandler(logging.NullHandler())  # else it draws the traceback of a Ctrl-C
     try:
         if url.get_backend_name() != "sqlite":
-            engine = create_engine(url, connect_args={"connect_timeout": CONNECT_LIMIT_S})
-            event.listen(engine, "do_connect", _connect_limited)
+            engine = create_engine(url, connect_args={"connect_timeout": wait_s or CONNECT_LIMIT_S})
+            event.listen(engine, "do_connect", partial(_connect_limited, wait_s or ANSWER_LIMIT_S))
             return engine
         engine = create_engine(url, connect_args={"timeout": BUSY_LIMIT_S, "isolation_level": None})
     except NoSuchModuleError:
@@ -202,9 +207,11 @@ def _close_crowded(_: object, record: ConnectionPoolEntry) -> None:
         record.invalidate()
 
 
-def _connect_limited(dialect: Dialect, _: object, args: Sequence[Any], options: Mapping[str, Any]) -> object:
+def _connect_limited(
+    answer_s: float, dialect: Dialect, _: object, args: Sequence[Any], options: Mapping[str, Any]
+) -> object:
     """Open a connection on which nothing waits for ever; None, to open it as usual, by a driver that is not ours."""
-    return connect_limited(args, options, ANSWER_LIMIT_S) if dialect.driver == "psycopg" else None
+    return connect_limited(args, options, answer_s) if dialect.driver == "psycopg" else None
 
 
 def _begin(connection: Connection, *, writing: bool) -> None:

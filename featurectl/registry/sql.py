@@ -46,10 +46,13 @@ class SqlRegistry:
     Nothing is opened before the first call. Reading a registry that does not exist gives empty projects and makes
     nothing; the first write makes the database's folder and tables. `shown` is what errors call it, the URL without
     its secrets by default; `clock` is what leases run by, instead of the clock that all users of the database share.
+    `wait_s`: a server that is silent for so long is not waited for.
     """
 
-    def __init__(self, url: str, *, shown: str = "", clock: Callable[[], datetime] | None = None) -> None:
-        self._database = Database(url, shown or shown_location(url))
+    def __init__(
+        self, url: str, *, shown: str = "", clock: Callable[[], datetime] | None = None, wait_s: float | None = None
+    ) -> None:
+        self._database = Database(url, shown or shown_location(url), wait_s)
         self._clock = clock
 
     def load_state(self, project: str) -> State:

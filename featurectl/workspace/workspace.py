@@ -34,7 +34,8 @@ class Workspace:
     """A valid repository, one of its environments, and that environment's stores, opened when first asked for.
 
     `now` is the command's one instant, and so is `clock`, the real time, unless `now` was given: by `as_of`, or by the
-    environment. Use it as a context manager: leaving it closes what was opened.
+    environment. `registry_wait_s`: a registry that is silent for so long is given up, as one is that answers nothing.
+    Use it as a context manager: leaving it closes what was opened.
     """
 
     root: Path
@@ -44,6 +45,7 @@ class Workspace:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     clock: datetime | None = None
     as_of: datetime | None = None
+    registry_wait_s: float | None = None
     _open: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -56,7 +58,9 @@ class Workspace:
         from featurectl.registry.sql import SqlRegistry
 
         written = self.environment.registry
-        registry = SqlRegistry(self._url(written, "registry"), shown=shown_location(written))
+        registry = SqlRegistry(
+            self._url(written, "registry"), shown=shown_location(written), wait_s=self.registry_wait_s
+        )
         self._open.callback(registry.close)
         return registry
 

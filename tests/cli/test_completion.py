@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from featurectl.cli.completion import UnfinishedWord
 from featurectl.cli.main import main
 from tests.catalog.shop import make_shop
 
@@ -173,6 +174,12 @@ def test_a_tab_in_a_real_bash_completes(shop):
     finally:
         os.close(terminal)
         os.waitpid(child, 0)
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_shell_does_not_wait_long_for_a_registry_that_is_silent():
+    with UnfinishedWord(text="", parameters={}).workspace() as workspace:
+        assert workspace.registry_wait_s == 2
 
 
 def read_until(terminal: int, text: bytes) -> None:

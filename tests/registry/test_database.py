@@ -97,10 +97,10 @@ def test_a_database_that_no_registry_can_be_in_is_refused_by_its_kind(kind):
         SqlRegistry(f"{kind}://ana@127.0.0.1/features")
 
 
-def test_a_server_that_never_answers_is_given_up(monkeypatch):
-    monkeypatch.setattr("featurectl.registry.database.CONNECT_LIMIT_S", 2)  # the least that the driver takes
+def test_a_server_that_never_answers_is_given_up():
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and says nothing
-        registry = SqlRegistry(f"postgresql://ana@127.0.0.1:{silent.getsockname()[1]}/features")
+        url = f"postgresql://ana@127.0.0.1:{silent.getsockname()[1]}/features"
+        registry = SqlRegistry(url, wait_s=2)  # the least that the driver takes
         with pytest.raises(StoreError, match=r"can't be used.*timeout"):
             registry.load_state("flights")
     registry.close()
