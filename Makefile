@@ -16,7 +16,7 @@ ROOMY := $(shell grep -E '^tmpfs /dev/shm tmpfs ' /proc/mounts 2>/dev/null | gre
 APART = folder=$$(mktemp -d "$(or $(ROOMY),$${TMPDIR:-/tmp})/featurectl-tests-XXXXXX") && chmod 755 "$$folder" && \
 	trap 'rm -rf "$$folder"' EXIT && trap 'exit 130' INT TERM && TMPDIR="$$folder" PYTHONDONTWRITEBYTECODE=
 
-.PHONY: help compiled demo how-long test stress check guests lint types layers data docs changes wheel bench bench-serving coverage format clean
+.PHONY: help compiled demo how-long test long stress check guests lint types layers data docs changes wheel bench bench-serving coverage format clean
 
 help: ## list what make can do
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -37,7 +37,10 @@ how-long: # said before anything is set up
 	@echo "make test: about seven minutes on two cores; the percentages at the ends of lines tell how far it is"
 
 test: how-long compiled ## set everything up and pass every test, real Redis and PostgreSQL included; seven minutes on two cores
-	@$(APART) $(BIN)/python -m pytest $(RUN) --durations=10 -m "not stress and not guests"
+	@$(APART) $(BIN)/python -m pytest $(RUN) --durations=10
+
+long: compiled ## further cases of what make test has a case of, and the commands of the docs on a year of flights
+	@$(APART) $(BIN)/python -m pytest $(RUN) --durations=10 -m "long and not stress and not guests"
 
 stress: compiled ## the long counts, of which make test runs a sample, and random cases that are new each time (SEED=N repeats)
 	@echo "random cases begin at $(SEED): make stress SEED=$(SEED) repeats them"

@@ -10,6 +10,7 @@ import hypothesis.core
 import pytest
 from hypothesis import settings
 
+from tests.samples import leave_out
 from tests.seeds import FIRST, IS_FRESH, REPEAT
 from tests.servers.cluster import Cluster, started_cluster
 from tests.servers.postgres import PostgresServer, running_postgres
@@ -34,6 +35,12 @@ def pytest_collection_finish() -> None:
     """Leave the tests themselves out of searches for what isn't used any more."""
     gc.freeze()
     gc.enable()
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave cases that are not in a test's sample to `make long`."""
+    leave_out(items)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

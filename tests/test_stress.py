@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 from tests.seeds import IS_FRESH, VARIABLE
@@ -67,6 +68,7 @@ def drawn(folder, seed):
     return line, done.stdout
 
 
+@pytest.mark.long
 def test_fresh_random_cases_are_repeated_by_the_number_that_is_printed(tmp_path):
     first, said = drawn(tmp_path, "41")
     assert "make stress SEED=41 repeats them" in said

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).with_name("user_script.py")
 WRONG = {
     'project.training_set(features=["spend:*"], spline=spine)': "call-overload",
@@ -38,6 +40,7 @@ def checked(path: Path, folder: Path) -> str:
     return subprocess.run(words, capture_output=True, text=True, check=False).stdout
 
 
+@pytest.mark.long
 def test_a_users_script_has_the_documented_types_and_no_others(tmp_path):
     good = SCRIPT.read_text()
     lines = good.splitlines()

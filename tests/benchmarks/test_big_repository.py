@@ -3,6 +3,8 @@ import pytest
 from benchmarks.big_repository import write_repository
 from featurectl.workspace.open import load_checked
 
+pytestmark = pytest.mark.long  # of programs that measure, not of the package
+
 
 @pytest.fixture(scope="module")
 def repositories(tmp_path_factory):

@@ -17,6 +17,8 @@ from benchmarks.pit.measure import ROOT
 from featurectl.cli.main import main
 from tests.end_to_end.flights import SOURCES
 
+pytestmark = pytest.mark.long  # of programs that measure, not of the package
+
 FROM = datetime(2013, 12, 26, tzinfo=UTC)
 
 

@@ -1,6 +1,10 @@
 """What the demo prints of each command."""
 
+import pytest
+
 from benchmarks.demo import HEAD, TAIL, shortened
+
+pytestmark = pytest.mark.long  # of programs that measure, not of the package
 
 
 def test_an_output_is_shown_by_its_first_and_last_lines():

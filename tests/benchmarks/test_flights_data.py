@@ -6,6 +6,8 @@ import pytest
 from benchmarks import flights_data
 from featurectl.operations.init import template_folder
 
+pytestmark = pytest.mark.long  # of programs that measure, not of the package
+
 DATA = template_folder() / "flights" / "data"
 ROWS = {
     "flights": 336_776,

@@ -10,6 +10,8 @@ from benchmarks.story import HONEST, without_features
 from benchmarks.story_features import all_columns, open_tables
 from tests.benchmarks.test_story import small  # noqa: F401 (a fixture)
 
+pytestmark = pytest.mark.long  # of programs that measure, not of the package
+
 
 def test_values_that_are_served_as_they_are_known_cost_nothing(small):  # noqa: F811
     with open_tables(small) as database:

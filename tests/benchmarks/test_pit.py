@@ -8,6 +8,8 @@ from benchmarks.pit.data import Shape, write_states
 from benchmarks.pit.measure import Cost
 from benchmarks.pit.table import Line, compare, render
 
+pytestmark = pytest.mark.long  # of programs that measure, not of the package
+
 RIVALS = {
     "range join": ("duckdb_range_join", False, 0.25),
     "frames, sorted": ("duckdb_frames", True, 0.5),

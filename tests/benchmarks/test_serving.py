@@ -16,6 +16,8 @@ from benchmarks.serving.load import Plan, put_load, render, requests_of, summed
 from benchmarks.serving.table import Line
 from benchmarks.serving.wrk import result_of
 
+pytestmark = pytest.mark.long  # of programs that measure, not of the package
+
 # A connection that this file's own server accepts in its last moment is closed by nobody.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 

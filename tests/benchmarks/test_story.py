@@ -11,6 +11,8 @@ from benchmarks.story import HONEST, NAIVE, STALE, split_by_time, without_featur
 from benchmarks.story_features import FEATURES, REQUEST, Question, all_columns, open_tables
 from featurectl.operations.init import template_folder
 
+pytestmark = pytest.mark.long  # of programs that measure, not of the package
+
 TEMPLATE = template_folder() / "flights"
 H = timedelta(hours=1)
 FROM, TO = (

@@ -32,6 +32,7 @@ def read_as_named(path, width):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.sample(3)
 def test_a_model_of_another_place_is_registered_scored_and_served(shop, name):
     expected = make_imported(shop, name)
     result = json.loads((shop.root / "imported.json").read_text())["result"]
@@ -47,6 +48,7 @@ def test_a_model_of_another_place_is_registered_scored_and_served(shop, name):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ["model.txt", "model.json", "model.cbm", "model.skops", "maps.onnx"])
+@pytest.mark.sample(2)
 def test_what_is_exported_can_be_imported_again(shop, name):
     make_imported(shop, name)
     files = json.loads(shop.run("models", "export", "m@1", "--out", "folder", "-o", "json").out)["result"]["files"]
@@ -210,6 +212,7 @@ class Bomb:
 
 @pytest.mark.parametrize("by_flag", [False, True])
 @pytest.mark.parametrize("allow", ["false", "true"])
+@pytest.mark.sample(2)
 def test_a_pickle_of_an_mlflow_folder_needs_both_opt_ins(shop, allow, by_flag):
     shop.make(MODEL.replace("ALLOW", allow))
     model, _ = forest(shop)

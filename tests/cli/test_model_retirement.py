@@ -94,6 +94,7 @@ def test_a_retired_version_is_asked_nothing_and_does_not_come_back(shop):
         ("m", "m: which version?", "featurectl models retire m@VERSION"),
     ],
 )
+@pytest.mark.sample(2)
 def test_what_is_needed_is_not_retired_and_the_error_names_a_command(shop, name, why, command):
     two_views(shop)
     said = shop.run("models", "retire", "m@1", name, code=64).err

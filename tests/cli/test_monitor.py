@@ -282,6 +282,7 @@ def start(shop, url, *words):
     return subprocess.Popen(command, cwd=shop.root, env=environ, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
 
 
+@pytest.mark.long
 def test_a_killed_daemon_and_one_beside_it_lose_nothing_and_stop_on_demand(shop):
     """The first is killed while the message is under way; then a daemon and a cron job look at the same time."""
     change(shop.root, "notify: [file]", "notify: [hook]")

@@ -50,6 +50,7 @@ def test_an_old_version_is_counted_and_removed_and_once_more_is_no_error(capsys)
     ],
 )
 @pytest.mark.usefixtures("shop")
+@pytest.mark.sample(2)
 def test_what_is_needed_or_is_not_there_is_not_removed(capsys, words, said):
     assert main(["push", *words]) == 64
     assert said in capsys.readouterr().err

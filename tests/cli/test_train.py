@@ -130,6 +130,7 @@ def test_a_validation_source_without_the_label_is_told(shop):
     assert "error[FC506]: spine source later lacks a column of the label big\n" in said
 
 
+@pytest.mark.long
 def test_a_trainers_command_runs_in_the_repository_and_makes_a_full_model(shop):
     shop.make()
     shop.run("train", "m")
@@ -191,6 +192,7 @@ def test_odd_inputs_are_warned_of_on_stderr_and_in_json(shop):
 
 
 @pytest.mark.parametrize("trainer", [LIGHTGBM, LOGISTIC])
+@pytest.mark.sample(1)
 def test_a_version_is_trained_again_to_the_same_though_its_source_grew(shop, trainer):
     shop.make(trainer)
     shop.run("train", "m")

@@ -150,6 +150,7 @@ WAYS = [
 
 
 @pytest.mark.parametrize(("name", "argv"), WAYS)
+@pytest.mark.sample(2)
 def test_a_manifest_makes_the_same_bytes_again_whatever_came_since(shop, name, argv):
     """New rows, a rebuilt table, another definition of the model, a new version of the view."""
     spine = pl.read_csv("data/asks.csv", try_parse_dates=True).rename({"at": "event_time"})
@@ -249,6 +250,7 @@ def test_other_libraries_may_make_other_bytes_which_is_told_and_exits_1(shop):
 
 
 @pytest.mark.parametrize("name", ["o.parquet", "o.csv", "o.delta"])
+@pytest.mark.sample(1)
 def test_other_bytes_do_not_replace_the_original(shop, name):
     asks = pl.read_csv("data/asks.csv", try_parse_dates=True).rename({"at": "event_time"})
     asks.write_parquet("asks.parquet")
@@ -332,6 +334,7 @@ def test_as_served_answers_with_the_values_of_the_last_refresh(shop):
     assert "view last_order declares no `refresh`" in shop.fails(64, *command, "--as-served")
 
 
+@pytest.mark.long
 def test_a_training_set_larger_than_its_memory_is_the_same_file(shop, monkeypatch):
     ran(shop, "training-set", "back", "--out", "o.parquet")
     monkeypatch.setattr("featurectl.cli.shared.call.Call.memory_bytes", lambda _: 1_000)
@@ -352,6 +355,7 @@ def damaged(document):
 
 
 @pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.stress)], ids=["a third", "all"])
+@pytest.mark.long
 def test_a_damaged_manifest_is_told_and_never_a_fault_of_ours(shop, capsys, step):
     """It is refused, or what it pins is gone, or it makes other bytes; where nothing depends on it, the same."""
     ran(shop, "training-set", "back", "--out", "o.parquet", "--until", "2026-01-02T00:00:00Z")

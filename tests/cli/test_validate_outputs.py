@@ -277,6 +277,7 @@ def test_junit_holds_any_text(below, capsys):
 
 
 @pytest.mark.parametrize("folder", folders()[::3], ids=lambda folder: folder.name)
+@pytest.mark.sample(30)
 def test_problems_of_any_kind_have_the_same_place_in_every_form(folder, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     case = read_case(folder)
@@ -317,6 +318,7 @@ def test_a_file_whose_name_is_no_text_is_named_all_the_same(below, capsys, outpu
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.sample(2)
 def test_a_terminal_of_few_characters_gets_escapes_for_the_others(below, output):
     folder = below({"x.yaml": "entities:\n  - {name: e, keys: {k: string}, 日本𝛼: 1}\n"})
     line = [sys.executable, "-m", "featurectl", "validate", "-C", "repo", "-o", output]

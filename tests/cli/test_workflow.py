@@ -216,6 +216,7 @@ def keep_last_days(root: Path) -> None:
         pl.read_parquet(path).filter(pl.col(clock) >= LAST_DAYS).write_parquet(path)
 
 
+@pytest.mark.long
 def test_its_commands_run_on_the_template_in_their_order(tmp_path, jobs, postgres_url, redis_url, s3):
     folder = tmp_path / "checkout"
     write_repository(template_folder() / "flights", folder, "flights_in_ci")

@@ -63,7 +63,7 @@ class Reader:
     """
 
     folder: Path
-    job: Job
+    job: Job | None  # None for a page that does not begin with the flights
     given: Mapping[str, str] = field(default_factory=dict)
     environ: dict[str, str] = field(default_factory=dict)
     recorded: dict[str, Ran] = field(default_factory=dict)

@@ -49,6 +49,7 @@ def outputs(notebook: Any) -> list[list[str]]:
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.long
 def test_the_notebook_shows_what_its_cells_give(tmp_path, monkeypatch):
     with warnings.catch_warnings(action="ignore"):
         from nbclient import NotebookClient

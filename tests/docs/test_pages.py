@@ -10,14 +10,25 @@ RUN = [page for page in PAGES if any(block.language == "console" for block in re
 SERVERS = "docs/how-to/production.md"
 
 
-@pytest.mark.parametrize("page", [page for page in RUN if name_of(page) != SERVERS], ids=name_of)
-def test_commands_of_a_page_print_what_it_shows(page, tmp_path, job):
-    reader = Reader(tmp_path, job)
+def begins_with_flights(page):
+    """Return whether a page goes on from the main job, which takes most of a minute."""
+    notes = [note for block in read_blocks(page) for note in block.notes]
+    return any(note in notes for note in (("setup", "state flights"), ("setup", "recorded flights")))
+
+
+def cases(pages):
+    return [pytest.param(page, marks=[pytest.mark.long] if begins_with_flights(page) else []) for page in pages]
+
+
+@pytest.mark.parametrize("page", cases(page for page in RUN if name_of(page) != SERVERS), ids=name_of)
+def test_commands_of_a_page_print_what_it_shows(page, tmp_path, request):
+    reader = Reader(tmp_path, request.getfixturevalue("job") if begins_with_flights(page) else None)
     with reader.closing:
         for block in read_blocks(page):
             reader.follow(block, name_of(page))
 
 
+@pytest.mark.long
 def test_commands_for_production_run_on_postgresql_and_redis(tmp_path, job, postgres_url, redis_url):
     given = {"REGISTRY_URL": postgres_url, "REDIS_URL": redis_url, "OFFLINE_STORE": str(tmp_path / "tables")}
     reader = Reader(tmp_path, job, given=given)
@@ -26,6 +37,7 @@ def test_commands_for_production_run_on_postgresql_and_redis(tmp_path, job, post
         reader.follow(block, SERVERS)
 
 
+@pytest.mark.long
 def test_the_main_job_of_the_pages_succeeds(job):
     assert {text: job.ran[text].exit_code for text in JOB} == dict.fromkeys(JOB, 0)
 

@@ -63,6 +63,7 @@ def trained(served) -> pl.DataFrame:
     return batch(served, "training-set")
 
 
+@pytest.mark.long
 def test_batch_scores_are_the_model_s_scores_of_the_online_values(served, requests, scored, online):
     by_hand = scores_by_hand(served, "served", "late_arrival", online, AT)
     assert scored.height == requests.height == REQUESTS + 4

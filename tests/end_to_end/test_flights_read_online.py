@@ -85,6 +85,7 @@ def check_reads(repository: Repository, env: str, instants: Sequence[datetime], 
     assert all(features[name].null_count() < features.height for name in features.columns)
 
 
+@pytest.mark.long
 def test_what_is_read_after_a_push_is_what_a_training_set_has(flights, tmp_path, store_url):
     repository = flights.copy(tmp_path / "flights")
     env = add_own_online(repository, store_url)

@@ -92,6 +92,7 @@ def stepped(flights, tmp_path_factory):  # noqa: ARG001  # after this fixture
     return repository, steps
 
 
+@pytest.mark.long
 def test_runs_in_steps_take_each_row_once(flights, stepped):
     _, steps = stepped
     for name, view in clocked_views(flights).items():

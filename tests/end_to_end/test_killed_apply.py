@@ -205,6 +205,7 @@ def wanted(project: Project, old: State) -> str:
 @pytest.mark.parametrize(
     ("kills", "inside_at_least"), [(4, 1), pytest.param(50, 30, marks=pytest.mark.stress)], ids=["4", "50"]
 )
+@pytest.mark.sample(1)
 def test_a_killed_apply_has_changed_everything_or_nothing(project, kills, inside_at_least):
     lengths = measured(project)
     ends = []

@@ -18,6 +18,7 @@ LITTLE_MIB, WIDE_MIB = 512, 560  # the peak is asserted with room for another al
 
 
 @pytest.mark.parametrize("shape", [SAMPLE, pytest.param(WHOLE, marks=pytest.mark.stress)], ids=["sample", "whole"])
+@pytest.mark.long
 def test_little_memory_is_kept_to_and_changes_no_byte(shape, tmp_path):
     data, repo = tmp_path / "data", tmp_path / "repo"
     write_events(data, shape)

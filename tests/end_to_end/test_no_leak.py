@@ -45,6 +45,7 @@ def test_changing_all_that_was_not_known_at_t_changes_no_row_up_to_t(flights, pe
         pytest.param(None, id="a flight's moment"),
     ],
 )
+@pytest.mark.long
 def test_no_more_does_it_at_other_instants(at, flights, training_sets, tmp_path):
     at = at or training_sets["everything"][TIME].sort()[training_sets["everything"].height // 2]
     check_rows(flights, training_sets, perturbed_copy(flights, tmp_path / "flights", at, seed=at.day), at)

@@ -106,6 +106,7 @@ ASKED = [
 
 
 @pytest.mark.parametrize(("kind", "server"), ASKED)
+@pytest.mark.sample(4)
 def test_it_does_on_every_server(kind, server, request):
     url = request.getfixturevalue(server)
     check_history(VIEWS[kind], 1, open_online(url), f"p{uuid.uuid4().hex}")

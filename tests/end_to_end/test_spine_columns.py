@@ -105,6 +105,7 @@ def test_equal_spines_have_equal_digests_in_manifests_and_others_have_not(shop):
     assert len({digest(rows) for rows in [frame, *changed]}) == 4
 
 
+@pytest.mark.long
 def test_flights_with_more_columns_have_the_same_features_and_keep_them(flights, training_sets):
     spine = flights.rows(SPINE)
     number = pl.int_range(pl.len())

@@ -49,6 +49,7 @@ def newest_known(repository: Repository, at: datetime) -> datetime:
     return repository.rows("arrivals").filter(pl.col("available_at") <= at)["available_at"].max()  # type: ignore[return-value]
 
 
+@pytest.mark.long
 def test_a_late_pipeline_is_reported_in_time_with_its_cause_and_its_end(stopped):
     due = newest_known(stopped, STOPPED) + 24 * HOUR
     for minutes in (-60, 0, 1, 60):  # a bound itself still holds; then it is pending, until `for` is over

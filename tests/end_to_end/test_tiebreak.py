@@ -86,6 +86,7 @@ def check(repository, capsys):
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]])
+@pytest.mark.sample(1)
 def test_a_tiebreak_decides_whatever_the_order_of_the_rows(repository, capsys, order):
     add(repository, "1", *(TIED[i] for i in order))
     check(repository, capsys)
@@ -94,6 +95,7 @@ def test_a_tiebreak_decides_whatever_the_order_of_the_rows(repository, capsys, o
 @pytest.mark.parametrize(
     "first", [[3], [1, 2], [2, 1, 0], *(pytest.param(f, marks=pytest.mark.stress) for f in ([0], [0, 3]))]
 )
+@pytest.mark.sample(1)
 def test_a_tiebreak_decides_over_two_increments(repository, capsys, first):
     add(repository, "1", *(TIED[i] for i in first))
     add(repository, "2", *(line for i, line in enumerate(TIED) if i not in first))

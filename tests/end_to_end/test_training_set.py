@@ -73,6 +73,7 @@ def test_no_latest_row_of_the_template_is_a_matter_of_the_order_of_ties(flights)
     assert {name: count for name, count in ambiguous_rows(flights).items() if count} == {}
 
 
+@pytest.mark.long
 def test_every_window_is_what_a_range_join_says(flights, training_sets):
     found = against_range_joins(flights, training_sets["everything"])
     assert different(found) == {}

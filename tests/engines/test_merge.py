@@ -30,6 +30,7 @@ def drawn(rows, seed=1, keys=40):
 
 @pytest.mark.parametrize("sizes", [[150], [150, 1, 0, 90], [12] * 30])
 @pytest.mark.parametrize("rows", [1, 20, 10_000])
+@pytest.mark.sample(3)
 def test_merged_files_are_the_rows_of_all_in_order(tmp_path, sizes, rows):
     frames = [drawn(size, seed) for seed, size in enumerate(sizes)]
     paths = sorted_runs(frames, ORDER, tmp_path)

@@ -164,6 +164,7 @@ def check(name, seed, root):
 
 @pytest.mark.parametrize("name", REPOSITORIES)
 @pytest.mark.parametrize("seed", range(8))
+@pytest.mark.sample(8)
 def test_style_order_comments_and_files_move_no_fingerprint(name, seed, tmp_path):
     check(name, seed, tmp_path / "repo")
 

@@ -137,6 +137,7 @@ OBJECTS = objects()
 
 @pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.stress)])
 @pytest.mark.parametrize("item", OBJECTS, ids=str)
+@pytest.mark.sample(15)
 def test_the_schema_refuses_what_reading_refuses_and_nothing_else(item, every, tmp_path):
     """Reading takes every word as a text, `true` and `null` too, where the schema would have editors offer them."""
     kind = item.kind or "project"

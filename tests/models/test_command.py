@@ -130,6 +130,7 @@ def test_each_format_that_a_command_leaves_is_judged_and_kept(bench, kind):
     assert len(fitted.golden) > 1_000
 
 
+@pytest.mark.long
 def test_a_command_that_does_what_the_estimator_does_leaves_the_same_bytes(bench):
     direct = fit_model(examples(), INPUTS, LIGHTGBM, allow_pickle=False, model="m")
     commanded = bench.train(TRAIN)

@@ -45,6 +45,7 @@ def check_equal(name, params, seed, *, train_holes, ask_holes):
 @pytest.mark.parametrize(("name", "params"), NAN_TAKEN)
 @pytest.mark.parametrize("train_holes", [True, False])
 @COUNTS
+@pytest.mark.sample(16)
 def test_a_converted_model_scores_as_the_library_does(name, params, train_holes, count):
     """Trained without a NaN, boosters score one all the same; scikit-learn's trees refuse it."""
     ask_holes = train_holes or not name.startswith("sklearn.") or "Hist" in name

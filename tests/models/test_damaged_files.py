@@ -313,6 +313,7 @@ def test_files_as_libraries_write_them_are_taken(name):
     check_structure(kind, content)
 
 
+@pytest.mark.long
 def test_files_that_were_damaged_end_no_process(pool):
     for name, found in campaign(FEW, range(15), pool).items():
         assert found.pop("whole: done") == 1, (name, found)

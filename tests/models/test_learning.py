@@ -56,6 +56,7 @@ def scored(fitted):
 
 
 @pytest.mark.parametrize(("name", "params"), STOPPING)
+@pytest.mark.sample(1)
 def test_an_estimator_stops_by_its_last_training_rows_not_by_validation(name, params):
     data = examples()
     trainer = Trainer(estimator=name, params={**params, "early_stopping_rounds": 5}, seed=1)

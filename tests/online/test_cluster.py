@@ -255,6 +255,7 @@ def test_a_broken_counter_of_a_slot_is_told_and_counted_again(redis_cluster, of)
         assert store.count(of) == 0
 
 
+@pytest.mark.long
 def test_a_cluster_without_some_of_its_slots_says_so(of):
     with started_cluster() as cluster, closing(open_online(cluster.url)) as store:
         store.write(of, rows_of(of))

@@ -88,6 +88,7 @@ def transposed(rows, name):
 
 @pytest.mark.parametrize("kind", VIEWS)
 @given(data=st.data())
+@pytest.mark.sample(1)
 def test_columns_made_at_once_are_those_of_the_rows(kind, data):
     decoder = decoder_of(VIEWS[kind])
     found = data.draw(packed_rows(EVENTS if kind == "event" else STATES))

@@ -166,6 +166,7 @@ def test_the_reader_of_another_language_fits_on_the_page():
 
 
 @pytest.mark.parametrize("node", [shutil.which("node") or "none here"])
+@pytest.mark.sample(2)
 def test_another_language_reads_what_we_write(store, node, tmp_path):
     features = {**ALL_TYPES, "numbers": "list(int64)", "texts": "list(string)", "floats": "list(float64)"}
     of = view(features, {"id": "int64"})

@@ -182,6 +182,7 @@ def counted(monkeypatch):
 
 
 @pytest.mark.parametrize(("open_again", "kind"), [("sqlite", "event"), ("redis_url", "state")], indirect=["open_again"])
+@pytest.mark.sample(1)
 def test_who_reads_as_of_the_last_push_finds_what_the_table_says(store, kind):
     assert run(store, VIEWS[kind], range(3), 25) == {"send", "stay", "refuse"}
 
@@ -247,6 +248,7 @@ class AtOnce:
 
 @pytest.mark.parametrize("kind", sorted(VIEWS))
 @pytest.mark.parametrize("open_again", ["redis_url"], indirect=True)
+@pytest.mark.sample(1)
 def test_pushes_of_everything_among_others_leave_nothing_stale(open_again, kind):
     AtOnce(open_again, VIEWS[kind], 5).run()
 

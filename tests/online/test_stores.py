@@ -122,6 +122,7 @@ def test_of_two_windows_the_one_computed_last_stays(store, event_h, computed_h, 
     assert values_of(store, of, "a") == ((2,) if wins else (1,))
 
 
+@pytest.mark.sample(2)
 def test_instants_are_ordered_as_numbers_whatever_their_bytes(store):
     """Bytes above 127 and line ends are where text order differs from byte order."""
     of = view({"n": "int64"})
@@ -221,6 +222,7 @@ def test_more_rows_than_a_chunk_are_written(store, monkeypatch):
 
 
 @pytest.mark.parametrize("count", [1, 7, 8, 9, 600])
+@pytest.mark.sample(10)
 def test_many_keys_at_once_find_what_each_finds_by_itself(store, count):
     one, other = view({"n": "int64"}, project="p-many"), view({"n": "int64"}, project="p-many", name="other")
     for of, entities in ((one, range(0, 40, 2)), (other, range(0, 40, 3))):

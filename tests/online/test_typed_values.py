@@ -71,6 +71,7 @@ def shown(values):
 @example(values=[-0.0, None])
 @example(values=["NaN", "1"])
 @example(values=[date(2013, 1, 31), None])
+@pytest.mark.sample(4)
 def test_values_are_typed_or_refused_as_those_of_a_spine(dtype, values):
     long = any(isinstance(v, float) and 2**43 <= abs(v) < 1e35 for v in values)
     assume(not (dtype == "decimal(38,3)" and long))  # Polars casts such floats to other decimals, which are refused

@@ -30,6 +30,7 @@ def written(open_again, of, seed: int, name: str) -> dict[int, int]:
 
 
 @pytest.mark.parametrize("versioned_by", ["event", "computed"])
+@pytest.mark.sample(5)
 def test_the_newest_row_of_two_writers_stays_and_each_entity_counts_once(store, open_again, versioned_by):
     of = view({"n": "int64"}, {"id": "int64"}, versioned_by=versioned_by)
     name = {"event": "event_time", "computed": "computed_at"}[versioned_by]
@@ -42,6 +43,7 @@ def test_the_newest_row_of_two_writers_stays_and_each_entity_counts_once(store, 
     assert store.count(of) == sum(number > 0 for number in wanted.values())
 
 
+@pytest.mark.sample(2)
 def test_two_writers_of_two_versions_do_not_disturb_each_other(store, open_again):
     one = view({"n": "int64"}, {"id": "int64"})
     other = view({"n": "int64"}, {"id": "int64"}, project=one.project, version=2)
@@ -54,6 +56,7 @@ def test_two_writers_of_two_versions_do_not_disturb_each_other(store, open_again
         assert [row.values["n"] for row in rows if row] == [wanted[n] for n in sorted(wanted)]
 
 
+@pytest.mark.sample(2)
 def test_who_adds_while_a_version_is_counted_is_counted_by_the_next_look(store, open_again):
     of = view({"n": "int64"}, {"id": "int64"})
     with closing(open_again()) as other:

@@ -109,6 +109,7 @@ HARD = ["ties", "tiebreak columns", "nulls in a column", "nulls in the spine", "
         "hops", "offsets"]  # fmt: skip
 
 
+@pytest.mark.long
 def test_random_tables_are_hard_ones():
     tally = campaign(12, 24)
     assert tally.cases >= 12

@@ -107,6 +107,7 @@ def _asked(url, users):
     return found
 
 
+@pytest.mark.long
 def test_a_canary_with_good_figures_promotes_itself(field):
     ended = field.end("better", CANARY.replace("percent: 30", "percent: 50"))
     assert (ended.state, ended.figures["challenger"]["faults"]) == ("promoted", 0), ended

@@ -44,6 +44,7 @@ def is_ending(url: str) -> bool:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.sample(1)
 def test_a_server_that_is_told_to_stop_answers_and_lets_go_its_clients(clicks, workers):
     limits = ["--timeout", "20", "--drain", "10s" if workers == "1" else "3s"]
     with (
@@ -79,6 +80,7 @@ def test_of_requests_sent_together_the_last_answer_ends_the_connection(clicks):
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.sample(1)
 def test_a_server_that_is_told_twice_to_stop_ends_at_once(clicks, workers):
     with (
         running(clicks, "--timeout", "20", "--drain", "600s", "--workers", workers, is_cold=True) as server,

@@ -28,6 +28,7 @@ FEATURES = {"features": ["spend:*"], "entities": {"user": [1, 2, 3]}}
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.sample(1)
 def test_an_interrupted_server_ends_with_130_with_any_processes(clicks, workers):
     with running(clicks, "--workers", workers, is_cold=True) as server:
         assert server.interrupt() == 130
@@ -116,6 +117,7 @@ def wait_until_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGALRM])
+@pytest.mark.sample(1)
 def test_processes_end_with_the_first_of_them_whatever_has_ended_it(clicks, number):
     with running(clicks, "--workers", "2", "--timeout", "20", "--store-timeout", "15", is_cold=True) as server:
         _, processes = ask_until(server.url, lambda found: len(found) == 2)
@@ -126,6 +128,7 @@ def test_processes_end_with_the_first_of_them_whatever_has_ended_it(clicks, numb
         assert ("Traceback" in text, text.count("told to stop")) == (False, len(processes))
 
 
+@pytest.mark.long
 def test_counts_are_those_of_all_processes_and_stay_when_one_of_them_dies(clicks):
     requests = 'featurectl_http_requests_total{method="POST",route="/v1/features",status="200"}'
     values = 'featurectl_feature_values_total{status="PRESENT"}'

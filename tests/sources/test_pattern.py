@@ -73,6 +73,7 @@ def test_a_pattern_of_more_parts_than_anybody_has_is_refused(tmp_path, path):
     assert error.value.code == "FC501"
 
 
+@pytest.mark.long
 def test_links_that_lead_in_circles_are_not_followed_for_ever(tmp_path):
     for name in "abcdefgh":
         (tmp_path / name).symlink_to(".")

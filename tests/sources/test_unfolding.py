@@ -78,6 +78,7 @@ LONG = {
         ("a row in quotes", "gzip"), ("an object", "gzip"),
     ],
 )  # fmt: skip
+@pytest.mark.sample(2)
 def test_a_line_that_unfolds_to_much_is_refused_with_its_file(tmp_path, place, packer):
     form, begin, filler, end = LONG[place]
     file = tmp_path / f"rows.{form}"

@@ -47,6 +47,7 @@ def counted(before, after):
 @pytest.mark.parametrize("move", MOVES)
 @pytest.mark.parametrize("name", COLUMNS)
 @pytest.mark.parametrize("rows", [300, 20_000])
+@pytest.mark.sample(35)
 def test_distances_are_near_those_of_the_values(name, move, rows):
     draw = np.random.default_rng(7)
     before = COLUMNS[name](draw, 30_000)

@@ -196,6 +196,7 @@ def test_records_of_runs_that_can_not_be_read_are_told_and_no_zero(shop, capsys,
     ],
 )
 @pytest.mark.usefixtures("shop")
+@pytest.mark.sample(3)
 def test_wrong_options_are_told(capsys, words, told):
     assert main(["monitor", "export", "-q", *words]) == 64
     assert told in capsys.readouterr().err
@@ -249,6 +250,7 @@ def test_a_client_that_goes_away_leaves_no_traceback(capsys):
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.long
 def test_the_command_answers_while_the_registry_is_gone_and_says_so(shop):
     port, registry = free_port(), shop / "r.db"
     with subprocess.Popen(

@@ -103,6 +103,7 @@ def test_a_table_that_was_rebuilt_since_is_compared_as_it_was_pushed(shop, capsy
     assert (view["entities"], causes(view)) == (40, {})
 
 
+@pytest.mark.long
 def test_where_the_table_that_was_pushed_is_gone_the_newest_is_compared(shop, capsys):
     add_orders(shop)
     run(shop, "materialize", "spend", "--full", "--no-online", "--as-of", LATER)
@@ -146,6 +147,7 @@ def test_features_that_were_added_after_the_push_are_told_and_not_compared(shop,
 @pytest.mark.parametrize(
     "since", [HOUR, pytest.param(timedelta(0), marks=pytest.mark.stress)], ids=["later", "at once"]
 )
+@pytest.mark.long
 def test_values_of_a_feature_added_after_the_push_are_of_a_stale_push(tmp_path, capsys, since):
     root = write_shop(tmp_path / "repo")
     orders = pl.read_parquet(root / "orders.parquet")
@@ -223,6 +225,7 @@ def test_a_fault_is_named_in_rows_that_lack_late_rows_too(built, long_after, cap
     assert found == {"version", "late row"}
 
 
+@pytest.mark.long
 def test_a_run_that_was_under_way_at_the_push_brought_late_rows(shop, capsys):
     """It was as of no later, and ended only after the push had read the table."""
     for hour in range(6):
@@ -233,6 +236,7 @@ def test_a_run_that_was_under_way_at_the_push_brought_late_rows(shop, capsys):
     assert report["features"][0]["told"] == {"late row": "in the table after its version 1"}
 
 
+@pytest.mark.long
 def test_a_value_that_is_corrupted_in_the_log_is_found_beside_late_rows(long_after, capsys):
     def spoil(row):
         if row["user"] in (3, 8, 13):

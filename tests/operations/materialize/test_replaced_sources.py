@@ -44,6 +44,7 @@ def check(root: Path) -> None:
 
 @pytest.mark.parametrize("first", [True, False])
 @pytest.mark.parametrize("step", STEPS)
+@pytest.mark.sample(3)
 def test_a_file_replaced_between_two_steps_is_read_again_by_the_next_run(tmp_path, monkeypatch, step, first):
     write_file(tmp_path, 0)
     if not first:

@@ -123,6 +123,7 @@ SELDOM = {(None, "event_time"), (9, "available_at")}
         *(pytest.param(20, *case, marks=pytest.mark.stress) for case in CASES),
     ],
 )
+@pytest.mark.sample(1)
 def test_any_sequence_of_runs_gives_the_table_of_one_run(sequences, clock, lookback_h, tmp_path):
     view = a_view(RECENT.replace("CLOCK", clock), lookback_h=lookback_h)
     appended = set()

@@ -210,6 +210,7 @@ OFTEN = {b"abc", b"\xff" * 24}
     ],
 )
 @pytest.mark.usefixtures("view")
+@pytest.mark.sample(14)
 def test_a_full_push_puts_a_row_in_the_place_of_one_that_is_none(push, store, where, values, broken, last):  # noqa: PLR0913, PLR0917  # fixtures and the columns of its table
     push(0)
     push(last)
@@ -265,6 +266,7 @@ def test_what_another_program_keeps_beside_the_rows_is_left_alone(push, store, w
 
 @pytest.mark.parametrize("broken", ["", "{", "[]", '{"format": 1}', '{"format": 1, "features": 7}'])
 @pytest.mark.usefixtures("view")
+@pytest.mark.sample(10)
 def test_a_broken_schema_is_told_and_a_full_push_writes_another(push, store, where, values, broken):
     push(0)
     spoil_schemas(store, where, broken)

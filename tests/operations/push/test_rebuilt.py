@@ -146,6 +146,7 @@ def test_a_push_during_which_the_table_is_rebuilt_starts_again(store, view, proj
 
 
 @pytest.mark.parametrize("seed", range(2))
+@pytest.mark.sample(4)
 def test_many_histories_of_rebuilds(store, view, project, seed):
     check_history(store, view, project, seed)
 

@@ -103,6 +103,7 @@ def test_a_value_that_does_not_fit_is_counted_over_all_parts():
 
 
 @pytest.mark.parametrize("where", [None, "user < 40"])
+@pytest.mark.sample(1)
 def test_a_long_source_spine_is_filtered_as_a_short_one(tmp_path, where):
     path = tmp_path / ("spine.csv" if where else "spine.parquet")
     rows = frame().select("user", "event_time")
