@@ -34,9 +34,9 @@ compiled: $(READY) # the commands and servers that tests start need not compile 
 	@$(BIN)/python -m compileall -q -x '/(test_[^/]*|conftest)\.py$$' featurectl tests benchmarks
 
 how-long: # said before anything is set up
-	@echo "make test: about seven minutes on two cores; the percentages at the ends of lines tell how far it is"
+	@echo "make test: about five minutes on two cores; the percentages at the ends of lines tell how far it is"
 
-test: how-long compiled ## set everything up and pass every test, real Redis and PostgreSQL included; seven minutes on two cores
+test: how-long compiled ## set everything up and pass the tests, real Redis and PostgreSQL included; five minutes on two cores
 	@$(APART) $(BIN)/python -m pytest $(RUN) --durations=10
 
 long: compiled ## further cases of what make test has a case of, and the commands of the docs on a year of flights

@@ -21,7 +21,7 @@ from tests.servers.tls import Certificates, tls_proxy
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # of trainers: threads that wait leave the cores to other tests
 os.environ.pop("COLUMNS", None)  # workers of pytest have one: what is not about widths is read as in a pipe
 os.unsetenv("COLUMNS")  # readline sets it for programs that are started, beside Python's own list of variables
-settings.register_profile("fixed", deadline=None, derandomize=True)  # a busy machine is no failure
+settings.register_profile("fixed", deadline=None, derandomize=True, max_examples=50)  # a busy machine is no failure
 settings.register_profile("fresh", deadline=None, derandomize=False, database=None, print_blob=True)
 settings.load_profile("fresh" if IS_FRESH else "fixed")
 if IS_FRESH:

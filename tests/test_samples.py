@@ -30,14 +30,14 @@ import pytest
 
 @pytest.mark.sample(2)
 @pytest.mark.parametrize("number", range(5))
-def test_cases(number):
+def test_of_some_cases(number):
     pass
 
 @pytest.mark.long
-def test_story():
+def test_of_a_long_story():
     pass
 
-def test_other():
+def test_of_a_moment():
     pass
 """
 TWICE = """
@@ -46,7 +46,7 @@ import pytest
 
 for words in ([], ["-m", "long and not stress and not guests"]):
     print("WORDS", flush=True)
-    pytest.main(["--collect-only", "-q", "--assert=plain", "-p", "tests.conftest", "--rootdir", ".", *words, sys.argv[1]])
+    pytest.main(["--collect-only", "-q", "-p", "tests.conftest", "-c", "pyproject.toml", *words, *sys.argv[1:]])
 """
 
 
@@ -61,8 +61,16 @@ def test_what_make_test_leaves_out_is_in_make_long(tmp_path):
         check=False,
     )
     found = [line.rpartition("::")[2] for line in done.stdout.splitlines() if "::" in line or line == "WORDS"]
-    short = ["test_cases[0]", "test_cases[2]", "test_other"]
-    assert found == ["WORDS", *short, "WORDS", "test_cases[1]", "test_cases[3]", "test_cases[4]", "test_story"]
+    short = ["test_of_some_cases[0]", "test_of_some_cases[2]", "test_of_a_moment"]
+    assert found == [
+        "WORDS",
+        *short,
+        "WORDS",
+        "test_of_some_cases[1]",
+        "test_of_some_cases[3]",
+        "test_of_some_cases[4]",
+        "test_of_a_long_story",
+    ]
 
 
 def test_the_command_and_ci_choose_what_is_left_out():

@@ -36,6 +36,7 @@ def polars_of(frame: object) -> pl.DataFrame:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.sample(1)
 def test_a_training_set_has_the_kind_and_the_values_of_its_spine(project, kind):
     rows, manifest = project.training_set(features="spend:*,history:amount", spine=KINDS[kind])
     assert frames.kind_of_frame(rows) == kind
@@ -140,6 +141,7 @@ def test_pandas_keeps_its_index_and_named_levels_of_it_are_columns(project):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.sample(1)
 def test_where_no_frame_is_given_the_projects_kind_is_returned(project, kind):
     chosen = featurectl.open_project(frames=kind)
     rows = chosen.training_set("big").rows
@@ -149,6 +151,7 @@ def test_where_no_frame_is_given_the_projects_kind_is_returned(project, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.sample(1)
 def test_scores_of_a_frame_are_those_of_its_file(project, kind, tmp_path):
     spine = project.training_set("big").rows.select("customer", "day", "ordered_at", "status", "amount")
     given = frames.to_kind(spine, kind)

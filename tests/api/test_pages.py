@@ -45,6 +45,7 @@ def wide(monkeypatch) -> None:
         ("models list", lambda p: p.models.list()),
     ],
 )
+@pytest.mark.sample(8)
 def test_a_result_reads_as_its_command_prints_it(shared_project, capsys, words, call):
     capsys.readouterr()
     main([*words.split(), "--color", "never"])

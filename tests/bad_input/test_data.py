@@ -47,6 +47,7 @@ BAD_CSV = [
 
 
 @pytest.mark.parametrize(("text", "said"), [case[1:] for case in BAD_CSV], ids=[case[0] for case in BAD_CSV])
+@pytest.mark.sample(4)
 def test_a_bad_csv_is_named_and_the_tables_stay(live, text, said):
     (live.root / "data/orders.csv").unlink()
     if text is not None:
@@ -204,6 +205,7 @@ SPINES = [
 
 
 @pytest.mark.parametrize(("text", "said"), [case[1:] for case in SPINES], ids=[case[0] for case in SPINES])
+@pytest.mark.sample(4)
 def test_a_bad_spine_is_named_and_nothing_is_written(live, text, said):
     live.write("s.csv", text)
     for command in ("training-set", "score"):
@@ -241,6 +243,7 @@ def test_a_spine_file_may_be_empty_and_hold_null_keys_and_times(live):
      ("{source: asks, time: at", "{source: asks, time: at, where: n > 99",
       "error[FC515]: model pays: no rows to train on")],
 )  # fmt: skip
+@pytest.mark.sample(3)
 def test_a_model_that_can_not_be_trained_registers_no_version(live, old, new, said):
     live.change("objects.yaml", old, new)
     applied(live)

@@ -224,6 +224,7 @@ def process(live: Shop, shell: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("command", ["schema", "plan -o json", "--help"])
+@pytest.mark.sample(1)
 def test_a_reader_that_leaves_early_sees_no_traceback(live, command):
     done = process(live, f"$F {command} | head -n 1; exit ${{PIPESTATUS[0]}}")
     assert done.returncode in (0, 1)
@@ -239,6 +240,7 @@ def test_a_command_goes_on_when_nobody_reads_its_progress(live):
 
 
 @pytest.mark.parametrize("command", ["version", "--help", "plan --wrong -o json"])
+@pytest.mark.sample(1)
 def test_a_full_disk_below_stdout_is_64(live, command):
     assert Path("/dev/full").exists()
     done = process(live, f"$F {command} > /dev/full")

@@ -7,9 +7,7 @@ import pytest
 from benchmarks.conversion import LIBRARIES, _try
 from tests.seeds import seeds_from
 
-pytestmark = pytest.mark.long  # of programs that measure, not of the package
-
-pytestmark = pytest.mark.filterwarnings("ignore")  # of the libraries
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore")]  # of the libraries
 TREES = [name for name in LIBRARIES if name != "others"]
 
 

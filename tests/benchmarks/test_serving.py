@@ -16,10 +16,8 @@ from benchmarks.serving.load import Plan, put_load, render, requests_of, summed
 from benchmarks.serving.table import Line
 from benchmarks.serving.wrk import result_of
 
-pytestmark = pytest.mark.long  # of programs that measure, not of the package
-
 # A connection that this file's own server accepts in its last moment is closed by nobody.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")]
 
 ANSWER = b'HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{"a":1}'
 ABSENT = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"

@@ -81,6 +81,7 @@ SAID = "error[FC510]: v@1 was not materialized since feature z was added\n  = fe
 
 
 @pytest.mark.parametrize("feature", ["z", "new", "*"])
+@pytest.mark.sample(1)
 def test_a_new_feature_and_what_is_derived_from_it_wait_for_materialize(shop, feature):
     shop.apply(ADDED, NEW)
     words = ("training-set", "--features", f"v:{feature}", "--spine", "spine.csv", "--out", "t.csv")

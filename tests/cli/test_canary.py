@@ -33,6 +33,7 @@ def refused(root, capsys, *words, code=64):
     return capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_a_canary_is_started_for_the_share_of_the_model_or_of_the_command(root, capsys):
     canary(root, "start", "trial@2")
     out = capsys.readouterr().out

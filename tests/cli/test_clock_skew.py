@@ -117,6 +117,7 @@ def test_a_machine_that_is_a_little_ahead_takes_the_stores_time(run, monkeypatch
     assert served(run) == (1, "PRESENT")
 
 
+@pytest.mark.long
 def test_of_two_clocks_that_are_behind_the_earlier_one_counts_once(tmp_path, monkeypatch, redis_url, postgres_url):
     write(tmp_path, redis_url, postgres_url)
     monkeypatch.chdir(tmp_path)
@@ -188,6 +189,7 @@ def test_a_table_of_the_future_that_is_offline_only_is_told(run, tmp_path):
     assert states(run)[1]["latest"][0] == "OK"
 
 
+@pytest.mark.long
 def test_rows_that_are_gone_are_counted_and_come_back(run, redis_url):
     with redis.Redis.from_url(redis_url) as client:
         client.hdel(f"{project_of()}/dev:{{s1:a}}", "spend@1")
@@ -222,6 +224,7 @@ def test_the_clock_of_the_registry_counts_for_tables(tmp_path, monkeypatch, caps
 
 
 @pytest.mark.parametrize(("behind_s", "found"), [(0, [1]), (50, [1]), (300, [None])])
+@pytest.mark.sample(1)
 def test_a_reader_whose_clock_is_a_little_behind_finds_what_was_pushed(run, monkeypatch, behind_s, found):
     assert run("push")[0] == 0
     set_clock(monkeypatch, timedelta(seconds=-behind_s), READERS)

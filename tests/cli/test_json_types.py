@@ -17,6 +17,8 @@ from featurectl.cli.all_commands import COMMANDS
 from tests.catalog.shop import write_files
 from tests.cli.every_command import JOB, Said, Step, do_steps, say, write_changes
 
+pytestmark = pytest.mark.long  # the whole job for three states of a project
+
 TYPED = """
 entities: [{name: visit, keys: {user: int64, vip: bool, day: date, shop: string}}]
 sources:

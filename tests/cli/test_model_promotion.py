@@ -80,6 +80,7 @@ def test_a_worse_version_is_rejected_at_training_and_can_not_be_promoted(shop):
     assert shop.aliases() == {"champion": 1}
 
 
+@pytest.mark.long
 def test_the_gain_is_over_todays_champion_and_not_that_of_the_training(shop):
     shop.train(gates="")
     shop.train(features=GOOD)
@@ -105,6 +106,7 @@ def test_a_gate_added_after_the_training_is_measured_at_the_promotion(shop):
     assert gate(shop.result("models", "promote", "m@2"), "min_auc")["passed"] is True
 
 
+@pytest.mark.long
 def test_a_rejected_version_is_promoted_by_the_gates_that_are_applied_now(shop):
     first = shop.train(features=GOOD, gates="min_auc: 0.999", code=1)
     assert first["status"] == "rejected"
@@ -258,6 +260,7 @@ def test_what_uses_a_view_or_a_feature_is_listed(shop):
     assert shop.run("models", "list", "--uses", "v@2").out == "No model version uses v@2.\n"
 
 
+@pytest.mark.long
 def test_a_champion_whose_features_can_not_be_read_just_now_rejects_nobody(shop):
     shop.train()
     shop.change(features='{feature: "w:poor"}')

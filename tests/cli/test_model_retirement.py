@@ -114,6 +114,7 @@ def test_a_dry_run_says_the_same_and_retires_nothing(shop):
     assert (history(shop), set(standing(shop).values())) == (before, {"registered"})
 
 
+@pytest.mark.long
 def test_the_table_of_a_training_set_stays_until_its_pin_is_given_up(shop):
     shop.run("training-set", "m", "--out", "rows.parquet")
     two_views(shop)
@@ -132,6 +133,7 @@ def test_the_table_of_a_training_set_stays_until_its_pin_is_given_up(shop):
     assert found(shop) == {}
 
 
+@pytest.mark.long
 def test_files_of_a_retired_version_stay_until_they_are_cleaned(shop):
     for features in (5, 6, 7):
         shop.make(objects(params=f"{{n_estimators: {features}, num_threads: 1, verbose: -1}}"))

@@ -84,6 +84,7 @@ def test_rows_are_compared_with_a_profile_in_a_bucket(shop):
     assert "None of 4 drifts." in shop.run("monitor", "drift", "m", "--batch", "s", "--min-rows", "10").out
 
 
+@pytest.mark.long
 def test_a_model_is_exported_from_a_bucket_and_imported_into_it(shop):
     shop.run("models", "export", "m", "--out", "exported")
     version, location = shop.version()

@@ -155,6 +155,7 @@ def test_a_trainers_command_runs_in_the_repository_and_makes_a_full_model(shop):
     assert len(shop.json("models", "list")["versions"]) == 2
 
 
+@pytest.mark.long
 def test_a_version_is_compared_with_the_champion_of_when_it_is_registered(shop):
     gated = ("    owner: ana", "    owner: ana\n    gates: {min_auc_gain_over_champion: -1}")
     shop.make(gated=gated)
@@ -268,6 +269,7 @@ def test_a_card_is_written_beside_the_artifact_with_its_charts_and_shown(shop):
     assert "is not the file that was registered" in shop.run("models", "show", "m", "--card", code=1).err
 
 
+@pytest.mark.long
 def test_tables_of_a_version_are_there_after_a_vacuum(shop, monkeypatch):
     monkeypatch.setattr("featurectl.offline.delta.DeltaStore", partial(DeltaStore, vacuum_hours=0))
     shop.make()

@@ -307,6 +307,7 @@ def test_values_as_served_are_not_made_again_by_another_refresh(shop):
         (["--from-manifest", "drawn.json"], "--from-manifest drawn.json: no training set can be made from it"),
     ],
 )
+@pytest.mark.sample(5)
 def test_a_manifest_that_can_not_be_used_is_refused(shop, argv, told):
     ran(shop, "training-set", "back", "--out", "o.parquet")
     Path("list.json").write_text("[1]")

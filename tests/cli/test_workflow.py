@@ -254,6 +254,7 @@ def test_its_commands_run_on_the_template_in_their_order(tmp_path, jobs, postgre
     assert (entry["who"], entry["commit"], entry["dirty_files"]) == ("ana", git("rev-parse", "HEAD"), 0)
 
 
+@pytest.mark.long
 def test_a_plan_that_is_blocked_ends_the_job_and_is_shown(tmp_path, jobs):
     folder = tmp_path / "checkout"
     write_repository(template_folder() / "flights", folder, "flights_in_ci")

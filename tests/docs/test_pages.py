@@ -8,6 +8,7 @@ from tests.docs.runner import JOB, Reader, check_output
 
 RUN = [page for page in PAGES if any(block.language == "console" for block in read_blocks(page))]
 SERVERS = "docs/how-to/production.md"
+LONG = ("docs/how-to/train-any-estimator.md", "docs/tutorial/outage.md", "docs/tutorial/own-data.md")
 
 
 def begins_with_flights(page):
@@ -17,7 +18,11 @@ def begins_with_flights(page):
 
 
 def cases(pages):
-    return [pytest.param(page, marks=[pytest.mark.long] if begins_with_flights(page) else []) for page in pages]
+    return [pytest.param(page, marks=[pytest.mark.long] if is_long(page) else []) for page in pages]
+
+
+def is_long(page):
+    return begins_with_flights(page) or name_of(page) in LONG
 
 
 @pytest.mark.parametrize("page", cases(page for page in RUN if name_of(page) != SERVERS), ids=name_of)

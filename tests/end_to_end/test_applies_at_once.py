@@ -45,6 +45,7 @@ def serials(registry: SqlRegistry, project: str) -> list[int]:
 
 
 @pytest.mark.parametrize("applies", [6, pytest.param(APPLIES, marks=pytest.mark.stress)])
+@pytest.mark.sample(1)
 def test_two_projects_of_one_registry_are_applied_at_once(tmp_path, registry_url, registry, applies):
     """Each process grows its own project, without waiting for the other, from a registry that is not there yet."""
     roots = [write_project(tmp_path / project, project, registry_url) for project in PROJECTS]

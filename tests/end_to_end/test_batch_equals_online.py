@@ -16,6 +16,8 @@ from tests.end_to_end.flights import Repository
 from tests.end_to_end.readers import open_readers
 from tests.end_to_end.served import SERVED, add_environment, online_rows, scores_by_hand, write_requests
 
+pytestmark = pytest.mark.long  # of weeks of flights
+
 AT = datetime(2013, 12, 5, 15, 30, tzinfo=UTC)
 REQUESTS, SEED = 300, 5
 

@@ -86,6 +86,7 @@ def try_once(made: Path, root: Path, name: str, limit: int) -> int:
 
 @pytest.mark.parametrize(("name", "limit"), [("materialize", 3_000), ("apply", 20_000)])
 @pytest.mark.usefixtures("capsys")
+@pytest.mark.sample(1)
 def test_a_command_on_a_full_disk_says_so_and_the_next_is_whole(made, tmp_path, monkeypatch, name, limit):
     monkeypatch.chdir(tmp_path)
     assert try_once(made, tmp_path / "shop", name, limit) == 69

@@ -11,6 +11,8 @@ from tests.end_to_end.flights import SOURCES, SPINE, quicken_training, write_som
 from tests.end_to_end.increments import add_files, blank_rows, late_rows, split_sources, tables_below
 from tests.end_to_end.served import read_online
 
+pytestmark = pytest.mark.long  # of weeks of flights
+
 NOW = datetime(2014, 1, 1, 12, tzinfo=UTC)
 FIRST, CUT, THIRD = (datetime(2013, *day, tzinfo=UTC) for day in ((11, 15, 21), (11, 27, 21, 7), (12, 6, 20)))  # type: ignore[misc]
 

@@ -142,6 +142,7 @@ def test_a_registry_in_a_file_comes_back_from_its_copy(shop):
     assert scored(shop)
 
 
+@pytest.mark.long
 def test_a_registry_that_is_older_than_the_stores_catches_up(shop):
     fill(shop)
     backed_up()
@@ -157,6 +158,7 @@ def test_a_registry_that_is_older_than_the_stores_catches_up(shop):
     assert scored(shop)
 
 
+@pytest.mark.long
 def test_a_registry_in_postgresql_comes_back_from_its_dump(shop, postgres_url, monkeypatch):
     monkeypatch.setenv("REGISTRY_URL", postgres_url)
     project = shop.root / "featurectl.yaml"

@@ -23,6 +23,7 @@ def frames_of(drawn):
 
 
 @given(FRAMES, st.sampled_from([None, 0, 200, 1000]), st.sampled_from([1, 2, 8, PARTS, 4 * PARTS]))
+@pytest.mark.long
 def test_every_row_is_in_the_part_of_its_hash(drawn, memory, parts):
     frames = frames_of(drawn)
     every = pl.concat(frames)

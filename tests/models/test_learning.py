@@ -128,6 +128,7 @@ def test_a_sample_is_of_the_rows_to_train_on_and_not_of_a_holdout():
         ("sklearn.neighbors.KNeighborsRegressor", {}, "numbers"),
     ],
 )
+@pytest.mark.sample(5)
 def test_every_kind_of_model_is_measured_and_knows_which_input_counts(name, params, task):
     fitted = fit(examples(task=task), Trainer(estimator=name, params=params, seed=2))
     assert fitted.task == task
@@ -152,6 +153,7 @@ def test_a_model_of_which_no_input_counts_has_no_importance():
     assert fit(data, trainer).importance == {}
 
 
+@pytest.mark.long
 def test_the_metrics_of_classes_are_those_of_the_bytes_that_are_kept():
     fitted = fit(examples(task="classes"), Trainer(estimator="lightgbm.LGBMClassifier", params={"verbose": -1}))
     scores = load_runtime("txt", fitted.content, allow_pickle=False).predict(fitted.judged.matrix)

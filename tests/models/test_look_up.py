@@ -52,6 +52,7 @@ def test_what_is_not_there_is_told_with_what_is_near(package):
     assert not find_missing("no_such_package.x.Y").installed
 
 
+@pytest.mark.long
 def test_every_estimator_of_the_library_is_found():
     names = [f"{kind.__module__}.{name}" for name, kind in all_estimators()]
     assert len(names) > 100

@@ -237,6 +237,7 @@ def test_a_wrong_type_at_one_entity_is_a_broken_row_of_it(redis_cluster, of):
         assert store.read(of, [[2]])[0] is not None
 
 
+@pytest.mark.long
 def test_a_broken_counter_of_a_slot_is_told_and_counted_again(redis_cluster, of):
     slot = slot_with_an_entity(of, 0)
     with closing(open_online(redis_cluster.url)) as store:

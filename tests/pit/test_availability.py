@@ -69,6 +69,7 @@ def test_a_constant_delay_moves_the_range_and_leaves_nothing_to_look_at(lateness
 
 @pytest.mark.parametrize("delay", [0, 7, 300])
 @pytest.mark.parametrize("closed", ["left", "right", "both", "none"])
+@pytest.mark.sample(4)
 def test_rows_with_a_declared_delay_need_neither_availability_nor_ties(delay, closed):
     rows = late_rows(800, [delay])
     spine = spine_of(range(-10, 9_000, 45))
@@ -122,6 +123,7 @@ def test_the_batches_of_probes_are_bounded_in_rows_to_look_at(monkeypatch):
 
 
 @pytest.mark.parametrize("lateness", [[0, 3, 900], [*range(2000)], [0] * 99 + [20_000]], ids=["few", "wide", "rare"])
+@pytest.mark.sample(1)
 def test_many_late_rows_are_answered_as_by_looking_at_each(lateness):
     rows = late_rows(800, lateness)
     spine = spine_of(range(-10, 9_000, 450))

@@ -119,6 +119,7 @@ def test_a_canary_with_good_figures_promotes_itself(field):
     assert field.clients.answered_by(BETTER) >= 300
 
 
+@pytest.mark.long
 def test_one_that_scores_otherwise_is_rolled_back(field):
     ended = field.end("shifted")
     assert ended.state == "rolled_back", ended
@@ -135,6 +136,7 @@ def test_one_that_fails_is_rolled_back_and_its_errors_were_answered(field):
     assert field.clients.answered_by(NUMBER["failing"]) == 0
 
 
+@pytest.mark.long
 def test_one_that_is_slow_is_rolled_back_before_its_time_is_over(field):
     ended = field.end("slow", SHORT.replace("SUCCESS", "{latency_p99_ms: 500}"))
     assert ended.state == "rolled_back", ended
@@ -143,6 +145,7 @@ def test_one_that_is_slow_is_rolled_back_before_its_time_is_over(field):
     assert set(field.clients.statuses) == {200}
 
 
+@pytest.mark.long
 def test_entities_keep_their_version_on_both_workers_and_the_share_holds(field):
     field.begin("better", ENDLESS, "--percent", "5")
     field.split()

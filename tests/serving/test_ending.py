@@ -100,6 +100,7 @@ def is_ended_by(process, number) -> bool:
     return process.poll() is not None
 
 
+@pytest.mark.long
 def test_an_interrupted_server_does_not_wait_for_others_to_hear_of_it(clicks):
     with running(clicks, "--timeout", "20", "--drain", "600s", is_cold=True) as server, connected(server.url) as kept:
         asked(kept)

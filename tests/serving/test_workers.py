@@ -45,6 +45,7 @@ def heard_hangups() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("heard_hangups")
+@pytest.mark.long
 def test_a_terminal_that_goes_ends_a_server_as_sigterm_does(clicks):
     with running(clicks, "--drain", "0s", is_cold=True) as server:
         server.process.send_signal(signal.SIGHUP)

@@ -301,6 +301,7 @@ FAILING = (("materialize", "--full", *PROD), ("apply", *PROD, "--auto-approve"),
 
 
 @pytest.mark.parametrize(("name", "value", "code"), WRONG, ids=lambda value: str(value).replace(SECRET, "X"))
+@pytest.mark.sample(6)
 def test_an_error_names_the_variable_and_not_what_it_holds(name, value, code, live, tmp_path):
     (tmp_path / "file").write_text("a file, not a folder")
     (tmp_path / "bad" / SECRET).mkdir(parents=True)

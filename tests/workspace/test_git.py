@@ -280,6 +280,7 @@ def test_a_shallow_clone_can_not_tell_what_it_does_not_contain(git, place, tmp_p
     assert contained(below, side) == (None, told)
 
 
+@pytest.mark.sample(1)
 def test_an_old_short_hash_is_looked_up_and_an_ambiguous_one_not_guessed(git, place):
     first = change(git, place, "first")
     assert contained(place, first[:7]) == (True, "")
@@ -301,6 +302,7 @@ def test_what_is_no_hash_is_never_given_to_git(git, place, text):
     assert contained(place, text) == (None, f"{text!r} is no commit")
 
 
+@pytest.mark.long
 def test_a_hash_of_something_else_is_no_commit(git, place):
     change(git, place, "1")
     tree = git("rev-parse", "HEAD^{tree}")

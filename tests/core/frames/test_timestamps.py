@@ -26,6 +26,7 @@ def test_naive_times_are_the_earlier_instant_or_of_the_offset_before_a_gap(naive
 
 
 @pytest.mark.parametrize("zone", ZONES[1:])
+@pytest.mark.sample(2)
 def test_gaps_and_folds_of_each_zone_follow_the_rule(zone):
     hours = [datetime(2011, 1, 1) + timedelta(minutes=15 * i) for i in range(4 * 24 * 366)]
     column = pl.DataFrame({"t": pl.Series(hours, dtype=pl.Datetime("us"))})

@@ -77,6 +77,7 @@ DRAWN = st.lists(st.tuples(ROWS, SPINES, st.sets(st.sampled_from(COLUMNS), min_s
 
 @given(DRAWN)
 @settings(max_examples=5, deadline=None)
+@pytest.mark.long
 def test_tests_that_run_together_find_what_each_finds_alone(model, drawn):
     check_together(model, drawn)
 

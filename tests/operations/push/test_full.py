@@ -226,6 +226,7 @@ def test_a_full_push_puts_a_row_in_the_place_of_one_that_is_none(push, store, wh
     "broken", [b"abc", b"\x00" * 7 + b"{}", b"\x01" * 7 + b'{"watermark":', b"\xff" * 7, b"\x01" * 7]
 )
 @pytest.mark.usefixtures("view", "rows")
+@pytest.mark.sample(7)
 def test_a_broken_record_is_told_and_a_full_push_writes_it_again(push, store, where, values, broken):
     push(0)
     spoil_record(store, where, broken)

@@ -313,6 +313,7 @@ def test_two_runs_into_one_table_of_postgresql_leave_the_rows_of_the_last(postgr
     engine.dispose()
 
 
+@pytest.mark.long
 def test_a_table_of_postgresql_is_filled_and_filled_again(shop, tmp_path, postgres_url):
     import sqlalchemy as sa
 

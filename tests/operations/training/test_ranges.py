@@ -121,6 +121,7 @@ def test_duplicates_are_rows_that_ask_what_an_earlier_one_asked(views):
 
 
 @pytest.mark.parametrize(("distinct", "told"), [(20, 20), (21, 0)])
+@pytest.mark.sample(1)
 def test_labels_are_counted_where_there_are_few(tmp_path, views, distinct, told):
     rows = spine_rows(43)
     outcome = pl.Series([i % distinct for i in range(43)])
