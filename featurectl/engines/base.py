@@ -46,10 +46,39 @@ class FrameScan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PartRows:
+    """The rows of a part of a source that were read, whatever a view takes of them: those with both clocks.
+
+    `count` None: nobody has counted them. `sums` tell them from others whatever their order (`pit.hashing.add_hashes`);
+    None where not all of them were hashed.
+    """
+
+    count: int | None = 0
+    sums: tuple[int, int] | None = (0, 0)
+
+    def plus(self, more: PartRows) -> PartRows:
+        """Return these rows and more.
+
+        >>> PartRows(count=2, sums=(7, 8)).plus(PartRows(count=1, sums=None))
+        PartRows(count=3, sums=None)
+        """
+        count = None if self.count is None or more.count is None else self.count + more.count
+        if self.sums is None or more.sums is None:
+            return PartRows(count=count, sums=None)
+        first, second = ((a + b) % 2**64 for a, b in zip(self.sums, more.sums, strict=True))
+        return PartRows(count=count, sums=(first, second))
+
+
+NOTHING_READ: Final = PartRows()
+NOT_COUNTED: Final = PartRows(count=None, sums=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
     """Rows of a scan with `after` < available_at <= `until`; `after` None is from the beginning.
 
-    `fresh`: nothing of the scan was read before, so that rows up to `after` in it come too late and are counted.
+    `read_before`: what was read of the scan before, of the rows up to `after`. They are looked at again: those behind
+    as many as there were have come too late, and are counted. None: rows up to `after` need not be read.
     Of its rows only those with `since` <= event_time < `before` go into the table (None: no end). The others are seen
     all the same: they make a row a repeat, move the clocks of `Prepared`, and are held back when they come later.
     `events`: hashes of what names some events, whose rows go into the table whenever they happened.
@@ -58,7 +87,7 @@ class Piece:
     scan: RowScan
     until: datetime
     after: datetime | None = None
-    fresh: bool = False
+    read_before: PartRows | None = None
     since: datetime | None = None
     before: datetime | None = None
     events: pl.Series | None = None
@@ -120,10 +149,12 @@ class Prepared:
     `rows_read` counts the rows of the pieces; `held_back`, a number per piece, those that become available only after
     it ends; `dropped` counts rows left out, by reason (null event_time, null available_at, null key, repeated,
     known before the watermark).
-    `watermark` and `newest_event` are the greatest availability and event time of the rows read; `late_events` are the
-    least and the greatest event time of those known before the watermark. `replaced` holds the
-    `_dedup` of rows read earlier of which there is a copy among the new ones that was available first: it counts, and
-    theirs is to leave the table.
+    `watermark` and `newest_event` are the greatest availability and event time of the rows read. Of rows known before
+    the watermark those count that the view would have taken; `late_events` are their least and greatest event time.
+    `replaced` holds the `_dedup` of rows read earlier of which there is a copy among the new ones that was available
+    first: it counts, and theirs is to leave the table.
+    `parts` are the rows of each piece that were looked at and known by its end. `changed`, one a piece: rows that were
+    read of it before are not there any more as they were, so that nobody can say which of the others came too late.
     """
 
     rows: BucketedRows
@@ -135,6 +166,8 @@ class Prepared:
     late_events: tuple[datetime, datetime] | None = None
     checks: tuple[CheckResult, ...] = ()
     replaced: tuple[int, ...] = ()
+    parts: tuple[PartRows, ...] = ()
+    changed: tuple[bool, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

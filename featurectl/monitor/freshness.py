@@ -24,9 +24,9 @@ class FreshnessRow:
     seen (`error` says why); `over_us` is how far the age is past the bound that it broke. `entities` counts the
     entities of a state view that were served then, `stale_entities` those of them whose values are too old (None:
     not counted). `lost` rows of the last push are not in the online store any more. `late_rows` came too late
-    for the table. `future`: it was computed as of
-    an instant that has not come. `note` says what else there is to know of a row: why something that belongs to it is
-    not shown.
+    for the table; `changed_parts` are those of which it has rows that were changed or are gone since. `future`: it was
+    computed as of an instant that has not come. `note` says what else there is to know of a row: why something that
+    belongs to it is not shown.
     """
 
     kind: Literal["view", "source", "feature"]
@@ -45,6 +45,7 @@ class FreshnessRow:
     stale_entities: int | None = None
     lost: int = 0
     late_rows: int = 0
+    changed_parts: tuple[str, ...] = ()
     future: bool = False
     error: str = ""
     note: str = ""

@@ -18,6 +18,7 @@ from featurectl.offline.base import OfflineTable
 from featurectl.online.base import Bound, OnlineStore, OnlineView
 from featurectl.online.future_pushes import how_far_ahead
 from featurectl.online.missing_rows import rows_lost
+from featurectl.operations.materialize.part_rows import describe_changed
 from featurectl.sources.base import SourceReader, SourceScan
 
 NO_ROWS: Final = "no rows yet"
@@ -117,12 +118,13 @@ def _row(item: ServedView, served: ServedFreshness, stale: StaleEntities | None,
     rows = served.lost + (served.entities or 0)
     are_gone = f"{plural(rows, 'row')} {plural(served.lost, 'is', 'are')} gone"
     gone = f"{served.lost:,} of {rows:,} {are_gone}: featurectl push {item.view.name}"
-    ahead = served.newest_event is not None and served.newest_event > now
+    ahead, changed = served.newest_event is not None and served.newest_event > now, served.changed_parts
     notes = [
         gone if served.lost else "",
         f"{done} only" if later else "",
         "newer events lie ahead of now" if ahead else "",
         f"{counted(served.late, 'late row')} left out: {_to_take(item.view.name, served)}" if served.late else "",
+        f"{describe_changed(changed)}: materialize {item.view.name} --full" if changed else "",
     ]
     return FreshnessRow(
         kind="view",
@@ -141,6 +143,7 @@ def _row(item: ServedView, served: ServedFreshness, stale: StaleEntities | None,
         stale_entities=None if stale is None else stale.stale,
         lost=served.lost,
         late_rows=served.late,
+        changed_parts=served.changed_parts,
         note=", ".join(note for note in notes if note),
     )
 
@@ -171,7 +174,7 @@ class ServedFreshness:
     `entities` are those in the online store, as they were counted there now, where it can say, else as of the last
     push; `lost` so many it had then and has not now. `table_at` is the instant as of which the table was computed.
     `late` rows were known before the watermark when their files came, and are not in the table; `late_since` is the
-    first of their event times.
+    first of their event times. Of `changed_parts` it has rows that were changed or are gone since.
     """
 
     rows: int
@@ -183,6 +186,7 @@ class ServedFreshness:
     lost: int = 0
     late: int = 0
     late_since: datetime | None = None
+    changed_parts: tuple[str, ...] = ()
 
 
 def look_at_served(item: ServedView, store: Callable[[], OnlineStore]) -> ServedFreshness:
@@ -212,6 +216,7 @@ def look_at_served(item: ServedView, store: Callable[[], OnlineStore]) -> Served
         lost=0 if record is None else rows_lost(item.view, record, there, item.clock),
         late=coverage.dropped.get(TOO_LATE, 0),
         late_since=coverage.late_events[0] if coverage.late_events else None,
+        changed_parts=coverage.changed_parts,
     )
 
 

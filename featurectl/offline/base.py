@@ -11,7 +11,7 @@ from typing import Final, Protocol
 import polars as pl
 
 from featurectl.core.errors import StoreError
-from featurectl.engines.base import BucketedRows
+from featurectl.engines.base import BucketedRows, PartRows
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*")  # of a view, as the language has them
 
@@ -38,6 +38,9 @@ class Coverage:
     the event time from which on there are rows; None: all that the source has. `rows_mark` is a digest of what decides
     which rows of the source there are, whose and when, and of their form ("" in tables of before there was one).
     `late_events` are the least and the greatest event time of rows that came too late and are still to be taken.
+    `part_rows` are the rows read of each part that may grow, whatever the view took of them; none in tables of before
+    they were counted. `changed_parts` are those of which rows that were read were changed or gone later: the table has
+    them as they were.
     """
 
     parts: Mapping[str, str] = field(default_factory=dict)
@@ -53,6 +56,8 @@ class Coverage:
     since: datetime | None = None
     watermarks: Mapping[str, datetime] = field(default_factory=dict)  # of a transform's sources, by name
     late_events: tuple[datetime, datetime] | None = None
+    part_rows: Mapping[str, PartRows] = field(default_factory=dict)
+    changed_parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from featurectl.core.units import counted, format_count, format_instant, format_
 from featurectl.engines.base import TOO_LATE, CheckResult
 from featurectl.operations.materialize.dry_run import Planned
 from featurectl.operations.materialize.materialize_views import ViewRun
+from featurectl.operations.materialize.part_rows import describe_changed
 from featurectl.render.documents import json_of
 from featurectl.render.error import error_json
 from featurectl.render.table import NarrowForm, render_table
@@ -34,13 +35,34 @@ def render_runs(runs: Sequence[ViewRun]) -> str:
             if run.made
             else []
         )
-        lines += [f"{run.label}: {in_one_line(note)}" for note in run.notes]
+        lines += [f"{run.label}: {in_one_line(note)}" for note in (*_notes(run), *run.notes)]
     return "\n".join([*lines, "", _totals(runs)])
 
 
 def _to_take(run: ViewRun) -> str:
     since = run.made.late_since if run.made else None
     return f"featurectl materialize {run.view} --since {format_iso(since) if since else 'TIME'}"
+
+
+def _notes(run: ViewRun) -> list[str]:
+    """Return what there is to know of rows that are not as they should be, or lie later than now."""
+    made = run.made
+    if made is None:
+        return []
+    held, becomes = counted(made.held_rows, "row"), plural(made.held_rows, "becomes", "become")
+    until = "" if made.events_until is None else format_instant(made.events_until)
+    notes = [
+        _of_changed(run.view, made.changed_parts),
+        f"{held} {becomes} known later than now: a later run takes {plural(made.held_rows, 'it', 'them')}",
+        f"newer events lie ahead of now, until {until}",
+    ]
+    return [note for note, holds in zip(notes, (True, made.held_rows, until), strict=True) if note and holds]
+
+
+def _of_changed(view: str, parts: Sequence[str]) -> str:
+    if not parts:
+        return ""
+    return f"{describe_changed(parts)}, and in the table as they were; featurectl materialize {view} --full mends it"
 
 
 def _totals(runs: Sequence[ViewRun]) -> str:
@@ -73,6 +95,10 @@ def run_document(run: ViewRun) -> dict[str, object]:
         "rows_read": made and made.rows_read,
         "rows_written": made and made.rows_written,
         "dropped": dict(made.dropped) if made else {},
+        "late_since": made and made.late_since,
+        "changed_parts": list(made.changed_parts) if made else [],
+        "held_rows": made and made.held_rows,
+        "events_until": made and made.events_until,
         "checks": [_check_json(check) for check in made.checks] if made else [],
         "table_version": made and made.table_version,
         "watermark": made and made.watermark,
@@ -99,6 +125,9 @@ def render_planned(planned: Sequence[Planned]) -> str:
         for item in planned
     ]
     lines = render_table(("view", "would do", "parts read", "table begins", "because"), cells)
+    for item in planned:
+        if changed := _of_changed(item.view, item.changed_parts):
+            lines.append(f"{item.view}@{item.version}: {in_one_line(changed)}")
     return "\n".join([*lines, "", "Nothing was read or written: this is a dry run."])
 
 
@@ -117,6 +146,7 @@ def planned_document(item: Planned) -> dict[str, object]:
         "parts_read": item.parts_read,
         "parts": item.parts,
         "begin": item.begin,
+        "changed_parts": list(item.changed_parts),
     }
 
 

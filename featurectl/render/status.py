@@ -84,6 +84,7 @@ def status_document(row: FreshnessRow, now: datetime) -> dict[str, object]:
         "stale_share": row.stale_share,
         "lost_rows": row.lost,
         "late_rows": row.late_rows,
+        "changed_parts": list(row.changed_parts),
         "error": row.error or None,
         "note": row.note or None,
     }

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featurectl.engines.base import EarlierRows, FrameScan, Piece
+from featurectl.engines.base import NOTHING_READ, EarlierRows, FrameScan, Piece
 from featurectl.language.definitions.entity import Entity
 from featurectl.pit.hashing import bucket_of, hash_ties
 from tests.definitions import ARRIVALS, DELAYS, LATEST
@@ -22,7 +22,9 @@ NO_ENTITY = replace(ALL, entity=None, join={})
 
 def piece(frame, until=99, **ends):
     return Piece(
-        scan=FrameScan(rows=frame.lazy()), until=at(until), **{n: at(v) if n != "fresh" else v for n, v in ends.items()}
+        scan=FrameScan(rows=frame.lazy()),
+        until=at(until),
+        **{n: at(v) if n != "read_before" else v for n, v in ends.items()},
     )
 
 
@@ -104,7 +106,7 @@ def test_a_row_twice_is_one_with_a_dedup_key_and_two_without(engine):
 
 def test_rows_of_a_new_file_from_before_the_watermark_are_only_counted(engine):
     frame = rows(("A", 1.0, 1, 1), ("A", 2.0, 1, 3))
-    made = engine.prepare([piece(frame, after=2, fresh=True)], ALL)
+    made = engine.prepare([piece(frame, after=2, read_before=NOTHING_READ)], ALL)
     assert (delays(made), made.dropped) == ([2.0], {"known before the watermark": 1})
     assert engine.prepare([piece(frame, after=2)], ALL).dropped == {}
 

@@ -26,6 +26,7 @@ from featurectl.engines.clocks import (
     typed_tree,
 )
 from featurectl.engines.polars.checks import Checker
+from featurectl.engines.polars.part_rows import PartTally
 from featurectl.engines.shuffle import Shuffle, ShuffledRows
 from featurectl.engines.spill import SpillRoom
 from featurectl.expressions.polars import to_polars
@@ -36,6 +37,7 @@ from featurectl.pit.questions import AVAILABLE_AT, DEDUP, EVENT_TIME, TIE, TIE_O
 
 NAMED: Final = "\x00named"  # a hash of what names an event, the `dedup_key`
 _SEEN: Final = "\x00seen"
+_CLOCKED: Final = pl.col(EVENT).is_not_null() & pl.col(AVAILABLE).is_not_null()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +59,8 @@ def _shuffle(room: Room | None, columns: Sequence[str]) -> Shuffle:
 class _Tally:
     """What was seen on the way, over all batches."""
 
-    source: Source
-    held_back: list[int]
+    view: FeatureView
+    parts: Sequence[PartTally]
     read: int = 0
     watermark: datetime | None = None
     newest_event: datetime | None = None
@@ -69,6 +71,11 @@ class _Tally:
     of_view: Checker
     on_rows: Callable[[int], None]
     memory_bytes: int | None
+
+    @property
+    def source(self) -> Source:
+        """The view's source."""
+        return self.view.source
 
     def keep(self, frame: pl.DataFrame, keep: pl.Expr, reason: str) -> pl.DataFrame:
         """Return the rows to keep, counting the others."""
@@ -84,12 +91,11 @@ class _Tally:
             self.of_source.see(select_columns(frame.filter(pl.col(clock).is_null()), self.source))
         return kept
 
-    def see_late(self, frame: pl.DataFrame) -> None:
-        """Count rows that were known before the watermark."""
-        if frame.height:
-            self.dropped[TOO_LATE] += frame.height
-        first, last = frame[EVENT].min(), frame[EVENT].max()
+    def see_late(self, events: pl.Series) -> None:
+        """Count rows that were known before the watermark, by their event times."""
+        first, last = events.min(), events.max()
         if isinstance(first, datetime) and isinstance(last, datetime):
+            self.dropped[TOO_LATE] += len(events)
             before = self.late_events or (first, last)
             self.late_events = min(before[0], first), max(before[1], last)
 
@@ -97,18 +103,19 @@ class _Tally:
         """Return what came of all checks."""
         return (*self.of_source.results(), *self.of_view.results())
 
-    def look(self, number: int, scan: pl.LazyFrame, piece: Piece) -> None:
+    def look(self, part: PartTally, scan: pl.LazyFrame) -> None:
         """Take note of the clocks of a piece's rows outside its range of event times, too.
 
         Rows that are left out for their event time count as read: a range that begins earlier may be asked for later,
         and the runs after it must not take them again, nor lose those that were not available yet.
         """
         event, available = pl.col(EVENT), pl.col(AVAILABLE)
-        known = wanted_rows(piece) & event.is_not_null() & available.is_not_null()
+        known = wanted_rows(part.piece) & _CLOCKED
         columns = [within_datetime(clock.filter(known).max()) for clock in (event, available)]
-        found = scan.select(*columns, (available > piece.until).sum().alias("held")).collect(engine="streaming")
-        self.held_back[number] += int(found["held"].item())
-        self.see(found.drop("held").drop_nulls())
+        counts = [known.sum().alias("known"), (available > part.piece.until).sum().alias("held")]
+        found = scan.select(*columns, *counts).collect(engine="streaming")
+        part.add_unhashed(*(int(found[name].item()) for name in ("known", "held")))
+        self.see(found.select(EVENT, AVAILABLE).drop_nulls())
 
     def see(self, frame: pl.DataFrame) -> None:
         """Take note of the clocks of rows that have both."""
@@ -125,8 +132,8 @@ def prepare_rows(
     availability or key are dropped and counted. Rows are read and worked on in batches; what is kept lies in memory
     until it outgrows its share of it; without `room` it stays there.
     """
-    tally = _tally(view, len(pieces), room)
-    batches = _batches(pieces, tally)
+    tally = _tally(view, pieces, room)
+    batches = _batches(tally, _united(pieces, view.source))
     if view.source.dedup_key:
         whole = _distinct(batches, view.source, room, seen or EarlierRows(), tally)
         batches = (frame.filter(_for_table(pieces[0])) for frame in whole)  # they have one range
@@ -142,21 +149,23 @@ def prepare_rows(
     return Prepared(
         rows=ShuffledRows(rows, view.keys, sums),
         rows_read=tally.read,
-        held_back=tuple(tally.held_back),
+        held_back=tuple(part.held_back for part in tally.parts),
         watermark=tally.watermark,
         newest_event=tally.newest_event,
         dropped=dict(tally.dropped),
         late_events=tally.late_events,
         checks=tally.checks(),
         replaced=tuple(tally.replaced),
+        parts=tuple(part.rows for part in tally.parts),
+        changed=tuple(part.changed for part in tally.parts),
     )
 
 
-def _tally(view: FeatureView, pieces: int, room: Room | None) -> _Tally:
+def _tally(view: FeatureView, pieces: Sequence[Piece], room: Room | None) -> _Tally:
     source, folder = view.source, None if room is None else room.spill.folder
     return _Tally(
-        source=source,
-        held_back=[0] * pieces,
+        view=view,
+        parts=[PartTally(piece=piece, inside=() if source.dedup_key else _in_range(piece)) for piece in pieces],
         of_source=Checker(kind="source", name=source.name, checks=source.checks, folder=folder),
         of_view=Checker(kind="feature view", name=view.name, checks=view.checks, folder=folder),
         on_rows=(lambda _: None) if room is None else room.spill.on_rows,
@@ -164,29 +173,48 @@ def _tally(view: FeatureView, pieces: int, room: Room | None) -> _Tally:
     )
 
 
-def _batches(pieces: Sequence[Piece], tally: _Tally) -> Iterator[pl.DataFrame]:
+def _batches(tally: _Tally, schema: pl.Schema) -> Iterator[pl.DataFrame]:
     """Give the rows of the pieces that have both clocks, beside these and a hash of their own columns."""
-    schema = _united(pieces, tally.source)
-    for number, piece in enumerate(pieces):
-        scan = clocked(piece.scan.read(), tally.source)
-        if piece.after is not None and not piece.fresh:
-            scan = scan.filter(pl.col(AVAILABLE) > piece.after)  # so that whole row groups need not be read
-        inside = [] if tally.source.dedup_key else _in_range(piece)
-        if inside:
-            tally.look(number, scan, piece)
-        for batch in read_batches(scan.filter(*inside), batch_rows(tally.memory_bytes, len(schema))):
+    for part in tally.parts:
+        scan, late = clocked(part.piece.scan.read(), tally.source), []
+        if part.piece.after is not None and not part.looks_again:
+            scan = scan.filter(pl.col(AVAILABLE) > part.piece.after)  # so that whole row groups need not be read
+        if part.reads_range:
+            tally.look(part, scan)
+            scan = scan.filter(*part.inside)
+        for batch in read_batches(scan, batch_rows(tally.memory_bytes, len(schema))):
             tally.on_rows(batch.height)
-            if not inside:
-                tally.held_back[number] += _count(batch, pl.col(AVAILABLE) > piece.until)
-            if piece.fresh and piece.after is not None:
-                tally.see_late(batch.filter(pl.col(AVAILABLE) <= piece.after))
-            frame = batch.filter(wanted_rows(piece))
-            tally.read += frame.height
-            frame = _fitted(frame, schema)
-            for column, reason in ((EVENT, "null event_time"), (AVAILABLE, "null available_at")):
-                frame = tally.keep_clocked(frame, column, reason)
-            tally.see(frame)
-            yield _hashed(frame, tally.source)
+            if part.looks_again:
+                late.append(_late_events(_fitted(batch, schema), part, tally.view))
+            yield _new_rows(batch, part, schema, tally)
+        if late and not part.changed:
+            tally.see_late(pl.concat(late))
+
+
+def _new_rows(batch: pl.DataFrame, part: PartTally, schema: pl.Schema, tally: _Tally) -> pl.DataFrame:
+    """Return the rows of a batch that are of a piece, hashed, and take note of those outside of its range, too."""
+    if not part.reads_range:
+        part.held_back += _count(batch, pl.col(AVAILABLE) > part.piece.until)
+    frame = _fitted(batch.filter(wanted_rows(part.piece)), schema)
+    inside = pl.all_horizontal(pl.lit(value=True), *part.inside)
+    tally.read += _count(frame, inside) if part.inside else frame.height
+    for column, reason in ((EVENT, "null event_time"), (AVAILABLE, "null available_at")):
+        frame = tally.keep_clocked(frame, column, reason)
+    tally.see(frame)
+    frame = _hashed(frame, tally.source)
+    if not part.reads_range:
+        part.add(frame)
+    return frame.filter(inside) if part.inside else frame
+
+
+def _late_events(batch: pl.DataFrame, part: PartTally, view: FeatureView) -> pl.Series:
+    """Return the event times of rows that have come too late, of those that the view's table would hold."""
+    rows = _hashed(batch.filter(_CLOCKED & (pl.col(AVAILABLE) <= part.piece.after)), view.source)
+    late = select_columns(part.look_again(rows).filter(_for_table(part.piece)), view.source)
+    if view.where is not None:
+        late = late.filter(to_polars(typed_tree(view.where)))
+    whole = [pl.col(view.join[key]).is_not_null() for key in view.keys]
+    return late.filter(pl.all_horizontal(pl.lit(value=True), *whole))[EVENT]
 
 
 def _united(pieces: Sequence[Piece], source: Source) -> pl.Schema:

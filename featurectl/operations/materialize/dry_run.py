@@ -17,7 +17,10 @@ from featurectl.operations.materialize.transform import parts_to_read
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """What a run would do for one view version: its action, why, and how many of the source's parts it would read."""
+    """What a run would do for one view version: its action, why, and how many of the source's parts it would read.
+
+    `changed_parts` are those of which the table would still have rows that were changed or are gone since.
+    """
 
     view: str
     version: int
@@ -26,6 +29,7 @@ class Planned:
     parts_read: int
     parts: int
     begin: datetime | None = None
+    changed_parts: tuple[str, ...] = ()
 
 
 def plan_view(run: MaterializeRun, now: datetime, *, full: bool = False, asked: Range | None = None) -> Planned:
@@ -54,6 +58,7 @@ def plan_view(run: MaterializeRun, now: datetime, *, full: bool = False, asked: 
         parts_read=len(read),
         parts=len(parts),
         begin=begin,
+        changed_parts=base.changed_parts if base is not None and action != "backfill" else (),
     )
 
 

@@ -11,7 +11,7 @@ from featurectl.core.errors import DataError, UsageError
 from featurectl.core.units import format_iso
 from featurectl.engines.base import TOO_LATE, Engine, Piece
 from featurectl.engines.spill import SpillRoom
-from featurectl.offline.base import Coverage
+from featurectl.offline.base import Coverage, TableStatistics
 from featurectl.offline.inputs import input_marks
 from featurectl.operations.materialize.check_results import check_passed
 from featurectl.operations.materialize.repeats import events_of, is_copy_of, read_until
@@ -92,8 +92,17 @@ def backfill_view(engine: Engine, run: MaterializeRun, asked: Range) -> Material
         rows = TableRows(run.table, view.keys, prepared.rows, kept, left_out_of(coverage, view))
         begin = None if asked.since is None or coverage.since is None else min(asked.since, coverage.since)
         covered = replace(coverage, since=begin, rebuild_id=new_id(), inputs=input_marks(view))
-        number = run.table.replace(rows, _without_late_rows(covered, asked))
-    return materialized_of(run, prepared, coverage, "backfill", number)
+        covered = _without_changed_parts(_without_late_rows(covered, asked), asked, run.table.statistics())
+        number = run.table.replace(rows, covered)
+    return materialized_of(run, prepared, covered, "backfill", number)
+
+
+def _without_changed_parts(covered: Coverage, asked: Range, before: TableStatistics) -> Coverage:
+    """Return a coverage after a range was computed again: the table is as its parts are where none of it was left."""
+    first, last = before.oldest_event, before.newest_event
+    from_first = asked.since is None or first is None or asked.since <= first
+    to_last = asked.until is None or last is None or asked.until > last
+    return replace(covered, changed_parts=()) if from_first and to_last else covered
 
 
 def _without_late_rows(covered: Coverage, asked: Range) -> Coverage:

@@ -22,6 +22,7 @@ from featurectl.offline.order import ordered
 from featurectl.offline.rows import FrameRows
 from featurectl.operations.materialize.check_results import check_passed
 from featurectl.operations.materialize.missing_files import check_files_there
+from featurectl.operations.materialize.part_rows import rows_read_before, with_part_rows
 from featurectl.operations.materialize.progress_rows import ReportedRows, RowCounter
 from featurectl.operations.materialize.repeats import seen_before, without_replaced
 from featurectl.operations.materialize.rows import TableRows
@@ -38,8 +39,11 @@ from featurectl.sources.increment import plan_increment
 class Materialized:
     """What a run did for one view version.
 
-    `action` is "nothing" (the source has no new rows: nothing was read or written), "append", "rebuild" or "backfill"
-    (a range of event times was computed again). `late_since` is the first event time of rows that came too late.
+    `action` is "nothing" (no row was added: nothing was read, or nothing of what was read belongs into the table),
+    "append", "rebuild" or "backfill" (a range of event times was computed again). `late_since` is the first event time
+    of rows that came too late. `changed_parts` are those of which the table has rows that were changed or are gone
+    since. `held_rows` become available after now; `events_until` is the newest event of the table that lies ahead of
+    now, None where none does.
     """
 
     view: str
@@ -52,6 +56,9 @@ class Materialized:
     dropped: Mapping[str, int] = field(default_factory=dict)
     late_since: datetime | None = None
     checks: tuple[CheckResult, ...] = ()
+    changed_parts: tuple[str, ...] = ()
+    held_rows: int = 0
+    events_until: datetime | None = None
 
 
 def choose_views(state: State, names: Sequence[str]) -> list[ObjectVersion]:
@@ -152,14 +159,17 @@ def table_begin(view: FeatureView, coverage: Coverage | None, since: datetime | 
 def _materialize(run: MaterializeRun, how: _Reading, ahead: RunBasis) -> Materialized:
     base, increment, parts = next_increment(run, ahead)
     if base is not None and not increment.scans:
-        return nothing_new(run, base)
+        return nothing_new(run, base, ahead.now)
     view, columns = typed_view(run)
-    pieces = [piece for scan in increment.scans for piece in _pieces(run, scan, ahead, base)]
+    pieces: dict[str, Piece] = {}  # by the names of their parts
+    for scan in increment.scans:
+        pieces |= _pieces(run, scan, ahead, base, columns)
     with reading(f"source {view.source.name}"):
-        how.counter.expect(run.reader, pieces)
-        prepared = how.engine.prepare(pieces, view, seen_before(run, base, parts, increment), how.room)
+        how.counter.expect(run.reader, list(pieces.values()))
+        prepared = how.engine.prepare(list(pieces.values()), view, seen_before(run, base, parts, increment), how.room)
     check_passed(prepared.checks)
     covered = replace(_covered(prepared, base, increment, view, ahead.now), columns=columns, since=ahead.begin)
+    covered = with_part_rows(covered, base, view.source, pieces, prepared)
     rows = prepared.rows
     if base is not None and increment.repeats:
         whole, lost = _after_overlap(run, prepared, increment, left_out_of(base, view))
@@ -170,9 +180,10 @@ def _materialize(run: MaterializeRun, how: _Reading, ahead: RunBasis) -> Materia
         number = run.table.replace(without_replaced(run, prepared, left_out_of(base, view)), covered)
         return materialized_of(run, prepared, covered, "append", number)
     if base is not None and _adds_nothing(run.table, rows, increment, base, covered):
-        return nothing_new(run, base)
+        return replace(nothing_new(run, base, ahead.now), held_rows=sum(prepared.held_back))
     number = write_rows(run, rows, covered, None if increment.repeats else base)
-    return materialized_of(run, prepared, covered, "rebuild" if base is None else "append", number)
+    added = "append" if rows.height else "nothing"
+    return materialized_of(run, prepared, covered, "rebuild" if base is None else added, number)
 
 
 def materialized_of(
@@ -190,6 +201,9 @@ def materialized_of(
         dropped=prepared.dropped,
         late_since=prepared.late_events[0] if prepared.late_events else None,
         checks=prepared.checks,
+        changed_parts=covered.changed_parts,
+        held_rows=sum(prepared.held_back),
+        events_until=_ahead(covered.newest_event, covered.now),
     )
 
 
@@ -218,6 +232,8 @@ def _adds_nothing(
     """Return whether a query had nothing new to tell, which only its rows could show."""
     if (covered.parts, covered.held) != (base.parts, base.held):
         return False
+    if (covered.part_rows, covered.changed_parts) != (base.part_rows, base.changed_parts):
+        return False
     if (covered.watermark, covered.newest_event) != (base.watermark, base.newest_event):
         return False  # what was left out by `where` still says how far the source was read
     if increment.repeats:
@@ -225,7 +241,7 @@ def _adds_nothing(
     return rows.height == 0 and covered.dropped == base.dropped
 
 
-def nothing_new(run: MaterializeRun, coverage: Coverage) -> Materialized:
+def nothing_new(run: MaterializeRun, coverage: Coverage, now: datetime) -> Materialized:
     """Return what was done where a table has all there is."""
     number = run.table.version()
     assert number is not None
@@ -237,7 +253,13 @@ def nothing_new(run: MaterializeRun, coverage: Coverage) -> Materialized:
         rows_written=0,
         table_version=number,
         watermark=coverage.watermark,
+        changed_parts=coverage.changed_parts,
+        events_until=_ahead(coverage.newest_event, now),
     )
+
+
+def _ahead(event: datetime | None, now: datetime | None) -> datetime | None:
+    return event if event is not None and now is not None and event > now else None
 
 
 def typed_view(run: MaterializeRun) -> tuple[FeatureView, Mapping[str, str]]:
@@ -254,19 +276,22 @@ def typed_view(run: MaterializeRun) -> tuple[FeatureView, Mapping[str, str]]:
     return type_view(replace(run.view, source=source), columns), columns
 
 
-def _pieces(run: MaterializeRun, scan: PartScan, ahead: RunBasis, base: Coverage | None) -> list[Piece]:
-    """Return the pieces of a scan, a part each.
+def _pieces(
+    run: MaterializeRun, scan: PartScan, ahead: RunBasis, base: Coverage | None, found: Mapping[str, str]
+) -> dict[str, Piece]:
+    """Return the pieces of a scan, a part each, by its name; `found` are the source's columns now.
 
     A part that comes to others has all columns that the view reads of them. Where a table is made anew, and in parts
     that it has read before, a column that is not there is null: it may have come later.
     """
     columns = read_columns(run.view)
-    pieces = []
+    pieces = {}
     for part in scan.parts:
         is_new = base is None or part.name not in base.parts
         required = columns if base is not None and is_new else ()
         rows = SourceScan(reader=run.reader, parts=(part,), since=scan.since, required=required)
-        pieces.append(Piece(scan=rows, until=ahead.now, after=scan.after, fresh=is_new, since=ahead.begin))
+        before = rows_read_before(run.reader, part, scan, base, found)
+        pieces[part.name] = Piece(scan=rows, until=ahead.now, after=scan.after, read_before=before, since=ahead.begin)
     return pieces
 
 

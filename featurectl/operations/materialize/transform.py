@@ -87,8 +87,10 @@ def materialize_transform(engine: Engine, run: MaterializeRun, now: datetime, *,
             check_files_there(run, base, parts_to_read(run, base, now)[3])
         check_passed(work.checks)
         if work.base is not None and not work.new:
-            return nothing_new(run, work.base)
-        return _written(run, work.base, transforming.compute(work))
+            made = nothing_new(run, work.base, now)
+        else:
+            made = _written(run, work.base, transforming.compute(work))
+        return replace(made, held_rows=sum(sum(item.summary.held_back) for item in work.inputs))
 
 
 def _written(run: MaterializeRun, base: Coverage | None, computed: Computed) -> Materialized:
@@ -99,7 +101,8 @@ def _written(run: MaterializeRun, base: Coverage | None, computed: Computed) -> 
         return materialized_of(run, prepared, covered, "rebuild", run.table.replace(rows, covered))
     if base.watermark is None or base.watermark <= after:
         covered = replace(covered, rebuild_id=base.rebuild_id)
-        return materialized_of(run, prepared, covered, "append", write_rows(run, rows, covered, base))
+        action = "append" if rows.height else "nothing"
+        return materialized_of(run, prepared, covered, action, write_rows(run, rows, covered, base))
     kept = pl.col(AVAILABLE_AT) <= after
     merged = TableRows(run.table, run.view.keys, rows, kept, left_out_of(base, run.view))
     return materialized_of(run, prepared, covered, "append", run.table.replace(merged, covered))

@@ -1,0 +1,121 @@
+"""Rows that a file got after it was read: late ones are counted, and those that changed or went are found."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from featurectl.engines.base import TOO_LATE
+from featurectl.engines.polars.engine import PolarsEngine
+from featurectl.offline.base import Coverage
+from featurectl.operations.materialize.range import Range, backfill_view
+from featurectl.operations.materialize.rows import TableRows
+from featurectl.operations.materialize.table_increment import Materialized, materialize_view
+from tests.definitions import DELAYS, LATEST
+from tests.operations.materialize.test_range import job
+from tests.operations.materialize.test_view import at, values, write
+from tests.seeds import examples
+
+ENGINE = PolarsEngine(1 << 30, 1)
+ROWS = [("A", 1.0, 1, 2), ("B", 2.0, 5, 6), ("A", 3.0, 7, 50)]  # the last is known at hour 50
+LATE = ("B", 4.0, 3, 4)
+
+
+def run(root, view=LATEST, hour=10, offline="offline", **more) -> tuple[Materialized, Coverage]:
+    made = materialize_view(ENGINE, job(root, view, offline=offline), at(hour), **more)
+    coverage = job(root, view, offline=offline).table.coverage()
+    assert coverage is not None
+    return made, coverage
+
+
+def test_late_rows_of_a_file_that_grew_count_once_until_they_are_taken(tmp_path):
+    write(tmp_path, "1.parquet", *ROWS)
+    assert run(tmp_path)[0].held_rows == 1
+    write(tmp_path, "1.parquet", *ROWS, LATE)
+    made, coverage = run(tmp_path)
+    assert (made.action, made.dropped, made.late_since) == ("nothing", {TOO_LATE: 1}, at(3))
+    assert run(tmp_path)[0].dropped == {}
+    write(tmp_path, "1.parquet", *ROWS, LATE, ("A", 5.0, 8, 9))
+    made, coverage = run(tmp_path, hour=60)
+    assert (made.action, made.dropped, made.rows_written, made.held_rows) == ("append", {}, 2, 0)
+    assert (coverage.dropped, coverage.late_events) == ({TOO_LATE: 1}, (at(3), at(3)))
+    backfill_view(ENGINE, job(tmp_path), Range(since=at(3)))
+    assert values(job(tmp_path).table) == [1.0, 3.0, 5.0, 4.0, 2.0]
+    assert job(tmp_path).table.coverage().dropped == {}
+    write(tmp_path, "1.parquet", *ROWS, LATE, ("A", 5.0, 8, 9), LATE)
+    assert run(tmp_path, hour=60)[0].dropped == {TOO_LATE: 1}
+
+
+def test_only_rows_that_the_view_would_have_taken_are_late(tmp_path):
+    write(tmp_path, "1.parquet", *ROWS)
+    run(tmp_path, DELAYS, since=at(2))
+    outside, of_no_one, left_out, known_never = ("A", 1.0, 1, 2), (None, 1.0, 3, 4), ("A", None, 3, 4), LATE
+    write(tmp_path, "1.parquet", *ROWS, outside, of_no_one, left_out, LATE, known_never)
+    path = tmp_path / "data" / "1.parquet"
+    rows = pl.read_parquet(path)
+    rows.with_columns(known_at=pl.when(pl.int_range(pl.len()) < 7).then("known_at")).write_parquet(path)
+    assert run(tmp_path, DELAYS)[0].dropped == {TOO_LATE: 1}
+
+
+CHANGES = {
+    "gone": ([ROWS[0], ROWS[2]], True),
+    "changed": ([ROWS[0], ("B", 2.5, 5, 6), ROWS[2]], True),
+    "gone and late": ([ROWS[0], ROWS[2], LATE], True),
+    "in another order": ([ROWS[1], ROWS[0], ROWS[2]], False),
+    "changed before it was known": ([ROWS[0], ROWS[1], ("A", 3.5, 7, 50)], False),
+}
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_rows_that_changed_after_they_were_read_are_found(tmp_path, case):
+    rows, is_changed = CHANGES[case]
+    write(tmp_path, "1.parquet", *ROWS)
+    run(tmp_path)
+    write(tmp_path, "1.parquet", *rows)
+    for _ in range(2):
+        made, coverage = run(tmp_path)
+        assert made.changed_parts == coverage.changed_parts == (("data/1.parquet",) if is_changed else ())
+        assert (made.action, made.dropped) == ("nothing", {})
+    backfill_view(ENGINE, job(tmp_path), Range(since=at(4)))
+    assert job(tmp_path).table.coverage().changed_parts == made.changed_parts
+    backfill_view(ENGINE, job(tmp_path), Range(since=at(1)))
+    assert job(tmp_path).table.coverage().changed_parts == ()
+    assert run(tmp_path, full=True)[0].changed_parts == ()
+
+
+def test_a_table_of_before_rows_were_counted_says_nothing_once(tmp_path):
+    write(tmp_path, "1.parquet", *ROWS)
+    _, coverage = run(tmp_path)
+    table = job(tmp_path).table
+    table.replace(TableRows(table, LATEST.keys), replace(coverage, part_rows={}))
+    write(tmp_path, "1.parquet", ROWS[0], ROWS[2], LATE, LATE)
+    assert run(tmp_path)[0].dropped == {}
+    write(tmp_path, "1.parquet", ROWS[0], ROWS[2], LATE, LATE, LATE)
+    made, coverage = run(tmp_path)
+    assert (made.dropped, made.changed_parts) == ({TOO_LATE: 1}, ())
+
+
+ROW = st.tuples(
+    st.sampled_from(["A", "B", None]), st.sampled_from([1.0, 2.0, None]), st.integers(0, 9), st.integers(0, 12)
+)
+STEPS = st.lists(st.tuples(st.sampled_from("ab"), st.lists(ROW, max_size=4), st.integers(0, 3)), min_size=2, max_size=4)
+
+
+@settings(deadline=None, max_examples=examples(8))
+@given(STEPS, st.sampled_from([LATEST, DELAYS]), st.sampled_from([None, at(3)]))
+def test_what_a_table_lacks_of_files_that_grow_is_counted(tmp_path_factory, steps, view, since):
+    root, hour = tmp_path_factory.mktemp("steps"), 0
+    files: dict[str, list[tuple[object, ...]]] = {"a": [], "b": []}
+    for number, (name, rows, hours) in enumerate(steps):
+        files[name] += [(*row[:3], max(row[2:])) for row in rows]
+        write(root, f"{name}.parquet", *files[name])
+        hour += hours
+        made, coverage = run(root, view, hour, since=since if number == 0 else None)
+    run(root, view, hour, offline="whole", since=since)
+    there, whole = (job(root, view, offline=name).table.statistics().rows for name in ("offline", "whole"))
+    assert (whole - there, coverage.changed_parts) == (coverage.dropped.get(TOO_LATE, 0), ())
+    assert made.held_rows == sum(row[3] > hour for rows in files.values() for row in rows)
