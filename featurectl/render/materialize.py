@@ -28,7 +28,7 @@ def render_runs(runs: Sequence[ViewRun]) -> str:
     lines = render_table(_HEAD, [_cells(run) for run in runs], narrow=_NARROW)
     for run in runs:
         for reason, count in sorted(run.made.dropped.items()) if run.made else ():
-            mended = f"; {_to_take(run)} takes them" if reason == TOO_LATE else ""
+            mended = f"; {_to_take(run)} takes {plural(count, 'it', 'them')}" if reason == TOO_LATE else ""
             lines.append(f"{run.label}: {count:,} {plural(count, 'row')} dropped: {in_one_line(reason)}{mended}")
         lines += (
             [f"{run.label}: {in_one_line(check.message)}" for check in run.made.checks if not check.passed]

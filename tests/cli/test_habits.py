@@ -51,18 +51,37 @@ def test_rows_that_came_too_late_are_counted_until_since_takes_them(tmp_path, mo
     (tmp_path / "objects.yaml").write_text(LATE)
     (tmp_path / "days").mkdir()
     head, day = "customer,at,seen\n", "2026-01-0{0}T10:00:00Z,2026-01-0{0}T11:00:00Z\n"
-    (tmp_path / "days" / "6.csv").write_text(f"{head}ana,{day.format(6)}")
-    assert said("apply", "--auto-approve", "-q")[0] == said("materialize", "-q")[0] == 0
+    (tmp_path / "days" / "6.csv").write_text(
+        f"{head}ana,{day.format(6)}zoe,2026-03-01T10:00:00Z,2026-01-06T11:00:00Z\n"
+    )
+    assert said("apply", "--auto-approve", "-q")[0] == 0
+    assert "spend@1: newer events lie ahead of now, until 2026-03-01 10:00\n" in said("materialize", "-q")[1]
     assert "late" not in said("status")[1]
     (tmp_path / "days" / "5.csv").write_text(f"{head}ana,{day.format(5)}ben,{day.format(5)}")
     assert "2 rows dropped: " in (text := said("materialize", "-q")[1])
     assert "featurectl materialize spend --since 2026-01-05T10:00:00Z takes them" in text
     command = "materialize spend --since 2026-01-05T10:00:00Z"
     assert f"2 late rows left out: {command}" in said("status")[1]
-    assert late_rows(said("status", "-o", "json")[1]) == 2
+    assert row_of_view(said("status", "-o", "json")[1])["late_rows"] == 2
     assert said(*command.split(), "-q")[0] == 0
-    assert late_rows(said("status", "-o", "json")[1]) == 0
+    assert row_of_view(said("status", "-o", "json")[1])["late_rows"] == 0
     assert "late" not in said("status")[1]
+    with (tmp_path / "days" / "6.csv").open("a") as file:
+        file.write(f"eve,{day.format(4)}")
+    text = said("materialize", "-q")[1]
+    assert "1 row dropped: known before the watermark; featurectl materialize spend --since 2026-01-04" in text
+    assert "takes it\n" in text
+    assert "0 of 1 table changed, 0 rows written" in text
+    assert "1 late row left out: materialize spend --since 2026-01-04T10:00:00Z" in said("status")[1]
+    (tmp_path / "days" / "6.csv").write_text(f"{head}eve,{day.format(4)}")
+    gone = "rows that were read of days/6.csv are changed there or gone"
+    mended = "and in the table as they were; featurectl materialize spend --full mends it"
+    for words in ((), (), ("--dry-run",)):
+        assert f"spend@1: {gone}, {mended}\n" in said("materialize", "-q", *words)[1], words
+    assert f"{gone}: materialize spend --full" in said("status")[1]
+    assert row_of_view(said("status", "-o", "json")[1])["changed_parts"] == ["days/6.csv"]
+    assert gone not in said("materialize", "spend", "--full", "-q")[1] + said("status")[1]
+    assert row_of_view(said("status", "-o", "json")[1])["rows"] == 3
 
 
 def test_late_rows_count_until_all_of_their_events_were_taken(tmp_path, monkeypatch, said):
@@ -87,11 +106,10 @@ def test_late_rows_count_until_all_of_their_events_were_taken(tmp_path, monkeypa
         assert ("late" in text, left is None or f"materialize spend --since {left}" in text) == (left is not None, True)
 
 
-def late_rows(document: str) -> int:
-    """Return the number of late rows of the view, by the JSON of `status`."""
+def row_of_view(document: str) -> dict[str, object]:
+    """Return what the JSON of `status` says of the view."""
     (row,) = [row for row in json.loads(document)["result"]["rows"] if row["kind"] == "view"]
-    count: int = row["late_rows"]
-    return count
+    return dict(row)
 
 
 @pytest.mark.usefixtures("shop")

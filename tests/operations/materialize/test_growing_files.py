@@ -34,7 +34,8 @@ def run(root, view=LATEST, hour=10, offline="offline", **more) -> tuple[Material
 
 def test_late_rows_of_a_file_that_grew_count_once_until_they_are_taken(tmp_path):
     write(tmp_path, "1.parquet", *ROWS)
-    assert run(tmp_path)[0].held_rows == 1
+    made, _ = run(tmp_path, hour=6)
+    assert (made.action, made.held_rows, made.events_until) == ("first", 1, None)
     write(tmp_path, "1.parquet", *ROWS, LATE)
     made, coverage = run(tmp_path)
     assert (made.action, made.dropped, made.late_since) == ("nothing", {TOO_LATE: 1}, at(3))
@@ -46,8 +47,9 @@ def test_late_rows_of_a_file_that_grew_count_once_until_they_are_taken(tmp_path)
     backfill_view(ENGINE, job(tmp_path), Range(since=at(3)))
     assert values(job(tmp_path).table) == [1.0, 3.0, 5.0, 4.0, 2.0]
     assert job(tmp_path).table.coverage().dropped == {}
-    write(tmp_path, "1.parquet", *ROWS, LATE, ("A", 5.0, 8, 9), LATE)
-    assert run(tmp_path, hour=60)[0].dropped == {TOO_LATE: 1}
+    write(tmp_path, "1.parquet", *ROWS, LATE, ("A", 5.0, 8, 9), LATE, ("B", 6.0, 70, 60))
+    made, _ = run(tmp_path, hour=60)
+    assert (made.dropped, made.events_until) == ({TOO_LATE: 1}, at(70))
 
 
 def test_only_rows_that_the_view_would_have_taken_are_late(tmp_path):
