@@ -70,8 +70,8 @@ class _Files:
 def load_repo(root: Path, schemas: SchemaReader | None) -> Repo:
     """Return what the files below `root` mean; what is wrong with them is in `Repo.problems`.
 
-    `schemas` is asked about each source with a path or a query: it gives the columns of one that declares none (None:
-    not known), and raises `DataError` for a problem at the source's path. Without it no data is looked at.
+    `schemas` is asked about each source with a path or a query: it gives the columns that its files have (None: not
+    known), and raises `DataError` for a problem at the source's path. Without it no data is looked at.
     """
     declared, files = Declarations(Report()), _Files()
     try:

@@ -59,19 +59,17 @@ def object_counts(repo: Repo) -> dict[str, int]:
 
 
 def _schemas(root: Path) -> Callable[[Source], Mapping[str, str] | None]:
-    """Return a reader of local files' schemas, which looks whether the files are there when columns are declared.
+    """Return a reader of local files' schemas; of one that declares columns it looks whether they are there.
 
-    What it needs is imported when a source declares no columns.
+    What it needs is imported when a source declares no columns, or others than its files have.
     """
 
     def read(source: Source) -> Mapping[str, str] | None:
-        from featurectl.sources.open import check_there
+        from featurectl.sources.open import check_there, read_names, read_schema
 
         check_there(source, root)
         if source.columns_declared:
-            return source.columns
-        from featurectl.sources.open import read_schema
-
+            return read_names(source, root)
         return read_schema(source, root)
 
     return read

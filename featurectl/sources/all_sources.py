@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,17 +19,21 @@ if TYPE_CHECKING:  # they load Polars, which a command that opens no source does
     from featurectl.sources.file_format_base import FileFormat
 
 
+NamesReader = Callable[[Path, Source], Sequence[str] | None]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceKind:
     """What a format of sources can do.
 
     `read_columns` tells the columns of local data without reading rows, `check_there` that there is some; None: only
-    the rows tell, or who keeps them.
+    the rows tell, or who keeps them. `read_names` tells the names of a file's columns without Polars.
     """
 
     open: Callable[[Source, Path, OnNaive | None, DataRoots], SourceReader]
     read_columns: Callable[[Source, Path, str], Columns] | None = None
     check_there: Callable[[Source, Path], None] | None = None
+    read_names: NamesReader | None = None
 
 
 def expand_text(source: Source, text: str) -> str:
@@ -41,7 +45,7 @@ def expand_text(source: Source, text: str) -> str:
     return expand(text, os.environ, f"source {source.name}")
 
 
-def _file_kind(load: Callable[[], FileFormat], *, names_columns: bool = True) -> SourceKind:
+def _file_kind(load: Callable[[], FileFormat], read_names: NamesReader | None = None) -> SourceKind:
     def open_files(source: Source, root: Path, on_naive: OnNaive | None, data_roots: DataRoots) -> SourceReader:
         from featurectl.sources.files import FileReader
 
@@ -58,7 +62,21 @@ def _file_kind(load: Callable[[], FileFormat], *, names_columns: bool = True) ->
 
         source_files(source, root, source.path)
 
-    return SourceKind(open=open_files, read_columns=read if names_columns else None, check_there=check)
+    read_columns = None if read_names is None else read
+    return SourceKind(open=open_files, read_columns=read_columns, check_there=check, read_names=read_names)
+
+
+def _csv_names(file: Path, source: Source) -> Sequence[str] | None:
+    from featurectl.sources.csv_lines import read_header
+
+    return read_header(file, source.csv.separator)
+
+
+def _parquet_names(file: Path, source: Source) -> Sequence[str] | None:
+    from featurectl.sources.parquet_names import read_parquet_names
+
+    del source
+    return read_parquet_names(file)
 
 
 def _parquet() -> FileFormat:
@@ -112,9 +130,9 @@ def _open_stream(source: Source, root: Path, on_naive: OnNaive | None, data_root
 
 
 SOURCE_KINDS: Final[Mapping[str, SourceKind]] = {
-    "parquet": _file_kind(_parquet),
-    "csv": _file_kind(_csv),
-    "ndjson": _file_kind(_ndjson, names_columns=False),
+    "parquet": _file_kind(_parquet, _parquet_names),
+    "csv": _file_kind(_csv, _csv_names),
+    "ndjson": _file_kind(_ndjson),
     "delta": SourceKind(open=_open_delta, read_columns=_delta_columns, check_there=_check_delta),
     "sql": SourceKind(open=_open_sql),
     "stream": SourceKind(open=_open_stream),

@@ -13,7 +13,7 @@ from featurectl.core.errors import DataError
 from featurectl.core.object_store import polars_options
 from featurectl.core.units import counted
 from featurectl.language.definitions.source import Source
-from featurectl.sources.long_lines import find_long_line
+from featurectl.sources.csv_lines import find_long_line
 from featurectl.sources.unfolding import check_lines
 
 

@@ -59,6 +59,31 @@ def read_schema(source: Source, root: Path) -> Columns | None:
         raise
 
 
+def read_names(source: Source, root: Path) -> Columns | None:
+    """Return the columns of local files of a source that declares columns, typed or not; None: nobody can tell.
+
+    CSV and Parquet files are looked at, without Polars as long as they have what is declared. Those that a path with
+    an environment variable leads to are not, nor what can't be read: who reads the rows says so.
+    """
+    kind = _kind(source)
+    if kind.read_names is None or "://" in source.path or has_variable(source.path):
+        return None
+    from featurectl.sources.paths import source_files
+
+    missing = set(source.columns or ())
+    try:
+        for file in source_files(source, root, source.path):
+            names = kind.read_names(file, source)
+            if names is None:
+                return None
+            missing.difference_update(names)
+            if not missing:
+                return source.columns
+        return read_schema(source, root)
+    except DataError:
+        return None
+
+
 def check_there(source: Source, root: Path) -> None:
     """Check that a source has data, as far as that can be seen here: not in object stores, databases and streams.
 

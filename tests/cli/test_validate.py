@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from featurectl.cli.main import main
@@ -229,6 +231,33 @@ def test_a_missing_file_is_found_whether_columns_are_declared_or_not(path, colum
     assert (problem["code"], problem["line"], problem["column"]) == ("FC501", 2, 21)
     assert path in problem["message"]
     assert main(["validate", "-C", str(tmp_path), "--no-data"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "pack"), [("x.csv", bytes), ("*.csv", bytes), ("x.csv", gzip.compress), ("x.parquet", None)]
+)
+def test_a_declared_column_that_no_file_has_is_found_once(path, pack, tmp_path, capsys):
+    declared = "columns: {at: timestamp, usr: string, more: int64}"
+    write_repo(
+        tmp_path,
+        {"x.yaml": "entities: [{name: user, keys: {user: string}}]\n"
+                   f'sources: [{{name: s, path: "{path}", event_time: at, delay: 1m, {declared}}}]\n'
+                   "feature_views: [{name: v, entity: user, source: s, features: [more]}]\n"},
+    )  # fmt: skip
+    if pack is None:
+        pl.DataFrame(schema={"at": pl.Datetime, "user": pl.String, "more": pl.Int64}).write_parquet(
+            tmp_path / "x.parquet"
+        )
+    else:
+        (tmp_path / "x.csv").write_bytes(pack(b'\xef\xbb\xbfat,"user",more\n'))
+        (tmp_path / "a.csv").write_bytes(pack(b"at,user\n"))
+    assert main(["validate", "-C", str(tmp_path), "-o", "json"]) == 1
+    (problem,) = json.loads(capsys.readouterr().out)["problems"]
+    assert (problem["code"], problem["message"]) == ("FC503", f'{path} has no column "usr"')
+    assert (problem["line"], problem["suggestion"]) == (2, 'did you mean "user"?')
+    assert main(["validate", "-C", str(tmp_path), "--no-data"]) == 1  # by the view
+    (tmp_path / "x.yaml").write_text((tmp_path / "x.yaml").read_text().replace("usr", "user"))
+    assert main(["validate", "-C", str(tmp_path)]) == 0
 
 
 @pytest.mark.parametrize("path", ["${DATA}/x.csv", "s3://bucket/x.csv", "data/x.csv", "data/*.csv"])

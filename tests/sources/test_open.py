@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
+from random import Random
 from typing import get_args, get_type_hints
 
 import polars as pl
@@ -12,8 +15,29 @@ from featurectl.language.definitions.source import Source, SqlQuery
 from featurectl.sources.all_sources import SOURCE_KINDS
 from featurectl.sources.base import SourceScan
 from featurectl.sources.open import check_there, open_source, read_schema
+from featurectl.sources.parquet_names import read_parquet_names
+from tests.seeds import seed_of
 
 ORDERS = Source(name="orders", format="parquet", path="orders.parquet", event_time="at")
+
+
+FRAME = pl.DataFrame({
+    "a": [1], "nested": [{"x": 1, "more": [{"z": 2.0}]}], "lists": [[[True]]], "ü b": ["x"], "none": [None],
+    "at": [datetime(2026, 1, 1, tzinfo=UTC)], "exact": [Decimal("1.20")], "bytes": [b"x"],
+})  # fmt: skip
+
+
+@pytest.mark.parametrize("frame", [FRAME, pl.DataFrame({f"c{i}": [i] for i in range(300)}), FRAME.clear()])
+def test_names_of_a_parquet_file_are_those_that_polars_reads(tmp_path, frame):
+    file = tmp_path / "x.parquet"
+    frame.write_parquet(file)
+    assert read_parquet_names(file) == frame.columns
+    whole, draws = file.read_bytes(), Random(seed_of(0))
+    for _ in range(100):
+        damaged = bytearray(whole)
+        damaged[draws.randrange(len(whole))] ^= 1 << draws.randrange(8)
+        file.write_bytes(damaged[draws.choice([0, 0, 1, 40]) :])
+        read_parquet_names(file)  # whatever it says, it comes back
 
 
 def test_every_format_of_the_language_has_a_kind_of_source():

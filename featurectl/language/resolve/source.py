@@ -10,8 +10,9 @@ from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from featurectl.core.drivers import SQLITE_URL
+from featurectl.core.dtypes import untyped_columns
 from featurectl.core.errors import DataError, UsageError
-from featurectl.core.nearest import did_you_mean
+from featurectl.core.nearest import did_you_mean, nearest
 from featurectl.core.variables import has_variable
 from featurectl.expressions.tree import Expression
 from featurectl.language.data_roots import DataRoots, OutsideDataError, ReadableFolders, is_file_address
@@ -67,13 +68,34 @@ def resolve_source(shape: SourceShape, declared: Declarations, schemas: SchemaRe
     columns = source.columns
     if schemas is not None and readable:
         found = _read_schema(source, shape, declared, schemas, root)
-        columns = found if columns is None else columns
+        columns = found if columns is None else _columns_there(columns, found, shape, declared)
     typed, issues = type_check_source(source, columns)
     report_issues(declared.report, issues, _places(shape), shape.fields.head)
     typed = replace(typed, checks=resolve_checks(shape.checks, row_columns(typed), declared))
     if len(declared.report.problems) == before and ("source", shape.name) not in declared.broken:
         _warn(typed, shape, declared)
     return typed
+
+
+def _columns_there(
+    columns: Mapping[str, str], found: Mapping[str, str] | None, shape: SourceShape, declared: Declarations
+) -> Mapping[str, str]:
+    """Return declared columns, and under the names that were probably meant those that the files lack: FC503 for each.
+
+    So what reads them by either name is right.
+    """
+    if found is None:
+        return columns
+    there = [*found, *untyped_columns(found)]
+    others = [name for name in there if name not in columns]
+    meant = {name: nearest(name, others) for name in columns if name not in there}
+    for name, near in meant.items():
+        message = f'{shape.path} has no column "{name}"'
+        note = "" if near else f"columns: {', '.join(sorted(found)[:12])}"
+        suggestion = f'did you mean "{near}"?' if near else ""
+        place = declared.places.get(("source", shape.name, "columns", name), shape.fields.place("columns"))
+        declared.report.error("FC503", message, place, suggestion=suggestion, note=note)
+    return {**columns, **{near: columns[name] for name, near in meant.items() if near}}
 
 
 def _untyped(shape: SourceShape, declared: Declarations) -> Source:

@@ -1,4 +1,4 @@
-"""Lines of a CSV file that have more fields than its header, for an error that says where to look."""
+"""Lines of CSV files without Polars: the header, and one that has more fields than that."""
 
 from __future__ import annotations
 
@@ -17,6 +17,15 @@ class LongLine:
     number: int
     fields: int
     header: int
+
+
+def read_header(file: Path, separator: str) -> list[str] | None:
+    """Return the names of a file's columns; None where they can't be read."""
+    try:
+        names = next(csv.reader(_lines(file), delimiter=separator), [])
+    except (OSError, csv.Error):
+        return None
+    return [name.removeprefix("\ufeff") for name in names]
 
 
 def find_long_line(file: Path, separator: str) -> LongLine | None:
