@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from featurectl.core.commits import parse_commit
-from featurectl.core.markdown import paragraph, prose
+from featurectl.core.markdown import code, paragraph, prose
 from featurectl.core.units import counted, format_bytes, format_instant
-from featurectl.identity.facts.models import label_text
+from featurectl.identity.facts.models import VALIDATION_SELECT, label_text, model_facts
 from featurectl.language.definitions.model import Model
 from featurectl.models.fit import FittedModel
 from featurectl.models.request_matrix import CATEGORY
@@ -83,12 +83,22 @@ def _data(parts: CardParts) -> str:
     other = model.trainer.validation_source if model.trainer else None
     judged = "Judged on no rows."
     if fitted.validation_from is not None and version.rows_validation:
-        where = other.name if other else model.spine.source.name
+        where = other.name + _selected(model) if other else model.spine.source.name
         since = format_instant(fitted.validation_from)
         judged = f"Judged on {counted(version.rows_validation, 'row')} of {where}, from {since} on."
     tables = [[label, str(number)] for label, number in sorted(version.table_versions.items())]
     sentence = f"{trained} {judged}\n"
     return sentence + ("\n" + _table(("view", "version of its table"), tables) if tables else "")
+
+
+def _selected(model: Model) -> str:
+    """Return what the columns of a validation source are made of that the model reads."""
+    made = {
+        name.removeprefix(VALIDATION_SELECT): fact.text
+        for name, fact in model_facts(model).items()
+        if name.startswith(VALIDATION_SELECT)
+    }
+    return f" ({', '.join(code(f'{name}: {text}') for name, text in made.items())})" if made else ""
 
 
 def _input_row(item: BoundFeature, importance: Mapping[str, float]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable
 from itertools import groupby
+from typing import Final
 
 from featurectl.core.units import format_duration
 from featurectl.expressions.check import untyped_canonical
@@ -13,6 +14,9 @@ from featurectl.identity.facts.sources import expression_reads
 from featurectl.language.definitions.gates import Canary, Gates
 from featurectl.language.definitions.model import FeatureInput, Label, Model, ModelInput, RequestInput, Trainer
 from featurectl.language.definitions.source import Source
+
+SELECT: Final = ".select."  # behind what reads a column of a source's `select`, before its name
+VALIDATION_SELECT: Final = f"trainer.validation{SELECT}"
 
 
 def model_facts(model: Model) -> Facts:
@@ -35,6 +39,7 @@ def model_facts(model: Model) -> Facts:
 def _selected_facts(model: Model) -> dict[str, Fact]:
     """Return the columns of a source's `select` that the model reads there, by what reads them.
 
+    The rows of a validation source are read as those of the spine are.
     Types are left out: a column whose type came into sight is the same column.
     """
     spine, facts = model.spine, dict[str, Fact]()
@@ -45,9 +50,12 @@ def _selected_facts(model: Model) -> dict[str, Fact]:
     reads += [(f"features.{item.name}", spine.source, _spine_columns(item)) for item in model.inputs]
     if spine.label is not None:
         reads.append(("spine.label", spine.label.source or spine.source, _label_columns(spine.label)))
+    if model.trainer is not None and model.trainer.validation_source is not None:
+        of_spine = {name for _, source, columns in reads if source is spine.source for name in columns}
+        reads.append((VALIDATION_SELECT.removesuffix(SELECT), model.trainer.validation_source, of_spine))
     for reader, source, columns in reads:
         made = {item.name: item.expression.text for item in source.select if item.name in columns}
-        facts |= {f"{reader}.select.{name}": Fact(untyped_canonical(text), text) for name, text in made.items()}
+        facts |= {f"{reader}{SELECT}{name}": Fact(untyped_canonical(text), text) for name, text in made.items()}
     return facts
 
 

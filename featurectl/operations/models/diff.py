@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from featurectl.core.commits import parse_commit
 from featurectl.core.units import format_bytes, format_count, format_instant, format_iso
-from featurectl.identity.facts.models import input_fact, model_facts
+from featurectl.identity.facts.models import SELECT, input_fact, model_facts
 from featurectl.language.definitions.json_form import load_model
 from featurectl.language.definitions.model import DerivedInput, FeatureInput, Model, ModelInput
 from featurectl.registry.applied import choose_version, split_name
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _NONE: Final = "-"
 _SPINE: Final = "spine."
+_VALIDATION: Final = "trainer."  # before `validation.select`: what the rows are made of that judge it
 
 
 class VersionFact(NamedTuple):
@@ -109,11 +110,11 @@ def _about(version: ModelVersion) -> VersionFacts:
 
 
 def _question(model: Model) -> VersionFacts:
-    """Return the moments at which the model is asked, and its label."""
+    """Return the moments at which the model is asked, its label, and what columns of their rows are made of."""
     return {
-        name.removeprefix(_SPINE): VersionFact(fact.text, fact.text, fact.value)
+        name.removeprefix(_SPINE).removeprefix(_VALIDATION): VersionFact(fact.text, fact.text, fact.value)
         for name, fact in model_facts(model).items()
-        if name.startswith(_SPINE) and fact.text != _NONE
+        if (name.startswith(_SPINE) or SELECT in name) and fact.text != _NONE
     }
 
 
