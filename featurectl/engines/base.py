@@ -175,10 +175,12 @@ class EarlierRows:
     """Rows that were read earlier, of which new ones may be repeats: some of their pieces, and what a table has of all.
 
     `rows` gives, some at a time, `_dedup`, the clocks and `tie_order` of rows of the table; None: the pieces are all.
+    `table` gives those of all of its rows: a row that came too late is none where the table has a copy that counts.
     """
 
     pieces: Sequence[Piece] = ()
     rows: Callable[[], Iterator[pl.DataFrame]] | None = None
+    table: Callable[[], Iterator[pl.DataFrame]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

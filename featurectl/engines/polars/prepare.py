@@ -133,9 +133,10 @@ def prepare_rows(
     until it outgrows its share of it; without `room` it stays there.
     """
     tally = _tally(view, pieces, room)
-    batches = _batches(tally, _united(pieces, view.source))
+    seen = seen or EarlierRows()
+    batches = _batches(tally, _united(pieces, view.source), seen)
     if view.source.dedup_key:
-        whole = _distinct(batches, view.source, room, seen or EarlierRows(), tally)
+        whole = _distinct(batches, view.source, room, seen, tally)
         batches = (frame.filter(_for_table(pieces[0])) for frame in whole)  # they have one range
     rows = _shuffle(room, view.keys)
     sums = (0, 0)
@@ -173,7 +174,7 @@ def _tally(view: FeatureView, pieces: Sequence[Piece], room: Room | None) -> _Ta
     )
 
 
-def _batches(tally: _Tally, schema: pl.Schema) -> Iterator[pl.DataFrame]:
+def _batches(tally: _Tally, schema: pl.Schema, seen: EarlierRows) -> Iterator[pl.DataFrame]:
     """Give the rows of the pieces that have both clocks, beside these and a hash of their own columns."""
     for part in tally.parts:
         scan, late = clocked(part.piece.scan.read(), tally.source), []
@@ -185,10 +186,10 @@ def _batches(tally: _Tally, schema: pl.Schema) -> Iterator[pl.DataFrame]:
         for batch in read_batches(scan, batch_rows(tally.memory_bytes, len(schema))):
             tally.on_rows(batch.height)
             if part.looks_again:
-                late.append(_late_events(_fitted(batch, schema), part, tally.view))
+                late.append(_late_rows(_fitted(batch, schema), part, tally.view))
             yield _new_rows(batch, part, schema, tally)
         if late and not part.changed:
-            tally.see_late(pl.concat(late))
+            tally.see_late(_without_copies(pl.concat(late), seen)[EVENT])
 
 
 def _new_rows(batch: pl.DataFrame, part: PartTally, schema: pl.Schema, tally: _Tally) -> pl.DataFrame:
@@ -207,14 +208,25 @@ def _new_rows(batch: pl.DataFrame, part: PartTally, schema: pl.Schema, tally: _T
     return frame.filter(inside) if part.inside else frame
 
 
-def _late_events(batch: pl.DataFrame, part: PartTally, view: FeatureView) -> pl.Series:
-    """Return the event times of rows that have come too late, of those that the view's table would hold."""
+def _late_rows(batch: pl.DataFrame, part: PartTally, view: FeatureView) -> pl.DataFrame:
+    """Return what tells rows that have come too late from others, of those that the view's table would hold."""
     rows = _hashed(batch.filter(_CLOCKED & (pl.col(AVAILABLE) <= part.piece.after)), view.source)
     late = select_columns(part.look_again(rows).filter(_for_table(part.piece)), view.source)
     if view.where is not None:
         late = late.filter(to_polars(typed_tree(view.where)))
     whole = [pl.col(view.join[key]).is_not_null() for key in view.keys]
-    return late.filter(pl.all_horizontal(pl.lit(value=True), *whole))[EVENT]
+    event = pl.col(NAMED) if view.source.dedup_key else pl.lit(None, dtype=pl.Int64).alias(NAMED)
+    return late.filter(pl.all_horizontal(pl.lit(value=True), *whole)).select(*COPY_ORDER, event)
+
+
+def _without_copies(late: pl.DataFrame, seen: EarlierRows) -> pl.DataFrame:
+    """Return the first row of each event among late ones, of those events of which the table has none before it."""
+    late = late.sort(COPY_ORDER).filter(pl.col(NAMED).is_null() | pl.col(NAMED).is_first_distinct())
+    for rows in seen.table() if seen.table and late[NAMED].count() else ():
+        names = {DEDUP: NAMED, EVENT_TIME: EVENT, AVAILABLE_AT: AVAILABLE, TIE_ORDER: HASH}
+        both = late.join(rows.rename(names), on=NAMED, how="left", suffix=_SEEN, maintain_order="left")
+        late = both.filter(pl.col(f"{HASH}{_SEEN}").is_null() | _precedes()).select(late.columns)
+    return late
 
 
 def _united(pieces: Sequence[Piece], source: Source) -> pl.Schema:
@@ -280,13 +292,18 @@ def _drop_seen(frame: pl.DataFrame, source: Source, seen: EarlierRows) -> tuple[
         return frame, []
     first = pl.concat(found).sort(COPY_ORDER).unique(NAMED, keep="first")
     both = frame.join(first, on=NAMED, how="left", suffix=_SEEN, maintain_order="left")
+    copy = pl.col(f"{HASH}{_SEEN}").is_not_null()
+    replaced = both.filter(copy & _precedes())[NAMED].to_list()
+    return both.filter(~copy | _precedes()).select(frame.columns), replaced
+
+
+def _precedes() -> pl.Expr:
+    """Return whether a row counts before the copy of its event that was seen."""
     precedes = pl.lit(value=False)
     for column in reversed(COPY_ORDER):
         new, old = pl.col(column), pl.col(f"{column}{_SEEN}")
         precedes = (new < old) | ((new == old) & precedes)
-    copy = pl.col(f"{HASH}{_SEEN}").is_not_null()
-    replaced = both.filter(copy & precedes)[NAMED].to_list()
-    return both.filter(~copy | precedes).select(frame.columns), replaced
+    return precedes
 
 
 def _copies(piece: Piece, source: Source, frame: pl.DataFrame) -> pl.DataFrame:

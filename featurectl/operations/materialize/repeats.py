@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 import polars as pl
@@ -39,7 +40,8 @@ def seen_before(
         if part.name in base.parts
     ]
     gone = base.parts.keys() - {part.name for part in parts}
-    return EarlierRows(pieces=pieces, rows=(lambda: _rows_of(run)) if gone else None)
+    table = partial(_rows_of, run)
+    return EarlierRows(pieces=pieces, rows=table if gone else None, table=table)
 
 
 def without_replaced(run: MaterializeRun, prepared: Prepared, left_out: Sequence[str]) -> TableRows:

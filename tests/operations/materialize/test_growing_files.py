@@ -16,7 +16,7 @@ from featurectl.operations.materialize.range import Range, backfill_view
 from featurectl.operations.materialize.rows import TableRows
 from featurectl.operations.materialize.table_increment import Materialized, materialize_view
 from tests.definitions import DELAYS, LATEST
-from tests.operations.materialize.test_range import job
+from tests.operations.materialize.test_range import ONCE, job
 from tests.operations.materialize.test_view import at, values, write
 from tests.seeds import examples
 
@@ -61,6 +61,23 @@ def test_only_rows_that_the_view_would_have_taken_are_late(tmp_path):
     rows = pl.read_parquet(path)
     rows.with_columns(known_at=pl.when(pl.int_range(pl.len()) < 7).then("known_at")).write_parquet(path)
     assert run(tmp_path, DELAYS)[0].dropped == {TOO_LATE: 1}
+
+
+def test_a_late_copy_of_an_event_is_none_unless_it_was_known_first(tmp_path):
+    def run_once():
+        return materialize_view(ENGINE, job(tmp_path, source=ONCE), at(20)).dropped
+
+    read = [("A", 1.0, 5, 6), ("B", 2.0, 5, 9)]  # one event a delay
+    write(tmp_path, "1.parquet", *read)
+    run_once()
+    copies, earlier, new = [("A", 1.0, 5, 6), ("B", 2.0, 4, 9)], ("B", 2.0, 7, 8), [("C", 3.0, 5, 8)] * 2
+    write(tmp_path, "1.parquet", *read, copies[0])
+    assert run_once() == {}
+    write(tmp_path, "2.parquet", *copies, earlier, *new)
+    assert run_once() == {TOO_LATE: 2}
+    backfill_view(ENGINE, job(tmp_path, source=ONCE), Range(since=at(1)))
+    table = job(tmp_path, source=ONCE).table
+    assert (values(table), table.read()["event_time"].to_list()) == ([1.0, 2.0, 3.0], [at(5), at(7), at(5)])
 
 
 CHANGES = {
