@@ -14,7 +14,7 @@ from featurectl.plan.allowed_removals import allowed_removals, removal_option
 from featurectl.plan.desired import DesiredObject
 from featurectl.plan.diff import diff_data, diff_metadata, diff_retyped
 from featurectl.plan.plan import Change
-from featurectl.plan.retype import LearnedTypes, learned_types, with_source_types
+from featurectl.plan.retype import LearnedTypes, find_misfits, learned_types, with_source_types
 from featurectl.plan.view_changes import change_view, last_version, staying
 from featurectl.registry.base import SeenColumns
 from featurectl.registry.lineage import bound_versions, view_users
@@ -42,7 +42,8 @@ def categorise(
         UsageError: one of `allow_remove` does not name one object that the files leave out.
     """
     learned = learned_types(state, seen)
-    changes = [_guarded(_change(item, state, learned), state, allow_breaking) for item in desired]
+    found = [_with_misfits(_change(item, state, learned), item, learned) for item in desired]
+    changes = [_guarded(change, state, allow_breaking) for change in found]
     changes += _removals(desired, state, allow_remove)
     return tuple(sorted(changes, key=lambda c: (_KINDS.index(c.kind), OBJECT_KINDS.index(c.object), c.name)))
 
@@ -67,6 +68,13 @@ def _change(item: DesiredObject, state: State, learned: LearnedTypes) -> Change:
         note = f"it takes effect when {item.name} is trained again"
         return replace(kept, kind="retrain", reasons=reasons, notes=(note,))
     return replace(kept, kind="metadata", reasons=reasons)
+
+
+def _with_misfits(change: Change, item: DesiredObject, learned: LearnedTypes) -> Change:
+    """Return a change with what will not fit the data, as far as that has told its types."""
+    if change.kind == "unchanged":
+        return change
+    return replace(change, notes=(*change.notes, *find_misfits(item.spec, learned, change.old_version or 0)))
 
 
 def _guarded(change: Change, state: State, allowed: Collection[str]) -> Change:

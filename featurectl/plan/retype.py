@@ -14,6 +14,7 @@ from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.repo import Repo
 from featurectl.language.typing.models import type_check_model
+from featurectl.language.typing.registered import part_text
 from featurectl.language.typing.sources import type_check_source
 from featurectl.language.typing.views import type_check_view
 from featurectl.registry.base import SeenColumns
@@ -64,6 +65,32 @@ def with_source_types(before: Registrable, after: Registrable, learned: LearnedT
             return _learned_model(before, after, learned)
         case _:
             return before
+
+
+def find_misfits(after: Registrable, learned: LearnedTypes, version: int) -> tuple[str, ...]:
+    """Return what of a source or a view (next to this version) does not fit the types that its data had when read.
+
+    That is where the files say no types; a column that was not there may be new.
+    """
+    if isinstance(after, Source):
+        types = _known_types(after, learned.of_sources.get(after.name, {}))
+        issues, source = type_check_source(after, types)[1] if types else [], after
+    elif isinstance(after, FeatureView) and after.transform is None:
+        seen = learned.of_views.get((after.name, version)) or learned.of_sources.get(after.source.name, {})
+        types, source = _known_types(after.source, seen), after.source
+        typed = type_check_source(source, types)[0] if types else source
+        issues = type_check_view(replace(after, source=typed), typed.columns)[1] if types else []
+    else:
+        return ()
+    by = f"by the data of {source.name} as it was read: materialize will fail"
+    return tuple(f"{part_text(issue.part)}: {issue.message}, {by}" for issue in issues if issue.code != "FC301")
+
+
+def _known_types(source: Source, seen: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the columns of a source with the types of its data in place of those that are not known; none: no need."""
+    if not seen or (source.columns is not None and UNKNOWN not in source.columns.values()):
+        return {}
+    return seen if source.columns is None else _filled(source.columns, seen)
 
 
 def with_registered_types(repo: Repo, state: State) -> Repo:

@@ -96,6 +96,21 @@ def test_declared_types_that_all_equal_the_learned_are_metadata(repo_at, unseen)
                 decide_again(plan, state, "p.json")
 
 
+def test_what_does_not_fit_the_types_of_the_data_is_told_by_the_plan(repo_at):
+    state = applied(plan_of(repo_at("data/arrivals.csv", NAMES_ALONE), EMPTY), EMPTY)
+    said = (
+        'feature "carrier_mean_1d": mean takes numbers and booleans, not string, '
+        "by the data of arrivals as it was read: materialize will fail"
+    )
+    more = "      - {column: carrier, op: mean, windows: [1d]}\n      - {column: cost, op: max, windows: [1d]}\n"
+    for names in (NAMES_ALONE, None):
+        repo = repo_at("data/arrivals.csv", names, aggregates=more)
+        for seen in ({("delays", 1): COLUMNS}, {("costs", 1): COLUMNS}):
+            plan = plan_repo(repo, state, PlanRequest(environment="dev", seen=seen))
+            assert {change.name: change.notes for change in plan.changes if change.notes} == {"delays": (said,)}
+    assert not any(change.notes for change in plan_of(repo, state).changes)
+
+
 def test_a_saved_plan_from_before_types_were_learned_is_made_again(repo_at):
     state = applied(plan_of(repo_at("data/arrivals.csv", None), EMPTY), EMPTY)
     declared = "    columns: {carrier: string, at: timestamp, delay: float64, cost: int64}"

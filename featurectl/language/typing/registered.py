@@ -12,7 +12,7 @@ from featurectl.core.dtypes import UNKNOWN
 from featurectl.core.errors import DataError
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
-from featurectl.language.typing.scope import Issue
+from featurectl.language.typing.scope import Issue, Part
 from featurectl.language.typing.sources import type_check_source
 from featurectl.language.typing.views import type_check_view
 
@@ -47,10 +47,18 @@ def typed_view(view: FeatureView, columns: Mapping[str, str]) -> FeatureView:
     return type_view(replace(view, source=replace(view.source, columns=dict(columns))), columns)
 
 
+def part_text(part: Part) -> str:
+    """Return what a message calls a part of a definition.
+
+    >>> part_text(("feature", "amount_mean_7d")), part_text(("where",))
+    ('feature "amount_mean_7d"', 'where')
+    """
+    return " ".join(f'"{word}"' if at else word for at, word in enumerate(part))
+
+
 def _raise_first(what: str, issues: Sequence[Issue]) -> None:
     if not issues:
         return
     first = issues[0]
-    part = " ".join(f'"{word}"' if at else word for at, word in enumerate(first.part))
     code = {"FC301": "FC503"}.get(first.code, "FC504")
-    raise DataError(f"{what}, {part}: {first.message}", code=code, hint=first.hint)
+    raise DataError(f"{what}, {part_text(first.part)}: {first.message}", code=code, hint=first.hint)
