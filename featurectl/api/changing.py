@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from featurectl.api.base import ProjectBase, texts_of
-from featurectl.api.pages import PlanPage, as_page
+from featurectl.api.pages import AppliedPage, PlanPage, as_page
 from featurectl.api.results import ResultTable
 from featurectl.language.problems.codes import Problem
 from featurectl.operations.apply_files import ApplyRequest, apply_files
@@ -15,7 +15,7 @@ from featurectl.operations.feature_tests.results import FeatureTestResult
 from featurectl.operations.history import read_history
 from featurectl.operations.plan_files import PlanChoices, PlanOutputs, plan_files
 from featurectl.operations.validate import object_counts, validate_repository
-from featurectl.plan.plan import Change, Plan
+from featurectl.plan.plan import Change
 from featurectl.registry.base import HistoryEntry
 from featurectl.render.history import entry_json
 from featurectl.render.validation import valid_text
@@ -24,9 +24,9 @@ from featurectl.render.validation import valid_text
 class ChangeTable(ResultTable[Change]):
     """The changes of a plan, unchanged objects left out, and the `plan` itself."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: PlanPage) -> None:
         super().__init__([change for change in plan.changes if change.kind != "unchanged"], _change_row)
-        self.plan = as_page(PlanPage, plan)
+        self.plan = plan
 
     def __repr__(self) -> str:
         return repr(self.plan)
@@ -76,7 +76,8 @@ class ChangingMethods(ProjectBase):
         """
         choices = _choices(select, allow_remove, allow_breaking, allow_older=allow_older, allow=allow)
         with self.workspace("needed") as workspace:
-            return ChangeTable(plan_files(workspace, choices, PlanOutputs(), self.open_progress()))
+            plan = plan_files(workspace, choices, PlanOutputs(), self.open_progress())
+        return ChangeTable(as_page(PlanPage, plan))
 
     def apply(  # noqa: PLR0913 (what callers of Python write)
         self,
@@ -99,7 +100,8 @@ class ChangingMethods(ProjectBase):
         choices = _choices(select, allow_remove, allow_breaking, allow_older=allow_older, allow=allow)
         request = ApplyRequest(choices=choices, lock_timeout_s=lock_timeout_s, approve=None)
         with self.workspace("needed") as workspace:
-            return ChangeTable(apply_files(workspace, request, self.open_progress()).plan)
+            done = apply_files(workspace, request, self.open_progress())
+        return ChangeTable(as_page(AppliedPage, done.plan, new_serial=done.serial))
 
     def history(self) -> ResultTable[HistoryEntry]:
         """Return who applied and promoted what, the newest first.

@@ -30,6 +30,7 @@ from featurectl.registry.alert_state import Silence
 from featurectl.registry.base import Lock
 from featurectl.registry.state import CanaryRun, ModelVersion
 from featurectl.render.alerts import render_evaluation_run, render_silence
+from featurectl.render.applied import render_applied
 from featurectl.render.canary import render_ended, render_evaluation, render_started
 from featurectl.render.clean import render_cleaned
 from featurectl.render.diff_models import diff_page
@@ -116,13 +117,23 @@ class ExplanationPage(ReadsAsPage, ViewExplanation):
 
 
 class PlanPage(ReadsAsPage, Plan):
-    """What `apply` would change, or has changed."""
+    """What `apply` would change."""
 
     __slots__ = ()
     _method = "apply"
 
     def _page(self) -> Page:
         return [[render_plan(self.to_json())]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class AppliedPage(PlanPage):
+    """What `apply` has changed; `new_serial` is the registry's after it."""
+
+    new_serial: int
+
+    def _page(self) -> Page:
+        return [[render_plan(self.to_json())], [render_applied(self, self.new_serial)]]
 
 
 class DiffPage(ReadsAsPage, VersionDiff):

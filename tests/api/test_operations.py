@@ -35,7 +35,9 @@ def test_a_project_goes_from_files_to_scores_in_python(tmp_path, monkeypatch):
     assert [problem.severity for problem in project.validate()] == ["warning"]
     assert repr(project.validate()).startswith("9 objects in 2 files are valid: 2 entities, ")
     assert {change.name for change in project.plan()} >= {"spend", "big"}
-    assert len(project.apply()) == 9
+    applied = project.apply()
+    assert len(applied) == 9
+    assert repr(applied).endswith("\nApplied to dev, serial 1: 9 added.")
     assert len(project.apply()) == 0
     assert {run.view for run in project.materialize()} == {"spend", "last_order", "history"}
     assert project.materialize(["spend"], full=True)[0].made.action == "rebuild"

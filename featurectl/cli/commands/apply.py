@@ -65,18 +65,15 @@ def _apply(call: Call, path: Path | None, request: ApplyRequest) -> Applied:
 
 def _drawn(call: Call, applied: Applied) -> Outcome:
     """Return what was done; the plan is drawn unless it stood beside the question, or the command is to be quiet."""
-    from featurectl.operations.apply import describe
+    from featurectl.render.applied import render_applied
 
     plan, serial = applied.plan, applied.serial
     if applied.approved is False:
         result = {"plan": plan.to_json(), "applied": False}
         return Outcome(text="Nothing was applied.", exit_code=DECLINED, result=result)
-    done = f"Applied to {plan.environment}, serial {serial}: {describe(plan)}."
-    if plan.unchanged:
-        done = "Created what was missing outside of the registry."
-    parts = [*([] if applied.approved or call.quiet else [_plan_text(plan)]), *([] if plan.empty else [done])]
+    parts = [*([] if applied.approved or call.quiet else [_plan_text(plan)]), render_applied(plan, serial)]
     result = {"plan": plan.to_json(), "serial": serial, "applied": not plan.empty}
-    return Outcome(text="\n\n".join(parts), result=result, text_is="plan")
+    return Outcome(text="\n\n".join(filter(None, parts)), result=result, text_is="plan")
 
 
 def _plan_text(plan: Plan) -> str:
