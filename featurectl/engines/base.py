@@ -78,7 +78,8 @@ class Piece:
     """Rows of a scan with `after` < available_at <= `until`; `after` None is from the beginning.
 
     `read_before`: what was read of the scan before, of the rows up to `after`. They are looked at again: those behind
-    as many as there were have come too late, and are counted. None: rows up to `after` need not be read.
+    as many as there were have come too late, and are counted. None: rows up to `after` need not be read. Pieces
+    `in_place` stand, all of them together, in place of parts that are gone: `read_before` is what was read of those.
     Of its rows only those with `since` <= event_time < `before` go into the table (None: no end). The others are seen
     all the same: they make a row a repeat, move the clocks of `Prepared`, and are held back when they come later.
     `events`: hashes of what names some events, whose rows go into the table whenever they happened.
@@ -88,6 +89,7 @@ class Piece:
     until: datetime
     after: datetime | None = None
     read_before: PartRows | None = None
+    in_place: bool = False
     since: datetime | None = None
     before: datetime | None = None
     events: pl.Series | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -12,17 +12,50 @@ from featurectl.engines.clocks import HASH
 from featurectl.pit.hashing import add_hashes
 
 
+@dataclass(slots=True, kw_only=True, eq=False)
+class EarlierTally:
+    """Tells rows that came late from those that were read before, of a piece, or of all that stand in place of others.
+
+    A part grows at its end, so the first rows up to the watermark are those that were read.
+    """
+
+    before: PartRows
+    in_place: bool = False
+    late: list[pl.DataFrame] = field(default_factory=list, init=False)
+    _again: int = field(default=0, init=False)  # rows up to the watermark
+    _first_sums: tuple[int, int] = field(default=(0, 0), init=False)  # of as many of them as were read before
+
+    @property
+    def changed(self) -> bool:
+        """True where rows that were read before are not there any more as they were.
+
+        Parts that are gone without any in their place leave their rows in the table, as files do.
+        """
+        if self.before.count is None or (self.in_place and not self._again):
+            return False
+        return self._again < self.before.count or self.before.sums not in (None, self._first_sums)
+
+    def look(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Take note of rows up to the watermark, and return those behind as many as were read before."""
+        known = rows.height if self.before.count is None else max(0, self.before.count - self._again)
+        self._again += rows.height
+        self._first_sums = add_hashes(self._first_sums, rows.head(known)[HASH])
+        return rows.slice(known)
+
+
 @dataclass(slots=True, kw_only=True)
 class PartTally:
-    """Counts the rows of a piece, batch after batch; `inside` says which of them lie in its range of event times."""
+    """Counts the rows of a piece, batch after batch; `inside` says which of them lie in its range of event times.
+
+    `earlier` is set where rows of before the piece's beginning are looked at, too.
+    """
 
     piece: Piece
     inside: Sequence[pl.Expr] = ()
+    earlier: EarlierTally | None = None
     held_back: int = field(default=0, init=False)
     count: int = field(default=0, init=False)
     sums: tuple[int, int] | None = field(default=(0, 0), init=False)
-    _again: int = field(default=0, init=False)  # rows up to `after`
-    _first_sums: tuple[int, int] = field(default=(0, 0), init=False)  # of as many of them as were read before
 
     @property
     def rows(self) -> PartRows:
@@ -30,26 +63,9 @@ class PartTally:
         return PartRows(count=self.count, sums=self.sums)
 
     @property
-    def changed(self) -> bool:
-        """True where rows that were read before are not there any more as they were.
-
-        A part grows at its end, so those are the first of it; in another order they are the same while there are no
-        more.
-        """
-        before = self.piece.read_before
-        if before is None or before.count is None:
-            return False
-        return self._again < before.count or before.sums not in (None, self._first_sums)
-
-    @property
-    def looks_again(self) -> bool:
-        """True where rows of before the piece's beginning are looked at, too."""
-        return self.piece.after is not None and self.piece.read_before is not None
-
-    @property
     def reads_range(self) -> bool:
         """True where rows outside of the range need not be read but for their clocks."""
-        return bool(self.inside) and not self.looks_again
+        return bool(self.inside) and self.earlier is None
 
     def add(self, rows: pl.DataFrame) -> None:
         """Take note of rows with both clocks and a hash."""
@@ -60,12 +76,16 @@ class PartTally:
         """Take note of so many rows of which nobody reads more than the clocks."""
         self.count, self.sums, self.held_back = self.count + count, None, self.held_back + held_back
 
-    def look_again(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Take note of rows up to the piece's beginning, and return those behind as many as were read before."""
-        before = self.piece.read_before
-        assert before is not None
-        known = rows.height if before.count is None else max(0, before.count - self._again)
-        self._again += rows.height
-        self._first_sums = add_hashes(self._first_sums, rows.head(known)[HASH])
-        self.add(rows)
-        return rows.slice(known)
+
+def tally_parts(pieces: Sequence[Piece], inside: Callable[[Piece], Sequence[pl.Expr]]) -> list[PartTally]:
+    """Return a tally for each piece; those in place of other parts share what tells late rows."""
+    shared: EarlierTally | None = None
+    parts = []
+    for piece in pieces:
+        earlier = None
+        if piece.after is not None and piece.read_before is not None:
+            earlier = EarlierTally(before=piece.read_before, in_place=piece.in_place)
+            if piece.in_place:
+                earlier = shared = shared or earlier
+        parts.append(PartTally(piece=piece, inside=inside(piece), earlier=earlier))
+    return parts

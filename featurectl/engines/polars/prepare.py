@@ -26,7 +26,7 @@ from featurectl.engines.clocks import (
     typed_tree,
 )
 from featurectl.engines.polars.checks import Checker
-from featurectl.engines.polars.part_rows import PartTally
+from featurectl.engines.polars.part_rows import EarlierTally, PartTally, tally_parts
 from featurectl.engines.shuffle import Shuffle, ShuffledRows
 from featurectl.engines.spill import SpillRoom
 from featurectl.expressions.polars import to_polars
@@ -158,7 +158,7 @@ def prepare_rows(
         checks=tally.checks(),
         replaced=tuple(tally.replaced),
         parts=tuple(part.rows for part in tally.parts),
-        changed=tuple(part.changed for part in tally.parts),
+        changed=tuple(part.earlier is not None and part.earlier.changed for part in tally.parts),
     )
 
 
@@ -166,7 +166,7 @@ def _tally(view: FeatureView, pieces: Sequence[Piece], room: Room | None) -> _Ta
     source, folder = view.source, None if room is None else room.spill.folder
     return _Tally(
         view=view,
-        parts=[PartTally(piece=piece, inside=() if source.dedup_key else _in_range(piece)) for piece in pieces],
+        parts=tally_parts(pieces, lambda piece: () if source.dedup_key else _in_range(piece)),
         of_source=Checker(kind="source", name=source.name, checks=source.checks, folder=folder),
         of_view=Checker(kind="feature view", name=view.name, checks=view.checks, folder=folder),
         on_rows=(lambda _: None) if room is None else room.spill.on_rows,
@@ -177,19 +177,20 @@ def _tally(view: FeatureView, pieces: Sequence[Piece], room: Room | None) -> _Ta
 def _batches(tally: _Tally, schema: pl.Schema, seen: EarlierRows) -> Iterator[pl.DataFrame]:
     """Give the rows of the pieces that have both clocks, beside these and a hash of their own columns."""
     for part in tally.parts:
-        scan, late = clocked(part.piece.scan.read(), tally.source), []
-        if part.piece.after is not None and not part.looks_again:
+        scan = clocked(part.piece.scan.read(), tally.source)
+        if part.piece.after is not None and part.earlier is None:
             scan = scan.filter(pl.col(AVAILABLE) > part.piece.after)  # so that whole row groups need not be read
         if part.reads_range:
             tally.look(part, scan)
             scan = scan.filter(*part.inside)
         for batch in read_batches(scan, batch_rows(tally.memory_bytes, len(schema))):
             tally.on_rows(batch.height)
-            if part.looks_again:
-                late.append(_late_rows(_fitted(batch, schema), part, tally.view))
+            if part.earlier is not None:
+                _look_again(_fitted(batch, schema), part, part.earlier, tally.view)
             yield _new_rows(batch, part, schema, tally)
-        if late and not part.changed:
-            tally.see_late(_without_copies(pl.concat(late), seen)[EVENT])
+    late = [e.late for e in dict.fromkeys(part.earlier for part in tally.parts) if e is not None and not e.changed]
+    if frames := [frame for frames in late for frame in frames]:
+        tally.see_late(_without_copies(pl.concat(frames), seen)[EVENT])
 
 
 def _new_rows(batch: pl.DataFrame, part: PartTally, schema: pl.Schema, tally: _Tally) -> pl.DataFrame:
@@ -208,15 +209,21 @@ def _new_rows(batch: pl.DataFrame, part: PartTally, schema: pl.Schema, tally: _T
     return frame.filter(inside) if part.inside else frame
 
 
-def _late_rows(batch: pl.DataFrame, part: PartTally, view: FeatureView) -> pl.DataFrame:
-    """Return what tells rows that have come too late from others, of those that the view's table would hold."""
+def _look_again(batch: pl.DataFrame, part: PartTally, earlier: EarlierTally, view: FeatureView) -> None:
+    """Take note of the rows of a batch from before a piece, and of what tells those that have come late from others.
+
+    Only those count as late that the view's table would hold.
+    """
     rows = _hashed(batch.filter(_CLOCKED & (pl.col(AVAILABLE) <= part.piece.after)), view.source)
-    late = select_columns(part.look_again(rows).filter(_for_table(part.piece)), view.source)
+    part.add(rows)
+    late = select_columns(earlier.look(rows).filter(_for_table(part.piece)), view.source)
     if view.where is not None:
         late = late.filter(to_polars(typed_tree(view.where)))
     whole = [pl.col(view.join[key]).is_not_null() for key in view.keys]
     event = pl.col(NAMED) if view.source.dedup_key else pl.lit(None, dtype=pl.Int64).alias(NAMED)
-    return late.filter(pl.all_horizontal(pl.lit(value=True), *whole)).select(*COPY_ORDER, event)
+    late = late.filter(pl.all_horizontal(pl.lit(value=True), *whole)).select(*COPY_ORDER, event)
+    if late.height:
+        earlier.late.append(late)
 
 
 def _without_copies(late: pl.DataFrame, seen: EarlierRows) -> pl.DataFrame:

@@ -3,53 +3,71 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import reduce
 
 from featurectl.core.units import counted
 from featurectl.engines.base import NOT_COUNTED, NOTHING_READ, PartRows, Piece, Prepared
-from featurectl.language.definitions.source import Source
 from featurectl.offline.base import Coverage
 from featurectl.sources.base import PartScan, SourcePart, SourceReader
 
 
-def rows_read_before(
-    reader: SourceReader, part: SourcePart, scan: PartScan, base: Coverage | None, columns: Mapping[str, str]
-) -> PartRows | None:
-    """Return what a table has read of a part that is read above an instant; None: what lies below is not looked at.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadParts:
+    """What a table has read of a source (base None: nothing counts), beside its parts and columns as they are now."""
 
-    It is looked at where the part is new or has changed, or has to be read whole. Rows are the same only where the
-    columns are.
-    """
-    if base is None or scan.after is None:
-        return None
-    if part.name not in base.parts:
-        return NOTHING_READ
-    is_unchanged = part.stamp == base.parts[part.name] if part.stamp else reader.counts_rows
-    if scan.since is not None or is_unchanged:
-        return None
-    before = base.part_rows.get(part.name, NOT_COUNTED)
-    return before if base.columns == columns else replace(before, sums=None)
+    reader: SourceReader
+    parts: Sequence[SourcePart]
+    columns: Mapping[str, str]
+    base: Coverage | None
 
+    @property
+    def gone(self) -> frozenset[str]:
+        """The parts that were read and are there no more, of a table whose files are written again as others."""
+        if self.base is None or not self.reader.is_snapshot:
+            return frozenset()
+        return frozenset(self.base.parts.keys() - {part.name for part in self.parts})
 
-def with_part_rows(
-    covered: Coverage, base: Coverage | None, source: Source, pieces: Mapping[str, Piece], prepared: Prepared
-) -> Coverage:
-    """Return a coverage with what was read of each part by now, and which of them changed since they were read.
+    def looks_again(self, piece: Piece, part: SourcePart, scan: PartScan) -> Piece:
+        """Return a piece with what was read of its part before, where rows up to its beginning are looked at.
 
-    Only a source with `available_at` has parts that grow: without it a part that has changed is read anew, and a query
-    gives what it is asked for.
-    """
-    if source.available_at is None or source.sql is not None:
-        return covered
-    rows = _comparable(base, covered) if base is not None else {}
-    changed = set(base.changed_parts if base is not None else ())
-    for (name, piece), seen, is_changed in zip(pieces.items(), prepared.parts, prepared.changed, strict=True):
-        if piece.after is None or piece.read_before is not None:
-            rows[name] = seen
-        elif name in rows:
-            rows[name] = rows[name].plus(seen)
-        changed |= {name} if is_changed else set()
-    return replace(covered, part_rows=rows, changed_parts=tuple(sorted(changed)))
+        They are where the part is new or has changed, or has to be read whole.
+        """
+        if self.base is None or piece.after is None:
+            return piece
+        if part.name not in self.base.parts:
+            before = reduce(PartRows.plus, map(self._rows, self.gone), NOTHING_READ)
+            return replace(piece, read_before=before, in_place=bool(self.gone))
+        is_unchanged = part.stamp == self.base.parts[part.name] if part.stamp else self.reader.counts_rows
+        if scan.since is not None or is_unchanged:
+            return piece
+        return replace(piece, read_before=self._rows(part.name))
+
+    def covered(self, covered: Coverage, pieces: Mapping[str, Piece], prepared: Prepared) -> Coverage:
+        """Return a coverage with what was read of each part by now, and which of them changed since they were read.
+
+        Only a source with `available_at` has parts that grow: without it a part that has changed is read anew, and a
+        query gives what it is asked for.
+        """
+        source, base = self.reader.source, self.base or Coverage()
+        if source.available_at is None or source.sql is not None:
+            return covered
+        rows, changed = {name: self._rows(name) for name in base.part_rows}, set(base.changed_parts)
+        for (name, piece), seen, is_changed in zip(pieces.items(), prepared.parts, prepared.changed, strict=True):
+            if piece.after is None or piece.read_before is not None:
+                rows[name] = seen
+            elif name in rows:
+                rows[name] = rows[name].plus(seen)
+            changed |= {name} if is_changed else set()
+        if any(piece.in_place for piece in pieces.values()):
+            rows |= dict.fromkeys(self.gone, NOTHING_READ)  # what was read of them is in others now
+        return replace(covered, part_rows=rows, changed_parts=tuple(sorted(changed)))
+
+    def _rows(self, name: str) -> PartRows:
+        """Return what was read of a part; hashes of rows with other columns tell nothing any more."""
+        assert self.base is not None
+        rows = self.base.part_rows.get(name, NOT_COUNTED)
+        return rows if self.base.columns == self.columns else replace(rows, sums=None)
 
 
 def describe_changed(parts: Sequence[str]) -> str:
@@ -60,10 +78,3 @@ def describe_changed(parts: Sequence[str]) -> str:
     """
     others = f" and {counted(len(parts) - 1, 'other file')}" * (len(parts) > 1)
     return f"rows that were read of {parts[0]}{others} are changed there or gone"
-
-
-def _comparable(base: Coverage, covered: Coverage) -> dict[str, PartRows]:
-    """Return what was read before; hashes of rows with other columns tell nothing any more."""
-    if base.columns == covered.columns:
-        return dict(base.part_rows)
-    return {name: replace(rows, sums=None) for name, rows in base.part_rows.items()}

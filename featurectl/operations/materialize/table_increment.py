@@ -22,7 +22,7 @@ from featurectl.offline.order import ordered
 from featurectl.offline.rows import FrameRows
 from featurectl.operations.materialize.check_results import check_passed
 from featurectl.operations.materialize.missing_files import check_files_there
-from featurectl.operations.materialize.part_rows import rows_read_before, with_part_rows
+from featurectl.operations.materialize.part_rows import ReadParts
 from featurectl.operations.materialize.progress_rows import ReportedRows, RowCounter
 from featurectl.operations.materialize.repeats import seen_before, without_replaced
 from featurectl.operations.materialize.rows import TableRows
@@ -161,15 +161,16 @@ def _materialize(run: MaterializeRun, how: _Reading, ahead: RunBasis) -> Materia
     if base is not None and not increment.scans:
         return nothing_new(run, base, ahead.now)
     view, columns = typed_view(run)
+    before = ReadParts(reader=run.reader, parts=parts, columns=columns, base=base)
     pieces: dict[str, Piece] = {}  # by the names of their parts
     for scan in increment.scans:
-        pieces |= _pieces(run, scan, ahead, base, columns)
+        pieces |= _pieces(run, scan, ahead, before)
     with reading(f"source {view.source.name}"):
         how.counter.expect(run.reader, list(pieces.values()))
         prepared = how.engine.prepare(list(pieces.values()), view, seen_before(run, base, parts, increment), how.room)
     check_passed(prepared.checks)
     covered = replace(_covered(prepared, base, increment, view, ahead.now), columns=columns, since=ahead.begin)
-    covered = with_part_rows(covered, base, view.source, pieces, prepared)
+    covered = before.covered(covered, pieces, prepared)
     rows = prepared.rows
     if base is not None and increment.repeats:
         whole, lost = _after_overlap(run, prepared, increment, left_out_of(base, view))
@@ -276,10 +277,8 @@ def typed_view(run: MaterializeRun) -> tuple[FeatureView, Mapping[str, str]]:
     return type_view(replace(run.view, source=source), columns), columns
 
 
-def _pieces(
-    run: MaterializeRun, scan: PartScan, ahead: RunBasis, base: Coverage | None, found: Mapping[str, str]
-) -> dict[str, Piece]:
-    """Return the pieces of a scan, a part each, by its name; `found` are the source's columns now.
+def _pieces(run: MaterializeRun, scan: PartScan, ahead: RunBasis, before: ReadParts) -> dict[str, Piece]:
+    """Return the pieces of a scan, a part each, by its name.
 
     A part that comes to others has all columns that the view reads of them. Where a table is made anew, and in parts
     that it has read before, a column that is not there is null: it may have come later.
@@ -287,11 +286,11 @@ def _pieces(
     columns = read_columns(run.view)
     pieces = {}
     for part in scan.parts:
-        is_new = base is None or part.name not in base.parts
-        required = columns if base is not None and is_new else ()
+        is_new = before.base is not None and part.name not in before.base.parts
+        required = columns if is_new else ()
         rows = SourceScan(reader=run.reader, parts=(part,), since=scan.since, required=required)
-        before = rows_read_before(run.reader, part, scan, base, found)
-        pieces[part.name] = Piece(scan=rows, until=ahead.now, after=scan.after, read_before=before, since=ahead.begin)
+        piece = Piece(scan=rows, until=ahead.now, after=scan.after, since=ahead.begin)
+        pieces[part.name] = before.looks_again(piece, part, scan)
     return pieces
 
 

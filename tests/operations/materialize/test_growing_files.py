@@ -17,7 +17,7 @@ from featurectl.operations.materialize.rows import TableRows
 from featurectl.operations.materialize.table_increment import Materialized, materialize_view
 from tests.definitions import DELAYS, LATEST
 from tests.operations.materialize.test_range import ONCE, job
-from tests.operations.materialize.test_view import at, values, write
+from tests.operations.materialize.test_view import FILES, SCHEMA, at, values, write
 from tests.seeds import examples
 
 ENGINE = PolarsEngine(1 << 30, 1)
@@ -104,6 +104,32 @@ def test_rows_that_changed_after_they_were_read_are_found(tmp_path, case):
     backfill_view(ENGINE, job(tmp_path), Range(since=at(1)))
     assert job(tmp_path).table.coverage().changed_parts == ()
     assert run(tmp_path, full=True)[0].changed_parts == ()
+
+
+def test_a_delta_table_that_is_written_again_has_no_late_rows_by_that(tmp_path):
+    def write_version(*rows, mode):
+        data = [(c, "JFK", d, at(e), at(a)) for c, d, e, a in rows]
+        pl.DataFrame(data, schema=SCHEMA, orient="row").write_delta(tmp_path / "t", mode=mode)
+
+    def run_on():
+        run = job(tmp_path, source=replace(FILES, format="delta", path="t"))
+        return materialize_view(ENGINE, run, at(20)), run.table.coverage()
+
+    write_version(*ROWS[:1], mode="append")
+    write_version(ROWS[1], mode="append")
+    run_on()
+    new = ("A", 5.0, 8, 9)
+    write_version(ROWS[1], ROWS[0], new, mode="overwrite")
+    made, _ = run_on()
+    assert (made.action, made.rows_written, made.dropped, made.changed_parts) == ("append", 1, {}, ())
+    write_version(LATE, mode="append")
+    assert run_on()[0].dropped == {TOO_LATE: 1}
+    write_version(ROWS[0], new, LATE, mode="overwrite")
+    made, coverage = run_on()
+    assert (made.dropped, len(made.changed_parts)) == ({}, 1)
+    assert coverage.dropped == {TOO_LATE: 1}
+    write_version(("B", 6.0, 10, 11), mode="overwrite")
+    assert run_on()[1].changed_parts == coverage.changed_parts
 
 
 def test_a_table_of_before_rows_were_counted_says_nothing_once(tmp_path):
