@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import Final, Literal, TextIO
 
 Style = Literal["strong", "error", "warning", "note", "good"]
-# Fixed colors, not those that a theme changes: each has a contrast of 4 and more on white and on black.
+# Fixed colors, not those that a theme changes: each has a contrast of 3 and more on white, black and the usual themes'
+# own grounds. Where a terminal has 16, they become red, red, cyan and green: blue can't be read on black there.
 STYLES: Final[Mapping[Style, str]] = {
     "strong": "1",
-    "error": "1;38;5;161",
+    "error": "1;38;5;196",
     "warning": "38;5;130",
-    "note": "38;5;27",
+    "note": "38;5;30",
     "good": "38;5;28",
 }
 

@@ -87,19 +87,28 @@ PALETTE = (0, 95, 135, 175, 215, 255)  # of the colors 16 to 231, which no theme
 MOVES = {"\x1b[H\x1b[2J", "\r\x1b[2K", "\x1b[0m"}  # of a cursor, and to no style
 
 
-def luminance(number: int) -> float:
+GROUNDS = {
+    "white": (255, 255, 255), "Solarized light": (253, 246, 227),
+    "black": (0, 0, 0), "Solarized dark": (0, 43, 54), "GNOME dark": (30, 30, 30),
+}  # fmt: skip
+
+
+def luminance(color: tuple[int, ...]) -> float:
     """Return how bright a color is, from 0 to 1, as the rules on readable pages have it."""
-    parts = [PALETTE[(number - 16) // step % 6] / 255 for step in (36, 6, 1)]
+    parts = [part / 255 for part in color]
     red, green, blue = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 @pytest.mark.parametrize("style", [style for style in STYLES if style != "strong"])
-def test_a_color_can_be_read_on_white_and_on_black(style):
+def test_a_color_can_be_read_on_light_and_on_dark_grounds(style):
     code = STYLES[style].removeprefix("1;")
     assert code.startswith("38;5;"), "a color of the theme may be anything"
-    bright = luminance(int(code.removeprefix("38;5;")))
-    assert min(1.05 / (bright + 0.05), (bright + 0.05) / 0.05) >= 4
+    number = int(code.removeprefix("38;5;")) - 16
+    own = luminance(tuple(PALETTE[number // step % 6] for step in (36, 6, 1))) + 0.05
+    for name, color in GROUNDS.items():
+        ground = luminance(color) + 0.05
+        assert max(own, ground) / min(own, ground) >= 3, name
 
 
 def escapes_in(path: Path) -> set[str]:
