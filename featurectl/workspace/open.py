@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from featurectl.core.errors import ProblemsError, UsageError
+from featurectl.core.errors import FeaturectlError, ProblemsError, UsageError
 from featurectl.language.definitions.source import Source
 from featurectl.language.load import PROJECT_FILE, load_project_file, load_repo
 from featurectl.language.problems.codes import Problem
 from featurectl.language.repo import Environment, Repo
+from featurectl.language.resolve.source import SchemaReader
 from featurectl.workspace.workspace import Workspace
 
 Data = Literal["needed", "if there", "unread", "applied", "project file"]
@@ -54,7 +55,16 @@ def load_checked(root: Path, data: Data = "needed") -> Repo:
     Raises:
         ProblemsError: a file has an error that ends it; all problems of all files are in it.
     """
+    return _checked(_load(root, data), root, data)
 
+
+def _load(root: Path, data: Data) -> Repo:
+    if data == "project file":
+        return load_project_file(root)
+    return load_repo(root, None if data in ("unread", "applied") else _schemas(root))
+
+
+def _schemas(root: Path) -> SchemaReader:
     def read(source: Source) -> Mapping[str, str] | None:
         if source.columns_declared:
             return None
@@ -62,10 +72,10 @@ def load_checked(root: Path, data: Data = "needed") -> Repo:
 
         return read_schema(source, root)
 
-    if data == "project file":
-        repo = load_project_file(root)
-    else:
-        repo = load_repo(root, None if data in ("unread", "applied") else read)
+    return read
+
+
+def _checked(repo: Repo, root: Path, data: Data) -> Repo:
     if any(_ends(problem, data) for problem in repo.errors):
         raise ProblemsError(f"{root} has errors", repo.problems)
     return repo
@@ -95,8 +105,10 @@ def open_workspace(root: Path, env: str | None, as_of: datetime | None, data: Da
 
     `data` is that of `load_checked`.
     """
-    repo = load_checked(root, data)
-    environment = environment_of(repo, env)
+    repo = _load(root, data)
+    if repo.errors and data in ("needed", "if there"):
+        repo = _with_changed_files(repo, root, env)
+    environment = environment_of(_checked(repo, root, data), env)
     given, clock = as_of or environment.now, datetime.now(UTC)
     unsupported = (*repo.unsupported, *environment.unsupported)
     return Workspace(
@@ -107,3 +119,17 @@ def open_workspace(root: Path, env: str | None, as_of: datetime | None, data: Da
         clock=None if given else clock,
         as_of=as_of,
     )
+
+
+def _with_changed_files(repo: Repo, root: Path, env: str | None) -> Repo:
+    """Return a repository with errors, those that follow from a changed file by that; as it is without a registry."""
+    from featurectl.workspace.changed_files import with_changed_files
+
+    environment = repo.environments.get(env or next(iter(repo.environments), ""))
+    if environment is None:
+        return repo
+    try:
+        with Workspace(root=root, repo=repo, environment=environment, now=datetime.now(UTC)) as workspace:
+            return with_changed_files(repo, root, _schemas(root), workspace.state())
+    except FeaturectlError:  # that the registry can't be read is not what is wrong with the files
+        return repo

@@ -1,0 +1,66 @@
+"""A file that has other types than when it was applied is told once, by its name: what the files say was right."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+
+from featurectl.cli.main import main
+from tests.cli.shop import PROJECT
+
+OBJECTS = """
+entities: [{name: user, keys: {user: string}}]
+sources: [{name: orders, path: orders.PARQUET, event_time: at, delay: 1h, select: {late: amount > 3}}]
+feature_views:
+  - {name: spend, entity: user, source: orders, aggregates: [{op: [mean, sum], column: amount, windows: [7d]}]}
+  - {name: lately, entity: user, source: orders, features: [late]}
+  - {name: shops, entity: user, source: orders, features: [shop]}
+"""
+ROWS = pl.DataFrame({"user": ["a"], "at": [datetime(2026, 1, 1, tzinfo=UTC)], "amount": [2], "shop": ["s"]})
+TOLD = 'orders.parquet has changed: column "amount" {}, it was int64 when it was applied'
+
+
+@pytest.fixture
+def asked(tmp_path, monkeypatch, capsys):
+    """What commands answer in JSON, in a repository that was applied."""
+    monkeypatch.chdir(tmp_path)
+    ROWS.write_parquet(tmp_path / "orders.parquet")
+    (tmp_path / "featurectl.yaml").write_text(PROJECT)
+    (tmp_path / "o.yaml").write_text(OBJECTS.replace("PARQUET", "parquet"))
+    assert main(["apply", "--auto-approve", "-q"]) == 0
+
+    def ask(*words):
+        capsys.readouterr()
+        main([*words, "-q", "-o", "json"])
+        return json.loads(capsys.readouterr().out)
+
+    return ask
+
+
+TEXTS = ROWS.with_columns(amount=pl.lit("2"))
+
+
+@pytest.mark.parametrize(
+    ("rows", "told", "following"),
+    [(TEXTS, ["is string"], 3), (ROWS.drop("amount"), ["is gone"], 2), (TEXTS.drop("shop"), ["is string", "shop"], 3)],
+)
+def test_a_plan_names_the_file_and_the_column_and_then_what_follows(asked, tmp_path, rows, told, following):
+    rows.write_parquet(tmp_path / "orders.parquet")
+    (tmp_path / "wrong.yaml").write_text("feature_views: [{name: w, entity: user, source: orders, features: [usr]}]\n")
+    *changed, other = asked("plan")["problems"]
+    assert [problem["code"] for problem in changed] == ["FC504"] * len(told)
+    assert all(word in problem["message"] for word, problem in zip(told, changed, strict=True))
+    assert (changed[0]["message"], changed[0]["path"]) == (TOLD.format(told[0]), "o.yaml")
+    assert len(changed[0]["related"]) == following
+    assert (other["path"], other["suggestion"]) == ("wrong.yaml", 'did you mean "user"?')
+
+
+def test_materialize_names_them_too(asked, tmp_path):
+    TEXTS.write_parquet(tmp_path / "orders.parquet")
+    errors = [view["error"] for view in asked("materialize")["result"]["views"]]
+    said = "source orders, orders.parquet: column 'amount' is string, it was int64 before"
+    assert [(error["code"], error["message"]) for error in errors] == [("FC504", said)] * 3
+    assert all(error["hint"].startswith("bring back the data as it was, or change what reads am") for error in errors)
