@@ -50,6 +50,7 @@ def test_a_dry_run_tells_what_would_be_done_and_writes_nothing(run, shop):
             "parts_read": 1,
             "parts": 1,
             "begin": "2026-01-01T00:00:00Z",
+            "changed_parts": [],
         }
     ]
 

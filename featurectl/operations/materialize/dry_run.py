@@ -13,6 +13,7 @@ from featurectl.operations.materialize.range import Range
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.operations.materialize.table_increment import RunBasis, base_of, next_increment, table_begin
 from featurectl.operations.materialize.transform import parts_to_read
+from featurectl.sources.base import Increment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,8 @@ def plan_view(run: MaterializeRun, now: datetime, *, full: bool = False, asked: 
     read = {part.name for scan in increment.scans for part in scan.parts}
     anew = "first" if coverage is None else "rebuild"
     action = anew if base is None else "append" if increment.scans else "nothing"
-    reason = _reason(increment.reason, run, coverage, full=full, action=action)
+    why = increment.reason or (_why_read(increment, base) if base is not None else "")
+    reason = _reason(why, run, coverage, full=full, action=action)
     if asked is not None and coverage is not None and not full:
         read, action, reason = set(coverage.parts), "backfill", "a range was asked for"
     return Planned(
@@ -60,6 +62,18 @@ def plan_view(run: MaterializeRun, now: datetime, *, full: bool = False, asked: 
         begin=begin,
         changed_parts=base.changed_parts if base is not None and action != "backfill" else (),
     )
+
+
+def _why_read(increment: Increment, base: Coverage) -> str:
+    """Return why parts are read that may have rows for a table; whether they do is not known before."""
+    parts = [part for scan in increment.scans for part in scan.parts]
+    if any(part.name not in base.parts for part in parts):
+        return "new rows"
+    if not all(part.stamp for part in parts):
+        return "what is new of it is not known before it is read"
+    if any(part.stamp != base.parts[part.name] for part in parts):
+        return "a file changed: rows of it may be new"
+    return "rows were later than the last run: they may be known now"
 
 
 def _plan_transform(run: MaterializeRun, coverage: Coverage | None, now: datetime, *, full: bool) -> Planned:

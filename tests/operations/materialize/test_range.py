@@ -196,10 +196,14 @@ def test_a_dry_run_says_what_would_be_done_and_why_and_reads_nothing(tmp_path):
 
     assert planned() == ("first", "it has no table yet", 1, 1)
     assert job(tmp_path).table.version() is None
-    materialize_view(ENGINE, job(tmp_path), at(99))
+    materialize_view(ENGINE, job(tmp_path), at(98))
     assert planned() == ("nothing", "no new rows", 0, 1)
     assert planned(full=True) == ("rebuild", "--full", 1, 1)
     assert planned(asked=Range(since=at(1))) == ("backfill", "a range was asked for", 1, 1)
+    write(tmp_path, "1.parquet", ("A", 1.0, 5, 6), ("A", 1.0, 5, 100))
+    assert planned() == ("append", "a file changed: rows of it may be new", 1, 1)
     write(tmp_path, "2.parquet", ("A", 1.0, 5, 6))
-    assert planned() == ("append", "new rows", 1, 2)
+    assert planned() == ("append", "new rows", 2, 2)
     assert job(tmp_path).table.version() == 0
+    materialize_view(ENGINE, job(tmp_path), at(98))
+    assert planned() == ("append", "rows were later than the last run: they may be known now", 1, 2)
