@@ -38,7 +38,7 @@ class ProjectBase(SpeaksPython):
 
     def open_progress(self) -> Progress:
         """Return where work is reported."""
-        return open_progress(self.progress)
+        return open_progress(self.progress, self._in_python)
 
     def _warn(self, sentences: Iterable[str], method: str) -> None:
         """Warn the caller of a method, at the caller's own line."""

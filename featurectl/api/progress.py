@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Final
@@ -16,12 +17,18 @@ _EVERY_S: Final = 0.3
 _LOG: Final = logging.getLogger("featurectl")
 
 
-def open_progress(wanted: bool | None) -> Progress:  # noqa: FBT001 (True, False or None, as the caller wrote it)
-    """Return where work is reported: None is on in a notebook alone; True elsewhere is messages of a logger."""
+def open_progress(
+    wanted: bool | None,  # noqa: FBT001 (True, False or None, as the caller wrote it)
+    said: Callable[[str], str] = str,
+) -> Progress:
+    """Return where work is reported: None is on in a notebook alone; True elsewhere is messages of a logger.
+
+    `said` puts what came of a unit into Python's words.
+    """
     display = _display_of_notebook()
     if wanted is False or (wanted is None and display is None):
         return Silent()
-    return NotebookProgress(display) if display is not None else LoggedProgress()
+    return NotebookProgress(display, said) if display is not None else LoggedProgress(said)
 
 
 def _display_of_notebook() -> Any:
@@ -39,6 +46,7 @@ class NotebookProgress:
     """The unit that is under way, drawn in a cell's output and left there when it has ended."""
 
     display: Any
+    said: Callable[[str], str] = str
     label: str = ""
     _handle: Any = None
     _begin: float = 0.0
@@ -62,7 +70,7 @@ class NotebookProgress:
     def done(self, text: str) -> None:
         """Leave what came of the unit; where there is nothing to say, nothing of it."""
         if text:
-            self._lines.append(text)
+            self._lines.append(self.said(text))
         self._draw("")
 
     def _draw(self, running: str) -> None:
@@ -74,8 +82,11 @@ class NotebookProgress:
             self._handle.update(shown, raw=True)
 
 
+@dataclass(frozen=True, slots=True)
 class LoggedProgress:
     """A message of the logger `featurectl` for each unit that has ended."""
+
+    said: Callable[[str], str] = str
 
     def start(self, label: str) -> None:
         """Say nothing yet."""
@@ -86,4 +97,4 @@ class LoggedProgress:
     def done(self, text: str) -> None:
         """Log what came of it."""
         if text:
-            _LOG.info(text)
+            _LOG.info(self.said(text))

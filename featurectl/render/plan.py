@@ -11,6 +11,7 @@ from featurectl.core.kinds import WORDS
 from featurectl.core.markdown import code, prose
 from featurectl.core.units import counted, format_bytes, parse_instant
 from featurectl.render.renamed_inputs import fold_renamed_inputs
+from featurectl.render.screen import cut_text
 from featurectl.render.visible import in_one_line, visible_leaves
 
 if TYPE_CHECKING:
@@ -222,7 +223,7 @@ def _sides(old: str, new: str) -> tuple[str, str]:
 
 
 def _short(line: str) -> str:
-    return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."
+    return cut_text(line, _LONGEST)
 
 
 def _sign(change: ChangeJson) -> str:

@@ -8,7 +8,7 @@ from featurectl.catalog.statistics import format_value
 from featurectl.core.dtypes import DATE, TIMESTAMP
 from featurectl.core.units import SECOND_US, format_age, format_count, format_instant
 from featurectl.render.page import Page, PageTable, page_text
-from featurectl.render.screen import text_width
+from featurectl.render.screen import cut_text, text_width
 from featurectl.render.visible import in_one_line
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _bar(part: float) -> str:
 
 
 def _short(label: str) -> str:
-    return label if text_width(label) <= _LABEL else label[: _LABEL - 3] + "..."
+    return cut_text(label, _LABEL)
 
 
 def _share(share: float | None) -> str:

@@ -230,6 +230,9 @@ def test_progress_is_logged_where_it_is_asked_for_and_silent_else(project, caplo
     assert (caplog.records, capsys.readouterr()) == ([], ("", ""))
     featurectl.open_project(progress=True).materialize("spend", full=True)
     assert any("spend@" in record.message for record in caplog.records)
+    Path("objects.yaml").write_text(Path("objects.yaml").read_text().replace("Who buys.", "Anybody."))
+    featurectl.open_project(progress=True).materialize("spend")
+    assert any(record.message.endswith("which is used here: project.plan()") for record in caplog.records)
 
 
 def test_every_command_and_option_has_its_place_in_python_or_a_reason():
