@@ -50,6 +50,9 @@ TEXTS = ROWS.with_columns(amount=pl.lit("2"))
 def test_a_plan_names_the_file_and_the_column_and_then_what_follows(asked, tmp_path, rows, told, following):
     rows.write_parquet(tmp_path / "orders.parquet")
     (tmp_path / "wrong.yaml").write_text("feature_views: [{name: w, entity: user, source: orders, features: [usr]}]\n")
+    shown = [problem for problem in asked("validate")["problems"] if problem["code"] in ("FC302", "FC305")]
+    assert all('in orders.parquet "amount" is string' in problem["notes"][0] for problem in shown)
+    assert len(shown) == (3 if told[0] == "is string" else 0)
     *changed, other = asked("plan")["problems"]
     assert [problem["code"] for problem in changed] == ["FC504"] * len(told)
     assert all(word in problem["message"] for word, problem in zip(told, changed, strict=True))

@@ -28,6 +28,7 @@ from featurectl.language.definitions.source import (
 from featurectl.language.resolve.about import about_of, freshness_of
 from featurectl.language.resolve.checks import resolve_checks
 from featurectl.language.resolve.declarations import Declarations, report_issues
+from featurectl.language.resolve.seen_columns import name_files
 from featurectl.language.shapes.base import listed_names
 from featurectl.language.shapes.source import CsvShape, SourceShape, separates
 from featurectl.language.syntax.node import Fields, ScalarNode
@@ -70,7 +71,7 @@ def resolve_source(shape: SourceShape, declared: Declarations, schemas: SchemaRe
         found = _read_schema(source, shape, declared, schemas, root)
         columns = found if columns is None else _columns_there(columns, found, shape, declared)
     typed, issues = type_check_source(source, columns)
-    report_issues(declared.report, issues, _places(shape), shape.fields.head)
+    report_issues(declared.report, name_files(issues, typed), _places(shape), shape.fields.head)
     typed = replace(typed, checks=resolve_checks(shape.checks, row_columns(typed), declared))
     if len(declared.report.problems) == before and ("source", shape.name) not in declared.broken:
         _warn(typed, shape, declared)

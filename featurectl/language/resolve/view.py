@@ -18,6 +18,7 @@ from featurectl.language.resolve.about import freshness_of
 from featurectl.language.resolve.aggregates import Stored, add_aggregate
 from featurectl.language.resolve.checks import resolve_checks
 from featurectl.language.resolve.declarations import Declarations, check_declared, report_issues
+from featurectl.language.resolve.seen_columns import name_files
 from featurectl.language.resolve.transformed import result_columns
 from featurectl.language.resolve.view_names import check_own_names, use_current_names
 from featurectl.language.shapes.base import listed_names, scalars
@@ -72,7 +73,7 @@ def resolve_view(shape: FeatureViewShape, declared: Declarations, root: Path) ->
     if entity is not None and any((entity.name, key) in declared.wrong_keys for key in entity.keys):
         declared.broken.add(("feature_view", shape.name))
         issues = [i for i in issues if not (i.part[0] == "key" and (entity.name, i.part[1]) in declared.wrong_keys)]
-    report_issues(declared.report, issues, stored.places, shape.fields.head)
+    report_issues(declared.report, name_files(issues, view.source, view), stored.places, shape.fields.head)
     checks = resolve_checks(shape.checks, _row_columns(typed), declared)
     return replace(typed, checks=checks) if found else None
 
