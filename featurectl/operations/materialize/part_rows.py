@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import cached_property, reduce
 
 from featurectl.core.units import counted
 from featurectl.engines.base import NOT_COUNTED, NOTHING_READ, PartRows, Piece, Prepared
@@ -12,7 +12,7 @@ from featurectl.offline.base import Coverage
 from featurectl.sources.base import PartScan, SourcePart, SourceReader
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ReadParts:
     """What a table has read of a source (base None: nothing counts), beside its parts and columns as they are now."""
 
@@ -21,7 +21,7 @@ class ReadParts:
     columns: Mapping[str, str]
     base: Coverage | None
 
-    @property
+    @cached_property
     def gone(self) -> frozenset[str]:
         """The parts that were read and are there no more, of a table whose files are written again as others."""
         if self.base is None or not self.reader.is_snapshot:
@@ -36,8 +36,7 @@ class ReadParts:
         if self.base is None or piece.after is None:
             return piece
         if part.name not in self.base.parts:
-            before = reduce(PartRows.plus, map(self._rows, self.gone), NOTHING_READ)
-            return replace(piece, read_before=before, in_place=bool(self.gone))
+            return replace(piece, read_before=self._rows_of_gone, in_place=bool(self.gone))
         is_unchanged = part.stamp == self.base.parts[part.name] if part.stamp else self.reader.counts_rows
         if scan.since is not None or is_unchanged:
             return piece
@@ -62,6 +61,10 @@ class ReadParts:
         if any(piece.in_place for piece in pieces.values()):
             rows |= dict.fromkeys(self.gone, NOTHING_READ)  # what was read of them is in others now
         return replace(covered, part_rows=rows, changed_parts=tuple(sorted(changed)))
+
+    @cached_property
+    def _rows_of_gone(self) -> PartRows:
+        return reduce(PartRows.plus, map(self._rows, self.gone), NOTHING_READ)
 
     def _rows(self, name: str) -> PartRows:
         """Return what was read of a part; hashes of rows with other columns tell nothing any more."""
