@@ -20,11 +20,14 @@ BY_ROUTE = replace(ALL, entity=ROUTE, join={"carrier": "carrier", "from": "origi
 NO_ENTITY = replace(ALL, entity=None, join={})
 
 
+AS_THEY_ARE = ("read_before", "in_place")
+
+
 def piece(frame, until=99, **ends):
     return Piece(
         scan=FrameScan(rows=frame.lazy()),
         until=at(until),
-        **{n: at(v) if n != "read_before" else v for n, v in ends.items()},
+        **{n: v if n in AS_THEY_ARE else at(v) for n, v in ends.items()},
     )
 
 
@@ -109,6 +112,23 @@ def test_rows_of_a_new_file_from_before_the_watermark_are_only_counted(engine):
     made = engine.prepare([piece(frame, after=2, read_before=NOTHING_READ)], ALL)
     assert (delays(made), made.dropped) == ([2.0], {"known before the watermark": 1})
     assert engine.prepare([piece(frame, after=2)], ALL).dropped == {}
+
+
+def test_rows_behind_those_read_before_come_too_late_unless_these_changed(engine):
+    old, late, new = ("A", 1.0, 1, 1), ("A", 2.0, 1, 2), ("A", 3.0, 1, 5)
+    (before,) = engine.prepare([piece(rows(old, new), until=3)], ALL).parts
+    assert before.count == 1
+    made = engine.prepare([piece(rows(old, late, new), after=3, read_before=before)], ALL)
+    assert (delays(made), made.dropped, made.changed) == ([3.0], {"known before the watermark": 1}, (False,))
+    assert made.parts == engine.prepare([piece(rows(new, late, old))], ALL).parts
+    made = engine.prepare([piece(rows(late, old, new), after=3, read_before=before)], ALL)
+    assert (delays(made), made.dropped, made.changed) == ([3.0], {}, (True,))
+    apart = [piece(rows(row, new), after=3, read_before=made.parts[0], in_place=True) for row in (late, old)]
+    both = engine.prepare([replace(part, read_before=before.plus(before)) for part in apart], ALL)
+    assert (delays(both), both.changed) == ([3.0, 3.0], (True, True))
+    (whole,) = engine.prepare([piece(rows(old, late), until=3)], ALL).parts
+    again = engine.prepare([replace(part, read_before=whole) for part in apart], ALL)
+    assert (again.dropped, again.changed) == ({}, (False, False))
 
 
 def test_pieces_are_read_up_to_their_own_ends_and_count_their_held_rows(engine):
