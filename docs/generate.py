@@ -138,9 +138,9 @@ columns, and an object of a table as its fields, by their names; a notebook draw
 notebook; `progress=True` logs it elsewhere, by the logger `featurectl`.
 
 Errors are those of `featurectl.errors`. They, warnings and what is printed of results name arguments and methods where
-a command would name options and commands; what has no method is named as a command. `str(error)` is the message, what to do, and of wrong files the
-first ten problems; `error.message`, `error.hint` and `error.problems` are these apart. One that ends a cell of a
-notebook is shown in these lines alone.
+a command would name options and commands; what has no method is named as a command. `str(error)` is the message, what
+to do, and of wrong files the first ten problems; `error.message`, `error.hint` and `error.problems` are these apart.
+One that ends a cell of a notebook is shown in these lines alone.
 """
 
 

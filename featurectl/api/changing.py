@@ -56,7 +56,10 @@ class ChangingMethods(ProjectBase):
         Raises:
             ProblemsError: the files have errors.
         """
-        return ResultTable(run_repository_tests(self.root, self.env).results, _test_row)
+        results = run_repository_tests(self.root, self.env).results
+        passed = sum(result.passed for result in results)
+        head = f"{passed} passed, {len(results) - passed} failed." if results else "No feature test is declared."
+        return ResultTable(results, _test_row, head=head)
 
     def plan(
         self,
