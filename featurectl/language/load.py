@@ -23,6 +23,7 @@ from featurectl.language.resolve.model import check_model_names, resolve_model
 from featurectl.language.resolve.pipelines import check_pipeline
 from featurectl.language.resolve.project import resolve_environment
 from featurectl.language.resolve.source import SchemaReader, check_history, resolve_source
+from featurectl.language.resolve.sources_of_windows import check_timeless
 from featurectl.language.resolve.tests import resolve_test
 from featurectl.language.resolve.view import check_view_names, resolve_view
 from featurectl.language.shapes.alerts import AlertShape, NotifierShape
@@ -104,6 +105,7 @@ def _load(root: Path, files: _Files, declared: Declarations, schemas: SchemaRead
         check_history(source, declared)
     views = _of(files, FeatureViewShape)
     check_entity_keys(views, declared)
+    check_timeless(views, declared)
     resolve.all(views, declared.views, "feature_view", lambda s: resolve_view(s, declared, root))
     resolve.all(_of(files, ModelShape), declared.models, "model", lambda s: resolve_model(s, declared))
     resolve.all(_of(files, FeatureTestShape), declared.tests, "test", lambda s: resolve_test(s, declared))
@@ -295,7 +297,7 @@ class _Resolver:
             made = resolve(shape)
             if made is not None:
                 into[name] = made
-            if self.declared.report.errors > before:
+            if made is None or self.declared.report.errors > before:
                 self.declared.broken.add((kind, name))
 
 

@@ -22,7 +22,9 @@ models:
       - {derived: [{name: far, expr: distance * 2}]}
     trainer: {estimator: lightgbm.LGBMClassifier}
 """
-TESTS = """
+MORE = """
+feature_views:
+  - {name: again, entity: carrier, source: arrivals, aggregates: [{op: count, windows: [2d]}]}
 tests: [{name: t, view: delays, rows: [], spine: [{carrier: AA, time: 2026-01-01}], expect: [{count_1d: 0}]}]
 """
 WATCHED = """
@@ -62,6 +64,14 @@ WRONG = [
 
 
 CAUSES = [
+    (("{name: carrier, keys: {carrier: string", "{name: carrier, keys: {carrier: int64"),
+     'key "carrier" is int64, column "carrier" of source "arrivals" is string'),
+    (("{name: carrier, keys: {carrier: string", "{name: carrier, keys: {carrier: strng"),
+     'no type "strng"; types are string int64 float64 bool timestamp date decimal(p,s) list(T)'),
+    (("event_time: at\n    available_at", "available_at"),
+     '"available_at" without "event_time": source "arrivals" is static, always true and known'),
+    (("event_time: at\n    available_at: seen\n", "nan: keep\n"),
+     'windows of 2 feature views need a time, and source "arrivals" has no event_time'),
     (("event_time: at\n    available_at", "even_time: at\n    available_at"),
      'unknown key "even_time" in source "arrivals"'),
     (("{name: carrier, keys: {carrier", "{name: carrier, keys: {carier"),
@@ -82,7 +92,7 @@ def test_what_is_wrong_with_an_object_hides_nothing_else_of_it(tmp_path, one, ot
 @pytest.mark.parametrize("wrong", WRONG + CAUSES, ids=[said for _, said in WRONG + CAUSES])
 def test_what_is_wrong_once_is_said_once(tmp_path, wrong):
     edit, said = wrong
-    files = {"a.yaml": views_with(edit), "b.yaml": TESTS}
+    files = {"a.yaml": views_with(edit), "b.yaml": MORE}
     found = [p.message for p in load_repo(write_repo(tmp_path, files), None).errors]
     assert [message for message in found if "trainer needs one of" not in message] == [said]
 

@@ -49,6 +49,7 @@ class Declarations:
     unread: bool = False
     nameless: set[DeclaredKind] = field(default_factory=set)
     wrong_keys: set[tuple[str, str]] = field(default_factory=set)  # entity and key that no source has: reported
+    timeless: set[str] = field(default_factory=set)  # sources without the time that is needed: reported
     data_roots: tuple[str, ...] | None = None  # of all environments; None: featurectl.yaml is wrong
 
     def note_unsupported(self, what: str, place: Place, *notes: str) -> None:

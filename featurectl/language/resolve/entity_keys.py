@@ -1,10 +1,11 @@
-"""Keys of entities that none of the sources has that are read by them: told once, at the entity."""
+"""Keys of entities that none of the sources has that are read by them, or none in their type: told at the entity."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from featurectl.core.dtypes import UNKNOWN
 from featurectl.core.nearest import did_you_mean
 from featurectl.language.problems.codes import Problem
 from featurectl.language.resolve.declarations import Declarations
@@ -25,15 +26,39 @@ class _Readers:
 def check_entity_keys(views: Iterable[FeatureViewShape], declared: Declarations) -> None:
     """Report each key that no source has of those that views read by it, when it is probably the key that is wrong.
 
-    That is where a column is called almost so, or several views read by it. What else reads by it is not reported.
+    That is where a column is called almost so, or several views read by it; likewise one whose columns all have another
+    type. What else reads by it is not reported.
     """
     for (entity, key), readers in _readers(views, declared).items():
-        if readers.mapped or any(key in columns for columns in readers.columns.values()):
+        if readers.mapped:
+            continue
+        if any(key in columns for columns in readers.columns.values()):
+            _check_type(entity, key, readers, declared)
             continue
         near = did_you_mean(key, [name for columns in readers.columns.values() for name in columns])
         if near or len(readers.views) > 1:
             declared.wrong_keys.add((entity, key))
             declared.report.add(_problem(entity, key, readers, near, declared))
+
+
+def _check_type(entity: str, key: str, readers: _Readers, declared: Declarations) -> None:
+    """Report a key of a type that none of the columns has of which several views read it: all have another one."""
+    wanted = declared.entities[entity].keys[key]
+    types = {columns.get(key, UNKNOWN) for columns in readers.columns.values()}
+    if len(readers.views) < 2 or len(types) > 1 or types & {wanted, UNKNOWN}:
+        return
+    declared.wrong_keys.add((entity, key))
+    names = ", ".join(f'"{name}"' for name in readers.columns)
+    source = "source" if len(readers.columns) == 1 else "sources"
+    declared.report.add(
+        Problem(
+            code="FC309",
+            message=f'key "{key}" is {wanted}, column "{key}" of {source} {names} is {min(types)}',
+            place=declared.places["entity", entity, "keys", key],
+            notes=("or cast it in the `select` of each source",),
+            related=tuple(readers.views[:3]),
+        )
+    )
 
 
 def _readers(views: Iterable[FeatureViewShape], declared: Declarations) -> Mapping[tuple[str, str], _Readers]:

@@ -172,6 +172,7 @@ def _check_clocks(shape: SourceShape, declared: Declarations) -> None:
     if "event_time" not in fields.nodes:
         for key in ("available_at", "delay", "lateness", "tiebreak"):
             if key in fields.nodes:
+                declared.timeless.add(shape.name)
                 message = f'"{key}" without "event_time": source "{shape.name}" is static, always true and known'
                 report.error("FC307", message, fields.keys[key].place)
 

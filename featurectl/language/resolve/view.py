@@ -107,7 +107,7 @@ def _check_kind(shape: FeatureViewShape, source: Source, declared: Declarations)
     if shape.aggregates is None:
         return
     report, fields = declared.report, shape.fields
-    if source.static:
+    if source.static and source.name not in declared.timeless:
         message = f'windows need a time, and source "{source.name}" has no event_time'
         other = (declared.names[("source", source.name)], f'source "{source.name}" is declared here')
         report.clash("FC307", message, fields.keys["aggregates"].place, other)
