@@ -5,10 +5,11 @@ is not before the row's availability; rows that become available later are held 
 is remembered. Any sequence of runs gives the table that one run at the last now would give, provided that the source
 keeps its promise:
 
-- With an `available_at` column: when a row can be read, so can all rows of the same or an earlier availability. A
-  run takes what lies *above* the greatest availability read so far; a row that shows up later with that same
-  availability, or an earlier one, is not taken before the table is rebuilt. (A batch whose rows share one
-  availability must therefore appear at once, as a file that is renamed into place does.)
+- With an `available_at` column: when a row can be read, so can all rows of the same or an earlier availability. A run
+  takes what lies *above* the greatest availability read so far; a row that shows up later with that same availability,
+  or an earlier one, is late: it is counted, and not taken before a range or the table is computed again
+  (`operations/materialize/part_rows.py`). (A batch whose rows share one availability must therefore appear at once, as
+  a file that is renamed into place does.)
 - Without one: what each kind says in its own file (`new_rows` of `files`, `delta`, `sql`).
 """
 

@@ -44,7 +44,8 @@ def plan_view(run: MaterializeRun, now: datetime, *, full: bool = False, asked: 
         return _plan_transform(run, coverage, now, full=full)
     since = asked.since if asked else None
     begin = table_begin(run.view, None if full else coverage, since, now)
-    base, increment, parts = next_increment(run, RunBasis(now=now, begin=begin, base=None if full else coverage))
+    planned = next_increment(run, RunBasis(now=now, begin=begin, base=None if full else coverage))
+    base, increment, parts = planned.base, planned.increment, planned.parts
     read = {part.name for scan in increment.scans for part in scan.parts}
     anew = "first" if coverage is None else "rebuild"
     action = anew if base is None else "append" if increment.scans else "nothing"

@@ -116,8 +116,17 @@ class _Reading:
     counter: RowCounter
 
 
-def next_increment(run: MaterializeRun, ahead: RunBasis) -> tuple[Coverage | None, Increment, tuple[SourcePart, ...]]:
-    """Return what a run builds on (None: on nothing), what it reads, and the parts that there are.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedIncrement:
+    """What a run builds on (base None: on nothing), what it reads, and the parts that there are."""
+
+    base: Coverage | None
+    increment: Increment
+    parts: tuple[SourcePart, ...]
+
+
+def next_increment(run: MaterializeRun, ahead: RunBasis) -> PlannedIncrement:
+    """Return what a run reads.
 
     Raises:
         DataError: FC501, the table is to be made anew from files some of which are gone.
@@ -127,7 +136,7 @@ def next_increment(run: MaterializeRun, ahead: RunBasis) -> tuple[Coverage | Non
     increment = plan_increment(run.reader, parts, base, ahead.now)
     if base is not None and increment.rebuild:
         check_files_there(run, base, increment.reason)
-    return None if increment.rebuild else base, increment, parts
+    return PlannedIncrement(base=None if increment.rebuild else base, increment=increment, parts=parts)
 
 
 def base_of(run: MaterializeRun, coverage: Coverage | None) -> Coverage | None:
@@ -159,34 +168,41 @@ def table_begin(view: FeatureView, coverage: Coverage | None, since: datetime | 
 
 
 def _materialize(run: MaterializeRun, how: _Reading, ahead: RunBasis) -> Materialized:
-    base, increment, parts = next_increment(run, ahead)
+    planned = next_increment(run, ahead)
+    base, increment = planned.base, planned.increment
     if base is not None and not increment.scans:
         return nothing_new(run, base, ahead.now)
-    view, columns = typed_view(run)
-    before = ReadParts(reader=run.reader, parts=parts, columns=columns, base=base)
-    pieces: dict[str, Piece] = {}  # by the names of their parts
-    for scan in increment.scans:
-        pieces |= _pieces(run, scan, ahead, before)
-    with reading(f"source {view.source.name}"):
-        how.counter.expect(run.reader, list(pieces.values()))
-        prepared = how.engine.prepare(list(pieces.values()), view, seen_before(run, base, parts, increment), how.room)
-    check_passed(prepared.checks)
-    covered = replace(_covered(prepared, base, increment, view, ahead.now), columns=columns, since=ahead.begin)
-    covered = before.covered(covered, pieces, prepared)
+    prepared, covered = _read(run, how, ahead, planned)
     rows = prepared.rows
     if base is not None and increment.repeats:
-        whole, lost = _after_overlap(run, prepared, increment, left_out_of(base, view))
+        whole, lost = _after_overlap(run, prepared, increment, left_out_of(base, run.view))
         rows = FrameRows(whole, run.view.keys)
         covered = replace(covered, rebuild_id=new_id() if lost else base.rebuild_id)
     elif base is not None and prepared.replaced:
         covered = replace(covered, rebuild_id=new_id())
-        number = run.table.replace(without_replaced(run, prepared, left_out_of(base, view)), covered)
+        number = run.table.replace(without_replaced(run, prepared, left_out_of(base, run.view)), covered)
         return materialized_of(run, prepared, covered, "append", number)
     if base is not None and _adds_nothing(run.table, rows, increment, base, covered):
         return replace(nothing_new(run, base, ahead.now), held_rows=sum(prepared.held_back))
     number = write_rows(run, rows, covered, None if increment.repeats else base)
     added = "append" if rows.height else "nothing"
     return materialized_of(run, prepared, covered, "rebuild" if base is None else added, number)
+
+
+def _read(run: MaterializeRun, how: _Reading, ahead: RunBasis, planned: PlannedIncrement) -> tuple[Prepared, Coverage]:
+    """Return the rows that an increment has for the table, and what it covers with them."""
+    (view, columns), base, increment = typed_view(run), planned.base, planned.increment
+    before = ReadParts(reader=run.reader, parts=planned.parts, columns=columns, base=base)
+    pieces: dict[str, Piece] = {}  # by the names of their parts
+    for scan in increment.scans:
+        pieces |= _pieces(run, scan, ahead, before)
+    with reading(f"source {view.source.name}"):
+        how.counter.expect(run.reader, list(pieces.values()))
+        seen = seen_before(run, base, planned.parts, increment)
+        prepared = how.engine.prepare(list(pieces.values()), view, seen, how.room)
+    check_passed(prepared.checks)
+    covered = replace(_covered(prepared, base, increment, view, ahead.now), columns=columns, since=ahead.begin)
+    return prepared, before.covered(covered, pieces, prepared)
 
 
 def materialized_of(
