@@ -61,9 +61,16 @@ def test_a_plan_names_the_file_and_the_column_and_then_what_follows(asked, tmp_p
     assert (other["path"], other["suggestion"]) == ("wrong.yaml", 'did you mean "user"?')
 
 
-def test_materialize_names_them_too(asked, tmp_path):
+@pytest.mark.parametrize("path", ["orders.parquet", "parts/*.csv"])
+def test_materialize_names_them_too(asked, tmp_path, path):
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "o.yaml").write_text(OBJECTS.replace("orders.PARQUET", path))
+    ROWS.write_csv(tmp_path / "parts" / "1.csv")
+    asked("apply", "--auto-approve")
+    assert all(view["error"] is None for view in asked("materialize")["result"]["views"])
     TEXTS.write_parquet(tmp_path / "orders.parquet")
+    TEXTS.with_columns(amount=pl.lit("two")).write_csv(tmp_path / "parts" / "2.csv")
     errors = [view["error"] for view in asked("materialize")["result"]["views"]]
-    said = "source orders, orders.parquet: column 'amount' is string, it was int64 before"
+    said = f"source orders, {path.replace('*', '2')}: column 'amount' is string, it was int64 before"
     assert [(error["code"], error["message"]) for error in errors] == [("FC504", said)] * 3
     assert all(error["hint"].startswith("bring back the data as it was, or change what reads am") for error in errors)

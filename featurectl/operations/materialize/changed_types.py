@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final
 
 from featurectl.core.dtypes import UNKNOWN
-from featurectl.core.errors import DataError
+from featurectl.core.errors import DataError, FeaturectlError
 from featurectl.identity.facts.sources import expression_reads
 from featurectl.identity.facts.views import read_columns
+from featurectl.language.definitions.source import Source
 from featurectl.offline.base import Coverage
 from featurectl.operations.materialize.run import MaterializeRun
+from featurectl.sources.base import SourceReader
 
 _OF_TYPES: Final = ("FC502", "FC504")
+_MOST_FILES: Final = 1_000
 
 
 @contextmanager
-def naming_changed_types(run: MaterializeRun, coverage: Coverage | None) -> Iterator[None]:
-    """Say in an error of rows which column of the source has another type than the view, or its table, was made with.
+def naming_changed_types(
+    run: MaterializeRun, coverage: Coverage | None, open_source: Callable[[Source], SourceReader]
+) -> Iterator[None]:
+    """Say in an error of rows which column of which file has another type than the view, or its table, was made with.
 
     Declared columns have none: there the error says what does not fit them.
     """
@@ -29,15 +35,18 @@ def naming_changed_types(run: MaterializeRun, coverage: Coverage | None) -> Iter
         if error.code not in _OF_TYPES or source.columns_declared or not (changed := _changed(run, coverage)):
             raise
         name, (before, now) = min(changed.items())
+        file = _file_of(run, (name, now), open_source)
         raise DataError(
-            f"source {source.name}, {source.path or 'its query'}: column {name!r} is {now}, it was {before} before",
+            f"source {source.name}, {file}: column {name!r} is {now}, it was {before} before",
             code="FC504",
             hint=f"bring back the data as it was, or change what reads {name}: {error.message}",
         ) from error
 
 
 def _changed(run: MaterializeRun, coverage: Coverage | None) -> Mapping[str, tuple[str, str]]:
-    """Return the columns that the view reads whose types are others now, with both."""
+    """Return the columns that the view reads of other types now, with both; nobody knows what a function reads."""
+    if run.view.transform is not None:
+        return {}
     try:
         columns = run.reader.columns()
     except DataError:
@@ -51,3 +60,15 @@ def _changed(run: MaterializeRun, coverage: Coverage | None) -> Mapping[str, tup
         for name, dtype in columns.items()
         if name in read and before.get(name, dtype) != dtype
     }
+
+
+def _file_of(run: MaterializeRun, column: tuple[str, str], open_source: Callable[[Source], SourceReader]) -> str:
+    """Return the first file in which a column has the type that it has by now; the path where no one alone has it."""
+    source, (name, dtype) = run.view.source, column
+    try:
+        for part in [part for part in run.reader.parts() if part.stamp][:_MOST_FILES]:
+            if open_source(replace(source, path=part.name)).columns().get(name) == dtype:
+                return part.name
+    except FeaturectlError:  # a name that is a pattern, say
+        return source.path
+    return source.path or "its query"

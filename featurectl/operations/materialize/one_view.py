@@ -11,6 +11,7 @@ from featurectl.engines.all_engines import open_engine
 from featurectl.language.definitions.json_form import load_view
 from featurectl.language.resolve.transformed import as_state, transform_sources
 from featurectl.online.future_pushes import how_far_ahead
+from featurectl.operations.materialize.changed_types import naming_changed_types
 from featurectl.operations.materialize.range import Range, backfill_view, check_range, expire_rows
 from featurectl.operations.materialize.record_columns import record_columns
 from featurectl.operations.materialize.run import MaterializeRun
@@ -72,7 +73,8 @@ def materialize_version(work: ViewWork, item: ObjectVersion) -> Materialized:
         _check_not_future(work, item, before)
     if work.range is not None:
         check_range(run.view.name, before, work.range)
-    made, run = _materialize(work, engine, run)
+    with naming_changed_types(run, before, work.applied.workspace.source):
+        made, run = _materialize(work, engine, run)
     if work.range is not None and before is not None and _is_lacking(before, made.action, full=work.full):
         made = backfill_view(engine, run, work.range)
     expired = expire_rows(run, now)

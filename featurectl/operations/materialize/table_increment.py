@@ -20,7 +20,6 @@ from featurectl.offline.base import Coverage, OfflineTable
 from featurectl.offline.inputs import has_older_form, has_other_definition, input_marks, lacking_inputs, rows_mark
 from featurectl.offline.order import ordered
 from featurectl.offline.rows import FrameRows
-from featurectl.operations.materialize.changed_types import naming_changed_types
 from featurectl.operations.materialize.check_results import check_passed
 from featurectl.operations.materialize.missing_files import check_files_there
 from featurectl.operations.materialize.part_rows import ReadParts
@@ -94,8 +93,7 @@ def materialize_view(
         coverage = run.table.coverage()
         begin = table_begin(run.view, None if full else coverage, since, now)
         ahead = RunBasis(now=now, begin=begin, base=None if full else coverage)
-        with naming_changed_types(run, coverage):
-            return _materialize(run, _Reading(engine=engine, room=room, counter=reading_rows), ahead)
+        return _materialize(run, _Reading(engine=engine, room=room, counter=reading_rows), ahead)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
