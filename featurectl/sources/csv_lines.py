@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from featurectl.sources.unfolding import file_chunks
+from featurectl.sources.unfolding import MOST_LINE, file_chunks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,5 +47,7 @@ def _lines(file: Path) -> Iterator[str]:
     for chunk in file_chunks(file):
         *lines, rest = (rest + chunk).split(b"\n")
         yield from (line.decode("utf-8", "replace") + "\n" for line in lines)
+        if len(rest) > MOST_LINE:
+            raise csv.Error("a line is longer than is held in memory")
     if rest:
         yield rest.decode("utf-8", "replace")
