@@ -117,7 +117,7 @@ def test_an_unreadable_parquet_with_declared_columns_is_found_on_reading(shop):
     [({"customer": ["a"], "ordered_at": [5], "amount": [1.0]},
       'objects.yaml:6:17: error[FC312]: "ordered_at" is int64, must be a timestamp or a date'),
      ({"customer": [7], "ordered_at": [datetime(2026, 1, 1)], "amount": [1.0]},
-      'error[FC309]: key "customer" is string, column "customer" is int64'),
+      'error[FC309]: key "customer" is string, column "customer" of source "orders" is int64'),
      ({"customer": ["a"], "ordered_at": [datetime(2026, 1, 1)], "amount": ["x"]},
       "error[FC305]: sum takes numbers and booleans, not string"),
      ({"customer": ["a"], "ordered_at": [datetime(2026, 1, 1)]}, 'error[FC301]: no column "amount"')],
