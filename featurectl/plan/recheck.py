@@ -5,7 +5,7 @@ Its digest tells a damaged file from a whole one; whoever changes the file can m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
@@ -46,11 +46,9 @@ def decide_again(plan: Plan, state: State, name: str, seen: SeenColumns = Mappin
     kept = [o for o in state.objects if state.current(o.kind, o.name) is o and _key(o) not in {*written, *retired}]
     known = [_desired(item, name, known=True) for item in kept]
     found = categorise([*desired, *known], state, seen=seen)
-    moved = {(c.object, c.name): c for c in found if c.kind != "unchanged"}
-    claimed = {(c.object, c.name): c for c in plan.changes if c.kind != "unchanged"}
-    if {key: _outcome(c) for key, c in moved.items()} != {key: _outcome(c) for key, c in claimed.items()}:
-        unseen = {(c.object, c.name): c for c in categorise([*desired, *known], state) if c.kind != "unchanged"}
-        if {key: _outcome(c) for key, c in unseen.items()} == {key: _outcome(c) for key, c in claimed.items()}:
+    moved, claimed = _moved(found), _moved(plan.changes)
+    if wrong := _differing(claimed, moved):
+        if not wrong & _differing(claimed, _moved(categorise([*desired, *known], state))):
             raise TryAgainError(f"types that {name} declares have been read from the data since", hint="plan again")
         raise UsageError(f"{name} does something else than it says", hint=_HINT)
     for key, item in written.items():
@@ -70,8 +68,17 @@ def _waits(stage: Stage, changes: Mapping[ObjectKey, Change], state: State) -> b
     return found is not None and bool(found.blocked) and not is_there
 
 
-def _outcome(change: Change) -> tuple[str, int | None, int | None]:
-    return change.kind, change.old_version, change.new_version
+def _moved(changes: Iterable[Change]) -> dict[ObjectKey, Change]:
+    return {(change.object, change.name): change for change in changes if change.kind != "unchanged"}
+
+
+def _differing(claimed: Mapping[ObjectKey, Change], found: Mapping[ObjectKey, Change]) -> set[ObjectKey]:
+    """Return the objects that become something else than a plan says."""
+    return {key for key in {*claimed, *found} if _outcome(claimed.get(key)) != _outcome(found.get(key))}
+
+
+def _outcome(change: Change | None) -> tuple[str, int | None, int | None] | None:
+    return None if change is None else (change.kind, change.old_version, change.new_version)
 
 
 def _key(item: ObjectVersion) -> ObjectKey:

@@ -11,6 +11,7 @@ from typing import Final
 _MAGIC: Final = b"PAR1"
 _TAIL: Final = 8  # the length of the structure, in 4 bytes, and the magic
 _MOST_BYTES: Final = 64 << 20
+_MOST_BITS: Final = 63  # of a number
 _BOOLEAN, _BINARY, _LIST, _SET, _MAP, _STRUCT = 2, 8, 9, 10, 11, 12  # types of the protocol; 1 is a boolean, too
 _FIXED: Final = {3: 1, 7: 8}  # those of a size that is known: a byte, a double
 _SCHEMA, _NAME, _CHILDREN = 2, 4, 5  # fields of FileMetaData and of SchemaElement
@@ -89,6 +90,8 @@ class _Compact:
             shift += 7
             if byte < 0x80:
                 return found
+            if shift > _MOST_BITS:
+                raise ValueError(shift)
 
     def signed(self) -> int:
         found = self.number()

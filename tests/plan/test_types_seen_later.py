@@ -114,9 +114,12 @@ def test_what_does_not_fit_the_types_of_the_data_is_told_by_the_plan(repo_at):
 def test_a_saved_plan_from_before_types_were_learned_is_made_again(repo_at):
     state = applied(plan_of(repo_at("data/arrivals.csv", None), EMPTY), EMPTY)
     declared = "    columns: {carrier: string, at: timestamp, delay: float64, cost: int64}"
-    plan = plan_of(repo_at("data/arrivals.csv", None, declared), state)
-    with pytest.raises(TryAgainError, match="been read from the data since"):
-        decide_again(plan, state, "p.json", {("delays", 1): COLUMNS})
+    repo, seen = repo_at("data/arrivals.csv", None, declared), {("delays", 1): COLUMNS}
+    for before, since in ({}, seen), (seen, {**seen, ("costs", 1): COLUMNS}):
+        plan = plan_repo(repo, state, PlanRequest(environment="dev", seen=before))
+        assert decide_again(plan, state, "p.json", before) == plan
+        with pytest.raises(TryAgainError, match="been read from the data since"):
+            decide_again(plan, state, "p.json", since)
 
 
 def test_an_object_that_does_not_fit_its_source_stays_as_registered(repo_at):

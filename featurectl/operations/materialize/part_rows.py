@@ -58,8 +58,9 @@ class ReadParts:
             elif name in rows:
                 rows[name] = rows[name].plus(seen)
             changed |= {name} if is_changed else set()
-        if any(piece.in_place for piece in pieces.values()):
+        if in_place := {name for name, piece in pieces.items() if piece.in_place}:
             rows |= dict.fromkeys(self.gone, NOTHING_READ)  # what was read of them is in others now
+            changed = changed - self.gone | (in_place if changed & self.gone else set())
         return replace(covered, part_rows=rows, changed_parts=tuple(sorted(changed)))
 
     @cached_property
