@@ -4,12 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import polars as pl
 
 from featurectl.engines.base import PartRows, Piece
 from featurectl.engines.clocks import HASH
 from featurectl.pit.hashing import add_hashes
+
+
+@dataclass(slots=True)
+class LateEvents:
+    """How many rows came late, and the least and the greatest of their event times."""
+
+    count: int = 0
+    ends: tuple[datetime, datetime] | None = None
+
+    def add(self, events: pl.Series) -> None:
+        """Take note of the event times of some rows."""
+        first, last = events.min(), events.max()
+        if isinstance(first, datetime) and isinstance(last, datetime):
+            self.plus(LateEvents(len(events), (first, last)))
+
+    def plus(self, more: LateEvents) -> None:
+        """Take note of what was seen of other rows."""
+        self.count += more.count
+        if more.ends is not None:
+            before = self.ends or more.ends
+            self.ends = min(before[0], more.ends[0]), max(before[1], more.ends[1])
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -21,7 +43,8 @@ class EarlierTally:
 
     before: PartRows
     in_place: bool = False
-    late: list[pl.DataFrame] = field(default_factory=list, init=False)
+    late: LateEvents = field(default_factory=LateEvents, init=False)
+    named: list[pl.DataFrame] = field(default_factory=list, init=False)  # late rows of which there may be copies
     _again: int = field(default=0, init=False)  # rows up to the watermark
     _first_sums: tuple[int, int] = field(default=(0, 0), init=False)  # of as many of them as were read before
 

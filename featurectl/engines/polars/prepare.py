@@ -26,7 +26,7 @@ from featurectl.engines.clocks import (
     typed_tree,
 )
 from featurectl.engines.polars.checks import Checker
-from featurectl.engines.polars.part_rows import EarlierTally, PartTally, tally_parts
+from featurectl.engines.polars.part_rows import EarlierTally, LateEvents, PartTally, tally_parts
 from featurectl.engines.shuffle import Shuffle, ShuffledRows
 from featurectl.engines.spill import SpillRoom
 from featurectl.expressions.polars import to_polars
@@ -65,7 +65,7 @@ class _Tally:
     watermark: datetime | None = None
     newest_event: datetime | None = None
     dropped: Counter[str] = field(default_factory=Counter)
-    late_events: tuple[datetime, datetime] | None = None
+    late: LateEvents = field(default_factory=LateEvents)
     replaced: list[int] = field(default_factory=list)
     of_source: Checker
     of_view: Checker
@@ -90,14 +90,6 @@ class _Tally:
         if self.of_source.checks and kept.height < frame.height:
             self.of_source.see(select_columns(frame.filter(pl.col(clock).is_null()), self.source))
         return kept
-
-    def see_late(self, events: pl.Series) -> None:
-        """Count rows that were known before the watermark, by their event times."""
-        first, last = events.min(), events.max()
-        if isinstance(first, datetime) and isinstance(last, datetime):
-            self.dropped[TOO_LATE] += len(events)
-            before = self.late_events or (first, last)
-            self.late_events = min(before[0], first), max(before[1], last)
 
     def checks(self) -> tuple[CheckResult, ...]:
         """Return what came of all checks."""
@@ -153,8 +145,8 @@ def prepare_rows(
         held_back=tuple(part.held_back for part in tally.parts),
         watermark=tally.watermark,
         newest_event=tally.newest_event,
-        dropped=dict(tally.dropped),
-        late_events=tally.late_events,
+        dropped=dict(tally.dropped + Counter({TOO_LATE: tally.late.count})),
+        late_events=tally.late.ends,
         checks=tally.checks(),
         replaced=tuple(tally.replaced),
         parts=tuple(part.rows for part in tally.parts),
@@ -188,9 +180,16 @@ def _batches(tally: _Tally, schema: pl.Schema, seen: EarlierRows) -> Iterator[pl
             if part.earlier is not None:
                 _look_again(_fitted(batch, schema), part, part.earlier, tally.view)
             yield _new_rows(batch, part, schema, tally)
-    late = [e.late for e in dict.fromkeys(part.earlier for part in tally.parts) if e is not None and not e.changed]
-    if frames := [frame for frames in late for frame in frames]:
-        tally.see_late(_without_copies(pl.concat(frames), seen)[EVENT])
+    _see_late(tally, seen)
+
+
+def _see_late(tally: _Tally, seen: EarlierRows) -> None:
+    """Count the rows that came late, of the parts that have all that was read of them."""
+    found = [e for e in dict.fromkeys(part.earlier for part in tally.parts) if e is not None and not e.changed]
+    for earlier in found:
+        tally.late.plus(earlier.late)
+    if frames := [frame for earlier in found for frame in earlier.named]:
+        tally.late.add(_without_copies(pl.concat(frames), seen)[EVENT])
 
 
 def _new_rows(batch: pl.DataFrame, part: PartTally, schema: pl.Schema, tally: _Tally) -> pl.DataFrame:
@@ -220,10 +219,11 @@ def _look_again(batch: pl.DataFrame, part: PartTally, earlier: EarlierTally, vie
     if view.where is not None:
         late = late.filter(to_polars(typed_tree(view.where)))
     whole = [pl.col(view.join[key]).is_not_null() for key in view.keys]
-    event = pl.col(NAMED) if view.source.dedup_key else pl.lit(None, dtype=pl.Int64).alias(NAMED)
-    late = late.filter(pl.all_horizontal(pl.lit(value=True), *whole)).select(*COPY_ORDER, event)
-    if late.height:
-        earlier.late.append(late)
+    late = late.filter(pl.all_horizontal(pl.lit(value=True), *whole))
+    if not view.source.dedup_key:
+        earlier.late.add(late[EVENT])
+    elif late.height:
+        earlier.named.append(late.select(*COPY_ORDER, NAMED))
 
 
 def _without_copies(late: pl.DataFrame, seen: EarlierRows) -> pl.DataFrame:
