@@ -74,3 +74,13 @@ def test_materialize_names_them_too(asked, tmp_path, path):
     said = f"source orders, {path.replace('*', '2')}: column 'amount' is string, it was int64 before"
     assert [(error["code"], error["message"]) for error in errors] == [("FC504", said)] * 3
     assert all(error["hint"].startswith("bring back the data as it was, or change what reads am") for error in errors)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "string"])
+def test_a_table_is_not_made_of_other_types_than_were_applied(asked, tmp_path, dtype):
+    amount = pl.lit(2.5 if dtype == "float64" else "2")
+    ROWS.with_columns(amount=amount).write_parquet(tmp_path / "orders.parquet")
+    for words in (), ("--full",):
+        views = {view["view"]: view["error"] for view in asked("materialize", *words)["result"]["views"]}
+        said = f"source orders, orders.parquet: column 'amount' is {dtype}, it was int64 before"
+        assert [views[name]["message"] for name in ("lately", "spend")] == [said] * 2

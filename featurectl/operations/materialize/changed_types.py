@@ -12,6 +12,7 @@ from featurectl.core.errors import DataError, FeaturectlError
 from featurectl.identity.facts.sources import expression_reads
 from featurectl.identity.facts.views import read_columns
 from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.view import FeatureView
 from featurectl.offline.base import Coverage
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.sources.base import SourceReader
@@ -51,10 +52,29 @@ def _changed(run: MaterializeRun, coverage: Coverage | None) -> Mapping[str, tup
         columns = run.reader.columns()
     except DataError:
         return {}
-    known = {name: dtype for name, dtype in (run.view.source.columns or {}).items() if dtype != UNKNOWN}
-    before = {**(coverage.columns if coverage else {}), **known}
-    made = {name for item in run.view.source.select for name in expression_reads(item.expression)}
-    read = read_columns(run.view) | made  # all of `select` is made, whoever reads it
+    return _others(run.view, columns, {**(coverage.columns if coverage else {}), **_registered(run.view)})
+
+
+def check_registered_types(view: FeatureView, columns: Mapping[str, str]) -> None:
+    """See that the columns of a source that a view reads have the types that it was registered with, if any.
+
+    Raises:
+        DataError: FC504, one has another: as the registered one its values would be cut, or no values.
+    """
+    if view.source.columns_declared or not (changed := _others(view, columns, _registered(view))):
+        return
+    name, (before, now) = min(changed.items())
+    raise DataError(f"view {view.name} was applied with {name} as {before}, and it is {now}", code="FC504")
+
+
+def _registered(view: FeatureView) -> Mapping[str, str]:
+    return {name: dtype for name, dtype in (view.source.columns or {}).items() if dtype != UNKNOWN}
+
+
+def _others(view: FeatureView, columns: Mapping[str, str], before: Mapping[str, str]) -> Mapping[str, tuple[str, str]]:
+    """Return the columns that a view reads that had other types before, with both."""
+    made = {name for item in view.source.select for name in expression_reads(item.expression)}
+    read = read_columns(view) | made  # all of `select` is made, whoever reads it
     return {
         name: (before[name], dtype)
         for name, dtype in columns.items()

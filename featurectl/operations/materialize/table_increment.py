@@ -20,6 +20,7 @@ from featurectl.offline.base import Coverage, OfflineTable
 from featurectl.offline.inputs import has_older_form, has_other_definition, input_marks, lacking_inputs, rows_mark
 from featurectl.offline.order import ordered
 from featurectl.offline.rows import FrameRows
+from featurectl.operations.materialize.changed_types import check_registered_types
 from featurectl.operations.materialize.check_results import check_passed
 from featurectl.operations.materialize.missing_files import check_files_there
 from featurectl.operations.materialize.part_rows import ReadParts
@@ -286,6 +287,7 @@ def typed_view(run: MaterializeRun) -> tuple[FeatureView, Mapping[str, str]]:
         DataError: the source's `select`, its clocks or the view do not fit the columns.
     """
     columns = run.reader.columns()
+    check_registered_types(run.view, columns)
     known = run.view.source.columns or {}
     if known and UNKNOWN not in known.values():
         return run.view, columns
