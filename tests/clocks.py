@@ -10,13 +10,13 @@ import pytest
 
 WRITERS = (
     "featurectl.workspace.open",
-    "featurectl.workspace.registry_reads",
+    "featurectl.workspace.plain_registry",
     "featurectl.workspace.clocks",
     "featurectl.operations.run_recording",
 )
 READERS = (
     "featurectl.workspace.open",
-    "featurectl.workspace.registry_reads",
+    "featurectl.workspace.plain_registry",
     "featurectl.online.client.clients",
     "featurectl.serving.timed_store_reads",
 )

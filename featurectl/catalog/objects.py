@@ -23,7 +23,7 @@ from featurectl.language.definitions.json_form import (
 from featurectl.language.definitions.model import FeatureInput
 from featurectl.language.renaming import current_names, named_features, with_current_names
 from featurectl.registry.applied import registered_view
-from featurectl.workspace.registry_reads import list_view_columns
+from featurectl.workspace.plain_registry import list_view_columns
 
 if TYPE_CHECKING:
     from featurectl.language.definitions.alerts import Alert, Notifier

@@ -15,7 +15,7 @@ def applied_commit(workspace: Workspace, checkout: Checkout) -> AppliedCommit | 
     from featurectl.core.commits import parse_commit
     from featurectl.plan.plan import AppliedCommit
     from featurectl.workspace.git import contains
-    from featurectl.workspace.registry_reads import find_last_apply
+    from featurectl.workspace.plain_registry import find_last_apply
 
     last = find_last_apply(workspace)
     if last is None:

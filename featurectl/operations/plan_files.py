@@ -15,7 +15,7 @@ from featurectl.operations.applied_commit import applied_commit
 from featurectl.operations.saved_plan import write_plan
 from featurectl.workspace.actor import find_checkout
 from featurectl.workspace.offline_folder import has_offline
-from featurectl.workspace.registry_reads import list_view_columns
+from featurectl.workspace.plain_registry import list_view_columns
 
 if TYPE_CHECKING:
     from featurectl.language.definitions.source import Source

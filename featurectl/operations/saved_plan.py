@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from featurectl.core.errors import UsageError
-from featurectl.workspace.registry_reads import list_view_columns
+from featurectl.workspace.plain_registry import list_view_columns
 from featurectl.workspace.whole_file import write_whole
 
 if TYPE_CHECKING:

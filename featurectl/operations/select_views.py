@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from featurectl.core.errors import UsageError
-from featurectl.workspace.registry_reads import list_view_columns
+from featurectl.workspace.plain_registry import list_view_columns
 
 if TYPE_CHECKING:
     from featurectl.identity.lineage import Ref

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from featurectl.workspace.registry_reads import list_view_columns
+from featurectl.workspace.plain_registry import list_view_columns
 
 if TYPE_CHECKING:
     from featurectl.core.progress import Progress

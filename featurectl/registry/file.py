@@ -1,12 +1,12 @@
-"""Reading a registry in an SQLite file by the standard library: SQLAlchemy takes longer to load than many a command."""
+"""A registry in an SQLite file, by the standard library: SQLAlchemy takes longer to load than many a command."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from featurectl.core.disk_room import open_crowded
 from featurectl.registry.base import HistoryEntry, Pin, SeenColumns
@@ -15,6 +15,7 @@ from featurectl.registry.state import State
 from featurectl.registry.steps import HEAD
 
 T = TypeVar("T")
+_PIN: Final = ("project", "view", "version", "table_version", "holder")
 
 
 def read_state(file: Path, project: str) -> State | None:
@@ -41,17 +42,34 @@ def read_view_columns(file: Path, project: str) -> SeenColumns | None:
     return _read(file, lambda connection: load_view_columns(_rows(connection, "view_columns", project, order)))
 
 
+def write_pins(file: Path, project: str, pins: Sequence[Pin]) -> bool:
+    """Do what `SqlRegistry.write_pins` does; False, and nothing is done, where `read_state` gives None."""
+    rows = [(project, pin.view, pin.version, pin.table_version, pin.holder) for pin in pins]
+
+    def write(connection: sqlite3.Connection) -> bool:
+        with connection:
+            connection.executemany(f"insert or ignore into pins ({', '.join(_PIN)}) values (?, ?, ?, ?, ?)", rows)
+        return True
+
+    return _in_one_moment(file, write, "begin immediate") or False
+
+
 def _read(file: Path, read: Callable[[sqlite3.Connection], T]) -> T | None:
     """Return what is read in one moment of the database."""
+    return _in_one_moment(file, read, "begin")
+
+
+def _in_one_moment(file: Path, act: Callable[[sqlite3.Connection], T], begin: str) -> T | None:
+    """Return what is done in one transaction, None where it can't be begun or the schema is not the newest."""
     if not file.is_file():  # it would be made
         return None
     try:
         opened, _ = open_crowded(lambda: sqlite3.connect(file, timeout=0, isolation_level=None))
         with closing(opened) as connection:
             connection.row_factory = sqlite3.Row
-            connection.execute("begin")
+            connection.execute(begin)
             revision = connection.execute("select version_num from alembic_version").fetchone()
-            return read(connection) if revision and revision[0] == HEAD else None
+            return act(connection) if revision and revision[0] == HEAD else None
     except sqlite3.Error:
         return None
 
@@ -88,5 +106,4 @@ def _last_apply(connection: sqlite3.Connection, project: str) -> tuple[HistoryEn
 
 def _pins(connection: sqlite3.Connection, project: str) -> tuple[Pin, ...]:
     rows = _rows(connection, "pins", project, "view, version, table_version, holder")
-    names = ("view", "version", "table_version", "holder")
-    return tuple(Pin(**{name: row[name] for name in names}) for row in rows)
+    return tuple(Pin(**{name: row[name] for name in _PIN[1:]}) for row in rows)

@@ -20,7 +20,7 @@ from featurectl.core.progress import Progress
 from featurectl.core.units import format_age, format_iso
 from featurectl.core.variables import shown_location
 from featurectl.online.future_pushes import CLOCKS_DIFFER, latest_at, moving
-from featurectl.workspace.registry_reads import read_registry_clock
+from featurectl.workspace.plain_registry import read_registry_clock
 
 if TYPE_CHECKING:
     from featurectl.online.base import Bound

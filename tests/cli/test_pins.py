@@ -63,6 +63,7 @@ def test_an_unwritable_registry_is_reported_and_the_training_set_is_made(shop, m
     def refuse(*_):
         raise StoreError("the registry is read-only", code="FC601")
 
+    monkeypatch.setattr("featurectl.registry.file.write_pins", lambda *_: False)
     monkeypatch.setattr(SqlRegistry, "write_pins", refuse)
     capsys.readouterr()
     assert main(["training-set", "--features", "spend:*", "--spine", "spine.csv", "--out", "train.parquet"]) == 0

@@ -174,7 +174,18 @@ def test_a_second_apply_loads_no_frames_and_no_migrations(tmp_path):
 
 def test_materialize_and_push_on_a_file_registry_load_no_sqlalchemy(tmp_path):
     root = prepared(tmp_path, ["init", "shop", "--template", "minimal"], ["apply", "--auto-approve"])
-    for command in (["materialize"], ["materialize"], ["push"]):
+    chosen = [
+        "training-set",
+        "--features",
+        "customer_orders:*",
+        "--keys-from",
+        "customer_orders",
+        "--at",
+        "2026-01-07",
+        "--out",
+        "t.parquet",
+    ]
+    for command in (["materialize"], ["materialize"], ["push"], chosen):
         code, modules, _ = loaded(command, root)
         assert code == 0
         assert top(modules) & (STORES - {"deltalake"}) == set()

@@ -1,4 +1,4 @@
-"""A registry in a file reads the same by the standard library."""
+"""A registry in a file is read, and its pins are written, by the standard library as by SQLAlchemy."""
 
 import sqlite3
 from contextlib import closing
@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from featurectl.registry.base import Pin, RegistryChange
-from featurectl.registry.file import read_last_apply, read_pins, read_state, read_view_columns
+from featurectl.registry.file import read_last_apply, read_pins, read_state, read_view_columns, write_pins
 from featurectl.registry.sql import SqlRegistry
 from featurectl.registry.state import State
+from featurectl.registry.steps import HEAD
 from tests.registry.test_canaries import RUN
 from tests.registry.test_contract import AT, ENTRY, MODEL, VIEW
 
@@ -84,3 +85,25 @@ def test_a_file_in_use_by_a_writer_is_read_as_it_was(written):
         connection.execute("begin immediate")
         connection.execute("update projects set serial = 99")
         assert read_state(file, "flights") == before
+
+
+def test_pins_are_written_once_and_read_by_the_registry(written):
+    file, registry = written
+    more = replace(PIN, holder="late@2")
+    for _ in range(2):
+        assert write_pins(file, "flights", [PIN, more])
+    assert registry.read_pins("flights") == (replace(PIN, table_version=2), PIN, more)
+    assert registry.read_pins("other") == (replace(PIN, table_version=2), PIN)
+
+
+def test_pins_that_can_not_be_written_at_once_are_left_to_the_registry(written, tmp_path):
+    file, registry = written
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("begin immediate")
+        assert not write_pins(file, "other", [replace(PIN, holder="x")])
+    executed(file, "update alembic_version set version_num = '0001'")
+    assert not write_pins(file, "other", [replace(PIN, holder="x")])
+    assert not write_pins(tmp_path / "missing.db", "other", [PIN])
+    assert not (tmp_path / "missing.db").exists()
+    executed(file, f"update alembic_version set version_num = '{HEAD}'")
+    assert len(registry.read_pins("other")) == 2

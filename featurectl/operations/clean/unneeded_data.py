@@ -28,7 +28,7 @@ from featurectl.operations.training.bind import view_table
 from featurectl.registry.applied import registered_view, served_views
 from featurectl.registry.rows import model_document
 from featurectl.workspace.offline_folder import has_offline
-from featurectl.workspace.registry_reads import list_pins
+from featurectl.workspace.plain_registry import list_pins
 
 if TYPE_CHECKING:
     from featurectl.registry.base import Pin

@@ -19,7 +19,7 @@ from featurectl.operations.materialize.table_increment import Materialized, mate
 from featurectl.operations.materialize.transform import materialize_transform
 from featurectl.operations.training.bind import view_table
 from featurectl.workspace.clocks import latest_run
-from featurectl.workspace.registry_reads import list_pins
+from featurectl.workspace.plain_registry import list_pins
 
 if TYPE_CHECKING:
     from featurectl.engines.base import Engine

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from featurectl.core.dtypes import UNKNOWN
 from featurectl.core.errors import StoreError
-from featurectl.workspace.registry_reads import list_view_columns
+from featurectl.workspace.plain_registry import list_view_columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ from featurectl.registry.applied import choose_version, not_applied, served_view
 from featurectl.registry.base import HistoryEntry
 from featurectl.registry.state import CHALLENGER, CHAMPION, PREVIOUS
 from featurectl.workspace.actor import current_actor
-from featurectl.workspace.registry_reads import list_pins
+from featurectl.workspace.plain_registry import list_pins
 
 if TYPE_CHECKING:
     from featurectl.registry.state import ModelVersion, State

@@ -24,6 +24,7 @@ from featurectl.operations.training.request import TrainingRequest, check_reques
 from featurectl.operations.unapplied import warn_unapplied
 from featurectl.registry.base import Pin
 from featurectl.workspace.applied_workspace import read_applied
+from featurectl.workspace.plain_registry import pin_tables
 
 if TYPE_CHECKING:
     from featurectl.workspace.workspace import Workspace
@@ -99,7 +100,7 @@ def _pin(workspace: Workspace, build: TrainingSetBuild, described: Mapping[str, 
         for bound in build.resolved.views.values()
     ]
     try:
-        workspace.registry().write_pins(workspace.project, pins)
+        pin_tables(workspace, pins)
     except StoreError as error:
         what = "the table versions of the manifest are not pinned and may be vacuumed once they are a week old"
         progress.done(f"warning: {what}: {error.message}")

@@ -1,4 +1,4 @@
-"""What is read of a registry: of one that is a plain SQLite file without SQLAlchemy, which takes long to load."""
+"""What needs no SQLAlchemy, which takes long to load, where a registry is a plain SQLite file."""
 
 from __future__ import annotations
 
@@ -25,6 +25,18 @@ def list_pins(workspace: Workspace) -> Sequence[Pin]:
 
     found = read_pins(file, workspace.project) if (file := workspace.registry_file()) else None
     return workspace.registry().read_pins(workspace.project) if found is None else found
+
+
+def pin_tables(workspace: Workspace, pins: Sequence[Pin]) -> None:
+    """Keep versions of offline tables readable; a pin that is there already stays as it is.
+
+    Raises:
+        StoreError: FC601, the registry can't be written.
+    """
+    from featurectl.registry.file import write_pins
+
+    if not ((file := workspace.registry_file()) and write_pins(file, workspace.project, pins)):
+        workspace.registry().write_pins(workspace.project, pins)
 
 
 def list_view_columns(workspace: Workspace) -> SeenColumns:
