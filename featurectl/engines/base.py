@@ -25,6 +25,7 @@ import polars as pl
 from featurectl.engines.spill import SpillRoom
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
+from featurectl.pit.keys import AskedSpine
 
 
 class RowScan(Protocol):
@@ -275,10 +276,11 @@ class Engine(Protocol):
             DataError: FC521 the function fails, FC522 it returns something else.
         """
 
-    def answer(self, table: ViewBuckets, spine: pl.DataFrame, time: str) -> pl.DataFrame:
+    def answer(self, table: ViewBuckets, spine: pl.DataFrame | AskedSpine, time: str) -> pl.DataFrame:
         """Return the view's stored features at each row of the spine, in its order, before any default.
 
-        The spine holds the view's entity keys by their names and types, and `time`; other columns don't matter. One
+        The spine holds the view's entity keys by their names and types, and `time`; other columns don't matter. Views
+        with the same keys may be given one `AskedSpine` of these, so that its order is found once. One
         row comes out for each that goes in, repeated ones too, with the features' names and types, also when there
         is none. A null key or time gives nulls; a key without rows what an empty window gives. An answer depends on
         the row's own key and time and on the rows of that key visible then: not on other rows of the spine, the

@@ -17,6 +17,7 @@ from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER
 
 _FEW: Final = 1_000  # probes, which numpy has sorted before Polars has begun
 MOST = 2**63 - 1  # of an int64
+_CODE: Final = "\x00code"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +55,7 @@ class SortedTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probes:
-    """The spine rows that can have an answer (key and time not null), ordered by (group, t).
+    """The spine rows that can have an answer (key and time not null), ordered by (key, t).
 
     `place` holds for every spine row, in spine order, the probe that answers it, or null.
     """
@@ -62,6 +63,32 @@ class Probes:
     group: Ints
     time: Ints
     place: pl.Series
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderedSpine:
+    """The rows of a spine as `Probes` has them, before any table is asked: `code` is the row of a probe in `distinct`.
+
+    `distinct` has the different keys in ascending order; without keys it is one row without columns.
+    """
+
+    distinct: pl.DataFrame
+    code: Ints
+    time: Ints
+    place: pl.Series
+
+
+class AskedSpine:
+    """A spine whose order by some keys is found once, when first needed, for all tables with these keys."""
+
+    def __init__(self, rows: pl.DataFrame, keys: Sequence[str], time: str) -> None:
+        self.rows, self.time = rows, time
+        self._keys = tuple(keys)
+
+    @cached_property
+    def ordered(self) -> OrderedSpine:
+        """The rows in their order."""
+        return order_spine(self.rows, self._keys, self.time)
 
 
 def microseconds(times: pl.Series) -> Ints:
@@ -135,42 +162,74 @@ def _ties_in_order(table: SortedTable, places: Ints) -> bool:
     return is_ordered(rows, row_order([group], rows.columns))
 
 
-def find_probes(table: SortedTable, spine: pl.DataFrame, time: str) -> Probes:
-    """Return the questions that the spine asks of the table, ordered so that the search walks forward.
-
-    A key that the table does not hold asks the empty group; a null in the key or the time asks nothing.
-    """
+def order_spine(spine: pl.DataFrame, keys: Sequence[str], time: str) -> OrderedSpine:
+    """Return the rows of a spine ordered by (keys, time), for every table with these keys; nulls ask nothing."""
     asks: Bools = np.ones(spine.height, np.bool_)
-    for column in (spine[time], *(spine[key] for key in table.keys)):
+    for column in (spine[time], *(spine[key] for key in keys)):
         if column.null_count():
             asks &= column.is_not_null().to_numpy()
     asking = np.flatnonzero(asks)
     chosen = spine if len(asking) == spine.height else spine[asking]
-    group, moment = _group_of(table, chosen), microseconds(chosen[time])
-    order = _order(group, moment)
+    moment = microseconds(chosen[time])
+    distinct, code, order = _grouped(chosen.select(keys), moment)
     place = np.full(spine.height, -1, np.int64)
     place[asking[order]] = np.arange(len(order))
     answered = pl.Series(place)
     if len(asking) < spine.height:
         answered = answered.set(pl.Series(~asks), None)
-    return Probes(group=group[order], time=moment[order], place=answered)
+    return OrderedSpine(distinct=distinct, code=code, time=moment[order], place=answered)
 
 
-def _order(group: Ints, moment: Ints) -> Ints:
-    if len(group) < _FEW:
-        return np.lexsort((moment, group))
+def _grouped(keys: pl.DataFrame, moment: Ints) -> tuple[pl.DataFrame, Ints, Ints]:
+    """Return the different keys, the rows' places in order of (keys, moment), and in that order the key of each."""
+    if not keys.width:
+        order = _order(np.zeros(len(moment), np.int64), moment)
+        return pl.DataFrame(height=1), np.zeros(len(moment), np.int64), order
+    if keys.dtypes == [pl.Int64] and keys.height >= _FEW:
+        (column,) = keys.get_columns()
+        number = column.to_numpy()
+        least = int(number.min())
+        if int(number.max()) - least < MOST:
+            order = _order(number - least, moment)
+            ordered = number[order]
+            new = np.append(True, ordered[1:] != ordered[:-1])
+            return pl.DataFrame({column.name: ordered[new]}), np.cumsum(new) - 1, order
+    distinct, code = _distinct(keys)
+    order = _order(code, moment)
+    return distinct, code[order], order
+
+
+def _distinct(keys: pl.DataFrame) -> tuple[pl.DataFrame, Ints]:
+    """Return the different rows of keys, and the place of each row's among them."""
+    different = keys.unique().sort(keys.columns)
+    numbered = different.with_row_index(_CODE)
+    code = keys.join(numbered, on=keys.columns, how="left", maintain_order="left")[_CODE]
+    return different, code.cast(pl.Int64).to_numpy()
+
+
+def find_probes(table: SortedTable, spine: OrderedSpine) -> Probes:
+    """Return the questions that the spine asks of the table, ordered so that the search walks forward.
+
+    A key that the table does not hold asks the empty group.
+    """
+    return Probes(group=_group_of(table, spine.distinct)[spine.code], time=spine.time, place=spine.place)
+
+
+def _order(code: Ints, moment: Ints) -> Ints:
+    if len(code) < _FEW:
+        return np.lexsort((moment, code))
     least = int(moment.min())
     span = int(moment.max()) - least + 1
-    if (int(group.max()) + 1) * span > MOST:
-        return np.lexsort((moment, group))
+    if (int(code.max()) + 1) * span > MOST:
+        return np.lexsort((moment, code))
     # Polars sorts numbers in half the time of numpy.
-    return pl.Series(group * span + (moment - least)).arg_sort().to_numpy().astype(np.int64)
+    return pl.Series(code * span + (moment - least)).arg_sort().to_numpy().astype(np.int64)
 
 
-def _group_of(table: SortedTable, spine: pl.DataFrame) -> Ints:
+def _group_of(table: SortedTable, keys: pl.DataFrame) -> Ints:
+    """Return the group of each row of keys, the last where the table has none of it."""
     if not table.keys:
-        return np.zeros(spine.height, np.int64)
-    group = "__group"
-    numbered = table.distinct.with_row_index(group)
-    found = spine.select(table.keys).join(numbered, on=table.keys, how="left", maintain_order="left")[group]
+        return np.zeros(keys.height, np.int64)
+    numbered = table.distinct.with_row_index(_CODE)
+    found = keys.join(numbered, on=table.keys, how="left", maintain_order="left")[_CODE]
     return found.cast(pl.Int64).fill_null(table.distinct.height).to_numpy()

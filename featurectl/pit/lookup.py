@@ -13,7 +13,7 @@ from featurectl.pit.answers import Answers
 from featurectl.pit.arrays import Ints
 from featurectl.pit.availability import Sight, layers, sights
 from featurectl.pit.columns import pick, pick_all
-from featurectl.pit.keys import Probes, SortedTable, arrange, find_probes
+from featurectl.pit.keys import OrderedSpine, Probes, SortedTable, arrange, find_probes, order_spine
 from featurectl.pit.lanes import LaneRanges
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, StateQuestion
 
@@ -59,18 +59,18 @@ def answer_states(
     ttl_us: int | None,
 ) -> StateAnswer:
     """Return the answers to the rows of a spine by rows with these keys; see `find_states`."""
-    return find_states(arrange(rows, keys), spine, time, questions, ttl_us)
+    return find_states(arrange(rows, keys), order_spine(spine, keys, time), questions, ttl_us)
 
 
 def find_states(
-    table: SortedTable, spine: pl.DataFrame, time: str, questions: Sequence[StateQuestion], ttl_us: int | None
+    table: SortedTable, spine: OrderedSpine, questions: Sequence[StateQuestion], ttl_us: int | None
 ) -> StateAnswer:
     """Return the last row with t - ttl <= event_time <= t and available_at <= t, column by column.
 
     Last is by (event_time, available_at, tie_order). Tables are as in `find_windows`. A question with `fill_last`
     takes the last of these rows in which its own column is not null.
     """
-    probes = find_probes(table, spine, time)
+    probes = find_probes(table, spine)
     filled = sorted({question.column for question in questions if question.fill_last})
     batches = []
     for batch in sights(layers(table), probes):

@@ -11,7 +11,7 @@ from featurectl.pit.aggregates.all_aggregates import AGGREGATES
 from featurectl.pit.answers import Answers
 from featurectl.pit.arrays import Ints
 from featurectl.pit.availability import Sight, layers, sights
-from featurectl.pit.keys import SortedTable, arrange, find_probes
+from featurectl.pit.keys import OrderedSpine, SortedTable, arrange, find_probes, order_spine
 from featurectl.pit.lanes import LaneRanges
 from featurectl.pit.questions import Closed, WindowQuestion
 from featurectl.pit.ranges import Side
@@ -28,13 +28,14 @@ def answer_windows(
     hop_us: int | None = None,
 ) -> pl.DataFrame:
     """Return one row a spine row, in spine order, with one column a question; see `find_windows`."""
-    return find_windows(arrange(rows, keys), spine, time, questions, closed=closed, hop_us=hop_us).spread()
+    return find_windows(
+        arrange(rows, keys), order_spine(spine, keys, time), questions, closed=closed, hop_us=hop_us
+    ).spread()
 
 
 def find_windows(
     table: SortedTable,
-    spine: pl.DataFrame,
-    time: str,
+    spine: OrderedSpine,
     questions: Sequence[WindowQuestion],
     *,
     closed: Closed = "left",
@@ -49,7 +50,7 @@ def find_windows(
     Raises:
         DataError: FC507, an exact sum that its type can't hold.
     """
-    probes = find_probes(table, spine, time)
+    probes = find_probes(table, spine)
     batches: list[dict[str, pl.Series]] = []
     with np.errstate(all="ignore"):  # inf and NaN of the user's floats are values
         for batch in sights(layers(table), probes):

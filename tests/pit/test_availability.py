@@ -9,7 +9,7 @@ from polars.testing import assert_frame_equal
 
 from featurectl.core.errors import StoreError
 from featurectl.pit.availability import layers, sights
-from featurectl.pit.keys import arrange, find_probes
+from featurectl.pit.keys import arrange, find_probes, order_spine
 from featurectl.pit.lookup import answer_states, find_states
 from featurectl.pit.naive import states_naively, windows_naively
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER, StateQuestion, WindowQuestion
@@ -36,7 +36,7 @@ def late_rows(count, lateness, *, key="k", seed=1) -> pl.DataFrame:
 
 def stretches(rows, times):
     table = arrange(rows, ["k"])
-    probes = find_probes(table, spine_of(times), "t")
+    probes = find_probes(table, order_spine(spine_of(times), ["k"], "t"))
     return [(layer, *(layer.stretches(probes) or ([], []))) for layer in layers(table)]
 
 
@@ -79,13 +79,13 @@ def test_rows_with_a_declared_delay_need_neither_availability_nor_ties(delay, cl
         for window in (40, 1_000, None)
         for offset in (0, 5, 400)
     ]
-    bare = arrange(rows.drop(AVAILABLE_AT, TIE_ORDER), ["k"], delay)
+    bare, ordered = arrange(rows.drop(AVAILABLE_AT, TIE_ORDER), ["k"], delay), order_spine(spine, ["k"], "t")
     windows = answer_windows(rows, spine, keys=["k"], time="t", questions=questions, closed=closed)
-    assert_frame_equal(find_windows(bare, spine, "t", questions, closed=closed).spread(), windows, check_exact=True)
+    assert_frame_equal(find_windows(bare, ordered, questions, closed=closed).spread(), windows, check_exact=True)
     states = [StateQuestion(name="v", column="v"), StateQuestion(name="f", column="i", fill_last=True)]
     for ttl in (None, 0, 25):
         latest = answer_states(rows, spine, keys=["k"], time="t", questions=states, ttl_us=ttl).values
-        assert_frame_equal(find_states(bare, spine, "t", states, ttl).found.spread(), latest, check_exact=True)
+        assert_frame_equal(find_states(bare, ordered, states, ttl).found.spread(), latest, check_exact=True)
 
 
 def test_rows_without_their_ties_are_refused_when_they_are_not_in_order():
@@ -113,7 +113,7 @@ def test_the_batches_of_probes_are_bounded_in_rows_to_look_at(monkeypatch):
     monkeypatch.setattr("featurectl.pit.availability.CHUNK_ROWS", 100)
     rows = late_rows(1_000, range(200))
     table = arrange(rows, ["k"])
-    probes = find_probes(table, spine_of(range(0, 11_000, 100)), "t")
+    probes = find_probes(table, order_spine(spine_of(range(0, 11_000, 100)), ["k"], "t"))
     batches = list(sights(layers(table), probes))
     assert len(batches) > 5
     assert sum(len(batch[0].time) for batch in batches) == 110

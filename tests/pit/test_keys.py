@@ -11,7 +11,7 @@ from polars.testing import assert_frame_equal
 
 from featurectl.pit import ranges
 from featurectl.pit.arrays import running_total
-from featurectl.pit.keys import Groups, arrange, find_probes
+from featurectl.pit.keys import Groups, arrange, find_probes, order_spine
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER, WindowQuestion
 from featurectl.pit.ranges import Times, greatest_so_far, least_from_here
 from featurectl.pit.windows import answer_windows
@@ -58,7 +58,7 @@ def test_a_spine_key_finds_its_run_and_a_stranger_the_empty_one():
     spine = pl.DataFrame(
         {"k": [2, 1, 9, None, 1, 1], "l": ["y", "x", "x", "x", None, "x"], "t": instants([3, 2, 1, 0, 0, None])}
     )
-    probes = find_probes(arrange(rows, ["k", "l"]), spine, "t")
+    probes = find_probes(arrange(rows, ["k", "l"]), order_spine(spine, ["k", "l"], "t"))
     assert probes.group.tolist() == [0, 2, 3]
     assert probes.time.tolist() == [2, 3, 1]
     assert probes.place.to_list() == [1, 0, 2, None, None, None]
@@ -131,3 +131,33 @@ def test_times_over_millennia_under_many_keys_overflow_into_the_fallback():
 
 def test_instants_far_outside_the_rows_are_found():
     assert ask(rows_of([(0, 1)]), [2**62, -(2**62)], "count") == [1, 0]
+
+
+KEYS = {
+    "numbers": lambda rng, n: [rng.integers(-50, 50, n)],
+    "far apart": lambda rng, n: [rng.choice([-(2**63), 2**63 - 1, 0, 5], n)],
+    "far, but in reach": lambda rng, n: [rng.choice([-(2**61), 2**61, 0, 5], n)],
+    "texts": lambda rng, n: [rng.choice(["b", "", "ä", "a"], n)],
+    "two": lambda rng, n: [rng.integers(0, 9, n), rng.choice(["x", "y"], n)],
+    "none": lambda _rng, _n: [],
+}
+
+
+@pytest.mark.parametrize("kind", KEYS)
+@pytest.mark.parametrize("height", [0, 1, 50, 2_500])
+@pytest.mark.parametrize("holes", [True, False])
+def test_a_spine_is_in_order_of_its_keys_and_times(kind, height, holes):
+    rng = np.random.default_rng(7)
+    columns = {f"k{i}": pl.Series(values) for i, values in enumerate(KEYS[kind](rng, height))}
+    spine = pl.DataFrame({**columns, "t": instants(rng.integers(-99, 99, height))})
+    if holes:
+        spine = spine.select(pl.when(pl.Series(rng.random(height) < 0.9)).then(pl.col(name)) for name in spine.columns)
+    keys = list(columns)
+    found = order_spine(spine, keys, "t")
+    rows = [(*found.distinct.row(code), at) for code, at in zip(found.code.tolist(), found.time.tolist(), strict=True)]
+    asking = [(*row[:-1], int(row[-1].timestamp() * 1e6)) for row in spine.rows() if None not in row]
+    assert rows == sorted(asking)
+    assert found.distinct.rows() == sorted({row[:-1] for row in asking}) or not keys
+    whole = [None if None in row else (*row[:-1], int(row[-1].timestamp() * 1e6)) for row in spine.rows()]
+    assert [None if place is None else rows[place] for place in found.place.to_list()] == whole
+    assert sorted(place for place in found.place.to_list() if place is not None) == list(range(len(rows)))

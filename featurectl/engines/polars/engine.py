@@ -20,6 +20,7 @@ from featurectl.engines.polars.transform import run_transform
 from featurectl.engines.spill import SpillRoom
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
+from featurectl.pit.keys import AskedSpine
 
 
 class PolarsEngine:
@@ -54,10 +55,11 @@ class PolarsEngine:
         """Return what the view's Python function makes of its sources; it lies in memory, whatever `--memory` says."""
         return run_transform(view, [source_rows(item) for item in given]).lazy()
 
-    def answer(self, table: ViewBuckets, spine: pl.DataFrame, time: str) -> pl.DataFrame:
+    def answer(self, table: ViewBuckets, spine: pl.DataFrame | AskedSpine, time: str) -> pl.DataFrame:
         """Return the view's stored features at each row of the spine, in its order, before any default."""
         table = self._in_parts(table)
-        return answer_buckets(table, spine, time, self._threads_for(table))
+        asked = spine if isinstance(spine, AskedSpine) else AskedSpine(spine, table.view.keys, time)
+        return answer_buckets(table, asked, self._threads_for(table))
 
     def _in_parts(self, table: ViewBuckets) -> ViewBuckets:
         """Return the table in more buckets where one of its own outgrows half of the memory, so that each core has one.

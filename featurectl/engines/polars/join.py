@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -16,9 +15,11 @@ from featurectl.core.frames.types import finite, polars_dtype
 from featurectl.engines.base import ViewBuckets
 from featurectl.expressions.polars import to_polars
 from featurectl.language.definitions.view import Feature, FeatureView
-from featurectl.pit.answers import Answers, join_answers
+from featurectl.pit.answers import Answers
+from featurectl.pit.arrays import Ints
+from featurectl.pit.columns import pick
 from featurectl.pit.hashing import bucket_of
-from featurectl.pit.keys import arrange
+from featurectl.pit.keys import AskedSpine, OrderedSpine, arrange
 from featurectl.pit.lookup import find_states
 from featurectl.pit.questions import StateQuestion, WindowQuestion
 from featurectl.pit.windows import find_windows
@@ -39,23 +40,17 @@ def window_questions(view: FeatureView) -> list[WindowQuestion]:
     ]
 
 
-def answer_view(view: FeatureView, rows: pl.DataFrame, spine: pl.DataFrame, time: str) -> pl.DataFrame:
-    """Return the view's stored features at each row of the spine, from rows that hold all of its keys."""
-    return _find(view, rows, spine, time).spread()
-
-
-def _find(view: FeatureView, rows: pl.DataFrame, spine: pl.DataFrame, time: str) -> Answers:
+def _find(view: FeatureView, rows: pl.DataFrame, spine: OrderedSpine) -> pl.DataFrame:
     """Return the view's stored features, a row per probe; rows without `available_at` have the view's own delay."""
     table = arrange(rows, view.keys, view.delay_us or 0)
     if view.kind == "event":
-        found = find_windows(table, spine, time, window_questions(view), closed=view.closed, hop_us=view.hop_us)
+        found = find_windows(table, spine, window_questions(view), closed=view.closed, hop_us=view.hop_us)
     else:
-        found = find_states(table, spine, time, state_questions(view), view.ttl_us).found
+        found = find_states(table, spine, state_questions(view), view.ttl_us).found
     types = [(feature.name, _dtype(feature)) for feature in view.features]
-    values = found.values.select(
+    return found.values.select(
         _values_or_null(pl.col(name).cast(polars_dtype(dtype)), dtype, view) for name, dtype in types
     )
-    return replace(found, values=values)
 
 
 def _values_or_null(column: pl.Expr, dtype: str, view: FeatureView) -> pl.Expr:
@@ -65,23 +60,48 @@ def _values_or_null(column: pl.Expr, dtype: str, view: FeatureView) -> pl.Expr:
     return on_calendar(column, dtype)
 
 
-def answer_buckets(table: ViewBuckets, spine: pl.DataFrame, time: str, threads: int) -> pl.DataFrame:
+def answer_buckets(table: ViewBuckets, spine: AskedSpine, threads: int) -> pl.DataFrame:
     """Return the view's stored features at each row of the spine, in its order, working a bucket at a time."""
-    view = table.view
-    if table.buckets == 1 or not view.keys:
-        return answer_view(view, table.read(0), spine, time)
-    bucket = bucket_of(spine.select(view.keys), table.buckets).to_numpy()
-    places = [np.flatnonzero(bucket == b) for b in range(table.buckets)]
+    view, one = table.view, table.buckets == 1 or not table.view.keys
+    rows = table.read(0) if one else None  # beside another view that finds the order
+    ordered = spine.ordered
+    parts = [] if one else _parts(ordered, table.buckets)
+    if not parts:
+        values = _find(view, table.read(0) if rows is None else rows, ordered)
+        return Answers(values=values, place=ordered.place).spread()
 
-    def one(b: int) -> Answers:
-        return _find(view, table.read(b), spine[places[b]], time)
+    def answer(part: tuple[int, Ints, OrderedSpine]) -> pl.DataFrame:
+        return _find(view, table.read(part[0]), part[2])
 
-    used = [b for b in range(table.buckets) if len(places[b])]
-    if not used:
-        return answer_view(view, table.read(0), spine, time)
     with ThreadPoolExecutor(threads) as pool:
-        parts = list(pool.map(one, used))
-    return join_answers(parts, [places[b] for b in used]).spread()
+        values = pl.concat(pool.map(answer, parts), rechunk=True)
+    return Answers(values=values, place=_moved(ordered.place, [places for _, places, _ in parts])).spread()
+
+
+def _parts(spine: OrderedSpine, buckets: int) -> list[tuple[int, Ints, OrderedSpine]]:
+    """Return the buckets that hold keys of a spine, each with the probes of its keys, by their places, and in order."""
+    bucket = bucket_of(spine.distinct, buckets).to_numpy()
+    of_probe, parts = bucket[spine.code], []
+    for number in range(buckets):
+        places = np.flatnonzero(of_probe == number)
+        if len(places):
+            keys = np.flatnonzero(bucket == number)
+            new_code = np.searchsorted(keys, spine.code[places])
+            part = OrderedSpine(
+                distinct=spine.distinct[keys],
+                code=new_code,
+                time=spine.time[places],
+                place=pl.Series([], dtype=pl.Int64),
+            )
+            parts.append((number, places, part))
+    return parts
+
+
+def _moved(place: pl.Series, parts: Sequence[Ints]) -> pl.Series:
+    """Return the places of a spine's rows among the probes of its parts, which follow each other."""
+    moved = np.empty(sum(map(len, parts)), np.int64)
+    moved[np.concatenate(parts)] = np.arange(len(moved))
+    return pick(pl.Series(moved), place)
 
 
 def finish_values(

@@ -79,7 +79,7 @@ def write_with_manifest(
     with _writing(path), _staged(frames, path) as staged, temporary_beside(beside) as text:
         file = _describe(staged.file)
         document = {**manifest, "file": {"format": format_of(path).name, **file}}
-        if file["sha256"] != original and has_digest(path, original):
+        if original and file["sha256"] != original and has_digest(path, original):
             return document
         text.write_text(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
         sync_path(staged.file)

@@ -27,6 +27,7 @@ from featurectl.offline.base import OfflineTable
 from featurectl.operations.training.as_served import answer_as_served, served_asof
 from featurectl.operations.training.long_spine import AnySpine
 from featurectl.operations.training.spine import SpineRows
+from featurectl.pit.keys import AskedSpine
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
 from featurectl.sources.casts import cast_exact, check_exact
 
@@ -164,15 +165,16 @@ def join_features(
     A view that several inputs read under one join is answered once.
     """
     columns: dict[str, pl.Series] = {}
-    asked = [_Asked(group, views[group[0].view]) for group in _groups(inputs)]
+    spines = _Spines(spine)
+    asked = [_Asked(group, views[group[0].view], spines) for group in _groups(inputs)]
     # A table of several buckets has threads of its own; small ones are answered side by side.
     small = [item for item in asked if _is_small(engine, item.table)]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for answered in pool.map(partial(_answer, engine, spine), small):
+        for answered in pool.map(partial(_answer, engine, spine.time), small):
             columns |= answered
     for one in asked:
         if one not in small:
-            columns |= _answer(engine, spine, one)
+            columns |= _answer(engine, spine.time, one)
     for item in inputs:
         if isinstance(item, RequestInput):
             columns[item.name] = _request(spine, item)
@@ -226,8 +228,6 @@ def _require_key(spine: AnySpine, view: FeatureView, key: str, column: str) -> N
 def _spine_of(spine: SpineRows, view: FeatureView, join: Mapping[str, str]) -> pl.DataFrame:
     """Return the view's entity keys at each spine row, by their own names and types, and the row's time."""
     keys = view.key_types
-    for key in keys:
-        _require_key(spine, view, key, join[key])
     columns = [
         cast_exact(spine.column(join[key]), dtype, f"spine {spine.origin}: key {join[key]}").alias(key)
         for key, dtype in keys.items()
@@ -245,19 +245,38 @@ def _groups(inputs: Sequence[ModelInput]) -> list[list[FeatureInput]]:
 
 
 class _Asked:
-    """Inputs that one answer serves, and the rows of their view."""
+    """Inputs that one answer serves, the rows of their view, and the spine by the view's keys."""
 
-    def __init__(self, group: Sequence[FeatureInput], rows: ViewRows) -> None:
+    def __init__(self, group: Sequence[FeatureInput], rows: ViewRows, spines: _Spines) -> None:
         self.group = group
         self.as_served = rows.as_served
         self.table = rows.pruned({item.feature for item in group})
+        self.spine = spines.of(self.table.view, group[0].join)
 
 
-def _answer(engine: Engine, spine: SpineRows, asked: _Asked) -> dict[str, pl.Series]:
-    group, view = asked.group, asked.table.view
-    answer = partial(answer_as_served, engine) if asked.as_served else engine.answer
-    values = answer(asked.table, _spine_of(spine, view, group[0].join), _TIME)
-    asof = served_asof(view, spine.time) if asked.as_served else spine.time
+class _Spines:
+    """The rows of a spine by the keys of views; those with the same keys under the same join share one."""
+
+    def __init__(self, spine: SpineRows) -> None:
+        self._spine = spine
+        self._known: dict[tuple[tuple[str, str, str], ...], AskedSpine] = {}
+
+    def of(self, view: FeatureView, join: Mapping[str, str]) -> AskedSpine:
+        """Return the rows with a view's keys, by their own names and types."""
+        for key in view.keys:
+            _require_key(self._spine, view, key, join[key])
+        which = tuple((key, dtype, join[key]) for key, dtype in view.key_types.items())
+        if which not in self._known:
+            self._known[which] = AskedSpine(_spine_of(self._spine, view, join), view.keys, _TIME)
+        return self._known[which]
+
+
+def _answer(engine: Engine, time: pl.Series, asked: _Asked) -> dict[str, pl.Series]:
+    group, view, spine = asked.group, asked.table.view, asked.spine
+    if asked.as_served:
+        values, asof = answer_as_served(engine, asked.table, spine.rows, _TIME), served_asof(view, time)
+    else:
+        values, asof = engine.answer(asked.table, spine, _TIME), time
     # A model's default comes before the view's derived features, so they see it; an input that gives the same
     # feature another default, or none, sees its own.
     defaults: dict[str, object] = {}
