@@ -134,7 +134,8 @@ def _label(rng: Any, matrix: Any, kind: str) -> Any:
     return wave * size + size * rng.choice([0, 0, 1, 100])
 
 
-def _fitted(library: str, seed: int) -> Any:
+def fitted(library: str, seed: int) -> Any:
+    """Return a random model: its name, format, bytes and runtime, what it was trained on, and where codes are."""
     rng = np.random.default_rng(seed)
     name, params, kind = LIBRARIES[library](rng)
     holes = library != "others" and "ensemble.Gradient" not in name and rng.random() < 0.5
@@ -193,7 +194,7 @@ def _changed(made: bytes, native: Any, checked: list[Any], rng: Any) -> Iterator
 
 def _try(library: str, seed: int, found: Counter[str], refused: list[str]) -> float:
     try:
-        name, form, content, native, matrix, categories = _fitted(library, seed)
+        name, form, content, native, matrix, categories = fitted(library, seed)
     except DataError:  # its library can't fit it, or not read what it wrote
         found["not made"] += 1
         return 0.0

@@ -60,6 +60,7 @@ HEAVY = {
     "skops": ["models/"],
     "joblib": ["models/"],
     "onnx": ["models/conversion/", "models/file_checks/"],
+    "numba": ["models/forests/kernel.py"],
     "skl2onnx": ["models/conversion/"],
     "onnxruntime": ["models/runtimes/"],
     "jinja2": ["operations/init.py"],

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from featurectl.core.errors import DataError
@@ -26,15 +28,16 @@ class MatrixForm:
         """Return the places of the categories in a row of the matrix."""
         return [i for i, item in enumerate(self.inputs) if item.model_dtype == CATEGORY]
 
-    def encode(self, rows: pl.DataFrame) -> Matrix:
+    def encode(self, rows: pl.DataFrame, *, by_column: bool = False) -> Matrix:
         """Return the rows as float32, a column per input: null is NaN, bool 0/1, a category its place in its list.
 
         A category value that the list lacks is NaN, as a null is; so is a NaN, which no JSON could distinguish from it.
+        `by_column`: the values of a column lie behind each other in memory, else those of a row.
         """
-        columns = [_encode(rows[item.name], item) for item in self.inputs]
-        matrix = np.empty((rows.height, len(columns)), dtype=np.float32)
-        for i, column in enumerate(columns):
-            matrix[:, i] = column.to_numpy()
+        matrix = np.empty((rows.height, len(self.inputs)), dtype=np.float32, order="F" if by_column else "C")
+        with np.errstate(over="ignore"):  # what is beyond float32 is infinite
+            for i, item in enumerate(self.inputs):
+                matrix[:, i] = _encode(rows[item.name], item)
         return matrix
 
 
@@ -73,11 +76,14 @@ def _hint(item: BoundFeature) -> str:
     return f'in the features of the model: - {{feature: "{item.view}:{item.feature}"{called}, type: category}}'
 
 
-def _encode(column: pl.Series, item: BoundFeature) -> pl.Series:
+def _encode(column: pl.Series, item: BoundFeature) -> npt.NDArray[Any]:
+    """Return numbers that are rounded to float32 when they are put into the matrix, once."""
     if item.model_dtype == CATEGORY:
         codes = {value: code for code, value in enumerate(item.categories or ())}
         column = _texts(column).replace_strict(codes, default=None, return_dtype=pl.Float32)
-    return column.cast(pl.Float32).fill_null(float("nan"))
+    if column.dtype.is_float() or (column.dtype.is_integer() and not column.null_count()):
+        return column.to_numpy()  # a null of a float is NaN there
+    return column.cast(pl.Float32).fill_null(float("nan")).to_numpy()
 
 
 def _texts(column: pl.Series) -> pl.Series:

@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
+
+import numpy as np
 
 from featurectl.core.errors import DataError
 from featurectl.models.artifact import read_artifact
-from featurectl.models.golden_rows import load_golden
+from featurectl.models.golden_rows import Golden, load_golden
 from featurectl.models.pickle_policy import PicklePolicy, check_pickle_allowed
 from featurectl.models.request_matrix import RowEncoder
 from featurectl.models.runtimes.all_runtimes import load_runtime
 from featurectl.models.runtimes.base import ONNX, Matrix, Runtime, Scores
+from featurectl.models.runtimes.forest import CompiledForest, NotTheSameError, may_compile
 from featurectl.models.scores import worst_difference
 from featurectl.registry.state import ModelVersion
+
+COMPILED_ROWS: Final = 200_000  # below, the library has scored them before numba is loaded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +78,38 @@ def open_native(
     content = read_artifact(location, version.artifact, version.artifact_sha256)
     kind, in_model = version.artifact_format, policy.has(version.model)
     return partial(load_runtime, kind, content, allow_pickle=policy.by_flag, in_model=in_model, threads=threads)
+
+
+def open_batch(version: ModelVersion, location: str, policy: PicklePolicy) -> Callable[[int], Runtime]:
+    """Return what loads a version for so many rows: as `open_native` does, or as compiled loops over its trees.
+
+    Those are loaded where there are many rows, the libraries are installed, and they give every golden row its score
+    to the last bit; a forest of scikit-learn, for example, does not.
+
+    Raises:
+        As `load_served`; FC513 comes when it is loaded.
+    """
+    native = open_native(version, location, policy)
+    if not (version.onnx and version.golden and may_compile(version.artifact_format)):
+        return lambda _rows: native()
+    onnx = read_artifact(location, version.onnx, version.onnx_sha256)
+    golden = load_golden(read_artifact(location, version.golden, version.golden_sha256))
+
+    def load(rows: int) -> Runtime:
+        return (_compiled(version, onnx, golden) if rows >= COMPILED_ROWS else None) or native()
+
+    return load
+
+
+def _compiled(version: ModelVersion, onnx: bytes, golden: Golden) -> Runtime | None:
+    """Return a version's trees as compiled loops, None where they are not the same as the library."""
+    try:
+        forest = CompiledForest(onnx, version.artifact_format)
+    except NotTheSameError:
+        return None
+    count = len(golden.scores)
+    scores = forest.predict(RowEncoder(version.inputs).encode(golden.columns, count))
+    return forest if count and np.array_equal(scores, golden.scores, equal_nan=True) else None
 
 
 def check_golden(served: ServedRuntime, location: str) -> int:

@@ -30,7 +30,7 @@ class DriftBatch:
     """A model version with what it takes to join and score rows; `spine` names a source or a file."""
 
     version: ModelVersion
-    load: Callable[[], Runtime]
+    load: Callable[[int], Runtime]
     spine: str
     cut: Cut
     engine: Engine
@@ -50,7 +50,7 @@ class DriftBatch:
         spine = self._spine(model)
         self.progress.done(f"spine {spine.origin}: {counted(spine.height, 'row')}")
         views = parted_views(bound, place.memory_bytes, place.room)
-        runtime = self.load()  # its library takes memory that reading the spine has given back by now
+        runtime = self.load(spine.height)  # its library takes memory that reading the spine has given back by now
         scorer = Scorer(version=self.version, model=model, views=views, runtime=runtime)
         self.progress.start(f"features and scores of {self.version.model} version {self.version.version}")
         tally, size = ProfileTally(reference), range_rows(self.engine, scorer, spine)

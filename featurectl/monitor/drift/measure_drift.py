@@ -12,7 +12,7 @@ from featurectl.core.progress import Progress
 from featurectl.core.units import format_instant, moved_by
 from featurectl.engines.all_engines import open_engine
 from featurectl.engines.spill import SpillRoom
-from featurectl.models.served_model import open_native
+from featurectl.models.served_model import open_batch
 from featurectl.monitor.drift.batch import DriftBatch
 from featurectl.monitor.drift.compare import DriftRow, compare_profiles
 from featurectl.monitor.drift.limits import DriftLimits, parse_limits
@@ -125,7 +125,7 @@ def _batch(
     with SpillRoom(workspace.spill_folder()) as room:
         batch = DriftBatch(
             version=compared.version,
-            load=open_native(compared.version, workspace.offline_location(), pickles),
+            load=open_batch(compared.version, workspace.offline_location(), pickles),
             spine=request.batch,
             cut=Cut(since=request.since, until=request.until),
             engine=engine,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 import polars as pl
 
@@ -17,14 +18,13 @@ from featurectl.operations.scoring.checkpoint import ScoreBeginning, ScoreCheckp
 from featurectl.operations.scoring.destination import Destination
 from featurectl.operations.scoring.every_key import spine_of_everyone
 from featurectl.operations.scoring.run import ScoredRows, check_names, describe_scores, output_schema, score_spine
-from featurectl.operations.scoring.scorer import Scorer, trained_model
+from featurectl.operations.scoring.scorer import LoadingRuntime, Scorer, scoring_libraries, trained_model
 from featurectl.operations.training.bind import bind_model_version
 from featurectl.operations.training.champion import bound_inputs
 from featurectl.operations.training.choose_spine import NamedSpine, choose_spine
 from featurectl.operations.training.join import BoundView
 from featurectl.operations.training.later_rows import later_row_warnings
 from featurectl.operations.training.long_spine import AnySpine, SpillPlace, cut_long_spine
-from featurectl.operations.training.manifest import library_versions
 from featurectl.operations.training.parts import parted_views
 from featurectl.operations.training.spine import DEFAULT_TIME, Cut, SpineRows, cut_spine, frame_spine
 from featurectl.registry.state import ModelVersion
@@ -45,11 +45,11 @@ class ScoringRows:
 class Job:
     """A model version with what it takes to score rows; `clock` is the real time.
 
-    The model is loaded when the spine was read: memory that reading takes is free again by then.
+    The model is loaded once the spine was read, when memory that this takes is free again, beside the first join.
     """
 
     version: ModelVersion
-    load: Callable[[], Runtime]
+    load: Callable[[int], Runtime]
     selection: ScoringRows
     engine: Engine
     applied: AppliedWorkspace
@@ -73,7 +73,7 @@ class Job:
         scored = score_spine(self.engine, scorer, seen.spine, self.checkpoint, self.progress)
         self.progress.done(f"scored {counted(seen.spine.height, 'row')}")
         manifest = describe_scores(scorer, seen.views, seen.spine, self.checkpoint)
-        manifest["libraries"] = library_versions()
+        manifest["libraries"] = scoring_libraries()
         self.progress.start(f"write {to.shown}")
         to.write(scored.frames, manifest)
         self.progress.done("")
@@ -129,7 +129,8 @@ class Job:
 
     def _scorer(self, seen: _Seen) -> Scorer:
         views = parted_views(seen.views, self.place.memory_bytes, self.place.room)
-        return Scorer(version=self.version, model=trained_model(self.version), views=views, runtime=self.load())
+        runtime = LoadingRuntime(partial(self.load, seen.spine.height))
+        return Scorer(version=self.version, model=trained_model(self.version), views=views, runtime=runtime)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from featurectl.core.progress import Progress
 from featurectl.engines.all_engines import open_engine
 from featurectl.engines.spill import SpillRoom
-from featurectl.models.served_model import open_native
+from featurectl.models.served_model import open_batch
 from featurectl.operations.outputs.output_conflict import check_apart
 from featurectl.operations.scoring.checkpoint import open_checkpoint
 from featurectl.operations.scoring.destination import Destination, FileDestination
 from featurectl.operations.scoring.job import Job, ScoringRows
 from featurectl.operations.scoring.run import ScoredRows
+from featurectl.operations.scoring.scorer import scoring_libraries
 from featurectl.operations.training.long_spine import SpillPlace
-from featurectl.operations.training.manifest import library_versions
 from featurectl.registry.applied import choose_usable
 from featurectl.workspace.applied_workspace import read_applied
 from featurectl.workspace.pickles import pickle_policy
@@ -71,7 +71,7 @@ def score_model(workspace: Workspace, request: ScoreRequest, progress: Progress)
         check_apart(request.to.path, request.selection.spine, workspace.repo.sources.values(), workspace.root)
     request.to.check()
     pickles = pickle_policy(workspace, applied.state, by_flag=request.allow_pickle)
-    load = open_native(version, workspace.offline_location(), pickles)
+    load = open_batch(version, workspace.offline_location(), pickles)
     same = _identity(workspace, request, version)
     folder = workspace.root / ".featurectl" / "scores"
     with SpillRoom(workspace.spill_folder()) as room, open_checkpoint(folder, same, clock) as checkpoint:
@@ -103,5 +103,5 @@ def _identity(workspace: Workspace, request: ScoreRequest, version: ModelVersion
         "model": [version.model, version.version, version.artifact_sha256],
         "spine": [spine, selection.all_keys, selection.cut.since, selection.cut.until],
         "out": request.to.shown,
-        "libraries": library_versions(),
+        "libraries": scoring_libraries(),
     }

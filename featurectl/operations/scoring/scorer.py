@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Final
 
 import numpy as np
@@ -15,13 +16,35 @@ from featurectl.core.frames.types import finite
 from featurectl.language.definitions.json_form import load_model
 from featurectl.language.definitions.model import Model, ModelInput
 from featurectl.models.matrix import MatrixForm
-from featurectl.models.runtimes.base import SKOPS, Runtime, Scores
+from featurectl.models.runtimes.base import SKOPS, Matrix, Runtime, Scores
 from featurectl.operations.training.champion import bound_inputs
 from featurectl.operations.training.join import ViewRows
+from featurectl.operations.training.manifest import LIBRARIES, library_versions
 from featurectl.registry.state import ModelVersion
 
 CHUNK_ROWS: Final = 100_000
 _AT_ONCE: Final[Mapping[str, int]] = {SKOPS: 2}  # chunks; the libraries of trees use all threads for each
+
+
+class LoadingRuntime:
+    """A model that is being loaded beside what its caller does; its first prediction waits for it.
+
+    Errors of loading come with the first prediction.
+    """
+
+    def __init__(self, load: Callable[[], Runtime]) -> None:
+        pool = ThreadPoolExecutor(1)
+        self._loaded = pool.submit(load)
+        pool.shutdown(wait=False)
+
+    @property
+    def reads_columns(self) -> bool:
+        """Whether the model reads a matrix column by column."""
+        return getattr(self._loaded.result(), "reads_columns", False)
+
+    def predict(self, matrix: Matrix) -> Scores:
+        """Return a score per row."""
+        return self._loaded.result().predict(matrix)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +73,12 @@ def predict_rows(scorer: Scorer, rows: pl.DataFrame) -> Scores:
     It works through chunks that begin at multiples of CHUNK_ROWS, so that memory stays bounded, and a library whose
     sums depend on how many rows it is given sees the same ones in every run.
     """
-    form = MatrixForm(inputs=scorer.version.inputs)
+    form, by_column = MatrixForm(inputs=scorer.version.inputs), getattr(scorer.runtime, "reads_columns", False)
     scores = np.empty(rows.height, dtype=np.float64)
 
     def fill(start: int) -> None:
         chunk = rows.slice(start, CHUNK_ROWS)
-        scores[start : start + chunk.height] = scorer.runtime.predict(form.encode(chunk))
+        scores[start : start + chunk.height] = scorer.runtime.predict(form.encode(chunk, by_column=by_column))
 
     starts = range(0, rows.height, CHUNK_ROWS)
     at_once = _AT_ONCE.get(scorer.version.artifact_format, 1)
@@ -66,6 +89,12 @@ def predict_rows(scorer: Scorer, rows: pl.DataFrame) -> Scores:
     with ThreadPoolExecutor(at_once) as pool:
         list(pool.map(fill, starts))
     return scores
+
+
+def scoring_libraries() -> Mapping[str, str]:
+    """Return the versions of what scores depend on: numba's, too, where it is installed."""
+    numba = ("numba",) if find_spec("numba") is not None else ()
+    return library_versions((*LIBRARIES, *numba))
 
 
 def score_columns(scorer: Scorer, scores: npt.NDArray[np.float64]) -> list[pl.Series]:

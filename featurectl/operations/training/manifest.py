@@ -19,10 +19,10 @@ from featurectl.operations.training.build import TrainingSetBuild, count_repeats
 from featurectl.operations.training.request import TrainingRequest
 
 SCHEMA_VERSION: Final = 1
-_LIBRARIES = ("polars", "numpy", "deltalake")
+LIBRARIES: Final = ("polars", "numpy", "deltalake")
 
 
-def library_versions(names: Sequence[str] = _LIBRARIES) -> dict[str, str]:
+def library_versions(names: Sequence[str] = LIBRARIES) -> dict[str, str]:
     """Return the versions of featurectl, Python and the libraries that a result depends on."""
     return {"featurectl": __version__, "python": platform.python_version()} | {n: metadata.version(n) for n in names}
 

@@ -16,6 +16,7 @@ import pytest
 
 from featurectl.cli.main import main
 from featurectl.core.errors import StoreError
+from featurectl.models.runtimes.forest import CompiledForest
 from featurectl.operations.outputs.frames import frames_of
 from featurectl.operations.scoring.sql_table import SqlDestination, open_table
 from tests.model_shop import KEYS
@@ -57,6 +58,27 @@ def test_ranges_of_a_long_spine_give_the_bytes_of_all_at_once(shop, tmp_path):
     shop("--spine", "spine.parquet", "--out", "whole.parquet", "--memory", "8GiB")
     shop("--spine", "spine.parquet", "--out", "ranges.parquet", *SMALL)
     assert Path("whole.parquet").read_bytes() == Path("ranges.parquet").read_bytes()
+
+
+def test_compiled_loops_give_the_bytes_that_the_library_gives(shop, tmp_path, monkeypatch):
+    write_spine(tmp_path / "spine.parquet", 3_000)
+    shop("--spine", "spine.parquet", "--out", "library.parquet")
+    monkeypatch.setattr("featurectl.models.served_model.COMPILED_ROWS", 3_000)
+    predict, seen = CompiledForest.predict, []
+    monkeypatch.setattr(CompiledForest, "predict", lambda self, rows: [seen.append(len(rows)), predict(self, rows)][1])
+    shop("--spine", "spine.parquet", "--out", "compiled.parquet")
+    assert seen == [30, 3_000]  # the golden rows, then all
+    assert Path("compiled.parquet").read_bytes() == Path("library.parquet").read_bytes()
+
+
+def test_where_a_golden_row_has_another_score_the_library_scores(shop, tmp_path, monkeypatch):
+    write_spine(tmp_path / "spine.parquet", 300)
+    shop("--spine", "spine.parquet", "--out", "library.parquet")
+    monkeypatch.setattr("featurectl.models.served_model.COMPILED_ROWS", 1)
+    predict = CompiledForest.predict
+    monkeypatch.setattr(CompiledForest, "predict", lambda self, rows: np.nextafter(predict(self, rows), np.inf))
+    shop("--spine", "spine.parquet", "--out", "again.parquet")
+    assert Path("again.parquet").read_bytes() == Path("library.parquet").read_bytes()
 
 
 @pytest.mark.parametrize("rows", [0, 1, 20, 47])
