@@ -161,7 +161,7 @@ def _keys(word: UnfinishedWord) -> list[str]:
 
 
 def _environments(word: UnfinishedWord) -> list[str]:
-    from featurectl.language.load import load_project_file
+    from featurectl.language.project_file import load_project_file
     from featurectl.workspace.open import find_root
 
     return list(load_project_file(find_root(word.repo)).environments)

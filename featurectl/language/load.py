@@ -14,14 +14,14 @@ from featurectl.core.kinds import KIND_OF_SECTION, WORDS, DeclaredKind
 from featurectl.core.nearest import did_you_mean
 from featurectl.language.problems.codes import Problem
 from featurectl.language.problems.report import MOST_PROBLEMS, Report, TooManyProblemsError
-from featurectl.language.repo import Environment, Repo
+from featurectl.language.project_file import PROJECT_FILE, environments_of, read_file, read_project
+from featurectl.language.repo import Repo
 from featurectl.language.resolve.alerts import check_alert_names, resolve_alert, resolve_notifier
 from featurectl.language.resolve.declarations import Declarations
 from featurectl.language.resolve.entity import resolve_entity
 from featurectl.language.resolve.entity_keys import check_entity_keys
 from featurectl.language.resolve.model import check_model_names, resolve_model
 from featurectl.language.resolve.pipelines import check_pipeline
-from featurectl.language.resolve.project import resolve_environment
 from featurectl.language.resolve.source import SchemaReader, check_history, resolve_source
 from featurectl.language.resolve.sources_of_windows import check_timeless
 from featurectl.language.resolve.tests import resolve_test
@@ -37,12 +37,9 @@ from featurectl.language.shapes.source import SourceShape
 from featurectl.language.shapes.training import ModelShape
 from featurectl.language.shapes.values import describe
 from featurectl.language.shapes.view import FeatureTestShape, FeatureViewShape
-from featurectl.language.syntax.node import Fields, File, Items, Node, ScalarNode
-from featurectl.language.syntax.own_files import FileTooLargeError, NotOwnFileError, read_own_file
+from featurectl.language.syntax.node import Fields, Items, Node, ScalarNode
 from featurectl.language.syntax.place import Place
-from featurectl.language.syntax.reader import MAX_BYTES, read_nodes, read_text
 
-PROJECT_FILE: Final = "featurectl.yaml"
 DATA_FOLDER: Final = "data"
 NOTHING_DECLARED: Final = "FC203"
 # Kinds of which what is right is checked although other parts are wrong, and the keys without which nothing is.
@@ -84,13 +81,6 @@ def load_repo(root: Path, schemas: SchemaReader | None) -> Repo:
     return _repo(files, declared)
 
 
-def load_project_file(root: Path) -> Repo:
-    """Return what the project's own file means, without any object: no other file is read."""
-    declared, files = Declarations(Report()), _Files()
-    _read_file_of(root, PROJECT_FILE, files, declared)
-    return _repo(files, declared)
-
-
 def _load(root: Path, files: _Files, declared: Declarations, schemas: SchemaReader | None) -> None:
     """Fill in what the files hold and declare."""
     _read_files(root, files, declared)
@@ -118,7 +108,7 @@ def _load(root: Path, files: _Files, declared: Declarations, schemas: SchemaRead
 def _repo(files: _Files, declared: Declarations) -> Repo:
     return Repo(
         project=files.project.project if files.project else "",
-        environments=_environments(files),
+        environments=environments_of(files.project),
         entities=declared.entities,
         sources=declared.sources,
         views=declared.views,
@@ -190,37 +180,19 @@ def _read_files(root: Path, files: _Files, declared: Declarations) -> None:
 
 def _read_file_of(root: Path, relative: str, files: _Files, declared: Declarations) -> None:
     files.paths.append(relative)
+    if relative == PROJECT_FILE:
+        files.project = read_project(root, declared.report)
+        return
     found = len(declared.report.problems)
-    node = _read_file(root, relative, declared.report)
+    node = read_file(root, relative, declared.report)
     if node is None:
-        declared.unread |= relative != PROJECT_FILE and len(declared.report.problems) > found
-        if relative == PROJECT_FILE and len(declared.report.problems) == found:
-            message = "the file is empty: it needs a project and its environments"
-            declared.report.error("FC103", message, Place(relative))
-    elif relative == PROJECT_FILE:
-        files.project = _shape(ProjectShape, node, declared.report)
+        declared.unread |= len(declared.report.problems) > found
     elif isinstance(node, Fields):
         _read_lists(node, files, declared)
     else:
         declared.unread = True
         message = f"a file is a mapping of lists: {', '.join(LISTS)}"
         declared.report.error("FC101", message, node.span.place)
-
-
-def _read_file(root: Path, relative: str, report: Report) -> Node | None:
-    try:
-        content = read_own_file(root, relative, MAX_BYTES)
-    except NotOwnFileError as error:
-        report.error("FC007", f"the file is not read: {error}", Place(relative))
-        return None
-    except FileTooLargeError as error:
-        report.error("FC001", f"the file is {error}; at most 5 MB are read", Place(relative))
-        return None
-    except OSError as error:
-        report.error("FC001", f"the file can't be read: {error.strerror}", Place(relative))
-        return None
-    text = read_text(relative, content, report)
-    return None if text is None else read_nodes(File(relative, text), report)
 
 
 def _read_lists(node: Fields, files: _Files, declared: Declarations) -> None:
@@ -299,12 +271,6 @@ class _Resolver:
                 into[name] = made
             if made is None or self.declared.report.errors > before:
                 self.declared.broken.add((kind, name))
-
-
-def _environments(files: _Files) -> dict[str, Environment]:
-    if files.project is None:
-        return {}
-    return {name: resolve_environment(name, shape) for name, shape in files.project.environments.items()}
 
 
 # Of objects of which no shape could be made, the names of others are looked up all the same.

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from featurectl.core.errors import UsageError
 from featurectl.core.kinds import WORDS
-from featurectl.language.load import NOTHING_DECLARED, PROJECT_FILE, load_repo
+from featurectl.language.load import NOTHING_DECLARED, load_repo
 from featurectl.language.problems.codes import Problem
+from featurectl.language.project_file import PROJECT_FILE
 from featurectl.models.estimators.look_up import find_missing
 
 if TYPE_CHECKING:

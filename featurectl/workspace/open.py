@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from featurectl.core.errors import FeaturectlError, ProblemsError, UsageError
-from featurectl.language.definitions.source import Source
-from featurectl.language.load import PROJECT_FILE, load_project_file, load_repo
 from featurectl.language.problems.codes import Problem
+from featurectl.language.project_file import PROJECT_FILE, load_project_file
 from featurectl.language.repo import Environment, Repo
-from featurectl.language.resolve.source import SchemaReader
 from featurectl.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from featurectl.language.definitions.source import Source
+    from featurectl.language.resolve.source import SchemaReader
 
 Data = Literal["needed", "if there", "unread", "applied", "project file"]
 
@@ -61,6 +63,8 @@ def load_checked(root: Path, data: Data = "needed") -> Repo:
 def _load(root: Path, data: Data) -> Repo:
     if data == "project file":
         return load_project_file(root)
+    from featurectl.language.load import load_repo  # and all that checks objects
+
     return load_repo(root, None if data in ("unread", "applied") else _schemas(root))
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import is_dataclass
-from functools import cache
-from types import UnionType
+from dataclasses import fields, is_dataclass
+from functools import cache, partial
+from types import NoneType, UnionType
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 from featurectl.expressions.tree import Expression
@@ -36,8 +36,7 @@ def _check_of(hint: Any) -> FieldCheck:
     if origin is Literal:
         return lambda value: isinstance(value, str) and value in args
     if origin in (Union, UnionType):
-        checks = tuple(map(_check_of, args))
-        return lambda value: any(check(value) for check in checks)
+        return _check_of_union(args)
     fits_item = _check_of(args[0 if origin is tuple else 1])
     if origin is tuple:
         return lambda value: isinstance(value, tuple) and all(map(fits_item, value))
@@ -54,10 +53,27 @@ def _check_of_class(hint: Any) -> FieldCheck:
     if not isinstance(hint, type):
         return lambda _: True
     if is_dataclass(hint) and hint is not Expression:  # one is made of a text alone
-        return lambda value: (
-            isinstance(value, hint) and all(check(getattr(value, name)) for name, check in _checks_of_fields(hint))
-        )
+        return partial(_fits_dataclass, hint)
     return lambda value: isinstance(value, hint)
+
+
+def _check_of_union(args: tuple[Any, ...]) -> FieldCheck:
+    checks = tuple(_check_of(arg) for arg in args if arg is not NoneType)
+    if len(checks) == 1 and NoneType in args:
+        (check,) = checks
+        return lambda value: value is None or check(value)
+    return lambda value: (value is None and NoneType in args) or any(check(value) for check in checks)
+
+
+def _fits_dataclass(cls: type, value: object) -> bool:
+    """Return whether a value is of a dataclass, its fields too; a field's own default needs no check."""
+    if not isinstance(value, cls):
+        return False
+    for name, default, check in _checks_of_fields(cls):  # most fields have their default
+        item = getattr(value, name)
+        if item is not default and not check(item):
+            return False
+    return True
 
 
 def _fits_int(value: object) -> bool:
@@ -69,5 +85,6 @@ def _fits_float(value: object) -> bool:
 
 
 @cache
-def _checks_of_fields(cls: type) -> tuple[tuple[str, FieldCheck], ...]:
-    return tuple((name, _check_of(hint)) for name, hint in get_type_hints(cls).items())
+def _checks_of_fields(cls: Any) -> tuple[tuple[str, object, FieldCheck], ...]:
+    hints = get_type_hints(cls)
+    return tuple((field.name, field.default, _check_of(hints[field.name])) for field in fields(cls))
