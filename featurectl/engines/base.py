@@ -97,6 +97,7 @@ class Piece:
 
 
 TOO_LATE: Final = "known before the watermark"  # of `Prepared.dropped`
+SAME_AS_READ: Final = "the same as rows that the table has"  # of those known before the watermark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,9 +152,10 @@ class Prepared:
 
     `rows_read` counts the rows of the pieces; `held_back`, a number per piece, those that become available only after
     it ends; `dropped` counts rows left out, by reason (null event_time, null available_at, null key, repeated,
-    known before the watermark).
+    known before the watermark, the same as rows that the table has).
     `watermark` and `newest_event` are the greatest availability and event time of the rows read. Of rows known before
     the watermark those count that the view would have taken; `late_events` are their least and greatest event time.
+    Without a `dedup_key` such a row that equals one of the table is none of them: nobody has to take it.
     `replaced` holds the `_dedup` of rows read earlier of which there is a copy among the new ones that was available
     first: it counts, and theirs is to leave the table.
     `parts` are the rows of each piece that were looked at and known by its end. `changed`, one a piece: rows that were
@@ -178,7 +180,8 @@ class EarlierRows:
     """Rows that were read earlier, of which new ones may be repeats: some of their pieces, and what a table has of all.
 
     `rows` gives, some at a time, `_dedup`, the clocks and `tie_order` of rows of the table; None: the pieces are all.
-    `table` gives those of all of its rows: a row that came too late is none where the table has a copy that counts.
+    `table` gives those of all of its rows (without `dedup_key` no `_dedup`): a row that came too late is none where the
+    table has a copy that counts, or the very same row.
     """
 
     pieces: Sequence[Piece] = ()

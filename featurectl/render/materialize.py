@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from featurectl.core.units import counted, format_count, format_instant, format_iso, plural
-from featurectl.engines.base import TOO_LATE, CheckResult
+from featurectl.engines.base import SAME_AS_READ, TOO_LATE, CheckResult
 from featurectl.operations.materialize.dry_run import Planned
 from featurectl.operations.materialize.materialize_views import ViewRun
 from featurectl.operations.materialize.part_rows import describe_changed
@@ -28,7 +28,7 @@ def render_runs(runs: Sequence[ViewRun]) -> str:
     lines = render_table(_HEAD, [_cells(run) for run in runs], narrow=_NARROW)
     for run in runs:
         for reason, count in sorted(run.made.dropped.items()) if run.made else ():
-            mended = f"; {_to_take(run)} takes {plural(count, 'it', 'them')}" if reason == TOO_LATE else ""
+            mended = _how_mended(run, reason, count)
             lines.append(f"{run.label}: {count:,} {plural(count, 'row')} dropped: {in_one_line(reason)}{mended}")
         lines += (
             [f"{run.label}: {in_one_line(check.message)}" for check in run.made.checks if not check.passed]
@@ -37,6 +37,17 @@ def render_runs(runs: Sequence[ViewRun]) -> str:
         )
         lines += [f"{run.label}: {in_one_line(note)}" for note in (*_notes(run), *run.notes)]
     return "\n".join([*lines, "", _totals(runs)])
+
+
+def _how_mended(run: ViewRun, reason: str, count: int) -> str:
+    """Return what to do about rows that were dropped, behind the reason."""
+    them = plural(count, "it", "them")
+    if reason == TOO_LATE:
+        return f"; {_to_take(run)} takes {them}"
+    if reason == SAME_AS_READ:
+        repeats = plural(count, "it is a repeat", "they are repeats")
+        return f"; --since and --full take {them} once more: if {repeats}, give the source a `dedup_key`"
+    return ""
 
 
 def _to_take(run: ViewRun) -> str:

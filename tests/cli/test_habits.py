@@ -73,6 +73,13 @@ def test_rows_that_came_too_late_are_counted_until_since_takes_them(tmp_path, mo
     assert "takes it\n" in text
     assert "0 of 1 table changed, 0 rows written" in text
     assert "1 late row left out: materialize spend --since 2026-01-04T10:00:00Z" in said("status")[1]
+    with (tmp_path / "days" / "6.csv").open("a") as file:
+        file.write(f"ana,{day.format(6)}")
+    again = (
+        "1 row dropped: the same as rows that the table has; --since and --full take it once more: if it is a repeat"
+    )
+    assert again in said("materialize", "-q")[1]
+    assert "1 late row left out: " in said("status")[1]
     (tmp_path / "days" / "6.csv").write_text(f"{head}eve,{day.format(4)}")
     gone = "rows that were read of days/6.csv are changed there or gone"
     mended = "and in the table as they were; featurectl materialize spend --full mends it"

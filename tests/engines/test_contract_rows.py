@@ -114,6 +114,15 @@ def test_rows_of_a_new_file_from_before_the_watermark_are_only_counted(engine):
     assert engine.prepare([piece(frame, after=2)], ALL).dropped == {}
 
 
+def test_a_late_row_that_the_table_has_as_it_is_is_counted_apart(engine):
+    there, late = ("A", 1.0, 1, 1), ("A", 2.0, 1, 2)
+    table = engine.prepare([piece(rows(there))], ALL).rows.of(0, 1)
+    again = piece(rows(there, late, there), after=2, read_before=NOTHING_READ)
+    made = engine.prepare([again], ALL, EarlierRows(table=lambda: iter([table])))
+    assert made.dropped == {"known before the watermark": 1, "the same as rows that the table has": 2}
+    assert made.late_events == (at(1), at(1))
+
+
 def test_rows_behind_those_read_before_come_too_late_unless_these_changed(engine):
     old, late, new = ("A", 1.0, 1, 1), ("A", 2.0, 1, 2), ("A", 3.0, 1, 5)
     (before,) = engine.prepare([piece(rows(old, new), until=3)], ALL).parts

@@ -15,20 +15,25 @@ from featurectl.pit.hashing import add_hashes
 
 @dataclass(slots=True)
 class LateEvents:
-    """How many rows came late, and the least and the greatest of their event times."""
+    """How many rows came late, and the least and the greatest of their event times; `same` are not among them.
+
+    Those are rows that the table has as they are.
+    """
 
     count: int = 0
+    same: int = 0
     ends: tuple[datetime, datetime] | None = None
 
     def add(self, events: pl.Series) -> None:
         """Take note of the event times of some rows."""
         first, last = events.min(), events.max()
         if isinstance(first, datetime) and isinstance(last, datetime):
-            self.plus(LateEvents(len(events), (first, last)))
+            self.plus(LateEvents(count=len(events), ends=(first, last)))
 
     def plus(self, more: LateEvents) -> None:
         """Take note of what was seen of other rows."""
         self.count += more.count
+        self.same += more.same
         if more.ends is not None:
             before = self.ends or more.ends
             self.ends = min(before[0], more.ends[0]), max(before[1], more.ends[1])
@@ -45,6 +50,7 @@ class EarlierTally:
     in_place: bool = False
     late: LateEvents = field(default_factory=LateEvents, init=False)
     named: list[pl.DataFrame] = field(default_factory=list, init=False)  # late rows of which there may be copies
+    unnamed: list[pl.DataFrame] = field(default_factory=list, init=False)  # such without a `dedup_key`, some at a time
     _again: int = field(default=0, init=False)  # rows up to the watermark
     _first_sums: tuple[int, int] = field(default=(0, 0), init=False)  # of as many of them as were read before
 

@@ -11,7 +11,7 @@ from typing import Final
 import polars as pl
 
 from featurectl.core.frames.timestamps import within_datetime
-from featurectl.engines.base import TOO_LATE, CheckResult, EarlierRows, Piece, Prepared
+from featurectl.engines.base import SAME_AS_READ, TOO_LATE, CheckResult, EarlierRows, Piece, Prepared
 from featurectl.engines.batches import read_batches
 from featurectl.engines.budget import batch_rows
 from featurectl.engines.clocks import (
@@ -37,6 +37,7 @@ from featurectl.pit.questions import AVAILABLE_AT, DEDUP, EVENT_TIME, TIE, TIE_O
 
 NAMED: Final = "\x00named"  # a hash of what names an event, the `dedup_key`
 _SEEN: Final = "\x00seen"
+_LATE_AT_ONCE: Final = 1_000_000  # rows that came late, of which the table is looked through for the same
 _CLOCKED: Final = pl.col(EVENT).is_not_null() & pl.col(AVAILABLE).is_not_null()
 
 
@@ -145,7 +146,7 @@ def prepare_rows(
         held_back=tuple(part.held_back for part in tally.parts),
         watermark=tally.watermark,
         newest_event=tally.newest_event,
-        dropped=dict(tally.dropped + Counter({TOO_LATE: tally.late.count})),
+        dropped=dict(tally.dropped + Counter({TOO_LATE: tally.late.count, SAME_AS_READ: tally.late.same})),
         late_events=tally.late.ends,
         checks=tally.checks(),
         replaced=tuple(tally.replaced),
@@ -179,6 +180,8 @@ def _batches(tally: _Tally, schema: pl.Schema, seen: EarlierRows) -> Iterator[pl
             tally.on_rows(batch.height)
             if part.earlier is not None:
                 _look_again(_fitted(batch, schema), part, part.earlier, tally.view)
+                if sum(late.height for late in part.earlier.unnamed) >= _LATE_AT_ONCE:
+                    _tell_same(part.earlier, seen)
             yield _new_rows(batch, part, schema, tally)
     _see_late(tally, seen)
 
@@ -187,6 +190,7 @@ def _see_late(tally: _Tally, seen: EarlierRows) -> None:
     """Count the rows that came late, of the parts that have all that was read of them."""
     found = [e for e in dict.fromkeys(part.earlier for part in tally.parts) if e is not None and not e.changed]
     for earlier in found:
+        _tell_same(earlier, seen)
         tally.late.plus(earlier.late)
     if frames := [frame for earlier in found for frame in earlier.named]:
         tally.late.add(_without_copies(pl.concat(frames), seen)[EVENT])
@@ -221,9 +225,22 @@ def _look_again(batch: pl.DataFrame, part: PartTally, earlier: EarlierTally, vie
     whole = [pl.col(view.join[key]).is_not_null() for key in view.keys]
     late = late.filter(pl.all_horizontal(pl.lit(value=True), *whole))
     if not view.source.dedup_key:
-        earlier.late.add(late[EVENT])
+        earlier.unnamed.append(late.select(EVENT, HASH))
     elif late.height:
         earlier.named.append(late.select(*COPY_ORDER, NAMED))
+
+
+def _tell_same(earlier: EarlierTally, seen: EarlierRows) -> None:
+    """Count the late rows that wait without a name: those that the table has, and the others."""
+    if not earlier.unnamed:
+        return
+    late = pl.concat(earlier.unnamed)
+    earlier.unnamed.clear()
+    others = late
+    for rows in seen.table() if seen.table and late.height else ():
+        others = others.join(rows, left_on=HASH, right_on=TIE_ORDER, how="anti")
+    earlier.late.same += late.height - others.height
+    earlier.late.add(others[EVENT])
 
 
 def _without_copies(late: pl.DataFrame, seen: EarlierRows) -> pl.DataFrame:

@@ -29,8 +29,10 @@ def seen_before(
     They are read from their files; of files that are gone, and of a query before the instant from which it is asked
     again, the table's own rows count.
     """
-    if base is None or not run.view.source.dedup_key:
+    if base is None:
         return EarlierRows()
+    if not run.view.source.dedup_key:
+        return EarlierRows(table=partial(_rows_of, run))
     if increment.repeats:
         return EarlierRows(rows=lambda: _rows_of(run, increment.scans[0].since))
     until = read_until(run.view, base)
@@ -72,8 +74,9 @@ def read_until(view: FeatureView, coverage: Coverage) -> datetime:
 
 
 def _rows_of(run: MaterializeRun, until: datetime | None = None) -> Iterator[pl.DataFrame]:
-    """Give what tells copies of events in the table, of rows that happened until an instant (None: of all)."""
+    """Give what tells copies of rows of the table, of those that happened until an instant (None: of all)."""
     version = run.table.version()
     assert version is not None
-    for rows in run.table.blocks(version, _AT_ONCE, [DEDUP, EVENT_TIME, AVAILABLE_AT, TIE_ORDER]):
+    named = [DEDUP] if run.view.source.dedup_key else []
+    for rows in run.table.blocks(version, _AT_ONCE, [*named, EVENT_TIME, AVAILABLE_AT, TIE_ORDER]):
         yield rows if until is None else rows.filter(pl.col(EVENT_TIME) <= until)

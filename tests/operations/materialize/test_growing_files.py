@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featurectl.engines.base import TOO_LATE
+from featurectl.engines.base import SAME_AS_READ, TOO_LATE
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.offline.base import Coverage
 from featurectl.operations.materialize.range import Range, backfill_view
@@ -50,7 +50,20 @@ def test_late_rows_of_a_file_that_grew_count_once_until_they_are_taken(tmp_path)
     assert job(tmp_path).table.coverage().dropped == {}
     write(tmp_path, "1.parquet", *ROWS, LATE, ("A", 5.0, 8, 9), LATE, ("B", 6.0, 70, 60))
     made, _ = run(tmp_path, hour=60)
-    assert (made.dropped, made.events_until) == ({TOO_LATE: 1}, at(70))
+    assert (made.dropped, made.events_until) == ({SAME_AS_READ: 1}, at(70))
+
+
+def test_rows_that_the_table_has_are_no_late_ones_when_they_come_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("featurectl.engines.polars.prepare._LATE_AT_ONCE", 1)  # the table is looked through each time
+    write(tmp_path, "1.parquet", *ROWS)
+    run(tmp_path)
+    write(tmp_path, "1.parquet", *ROWS, ROWS[0], ROWS[1])
+    made, coverage = run(tmp_path)
+    assert (made.action, made.dropped, made.late_since) == ("nothing", {SAME_AS_READ: 2}, None)
+    assert coverage.late_events is None
+    write(tmp_path, "2.parquet", ROWS[0], LATE)
+    made, _ = run(tmp_path)
+    assert (made.dropped, made.late_since) == ({SAME_AS_READ: 1, TOO_LATE: 1}, at(3))
 
 
 def test_only_rows_that_the_view_would_have_taken_are_late(tmp_path):
@@ -168,5 +181,6 @@ def test_what_a_table_lacks_of_files_that_grow_is_counted(tmp_path_factory, step
         made, coverage = run(root, view, hour, since=since if number == 0 else None)
     run(root, view, hour, offline="whole", since=since)
     there, whole = (job(root, view, offline=name).table.statistics().rows for name in ("offline", "whole"))
-    assert (whole - there, coverage.changed_parts) == (coverage.dropped.get(TOO_LATE, 0), ())
+    left_out = coverage.dropped.get(TOO_LATE, 0) + coverage.dropped.get(SAME_AS_READ, 0)
+    assert (whole - there, coverage.changed_parts) == (left_out, ())
     assert made.held_rows == sum(row[3] > hour for rows in files.values() for row in rows)
