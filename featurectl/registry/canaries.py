@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, insert, inspect, select, update
 
 from featurectl.core.errors import TryAgainError, UsageError
 from featurectl.registry import tables
-from featurectl.registry.aliases import move_aliases, read_alias
+from featurectl.registry.aliases import has_alias, move_aliases, read_alias
 from featurectl.registry.rows import canary_document, load_canary, load_model_version
 from featurectl.registry.state import CHALLENGER, CHAMPION, CanaryRun
 
@@ -83,7 +83,8 @@ def _check_version(connection: Connection, project: str, run: CanaryRun) -> None
     found = connection.execute(select(table.c.document).where(*same)).scalar()
     if found is None:
         raise UsageError(f"model {run.model} has no version {run.challenger}")
-    if load_model_version(found).status == "rejected":
+    is_rejected = load_model_version(found).status == "rejected"
+    if is_rejected and not has_alias(connection, project, run.model, run.challenger):
         raise UsageError(f"model {run.model} version {run.challenger} was rejected by its gates")
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from featurectl.core.disk_room import open_crowded
 from featurectl.registry.base import HistoryEntry, Pin, SeenColumns
-from featurectl.registry.rows import load_canary, load_history, load_model_version, load_object, load_view_columns
+from featurectl.registry.rows import load_canary, load_history, load_model_versions, load_object, load_view_columns
 from featurectl.registry.state import State
 from featurectl.registry.steps import HEAD
 
@@ -85,14 +85,16 @@ def _state(connection: sqlite3.Connection, project: str) -> State:
     models = _rows(connection, "model_versions", project, "model, version")
     aliases = _rows(connection, "aliases", project, "model, alias")
     canaries = _rows(connection, "canaries", project, "model, number")
+    pointed = {(row["model"], row["alias"]): row["version"] for row in aliases}
+    runs = tuple(load_canary(row["document"]) for row in canaries)
     return State(
         project=project,
         registry_id=str(connection.execute("select id from registry").fetchone()[0]),
         serial=serials[0]["serial"] if serials else 0,
         objects=tuple(load_object(row | {"current": bool(row["current"])}) for row in objects),
-        model_versions=tuple(load_model_version(row["document"]) for row in models),
-        aliases={(row["model"], row["alias"]): row["version"] for row in aliases},
-        canaries=tuple(load_canary(row["document"]) for row in canaries),
+        model_versions=load_model_versions((row["document"] for row in models), pointed, runs),
+        aliases=pointed,
+        canaries=runs,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -67,6 +67,26 @@ def load_model_version(document: str) -> ModelVersion:
         StoreError: FC601, it is none.
     """
     return read_document(document, _model_version)
+
+
+def load_model_versions(
+    documents: Iterable[str], aliases: Mapping[tuple[str, str], int], canaries: Sequence[CanaryRun]
+) -> tuple[ModelVersion, ...]:
+    """Return the model versions of JSON texts; what an alias or a running canary names is not rejected any more.
+
+    Somebody promoted it by other gates than those that it failed, and registries of before this was recorded say
+    "rejected" of it still.
+    """
+    named = {(model, number) for (model, _), number in aliases.items()}
+    running = [run for run in canaries if run.state == "running"]
+    named |= {(run.model, number) for run in running for number in (run.champion, run.challenger)}
+    versions = map(load_model_version, documents)
+    return tuple(accepted(version) if (version.model, version.version) in named else version for version in versions)
+
+
+def accepted(version: ModelVersion) -> ModelVersion:
+    """Return a version as one that is rejected no more."""
+    return replace(version, status="registered") if version.status == "rejected" else version
 
 
 def _model_version(fields: dict[str, Any]) -> ModelVersion:

@@ -28,7 +28,7 @@ from featurectl.registry.retirement import write_retired
 from featurectl.registry.rows import (
     history_row,
     load_history,
-    load_model_version,
+    load_model_versions,
     load_object,
     model_document,
     object_row,
@@ -311,14 +311,17 @@ def _load_state(connection: Connection, project: str) -> State:
         return [dict(row) for row in connection.execute(query).mappings()]
 
     serials = [row["serial"] for row in rows(tables.projects)]
+    aliases = {(str(r["model"]), str(r["alias"])): int(str(r["version"])) for r in rows(tables.aliases)}
+    canaries = load_canaries(connection, project)
+    documents = (str(row["document"]) for row in rows(tables.model_versions))
     return State(
         project=project,
         registry_id=registry_id(connection),
         serial=int(str(serials[0])) if serials else 0,
         objects=tuple(load_object(row) for row in rows(tables.objects)),
-        model_versions=tuple(load_model_version(str(row["document"])) for row in rows(tables.model_versions)),
-        aliases={(str(r["model"]), str(r["alias"])): int(str(r["version"])) for r in rows(tables.aliases)},
-        canaries=load_canaries(connection, project),
+        model_versions=load_model_versions(documents, aliases, canaries),
+        aliases=aliases,
+        canaries=canaries,
     )
 
 

@@ -21,7 +21,8 @@ Json = Mapping[str, object]
 CHAMPION: Final = "champion"
 CHALLENGER: Final = "challenger"
 PREVIOUS: Final = "previous"
-# What became of a version: "rejected" by a gate, "retired" by somebody: nothing is bound to it or asks it any more.
+# What became of a version: "rejected" by a gate, until an alias names it all the same; "retired" by somebody: nothing
+# is bound to it or asks it any more.
 ModelStatus = Literal["registered", "rejected", "retired"]
 CanaryState = Literal["running", "promoted", "rolled_back", "aborted"]
 

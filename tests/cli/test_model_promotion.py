@@ -118,7 +118,7 @@ def test_a_rejected_version_is_promoted_by_the_gates_that_are_applied_now(shop):
     done = shop.result("models", "promote", "m@1")
     assert [item["name"] for item in done["gates"] if item["passed"] is False] == []
     assert (done["promoted"], gate(done, "min_auc")["asked"]) == (True, "at least 0.8")
-    assert shop.aliases() == {"champion": 1}
+    assert (done["status"], shop.aliases()) == ("registered", {"champion": 1})
     shop.change(gates="min_auc: 0.999")
     assert shop.train(code=1)["status"] == "rejected"
     shop.change(gates="")

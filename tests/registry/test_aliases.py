@@ -3,8 +3,12 @@
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import update
 
 from featurectl.core.errors import TryAgainError, UsageError
+from featurectl.registry.rows import model_document
+from featurectl.registry.tables import model_versions
+from tests.registry.test_canaries import RUN
 from tests.registry.test_contract import MODEL, MOVED
 
 
@@ -64,6 +68,29 @@ def test_a_move_by_aliases_that_are_others_by_now_is_refused(three, open_registr
     assert aliases(three) == {"champion": 2, "previous": 1}
     move(three, aliases(three), champion=3)
     assert aliases(three) == {"champion": 3, "previous": 2}
+
+
+def test_what_an_alias_comes_to_name_is_rejected_no_more(registry):
+    for _ in range(3):
+        registry.write_model_version("flights", replace(MODEL, status="rejected"), [])
+    move(registry, champion=2)
+    move(registry, champion=None)
+    assert [v.status for v in registry.load_state("flights").model_versions] == ["rejected", "registered", "rejected"]
+
+
+@pytest.mark.parametrize("alias", ["champion", "previous", "beta"])
+def test_an_alias_of_older_registries_counts_for_more_than_a_rejection(registry, alias):
+    registry.write_model_version("flights", MODEL, ["champion"])
+    registry.write_model_version("flights", MODEL, [alias])
+    with registry._database.writing() as connection:  # noqa: SLF001  # as they wrote it: the alias alone has moved
+        document = model_document(replace(MODEL, version=2, status="rejected"))
+        connection.execute(update(model_versions).where(model_versions.c.version == 2).values(document=document))
+    state = registry.load_state("flights")
+    assert [version.status for version in state.model_versions] == ["registered", "registered"]
+    move(registry, champion=1)
+    run = replace(RUN, champion=1, challenger=2)
+    registry.start_canary("flights", run, MOVED)
+    assert registry.load_state("flights").running_canary("late").challenger == 2
 
 
 def test_an_alias_can_be_taken_away_that_is_not_there(three):

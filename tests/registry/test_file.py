@@ -37,6 +37,15 @@ def written(tmp_path):
     registry.close()
 
 
+def test_an_alias_counts_for_more_than_a_rejection_in_the_file_too(written):
+    file, _ = written
+    executed(file, """update model_versions set document = replace(document, '"registered"', '"rejected"')""")
+    assert [version.status for version in read_state(file, "flights").model_versions] == ["registered", "registered"]
+    executed(file, "update canaries set document = replace(document, '\"running\"', '\"aborted\"')")
+    executed(file, "delete from aliases where alias <> 'champion'")
+    assert [version.status for version in read_state(file, "flights").model_versions] == ["registered", "rejected"]
+
+
 @pytest.mark.parametrize("project", ["flights", "other", "unknown"])
 def test_it_is_what_the_registry_says(written, project):
     file, registry = written

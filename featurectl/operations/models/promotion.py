@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from featurectl.core.errors import UsageError
@@ -128,7 +128,7 @@ def promote_version(version: ModelVersion, context: EvaluationContext, actor: Ac
         return Promotion(version=version, before=before, gates=results, is_moved=False)
     check_usable(version, context, actor.at)
     _move_champion(version, context, actor)
-    return Promotion(version=version, before=before, gates=results, is_moved=True)
+    return Promotion(version=replace(version, status="registered"), before=before, gates=results, is_moved=True)
 
 
 def check_gates(version: ModelVersion, context: EvaluationContext) -> tuple[GateResult, ...]:
