@@ -10,7 +10,7 @@ from pathlib import Path
 from featurectl.api.frames import FrameKind
 from featurectl.api.progress import open_progress
 from featurectl.api.wording import SpeaksPython
-from featurectl.core.errors import UsageError
+from featurectl.core.errors import ProblemsError, UsageError
 from featurectl.core.progress import Progress
 from featurectl.core.units import parse_duration, parse_instant
 from featurectl.online.client.clients import warn_caller
@@ -34,7 +34,11 @@ class ProjectBase(SpeaksPython):
 
     def workspace(self, data: Data = "if there") -> Workspace:
         """Return the repository with its stores, to be closed."""
-        return open_workspace(self.root, self.env, self.as_of, data)
+        try:
+            return open_workspace(self.root, self.env, self.as_of, data)
+        except ProblemsError as error:
+            error.hint = error.hint or "project.validate() has them as a table"
+            raise
 
     def open_progress(self) -> Progress:
         """Return where work is reported."""

@@ -223,7 +223,7 @@ class DataMethods(ProjectBase):
         """
         request = TrainingRequest(
             model=model,
-            features=tuple(feature_choices(features.split(",") if isinstance(features, str) else features)),
+            features=tuple(feature_choices(features.split(",") if isinstance(features, str) else texts_of(features))),
             spine=_name_of(spine),
             keys_from=keys_from,
             at=instant_of(at),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -25,6 +26,7 @@ from featurectl.api.tidying import TidyingMethods
 from featurectl.api.values import ValueMethods
 from featurectl.api.watching import WatchingMethods
 from featurectl.api.wording import PythonWords, SpeaksPython, speak_python, speaking_python
+from featurectl.core.errors import ProblemsError
 from featurectl.core.units import format_iso
 from featurectl.workspace.open import find_root
 
@@ -46,16 +48,17 @@ def open_project(
 
     `env` names an environment, the first by default. `as_of` is the instant to take as now. `frames` is the kind of
     frame that methods return where they were given none. `progress`: shown in a notebook by default; True logs it
-    elsewhere. Every call of the project reads the registry anew.
+    elsewhere. Every call of the project reads the registry anew. Files with errors open, too, so that `validate` shows
+    them; other methods that read them raise a ProblemsError.
 
     Raises:
         UsageError: there is no repository, no such environment, no such instant or kind of frame.
-        ProblemsError: the repository's files have errors.
     """
     root = find_root(None if repo is None else Path(repo))
     project = Project(root=root, env=env, as_of=instant_of(as_of), frames=checked_kind(frames), progress=progress)
-    with project.workspace():
-        return project
+    with suppress(ProblemsError), project.workspace("project file"):  # what it is about is not said of broken files
+        pass
+    return project
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

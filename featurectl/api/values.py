@@ -10,7 +10,7 @@ from typing import Any, Final, cast, overload
 import polars as pl
 
 from featurectl.api.base import ProjectBase
-from featurectl.api.frames import AnyFrame, FrameT, is_several, like, mapped_rows, to_kind, to_polars
+from featurectl.api.frames import AnyFrame, FrameT, is_several, kind_of_frame, like, mapped_rows, to_kind, to_polars
 from featurectl.core.errors import UsageError
 from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.frames.types import polars_dtype
@@ -29,12 +29,15 @@ from featurectl.operations.entity_values import (
 )
 from featurectl.operations.offline_rows import bound_version, read_offline_rows
 from featurectl.operations.online_rows import read_online
+from featurectl.render.screen import cut_text
 from featurectl.sources.casts import cast_exact
 from featurectl.workspace.online_schema import read_online_schema
 from featurectl.workspace.workspace import Workspace
 
 _EPOCH: Final = date(1970, 1, 1)
 _ENTITIES: Final = "entities"
+_LONGEST: Final = 40  # columns of a value in a hint
+_Entities = AnyFrame | Mapping[str, object] | None
 
 
 class ValueMethods(ProjectBase):
@@ -65,9 +68,8 @@ class ValueMethods(ProjectBase):
             StoreError: the store can't be reached.
         """
         is_one = isinstance(entities, Mapping) and not any(is_several(value) for value in entities.values())
-        given = mapped_rows(entities) if isinstance(entities, Mapping) else _given(entities)
         with self.workspace("applied") as workspace:
-            read = (_offline if offline else _online)(workspace, view, given)
+            read = (_offline if offline else _online)(workspace, view, entities)
         if not offline and is_before_push(self.as_of, read.answers):
             self._warn([ONLY_NEWEST], "get")
         values = _rows(read)
@@ -78,8 +80,26 @@ class ValueMethods(ProjectBase):
         return like(values, entities)
 
 
-def _given(entities: AnyFrame | None) -> pl.DataFrame:
-    return pl.DataFrame() if entities is None else to_polars(entities, _ENTITIES)
+def _given(entities: _Entities, keys: Sequence[str]) -> pl.DataFrame:
+    """Return entities as a frame; `keys` are those that the view wants of them."""
+    if isinstance(entities, Mapping):
+        return mapped_rows(entities)
+    if entities is None:
+        return pl.DataFrame()
+    if kind_of_frame(entities) is None and not isinstance(entities, pl.LazyFrame):
+        found = f"{type(entities).__module__}.{type(entities).__qualname__}".removeprefix("builtins.")
+        raise UsageError(f"entities is of type {found}, which names no key", hint=_keys_hint(entities, keys))
+    return to_polars(entities, _ENTITIES)
+
+
+def _keys_hint(given: object, keys: Sequence[str]) -> str:
+    """Return how entities are written, with the value that was given where it can be the key."""
+    if not keys:
+        return "the view has no entity: leave it out"
+    is_key = len(keys) == 1 and isinstance(given, int | str | list) and given != []
+    value = cut_text(repr(given), _LONGEST) if is_key else "..."
+    shown = ", ".join(f'"{key}": {value}' for key in keys)
+    return f"write {{{shown}}}, or a frame of pandas, Polars or PyArrow with a column for each key"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +112,7 @@ class _ReadValues:
     chosen: Mapping[str, str]
 
 
-def _online(workspace: Workspace, view: str, entities: pl.DataFrame) -> _ReadValues:
+def _online(workspace: Workspace, view: str, entities: _Entities) -> _ReadValues:
     request = entity_request(view, ())
     name, number = split_version(request.view)
     read = read_online_schema(workspace, [name]).view(name, number)
@@ -103,7 +123,7 @@ def _online(workspace: Workspace, view: str, entities: pl.DataFrame) -> _ReadVal
     return _ReadValues(view=read.view, keys=keys, answers=answers, chosen=chosen)
 
 
-def _offline(workspace: Workspace, view: str, entities: pl.DataFrame) -> _ReadValues:
+def _offline(workspace: Workspace, view: str, entities: _Entities) -> _ReadValues:
     request = entity_request(view, ())
     bound = bound_version(workspace, *split_version(request.view))
     keys = _keys(bound.view, entities)
@@ -113,11 +133,13 @@ def _offline(workspace: Workspace, view: str, entities: pl.DataFrame) -> _ReadVa
     return _ReadValues(view=bound.view, keys=keys, answers=answers, chosen=chosen)
 
 
-def _keys(view: FeatureView, entities: pl.DataFrame) -> pl.DataFrame:
+def _keys(view: FeatureView, entities: _Entities) -> pl.DataFrame:
     types = view.key_types
-    if missing := [name for name in types if name not in entities.columns]:
-        raise UsageError(f"key {missing[0]} is missing", hint="keys: " + ", ".join(types))
-    columns = [cast_exact(entities[name], dtype, f"entities: key {name}") for name, dtype in types.items()]
+    given = _given(entities, list(types))
+    if missing := [name for name in types if name not in given.columns]:
+        hint = _keys_hint(None, list(types)) if entities is None else "keys: " + ", ".join(types)
+        raise UsageError(f"key {missing[0]} is missing", hint=hint)
+    columns = [cast_exact(given[name], dtype, f"entities: key {name}") for name, dtype in types.items()]
     return pl.DataFrame(columns)
 
 

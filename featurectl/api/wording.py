@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final, ParamSpec, TypeVar
 
+from featurectl.api.arguments import check_arguments
 from featurectl.core.errors import FeaturectlError
 
 P = ParamSpec("P")
@@ -234,6 +235,7 @@ def speaking_python(function: Callable[P, R], words: Callable[[], PythonWords], 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
+            check_arguments(function, args, kwargs)
             return function(*args, **kwargs)
         except FeaturectlError as error:
             _reword(error, lambda text: words().of(text, name))
