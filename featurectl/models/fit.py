@@ -18,6 +18,7 @@ from featurectl.models.estimators.make import dump_estimator, fit_estimator, mak
 from featurectl.models.golden_rows import choose_rows, dump_golden
 from featurectl.models.importance import ImportanceRows, importance_of
 from featurectl.models.input_warnings import InputWarning, warn_of_inputs
+from featurectl.models.label_classes import check_labels_differ, warn_of_label
 from featurectl.models.matrix import MatrixForm, fit_form
 from featurectl.models.metrics import Task, is_binary, measure
 from featurectl.models.profile.profile import Profile, take_profile
@@ -135,7 +136,7 @@ def _fitted(
         judged=validation,
         task=task,
         importance=_importance(native, learning, validation, task, seed),
-        warnings=warn_of_inputs(learning.form.inputs, rows),
+        warnings=(*warn_of_label(learning.label, learning.examples), *warn_of_inputs(learning.form.inputs, rows)),
         profile=_profile(native, learning, validation),
     )
 
@@ -192,6 +193,7 @@ def _make(
         categories=learning.form.category_positions(),
         stop=stop,
     )
+    check_labels_differ(estimator, rows.label, learning.examples, learning.model)
     fit_estimator(estimator, rows)
     kind, content = dump_estimator(estimator, allow_pickle=allow_pickle)
     return EncodedModel(format=kind, content=content, runtime=_runtime(kind, content, estimator))

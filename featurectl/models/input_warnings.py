@@ -19,12 +19,20 @@ MANY_CATEGORIES: Final = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputWarning:
-    """Something about an input: how many values or rows it concerns, of how many rows, and what it is in words."""
+    """Something about an input: how many values or rows it concerns, of how many rows, and what it is in words.
+
+    `input` "" is the label.
+    """
 
     input: str
     count: int
     rows: int
     message: str
+
+    @property
+    def sentence(self) -> str:
+        """What it is, where nothing says that inputs are meant."""
+        return f"input {self.message}" if self.input else self.message
 
 
 def warn_of_inputs(inputs: Sequence[BoundFeature], rows: pl.DataFrame) -> tuple[InputWarning, ...]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def trained_page(version: ModelVersion, aliases: Aliases, warnings: Sequence[InputWarning]) -> Page:
     """Return the rows that it was fitted and judged on, its metrics, and whether it is the champion."""
-    return [[render_trained(version, aliases), *(f"warning: input {warning.message}" for warning in warnings)]]
+    return [[render_trained(version, aliases), *(f"warning: {warning.sentence}" for warning in warnings)]]
 
 
 def render_trained(version: ModelVersion, aliases: Aliases) -> str:

@@ -244,6 +244,19 @@ def test_a_file_outside_of_an_mlflow_folder_is_not_read(shop, path):
     assert "names no file of the folder" in shop.run("models", "import", "m", "--mlflow", "saved", code=64).err
 
 
+@pytest.mark.parametrize("label", [True, False])
+def test_a_classifier_that_knows_one_class_is_refused(shop, label):
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from skops import io
+
+    shop.make(PLAIN)
+    matrix = np.random.default_rng(1).normal(size=(50, 3))
+    fitted = HistGradientBoostingClassifier(max_iter=2).fit(matrix, np.full(50, label))
+    (shop.root / "model.skops").write_bytes(io.dumps(fitted))
+    said = shop.run("models", "import", "m", "--file", "model.skops", code=64)
+    assert f"model.skops is a classifier of one class, {label}: it was trained on no other" in said.err
+
+
 def test_a_matrix_form_of_an_import_is_that_of_the_files(shop):
     make_imported(shop)
     assert MatrixForm(inputs=shop.version()[0].inputs).category_positions() == [2]

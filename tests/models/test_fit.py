@@ -157,6 +157,40 @@ def test_rows_that_a_sample_a_split_or_a_horizon_takes_away_are_told():
     assert caught.value.hint == "a label looks 1000d ahead, and must end before the validation begins"
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sklearn.ensemble.HistGradientBoostingClassifier",
+        "lightgbm.LGBMClassifier",
+        "sklearn.ensemble.RandomForestClassifier",
+        "sklearn.linear_model.LogisticRegression",
+    ],
+)
+@pytest.mark.parametrize(
+    ("label", "told"),
+    [([True] * 40, "are true"), ([0] * 30 + [1] * 10, "are 0")],
+    ids=["true throughout", "0 in those to train on"],
+)
+def test_a_classifier_is_not_fitted_on_labels_of_one_class(name, label, told):
+    data = replace(examples(40), label=pl.Series("y", label))
+    with pytest.raises(DataError, match=f"model m: all 30 labels to train on {told}: nothing can be learned") as caught:
+        fit_model(data, INPUTS, Trainer(estimator=name, params={}), allow_pickle=False, model="m")
+    assert caught.value.code == "FC515"
+
+
+def test_a_regression_of_a_constant_label_is_warned_of():
+    trainer = Trainer(estimator="sklearn.linear_model.LinearRegression", params={})
+    fitted = fit_model(replace(examples(40), label=pl.Series("y", [2.5] * 40)), INPUTS, trainer,
+                       allow_pickle=False, model="m")  # fmt: skip
+    (warning,) = fitted.warnings
+    assert warning.sentence == "all 30 labels to train on are 2.5: there is nothing to learn but that"
+    fitted = fit_model(replace(examples(40), label=pl.Series("y", [2.5] * 39 + [3.0])), INPUTS, trainer,
+                       allow_pickle=False, model="m")  # fmt: skip
+    assert len(fitted.warnings) == 1  # those to train on are the same still
+    varied = replace(examples(40), label=pl.Series("y", [2.0, *[2.5] * 39]))
+    assert fit_model(varied, INPUTS, trainer, allow_pickle=False, model="m").warnings == ()
+
+
 def test_a_text_label_is_refused():
     data = examples(4)
     text = Examples(rows=data.rows, label=pl.Series("y", list("abcd")), time=data.time)

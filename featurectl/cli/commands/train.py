@@ -61,7 +61,7 @@ def train(
     with open_with(call, "if there") as workspace:
         result = train_model(workspace, request, call.progress)
     for warning in result.trained.fitted.warnings:
-        call.progress.done(f"warning: input {warning.message}")
+        call.progress.done(f"warning: {warning.sentence}")
     if result.offline_views:
         views = f"{', '.join(result.offline_views)} {plural(len(result.offline_views), 'is', 'are')} offline only"
         call.progress.done(f"warning: the model can be scored and not served: {views}")

@@ -54,8 +54,8 @@ MODELS: Final[Mapping[str, Code]] = {
     ),
     "FC515": Code(
         "there is nothing to learn from",
-        "Rows whose label or time is null are left out of training; none were left, or the label is no bool and no "
-        "number.",
+        "Rows whose label or time is null are left out of training; none were left, or those that a classifier is "
+        "trained on are all of one class, or the label is no bool and no number.",
     ),
     "FC516": Code(
         "a spine has a column of an output's name",

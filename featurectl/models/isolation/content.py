@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from featurectl.core.documents import parse_json
 from featurectl.core.errors import DataError, UsageError
 from featurectl.models.all_model_formats import MODEL_FORMATS
@@ -18,7 +20,7 @@ from featurectl.models.file_checks.check import check_structure
 from featurectl.models.file_checks.xgboost import is_json
 from featurectl.models.runtimes.all_runtimes import load_runtime
 from featurectl.models.runtimes.base import CATBOOST, LIGHTGBM, ONNX, PICKLE, SKOPS, XGBOOST, Runtime, not_installed
-from featurectl.models.runtimes.estimator import EstimatorRuntime
+from featurectl.models.runtimes.estimator import EstimatorRuntime, classes_told_apart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +130,11 @@ def _of_estimator(path: Path, found: ReadModel) -> ReadModel:
     estimator = found.runtime.estimator if isinstance(found.runtime, EstimatorRuntime) else None
     if not hasattr(estimator, "predict"):
         raise UsageError(f"{path} holds {type(estimator).__name__}, which has no predict")
+    if classes_told_apart(estimator) == 1:
+        only = np.ravel(getattr(estimator, "classes_", ()))[0]
+        raise UsageError(
+            f"{path} is a classifier of one class, {only}: it was trained on no other and has learned nothing"
+        )
     width = int(getattr(estimator, "n_features_in_", found.width))
     return replace(found, width=width, names=tuple(map(str, getattr(estimator, "feature_names_in_", ()))))
 

@@ -56,6 +56,12 @@ class EstimatorRuntime:
         return None if found is None else np.abs(np.atleast_2d(np.asarray(found, dtype=np.float64))).mean(axis=0)
 
 
+def classes_told_apart(estimator: object) -> int | None:
+    """Return how many classes a fitted estimator tells apart, None where it does not say."""
+    labels = getattr(estimator, "classes_", None)
+    return None if labels is None else len(labels)
+
+
 def has_classes(runtime: Runtime, matrix: Matrix) -> bool:
     """Return whether a model distinguishes more than two classes; `matrix` is some row that it takes."""
     labels = getattr(runtime.estimator, "classes_", ()) if isinstance(runtime, EstimatorRuntime) else ()
