@@ -11,9 +11,8 @@ import polars as pl
 
 from featurectl.core.errors import DataError
 from featurectl.core.object_store import polars_options
-from featurectl.core.units import counted
 from featurectl.language.definitions.source import Source
-from featurectl.sources.csv_lines import find_long_line
+from featurectl.sources.csv_lines import WrongLine, find_cut_line, find_wrong_line, line_of_row
 from featurectl.sources.unfolding import check_lines
 
 
@@ -41,12 +40,17 @@ class CsvFormat:
         """See that no line of a compressed file, quoted ends of lines and all, unfolds to more than may be held."""
         check_lines(file, where, quoted=True, first=first)
 
-    def broken_line(self, file: Path, source: Source) -> str:
-        """Return the first line that has more fields than the header."""
-        found = find_long_line(file, source.csv.separator)
-        if found is None:
-            return ""
-        return f"line {found.number:,} has {counted(found.fields, 'field')}, the header {found.header:,}"
+    def wrong_line(self, file: Path, source: Source) -> WrongLine | None:
+        """Return the first line that has more fields than the header, wrong quotes, or other bytes than UTF-8."""
+        return find_wrong_line(file, source.csv.separator)
+
+    def cut_line(self, file: Path, source: Source) -> WrongLine | None:
+        """Return the last line where it has fewer fields than the header."""
+        return find_cut_line(file, source.csv.separator)
+
+    def line_of(self, file: Path, source: Source, row: int) -> int | None:
+        """Return the line in which a row begins: fields may hold ends of lines."""
+        return line_of_row(file, source.csv.separator, row)
 
     def check_schema(self, schema: pl.Schema, where: str) -> None:
         """See that no two columns have one name: Polars calls the second `amount_duplicated_0`."""

@@ -1,4 +1,4 @@
-"""Lines of CSV files without Polars: the header, and one that has more fields than that."""
+"""Lines of CSV files without Polars: the header, lines that can't be read, and in which line a row begins."""
 
 from __future__ import annotations
 
@@ -6,17 +6,31 @@ import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from featurectl.sources.unfolding import MOST_LINE, file_chunks
+from featurectl.core.units import counted
+from featurectl.sources.unfolding import MOST_LINE, file_chunks, is_compressed
+
+_TAIL: Final = 1 << 16  # bytes of the end of a file in which its last line is looked for
+_AS_UTF8: Final = "save the file as UTF-8"
+_UNQUOTED: Final = {  # what the reader of Python says
+    "unexpected end of data": "opens a quote that nothing closes",
+    "',' expected after '\"'": "has text behind a closing quote",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LongLine:
-    """The number of a line, from 1, with its fields and how many the header has."""
+class WrongLine:
+    """A line that can't be read, by its number from 1, what is wrong with it, and what to do."""
 
     number: int
-    fields: int
-    header: int
+    what: str
+    hint: str
+
+    @property
+    def text(self) -> str:
+        """The line and what is wrong with it."""
+        return f"line {self.number:,} {self.what}"
 
 
 def read_header(file: Path, separator: str) -> list[str] | None:
@@ -28,26 +42,101 @@ def read_header(file: Path, separator: str) -> list[str] | None:
     return [name.removeprefix("\ufeff") for name in names]
 
 
-def find_long_line(file: Path, separator: str) -> LongLine | None:
-    """Return the first line of a file that has more fields than its header; None where there is none to be found."""
+def find_wrong_line(file: Path, separator: str) -> WrongLine | None:
+    """Return the first line of a file that has more fields than its header, wrong quotes, or other bytes than UTF-8.
+
+    None where there is none to be found.
+    """
+    rows = csv.reader(_lines(file, "strict"), delimiter=separator, strict=True)
+    begin = 1
     try:
-        rows = csv.reader(_lines(file), delimiter=separator)
         header, begin = len(next(rows, [])), rows.line_num + 1
         for row in rows:
             if len(row) > header:
-                return LongLine(number=begin, fields=len(row), header=header)
+                what = f"has {counted(len(row), 'field')}, the header {header:,}"
+                return WrongLine(number=begin, what=what, hint=_as_quoted(separator))
             begin = rows.line_num + 1
-    except (OSError, csv.Error):  # what can't be read is told by who reads it
+    except UnicodeDecodeError as error:
+        byte = error.object[error.start]
+        return WrongLine(number=rows.line_num + 1, what=f"is not UTF-8: byte 0x{byte:02X}", hint=_AS_UTF8)
+    except csv.Error as error:
+        what = _UNQUOTED.get(str(error).replace(f"'{separator}'", "','"), "")
+        return WrongLine(number=begin, what=what, hint=_as_quoted(separator)) if what else None
+    except OSError:  # what can't be read is told by who reads it
         return None
     return None
 
 
-def _lines(file: Path) -> Iterator[str]:
+def find_cut_line(file: Path, separator: str) -> WrongLine | None:
+    """Return the last line of a file where it has fewer fields than the header; None where it has not.
+
+    The whole file is read only where the last line looks like it: it may be the end of a quoted field.
+    """
+    header = len(read_header(file, separator) or [])
+    if header <= 1 or _count_fields(_last_line(file), separator) >= header:
+        return None
+    rows = csv.reader(_lines(file), delimiter=separator)
+    begin, found = 1, (1, header)
+    try:
+        for row in rows:
+            found = (begin, len(row)) if row else found
+            begin = rows.line_num + 1
+    except (OSError, csv.Error):  # what can't be read is told by who reads it
+        return None
+    number, fields = found
+    what = f"is the last and has {counted(fields, 'field')}, the header {header:,}"
+    hint = "was the file cut short? one that somebody is writing can be read when its last line is whole"
+    return WrongLine(number=number, what=what, hint=hint) if fields < header else None
+
+
+def line_of_row(file: Path, separator: str, row: int) -> int | None:
+    """Return in which line (from 1) a row (from 0, without the header) of a file begins; None where nobody can say."""
+    rows = csv.reader(_lines(file), delimiter=separator)
+    try:
+        for _ in range(row + 1):  # the header, and the rows before
+            next(rows)
+    except (OSError, csv.Error, StopIteration):
+        return None
+    return rows.line_num + 1
+
+
+def _as_quoted(separator: str) -> str:
+    return f"quote a field that holds {separator!r}, or correct the line"
+
+
+def _count_fields(line: str, separator: str) -> int:
+    try:
+        return len(next(csv.reader([line], delimiter=separator), []))
+    except csv.Error:
+        return 0
+
+
+def _last_line(file: Path) -> str:
+    """Return the last line of a file that is not empty, or the end of it where it is long."""
+    try:
+        tail = _end_of(file)
+    except OSError:  # what can't be read is told by who reads it
+        return ""
+    return tail.rstrip(b"\r\n").rpartition(b"\n")[2].decode("utf-8", "replace")
+
+
+def _end_of(file: Path) -> bytes:
+    if is_compressed(file):
+        tail = b""
+        for chunk in file_chunks(file):
+            tail = (tail + chunk)[-_TAIL:]
+        return tail
+    with file.open("rb") as opened:
+        opened.seek(max(0, file.stat().st_size - _TAIL))
+        return opened.read()
+
+
+def _lines(file: Path, errors: str = "replace") -> Iterator[str]:
     rest = b""
     for chunk in file_chunks(file):
         *lines, rest = (rest + chunk).split(b"\n")
-        yield from (line.decode("utf-8", "replace") + "\n" for line in lines)
+        yield from (line.decode("utf-8", errors) + "\n" for line in lines)
         if len(rest) > MOST_LINE:
             raise csv.Error("a line is longer than is held in memory")
     if rest:
-        yield rest.decode("utf-8", "replace")
+        yield rest.decode("utf-8", errors)

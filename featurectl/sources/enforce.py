@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +13,9 @@ from featurectl.core import dtypes
 from featurectl.core.dtypes import TypedColumns, untyped_columns
 from featurectl.core.errors import DataError
 from featurectl.core.frames.types import language_dtype
+from featurectl.core.units import plural
 from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.timestamp_format import format_of
 from featurectl.language.typing.sources import time_hint
 from featurectl.sources.base import OnNaive
 from featurectl.sources.casts import Cast, CastRules, plan_cast, shown_value
@@ -21,6 +23,7 @@ from featurectl.sources.failures import reading
 
 UNTYPED: Final = "take out of it what is needed before: a column of its own, or a query (`sql:`)"
 _EPOCH: Final = re.compile(r"'?-?[0-9]{9,}'?")  # a whole number that may be seconds since 1970, as an error shows it
+LineOf = Callable[[int], int | None]  # the line of a file in which a row (from 0) begins
 KEPT: Final = "\x00kept "  # before the name of a column as it is in its source
 
 
@@ -163,22 +166,27 @@ class ExpectedColumns:
 
 
 def check_values(
-    frame: pl.LazyFrame, casts: Sequence[Cast], where: str, *, whole: bool = False, on_naive: OnNaive | None = None
+    frame: pl.LazyFrame,
+    casts: Sequence[Cast],
+    where: str,
+    *,
+    line_of: LineOf | None = None,
+    on_naive: OnNaive | None = None,
 ) -> None:
     """Read the columns whose values may not fit, and nothing else, to see that they do.
 
-    `whole`: all columns are read, to see that every line has no more fields than there are columns. `on_naive` is given
-    the columns that hold a timestamp without a time zone.
+    `line_of` gives the line of a CSV file in which a row begins: all columns of such are read, to see that no line has
+    more fields than there are columns. `on_naive` is given the columns that hold a timestamp without a time zone.
 
     Raises:
-        DataError: FC504 with the column, the number of bad values, the first bad row (from 1) and its value; FC502,
-            the rows can't be read.
+        DataError: FC504 with the column, the number of bad values, the first bad row (from 1; of a CSV file its line)
+            and its value; FC502, the rows can't be read.
     """
     lossy = [(cast, cast.bad) for cast in casts if cast.bad is not None]
     clocks = [(cast.name, cast.naive) for cast in casts if on_naive and isinstance(cast.naive, pl.Expr)]
     asked = [bad.sum().alias(str(i)) for i, (_, bad) in enumerate(lossy)]
     asked += [naive.any().alias(f"naive {i}") for i, (_, naive) in enumerate(clocks)]
-    if whole:
+    if line_of is not None:
         asked.append(pl.sum_horizontal(pl.all().null_count()).alias("nulls"))
     counts: Sequence[int] = ()
     if asked:
@@ -186,19 +194,33 @@ def check_values(
             counts = frame.select(asked).collect(engine="streaming").row(0)
     for count, (cast, bad) in zip(counts[: len(lossy)], lossy, strict=True):
         if count:
-            first = frame.with_row_index("\x00row").filter(bad).select("\x00row", cast.name).head(1).collect()
-            row, value = first["\x00row"][0], shown_value(first[cast.name], 0)
-            raise DataError(
-                f"{where}: column {cast.name!r} has {count:,} {'value' if count == 1 else 'values'} that can't be read "
-                f"as {cast.dtype}; first at row {row + 1:,}: {value}",
-                code="FC504",
-                hint=_epoch_hint(cast.name, dtypes.INT64 if _EPOCH.fullmatch(value) else dtypes.STRING, cast.dtype),
-            )
+            raise _misfit(frame, (cast, bad, count), where, line_of)
     if on_naive:
         found = dict(zip([name for name, _ in clocks], counts[len(lossy) :], strict=False))
         for cast in casts:
             if cast.naive is True or found.get(cast.name):
                 on_naive(cast.name)
+
+
+def _misfit(frame: pl.LazyFrame, misfit: tuple[Cast, pl.Expr, int], where: str, line_of: LineOf | None) -> DataError:
+    cast, bad, count = misfit
+    first = frame.with_row_index("\x00row").filter(bad).select("\x00row", cast.name).head(1).collect()
+    row, value = first["\x00row"][0], shown_value(first[cast.name], 0)
+    line = None if line_of is None else line_of(row)
+    place = f"at row {row + 1:,}" if line is None else f"in line {line:,}"
+    return DataError(
+        f"{where}: column {cast.name!r} has {count:,} {plural(count, 'value')} that can't be read "
+        f"as {cast.dtype}; first {place}: {value}",
+        code="FC504",
+        hint=_value_hint(cast, value, of_csv=line_of is not None),
+    )
+
+
+def _value_hint(cast: Cast, value: str, *, of_csv: bool) -> str:
+    """Return how times that are written like a value are read, "" where nobody knows."""
+    if of_csv and cast.dtype == dtypes.TIMESTAMP and (form := format_of(value.strip("'"))):
+        return f"of the source, say how its times are written: csv: {{timestamp_format: {form}}}"
+    return _epoch_hint(cast.name, dtypes.INT64 if _EPOCH.fullmatch(value) else dtypes.STRING, cast.dtype)
 
 
 def _epoch_hint(name: str, have: str, want: str | None) -> str:

@@ -9,6 +9,7 @@ from typing import Protocol
 import polars as pl
 
 from featurectl.language.definitions.source import Source
+from featurectl.sources.csv_lines import WrongLine
 
 
 class FileFormat(Protocol):
@@ -36,9 +37,14 @@ class FileFormat(Protocol):
             DataError: FC502, a line is too long.
         """
 
-    def broken_line(self, file: Path, source: Source) -> str:
-        """Return which line of a local file that can't be read is wrong, and how; "" where no line is."""
-        ...
+    def wrong_line(self, file: Path, source: Source) -> WrongLine | None:
+        """Return which line of a local file that can't be read is wrong; None where no line is."""
+
+    def cut_line(self, file: Path, source: Source) -> WrongLine | None:
+        """Return the last line of a local file where it is not whole, though the reader would take it for a row."""
+
+    def line_of(self, file: Path, source: Source, row: int) -> int | None:
+        """Return the line of a local file in which a row (from 0) begins; None where rows are counted instead."""
 
     def check_schema(self, schema: pl.Schema, where: str) -> None:
         """See that the columns of a file are as it names them.

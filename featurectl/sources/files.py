@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -144,9 +144,10 @@ class FileReader:
             kept = keep.casts(schema, where) if keep is not None else []
             checked = enforced(casts, kept, schema)
             for file in files:
-                where, whole = self._address.where(file), self.form.spells_types
+                where = self._address.where(file)
+                line_of = partial(self._files.line_of, file) if self.form.spells_types else None
                 with self._files.naming_lines([file]):
-                    check_values(self._files.scan([file]), checked, where, whole=whole, on_naive=self.on_naive)
+                    check_values(self._files.scan([file]), checked, where, line_of=line_of, on_naive=self.on_naive)
             frames.append(apply_casts(self._files.scan(files), casts, kept))
         if not frames:
             return pl.LazyFrame(schema=dict.fromkeys(self._columns))
@@ -178,7 +179,8 @@ class FileReader:
         """The types that the texts of CSV files spell."""
         names = [part.name for part in self.parts()]
         frames = [self._files.scan(files) for _, files in self._files.alike(names)]
-        with self._files.naming_lines(names), reading(f"source {self.source.name}", self._address.shown):
+        what = self._address.where(names[0]) if len(names) == 1 else f"source {self.source.name}"
+        with self._files.naming_lines(names), reading(what, self._address.shown):
             return infer_types(pl.concat(frames, how="diagonal"), reading_of(self.source))
 
     @cached_property

@@ -33,10 +33,14 @@ class NdjsonFormat:
         """See that no line of a compressed file unfolds to more than may be held."""
         check_lines(file, where, quoted=False, first=first)
 
-    def broken_line(self, file: Path, source: Source) -> str:
+    def wrong_line(self, file: Path, source: Source) -> None:
         """Return nothing: Polars says what is wrong."""
-        del file, source
-        return ""
+
+    def cut_line(self, file: Path, source: Source) -> None:
+        """Return nothing: Polars says what is cut."""
+
+    def line_of(self, file: Path, source: Source, row: int) -> None:
+        """Return nothing: rows are counted."""
 
     def check_schema(self, schema: pl.Schema, where: str) -> None:
         """Do nothing: a key names one column."""

@@ -30,10 +30,14 @@ class ParquetFormat:
     def check_lines(self, file: Path, where: str, *, first: bool = False) -> None:
         """Do nothing: there are no lines."""
 
-    def broken_line(self, file: Path, source: Source) -> str:
+    def wrong_line(self, file: Path, source: Source) -> None:
         """Return nothing: Polars says what is wrong."""
-        del file, source
-        return ""
+
+    def cut_line(self, file: Path, source: Source) -> None:
+        """Return nothing: Polars says what is cut."""
+
+    def line_of(self, file: Path, source: Source, row: int) -> None:
+        """Return nothing: rows are counted."""
 
     def check_schema(self, schema: pl.Schema, where: str) -> None:
         """Do nothing: the columns are as the file names them."""

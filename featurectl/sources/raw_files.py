@@ -10,6 +10,7 @@ from itertools import groupby
 import polars as pl
 
 from featurectl.core.errors import DataError
+from featurectl.sources.csv_lines import WrongLine
 from featurectl.sources.failures import reading
 from featurectl.sources.file_address import FileAddress
 from featurectl.sources.file_format_base import FileFormat
@@ -51,6 +52,15 @@ class RawFiles:
         if not self.address.remote:
             with reading(self.address.where(file), self.address.shown):
                 self.form.check_lines(self.address.root / file, self.address.where(file), first=first)
+            if not first and (line := self.form.cut_line(self.address.root / file, self.address.source)):
+                raise self._broken(file, line)
+
+    def line_of(self, name: str, row: int) -> int | None:
+        """Return the line of a file in which a row (from 0) begins; None where rows are counted instead."""
+        return None if self.address.remote else self.form.line_of(self.address.root / name, self.address.source, row)
+
+    def _broken(self, name: str, line: WrongLine) -> DataError:
+        return DataError(f"{self.address.where(name)} can't be read: {line.text}", code="FC502", hint=line.hint)
 
     @contextmanager
     def naming_lines(self, names: Sequence[str]) -> Iterator[None]:
@@ -59,10 +69,8 @@ class RawFiles:
             yield
         except DataError as error:
             for name in () if error.code != "FC502" or self.address.remote else names:
-                if line := self.form.broken_line(self.address.root / name, self.address.source):
-                    message = f"{self.address.where(name)} can't be read: {line}"
-                    hint = f"quote a field that holds {self.address.source.csv.separator!r}, or correct the line"
-                    raise DataError(message, code="FC502", hint=hint) from error
+                if line := self.form.wrong_line(self.address.root / name, self.address.source):
+                    raise self._broken(name, line) from error
             raise
 
     def scan(self, names: Sequence[str]) -> pl.LazyFrame:

@@ -33,6 +33,12 @@ def check_lines(file: Path, what: str, *, quoted: bool, first: bool = False, mos
             return
 
 
+def is_compressed(file: Path) -> bool:
+    """Return whether a text file is compressed."""
+    with file.open("rb") as opened:
+        return opened.read(2) in _FORMS
+
+
 def file_chunks(file: Path) -> Iterator[bytes]:
     """Return what a file holds, a MiB at a time, unpacked where it is compressed."""
     with file.open("rb") as opened:

@@ -40,9 +40,9 @@ BAD_CSV = [
     ("a column twice", "customer,ordered_at,amount,amount\na,2026-01-01T00:00:00Z,1,2\n",
      "error[FC502]: source orders, file data/orders.csv has two columns 'amount'\n"),
     ("bad values", f"{HEAD}{ROW}a,2026-01-01T00:00:00Z,x7\na,2026-01-01T00:00:00Z,y\n",
-     f"{BAD}'amount' has 2 values that can't be read as float64; first at row 2: 'x7'\n"),
+     f"{BAD}'amount' has 2 values that can't be read as float64; first in line 3: 'x7'\n"),
     ("a bad time", f"{HEAD}{ROW}a,yesterday,1\n",
-     f"{BAD}'ordered_at' has 1 value that can't be read as timestamp; first at row 2: 'yesterday'\n"),
+     f"{BAD}'ordered_at' has 1 value that can't be read as timestamp; first in line 3: 'yesterday'\n"),
 ]  # fmt: skip
 
 

@@ -31,7 +31,7 @@ ROWS = "k,at,v\na,2026-01-01T00:00:00Z,1\nb,2026-01-02T00:00:00Z,2\n"
 BAD = ROWS + "c,2026-01-03T00:00:00Z,much\n"
 SAID = (
     "error[FC504]: source bad, file bad.csv: column 'v' has 1 value that can't be read as float64; "
-    "first at row 3: 'much'"
+    "first in line 4: 'much'"
 )
 
 

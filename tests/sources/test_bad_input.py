@@ -106,7 +106,7 @@ def test_the_bad_file_and_row_are_named_among_many(tmp_path):
     with pytest.raises(DataError) as caught:
         rows(tmp_path, "csv", "*.csv", columns={"v": "int64"}, columns_declared=True)
     assert caught.value.message == (
-        "source orders, file 2.csv: column 'v' has 1 value that can't be read as int64; first at row 2: '3x'"
+        "source orders, file 2.csv: column 'v' has 1 value that can't be read as int64; first in line 3: '3x'"
     )
 
 
@@ -118,7 +118,7 @@ def test_the_bad_file_and_row_are_named_among_many(tmp_path):
 )  # fmt: skip
 def test_a_text_that_spells_no_value_of_the_type_is_refused(tmp_path, text, dtype):
     (tmp_path / "a.csv").write_text(f'v\n\n"{text}"\n')
-    with pytest.raises(DataError, match="first at row 2") as caught:
+    with pytest.raises(DataError, match="first in line 3") as caught:
         rows(tmp_path, "csv", "a.csv", columns={"v": dtype}, columns_declared=True)
     assert caught.value.code == "FC504"
 

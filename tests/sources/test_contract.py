@@ -49,7 +49,7 @@ def test_a_missing_declared_column_is_named(make, tmp_path):
 def test_values_that_do_not_fit_are_counted_and_the_first_is_shown(make, tmp_path):
     reader = open_source(make(columns={"amount": "int64"}), tmp_path)
     with pytest.raises(
-        Exception, match=r"column 'amount' has 2 values that can't be read as int64; first at row 1: '?1.5"
+        Exception, match=r"column 'amount' has 2 values that can't be read as int64; first (at row 1|in line 2): '?1.5"
     ) as caught:
         reader.scan(reader.parts())
     assert caught.value.code == "FC504"

@@ -307,7 +307,7 @@ CODES: Final[Mapping[str, Code]] = {
     "FC502": Code(
         "a file can't be read",
         "It is not of the declared format, is cut short, or may not be read by this user. Or it is compressed text, a "
-        "line of which unfolds to more than 64 MiB.",
+        "line of which unfolds to more than 64 MiB. A last CSV line with too few fields was cut, or is being written.",
     ),
     "FC503": Code(
         "a column is missing in the data",
@@ -315,7 +315,9 @@ CODES: Final[Mapping[str, Code]] = {
     ),
     "FC504": Code(
         "a column has the wrong type in the data",
-        "Values are cast only when nothing is lost; the message names the column and the first row that can't be.",
+        "Values are cast only when nothing is lost; the message names the column and the first row that can't be, of a "
+        'CSV file its line. Times in CSV files are ISO 8601, or as `csv: {timestamp_format: "%Y%m%d"}` says (19970131; '
+        '31.01.1997 is `"%d.%m.%Y"`); seconds since 1970 are read by `select: {at: to_timestamp(ts)}`.',
     ),
     "FC505": Code(
         "null keys or times",

@@ -25,6 +25,7 @@ from featurectl.language.definitions.source import (
     SourceFormat,
     SqlQuery,
 )
+from featurectl.language.definitions.timestamp_format import find_wrong_format
 from featurectl.language.resolve.about import about_of, freshness_of
 from featurectl.language.resolve.checks import resolve_checks
 from featurectl.language.resolve.declarations import Declarations, report_issues
@@ -39,6 +40,7 @@ from featurectl.language.typing.sources import TIMES, row_columns, type_check_so
 SchemaReader = Callable[[Source], "Mapping[str, str] | None"]
 
 
+_FORMS: Final = 'forms are like "%Y%m%d" or "%d.%m.%Y %H:%M"; without one times are ISO 8601: 2026-01-31T10:00:00Z'
 _SUFFIXES: Final[Mapping[str, SourceFormat]] = {
     suffix: name for name, rules in FILE_FORMATS.items() for suffix in (*rules.suffixes, *rules.path_suffixes)
 }
@@ -106,7 +108,7 @@ def _untyped(shape: SourceShape, declared: Declarations) -> Source:
         format=_format(shape, declared),
         path=shape.path or "",
         sql=SqlQuery(url=shape.sql.url, query=shape.sql.query) if shape.sql else None,
-        csv=_csv(shape.csv),
+        csv=_csv(shape.csv, declared),
         event_time=shape.event_time,
         available_at=shape.available_at,
         delay_us=shape.delay,
@@ -142,10 +144,14 @@ def _format(shape: SourceShape, declared: Declarations) -> SourceFormat:
     return "parquet"
 
 
-def _csv(shape: CsvShape | None) -> CsvOptions:
+def _csv(shape: CsvShape | None, declared: Declarations) -> CsvOptions:
     if shape is None:
         return CsvOptions()
     plain = CsvOptions()
+    if shape.timestamp_format is not None and (wrong := find_wrong_format(shape.timestamp_format)):
+        meant = f'did you mean "{wrong.meant}"?' if wrong.meant else ""
+        note, place = "" if meant else _FORMS, shape.fields.place("timestamp_format")
+        declared.report.error("FC104", wrong.message, place, suggestion=meant, note=note)
     return CsvOptions(
         separator=shape.separator or plain.separator,
         null_values=plain.null_values if shape.null_values is None else shape.null_values,
