@@ -1,8 +1,10 @@
-"""Batch scores against the bare library: `python -m benchmarks.score [ROWS] [MEMORY]`.
+"""Batch scores against the bare library: `python -m benchmarks.score [ROWS] [RUNS] [MEMORY]`.
 
 A LightGBM of 200 trees on 15 features: eight of a state view, four windows over events, three columns of the request.
-End to end is one `featurectl score` from spine file to Parquet file; bare is the library's `predict` on the same rows as
-a float32 matrix in memory. Another run is killed half-way and continued; the files must be equal to the byte.
+End to end is one `featurectl score` from spine file to Parquet file, by compiled loops (the extra `fast`) and by the
+library; bare is the library's `predict` on the same rows as a float32 matrix in memory. They run in turn, 3 times unless
+RUNS says otherwise, and each ratio is that of one turn. Another run is killed half-way and continued; all files must be
+equal to the byte.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -50,6 +53,12 @@ models:
     spine: {source: examples, time: t, label: {name: y}}
     features: [{profile: "*"}, {spend: "*"}, {request: {r0: float64, r1: float64, r2: int64}}]
     trainer: {estimator: lightgbm.LGBMClassifier, params: {n_estimators: 200, num_leaves: 31, verbose: -1}}
+"""
+_BY_LIBRARY: Final = """import sys
+import featurectl.models.served_model as served_model
+from featurectl.cli.main import main
+served_model.COMPILED_ROWS = 10**12
+sys.exit(main(sys.argv[1:]))
 """
 
 
@@ -91,11 +100,11 @@ def bare(folder: Path) -> None:
     scan = pl.scan_parquet(folder / "joined.parquet").select(pl.col(names).cast(pl.Float32))
     matrix = np.ascontiguousarray(scan.collect().to_numpy())
     booster.predict(matrix[:1000])
-    begin = time.monotonic()
+    begin, cpu = time.monotonic(), time.process_time()
     scores = booster.predict(matrix)
-    seconds = time.monotonic() - begin
+    seconds, cpu = time.monotonic() - begin, time.process_time() - cpu
     same = np.array_equal(scores, pl.read_parquet(folder / "out.parquet", columns=["score"])["score"].to_numpy())
-    print(json.dumps({"seconds": seconds, "same": bool(same)}))
+    print(json.dumps({"seconds": seconds, "cpu": cpu, "same": bool(same)}))
 
 
 def _command(out: str, memory: str) -> list[str]:
@@ -121,32 +130,60 @@ def _digest(file: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()[:12]
 
 
-def main(folder: Path, rows: int, memory: str) -> None:
+def main(folder: Path, rows: int, runs: int, memory: str) -> None:
     """Print a table of times, rates and memory."""
     write_data(folder, rows)
     for words in (["apply", "--auto-approve"], ["materialize", "--no-online"], ["train", "m"]):
         _must(run(["featurectl", *words, "-q"], folder, _TIMEOUT_S))
     shown = [sys.executable, "-m", "featurectl", "models", "show", "m", "-o", "json"]
     (folder / "shown.json").write_bytes(subprocess.check_output(shown, cwd=folder))  # noqa: S603
-    whole = _must(run(_command("out.parquet", memory), folder, _TIMEOUT_S))
-    _must(
-        run(
-            ["featurectl", "training-set", "m", "--spine", "rows.parquet", "--out", "joined.parquet"],
-            folder,
-            _TIMEOUT_S,
+    _must(run(_command("out.parquet", memory), folder, _TIMEOUT_S))  # it compiles, and bare compares its scores
+    joined = ["featurectl", "training-set", "m", "--spine", "rows.parquet", "--out", "joined.parquet"]
+    _must(run(joined, folder, _TIMEOUT_S))
+    turns = [_turn(folder, memory) for _ in range(runs)]
+    _killed_after(folder, turns[0].compiled.seconds / 2, memory)
+    again = _must(run(_command("again.parquet", memory), folder, _TIMEOUT_S))
+    digests = {_digest(folder / name) for name in ("out.parquet", "library.parquet", "again.parquet")}
+    print("| work | time | rows/s | CPU | peak |\n|---|---|---|---|---|")
+    middle = sorted(turns, key=lambda turn: turn.ratio(turn.compiled))[runs // 2]
+    print(f"| bare library | {middle.bare_s:.1f} s | {rows / middle.bare_s:,.0f} | {middle.bare_cpu_s:.1f} s | |")
+    print(_line("score, compiled loops", rows, middle.compiled))
+    print(_line("score, by the library", rows, middle.library))
+    print(_line("compiled, killed half-way, continued", rows, again))
+    for name, costs in (("compiled loops", [t.compiled for t in turns]), ("the library", [t.library for t in turns])):
+        ratios = sorted(turn.ratio(cost) for turn, cost in zip(turns, costs, strict=True))
+        print(
+            f"score by {name} has {ratios[runs // 2]:.2f} of the bare library's speed ({ratios[0]:.2f} to {ratios[-1]:.2f})"
         )
-    )
+    print(f"scores equal to the bit: {all(turn.same for turn in turns)}; files equal: {len(digests) == 1}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """What the three took, one after the other."""
+
+    compiled: Cost
+    library: Cost
+    bare_s: float
+    bare_cpu_s: float
+    same: bool
+
+    def ratio(self, cost: Cost) -> float:
+        """Return the speed of a run as a share of the bare library's."""
+        return self.bare_s / cost.seconds
+
+
+def _turn(folder: Path, memory: str) -> Turn:
+    compiled = _must(run(_command("out.parquet", memory), folder, _TIMEOUT_S))
+    program = folder / "by_library.py"
+    program.write_text(_BY_LIBRARY)
+    words = [str(program), *_command("library.parquet", memory)[1:]]
+    library = _must(run(words, folder, _TIMEOUT_S, python=sys.executable))
     alone = [sys.executable, "-m", "benchmarks.score", "--bare", str(folder)]
     found = json.loads(subprocess.check_output(alone, cwd=ROOT))  # noqa: S603
-    _killed_after(folder, whole.seconds / 2, memory)
-    again = _must(run(_command("again.parquet", memory), folder, _TIMEOUT_S))
-    digests = [_digest(folder / name) for name in ("out.parquet", "again.parquet")]
-    print("| work | time | rows/s | CPU | peak |\n|---|---|---|---|---|")
-    print(f"| bare library | {found['seconds']:.1f} s | {rows / found['seconds']:,.0f} | | |")
-    print(_line("score", rows, whole))
-    print(_line(f"killed after {whole.seconds / 2:.0f} s, continued", rows, again))
-    print(f"score has {found['seconds'] / whole.seconds:.2f} of the bare library's speed")
-    print(f"scores equal to the bit: {found['same']}; files {' '.join(digests)}")
+    return Turn(
+        compiled=compiled, library=library, bare_s=found["seconds"], bare_cpu_s=found["cpu"], same=found["same"]
+    )
 
 
 def _line(work: str, rows: int, cost: Cost) -> str:
@@ -160,4 +197,4 @@ if __name__ == "__main__":
     else:
         count = int(sys.argv[1]) if len(sys.argv) > 1 else ROWS
         with tempfile.TemporaryDirectory() as made:
-            main(Path(made), count, sys.argv[2] if len(sys.argv) > 2 else "")
+            main(Path(made), count, int((sys.argv[2:3] or ["3"])[0]), (sys.argv[3:4] or [""])[0])
