@@ -38,7 +38,7 @@ def compared(library: str, seed: int) -> tuple[str, float]:
     if converted.missing or not may_compile(form):
         return f"not converted: {name}", 0.0
     try:
-        forest = CompiledForest(converted.content, form)
+        forest = CompiledForest(converted.content, form, content)
     except NotTheSameError as error:
         return f"left to the library: {error}", 0.0
     if not same(forest, native, matrix[choose_rows(len(matrix))]):

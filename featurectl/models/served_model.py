@@ -74,8 +74,15 @@ def open_native(
     Raises:
         As `load_served`; FC513 comes when it is loaded.
     """
+    return _loader(version, _read_native(version, location, policy), policy, threads)
+
+
+def _read_native(version: ModelVersion, location: str, policy: PicklePolicy) -> bytes:
     check_pickle_allowed(version, policy)
-    content = read_artifact(location, version.artifact, version.artifact_sha256)
+    return read_artifact(location, version.artifact, version.artifact_sha256)
+
+
+def _loader(version: ModelVersion, content: bytes, policy: PicklePolicy, threads: int = 0) -> Callable[[], Runtime]:
     kind, in_model = version.artifact_format, policy.has(version.model)
     return partial(load_runtime, kind, content, allow_pickle=policy.by_flag, in_model=in_model, threads=threads)
 
@@ -89,22 +96,23 @@ def open_batch(version: ModelVersion, location: str, policy: PicklePolicy) -> Ca
     Raises:
         As `load_served`; FC513 comes when it is loaded.
     """
-    native = open_native(version, location, policy)
+    content = _read_native(version, location, policy)
+    native = _loader(version, content, policy)
     if not (version.onnx and version.golden and may_compile(version.artifact_format)):
         return lambda _rows: native()
     onnx = read_artifact(location, version.onnx, version.onnx_sha256)
     golden = load_golden(read_artifact(location, version.golden, version.golden_sha256))
 
     def load(rows: int) -> Runtime:
-        return (_compiled(version, onnx, golden) if rows >= COMPILED_ROWS else None) or native()
+        return (_compiled(version, onnx, content, golden) if rows >= COMPILED_ROWS else None) or native()
 
     return load
 
 
-def _compiled(version: ModelVersion, onnx: bytes, golden: Golden) -> Runtime | None:
+def _compiled(version: ModelVersion, onnx: bytes, native: bytes, golden: Golden) -> Runtime | None:
     """Return a version's trees as compiled loops, None where they are not the same as the library."""
     try:
-        forest = CompiledForest(onnx, version.artifact_format)
+        forest = CompiledForest(onnx, version.artifact_format, native)
     except NotTheSameError:
         return None
     count = len(golden.scores)

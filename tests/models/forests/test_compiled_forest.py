@@ -10,10 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.forests import LIBRARIES, compared
+from featurectl.models.conversion.convert import convert_model
 from featurectl.models.conversion.graph import Forest, Leaf, TreeSplit
 from featurectl.models.conversion.onnx_trees import NoTreesError, read_trees
+from featurectl.models.estimators.base import FitRows
+from featurectl.models.estimators.make import dump_estimator, fit_estimator, make_estimator
 from featurectl.models.forests.tables import MOST_LEAVES, single_at_least, single_at_most
-from featurectl.models.runtimes.base import LIGHTGBM, XGBOOST
+from featurectl.models.runtimes.all_runtimes import load_runtime
+from featurectl.models.runtimes.base import LIGHTGBM, SKOPS, XGBOOST
 from featurectl.models.runtimes.forest import CompiledForest, NotTheSameError, may_compile
 from tests.seeds import seed_of, seeds_from
 
@@ -83,12 +87,8 @@ def test_sums_are_those_of_a_walk_down_the_trees(seed, is_single):
     for tree in trees:
         forest.add_tree(0, tree.__getitem__)
     rows = rows_of(rng, 300)
-    found = CompiledForest(forest.to_onnx(), XGBOOST if is_single else LIGHTGBM).predict(rows)
-    if is_single:
-        expected = [summed(trees, row, 0.25, np.float32) for row in rows]
-    else:
-        expected = [summed(trees, row, 0.0, np.float64) + 0.25 for row in rows]
-    assert found.tolist() == expected
+    found = CompiledForest(forest.to_onnx(), XGBOOST if is_single else SKOPS).predict(rows)
+    assert found.tolist() == [summed(trees, row, 0.25, np.float32 if is_single else np.float64) for row in rows]
 
 
 @pytest.mark.parametrize("count", [0, 1, 127, 128, 129, 12_800, 30_001])
@@ -135,6 +135,29 @@ def test_a_graph_that_is_no_forest_is_left_to_the_library():
     line = LinearRegression().fit(np.arange(8).reshape(4, 2), np.arange(4))
     with pytest.raises(NoTreesError, match="no forest"):
         read_trees(convert_sklearn(line, 2))
+
+
+SUMMED = [
+    ("sklearn.ensemble.RandomForestRegressor", {"n_estimators": 3, "max_depth": 3}, "forest of scikit-learn"),
+    ("sklearn.tree.DecisionTreeClassifier", {"max_depth": 3}, "forest of scikit-learn"),
+    ("lightgbm.LGBMRegressor", {"boosting_type": "rf", "subsample": 0.5, "subsample_freq": 1}, "LightGBM scales"),
+    ("lightgbm.LGBMClassifier", {"sigmoid": 0.7}, "LightGBM scales"),
+]
+
+
+@pytest.mark.parametrize(("name", "params", "reason"), SUMMED)
+def test_sums_that_are_divided_or_scaled_are_left_to_the_library(name, params, reason):
+    rng = np.random.default_rng(3)
+    matrix = rng.normal(size=(200, 2)).astype(np.float32)
+    more = {"n_estimators": 3, "verbose": -1, "num_threads": 1} if name.startswith("lightgbm") else {}
+    estimator = make_estimator(name, {**params, **more}, 7)
+    label = (matrix[:, 0] > 0).astype(np.int64)
+    fit_estimator(estimator, FitRows(matrix=matrix, label=label, names=["a", "b"], categories=[]))
+    kind, content = dump_estimator(estimator, allow_pickle=False)
+    native = load_runtime(kind, content, allow_pickle=False)
+    onnx = convert_model(kind, content, native, matrix, []).content
+    with pytest.raises(NotTheSameError, match=reason):
+        CompiledForest(onnx, kind, content)
 
 
 def test_where_numba_finds_no_folder_the_library_scores(monkeypatch):
