@@ -22,6 +22,7 @@ from featurectl.models.label_classes import check_labels_differ, warn_of_label
 from featurectl.models.matrix import MatrixForm, fit_form
 from featurectl.models.metrics import Task, is_binary, measure
 from featurectl.models.profile.profile import Profile, take_profile
+from featurectl.models.rows_to_score import RowsToScore
 from featurectl.models.runtimes.all_runtimes import load_runtime
 from featurectl.models.runtimes.base import FUNCTION, ONNX, RUNS_CODE, Matrix, Runtime, check_code_allowed, classes_of
 from featurectl.models.runtimes.estimator import Estimator, has_classes
@@ -147,12 +148,13 @@ def _validation_rows(
     """Return the rows that a model has not seen, scored by its bytes as they will be loaded: by what is kept of it."""
     rows = split.judged
     matrix = learning.form.encode(rows.rows)
+    asked = RowsToScore(model=f"model {learning.model}", inputs=learning.names, origin="those to judge it on")
     return ValidationScores(
         places=rows.taken,
         rows=rows.rows,
         matrix=matrix,
         label=truth,
-        scores=native.predict(matrix) if len(matrix) else NONE,
+        scores=asked.predict(native, matrix) if len(matrix) else NONE,
     )
 
 

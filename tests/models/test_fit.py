@@ -191,6 +191,16 @@ def test_a_regression_of_a_constant_label_is_warned_of():
     assert fit_model(varied, INPUTS, trainer, allow_pickle=False, model="m").warnings == ()
 
 
+def test_a_row_to_judge_on_that_the_model_refuses_is_named():
+    data = examples(40)
+    rows = data.rows.with_columns(x=pl.when(pl.int_range(pl.len()) == 33).then(None).otherwise("x"))
+    with pytest.raises(DataError) as caught:
+        fit_model(replace(data, rows=rows), INPUTS, LOGISTIC, allow_pickle=False, model="m")
+    assert caught.value.code == "FC532"
+    told = "model m has no score for row 4 of those to judge it on: its input x is null (Input X contains NaN.)"
+    assert caught.value.message == told
+
+
 def test_a_text_label_is_refused():
     data = examples(4)
     text = Examples(rows=data.rows, label=pl.Series("y", list("abcd")), time=data.time)

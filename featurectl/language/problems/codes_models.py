@@ -93,4 +93,11 @@ MODELS: Final[Mapping[str, Code]] = {
         "conversion to ONNX) and the memory of the command, at least 2 GiB. Nothing was registered. A model that is "
         "large gets more by `--memory`; one that is not is damaged, or was made to do so.",
     ),
+    "FC532": Code(
+        "a model has no score for a row",
+        "Many estimators refuse a row with a null, which an entity without rows has for all its features. The message "
+        "says which row of what is scored, and which inputs are null there. Give the features a `default:`, or train "
+        "an estimator that takes nulls, `HistGradientBoostingClassifier` in place of `LogisticRegression` say, or one "
+        "that imputes them, by `run:`.",
+    ),
 }

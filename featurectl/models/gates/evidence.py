@@ -13,6 +13,7 @@ from featurectl.models.golden_rows import Golden, load_golden
 from featurectl.models.matrix import MatrixForm
 from featurectl.models.metrics import task_of
 from featurectl.models.pickle_policy import PicklePolicy
+from featurectl.models.rows_to_score import RowsToScore
 from featurectl.models.runtimes.all_runtimes import load_runtime
 from featurectl.models.runtimes.base import ONNX, RUNS_CODE, classes_of
 from featurectl.models.served_model import load_native, load_served
@@ -60,14 +61,16 @@ def evidence_of_version(
     native = load_native(version, location, policy)
     served = load_served(version, location, policy)
     matrix = MatrixForm(inputs=version.inputs).encode(rows.inputs)
-    task = task_of(version.metrics)
+    task, label = task_of(version.metrics), f"model {version.model} version {version.version}"
+    names = [item.name for item in version.inputs]
+    asked = RowsToScore(model=label, inputs=names, origin="those that it was judged on")
     golden = load_golden(read_artifact(location, version.golden, version.golden_sha256)) if version.golden else None
     return GateEvidence(
         inputs=version.inputs,
         rows=rows.inputs,
         matrix=matrix,
         label=rows.label,
-        scores=native.predict(matrix) if len(matrix) else np.empty(0),
+        scores=asked.predict(native, matrix) if len(matrix) else np.empty(0),
         task=task,
         native=native,
         serving=served.runtime,

@@ -75,7 +75,7 @@ def score_spine(
     progress.advance(first, spine.height, "rows")
     starts = range(first, spine.height, size) if first or spine.height else range(1)
     for start, rows in joined_ranges(engine, scorer, spine, starts):
-        done.append(checkpoint.add(start, predict_rows(scorer, rows)))
+        done.append(checkpoint.add(start, predict_rows(scorer, rows, start)))
         progress.advance(start + rows.height, spine.height, "rows")
         del rows  # before the next ones are waited for
         give_back()

@@ -16,6 +16,7 @@ from featurectl.core.frames.types import finite
 from featurectl.language.definitions.json_form import load_model
 from featurectl.language.definitions.model import Model, ModelInput
 from featurectl.models.matrix import MatrixForm
+from featurectl.models.rows_to_score import RowsToScore
 from featurectl.models.runtimes.base import SKOPS, Matrix, Runtime, Scores
 from featurectl.operations.training.champion import bound_inputs
 from featurectl.operations.training.join import ViewRows
@@ -67,18 +68,22 @@ class Scorer:
         return bound_inputs(self.model, self.version)
 
 
-def predict_rows(scorer: Scorer, rows: pl.DataFrame) -> Scores:
-    """Return the score of each row of inputs.
+def predict_rows(scorer: Scorer, rows: pl.DataFrame, first: int = 0) -> Scores:
+    """Return the score of each row of inputs; `first` is the place of the first one in the spine.
 
     It works through chunks that begin at multiples of CHUNK_ROWS, so that memory stays bounded, and a library whose
     sums depend on how many rows it is given sees the same ones in every run.
+
+    Raises:
+        DataError: FC532, the model refuses a row.
     """
     form, by_column = MatrixForm(inputs=scorer.version.inputs), getattr(scorer.runtime, "reads_columns", False)
     scores = np.empty(rows.height, dtype=np.float64)
 
     def fill(start: int) -> None:
         chunk = rows.slice(start, CHUNK_ROWS)
-        scores[start : start + chunk.height] = scorer.runtime.predict(form.encode(chunk, by_column=by_column))
+        asked = _asked_rows(scorer.version, first + start)
+        scores[start : start + chunk.height] = asked.predict(scorer.runtime, form.encode(chunk, by_column=by_column))
 
     starts = range(0, rows.height, CHUNK_ROWS)
     at_once = _AT_ONCE.get(scorer.version.artifact_format, 1)
@@ -89,6 +94,11 @@ def predict_rows(scorer: Scorer, rows: pl.DataFrame) -> Scores:
     with ThreadPoolExecutor(at_once) as pool:
         list(pool.map(fill, starts))
     return scores
+
+
+def _asked_rows(version: ModelVersion, first: int) -> RowsToScore:
+    label = f"model {version.model} version {version.version}"
+    return RowsToScore(model=label, inputs=[item.name for item in version.inputs], origin="the spine", first=first)
 
 
 def scoring_libraries() -> Mapping[str, str]:

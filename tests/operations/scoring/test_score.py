@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
+from featurectl import open_project
 from featurectl.cli.main import main
-from featurectl.core.errors import StoreError
+from featurectl.core.errors import DataError, StoreError
 from featurectl.models.runtimes.forest import CompiledForest
 from featurectl.operations.outputs.frames import frames_of
 from featurectl.operations.scoring.sql_table import SqlDestination, open_table
@@ -51,6 +54,24 @@ def test_scores_are_those_of_the_plainest_way(shop, made, tmp_path):
     assert found.drop("score", "model_version").equals(spine)
     assert found["model_version"].unique().to_list() == [1]
     np.testing.assert_allclose(found["score"].to_numpy(), one_by_one(made, spine), rtol=0, atol=1e-12)
+
+
+@pytest.mark.long
+def test_a_row_that_the_model_refuses_is_named_with_its_nulls(tmp_path, capsys):
+    filled = OBJECTS.replace('{feature: "v:qty", as: q}', '{feature: "v:qty", as: q, default: 0}')
+    estimator = filled.replace("lightgbm.LGBMClassifier", "sklearn.linear_model.LogisticRegression")
+    make_shop(tmp_path, re.sub(r"params: {.*?}", "params: {}", estimator))
+    at, kind = datetime(2026, 1, 19, tzinfo=UTC), pl.Datetime("us", "UTC")
+    keys = ["k1"] * 3 + ["nobody"] + ["k1"] * 2
+    pl.DataFrame({"k": keys, "at": pl.Series([at] * 6, dtype=kind)}).write_parquet(tmp_path / "spine.parquet")
+    spine = str(tmp_path / "spine.parquet")
+    told = "model m version 1 has no score for row 4 of the spine: its inputs half, c are null (Input X contains NaN.)"
+    for words in (["score", "m", "--spine", spine, "--out", "out.csv"], ["monitor", "drift", "m", "--batch", spine]):
+        assert main([*words, "-C", str(tmp_path), "-q"]) == 1
+        assert told in capsys.readouterr().err
+    with pytest.raises(DataError) as caught:
+        open_project(tmp_path, progress=False).score("m", spine=pl.read_parquet(spine))
+    assert (caught.value.message, caught.value.code) == (told, "FC532")
 
 
 def test_ranges_of_a_long_spine_give_the_bytes_of_all_at_once(shop, tmp_path):
