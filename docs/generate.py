@@ -134,13 +134,15 @@ are null have `Int64` and `boolean`, for numpy's types would make other values o
 Methods that return many things return a table: a sequence of typed objects that a notebook draws, with `to_polars()`,
 `to_pandas()` and `to_arrow()`, whose columns are named as in `-o json` of the command. Methods that return one thing
 return an object with fields. Printed, either reads as the command prints it, one thing at the terminal's width or 100
-columns, and an object of a table as its fields, by their names; a notebook draws the tables. Progress is drawn in a
+columns, and an object of a table as its fields, by their names; it has the columns of the table, too. A notebook draws
+the tables. Progress is drawn in a
 notebook; `progress=True` logs it elsewhere, by the logger `featurectl`.
 
 Errors are those of `featurectl.errors`. They, warnings and what is printed of results name arguments and methods where
 a command would name options and commands; what has no method is named as a command. `str(error)` is the message, what
 to do, and of wrong files the first ten problems; `error.message`, `error.hint` and `error.problems` are these apart.
-One that ends a cell of a notebook is shown in these lines alone.
+One that ends a cell of a notebook is shown in these lines alone. A folder whose files have errors opens all the same:
+`project.validate()` shows them.
 """
 
 

@@ -17,7 +17,7 @@ from featurectl.operations.plan_files import PlanChoices, PlanOutputs, plan_file
 from featurectl.operations.validate import object_counts, validate_repository
 from featurectl.plan.plan import Change
 from featurectl.registry.base import HistoryEntry
-from featurectl.render.history import entry_json
+from featurectl.render.history import entry_json, render_entries
 from featurectl.render.validation import valid_text
 
 
@@ -113,7 +113,7 @@ class ChangingMethods(ProjectBase):
             StoreError: the registry can't be read.
         """
         with self.workspace("project file") as workspace:
-            return ResultTable(read_history(workspace), entry_json)
+            return ResultTable(read_history(workspace), entry_json, render_entries)
 
 
 def _choices(

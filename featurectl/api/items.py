@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from featurectl.api.pages import ReadsAsPage, as_page
 from featurectl.core.errors import FeaturectlError
@@ -22,29 +22,49 @@ class ReadsAsItem(ReadsAsPage):
     """Something that reads as its attributes and those of its parts, by their names; what says nothing is left out."""
 
     __slots__ = ()
+    if TYPE_CHECKING:
+        _row_of_table: Callable[[Any], Mapping[str, object]]
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what a part of it calls so, or a column of its table: `action` of the column is `made.action`."""
+        parts = [] if name.startswith("_") else [getattr(self, each.name) for each in _fields(self)]
+        for part in parts:
+            if is_dataclass(part) and hasattr(part, name):
+                return getattr(part, name)
+        columns = self._row_of_table(self) if parts else {}
+        if name not in columns:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+        return columns[name]
 
     def _page(self) -> Page:
         return [[PageTable(rows=[[name, cut_text(text, _LONGEST)] for name, text in _attributes(self) if text])]]
 
     def __reduce__(self) -> tuple[object, ...]:
         kind = type(self).__bases__[1]
-        return _restored, (kind, {each.name: getattr(self, each.name) for each in _fields(self)})
+        values = {each.name: getattr(self, each.name) for each in _fields(self)}
+        return _restored, (kind, values, dict(self._row_of_table(self)))
 
 
-def as_item(found: T) -> T:
-    """Return an object as one that reads by its attributes; what is no dataclass, or reads as a page, as it is."""
+def as_item(found: T, row: Callable[[T], Mapping[str, object]]) -> T:
+    """Return an object as one that reads by its attributes, and has the columns of its `row` besides.
+
+    What is no dataclass, or reads as a page, is returned as it is.
+    """
     if not is_dataclass(found) or isinstance(found, (type, ReadsAsPage)):
         return found
-    return cast("T", as_page(_item_kind(type(found)), found))
+    item = as_page(_item_kind(type(found)), found)
+    object.__setattr__(item, "_row_of_table", row)  # it is frozen
+    return cast("T", item)
 
 
 @cache
 def _item_kind(kind: type) -> Any:  # a class of both: of it are items of tables alone
-    return type(kind.__name__, (ReadsAsItem, kind), {"__slots__": (), "__module__": __name__, "__doc__": kind.__doc__})
+    own = {"__slots__": ("_row_of_table",), "__module__": __name__, "__doc__": kind.__doc__}
+    return type(kind.__name__, (ReadsAsItem, kind), own)
 
 
-def _restored(kind: type[T], values: Mapping[str, object]) -> T:
-    return as_item(kind(**values))
+def _restored(kind: type[T], values: Mapping[str, object], columns: Mapping[str, object]) -> T:
+    return as_item(kind(**values), lambda _: columns)
 
 
 def _fields(found: object) -> tuple[Any, ...]:

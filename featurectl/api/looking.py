@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import polars as pl
 
 from featurectl.api.base import ProjectBase, texts_of
 from featurectl.api.pages import LineagePage, ObjectPage, StatisticsPage, as_page
@@ -13,10 +16,12 @@ from featurectl.catalog.lineage import lineage_of_name
 from featurectl.catalog.listing import ListRequest, list_objects, needs_files
 from featurectl.catalog.objects import CATALOG_KINDS, CatalogKind, kind_of_word
 from featurectl.catalog.search import SearchHit, SearchRequest, search_objects
-from featurectl.catalog.statistics import FeatureStatistics
+from featurectl.catalog.statistics import FeatureStatistics, format_value
 from featurectl.catalog.summaries import ObjectSummary
+from featurectl.core.dtypes import DATE, TIMESTAMP
 from featurectl.core.errors import UsageError
 from featurectl.render.catalog import render_hits, render_objects
+from featurectl.render.statistics import spread_text
 
 
 class LookingMethods(ProjectBase):
@@ -94,14 +99,15 @@ class LookingMethods(ProjectBase):
             UsageError: nothing of that name is applied.
             DataError, StoreError: with `sample`, the table of the view is not there or can't be read.
         """
-        return StatisticsTable(self.show(name, sample=sample).statistics.values())
+        found = self.show(name, sample=sample)
+        return StatisticsTable(found.statistics.values(), self._in_python(found.statistics_missing))
 
 
 class StatisticsTable(ResultTable[StatisticsPage]):
     """Statistics of features; those of one alone are drawn with their bars."""
 
-    def __init__(self, found: Iterable[FeatureStatistics]) -> None:
-        super().__init__([as_page(StatisticsPage, item) for item in found], _statistics_row)
+    def __init__(self, found: Iterable[FeatureStatistics], missing: str = "") -> None:
+        super().__init__([as_page(StatisticsPage, item) for item in found], _statistics_row, head=missing)
 
     def __repr__(self) -> str:
         return repr(self[0]) if len(self) == 1 else super().__repr__()
@@ -109,8 +115,21 @@ class StatisticsTable(ResultTable[StatisticsPage]):
     def _repr_html_(self) -> str:
         return self[0]._repr_html_() if len(self) == 1 else super()._repr_html_()
 
+    def _drawn(self, row: Callable[[StatisticsPage], Mapping[str, object]] | None = None) -> pl.DataFrame:
+        """Return the frame that is shown: dates and timestamps among the numbers as such, all of them as texts then."""
+        has_times = any(item.dtype in (DATE, TIMESTAMP) for item in self)
+        return super()._drawn(_shown_row if has_times else row)
 
-def _statistics_row(item: FeatureStatistics) -> Mapping[str, object]:
+
+def _shown_row(item: FeatureStatistics) -> Mapping[str, object]:
+    row = _statistics_row(item)
+    numbers = {name: value for name, value in row.items() if name in ("min", "max", "mean") or name.endswith("%")}
+    texts = {name: None if value is None else format_value(value, item.dtype) for name, value in numbers.items()}
+    stddev = None if item.stddev is None else spread_text(item.stddev, item.dtype)
+    return {**row, **texts, "stddev": stddev}
+
+
+def _statistics_row(item: FeatureStatistics) -> Mapping[str, Any]:
     document = statistics_document(item)
     quantiles = {f"{100 * share:g}%": value for share, value in item.quantiles.items()}
     return {name: value for name, value in document.items() if name not in ("quantiles", "histogram")} | quantiles

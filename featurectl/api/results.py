@@ -32,7 +32,7 @@ class ResultTable(SpeaksPython, Sequence[T], Generic[T]):
     """Objects in their order; `to_polars`, `to_pandas` and `to_arrow` give a row for each.
 
     In a notebook it is drawn as a table. `text` is what the command prints of them, which is what it reads as; without
-    it, it reads as the frame. `head` is a sentence on all of them. An item reads as its attributes.
+    it, it reads as the frame. `head` is a sentence on all of them. An item has its attributes and the columns.
     """
 
     def __init__(
@@ -43,7 +43,8 @@ class ResultTable(SpeaksPython, Sequence[T], Generic[T]):
         *,
         head: str = "",
     ) -> None:
-        self._items, self._row, self._text, self._head = tuple(map(as_item, items)), row, text, head
+        self._items = tuple(as_item(item, row) for item in items)
+        self._row, self._text, self._head = row, text, head
 
     @overload
     def __getitem__(self, place: int) -> T: ...
@@ -107,9 +108,12 @@ class ResultTable(SpeaksPython, Sequence[T], Generic[T]):
         number = [counted(len(self), "row") + more] if self else [] if self._head else ["no rows"]
         return [visible(self._head), *number] if self._head else number
 
-    def _drawn(self) -> pl.DataFrame:
-        """Return the frame as it is shown: without columns in which no row says anything, and nothing steers."""
-        frame = self.to_polars()
+    def _drawn(self, row: Callable[[T], Mapping[str, object]] | None = None) -> pl.DataFrame:
+        """Return the frame as it is shown: without columns in which no row says anything, and nothing steers.
+
+        `row`: of these cells.
+        """
+        frame = (self if row is None else ResultTable(self._items, row)).to_polars()
         said = frame.select(column.name for column in frame if not set(column.to_list()) <= _NOTHING)
         return said.with_columns(
             pl.Series(column.name, [None if text is None else in_one_line(self._in_python(text)) for text in column])

@@ -18,7 +18,7 @@ from featurectl.monitor.freshness import FreshnessRow
 from featurectl.monitor.status_report import StatusRequest, read_checks, read_status
 from featurectl.monitor.verify.report import FeatureSkew, ViewSkew
 from featurectl.monitor.verify.run_verify import VerifyLogRequest, VerifyStoreRequest, verify_logs, verify_views
-from featurectl.operations.entity_values import EntityRequest
+from featurectl.operations.entity_values import entity_request
 from featurectl.registry.applied import split_name
 from featurectl.render.checks import check_document, render_checks
 from featurectl.render.drift import drift_document
@@ -115,13 +115,15 @@ class WatchingMethods(ProjectBase):
     def why(self, view: str, **keys: object) -> ExplanationPage:
         """Return why a view's values are as they are; with keys also those of an entity, and how it came to them.
 
+        `"spend:count_7d"` means the view of the feature.
+
         Raises:
-            UsageError: there is no such view or version, or a word is no key of it.
+            UsageError: there is no such view, version or feature, or a word is no key of it.
             StoreError: the registry can't be read.
         """
         words = tuple(f"{key}={value}" for key, value in keys.items())
         with self.workspace("applied") as workspace:
-            found = explain_view(workspace, EntityRequest(view=view, keys=words), self.open_progress())
+            found = explain_view(workspace, entity_request(view, words), self.open_progress())
         return as_page(ExplanationPage, found)
 
 

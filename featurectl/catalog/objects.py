@@ -46,6 +46,7 @@ REGISTERED_AS: Final[Mapping[CatalogKind, ObjectKind]] = {
     "notifier": "notifier",
 }  # fmt: skip
 SHOWN_AS: Final[Mapping[ObjectKind, CatalogKind]] = {kind: shown for shown, kind in REGISTERED_AS.items()}
+_MOST_HINTS: Final = 3
 WORDS_OF_KINDS: Final[Mapping[str, CatalogKind]] = {  # before a name
     **{shown: shown for shown in REGISTERED_AS},
     **{kind: shown for shown, kind in REGISTERED_AS.items()},
@@ -222,9 +223,18 @@ def _of_kinds(objects: AppliedObjects, name: str, kinds: Sequence[CatalogKind]) 
     if not found:
         known = sorted({each for kind in kinds for each in objects.of_kind(kind)})
         what, listed = (kinds[0], SEVERAL[kinds[0]]) if len(kinds) == 1 else ("object", "")
-        hint = did_you_mean(name, known) or f"featurectl list {listed}".rstrip()
+        of_views = "" if listed else _features_hint(objects, name)
+        hint = of_views or did_you_mean(name, known) or f"featurectl list {listed}".rstrip()
         raise UsageError(f"no {what} {name!r} is applied in project {objects.state.project}", hint=hint)
     return found
+
+
+def _features_hint(objects: AppliedObjects, name: str) -> str:
+    """Return where features have a name, or have had it; "": none has."""
+    having = [
+        view.name for view in objects.views.values() for f in named_features(view) if name in (f.name, *f.aliases)
+    ]
+    return " or ".join(f"featurectl show {view}:{name}" for view in having[:_MOST_HINTS])
 
 
 def kind_of_word(word: str) -> CatalogKind:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
@@ -98,11 +99,20 @@ def _load(root: Path, files: _Files, declared: Declarations, schemas: SchemaRead
     check_timeless(views, declared)
     resolve.all(views, declared.views, "feature_view", lambda s: resolve_view(s, declared, root))
     resolve.all(_of(files, ModelShape), declared.models, "model", lambda s: resolve_model(s, declared))
-    resolve.all(_of(files, FeatureTestShape), declared.tests, "test", lambda s: resolve_test(s, declared))
+    with _problems_of_tests(declared):
+        resolve.all(_of(files, FeatureTestShape), declared.tests, "test", lambda s: resolve_test(s, declared))
     declared.others = _check_operations(files, resolve)
     if not any(files.shapes.values()) and not declared.report.problems:
         message = "nothing is declared: no entity, source, feature view or model in any file"
         declared.report.error(NOTHING_DECLARED, message, Place(PROJECT_FILE))
+
+
+@contextmanager
+def _problems_of_tests(declared: Declarations) -> Iterator[None]:
+    """Note the problems that are found meanwhile as those of feature tests."""
+    found = len(declared.report.problems)
+    yield
+    declared.of_tests += declared.report.problems[found:]
 
 
 def _repo(files: _Files, declared: Declarations) -> Repo:
@@ -118,6 +128,7 @@ def _repo(files: _Files, declared: Declarations) -> Repo:
         notifiers=declared.notifiers,
         others=declared.others,
         problems=tuple(sorted(dict.fromkeys(declared.report.problems), key=lambda p: p.sort_key())),
+        test_problems=frozenset(declared.of_tests),
         unsupported=tuple(sorted(declared.unsupported, key=lambda p: p.sort_key())),
         places=declared.places,
         files=tuple(files.paths),
@@ -210,8 +221,9 @@ def _read_lists(node: Fields, files: _Files, declared: Declarations) -> None:
             message = f"expected a list of {key}, found {describe(items)}"
             declared.report.error("FC101", message, node.place(key))
         else:
-            for item in items:
-                _read_object(key, item, files, declared)
+            with _problems_of_tests(declared) if KIND_OF_SECTION[key] == "test" else nullcontext():
+                for item in items:
+                    _read_object(key, item, files, declared)
 
 
 def _read_object(key: str, item: Node, files: _Files, declared: Declarations) -> None:

@@ -43,10 +43,10 @@ class Environment:
 class Repo:
     """The objects of a repository by name, in the order of files and of lines in them.
 
-    `problems` are sorted by place; objects that could not be made are left out. `unsupported` are the
-    parts of the language that are valid and not run (FC402): `apply` refuses a repository that has any. `places`
-    says where things stand: (kind, name) -> the object's name; (kind, name, key) -> the key; (kind, name, list, item
-    name) -> the item. `files` are the paths that were read, relative to the root.
+    `problems` are sorted by place, `test_problems` those of them that are of feature tests; objects that could not be
+    made are left out. `unsupported` are the parts of the language that are valid and not run (FC402): `apply` refuses a
+    repository that has any. `places` says where things stand: (kind, name) -> the object's name; (kind, name, key) ->
+    the key; (kind, name, list, item name) -> the item. `files` are the paths that were read, relative to the root.
     """
 
     project: str
@@ -60,6 +60,7 @@ class Repo:
     notifiers: Mapping[str, Notifier] = field(default_factory=dict)
     others: Mapping[str, int] = field(default_factory=dict)  # how many pipelines, alerts and notifiers
     problems: tuple[Problem, ...] = ()
+    test_problems: frozenset[Problem] = frozenset()
     unsupported: tuple[Problem, ...] = ()
     places: Mapping[tuple[str, ...], Place] = field(default_factory=dict)
     files: tuple[str, ...] = ()

@@ -28,6 +28,7 @@ from featurectl.online.row_places import online_view
 from featurectl.operations.entity_values import (
     EntityRequest,
     by_current_names,
+    chosen_features,
     parse_entity,
     shown_entity,
     split_version,
@@ -70,14 +71,18 @@ class ViewExplanation:
 def explain_view(workspace: Workspace, request: EntityRequest, progress: Progress) -> ViewExplanation:
     """Return why a view's values are as they are; with keys also those of an entity, and how it came to them.
 
+    Of features that the request names it is said that the view has them, no more.
+
     Raises:
-        UsageError: there is no such view or version, or a word is no key of it.
+        UsageError: there is no such view, version or feature, or a word is no key of it.
         StoreError: the registry can't be read.
     """
     name, number = split_version(request.view)
     state = workspace.applied_state()
     item = registered_view(state, name, number)
-    types = load_untyped_view(item.definition).key_types
+    view = load_untyped_view(item.definition)
+    chosen_features(view, request.features)
+    types = view.key_types
     entity = parse_entity(types, request.keys) if request.keys else {}  # wrong words: before anything is read
     progress.start("look at the stores")
     chain = _chain(workspace, state, item)

@@ -48,7 +48,7 @@ def statistics_page(item: FeatureStatistics) -> Page:
         facts.append(["  distinct", format_count(item.distinct)])
     if item.least is not None:
         facts.append(["  least, greatest", f"{number(item.least)}, {number(item.greatest)}"])
-        facts.append(["  mean, stddev", f"{number(item.mean)}, {_spread(item.stddev, item.dtype)}"])
+        facts.append(["  mean, stddev", f"{number(item.mean)}, {spread_text(item.stddev, item.dtype)}"])
     if item.quantiles:
         texts = (f"{100 * share:g} %: {number(value)}" for share, value in item.quantiles.items())
         facts.append(["  quantiles", "   ".join(texts)])
@@ -57,8 +57,8 @@ def statistics_page(item: FeatureStatistics) -> Page:
     return [[head, PageTable(rows=facts)], _bars(item.bars) if item.bars else []]
 
 
-def _spread(stddev: float | None, dtype: str) -> str:
-    """Return a standard deviation; of times, whose numbers are seconds, as a length of time."""
+def spread_text(stddev: float | None, dtype: str) -> str:
+    """Return a standard deviation as text; of times, whose numbers are seconds, as a length of time."""
     if stddev is not None and dtype in (DATE, TIMESTAMP):
         return format_age(round(stddev * SECOND_US))
     return "-" if stddev is None else f"{stddev:.6g}"

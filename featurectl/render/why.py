@@ -67,7 +67,7 @@ def why_json(chain: Chain, cause: str, values: EntityValues | None) -> dict[str,
 
 def _head(chain: Chain, cause: str, environment: str) -> PageBlock:
     row, age = chain.row, "" if chain.row.age_us is None else f", {format_age(chain.row.age_us)} old"
-    wrong = in_one_line(cause) if cause else "nothing is wrong"
+    wrong = in_one_line(cause or (f"no SLA is broken, but {row.note}" if row.note else "nothing is wrong"))
     return [
         f"{row.label} in {environment} as of {format_instant(chain.now)}: {verdict_of(chain, cause)}{age}{_sla(chain)}",
         f"cause: {wrong}" if cause else wrong,

@@ -52,7 +52,8 @@ def load_checked(root: Path, data: Data = "needed") -> Repo:
     that is returned, for a command that works on what is applied. "unread": nobody looks. "applied": neither does
     anybody, and errors of other files than featurectl.yaml are problems of the repository that is returned, for a
     command that needs nothing of the files but the environment: what watches and serves goes on beside a broken file.
-    "project file": no other file is read, for a command that looks up what the registry has.
+    "project file": no other file is read, for a command that looks up what the registry has. An error of a feature
+    test ends a command where data is "needed" alone.
 
     Raises:
         ProblemsError: a file has an error that ends it; all problems of all files are in it.
@@ -80,14 +81,16 @@ def _schemas(root: Path) -> SchemaReader:
 
 
 def _checked(repo: Repo, root: Path, data: Data) -> Repo:
-    if any(_ends(problem, data) for problem in repo.errors):
+    if any(_ends(problem, data, is_of_test=problem in repo.test_problems) for problem in repo.errors):
         raise ProblemsError(f"{root} has errors", repo.problems)
     return repo
 
 
-def _ends(error: Problem, data: Data) -> bool:
+def _ends(error: Problem, data: Data, *, is_of_test: bool) -> bool:
     if data == "applied":
         return error.place.path == PROJECT_FILE
+    if is_of_test:
+        return data == "needed"
     return not (data == "if there" and error.code.startswith("FC5"))
 
 

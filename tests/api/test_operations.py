@@ -213,7 +213,7 @@ def test_results_are_drawn_as_tables_and_are_frames(project):
     assert html.count("<tr>") >= len(found)
     assert repr(found).endswith("\n11 features.")
     assert repr(found[:2]).endswith("\n2 features.")
-    assert repr(project.history()).startswith("3 rows")
+    assert repr(project.history()).startswith("serial  when (UTC)")
     assert found.to_pandas().shape == (11, len(found.to_polars().columns))
     assert found.to_arrow().num_rows == 11
     assert found[:2] == project.list("features")[:2]

@@ -6,6 +6,7 @@ import pickle
 import re
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 import featurectl
@@ -38,6 +39,7 @@ def wide(monkeypatch) -> None:
         ("plan", lambda p: p.plan()),
         ("plan", lambda p: p.plan().plan),
         ("list", lambda p: p.list()),
+        ("history", lambda p: p.history()),
         ("list features", lambda p: p.list("features")),
         ("search percentile", lambda p: p.search("percentile")),
         ("status", lambda p: p.status()),
@@ -167,3 +169,29 @@ def test_every_single_result_of_a_method_reads_as_a_page():
             module = __import__(method.__module__, fromlist=["x"])
             returned = typing.get_type_hints(method, vars(module) | vars(namespace)).get("return")
             assert not dataclasses.is_dataclass(returned) or issubclass(returned, ReadsAsPage), name
+
+
+def test_an_item_answers_by_the_names_of_its_columns(shared_project):
+    for table in (
+        shared_project.materialize("spend", online=False, dry_run=True),
+        shared_project.list(),
+        shared_project.status(),
+        shared_project.history(),
+    ):
+        for item in (table[0], pickle.loads(pickle.dumps(table[0])), table[:1][0]):  # noqa: S301  # what it has made
+            assert all(hasattr(item, column) for column in table.to_polars().columns)
+            with pytest.raises(AttributeError, match="has no attribute 'nope'"):
+                item.nope  # noqa: B018  # that is the test
+
+
+def test_statistics_that_no_model_has_say_how_to_compute_them(shared_project):
+    found = shared_project.stats("last_order")
+    assert list(found) == []
+    assert "no model was trained on it" in repr(found)
+    assert 'project.show("last_order", sample=1000)' in repr(found)
+
+
+def test_statistics_of_times_read_as_times_and_are_numbers_in_frames(shared_project):
+    found = shared_project.stats("last_order", sample=5)
+    assert " 2026-01-" in str(found)
+    assert found.to_polars()["min"].dtype == pl.Float64

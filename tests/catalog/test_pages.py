@@ -98,3 +98,18 @@ def test_an_older_version_of_a_view_is_shown_by_its_number(capsys):
     for name, says in (("spend@9", "versions of spend: 1, 2"), ("big@1", "featurectl models show big@1")):
         assert main(["show", name]) == 64
         assert says in capsys.readouterr().err
+
+
+def test_a_feature_without_its_view_is_named_with_it(capsys):
+    assert main(["show", "per_order"]) == 64
+    assert capsys.readouterr().err.splitlines()[1:] == ["  = featurectl show spend:per_order"]
+
+
+def test_a_feature_is_explained_by_its_view(capsys):
+    pages = []
+    for name in ("spend", "spend:per_order"):
+        main(["why", name, "customer=c1", "-q"])
+        pages.append(capsys.readouterr().out)
+    assert pages[0] == pages[1] != ""
+    assert main(["why", "spend:nope"]) == 64
+    assert "view spend has no feature 'nope'" in capsys.readouterr().err

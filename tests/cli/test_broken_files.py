@@ -75,3 +75,22 @@ def test_an_error_in_the_file_of_the_environments_ends_every_command(capsys):
     assert main(["status", "-q"]) == 1
     told = capsys.readouterr()
     assert "featurectl.yaml:4:" in told.out + told.err
+
+
+BROKEN_TEST = """
+tests:
+  - {name: t, view: last, rows: [], spine: [{user_id: a, time: 2026-01-05T00:00:00Z}], expect: [{amuont: 7}]}
+  - {nam: u}
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [("materialize", 0), ("push", 0), ("score gone", 64), ("validate", 1), ("plan", 1), ("test", 1)],
+)
+@pytest.mark.usefixtures("shop")
+def test_an_error_in_a_feature_test_ends_what_runs_tests_and_plans_alone(words, code, capsys):
+    Path("tests.yaml").write_text(BROKEN_TEST)
+    capsys.readouterr()
+    assert main(words.split()) == code
+    assert ("[FC311]" in "".join(capsys.readouterr())) == (code == 1)

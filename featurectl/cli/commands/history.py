@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,8 +9,6 @@ import typer
 from featurectl.cli.command_decorator import verb
 from featurectl.cli.shared.call import Call, Outcome
 from featurectl.cli.shared.workspaces import open_applied
-from featurectl.core.commits import parse_commit
-from featurectl.core.units import format_instant
 
 if TYPE_CHECKING:
     from featurectl.registry.base import HistoryEntry
@@ -30,19 +27,19 @@ def history(
     changed or new, so many as it says.
     """
     from featurectl.operations.history import choose_entry, read_history
-    from featurectl.render.history import entry_json
+    from featurectl.render.history import entry_json, render_entries
 
     with open_applied(call) as workspace:
         entries, project = read_history(workspace), workspace.project
     if serial is not None:
         return _show(choose_entry(entries, serial, project), project)
-    text = _render(entries) if entries else f"Nothing was applied to project {project} yet."
+    text = render_entries(entries) if entries else f"Nothing was applied to project {project} yet."
     return Outcome(text=text, result={"project": project, "entries": [entry_json(entry) for entry in entries]})
 
 
 def _show(entry: HistoryEntry, project: str) -> Outcome:
     from featurectl.registry.rows import read_document
-    from featurectl.render.history import entry_json
+    from featurectl.render.history import entry_json, render_entries
     from featurectl.render.plan import render_plan
 
     plan, text = None, ""
@@ -51,25 +48,4 @@ def _show(entry: HistoryEntry, project: str) -> Outcome:
     if plan is None:
         text = "\n\nIts plan was not kept." if entry.command == "apply" else ""
     result = {"project": project, "entry": entry_json(entry) | {"plan": plan}}
-    return Outcome(text=_render([entry]) + text, result=result, text_is="plan")
-
-
-def _render(entries: Sequence[HistoryEntry]) -> str:
-    from featurectl.render.table import render_table
-
-    head = ["serial", "when (UTC)", "who", "commit", "what"]
-    rows = [
-        [
-            str(e.serial),
-            format_instant(e.at),
-            e.who or "-",
-            _commit(e) or "-",
-            f"{e.command}: {e.summary}",
-        ]
-        for e in entries
-    ]
-    return "\n".join(render_table(head, rows))
-
-
-def _commit(entry: HistoryEntry) -> str:
-    return parse_commit(entry.commit).shown
+    return Outcome(text=render_entries([entry]) + text, result=result, text_is="plan")

@@ -50,6 +50,7 @@ class Declarations:
     nameless: set[DeclaredKind] = field(default_factory=set)
     wrong_keys: set[tuple[str, str]] = field(default_factory=set)  # entity and key that no source has: reported
     timeless: set[str] = field(default_factory=set)  # sources without the time that is needed: reported
+    of_tests: list[Problem] = field(default_factory=list)  # those of the problems that are of feature tests
     data_roots: tuple[str, ...] | None = None  # of all environments; None: featurectl.yaml is wrong
 
     def note_unsupported(self, what: str, place: Place, *notes: str) -> None:
