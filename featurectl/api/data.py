@@ -276,7 +276,7 @@ class DataMethods(ProjectBase):
         )
         with self.workspace() as workspace:
             done = train_model(workspace, request, self.open_progress())
-        self._warn(done.later_rows, "train")
+        self._warn(done.warnings, "train")
         version, warnings = done.trained.version, done.trained.fitted.warnings
         if done.again is None:
             return as_page(TrainedPage, version, aliases=done.aliases, warnings=warnings)

@@ -368,3 +368,17 @@ def test_a_damaged_manifest_is_told_and_never_a_fault_of_ours(shop, capsys, step
         assert code in (0, 1, 64), (document, said.err)
         codes.add(code)
     assert codes == {0, 1, 64}
+
+
+def test_a_label_that_counts_its_own_row_is_warned_of_where_it_is_made(shop):
+    objects = (shop.root / "objects.yaml").read_text().replace(", {request: {n: int64}}", "")
+    objects = objects.replace("source: asks\n      time: at", "source: orders\n      time: ordered_at")
+    (shop.root / "objects.yaml").write_text(objects)
+    told = "the label back counts the row itself (t <= event_time), so that `count > 0` is always true: `count > 1`"
+    assert f"note[FC357]: {told}" in (said := ran(shop, "validate", "-v")).out + said.err
+    ran(shop, "apply", "--auto-approve")
+    for spine in ((), ("--spine", "orders")):
+        assert f"warning: {told}" in ran(shop, "training-set", "back", *spine, "--out", "t.csv").err
+    other = ("--spine", "data/asks.csv", "--time", "at")
+    assert told not in ran(shop, "training-set", "back", *other, "--out", "t.csv").err
+    assert f"warning: {told}" in shop.run("train", "back").err

@@ -1,4 +1,4 @@
-"""Codes of problems with models, FC314, FC315, FC356, FC512 and up: a part of the list of `codes`."""
+"""Codes of problems with models, FC314, FC315, FC356, FC357, FC512 and up: a part of the list of `codes`."""
 
 from __future__ import annotations
 
@@ -32,6 +32,12 @@ SERVED: Final[Mapping[str, Code]] = {
         "It reads a view with `online: false`, whose values are in no online store: the model is trained and scored in "
         "batches, and `serve` refuses it. `train` says it, too. It is a warning, for that may be what is meant; leave "
         "`online: false` out of the view to serve the model.",
+    ),
+    "FC357": Code(
+        "a label that counts the row itself",
+        "A label over a horizon counts rows with t <= event_time < t + horizon. Where they come from the spine's own "
+        "source, the row that asks is one of them, and `count > 0` is true of every row: write `count > 1`, or "
+        "`count - 1` for a number. `train` and `training-set` say it, too.",
     ),
 }
 MODELS: Final[Mapping[str, Code]] = {

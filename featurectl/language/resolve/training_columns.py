@@ -13,6 +13,7 @@ from featurectl.language.definitions.model import Label, Model, RequestInput
 from featurectl.language.resolve.declarations import Declarations
 from featurectl.language.shapes.training import LabelShape, OutputShape, SpineShape
 from featurectl.language.syntax.place import Place
+from featurectl.language.typing.own_row import describe_own_row
 from featurectl.language.typing.sources import row_columns
 from featurectl.language.typing.views import ASOF
 
@@ -40,6 +41,10 @@ def check_columns(model: Model, columns: list[tuple[str, Place]], shape: SpineSh
         seen.setdefault(name, place)
     if model.spine.label is not None and shape.label is not None:
         _check_label(model.spine.label, shape.label, (seen, requested), declared)
+        if own_row := describe_own_row(model.spine):
+            key = "expr" if shape.label.expr is not None else "op"
+            note = "the horizon is t <= event_time < t + horizon, and the spine is of the label's own source"
+            declared.report.note("FC357", own_row, shape.label.fields.place(key), note=note)
 
 
 def check_output(model: Model, shape: OutputShape | None, declared: Declarations) -> None:

@@ -13,6 +13,7 @@ from featurectl.core.progress import Progress, Silent
 from featurectl.core.units import counted
 from featurectl.engines.all_engines import open_engine
 from featurectl.engines.spill import SpillRoom
+from featurectl.language.typing.own_row import describe_own_row
 from featurectl.operations.outputs.all_output_formats import check_columns
 from featurectl.operations.training.build import TrainingSetBuild, make_training_set
 from featurectl.operations.training.join import NoKeyColumnError
@@ -92,7 +93,7 @@ class Assembly:
         columns, views = counted(len(asked.inputs), "column"), counted(len(asked.views), "view")
         self.progress.done(f"joined {columns} of {views}")
         self.applied.sources.report()
-        warnings = self._later_rows(asked, spine)
+        warnings = (*_own_row(request, asked), *self._later_rows(asked, spine))
         for text in warnings:
             self.progress.done(f"warning: {text}")
         return replace(build, warnings=warnings)
@@ -140,3 +141,13 @@ class Assembly:
             return read_same_target(request.manifest, self.engine, asked, applied, room)
         label = asked.model.spine.label if asked.model else None
         return read_target(self.engine, label, applied.open_source, applied.now, room)
+
+
+def _own_row(request: TrainingSetRequest, asked: ResolvedRequest) -> tuple[str, ...]:
+    """Return what there is to say of a label that counts its own row, where the spine is the model's own."""
+    if asked.model is None or request.frame is not None:
+        return ()
+    training = asked.request
+    own = training.keys_from is None and training.spine in (None, asked.model.spine.source.name)
+    found = describe_own_row(asked.model.spine) if own and training.time in (None, asked.model.spine.time) else ""
+    return (found,) if found else ()

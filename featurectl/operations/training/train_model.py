@@ -11,6 +11,7 @@ from featurectl.core.progress import Progress
 from featurectl.core.units import counted
 from featurectl.engines.spill import SpillRoom
 from featurectl.language.definitions.json_form import load_untyped_view
+from featurectl.language.typing.own_row import describe_own_row
 from featurectl.models.artifact import check_artifacts
 from featurectl.models.gates.all_gates import gates_asked
 from featurectl.models.trainer_command import CommandEnvironment
@@ -54,13 +55,13 @@ class TrainRequest:
 class TrainResult:
     """What was trained, the version that it was to be again (None: a new one), and the aliases as they are then.
 
-    `offline_views` are the offline-only views that it reads, for which it can't be served. `later_rows` says which
-    rows lie later than their features were computed.
+    `offline_views` are the offline-only views that it reads, for which it can't be served. `warnings` say
+    which rows lie later than their features were computed, and whether the label counts its own row.
     """
 
     trained: Trained
     offline_views: tuple[str, ...] = ()
-    later_rows: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     again: ModelVersion | None
     aliases: Mapping[tuple[str, str], int]
 
@@ -81,22 +82,27 @@ def train_model(workspace: Workspace, request: TrainRequest, progress: Progress)
     again = None if number is None else choose_version(applied.state, request.model, str(number))
     context = evaluation_context(applied, allow_pickle=request.allow_pickle, memory_bytes=request.memory_bytes)
     data = _read_data(context, applied, request.model, again, progress)
-    later_rows = tuple(_later_rows(data, applied.now))
-    for text in later_rows:
+    warnings = tuple(_warnings(data, applied.now))
+    for text in warnings:
         progress.done(f"warning: {text}")
     trained = _fit(context, data, request, progress)
     offline_views = tuple(_offline_views(applied.state, trained.version))
     return TrainResult(
         trained=trained,
         offline_views=offline_views,
-        later_rows=later_rows,
+        warnings=warnings,
         again=again,
         aliases=workspace.state().aliases,
     )
 
 
-def _later_rows(data: TrainingData, now: datetime) -> Iterator[str]:
-    """Give a sentence on rows later than tables were computed; those later than now are left out, and counted there."""
+def _warnings(data: TrainingData, now: datetime) -> Iterator[str]:
+    """Give a sentence on a label that counts its own row, and on rows later than tables were computed.
+
+    Rows later than now are left out, and counted there.
+    """
+    if own_row := describe_own_row(data.model.spine):
+        yield own_row
     yield from uncomputed_row_warnings(data.rows.spine, data.rows.views.values(), now)
     if data.holdout is not None:
         for text in uncomputed_row_warnings(data.holdout.spine, data.holdout.views.values(), now):
