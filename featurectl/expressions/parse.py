@@ -62,7 +62,13 @@ class _Parser:
         if refused and token.kind in ("name", "keyword"):
             raise ExpressionError(refused[0], token.start, token.end, refused[1])
         found = token.value if token.kind == "end" else repr(self.text[token.start : token.end])
-        raise ExpressionError(f"{expected}, found {found}", token.start, token.end)
+        raise ExpressionError(f"{expected}, found {found}", token.start, token.end, self.quoted_hint())
+
+    def quoted_hint(self) -> str:
+        """Return how an expression that is words alone is written, if they are a name; "" of another."""
+        if len(self.tokens) <= 2 or any(token.kind != "name" for token in self.tokens[:-1]):
+            return ""
+        return f"a name with a space in it is quoted: '\"{self.text.strip()}\"'"
 
     def advance(self) -> Token:
         token = self.token

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from featurectl.core.dtypes import UNKNOWN
-from featurectl.core.nearest import did_you_mean
+from featurectl.core.nearest import nearest
 from featurectl.language.problems.codes import Problem
 from featurectl.language.resolve.declarations import Declarations
+from featurectl.language.shapes.values import NAME
 from featurectl.language.shapes.view import FeatureViewShape
 from featurectl.language.syntax.place import Place
 from featurectl.language.typing.sources import row_columns
@@ -35,7 +36,7 @@ def check_entity_keys(views: Iterable[FeatureViewShape], declared: Declarations)
         if any(key in columns for columns in readers.columns.values()):
             _check_type(entity, key, readers, declared)
             continue
-        near = did_you_mean(key, [name for columns in readers.columns.values() for name in columns])
+        near = nearest(key, [name for columns in readers.columns.values() for name in columns])
         if near or len(readers.views) > 1:
             declared.wrong_keys.add((entity, key))
             declared.report.add(_problem(entity, key, readers, near, declared))
@@ -86,11 +87,13 @@ def _keys(view: FeatureViewShape, declared: Declarations) -> Iterator[str]:
 def _problem(entity: str, key: str, readers: _Readers, near: str, declared: Declarations) -> Problem:
     names = ", ".join(f'"{name}"' for name in readers.columns)
     who = f"source {names} has" if len(readers.columns) == 1 else f"sources {names} have"
+    can_be_key = bool(NAME.fullmatch(near))
+    column = near if near and not can_be_key else "COLUMN"
     return Problem(
         code="FC301",
         message=f'{who} no column "{key}", a key of entity "{entity}"',
         place=declared.places["entity", entity, "keys", key],
-        suggestion=near,
-        notes=(f"or `join: {{{key}: COLUMN}}` of a view says which column has it",),
+        suggestion=f'did you mean "{near}"?' if can_be_key else "",
+        notes=(f"{'or ' if can_be_key else ''}`join: {{{key}: {column}}}` of a view says which column has it",),
         related=tuple(readers.views[:3]),
     )

@@ -19,7 +19,7 @@ from featurectl.language.definitions.model import (
     Trainer,
 )
 from featurectl.language.definitions.view import FeatureView
-from featurectl.language.typing.scope import Issue, Part, Scope, near_hint
+from featurectl.language.typing.scope import Issue, Part, Scope, near_hint, select_hint
 from featurectl.language.typing.sources import TIMES, row_columns, type_source_once
 from featurectl.language.typing.views import ASOF
 
@@ -142,10 +142,11 @@ def _horizon_label(label: Label, spine: Scope) -> Label:
         message = f'a horizon needs times, and source "{source.name}" has no event_time'
         scope.add(("label", "source"), "FC307", message)
     for key in label.entity.keys if label.entity else ():
-        scope.column(("label", "entity"), key)
+        if scope.columns != spine.columns:  # else it is said of the spine
+            scope.column(("label", "entity"), key, is_key=True)
         if spine.columns is not None and key not in spine.columns:
             message = f'the spine has no column "{key}", a key of the label\'s entity'
-            spine.add(("label", "entity"), "FC301", message, near_hint(key, spine.columns))
+            spine.add(("label", "entity"), "FC301", message, select_hint(key, spine.columns))
     where = label.where
     if where is not None:
         where, _ = scope.expression(("label", "where"), where.text, "bool")
@@ -182,7 +183,7 @@ def _input(item: ModelInput, scope: Scope, views: Mapping[str, FeatureView]) -> 
 def _feature(item: FeatureInput, scope: Scope, views: Mapping[str, FeatureView]) -> FeatureInput:
     part = ("feature", item.name)
     for key, column in item.join.items():
-        scope.column(("join", item.name, key), column)
+        scope.column(("join", item.name, key), column, is_key=key == column)
     view = views.get(item.view)
     dtype = view.dtype_of(item.feature) if view else item.dtype
     if dtype is not None and list_item(dtype) is not None:

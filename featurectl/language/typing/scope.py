@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from featurectl.core.dtypes import BOOL, SCALARS, UNKNOWN, untyped_columns
-from featurectl.core.nearest import did_you_mean
+from featurectl.core.nearest import did_you_mean, nearest
 from featurectl.expressions.check import type_parsed
 from featurectl.expressions.constants import settle
 from featurectl.expressions.names import check_names, walk
@@ -85,15 +85,18 @@ class Scope:
         tree = ExpressionNode("case", dtype, (condition.tree, _column(column, dtype), null), None, raw.start, raw.end)
         return Expression(text, settle(tree)), dtype
 
-    def column(self, part: Part, name: str, named_by: str = "") -> str | None:
+    def column(self, part: Part, name: str, named_by: str = "", *, is_key: bool = False) -> str | None:
         """Return the type of a column, `unknown` when only its name is known; FC301 and None when there is none.
 
-        `named_by` says who names it, where the place does not.
+        `named_by` says who names it, where the place does not. `is_key`: it has to have this name, that of a key.
         """
         if self.columns is None:
             return UNKNOWN
         if name not in self.columns:
-            message, hint = self._unknown(name) or (f'no column "{name}"{named_by}', near_hint(name, self.columns))
+            message, hint = self._unknown(name) or (
+                f'no column "{name}"{named_by}',
+                (select_hint if is_key else near_hint)(name, self.columns),
+            )
             self.add(part, "FC301", message, hint)
             return None
         return self.columns[name]
@@ -150,6 +153,20 @@ def near_hint(name: str, known: Mapping[str, object]) -> str:
     """Return the hint to a name that does not exist: the closest one, else those that do."""
     shown = ", ".join(sorted(known)[:12])
     return did_you_mean(name, known) or f"columns: {shown}"
+
+
+def select_hint(key: str, known: Mapping[str, object]) -> str:
+    r"""Return the hint to a key that a source lacks: how its `select` gives the closest column that name.
+
+    >>> select_hint("customer", {"Customer ID": "string"})
+    '`select: {customer: \'"Customer ID"\'}` of the source gives column "Customer ID" that name'
+    """
+    near = nearest(key, known)
+    if not near:
+        return near_hint(key, known)
+    text = bare_column(near).text
+    written = f"'{text}'" if text.startswith('"') else text
+    return f'`select: {{{key}: {written}}}` of the source gives column "{near}" that name'
 
 
 def bare_column(name: str) -> Expression:
