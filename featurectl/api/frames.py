@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
 
 import polars as pl
+from polars import selectors
 
 from featurectl.core.errors import DataError, UsageError
 from featurectl.core.nearest import did_you_mean
@@ -180,6 +181,23 @@ def column_of(frame: AnyFrame, name: str) -> Any:
     if kind_of_frame(frame) == "pandas" and str(column.dtype) in _NULLABLE and not column.hasnans:
         return column.astype(column.dtype.numpy_dtype)
     return column
+
+
+def numbers_as_float32(frame: AnyFrame) -> AnyFrame:
+    """Return a frame whose numbers are float32; one of pandas has NaN there in place of null."""
+    kind = kind_of_frame(frame)
+    if kind == "polars":
+        return frame.with_columns(selectors.numeric().cast(pl.Float32))
+    if kind == "arrow":
+        import pyarrow as pa
+
+        of_numbers = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
+        fields = [
+            f.with_type(pa.float32()) if any(is_one(f.type) for is_one in of_numbers) else f for f in frame.schema
+        ]
+        return frame.cast(pa.schema(fields, metadata=frame.schema.metadata), safe=False)
+    numbers = [name for name, dtype in frame.dtypes.items() if dtype.kind in "iuf"]
+    return frame.astype(dict.fromkeys(numbers, "float32"))
 
 
 def labelled_rows(frame: AnyFrame, label: str) -> AnyFrame:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any, Generic, NamedTuple, cast
 
-from featurectl.api.frames import FrameT, column_of, columns_of, labelled_rows
+from featurectl.api.frames import FrameT, column_of, columns_of, labelled_rows, numbers_as_float32
 from featurectl.core.errors import UsageError
 from featurectl.core.nearest import did_you_mean
 
@@ -46,9 +46,11 @@ class TrainingFrame(RowsWithManifest[FrameT]):
         """The label of each row, by the model's own spine; null where there is none."""
         return column_of(self.rows, self._label_name(None))
 
-    def xy(self, label: str | None = None) -> tuple[FrameT, Any]:
+    def xy(self, label: str | None = None, *, as_stored: bool = False) -> tuple[FrameT, Any]:
         """Return the inputs and the label of the rows that have one, as `fit(X, y)` takes them.
 
+        Numbers among the inputs are float32, as every model is given them when it scores, so that one that is fitted
+        on these and imported gives the same scores; `as_stored` leaves them in the types that they are stored in.
         `label`: the column that holds it, where no model says so.
 
         Raises:
@@ -57,7 +59,8 @@ class TrainingFrame(RowsWithManifest[FrameT]):
         name = self._label_name(label)
         rows = labelled_rows(self.rows, name)
         inputs = [each for each in self._input_names() if each != name]
-        return cast("FrameT", columns_of(rows, inputs)), column_of(rows, name)
+        found = columns_of(rows, inputs)
+        return cast("FrameT", found if as_stored else numbers_as_float32(found)), column_of(rows, name)
 
     def _input_names(self) -> list[str]:
         return [item["name"] for item in cast("Sequence[dict[str, str]]", self.manifest["inputs"])]

@@ -16,6 +16,7 @@ from featurectl.models.runtimes.base import Matrix
 from featurectl.registry.state import BoundFeature
 
 _NUMBERS = ("int64", "float64", "bool")
+_FLOAT32 = pl.Float32()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,13 @@ class MatrixForm:
         with np.errstate(over="ignore"):  # what is beyond float32 is infinite
             for i, item in enumerate(self.inputs):
                 matrix[:, i] = _encode(rows[item.name], item)
+        return matrix
+
+    def encode_stored(self, rows: pl.DataFrame) -> npt.NDArray[np.float64]:
+        """Return the same in float64, each number as it is stored; no model here is given that."""
+        matrix = np.empty((rows.height, len(self.inputs)), dtype=np.float64)
+        for i, item in enumerate(self.inputs):
+            matrix[:, i] = _encode(rows[item.name], item, pl.Float64())
         return matrix
 
 
@@ -76,14 +84,14 @@ def _hint(item: BoundFeature) -> str:
     return f'in the features of the model: - {{feature: "{item.view}:{item.feature}"{called}, type: category}}'
 
 
-def _encode(column: pl.Series, item: BoundFeature) -> npt.NDArray[Any]:
-    """Return numbers that are rounded to float32 when they are put into the matrix, once."""
+def _encode(column: pl.Series, item: BoundFeature, numbers: pl.DataType = _FLOAT32) -> npt.NDArray[Any]:
+    """Return numbers that are rounded, to float32 mostly, when they are put into the matrix, once."""
     if item.model_dtype == CATEGORY:
         codes = {value: code for code, value in enumerate(item.categories or ())}
         column = _texts(column).replace_strict(codes, default=None, return_dtype=pl.Float32)
     if column.dtype.is_float() or (column.dtype.is_integer() and not column.null_count()):
         return column.to_numpy()  # a null of a float is NaN there
-    return column.cast(pl.Float32).fill_null(float("nan")).to_numpy()
+    return column.cast(numbers).fill_null(float("nan")).to_numpy()
 
 
 def _texts(column: pl.Series) -> pl.Series:

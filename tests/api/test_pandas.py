@@ -144,6 +144,18 @@ def test_a_frame_without_rows_keeps_its_types_and_gets_columns(shared_project):
     assert np.array_equal(rows["count_7d"].to_numpy(), [])
 
 
+@pytest.mark.usefixtures("shared_project")
+def test_numbers_to_fit_on_are_those_that_models_are_given():
+    for kind in ("polars", "pandas", "arrow"):
+        training = featurectl.open_project(frames=kind).training_set("big")
+        given, stored = (frames.to_polars(training.xy(as_stored=flag)[0], "") for flag in (False, True))
+        assert set(given.dtypes) == {pl.Float32}
+        assert pl.Float64 in stored.dtypes
+        assert not stored["per_order"].equals(given["per_order"].cast(pl.Float64))
+        wanted = stored.cast(pl.Float32)
+        assert given.fill_nan(None).equals(wanted.fill_nan(None))
+
+
 def test_inputs_and_label_are_what_an_estimator_fits(shared_project):
     for kind in ("polars", "pandas", "arrow"):
         project = featurectl.open_project(frames=kind)
@@ -161,6 +173,7 @@ def test_inputs_and_label_are_what_an_estimator_fits(shared_project):
     given = spine(bought=pd.Series([1, None, 0, 1, 0], dtype="Int64").array)
     inputs, label = shared_project.training_set(features="spend:count_7d", spine=given).xy("bought")
     assert (inputs.columns.tolist(), label.tolist(), label.index.tolist()) == (["count_7d"], [1, 0, 1, 0], [7, 3, 1, 0])
+    assert inputs["count_7d"].dtype == "float32"
     unlabelled = shared_project.training_set(features="spend:count_7d", spine=given)
     with pytest.raises(UsageError, match="these rows have no label"):
         _ = unlabelled.label

@@ -257,6 +257,26 @@ def test_a_classifier_that_knows_one_class_is_refused(shop, label):
     assert f"model.skops is a classifier of one class, {label}: it was trained on no other" in said.err
 
 
+@pytest.mark.parametrize("is_between", [True, False])
+@pytest.mark.sample(1)
+def test_a_model_that_was_fitted_on_float64_is_warned_of(shop, is_between):
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from skops import io
+
+    shop.make(PLAIN)
+    shop.run("training-set", "m", "--out", "t.parquet")
+    half = pl.read_parquet("t.parquet")["half"].to_numpy()
+    matrix = np.column_stack([np.zeros(len(half)), half, np.zeros(len(half))])
+    fitted = HistGradientBoostingClassifier(max_iter=1, max_leaf_nodes=2, min_samples_leaf=1).fit(matrix, half > 12.3)
+    if is_between:  # a number and its float32
+        fitted._predictors[0][0].nodes["num_threshold"][0] = next(v for v in half if v < np.float32(v))  # noqa: SLF001
+    (shop.root / "model.skops").write_bytes(io.dumps(fitted))
+    imported = shop.run("models", "import", "m", "--file", "model.skops", "-o", "json").out
+    warnings = json.loads(imported)["result"]["warnings"]
+    told = "1 of 40 scores (2.5%) is another, by up to 0."
+    assert [text[: len(told)] for text in warnings] == [told] * is_between
+
+
 def test_a_matrix_form_of_an_import_is_that_of_the_files(shop):
     make_imported(shop)
     assert MatrixForm(inputs=shop.version()[0].inputs).category_positions() == [2]

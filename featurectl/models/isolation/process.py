@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from featurectl.core.errors import DataError
 from featurectl.models.conversion.convert import Converted
@@ -145,8 +146,8 @@ class RemoteModel:
     process: ModelProcess
     number: int
 
-    def predict(self, matrix: Matrix) -> Scores:
-        """Return a score per row.
+    def predict(self, matrix: Matrix | npt.NDArray[np.float64]) -> Scores:
+        """Return a score per row; by float64 to compare, for models are given float32.
 
         Raises:
             As `ModelProcess.ask`.
@@ -158,7 +159,7 @@ class RemoteModel:
         """Return how long a prediction takes where the model is."""
         return self._asked(matrix)[1]
 
-    def _asked(self, matrix: Matrix) -> tuple[Scores, float]:
+    def _asked(self, matrix: Matrix | npt.NDArray[np.float64]) -> tuple[Scores, float]:
         answer = self.process.ask("predict", model=self.number, matrix=packed(matrix))
         return np.asarray(unpacked(answer["scores"]), dtype=np.float64), float(answer["seconds"])
 

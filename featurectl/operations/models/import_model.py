@@ -17,7 +17,9 @@ from featurectl.models.export import exported_categories
 from featurectl.models.external_model import read_foreign
 from featurectl.models.isolation.limits import limits_of
 from featurectl.models.isolation.process import open_process
+from featurectl.models.matrix import MatrixForm
 from featurectl.models.mlflow import mlflow_file
+from featurectl.models.stored_precision import warn_of_float64
 from featurectl.operations.training.bind import bind_newest, registered_model
 from featurectl.operations.training.champion import EvaluationContext, evaluation_context
 from featurectl.operations.training.choose_spine import NamedSpine, read_spine
@@ -48,12 +50,16 @@ class ImportRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportedVersion:
-    """The version that a file became, the rows that it was proven on, and the aliases as they are then."""
+    """The version that a file became, the rows that it was proven on, and the aliases as they are then.
+
+    `warnings` say what is odd about its scores.
+    """
 
     version: ModelVersion
     path: Path
     rows: int
     aliases: Aliases
+    warnings: tuple[str, ...] = ()
 
 
 def import_version(workspace: Workspace, request: ImportRequest, progress: Progress) -> ImportedVersion:
@@ -75,8 +81,9 @@ def import_version(workspace: Workspace, request: ImportRequest, progress: Progr
         rows = _sample(context, applied, definition, request.sample, progress)
         imported = ImportedModel(found=found, exported=exported)
         version = import_model(definition, rows, imported, context, current_actor(workspace.root, progress))
+        warnings = warn_of_float64(found, MatrixForm(inputs=version.inputs), rows.values)
         aliases = workspace.state().aliases
-    return ImportedVersion(version=version, path=path, rows=rows.rows.height, aliases=aliases)
+    return ImportedVersion(version=version, path=path, rows=rows.rows.height, aliases=aliases, warnings=warnings)
 
 
 def file_of(request: ImportRequest) -> tuple[Path, str]:

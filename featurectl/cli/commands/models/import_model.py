@@ -54,7 +54,10 @@ def import_model(
     )
     file_of(request)  # before the repository is read: it may be one of another kind
     with open_with(call, "if there") as workspace:
-        return _outcome(import_version(workspace, request, call.progress))
+        imported = import_version(workspace, request, call.progress)
+    for warning in imported.warnings:
+        call.progress.done(f"warning: {warning}")
+    return _outcome(imported)
 
 
 def _outcome(imported: ImportedVersion) -> Outcome:
@@ -69,4 +72,5 @@ def _outcome(imported: ImportedVersion) -> Outcome:
     ).rstrip()
     text += render_rejection(version.gates) or f"\n{_NO_EVIDENCE}\n{render_standing(version, aliases)}"
     rejected = version.status == "rejected"
-    return Outcome(text=text, result=version_json(version, aliases), exit_code=int(rejected))
+    result = {**version_json(version, aliases), "warnings": list(imported.warnings)}
+    return Outcome(text=text, result=result, exit_code=int(rejected))
