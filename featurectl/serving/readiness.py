@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from featurectl.core.errors import StoreError
-from featurectl.online.client.push_cache import pushed_ahead
+from featurectl.online.client.push_cache import pushed_ahead, pushed_later
 from featurectl.registry.state import CHAMPION
 from featurectl.serving.context import ServerContext
 from featurectl.serving.freshness import late_parts
@@ -48,6 +48,8 @@ async def check_ready(context: ServerContext) -> Readiness:
         if model.label in champions
         for view in model.reader.features.views
     }
+    later = pushed_later(context.features.pushes, served.read_views(), context.features.now())
+    warnings += [message for field, message in later.items() if field not in ahead]
     ahead |= _broken_records(context, served)
     problems += [message for field, message in ahead.items() if field in read]
     warnings += [message for field, message in ahead.items() if field not in read]
@@ -75,6 +77,7 @@ async def late_views(context: ServerContext) -> list[str]:
             why = "is older than its error_after" if known else "was never pushed"
             late += [f"{name} {why}" for name in late_parts(context.features.pushes, view, now)]
     ahead = pushed_ahead(context.features.pushes, served.read_views(), _clock(context))
+    ahead = pushed_later(context.features.pushes, served.read_views(), now) | ahead
     return [*late, *ahead.values(), *_broken_records(context, served).values()]
 
 

@@ -175,3 +175,19 @@ def test_the_port_is_open_before_the_store_is_there(own_clicks, store, monkeypat
         wait_until(lambda: web.get(f"{server.url}/ready", timeout=20).status_code == 200, START_LIMIT_S)
         wait_until(lambda: web.post(f"{server.url}/v1/predict/click", json=PREDICT, timeout=20).status_code == 200)
         assert server.stop() == 0
+
+
+def test_a_push_as_of_later_than_the_servers_own_now_is_not_fresh(own_clicks, opened):
+    client = opened(own_clicks, reload_s=0.05, timeout_s=20.0)
+    assert client.get("/fresh").status_code == 200
+    project = (own_clicks / "featurectl.yaml").read_text()
+    (own_clicks / "featurectl.yaml").write_text(project.replace("2026-01-08T", "2026-01-10T"))
+    run(own_clicks, "materialize", "-q")
+    run(own_clicks, "push", "--full", "-q")
+    wait_until(lambda: client.get("/fresh").status_code == 503, 20)
+    (problem, *_) = client.get("/fresh").json()["problems"]
+    assert "2 d after this server's now" in problem
+    assert problem.endswith("a server reads `now:` as it starts: start it again")
+    code, problems, warned = ready(client)
+    assert (code, problems, problem in warned) == (200, [], True)
+    assert opened(own_clicks).get("/fresh").status_code == 200

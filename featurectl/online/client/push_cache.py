@@ -82,6 +82,17 @@ def pushed_ahead(pushes: Pushes, views: Iterable[ReadView], clock: datetime) -> 
     return found
 
 
+def pushed_later(pushes: Pushes, views: Iterable[ReadView], now: datetime) -> dict[str, str]:
+    """Return which views, by `view@version`, were pushed as of later than the now that a server was given, in words."""
+    found = {}
+    for view in views:
+        record = pushes.record(view)
+        if far := how_far_ahead(record.computed_at, latest_at(now), "this server's now") if record else "":
+            again = "a server reads `now:` as it starts: start it again"
+            found[view.field] = f"view {view.field} was pushed as of {far}, so that it finds no such value: {again}"
+    return found
+
+
 def far_ahead(record: PushRecord | None, latest: datetime) -> str:
     """Return how far after a server's clock a view was pushed, in words; "" where it is not later than `latest`."""
     return how_far_ahead(record.computed_at, latest, "this server's clock") if record else ""
