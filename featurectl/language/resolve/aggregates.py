@@ -80,7 +80,7 @@ def add_aggregate(
                     default=shape.default,
                     freshness=freshness_of(shape.freshness),
                     description=shape.description,
-                    aliases=_aliases(shape, name, window.text, stored),
+                    aliases=_aliases(shape, name, window.text, stored, declared),
                 )
             )
 
@@ -96,11 +96,19 @@ def _base(shape: AggregateShape, op: str, node: ScalarNode, declared: Declaratio
     return ""
 
 
-def _aliases(shape: AggregateShape, name: str, window: str, stored: Stored) -> tuple[str, ...]:
+def _aliases(
+    shape: AggregateShape, name: str, window: str, stored: Stored, declared: Declarations
+) -> tuple[str, ...]:
     """Return what a feature of an aggregate was called before, and keep where that stands."""
     found = []
+    ending = aggregate_name("", window, shape.fields.text("offset"))
     for node in listed_names(shape.fields, "aliases"):
-        alias = aggregate_name(node.text, window, shape.fields.text("offset"))
+        if base := node.text.removesuffix(ending) if node.text.endswith(ending) else "":
+            message = f'alias "{node.text}" of an aggregate: it is the name before the window, here "{base}"'
+            suggestion = f'did you mean "{base}"?'
+            declared.report.error("FC105", message, node.span.place, suggestion=suggestion)
+            continue
+        alias = f"{node.text}{ending}"
         stored.aliases.append((alias, name, node.span.place))
         found.append(alias)
     return tuple(found)
