@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from featurectl.render.page import Page, PageTable, page_text
@@ -26,14 +27,30 @@ def diff_page(diff: VersionDiff) -> Page:
     page: list[list[PageTable]] = []
     head = (_label(diff.first), _label(diff.second))
     for part, (first, second) in diff.parts.items():
-        marks = _marks(diff, part)
+        marks, unsaid = _marks(diff, part), _renamed_selections(first, second)
         rows = [
             [marks.get(name, " "), name, _text(first, name), _text(second, name)]
             for name in dict.fromkeys([*first, *second])
+            if name not in unsaid
         ]
         if rows:
             page.append([PageTable(head=(" ", part, *head), rows=rows)])
     return page
+
+
+def _renamed_selections(first: VersionFacts, second: VersionFacts) -> set[str]:
+    """Return the names of keys' selections that one has alone, where they are those of the other under other names."""
+    gone, came = ([name for name in one if name not in other] for one, other in ((first, second), (second, first)))
+    sides = [
+        Counter((rest, facts[name].text) for name in names if (rest := _selection(name)))
+        for facts, names in ((first, gone), (second, came))
+    ]
+    return {name for name in (*gone, *came) if _selection(name)} if sides[0] == sides[1] else set()
+
+
+def _selection(name: str) -> str:
+    """Return the key of `features.INPUT.select.KEY`; "" of another name."""
+    return name.partition(".select.")[2] if name.startswith("features.") else ""
 
 
 def diff_json(diff: VersionDiff) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -27,13 +27,21 @@ def fold_renamed_inputs(reasons: Sequence[ReasonJson]) -> list[ReasonJson]:
     pairs = [(old, new) for old, new in zip(before, after, strict=False) if old != new]
     if len(before) != len(after) or not all(_is_renamed(gone.get(old), came.get(new)) for old, new in pairs):
         return list(reasons)
-    folded = {f"{_LIST}.{name}" for pair in pairs for name in pair}
+    folded = {f"{_LIST}.{name}" for pair in pairs for name in (*pair, *_same_parts(*pair, gone, came))}
     left = [r for r in reasons if r["field"] not in folded and r is not named]
     return [{**named, "old": "", "new": ", ".join(f"{old} -> {new}" for old, new in pairs)}, *left]
 
 
 def _name(reason: ReasonJson) -> str:
     return reason["field"].removeprefix(f"{_LIST}.")
+
+
+def _same_parts(old: str, new: str, gone: Mapping[str, ReasonJson], came: Mapping[str, ReasonJson]) -> Iterator[str]:
+    """Yield what went of an input and came of its new name as it was: how its key is selected."""
+    for name, reason in gone.items():
+        now = f"{new}.{name.removeprefix(f'{old}.')}"
+        if name.startswith(f"{old}.") and now in came and came[now]["new"] == reason["old"]:
+            yield from (name, now)
 
 
 def _is_renamed(gone: ReasonJson | None, came: ReasonJson | None) -> bool:

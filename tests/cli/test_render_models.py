@@ -7,7 +7,7 @@ from featurectl.expressions.tree import Expression
 from featurectl.language.definitions.json_form import dump_definition
 from featurectl.language.definitions.model import DerivedInput, FeatureInput, Label, Model, RequestInput, Spine
 from featurectl.language.definitions.source import Source
-from featurectl.operations.models.diff import compare_versions
+from featurectl.operations.models.diff import VersionDiff, VersionFact, compare_versions
 from featurectl.registry.state import BoundFeature, GateResult
 from featurectl.render.diff_models import diff_json, render_diff
 from tests.cli.golden import assert_golden
@@ -76,3 +76,13 @@ def test_two_versions_stand_side_by_side_and_marks_say_what_differs():
 def test_a_version_compared_with_itself_has_no_mark():
     text = render_diff(compare_versions(FIRST, FIRST))
     assert {line[:1] for line in text.splitlines() if line} == {" "}
+
+
+def test_selections_of_keys_that_are_those_of_renamed_inputs_are_left_out():
+    def version(name, text):
+        return {f"features.{name}.select.user": VersionFact(text, text, text), "time": VersionFact("at", "at", "at")}
+
+    for other, lines in (('"User ID"', 0), ('"Buyer ID"', 2)):
+        parts = {"question": (version("a", '"User ID"'), version("c", other))}
+        text = render_diff(VersionDiff(first=FIRST, second=SECOND, parts=parts))
+        assert text.count(".select.user") == lines

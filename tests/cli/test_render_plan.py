@@ -220,3 +220,20 @@ def test_inputs_of_other_names_alone_are_one_reason_and_others_are_not():
     assert [(each["field"], each["new"]) for each in folded] == [("features", "a -> c, b -> d"), ("owner", "bob")]
     for other in ("v:c (user: user) as bool", "w:c (user: user) as int64", "v:c (user: buyer) as int64"):
         assert fold_renamed_inputs(plan(other)) == plan(other)
+
+
+def test_how_the_key_of_a_renamed_input_is_selected_is_not_said_again():
+    def reason(field, old, new):
+        return {"sign": "~", "field": field, "old": old, "new": new, "place": "m.yaml:3:5", "features": []}
+
+    def plan(select):
+        return [
+            reason("features", "a", "c"),
+            reason("features.c", "-", "v:c (user: user) as int64"),
+            reason("features.c.select.user", "-", select),
+            reason("features.a", "v:a (user: user) as int64", "-"),
+            reason("features.a.select.user", '"User ID"', "-"),
+        ]
+
+    assert [each["field"] for each in fold_renamed_inputs(plan('"User ID"'))] == ["features"]
+    assert len(fold_renamed_inputs(plan('"Buyer ID"'))) == 3

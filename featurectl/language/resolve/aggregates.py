@@ -96,9 +96,7 @@ def _base(shape: AggregateShape, op: str, node: ScalarNode, declared: Declaratio
     return ""
 
 
-def _aliases(
-    shape: AggregateShape, name: str, window: str, stored: Stored, declared: Declarations
-) -> tuple[str, ...]:
+def _aliases(shape: AggregateShape, name: str, window: str, stored: Stored, declared: Declarations) -> tuple[str, ...]:
     """Return what a feature of an aggregate was called before, and keep where that stands."""
     found = []
     ending = aggregate_name("", window, shape.fields.text("offset"))
