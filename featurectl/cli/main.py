@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from typer.exceptions import Abort, Exit, TyperException
 
@@ -35,6 +35,9 @@ from featurectl.core.nearest import nearest
 from featurectl.render.error import error_json
 from featurectl.workspace.redaction import Hide, hiding_secrets
 
+if TYPE_CHECKING:
+    from typer import Context
+
 FINE = (0, 2)  # 2: a valid plan with changes
 FOUND_PROBLEMS, USAGE, UNAVAILABLE, BUG, TRY_AGAIN, INTERRUPTED = 1, 64, 69, 70, 75, 130
 _GRAVITY = (UNAVAILABLE, USAGE, FOUND_PROBLEMS, TRY_AGAIN)  # of failures that one command has met, the gravest first
@@ -43,6 +46,7 @@ _YOUNG_OBJECTS = 20_000  # new ones, between two searches for cycles among them;
 _YOUNG_SEARCHES = 1_000  # for cycles, between two among the oldest objects; Python's own number is 10
 _PANIC = "PanicException"  # of Polars, which is loaded by then; it is no Exception
 _NO_COMMAND = "No such command "  # as the parser says it
+_TOO_MANY = "Got unexpected extra argument"
 _OPTIONS_BEHIND = "options of one command stand behind it: featurectl status --as-of TIME"
 _FITS = "train"  # the one command that multiplies matrices: numpy starts threads for that when it is loaded
 
@@ -211,11 +215,17 @@ def _usage_error(error: TyperException) -> UsageError:
         word = text.removeprefix(_NO_COMMAND).strip("'.")
         return UsageError(f"{_NO_COMMAND}{word!r}", hint=_command_hint(word, context.command.commands))
     if not hasattr(error, "possibilities"):
-        return UsageError(text)
+        return UsageError(text, hint=_usage(context) if context is not None and text.startswith(_TOO_MANY) else "")
     if near := nearest(name, getattr(error, "possibilities", None) or ()):
         return UsageError(f"No such option: {name}", hint=f"did you mean {near}?")
     before = context is not None and context.parent is None
     return UsageError(f"No such option: {name}", hint=_OPTIONS_BEHIND if before else "")
+
+
+def _usage(context: Context) -> str:
+    """Return how a command is written, in one line."""
+    words = " ".join(context.get_usage().split()).removeprefix("Usage: ")
+    return words.replace(context.find_root().command_path, "featurectl", 1)
 
 
 def _command_hint(word: str, offered: Iterable[str]) -> str:

@@ -93,6 +93,7 @@ def test_help_of_a_command_is_what_its_help_option_says(capsys, words):
         ("monitor canary abort", "featurectl --help lists them"),
         ("--as-of x status", "featurectl status --as-of TIME"),
         ("status --envv x", "did you mean --env?"),
+        ("models diff m 1 2", "= featurectl models diff [OPTIONS] {MODEL@1} {MODEL@2}"),
     ],
 )
 def test_a_wrong_word_is_an_error_with_the_nearest(capsys, words, hint):

@@ -169,11 +169,15 @@ def test_a_name_that_nothing_has_is_wrong_usage(shop):
     shop.train()
     for words, said in (
         (("promote", "m@9"), "model m has no version '9'"),
-        (("promote", "m"), "model m has no version 'challenger'"),
+        (
+            ("promote", "m"),
+            "model m has no challenger to promote\n  = featurectl models promote m@VERSION; versions: 1",
+        ),
         (("promote", "n@1"), "no model 'n' is applied"),
         (("rollback", "n"), "no model 'n' is applied"),
         (("rollback", "m@1"), "'m@1' is no model's name"),
         (("diff", "m@1", "m@9"), "model m has no version '9'"),
+        (("diff", "m@1", "2"), "'2' is no model's name\n  = featurectl models diff m@1 m@2"),
         (("list", "--uses", "x"), "no feature view 'x' is applied"),
         (("list", "--uses", "v:x"), "view v has no feature 'x'"),
         (("list", "--uses", "v@"), "--uses v@: not a view or a feature"),

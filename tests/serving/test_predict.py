@@ -32,6 +32,16 @@ def test_scores_are_those_of_batch_scoring(client, clicks, tmp_path, monkeypatch
     assert found["latency_ms"] > 0
 
 
+@pytest.mark.parametrize(("version", "shown"), [("1", "1"), ("champion", '"champion"')])
+def test_a_version_in_the_place_of_a_name_is_told_where_it_goes(client, version, shown):
+    (row,) = request_rows(1)
+    asked = client.post(f"/v1/predict/click@{version}", json={"rows": [row]})
+    flat = client.post("/predict", json={"model": f"click@{version}", **row})
+    for answer, key in ((asked, "version"), (flat, "model_version")):
+        assert answer.status_code == 404
+        assert answer.json()["hint"] == f'model click, with "{key}": {shown} in the body'
+
+
 def test_features_and_statuses_are_returned_on_request(client):
     (row,) = scores(client, request_rows(1), **{"return": ["features", "status"]})["rows"]
     assert set(row["features"]) >= {"count_7d", "tier", "hour", "price", "price_share", "bond_count_7d"}

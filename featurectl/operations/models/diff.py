@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from featurectl.core.commits import parse_commit
+from featurectl.core.errors import UsageError
 from featurectl.core.units import format_bytes, format_count, format_instant, format_iso
 from featurectl.identity.facts.models import SELECT, input_fact, model_facts
 from featurectl.language.definitions.json_form import load_model
@@ -60,6 +61,9 @@ def diff_versions(workspace: Workspace, first: str, second: str) -> VersionDiff:
         UsageError: there is no such model, version or alias.
         StoreError: the registry can't be read.
     """
+    if second.isdecimal():
+        model = first.partition("@")[0]
+        raise UsageError(f"{second!r} is no model's name", hint=f"featurectl models diff {first} {model}@{second}")
     state = workspace.applied_state()
     return compare_versions(choose_version(state, *split_name(first)), choose_version(state, *split_name(second)))
 

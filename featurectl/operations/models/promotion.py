@@ -79,8 +79,18 @@ def promote_model(workspace: Workspace, request: PromoteRequest) -> Promotion:
     """
     applied = read_applied(workspace)
     context = evaluation_context(applied, allow_pickle=request.allow_pickle, memory_bytes=request.memory_bytes)
+    _check_challenger(applied.state, request.name)
     version = choose_usable(applied.state, *split_name(request.name, CHALLENGER))
     return promote_version(version, context, current_actor(workspace.root))
+
+
+def _check_challenger(state: State, name: str) -> None:
+    """See that a model that was named alone, and has versions, has a challenger."""
+    found = [version for version in state.model_versions if version.model == name and version.status != "retired"]
+    versions = [str(version.version) for version in found]
+    if versions and (name, CHALLENGER) not in state.aliases:
+        hint = f"featurectl models promote {name}@VERSION; versions: {', '.join(versions)}"
+        raise UsageError(f"model {name} has no challenger to promote", hint=hint)
 
 
 def check_name_of_model(text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
@@ -97,14 +98,20 @@ class Turns:
             yield
 
 
-def checked_name(name: str) -> str:
-    """Return the name of a model, which is not shown when it can be none.
+def checked_name(name: str, version_key: str) -> str:
+    """Return the name of a model, which is not shown when it can be none; `version_key` names a version of it.
 
     Raises:
-        Refused: 404, it is too long.
+        Refused: 404, it is too long, or names a version, too.
     """
     if len(name) > MOST_NAME:
         raise Refused(404, f"no model has a name of {len(name):,} characters")
+    model, at, version = name.partition("@")
+    if at:
+        shown = version if version.isdecimal() else json.dumps(version)
+        raise Refused(
+            404, f"{name!r} is no model's name", hint=f'model {model}, with "{version_key}": {shown} in the body'
+        )
     return name
 
 

@@ -31,7 +31,7 @@ async def answer_predict(context: ServerContext, request: Request) -> Response:
     body = await parsed(request, PREDICT)
     if len(body.rows) > context.settings.max_rows:
         raise Refused(400, f"rows: {len(body.rows):,} rows; 1 to {context.settings.max_rows:,} are allowed")
-    name = checked_name(request.path_params["model"])
+    name = checked_name(request.path_params["model"], "version")
     version = None if body.version is msgspec.UNSET else str(body.version)
     parts = await split_rows(context, name, version, body.rows)
     echoed = tuple(dict.fromkeys(body.returned))

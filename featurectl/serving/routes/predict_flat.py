@@ -73,7 +73,7 @@ def _name(context: ServerContext, given: object) -> str:
         Refused: 400, there are several; 404, there is none.
     """
     if isinstance(given, str) and given:
-        return checked_name(given)
+        return checked_name(given, "model_version")
     if given is not None:
         raise Refused(400, f"model: {given!r} is no name of a model")
     names = context.project.names()

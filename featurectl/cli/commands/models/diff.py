@@ -14,8 +14,8 @@ from featurectl.cli.shared.workspaces import open_applied
 @verb()
 def diff(
     call: Call,
-    first: Annotated[str, typer.Argument(help="MODEL@1, or by an alias: MODEL@champion.", metavar="A")],
-    second: Annotated[str, typer.Argument(help="The version to compare it with.", metavar="B")],
+    first: Annotated[str, typer.Argument(help="A version, or by an alias: MODEL@champion.", metavar="MODEL@1")],
+    second: Annotated[str, typer.Argument(help="The version to compare it with.", metavar="MODEL@2")],
 ) -> Outcome:
     """Show two model versions side by side.
 
