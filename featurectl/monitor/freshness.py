@@ -25,8 +25,8 @@ class FreshnessRow:
     entities of a state view that were served then, `stale_entities` those of them whose values are too old (None:
     not counted). `lost` rows of the last push are not in the online store any more. `late_rows` came too late
     for the table; `changed_parts` are those of which it has rows that were changed or are gone since. `future`: it was
-    computed as of an instant that has not come. `note` says what else there is to know of a row: why something that
-    belongs to it is not shown.
+    computed as of an instant that has not come. `failed_run` says of a view what has failed since a run was done last.
+    `note` says what else there is to know of a row: why something that belongs to it is not shown.
     """
 
     kind: Literal["view", "source", "feature"]
@@ -47,6 +47,7 @@ class FreshnessRow:
     late_rows: int = 0
     changed_parts: tuple[str, ...] = ()
     future: bool = False
+    failed_run: str = ""
     error: str = ""
     note: str = ""
 

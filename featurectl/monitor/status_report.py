@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from featurectl.core.units import format_instant
 from featurectl.monitor.health import check_results, look, recorded_runs, runs_seen
 from featurectl.monitor.sizes import stored_sizes
+from featurectl.monitor.why import failed_runs
 
 if TYPE_CHECKING:
     from featurectl.monitor.checks import CheckHistory
@@ -44,7 +46,7 @@ class StatusReport:
 
     @property
     def is_broken(self) -> bool:
-        """Whether a source or view is past its `error_after`, or can't be seen."""
+        """Whether a source or view is past its `error_after`, can't be seen, or was not kept up the last time."""
         return any(row.verdict in ("STALE", "ERROR") for row in self.rows)
 
     def without_ages(self) -> object:
@@ -73,9 +75,12 @@ def read_status(workspace: Workspace, request: StatusRequest) -> StatusReport:
         StoreError: the registry can't be read.
     """
     rows = look(workspace, workspace.applied_state(), entities=request.details)
-    runs, unread = runs_seen(workspace, _RUNS_BACK) if request.details else ([], "")
+    runs, unread = runs_seen(workspace, _RUNS_BACK)
+    rows = [with_failed_run(row, runs) for row in rows]
     sizes = stored_sizes(workspace, workspace.state()) if rows and request.sizes else ()
-    return StatusReport(now=workspace.now, rows=rows, runs=not_done(runs), unread=unread, sizes=sizes)
+    return StatusReport(
+        now=workspace.now, rows=rows, runs=not_done(runs) if request.details else [], unread=unread, sizes=sizes
+    )
 
 
 def read_checks(workspace: Workspace) -> ChecksReport:
@@ -87,6 +92,23 @@ def read_checks(workspace: Workspace) -> ChecksReport:
     """
     found = check_results(workspace, workspace.applied_state(), recorded_runs(workspace, _BACK))
     return ChecksReport(now=workspace.now, checks=found)
+
+
+def with_failed_run(row: FreshnessRow, runs: Sequence[RunRecord]) -> FreshnessRow:
+    """Return the row of a view with the run of it that has failed, if none was done since: an error, however new it is.
+
+    What is served stays as it was, so that its age is good until the next rows ought to be there.
+    """
+    failed = failed_runs(
+        [run for run in runs if row.kind == "view" and (run.view, run.version) == (row.name, row.version)]
+    )
+    if not failed or row.error:
+        return row
+    first, last = failed[0], failed[-1]
+    code = f" ({last.error_code})" if last.error_code else ""
+    said = f"{last.command} has failed since {format_instant(first.now)}{code}: featurectl why {row.name}"
+    verdict = row.verdict if row.verdict == "STALE" else "ERROR"
+    return replace(row, verdict=verdict, failed_run=said, note=", ".join(n for n in (said, row.note) if n))
 
 
 def not_done(runs: Sequence[RunRecord]) -> list[RunRecord]:

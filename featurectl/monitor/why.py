@@ -163,22 +163,27 @@ def _failing(chain: Chain) -> FirstCause | None:
     """
     if chain.row.future:
         return FirstCause(text=f"{chain.row.label}: {chain.row.error}")
-    ended = [run for run in chain.runs if run.state == "ended"]
-    table = [run for run in ended if run.command == "materialize"]
-    online = [run for run in ended if run.command == "push" or run.action]
-    return _failed([(run, run.done or bool(run.action)) for run in table]) or _failed([(r, r.done) for r in online])
-
-
-def _failed(runs: Sequence[tuple[RunRecord, bool]]) -> FirstCause | None:
-    """Tell of the runs at the end that have failed; the second of a pair is whether one was done."""
-    last_done = max((number for number, (_, done) in enumerate(runs) if done), default=-1)
-    failed = [run for run, _ in runs[last_done + 1 :]]
+    failed = failed_runs(chain.runs)
     if not failed:
         return None
     times = f" ({len(failed)} times)" if len(failed) > 1 else ""
     code = f"{failed[-1].error_code}: " if failed[-1].error_code else ""
     text = f"{failed[-1].command} has failed since {format_instant(failed[0].now)}{times}: {code}{failed[-1].error}"
     return FirstCause(text=text, source=source_of_failure(failed[-1]))
+
+
+def failed_runs(runs: Sequence[RunRecord]) -> Sequence[RunRecord]:
+    """Return of the runs of a view version, in their order, those at the end that have failed; of materialize first."""
+    ended = [run for run in runs if run.state == "ended"]
+    table = [(run, run.done or bool(run.action)) for run in ended if run.command == "materialize"]
+    online = [(run, run.done) for run in ended if run.command == "push" or run.action]
+    return _last_failed(table) or _last_failed(online)
+
+
+def _last_failed(runs: Sequence[tuple[RunRecord, bool]]) -> list[RunRecord]:
+    """Return the runs at the end that have failed; the second of a pair is whether one was done."""
+    last_done = max((number for number, (_, done) in enumerate(runs) if done), default=-1)
+    return [run for run, _ in runs[last_done + 1 :]]
 
 
 def source_of_failure(run: RunRecord) -> str:

@@ -85,6 +85,7 @@ def status_document(row: FreshnessRow, now: datetime) -> dict[str, object]:
         "lost_rows": row.lost,
         "late_rows": row.late_rows,
         "changed_parts": list(row.changed_parts),
+        "failed_run": row.failed_run or None,
         "error": row.error or None,
         "note": row.note or None,
     }

@@ -77,6 +77,31 @@ def test_each_run_leaves_a_record_failed_ones_too():
 
 
 @pytest.mark.usefixtures("shop")
+def test_a_view_whose_last_run_has_failed_is_an_error_in_status(capsys):
+    def status(hour):
+        capsys.readouterr()
+        return main(["status", "-o", "json", "--as-of", f"2026-01-04T{hour:02}:00:00Z"]), json.loads(
+            capsys.readouterr().out
+        )
+
+    assert run("materialize", day=3) == 0
+    [before] = [row for row in status(1)[1]["result"]["rows"] if row["name"] == "values"]
+    assert (before["state"], before["failed_run"]) == ("OK", None)
+    rows = Path("rows.csv").read_text()
+    grow("c,2026-01-03T10:00:00Z,much\n")
+    assert run("materialize", day=4) == 1
+    code, document = status(1)
+    [row] = [row for row in document["result"]["rows"] if row["name"] == "values"]
+    said = "materialize has failed since 2026-01-04 00:00 (FC504): featurectl why values"
+    assert (code, row["state"], row["failed_run"], row["rows"]) == (1, "ERROR", said, before["rows"])
+    assert main(["status", "-q", "--as-of", "2026-01-04T01:00:00Z"]) == 1
+    assert said in capsys.readouterr().out
+    Path("rows.csv").write_text(rows)
+    assert main(["materialize", "-q", "--as-of", "2026-01-04T02:00:00Z"]) == 0
+    assert status(3)[0] == 0
+
+
+@pytest.mark.usefixtures("shop")
 def test_checks_have_a_history_with_the_run_that_one_of_them_failed(capsys):
     assert run("materialize", day=3) == 0
     grow("c,2026-01-03T10:00:00Z,77\n")

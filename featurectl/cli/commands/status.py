@@ -47,7 +47,8 @@ def status(
     of a state view have values older than its ttl, or known for longer than error_after; how much room tables,
     models and the prediction log take (clean makes some), and runs that have failed.
 
-    Exits 1 when one is past `error_after`, or can't be seen; with --checks when one of severity error failed the
+    Exits 1 when one is past `error_after`, can't be seen, or was not kept up: its last materialize or push in two
+    days has failed (ERROR, whatever its age); with --checks when one of severity error failed the
     last time. --watch draws a terminal anew, and writes elsewhere when something else than an age has changed.
     """
     every_s = _checked(call, every, watch=watch)
