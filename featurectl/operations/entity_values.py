@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Final
 from featurectl.core.dtypes import BOOL, DATE, INT64, is_text
 from featurectl.core.errors import UsageError
 from featurectl.core.nearest import did_you_mean
+from featurectl.core.units import instant_us
 from featurectl.language.renaming import current_names, find_feature, named_features, old_name_warning
 
 if TYPE_CHECKING:
     from featurectl.language.definitions.view import FeatureView
     from featurectl.online.base import KeyValue
+    from featurectl.online.client.feature_reader import ReadView
     from featurectl.online.read import Answer
     from featurectl.workspace.workspace import Workspace
 
@@ -43,7 +45,7 @@ class EntityAnswer:
     """What an entity has in a view version; `waiting`: what is said of a newer one that is not served yet.
 
     `entity` are its keys by name, in the types that they are declared with. `old_names` says of each feature that is
-    named by an alias what it is called now.
+    named by an alias what it is called now. `stale` are the features that are older than their `error_after`.
     """
 
     view: str
@@ -52,6 +54,7 @@ class EntityAnswer:
     answer: Answer
     waiting: str = ""
     old_names: tuple[str, ...] = ()
+    stale: frozenset[str] = frozenset()
 
 
 def entity_request(view: str, words: Sequence[str]) -> EntityRequest:
@@ -104,7 +107,26 @@ def get_online(workspace: Workspace, request: EntityRequest) -> EntityAnswer:
         answer=_with_features(by_current_names(answer, read.view), chosen),
         waiting=waiting,
         old_names=old_names_among(name, chosen),
+        stale=_stale_features(workspace, read, chosen),
     )
+
+
+def _stale_features(workspace: Workspace, read: ReadView, chosen: Mapping[str, str]) -> frozenset[str]:
+    """Return which features stand on rows older than their `error_after`, or their view's, by the names asked for."""
+    view, own = read.view, read.view.own_freshness
+    slas = {name: own.get(now, view.freshness) for name, now in (chosen or _current(view)).items()}
+    limits = {name: sla.error_after_us for name, sla in slas.items() if sla is not None}
+    if view.source.static or not any(limits.values()):
+        return frozenset()
+    record = workspace.online().read_push_record(read.online)
+    if record is None or record.watermark is None:
+        return frozenset()
+    age = instant_us(workspace.now) - instant_us(record.watermark)
+    return frozenset(name for name, most_us in limits.items() if most_us is not None and age > most_us)
+
+
+def _current(view: FeatureView) -> dict[str, str]:
+    return {name: name for name in view.current_types}
 
 
 def get_offline(workspace: Workspace, request: EntityRequest) -> EntityAnswer:

@@ -8,6 +8,7 @@ import pytest
 from featurectl.cli.main import main
 from featurectl.core.errors import UsageError
 from featurectl.operations.entity_values import parse_entity
+from tests.catalog.shop import make_shop
 from tests.cli.shop import apply_shop, materialize_shop, write_shop
 
 
@@ -259,3 +260,14 @@ def test_a_feature_that_is_none_of_the_view_says_what_to_type(capsys, words, mes
 @pytest.mark.usefixtures("shop")
 def test_a_key_may_hold_a_colon(capsys):
     assert run(capsys, "get", "spend", "customer=a:b")["entity"] == {"customer": "a:b"}
+
+
+def test_what_is_older_than_its_sla_is_marked_stale_as_over_http(tmp_path, monkeypatch, capsys):
+    make_shop(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    features = run(capsys, "get", "spend:count_7d", "customer=c1")["features"]
+    assert features["count_7d"]["stale"] is True
+    assert main(["get", "spend:count_7d", "customer=c1", "-q"]) == 0
+    assert capsys.readouterr().out.rstrip().endswith("PRESENT, stale")
+    without = run(capsys, "get", "last_order", "customer=c1", "day=2026-01-01")["features"]  # has no SLA
+    assert all("stale" not in item for item in without.values())

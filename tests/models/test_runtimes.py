@@ -3,11 +3,14 @@
 import io
 import pickle
 import sys
+import warnings
 
 import joblib
 import lightgbm
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.tree import DecisionTreeClassifier
 from skops import io as skops_io
 
 from featurectl.core.errors import DataError, UsageError
@@ -15,6 +18,7 @@ from featurectl.models.estimators.base import FitRows
 from featurectl.models.estimators.make import dump_estimator, fit_estimator, make_estimator
 from featurectl.models.runtimes.all_runtimes import load_runtime
 from featurectl.models.runtimes.base import check_code_allowed
+from featurectl.models.runtimes.estimator import EstimatorRuntime
 from featurectl.models.runtimes.skops import KNOWN_TYPES
 from featurectl.models.scores import worst_difference
 from tests.models.estimators import LIBRARIES, NAN_REFUSED, NAN_TAKEN, fitted, label_of, matrix_of
@@ -229,3 +233,14 @@ def test_a_cut_or_torn_lightgbm_model_is_refused_before_lightgbm_sees_it():
             load_runtime("txt", content.encode(), allow_pickle=False)
         assert caught.value.code == "FC512"
     assert load_runtime("txt", text.encode(), allow_pickle=False).predict(matrix.astype(np.float32)).shape == (200,)
+
+
+def test_an_estimator_that_was_fitted_with_names_predicts_without_a_warning():
+    columns = pd.DataFrame({"a": [0.0, 1.0, 2.0, 3.0], "b": [1.0, 0.0, 1.0, 0.0]})
+    matrix = columns.to_numpy()
+    for label in ([0, 0, 1, 1], [0, 1, 2, 2]):
+        runtime = EstimatorRuntime(DecisionTreeClassifier().fit(columns, label))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert len(runtime.predict(matrix)) == 4
+            assert (runtime.classes(matrix) is None) == (len(set(label)) == 2)

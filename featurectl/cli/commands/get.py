@@ -60,7 +60,7 @@ def _text(found: EntityAnswer, words: Sequence[str], *, offline: bool) -> str:
     rows, answer = [], found.answer
     for name, value in answer.values.items():
         status = f"{value.status} (default)" if value.defaulted else value.status
-        rows.append([name, shown_value(value.value), status])
+        rows.append([name, shown_value(value.value), f"{status}, stale" if name in found.stale else status])
     event = "-" if answer.event_time is None else format_instant(answer.event_time)
     age = "-" if answer.age_us is None else format_age(answer.age_us)
     computed = "-" if answer.computed_at is None else format_instant(answer.computed_at)
@@ -90,7 +90,12 @@ def _json(found: EntityAnswer, *, offline: bool) -> dict[str, object]:
         **{name: None if instant is None else format_iso(instant) for name, instant in instants.items()},
         "age_seconds": None if answer.age_us is None else answer.age_us / 1_000_000,
         "features": {
-            name: {"value": plain_value(value.value), "status": value.status, "defaulted": value.defaulted}
+            name: {
+                "value": plain_value(value.value),
+                "status": value.status,
+                "defaulted": value.defaulted,
+                **({"stale": True} if name in found.stale else {}),
+            }
             for name, value in answer.values.items()
         },
     }

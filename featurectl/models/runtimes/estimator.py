@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
@@ -30,17 +33,19 @@ class EstimatorRuntime:
         """Return the probability of the positive class of a binary classifier, else the prediction, per row."""
         if not len(matrix):
             return np.empty(0, dtype=np.float64)
-        proba = getattr(self.estimator, "predict_proba", None)
-        if proba is not None:
-            table = np.asarray(proba(matrix))
-            if table.ndim == 2 and table.shape[1] == 2:
-                return one_score(table)
-        return np.asarray(self.estimator.predict(matrix), dtype=np.float64).reshape(len(matrix))
+        with _names_unasked(self.estimator):
+            proba = getattr(self.estimator, "predict_proba", None)
+            if proba is not None:
+                table = np.asarray(proba(matrix))
+                if table.ndim == 2 and table.shape[1] == 2:
+                    return one_score(table)
+            return np.asarray(self.estimator.predict(matrix), dtype=np.float64).reshape(len(matrix))
 
     def classes(self, matrix: Matrix) -> Classes | None:
         """Return the probabilities of more than two classes, or None."""
         proba, labels = getattr(self.estimator, "predict_proba", None), getattr(self.estimator, "classes_", None)
-        table = None if proba is None or labels is None else np.asarray(proba(matrix))
+        with _names_unasked(self.estimator):
+            table = None if proba is None or labels is None else np.asarray(proba(matrix))
         if table is None or table.ndim != 2 or table.shape[1] <= 2:
             return None
         return Classes(labels=np.asarray(labels), table=table.astype(np.float64))
@@ -54,6 +59,17 @@ class EstimatorRuntime:
         """Return the size of a linear estimator's coefficient for each input, or None."""
         found = getattr(self.estimator, "coef_", None)
         return None if found is None else np.abs(np.atleast_2d(np.asarray(found, dtype=np.float64))).mean(axis=0)
+
+
+@contextmanager
+def _names_unasked(estimator: object) -> Iterator[None]:
+    """Keep scikit-learn from warning that columns have no names: an import has seen that they are those of the fit."""
+    if not hasattr(estimator, "feature_names_in_"):
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="X does not have valid feature names", category=UserWarning)
+        yield
 
 
 def classes_told_apart(estimator: object) -> int | None:
