@@ -137,7 +137,7 @@ class ProjectModels:
         request = ImportRequest(model=model, file=Path(file), sample=sample, allow_pickle=allow_pickle)
         with self.project.workspace() as workspace:
             found = import_version(workspace, request, self.project.open_progress())
-        self.project._warn(found.warnings, "import_file")  # noqa: SLF001 (of the same project)
+        self.project._warn(found.warnings, "models.import_file")  # noqa: SLF001 (of the same project)
         return as_page(VersionPage, found.version, aliases=found.aliases)
 
     def export(self, name: str, folder: str | Path) -> Sequence[str]:

@@ -36,4 +36,5 @@ def warn_of_float64(found: Foreign, form: MatrixForm, rows: pl.DataFrame) -> tup
     why = (
         f"by up to {np.nanmax(apart):.2g}, for float64, as inputs are stored, than for float32, which a model is given"
     )
-    return (f"{how}, {why}; `xy()` of a training set gives float32 to fit on",)
+    what = "if it was fitted on float64, fit it on float32, as `xy()` of a training set gives it; else all is well"
+    return (f"{how}, {why}: {what}",)
