@@ -70,7 +70,7 @@ def new_files(changes: Changes) -> Increment:
     One that has changed means a rebuild.
     """
     if any(part.name in changes.before.parts for part in changes.touched):
-        return rebuild(changes.parts, "a file changed in place")
+        return rebuild(changes.parts, "a file changed in place (no available_at: all is read)")
     scans = (PartScan(parts=changes.touched), PartScan(parts=changes.held, after=changes.before.now))
     return Increment(scans=tuple(scan for scan in scans if scan.parts), covered=covered_after(changes))
 

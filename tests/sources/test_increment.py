@@ -219,7 +219,7 @@ def test_a_file_that_changed_in_place_is_a_rebuild_without_availability():
     plan = plan_increment(reader(FILES), parts(a="1", b="2"), covered(), from_us(11))
     assert plan.rebuild
     assert plan.scans == (PartScan(parts=parts(a="1", b="2")),)
-    assert plan.reason == "a file changed in place"
+    assert plan.reason == "a file changed in place (no available_at: all is read)"
 
 
 def test_a_part_of_unknown_stamp_is_read_at_every_run():
