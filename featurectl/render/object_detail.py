@@ -16,8 +16,9 @@ from featurectl.render.table import NarrowForm
 if TYPE_CHECKING:
     from featurectl.catalog.detail import ObjectDetail, VersionInUse
 
-_FEATURES: Final = ("feature", "type", "definition", "models", "values", "description")
-_NARROW: Final = NarrowForm(left_out=("values",), lines=3, last="cut")
+_VALUES: Final = "least .. median .. greatest"
+_FEATURES: Final = ("feature", "type", "definition", "models", _VALUES, "description")
+_NARROW: Final = NarrowForm(left_out=(_VALUES,), lines=3, last="cut")
 _SHOWN_METRICS: Final = ("auc", "accuracy", "macro_f1", "r2", "rmse", "mae")
 
 
