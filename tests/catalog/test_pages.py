@@ -47,8 +47,8 @@ def test_values_give_way_where_definitions_need_the_room(capsys, monkeypatch, co
     assert main(["show", "spend"]) == 0
     lines = capsys.readouterr().out.splitlines()
     (head,) = [line for line in lines if line.startswith("feature ")]
-    assert ("values" in head) is has_values
-    assert any(line.startswith("(left out to fit: values") for line in lines) is not has_values
+    assert ("least .. median .. greatest" in head) is has_values
+    assert any(line.startswith("(left out to fit: least .. median") for line in lines) is not has_values
 
 
 def test_a_name_of_several_kinds_shows_each_and_one_when_it_says_which(capsys):
