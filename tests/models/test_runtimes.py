@@ -235,7 +235,7 @@ def test_a_cut_or_torn_lightgbm_model_is_refused_before_lightgbm_sees_it():
     assert load_runtime("txt", text.encode(), allow_pickle=False).predict(matrix.astype(np.float32)).shape == (200,)
 
 
-def test_an_estimator_that_was_fitted_with_names_predicts_without_a_warning():
+def test_an_estimator_fitted_with_names_predicts_without_a_warning():
     columns = pd.DataFrame({"a": [0.0, 1.0, 2.0, 3.0], "b": [1.0, 0.0, 1.0, 0.0]})
     matrix = columns.to_numpy()
     for label in ([0, 0, 1, 1], [0, 1, 2, 2]):
