@@ -57,6 +57,7 @@ def test_the_table_has_every_kind_of_addition():
 
 
 @pytest.mark.parametrize("row", additions(), ids=lambda row: row.kind)
+@pytest.mark.sample(6)
 def test_what_names_one_that_is_there_is_what_the_table_lists(row):
     beside = tuple(path.removeprefix("featurectl/") for path in row.beside if path.startswith("featurectl/"))
     found = {path for path in modules_naming(row.words) if not path.startswith(beside or ("-",))}

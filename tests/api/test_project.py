@@ -134,6 +134,7 @@ def test_a_call_sees_what_was_applied_since_the_project_was_opened(shop):
     assert "count_2d" in project.training_set(features=["spend:*"], spine="asks").rows.columns
 
 
+@pytest.mark.long
 def test_importing_the_package_loads_nothing_heavy():
     code = "import sys, featurectl; print(*sorted(m.split('.')[0] for m in sys.modules)); featurectl.open_project"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

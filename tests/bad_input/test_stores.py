@@ -125,6 +125,7 @@ def test_a_corrupt_log_of_a_table_is_named_and_left_alone(live):
 
 
 @pytest.mark.parametrize("damage", ["{nothing", None])
+@pytest.mark.sample(1)
 def test_a_rebuild_sets_a_log_aside_that_can_not_be_read(live, damage):
     newer(live)
     live.run("materialize", "spend")

@@ -175,6 +175,7 @@ def on_terminal(answer, between=None):
     return process.returncode, out, screen.decode().replace("\r\n", "\n")
 
 
+@pytest.mark.long
 def test_an_apply_whose_registry_moved_is_worth_another_try(shop):
     def other():
         assert shop.run("apply", "--auto-approve").code == 0
@@ -232,6 +233,7 @@ def test_a_reader_that_leaves_early_sees_no_traceback(live, command):
     assert done.stderr == ""
 
 
+@pytest.mark.long
 def test_a_command_goes_on_when_nobody_reads_its_progress(live):
     (live.root / "data/orders.csv").write_text("customer,ordered_at,amount\na,2026-01-07T08:00:00Z,4.5\n")
     assert process(live, "$F materialize --full 2>&1 >rows.txt | true; exit ${PIPESTATUS[0]}").returncode == 0

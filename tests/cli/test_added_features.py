@@ -110,6 +110,7 @@ def test_other_features_and_those_derived_from_them_are_read_as_before(shop):
     assert shop.values()["z"] == (None, "NOT_FOUND")
 
 
+@pytest.mark.long
 def test_a_model_over_the_other_features_is_trained_and_scores_as_before(shop):
     words = ("score", "m@1", "--allow-pickle", "--spine", "spine.csv", "--out")
     shop.apply(STATE.replace("MORE", ""), OLD, MODELS)

@@ -127,6 +127,7 @@ def test_a_saved_plan_renames_and_holds_no_name_that_is_none(plain, capsys):
     assert "has a definition that is none, of feature_view 'latest'" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_models_go_on_under_the_names_that_they_were_trained_with(plain, capsys):
     plain.change(("    features: [{name: total", "    features: [{name: total"))
     plain.write(EVENTS + LATEST + MODEL)
@@ -153,6 +154,7 @@ def test_models_go_on_under_the_names_that_they_were_trained_with(plain, capsys)
     ]
 
 
+@pytest.mark.long
 def test_a_model_of_the_new_names_is_trained_again_under_them(plain):
     plain.write(EVENTS + LATEST + MODEL)
     project = plain.bring_up()
@@ -193,6 +195,7 @@ def test_feature_tests_may_expect_the_old_names(plain, capsys):
     assert main(["test", "-q"]) == 1
 
 
+@pytest.mark.long
 def test_a_manifest_is_made_again_whatever_was_renamed_since(plain, capsys):
     plain.change(*RENAMED)
     plain.bring_up()
@@ -253,6 +256,7 @@ def test_what_is_applied_is_shown_by_its_name_of_now(plain, capsys):
     ]
 
 
+@pytest.mark.long
 def test_a_model_goes_where_its_features_were_never_called_otherwise(plain):
     plain.write(EVENTS + LATEST + MODEL)
     project = plain.bring_up()

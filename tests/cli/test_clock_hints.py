@@ -61,6 +61,7 @@ def written(hint, event_time):
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 @pytest.mark.parametrize(("unit", "factor"), [("s", 1), ("ms", 1_000)])
+@pytest.mark.sample(1)
 def test_an_epoch_as_event_time_is_read_as_the_hint_says(shop, capsys, suffix, unit, factor):
     times = [(SECONDS + hour * 3600) * factor for hour in range(3)]
     shop(suffix, "ts", ts=times)

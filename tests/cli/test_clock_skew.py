@@ -164,6 +164,7 @@ def test_what_is_of_the_future_is_told_everywhere_and_one_command_mends_it(run):
         assert states(run)[0] == run("verify", "--store")[0] == run("push")[0] == 0
 
 
+@pytest.mark.long
 def test_a_table_of_the_future_is_told_and_made_anew(run, tmp_path):
     (tmp_path / "orders.csv").write_text((tmp_path / "orders.csv").read_text() + "b,2026-01-01T00:00:00Z,1\n")
     assert run("materialize", "--as-of", FAR, "--allow-future")[0] == 0

@@ -150,6 +150,7 @@ def test_completion_loads_neither_frames_nor_sqlalchemy(shop):
         assert done.stdout.split("\n")[:2] == [offered, "[]"]
 
 
+@pytest.mark.long
 def test_a_tab_in_a_real_bash_completes(shop):
     bash = shutil.which("bash")
     assert bash is not None

@@ -14,6 +14,8 @@ from featurectl.render.screen import text_width
 from tests.cli.every_command import JOB, Said, do_job, names_of_the_tree, stable
 from tests.cli.golden import FOLDER
 
+pytestmark = pytest.mark.long  # a whole job, by every command
+
 WIDTHS = (80, 120)
 LINES = [step for step in JOB if isinstance(step, str)]
 OF_PROGRAMS = ("serve",)  # its log has a line an event, for programs that collect it

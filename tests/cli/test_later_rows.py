@@ -51,6 +51,7 @@ def test_train_leaves_rows_later_than_now_out_and_once_more_too(shop):
     assert "the same metrics, the same bytes" in shop.run("train", "pays", "--from-version", "1").out
 
 
+@pytest.mark.long
 def test_rows_later_than_a_table_was_computed_are_told_of(shop):
     shop.run("train", "pays")
     shop.at(NOW)

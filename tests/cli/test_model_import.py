@@ -32,7 +32,7 @@ def read_as_named(path, width):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", MAKERS)
-@pytest.mark.sample(3)
+@pytest.mark.sample(2)
 def test_a_model_of_another_place_is_registered_scored_and_served(shop, name):
     expected = make_imported(shop, name)
     result = json.loads((shop.root / "imported.json").read_text())["result"]
@@ -48,7 +48,7 @@ def test_a_model_of_another_place_is_registered_scored_and_served(shop, name):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ["model.txt", "model.json", "model.cbm", "model.skops", "maps.onnx"])
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_what_is_exported_can_be_imported_again(shop, name):
     make_imported(shop, name)
     files = json.loads(shop.run("models", "export", "m@1", "--out", "folder", "-o", "json").out)["result"]["files"]
@@ -67,6 +67,7 @@ def test_what_is_exported_can_be_imported_again(shop, name):
         assert shop.served(number)[1] == 40
 
 
+@pytest.mark.long
 def test_categories_that_training_found_come_with_the_export(shop):
     shop.make(objects())
     shop.run("train", "m")

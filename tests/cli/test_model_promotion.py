@@ -95,6 +95,7 @@ def test_the_gain_is_over_todays_champion_and_not_that_of_the_training(shop):
     assert shop.result("models", "promote", "m@3")["promoted"]
 
 
+@pytest.mark.long
 def test_a_gate_added_after_the_training_is_measured_at_the_promotion(shop):
     shop.train_both()
     shop.change(gates="min_auc: 0.99, slices: [kind]", features=f"{GOOD}, {{feature: 'v:kind', type: category}}",
@@ -125,6 +126,7 @@ def test_a_rejected_version_is_promoted_by_the_gates_that_are_applied_now(shop):
     assert shop.result("models", "promote", "m@2")["promoted"]
 
 
+@pytest.mark.long
 def test_a_version_that_passed_is_not_promoted_by_gates_that_ask_more_now(shop):
     shop.train(gates="")
     shop.train(features=GOOD)
@@ -142,6 +144,7 @@ def test_a_leaky_version_is_caught_by_max_auc_and_by_its_feature_alone(shop):
     assert shop.aliases() == {}
 
 
+@pytest.mark.long
 def test_a_rollback_undoes_one_promotion_and_says_so_when_repeated(shop):
     shop.train(gates="")
     for _ in range(2):

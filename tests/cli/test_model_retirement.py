@@ -44,6 +44,7 @@ def history(shop):
     return [f"{entry['command']}: {entry['summary']}" for entry in result(shop, "history")["entries"]]
 
 
+@pytest.mark.long
 def test_a_retired_version_frees_the_view_version_that_only_it_read(shop):
     two_views(shop)
     assert "v@1" in shop.run("status", "-v").out
@@ -62,6 +63,7 @@ def test_a_retired_version_frees_the_view_version_that_only_it_read(shop):
     assert list(found(shop)) == ["table v@1"]
 
 
+@pytest.mark.long
 def test_a_retired_version_is_asked_nothing_and_does_not_come_back(shop):
     two_views(shop)
     assert shop.run("score", "m@1", "--out", "scores.csv")
@@ -173,6 +175,7 @@ def retire_the_first(shop):
     return objects(params="{n_estimators: 5, num_threads: 1, verbose: -1}")
 
 
+@pytest.mark.long
 def test_files_that_a_new_version_has_again_do_not_go(shop):
     again = retire_the_first(shop)
     for some in leftovers(shop):
@@ -187,6 +190,7 @@ def test_files_that_a_new_version_has_again_do_not_go(shop):
     shop.run("score", "m", "--out", "scores.csv")
 
 
+@pytest.mark.long
 def test_files_that_were_written_again_and_not_registered_do_not_go(shop):
     retire_the_first(shop)
     for some in leftovers(shop):

@@ -62,6 +62,7 @@ def shop(made, s3, monkeypatch, capsys):  # noqa: ARG001  # after this fixture
 
 
 @pytest.mark.usefixtures("s3")
+@pytest.mark.long
 def test_nothing_of_a_project_in_a_bucket_lies_in_a_folder(made):
     root, location = made
     kinds = {item["path"].split("/")[0] for some in obstore.list(from_url(location)) for item in some}

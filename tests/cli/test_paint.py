@@ -119,6 +119,7 @@ def escapes_in(path: Path) -> set[str]:
     return {node.value for node in texts if isinstance(node.value, str) and "\x1b[" in node.value}
 
 
+@pytest.mark.long
 def test_nothing_but_the_table_gives_a_style():
     folder = Path(featurectl.__file__).parent
     found = {path.name: escapes_in(path) - MOVES for path in folder.rglob("*.py")}

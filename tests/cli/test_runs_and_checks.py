@@ -288,6 +288,7 @@ def test_records_that_cannot_be_read_leave_the_rest_of_what_is_shown(shop, capsy
 
 
 @pytest.mark.usefixtures("shop")
+@pytest.mark.long
 def test_runs_and_checks_are_on_record_in_an_object_store(s3, capsys):
     Path("featurectl.yaml").write_text(PROJECT.replace("offline: off", f"offline: {s3.location()}"))
     assert run("materialize", day=3) == 0

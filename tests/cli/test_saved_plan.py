@@ -249,6 +249,7 @@ def test_a_saved_plan_makes_the_offline_folder_without_seeing_the_store(repo, ca
     assert run(capsys, "plan", "--detailed-exitcode")[0] == 0
 
 
+@pytest.mark.long
 def test_a_plan_s_file_is_written_whole_or_not_at_all(repo, capsys):
     limited = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); "
     code = limited + "from featurectl.cli.main import main; sys.exit(main(['plan', '--out', 'p.json']))"

@@ -51,6 +51,7 @@ def run(tmp_path, monkeypatch, capsys):
         (("sick: n < 21", "sick: n < 31"), "trainer.validation.select.sick", ("n < 21", "n < 31")),
     ],
 )
+@pytest.mark.sample(1)
 def test_a_model_is_retrained_when_a_column_that_it_reads_is_another(run, tmp_path, change, field, texts):
     (tmp_path / "objects.yaml").write_text(OBJECTS.replace(*change))
     changes = {item["name"]: item for item in json.loads(run("plan", "-o", "json"))["result"]["changes"]}

@@ -192,6 +192,7 @@ def test_materialize_and_push_on_a_file_registry_load_no_sqlalchemy(tmp_path):
 
 
 @pytest.mark.parametrize("words", [["list", "features"], ["show", "spend:count_7d"], ["search", "spend"], ["lineage"]])
+@pytest.mark.sample(2)
 def test_looking_loads_no_store_and_no_frames_and_no_file_but_the_project(words, tmp_path):
     make_shop(tmp_path)
     (tmp_path / "broken.yaml").write_text("feature_views: [")

@@ -62,6 +62,7 @@ def check_rows(flights, training_sets, copy, at):
     assert set(later) == moving_columns(flights)
 
 
+@pytest.mark.long
 def test_rows_up_to_t_asked_alone_are_the_same(perturbed, training_sets):
     until = (AT + TICK).isoformat()
     for model, before in training_sets.items():
@@ -69,6 +70,7 @@ def test_rows_up_to_t_asked_alone_are_the_same(perturbed, training_sets):
         assert perturbed.training_set(model, "--until", until).equals(early)
 
 
+@pytest.mark.long
 def test_a_row_that_was_known_does_matter(flights, training_sets, tmp_path):
     """One report of the past, changed by a minute, is seen by the flights of its carrier within the day."""
     copy = flights.copy(tmp_path / "flights")

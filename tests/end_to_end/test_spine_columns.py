@@ -130,6 +130,7 @@ def test_flights_with_more_columns_have_the_same_features_and_keep_them(flights,
     assert_same(made.select(features), training_sets["late_arrival"].select(features))
 
 
+@pytest.mark.long
 def test_a_model_learns_from_its_declared_types_and_texts_stay_texts(tmp_path):
     trained = {}
     for kind, words in (("texts", ("true", "false")), ("truths", (True, False))):

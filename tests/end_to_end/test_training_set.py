@@ -80,6 +80,7 @@ def test_every_window_is_what_a_range_join_says(flights, training_sets):
     assert set(found) == {f"{v.name}__{w.name}" for v in read_views(flights.root).values() for w in v.windows}
 
 
+@pytest.mark.long
 def test_a_wrong_cell_is_found(flights, training_sets):
     """The comparisons can fail: one value is moved by a millionth, one is taken away, one column by a row."""
     made = training_sets["everything"]

@@ -212,6 +212,7 @@ def test_a_cluster_is_known_by_the_addresses_it_announces_and_speaks_tls(certifi
         assert store.count(of) == 0
 
 
+@pytest.mark.long
 def test_a_cluster_that_is_full_says_so_and_keeps_answering_reads(of):
     wide = view({"s": "string"}, {"id": "int64"}, project=of.project)
     with (

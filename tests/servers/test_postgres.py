@@ -24,6 +24,7 @@ def test_a_database_is_empty_again_after_its_test(postgres_server):
         left_open.execute("select 1")
 
 
+@pytest.mark.long
 def test_the_wheels_server_runs_from_a_copy_where_its_folder_is_closed(monkeypatch):
     monkeypatch.delenv(postgres.URL_VARIABLE, raising=False)
     monkeypatch.setattr(postgres.shutil, "which", lambda _name: None)

@@ -64,6 +64,7 @@ def test_a_server_that_is_told_to_stop_answers_and_lets_go_its_clients(clicks, w
         assert (text.splitlines()[-1].split()[2], " draining " in text) == ("stopped", True)
 
 
+@pytest.mark.long
 def test_of_requests_sent_together_the_last_answer_ends_the_connection(clicks):
     with running(clicks, "--timeout", "20", "--drain", "10s", is_cold=True) as server:
         parts = urlsplit(server.url)

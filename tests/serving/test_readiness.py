@@ -111,6 +111,7 @@ def test_a_store_that_holds_no_push_is_503_and_not_that_nobody_is_there(path, bo
     wait_until(lambda: client.post(path, json=body).status_code == 200)
 
 
+@pytest.mark.long
 def test_an_unloadable_challenger_keeps_no_server_from_being_ready(own_trial, opened):
     write_model(own_trial, canary=CANARY.replace("2s", "9h"))
     canary(own_trial, "start", f"trial@{NUMBER['better']}", "--percent", "5")

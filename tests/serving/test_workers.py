@@ -118,7 +118,7 @@ def wait_until_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGALRM])
-@pytest.mark.sample(1)
+@pytest.mark.long
 def test_processes_end_with_the_first_of_them_whatever_has_ended_it(clicks, number):
     with running(clicks, "--workers", "2", "--timeout", "20", "--store-timeout", "15", is_cold=True) as server:
         _, processes = ask_until(server.url, lambda found: len(found) == 2)
@@ -164,6 +164,7 @@ raise RuntimeError(os.environ["STORE_URL"])
 """
 
 
+@pytest.mark.long
 def test_a_process_of_several_says_no_secret_of_an_address(tmp_path):
     (tmp_path / "featurectl.yaml").write_text(
         'project: p\nenvironments:\n  dev: {registry: "sqlite:///r.db", offline: off, online: "${STORE_URL}"}\n'

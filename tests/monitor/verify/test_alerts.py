@@ -20,6 +20,7 @@ def measured(root):
         return {item.feature: (item.value, item.cause) for item in found}
 
 
+@pytest.mark.long
 def test_the_share_of_each_feature_is_told_with_its_cause(shop):
     found = measured(shop)
     assert list(found) == ["count_1d", "count_7d", "amount_sum_7d", "amount_max_7d", "tier", "age"]

@@ -42,6 +42,7 @@ def test_the_injections_know_nothing_of_what_finds_them():
 
 
 @pytest.mark.usefixtures("capsys")
+@pytest.mark.long
 def test_the_injections_own_pipeline_is_the_right_one(shop, monkeypatch):
     """Without a fault they change nothing: what they write is what featurectl has written."""
     monkeypatch.setitem(FAULTS, "none", Pipeline())

@@ -127,6 +127,7 @@ def _asked(chance: random.Random) -> dict[str, object]:
     }  # fmt: skip
 
 
+@pytest.mark.long
 def test_nothing_differs_whatever_the_types_and_names_are(asked, capsys):
     code, result = verified(asked, capsys)
     (report,) = result["models"]

@@ -62,6 +62,7 @@ ONCE = replace(FILES, dedup_key=("arr_delay",))
 
 
 @pytest.mark.parametrize("asked", [Range(since=at(2), until=at(5)), Range(since=at(7)), Range(until=at(5)), Range()])
+@pytest.mark.sample(1)
 def test_a_first_copy_that_came_late_replaces_the_other_around_the_range(tmp_path, asked):
     write(tmp_path, "1.parquet", ("A", 1.0, 8, 10), ("B", 2.0, 9, 11))
     materialize_view(ENGINE, job(tmp_path, source=ONCE), at(50))

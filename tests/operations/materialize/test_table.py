@@ -56,6 +56,7 @@ def test_a_source_whose_variable_points_elsewhere_is_read_anew(tmp_path, monkeyp
     assert (made.action, values(table)) == ("rebuild", [1.0])
 
 
+@pytest.mark.long
 def test_a_table_that_grows_gets_more_buckets_and_its_rows_stay(tmp_path):
     table = DeltaStore(str(tmp_path / "offline"), "p", rows_per_bucket=3).table("latest", 1, LATEST.entity.keys)
     view, seen = replace(LATEST, source=FILES), []

@@ -311,6 +311,7 @@ CHANGING = st.lists(st.tuples(STEP, VIEWS), min_size=1, max_size=5)
 
 @settings(max_examples=4, deadline=None)
 @given(CHANGING, VIEWS)
+@pytest.mark.long
 def test_steps_in_which_features_come_and_go_give_what_one_run_gives(tmp_path_factory, steps, last):
     check_features(tmp_path_factory.mktemp("steps"), steps, last)
 

@@ -218,6 +218,7 @@ def test_a_failure_at_any_step_pairs_no_rows_with_the_manifest_of_others(tmp_pat
 
 @pytest.mark.parametrize("before", [None, 1])
 @pytest.mark.usefixtures("monkeypatch")
+@pytest.mark.sample(2)
 def test_a_process_lost_at_any_step_leaves_no_rows_with_anothers_manifest(tmp_path, steps, before):
     """What it leaves beside them is gone after the next run."""
     (name, count), found = steps, set()
