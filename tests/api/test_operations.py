@@ -93,7 +93,7 @@ def test_watching_is_what_the_commands_say(project, capsys):
         ("list views", "objects", lambda p: p.list("views")),
     ],
 )
-@pytest.mark.sample(5)
+@pytest.mark.sample(3)
 def test_frames_of_results_have_the_fields_of_the_commands_json(project, capsys, words, of, call):
     frame = call(project).to_polars()
     capsys.readouterr()

@@ -47,7 +47,7 @@ def wide(monkeypatch) -> None:
         ("models list", lambda p: p.models.list()),
     ],
 )
-@pytest.mark.sample(8)
+@pytest.mark.sample(5)
 def test_a_result_reads_as_its_command_prints_it(shared_project, capsys, words, call):
     capsys.readouterr()
     main([*words.split(), "--color", "never"])

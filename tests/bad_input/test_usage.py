@@ -96,6 +96,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("argv", "said"), WRONG, ids=[" ".join(case[0]) for case in WRONG])
+@pytest.mark.sample(30)
 def test_wrong_usage_names_what_is_known_and_changes_nothing(live, argv, said):
     assert said in live.fails(64, *argv)
 

@@ -42,7 +42,7 @@ def shop(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("words", WORK_ON)
 @pytest.mark.usefixtures("shop")
-@pytest.mark.sample(4)
+@pytest.mark.sample(3)
 def test_what_works_on_what_is_applied_says_the_same_beside_a_broken_file(words, capsys):
     capsys.readouterr()
     code, whole = main(words.split()), capsys.readouterr()

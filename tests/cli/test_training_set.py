@@ -150,7 +150,7 @@ WAYS = [
 
 
 @pytest.mark.parametrize(("name", "argv"), WAYS)
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_a_manifest_makes_the_same_bytes_again_whatever_came_since(shop, name, argv):
     """New rows, a rebuilt table, another definition of the model, a new version of the view."""
     spine = pl.read_csv("data/asks.csv", try_parse_dates=True).rename({"at": "event_time"})
@@ -307,7 +307,7 @@ def test_values_as_served_are_not_made_again_by_another_refresh(shop):
         (["--from-manifest", "drawn.json"], "--from-manifest drawn.json: no training set can be made from it"),
     ],
 )
-@pytest.mark.sample(5)
+@pytest.mark.sample(3)
 def test_a_manifest_that_can_not_be_used_is_refused(shop, argv, told):
     ran(shop, "training-set", "back", "--out", "o.parquet")
     Path("list.json").write_text("[1]")

@@ -91,7 +91,7 @@ def check_history(view, seed, store, project="p"):
 
 
 @pytest.mark.parametrize("kind", VIEWS)
-@pytest.mark.sample(3)
+@pytest.mark.sample(2)
 def test_reading_after_a_push_gives_the_training_set_s_values(kind, tmp_path):
     for seed in range(2):
         check_history(VIEWS[kind], seed, SqliteStore(tmp_path / f"{seed}.db"))

@@ -79,6 +79,7 @@ def test_a_late_pipeline_is_reported_in_time_with_its_cause_and_its_end(stopped)
     assert last["at"] == back.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+@pytest.mark.long
 def test_a_source_that_stopped_is_the_cause_though_the_pipeline_goes_on(stopped, tmp_path):
     repository = stopped.copy(tmp_path / "flights")
     (repository.root / "told.jsonl").unlink(missing_ok=True)

@@ -56,6 +56,7 @@ def test_a_file_is_in_order_when_its_blocks_and_their_seams_are(tmp_path):
 
 
 @pytest.mark.parametrize("in_order", [True, False])
+@pytest.mark.sample(1)
 def test_a_bucket_that_outgrows_its_share_has_the_same_rows_in_pieces(tmp_path, in_order):
     new, old = drawn(3_000), drawn(800, 2).with_columns(pl.col("tie_order") + 10_000)
     numbers = iter(range(100))

@@ -130,6 +130,7 @@ FILES = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("name", FILES)
+@pytest.mark.sample(30)
 def test_an_unreadable_file_adds_no_error_elsewhere(tmp_path_factory, tmp_path, name, damage):
     far = tmp_path_factory.mktemp("far")
     (far / "x.parquet").touch()

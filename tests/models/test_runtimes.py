@@ -52,6 +52,7 @@ def nothing_exploded():
 
 
 @pytest.mark.parametrize(("name", "params"), [*FIRST_OF_EACH.values(), *NAN_REFUSED])
+@pytest.mark.sample(4)
 def test_an_estimator_is_kept_as_data_and_scores_as_it_did(name, params):
     rng = np.random.default_rng(1)
     matrix = matrix_of(rng, holes=False)

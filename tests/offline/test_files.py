@@ -27,6 +27,7 @@ def written(folder: Path) -> AddAction:
 
 
 @pytest.mark.parametrize("many", [0, 1 << 30])
+@pytest.mark.sample(1)
 def test_every_bucket_with_rows_has_its_file_whether_or_not_others_wait(tmp_path, monkeypatch, many):
     monkeypatch.setattr(files, "_MANY_BYTES", many)
     rows = FrameRows(table_rows(50), KEYS)

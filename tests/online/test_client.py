@@ -173,6 +173,7 @@ def test_the_record_of_a_push_is_read_once_a_second(client, monkeypatch):
         ("click@" + "9" * 5_000, {"user": [1]}, UsageError, "no version '999"),
     ],
 )  # fmt: skip
+@pytest.mark.sample(30)
 def test_what_can_not_be_answered_is_refused_in_words(client, features, entities, error, told):
     with pytest.raises(error) as refused:
         client.get(features, entities)

@@ -101,6 +101,7 @@ def test_a_view_without_an_entity_has_one_row(store):
     ("event_h", "available_h", "computed_h", "wins"),
     [(1, 0, 0, True), (-1, 5, 5, False), (0, 1, -5, True), (0, -1, 5, False), (0, 0, 1, True), (0, 0, -1, False)],
 )
+@pytest.mark.sample(10)
 def test_of_two_states_the_one_that_was_true_last_then_known_last_stays(store, event_h, available_h, computed_h, wins):
     of = view({"n": "int64"})
     store.write(of, frame(of, [["a"]], [[1]]))
@@ -138,6 +139,7 @@ def test_instants_are_ordered_as_numbers_whatever_their_bytes(store):
 
 @pytest.mark.parametrize("versioned_by", ["event", "computed"])
 @pytest.mark.parametrize(("event_h", "computed_h", "wins"), [(-9, 1, True), (-9, 0, True), (9, -1, False)])
+@pytest.mark.sample(10)
 def test_a_row_of_a_rebuilt_table_replaces_what_was_computed_before(store, versioned_by, event_h, computed_h, wins):
     of = view({"n": "int64"}, versioned_by=versioned_by)
     store.write(of, frame(of, [["a"]], [[1]]))

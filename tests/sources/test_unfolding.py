@@ -93,6 +93,7 @@ def test_a_line_that_unfolds_to_much_is_refused_with_its_file(tmp_path, place, p
 
 
 @pytest.mark.parametrize("level", range(10))
+@pytest.mark.sample(4)
 def test_whatever_the_reader_unpacks_is_looked_at(tmp_path, level):
     file = tmp_path / "rows.csv"
     file.write_bytes(zlib.compress(HEADER + b"1," + b"a" * (3 * MIB), level))

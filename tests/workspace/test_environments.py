@@ -167,6 +167,7 @@ def live(made, tmp_path):
 
 
 @pytest.mark.parametrize("command", NONE_NEEDED, ids=lambda argv: argv[0])
+@pytest.mark.sample(3)
 def test_dev_needs_no_variable_of_prod(command, root):
     repository = Repository(root)
     repository.done("apply", "--auto-approve")
@@ -176,6 +177,7 @@ def test_dev_needs_no_variable_of_prod(command, root):
 
 
 @pytest.mark.parametrize(("command", "opened"), OPENS, ids=lambda value: value[0])
+@pytest.mark.sample(3)
 def test_a_variable_that_is_not_set_is_named_by_the_command_that_needs_it(command, opened, live):
     everything = dict(live.variables)
     for name in NAMES[:4]:
@@ -232,6 +234,7 @@ def secret_places(tmp_path, root, postgres_url, redis_url):
     }
 
 
+@pytest.mark.long
 def test_nothing_that_is_said_or_written_holds_what_a_variable_holds(tmp_path, root, postgres_url, redis_url):
     repository = Repository(root, secret_places(tmp_path, root, postgres_url, redis_url))
     assert all(SECRET in value for value in repository.variables.values())

@@ -57,7 +57,7 @@ def test_where_nothing_is_spoiled_nothing_differs(shop, capsys):
 
 
 @pytest.mark.parametrize("fault", CAUSES)
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_a_fault_in_the_log_is_found_and_named(shop, capsys, fault):
     changed = inject_log(fault, read_orders(shop / "orders.parquet"), log_folder(shop))
     assert changed > 3
@@ -66,7 +66,7 @@ def test_a_fault_in_the_log_is_found_and_named(shop, capsys, fault):
 
 
 @pytest.mark.parametrize("fault", CAUSES)
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_a_fault_in_sqlite_is_named_there_and_in_what_is_served_of_it(shop, capsys, fault):
     changed = inject_store(fault, read_orders(shop / "orders.parquet"), f"sqlite:///{shop}/on.db")
     assert changed >= 3

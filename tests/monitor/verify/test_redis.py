@@ -34,7 +34,7 @@ def test_where_nothing_is_spoiled_nothing_differs(shop, capsys):
 
 
 @pytest.mark.parametrize("fault", CAUSES)
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_a_fault_in_redis_is_found_and_named(shop, capsys, redis_url, fault):
     assert inject_store(fault, read_orders(shop / "orders.parquet"), redis_url) >= 3
     code, causes = in_store(shop, capsys)

@@ -126,6 +126,7 @@ def _cut_off(*_):
 
 
 @pytest.mark.parametrize("later_h", [0, 1])
+@pytest.mark.sample(6)
 def test_a_push_during_which_the_table_is_rebuilt_starts_again(store, view, project, monkeypatch, later_h):
     """Another process rebuilds and pushes while this one is between its rows and its record."""
     rows = table(view, [("a", -1, None, {"amount": 1}), ("b", -1, None, {"amount": 2})], AMOUNT)
@@ -146,7 +147,7 @@ def test_a_push_during_which_the_table_is_rebuilt_starts_again(store, view, proj
 
 
 @pytest.mark.parametrize("seed", range(2))
-@pytest.mark.sample(4)
+@pytest.mark.sample(2)
 def test_many_histories_of_rebuilds(store, view, project, seed):
     check_history(store, view, project, seed)
 

@@ -56,7 +56,7 @@ def history(seed):
 
 
 @pytest.mark.parametrize("kind", VIEWS)
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_what_is_read_after_a_push_at_a_refresh_is_the_value_as_served(kind, tmp_path):
     """One table that knows the future too: the push takes what was true and known at its instant."""
     refresh_h = 3

@@ -40,7 +40,7 @@ def spine_rows(count):
 
 
 @pytest.mark.parametrize("memory", [1, 2_000, 9_000, 40_000])
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_ranges_are_the_same_rows_facts_and_bytes(tmp_path, views, memory):
     rows = spine_rows(83 if memory > 1 else 23)
     whole = make(views, rows)
