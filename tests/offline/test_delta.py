@@ -88,7 +88,6 @@ def test_coverage_travels_with_the_rows(place):
     assert table.history() == [(0, coverage), (1, Coverage(parts={"b": "1"})), (2, Coverage())]
 
 
-@pytest.mark.sample(1)
 def test_a_table_of_buckets_finds_each_key_in_its_own(place):
     rows = table_rows(100)
     table = open_table(place, rows_per_bucket=20)
@@ -114,7 +113,6 @@ def test_the_number_of_buckets_changes_only_by_a_rewrite(place):
     assert table.buckets(version=0) == 1
 
 
-@pytest.mark.sample(1)
 def test_an_overfull_bucket_is_compacted_and_no_row_changes(place):
     table = open_table(place, files_per_bucket=3)
     frames = [table_rows(10, start=100 * i) for i in range(6)]
@@ -194,7 +192,6 @@ def test_a_table_outgrows_its_buckets_once_they_are_many_times_too_large(place):
     assert not table.takes(FrameRows(table_rows(1, late=pl.col("delay") > 1), KEYS))
 
 
-@pytest.mark.sample(1)
 def test_no_feature_of_delta_is_used_that_old_readers_lack(place):
     table = open_table(place, rows_per_bucket=5, files_per_bucket=1)
     for i in range(3):
@@ -287,7 +284,6 @@ def test_a_crash_before_the_commit_leaves_the_old_version(tmp_path):
 
 
 @pytest.mark.parametrize("compacted", [False, True], ids=["ours", "of another tool"])
-@pytest.mark.sample(2)
 def test_columns_alone_are_read_in_the_order_of_all(place, compacted):
     table = open_table(place)
     some = [*KEYS, "event_time"]
