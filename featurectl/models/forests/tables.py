@@ -12,16 +12,17 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from featurectl.models.conversion.graph import Link
 
 WORD: Final = 32  # leaves
 MOST_LEAVES: Final = 512  # of a tree: beyond them following the branches is faster
 SLOTS: Final = 0x077CB531  # times a power of two: its upper five bits are another number for each
 _ALL: Final = 0xFFFFFFFF
-Link = Literal["identity", "sigmoid", "exp", "signed_square"]
 
 
 class Mode(IntEnum):

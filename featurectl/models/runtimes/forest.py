@@ -11,8 +11,9 @@ from typing import Final
 
 import numpy as np
 
-from featurectl.models.conversion.onnx_trees import NoTreesError, read_trees
-from featurectl.models.forests.tables import ForestTables, Link, TooManyLeavesError, lay_out
+from featurectl.models.conversion.graph import Link
+from featurectl.models.forests.onnx_trees import NoTreesError, read_trees
+from featurectl.models.forests.tables import ForestTables, TooManyLeavesError, lay_out
 from featurectl.models.runtimes.base import LIGHTGBM, SKOPS, XGBOOST, Matrix, Scores
 
 # By the format of the native file: whether the base comes first in its sums. scikit-learn's boosters begin with it;

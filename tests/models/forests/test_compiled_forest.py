@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from benchmarks.forests import LIBRARIES, compared
 from featurectl.models.conversion.convert import convert_model
 from featurectl.models.conversion.graph import Forest, Leaf, TreeSplit
-from featurectl.models.conversion.onnx_trees import NoTreesError, read_trees
 from featurectl.models.estimators.base import FitRows
 from featurectl.models.estimators.make import dump_estimator, fit_estimator, make_estimator
+from featurectl.models.forests.onnx_trees import NoTreesError, read_trees
 from featurectl.models.forests.tables import MOST_LEAVES, single_at_least, single_at_most
 from featurectl.models.runtimes.all_runtimes import load_runtime
 from featurectl.models.runtimes.base import LIGHTGBM, SKOPS, XGBOOST

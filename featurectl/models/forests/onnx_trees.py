@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from featurectl.models.forests.tables import Link, Mode, TreeNode, TreeNodes
+from featurectl.models.conversion.graph import Link
+from featurectl.models.forests.tables import Mode, TreeNode, TreeNodes
 
 _LINKS: Final[Mapping[tuple[str, ...], Link]] = {
     ("Identity",): "identity",
