@@ -80,10 +80,10 @@ def _attributes(found: object, prefix: str = "") -> Iterator[tuple[str, str]]:
         elif isinstance(value, int) and name.endswith("_us"):
             yield name, f"{value} ({format_age(value)})"
         else:
-            yield name, _text(value)
+            yield name, value_text(value)
 
 
-def _text(value: object) -> str:
+def value_text(value: object) -> str:
     """Return a value as it is read; "" where it says nothing."""
     match value:
         case None:
@@ -95,10 +95,10 @@ def _text(value: object) -> str:
         case FeaturectlError():
             return value.message
         case Mapping():
-            return ", ".join(f"{key} {_text(item)}" for key, item in value.items())
+            return ", ".join(f"{key} {value_text(item)}" for key, item in value.items())
         case list() | tuple() if any(is_dataclass(item) for item in value):
             return counted(len(value), "item")
         case list() | tuple():
-            return ", ".join(_text(item) for item in value)
+            return ", ".join(value_text(item) for item in value)
         case _:
             return str(value)

@@ -11,11 +11,11 @@ from typing import Any, Generic, Self, TypeVar, overload
 import polars as pl
 
 from featurectl.api.frames import AnyFrame, to_kind
-from featurectl.api.items import as_item
+from featurectl.api.items import as_item, value_text
 from featurectl.api.wording import SpeaksPython
 from featurectl.core.errors import FeaturectlError
 from featurectl.core.parts_failed import PartsFailedError
-from featurectl.core.units import counted, format_instant
+from featurectl.core.units import counted
 from featurectl.render.page import PageTable, page_html
 from featurectl.render.visible import in_one_line, visible
 
@@ -132,15 +132,7 @@ class ResultTable(SpeaksPython, Sequence[T], Generic[T]):
 
 def _text(value: object) -> str:
     """Return a cell as a notebook shows it."""
-    match value:
-        case None:
-            return ""
-        case float():
-            return f"{value:.6g}"
-        case datetime():
-            return format_instant(value)
-        case _:
-            return str(value)
+    return str(value) if isinstance(value, Mapping | list | tuple) else value_text(value)
 
 
 def _cell(value: object) -> Any:
