@@ -38,7 +38,8 @@ _DRIVERS: Final = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+p
 class Database:
     """One database of a registry. Every method raises `StoreError`, which calls the database by `shown`.
 
-    `wait_s`: a server that is silent for so long is not waited for; by default for as long as a command may take.
+    `wait_s`: a server that is silent for so long, or a file that another holds, is not waited for; by default for as
+    long as a command may take.
     """
 
     def __init__(self, url: str, shown: str, wait_s: float | None = None) -> None:
@@ -183,7 +184,7 @@ def _open_engine(url: URL, wait_s: float | None = None) -> Engine:
             engine = create_engine(url, connect_args={"connect_timeout": wait_s or CONNECT_LIMIT_S})
             event.listen(engine, "do_connect", partial(_connect_limited, wait_s or ANSWER_LIMIT_S))
             return engine
-        engine = create_engine(url, connect_args={"timeout": BUSY_LIMIT_S, "isolation_level": None})
+        engine = create_engine(url, connect_args={"timeout": wait_s or BUSY_LIMIT_S, "isolation_level": None})
     except NoSuchModuleError:
         raise UsageError(f"no registry driver {url.drivername!r}", hint="write postgresql:// or sqlite:///") from None
     except ImportError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -35,13 +35,14 @@ class _ChangedColumn:
     now: str | None
 
 
-def with_changed_files(repo: Repo, root: Path, read: SchemaReader, state: State) -> Repo:
+def with_changed_files(repo: Repo, root: Path, read: SchemaReader, read_state: Callable[[], State]) -> Repo:
     """Return a repository with errors in which those that follow from a changed file are one (FC504) for each column.
 
-    What follows is what is not wrong with the columns that were applied.
+    What follows is what is not wrong with the columns that were applied; only errors of types ask the registry.
     """
     if not any(problem.code in _TYPES for problem in repo.errors):
         return repo
+    state = read_state()
     changed = [column for source in repo.sources.values() for column in _changed(source, state)]
     follow = _following(changed, repo, root, read) if changed else ()
     if not follow:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from featurectl.core.errors import FeaturectlError, ProblemsError, UsageError
 from featurectl.language.problems.codes import Problem
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from featurectl.language.resolve.source import SchemaReader
 
 Data = Literal["needed", "if there", "unread", "applied", "project file"]
+_REGISTRY_WAIT_S: Final = 5.0  # for what only explains errors of the files
 
 
 def find_root(folder: Path | None, *, above: bool = False) -> Path:
@@ -129,14 +130,20 @@ def open_workspace(root: Path, env: str | None, as_of: datetime | None, data: Da
 
 
 def _with_changed_files(repo: Repo, root: Path, env: str | None) -> Repo:
-    """Return a repository with errors, those that follow from a changed file by that; as it is without a registry."""
+    """Return a repository with errors, those that follow from a changed file by that.
+
+    It is as it was without a registry, or with one that does not answer soon.
+    """
     from featurectl.workspace.changed_files import with_changed_files
 
     environment = repo.environments.get(env or next(iter(repo.environments), ""))
     if environment is None:
         return repo
+    workspace = Workspace(
+        root=root, repo=repo, environment=environment, now=datetime.now(UTC), registry_wait_s=_REGISTRY_WAIT_S
+    )
     try:
-        with Workspace(root=root, repo=repo, environment=environment, now=datetime.now(UTC)) as workspace:
-            return with_changed_files(repo, root, _schemas(root), workspace.state())
+        with workspace:
+            return with_changed_files(repo, root, _schemas(root), workspace.state)
     except FeaturectlError:  # that the registry can't be read is not what is wrong with the files
         return repo

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import time
+from contextlib import closing
 from datetime import UTC, datetime
 
 import polars as pl
@@ -84,3 +87,20 @@ def test_a_table_is_not_made_of_other_types_than_were_applied(asked, tmp_path, d
         views = {view["view"]: view["error"] for view in asked("materialize", *words)["result"]["views"]}
         said = f"source orders, orders.parquet: column 'amount' is {dtype}, it was int64 before"
         assert [views[name]["message"] for name in ("lately", "spend")] == [said] * 2
+
+
+HELD_S = 20  # a registry that is held keeps a command that waits for it for longer
+
+
+def test_errors_of_files_do_not_wait_for_a_registry_that_is_held(asked, tmp_path, monkeypatch):
+    monkeypatch.setattr("featurectl.workspace.open._REGISTRY_WAIT_S", 0.1)
+    TEXTS.write_parquet(tmp_path / "orders.parquet")
+    with closing(sqlite3.connect(tmp_path / "r.db", isolation_level=None)) as holder:
+        holder.execute("pragma journal_mode = delete")
+        holder.execute("begin exclusive")
+        begin = time.monotonic()
+        codes = {problem["code"] for problem in asked("plan")["problems"]}
+        assert time.monotonic() - begin < HELD_S
+        assert codes == {"FC302", "FC305"}
+        holder.execute("rollback")
+        assert {problem["code"] for problem in asked("plan")["problems"]} == {"FC504"}
