@@ -97,18 +97,20 @@ def read_checks(workspace: Workspace) -> ChecksReport:
 def with_failed_run(row: FreshnessRow, runs: Sequence[RunRecord]) -> FreshnessRow:
     """Return the row of a view with the run of it that has failed, if none was done since: an error, however new it is.
 
-    What is served stays as it was, so that its age is good until the next rows ought to be there.
+    What is served stays as it was, so that its age is good until the next rows ought to be there. Of what was computed
+    as of the future the row says already what ends that.
     """
     failed = failed_runs(
         [run for run in runs if row.kind == "view" and (run.view, run.version) == (row.name, row.version)]
     )
-    if not failed or row.error:
+    if not failed or row.future:
         return row
     first, last = failed[0], failed[-1]
     code = f" ({last.error_code})" if last.error_code else ""
     said = f"{last.command} has failed since {format_instant(first.now)}{code}: featurectl why {row.name}"
     verdict = row.verdict if row.verdict == "STALE" else "ERROR"
-    return replace(row, verdict=verdict, failed_run=said, note=", ".join(n for n in (said, row.note) if n))
+    note = row.note if row.error else ", ".join(text for text in (said, row.note) if text)
+    return replace(row, verdict=verdict, failed_run=said, note=note)
 
 
 def not_done(runs: Sequence[RunRecord]) -> list[RunRecord]:

@@ -33,10 +33,10 @@ def render_status(rows: Sequence[FreshnessRow], *, verbose: bool = False) -> str
 
 
 def _next(rows: Sequence[FreshnessRow]) -> list[str]:
-    """Return what to run where views serve nothing yet, or nothing any more."""
-    if any(row.error.startswith(NOT_MATERIALIZED) for row in rows):
+    """Return what to run where views serve nothing yet, or nothing any more; not where that was tried and failed."""
+    if any(row.error.startswith(NOT_MATERIALIZED) and not row.failed_run for row in rows):
         return ["Next: `featurectl materialize` computes and pushes what is not there yet."]
-    if any(row.error.startswith(NOT_PUSHED) for row in rows):
+    if any(row.error.startswith(NOT_PUSHED) and not row.failed_run for row in rows):
         return ["Next: `featurectl push` sends all rows of what the store has no push of."]
     return []
 
@@ -96,7 +96,8 @@ def _cells(row: FreshnessRow) -> list[str]:
     bound = row.freshness
     sla = "-" if bound is None else f"{_length(bound.warn_after_us)} / {_length(bound.error_after_us)}"
     if row.error:
-        return [name, "-", "-", sla, row.verdict, row.error]
+        said = ", ".join(text for text in (row.error, row.failed_run) if text)
+        return [name, "-", "-", sla, row.verdict, said]
     cells = [
         name,
         "-" if row.last_event is None else format_instant(row.last_event),

@@ -102,6 +102,26 @@ def test_a_view_whose_last_run_has_failed_is_an_error_in_status(capsys):
 
 
 @pytest.mark.usefixtures("shop")
+def test_a_view_whose_first_run_has_failed_says_so_in_status(capsys):
+    Path("rows.csv").write_text(FIRST + "c,2026-01-02T10:00:00Z,much\n")
+    assert run("materialize", day=3) == 1
+    capsys.readouterr()
+    assert run("status", day=4) == 1
+    failed = "materialize has failed since 2026-01-03 00:00 (FC504): featurectl why values"
+    shown = capsys.readouterr().out
+    assert f"not materialized yet, {failed}" in shown
+    assert "Next:" not in shown
+    assert main(["status", "-o", "json", "--as-of", "2026-01-04"]) == 1
+    [row] = json.loads(capsys.readouterr().out)["result"]["rows"]
+    assert (row["state"], row["error"], row["failed_run"], row["note"]) == (
+        "ERROR",
+        "not materialized yet",
+        failed,
+        None,
+    )
+
+
+@pytest.mark.usefixtures("shop")
 def test_checks_have_a_history_with_the_run_that_one_of_them_failed(capsys):
     assert run("materialize", day=3) == 0
     grow("c,2026-01-03T10:00:00Z,77\n")
