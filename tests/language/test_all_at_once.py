@@ -97,6 +97,13 @@ def test_what_is_wrong_once_is_said_once(tmp_path, wrong):
     assert [message for message in found if "trainer needs one of" not in message] == [said]
 
 
+def test_a_key_that_no_source_has_is_one_error_beside_one_of_the_source(tmp_path):
+    key, said = next(cause for cause in CAUSES if "a key of entity" in cause[1])
+    files = {"a.yaml": views_with(key, ("event_time: at\n", "event_time: att\n")), "b.yaml": MORE}
+    found = [p.message for p in load_repo(write_repo(tmp_path, files), None).errors]
+    assert sorted(found) == ['no column "att", which `event_time` names', said]
+
+
 @pytest.mark.parametrize("key", ["entity", "source"])
 def test_names_are_looked_up_in_a_view_that_is_none(tmp_path, key):
     wrong = "feature_views: [{name: v, entity: nobody, source: nothing, features: [x]}]\n".replace(

@@ -71,7 +71,7 @@ def _readers(views: Iterable[FeatureViewShape], declared: Declarations) -> Mappi
             node = view.fields.scalar("source")
             source = declared.sources.get(node.text) if node else None
             columns = row_columns(source) if source else None
-            if node is None or source is None or columns is None or ("source", source.name) in declared.broken:
+            if node is None or source is None or columns is None:
                 continue
             readers.columns[source.name] = columns
             readers.views.append((node.span.place, f'feature view "{view.name}" reads it by that key'))
