@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from featurectl.api.pages import ReadsAsPage, as_page
 from featurectl.core.errors import FeaturectlError
-from featurectl.core.units import counted, format_age, format_instant
+from featurectl.core.units import counted, format_age, format_duration, format_instant
 from featurectl.render.page import Page, PageTable
 from featurectl.render.screen import cut_text
 
@@ -78,7 +78,8 @@ def _attributes(found: object, prefix: str = "") -> Iterator[tuple[str, str]]:
         if is_dataclass(value) and not isinstance(value, type):
             yield from _attributes(value, f"{name}.")
         elif isinstance(value, int) and name.endswith("_us"):
-            yield name, f"{value} ({format_age(value)})"
+            is_declared = name.endswith("_after_us")
+            yield name, f"{value} ({format_duration(value) if is_declared else format_age(value)})"
         else:
             yield name, value_text(value)
 

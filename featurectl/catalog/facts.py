@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from featurectl.catalog.objects import AppliedObjects, CatalogKind, find_feature
 from featurectl.catalog.words import alert_words, entity_words, notifier_words, one_line, source_words
-from featurectl.core.units import format_age, format_duration
+from featurectl.core.units import format_duration
 from featurectl.identity.facts.models import label_text, model_metadata
 from featurectl.registry.state import CHALLENGER, CHAMPION
 
@@ -36,12 +36,12 @@ def freshness_words(freshness: Freshness | None) -> str:
 
     >>> from featurectl.language.definitions.about import Freshness
     >>> freshness_words(Freshness(warn_after_us=3_600_000_000, error_after_us=21_600_000_000))
-    'warn after 1 h, error after 6 h'
+    'warn after 1h, error after 6h'
     """
     if freshness is None:
         return ""
     bounds = (("warn", freshness.warn_after_us), ("error", freshness.error_after_us))
-    return ", ".join(f"{word} after {format_age(length)}" for word, length in bounds if length is not None)
+    return ", ".join(f"{word} after {format_duration(length)}" for word, length in bounds if length is not None)
 
 
 def _own_words(freshness: Freshness) -> str:

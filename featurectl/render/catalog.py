@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from featurectl.catalog.objects import CATALOG_KINDS, SEVERAL, CatalogKind
-from featurectl.core.units import format_age, plural
+from featurectl.core.units import format_age, format_duration, plural
 from featurectl.render.page import PageTable, page_text
 from featurectl.render.table import NarrowForm
 
@@ -80,11 +80,16 @@ def _count(item: ObjectSummary) -> str:
 
 
 def sla(freshness: Freshness | None) -> str:
-    """Return the bounds of an SLA, as `status` shows them."""
+    """Return the bounds of an SLA as they are written: in the language's form.
+
+    >>> from featurectl.language.definitions.about import Freshness
+    >>> sla(Freshness(warn_after_us=43_200_000_000, error_after_us=86_400_000_000))
+    '12h / 1d'
+    """
     if freshness is None:
         return _NONE
     bounds = (freshness.warn_after_us, freshness.error_after_us)
-    return " / ".join(_NONE if bound is None else format_age(bound) for bound in bounds)
+    return " / ".join(_NONE if bound is None else format_duration(bound) for bound in bounds)
 
 
 def state_of(item: ObjectSummary) -> str:

@@ -11,6 +11,7 @@ from featurectl.core.units import format_age, format_bytes, format_count, format
 from featurectl.monitor.freshness import FreshnessRow, age_at
 from featurectl.monitor.sizes import StoredSize
 from featurectl.monitor.status import NOT_MATERIALIZED, NOT_PUSHED
+from featurectl.render.catalog import sla
 from featurectl.render.documents import json_of
 from featurectl.render.table import NarrowForm, render_table
 
@@ -93,16 +94,14 @@ def status_document(row: FreshnessRow, now: datetime) -> dict[str, object]:
 
 def _cells(row: FreshnessRow) -> list[str]:
     name = _named(row)
-    bound = row.freshness
-    sla = "-" if bound is None else f"{_length(bound.warn_after_us)} / {_length(bound.error_after_us)}"
     if row.error:
         said = ", ".join(text for text in (row.error, row.failed_run) if text)
-        return [name, "-", "-", sla, row.verdict, said]
+        return [name, "-", "-", sla(row.freshness), row.verdict, said]
     cells = [
         name,
         "-" if row.last_event is None else format_instant(row.last_event),
         _length(row.age_us),
-        sla,
+        sla(row.freshness),
         row.verdict,
         "-" if row.version is None else str(row.version),
         "-" if row.rows is None else format_count(row.rows),

@@ -13,6 +13,7 @@ from featurectl.monitor.value_history import Changed
 from featurectl.monitor.why import Chain, ChainLink, verdict_of
 from featurectl.offline.runs import RunRecord
 from featurectl.online.read import Answer
+from featurectl.render.catalog import sla
 from featurectl.render.feature_values import plain_value, shown_value
 from featurectl.render.page import Page, PageBlock, PageTable, page_text
 from featurectl.render.runs import has_failed, run_json, run_line
@@ -76,10 +77,7 @@ def _head(chain: Chain, cause: str, environment: str) -> PageBlock:
 
 def _sla(chain: Chain) -> str:
     bound = chain.row.freshness
-    if bound is None:
-        return ""
-    lengths = ("-" if us is None else format_age(us) for us in (bound.warn_after_us, bound.error_after_us))
-    return f" (SLA {' / '.join(lengths)})"
+    return "" if bound is None else f" (SLA {sla(bound)})"
 
 
 def _links(chain: Chain, year: int | None) -> PageBlock:

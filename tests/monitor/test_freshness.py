@@ -74,8 +74,8 @@ def test_features_that_break_their_own_sla_are_shown_and_all_on_request():
     rows = [row, *rows_of_features(row, VIEW)]
     assert render_status(rows).splitlines() == [
         "view    last event        age     SLA (warn/error)  state  version  rows  online keys  computed",
-        "spend   2026-11-24 13:00  30 min  1 h / 6 h         OK     3        -     -            -",
-        "  fast  2026-11-24 13:00  30 min  1 min / -         WARN   3        -     -            -         +29 min over",
+        "spend   2026-11-24 13:00  30 min  1h / 6h           OK     3        -     -            -",
+        "  fast  2026-11-24 13:00  30 min  1m / -            WARN   3        -     -            -         +29 min over",
         "",
         "1 ok, 1 warn.",
     ]
@@ -94,11 +94,11 @@ def test_an_age_is_counted_from_now():
 
 GOLDEN = """\
 view               last event        age         SLA (warn/error)  state  version  rows   online keys  computed
-customer_spend     2026-11-24 12:41  19 min      1 h / 6 h         OK     2        1.2 M  84,201       2026-11-24 12:45
-customer_sessions  2026-11-24 03:02  9 h 58 min  1 h / 6 h         STALE  1        310 k  79,020       2026-11-24 03:10  +3 h 58 min over
+customer_spend     2026-11-24 12:41  19 min      1h / 6h           OK     2        1.2 M  84,201       2026-11-24 12:45
+customer_sessions  2026-11-24 03:02  9 h 58 min  1h / 6h           STALE  1        310 k  79,020       2026-11-24 03:10  +3 h 58 min over
 customer_old       2026-11-20 03:02  4 d 10 h    -                 OK     1        5      -            2026-11-21 01:00
-facts              -                 -           - / 6 h           OK     1        103    103          2026-11-24 12:45
-orders (source)    -                 -           30 min / 2 h      ERROR  file not found: data/orders.parquet
+facts              -                 -           - / 6h            OK     1        103    103          2026-11-24 12:45
+orders (source)    -                 -           30m / 2h          ERROR  file not found: data/orders.parquet
 
 3 ok, 1 stale, 1 error."""  # noqa: E501  # lines of a file or a screen
 
