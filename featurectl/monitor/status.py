@@ -14,6 +14,7 @@ from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
 from featurectl.monitor.entities import StaleEntities, count_stale
 from featurectl.monitor.freshness import FreshnessRow, age_at, judge_age
+from featurectl.monitor.last_event import last_event_until
 from featurectl.offline.base import OfflineTable
 from featurectl.online.base import Bound, OnlineStore, OnlineView
 from featurectl.online.future_pushes import how_far_ahead
@@ -98,7 +99,7 @@ def _check_view(
     item: ServedView, store: Callable[[], OnlineStore], now: datetime, *, entities: bool
 ) -> tuple[FreshnessRow, FeaturectlError | None]:
     try:
-        served = look_at_served(item, store)
+        served = _with_last_event(item, look_at_served(item, store), now)
         stale = count_stale(item.view, item.table, served.computed_at, now) if entities else None
         future = _of_the_future(item, served)
     except FeaturectlError as error:
@@ -131,7 +132,7 @@ def _row(item: ServedView, served: ServedFreshness, stale: StaleEntities | None,
         name=item.view.name,
         verdict="ERROR" if served.lost else verdict,
         freshness=item.view.freshness,
-        last_event=None if ahead else served.newest_event,
+        last_event=served.last_event if ahead else served.newest_event,
         last_available=served.watermark,
         age_us=age,
         over_us=over,
@@ -146,6 +147,13 @@ def _row(item: ServedView, served: ServedFreshness, stale: StaleEntities | None,
         changed_parts=served.changed_parts,
         note=", ".join(note for note in notes if note),
     )
+
+
+def _with_last_event(item: ServedView, served: ServedFreshness, now: datetime) -> ServedFreshness:
+    """Return what stands behind a view with the last event until now, where its newest lies ahead."""
+    if served.newest_event is None or served.newest_event <= now or served.watermark is None:
+        return served
+    return replace(served, last_event=last_event_until(item.table, now, served.watermark))
 
 
 def _of_the_future(item: ServedView, served: ServedFreshness) -> str:
@@ -172,7 +180,8 @@ class ServedFreshness:
     """What stands behind the values of a view: of the last push, without an online store of its table.
 
     `entities` are those in the online store, as they were counted there now, where it can say, else as of the last
-    push; `lost` so many it had then and has not now. `table_at` is the instant as of which the table was computed.
+    push; `lost` so many it had then and has not now. `last_event` is the last until now where the newest lies ahead, and
+    is looked for. `table_at` is the instant as of which the table was computed.
     `late` rows were known before the watermark when their files came, and are not in the table; `late_since` is the
     first of their event times. Of `changed_parts` it has rows that were changed or are gone since.
     """
@@ -183,6 +192,7 @@ class ServedFreshness:
     watermark: datetime | None
     computed_at: datetime | None
     table_at: datetime | None
+    last_event: datetime | None = None
     lost: int = 0
     late: int = 0
     late_since: datetime | None = None

@@ -49,8 +49,7 @@ async def check_ready(context: ServerContext) -> Readiness:
         for view in model.reader.features.views
     }
     later = pushed_later(context.features.pushes, served.read_views(), context.features.now())
-    warnings += [message for field, message in later.items() if field not in ahead]
-    ahead |= _broken_records(context, served)
+    ahead = later | ahead | _broken_records(context, served)
     problems += [message for field, message in ahead.items() if field in read]
     warnings += [message for field, message in ahead.items() if field not in read]
     warnings += served.catalog.waiting()

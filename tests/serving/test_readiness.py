@@ -179,16 +179,21 @@ def test_the_port_is_open_before_the_store_is_there(own_clicks, store, monkeypat
 
 
 def test_a_push_as_of_later_than_the_servers_own_now_is_not_fresh(own_clicks, opened):
+    (own_clicks / "views.yaml").write_text(FILES["views.yaml"].replace("models:\n", NEW_VIEW))
+    run(own_clicks, "apply", "--auto-approve")
+    run(own_clicks, "materialize", "fresh_one", "-q")
     client = opened(own_clicks, reload_s=0.05, timeout_s=20.0)
     assert client.get("/fresh").status_code == 200
     project = (own_clicks / "featurectl.yaml").read_text()
     (own_clicks / "featurectl.yaml").write_text(project.replace("2026-01-08T", "2026-01-10T"))
-    run(own_clicks, "materialize", "-q")
-    run(own_clicks, "push", "--full", "-q")
+    run(own_clicks, "materialize", "fresh_one", "-q")
     wait_until(lambda: client.get("/fresh").status_code == 503, 20)
-    (problem, *_) = client.get("/fresh").json()["problems"]
-    assert "2 d after this server's now" in problem
+    (problem,) = client.get("/fresh").json()["problems"]
+    assert problem.startswith("view fresh_one@1 was pushed as of 2026-01-10 00:00, 2 d after this server's now")
     assert problem.endswith("a server reads `now:` as it starts: start it again")
-    code, problems, warned = ready(client)
-    assert (code, problems, problem in warned) == (200, [], True)
-    assert opened(own_clicks).get("/fresh").status_code == 200
+    assert ready(client) == (200, [], [problem])
+    run(own_clicks, "materialize", "-q")
+    wait_until(lambda: client.get("/ready").status_code == 503, 20)
+    assert "view spend@1 was pushed as of 2026-01-10 00:00" in " ".join(ready(client)[1])
+    assert problem in ready(client)[2]
+    assert ready(opened(own_clicks)) == (200, [], [])
