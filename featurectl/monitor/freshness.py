@@ -19,8 +19,8 @@ class FreshnessRow:
 
     A feature that has an SLA of its own has a row, too (`name` is "view:feature"): the clocks are those of its view.
 
-    Three clocks: `last_event`, the newest event that does not lie ahead of now; `last_available`, the newest availability, whose age `age_us` is the
-    one that is judged; `computed_at`. `age_us` is None where there is no clock (static sources) or nothing could be
+    Three clocks: `last_event`, the newest event that does not lie ahead of now; `last_available`, the newest
+    availability, whose age `age_us` is the one that is judged; `computed_at`. `age_us` is None where there is no clock (static sources) or nothing could be
     seen (`error` says why); `over_us` is how far the age is past the bound that it broke. `entities` counts the
     entities of a state view that were served then, `stale_entities` those of them whose values are too old (None:
     not counted). `lost` rows of the last push are not in the online store any more. `late_rows` came too late

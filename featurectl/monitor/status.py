@@ -180,8 +180,8 @@ class ServedFreshness:
     """What stands behind the values of a view: of the last push, without an online store of its table.
 
     `entities` are those in the online store, as they were counted there now, where it can say, else as of the last
-    push; `lost` so many it had then and has not now. `last_event` is the last until now where the newest lies ahead, and
-    is looked for. `table_at` is the instant as of which the table was computed.
+    push; `lost` so many it had then and has not now. `last_event` is the last until now where the newest lies ahead,
+    and is looked for. `table_at` is the instant as of which the table was computed.
     `late` rows were known before the watermark when their files came, and are not in the table; `late_since` is the
     first of their event times. Of `changed_parts` it has rows that were changed or are gone since.
     """
