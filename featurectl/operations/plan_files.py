@@ -13,6 +13,7 @@ from featurectl.core.progress import Progress
 from featurectl.operations.allow_file import with_allowances, write_allowances
 from featurectl.operations.applied_commit import applied_commit
 from featurectl.operations.saved_plan import write_plan
+from featurectl.operations.unmade_views import plan_workspace
 from featurectl.workspace.actor import find_checkout
 from featurectl.workspace.offline_folder import has_offline
 from featurectl.workspace.plain_registry import list_view_columns
@@ -88,7 +89,7 @@ class Planner:
         Raises:
             UsageError: an option names nothing that it can be about.
         """
-        from featurectl.plan.build import PlanRequest, plan_repo
+        from featurectl.plan.build import PlanRequest
 
         request = PlanRequest(
             environment=self.workspace.environment.name,
@@ -102,7 +103,7 @@ class Planner:
             allow_older=self.choices.allow_older,
             seen=list_view_columns(self.workspace),
         )
-        return plan_repo(self.workspace.repo, self.workspace.state(), request)
+        return plan_workspace(self.workspace, self.workspace.state(), request)
 
     def measure(self, plan: Plan, external: ExternalState) -> Plan:
         """Return the plan with its effort; without, when the offline tables can't be read."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from featurectl.core.errors import UsageError
+from featurectl.operations.unmade_views import with_unmade
 from featurectl.workspace.plain_registry import list_view_columns
 from featurectl.workspace.whole_file import write_whole
 
@@ -76,7 +77,8 @@ def decided_again(plan: Plan, path: Path, target: ApplyTarget, workspace: Worksp
 
     state = target.registry.load_state(plan.project)
     check_plan_is_current(plan, state)
-    decided = decide_again(plan, state, str(path), list_view_columns(workspace))
+    seen = with_unmade(workspace, state, plan.changes, list_view_columns(workspace), kind="metadata")
+    decided = decide_again(plan, state, str(path), seen)
     return replace(decided, applied=_applied(plan, workspace))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from featurectl.core.errors import UsageError
+from featurectl.operations.unmade_views import plan_workspace
 from featurectl.workspace.plain_registry import list_view_columns
 
 if TYPE_CHECKING:
@@ -37,12 +38,12 @@ def select_refs(workspace: Workspace, state: State, terms: Sequence[str]) -> fro
     """
     from featurectl.identity.lineage import build_graph
     from featurectl.identity.selection import select_objects
-    from featurectl.plan.build import PlanRequest, plan_repo
+    from featurectl.plan.build import PlanRequest
     from featurectl.plan.selection import candidates
 
     repo = workspace.repo
-    plan = plan_repo(
-        repo, state, PlanRequest(environment=workspace.environment.name, seen=list_view_columns(workspace))
+    plan = plan_workspace(
+        workspace, state, PlanRequest(environment=workspace.environment.name, seen=list_view_columns(workspace))
     )
     graph = build_graph(repo.views.values(), repo.models.values())
     return select_objects(terms, candidates(repo, plan.changes), graph)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from featurectl.operations.unmade_views import plan_workspace
 from featurectl.workspace.plain_registry import list_view_columns
 
 if TYPE_CHECKING:
@@ -19,10 +20,10 @@ def warn_unapplied(workspace: Workspace, state: State, progress: Progress) -> No
     """
     if workspace.repo.errors:
         return
-    from featurectl.plan.build import PlanRequest, plan_repo
+    from featurectl.plan.build import PlanRequest
 
-    plan = plan_repo(
-        workspace.repo, state, PlanRequest(environment=workspace.environment.name, seen=list_view_columns(workspace))
+    plan = plan_workspace(
+        workspace, state, PlanRequest(environment=workspace.environment.name, seen=list_view_columns(workspace))
     )
     if not plan.empty and state.serial:
         changed = [change for change in plan.changes if change.kind != "unchanged"]

@@ -5,7 +5,7 @@ Its digest tells a damaged file from a whole one; whoever changes the file can m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
@@ -48,7 +48,7 @@ def decide_again(plan: Plan, state: State, name: str, seen: SeenColumns = Mappin
     found = categorise([*desired, *known], state, seen=seen)
     moved, claimed = _moved(found), _moved(plan.changes)
     if wrong := _differing(claimed, moved):
-        if not wrong & _differing(claimed, _moved(categorise([*desired, *known], state))):
+        if any(not wrong & _differing(claimed, _moved(found)) for found in _before([*desired, *known], state, seen)):
             raise TryAgainError(f"types that {name} declares have been read from the data since", hint="plan again")
         raise UsageError(f"{name} does something else than it says", hint=_HINT)
     for key, item in written.items():
@@ -59,6 +59,12 @@ def decide_again(plan: Plan, state: State, name: str, seen: SeenColumns = Mappin
         plan,
         stages=tuple(replace(s, blocked=_waits(s, claimed, state)) for s in plan.stages),
     )
+
+
+def _before(objects: Sequence[DesiredObject], state: State, seen: SeenColumns) -> Iterator[Sequence[Change]]:
+    """Give what was decided before columns were seen: when no types had been read, and when nothing had been made."""
+    yield categorise(objects, state)
+    yield categorise(objects, state, seen={place: {} for place in seen})
 
 
 def _waits(stage: Stage, changes: Mapping[ObjectKey, Change], state: State) -> bool:

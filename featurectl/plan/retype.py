@@ -17,7 +17,7 @@ from featurectl.language.typing.models import type_check_model
 from featurectl.language.typing.registered import part_text
 from featurectl.language.typing.sources import type_check_source
 from featurectl.language.typing.views import type_check_view
-from featurectl.registry.base import SeenColumns
+from featurectl.registry.base import SeenColumns, seen_place
 from featurectl.registry.state import State
 
 
@@ -35,10 +35,11 @@ class LearnedTypes:
 def learned_types(state: State, seen: SeenColumns) -> LearnedTypes:
     """Return the types that the tables of a registry's views were made with."""
     found: dict[str, dict[str, set[str]]] = {}
-    for (name, version), columns in seen.items():
+    for (place, version), columns in seen.items():
+        name, _, other = place.partition("/")
         view = state.current("feature_view", name)
         if view is not None and view.version == version:
-            types = found.setdefault(load_untyped_view(view.definition).source.name, {})
+            types = found.setdefault(other or load_untyped_view(view.definition).source.name, {})
             for column, dtype in columns.items():
                 types.setdefault(column, set()).add(dtype)
     agreed = {
@@ -53,14 +54,14 @@ def with_source_types(before: Registrable, after: Registrable, learned: LearnedT
     They are those that its table was made with, where the files say types by now; where there is no table, as the
     files have them: to see a type changes no value, for the files that come into sight are those that were read all
     along. Types that were known stay as they are, and so does an object that does not fit what is seen now. Of what
-    declares `columns:` by now the table alone knows the types before: there the user may have changed them.
+    declares `columns:` by now the table alone knows the types before: there the user may have changed them. A version
+    that was made of nothing yet (its columns are seen, and there are none) has those that are declared.
     """
     match before, after:
         case Source(), Source():
-            return _learned_source(before, after, learned.of_sources.get(before.name, {}))
+            return _learned_source(before, after, learned.of_sources.get(before.name) or None)
         case FeatureView(), FeatureView():
-            seen = learned.of_views.get((before.name, version), {})
-            return _retyped_view(before, _learned_source(before.source, after.source, seen))
+            return _learned_view(before, after, learned.of_views, version)
         case Model(), Model():
             return _learned_model(before, after, learned)
         case _:
@@ -132,28 +133,58 @@ def _retyped_model(model: Model, changed: Model, views: Mapping[str, FeatureView
     return model if issues else typed
 
 
-def _learned_source(before: Source, after: Source, seen: Mapping[str, str]) -> Source:
+def _learned_view(before: FeatureView, after: FeatureView, seen: SeenColumns, version: int) -> FeatureView:
+    """Return a registered view with the types of its sources; those of a transform declare them where the files do."""
+    found = seen.get((before.name, version))
+    source = _learned_source(before.source, after.source, found)
+    if before.transform is None or after.transform is None:
+        return _retyped_view(before, source)
+    now = {other.name: other for other in after.transform.others}
+    others = []
+    for other in before.transform.others:
+        there, types = now.get(other.name, other), seen.get((seen_place(before.name, other.name), version))
+        types = {} if found is not None and not found else types  # nothing was made of any
+        others.append(_as_declared(_learned_source(other, there, types), there))
+    typed = replace(before, transform=replace(before.transform, others=tuple(others)))
+    return _retyped_view(typed, _as_declared(source, after.source))
+
+
+def _as_declared(before: Source, after: Source) -> Source:
+    """Return a source whose columns a function is given, all of known types, as one that declares them, as it does now.
+
+    A function is given no column that is not declared: one that is left out is a change.
+    """
+    if before.name != after.name or not after.columns_declared or not before.columns:
+        return before
+    return before if UNKNOWN in before.columns.values() else replace(before, columns_declared=True)
+
+
+def _learned_source(before: Source, after: Source, seen: Mapping[str, str] | None) -> Source:
+    """Return a source with the types that its data had; `seen` None: nobody knows, none: nothing was made of it."""
     if before.name != after.name or before.columns_declared or after.columns is None:
         return before
-    types = {**seen, **{name: _type_before(name, after, seen) for name in after.columns}}
-    columns = types if before.columns is None else _filled(before.columns, types)
+    types = {**(seen or {}), **{name: _type_before(name, after, seen) for name in after.columns}}
+    known = before.columns or {}
+    if before.columns is not None and (seen is None or seen):
+        columns = _filled(known, types)
+    else:
+        columns = _filled({name: known.get(name, UNKNOWN) for name in types}, types)
     if columns == before.columns:
         return before
     typed, issues = type_check_source(before, columns)
     return before if issues else typed
 
 
-def _type_before(name: str, after: Source, seen: Mapping[str, str]) -> str:
+def _type_before(name: str, after: Source, seen: Mapping[str, str] | None) -> str:
     """Return which type a column had that has one by now: that of the table, else that of files in sight."""
     now = (after.columns or {})[name]
-    if now == UNKNOWN:
-        return UNKNOWN
-    return seen.get(name, UNKNOWN if after.columns_declared else now)
+    only_told = after.columns_declared and (seen is None or len(seen) > 0)
+    return now if now == UNKNOWN else (seen or {}).get(name, UNKNOWN if only_told else now)
 
 
 def _learned_model(before: Model, after: Model, learned: LearnedTypes) -> Model:
     seen = learned.of_sources
-    source = _learned_source(before.spine.source, after.spine.source, seen.get(before.spine.source.name, {}))
+    source = _learned_source(before.spine.source, after.spine.source, seen.get(before.spine.source.name) or None)
     label = _learned_label(before.spine.label, after.spine.label, seen)
     there = {item.name: item for item in after.inputs}
     inputs = tuple(_learned_input(item, there.get(item.name)) for item in before.inputs)
@@ -164,7 +195,7 @@ def _learned_model(before: Model, after: Model, learned: LearnedTypes) -> Model:
 def _learned_label(before: Label | None, after: Label | None, seen: Mapping[str, Mapping[str, str]]) -> Label | None:
     if before is None or after is None or before.source is None or after.source is None:
         return before
-    return replace(before, source=_learned_source(before.source, after.source, seen.get(before.source.name, {})))
+    return replace(before, source=_learned_source(before.source, after.source, seen.get(before.source.name) or None))
 
 
 def _learned_input(before: ModelInput, after: ModelInput | None) -> ModelInput:

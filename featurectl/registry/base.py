@@ -58,7 +58,16 @@ class Pin:
     holder: str
 
 
-SeenColumns = Mapping[tuple[str, int], Mapping[str, str]]  # of view versions: the columns of their source, with types
+SeenColumns = Mapping[tuple[str, int], Mapping[str, str]]  # by `seen_place` and version: a source's columns, with types
+
+
+def seen_place(view: str, other: str = "") -> str:
+    """Return under which name the columns of a view's source are kept, or those of another one of its transform.
+
+    >>> seen_place("spend"), seen_place("spend", "orders")
+    ('spend', 'spend/orders')
+    """
+    return f"{view}/{other}" if other else view
 
 
 def lock_holder(who: str, command: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
@@ -13,12 +13,15 @@ from featurectl.identity.facts.sources import expression_reads
 from featurectl.identity.facts.views import read_columns
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
+from featurectl.language.resolve.transformed import transform_sources
 from featurectl.offline.base import Coverage
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.sources.base import SourceReader
 
 _OF_TYPES: Final = ("FC502", "FC504")
+_OF_FUNCTION: Final = ("FC521", "FC522")
 _MOST_FILES: Final = 1_000
+_SHOWN: Final = 3
 
 
 @contextmanager
@@ -27,12 +30,16 @@ def naming_changed_types(
 ) -> Iterator[None]:
     """Say in an error of rows which column of which file has another type than the view, or its table, was made with.
 
-    Declared columns have none: there the error says what does not fit them.
+    Declared columns have none: there the error says what does not fit them. An error of a function stays what it is,
+    with the columns that it is given in other types.
     """
     try:
         yield
     except DataError as error:
         source = run.view.source
+        if error.code in _OF_FUNCTION and (told := _given_otherwise(run, coverage)):
+            hint = "; ".join(text for text in (error.hint, told) if text)
+            raise DataError(error.message, code=error.code, hint=hint) from error
         if error.code not in _OF_TYPES or source.columns_declared or not (changed := _changed(run, coverage)):
             raise
         name, (before, now) = min(changed.items())
@@ -67,18 +74,62 @@ def check_registered_types(view: FeatureView, columns: Mapping[str, str]) -> Non
     raise DataError(f"view {view.name} was applied with {name} as {before}, and it is {now}", code="FC504")
 
 
+def check_given_types(view: FeatureView, given: Sequence[tuple[Source, Mapping[str, str]]]) -> None:
+    """See that keys and clocks of a transform, and what `select` of its sources reads, have their registered types.
+
+    `given` are its sources with the columns that they have. What else a function is given is its own matter: what
+    becomes of that has the types that the view declares.
+
+    Raises:
+        DataError: FC504, one has another.
+    """
+    for source, columns in given:
+        read = read_columns(view) if source.name == view.source.name else frozenset()
+        changed = {} if source.columns_declared else _changed_of(source, read, columns, _known(source))
+        if changed:
+            name, (before, now) = min(changed.items())
+            message = f"source {source.name}: column {name!r} is {now}, view {view.name} was applied with {before}"
+            hint = "bring back the data as it was; featurectl plan says what becomes of the view by what it is now"
+            raise DataError(message, code="FC504", hint=hint)
+
+
+def _given_otherwise(run: MaterializeRun, coverage: Coverage | None) -> str:
+    """Return which columns of its sources a function is given in other types than before; "": none."""
+    told = []
+    for number, (source, reader) in enumerate(zip(transform_sources(run.view), (run.reader, *run.others), strict=True)):
+        if source.columns_declared:
+            continue
+        before = {**(coverage.columns if coverage and number == 0 else {}), **_known(source)}
+        try:
+            changed = _changed_of(source, before.keys(), reader.columns(), before)
+        except DataError:
+            continue
+        told += [f"{source.name}.{name} is {now}, it was {then}" for name, (then, now) in sorted(changed.items())]
+    return ", ".join(told[:_SHOWN])
+
+
 def _registered(view: FeatureView) -> Mapping[str, str]:
-    return {name: dtype for name, dtype in (view.source.columns or {}).items() if dtype != UNKNOWN}
+    return _known(view.source)
+
+
+def _known(source: Source) -> Mapping[str, str]:
+    return {name: dtype for name, dtype in (source.columns or {}).items() if dtype != UNKNOWN}
 
 
 def _others(view: FeatureView, columns: Mapping[str, str], before: Mapping[str, str]) -> Mapping[str, tuple[str, str]]:
     """Return the columns that a view reads that had other types before, with both."""
-    made = {name for item in view.source.select for name in expression_reads(item.expression)}
-    read = read_columns(view) | made  # all of `select` is made, whoever reads it
+    return _changed_of(view.source, read_columns(view), columns, before)
+
+
+def _changed_of(
+    source: Source, read: Collection[str], columns: Mapping[str, str], before: Mapping[str, str]
+) -> Mapping[str, tuple[str, str]]:
+    """Return the columns of a source that are read, by others or its `select`, that had other types before."""
+    made = {name for item in source.select for name in expression_reads(item.expression)}  # all is, whoever reads it
     return {
         name: (before[name], dtype)
         for name, dtype in columns.items()
-        if name in read and before.get(name, dtype) != dtype
+        if (name in read or name in made) and before.get(name, dtype) != dtype
     }
 
 

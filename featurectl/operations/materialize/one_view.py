@@ -13,7 +13,7 @@ from featurectl.language.resolve.transformed import as_state, transform_sources
 from featurectl.online.future_pushes import how_far_ahead
 from featurectl.operations.materialize.changed_types import naming_changed_types
 from featurectl.operations.materialize.range import Range, backfill_view, check_range, expire_rows
-from featurectl.operations.materialize.record_columns import record_columns
+from featurectl.operations.materialize.record_columns import columns_seen, record_columns
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.operations.materialize.table_increment import Materialized, materialize_view
 from featurectl.operations.materialize.transform import materialize_transform
@@ -64,6 +64,7 @@ def materialize_version(work: ViewWork, item: ObjectVersion) -> Materialized:
         StoreError: the table can't be written; it stays as it was.
     """
     run, now = view_run(work, item), work.applied.now
+    as_read = run
     engine = open_engine(work.applied.workspace.environment, work.memory_bytes)
     if work.full and (aside := run.table.set_aside()):
         lost = "versions that manifests and models name can't be read again"
@@ -80,7 +81,8 @@ def materialize_version(work: ViewWork, item: ObjectVersion) -> Materialized:
     expired = expire_rows(run, now)
     _vacuum(work, run, rewritten=expired is not None or made.action not in ("nothing", "append"))
     after = run.table.coverage()
-    record_columns(work.applied.workspace, run.view, run.version, after.columns if after else {}, work.progress)
+    seen = columns_seen(as_read, after.columns if after else {})
+    record_columns(work.applied.workspace, seen, work.progress)
     return made if expired is None else replace(made, table_version=expired)
 
 

@@ -29,6 +29,7 @@ from featurectl.language.resolve.transformed import as_state, transform_sources
 from featurectl.language.typing.registered import type_source
 from featurectl.offline.base import Coverage
 from featurectl.offline.inputs import input_marks, rows_mark
+from featurectl.operations.materialize.changed_types import check_given_types
 from featurectl.operations.materialize.check_results import check_passed
 from featurectl.operations.materialize.missing_files import check_files_there
 from featurectl.operations.materialize.rows import TableRows
@@ -217,8 +218,10 @@ class Transforming:
         """Return what the function makes of its sources.
 
         Raises:
-            DataError: FC521 it fails, FC522 it returns something else.
+            DataError: FC504 a source has other types than the view was applied with, FC521 the function fails, FC522 it
+                returns something else.
         """
+        check_given_types(work.view, [(item.source, item.reader.columns()) for item in work.inputs])
         after = work.known_until
         result = self.engine.transform(work.view, self._given(work))
         pieces = [Piece(scan=FrameScan(rows=result), until=self.now, after=after, since=self.begin)]
