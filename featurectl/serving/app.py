@@ -16,14 +16,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from featurectl.serving.background import ServerTasks
 from featurectl.serving.context import ServerContext
-from featurectl.serving.http.problems import Refused, problem
+from featurectl.serving.http.keys import ApiKeys
+from featurectl.serving.http.problems import Refused, fault, problem
 from featurectl.serving.middleware import Guard
 from featurectl.serving.routes.all_routes import ROUTES
 from featurectl.serving.routes.base import RouteAnswer
 from featurectl.serving.startup import Beginning
 
-_DIRECT: Final = {route.path: route.answer for route in ROUTES if route.is_direct and not route.parameter}
-_DIRECT_BELOW: Final = [route for route in ROUTES if route.is_direct and route.parameter]
+_DIRECT: Final = {route.path: route.answer for route in ROUTES if route.answer_body and not route.parameter}
+_DIRECT_BELOW: Final = [route for route in ROUTES if route.answer_body and route.parameter]
 
 
 def make_app(context: ServerContext, tasks: ServerTasks, keys: Sequence[bytes], beginning: Beginning) -> Guard:
@@ -47,7 +48,7 @@ def make_app(context: ServerContext, tasks: ServerTasks, keys: Sequence[bytes], 
         exception_handlers={Refused: _reject, HTTPException: _reject, Exception: _fault},
     )
     app.router.redirect_slashes = False
-    return Guard(DirectRoutes(app, context), context, keys)
+    return Guard(DirectRoutes(app, context), context, ApiKeys(keys))
 
 
 class DirectRoutes:
@@ -96,4 +97,4 @@ async def _reject(_: Request, error: Exception) -> Response:
 
 async def _fault(_: Request, __: Exception) -> Response:
     """Answer that the fault is ours; what it was stands in the log alone."""
-    return problem(Refused(500, "a fault of the server; its log has the details"))
+    return problem(fault())

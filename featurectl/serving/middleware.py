@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import time
-from collections.abc import Sequence
 from typing import Final
 
 from starlette.exceptions import HTTPException
@@ -13,7 +11,9 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from featurectl.serving.context import ServerContext
-from featurectl.serving.http.problems import Refused, problem
+from featurectl.serving.direct_answers import DirectAnswers
+from featurectl.serving.http.keys import ApiKeys
+from featurectl.serving.http.problems import Refused, fault, late, problem, too_large
 from featurectl.serving.http.requests import ENDING
 from featurectl.serving.routes import ready
 from featurectl.serving.routes.all_routes import ROUTES
@@ -24,12 +24,13 @@ _BELOW: Final = [route for route in ROUTES if route.parameter]
 
 
 class Guard:
-    """Wraps the routes of a server; `keys` empty: nobody is asked for one."""
+    """Wraps the routes of a server; `direct` answers those that need no ASGI."""
 
-    def __init__(self, app: ASGIApp, context: ServerContext, keys: Sequence[bytes]) -> None:
+    def __init__(self, app: ASGIApp, context: ServerContext, keys: ApiKeys) -> None:
         self.app = app
         self.context = context
-        self._keys = tuple(keys)
+        self._keys = keys
+        self.direct = DirectAnswers(context, keys)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, whatever happens."""
@@ -59,7 +60,8 @@ class Guard:
             if scope["path"] == ready.ROUTE.path and scope.get("state", {}).get(ENDING):
                 await ready.answer_ending(self.context)(scope, arrival, answer)
                 return None
-            self._check_key(scope)
+            if scope["path"] not in _OPEN:
+                self._keys.check(scope["headers"])
             arrival.check_length(scope)
             async with asyncio.timeout(limit_s) as answer.deadline:
                 await self.app(scope, arrival, answer)
@@ -70,23 +72,11 @@ class Guard:
         except ClientDisconnect:
             return None
         except TimeoutError:
-            if arrival.whole:
-                return Refused(503, f"no answer within {limit_s:g} s")
-            return Refused(408, f"the request did not arrive within {limit_s:g} s")
+            return late(limit_s, whole=arrival.whole)
         except Exception as error:  # noqa: BLE001 (the last place where our own fault can be answered)
             self.context.journal.fault(error)
-            return Refused(500, "a fault of the server; its log has the details")
+            return fault()
         return None
-
-    def _check_key(self, scope: Scope) -> None:
-        if not self._keys or scope["path"] in _OPEN:
-            return
-        given = dict(scope["headers"])
-        kind, _, token = given.get(b"authorization", b"").partition(b" ")
-        key = token.strip() if kind.lower() == b"bearer" else given.get(b"x-api-key", b"").strip()
-        # Every key is compared, each in the same time whatever it shares with the one given.
-        if not max([hmac.compare_digest(key, known) for known in self._keys]):
-            raise Refused(401, "an API key is needed", hint="authorization: Bearer KEY, or x-api-key: KEY")
 
 
 class _Arrival:
@@ -102,7 +92,7 @@ class _Arrival:
         message = await self._receive()
         self._size += len(message.get("body", b""))
         if self._size > self._most:
-            raise self._too_large()
+            raise too_large(self._most)
         self.whole = self.whole or not message.get("more_body", False)
         return message
 
@@ -110,10 +100,7 @@ class _Arrival:
         """Refuse a body by the length that its head has, before any of it is read."""
         for name, value in scope["headers"]:
             if name == b"content-length" and value.isdigit() and int(value) > self._most:
-                raise self._too_large()
-
-    def _too_large(self) -> Refused:
-        return Refused(413, f"the body is larger than {self._most:,} bytes")
+                raise too_large(self._most)
 
 
 class _Answer:

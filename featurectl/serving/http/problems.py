@@ -62,6 +62,23 @@ def problem(refused: Refused) -> Response:
     return Response(content, status_code=status, media_type="application/problem+json", headers=headers)
 
 
+def too_large(most: int) -> Refused:
+    """Return why a request with a body of more than so many bytes is refused."""
+    return Refused(413, f"the body is larger than {most:,} bytes")
+
+
+def late(limit_s: float, *, whole: bool) -> Refused:
+    """Return why a request whose time is over is refused; `whole`: all of it was there."""
+    if whole:
+        return Refused(503, f"no answer within {limit_s:g} s")
+    return Refused(408, f"the request did not arrive within {limit_s:g} s")
+
+
+def fault() -> Refused:
+    """Return what is said of a fault that is ours; what it was stands in the log alone."""
+    return Refused(500, "a fault of the server; its log has the details")
+
+
 def _cut(text: str) -> str:
     """Return a text without the middle of what is too long: it may quote all of a request."""
     return text if len(text) <= _MOST_DETAIL else f"{text[: _MOST_DETAIL // 2]} ... {text[-_MOST_DETAIL // 4 :]}"

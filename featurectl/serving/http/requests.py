@@ -19,18 +19,15 @@ T = TypeVar("T")
 ENDING: Final = "is_ending"  # in the state of a request: the server is to stop
 FEW_VALUES: Final = 10_000  # are made without giving way: it takes some milliseconds
 _TOO_LONG: Final = f"length <= {MOST_TEXT}"  # as msgspec says it
-_FEW_BYTES: Final = 1 << 16
+FEW_BYTES: Final = 1 << 16  # are read without giving way
 
 
-async def parsed(request: Request, decoder: msgspec.json.Decoder[T]) -> T:
+def parsed(content: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     """Return the body of a request.
 
     Raises:
         Refused: 400, it is no JSON, or not of the form that is asked for; it names the place.
     """
-    content = await _content(request)
-    if len(content) > _FEW_BYTES:
-        await give_way()
     try:
         return decoder.decode(content)
     except RecursionError as error:
@@ -128,7 +125,7 @@ def count_values(rows: int, of_each: int, most: int) -> int:
     return count
 
 
-async def _content(request: Request) -> bytes:
+async def content_of(request: Request) -> bytes:
     """Return the whole body, without a generator for what mostly comes in one piece."""
     message = await request.receive()
     if message["type"] != "http.request":
@@ -145,7 +142,7 @@ async def _content(request: Request) -> bytes:
     return b"".join(parts)
 
 
-class _Answer(Response):
+class JsonAnswer(Response):
     """A document of JSON with status 200: its head is made of what is known."""
 
     def __init__(self, body: bytes) -> None:
@@ -166,4 +163,4 @@ def answered_verdict(document: object, *, is_good: bool) -> Response:
 
 def answered(document: object) -> Response:
     """Return a document as the answer."""
-    return _Answer(ENCODER.encode(document))
+    return JsonAnswer(ENCODER.encode(document))

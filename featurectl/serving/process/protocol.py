@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from typing import Final
 
 import httptools
@@ -11,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from featurectl.serving.http.problems import TITLES, Refused, problem
 from featurectl.serving.http.requests import ENDING
+from featurectl.serving.middleware import Guard
 from featurectl.serving.process.connections import (
     HEAD_BYTES,
     HEAD_S,
@@ -18,6 +20,7 @@ from featurectl.serving.process.connections import (
     PIPELINED,
     Connections,
 )
+from featurectl.serving.process.direct import DirectCycle, RequestHead
 from featurectl.serving.process.transport import AnswerTransport
 
 _FRAMING: Final = 8  # bytes for each of a body: one in a chunk of its own takes six
@@ -72,15 +75,18 @@ class PatientProtocol(HttpToolsProtocol):
 
     _head: asyncio.TimerHandle | None = None
     _head_bytes = 0
+    _is_in_head = False  # a request has begun, its head is not there
     _is_in_body = False  # the head of a request is there, its end is not
     _body_bytes = 0  # of that request
     _framing_bytes = 0  # of all that came behind its head: the body, what stands around it, what follows it
     _data = b""  # what is parsed at the moment
     _rest: asyncio.TimerHandle | None = None
     _address: str | None = None  # of a connection that was admitted
+    _idle_since_s: float | None = None  # since then every request has its answer
     has_asked = False  # a request has come
     _is_full = False  # too many requests have come: what comes behind them is left alone
-    _last: RequestResponseCycle | None = None  # the request whose answer says that it is the last one
+    _direct: DirectCycle | None = None  # the newest request, where it is answered without ASGI
+    _last: RequestResponseCycle | DirectCycle | None = None  # the request whose answer says that it is the last one
     _ended_s: float | None = None
 
     @property
@@ -97,6 +103,7 @@ class PatientProtocol(HttpToolsProtocol):
             return
         self._address = address
         self._answers = AnswerTransport(transport)
+        self._direct_answers = self.app.direct if isinstance(self.app, Guard) else None
         super().connection_made(self._answers)  # type: ignore[arg-type]  # which is one for all that is called
         self._head = self.loop.call_later(HEAD_S, self._answers.close)
 
@@ -109,10 +116,13 @@ class PatientProtocol(HttpToolsProtocol):
             if self._head_bytes > HEAD_BYTES and b"\r\n\r\n" not in data[:HEAD_BYTES]:
                 self._refuse_head()
                 return
+        self._idle_since_s = None
         self._data = data
         self._framing_bytes += len(data)
         super().data_received(data)
         self._data = b""
+        if self._is_in_head and self._head is None:
+            self._head = self.loop.call_later(HEAD_S, self.transport.close)
         if self._is_in_body and self._framing_bytes > HEAD_BYTES + _FRAMING * self._body_bytes:
             self.transport.close()
 
@@ -121,12 +131,8 @@ class PatientProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= PIPELINED:
             self._is_full = True
             raise _TooMany
-        self._is_in_body = False
-        super().on_message_begin()
-        if self._all.is_draining:
-            self.scope["state"][ENDING] = True
-        if self._head is None:
-            self._head = self.loop.call_later(HEAD_S, self.transport.close)
+        self._is_in_body, self._is_in_head, self._direct = False, True, None
+        self.url, self.headers, self.expect_100_continue = b"", [], False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; what comes behind a body is read by nobody, and not kept."""
@@ -136,16 +142,67 @@ class PatientProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Take a part of a body."""
         self._body_bytes += len(body)
-        super().on_body(body)
+        if self._direct is not None:
+            self._direct.add(body)
+        else:
+            super().on_body(body)
 
     def on_headers_complete(self) -> None:
         """Wait no more: the head is there."""
         self._forget()
-        self._is_in_body, self._body_bytes, self._framing_bytes = True, 0, 0
+        self._is_in_head, self._is_in_body, self._body_bytes, self._framing_bytes = False, True, 0, 0
+        if (direct := self._directly()) is not None:
+            self._direct = direct
+            self.cycle = direct  # type: ignore[assignment]  # it has what is looked at of one
+            self.has_asked = True
+            return
+        self._begin_scope()
         super().on_headers_complete()
         self.has_asked = True
         if self._all.is_draining:
             self._answer_last()
+
+    def _directly(self) -> DirectCycle | None:
+        """Return a request that is answered without ASGI: a POST to such a route, with nothing unusual about it."""
+        answers = self._direct_answers
+        if answers is None or (route := answers.find(self.url)) is None or self.parser.get_method() != b"POST":
+            return None
+        if self._all.is_draining or self.expect_100_continue or self.parser.should_upgrade():
+            return None
+        if not self._is_answered() or self.parser.get_http_version() != "1.1":
+            return None
+        if answers.is_too_large(self.headers):
+            return None
+        return DirectCycle(self, answers, route, RequestHead(self.url, self.headers, self.parser.should_keep_alive()))
+
+    def _is_answered(self) -> bool:
+        """Return whether each request before has its answer."""
+        return not self.has_asked or self.cycle.response_complete
+
+    def _begin_scope(self) -> None:
+        """Begin the scope of a request for ASGI, whose head is there by now."""
+        url, headers, expect_100_continue = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expect_100_continue
+        self.headers += headers
+        if self._all.is_draining:
+            self.scope["state"][ENDING] = True
+
+    def write_answer(self, answer: bytes, url: bytes, status: int) -> None:
+        """Write an answer, head and body, of a POST to an address."""
+        if self.access_log:
+            client = ":".join(map(str, self.client or ()))
+            self.access_logger.info('%s - "%s %s HTTP/%s" %d', client, "POST", url.decode(), "1.1", status)
+        self._answers.write_whole(answer)
+
+    async def drain_answers(self) -> None:
+        """Wait until the client has taken enough of the answers before."""
+        if self.flow.write_paused:
+            await self.flow.drain()
+
+    def close_after_answer(self) -> None:
+        """Close the connection: it has its last answer."""
+        self.transport.close()
 
     def on_message_complete(self) -> None:
         """Wait no more for the rest of a request that was answered before it was there."""
@@ -153,14 +210,24 @@ class PatientProtocol(HttpToolsProtocol):
             return  # the parser takes the body for the other protocol
         self._forget_rest()
         self._is_in_body = False
-        super().on_message_complete()
+        if self._direct is not None:
+            self._direct.end()
+        else:
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """Send what is left of an answer, and wait for what is left of its request: it may never end."""
         self._answers.flush()
         if self.cycle.response_complete and self.cycle.more_body and self._rest is None:
             self._rest = self.loop.call_later(HEAD_S, self.transport.close)
-        super().on_response_complete()
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._idle_since_s = time.monotonic()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP, and close the connection; where too many requests wait, answer these."""
@@ -183,8 +250,11 @@ class PatientProtocol(HttpToolsProtocol):
             self._answer_last()
 
     def look(self, now_s: float) -> None:
-        """Give up a client that does not take its answer, or does not close what we have closed."""
-        if self._answers.is_stalled(now_s):
+        """Give up a client that asks nothing more, does not take its answer, or does not close what we have closed."""
+        if self._idle_since_s is not None and now_s - self._idle_since_s >= self.timeout_keep_alive:
+            self._idle_since_s = None
+            self.transport.close()
+        elif self._answers.is_stalled(now_s):
             self._answers.reset()
         elif self._answers.is_ended and not self._answers.is_waiting:
             self._ended_s = now_s if self._ended_s is None else self._ended_s
@@ -226,6 +296,8 @@ class PatientProtocol(HttpToolsProtocol):
         self._forget()
         self._forget_rest()
         self.pipeline.clear()
+        if self._direct is not None:
+            self._direct.leave()
         super().connection_lost(exc)
 
     def _forget_rest(self) -> None:

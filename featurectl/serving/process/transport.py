@@ -50,6 +50,12 @@ class AnswerTransport:
             self.written += len(data)
             self._write(data)
 
+    def write_whole(self, answer: bytes) -> None:
+        """Write an answer, head and body; nothing to a client that is gone, nor behind the end."""
+        if not self.is_closing():
+            self.written += len(answer)
+            self._write(answer)
+
     def flush(self) -> None:
         """Send a head that has no body: the answer to HEAD."""
         if self._head:

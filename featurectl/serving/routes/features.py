@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from starlette.requests import Request
 from starlette.responses import Response
 
 from featurectl.core.errors import FeaturectlError
@@ -23,7 +22,7 @@ from featurectl.serving.freshness import stale_features
 from featurectl.serving.http.bodies import FEATURES, FeaturesBody, MetadataKey
 from featurectl.serving.http.problems import Refused, refusal
 from featurectl.serving.http.requests import FEW_VALUES, answered, count_values, give_way, parsed
-from featurectl.serving.routes.base import HttpRoute
+from featurectl.serving.routes.base import HttpRoute, reads_body
 from featurectl.serving.routes.schemas import ANY, NULL, SIGNED, STATUS, TEXT, Schema, body_schema, object_of, post
 from featurectl.serving.settings import ServeSettings
 
@@ -40,10 +39,10 @@ class RequestedFeatures:
     model: tuple[str, int] | None = None
 
 
-async def answer_features(context: ServerContext, request: Request) -> Response:
+async def answer_features(context: ServerContext, content: bytes, _: str) -> Response:
     """Answer what the features of some entities are."""
     begin, settings = time.perf_counter(), context.settings
-    body = await parsed(request, FEATURES)
+    body = parsed(content, FEATURES)
     count = row_count(body.entities, settings.max_rows)
     requested = await _requested(context, body)
     values = count_values(count, len(requested.reader.names) * (1 + len(requested.about)), settings.max_values)
@@ -197,8 +196,8 @@ def _answer_schema() -> dict[str, Any]:
 ROUTE: Final = HttpRoute(
     path="/v1/features",
     method="POST",
-    answer=answer_features,
+    answer=reads_body(answer_features),
+    answer_body=answer_features,
     operation=post("Features of entities", "FeaturesBody", _answer_schema(), (404,)),
     schemas=_schemas,
-    is_direct=True,
 )

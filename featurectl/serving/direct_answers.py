@@ -1,0 +1,119 @@
+"""What answers requests that a path and a body say all of, as `Guard` does others: keys, a deadline, a count."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from starlette.responses import Response
+
+from featurectl.serving.context import ServerContext
+from featurectl.serving.http.keys import ApiKeys
+from featurectl.serving.http.problems import Refused, fault, late, problem
+from featurectl.serving.http.requests import FEW_BYTES, give_way
+from featurectl.serving.routes.all_routes import ROUTES
+from featurectl.serving.routes.base import BodyAnswer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectRoute:
+    """What answers a POST, under which path it is counted, and the parameter of its own path."""
+
+    path: str
+    answer: BodyAnswer
+    parameter: str = ""
+
+
+_WHOLE: Final = {
+    route.path.encode(): DirectRoute(path=route.path, answer=route.answer_body)
+    for route in ROUTES
+    if route.answer_body and not route.parameter
+}
+_BELOW: Final = [
+    (route.prefix.encode(), route.path, route.answer_body) for route in ROUTES if route.answer_body and route.parameter
+]
+_PLAIN: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.")
+
+
+class UnderWay(Protocol):
+    """A request whose answer is due."""
+
+    route: DirectRoute
+    begin_s: float
+
+    def expire(self) -> None:
+        """Give up: its time is over."""
+
+
+class DirectAnswers:
+    """Answers the requests of a process, and gives up those whose time is over."""
+
+    def __init__(self, context: ServerContext, keys: ApiKeys) -> None:
+        self.max_body_bytes = context.settings.max_body_bytes
+        self._context = context
+        self._keys = keys
+        self._limit_s = context.settings.timeout_s
+        self._under_way: dict[UnderWay, None] = {}  # the oldest first
+        self._timer: asyncio.TimerHandle | None = None
+
+    def find(self, url: bytes) -> DirectRoute | None:
+        """Return what answers a POST to an address; None where there is none, or it takes a closer look."""
+        if (found := _WHOLE.get(url)) is not None:
+            return found
+        for prefix, path, answer in _BELOW:
+            if url.startswith(prefix) and len(url) > len(prefix) and _PLAIN.issuperset(url[len(prefix) :]):
+                return DirectRoute(path=path, answer=answer, parameter=url[len(prefix) :].decode())
+        return None
+
+    def is_too_large(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+        """Return whether the head of a request says that its body is larger than may be."""
+        return any(
+            name == b"content-length" and value.isdigit() and int(value) > self.max_body_bytes
+            for name, value in headers
+        )
+
+    def begin(self, request: UnderWay) -> None:
+        """Count a request whose head is there, and give it up when its time is over."""
+        self._context.metrics.in_flight.inc()
+        self._under_way[request] = None
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._limit_s, self._expire)
+
+    def end(self, request: UnderWay, status: int) -> None:
+        """Count the answer of a request, once; 0 is none."""
+        if request not in self._under_way:
+            return
+        del self._under_way[request]
+        metrics = self._context.metrics
+        metrics.in_flight.dec()
+        metrics.count_request(request.route.path, "POST", status, time.perf_counter() - request.begin_s)
+
+    async def respond(self, route: DirectRoute, headers: Sequence[tuple[bytes, bytes]], content: bytes) -> Response:
+        """Return the answer of a request, whatever happens."""
+        try:
+            self._keys.check(headers)
+            if len(content) > FEW_BYTES:
+                await give_way()
+            return await route.answer(self._context, content, route.parameter)
+        except Refused as error:
+            return problem(error)
+        except Exception as error:  # noqa: BLE001 (the last place where our own fault can be answered)
+            self._context.journal.fault(error)
+            return problem(fault())
+
+    def late(self, *, whole: bool) -> Response:
+        """Return the answer of a request whose time is over; `whole`: all of it was there."""
+        return problem(late(self._limit_s, whole=whole))
+
+    def _expire(self) -> None:
+        """Give up what began too long ago, and wait for the oldest of the others."""
+        self._timer, now_s = None, time.perf_counter()
+        for request in list(self._under_way):
+            left_s = request.begin_s + self._limit_s - now_s
+            if left_s > 0:
+                self._timer = asyncio.get_running_loop().call_later(left_s, self._expire)
+                return
+            request.expire()
