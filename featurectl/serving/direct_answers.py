@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from starlette.responses import Response
 
+from featurectl.core.deadlines import Deadlines
 from featurectl.serving.context import ServerContext
 from featurectl.serving.http.keys import ApiKeys
 from featurectl.serving.http.problems import Refused, fault, late, problem
@@ -56,8 +57,8 @@ class DirectAnswers:
         self._context = context
         self._keys = keys
         self._limit_s = context.settings.timeout_s
-        self._under_way: dict[UnderWay, None] = {}  # the oldest first
-        self._timer: asyncio.TimerHandle | None = None
+        self._under_way: set[UnderWay] = set()
+        self._deadlines = Deadlines[UnderWay](lambda request: request.expire())
 
     def find(self, url: bytes) -> DirectRoute | None:
         """Return what answers a POST to an address; None where there is none, or it takes a closer look."""
@@ -78,15 +79,15 @@ class DirectAnswers:
     def begin(self, request: UnderWay) -> None:
         """Count a request whose head is there, and give it up when its time is over."""
         self._context.metrics.in_flight.inc()
-        self._under_way[request] = None
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._limit_s, self._expire)
+        self._under_way.add(request)
+        self._deadlines.add(request, asyncio.get_running_loop().time() + self._limit_s)
 
     def end(self, request: UnderWay, status: int) -> None:
         """Count the answer of a request, once; 0 is none."""
         if request not in self._under_way:
             return
-        del self._under_way[request]
+        self._under_way.remove(request)
+        self._deadlines.remove(request)
         metrics = self._context.metrics
         metrics.in_flight.dec()
         metrics.count_request(request.route.path, "POST", status, time.perf_counter() - request.begin_s)
@@ -107,13 +108,3 @@ class DirectAnswers:
     def late(self, *, whole: bool) -> Response:
         """Return the answer of a request whose time is over; `whole`: all of it was there."""
         return problem(late(self._limit_s, whole=whole))
-
-    def _expire(self) -> None:
-        """Give up what began too long ago, and wait for the oldest of the others."""
-        self._timer, now_s = None, time.perf_counter()
-        for request in list(self._under_way):
-            left_s = request.begin_s + self._limit_s - now_s
-            if left_s > 0:
-                self._timer = asyncio.get_running_loop().call_later(left_s, self._expire)
-                return
-            request.expire()

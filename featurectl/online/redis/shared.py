@@ -9,6 +9,7 @@ from typing import Final
 import redis
 import redis.asyncio
 
+from featurectl.core.deadlines import Deadlines
 from featurectl.online.redis.answers import parsing
 from featurectl.online.redis.connect import ReaderClosedError
 from featurectl.online.redis.trips import COMMANDS_A_TRIP, RedisCommand, packed
@@ -27,6 +28,7 @@ class SharedTrips:
         self._budget_s = budget_s
         self._waiting: list[_Load] = []
         self._trips: dict[asyncio.Task[None], list[_Load]] = {}
+        self._deadlines = Deadlines[asyncio.Future[list[object]]](self._give_up)
         self._called = False
         self._closed = False
 
@@ -36,16 +38,24 @@ class SharedTrips:
         Raises:
             redis.RedisError: there are no answers.
         """
+        if not commands:
+            return []
+        due_s = asyncio.get_running_loop().time() + self._budget_s
+        due_s = due_s if until_s is None else min(until_s, due_s)
+        if len(commands) <= COMMANDS_A_TRIP:
+            return await self._wait(self._enqueue(commands, due_s))
         starts = range(0, len(commands), COMMANDS_A_TRIP)
-        parts = [self._enqueue(commands[start : start + COMMANDS_A_TRIP]) for start in starts]
-        budgeted_s = asyncio.get_running_loop().time() + self._budget_s
+        parts = [self._enqueue(commands[start : start + COMMANDS_A_TRIP], due_s) for start in starts]
         try:
-            async with asyncio.timeout_at(budgeted_s if until_s is None else min(until_s, budgeted_s)):
-                return [answer for part in parts for answer in await part]
-        except TimeoutError as error:
-            raise self._late() from error
+            return [answer for part in parts for answer in await self._wait(part)]
         finally:
-            _forget(parts)
+            self._forget(parts)
+
+    async def _wait(self, part: asyncio.Future[list[object]]) -> list[object]:
+        try:
+            return await part
+        finally:
+            self._deadlines.remove(part)
 
     async def close(self) -> None:
         """Close the connections; who waits for an answer gets an error."""
@@ -58,15 +68,27 @@ class SharedTrips:
         _fail(load, ReaderClosedError())
         await self._client.aclose()
 
+    def _give_up(self, part: asyncio.Future[list[object]]) -> None:
+        if not part.done():
+            part.set_exception(self._late())
+
+    def _forget(self, parts: list[asyncio.Future[list[object]]]) -> None:
+        """Wait no more for what is left, be it answers or errors."""
+        for part in parts:
+            self._deadlines.remove(part)
+            if not part.cancel() and not part.cancelled():
+                part.exception()
+
     def _late(self) -> redis.TimeoutError:
         return redis.TimeoutError(f"no answer within {self._budget_s:g} s")
 
-    def _enqueue(self, commands: Sequence[RedisCommand]) -> asyncio.Future[list[object]]:
+    def _enqueue(self, commands: Sequence[RedisCommand], due_s: float) -> asyncio.Future[list[object]]:
         if self._closed:
             raise ReaderClosedError
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[object]] = loop.create_future()
         self._waiting.append((commands, future))
+        self._deadlines.add(future, due_s)
         if not self._called:
             self._called = True
             loop.call_soon(self._depart)
@@ -141,13 +163,6 @@ def _share(load: list[_Load], answers: list[object]) -> None:
         if not future.done():
             future.set_result(answers[start : start + len(commands)])
         start += len(commands)
-
-
-def _forget(parts: list[asyncio.Future[list[object]]]) -> None:
-    """Wait no more for what is left, be it answers or errors."""
-    for part in parts:
-        if not part.cancel() and not part.cancelled():
-            part.exception()
 
 
 def _fail(load: list[_Load], error: Exception) -> None:
