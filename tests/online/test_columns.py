@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from featurectl.core.units import HOUR_US
 from featurectl.online.codec import pack_instant
 from featurectl.online.decode import columns
-from featurectl.online.decode.columns import Moment, ViewColumns
+from featurectl.online.decode.columns import ViewColumns, moment_of
 from featurectl.online.row_places import online_view
 from featurectl.online.row_schema import parse_schema, schema_document
 from tests.online.views import at, event_view, latest, state_view, window
@@ -94,8 +94,8 @@ def test_columns_made_at_once_are_those_of_the_rows(kind, data):
     found = data.draw(packed_rows(EVENTS if kind == "event" else STATES))
     pushed = data.draw(st.sampled_from([None, NOW, NOW - timedelta(minutes=10)])) if kind == "event" else None
     latest = data.draw(st.sampled_from([None, NOW + timedelta(minutes=1)]))
-    moment, at = Moment(NOW, pushed, latest), [columns._since_zero(t) for t in (NOW, latest or NOW)]  # noqa: SLF001  # both ways of decoding, whichever it would take
-    usual = all(row is not None and decoder._quick(row, at, columns._since_zero(pushed)) is not None for row in found)  # noqa: SLF001  # both ways of decoding, whichever it would take
+    moment = moment_of(NOW, pushed, latest)
+    usual = all(row is not None and decoder._quick(row, moment) is not None for row in found)  # noqa: SLF001  # both ways of decoding, whichever it would take
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(columns, "FEW_ROWS", 1)
         made = decoder.usual(found, moment)
@@ -112,15 +112,15 @@ def test_few_rows_are_decoded_one_by_one():
     decoder = decoder_of(VIEWS["state"])
     row = bytes([1, 0, 7]) + 3 * pack_instant(NOW) + msgpack.packb([1.0, 1, "a", 0, 0])
     count = columns.FEW_ROWS
-    assert decoder.usual([row] * (count - 1), Moment(NOW)) is None
-    assert decoder.usual([row] * count, Moment(NOW)) is not None
+    assert decoder.usual([row] * (count - 1), moment_of(NOW)) is None
+    assert decoder.usual([row] * count, moment_of(NOW)) is not None
 
 
 def test_times_that_are_none_are_null_in_many_rows_as_in_one():
     decoder = decoder_of(VIEWS["state"])
     head = bytes([1, 0, 7]) + 3 * pack_instant(NOW)
     found = [head + msgpack.packb([1.0, 1, "a", NO_TIMES[1], NO_DAYS[1]])] * columns.FEW_ROWS
-    made, [row, *_] = decoder.usual(found, Moment(NOW)), decoder.rows(found, Moment(NOW))
+    made, [row, *_] = decoder.usual(found, moment_of(NOW)), decoder.rows(found, moment_of(NOW))
     assert [column[0] for column in made.statuses] == row.statuses == ["PRESENT"] * 3 + ["NULL"] * 2
     assert [column[0] for column in made.defaulted] == row.defaulted == [False] * 4 + [True]
     assert [column[0] for column in made.values] == row.values

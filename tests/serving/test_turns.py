@@ -6,11 +6,10 @@ import asyncio
 import tracemalloc
 
 import pytest
-from starlette.requests import Request
 
 from featurectl.serving.http.bodies import PREDICT
 from featurectl.serving.http.problems import Refused
-from featurectl.serving.http.requests import FEW_VALUES, Turns, parsed
+from featurectl.serving.http.requests import Turns, parsed
 
 
 def test_few_requests_of_many_values_are_worked_on_at_once():
@@ -19,7 +18,7 @@ def test_few_requests_of_many_values_are_worked_on_at_once():
 
         async def work():
             nonlocal inside, most
-            async with turns.wait(FEW_VALUES + 1):
+            async with turns.wait():
                 inside += 1
                 most = max(most, inside)
                 await asyncio.sleep(0)
@@ -31,23 +30,22 @@ def test_few_requests_of_many_values_are_worked_on_at_once():
     assert asyncio.run(trial()) == 2
 
 
-def test_who_waits_too_long_leaves_its_turn_and_small_requests_need_none():
+def test_who_waits_too_long_leaves_its_turn():
     async def trial():
         turns, free = Turns(1), asyncio.Event()
 
         async def hold():
-            async with turns.wait(FEW_VALUES + 1):
+            async with turns.wait():
                 await free.wait()
 
         holder = asyncio.create_task(hold())
         await asyncio.sleep(0)
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.01), turns.wait(FEW_VALUES + 1):
+            async with asyncio.timeout(0.01), turns.wait():
                 pytest.fail("there was no turn")
-        async with turns.wait(FEW_VALUES):
-            free.set()
+        free.set()
         await holder
-        async with turns.wait(FEW_VALUES + 1):
+        async with turns.wait():
             return True
 
     assert asyncio.run(trial())
@@ -55,14 +53,10 @@ def test_who_waits_too_long_leaves_its_turn_and_small_requests_need_none():
 
 def test_a_large_body_of_another_form_is_refused_without_another_reading():
     body = b'{"rows":[' + b"[]," * 300_000 + b"[]]}"
-
-    async def receive():
-        return {"type": "http.request", "body": body}
-
     tracemalloc.start()
     try:
         with pytest.raises(Refused, match="the body can't be read"):
-            asyncio.run(parsed(Request({"type": "http"}, receive), PREDICT))
+            parsed(body, PREDICT)
         assert tracemalloc.get_traced_memory()[1] < 5_000_000
     finally:
         tracemalloc.stop()

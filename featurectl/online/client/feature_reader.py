@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from featurectl.core.errors import DataError
 from featurectl.language.definitions.model import FeatureInput
@@ -18,9 +18,12 @@ from featurectl.language.renaming import named_features
 from featurectl.online.base import Ask, Found, OnlineView
 from featurectl.online.client.entity_keys import pack_columns
 from featurectl.online.corrupt_rows import BrokenRowError, RowPlace
-from featurectl.online.decode.columns import Default, EntityRow, Moment, ViewColumns
+from featurectl.online.decode.columns import Default, EntityRow, Moment, ViewColumns, moment_of
 from featurectl.online.decode.row import row_schema_id
 from featurectl.online.read import Status
+
+_PRESENT: Final[Sequence[Status]] = ("PRESENT",)
+_FALSE: Final = (False,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +96,10 @@ class _Group:
     decoder: ViewColumns | None = None
     trip: int = 0
     place: int = 0
+    is_event: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.is_event = self.source.view.kind == "event"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -151,6 +158,7 @@ class FeatureReader:
         self.versions = {view.online.view: view.online.version for view in self.views}
         self.limits = [limit for group in self._groups for limit in _limits(group)]
         self.entities = self._features_by_entity()
+        self._in_order = [name for group in self._groups for name in group.picked] == self.names
 
     def asks(self, keys: Mapping[str, Sequence[object]], count: int) -> tuple[list[Ask], list[list[bytes | None]]]:
         """Return what to fetch for `count` rows with these keys by column, and the packed keys of every row.
@@ -214,13 +222,15 @@ class FeatureReader:
         pushed: Mapping[str, datetime | None],
     ) -> Iterator[dict[str, FeatureColumn]]:
         """Yield what `answer` returns, some features at a time."""
+        begin = moment_of(asked.now, latest=asked.latest)
         for group in self._groups:
-            last = pushed.get(group.source.field) if group.source.view.kind == "event" else None
-            moment = Moment(asked.now, last, asked.latest)
+            moment = begin.after_push(pushed.get(group.source.field)) if group.is_event else begin
             yield self._columns(group, packed[group.trip], found[group.trip], moment)
 
     def columns(self, columns: Mapping[str, FeatureColumn], asked: KeyRows) -> FeatureColumns:
         """Return features in the order of asking."""
+        if self._in_order:
+            return FeatureColumns(columns=columns, count=asked.count, now=asked.now)
         return FeatureColumns(columns={name: columns[name] for name in self.names}, count=asked.count, now=asked.now)
 
     def _columns(
@@ -258,6 +268,8 @@ class FeatureReader:
                 for name, i in group.columns
             }
         rows = decoder.rows(data, moment)
+        if len(packed) == len(rows) == 1:
+            return _one(group, rows[0])
         if len(rows) < len(packed):
             known, unknown = iter(rows), decoder.unknown(moment)
             rows = [unknown if key is None else next(known) for key in packed]
@@ -310,6 +322,22 @@ def _grouped(inputs: Sequence[FeatureInput], views: Mapping[str, ReadView]) -> l
 
 def _asked(item: FeatureInput) -> tuple[str, str]:
     return item.view, repr(sorted(item.join.items()))
+
+
+def _one(group: _Group, row: EntityRow) -> dict[str, FeatureColumn]:
+    """Return the features of a single row: what most requests ask for."""
+    assert group.decoder is not None
+    source, values, event_us, computed_us = group.source, row.values, [row.event_us], [row.computed_us]
+    statuses, defaulted = row.statuses, row.defaulted
+    if statuses is group.decoder.all_present:
+        return {
+            name: FeatureColumn(source, [values[i]], _PRESENT, _FALSE, event_us, computed_us)
+            for name, i in group.columns
+        }
+    return {
+        name: FeatureColumn(source, [values[i]], [statuses[i]], [defaulted[i]], event_us, computed_us)
+        for name, i in group.columns
+    }
 
 
 def _columns(group: _Group, rows: Sequence[EntityRow]) -> dict[str, FeatureColumn]:

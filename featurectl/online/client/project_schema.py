@@ -89,6 +89,10 @@ class ProjectSchema:
         """Return the view versions whose types are looked up in the offline store, as their push did not keep them."""
         return sorted(f"{name}@{version}" for name, version in self.columns)
 
+    def known_reader(self, features: Sequence[str]) -> FeatureReader | None:
+        """Return the reader of a list of features that was asked for before."""
+        return self._readers.get(tuple(features))
+
     def reader(self, features: Sequence[str]) -> FeatureReader:
         """Return a reader of `view:feature` texts; keys are columns of their own names. Versions are those of `view`.
 

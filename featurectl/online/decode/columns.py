@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final, NamedTuple, cast
 
@@ -77,16 +77,31 @@ class EntityRows(NamedTuple):
     computed_us: Sequence[int | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """The moment of reading, and the last push of the view if it is known.
+class Moment(NamedTuple):
+    """The moment of reading, and the last push of the view if it is known; make it with `moment_of`.
 
     Where the moment is a clock's, which may be behind that of who pushed, what is of no later than `latest` counts.
+    `now_us`, `latest_us` and `pushed_us` are microseconds since the first instant of rows.
     """
 
     now: datetime
-    pushed: datetime | None = None
-    latest: datetime | None = None
+    pushed: datetime | None
+    latest: datetime | None
+    now_us: int
+    latest_us: int
+    pushed_us: int
+
+    def after_push(self, pushed: datetime | None) -> Moment:
+        """Return the moment for a view that was pushed last at an instant."""
+        if pushed is self.pushed:
+            return self
+        return Moment(self.now, pushed, self.latest, self.now_us, self.latest_us, _since_zero(pushed))
+
+
+def moment_of(now: datetime, pushed: datetime | None = None, latest: datetime | None = None) -> Moment:
+    """Return a moment of reading."""
+    now_us = _since_zero(now)
+    return Moment(now, pushed, latest, now_us, max(now_us, _since_zero(latest)), _since_zero(pushed))
 
 
 class ViewColumns:
@@ -139,22 +154,18 @@ class ViewColumns:
         """Return what each entity has; the schemas of all rows are known. None is an entity without a row."""
         absent: EntityRow | None = None
         expired: EntityRow | None = None
-        now, pushed = instant_us(moment.now) - INSTANT_ZERO_US, _since_zero(moment.pushed)
-        latest = max(now, _since_zero(moment.latest))
         rows = []
         for data in found:
             if data is None:
                 absent = absent or self._absent(moment)
                 row = absent
-            elif (quick := self._quick(data, (now, latest), pushed)) is not None:
+            elif (quick := self._quick(data, moment)) is not None:
                 row = quick
-            elif expired is not None and self._is_expired(data, now, latest):
+            elif expired is not None and self._is_expired(data, moment):
                 row = expired._replace(event_us=_event_of(data), computed_us=_computed_of(data))
             else:
                 row = self._slowly(data, moment)
-                expired = (
-                    row if self._is_expired(data, now, latest) else expired
-                )  # of all of them the values are the same
+                expired = row if self._is_expired(data, moment) else expired  # of all of them the values are the same
             rows.append(row)
         return rows
 
@@ -168,8 +179,7 @@ class ViewColumns:
             return None
         events = [(first & _EVENT_BITS) << 16 | second >> 48 for first, second, _ in heads]
         computed = [third & _COMPUTED_BITS for _, _, third in heads]
-        now = instant_us(moment.now) - INSTANT_ZERO_US
-        latest = max(now, _since_zero(moment.latest))
+        now, latest = moment.now_us, moment.latest_us
         if self._event:
             after = max(computed) > latest
         else:
@@ -178,7 +188,7 @@ class ViewColumns:
             return None
         if not (least := min(computed)):
             raise _OtherTypes
-        if (pushed := _since_zero(moment.pushed)) > least:
+        if (pushed := moment.pushed_us) > least:
             computed = [max(instant, pushed) for instant in computed]
         bodies = [data[HEADER_BYTES:] for data in known]
         values = self._values(bodies)
@@ -275,12 +285,9 @@ class ViewColumns:
         answer = self._slow.answer(None, moment.now, pushed=moment.pushed, null_key=null_key, latest=moment.latest)
         return _row_of(answer, self.names)
 
-    def _quick(self, data: bytes, at: tuple[int, int], pushed: int) -> EntityRow | None:
-        """Return what a row of the usual kind holds, None for any other.
-
-        `at` is the moment of reading and its `latest`; instants are counted from the first one.
-        """
-        instants = self._quick_instants(data, at, pushed)
+    def _quick(self, data: bytes, moment: Moment) -> EntityRow | None:
+        """Return what a row of the usual kind holds, None for any other."""
+        instants = self._quick_instants(data, moment)
         if instants is None:
             return None
         event, computed, asof = instants
@@ -304,9 +311,9 @@ class ViewColumns:
             asof_us,
         )
 
-    def _quick_instants(self, data: bytes, at: tuple[int, int], pushed: int) -> tuple[int, int, int] | None:
+    def _quick_instants(self, data: bytes, moment: Moment) -> tuple[int, int, int] | None:
         """Return when a row of the usual kind was true, computed, and as of when it holds; None for any other."""
-        now, latest = at
+        _, _, _, now, latest, pushed = moment
         first, second, third = _HEAD(data)
         if first >> _SCHEMA_AT & _SCHEMA_BITS not in self._fast or first >> _FORMAT_AT != 1:
             return None
@@ -314,18 +321,20 @@ class ViewColumns:
         if not computed:
             raise _OtherTypes
         if self._event:
-            computed, after = max(computed, pushed), computed > latest
-            return None if after else (event, computed, min(computed, latest))
+            if computed > latest:
+                return None
+            computed = max(computed, pushed)
+            return event, computed, min(latest, computed)
         available = (second & _AVAILABLE_BITS) << 8 | third >> 56
         if event > latest or available > latest or (self._ttl_us is not None and event < now - self._ttl_us):
             return None
         return event, max(computed, pushed), now
 
-    def _is_expired(self, data: bytes, now: int, latest: int) -> bool:
+    def _is_expired(self, data: bytes, moment: Moment) -> bool:
         """Return whether a row is older than the ttl, and known: what it holds does not count then."""
         first, second, third = _HEAD(data)
         event, available = (first & _EVENT_BITS) << 16 | second >> 48, (second & _AVAILABLE_BITS) << 8 | third >> 56
-        return self._ttl_us is not None and 0 < event < now - self._ttl_us and available <= latest
+        return self._ttl_us is not None and 0 < event < moment.now_us - self._ttl_us and available <= moment.latest_us
 
     def _mark_nulls(self, values: list[object], statuses: list[Status], defaulted: list[bool]) -> None:
         for i, value in enumerate(values):

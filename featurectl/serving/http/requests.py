@@ -86,11 +86,8 @@ class Turns:
         self._free = asyncio.Semaphore(most)
 
     @asynccontextmanager
-    async def wait(self, values: int) -> AsyncIterator[None]:
-        """Wait for a turn to make so many values, and have it meanwhile."""
-        if values <= FEW_VALUES:
-            yield
-            return
+    async def wait(self) -> AsyncIterator[None]:
+        """Wait for a turn to make more than `FEW_VALUES`, and have it meanwhile."""
         async with self._free:
             yield
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import isfinite
 from typing import Any, Final
 
 import msgspec
@@ -49,15 +49,16 @@ async def answer_features(context: ServerContext, content: bytes, _: str) -> Res
     rows = KeyRows(
         keys=body.entities, count=count, now=context.features.now(body.time), latest=context.features.latest(body.time)
     )
-    async with context.turns.wait(values):
-        answer = await _answer(context, rows, requested, is_large=values > FEW_VALUES)
-        return answered(answer | context.signature(begin))
+    if values <= FEW_VALUES:
+        return await _answer(context, rows, requested, begin, is_large=False)
+    async with context.turns.wait():
+        return await _answer(context, rows, requested, begin, is_large=True)
 
 
 async def _answer(
-    context: ServerContext, rows: KeyRows, requested: RequestedFeatures, *, is_large: bool
-) -> dict[str, object]:
-    """Return the features of some rows, as they are answered."""
+    context: ServerContext, rows: KeyRows, requested: RequestedFeatures, begin: float, *, is_large: bool
+) -> Response:
+    """Answer the features of some rows."""
     reader, model = requested.reader, requested.model
     found = await context.features.read(reader, rows)
     answer: dict[str, object] = {} if model is None else {"model": model[0], "version": model[1]}
@@ -70,7 +71,9 @@ async def _answer(
     answer["features"] = features
     if reader.old_names:
         answer["warnings"] = reader.old_names
-    return answer | {"timestamp": rows.now, "view_versions": reader.versions}
+    answer["timestamp"] = rows.now
+    answer["view_versions"] = reader.versions
+    return answered(answer | context.signature(begin))
 
 
 def row_count(columns: Mapping[str, Sequence[object]], most: int) -> int:
@@ -90,7 +93,7 @@ def row_count(columns: Mapping[str, Sequence[object]], most: int) -> int:
 
 
 async def _requested(context: ServerContext, body: FeaturesBody) -> RequestedFeatures:
-    about = tuple(dict.fromkeys(body.returned))
+    about = tuple(dict.fromkeys(body.returned)) if body.returned else ()
     if (body.model is None) == (body.features is None):
         raise Refused(400, "give `model` or `features`, one of them")
     if body.model is not None:
@@ -106,12 +109,15 @@ def _named_features(context: ServerContext, body: FeaturesBody) -> FeatureReader
     if body.version is not msgspec.UNSET:
         message = "version: it is that of a model, and `features` are of the newest pushed versions of their views"
         raise Refused(400, message, hint="leave it out, or give `model` instead of `features`")
-    features = list(dict.fromkeys(body.features or []))
+    catalog, features = context.project.catalog, body.features or []
+    if (known := catalog.known_reader(features)) is not None:
+        return known
+    features = list(dict.fromkeys(features))
     wrong = [text for text in features if not all(text.partition(":"))]
     if wrong:
         raise Refused(400, f"features: {wrong[0]!r} is not view:feature", hint="write view:feature, or view:*")
     try:
-        return context.project.catalog.reader(features)
+        return catalog.reader(features)
     except FeaturectlError as error:
         raise refusal(error) from error
 
@@ -132,7 +138,7 @@ class _FeatureDocuments:
         """Return a feature as it is answered."""
         values, statuses = finite_values(column)
         document: dict[str, object] = {"values": values, "status": statuses}
-        if any(column.defaulted):
+        if True in column.defaulted:
             document["defaulted"] = column.defaulted
         if name in self._stale:
             document["stale"] = True
@@ -158,9 +164,12 @@ class _FeatureDocuments:
 
 def finite_values(column: FeatureColumn) -> tuple[Sequence[object], Sequence[str]]:
     """Return values as JSON can have them, with their statuses: what is no finite number is null, and `NULL`."""
-    if not any(type(value) is float and not math.isfinite(value) for value in column.values):
+    for value in column.values:
+        if type(value) is float and not isfinite(value):
+            break
+    else:
         return column.values, column.statuses
-    gone = [isinstance(value, float) and not math.isfinite(value) for value in column.values]
+    gone = [isinstance(value, float) and not isfinite(value) for value in column.values]
     values = [None if missing else value for missing, value in zip(gone, column.values, strict=True)]
     statuses = ["NULL" if missing else status for missing, status in zip(gone, column.statuses, strict=True)]
     return values, statuses

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -36,19 +37,36 @@ async def answer_predict(context: ServerContext, content: bytes, model: str) -> 
     echoed = tuple(dict.fromkeys(body.returned))
     inputs = max(len(part.model.reader.names) for part in parts)
     values = count_values(len(body.rows), inputs * (1 + len(echoed)), context.settings.max_values)
-    async with context.turns.wait(values):
-        scored = await score_parts(context, parts, body.rows, body.time, begin)
-        rows = await _rows(context, parts, scored, echoed)
-        one = None if len(parts) > 1 else scored[0].model.version.version
-        answer: dict[str, object] = {"model": name, "version": one, "rows": rows}
-        warnings = [text for found in scored for text in found.warnings]
-        answer |= {"warnings": warnings} if warnings else {}
-        unknown = [
-            item for part, found in zip(parts, scored, strict=True) for item in unknown_entities(found, part.places)
-        ]
-        answer |= {"unknown": unknown} if unknown else {}
-        answer["timestamp"] = scored[0].found.now
-        return answered(answer | context.signature(begin))
+    asked = _AskedRows(body=body, name=name, echoed=echoed)
+    if values <= FEW_VALUES:
+        return await _answer(context, parts, asked, begin)
+    async with context.turns.wait():
+        return await _answer(context, parts, asked, begin)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _AskedRows:
+    """Rows that were asked about, of which model, and what is to be told of each beside its score."""
+
+    body: PredictBody
+    name: str
+    echoed: Sequence[Echo]
+
+
+async def _answer(context: ServerContext, parts: Sequence[VersionRows], asked: _AskedRows, begin: float) -> Response:
+    """Answer the scores of some rows."""
+    scored = await score_parts(context, parts, asked.body.rows, asked.body.time, begin)
+    rows = await _rows(context, parts, scored, asked.echoed)
+    one = None if len(parts) > 1 else scored[0].model.version.version
+    answer: dict[str, object] = {"model": asked.name, "version": one, "rows": rows}
+    if warnings := [text for found in scored for text in found.warnings]:
+        answer["warnings"] = warnings
+    if unknown := [
+        item for part, found in zip(parts, scored, strict=True) for item in unknown_entities(found, part.places)
+    ]:
+        answer["unknown"] = unknown
+    answer["timestamp"] = scored[0].found.now
+    return answered(answer | context.signature(begin))
 
 
 async def _rows(
