@@ -69,9 +69,9 @@ class DirectAnswers:
                 return DirectRoute(path=path, answer=answer, parameter=url[len(prefix) :].decode())
         return None
 
-    def is_too_large(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
-        """Return whether the head of a request says that its body is larger than may be."""
-        return any(
+    def is_refused(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+        """Return whether the head of a request says that nobody waits for its body: it has no key, or is too large."""
+        return not self._keys.allow(headers) or any(
             name == b"content-length" and value.isdigit() and int(value) > self.max_body_bytes
             for name, value in headers
         )
@@ -92,10 +92,9 @@ class DirectAnswers:
         metrics.in_flight.dec()
         metrics.count_request(request.route.path, "POST", status, time.perf_counter() - request.begin_s)
 
-    async def respond(self, route: DirectRoute, headers: Sequence[tuple[bytes, bytes]], content: bytes) -> Response:
+    async def respond(self, route: DirectRoute, content: bytes) -> Response:
         """Return the answer of a request, whatever happens."""
         try:
-            self._keys.check(headers)
             if len(content) > FEW_BYTES:
                 await give_way()
             return await route.answer(self._context, content, route.parameter)

@@ -38,6 +38,15 @@ class Connections(ServerState):
         self._limits = limits
         self._of_peer: Counter[str | bytes] = Counter()
         self._count = 0
+        self._headers: object = None  # those that `_lines` is of
+        self._lines = b""
+
+    def common_lines(self) -> bytes:
+        """Return the lines that the head of every answer has: uvicorn has new headers each second, for the date."""
+        if self.default_headers is not self._headers:
+            self._headers = self.default_headers
+            self._lines = b"".join(b"%b: %b\r\n" % pair for pair in self.default_headers)
+        return self._lines
 
     def admit(self, address: str) -> bool:
         """Count a connection of an address in, unless there are too many."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
 from typing import Final, NamedTuple, Protocol
 
 from starlette.responses import Response
@@ -13,7 +12,7 @@ from featurectl.serving.direct_answers import DirectAnswers, DirectRoute
 from featurectl.serving.http.problems import TITLES, problem, too_large
 from featurectl.serving.http.requests import JsonAnswer
 
-_JSON: Final = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\ncontent-type: application/json\r\n\r\n%b"
+_JSON: Final = b"HTTP/1.1 200 OK\r\n%bcontent-length: %d\r\ncontent-type: application/json\r\n\r\n%b"
 _OK: Final = 200
 _CLOSE: Final = (b"connection", b"close")
 _NOBODY_WAITS: Final = asyncio.Event()  # of a body in parts, as an ASGI application does
@@ -23,7 +22,6 @@ class RequestHead(NamedTuple):
     """What is looked at of the head of a request."""
 
     url: bytes
-    headers: Sequence[tuple[bytes, bytes]]
     keep_alive: bool
 
 
@@ -32,6 +30,9 @@ class DirectConnection(Protocol):
 
     loop: asyncio.AbstractEventLoop
     tasks: set[asyncio.Task[None]]
+
+    def common_lines(self) -> bytes:
+        """Return the lines that the head of every answer has."""
 
     def write_answer(self, answer: bytes, url: bytes, status: int) -> None:
         """Write an answer, head and body."""
@@ -53,8 +54,8 @@ class DirectCycle:
     """
 
     __slots__ = (
-        "_answers", "_connection", "_head", "_is_late", "_parts", "_size", "_task", "begin_s", "disconnected",
-        "keep_alive", "message_event", "more_body", "response_complete", "response_started", "route",
+        "_answers", "_connection", "_has_begun", "_head", "_is_late", "_parts", "_size", "_task", "begin_s",
+        "disconnected", "keep_alive", "message_event", "more_body", "response_complete", "response_started", "route",
     )  # fmt: skip
 
     def __init__(
@@ -75,7 +76,7 @@ class DirectCycle:
         self._head = head
         self._parts: list[bytes] = []
         self._size = 0
-        self._is_late = False
+        self._has_begun = self._is_late = False
         self._task: asyncio.Task[None] | None = None
         answers.begin(self)
 
@@ -101,6 +102,10 @@ class DirectCycle:
         """Give up: the time of the request is over."""
         if self._task is None:
             self._send(self._answers.late(whole=False))
+        elif not self._has_begun:  # where all of the time went into other requests
+            self._task.cancel()
+            self._connection.tasks.discard(self._task)
+            self._send(self._answers.late(whole=True))
         elif not self.response_started:
             self._is_late = True
             self._task.cancel()
@@ -113,6 +118,7 @@ class DirectCycle:
 
     async def _answer(self, content: bytes) -> None:
         assert self._task is not None
+        self._has_begun = True
         try:
             response = await self._respond(self._task, content)
             self.response_started = True
@@ -124,7 +130,7 @@ class DirectCycle:
 
     async def _respond(self, task: asyncio.Task[None], content: bytes) -> Response:
         try:
-            return await self._answers.respond(self.route, self._head.headers, content)
+            return await self._answers.respond(self.route, content)
         except asyncio.CancelledError:
             if not self._is_late:
                 raise
@@ -146,11 +152,13 @@ class DirectCycle:
     def _bytes_of(self, response: Response) -> bytes:
         body = response.body
         if self.keep_alive and type(response) is JsonAnswer and response.status_code == _OK:
-            return _JSON % (len(body), body)
+            return _JSON % (self._connection.common_lines(), len(body), body)
         headers = list(response.raw_headers)
         if _CLOSE in headers:
             self.keep_alive = False
         elif not self.keep_alive:
             headers.append(_CLOSE)
         status = f"HTTP/1.1 {response.status_code} {TITLES.get(response.status_code, 'OK')}\r\n".encode()
-        return b"".join([status, *(b"%b: %b\r\n" % pair for pair in headers), b"\r\n", bytes(body)])
+        return b"".join(
+            [status, self._connection.common_lines(), *(b"%b: %b\r\n" % pair for pair in headers), b"\r\n", bytes(body)]
+        )

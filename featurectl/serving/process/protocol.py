@@ -171,9 +171,9 @@ class PatientProtocol(HttpToolsProtocol):
             return None
         if not self._is_answered() or self.parser.get_http_version() != "1.1":
             return None
-        if answers.is_too_large(self.headers):
+        if answers.is_refused(self.headers):
             return None
-        return DirectCycle(self, answers, route, RequestHead(self.url, self.headers, self.parser.should_keep_alive()))
+        return DirectCycle(self, answers, route, RequestHead(self.url, self.parser.should_keep_alive()))
 
     def _is_answered(self) -> bool:
         """Return whether each request before has its answer."""
@@ -187,6 +187,10 @@ class PatientProtocol(HttpToolsProtocol):
         self.headers += headers
         if self._all.is_draining:
             self.scope["state"][ENDING] = True
+
+    def common_lines(self) -> bytes:
+        """Return the lines that the head of every answer has."""
+        return self._all.common_lines()
 
     def write_answer(self, answer: bytes, url: bytes, status: int) -> None:
         """Write an answer, head and body, of a POST to an address."""
