@@ -26,7 +26,7 @@ class StoredSize:
 def stored_sizes(workspace: Workspace, state: State) -> list[StoredSize]:
     """Return the size of each table that is kept up, of all models at the place, and of the prediction log."""
     from featurectl.offline.open_plain_files import open_loose
-    from featurectl.operations.prediction_log.log_files import predictions_folder
+    from featurectl.operations.prediction_log.place import predictions_folder
     from featurectl.registry.applied import served_views
 
     if not has_offline(workspace):

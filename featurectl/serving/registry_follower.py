@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, TypeVar
 
 from featurectl.core.errors import FeaturectlError, StoreError
+from featurectl.core.memory import give_back
 from featurectl.online.base import PushRecord
 from featurectl.online.client.pushed_versions import LastPush, Pushed, VersionKey
 from featurectl.registry.state import State
@@ -118,6 +119,7 @@ class Follower:
             # What is there by now stays: it need not be looked at again, and seldom what comes.
             gc.collect()
             gc.freeze()
+            give_back()
             gc.set_threshold(100_000, 50, 1_000)
             report_begin(self._context.journal, self._status.project)
         else:

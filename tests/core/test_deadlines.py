@@ -20,7 +20,11 @@ def test_what_is_not_taken_out_expires_when_it_is_due(seed):
     async def main() -> float:
         loop = asyncio.get_running_loop()
         start_s = loop.time()
-        deadlines = Deadlines[int](lambda n: expired.setdefault(n, loop.time() - start_s))
+
+        def expire(n: int) -> None:
+            expired[n] = loop.time() - start_s
+
+        deadlines = Deadlines[int](expire)
         for n, (begin_s, due_s) in enumerate(begin_due):
             loop.call_at(start_s + begin_s, deadlines.add, n, start_s + begin_s + due_s)
             if n in taken_out:

@@ -19,7 +19,7 @@ from featurectl.serving.process.start import open_app
 from featurectl.serving.settings import ServeSettings
 from tests.serving.process import Process, running
 
-BODIES = {
+BODIES: dict[str, list[Any]] = {
     "/v1/features": [
         {"features": ["spend:*"], "entities": {"user": [1, 2, 99]}},
         {"features": ["spend:count_7d"], "entities": {"user": [1]}, "return": ["age", "version"]},

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import redis
@@ -16,12 +17,23 @@ from featurectl.online.redis.answers import read_number
 from featurectl.online.redis.keys import home_of, prefix_of
 from featurectl.online.redis.scripts import CLAIM, WRITE_NEWER
 from featurectl.online.redis.trips import RedisCommand, exchange, whole
-from featurectl.online.redis.wire import ScriptCall
 from featurectl.online.row_schema import field_name
 
 _TOKEN_BYTES = 8
 _BOUND: Final = 5  # its place among the arguments
 _ANY_INSTANT = b"\xff" * INSTANT_BYTES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptCall:
+    """What all calls of a script have in common: its text and hash, how keys begin and end, the last key, arguments."""
+
+    script: str
+    sha: str
+    before: bytes
+    after: bytes
+    last_key: bytes
+    arguments: Sequence[bytes]
 
 
 def claimed_call(client: redis.Redis, view: OnlineView, writing: PackedWriting, expiry: str = "") -> ScriptCall:

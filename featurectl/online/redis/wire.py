@@ -19,23 +19,12 @@ import redis
 from featurectl.online.encode.columns import digits, join_pieces, lengths_of, literal
 from featurectl.online.encode.rows import PackedChunk
 from featurectl.online.redis.answers import parsing, read_number
+from featurectl.online.redis.claim import ScriptCall
 from featurectl.online.redis.scripts import FOREIGN
 
 ROWS_A_CALL: Final = 200
 _WAITING: Final = 2
 _SENT_AT_ONCE: Final = 1 << 18  # bytes; the client's time limit counts for each
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScriptCall:
-    """What all calls of a script have in common: its text and hash, how keys begin and end, the last key, arguments."""
-
-    script: str
-    sha: str
-    before: bytes
-    after: bytes
-    last_key: bytes
-    arguments: Sequence[bytes]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from featurectl.offline.plain_files import LooseFile, LooseFiles
 from featurectl.online.client.pushed_versions import needed_versions
 from featurectl.online.row_places import count_if_whole, online_view
 from featurectl.operations.prediction_log.compaction import LogDay, compact_some, read_day
-from featurectl.operations.prediction_log.log_files import predictions_folder
+from featurectl.operations.prediction_log.place import predictions_folder
 from featurectl.operations.training.bind import view_table
 from featurectl.registry.applied import registered_view, served_views
 from featurectl.registry.rows import model_document

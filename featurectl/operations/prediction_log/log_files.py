@@ -25,6 +25,7 @@ from featurectl.language.repo import Environment
 from featurectl.offline.open_plain_files import open_loose
 from featurectl.offline.plain_files import LooseFiles
 from featurectl.operations.prediction_log.compacted_files import begins_at, covers, replaced_files, replaced_names
+from featurectl.operations.prediction_log.place import predictions_folder
 from featurectl.workspace.workspace import Workspace
 
 _FILES: Final = 16  # read together: each call of Polars costs a busy server more than the rows do
@@ -101,12 +102,6 @@ class PredictionLogFiles:
 def written_at(instant: datetime) -> str:
     """Return how the names of files begin that are written at an instant."""
     return f"{instant.date().isoformat()}/{instant:%H%M%S}"
-
-
-def predictions_folder(workspace: Workspace) -> str:
-    """Return where the predictions of the environment are, or would be."""
-    place = workspace.offline_location().rstrip("/")
-    return f"{place}/{workspace.project}/predictions/{workspace.environment.name}"
 
 
 def open_log(workspace: Workspace, model: str) -> PredictionLogFiles:

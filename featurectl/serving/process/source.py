@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from featurectl.core.errors import StoreError
 from featurectl.monitor.canary.lifecycle import judge_now, keeps_log, open_log, running_canaries
-from featurectl.monitor.canary.log import CanaryLog
 from featurectl.online.client.pushed_versions import Pushed
 from featurectl.registry.state import State
 from featurectl.serving.project.canary import find_canaries
@@ -14,6 +14,9 @@ from featurectl.serving.project.served_project import ServedProject, build_serve
 from featurectl.workspace.online_schema import online_schema
 from featurectl.workspace.pickles import pickle_policy
 from featurectl.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from featurectl.monitor.canary.log import CanaryLog  # which needs Polars
 
 
 class WorkspaceSource:

@@ -16,7 +16,7 @@ from featurectl.core.errors import StoreError, UsageError
 from featurectl.core.units import counted, parse_instant
 from featurectl.core.version import __version__
 from featurectl.monitor.canary.lifecycle import keeps_log
-from featurectl.operations.prediction_log.log_files import predictions_folder
+from featurectl.operations.prediction_log.place import predictions_folder
 from featurectl.serving.app import make_app
 from featurectl.serving.background import ServerTasks
 from featurectl.serving.context import ServerContext
