@@ -105,7 +105,8 @@ def test_a_server_whose_beginning_fails_is_stopped():
 
     async def story():
         tasks = SimpleNamespace(start=lambda: done.append("started"), stop=stop)
-        context = SimpleNamespace(status=SimpleNamespace(is_known=None))
+        settings = SimpleNamespace(max_body_bytes=1, timeout_s=1.0)
+        context = SimpleNamespace(status=SimpleNamespace(is_known=None), settings=settings)
         app = make_app(context, tasks, [], Failing()).app.app
         async with app.router.lifespan_context(app):
             pass

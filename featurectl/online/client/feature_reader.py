@@ -22,8 +22,8 @@ from featurectl.online.decode.columns import Default, EntityRow, Moment, ViewCol
 from featurectl.online.decode.row import row_schema_id
 from featurectl.online.read import Status
 
-_PRESENT: Final[Sequence[Status]] = ("PRESENT",)
-_FALSE: Final = (False,)
+_PRESENT: Final[Sequence[Status]] = ["PRESENT"]  # nobody changes what a column holds
+_FALSE: Final = [False]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
