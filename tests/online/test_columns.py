@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from featurectl.core.units import HOUR_US
 from featurectl.online.codec import pack_instant
 from featurectl.online.decode import columns
-from featurectl.online.decode.columns import ViewColumns, moment_of
+from featurectl.online.decode.columns import ViewColumns
+from featurectl.online.decode.moment import moment_of
 from featurectl.online.row_places import online_view
 from featurectl.online.row_schema import parse_schema, schema_document
 from tests.online.views import at, event_view, latest, state_view, window

@@ -18,7 +18,8 @@ from featurectl.language.renaming import named_features
 from featurectl.online.base import Ask, Found, OnlineView
 from featurectl.online.client.entity_keys import pack_columns
 from featurectl.online.corrupt_rows import BrokenRowError, RowPlace
-from featurectl.online.decode.columns import Default, EntityRow, Moment, ViewColumns, moment_of
+from featurectl.online.decode.columns import Default, EntityRow, ViewColumns
+from featurectl.online.decode.moment import Moment, moment_of
 from featurectl.online.decode.row import row_schema_id
 from featurectl.online.read import Status
 

@@ -22,6 +22,7 @@ from featurectl.language.definitions.view import FeatureView
 from featurectl.online.base import OnlineView
 from featurectl.online.codec import HEADER_BYTES, INSTANT_ZERO_US
 from featurectl.online.corrupt_rows import RowPlace, stored_as
+from featurectl.online.decode.moment import Moment
 from featurectl.online.decode.row import row_schema_id, unpack_row
 from featurectl.online.decode.values import decoder
 from featurectl.online.read import ASOF, Answer, Status, ViewReader, constant_of, from_number, number_of
@@ -75,33 +76,6 @@ class EntityRows(NamedTuple):
     defaulted: Sequence[Sequence[bool]]
     event_us: Sequence[int | None]
     computed_us: Sequence[int | None]
-
-
-class Moment(NamedTuple):
-    """The moment of reading, and the last push of the view if it is known; make it with `moment_of`.
-
-    Where the moment is a clock's, which may be behind that of who pushed, what is of no later than `latest` counts.
-    `now_us`, `latest_us` and `pushed_us` are microseconds since the first instant of rows.
-    """
-
-    now: datetime
-    pushed: datetime | None
-    latest: datetime | None
-    now_us: int
-    latest_us: int
-    pushed_us: int
-
-    def after_push(self, pushed: datetime | None) -> Moment:
-        """Return the moment for a view that was pushed last at an instant."""
-        if pushed is self.pushed:
-            return self
-        return Moment(self.now, pushed, self.latest, self.now_us, self.latest_us, _since_zero(pushed))
-
-
-def moment_of(now: datetime, pushed: datetime | None = None, latest: datetime | None = None) -> Moment:
-    """Return a moment of reading."""
-    now_us = _since_zero(now)
-    return Moment(now, pushed, latest, now_us, max(now_us, _since_zero(latest)), _since_zero(pushed))
 
 
 class ViewColumns:
@@ -398,10 +372,6 @@ def _computed_of(data: bytes) -> int:
     _, _, third = _HEAD(data)
     computed: int = third & _COMPUTED_BITS
     return computed + INSTANT_ZERO_US
-
-
-def _since_zero(instant: datetime | None) -> int:
-    return 0 if instant is None else instant_us(instant) - INSTANT_ZERO_US
 
 
 def instant_of(microseconds: int | None) -> datetime | None:
