@@ -12,7 +12,8 @@ import polars as pl
 from featurectl.core.errors import DataError
 from featurectl.core.object_store import polars_options
 from featurectl.language.definitions.source import Source
-from featurectl.sources.csv_lines import WrongLine, find_cut_line, find_wrong_line, line_of_row
+from featurectl.sources.csv_fields import find_short_line
+from featurectl.sources.csv_lines import WrongLine, find_wrong_line, line_of_row
 from featurectl.sources.unfolding import check_lines
 
 
@@ -44,9 +45,9 @@ class CsvFormat:
         """Return the first line that has more fields than the header, wrong quotes, or other bytes than UTF-8."""
         return find_wrong_line(file, source.csv.separator)
 
-    def cut_line(self, file: Path, source: Source) -> WrongLine | None:
-        """Return the last line where it has fewer fields than the header."""
-        return find_cut_line(file, source.csv.separator)
+    def short_line(self, file: Path, source: Source) -> WrongLine | None:
+        """Return the first line that has fewer fields than the header."""
+        return find_short_line(file, source.csv.separator)
 
     def line_of(self, file: Path, source: Source, row: int) -> int | None:
         """Return the line in which a row begins: fields may hold ends of lines."""

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from featurectl.core.units import counted
-from featurectl.sources.unfolding import MOST_LINE, file_chunks, is_compressed
+from featurectl.sources.unfolding import MOST_LINE, file_chunks
 
-_TAIL: Final = 1 << 16  # bytes of the end of a file in which its last line is looked for
 _AS_UTF8: Final = "save the file as UTF-8"
 _UNQUOTED: Final = {  # what the reader of Python says
     "unexpected end of data": "opens a quote that nothing closes",
@@ -36,7 +35,7 @@ class WrongLine:
 def read_header(file: Path, separator: str) -> list[str] | None:
     """Return the names of a file's columns; None where they can't be read."""
     try:
-        names = next(csv.reader(_lines(file), delimiter=separator), [])
+        names = next(csv.reader(csv_lines(file), delimiter=separator), [])
     except (OSError, csv.Error):
         return None
     return [name.removeprefix("\ufeff") for name in names]
@@ -47,7 +46,7 @@ def find_wrong_line(file: Path, separator: str) -> WrongLine | None:
 
     None where there is none to be found.
     """
-    rows = csv.reader(_lines(file, "strict"), delimiter=separator, strict=True)
+    rows = csv.reader(csv_lines(file, "strict"), delimiter=separator, strict=True)
     begin = 1
     try:
         header, begin = len(next(rows, [])), rows.line_num + 1
@@ -67,31 +66,9 @@ def find_wrong_line(file: Path, separator: str) -> WrongLine | None:
     return None
 
 
-def find_cut_line(file: Path, separator: str) -> WrongLine | None:
-    """Return the last line of a file where it has fewer fields than the header; None where it has not.
-
-    The whole file is read only where the last line looks like it: it may be the end of a quoted field.
-    """
-    header = len(read_header(file, separator) or [])
-    if header <= 1 or _count_fields(_last_line(file), separator) >= header:
-        return None
-    rows = csv.reader(_lines(file), delimiter=separator)
-    begin, found = 1, (1, header)
-    try:
-        for row in rows:
-            found = (begin, len(row)) if row else found
-            begin = rows.line_num + 1
-    except (OSError, csv.Error):  # what can't be read is told by who reads it
-        return None
-    number, fields = found
-    what = f"is the last and has {counted(fields, 'field')}, the header {header:,}"
-    hint = "was the file cut short? one that somebody is writing can be read when its last line is whole"
-    return WrongLine(number=number, what=what, hint=hint) if fields < header else None
-
-
 def line_of_row(file: Path, separator: str, row: int) -> int | None:
     """Return in which line (from 1) a row (from 0, without the header) of a file begins; None where nobody can say."""
-    rows = csv.reader(_lines(file), delimiter=separator)
+    rows = csv.reader(csv_lines(file), delimiter=separator)
     try:
         for _ in range(row + 1):  # the header, and the rows before
             next(rows)
@@ -104,34 +81,12 @@ def _as_quoted(separator: str) -> str:
     return f"quote a field that holds {separator!r}, or correct the line"
 
 
-def _count_fields(line: str, separator: str) -> int:
-    try:
-        return len(next(csv.reader([line], delimiter=separator), []))
-    except csv.Error:
-        return 0
+def csv_lines(file: Path, errors: str = "replace") -> Iterator[str]:
+    """Give the lines of a file, unpacked where it is compressed; a row of quoted ends of lines has several.
 
-
-def _last_line(file: Path) -> str:
-    """Return the last line of a file that is not empty, or the end of it where it is long."""
-    try:
-        tail = _end_of(file)
-    except OSError:  # what can't be read is told by who reads it
-        return ""
-    return tail.rstrip(b"\r\n").rpartition(b"\n")[2].decode("utf-8", "replace")
-
-
-def _end_of(file: Path) -> bytes:
-    if is_compressed(file):
-        tail = b""
-        for chunk in file_chunks(file):
-            tail = (tail + chunk)[-_TAIL:]
-        return tail
-    with file.open("rb") as opened:
-        opened.seek(max(0, file.stat().st_size - _TAIL))
-        return opened.read()
-
-
-def _lines(file: Path, errors: str = "replace") -> Iterator[str]:
+    Raises:
+        csv.Error: one is too long.
+    """
     rest = b""
     for chunk in file_chunks(file):
         *lines, rest = (rest + chunk).split(b"\n")

@@ -40,8 +40,8 @@ class FileFormat(Protocol):
     def wrong_line(self, file: Path, source: Source) -> WrongLine | None:
         """Return which line of a local file that can't be read is wrong; None where no line is."""
 
-    def cut_line(self, file: Path, source: Source) -> WrongLine | None:
-        """Return the last line of a local file where it is not whole, though the reader would take it for a row."""
+    def short_line(self, file: Path, source: Source) -> WrongLine | None:
+        """Return the first line of a local file that lacks fields, which the reader would take for nulls."""
 
     def line_of(self, file: Path, source: Source, row: int) -> int | None:
         """Return the line of a local file in which a row (from 0) begins; None where rows are counted instead."""

@@ -36,8 +36,8 @@ class NdjsonFormat:
     def wrong_line(self, file: Path, source: Source) -> None:
         """Return nothing: Polars says what is wrong."""
 
-    def cut_line(self, file: Path, source: Source) -> None:
-        """Return nothing: Polars says what is cut."""
+    def short_line(self, file: Path, source: Source) -> None:
+        """Return nothing: an object has the keys that it has."""
 
     def line_of(self, file: Path, source: Source, row: int) -> None:
         """Return nothing: rows are counted."""

@@ -33,8 +33,8 @@ class ParquetFormat:
     def wrong_line(self, file: Path, source: Source) -> None:
         """Return nothing: Polars says what is wrong."""
 
-    def cut_line(self, file: Path, source: Source) -> None:
-        """Return nothing: Polars says what is cut."""
+    def short_line(self, file: Path, source: Source) -> None:
+        """Return nothing: there are no lines."""
 
     def line_of(self, file: Path, source: Source, row: int) -> None:
         """Return nothing: rows are counted."""

@@ -52,7 +52,7 @@ class RawFiles:
         if not self.address.remote:
             with reading(self.address.where(file), self.address.shown):
                 self.form.check_lines(self.address.root / file, self.address.where(file), first=first)
-            if not first and (line := self.form.cut_line(self.address.root / file, self.address.source)):
+            if not first and (line := self.form.short_line(self.address.root / file, self.address.source)):
                 raise self._broken(file, line)
 
     def line_of(self, name: str, row: int) -> int | None:

@@ -3,11 +3,14 @@
 import csv
 import gzip
 import io
+from random import Random
 
 import pytest
 
 from featurectl.core.errors import DataError
 from featurectl.language.definitions.source import CsvOptions
+from featurectl.sources.csv_fields import find_short_line
+from tests.seeds import seed_of
 from tests.sources.test_bad_input import rows
 
 
@@ -20,6 +23,9 @@ from tests.sources.test_bad_input import rows
         (b'id,name\n1,x\n2,"y"z\n3,y\n', "line 3 has text behind a closing quote"),
         (b"id,name\n1,x\n2", "line 3 is the last and has 1 field, the header 2"),
         (b'id,name\n1,"two\nlines"\n2\n\n', "line 4 is the last and has 1 field, the header 2"),
+        (b'id,name\r\n1,"two\r\n,,"\r\n\r\n2\r\n3,x\r\n', "line 5 has 1 field, the header 2"),
+        (b"id,name,last\n1,,\n2,\n3,a,b\n4,c\n", "line 3 has 2 fields, the header 3; 1 more line lacks fields"),
+        (b"id,name,\n1,x,\n2,y\n3,z,\n", "line 3 has 2 fields, the header 3"),
     ],
 )
 @pytest.mark.parametrize("declared", [{}, {"columns": {"id": "int64", "name": "string"}, "columns_declared": True}])
@@ -32,11 +38,39 @@ def test_a_csv_line_that_is_cut_or_can_not_be_read_is_named(tmp_path, text, said
 
 
 @pytest.mark.parametrize(
-    "text", ['id,name\n1,"two\nlines"', "id\n1\n2", "id,name\r\n1,x\r\n2,\r\n", "id,name\n", "id,name"]
+    "text",
+    [
+        'id,name\n1,"two\nlines"',
+        "id\n1\n2",
+        "id,name\r\n1,x\r\n2,\r\n",
+        "id,name\n",
+        "id,name",
+        "id,name,\n1,x,\n2,,",
+    ],
 )
-def test_a_last_line_with_all_its_fields_is_a_row_whatever_they_hold(tmp_path, text):
+def test_a_line_with_all_its_fields_is_a_row_whatever_they_hold(tmp_path, text):
     (tmp_path / "a.csv").write_text(text, newline="")
     assert rows(tmp_path, "csv", "a.csv").height == len(list(csv.reader(io.StringIO(text, newline="")))) - 1
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_short_lines_are_those_that_a_reader_of_csv_finds(tmp_path, end):
+    draws = Random(seed_of(end == "\n"))
+    quoted = ["", "x", '"a;b"', f'"{end}"', f'"{end}{end};"', '"say ""it"";"', " ", '""']
+    file, found = tmp_path / "a.csv", set()
+    for _ in range(150):
+        lines = [";".join(draws.choices(quoted, k=3)) for _ in range(draws.randrange(5))]
+        for _ in range(draws.choice([0, 0, 1, 2])):
+            lines.insert(
+                draws.randint(0, len(lines)), draws.choice(["", ";".join(draws.choices(quoted[1:], k=2)), "x"])
+            )
+        text = end.join(["a;b;c", *lines]) + draws.choice(["", end, 2 * end])
+        file.write_text(text, newline="")
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=";"))
+        line = find_short_line(file, ";")
+        assert (line is not None) == any(0 < len(row) < 3 for row in rows), text
+        found.add(line is None)
+    assert len(found) == 2
 
 
 def test_the_line_of_a_bad_value_is_that_of_the_file(tmp_path):

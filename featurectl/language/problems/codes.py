@@ -307,7 +307,7 @@ CODES: Final[Mapping[str, Code]] = {
     "FC502": Code(
         "a file can't be read",
         "It is not of the declared format, is cut short, or may not be read by this user. Or it is compressed text, a "
-        "line of which unfolds to more than 64 MiB. A last CSV line with too few fields was cut, or is being written.",
+        "line of which unfolds to more than 64 MiB. Or a CSV line has fewer fields than the header: the last was cut.",
     ),
     "FC503": Code(
         "a column is missing in the data",
