@@ -20,12 +20,13 @@ class FreshnessRow:
     A feature that has an SLA of its own has a row, too (`name` is "view:feature"): the clocks are those of its view.
 
     Three clocks: `last_event`, the newest event that does not lie ahead of now; `last_available`, the newest
-    availability, whose age `age_us` is the one that is judged; `computed_at`. `age_us` is None where there is no clock (static sources) or nothing could be
-    seen (`error` says why); `over_us` is how far the age is past the bound that it broke. `entities` counts the
-    entities of a state view that were served then, `stale_entities` those of them whose values are too old (None:
-    not counted). `lost` rows of the last push are not in the online store any more. `late_rows` came too late
-    for the table; `changed_parts` are those of which it has rows that were changed or are gone since. `future`: it was
-    computed as of an instant that has not come. `failed_run` says of a view what has failed since a run was done last.
+    availability, whose age `age_us` is the one that is judged; `computed_at`. `age_us` is None where there is no clock
+    (static sources) or nothing could be seen (`error` says why); `over_us` is how far the age is past the bound that it
+    broke. `entities` counts the entities of a state view that were served then, `stale_entities` those of them whose
+    values are too old (None: not counted). `lost` rows of the last push are not in the online store any more.
+    `late_rows` came too late for the table; `changed_parts` are those of which it has rows that were changed or are
+    gone since. `future`: it was computed as of an instant that has not come. `failed_run` says of a view what has
+    failed since a run was done last.
     `note` says what else there is to know of a row: why something that belongs to it is not shown.
     """
 
