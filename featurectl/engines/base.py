@@ -283,11 +283,11 @@ class Engine(Protocol):
         """Return the view's stored features at each row of the spine, in its order, before any default.
 
         The spine holds the view's entity keys by their names and types, and `time`; other columns don't matter. Views
-        with the same keys may be given one `AskedSpine` of these, so that its order is found once. One
-        row comes out for each that goes in, repeated ones too, with the features' names and types, also when there
-        is none. A null key or time gives nulls; a key without rows what an empty window gives. An answer depends on
-        the row's own key and time and on the rows of that key visible then: not on other rows of the spine, the
-        number of buckets, threads or memory.
+        with the same keys may be given one `AskedSpine` of these, so that its order is found once, and whose `found`
+        says afterwards of which rows' keys the table has any row. One row comes out for each that goes in, repeated
+        ones too, with the features' names and types, also when there is none. A null key or time gives nulls; a key
+        without rows what an empty window gives. An answer depends on the row's own key and time and on the rows of that
+        key visible then: not on other rows of the spine, the number of buckets, threads or memory.
 
         Raises:
             DataError: FC507, an exact sum that its type can't hold.

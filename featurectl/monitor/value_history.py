@@ -9,6 +9,7 @@ from typing import Final
 
 import polars as pl
 
+from featurectl.core.units import moved_by
 from featurectl.engines.base import Engine
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.renaming import current_names
@@ -36,7 +37,7 @@ class Changed:
 class EntityHistory:
     """The values of an entity now, as its offline table gives them, and the last changes, the oldest first.
 
-    `before` are the values ahead of the first of the changes.
+    `before` are the values ahead of the first of the changes, of no row where there was none: a count is 0.
     """
 
     now: Answer
@@ -72,7 +73,10 @@ def read_history(engine: Engine, asked: HistoryQuestion, last: int) -> EntityHis
     instants = [] if asked.view.source.static else _instants(rows, asked.now, last + 1)
     found = [(instant, at(min(instant + _AT_ONCE, asked.now))) for instant in instants]
     changes = [Changed(at=i, event_time=a.event_time, available_at=a.available_at, values=_values(a)) for i, a in found]
-    before = changes.pop(0).values if len(changes) > last else {}
+    if len(changes) > last:
+        before = changes.pop(0).values
+    else:
+        before = _values(at(moved_by(instants[0], -_AT_ONCE))) if instants else {}
     return EntityHistory(now=at(asked.now), changes=tuple(changes), before=before)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import or_
 from typing import Final
 
 import numpy as np
@@ -12,6 +13,7 @@ import polars as pl
 
 from featurectl.core.errors import StoreError
 from featurectl.pit.arrays import Bools, Ints
+from featurectl.pit.columns import pick
 from featurectl.pit.order import is_ordered, row_order, sort_rows, tie_columns
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER
 
@@ -69,13 +71,15 @@ class Probes:
 class OrderedSpine:
     """The rows of a spine as `Probes` has them, before any table is asked: `code` is the row of a probe in `distinct`.
 
-    `distinct` has the different keys in ascending order; without keys it is one row without columns.
+    `distinct` has the different keys in ascending order; without keys it is one row without columns. `found` says of
+    each of them whether a table that was asked has a row of it, whenever that was: it is marked by each search.
     """
 
     distinct: pl.DataFrame
     code: Ints
     time: Ints
     place: pl.Series
+    found: Bools
 
 
 class AskedSpine:
@@ -84,11 +88,27 @@ class AskedSpine:
     def __init__(self, rows: pl.DataFrame, keys: Sequence[str], time: str) -> None:
         self.rows, self.time = rows, time
         self._keys = tuple(keys)
+        self._found_at_others: list[pl.Series] = []
 
     @cached_property
     def ordered(self) -> OrderedSpine:
         """The rows in their order."""
         return order_spine(self.rows, self._keys, self.time)
+
+    def found(self) -> pl.Series:
+        """Return of each row whether a table that was asked has a row of its key; a null in a key has none.
+
+        A row without a time asks nothing: of its key nothing is missed.
+        """
+        ordered = self.ordered
+        own = pick(pl.Series(ordered.found[ordered.code]), ordered.place)
+        if own.null_count():
+            own = own.fill_null(self.rows.select(pl.all_horizontal(pl.col(self._keys).is_not_null())).to_series())
+        return reduce(or_, self._found_at_others, own)
+
+    def take_found(self, others: AskedSpine) -> None:
+        """Take over what was found for the same rows at other times."""
+        self._found_at_others.append(others.found())
 
 
 def microseconds(times: pl.Series) -> Ints:
@@ -177,7 +197,8 @@ def order_spine(spine: pl.DataFrame, keys: Sequence[str], time: str) -> OrderedS
     answered = pl.Series(place)
     if len(asking) < spine.height:
         answered = answered.set(pl.Series(~asks), None)
-    return OrderedSpine(distinct=distinct, code=code, time=moment[order], place=answered)
+    found = np.zeros(distinct.height, np.bool_)
+    return OrderedSpine(distinct=distinct, code=code, time=moment[order], place=answered, found=found)
 
 
 def _grouped(keys: pl.DataFrame, moment: Ints) -> tuple[pl.DataFrame, Ints, Ints]:
@@ -210,9 +231,11 @@ def _distinct(keys: pl.DataFrame) -> tuple[pl.DataFrame, Ints]:
 def find_probes(table: SortedTable, spine: OrderedSpine) -> Probes:
     """Return the questions that the spine asks of the table, ordered so that the search walks forward.
 
-    A key that the table does not hold asks the empty group.
+    A key that the table does not hold asks the empty group; those that it holds are marked in the spine.
     """
-    return Probes(group=_group_of(table, spine.distinct)[spine.code], time=spine.time, place=spine.place)
+    group = _group_of(table, spine.distinct)
+    spine.found[group < len(table.groups.starts) - 1] = True  # never back: another table may be asked meanwhile
+    return Probes(group=group[spine.code], time=spine.time, place=spine.place)
 
 
 def _order(code: Ints, moment: Ints) -> Ints:

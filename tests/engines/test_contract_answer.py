@@ -15,6 +15,7 @@ from featurectl.language.definitions.aggregates import result_type
 from featurectl.language.definitions.entity import Entity
 from featurectl.language.definitions.view import Feature
 from featurectl.pit.hashing import bucket_of
+from featurectl.pit.keys import AskedSpine
 from featurectl.pit.naive import states_naively, windows_naively
 from featurectl.pit.order import row_order
 from featurectl.pit.questions import StateQuestion, WindowQuestion
@@ -156,6 +157,25 @@ def test_neither_the_memory_nor_the_threads_change_an_answer(make_engine, view):
     ]
     assert answers[0].equals(answers[1])
     assert answers[0].equals(answers[2])
+
+
+@pytest.mark.parametrize("buckets", [1, 4])
+@pytest.mark.parametrize("entity", ENTITIES.values(), ids=list(ENTITIES))
+@pytest.mark.parametrize("view", [EVENT, STATE], ids=["windows", "states"])
+def test_an_asked_spine_says_which_keys_any_table_has(engine, view, entity, buckets):
+    view = of_entity(view, entity)
+    if not view.keys:
+        return
+    rows, spine = random_rows(view.keys), random_spine(view.keys)
+    asked, kept = AskedSpine(spine, view.keys, "t"), rows[: len(rows) // 40]
+    for table in (kept, rows):
+        engine.answer(table_of(view, table, buckets), asked, "t")
+        known = [list(key) for key in table.select(view.keys).unique().iter_rows()]
+        rows_of_spine = spine.select(*view.keys, "t").iter_rows()
+        expected = [None not in key and (time is None or key in known) for *key, time in rows_of_spine]
+        assert asked.found().to_list() == expected
+    engine.answer(table_of(view, kept, buckets), asked, "t")
+    assert asked.found().to_list() == expected
 
 
 @pytest.mark.parametrize("buckets", [1, 4])

@@ -53,7 +53,8 @@ def score(call: Call, model: VersionOrChampion, options: ScoreOptions) -> Outcom
     reach = "" if scored.least is None else f", {scores.manifest['output']} {scored.least:.4f} .. {scored.greatest:.4f}"
     text = f"{shown}: {counted(rows, 'row')} by {request.model} version {scores.version.version}{reach}"
     result = {"out": shown, "rows": rows, "model": request.model, "version": scores.version.version}
-    return Outcome(text=text, result={**result, "manifest": scores.manifest})
+    result |= {"unknown": scores.manifest["unknown"], "manifest": scores.manifest}
+    return Outcome(text="\n".join([text, *scores.unknown]), result=result)
 
 
 def _request(call: Call, model: str, options: ScoreOptions) -> ScoreRequest:

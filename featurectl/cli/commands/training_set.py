@@ -105,12 +105,15 @@ def _joined(text: str) -> tuple[str, str]:
 
 
 def _outcome(request: TrainingSetRequest, written: WrittenTrainingSet) -> Outcome:
+    from featurectl.operations.training.unknown_keys import unknown_document
+
     inputs, frames = written.build.resolved.inputs, written.build.frames
     rows_and_columns = f"{counted(frames.height, 'row')}, {counted(len(frames.schema), 'column')}"
     text = f"{request.out}: {rows_and_columns}, {len(inputs)} of them {plural(len(inputs), 'an input', 'inputs')}"
-    result: dict[str, object] = {"out": str(request.out), "manifest": written.manifest}
+    unknown = unknown_document(written.build.tally.unknown)
+    result: dict[str, object] = {"out": str(request.out), "unknown": unknown, "manifest": written.manifest}
     if request.manifest is None:
-        return Outcome(text=text, result=result)
+        return Outcome(text="\n".join([text, *written.build.unknown]), result=result)
     difference = written.difference
     bytes_ = f"other bytes: {difference}" if difference else "the same bytes"
     if written.is_left:

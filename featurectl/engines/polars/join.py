@@ -70,16 +70,18 @@ def answer_buckets(table: ViewBuckets, spine: AskedSpine, threads: int) -> pl.Da
         values = _find(view, table.read(0) if rows is None else rows, ordered)
         return Answers(values=values, place=ordered.place).spread()
 
-    def answer(part: tuple[int, Ints, OrderedSpine]) -> pl.DataFrame:
-        return _find(view, table.read(part[0]), part[2])
+    def answer(part: tuple[int, Ints, OrderedSpine, Ints]) -> pl.DataFrame:
+        values = _find(view, table.read(part[0]), part[2])
+        ordered.found[part[3][part[2].found]] = True
+        return values
 
     with ThreadPoolExecutor(threads) as pool:
         values = pl.concat(pool.map(answer, parts), rechunk=True)
-    return Answers(values=values, place=_moved(ordered.place, [places for _, places, _ in parts])).spread()
+    return Answers(values=values, place=_moved(ordered.place, [places for _, places, *_ in parts])).spread()
 
 
-def _parts(spine: OrderedSpine, buckets: int) -> list[tuple[int, Ints, OrderedSpine]]:
-    """Return the buckets that hold keys of a spine, each with the probes of its keys, by their places, and in order."""
+def _parts(spine: OrderedSpine, buckets: int) -> list[tuple[int, Ints, OrderedSpine, Ints]]:
+    """Return the buckets that hold keys of a spine: the probes of each one's keys, by place, in order; its keys."""
     bucket = bucket_of(spine.distinct, buckets).to_numpy()
     of_probe, parts = bucket[spine.code], []
     for number in range(buckets):
@@ -92,8 +94,9 @@ def _parts(spine: OrderedSpine, buckets: int) -> list[tuple[int, Ints, OrderedSp
                 code=new_code,
                 time=spine.time[places],
                 place=pl.Series([], dtype=pl.Int64),
+                found=np.zeros(len(keys), np.bool_),
             )
-            parts.append((number, places, part))
+            parts.append((number, places, part, keys))
     return parts
 
 

@@ -54,7 +54,7 @@ class DriftBatch:
         scorer = Scorer(version=self.version, model=model, views=views, runtime=runtime)
         self.progress.start(f"features and scores of {self.version.model} version {self.version.version}")
         tally, size = ProfileTally(reference), range_rows(self.engine, scorer, spine)
-        for start, rows in joined_ranges(self.engine, scorer, spine, range(0, spine.height, size)):
+        for start, rows, _ in joined_ranges(self.engine, scorer, spine, range(0, spine.height, size)):
             tally.add(rows, pl.Series(SCORE, predict_rows(scorer, rows, start), dtype=pl.Float64))
             self.progress.advance(start + rows.height, spine.height, "rows")
             del rows  # before the next ones are waited for

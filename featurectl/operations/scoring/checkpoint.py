@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +22,7 @@ from featurectl.core.errors import TryAgainError, UsageError
 from featurectl.core.units import format_iso, parse_instant
 from featurectl.language.syntax.own_files import why_no_output
 from featurectl.models.runtimes.base import Scores
+from featurectl.operations.training.unknown_keys import UnknownRows
 
 KEPT_FOR: Final = timedelta(hours=12)
 _BEGUN: Final = "begun.json"
@@ -78,13 +79,18 @@ class ScoreCheckpoint:
             end += rows
         return found
 
-    def add(self, start: int, scores: Scores) -> Path:
+    def add(self, start: int, scores: Scores, unknown: UnknownRows) -> Path:
         """Write the scores of the rows from `start` on, whole or not at all, and return the file.
+
+        Beside it is how many of the rows have unknown keys, where any has.
 
         Raises:
             UsageError: it can't be written.
         """
         path = self._folder / f"{start:015}-{len(scores)}.npy"
+        if any(unknown.values()):
+            counts = json.dumps([[list(columns), count] for columns, count in unknown.items()]).encode()
+            _write(_unknown_of(path), lambda file: file.write(counts))
         content = BytesIO()  # into a file numpy writes by itself, and does not hear of a disk that is full
         np.save(content, scores, allow_pickle=False)
         _write(path, lambda file: file.write(content.getbuffer()))
@@ -105,6 +111,25 @@ def rows_of(file: Path) -> int:
     20
     """
     return int(file.stem.partition("-")[2])
+
+
+def read_unknown(files: Iterable[Path]) -> UnknownRows:
+    """Return how many rows have unknown keys, of those whose scores some files have.
+
+    Raises:
+        UsageError: what is kept of it can't be read.
+    """
+    unknown = UnknownRows()
+    for path in (found for file in files if (found := _unknown_of(file)).exists()):
+        try:
+            unknown.update({tuple(columns): int(count) for columns, count in parse_json(path.read_text("utf-8"))})
+        except (OSError, ValueError, TypeError) as error:
+            raise UsageError(f"{path} holds no counts of rows", hint="--restart begins anew") from error
+    return unknown
+
+
+def _unknown_of(file: Path) -> Path:
+    return file.with_suffix(".unknown")
 
 
 def read_scores(file: Path) -> Scores:

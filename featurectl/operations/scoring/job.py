@@ -27,6 +27,7 @@ from featurectl.operations.training.later_rows import later_row_warnings
 from featurectl.operations.training.long_spine import AnySpine, SpillPlace, cut_long_spine
 from featurectl.operations.training.parts import parted_views
 from featurectl.operations.training.spine import DEFAULT_TIME, Cut, SpineRows, cut_spine, frame_spine
+from featurectl.operations.training.unknown_keys import unknown_document
 from featurectl.registry.state import ModelVersion
 from featurectl.workspace.applied_workspace import AppliedWorkspace
 
@@ -73,7 +74,7 @@ class Job:
         scored = score_spine(self.engine, scorer, seen.spine, self.checkpoint, self.progress)
         self.progress.done(f"scored {counted(seen.spine.height, 'row')}")
         manifest = describe_scores(scorer, seen.views, seen.spine, self.checkpoint)
-        manifest["libraries"] = scoring_libraries()
+        manifest |= {"unknown": unknown_document(scored.unknown), "libraries": scoring_libraries()}
         self.progress.start(f"write {to.shown}")
         to.write(scored.frames, manifest)
         self.progress.done("")

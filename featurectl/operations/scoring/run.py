@@ -16,10 +16,11 @@ from featurectl.core.progress import Progress
 from featurectl.core.units import format_iso
 from featurectl.engines.base import Engine
 from featurectl.operations.outputs.frames import Frames
-from featurectl.operations.scoring.checkpoint import ScoreCheckpoint, read_scores, rows_of
+from featurectl.operations.scoring.checkpoint import ScoreCheckpoint, read_scores, read_unknown, rows_of
 from featurectl.operations.scoring.scorer import CHUNK_ROWS, Scorer, predict_rows, score_columns
 from featurectl.operations.training.join import BoundView, check_inputs, join_features
 from featurectl.operations.training.long_spine import AnySpine
+from featurectl.operations.training.unknown_keys import UnknownRows
 
 _BYTES: Final = 10  # of a value, more or less
 _COPIES: Final = 2  # of a value while rows are joined
@@ -32,11 +33,15 @@ _TABLE_SHARE: Final = 2  # a range has no fewer rows than half of the greatest t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredRows:
-    """The rows of an output, ready to be written, and what the scores reach from and to (None: there are none)."""
+    """The rows of an output, ready to be written, and what the scores reach from and to (None: there are none).
+
+    `unknown` are the rows with keys of which no view has a row, by the spine's columns of these.
+    """
 
     frames: Frames
     least: float | None
     greatest: float | None
+    unknown: Mapping[tuple[str, ...], int]
 
 
 def check_names(scorer: Scorer, spine: AnySpine) -> None:
@@ -74,8 +79,8 @@ def score_spine(
     size = range_rows(engine, scorer, spine)
     progress.advance(first, spine.height, "rows")
     starts = range(first, spine.height, size) if first or spine.height else range(1)
-    for start, rows in joined_ranges(engine, scorer, spine, starts):
-        done.append(checkpoint.add(start, predict_rows(scorer, rows, start)))
+    for start, rows, unknown in joined_ranges(engine, scorer, spine, starts):
+        done.append(checkpoint.add(start, predict_rows(scorer, rows, start), unknown))
         progress.advance(start + rows.height, spine.height, "rows")
         del rows  # before the next ones are waited for
         give_back()
@@ -84,6 +89,7 @@ def score_spine(
         frames=_frames(scorer, spine, done),
         least=float(min(least for least, _ in ends)) if ends else None,
         greatest=float(max(greatest for _, greatest in ends)) if ends else None,
+        unknown=read_unknown(done),
     )
 
 
@@ -100,8 +106,12 @@ def _rows_that_fit(engine: Engine, scorer: Scorer, spine: AnySpine) -> int:
     return engine.memory_bytes // _SHARE // _AT_ONCE // (width * _BYTES * _COPIES)
 
 
-def joined_ranges(engine: Engine, scorer: Scorer, spine: AnySpine, starts: range) -> Iterator[tuple[int, pl.DataFrame]]:
-    """Give each range's start and inputs, the next one on its way; one that outgrows the memory is joined in parts.
+def joined_ranges(
+    engine: Engine, scorer: Scorer, spine: AnySpine, starts: range
+) -> Iterator[tuple[int, pl.DataFrame, UnknownRows]]:
+    """Give each range's start, inputs, and rows of unknown keys, the next one on its way.
+
+    One that outgrows the memory is joined in parts.
 
     Raises:
         DataError: FC506 the spine lacks a key or request column, FC504 a value does not fit its type.
@@ -110,12 +120,13 @@ def joined_ranges(engine: Engine, scorer: Scorer, spine: AnySpine, starts: range
     if spine.height > most:
         check_inputs(spine, scorer.inputs, scorer.views)  # so that errors count the rows of the whole spine
 
-    def join(start: int) -> pl.DataFrame:
-        end = max(min(start + starts.step, spine.height), start + 1)
-        return pl.concat(
-            join_features(engine, spine.part(at, min(most, end - at)), scorer.inputs, scorer.views)
+    def join(start: int) -> tuple[pl.DataFrame, UnknownRows]:
+        end, unknown = max(min(start + starts.step, spine.height), start + 1), UnknownRows()
+        rows = pl.concat(
+            join_features(engine, spine.part(at, min(most, end - at)), scorer.inputs, scorer.views, unknown)
             for at in range(start, end, most)
         )
+        return rows, unknown
 
     with ThreadPoolExecutor(1) as pool:
         waiting = [(start, pool.submit(join, start)) for start in starts[:1]]
@@ -127,7 +138,7 @@ def joined_ranges(engine: Engine, scorer: Scorer, spine: AnySpine, starts: range
             del rows  # it holds them, too
             if start is not None:
                 waiting.append((start, pool.submit(join, start)))
-            yield now, ready.pop()
+            yield now, *ready.pop()
 
 
 def _frames(scorer: Scorer, spine: AnySpine, files: Sequence[Path]) -> Frames:

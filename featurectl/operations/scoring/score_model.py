@@ -19,6 +19,7 @@ from featurectl.operations.scoring.job import Job, ScoringRows
 from featurectl.operations.scoring.run import ScoredRows
 from featurectl.operations.scoring.scorer import scoring_libraries
 from featurectl.operations.training.long_spine import SpillPlace
+from featurectl.operations.training.unknown_keys import unknown_lines
 from featurectl.registry.applied import choose_usable
 from featurectl.workspace.applied_workspace import read_applied
 from featurectl.workspace.pickles import pickle_policy
@@ -54,6 +55,11 @@ class ScoreResult:
     rows: ScoredRows
     manifest: Mapping[str, object]
     later_rows: tuple[str, ...] = ()
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """What there is to say of rows with keys of which no view has a row."""
+        return unknown_lines(self.rows.unknown, self.rows.frames.height)
 
 
 def score_model(workspace: Workspace, request: ScoreRequest, progress: Progress) -> ScoreResult:

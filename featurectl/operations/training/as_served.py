@@ -17,6 +17,7 @@ from featurectl.core.dtypes import TIMESTAMP
 from featurectl.core.errors import UsageError
 from featurectl.engines.base import Engine, ViewBuckets
 from featurectl.language.definitions.view import Feature, FeatureView
+from featurectl.pit.keys import AskedSpine
 from featurectl.pit.questions import EVENT_TIME
 
 _TRUE_AT: Final = "\x00true at"  # the event time of the row that answered; no feature has such a name
@@ -51,9 +52,13 @@ def served_asof(view: FeatureView, time: pl.Series) -> pl.Series:
     return refreshed_at(view, time) if view.kind == "event" else time
 
 
-def answer_as_served(engine: Engine, table: ViewBuckets, spine: pl.DataFrame, time: str) -> pl.DataFrame:
+def answer_as_served(engine: Engine, table: ViewBuckets, spine: AskedSpine) -> pl.DataFrame:
     """Return the view's stored features as the online store would have had them at each row of the spine."""
-    return answer_pushed(engine, table, spine, time, refreshed_at(table.view, spine[time]))
+    times = refreshed_at(table.view, spine.rows[spine.time])
+    then = AskedSpine(spine.rows.with_columns(times.alias(spine.time)), table.view.keys, spine.time)
+    values = _answer_pushed(engine, table, then, spine.rows[spine.time])
+    spine.take_found(then)
+    return values
 
 
 def answer_pushed(
@@ -63,12 +68,16 @@ def answer_pushed(
 
     The values are those of the push; the ttl of a state is judged at the row's own time.
     """
-    view = table.view
-    asked = spine.with_columns(pushed.alias(time))
+    then = AskedSpine(spine.with_columns(pushed.alias(time)), table.view.keys, time)
+    return _answer_pushed(engine, table, then, spine[time])
+
+
+def _answer_pushed(engine: Engine, table: ViewBuckets, asked: AskedSpine, read_at: pl.Series) -> pl.DataFrame:
+    view, time = table.view, asked.time
     if view.kind == "event" or view.ttl_us is None or not view.features:
         return engine.answer(table, asked, time)
     values = engine.answer(_with_clocks(table), asked, time)
-    since = spine[time].to_physical() - view.ttl_us
+    since = read_at.to_physical() - view.ttl_us
     columns = [
         pl.when(pl.col(_clock_of(f)).to_physical() >= pl.col(_LEAST)).then(pl.col(f.name)).alias(f.name)
         for f in view.features

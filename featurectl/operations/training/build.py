@@ -24,6 +24,7 @@ from featurectl.operations.training.parts import parted_views
 from featurectl.operations.training.request import ResolvedRequest
 from featurectl.operations.training.spine import SpineRows
 from featurectl.operations.training.training_set import TrainingRows, join_rows
+from featurectl.operations.training.unknown_keys import UnknownRows, unknown_lines
 from featurectl.pit.hashing import hash_rows
 
 _BYTES: Final = 10  # of a value, more or less
@@ -36,7 +37,8 @@ _MOST_LABELS: Final = 20  # of which the rows are counted
 class RowTally:
     """What a manifest tells of the rows, counted a range at a time.
 
-    `nulls` counts them by column: of inputs and the label as the model sees them. `labels` counts rows by label for
+    `nulls` counts them by column: of inputs and the label as the model sees them. `unknown` counts those with keys of
+    which no view has a row. `labels` counts rows by label for
     one of few values; None: it has many, or is a measure. `types` are those of what the model sees.
     """
 
@@ -44,6 +46,7 @@ class RowTally:
     nulls: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] | None = field(default_factory=Counter)
     immature: int = 0
+    unknown: UnknownRows = field(default_factory=UnknownRows)
     types: pl.Schema = field(default_factory=pl.Schema)
 
     def add(self, made: TrainingRows) -> None:
@@ -52,6 +55,7 @@ class RowTally:
         for frame in (made.rows.drop(made.values.columns, strict=False), made.values):
             self.nulls.update({column.name: column.null_count() for column in frame})
         self.immature += made.immature
+        self.unknown.update(made.unknown)
         self.types = made.values.schema
         if made.label:
             self._add_labels(made.values[made.label])
@@ -80,6 +84,11 @@ class TrainingSetBuild:
     tally: RowTally
     label: str
     warnings: tuple[str, ...] = ()
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """What there is to say of rows with keys of which no view has a row."""
+        return unknown_lines(self.tally.unknown, self.tally.rows)
 
 
 def make_training_set(

@@ -27,6 +27,7 @@ from featurectl.offline.base import OfflineTable
 from featurectl.operations.training.as_served import answer_as_served, served_asof
 from featurectl.operations.training.long_spine import AnySpine
 from featurectl.operations.training.spine import SpineRows
+from featurectl.operations.training.unknown_keys import UnknownRows, count_unknown
 from featurectl.pit.keys import AskedSpine
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
 from featurectl.sources.casts import cast_exact, check_exact
@@ -158,11 +159,16 @@ class BoundView:
 
 
 def join_features(
-    engine: Engine, spine: SpineRows, inputs: Sequence[ModelInput], views: Mapping[str, ViewRows]
+    engine: Engine,
+    spine: SpineRows,
+    inputs: Sequence[ModelInput],
+    views: Mapping[str, ViewRows],
+    unknown: UnknownRows | None = None,
 ) -> pl.DataFrame:
     """Return a column per input, in order, a row per spine row: features at the row's time, request, derived.
 
-    A view that several inputs read under one join is answered once.
+    A view that several inputs read under one join is answered once. Rows with keys of which no view has a row are
+    counted in `unknown`.
     """
     columns: dict[str, pl.Series] = {}
     spines = _Spines(spine)
@@ -175,6 +181,8 @@ def join_features(
     for one in asked:
         if one not in small:
             columns |= _answer(engine, spine.time, one)
+    if unknown is not None:
+        count_unknown(spines.by_columns(), unknown)
     for item in inputs:
         if isinstance(item, RequestInput):
             columns[item.name] = _request(spine, item)
@@ -270,11 +278,17 @@ class _Spines:
             self._known[which] = AskedSpine(_spine_of(self._spine, view, join), view.keys, _TIME)
         return self._known[which]
 
+    def by_columns(self) -> Iterator[tuple[tuple[str, ...], AskedSpine]]:
+        """Give each with the spine's columns of its keys; not that of views without an entity."""
+        for which, asked in self._known.items():
+            if which:
+                yield tuple(column for _, _, column in which), asked
+
 
 def _answer(engine: Engine, time: pl.Series, asked: _Asked) -> dict[str, pl.Series]:
     group, view, spine = asked.group, asked.table.view, asked.spine
     if asked.as_served:
-        values, asof = answer_as_served(engine, asked.table, spine.rows, _TIME), served_asof(view, time)
+        values, asof = answer_as_served(engine, asked.table, spine), served_asof(view, time)
     else:
         values, asof = engine.answer(asked.table, spine, _TIME), time
     # A model's default comes before the view's derived features, so they see it; an input that gives the same

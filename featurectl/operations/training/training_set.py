@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -13,6 +13,7 @@ from featurectl.language.definitions.model import Label, ModelInput, RequestInpu
 from featurectl.operations.training.join import BoundView, ViewRows, join_features
 from featurectl.operations.training.label import LabelTarget, label_rows
 from featurectl.operations.training.spine import SpineRows
+from featurectl.operations.training.unknown_keys import UnknownRows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,13 +22,14 @@ class TrainingRows:
 
     `rows` are the spine's columns as they were, the features and the label. `values` are what the model sees: its
     inputs and the label in the types that it declares. `label` is the label's name, "" without one; `immature` counts
-    the rows that have none because its horizon is not over.
+    the rows that have none because its horizon is not over, `unknown` those with keys of which no view has a row.
     """
 
     rows: pl.DataFrame
     values: pl.DataFrame
     label: str
     immature: int = 0
+    unknown: UnknownRows = field(default_factory=UnknownRows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +85,8 @@ def join_rows(
     Raises:
         DataError: FC506 the spine lacks a column, FC504 a value does not fit its type, FC516 a name stands twice.
     """
-    joined = join_features(engine, spine, inputs, views)
+    unknown = UnknownRows()
+    joined = join_features(engine, spine, inputs, views, unknown)
     made = joined.select(item.name for item in inputs if not isinstance(item, RequestInput))
     labelled = label_rows(engine, target, spine)
     last = None if labelled is None else labelled.column
@@ -96,8 +99,10 @@ def join_rows(
     assert rows.height == spine.own.height
     assert values.height == rows.height or not values.width
     if labelled is None:
-        return TrainingRows(rows=rows, values=values, label="")
-    return TrainingRows(rows=rows, values=values, label=labelled.column.name, immature=labelled.immature)
+        return TrainingRows(rows=rows, values=values, label="", unknown=unknown)
+    return TrainingRows(
+        rows=rows, values=values, label=labelled.column.name, unknown=unknown, immature=labelled.immature
+    )
 
 
 def _check_names(own: Collection[str], made: Sequence[str], origin: str) -> None:

@@ -292,6 +292,34 @@ def test_a_spine_with_a_column_of_an_output_is_refused(shop, tmp_path):
     assert "error[FC516]" in shop("--spine", "taken.parquet", "--out", "out.csv", code=1).err
 
 
+@pytest.mark.parametrize("rows", [None, 100])
+def test_rows_with_keys_of_which_no_view_has_a_row_are_counted(shop, tmp_path, monkeypatch, rows):
+    write_spine(tmp_path / "spine.parquet", 400)
+    known = [f"k{number}" for number in range(KEYS)]
+    unknown = pl.read_parquet("spine.parquet").filter(~pl.col("k").is_in(known).fill_null(value=False)).height
+    if rows is not None:
+        monkeypatch.setattr("featurectl.operations.scoring.run._rows_that_fit", lambda *_: rows)
+        monkeypatch.setattr("featurectl.operations.scoring.run.CHUNK_ROWS", rows)
+    out = shop("--spine", "spine.parquet", "--out", "out.parquet").out
+    assert out.splitlines()[1:] == [f"{unknown} of 400 rows have a k of which no view has a row"]
+    result = json.loads(shop("--spine", "spine.parquet", "--out", "out.parquet", "-o", "json").out)["result"]
+    assert result["unknown"] == result["manifest"]["unknown"] == [{"keys": ["k"], "rows": unknown}]
+    pl.read_parquet("spine.parquet").filter(pl.col("k").is_in(known)).write_parquet("known.parquet")
+    result = json.loads(shop("--spine", "known.parquet", "--out", "out.parquet", "-o", "json").out)["result"]
+    assert result["unknown"] == []
+    assert len(shop("--spine", "known.parquet", "--out", "out.parquet").out.splitlines()) == 1
+
+
+def test_python_warns_of_keys_of_which_no_view_has_a_row(made):
+    spine = pl.DataFrame({"k": ["k0", "k99"], "at": [datetime(2026, 1, 5, tzinfo=UTC)] * 2})
+    told = r"1 of 2 rows has a k of which no view has a row"
+    project = open_project(made)
+    with pytest.warns(UserWarning, match=told):
+        project.score("m", spine=spine)
+    with pytest.warns(UserWarning, match=told):
+        project.training_set("m", spine=spine)
+
+
 def test_every_key_is_scored_as_of_now(shop, made):
     shop("--all-keys", "--out", "all.parquet")
     found = pl.read_parquet("all.parquet")
