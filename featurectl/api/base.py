@@ -13,6 +13,7 @@ from featurectl.api.wording import SpeaksPython
 from featurectl.core.errors import ProblemsError, UsageError
 from featurectl.core.progress import Progress
 from featurectl.core.units import parse_duration, parse_instant
+from featurectl.language.texts import texts_of_files
 from featurectl.online.client.clients import warn_caller
 from featurectl.workspace.open import Data, open_workspace
 from featurectl.workspace.workspace import Workspace
@@ -43,6 +44,9 @@ class ProjectBase(SpeaksPython):
     def open_progress(self) -> Progress:
         """Return where work is reported."""
         return open_progress(self.progress, self._in_python)
+
+    def _users_texts(self) -> Iterable[str]:
+        return texts_of_files(self.root)
 
     def _warn(self, sentences: Iterable[str], method: str) -> None:
         """Warn the caller of a method, at the caller's own line."""

@@ -244,7 +244,7 @@ class DataMethods(ProjectBase):
         with self.workspace() as workspace:
             build = build_in_memory(workspace, request)
             warn_of_old_names(build.resolved.old_names)
-            self._warn((*build.warnings, *build.unknown), "training_set")
+            self._warn(build.warnings, "training_set")
             rows, manifest = pl.concat(build.frames.read()), describe_training_set(build)
         if request.frame is None:
             return TrainingFrame(to_kind(rows, self.frames), manifest)

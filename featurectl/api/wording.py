@@ -10,10 +10,11 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final, ParamSpec, TypeVar
 
 from featurectl.api.arguments import check_arguments
+from featurectl.api.users_texts import TheirTexts, UsersTexts, causes_of, texts_given, texts_in
 from featurectl.core.errors import FeaturectlError
 
 P = ParamSpec("P")
@@ -46,7 +47,7 @@ SENTENCES: Final[Mapping[str, str]] = {
 _OPTION: Final = r"--[a-z][a-z-]*"
 _COMMAND: Final = re.compile(rf"\bfeaturectl (?=[a-z])|(?<![\w-])(?=[a-z]+ {_OPTION})")
 _WORD: Final = re.compile(r" ?([^\s;,()`]*[^\s;,()`.:?])")
-_ALONE: Final = re.compile(rf"(?<![\w-])({_OPTION})(?:[ =]('[^']*'|[^\s;,()]*[^\s;,():]))?(?=(.?)(.?.?))")
+_ALONE: Final = re.compile(rf"(?<![\w/.-])({_OPTION})(?![/.]\w)(?:[ =]('[^']*'|[^\s;,()]*[^\s;,():]))?(?=(.?)(.?.?))")
 _NO_PROSE: Final = re.compile(r".*[\d+*@=/:.'_]|[A-Z][A-Z_@:]*$")  # no word of a sentence
 _OPENING: Final = "open_project."  # before the arguments of a call that are those of what opens the project
 _CONJUNCTIONS: Final = ("and", "or")
@@ -64,15 +65,31 @@ class PythonWords:
         """Return the names of the arguments of a method, and of what opens its project."""
         return {*self._arguments[method], *self._opening}
 
-    def of(self, text: str, method: str = "") -> str:
-        """Return a text in Python's words; `method` is the one that was called, whose arguments have no object."""
-        for said, instead in SENTENCES.items():
-            text = text.replace(said, instead)
-        parts = self._parts(text)
-        return "".join(part if is_command else self._options(part, method) for part, is_command in parts)
+    def of(self, text: str, method: str = "", theirs: TheirTexts = tuple) -> str:
+        """Return a text in Python's words; `method` is the one that was called, whose arguments have no object.
 
-    def _parts(self, text: str) -> Iterator[tuple[str, bool]]:
-        """Yield the parts of a text and whether they are commands: as calls, where there are such methods."""
+        What of it is the user's, a part of one of `theirs` or within quotes, stays as it is.
+        """
+        said = self._of(text, method, UsersTexts())
+        users = UsersTexts() if said == text else UsersTexts(theirs())
+        return self._of(text, method, users) if users else said
+
+    def _of(self, text: str, method: str, users: UsersTexts) -> str:
+        for said, instead in SENTENCES.items():
+            text = _replaced(text, said, instead, users)
+
+        def options(start: int, part: str) -> str:
+            def written(found: re.Match[str]) -> str:
+                is_theirs = users.has(text, start + found.start(), start + found.end())
+                return found[0] if is_theirs else self._option_in(found, method)
+
+            return _ALONE.sub(written, part)
+
+        parts = self._parts(text, users)
+        return "".join(part if is_command else options(start, part) for start, part, is_command in parts)
+
+    def _parts(self, text: str, users: UsersTexts) -> Iterator[tuple[int, str, bool]]:
+        """Yield where the parts of a text begin, these, and whether they are commands: as calls, if there are any."""
         done = 0
         for found in _COMMAND.finditer(text):
             words = list(_words(text, found.end()))
@@ -80,10 +97,11 @@ class PythonWords:
             if read is None and (found.start() < done or not words or not found[0]):
                 continue
             call, end = read or (text[found.start() : words[-1][1]], words[-1][1])
-            yield text[done : found.start()], False
-            yield call, True
+            is_theirs = users.has(text, found.start(), end)
+            yield done, text[done : found.start()], False
+            yield found.start(), text[found.start() : end] if is_theirs else call, True
             done = end
-        yield text[done:], False
+        yield done, text[done:], False
 
     def _command(self, words: Sequence[tuple[str, int]]) -> tuple[str, int] | None:
         """Return the call that a command is, and where it ends; None: it has no method. Words come with their ends."""
@@ -152,25 +170,21 @@ class PythonWords:
         project = f"featurectl.open_project({', '.join(opening)})" if opening else "project"
         return f"{project}.{name}({', '.join(parts)})"
 
-    def _options(self, text: str, method: str) -> str:
-        """Return a text whose options, outside of commands, are arguments of a method or of what opens a project."""
+    def _option_in(self, found: re.Match[str], method: str) -> str:
+        """Return an option outside of commands as an argument of a method or of what opens a project."""
         own = self._arguments.get(method, {})
-
-        def written(found: re.Match[str]) -> str:
-            option = found[1].removeprefix("--")
-            key = OTHER_ARGUMENTS.get((method, option), option.replace("-", "_"))
-            where = own if key in own else self._opening
-            if key not in where:
-                return found[0]
-            word = found[2] or ""
-            if where[key].is_flag or not _is_value(word, found[3] + found[4]):
-                shown, rest = ("True" if where[key].is_flag else "..."), f" {word}" if word else ""
-            else:
-                shown, rest = _quoted(word), ""
-            argument = f"{key}={shown}"
-            return f"{argument if where is own else f'featurectl.open_project({argument})'}{rest}"
-
-        return _ALONE.sub(written, text)
+        option = found[1].removeprefix("--")
+        key = OTHER_ARGUMENTS.get((method, option), option.replace("-", "_"))
+        where = own if key in own else self._opening
+        if key not in where:
+            return found[0]
+        word = found[2] or ""
+        if where[key].is_flag or not _is_value(word, found[3] + found[4]):
+            shown, rest = ("True" if where[key].is_flag else "..."), f" {word}" if word else ""
+        else:
+            shown, rest = _quoted(word), ""
+        argument = f"{key}={shown}"
+        return f"{argument if where is own else f'featurectl.open_project({argument})'}{rest}"
 
 
 class _Argument:
@@ -211,6 +225,11 @@ def _quoted(word: str) -> str:
     return f'{{"{key}": "{value}"}}' if sign else f'"{word}"'
 
 
+def _replaced(text: str, said: str, instead: str, users: UsersTexts) -> str:
+    """Return a text with one of our sentences said otherwise."""
+    return re.sub(re.escape(said), lambda found: found[0] if users.has(text, *found.span()) else instead, text)
+
+
 class SpeaksPython:
     """What says in Python's words what commands say in theirs; a project tells which these are."""
 
@@ -219,7 +238,11 @@ class SpeaksPython:
 
     def _in_python(self, text: str, method: str = "") -> str:
         """Return a text in Python's words, as the method of a name says it."""
-        return type(self)._words().of(text, method)  # noqa: SLF001  # ours, and no method of what speaks
+        return type(self)._words().of(text, method, self._users_texts)  # noqa: SLF001  # ours, no method of what speaks
+
+    def _users_texts(self) -> Iterable[str]:
+        """Return the texts that may stand in what it says and are none of ours: those that it holds."""
+        return texts_in(self)
 
 
 def speak_python(kind: type, words: Callable[[], PythonWords], prefix: str = "") -> None:
@@ -238,14 +261,21 @@ def speaking_python(function: Callable[P, R], words: Callable[[], PythonWords], 
             check_arguments(function, args, kwargs)
             return function(*args, **kwargs)
         except FeaturectlError as error:
-            _reword(error, lambda text: words().of(text, name))
+            _reword(error, lambda text, theirs: words().of(text, name, theirs), (args, kwargs))
             raise
 
     return call
 
 
-def _reword(error: FeaturectlError, said: Callable[[str], str]) -> None:
-    """Put the message and the hint of an error into other words, and those of the errors that it holds."""
-    error.message, error.hint = said(error.message), said(error.hint)
+def _reword(error: FeaturectlError, said: Callable[[str, TheirTexts], str], given: object) -> None:
+    """Put the message and the hint of an error into other words, and those of the errors that it holds.
+
+    Not so what was `given` to the method, what stands in the files of its project, and what errors of others say.
+    """
+
+    def theirs() -> Iterable[str]:
+        return (*texts_given(given), *causes_of(error))
+
+    error.message, error.hint = said(error.message, theirs), said(error.hint, theirs)
     for part in (getattr(error, "errors", None) or {}).values():
-        _reword(part, said)
+        _reword(part, said, given)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
@@ -262,3 +263,12 @@ def test_frames_of_polars_are_compared(project):
     """A frame in and the file of the same rows give the same."""
     rows = project.training_set("big").rows
     assert isinstance(rows, pl.DataFrame)
+
+
+def test_rows_with_keys_of_which_no_view_has_a_row_are_warned_of(shared_project):
+    spine = pl.DataFrame({"customer": ["c1", "nobody"], "ordered_at": [datetime(2026, 1, 15, tzinfo=UTC)] * 2})
+    told = "^1 of 2 rows has a customer of which no view has a row$"
+    with pytest.warns(UserWarning, match=told):
+        shared_project.score("big", spine=spine)
+    assert shared_project.training_set("big", spine=spine).manifest["unknown"] == [{"keys": ["customer"], "rows": 1}]
+    assert "unknown" not in shared_project.training_set("big", spine=spine[:1]).manifest

@@ -17,6 +17,7 @@ from featurectl.language.definitions.view import FeatureView
 from featurectl.language.resolve.feature_names import FeatureChoice
 from featurectl.operations.training.build import TrainingSetBuild, count_repeats
 from featurectl.operations.training.request import TrainingRequest
+from featurectl.operations.training.unknown_keys import unknown_document
 
 SCHEMA_VERSION: Final = 1
 LIBRARIES: Final = ("polars", "numpy", "deltalake")
@@ -59,6 +60,7 @@ def describe_training_set(made: TrainingSetBuild) -> dict[str, object]:
             "seed": cut.seed,
         },
         "null_rates": {n: round(tally.nulls[n] / max(tally.rows, 1), 6) for n in made.frames.schema.names()},
+        **({"unknown": unknown} if (unknown := unknown_document(tally.unknown)) else {}),
         "libraries": library_versions(),
         "definition": None if made.resolved.model is None else dump_definition(made.resolved.model),
     }

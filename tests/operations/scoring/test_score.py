@@ -310,16 +310,6 @@ def test_rows_with_keys_of_which_no_view_has_a_row_are_counted(shop, tmp_path, m
     assert len(shop("--spine", "known.parquet", "--out", "out.parquet").out.splitlines()) == 1
 
 
-def test_python_warns_of_keys_of_which_no_view_has_a_row(made):
-    spine = pl.DataFrame({"k": ["k0", "k99"], "at": [datetime(2026, 1, 5, tzinfo=UTC)] * 2})
-    told = r"1 of 2 rows has a k of which no view has a row"
-    project = open_project(made)
-    with pytest.warns(UserWarning, match=told):
-        project.score("m", spine=spine)
-    with pytest.warns(UserWarning, match=told):
-        project.training_set("m", spine=spine)
-
-
 def test_every_key_is_scored_as_of_now(shop, made):
     shop("--all-keys", "--out", "all.parquet")
     found = pl.read_parquet("all.parquet")
