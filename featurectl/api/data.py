@@ -58,6 +58,7 @@ class DataMethods(ProjectBase):
         full: bool = False,
         since: datetime | str | None = None,
         until: datetime | str | None = None,
+        keep_changed: bool = False,
         online: bool = True,
         allow_future: bool = False,
         dry_run: Literal[False] = False,
@@ -72,6 +73,7 @@ class DataMethods(ProjectBase):
         full: bool = False,
         since: datetime | str | None = None,
         until: datetime | str | None = None,
+        keep_changed: bool = False,
         online: bool = True,
         allow_future: bool = False,
     ) -> ResultTable[Planned]: ...
@@ -83,14 +85,15 @@ class DataMethods(ProjectBase):
         full: bool = False,
         since: datetime | str | None = None,
         until: datetime | str | None = None,
+        keep_changed: bool = False,
         online: bool = True,
         allow_future: bool = False,
         dry_run: bool = False,
     ) -> ResultTable[ViewRun] | ResultTable[Planned]:
         """Bring the offline tables of views up to date, of all by default, and push them; return what was done.
 
-        `allow_future`: also as of an instant that the clocks of the stores have not reached. `dry_run`: return what
-        would be done, and why.
+        `keep_changed`: say no more of rows that changed in their files. `allow_future`: also as of an instant that the
+        clocks of the stores have not reached. `dry_run`: return what would be done, and why.
 
         Raises:
             UsageError: a view is not applied, or the range is none.
@@ -103,6 +106,7 @@ class DataMethods(ProjectBase):
             full=full,
             since=instant_of(since),
             until=instant_of(until),
+            keep_changed=keep_changed,
             online=online,
             allow_future=allow_future,
         )

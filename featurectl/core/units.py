@@ -234,3 +234,13 @@ def format_bytes(size: int) -> str:
         if size < limit:
             return f"{size} B" if unit == "B" else f"{size / (limit / 1_000):.1f} {unit}"
     return f"{size / 1_000_000_000:.1f} GB"
+
+
+def united(*ranges: tuple[datetime, datetime] | None) -> tuple[datetime, datetime] | None:
+    """Return the range from the least to the greatest of some instants; None when there is none.
+
+    >>> united((datetime(2026, 1, 2), datetime(2026, 1, 3)), None, (datetime(2026, 1, 1), datetime(2026, 1, 2)))
+    (datetime.datetime(2026, 1, 1, 0, 0), datetime.datetime(2026, 1, 3, 0, 0))
+    """
+    instants = [instant for given in ranges if given is not None for instant in given]
+    return (min(instants), max(instants)) if instants else None

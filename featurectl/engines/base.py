@@ -22,6 +22,7 @@ from typing import Final, Literal, Protocol
 
 import polars as pl
 
+from featurectl.engines.spans import PartRows
 from featurectl.engines.spill import SpillRoom
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
@@ -44,34 +45,6 @@ class FrameScan:
     def read(self) -> pl.LazyFrame:
         """Return the rows."""
         return self.rows
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartRows:
-    """The rows of a part of a source that were read, whatever a view takes of them: those with both clocks.
-
-    `count` None: nobody has counted them. `sums` tell them from others whatever their order (`pit.hashing.add_hashes`);
-    None where not all of them were hashed.
-    """
-
-    count: int | None = 0
-    sums: tuple[int, int] | None = (0, 0)
-
-    def plus(self, more: PartRows) -> PartRows:
-        """Return these rows and more.
-
-        >>> PartRows(count=2, sums=(7, 8)).plus(PartRows(count=1, sums=None))
-        PartRows(count=3, sums=None)
-        """
-        count = None if self.count is None or more.count is None else self.count + more.count
-        if self.sums is None or more.sums is None:
-            return PartRows(count=count, sums=None)
-        first, second = ((a + b) % 2**64 for a, b in zip(self.sums, more.sums, strict=True))
-        return PartRows(count=count, sums=(first, second))
-
-
-NOTHING_READ: Final = PartRows()
-NOT_COUNTED: Final = PartRows(count=None, sums=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,8 +131,9 @@ class Prepared:
     Without a `dedup_key` such a row that equals one of the table is none of them: nobody has to take it.
     `replaced` holds the `_dedup` of rows read earlier of which there is a copy among the new ones that was available
     first: it counts, and theirs is to leave the table.
-    `parts` are the rows of each piece that were looked at and known by its end. `changed`, one a piece: rows that were
-    read of it before are not there any more as they were, so that nobody can say which of the others came too late.
+    `parts` are the rows of each piece that were looked at and known by its end. `changed`, one a piece: between which
+    event times rows that were read of it before are not there any more as they were; None: they all are, or were cut
+    off at its beginning.
     """
 
     rows: BucketedRows
@@ -172,7 +146,7 @@ class Prepared:
     checks: tuple[CheckResult, ...] = ()
     replaced: tuple[int, ...] = ()
     parts: tuple[PartRows, ...] = ()
-    changed: tuple[bool, ...] = ()
+    changed: tuple[tuple[datetime, datetime] | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

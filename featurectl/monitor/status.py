@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from featurectl.core.errors import DataError, FeaturectlError, NoAnswerError, StoreError
-from featurectl.core.units import counted, format_instant, format_iso, plural
+from featurectl.core.units import counted, format_instant, plural
 from featurectl.engines.base import TOO_LATE, Engine
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
@@ -19,7 +19,7 @@ from featurectl.offline.base import OfflineTable
 from featurectl.online.base import Bound, OnlineStore, OnlineView
 from featurectl.online.future_pushes import how_far_ahead
 from featurectl.online.missing_rows import rows_lost
-from featurectl.operations.materialize.part_rows import describe_changed
+from featurectl.operations.materialize.part_rows import describe_changed, to_mend
 from featurectl.sources.base import SourceReader, SourceScan
 
 NO_ROWS: Final = "no rows yet"
@@ -120,12 +120,13 @@ def _row(item: ServedView, served: ServedFreshness, stale: StaleEntities | None,
     are_gone = f"{plural(rows, 'row')} {plural(served.lost, 'is', 'are')} gone"
     gone = f"{served.lost:,} of {rows:,} {are_gone}: featurectl push {item.view.name}"
     ahead, changed = served.newest_event is not None and served.newest_event > now, served.changed_parts
+    late = f"{counted(served.late, 'late row')} left out: {to_mend(item.view.name, served.late_since)}"
     notes = [
         gone if served.lost else "",
         f"{done} only" if later else "",
         "newer events lie ahead of now" if ahead else "",
-        f"{counted(served.late, 'late row')} left out: {_to_take(item.view.name, served)}" if served.late else "",
-        f"{describe_changed(changed)}: materialize {item.view.name} --full" if changed else "",
+        late if served.late else "",
+        f"{describe_changed(changed)}: {to_mend(item.view.name, served.changed_since)}" if changed else "",
     ]
     return FreshnessRow(
         kind="view",
@@ -170,11 +171,6 @@ def _far(computed_at: datetime | None, latest: Bound | None, of: str) -> str:
     return "" if computed_at is None or latest is None else how_far_ahead(computed_at, latest(), of)
 
 
-def _to_take(view: str, served: ServedFreshness) -> str:
-    """Return the command that takes late rows."""
-    return f"materialize {view} --since {format_iso(served.late_since) if served.late_since else 'TIME'}"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedFreshness:
     """What stands behind the values of a view: of the last push, without an online store of its table.
@@ -183,7 +179,8 @@ class ServedFreshness:
     push; `lost` so many it had then and has not now. `last_event` is the last until now where the newest lies ahead,
     and is looked for. `table_at` is the instant as of which the table was computed.
     `late` rows were known before the watermark when their files came, and are not in the table; `late_since` is the
-    first of their event times. Of `changed_parts` it has rows that were changed or are gone since.
+    first of their event times. Of `changed_parts` it has rows that were changed or are gone since, from
+    `changed_since` on.
     """
 
     rows: int
@@ -197,6 +194,7 @@ class ServedFreshness:
     late: int = 0
     late_since: datetime | None = None
     changed_parts: tuple[str, ...] = ()
+    changed_since: datetime | None = None
 
 
 def look_at_served(item: ServedView, store: Callable[[], OnlineStore]) -> ServedFreshness:
@@ -227,6 +225,7 @@ def look_at_served(item: ServedView, store: Callable[[], OnlineStore]) -> Served
         late=coverage.dropped.get(TOO_LATE, 0),
         late_since=coverage.late_events[0] if coverage.late_events else None,
         changed_parts=coverage.changed_parts,
+        changed_since=coverage.changed_events[0] if coverage.changed_events else None,
     )
 
 

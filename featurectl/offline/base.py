@@ -11,7 +11,8 @@ from typing import Final, Protocol
 import polars as pl
 
 from featurectl.core.errors import StoreError
-from featurectl.engines.base import BucketedRows, PartRows
+from featurectl.engines.base import BucketedRows
+from featurectl.engines.spans import PartRows
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*")  # of a view, as the language has them
 
@@ -38,9 +39,9 @@ class Coverage:
     the event time from which on there are rows; None: all that the source has. `rows_mark` is a digest of what decides
     which rows of the source there are, whose and when, and of their form ("" in tables of before there was one).
     `late_events` are the least and the greatest event time of rows that came too late and are still to be taken.
-    `part_rows` are the rows read of each part that may grow, whatever the view took of them; none in tables of before
-    they were counted. `changed_parts` are those of which rows that were read were changed or gone later: the table has
-    them as they were.
+    `part_rows` are the rows of the view that were read of each part that may grow; none in tables of before they were
+    counted. `changed_parts` are those of which rows that were read were changed or gone later: the table has them as
+    they were. These happened between the two `changed_events`.
     """
 
     parts: Mapping[str, str] = field(default_factory=dict)
@@ -58,6 +59,7 @@ class Coverage:
     late_events: tuple[datetime, datetime] | None = None
     part_rows: Mapping[str, PartRows] = field(default_factory=dict)
     changed_parts: tuple[str, ...] = ()
+    changed_events: tuple[datetime, datetime] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,8 @@ from typing import Any
 from featurectl.core.documents import parse_json
 from featurectl.core.errors import StoreError
 from featurectl.core.units import format_iso, parse_instant
-from featurectl.engines.base import PartRows
 from featurectl.offline.base import Coverage
+from featurectl.offline.part_rows import dump_part_rows, load_part_rows
 
 _INSTANTS = ("watermark", "newest_event", "now", "since")
 
@@ -44,8 +44,9 @@ def dump_commit(commit: Commit) -> str:
             "rebuild_id": coverage.rebuild_id,
             "rows_mark": coverage.rows_mark,
             "watermarks": {name: format_iso(at) for name, at in coverage.watermarks.items()},
-            "part_rows": {name: [rows.count, *(rows.sums or ())] for name, rows in coverage.part_rows.items()},
+            "part_rows": dump_part_rows(coverage),
             "changed_parts": list(coverage.changed_parts),
+            "changed_events": [format_iso(at) for at in coverage.changed_events or ()],
             "late_events": [format_iso(at) for at in coverage.late_events or ()],
             **{name: format_iso(value) if value is not None else None for name, value in instants.items()},
         },
@@ -81,8 +82,9 @@ def _loaded(data: Mapping[str, Any]) -> Commit:
         now=_instant(data["now"]),
         since=_instant(data.get("since")),
         late_events=_ends(data.get("late_events")),
-        part_rows={name: _part_rows(*numbers) for name, numbers in data.get("part_rows", {}).items()},
+        part_rows=load_part_rows(data.get("part_rows", ""), data["parts"]),
         changed_parts=tuple(data.get("changed_parts", ())),
+        changed_events=_ends(data.get("changed_events")),
     )
     return Commit(coverage=coverage, buckets=data["buckets"])
 
@@ -92,10 +94,6 @@ def _ends(texts: Sequence[str] | None) -> tuple[datetime, datetime] | None:
         return None
     first, last = (_instant(text) for text in texts)
     return None if first is None or last is None else (first, last)
-
-
-def _part_rows(count: int, *sums: int) -> PartRows:
-    return PartRows(count=count, sums=(sums[0], sums[1]) if sums else None)
 
 
 def _instant(text: str | None) -> datetime | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
-from featurectl.core.units import counted, format_count, format_instant, format_iso, plural
+from featurectl.core.units import counted, format_count, format_instant, plural
 from featurectl.engines.base import SAME_AS_READ, TOO_LATE, CheckResult
 from featurectl.operations.materialize.dry_run import Planned
 from featurectl.operations.materialize.materialize_views import ViewRun
-from featurectl.operations.materialize.part_rows import describe_changed
+from featurectl.operations.materialize.part_rows import describe_changed, to_mend
 from featurectl.render.documents import json_of
 from featurectl.render.error import error_json
 from featurectl.render.table import NarrowForm, render_table
@@ -43,16 +44,11 @@ def _how_mended(run: ViewRun, reason: str, count: int) -> str:
     """Return what to do about rows that were dropped, behind the reason."""
     them = plural(count, "it", "them")
     if reason == TOO_LATE:
-        return f"; {_to_take(run)} takes {them}"
+        return f"; featurectl {to_mend(run.view, run.made.late_since if run.made else None)} takes {them}"
     if reason == SAME_AS_READ:
         repeats = plural(count, "it is a repeat", "they are repeats")
         return f"; --since and --full take {them} once more: if {repeats}, give the source a `dedup_key`"
     return ""
-
-
-def _to_take(run: ViewRun) -> str:
-    since = run.made.late_since if run.made else None
-    return f"featurectl materialize {run.view} --since {format_iso(since) if since else 'TIME'}"
 
 
 def _notes(run: ViewRun) -> list[str]:
@@ -63,17 +59,18 @@ def _notes(run: ViewRun) -> list[str]:
     held, becomes = counted(made.held_rows, "row"), plural(made.held_rows, "becomes", "become")
     until = "" if made.events_until is None else format_instant(made.events_until)
     notes = [
-        _of_changed(run.view, made.changed_parts),
+        _of_changed(run.view, made.changed_parts, made.changed_since),
         f"{held} {becomes} known later than now: a later run takes {plural(made.held_rows, 'it', 'them')}",
         f"newer events lie ahead of now, until {until}",
     ]
     return [note for note, holds in zip(notes, (True, made.held_rows, until), strict=True) if note and holds]
 
 
-def _of_changed(view: str, parts: Sequence[str]) -> str:
+def _of_changed(view: str, parts: Sequence[str], since: datetime | None) -> str:
     if not parts:
         return ""
-    return f"{describe_changed(parts)}, and in the table as they were; featurectl materialize {view} --full mends it"
+    found = f"{describe_changed(parts)}, and in the table as they were"
+    return f"{found}; featurectl {to_mend(view, since)} takes them as they are, --keep-changed leaves it at that"
 
 
 def _totals(runs: Sequence[ViewRun]) -> str:
@@ -108,6 +105,7 @@ def run_document(run: ViewRun) -> dict[str, object]:
         "dropped": dict(made.dropped) if made else {},
         "late_since": made and made.late_since,
         "changed_parts": list(made.changed_parts) if made else [],
+        "changed_since": made and made.changed_since,
         "held_rows": made and made.held_rows,
         "events_until": made and made.events_until,
         "checks": [_check_json(check) for check in made.checks] if made else [],
@@ -137,7 +135,7 @@ def render_planned(planned: Sequence[Planned]) -> str:
     ]
     lines = render_table(("view", "would do", "parts read", "table begins", "because"), cells)
     for item in planned:
-        if changed := _of_changed(item.view, item.changed_parts):
+        if changed := _of_changed(item.view, item.changed_parts, item.changed_since):
             lines.append(f"{item.view}@{item.version}: {in_one_line(changed)}")
     return "\n".join([*lines, "", "Nothing was read or written: this is a dry run."])
 
@@ -158,6 +156,7 @@ def planned_document(item: Planned) -> dict[str, object]:
         "parts": item.parts,
         "begin": item.begin,
         "changed_parts": list(item.changed_parts),
+        "changed_since": item.changed_since,
     }
 
 

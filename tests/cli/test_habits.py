@@ -82,12 +82,16 @@ def test_rows_that_came_too_late_are_counted_until_since_takes_them(tmp_path, mo
     assert "1 late row left out: " in said("status")[1]
     (tmp_path / "days" / "6.csv").write_text(f"{head}eve,{day.format(4)}")
     gone = "rows that were read of days/6.csv are changed there or gone"
-    mended = "and in the table as they were; featurectl materialize spend --full mends it"
+    since = "materialize spend --since 2026-01-06T10:00:00Z"
+    kept = f"featurectl {since} takes them as they are, --keep-changed leaves it at that"
+    mended = f"and in the table as they were; {kept}"
     for words in ((), (), ("--dry-run",)):
         assert f"spend@1: {gone}, {mended}\n" in said("materialize", "-q", *words)[1], words
-    assert f"{gone}: materialize spend --full" in said("status")[1]
+    assert f"{gone}: {since}" in said("status")[1]
     assert row_of_view(said("status", "-o", "json")[1])["changed_parts"] == ["days/6.csv"]
-    assert gone not in said("materialize", "spend", "--full", "-q")[1] + said("status")[1]
+    assert gone not in said("materialize", "--keep-changed", "-q")[1] + said("status")[1] + said("materialize")[1]
+    assert row_of_view(said("status", "-o", "json")[1])["rows"] == 4
+    assert said("materialize", "spend", "--full", "-q")[0] == 0
     assert row_of_view(said("status", "-o", "json")[1])["rows"] == 3
 
 

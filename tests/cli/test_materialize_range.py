@@ -51,6 +51,7 @@ def test_a_dry_run_tells_what_would_be_done_and_writes_nothing(run, shop):
             "parts": 1,
             "begin": "2026-01-01T00:00:00Z",
             "changed_parts": [],
+            "changed_since": None,
         }
     ]
 

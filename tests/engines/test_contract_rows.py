@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featurectl.engines.base import NOTHING_READ, EarlierRows, FrameScan, Piece
+from featurectl.engines.base import EarlierRows, FrameScan, Piece
+from featurectl.engines.spans import NOTHING_READ
 from featurectl.language.definitions.entity import Entity
 from featurectl.pit.hashing import bucket_of, hash_ties
 from tests.definitions import ARRIVALS, DELAYS, LATEST
@@ -123,21 +124,27 @@ def test_a_late_row_that_the_table_has_as_it_is_is_counted_apart(engine):
     assert made.late_events == (at(1), at(1))
 
 
-def test_rows_behind_those_read_before_come_too_late_unless_these_changed(engine):
-    old, late, new = ("A", 1.0, 1, 1), ("A", 2.0, 1, 2), ("A", 3.0, 1, 5)
-    (before,) = engine.prepare([piece(rows(old, new), until=3)], ALL).parts
-    assert before.count == 1
-    made = engine.prepare([piece(rows(old, late, new), after=3, read_before=before)], ALL)
-    assert (delays(made), made.dropped, made.changed) == ([3.0], {"known before the watermark": 1}, (False,))
-    assert made.parts == engine.prepare([piece(rows(new, late, old))], ALL).parts
-    made = engine.prepare([piece(rows(late, old, new), after=3, read_before=before)], ALL)
-    assert (delays(made), made.dropped, made.changed) == ([3.0], {}, (True,))
-    apart = [piece(rows(row, new), after=3, read_before=made.parts[0], in_place=True) for row in (late, old)]
-    both = engine.prepare([replace(part, read_before=before.plus(before)) for part in apart], ALL)
-    assert (delays(both), both.changed) == ([3.0, 3.0], (True, True))
-    (whole,) = engine.prepare([piece(rows(old, late), until=3)], ALL).parts
-    again = engine.prepare([replace(part, read_before=whole) for part in apart], ALL)
-    assert (again.dropped, again.changed) == ({}, (False, False))
+def test_rows_known_before_a_piece_came_late_or_stand_for_changed_ones(engine):
+    first, old = ("A", 0.0, 0, 0), ("A", 1.0, 1, 1)
+    late, new = ("A", 2.0, 1, 2), ("A", 3.0, 1, 5)
+    read = engine.prepare([piece(rows(first, old, new), until=3)], ALL)
+    (before,), seen = read.parts, EarlierRows(table=lambda: iter([read.rows.of(0, 1)]))
+    assert before.count == 2
+
+    def again(*there, read_before=before, **more):
+        pieces = [piece(rows(*part), after=3, read_before=read_before, **more) for part in there]
+        made = engine.prepare(pieces, ALL, seen)
+        since = [None if changed is None else changed[0] for changed in made.changed]
+        return delays(made), made.dropped.get("known before the watermark", 0), since
+
+    assert again([first, old, late, new]) == ([3.0], 1, [None])
+    assert again([late, first, old, new]) == ([3.0], 1, [None])
+    assert again([first, new]) == ([3.0], 0, [at(1)])
+    assert again([first, late, new]) == ([3.0], 1, [at(1)])
+    assert again([late, new]) == ([3.0], 1, [None])  # what was before is cut off
+    apart = [[late, new], [first, old]]
+    assert again(*apart, read_before=before, in_place=True) == ([3.0], 1, [None, None])
+    assert again(*apart, read_before=before.plus(before), in_place=True) == ([3.0], 1, [at(0), at(0)])
 
 
 def test_pieces_are_read_up_to_their_own_ends_and_count_their_held_rows(engine):

@@ -25,6 +25,9 @@ class MaterializeOptions:
     full: Annotated[bool, typer.Option("--full", help="Read every source whole and rebuild the tables.")] = False
     since: Annotated[str | None, typer.Option(help="Compute events from this instant on again.", metavar="TIME")] = None
     until: Annotated[str | None, typer.Option(help="Compute events before it again.", metavar="TIME")] = None
+    keep_changed: Annotated[
+        bool, typer.Option("--keep-changed", help="Say no more of rows that changed in their files or went.")
+    ] = False
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be done, and why; no query is run.")
     ] = False
@@ -71,6 +74,7 @@ def _request(call: Call, options: MaterializeOptions) -> MaterializeRequest:
         full=options.full,
         since=instant(options.since),
         until=instant(options.until),
+        keep_changed=options.keep_changed,
         online=not options.no_online,
         allow_future=options.allow_future,
         memory_bytes=call.memory_bytes(),

@@ -8,67 +8,43 @@ from datetime import datetime
 
 import polars as pl
 
-from featurectl.engines.base import PartRows, Piece
-from featurectl.engines.clocks import HASH
+from featurectl.engines.base import Piece
+from featurectl.engines.clocks import AVAILABLE, EVENT, HASH
+from featurectl.engines.spans import NOTHING_READ, PartRows, Spans, rows_without_hashes
 from featurectl.pit.hashing import add_hashes
 
 
-@dataclass(slots=True)
-class LateEvents:
-    """How many rows came late, and the least and the greatest of their event times; `same` are not among them.
-
-    Those are rows that the table has as they are.
-    """
-
-    count: int = 0
-    same: int = 0
-    ends: tuple[datetime, datetime] | None = None
-
-    def add(self, events: pl.Series) -> None:
-        """Take note of the event times of some rows."""
-        first, last = events.min(), events.max()
-        if isinstance(first, datetime) and isinstance(last, datetime):
-            self.plus(LateEvents(count=len(events), ends=(first, last)))
-
-    def plus(self, more: LateEvents) -> None:
-        """Take note of what was seen of other rows."""
-        self.count += more.count
-        self.same += more.same
-        if more.ends is not None:
-            before = self.ends or more.ends
-            self.ends = min(before[0], more.ends[0]), max(before[1], more.ends[1])
+def plus_frame(rows: PartRows, frame: pl.DataFrame) -> PartRows:
+    """Return rows and those of a frame with both clocks and a hash."""
+    return PartRows(
+        events=rows.events.with_rows(frame[EVENT], frame[HASH]),
+        known=rows.known.with_rows(frame[AVAILABLE], frame[HASH]),
+        counted=rows.counted,
+    )
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class EarlierTally:
-    """Tells rows that came late from those that were read before, of a piece, or of all that stand in place of others.
-
-    A part grows at its end, so the first rows up to the watermark are those that were read.
-    """
+    """What there is of rows up to the watermark, of a piece, or of all that stand in place of others."""
 
     before: PartRows
     in_place: bool = False
-    late: LateEvents = field(default_factory=LateEvents, init=False)
-    named: list[pl.DataFrame] = field(default_factory=list, init=False)  # late rows of which there may be copies
-    unnamed: list[pl.DataFrame] = field(default_factory=list, init=False)  # such without a `dedup_key`, some at a time
-    _again: int = field(default=0, init=False)  # rows up to the watermark
-    _first_sums: tuple[int, int] = field(default=(0, 0), init=False)  # of as many of them as were read before
+    now: PartRows = field(default=NOTHING_READ, init=False)
+    changed: tuple[datetime, datetime] | None = field(default=None, init=False)  # between which event times
+    _first_total: int = field(default=0, init=False)  # of the hashes of as many of them as were read before
 
     @property
-    def changed(self) -> bool:
-        """True where rows that were read before are not there any more as they were.
-
-        Parts that are gone without any in their place leave their rows in the table, as files do.
-        """
-        if self.before.count is None or (self.in_place and not self._again):
-            return False
-        return self._again < self.before.count or self.before.sums not in (None, self._first_sums)
+    def has_grown(self) -> bool:
+        """True where the first rows are those that were read before, as of a part that grows at its end."""
+        if not self.before.counted:
+            return True
+        return self.now.count >= self.before.count and self.before.events.total in (None, self._first_total)
 
     def look(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Take note of rows up to the watermark, and return those behind as many as were read before."""
-        known = rows.height if self.before.count is None else max(0, self.before.count - self._again)
-        self._again += rows.height
-        self._first_sums = add_hashes(self._first_sums, rows.head(known)[HASH])
+        known = max(0, self.before.count - self.now.count) if self.before.counted else rows.height
+        self.now = plus_frame(self.now, rows)
+        self._first_total, _ = add_hashes((self._first_total, 0), rows.head(known)[HASH])
         return rows.slice(known)
 
 
@@ -83,13 +59,7 @@ class PartTally:
     inside: Sequence[pl.Expr] = ()
     earlier: EarlierTally | None = None
     held_back: int = field(default=0, init=False)
-    count: int = field(default=0, init=False)
-    sums: tuple[int, int] | None = field(default=(0, 0), init=False)
-
-    @property
-    def rows(self) -> PartRows:
-        """The rows that are known by the end of the piece."""
-        return PartRows(count=self.count, sums=self.sums)
+    rows: PartRows = field(default=NOTHING_READ, init=False)  # those known by the end of the piece
 
     @property
     def reads_range(self) -> bool:
@@ -98,12 +68,11 @@ class PartTally:
 
     def add(self, rows: pl.DataFrame) -> None:
         """Take note of rows with both clocks and a hash."""
-        self.count += rows.height
-        self.sums = None if self.sums is None else add_hashes(self.sums, rows[HASH])
+        self.rows = plus_frame(self.rows, rows)
 
-    def add_unhashed(self, count: int, held_back: int) -> None:
-        """Take note of so many rows of which nobody reads more than the clocks."""
-        self.count, self.sums, self.held_back = self.count + count, None, self.held_back + held_back
+    def add_unhashed(self, count: int) -> None:
+        """Take note of so many rows that nobody has read whole."""
+        self.rows = self.rows.plus(rows_without_hashes(count))
 
 
 def tally_parts(pieces: Sequence[Piece], inside: Callable[[Piece], Sequence[pl.Expr]]) -> list[PartTally]:
@@ -118,3 +87,23 @@ def tally_parts(pieces: Sequence[Piece], inside: Callable[[Piece], Sequence[pl.E
                 earlier = shared = shared or earlier
         parts.append(PartTally(piece=piece, inside=inside(piece), earlier=earlier))
     return parts
+
+
+def leave_out(parts: Sequence[PartTally], events: Spans, known: Spans) -> None:
+    """Say of the rows of some parts how many of each span came late, as two spans do whose rows count as late."""
+    events_left = {i: rows.late for i, rows in events.rows.items()}
+    known_left = {i: rows.late for i, rows in known.rows.items()}
+    for part in parts:
+        part.rows = PartRows(
+            events=_shared_out(part.rows.events.at_level(events.level), events_left),
+            known=_shared_out(part.rows.known.at_level(known.level), known_left),
+            counted=part.rows.counted,
+        )
+
+
+def _shared_out(spans: Spans, left: dict[int, int]) -> Spans:
+    """Return spans with as many late rows as there are left for them, which are taken from these."""
+    mine = {i: min(rows.count, left.get(i, 0)) for i, rows in spans.rows.items()}
+    for i, count in mine.items():
+        left[i] = left.get(i, 0) - count
+    return spans.left_out(mine)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from functools import partial
 
 import polars as pl
 
@@ -26,19 +26,27 @@ from featurectl.engines.clocks import (
     typed_tree,
 )
 from featurectl.engines.polars.checks import Checker
-from featurectl.engines.polars.part_rows import EarlierTally, LateEvents, PartTally, tally_parts
+from featurectl.engines.polars.late_rows import SEEN, LateEvents, LateFinder, LateRows, events_apart, precedes
+from featurectl.engines.polars.part_rows import EarlierTally, PartTally, tally_parts
+from featurectl.engines.polars.read_rows import (
+    CLOCKED,
+    NAMED,
+    earlier_rows,
+    fitted,
+    for_table,
+    hashed,
+    in_range,
+    of_view,
+    united_schema,
+    wanted_rows,
+)
 from featurectl.engines.shuffle import Shuffle, ShuffledRows
 from featurectl.engines.spill import SpillRoom
 from featurectl.expressions.polars import to_polars
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
-from featurectl.pit.hashing import add_hashes, hash_ties
+from featurectl.pit.hashing import add_hashes
 from featurectl.pit.questions import AVAILABLE_AT, DEDUP, EVENT_TIME, TIE, TIE_ORDER
-
-NAMED: Final = "\x00named"  # a hash of what names an event, the `dedup_key`
-_SEEN: Final = "\x00seen"
-_LATE_AT_ONCE: Final = 1_000_000  # rows that came late, of which the table is looked through for the same
-_CLOCKED: Final = pl.col(EVENT).is_not_null() & pl.col(AVAILABLE).is_not_null()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +79,17 @@ class _Tally:
     of_source: Checker
     of_view: Checker
     on_rows: Callable[[int], None]
-    memory_bytes: int | None
+    room: Room | None
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """The memory for rows; None: there is no bound."""
+        return None if self.room is None else self.room.memory_bytes
+
+    @property
+    def counts_parts(self) -> bool:
+        """True where parts may grow, so that their rows are counted."""
+        return self.source.available_at is not None and self.source.sql is None
 
     @property
     def source(self) -> Source:
@@ -103,11 +121,14 @@ class _Tally:
         and the runs after it must not take them again, nor lose those that were not available yet.
         """
         event, available = pl.col(EVENT), pl.col(AVAILABLE)
-        known = wanted_rows(part.piece) & _CLOCKED
+        known = wanted_rows(part.piece) & CLOCKED
         columns = [within_datetime(clock.filter(known).max()) for clock in (event, available)]
-        counts = [known.sum().alias("known"), (available > part.piece.until).sum().alias("held")]
-        found = scan.select(*columns, *counts).collect(engine="streaming")
-        part.add_unhashed(*(int(found[name].item()) for name in ("known", "held")))
+        held = (available > part.piece.until).sum().alias("held")
+        found = scan.select(*columns, held).collect(engine="streaming")
+        part.held_back += int(found["held"].item())
+        if self.counts_parts:
+            taken = of_view(scan.filter(known), self.view).select(pl.len()).collect(engine="streaming")
+            part.add_unhashed(int(taken.item()))
         self.see(found.select(EVENT, AVAILABLE).drop_nulls())
 
     def see(self, frame: pl.DataFrame) -> None:
@@ -127,10 +148,10 @@ def prepare_rows(
     """
     tally = _tally(view, pieces, room)
     seen = seen or EarlierRows()
-    batches = _batches(tally, _united(pieces, view.source), seen)
+    batches = _batches(tally, united_schema(pieces, view.source), seen)
     if view.source.dedup_key:
         whole = _distinct(batches, view.source, room, seen, tally)
-        batches = (frame.filter(_for_table(pieces[0])) for frame in whole)  # they have one range
+        batches = (frame.filter(for_table(pieces[0])) for frame in whole)  # they have one range
     rows = _shuffle(room, view.keys)
     sums = (0, 0)
     for frame in batches:
@@ -151,7 +172,7 @@ def prepare_rows(
         checks=tally.checks(),
         replaced=tuple(tally.replaced),
         parts=tuple(part.rows for part in tally.parts),
-        changed=tuple(part.earlier is not None and part.earlier.changed for part in tally.parts),
+        changed=tuple(None if part.earlier is None else part.earlier.changed for part in tally.parts),
     )
 
 
@@ -159,16 +180,20 @@ def _tally(view: FeatureView, pieces: Sequence[Piece], room: Room | None) -> _Ta
     source, folder = view.source, None if room is None else room.spill.folder
     return _Tally(
         view=view,
-        parts=tally_parts(pieces, lambda piece: () if source.dedup_key else _in_range(piece)),
+        parts=tally_parts(pieces, lambda piece: () if source.dedup_key else in_range(piece)),
         of_source=Checker(kind="source", name=source.name, checks=source.checks, folder=folder),
         of_view=Checker(kind="feature view", name=view.name, checks=view.checks, folder=folder),
         on_rows=(lambda _: None) if room is None else room.spill.on_rows,
-        memory_bytes=None if room is None else room.memory_bytes,
+        room=room,
     )
 
 
 def _batches(tally: _Tally, schema: pl.Schema, seen: EarlierRows) -> Iterator[pl.DataFrame]:
     """Give the rows of the pieces that have both clocks, beside these and a hash of their own columns."""
+    at_once = batch_rows(tally.memory_bytes, len(schema))
+    apart = _shuffle(tally.room, [NAMED])
+    lacking = partial(LateRows, seen=seen, named=bool(tally.source.dedup_key))
+    behind = {earlier: lacking(apart=apart) for earlier in _groups(tally.parts)}
     for part in tally.parts:
         scan = clocked(part.piece.scan.read(), tally.source)
         if part.piece.after is not None and part.earlier is None:
@@ -176,112 +201,61 @@ def _batches(tally: _Tally, schema: pl.Schema, seen: EarlierRows) -> Iterator[pl
         if part.reads_range:
             tally.look(part, scan)
             scan = scan.filter(*part.inside)
-        for batch in read_batches(scan, batch_rows(tally.memory_bytes, len(schema))):
+        for batch in read_batches(scan, at_once):
             tally.on_rows(batch.height)
             if part.earlier is not None:
-                _look_again(_fitted(batch, schema), part, part.earlier, tally.view)
-                if sum(late.height for late in part.earlier.unnamed) >= _LATE_AT_ONCE:
-                    _tell_same(part.earlier, seen)
+                _look_again(fitted(batch, schema), part, behind[part.earlier], tally.view)
             yield _new_rows(batch, part, schema, tally)
-    _see_late(tally, seen)
+
+    def reread(part: PartTally) -> Iterator[pl.DataFrame]:
+        for rows in earlier_rows(part.piece, tally.source, schema, at_once):
+            yield of_view(rows, tally.view)
+
+    finder = LateFinder(reread=reread, lacking=lambda: lacking(apart=_shuffle(tally.room, [NAMED])))
+    for earlier, parts in _groups(tally.parts).items():
+        tally.late.plus(finder.settle(parts, earlier, behind[earlier]))
+    tally.late.plus(events_apart(apart))
 
 
-def _see_late(tally: _Tally, seen: EarlierRows) -> None:
-    """Count the rows that came late, of the parts that have all that was read of them."""
-    found = [e for e in dict.fromkeys(part.earlier for part in tally.parts) if e is not None and not e.changed]
-    for earlier in found:
-        _tell_same(earlier, seen)
-        tally.late.plus(earlier.late)
-    if frames := [frame for earlier in found for frame in earlier.named]:
-        tally.late.add(_without_copies(pl.concat(frames), seen)[EVENT])
+def _groups(parts: Sequence[PartTally]) -> dict[EarlierTally, list[PartTally]]:
+    """Return the parts of which rows of before are looked at, by what tells of these."""
+    groups: dict[EarlierTally, list[PartTally]] = {}
+    for part in parts:
+        if part.earlier is not None:
+            groups.setdefault(part.earlier, []).append(part)
+    return groups
 
 
 def _new_rows(batch: pl.DataFrame, part: PartTally, schema: pl.Schema, tally: _Tally) -> pl.DataFrame:
     """Return the rows of a batch that are of a piece, hashed, and take note of those outside of its range, too."""
     if not part.reads_range:
         part.held_back += _count(batch, pl.col(AVAILABLE) > part.piece.until)
-    frame = _fitted(batch.filter(wanted_rows(part.piece)), schema)
+    frame = fitted(batch.filter(wanted_rows(part.piece)), schema)
     inside = pl.all_horizontal(pl.lit(value=True), *part.inside)
     tally.read += _count(frame, inside) if part.inside else frame.height
     for column, reason in ((EVENT, "null event_time"), (AVAILABLE, "null available_at")):
         frame = tally.keep_clocked(frame, column, reason)
     tally.see(frame)
-    frame = _hashed(frame, tally.source)
-    if not part.reads_range:
-        part.add(frame)
+    frame = hashed(frame, tally.source)
+    if tally.counts_parts and not part.reads_range:
+        part.add(of_view(frame, tally.view))
     return frame.filter(inside) if part.inside else frame
 
 
-def _look_again(batch: pl.DataFrame, part: PartTally, earlier: EarlierTally, view: FeatureView) -> None:
-    """Take note of the rows of a batch from before a piece, and of what tells those that have come late from others.
+def _look_again(batch: pl.DataFrame, part: PartTally, behind: LateRows, view: FeatureView) -> None:
+    """Take note of the rows of a batch from before a piece; those behind as many as were read may have come late.
 
     Only those count as late that the view's table would hold.
     """
-    rows = _hashed(batch.filter(_CLOCKED & (pl.col(AVAILABLE) <= part.piece.after)), view.source)
+    assert part.earlier is not None
+    rows = batch.filter(CLOCKED & (pl.col(AVAILABLE) <= part.piece.after))
+    rows = of_view(hashed(rows, view.source), view)
     part.add(rows)
-    late = select_columns(earlier.look(rows).filter(_for_table(part.piece)), view.source)
-    if view.where is not None:
-        late = late.filter(to_polars(typed_tree(view.where)))
-    whole = [pl.col(view.join[key]).is_not_null() for key in view.keys]
-    late = late.filter(pl.all_horizontal(pl.lit(value=True), *whole))
-    if not view.source.dedup_key:
-        earlier.unnamed.append(late.select(EVENT, HASH))
-    elif late.height:
-        earlier.named.append(late.select(*COPY_ORDER, NAMED))
-
-
-def _tell_same(earlier: EarlierTally, seen: EarlierRows) -> None:
-    """Count the late rows that wait without a name: those that the table has, and the others."""
-    if not earlier.unnamed:
-        return
-    late = pl.concat(earlier.unnamed)
-    earlier.unnamed.clear()
-    others = late
-    for rows in seen.table() if seen.table and late.height else ():
-        others = others.join(rows, left_on=HASH, right_on=TIE_ORDER, how="anti")
-    earlier.late.same += late.height - others.height
-    earlier.late.add(others[EVENT])
-
-
-def _without_copies(late: pl.DataFrame, seen: EarlierRows) -> pl.DataFrame:
-    """Return the first row of each event among late ones, of those events of which the table has none before it."""
-    late = late.sort(COPY_ORDER).filter(pl.col(NAMED).is_null() | pl.col(NAMED).is_first_distinct())
-    for rows in seen.table() if seen.table and late[NAMED].count() else ():
-        names = {DEDUP: NAMED, EVENT_TIME: EVENT, AVAILABLE_AT: AVAILABLE, TIE_ORDER: HASH}
-        both = late.join(rows.rename(names), on=NAMED, how="left", suffix=_SEEN, maintain_order="left")
-        late = both.filter(pl.col(f"{HASH}{_SEEN}").is_null() | _precedes()).select(late.columns)
-    return late
-
-
-def _united(pieces: Sequence[Piece], source: Source) -> pl.Schema:
-    """Return the columns of all pieces, with the types in which they can lie in one frame."""
-    empty = [clocked(piece.scan.read().limit(0), source).collect() for piece in pieces]
-    return pl.concat(empty, how="diagonal_relaxed").schema
-
-
-def _fitted(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
-    if frame.schema == schema:
-        return frame
-    columns = [
-        pl.col(name).cast(dtype) if name in frame.columns else pl.lit(None, dtype=dtype).alias(name)
-        for name, dtype in schema.items()
-    ]
-    return frame.select(columns)
+    behind.add(part.earlier.look(rows).filter(for_table(part.piece)))
 
 
 def _empty(pieces: Sequence[Piece], source: Source) -> pl.DataFrame:
-    return _hashed(pl.DataFrame(schema=_united(pieces, source)), source)
-
-
-def _hashed(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
-    """Return rows with a hash of their own columns, and one of those of the `dedup_key`."""
-    own = frame.select(c for c in frame.columns if not c.startswith("\x00"))
-    frame = frame.with_columns(hash_ties(own).alias(HASH))
-    if not source.dedup_key:
-        return frame
-    key = frame.select(source.dedup_key)  # a feature test names its own column in it
-    whole = pl.all_horizontal(pl.col(name).is_not_null() for name in key.columns)
-    return frame.with_columns(pl.when(whole).then(hash_ties(key)).alias(NAMED))
+    return hashed(pl.DataFrame(schema=united_schema(pieces, source)), source)
 
 
 def _distinct(
@@ -315,19 +289,10 @@ def _drop_seen(frame: pl.DataFrame, source: Source, seen: EarlierRows) -> tuple[
     if not found:
         return frame, []
     first = pl.concat(found).sort(COPY_ORDER).unique(NAMED, keep="first")
-    both = frame.join(first, on=NAMED, how="left", suffix=_SEEN, maintain_order="left")
-    copy = pl.col(f"{HASH}{_SEEN}").is_not_null()
-    replaced = both.filter(copy & _precedes())[NAMED].to_list()
-    return both.filter(~copy | _precedes()).select(frame.columns), replaced
-
-
-def _precedes() -> pl.Expr:
-    """Return whether a row counts before the copy of its event that was seen."""
-    precedes = pl.lit(value=False)
-    for column in reversed(COPY_ORDER):
-        new, old = pl.col(column), pl.col(f"{column}{_SEEN}")
-        precedes = (new < old) | ((new == old) & precedes)
-    return precedes
+    both = frame.join(first, on=NAMED, how="left", suffix=SEEN, maintain_order="left")
+    copy = pl.col(f"{HASH}{SEEN}").is_not_null()
+    replaced = both.filter(copy & precedes())[NAMED].to_list()
+    return both.filter(~copy | precedes()).select(frame.columns), replaced
 
 
 def _copies(piece: Piece, source: Source, frame: pl.DataFrame) -> pl.DataFrame:
@@ -336,7 +301,7 @@ def _copies(piece: Piece, source: Source, frame: pl.DataFrame) -> pl.DataFrame:
     timed = pl.col(EVENT).is_not_null() & pl.col(AVAILABLE).is_not_null()  # others were dropped, and repeat nothing
     before = clocked(piece.scan.read(), source).filter(wanted_rows(piece) & timed)
     rows = before.join(frame.lazy().select(key), on=key, how="semi").collect(engine="streaming")
-    return _hashed(rows, source).select(NAMED, *COPY_ORDER)
+    return hashed(rows, source).select(NAMED, *COPY_ORDER)
 
 
 def _table_rows(frame: pl.DataFrame, view: FeatureView, tally: _Tally) -> pl.DataFrame:
@@ -355,33 +320,6 @@ def _table_rows(frame: pl.DataFrame, view: FeatureView, tally: _Tally) -> pl.Dat
     inputs = [named_column(item) for item in view.inputs if item.name not in taken]
     event = [pl.col(NAMED).alias(DEDUP)] if view.source.dedup_key else []
     return frame.select(*keys, *clocks, *ties, pl.col(HASH).alias(TIE_ORDER), *event, *inputs)
-
-
-def _in_range(piece: Piece) -> list[pl.Expr]:
-    """Return what is true of rows in the piece's range of event times; rows without one are, so that they count."""
-    ends = []
-    if piece.since is not None:
-        ends.append((pl.col(EVENT) >= piece.since).fill_null(value=True))
-    if piece.before is not None:
-        ends.append((pl.col(EVENT) < piece.before).fill_null(value=True))
-    return ends
-
-
-def _for_table(piece: Piece) -> pl.Expr:
-    """Return which rows of events go into the table."""
-    inside = pl.all_horizontal(pl.lit(value=True), *_in_range(piece))
-    if piece.events is None:
-        return inside
-    return inside | pl.col(NAMED).is_in(piece.events.implode()).fill_null(value=False)
-
-
-def wanted_rows(piece: Piece) -> pl.Expr:
-    """Return which rows are of the piece; those without availability are, so that they can be counted."""
-    available = pl.col(AVAILABLE)
-    wanted = available <= piece.until
-    if piece.after is not None:
-        return wanted & (available > piece.after)
-    return wanted.fill_null(value=True)
 
 
 def _greatest(before: datetime | None, frame: pl.DataFrame, column: str, source: Source) -> datetime | None:

@@ -13,7 +13,7 @@ from featurectl.engines.base import Piece, RowSummary, SourceRows
 from featurectl.engines.batches import read_batches
 from featurectl.engines.clocks import AVAILABLE, EVENT, HASH, clocked, drop_repeats, select_columns
 from featurectl.engines.polars.checks import Checker
-from featurectl.engines.polars.prepare import wanted_rows
+from featurectl.engines.polars.read_rows import wanted_rows
 from featurectl.engines.spill import SpillRoom
 from featurectl.language.definitions.source import Source
 from featurectl.pit.hashing import hash_ties

@@ -20,7 +20,8 @@ from featurectl.sources.base import Increment
 class Planned:
     """What a run would do for one view version: its action, why, and how many of the source's parts it would read.
 
-    `changed_parts` are those of which the table would still have rows that were changed or are gone since.
+    `changed_parts` are those of which the table would still have rows that were changed or are gone since;
+    `changed_since` is the first event time of these.
     """
 
     view: str
@@ -31,6 +32,7 @@ class Planned:
     parts: int
     begin: datetime | None = None
     changed_parts: tuple[str, ...] = ()
+    changed_since: datetime | None = None
 
 
 def plan_view(run: MaterializeRun, now: datetime, *, full: bool = False, asked: Range | None = None) -> Planned:
@@ -53,6 +55,7 @@ def plan_view(run: MaterializeRun, now: datetime, *, full: bool = False, asked: 
     reason = _reason(why, run, coverage, full=full, action=action)
     if asked is not None and coverage is not None and not full:
         read, action, reason = set(coverage.parts), "backfill", "a range was asked for"
+    left = base if base is not None and action != "backfill" else Coverage()
     return Planned(
         view=run.view.name,
         version=run.version,
@@ -61,7 +64,8 @@ def plan_view(run: MaterializeRun, now: datetime, *, full: bool = False, asked: 
         parts_read=len(read),
         parts=len(parts),
         begin=begin,
-        changed_parts=base.changed_parts if base is not None and action != "backfill" else (),
+        changed_parts=left.changed_parts,
+        changed_since=left.changed_events[0] if left.changed_events else None,
     )
 
 

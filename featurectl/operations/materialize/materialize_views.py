@@ -35,7 +35,8 @@ class MaterializeRequest:
     """Which views to compute, all without names and terms, and how.
 
     `full`: every source is read whole and the tables are made anew. Events from `since` to before `until` are computed
-    again. Without `online` nothing is pushed. Rows may take `memory_bytes`, None: half of what is free.
+    again. `keep_changed`: of rows that changed in their files no more is said. Without `online` nothing is pushed. Rows
+    may take `memory_bytes`, None: half of what is free.
     """
 
     views: tuple[str, ...] = ()
@@ -43,6 +44,7 @@ class MaterializeRequest:
     full: bool = False
     since: datetime | None = None
     until: datetime | None = None
+    keep_changed: bool = False
     online: bool = True
     allow_future: bool = False
     memory_bytes: int | None = None
@@ -139,6 +141,7 @@ def _prepare(
         applied=applied,
         range=_range(chosen, request),
         full=request.full,
+        keep_changed=request.keep_changed,
         memory_bytes=request.memory_bytes,
         progress=progress,
     )

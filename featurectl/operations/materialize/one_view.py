@@ -14,6 +14,7 @@ from featurectl.online.future_pushes import how_far_ahead
 from featurectl.operations.materialize.changed_types import naming_changed_types
 from featurectl.operations.materialize.range import Range, backfill_view, check_range, expire_rows
 from featurectl.operations.materialize.record_columns import columns_seen, record_columns
+from featurectl.operations.materialize.rows import no_rows
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.operations.materialize.table_increment import Materialized, materialize_view
 from featurectl.operations.materialize.transform import materialize_transform
@@ -38,6 +39,7 @@ class ViewWork:
     applied: AppliedWorkspace
     range: Range | None
     full: bool
+    keep_changed: bool
     memory_bytes: int | None
     progress: Progress
 
@@ -78,6 +80,8 @@ def materialize_version(work: ViewWork, item: ObjectVersion) -> Materialized:
         made, run = _materialize(work, engine, run)
     if work.range is not None and before is not None and _is_lacking(before, made.action, full=work.full):
         made = backfill_view(engine, run, work.range)
+    if work.keep_changed:
+        made = _keep_changed(run, made)
     expired = expire_rows(run, now)
     _vacuum(work, run, rewritten=expired is not None or made.action not in ("nothing", "append"))
     after = run.table.coverage()
@@ -92,6 +96,16 @@ def _materialize(work: ViewWork, engine: Engine, run: MaterializeRun) -> tuple[M
     if run.view.transform is None:
         return materialize_view(engine, run, now, full=work.full, since=since), run
     return materialize_transform(engine, run, now, full=work.full), replace(run, view=as_state(run.view))
+
+
+def _keep_changed(run: MaterializeRun, made: Materialized) -> Materialized:
+    """Return what was done, after it was noted that the table keeps rows that changed in their files or went."""
+    coverage = run.table.coverage()
+    if coverage is None or not coverage.changed_parts:
+        return made
+    kept = replace(coverage, changed_parts=(), changed_events=None)
+    number = run.table.append(no_rows(run.table, run.view.keys), kept)
+    return replace(made, changed_parts=(), changed_since=None, table_version=number)
 
 
 def _check_not_future(work: ViewWork, item: ObjectVersion, coverage: Coverage) -> None:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property, reduce
+from typing import Final
 
-from featurectl.core.units import counted
-from featurectl.engines.base import NOT_COUNTED, NOTHING_READ, PartRows, Piece, Prepared
+from featurectl.core.units import counted, format_iso, united
+from featurectl.engines.base import Piece, Prepared
+from featurectl.engines.spans import NOT_COUNTED, NOTHING_READ, PartRows
 from featurectl.offline.base import Coverage
 from featurectl.sources.base import PartScan, SourcePart, SourceReader
+
+_SPANS: Final = 1024  # of all parts together, at least one each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,16 +57,24 @@ class ReadParts:
         if source.available_at is None or source.sql is not None:
             return covered
         rows, changed = {name: self._rows(name) for name in base.part_rows}, set(base.changed_parts)
-        for (name, piece), seen, is_changed in zip(pieces.items(), prepared.parts, prepared.changed, strict=True):
+        events = [base.changed_events]
+        for (name, piece), seen, ends in zip(pieces.items(), prepared.parts, prepared.changed, strict=True):
             if piece.after is None or piece.read_before is not None:
                 rows[name] = seen
             elif name in rows:
                 rows[name] = rows[name].plus(seen)
-            changed |= {name} if is_changed else set()
+            changed |= {name} if ends else set()
+            events.append(ends)
         if in_place := {name for name, piece in pieces.items() if piece.in_place}:
             rows |= dict.fromkeys(self.gone, NOTHING_READ)  # what was read of them is in others now
             changed = changed - self.gone | (in_place if changed & self.gone else set())
-        return replace(covered, part_rows=rows, changed_parts=tuple(sorted(changed)))
+        most = max(1, _SPANS // max(1, len(rows)))
+        return replace(
+            covered,
+            part_rows={name: of_part.within(most) for name, of_part in rows.items()},
+            changed_parts=tuple(sorted(changed)),
+            changed_events=united(*events) if changed else None,
+        )
 
     @cached_property
     def _rows_of_gone(self) -> PartRows:
@@ -71,7 +84,7 @@ class ReadParts:
         """Return what was read of a part; hashes of rows with other columns tell nothing any more."""
         assert self.base is not None
         rows = self.base.part_rows.get(name, NOT_COUNTED)
-        return rows if self.base.columns == self.columns else replace(rows, sums=None)
+        return rows.hashed(known=self.base.columns == self.columns)
 
 
 def describe_changed(parts: Sequence[str]) -> str:
@@ -82,3 +95,12 @@ def describe_changed(parts: Sequence[str]) -> str:
     """
     others = f" and {counted(len(parts) - 1, 'other file')}" * (len(parts) > 1)
     return f"rows that were read of {parts[0]}{others} are changed there or gone"
+
+
+def to_mend(view: str, since: datetime | None) -> str:
+    """Return the command that takes late rows, or rows as they are now, from an event time on.
+
+    >>> to_mend("orders", datetime(2026, 1, 5, tzinfo=UTC))
+    'materialize orders --since 2026-01-05T00:00:00Z'
+    """
+    return f"materialize {view} --since {format_iso(since) if since else 'TIME'}"

@@ -11,7 +11,7 @@ from featurectl.core.errors import DataError, UsageError
 from featurectl.core.units import format_iso
 from featurectl.engines.base import TOO_LATE, Engine, Piece
 from featurectl.engines.spill import SpillRoom
-from featurectl.offline.base import Coverage, TableStatistics
+from featurectl.offline.base import Coverage
 from featurectl.offline.inputs import input_marks
 from featurectl.operations.materialize.check_results import check_passed
 from featurectl.operations.materialize.repeats import events_of, is_copy_of, read_until
@@ -92,17 +92,15 @@ def backfill_view(engine: Engine, run: MaterializeRun, asked: Range) -> Material
         rows = TableRows(run.table, view.keys, prepared.rows, kept, left_out_of(coverage, view))
         begin = None if asked.since is None or coverage.since is None else min(asked.since, coverage.since)
         covered = replace(coverage, since=begin, rebuild_id=new_id(), inputs=input_marks(view))
-        covered = _without_changed_parts(_without_late_rows(covered, asked), asked, run.table.statistics())
+        covered = _without_changed_parts(_without_late_rows(covered, asked), asked)
         number = run.table.replace(rows, covered)
     return materialized_of(run, prepared, covered, "backfill", number)
 
 
-def _without_changed_parts(covered: Coverage, asked: Range, before: TableStatistics) -> Coverage:
-    """Return a coverage after a range was computed again: the table is as its parts are where none of it was left."""
-    first, last = before.oldest_event, before.newest_event
-    from_first = asked.since is None or first is None or asked.since <= first
-    to_last = asked.until is None or last is None or asked.until > last
-    return replace(covered, changed_parts=()) if from_first and to_last else covered
+def _without_changed_parts(covered: Coverage, asked: Range) -> Coverage:
+    """Return a coverage after a range was computed again: what had changed in it is in the table as it is now."""
+    left = _left_of(covered.changed_events, asked)
+    return replace(covered, changed_parts=covered.changed_parts if left else (), changed_events=left)
 
 
 def _without_late_rows(covered: Coverage, asked: Range) -> Coverage:
@@ -110,19 +108,27 @@ def _without_late_rows(covered: Coverage, asked: Range) -> Coverage:
 
     Their count is that of all of them until the whole range of their events was taken.
     """
-    first, last = covered.late_events or (asked.since, asked.since)  # of before there were any: a run to the end
-    from_first = asked.since is None or first is None or asked.since <= first
-    to_last = asked.until is None or (last is not None and asked.until > last)
+    left = _left_of(covered.late_events, asked)
+    dropped = dict(covered.dropped)
+    if left is None and (covered.late_events is not None or asked.until is None):  # None: of before there were any
+        dropped.pop(TOO_LATE, None)
+    rows = {name: rows.taken(asked.since, asked.until) for name, rows in covered.part_rows.items()}
+    return replace(covered, dropped=dropped, late_events=left, part_rows=rows)
+
+
+def _left_of(ends: tuple[datetime, datetime] | None, asked: Range) -> tuple[datetime, datetime] | None:
+    """Return what is left of event times, both ends included, after a range was computed again; None: nothing."""
+    if ends is None:
+        return None
+    from_first = asked.since is None or asked.since <= ends[0]
+    to_last = asked.until is None or asked.until > ends[1]
     if from_first and to_last:
-        dropped = {reason: count for reason, count in covered.dropped.items() if reason != TOO_LATE}
-        return replace(covered, dropped=dropped, late_events=None)
-    if covered.late_events is None or first is None or last is None:
-        return covered
+        return None
     if from_first and asked.until is not None:
-        first = max(first, asked.until)
-    elif to_last and asked.since is not None:
-        last = min(last, asked.since)
-    return replace(covered, late_events=(first, last))
+        return max(ends[0], asked.until), ends[1]
+    if to_last and asked.since is not None:
+        return ends[0], min(ends[1], asked.since)
+    return ends
 
 
 def expire_rows(run: MaterializeRun, now: datetime) -> int | None:

@@ -11,6 +11,7 @@ from featurectl.engines.base import BucketedRows
 from featurectl.engines.merge import merged
 from featurectl.offline.base import OfflineTable
 from featurectl.offline.order import ordered
+from featurectl.offline.rows import FrameRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +51,11 @@ class TableRows:
     def in_order(self, bucket: int, buckets: int, among: Sequence[str] = ()) -> Iterator[pl.DataFrame]:
         """Give the rows of a bucket at once, with those of some files among them."""
         yield merged(self.of(bucket, buckets), among, self.keys)
+
+
+def no_rows(table: OfflineTable, keys: Sequence[str]) -> FrameRows:
+    """Return rows with the columns of a table, of which there are none: for a commit that says only what was read."""
+    version = table.version()
+    assert version is not None
+    first = next(table.blocks(version, 1), None)
+    return FrameRows((table.of(0, table.buckets()) if first is None else first).clear(), keys)

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from featurectl.core.dtypes import UNKNOWN
+from featurectl.core.units import united
 from featurectl.engines.base import BucketedRows, CheckResult, Engine, Piece, Prepared
 from featurectl.engines.spill import SpillRoom
 from featurectl.identity.facts.views import read_columns
@@ -43,8 +44,8 @@ class Materialized:
     `action` is "nothing" (no row was added: nothing was read, or nothing of what was read belongs into the table),
     "append", "rebuild" or "backfill" (a range of event times was computed again). `late_since` is the first event time
     of rows that came too late. `changed_parts` are those of which the table has rows that were changed or are gone
-    since. `held_rows` become available after now; `events_until` is the newest event of the table that lies ahead of
-    now, None where none does.
+    since, `changed_since` is the first event time of these. `held_rows` become available after now; `events_until` is
+    the newest event of the table that lies ahead of now, None where none does.
     """
 
     view: str
@@ -58,6 +59,7 @@ class Materialized:
     late_since: datetime | None = None
     checks: tuple[CheckResult, ...] = ()
     changed_parts: tuple[str, ...] = ()
+    changed_since: datetime | None = None
     held_rows: int = 0
     events_until: datetime | None = None
 
@@ -220,6 +222,7 @@ def materialized_of(
         late_since=prepared.late_events[0] if prepared.late_events else None,
         checks=prepared.checks,
         changed_parts=covered.changed_parts,
+        changed_since=covered.changed_events[0] if covered.changed_events else None,
         held_rows=sum(prepared.held_back),
         events_until=_ahead(covered.newest_event, covered.now),
     )
@@ -272,6 +275,7 @@ def nothing_new(run: MaterializeRun, coverage: Coverage, now: datetime) -> Mater
         table_version=number,
         watermark=coverage.watermark,
         changed_parts=coverage.changed_parts,
+        changed_since=coverage.changed_events[0] if coverage.changed_events else None,
         events_until=_ahead(coverage.newest_event, now),
     )
 
@@ -354,16 +358,6 @@ def _covered(
         rows_mark=rows_mark(view),
         rebuild_id=new_id() if base is None else base.rebuild_id,
     )
-
-
-def united(*ranges: tuple[datetime, datetime] | None) -> tuple[datetime, datetime] | None:
-    """Return the range from the least to the greatest of some instants; None when there is none.
-
-    >>> united((datetime(2026, 1, 2), datetime(2026, 1, 3)), None, (datetime(2026, 1, 1), datetime(2026, 1, 2)))
-    (datetime.datetime(2026, 1, 1, 0, 0), datetime.datetime(2026, 1, 3, 0, 0))
-    """
-    instants = [instant for given in ranges if given is not None for instant in given]
-    return (min(instants), max(instants)) if instants else None
 
 
 def latest(*instants: datetime | None) -> datetime | None:

@@ -54,7 +54,7 @@ def test_late_rows_of_a_file_that_grew_count_once_until_they_are_taken(tmp_path)
 
 
 def test_rows_that_the_table_has_are_no_late_ones_when_they_come_again(tmp_path, monkeypatch):
-    monkeypatch.setattr("featurectl.engines.polars.prepare._LATE_AT_ONCE", 1)  # the table is looked through each time
+    monkeypatch.setattr("featurectl.engines.polars.late_rows._AT_ONCE", 1)  # the table is looked through each time
     write(tmp_path, "1.parquet", *ROWS)
     run(tmp_path)
     write(tmp_path, "1.parquet", *ROWS, ROWS[0], ROWS[1])
@@ -97,7 +97,6 @@ def test_a_late_copy_of_an_event_is_none_unless_it_was_known_first(tmp_path):
 CHANGES = {
     "gone": ([ROWS[0], ROWS[2]], True),
     "changed": ([ROWS[0], ("B", 2.5, 5, 6), ROWS[2]], True),
-    "gone and late": ([ROWS[0], ROWS[2], LATE], True),
     "in another order": ([ROWS[1], ROWS[0], ROWS[2]], False),
     "changed before it was known": ([ROWS[0], ROWS[1], ("A", 3.5, 7, 50)], False),
 }
@@ -113,10 +112,12 @@ def test_rows_that_changed_after_they_were_read_are_found(tmp_path, case):
         made, coverage = run(tmp_path)
         assert made.changed_parts == coverage.changed_parts == (("data/1.parquet",) if is_changed else ())
         assert (made.action, made.dropped) == ("nothing", {})
-    backfill_view(ENGINE, job(tmp_path), Range(since=at(4)))
+    assert made.changed_since == (at(5) if is_changed else None)
+    backfill_view(ENGINE, job(tmp_path), Range(since=at(6)))
     assert job(tmp_path).table.coverage().changed_parts == made.changed_parts
-    backfill_view(ENGINE, job(tmp_path), Range(since=at(1)))
+    backfill_view(ENGINE, job(tmp_path), Range(since=at(5)))
     assert job(tmp_path).table.coverage().changed_parts == ()
+    assert values(job(tmp_path).table) == [row[1] for row in sorted(rows) if row[3] <= 6]
     assert run(tmp_path, full=True)[0].changed_parts == ()
 
 

@@ -1,0 +1,156 @@
+"""Files that grow, are cut at their beginning and corrected: what came late or changed, beside a naive account."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+
+from featurectl.engines.base import SAME_AS_READ, TOO_LATE
+from featurectl.engines.polars.engine import PolarsEngine
+from featurectl.operations.materialize.range import Range, backfill_view
+from featurectl.operations.materialize.table_increment import Materialized, materialize_view
+from tests.definitions import DELAYS, LATEST
+from tests.operations.materialize.test_range import job
+from tests.operations.materialize.test_view import FILES, SCHEMA, T0, at, values
+from tests.seeds import seeds_from
+
+ENGINE = PolarsEngine(1 << 30, 1)
+SOURCES = {
+    "parquet": FILES,
+    "csv": replace(FILES, format="csv", path="data/*.csv"),
+    "named": replace(FILES, dedup_key=("arr_delay",)),
+}
+Row = tuple[Any, ...]  # carrier, delay, seconds of its event and of when it was known
+HOUR = 3600
+
+
+@dataclass
+class Town:
+    """Files and what a table has read of them, by a naive account: each row has a delay and instants of its own."""
+
+    chance: random.Random
+    files: dict[str, list[Row]]
+    table: set[Row] = field(default_factory=set)
+    read: dict[str, set[Row]] = field(default_factory=dict)
+    late: set[Row] = field(default_factory=set)
+    changed: set[str] = field(default_factory=set)
+    watermark: int = 0
+    used: set[int] = field(default_factory=set)
+
+    def instant(self, first: int, last: int) -> int:
+        """An instant that no other row has."""
+        while (found := self.chance.randrange(first, last)) in self.used:
+            pass
+        self.used.add(found)
+        return found
+
+    def row(self, first: int, last: int) -> Row:
+        known = self.instant(first, last)
+        return self.chance.choice("AB"), float(len(self.used)), self.instant(known - 4 * HOUR, known), known
+
+    def new_rows(self, most: int) -> list[Row]:
+        first = self.watermark + 1
+        return [self.row(first, first + HOUR) for _ in range(self.chance.randrange(most))]
+
+    def late_rows(self, most: int) -> list[Row]:
+        return [self.row(0, self.watermark) for _ in range(self.chance.randrange(most))]
+
+    def append(self, rows: list[Row], size: int) -> list[Row]:
+        return [*rows, *self.late_rows(size), *self.new_rows(size)]
+
+    def insert(self, rows: list[Row], size: int) -> list[Row]:
+        return sorted([*rows, *self.late_rows(size)], key=lambda row: row[2])
+
+    def cut(self, rows: list[Row], size: int) -> list[Row]:
+        clock = self.chance.choice([2, 3])
+        since = self.chance.choice(rows)[clock] if rows else 0
+        left = [row for row in rows if row[clock] >= since] + self.new_rows(size)
+        return [*left, *(row for row in self.late_rows(size) if row[clock] > since)]
+
+    def correct(self, rows: list[Row], size: int) -> list[Row]:
+        del size
+        other = self.chance.choice([lambda row: (row[0], row[1] + 0.5, *row[2:]), lambda row: ("C", *row[1:])])
+        return [other(row) if self.chance.random() < 0.1 else row for row in rows]
+
+    def remove(self, rows: list[Row], size: int) -> list[Row]:
+        del size
+        return [row for row in rows if self.chance.random() > 0.1]
+
+    def run(self) -> None:
+        """Take note of what a run finds."""
+        until = self.watermark
+        for name, rows in self.files.items():
+            before, now = self.read.get(name, set()), set(rows)
+            known = {row for row in now if row[3] <= until}
+            gone = (before & self.table) - known
+            starts = [[min((row[clock] for row in rows), default=0) for clock in (2, 3)] for rows in (before, now)]
+            cut = [
+                starts[0][i] < starts[1][i] and all(row[clock] < starts[1][i] for row in gone)
+                for i, clock in ((0, 2), (1, 3))
+            ]
+            if gone and not any(cut):
+                self.changed.add(name)
+            places = {row[2:] for row in before}
+            self.late |= {row for row in known - before if row[2:] not in places}
+            self.table |= now - known
+            self.read[name] = now
+            self.watermark = max([self.watermark, *(row[3] for row in now)])
+
+    def mend(self, since: float) -> None:
+        """Take note of a range that is computed again."""
+        there = {row for rows in self.files.values() for row in rows if row[2] >= since}
+        self.changed.clear()
+        self.table = {row for row in self.table if row[2] < since} | there
+
+
+def write(root, town: Town, kind: str) -> None:
+    for name, rows in town.files.items():
+        data = [(c, "JFK", d, at(e / HOUR), at(a / HOUR)) for c, d, e, a in rows]
+        frame = pl.DataFrame(data, schema=SCHEMA, orient="row")
+        path = root / "data" / f"{name}.{SOURCES[kind].format}"
+        path.parent.mkdir(exist_ok=True)
+        frame.write_csv(path) if kind == "csv" else frame.write_parquet(path)
+
+
+@pytest.mark.parametrize("view", [LATEST, DELAYS], ids=["state", "event"])
+@pytest.mark.parametrize("kind", SOURCES)
+@pytest.mark.parametrize("sequences", [1, pytest.param(40, marks=pytest.mark.stress)])
+@pytest.mark.sample(3)
+def test_what_came_late_or_changed_is_what_a_naive_account_says(sequences, kind, view, tmp_path):
+    for seed in seeds_from(0, sequences):
+        root = tmp_path / str(seed)
+        root.mkdir()
+        town = Town(chance=random.Random(seed), files={"a": [], "b": []})
+        town.files = {name: [town.row(0, HOUR) for _ in range(6)] for name in town.files}
+
+        def run(root=root) -> Materialized:
+            return materialize_view(ENGINE, job(root, view, SOURCES[kind]), at(9_999))
+
+        write(root, town, kind)
+        run()
+        town.run()
+        for step in range(6):
+            name = town.chance.choice("ab")
+            change = town.chance.choice([town.append, town.insert, town.cut, town.correct, town.remove])
+            town.files[name] = change(town.files[name], 3)[-20:]
+            write(root, town, kind)
+            late = len(town.late)
+            made = run()
+            town.run()
+            coverage = job(root, view, SOURCES[kind]).table.coverage()
+            said = f"seed {seed}, step {step}, {change.__name__} {name}"
+            found = (made.dropped.get(TOO_LATE, 0), {part[5] for part in made.changed_parts})
+            assert found == (len(town.late) - late, town.changed), said
+            assert made.dropped.get(SAME_AS_READ, 0) == 0, said
+            ends = [ends[0] for ends in (coverage.late_events, coverage.changed_events) if ends]
+            if ends and town.chance.random() < 0.3:  # what is told to take them takes them
+                backfill_view(ENGINE, job(root, view, SOURCES[kind]), Range(since=min(ends)))
+                town.mend((min(ends) - T0) / timedelta(seconds=1))
+                coverage = job(root, view, SOURCES[kind]).table.coverage()
+                assert (coverage.dropped.get(TOO_LATE, 0), coverage.changed_parts) == (0, ()), said
+            assert sorted(values(job(root, view, SOURCES[kind]).table)) == sorted(row[1] for row in town.table), said
