@@ -158,7 +158,7 @@ def write_files(folder: Path, url: str) -> tuple[Path, Path]:
         how = Writing(origin=origin)
         call = claimed_call(client, of, PackedWriting(order=newer_by(of, how), how=how))
         uncompared = replace(call, arguments=[*call.arguments[:-2], b"12345678", b""])
-        for chunk in encode_chunks(of, values, 7):
+        for chunk in encode_chunks(of, values, 7, is_compact=True):
             commands.write(batch_of(uncompared, chunk).data)
             hsets.write(plain_sets(call.before, chunk))
     store.close()

@@ -24,11 +24,12 @@ class PackedWriting:
 class ByteStore(RowReader, Protocol):
     """Packed rows, keys, schemas and records of one kind of store. Every method raises `StoreError` when it fails.
 
-    `shown` is what errors call the store. `generation` is another number when another store lies in its place, of
-    which nothing is known.
+    `shown` is what errors call the store. `is_compact`: it gets rows of the short formats, where they can be.
+    `generation` is another number when another store lies in its place, of which nothing is known.
     """
 
     shown: str
+    is_compact: bool
 
     @property
     def generation(self) -> int:

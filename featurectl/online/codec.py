@@ -1,6 +1,6 @@
 """The bytes of a row, of an entity's key and of a push record, readable from any language.
 
-A row:
+A row of format 1:
 
     bytes 0      format: 1
     bytes 1-2    schema id, unsigned, big-endian (`online/row_schema.py`; the document lies in the store)
@@ -9,9 +9,19 @@ A row:
     bytes 17-23  computed_at: the instant for which the values were computed
     bytes 24-    a MessagePack array: the features in the schema's order
 
+One of format 2 (state views) or 3 (event views), for a row that could be known when it was true:
+
+    bytes 0      format: 2 or 3
+    bytes 1-2    schema id
+    bytes 3-9    event_time, which is available_at, too (2), or computed_at (3)
+    bytes 10-15  how much later computed_at is than event_time: microseconds, unsigned, big-endian
+    bytes 16-    the features
+
 An instant is unsigned, big-endian, in 7 bytes: microseconds since 0001-01-01T00:00:00Z, plus 1; 0 is none. It
-reaches the year 2284. Instants therefore order as bytes do: of two rows the newer is the one with the greater
-bytes 3-23 (state views) or 17-23 (event views). Later formats keep bytes 0 to 23 as they are.
+reaches the year 2284. Instants therefore order as bytes do: of two rows of one format the newer is the one with the
+greater bytes 3-23 (state views) or 17-23 (event views), of the short ones 3-15 and 3-9. Rows of several formats may
+stand side by side. A store of bounded memory gets the short ones: with five float64 a row is 62 bytes, and Redis keeps
+fields of up to 64 in a compact form.
 
 Values: string, int64, float64 and bool are MessagePack's; null is nil; a timestamp is an integer of microseconds
 and a date one of days since 1970-01-01; a decimal is its text with all digits of its scale; a list is an array.
@@ -35,7 +45,11 @@ from featurectl.online.base import Bound, KeyValue, PushRecord, VersionedBy
 from featurectl.online.corrupt_rows import BrokenRecordError
 from featurectl.online.row_schema import typed_columns
 
+PLAIN, BY_EVENT, BY_COMPUTED = 1, 2, 3  # formats of rows
+ROW_FORMATS = (PLAIN, BY_EVENT, BY_COMPUTED)
 HEADER_BYTES = 24
+COMPACT_HEADER_BYTES = 16  # of formats 2 and 3
+SINCE_BYTES = 6  # in which computed_at is counted from event_time there
 INSTANT_BYTES = 7
 INSTANT_END = 1 << (8 * INSTANT_BYTES)
 INSTANT_ZERO_US = -62_135_596_800_000_001  # what 0 stands for: a microsecond before 0001-01-01
@@ -76,6 +90,23 @@ def pack_instant(instant: datetime | None) -> bytes:
     """
     number = 0 if instant is None else instant_us(instant) - INSTANT_ZERO_US
     return number.to_bytes(INSTANT_BYTES, "big")
+
+
+def header_bytes(data: bytes) -> int:
+    """Return how many bytes of a row come before its features."""
+    return HEADER_BYTES if data[:1] in (b"", b"\x01") else COMPACT_HEADER_BYTES
+
+
+def unpack_header(data: bytes) -> tuple[datetime | None, datetime | None, datetime | None]:
+    """Return `event_time`, `available_at` and `computed_at` of a row that is long enough."""
+    if data[0] == PLAIN:
+        event, available, computed = (data[slice(*at)] for at in (EVENT_BYTES, AVAILABLE_BYTES, COMPUTED_BYTES))
+        return unpack_instant(event), unpack_instant(available), unpack_instant(computed)
+    first = int.from_bytes(data[slice(*EVENT_BYTES)], "big")
+    since = int.from_bytes(data[EVENT_BYTES[1] : COMPACT_HEADER_BYTES], "big")
+    event_us, computed_us = (first, first + since) if data[0] == BY_EVENT else (first - since, first)
+    event_time = from_us(event_us + INSTANT_ZERO_US)
+    return event_time, event_time, from_us(computed_us + INSTANT_ZERO_US)
 
 
 def pack_bound(bound: Bound | None) -> bytes:

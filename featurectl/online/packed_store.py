@@ -46,7 +46,8 @@ class PackedStore:
         from featurectl.online.encode.rows import encode_chunks
 
         [schema_id] = self.bytes.put_schemas([(view, schema_document(view))])
-        chunks = (chunk for frame in frames for chunk in encode_chunks(view, frame, schema_id))
+        is_compact = self.bytes.is_compact
+        chunks = (c for frame in frames for c in encode_chunks(view, frame, schema_id, is_compact=is_compact))
         return self.bytes.write_chunks(view, chunks, PackedWriting(order=newer_by(view, how), how=how))
 
     def keep_only(

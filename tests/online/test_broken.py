@@ -169,7 +169,7 @@ def test_a_broken_row_is_told_with_its_view_entity_and_feature(spoiled, body, to
     [
         (lambda _row: b"", "profile@1 customer=0: another program has written what is in its place"),
         (lambda row: row[:23], "profile@1 customer=0: it has 23 bytes, fewer than a row's head"),
-        (lambda row: b"\x02\xff\xff" + row[3:], "a row of format 2; this version reads format 1"),
+        (lambda row: b"\x09\xff\xff" + row[3:], "a row of format 9; this version reads formats 1 to 3"),
         (lambda row: row[:17] + bytes(7) + row[24:], "profile@1 customer=0: it has no instant of its computation"),
     ],
 )

@@ -52,8 +52,8 @@ def value_of(dtype):
     return st.lists(st.none() | SCALARS[dtype.removeprefix("list(").removesuffix(")")], max_size=3)
 
 
-def encode(of, rows, schema_id=7):
-    chunks = list(encode_chunks(of, rows, schema_id))
+def encode(of, rows, schema_id=7, *, is_compact=False):
+    chunks = list(encode_chunks(of, rows, schema_id, is_compact=is_compact))
     return [key for c in chunks for key in c.keys.parts()], [row for c in chunks for row in c.rows().parts()]
 
 
@@ -285,4 +285,4 @@ def test_chunks_cover_every_row_once(monkeypatch):
     monkeypatch.setattr("featurectl.online.encode.rows.CHUNK_ROWS", 3)
     of = view({"n": "int64"}, {"id": "int64"}, project="p")
     rows = frame(of, [[i] for i in range(8)], [(i,) for i in range(8)], event_time=T0 + timedelta(days=1))
-    assert [chunk.count for chunk in encode_chunks(of, rows, 1)] == [3, 3, 2]
+    assert [chunk.count for chunk in encode_chunks(of, rows, 1, is_compact=False)] == [3, 3, 2]

@@ -52,8 +52,8 @@ def typed_rows(draw):
     return {f"f{i}": dtype for i, dtype in enumerate(dtypes)}, rows
 
 
-def packed(of, rows, schema_id=7):
-    return [row for chunk in encode_chunks(of, rows, schema_id) for row in chunk.rows().parts()]
+def packed(of, rows, schema_id=7, *, is_compact=False):
+    return [row for chunk in encode_chunks(of, rows, schema_id, is_compact=is_compact) for row in chunk.rows().parts()]
 
 
 def columns(of, number, **named):

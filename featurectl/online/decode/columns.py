@@ -7,7 +7,6 @@ none is unusual become columns at once.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -20,8 +19,9 @@ from featurectl.core.units import from_us, instant_us
 from featurectl.expressions.row import to_closure
 from featurectl.language.definitions.view import FeatureView
 from featurectl.online.base import OnlineView
-from featurectl.online.codec import HEADER_BYTES, INSTANT_ZERO_US
+from featurectl.online.codec import HEADER_BYTES, INSTANT_ZERO_US, ROW_FORMATS, SCHEMA_BYTES, header_bytes
 from featurectl.online.corrupt_rows import RowPlace, stored_as
+from featurectl.online.decode.heads import heads_of, instants_of
 from featurectl.online.decode.moment import Moment
 from featurectl.online.decode.row import row_schema_id, unpack_row
 from featurectl.online.decode.values import decoder
@@ -37,14 +37,6 @@ _ALWAYS: Final = ALWAYS_US - INSTANT_ZERO_US
 _PRESENT: Final = "PRESENT"
 _NULL: Final = "NULL"
 FEW_ROWS: Final = 8  # so few are decoded one by one
-_HEAD: Final = struct.Struct(">QQQ").unpack_from  # 24 bytes: format, schema id, three instants of 7 bytes
-_SCHEMA_AT: Final = 40  # bits of the first number behind the schema id; the event's first 5 bytes
-_SCHEMA_BITS: Final = (1 << 16) - 1
-_FORMAT_AT: Final = 56
-_EVENT_BITS: Final = (1 << 40) - 1
-_AVAILABLE_BITS: Final = (1 << 48) - 1
-_COMPUTED_BITS: Final = (1 << 56) - 1
-_FORMAT: Final = 1 << 16  # above the schema id
 _NIL: Final = b"\xc0"  # MessagePack's null; it may be a byte of something else, too
 _UNSIGNED: Final = b"\xcf"  # before an integer that may be too large, likewise
 _NULL_TYPE: Final = type(None)
@@ -88,6 +80,7 @@ class ViewColumns:
         self._slow = ViewReader(self.view, online)
         self.forms: dict[int, RowSchema] = {}  # by id, those that are known
         self._fast: set[int] = set()
+        self._fast_bytes: set[bytes] = set()
         self._event = view.kind == "event"
         self._ttl_us = None if self._event else view.ttl_us
         self._stored = len(view.features)
@@ -113,6 +106,7 @@ class ViewColumns:
         plain = not filled_within_ttl(self.view) and dict(schema.features) == stored_types(self.view)
         if meant and plain and list(schema.features) == list(stored_types(self.view)):
             self._fast.add(schema_id)
+            self._fast_bytes.add(schema_id.to_bytes(SCHEMA_BYTES[1] - SCHEMA_BYTES[0], "big"))
         self.forms[schema_id] = schema
 
     def unknown_rows(self, found: Sequence[bytes | None]) -> list[int]:
@@ -121,7 +115,8 @@ class ViewColumns:
         return [
             row
             for row, data in enumerate(found)
-            if data is not None and (len(data) < HEADER_BYTES or data[1] << 8 | data[2] not in known)
+            if data is not None
+            and ((len(data) < HEADER_BYTES and len(data) < header_bytes(data)) or data[1] << 8 | data[2] not in known)
         ]
 
     def rows(self, found: Sequence[bytes | None], moment: Moment) -> list[EntityRow]:
@@ -136,7 +131,8 @@ class ViewColumns:
             elif (quick := self._quick(data, moment)) is not None:
                 row = quick
             elif expired is not None and self._is_expired(data, moment):
-                row = expired._replace(event_us=_event_of(data), computed_us=_computed_of(data))
+                event, _, computed = instants_of(data)
+                row = expired._replace(event_us=_known(event), computed_us=computed + INSTANT_ZERO_US)
             else:
                 row = self._slowly(data, moment)
                 expired = row if self._is_expired(data, moment) else expired  # of all of them the values are the same
@@ -148,23 +144,21 @@ class ViewColumns:
         known = [data for data in found if data is not None]
         if len(known) < max(len(found), FEW_ROWS) or self._derived:
             return None
-        heads = [*map(_HEAD, known)]
-        if not {first >> _SCHEMA_AT for first, _, _ in heads} <= {_FORMAT | schema_id for schema_id in self._fast}:
+        heads = heads_of(known)
+        if heads is None or not heads.schemas <= self._fast_bytes:
             return None
-        events = [(first & _EVENT_BITS) << 16 | second >> 48 for first, second, _ in heads]
-        computed = [third & _COMPUTED_BITS for _, _, third in heads]
-        now, latest = moment.now_us, moment.latest_us
+        _, events, available, computed = heads
         if self._event:
-            after = max(computed) > latest
+            after = max(computed) > moment.latest_us
         else:
-            after = max(events) > latest or max((s & _AVAILABLE_BITS) << 8 | t >> 56 for _, s, t in heads) > latest
-        if after or (self._ttl_us is not None and min(events) < now - self._ttl_us):
+            after = max(events) > moment.latest_us or max(available) > moment.latest_us
+        if after or (self._ttl_us is not None and min(events) < moment.now_us - self._ttl_us):
             return None
         if not (least := min(computed)):
             raise _OtherTypes
         if (pushed := moment.pushed_us) > least:
             computed = [max(instant, pushed) for instant in computed]
-        bodies = [data[HEADER_BYTES:] for data in known]
+        bodies = [data[header_bytes(data) :] for data in known]
         values = self._values(bodies)
         for i, decode in self._decoders:
             values[i] = [value if value is None else decode(value) for value in values[i]]
@@ -174,7 +168,7 @@ class ViewColumns:
             values,
             statuses,
             defaulted,
-            [None if event in (0, _ALWAYS) else event + INSTANT_ZERO_US for event in events],
+            [*map(_known, events)],
             [instant + INSTANT_ZERO_US for instant in computed],
         )
 
@@ -265,7 +259,7 @@ class ViewColumns:
         if instants is None:
             return None
         event, computed, asof = instants
-        values = self._row_values(data[HEADER_BYTES:])
+        values = self._row_values(data[header_bytes(data) :])
         for i, decode in self._decoders:
             if values[i] is not None:
                 values[i] = decode(values[i])
@@ -280,7 +274,7 @@ class ViewColumns:
             values,
             statuses,
             defaulted,
-            None if event in (0, _ALWAYS) else event + INSTANT_ZERO_US,
+            _known(event),
             computed + INSTANT_ZERO_US,
             asof_us,
         )
@@ -288,10 +282,9 @@ class ViewColumns:
     def _quick_instants(self, data: bytes, moment: Moment) -> tuple[int, int, int] | None:
         """Return when a row of the usual kind was true, computed, and as of when it holds; None for any other."""
         _, _, _, now, latest, pushed = moment
-        first, second, third = _HEAD(data)
-        if first >> _SCHEMA_AT & _SCHEMA_BITS not in self._fast or first >> _FORMAT_AT != 1:
+        if data[1] << 8 | data[2] not in self._fast or data[0] not in ROW_FORMATS:
             return None
-        event, computed = (first & _EVENT_BITS) << 16 | second >> 48, third & _COMPUTED_BITS
+        event, available, computed = instants_of(data)
         if not computed:
             raise _OtherTypes
         if self._event:
@@ -299,15 +292,15 @@ class ViewColumns:
                 return None
             computed = max(computed, pushed)
             return event, computed, min(latest, computed)
-        available = (second & _AVAILABLE_BITS) << 8 | third >> 56
         if event > latest or available > latest or (self._ttl_us is not None and event < now - self._ttl_us):
             return None
         return event, max(computed, pushed), now
 
     def _is_expired(self, data: bytes, moment: Moment) -> bool:
         """Return whether a row is older than the ttl, and known: what it holds does not count then."""
-        first, second, third = _HEAD(data)
-        event, available = (first & _EVENT_BITS) << 16 | second >> 48, (second & _AVAILABLE_BITS) << 8 | third >> 56
+        if data[0] not in ROW_FORMATS:
+            return False
+        event, available, _ = instants_of(data)
         return self._ttl_us is not None and 0 < event < moment.now_us - self._ttl_us and available <= moment.latest_us
 
     def _mark_nulls(self, values: list[object], statuses: list[Status], defaulted: list[bool]) -> None:
@@ -362,16 +355,9 @@ def _row_of(answer: Answer, names: Sequence[str]) -> EntityRow:
     )
 
 
-def _event_of(data: bytes) -> int | None:
-    first, second, _ = _HEAD(data)
-    event = (first & _EVENT_BITS) << 16 | second >> 48
+def _known(event: int) -> int | None:
+    """Return when a row was true, in microseconds since 1970; None where that is not known, or always."""
     return None if event in (0, _ALWAYS) else event + INSTANT_ZERO_US
-
-
-def _computed_of(data: bytes) -> int:
-    _, _, third = _HEAD(data)
-    computed: int = third & _COMPUTED_BITS
-    return computed + INSTANT_ZERO_US
 
 
 def instant_of(microseconds: int | None) -> datetime | None:

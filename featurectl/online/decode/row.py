@@ -9,21 +9,11 @@ import msgpack
 
 from featurectl.core.errors import StoreError
 from featurectl.online.base import OnlineRow
-from featurectl.online.codec import (
-    AVAILABLE_BYTES,
-    COMPUTED_BYTES,
-    EVENT_BYTES,
-    HEADER_BYTES,
-    SCHEMA_BYTES,
-    unpack_instant,
-)
+from featurectl.online.codec import ROW_FORMATS, SCHEMA_BYTES, header_bytes, unpack_header
 from featurectl.online.corrupt_rows import NO_ROW, BrokenRowError, RowPlace, checked_values
 from featurectl.online.decode.values import decoder
-from featurectl.online.row_schema import FORMAT, RowSchema
+from featurectl.online.row_schema import RowSchema
 
-_EVENT: Final = slice(*EVENT_BYTES)
-_AVAILABLE: Final = slice(*AVAILABLE_BYTES)
-_COMPUTED: Final = slice(*COMPUTED_BYTES)
 _SCHEMA: Final = slice(*SCHEMA_BYTES)
 
 
@@ -34,12 +24,12 @@ def row_schema_id(data: bytes, place: RowPlace | None = None) -> int:
         BrokenRowError: the bytes are too few to be a row.
         StoreError: a row of a later format.
     """
-    if len(data) < HEADER_BYTES:
+    if len(data) < header_bytes(data):
         what = f"it has {len(data)} bytes, fewer than a row's head" if data else NO_ROW
         raise BrokenRowError(what, place)
-    if data[0] != FORMAT:
+    if data[0] not in ROW_FORMATS:
         raise StoreError(
-            f"the online store holds a row of format {data[0]}; this version reads format {FORMAT}",
+            f"the online store holds a row of format {data[0]}; this version reads formats 1 to {ROW_FORMATS[-1]}",
             code="FC602",
             hint="use the version of featurectl that pushed it, or a later one",
         )
@@ -65,13 +55,13 @@ def unpack_row(
 
 
 def _unpacked(data: bytes, schema: RowSchema, wanted: Mapping[str, str]) -> OnlineRow:
-    computed_at = unpack_instant(data[_COMPUTED])
+    event_time, available_at, computed_at = unpack_header(data)
     if computed_at is None:
         raise BrokenRowError("it has no instant of its computation")
-    packed = checked_values(msgpack.unpackb(memoryview(data)[HEADER_BYTES:]), schema.features)
+    packed = checked_values(msgpack.unpackb(memoryview(data)[header_bytes(data) :]), schema.features)
     return OnlineRow(
-        event_time=unpack_instant(data[_EVENT]),
-        available_at=unpack_instant(data[_AVAILABLE]),
+        event_time=event_time,
+        available_at=available_at,
         computed_at=computed_at,
         values={
             name: value if value is None else decoder(dtype)(value)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from featurectl.core.dtypes import BOOL, DATE
@@ -14,18 +15,30 @@ from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.frames.types import polars_dtype
 from featurectl.core.units import plural
 from featurectl.online.base import OnlineView
-from featurectl.online.codec import EVENT_BYTES, HEADER_BYTES, INSTANT_BYTES, INSTANT_END, INSTANT_ZERO_US, KEY_LETTERS
+from featurectl.online.codec import (
+    BY_COMPUTED,
+    BY_EVENT,
+    COMPACT_HEADER_BYTES,
+    EVENT_BYTES,
+    HEADER_BYTES,
+    INSTANT_BYTES,
+    INSTANT_END,
+    INSTANT_ZERO_US,
+    KEY_LETTERS,
+    PLAIN,
+    SINCE_BYTES,
+)
 from featurectl.online.encode.columns import (
     Bytes,
     EncodedCells,
     FixedCells,
     Ragged,
+    WholeNumbers,
     array_of,
     join_pieces,
     pack_column,
     texts,
 )
-from featurectl.online.row_schema import FORMAT
 
 BLOCK_ROWS = 100_000  # packed column by column
 CHUNK_ROWS = 20_000  # put together: its bytes, of each row some hundred, stay near the processor meanwhile
@@ -49,15 +62,19 @@ class PackedChunk:
         return join_pieces(self.pieces, self.count)
 
 
-def encode_chunks(view: OnlineView, rows: pl.DataFrame, schema_id: int) -> Iterator[PackedChunk]:
+def encode_chunks(view: OnlineView, rows: pl.DataFrame, schema_id: int, *, is_compact: bool) -> Iterator[PackedChunk]:
     """Yield the rows of a frame (keys, event_time, available_at, computed_at, features) packed, 20,000 at a time.
+
+    `is_compact`: those that can be are of the short formats.
 
     Raises:
         DataError: a key is null (FC505), or an instant lies after the year 2284 (FC504).
     """
     for block in rows.iter_slices(BLOCK_ROWS):
         keys = _pack_keys(view, block)
-        pieces: list[EncodedCells] = [FixedCells(_headers(view, block, schema_id)), array_of(len(view.features))]
+        instants = [_instants(view, block, name) for name in INSTANTS]
+        headers = _headers(view, instants, schema_id, is_compact=is_compact)
+        pieces: list[EncodedCells] = [headers, array_of(len(view.features))]
         for name, dtype in view.features.items():
             pieces += pack_column(block[name], dtype)
         for begin in range(0, block.height, CHUNK_ROWS):
@@ -92,21 +109,45 @@ def _pack_keys(view: OnlineView, rows: pl.DataFrame) -> Ragged:
     return texts(keys)
 
 
-def _headers(view: OnlineView, rows: pl.DataFrame, schema_id: int) -> Bytes:
-    headers = np.empty((rows.height, HEADER_BYTES), dtype=np.uint8)
-    headers[:, 0] = FORMAT
+def _headers(view: OnlineView, instants: Sequence[WholeNumbers], schema_id: int, *, is_compact: bool) -> FixedCells:
+    """Return what stands before the features of each row: short where it can be, if it is to be."""
+    event, available, computed = instants
+    short = _are_short(event, available, computed) if is_compact else np.zeros(len(event), dtype=np.bool_)
+    all_short = bool(short.all()) and is_compact
+    headers = np.zeros((len(event), COMPACT_HEADER_BYTES if all_short else HEADER_BYTES), dtype=np.uint8)
+    headers[:, 0] = np.where(short, BY_EVENT if view.versioned_by == "event" else BY_COMPUTED, PLAIN)
     headers[:, 1], headers[:, 2] = divmod(schema_id, 256)
-    for position, name in enumerate(INSTANTS):
-        start = EVENT_BYTES[0] + position * INSTANT_BYTES
-        headers[:, start : start + INSTANT_BYTES] = _instants(view, rows, name)
-    return headers
+    first, second = EVENT_BYTES[0], EVENT_BYTES[1]
+    headers[:, first:second] = _bytes_of(event if view.versioned_by == "event" else np.where(short, computed, event))
+    if not all_short:
+        for position, numbers in enumerate((available, computed), 1):
+            start = first + position * INSTANT_BYTES
+            headers[:, start : start + INSTANT_BYTES] = _bytes_of(numbers)
+    if short.any():
+        since = _bytes_of(np.where(short, computed - event, 0))[:, INSTANT_BYTES - SINCE_BYTES :]
+        headers[short, second:COMPACT_HEADER_BYTES] = since[short]
+    if all_short or not short.any():
+        return FixedCells(headers)
+    return FixedCells(headers, np.where(short, COMPACT_HEADER_BYTES, HEADER_BYTES))
 
 
-def _instants(view: OnlineView, rows: pl.DataFrame, name: str) -> Bytes:
+def _are_short(event: WholeNumbers, available: WholeNumbers, computed: WholeNumbers) -> npt.NDArray[np.bool_]:
+    """Return which rows fit the short formats: known when they were true, and computed no more than 8 years later."""
+    since = computed - event
+    short: npt.NDArray[np.bool_] = (event > 0) & (available == event) & (since >= 0) & (since < 1 << 8 * SINCE_BYTES)
+    return short
+
+
+def _instants(view: OnlineView, rows: pl.DataFrame, name: str) -> WholeNumbers:
     since_zero = pl.col(name).cast(INSTANT).to_physical() - INSTANT_ZERO_US
-    numbers = rows.select(since_zero.fill_null(0).alias("number"))["number"].to_numpy()
+    numbers: WholeNumbers = rows.select(since_zero.fill_null(0).alias("number"))["number"].to_numpy()
     if numbers.size and not 0 <= numbers.min() <= numbers.max() < INSTANT_END:
         raise DataError(
             f"{name} of {view.view}@{view.version} holds an instant outside the years 1 to 2284", code="FC504"
         )
+    return numbers
+
+
+def _bytes_of(numbers: WholeNumbers) -> Bytes:
+    """Return the 7 bytes of each instant."""
     return numbers.astype(">u8").view(np.uint8).reshape(-1, 8)[:, 1:]

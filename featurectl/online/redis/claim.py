@@ -12,7 +12,7 @@ import redis
 
 from featurectl.online.base import OnlineView, Writing
 from featurectl.online.base_backend import PackedWriting
-from featurectl.online.codec import INSTANT_BYTES, NEWER_BYTES, pack_bound, pack_instant
+from featurectl.online.codec import INSTANT_BYTES, pack_bound, pack_instant
 from featurectl.online.redis.answers import read_number
 from featurectl.online.redis.keys import home_of, prefix_of
 from featurectl.online.redis.scripts import CLAIM, WRITE_NEWER
@@ -20,7 +20,7 @@ from featurectl.online.redis.trips import RedisCommand, exchange, whole
 from featurectl.online.row_schema import field_name
 
 _TOKEN_BYTES = 8
-_BOUND: Final = 5  # its place among the arguments
+_BOUND: Final = 4  # its place among the arguments
 _ANY_INSTANT = b"\xff" * INSTANT_BYTES
 
 
@@ -44,15 +44,14 @@ def claimed_call(client: redis.Redis, view: OnlineView, writing: PackedWriting, 
     """
     order, how = writing.order, writing.how
     token = secrets.token_bytes(_TOKEN_BYTES)
-    field, (first, end) = field_name(view), NEWER_BYTES[order]
+    field = field_name(view)
     counter, writer, bound = f"count/{field}", f"writer/{field}", pack_bound(how.none_after)
     origin = how.origin
     table = (origin.table_version, origin.rebuild_id) if origin else (0, "*")
     at = pack_instant(origin.at) if origin else _ANY_INSTANT
     claim: RedisCommand = ("EVAL", CLAIM, 1, home_of(view), writer, token, at, order, *table, counter, bound)
     free = read_number(whole(exchange(client, [claim]))[0])
-    place = NEWER_BYTES["computed"][0] + 1
-    arguments = [field, first + 1, end, counter, writer, bound, place, token if free else b"", expiry]
+    arguments = [field, order, counter, writer, bound, token if free else b"", expiry]
     return ScriptCall(
         script=WRITE_NEWER,
         sha=hashlib.sha1(WRITE_NEWER.encode(), usedforsecurity=False).hexdigest(),

@@ -25,7 +25,7 @@ import redis
 from featurectl.core.errors import StoreError
 from featurectl.online.base import Bound, OnlineView
 from featurectl.online.base_backend import PackedWriting
-from featurectl.online.codec import NEWER_BYTES, pack_bound
+from featurectl.online.codec import pack_bound
 from featurectl.online.corrupt_rows import BrokenCountError, BrokenRowError
 from featurectl.online.packed_store import PackedStore
 from featurectl.online.redis.answers import count_of, instant_of_time, listed, read_number, read_page, read_value
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from featurectl.online.encode.rows import PackedChunk
 
 _Arguments = list[bytes | str | int]
-_COMPUTED = NEWER_BYTES["computed"][0] + 1
 _Call = tuple[list[bytes], _Arguments]  # the keys and the arguments of a script
 
 
@@ -193,8 +192,8 @@ class RedisClusterBytes(RedisBytes):
 
         Every row is compared with what is there: the claims of a single server lie in another slot than the rows.
         """
-        how, field, (first, end) = writing.how, field_name(view), NEWER_BYTES[writing.order]
-        newer, rest = (field, first + 1, end, field, ""), (_COMPUTED, "", self._expiry(how))
+        how, field = writing.how, field_name(view)
+        newer, rest = (field, writing.order, field, ""), ("", self._expiry(how))
         written, added, broken = 0, 0, list[BrokenRowError]()
         self._mark_change(view)
         try:
@@ -307,8 +306,8 @@ class RedisClusterBytes(RedisBytes):
         return self._run(view, WRITE_NEWER, calls)
 
     def _remove_until(self, view: OnlineView, keys: Sequence[bytes], bounds: tuple[bytes, bytes]) -> int:
-        field, (first, _) = field_name(view), NEWER_BYTES["computed"]
-        arguments: _Arguments = [field, first + 1, bounds[0], field, bounds[1]]
+        field = field_name(view)
+        arguments: _Arguments = [field, bounds[0], field, bounds[1]]
         places = _by_slot([(key, b"") for key in keys])
         calls = [([*(key for key, _ in some), _counter(view, slot)], arguments) for slot, some in places.items()]
         return self._run(view, REMOVE_UNTIL, calls)

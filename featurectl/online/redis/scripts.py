@@ -4,25 +4,66 @@ from __future__ import annotations
 
 from typing import Final
 
+from featurectl.online.codec import BY_COMPUTED, BY_EVENT, PLAIN
+
 FOREIGN: Final = "FOREIGN"  # begins the error of a key that is no hash; the key follows
 
-# Sets a field of each of some hashes unless it holds a newer value: one whose bytes `from` to `to` are greater.
+# The 7 bytes of a row's `computed_at`: of a short row of a state view the sum of its `event_time` and how much later.
+_COMPUTED: Final = """
+local function computed(row)
+  local kind = row:byte(1)
+  if kind == BY_COMPUTED then return row:sub(4, 10) end
+  if kind ~= BY_EVENT then return row:sub(18, 24) end
+  local sum, carry = {}, 0
+  for at = 7, 1, -1 do
+    local n = (row:byte(3 + at) or 0) + (at > 1 and row:byte(9 + at) or 0) + carry
+    carry = n > 255 and 1 or 0
+    sum[at] = string.char(n % 256)
+  end
+  return table.concat(sum)
+end
+""".replace("BY_EVENT", str(BY_EVENT)).replace("BY_COMPUTED", str(BY_COMPUTED))
+
+# Sets a field of each of some hashes unless it holds a newer value: one whose instants are greater, of which `order`
+# says which are compared: "computed" its `computed_at`, "event" `event_time`, `available_at`, `computed_at`; "record"
+# the 7 bytes with which the record of a push begins.
 # The last key holds the counter of fields that were not there before, and in the field `writer` who claimed the rows
 # last (CLAIM): a call with that token need not look at what is there. Rows expire at an instant of Unix time in ms, if
-# one is given. A value that is later than the bound, 7 bytes compared with its own from `place` on, is replaced by any:
-# nothing can rightly be. Bytes are compared as numbers: how Lua compares strings depends on the locale of the server.
+# one is given. A value that was computed later than the bound, 7 bytes, is replaced by any: nothing can rightly be.
+# Bytes are compared as numbers: how Lua compares strings depends on the locale of the server.
 # Of one that is cut off the bytes that it lacks are 0. A key that is no hash is of another program: with a bound it is
 # replaced, else all others are written, and the answer is an error that names it.
-WRITE_NEWER: Final = """
+WRITE_NEWER: Final = (
+    _COMPUTED
+    + """
 local call, byte, keys, args = redis.call, string.byte, KEYS, ARGV
-local field, from, to, counter = args[1], tonumber(args[2]), tonumber(args[3]), args[4]
-local home, added, bound, place, token, expiry = keys[#keys], 0, args[6], tonumber(args[7]), args[8], args[9]
-local function later(row)
-  for at = 1, #bound do
-    local a, b = byte(row, place + at - 1) or 0, byte(bound, at)
-    if a ~= b then return a > b end
+local field, order, counter, bound = args[1], args[2], args[3], args[5]
+local home, added, token, expiry = keys[#keys], 0, args[6], args[7]
+local spans = {event = {[BY_EVENT] = {4, 16}, other = {4, 24}}, computed = {[BY_COMPUTED] = {4, 10}, other = {18, 24}}}
+local function less(a, b, from, to)
+  for at = from, to do
+    local x, y = byte(a, at) or 0, byte(b, at) or 0
+    if x ~= y then return x < y end
   end
   return false
+end
+local function instants(row)
+  if order == 'computed' then return computed(row) end
+  if byte(row, 1) ~= BY_EVENT then return row:sub(4, 24) end
+  local event = row:sub(4, 10)
+  return event .. event .. computed(row)
+end
+local function older_than(new, old)
+  if order == 'record' then return less(new, old, 1, 7) end
+  local kind = byte(new, 1)
+  if kind == byte(old, 1) then
+    local span = spans[order][kind] or (kind == PLAIN and spans[order].other)
+    if span then return less(new, old, span[1], span[2]) end
+  end
+  return less(instants(new), instants(old), 1, 21)
+end
+local function later(row)
+  return less(bound, order == 'record' and row:sub(1, 7) or computed(row), 1, #bound)
 end
 local foreign
 local function set(key, row)
@@ -37,27 +78,24 @@ local function set(key, row)
   if expiry ~= '' then call('HPEXPIREAT', key, expiry, 'FIELDS', 1, field) end
   return new
 end
-local owner = token ~= '' and call('HGET', home, args[5])
+local owner = token ~= '' and call('HGET', home, args[4])
 if owner and owner:sub(1, #token) == token then
-  for i = 1, #keys - 1 do added = added + (set(keys[i], args[i + 9]) or 0) end
+  for i = 1, #keys - 1 do added = added + (set(keys[i], args[i + 7]) or 0) end
 else
   for i = 1, #keys - 1 do
-    local new, old, older = args[i + 9], redis.pcall('HGET', keys[i], field), false
+    local new, old = args[i + 7], redis.pcall('HGET', keys[i], field)
     if type(old) == 'table' then old = false end
-    if old then
-      for at = from, to do
-        local a, b = byte(new, at), byte(old, at) or 0
-        if a ~= b then older = a < b; break end
-      end
-      older = older and not later(old)
-    end
+    local older = old and older_than(new, old) and not later(old)
     if not older and set(keys[i], new) and not old then added = added + 1 end
   end
 end
 if added > 0 and counter ~= '' then call('HINCRBY', home, counter, added) end
 if foreign then return redis.error_reply('FOREIGN ' .. foreign) end
 return added
-"""
+""".replace("BY_EVENT", str(BY_EVENT))
+    .replace("BY_COMPUTED", str(BY_COMPUTED))
+    .replace("PLAIN", str(PLAIN))
+)
 
 # Names the writer of a view version's rows, so that whoever had them before compares from now on, and returns 1 if
 # nothing that is there can be newer than what this one brings. Kept are its token of 8 bytes, the greatest instant
@@ -103,24 +141,28 @@ redis.call('HSET', home, writer, token .. greatest .. string.format('%d', versio
 return free and 1 or 0
 """
 
-# Removes a field of each of some hashes when its bytes `from` on are not greater than those given, or later than a
-# bound; counts as above. Keys that are no hashes are left alone.
-REMOVE_UNTIL: Final = """
-local field, from, until_, counter, bound = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
+# Removes a field of each of some hashes when it was computed until an instant that is given, 7 bytes, or later than a
+# bound; "" is any instant. Counts as above. Keys that are no hashes are left alone.
+REMOVE_UNTIL: Final = (
+    _COMPUTED
+    + """
+local field, until_, counter, bound = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local removed = 0
-local function later(row, instant)
-  for at = 1, #instant do
-    local a, b = instant:byte(at), row:byte(from + at - 1) or 0
+local function later(instant, than)
+  for at = 1, #than do
+    local a, b = than:byte(at), instant:byte(at) or 0
     if a ~= b then return a < b end
   end
   return false
 end
 for i = 1, #KEYS - 1 do
   local row = redis.pcall('HGET', KEYS[i], field)
-  if type(row) == 'string' and (not later(row, until_) or later(row, bound)) then
-    removed = removed + redis.call('HDEL', KEYS[i], field)
+  if type(row) == 'string' then
+    local at = computed(row)
+    if not later(at, until_) or later(at, bound) then removed = removed + redis.call('HDEL', KEYS[i], field) end
   end
 end
 if removed > 0 then redis.call('HINCRBY', KEYS[#KEYS], counter, -removed) end
 return removed
 """
+)

@@ -15,7 +15,7 @@ import redis
 from featurectl.core.variables import shown_location
 from featurectl.online.base import Ask, Bound, Found, OnlineView, Writing
 from featurectl.online.base_backend import PackedWriting
-from featurectl.online.codec import NEWER_BYTES, RECORD_NEWER_BYTES, pack_bound, pack_instant
+from featurectl.online.codec import pack_bound, pack_instant
 from featurectl.online.corrupt_rows import NO_ROW, BrokenCountError, BrokenRowError, row_place
 from featurectl.online.packed_store import PackedStore
 from featurectl.online.redis.answers import (
@@ -52,6 +52,7 @@ FEW_KEYS = 20_000  # a look at all of them takes a tenth of a second
 class RedisBytes:
     """A `ByteStore` at a `redis://` or `rediss://` URL; one round trip for up to 5,000 reads."""
 
+    is_compact = True
     generation = 0  # whatever lies behind an address is the store there
 
     def __init__(self, commands: RedisCommands) -> None:
@@ -166,9 +167,8 @@ class RedisBytes:
 
     def put_record(self, view: OnlineView, data: bytes, none_after: Bound | None) -> None:
         """Keep the record unless a newer one is there."""
-        first, end = RECORD_NEWER_BYTES
         home, field = home_of(view), record_name(field_name(view))
-        newer = (field, first + 1, end, "", "", pack_bound(none_after), first + 1, "", "")
+        newer = (field, "record", "", "", pack_bound(none_after), "", "")
         self._read(read_number, "EVAL", WRITE_NEWER, 2, home, home, *newer, data)
 
     def remove(self, view: OnlineView) -> None:
@@ -222,8 +222,8 @@ class RedisBytes:
         return pages(partial(self._read, read_page), view)
 
     def _remove_until(self, view: OnlineView, keys: Sequence[bytes], bounds: tuple[bytes, bytes]) -> int:
-        field, (first, _) = field_name(view), NEWER_BYTES["computed"]
-        arguments = (field, first + 1, bounds[0], f"count/{field}", bounds[1])
+        field = field_name(view)
+        arguments = (field, bounds[0], f"count/{field}", bounds[1])
         with broken_places_named(view):
             return self._read(read_number, "EVAL", REMOVE_UNTIL, len(keys) + 1, *keys, home_of(view), *arguments)
 

@@ -45,6 +45,7 @@ class SqliteBytes:
         self._path = path
         self._wait_s = _WAIT_S if wait_s is None else wait_s  # for a lock that another process holds
         self.shown = shown or str(path)
+        self.is_compact = False  # a file is not short of room, and SQL compares bytes in their places
         self.generation = 0
         self._file = DatabaseFile(path, self._wait_s, statements.TABLES)
         self._numbers: dict[tuple[str, str, str], int] = {}
