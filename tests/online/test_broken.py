@@ -16,6 +16,7 @@ from featurectl.online.base import Ask
 from featurectl.online.client.feature_reader import FeatureReader, KeyRows, ReadView
 from featurectl.online.client.push_cache import Pushes
 from featurectl.online.client.read_steps import read_columns
+from featurectl.online.codec import header_bytes
 from featurectl.online.corrupt_rows import BrokenRowError, shown_key
 from featurectl.online.decode import columns
 from featurectl.online.redis.store import RedisStore
@@ -191,7 +192,7 @@ def test_a_broken_row_in_redis_is_told_too(redis_url):
         ((row,),) = store.fetch([_ask(of)])[0]
         client = redis.Redis.from_url(redis_url)
         (name,) = [key for key in client.keys("*broken*") if b"s1:a" in key]
-        client.hset(name, "profile@1", row[:24] + b"\x92\xa1x\xa4Oslo")
+        client.hset(name, "profile@1", row[: header_bytes(row)] + b"\x92\xa1x\xa4Oslo")
         with pytest.raises(BrokenRowError, match="profile@1 customer=a: amount is text, not int64"):
             store.read(of, [["a"]])
         client.close()

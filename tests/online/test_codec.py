@@ -135,7 +135,7 @@ def test_whole_numbers_of_a_float_feature_stay_floats():
     [
         (b"", "another program has written what is in its place"),
         (b"\x01" * 23, "it has 23 bytes, fewer than a row's head"),
-        (b"\x02" + bytes(40), "this version reads format 1"),
+        (b"\x04" + bytes(40), "this version reads formats 1 to 3"),
     ],
 )
 def test_bytes_that_are_no_row_of_this_format_are_refused(data, told):

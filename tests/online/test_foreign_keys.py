@@ -64,7 +64,7 @@ def test_whoever_reads_such_an_entity_is_told_and_the_others_are_read(store, url
         store.read(OF, [["c6"], ["c7"]])
     ask = Ask(project=OF.project, env=OF.env, fields=["profile@1"], keys=[b"s2:c6", b"s2:c7"])
     ((good,), (bad,)) = store.fetch([ask])[0]
-    assert (len(good) > 24, bad) == (True, b"")
+    assert (len(good) > 16, bad) == (True, b"")
     assert (store.count_rows(OF), store.count(OF)) == (299, 300)
     walked = dict(pair for page in store.walk(OF) for pair in page)
     assert (len(walked), walked[b"s2:c7"]) == (300, b"")

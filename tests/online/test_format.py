@@ -186,3 +186,19 @@ def test_another_language_reads_what_we_write(store, node, tmp_path):
             "values": dict(zip(features, as_javascript(msgpack.unpackb(row[24:])), strict=True)),
         }
         assert node == "none here" or read_by_node(node, tmp_path / "read_row.js", row, document.decode()) == wanted
+
+
+@pytest.mark.parametrize("node", [shutil.which("node") or "none here"])
+@pytest.mark.parametrize("order", ["event", "computed"])
+def test_another_language_reads_the_short_rows_of_redis(redis_url, order, node, tmp_path):
+    of = view({"x": "float64", "n": "int64"}, {"id": "int64"}, versioned_by=order)
+    with closing(open_online(redis_url)) as store:
+        store.write(of, frame(of, [[1]], [(1.5, 7)], computed_at=T0 + HOUR))
+        [[row]] = store.fetch([replace(asked(of), keys=[b"i1:1"])])[0]
+        schema_id = int.from_bytes(row[1:3], "big")
+        [document] = store.fetch_shared(of.project, of.env, [f"schema/spend@1/{schema_id}"])
+    at, later = str(instant_us(T0)), str(instant_us(T0 + HOUR))
+    wanted = {"schema_id": schema_id, "event_time": at, "available_at": at, "computed_at": later}
+    assert (row[0], len(row)) == ({"event": 2, "computed": 3}[order], 16 + 11)
+    found = node == "none here" or read_by_node(node, tmp_path / "read_row.js", row, document.decode())
+    assert found is True or found == {**wanted, "values": {"x": 1.5, "n": 7}}
