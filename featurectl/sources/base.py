@@ -108,6 +108,10 @@ class SourceReader(Protocol):
     def counts_rows(self) -> bool:
         """True where the rows of `scan` can be counted without being read."""
 
+    @property
+    def lacking(self) -> Mapping[str, Collection[str]]:
+        """The declared columns that were taken for null in parts which lack them and others have, with these parts."""
+
     def parts(self) -> tuple[SourcePart, ...]:
         """Return the parts that exist now, in a fixed order; `DataError` FC501 when there are none."""
 

@@ -45,6 +45,7 @@ class DeltaReader:
     data_roots: DataRoots = NONE
     is_snapshot: ClassVar[bool] = True
     counts_rows: ClassVar[bool] = True
+    lacking: ClassVar[Mapping[str, Collection[str]]] = {}
 
     def parts(self) -> tuple[SourcePart, ...]:
         """Return the data files of the newest version, in the order of their writing, then of their names.

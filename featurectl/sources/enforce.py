@@ -124,12 +124,12 @@ def _not_there(name: str, key: str, columns: Mapping[str, str], where: str) -> D
 class ExpectedColumns:
     """The columns that every file of a source must give, with their types (None: as they are in the file).
 
-    `optional` ones are null in a file that lacks them, unless they are `required`.
+    `optional` ones, which other files have, are null in one that lacks them, unless they are `required`.
     """
 
     source: Source
     columns: Mapping[str, str | None]
-    optional: bool = False
+    optional: Collection[str] = ()
     required: Collection[str] = ()
 
     def casts(self, schema: pl.Schema, where: str) -> list[Cast]:
@@ -149,11 +149,11 @@ class ExpectedColumns:
     def _cast(self, name: str, want: str | None, schema: pl.Schema, context: tuple[str, CastRules]) -> Cast:
         where, reading_ = context
         if name not in schema:
-            if self.optional and name not in self.required:
+            if name in self.optional and name not in self.required:
                 return Cast(name=name, dtype=want, value=pl.lit(None, dtype=pl.Null))
             columns = "columns: " + ", ".join(sorted(schema))
             way_out = "; other files have it, and `featurectl materialize --full` takes it for null here"
-            hint = columns + way_out * (self.optional and name not in clock_columns(self.source))
+            hint = columns + way_out * (name in self.optional and name not in clock_columns(self.source))
             raise DataError(f"{where} has no column {name!r}{self._named_by(name)}", code="FC503", hint=hint)
         if want is None:
             return Cast(name=name, dtype=None, value=pl.col(name))

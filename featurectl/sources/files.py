@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
@@ -34,6 +34,7 @@ from featurectl.sources.file_address import FileAddress
 from featurectl.sources.file_format_base import FileFormat
 from featurectl.sources.increment import above_watermark, new_files, rebuild
 from featurectl.sources.infer import infer_types
+from featurectl.sources.lacking_columns import LackingColumns
 from featurectl.sources.moved_files import gone_files, lies_elsewhere
 from featurectl.sources.original_columns import declared_kept, enforced, join_schemas, original_columns
 from featurectl.sources.paths import source_files
@@ -45,7 +46,8 @@ class FileReader:
     """The rows of files, file after file in the order of their paths, in the order that they have there.
 
     `path` is the source's, with its variables filled in. A path with a scheme (`s3://`) goes to Polars as it is:
-    it is one part whose stamp is not known.
+    it is one part whose stamp is not known. `lacking` has the declared columns that were taken for null in files which
+    lack them, each with these files.
     """
 
     source: Source
@@ -55,6 +57,7 @@ class FileReader:
     on_naive: OnNaive | None = None
     data_roots: DataRoots = NONE
     is_snapshot: ClassVar[bool] = False
+    lacking: dict[str, dict[str, None]] = field(default_factory=dict, compare=False)
 
     def parts(self) -> tuple[SourcePart, ...]:
         """Return a part per file, named by its path below the root where it lies there.
@@ -134,7 +137,8 @@ class FileReader:
         )
 
     def _scan(self, runs: Sequence[Run], keep: ExpectedColumns | None, required: Collection[str] = ()) -> pl.LazyFrame:
-        optional = declared_columns(self.source) is None or self.form.omits_nulls
+        lacking = LackingColumns(files=self._files, columns=self._columns)
+        optional = lacking.optional(runs, self.parts)
         needed = frozenset() if self.form.omits_nulls else clock_columns(self.source).union(required)
         shape = ExpectedColumns(source=self.source, columns=self._columns, optional=optional, required=needed)
         frames = []
@@ -142,6 +146,8 @@ class FileReader:
             where = self._address.where(files[0])
             casts = shape.casts(schema, where)
             kept = keep.casts(schema, where) if keep is not None else []
+            for name in lacking.of(schema):
+                self.lacking.setdefault(name, {}).update(dict.fromkeys(map(self._address.shown_file, files)))
             checked = enforced(casts, kept, schema)
             for file in files:
                 where = self._address.where(file)

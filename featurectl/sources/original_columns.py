@@ -22,7 +22,7 @@ from featurectl.sources.enforce import KEPT, ExpectedColumns, apply_casts, check
 
 def original_columns(source: Source, columns: Mapping[str, str | None]) -> ExpectedColumns:
     """Return the shape of the columns that are kept, each with its type (None: as it is)."""
-    return ExpectedColumns(source=replace(source, nan="keep"), columns=columns, optional=True)
+    return ExpectedColumns(source=replace(source, nan="keep"), columns=columns, optional=columns)
 
 
 def declared_kept(source: Source) -> dict[str, str | None] | None:

@@ -45,6 +45,7 @@ class SqlReader:
     data_roots: DataRoots = NONE
     is_snapshot: ClassVar[bool] = False
     counts_rows: ClassVar[bool] = False
+    lacking: ClassVar[Mapping[str, Collection[str]]] = {}
 
     def parts(self) -> tuple[SourcePart, ...]:
         """Return the query as the only part."""

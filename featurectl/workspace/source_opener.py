@@ -1,12 +1,15 @@
-"""Open sources; where timestamps have no time zone and none is declared, report in which one they were read."""
+"""Open sources, and report what was taken for granted: the time zone of timestamps without one, nulls for columns."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from featurectl.core.progress import Progress, Silent
+from featurectl.core.units import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from featurectl.language.definitions.source import Source
     from featurectl.sources.base import SourceReader
     from featurectl.workspace.workspace import Workspace
@@ -15,16 +18,25 @@ _MOST_COLUMNS = 3
 
 
 class SourceOpener:
-    """Opens the sources of a workspace, and reports which columns were read as UTC by default; once a source."""
+    """Opens the sources of a workspace, and reports how columns were read that did not say it; once each.
+
+    That is as UTC, by default, and as null in files that lack what is declared and others have.
+    """
 
     def __init__(self, workspace: Workspace, progress: Progress | None = None) -> None:
         self._progress = progress or Silent()
         self._workspace = workspace
         self._columns: dict[str, list[str]] = {}
         self._reported: set[str] = set()
+        self._readers: list[SourceReader] = []
+        self._nulls_reported: set[tuple[str, str]] = set()
 
     def open(self, source: Source) -> SourceReader:
         """Return the reader of a source."""
+        self._readers.append(self._opened(source))
+        return self._readers[-1]
+
+    def _opened(self, source: Source) -> SourceReader:
         declared = ("source", source.name, "timezone") in self._workspace.repo.places  # perhaps not applied yet
         if declared or source.timezone != "UTC":
             return self._workspace.source(source)
@@ -38,6 +50,22 @@ class SourceOpener:
                 self._reported.add(name)
                 hint = " (`timezone:` says otherwise)" if name in self._workspace.repo.sources else ""
                 self._progress.done(f"note: source {name}: {_have(columns)} no time zone; read as UTC{hint}")
+        for reader in self._readers:
+            for column, parts in reader.lacking.items():
+                if (reader.source.name, column) not in self._nulls_reported:
+                    self._nulls_reported.add((reader.source.name, column))
+                    self._progress.done(f"warning: source {reader.source.name}: {_lack(column, list(parts))}")
+
+
+def _lack(column: str, files: Sequence[str]) -> str:
+    """Return what is said of a column that files lack.
+
+    >>> _lack("tip", ["1.csv", "2.csv"])
+    "1.csv and 1 more file have no column 'tip', which other files have; it is null there"
+    """
+    more = len(files) - 1
+    have = f" and {counted(more, 'more file')} have" if more else " has"
+    return f"{files[0]}{have} no column {column!r}, which other files have; it is null there"
 
 
 def _have(columns: list[str]) -> str:
