@@ -1,6 +1,7 @@
 """Print the table of speeds: `python -m benchmarks.pit [FOLDER] [RUNS] [WORK ...]`; 3 runs of every work by default.
 
-With FEAST_PYTHON, the Python of an environment that has `feast[duckdb]`, Feast is a rival too.
+With FEAST_PYTHON, the Python of an environment that has `feast[duckdb]`, Feast is a rival too; with CHDB_PYTHON, that
+of one with `chdb`, ClickHouse is.
 """
 
 from __future__ import annotations
@@ -48,9 +49,15 @@ def windows(folder: Path, runs: int, shape: Shape, rivals: dict[str, tuple[str, 
         partial(rival, program, data, outs[name], str(tidy) if from_sorted else raw)
         for name, (program, from_sorted, _) in rivals.items()
     ]
+    if (chdb := os.environ.get("CHDB_PYTHON", "")) and shape.keys_kind == "int" and not shape.late:
+        rivals = rivals | {"ClickHouse (chdb) join": ("chdb", False, None)}
+        outs["ClickHouse (chdb) join"] = folder / "rival-chdb.parquet"
+        told = [_beside("chdb_pit.py"), "windows", str(data), str(outs["ClickHouse (chdb) join"])]
+        programs.append(partial(run, told, folder, LIMIT_S, chdb))
     mean, *theirs = in_turn(runs, *programs)
-    for (name, (_, _, goal)), cost in zip(rivals.items(), theirs, strict=True):
-        equal = "-" if cost.failed else compare(mine, outs[name])
+    for (name, (program, _, goal)), cost in zip(rivals.items(), theirs, strict=True):
+        by = ("user", "t") if program == "chdb" else ()
+        equal = "-" if cost.failed else compare(mine, outs[name], by=by)
         yield Line(work=f"12 windows, {_shown(shape)}", rival=name, ours=mean, theirs=cost, equal=equal, goal=goal,
                    beside=_told(made))  # fmt: skip
 
@@ -107,18 +114,37 @@ def states(folder: Path, runs: int) -> Iterator[Line]:
     data, repo, mine = folder / "states", folder / "repo-states", folder / "ours.parquet"
     write_states(data, shape)
     ours.write_states(repo, data, shape)
-    made, out = ours.materialize(repo), folder / "rival-asof.parquet"
-    feast_out, feast = folder / "rival-feast.parquet", os.environ.get("FEAST_PYTHON", "")
-    program = [str(Path(__file__).with_name("feast_asof.py")), str(data), str(feast_out)]
-    programs = [partial(ours.training_set, repo, mine), partial(rival, "polars_asof", data, out, "state-*.parquet")]
-    programs += [partial(run, program, folder, LIMIT_S, feast)] if feast else []
-    cost, theirs, *feasts = in_turn(runs, *programs)
-    yield Line(work="as-of, 1 M x three views of 2 M, 15 features", rival="Polars join_asof, raw files", ours=cost,
-               theirs=theirs, equal=compare(mine, out), goal=1 / 3, beside=_told(made))  # fmt: skip
-    for other in feasts:
-        equal = compare(mine, feast_out, by=("user", "t"))
-        yield Line(work="as-of, 1 M x three views of 2 M, 15 features", rival="Feast on DuckDB", ours=cost,
-                   theirs=other, equal=equal, goal=0.1, beside=_told(made))  # fmt: skip
+    made, own = ours.materialize(repo), str(repo / "off" / "bench")
+    outs = {name: folder / f"rival-{name}.parquet" for name in ("asof", "own", "feast", "chdb")}
+    rivals: list[tuple[str, float | None, str, Callable[[], Cost]]] = [
+        (
+            "Polars join_asof, raw files",
+            0.45,
+            "asof",
+            partial(rival, "polars_asof", data, outs["asof"], "state-*.parquet"),
+        ),
+        (
+            "Polars join_asof, our own sorted files",
+            0.85,
+            "own",
+            partial(rival, "polars_asof_own", data, outs["own"], own),
+        ),
+    ]
+    if feast := os.environ.get("FEAST_PYTHON", ""):
+        program = [_beside("feast_asof.py"), str(data), str(outs["feast"])]
+        rivals.append(("Feast on DuckDB", 0.1, "feast", partial(run, program, folder, LIMIT_S, feast)))
+    if chdb := os.environ.get("CHDB_PYTHON", ""):
+        program = [_beside("chdb_pit.py"), "asof", str(data), str(outs["chdb"])]
+        rivals.append(("ClickHouse (chdb) ASOF join", None, "chdb", partial(run, program, folder, LIMIT_S, chdb)))
+    cost, *theirs = in_turn(runs, partial(ours.training_set, repo, mine), *(program for *_, program in rivals))
+    for (name, goal, out, _), other in zip(rivals, theirs, strict=True):
+        equal = compare(mine, outs[out], by=("user", "t") if out in ("feast", "chdb") else ())
+        yield Line(work="as-of, 1 M x three views of 2 M, 15 features", rival=name, ours=cost, theirs=other,
+                   equal=equal, goal=goal, beside=_told(made))  # fmt: skip
+
+
+def _beside(program: str) -> str:
+    return str(Path(__file__).with_name(program))
 
 
 def materialize(folder: Path, runs: int) -> Iterator[Line]:

@@ -96,6 +96,21 @@ def polars_asof(folder: Path, out: Path, events: str) -> None:
     joined.sort("n").select("user", "t", *named).sink_parquet(out)
 
 
+def polars_asof_own(folder: Path, out: Path, events: str) -> None:
+    """Do the same from our own offline tables, which are sorted by key and time; the last of equal rows counts."""
+    joined = pl.scan_parquet(folder / "spine.parquet").with_row_index("n").sort("t")
+    named = []
+    for table in sorted(Path(events).glob("v*")):
+        states = pl.scan_parquet(table / "**" / "*.parquet", hive_partitioning=False)
+        features = [c for c in states.collect_schema() if c.startswith("f")]
+        named += features
+        joined = joined.join_asof(
+            states.select("user", "event_time", *features), left_on="t", right_on="event_time", by="user",
+            strategy="backward", tolerance=TTL, check_sortedness=False,
+        ).drop("event_time", strict=False)  # fmt: skip
+    joined.sort("n").select("user", "t", *named).sink_parquet(out)
+
+
 def polars_sorted_copy(folder: Path, out: Path, events: str) -> None:
     """Scan, sort by key and time, write: the least that materializing can be."""
     pl.scan_parquet(events).sort(*_keys(folder), "ts").sink_parquet(out, compression="zstd", compression_level=1)
@@ -112,7 +127,15 @@ def duckdb_flights(folder: Path, out: Path, events: str) -> None:
 
 PROGRAMS: Final[dict[str, Callable[[Path, Path, str], None]]] = {
     program.__name__: program
-    for program in (duckdb_range_join, duckdb_frames, duckdb_flights, polars_rolling, polars_asof, polars_sorted_copy)
+    for program in (
+        duckdb_range_join,
+        duckdb_frames,
+        duckdb_flights,
+        polars_rolling,
+        polars_asof,
+        polars_asof_own,
+        polars_sorted_copy,
+    )  # fmt: skip
 }
 
 

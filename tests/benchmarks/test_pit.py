@@ -43,6 +43,8 @@ def test_states_are_those_of_polars(tmp_path):
     assert not ours.training_set(repo, mine).failed
     assert not rival("polars_asof", data, out, "state-*.parquet").failed
     assert compare(mine, out) == "equal, 17,000 cells"
+    assert not rival("polars_asof_own", data, out, str(repo / "off" / "bench")).failed
+    assert compare(mine, out) == "equal, 17,000 cells"
 
 
 def test_a_line_shows_the_ratio_and_a_rival_that_was_not_done():
