@@ -213,6 +213,35 @@ class RowSummary:
     checks: tuple[CheckResult, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceParts:
+    """Pieces of a source of which rows are counted, and `others`, up to whose beginnings all was read before.
+
+    Rows known later than `taken_after` are taken by the run whenever they came; None: it takes none.
+    """
+
+    source: Source
+    pieces: Sequence[Piece]
+    others: Sequence[Piece] = ()
+    taken_after: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartsSeen:
+    """The rows of pieces by the end of each, and what became of those read before (`changed`), as in `Prepared`.
+
+    `late` rows were known before a piece and not read then: where a piece did not grow at its end, as many as a span of
+    time has more than before. `late_events` are the least and the greatest of their event times, or of when they were
+    known where that was before. `same` are rows that equal others that were read.
+    """
+
+    parts: tuple[PartRows, ...] = ()
+    changed: tuple[tuple[datetime, datetime] | None, ...] = ()
+    late: int = 0
+    same: int = 0
+    late_events: tuple[datetime, datetime] | None = None
+
+
 class Engine(Protocol):
     """Where rows are prepared and where buckets run; the kernel in `pit` is the same for all."""
 
@@ -239,6 +268,9 @@ class Engine(Protocol):
 
     def look(self, pieces: Sequence[Piece], source: Source, room: SpillRoom | None = None) -> RowSummary:
         """Return what is known of rows that a transform has not seen yet; the source's checks run on them."""
+
+    def count_parts(self, asked: SourceParts) -> PartsSeen:
+        """Return how many rows there are of parts that a transform is given, and which of them came late."""
 
     def newest(self, scan: RowScan, source: Source, now: datetime) -> tuple[datetime | None, datetime | None]:
         """Return the greatest event time until `now` and the greatest availability of the rows available at `now`.

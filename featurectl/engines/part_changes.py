@@ -101,6 +101,11 @@ class ComparedRows:
         """How many rows came late, as far as the spans tell them from those that stand for others."""
         return max(self.events.came, self.known.came)
 
+    def first_lost(self) -> datetime | None:
+        """Return the first instant at which a row that is gone may have been known; None where there is none."""
+        spans = sorted(self.known.lost)
+        return self.known.before.ends(spans[0])[0] if spans else None
+
     def changed(self, first_event: int | None) -> tuple[datetime, datetime] | None:
         """Return between which event times rows are changed or gone; None where there are none.
 

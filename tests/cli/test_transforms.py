@@ -14,7 +14,7 @@ from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.operations.materialize.transform import materialize_transform
 from featurectl.operations.training.bind import view_table
 from featurectl.workspace.open import open_workspace
-from tests.cli.shop import write_shop
+from tests.cli.shop import PROJECT, write_shop
 
 CODE = """import polars as pl
 
@@ -117,7 +117,52 @@ def test_a_failing_function_leaves_the_table_and_exits_1_with_no_traceback(shop,
 
 
 @pytest.mark.usefixtures("shop")
-def test_a_range_of_a_transform_is_refused(capsys):
+def test_a_range_of_a_transform_has_no_end(capsys):
     capsys.readouterr()
-    assert main(["materialize", "sums", "--since", "2026-01-01"]) == 64
-    assert "sums is of a transform, which has no range" in capsys.readouterr().err
+    assert main(["materialize", "sums", "--until", "2026-01-01"]) == 64
+    assert "--until: sums is of a transform, of which all that became known later" in capsys.readouterr().err
+    assert main(["materialize", "sums", "-q"]) == 0
+    for words in (("--dry-run",), ()):
+        assert main(["materialize", "sums", "--since", "2026-01-01", "-q", *words]) == 0
+        assert "sums@1  backfill" in capsys.readouterr().out
+
+
+LATE = """
+entities: [{name: customer, keys: {customer: string}}]
+sources:
+  - name: orders
+    path: days/*.csv
+    event_time: at
+    available_at: seen
+    columns: {customer: string, at: timestamp, seen: timestamp, amount: float64}
+feature_views:
+  - name: sums
+    entity: customer
+    source: orders
+    transform: "running.py:running"
+    lookback: 400d
+    features: [{name: total, type: float64}]
+"""
+
+
+def test_late_rows_of_a_transform_are_told_of_until_since_takes_them(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "featurectl.yaml").write_text(PROJECT)
+    (tmp_path / "objects.yaml").write_text(LATE)
+    (tmp_path / "running.py").write_text(CODE)
+    (tmp_path / "days").mkdir()
+    head, row = "customer,at,seen,amount\n", "ana,2026-01-0{0}T10:00:00Z,2026-01-0{0}T11:00:00Z,{0}\n"
+    (tmp_path / "days" / "6.csv").write_text(head + row.format(6))
+    assert main(["apply", "--auto-approve", "-q"]) == 0
+    assert materialized(capsys)[0] == "first"
+    (tmp_path / "days" / "5.csv").write_text(head + row.format(5))
+    (made,) = run(capsys, "materialize")["views"]
+    late = (made["action"], made["dropped"], made["late_since"])
+    assert late == ("nothing", {"known before the watermark": 1}, "2026-01-05T10:00:00Z")
+    since = "materialize sums --since 2026-01-05T10:00:00Z"
+    assert main(["status"]) in (0, 1)
+    assert f"1 late row left out: {since}" in capsys.readouterr().out
+    assert main([*since.split(), "-q"]) == 0
+    assert total(capsys, "ana") == 11.0
+    (row_of_view,) = [row for row in run(capsys, "status")["rows"] if row["kind"] == "view"]
+    assert (row_of_view["late_rows"], row_of_view["note"]) == (0, None)

@@ -46,7 +46,8 @@ def materialize(call: Call, options: MaterializeOptions) -> Outcome:
     whole, and the table is rebuilt. A view that fails does not keep the others from being computed.
 
     --since and --until name a range of event times: after new rows were taken, what a table has of it is computed
-    again from the rows that were read. A table that is not there yet begins at --since.
+    again from the rows that were read. A table that is not there yet begins at --since. Of a Python transform --since
+    computes again what became known from then on, and there is no --until.
 
     A now more than 60 s after the clock of the registry, or of the online store, is refused. Where a table was
     computed as of the future all the same, --full makes it anew, and its push replaces what was pushed then.

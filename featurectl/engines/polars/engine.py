@@ -11,9 +11,20 @@ from functools import partial
 import polars as pl
 
 from featurectl.core.memory import free_memory, memory_of_rows
-from featurectl.engines.base import EarlierRows, Piece, Prepared, RowScan, RowSummary, SourceRows, ViewBuckets
+from featurectl.engines.base import (
+    EarlierRows,
+    PartsSeen,
+    Piece,
+    Prepared,
+    RowScan,
+    RowSummary,
+    SourceParts,
+    SourceRows,
+    ViewBuckets,
+)
 from featurectl.engines.budget import buckets_that_fit, question_bytes
 from featurectl.engines.polars.join import answer_buckets, finish_values
+from featurectl.engines.polars.part_counts import count_parts
 from featurectl.engines.polars.prepare import Room, prepare_rows
 from featurectl.engines.polars.source_rows import look_at, newest_row, source_rows
 from featurectl.engines.polars.transform import run_transform
@@ -46,6 +57,10 @@ class PolarsEngine:
     def look(self, pieces: Sequence[Piece], source: Source, room: SpillRoom | None = None) -> RowSummary:
         """Return what is known of rows that a transform has not seen yet; the source's checks run on them."""
         return look_at(pieces, source, room)
+
+    def count_parts(self, asked: SourceParts) -> PartsSeen:
+        """Return how many rows there are of parts that a transform is given, and which of them came late."""
+        return count_parts(asked)
 
     def newest(self, scan: RowScan, source: Source, now: datetime) -> tuple[datetime | None, datetime | None]:
         """Return the greatest event time and availability of the rows that are there at an instant."""

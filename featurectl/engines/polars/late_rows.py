@@ -53,12 +53,13 @@ class LateEvents:
 class LateRows:
     """Rows that may have come late, some at a time; `apart` keeps those with a name that the table lacks.
 
-    Of these only the first of each event counts.
+    Of these only the first of each event counts. `clock` is the time by which they can be taken.
     """
 
     seen: EarlierRows
     apart: Shuffle
     named: bool
+    clock: pl.Expr = field(default_factory=lambda: pl.col(EVENT))
     found: LateEvents = field(default_factory=LateEvents, init=False)
     lacked: PartRows = field(default=NOTHING_READ, init=False)
     _waiting: list[pl.DataFrame] = field(default_factory=list, init=False)
@@ -79,7 +80,7 @@ class LateRows:
         self.lacked = plus_frame(self.lacked, others)
         if not self.named:
             self.found.plus(LateEvents(same=late.height - others.height))
-            self.found.add(others[EVENT])
+            self.found.add(others.select(self.clock).to_series())
         elif others.height:
             self.apart.add(others)
 
@@ -106,12 +107,13 @@ def precedes() -> pl.Expr:
     return found
 
 
-def events_apart(apart: Shuffle) -> LateEvents:
+def events_apart(apart: Shuffle, clock: pl.Expr | None = None) -> LateEvents:
     """Return the events of rows with a name, the first row of each; those without a name are events of their own."""
     found = LateEvents()
     for part in range(apart.parts) if apart.height else ():
         rows = apart.of(part, apart.parts).sort(COPY_ORDER)
-        found.add(rows.filter(pl.col(NAMED).is_null() | pl.col(NAMED).is_first_distinct())[EVENT])
+        first = rows.filter(pl.col(NAMED).is_null() | pl.col(NAMED).is_first_distinct())
+        found.add(first.select(pl.col(EVENT) if clock is None else clock).to_series())
     return found
 
 
@@ -120,17 +122,19 @@ class LateFinder:
     """Finds late rows of parts that were looked at again, which `reread` reads once more where it is not plain.
 
     `lacking` makes an empty collection of rows that a table may lack. None: there is no table of the rows, and so many
-    of a span came late as there are more than before.
+    of a span came late as there are more than before, but for those known later than `taken_after`.
     """
 
     reread: Callable[[PartTally], Iterator[pl.DataFrame]]  # gives the rows of a part up to its piece's beginning
     lacking: Callable[[], LateRows] | None
+    taken_after: datetime | None = None
 
     def settle(self, parts: Sequence[PartTally], earlier: EarlierTally, behind: LateRows) -> LateEvents:
         """Return what came late of parts with one tally; `behind` are the rows behind those read before."""
         if earlier.has_grown:
             behind.tell()
-            _leave_out(parts, *(_late_too(b, m) for b, m in _by_clock(earlier.before, behind.lacked)))
+            if self.lacking is not None:
+                _leave_out(parts, *(_late_too(b, m) for b, m in _by_clock(earlier.before, behind.lacked)))
             return behind.found
         whole = _whole(parts)
         compared = compare_rows(earlier.before, earlier.now, whole, NOTHING_READ if self.lacking else None)
@@ -141,11 +145,13 @@ class LateFinder:
             compared = compare_rows(earlier.before, earlier.now, whole, lacking.lacked)
             found = _late_among(lacking, compared, parts[0])
         elif self.lacking is None:
-            found = _late_by_spans(compared)
+            found = _late_by_spans(compared, self.taken_after)
         if self.lacking is not None:
             _leave_out(parts, *(_left_out(spans) for spans in (compared.events, compared.known)))
         is_there = earlier.now.count > 0 or not earlier.in_place  # parts gone without any in their place leave rows
         earlier.changed = compared.changed(whole.events.first) if is_there else None
+        if self.lacking is None and earlier.changed is not None and (known := compared.first_lost()) is not None:
+            earlier.changed = min(earlier.changed[0], known), earlier.changed[1]
         return found
 
     def _look_closer(self, parts: Sequence[PartTally], compared: ComparedRows, lacking: LateRows) -> None:
@@ -173,14 +179,18 @@ def _late_among(lacking: LateRows, compared: ComparedRows, part: PartTally) -> L
     return LateEvents(count=count, same=same, ends=events.ends if count else None)
 
 
-def _late_by_spans(compared: ComparedRows) -> LateEvents:
-    """Return as many late rows as spans have more than before; of their event times only the spans are known."""
-    spans, more = compared.events, sorted(compared.events.lacked.rows)
-    if not more:
+def _late_by_spans(compared: ComparedRows, taken_after: datetime | None) -> LateEvents:
+    """Return as many late rows as spans have more than before; of their times only the spans are known."""
+    events, known = compared.events, compared.known
+    until = None if taken_after is None else known.now.index(microseconds(taken_after))
+    late = [i for i in known.lacked.rows if until is None or i <= until]
+    count = compared.came if len(late) == len(known.lacked.rows) else sum(known.lacked.rows[i].count for i in late)
+    if not late or not count:
         return LateEvents()
-    first, last = spans.now.ends(more[0])[0], spans.now.ends(more[-1])[1]
-    least = first if spans.now.first is None else max(first, as_instant(spans.now.first))
-    return LateEvents(count=compared.came, ends=(least, last))
+    ends = [known.now.ends(i) for i in late] + [events.now.ends(i) for i in events.lacked.rows]
+    firsts = [spans.now.first for spans in (events, known) if spans.now.first is not None]
+    first = max(min(start for start, _ in ends), as_instant(min(firsts)))
+    return LateEvents(count=count, ends=(first, max(end for _, end in ends)))
 
 
 def _whole(parts: Sequence[PartTally]) -> PartRows:

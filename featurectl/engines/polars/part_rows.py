@@ -89,6 +89,15 @@ def tally_parts(pieces: Sequence[Piece], inside: Callable[[Piece], Sequence[pl.E
     return parts
 
 
+def groups(parts: Sequence[PartTally]) -> dict[EarlierTally, list[PartTally]]:
+    """Return the parts of which rows of before are looked at, by what tells of these."""
+    groups: dict[EarlierTally, list[PartTally]] = {}
+    for part in parts:
+        if part.earlier is not None:
+            groups.setdefault(part.earlier, []).append(part)
+    return groups
+
+
 def leave_out(parts: Sequence[PartTally], events: Spans, known: Spans) -> None:
     """Say of the rows of some parts how many of each span came late, as two spans do whose rows count as late."""
     events_left = {i: rows.late for i, rows in events.rows.items()}

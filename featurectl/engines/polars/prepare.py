@@ -27,7 +27,7 @@ from featurectl.engines.clocks import (
 )
 from featurectl.engines.polars.checks import Checker
 from featurectl.engines.polars.late_rows import SEEN, LateEvents, LateFinder, LateRows, events_apart, precedes
-from featurectl.engines.polars.part_rows import EarlierTally, PartTally, tally_parts
+from featurectl.engines.polars.part_rows import PartTally, groups, tally_parts
 from featurectl.engines.polars.read_rows import (
     CLOCKED,
     NAMED,
@@ -193,7 +193,7 @@ def _batches(tally: _Tally, schema: pl.Schema, seen: EarlierRows) -> Iterator[pl
     at_once = batch_rows(tally.memory_bytes, len(schema))
     apart = _shuffle(tally.room, [NAMED])
     lacking = partial(LateRows, seen=seen, named=bool(tally.source.dedup_key))
-    behind = {earlier: lacking(apart=apart) for earlier in _groups(tally.parts)}
+    behind = {earlier: lacking(apart=apart) for earlier in groups(tally.parts)}
     for part in tally.parts:
         scan = clocked(part.piece.scan.read(), tally.source)
         if part.piece.after is not None and part.earlier is None:
@@ -212,18 +212,9 @@ def _batches(tally: _Tally, schema: pl.Schema, seen: EarlierRows) -> Iterator[pl
             yield of_view(rows, tally.view)
 
     finder = LateFinder(reread=reread, lacking=lambda: lacking(apart=_shuffle(tally.room, [NAMED])))
-    for earlier, parts in _groups(tally.parts).items():
+    for earlier, parts in groups(tally.parts).items():
         tally.late.plus(finder.settle(parts, earlier, behind[earlier]))
     tally.late.plus(events_apart(apart))
-
-
-def _groups(parts: Sequence[PartTally]) -> dict[EarlierTally, list[PartTally]]:
-    """Return the parts of which rows of before are looked at, by what tells of these."""
-    groups: dict[EarlierTally, list[PartTally]] = {}
-    for part in parts:
-        if part.earlier is not None:
-            groups.setdefault(part.earlier, []).append(part)
-    return groups
 
 
 def _new_rows(batch: pl.DataFrame, part: PartTally, schema: pl.Schema, tally: _Tally) -> pl.DataFrame:

@@ -43,7 +43,7 @@ def plan_view(run: MaterializeRun, now: datetime, *, full: bool = False, asked: 
     """
     coverage = run.table.coverage()
     if run.view.transform is not None:
-        return _plan_transform(run, coverage, now, full=full)
+        return _plan_transform(run, None if full else coverage, now, asked, full=full)
     since = asked.since if asked else None
     begin = table_begin(run.view, None if full else coverage, since, now)
     planned = next_increment(run, RunBasis(now=now, begin=begin, base=None if full else coverage))
@@ -81,21 +81,29 @@ def _why_read(increment: Increment, base: Coverage) -> str:
     return "rows were later than the last run: they may be known now"
 
 
-def _plan_transform(run: MaterializeRun, coverage: Coverage | None, now: datetime, *, full: bool) -> Planned:
-    base = None if full else base_of(run, coverage)
+def _plan_transform(
+    run: MaterializeRun, coverage: Coverage | None, now: datetime, asked: Range | None, *, full: bool
+) -> Planned:
+    base = base_of(run, coverage)
     whole, read, parts, reason = parts_to_read(run, base, now)
     if whole and base is not None:
         check_files_there(run, base, reason)
-    anew = "first" if coverage is None else "rebuild"
+    anew = "first" if run.table.coverage() is None else "rebuild"
     action = anew if whole else "append" if read else "nothing"
+    reason = _reason("first read" if base is None else reason, run, run.table.coverage(), full=full, action=action)
+    if asked is not None and base is not None:
+        action, reason = "backfill", "a range was asked for"
+    left = base if base is not None and action not in ("backfill", "rebuild") else Coverage()
     return Planned(
         view=run.view.name,
         version=run.version,
         action=action,
-        reason=_reason("first read" if base is None else reason, run, coverage, full=full, action=action),
+        reason=reason,
         parts_read=read,
         parts=parts,
-        begin=table_begin(as_state(run.view), None if full else coverage, None, now),
+        begin=table_begin(as_state(run.view), coverage, asked.since if asked else None, now),
+        changed_parts=left.changed_parts,
+        changed_since=left.changed_events[0] if left.changed_events else None,
     )
 
 

@@ -160,9 +160,11 @@ def _range(chosen: Sequence[ObjectVersion], request: MaterializeRequest) -> Rang
         raise UsageError("--full and --until", hint=hint)
     for item in chosen:
         view = load_untyped_view(item.definition)
-        if view.source.static or view.kind == "transform":
-            what = "a static source" if view.source.static else "a transform"
-            message = f"--since and --until: {view.name} is of {what}, which has no range"
+        if view.kind == "transform" and until is not None:
+            message = f"--until: {view.name} is of a transform, of which all that became known later is computed again"
+            raise UsageError(message, hint="leave it out, or name the views")
+        if view.source.static and view.kind != "transform":
+            message = f"--since and --until: {view.name} is of a static source, which has no range"
             raise UsageError(message, hint="name the views")
     return Range(since=since, until=until)
 

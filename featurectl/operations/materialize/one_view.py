@@ -78,7 +78,8 @@ def materialize_version(work: ViewWork, item: ObjectVersion) -> Materialized:
         check_range(run.view.name, before, work.range)
     with naming_changed_types(run, before, work.applied.workspace.source):
         made, run = _materialize(work, engine, run)
-    if work.range is not None and before is not None and _is_lacking(before, made.action, full=work.full):
+    is_lacking = before is not None and _is_lacking(before, made.action, full=work.full)
+    if work.range is not None and is_lacking and as_read.view.transform is None:
         made = backfill_view(engine, run, work.range)
     if work.keep_changed:
         made = _keep_changed(run, made)
@@ -95,7 +96,8 @@ def _materialize(work: ViewWork, engine: Engine, run: MaterializeRun) -> tuple[M
     now, since = work.applied.now, work.range.since if work.range else None
     if run.view.transform is None:
         return materialize_view(engine, run, now, full=work.full, since=since), run
-    return materialize_transform(engine, run, now, full=work.full), replace(run, view=as_state(run.view))
+    made = materialize_transform(engine, run, now, full=work.full, since=since)
+    return made, replace(run, view=as_state(run.view))
 
 
 def _keep_changed(run: MaterializeRun, made: Materialized) -> Materialized:

@@ -9,7 +9,7 @@ from functools import cached_property, reduce
 from typing import Final
 
 from featurectl.core.units import counted, format_iso, united
-from featurectl.engines.base import Piece, Prepared
+from featurectl.engines.base import PartsSeen, Piece, Prepared
 from featurectl.engines.spans import NOT_COUNTED, NOTHING_READ, PartRows
 from featurectl.offline.base import Coverage
 from featurectl.sources.base import PartScan, SourcePart, SourceReader
@@ -47,7 +47,7 @@ class ReadParts:
             return piece
         return replace(piece, read_before=self._rows(part.name))
 
-    def covered(self, covered: Coverage, pieces: Mapping[str, Piece], prepared: Prepared) -> Coverage:
+    def covered(self, covered: Coverage, pieces: Mapping[str, Piece], seen: Prepared | PartsSeen) -> Coverage:
         """Return a coverage with what was read of each part by now, and which of them changed since they were read.
 
         Only a source with `available_at` has parts that grow: without it a part that has changed is read anew, and a
@@ -58,11 +58,11 @@ class ReadParts:
             return covered
         rows, changed = {name: self._rows(name) for name in base.part_rows}, set(base.changed_parts)
         events = [base.changed_events]
-        for (name, piece), seen, ends in zip(pieces.items(), prepared.parts, prepared.changed, strict=True):
+        for (name, piece), of_part, ends in zip(pieces.items(), seen.parts, seen.changed, strict=True):
             if piece.after is None or piece.read_before is not None:
-                rows[name] = seen
+                rows[name] = of_part
             elif name in rows:
-                rows[name] = rows[name].plus(seen)
+                rows[name] = rows[name].plus(of_part)
             changed |= {name} if ends else set()
             events.append(ends)
         if in_place := {name for name, piece in pieces.items() if piece.in_place}:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import polars as pl
@@ -32,7 +32,7 @@ from featurectl.offline.inputs import input_marks, rows_mark
 from featurectl.operations.materialize.changed_types import check_given_types
 from featurectl.operations.materialize.check_results import check_passed
 from featurectl.operations.materialize.missing_files import check_files_there
-from featurectl.operations.materialize.rows import TableRows
+from featurectl.operations.materialize.rows import TableRows, no_rows
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.operations.materialize.table_increment import (
     Materialized,
@@ -45,11 +45,20 @@ from featurectl.operations.materialize.table_increment import (
     table_begin,
     write_rows,
 )
+from featurectl.operations.materialize.transform_parts import (
+    InputParts,
+    LateOfInputs,
+    count_inputs,
+    parts_of,
+    with_late_rows,
+)
 from featurectl.pit.questions import AVAILABLE_AT
 from featurectl.sources.base import Increment, SourcePart, SourceReader, SourceScan
 from featurectl.sources.failures import reading
 from featurectl.sources.increment import plan_increment
 
+_NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)  # nothing was known so early
+_FOREVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
 _RESULT: Final = ""  # stands among the parts that hold later rows when the function has returned some
 
 
@@ -68,10 +77,13 @@ def parts_to_read(run: MaterializeRun, base: Coverage | None, now: datetime) -> 
     return whole, read, every, reasons[-1] or ("new rows" if read else "no new rows")
 
 
-def materialize_transform(engine: Engine, run: MaterializeRun, now: datetime, *, full: bool = False) -> Materialized:
+def materialize_transform(
+    engine: Engine, run: MaterializeRun, now: datetime, *, full: bool = False, since: datetime | None = None
+) -> Materialized:
     """Return what was done to bring the table of a view with a transform up to its sources as of now.
 
-    One commit, or none; otherwise as `materialize_view`.
+    One commit, or none; otherwise as `materialize_view`. Of a table that is there what was known at `since` or later is
+    computed again ("backfill").
 
     Raises:
         DataError: a source can't be read, FC501 files are gone of which the table is to be made anew, FC518 a check
@@ -80,18 +92,33 @@ def materialize_transform(engine: Engine, run: MaterializeRun, now: datetime, *,
     """
     coverage = None if full else run.table.coverage()
     base = base_of(run, coverage)
-    begin = table_begin(as_state(run.view), coverage, None, now)
+    begin = table_begin(as_state(run.view), coverage, since, now)
+    if begin is not None and since is not None and run.view.retention_us is None:
+        begin = min(begin, since)
     with SpillRoom(run.spill) as room:
-        transforming = Transforming(engine=engine, room=room, now=now, begin=begin)
+        transforming = Transforming(engine=engine, room=room, now=now, begin=begin, since=since)
         work = transforming.look(run.view, (run.reader, *run.others), base)
         if base is not None and work.base is None:
             check_files_there(run, base, parts_to_read(run, base, now)[3])
         check_passed(work.checks)
         if work.base is not None and not work.new:
-            made = nothing_new(run, work.base, now)
+            made = _noted(run, work, work.base, transforming.late(work))
         else:
             made = _written(run, work.base, transforming.compute(work))
+            made = replace(made, action="backfill") if work.is_again else made
         return replace(made, held_rows=sum(sum(item.summary.held_back) for item in work.inputs))
+
+
+def _noted(run: MaterializeRun, work: Work, base: Coverage, found: LateOfInputs) -> Materialized:
+    """Return that nothing was computed, after it was noted what came late, if anything has."""
+    held = (*work.held, *([_RESULT] if _RESULT in base.held else []))
+    covered = replace(with_late_rows(base, base, found, _FOREVER), parts=found.covered.parts, held=held)
+    if covered == base:
+        return nothing_new(run, base, work.now)
+    number = run.table.append(no_rows(run.table, run.view.keys), covered)
+    since = found.late_events[0] if found.late_events else None
+    made = nothing_new(run, covered, work.now)
+    return replace(made, table_version=number, dropped=found.dropped, late_since=since)
 
 
 def _written(run: MaterializeRun, base: Coverage | None, computed: Computed) -> Materialized:
@@ -144,14 +171,25 @@ class Work:
     inputs: tuple[Input, ...]
     base: Coverage | None
     now: datetime
+    since: datetime | None = None  # from then on what is known is computed again
+
+    @property
+    def is_again(self) -> bool:
+        """True when some of what the table has is computed again because it was asked for."""
+        return self.base is not None and self.since is not None
 
     @property
     def new(self) -> bool:
         """True when there is something that the table lacks."""
         base = self.base
-        if base is None or any(item.summary.rows for item in self.inputs):
+        if base is None or self.is_again or any(item.summary.rows for item in self.inputs):
             return True
         return _RESULT in base.held and base.now is not None and base.now < self.now
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """The parts that hold rows later than now."""
+        return tuple(name for item in self.inputs for name in item.held())
 
     @property
     def checks(self) -> tuple[CheckResult, ...]:
@@ -165,7 +203,7 @@ class Work:
         if self.base is None or self.base.now is None or self.view.transform.lookback_us is None:
             return None
         firsts = [item.summary.first_available for item in self.inputs]
-        return min([self.base.now, *(_earlier(first, 1) for first in firsts if first is not None)])
+        return min([self.base.now, *(_earlier(first, 1) for first in (*firsts, self.since) if first is not None)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +226,7 @@ class Transforming:
     room: SpillRoom
     now: datetime
     begin: datetime | None = None  # the first event time that the table holds; None: all there are
+    since: datetime | None = None  # from then on what is known is computed again
 
     def look(self, view: FeatureView, readers: Sequence[SourceReader], base: Coverage | None) -> Work:
         """Return what is to be done for a view, after a look at the rows of its sources that its table lacks.
@@ -200,7 +239,18 @@ class Transforming:
         inputs = tuple(self._input(source, reader, _covered_of(base, source)) for source, reader in sources)
         if base is not None and any(item.increment.rebuild for item in inputs):
             base, inputs = None, tuple(self._input(source, reader, None) for source, reader in sources)
-        return Work(view=view, inputs=inputs, base=base, now=self.now)
+        return Work(view=view, inputs=inputs, base=base, now=self.now, since=self.since)
+
+    def late(self, work: Work) -> LateOfInputs:
+        """Return what was read of the parts of all sources, and what came late of those known at the watermark."""
+        taken = (work.known_until or _NEVER) if work.new else None
+        inputs = [
+            InputParts(source=i.source, reader=i.reader, parts=i.parts, increment=i.increment, before=i.before)
+            for i in work.inputs
+        ]
+        found = count_inputs(self.engine, inputs, self.now, taken)
+        stamps = {f"{i.source.name}/{name}": at for i in work.inputs for name, at in i.increment.covered.items()}
+        return replace(found, covered=replace(found.covered, parts=stamps))
 
     def _input(self, source: Source, reader: SourceReader, before: Coverage | None) -> Input:
         with reading(f"source {source.name}"):
@@ -222,17 +272,19 @@ class Transforming:
                 returns something else.
         """
         check_given_types(work.view, [(item.source, item.reader.columns()) for item in work.inputs])
-        after = work.known_until
+        after, late = work.known_until, self.late(work)
         result = self.engine.transform(work.view, self._given(work))
         pieces = [Piece(scan=FrameScan(rows=result), until=self.now, after=after, since=self.begin)]
         prepared = self.engine.prepare(pieces, as_state(work.view), None, self.room)
         prepared = replace(
             prepared,
             rows_read=sum(item.summary.rows for item in work.inputs),
-            dropped=_dropped(work.inputs),
+            dropped=dict(Counter(_dropped(work.inputs)) + Counter(late.dropped)),
+            late_events=late.late_events,
             checks=(*work.checks, *prepared.checks),
         )
-        covered = replace(_covered(work, prepared, after), since=self.begin)
+        covered = replace(_covered(work, after, prepared), since=self.begin)
+        covered = with_late_rows(covered, work.base, late, after)
         return Computed(prepared=prepared, covered=covered, after=after)
 
     def _given(self, work: Work) -> list[SourceRows]:
@@ -278,30 +330,21 @@ def _typed(view: FeatureView, readers: Sequence[SourceReader]) -> FeatureView:
 
 def _covered_of(base: Coverage | None, source: Source) -> Coverage | None:
     """Return what a table covers of one of its sources."""
-    if base is None:
-        return None
-    mine = f"{source.name}/"
-    return Coverage(
-        parts={name.removeprefix(mine): stamp for name, stamp in base.parts.items() if name.startswith(mine)},
-        held=tuple(name.removeprefix(mine) for name in base.held if name.startswith(mine)),
-        watermark=base.watermarks.get(source.name),
-        now=base.now,
-    )
+    return None if base is None else parts_of(base, source)
 
 
-def _covered(work: Work, prepared: Prepared, after: datetime | None) -> Coverage:
+def _covered(work: Work, after: datetime | None, prepared: Prepared) -> Coverage:
     """Return what a table covers whose rows of later than `after` (None: all) were made anew: those before are gone."""
     before = work.base or Coverage()
     known = None if after is None or before.watermark is None else min(before.watermark, after)
     marks = {item.source.name: mark for item in work.inputs if (mark := item.watermark) is not None}
-    held = [name for item in work.inputs for name in item.held()]
     return Coverage(
         parts={f"{i.source.name}/{name}": stamp for i in work.inputs for name, stamp in i.increment.covered.items()},
-        held=(*held, *([_RESULT] if any(prepared.held_back) else [])),
+        held=(*work.held, *([_RESULT] if any(prepared.held_back) else [])),
         watermark=latest(known, prepared.watermark, *marks.values()),
         newest_event=latest(None if after is None else before.newest_event, prepared.newest_event),
         now=work.now,
-        dropped=dict(Counter(before.dropped) + Counter(prepared.dropped)),
+        dropped=dict(Counter(before.dropped) + Counter(_dropped(work.inputs))),
         inputs=input_marks(work.view),
         rows_mark=rows_mark(work.view),
         columns=work.view.source.columns or {},

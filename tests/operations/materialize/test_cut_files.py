@@ -15,7 +15,11 @@ from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.operations.materialize.range import Range, backfill_view
 from featurectl.operations.materialize.table_increment import Materialized, materialize_view
 from tests.definitions import DELAYS, LATEST
+from tests.operations.materialize.test_late_transform import of_each
+from tests.operations.materialize.test_late_transform import run as run_transform
+from tests.operations.materialize.test_late_transform import values as transformed
 from tests.operations.materialize.test_range import job
+from tests.operations.materialize.test_transform import write as write_rows
 from tests.operations.materialize.test_view import FILES, SCHEMA, T0, at, values
 from tests.seeds import seeds_from
 
@@ -40,6 +44,7 @@ class Town:
     late: set[Row] = field(default_factory=set)
     changed: set[str] = field(default_factory=set)
     watermark: int = 0
+    knows_table: bool = True  # so that a row that was left out may go without a word
     used: set[int] = field(default_factory=set)
 
     def instant(self, first: int, last: int) -> int:
@@ -87,7 +92,7 @@ class Town:
         for name, rows in self.files.items():
             before, now = self.read.get(name, set()), set(rows)
             known = {row for row in now if row[3] <= until}
-            gone = (before & self.table) - known
+            gone = (before & self.table if self.knows_table else before) - known
             starts = [[min((row[clock] for row in rows), default=0) for clock in (2, 3)] for rows in (before, now)]
             cut = [
                 starts[0][i] < starts[1][i] and all(row[clock] < starts[1][i] for row in gone)
@@ -101,11 +106,11 @@ class Town:
             self.read[name] = now
             self.watermark = max([self.watermark, *(row[3] for row in now)])
 
-    def mend(self, since: float) -> None:
+    def mend(self, since: float, clock: int = 2) -> None:
         """Take note of a range that is computed again."""
-        there = {row for rows in self.files.values() for row in rows if row[2] >= since}
         self.changed.clear()
-        self.table = {row for row in self.table if row[2] < since} | there
+        there = {row for rows in self.files.values() for row in rows if row[clock] >= since}
+        self.table = {row for row in self.table if row[clock] < since} | there
 
 
 def write(root, town: Town, kind: str) -> None:
@@ -154,3 +159,33 @@ def test_what_came_late_or_changed_is_what_a_naive_account_says(sequences, kind,
                 coverage = job(root, view, SOURCES[kind]).table.coverage()
                 assert (coverage.dropped.get(TOO_LATE, 0), coverage.changed_parts) == (0, ()), said
             assert sorted(values(job(root, view, SOURCES[kind]).table)) == sorted(row[1] for row in town.table), said
+
+
+@pytest.mark.parametrize("sequences", [1, pytest.param(40, marks=pytest.mark.stress)])
+def test_a_transform_tells_of_its_sources_what_a_naive_account_says(sequences, tmp_path):
+    view = of_each()
+    for seed in seeds_from(0, sequences):
+        root = tmp_path / str(seed)
+        root.mkdir()
+        town = Town(chance=random.Random(seed), files={"a": [], "b": []}, knows_table=False)
+        town.files = {name: [town.row(0, HOUR) for _ in range(6)] for name in town.files}
+        for step in range(7):
+            name = town.chance.choice("ab")
+            change = town.chance.choice([town.append, town.insert, town.cut, town.correct, town.remove])
+            town.files[name] = change(town.files[name], 3)[-20:] if step else town.files[name]
+            for file, rows in town.files.items():
+                write_rows(
+                    root, "known", f"{file}.parquet", [(c, int(2 * d), e / HOUR, a / HOUR) for c, d, e, a in rows]
+                )
+            late = len(town.late)
+            made, coverage = run_transform(root, view, 9_999)
+            town.run()
+            said = f"seed {seed}, step {step}, {change.__name__} {name}"
+            found = (made.dropped.get(TOO_LATE, 0), {part.split("/")[2][0] for part in made.changed_parts})
+            assert found == (len(town.late) - late, town.changed), said
+            ends = [ends[0] for ends in (coverage.late_events, coverage.changed_events) if ends]
+            if ends and town.chance.random() < 0.3:
+                _, coverage = run_transform(root, view, 9_999, since=min(ends))
+                town.mend((min(ends) - T0) / timedelta(seconds=1), 3)
+                assert (coverage.dropped.get(TOO_LATE, 0), coverage.changed_parts) == (0, ()), said
+            assert transformed(root, view) == sorted(int(2 * row[1]) for row in town.table), said
