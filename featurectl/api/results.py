@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any, Generic, Self, TypeVar, overload
 
 import polars as pl
@@ -115,10 +116,13 @@ class ResultTable(SpeaksPython, Sequence[T], Generic[T]):
         """
         frame = (self if row is None else ResultTable(self._items, row)).to_polars()
         said = frame.select(column.name for column in frame if not set(column.to_list()) <= _NOTHING)
+        texts = cache(lambda: tuple(self._users_texts()))  # once for all cells
+
+        def cell(text: str | None) -> str | None:
+            return None if text is None else in_one_line(self._in_python(text, theirs=texts))
+
         return said.with_columns(
-            pl.Series(column.name, [None if text is None else in_one_line(self._in_python(text)) for text in column])
-            for column in said
-            if column.dtype == pl.String
+            pl.Series(column.name, map(cell, column)) for column in said if column.dtype == pl.String
         )
 
     def _repr_html_(self) -> str:

@@ -236,9 +236,9 @@ class SpeaksPython:
     __slots__ = ()
     _words: ClassVar[Callable[[], PythonWords]]
 
-    def _in_python(self, text: str, method: str = "") -> str:
-        """Return a text in Python's words, as the method of a name says it."""
-        return type(self)._words().of(text, method, self._users_texts)  # noqa: SLF001  # ours, no method of what speaks
+    def _in_python(self, text: str, method: str = "", theirs: TheirTexts | None = None) -> str:
+        """Return a text in Python's words, as the method of a name says it; `theirs` if they were gathered already."""
+        return type(self)._words().of(text, method, theirs or self._users_texts)  # noqa: SLF001  # ours, no method of what speaks
 
     def _users_texts(self) -> Iterable[str]:
         """Return the texts that may stand in what it says and are none of ours: those that it holds."""
