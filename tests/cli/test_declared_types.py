@@ -142,3 +142,11 @@ def test_other_types_than_a_transform_was_applied_with_are_told(asked, rows, cod
     (view,) = asked("materialize", "paid")["views"]
     assert view["error"]["code"] == code
     assert said in view["error"]["message"] + view["error"]["hint"]
+
+
+def test_a_version_that_a_model_is_bound_to_stands_for_its_types(asked, monkeypatch):
+    write_objects(ORDERS, RATES)
+    monkeypatch.setattr("featurectl.registry.lineage.bound_versions", lambda *_: ["late v1"])
+    assert kinds(asked("plan")) == {"latest": "breaking", "paid": "breaking"}
+    monkeypatch.setattr("featurectl.registry.lineage.bound_versions", lambda *_: [])
+    assert kinds(asked("plan")) == {"latest": "metadata", "paid": "metadata"}
