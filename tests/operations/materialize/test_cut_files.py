@@ -43,7 +43,7 @@ class Town:
     read: dict[str, set[Row]] = field(default_factory=dict)
     late: set[Row] = field(default_factory=set)
     changed: set[str] = field(default_factory=set)
-    watermark: int = 0
+    watermark: int = -1
     knows_table: bool = True  # so that a row that was left out may go without a word
     used: set[int] = field(default_factory=set)
 
@@ -159,6 +159,33 @@ def test_what_came_late_or_changed_is_what_a_naive_account_says(sequences, kind,
                 coverage = job(root, view, SOURCES[kind]).table.coverage()
                 assert (coverage.dropped.get(TOO_LATE, 0), coverage.changed_parts) == (0, ()), said
             assert sorted(values(job(root, view, SOURCES[kind]).table)) == sorted(row[1] for row in town.table), said
+
+
+@pytest.mark.parametrize("kind", ["parquet", "named"])
+@pytest.mark.parametrize("sequences", [1, pytest.param(40, marks=pytest.mark.stress)])
+@pytest.mark.sample(1)
+def test_of_wide_spans_too_much_is_never_told(sequences, kind, tmp_path):
+    """Only where a file is cut a late row, or one that changed, may be missed: in the span of the cut."""
+    for seed in seeds_from(0, sequences):
+        root = tmp_path / str(seed)
+        root.mkdir()
+        town = Town(chance=random.Random(seed), files={"a": [], "b": []})
+        town.files = {name: [town.row(0, HOUR) for _ in range(100)] for name in town.files}
+        for step in range(7):
+            name = town.chance.choice("ab")
+            change = town.chance.choice([town.append, town.insert, town.cut, town.correct, town.remove])
+            town.files[name] = change(town.files[name], 80) if step else town.files[name]
+            write(root, town, kind)
+            late = len(town.late)
+            made = materialize_view(ENGINE, job(root, LATEST, SOURCES[kind]), at(9_999))
+            town.run()
+            said = f"seed {seed}, step {step}, {change.__name__} {name}"
+            found, told = made.dropped.get(TOO_LATE, 0), {part[5] for part in made.changed_parts}
+            assert (found <= len(town.late) - late, told <= town.changed) == (True, True), said
+            if change != town.cut:
+                assert (found, told) == (len(town.late) - late, town.changed), said
+            assert made.dropped.get(SAME_AS_READ, 0) == 0, said
+            assert sorted(values(job(root, LATEST, SOURCES[kind]).table)) == sorted(row[1] for row in town.table), said
 
 
 @pytest.mark.parametrize("sequences", [1, pytest.param(40, marks=pytest.mark.stress)])
