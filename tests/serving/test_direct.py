@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import json
 import random
 import re
 import socket
+import tracemalloc
+import weakref
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
 import pytest
+import uvicorn
 
+from featurectl.serving.process.connections import ConnectionLimits, Connections
 from featurectl.serving.process.direct import DirectCycle, RequestHead
+from featurectl.serving.process.protocol import PatientProtocol
 from featurectl.serving.process.start import open_app
 from featurectl.serving.settings import ServeSettings
 from tests.serving.process import Process, running
@@ -191,6 +197,22 @@ def test_a_request_whose_time_is_over_before_it_begins_is_refused(clicks):
     assert asyncio.run(trial()) == ([(b"/predict", 503), "complete"], set())
 
 
+def test_a_body_in_small_parts_takes_no_more_memory_than_in_one(clicks):
+    async def trial():
+        answers = open_app(ServeSettings(root=str(clicks))).direct
+        made = Connection(asyncio.get_running_loop())
+        cycle = DirectCycle(made, answers, answers.find(b"/predict"), RequestHead(b"/predict", True))
+        tracemalloc.start()
+        for number in range(20_000):
+            cycle.add(b"%02d" % (number % 100))
+        held, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        cycle.leave()
+        return held
+
+    assert asyncio.run(trial()) < 2 * 40_000
+
+
 def test_a_client_that_leaves_before_its_body_is_there_is_forgotten(process):
     address, before = urlsplit(process.url), counted(process)
     for _ in range(5):
@@ -204,3 +226,42 @@ def test_a_client_that_leaves_before_its_body_is_there_is_forgotten(process):
             break
     in_flight = "featurectl_http_requests_in_flight"
     assert after[in_flight] == before[in_flight] == 1  # the one that asks
+
+
+async def until(holds):
+    for _ in range(10_000):
+        if holds():
+            return
+        await asyncio.sleep(0.001)
+    pytest.fail("it does not come to hold")
+
+
+@pytest.mark.parametrize("missing", [0, 9])
+def test_a_connection_that_is_gone_is_kept_by_nothing(clicks, missing):
+    body = json.dumps(BODIES["/predict"][0]).encode()
+    head = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
+
+    async def trial():
+        app = open_app(ServeSettings(root=str(clicks)))
+        config = uvicorn.Config(app, ws="none", log_config=None, proxy_headers=False)
+        config.load()
+        all_of_them = Connections(ConnectionLimits(of_peer=9, in_all=9))
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: PatientProtocol(config, all_of_them, {}), "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(head + body[: len(body) - missing])
+        await until(lambda: any(found.has_asked for found in all_of_them.connections))
+        if not missing:
+            assert (await reader.read(12)).startswith(b"HTTP/1.1 ")
+        made = weakref.ref(next(iter(all_of_them.connections)))
+        writer.close()
+        await until(lambda: not all_of_them.connections)
+        await asyncio.sleep(0.01)
+        server.close()
+        return made()
+
+    gc.disable()
+    try:
+        assert asyncio.run(trial()) is None
+    finally:
+        gc.enable()

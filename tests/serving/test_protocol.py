@@ -131,6 +131,7 @@ def refused(served, request):
         b"GET / HTTP/1.1\r\nhost: x\r\ncontent-length: -5\r\n\r\n",
         b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
         b"POST /predict HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        b"POST / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: h2c\r\ntransfer-encoding: gzip\r\n\r\n",
     ],
 )
 def test_what_is_no_http_is_answered_with_a_problem_and_no_line_of_the_log(served, log, request_):
@@ -159,8 +160,10 @@ def test_a_client_that_offers_another_protocol_is_answered_in_this_one(served, l
         asked = [(piece, b"") for piece in pieces[:-1]] + [(pieces[-1], b"server_name")]
         found = exchange(served, *asked, (get % offer, b'"uptime"'), (last, b"404"))
         assert (found.count(b"HTTP/1.1 200 OK"), found.count(b'"count_7d"')) == (2, 1), found
-        found = exchange(served, *asked[:-1], (pieces[-1] + get % b"" + last, b"404"))  # all at once
-        assert (found.count(b"HTTP/1.1 200 OK"), found.count(b'"count_7d"')) == (2, 1), found
+        for second in (get % b"", get % offer, whole + body):  # all at once
+            found = exchange(served, *asked[:-1], (pieces[-1] + second + last, b"404"))
+            features = 2 if second.endswith(body) else 1
+            assert (found.count(b"HTTP/1.1 200 OK"), found.count(b'"count_7d"')) == (2, features), found
     assert "WARNING" not in log.read_text()
 
 

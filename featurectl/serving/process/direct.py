@@ -54,8 +54,8 @@ class DirectCycle:
     """
 
     __slots__ = (
-        "_answers", "_connection", "_has_begun", "_head", "_is_late", "_parts", "_size", "_task", "begin_s",
-        "disconnected", "keep_alive", "message_event", "more_body", "response_complete", "response_started", "route",
+        "_answers", "_connection", "_content", "_has_begun", "_head", "_is_late", "_task", "begin_s", "disconnected",
+        "keep_alive", "message_event", "more_body", "response_complete", "response_started", "route",
     )  # fmt: skip
 
     def __init__(
@@ -74,8 +74,7 @@ class DirectCycle:
         self._connection = connection
         self._answers = answers
         self._head = head
-        self._parts: list[bytes] = []
-        self._size = 0
+        self._content = bytearray()  # of the body, as far as it is there and somebody waits for it
         self._has_begun = self._is_late = False
         self._task: asyncio.Task[None] | None = None
         answers.begin(self)
@@ -84,17 +83,16 @@ class DirectCycle:
         """Take a part of the body; one that is too large is refused at once."""
         if self.response_complete:
             return
-        self._parts.append(body)
-        self._size += len(body)
-        if self._size > self._answers.max_body_bytes:
+        self._content += body
+        if len(self._content) > self._answers.max_body_bytes:
             self._send(problem(too_large(self._answers.max_body_bytes)))
 
     def end(self) -> None:
         """Begin to answer: the body is whole."""
         self.more_body = False
         if not self.response_complete:
-            content = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-            self._parts.clear()
+            content = bytes(self._content)
+            self._content.clear()
             self._task = self._connection.loop.create_task(self._answer(content))
             self._connection.tasks.add(self._task)
 
@@ -113,6 +111,7 @@ class DirectCycle:
     def leave(self) -> None:
         """Wait no more for the body of a client that is gone; what has begun to answer it goes on."""
         self.disconnected = True
+        self._content.clear()
         if self._task is None:
             self._answers.end(self, 0)
 
@@ -140,6 +139,7 @@ class DirectCycle:
     def _send(self, response: Response) -> None:
         """Send an answer, unless the client is gone."""
         self.response_started = True
+        self._content.clear()
         if not self.disconnected:
             self._connection.write_answer(self._bytes_of(response), self._head.url, response.status_code)
             self.response_complete = True

@@ -281,13 +281,17 @@ class PatientProtocol(HttpToolsProtocol):
         """
         found = sys.exception()
         assert isinstance(found, httptools.HttpParserUpgrade)
-        rest = self._data[found.args[0] :]
+        self._data = self._data[found.args[0] :]  # what follows may hold another offer
         framing = b"".join(b"%b: %b\r\n" % pair for pair in self._framing())
         self.parser = httptools.HttpRequestParser(_Body(self) if framing else self)
-        if framing:
-            self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % framing)
-        if rest:
-            super().data_received(rest)
+        try:
+            if framing:
+                self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % framing)
+        except httptools.HttpParserError:  # of a head that offers another protocol it is looked at here
+            self.send_400_response("Invalid HTTP request received.")
+            return
+        if self._data:
+            super().data_received(self._data)
 
     def _framing(self) -> list[tuple[bytes, bytes]]:
         return [pair for pair in self.headers if pair[0] in (b"content-length", b"transfer-encoding")]
@@ -303,6 +307,8 @@ class PatientProtocol(HttpToolsProtocol):
         if self._direct is not None:
             self._direct.leave()
         super().connection_lost(exc)
+        if self._direct is not None:  # it holds the connection: both would stay until garbage is collected
+            self.cycle = self._direct = None  # type: ignore[assignment]  # nobody looks at it any more
 
     def _forget_rest(self) -> None:
         if self._rest is not None:
