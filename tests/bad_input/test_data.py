@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from datetime import datetime
 
 import polars as pl
@@ -138,7 +139,7 @@ def test_broken_json_lines_are_named(shop):
 
 
 def test_a_query_that_fails_and_one_without_a_column_are_named(shop):
-    with sqlite3.connect("x.db") as database:
+    with closing(sqlite3.connect("x.db")) as database, database:
         database.execute("create table orders (customer, ordered_at)")
     database.close()
     read_from(shop, 'sql: {url: "sqlite:///x.db", query: "select * frm orders"}')

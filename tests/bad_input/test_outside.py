@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import stat
+from contextlib import closing
 
 import polars as pl
 import pytest
@@ -228,7 +229,7 @@ def test_a_pipe_in_the_log_of_a_delta_table_is_not_opened(shop):
 def test_a_database_outside_is_not_opened(shop, outside, monkeypatch):
     import sqlite3
 
-    with sqlite3.connect(outside / "private.db") as database:
+    with closing(sqlite3.connect(outside / "private.db")) as database, database:
         database.execute(f"create table t as select '{SECRET}' as customer, '2026-01-01' as ordered_at, 1.5 as amount")
     text = (shop.root / "objects.yaml").read_text()
     query = 'sql: {url: "${WAREHOUSE}", query: select * from t}'

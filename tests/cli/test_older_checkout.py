@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -163,7 +164,7 @@ def test_a_dirty_tree_is_named_in_plan_and_history(shop):
 def test_a_short_hash_of_an_older_registry_is_read(shop):
     import sqlite3
 
-    with sqlite3.connect("r.db") as database:
+    with closing(sqlite3.connect("r.db")) as database, database:
         database.execute("update history set commit_id = substr(commit_id, 1, 7)")
     database.close()
     assert entries(shop)[0]["commit"] == shop.second[:7]

@@ -12,7 +12,7 @@ import pickle
 import shutil
 import sqlite3
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import joblib
@@ -92,7 +92,7 @@ def planted(name: str = "models/m/evil.pkl") -> dict[str, object]:
 
 def tamper(shop, number=1, **fields):
     """Change the row of the model version in the registry; `says_so`: and that of the model, so that they agree."""
-    with sqlite3.connect(shop.root / "r.db") as database:
+    with closing(sqlite3.connect(shop.root / "r.db")) as database, database:
         (text,) = database.execute("select document from model_versions where version = ?", (number,)).fetchone()
         document = json.loads(text)
         if fields.pop("says_so", False):

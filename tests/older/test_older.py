@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import tarfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ def older(request, tmp_path, monkeypatch, capsys) -> Shop:
 
 
 def step(root: Path) -> str:
-    with sqlite3.connect(root / ".featurectl/registry.db") as connection:
+    with closing(sqlite3.connect(root / ".featurectl/registry.db")) as connection, connection:
         return str(connection.execute("select version_num from alembic_version").fetchone()[0])
 
 

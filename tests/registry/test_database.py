@@ -5,6 +5,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 
@@ -54,7 +55,7 @@ def test_a_registry_of_a_newer_version_is_refused_for_reading_and_writing(tmp_pa
     registry = SqlRegistry(f"sqlite:///{path}")
     state = write(registry)
     registry.close()
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("update alembic_version set version_num = '9999'")
     connection.close()
     newer = SqlRegistry(f"sqlite:///{path}")

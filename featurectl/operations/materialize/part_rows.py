@@ -100,7 +100,7 @@ def describe_changed(parts: Sequence[str]) -> str:
 def to_mend(view: str, since: datetime | None) -> str:
     """Return the command that takes late rows, or rows as they are now, from an event time on.
 
-    >>> to_mend("orders", datetime(2026, 1, 5, tzinfo=UTC))
+    >>> to_mend("orders", datetime.fromisoformat("2026-01-05T00:00:00Z"))
     'materialize orders --since 2026-01-05T00:00:00Z'
     """
     return f"materialize {view} --since {format_iso(since) if since else 'TIME'}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 
 import polars as pl
 import pytest
@@ -33,7 +34,7 @@ def test_the_row_of_a_view_without_an_entity_is_missed_when_it_is_gone(tmp_path,
     run(tmp_path, "apply", "--auto-approve")
     run(tmp_path, "materialize", "--as-of", "2026-01-09T00:00:00Z")
     assert verified(tmp_path, capsys, "--store")[0] == 0
-    with sqlite3.connect(tmp_path / "on.db") as store:
+    with closing(sqlite3.connect(tmp_path / "on.db")) as store, store:
         store.execute("delete from rows where view = (select id from views where view = ?)", [view])
     code, result = verified(tmp_path, capsys, "--store", view)
     assert code == 1

@@ -134,7 +134,7 @@ def test_a_late_copy_of_an_event_counts_where_it_was_known_first(tmp_path):
     assert (made.dropped, made.late_since) == ({TOO_LATE: 2}, at(2))
 
 
-def test_rows_that_become_known_later_are_not_lost_when_late_ones_are_noted(tmp_path):
+def test_rows_that_become_known_later_stay_when_late_ones_are_noted(tmp_path):
     view = of_each()
     write(tmp_path, "known", "1.parquet", ROWS)
     run(tmp_path, view)

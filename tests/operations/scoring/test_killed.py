@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import polars as pl
@@ -94,10 +95,10 @@ def test_a_killed_run_that_is_begun_anew_makes_the_same_bytes(made, capsys):
 def test_a_killed_run_leaves_no_row_in_a_database(made):
     url = f"sqlite:///{made}/scores.db?table=scores"
     assert killed(made, "output half written", 2, url) == -signal.SIGKILL
-    with sqlite3.connect(made / "scores.db") as database:
+    with closing(sqlite3.connect(made / "scores.db")) as database, database:
         assert database.execute("select count(*) from sqlite_master").fetchone() == (0,)
     assert main(words(made, url, "-q")) == 0
-    with sqlite3.connect(made / "scores.db") as database:
+    with closing(sqlite3.connect(made / "scores.db")) as database, database:
         rows = database.execute("select score from scores").fetchall()
     assert [score for (score,) in rows] == pl.read_parquet(made / "expected.parquet")["score"].to_list()
 

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -168,7 +169,7 @@ def test_a_table_of_a_database_is_filled_and_filled_again(shop, tmp_path):
     url = f"sqlite:///{tmp_path}/scores.db?table=scores"
     for _ in range(2):
         shop("--spine", "spine.parquet", "--out", url)
-    with sqlite3.connect("scores.db") as database:
+    with closing(sqlite3.connect("scores.db")) as database, database:
         rows = database.execute("select k, note, score, model_version from scores").fetchall()
         (manifest,) = database.execute("select manifest from scores_manifest").fetchone()
     expected = pl.read_parquet("expected.parquet").select("k", "note", "score", "model_version")
@@ -178,19 +179,19 @@ def test_a_table_of_a_database_is_filled_and_filled_again(shop, tmp_path):
 
 def test_a_table_with_other_columns_is_left_alone(shop, tmp_path):
     write_spine(tmp_path / "spine.parquet", 10)
-    with sqlite3.connect("scores.db") as database:
+    with closing(sqlite3.connect("scores.db")) as database, database:
         database.execute("create table scores (mine int)")
         database.execute("insert into scores values (7)")
     said = shop("--spine", "spine.parquet", "--out", "sqlite:///scores.db?table=scores", code=64).err
     assert "table scores is there with other columns: at, k, mine, model_version, note, score" in said
-    with sqlite3.connect("scores.db") as database:
+    with closing(sqlite3.connect("scores.db")) as database, database:
         assert database.execute("select * from scores").fetchall() == [(7,)]
         assert database.execute("select name from sqlite_master").fetchall() == [("scores",)]
 
 
 def test_a_table_with_other_columns_is_told_before_a_row_is_scored(shop, tmp_path, monkeypatch):
     write_spine(tmp_path / "spine.parquet", 10)
-    with sqlite3.connect("scores.db") as database:
+    with closing(sqlite3.connect("scores.db")) as database, database:
         database.execute("create table scores (k text, at timestamp, note int)")  # all but those of the score
     monkeypatch.setattr("featurectl.operations.scoring.run.predict_rows", None)
     said = shop("--spine", "spine.parquet", "--out", "sqlite:///scores.db?table=scores", code=64).err
@@ -213,7 +214,7 @@ def test_a_table_is_filled_in_one_transaction(shop, tmp_path, monkeypatch):
 
     monkeypatch.setattr(SqlDestination, "write", breaks)
     shop("--spine", "spine.parquet", "--out", url, code=69)
-    with sqlite3.connect("scores.db") as database:
+    with closing(sqlite3.connect("scores.db")) as database, database:
         assert database.execute("select count(*) from scores").fetchone() == (30_000,)
 
 
