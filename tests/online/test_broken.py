@@ -172,6 +172,10 @@ def test_a_broken_row_is_told_with_its_view_entity_and_feature(spoiled, body, to
         (lambda row: row[:23], "profile@1 customer=0: it has 23 bytes, fewer than a row's head"),
         (lambda row: b"\x09\xff\xff" + row[3:], "a row of format 9; this version reads formats 1 to 3"),
         (lambda row: row[:17] + bytes(7) + row[24:], "profile@1 customer=0: it has no instant of its computation"),
+        (
+            lambda row: b"\x03" + row[1:3] + (5).to_bytes(7, "big") + b"\xff" * 6 + row[24:],
+            "profile@1 customer=0: its values can't be read",
+        ),
     ],
 )
 def test_bytes_that_are_no_row_are_a_store_error(spoiled, broken, told, count):

@@ -31,7 +31,11 @@ class RowHeads(NamedTuple):
 
 
 def instants_of(data: bytes) -> tuple[int, int, int]:
-    """Return when a row of a known format was true, could be known, and was computed."""
+    """Return when a row of a known format was true, could be known, and was computed.
+
+    Raises:
+        ValueError: it was true before the first instant.
+    """
     kind = data[0]
     if kind == PLAIN:
         first, second, third = _PLAIN_HEAD(data)
@@ -41,6 +45,8 @@ def instants_of(data: bytes) -> tuple[int, int, int]:
     instant, since = (first & _FIRST_BITS) << 16 | second >> 48, second & _SINCE_BITS
     if kind == BY_EVENT:
         return instant, instant, instant + since
+    if since >= instant:
+        raise ValueError(data)
     return instant - since, instant - since, instant
 
 
