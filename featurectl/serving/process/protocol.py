@@ -116,11 +116,13 @@ class PatientProtocol(HttpToolsProtocol):
             if self._head_bytes > HEAD_BYTES and b"\r\n\r\n" not in data[:HEAD_BYTES]:
                 self._refuse_head()
                 return
-        self._idle_since_s = None
+        idle_since_s, before, self._idle_since_s = self._idle_since_s, self.cycle, None
         self._data = data
         self._framing_bytes += len(data)
         super().data_received(data)
         self._data = b""
+        if self.cycle is before and not self._is_in_head:  # an empty line, as some clients send behind a body
+            self._idle_since_s = idle_since_s
         if self._is_in_head and self._head is None:
             self._head = self.loop.call_later(HEAD_S, self.transport.close)
         if self._is_in_body and self._framing_bytes > HEAD_BYTES + _FRAMING * self._body_bytes:

@@ -131,6 +131,12 @@ def ask_once_and_stay(target: Target) -> None:
         wait_for_end(made)
 
 
+def send_empty_lines(target: Target) -> None:
+    """Be answered, and send what begins no request."""
+    with ExitStack() as stack:
+        _drip(target.many(20, stack), [_SMALL, *[b"\r\n"] * 10_000])
+
+
 def write_a_head_slowly(target: Target) -> None:
     """Send a head a byte at a time."""
     with ExitStack() as stack:
@@ -234,6 +240,7 @@ ATTACKS: Final[Sequence[Callable[[Target], None]]] = (
     send_requests_without_an_end,
     say_nothing,
     ask_once_and_stay,
+    send_empty_lines,
     write_a_head_slowly,
     write_a_body_slowly,
     write_a_chunk_extension_without_an_end,
