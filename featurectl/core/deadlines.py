@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
+_STEP_S: Final = 0.01  # between two looks at all that waits: what is due meanwhile waits for the next
 
 
 class Deadlines(Generic[T]):
@@ -44,4 +45,4 @@ class Deadlines(Generic[T]):
             if self._due_s.pop(waiting, None) is not None:
                 self._expire(waiting)
         if self._due_s:
-            self._wake(min(self._due_s.values()))
+            self._wake(max(min(self._due_s.values()), now_s + _STEP_S))

@@ -157,6 +157,7 @@ def test_requests_of_both_kinds_that_come_together_are_answered_in_turn(process)
     assert all(word in body for word, body in zip(expected, bodies, strict=True))
 
 
+@pytest.mark.long
 def test_a_body_that_does_not_come_is_refused_when_its_time_is_over(process):
     address = urlsplit(process.url)
     with socket.create_connection((address.hostname, address.port), timeout=30) as made:
