@@ -11,6 +11,7 @@ from featurectl.expressions.literals import LITERALS, literal
 from featurectl.expressions.syntax import Raw, reject
 from featurectl.expressions.tree import ExpressionError
 
+_QUOTE: Final = "'"  # around a text; two of them in one
 _MAX_LISTED: Final = 12
 
 
@@ -46,9 +47,16 @@ def _check_column(raw: Raw, columns: Collection[str] | None) -> None:
     if name == "*" or (name.startswith("^") and name.endswith("$")):
         reject(raw, f"a column can't be called {name!r} in an expression", "rename it in the source")
     if columns is not None and name not in columns:
-        error = ExpressionError(f'no column "{name}"', raw.start, raw.end, _closest(name, "columns", columns))
+        hint = _closest(name, "columns", columns)
+        if _is_quoted(raw) and not hint.startswith("did you mean"):
+            hint = f"a text takes single quotes: '{name.replace(_QUOTE, 2 * _QUOTE)}'; {hint}"
+        error = ExpressionError(f'no column "{name}"', raw.start, raw.end, hint)
         error.unknown_column = name
         raise error
+
+
+def _is_quoted(raw: Raw) -> bool:
+    return raw.end - raw.start > len(raw.value)
 
 
 def _check_call(raw: Raw) -> None:

@@ -211,8 +211,10 @@ def _read_lists(node: Fields, files: _Files, declared: Declarations) -> None:
         if key not in LISTS:
             note = f"keys: {', '.join(LISTS)}"
             if key in ("project", "environments"):
-                note = f"{key} stands in {PROJECT_FILE} alone"
+                note = f"{key} stands in the {PROJECT_FILE} at the top of the repository alone"
             place = node.keys[key].place
+            if place.path.endswith(f"/{PROJECT_FILE}"):
+                note = "a repository can't hold another one: move that folder out of it, or below data/"
             suggestion = did_you_mean(key, LISTS)
             declared.unread |= key not in ("project", "environments")  # objects may stand below it
             declared.report.error("FC102", f'unknown key "{key}" in a file', place, suggestion=suggestion, note=note)

@@ -68,10 +68,22 @@ def init_repository(folder: Path, template: str) -> WrittenRepository:
     if template not in NEXT:
         raise UsageError(f"no template {template!r}", hint="templates: " + ", ".join(NEXT))
     project = project_name(folder)
+    _check_alone(folder)
     files = write_repository(template_folder() / template, folder, project)
     left = [name for name in KEPT if name not in files]
     enter = () if folder.resolve() == Path.cwd() else (f"cd {shlex.quote(str(folder))}",)
     return WrittenRepository(project=project, files=files, left=left, following=(*enter, *NEXT[template]))
+
+
+def _check_alone(folder: Path) -> None:
+    """Refuse a folder whose YAML another repository around it would read as its own."""
+    from featurectl.language.load import is_read
+
+    whole = folder.resolve()
+    outer = next((parent for parent in whole.parents if (parent / MARKER).is_file()), None)
+    if outer is not None and is_read(outer, whole / MARKER):
+        message = f"{folder} lies in the repository {outer}, which would read its files as its own"
+        raise UsageError(message, hint="give a folder outside it, or below its data/")
 
 
 def project_name(folder: Path) -> str:

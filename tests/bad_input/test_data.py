@@ -217,6 +217,7 @@ def test_a_spine_with_the_name_of_what_is_made_is_refused(live):
     live.write("s.csv", "customer,at,n,count_7d,score\na,2026-01-05T00:00:00Z,1,7,8\n")
     said = live.fails(1, "training-set", "pays", "--spine", "s.csv", "--out", "x.csv")
     assert "error[FC516]: spine file s.csv has a column 'count_7d', the name of a feature\n" in said
+    assert "'spend:count_7d as spend_' among features asked for by name" in said
     said = live.fails(1, "score", "pays", "--spine", "s.csv", "--out", "x.csv")
     assert "error[FC516]: spine file s.csv has a column 'score', the name of an output\n" in said
 

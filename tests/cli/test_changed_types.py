@@ -79,6 +79,18 @@ def test_materialize_names_them_too(asked, tmp_path, path):
     assert all(error["hint"].startswith("bring back the data as it was, or change what reads am") for error in errors)
 
 
+def test_whole_numbers_that_became_fractions_are_to_be_declared(asked, tmp_path):
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "o.yaml").write_text(OBJECTS.replace("orders.PARQUET", "parts/*.csv"))
+    ROWS.write_csv(tmp_path / "parts" / "1.csv")
+    asked("apply", "--auto-approve")
+    asked("materialize")
+    ROWS.with_columns(amount=4.5).write_csv(tmp_path / "parts" / "2.csv")
+    hints = [view["error"]["hint"] for view in asked("materialize")["result"]["views"] if view["error"]]
+    assert hints
+    assert all("declare `columns:` of the source with amount: float64, or change" in hint for hint in hints)
+
+
 @pytest.mark.parametrize("dtype", ["float64", "string"])
 def test_a_table_is_not_made_of_other_types_than_were_applied(asked, tmp_path, dtype):
     amount = pl.lit(2.5 if dtype == "float64" else "2")

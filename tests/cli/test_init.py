@@ -217,3 +217,22 @@ def test_init_loads_nothing_heavy(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert (tmp_path / "repo" / "featurectl.yaml").is_file()
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_repository_within_another_one_is_refused(tmp_path, capsys, monkeypatch):
+    assert main(["init", str(tmp_path), "--template", "minimal"]) == 0
+    assert main(["init", str(tmp_path / "inner")]) == 64
+    assert f"lies in the repository {tmp_path}" in capsys.readouterr().err
+    assert not (tmp_path / "inner").exists()
+    assert main(["init", str(tmp_path / "data" / "inner"), "--template", "minimal"]) == 0
+    monkeypatch.chdir(tmp_path)
+    assert main(["validate"]) == 0
+
+
+def test_a_repository_moved_into_another_one_is_named(tmp_path, capsys, monkeypatch):
+    for folder in (tmp_path / "outer", tmp_path / "inner"):
+        assert main(["init", str(folder), "--template", "minimal"]) == 0
+    (tmp_path / "inner").rename(tmp_path / "outer" / "inner")
+    monkeypatch.chdir(tmp_path / "outer")
+    assert main(["validate"]) == 1
+    assert "a repository can't hold another one" in capsys.readouterr().err

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from featurectl.language.problems.codes_clocks import CLOCKS
 from featurectl.language.problems.codes_models import MODELS, SERVED, TRAINERS, Code
 from featurectl.language.problems.codes_stores import STORES
 from featurectl.language.syntax.place import Place
@@ -241,18 +242,7 @@ CODES: Final[Mapping[str, Code]] = {
         "the whole URL, into an environment variable and write ${NAME} in its place; its default is in the file, too.",
     ),
     **TRAINERS,
-    "FC351": Code(
-        "a source without a time",
-        "Without `event_time` every row counts as known since ever. That is right for what never changes; a table "
-        "that is edited in place leaks today's values into the past: give its rows a time, or keep snapshots of it. "
-        "It is a warning where a column looks like the time of a change, else a note, which `validate -v` lists.",
-    ),
-    "FC352": Code(
-        "a column that looks like an arrival time",
-        "The source declares neither `available_at` nor `delay`, so each row counts as known at its event time. If "
-        "the column says when the row arrived, declare it as `available_at`: training sets then see only what could "
-        "have been known.",
-    ),
+    **CLOCKS,
     "FC353": Code(
         "a refresh that can't meet the SLA",
         "The online values of a view are computed once in a `refresh`, so before the next time they are that old: "

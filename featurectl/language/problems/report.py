@@ -50,9 +50,10 @@ class Report:
         notes = (note,) if note else ()
         self.add(Problem(code=code, message=message, place=place, suggestion=suggestion, notes=notes))
 
-    def clash(self, code: str, message: str, place: Place, other: tuple[Place, str]) -> None:
+    def clash(self, code: str, message: str, place: Place, other: tuple[Place, str], *, note: str = "") -> None:
         """Add an error that two places make together."""
-        self.add(Problem(code=code, message=message, place=place, related=(other,)))
+        notes = (note,) if note else ()
+        self.add(Problem(code=code, message=message, place=place, related=(other,), notes=notes))
 
     def warning(self, code: str, message: str, place: Place, *, note: str = "") -> None:
         """Add a warning."""

@@ -10,7 +10,7 @@ from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from featurectl.core.drivers import SQLITE_URL
-from featurectl.core.dtypes import untyped_columns
+from featurectl.core.dtypes import DATE, untyped_columns
 from featurectl.core.errors import DataError, UsageError
 from featurectl.core.nearest import did_you_mean, nearest
 from featurectl.core.variables import has_variable
@@ -275,6 +275,12 @@ def _warn(source: Source, shape: SourceShape, declared: Declarations) -> None:
             note = f"declare available_at: {name}, or a delay; else a row counts as known at its {source.event_time}"
             declared.report.warning("FC352", message, shape.fields.place("event_time"), note=note)
             return
+    if columns.get(source.event_time or "") == DATE:
+        message = f'"{source.event_time}" holds dates: a row counts as known at the midnight that its day begins with'
+        note = (
+            f"delay: 1d where it is known when its day is over; available_at: {source.event_time} where that is right"
+        )
+        declared.report.note("FC358", message, shape.fields.place("event_time"), note=note)
 
 
 def _tell_static(source: Source, shape: SourceShape, declared: Declarations) -> None:

@@ -9,7 +9,7 @@ from featurectl.expressions.check import expression_columns
 from featurectl.expressions.names import walk
 from featurectl.expressions.parse import parse
 from featurectl.expressions.tree import ExpressionError
-from featurectl.language.definitions.model import Label, Model, RequestInput
+from featurectl.language.definitions.model import FeatureInput, Label, Model, RequestInput
 from featurectl.language.resolve.declarations import Declarations
 from featurectl.language.shapes.training import LabelShape, OutputShape, SpineShape
 from featurectl.language.syntax.place import Place
@@ -34,10 +34,12 @@ def check_columns(model: Model, columns: list[tuple[str, Place]], shape: SpineSh
             declared.report.error("FC105", f'"{ASOF}" is the time of the row; give the column another name', place)
         elif name in seen:
             message = f'two columns of the training set are named "{name}"'
-            declared.report.clash("FC205", message, place, (seen[name], "the other one stands here"))
+            other = (seen[name], "the other one stands here")
+            declared.report.clash("FC205", message, place, other, note=_another_name(name, model))
         elif name in spine and name not in requested:
-            message = f'"{name}" is a column of the spine already; name it by `as` or `prefix`'
-            declared.report.clash("FC205", message, place, (spine_place, "the spine comes from here"))
+            message = f'"{name}" is a column of the spine already'
+            other = (spine_place, "the spine comes from here")
+            declared.report.clash("FC205", message, place, other, note=_another_name(name, model))
         seen.setdefault(name, place)
     if model.spine.label is not None and shape.label is not None:
         _check_label(model.spine.label, shape.label, (seen, requested), declared)
@@ -45,6 +47,15 @@ def check_columns(model: Model, columns: list[tuple[str, Place]], shape: SpineSh
             key = "expr" if shape.label.expr is not None else "op"
             note = "the horizon is t <= event_time < t + horizon, and the spine is of the label's own source"
             declared.report.note("FC357", own_row, shape.label.fields.place(key), note=note)
+
+
+def _another_name(name: str, model: Model) -> str:
+    """Return what to write among the model's features so that one has another name."""
+    item = next((item for item in model.inputs if item.name == name), None)
+    if not isinstance(item, FeatureInput):
+        return "give it another name"
+    one = f'{{feature: "{item.view}:{item.feature}", as: {item.view}_{item.feature}}}'
+    return f"name it otherwise: {one}; several: {{view: {item.view}, features: [...], prefix: {item.view}_}}"
 
 
 def check_output(model: Model, shape: OutputShape | None, declared: Declarations) -> None:

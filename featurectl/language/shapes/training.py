@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+import re
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, GetJsonSchemaHandler, PlainValidator, ValidationInfo, WithJsonSchema
 from pydantic.json_schema import JsonSchemaValue
@@ -53,12 +54,24 @@ def _read_model_type(node: object, info: ValidationInfo) -> str:
     return read_type(node, info)
 
 
+_NAMED_AS: Final = re.compile(r"([a-z]\w*) +as +([a-z]\w*)", re.IGNORECASE)
+
+
 def _read_selection(node: object, info: ValidationInfo) -> tuple[str, ...] | None:
     if isinstance(node, ScalarNode):
         if node.text != ALL:
             fail(info, "FC101", f'expected a list of features or "*", found {node.text!r}', node)
         return None
-    return tuple(read_name(item, info) for item in read_some(node, info))
+    return tuple(_read_selected(item, info) for item in read_some(node, info))
+
+
+def _read_selected(node: object, info: ValidationInfo) -> str:
+    """Return the name of a feature, which has another one in an item of its own alone."""
+    named = _NAMED_AS.fullmatch(node.text) if isinstance(node, ScalarNode) else None
+    if named is not None:
+        meant = f'did you mean - {{feature: "VIEW:{named[1]}", as: {named[2]}}}?'
+        fail(info, "FC105", f'"{named[0]}" is no name of a feature', node, meant)
+    return read_name(node, info)
 
 
 def _read_qualified(node: object, info: ValidationInfo) -> tuple[str, str]:

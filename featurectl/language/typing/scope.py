@@ -85,19 +85,20 @@ class Scope:
         tree = ExpressionNode("case", dtype, (condition.tree, _column(column, dtype), null), None, raw.start, raw.end)
         return Expression(text, settle(tree)), dtype
 
-    def column(self, part: Part, name: str, named_by: str = "", *, is_key: bool = False) -> str | None:
+    def column(self, part: Part, name: str, named_by: str = "", *, is_key: bool = False, hint: str = "") -> str | None:
         """Return the type of a column, `unknown` when only its name is known; FC301 and None when there is none.
 
         `named_by` says who names it, where the place does not. `is_key`: it has to have this name, that of a key.
+        `hint` is another one than the closest name.
         """
         if self.columns is None:
             return UNKNOWN
         if name not in self.columns:
-            message, hint = self._unknown(name) or (
+            message, way_out = self._unknown(name) or (
                 f'no column "{name}"{named_by}',
-                (select_hint if is_key else near_hint)(name, self.columns),
+                hint or (select_hint if is_key else near_hint)(name, self.columns),
             )
-            self.add(part, "FC301", message, hint)
+            self.add(part, "FC301", message, way_out)
             return None
         return self.columns[name]
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
 from featurectl.core.dtypes import DATE, FLOAT64, INT64, STRING, TIMESTAMP, UNKNOWN, TypedColumns, untyped_columns
+from featurectl.core.units import meant_duration
 from featurectl.language.definitions.source import Source
 from featurectl.language.typing.scope import Issue, Scope, bare_column
 
@@ -23,13 +25,30 @@ def type_check_source(source: Source, columns: Mapping[str, str] | None) -> tupl
     after = Scope(row_columns(typed), scope.issues)
     for key in ("event_time", "available_at"):
         name = source.event_time if key == "event_time" else source.available_at
-        dtype = after.column((key,), name, f", which `{key}` names") if name is not None else None
+        hint = delay_hint(name) if name is not None and key == "available_at" else ""
+        dtype = after.column((key,), name, f", which `{key}` names", hint=hint) if name is not None else None
         if name is not None and dtype is not None and dtype not in TIMES:
             after.add((key,), "FC312", f'"{name}" is {dtype}, must be a timestamp or a date', time_hint(name, dtype))
     for key, names in (("tiebreak", source.tiebreak), ("dedup_key", source.dedup_key)):
         for name in names:
             after.column((key, name), name)
     return typed, scope.issues
+
+
+_LATER = re.compile(r"\s*(.+?)\s*\+\s*(?:interval\s+)?'?\s*([0-9]+\s*[a-z]+)\s*'?\s*", re.IGNORECASE)
+
+
+def delay_hint(written: str) -> str:
+    """Return how a time that is a while after another is said, "" where it is not that.
+
+    >>> delay_hint("sold_at + 15m")
+    'it names a column; `delay: 15m` in its place says that a row is known 15m after its event_time'
+    """
+    later = _LATER.fullmatch(written)
+    if later is None:
+        return ""
+    length = meant_duration(later[2]) or later[2]
+    return f"it names a column; `delay: {length}` in its place says that a row is known {length} after its event_time"
 
 
 def time_hint(name: str, dtype: str) -> str:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
-from featurectl.core.dtypes import UNKNOWN
+from featurectl.core.dtypes import FLOAT64, INT64, UNKNOWN
 from featurectl.core.errors import DataError, FeaturectlError
 from featurectl.identity.facts.sources import expression_reads
 from featurectl.identity.facts.views import read_columns
@@ -47,8 +47,15 @@ def naming_changed_types(
         raise DataError(
             f"source {source.name}, {file}: column {name!r} is {now}, it was {before} before",
             code="FC504",
-            hint=f"bring back the data as it was, or change what reads {name}: {error.message}",
+            hint=f"bring back the data as it was, {_declared(name, before, now)}or change what reads {name}: "
+            f"{error.message}",
         ) from error
+
+
+def _declared(name: str, before: str, now: str) -> str:
+    """Return how a whole number that became a fraction is declared, "" of other changes."""
+    declared = f"declare `columns:` of the source with {name}: float64, "
+    return declared if (before, now) == (INT64, FLOAT64) else ""
 
 
 def _changed(run: MaterializeRun, coverage: Coverage | None) -> Mapping[str, tuple[str, str]]:

@@ -9,7 +9,7 @@ import polars as pl
 
 from featurectl.core.errors import DataError
 from featurectl.engines.base import Engine
-from featurectl.language.definitions.model import Label, ModelInput, RequestInput
+from featurectl.language.definitions.model import FeatureInput, Label, ModelInput, RequestInput
 from featurectl.operations.training.join import BoundView, ViewRows, join_features
 from featurectl.operations.training.label import LabelTarget, label_rows
 from featurectl.operations.training.spine import SpineRows
@@ -91,7 +91,7 @@ def join_rows(
     labelled = label_rows(engine, target, spine)
     last = None if labelled is None else labelled.column
     own = spine.own if last is None else spine.own.drop(last.name, strict=False)
-    _check_names(own.columns, made.columns, spine.origin)
+    _check_names(own.columns, inputs, spine.origin)
     rows, values = own.hstack(made.get_columns()), joined
     if target is not None and last is not None:
         rows = rows.with_columns(spine.own[last.name] if _is_own(target.label) else last)
@@ -105,14 +105,18 @@ def join_rows(
     )
 
 
-def _check_names(own: Collection[str], made: Sequence[str], origin: str) -> None:
-    for name in made:
-        if name in own:
-            raise DataError(
-                f"spine {origin} has a column {name!r}, the name of a feature",
-                code="FC516",
-                hint="rename it, or name the feature by `as` or `prefix` in the model",
-            )
+def _check_names(own: Collection[str], inputs: Sequence[ModelInput], origin: str) -> None:
+    for item in inputs:
+        if item.name in own and not isinstance(item, RequestInput):
+            message = f"spine {origin} has a column {item.name!r}, the name of a feature"
+            raise DataError(message, code="FC516", hint=_another_name(item))
+
+
+def _another_name(item: ModelInput) -> str:
+    if not isinstance(item, FeatureInput):
+        return "rename one of them"
+    by_name = f"'{item.view}:{item.feature} as {item.view}_'"
+    return f"rename it, or the feature: {by_name} among features asked for by name, `as` or `prefix` in a model"
 
 
 def _is_own(label: Label) -> bool:

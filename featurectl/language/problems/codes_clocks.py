@@ -1,0 +1,29 @@
+"""Codes of the clocks of sources, FC351, FC352 and FC358: a part of the list of `codes`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from featurectl.language.problems.codes_models import Code
+
+CLOCKS: Final[Mapping[str, Code]] = {
+    "FC351": Code(
+        "a source without a time",
+        "Without `event_time` every row counts as known since ever. That is right for what never changes; a table "
+        "that is edited in place leaks today's values into the past: give its rows a time, or keep snapshots of it. "
+        "It is a warning where a column looks like the time of a change, else a note, which `validate -v` lists.",
+    ),
+    "FC352": Code(
+        "a column that looks like an arrival time",
+        "The source declares neither `available_at` nor `delay`, so each row counts as known at its event time. If "
+        "the column says when the row arrived, declare it as `available_at`: training sets then see only what could "
+        "have been known.",
+    ),
+    "FC358": Code(
+        "an event time without a time of day",
+        "A date is its midnight UTC, and without `available_at` or `delay` a row is known from then on: features of "
+        "that day's morning see what happened in its evening. With `delay: 1d` they see it when the day is over. It "
+        "is a note, which `validate -v` lists; `available_at` with the same column says that it is right as it is.",
+    ),
+}
