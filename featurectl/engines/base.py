@@ -131,6 +131,8 @@ class Prepared:
     Without a `dedup_key` such a row that equals one of the table is none of them: nobody has to take it.
     `replaced` holds the `_dedup` of rows read earlier of which there is a copy among the new ones that was available
     first: it counts, and theirs is to leave the table.
+    `begins` are the least event time and the least availability of the rows read, wherever in a piece's range they lie
+    (None: there were none, or the source is static).
     `parts` are the rows of each piece that were looked at and known by its end. `changed`, one a piece: between which
     event times rows that were read of it before are not there any more as they were; None: they all are, or were cut
     off at its beginning.
@@ -145,6 +147,7 @@ class Prepared:
     late_events: tuple[datetime, datetime] | None = None
     checks: tuple[CheckResult, ...] = ()
     replaced: tuple[int, ...] = ()
+    begins: tuple[datetime, datetime] | None = None
     parts: tuple[PartRows, ...] = ()
     changed: tuple[tuple[datetime, datetime] | None, ...] = ()
 

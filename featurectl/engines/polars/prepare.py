@@ -73,6 +73,7 @@ class _Tally:
     read: int = 0
     watermark: datetime | None = None
     newest_event: datetime | None = None
+    begins: tuple[datetime, datetime] | None = None
     dropped: Counter[str] = field(default_factory=Counter)
     late: LateEvents = field(default_factory=LateEvents)
     replaced: list[int] = field(default_factory=list)
@@ -122,19 +123,31 @@ class _Tally:
         """
         event, available = pl.col(EVENT), pl.col(AVAILABLE)
         known = wanted_rows(part.piece) & CLOCKED
-        columns = [within_datetime(clock.filter(known).max()) for clock in (event, available)]
+        last = [within_datetime(clock.filter(known).max()) for clock in (event, available)]
+        first = [
+            within_datetime(clock.filter(known).min()).alias(f"first {i}") for i, clock in enumerate((event, available))
+        ]
         held = (available > part.piece.until).sum().alias("held")
-        found = scan.select(*columns, held).collect(engine="streaming")
+        found = scan.select(*last, *first, held).collect(engine="streaming")
         part.held_back += int(found["held"].item())
         if self.counts_parts:
             taken = of_view(scan.filter(known), self.view).select(pl.len()).collect(engine="streaming")
             part.add_unhashed(int(taken.item()))
-        self.see(found.select(EVENT, AVAILABLE).drop_nulls())
+        for ends in (
+            found.select(EVENT, AVAILABLE),
+            found.select(pl.col("first 0").alias(EVENT), pl.col("first 1").alias(AVAILABLE)),
+        ):
+            self.see(ends.drop_nulls())
 
     def see(self, frame: pl.DataFrame) -> None:
         """Take note of the clocks of rows that have both."""
         self.watermark = _greatest(self.watermark, frame, AVAILABLE, self.source)
         self.newest_event = _greatest(self.newest_event, frame, EVENT, self.source)
+        if not self.source.static and not frame.is_empty():
+            found = frame.select(within_datetime(pl.col(EVENT, AVAILABLE).min())).row(0)
+            self.begins = (
+                found if self.begins is None else (min(self.begins[0], found[0]), min(self.begins[1], found[1]))
+            )
 
 
 def prepare_rows(
@@ -172,6 +185,7 @@ def prepare_rows(
         checks=tally.checks(),
         replaced=tuple(tally.replaced),
         parts=tuple(part.rows for part in tally.parts),
+        begins=tally.begins,
         changed=tuple(None if part.earlier is None else part.earlier.changed for part in tally.parts),
     )
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from featurectl.language.resolve.transformed import as_state
 from featurectl.offline.base import Coverage
 from featurectl.offline.inputs import has_older_form, has_other_definition
-from featurectl.operations.materialize.missing_files import check_files_there
+from featurectl.operations.materialize.lost_rows import check_files_there
 from featurectl.operations.materialize.range import Range
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.operations.materialize.table_increment import RunBasis, base_of, next_increment, table_begin

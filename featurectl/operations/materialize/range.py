@@ -14,6 +14,7 @@ from featurectl.engines.spill import SpillRoom
 from featurectl.offline.base import Coverage
 from featurectl.offline.inputs import input_marks
 from featurectl.operations.materialize.check_results import check_passed
+from featurectl.operations.materialize.lost_rows import check_range_there
 from featurectl.operations.materialize.repeats import events_of, is_copy_of, read_until
 from featurectl.operations.materialize.rows import TableRows
 from featurectl.operations.materialize.run import MaterializeRun
@@ -69,7 +70,8 @@ def backfill_view(engine: Engine, run: MaterializeRun, asked: Range) -> Material
     one stands in the table afterwards, on either side.
 
     Raises:
-        DataError: the source can't be read, a part that the table has read is gone, or a check fails.
+        DataError: the source can't be read, a part that the table has read is gone, or its rows of
+            the range are (FC501), or a check fails.
     """
     coverage = run.table.coverage()
     assert coverage is not None
@@ -88,6 +90,7 @@ def backfill_view(engine: Engine, run: MaterializeRun, asked: Range) -> Material
         with reading(f"source {view.source.name}"):
             prepared = engine.prepare(pieces, view, room=room)
         check_passed(prepared.checks)
+        check_range_there(run, prepared.begins, ~asked.outside)
         kept = asked.outside if events is None else asked.outside & ~is_copy_of(prepared.rows)
         rows = TableRows(run.table, view.keys, prepared.rows, kept, left_out_of(coverage, view))
         begin = None if asked.since is None or coverage.since is None else min(asked.since, coverage.since)

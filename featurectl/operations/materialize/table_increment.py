@@ -23,7 +23,7 @@ from featurectl.offline.order import ordered
 from featurectl.offline.rows import FrameRows
 from featurectl.operations.materialize.changed_types import check_registered_types
 from featurectl.operations.materialize.check_results import check_passed
-from featurectl.operations.materialize.missing_files import check_files_there
+from featurectl.operations.materialize.lost_rows import check_files_there, check_rows_there
 from featurectl.operations.materialize.part_rows import ReadParts
 from featurectl.operations.materialize.progress_rows import ReportedRows, RowCounter
 from featurectl.operations.materialize.repeats import seen_before, without_replaced
@@ -88,7 +88,8 @@ def materialize_view(
     column whose features were left out is written again without it when rows come to it.
 
     Raises:
-        DataError: the source can't be read, or FC518 its rows are not as its checks, or the view's, say.
+        DataError: the source can't be read, FC501 the table is to be made anew and rows of it are there no more, or
+            FC518 its rows are not as its checks, or the view's, say.
         StoreError: the table can't be written; it stays as it was.
     """
     reading_rows = RowCounter(progress=run.progress)
@@ -119,11 +120,15 @@ class _Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedIncrement:
-    """What a run builds on (base None: on nothing), what it reads, and the parts that there are."""
+    """What a run builds on (base None: on nothing), what it reads, and the parts that there are.
+
+    `why_anew` says what a table of the same definition is made anew for; empty where it is not, or was asked for.
+    """
 
     base: Coverage | None
     increment: Increment
     parts: tuple[SourcePart, ...]
+    why_anew: str = ""
 
 
 def next_increment(run: MaterializeRun, ahead: RunBasis) -> PlannedIncrement:
@@ -135,9 +140,12 @@ def next_increment(run: MaterializeRun, ahead: RunBasis) -> PlannedIncrement:
     parts = run.reader.parts()
     base = base_of(run, ahead.base)
     increment = plan_increment(run.reader, parts, base, ahead.now)
+    why = why_anew(run, ahead.base)
     if base is not None and increment.rebuild:
-        check_files_there(run, base, increment.reason)
-    return PlannedIncrement(base=None if increment.rebuild else base, increment=increment, parts=parts)
+        why = increment.reason
+        check_files_there(run, base, why)
+    kept = None if increment.rebuild else base
+    return PlannedIncrement(base=kept, increment=increment, parts=parts, why_anew=why)
 
 
 def base_of(run: MaterializeRun, coverage: Coverage | None) -> Coverage | None:
@@ -150,11 +158,19 @@ def base_of(run: MaterializeRun, coverage: Coverage | None) -> Coverage | None:
     """
     if coverage is None or has_other_definition(coverage, run.view):
         return None
-    if not lacking_inputs(coverage, run.view) and not has_older_form(coverage, run.view):
-        return coverage
-    lacking = lacking_inputs(coverage, run.view)
-    check_files_there(run, coverage, "a column of it is new" if lacking else "an older featurectl made it")
-    return None
+    if why := why_anew(run, coverage):
+        check_files_there(run, coverage, why)
+        return None
+    return coverage
+
+
+def why_anew(run: MaterializeRun, coverage: Coverage | None) -> str:
+    """Return why no rows can be added to a table of the view's definition; empty: they can, or it is of another."""
+    if coverage is None or has_other_definition(coverage, run.view):
+        return ""
+    if lacking_inputs(coverage, run.view):
+        return "a column of it is new"
+    return "an older featurectl made it" if has_older_form(coverage, run.view) else ""
 
 
 def table_begin(view: FeatureView, coverage: Coverage | None, since: datetime | None, now: datetime) -> datetime | None:
@@ -174,6 +190,8 @@ def _materialize(run: MaterializeRun, how: _Reading, ahead: RunBasis) -> Materia
     if base is not None and not increment.scans:
         return nothing_new(run, base, ahead.now)
     prepared, covered = _read(run, how, ahead, planned)
+    if planned.why_anew:
+        check_rows_there(run, prepared.begins, ahead.begin, planned.why_anew)
     rows = prepared.rows
     if base is not None and increment.repeats:
         whole, lost = _after_overlap(run, prepared, increment, left_out_of(base, run.view))

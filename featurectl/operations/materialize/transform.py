@@ -31,7 +31,7 @@ from featurectl.offline.base import Coverage
 from featurectl.offline.inputs import input_marks, rows_mark
 from featurectl.operations.materialize.changed_types import check_given_types
 from featurectl.operations.materialize.check_results import check_passed
-from featurectl.operations.materialize.missing_files import check_files_there
+from featurectl.operations.materialize.lost_rows import Ends, check_files_there, check_range_there, check_rows_there
 from featurectl.operations.materialize.rows import TableRows, no_rows
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.operations.materialize.table_increment import (
@@ -43,6 +43,7 @@ from featurectl.operations.materialize.table_increment import (
     new_id,
     nothing_new,
     table_begin,
+    why_anew,
     write_rows,
 )
 from featurectl.operations.materialize.transform_parts import (
@@ -72,9 +73,13 @@ def parts_to_read(run: MaterializeRun, base: Coverage | None, now: datetime) -> 
         read += len({part.name for scan in increment.scans for part in scan.parts})
         every += len(parts)
         reasons = [*reasons, increment.reason] if increment.rebuild else reasons
-    assert run.view.transform is not None
-    whole = rebuild or (read > 0 and run.view.transform.lookback_us is None)
-    return whole, read, every, reasons[-1] or ("new rows" if read else "no new rows")
+    whole = rebuild or (read > 0 and _is_computed_whole(run.view))
+    new = "new rows (no lookback: all is computed)" if whole else "new rows"
+    return whole, read, every, reasons[-1] or (new if read else "no new rows")
+
+
+def _is_computed_whole(view: FeatureView) -> bool:
+    return view.transform is not None and view.transform.lookback_us is None
 
 
 def materialize_transform(
@@ -86,8 +91,8 @@ def materialize_transform(
     computed again ("backfill").
 
     Raises:
-        DataError: a source can't be read, FC501 files are gone of which the table is to be made anew, FC518 a check
-            fails, FC521 the function fails, FC522 it returns something else.
+        DataError: a source can't be read, FC501 files, or rows, are gone of which the table is to be made anew, FC518 a
+            check fails, FC521 the function fails, FC522 it returns something else.
         StoreError: the table can't be written; it stays as it was.
     """
     coverage = None if full else run.table.coverage()
@@ -98,13 +103,20 @@ def materialize_transform(
     with SpillRoom(run.spill) as room:
         transforming = Transforming(engine=engine, room=room, now=now, begin=begin, since=since)
         work = transforming.look(run.view, (run.reader, *run.others), base)
-        if base is not None and work.base is None:
-            check_files_there(run, base, parts_to_read(run, base, now)[3])
+        why = why_anew(run, coverage)
+        if base is not None and (work.base is None or (work.new and _is_computed_whole(run.view))):
+            why = parts_to_read(run, base, now)[3]
+            check_files_there(run, base, why)
         check_passed(work.checks)
         if work.base is not None and not work.new:
             made = _noted(run, work, work.base, transforming.late(work))
         else:
-            made = _written(run, work.base, transforming.compute(work))
+            computed = transforming.compute(work)
+            if computed.after is not None:
+                check_range_there(run, computed.begins, pl.col(AVAILABLE_AT) > computed.after)
+            elif why:
+                check_rows_there(run, computed.begins, begin, why)
+            made = _written(run, work.base, computed)
             made = replace(made, action="backfill") if work.is_again else made
         return replace(made, held_rows=sum(sum(item.summary.held_back) for item in work.inputs))
 
@@ -210,12 +222,14 @@ class Work:
 class Computed:
     """Rows of a transform's view for its table, and what the table covers with them.
 
-    `after` None: they are the whole table. Else they take the place of its rows that became available later.
+    `after` None: they are the whole table. Else they take the place of its rows that became available later. `begins`
+    are the least event time and the least availability of all that the function returned, None without rows.
     """
 
     prepared: Prepared
     covered: Coverage
     after: datetime | None
+    begins: Ends | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,7 +299,15 @@ class Transforming:
         )
         covered = replace(_covered(work, after, prepared), since=self.begin)
         covered = with_late_rows(covered, work.base, late, after)
-        return Computed(prepared=prepared, covered=covered, after=after)
+        begins = prepared.begins if after is None else self._begins(work, result)
+        return Computed(prepared=prepared, covered=covered, after=after, begins=begins)
+
+    def _begins(self, work: Work, result: pl.LazyFrame) -> Ends | None:
+        every = Piece(scan=FrameScan(rows=result), until=self.now)
+        first = self.engine.look([every], as_state(work.view).source, self.room)
+        if first.first_event is None or first.first_available is None:
+            return None
+        return first.first_event, first.first_available
 
     def _given(self, work: Work) -> list[SourceRows]:
         """Return the rows that the function is given, of each source."""

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from featurectl.core.errors import DataError
 from featurectl.engines.base import SAME_AS_READ, TOO_LATE
 from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.operations.materialize.range import Range, backfill_view
@@ -106,6 +107,12 @@ class Town:
             self.read[name] = now
             self.watermark = max([self.watermark, *(row[3] for row in now)])
 
+    def loses(self, since: float, clock: int = 2) -> bool:
+        """Whether a range has rows of before the files begin."""
+        there = [row for rows in self.files.values() for row in rows]
+        first = [min((row[i] for row in there), default=1 << 40) for i in (2, 3)]
+        return any(row[clock] >= since and (row[2] < first[0] or row[3] < first[1]) for row in self.table)
+
     def mend(self, since: float, clock: int = 2) -> None:
         """Take note of a range that is computed again."""
         self.changed.clear()
@@ -154,10 +161,15 @@ def test_what_came_late_or_changed_is_what_a_naive_account_says(sequences, kind,
             assert made.dropped.get(SAME_AS_READ, 0) == 0, said
             ends = [ends[0] for ends in (coverage.late_events, coverage.changed_events) if ends]
             if ends and town.chance.random() < 0.3:  # what is told to take them takes them
-                backfill_view(ENGINE, job(root, view, SOURCES[kind]), Range(since=min(ends)))
-                town.mend((min(ends) - T0) / timedelta(seconds=1))
-                coverage = job(root, view, SOURCES[kind]).table.coverage()
-                assert (coverage.dropped.get(TOO_LATE, 0), coverage.changed_parts) == (0, ()), said
+                since, asked = (min(ends) - T0) / timedelta(seconds=1), Range(since=min(ends))
+                if town.loses(since):
+                    with pytest.raises(DataError, match="the range, computed again, would lose"):
+                        backfill_view(ENGINE, job(root, view, SOURCES[kind]), asked)
+                else:
+                    backfill_view(ENGINE, job(root, view, SOURCES[kind]), asked)
+                    town.mend(since)
+                    coverage = job(root, view, SOURCES[kind]).table.coverage()
+                    assert (coverage.dropped.get(TOO_LATE, 0), coverage.changed_parts) == (0, ()), said
             assert sorted(values(job(root, view, SOURCES[kind]).table)) == sorted(row[1] for row in town.table), said
 
 
@@ -212,7 +224,12 @@ def test_a_transform_tells_of_its_sources_what_a_naive_account_says(sequences, t
             assert found == (len(town.late) - late, town.changed), said
             ends = [ends[0] for ends in (coverage.late_events, coverage.changed_events) if ends]
             if ends and town.chance.random() < 0.3:
-                _, coverage = run_transform(root, view, 9_999, since=min(ends))
-                town.mend((min(ends) - T0) / timedelta(seconds=1), 3)
-                assert (coverage.dropped.get(TOO_LATE, 0), coverage.changed_parts) == (0, ()), said
+                since = (min(ends) - T0) / timedelta(seconds=1)
+                if town.loses(since, 3):
+                    with pytest.raises(DataError, match="the range, computed again, would lose"):
+                        run_transform(root, view, 9_999, since=min(ends))
+                else:
+                    _, coverage = run_transform(root, view, 9_999, since=min(ends))
+                    town.mend(since, 3)
+                    assert (coverage.dropped.get(TOO_LATE, 0), coverage.changed_parts) == (0, ()), said
             assert transformed(root, view) == sorted(int(2 * row[1]) for row in town.table), said

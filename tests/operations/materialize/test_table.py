@@ -36,7 +36,11 @@ def test_a_moved_source_is_read_anew_and_one_without_old_files_added_to(tmp_path
     made, table = run(tmp_path, source=source)
     assert (made.action, values(table)) == ("append", [1.0, 2.0])
     (tmp_path / "data").rename(tmp_path / "moved")
-    made, table = run(tmp_path, source=replace(source, path="moved/*.parquet"))
+    moved = replace(source, path="moved/*.parquet")
+    with pytest.raises(DataError, match=r"1 row of 2024-01-01T01:00:00Z .* the source has another path"):
+        run(tmp_path, source=moved)
+    assert values(table) == [1.0, 2.0]
+    made, table = run(tmp_path, source=moved, full=True)
     assert (made.action, values(table)) == ("rebuild", [2.0])
     made, _ = run(tmp_path, source=replace(source, path="moved"))
     assert made.action == "nothing"

@@ -1,0 +1,146 @@
+"""Rows of a table that nothing else holds any more: they are not lost unless that is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import polars as pl
+
+from featurectl.core.errors import DataError
+from featurectl.core.units import counted, format_iso, united
+from featurectl.language.definitions.view import FeatureView
+from featurectl.language.resolve.transformed import transform_sources
+from featurectl.offline.base import Coverage
+from featurectl.operations.materialize.run import MaterializeRun
+from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
+
+_AT_ONCE: Final = 1_000_000  # rows of the table
+Ends = tuple[datetime, datetime]
+
+
+def check_files_there(run: MaterializeRun, coverage: Coverage, why: str) -> None:
+    """Check that a table can be made anew from all that it has read; `why` says what it is made anew for.
+
+    Raises:
+        DataError: FC501, files that it has read are gone.
+    """
+    for source, reader in zip(transform_sources(run.view), (run.reader, *run.others), strict=True):
+        mine = "" if run.view.transform is None else f"{source.name}/"
+        read = [name.removeprefix(mine) for name in coverage.parts if name.startswith(mine)]
+        gone = reader.lost_parts(reader.parts(), read)
+        if gone:
+            more = f" and {counted(len(gone) - 1, 'other file')}" * (len(gone) > 1)
+            raise DataError(
+                f"source {source.name}: {gone[0]}{more} that the table of {run.view.name} has read "
+                f"{'is' if len(gone) == 1 else 'are'} gone; {why}, and made anew it would lose their rows",
+                code="FC501",
+                hint=f"put them back; {_MADE_ANEW}{_to_keep(run.view)}",
+            )
+
+
+_MADE_ANEW: Final = "`materialize --full` makes the table of what there is, without them"
+
+
+@dataclass(frozen=True, slots=True)
+class LostRows:
+    """Rows of a table of before its source begins: how many, the ends of their events, and when all were known."""
+
+    count: int
+    ends: Ends
+    known: datetime
+
+    def __str__(self) -> str:
+        """How many rows there are, and of when."""
+        first, last = map(format_iso, self.ends)
+        return f"{counted(self.count, 'row')} of {first}" + ("" if first == last else f" to {last}")
+
+
+def find_lost(run: MaterializeRun, begins: Ends | None, chosen: pl.Expr | None = None) -> LostRows | None:
+    """Return which of the chosen rows of a table lie before what its source holds now; None: none does.
+
+    `begins` are the least event time and the least availability that it has, None where it has no rows. A source may
+    be cut at its beginning by either.
+    """
+    version = run.table.version()
+    if version is None:
+        return None
+    gone = pl.lit(value=True)
+    if begins is not None:
+        gone = (pl.col(EVENT_TIME) < begins[0]) | (pl.col(AVAILABLE_AT) < begins[1])
+    count, ends, known = 0, None, None
+    for rows in run.table.blocks(version, _AT_ONCE, [EVENT_TIME, AVAILABLE_AT]):
+        lost = rows.filter(gone if chosen is None else gone & chosen)
+        if lost.height:
+            first, last, seen = lost.select(
+                pl.col(EVENT_TIME).min(), pl.max(EVENT_TIME).alias("last"), pl.max(AVAILABLE_AT)
+            ).row(0)
+            count, ends = count + lost.height, united(ends, (first, last))
+            known = seen if known is None else max(known, seen)
+    return None if ends is None or known is None else LostRows(count, ends, known)
+
+
+def check_rows_there(run: MaterializeRun, begins: Ends | None, begin: datetime | None, why: str) -> None:
+    """Check that a table that is made anew from `begin` on keeps its history; `why` says what it is made anew for.
+
+    Raises:
+        DataError: FC501, its source was cut at its beginning.
+    """
+    if _has_no_history(run):
+        return
+    lost = find_lost(run, begins, None if begin is None else pl.col(EVENT_TIME) >= begin)
+    if lost is not None:
+        raise DataError(
+            f"{_sources(run)}: {lost} that the table of {run.view.name} has {_now_gone(lost, begins)}; "
+            f"{why}, and made anew it would lose them",
+            code="FC501",
+            hint=f"put them back; {_MADE_ANEW}{_to_keep(run.view)}",
+        )
+
+
+def check_range_there(run: MaterializeRun, begins: Ends | None, asked: pl.Expr) -> None:
+    """Check that a range of a table can be computed again from what there is.
+
+    Raises:
+        DataError: FC501, its source was cut at its beginning, within the range or behind it.
+    """
+    lost = None if _has_no_history(run) else find_lost(run, begins, asked)
+    if lost is not None:
+        last, clock = (lost.ends[1], 0) if run.view.transform is None else (lost.known, 1)
+        since = last + timedelta(microseconds=1)
+        if begins is not None:
+            since = max(since, begins[clock])
+        raise DataError(
+            f"{_sources(run)}: {lost} that the table of {run.view.name} has {_now_gone(lost, begins)}; "
+            "the range, computed again, would lose them",
+            code="FC501",
+            hint=f"begin later: `--since {format_iso(since)}` keeps them; {_MADE_ANEW}",
+        )
+
+
+def _to_keep(view: FeatureView) -> str:
+    """Return what would keep the rows of a source that is cut: a hint that goes on."""
+    if view.transform is not None:
+        kept = "; with `lookback` a run computes what is new, and the table keeps what was known before"
+        return kept * (view.transform.lookback_us is None)
+    kept = "; with `available_at` a run takes what is new, and the table keeps the rest"
+    return kept * (view.source.available_at is None and view.source.sql is None)
+
+
+def _has_no_history(run: MaterializeRun) -> bool:
+    return all(source.static for source in transform_sources(run.view))
+
+
+def _sources(run: MaterializeRun) -> str:
+    names = [source.name for source in transform_sources(run.view) if not source.static]
+    return f"source {names[0]}" if len(names) == 1 else f"sources {', '.join(names)}"
+
+
+def _now_gone(lost: LostRows, begins: Ends | None) -> str:
+    them = "is" if lost.count == 1 else "are"
+    if begins is None:
+        return f"{them} there no more, nor any other"
+    if lost.ends[1] < begins[0]:
+        return f"{them} of before what it holds now, from {format_iso(begins[0])} on"
+    return f"became known before what it holds now, from {format_iso(begins[1])} on"

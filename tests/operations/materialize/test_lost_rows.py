@@ -1,0 +1,140 @@
+"""What the source no longer holds is not lost by an ordinary run, nor by a range: it is refused with what would be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from featurectl.core.errors import DataError
+from featurectl.core.units import HOUR_US
+from featurectl.operations.materialize.range import Range, backfill_view
+from tests.definitions import LATEST, named
+from tests.operations.materialize.test_late_transform import of_each
+from tests.operations.materialize.test_late_transform import run as run_transform
+from tests.operations.materialize.test_late_transform import values as transformed
+from tests.operations.materialize.test_range import ENGINE, job
+from tests.operations.materialize.test_transform import write as write_rows
+from tests.operations.materialize.test_view import FILES, at, run, values, write
+
+WIDER = replace(LATEST, inputs=(*LATEST.inputs, named("late", "late")))
+WEEKS = [("A", 1.0, 1, 2), ("A", 2.0, 3, 4), ("B", 3.0, 5, 6), ("B", 4.0, 7, 8)]
+
+
+def roll(root, first, last):
+    write(root, "roll.parquet", *WEEKS[first:last])
+
+
+def refused(call, *found):
+    with pytest.raises(DataError) as told:
+        call()
+    assert told.value.code == "FC501"
+    for text in found:
+        assert text in f"{told.value} {told.value.hint}"
+
+
+def test_a_new_column_does_not_cost_the_rows_that_a_file_was_cut_of(tmp_path):
+    roll(tmp_path, 0, 3)
+    run(tmp_path)
+    roll(tmp_path, 2, 4)
+    assert values(run(tmp_path)[1]) == [1.0, 2.0, 3.0, 4.0]
+    refused(
+        lambda: run(tmp_path, view=WIDER),
+        "source arrivals: 2 rows of 2024-01-01T01:00:00Z to 2024-01-01T03:00:00Z that the table of latest has",
+        "of before what it holds now, from 2024-01-01T05:00:00Z on; a column of it is new",
+        "`materialize --full`",
+    )
+    assert values(job(tmp_path).table) == [1.0, 2.0, 3.0, 4.0]
+    assert values(run(tmp_path, view=WIDER, full=True)[1]) == [3.0, 4.0]
+    assert run(tmp_path, view=WIDER)[0].action == "nothing"
+
+
+def test_a_file_that_was_cut_by_when_rows_were_known_is_told_from_a_whole(tmp_path):
+    write(tmp_path, "1.parquet", ("A", 1.0, 1, 2), ("A", 2.0, 3, 4), ("A", 3.0, 2, 6))
+    run(tmp_path)
+    write(tmp_path, "1.parquet", ("A", 3.0, 2, 6))
+    refused(lambda: run(tmp_path, view=WIDER), "2 rows of", "became known before what it holds now")
+
+
+def test_a_rolling_file_without_available_at_is_refused_until_full(tmp_path):
+    source = replace(FILES, available_at=None)
+    roll(tmp_path, 0, 3)
+    run(tmp_path, source=source)
+    roll(tmp_path, 1, 4)
+    refused(lambda: run(tmp_path, source=source), "1 row of 2024-01-01T01:00:00Z", "with `available_at`")
+    assert values(run(tmp_path, source=source, full=True)[1]) == [2.0, 3.0, 4.0]
+
+
+def test_a_file_that_is_corrected_in_place_is_read_anew_as_before(tmp_path):
+    source = replace(FILES, available_at=None)
+    roll(tmp_path, 0, 4)
+    run(tmp_path, source=source)
+    write(tmp_path, "roll.parquet", ("A", 9.0, 1, 2), WEEKS[2], ("B", 8.0, 7, 8))
+    made, table = run(tmp_path, source=source)
+    assert (made.action, values(table)) == ("rebuild", [9.0, 3.0, 8.0])
+
+
+def test_rows_that_retention_lets_go_are_not_kept_by_a_refusal(tmp_path):
+    view = replace(LATEST, retention_us=10 * HOUR_US)
+    source = replace(FILES, available_at=None)
+    roll(tmp_path, 0, 3)
+    run(tmp_path, view=view, source=source, hour=9)
+    roll(tmp_path, 1, 4)
+    assert run(tmp_path, view=view, source=source, hour=12)[0].action == "rebuild"
+
+
+def test_a_source_that_has_no_rows_any_more_does_not_empty_the_table(tmp_path):
+    source = replace(FILES, available_at=None)
+    roll(tmp_path, 0, 3)
+    run(tmp_path, source=source)
+    roll(tmp_path, 0, 0)
+    refused(lambda: run(tmp_path, source=source), "3 rows of", "there no more, nor any other")
+
+
+def test_a_range_of_before_a_file_begins_is_refused_and_a_later_one_taken(tmp_path):
+    roll(tmp_path, 0, 3)
+    run(tmp_path)
+    roll(tmp_path, 2, 4)
+    run(tmp_path)
+    refused(
+        lambda: backfill_view(ENGINE, job(tmp_path), Range(since=at(2))),
+        "1 row of 2024-01-01T03:00:00Z",
+        "`--since 2024-01-01T05:00:00Z` keeps them",
+    )
+    refused(lambda: backfill_view(ENGINE, job(tmp_path), Range(until=at(2))), "1 row of 2024-01-01T01:00:00Z")
+    assert values(job(tmp_path).table) == [1.0, 2.0, 3.0, 4.0]
+    backfill_view(ENGINE, job(tmp_path), Range(since=at(5)))
+    assert values(job(tmp_path).table) == [1.0, 2.0, 3.0, 4.0]
+
+
+ROWS = [("a", 1, 0, 1), ("a", 2, 9, 10), ("b", 3, 19, 20), ("b", 4, 29, 30)]
+
+
+def test_a_transform_without_lookback_keeps_what_its_file_was_cut_of(tmp_path):
+    write_rows(tmp_path, "known", "1.parquet", ROWS[:3])
+    run_transform(tmp_path, of_each(None))
+    write_rows(tmp_path, "known", "1.parquet", ROWS[1:])
+    refused(lambda: run_transform(tmp_path, of_each(None)), "source known: 1 row of", "no lookback", "with `lookback`")
+    assert transformed(tmp_path, of_each(None)) == [1, 2, 3]
+    run_transform(tmp_path, of_each(None), full=True)
+    assert transformed(tmp_path, of_each(None)) == [2, 3, 4]
+
+
+def test_a_transform_without_lookback_keeps_the_rows_of_files_that_are_gone(tmp_path):
+    write_rows(tmp_path, "known", "1.parquet", ROWS[:1])
+    write_rows(tmp_path, "known", "2.parquet", ROWS[1:3])
+    run_transform(tmp_path, of_each(None))
+    (tmp_path / "known" / "1.parquet").unlink()
+    write_rows(tmp_path, "known", "3.parquet", ROWS[3:])
+    refused(lambda: run_transform(tmp_path, of_each(None)), "known/1.parquet that the table of made has read is gone")
+    assert transformed(tmp_path, of_each(None)) == [1, 2, 3]
+
+
+def test_a_range_of_a_transform_of_before_its_file_begins_is_refused(tmp_path):
+    write_rows(tmp_path, "known", "1.parquet", ROWS[:3])
+    run_transform(tmp_path, of_each())
+    write_rows(tmp_path, "known", "1.parquet", ROWS[2:])
+    run_transform(tmp_path, of_each())
+    since = "`--since 2024-01-01T20:00:00Z` keeps them"
+    refused(lambda: run_transform(tmp_path, of_each(), since=at(5)), "1 row of 2024-01-01T09:00:00Z", since)
+    assert transformed(tmp_path, of_each()) == [1, 2, 3, 4]
