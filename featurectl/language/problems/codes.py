@@ -291,9 +291,8 @@ CODES: Final[Mapping[str, Code]] = {
         "a source has no files",
         "Nothing lies at the path of the source (relative to the repository's root), or no file fits the pattern, "
         "which has at most 64 parts; `**` stands for any number of folders and follows no links. Or a table, or a "
-        "range of it, is to be made anew (a column of it is new, a file changed in place, a transform has no "
-        "`lookback`), and files that it has read are gone, or the source begins later now: put the rows back, or make "
-        "the table of what there is with `materialize --full`.",
+        "range of it, is to be made anew (a new column, a file changed in place, no `lookback`), and files are gone or "
+        "cut at their beginning: put the rows back, or make it of what there is with `materialize --full`.",
     ),
     "FC502": Code(
         "a file can't be read",

@@ -8,10 +8,21 @@ from datetime import datetime
 from featurectl.language.resolve.transformed import as_state
 from featurectl.offline.base import Coverage
 from featurectl.offline.inputs import has_older_form, has_other_definition
-from featurectl.operations.materialize.lost_rows import check_files_there
+from featurectl.operations.materialize.lost_rows import (
+    check_files_there,
+    check_range_there,
+    check_rows_there,
+    counted_begins,
+)
 from featurectl.operations.materialize.range import Range
 from featurectl.operations.materialize.run import MaterializeRun
-from featurectl.operations.materialize.table_increment import RunBasis, base_of, next_increment, table_begin
+from featurectl.operations.materialize.table_increment import (
+    PlannedIncrement,
+    RunBasis,
+    base_of,
+    next_increment,
+    table_begin,
+)
 from featurectl.operations.materialize.transform import parts_to_read
 from featurectl.sources.base import Increment
 
@@ -36,10 +47,11 @@ class Planned:
 
 
 def plan_view(run: MaterializeRun, now: datetime, *, full: bool = False, asked: Range | None = None) -> Planned:
-    """Return what bringing a view's table up to its source would do; nothing is read but what the source consists of.
+    """Return what bringing a view's table up to its source would do; no rows of the source are read.
 
     Raises:
-        DataError: the source is not there, or not all of it that the table would be made anew of.
+        DataError: the source is not there, or, as far as was counted, not all of it that the table would be made anew
+            of.
     """
     coverage = run.table.coverage()
     if run.view.transform is not None:
@@ -55,6 +67,8 @@ def plan_view(run: MaterializeRun, now: datetime, *, full: bool = False, asked: 
     reason = _reason(why, run, coverage, full=full, action=action)
     if asked is not None and coverage is not None and not full:
         read, action, reason = set(coverage.parts), "backfill", "a range was asked for"
+    if coverage is not None and not full:
+        _check_rows(run, coverage, planned, begin, asked if action == "backfill" else None)
     left = base if base is not None and action != "backfill" else Coverage()
     return Planned(
         view=run.view.name,
@@ -67,6 +81,23 @@ def plan_view(run: MaterializeRun, now: datetime, *, full: bool = False, asked: 
         changed_parts=left.changed_parts,
         changed_since=left.changed_events[0] if left.changed_events else None,
     )
+
+
+def _check_rows(
+    run: MaterializeRun, coverage: Coverage, planned: PlannedIncrement, begin: datetime | None, asked: Range | None
+) -> None:
+    """Check that no rows would be lost, where it is known from an earlier run what the source has.
+
+    Raises:
+        DataError: FC501, some would be.
+    """
+    begins = counted_begins(coverage, planned.parts)
+    if begins is None:
+        return
+    if asked is not None:
+        check_range_there(run, begins, ~asked.outside)
+    elif planned.why_anew:
+        check_rows_there(run, begins, begin, planned.why_anew)
 
 
 def _why_read(increment: Increment, base: Coverage) -> str:

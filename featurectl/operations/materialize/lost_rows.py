@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -10,11 +11,13 @@ import polars as pl
 
 from featurectl.core.errors import DataError
 from featurectl.core.units import counted, format_iso, united
+from featurectl.engines.spans import as_instant
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.resolve.transformed import transform_sources
 from featurectl.offline.base import Coverage
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
+from featurectl.sources.base import SourcePart
 
 _AT_ONCE: Final = 1_000_000  # rows of the table
 Ends = tuple[datetime, datetime]
@@ -79,6 +82,20 @@ def find_lost(run: MaterializeRun, begins: Ends | None, chosen: pl.Expr | None =
             count, ends = count + lost.height, united(ends, (first, last))
             known = seen if known is None else max(known, seen)
     return None if ends is None or known is None else LostRows(count, ends, known)
+
+
+def counted_begins(coverage: Coverage, parts: Sequence[SourcePart]) -> Ends | None:
+    """Return where a source begins by what was counted of its parts; None: not all are as they were then."""
+    events, known = [], []
+    for part in parts:
+        rows = coverage.part_rows.get(part.name)
+        if rows is None or not rows.counted or not part.stamp or part.stamp != coverage.parts.get(part.name):
+            return None
+        if rows.count and (rows.events.first is None or rows.known.first is None):
+            return None
+        events += [] if rows.events.first is None else [as_instant(rows.events.first)]
+        known += [] if rows.known.first is None else [as_instant(rows.known.first)]
+    return (min(events), min(known)) if events else None
 
 
 def check_rows_there(run: MaterializeRun, begins: Ends | None, begin: datetime | None, why: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from featurectl.core.errors import DataError
 from featurectl.core.units import HOUR_US
+from featurectl.operations.materialize.dry_run import plan_view
 from featurectl.operations.materialize.range import Range, backfill_view
 from tests.definitions import LATEST, named
 from tests.operations.materialize.test_late_transform import of_each
@@ -47,6 +48,20 @@ def test_a_new_column_does_not_cost_the_rows_that_a_file_was_cut_of(tmp_path):
     assert values(job(tmp_path).table) == [1.0, 2.0, 3.0, 4.0]
     assert values(run(tmp_path, view=WIDER, full=True)[1]) == [3.0, 4.0]
     assert run(tmp_path, view=WIDER)[0].action == "nothing"
+
+
+def test_a_dry_run_is_refused_where_the_file_was_read_as_it_is(tmp_path):
+    roll(tmp_path, 0, 3)
+    run(tmp_path)
+    roll(tmp_path, 2, 4)
+    unread = replace(job(tmp_path), view=replace(WIDER, source=FILES))
+    assert plan_view(unread, at(99)).action == "rebuild"  # what the file has now is not known yet
+    run(tmp_path)
+    wider = replace(job(tmp_path), view=replace(WIDER, source=FILES))
+    refused(lambda: plan_view(wider, at(99)), "2 rows of 2024-01-01T01:00:00Z to", "a column of it is new")
+    assert plan_view(wider, at(99), full=True).action == "rebuild"
+    refused(lambda: plan_view(job(tmp_path), at(99), asked=Range(since=at(2))), "1 row of 2024-01-01T03:00:00Z")
+    assert plan_view(job(tmp_path), at(99), asked=Range(since=at(5))).action == "backfill"
 
 
 def test_a_file_that_was_cut_by_when_rows_were_known_is_told_from_a_whole(tmp_path):
