@@ -11,6 +11,7 @@ from polars import selectors
 
 from featurectl.core.errors import DataError, UsageError
 from featurectl.core.nearest import did_you_mean
+from featurectl.models.matrix import category_texts, category_values
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,7 +76,13 @@ def _of_pandas(frame: pd.DataFrame, what: str) -> pl.DataFrame:
     if wrong := [name for name in flat.columns if not isinstance(name, str)]:
         raise UsageError(f"a column of the frame is named {wrong[0]!r}, which is no text", hint="rename the columns")
     _check_doubles(flat.columns.tolist(), what)
-    return pl.from_pandas(flat, nan_to_null=True)
+    try:
+        return pl.from_pandas(flat, nan_to_null=True)
+    except ImportError:
+        raise
+    except Exception:  # of PyArrow: its errors are of many kinds
+        _check_mixed(flat, what)
+        raise
 
 
 def _read(what: str, read: Callable[[], pl.DataFrame]) -> pl.DataFrame:
@@ -83,10 +90,32 @@ def _read(what: str, read: Callable[[], pl.DataFrame]) -> pl.DataFrame:
         return read()
     except ImportError as error:
         raise UsageError(f"{what}: {error.name or 'pyarrow'} is not installed", hint=_NEEDS) from error
-    except (UsageError, MemoryError):
+    except (UsageError, DataError, MemoryError):
         raise
     except Exception as error:  # of PyArrow: its errors are of many kinds
         raise DataError(f"{what} can't be read: {_first_line(error)}", code="FC504") from error
+
+
+def _check_mixed(frame: pd.DataFrame, what: str) -> None:
+    """See that no column of pandas mixes texts with other values, which no column of another frame holds.
+
+    Raises:
+        DataError: FC504, one does; it names the first row of another type than those before.
+    """
+    import pandas as pd
+
+    for name, values in frame.items():
+        if values.dtype.kind != "O" or isinstance(values.dtype, pd.CategoricalDtype | pd.StringDtype):
+            continue
+        kinds = [type(value) for value in values]
+        known = values.notna().to_numpy()
+        first = next((kind for kind, is_known in zip(kinds, known, strict=True) if is_known), str)
+        for place, kind in enumerate(kinds):
+            if known[place] and kind is not first and str in (kind, first):
+                message = f"{what}: column {name!r} mixes {first.__name__} and {kind.__name__}"
+                row = f"row {place + 1:,} (index {frame.index.tolist()[place]!r}) is {values.iloc[place]!r}"
+                hint = f'give them one type: frame[{name!r}].astype("string")'
+                raise DataError(f"{message}; {row}", code="FC504", hint=hint)
 
 
 def to_kind(rows: pl.DataFrame, kind: FrameKind) -> AnyFrame:
@@ -198,6 +227,24 @@ def numbers_as_float32(frame: AnyFrame) -> AnyFrame:
         return frame.cast(pa.schema(fields, metadata=frame.schema.metadata), safe=False)
     numbers = [name for name, dtype in frame.dtypes.items() if dtype.kind in "iuf"]
     return frame.astype(dict.fromkeys(numbers, "float32"))
+
+
+def with_categories(frame: AnyFrame, lists: Mapping[str, Sequence[str] | None]) -> AnyFrame:
+    """Return a frame of pandas with the categories of a model as such; of another kind the frame as it is.
+
+    None in place of a list: the values of these rows, sorted, as a trainer takes them.
+    """
+    if not lists or kind_of_frame(frame) != "pandas":
+        return frame
+    import pandas as pd
+
+    made = {}
+    for name, known in lists.items():
+        texts = category_texts(to_polars(frame[[name]], "the inputs")[name])
+        values = category_values(texts) if known is None else list(known)
+        codes = texts.replace_strict(values, range(len(values)), default=-1, return_dtype=pl.Int64).fill_null(-1)
+        made[name] = pd.Categorical.from_codes(codes.to_numpy(), categories=values)
+    return frame.assign(**made)
 
 
 def labelled_rows(frame: AnyFrame, label: str) -> AnyFrame:

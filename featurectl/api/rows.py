@@ -6,9 +6,18 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any, Generic, NamedTuple, cast
 
-from featurectl.api.frames import FrameT, column_of, columns_of, labelled_rows, numbers_as_float32
+from featurectl.api.frames import (
+    FrameT,
+    column_of,
+    columns_of,
+    labelled_rows,
+    numbers_as_float32,
+    with_categories,
+)
 from featurectl.core.errors import UsageError
 from featurectl.core.nearest import did_you_mean
+from featurectl.models.request_matrix import CATEGORY
+from featurectl.operations.training.unknown_keys import unknown_lines
 
 
 class RowsWithManifest(NamedTuple, Generic[FrameT]):
@@ -37,6 +46,19 @@ class TrainingFrame(RowsWithManifest[FrameT]):
     __slots__ = ()
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What there is to say of the rows: of how many no view knows the keys. Reading the result shows it too."""
+        found = cast("Sequence[dict[str, Any]]", self.manifest.get("unknown", ()))
+        unknown = {tuple(item["keys"]): item["rows"] for item in found}
+        return unknown_lines(unknown, cast("int", self.manifest["rows"]))
+
+    def __repr__(self) -> str:
+        return "\n".join([RowsWithManifest.__repr__(self), *self.notes])
+
+    def _repr_html_(self) -> str:
+        return RowsWithManifest._repr_html_(self) + "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+
+    @property
     def inputs(self) -> FrameT:
         """The features of each row, and the request columns and derived inputs of a model, in its order."""
         return cast("FrameT", columns_of(self.rows, self._input_names()))
@@ -50,7 +72,8 @@ class TrainingFrame(RowsWithManifest[FrameT]):
         """Return the inputs and the label of the rows that have one, as `fit(X, y)` takes them.
 
         Numbers among the inputs are float32, as every model is given them when it scores, so that one that is fitted
-        on these and imported gives the same scores; `as_stored` leaves them in the types that they are stored in.
+        on these and imported gives the same scores; `as_stored` leaves them in the types that they are stored in. A
+        category of the model is a `category` of pandas, with the values that `train` takes.
         `label`: the column that holds it, where no model says so.
 
         Raises:
@@ -60,7 +83,15 @@ class TrainingFrame(RowsWithManifest[FrameT]):
         rows = labelled_rows(self.rows, name)
         inputs = [each for each in self._input_names() if each != name]
         found = columns_of(rows, inputs)
-        return cast("FrameT", found if as_stored else numbers_as_float32(found)), column_of(rows, name)
+        if not as_stored:
+            found = with_categories(numbers_as_float32(found), self._categories())
+        return cast("FrameT", found), column_of(rows, name)
+
+    def _categories(self) -> dict[str, Sequence[str] | None]:
+        """Return the lists of the model's categories, None of one that takes the values of its rows."""
+        model = cast("dict[str, Any] | None", self.manifest["definition"])
+        inputs = model["inputs"] if model else []
+        return {item["name"]: item.get("categories") for item in inputs if item.get("model_dtype") == CATEGORY}
 
     def _input_names(self) -> list[str]:
         return [item["name"] for item in cast("Sequence[dict[str, str]]", self.manifest["inputs"])]

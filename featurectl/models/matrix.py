@@ -62,8 +62,7 @@ def _with_categories(item: BoundFeature, rows: pl.DataFrame) -> BoundFeature:
     if item.model_dtype == CATEGORY:
         if item.categories is not None:
             return item
-        values = _texts(rows[item.name]).drop_nulls().unique().sort().to_list()
-        return replace(item, categories=tuple(values))
+        return replace(item, categories=tuple(category_values(category_texts(rows[item.name]))))
     if item.model_dtype not in _NUMBERS and not item.model_dtype.startswith("decimal"):
         raise DataError(
             f"model input {item.name} is {item.model_dtype}; a model takes numbers, bools and categories",
@@ -88,12 +87,17 @@ def _encode(column: pl.Series, item: BoundFeature, numbers: pl.DataType = _FLOAT
     """Return numbers that are rounded, to float32 mostly, when they are put into the matrix, once."""
     if item.model_dtype == CATEGORY:
         codes = {value: code for code, value in enumerate(item.categories or ())}
-        column = _texts(column).replace_strict(codes, default=None, return_dtype=pl.Float32)
+        column = category_texts(column).replace_strict(codes, default=None, return_dtype=pl.Float32)
     if column.dtype.is_float() or (column.dtype.is_integer() and not column.null_count()):
         return column.to_numpy()  # a null of a float is NaN there
     return column.cast(numbers).fill_null(float("nan")).to_numpy()
 
 
-def _texts(column: pl.Series) -> pl.Series:
+def category_texts(column: pl.Series) -> pl.Series:
     """Return the texts of a category's values; a NaN has none."""
     return (column.fill_nan(None) if column.dtype.is_float() else column).cast(pl.String)
+
+
+def category_values(texts: pl.Series) -> list[str]:
+    """Return the values of a category that are in rows, as texts, sorted: a model that is not told takes them."""
+    return texts.drop_nulls().unique().sort().to_list()

@@ -126,7 +126,7 @@ def _rows(item: AlertEvaluation, *, verbose: bool) -> Iterator[list[str]]:
 def _cells(item: AlertEvaluation, seen: SubjectEvaluation, name: str) -> list[str]:
     after, is_open = item.after, seen.state in ("pending", "firing")
     since = format_instant(after.since) if after.since is not None and is_open else "-"
-    cause = seen.error or (seen.cause if is_open else "")
+    cause = seen.error or (seen.cause if is_open or _is_unmeasured(seen) else "")
     return [after.alert, name, _state(item, seen), _value(item, seen), after.condition or "-", since, cause]
 
 
@@ -140,7 +140,14 @@ def _cells_below(item: AlertEvaluation, seen: SubjectEvaluation, first: SubjectE
 def _state(item: AlertEvaluation, seen: SubjectEvaluation) -> str:
     if seen.error:
         return "not seen"
+    if _is_unmeasured(seen):
+        return "not measured"
     return f"{seen.state} (later)" if item.past else f"{seen.state} (silenced)" if seen.silenced else seen.state
+
+
+def _is_unmeasured(seen: SubjectEvaluation) -> bool:
+    """Return whether a subject is well for want of a value alone."""
+    return seen.state in ("ok", "resolved") and seen.value is None and not seen.error
 
 
 def _value(item: AlertEvaluation, seen: SubjectEvaluation) -> str:
@@ -174,7 +181,8 @@ def _summary(found: EvaluationRun) -> str:
         "pending": sum(seen.state == "pending" for _, seen in states),
         "not seen": sum(bool(seen.error) for _, seen in states),
         "changed later and left alone": sum(item.past for item in found.evaluations),
-        "ok": sum(seen.state in ("ok", "resolved") and not seen.error for _, seen in states),
+        "ok": sum(seen.state in ("ok", "resolved") and seen.value is not None and not seen.error for _, seen in states),
+        "not measured": sum(_is_unmeasured(seen) for _, seen in states),
     }
     by = f" by {counted(causes, 'cause')}" if causes != len(firing) else ""
     first = f"{len(firing)} firing{by}" + (f" ({silenced} silenced)" if silenced else "")

@@ -174,17 +174,27 @@ def test_types_of_pandas_are_read_as_they_are_meant(project):
     [
         ([1, 2], UsageError, "list, no frame"),
         (POLARS.lazy(), UsageError, "collect"),
-        (pd.DataFrame(ROWS).assign(bad=[1, "a", None, 2.5, b"x"]), DataError, "can't be read"),
+        (pd.DataFrame(ROWS).assign(bad=[1, "a", None, 2.5, b"x"]), DataError, "column 'bad' mixes int and str"),
+        (pd.DataFrame(ROWS).assign(bad=[1, 2, None, b"x", {}]), DataError, "can't be read"),
         (pd.DataFrame(ROWS).rename(columns={"n": 0}), UsageError, "is no text"),
         (pd.DataFrame(ROWS).rename(columns={"event_time": "when"}), DataError, "event_time"),
         (pd.DataFrame(ROWS).drop(columns="customer"), DataError, "customer"),
     ],
-    ids=range(6),
+    ids=range(7),
 )
 def test_what_is_no_spine_is_an_error_that_says_why(project, spine, error, says):
     with pytest.raises(error) as caught:
         project.training_set(features="spend:*", spine=spine)
     assert says in f"{caught.value.message} {caught.value.hint}"
+
+
+def test_a_column_of_pandas_that_mixes_types_is_told_with_its_row(shared_project):
+    mixed = pd.DataFrame(
+        {"customer": [None, "c1", 7], "event_time": pd.to_datetime(["2026-01-09"] * 3)}, index=[5, 6, 7]
+    )
+    said = r"^the spine: column 'customer' mixes str and int; row 3 \(index 7\) is 7\n"
+    with pytest.raises(DataError, match=said):
+        shared_project.training_set(features="spend:*", spine=mixed)
 
 
 def test_frames_that_are_not_installed_are_named(project, monkeypatch):

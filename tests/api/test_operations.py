@@ -270,5 +270,10 @@ def test_rows_with_keys_of_which_no_view_has_a_row_are_warned_of(shared_project)
     told = "^1 of 2 rows has a customer of which no view has a row$"
     with pytest.warns(UserWarning, match=told):
         shared_project.score("big", spine=spine)
-    assert shared_project.training_set("big", spine=spine).manifest["unknown"] == [{"keys": ["customer"], "rows": 1}]
+    made = shared_project.training_set("big", spine=spine)
+    assert made.manifest["unknown"] == [{"keys": ["customer"], "rows": 1}]
+    assert made.notes == ("1 of 2 rows has a customer of which no view has a row",)
+    assert repr(made).endswith(made.notes[0])
+    assert f"<p>{made.notes[0]}</p>" in made._repr_html_()
+    assert shared_project.training_set("big", spine=spine[:1]).notes == ()
     assert "unknown" not in shared_project.training_set("big", spine=spine[:1]).manifest

@@ -179,3 +179,26 @@ def test_inputs_and_label_are_what_an_estimator_fits(shared_project):
         _ = unlabelled.label
     with pytest.raises(UsageError, match="these rows have no column 'bougt'"):
         unlabelled.xy("bougt")
+
+
+def test_categories_of_a_model_are_those_that_an_estimator_of_pandas_fits(project):
+    from pathlib import Path
+
+    import lightgbm
+
+    files = Path("objects.yaml")
+    more = '- {feature: "last_order:status", as: was, type: category}\n      '
+    declared = '- {feature: "last_order:status", as: paid, type: category, categories: [paid, late]}\n      '
+    before = '- {feature: "history:amount", as: before}'
+    files.write_text(files.read_text().replace(before, more + declared + before))
+    project.apply()
+    inputs, label = featurectl.open_project(frames="pandas").training_set("big").xy()
+    assert [str(inputs[name].dtype) for name in ("was", "paid")] == ["category"] * 2
+    assert inputs["was"].cat.categories.tolist() == ["open", "paid"]
+    assert inputs["paid"].cat.categories.tolist() == ["paid", "late"]
+    assert inputs["paid"].isna().sum() == (inputs["was"] != "paid").sum()
+    lightgbm.LGBMClassifier(n_estimators=2, num_threads=1, verbose=-1).fit(inputs, label)
+    version = project.train("big")
+    kinds = {item.name: item.categories for item in version.inputs if item.categories}
+    assert kinds.keys() == {"was", "paid"}
+    assert kinds["was"] == tuple(inputs["was"].cat.categories)
