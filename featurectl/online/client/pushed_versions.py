@@ -58,7 +58,8 @@ def never_pushed(state: State, name: str, version: int) -> DataError:
     """Return the error for a view version without rows online: what sends them, where anything does."""
     label = f"view {name}@{version}"
     if (name, version) in current_places(state):
-        message, hint = f"{label} was never pushed to the online store", f"featurectl push {name}"
+        message = f"{label} was never pushed to the online store"
+        hint = f"featurectl push {name}; featurectl materialize {name} where it has no offline table yet"
     else:
         why = "it is not the newest, and no model is bound to it"
         message = f"{label} has no rows in the online store, and nothing pushes any: {why}"

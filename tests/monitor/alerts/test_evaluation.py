@@ -12,9 +12,12 @@ from featurectl.core.errors import DataError, StoreError
 from featurectl.language.definitions.alerts import Condition
 from featurectl.monitor.alerts.all_metrics import observe
 from featurectl.monitor.alerts.data_metrics import FailureCount, FeatureFigure
+from featurectl.monitor.alerts.evaluate import AlertEvaluator
+from featurectl.monitor.alerts.evaluation_run import EvaluationRun
 from featurectl.registry.alert_state import Silence
 from featurectl.registry.sql import SqlRegistry
-from tests.monitor.alerts.town import HOUR_US, T0, Town, alert, given_or_raised, look, requests, subjects, values
+from featurectl.render.alerts import render_evaluation_run
+from tests.monitor.alerts.town import HOUR_US, PLACE, T0, Town, alert, given_or_raised, look, requests, subjects, values
 
 
 def test_views_are_chosen_by_name_pattern_and_the_models_that_read_them():
@@ -290,3 +293,16 @@ def test_a_fault_in_measuring_one_alert_leaves_the_others_seen(fault):
     (late,) = observe(alert("freshness > 24h"), town).observations
     assert (late.value, late.error) == (25 * HOUR_US, "")
     assert (type(fault).__name__ in late.cause, "s3cret" in late.cause, late.fault) == (True, False, fault)
+
+
+def test_what_nothing_is_measured_of_is_shown_so_with_the_reason(ledger):
+    slow = alert("latency_p99 > 100ms", models=("late", "churn"))
+    town = Town(logged={"late": requests((10.0, False, False, None))})
+    evaluator = AlertEvaluator(ledger=ledger, place=PLACE, now=T0, dry=True)
+    looked = evaluator.look({"a": slow}, {"a": observe(slow, town)})
+    shown = render_evaluation_run(EvaluationRun(alerts={"a": slow}, evaluations=looked), dry=True, verbose=True)
+    rows = {line.split()[1]: line.split(None, 2)[2] for line in shown.splitlines() if "model:" in line}
+    assert rows["model:late"].startswith("ok ")
+    assert rows["model:churn"].startswith("not measured")
+    assert rows["model:churn"].endswith("of 0 requests")
+    assert shown.splitlines()[-1] == "0 firing, 1 ok, 1 not measured of 1 alert."
