@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from featurectl.core.units import counted, format_iso
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
 from featurectl.online.row_places import online_view
@@ -24,6 +25,7 @@ class StatisticsStores:
     offline: Callable[[], OfflineStore]
     online: OnlineStore | None
     size_of: Callable[[Source], SourceSize]
+    gone_of: Callable[[Source, Iterable[str]], list[str]]  # the parts among those named that there are no more
 
 
 def measure_plan(plan: Plan, views: Mapping[str, FeatureView], measured: StatisticsStores) -> Plan:
@@ -33,10 +35,34 @@ def measure_plan(plan: Plan, views: Mapping[str, FeatureView], measured: Statist
         StoreError: the offline tables can't be read.
     """
     changes = [
-        replace(change, effort=_effort(change, views[change.name], plan, measured)) if change.computes else change
-        for change in plan.changes
+        _measured(change, views[change.name], plan, measured) if change.computes else change for change in plan.changes
     ]
     return replace(plan, changes=tuple(changes))
+
+
+def _measured(change: Change, view: FeatureView, plan: Plan, measured: StatisticsStores) -> Change:
+    effort = _effort(change, view, plan, measured)
+    lost = "" if change.old_version is None or effort.rows is None else _lost(change, view, measured)
+    return replace(change, effort=effort, notes=(*change.notes, lost) if lost else change.notes)
+
+
+def _lost(change: Change, view: FeatureView, measured: StatisticsStores) -> str:
+    """Return what there is to say of rows that a table has, and a new one would not; empty: nothing."""
+    table = measured.offline().table(view.name, change.old_version or 0, view.key_types)
+    coverage, oldest = table.coverage(), table.statistics().oldest_event
+    if coverage is None or oldest is None or view.transform is not None or view.source.static:
+        return ""
+    begins = measured.size_of(view.source).oldest
+    if gone := measured.gone_of(view.source, coverage.parts):
+        more = f" and {counted(len(gone) - 1, 'other file')}" * (len(gone) > 1)
+        found = f"{gone[0]}{more} that v{change.old_version} has read {'is' if len(gone) == 1 else 'are'} gone"
+    elif begins is not None and oldest < begins:
+        found = f"v{change.old_version} has rows from {format_iso(oldest)} on, the source from {format_iso(begins)}"
+    else:
+        return ""
+    if change.new_version in (None, change.old_version):
+        return f"{found}: materialize refuses to make the table anew without these rows (FC501)"
+    return f"{found}: v{change.new_version} is made without these rows"
 
 
 def _effort(change: Change, view: FeatureView, plan: Plan, measured: StatisticsStores) -> Effort:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,7 +114,9 @@ class Planner:
 
         workspace = self.workspace
         online = None if external.online is None else workspace.online()
-        measured = StatisticsStores(offline=workspace.offline, online=online, size_of=_sizes(workspace))
+        measured = StatisticsStores(
+            offline=workspace.offline, online=online, size_of=_sizes(workspace), gone_of=partial(_gone, workspace)
+        )
         try:
             return measure_plan(plan, workspace.repo.views, measured)
         except StoreError as error:
@@ -134,6 +137,17 @@ def read_external_state(workspace: Workspace) -> ExternalState:
 
     prepared = workspace.online().prepared(workspace.project, workspace.environment.name)
     return ExternalState(online=prepared, offline=has_offline(workspace))
+
+
+def _gone(workspace: Workspace, source: Source, read: Iterable[str]) -> list[str]:
+    """Return which parts of a source that were read are gone; none where it can't be looked at from here."""
+    from featurectl.sources.open import open_source
+
+    try:
+        reader = open_source(source, workspace.root)
+        return reader.lost_parts(reader.parts(), read)
+    except (DataError, UsageError):
+        return []
 
 
 def _sizes(workspace: Workspace) -> Callable[[Source], SourceSize]:

@@ -42,10 +42,16 @@ def source(tmp_path):
 @pytest.fixture
 def measured(tmp_path):
     store = SqliteStore(tmp_path / "online.db")
+
+    def gone_of(source, read):
+        reader = open_source(source, tmp_path)
+        return reader.lost_parts(reader.parts(), read)
+
     yield StatisticsStores(
         offline=lambda: DeltaStore(str(tmp_path / "offline"), "flights"),
         online=store,
         size_of=lambda source: source_size(open_source(source, tmp_path)),
+        gone_of=gone_of,
     )
     store.close()
 
@@ -89,6 +95,32 @@ def test_a_breaking_change_has_the_rows_and_keys_of_the_version_before(source, m
     assert (found.basis, found.since, found.until) == ("table delays@1", FIRST, LAST)
     assert (found.rows, found.online_keys) == (3, 1)
     assert found.size_bytes > 0
+
+
+def lost(plan, measured, view):
+    return the_change(measure_plan(plan, {view.name: view}, measured)).notes[-1:]
+
+
+def test_a_plan_says_what_the_source_no_longer_holds(source, measured, tmp_path):
+    view = replace(DELAYS, source=source)
+    materialized(view, measured, tmp_path)
+    broken = replace(view, closed="both")
+    latest = replace(LATEST, source=source)
+    materialized(latest, measured, tmp_path)
+    grown = replace(latest, inputs=(*latest.inputs, replace(latest.inputs[0], name="more")))
+    breaking = plan_of(repo_of(CARRIER, source, broken), state_of(CARRIER, source, view))
+    less = replace(latest, features=latest.features[:1])
+    additive = plan_of(repo_of(CARRIER, source, latest), state_of(CARRIER, source, less))
+    assert (lost(breaking, measured, broken), lost(additive, measured, grown)) == ((), ())
+    file = tmp_path / "data" / "arrivals.parquet"
+    pl.read_parquet(file).tail(1).write_parquet(file)
+    since = "v1 has rows from 2024-01-01T00:00:00Z on, the source from 2024-03-31T03:00:00Z"
+    assert lost(breaking, measured, broken) == (f"{since}: v2 is made without these rows",)
+    refused = "materialize refuses to make the table anew without these rows (FC501)"
+    assert lost(additive, measured, grown) == (f"{since}: {refused}",)
+    file.rename(file.with_name("later.parquet"))
+    gone = "data/arrivals.parquet that v1 has read is gone: v2 is made without these rows"
+    assert lost(breaking, measured, broken) == (gone,)
 
 
 def test_an_additive_change_reads_rows_only_for_a_missing_column(source, measured, tmp_path):
