@@ -13,7 +13,7 @@ from featurectl.core.errors import DataError
 from featurectl.core.object_store import polars_options
 from featurectl.language.definitions.source import Source
 from featurectl.sources.csv_fields import find_short_line
-from featurectl.sources.csv_lines import WrongLine, find_wrong_line, line_of_row
+from featurectl.sources.csv_lines import AS_UTF8, WrongLine, find_wrong_line, is_utf_16, line_of_row
 from featurectl.sources.unfolding import check_lines
 
 
@@ -38,7 +38,9 @@ class CsvFormat:
         )
 
     def check_lines(self, file: Path, where: str, *, first: bool = False) -> None:
-        """See that no line of a compressed file, quoted ends of lines and all, unfolds to more than may be held."""
+        """See that a file is not UTF-16, and no line of it, if compressed, unfolds to more than may be held."""
+        if is_utf_16(file):
+            raise DataError(f"{where} can't be read: it is UTF-16, not UTF-8", code="FC502", hint=AS_UTF8)
         check_lines(file, where, quoted=True, first=first)
 
     def wrong_line(self, file: Path, source: Source) -> WrongLine | None:

@@ -11,7 +11,7 @@ from typing import Final
 from featurectl.core.units import counted
 from featurectl.sources.unfolding import MOST_LINE, file_chunks
 
-_AS_UTF8: Final = "save the file as UTF-8"
+AS_UTF8: Final = "save the file as UTF-8"
 _UNQUOTED: Final = {  # what the reader of Python says
     "unexpected end of data": "opens a quote that nothing closes",
     "',' expected after '\"'": "has text behind a closing quote",
@@ -57,13 +57,18 @@ def find_wrong_line(file: Path, separator: str) -> WrongLine | None:
             begin = rows.line_num + 1
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
-        return WrongLine(number=rows.line_num + 1, what=f"is not UTF-8: byte 0x{byte:02X}", hint=_AS_UTF8)
+        return WrongLine(number=rows.line_num + 1, what=f"is not UTF-8: byte 0x{byte:02X}", hint=AS_UTF8)
     except csv.Error as error:
         what = _UNQUOTED.get(str(error).replace(f"'{separator}'", "','"), "")
         return WrongLine(number=begin, what=what, hint=_as_quoted(separator)) if what else None
     except OSError:  # what can't be read is told by who reads it
         return None
     return None
+
+
+def is_utf_16(file: Path) -> bool:
+    """Return whether a file begins as UTF-16 does that programs of Windows write."""
+    return next(file_chunks(file), b"")[:2] in (b"\xff\xfe", b"\xfe\xff")
 
 
 def line_of_row(file: Path, separator: str, row: int) -> int | None:

@@ -23,6 +23,7 @@ from featurectl.sources.failures import reading
 
 UNTYPED: Final = "take out of it what is needed before: a column of its own, or a query (`sql:`)"
 _EPOCH: Final = re.compile(r"'?-?[0-9]{9,}'?")  # a whole number that may be seconds since 1970, as an error shows it
+_NULLS: Final = frozenset(("na", "n/a", "nan", "null", "none", "nil", "-", "--", "?", ".", "\\n", "#n/a", "missing"))
 LineOf = Callable[[int], int | None]  # the line of a file in which a row (from 0) begins
 KEPT: Final = "\x00kept "  # before the name of a column as it is in its source
 
@@ -220,6 +221,8 @@ def _value_hint(cast: Cast, value: str, *, of_csv: bool) -> str:
     """Return how times that are written like a value are read, "" where nobody knows."""
     if of_csv and cast.dtype == dtypes.TIMESTAMP and (form := format_of(value.strip("'"))):
         return f"of the source, say how its times are written: csv: {{timestamp_format: {form}}}"
+    if of_csv and value.strip("'").strip().lower() in _NULLS:
+        return f"where that is how nulls are written, say so of the source: csv: {{null_values: [{value}]}}"
     return _epoch_hint(cast.name, dtypes.INT64 if _EPOCH.fullmatch(value) else dtypes.STRING, cast.dtype)
 
 

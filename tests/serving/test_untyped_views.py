@@ -127,3 +127,4 @@ def test_an_unpushed_view_of_unknown_types_is_refused_with_what_to_do(shop, open
     run(shop, "apply", "--auto-approve")
     answer = opened(shop, timeout_s=20.0).post("/v1/features", json=ASKED)
     assert (answer.status_code, answer.json()["code"]) == (503, "FC511")
+    assert "; featurectl materialize spend where it has no offline table yet" in answer.json()["hint"]

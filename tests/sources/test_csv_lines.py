@@ -18,6 +18,7 @@ from tests.sources.test_bad_input import rows
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("id,name\n1,x\n".encode("utf-16"), "it is UTF-16, not UTF-8"),
         (b'id,name\n1,"two\nlines"\n2,caf\xe9\n', "line 4 is not UTF-8: byte 0xE9"),
         (b'id,name\n1,x\n2,"open\n3,y\n', "line 3 opens a quote that nothing closes"),
         (b'id,name\n1,x\n2,"y"z\n3,y\n', "line 3 has text behind a closing quote"),
@@ -89,3 +90,11 @@ def test_the_format_of_times_that_are_not_iso_is_named_and_reads_them(tmp_path, 
     assert f'csv: {{timestamp_format: "{form}"}}' in caught.value.hint
     read = rows(tmp_path, "csv", "a.csv", event_time="at", csv=CsvOptions(timestamp_format=form))
     assert read["at"][0].date().isoformat() == "1997-01-31"
+
+
+@pytest.mark.parametrize("value", ["NA", "n/a", "-"])
+def test_a_value_that_may_be_how_nulls_are_written_names_null_values(tmp_path, value):
+    (tmp_path / "a.csv").write_text(f"id,name\n1,x\n{value},y\n")
+    with pytest.raises(DataError) as caught:
+        rows(tmp_path, "csv", "a.csv", columns={"id": "int64", "name": "string"}, columns_declared=True)
+    assert f"csv: {{null_values: ['{value}']}}" in caught.value.hint
