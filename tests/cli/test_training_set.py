@@ -79,30 +79,33 @@ def manifest(name: str):
     return json.loads(Path(f"{name}.manifest.json").read_text())
 
 
-def test_a_horizon_label_stands_last_and_the_manifest_counts_immature_rows(shop):
-    ran(shop, "training-set", "back", "--out", "o.parquet")
+def test_a_horizon_label_stands_last_and_the_manifest_counts_those_without(shop):
+    said = ran(shop, "training-set", "back", "--out", "o.parquet")
+    before = "3 rows are before the first event that source orders holds now (2026-01-01 10:00): the label back is null"
+    assert f"warning: {before} there\n" in said.err
     rows = pl.read_parquet("o.parquet")
     assert rows.columns == ["customer", "at", "n", "count_1d", "amount_sum_1d", "back"]
     orders = pl.read_csv("data/orders.csv", try_parse_dates=True).rows()
-    newest = max(at for _, at, _ in orders)
+    oldest, newest = (end(at for _, at, _ in orders) for end in (min, max))
     for customer, at, _, _, _, back in rows.iter_rows():
         hours = [(other - at).total_seconds() / 3600 for key, other, _ in orders if key == customer]
-        over = (newest - at).total_seconds() >= 24 * 3600
+        over = at >= oldest and (newest - at).total_seconds() >= 24 * 3600
         assert back == (any(0 <= hour < 24 for hour in hours) if over else None), (customer, at)
     told = manifest("o.parquet")["label"]
     assert told == {
-        "name": "back", "null": 9, "counts": {"true": 17, "false": 16}, "horizon": "1d", "immature": 9,
-        "source": "orders", "watermark": "2026-01-07T10:00:00Z", "source_rows": told["source_rows"],
+        "name": "back", "null": 12, "counts": {"true": 16, "false": 14}, "horizon": "1d", "immature": 9,
+        "before_source": 3, "source": "orders", "source_rows": told["source_rows"],
+        "first_event": "2026-01-01T10:00:00Z", "watermark": "2026-01-07T10:00:00Z",
     }  # fmt: skip
 
 
 def test_train_leaves_out_unknown_labels_and_those_inside_validation(shop):
     said = ran(shop, "train", "back", "-o", "json")
     version = json.loads(said.out)["result"]
-    # 33 of 42 labels are known, until day 6, 09:00. The last quarter begins at day 5, 09:00: of the day before only
-    # what was asked at 09:00 is decided by then.
-    assert (version["rows_train"], version["rows_validation"]) == (3 * 2 * 3 + 3, 9)
-    none = {"no_time": 0, "later_than_now": 0, "null_label": 0, "not_sampled": 0}
+    # 30 of 42 labels are known, from day 1, 12:00 to day 6, 09:00. The last quarter begins at day 5, 09:00: of the day
+    # before only what was asked at 09:00 is decided by then.
+    assert (version["rows_train"], version["rows_validation"]) == (3 + 3 * 2 * 2 + 3, 9)
+    none = {"no_time": 0, "later_than_now": 0, "null_label": 0, "label_before_source": 3, "not_sampled": 0}
     assert version["left_out"] == {**none, "immature_label": 9, "label_in_validation": 3}
     assert (
         json.loads(ran(shop, "models", "show", "back", "-o", "json").out)["result"]["left_out"] == version["left_out"]
@@ -111,8 +114,11 @@ def test_train_leaves_out_unknown_labels_and_those_inside_validation(shop):
 
 def test_train_says_what_it_leaves_out_while_it_works_and_at_its_end(shop):
     said = ran(shop, "train", "back")
-    assert "fitted on 21 rows, 9 to judge it; 12 left out" in said.err
-    reasons = "9 rows whose label is not mature yet, 3 rows whose label ends after the validation begins"
+    assert "fitted on 18 rows, 9 to judge it; 15 left out" in said.err
+    reasons = (
+        "9 rows whose label is not mature yet, 3 rows before the first event of the label's source, "
+        "3 rows whose label ends after the validation begins"
+    )
     assert f"\nleft out: {reasons}\n" in said.out
     assert f"left out     {reasons}\n" in ran(shop, "models", "show", "back").out
 

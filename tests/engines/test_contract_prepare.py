@@ -168,7 +168,7 @@ def test_an_aggregate_with_a_condition_keeps_decimals_and_nan_as_they_are(prepar
 
 HOURS = st.none() | st.integers(0, 6)
 DRAWN = st.tuples(st.sampled_from(["A", "B", "C", None]), st.integers(0, 3), HOURS, HOURS)
-TOLD = ("rows_read", "held_back", "watermark", "newest_event", "dropped", "checks")
+TOLD = ("rows_read", "held_back", "watermark", "newest_event", "begins", "dropped", "checks")
 
 
 @settings(max_examples=8)

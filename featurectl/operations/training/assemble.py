@@ -17,7 +17,7 @@ from featurectl.language.typing.own_row import describe_own_row
 from featurectl.operations.outputs.all_output_formats import check_columns
 from featurectl.operations.training.build import TrainingSetBuild, make_training_set
 from featurectl.operations.training.join import NoKeyColumnError
-from featurectl.operations.training.label import LabelTarget, read_target
+from featurectl.operations.training.label import LabelTarget, before_source_line, read_target
 from featurectl.operations.training.later_rows import later_row_warnings
 from featurectl.operations.training.long_spine import AnySpine, SpillPlace
 from featurectl.operations.training.reproduce import Manifest, check_same_spine, pinned_request, read_same_target
@@ -93,7 +93,8 @@ class Assembly:
         columns, views = counted(len(asked.inputs), "column"), counted(len(asked.views), "view")
         self.progress.done(f"joined {columns} of {views}")
         self.applied.sources.report()
-        warnings = (*_own_row(request, asked), *self._later_rows(asked, spine))
+        before = before_source_line(target, build.tally.before_source)
+        warnings = (*_own_row(request, asked), *([before] if before else []), *self._later_rows(asked, spine))
         for text in warnings:
             self.progress.done(f"warning: {text}")
         return replace(build, warnings=warnings)

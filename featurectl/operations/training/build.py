@@ -46,6 +46,7 @@ class RowTally:
     nulls: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] | None = field(default_factory=Counter)
     immature: int = 0
+    before_source: int = 0
     unknown: UnknownRows = field(default_factory=UnknownRows)
     types: pl.Schema = field(default_factory=pl.Schema)
 
@@ -55,6 +56,7 @@ class RowTally:
         for frame in (made.rows.drop(made.values.columns, strict=False), made.values):
             self.nulls.update({column.name: column.null_count() for column in frame})
         self.immature += made.immature
+        self.before_source += made.before_source
         self.unknown.update(made.unknown)
         self.types = made.values.schema
         if made.label:

@@ -111,7 +111,15 @@ def build_set(
     """Return the training set of a spine, and its manifest without the model's definition."""
     rows = build_training_set(engine, spine, asked.inputs, asked.views, target)
     tally = RowTally()
-    tally.add(TrainingRows(rows=rows.rows, values=rows.values, label=rows.label, immature=rows.immature))
+    tally.add(
+        TrainingRows(
+            rows=rows.rows,
+            values=rows.values,
+            label=rows.label,
+            immature=rows.immature,
+            before_source=rows.before_source,
+        )
+    )
     frames = frames_of(rows.rows)
     made = TrainingSetBuild(resolved=asked, spine=spine, target=target, frames=frames, tally=tally, label=rows.label)
     return rows, {key: value for key, value in describe_training_set(made).items() if key != "definition"}

@@ -9,6 +9,8 @@ from typing import Final
 
 import polars as pl
 
+from featurectl.core.frames.timestamps import within_datetime
+from featurectl.core.units import format_instant, plural
 from featurectl.engines.base import BucketedRows, Engine, Piece, Prepared, ViewBuckets
 from featurectl.engines.spill import SpillRoom
 from featurectl.expressions.frames import compile_over
@@ -37,12 +39,14 @@ class HorizonRows:
     """The rows of a label's source that were known when they were read, to be asked for what comes after an instant.
 
     `view` is an event view over them whose one feature is the label's aggregate. `watermark` is the greatest
-    availability of the rows read; None: there was none.
+    availability of the rows read, `first_event` their least event time; None: there was none, or of `first_event` that
+    nobody asks for it.
     """
 
     view: FeatureView
     rows: BucketedRows
     watermark: datetime | None
+    first_event: datetime | None = None
 
     def table(self) -> ViewBuckets:
         """Return the rows as a table that is asked at t + horizon: every row is there from its event time on."""
@@ -66,10 +70,14 @@ class LabelTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labelled:
-    """The label of each row of a spine, and how many rows have none because their horizon is not over yet."""
+    """The label of each row of a spine, and how many rows have none because their horizon is not over yet.
+
+    `before_source` counts the others that have none because they lie before the first event of the label's source.
+    """
 
     column: pl.Series
     immature: int = 0
+    before_source: int = 0
 
 
 def label_view(label: Label) -> FeatureView:
@@ -127,14 +135,16 @@ def read_target(
 
 def ahead_of(view: FeatureView, prepared: Prepared) -> HorizonRows:
     """Return prepared rows of a typed `label_view`."""
-    return HorizonRows(view=view, rows=prepared.rows, watermark=prepared.watermark)
+    first = None if prepared.begins is None else prepared.begins[0]
+    return HorizonRows(view=view, rows=prepared.rows, watermark=prepared.watermark, first_event=first)
 
 
 def label_rows(engine: Engine, target: LabelTarget | None, spine: SpineRows) -> Labelled | None:
     """Return the label of each row; None where there is none or the spine lacks what it is made of.
 
-    A label over a horizon is null where t + horizon is after the watermark of its source (it is immature), where a
-    key or t is null, and where its expression is. It counts every row with t <= event_time < t + horizon.
+    A label over a horizon is null where t + horizon is after the watermark of its source (it is immature), where t is
+    before the first event of its source, whose files may have held earlier ones, where a key or t is null, and where
+    its expression is. It counts every row with t <= event_time < t + horizon.
 
     Raises:
         DataError: FC504, a column has a type that the label can't read.
@@ -167,9 +177,28 @@ def _horizon_label(engine: Engine, label: Label, ahead: HorizonRows, spine: Spin
     whole = pl.all_horizontal(pl.col(asked.columns).is_not_null())
     mature = pl.lit(False) if ahead.watermark is None else pl.col(_TIME) <= ahead.watermark
     known = asked.select(whole=whole, mature=whole & mature)
+    before = known["mature"] & _is_before(ahead.first_event, spine.time)
     column = values.to_series().alias(label.name).to_frame()
-    column = column.select(pl.when(known["mature"]).then(pl.col(label.name)))
-    return Labelled(column=column.to_series(), immature=int((known["whole"] & ~known["mature"]).sum()))
+    column = column.select(pl.when(known["mature"] & ~before).then(pl.col(label.name)))
+    immature = int((known["whole"] & ~known["mature"]).sum())
+    return Labelled(column=column.to_series(), immature=immature, before_source=int(before.sum()))
+
+
+def before_source_line(target: LabelTarget | None, rows: int) -> str:
+    """Return what there is to say of rows whose label is null because they lie before its source; "" without any."""
+    if not rows or target is None or target.ahead is None or target.ahead.first_event is None:
+        return ""
+    source, are = target.ahead.view.source, plural(rows, "row is", "rows are")
+    first = f"the first event that source {source.name} holds now ({format_instant(target.ahead.first_event)})"
+    return f"{rows:,} {are} before {first}: the label {target.label.name} is null there"
+
+
+def _is_before(first: datetime | None, time: pl.Series) -> pl.Series:
+    """Return which instants are before the first event; one that is null is not."""
+    if first is None:
+        return pl.repeat(value=False, n=len(time), eager=True)
+    earlier = within_datetime(pl.col(time.name)) < first  # which is within, too
+    return time.to_frame().select(earlier.fill_null(value=False)).to_series()
 
 
 def _after(time: pl.Series, label: Label) -> pl.Series:

@@ -112,7 +112,9 @@ def _describe_label(made: TrainingSetBuild) -> Mapping[str, object]:
         **label,
         "horizon": format_duration(target.label.horizon_us),
         "immature": made.tally.immature,
+        "before_source": made.tally.before_source,
         "source": ahead.view.source.name,
         "watermark": None if ahead.watermark is None else format_iso(ahead.watermark),
+        "first_event": None if ahead.first_event is None else format_iso(ahead.first_event),
         "source_rows": ahead.rows.mark,
     }

@@ -36,10 +36,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelPin:
-    """What a manifest says of the source of a label over a horizon: until when it was known, a digest of the rows."""
+    """What a manifest says of the source of a label over a horizon: until when it was known, a digest of the rows.
+
+    `first_event` None: no label was null for lying before it, as in manifests of before that was so.
+    """
 
     source: str
     watermark: datetime | None
+    first_event: datetime | None
     rows: str
 
 
@@ -160,7 +164,9 @@ def _label(document: Mapping[str, Any]) -> LabelPin | None:
     if "horizon" not in document:
         return None
     watermark = None if document["watermark"] is None else _instant(document["watermark"])
-    return LabelPin(source=_text(document["source"]), watermark=watermark, rows=_text(document["source_rows"]))
+    first = None if document.get("first_event") is None else _instant(document["first_event"])
+    source, rows = _text(document["source"]), _text(document["source_rows"])
+    return LabelPin(source=source, watermark=watermark, first_event=first, rows=rows)
 
 
 def _text(value: object) -> str:
@@ -265,9 +271,11 @@ def read_same_target(
     if label is None or pin is None:
         return None if label is None else LabelTarget(label=label)
     target = read_target(engine, label, applied.open_source, pin.watermark or _BEGINNING, room)
-    if target is not None and target.ahead is not None and target.ahead.rows.mark != pin.rows:
+    if target is None or target.ahead is None:
+        return target
+    if target.ahead.rows.mark != pin.rows:
         raise _gone(manifest, f"source {pin.source} of the label has other rows until {pin.watermark}")
-    return target
+    return replace(target, ahead=replace(target.ahead, first_event=pin.first_event))
 
 
 def explain_difference(manifest: Manifest, made: Mapping[str, Any]) -> str:

@@ -204,12 +204,13 @@ def _version(data: TrainingData, fitted: FittedModel, actor: Actor) -> ModelVers
 
 
 def _left_out(data: TrainingData, counts: Mapping[str, int]) -> dict[str, int]:
-    """Return the counts of rows that were left out, those whose label is not mature yet apart from other nulls."""
+    """Return the counts of rows that were left out, immature labels and those before their source apart."""
     found = dict(counts)
     for prefix, rows in (("", data.rows), ("validation_", data.holdout)):
         if rows is not None:
             found[f"{prefix}immature_label"] = rows.immature
-            found[f"{prefix}null_label"] -= rows.immature
+            found[f"{prefix}label_before_source"] = rows.before_source
+            found[f"{prefix}null_label"] -= rows.immature + rows.before_source
     return found
 
 

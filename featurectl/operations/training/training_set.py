@@ -22,13 +22,15 @@ class TrainingRows:
 
     `rows` are the spine's columns as they were, the features and the label. `values` are what the model sees: its
     inputs and the label in the types that it declares. `label` is the label's name, "" without one; `immature` counts
-    the rows that have none because its horizon is not over, `unknown` those with keys of which no view has a row.
+    the rows that have none because its horizon is not over, `before_source` those before the first event of its source,
+    `unknown` those with keys of which no view has a row.
     """
 
     rows: pl.DataFrame
     values: pl.DataFrame
     label: str
     immature: int = 0
+    before_source: int = 0
     unknown: UnknownRows = field(default_factory=UnknownRows)
 
 
@@ -43,6 +45,7 @@ class TrainingSet:
     label: str
     views: Mapping[str, BoundView]
     immature: int = 0
+    before_source: int = 0
 
     @property
     def time(self) -> pl.Series:
@@ -67,6 +70,7 @@ def build_training_set(
         label=made.label,
         views=views,
         immature=made.immature,
+        before_source=made.before_source,
     )
 
 
@@ -101,7 +105,12 @@ def join_rows(
     if labelled is None:
         return TrainingRows(rows=rows, values=values, label="", unknown=unknown)
     return TrainingRows(
-        rows=rows, values=values, label=labelled.column.name, unknown=unknown, immature=labelled.immature
+        rows=rows,
+        values=values,
+        label=labelled.column.name,
+        unknown=unknown,
+        immature=labelled.immature,
+        before_source=labelled.before_source,
     )
 
 

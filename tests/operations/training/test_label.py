@@ -90,13 +90,30 @@ def test_a_null_key_or_time_and_an_unknown_key_stay_rows(tmp_path):
 
 def test_the_expression_reads_the_aggregate_and_matures_no_immature_label(tmp_path):
     label = replace(LABEL, expression=Expression("coalesce(v_sum, 0) > 2"))
-    found = labelled(tmp_path, orders([(0, 2), (6, 4), (9, 8)]), spine_of([0, 2, 3, -90]), label)
+    found = labelled(tmp_path, orders([(-99, 0), (0, 2), (6, 4), (9, 8)]), spine_of([0, 2, 3, -90]), label)
     assert found.column.to_list() == [True, True, None, False]
 
 
 def test_where_chooses_the_rows_and_the_watermark_is_of_all(tmp_path):
     label = replace(LABEL, where=Expression("v > 2"))
     assert labelled(tmp_path, orders([(0, 2), (6, 4), (7, 1)]), spine_of([0]), label).column.to_list() == [4]
+
+
+@pytest.mark.parametrize(("t", "expected", "before"), [(-8, None, 1), (-1, None, 1), (0, 6, 0), (1, 4, 0)])
+def test_a_row_before_the_first_event_of_the_source_has_no_label(tmp_path, t, expected, before):
+    """That event is of nobody that is asked about, and the label's `where` leaves it out: it is the source's."""
+    label = replace(LABEL, where=Expression("v > 1"))
+    other = orders([(0, 1), (9, 1)]).with_columns(customer=pl.lit("other"))
+    found = labelled(tmp_path, pl.concat([orders([(0, 2), (6, 4)]), other]), spine_of([t]), label)
+    assert (found.column.to_list(), found.before_source, found.immature) == ([expected], before, 0)
+
+
+def test_an_event_that_is_not_known_yet_begins_no_source(tmp_path):
+    rows = pl.concat([orders([(2, 2), (20, 1)]), orders([(0, 4)], late=50)])
+    found = labelled(tmp_path, rows, spine_of([1]), now=from_us(49))
+    assert (found.column.to_list(), found.before_source) == ([None], 1)
+    found = labelled(tmp_path, rows, spine_of([1]), now=from_us(50))
+    assert (found.column.to_list(), found.before_source) == ([2], 0)
 
 
 def test_a_source_without_rows_leaves_every_label_immature(tmp_path):
@@ -114,7 +131,7 @@ def test_equal_event_times_are_ordered_by_when_they_became_known(tmp_path):
     rows = pl.concat([orders([(1, value)], late=late) for value, late in ((3, 9), (1, 2), (2, 30), (0, 40))])
     rows = rows.with_columns(at=pl.when(pl.col("v") == 0).then(instants([8]).item()).otherwise("at"))
     for op, expected in (("last", 2), ("first", 1)):
-        assert labelled(tmp_path, rows, spine_of([0]), replace(LABEL, op=op)).column.to_list() == [expected]
+        assert labelled(tmp_path, rows, spine_of([1]), replace(LABEL, op=op)).column.to_list() == [expected]
 
 
 RUN = [op for op, a in AGGREGATES.items() if a.parameter is None]
@@ -141,14 +158,23 @@ def cases(draw):
 
 
 def naively(case):
-    """Every row of the key in [t, t + h) that is known at now, by the aggregate's definition."""
+    """Every row of the key in [t, t + h) that is known at now, by the aggregate's definition.
+
+    "immature" and "before": t + h is after what is known, or else t before the first of it.
+    """
     rows, spine, horizon, now, (op, column) = case
     known = [row for row in rows if row["known"] <= now]
     watermark = max((row["known"] for row in known), default=None)
     question = WindowQuestion(name="y", op=op, column=column, window_us=horizon)
     for key, t in spine:
-        if key is None or watermark is None or t + horizon > watermark:
+        if key is None:
             yield None
+            continue
+        if watermark is None or t + horizon > watermark:
+            yield "immature"
+            continue
+        if t < min(row["at"] for row in known):
+            yield "before"
             continue
         mine = [row for row in known if row["customer"] == key and t <= row["at"] < t + horizon]
         yield aggregate_naively(question, [column is None or row[column] for row in mine])
@@ -166,13 +192,11 @@ def test_any_label_is_what_the_naive_definition_says(tmp_path, case):
     label = replace(LABEL, op=op, column=column, horizon_us=horizon)
     asked = spine_of([t for _, t in spine], [key for key, _ in spine] or None)
     found = labelled(tmp_path, frame.sample(fraction=1.0, shuffle=True, seed=1), asked, label, from_us(now))
-    expected = list(naively((rows, spine, horizon, now, (op, column))))
+    told = list(naively((rows, spine, horizon, now, (op, column))))
+    expected = [None if value in ("immature", "before") else value for value in told]
     assert all(map(alike, found.column.to_list(), expected)), (found.column.to_list(), expected)
     assert len(found.column) == len(spine)
-    after = [t + horizon for _, t in spine]
-    known = [instant_us(i) for i in frame.filter(pl.col("known") <= from_us(now))["known"]]
-    late = [e for (key, _), e in zip(spine, after, strict=True) if key is not None and e > max(known, default=-99)]
-    assert found.immature == len(late)
+    assert (found.immature, found.before_source) == (told.count("immature"), told.count("before"))
 
 
 def test_an_horizon_of_days_is_a_fixed_length(tmp_path):
