@@ -105,7 +105,8 @@ def materialize_transform(
         work = transforming.look(run.view, (run.reader, *run.others), base)
         why = why_anew(run, coverage)
         if base is not None and (work.base is None or (work.new and _is_computed_whole(run.view))):
-            why = parts_to_read(run, base, now)[3]
+            again = "a range was asked for (no lookback: all is computed)"
+            why = again if work.is_again else parts_to_read(run, base, now)[3]
             check_files_there(run, base, why)
         check_passed(work.checks)
         if work.base is not None and not work.new:

@@ -130,6 +130,7 @@ def test_a_transform_without_lookback_keeps_what_its_file_was_cut_of(tmp_path):
     run_transform(tmp_path, of_each(None))
     write_rows(tmp_path, "known", "1.parquet", ROWS[1:])
     refused(lambda: run_transform(tmp_path, of_each(None)), "source known: 1 row of", "no lookback", "with `lookback`")
+    refused(lambda: run_transform(tmp_path, of_each(None), since=at(20)), "1 row of", "a range was asked for")
     assert transformed(tmp_path, of_each(None)) == [1, 2, 3]
     run_transform(tmp_path, of_each(None), full=True)
     assert transformed(tmp_path, of_each(None)) == [2, 3, 4]
