@@ -100,6 +100,11 @@ def test_bad_input_is_refused_with_its_place(client, body, status, told):
     assert told in answer.json()["detail"]
 
 
+def test_a_misspelt_column_of_a_row_is_named(client):
+    answer = client.post("/v1/predict/click", json={"rows": [{"user": 1, "mercahnt": "m"}]})
+    assert answer.json()["hint"].startswith('did you mean "merchant" by "mercahnt"? every row has ')
+
+
 def test_an_unknown_model_is_not_found(client):
     answer = client.post("/v1/predict/clock", json={"rows": request_rows(1)})
     assert (answer.status_code, answer.json()["hint"]) == (404, 'did you mean "click"? applied models: click')

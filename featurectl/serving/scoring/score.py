@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from featurectl.core.errors import DataError
+from featurectl.core.nearest import nearest
 from featurectl.core.units import counted
 from featurectl.online.client.feature_reader import KeyRows
 from featurectl.serving.context import ServerContext
@@ -146,4 +147,7 @@ def columns_of(rows: Sequence[Mapping[str, Scalar]], names: Sequence[str]) -> di
         name = str(error.args[0])
         lacking = [i for i, row in enumerate(rows) if name not in row]
         message = f"rows: {len(lacking):,} of {len(rows):,} have no {name!r}, first row {lacking[0]}"
-        raise Refused(400, message, code="FC506", hint="every row has " + ", ".join(names)) from error
+        hint = "every row has " + ", ".join(names)
+        if near := nearest(name, [given for given in rows[lacking[0]] if given not in names]):
+            hint = f'did you mean "{name}" by "{near}"? {hint}'
+        raise Refused(400, message, code="FC506", hint=hint) from error
