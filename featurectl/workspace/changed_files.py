@@ -82,19 +82,20 @@ def _changed(source: Source, state: State) -> Iterator[_ChangedColumn]:
         return
     for name, before in _registered_columns(source, state).items():
         now = source.columns.get(name)
-        if now != before and UNKNOWN not in (now, before):
+        if now is None or (now != before and UNKNOWN not in (now, before)):
             yield _ChangedColumn(source=source, name=name, before=before, now=now)
 
 
 def _problem(column: _ChangedColumn, follow: Sequence[Problem], repo: Repo, root: Path) -> Problem:
     source, file = column.source, _file_of(column, root)
     now = "is gone" if column.now is None else f"is {column.now}"
+    was = "there" if column.before == UNKNOWN else column.before
     places = repo.places
     place = places.get(("source", source.name, "path")) or places.get(("source", source.name), Place(""))
     more = len(follow) - _SHOWN
     return Problem(
         code="FC504",
-        message=f'{file} has changed: column "{column.name}" {now}, it was {column.before} when it was applied',
+        message=f'{file} has changed: column "{column.name}" {now}, it was {was} when it was applied',
         place=place,
         notes=(
             "bring back the file as it was, or change what reads the column",
