@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -94,11 +95,17 @@ def _columns_there(
     meant = {name: nearest(name, others) for name in columns if name not in there}
     for name, near in meant.items():
         message = f'{shape.path} has no column "{name}"'
-        note = "" if near else f"columns: {', '.join(sorted(found)[:12])}"
+        note = "" if near else _other_separator(there) or f"columns: {', '.join(sorted(found)[:12])}"
         suggestion = f'did you mean "{near}"?' if near else ""
         place = declared.places.get(("source", shape.name, "columns", name), shape.fields.place("columns"))
         declared.report.error("FC503", message, place, suggestion=suggestion, note=note)
     return {**columns, **{near: columns[name] for name, near in meant.items() if near}}
+
+
+def _other_separator(names: Sequence[str]) -> str:
+    """Return what to say of a CSV file whose columns are likely separated otherwise, "" of another."""
+    found = [mark for mark in (";", "\t", "|") if len(names) == 1 and mark in names[0]]
+    return f"its header is one column: csv: {{separator: {json.dumps(found[0])}}} of the source" if found else ""
 
 
 def _untyped(shape: SourceShape, declared: Declarations) -> Source:
