@@ -31,9 +31,11 @@ def test_the_spine_is_a_frame_a_file_or_a_source(shop, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     project = featurectl.open_project(shop.root)
     frame = pl.read_csv(shop.root / "data/asks.csv", try_parse_dates=True).with_columns(n=pl.col("n").cast(pl.UInt8))
-    found = project.training_set("back", spine=frame)
+    with pytest.warns(UserWarning, match="3 rows are before the first event that source orders holds now"):
+        found = project.training_set("back", spine=frame)
     assert found.rows.schema["n"] == pl.UInt8
-    source = project.training_set("back")
+    with pytest.warns(UserWarning, match="the label back is null there"):
+        source = project.training_set("back")
     assert found.rows.with_columns(pl.col("n").cast(pl.Int64)).equals(source.rows)
     renamed = frame.rename({"at": "event_time"})
     renamed.write_parquet("spine.parquet")

@@ -27,7 +27,7 @@ def test_labels_of_files_that_are_gone_are_null_and_no_zeros(shop):  # noqa: F81
     assert (whole["back"].null_count(), less["back"].null_count()) == (12, 30)
 
 
-def test_a_manifest_of_before_rows_before_the_source_were_null_is_made_again(shop):  # noqa: F811
+def test_a_manifest_of_before_such_labels_were_null_is_made_again(shop):  # noqa: F811
     ran(shop, "training-set", "back", "--out", "o.parquet")
     written = manifest("o.parquet")
     for key in ("before_source", "first_event"):

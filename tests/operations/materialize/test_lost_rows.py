@@ -136,7 +136,7 @@ def test_a_transform_without_lookback_keeps_what_its_file_was_cut_of(tmp_path):
     assert transformed(tmp_path, of_each(None)) == [2, 3, 4]
 
 
-def test_a_transform_without_lookback_keeps_the_rows_of_files_that_are_gone(tmp_path):
+def test_a_transform_without_lookback_keeps_rows_of_files_that_are_gone(tmp_path):
     write_rows(tmp_path, "known", "1.parquet", ROWS[:1])
     write_rows(tmp_path, "known", "2.parquet", ROWS[1:3])
     run_transform(tmp_path, of_each(None))
