@@ -55,8 +55,8 @@ class RowTally:
         self.rows += made.rows.height
         for frame in (made.rows.drop(made.values.columns, strict=False), made.values):
             self.nulls.update({column.name: column.null_count() for column in frame})
-        self.immature += made.immature
-        self.before_source += made.before_source
+        self.immature += int(made.missing.immature.sum())
+        self.before_source += int(made.missing.before_source.sum())
         self.unknown.update(made.unknown)
         self.types = made.values.schema
         if made.label:

@@ -116,8 +116,7 @@ def build_set(
             rows=rows.rows,
             values=rows.values,
             label=rows.label,
-            immature=rows.immature,
-            before_source=rows.before_source,
+            missing=rows.missing,
         )
     )
     frames = frames_of(rows.rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -68,16 +68,34 @@ class LabelTarget:
     ahead: HorizonRows | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Labelled:
-    """The label of each row of a spine, and how many rows have none because their horizon is not over yet.
+def _no_rows() -> pl.Series:
+    return pl.Series(dtype=pl.Boolean)
 
-    `before_source` counts the others that have none because they lie before the first event of the label's source.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissingLabels:
+    """Which rows of a spine have no label over a horizon, by reason; both empty where a label has no horizon.
+
+    `immature`: the horizon is not over yet; `before_source`: others, which lie before the first event of the source.
     """
 
+    immature: pl.Series = field(default_factory=_no_rows)
+    before_source: pl.Series = field(default_factory=_no_rows)
+
+    def up_to(self, now: datetime | None, time: pl.Series) -> MissingLabels:
+        """Return those of the rows that are not later than `now`; None: all."""
+        if now is None or not len(self.immature):
+            return self
+        past = time <= now
+        return MissingLabels(immature=self.immature.filter(past), before_source=self.before_source.filter(past))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labelled:
+    """The label of each row of a spine, and which rows have none."""
+
     column: pl.Series
-    immature: int = 0
-    before_source: int = 0
+    missing: MissingLabels = field(default_factory=MissingLabels)
 
 
 def label_view(label: Label) -> FeatureView:
@@ -180,8 +198,8 @@ def _horizon_label(engine: Engine, label: Label, ahead: HorizonRows, spine: Spin
     before = known["mature"] & _is_before(ahead.first_event, spine.time)
     column = values.to_series().alias(label.name).to_frame()
     column = column.select(pl.when(known["mature"] & ~before).then(pl.col(label.name)))
-    immature = int((known["whole"] & ~known["mature"]).sum())
-    return Labelled(column=column.to_series(), immature=immature, before_source=int(before.sum()))
+    missing = MissingLabels(immature=known["whole"] & ~known["mature"], before_source=before)
+    return Labelled(column=column.to_series(), missing=missing)
 
 
 def before_source_line(target: LabelTarget | None, rows: int) -> str:

@@ -208,9 +208,11 @@ def _left_out(data: TrainingData, counts: Mapping[str, int]) -> dict[str, int]:
     found = dict(counts)
     for prefix, rows in (("", data.rows), ("validation_", data.holdout)):
         if rows is not None:
-            found[f"{prefix}immature_label"] = rows.immature
-            found[f"{prefix}label_before_source"] = rows.before_source
-            found[f"{prefix}null_label"] -= rows.immature + rows.before_source
+            missing = rows.missing.up_to(data.now, rows.time)  # later rows are left out for that
+            immature, before = int(missing.immature.sum()), int(missing.before_source.sum())
+            found[f"{prefix}immature_label"] = immature
+            found[f"{prefix}label_before_source"] = before
+            found[f"{prefix}null_label"] -= immature + before
     return found
 
 

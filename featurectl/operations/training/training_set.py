@@ -11,7 +11,7 @@ from featurectl.core.errors import DataError
 from featurectl.engines.base import Engine
 from featurectl.language.definitions.model import FeatureInput, Label, ModelInput, RequestInput
 from featurectl.operations.training.join import BoundView, ViewRows, join_features
-from featurectl.operations.training.label import LabelTarget, label_rows
+from featurectl.operations.training.label import LabelTarget, MissingLabels, label_rows
 from featurectl.operations.training.spine import SpineRows
 from featurectl.operations.training.unknown_keys import UnknownRows
 
@@ -21,16 +21,14 @@ class TrainingRows:
     """A table for people and one for the model, row for row the same.
 
     `rows` are the spine's columns as they were, the features and the label. `values` are what the model sees: its
-    inputs and the label in the types that it declares. `label` is the label's name, "" without one; `immature` counts
-    the rows that have none because its horizon is not over, `before_source` those before the first event of its source,
-    `unknown` those with keys of which no view has a row.
+    inputs and the label in the types that it declares. `label` is the label's name, "" without one; `missing` are
+    the rows that have none because of its horizon, `unknown` counts those with keys of which no view has a row.
     """
 
     rows: pl.DataFrame
     values: pl.DataFrame
     label: str
-    immature: int = 0
-    before_source: int = 0
+    missing: MissingLabels = field(default_factory=MissingLabels)
     unknown: UnknownRows = field(default_factory=UnknownRows)
 
 
@@ -44,8 +42,7 @@ class TrainingSet:
     inputs: tuple[str, ...]
     label: str
     views: Mapping[str, BoundView]
-    immature: int = 0
-    before_source: int = 0
+    missing: MissingLabels = field(default_factory=MissingLabels)
 
     @property
     def time(self) -> pl.Series:
@@ -69,8 +66,7 @@ def build_training_set(
         inputs=tuple(item.name for item in inputs),
         label=made.label,
         views=views,
-        immature=made.immature,
-        before_source=made.before_source,
+        missing=made.missing,
     )
 
 
@@ -109,8 +105,7 @@ def join_rows(
         values=values,
         label=labelled.column.name,
         unknown=unknown,
-        immature=labelled.immature,
-        before_source=labelled.before_source,
+        missing=labelled.missing,
     )
 
 

@@ -64,7 +64,7 @@ def test_conformance_i2_a_label_is_mature_if_its_horizon_ends_at_watermark(tmp_p
     """The last row is of nobody that is asked about: the watermark is of the source, not of the key."""
     other = orders([(watermark, 64)]).with_columns(customer=pl.lit("other"))
     found = labelled(tmp_path, pl.concat([orders([(0, 2), (6, 4)]), other]), spine_of([0]))
-    assert (found.column.to_list(), found.immature) == ([expected], immature)
+    assert (found.column.to_list(), found.missing.immature.sum()) == ([expected], immature)
 
 
 def test_rows_count_however_late_they_became_known(tmp_path):
@@ -83,7 +83,7 @@ def test_a_null_key_or_time_and_an_unknown_key_stay_rows(tmp_path):
     spine = spine_of([0, 0, None, 0], ["k", None, "k", "nobody"])
     rows = orders([(0, 2), (9, 1)])
     found = labelled(tmp_path, rows, spine)
-    assert (found.column.to_list(), found.immature) == ([2, None, None, None], 0)
+    assert (found.column.to_list(), found.missing.immature.sum()) == ([2, None, None, None], 0)
     churned = replace(LABEL, op="count", column=None, expression=Expression("count = 0"))
     assert labelled(tmp_path, rows, spine, churned).column.to_list() == [False, None, None, True]
 
@@ -105,20 +105,24 @@ def test_a_row_before_the_first_event_of_the_source_has_no_label(tmp_path, t, ex
     label = replace(LABEL, where=Expression("v > 1"))
     other = orders([(0, 1), (9, 1)]).with_columns(customer=pl.lit("other"))
     found = labelled(tmp_path, pl.concat([orders([(0, 2), (6, 4)]), other]), spine_of([t]), label)
-    assert (found.column.to_list(), found.before_source, found.immature) == ([expected], before, 0)
+    assert (found.column.to_list(), found.missing.before_source.sum(), found.missing.immature.sum()) == (
+        [expected],
+        before,
+        0,
+    )
 
 
 def test_an_event_that_is_not_known_yet_begins_no_source(tmp_path):
     rows = pl.concat([orders([(2, 2), (20, 1)]), orders([(0, 4)], late=50)])
     found = labelled(tmp_path, rows, spine_of([1]), now=from_us(49))
-    assert (found.column.to_list(), found.before_source) == ([None], 1)
+    assert (found.column.to_list(), found.missing.before_source.sum()) == ([None], 1)
     found = labelled(tmp_path, rows, spine_of([1]), now=from_us(50))
-    assert (found.column.to_list(), found.before_source) == ([2], 0)
+    assert (found.column.to_list(), found.missing.before_source.sum()) == ([2], 0)
 
 
 def test_a_source_without_rows_leaves_every_label_immature(tmp_path):
     found = labelled(tmp_path, orders([]), spine_of([0, 1]))
-    assert (found.column.to_list(), found.immature) == ([None, None], 2)
+    assert (found.column.to_list(), found.missing.immature.sum()) == ([None, None], 2)
 
 
 def test_a_spine_without_the_key_has_no_label(tmp_path):
@@ -196,7 +200,10 @@ def test_any_label_is_what_the_naive_definition_says(tmp_path, case):
     expected = [None if value in ("immature", "before") else value for value in told]
     assert all(map(alike, found.column.to_list(), expected)), (found.column.to_list(), expected)
     assert len(found.column) == len(spine)
-    assert (found.immature, found.before_source) == (told.count("immature"), told.count("before"))
+    assert (found.missing.immature.sum(), found.missing.before_source.sum()) == (
+        told.count("immature"),
+        told.count("before"),
+    )
 
 
 def test_an_horizon_of_days_is_a_fixed_length(tmp_path):
