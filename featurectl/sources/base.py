@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 import polars as pl
 
@@ -90,6 +90,19 @@ class Changes:
     gone: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequiredColumns:
+    """The columns that a part may not lack for whoever reads it, although other parts have them.
+
+    Without one of `keys` its rows are nobody's; `others` are null in a table that is made anew.
+    """
+
+    keys: Collection[str] = ()
+    others: Collection[str] = ()
+
+
+NONE_REQUIRED: Final = RequiredColumns()
+
 OnNaive = Callable[[str], None]  # is given each column whose timestamps have no time zone, when they are read
 
 
@@ -128,7 +141,7 @@ class SourceReader(Protocol):
         """Return the columns and their types as `scan` gives them, without reading rows where possible."""
 
     def scan(
-        self, parts: Sequence[SourcePart], since: datetime | None = None, required: Collection[str] = ()
+        self, parts: Sequence[SourcePart], since: datetime | None = None, required: RequiredColumns = NONE_REQUIRED
     ) -> pl.LazyFrame:
         """Return the rows of some parts in the language's types; `since` fills `:since` of a query.
 
@@ -146,7 +159,7 @@ class SourceScan:
     reader: SourceReader
     parts: tuple[SourcePart, ...]
     since: datetime | None = None
-    required: Collection[str] = ()
+    required: RequiredColumns = NONE_REQUIRED
     _rows: pl.LazyFrame | None = field(default=None, init=False, repr=False, compare=False)
 
     def read(self) -> pl.LazyFrame:

@@ -15,7 +15,7 @@ import polars as pl
 from featurectl.core.object_store import polars_options
 from featurectl.language.data_roots import NONE, DataRoots
 from featurectl.language.definitions.source import Source
-from featurectl.sources.base import Changes, Increment, OnNaive, SourcePart
+from featurectl.sources.base import NONE_REQUIRED, Changes, Increment, OnNaive, RequiredColumns, SourcePart
 from featurectl.sources.delta_table import DeltaSourceTable
 from featurectl.sources.enforce import (
     ExpectedColumns,
@@ -80,7 +80,7 @@ class DeltaReader:
         return self._columns
 
     def scan(
-        self, parts: Sequence[SourcePart], since: datetime | None = None, required: Collection[str] = ()
+        self, parts: Sequence[SourcePart], since: datetime | None = None, required: RequiredColumns = NONE_REQUIRED
     ) -> pl.LazyFrame:
         """Return the rows of some data files, in the order of the files.
 

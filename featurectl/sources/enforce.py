@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import polars as pl
@@ -14,10 +14,11 @@ from featurectl.core.dtypes import TypedColumns, untyped_columns
 from featurectl.core.errors import DataError
 from featurectl.core.frames.types import language_dtype
 from featurectl.core.units import plural
+from featurectl.identity.facts.sources import expression_reads
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.timestamp_format import format_of
 from featurectl.language.typing.sources import time_hint
-from featurectl.sources.base import OnNaive
+from featurectl.sources.base import NONE_REQUIRED, OnNaive, RequiredColumns
 from featurectl.sources.casts import Cast, CastRules, plan_cast, shown_value
 from featurectl.sources.failures import reading
 
@@ -105,11 +106,15 @@ def check_named(source: Source, columns: Mapping[str, str], where: str) -> None:
                 raise _not_there(name, key, columns, where)
 
 
-def clock_columns(source: Source) -> frozenset[str]:
-    """Return the columns without which a source has no rows, or has them again, of those that it reads."""
-    named = {source.event_time, source.available_at, *source.dedup_key}
-    made = {item.name for item in source.select}
-    return frozenset(name for name in named - made if name is not None)
+def with_clocks_required(source: Source, required: RequiredColumns) -> RequiredColumns:
+    """Return required columns with those without which a source has no rows, or has them again.
+
+    In place of one that `select` makes stands the column that it is made of, where that is a single one.
+    """
+    named = {source.event_time, source.available_at, *source.dedup_key, *required.keys}
+    made = {item.name: expression_reads(item.expression) for item in source.select}
+    read = [made.get(name, frozenset((name,))) for name in named if name is not None]
+    return replace(required, keys=frozenset().union(*(columns for columns in read if len(columns) == 1)))
 
 
 def _not_there(name: str, key: str, columns: Mapping[str, str], where: str) -> DataError:
@@ -131,7 +136,7 @@ class ExpectedColumns:
     source: Source
     columns: Mapping[str, str | None]
     optional: Collection[str] = ()
-    required: Collection[str] = ()
+    required: RequiredColumns = NONE_REQUIRED
 
     def casts(self, schema: pl.Schema, where: str) -> list[Cast]:
         """Return how the columns of a file become the source's.
@@ -143,19 +148,30 @@ class ExpectedColumns:
         return [self._cast(name, want, schema, (where, reading_)) for name, want in self.columns.items()]
 
     def _named_by(self, name: str) -> str:
-        """Return which key of the source names a column, where one does."""
-        keys = (("event_time", self.source.event_time), ("available_at", self.source.available_at))
-        return "".join(f", which `{key}` names" for key, column in keys if column == name)
+        """Return which key of the source names a column, where one does, or that it is one of an entity."""
+        source = self.source
+        keys = (
+            ("event_time", (source.event_time,)),
+            ("available_at", (source.available_at,)),
+            ("dedup_key", source.dedup_key),
+        )
+        named = [f", which `{key}` names" for key, columns in keys if name in columns]
+        return named[0] if named else ", an entity key" * (name in self.required.keys)
+
+    def _lacking(self, name: str, schema: pl.Schema, where: str) -> DataError:
+        hint = "columns: " + ", ".join(sorted(schema))
+        if name in self.optional:
+            way_out = "`featurectl materialize --full` takes it for null here"
+            all_lost = "its rows are none without it: write the file anew with it, or take it away"
+            hint += f"; other files have it, and {all_lost if name in self.required.keys else way_out}"
+        return DataError(f"{where} has no column {name!r}{self._named_by(name)}", code="FC503", hint=hint)
 
     def _cast(self, name: str, want: str | None, schema: pl.Schema, context: tuple[str, CastRules]) -> Cast:
         where, reading_ = context
         if name not in schema:
-            if name in self.optional and name not in self.required:
+            if name in self.optional and name not in (*self.required.keys, *self.required.others):
                 return Cast(name=name, dtype=want, value=pl.lit(None, dtype=pl.Null))
-            columns = "columns: " + ", ".join(sorted(schema))
-            way_out = "; other files have it, and `featurectl materialize --full` takes it for null here"
-            hint = columns + way_out * (name in self.optional and name not in clock_columns(self.source))
-            raise DataError(f"{where} has no column {name!r}{self._named_by(name)}", code="FC503", hint=hint)
+            raise self._lacking(name, schema, where)
         if want is None:
             return Cast(name=name, dtype=None, value=pl.col(name))
         cast = plan_cast(name, schema[name], want, reading_)

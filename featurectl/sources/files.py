@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, partial
@@ -15,19 +15,19 @@ from featurectl.core import dtypes
 from featurectl.core.errors import DataError
 from featurectl.language.data_roots import NONE, DataRoots
 from featurectl.language.definitions.source import Source
-from featurectl.sources.base import Changes, Increment, OnNaive, SourcePart
+from featurectl.sources.base import NONE_REQUIRED, Changes, Increment, OnNaive, RequiredColumns, SourcePart
 from featurectl.sources.enforce import (
     ExpectedColumns,
     apply_casts,
     check_named,
     check_values,
-    clock_columns,
     declared_columns,
     found_columns,
     reading_of,
     seen_columns,
     typed_schemas,
     with_clocks,
+    with_clocks_required,
 )
 from featurectl.sources.failures import reading
 from featurectl.sources.file_address import FileAddress
@@ -107,7 +107,7 @@ class FileReader:
         return self._columns
 
     def scan(
-        self, parts: Sequence[SourcePart], since: datetime | None = None, required: Collection[str] = ()
+        self, parts: Sequence[SourcePart], since: datetime | None = None, required: RequiredColumns = NONE_REQUIRED
     ) -> pl.LazyFrame:
         """Return the rows of some files; what may not fit (columns to be cast, CSV) is read once before, to check it.
 
@@ -136,11 +136,17 @@ class FileReader:
             [(schema, self._address.shown_file(files[0])) for schema, files in runs], self._columns, self.source.name
         )
 
-    def _scan(self, runs: Sequence[Run], keep: ExpectedColumns | None, required: Collection[str] = ()) -> pl.LazyFrame:
+    def _scan(
+        self, runs: Sequence[Run], keep: ExpectedColumns | None, required: RequiredColumns = NONE_REQUIRED
+    ) -> pl.LazyFrame:
         lacking = LackingColumns(files=self._files, columns=self._columns)
         optional = lacking.optional(runs, self.parts)
-        needed = frozenset() if self.form.omits_nulls else clock_columns(self.source).union(required)
-        shape = ExpectedColumns(source=self.source, columns=self._columns, optional=optional, required=needed)
+        shape = ExpectedColumns(
+            source=self.source,
+            columns=self._columns,
+            optional=optional,
+            required=NONE_REQUIRED if self.form.omits_nulls else with_clocks_required(self.source, required),
+        )
         frames = []
         for schema, files in runs:
             where = self._address.where(files[0])

@@ -16,7 +16,7 @@ from featurectl.core.errors import DataError
 from featurectl.core.units import moved_by
 from featurectl.language.data_roots import NONE, DataRoots
 from featurectl.language.definitions.source import Source
-from featurectl.sources.base import Changes, Increment, OnNaive, PartScan, SourcePart
+from featurectl.sources.base import NONE_REQUIRED, Changes, Increment, OnNaive, PartScan, RequiredColumns, SourcePart
 from featurectl.sources.enforce import (
     ExpectedColumns,
     check_named,
@@ -83,7 +83,7 @@ class SqlReader:
         return self._columns
 
     def scan(
-        self, parts: Sequence[SourcePart], since: datetime | None = None, required: Collection[str] = ()
+        self, parts: Sequence[SourcePart], since: datetime | None = None, required: RequiredColumns = NONE_REQUIRED
     ) -> pl.LazyFrame:
         """Return the rows of the query; `:since` is the year 1 when `since` is None.
 

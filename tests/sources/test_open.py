@@ -13,7 +13,7 @@ import pytest
 from featurectl.core.errors import PlanError, UsageError
 from featurectl.language.definitions.source import Source, SqlQuery
 from featurectl.sources.all_sources import SOURCE_KINDS
-from featurectl.sources.base import SourceScan
+from featurectl.sources.base import RequiredColumns, SourceScan
 from featurectl.sources.open import check_there, open_source, read_schema
 from featurectl.sources.parquet_names import read_parquet_names
 from tests.seeds import seed_of
@@ -59,6 +59,9 @@ def test_a_stream_can_be_declared_and_not_opened():
     assert caught.value.code == "FC402"
 
 
+REQUIRED = RequiredColumns(keys=("a",))
+
+
 class CountingReader:
     """A reader of a query, as far as a scan needs one."""
 
@@ -72,10 +75,10 @@ class CountingReader:
 
 def test_a_scan_of_a_source_reads_it_when_it_is_asked_for_and_once():
     reader = CountingReader()
-    scan = SourceScan(reader=reader, parts=(), required=("a",))
+    scan = SourceScan(reader=reader, parts=(), required=REQUIRED)
     assert reader.asked == []
     assert scan.read().collect().height == scan.read().select("a").collect().height == 2
-    assert reader.asked == [((), None, ("a",))]
+    assert reader.asked == [((), None, REQUIRED)]
 
 
 def test_only_what_keeps_no_rows_of_gone_parts_is_a_snapshot(tmp_path):

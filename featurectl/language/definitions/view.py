@@ -122,6 +122,11 @@ class FeatureView:
         return self.entity.keys if self.entity else {}
 
     @property
+    def key_columns(self) -> tuple[str, ...]:
+        """The columns of its source, `select` included, that hold the keys; a transform's function makes its own."""
+        return () if self.transform is not None else tuple(self.join.get(key, key) for key in self.keys)
+
+    @property
     def delay_us(self) -> int | None:
         """How long after its event time every row is available; None where rows say that themselves."""
         if self.transform is not None or self.source.available_at is not None:

@@ -26,7 +26,7 @@ from featurectl.operations.materialize.table_increment import (
     typed_view,
 )
 from featurectl.pit.questions import EVENT_TIME
-from featurectl.sources.base import SourceScan
+from featurectl.sources.base import RequiredColumns, SourceScan
 from featurectl.sources.failures import reading
 
 
@@ -84,7 +84,8 @@ def backfill_view(engine: Engine, run: MaterializeRun, asked: Range) -> Material
         )
     view, _ = typed_view(run)
     until, events = read_until(view, coverage), events_of(run, ~asked.outside)
-    scans = [SourceScan(reader=run.reader, parts=(parts[name],)) for name in coverage.parts]
+    required = RequiredColumns(keys=view.key_columns)
+    scans = [SourceScan(reader=run.reader, parts=(parts[name],), required=required) for name in coverage.parts]
     pieces = [Piece(scan=s, until=until, since=asked.since, before=asked.until, events=events) for s in scans]
     with SpillRoom(run.spill) as room:
         with reading(f"source {view.source.name}"):

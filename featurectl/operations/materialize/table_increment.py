@@ -32,7 +32,7 @@ from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER
 from featurectl.registry.applied import not_applied, served_views
 from featurectl.registry.state import ObjectVersion, State
-from featurectl.sources.base import Increment, PartScan, SourcePart, SourceScan
+from featurectl.sources.base import Increment, PartScan, RequiredColumns, SourcePart, SourceScan
 from featurectl.sources.failures import reading
 from featurectl.sources.increment import plan_increment
 
@@ -321,13 +321,13 @@ def _pieces(run: MaterializeRun, scan: PartScan, ahead: RunBasis, before: ReadPa
     """Return the pieces of a scan, a part each, by its name.
 
     A part that comes to others has all columns that the view reads of them. Where a table is made anew, and in parts
-    that it has read before, a column that is not there is null: it may have come later.
+    that it has read before, a column that is not there is null: it may have come later. The keys are in every part.
     """
     columns = read_columns(run.view)
     pieces = {}
     for part in scan.parts:
         is_new = before.base is not None and part.name not in before.base.parts
-        required = columns if is_new else ()
+        required = RequiredColumns(keys=run.view.key_columns, others=columns if is_new else ())
         rows = SourceScan(reader=run.reader, parts=(part,), since=scan.since, required=required)
         piece = Piece(scan=rows, until=ahead.now, after=scan.after, since=ahead.begin)
         pieces[part.name] = before.looks_again(piece, part, scan)

@@ -24,7 +24,7 @@ from featurectl.language.typing.scope import bare_column
 from featurectl.offline.order import choose_buckets
 from featurectl.operations.training.spine import SpineRows, require_typed
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE, TIE_ORDER
-from featurectl.sources.base import SourceReader, SourceScan
+from featurectl.sources.base import RequiredColumns, SourceReader, SourceScan
 from featurectl.sources.casts import cast_exact
 from featurectl.sources.failures import reading
 from featurectl.sources.increment import plan_increment
@@ -141,8 +141,9 @@ def read_target(
     view, columns = label_view(label), reader.columns()
     view = type_view(replace(view, source=type_source(view.source, columns)), columns)
     scans = plan_increment(reader, reader.parts(), None, now).scans
+    required = RequiredColumns(keys=view.key_columns)
     pieces = [
-        Piece(scan=SourceScan(reader=reader, parts=(part,), since=scan.since), until=now)
+        Piece(scan=SourceScan(reader=reader, parts=(part,), since=scan.since, required=required), until=now)
         for scan in scans
         for part in scan.parts
     ]

@@ -7,6 +7,9 @@ import polars as pl
 import pytest
 
 from featurectl.core.errors import DataError
+from featurectl.operations.materialize.range import Range, backfill_view
+from tests.definitions import LATEST, named
+from tests.operations.materialize.test_range import ENGINE, job
 from tests.operations.materialize.test_view import FILES, run, values, write
 
 
@@ -38,9 +41,35 @@ def test_a_column_that_came_later_is_null_in_a_table_that_is_made_anew(tmp_path,
     write(tmp_path, name, ("A", 2.0, 7, 7))
     drop(tmp_path, name, "arr_delay")
     assert values(run(tmp_path, source=source)[1]) == [1.0, None]
-    drop(tmp_path, name, "known_at")
-    with pytest.raises(DataError, match="has no column 'known_at'"):
-        run(tmp_path, source=source, full=True)
+
+
+LEARNED = replace(FILES, columns=None, columns_declared=False)
+MADE = replace(FILES, columns_declared=True, select=(*FILES.select, named("carrier", "upper(carrier)")))
+WIDER = replace(LATEST, inputs=(*LATEST.inputs, named("late", "late")))
+
+
+@pytest.mark.parametrize("source", [replace(FILES, columns_declared=True), LEARNED, MADE])
+@pytest.mark.parametrize(("column", "of"), [
+    ("carrier", "an entity key"), ("at", "which `event_time` names"), ("known_at", "which `available_at` names"),
+    ("origin", "which `dedup_key` names"),
+])  # fmt: skip
+def test_a_file_that_lacks_a_key_or_a_clock_is_never_taken(tmp_path, source, column, of):
+    source = replace(source, dedup_key=("origin",))
+    write(tmp_path, "1.parquet", ("A", 1.0, 5, 6))
+    drop(tmp_path, "1.parquet", column)
+    write(tmp_path, "2.parquet", ("A", 2.0, 7, 7))
+    for full in (False, True):
+        with pytest.raises(DataError, match=rf"1\.parquet has no column '{column}', {of}") as caught:
+            run(tmp_path, source=source, full=full)
+        assert caught.value.hint.endswith("its rows are none without it: write the file anew with it, or take it away")
+    write(tmp_path, "1.parquet", ("A", 1.0, 5, 6))
+    run(tmp_path, source=source)
+    drop(tmp_path, "1.parquet", column)
+    refused = pytest.raises(DataError, match=f"has no column '{column}', {of}")
+    with refused:
+        run(tmp_path, view=WIDER, source=source)
+    with refused:
+        backfill_view(ENGINE, job(tmp_path, source=source), Range())
 
 
 def test_a_file_that_was_read_before_a_column_came_is_read_again(tmp_path):
