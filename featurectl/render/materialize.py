@@ -8,6 +8,7 @@ from typing import Final
 
 from featurectl.core.units import counted, format_count, format_instant, plural
 from featurectl.engines.base import SAME_AS_READ, TOO_LATE, CheckResult
+from featurectl.operations.materialize.doubles import Doubles
 from featurectl.operations.materialize.dry_run import Planned
 from featurectl.operations.materialize.materialize_views import ViewRun
 from featurectl.operations.materialize.part_rows import describe_changed, to_mend
@@ -63,7 +64,30 @@ def _notes(run: ViewRun) -> list[str]:
         f"{held} {becomes} known later than now: a later run takes {plural(made.held_rows, 'it', 'them')}",
         f"newer events lie ahead of now, until {until}",
     ]
-    return [note for note, holds in zip(notes, (True, made.held_rows, until), strict=True) if note and holds]
+    notes = [note for note, holds in zip(notes, (True, made.held_rows, until), strict=True) if note and holds]
+    return [*notes, *_of_doubles(made.doubles)]
+
+
+def _of_doubles(doubles: Doubles) -> list[str]:
+    """Return what there is to know of rows of which each counts, or one by chance."""
+    notes = []
+    if doubles.equal:
+        row, equals = counted(doubles.equal, "row"), plural(doubles.equal, "equals another", "equal others")
+        counts = plural(doubles.equal, "both count", "all count")
+        repeats = plural(doubles.equal, "it is a repeat", "they are repeats")
+        notes.append(
+            f"{row} {equals} in every column of the source, and {counts}: if {repeats}, as of exports that overlap, "
+            "give the source a `dedup_key`"
+        )
+    if doubles.tied_keys:
+        example = ", ".join(f"{name}={value}" for name, value in doubles.tied_key.items())
+        has = plural(doubles.tied_keys, "has", "have")
+        notes.append(
+            f"{counted(doubles.tied_keys, 'key')} {has} several rows that differ and that no time tells apart"
+            f"{f' (first: {example})' * bool(example)}: which of them counts is left to their hash; give the source a "
+            "`tiebreak`, or keep one row a key"
+        )
+    return notes
 
 
 def _of_changed(view: str, parts: Sequence[str], since: datetime | None) -> str:
@@ -108,6 +132,9 @@ def run_document(run: ViewRun) -> dict[str, object]:
         "changed_since": made and made.changed_since,
         "held_rows": made and made.held_rows,
         "events_until": made and made.events_until,
+        "equal_rows": made and made.doubles.equal,
+        "tied_keys": made and made.doubles.tied_keys,
+        "tied_key": dict(made.doubles.tied_key) if made and made.doubles.tied_key else None,
         "checks": [_check_json(check) for check in made.checks] if made else [],
         "table_version": made and made.table_version,
         "watermark": made and made.watermark,

@@ -116,6 +116,22 @@ def check_rows_there(run: MaterializeRun, begins: Ends | None, begin: datetime |
         )
 
 
+def check_not_emptied(run: MaterializeRun, rows: int, begin: datetime | None, why: str) -> None:
+    """Check that a table that is made anew with so many rows does not lose all that it has from `begin` on.
+
+    Raises:
+        DataError: FC501, it has some, and would have none.
+    """
+    lost = None if rows else find_lost(run, None, None if begin is None else pl.col(EVENT_TIME) >= begin)
+    if lost is not None:
+        raise DataError(
+            f"{_sources(run)}: none of the {counted(lost.count, 'row')} that the table of {run.view.name} has, nor any "
+            f"other, is left; {why}, and made anew it would be empty",
+            code="FC501",
+            hint="put them back; `materialize --full` empties the table",
+        )
+
+
 def check_range_there(run: MaterializeRun, begins: Ends | None, asked: pl.Expr) -> None:
     """Check that a range of a table can be computed again from what there is.
 
@@ -150,7 +166,8 @@ def _has_no_history(run: MaterializeRun) -> bool:
 
 
 def _sources(run: MaterializeRun) -> str:
-    names = [source.name for source in transform_sources(run.view) if not source.static]
+    sources = transform_sources(run.view)
+    names = [source.name for source in sources if not source.static] or [source.name for source in sources]
     return f"source {names[0]}" if len(names) == 1 else f"sources {', '.join(names)}"
 
 

@@ -14,6 +14,7 @@ from featurectl.engines.spill import SpillRoom
 from featurectl.offline.base import Coverage
 from featurectl.offline.inputs import input_marks
 from featurectl.operations.materialize.check_results import check_passed
+from featurectl.operations.materialize.doubles import DoubleFinder
 from featurectl.operations.materialize.lost_rows import check_range_there
 from featurectl.operations.materialize.repeats import events_of, is_copy_of, read_until
 from featurectl.operations.materialize.rows import TableRows
@@ -92,13 +93,15 @@ def backfill_view(engine: Engine, run: MaterializeRun, asked: Range) -> Material
             prepared = engine.prepare(pieces, view, room=room)
         check_passed(prepared.checks)
         check_range_there(run, prepared.begins, ~asked.outside)
+        doubles = DoubleFinder(view=view)
+        prepared = doubles.watch(prepared)
         kept = asked.outside if events is None else asked.outside & ~is_copy_of(prepared.rows)
         rows = TableRows(run.table, view.keys, prepared.rows, kept, left_out_of(coverage, view))
         begin = None if asked.since is None or coverage.since is None else min(asked.since, coverage.since)
         covered = replace(coverage, since=begin, rebuild_id=new_id(), inputs=input_marks(view))
         covered = _without_changed_parts(_without_late_rows(covered, asked), asked)
         number = run.table.replace(rows, covered)
-    return materialized_of(run, prepared, covered, "backfill", number)
+    return replace(materialized_of(run, prepared, covered, "backfill", number), doubles=doubles.found)
 
 
 def _without_changed_parts(covered: Coverage, asked: Range) -> Coverage:

@@ -23,7 +23,8 @@ from featurectl.offline.order import ordered
 from featurectl.offline.rows import FrameRows
 from featurectl.operations.materialize.changed_types import check_registered_types
 from featurectl.operations.materialize.check_results import check_passed
-from featurectl.operations.materialize.lost_rows import check_files_there, check_rows_there
+from featurectl.operations.materialize.doubles import NO_DOUBLES, DoubleFinder, Doubles
+from featurectl.operations.materialize.lost_rows import check_files_there, check_not_emptied, check_rows_there
 from featurectl.operations.materialize.part_rows import ReadParts
 from featurectl.operations.materialize.progress_rows import ReportedRows, RowCounter
 from featurectl.operations.materialize.repeats import seen_before, without_replaced
@@ -45,7 +46,7 @@ class Materialized:
     "append", "rebuild" or "backfill" (a range of event times was computed again). `late_since` is the first event time
     of rows that came too late. `changed_parts` are those of which the table has rows that were changed or are gone
     since, `changed_since` is the first event time of these. `held_rows` become available after now; `events_until` is
-    the newest event of the table that lies ahead of now, None where none does.
+    the newest event of the table that lies ahead of now, None where none does. `doubles` are among the rows written.
     """
 
     view: str
@@ -62,6 +63,7 @@ class Materialized:
     changed_since: datetime | None = None
     held_rows: int = 0
     events_until: datetime | None = None
+    doubles: Doubles = NO_DOUBLES
 
 
 def choose_views(state: State, names: Sequence[str]) -> list[ObjectVersion]:
@@ -97,7 +99,10 @@ def materialize_view(
         coverage = run.table.coverage()
         begin = table_begin(run.view, None if full else coverage, since, now)
         ahead = RunBasis(now=now, begin=begin, base=None if full else coverage)
-        return _materialize(run, _Reading(engine=engine, room=room, counter=reading_rows), ahead)
+        doubles, before = DoubleFinder(view=run.view), run.table.version()
+        how = _Reading(engine=engine, room=room, counter=reading_rows, doubles=doubles)
+        made = _materialize(run, how, ahead)
+        return replace(made, doubles=doubles.compared(run.table, before))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,11 +116,12 @@ class RunBasis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reading:
-    """What rows are read with: the engine, the room for what does not fit into memory, the count of what was read."""
+    """What rows are read with: the engine, the room for what does not fit into memory, and who looks at them."""
 
     engine: Engine
     room: SpillRoom
     counter: RowCounter
+    doubles: DoubleFinder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +198,7 @@ def _materialize(run: MaterializeRun, how: _Reading, ahead: RunBasis) -> Materia
     prepared, covered = _read(run, how, ahead, planned)
     if planned.why_anew:
         check_rows_there(run, prepared.begins, ahead.begin, planned.why_anew)
+        check_not_emptied(run, prepared.rows.height, ahead.begin, planned.why_anew)
     rows = prepared.rows
     if base is not None and increment.repeats:
         whole, lost = _after_overlap(run, prepared, increment, left_out_of(base, run.view))
@@ -218,7 +225,7 @@ def _read(run: MaterializeRun, how: _Reading, ahead: RunBasis, planned: PlannedI
     with reading(f"source {view.source.name}"):
         how.counter.expect(run.reader, list(pieces.values()))
         seen = seen_before(run, base, planned.parts, increment)
-        prepared = how.engine.prepare(list(pieces.values()), view, seen, how.room)
+        prepared = how.doubles.watch(how.engine.prepare(list(pieces.values()), view, seen, how.room), base)
     check_passed(prepared.checks)
     covered = replace(_covered(prepared, base, increment, view, ahead.now), columns=columns, since=ahead.begin)
     return prepared, before.covered(covered, pieces, prepared)

@@ -31,7 +31,13 @@ from featurectl.offline.base import Coverage
 from featurectl.offline.inputs import input_marks, rows_mark
 from featurectl.operations.materialize.changed_types import check_given_types
 from featurectl.operations.materialize.check_results import check_passed
-from featurectl.operations.materialize.lost_rows import Ends, check_files_there, check_range_there, check_rows_there
+from featurectl.operations.materialize.lost_rows import (
+    Ends,
+    check_files_there,
+    check_not_emptied,
+    check_range_there,
+    check_rows_there,
+)
 from featurectl.operations.materialize.rows import TableRows, no_rows
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.operations.materialize.table_increment import (
@@ -117,6 +123,7 @@ def materialize_transform(
                 check_range_there(run, computed.begins, pl.col(AVAILABLE_AT) > computed.after)
             elif why:
                 check_rows_there(run, computed.begins, begin, why)
+                check_not_emptied(run, computed.prepared.rows.height, begin, why)
             made = _written(run, work.base, computed)
             made = replace(made, action="backfill") if work.is_again else made
         return replace(made, held_rows=sum(sum(item.summary.held_back) for item in work.inputs))
