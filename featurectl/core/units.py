@@ -17,6 +17,12 @@ HOUR_US: Final = 60 * MINUTE_US
 DAY_US: Final = 24 * HOUR_US
 WEEK_US: Final = 7 * DAY_US
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# Dates and timestamps as texts have them; groups: date, hour, minute, second, fraction, zone, its sign, hours, minutes.
+ISO_DATE: Final = r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
+ISO_TIMESTAMP: Final = (
+    rf"{ISO_DATE}(?:[T ]([01][0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9])(?:[.,]([0-9]{{1,9}}))?)?"
+    r"([Zz]|([+-])([01][0-9]|2[0-3])(?::?([0-5][0-9]))?)?)?"
+)
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 MAX_DURATION_US: Final = 36_500 * DAY_US

@@ -10,6 +10,7 @@ from typing import Final
 
 from featurectl.core.units import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 
+EPOCH_DAY: Final = 719_163  # 1970-01-01, as `date.toordinal` counts
 FIRST_DAY: Final = -719_162  # 0001-01-01
 LAST_DAY: Final = 2_932_896  # 9999-12-31
 FIRST_US: Final = FIRST_DAY * DAY_US

@@ -31,6 +31,7 @@ _HINTS: Final = {
     ("string", BOOL): "write cast(b as string)",
     ("string", DATE): "write cast(d as string)",
     ("timestamp", DATE): "write cast(d as timestamp)",
+    ("timestamp", STRING): "write cast(s as timestamp)",
 }
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from featurectl.core.dtypes import BOOL, DATE, DURATION, FLOAT64, INT64, NULL, STRING, TIMESTAMP
 from featurectl.core.units import MAX_DURATION_US, instant_us, parse_instant
+from featurectl.expressions.calendar import EPOCH_DAY
 from featurectl.expressions.functions import INTERVAL_UNITS
 from featurectl.expressions.syntax import NodeKind, Raw, reject
 from featurectl.expressions.tree import Value
@@ -18,7 +19,6 @@ INT64_GREATEST: Final = 2**63 - 1
 LITERALS: Final[frozenset[NodeKind]] = frozenset(
     {"number", "string", "boolean", "null", "timestamp", "date", "interval"},
 )
-_EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIMESTAMP: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T]([01][0-9]|2[0-3]):[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?"
@@ -75,7 +75,7 @@ def _date(raw: Raw) -> int:
         day = None
     if day is None:
         reject(raw, f"not a date: {raw.value!r}", "write 2024-01-31")
-    return day.toordinal() - _EPOCH_DAY
+    return day.toordinal() - EPOCH_DAY
 
 
 def _interval(raw: Raw) -> int:

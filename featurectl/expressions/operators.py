@@ -22,12 +22,20 @@ _COMPARISONS: Final = {
     ">=": "ge",
     "is not distinct": "same",
 }
+_OF_SECONDS: Final = "of seconds since 1970 write to_timestamp(x), of milliseconds to_timestamp(x / 1000)"
+_DAY_OF_SECONDS: Final = "of seconds since 1970 write cast(to_timestamp(x) as date)"
+_TIMES: Final = "a time is cast from a text, as '2024-01-31 10:00', or made from seconds by to_timestamp(x)"
 _CAST_HINTS: Final = {
     (FLOAT64, STRING): "engines print floats differently; cast to int64 first, or keep the number",
     (FLOAT64, BOOL): "write x <> 0",
     (STRING, BOOL): "write x = 'true'",
-    (STRING, TIMESTAMP): "declare the type under the source's columns:",
-    (STRING, DATE): "declare the type under the source's columns:",
+    (INT64, TIMESTAMP): _OF_SECONDS,
+    (FLOAT64, TIMESTAMP): _OF_SECONDS,
+    (INT64, DATE): _DAY_OF_SECONDS,
+    (FLOAT64, DATE): _DAY_OF_SECONDS,
+    (BOOL, TIMESTAMP): _TIMES,
+    (BOOL, DATE): _TIMES,
+    (DURATION, TIMESTAMP): "write t + d",
     (TIMESTAMP, INT64): "write extract(epoch from t)",
     (TIMESTAMP, FLOAT64): "write extract(epoch from t)",
     (TIMESTAMP, STRING): "write cast(cast(t as date) as string)",
@@ -212,7 +220,7 @@ def cast(node: ExpressionNode, name: str, raw: Raw) -> ExpressionNode:
 def extract(part: str, node: ExpressionNode, raw: Raw) -> ExpressionNode:
     """Return a part of a time, or its seconds since 1970."""
     if part not in PARTS_OF.get(node.dtype, ()):
-        hint = "write cast(d as timestamp)" if node.dtype == DATE else ""
+        hint = {DATE: "write cast(d as timestamp)", STRING: "write cast(s as timestamp)"}.get(node.dtype, "")
         reject(raw, f"no {part} of {node.dtype}", hint)
     if part == "epoch":
         return make("epoch", FLOAT64, (node,), raw)

@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from featurectl.core.dtypes import BOOL, DATE, DURATION, FLOAT64, INT64, STRING, TIMESTAMP, decimal_parts
+from featurectl.core.frames.timestamps import parse_calendar_dates, parse_calendar_instants
 from featurectl.core.units import SECOND_US
 from featurectl.expressions import calendar
 from featurectl.expressions.scalars import NUMBER_TEXT, WHOLE_FROM, WHOLE_TEXT
@@ -84,6 +85,13 @@ def _binary(function: Callable[[pl.Expr, pl.Expr], pl.Expr]) -> Translator:
     return lambda _, args: function(args[0], args[1])
 
 
+def _comparison(
+    function: Callable[[pl.Expr, pl.Expr], pl.Expr], mirrored: Callable[[pl.Expr, pl.Expr], pl.Expr]
+) -> Translator:
+    """Translate a comparison, a literal on its right: of one on its left and nothing but nulls Polars gives one row."""
+    return lambda node, args: mirrored(args[1], args[0]) if node.args[0].op == "lit" else function(args[0], args[1])
+
+
 def _arithmetic(function: Callable[[pl.Expr, pl.Expr], pl.Expr]) -> Translator:
     """Translate + - *: as it is on floats; on whole numbers and durations by way of 128 bits, to see an overflow."""
 
@@ -154,7 +162,7 @@ def _nullif(node: ExpressionNode, args: Sequence[pl.Expr]) -> pl.Expr:
     other = node.args[1]
     if other.op == "lit" and other.value is not None and node.dtype in (INT64, FLOAT64):
         return args[0].replace(other.value, None)  # does not repeat its operand
-    return pl.when((args[0] == args[1]).fill_null(value=False)).then(None).otherwise(args[0])
+    return pl.when(TRANSLATORS["eq"](node, args).fill_null(value=False)).then(None).otherwise(args[0])
 
 
 def _absolute(node: ExpressionNode, args: Sequence[pl.Expr]) -> pl.Expr:
@@ -210,6 +218,8 @@ def _cast(node: ExpressionNode, args: Sequence[pl.Expr]) -> pl.Expr:
     if node.value == STRING and node.dtype == FLOAT64:
         number = pl.when(x.str.contains(f"^{NUMBER_TEXT}$")).then(x)
         return _finite(number.cast(pl.Float64, strict=False))
+    if node.value == STRING:
+        return parse_calendar_instants(x) if node.dtype == TIMESTAMP else parse_calendar_dates(x)
     return x.cast(DTYPES[node.dtype], strict=False)
 
 
@@ -226,12 +236,12 @@ TRANSLATORS: Final[Mapping[str, Translator]] = {
     "elapsed": _elapsed,
     "clean": _clean,
     "float": _unary(lambda x: x.cast(pl.Float64)),
-    "eq": _binary(lambda x, y: x == y),
-    "ne": _binary(lambda x, y: x != y),
-    "lt": _binary(lambda x, y: x < y),
-    "le": _binary(lambda x, y: x <= y),
-    "gt": _binary(lambda x, y: x > y),
-    "ge": _binary(lambda x, y: x >= y),
+    "eq": _comparison(lambda x, y: x == y, lambda x, y: x == y),
+    "ne": _comparison(lambda x, y: x != y, lambda x, y: x != y),
+    "lt": _comparison(lambda x, y: x < y, lambda x, y: x > y),
+    "le": _comparison(lambda x, y: x <= y, lambda x, y: x >= y),
+    "gt": _comparison(lambda x, y: x > y, lambda x, y: x < y),
+    "ge": _comparison(lambda x, y: x >= y, lambda x, y: x <= y),
     "same": _binary(lambda x, y: x.eq_missing(y)),
     "and": _binary(lambda x, y: x & y),
     "or": _binary(lambda x, y: x | y),

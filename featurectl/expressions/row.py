@@ -198,6 +198,8 @@ _CASTS: Final[Mapping[tuple[Value, str], Operation]] = {
     (DATE, STRING): calendar.date_text,
     (STRING, INT64): scalars.text_to_int,
     (STRING, FLOAT64): scalars.text_to_float,
+    (STRING, TIMESTAMP): scalars.text_to_timestamp,
+    (STRING, DATE): scalars.text_to_date,
     (TIMESTAMP, DATE): lambda time_us: time_us // DAY_US,
     (DATE, TIMESTAMP): lambda day: day * DAY_US,
 }

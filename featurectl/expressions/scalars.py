@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from datetime import date
 from typing import Final
 
+from featurectl.core.units import ISO_DATE, ISO_TIMESTAMP, instant_us, parse_instant
+from featurectl.expressions.calendar import EPOCH_DAY
 from featurectl.expressions.literals import INT64_GREATEST, INT64_LEAST
 
 WHOLE_FROM: Final = 2.0**52  # from here on every float64 is a whole number
@@ -14,6 +17,8 @@ WHOLE_TEXT: Final = r"[+-]?[0-9]{1,100}"  # what casts to int64
 NUMBER_TEXT: Final = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"  # what casts to float64
 _WHOLE: Final = re.compile(WHOLE_TEXT)
 _NUMBER: Final = re.compile(NUMBER_TEXT)
+_TIMESTAMP: Final = re.compile(ISO_TIMESTAMP)
+_DATE: Final = re.compile(ISO_DATE)
 
 
 def in_int64(number: int) -> int | None:
@@ -148,6 +153,22 @@ def text_to_int(text: str) -> int | None:
 def text_to_float(text: str) -> float | None:
     """Return the number that a text is, with nothing around it."""
     return finite(float(text)) if _NUMBER.fullmatch(text) else None
+
+
+def text_to_timestamp(text: str) -> int | None:
+    """Return the instant that a text in ISO 8601 is, with nothing around it; UTC where it has no offset."""
+    instant = parse_instant(text.upper()) if _TIMESTAMP.fullmatch(text) else None
+    return None if instant is None else instant_us(instant)
+
+
+def text_to_date(text: str) -> int | None:
+    """Return the day that a text in ISO 8601 is, with nothing around it."""
+    if not _DATE.fullmatch(text):
+        return None
+    try:
+        return date.fromisoformat(text).toordinal() - EPOCH_DAY
+    except ValueError:
+        return None
 
 
 def matcher(pattern: str) -> Callable[[str], bool]:

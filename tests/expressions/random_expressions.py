@@ -19,7 +19,9 @@ TEXTS = [
     "", "a", "A", "Ab c", " é ", "ß", "İ", "ΑΣ", "x\ny", "a\n", "12", "12\n", "-7", " 12 ", "+5", "1.5", "1e3", "abc%",
     "a_b", "日本語", "😀z", "true", "9223372036854775808", "-9223372036854775808", "0x10", ".5", "5.", "inf", "nan",
     "--1", "\u00a0x", "ǆ", "0" * 99 + "7", "0" * 100 + "7", "1e400", "1e-400", "٣", "aaab", "a.b", "\\", "^a$",
+    "2024-02-29", "2023-02-29", "2024-02-29 12:30", "2024-02-29T12:30:45.123456789+02:00", "0000-01-01", "9999-12-31",
 ]  # fmt: skip
+CLOCKS = ["' 09:30'", "'T23:59:59.9999999Z'", "' 24:00'", "'T00:00+14:00'", "' 23:59:59-12'", "s", "(' 12:30' || u)"]
 US = [0, -1, 1, 86_399_999_999, 86_400_000_000, -86_400_000_000, 951_782_400_000_000, 1_709_251_199_999_999]
 US += [-62_135_596_800_000_000, 253_402_300_799_999_999, 2**63 - 1, -(2**63)]  # the years 1 and 9999, and far outside
 DAYS = [0, -1, 1, 59, 60, 11_016, 19_782, -719_162, 2_932_896, 2**31 - 1, -(2**31)]
@@ -180,13 +182,15 @@ class RandomExpression:
             f"date_trunc('{unit}', {time})",
             f"({time} {self.rng.choice('+-')} {self.write('duration', depth)})",
             f"cast({self.write('date', depth)} as timestamp)",
+            f"cast({self.write('string', depth)} as timestamp)",
+            f"cast(cast({self.write('date', depth)} as string) || {self.rng.choice(CLOCKS)} as timestamp)",
             f"to_timestamp({self.number(depth)})",
             f"{self.rng.choice(['greatest', 'least'])}({time}, {self.write('timestamp', depth)})",
         ]
         return self.rng.choice(forms)
 
     def date(self, depth):
-        return f"cast({self.write('timestamp', depth)} as date)"
+        return f"cast({self.write(self.rng.choice(['timestamp', 'string']), depth)} as date)"
 
     def duration(self, depth):
         forms = [

@@ -63,10 +63,44 @@ def test_constant_columns_agree_too(height):
         assert differences(type_expression(text, COLUMNS, dtype).tree, [row] * height, data) == [], text
 
 
+@st.composite
+def texts_of_times(draw):
+    """Return texts that are timestamps, or nearly."""
+    year, month, day, hour, minute, second = (
+        draw(st.sampled_from(words))
+        for words in (
+            ["2024", "2023", "1900", "1969", "0000", "0001", "9999", "10000", "24", "-001", "٢٠٢٤"],
+            ["02", "12", "01", "13", "00", "2"],
+            ["29", "01", "31", "30", "00", "1", "0٣"],
+            ["00", "09", "23", "24", "9", "0٥"],
+            ["00", "59", "60", "5", ""],
+            ["", ":00", ":59", ":60", ":0", ":"],
+        )
+    )
+    fraction = draw(st.sampled_from(["", ".", ",5", ".000001", ".123456789", ".1234567890"]))
+    zone = draw(
+        st.sampled_from(["", "Z", "z", "+02:00", "-0330", "+14", "+24:00", "+02:60", " Z", "UTC", "-00:00", "+2"])
+    )
+    mark = draw(st.sampled_from(["T", " ", "t", "  ", ""]))
+    text = f"{year}-{month}-{day}" + draw(st.sampled_from(["", f"{mark}{hour}:{minute}{second}{fraction}{zone}"]))
+    return (
+        draw(st.sampled_from(["", "", "", " ", "\n"])) + text + draw(st.sampled_from(["", "", "", " ", "\n", "\x00"]))
+    )
+
+
+@settings(max_examples=examples(150, 1_000))
+@given(st.lists(texts_of_times(), min_size=20, max_size=20))
+def test_texts_of_times_agree_on_odd_ones(texts):
+    rows = [[*[None] * SLOTS["s"], text, *[None] * (len(COLUMNS) - SLOTS["s"] - 1)] for text in texts]
+    data = frame(rows)
+    for dtype in ("timestamp", "date"):
+        assert differences(type_expression(f"cast(s as {dtype})", COLUMNS).tree, rows, data) == []
+
+
 VALUES = {
     "int64": st.none() | st.integers(-(2**63), 2**63 - 1),
     "float64": st.none() | st.floats(),
-    "string": st.none() | st.text(st.characters(exclude_categories=["Cs", "Cn", "Co"]), max_size=8),
+    "string": st.none() | st.text(st.characters(exclude_categories=["Cs", "Cn", "Co"]), max_size=8) | texts_of_times(),
     "bool": st.none() | st.booleans(),
     "timestamp": st.none() | st.integers(-62_135_596_800_000_000, 253_402_300_799_999_999),
     "date": st.none() | st.integers(-719_162, 2_932_896),
@@ -92,6 +126,13 @@ def test_a_division_by_a_constant_is_exact(text, values):
     node = type_expression(text, COLUMNS).tree
     assert differences(node, rows, data) == []
     assert [to / 49.0 for to in values] == [1.0, 3.0, 2.0]
+
+
+@pytest.mark.parametrize("operator", ["=", "<>", "<", "<=", ">", ">="])
+def test_a_literal_before_nothing_but_nulls_is_compared_in_each_row(operator):
+    rows = [[7, *[None] * (len(COLUMNS) - 1)]] * 3
+    node = type_expression(f"timestamp '2024-01-01' {operator} case i when 1 then t end", COLUMNS).tree
+    assert differences(node, rows, frame(rows)) == []
 
 
 def test_a_power_does_not_depend_on_the_other_rows():

@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 
 from featurectl.core.dtypes import DATE, TIMESTAMP, list_item
-from featurectl.core.units import instant_us
+from featurectl.core.units import ISO_DATE, ISO_TIMESTAMP, instant_us
 
 INSTANT: Final = pl.Datetime("us", "UTC")
 _DAY_US: Final = 86_400_000_000
@@ -21,14 +21,10 @@ def instant_literal(at: datetime) -> pl.Expr:
     return pl.lit(instant_us(at)).cast(INSTANT)
 
 
+_TIMESTAMP: Final = f"^{ISO_TIMESTAMP}$"
+_DATE: Final = f"^{ISO_DATE}$"
 _FIRST_INSTANT: Final = instant_literal(_FIRST)
 _LAST_INSTANT: Final = instant_literal(_LAST)
-
-# date, hour, minute, second, fraction, zone, sign, hours and minutes of the offset
-_ISO: Final = (
-    r"^(\d{4}-\d{2}-\d{2})"
-    r"(?:[T ]([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d)(?:[.,](\d{1,9}))?)?([Zz]|([+-])([01]\d|2[0-3])(?::?([0-5]\d))?)?)?$"
-)
 
 
 def localize(naive: pl.Expr, timezone: str) -> pl.Expr:
@@ -91,38 +87,56 @@ def parse_timestamps(text: pl.Expr, timezone: str, form: str | None = None) -> p
     if form is not None:
         parsed = text.str.to_datetime(form, strict=False, time_unit="us")
         return parsed.dt.convert_time_zone("UTC") if "%z" in form else localize(parsed, timezone)
-    parts = text.str.extract_groups(_ISO)
-    naive = _clock_us(parts)
-    size = (_number(parts, 8) * 3_600 + _number(parts, 9) * 60) * 1_000_000
-    offset = pl.when(_group(parts, 7) == "-").then(-size).otherwise(size)
-    local = localize(naive.cast(pl.Datetime("us")), timezone)
-    on_the_wall = _group(parts, 2).is_not_null() & _group(parts, 6).is_null()
-    return pl.when(on_the_wall).then(local).otherwise((naive - offset).cast(INSTANT))
+    parts = _clock_and_offset(text)
+    instants = (pl.field("clock") - pl.field("offset").fill_null(0)).cast(INSTANT)
+    if timezone != "UTC":
+        on_the_wall = pl.field("2").is_not_null() & pl.field("offset").is_null()
+        local = localize(pl.field("clock").cast(pl.Datetime("us")), timezone)
+        instants = pl.when(on_the_wall).then(local).otherwise(instants)
+    return parts.struct.with_fields(instant=instants).struct.field("instant")
+
+
+def parse_calendar_instants(text: pl.Expr) -> pl.Expr:
+    """Return what `parse_timestamps` does in UTC, null outside of the years 1 to 9999, also those that a text shows."""
+    instants = (pl.field("clock") - pl.field("offset").fill_null(0)).cast(INSTANT)
+    shown = _clock_and_offset(_without_year_0(text)).struct.with_fields(instant=instants)
+    inside = pl.field("instant").is_between(_FIRST_INSTANT, _LAST_INSTANT)
+    return shown.struct.with_fields(instant=pl.when(inside).then(pl.field("instant"))).struct.field("instant")
 
 
 def spell_wall_clock(text: pl.Expr) -> pl.Expr:
     """Return which texts that `parse_timestamps` reads show a time of day without an offset."""
-    parts = text.str.extract_groups(_ISO)
-    return _group(parts, 2).is_not_null() & _group(parts, 6).is_null()
+    on_the_wall = pl.field("2").is_not_null() & pl.field("6").is_null()
+    return text.str.extract_groups(_TIMESTAMP).struct.with_fields(naive=on_the_wall).struct.field("naive")
 
 
-def _clock_us(parts: pl.Expr) -> pl.Expr:
-    """Return microseconds since 1970-01-01 on the clock that the text shows."""
-    days = _group(parts, 1).str.to_date("%Y-%m-%d", strict=False).cast(pl.Int64)
-    seconds = _number(parts, 2) * 3_600 + _number(parts, 3) * 60 + _number(parts, 4)
-    fraction = _group(parts, 5).str.pad_end(6, "0").str.slice(0, 6).cast(pl.Int64).fill_null(0)
-    return days * _DAY_US + seconds * 1_000_000 + fraction
+def _clock_and_offset(text: pl.Expr) -> pl.Expr:
+    """Return the parts of a text, `clock`: microseconds since 1970 on the clock that it shows, and its `offset`.
+
+    Both are made of the fields of one struct: so the text is matched once, however often an engine computes it.
+    """
+    days = pl.field("1").str.to_date("%Y-%m-%d", strict=False).cast(pl.Int64)
+    seconds = _number(2) * 3_600 + _number(3) * 60 + _number(4)
+    fraction = pl.field("5").str.pad_end(6, "0").str.slice(0, 6).cast(pl.Int64).fill_null(0)
+    size = (_number(8) * 60 + _number(9)) * 60_000_000
+    offset = pl.when(pl.field("6").is_not_null()).then(pl.when(pl.field("7") == "-").then(-size).otherwise(size))
+    clock = days * _DAY_US + seconds * 1_000_000 + fraction
+    return text.str.extract_groups(_TIMESTAMP).struct.with_fields(clock=clock, offset=offset)
 
 
-def _group(parts: pl.Expr, number: int) -> pl.Expr:
-    return parts.struct.field(str(number))
-
-
-def _number(parts: pl.Expr, number: int) -> pl.Expr:
-    return _group(parts, number).cast(pl.Int64).fill_null(0)
+def _number(group: int) -> pl.Expr:
+    return pl.field(str(group)).cast(pl.Int64).fill_null(0)
 
 
 def parse_dates(text: pl.Expr) -> pl.Expr:
     """Return the dates of texts in the form `2013-01-31`; null where a text is none."""
-    shaped = pl.when(text.str.contains(r"^\d{4}-\d{2}-\d{2}$")).then(text)
-    return shaped.str.to_date("%Y-%m-%d", strict=False)
+    return text.str.extract(_DATE, 1).str.to_date("%Y-%m-%d", strict=False)
+
+
+def parse_calendar_dates(text: pl.Expr) -> pl.Expr:
+    """Return what `parse_dates` does, null in the year 0."""
+    return parse_dates(_without_year_0(text))
+
+
+def _without_year_0(text: pl.Expr) -> pl.Expr:
+    return text.str.replace("^0000", "-")

@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 
 from featurectl.core.dtypes import BOOL, DATE, FLOAT64, INT64, STRING, TIMESTAMP, decimal_parts, fixed_point, is_text
 from featurectl.core.errors import DataError
-from featurectl.core.units import parse_instant, plural
+from featurectl.core.units import ISO_DATE, ISO_TIMESTAMP, parse_instant, plural
 
 _SHOWN: Final = 100  # characters of a value in a message
 _INT64: Final = range(-(2**63), 2**63)
@@ -24,11 +24,8 @@ _WORDS: Final = {"true": True, "false": False}
 _WHOLE: Final = re.compile(r"([+-]?)0*([0-9]{1,19})")
 _FLOAT: Final = re.compile(r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf|infinity|nan)", re.IGNORECASE)
 _FIXED: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?")
-_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_INSTANT: Final = re.compile(
-    rf"{_DAY.pattern}(?:[T ][0-9]{{2}}:[0-9]{{2}}(?::[0-9]{{2}}(?:[.,][0-9]{{1,9}})?)?"
-    r"(?:[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
-)
+_DAY: Final = re.compile(ISO_DATE)
+_INSTANT: Final = re.compile(ISO_TIMESTAMP)
 Coercion = Callable[[object], object]  # gives None for a value that does not fit
 
 
