@@ -110,7 +110,7 @@ class DataMethods(ProjectBase):
             online=online,
             allow_future=allow_future,
         )
-        with self.workspace() as workspace:
+        with self.workspace("if there" if request.select else "compared") as workspace:
             if dry_run:
                 planned = plan_views(workspace, request, self.open_progress())
                 return ResultTable(planned, planned_document, render_planned)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from featurectl.language.definitions.source import Source
     from featurectl.language.resolve.source import SchemaReader
 
-Data = Literal["needed", "if there", "unread", "applied", "project file"]
+Data = Literal["needed", "if there", "compared", "unread", "applied", "project file"]
 _REGISTRY_WAIT_S: Final = 5.0  # for what only explains errors of the files
 
 
@@ -50,11 +50,12 @@ def load_checked(root: Path, data: Data = "needed") -> Repo:
     """Return the repository below `root`; `data` says what becomes of local data files without declared columns.
 
     "needed": their schemas are read, and one that can't be is an error. "if there": it is a problem of the repository
-    that is returned, for a command that works on what is applied. "unread": nobody looks. "applied": neither does
-    anybody, and errors of other files than featurectl.yaml are problems of the repository that is returned, for a
-    command that needs nothing of the files but the environment: what watches and serves goes on beside a broken file.
-    "project file": no other file is read, for a command that looks up what the registry has. An error of a feature
-    test ends a command where data is "needed" alone.
+    that is returned, for a command that works on what is applied. "compared": so is every error of other files than
+    featurectl.yaml, for a command that says no more of the files than that they differ from what is applied. "unread":
+    nobody looks. "applied": neither does anybody, and errors of other files than featurectl.yaml are problems of the
+    repository that is returned, for a command that needs nothing of the files but the environment: what watches and
+    serves goes on beside a broken file. "project file": no other file is read, for a command that looks up what the
+    registry has. An error of a feature test ends a command where data is "needed" alone.
 
     Raises:
         ProblemsError: a file has an error that ends it; all problems of all files are in it.
@@ -88,7 +89,7 @@ def _checked(repo: Repo, root: Path, data: Data) -> Repo:
 
 
 def _ends(error: Problem, data: Data, *, is_of_test: bool) -> bool:
-    if data == "applied":
+    if data in ("applied", "compared"):
         return error.place.path == PROJECT_FILE
     if is_of_test:
         return data == "needed"
@@ -114,7 +115,7 @@ def open_workspace(root: Path, env: str | None, as_of: datetime | None, data: Da
     `data` is that of `load_checked`.
     """
     repo = _load(root, data)
-    if repo.errors and data in ("needed", "if there"):
+    if repo.errors and data in ("needed", "if there", "compared"):
         repo = _with_changed_files(repo, root, env)
     environment = environment_of(_checked(repo, root, data), env)
     given, clock = as_of or environment.now, datetime.now(UTC)

@@ -80,7 +80,7 @@ def test_a_folder_with_errors_opens_and_its_validate_shows_them(tmp_path):
     assert "nothing is declared yet" in repr(project.validate())
     (tmp_path / "views.yaml").write_text("feature_views: [{nam: x}]")
     assert [problem.code for problem in project.validate()] == ["FC102", "FC103"]
-    for call in (project.plan, project.materialize):
+    for call in (project.plan, project.apply):
         with pytest.raises(ProblemsError) as caught:
             call()
         assert "project.validate()" in caught.value.hint

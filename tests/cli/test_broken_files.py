@@ -25,7 +25,7 @@ feature_views:
 WORK_ON = [
     "status", "why last", "get last user_id=a", "verify --store", "models list", "history",
     "monitor export --textfile m",
-    "monitor check --dry-run",
+    "monitor check --dry-run", "materialize", "push", "materialize --dry-run",
 ]  # fmt: skip
 
 
@@ -58,7 +58,9 @@ def test_a_server_starts_beside_a_broken_file(shop):
     assert open_app(ServeSettings(root=str(shop))) is not None
 
 
-@pytest.mark.parametrize("words", ["plan", "apply --auto-approve", "validate", "materialize", "monitor rules"])
+@pytest.mark.parametrize(
+    "words", ["plan", "apply --auto-approve", "validate", "materialize --select path:o*", "monitor rules"]
+)
 @pytest.mark.usefixtures("shop")
 def test_what_needs_the_files_is_refused_with_all_that_is_wrong(words, capsys):
     Path("views.yaml").write_text("feature_views: [{nam: x}]")

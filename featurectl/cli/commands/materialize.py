@@ -45,6 +45,9 @@ def materialize(call: Call, options: MaterializeOptions) -> Outcome:
     query is run each time: with `:since` for what came since the last run, without it, and of a static source,
     whole, and the table is rebuilt. A view that fails does not keep the others from being computed.
 
+    Views are those that are applied. Files that differ, or have errors, are told of on stderr and not used; only
+    --select reads them, and featurectl.yaml must be valid.
+
     --since and --until name a range of event times: after new rows were taken, what a table has of it is computed
     again from the rows that were read. A table that is not there yet begins at --since. Of a Python transform --since
     computes again what became known from then on, and there is no --until.
@@ -57,7 +60,7 @@ def materialize(call: Call, options: MaterializeOptions) -> Outcome:
     from featurectl.render.materialize import planned_json, render_planned, render_runs, run_json
 
     request = _request(call, options)
-    with open_with(call, "if there") as workspace:
+    with open_with(call, "if there" if request.select else "compared") as workspace:
         if options.dry_run:
             planned = plan_views(workspace, request, call.progress)
             return Outcome(text=render_planned(planned), result={"views": [planned_json(p) for p in planned]})

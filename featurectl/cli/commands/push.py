@@ -62,7 +62,7 @@ def _push(call: Call, options: PushOptions) -> Outcome:
         full=options.full,
         allow_future=options.allow_future,
     )
-    with open_with(call, "if there") as workspace:
+    with open_with(call, "if there") if request.select else open_applied(call) as workspace:
         found = plan_pushes(workspace, request) if options.dry_run else push_views(workspace, request, call.progress)
     return Outcome(
         text=render_pushes(found, dry_run=options.dry_run),

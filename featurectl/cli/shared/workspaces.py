@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from featurectl.core.units import counted
-
 if TYPE_CHECKING:
     from featurectl.cli.shared.call import Call
     from featurectl.workspace.open import Data
@@ -30,6 +28,7 @@ def open_applied(call: Call) -> Workspace:
     """
     workspace = open_with(call, "applied")
     if errors := workspace.repo.errors:
-        warning = f"warning: {counted(len(errors), 'error')} in the files, the first at {errors[0].place}"
-        call.progress.done(f"{warning}; what is applied is used here: featurectl validate")
+        from featurectl.operations.unapplied import broken_files_line
+
+        call.progress.done(broken_files_line(errors))
     return workspace
