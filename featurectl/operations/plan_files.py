@@ -13,6 +13,7 @@ from featurectl.core.errors import DataError, StoreError, UsageError
 from featurectl.core.progress import Progress
 from featurectl.operations.allow_file import with_allowances, write_allowances
 from featurectl.operations.applied_commit import applied_commit
+from featurectl.operations.plan_sources import source_warnings
 from featurectl.operations.saved_plan import write_plan
 from featurectl.operations.unmade_views import plan_workspace
 from featurectl.workspace.actor import find_checkout
@@ -107,9 +108,14 @@ class Planner:
         return plan_workspace(self.workspace, self.workspace.state(), request)
 
     def measure(self, plan: Plan, external: ExternalState) -> Plan:
-        """Return the plan with its effort; without, when the offline tables can't be read."""
+        """Return the plan with its effort; without, when the offline tables can't be read.
+
+        What `materialize` will not find in the sources is a warning.
+        """
         if plan.unchanged:
             return plan
+        for text in source_warnings(plan, self.workspace):
+            self._warn(text)
         from featurectl.operations.plan_effort import StatisticsStores, measure_plan
 
         workspace = self.workspace

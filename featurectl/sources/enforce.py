@@ -15,6 +15,7 @@ from featurectl.core.errors import DataError
 from featurectl.core.frames.types import language_dtype
 from featurectl.core.units import plural
 from featurectl.identity.facts.sources import expression_reads
+from featurectl.language.definitions.separator import separator_hint
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.timestamp_format import format_of
 from featurectl.language.typing.sources import time_hint
@@ -122,7 +123,7 @@ def _not_there(name: str, key: str, columns: Mapping[str, str], where: str) -> D
     if kind is not None:
         message = f"{where}: column {name!r}, which `{key}` names, is {kind}, which the language has no type for"
         return DataError(message, code="FC504", hint=UNTYPED)
-    hint = "columns: " + ", ".join(sorted(columns))
+    hint = separator_hint(columns) or "columns: " + ", ".join(sorted(columns))
     return DataError(f"{where} has no column {name!r}, which `{key}` names", code="FC503", hint=hint)
 
 
@@ -159,7 +160,7 @@ class ExpectedColumns:
         return named[0] if named else ", an entity key" * (name in self.required.keys)
 
     def _lacking(self, name: str, schema: pl.Schema, where: str) -> DataError:
-        hint = "columns: " + ", ".join(sorted(schema))
+        hint = separator_hint(schema) or "columns: " + ", ".join(sorted(schema))
         if name in self.optional:
             way_out = "`featurectl materialize --full` takes it for null here"
             all_lost = "its rows are none without it: write the file anew with it, or take it away"

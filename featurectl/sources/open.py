@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from featurectl.core.errors import DataError, UsageError
+from featurectl.core.nearest import did_you_mean
 from featurectl.core.variables import has_variable
 from featurectl.language.data_roots import NONE, DataRoots, OutsideDataError
+from featurectl.language.definitions.separator import separator_hint
 from featurectl.language.definitions.source import Source
 from featurectl.sources.all_sources import SOURCE_KINDS, SourceKind, expand_text
 
 if TYPE_CHECKING:  # they load Polars, which a command that opens no source does without
     from featurectl.expressions.tree import Columns
     from featurectl.sources.base import OnNaive, SourceReader
+
+_MOST_HEADERS: Final = 100  # of a source's files that are looked at for what may be in any of them
 
 
 def open_source(
@@ -94,6 +98,40 @@ def check_there(source: Source, root: Path) -> None:
     check = _kind(source).check_there
     if check is not None and "://" not in source.path and not has_variable(source.path):
         check(source, root)
+
+
+def check_headers(source: Source, root: Path) -> None:
+    """Check that a source has data here, and that its first files have the columns that it declares, if it does.
+
+    What can't be seen without reading rows, or lies elsewhere, is no error.
+
+    Raises:
+        OutsideDataError: FC535, it lies where the source may not read.
+        DataError: FC501 there is none, FC502 the system does not let this user look, FC503 a column is not there.
+    """
+    kind = _kind(source)
+    if kind.read_names is None or not source.columns_declared:
+        check_there(source, root)
+        return
+    if "://" in source.path or has_variable(source.path):
+        return
+    from featurectl.sources.paths import source_files
+
+    files = source_files(source, root, source.path)
+    missing, there = dict.fromkeys(source.columns or ()), dict[str, None]()
+    for file in files[:_MOST_HEADERS]:
+        names = kind.read_names(file, source)
+        if names is None:
+            return
+        there |= dict.fromkeys(names)
+        missing = {name: None for name in missing if name not in there}
+        if not missing:
+            return
+    if len(files) <= _MOST_HEADERS:
+        name = next(iter(missing))
+        hint = separator_hint(there) or did_you_mean(name, there) or f"columns: {', '.join(list(there)[:12])}"
+        message = f'source {source.name}: {source.path} has no column "{name}"'
+        raise DataError(message, code="FC503", hint=hint)
 
 
 def _kind(source: Source) -> SourceKind:

@@ -130,7 +130,7 @@ def test_an_entry_of_an_older_version_says_that_its_plan_was_not_kept(registry, 
 def test_a_held_lock_is_exit_75_and_unlocking_it_lets_the_next_one_in(registry, capsys):
     held = registry.lock("shop", HOLDER)
     held.__enter__()
-    code, out, err = run(capsys, "apply", "--auto-approve")
+    code, out, err = run(capsys, "apply", "--auto-approve", "-q")
     assert (code, out) == (75, "")
     found = re.fullmatch(
         r"error: project shop is locked by ana@host, pid 7, featurectl apply, since [-0-9: ]+ UTC \(lock (\w+)\)\n"
@@ -168,6 +168,7 @@ def test_apply_waits_for_the_lock_as_long_as_it_is_told_and_says_for_whom(regist
     held.__enter__()
     command = [sys.executable, "-m", "featurectl", "apply", "--auto-approve", "--lock-timeout", "60s"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr.readline().startswith("warning: source orders: no file matches")
         assert process.stderr.readline() == f"waiting for {HOLDER}\n"
         time.sleep(0.3)
         assert process.poll() is None

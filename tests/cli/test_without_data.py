@@ -122,3 +122,75 @@ def test_a_view_that_was_never_computed_keeps_no_other_from_being_pushed(shop, c
     out, err = capsys.readouterr()
     assert "profile" in out
     assert "error[FC510]: feature view another@1 has no offline table\n" in err
+
+
+DECLARED = """\
+entities:
+  - {name: customer, keys: {customer: string}}
+sources:
+  - {name: orders, path: data/order.csv, event_time: at, columns: {customer: string, at: timestamp}}
+  - {name: visits, path: data/visits.csv, event_time: at, columns: {customer: string, at: timestamp}}
+feature_views:
+  - {name: spend, entity: customer, source: orders, aggregates: [{op: count, windows: [7d]}]}
+  - {name: seen, entity: customer, source: visits, aggregates: [{op: count, windows: [7d]}]}
+"""
+NO_FILE = 'warning: source orders: no file matches data/order.csv (FC501; did you mean "data/orders.csv"?)\n'
+NO_COLUMN = (
+    'warning: source visits: data/visits.csv has no column "customer" '
+    '(FC503; its header is one column: csv: {separator: ";"} of the source)\n'
+)
+
+
+@pytest.fixture
+def declared(tmp_path, monkeypatch):
+    """A repository whose sources declare columns: one has a wrong path, one another separator."""
+    (tmp_path / "featurectl.yaml").write_text(FILES["featurectl.yaml"])
+    (tmp_path / "objects.yaml").write_text(DECLARED)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/orders.csv").write_text("customer,at\nann,2026-01-01\n")
+    (tmp_path / "data/visits.csv").write_text("customer;at\nann;2026-01-01\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_plan_and_apply_warn_of_data_that_is_not_there(declared, capsys):
+    assert main(["plan", "-q"]) == 0
+    assert capsys.readouterr().err == ""
+    for words in (["plan"], ["apply", "--auto-approve"]):
+        assert main(words) == 0
+        assert capsys.readouterr().err == NO_FILE + NO_COLUMN
+    assert main(["plan"]) == 0  # nothing that is planned reads them
+    assert capsys.readouterr().err == ""
+    text = (declared / "objects.yaml").read_text()
+    (declared / "objects.yaml").write_text(text.replace("order.csv", "orders.csv").replace("7d]}]", "7d, 30d]}]"))
+    assert main(["plan"]) == 0
+    assert capsys.readouterr().err == NO_COLUMN
+
+
+@pytest.mark.usefixtures("declared")
+def test_materialize_names_the_separator_where_columns_are_declared(capsys):
+    assert main(["apply", "--auto-approve", "-q"]) == 0
+    assert main(["materialize", "seen", "-q"]) == 1
+    assert '= its header is one column: csv: {separator: ";"} of the source\n' in capsys.readouterr().err
+
+
+def test_a_column_that_a_later_file_has_is_no_warning(declared, capsys):
+    text = (declared / "objects.yaml").read_text()
+    text = text.replace("data/order.csv", "data/*.csv").replace("data/visits.csv", "data/*.csv")
+    (declared / "objects.yaml").write_text(text)
+    assert main(["plan"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_of_many_sources_without_data_three_are_named(declared, capsys):
+    names = [f"s{i}" for i in range(5)]
+    more = "".join(
+        f"  - {{name: {n}, path: none/{n}.csv, event_time: at, columns: {{at: timestamp}}}}\n" for n in names
+    )
+    (declared / "objects.yaml").write_text("sources:\n" + more)
+    assert main(["plan"]) == 0
+    *three, last = capsys.readouterr().err.splitlines()
+    assert [f"no file matches none/{name}.csv (FC501)" in line for name, line in zip(names, three, strict=False)] == [
+        True
+    ] * 3
+    assert last == "warning: 2 more sources lack data or columns here: featurectl validate"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -17,6 +16,7 @@ from featurectl.core.nearest import did_you_mean, nearest
 from featurectl.core.variables import has_variable
 from featurectl.expressions.tree import Expression
 from featurectl.language.data_roots import DataRoots, OutsideDataError, ReadableFolders, is_file_address
+from featurectl.language.definitions.separator import separator_hint
 from featurectl.language.definitions.source import (
     FILE_FORMAT_NAMES,
     FILE_FORMATS,
@@ -86,26 +86,21 @@ def _columns_there(
 ) -> Mapping[str, str]:
     """Return declared columns, and under the names that were probably meant those that the files lack: FC503 for each.
 
-    So what reads them by either name is right.
+    So what reads them by either name is right. A header that another character separates has one problem.
     """
     if found is None:
         return columns
     there = [*found, *untyped_columns(found)]
     others = [name for name in there if name not in columns]
-    meant = {name: nearest(name, others) for name in columns if name not in there}
-    for name, near in meant.items():
+    separator = separator_hint(there)
+    meant = {name: "" if separator else nearest(name, others) for name in columns if name not in there}
+    for name, near in list(meant.items())[: 1 if separator else None]:
         message = f'{shape.path} has no column "{name}"'
-        note = "" if near else _other_separator(there) or f"columns: {', '.join(sorted(found)[:12])}"
+        note = "" if near else separator or f"columns: {', '.join(sorted(found)[:12])}"
         suggestion = f'did you mean "{near}"?' if near else ""
         place = declared.places.get(("source", shape.name, "columns", name), shape.fields.place("columns"))
         declared.report.error("FC503", message, place, suggestion=suggestion, note=note)
     return {**columns, **{near: columns[name] for name, near in meant.items() if near}}
-
-
-def _other_separator(names: Sequence[str]) -> str:
-    """Return what to say of a CSV file whose columns are likely separated otherwise, "" of another."""
-    found = [mark for mark in (";", "\t", "|") if len(names) == 1 and mark in names[0]]
-    return f"its header is one column: csv: {{separator: {json.dumps(found[0])}}} of the source" if found else ""
 
 
 def _untyped(shape: SourceShape, declared: Declarations) -> Source:

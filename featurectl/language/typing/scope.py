@@ -14,6 +14,7 @@ from featurectl.expressions.names import check_names, walk
 from featurectl.expressions.parse import parse
 from featurectl.expressions.syntax import Raw
 from featurectl.expressions.tree import Expression, ExpressionError, ExpressionNode
+from featurectl.language.definitions.separator import separator_hint
 from featurectl.language.syntax.constants import fit_constant
 from featurectl.language.syntax.node import Constant
 
@@ -96,7 +97,7 @@ class Scope:
         if name not in self.columns:
             message, way_out = self._unknown(name) or (
                 f'no column "{name}"{named_by}',
-                hint or (select_hint if is_key else near_hint)(name, self.columns),
+                hint or separator_hint(self.columns) or (select_hint if is_key else near_hint)(name, self.columns),
             )
             self.add(part, "FC301", message, way_out)
             return None
@@ -139,6 +140,8 @@ class Scope:
         if error.unknown_column in self.below:
             itself = error.unknown_column == self.below[0]
             hint = "it can't read itself" if itself else "it is declared below: a derived one sees those above it"
+        elif error.unknown_column:
+            hint = separator_hint(self.columns or ()) or hint
         self.issues.append(Issue(part=part, code=code, message=message, start=error.start, end=error.end, hint=hint))
 
 
