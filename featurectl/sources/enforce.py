@@ -17,7 +17,7 @@ from featurectl.core.units import plural
 from featurectl.identity.facts.sources import expression_reads
 from featurectl.language.definitions.separator import separator_hint
 from featurectl.language.definitions.source import Source
-from featurectl.language.definitions.timestamp_format import format_of
+from featurectl.language.definitions.timestamp_format import formats_of
 from featurectl.language.typing.sources import time_hint
 from featurectl.sources.base import NONE_REQUIRED, OnNaive, RequiredColumns
 from featurectl.sources.casts import Cast, CastRules, plan_cast, shown_value
@@ -236,8 +236,9 @@ def _misfit(frame: pl.LazyFrame, misfit: tuple[Cast, pl.Expr, int], where: str, 
 
 def _value_hint(cast: Cast, value: str, *, of_csv: bool) -> str:
     """Return how times that are written like a value are read, "" where nobody knows."""
-    if of_csv and cast.dtype == dtypes.TIMESTAMP and (form := format_of(value.strip("'"))):
-        return f"of the source, say how its times are written: csv: {{timestamp_format: {form}}}"
+    if of_csv and cast.dtype == dtypes.TIMESTAMP and (forms := formats_of(value.strip("'"))):
+        written = " or ".join(f'{{timestamp_format: "{form}"}}' for form in forms)
+        return f"of the source, say how its times are written: csv: {written}"
     if of_csv and value.strip("'").strip().lower() in _NULLS:
         return f"where that is how nulls are written, say so of the source: csv: {{null_values: [{value}]}}"
     return _epoch_hint(cast.name, dtypes.INT64 if _EPOCH.fullmatch(value) else dtypes.STRING, cast.dtype)

@@ -81,8 +81,11 @@ def test_the_line_of_a_bad_value_is_that_of_the_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "form"), [("19970131", "%Y%m%d"), ("31.1.1997", "%d.%m.%Y"), ("31.1.1997 9:30", "%d.%m.%Y %H:%M")]
-)
+    ("text", "form"),
+    [("19970131", "%Y%m%d"), ("31.1.1997", "%d.%m.%Y"), ("31.1.1997 9:30", "%d.%m.%Y %H:%M"), ("31.1.97", "%d.%m.%y"),
+     ("31/1/1997 11:38", "%d/%m/%Y %H:%M"), ("01/31/1997 11:38", "%m/%d/%Y %H:%M"), ("1997-1-31", "%Y-%m-%d"),
+     ("1/31/97 1:38 PM", "%m/%d/%y %I:%M %p"), ("31-Jan-1997 11:38:09.5", "%d-%b-%Y %H:%M:%S%.f")],
+)  # fmt: skip
 def test_the_format_of_times_that_are_not_iso_is_named_and_reads_them(tmp_path, text, form):
     (tmp_path / "a.csv").write_text(f"at\n{text}\n")
     with pytest.raises(DataError) as caught:
@@ -90,6 +93,22 @@ def test_the_format_of_times_that_are_not_iso_is_named_and_reads_them(tmp_path, 
     assert f'csv: {{timestamp_format: "{form}"}}' in caught.value.hint
     read = rows(tmp_path, "csv", "a.csv", event_time="at", csv=CsvOptions(timestamp_format=form))
     assert read["at"][0].date().isoformat() == "1997-01-31"
+
+
+def test_both_forms_are_named_where_day_and_month_look_alike(tmp_path):
+    (tmp_path / "a.csv").write_text("at\n01/01/2015 11:38\n")
+    with pytest.raises(DataError) as caught:
+        rows(tmp_path, "csv", "a.csv", event_time="at")
+    wanted = '{timestamp_format: "%d/%m/%Y %H:%M"} or {timestamp_format: "%m/%d/%Y %H:%M"}'
+    assert caught.value.hint == f"of the source, say how its times are written: csv: {wanted}"
+
+
+@pytest.mark.parametrize("text", ["2015-02-29", "2015-02-29 10:00", "2015-01-31 24:00", "soon"])
+def test_no_form_is_named_that_would_not_read_the_value(tmp_path, text):
+    (tmp_path / "a.csv").write_text(f"at\n{text}\n")
+    with pytest.raises(DataError) as caught:
+        rows(tmp_path, "csv", "a.csv", event_time="at")
+    assert "timestamp_format" not in caught.value.hint
 
 
 @pytest.mark.parametrize("value", ["NA", "n/a", "-"])

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from featurectl.core.units import ISO_TIMESTAMP
+
 _WORD: Final = re.compile(r"%(?:%|[-_0]?[YCymbBhdeaAwuUWGgVjDxFvHkIlPpMSfRTXrzZcstn]|\+|\.[369]?f|[369]f|:{1,3}z|#z)")
 _OF_DAYS: Final = (("%s",), ("%c",), ("%+",), ("%F",), ("%D",), ("%x",), ("%v",), ("Y", "m", "d"), ("Y", "j"))
 _OTHER_NAMES: Final = {"%y": "Y", "%G": "Y", "%b": "m", "%B": "m", "%h": "m", "%e": "d", "%Y": "Y", "%m": "m"}
@@ -14,16 +16,34 @@ _LETTERS: Final = (
     ("MM", "%m"), ("DD", "%d"), ("dd", "%d"),
     ("HH", "%H"), ("hh", "%H"), ("mm", "%M"), ("SS", "%S"), ("ss", "%S"),
 )  # fmt: skip
-_SHAPES: Final = (
-    (re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])"), '"%Y%m%d"'),
-    (re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}"), '"%d.%m.%Y"'),
-    (re.compile(r"\d{1,2}\.\d{1,2}\.\d{4} \d{1,2}:\d\d"), '"%d.%m.%Y %H:%M"'),
-    (re.compile(r"\d{1,2}\.\d{1,2}\.\d{4} \d{1,2}:\d\d:\d\d"), '"%d.%m.%Y %H:%M:%S"'),
-    (re.compile(r"\d{4}/\d{1,2}/\d{1,2}"), '"%Y/%m/%d"'),
-    (re.compile(r"(1[3-9]|2\d|3[01])/\d{1,2}/\d{4}"), '"%d/%m/%Y"'),
-    (re.compile(r"\d{1,2}/(1[3-9]|2\d|3[01])/\d{4}"), '"%m/%d/%Y"'),
-    (re.compile(r"\d{1,2}/\d{1,2}/\d{4}"), '"%d/%m/%Y"} or {timestamp_format: "%m/%d/%Y"'),
+_DAY_FIRST: Final = r"(1[3-9]|2\d|3[01])/\d{1,2}/"
+_MONTH_FIRST: Final = r"\d{1,2}/(1[3-9]|2\d|3[01])/"
+_DAYS: Final = (  # a day as it is written -> its forms, of which each may be meant
+    (r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])", ("%Y%m%d",)),
+    (r"\d{1,2}\.\d{1,2}\.\d{4}", ("%d.%m.%Y",)),
+    (r"\d{1,2}\.\d{1,2}\.\d{2}", ("%d.%m.%y",)),
+    (r"\d{4}/\d{1,2}/\d{1,2}", ("%Y/%m/%d",)),
+    (r"\d{4}-\d{1,2}-\d{1,2}", ("%Y-%m-%d",)),
+    (_DAY_FIRST + r"\d{4}", ("%d/%m/%Y",)),
+    (_MONTH_FIRST + r"\d{4}", ("%m/%d/%Y",)),
+    (r"\d{1,2}/\d{1,2}/\d{4}", ("%d/%m/%Y", "%m/%d/%Y")),
+    (_DAY_FIRST + r"\d{2}", ("%d/%m/%y",)),
+    (_MONTH_FIRST + r"\d{2}", ("%m/%d/%y",)),
+    (r"\d{1,2}/\d{1,2}/\d{2}", ("%d/%m/%y", "%m/%d/%y")),
+    (r"\d{1,2}-\d{1,2}-\d{4}", ("%d-%m-%Y", "%m-%d-%Y")),
+    (r"\d{1,2}-[A-Za-z]{3}-\d{4}", ("%d-%b-%Y",)),
+    (r"\d{1,2} [A-Za-z]{3} \d{4}", ("%d %b %Y",)),
 )
+_HOUR: Final = r"([01]?\d|2[0-3])"
+_CLOCKS: Final = (
+    (r"", ""),
+    (_HOUR + r":[0-5]\d", "%H:%M"),
+    (_HOUR + r":[0-5]\d:[0-5]\d", "%H:%M:%S"),
+    (_HOUR + r":[0-5]\d:[0-5]\d\.\d{1,9}", "%H:%M:%S%.f"),
+    (r"\d{1,2}:\d\d [AaPp][Mm]", "%I:%M %p"),
+    (r"\d{1,2}:\d\d:\d\d [AaPp][Mm]", "%I:%M:%S %p"),
+)
+_BETWEEN: Final = (" ", ", ", "T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +80,19 @@ def find_wrong_format(form: str) -> WrongFormat | None:
     return WrongFormat(message=f'"{form}" is no form of timestamps: it has {lack}', meant=meant if is_whole else "")
 
 
-def format_of(text: str) -> str:
-    """Return the form of which a text is likely to be, in quotes, as YAML has it; "" where it is of none that is known.
+def formats_of(text: str) -> tuple[str, ...]:
+    """Return the forms of which a text may be: more than one where a day and a month can't be told apart; or none.
 
-    >>> format_of("19970131"), format_of("31.1.1997"), format_of("31/1/1997"), format_of("soon")
-    ('"%Y%m%d"', '"%d.%m.%Y"', '"%d/%m/%Y"', '')
+    >>> formats_of("19970131"), formats_of("31.1.1997"), formats_of("31/1/1997 11:38"), formats_of("soon")
+    (('%Y%m%d',), ('%d.%m.%Y',), ('%d/%m/%Y %H:%M',), ())
+    >>> formats_of("01/02/2015 11:38")
+    ('%d/%m/%Y %H:%M', '%m/%d/%Y %H:%M')
     """
-    return next((form for shape, form in _SHAPES if shape.fullmatch(text)), "")
+    if re.fullmatch(ISO_TIMESTAMP, text):  # of a day that does not exist, or it would have been read
+        return ()
+    for day, forms in _DAYS:
+        for clock, form in _CLOCKS:
+            for between in _BETWEEN if clock else ("",):
+                if re.fullmatch(day + between + clock, text):
+                    return tuple(f"{of_day}{between}{form}" for of_day in forms)
+    return ()
