@@ -215,7 +215,11 @@ NOTHING_READ: Final = PartRows()
 NOT_COUNTED: Final = PartRows(counted=False)
 
 
-def rows_without_hashes(count: int) -> PartRows:
-    """Return so many rows of which nothing more is known."""
-    spans = Spans(level=ALL_OF_TIME, rows={0: SpanRows(count, None)}) if count else Spans()
-    return PartRows(events=spans, known=spans)
+def rows_without_hashes(count: int, event: datetime | None, known: datetime | None) -> PartRows:
+    """Return so many rows of which no more is known than the least event time and the least availability."""
+    if not count:
+        return NOTHING_READ
+    firsts = [None if first is None else microseconds(first) for first in (event, known)]
+    rows = {0: SpanRows(count, None)}
+    by_event, by_availability = [Spans(level=ALL_OF_TIME, first=first, rows=rows) for first in firsts]
+    return PartRows(events=by_event, known=by_availability)

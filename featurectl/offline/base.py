@@ -41,7 +41,8 @@ class Coverage:
     `late_events` are the least and the greatest event time of rows that came too late and are still to be taken.
     `part_rows` are the rows of the view that were read of each part that may grow; none in tables of before they were
     counted. `changed_parts` are those of which rows that were read were changed or gone later: the table has them as
-    they were. These happened between the two `changed_events`.
+    they were. These happened between the two `changed_events`. `cut_parts` are those that were cut at their beginning
+    since they were read, with the event time and the availability with which they began.
     """
 
     parts: Mapping[str, str] = field(default_factory=dict)
@@ -60,6 +61,7 @@ class Coverage:
     part_rows: Mapping[str, PartRows] = field(default_factory=dict)
     changed_parts: tuple[str, ...] = ()
     changed_events: tuple[datetime, datetime] | None = None
+    cut_parts: Mapping[str, tuple[datetime, datetime]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,6 +47,7 @@ def dump_commit(commit: Commit) -> str:
             "part_rows": dump_part_rows(coverage),
             "changed_parts": list(coverage.changed_parts),
             "changed_events": [format_iso(at) for at in coverage.changed_events or ()],
+            "cut_parts": {name: [format_iso(at) for at in ends] for name, ends in coverage.cut_parts.items()},
             "late_events": [format_iso(at) for at in coverage.late_events or ()],
             **{name: format_iso(value) if value is not None else None for name, value in instants.items()},
         },
@@ -85,6 +86,7 @@ def _loaded(data: Mapping[str, Any]) -> Commit:
         part_rows=load_part_rows(data.get("part_rows", ""), data["parts"]),
         changed_parts=tuple(data.get("changed_parts", ())),
         changed_events=_ends(data.get("changed_events")),
+        cut_parts={name: ends for name, texts in data.get("cut_parts", {}).items() if (ends := _ends(texts))},
     )
     return Commit(coverage=coverage, buckets=data["buckets"])
 

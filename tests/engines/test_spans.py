@@ -48,7 +48,7 @@ def test_spans_hold_what_lies_in_them_and_are_as_narrow_as_may_be(rows, cut, mos
 @given(ROWS, ROWS)
 def test_a_commit_gives_back_the_rows_of_parts(some, others):
     rows = PartRows(events=spans_of(some).left_out({0: 1}), known=spans_of(others))
-    more = {"c": rows, "a": PartRows(counted=False), "d": rows_without_hashes(5), "e": PartRows()}
+    more = {"c": rows, "a": PartRows(counted=False), "d": rows_without_hashes(5, None, None), "e": PartRows()}
     coverage = Coverage(parts=dict.fromkeys("ebdca", "1"), part_rows=more)
     assert load_part_rows(dump_part_rows(coverage), coverage.parts) == more
 
@@ -59,5 +59,5 @@ def test_rows_that_were_counted_in_another_way_are_not_counted():
 
 
 def test_rows_that_nobody_hashed_leave_a_sum_unknown():
-    both = spans_of([(5, 7)]).plus(rows_without_hashes(2).events)
+    both = spans_of([(5, 7)]).plus(rows_without_hashes(2, None, None).events)
     assert (both.level, both.first, dict(both.rows)) == (ALL_OF_TIME, None, {0: SpanRows(3, None)})

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import polars as pl
 
+from featurectl.core.frames.timestamps import within_datetime
 from featurectl.engines.base import Piece
 from featurectl.engines.clocks import AVAILABLE, EVENT, HASH
 from featurectl.engines.spans import NOTHING_READ, PartRows, Spans, rows_without_hashes
@@ -70,9 +71,11 @@ class PartTally:
         """Take note of rows with both clocks and a hash."""
         self.rows = plus_frame(self.rows, rows)
 
-    def add_unhashed(self, count: int) -> None:
-        """Take note of so many rows that nobody has read whole."""
-        self.rows = self.rows.plus(rows_without_hashes(count))
+    def add_unhashed(self, rows: pl.LazyFrame | pl.DataFrame) -> None:
+        """Take note of rows with both clocks, of which nothing else is read."""
+        firsts = [within_datetime(pl.col(clock).min()) for clock in (EVENT, AVAILABLE)]
+        count, event, known = rows.lazy().select(pl.len(), *firsts).collect(engine="streaming").row(0)
+        self.rows = self.rows.plus(rows_without_hashes(count, event, known))
 
 
 def tally_parts(pieces: Sequence[Piece], inside: Callable[[Piece], Sequence[pl.Expr]]) -> list[PartTally]:

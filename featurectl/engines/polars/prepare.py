@@ -93,6 +93,11 @@ class _Tally:
         return self.source.available_at is not None and self.source.sql is None
 
     @property
+    def looks_at_begins(self) -> bool:
+        """True where no more is to be known of parts than how many rows they have, and where these begin."""
+        return self.source.event_time is not None and self.source.available_at is None and self.source.sql is None
+
+    @property
     def source(self) -> Source:
         """The view's source."""
         return self.view.source
@@ -130,9 +135,8 @@ class _Tally:
         held = (available > part.piece.until).sum().alias("held")
         found = scan.select(*last, *first, held).collect(engine="streaming")
         part.held_back += int(found["held"].item())
-        if self.counts_parts:
-            taken = of_view(scan.filter(known), self.view).select(pl.len()).collect(engine="streaming")
-            part.add_unhashed(int(taken.item()))
+        if self.counts_parts or self.looks_at_begins:
+            part.add_unhashed(of_view(scan.filter(known), self.view))
         for ends in (
             found.select(EVENT, AVAILABLE),
             found.select(pl.col("first 0").alias(EVENT), pl.col("first 1").alias(AVAILABLE)),
@@ -244,6 +248,8 @@ def _new_rows(batch: pl.DataFrame, part: PartTally, schema: pl.Schema, tally: _T
     frame = hashed(frame, tally.source)
     if tally.counts_parts and not part.reads_range:
         part.add(of_view(frame, tally.view))
+    elif tally.looks_at_begins and not part.reads_range:
+        part.add_unhashed(of_view(frame, tally.view))
     return frame.filter(inside) if part.inside else frame
 
 

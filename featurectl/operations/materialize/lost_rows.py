@@ -11,16 +11,15 @@ import polars as pl
 
 from featurectl.core.errors import DataError
 from featurectl.core.units import counted, format_iso, united
-from featurectl.engines.spans import as_instant
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.resolve.transformed import transform_sources
 from featurectl.offline.base import Coverage
+from featurectl.operations.materialize.part_begins import Ends, begins_of
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
 from featurectl.sources.base import SourcePart
 
 _AT_ONCE: Final = 1_000_000  # rows of the table
-Ends = tuple[datetime, datetime]
 
 
 def check_files_there(run: MaterializeRun, coverage: Coverage, why: str) -> None:
@@ -39,11 +38,11 @@ def check_files_there(run: MaterializeRun, coverage: Coverage, why: str) -> None
                 f"source {source.name}: {gone[0]}{more} that the table of {run.view.name} has read "
                 f"{'is' if len(gone) == 1 else 'are'} gone; {why}, and made anew it would lose their rows",
                 code="FC501",
-                hint=f"put them back; {_MADE_ANEW}{_to_keep(run.view)}",
+                hint=how_to_go_on(run.view),
             )
 
 
-_MADE_ANEW: Final = "`materialize --full` makes the table of what there is, without them"
+MADE_ANEW: Final = "`materialize --full` makes the table of what there is, without them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +90,11 @@ def counted_begins(coverage: Coverage, parts: Sequence[SourcePart]) -> Ends | No
         rows = coverage.part_rows.get(part.name)
         if rows is None or not rows.counted or not part.stamp or part.stamp != coverage.parts.get(part.name):
             return None
-        if rows.count and (rows.events.first is None or rows.known.first is None):
+        if rows.count and begins_of(rows) is None:
             return None
-        events += [] if rows.events.first is None else [as_instant(rows.events.first)]
-        known += [] if rows.known.first is None else [as_instant(rows.known.first)]
+        begins = begins_of(rows)
+        events += [] if begins is None else [begins[0]]
+        known += [] if begins is None else [begins[1]]
     return (min(events), min(known)) if events else None
 
 
@@ -112,7 +112,7 @@ def check_rows_there(run: MaterializeRun, begins: Ends | None, begin: datetime |
             f"{_sources(run)}: {lost} that the table of {run.view.name} has {_now_gone(lost, begins)}; "
             f"{why}, and made anew it would lose them",
             code="FC501",
-            hint=f"put them back; {_MADE_ANEW}{_to_keep(run.view)}",
+            hint=how_to_go_on(run.view),
         )
 
 
@@ -148,8 +148,13 @@ def check_range_there(run: MaterializeRun, begins: Ends | None, asked: pl.Expr) 
             f"{_sources(run)}: {lost} that the table of {run.view.name} has {_now_gone(lost, begins)}; "
             "the range, computed again, would lose them",
             code="FC501",
-            hint=f"begin later: `--since {format_iso(since)}` keeps them; {_MADE_ANEW}",
+            hint=f"begin later: `--since {format_iso(since)}` keeps them; {MADE_ANEW}",
         )
+
+
+def how_to_go_on(view: FeatureView) -> str:
+    """Return what to do where a table would lose rows if it were made anew."""
+    return f"put them back; {MADE_ANEW}{_to_keep(view)}"
 
 
 def _to_keep(view: FeatureView) -> str:

@@ -12,6 +12,7 @@ from featurectl.core.units import counted, format_iso, united
 from featurectl.engines.base import PartsSeen, Piece, Prepared
 from featurectl.engines.spans import NOT_COUNTED, NOTHING_READ, PartRows
 from featurectl.offline.base import Coverage
+from featurectl.operations.materialize.part_begins import still_cut
 from featurectl.sources.base import PartScan, SourcePart, SourceReader
 
 _SPANS: Final = 1024  # of all parts together, at least one each
@@ -50,11 +51,11 @@ class ReadParts:
     def covered(self, covered: Coverage, pieces: Mapping[str, Piece], seen: Prepared | PartsSeen) -> Coverage:
         """Return a coverage with what was read of each part by now, and which of them changed since they were read.
 
-        Only a source with `available_at` has parts that grow: without it a part that has changed is read anew, and a
-        query gives what it is asked for.
+        Only a source with `available_at` has parts that grow: without it a part that has changed is read anew, and what
+        is known is where it begins. A query gives what it is asked for.
         """
         source, base = self.reader.source, self.base or Coverage()
-        if source.available_at is None or source.sql is not None:
+        if source.static or source.sql is not None:
             return covered
         rows, changed = {name: self._rows(name) for name in base.part_rows}, set(base.changed_parts)
         events = [base.changed_events]
@@ -74,6 +75,7 @@ class ReadParts:
             part_rows={name: of_part.within(most) for name, of_part in rows.items()},
             changed_parts=tuple(sorted(changed)),
             changed_events=united(*events) if changed else None,
+            cut_parts=still_cut(base, rows),
         )
 
     @cached_property

@@ -14,6 +14,7 @@ from featurectl.engines.spill import SpillRoom
 from featurectl.offline.base import Coverage
 from featurectl.offline.inputs import input_marks
 from featurectl.operations.materialize.check_results import check_passed
+from featurectl.operations.materialize.cut_parts import check_parts_there, cut_parts
 from featurectl.operations.materialize.doubles import DoubleFinder
 from featurectl.operations.materialize.lost_rows import check_range_there
 from featurectl.operations.materialize.repeats import events_of, is_copy_of, read_until
@@ -93,8 +94,9 @@ def backfill_view(engine: Engine, run: MaterializeRun, asked: Range) -> Material
             prepared = engine.prepare(pieces, view, room=room)
         check_passed(prepared.checks)
         check_range_there(run, prepared.begins, ~asked.outside)
-        doubles = DoubleFinder(view=view)
-        prepared = doubles.watch(prepared)
+        cut = cut_parts(coverage, dict(zip(coverage.parts, prepared.parts, strict=True)))
+        check_parts_there(run, cut, prepared.rows, ~asked.outside)
+        prepared = (doubles := DoubleFinder(view=view)).watch(prepared)
         kept = asked.outside if events is None else asked.outside & ~is_copy_of(prepared.rows)
         rows = TableRows(run.table, view.keys, prepared.rows, kept, left_out_of(coverage, view))
         begin = None if asked.since is None or coverage.since is None else min(asked.since, coverage.since)

@@ -23,8 +23,9 @@ from featurectl.offline.order import ordered
 from featurectl.offline.rows import FrameRows
 from featurectl.operations.materialize.changed_types import check_registered_types
 from featurectl.operations.materialize.check_results import check_passed
+from featurectl.operations.materialize.cut_parts import check_nothing_lost
 from featurectl.operations.materialize.doubles import NO_DOUBLES, DoubleFinder, Doubles
-from featurectl.operations.materialize.lost_rows import check_files_there, check_not_emptied, check_rows_there
+from featurectl.operations.materialize.lost_rows import check_files_there
 from featurectl.operations.materialize.part_rows import ReadParts
 from featurectl.operations.materialize.progress_rows import ReportedRows, RowCounter
 from featurectl.operations.materialize.repeats import seen_before, without_replaced
@@ -197,8 +198,8 @@ def _materialize(run: MaterializeRun, how: _Reading, ahead: RunBasis) -> Materia
         return nothing_new(run, base, ahead.now)
     prepared, covered = _read(run, how, ahead, planned)
     if planned.why_anew:
-        check_rows_there(run, prepared.begins, ahead.begin, planned.why_anew)
-        check_not_emptied(run, prepared.rows.height, ahead.begin, planned.why_anew)
+        check_nothing_lost(run, ahead.base or Coverage(), prepared, covered, planned.why_anew)
+    prepared = how.doubles.watch(prepared, base)
     rows = prepared.rows
     if base is not None and increment.repeats:
         whole, lost = _after_overlap(run, prepared, increment, left_out_of(base, run.view))
@@ -225,7 +226,7 @@ def _read(run: MaterializeRun, how: _Reading, ahead: RunBasis, planned: PlannedI
     with reading(f"source {view.source.name}"):
         how.counter.expect(run.reader, list(pieces.values()))
         seen = seen_before(run, base, planned.parts, increment)
-        prepared = how.doubles.watch(how.engine.prepare(list(pieces.values()), view, seen, how.room), base)
+        prepared = how.engine.prepare(list(pieces.values()), view, seen, how.room)
     check_passed(prepared.checks)
     covered = replace(_covered(prepared, base, increment, view, ahead.now), columns=columns, since=ahead.begin)
     return prepared, before.covered(covered, pieces, prepared)

@@ -32,12 +32,12 @@ from featurectl.offline.inputs import input_marks, rows_mark
 from featurectl.operations.materialize.changed_types import check_given_types
 from featurectl.operations.materialize.check_results import check_passed
 from featurectl.operations.materialize.lost_rows import (
-    Ends,
     check_files_there,
     check_not_emptied,
     check_range_there,
     check_rows_there,
 )
+from featurectl.operations.materialize.part_begins import Ends
 from featurectl.operations.materialize.rows import TableRows, no_rows
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.operations.materialize.table_increment import (

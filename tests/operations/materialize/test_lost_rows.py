@@ -122,6 +122,42 @@ def test_a_range_of_before_a_file_begins_is_refused_and_a_later_one_taken(tmp_pa
     assert values(job(tmp_path).table) == [1.0, 2.0, 3.0, 4.0]
 
 
+@pytest.mark.parametrize("source", [FILES, replace(FILES, available_at=None, delay_us=HOUR_US)])
+@pytest.mark.parametrize("left", [[("B", 3.0, 5, 6)], []])
+def test_a_file_that_is_cut_behind_the_beginning_of_another_is_seen(tmp_path, source, left):
+    write(tmp_path, "1.parquet", ("A", 1.0, 1, 2), ("A", 2.0, 9, 10))
+    write(tmp_path, "2.parquet", ("B", 1.0, 3, 4), ("B", 3.0, 5, 6))
+    run(tmp_path, source=source)
+    write(tmp_path, "2.parquet", *left)
+    lost = (
+        "1 row of 2024-01-01T03:00:00Z that" if left else "2 rows of 2024-01-01T03:00:00Z to 2024-01-01T05:00:00Z that"
+    )
+    began = "source arrivals: data/2.parquet was cut: it began with 2024-01-01T03:00:00Z when it was read, and "
+    refused(lambda: run(tmp_path, view=WIDER, source=source), began, f"would lose {lost} the table of latest has")
+    if source is FILES:  # the next run takes the file as it is, and what it began with is not forgotten
+        assert run(tmp_path)[0].action == "nothing"
+        refused(lambda: run(tmp_path, view=WIDER), began, lost)
+        later = "begin later: `--since 2024-01-01T0"
+        refused(
+            lambda: backfill_view(ENGINE, job(tmp_path), Range(since=at(2))), "the range, computed again", lost, later
+        )
+        backfill_view(ENGINE, job(tmp_path), Range(since=at(6)))
+    write(tmp_path, "2.parquet", ("B", 1.0, 3, 4), ("B", 3.0, 5, 6))
+    assert values(run(tmp_path, view=WIDER, source=source)[1]) == [1.0, 2.0, 1.0, 3.0]
+    assert values(run(tmp_path, view=WIDER, source=source, full=True)[1]) == [1.0, 2.0, 1.0, 3.0]
+
+
+def test_rows_that_lie_in_another_file_now_are_not_lost(tmp_path):
+    source = replace(FILES, available_at=None)
+    write(tmp_path, "log.1.parquet", ("A", 1.0, 1, 1), ("A", 2.0, 2, 2))
+    write(tmp_path, "log.2.parquet", ("A", 3.0, 3, 3))
+    run(tmp_path, source=source)
+    write(tmp_path, "log.1.parquet", ("A", 3.0, 3, 3), ("A", 4.0, 4, 4))  # the files change names as logs do
+    write(tmp_path, "log.2.parquet", ("A", 1.0, 1, 1), ("A", 2.0, 2, 2))
+    made, table = run(tmp_path, source=source)
+    assert (made.action, values(table)) == ("rebuild", [1.0, 2.0, 3.0, 4.0])
+
+
 ROWS = [("a", 1, 0, 1), ("a", 2, 9, 10), ("b", 3, 19, 20), ("b", 4, 29, 30)]
 
 

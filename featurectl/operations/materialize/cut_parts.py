@@ -1,0 +1,122 @@
+"""Parts that begin later than when they were read: rows of a table that were cut off while another part begins earlier.
+
+What was cut off is found by its keys and times, so that rows that lie in another part now (of files that change names)
+are none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import polars as pl
+
+from featurectl.core.errors import DataError
+from featurectl.core.units import counted, format_iso, united
+from featurectl.engines.base import BucketedRows, Prepared
+from featurectl.engines.spans import PartRows
+from featurectl.offline.base import Coverage
+from featurectl.operations.materialize.lost_rows import (
+    MADE_ANEW,
+    LostRows,
+    check_not_emptied,
+    check_rows_there,
+    how_to_go_on,
+)
+from featurectl.operations.materialize.part_begins import Ends, begins_of, has_begun
+from featurectl.operations.materialize.run import MaterializeRun
+from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutPart:
+    """A part with its beginnings (event time, availability): when it was read, and now (None: it has no rows)."""
+
+    name: str
+    before: Ends
+    now: Ends | None
+
+    @property
+    def gone(self) -> pl.Expr:
+        """Which rows of a table may have been cut off."""
+        found = pl.lit(value=False)
+        for number, clock in enumerate((EVENT_TIME, AVAILABLE_AT)):
+            behind = pl.col(clock) >= self.before[number]
+            found |= behind if self.now is None else behind & (pl.col(clock) < self.now[number])
+        return found
+
+
+def cut_parts(before: Coverage, now: Mapping[str, PartRows]) -> list[CutPart]:
+    """Return which of the parts now begin later than when a table read them."""
+    found = []
+    for name, rows in now.items():
+        begun, begins = has_begun(before, name), begins_of(rows)
+        if begun is None or (begins is None and (rows.count or not rows.counted)):
+            continue
+        if begins is None or begins[0] > begun[0] or begins[1] > begun[1]:
+            found.append(CutPart(name=name, before=begun, now=begins))
+    return found
+
+
+def check_parts_there(
+    run: MaterializeRun, parts: Sequence[CutPart], rows: BucketedRows, chosen: pl.Expr | None, why: str = ""
+) -> None:
+    """Check that the rows that take the place of a table's, or of the chosen ones, have what was cut off of parts.
+
+    `why` says what the table is made anew for; empty: the chosen ones are a range that was asked for.
+
+    Raises:
+        DataError: FC501, they lack some.
+    """
+    lost = _lost(run, parts, rows, pl.lit(value=True) if chosen is None else chosen) if parts else None
+    if lost is None:
+        return
+    first, more = parts[0], f" and {counted(len(parts) - 1, 'other file')}" * (len(parts) > 1)
+    begins = "is empty" if first.now is None else f"begins with {_shown(first, first.now)}"
+    made = f"{why}, and the table, made anew," if why else "the range, computed again,"
+    later = f"begin later: `--since {format_iso(lost.ends[1] + timedelta(microseconds=1))}` keeps them; {MADE_ANEW}"
+    raise DataError(
+        f"source {run.view.source.name}: {first.name}{more} was cut: it began with {_shown(first, first.before)} when "
+        f"it was read, and {begins} now; {made} would lose {lost} that the table of {run.view.name} has",
+        code="FC501",
+        hint=how_to_go_on(run.view) if why else later,
+    )
+
+
+def _shown(part: CutPart, ends: Ends) -> str:
+    """Return the beginning by the clock by which a part was cut."""
+    by_event = part.now is None or part.now[0] > part.before[0]
+    return format_iso(ends[0]) if by_event else f"what became known at {format_iso(ends[1])}"
+
+
+def _lost(run: MaterializeRun, cut: Sequence[CutPart], rows: BucketedRows, chosen: pl.Expr) -> LostRows | None:
+    """Return which of the table's chosen rows that may have been cut off are not among some rows."""
+    identity, buckets = [*run.view.keys, EVENT_TIME, AVAILABLE_AT], run.table.buckets()
+    gone = pl.any_horizontal(part.gone for part in cut) & chosen
+    count, ends, known = 0, None, None
+    for bucket in range(buckets):
+        before = run.table.of(bucket, buckets).filter(gone)
+        if before.is_empty():
+            continue
+        lost = before.join(rows.of(bucket, buckets), on=identity, how="anti", nulls_equal=True)
+        if lost.height:
+            first, last, seen = lost.select(
+                pl.col(EVENT_TIME).min(), pl.max(EVENT_TIME).alias("last"), pl.max(AVAILABLE_AT)
+            ).row(0)
+            known = seen if known is None else max(known, seen)
+            count, ends = count + lost.height, united(ends, (first, last))
+    return None if ends is None or known is None else LostRows(count, ends, known)
+
+
+def check_nothing_lost(run: MaterializeRun, before: Coverage, prepared: Prepared, covered: Coverage, why: str) -> None:
+    """Check that a table that is made anew keeps the history that it had; `why` says what it is made anew for.
+
+    Raises:
+        DataError: FC501, its source has rows of it no more.
+    """
+    begin = covered.since
+    check_rows_there(run, prepared.begins, begin, why)
+    check_not_emptied(run, prepared.rows.height, begin, why)
+    chosen = None if begin is None else pl.col(EVENT_TIME) >= begin
+    check_parts_there(run, cut_parts(before, covered.part_rows), prepared.rows, chosen, why)
