@@ -1,4 +1,4 @@
-"""Rows that can't be read because their columns have other types than before: told by the source and the column."""
+"""Rows that can't be read because their columns have other types than before, or went: told by file and column."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.sources.base import SourceReader
 
 _OF_TYPES: Final = ("FC502", "FC504")
+_OF_COLUMNS: Final = "FC503"
 _OF_FUNCTION: Final = ("FC521", "FC522")
 _MOST_FILES: Final = 1_000
 _SHOWN: Final = 3
@@ -28,7 +29,7 @@ _SHOWN: Final = 3
 def naming_changed_types(
     run: MaterializeRun, coverage: Coverage | None, open_source: Callable[[Source], SourceReader]
 ) -> Iterator[None]:
-    """Say in an error of rows which column of which file has another type than the view, or its table, was made with.
+    """Say in an error of rows which column of which file has another type than the view was made with, or is gone.
 
     Declared columns have none: there the error says what does not fit them. An error of a function stays what it is,
     with the columns that it is given in other types.
@@ -40,6 +41,8 @@ def naming_changed_types(
         if error.code in _OF_FUNCTION and (told := _given_otherwise(run, coverage)):
             hint = "; ".join(text for text in (error.hint, told) if text)
             raise DataError(error.message, code=error.code, hint=hint) from error
+        if error.code == _OF_COLUMNS and (gone := _gone(run, coverage)):
+            raise _gone_error(run, gone, error, open_source) from error
         if error.code not in _OF_TYPES or source.columns_declared or not (changed := _changed(run, coverage)):
             raise
         name, (before, now) = min(changed.items())
@@ -50,6 +53,34 @@ def naming_changed_types(
             hint=f"bring back the data as it was, {_declared(name, before, now)}or change what reads {name}: "
             f"{error.message}",
         ) from error
+
+
+def _gone(run: MaterializeRun, coverage: Coverage | None) -> Mapping[str, str]:
+    """Return the columns that the view reads and no file has any more, with the types that they had."""
+    view = run.view
+    if view.transform is not None or view.source.columns_declared:
+        return {}
+    try:
+        columns = run.reader.columns()
+    except DataError:
+        return {}
+    before = {**(view.source.columns or {}), **(coverage.columns if coverage else {}), **_registered(view)}
+    made = {name for item in view.source.select for name in expression_reads(item.expression)}
+    return {name: before[name] for name in read_columns(view) | made if name in before and name not in columns}
+
+
+def _gone_error(
+    run: MaterializeRun, gone: Mapping[str, str], error: DataError, open_source: Callable[[Source], SourceReader]
+) -> DataError:
+    """Return the error of a column that is gone, with the file and what reads it."""
+    name, before = min(gone.items())
+    file = _file_of(run, (name, None), open_source)
+    was = "there" if before == UNKNOWN else before
+    return DataError(
+        f"source {run.view.source.name}, {file}: column {name!r} is gone, it was {was} before",
+        code=error.code,
+        hint=f"bring back the data as it was, or change what reads {name}: {error.message}",
+    )
 
 
 def _declared(name: str, before: str, now: str) -> str:
@@ -140,8 +171,8 @@ def _changed_of(
     }
 
 
-def _file_of(run: MaterializeRun, column: tuple[str, str], open_source: Callable[[Source], SourceReader]) -> str:
-    """Return the first file in which a column has the type that it has by now; the path where no one alone has it."""
+def _file_of(run: MaterializeRun, column: tuple[str, str | None], open_source: Callable[[Source], SourceReader]) -> str:
+    """Return the first file in which a column has its type of now (None: is gone), else the path."""
     source, (name, dtype) = run.view.source, column
     try:
         for part in [part for part in run.reader.parts() if part.stamp][:_MOST_FILES]:

@@ -13,6 +13,7 @@ from featurectl.core.progress import Progress, Silent
 from featurectl.core.units import counted
 from featurectl.engines.all_engines import open_engine
 from featurectl.engines.spill import SpillRoom
+from featurectl.language.resolve.training_columns import label_columns
 from featurectl.language.typing.own_row import describe_own_row
 from featurectl.operations.outputs.all_output_formats import check_columns
 from featurectl.operations.training.build import TrainingSetBuild, make_training_set
@@ -29,6 +30,7 @@ from featurectl.operations.training.request import (
     resolve_request,
 )
 from featurectl.operations.training.spine import DEFAULT_TIME, FRAME, NoTimeColumnError, cut_spine, frame_spine
+from featurectl.operations.training.training_set import no_label_error
 from featurectl.workspace.applied_workspace import AppliedWorkspace
 from featurectl.workspace.source_opener import SourceOpener
 
@@ -85,6 +87,8 @@ class Assembly:
         spine = self._spine(request, asked)
         self.progress.done(f"spine {spine.origin}: {counted(spine.height, 'row')}")
         self.applied.sources.report()
+        if _is_own_spine(request, asked):
+            _check_label(asked, spine)
         if request.out is not None:
             check_columns(spine.schema, request.out)
         self.progress.start("join features")
@@ -146,9 +150,21 @@ class Assembly:
 
 def _own_row(request: TrainingSetRequest, asked: ResolvedRequest) -> tuple[str, ...]:
     """Return what there is to say of a label that counts its own row, where the spine is the model's own."""
-    if asked.model is None or request.frame is not None:
+    if asked.model is None or not _is_own_spine(request, asked):
         return ()
-    training = asked.request
-    own = training.keys_from is None and training.spine in (None, asked.model.spine.source.name)
-    found = describe_own_row(asked.model.spine) if own and training.time in (None, asked.model.spine.time) else ""
+    found = describe_own_row(asked.model.spine) if asked.request.time in (None, asked.model.spine.time) else ""
     return (found,) if found else ()
+
+
+def _is_own_spine(request: TrainingSetRequest, asked: ResolvedRequest) -> bool:
+    """Return whether a training set is of a model's own spine source."""
+    if asked.model is None or request.frame is not None or asked.request.keys_from is not None:
+        return False
+    return asked.request.spine in (None, asked.model.spine.source.name)
+
+
+def _check_label(asked: ResolvedRequest, spine: AnySpine) -> None:
+    """See that a model's own spine has what the label is made of; another one may be of rows that have no label yet."""
+    label, columns = asked.model.spine.label if asked.model else None, list(spine.schema)
+    if label is not None and not label_columns(label) <= set(columns):
+        raise no_label_error(label, spine.origin, columns)

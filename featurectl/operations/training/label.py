@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
 import polars as pl
 
+from featurectl.core.errors import DataError
 from featurectl.core.frames.timestamps import within_datetime
 from featurectl.core.units import format_instant, plural
 from featurectl.engines.base import BucketedRows, Engine, Piece, Prepared, ViewBuckets
 from featurectl.engines.spill import SpillRoom
 from featurectl.expressions.frames import compile_over
+from featurectl.identity.facts.views import read_columns
 from featurectl.language.definitions.aggregates import horizon_base
 from featurectl.language.definitions.model import Label
 from featurectl.language.definitions.source import NamedExpression, Source
@@ -139,6 +141,7 @@ def read_target(
         return None if label is None else LabelTarget(label=label)
     reader = open_source(label.source)
     view, columns = label_view(label), reader.columns()
+    _check_columns(view, columns)
     view = type_view(replace(view, source=type_source(view.source, columns)), columns)
     scans = plan_increment(reader, reader.parts(), None, now).scans
     required = RequiredColumns(keys=view.key_columns)
@@ -150,6 +153,16 @@ def read_target(
     with reading(f"source {view.source.name}"):
         prepared = engine.prepare(pieces, view, room=room)
     return LabelTarget(label=label, ahead=ahead_of(view, prepared))
+
+
+def _check_columns(view: FeatureView, columns: Mapping[str, str]) -> None:
+    """See that a label's source has the columns that it is made of."""
+    made = {item.name for item in view.source.select}
+    if gone := sorted(read_columns(view) - columns.keys() - made):
+        source = view.source
+        message = f"{view.name}: source {source.name}, {source.path or 'its query'} has no column {gone[0]!r}"
+        hint = f"bring back the data as it was, or change the label; its columns: {', '.join(columns)}"
+        raise DataError(message, code="FC503", hint=hint)
 
 
 def ahead_of(view: FeatureView, prepared: Prepared) -> HorizonRows:

@@ -10,6 +10,7 @@ import polars as pl
 from featurectl.core.errors import DataError
 from featurectl.engines.base import Engine
 from featurectl.language.definitions.model import FeatureInput, Label, ModelInput, RequestInput
+from featurectl.language.resolve.training_columns import label_columns
 from featurectl.operations.training.join import BoundView, ViewRows, join_features
 from featurectl.operations.training.label import LabelTarget, MissingLabels, label_rows
 from featurectl.operations.training.spine import SpineRows
@@ -128,6 +129,14 @@ def _is_own(label: Label) -> bool:
     return label.expression is None and label.horizon_us is None
 
 
+def no_label_error(label: Label, origin: str, columns: Sequence[str]) -> DataError:
+    """Return the error that a spine lacks what a label is made of."""
+    missing = ", ".join(sorted(label_columns(label) - set(columns)))
+    message = f"spine {origin} lacks a column of the label {label.name}"
+    hint = f"{missing} is not among its columns: {', '.join(columns[:20])}"
+    return DataError(message, code="FC506", hint=hint)
+
+
 def require_label(training_set: TrainingSet, label: Label | None, model: str) -> pl.Series:
     """Return the label column.
 
@@ -138,8 +147,4 @@ def require_label(training_set: TrainingSet, label: Label | None, model: str) ->
         return training_set.values[training_set.label]
     if label is None:
         raise DataError(f"model {model} has no label, so it can't be trained", code="FC506", hint="add spine.label")
-    raise DataError(
-        f"spine {training_set.spine.origin} lacks a column of the label {label.name}",
-        code="FC506",
-        hint="its columns: " + ", ".join(training_set.spine.own.columns[:20]),
-    )
+    raise no_label_error(label, training_set.spine.origin, training_set.spine.own.columns)
