@@ -48,7 +48,7 @@ class ChangingMethods(ProjectBase):
         """
         found = validate_repository(self.root, self.env, data=data, warnings=True)
         head = valid_text(object_counts(found.repo), len(found.repo.files)) if found.is_valid else ""
-        return ResultTable(found.problems, _problem_row, head=head)
+        return ResultTable(found.problems, _problem_row, head=head, frames=self.frames)
 
     def test(self) -> ResultTable[FeatureTestResult]:
         """Return what came of the feature tests of the files.
@@ -59,7 +59,7 @@ class ChangingMethods(ProjectBase):
         results = run_repository_tests(self.root, self.env).results
         passed = sum(result.passed for result in results)
         head = f"{passed} passed, {len(results) - passed} failed." if results else "No feature test is declared."
-        return ResultTable(results, _test_row, head=head)
+        return ResultTable(results, _test_row, head=head, frames=self.frames)
 
     def plan(
         self,

@@ -161,7 +161,7 @@ class DataMethods(ProjectBase):
             work = self.open_progress()
             found = plan_pushes(workspace, request) if dry_run else push_views(workspace, request, work)
         failures = [(failure.part, failure.error) for failure in found.failures]
-        return ResultTable(found.pushes, push_document).unless_failed(failures, "views")
+        return ResultTable(found.pushes, push_document, frames=self.frames).unless_failed(failures, "views")
 
     @overload
     def training_set(

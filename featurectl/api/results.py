@@ -11,7 +11,7 @@ from typing import Any, Generic, Self, TypeVar, overload
 
 import polars as pl
 
-from featurectl.api.frames import AnyFrame, to_kind
+from featurectl.api.frames import AnyFrame, FrameKind, to_kind
 from featurectl.api.items import as_item, value_text
 from featurectl.api.wording import SpeaksPython
 from featurectl.core.errors import FeaturectlError
@@ -22,6 +22,7 @@ from featurectl.render.visible import in_one_line, visible
 
 T = TypeVar("T")
 _SHOWN = 100  # rows that are drawn
+_LONGEST = 60  # characters of a cell
 _WIDE = 400  # columns of a terminal that a table may take: it scrolls rather than cutting words
 _NOTHING = {None, "", "{}"}  # cells that say nothing
 
@@ -33,7 +34,8 @@ class ResultTable(SpeaksPython, Sequence[T], Generic[T]):
     """Objects in their order; `to_polars`, `to_pandas` and `to_arrow` give a row for each.
 
     In a notebook it is drawn as a table. `text` is what the command prints of them, which is what it reads as; without
-    it, it reads as the frame. `head` is a sentence on all of them. An item has its attributes and the columns.
+    it, it reads as a frame of Polars, or of pandas where `frames` says so. `head` is a sentence on all of them. An item
+    has its attributes and the columns.
     """
 
     def __init__(
@@ -43,9 +45,10 @@ class ResultTable(SpeaksPython, Sequence[T], Generic[T]):
         text: Callable[[Sequence[T]], str] | None = None,
         *,
         head: str = "",
+        frames: FrameKind = "polars",
     ) -> None:
         self._items = tuple(as_item(item, row) for item in items)
-        self._row, self._text, self._head = row, text, head
+        self._row, self._text, self._head, self._frames = row, text, head, frames
 
     @overload
     def __getitem__(self, place: int) -> T: ...
@@ -53,7 +56,7 @@ class ResultTable(SpeaksPython, Sequence[T], Generic[T]):
     def __getitem__(self, place: slice) -> ResultTable[T]: ...
     def __getitem__(self, place: int | slice) -> T | ResultTable[T]:
         if isinstance(place, slice):
-            return ResultTable(self._items[place], self._row, self._text)
+            return ResultTable(self._items[place], self._row, self._text, frames=self._frames)
         return self._items[place]
 
     def __len__(self) -> int:
@@ -99,10 +102,7 @@ class ResultTable(SpeaksPython, Sequence[T], Generic[T]):
     def __repr__(self) -> str:
         if self._text is not None and self:
             return visible(self._in_python(self._text(self._items)))
-        with pl.Config(
-            tbl_rows=_SHOWN, tbl_cols=-1, tbl_hide_dataframe_shape=True, fmt_str_lengths=60, tbl_width_chars=_WIDE
-        ):
-            return "\n".join([*self._sentences(), *([str(self._drawn())] if self else [])])
+        return "\n".join([*self._sentences(), *([_frame_text(self._drawn(), self._frames)] if self else [])])
 
     def _sentences(self, more: str = "") -> list[str]:
         """Return what is said of all rows; `more` of their number."""
@@ -132,6 +132,16 @@ class ResultTable(SpeaksPython, Sequence[T], Generic[T]):
         rows = [[_text(value) for value in row] for row in frame.head(_SHOWN).rows()]
         first = f", the first {_SHOWN} of them" if len(self) > _SHOWN else ""
         return page_html([[*self._sentences(first), PageTable(head=frame.columns, rows=rows)]])
+
+
+def _frame_text(frame: pl.DataFrame, kind: FrameKind) -> str:
+    """Return a frame as a text; of Arrow, whose tables read as columns, as Polars has it."""
+    if kind == "pandas":
+        return str(to_kind(frame, kind).to_string(max_rows=_SHOWN, max_colwidth=_LONGEST, na_rep=""))
+    with pl.Config(
+        tbl_rows=_SHOWN, tbl_cols=-1, tbl_hide_dataframe_shape=True, fmt_str_lengths=_LONGEST, tbl_width_chars=_WIDE
+    ):
+        return str(frame)
 
 
 def _text(value: object) -> str:

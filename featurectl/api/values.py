@@ -18,6 +18,7 @@ from featurectl.language.definitions.view import FeatureView
 from featurectl.language.renaming import current_names
 from featurectl.online.base import KeyValue
 from featurectl.online.client.clients import warn_of_old_names
+from featurectl.online.client.entity_keys import missing_key_hint
 from featurectl.online.read import Answer
 from featurectl.operations.entity_values import (
     ONLY_NEWEST,
@@ -137,7 +138,7 @@ def _keys(view: FeatureView, entities: _Entities) -> pl.DataFrame:
     types = view.key_types
     given = _given(entities, list(types))
     if missing := [name for name in types if name not in given.columns]:
-        hint = _keys_hint(None, list(types)) if entities is None else "keys: " + ", ".join(types)
+        hint = _keys_hint(None, list(types)) if entities is None else missing_key_hint(missing[0], types, given.columns)
         raise UsageError(f"key {missing[0]} is missing", hint=hint)
     columns = [cast_exact(given[name], dtype, f"entities: key {name}") for name, dtype in types.items()]
     return pl.DataFrame(columns)

@@ -81,7 +81,9 @@ class WatchingMethods(ProjectBase):
             min_rows=min_rows,
         )
         with self.workspace("applied" if batch is None else "if there") as workspace:
-            return ResultTable(measure_drift(workspace, request, self.open_progress()).rows, _drift_row)
+            return ResultTable(
+                measure_drift(workspace, request, self.open_progress()).rows, _drift_row, frames=self.frames
+            )
 
     def verify(
         self, models: str | Sequence[str] = (), *, since: datetime | str | None = None
@@ -95,7 +97,8 @@ class WatchingMethods(ProjectBase):
         request = VerifyLogRequest(models=texts_of(models), since=instant_of(since))
         with self.workspace("applied") as workspace:
             reports = verify_logs(workspace, request, self.open_progress())
-        return ResultTable([skew for report in reports.values() for skew in report.features], _skew_row)
+        skews = [skew for report in reports.values() for skew in report.features]
+        return ResultTable(skews, _skew_row, frames=self.frames)
 
     def verify_store(self, views: str | Sequence[str] = (), *, entities: int | None = 10_000) -> ResultTable[ViewSkew]:
         """Return how the online store differs from the offline tables as of the last push, a row a view.
@@ -109,7 +112,7 @@ class WatchingMethods(ProjectBase):
         request = VerifyStoreRequest(views=texts_of(views), entities=entities)
         with self.workspace("applied") as workspace:
             found = verify_views(workspace, request, self.open_progress())
-        table = ResultTable(found.skews, view_json)
+        table = ResultTable(found.skews, view_json, frames=self.frames)
         return table.unless_failed([(failure.part, failure.error) for failure in found.failures], "views")
 
     def why(self, view: str, **keys: object) -> ExplanationPage:

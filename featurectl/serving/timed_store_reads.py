@@ -10,6 +10,7 @@ from featurectl.core.errors import DataError, FeaturectlError, StoreError
 from featurectl.online.base import AsyncRowReader
 from featurectl.online.client.feature_reader import FeatureColumns, FeatureReader, KeyRows
 from featurectl.online.client.push_cache import Pushes, far_ahead, hint_when_ahead
+from featurectl.online.client.pushed_versions import hint_to_push
 from featurectl.online.client.read_steps import read_columns_async
 from featurectl.online.future_pushes import latest_at
 from featurectl.serving.http.problems import Refused, refusal
@@ -78,7 +79,7 @@ class Features:
                 message = (
                     f"the online store has no push of view {view.field}: it was never pushed, or the store was emptied"
                 )
-                raise DataError(message, code="FC511", hint=f"featurectl push {view.online.view}")
+                raise DataError(message, code="FC511", hint=hint_to_push(view.online.view))
 
     def _count(self, found: FeatureColumns) -> None:
         """Count the values by status; most are present, and those are seen at a glance."""

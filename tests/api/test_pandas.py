@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -142,6 +143,13 @@ def test_a_frame_without_rows_keeps_its_types_and_gets_columns(shared_project):
     rows = shared_project.training_set(features="spend:count_7d", spine=empty).rows
     pd.testing.assert_frame_equal(rows.drop(columns="count_7d"), empty)
     assert np.array_equal(rows["count_7d"].to_numpy(), [])
+
+
+def test_results_are_printed_as_the_frames_of_the_project(shared_project):
+    printed = {kind: repr(replace(shared_project, frames=kind).push(dry_run=True)) for kind in ("polars", "pandas")}
+    assert "─" in printed["polars"]
+    assert "─" not in printed["pandas"]
+    assert printed["pandas"].splitlines()[1].split()[:2] == ["view", "version"]
 
 
 @pytest.mark.usefixtures("shared_project")

@@ -110,8 +110,9 @@ def test_errors_are_the_librarys_own(tmp_path):
     ):
         with pytest.raises(UsageError, match=told):
             project.training_set(**wrong)
-    with pytest.raises(UsageError, match="key customer is missing"):
-        project.get("spend", pl.DataFrame({"x": [1]}))
+    with pytest.raises(UsageError, match="key customer is missing") as caught:
+        project.get("spend", {"custmer": "a"})
+    assert caught.value.hint == 'did you mean "customer" by "custmer"? keys: customer'
     far = pl.DataFrame({"at": pl.Series([10**18]).cast(pl.Datetime("ms"))})
     with pytest.raises(DataError, match=r"spine frame in memory can't be read: .*out-of-range"):
         project.training_set("back", spine=far)

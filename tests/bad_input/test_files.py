@@ -72,8 +72,8 @@ def test_the_drawing_of_a_problem_is_this(shop):
 
 @pytest.mark.parametrize(
     "command",
-    [("plan",), ("materialize", "--select", "path:o*"), ("train", "pays"), ("training-set", "pays", "--out", "x.csv"), ("test",),
-     ("score", "pays", "--out", "x.csv"), ("push", "--select", "path:o*")],
+    [("plan",), ("materialize", "--select", "path:o*"), ("train", "pays"), ("test",),
+     ("training-set", "pays", "--out", "x.csv"), ("score", "pays", "--out", "x.csv"), ("push", "--select", "path:o*")],
     ids=lambda argv: argv[0],
 )  # fmt: skip
 def test_no_command_that_needs_the_files_runs_on_wrong_ones(live, command):

@@ -125,6 +125,8 @@ def test_bad_input_is_refused_with_its_place(client, body, status, told):
     problem = answer.json()
     assert (answer.status_code, problem["status"]) == (status, status)
     assert told in problem["detail"]
+    if told == "key user is missing":
+        assert problem["hint"] == 'did you mean "user" by "users"? keys: user'
 
 
 @pytest.mark.parametrize(

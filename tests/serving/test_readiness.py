@@ -105,6 +105,7 @@ def test_a_store_that_holds_no_push_is_503_and_not_that_nobody_is_there(path, bo
     assert (answer.status_code, told["code"], answer.headers["retry-after"]) == (503, "FC511", "1")
     assert told["detail"].endswith("it was never pushed, or the store was emptied")
     assert told["hint"].startswith("featurectl push ")
+    assert told["hint"].endswith(" where it has no offline table yet")
     counted = 'featurectl_prediction_requests_total{model="click",result="store"} 1.0'
     assert (counted in client.get("/metrics").text) == (path != "/v1/features")
     run(own_clicks, "push")

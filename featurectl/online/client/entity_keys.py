@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Final
 
 from featurectl.core.dtypes import BOOL, DATE, INT64, STRING
+from featurectl.core.nearest import nearest
 from featurectl.online.base import KeyValue
 from featurectl.online.client.coerce import typed_column
 from featurectl.online.codec import pack_key
 
 _EPOCH: Final = date(1970, 1, 1)
+
+
+def missing_key_hint(name: str, types: Mapping[str, str], given: Iterable[str]) -> str:
+    """Return which keys there are, and which of those given was probably meant to be one that is missing.
+
+    >>> missing_key_hint("pizza", {"pizza": "string"}, ["piza"])
+    'did you mean "pizza" by "piza"? keys: pizza'
+    """
+    near = nearest(name, [other for other in given if other not in types])
+    meant = f'did you mean "{name}" by "{near}"? ' if near else ""
+    return f"{meant}keys: {', '.join(types)}"
 
 
 def pack_columns(types: Mapping[str, str], columns: Mapping[str, Sequence[object]], count: int) -> list[bytes | None]:

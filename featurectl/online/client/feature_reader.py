@@ -16,7 +16,7 @@ from featurectl.language.definitions.model import FeatureInput
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.renaming import named_features
 from featurectl.online.base import Ask, Found, OnlineView
-from featurectl.online.client.entity_keys import pack_columns
+from featurectl.online.client.entity_keys import missing_key_hint, pack_columns
 from featurectl.online.corrupt_rows import BrokenRowError, RowPlace
 from featurectl.online.decode.columns import Default, EntityRow, ViewColumns
 from featurectl.online.decode.moment import Moment, moment_of
@@ -169,7 +169,8 @@ class FeatureReader:
         """
         for name in self.key_types:
             if name not in keys:
-                raise DataError(f"key {name} is missing", code="FC506", hint="keys: " + ", ".join(self.key_types))
+                hint = missing_key_hint(name, self.key_types, keys)
+                raise DataError(f"key {name} is missing", code="FC506", hint=hint)
         packed = [pack_columns(trip.types, keys, count) for trip in self._trips]
         asks = [
             Ask(

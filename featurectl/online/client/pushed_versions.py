@@ -54,12 +54,17 @@ def current_places(state: State) -> list[VersionKey]:
     return [(item.name, item.version) for item in served_views(state)]
 
 
+def hint_to_push(view: str) -> str:
+    """Return what fills the online store with rows of a view."""
+    return f"featurectl push {view}; featurectl materialize {view} where it has no offline table yet"
+
+
 def never_pushed(state: State, name: str, version: int) -> DataError:
     """Return the error for a view version without rows online: what sends them, where anything does."""
     label = f"view {name}@{version}"
     if (name, version) in current_places(state):
         message = f"{label} was never pushed to the online store"
-        hint = f"featurectl push {name}; featurectl materialize {name} where it has no offline table yet"
+        hint = hint_to_push(name)
     else:
         why = "it is not the newest, and no model is bound to it"
         message = f"{label} has no rows in the online store, and nothing pushes any: {why}"
