@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from featurectl.core.units import counted, format_iso
+from featurectl.core.units import format_iso
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
 from featurectl.online.row_places import online_view
@@ -54,10 +54,14 @@ def _lost(change: Change, view: FeatureView, measured: StatisticsStores) -> str:
         return ""
     begins = measured.size_of(view.source).oldest
     if gone := measured.gone_of(view.source, coverage.parts):
-        more = f" and {counted(len(gone) - 1, 'other file')}" * (len(gone) > 1)
-        found = f"{gone[0]}{more} that v{change.old_version} has read {'is' if len(gone) == 1 else 'are'} gone"
+        from featurectl.operations.materialize.older_version import describe_gone, rows_of_parts
+
+        found = describe_gone(gone, rows_of_parts(coverage, gone), change.old_version or 0)
     elif begins is not None and oldest < begins:
-        found = f"v{change.old_version} has rows from {format_iso(oldest)} on, the source from {format_iso(begins)}"
+        from featurectl.operations.materialize.lost_rows import before_event, find_rows
+
+        lost = find_rows(table, before_event(begins))
+        found = f"v{change.old_version} has {lost} of before what the source holds now, from {format_iso(begins)} on"
     else:
         return ""
     if change.new_version in (None, change.old_version):

@@ -11,6 +11,7 @@ from featurectl.engines.base import SAME_AS_READ, TOO_LATE, CheckResult
 from featurectl.operations.materialize.doubles import Doubles
 from featurectl.operations.materialize.dry_run import Planned
 from featurectl.operations.materialize.materialize_views import ViewRun
+from featurectl.operations.materialize.older_version import describe_history, history_document
 from featurectl.operations.materialize.part_rows import describe_changed, to_mend
 from featurectl.render.documents import json_of
 from featurectl.render.error import error_json
@@ -65,7 +66,8 @@ def _notes(run: ViewRun) -> list[str]:
         f"newer events lie ahead of now, until {until}",
     ]
     notes = [note for note, holds in zip(notes, (True, made.held_rows, until), strict=True) if note and holds]
-    return [*notes, *_of_doubles(made.doubles)]
+    older = [describe_history(made.older)] if made.older else []
+    return [*notes, *older, *_of_doubles(made.doubles)]
 
 
 def _of_doubles(doubles: Doubles) -> list[str]:
@@ -132,6 +134,7 @@ def run_document(run: ViewRun) -> dict[str, object]:
         "changed_since": made and made.changed_since,
         "held_rows": made and made.held_rows,
         "events_until": made and made.events_until,
+        "older_history": history_document(made.older) if made else None,
         "equal_rows": made and made.doubles.equal,
         "tied_keys": made and made.doubles.tied_keys,
         "tied_key": dict(made.doubles.tied_key) if made and made.doubles.tied_key else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -46,3 +47,20 @@ def test_a_file_that_was_cut_is_refused_and_taken_with_full(capsys):
     assert (view["error"]["code"], view["error"]["message"]) == ("FC501", SAID)
     assert main(["materialize", "--full"]) == 0
     assert main(["materialize"]) == 0
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("rolled")
+def test_a_new_version_is_made_with_a_word_of_what_it_lacks(capsys):
+    text = OBJECTS.replace("features: [v]", "features: [{name: v, expr: v + 1}]")
+    Path("o.yaml").write_text(text)
+    assert main(["apply", "--auto-approve", "--allow-breaking", "values"]) == 0
+    capsys.readouterr()
+    assert main(["materialize"]) == 0
+    said = (
+        "v1 has 2 rows of 2026-01-01T00:00:00Z to 2026-01-02T00:00:00Z of before what the source holds now: these rows"
+    )
+    assert f"values@2: {said} are in the table of v1 alone" in capsys.readouterr().out
+    assert main(["materialize", "-o", "json"]) == 0
+    (view,) = json.loads(capsys.readouterr().out)["result"]["views"]
+    assert view["older_history"] is None  # it was said once

@@ -114,12 +114,12 @@ def test_a_plan_says_what_the_source_no_longer_holds(source, measured, tmp_path)
     assert (lost(breaking, measured, broken), lost(additive, measured, grown)) == ((), ())
     file = tmp_path / "data" / "arrivals.parquet"
     pl.read_parquet(file).tail(1).write_parquet(file)
-    since = "v1 has rows from 2024-01-01T00:00:00Z on, the source from 2024-03-31T03:00:00Z"
+    since = "v1 has 2 rows of 2024-01-01T00:00:00Z of before what the source holds now, from 2024-03-31T03:00:00Z on"
     assert lost(breaking, measured, broken) == (f"{since}: v2 is made without these rows",)
     refused = "materialize refuses to make the table anew without these rows (FC501)"
     assert lost(additive, measured, grown) == (f"{since}: {refused}",)
     file.rename(file.with_name("later.parquet"))
-    gone = "data/arrivals.parquet that v1 has read is gone: v2 is made without these rows"
+    gone = "data/arrivals.parquet that v1 has read (3 rows) is gone: v2 is made without these rows"
     assert lost(breaking, measured, broken) == (gone,)
 
 

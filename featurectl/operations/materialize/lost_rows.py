@@ -13,7 +13,7 @@ from featurectl.core.errors import DataError
 from featurectl.core.units import counted, format_iso, united
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.resolve.transformed import transform_sources
-from featurectl.offline.base import Coverage
+from featurectl.offline.base import Coverage, OfflineTable
 from featurectl.operations.materialize.part_begins import Ends, begins_of
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
@@ -65,15 +65,30 @@ def find_lost(run: MaterializeRun, begins: Ends | None, chosen: pl.Expr | None =
     `begins` are the least event time and the least availability that it has, None where it has no rows. A source may
     be cut at its beginning by either.
     """
-    version = run.table.version()
+    gone = before_begins(begins)
+    return find_rows(run.table, gone if chosen is None else gone & chosen)
+
+
+def before_begins(begins: Ends | None) -> pl.Expr:
+    """Return which rows of a table lie before what its source holds."""
+    if begins is None:
+        return pl.lit(value=True)
+    return (pl.col(EVENT_TIME) < begins[0]) | (pl.col(AVAILABLE_AT) < begins[1])
+
+
+def before_event(begin: datetime) -> pl.Expr:
+    """Return which rows of a table happened before an instant."""
+    return pl.col(EVENT_TIME) < begin
+
+
+def find_rows(table: OfflineTable, wanted: pl.Expr) -> LostRows | None:
+    """Return how many rows of a table there are of which something is true, and of when; None: there is none."""
+    version = table.version()
     if version is None:
         return None
-    gone = pl.lit(value=True)
-    if begins is not None:
-        gone = (pl.col(EVENT_TIME) < begins[0]) | (pl.col(AVAILABLE_AT) < begins[1])
     count, ends, known = 0, None, None
-    for rows in run.table.blocks(version, _AT_ONCE, [EVENT_TIME, AVAILABLE_AT]):
-        lost = rows.filter(gone if chosen is None else gone & chosen)
+    for rows in table.blocks(version, _AT_ONCE, [EVENT_TIME, AVAILABLE_AT]):
+        lost = rows.filter(wanted)
         if lost.height:
             first, last, seen = lost.select(
                 pl.col(EVENT_TIME).min(), pl.max(EVENT_TIME).alias("last"), pl.max(AVAILABLE_AT)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Final
 from featurectl.core.errors import DataError
 from featurectl.core.progress import Progress
 from featurectl.engines.all_engines import open_engine
-from featurectl.language.definitions.json_form import load_view
+from featurectl.language.definitions.json_form import load_untyped_view, load_view
 from featurectl.language.resolve.transformed import as_state, transform_sources
 from featurectl.online.future_pushes import how_far_ahead
 from featurectl.operations.materialize.changed_types import naming_changed_types
+from featurectl.operations.materialize.older_version import OlderHistory, older_history
 from featurectl.operations.materialize.range import Range, backfill_view, check_range, expire_rows
 from featurectl.operations.materialize.record_columns import columns_seen, record_columns
 from featurectl.operations.materialize.rows import no_rows
@@ -24,6 +25,7 @@ from featurectl.workspace.plain_registry import list_pins
 
 if TYPE_CHECKING:
     from featurectl.engines.base import Engine
+    from featurectl.language.definitions.view import FeatureView
     from featurectl.offline.base import Coverage
     from featurectl.registry.base import Pin
     from featurectl.registry.state import ObjectVersion
@@ -81,6 +83,8 @@ def materialize_version(work: ViewWork, item: ObjectVersion) -> Materialized:
     is_lacking = before is not None and _is_lacking(before, made.action, full=work.full)
     if work.range is not None and is_lacking and as_read.view.transform is None:
         made = backfill_view(engine, run, work.range)
+    if made.action == "first":
+        made = replace(made, older=_older(work, run, made))
     if work.keep_changed:
         made = _keep_changed(run, made)
     expired = expire_rows(run, now)
@@ -98,6 +102,22 @@ def _materialize(work: ViewWork, engine: Engine, run: MaterializeRun) -> tuple[M
         return materialize_view(engine, run, now, full=work.full, since=since), run
     made = materialize_transform(engine, run, now, full=work.full, since=since)
     return made, replace(run, view=as_state(run.view))
+
+
+def _older(work: ViewWork, run: MaterializeRun, made: Materialized) -> OlderHistory | None:
+    """Return what the table of an older version has and the one that was made lacks."""
+    offline, clocks = work.applied.workspace.offline(), _clocks(run.view)
+    older = (work.applied.state.view(run.view.name, version) for version in range(run.version - 1, 0, -1))
+    alike = (item for item in older if item is not None and _clocks(load_untyped_view(item.definition)) == clocks)
+    return older_history(
+        run, made.begins, ((item.version, view_table(offline, run.view, item.version)) for item in alike)
+    )
+
+
+def _clocks(view: FeatureView) -> tuple[object, ...]:
+    """Return what the times of a view's rows are those of."""
+    source = view.source
+    return source.name, source.event_time, source.available_at, source.delay_us
 
 
 def _keep_changed(run: MaterializeRun, made: Materialized) -> Materialized:

@@ -26,6 +26,8 @@ from featurectl.operations.materialize.check_results import check_passed
 from featurectl.operations.materialize.cut_parts import check_nothing_lost
 from featurectl.operations.materialize.doubles import NO_DOUBLES, DoubleFinder, Doubles
 from featurectl.operations.materialize.lost_rows import check_files_there
+from featurectl.operations.materialize.older_version import OlderHistory
+from featurectl.operations.materialize.part_begins import Ends
 from featurectl.operations.materialize.part_rows import ReadParts
 from featurectl.operations.materialize.progress_rows import ReportedRows, RowCounter
 from featurectl.operations.materialize.repeats import seen_before, without_replaced
@@ -48,6 +50,7 @@ class Materialized:
     of rows that came too late. `changed_parts` are those of which the table has rows that were changed or are gone
     since, `changed_since` is the first event time of these. `held_rows` become available after now; `events_until` is
     the newest event of the table that lies ahead of now, None where none does. `doubles` are among the rows written.
+    `begins` are those of the rows read (`Prepared`); `older` is what a table of before has and a new one lacks.
     """
 
     view: str
@@ -65,6 +68,8 @@ class Materialized:
     held_rows: int = 0
     events_until: datetime | None = None
     doubles: Doubles = NO_DOUBLES
+    begins: Ends | None = None
+    older: OlderHistory | None = None
 
 
 def choose_views(state: State, names: Sequence[str]) -> list[ObjectVersion]:
@@ -251,6 +256,7 @@ def materialized_of(
         changed_since=covered.changed_events[0] if covered.changed_events else None,
         held_rows=sum(prepared.held_back),
         events_until=_ahead(covered.newest_event, covered.now),
+        begins=prepared.begins,
     )
 
 

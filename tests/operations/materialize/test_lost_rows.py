@@ -9,6 +9,7 @@ import pytest
 from featurectl.core.errors import DataError
 from featurectl.core.units import HOUR_US
 from featurectl.operations.materialize.dry_run import plan_view
+from featurectl.operations.materialize.older_version import describe_history, history_document, older_history
 from featurectl.operations.materialize.range import Range, backfill_view
 from tests.definitions import LATEST, named
 from tests.operations.materialize.test_late_transform import of_each
@@ -156,6 +157,25 @@ def test_rows_that_lie_in_another_file_now_are_not_lost(tmp_path):
     write(tmp_path, "log.2.parquet", ("A", 1.0, 1, 1), ("A", 2.0, 2, 2))
     made, table = run(tmp_path, source=source)
     assert (made.action, values(table)) == ("rebuild", [1.0, 2.0, 3.0, 4.0])
+
+
+def test_a_new_version_says_what_the_table_of_the_old_one_has_alone(tmp_path):
+    write(tmp_path, "0.parquet", ("A", 0.0, 4, 5))
+    roll(tmp_path, 0, 3)
+    run(tmp_path)
+    newer = replace(job(tmp_path, offline="newer"), version=2)
+    tables = [(1, job(tmp_path).table)]
+    assert older_history(newer, (at(1), at(2)), tables) is None
+    assert older_history(newer, (at(1), at(2)), [(1, newer.table)]) is None  # it has none
+    (tmp_path / "data" / "0.parquet").unlink()
+    found = older_history(newer, (at(5), at(6)), tables)
+    assert describe_history(found) == (
+        "v1 has 3 rows of 2024-01-01T01:00:00Z to 2024-01-01T04:00:00Z of before what the source holds now, and "
+        "data/0.parquet that v1 has read (1 row) is gone: these rows are in the table of v1 alone"
+    )
+    document = history_document(found)
+    assert (document["version"], document["rows"], document["gone_parts"]) == (1, 3, ["data/0.parquet"])
+    assert (document["first"], document["last"]) == ("2024-01-01T01:00:00Z", "2024-01-01T04:00:00Z")
 
 
 ROWS = [("a", 1, 0, 1), ("a", 2, 9, 10), ("b", 3, 19, 20), ("b", 4, 29, 30)]
