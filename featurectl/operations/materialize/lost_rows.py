@@ -18,6 +18,7 @@ from featurectl.operations.materialize.part_begins import Ends, begins_of
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
 from featurectl.sources.base import SourcePart
+from featurectl.sources.since import asks_since
 
 _AT_ONCE: Final = 1_000_000  # rows of the table
 
@@ -177,8 +178,10 @@ def _to_keep(view: FeatureView) -> str:
     if view.transform is not None:
         kept = "; with `lookback` a run computes what is new, and the table keeps what was known before"
         return kept * (view.transform.lookback_us is None)
-    kept = "; with `available_at` a run takes what is new, and the table keeps the rest"
-    return kept * (view.source.available_at is None and view.source.sql is None)
+    source, keeps = view.source, "a run takes what is new, and the table keeps the rest"
+    if source.sql is not None:
+        return "" if asks_since(source.sql.query) else f"; with `:since` in its query {keeps}"
+    return f"; with `available_at` {keeps}" * (source.available_at is None)
 
 
 def _has_no_history(run: MaterializeRun) -> bool:

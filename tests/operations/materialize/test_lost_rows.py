@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import polars as pl
 import pytest
+from deltalake import DeltaTable
 
 from featurectl.core.errors import DataError
 from featurectl.core.units import HOUR_US
@@ -17,7 +19,7 @@ from tests.operations.materialize.test_late_transform import run as run_transfor
 from tests.operations.materialize.test_late_transform import values as transformed
 from tests.operations.materialize.test_range import ENGINE, job
 from tests.operations.materialize.test_transform import write as write_rows
-from tests.operations.materialize.test_view import FILES, at, run, values, write
+from tests.operations.materialize.test_view import FILES, at, queried, run, values, write
 
 WIDER = replace(LATEST, inputs=(*LATEST.inputs, named("late", "late")))
 WEEKS = [("A", 1.0, 1, 2), ("A", 2.0, 3, 4), ("B", 3.0, 5, 6), ("B", 4.0, 7, 8)]
@@ -124,7 +126,7 @@ def test_a_range_of_before_a_file_begins_is_refused_and_a_later_one_taken(tmp_pa
 
 
 @pytest.mark.parametrize("source", [FILES, replace(FILES, available_at=None, delay_us=HOUR_US)])
-@pytest.mark.parametrize("left", [[("B", 3.0, 5, 6)], []])
+@pytest.mark.parametrize("left", [[("B", 3.0, 5, 6)], pytest.param([], marks=pytest.mark.long)])
 def test_a_file_that_is_cut_behind_the_beginning_of_another_is_seen(tmp_path, source, left):
     write(tmp_path, "1.parquet", ("A", 1.0, 1, 2), ("A", 2.0, 9, 10))
     write(tmp_path, "2.parquet", ("B", 1.0, 3, 4), ("B", 3.0, 5, 6))
@@ -146,6 +148,45 @@ def test_a_file_that_is_cut_behind_the_beginning_of_another_is_seen(tmp_path, so
     write(tmp_path, "2.parquet", ("B", 1.0, 3, 4), ("B", 3.0, 5, 6))
     assert values(run(tmp_path, view=WIDER, source=source)[1]) == [1.0, 2.0, 1.0, 3.0]
     assert values(run(tmp_path, view=WIDER, source=source, full=True)[1]) == [1.0, 2.0, 1.0, 3.0]
+
+
+@pytest.mark.parametrize("clock", ["known_at", pytest.param(None, marks=pytest.mark.long)])
+def test_rows_that_were_deleted_at_the_beginning_of_a_delta_table_are_kept(tmp_path, clock):
+    source = replace(FILES, format="delta", path="warehouse", available_at=clock)
+    write(tmp_path, "1.parquet", *WEEKS[:2])
+    write(tmp_path, "2.parquet", *WEEKS[2:])
+    for name in ("1", "2"):
+        pl.read_parquet(tmp_path / "data" / f"{name}.parquet").write_delta(tmp_path / "warehouse", mode="append")
+    run(tmp_path, source=source)
+    DeltaTable(tmp_path / "warehouse").delete("arr_delay = 1.0")
+    lost = ("source arrivals: 1 row of 2024-01-01T01:00:00Z", "what it holds now, from 2024-01-01T03:00:00Z on")
+    if clock is not None:
+        assert run(tmp_path, source=source)[0].action == "nothing"
+        refused(lambda: backfill_view(ENGINE, job(tmp_path, source=source), Range()), "is not there any more")
+    else:
+        refused(lambda: run(tmp_path, source=source), *lost, "a data file is gone")
+    refused(lambda: run(tmp_path, view=WIDER, source=source), *lost, "a column of it is new")
+    DeltaTable(tmp_path / "warehouse").delete()
+    refused(lambda: run(tmp_path, view=WIDER, source=source), "4 rows of", "are there no more, nor any other")
+    assert values(job(tmp_path, source=source).table) == [1.0, 2.0, 3.0, 4.0]
+
+
+@pytest.mark.parametrize("since", [pytest.param("", marks=pytest.mark.long), " and at > :since"])
+def test_what_a_query_of_the_last_days_no_longer_gives_is_kept(tmp_path, since):
+    with queried(tmp_path) as (source, insert):
+        for number, hour in enumerate((1, 2, 10)):
+            insert("A", float(number), hour)
+        last = f"select * from arrivals where at >= (select max(at) from arrivals where arr_delay < 1){since}"
+        rolling = replace(source, sql=replace(source.sql, query=last))
+        run(tmp_path, source=rolling)
+        insert("A", -1.0, 5)  # from where on rows are given now
+        lost = ("source arrivals: 2 rows of 2024-01-01T01:00:00Z to 2024-01-01T02:00:00Z", "what it holds now, from")
+        if since:
+            assert run(tmp_path, source=rolling, hour=100)[0].action == "nothing"
+        else:
+            refused(lambda: run(tmp_path, source=rolling, hour=100), *lost, "with `:since` in its query a run takes")
+        refused(lambda: run(tmp_path, view=WIDER, source=rolling, hour=100), *lost, "a column of it is new")
+        assert values(job(tmp_path, source=rolling).table) == [0.0, 1.0, 2.0]
 
 
 def test_rows_that_lie_in_another_file_now_are_not_lost(tmp_path):
