@@ -47,6 +47,7 @@ from featurectl.online.row_schema import typed_columns
 
 PLAIN, BY_EVENT, BY_COMPUTED = 1, 2, 3  # formats of rows
 ROW_FORMATS = (PLAIN, BY_EVENT, BY_COMPUTED)
+SHORT_FORMATS: Mapping[VersionedBy, int] = {"event": BY_EVENT, "computed": BY_COMPUTED}
 HEADER_BYTES = 24
 COMPACT_HEADER_BYTES = 16  # of formats 2 and 3
 SINCE_BYTES = 6  # in which computed_at is counted from event_time there

@@ -14,12 +14,12 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from featurectl.core.documents import parse_json
 from featurectl.core.dtypes import UNKNOWN, parse_dtype
 from featurectl.core.errors import StoreError
-from featurectl.online.base import OnlineView
+from featurectl.online.base import OnlineView, VersionedBy
 from featurectl.online.corrupt_rows import BROKEN
 
 FORMAT = 1
@@ -28,9 +28,13 @@ _IDS = 1 << 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowSchema:
-    """The features of a row, names to types, in the order of their values, and digests of what they mean, if known."""
+    """The features of a row, names to types, in the order of their values, and digests of what they mean, if known.
+
+    `newer_by` is the instant that makes a row newer, as `OnlineView.versioned_by`: a short row is of its format.
+    """
 
     features: Mapping[str, str]
+    newer_by: VersionedBy
     meanings: Mapping[str, str] = field(default_factory=dict)
 
     def means(self, name: str, meaning: str | None) -> bool:
@@ -136,7 +140,11 @@ def _parsed(found: dict[str, Any]) -> RowSchema:
             code="FC602",
             hint="use the version of featurectl that pushed them, or a later one",
         )
-    return RowSchema(features=typed_columns(dict(found["features"])), meanings=_texts(found.get("meanings", {})))
+    newer_by = found["newer_by"]
+    if newer_by not in get_args(VersionedBy):
+        raise ValueError(newer_by)
+    features, meanings = typed_columns(dict(found["features"])), _texts(found.get("meanings", {}))
+    return RowSchema(features=features, newer_by=newer_by, meanings=meanings)
 
 
 def typed_columns(found: object) -> Mapping[str, str]:

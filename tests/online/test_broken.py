@@ -173,8 +173,8 @@ def test_a_broken_row_is_told_with_its_view_entity_and_feature(spoiled, body, to
         (lambda row: b"\x09\xff\xff" + row[3:], "a row of format 9; this version reads formats 1 to 3"),
         (lambda row: row[:17] + bytes(7) + row[24:], "profile@1 customer=0: it has no instant of its computation"),
         (
-            lambda row: b"\x03" + row[1:3] + (5).to_bytes(7, "big") + b"\xff" * 6 + row[24:],
-            "profile@1 customer=0: its values can't be read",
+            lambda row: b"\x03" + row[1:16] + row[24:],
+            "profile@1 customer=0: it is of format 3, and rows of its view are of format 1 or 2",
         ),
     ],
 )

@@ -240,16 +240,27 @@ def test_random_bytes_in_a_push_record_are_read_or_refused():
 
 
 OTHER_SCHEMAS = (
-    b'{"format":1,"features":[["a",5]]}',
-    b'{"format":1,"features":[[5,"int64"]]}',
-    b'{"format":1,"features":[["a","varchar"]]}',
-    b'{"format":1,"features":[["a","int64"]],"meanings":{"a":5}}',
-    b'{"format":1,"features":[["a","int64"]],"meanings":[["a","x"]]}',
+    b'{"format":1,"newer_by":"event","features":[["a",5]]}',
+    b'{"format":1,"newer_by":"event","features":[[5,"int64"]]}',
+    b'{"format":1,"newer_by":"event","features":[["a","varchar"]]}',
+    b'{"format":1,"newer_by":"event","features":[["a","int64"]],"meanings":{"a":5}}',
+    b'{"format":1,"newer_by":"event","features":[["a","int64"]],"meanings":[["a","x"]]}',
+    b'{"format":1,"features":[["a","int64"]],"newer_by":"x"}',
 )
 
 
 @pytest.mark.parametrize(
-    "document", [b"", b"{}", b"null", b"[1]", b"\xff", b'{"format":1,"features":7}', b"[" * 100_000, *OTHER_SCHEMAS]
+    "document",
+    [
+        b"",
+        b"{}",
+        b"null",
+        b"[1]",
+        b"\xff",
+        b'{"format":1,"newer_by":"event","features":7}',
+        b"[" * 100_000,
+        *OTHER_SCHEMAS,
+    ],
 )
 def test_a_broken_schema_is_an_error_of_the_store(document):
     with pytest.raises(StoreError, match="broken schema"):

@@ -23,6 +23,7 @@ from featurectl.online.codec import (
     HEADER_BYTES,
     INSTANT_ZERO_US,
     PLAIN,
+    ROW_FORMATS,
     header_bytes,
     pack_instant,
     unpack_header,
@@ -81,7 +82,7 @@ def test_a_short_row_holds_what_a_long_one_holds(order, drawn):
         assert unpack_header(row) == unpack_header(other)
         assert unpack_row(row, schema) == unpack_row(other, schema)
     for rows in (short, long, short[:1], [*short, *long]):
-        heads = heads_of(rows)
+        heads = heads_of(rows, frozenset(ROW_FORMATS))
         assert heads is not None
         assert [*zip(heads.events, heads.available, heads.computed, strict=True)] == [*map(instants_of, rows)]
 

@@ -19,7 +19,7 @@ from featurectl.core.units import from_us, instant_us
 from featurectl.expressions.row import to_closure
 from featurectl.language.definitions.view import FeatureView
 from featurectl.online.base import OnlineView
-from featurectl.online.codec import HEADER_BYTES, INSTANT_ZERO_US, ROW_FORMATS, SCHEMA_BYTES, header_bytes
+from featurectl.online.codec import HEADER_BYTES, INSTANT_ZERO_US, PLAIN, SCHEMA_BYTES, SHORT_FORMATS, header_bytes
 from featurectl.online.corrupt_rows import RowPlace, stored_as
 from featurectl.online.decode.heads import heads_of, instants_of
 from featurectl.online.decode.moment import Moment
@@ -82,6 +82,7 @@ class ViewColumns:
         self._fast: set[int] = set()
         self._fast_bytes: set[bytes] = set()
         self._event = view.kind == "event"
+        self._formats = frozenset([PLAIN, SHORT_FORMATS[online.versioned_by]])
         self._ttl_us = None if self._event else view.ttl_us
         self._stored = len(view.features)
         self._unpack: Callable[[bytes], object] = msgpack.unpackb
@@ -144,7 +145,7 @@ class ViewColumns:
         known = [data for data in found if data is not None]
         if len(known) < max(len(found), FEW_ROWS) or self._derived:
             return None
-        heads = heads_of(known)
+        heads = heads_of(known, self._formats)
         if heads is None or not heads.schemas <= self._fast_bytes:
             return None
         _, events, available, computed = heads
@@ -282,7 +283,7 @@ class ViewColumns:
     def _quick_instants(self, data: bytes, moment: Moment) -> tuple[int, int, int] | None:
         """Return when a row of the usual kind was true, computed, and as of when it holds; None for any other."""
         _, _, _, now, latest, pushed = moment
-        if data[1] << 8 | data[2] not in self._fast or data[0] not in ROW_FORMATS:
+        if data[1] << 8 | data[2] not in self._fast or data[0] not in self._formats:
             return None
         event, available, computed = instants_of(data)
         if not computed:
@@ -298,7 +299,7 @@ class ViewColumns:
 
     def _is_expired(self, data: bytes, moment: Moment) -> bool:
         """Return whether a row is older than the ttl, and known: what it holds does not count then."""
-        if data[0] not in ROW_FORMATS:
+        if data[0] not in self._formats:
             return False
         event, available, _ = instants_of(data)
         return self._ttl_us is not None and 0 < event < moment.now_us - self._ttl_us and available <= moment.latest_us

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from featurectl.online.codec import BY_EVENT, PLAIN, ROW_FORMATS, SCHEMA_BYTES
+from featurectl.online.codec import BY_EVENT, PLAIN, SCHEMA_BYTES
 
 _PLAIN_HEAD: Final = struct.Struct(">QQQ").unpack_from  # 24 bytes: format, schema id, three instants of 7 bytes
 _COMPACT_HEAD: Final = struct.Struct(">QQ").unpack_from  # 16 bytes: format, schema id, an instant, a difference of 6
@@ -18,7 +18,6 @@ _SINCE_BITS: Final = (1 << 48) - 1
 _AVAILABLE_BITS: Final = (1 << 48) - 1
 _COMPUTED_BITS: Final = (1 << 56) - 1
 _SCHEMA: Final = slice(*SCHEMA_BYTES)
-_FORMATS: Final = frozenset(ROW_FORMATS)
 
 
 class RowHeads(NamedTuple):
@@ -50,10 +49,10 @@ def instants_of(data: bytes) -> tuple[int, int, int]:
     return instant - since, instant - since, instant
 
 
-def heads_of(rows: Sequence[bytes]) -> RowHeads | None:
-    """Return the heads of many rows; None where one is of no known format."""
+def heads_of(rows: Sequence[bytes], formats: frozenset[int]) -> RowHeads | None:
+    """Return the heads of many rows; None where one is of another format than these."""
     kinds = {data[0] for data in rows}
-    if not kinds <= _FORMATS:
+    if not kinds <= formats:
         return None
     schemas = frozenset([data[_SCHEMA] for data in rows])
     if kinds == {BY_EVENT}:

@@ -9,7 +9,7 @@ import msgpack
 
 from featurectl.core.errors import StoreError
 from featurectl.online.base import OnlineRow
-from featurectl.online.codec import ROW_FORMATS, SCHEMA_BYTES, header_bytes, unpack_header
+from featurectl.online.codec import PLAIN, ROW_FORMATS, SCHEMA_BYTES, SHORT_FORMATS, header_bytes, unpack_header
 from featurectl.online.corrupt_rows import NO_ROW, BrokenRowError, RowPlace, checked_values
 from featurectl.online.decode.values import decoder
 from featurectl.online.row_schema import RowSchema
@@ -55,6 +55,8 @@ def unpack_row(
 
 
 def _unpacked(data: bytes, schema: RowSchema, wanted: Mapping[str, str]) -> OnlineRow:
+    if data[0] not in (PLAIN, short := SHORT_FORMATS[schema.newer_by]):
+        raise BrokenRowError(f"it is of format {data[0]}, and rows of its view are of format {PLAIN} or {short}")
     event_time, available_at, computed_at = unpack_header(data)
     if computed_at is None:
         raise BrokenRowError("it has no instant of its computation")

@@ -16,8 +16,6 @@ from featurectl.core.frames.types import polars_dtype
 from featurectl.core.units import plural
 from featurectl.online.base import OnlineView
 from featurectl.online.codec import (
-    BY_COMPUTED,
-    BY_EVENT,
     COMPACT_HEADER_BYTES,
     EVENT_BYTES,
     HEADER_BYTES,
@@ -26,6 +24,7 @@ from featurectl.online.codec import (
     INSTANT_ZERO_US,
     KEY_LETTERS,
     PLAIN,
+    SHORT_FORMATS,
     SINCE_BYTES,
 )
 from featurectl.online.encode.columns import (
@@ -115,7 +114,7 @@ def _headers(view: OnlineView, instants: Sequence[WholeNumbers], schema_id: int,
     short = _are_short(event, available, computed) if is_compact else np.zeros(len(event), dtype=np.bool_)
     all_short = bool(short.all()) and is_compact
     headers = np.zeros((len(event), COMPACT_HEADER_BYTES if all_short else HEADER_BYTES), dtype=np.uint8)
-    headers[:, 0] = np.where(short, BY_EVENT if view.versioned_by == "event" else BY_COMPUTED, PLAIN)
+    headers[:, 0] = np.where(short, SHORT_FORMATS[view.versioned_by], PLAIN)
     headers[:, 1], headers[:, 2] = divmod(schema_id, 256)
     first, second = EVENT_BYTES[0], EVENT_BYTES[1]
     headers[:, first:second] = _bytes_of(event if view.versioned_by == "event" else np.where(short, computed, event))

@@ -7,9 +7,10 @@ import time
 from typing import Final, NamedTuple, Protocol
 
 from starlette.responses import Response
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from featurectl.serving.direct_answers import DirectAnswers, DirectRoute
-from featurectl.serving.http.problems import TITLES, problem, too_large
+from featurectl.serving.http.problems import problem, too_large
 from featurectl.serving.http.requests import JsonAnswer
 
 _JSON: Final = b"HTTP/1.1 200 OK\r\n%bcontent-length: %d\r\ncontent-type: application/json\r\n\r\n%b"
@@ -158,7 +159,12 @@ class DirectCycle:
             self.keep_alive = False
         elif not self.keep_alive:
             headers.append(_CLOSE)
-        status = f"HTTP/1.1 {response.status_code} {TITLES.get(response.status_code, 'OK')}\r\n".encode()
         return b"".join(
-            [status, self._connection.common_lines(), *(b"%b: %b\r\n" % pair for pair in headers), b"\r\n", bytes(body)]
+            [
+                STATUS_LINE[response.status_code],
+                self._connection.common_lines(),
+                *(b"%b: %b\r\n" % pair for pair in headers),
+                b"\r\n",
+                bytes(body),
+            ]
         )
