@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from featurectl.language.resolve.transformed import as_state
+from featurectl.language.resolve.transformed import as_state, transform_sources
 from featurectl.offline.base import Coverage
 from featurectl.offline.inputs import has_older_form, has_other_definition
 from featurectl.operations.materialize.lost_rows import (
     check_files_there,
     check_range_there,
     check_rows_there,
-    counted_begins,
+    known_begins,
 )
+from featurectl.operations.materialize.part_begins import has_begun
 from featurectl.operations.materialize.range import Range
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.operations.materialize.table_increment import (
@@ -24,6 +25,7 @@ from featurectl.operations.materialize.table_increment import (
     table_begin,
 )
 from featurectl.operations.materialize.transform import parts_to_read
+from featurectl.operations.materialize.transform_parts import parts_of
 from featurectl.sources.base import Increment
 
 
@@ -47,7 +49,7 @@ class Planned:
 
 
 def plan_view(run: MaterializeRun, now: datetime, *, full: bool = False, asked: Range | None = None) -> Planned:
-    """Return what bringing a view's table up to its source would do; no rows of the source are read.
+    """Return what bringing a view's table up to its source would do; of the source times at most are read.
 
     Raises:
         DataError: the source is not there, or, as far as was counted, not all of it that the table would be made anew
@@ -86,12 +88,12 @@ def plan_view(run: MaterializeRun, now: datetime, *, full: bool = False, asked: 
 def _check_rows(
     run: MaterializeRun, coverage: Coverage, planned: PlannedIncrement, begin: datetime | None, asked: Range | None
 ) -> None:
-    """Check that no rows would be lost, where it is known from an earlier run what the source has.
+    """Check that no rows would be lost, where it is known what the source has: from an earlier run, or of its files.
 
     Raises:
         DataError: FC501, some would be.
     """
-    begins = counted_begins(coverage, planned.parts)
+    begins = known_begins(run.reader, coverage, planned.parts) if asked or planned.why_anew else None
     if begins is None:
         return
     if asked is not None:
@@ -124,6 +126,8 @@ def _plan_transform(
     reason = _reason("first read" if base is None else reason, run, run.table.coverage(), full=full, action=action)
     if asked is not None and base is not None:
         action, reason = "backfill", "a range was asked for"
+    if base is not None and (whole or asked is not None):
+        reason += _of_cut_sources(run, base)
     left = base if base is not None and action not in ("backfill", "rebuild") else Coverage()
     return Planned(
         view=run.view.name,
@@ -136,6 +140,20 @@ def _plan_transform(
         changed_parts=left.changed_parts,
         changed_since=left.changed_events[0] if left.changed_events else None,
     )
+
+
+def _of_cut_sources(run: MaterializeRun, base: Coverage) -> str:
+    """Return what there is to say of a source of a transform that begins later than when it was read.
+
+    What the function makes of it, and whether the run is refused, is not known before it is called.
+    """
+    for source, reader in zip(transform_sources(run.view), (run.reader, *run.others), strict=True):
+        before = parts_of(base, source)
+        begun = [ends for name in before.part_rows if (ends := has_begun(before, name))]
+        now = known_begins(reader, before, reader.parts()) if begun else None
+        if now is not None and any(now[clock] > min(ends[clock] for ends in begun) for clock in (0, 1)):
+            return f"; {source.name} was cut: refused if the function makes less of it"
+    return ""
 
 
 def _reason(reason: str, run: MaterializeRun, coverage: Coverage | None, *, full: bool, action: str) -> str:

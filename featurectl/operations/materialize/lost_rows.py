@@ -17,8 +17,9 @@ from featurectl.offline.base import Coverage, OfflineTable
 from featurectl.operations.materialize.part_begins import Ends, begins_of
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
-from featurectl.sources.base import SourcePart
+from featurectl.sources.base import SourcePart, SourceReader
 from featurectl.sources.since import asks_since
+from featurectl.sources.size import first_times
 
 _AT_ONCE: Final = 1_000_000  # rows of the table
 
@@ -99,19 +100,26 @@ def find_rows(table: OfflineTable, wanted: pl.Expr) -> LostRows | None:
     return None if ends is None or known is None else LostRows(count, ends, known)
 
 
-def counted_begins(coverage: Coverage, parts: Sequence[SourcePart]) -> Ends | None:
-    """Return where a source begins by what was counted of its parts; None: not all are as they were then."""
-    events, known = [], []
+def known_begins(reader: SourceReader, coverage: Coverage, parts: Sequence[SourcePart]) -> Ends | None:
+    """Return where a source begins, without reading its rows; None: that is not known, or it has none.
+
+    It is known of parts that are as they were when their rows were counted, and of others that tell their times.
+    """
+    found, others = [], []
     for part in parts:
         rows = coverage.part_rows.get(part.name)
-        if rows is None or not rows.counted or not part.stamp or part.stamp != coverage.parts.get(part.name):
+        is_unchanged = bool(part.stamp) and part.stamp == coverage.parts.get(part.name)
+        begins = None if rows is None else begins_of(rows)
+        if rows is None or not is_unchanged or not rows.counted or (rows.count and begins is None):
+            others.append(part)
+        elif begins is not None:
+            found.append(begins)
+    if others:
+        first = first_times(reader, others)
+        if first is None:
             return None
-        if rows.count and begins_of(rows) is None:
-            return None
-        begins = begins_of(rows)
-        events += [] if begins is None else [begins[0]]
-        known += [] if begins is None else [begins[1]]
-    return (min(events), min(known)) if events else None
+        found.append(first)
+    return (min(event for event, _ in found), min(known for _, known in found)) if found else None
 
 
 def check_rows_there(run: MaterializeRun, begins: Ends | None, begin: datetime | None, why: str) -> None:

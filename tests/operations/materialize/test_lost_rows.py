@@ -18,6 +18,7 @@ from tests.operations.materialize.test_late_transform import of_each
 from tests.operations.materialize.test_late_transform import run as run_transform
 from tests.operations.materialize.test_late_transform import values as transformed
 from tests.operations.materialize.test_range import ENGINE, job
+from tests.operations.materialize.test_transform import a_job
 from tests.operations.materialize.test_transform import write as write_rows
 from tests.operations.materialize.test_view import FILES, at, queried, run, values, write
 
@@ -53,12 +54,12 @@ def test_a_new_column_does_not_cost_the_rows_that_a_file_was_cut_of(tmp_path):
     assert run(tmp_path, view=WIDER)[0].action == "nothing"
 
 
-def test_a_dry_run_is_refused_where_the_file_was_read_as_it_is(tmp_path):
+def test_a_dry_run_is_refused_where_it_knows_when_the_file_begins(tmp_path):
     roll(tmp_path, 0, 3)
     run(tmp_path)
     roll(tmp_path, 2, 4)
     unread = replace(job(tmp_path), view=replace(WIDER, source=FILES))
-    assert plan_view(unread, at(99)).action == "rebuild"  # what the file has now is not known yet
+    refused(lambda: plan_view(unread, at(99)), "2 rows of 2024-01-01T01:00:00Z to", "a column of it is new")
     run(tmp_path)
     wider = replace(job(tmp_path), view=replace(WIDER, source=FILES))
     refused(lambda: plan_view(wider, at(99)), "2 rows of 2024-01-01T01:00:00Z to", "a column of it is new")
@@ -79,7 +80,9 @@ def test_a_rolling_file_without_available_at_is_refused_until_full(tmp_path):
     roll(tmp_path, 0, 3)
     run(tmp_path, source=source)
     roll(tmp_path, 1, 4)
-    refused(lambda: run(tmp_path, source=source), "1 row of 2024-01-01T01:00:00Z", "with `available_at`")
+    lost = ("1 row of 2024-01-01T01:00:00Z", "with `available_at`")
+    refused(lambda: plan_view(job(tmp_path, source=source), at(99)), *lost)
+    refused(lambda: run(tmp_path, source=source), *lost)
     assert values(run(tmp_path, source=source, full=True)[1]) == [2.0, 3.0, 4.0]
 
 
@@ -226,11 +229,14 @@ def test_a_transform_without_lookback_keeps_what_its_file_was_cut_of(tmp_path):
     write_rows(tmp_path, "known", "1.parquet", ROWS[:3])
     run_transform(tmp_path, of_each(None))
     write_rows(tmp_path, "known", "1.parquet", ROWS[1:])
+    planned = plan_view(a_job(tmp_path, of_each(None)), at(99))
+    assert planned.reason.endswith("; known was cut: refused if the function makes less of it")
     refused(lambda: run_transform(tmp_path, of_each(None)), "source known: 1 row of", "no lookback", "with `lookback`")
     refused(lambda: run_transform(tmp_path, of_each(None), since=at(20)), "1 row of", "a range was asked for")
     assert transformed(tmp_path, of_each(None)) == [1, 2, 3]
     run_transform(tmp_path, of_each(None), full=True)
     assert transformed(tmp_path, of_each(None)) == [2, 3, 4]
+    assert plan_view(a_job(tmp_path, of_each(None)), at(99)).reason == "no new rows"
 
 
 def test_a_transform_without_lookback_keeps_rows_of_files_that_are_gone(tmp_path):
