@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from featurectl.core.errors import UsageError
 from featurectl.core.kinds import WORDS
 from featurectl.language.load import NOTHING_DECLARED, load_repo
 from featurectl.language.problems.codes import Problem
 from featurectl.language.project_file import PROJECT_FILE
+from featurectl.language.typing.sources import dates_note, known_at_event
 from featurectl.models.estimators.look_up import find_missing
 
 if TYPE_CHECKING:
     from featurectl.language.definitions.source import Source
     from featurectl.language.repo import Repo
+
+
+_OF_CLOCKS: Final = frozenset({"FC352", "FC358"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +50,7 @@ def validate_repository(root: Path, env: str | None, *, data: bool, warnings: bo
         mild = [replace(p, severity="warning") if p.code == NOTHING_DECLARED else p for p in repo.problems]
         repo = replace(repo, problems=tuple(mild))
     problems = [*repo.problems, *_not_run(repo, env), *_missing_estimators(repo)]
+    problems += _dates_of_files(repo, root) if data else ()
     shown = [problem for problem in problems if warnings or problem.severity == "error"]
     ordered = sorted(shown, key=lambda problem: (problem.place.path != first, problem.sort_key()))
     return Validation(repo=repo, problems=tuple(ordered))
@@ -90,6 +95,23 @@ def _missing_estimators(repo: Repo) -> Iterator[Problem]:
                 place=place,
                 suggestion=missing.suggestion,
             )
+
+
+def _dates_of_files(repo: Repo, root: Path) -> Iterator[Problem]:
+    """Yield a note for each source whose event times are dates in its files, where nothing is said of its clocks yet.
+
+    Files with declared columns are looked at where that needs no Polars.
+    """
+    from featurectl.sources.open import has_dates
+
+    told = {(problem.place.path, problem.place.line) for problem in repo.problems if problem.code in _OF_CLOCKS}
+    for source in repo.sources.values():
+        place = repo.places.get(("source", source.name, "event_time"))
+        if place is None or (place.path, place.line) in told or not known_at_event(source):
+            continue
+        if (source.format == "csv" or not source.columns_declared) and has_dates(source, root):
+            message, note = dates_note(source)
+            yield Problem(code="FC358", severity="note", message=message, place=place, notes=(note,))
 
 
 def _not_run(repo: Repo, env: str | None) -> list[Problem]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from featurectl.core.errors import PlanError
 from featurectl.core.variables import expand
-from featurectl.language.data_roots import DataRoots
+from featurectl.language.data_roots import NONE, DataRoots
 from featurectl.language.definitions.source import Source
 
 if TYPE_CHECKING:  # they load Polars, which a command that opens no source does without
@@ -27,13 +28,15 @@ class SourceKind:
     """What a format of sources can do.
 
     `read_columns` tells the columns of local data without reading rows, `check_there` that there is some; None: only
-    the rows tell, or who keeps them. `read_names` tells the names of a file's columns without Polars.
+    the rows tell, or who keeps them. `read_names` tells the names of a file's columns without Polars, `has_dates`
+    whether the event times of local data are dates alone, as far as a first look tells.
     """
 
     open: Callable[[Source, Path, OnNaive | None, DataRoots], SourceReader]
     read_columns: Callable[[Source, Path, str], Columns] | None = None
     check_there: Callable[[Source, Path], None] | None = None
     read_names: NamesReader | None = None
+    has_dates: Callable[[Source, Path], bool] | None = None
 
 
 def expand_text(source: Source, text: str) -> str:
@@ -45,7 +48,11 @@ def expand_text(source: Source, text: str) -> str:
     return expand(text, os.environ, f"source {source.name}")
 
 
-def _file_kind(load: Callable[[], FileFormat], read_names: NamesReader | None = None) -> SourceKind:
+def _file_kind(
+    load: Callable[[], FileFormat],
+    read_names: NamesReader | None = None,
+    has_dates: Callable[[Path, Source], bool] | None = None,
+) -> SourceKind:
     def open_files(source: Source, root: Path, on_naive: OnNaive | None, data_roots: DataRoots) -> SourceReader:
         from featurectl.sources.files import FileReader
 
@@ -62,14 +69,51 @@ def _file_kind(load: Callable[[], FileFormat], read_names: NamesReader | None = 
 
         source_files(source, root, source.path)
 
-    read_columns = None if read_names is None else read
-    return SourceKind(open=open_files, read_columns=read_columns, check_there=check, read_names=read_names)
+    def look(source: Source, root: Path) -> bool:
+        from featurectl.sources.paths import source_files
+
+        assert has_dates is not None
+        return has_dates(source_files(source, root, source.path)[0], source)
+
+    return SourceKind(
+        open=open_files,
+        read_columns=None if read_names is None else read,
+        check_there=check,
+        read_names=read_names,
+        has_dates=None if has_dates is None else look,
+    )
 
 
 def _csv_names(file: Path, source: Source) -> Sequence[str] | None:
     from featurectl.sources.csv_lines import read_header
 
     return read_header(file, source.csv.separator)
+
+
+def _csv_dates(file: Path, source: Source) -> bool:
+    from featurectl.core.units import ISO_DATE
+    from featurectl.language.definitions.timestamp_format import has_time
+    from featurectl.sources.csv_lines import read_first_row
+
+    if source.csv.timestamp_format is not None:
+        return not has_time(source.csv.timestamp_format)
+    value = read_first_row(file, source.csv.separator).get(source.event_time or "", "")
+    return re.fullmatch(ISO_DATE, value) is not None
+
+
+def _parquet_dates(file: Path, source: Source) -> bool:
+    import polars as pl
+
+    return pl.read_parquet_schema(file).get(source.event_time or "") == pl.Date
+
+
+def _delta_dates(source: Source, root: Path) -> bool:
+    import polars as pl
+
+    from featurectl.sources.delta_table import DeltaSourceTable
+
+    table = DeltaSourceTable(source=source, root=root, path=source.path, data_roots=NONE)
+    return table.schema.get(source.event_time or "") == pl.Date
 
 
 def _parquet_names(file: Path, source: Source) -> Sequence[str] | None:
@@ -130,10 +174,12 @@ def _open_stream(source: Source, root: Path, on_naive: OnNaive | None, data_root
 
 
 SOURCE_KINDS: Final[Mapping[str, SourceKind]] = {
-    "parquet": _file_kind(_parquet, _parquet_names),
-    "csv": _file_kind(_csv, _csv_names),
+    "parquet": _file_kind(_parquet, _parquet_names, _parquet_dates),
+    "csv": _file_kind(_csv, _csv_names, _csv_dates),
     "ndjson": _file_kind(_ndjson),
-    "delta": SourceKind(open=_open_delta, read_columns=_delta_columns, check_there=_check_delta),
+    "delta": SourceKind(
+        open=_open_delta, read_columns=_delta_columns, check_there=_check_delta, has_dates=_delta_dates
+    ),
     "sql": SourceKind(open=_open_sql),
     "stream": SourceKind(open=_open_stream),
 }

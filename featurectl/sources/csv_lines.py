@@ -41,6 +41,16 @@ def read_header(file: Path, separator: str) -> list[str] | None:
     return [name.removeprefix("\ufeff") for name in names]
 
 
+def read_first_row(file: Path, separator: str) -> dict[str, str]:
+    """Return the first row of a file by the names of its columns; empty where there is none, or it can't be read."""
+    try:
+        rows = csv.reader(csv_lines(file), delimiter=separator)
+        names, row = next(rows, []), next((row for row in rows if row), [])
+    except (OSError, csv.Error):
+        return {}
+    return dict(zip((name.removeprefix("\ufeff") for name in names), row, strict=False))
+
+
 def find_wrong_line(file: Path, separator: str) -> WrongLine | None:
     """Return the first line of a file that has more fields than its header, wrong quotes, or other bytes than UTF-8.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from featurectl.core.dtypes import DATE
 from featurectl.core.errors import DataError, UsageError
 from featurectl.core.nearest import did_you_mean
 from featurectl.core.variables import has_variable
@@ -132,6 +133,24 @@ def check_headers(source: Source, root: Path) -> None:
         hint = separator_hint(there) or did_you_mean(name, there) or f"columns: {', '.join(list(there)[:12])}"
         message = f'source {source.name}: {source.path} has no column "{name}"'
         raise DataError(message, code="FC503", hint=hint)
+
+
+def has_dates(source: Source, root: Path) -> bool:
+    """Return whether a source's event times are dates alone, as far as local data tells without being read.
+
+    Of a CSV file that is its first row.
+    """
+    if source.event_time is None or source.event_time in {item.name for item in source.select}:
+        return False
+    if (source.columns or {}).get(source.event_time) == DATE:
+        return True
+    look = _kind(source).has_dates
+    if look is None or "://" in source.path or has_variable(source.path):
+        return False
+    try:
+        return look(source, root)
+    except (DataError, OSError):
+        return False
 
 
 def _kind(source: Source) -> SourceKind:

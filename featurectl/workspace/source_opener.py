@@ -29,6 +29,7 @@ class SourceOpener:
         self._columns: dict[str, list[str]] = {}
         self._reported: set[str] = set()
         self._readers: list[SourceReader] = []
+        self._dates_noted: set[str] = set()
         self._nulls_reported: set[tuple[str, str]] = set()
 
     def open(self, source: Source) -> SourceReader:
@@ -42,6 +43,18 @@ class SourceOpener:
             return self._workspace.source(source)
         columns = self._columns.setdefault(source.name, [])
         return self._workspace.source(source, lambda name: None if name in columns else columns.append(name))
+
+    def note_dates(self, source: Source) -> None:
+        """Note of a source whose rows count as known when they happen that its event times are dates; once."""
+        from featurectl.language.typing.sources import dates_note, known_at_event
+        from featurectl.sources.open import has_dates
+
+        if source.name in self._dates_noted or not known_at_event(source):
+            return
+        self._dates_noted.add(source.name)
+        if has_dates(source, self._workspace.root):
+            message, way_out = dates_note(source)
+            self._progress.done(f"note: source {source.name}: {message}; {way_out} (FC358)")
 
     def report(self) -> None:
         """Report the sources that were read since the last time."""

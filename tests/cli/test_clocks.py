@@ -90,3 +90,15 @@ def test_a_file_of_the_command_line_has_no_key_to_declare_it_by(shop, capsys):
     (shop / "ask.csv").write_text("customer,event_time\na,2026-01-05 10:00\n")
     err = said(capsys, "training-set", "--features", "spend:count_7d", "--spine", "ask.csv", "--out", "x.csv")
     assert "note: source ask.csv: event_time has no time zone; read as UTC\n" in err
+
+
+def test_the_first_run_notes_once_that_event_times_are_dates(shop, capsys):
+    path = shop / "data/orders.csv"
+    header, *rows = path.read_text().splitlines()
+    place = header.split(",").index("ordered_at")
+    cut = [[value[:10] if i == place else value for i, value in enumerate(row.split(","))] for row in rows]
+    path.write_text("\n".join([header, *map(",".join, cut)]) + "\n")
+    err = said(capsys, "materialize")
+    assert err.count("(FC358)") == 1
+    assert 'note: source orders: "ordered_at" holds dates: a row counts as known at the midnight' in err
+    assert "FC358" not in said(capsys, "materialize", "--full")

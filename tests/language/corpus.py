@@ -120,6 +120,7 @@ def _table(columns: dict[str, str], path: Path, *, delta: bool) -> None:
         "int64": pl.Int64(),
         "float64": pl.Float64(),
         "timestamp": pl.Datetime("us", "UTC"),
+        "date": pl.Date(),
     }
     frame = pl.DataFrame(schema={name: types[dtype] for name, dtype in columns.items()})
     if delta:

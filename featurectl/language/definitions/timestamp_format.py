@@ -11,6 +11,7 @@ from featurectl.core.units import ISO_TIMESTAMP
 _WORD: Final = re.compile(r"%(?:%|[-_0]?[YCymbBhdeaAwuUWGgVjDxFvHkIlPpMSfRTXrzZcstn]|\+|\.[369]?f|[369]f|:{1,3}z|#z)")
 _OF_DAYS: Final = (("%s",), ("%c",), ("%+",), ("%F",), ("%D",), ("%x",), ("%v",), ("Y", "m", "d"), ("Y", "j"))
 _OTHER_NAMES: Final = {"%y": "Y", "%G": "Y", "%b": "m", "%B": "m", "%h": "m", "%e": "d", "%Y": "Y", "%m": "m"}
+_TIMES_OF_DAY: Final = frozenset(f"%{letter}" for letter in "HIklRTXrcs+")
 _LETTERS: Final = (
     ("HH:MM", "%H:%M"), ("YYYY", "%Y"), ("yyyy", "%Y"), ("YY", "%y"), ("yy", "%y"),
     ("MM", "%m"), ("DD", "%d"), ("dd", "%d"),
@@ -78,6 +79,15 @@ def find_wrong_format(form: str) -> WrongFormat | None:
     is_whole = meant != form and find_wrong_format(meant) is None
     lack = "no % word of a day" if not words else "not all of a year, a month and a day"
     return WrongFormat(message=f'"{form}" is no form of timestamps: it has {lack}', meant=meant if is_whole else "")
+
+
+def has_time(form: str) -> bool:
+    """Return whether a form says the time of day, and not the day alone.
+
+    >>> has_time("%d.%m.%Y"), has_time("%d.%m.%Y %H:%M"), has_time("%s")
+    (False, True, True)
+    """
+    return any(re.sub("[-_0]", "", word) in _TIMES_OF_DAY for word in _WORD.findall(form))
 
 
 def formats_of(text: str) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ CLOCKS: Final[Mapping[str, Code]] = {
         "an event time without a time of day",
         "A date is its midnight UTC, and without `available_at` or `delay` a row is known from then on: features of "
         "that day's morning see what happened in its evening. With `delay: 1d` they see it when the day is over. It "
-        "is a note, which `validate -v` lists; `available_at` with the same column says that it is right as it is.",
+        "is a note, which `validate -v` lists (of CSV files by their first row) and the first `materialize` of a view "
+        "says; `available_at` with the same column says that it is right as it is.",
     ),
 }

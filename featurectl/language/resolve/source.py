@@ -36,7 +36,7 @@ from featurectl.language.shapes.source import CsvShape, SourceShape, separates
 from featurectl.language.syntax.node import Fields, ScalarNode
 from featurectl.language.syntax.place import Place
 from featurectl.language.typing.scope import Part
-from featurectl.language.typing.sources import TIMES, row_columns, type_check_source
+from featurectl.language.typing.sources import TIMES, dates_note, known_at_event, row_columns, type_check_source
 
 SchemaReader = Callable[[Source], "Mapping[str, str] | None"]
 
@@ -268,7 +268,7 @@ def _warn(source: Source, shape: SourceShape, declared: Declarations) -> None:
     if source.static:
         _tell_static(source, shape, declared)
         return
-    if source.available_at is not None or source.delay_us is not None:
+    if not known_at_event(source):
         return
     columns = row_columns(source) or {}
     for name, dtype in sorted(columns.items(), key=lambda item: item[0] != "available_at"):  # the plainest name first
@@ -278,10 +278,7 @@ def _warn(source: Source, shape: SourceShape, declared: Declarations) -> None:
             declared.report.warning("FC352", message, shape.fields.place("event_time"), note=note)
             return
     if columns.get(source.event_time or "") == DATE:
-        message = f'"{source.event_time}" holds dates: a row counts as known at the midnight that its day begins with'
-        note = (
-            f"delay: 1d where it is known when its day is over; available_at: {source.event_time} where that is right"
-        )
+        message, note = dates_note(source)
         declared.report.note("FC358", message, shape.fields.place("event_time"), note=note)
 
 

@@ -65,6 +65,18 @@ def time_hint(name: str, dtype: str) -> str:
     return f"texts are read by columns: {{{name}: timestamp}}" if dtype == STRING else "cast it in `select`"
 
 
+def dates_note(source: Source) -> tuple[str, str]:
+    """Return what is said of a source whose event times are dates alone (FC358), and what to write."""
+    name = source.event_time
+    message = f'"{name}" holds dates: a row counts as known at the midnight that its day begins with'
+    return message, f"delay: 1d where it is known when its day is over; available_at: {name} where that is right"
+
+
+def known_at_event(source: Source) -> bool:
+    """Return whether a source says nothing of when its rows are known, so that it is when they happen."""
+    return not source.static and source.available_at is None and source.delay_us is None
+
+
 def type_source_once(source: Source, columns: Mapping[str, str] | None) -> Source:
     """Return the source typed by the columns: itself when it is. What is wrong is reported where it is declared."""
     typed = source.columns is columns and all(item.expression.tree is not None for item in source.select)

@@ -102,6 +102,9 @@ def materialize_views(workspace: Workspace, request: MaterializeRequest, progres
         runs.append(_run(work, item, online=request.online))
         progress.done(describe_run(runs[-1]))
         work.applied.sources.report()
+        made = runs[-1].made
+        if made is not None and made.action == "first":
+            work.applied.sources.note_dates(load_untyped_view(item.definition).source)
     return runs
 
 
