@@ -1,4 +1,4 @@
-"""Codes of the clocks of sources, FC351, FC352 and FC358: a part of the list of `codes`."""
+"""Codes of the clocks of sources, FC351, FC352, FC358 and FC359: a part of the list of `codes`."""
 
 from __future__ import annotations
 
@@ -26,5 +26,12 @@ CLOCKS: Final[Mapping[str, Code]] = {
         "that day's morning see what happened in its evening. With `delay: 1d` they see it when the day is over. It "
         "is a note, which `validate -v` lists (of CSV files by their first row) and the first `materialize` of a view "
         "says; `available_at` with the same column says that it is right as it is.",
+    ),
+    "FC359": Code(
+        "a clock that is cast from a text beside `timezone`",
+        "`timezone` is that of columns of the file. A text that `select` casts to a timestamp is UTC where it has no "
+        "offset, as in every expression, so the source's times would be off by hours. Of a zone that keeps one offset "
+        "the whole year write it behind the text: `cast(day || ' ' || clock || '+09:00' as timestamp)`, and leave "
+        "`timezone` out if no column needs it. Of another make one column of both before: in a query, or in the file.",
     ),
 }

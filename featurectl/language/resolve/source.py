@@ -36,7 +36,14 @@ from featurectl.language.shapes.source import CsvShape, SourceShape, separates
 from featurectl.language.syntax.node import Fields, ScalarNode
 from featurectl.language.syntax.place import Place
 from featurectl.language.typing.scope import Part
-from featurectl.language.typing.sources import TIMES, dates_note, known_at_event, row_columns, type_check_source
+from featurectl.language.typing.sources import (
+    TIMES,
+    casts_naive_text,
+    dates_note,
+    known_at_event,
+    row_columns,
+    type_check_source,
+)
 
 SchemaReader = Callable[[Source], "Mapping[str, str] | None"]
 
@@ -268,6 +275,7 @@ def _warn(source: Source, shape: SourceShape, declared: Declarations) -> None:
     if source.static:
         _tell_static(source, shape, declared)
         return
+    _warn_of_casts(source, shape, declared)
     if not known_at_event(source):
         return
     columns = row_columns(source) or {}
@@ -280,6 +288,18 @@ def _warn(source: Source, shape: SourceShape, declared: Declarations) -> None:
     if columns.get(source.event_time or "") == DATE:
         message, note = dates_note(source)
         declared.report.note("FC358", message, shape.fields.place("event_time"), note=note)
+
+
+def _warn_of_casts(source: Source, shape: SourceShape, declared: Declarations) -> None:
+    """Warn where a clock is cast from texts without an offset, which the source's `timezone` says nothing of."""
+    trees = {item.name: item.expression.tree for item in source.select}
+    for name in dict.fromkeys((source.event_time, source.available_at)):
+        tree = trees.get(name or "")
+        if source.timezone != "UTC" and tree is not None and casts_naive_text(tree):
+            message = f'"{name}" is cast from a text, which is UTC without an offset, not {source.timezone}'
+            note = "`timezone` is of columns of the file; an offset stands behind the text: || '+09:00'"
+            declared.report.warning("FC359", message, shape.fields.place("timezone"), note=note)
+            return
 
 
 def _tell_static(source: Source, shape: SourceShape, declared: Declarations) -> None:

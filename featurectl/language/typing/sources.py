@@ -8,9 +8,11 @@ from dataclasses import replace
 
 from featurectl.core.dtypes import DATE, FLOAT64, INT64, STRING, TIMESTAMP, UNKNOWN, TypedColumns, untyped_columns
 from featurectl.core.units import meant_duration
+from featurectl.expressions.tree import ExpressionNode
 from featurectl.language.definitions.source import Source
 from featurectl.language.typing.scope import Issue, Scope, bare_column
 
+_OFFSET = re.compile(r"([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)$")
 TIMES = (TIMESTAMP, DATE, UNKNOWN)
 
 
@@ -63,6 +65,16 @@ def time_hint(name: str, dtype: str) -> str:
         read = f"select: {{{made}: to_timestamp({column})}}"
         return f"of seconds since 1970 write {read} and name {made}; of milliseconds {column} / 1000"
     return f"texts are read by columns: {{{name}: timestamp}}" if dtype == STRING else "cast it in `select`"
+
+
+def casts_naive_text(tree: ExpressionNode) -> bool:
+    """Return whether an expression casts a text to a timestamp, and writes no offset behind it."""
+    if (tree.op, tree.dtype, tree.value) == ("cast", TIMESTAMP, STRING):
+        last = tree.args[0]
+        while last.op == "concat":
+            last = last.args[1]
+        return last.op != "lit" or _OFFSET.search(str(last.value)) is None
+    return any(map(casts_naive_text, tree.args))
 
 
 def dates_note(source: Source) -> tuple[str, str]:
