@@ -43,6 +43,12 @@ _CAST_HINTS: Final = {
     (DURATION, FLOAT64): "write extract(epoch from d)",
 }
 
+_FORMS: Final = {  # of casts of which one literal that fails is a mistake: without rows there is no other
+    (STRING, TIMESTAMP): "write 2024-01-31 10:00:00 (UTC unless it ends in an offset)",
+    (STRING, DATE): "write 2024-01-31",
+}
+_SHOWN: Final = 40  # characters of a text
+
 
 def make(
     op: str, dtype: str, args: Sequence[ExpressionNode], where: ExpressionNode | Raw, value: Value = None
@@ -205,7 +211,11 @@ def negative(node: ExpressionNode, raw: Raw) -> ExpressionNode:
 
 
 def cast(node: ExpressionNode, name: str, raw: Raw) -> ExpressionNode:
-    """Return x as another type; what can't be converted is null."""
+    """Return x as another type; what can't be converted is null.
+
+    Raises:
+        ExpressionError: no such value can be converted, or a literal text is no time.
+    """
     dtype = CAST_TYPES[name]
     node = on_calendar(clean(node))
     if node.dtype == dtype:
@@ -214,7 +224,12 @@ def cast(node: ExpressionNode, name: str, raw: Raw) -> ExpressionNode:
         return constant(dtype, None, raw)
     if (node.dtype, dtype) not in CASTS:
         reject(raw, f"no cast from {node.dtype} to {dtype}", _CAST_HINTS.get((node.dtype, dtype), ""))
-    return to_float(node) if dtype == FLOAT64 and node.dtype == INT64 else make("cast", dtype, (node,), raw, node.dtype)
+    if dtype == FLOAT64 and node.dtype == INT64:
+        return to_float(node)
+    made = make("cast", dtype, (node,), raw, node.dtype)
+    if node.op == "lit" and node.value is not None and made.value is None and (node.dtype, dtype) in _FORMS:
+        reject(raw, f"{str(node.value)[:_SHOWN]!r} is no {dtype}", _FORMS[node.dtype, dtype])
+    return made
 
 
 def extract(part: str, node: ExpressionNode, raw: Raw) -> ExpressionNode:

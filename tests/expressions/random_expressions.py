@@ -182,15 +182,19 @@ class RandomExpression:
             f"date_trunc('{unit}', {time})",
             f"({time} {self.rng.choice('+-')} {self.write('duration', depth)})",
             f"cast({self.write('date', depth)} as timestamp)",
-            f"cast({self.write('string', depth)} as timestamp)",
-            f"cast(cast({self.write('date', depth)} as string) || {self.rng.choice(CLOCKS)} as timestamp)",
+            f"cast({self.text_of_rows(depth)} as timestamp)",
+            f"cast(cast(coalesce(d, {self.write('date', depth)}) as string) || {self.rng.choice(CLOCKS)} as timestamp)",
             f"to_timestamp({self.number(depth)})",
             f"{self.rng.choice(['greatest', 'least'])}({time}, {self.write('timestamp', depth)})",
         ]
         return self.rng.choice(forms)
 
     def date(self, depth):
-        return f"cast({self.write(self.rng.choice(['timestamp', 'string']), depth)} as date)"
+        return f"cast({self.rng.choice([self.write('timestamp', depth), self.text_of_rows(depth)])} as date)"
+
+    def text_of_rows(self, depth):
+        """Write a text that is no constant: of one that is no time a cast is refused."""
+        return f"coalesce({self.rng.choice('su')}, {self.write('string', depth)})"
 
     def duration(self, depth):
         forms = [

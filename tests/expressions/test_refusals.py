@@ -93,6 +93,8 @@ ILL_TYPED = [
     ("s like 'a\\%'", "'a\\%'", "a pattern can't hold a backslash", "contains"),
     ("cast(x as string)", "cast(x as string)", "no cast from float64 to string", "int64 first"),
     ("cast(i as date)", "cast(i as date)", "no cast from int64 to date", "to_timestamp(x) as date"),
+    ("t > cast('soon' as timestamp)", "cast('soon' as timestamp)", "'soon' is no timestamp", "2024-01-31 10:00:00"),
+    ("cast('2023-02-' || '29' as date)", "cast('2023-02-' || '29' as date)", "'2023-02-29' is no date", "2024-01-31"),
     ("cast(i as timestamp)", "cast(i as timestamp)", "no cast from int64 to timestamp", "to_timestamp(x / 1000)"),
     ("cast(b as timestamp)", "cast(b as timestamp)", "no cast from bool to timestamp", "cast from a text"),
     ("cast(t - t as timestamp)", "cast(t - t as timestamp)", "no cast from duration to timestamp", "t + d"),
