@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import polars as pl
 import pytest
 
 from featurectl.online.client.model_inputs import InputReader
 from featurectl.serving.scoring import score
 from tests.serving.clicks import NOW, request_rows, run
+
+KEYS = (("user",), ("user", "merchant"))
 
 
 def scores(client, rows, **body):
@@ -71,6 +75,28 @@ def test_a_row_of_which_the_store_has_nothing_is_warned_of(client):
     ]
     assert client.post("/predict", json=nobody).json()["unknown"] == [item | {"row": 0} for item in body["unknown"][:2]]
     assert "unknown" not in scores(client, [known]) | client.post("/predict", json=known).json()
+
+
+def test_features_that_are_expired_or_not_there_are_named_with_their_rows(client):
+    asked = [{"user": user, "merchant": "m1", "hour": 1, "price": 2.0} for user in range(64)]
+    body = scores(client, asked, **{"return": ["status"]})
+    unknown = {(item["row"], tuple(item["keys"])) for item in body["unknown"]}
+    expected = Counter(
+        (name, status)
+        for place, row in enumerate(body["rows"])
+        for name, status in row["status"].items()
+        if status in ("EXPIRED", "NOT_FOUND") and (place, KEYS[name == "bond_count_7d"]) not in unknown
+    )
+    assert {name for name, status in expected} >= {"tier", "age"}
+    assert {(item["feature"], item["status"]): item["rows"] for item in body["missing"]} == expected
+    (place,) = [i for i, row in enumerate(body["rows"]) if row["status"]["tier"] == "EXPIRED"][:1]
+    told = [{"feature": name, "status": "EXPIRED", "rows": 1} for name in ("tier", "age")]
+    flat = client.post("/predict", json=asked[place]).json()
+    assert [item for item in flat["missing"] if item["status"] == "EXPIRED"] == told
+    whole = next(
+        row for row, found in zip(asked, body["rows"], strict=True) if set(found["status"].values()) == {"PRESENT"}
+    )
+    assert "missing" not in client.post("/predict", json=whole).json()
 
 
 def test_values_are_cast_when_nothing_is_lost(client):

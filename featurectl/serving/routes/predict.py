@@ -18,7 +18,7 @@ from featurectl.serving.log.records import ScoredRequest
 from featurectl.serving.routes.base import HttpRoute, reads_body
 from featurectl.serving.routes.features import statuses_of
 from featurectl.serving.routes.schemas import NUMBER, REMARKS, SIGNED, TEXT, Schema, body_schema, object_of, post
-from featurectl.serving.scoring.missing import unknown_entities
+from featurectl.serving.scoring.missing import remarks_of
 from featurectl.serving.scoring.version_rows import VersionRows, score_parts, split_rows
 from featurectl.serving.settings import ServeSettings
 
@@ -59,12 +59,7 @@ async def _answer(context: ServerContext, parts: Sequence[VersionRows], asked: _
     rows = await _rows(context, parts, scored, asked.echoed)
     one = None if len(parts) > 1 else scored[0].model.version.version
     answer: dict[str, object] = {"model": asked.name, "version": one, "rows": rows}
-    if warnings := [text for found in scored for text in found.warnings]:
-        answer["warnings"] = warnings
-    if unknown := [
-        item for part, found in zip(parts, scored, strict=True) for item in unknown_entities(found, part.places)
-    ]:
-        answer["unknown"] = unknown
+    answer |= remarks_of(scored, [part.places for part in parts])
     answer["timestamp"] = scored[0].found.now
     return answered(answer | context.signature(begin))
 

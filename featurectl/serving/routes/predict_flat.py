@@ -13,7 +13,7 @@ from featurectl.serving.http.problems import Refused
 from featurectl.serving.http.requests import answered, checked_name, parsed
 from featurectl.serving.routes.base import HttpRoute, reads_body
 from featurectl.serving.routes.schemas import NAME, NUMBER, REMARKS, SCALAR, SIGNED, TEXT, Schema, object_of, post
-from featurectl.serving.scoring.missing import unknown_entities
+from featurectl.serving.scoring.missing import remarks_of
 from featurectl.serving.scoring.version_rows import score_parts, split_rows
 from featurectl.serving.settings import ServeSettings
 
@@ -44,9 +44,7 @@ async def answer_flat(context: ServerContext, content: bytes, _: str) -> Respons
     answer: dict[str, object] = {"score": scored.scores[0]}
     answer |= {name: row[name] for name in model.reader.columns if name not in answer}
     answer["features"] = {name: scored.inputs[name][0] for name in shown}
-    answer |= {"warnings": scored.warnings} if scored.warnings else {}
-    unknown = unknown_entities(scored, (0,))
-    answer |= {"unknown": unknown} if unknown else {}
+    answer |= remarks_of([scored], [(0,)])
     answer |= {"model_id": model.label, "timestamp": scored.found.now}
     context.log(scored)
     return answered(answer | context.signature(begin))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from operator import itemgetter
 from typing import Final
 
@@ -15,6 +17,8 @@ from featurectl.serving.log.records import ScoredRequest
 from featurectl.serving.project.served_model import ServedModel
 
 NOT_FOUND: Final = "NOT_FOUND"
+EXPIRED: Final = "EXPIRED"
+_MISSING: Final = frozenset([NOT_FOUND, EXPIRED])
 _WORDS: Final = {
     "no_row": ("row of which the online store has nothing", "rows of which the online store has nothing"),
     "stale": ("feature that is older than max_age", "features that are older than max_age"),
@@ -45,22 +49,53 @@ def missing_warnings(context: ServerContext, model: ServedModel, found: FeatureC
     return warnings
 
 
-def unknown_entities(scored: ScoredRequest, places: Sequence[int]) -> list[dict[str, object]]:
-    """Return the entities of which the store has no row in any view that the model reads, as they are answered.
+def remarks_of(scored: Sequence[ScoredRequest], places: Sequence[Sequence[int]]) -> dict[str, object]:
+    """Return what an answer says beside the scores of some parts of a request, each where there is something.
 
-    `places` are those of the rows in the request.
+    `warnings` are those of `missing_warnings`. `unknown` are the entities of which the store has no row in any view
+    that a model reads, `missing` the features of others that are expired or not there, with how many rows they are of.
+    `places` are those of each part's rows in the request.
     """
-    columns, unknown = scored.found.columns, list[tuple[int, dict[str, object]]]()
-    for keys, features in scored.model.reader.features.entities.items():
-        if not all(NOT_FOUND in columns[name].statuses for name in features):  # nearly always said by the first one
-            continue
-        statuses = [columns[name].statuses for name in features]
-        unknown += [
-            (place, {name: scored.given[name][row] for name in keys})
-            for row, place in enumerate(places)
-            if all(some[row] == NOT_FOUND for some in statuses)
-        ]
-    return [{"row": place, "keys": named} for place, named in sorted(unknown, key=itemgetter(0))]
+    remarks: dict[str, object] = {}
+    if warnings := [text for part in scored for text in part.warnings]:
+        remarks["warnings"] = warnings
+    if all(_is_known(part.found) for part in scored):  # nearly always
+        return remarks
+    unknown, missing = list[tuple[int, dict[str, object]]](), Counter[tuple[str, str]]()
+    for part, own in zip(scored, places, strict=True):
+        of_unknown: dict[str, int] = {}
+        for keys, features in part.model.reader.features.entities.items():
+            rows = _unknown_rows(part.found, features)
+            unknown += [(own[row], {name: part.given[name][row] for name in keys}) for row in rows]
+            of_unknown |= dict.fromkeys(features, len(rows))
+        for place, count in _count_missing(part.found, of_unknown):
+            missing[place] += count
+    if unknown:
+        remarks["unknown"] = [{"row": place, "keys": named} for place, named in sorted(unknown, key=itemgetter(0))]
+    if told := [{"feature": name, "status": why, "rows": rows} for (name, why), rows in missing.items() if rows]:
+        remarks["missing"] = told
+    return remarks
+
+
+def _is_known(found: FeatureColumns) -> bool:
+    """Return whether no feature of a row is expired or not found; of one that is null the store knows that it is."""
+    return _MISSING.isdisjoint(chain.from_iterable([column.statuses for column in found.columns.values()]))
+
+
+def _unknown_rows(found: FeatureColumns, features: Sequence[str]) -> list[int]:
+    """Return the rows with an entity of which the store has nothing: all its features are not found."""
+    columns = found.columns
+    if not all(NOT_FOUND in columns[name].statuses for name in features):  # nearly always said by the first one
+        return []
+    statuses = [columns[name].statuses for name in features]
+    return [row for row in range(found.count) if all(some[row] == NOT_FOUND for some in statuses)]
+
+
+def _count_missing(found: FeatureColumns, unknown: Mapping[str, int]) -> Iterator[tuple[tuple[str, str], int]]:
+    """Give in how many rows each feature is expired, and not found; `unknown` counts those of unknown entities."""
+    for name, column in found.columns.items():
+        yield (name, EXPIRED), column.statuses.count(EXPIRED)
+        yield (name, NOT_FOUND), column.statuses.count(NOT_FOUND) - unknown.get(name, 0)
 
 
 def _absent(found: FeatureColumns) -> dict[int, str]:
