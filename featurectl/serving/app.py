@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -16,15 +15,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from featurectl.serving.background import ServerTasks
 from featurectl.serving.context import ServerContext
+from featurectl.serving.direct_answers import find_direct
 from featurectl.serving.http.keys import ApiKeys
 from featurectl.serving.http.problems import Refused, fault, problem
 from featurectl.serving.middleware import Guard
 from featurectl.serving.routes.all_routes import ROUTES
-from featurectl.serving.routes.base import RouteAnswer
 from featurectl.serving.startup import Beginning
-
-_DIRECT: Final = {route.path: route.answer for route in ROUTES if route.answer_body and not route.parameter}
-_DIRECT_BELOW: Final = [route for route in ROUTES if route.answer_body and route.parameter]
 
 
 def make_app(context: ServerContext, tasks: ServerTasks, keys: Sequence[bytes], beginning: Beginning) -> Guard:
@@ -63,26 +59,14 @@ class DirectRoutes:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        answer = _find_direct(scope) if scope["type"] == "http" and scope["method"] == "POST" else None
-        if answer is None:
+        found = find_direct(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        if found is None:
             await self.app(scope, receive, send)
             return
-        response = await answer(self._context, Request(scope, receive, send))
+        if found.parameter:
+            scope["path_params"] = {found.route.parameter: found.parameter}
+        response = await found.route.answer(self._context, Request(scope, receive, send))
         await response(scope, receive, send)
-
-
-def _find_direct(scope: Scope) -> RouteAnswer | None:
-    path: str = scope["path"]
-    answer = _DIRECT.get(path)
-    if answer is not None:
-        return answer
-    for route in _DIRECT_BELOW:
-        if path.startswith(route.prefix):
-            value = path[len(route.prefix) :]
-            if value and "/" not in value:
-                scope["path_params"] = {route.parameter: value}
-                return route.answer
-    return None
 
 
 async def _reject(_: Request, error: Exception) -> Response:

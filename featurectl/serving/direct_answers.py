@@ -16,27 +16,36 @@ from featurectl.serving.http.keys import ApiKeys
 from featurectl.serving.http.problems import Refused, fault, late, problem
 from featurectl.serving.http.requests import FEW_BYTES, give_way
 from featurectl.serving.routes.all_routes import ROUTES
-from featurectl.serving.routes.base import BodyAnswer
+from featurectl.serving.routes.base import BodyAnswer, HttpRoute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectRoute:
-    """What answers a POST, under which path it is counted, and the parameter of its own path."""
+    """A route that answers a POST by its body, and the value of the parameter in its path, "" where it has none."""
 
-    path: str
+    route: HttpRoute
     answer: BodyAnswer
     parameter: str = ""
 
 
 _WHOLE: Final = {
-    route.path.encode(): DirectRoute(path=route.path, answer=route.answer_body)
+    route.path: DirectRoute(route=route, answer=route.answer_body)
     for route in ROUTES
     if route.answer_body and not route.parameter
 }
-_BELOW: Final = [
-    (route.prefix.encode(), route.path, route.answer_body) for route in ROUTES if route.answer_body and route.parameter
-]
-_PLAIN: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.")
+_BELOW: Final = [(route, route.answer_body) for route in ROUTES if route.answer_body and route.parameter]
+_PLAIN: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./")
+
+
+def find_direct(path: str) -> DirectRoute | None:
+    """Return what answers a POST to a path, as it is without escapes; None where it is no such route."""
+    if (found := _WHOLE.get(path)) is not None:
+        return found
+    for route, answer in _BELOW:
+        value = path[len(route.prefix) :]
+        if value and "/" not in value and path.startswith(route.prefix):
+            return DirectRoute(route=route, answer=answer, parameter=value)
+    return None
 
 
 class UnderWay(Protocol):
@@ -62,12 +71,7 @@ class DirectAnswers:
 
     def find(self, url: bytes) -> DirectRoute | None:
         """Return what answers a POST to an address; None where there is none, or it takes a closer look."""
-        if (found := _WHOLE.get(url)) is not None:
-            return found
-        for prefix, path, answer in _BELOW:
-            if url.startswith(prefix) and len(url) > len(prefix) and _PLAIN.issuperset(url[len(prefix) :]):
-                return DirectRoute(path=path, answer=answer, parameter=url[len(prefix) :].decode())
-        return None
+        return find_direct(url.decode()) if _PLAIN.issuperset(url) else None
 
     def is_refused(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
         """Return whether the head of a request says that nobody waits for its body: it has no key, or is too large."""
@@ -90,7 +94,7 @@ class DirectAnswers:
         self._deadlines.remove(request)
         metrics = self._context.metrics
         metrics.in_flight.dec()
-        metrics.count_request(request.route.path, "POST", status, time.perf_counter() - request.begin_s)
+        metrics.count_request(request.route.route.path, "POST", status, time.perf_counter() - request.begin_s)
 
     async def respond(self, route: DirectRoute, content: bytes) -> Response:
         """Return the answer of a request, whatever happens."""
