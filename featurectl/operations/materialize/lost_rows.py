@@ -61,14 +61,19 @@ class LostRows:
         return f"{counted(self.count, 'row')} of {first}" + ("" if first == last else f" to {last}")
 
 
-def find_lost(run: MaterializeRun, begins: Ends | None, chosen: pl.Expr | None = None) -> LostRows | None:
+def find_lost(
+    run: MaterializeRun, begins: Ends | None, chosen: pl.Expr | None = None, returned: pl.LazyFrame | None = None
+) -> LostRows | None:
     """Return which of the chosen rows of a table lie before what its source holds now; None: none does.
 
     `begins` are the least event time and the least availability that it has, None where it has no rows. A source may
-    be cut at its beginning by either.
+    be cut at its beginning by either. Rows that a transform has `returned`, known at whatever time, are not lost.
     """
-    gone = before_begins(begins)
-    return find_rows(run.table, gone if chosen is None else gone & chosen)
+    gone = before_begins(begins) if chosen is None else before_begins(begins) & chosen
+    lost = find_rows(run.table, gone)
+    if lost is None or returned is None:
+        return lost
+    return find_rows(run.table, gone, returned.select(*run.view.keys, EVENT_TIME).collect())
 
 
 def before_begins(begins: Ends | None) -> pl.Expr:
@@ -83,14 +88,19 @@ def before_event(begin: datetime) -> pl.Expr:
     return pl.col(EVENT_TIME) < begin
 
 
-def find_rows(table: OfflineTable, wanted: pl.Expr) -> LostRows | None:
-    """Return how many rows of a table there are of which something is true, and of when; None: there is none."""
+def find_rows(table: OfflineTable, wanted: pl.Expr, there: pl.DataFrame | None = None) -> LostRows | None:
+    """Return how many rows of a table there are of which something is true, and of when; None: there is none.
+
+    Those do not count that have the keys and the event time of a row that is `there`.
+    """
     version = table.version()
     if version is None:
         return None
     count, ends, known = 0, None, None
-    for rows in table.blocks(version, _AT_ONCE, [EVENT_TIME, AVAILABLE_AT]):
+    same = [EVENT_TIME] if there is None else there.columns
+    for rows in table.blocks(version, _AT_ONCE, [*same, AVAILABLE_AT]):
         lost = rows.filter(wanted)
+        lost = lost if there is None else lost.join(there, on=same, how="anti", nulls_equal=True)
         if lost.height:
             first, last, seen = lost.select(
                 pl.col(EVENT_TIME).min(), pl.max(EVENT_TIME).alias("last"), pl.max(AVAILABLE_AT)
@@ -122,7 +132,9 @@ def known_begins(reader: SourceReader, coverage: Coverage, parts: Sequence[Sourc
     return (min(event for event, _ in found), min(known for _, known in found)) if found else None
 
 
-def check_rows_there(run: MaterializeRun, begins: Ends | None, begin: datetime | None, why: str) -> None:
+def check_rows_there(
+    run: MaterializeRun, begins: Ends | None, begin: datetime | None, why: str, returned: pl.LazyFrame | None = None
+) -> None:
     """Check that a table that is made anew from `begin` on keeps its history; `why` says what it is made anew for.
 
     Raises:
@@ -130,7 +142,7 @@ def check_rows_there(run: MaterializeRun, begins: Ends | None, begin: datetime |
     """
     if _has_no_history(run):
         return
-    lost = find_lost(run, begins, None if begin is None else pl.col(EVENT_TIME) >= begin)
+    lost = find_lost(run, begins, None if begin is None else pl.col(EVENT_TIME) >= begin, returned)
     if lost is not None:
         raise DataError(
             f"{_sources(run)}: {lost} that the table of {run.view.name} has {_now_gone(lost, begins)}; "
@@ -156,13 +168,15 @@ def check_not_emptied(run: MaterializeRun, rows: int, begin: datetime | None, wh
         )
 
 
-def check_range_there(run: MaterializeRun, begins: Ends | None, asked: pl.Expr) -> None:
+def check_range_there(
+    run: MaterializeRun, begins: Ends | None, asked: pl.Expr, returned: pl.LazyFrame | None = None
+) -> None:
     """Check that a range of a table can be computed again from what there is.
 
     Raises:
         DataError: FC501, its source was cut at its beginning, within the range or behind it.
     """
-    lost = None if _has_no_history(run) else find_lost(run, begins, asked)
+    lost = None if _has_no_history(run) else find_lost(run, begins, asked, returned)
     if lost is not None:
         last, clock = (lost.ends[1], 0) if run.view.transform is None else (lost.known, 1)
         since = last + timedelta(microseconds=1)

@@ -120,9 +120,9 @@ def materialize_transform(
         else:
             computed = transforming.compute(work)
             if computed.after is not None:
-                check_range_there(run, computed.begins, pl.col(AVAILABLE_AT) > computed.after)
+                check_range_there(run, computed.begins, pl.col(AVAILABLE_AT) > computed.after, computed.returned)
             elif why:
-                check_rows_there(run, computed.begins, begin, why)
+                check_rows_there(run, computed.begins, begin, why, computed.returned)
                 check_not_emptied(run, computed.prepared.rows.height, begin, why)
             made = _written(run, work.base, computed)
             made = replace(made, action="backfill") if work.is_again else made
@@ -231,13 +231,14 @@ class Computed:
     """Rows of a transform's view for its table, and what the table covers with them.
 
     `after` None: they are the whole table. Else they take the place of its rows that became available later. `begins`
-    are the least event time and the least availability of all that the function returned, None without rows.
+    are the least event time and the least availability of all that the function `returned`, None without rows.
     """
 
     prepared: Prepared
     covered: Coverage
     after: datetime | None
     begins: Ends | None
+    returned: pl.LazyFrame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -308,7 +309,7 @@ class Transforming:
         covered = replace(_covered(work, after, prepared), since=self.begin)
         covered = with_late_rows(covered, work.base, late, after)
         begins = prepared.begins if after is None else self._begins(work, result)
-        return Computed(prepared=prepared, covered=covered, after=after, begins=begins)
+        return Computed(prepared=prepared, covered=covered, after=after, begins=begins, returned=result)
 
     def _begins(self, work: Work, result: pl.LazyFrame) -> Ends | None:
         every = Piece(scan=FrameScan(rows=result), until=self.now)
