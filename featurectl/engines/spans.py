@@ -147,6 +147,11 @@ class Spans:
             late[index] = 0 if inside else rows.late
         return self.left_out(late)
 
+    @property
+    def last(self) -> datetime | None:
+        """An instant that no row is later than, the end of the last span; None: there are no rows."""
+        return self.ends(max(self.rows))[1] if self.rows else None
+
     def index(self, instant: int) -> int:
         """Return the span of an instant."""
         return _span(instant, self.level)
@@ -215,11 +220,20 @@ NOTHING_READ: Final = PartRows()
 NOT_COUNTED: Final = PartRows(counted=False)
 
 
-def rows_without_hashes(count: int, event: datetime | None, known: datetime | None) -> PartRows:
-    """Return so many rows of which no more is known than the least event time and the least availability."""
+def rows_without_hashes(
+    count: int, events: tuple[datetime | None, datetime | None], known: tuple[datetime | None, datetime | None]
+) -> PartRows:
+    """Return so many rows of which no more is known than their first and last event times and availabilities."""
     if not count:
         return NOTHING_READ
-    firsts = [None if first is None else microseconds(first) for first in (event, known)]
-    rows = {0: SpanRows(count, None)}
-    by_event, by_availability = [Spans(level=ALL_OF_TIME, first=first, rows=rows) for first in firsts]
+    by_event, by_availability = (_between(count, *ends) for ends in (events, known))
     return PartRows(events=by_event, known=by_availability)
+
+
+def _between(count: int, first: datetime | None, last: datetime | None) -> Spans:
+    """Return so many rows, all in the span of the first one, and none in that of the last; None: not known."""
+    start = None if first is None else microseconds(first)
+    if start is None or last is None:
+        return Spans(level=ALL_OF_TIME, first=start, rows={0: SpanRows(count, None)})
+    rows = {_span(microseconds(last), 0): SpanRows(0, None)} | {_span(start, 0): SpanRows(count, None)}
+    return Spans(first=start, rows=rows)

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import datetime
 
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featurectl.engines.spans import ALL_OF_TIME, MOST, WIDTHS_US, PartRows, SpanRows, Spans, rows_without_hashes
+from featurectl.engines.spans import (
+    ALL_OF_TIME,
+    MOST,
+    WIDTHS_US,
+    PartRows,
+    SpanRows,
+    Spans,
+    microseconds,
+    rows_without_hashes,
+)
 from featurectl.offline.base import Coverage
 from featurectl.offline.part_rows import dump_part_rows, load_part_rows
 from tests.seeds import examples
 
+UNKNOWN = (None, None)
 FAR = 4_000_000_000_000_000
 ROWS = st.lists(st.tuples(st.integers(-FAR, FAR) | st.integers(0, 10_000_000), st.integers(-(2**63), 2**63 - 1)))
 
@@ -48,7 +59,12 @@ def test_spans_hold_what_lies_in_them_and_are_as_narrow_as_may_be(rows, cut, mos
 @given(ROWS, ROWS)
 def test_a_commit_gives_back_the_rows_of_parts(some, others):
     rows = PartRows(events=spans_of(some).left_out({0: 1}), known=spans_of(others))
-    more = {"c": rows, "a": PartRows(counted=False), "d": rows_without_hashes(5, None, None), "e": PartRows()}
+    more = {
+        "c": rows,
+        "a": PartRows(counted=False),
+        "d": rows_without_hashes(5, UNKNOWN, UNKNOWN),
+        "e": PartRows(),
+    }
     coverage = Coverage(parts=dict.fromkeys("ebdca", "1"), part_rows=more)
     assert load_part_rows(dump_part_rows(coverage), coverage.parts) == more
 
@@ -59,5 +75,14 @@ def test_rows_that_were_counted_in_another_way_are_not_counted():
 
 
 def test_rows_that_nobody_hashed_leave_a_sum_unknown():
-    both = spans_of([(5, 7)]).plus(rows_without_hashes(2, None, None).events)
+    both = spans_of([(5, 7)]).plus(rows_without_hashes(2, UNKNOWN, UNKNOWN).events)
     assert (both.level, both.first, dict(both.rows)) == (ALL_OF_TIME, None, {0: SpanRows(3, None)})
+
+
+def test_of_rows_that_nobody_hashed_both_ends_are_known():
+    first, last = (datetime.fromisoformat(text) for text in ("2026-01-01T05:00:00Z", "2026-01-02T04:59:59.5Z"))
+    rows = rows_without_hashes(7, (first, last), (first, None))
+    assert (rows.count, rows.events.first, rows.known.first) == (7, microseconds(first), microseconds(first))
+    assert rows.events.last == datetime.fromisoformat("2026-01-02T04:59:59.999999Z")
+    assert rows.known.last > last
+    assert rows_without_hashes(0, UNKNOWN, UNKNOWN).events.last is None

@@ -11,7 +11,7 @@ import polars as pl
 from featurectl.core.frames.timestamps import within_datetime
 from featurectl.engines.base import Piece
 from featurectl.engines.clocks import AVAILABLE, EVENT, HASH
-from featurectl.engines.spans import NOTHING_READ, PartRows, Spans, rows_without_hashes
+from featurectl.engines.spans import MOST, NOTHING_READ, PartRows, Spans, rows_without_hashes
 from featurectl.pit.hashing import add_hashes
 
 
@@ -73,9 +73,14 @@ class PartTally:
 
     def add_unhashed(self, rows: pl.LazyFrame | pl.DataFrame) -> None:
         """Take note of rows with both clocks, of which nothing else is read."""
-        firsts = [within_datetime(pl.col(clock).min()) for clock in (EVENT, AVAILABLE)]
-        count, event, known = rows.lazy().select(pl.len(), *firsts).collect(engine="streaming").row(0)
-        self.rows = self.rows.plus(rows_without_hashes(count, event, known))
+        ends = [
+            within_datetime(end).alias(f"{end.meta.output_name()} {number}")
+            for clock in (EVENT, AVAILABLE)
+            for number, end in enumerate((pl.col(clock).min(), pl.col(clock).max()))
+        ]
+        count, *found = rows.lazy().select(pl.len(), *ends).collect(engine="streaming").row(0)
+        more = rows_without_hashes(count, (found[0], found[1]), (found[2], found[3]))
+        self.rows = self.rows.plus(more).within(MOST)
 
 
 def tally_parts(pieces: Sequence[Piece], inside: Callable[[Piece], Sequence[pl.Expr]]) -> list[PartTally]:

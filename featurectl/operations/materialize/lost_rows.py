@@ -11,6 +11,7 @@ import polars as pl
 
 from featurectl.core.errors import DataError
 from featurectl.core.units import counted, format_iso, united
+from featurectl.engines.spans import NOT_COUNTED, PartRows
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.resolve.transformed import transform_sources
 from featurectl.offline.base import Coverage, OfflineTable
@@ -24,8 +25,10 @@ from featurectl.sources.size import first_times
 _AT_ONCE: Final = 1_000_000  # rows of the table
 
 
-def check_files_there(run: MaterializeRun, coverage: Coverage, why: str) -> None:
-    """Check that a table can be made anew from all that it has read; `why` says what it is made anew for.
+def check_files_there(run: MaterializeRun, coverage: Coverage, why: str, begin: datetime | None = None) -> None:
+    """Check that a table that begins at `begin` can be made anew from all that it has read; `why` says what for.
+
+    A file that had no rows, or none from then on, is not missed.
 
     Raises:
         DataError: FC501, files that it has read are gone.
@@ -33,7 +36,8 @@ def check_files_there(run: MaterializeRun, coverage: Coverage, why: str) -> None
     for source, reader in zip(transform_sources(run.view), (run.reader, *run.others), strict=True):
         mine = "" if run.view.transform is None else f"{source.name}/"
         read = [name.removeprefix(mine) for name in coverage.parts if name.startswith(mine)]
-        gone = reader.lost_parts(reader.parts(), read)
+        lost = reader.lost_parts(reader.parts(), read)
+        gone = [name for name in lost if _is_missed(coverage.part_rows.get(mine + name, NOT_COUNTED), begin)]
         if gone:
             more = f" and {counted(len(gone) - 1, 'other file')}" * (len(gone) > 1)
             raise DataError(
@@ -42,6 +46,12 @@ def check_files_there(run: MaterializeRun, coverage: Coverage, why: str) -> None
                 code="FC501",
                 hint=how_to_go_on(run.view),
             )
+
+
+def _is_missed(rows: PartRows, begin: datetime | None) -> bool:
+    """Return whether a table that begins at an instant (None: with the first row) may lack the rows of a part."""
+    last = rows.events.last
+    return not rows.counted or (last is not None and (begin is None or last >= begin))
 
 
 MADE_ANEW: Final = "`materialize --full` makes the table of what there is, without them"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -78,23 +79,18 @@ def backfill_view(engine: Engine, run: MaterializeRun, asked: Range) -> Material
     coverage = run.table.coverage()
     assert coverage is not None
     parts = {part.name: part for part in run.reader.parts()}
-    if gone := sorted(coverage.parts.keys() - parts.keys()):
-        raise DataError(
-            f"source {run.view.source.name}: {gone[0]} is not there any more, and rows of it would be lost",
-            code="FC501",
-            hint="leave out --since and --until; --full rebuilds the table from what there is",
-        )
+    there = _parts_there(run, coverage, parts.keys())
     view, _ = typed_view(run)
     until, events = read_until(view, coverage), events_of(run, ~asked.outside)
     required = RequiredColumns(keys=view.key_columns)
-    scans = [SourceScan(reader=run.reader, parts=(parts[name],), required=required) for name in coverage.parts]
+    scans = [SourceScan(reader=run.reader, parts=(parts[name],), required=required) for name in there]
     pieces = [Piece(scan=s, until=until, since=asked.since, before=asked.until, events=events) for s in scans]
     with SpillRoom(run.spill) as room:
         with reading(f"source {view.source.name}"):
             prepared = engine.prepare(pieces, view, room=room)
         check_passed(prepared.checks)
         check_range_there(run, prepared.begins, ~asked.outside)
-        cut = cut_parts(coverage, dict(zip(coverage.parts, prepared.parts, strict=True)))
+        cut = cut_parts(coverage, dict(zip(there, prepared.parts, strict=True)))
         check_parts_there(run, cut, prepared.rows, ~asked.outside)
         prepared = (doubles := DoubleFinder(view=view)).watch(prepared)
         kept = asked.outside if events is None else asked.outside & ~is_copy_of(prepared.rows)
@@ -104,6 +100,21 @@ def backfill_view(engine: Engine, run: MaterializeRun, asked: Range) -> Material
         covered = _without_changed_parts(_without_late_rows(covered, asked), asked)
         number = run.table.replace(rows, covered)
     return replace(materialized_of(run, prepared, covered, "backfill", number), doubles=doubles.found)
+
+
+def _parts_there(run: MaterializeRun, coverage: Coverage, parts: Collection[str]) -> list[str]:
+    """Return which of the parts that were read are there; a table whose files are written again has all in others.
+
+    Raises:
+        DataError: FC501, one is gone.
+    """
+    if not run.reader.is_snapshot and (gone := sorted(coverage.parts.keys() - parts)):
+        raise DataError(
+            f"source {run.view.source.name}: {gone[0]} is not there any more, and rows of it would be lost",
+            code="FC501",
+            hint="leave out --since and --until; --full rebuilds the table from what there is",
+        )
+    return [name for name in coverage.parts if name in parts]
 
 
 def _without_changed_parts(covered: Coverage, asked: Range) -> Coverage:

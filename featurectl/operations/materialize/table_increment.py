@@ -150,18 +150,18 @@ def next_increment(run: MaterializeRun, ahead: RunBasis) -> PlannedIncrement:
         DataError: FC501, the table is to be made anew from files some of which are gone.
     """
     parts = run.reader.parts()
-    base = base_of(run, ahead.base)
+    base = base_of(run, ahead.base, ahead.begin)
     increment = plan_increment(run.reader, parts, base, ahead.now)
     why = why_anew(run, ahead.base)
     if base is not None and increment.rebuild:
         why = increment.reason
-        check_files_there(run, base, why)
+        check_files_there(run, base, why, ahead.begin)
     kept = None if increment.rebuild else base
     return PlannedIncrement(base=kept, increment=increment, parts=parts, why_anew=why)
 
 
-def base_of(run: MaterializeRun, coverage: Coverage | None) -> Coverage | None:
-    """Return what a view's table has read; None where rows can't be added to it and it is made anew.
+def base_of(run: MaterializeRun, coverage: Coverage | None, begin: datetime | None = None) -> Coverage | None:
+    """Return what a view's table has read; None where rows can't be added to it and it is made anew, from `begin` on.
 
     It lacks inputs of the view, or was made by another definition, or by a featurectl that made rows otherwise.
 
@@ -171,7 +171,7 @@ def base_of(run: MaterializeRun, coverage: Coverage | None) -> Coverage | None:
     if coverage is None or has_other_definition(coverage, run.view):
         return None
     if why := why_anew(run, coverage):
-        check_files_there(run, coverage, why)
+        check_files_there(run, coverage, why, begin)
         return None
     return coverage
 

@@ -104,6 +104,22 @@ def test_rows_that_retention_lets_go_are_not_kept_by_a_refusal(tmp_path):
     assert run(tmp_path, view=view, source=source, hour=12)[0].action == "rebuild"
 
 
+@pytest.mark.parametrize("source", [FILES, replace(FILES, available_at=None)])
+def test_files_with_no_row_that_a_table_would_hold_may_be_gone(tmp_path, source):
+    view, wider = (replace(of, retention_us=10 * HOUR_US) for of in (LATEST, WIDER))
+    for name, rows in (("0", []), ("1", WEEKS[:2]), ("2", WEEKS[2:])):
+        write(tmp_path, f"{name}.parquet", *rows)
+    run(tmp_path, view=view, source=source, hour=9)
+    for name in ("0", "1"):
+        (tmp_path / "data" / f"{name}.parquet").unlink()
+    gone = "source arrivals: data/1.parquet that the table of latest has read is gone"
+    refused(lambda: run(tmp_path, view=wider, source=source, hour=13), gone)
+    planned = plan_view(job(tmp_path, wider, source), at(14))
+    assert (planned.action, planned.begin) == ("rebuild", at(4))
+    made, table = run(tmp_path, view=wider, source=source, hour=14)
+    assert (made.action, values(table)) == ("rebuild", [3.0, 4.0])
+
+
 def test_a_source_that_has_no_rows_any_more_does_not_empty_the_table(tmp_path):
     source = replace(FILES, available_at=None)
     roll(tmp_path, 0, 3)
@@ -165,7 +181,9 @@ def test_rows_that_were_deleted_at_the_beginning_of_a_delta_table_are_kept(tmp_p
     lost = ("source arrivals: 1 row of 2024-01-01T01:00:00Z", "what it holds now, from 2024-01-01T03:00:00Z on")
     if clock is not None:
         assert run(tmp_path, source=source)[0].action == "nothing"
-        refused(lambda: backfill_view(ENGINE, job(tmp_path, source=source), Range()), "is not there any more")
+        again = [Range(), Range(since=at(2))]
+        refused(lambda: backfill_view(ENGINE, job(tmp_path, source=source), again[0]), "`--since 2024-01-01T03:00:00Z`")
+        assert backfill_view(ENGINE, job(tmp_path, source=source), again[1]).rows_written == 3
     else:
         refused(lambda: run(tmp_path, source=source), *lost, "a data file is gone")
     refused(lambda: run(tmp_path, view=WIDER, source=source), *lost, "a column of it is new")
