@@ -48,8 +48,7 @@ def _how_mended(run: ViewRun, reason: str, count: int) -> str:
     if reason == TOO_LATE:
         return f"; featurectl {to_mend(run.view, run.made.late_since if run.made else None)} takes {them}"
     if reason == SAME_AS_READ:
-        repeats = plural(count, "it is a repeat", "they are repeats")
-        return f"; --since and --full take {them} once more: if {repeats}, give the source a `dedup_key`"
+        return f"; where files hold {them} twice, --since and --full do, too: give the source a `dedup_key`"
     return ""
 
 

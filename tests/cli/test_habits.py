@@ -75,9 +75,7 @@ def test_rows_that_came_too_late_are_counted_until_since_takes_them(tmp_path, mo
     assert "1 late row left out: materialize spend --since 2026-01-04T10:00:00Z" in said("status")[1]
     with (tmp_path / "days" / "6.csv").open("a") as file:
         file.write(f"ana,{day.format(6)}")
-    again = (
-        "1 row dropped: the same as rows that the table has; --since and --full take it once more: if it is a repeat"
-    )
+    again = "1 row dropped: the same as rows that the table has; where files hold it twice, --since and --full do, too"
     assert again in said("materialize", "-q")[1]
     assert "1 late row left out: " in said("status")[1]
     (tmp_path / "days" / "6.csv").write_text(f"{head}eve,{day.format(4)}")

@@ -148,8 +148,8 @@ class LateFinder:
             found = _late_by_spans(compared, self.taken_after)
         if self.lacking is not None:
             _leave_out(parts, *(_left_out(spans) for spans in (compared.events, compared.known)))
-        is_there = earlier.now.count > 0 or not earlier.in_place  # parts gone without any in their place leave rows
-        earlier.changed = compared.changed(whole.events.first) if is_there else None
+        is_cut = not whole.count or (earlier.in_place and not earlier.now.count)  # of all that was read
+        earlier.changed = None if is_cut else compared.changed(whole.events.first)
         if self.lacking is None and earlier.changed is not None and (known := compared.first_lost()) is not None:
             earlier.changed = min(earlier.changed[0], known), earlier.changed[1]
         return found

@@ -23,6 +23,7 @@ from featurectl.operations.materialize.lost_rows import (
     check_not_emptied,
     check_rows_there,
     how_to_go_on,
+    of_table,
 )
 from featurectl.operations.materialize.part_begins import Ends, begins_of, has_begun
 from featurectl.operations.materialize.run import MaterializeRun
@@ -60,7 +61,7 @@ def cut_parts(before: Coverage, now: Mapping[str, PartRows]) -> list[CutPart]:
 
 
 def check_parts_there(
-    run: MaterializeRun, parts: Sequence[CutPart], rows: BucketedRows, chosen: pl.Expr | None, why: str = ""
+    run: MaterializeRun, parts: Sequence[CutPart], rows: BucketedRows, chosen: pl.Expr, why: str = ""
 ) -> None:
     """Check that the rows that take the place of a table's, or of the chosen ones, have what was cut off of parts.
 
@@ -69,7 +70,7 @@ def check_parts_there(
     Raises:
         DataError: FC501, they lack some.
     """
-    lost = _lost(run, parts, rows, pl.lit(value=True) if chosen is None else chosen) if parts else None
+    lost = _lost(run, parts, rows, chosen) if parts else None
     if lost is None:
         return
     first, more = parts[0], f" and {counted(len(parts) - 1, 'other file')}" * (len(parts) > 1)
@@ -115,8 +116,8 @@ def check_nothing_lost(run: MaterializeRun, before: Coverage, prepared: Prepared
     Raises:
         DataError: FC501, its source has rows of it no more.
     """
-    begin = covered.since
-    check_rows_there(run, prepared.begins, begin, why)
-    check_not_emptied(run, prepared.rows.height, begin, why)
-    chosen = None if begin is None else pl.col(EVENT_TIME) >= begin
+    assert covered.now is not None
+    chosen = of_table(covered.since, covered.now)
+    check_rows_there(run, prepared.begins, chosen, why)
+    check_not_emptied(run, prepared.rows.height, chosen, why)
     check_parts_there(run, cut_parts(before, covered.part_rows), prepared.rows, chosen, why)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+import polars as pl
+
 from featurectl.language.resolve.transformed import as_state, transform_sources
 from featurectl.offline.base import Coverage
 from featurectl.offline.inputs import has_older_form, has_other_definition
@@ -13,6 +15,7 @@ from featurectl.operations.materialize.lost_rows import (
     check_range_there,
     check_rows_there,
     known_begins,
+    of_table,
 )
 from featurectl.operations.materialize.part_begins import has_begun
 from featurectl.operations.materialize.range import Range
@@ -70,7 +73,7 @@ def plan_view(run: MaterializeRun, now: datetime, *, full: bool = False, asked: 
     if asked is not None and coverage is not None and not full:
         read, action, reason = set(coverage.parts), "backfill", "a range was asked for"
     if coverage is not None and not full:
-        _check_rows(run, coverage, planned, begin, asked if action == "backfill" else None)
+        _check_rows(run, coverage, planned, of_table(begin, now), asked if action == "backfill" else None)
     left = base if base is not None and action != "backfill" else Coverage()
     return Planned(
         view=run.view.name,
@@ -86,9 +89,9 @@ def plan_view(run: MaterializeRun, now: datetime, *, full: bool = False, asked: 
 
 
 def _check_rows(
-    run: MaterializeRun, coverage: Coverage, planned: PlannedIncrement, begin: datetime | None, asked: Range | None
+    run: MaterializeRun, coverage: Coverage, planned: PlannedIncrement, chosen: pl.Expr, asked: Range | None
 ) -> None:
-    """Check that no rows would be lost, where it is known what the source has: from an earlier run, or of its files.
+    """Check that no chosen rows would be lost, where it is known what a source has: from an earlier run, or its files.
 
     Raises:
         DataError: FC501, some would be.
@@ -99,7 +102,7 @@ def _check_rows(
     if asked is not None:
         check_range_there(run, begins, ~asked.outside)
     elif planned.why_anew:
-        check_rows_there(run, begins, begin, planned.why_anew)
+        check_rows_there(run, begins, chosen, planned.why_anew)
 
 
 def _why_read(increment: Increment, base: Coverage) -> str:

@@ -142,17 +142,23 @@ def known_begins(reader: SourceReader, coverage: Coverage, parts: Sequence[Sourc
     return (min(event for event, _ in found), min(known for _, known in found)) if found else None
 
 
+def of_table(begin: datetime | None, now: datetime) -> pl.Expr:
+    """Return which rows a table may have that begins at an instant (None: with the first row), as of now."""
+    known = pl.col(AVAILABLE_AT) <= now
+    return known if begin is None else known & (pl.col(EVENT_TIME) >= begin)
+
+
 def check_rows_there(
-    run: MaterializeRun, begins: Ends | None, begin: datetime | None, why: str, returned: pl.LazyFrame | None = None
+    run: MaterializeRun, begins: Ends | None, chosen: pl.Expr, why: str, returned: pl.LazyFrame | None = None
 ) -> None:
-    """Check that a table that is made anew from `begin` on keeps its history; `why` says what it is made anew for.
+    """Check that a table that is made anew keeps its history of chosen rows; `why` says what it is made anew for.
 
     Raises:
         DataError: FC501, its source was cut at its beginning.
     """
     if _has_no_history(run):
         return
-    lost = find_lost(run, begins, None if begin is None else pl.col(EVENT_TIME) >= begin, returned)
+    lost = find_lost(run, begins, chosen, returned)
     if lost is not None:
         raise DataError(
             f"{_sources(run)}: {lost} that the table of {run.view.name} has {_now_gone(lost, begins)}; "
@@ -162,13 +168,13 @@ def check_rows_there(
         )
 
 
-def check_not_emptied(run: MaterializeRun, rows: int, begin: datetime | None, why: str) -> None:
-    """Check that a table that is made anew with so many rows does not lose all that it has from `begin` on.
+def check_not_emptied(run: MaterializeRun, rows: int, chosen: pl.Expr, why: str) -> None:
+    """Check that a table that is made anew with so many rows does not lose all chosen ones that it has.
 
     Raises:
         DataError: FC501, it has some, and would have none.
     """
-    lost = None if rows else find_lost(run, None, None if begin is None else pl.col(EVENT_TIME) >= begin)
+    lost = None if rows else find_lost(run, None, chosen)
     if lost is not None:
         raise DataError(
             f"{_sources(run)}: none of the {counted(lost.count, 'row')} that the table of {run.view.name} has, nor any "

@@ -36,6 +36,7 @@ from featurectl.operations.materialize.lost_rows import (
     check_not_emptied,
     check_range_there,
     check_rows_there,
+    of_table,
 )
 from featurectl.operations.materialize.part_begins import Ends
 from featurectl.operations.materialize.rows import TableRows, no_rows
@@ -122,8 +123,8 @@ def materialize_transform(
             if computed.after is not None:
                 check_range_there(run, computed.begins, pl.col(AVAILABLE_AT) > computed.after, computed.returned)
             elif why:
-                check_rows_there(run, computed.begins, begin, why, computed.returned)
-                check_not_emptied(run, computed.prepared.rows.height, begin, why)
+                check_rows_there(run, computed.begins, of_table(begin, now), why, computed.returned)
+                check_not_emptied(run, computed.prepared.rows.height, of_table(begin, now), why)
             made = _written(run, work.base, computed)
             made = replace(made, action="backfill") if work.is_again else made
         return replace(made, held_rows=sum(sum(item.summary.held_back) for item in work.inputs))

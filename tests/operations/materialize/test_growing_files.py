@@ -121,6 +121,14 @@ def test_rows_that_changed_after_they_were_read_are_found(tmp_path, case):
     assert run(tmp_path, full=True)[0].changed_parts == ()
 
 
+def test_a_file_that_is_emptied_as_a_rotating_log_has_not_changed(tmp_path):
+    for rows in (ROWS[:2], [], [("A", 4.0, 20, 21)]):
+        write(tmp_path, "1.parquet", *rows)
+        made, _ = run(tmp_path, hour=30)
+        assert (made.changed_parts, made.dropped) == ((), {})
+    assert values(job(tmp_path).table) == [1.0, 4.0, 2.0]
+
+
 def test_a_delta_table_that_is_written_again_has_no_late_rows_by_that(tmp_path):
     def write_version(*rows, mode):
         data = [(c, "JFK", d, at(e), at(a)) for c, d, e, a in rows]

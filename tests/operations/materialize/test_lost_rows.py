@@ -120,6 +120,17 @@ def test_files_with_no_row_that_a_table_would_hold_may_be_gone(tmp_path, source)
     assert (made.action, values(table)) == ("rebuild", [3.0, 4.0])
 
 
+@pytest.mark.parametrize("hour", [4, 0])
+def test_rows_known_after_an_earlier_now_are_not_lost_by_a_rebuild(tmp_path, hour):
+    write(tmp_path, "1.parquet", *WEEKS[:2])
+    write(tmp_path, "2.parquet", *WEEKS[2:])
+    run(tmp_path)
+    assert plan_view(job(tmp_path, WIDER), at(hour)).action == "rebuild"
+    made, table = run(tmp_path, view=WIDER, hour=hour)
+    assert (values(table), made.held_rows) == ([1.0, 2.0][:hour], 2 + 2 * (hour == 0))
+    assert values(run(tmp_path, view=WIDER)[1]) == [1.0, 2.0, 3.0, 4.0]
+
+
 def test_a_source_that_has_no_rows_any_more_does_not_empty_the_table(tmp_path):
     source = replace(FILES, available_at=None)
     roll(tmp_path, 0, 3)
