@@ -161,7 +161,7 @@ def check_rows_there(
     lost = find_lost(run, begins, chosen, returned)
     if lost is not None:
         raise DataError(
-            f"{_sources(run)}: {lost} that the table of {run.view.name} has {_now_gone(lost, begins)}; "
+            f"{_sources(run)}: {lost} that the table of {run.view.name} has {_now_gone(run, lost, begins)}; "
             f"{why}, and made anew it would lose them",
             code="FC501",
             hint=how_to_go_on(run.view),
@@ -199,7 +199,7 @@ def check_range_there(
         if begins is not None:
             since = max(since, begins[clock])
         raise DataError(
-            f"{_sources(run)}: {lost} that the table of {run.view.name} has {_now_gone(lost, begins)}; "
+            f"{_sources(run)}: {lost} that the table of {run.view.name} has {_now_gone(run, lost, begins)}; "
             "the range, computed again, would lose them",
             code="FC501",
             hint=f"begin later: `--since {format_iso(since)}` keeps them; {MADE_ANEW}",
@@ -232,10 +232,11 @@ def _sources(run: MaterializeRun) -> str:
     return f"source {names[0]}" if len(names) == 1 else f"sources {', '.join(names)}"
 
 
-def _now_gone(lost: LostRows, begins: Ends | None) -> str:
+def _now_gone(run: MaterializeRun, lost: LostRows, begins: Ends | None) -> str:
     them = "is" if lost.count == 1 else "are"
+    now = "what it holds now" if run.view.transform is None else "what the function makes of it now"
     if begins is None:
         return f"{them} there no more, nor any other"
     if lost.ends[1] < begins[0]:
-        return f"{them} of before what it holds now, from {format_iso(begins[0])} on"
-    return f"became known before what it holds now, from {format_iso(begins[1])} on"
+        return f"{them} of before {now}, from {format_iso(begins[0])} on"
+    return f"became known before {now}, from {format_iso(begins[1])} on"
