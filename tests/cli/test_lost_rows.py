@@ -51,9 +51,12 @@ def test_a_file_that_was_cut_is_refused_and_taken_with_full(capsys):
 
 @pytest.mark.long
 @pytest.mark.usefixtures("rolled")
-def test_a_new_version_is_made_with_a_word_of_what_it_lacks(capsys):
-    text = OBJECTS.replace("features: [v]", "features: [{name: v, expr: v + 1}]")
-    Path("o.yaml").write_text(text)
+@pytest.mark.parametrize(
+    "change",
+    [("features: [v]", "features: [{name: v, expr: v + 1}]"), ("event_time: at", "event_time: at, available_at: at")],
+)
+def test_a_new_version_is_made_with_a_word_of_what_it_lacks(capsys, change):
+    Path("o.yaml").write_text(OBJECTS.replace(*change))
     assert main(["apply", "--auto-approve", "--allow-breaking", "values"]) == 0
     capsys.readouterr()
     assert main(["materialize"]) == 0

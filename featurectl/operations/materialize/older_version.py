@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -30,17 +30,13 @@ class OlderHistory:
     part_rows: int | None = None
 
 
-def older_history(
-    run: MaterializeRun, begins: Ends | None, tables: Iterable[tuple[int, OfflineTable]]
-) -> OlderHistory | None:
-    """Return what the first of some tables of older versions has that the one made now lacks; None: nothing.
+def older_history(run: MaterializeRun, begins: Ends | None, older: int, table: OfflineTable) -> OlderHistory | None:
+    """Return what the table of an `older` version has that the one made now lacks; None: nothing.
 
     `begins` are the least event time and availability that its source has now, None where it has no rows.
     """
-    found = next(((version, table) for version, table in tables if table.version() is not None), None)
-    if found is None or all(source.static for source in transform_sources(run.view)):
+    if all(source.static for source in transform_sources(run.view)):
         return None
-    older, table = found
     coverage, made = table.coverage() or Coverage(), run.table.coverage()
     wanted = pl.lit(value=True) if made is None or made.since is None else pl.col(EVENT_TIME) >= made.since
     lost = find_rows(table, before_begins(begins) & wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from featurectl.core.errors import DataError
@@ -25,13 +26,13 @@ from featurectl.workspace.plain_registry import list_pins
 
 if TYPE_CHECKING:
     from featurectl.engines.base import Engine
-    from featurectl.language.definitions.view import FeatureView
     from featurectl.offline.base import Coverage
     from featurectl.registry.base import Pin
     from featurectl.registry.state import ObjectVersion
     from featurectl.workspace.applied_workspace import AppliedWorkspace
 
 _VACUUM_EVERY: Final = 8  # versions
+_EVER: Final = datetime.min.replace(tzinfo=UTC)  # before anything was known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,19 +106,22 @@ def _materialize(work: ViewWork, engine: Engine, run: MaterializeRun) -> tuple[M
 
 
 def _older(work: ViewWork, run: MaterializeRun, made: Materialized) -> OlderHistory | None:
-    """Return what the table of an older version has and the one that was made lacks."""
-    offline, clocks = work.applied.workspace.offline(), _clocks(run.view)
-    older = (work.applied.state.view(run.view.name, version) for version in range(run.version - 1, 0, -1))
-    alike = (item for item in older if item is not None and _clocks(load_untyped_view(item.definition)) == clocks)
-    return older_history(
-        run, made.begins, ((item.version, view_table(offline, run.view, item.version)) for item in alike)
-    )
+    """Return what the table of an older version has and the one that was made lacks.
 
-
-def _clocks(view: FeatureView) -> tuple[object, ...]:
-    """Return what the times of a view's rows are those of."""
-    source = view.source
-    return source.name, source.event_time, source.available_at, source.delay_us
+    Where rows were known by another clock, as before `available_at` was declared, event times alone are compared.
+    """
+    state, offline, view = work.applied.state, work.applied.workspace.offline(), run.view
+    for version in range(run.version - 1, 0, -1):
+        item = state.view(view.name, version)
+        if item is None or view_table(offline, view, version).version() is None:
+            continue
+        older = load_untyped_view(item.definition).source
+        if (older.name, older.event_time) != (view.source.name, view.source.event_time):
+            continue
+        known_alike = (older.available_at, older.delay_us) == (view.source.available_at, view.source.delay_us)
+        begins = made.begins if known_alike or made.begins is None else (made.begins[0], _EVER)
+        return older_history(run, begins, version, view_table(offline, view, version))
+    return None
 
 
 def _keep_changed(run: MaterializeRun, made: Materialized) -> Materialized:

@@ -237,11 +237,10 @@ def test_a_new_version_says_what_the_table_of_the_old_one_has_alone(tmp_path):
     roll(tmp_path, 0, 3)
     run(tmp_path)
     newer = replace(job(tmp_path, offline="newer"), version=2)
-    tables = [(1, job(tmp_path).table)]
-    assert older_history(newer, (at(1), at(2)), tables) is None
-    assert older_history(newer, (at(1), at(2)), [(1, newer.table)]) is None  # it has none
+    table = job(tmp_path).table
+    assert older_history(newer, (at(1), at(2)), 1, table) is None
     (tmp_path / "data" / "0.parquet").unlink()
-    found = older_history(newer, (at(5), at(6)), tables)
+    found = older_history(newer, (at(5), at(6)), 1, table)
     assert describe_history(found) == (
         "v1 has 3 rows of 2024-01-01T01:00:00Z to 2024-01-01T04:00:00Z of before what the source holds now, and "
         "data/0.parquet that v1 has read (1 row) is gone: these rows are in the table of v1 alone"
