@@ -162,8 +162,9 @@ class OnlineStore(RowReader, Protocol):
     ) -> int:
         """Remove the rows computed until an instant of all entities but these (the keys); return how many were removed.
 
-        So are rows computed later than `none_after`. Works in bounded steps; what a later push has written meanwhile
-        stays. Puts `count` right, whatever happened to rows and counters.
+        So are rows computed later than `none_after`. A view without an entity keeps its row where `entities` has a row
+        (of no columns). Works in bounded steps; what a later push has written meanwhile stays. Puts `count` right,
+        whatever happened to rows and counters.
         """
 
     def read(self, view: OnlineView, entities: Sequence[Sequence[KeyValue]]) -> list[OnlineRow | None]:

@@ -162,9 +162,10 @@ def test_only_the_named_entities_are_kept_and_what_was_computed_later(store):
     assert values_of(store, other, "a") == (1,)
 
 
-def test_the_row_of_a_view_without_an_entity_can_be_let_go(store):
+def test_the_row_of_a_view_without_an_entity_is_kept_or_let_go(store):
     of = view({"n": "int64"}, {})
     store.write(of, frame(of, [], [[1]]))
+    assert (store.keep_only(of, pl.DataFrame(height=1), T0), values_of(store, of), store.count(of)) == (0, (1,), 1)
     assert store.keep_only(of, pl.DataFrame(), T0) == 1
     assert (values_of(store, of), store.count(of)) == (None, 0)
 

@@ -255,7 +255,7 @@ class _Frames:
             values = values_at(engine, view, part.rows, part.entities, self._request.now)
             self.rows += values.height
             if self._task.rebuilt:
-                self.entities.append(values.select(view.keys))
+                self.entities.append(values.select(view.keys) if view.keys else pl.DataFrame(height=values.height))
             yield values
 
     def report(self, written: int) -> None:

@@ -77,6 +77,19 @@ def record(store, view, project):
     return store.read_push_record(online_view(view, 1, project, "dev"))
 
 
+@pytest.mark.parametrize("of", ["state", "event"])
+def test_a_full_push_keeps_the_row_of_a_view_without_an_entity(store, project, of):
+    view = replace(VIEWS[of], entity=None, join={})
+    rows = table(view, [(None, -1, None, {"amount": 1})], AMOUNT)
+    request = push_request(store, view, rows, 0, project)
+    push_view(request)
+    full = push_view(replace(request, full=True))
+    assert (full.rows_sent, full.entities) == (1, 1)
+    lose_row(store, online_view(view, 1, project, "dev"))
+    assert (push_view(replace(request, full=True)).entities, push_view(request).entities) == (1, 1)
+    assert store.read(online_view(view, 1, project, "dev"), [[]]) != [None]
+
+
 def test_a_push_after_one_as_of_the_future_says_what_ends_it(push, view, store, project):
     push(0)
     push(YEARS)
