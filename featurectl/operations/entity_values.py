@@ -232,7 +232,7 @@ def shown_entity(keys: Mapping[str, str], entity: Mapping[str, KeyValue]) -> dic
 def _key_value(name: str, dtype: str, text: str) -> KeyValue:
     value = _parsed(dtype, text)
     if value is None:
-        raise UsageError(f"key {name}: {text!r} is no {dtype}")
+        raise UsageError(f"key {name}: {text!r} is no {dtype}", hint="true or false" if dtype == BOOL else "")
     return value
 
 

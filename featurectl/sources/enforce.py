@@ -25,6 +25,7 @@ from featurectl.sources.failures import reading
 
 UNTYPED: Final = "take out of it what is needed before: a column of its own, or a query (`sql:`)"
 _EPOCH: Final = re.compile(r"'?-?[0-9]{9,}'?")  # a whole number that may be seconds since 1970, as an error shows it
+_WHOLE_FRACTION: Final = re.compile(r"-?[0-9]+\.0*")
 _NULLS: Final = frozenset(("na", "n/a", "nan", "null", "none", "nil", "-", "--", "?", ".", "\\n", "#n/a", "missing"))
 LineOf = Callable[[int], int | None]  # the line of a file in which a row (from 0) begins
 KEPT: Final = "\x00kept "  # before the name of a column as it is in its source
@@ -241,6 +242,8 @@ def _value_hint(cast: Cast, value: str, *, of_csv: bool) -> str:
         return f"of the source, say how its times are written: csv: {written}"
     if of_csv and value.strip("'").strip().lower() in _NULLS:
         return f"where that is how nulls are written, say so of the source: csv: {{null_values: [{value}]}}"
+    if cast.dtype == dtypes.INT64 and _WHOLE_FRACTION.fullmatch(value.strip("'")):
+        return f"declare {cast.name}: float64: so pandas writes a column of whole numbers in which some are missing"
     return _epoch_hint(cast.name, dtypes.INT64 if _EPOCH.fullmatch(value) else dtypes.STRING, cast.dtype)
 
 

@@ -42,13 +42,27 @@ def source_files(source: Source, root: Path, path: str, data_roots: DataRoots = 
 def _near_file(root: Path, path: str) -> str:
     """Return the path of a file that was probably meant: one of its folder, or of its name in a folder of the root."""
     wanted = Path(path)
-    if wanted.is_absolute() or ".." in wanted.parts or any(mark in path for mark in "*?["):
+    if wanted.is_absolute() or ".." in wanted.parts:
         return ""
+    if any(mark in path for mark in "*?["):
+        return _near_pattern(root, wanted)
     beside = {Path(name).stem: name for name in _names_in(root / wanted.parent)}
     near = nearest(wanted.stem, beside)
     if near:
         return str(wanted.parent / beside[near])
     return next((f"{name}/{wanted.name}" for name in _names_in(root) if (root / name / wanted.name).is_file()), "")
+
+
+def _near_pattern(root: Path, wanted: Path) -> str:
+    """Return the pattern that was probably meant, where a folder before its marks is not there."""
+    for number, part in enumerate(wanted.parts[:-1]):
+        above = root.joinpath(*wanted.parts[:number])
+        if any(mark in part for mark in "*?["):
+            return ""
+        if not (above / part).is_dir():
+            near = nearest(part, [name for name in _names_in(above) if (above / name).is_dir()])
+            return str(Path(*wanted.parts[:number], near, *wanted.parts[number + 1 :])) if near else ""
+    return ""
 
 
 def _names_in(folder: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -35,6 +36,8 @@ def find_root(folder: Path | None, *, above: bool = False) -> Path:
     for place in [start] if alone else [start, *start.parents]:
         if _is_root(place):
             return place
+    if alone and not os.path.isdir(start):  # noqa: PTH112 (Path's raises where a name is too long)
+        raise UsageError(f"there is no folder {start}")
     where = f"{start}" if alone else f"{start} or a folder above it"
     raise UsageError(f"no featurectl.yaml in {where}", hint="featurectl init DIR writes a repository that works")
 

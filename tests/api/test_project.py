@@ -93,7 +93,7 @@ def test_online_values_come_as_a_frame_with_their_instants():
 
 @pytest.mark.usefixtures("shop")
 def test_errors_are_the_librarys_own(tmp_path):
-    with pytest.raises(UsageError, match=r"no featurectl\.yaml in"):
+    with pytest.raises(UsageError, match="there is no folder"):
         featurectl.open_project(tmp_path / "nowhere")
     with pytest.raises(UsageError, match="no environment 'prod'"):
         featurectl.open_project(env="prod")
@@ -126,6 +126,9 @@ def test_features_may_be_one_text_and_a_lazy_frame_is_no_spine():
     project = featurectl.open_project()
     listed = project.training_set(features=["spend:count_1d", "last_order:amount"], spine=frame)
     assert project.training_set(features="spend:count_1d,last_order:amount", spine=frame).rows.equals(listed.rows)
+    with pytest.raises(UsageError, match="has no feature 'count_1d,x'") as caught:
+        project.training_set(features=["spend:count_1d,x"], spine=frame)
+    assert caught.value.hint == "write spend:count_1d, spend:x"
     with pytest.raises(UsageError, match="LazyFrame"):
         project.training_set(features="spend:count_1d", spine=frame.lazy())
 

@@ -174,6 +174,13 @@ def test_materialize_names_the_separator_where_columns_are_declared(capsys):
     assert '= its header is one column: csv: {separator: ";"} of the source\n' in capsys.readouterr().err
 
 
+def test_a_pattern_whose_folder_is_another_is_named(declared, capsys):
+    text = (declared / "objects.yaml").read_text()
+    (declared / "objects.yaml").write_text(text.replace("data/order.csv", "dat/*/x.csv"))
+    assert main(["plan"]) == 0
+    assert 'no file matches dat/*/x.csv (FC501; did you mean "data/*/x.csv"?)' in capsys.readouterr().err
+
+
 def test_a_column_that_a_later_file_has_is_no_warning(declared, capsys):
     text = (declared / "objects.yaml").read_text()
     text = text.replace("data/order.csv", "data/*.csv").replace("data/visits.csv", "data/*.csv")

@@ -111,6 +111,13 @@ def test_no_form_is_named_that_would_not_read_the_value(tmp_path, text):
     assert "timestamp_format" not in caught.value.hint
 
 
+def test_whole_numbers_as_pandas_writes_them_with_gaps_are_float64(tmp_path):
+    (tmp_path / "a.csv").write_text("id,name\n1.0,x\n,y\n")
+    with pytest.raises(DataError) as caught:
+        rows(tmp_path, "csv", "a.csv", columns={"id": "int64", "name": "string"}, columns_declared=True)
+    assert caught.value.hint.startswith("declare id: float64")
+
+
 @pytest.mark.parametrize("value", ["NA", "n/a", "-"])
 def test_a_value_that_may_be_how_nulls_are_written_names_null_values(tmp_path, value):
     (tmp_path / "a.csv").write_text(f"id,name\n1,x\n{value},y\n")

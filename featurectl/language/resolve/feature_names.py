@@ -105,7 +105,8 @@ def _chosen(view: FeatureView, choice: FeatureChoice) -> list[tuple[str, str]]:
         return [(choice.feature, choice.feature)]
     found = find_feature(view, choice.feature)
     if found is None:
-        hint = "features: " + ", ".join(names.values())
+        each = [f"{view.name}:{name.strip()}" for name in choice.feature.split(",")]
+        hint = "write " + ", ".join(each) if len(each) > 1 else "features: " + ", ".join(names.values())
         raise UsageError(f"view {view.name} has no feature {choice.feature!r}", hint=hint)
     return [(choice.feature, found.stored)]
 

@@ -41,6 +41,7 @@ class ObjectShape(BaseModel):
 
     what: ClassVar[str] = "object"
     rules: ClassVar[tuple[KeyRule, ...]] = ()
+    other_words: ClassVar[Mapping[str, str]] = {}  # keys that other tools, or other objects, have, and what is meant
     later_rules: ClassVar[tuple[KeyRule, ...]] = ()  # for editors; reading reports them later, with codes of their own
     _fields: Fields = PrivateAttr()
 
@@ -111,7 +112,7 @@ class ObjectShape(BaseModel):
 def _report_unknown_key(cls: type[ObjectShape], fields: Fields, key: str, report: Report) -> str:
     """Report an unknown key, and return the key that was probably meant: it is not reported as missing too."""
     known = [k for k in cls.known_keys() if k not in fields.nodes] or list(cls.known_keys())
-    suggestion = did_you_mean(key, known)
+    suggestion = f'did you mean "{word}"?' if (word := cls.other_words.get(key)) in known else did_you_mean(key, known)
     report.error(
         "FC102",
         f'unknown key "{key}" in {cls.called(fields)}',

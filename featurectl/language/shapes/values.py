@@ -108,18 +108,23 @@ def read_address(node: object, info: ValidationInfo) -> str:
     return text
 
 
+class ColumnName(ScalarNode):
+    """A scalar that names a column and, at once, the feature that is made of it."""
+
+
 def read_name(node: object, info: ValidationInfo) -> str:
     """Return a name. One that is not allowed is reported and kept, so that the rest of its object is checked too."""
     text = read_text(node, info)
     assert isinstance(node, ScalarNode)
-    _check_name(text, node.span, report_of(info))
+    _check_name(text, node.span, report_of(info), is_column=isinstance(node, ColumnName))
     return text
 
 
-def _check_name(text: str, span: Span, report: Report) -> None:
+def _check_name(text: str, span: Span, report: Report, *, is_column: bool = False) -> None:
     if not NAME.fullmatch(text):
         near = re.sub(r"[^a-z0-9_]+", "_", text.lower()).strip("_")
-        suggestion = f'did you mean "{near}"?' if text.isascii() and NAME.fullmatch(near) else ""
+        meant = f"{{name: {near}, expr: {text}}}" if is_column and text.isidentifier() else f'"{near}"'
+        suggestion = f"did you mean {meant}?" if text.isascii() and NAME.fullmatch(near) else ""
         message = f'"{text}" is no name: lower-case letters, digits and _, a letter first'
         report.error("FC105", message, span.place, suggestion=suggestion)
 

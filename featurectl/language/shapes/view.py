@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, GetJsonSchemaHandler, PlainValidator, ValidationInfo, WithJsonSchema
@@ -17,6 +18,7 @@ from featurectl.language.shapes.values import (
     NAME_SCHEMA,
     AnyConstant,
     AnyText,
+    ColumnName,
     Dtype,
     Duration,
     Flag,
@@ -104,6 +106,7 @@ class FeatureShape(ObjectShape):
     """A feature of a state view; a name alone is the column of that name."""
 
     what: ClassVar[str] = "feature"
+    other_words: ClassVar[Mapping[str, str]] = {"column": "expr", "expression": "expr", "sql": "expr"}
     name: Name = Field(description="The feature's name; without `expr` also the column of the source.")
     expr: AnyText | None = Field(
         None, description="An SQL expression over the columns of a row.", examples=["wind_speed * 1.609344"]
@@ -123,7 +126,7 @@ class FeatureShape(ObjectShape):
     def read_fields(cls, node: object) -> object:
         """Return the mapping that a name alone stands for."""
         if isinstance(node, ScalarNode):
-            return Fields({"name": node}, {"name": node.span}, node.span)
+            return Fields({"name": ColumnName(*node)}, {"name": node.span}, node.span)
         return node
 
 

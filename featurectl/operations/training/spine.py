@@ -48,6 +48,15 @@ class Cut:
     sample: float = 1.0
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        """See that there is such a part.
+
+        Raises:
+            UsageError: it ends before it begins.
+        """
+        if self.since is not None and self.until is not None and self.since >= self.until:
+            raise UsageError("--since is not before --until: the range is empty")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpineRows:
