@@ -46,6 +46,14 @@ def test_labels_of_other_rows_or_of_values_are_left_alone(changes):
     assert describe_own_row(replace(SPINE, time="later")) == ""
 
 
+@pytest.mark.parametrize(
+    ("op", "words"), [("first", "is the row's own value:"), ("last", "where no other row follows")]
+)
+def test_a_label_that_is_the_value_of_the_row_itself_is_told_of(op, words):
+    assert words in said(op=op, column="v")
+    assert said(op=op, column="v", source=replace(ARRIVALS, name="others")) == ""
+
+
 def test_a_condition_may_leave_the_row_out_unless_the_spine_has_the_same():
     late = replace(OWN, expression=Expression("count > 0"), where=Expression("late"))
     assert describe_own_row(replace(SPINE, label=late)) == ""

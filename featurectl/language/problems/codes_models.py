@@ -37,7 +37,8 @@ SERVED: Final[Mapping[str, Code]] = {
         "a label that counts the row itself",
         "A label over a horizon counts rows with t <= event_time < t + horizon. Where they come from the spine's own "
         "source, the row that asks is one of them, and `count > 0` is true of every row: write `count > 1`, or "
-        "`count - 1` for a number. `train` and `training-set` say it, too.",
+        "`count - 1` for a number. The `first` value is the row's own, and so is the `last` where no other follows. "
+        "`train` and `training-set` say it, too.",
     ),
 }
 MODELS: Final[Mapping[str, Code]] = {
