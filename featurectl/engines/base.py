@@ -130,7 +130,8 @@ class Prepared:
     the watermark those count that the view would have taken; `late_events` are their least and greatest event time.
     Without a `dedup_key` such a row that equals one of the table is none of them: nobody has to take it.
     `replaced` holds the `_dedup` of rows read earlier of which there is a copy among the new ones that was available
-    first: it counts, and theirs is to leave the table.
+    first: it counts, and theirs is to leave the table. `differing_copies` of events (`dedup_key`) differ from the one
+    that counts though neither a time nor a `tiebreak` tells them apart; `differing_event` is the key of one.
     `begins` are the least event time and the least availability of the rows read, wherever in a piece's range they lie
     (None: there were none, or the source is static).
     `parts` are the rows of each piece that were looked at and known by its end. `changed`, one a piece: between which
@@ -147,6 +148,8 @@ class Prepared:
     late_events: tuple[datetime, datetime] | None = None
     checks: tuple[CheckResult, ...] = ()
     replaced: tuple[int, ...] = ()
+    differing_copies: int = 0
+    differing_event: Mapping[str, object] = field(default_factory=dict)
     begins: tuple[datetime, datetime] | None = None
     parts: tuple[PartRows, ...] = ()
     changed: tuple[tuple[datetime, datetime] | None, ...] = ()
@@ -156,7 +159,8 @@ class Prepared:
 class EarlierRows:
     """Rows that were read earlier, of which new ones may be repeats: some of their pieces, and what a table has of all.
 
-    `rows` gives, some at a time, `_dedup`, the clocks and `tie_order` of rows of the table; None: the pieces are all.
+    `rows` gives, some at a time, `_dedup`, the clocks, ties and `tie_order` of rows of the table; None: the pieces are
+    all.
     `table` gives those of all of its rows (without `dedup_key` no `_dedup`): a row that came too late is none where the
     table has a copy that counts, or the very same row.
     """

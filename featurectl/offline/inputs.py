@@ -16,6 +16,7 @@ from featurectl.language.syntax.python_code import code_digest
 from featurectl.offline.base import Coverage
 
 _FORM: Final = ":2"  # of what featurectl makes of the rows; without one ties are ordered by another hash
+_TIED_COPIES: Final = ":3"  # where a `tiebreak` chooses among copies of an event, which their hash did before
 
 
 def input_marks(view: FeatureView) -> dict[str, str]:
@@ -34,7 +35,7 @@ def rows_mark(view: FeatureView) -> str:
 
     It is a digest of the definition, and the form in which this featurectl makes the rows.
     """
-    return _definition(view) + _FORM
+    return _definition(view) + _form(view)
 
 
 def has_other_definition(coverage: Coverage, view: FeatureView) -> bool:
@@ -45,7 +46,12 @@ def has_other_definition(coverage: Coverage, view: FeatureView) -> bool:
 
 def has_older_form(coverage: Coverage, view: FeatureView) -> bool:
     """Return whether a table has rows in an older form, which those of this featurectl can't be added to."""
-    return not has_other_definition(coverage, view) and not coverage.rows_mark.endswith(_FORM)
+    return not has_other_definition(coverage, view) and not coverage.rows_mark.endswith(_form(view))
+
+
+def _form(view: FeatureView) -> str:
+    tied = any(source.tiebreak and source.dedup_key for source in transform_sources(view))
+    return _TIED_COPIES if tied else _FORM
 
 
 def _definition(view: FeatureView) -> str:

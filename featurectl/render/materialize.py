@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -81,14 +81,25 @@ def _of_doubles(doubles: Doubles) -> list[str]:
             "give the source a `dedup_key`"
         )
     if doubles.tied_keys:
-        example = ", ".join(f"{name}={value}" for name, value in doubles.tied_key.items())
+        example = _key(doubles.tied_key)
         has = plural(doubles.tied_keys, "has", "have")
         notes.append(
             f"{counted(doubles.tied_keys, 'key')} {has} several rows that differ and that no time tells apart"
             f"{f' (first: {example})' * bool(example)}: which of them counts is left to their hash; give the source a "
             "`tiebreak`, or keep one row a key"
         )
+    if doubles.copies:
+        differs = plural(doubles.copies, "copy of an event differs", "copies of events differ")
+        notes.append(
+            f"{doubles.copies:,} {differs} from the one that counts, and no time tells them apart "
+            f"(first: {_key(doubles.copied_event)}): which of them counts is left to their hash; give the source a "
+            "`tiebreak`: the greatest counts"
+        )
     return notes
+
+
+def _key(values: Mapping[str, object]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in values.items())
 
 
 def _of_changed(view: str, parts: Sequence[str], since: datetime | None) -> str:
@@ -137,6 +148,8 @@ def run_document(run: ViewRun) -> dict[str, object]:
         "equal_rows": made and made.doubles.equal,
         "tied_keys": made and made.doubles.tied_keys,
         "tied_key": dict(made.doubles.tied_key) if made and made.doubles.tied_key else None,
+        "differing_copies": made and made.doubles.copies,
+        "differing_event": dict(made.doubles.copied_event) if made and made.doubles.copied_event else None,
         "checks": [_check_json(check) for check in made.checks] if made else [],
         "table_version": made and made.table_version,
         "watermark": made and made.watermark,

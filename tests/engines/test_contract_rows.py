@@ -1,6 +1,7 @@
 """Which rows any engine's `prepare` takes of pieces, how it names and orders them, and cuts them into buckets."""
 
 from dataclasses import replace
+from itertools import permutations
 
 import polars as pl
 import pytest
@@ -11,7 +12,7 @@ from featurectl.engines.base import EarlierRows, FrameScan, Piece
 from featurectl.engines.spans import NOTHING_READ
 from featurectl.language.definitions.entity import Entity
 from featurectl.pit.hashing import bucket_of, hash_ties
-from tests.definitions import ARRIVALS, DELAYS, LATEST
+from tests.definitions import ARRIVALS, DELAYS, LATEST, named
 from tests.engines.rows import at, rows
 from tests.seeds import examples
 
@@ -68,6 +69,38 @@ def test_of_several_new_copies_the_one_that_was_known_first_stays(engine):
     assert delays(engine.prepare([piece(rows(("A", 1.0, 1, 5), ("A", 2.0, 3, 4)))], view)) == [2.0]
     same_clock = rows(("A", 1.0, 3, 5), ("A", 2.0, 1, 5))
     assert delays(engine.prepare([piece(same_clock)], view)) == [2.0]
+
+
+@pytest.mark.parametrize(("delays_of", "counts"), [((1.0, 9.0, 3.0), 9.0), ((2.0, None, 9.0), None)])
+def test_of_copies_of_the_same_times_the_greatest_tiebreak_counts(engine, delays_of, counts):
+    rank = named("rank", "arr_delay + 1")
+    source = replace(ARRIVALS, dedup_key=("carrier",), tiebreak=("rank",), select=(*ARRIVALS.select, rank))
+    view = replace(ALL, source=source)
+    for copies in permutations(("A", delay, 1, 1) for delay in delays_of):
+        made = engine.prepare([piece(rows(*copies))], view)
+        assert (delays(made), made.dropped, made.differing_copies) == ([counts], {"repeated": 2}, 0)
+        old, new = [piece(rows(copies[0]))], [piece(rows(*copies[1:]))]
+        table = engine.prepare(old, view).rows.of(0, 1)
+        for seen in (EarlierRows(pieces=old), EarlierRows(rows=lambda table=table: iter([table]))):
+            made = engine.prepare(new, view, seen)
+            assert delays(made) == ([] if copies[0][1] == counts else [counts])
+            assert (made.dropped, len(made.replaced)) == ({"repeated": 2}, copies[0][1] != counts)
+
+
+def test_copies_that_differ_though_nothing_tells_them_apart_are_counted(engine):
+    view = replace(ALL, source=replace(ARRIVALS, dedup_key=("carrier",)))
+    frame = rows(("C", 1.0, 1, 1), ("C", 2.0, 1, 1), ("B", 1.0, 1, 1), ("B", 2.0, 1, 1), ("B", 3.0, 1, 1))
+    made = engine.prepare([piece(frame)], view)
+    assert (made.differing_copies, made.differing_event) == (3, {"carrier": "B"})
+    first = [row for row in zip(*frame.to_dict(as_series=False).values(), strict=True) if row[2] in delays(made)]
+    assert len(first) >= 2
+    table = made.rows.of(0, 1)
+    for seen in (EarlierRows(pieces=[piece(frame)]), EarlierRows(rows=lambda: iter([table]))):
+        more = rows(("B", 4.0, 1, 1), ("C", 5.0, 2, 2), ("A", 1.0, 1, 1))
+        made = engine.prepare([piece(more)], view, seen)
+        assert (made.differing_copies, made.differing_event) == (1, {"carrier": "B"})
+    once = rows(("A", 1.0, 1, 1), ("A", 1.0, 1, 1), ("A", 2.0, 1, 2), ("A", 2.0, 2, 1))
+    assert engine.prepare([piece(once)], view).differing_copies == 0
 
 
 def test_a_null_in_any_column_of_the_dedup_key_equals_nothing(engine):

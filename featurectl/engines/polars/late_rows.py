@@ -11,13 +11,13 @@ from typing import Final
 import polars as pl
 
 from featurectl.engines.base import EarlierRows
-from featurectl.engines.clocks import AVAILABLE, COPY_ORDER, EVENT, HASH
+from featurectl.engines.clocks import AVAILABLE, CLOCKS, EVENT, HASH, as_read, sort_copies
 from featurectl.engines.part_changes import ComparedRows, ComparedSpans, compare_rows
 from featurectl.engines.polars.part_rows import EarlierTally, PartTally, leave_out, plus_frame
 from featurectl.engines.polars.read_rows import NAMED, for_table
 from featurectl.engines.shuffle import Shuffle
 from featurectl.engines.spans import NOTHING_READ, PartRows, SpanRows, Spans, as_instant, microseconds, spans_at
-from featurectl.pit.questions import AVAILABLE_AT, DEDUP, EVENT_TIME, TIE_ORDER
+from featurectl.pit.questions import DEDUP, TIE_ORDER
 
 SEEN: Final = "\x00seen"
 _AT_ONCE: Final = 1_000_000  # rows of which the table is looked through
@@ -53,12 +53,13 @@ class LateEvents:
 class LateRows:
     """Rows that may have come late, some at a time; `apart` keeps those with a name that the table lacks.
 
-    Of these only the first of each event counts. `clock` is the time by which they can be taken.
+    Of these only the first of each event in the order of copies counts. `clock` is the time by which they can be taken.
     """
 
     seen: EarlierRows
     apart: Shuffle
     named: bool
+    order: Sequence[str]
     clock: pl.Expr = field(default_factory=lambda: pl.col(EVENT))
     found: LateEvents = field(default_factory=LateEvents, init=False)
     lacked: PartRows = field(default=NOTHING_READ, init=False)
@@ -66,7 +67,7 @@ class LateRows:
 
     def add(self, rows: pl.DataFrame) -> None:
         """Take rows."""
-        self._waiting.append(rows.select(*COPY_ORDER, *([NAMED] if self.named else [])))
+        self._waiting.append(rows.select(*self.order, *([NAMED] if self.named else [])))
         if sum(frame.height for frame in self._waiting) >= _AT_ONCE:
             self.tell()
 
@@ -92,26 +93,31 @@ class LateRows:
     def _without_copies(self, late: pl.DataFrame) -> pl.DataFrame:
         """Return the rows of events of which the table has none before them."""
         for rows in self.seen.table() if self.seen.table and late[NAMED].count() else ():
-            names = {DEDUP: NAMED, EVENT_TIME: EVENT, AVAILABLE_AT: AVAILABLE, TIE_ORDER: HASH}
-            both = late.join(rows.rename(names), on=NAMED, how="left", suffix=SEEN, maintain_order="left")
-            late = both.filter(pl.col(f"{HASH}{SEEN}").is_null() | precedes()).select(late.columns)
+            both = late.join(
+                as_read(rows).rename({DEDUP: NAMED}), on=NAMED, how="left", suffix=SEEN, maintain_order="left"
+            )
+            late = both.filter(pl.col(f"{HASH}{SEEN}").is_null() | precedes(self.order)).select(late.columns)
         return late
 
 
-def precedes() -> pl.Expr:
+def precedes(order: Sequence[str]) -> pl.Expr:
     """Return whether a row counts before the copy of its event that was seen."""
     found = pl.lit(value=False)
-    for column in reversed(COPY_ORDER):
+    for column in reversed(order):
         new, old = pl.col(column), pl.col(f"{column}{SEEN}")
-        found = (new < old) | ((new == old) & found)
+        if column in (*CLOCKS, HASH):
+            found = (new < old) | ((new == old) & found)
+        else:  # a `tiebreak` column, of which a null is greatest
+            greater = (new > old).fill_null(new.is_null() & old.is_not_null())
+            found = greater | (new.eq_missing(old) & found)
     return found
 
 
-def events_apart(apart: Shuffle, clock: pl.Expr | None = None) -> LateEvents:
+def events_apart(apart: Shuffle, order: Sequence[str], clock: pl.Expr | None = None) -> LateEvents:
     """Return the events of rows with a name, the first row of each; those without a name are events of their own."""
     found = LateEvents()
     for part in range(apart.parts) if apart.height else ():
-        rows = apart.of(part, apart.parts).sort(COPY_ORDER)
+        rows = sort_copies(apart.of(part, apart.parts), order)
         first = rows.filter(pl.col(NAMED).is_null() | pl.col(NAMED).is_first_distinct())
         found.add(first.select(pl.col(EVENT) if clock is None else clock).to_series())
     return found
@@ -172,7 +178,7 @@ def _spans_of(clock: pl.Series, level: int) -> pl.Series:
 
 def _late_among(lacking: LateRows, compared: ComparedRows, part: PartTally) -> LateEvents:
     """Return the late rows among those that the table lacks."""
-    events = events_apart(lacking.apart) if lacking.named else lacking.found
+    events = events_apart(lacking.apart, lacking.order) if lacking.named else lacking.found
     since = None if part.piece.since is None else microseconds(part.piece.since)
     same = 0 if lacking.named else compared.events.repeated(since)
     count = min(events.count, compared.came)

@@ -9,11 +9,12 @@ import polars as pl
 
 from featurectl.engines.base import EarlierRows, PartsSeen, Piece, SourceParts
 from featurectl.engines.batches import read_batches
-from featurectl.engines.clocks import AVAILABLE, COPY_ORDER, EVENT, HASH, clocked
+from featurectl.engines.clocks import AVAILABLE, CLOCKS, EVENT, HASH, clocked, copy_order, sort_copies
 from featurectl.engines.polars.late_rows import LateEvents, LateFinder, LateRows, events_apart
 from featurectl.engines.polars.part_rows import EarlierTally, PartTally, groups, tally_parts
 from featurectl.engines.polars.read_rows import CLOCKED, NAMED, earlier_rows, fitted, hashed, united_schema
 from featurectl.engines.shuffle import Shuffle
+from featurectl.language.definitions.source import Source
 from featurectl.pit.questions import AVAILABLE_AT, DEDUP, EVENT_TIME, TIE_ORDER
 
 _BATCH_ROWS: Final = 1_000_000
@@ -27,7 +28,9 @@ def count_parts(asked: SourceParts) -> PartsSeen:
     apart = Shuffle(columns=(NAMED,), memory_bytes=None)
     seen = EarlierRows(table=lambda: _read_before(asked, parts, schema))
     late = {
-        earlier: LateRows(seen=seen, apart=apart, named=bool(source.dedup_key), clock=_FIRST_CLOCK)
+        earlier: LateRows(
+            seen=seen, apart=apart, named=bool(source.dedup_key), order=copy_order(source), clock=_FIRST_CLOCK
+        )
         for earlier in groups(parts)
     }
     for part in parts:
@@ -40,7 +43,7 @@ def count_parts(asked: SourceParts) -> PartsSeen:
     finder, found = LateFinder(reread=lambda _: iter(()), lacking=None, taken_after=asked.taken_after), LateEvents()
     for earlier, group in groups(parts).items():
         found.plus(finder.settle(group, earlier, late[earlier]))
-    found.plus(events_apart(apart, _FIRST_CLOCK))
+    found.plus(events_apart(apart, copy_order(source), _FIRST_CLOCK))
     return PartsSeen(
         parts=tuple(part.rows for part in parts),
         changed=tuple(None if part.earlier is None else part.earlier.changed for part in parts),
@@ -63,9 +66,10 @@ def _read_before(asked: SourceParts, parts: Sequence[PartTally], schema: pl.Sche
     """Give what a table has of rows, of those that were read before: of parts that grew the first ones."""
     for piece in asked.others:
         for rows in earlier_rows(piece, asked.source, schema, _BATCH_ROWS):
-            yield _as_in_a_table(rows)
+            yield _as_in_a_table(rows, asked.source)
     for earlier, group in groups(parts).items():
-        yield from map(_as_in_a_table, _first_rows(asked, earlier, group, schema))
+        for rows in _first_rows(asked, earlier, group, schema):
+            yield _as_in_a_table(rows, asked.source)
 
 
 def _first_rows(
@@ -78,9 +82,11 @@ def _first_rows(
             left -= min(left, rows.height)
 
 
-def _as_in_a_table(rows: pl.DataFrame) -> pl.DataFrame:
+def _as_in_a_table(rows: pl.DataFrame, source: Source) -> pl.DataFrame:
     clocks = [pl.col(EVENT).alias(EVENT_TIME), pl.col(AVAILABLE).alias(AVAILABLE_AT), pl.col(HASH).alias(TIE_ORDER)]
     if NAMED not in rows.columns:
         return rows.select(clocks)
-    first = rows.drop_nulls(NAMED).sort(COPY_ORDER).unique(NAMED, keep="first")
-    return first.select(pl.col(NAMED).alias(DEDUP), *clocks)
+    order = copy_order(source)
+    first = sort_copies(rows.drop_nulls(NAMED), order).unique(NAMED, keep="first", maintain_order=True)
+    ties = [pl.col(name).alias(name.removeprefix("\x00")) for name in order if name not in (*CLOCKS, HASH)]
+    return first.select(pl.col(NAMED).alias(DEDUP), *clocks, *ties)

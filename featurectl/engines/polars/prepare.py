@@ -16,17 +16,17 @@ from featurectl.engines.batches import read_batches
 from featurectl.engines.budget import batch_rows
 from featurectl.engines.clocks import (
     AVAILABLE,
-    COPY_ORDER,
     EVENT,
     HASH,
     clocked,
-    drop_repeats,
+    copy_order,
     named_column,
     select_columns,
     typed_tree,
 )
 from featurectl.engines.polars.checks import Checker
-from featurectl.engines.polars.late_rows import SEEN, LateEvents, LateFinder, LateRows, events_apart, precedes
+from featurectl.engines.polars.copies import EventCopies
+from featurectl.engines.polars.late_rows import LateEvents, LateFinder, LateRows, events_apart
 from featurectl.engines.polars.part_rows import PartTally, groups, tally_parts
 from featurectl.engines.polars.read_rows import (
     CLOCKED,
@@ -77,6 +77,7 @@ class _Tally:
     dropped: Counter[str] = field(default_factory=Counter)
     late: LateEvents = field(default_factory=LateEvents)
     replaced: list[int] = field(default_factory=list)
+    copies: EventCopies
     of_source: Checker
     of_view: Checker
     on_rows: Callable[[int], None]
@@ -188,6 +189,8 @@ def prepare_rows(
         late_events=tally.late.ends,
         checks=tally.checks(),
         replaced=tuple(tally.replaced),
+        differing_copies=tally.copies.differing,
+        differing_event=tally.copies.event,
         parts=tuple(part.rows for part in tally.parts),
         begins=tally.begins,
         changed=tuple(None if part.earlier is None else part.earlier.changed for part in tally.parts),
@@ -199,6 +202,7 @@ def _tally(view: FeatureView, pieces: Sequence[Piece], room: Room | None) -> _Ta
     return _Tally(
         view=view,
         parts=tally_parts(pieces, lambda piece: () if source.dedup_key else in_range(piece)),
+        copies=EventCopies(source=source),
         of_source=Checker(kind="source", name=source.name, checks=source.checks, folder=folder),
         of_view=Checker(kind="feature view", name=view.name, checks=view.checks, folder=folder),
         on_rows=(lambda _: None) if room is None else room.spill.on_rows,
@@ -210,7 +214,7 @@ def _batches(tally: _Tally, schema: pl.Schema, seen: EarlierRows) -> Iterator[pl
     """Give the rows of the pieces that have both clocks, beside these and a hash of their own columns."""
     at_once = batch_rows(tally.memory_bytes, len(schema))
     apart = _shuffle(tally.room, [NAMED])
-    lacking = partial(LateRows, seen=seen, named=bool(tally.source.dedup_key))
+    lacking = partial(LateRows, seen=seen, named=bool(tally.source.dedup_key), order=copy_order(tally.source))
     behind = {earlier: lacking(apart=apart) for earlier in groups(tally.parts)}
     for part in tally.parts:
         scan = clocked(part.piece.scan.read(), tally.source)
@@ -232,7 +236,7 @@ def _batches(tally: _Tally, schema: pl.Schema, seen: EarlierRows) -> Iterator[pl
     finder = LateFinder(reread=reread, lacking=lambda: lacking(apart=_shuffle(tally.room, [NAMED])))
     for earlier, parts in groups(tally.parts).items():
         tally.late.plus(finder.settle(parts, earlier, behind[earlier]))
-    tally.late.plus(events_apart(apart))
+    tally.late.plus(events_apart(apart, copy_order(tally.source)))
 
 
 def _new_rows(batch: pl.DataFrame, part: PartTally, schema: pl.Schema, tally: _Tally) -> pl.DataFrame:
@@ -282,37 +286,12 @@ def _distinct(
         frame = apart.of(part, apart.parts)
         if frame.is_empty():
             continue
-        kept = drop_repeats(frame, source)
-        kept, replaced = _drop_seen(kept, source, seen)
+        kept = tally.copies.without(frame)
+        kept, replaced = tally.copies.without_seen(kept, seen)
         tally.replaced += replaced
         repeated = frame.height - kept.height + len(replaced)
         tally.dropped.update({"repeated": repeated} if repeated else {})
         yield kept
-
-
-def _drop_seen(frame: pl.DataFrame, source: Source, seen: EarlierRows) -> tuple[pl.DataFrame, list[int]]:
-    """Return the frame without repeats of rows that were seen, and the keys' hashes of seen rows that it precedes."""
-    events = frame.select(pl.col(NAMED).drop_nulls())
-    found = [_copies(piece, source, frame) for piece in seen.pieces]
-    for rows in seen.rows() if seen.rows else ():
-        names = {DEDUP: NAMED, EVENT_TIME: EVENT, AVAILABLE_AT: AVAILABLE, TIE_ORDER: HASH}
-        found.append(rows.rename(names).join(events, on=NAMED, how="semi").select(NAMED, *COPY_ORDER))
-    if not found:
-        return frame, []
-    first = pl.concat(found).sort(COPY_ORDER).unique(NAMED, keep="first")
-    both = frame.join(first, on=NAMED, how="left", suffix=SEEN, maintain_order="left")
-    copy = pl.col(f"{HASH}{SEEN}").is_not_null()
-    replaced = both.filter(copy & precedes())[NAMED].to_list()
-    return both.filter(~copy | precedes()).select(frame.columns), replaced
-
-
-def _copies(piece: Piece, source: Source, frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the clocks and hashes of the rows of a piece that are of the same events as those of a frame."""
-    key = list(source.dedup_key)
-    timed = pl.col(EVENT).is_not_null() & pl.col(AVAILABLE).is_not_null()  # others were dropped, and repeat nothing
-    before = clocked(piece.scan.read(), source).filter(wanted_rows(piece) & timed)
-    rows = before.join(frame.lazy().select(key), on=key, how="semi").collect(engine="streaming")
-    return hashed(rows, source).select(NAMED, *COPY_ORDER)
 
 
 def _table_rows(frame: pl.DataFrame, view: FeatureView, tally: _Tally) -> pl.DataFrame:

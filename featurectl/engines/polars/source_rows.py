@@ -11,7 +11,7 @@ import polars as pl
 from featurectl.core.frames.timestamps import within_datetime
 from featurectl.engines.base import Piece, RowSummary, SourceRows
 from featurectl.engines.batches import read_batches
-from featurectl.engines.clocks import AVAILABLE, EVENT, HASH, clocked, drop_repeats, select_columns
+from featurectl.engines.clocks import AVAILABLE, CLOCKS, EVENT, HASH, clocked, copy_order, drop_repeats, select_columns
 from featurectl.engines.polars.checks import Checker
 from featurectl.engines.polars.read_rows import wanted_rows
 from featurectl.engines.spill import SpillRoom
@@ -113,7 +113,8 @@ def _to_check(pieces: Sequence[Piece], source: Source) -> Iterator[pl.DataFrame]
 def _distinct(scan: pl.LazyFrame, source: Source) -> pl.LazyFrame:
     frame = scan.collect(engine="streaming")
     own = frame.select(name for name in frame.columns if not name.startswith("\x00"))
-    return drop_repeats(frame.with_columns(hash_ties(own).alias(HASH)), source).drop(HASH).lazy()
+    kept = drop_repeats(frame.with_columns(hash_ties(own).alias(HASH)), source)
+    return kept.drop(name for name in copy_order(source) if name not in CLOCKS).lazy()
 
 
 def _instant(value: object, source: Source) -> datetime | None:

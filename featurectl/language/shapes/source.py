@@ -188,7 +188,9 @@ class SourceShape(ObjectShape):
         (), description="Columns that order rows of one entity, event_time and available_at, the last being greatest."
     )
     dedup_key: Some[Text] | None = Field(
-        None, description="Columns that name an event: of several copies, the one that was available first counts."
+        None,
+        description="Columns that name an event: of several copies, the one that was available first counts, of "
+        "several such the first to happen, then the greatest `tiebreak`.",
     )
     freshness: FreshnessShape | None = Field(None, description="How old the source may be, by its last available_at.")
     checks: Listed[CheckShape] = Field((), description="Checks of the rows that are read.")

@@ -24,12 +24,15 @@ class Doubles:
 
     `equal` rows are of an event view and equal another of their source in every column, so that both count. `tied_keys`
     is how many keys of a state view have rows of the same times and tiebreak with other values, of which the one with
-    the greatest hash counts; `tied_key` is one of them.
+    the greatest hash counts; `tied_key` is one of them. `copies` of events differ from the one that counts and was
+    chosen by its hash alone; `copied_event` is the key of one of these events.
     """
 
     equal: int = 0
     tied_keys: int = 0
     tied_key: Mapping[str, object] = field(default_factory=dict)
+    copies: int = 0
+    copied_event: Mapping[str, object] = field(default_factory=dict)
 
 
 NO_DOUBLES: Final = Doubles()
@@ -55,6 +58,8 @@ class DoubleFinder:
 
         Rows that were known later than others equal none of them: only without `available_at` new ones may.
         """
+        copies, event = prepared.differing_copies, prepared.differing_event
+        self.found = replace(self.found, copies=copies, copied_event=event)
         if self.view.kind == "event" and not self.counts_equal:
             return prepared
         if base is not None and self.view.source.available_at is None and prepared.begins is not None:

@@ -14,7 +14,7 @@ from featurectl.language.definitions.view import FeatureView
 from featurectl.offline.base import Coverage
 from featurectl.operations.materialize.rows import TableRows
 from featurectl.operations.materialize.run import MaterializeRun
-from featurectl.pit.questions import AVAILABLE_AT, DEDUP, EVENT_TIME, TIE_ORDER
+from featurectl.pit.questions import AVAILABLE_AT, DEDUP, EVENT_TIME, TIE, TIE_ORDER
 from featurectl.sources.base import Increment, SourcePart, SourceScan
 
 _NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)  # no row is available so early
@@ -77,6 +77,7 @@ def _rows_of(run: MaterializeRun, until: datetime | None = None) -> Iterator[pl.
     """Give what tells copies of rows of the table, of those that happened until an instant (None: of all)."""
     version = run.table.version()
     assert version is not None
-    named = [DEDUP] if run.view.source.dedup_key else []
+    ties = map(TIE.format, range(len(run.view.source.tiebreak)))
+    named = [DEDUP, *ties] if run.view.source.dedup_key else []
     for rows in run.table.blocks(version, _AT_ONCE, [*named, EVENT_TIME, AVAILABLE_AT, TIE_ORDER]):
         yield rows if until is None else rows.filter(pl.col(EVENT_TIME) <= until)

@@ -19,7 +19,7 @@ from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER
 from featurectl.render.materialize import render_runs, run_document
 from tests.definitions import DELAYS, LATEST
 from tests.operations.materialize.test_range import ENGINE, job
-from tests.operations.materialize.test_view import FILES, run, values, write
+from tests.operations.materialize.test_view import FILES, at, run, values, write
 from tests.seeds import examples
 
 STATIC = replace(FILES, event_time=None, available_at=None)
@@ -89,6 +89,17 @@ def test_a_file_that_overlaps_one_that_was_read_is_told_of(tmp_path):
     assert made.doubles == Doubles(equal=2)
     keyed = replace(DELAYED, dedup_key=("at", "carrier"))
     assert run(tmp_path, view=DELAYS, source=keyed, full=True)[0].doubles == NO_DOUBLES
+    write(tmp_path, "4.parquet", ("A", 2.5, 2, 2), ("B", 3.5, 3, 3), ("B", 9.0, 9, 9))
+    made = run(tmp_path, view=DELAYS, source=keyed)[0]
+    assert (made.doubles.copies, [*made.doubles.copied_event.values()]) == (2, [at(2), "A"])
+    said = render_runs([ViewRun(view="delays", version=1, made=made)])
+    assert "delays@1: 2 copies of events differ from the one that counts, and no time tells them apart (first: " in said
+    document = run_document(ViewRun(view="delays", version=1, made=made))
+    assert (document["differing_copies"], document["differing_event"]["carrier"]) == (2, "A")
+    assert backfill_view(ENGINE, job(tmp_path, DELAYS, keyed), Range()).doubles.copies >= 2
+    tied = replace(keyed, tiebreak=("arr_delay",))
+    made, table = run(tmp_path, view=DELAYS, source=tied, full=True)
+    assert (made.doubles, values(table)) == (NO_DOUBLES, [1.0, 2.5, 3.5, 4.0, 5.0, 9.0])
 
 
 @pytest.mark.parametrize("source", [STATIC, DELAYED])
