@@ -80,8 +80,12 @@ def test_the_features_of_a_model_are_asked_for_by_its_name(client):
 
 
 def test_what_is_read_as_of_an_earlier_instant_was_not_known_then(client):
-    found = features(client, features=["spend:count_7d"], entities={"user": [1]}, time="2026-01-01T00:00:00Z")
-    assert found["count_7d"]["status"] == ["NOT_FOUND"]
+    asked = ["spend:count_7d", "profile:tier"]
+    body = ask(client, features=asked, entities={"user": [1, 2]}, time="2025-01-01T00:00:00Z").json()
+    assert {tuple(column["status"]) for column in body["features"].values()} == {("NOT_FOUND", "NOT_FOUND")}
+    told = "has nothing as early as 2025-01-01T00:00:00Z of 2 rows: the online store keeps the newest values alone"
+    assert body["warnings"] == [f"spend@1 {told}", f"profile@1 {told}"]
+    assert "warnings" not in ask(client, features=asked, entities={"user": [1, 63]}, time="2026-01-08T00:00:00Z").json()
 
 
 def test_an_instant_of_another_zone_is_told_in_utc(client):

@@ -77,6 +77,15 @@ def test_a_row_of_which_the_store_has_nothing_is_warned_of(client):
     assert "unknown" not in scores(client, [known]) | client.post("/predict", json=known).json()
 
 
+def test_an_entity_that_has_only_later_rows_is_not_unknown_but_warned_of(client):
+    nobody = {"user": 63, "merchant": "m1", "hour": 1, "price": 2.0}
+    body = scores(client, [*request_rows(1), nobody], time="2025-01-01T00:00:00Z")
+    views = [text.split("@")[0] for text in body["warnings"] if "has nothing as early as 2025-01-01T00:00:00Z" in text]
+    assert sorted(views) == ["bond", "profile", "spend"]
+    assert "unknown" not in body
+    assert {item["feature"] for item in body["missing"]} >= {"count_7d", "tier", "bond_count_7d"}
+
+
 def test_features_that_are_expired_or_not_there_are_named_with_their_rows(client):
     asked = [{"user": user, "merchant": "m1", "hour": 1, "price": 2.0} for user in range(64)]
     body = scores(client, asked, **{"return": ["status"]})

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from featurectl.core.errors import DataError
+from featurectl.core.units import instant_us
 from featurectl.language.definitions.model import FeatureInput
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.renaming import named_features
@@ -74,15 +75,34 @@ class FeatureColumn(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureColumns:
-    """The features asked for, by name in the order of asking, and the moment of reading."""
+    """The features asked for, by name in the order of asking, and the moment of reading (as `KeyRows`)."""
 
     columns: Mapping[str, FeatureColumn]
     count: int
     now: datetime
+    latest: datetime | None = None
 
     def values(self) -> dict[str, Sequence[object]]:
         """Return the values alone."""
         return {name: column.values for name, column in self.columns.items()}
+
+    def later_rows(self, name: str) -> list[int]:
+        """Return the rows of which the store has a feature only as of later than the moment of reading.
+
+        What an entity had then is not known: the store keeps the newest values alone. Of an event view that was pushed
+        later, that holds for entities without a row, too.
+        """
+        column = self.columns[name]
+        if "NOT_FOUND" not in column.statuses or column.source.view.source.static:
+            return []
+        latest_us = instant_us(self.now if self.latest is None else max(self.now, self.latest))
+        of_state = column.source.view.kind == "state"
+        behind = zip(column.statuses, column.event_us, column.computed_us, strict=True)
+        return [
+            row
+            for row, (status, event, computed) in enumerate(behind)
+            if (status, event) == ("NOT_FOUND", None) and computed is not None and (of_state or computed > latest_us)
+        ]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -231,9 +251,8 @@ class FeatureReader:
 
     def columns(self, columns: Mapping[str, FeatureColumn], asked: KeyRows) -> FeatureColumns:
         """Return features in the order of asking."""
-        if self._in_order:
-            return FeatureColumns(columns=columns, count=asked.count, now=asked.now)
-        return FeatureColumns(columns={name: columns[name] for name in self.names}, count=asked.count, now=asked.now)
+        ordered = columns if self._in_order else {name: columns[name] for name in self.names}
+        return FeatureColumns(columns=ordered, count=asked.count, now=asked.now, latest=asked.latest)
 
     def _columns(
         self,

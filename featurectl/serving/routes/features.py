@@ -24,6 +24,7 @@ from featurectl.serving.http.problems import Refused, refusal
 from featurectl.serving.http.requests import FEW_VALUES, answered, count_values, give_way, parsed
 from featurectl.serving.routes.base import HttpRoute, reads_body
 from featurectl.serving.routes.schemas import ANY, NULL, SIGNED, STATUS, TEXT, Schema, body_schema, object_of, post
+from featurectl.serving.scoring.missing import later_warnings
 from featurectl.serving.settings import ServeSettings
 
 
@@ -69,8 +70,8 @@ async def _answer(
         if is_large:
             await give_way()
     answer["features"] = features
-    if reader.old_names:
-        answer["warnings"] = reader.old_names
+    if warnings := [*reader.old_names, *later_warnings(found)]:
+        answer["warnings"] = warnings
     answer["timestamp"] = rows.now
     answer["view_versions"] = reader.versions
     return answered(answer | context.signature(begin))
@@ -198,7 +199,7 @@ def _answer_schema() -> dict[str, Any]:
     column = object_of(values={"type": "array", "items": ANY}, status={"type": "array", "items": STATUS})
     versions = {"type": "object", "additionalProperties": {"type": "integer"}}
     features = {"type": "object", "additionalProperties": column}
-    warnings = {"type": "array", "items": TEXT}  # there alone where a feature is asked for by an old name of it
+    warnings = {"type": "array", "items": TEXT}  # there alone where there are any: of old names, and of `time`
     return object_of(features=features, view_versions=versions, warnings=warnings, **SIGNED)
 
 

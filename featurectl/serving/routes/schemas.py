@@ -34,14 +34,14 @@ REMARKS: Final[Schema] = {  # of an answer with scores, each there where it says
     "unknown": {
         "type": "array",
         "items": object_of(row={"type": "integer"}, keys={"type": "object"}),
-        "description": "Entities of which the online store has no row in any view that the model reads: they are "
-        "scored as null and defaults.",
+        "description": "Entities of which the online store has no row in any view that the model reads, also none of "
+        "later than `time`: they are scored as null and defaults.",
     },
     "missing": {
         "type": "array",
         "items": object_of(feature=TEXT, status=STATUS, rows={"type": "integer"}),
-        "description": "Features that are expired, or not found of an entity that another view knows, with how many "
-        "rows they are of: they are scored as null and defaults.",
+        "description": "Features that are expired, or not found of an entity that another view knows, or that is "
+        "stored as of later than `time` alone, with how many rows they are of: they are scored as null and defaults.",
     },
 }
 

@@ -8,7 +8,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import Final
 
-from featurectl.core.units import plural
+from featurectl.core.units import counted, format_iso, plural
 from featurectl.online.client.feature_reader import FeatureColumns
 from featurectl.serving.context import ServerContext
 from featurectl.serving.freshness import views_older_than
@@ -19,6 +19,7 @@ from featurectl.serving.project.served_model import ServedModel
 NOT_FOUND: Final = "NOT_FOUND"
 EXPIRED: Final = "EXPIRED"
 _MISSING: Final = frozenset([NOT_FOUND, EXPIRED])
+_NEWEST: Final = ": the online store keeps the newest values alone"
 _WORDS: Final = {
     "no_row": ("row of which the online store has nothing", "rows of which the online store has nothing"),
     "stale": ("feature that is older than max_age", "features that are older than max_age"),
@@ -34,26 +35,42 @@ def missing_warnings(context: ServerContext, model: ServedModel, found: FeatureC
     Raises:
         Refused: 422, the model refuses a row; the answer lists which, and why.
     """
-    policy, warnings = model.reader.missing, []
+    policy, warnings = model.reader.missing, later_warnings(found)
     if policy.no_row != "use":
         absent = _absent(found)
         if absent:
             rejected = [{"row": row, "reason": "no_row", "feature": name} for row, name in sorted(absent.items())]
-            warnings += _report(context, model, policy.no_row, "no_row", rejected)
+            warnings += _report(context, model, policy.no_row, rejected, "; ".join(warnings))
     if policy.stale != "use" and policy.max_age_us is not None:
         old = views_older_than(context.features.pushes, model.reader.features, found.now, policy.max_age_us)
         if old:
             features = sorted(name for name, column in found.columns.items() if column.source.field in old)
             rejected = [{"reason": "stale", "feature": name} for name in features]
-            warnings += _report(context, model, policy.stale, "stale", rejected)
+            warnings += _report(context, model, policy.stale, rejected)
     return warnings
+
+
+def later_warnings(found: FeatureColumns) -> list[str]:
+    """Return of which views the store has rows only as of later than the instant of a request, and of how many.
+
+    Where the instant is the clock's there are none: what is pushed as of later is refused.
+    """
+    if found.latest is not None:
+        return []
+    later: dict[str, int] = {}
+    for name, column in found.columns.items():
+        if rows := len(found.later_rows(name)):
+            later[column.source.field] = max(later.get(column.source.field, 0), rows)
+    at = format_iso(found.now)
+    return [f"{view} has nothing as early as {at} of {counted(rows, 'row')}{_NEWEST}" for view, rows in later.items()]
 
 
 def remarks_of(scored: Sequence[ScoredRequest], places: Sequence[Sequence[int]]) -> dict[str, object]:
     """Return what an answer says beside the scores of some parts of a request, each where there is something.
 
     `warnings` are those of `missing_warnings`. `unknown` are the entities of which the store has no row in any view
-    that a model reads, `missing` the features of others that are expired or not there, with how many rows they are of.
+    that a model reads, also none of later than the request's instant, `missing` the features of others that are expired
+    or not there, with how many rows they are of.
     `places` are those of each part's rows in the request.
     """
     remarks: dict[str, object] = {}
@@ -88,7 +105,8 @@ def _unknown_rows(found: FeatureColumns, features: Sequence[str]) -> list[int]:
     if not all(NOT_FOUND in columns[name].statuses for name in features):  # nearly always said by the first one
         return []
     statuses = [columns[name].statuses for name in features]
-    return [row for row in range(found.count) if all(some[row] == NOT_FOUND for some in statuses)]
+    later = {row for name in features for row in found.later_rows(name)}
+    return [row for row in range(found.count) if row not in later and all(some[row] == NOT_FOUND for some in statuses)]
 
 
 def _count_missing(found: FeatureColumns, unknown: Mapping[str, int]) -> Iterator[tuple[tuple[str, str], int]]:
@@ -117,10 +135,11 @@ def _absent(found: FeatureColumns) -> dict[int, str]:
 
 
 def _report(
-    context: ServerContext, model: ServedModel, policy: str, reason: str, rejected: Sequence[dict[str, object]]
+    context: ServerContext, model: ServedModel, policy: str, rejected: Sequence[dict[str, object]], hint: str = ""
 ) -> list[str]:
+    reason = str(rejected[0]["reason"])
     text = f"{model.label}: {len(rejected):,} {plural(len(rejected), *_WORDS[reason])}, first {rejected[0]['feature']}"
     if policy == "warn":
         return [text]
     context.metrics.rejected.labels(model.version.model, reason).inc(len(rejected))
-    raise Refused(422, text, rejected=list(rejected))
+    raise Refused(422, text, hint=hint, rejected=list(rejected))
