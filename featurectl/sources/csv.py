@@ -26,13 +26,15 @@ class CsvFormat:
     counts_rows: ClassVar[bool] = False
 
     def scan(self, files: Sequence[str], source: Source, *, remote: bool) -> pl.LazyFrame:
-        """Return the rows of files, as texts."""
-        nulls = [value for value in source.csv.null_values if value]
+        """Return the rows of files, as texts.
+
+        An empty field is null; one in quotes is where an empty text means null.
+        """
         return pl.scan_csv(
             list(files),
             separator=source.csv.separator,
             infer_schema=False,
-            null_values=nulls or None,
+            null_values=list(source.csv.null_values) or None,
             glob=remote,
             storage_options=polars_options(files[0]),
         )

@@ -26,7 +26,9 @@ from featurectl.sources.failures import reading
 UNTYPED: Final = "take out of it what is needed before: a column of its own, or a query (`sql:`)"
 _EPOCH: Final = re.compile(r"'?-?[0-9]{9,}'?")  # a whole number that may be seconds since 1970, as an error shows it
 _WHOLE_FRACTION: Final = re.compile(r"-?[0-9]+\.0*")
-_NULLS: Final = frozenset(("na", "n/a", "nan", "null", "none", "nil", "-", "--", "?", ".", "\\n", "#n/a", "missing"))
+_NULLS: Final = frozenset(
+    ("", "na", "n/a", "nan", "null", "none", "nil", "-", "--", "?", ".", "\\n", "#n/a", "missing")
+)
 LineOf = Callable[[int], int | None]  # the line of a file in which a row (from 0) begins
 KEPT: Final = "\x00kept "  # before the name of a column as it is in its source
 

@@ -118,6 +118,30 @@ def test_whole_numbers_as_pandas_writes_them_with_gaps_are_float64(tmp_path):
     assert caught.value.hint.startswith("declare id: float64")
 
 
+@pytest.mark.parametrize("nulls", [("",), ("", "-"), ("-",), ()])
+@pytest.mark.parametrize("types", [None, {"id": "int64", "name": "string"}])
+def test_an_empty_field_in_quotes_is_null_where_the_empty_text_is(tmp_path, nulls, types):
+    (tmp_path / "a.csv").write_text('id,name\n"1","x"\n"2",""\n"3",\n"4","-"\n')
+    declared = {} if types is None else {"columns": types, "columns_declared": True}
+    frame = rows(tmp_path, "csv", "a.csv", csv=CsvOptions(null_values=nulls), **declared)
+    assert frame["id"].to_list() == [1, 2, 3, 4]
+    assert frame["name"].to_list() == ["x", None if "" in nulls else "", None, None if "-" in nulls else "-"]
+
+
+@pytest.mark.parametrize("nulls", [("",), ("-",)])
+def test_an_empty_number_in_quotes_is_null_or_says_how_it_becomes_it(tmp_path, nulls):
+    (tmp_path / "a.csv").write_text('id,v\n"1","2.5"\n"2",""\n')
+    declared = {"columns": {"id": "int64", "v": "float64"}, "columns_declared": True}
+    options = CsvOptions(null_values=nulls)
+    if "" in nulls:
+        assert rows(tmp_path, "csv", "a.csv", csv=options)["v"].to_list() == [2.5, None]
+        assert rows(tmp_path, "csv", "a.csv", csv=options, **declared)["v"].to_list() == [2.5, None]
+        return
+    with pytest.raises(DataError) as caught:
+        rows(tmp_path, "csv", "a.csv", csv=options, **declared)
+    assert caught.value.hint.endswith("csv: {null_values: ['']}")
+
+
 @pytest.mark.parametrize("value", ["NA", "n/a", "-"])
 def test_a_value_that_may_be_how_nulls_are_written_names_null_values(tmp_path, value):
     (tmp_path / "a.csv").write_text(f"id,name\n1,x\n{value},y\n")

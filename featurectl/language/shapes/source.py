@@ -70,7 +70,8 @@ class CsvShape(ObjectShape):
     what: ClassVar[str] = "csv"
     separator: Separator | None = Field(None, description="The one character between columns; a comma when left out.")
     null_values: Listed[AnyText] | None = Field(
-        None, description="The texts that mean null; the empty one when left out."
+        None,
+        description="The texts that mean null; the empty one when left out. An empty field without quotes always is.",
     )
     timestamp_format: Text | None = Field(
         None, description="How timestamps are written, in the words of strftime.", examples=["%d.%m.%Y %H:%M"]
