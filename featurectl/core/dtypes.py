@@ -7,7 +7,7 @@ A type is its canonical text, so it can stand in YAML, JSON and fingerprints as 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Context, Decimal, InvalidOperation
 from typing import Final
 
@@ -31,16 +31,27 @@ _LIST = re.compile(r"list\((.+)\)", re.DOTALL)
 
 
 class TypedColumns(dict[str, str]):
-    """The columns of data that have a type of the language; `untyped` are the others, with what they are there."""
+    """The columns of data that have a type of the language; `untyped` are the others, with what they are there.
 
-    def __init__(self, columns: Mapping[str, str], untyped: Mapping[str, str]) -> None:
+    `valueless` are those of texts that have no value, which says nothing of their type.
+    """
+
+    def __init__(
+        self, columns: Mapping[str, str], untyped: Mapping[str, str], valueless: Collection[str] = frozenset()
+    ) -> None:
         super().__init__(columns)
         self.untyped = untyped
+        self.valueless = valueless
 
 
 def untyped_columns(columns: Mapping[str, str] | None) -> Mapping[str, str]:
     """Return the columns beside these that have no type of the language, as far as somebody has looked."""
     return columns.untyped if isinstance(columns, TypedColumns) else {}
+
+
+def valueless_columns(columns: Mapping[str, str]) -> Collection[str]:
+    """Return which of the columns are strings only because no row has a value that says another type."""
+    return columns.valueless if isinstance(columns, TypedColumns) else ()
 
 
 def parse_dtype(text: str) -> str | None:

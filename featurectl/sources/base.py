@@ -122,6 +122,10 @@ class SourceReader(Protocol):
         """True where the rows of `scan` can be counted without being read."""
 
     @property
+    def unwritten(self) -> Collection[str]:
+        """The files that were left out because they have neither rows nor columns."""
+
+    @property
     def lacking(self) -> Mapping[str, Collection[str]]:
         """The declared columns that were taken for null in parts which lack them and others have, with these parts."""
 

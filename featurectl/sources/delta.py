@@ -46,6 +46,7 @@ class DeltaReader:
     is_snapshot: ClassVar[bool] = True
     counts_rows: ClassVar[bool] = True
     lacking: ClassVar[Mapping[str, Collection[str]]] = {}
+    unwritten: ClassVar[Collection[str]] = ()
 
     def parts(self) -> tuple[SourcePart, ...]:
         """Return the data files of the newest version, in the order of their writing, then of their names.

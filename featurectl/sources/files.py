@@ -47,7 +47,7 @@ class FileReader:
 
     `path` is the source's, with its variables filled in. A path with a scheme (`s3://`) goes to Polars as it is:
     it is one part whose stamp is not known. `lacking` has the declared columns that were taken for null in files which
-    lack them, each with these files.
+    lack them, each with these files; `unwritten` are files of texts without a byte that were left out.
     """
 
     source: Source
@@ -58,9 +58,12 @@ class FileReader:
     data_roots: DataRoots = NONE
     is_snapshot: ClassVar[bool] = False
     lacking: dict[str, dict[str, None]] = field(default_factory=dict, compare=False)
+    unwritten: dict[str, None] = field(default_factory=dict, compare=False)
 
     def parts(self) -> tuple[SourcePart, ...]:
         """Return a part per file, named by its path below the root where it lies there.
+
+        A file of texts without a byte is none, where others have some: it has neither rows nor columns.
 
         Raises:
             OutsideDataError: FC535, a file lies where the source may not read.
@@ -69,7 +72,12 @@ class FileReader:
         if self._address.remote:
             return (SourcePart(name=self.path, stamp=""),)
         files = source_files(self.source, self.root, self.path, self.data_roots)
-        return tuple(self._address.part(file) for file in files)
+        parts = tuple(self._address.part(file) for file in files)
+        written = tuple(part for part in parts if not part.stamp.startswith("0:")) if self.form.spells_types else parts
+        if not written:
+            return parts
+        self.unwritten.update(dict.fromkeys(part.name for part in parts if part not in written))
+        return written
 
     @property
     def counts_rows(self) -> bool:
@@ -174,7 +182,8 @@ class FileReader:
 
     def _found(self) -> dict[str, str]:
         if self.form.spells_types:
-            return with_clocks(self.source, self._spelled)
+            typed = with_clocks(self.source, self._spelled)
+            return dtypes.TypedColumns(typed, {}, dtypes.valueless_columns(self._spelled))
         runs = self._files.alike([part.name for part in self.parts()])
         columns: dict[str, str] = {}
         untyped: dict[str, str] = {}
@@ -188,12 +197,15 @@ class FileReader:
 
     @cached_property
     def _spelled(self) -> Mapping[str, str]:
-        """The types that the texts of CSV files spell."""
+        """The types that the texts of CSV files spell; without a value a column has the one that is known of it."""
         names = [part.name for part in self.parts()]
         frames = [self._files.scan(files) for _, files in self._files.alike(names)]
         what = self._address.where(names[0]) if len(names) == 1 else f"source {self.source.name}"
         with self._files.naming_lines(names), reading(what, self._address.shown):
-            return infer_types(pl.concat(frames, how="diagonal"), reading_of(self.source))
+            found = infer_types(pl.concat(frames, how="diagonal"), reading_of(self.source))
+        known = {name: dtype for name, dtype in (self.source.columns or {}).items() if dtype != dtypes.UNKNOWN}
+        types = {name: known.get(name, dtype) if name in found.valueless else dtype for name, dtype in found.items()}
+        return dtypes.TypedColumns(types, {}, found.valueless - known.keys())
 
     @cached_property
     def _files(self) -> RawFiles:

@@ -17,20 +17,22 @@ _EXACT_END: Final = 2**53
 _TYPES: Final = (dtypes.BOOL, dtypes.INT64, dtypes.FLOAT64, dtypes.DATE, dtypes.TIMESTAMP)
 
 
-def infer_types(texts: pl.LazyFrame, reading: CastRules) -> dict[str, str]:
+def infer_types(texts: pl.LazyFrame, reading: CastRules) -> dtypes.TypedColumns:
     """Return the narrowest type that every value of each text column spells, string when none does.
 
     Digits that a number would lose keep a column a string: leading zeros (`00501`), whole numbers beyond 64 bits, or
     beyond 53 bits among fractions, signs (`+4912`), numbers too large for a float64.
-    A column without values is a string. Dates and timestamps are ISO 8601, or in the source's `timestamp_format`.
-    All rows are read.
+    A column without values is a string, and told apart (`valueless`). Dates and timestamps are ISO 8601, or in the
+    source's `timestamp_format`. All rows are read.
     """
     names = texts.collect_schema().names()
     answers = texts.select(
         answer.alias(f"{i} {dtype}") for i, name in enumerate(names) for dtype, answer in _questions(name, reading)
     ).collect(engine="streaming")
     found = answers.row(0, named=True) if names else {}
-    return {name: _first([dtype for dtype in _TYPES if found[f"{i} {dtype}"]]) for i, name in enumerate(names)}
+    fitting = {name: [dtype for dtype in _TYPES if found[f"{i} {dtype}"]] for i, name in enumerate(names)}
+    valueless = frozenset(name for name, types in fitting.items() if len(types) == len(_TYPES))
+    return dtypes.TypedColumns({name: _first(types) for name, types in fitting.items()}, {}, valueless)
 
 
 def _first(fitting: Sequence[str]) -> str:

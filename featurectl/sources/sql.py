@@ -46,6 +46,7 @@ class SqlReader:
     is_snapshot: ClassVar[bool] = False
     counts_rows: ClassVar[bool] = False
     lacking: ClassVar[Mapping[str, Collection[str]]] = {}
+    unwritten: ClassVar[Collection[str]] = ()
 
     def parts(self) -> tuple[SourcePart, ...]:
         """Return the query as the only part."""

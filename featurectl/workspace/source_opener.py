@@ -30,7 +30,7 @@ class SourceOpener:
         self._reported: set[str] = set()
         self._readers: list[SourceReader] = []
         self._dates_noted: set[str] = set()
-        self._nulls_reported: set[tuple[str, str]] = set()
+        self._files_reported: set[tuple[str, str]] = set()
 
     def open(self, source: Source) -> SourceReader:
         """Return the reader of a source."""
@@ -64,9 +64,14 @@ class SourceOpener:
                 hint = " (`timezone:` says otherwise)" if name in self._workspace.repo.sources else ""
                 self._progress.done(f"note: source {name}: {_have(columns)} no time zone; read as UTC{hint}")
         for reader in self._readers:
+            for file in reader.unwritten:
+                if (reader.source.name, file) not in self._files_reported:
+                    self._files_reported.add((reader.source.name, file))
+                    message = f"{file} is empty, without even a header; it is left out"
+                    self._progress.done(f"warning: source {reader.source.name}: {message}")
             for column, parts in reader.lacking.items():
-                if (reader.source.name, column) not in self._nulls_reported:
-                    self._nulls_reported.add((reader.source.name, column))
+                if (reader.source.name, column) not in self._files_reported:
+                    self._files_reported.add((reader.source.name, column))
                     self._progress.done(f"warning: source {reader.source.name}: {_lack(column, list(parts))}")
 
 

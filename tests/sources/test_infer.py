@@ -3,6 +3,7 @@
 import polars as pl
 import pytest
 
+from featurectl.core.dtypes import valueless_columns
 from featurectl.sources.casts import CastRules
 from featurectl.sources.infer import infer_types
 
@@ -30,3 +31,10 @@ from featurectl.sources.infer import infer_types
 )
 def test_a_column_has_the_narrowest_type_that_keeps_its_integer_digits(texts, dtype):
     assert infer_types(pl.LazyFrame({"x": texts}, schema={"x": pl.String}), CastRules()) == {"x": dtype}
+
+
+def test_columns_without_values_are_told_apart():
+    texts = pl.LazyFrame({"x": ["1", None], "y": [None, None]}, schema={"x": pl.String, "y": pl.String})
+    found = infer_types(texts, CastRules())
+    assert (found, valueless_columns(found)) == ({"x": "int64", "y": "string"}, {"y"})
+    assert valueless_columns(infer_types(texts.head(0), CastRules())) == {"x", "y"}

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
-from featurectl.core.dtypes import FLOAT64, INT64, UNKNOWN
+from featurectl.core.dtypes import FLOAT64, INT64, UNKNOWN, valueless_columns
 from featurectl.core.errors import DataError, FeaturectlError
 from featurectl.identity.facts.sources import expression_reads
 from featurectl.identity.facts.views import read_columns
@@ -164,10 +164,11 @@ def _changed_of(
 ) -> Mapping[str, tuple[str, str]]:
     """Return the columns of a source that are read, by others or its `select`, that had other types before."""
     made = {name for item in source.select for name in expression_reads(item.expression)}  # all is, whoever reads it
+    valueless = valueless_columns(columns)
     return {
         name: (before[name], dtype)
         for name, dtype in columns.items()
-        if (name in read or name in made) and before.get(name, dtype) != dtype
+        if (name in read or name in made) and before.get(name, dtype) != dtype and name not in valueless
     }
 
 

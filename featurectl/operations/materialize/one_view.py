@@ -18,6 +18,7 @@ from featurectl.operations.materialize.range import Range, backfill_view, check_
 from featurectl.operations.materialize.record_columns import columns_seen, record_columns
 from featurectl.operations.materialize.rows import no_rows
 from featurectl.operations.materialize.run import MaterializeRun
+from featurectl.operations.materialize.source_types import with_known_types
 from featurectl.operations.materialize.table_increment import Materialized, materialize_view
 from featurectl.operations.materialize.transform import materialize_transform
 from featurectl.operations.training.bind import view_table
@@ -80,7 +81,7 @@ def materialize_version(work: ViewWork, item: ObjectVersion) -> Materialized:
     if work.range is not None:
         check_range(run.view.name, before, work.range)
     with naming_changed_types(run, before, work.applied.workspace.source):
-        made, run = _materialize(work, engine, run)
+        made, run = _materialize(work, engine, with_known_types(run, before, work.applied.open_source))
     is_lacking = before is not None and _is_lacking(before, made.action, full=work.full)
     if work.range is not None and is_lacking and as_read.view.transform is None:
         made = backfill_view(engine, run, work.range)

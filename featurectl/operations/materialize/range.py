@@ -21,12 +21,12 @@ from featurectl.operations.materialize.lost_rows import check_range_there
 from featurectl.operations.materialize.repeats import events_of, is_copy_of, read_until
 from featurectl.operations.materialize.rows import TableRows
 from featurectl.operations.materialize.run import MaterializeRun
+from featurectl.operations.materialize.source_types import typed_view
 from featurectl.operations.materialize.table_increment import (
     Materialized,
     left_out_of,
     materialized_of,
     new_id,
-    typed_view,
 )
 from featurectl.pit.questions import EVENT_TIME
 from featurectl.sources.base import RequiredColumns, SourceScan

@@ -10,21 +10,19 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from featurectl.core.dtypes import UNKNOWN
 from featurectl.core.units import united
 from featurectl.engines.base import BucketedRows, CheckResult, Engine, Piece, Prepared
 from featurectl.engines.spill import SpillRoom
 from featurectl.identity.facts.views import read_columns
 from featurectl.language.definitions.view import FeatureView
-from featurectl.language.typing.registered import type_source, type_view
 from featurectl.offline.base import Coverage, OfflineTable
 from featurectl.offline.inputs import has_older_form, has_other_definition, input_marks, lacking_inputs, rows_mark
 from featurectl.offline.order import ordered
 from featurectl.offline.rows import FrameRows
-from featurectl.operations.materialize.changed_types import check_registered_types
 from featurectl.operations.materialize.check_results import check_passed
 from featurectl.operations.materialize.cut_parts import check_nothing_lost
 from featurectl.operations.materialize.doubles import NO_DOUBLES, DoubleFinder, Doubles
+from featurectl.operations.materialize.empty_parts import find_empty_parts
 from featurectl.operations.materialize.lost_rows import check_files_there
 from featurectl.operations.materialize.older_version import OlderHistory
 from featurectl.operations.materialize.part_begins import Ends
@@ -33,6 +31,7 @@ from featurectl.operations.materialize.progress_rows import ReportedRows, RowCou
 from featurectl.operations.materialize.repeats import seen_before, without_replaced
 from featurectl.operations.materialize.rows import TableRows
 from featurectl.operations.materialize.run import MaterializeRun
+from featurectl.operations.materialize.source_types import typed_view
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER
 from featurectl.registry.applied import not_applied, served_views
 from featurectl.registry.state import ObjectVersion, State
@@ -50,6 +49,7 @@ class Materialized:
     of rows that came too late. `changed_parts` are those of which the table has rows that were changed or are gone
     since, `changed_since` is the first event time of these. `held_rows` become available after now; `events_until` is
     the newest event of the table that lies ahead of now, None where none does. `doubles` are among the rows written.
+    `empty_parts` were read, and have no row.
     `begins` are those of the rows read (`Prepared`); `older` is what a table of before has and a new one lacks.
     """
 
@@ -68,6 +68,7 @@ class Materialized:
     held_rows: int = 0
     events_until: datetime | None = None
     doubles: Doubles = NO_DOUBLES
+    empty_parts: tuple[str, ...] = ()
     begins: Ends | None = None
     older: OlderHistory | None = None
 
@@ -108,7 +109,7 @@ def materialize_view(
         doubles, before = DoubleFinder(view=run.view), run.table.version()
         how = _Reading(engine=engine, room=room, counter=reading_rows, doubles=doubles)
         made = _materialize(run, how, ahead)
-        return replace(made, doubles=doubles.compared(run.table, before))
+        return replace(made, doubles=doubles.compared(run.table, before), empty_parts=tuple(how.empty))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +129,7 @@ class _Reading:
     room: SpillRoom
     counter: RowCounter
     doubles: DoubleFinder
+    empty: list[str] = field(default_factory=list)  # names of parts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +234,7 @@ def _read(run: MaterializeRun, how: _Reading, ahead: RunBasis, planned: PlannedI
         how.counter.expect(run.reader, list(pieces.values()))
         seen = seen_before(run, base, planned.parts, increment)
         prepared = how.engine.prepare(list(pieces.values()), view, seen, how.room)
+        how.empty.extend(find_empty_parts(run.reader, planned.parts, pieces, prepared))
     check_passed(prepared.checks)
     covered = replace(_covered(prepared, base, increment, view, ahead.now), columns=columns, since=ahead.begin)
     return prepared, before.covered(covered, pieces, prepared)
@@ -314,21 +317,6 @@ def nothing_new(run: MaterializeRun, coverage: Coverage, now: datetime) -> Mater
 
 def _ahead(event: datetime | None, now: datetime | None) -> datetime | None:
     return event if event is not None and now is not None and event > now else None
-
-
-def typed_view(run: MaterializeRun) -> tuple[FeatureView, Mapping[str, str]]:
-    """Return the view with every type known, and the columns that its source has.
-
-    Raises:
-        DataError: the source's `select`, its clocks or the view do not fit the columns.
-    """
-    columns = run.reader.columns()
-    check_registered_types(run.view, columns)
-    known = run.view.source.columns or {}
-    if known and UNKNOWN not in known.values():
-        return run.view, columns
-    source = type_source(run.view.source, columns)
-    return type_view(replace(run.view, source=source), columns), columns
 
 
 def _pieces(run: MaterializeRun, scan: PartScan, ahead: RunBasis, before: ReadParts) -> dict[str, Piece]:
