@@ -35,11 +35,10 @@ from featurectl.offline.rows import FrameRows
 from featurectl.online.base import Origin, Writing
 from featurectl.online.base_backend import PackedWriting
 from featurectl.online.packed_store import newer_by
-from featurectl.online.encode.columns import digits, join_pieces, lengths_of, literal
 from featurectl.online.encode.rows import INSTANTS, encode_chunks
-from featurectl.online.redis.claim import claimed_call
+from featurectl.online.redis.claim import claim_rows
 from featurectl.online.redis.store import RedisStore
-from featurectl.online.redis.wire import batch_of
+from featurectl.online.redis.transactions import plain_batches, question, transaction
 from featurectl.online.sqlite.store import SqliteStore
 from featurectl.online.row_places import online_view
 from featurectl.engines.all_engines import open_local_engine
@@ -154,30 +153,19 @@ def write_files(folder: Path, url: str) -> tuple[Path, Path]:
     rows = table_in(folder).read()
     values = values_at(open_local_engine(), VIEW, rows, rows.select("user"), NOW)
     with connected(url) as client, own.open("wb") as commands, plain.open("wb") as hsets:
-        origin = Origin(at=NOW, table_version=0, rebuild_id="")
-        how = Writing(origin=origin)
-        call = claimed_call(client, of, PackedWriting(order=newer_by(of, how), how=how))
-        uncompared = replace(call, arguments=[*call.arguments[:-2], b"12345678", b""])
+        how = Writing(origin=Origin(at=NOW, table_version=0, rebuild_id=""))
+        claim = claim_rows(client, of, PackedWriting(order=newer_by(of, how), how=how))
         for chunk in encode_chunks(of, values, 7, is_compact=True):
-            commands.write(batch_of(uncompared, chunk).data)
-            hsets.write(plain_sets(call.before, chunk))
+            for batch in plain_batches(claim.call, chunk):
+                commands.write(question(claim) + transaction(batch))
+                hsets.write(batch.data)
     store.close()
     return own, plain
-
-
-def plain_sets(before: bytes, chunk) -> bytes:
-    keys = digits(chunk.keys.lengths + len(before) + 1)
-    row_lengths = digits(lengths_of(chunk.pieces, chunk.count))
-    command = [literal(b"*4\r\n$4\r\nHSET\r\n$"), keys, literal(b"\r\n" + before), chunk.keys, literal(b"}\r\n")]
-    field = [literal(b"$9\r\nprofile@1\r\n$"), row_lengths, literal(b"\r\n"), *chunk.pieces, literal(b"\r\n")]
-    return join_pieces([*command, *field], chunk.count).data.tobytes()
 
 
 def piped(url: str, file: Path) -> Took:
     """Return what `redis-cli --pipe` takes for a file."""
     port = url.rsplit(":", 1)[1].split("/")[0]
-    with connected(url) as client:  # the token of `write_files` claims the rows
-        client.hset("p/dev", "writer/profile@1", b"12345678" + b"\0" * 7 + b"0:")
     begin, before = time.perf_counter(), children_s()
     with file.open("rb") as commands:
         done = subprocess.run(["redis-cli", "-p", port, "--pipe"], stdin=commands, capture_output=True, check=True)

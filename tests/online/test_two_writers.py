@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from featurectl.online.base import Origin, Writing
 from featurectl.online.base_backend import PackedWriting
 from featurectl.online.packed_store import newer_by
-from featurectl.online.redis.claim import claimed_call
+from featurectl.online.redis.claim import claim_rows
 from featurectl.online.redis.store import RedisStore
 from tests.online.rows import HOUR, T0, frame, view
 from tests.seeds import examples
@@ -38,7 +38,7 @@ def client(redis_url):
 
 def need_not_compare(client, of, origin, *, rebuilt=False):
     how = Writing(origin=origin, rebuilt=rebuilt)
-    return claimed_call(client, of, PackedWriting(order=newer_by(of, how), how=how)).arguments[-2] != b""
+    return claim_rows(client, of, PackedWriting(order=newer_by(of, how), how=how)).is_free
 
 
 LATER = replace(FIRST, at=T0 + HOUR, table_version=4)
@@ -130,9 +130,15 @@ def frames_of(of, drawn, push):
 
 
 @settings(max_examples=examples(25, 60), deadline=None)
-@given(pushes(), st.booleans())
-def test_whatever_pushes_cut_into_each_other_the_newest_row_of_all_stays(redis_url, drawn, by_event):
+@given(pushes(), st.booleans(), st.booleans())
+def test_whatever_pushes_cut_into_each_other_the_newest_row_of_all_stays(redis_url, drawn, by_event, is_plain):
     """Each push begins in the middle of the one before, which goes on afterwards."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("featurectl.online.redis.plain.MANY_ROWS", 0 if is_plain else ENTITIES + 1)
+        check_pushes(redis_url, drawn, by_event=by_event)
+
+
+def check_pushes(redis_url, drawn, *, by_event):
     of = view({"n": "int64"}, {"id": "int64"}, versioned_by="event" if by_event else "computed")
     store = RedisStore(redis_url)
     written: list[pl.DataFrame] = []
@@ -167,4 +173,5 @@ def test_whatever_pushes_cut_into_each_other_the_newest_row_of_all_stays(redis_u
             kept = tuple(getattr(row, name) for name in order)
             assert kept == max(mine.select(order).iter_rows())
     assert store.count(of) == every["id"].n_unique()
+    assert store.bytes.shared(of, "uncounted/spend@1") is None
     store.close()

@@ -15,11 +15,14 @@ COUNT = 1_000
 ORIGIN = Origin(at=T0, table_version=0, rebuild_id="r")
 
 
-@pytest.fixture(params=[None, ORIGIN], ids=["compared", "claimed"])
+@pytest.fixture(params=["compared", "claimed", "plain"])
 def how(request, monkeypatch):
-    """Ways to write, in chunks of 100 rows."""
+    """Ways to write, in chunks of 100 rows: by the script, or as plain HSETs."""
     monkeypatch.setattr("featurectl.online.encode.rows.CHUNK_ROWS", 100)
-    return Writing(origin=request.param)
+    if request.param == "plain":
+        monkeypatch.setattr("featurectl.online.redis.plain.MANY_ROWS", 0)
+        monkeypatch.setattr("featurectl.online.redis.transactions.ROWS_A_TRANSACTION", 30)
+    return Writing(origin=None if request.param == "compared" else ORIGIN)
 
 
 def rows_of(of, first=0):

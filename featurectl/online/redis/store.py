@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import redis
 
+from featurectl.core.errors import StoreError
 from featurectl.core.variables import shown_location
 from featurectl.online.base import Ask, Bound, Found, OnlineView, Writing
 from featurectl.online.base_backend import PackedWriting
@@ -29,16 +30,18 @@ from featurectl.online.redis.answers import (
     read_page,
     read_value,
 )
-from featurectl.online.redis.claim import bounded, claimed_call
+from featurectl.online.redis.claim import Claim, bounded, claim_rows
 from featurectl.online.redis.commands import RedisCommands
 from featurectl.online.redis.connect import StoreAddress, translated
-from featurectl.online.redis.keys import escaped, home_of, prefix_of
-from featurectl.online.redis.scripts import FOREIGN, REMOVE_UNTIL, WRITE_NEWER
+from featurectl.online.redis.keys import escaped, home_of, mark_name, prefix_of
+from featurectl.online.redis.scripts import CORRECT_COUNT, FOREIGN, REMOVE_UNTIL, WRITE_NEWER
 from featurectl.online.redis.trips import COMMANDS_A_TRIP, RedisCommand, look_ups, parted
+from featurectl.online.redis.uncounted import count_added, count_all
 from featurectl.online.row_schema import claim_schema, field_name, record_name, schema_name
 
 if TYPE_CHECKING:
     from featurectl.online.encode.rows import PackedChunk
+    from featurectl.online.redis.wire import Sender
 
 T = TypeVar("T")
 
@@ -70,14 +73,17 @@ class RedisBytes:
 
     def write_chunks(self, view: OnlineView, chunks: Iterable[PackedChunk], writing: PackedWriting) -> int:
         """Write rows, packed while others are on their way, and return how many entities are new."""
-        from featurectl.online.redis.wire import Sender, batch_of
+        from featurectl.online.redis.plain import PlainSender
+        from featurectl.online.redis.wire import Sender
 
         how, client = writing.how, self.commands.client
+        expiry = self._expiry(how)
         with translated(self.commands.address), broken_places_named(view):
-            call = claimed_call(client, view, writing, self._expiry(how))
-            with Sender(client) as sender:
+            claim = claim_rows(client, view, writing, expiry)
+            sender = PlainSender(client, claim) if claim.is_free and not expiry else Sender(client)
+            with self._counted(view, claim, sender), sender:
                 for chunk in chunks:
-                    sender.send(batch_of(bounded(call, how), chunk))
+                    sender.write(bounded(claim.call, how), chunk)
                     how.on_rows(sender.rows)
                 sender.finish()
         how.on_rows(sender.rows)
@@ -141,10 +147,8 @@ class RedisBytes:
 
     def count(self, view: OnlineView) -> int:
         """Return the number of entities that have a row of the view version."""
-        count = count_of(self.shared(view, f"count/{field_name(view)}"))
-        if count is None:
-            raise BrokenCountError(field_name(view))
-        return count
+        count, mark = self._count_and_mark(view)
+        return max(count, 1) if mark else count
 
     def reset_broken_count(self, view: OnlineView) -> None:
         """Begin to count at 0 where a counter holds no number."""
@@ -156,10 +160,7 @@ class RedisBytes:
         held = self._held()
         if held > FEW_KEYS:
             return held if held < self.count(view) else None
-        met, field = set[bytes](), field_name(view)
-        for keys in self._pages(view):
-            met.update(self._with_row(keys, field))
-        return len(met)
+        return self._count_met(view)
 
     def clock(self) -> datetime:
         """Return the server's time."""
@@ -178,7 +179,8 @@ class RedisBytes:
         for keys in self._pages(view):
             if keys:  # counted down with each page: a removal that is broken off leaves a right count
                 self._remove_until(view, keys, _ANY_ROW)
-        self.commands.ask("HDEL", home_of(view), f"count/{field_name(view)}", *self._schema_fields(view))
+        names = [f"count/{field_name(view)}", mark_name(field_name(view))]
+        self.commands.ask("HDEL", home_of(view), *names, *self._schema_fields(view))
 
     def close(self) -> None:
         """Close the connections."""
@@ -193,7 +195,38 @@ class RedisBytes:
 
     def _counts(self, view: OnlineView) -> list[int]:
         """Return every count that is kept of a view version's entities."""
-        return [self.count(view)]
+        return [self._count_and_mark(view)[0]]
+
+    def _count_and_mark(self, view: OnlineView) -> tuple[int, bytes | None]:
+        """Return what the counter holds, and whose mark says that there is more to be counted."""
+        field = field_name(view)
+        text, mark = self._read(partial(listed, count=2), "HMGET", home_of(view), f"count/{field}", mark_name(field))
+        count = count_of(text)
+        if count is None:
+            raise BrokenCountError(field)
+        return count, mark
+
+    def _count_met(self, view: OnlineView) -> int:
+        """Return how many entities have a row, by a look at all."""
+        met, field = set[bytes](), field_name(view)
+        for keys in self._pages(view):
+            met.update(self._with_row(keys, field))
+        return len(met)
+
+    @contextmanager
+    def _counted(self, view: OnlineView, claim: Claim, sender: Sender) -> Iterator[None]:
+        """Count at the end of a write what it added without counting, or all rows where another has not counted."""
+        try:
+            yield
+        except Exception:
+            if sender.is_settled and sender.leaves_mark:
+                with suppress(StoreError, redis.RedisError):
+                    count_added(self.commands, claim, sender)
+            raise
+        if not (sender.leaves_mark or claim.counts_all):
+            return
+        if not count_added(self.commands, claim, sender):
+            count_all(self.commands, claim, lambda: self._count_met(view))
 
     def _held(self) -> int:
         """Return how many keys there are in all."""
@@ -204,10 +237,11 @@ class RedisBytes:
 
         Of more than were ever counted, those that were written meanwhile among them.
         """
-        most = max(before[0], self.count(view) + removed)
+        most = max(before[0], self._counts(view)[0] + removed)
         difference = len(met) - (before[0] if len(met) < before[0] else min(most, len(met)))
-        if difference:
-            self.commands.ask("HINCRBY", home_of(view), f"count/{field_name(view)}", difference)
+        field = field_name(view)
+        names = (f"count/{field}", mark_name(field))
+        self.commands.ask("EVAL", CORRECT_COUNT, 1, home_of(view), *names, difference)
 
     def _put_schema(self, view: OnlineView, document: str) -> int:
         def put(schema_id: int, document: str) -> str:

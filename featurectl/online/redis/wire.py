@@ -1,14 +1,15 @@
 """Rows on their way into Redis: whole columns become the bytes of commands, sent while the next ones are made.
 
 A command calls a script for 200 rows (`online/redis/scripts.py`): the keys of the entities, what the rows share, then
-the rows. One thread makes commands; another sends them, reads and counts the replies. At most two chunks wait to be
-sent and the replies of one are due, so memory is bounded however slow the server is.
+the rows. Where there are many, and none can be newer, they are plain HSETs (`online/redis/plain.py`). One thread makes
+commands; another sends them, reads and counts the replies. At most two chunks wait to be sent and the replies of one
+are due, so memory is bounded however slow the server is.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
@@ -24,7 +25,7 @@ from featurectl.online.redis.scripts import FOREIGN
 
 ROWS_A_CALL: Final = 200
 _WAITING: Final = 2
-_SENT_AT_ONCE: Final = 1 << 18  # bytes; the client's time limit counts for each
+SENT_AT_ONCE: Final = 1 << 18  # bytes; the client's time limit counts for each
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +60,14 @@ def batch_of(call: ScriptCall, chunk: PackedChunk) -> CommandBatch:
 
 
 class Sender:
-    """Sends batches on a connection of its own and adds up the numbers that are replied; use it in `with`.
+    """Sends rows on a connection of its own and adds up the numbers that are replied; use it in `with`.
 
     Raises:
-        redis.RedisError: the connection fails, or a reply is an error: the first one, when a later batch is given or
-            at the end. What the server had received by then it has carried out. That of a key that is no hash is
-            raised when all is written.
+        redis.RedisError: the connection fails, or a reply is an error: the first one, when later rows are given or at
+            the end. What the server had received by then it has carried out. That of a key that is no hash is raised
+            when all is written.
+
+    `uncounted` rows were added that the server has not counted, where `leaves_mark` (`online/redis/plain.py`).
     """
 
     def __init__(self, client: redis.Redis) -> None:
@@ -76,7 +79,14 @@ class Sender:
         self._due: deque[CommandBatch] = deque()  # sent, or being sent, and not yet replied to
         self.total = 0  # of the numbers replied
         self.rows = 0  # that the server has said to have looked at
+        self.uncounted = 0
+        self.leaves_mark = False
         self._foreign: redis.ResponseError | None = None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether every reply has been read, so that it is known what was added."""
+        return not self._due
 
     def __enter__(self) -> Self:
         return self
@@ -89,26 +99,34 @@ class Sender:
             self._connection.disconnect()
         self._pool.release(self._connection)
 
-    def send(self, batch: CommandBatch) -> None:
-        """Have a batch sent; wait while too many are waiting."""
-        self._waiting.append(self._thread.submit(self._exchange, batch))
-        while len(self._waiting) > _WAITING:
-            self._waiting.popleft().result()
+    def write(self, call: ScriptCall, chunk: PackedChunk) -> None:
+        """Have a chunk sent as calls of the script; wait while too many are waiting."""
+        batch = batch_of(call, chunk)
+        self._submit(lambda: self._exchange(batch))
 
     def finish(self) -> None:
         """Wait until everything is sent and replied to."""
         while self._waiting:
             self._waiting.popleft().result()
-        self._thread.submit(self._read_replies, 0).result()
+        self._thread.submit(self._drain).result()
         if self._foreign is not None:
             raise self._foreign
+
+    def _submit(self, send: Callable[[], None]) -> None:
+        self._waiting.append(self._thread.submit(send))
+        while len(self._waiting) > _WAITING:
+            self._waiting.popleft().result()
+
+    def _drain(self) -> None:
+        """Read every reply that is due."""
+        self._read_replies(0)
 
     def _exchange(self, batch: CommandBatch) -> None:
         """Send a batch, then read the replies to the one before: the server always has something to do."""
         self._due.append(batch)
         data = memoryview(batch.data)
         self._connection.send_packed_command(
-            [data[start : start + _SENT_AT_ONCE] for start in range(0, len(data), _SENT_AT_ONCE)]
+            [data[start : start + SENT_AT_ONCE] for start in range(0, len(data), SENT_AT_ONCE)]
         )
         self._read_replies(1)
 

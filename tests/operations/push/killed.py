@@ -15,6 +15,7 @@ import pytest
 import redis
 
 from featurectl.online.encode import rows as encoded_rows
+from featurectl.online.redis import plain
 from featurectl.online.redis.store import RedisStore
 from featurectl.online.sqlite.store import SqliteStore
 from featurectl.operations.push import choose_entities, push_view
@@ -77,6 +78,7 @@ def push(place, project, kind, hours, progress=None):
     """Push the view as of so many hours, in chunks so small that there are many."""
     with opened(place) as store, pytest.MonkeyPatch.context() as patch:
         patch.setattr(encoded_rows, "CHUNK_ROWS", 50)
+        patch.setattr(plain, "MANY_ROWS", 0)
         patch.setattr(choose_entities, "PART_ROWS", 200)
         return push_view(push_request(store, VIEWS[kind], made_table(kind), hours, project), progress)
 
