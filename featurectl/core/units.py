@@ -100,20 +100,19 @@ def parse_instant(text: str) -> datetime | None:
 
 
 def parse_local_instant(text: str, timezone: str) -> datetime | None:
-    """Return the instant of an ISO 8601 text; one that shows a time of day without an offset is of that time zone.
+    """Return the instant of an ISO 8601 text; one without an offset is of that time zone, a date its midnight.
 
     A local time that comes twice is the earlier of the two, and one that is skipped is read with the offset before the
-    gap, as the columns of a source are. A date alone is its midnight UTC.
+    gap, as the columns of a source are.
 
     >>> parse_local_instant("2013-07-01T08:00", "America/New_York").isoformat()
     '2013-07-01T12:00:00+00:00'
     >>> parse_local_instant("2013-07-01", "America/New_York").isoformat()
-    '2013-07-01T00:00:00+00:00'
+    '2013-07-01T04:00:00+00:00'
     """
     try:
         value = datetime.fromisoformat(text.strip())
-        on_the_wall = value.tzinfo is None and not is_date(text.strip())
-        return value.replace(tzinfo=ZoneInfo(timezone)).astimezone(UTC) if on_the_wall else parse_instant(text)
+        return (value.replace(tzinfo=ZoneInfo(timezone)) if value.tzinfo is None else value).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 

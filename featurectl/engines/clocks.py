@@ -7,8 +7,9 @@ from typing import Final, TypeVar
 
 import polars as pl
 
+from featurectl.core.dtypes import DATE
 from featurectl.core.errors import DataError
-from featurectl.core.frames.timestamps import INSTANT
+from featurectl.core.frames.timestamps import INSTANT, midnights
 from featurectl.core.frames.types import finite
 from featurectl.expressions.polars import to_polars
 from featurectl.expressions.tree import Expression, ExpressionNode
@@ -92,11 +93,14 @@ def _with_ties(scan: pl.LazyFrame, source: Source) -> pl.LazyFrame:
 def _instant(source: Source, column: str, schema: pl.Schema) -> pl.Expr:
     for item in source.select:
         if item.name == column:  # it may hide a column of the files; it is computed from those, not from others
-            return named_column(item).cast(INSTANT)
+            made = named_column(item)
+            return midnights(made, source.timezone) if item.dtype == DATE else made.cast(INSTANT)
     dtype = schema.get(column)
     if dtype is None:
         raise DataError(f"source {source.name} has no column {column!r}", code="FC503")
-    if dtype == pl.Date or isinstance(dtype, pl.Datetime):
+    if dtype == pl.Date:
+        return midnights(pl.col(column), source.timezone)
+    if isinstance(dtype, pl.Datetime):
         return pl.col(column).cast(INSTANT)
     raise DataError(
         f"source {source.name}: column {column!r} is {dtype}, a clock must be a timestamp or a date", code="FC504"

@@ -10,7 +10,7 @@ import polars as pl
 
 from featurectl.core import dtypes
 from featurectl.core.errors import DataError
-from featurectl.core.frames.timestamps import parse_dates, parse_timestamps, spell_wall_clock
+from featurectl.core.frames.timestamps import midnights, parse_dates, parse_timestamps, spell_wall_clock
 from featurectl.core.frames.types import Nan, finite, language_dtype, polars_dtype, widen_column
 from featurectl.core.units import plural
 from featurectl.sources.failures import reading
@@ -23,7 +23,6 @@ _EXACT: Final = frozenset(
         (dtypes.BOOL, dtypes.STRING),
         (dtypes.INT64, dtypes.STRING),
         (dtypes.DATE, dtypes.STRING),
-        (dtypes.DATE, dtypes.TIMESTAMP),
     }
 )
 
@@ -60,8 +59,8 @@ def plan_cast(name: str, found: pl.DataType, want: str, reading: CastRules) -> C
     """Return how a column of a Polars type becomes a type of the language, or None when it never does.
 
     A number may become another kind of number when its value stays the same (a decimal becomes the nearest
-    float64); a text becomes what it spells; a date becomes its midnight UTC; whole numbers, booleans and dates
-    become texts. Floats and timestamps become no texts.
+    float64); a text becomes what it spells; a date becomes its midnight in the source's time zone; whole numbers,
+    booleans and dates become texts. Floats and timestamps become no texts.
     """
     column = pl.col(name)
     have = language_dtype(found)
@@ -92,6 +91,8 @@ def _cast_wide(name: str, wide: pl.Expr, types: tuple[str, str], reading: CastRu
         value = finite(parsed) if want == dtypes.FLOAT64 and reading.nan == "null" else parsed
         naive = want == dtypes.TIMESTAMP and _naive_texts(wide, reading.timestamp_format)
         return Cast(name=name, dtype=want, value=value, bad=_lost(wide, parsed), naive=naive)
+    if (have, want) == (dtypes.DATE, dtypes.TIMESTAMP):
+        return Cast(name=name, dtype=want, value=midnights(wide, reading.timezone))
     return _convert(name, wide, have, want)
 
 

@@ -42,7 +42,7 @@ def reading_of(source: Source) -> CastRules:
 def declared_columns(source: Source) -> dict[str, str] | None:
     """Return the source's declared columns as they are given to its readers, or None when it declares none.
 
-    The clocks come out as timestamps whatever the declared spelling is: a date is its midnight UTC.
+    The clocks come out as timestamps whatever the declared spelling is: a date is its midnight in `timezone`.
     """
     if not source.columns_declared or source.columns is None:
         return None

@@ -1,7 +1,7 @@
 """What any engine's `prepare` does: source rows become table rows by read, dedup, select, where, keys, in order."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from math import isnan, nan
 
@@ -108,6 +108,8 @@ def test_a_static_source_is_known_always(prepare):
 def test_a_date_column_means_midnight(prepare):
     frame = rows(("A", 1.0, 5, 5)).with_columns(pl.col("at").cast(pl.Date))
     assert whole(prepare(frame))["event_time"].to_list() == [T0]
+    local = replace(LATEST, source=replace(ARRIVALS, timezone="America/Los_Angeles"))
+    assert whole(prepare(frame, local))["event_time"].to_list() == [T0 + timedelta(hours=8)]
 
 
 def test_a_clock_may_be_a_select_column_even_one_that_hides_its_own_input(prepare):

@@ -1,6 +1,7 @@
 """What a table was made by is told from what its rows and columns mean, not from how it is written."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -42,6 +43,17 @@ def test_a_table_of_an_older_form_can_be_read_and_is_told():
         older = Coverage(rows_mark=mark)
         assert (has_older_form(older, DELAYS), has_other_definition(older, DELAYS)) == (True, False)
     assert not has_older_form(MADE, DELAYS)
+
+
+def test_a_table_of_dates_in_another_zone_than_utc_is_of_an_older_form():
+    """They were midnight UTC, as the newest rows show."""
+    local = with_source(DELAYS, timezone="America/New_York")
+    day, noon = datetime(2026, 1, 6, tzinfo=UTC), datetime(2026, 1, 6, 12, tzinfo=UTC)
+    for event, known in ((day, noon), (noon, day), (noon, noon), (None, None)):
+        before = Coverage(rows_mark=rows_mark(local).removesuffix("d"), newest_event=event, watermark=known)
+        assert has_older_form(before, local) == (day in (event, known))
+        assert not has_other_definition(before, local)
+    assert not has_older_form(Coverage(rows_mark=rows_mark(local)), local)
 
 
 def test_what_does_not_change_the_rows_leaves_the_table(subtests):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
@@ -28,6 +29,17 @@ def test_declared_columns_come_out_as_declared_and_in_order(make, tmp_path):
     assert frame.columns == list(COLUMNS)
     assert frame["at"].dt.to_string("%Y-%m-%d %H:%M:%S%.6f").to_list() == UTC_TEXTS
     assert frame.drop("at").rows() == [row[:5] for row in ROWS]
+
+
+@pytest.mark.parametrize("declared", [True, False])
+@pytest.mark.parametrize("clock", ["event_time", "available_at"])
+def test_a_clock_of_dates_is_midnight_in_the_zone(make, tmp_path, clock, declared):
+    undeclared = {} if declared else {"columns": None, "columns_declared": False}
+    frame = rows_of(make(**{clock: "day"}, timezone="America/New_York", **undeclared), tmp_path)
+    zone = ZoneInfo("America/New_York")
+    days = [row[list(COLUMNS).index("day")] for row in ROWS]
+    midnights = [None if day is None else datetime(day.year, day.month, day.day, tzinfo=zone) for day in days]
+    assert frame["day"].to_list() == midnights
 
 
 def test_only_declared_columns_are_kept(make, tmp_path):

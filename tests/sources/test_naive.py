@@ -51,7 +51,7 @@ def test_timestamps_with_a_time_zone_are_not_told(tmp_path, form, kept):
 @pytest.mark.parametrize(
     ("texts", "expected"),
     [
-        (["2024-01-01"], []),  # a date is its midnight UTC
+        (["2024-01-01"], []),  # a date has no time of day
         (["2024-01-01T05:00Z", "2024-01-01 05:00:00.25-0300"], []),
         (["2024-01-01T05:00Z", "2024-01-02 05:00"], ["at"]),
         (["", "2024-01-01T05:00:00.123456"], ["at"]),

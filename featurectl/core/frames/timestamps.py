@@ -43,6 +43,11 @@ def localize(naive: pl.Expr, timezone: str) -> pl.Expr:
     return pl.coalesce(exact.dt.convert_time_zone("UTC"), before.dt.convert_time_zone("UTC") + day)
 
 
+def midnights(days: pl.Expr, timezone: str) -> pl.Expr:
+    """Return the instants at which dates begin on the wall clock of a time zone, as `localize` has them."""
+    return localize(days.cast(pl.Datetime("us")), timezone)
+
+
 def to_instants(column: pl.Expr, dtype: pl.Datetime, timezone: str) -> pl.Expr:
     """Return a datetime column of any unit and zone as instants; nanoseconds are floored, also before 1970."""
     if dtype == INSTANT:
@@ -82,7 +87,7 @@ def parse_timestamps(text: pl.Expr, timezone: str, form: str | None = None) -> p
 
     Without `form`: ISO 8601, strictly: `2013-01-01`, `2013-01-01T05:30`, `2013-01-01 05:30:00.25+01:00`; digits
     after the sixth of a fraction are cut off. `form` is a chrono format (`%d.%m.%Y %H:%M`). A time without
-    an offset is read in `timezone`; a date alone is its midnight UTC, as in a column of dates.
+    an offset is read in `timezone`; a date alone is its midnight there, as in a column of dates.
     """
     if form is not None:
         parsed = text.str.to_datetime(form, strict=False, time_unit="us")
@@ -90,9 +95,8 @@ def parse_timestamps(text: pl.Expr, timezone: str, form: str | None = None) -> p
     parts = _clock_and_offset(text)
     instants = (pl.field("clock") - pl.field("offset").fill_null(0)).cast(INSTANT)
     if timezone != "UTC":
-        on_the_wall = pl.field("2").is_not_null() & pl.field("offset").is_null()
         local = localize(pl.field("clock").cast(pl.Datetime("us")), timezone)
-        instants = pl.when(on_the_wall).then(local).otherwise(instants)
+        instants = pl.when(pl.field("offset").is_null()).then(local).otherwise(instants)
     return parts.struct.with_fields(instant=instants).struct.field("instant")
 
 

@@ -22,10 +22,11 @@ CLOCKS: Final[Mapping[str, Code]] = {
     ),
     "FC358": Code(
         "an event time without a time of day",
-        "A date is its midnight UTC, and without `available_at` or `delay` a row is known from then on: features of "
-        "that day's morning see what happened in its evening. With `delay: 1d` they see it when the day is over. It "
-        "is a note, which `validate -v` lists (of CSV files by their first row) and the first `materialize` of a view "
-        "says; `available_at` with the same column says that it is right as it is.",
+        "A date is its midnight in the source's `timezone` (UTC by default), and without `available_at` or `delay` a "
+        "row is known from then on: features of that day's morning see what happened in its evening. With `delay: 1d` "
+        "they see it when the day is over. It is a note, which `validate -v` lists (of CSV files by their first row) "
+        "and the first `materialize` of a view says; `available_at` with the same column says that it is right as it "
+        "is.",
     ),
     "FC359": Code(
         "a clock that is cast from a text beside `timezone`",

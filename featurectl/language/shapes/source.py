@@ -174,7 +174,9 @@ class SourceShape(ObjectShape):
         None, description="How late rows may come: a query with `:since` looks back so far again. Needs `dedup_key`."
     )
     timezone: Text | None = Field(
-        None, description="The zone of timestamps that have none; UTC when left out.", examples=["America/New_York"]
+        None,
+        description="The zone of timestamps that have none, and of dates; UTC when left out.",
+        examples=["America/New_York"],
     )
     nan: NanChoice = Field("null", description="What NaN is: null (the default), or a number to `keep`.")
     columns: Mapped[Dtype] | None = Field(

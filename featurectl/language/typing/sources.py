@@ -80,7 +80,8 @@ def casts_naive_text(tree: ExpressionNode) -> bool:
 def dates_note(source: Source) -> tuple[str, str]:
     """Return what is said of a source whose event times are dates alone (FC358), and what to write."""
     name = source.event_time
-    message = f'"{name}" holds dates: a row counts as known at the midnight that its day begins with'
+    midnight = f"the midnight ({source.timezone}) that its day begins with"
+    message = f'"{name}" holds dates: a row counts as known at {midnight}'
     return message, f"delay: 1d where it is known when its day is over; available_at: {name} where that is right"
 
 

@@ -16,7 +16,7 @@ from featurectl.engines.spill import SpillRoom
 from featurectl.identity.facts.views import read_columns
 from featurectl.language.definitions.view import FeatureView
 from featurectl.offline.base import Coverage, OfflineTable
-from featurectl.offline.inputs import has_older_form, has_other_definition, input_marks, lacking_inputs, rows_mark
+from featurectl.offline.inputs import has_other_definition, input_marks, lacking_inputs, older_form, rows_mark
 from featurectl.offline.order import ordered
 from featurectl.offline.rows import FrameRows
 from featurectl.operations.materialize.check_results import check_passed
@@ -184,7 +184,7 @@ def why_anew(run: MaterializeRun, coverage: Coverage | None) -> str:
         return ""
     if lacking_inputs(coverage, run.view):
         return "a column of it is new"
-    return "an older featurectl made it" if has_older_form(coverage, run.view) else ""
+    return older_form(coverage, run.view)
 
 
 def table_begin(view: FeatureView, coverage: Coverage | None, since: datetime | None, now: datetime) -> datetime | None:

@@ -13,7 +13,7 @@ import polars as pl
 
 from featurectl.core.dtypes import TIMESTAMP
 from featurectl.core.errors import DataError, UsageError
-from featurectl.core.frames.timestamps import INSTANT
+from featurectl.core.frames.timestamps import INSTANT, midnights
 from featurectl.core.frames.types import language_dtype, widen
 from featurectl.engines.clocks import clocked, drop_repeats, select_columns
 from featurectl.expressions.check import expression_columns
@@ -165,7 +165,13 @@ def source_spine(rows: pl.DataFrame, own: pl.DataFrame, spine: Spine) -> SpineRo
     if frame.height < own.height:
         own = own[frame[_ROW]]
     own = own.with_columns(frame[item.name] for item in source.select)
-    return _rows(frame.select(c for c in frame.columns if not c.startswith("\x00")), own, spine.time, origin)
+    return _rows(
+        frame.select(c for c in frame.columns if not c.startswith("\x00")),
+        own,
+        spine.time,
+        origin,
+        spine.source.timezone,
+    )
 
 
 def spine_of_rows(rows: pl.DataFrame, spine: Spine, origin: str) -> SpineRows:
@@ -175,7 +181,7 @@ def spine_of_rows(rows: pl.DataFrame, spine: Spine, origin: str) -> SpineRows:
         DataError: an expression of `select` does not fit the columns.
     """
     frame = select_columns(rows, type_source(spine.source, columns_of(rows)))
-    return _rows(frame, frame, spine.time, origin)
+    return _rows(frame, frame, spine.time, origin, spine.source.timezone)
 
 
 def read_file_spine(reader: SourceReader, path: Path, times: Sequence[str]) -> SpineRows:
@@ -257,7 +263,7 @@ def read_columns(source: Source) -> set[str]:
     return (keys - made).union(*(expression_columns(item.expression.text) for item in source.select))
 
 
-def _rows(rows: pl.DataFrame, own: pl.DataFrame, time: str, origin: str) -> SpineRows:
+def _rows(rows: pl.DataFrame, own: pl.DataFrame, time: str, origin: str, timezone: str = "UTC") -> SpineRows:
     if time not in own.columns:
         raise NoTimeColumnError(
             f"spine {origin} has no column {time!r} for the time of a row",
@@ -272,5 +278,6 @@ def _rows(rows: pl.DataFrame, own: pl.DataFrame, time: str, origin: str) -> Spin
         kind = language_dtype(dtype) or dtype
         raise DataError(f"spine {origin}: column {time} is {kind}, must be a timestamp or a date", code="FC504")
     with reading(f"spine {origin}: column {time}"):  # microseconds reach less far than days do
-        moments = instants.cast(INSTANT)
+        days = pl.select(midnights(pl.lit(instants), timezone)).to_series() if dtype == pl.Date else instants
+        moments = days.cast(INSTANT)
     return SpineRows(rows=rows, own=own, time=moments, time_column=time, origin=origin)

@@ -55,7 +55,8 @@ def test_units_become_microseconds_floored_also_before_1970(unit, per_us, zone):
         ("2013-01-01T05:30:00,5-0300", datetime(2013, 1, 1, 8, 30, 0, 500_000)),
         ("2013-01-01 05:30:00+00", datetime(2013, 1, 1, 5, 30)),
         ("1960-01-01T00:00:00.0000019Z", datetime(1960, 1, 1, 0, 0, 0, 1)),
-        ("2013-01-01", datetime(2013, 1, 1)),  # a date is its midnight UTC, in a zone too
+        ("2013-01-01", datetime(2013, 1, 1, 5)),  # a date is midnight of the zone's day, as 00:00:00 is
+        ("2013-07-01", datetime(2013, 7, 1, 4)),
         ("0001-01-01T00:00:00Z", datetime(1, 1, 1)),
     ],
 )

@@ -238,10 +238,10 @@ def test_local_times_of_the_spine_are_read_in_the_zone_of_the_source():
     assert found_in_new_york([landed], "2024-07-01T08:00:01", count_1d=1) == []
 
 
-def test_dates_alone_are_midnight_utc_in_every_zone():
+def test_dates_alone_are_midnight_of_the_zone():
     landed = {"at": "2024-07-01", "known_at": "2024-07-01"}
-    assert found_in_new_york([landed], "2024-07-01T00:00:00Z", count_1d=0) == []
-    assert found_in_new_york([landed], "2024-07-01T00:00:01Z", count_1d=1) == []
+    for time, count in (("2024-07-01T04:00:00Z", 0), ("2024-07-01", 0), ("2024-07-01T04:00:01Z", 1)):
+        assert found_in_new_york([landed], time, count_1d=count) == []
 
 
 @given(
