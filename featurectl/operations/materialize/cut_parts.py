@@ -1,7 +1,7 @@
-"""Parts that begin later than when they were read: rows of a table that were cut off while another part begins earlier.
+"""Parts that are gone, or begin later than when they were read: rows of a table that no other part has.
 
-What was cut off is found by its keys and times, so that rows that lie in another part now (of files that change names)
-are none.
+They are found by their keys and times, so that rows that lie in another part now (of files that change names, or are
+merged) are none.
 """
 
 from __future__ import annotations
@@ -48,6 +48,26 @@ class CutPart:
         return found
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GonePart:
+    """A part that was read and is gone, with the rows that were read of it."""
+
+    name: str
+    rows: PartRows
+
+    @property
+    def gone(self) -> pl.Expr:
+        """Which rows of a table may have been of it."""
+        begins, found = begins_of(self.rows), pl.lit(value=True)
+        assert begins is not None
+        for clock, first, spans in zip(
+            (EVENT_TIME, AVAILABLE_AT), begins, (self.rows.events, self.rows.known), strict=True
+        ):
+            found &= pl.col(clock) >= first
+            found &= pl.lit(value=True) if spans.last is None else pl.col(clock) <= spans.last
+        return found
+
+
 def cut_parts(before: Coverage, now: Mapping[str, PartRows]) -> list[CutPart]:
     """Return which of the parts now begin later than when a table read them."""
     found = []
@@ -85,14 +105,41 @@ def check_parts_there(
     )
 
 
+def check_gone_there(
+    run: MaterializeRun, parts: Sequence[GonePart], rows: BucketedRows, chosen: pl.Expr, why: str = ""
+) -> None:
+    """Check that the rows that take the place of a table's, or of the chosen ones, have those of parts that are gone.
+
+    `why` says what the table is made anew for; empty: the chosen ones are a range that was asked for.
+
+    Raises:
+        DataError: FC501, they lack some.
+    """
+    lost = _lost(run, parts, rows, chosen) if parts else None
+    if lost is None:
+        return
+    more = f" and {counted(len(parts) - 1, 'other file')}" * (len(parts) > 1)
+    made = f"{why}, and made anew it" if why else "the range, computed again,"
+    raise DataError(
+        f"source {run.view.source.name}: {parts[0].name}{more} that the table of {run.view.name} has read "
+        f"{'is' if len(parts) == 1 else 'are'} gone; {made} would lose {lost}, which no other file has",
+        code="FC501",
+        hint=how_to_go_on(run.view)
+        if why
+        else "leave out --since and --until; --full makes the table of what there is",
+    )
+
+
 def _shown(part: CutPart, ends: Ends) -> str:
     """Return the beginning by the clock by which a part was cut."""
     by_event = part.now is None or part.now[0] > part.before[0]
     return format_iso(ends[0]) if by_event else f"what became known at {format_iso(ends[1])}"
 
 
-def _lost(run: MaterializeRun, cut: Sequence[CutPart], rows: BucketedRows, chosen: pl.Expr) -> LostRows | None:
-    """Return which of the table's chosen rows that may have been cut off are not among some rows."""
+def _lost(
+    run: MaterializeRun, cut: Sequence[CutPart | GonePart], rows: BucketedRows, chosen: pl.Expr
+) -> LostRows | None:
+    """Return which of the table's chosen rows that may have been cut off, or are gone, are not among some rows."""
     identity, buckets = [*run.view.keys, EVENT_TIME, AVAILABLE_AT], run.table.buckets()
     gone = pl.any_horizontal(part.gone for part in cut) & chosen
     count, ends, known = 0, None, None
@@ -108,6 +155,11 @@ def _lost(run: MaterializeRun, cut: Sequence[CutPart], rows: BucketedRows, chose
             known = seen if known is None else max(known, seen)
             count, ends = count + lost.height, united(ends, (first, last))
     return None if ends is None or known is None else LostRows(count, ends, known)
+
+
+def gone_parts(before: Coverage, names: Sequence[str]) -> list[GonePart]:
+    """Return parts that are gone, with what a table has read of them."""
+    return [GonePart(name=name, rows=before.part_rows[name]) for name in names]
 
 
 def check_nothing_lost(run: MaterializeRun, before: Coverage, prepared: Prepared, covered: Coverage, why: str) -> None:

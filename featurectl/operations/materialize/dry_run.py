@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
 
+from featurectl.core.units import counted
 from featurectl.language.resolve.transformed import as_state, transform_sources
 from featurectl.offline.base import Coverage
 from featurectl.offline.inputs import has_older_form, has_other_definition
@@ -69,7 +71,7 @@ def plan_view(run: MaterializeRun, now: datetime, *, full: bool = False, asked: 
     anew = "first" if coverage is None else "rebuild"
     action = anew if base is None else "append" if increment.scans else "nothing"
     why = increment.reason or (_why_read(increment, base) if base is not None else "")
-    reason = _reason(why, run, coverage, full=full, action=action)
+    reason = _reason(why, run, coverage, full=full, action=action) + _of_gone(planned.gone)
     if asked is not None and coverage is not None and not full:
         read, action, reason = set(coverage.parts), "backfill", "a range was asked for"
     if coverage is not None and not full:
@@ -103,6 +105,14 @@ def _check_rows(
         check_range_there(run, begins, ~asked.outside)
     elif planned.why_anew:
         check_rows_there(run, begins, chosen, planned.why_anew)
+
+
+def _of_gone(gone: Sequence[str]) -> str:
+    """Return what there is to say of files that are gone: which rows others have is not known before they are read."""
+    if not gone:
+        return ""
+    others = f" and {counted(len(gone) - 1, 'other file')}" * (len(gone) > 1)
+    return f"; {gone[0]}{others} {'is' if len(gone) == 1 else 'are'} gone: refused unless others have all rows"
 
 
 def _why_read(increment: Increment, base: Coverage) -> str:

@@ -25,20 +25,26 @@ from featurectl.sources.size import first_times
 _AT_ONCE: Final = 1_000_000  # rows of the table
 
 
-def check_files_there(run: MaterializeRun, coverage: Coverage, why: str, begin: datetime | None = None) -> None:
-    """Check that a table that begins at `begin` can be made anew from all that it has read; `why` says what for.
+def check_files_there(
+    run: MaterializeRun, coverage: Coverage, why: str, begin: datetime | None = None
+) -> tuple[str, ...]:
+    """Return the files that a table has read and that are gone, whose rows are to be looked for in those that are left.
 
-    A file that had no rows, or none from then on, is not missed.
+    `why` says what the table, which begins at `begin`, is made anew for. A file that had no rows, or none from then on,
+    is not missed.
 
     Raises:
-        DataError: FC501, files that it has read are gone.
+        DataError: FC501, some are gone, and nobody knows of when their rows were, or what a transform makes of them.
     """
+    found: list[str] = []
     for source, reader in zip(transform_sources(run.view), (run.reader, *run.others), strict=True):
         mine = "" if run.view.transform is None else f"{source.name}/"
         read = [name.removeprefix(mine) for name in coverage.parts if name.startswith(mine)]
         lost = reader.lost_parts(reader.parts(), read)
         gone = [name for name in lost if _is_missed(coverage.part_rows.get(mine + name, NOT_COUNTED), begin)]
-        if gone:
+        if run.view.transform is None and all(begins_of(coverage.part_rows.get(name, NOT_COUNTED)) for name in gone):
+            found += gone
+        elif gone:
             more = f" and {counted(len(gone) - 1, 'other file')}" * (len(gone) > 1)
             raise DataError(
                 f"source {source.name}: {gone[0]}{more} that the table of {run.view.name} has read "
@@ -46,6 +52,7 @@ def check_files_there(run: MaterializeRun, coverage: Coverage, why: str, begin: 
                 code="FC501",
                 hint=how_to_go_on(run.view),
             )
+    return tuple(found)
 
 
 def _is_missed(rows: PartRows, begin: datetime | None) -> bool:

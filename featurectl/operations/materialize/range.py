@@ -11,13 +11,15 @@ import polars as pl
 from featurectl.core.errors import DataError, UsageError
 from featurectl.core.units import format_iso
 from featurectl.engines.base import TOO_LATE, Engine, Piece
+from featurectl.engines.spans import NOT_COUNTED
 from featurectl.engines.spill import SpillRoom
 from featurectl.offline.base import Coverage
 from featurectl.offline.inputs import input_marks
 from featurectl.operations.materialize.check_results import check_passed
-from featurectl.operations.materialize.cut_parts import check_parts_there, cut_parts
+from featurectl.operations.materialize.cut_parts import GonePart, check_gone_there, check_parts_there, cut_parts
 from featurectl.operations.materialize.doubles import DoubleFinder
 from featurectl.operations.materialize.lost_rows import check_range_there
+from featurectl.operations.materialize.part_begins import begins_of
 from featurectl.operations.materialize.repeats import events_of, is_copy_of, read_until
 from featurectl.operations.materialize.rows import TableRows
 from featurectl.operations.materialize.run import MaterializeRun
@@ -79,7 +81,8 @@ def backfill_view(engine: Engine, run: MaterializeRun, asked: Range) -> Material
     coverage = run.table.coverage()
     assert coverage is not None
     parts = {part.name: part for part in run.reader.parts()}
-    there = _parts_there(run, coverage, parts.keys())
+    there = [name for name in coverage.parts if name in parts]
+    gone = _gone_parts(run, coverage, parts.keys())
     view, _ = typed_view(run)
     until, events = read_until(view, coverage), events_of(run, ~asked.outside)
     required = RequiredColumns(keys=view.key_columns)
@@ -89,6 +92,7 @@ def backfill_view(engine: Engine, run: MaterializeRun, asked: Range) -> Material
         with reading(f"source {view.source.name}"):
             prepared = engine.prepare(pieces, view, room=room)
         check_passed(prepared.checks)
+        check_gone_there(run, gone, prepared.rows, ~asked.outside)
         check_range_there(run, prepared.begins, ~asked.outside)
         cut = cut_parts(coverage, dict(zip(there, prepared.parts, strict=True)))
         check_parts_there(run, cut, prepared.rows, ~asked.outside)
@@ -102,19 +106,25 @@ def backfill_view(engine: Engine, run: MaterializeRun, asked: Range) -> Material
     return replace(materialized_of(run, prepared, covered, "backfill", number), doubles=doubles.found)
 
 
-def _parts_there(run: MaterializeRun, coverage: Coverage, parts: Collection[str]) -> list[str]:
-    """Return which of the parts that were read are there; a table whose files are written again has all in others.
+def _gone_parts(run: MaterializeRun, coverage: Coverage, parts: Collection[str]) -> list[GonePart]:
+    """Return the parts that were read and are gone, whose rows are to be looked for in those that are left.
+
+    A table whose files are written again has all in others; a part without rows is not missed.
 
     Raises:
-        DataError: FC501, one is gone.
+        DataError: FC501, one is gone, and nobody knows of when its rows were.
     """
-    if not run.reader.is_snapshot and (gone := sorted(coverage.parts.keys() - parts)):
-        raise DataError(
-            f"source {run.view.source.name}: {gone[0]} is not there any more, and rows of it would be lost",
-            code="FC501",
-            hint="leave out --since and --until; --full rebuilds the table from what there is",
-        )
-    return [name for name in coverage.parts if name in parts]
+    found = []
+    for name in () if run.reader.is_snapshot else sorted(coverage.parts.keys() - parts):
+        rows = coverage.part_rows.get(name, NOT_COUNTED)
+        if not rows.counted or (rows.count and begins_of(rows) is None):
+            raise DataError(
+                f"source {run.view.source.name}: {name} is not there any more, and rows of it would be lost",
+                code="FC501",
+                hint="leave out --since and --until; --full rebuilds the table from what there is",
+            )
+        found += [GonePart(name=name, rows=rows)] if rows.count else []
+    return found
 
 
 def _without_changed_parts(covered: Coverage, asked: Range) -> Coverage:

@@ -20,10 +20,10 @@ from featurectl.offline.inputs import has_other_definition, input_marks, lacking
 from featurectl.offline.order import ordered
 from featurectl.offline.rows import FrameRows
 from featurectl.operations.materialize.check_results import check_passed
-from featurectl.operations.materialize.cut_parts import check_nothing_lost
+from featurectl.operations.materialize.cut_parts import check_gone_there, check_nothing_lost, gone_parts
 from featurectl.operations.materialize.doubles import NO_DOUBLES, DoubleFinder, Doubles
 from featurectl.operations.materialize.empty_parts import find_empty_parts
-from featurectl.operations.materialize.lost_rows import check_files_there
+from featurectl.operations.materialize.lost_rows import check_files_there, of_table
 from featurectl.operations.materialize.older_version import OlderHistory
 from featurectl.operations.materialize.part_begins import Ends
 from featurectl.operations.materialize.part_rows import ReadParts
@@ -137,12 +137,14 @@ class PlannedIncrement:
     """What a run builds on (base None: on nothing), what it reads, and the parts that there are.
 
     `why_anew` says what a table of the same definition is made anew for; empty where it is not, or was asked for.
+    `gone` are files that it has read, whose rows are to be looked for in those that there are.
     """
 
     base: Coverage | None
     increment: Increment
     parts: tuple[SourcePart, ...]
     why_anew: str = ""
+    gone: tuple[str, ...] = ()
 
 
 def next_increment(run: MaterializeRun, ahead: RunBasis) -> PlannedIncrement:
@@ -157,9 +159,9 @@ def next_increment(run: MaterializeRun, ahead: RunBasis) -> PlannedIncrement:
     why = why_anew(run, ahead.base)
     if base is not None and increment.rebuild:
         why = increment.reason
-        check_files_there(run, base, why, ahead.begin)
+    gone = check_files_there(run, ahead.base, why, ahead.begin) if why and ahead.base is not None else ()
     kept = None if increment.rebuild else base
-    return PlannedIncrement(base=kept, increment=increment, parts=parts, why_anew=why)
+    return PlannedIncrement(base=kept, increment=increment, parts=parts, why_anew=why, gone=gone)
 
 
 def base_of(run: MaterializeRun, coverage: Coverage | None, begin: datetime | None = None) -> Coverage | None:
@@ -205,7 +207,9 @@ def _materialize(run: MaterializeRun, how: _Reading, ahead: RunBasis) -> Materia
         return nothing_new(run, base, ahead.now)
     prepared, covered = _read(run, how, ahead, planned)
     if planned.why_anew:
-        check_nothing_lost(run, ahead.base or Coverage(), prepared, covered, planned.why_anew)
+        before, chosen = ahead.base or Coverage(), of_table(covered.since, ahead.now)
+        check_gone_there(run, gone_parts(before, planned.gone), prepared.rows, chosen, planned.why_anew)
+        check_nothing_lost(run, before, prepared, covered, planned.why_anew)
     prepared = how.doubles.watch(prepared, base)
     rows = prepared.rows
     if base is not None and increment.repeats:

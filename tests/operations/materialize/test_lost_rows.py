@@ -291,3 +291,28 @@ def test_a_range_of_a_transform_of_before_its_file_begins_is_refused(tmp_path):
     since = "`--since 2024-01-01T20:00:00Z` keeps them"
     refused(lambda: run_transform(tmp_path, of_each(), since=at(5)), "1 row of 2024-01-01T09:00:00Z", since)
     assert transformed(tmp_path, of_each()) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [{"1": WEEKS}, {"1": WEEKS[1:], "3": WEEKS[:1]}, {"1": WEEKS[:1], "2": WEEKS[3:], "3": WEEKS[1:3]}],
+    ids=["merged", "renamed", "split"],
+)
+def test_rows_of_a_file_that_is_gone_are_not_missed_where_another_has_them(tmp_path, files):
+    source, data = replace(FILES, available_at=None), tmp_path / "data"
+    for name, rows in (("1", WEEKS[:2]), ("2", WEEKS[2:])):
+        write(tmp_path, f"{name}.parquet", *rows)
+    run(tmp_path, source=source)
+    for old in data.iterdir():
+        old.unlink()
+    for name, rows in files.items():
+        write(tmp_path, f"{name}.parquet", *(row for row in rows if row != WEEKS[3]))
+    planned = plan_view(job(tmp_path, source=source), at(99))
+    is_gone = "; data/2.parquet is gone: refused unless others have all rows"
+    assert (planned.action, is_gone in planned.reason) == ("rebuild", "2" not in files)
+    if "2" not in files:
+        refused(lambda: run(tmp_path, source=source), "data/2.parquet that the table of latest has read is gone; ")
+    for name, rows in files.items():
+        write(tmp_path, f"{name}.parquet", *rows)
+    made, table = run(tmp_path, source=source)
+    assert (made.action, values(table)) == ("rebuild", [1.0, 2.0, 3.0, 4.0])
