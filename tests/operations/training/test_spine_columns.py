@@ -110,9 +110,19 @@ def read(frame: pl.DataFrame, folder: Path) -> SpineRows:
 
 
 def cuts() -> st.SearchStrategy[Cut]:
-    edges = st.none() | st.integers(-30, 50).map(lambda hour: T0 + timedelta(hours=hour))
-    shares = st.sampled_from([1.0, 1.0, 0.5])
-    return st.builds(Cut, since=edges, until=edges, sample=shares, seed=st.integers(0, 9))
+    hours = st.lists(st.integers(-30, 50), min_size=2, max_size=2, unique=True).map(sorted)
+    ends = st.tuples(hours, st.booleans(), st.booleans())
+    return st.builds(
+        lambda ends, sample, seed: Cut(
+            since=T0 + timedelta(hours=ends[0][0]) if ends[1] else None,
+            until=T0 + timedelta(hours=ends[0][1]) if ends[2] else None,
+            sample=sample,
+            seed=seed,
+        ),
+        ends,
+        st.sampled_from([1.0, 1.0, 0.5]),
+        st.integers(0, 9),
+    )
 
 
 many = settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -179,7 +189,9 @@ def test_columns_of_a_source_come_out_as_they_are_beside_its_select(folder, fram
     assert set(taken) == set(range(2, frame.height)) or repeats
     assert [n // 2 for n in taken] == list(range(1, (frame.height + 1) // 2)) or not repeats
     wall = expected["event_time"]
-    if wall.dtype != pl.Date and wall.dtype.time_zone is None:
+    if wall.dtype == pl.Date:
+        wall = wall.cast(pl.Datetime("us"))
+    if wall.dtype.time_zone is None:
         wall = wall.dt.replace_time_zone("America/New_York")
     assert [None if t is None else int(t.timestamp() * 10**6) for t in read.time] == instants_us(wall)
 
