@@ -55,6 +55,11 @@ def has_older_form(coverage: Coverage, view: FeatureView) -> bool:
     return not is_of_days or _may_have_dates(coverage)
 
 
+def has_moved_days(coverage: Coverage, view: FeatureView) -> bool:
+    """Return whether a table's dates may be midnight UTC, and are to be midnight elsewhere: no row is lost by that."""
+    return _has_local_days(view) and has_older_form(coverage, view)
+
+
 def older_form(coverage: Coverage, view: FeatureView) -> str:
     """Return why a table's rows are in an older form; empty: they are not."""
     if not has_older_form(coverage, view):
