@@ -24,9 +24,10 @@ MARK = "uncounted/spend@1"
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    """Few rows are many here, and many transactions."""
+    """Few rows are many here, and many transactions; a slow machine is no server that is far away."""
     monkeypatch.setattr("featurectl.online.encode.rows.CHUNK_ROWS", 100)
     monkeypatch.setattr("featurectl.online.redis.plain.MANY_ROWS", 0)
+    monkeypatch.setattr("featurectl.online.redis.plain._MOST_CONNECTIONS", 2)
     monkeypatch.setattr("featurectl.online.redis.transactions.ROWS_A_TRANSACTION", 20)
 
 
@@ -108,6 +109,15 @@ def test_many_rows_are_sent_in_transactions_and_counted_at_the_end(store, sent):
     assert (push(store, of, 0), push(store, of, 1)) == (COUNT, 0)
     assert sent == [20] * 30
     assert (values(store, of), store.count(of), mark_of(store, of)) == ({1}, COUNT, None)
+
+
+def test_a_server_that_is_far_away_gets_more_connections(store, monkeypatch):
+    of, used, send = of_ids(), set(), WatchedConnection.send
+    monkeypatch.setattr("featurectl.online.redis.plain._MOST_CONNECTIONS", 5)
+    monkeypatch.setattr("featurectl.online.redis.plain._TRANSACTION_S", 1e-9)
+    monkeypatch.setattr(WatchedConnection, "send", lambda self, batch: used.add(self) or send(self, batch))
+    push(store, of, 1)
+    assert (len(used), values(store, of), store.count(of)) == (5, {1}, COUNT)
 
 
 @pytest.mark.parametrize("number", [0, 1, 7])
