@@ -11,6 +11,7 @@ from featurectl.engines.base import SAME_AS_READ, TOO_LATE, CheckResult
 from featurectl.operations.materialize.doubles import Doubles
 from featurectl.operations.materialize.dry_run import Planned
 from featurectl.operations.materialize.empty_parts import describe_empty
+from featurectl.operations.materialize.fewer_rows import describe_fewer
 from featurectl.operations.materialize.materialize_views import ViewRun
 from featurectl.operations.materialize.older_version import describe_history, history_document
 from featurectl.operations.materialize.part_rows import describe_changed, to_mend
@@ -68,7 +69,8 @@ def _notes(run: ViewRun) -> list[str]:
     notes = [note for note, holds in zip(notes, (True, made.held_rows, until), strict=True) if note and holds]
     older = [describe_history(made.older)] if made.older else []
     empty = [describe_empty(made.empty_parts)] if made.empty_parts else []
-    return [*notes, *older, *empty, *_of_doubles(made.doubles)]
+    fewer = [describe_fewer(made.fewer)] if made.fewer.rows else []
+    return [*notes, *older, *fewer, *empty, *_of_doubles(made.doubles)]
 
 
 def _of_doubles(doubles: Doubles) -> list[str]:
@@ -152,6 +154,9 @@ def run_document(run: ViewRun) -> dict[str, object]:
         "tied_key": dict(made.doubles.tied_key) if made and made.doubles.tied_key else None,
         "differing_copies": made and made.doubles.copies,
         "differing_event": dict(made.doubles.copied_event) if made and made.doubles.copied_event else None,
+        "fewer_rows": made and made.fewer.rows,
+        "gone_keys": made and made.fewer.keys,
+        "gone_key": dict(made.fewer.key) if made and made.fewer.key else None,
         "empty_parts": list(made.empty_parts) if made else [],
         "checks": [_check_json(check) for check in made.checks] if made else [],
         "table_version": made and made.table_version,

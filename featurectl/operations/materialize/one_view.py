@@ -13,6 +13,7 @@ from featurectl.language.definitions.json_form import load_untyped_view, load_vi
 from featurectl.language.resolve.transformed import as_state, transform_sources
 from featurectl.online.future_pushes import how_far_ahead
 from featurectl.operations.materialize.changed_types import naming_changed_types
+from featurectl.operations.materialize.fewer_rows import find_fewer
 from featurectl.operations.materialize.older_version import OlderHistory, older_history
 from featurectl.operations.materialize.range import Range, backfill_view, check_range, expire_rows
 from featurectl.operations.materialize.record_columns import columns_seen, record_columns
@@ -70,7 +71,7 @@ def materialize_version(work: ViewWork, item: ObjectVersion) -> Materialized:
         StoreError: the table can't be written; it stays as it was.
     """
     run, now = view_run(work, item), work.applied.now
-    as_read = run
+    as_read, version = run, run.table.version()
     engine = open_engine(work.applied.workspace.environment, work.memory_bytes)
     if work.full and (aside := run.table.set_aside()):
         lost = "versions that manifests and models name can't be read again"
@@ -87,6 +88,8 @@ def materialize_version(work: ViewWork, item: ObjectVersion) -> Materialized:
         made = backfill_view(engine, run, work.range)
     if made.action == "first":
         made = replace(made, older=_older(work, run, made))
+    elif made.action == "rebuild":
+        made = replace(made, fewer=find_fewer(run.table, run.view.keys, version))
     if work.keep_changed:
         made = _keep_changed(run, made)
     expired = expire_rows(run, now)

@@ -23,6 +23,7 @@ from featurectl.operations.materialize.check_results import check_passed
 from featurectl.operations.materialize.cut_parts import check_gone_there, check_nothing_lost, gone_parts
 from featurectl.operations.materialize.doubles import NO_DOUBLES, DoubleFinder, Doubles
 from featurectl.operations.materialize.empty_parts import find_empty_parts
+from featurectl.operations.materialize.fewer_rows import NO_FEWER, FewerRows
 from featurectl.operations.materialize.lost_rows import check_files_there, of_table
 from featurectl.operations.materialize.older_version import OlderHistory
 from featurectl.operations.materialize.part_begins import Ends
@@ -49,7 +50,7 @@ class Materialized:
     of rows that came too late. `changed_parts` are those of which the table has rows that were changed or are gone
     since, `changed_since` is the first event time of these. `held_rows` become available after now; `events_until` is
     the newest event of the table that lies ahead of now, None where none does. `doubles` are among the rows written.
-    `empty_parts` were read, and have no row.
+    `empty_parts` were read, and have no row. `fewer` is what a table that was made anew lacks.
     `begins` are those of the rows read (`Prepared`); `older` is what a table of before has and a new one lacks.
     """
 
@@ -69,6 +70,7 @@ class Materialized:
     events_until: datetime | None = None
     doubles: Doubles = NO_DOUBLES
     empty_parts: tuple[str, ...] = ()
+    fewer: FewerRows = NO_FEWER
     begins: Ends | None = None
     older: OlderHistory | None = None
 
