@@ -19,6 +19,7 @@ from featurectl.offline.base import OfflineTable
 from featurectl.online.base import Bound, OnlineStore, OnlineView
 from featurectl.online.future_pushes import how_far_ahead
 from featurectl.online.missing_rows import rows_lost
+from featurectl.operations.materialize.part_begins import changed_since
 from featurectl.operations.materialize.part_rows import describe_changed, to_mend
 from featurectl.sources.base import SourceReader, SourceScan
 
@@ -225,7 +226,7 @@ def look_at_served(item: ServedView, store: Callable[[], OnlineStore]) -> Served
         late=coverage.dropped.get(TOO_LATE, 0),
         late_since=coverage.late_events[0] if coverage.late_events else None,
         changed_parts=coverage.changed_parts,
-        changed_since=coverage.changed_events[0] if coverage.changed_events else None,
+        changed_since=changed_since(coverage),
     )
 
 

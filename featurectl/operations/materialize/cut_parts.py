@@ -19,10 +19,10 @@ from featurectl.engines.spans import PartRows
 from featurectl.offline.base import Coverage
 from featurectl.offline.inputs import has_moved_days
 from featurectl.operations.materialize.lost_rows import (
-    MADE_ANEW,
     LostRows,
     check_not_emptied,
     check_rows_there,
+    how_to_begin,
     how_to_go_on,
     of_table,
 )
@@ -97,7 +97,7 @@ def check_parts_there(
     first, more = parts[0], f" and {counted(len(parts) - 1, 'other file')}" * (len(parts) > 1)
     begins = "is empty" if first.now is None else f"begins with {_shown(first, first.now)}"
     made = f"{why}, and the table, made anew," if why else "the range, computed again,"
-    later = f"begin later: `--since {format_iso(lost.ends[1] + timedelta(microseconds=1))}` keeps them; {MADE_ANEW}"
+    later = how_to_begin(run, lost.ends[1] + timedelta(microseconds=1))
     raise DataError(
         f"source {run.view.source.name}: {first.name}{more} was cut: it began with {_shown(first, first.before)} when "
         f"it was read, and {begins} now; {made} would lose {lost} that the table of {run.view.name} has",

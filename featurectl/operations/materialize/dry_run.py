@@ -19,7 +19,7 @@ from featurectl.operations.materialize.lost_rows import (
     known_begins,
     of_table,
 )
-from featurectl.operations.materialize.part_begins import has_begun
+from featurectl.operations.materialize.part_begins import changed_since, has_begun
 from featurectl.operations.materialize.range import Range
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.operations.materialize.table_increment import (
@@ -86,7 +86,7 @@ def plan_view(run: MaterializeRun, now: datetime, *, full: bool = False, asked: 
         parts=len(parts),
         begin=begin,
         changed_parts=left.changed_parts,
-        changed_since=left.changed_events[0] if left.changed_events else None,
+        changed_since=changed_since(left),
     )
 
 
@@ -151,7 +151,7 @@ def _plan_transform(
         parts=parts,
         begin=table_begin(as_state(run.view), coverage, asked.since if asked else None, now),
         changed_parts=left.changed_parts,
-        changed_since=left.changed_events[0] if left.changed_events else None,
+        changed_since=changed_since(left),
     )
 
 

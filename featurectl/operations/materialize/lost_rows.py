@@ -209,8 +209,16 @@ def check_range_there(
             f"{_sources(run)}: {lost} that the table of {run.view.name} has {_now_gone(run, lost, begins)}; "
             "the range, computed again, would lose them",
             code="FC501",
-            hint=f"begin later: `--since {format_iso(since)}` keeps them; {MADE_ANEW}",
+            hint=how_to_begin(run, since),
         )
+
+
+def how_to_begin(run: MaterializeRun, since: datetime) -> str:
+    """Return what to do where a range of a table would lose rows if it were computed again."""
+    coverage = run.table.coverage()
+    kept = "; `--keep-changed` leaves the table as it is, and says no more of rows that changed or went"
+    changed = coverage is not None and coverage.changed_parts
+    return f"begin later: `--since {format_iso(since)}` keeps them; {MADE_ANEW}{kept if changed else ''}"
 
 
 def how_to_go_on(view: FeatureView) -> str:
@@ -222,11 +230,20 @@ def _to_keep(view: FeatureView) -> str:
     """Return what would keep the rows of a source that is cut: a hint that goes on."""
     if view.transform is not None:
         kept = "; with `lookback` a run computes what is new, and the table keeps what was known before"
-        return kept * (view.transform.lookback_us is None)
+        return kept if view.transform.lookback_us is None else _clocks_to_keep(view)
     source, keeps = view.source, "a run takes what is new, and the table keeps the rest"
     if source.sql is not None:
         return "" if asks_since(source.sql.query) else f"; with `:since` in its query {keeps}"
+    if view.kind == "state":
+        keeps += ", as where rows are replaced by newer ones of their key"
     return f"; with `available_at` {keeps}" * (source.available_at is None)
+
+
+def _clocks_to_keep(view: FeatureView) -> str:
+    """Return which sources of a transform with `lookback` lack what would tell new rows of a file from others."""
+    lack = [s.name for s in transform_sources(view) if not s.static and s.sql is None and s.available_at is None]
+    keeps = "a file may change, and a run takes what is new, and the table keeps the rest"
+    return f"; with `available_at` of {', '.join(lack)} {keeps}" if lack else ""
 
 
 def _has_no_history(run: MaterializeRun) -> bool:

@@ -24,6 +24,18 @@ def has_begun(coverage: Coverage, name: str) -> Ends | None:
     return coverage.cut_parts.get(name) or (None if rows is None else begins_of(rows))
 
 
+def changed_since(coverage: Coverage) -> datetime | None:
+    """Return from which event time on rows that changed or went can be taken as they are; None: there are none.
+
+    That is where the first of them happened, but not before what was read last of the source begins: a range of before
+    that would lose what the table alone has, and is refused.
+    """
+    if coverage.changed_events is None:
+        return None
+    begins = [ends[0] for rows in coverage.part_rows.values() if (ends := begins_of(rows)) is not None]
+    return max(coverage.changed_events[0], min(begins)) if begins else coverage.changed_events[0]
+
+
 def still_cut(before: Coverage, now: Mapping[str, PartRows]) -> dict[str, Ends]:
     """Return the parts that begin later than they once did, with where that was; `now` are those of a coverage."""
     cut = {}

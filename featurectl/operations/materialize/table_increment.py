@@ -26,7 +26,7 @@ from featurectl.operations.materialize.empty_parts import find_empty_parts
 from featurectl.operations.materialize.fewer_rows import NO_FEWER, FewerRows
 from featurectl.operations.materialize.lost_rows import check_files_there, of_table
 from featurectl.operations.materialize.older_version import OlderHistory
-from featurectl.operations.materialize.part_begins import Ends
+from featurectl.operations.materialize.part_begins import Ends, changed_since
 from featurectl.operations.materialize.part_rows import ReadParts
 from featurectl.operations.materialize.progress_rows import ReportedRows, RowCounter
 from featurectl.operations.materialize.repeats import seen_before, without_replaced
@@ -262,7 +262,7 @@ def materialized_of(
         late_since=prepared.late_events[0] if prepared.late_events else None,
         checks=prepared.checks,
         changed_parts=covered.changed_parts,
-        changed_since=covered.changed_events[0] if covered.changed_events else None,
+        changed_since=changed_since(covered),
         held_rows=sum(prepared.held_back),
         events_until=_ahead(covered.newest_event, covered.now),
         begins=prepared.begins,
@@ -316,7 +316,7 @@ def nothing_new(run: MaterializeRun, coverage: Coverage, now: datetime) -> Mater
         table_version=number,
         watermark=coverage.watermark,
         changed_parts=coverage.changed_parts,
-        changed_since=coverage.changed_events[0] if coverage.changed_events else None,
+        changed_since=changed_since(coverage),
         events_until=_ahead(coverage.newest_event, now),
     )
 

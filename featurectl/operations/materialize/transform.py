@@ -54,10 +54,12 @@ from featurectl.operations.materialize.table_increment import (
     write_rows,
 )
 from featurectl.operations.materialize.transform_parts import (
+    NOTHING_NEW,
     InputParts,
     LateOfInputs,
     count_inputs,
     parts_of,
+    why_again,
     with_late_rows,
 )
 from featurectl.pit.questions import AVAILABLE_AT
@@ -82,7 +84,7 @@ def parts_to_read(run: MaterializeRun, base: Coverage | None, now: datetime) -> 
         reasons = [*reasons, increment.reason] if increment.rebuild else reasons
     whole = rebuild or (read > 0 and _is_computed_whole(run.view))
     new = "new rows (no lookback: all is computed)" if whole else "new rows"
-    return whole, read, every, reasons[-1] or (new if read else "no new rows")
+    return whole, read, every, reasons[-1] or (new if read else NOTHING_NEW)
 
 
 def _is_computed_whole(view: FeatureView) -> bool:
@@ -113,7 +115,7 @@ def materialize_transform(
         why = why_anew(run, coverage)
         if base is not None and (work.base is None or (work.new and _is_computed_whole(run.view))):
             again = "a range was asked for (no lookback: all is computed)"
-            why = again if work.is_again else parts_to_read(run, base, now)[3]
+            why = again if work.is_again else why_again(parts_to_read(run, base, now)[3])
             check_files_there(run, base, why)
         check_passed(work.checks)
         if work.base is not None and not work.new:

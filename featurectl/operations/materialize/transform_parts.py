@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from featurectl.core.units import united
 from featurectl.engines.base import SAME_AS_READ, TOO_LATE, Engine, PartsSeen, Piece, SourceParts
@@ -15,6 +16,13 @@ from featurectl.offline.base import Coverage
 from featurectl.operations.materialize.part_rows import ReadParts
 from featurectl.sources.base import Increment, SourcePart, SourceReader, SourceScan
 from featurectl.sources.failures import reading
+
+NOTHING_NEW: Final = "no new rows"
+
+
+def why_again(reason: str) -> str:
+    """Return why a table is made anew, also where no source has new rows: what was returned before is known by now."""
+    return "rows that the function returned may be known now" if reason == NOTHING_NEW else reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

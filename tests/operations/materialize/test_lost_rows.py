@@ -80,7 +80,11 @@ def test_a_rolling_file_without_available_at_is_refused_until_full(tmp_path):
     roll(tmp_path, 0, 3)
     run(tmp_path, source=source)
     roll(tmp_path, 1, 4)
-    lost = ("1 row of 2024-01-01T01:00:00Z", "with `available_at`")
+    lost = (
+        "1 row of 2024-01-01T01:00:00Z",
+        "with `available_at`",
+        "as where rows are replaced by newer ones of their key",
+    )
     refused(lambda: plan_view(job(tmp_path, source=source), at(99)), *lost)
     refused(lambda: run(tmp_path, source=source), *lost)
     assert values(run(tmp_path, source=source, full=True)[1]) == [2.0, 3.0, 4.0]
@@ -316,3 +320,17 @@ def test_rows_of_a_file_that_is_gone_are_not_missed_where_another_has_them(tmp_p
         write(tmp_path, f"{name}.parquet", *rows)
     made, table = run(tmp_path, source=source)
     assert (made.action, values(table)) == ("rebuild", [1.0, 2.0, 3.0, 4.0])
+
+
+def test_no_since_is_told_that_would_be_refused(tmp_path):
+    rows = [("A", float(hour), hour, hour) for hour in range(1, 9)]
+    write(tmp_path, "roll.parquet", *rows)
+    run(tmp_path)
+    write(tmp_path, "roll.parquet", *rows[:2], *rows[3:])
+    assert run(tmp_path)[0].changed_since <= at(3)
+    write(tmp_path, "roll.parquet", *rows[4:], ("A", 9.0, 9, 9))
+    made, _ = run(tmp_path)
+    assert made.changed_since == at(5)
+    refused(lambda: backfill_view(ENGINE, job(tmp_path), Range(since=at(2))), "begin later", "`--keep-changed` leaves")
+    backfill_view(ENGINE, job(tmp_path), Range(since=made.changed_since))
+    assert values(job(tmp_path).table) == [float(hour) for hour in range(1, 10)]
