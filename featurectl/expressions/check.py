@@ -6,7 +6,7 @@ from typing import Final
 
 from featurectl.core.dtypes import BOOL, DURATION, FLOAT64, NULL, SCALARS, UNKNOWN, decimal_parts
 from featurectl.expressions.calls import call
-from featurectl.expressions.functions import CASTS, OPERATIONS
+from featurectl.expressions.functions import CASTS, OPERATIONS, is_strict
 from featurectl.expressions.literals import literal
 from featurectl.expressions.names import canonical, check_names, walk
 from featurectl.expressions.operators import (
@@ -33,6 +33,23 @@ from featurectl.expressions.tree import Columns, Expression, ExpressionNode
 
 MAX_WEIGHT: Final = 2_000
 _SECONDS: Final = "write seconds_between(a, b), or extract(epoch from ...)"
+# Kinds of parts that are null where a part of them is, but for these operators.
+_STRICT: Final = frozenset(
+    (
+        "column",
+        "number",
+        "string",
+        "boolean",
+        "timestamp",
+        "date",
+        "interval",
+        "operator",
+        "negative",
+        "cast",
+        "extract",
+    )
+)
+_NOT_STRICT: Final = frozenset(("and", "or", "is distinct", "is not distinct"))
 
 
 def type_expression(text: str, columns: Columns, want: str | None = None) -> Expression:
@@ -83,6 +100,21 @@ def expression_columns(text: str) -> frozenset[str]:
     ['a', 'b']
     """
     return frozenset(part.value for part in walk(parse(text)) if part.kind == "column")
+
+
+def needed_columns(text: str) -> frozenset[str]:
+    """Return the columns that an expression needs: where one is null, so is it. None of one that chooses among values.
+
+    >>> sorted(needed_columns("cast(day || ' ' || hour as timestamp)")), needed_columns("coalesce(sent_at, made_at)")
+    (['day', 'hour'], frozenset())
+    """
+    parts = list(walk(parse(text)))
+    strict = all(
+        part.kind in _STRICT and part.value.lower() not in _NOT_STRICT for part in parts if part.kind != "call"
+    )
+    strict = strict and all(is_strict(part.value) for part in parts if part.kind == "call")
+    names = frozenset(part.value for part in parts if part.kind == "column")
+    return names if strict or len(names) == 1 else frozenset()
 
 
 def _clean_result(node: ExpressionNode) -> ExpressionNode:

@@ -94,6 +94,20 @@ ALIASES: Final = {
     "iff": "if",
 }
 
+_CHOOSING: Final = frozenset(("coalesce", "case", "greatest", "least"))  # they may have a value beside a null
+
+
+def is_strict(function: str) -> bool:
+    """Return whether a function of a null is null.
+
+    >>> is_strict("lower"), is_strict("NVL")
+    (True, False)
+    """
+    name = function.lower()
+    signature = FUNCTIONS.get(ALIASES.get(name, name))
+    return signature is not None and signature.op not in _CHOOSING
+
+
 # What a typed tree may hold besides "col" and "lit" -> how often the largest engine form repeats its operands.
 OPERATIONS: Final = {
     **dict.fromkeys(("add", "sub", "mul", "neg", "div", "idiv", "elapsed", "float"), 1),

@@ -14,7 +14,7 @@ from featurectl.core.dtypes import TypedColumns, untyped_columns
 from featurectl.core.errors import DataError
 from featurectl.core.frames.types import language_dtype
 from featurectl.core.units import plural
-from featurectl.identity.facts.sources import expression_reads
+from featurectl.expressions.check import needed_columns
 from featurectl.language.definitions.separator import separator_hint
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.timestamp_format import formats_of
@@ -113,12 +113,12 @@ def check_named(source: Source, columns: Mapping[str, str], where: str) -> None:
 def with_clocks_required(source: Source, required: RequiredColumns) -> RequiredColumns:
     """Return required columns with those without which a source has no rows, or has them again.
 
-    In place of one that `select` makes stands the column that it is made of, where that is a single one.
+    In place of one that `select` makes stand the columns without any of which it is null.
     """
     named = {source.event_time, source.available_at, *source.dedup_key, *required.keys}
-    made = {item.name: expression_reads(item.expression) for item in source.select}
+    made = {item.name: needed_columns(item.expression.text) for item in source.select}
     read = [made.get(name, frozenset((name,))) for name in named if name is not None]
-    return replace(required, keys=frozenset().union(*(columns for columns in read if len(columns) == 1)))
+    return replace(required, keys=frozenset().union(*read))
 
 
 def _not_there(name: str, key: str, columns: Mapping[str, str], where: str) -> DataError:
@@ -160,6 +160,8 @@ class ExpectedColumns:
             ("dedup_key", source.dedup_key),
         )
         named = [f", which `{key}` names" for key, columns in keys if name in columns]
+        made = {item.name: needed_columns(item.expression.text) for item in source.select}
+        named += [f", of which `{key}` is made" for key, of in keys if any(name in made.get(c or "", ()) for c in of)]
         return named[0] if named else ", an entity key" * (name in self.required.keys)
 
     def _lacking(self, name: str, schema: pl.Schema, where: str) -> DataError:

@@ -72,6 +72,26 @@ def test_a_file_that_lacks_a_key_or_a_clock_is_never_taken(tmp_path, source, col
         backfill_view(ENGINE, job(tmp_path, source=source), Range())
 
 
+@pytest.mark.parametrize("text", ["carrier || '-' || origin", "coalesce(carrier, origin)"])
+def test_what_a_key_is_made_of_is_not_lacking_unless_it_is_a_choice(tmp_path, text):
+    made = named("carrier", text)
+    source = replace(FILES, columns_declared=True, select=(*FILES.select, made))
+    write(tmp_path, "1.parquet", ("A", 1.0, 5, 6))
+    write(tmp_path, "2.parquet", ("A", 2.0, 7, 7))
+    drop(tmp_path, "2.parquet", "origin")
+    if text.startswith("coalesce"):
+        assert values(run(tmp_path, source=source)[1]) == [1.0, 2.0]
+        return
+    with pytest.raises(DataError, match=r"2\.parquet has no column 'origin'") as caught:
+        run(tmp_path, source=source)
+    assert "its rows are none without it" in caught.value.hint
+    clock = named("when", "at + (known_at - at)")
+    timed = replace(FILES, event_time="when", columns_declared=True, select=(*FILES.select, clock))
+    drop(tmp_path, "1.parquet", "at")
+    with pytest.raises(DataError, match=r"1\.parquet has no column 'at', of which `event_time` is made"):
+        run(tmp_path, source=timed)
+
+
 def test_a_file_that_was_read_before_a_column_came_is_read_again(tmp_path):
     source = replace(FILES, columns=None, columns_declared=False)
     write(tmp_path, "1.parquet", ("A", 1.0, 1, 2), ("A", 2.0, 1, 20))  # the second is held back at first
