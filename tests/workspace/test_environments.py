@@ -199,7 +199,7 @@ def test_what_is_wrong_with_files_or_the_call_comes_before_any_variable(command,
     assert (ran.code, "is not set" in ran.err) == (64, False)
     repository.change("op: count", "op: cuont")
     ran = repository.run(*command)
-    goes_on = command[0] in ("history", "models", "get", "status")  # beside a broken file
+    goes_on = command[0] in ("history", "models", "get", "status", "materialize", "push")  # beside a broken file
     assert (ran.code, "is not set" in ran.err) == ((64, True) if goes_on else (1, False))
 
 
