@@ -71,12 +71,12 @@ def materialize_version(work: ViewWork, item: ObjectVersion) -> Materialized:
         StoreError: the table can't be written; it stays as it was.
     """
     run, now = view_run(work, item), work.applied.now
-    as_read, version = run, run.table.version()
+    as_read = run
     engine = open_engine(work.applied.workspace.environment, work.memory_bytes)
     if work.full and (aside := run.table.set_aside()):
         lost = "versions that manifests and models name can't be read again"
         work.progress.done(f"warning: a log that can't be read lies at {aside} now; {lost}")
-    before = run.table.coverage()
+    before, version = run.table.coverage(), run.table.version()
     if before is not None and not work.full:
         _check_not_future(work, item, before)
     if work.range is not None:
