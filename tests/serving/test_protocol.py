@@ -105,7 +105,7 @@ def test_a_body_in_pieces_and_one_that_waits_to_be_asked_for_are_read(served):
 def test_requests_that_are_sent_together_are_answered_in_turn(served):
     one = b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n"
     last = b"GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n"
-    found = exchange(served, (one + one + last, b"404"))
+    found = exchange(served, (one + one + last, b"HTTP/1.1 404"))
     assert found.count(b"HTTP/1.1 200 OK") == 2
     assert found.index(b"HTTP/1.1 404") > found.rindex(b"HTTP/1.1 200 OK")
 
@@ -158,10 +158,10 @@ def test_a_client_that_offers_another_protocol_is_answered_in_this_one(served, l
     get, last = b"GET /health HTTP/1.1\r\nhost: x\r\n%b\r\n", b"GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n"
     for pieces in ([whole + body], [whole, body], [whole + body[:9], body[9:]], [chunked, chunks], [chunked + chunks]):
         asked = [(piece, b"") for piece in pieces[:-1]] + [(pieces[-1], b"server_name")]
-        found = exchange(served, *asked, (get % offer, b'"uptime"'), (last, b"404"))
+        found = exchange(served, *asked, (get % offer, b'"uptime"'), (last, b"HTTP/1.1 404"))
         assert (found.count(b"HTTP/1.1 200 OK"), found.count(b'"count_7d"')) == (2, 1), found
         for second in (get % b"", get % offer, whole + body):  # all at once
-            found = exchange(served, *asked[:-1], (pieces[-1] + second + last, b"404"))
+            found = exchange(served, *asked[:-1], (pieces[-1] + second + last, b"HTTP/1.1 404"))
             features = 2 if second.endswith(body) else 1
             assert (found.count(b"HTTP/1.1 200 OK"), found.count(b'"count_7d"')) == (2, features), found
     assert "WARNING" not in log.read_text()
@@ -190,7 +190,7 @@ def test_a_request_that_was_answered_and_does_not_end_is_closed(served):
 def test_what_is_left_of_a_request_that_was_answered_may_still_come(served):
     head = b"POST /nothing HTTP/1.1\r\nhost: x\r\ncontent-length: 300000\r\n\r\n"
     found = exchange(
-        served, (head, b"404"), (b"x" * 300_000, b""), (b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n", b"uptime")
+        served, (head, b"HTTP/1.1 404"), (b"x" * 300_000, b""), (b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n", b"uptime")
     )
     assert found.count(b"HTTP/1.1 ") == 2
 
