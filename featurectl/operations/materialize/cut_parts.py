@@ -13,7 +13,7 @@ from datetime import timedelta
 import polars as pl
 
 from featurectl.core.errors import DataError
-from featurectl.core.units import counted, format_iso, united
+from featurectl.core.units import counted, format_iso
 from featurectl.engines.base import BucketedRows, Prepared
 from featurectl.engines.spans import PartRows
 from featurectl.offline.base import Coverage
@@ -24,6 +24,7 @@ from featurectl.operations.materialize.lost_rows import (
     check_rows_there,
     how_to_begin,
     how_to_go_on,
+    lost_of,
     of_table,
 )
 from featurectl.operations.materialize.part_begins import Ends, begins_of, has_begun
@@ -143,19 +144,12 @@ def _lost(
     """Return which of the table's chosen rows that may have been cut off, or are gone, are not among some rows."""
     identity, buckets = [*run.view.keys, EVENT_TIME, AVAILABLE_AT], run.table.buckets()
     gone = pl.any_horizontal(part.gone for part in cut) & chosen
-    count, ends, known = 0, None, None
-    for bucket in range(buckets):
-        before = run.table.of(bucket, buckets).filter(gone)
-        if before.is_empty():
-            continue
-        lost = before.join(rows.of(bucket, buckets), on=identity, how="anti", nulls_equal=True)
-        if lost.height:
-            first, last, seen = lost.select(
-                pl.col(EVENT_TIME).min(), pl.max(EVENT_TIME).alias("last"), pl.max(AVAILABLE_AT)
-            ).row(0)
-            known = seen if known is None else max(known, seen)
-            count, ends = count + lost.height, united(ends, (first, last))
-    return None if ends is None or known is None else LostRows(count, ends, known)
+    before = ((bucket, run.table.of(bucket, buckets).filter(gone)) for bucket in range(buckets))
+    return lost_of(
+        old.join(rows.of(bucket, buckets), on=identity, how="anti", nulls_equal=True)
+        for bucket, old in before
+        if not old.is_empty()
+    )
 
 
 def gone_parts(before: Coverage, names: Sequence[str]) -> list[GonePart]:

@@ -40,12 +40,15 @@ def find_fewer(table: OfflineTable, keys: Sequence[str], before: int | None) -> 
     if table.statistics(before).rows <= rows:
         return NO_FEWER
     chosen, columns = of_table(coverage.since, coverage.now), [*keys, EVENT_TIME, AVAILABLE_AT]
-    old = [block.filter(chosen) for block in table.blocks(before, _AT_ONCE, columns)]
-    fewer = sum(block.height for block in old) - rows
+    fewer, old = -rows, []
+    for block in table.blocks(before, _AT_ONCE, columns):
+        there = block.filter(chosen)
+        fewer += there.height
+        old.append(there.select(keys).unique())  # of a large table the keys alone are kept
     if fewer <= 0 or not keys:
         return FewerRows(rows=max(0, fewer))
     new = [block.unique() for block in table.blocks(after, _AT_ONCE, list(keys))]
-    gone = pl.concat(block.select(keys).unique() for block in old).unique()
+    gone = pl.concat(old).unique()
     gone = gone.join(pl.concat(new), on=list(keys), how="anti") if new else gone
     first = gone.bottom_k(1, by=list(keys)).row(0, named=True) if gone.height else {}
     return FewerRows(rows=fewer, keys=gone.height, key=first)

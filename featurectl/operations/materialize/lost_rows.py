@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -113,11 +113,17 @@ def find_rows(table: OfflineTable, wanted: pl.Expr, there: pl.DataFrame | None =
     version = table.version()
     if version is None:
         return None
-    count, ends, known = 0, None, None
     same = [EVENT_TIME] if there is None else there.columns
-    for rows in table.blocks(version, _AT_ONCE, [*same, AVAILABLE_AT]):
-        lost = rows.filter(wanted)
-        lost = lost if there is None else lost.join(there, on=same, how="anti", nulls_equal=True)
+    found = (rows.filter(wanted) for rows in table.blocks(version, _AT_ONCE, [*same, AVAILABLE_AT]))
+    if there is not None:
+        found = (rows.join(there, on=same, how="anti", nulls_equal=True) for rows in found)
+    return lost_of(found)
+
+
+def lost_of(frames: Iterable[pl.DataFrame]) -> LostRows | None:
+    """Return how many rows there are in some frames, and of when; None: there is none."""
+    count, ends, known = 0, None, None
+    for lost in frames:
         if lost.height:
             first, last, seen = lost.select(
                 pl.col(EVENT_TIME).min(), pl.max(EVENT_TIME).alias("last"), pl.max(AVAILABLE_AT)
