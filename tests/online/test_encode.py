@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurectl.core.frames.types import polars_dtype
-from featurectl.online.encode.columns import FixedCells, Ragged, digits, join_pieces, literal
+from featurectl.online.encode.cells import FixedCells, Ragged, join_pieces, literal
+from featurectl.online.encode.columns import digits
 from featurectl.online.encode.rows import encode_chunks
 from tests.online.packer import pack_rows
 from tests.online.rows import frame, view
@@ -135,3 +136,31 @@ def test_pieces_are_joined_row_by_row(rows):
 
     made = join_pieces([ragged(first), cells(second), literal(b";"), ragged(third)], len(rows))
     assert made.parts() == [a + b + b";" + c for a, b, c in rows]
+
+
+@given(
+    st.integers(0, 12).flatmap(
+        lambda width: st.lists(st.lists(st.binary(max_size=width), min_size=4, max_size=4), max_size=9)
+    ),
+    st.integers(0, 15),
+    st.integers(0, 15),
+)
+def test_short_cells_beside_long_ones_are_joined_as_they_are(rows, before, behind):
+    """Of some widths the cells of a short row reach over the beginning of the next, or over all of it."""
+    pieces = []
+    for parts in zip(*rows, strict=True):
+        width = max(map(len, parts))
+        padded = np.frombuffer(b"".join(part.ljust(width, b"?") for part in parts), np.uint8)
+        pieces.append(FixedCells(padded.reshape(len(parts), width), np.array([*map(len, parts)], np.int64)))
+    first, last = b"<" * before, b">" * behind
+    made = join_pieces([literal(first), *pieces, literal(last)], len(rows))
+    assert made.parts() == [first + b"".join(row) + last for row in rows]
+
+
+def test_cells_of_many_rows_are_joined_as_those_of_few(monkeypatch):
+    numbers = np.arange(5_000)
+    pieces = [literal(b"<"), digits(numbers), literal(b":"), digits(numbers % 1_001)]
+    made = join_pieces(pieces, len(numbers))
+    assert made.parts() == [b"<%d:%d" % (n, n % 1_001) for n in numbers.tolist()]
+    monkeypatch.setattr("featurectl.online.encode.cells._JOINED_ROWS", 7)
+    assert np.array_equal(join_pieces(pieces, len(numbers)).data, made.data)

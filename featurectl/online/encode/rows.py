@@ -27,17 +27,16 @@ from featurectl.online.codec import (
     SHORT_FORMATS,
     SINCE_BYTES,
 )
-from featurectl.online.encode.columns import (
+from featurectl.online.encode.cells import (
     Bytes,
     EncodedCells,
     FixedCells,
     Ragged,
     WholeNumbers,
-    array_of,
     join_pieces,
-    pack_column,
-    texts,
+    place_cells,
 )
+from featurectl.online.encode.columns import array_of, pack_column, texts
 
 BLOCK_ROWS = 100_000  # packed column by column
 CHUNK_ROWS = 20_000  # put together: its bytes, of each row some hundred, stay near the processor meanwhile
@@ -117,14 +116,17 @@ def _headers(view: OnlineView, instants: Sequence[WholeNumbers], schema_id: int,
     headers[:, 0] = np.where(short, SHORT_FORMATS[view.versioned_by], PLAIN)
     headers[:, 1], headers[:, 2] = divmod(schema_id, 256)
     first, second = EVENT_BYTES[0], EVENT_BYTES[1]
-    headers[:, first:second] = _bytes_of(event if view.versioned_by == "event" else np.where(short, computed, event))
+    place_cells(headers, first, _bytes_of(event if view.versioned_by == "event" else np.where(short, computed, event)))
     if not all_short:
         for position, numbers in enumerate((available, computed), 1):
             start = first + position * INSTANT_BYTES
             headers[:, start : start + INSTANT_BYTES] = _bytes_of(numbers)
     if short.any():
         since = _bytes_of(np.where(short, computed - event, 0))[:, INSTANT_BYTES - SINCE_BYTES :]
-        headers[short, second:COMPACT_HEADER_BYTES] = since[short]
+        if all_short:
+            place_cells(headers, second, since)
+        else:
+            headers[short, second:COMPACT_HEADER_BYTES] = since[short]
     if all_short or not short.any():
         return FixedCells(headers)
     return FixedCells(headers, np.where(short, COMPACT_HEADER_BYTES, HEADER_BYTES))

@@ -17,7 +17,8 @@ from typing import Any, Final, Self
 
 import redis
 
-from featurectl.online.encode.columns import digits, join_pieces, lengths_of, literal
+from featurectl.online.encode.cells import join_pieces, lengths_of, literal
+from featurectl.online.encode.columns import digits
 from featurectl.online.encode.rows import PackedChunk
 from featurectl.online.redis.answers import parsing, read_number
 from featurectl.online.redis.claim import ScriptCall
