@@ -135,24 +135,29 @@ class PlainSender(Sender):
         batch = connection.due
         if batch is None:
             return True
+        added = connection.added(batch)
+        if added is not None:
+            self._count(added, batch.rows)
+            return True
         replies = connection.replies(batch)
         if replies is None:
             self._in_vain += 1
             self._pause = min(1 << self._in_vain, _LONGEST_REST)
             self._exchange(scripted(batch))
             return False
-        self._in_vain = 0
-        refused: list[int] = []
-        if not {int}.issuperset(map(type, replies)):
-            refused = [at for at, reply in enumerate(replies) if isinstance(reply, Exception)]
-            replies = [0 if isinstance(reply, Exception) else read_number(reply) for reply in replies]
-        added = sum(replies)
-        self.uncounted += added
-        self.total += added
-        self.rows += batch.rows - len(refused)
+        refused = [at for at, reply in enumerate(replies) if isinstance(reply, Exception)]
+        numbers = [read_number(reply) for reply in replies if not isinstance(reply, Exception)]
+        self._count(sum(numbers), len(numbers))
         if refused:  # a key that is no hash: the script knows what then
             self._exchange(scripted(batch, refused))
         return True
+
+    def _count(self, added: int, rows: int) -> None:
+        """Count the rows of a transaction that was carried out."""
+        self._in_vain = 0
+        self.uncounted += added
+        self.total += added
+        self.rows += rows
 
     def _drain(self) -> None:
         for connection in self._connections:

@@ -23,6 +23,7 @@ from featurectl.online.encode.columns import digits
 from featurectl.online.encode.rows import PackedChunk
 from featurectl.online.redis.answers import parsing
 from featurectl.online.redis.claim import Claim, ScriptCall
+from featurectl.online.redis.counted_replies import read_added
 from featurectl.online.redis.trips import RedisCommand, packed, read_answers
 from featurectl.online.redis.wire import ROWS_A_CALL, SENT_AT_ONCE, CommandBatch
 
@@ -118,6 +119,16 @@ class WatchedConnection:
         self._connection.send_packed_command(
             [data[start : start + SENT_AT_ONCE] for start in range(0, len(data), SENT_AT_ONCE)]
         )
+
+    def added(self, batch: PlainBatch) -> int | None:
+        """Return how many rows a transaction that is due has added, where it was carried out and none was refused.
+
+        None: another thing was replied, which `replies` says.
+        """
+        added = read_added(self._connection, batch.rows)
+        if added is not None:
+            self.due = None
+        return added
 
     def replies(self, batch: PlainBatch) -> list[Any] | None:
         """Return what each HSET of the transaction that is due replied, None where it was not carried out."""
