@@ -86,6 +86,13 @@ class Layer:
         return settled, Times(self.none_known_before, self.lane.groups).count(group, time, "right")
 
 
+def sees_all(table: SortedTable, probes: Probes) -> bool:
+    """Return whether every row is true and known at the time of each probe, so that none need be looked for."""
+    if not len(table.event_time) or not len(probes.time):
+        return False
+    return bool(probes.time.min() >= max(table.event_time.max(), table.available_at.max()))
+
+
 def layers(table: SortedTable) -> list[Layer]:
     """Return the table's rows by how far others overtake them; most tables have one layer."""
     every = Lane(InputColumns(table.frame), table.groups)

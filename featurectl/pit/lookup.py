@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +11,11 @@ import polars as pl
 from featurectl.pit.aggregates.first_last import last_row, numbered
 from featurectl.pit.answers import Answers
 from featurectl.pit.arrays import Ints
-from featurectl.pit.availability import Sight, layers, sights
+from featurectl.pit.availability import Sight, layers, sees_all, sights
 from featurectl.pit.columns import pick, pick_all
+from featurectl.pit.inputs import InputColumns
 from featurectl.pit.keys import OrderedSpine, Probes, SortedTable, arrange, find_probes, order_spine
-from featurectl.pit.lanes import LaneRanges
+from featurectl.pit.lanes import Lane, LaneRanges
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, StateQuestion
 
 
@@ -73,8 +74,7 @@ def find_states(
     probes = find_probes(table, spine)
     filled = sorted({question.column for question in questions if question.fill_last})
     batches = []
-    for batch in sights(layers(table), probes):
-        parts = [part for sight in batch for part in _visible(sight)]
+    for parts in _seen(table, probes):
         batches.append([last_row([part.only(column) for part in parts]) for column in [None, *filled]])
     found = [_alive(np.concatenate(rows), table, probes, ttl_us) for rows in zip(*batches, strict=True)]
     row_of = dict(zip([None, *filled], found, strict=True))
@@ -84,6 +84,17 @@ def find_states(
         every = plain.with_columns(column.alias(name) for name, column in values.items())
         plain = every.select(q.name for q in questions)
     return StateAnswer(found=Answers(values=plain, place=probes.place), table=table.frame, row=row_of[None])
+
+
+def _seen(table: SortedTable, probes: Probes) -> Iterator[list[LaneRanges]]:
+    """Yield for some probes after the others all rows of each one's key that are true and known."""
+    if sees_all(table, probes):
+        group, groups = probes.group, table.groups
+        lane = Lane(InputColumns(table.frame), groups)
+        yield [LaneRanges(lane=lane, lo=groups.starts[group], hi=groups.ends[group], group=group)]
+        return
+    for batch in sights(layers(table), probes):
+        yield [part for sight in batch for part in _visible(sight)]
 
 
 def _visible(sight: Sight) -> list[LaneRanges]:
