@@ -19,6 +19,13 @@ def files_of(table: DeltaTable) -> pl.DataFrame:
     return pl.DataFrame(table.get_add_actions(flatten=True))
 
 
+def paths_of(table: DeltaTable, bucket: int | None) -> list[str]:
+    """Return the paths of the data files of a bucket, or of all."""
+    files = files_of(table)
+    chosen = files if bucket is None else files.filter(pl.col(f"partition.{BUCKET}") == bucket)
+    return chosen["path"].to_list()
+
+
 def event_end(files: pl.DataFrame, side: Literal["min", "max"]) -> datetime | None:
     """Return the least or greatest event time of all files; None when the log has none."""
     name = f"{side}.{EVENT_TIME}"
@@ -35,3 +42,9 @@ def removals(files: pl.DataFrame, bucket: int) -> list[RemoveAction]:
         RemoveAction(path, data_change=True, deletion_timestamp=now, size=size, partition_values={BUCKET: str(bucket)})
         for path, size in files.select("path", "size_bytes").rows()
     ]
+
+
+def full_buckets(files: pl.DataFrame, most: int) -> dict[int, pl.DataFrame]:
+    """Return the files of each bucket that has more than so many."""
+    by_bucket = files.partition_by(f"partition.{BUCKET}", as_dict=True)
+    return {int(key[0]): of for key, of in by_bucket.items() if of.height > most}

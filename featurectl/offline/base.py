@@ -104,6 +104,11 @@ class OfflineTable(Protocol):
         `columns` are those that are needed; there may be more.
         """
 
+    def parts(
+        self, bucket: int, version: int | None = None, columns: Sequence[str] | None = None
+    ) -> Iterator[pl.DataFrame]:
+        """Give the rows of a bucket in the order of `read`, all at once or some at a time: one frame at least."""
+
     def blocks(self, version: int, rows: int, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
         """Give some columns (None: all) of all rows of a version, about so many rows at a time, in any order."""
 

@@ -18,11 +18,11 @@ from deltalake.transaction import AddAction, RemoveAction, create_table_with_add
 from polars.exceptions import PolarsError
 
 from featurectl.core.errors import DataError, NoAnswerError, StoreError, TryAgainError
-from featurectl.core.object_store import delta_options, polars_options
+from featurectl.core.object_store import delta_options
 from featurectl.core.variables import shown_location
 from featurectl.engines.base import BucketedRows
 from featurectl.engines.batches import read_batches
-from featurectl.offline.actions import event_end, files_of, removals
+from featurectl.offline.actions import event_end, files_of, full_buckets, paths_of, removals
 from featurectl.offline.base import Coverage, TableStatistics, table_folder
 from featurectl.offline.commit import Commit, dump_commit, load_commit
 from featurectl.offline.commit_log import all_entries, newest_entry
@@ -31,6 +31,7 @@ from featurectl.offline.files import BUCKET, LOG, RunFiles, is_own, run_name, sy
 from featurectl.offline.open_plain_files import open_loose
 from featurectl.offline.opened_versions import OpenedVersions
 from featurectl.offline.order import choose_buckets, ordered
+from featurectl.offline.read_files import read_files, read_slices, scan_file
 from featurectl.offline.rows import FrameRows
 
 _METADATA: Final = "featurectl"  # the key of our part in a commit
@@ -174,10 +175,19 @@ class ViewTable:
         paths = [] if table is None else [f"{self.location}/{path}" for path in files_of(table)["path"]]
         for path in paths:
             with self._failures("read"):
-                scan = pl.scan_parquet(
-                    path, hive_partitioning=False, glob=False, storage_options=polars_options(path)
-                ).select(names)
-                yield from read_batches(scan, rows)
+                yield from read_batches(scan_file(path, names), rows)
+
+    def parts(
+        self, bucket: int, version: int | None = None, columns: Sequence[str] | None = None
+    ) -> Iterator[pl.DataFrame]:
+        """Give what `read` does of a bucket: some rows at a time where one file of ours has all, else all at once."""
+        table = self._open(version)
+        paths = [] if table is None else paths_of(table, bucket)
+        if table is None or len(paths) != 1 or not is_own(paths[0]):
+            yield self.read(bucket=bucket, version=version, columns=columns)
+            return
+        with self._failures("read"):
+            yield from read_slices(f"{self.location}/{paths[0]}", columns or self._schema(table).names())
 
     def history(self) -> list[tuple[int, Coverage]]:
         """Return the versions that a run wrote with what each had read by then, the oldest first."""
@@ -289,21 +299,13 @@ class ViewTable:
         return self._commits[wanted]
 
     def _rows(self, table: DeltaTable, bucket: int | None, columns: Sequence[str] | None = None) -> pl.DataFrame:
-        files, schema = files_of(table), self._schema(table)
-        if bucket is not None:
-            files = files.filter(pl.col(f"partition.{BUCKET}") == bucket)
-        if files.is_empty():
+        paths, schema = paths_of(table, bucket), self._schema(table)
+        if not paths:
             return pl.DataFrame(schema=schema)
-        paths = files["path"].to_list()
         in_order = columns is not None and len(paths) == 1 and is_own(paths[0])
+        names = columns if in_order and columns is not None else schema.names()
         with self._failures("read"):
-            rows = pl.read_parquet(
-                [f"{self.location}/{path}" for path in paths],
-                columns=list(columns) if in_order and columns is not None else schema.names(),
-                hive_partitioning=False,
-                glob=False,
-                storage_options=polars_options(self.location),
-            ).rechunk()
+            rows = read_files([f"{self.location}/{path}" for path in paths], names)
         return rows if in_order else ordered(rows, self.keys)
 
     def _check_columns(self, rows: BucketedRows, table: DeltaTable) -> None:
@@ -334,15 +336,10 @@ class ViewTable:
         )
         files = files_of(table) if table is not None and mode == "append" else None
         with self._failures("written"):
-            full = {} if files is None else self._full(files)
+            full = {} if files is None else full_buckets(files, self.store.files_per_bucket)
             added = run.write({b: [f"{self.location}/{path}" for path in old["path"]] for b, old in full.items()})
             gone = [action for bucket, old in full.items() if bucket in added for action in removals(old, bucket)]
             return self._log(table, schema, [*added.values(), *gone], commit, mode)
-
-    def _full(self, files: pl.DataFrame) -> dict[int, pl.DataFrame]:
-        """Return the files of each bucket that has too many."""
-        by_bucket = files.partition_by(f"partition.{BUCKET}", as_dict=True)
-        return {int(key[0]): of for key, of in by_bucket.items() if of.height > self.store.files_per_bucket}
 
     def _log(
         self,

@@ -35,7 +35,7 @@ BUCKET: Final = "bucket"
 LOG: Final = "_delta_log"
 _LAST_CHECKPOINT: Final = "_last_checkpoint"
 _ABOVE: Final = len(("VIEW", "PROJECT"))  # the folders that may be new with a new table
-_ROW_GROUP: Final = 1 << 18  # a reader decodes some of them ahead
+ROW_GROUP: Final = 1 << 18  # a reader decodes some of them ahead
 _OWN: Final = re.compile(rf"{BUCKET}=\d+/part-[0-9a-f]{{20}}-\d+\.parquet")
 _MANY_BYTES: Final = 256 << 20  # of a bucket's rows: no others lie beside them while they are written
 _CLOCKS: Final = (EVENT_TIME, AVAILABLE_AT)  # the columns whose ends stand in the log
@@ -183,12 +183,12 @@ def _write(frames: list[pl.DataFrame], others: Iterator[pl.DataFrame], to: str) 
     """Write frames, and others after them, as one Parquet file with the same row groups however they are cut."""
     frames += islice(others, 1)
     if len(frames) == 1:
-        frames.pop().write_parquet(to, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP)
+        frames.pop().write_parquet(to, compression="zstd", compression_level=1, row_group_size=ROW_GROUP)
         return
     schema = frames[0].schema
     given = chain((frames.pop(0) for _ in range(len(frames))), others)  # so that none is held longer than needed
     source = register_io_source(lambda *_: given, schema=schema)
-    source.sink_parquet(to, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP, maintain_order=True)
+    source.sink_parquet(to, compression="zstd", compression_level=1, row_group_size=ROW_GROUP, maintain_order=True)
 
 
 def _write_whole(frames: list[pl.DataFrame], others: Iterator[pl.DataFrame], path: Path) -> int:

@@ -73,9 +73,10 @@ def find_states(
     """
     probes = find_probes(table, spine)
     filled = sorted({question.column for question in questions if question.fill_last})
-    batches = []
-    for parts in _seen(table, probes):
-        batches.append([last_row([part.only(column) for part in parts]) for column in [None, *filled]])
+    batches = [
+        [last_row([part.only(column) for part in parts]) for column in [None, *filled]]
+        for parts in _seen(table, probes)
+    ]
     found = [_alive(np.concatenate(rows), table, probes, ttl_us) for rows in zip(*batches, strict=True)]
     row_of = dict(zip([None, *filled], found, strict=True))
     plain = pick_all(table.frame, {q.name: q.column for q in questions if not q.fill_last}, row_of[None])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -78,6 +78,11 @@ class MemoryTable:
         if bucket is None or self._buckets == 1:
             return rows
         return rows.filter(pl.col(self._keys[0]).hash(seed=1) % self._buckets == bucket)
+
+    def parts(
+        self, bucket: int, version: int | None = None, columns: Sequence[str] | None = None
+    ) -> Iterator[pl.DataFrame]:
+        yield self.read(bucket=bucket, version=version, columns=columns)
 
 
 Row = tuple[str | None, float, float | None, Mapping[str, object]]

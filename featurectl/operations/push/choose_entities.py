@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -65,7 +65,10 @@ class ChosenRows:
 
 
 def read_parts(task: PushTask, columns: Sequence[str] | None = None) -> Iterator[ChosenRows]:
-    """Yield the table's rows, or `columns` of them: a bucket in memory at a time, about 100,000 rows in a part."""
+    """Yield the table's rows, or `columns` of them, about 100,000 in a part.
+
+    In memory are some hundred thousand rows of a bucket, and all of one that lies in several files.
+    """
     if task.settled:
         return
     view, now = task.view, task.now
@@ -73,9 +76,9 @@ def read_parts(task: PushTask, columns: Sequence[str] | None = None) -> Iterator
     at = instant_literal(now)
     visible = (pl.col(EVENT_TIME) <= at) & (pl.col(AVAILABLE_AT) <= at) & choice
     for bucket in range(task.table.buckets(task.table_version)):
-        rows = task.table.read(bucket=bucket, version=task.table_version, columns=columns)
-        for part in cut_between_keys(rows, view.keys, PART_ROWS):
-            yield _part(part, visible, view.keys)
+        for rows in whole_keys(task.table.parts(bucket, task.table_version, columns), view.keys):
+            for part in cut_between_keys(rows, view.keys, PART_ROWS):
+                yield _part(part.rechunk(), visible, view.keys)
 
 
 def _part(rows: pl.DataFrame, visible: pl.Expr, keys: Sequence[str]) -> ChosenRows:
@@ -84,6 +87,22 @@ def _part(rows: pl.DataFrame, visible: pl.Expr, keys: Sequence[str]) -> ChosenRo
         return ChosenRows(rows=rows, entities=pl.DataFrame(), count=chosen.head(1).collect().height)
     entities = chosen.select(keys).unique(maintain_order=True).collect()
     return ChosenRows(rows=rows, entities=entities, count=entities.height)
+
+
+def whole_keys(blocks: Iterable[pl.DataFrame], keys: Sequence[str]) -> Iterator[pl.DataFrame]:
+    """Yield blocks of rows, which follow each other in order, cut anew so that each has all rows of its keys."""
+    held: pl.DataFrame | None = None
+    for block in blocks:
+        if held is None:
+            held = block
+            continue
+        same = [pl.col(key).eq_missing(pl.col(key).last()) for key in keys]
+        start = held.select(pl.all_horizontal(same).arg_true().first()).item() if same else 0
+        if start:
+            yield held[:start]
+        held = pl.concat([held[start:], block], rechunk=False)
+    if held is not None:
+        yield held
 
 
 def cut_between_keys(rows: pl.DataFrame, keys: Sequence[str], size: int) -> Iterator[pl.DataFrame]:

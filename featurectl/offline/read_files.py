@@ -1,0 +1,34 @@
+"""The rows of a table's Parquet files: all at once, or those of one file some at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import polars as pl
+
+from featurectl.core.object_store import polars_options
+from featurectl.offline.files import ROW_GROUP
+
+
+def read_files(paths: Sequence[str], columns: Sequence[str]) -> pl.DataFrame:
+    """Return the rows of files, one file's after the other's, in one piece."""
+    options = polars_options(paths[0])
+    return pl.read_parquet(
+        list(paths), columns=list(columns), hive_partitioning=False, glob=False, storage_options=options
+    ).rechunk()
+
+
+def scan_file(path: str, columns: Sequence[str]) -> pl.LazyFrame:
+    """Return what reads some columns of a file."""
+    options = polars_options(path)
+    return pl.scan_parquet(path, hive_partitioning=False, glob=False, storage_options=options).select(columns)
+
+
+def read_slices(path: str, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    """Give the rows of a file that was written here in their order, a row group at a time, one at least."""
+    scan, begin, rows = scan_file(path, columns), 0, ROW_GROUP
+    while rows == ROW_GROUP:
+        found = scan.slice(begin, ROW_GROUP).collect()
+        begin, rows = begin + found.height, found.height
+        if rows or begin == 0:
+            yield found
