@@ -23,7 +23,7 @@ from featurectl.monitor.value_history import (
     read_history,
 )
 from featurectl.monitor.why import Chain, Records, cause_of, look_at_chain
-from featurectl.online.client.feature_reader import ReadView
+from featurectl.online.client.read_view import ReadView
 from featurectl.online.row_places import online_view
 from featurectl.operations.entity_values import (
     EntityRequest,

@@ -17,7 +17,7 @@ from featurectl.language.renaming import current_names, find_feature, named_feat
 if TYPE_CHECKING:
     from featurectl.language.definitions.view import FeatureView
     from featurectl.online.base import KeyValue
-    from featurectl.online.client.feature_reader import ReadView
+    from featurectl.online.client.read_view import ReadView
     from featurectl.online.read import Answer
     from featurectl.workspace.workspace import Workspace
 

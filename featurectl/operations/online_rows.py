@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from featurectl.core.errors import DataError
 from featurectl.online.base import KeyValue
-from featurectl.online.client.feature_reader import ReadView
 from featurectl.online.client.pushed_versions import never_pushed
+from featurectl.online.client.read_view import ReadView
 from featurectl.online.future_pushes import latest_at
 from featurectl.online.read import Answer, ViewReader
 from featurectl.workspace.workspace import Workspace

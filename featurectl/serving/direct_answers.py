@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ _WHOLE: Final = {
     if route.answer_body and not route.parameter
 }
 _BELOW: Final = [(route, route.answer_body) for route in ROUTES if route.answer_body and route.parameter]
+_MOST_KNOWN, _SHORT = 256, 128  # addresses, and bytes of one: models have the names that clients say
 _PLAIN: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./")
 
 
@@ -66,25 +66,33 @@ class DirectAnswers:
         self._context = context
         self._keys = keys
         self._limit_s = context.settings.timeout_s
+        self._found: dict[bytes, DirectRoute] = {}  # by address
         self._under_way: set[UnderWay] = set()
         self._deadlines = Deadlines[UnderWay](lambda request: request.expire())
 
     def find(self, url: bytes) -> DirectRoute | None:
         """Return what answers a POST to an address; None where there is none, or it takes a closer look."""
-        return find_direct(url.decode()) if _PLAIN.issuperset(url) else None
+        if (known := self._found.get(url)) is not None:
+            return known
+        found = find_direct(url.decode()) if _PLAIN.issuperset(url) else None
+        if found is not None and len(url) <= _SHORT and len(self._found) < _MOST_KNOWN:
+            self._found[url] = found
+        return found
 
     def is_refused(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
         """Return whether the head of a request says that nobody waits for its body: it has no key, or is too large."""
-        return not self._keys.allow(headers) or any(
-            name == b"content-length" and value.isdigit() and int(value) > self.max_body_bytes
-            for name, value in headers
-        )
+        if not self._keys.allow(headers):
+            return True
+        for name, value in headers:
+            if name == b"content-length" and value.isdigit() and int(value) > self.max_body_bytes:
+                return True
+        return False
 
-    def begin(self, request: UnderWay) -> None:
-        """Count a request whose head is there, and give it up when its time is over."""
+    def begin(self, request: UnderWay, now_s: float) -> None:
+        """Count a request whose head is there by the clock of the loop, and give it up when its time is over."""
         self._context.metrics.in_flight.inc()
         self._under_way.add(request)
-        self._deadlines.add(request, asyncio.get_running_loop().time() + self._limit_s)
+        self._deadlines.add(request, now_s + self._limit_s)
 
     def end(self, request: UnderWay, status: int) -> None:
         """Count the answer of a request, once; 0 is none."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from featurectl.core.units import instant_us
-from featurectl.online.client.feature_reader import FeatureReader, ReadView
+from featurectl.online.client.feature_reader import FeatureReader
 from featurectl.online.client.push_cache import Pushes
+from featurectl.online.client.read_view import ReadView
 
 
 def stale_features(pushes: Pushes, reader: FeatureReader, now: datetime) -> frozenset[str]:

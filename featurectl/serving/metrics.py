@@ -37,6 +37,7 @@ class Metrics:
         self._shown: set[tuple[str, str, str]] = set()
         self._aged: set[tuple[str, str]] = set()
         self._of_model: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
+        self._of_version: dict[tuple[str, int], Counter] = {}
         self._of_request: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def _add_requests(self, own: CollectorRegistry) -> None:
@@ -155,6 +156,13 @@ class Metrics:
             self._of_model[model, result] = found
         found[0].inc()
         found[1].observe(seconds)
+
+    def count_scores(self, model: str, version: int, rows: int) -> None:
+        """Count rows that a version of a model has scored."""
+        found = self._of_version.get((model, version))
+        if found is None:
+            found = self._of_version[model, version] = self.predictions.labels(model, str(version))
+        found.inc(rows)
 
     def show_models(self, loaded: Mapping[tuple[str, str, str], int]) -> None:
         """Show which model versions are served, by model, version and alias; those shown before no more."""

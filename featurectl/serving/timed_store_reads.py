@@ -83,6 +83,9 @@ class Features:
 
     def _count(self, found: FeatureColumns) -> None:
         """Count the values by status; most are present, and those are seen at a glance."""
+        if found.is_present:
+            self._present.inc(len(found.columns))
+            return
         present = 0
         for column in found.columns.values():
             present += column.statuses.count("PRESENT")

@@ -10,9 +10,10 @@ import pytest
 
 from featurectl.core.units import instant_us
 from featurectl.language.definitions.model import FeatureInput
-from featurectl.online.client.feature_reader import FeatureReader, KeyRows, ReadView
+from featurectl.online.client.feature_reader import FeatureReader, KeyRows
 from featurectl.online.client.push_cache import Pushes
 from featurectl.online.client.read_steps import read_columns
+from featurectl.online.client.read_view import ReadView
 from featurectl.online.decode import columns
 
 EPOCH = date(1970, 1, 1)
@@ -38,6 +39,12 @@ def assert_columns_equal_answers(  # noqa: PLR0913, PLR0917  # what is read, by 
     for i, (name, dtype) in enumerate(view.key_types.items()):
         column = [entity[i] for entity in entities]
         keys[name] = [None if v is None else EPOCH + timedelta(days=v) for v in column] if dtype == "date" else column
+    alone = {name: column[:1] for name, column in keys.items()}
+    single = read_columns(store, reader, Pushes(), KeyRows(keys=alone, count=1, now=now))
+    told = [(*column.values, *column.statuses, *column.defaulted) for column in single.columns.values()]
+    first = [answers[0].values[name] for name in single.columns]
+    assert repr(told) == repr([(answer.value, answer.status, answer.defaulted) for answer in first])
+    assert not single.is_present or all(row[1:] == ("PRESENT", False) for row in told)
     for few in (columns.FEW_ROWS, 1, 1):  # one by one, then at once where nothing is unusual; then no schema is new
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(columns, "FEW_ROWS", few)

@@ -13,9 +13,10 @@ import redis
 
 from featurectl.core.errors import StoreError
 from featurectl.online.base import Ask
-from featurectl.online.client.feature_reader import FeatureReader, KeyRows, ReadView
+from featurectl.online.client.feature_reader import FeatureReader, KeyRows
 from featurectl.online.client.push_cache import Pushes
 from featurectl.online.client.read_steps import read_columns
+from featurectl.online.client.read_view import ReadView
 from featurectl.online.codec import header_bytes
 from featurectl.online.corrupt_rows import BrokenRowError, shown_key
 from featurectl.online.decode import columns

@@ -96,7 +96,7 @@ def test_columns_made_at_once_are_those_of_the_rows(kind, data):
     pushed = data.draw(st.sampled_from([None, NOW, NOW - timedelta(minutes=10)])) if kind == "event" else None
     latest = data.draw(st.sampled_from([None, NOW + timedelta(minutes=1)]))
     moment = moment_of(NOW, pushed, latest)
-    usual = all(row is not None and decoder._quick(row, moment) is not None for row in found)  # noqa: SLF001  # both ways of decoding, whichever it would take
+    usual = all(row is not None and decoder.quick(row, moment) is not None for row in found)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(columns, "FEW_ROWS", 1)
         made = decoder.usual(found, moment)

@@ -12,9 +12,10 @@ import redis.cluster
 
 from featurectl.online.all_stores import open_async_reader, open_online
 from featurectl.online.base import Ask, Writing
-from featurectl.online.client.feature_reader import FeatureReader, KeyRows, ReadView
+from featurectl.online.client.feature_reader import FeatureReader, KeyRows
 from featurectl.online.client.push_cache import Pushes
 from featurectl.online.client.read_steps import read_columns_async
+from featurectl.online.client.read_view import ReadView
 from featurectl.online.corrupt_rows import NO_ROW, BrokenRowError
 from featurectl.online.redis.keys import prefix_of
 from featurectl.online.row_places import online_view

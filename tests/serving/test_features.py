@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
+from datetime import UTC, datetime
 
 import polars as pl
 import pytest
 
 from featurectl.api.project import open_project
+from featurectl.online.client.feature_reader import FeatureColumn, FeatureColumns
+from featurectl.serving.routes.features import present_documents
 
 SPEND = ["spend:count_1d", "spend:count_7d", "spend:amount_sum_7d", "spend:merchant_last_lifetime", "spend:mean_7d"]
 
@@ -140,3 +144,14 @@ def test_a_body_that_is_no_request_is_refused(client, content):
     answer = client.post("/v1/features", content=content)
     assert answer.status_code == 400
     assert "can't be read" in json.loads(answer.content)["detail"]
+
+
+@pytest.mark.parametrize(
+    ("value", "is_finite"), [(1.5, True), ("a", True), (7, True), (math.nan, False), (math.inf, False)]
+)
+def test_a_row_with_all_features_is_answered_at_once_if_json_has_them(value, is_finite):
+    column = FeatureColumn(None, [value], ["PRESENT"], [False], [0], [0])
+    columns = {"first": column._replace(values=[1]), "second": column}
+    found = FeatureColumns(columns=columns, count=1, now=datetime.now(UTC), is_present=True)
+    one, other = {"values": [1], "status": ["PRESENT"]}, {"values": [value], "status": ["PRESENT"]}
+    assert present_documents(found) == ({"first": one, "second": other} if is_finite else None)

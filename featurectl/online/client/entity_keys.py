@@ -12,6 +12,7 @@ from featurectl.online.base import KeyValue
 from featurectl.online.client.coerce import typed_column
 from featurectl.online.codec import pack_key
 
+_LEAST: Final = -(2**63)  # of 64 bits
 _EPOCH: Final = date(1970, 1, 1)
 
 
@@ -36,6 +37,8 @@ def pack_columns(types: Mapping[str, str], columns: Mapping[str, Sequence[object
     """
     if not types:
         return [b""] * count
+    if count == len(types) == 1 and (key := _whole_key(types, columns)) is not None:
+        return [key]
     whole = [typed_keys(columns[name], dtype, name) for name, dtype in types.items()]
     try:
         return _packed(whole, tuple(types.values()))
@@ -43,6 +46,13 @@ def pack_columns(types: Mapping[str, str], columns: Mapping[str, Sequence[object
         for name, dtype in types.items():
             typed_column(columns[name], dtype, name, what="key")
         raise
+
+
+def _whole_key(types: Mapping[str, str], columns: Mapping[str, Sequence[object]]) -> bytes | None:
+    """Return the packed key of a single row whose key is an integer, which most are; None of any other."""
+    [(name, dtype)] = types.items()
+    value = columns[name][0] if len(columns[name]) == 1 else None
+    return _pack_whole(value) if dtype == INT64 and type(value) is int and _LEAST <= value < -_LEAST else None
 
 
 def _packed(whole: Sequence[Sequence[KeyValue | None]], dtypes: tuple[str, ...]) -> list[bytes | None]:
@@ -75,7 +85,7 @@ def typed_keys(values: Sequence[object], dtype: str, name: str) -> list[KeyValue
 def _fit(values: Sequence[object]) -> bool:
     """Return whether integers, and nulls among them, are of 64 bits."""
     whole = [value for value in values if isinstance(value, int)]
-    return not whole or (min(whole) >= -(2**63) and max(whole) < 2**63)
+    return not whole or (min(whole) >= _LEAST and max(whole) < -_LEAST)
 
 
 def _pack_text(value: object) -> bytes:

@@ -6,18 +6,20 @@ callers who wait and callers who do not share all of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, NamedTuple
+from functools import partial
+from typing import Final, NamedTuple, cast
 
 from featurectl.core.errors import DataError
 from featurectl.core.units import instant_us
 from featurectl.language.definitions.model import FeatureInput
-from featurectl.language.definitions.view import FeatureView
 from featurectl.language.renaming import named_features
-from featurectl.online.base import Ask, Found, OnlineView
+from featurectl.online.base import Ask, Found
 from featurectl.online.client.entity_keys import missing_key_hint, pack_columns
+from featurectl.online.client.read_view import ReadView
+from featurectl.online.codec import HEADER_BYTES
 from featurectl.online.corrupt_rows import BrokenRowError, RowPlace
 from featurectl.online.decode.columns import Default, EntityRow, ViewColumns
 from featurectl.online.decode.moment import Moment, moment_of
@@ -26,24 +28,6 @@ from featurectl.online.read import Status
 
 _PRESENT: Final[Sequence[Status]] = ["PRESENT"]  # nobody changes what a column holds
 _FALSE: Final = [False]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadView:
-    """A view version and where its rows lie.
-
-    `field` is `view@version`, its rows' place under an entity's key; `place` is that with project and environment.
-    """
-
-    view: FeatureView
-    online: OnlineView
-    place: tuple[str, str, str] = field(init=False, repr=False)
-    field: str = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        name = f"{self.online.view}@{self.online.version}"  # looked at several times a request
-        object.__setattr__(self, "field", name)
-        object.__setattr__(self, "place", (self.online.project, self.online.env, name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,14 +57,21 @@ class FeatureColumn(NamedTuple):
     computed_us: Sequence[int | None]
 
 
+_column = cast("Callable[[tuple[object, ...]], FeatureColumn]", partial(tuple.__new__, FeatureColumn))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureColumns:
-    """The features asked for, by name in the order of asking, and the moment of reading (as `KeyRows`)."""
+    """The features asked for, by name in the order of asking, and the moment of reading (as `KeyRows`).
+
+    `is_present` says of a single row that every feature is PRESENT, and none by default; False leaves that open.
+    """
 
     columns: Mapping[str, FeatureColumn]
     count: int
     now: datetime
     latest: datetime | None = None
+    is_present: bool = False
 
     def values(self) -> dict[str, Sequence[object]]:
         """Return the values alone."""
@@ -211,6 +202,8 @@ class FeatureReader:
         Raises:
             StoreError: something is no row, or one of a later format.
         """
+        if self._knows(found):
+            return []
         wanted: dict[tuple[int, int], tuple[ViewColumns, ReadView, int]] = {}
         for number, group in enumerate(self._groups):
             assert group.decoder is not None
@@ -219,6 +212,17 @@ class FeatureReader:
                 schema_id = row_schema_id(data[row] or b"", self._places(group, packed[group.trip])[row])
                 wanted[number, schema_id] = (group.decoder, group.source, schema_id)
         return list(wanted.values())
+
+    def _knows(self, found: Sequence[Sequence[Found]]) -> bool:
+        """Return whether each row is long enough for every format, and of a schema that is known: nearly always."""
+        for group in self._groups:
+            assert group.decoder is not None
+            place, known = group.place, group.decoder.forms
+            for row in found[group.trip]:
+                data = row[place]
+                if data is not None and (len(data) < HEADER_BYTES or data[1] << 8 | data[2] not in known):
+                    return False
+        return True
 
     def answer(
         self,
@@ -252,7 +256,9 @@ class FeatureReader:
     def columns(self, columns: Mapping[str, FeatureColumn], asked: KeyRows) -> FeatureColumns:
         """Return features in the order of asking."""
         ordered = columns if self._in_order else {name: columns[name] for name in self.names}
-        return FeatureColumns(columns=ordered, count=asked.count, now=asked.now, latest=asked.latest)
+        return FeatureColumns(
+            columns=ordered, count=asked.count, now=asked.now, latest=asked.latest, is_present=_is_present(ordered)
+        )
 
     def _columns(
         self,
@@ -281,6 +287,9 @@ class FeatureReader:
         """Return the columns of some packed rows."""
         decoder, source = group.decoder, group.source
         assert decoder is not None
+        if len(data) == len(packed) == 1 and data[0] is not None:
+            row = decoder.quick(data[0], moment)
+            return _one(group, row or decoder.rows(data, moment)[0])
         usual = decoder.usual(data, moment) if len(data) == len(packed) else None
         if usual is not None:
             of, statuses, defaulted, event_us, computed_us = usual
@@ -345,6 +354,13 @@ def _asked(item: FeatureInput) -> tuple[str, str]:
     return item.view, repr(sorted(item.join.items()))
 
 
+def _is_present(columns: Mapping[str, FeatureColumn]) -> bool:
+    for column in columns.values():  # noqa: SIM110 (a generator takes twice as long)
+        if column.statuses is not _PRESENT:
+            return False
+    return True
+
+
 def _one(group: _Group, row: EntityRow) -> dict[str, FeatureColumn]:
     """Return the features of a single row: what most requests ask for."""
     assert group.decoder is not None
@@ -352,8 +368,7 @@ def _one(group: _Group, row: EntityRow) -> dict[str, FeatureColumn]:
     statuses, defaulted = row.statuses, row.defaulted
     if statuses is group.decoder.all_present:
         return {
-            name: FeatureColumn(source, [values[i]], _PRESENT, _FALSE, event_us, computed_us)
-            for name, i in group.columns
+            name: _column((source, [values[i]], _PRESENT, _FALSE, event_us, computed_us)) for name, i in group.columns
         }
     return {
         name: FeatureColumn(source, [values[i]], [statuses[i]], [defaulted[i]], event_us, computed_us)

@@ -12,9 +12,10 @@ from featurectl.language.definitions.json_form import load_model, load_view
 from featurectl.language.definitions.model import FeatureInput
 from featurectl.language.resolve.feature_names import FeatureChoice, feature_inputs, feature_pairs, old_name_warnings
 from featurectl.language.typing.registered import typed_view
-from featurectl.online.client.feature_reader import FeatureReader, ReadView
+from featurectl.online.client.feature_reader import FeatureReader
 from featurectl.online.client.model_inputs import InputReader, Missing
 from featurectl.online.client.pushed_versions import Pushed, VersionKey, never_pushed, served_version
+from featurectl.online.client.read_view import ReadView
 from featurectl.online.corrupt_rows import BrokenRecordError
 from featurectl.online.row_places import online_view
 from featurectl.registry.applied import registered_view

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Final
 
 from featurectl.online.base import PushRecord
-from featurectl.online.client.feature_reader import ReadView
 from featurectl.online.client.pushed_versions import Pushed
+from featurectl.online.client.read_view import ReadView
 from featurectl.online.codec import unpack_record
 from featurectl.online.corrupt_rows import BrokenRecordError
 from featurectl.online.future_pushes import how_far_ahead, latest_at

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from featurectl.online.base import AsyncRowReader, RowReader
-from featurectl.online.client.feature_reader import FeatureColumn, FeatureColumns, FeatureReader, KeyRows, ReadView
+from featurectl.online.client.feature_reader import FeatureColumn, FeatureColumns, FeatureReader, KeyRows
 from featurectl.online.client.push_cache import KEPT_S, Pushes
+from featurectl.online.client.read_view import ReadView
 from featurectl.online.decode.columns import ViewColumns
 from featurectl.online.row_schema import lost_schema, parse_schema, record_name, schema_name
 

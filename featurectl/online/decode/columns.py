@@ -19,7 +19,15 @@ from featurectl.core.units import from_us, instant_us
 from featurectl.expressions.row import to_closure
 from featurectl.language.definitions.view import FeatureView
 from featurectl.online.base import OnlineView
-from featurectl.online.codec import HEADER_BYTES, INSTANT_ZERO_US, PLAIN, SCHEMA_BYTES, SHORT_FORMATS, header_bytes
+from featurectl.online.codec import (
+    COMPACT_HEADER_BYTES,
+    HEADER_BYTES,
+    INSTANT_ZERO_US,
+    PLAIN,
+    SCHEMA_BYTES,
+    SHORT_FORMATS,
+    header_bytes,
+)
 from featurectl.online.corrupt_rows import RowPlace, stored_as
 from featurectl.online.decode.heads import heads_of, instants_of
 from featurectl.online.decode.moment import Moment
@@ -129,7 +137,7 @@ class ViewColumns:
             if data is None:
                 absent = absent or self._absent(moment)
                 row = absent
-            elif (quick := self._quick(data, moment)) is not None:
+            elif (quick := self.quick(data, moment)) is not None:
                 row = quick
             elif expired is not None and self._is_expired(data, moment):
                 event, _, computed = instants_of(data)
@@ -254,13 +262,13 @@ class ViewColumns:
         answer = self._slow.answer(None, moment.now, pushed=moment.pushed, null_key=null_key, latest=moment.latest)
         return _row_of(answer, self.names)
 
-    def _quick(self, data: bytes, moment: Moment) -> EntityRow | None:
-        """Return what a row of the usual kind holds, None for any other."""
+    def quick(self, data: bytes, moment: Moment) -> EntityRow | None:
+        """Return what a row of the usual kind holds, None for any other; its schema is known."""
         instants = self._quick_instants(data, moment)
         if instants is None:
             return None
         event, computed, asof = instants
-        values = self._row_values(data[header_bytes(data) :])
+        values = self._row_values(data[HEADER_BYTES if data[0] == PLAIN else COMPACT_HEADER_BYTES :])
         for i, decode in self._decoders:
             if values[i] is not None:
                 values[i] = decode(values[i])

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 import redis
 
 from featurectl.online.base import Ask, Found
 from featurectl.online.redis.answers import listed
-from featurectl.online.redis.connect import ReaderClosedError, StoreAddress, no_url, open_async_client, translated
+from featurectl.online.redis.connect import (
+    ReaderClosedError,
+    StoreAddress,
+    no_url,
+    open_async_client,
+    store_error,
+    translated,
+)
 from featurectl.online.redis.shared import SharedTrips
 from featurectl.online.redis.slots import Journey, Leg, NodeAddress, SlotMap, parse_cluster_url
 from featurectl.online.redis.trips import RedisCommand, look_ups, of_entities, parted, whole
@@ -26,8 +33,10 @@ class AsyncRedisReader:
     async def fetch(self, asks: Sequence[Ask]) -> list[list[Found]]:
         """Return for every ask what lies under each of its keys."""
         commands = [command for ask in asks for command in look_ups(ask)]
-        with translated(self._address):
+        try:
             return parted(asks, of_entities(await self._exchange(commands)))
+        except redis.RedisError as error:
+            raise store_error(self._address, error) from error
 
     async def fetch_shared(self, project: str, env: str, names: Sequence[str]) -> list[bytes | None]:
         """Return some of what all entities share, by name."""
@@ -44,9 +53,9 @@ class AsyncRedisReader:
     def _open(self, url: str) -> None:
         self._trips = SharedTrips(open_async_client(url, self._address.shown, self._budget_s), self._budget_s)
 
-    async def _exchange(self, commands: list[RedisCommand]) -> list[object]:
+    def _exchange(self, commands: list[RedisCommand]) -> Awaitable[list[object]]:
         """Return the answers of some commands, errors among them; they travel with those of others."""
-        return await self._trips.send(commands)
+        return self._trips.send(commands)
 
 
 class AsyncClusterReader(AsyncRedisReader):

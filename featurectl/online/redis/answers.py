@@ -14,6 +14,7 @@ from featurectl.core.units import from_us
 
 # What the client's parser raises over answers that no Redis gives: a list of two billion items, 10,000 lists in lists.
 _NO_ANSWERS: Final = (MemoryError, RecursionError, OverflowError)
+_VALUES: Final = frozenset([bytes, type(None)])
 _COUNT: Final = re.compile(rb"-?[0-9]{1,18}")
 
 
@@ -67,11 +68,11 @@ def read_names(answer: object) -> list[bytes]:
 
 def listed(answer: object, count: int) -> list[bytes | None]:
     """Return the answer of HMGET for so many fields, of a key that is no hash no byte for each."""
+    if type(answer) is list and len(answer) == count and _VALUES.issuperset(map(type, answer)):
+        return answer
     if is_no_hash(answer):
         return [b""] * count
-    if type(answer) is not list or len(answer) != count or not {bytes, type(None)}.issuperset(map(type, answer)):
-        raise _invalid(f"{count} values", answer)
-    return answer
+    raise _invalid(f"{count} values", answer)
 
 
 def read_page(answer: object) -> tuple[bytes, list[bytes]]:

@@ -40,22 +40,21 @@ class SharedTrips:
         """
         if not commands:
             return []
-        due_s = asyncio.get_running_loop().time() + self._budget_s
+        loop = asyncio.get_running_loop()
+        due_s = loop.time() + self._budget_s
         due_s = due_s if until_s is None else min(until_s, due_s)
         if len(commands) <= COMMANDS_A_TRIP:
-            return await self._wait(self._enqueue(commands, due_s))
+            part = self._enqueue(commands, due_s, loop)
+            try:
+                return await part
+            finally:
+                self._deadlines.remove(part)
         starts = range(0, len(commands), COMMANDS_A_TRIP)
-        parts = [self._enqueue(commands[start : start + COMMANDS_A_TRIP], due_s) for start in starts]
+        parts = [self._enqueue(commands[start : start + COMMANDS_A_TRIP], due_s, loop) for start in starts]
         try:
-            return [answer for part in parts for answer in await self._wait(part)]
+            return [answer for part in parts for answer in await part]
         finally:
             self._forget(parts)
-
-    async def _wait(self, part: asyncio.Future[list[object]]) -> list[object]:
-        try:
-            return await part
-        finally:
-            self._deadlines.remove(part)
 
     async def close(self) -> None:
         """Close the connections; who waits for an answer gets an error."""
@@ -82,10 +81,11 @@ class SharedTrips:
     def _late(self) -> redis.TimeoutError:
         return redis.TimeoutError(f"no answer within {self._budget_s:g} s")
 
-    def _enqueue(self, commands: Sequence[RedisCommand], due_s: float) -> asyncio.Future[list[object]]:
+    def _enqueue(
+        self, commands: Sequence[RedisCommand], due_s: float, loop: asyncio.AbstractEventLoop
+    ) -> asyncio.Future[list[object]]:
         if self._closed:
             raise ReaderClosedError
-        loop = asyncio.get_running_loop()
         future: asyncio.Future[list[object]] = loop.create_future()
         self._waiting.append((commands, future))
         self._deadlines.add(future, due_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import Final, cast
 
@@ -19,9 +20,14 @@ _PACK: Final = cast("Callable[[RedisCommand], bytes]", hiredis.pack_command)  # 
 
 def look_ups(ask: Ask) -> Iterator[RedisCommand]:
     """Yield the command that reads the rows under each key of an ask."""
-    prefix, fields = f"{ask.project}/{ask.env}:{{".encode(), tuple(field.encode() for field in ask.fields)
+    prefix, fields = _encoded(ask.project, ask.env, tuple(ask.fields))
     for key in ask.keys:
         yield (b"HMGET", prefix + key + b"}", *fields)
+
+
+@lru_cache(maxsize=256)
+def _encoded(project: str, env: str, fields: tuple[str, ...]) -> tuple[bytes, list[bytes]]:
+    return f"{project}/{env}:{{".encode(), [field.encode() for field in fields]
 
 
 def packed(commands: Sequence[RedisCommand]) -> bytes:
@@ -52,7 +58,9 @@ def of_entities(answers: list[object]) -> list[object]:
 
     The first other error among them is raised.
     """
-    whole([answer for answer in answers if not is_no_hash(answer)])
+    for answer in answers:
+        if isinstance(answer, Exception) and not is_no_hash(answer):
+            raise answer
     return answers
 
 

@@ -78,7 +78,7 @@ class DirectCycle:
         self._content = bytearray()  # of the body, as far as it is there and somebody waits for it
         self._has_begun = self._is_late = False
         self._task: asyncio.Task[None] | None = None
-        answers.begin(self)
+        answers.begin(self, connection.loop.time())
 
     def add(self, body: bytes) -> None:
         """Take a part of the body; one that is too large is refused at once."""

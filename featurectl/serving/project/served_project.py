@@ -10,8 +10,8 @@ from typing import Final
 from featurectl.core.errors import FeaturectlError, StoreError
 from featurectl.models.pickle_policy import PicklePolicy, check_pickle_allowed
 from featurectl.models.served_model import check_golden, load_served
-from featurectl.online.client.feature_reader import ReadView
 from featurectl.online.client.project_schema import ProjectSchema
+from featurectl.online.client.read_view import ReadView
 from featurectl.registry.applied import choose_usable, not_applied
 from featurectl.registry.state import ModelVersion
 from featurectl.serving.project.canary import Canaries
@@ -37,6 +37,7 @@ class ServedProject:
     unreached: set[tuple[str, int]] = field(default_factory=set)
     canaries: Canaries = field(default_factory=dict)
     _named: list[tuple[str, int]] = field(default_factory=list)  # loaded as a request named them, the latest last
+    _chosen: dict[tuple[str, str], int] = field(default_factory=dict)  # by model and number or alias
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def names(self) -> list[str]:
@@ -58,10 +59,12 @@ class ServedProject:
         Raises:
             UsageError: there is no such model or version.
         """
-        if self.catalog.state.current("model", model) is None:
-            raise not_applied(self.catalog.state, "model", model)
-        version = choose_usable(self.catalog.state, model, which)
-        return self.models.get((model, version.version))
+        number = self._chosen.get((model, which))
+        if number is None:
+            if self.catalog.state.current("model", model) is None:
+                raise not_applied(self.catalog.state, "model", model)
+            number = self._chosen[model, which] = choose_usable(self.catalog.state, model, which).version
+        return self.models.get((model, number))
 
     def fetch(self, model: str, which: str) -> ServedModel | str:
         """Return a version by number or alias, loaded now if it was not, or why it can't be served.

@@ -64,11 +64,13 @@ async def _answer(
     found = await context.features.read(reader, rows)
     answer: dict[str, object] = {} if model is None else {"model": model[0], "version": model[1]}
     stale = stale_features(context.features.pushes, reader, rows.now)
-    document_of, features = _FeatureDocuments(rows.now, requested.about, stale), dict[str, object]()
-    for name, column in found.columns.items():
-        features[name] = document_of(name, column)
-        if is_large:
-            await give_way()
+    features = None if stale or requested.about or not found.is_present else present_documents(found)
+    if features is None:
+        document_of, features = _FeatureDocuments(rows.now, requested.about, stale), {}
+        for name, column in found.columns.items():
+            features[name] = document_of(name, column)
+            if is_large:
+                await give_way()
     answer["features"] = features
     if warnings := [*reader.old_names, *later_warnings(found)]:
         answer["warnings"] = warnings
@@ -83,11 +85,11 @@ def row_count(columns: Mapping[str, Sequence[object]], most: int) -> int:
     Raises:
         Refused: they differ in length, or there are too many rows or none.
     """
-    counts = {name: len(column) for name, column in columns.items()}
-    if len(set(counts.values())) > 1:
-        lengths = ", ".join(f"{name} {count}" for name, count in counts.items())
+    counts = {*map(len, columns.values())} or {1}
+    if len(counts) > 1:
+        lengths = ", ".join(f"{name} {len(column)}" for name, column in columns.items())
         raise Refused(400, f"entities: the columns have different lengths: {lengths}")
-    count = next(iter(counts.values()), 1)
+    [count] = counts
     if not 0 < count <= most:
         raise Refused(400, f"entities: {count:,} rows; 1 to {most:,} are allowed")
     return count
@@ -121,6 +123,17 @@ def _named_features(context: ServerContext, body: FeaturesBody) -> FeatureReader
         return catalog.reader(features)
     except FeaturectlError as error:
         raise refusal(error) from error
+
+
+def present_documents(found: FeatureColumns) -> dict[str, object] | None:
+    """Return what `_FeatureDocuments` does of a single row that has all features; None: one is not finite."""
+    documents: dict[str, object] = {}
+    for name, column in found.columns.items():
+        values = column.values
+        if type(values[0]) is float and not isfinite(values[0]):
+            return None
+        documents[name] = {"values": values, "status": column.statuses}
+    return documents
 
 
 class _FeatureDocuments:

@@ -8,8 +8,8 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from featurectl.online.client.feature_reader import ReadView
 from featurectl.online.client.push_cache import Pushes
+from featurectl.online.client.read_view import ReadView
 from featurectl.serving.context import ServerContext
 from featurectl.serving.freshness import age_seconds
 from featurectl.serving.http.requests import answered

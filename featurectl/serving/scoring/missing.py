@@ -55,7 +55,7 @@ def later_warnings(found: FeatureColumns) -> list[str]:
 
     Where the instant is the clock's there are none: what is pushed as of later is refused.
     """
-    if found.latest is not None:
+    if found.latest is not None or found.is_present:
         return []
     later: dict[str, int] = {}
     for name, column in found.columns.items():
@@ -76,7 +76,7 @@ def remarks_of(scored: Sequence[ScoredRequest], places: Sequence[Sequence[int]])
     remarks: dict[str, object] = {}
     if warnings := [text for part in scored for text in part.warnings]:
         remarks["warnings"] = warnings
-    if all(_is_known(part.found) for part in scored):  # nearly always
+    if not [part for part in scored if not _is_known(part.found)]:  # nearly always
         return remarks
     unknown, missing = list[tuple[int, dict[str, object]]](), Counter[tuple[str, str]]()
     for part, own in zip(scored, places, strict=True):
@@ -96,7 +96,9 @@ def remarks_of(scored: Sequence[ScoredRequest], places: Sequence[Sequence[int]])
 
 def _is_known(found: FeatureColumns) -> bool:
     """Return whether no feature of a row is expired or not found; of one that is null the store knows that it is."""
-    return _MISSING.isdisjoint(chain.from_iterable([column.statuses for column in found.columns.values()]))
+    return found.is_present or _MISSING.isdisjoint(
+        chain.from_iterable([column.statuses for column in found.columns.values()])
+    )
 
 
 def _unknown_rows(found: FeatureColumns, features: Sequence[str]) -> list[int]:

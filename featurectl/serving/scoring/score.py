@@ -57,7 +57,7 @@ async def score_rows(context: ServerContext, model: ServedModel, request: Predic
     except Refused as refused:
         context.log_failure(failed_request(context, model, request, given, refused))
         raise
-    context.metrics.predictions.labels(model.version.model, str(model.version.version)).inc(rows.count)
+    context.metrics.count_scores(model.version.model, model.version.version, rows.count)
     return scored
 
 
