@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from featurectl.api.base import ProjectBase
 from featurectl.api.pages import CanaryPage, CanaryStartPage, EndedCanaryPage, as_page
+from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 from featurectl.monitor.canary.lifecycle import CanaryEvaluation, end_running, evaluate_last
 from featurectl.monitor.canary.start_gated import StartRequest, start_gated

@@ -6,10 +6,11 @@ import logging
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from html import escape
 from typing import Any, Final
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.progress import Progress, Silent
 from featurectl.core.units import format_count
 

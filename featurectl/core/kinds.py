@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, Literal, get_args
+
+from featurectl.core.dataclass import dataclass
 
 ObjectKind = Literal["entity", "source", "feature_view", "model", "alert", "notifier"]  # that a registry keeps
 DeclaredKind = ObjectKind | Literal["test", "pipeline"]

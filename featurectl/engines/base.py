@@ -16,12 +16,13 @@ Rows of a table, in every engine to the bit:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Final, Literal, Protocol
 
 import polars as pl
 
+from featurectl.core.dataclass import dataclass
 from featurectl.engines.spans import PartRows
 from featurectl.engines.spill import SpillRoom
 from featurectl.language.definitions.source import Source

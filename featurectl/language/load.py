@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.kinds import KIND_OF_SECTION, WORDS, DeclaredKind
 from featurectl.core.nearest import did_you_mean
 from featurectl.language.problems.codes import Problem

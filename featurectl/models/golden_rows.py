@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
@@ -13,6 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.documents import parse_json
 from featurectl.models.request_matrix import category_text
 from featurectl.models.runtimes.base import Scores

@@ -9,11 +9,11 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError, UsageError
 from featurectl.core.units import plural
 from featurectl.language.definitions.model import Trainer

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, Literal, get_args
 
+from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.about import Freshness
 from featurectl.language.definitions.view import FeatureView
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.units import format_instant
 from featurectl.monitor.health import check_results, look, recorded_runs, runs_seen
 from featurectl.monitor.sizes import stored_sizes

@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Literal
 
 import polars as pl
@@ -17,6 +17,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 from polars.exceptions import PolarsError
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError, NoAnswerError, StoreError, TryAgainError
 from featurectl.core.object_store import delta_options
 from featurectl.core.variables import shown_location

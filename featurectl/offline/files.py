@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, islice
 from pathlib import Path
@@ -22,6 +21,7 @@ from deltalake.transaction import AddAction
 from polars.exceptions import PolarsError
 from polars.io.plugins import register_io_source
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import StoreError
 from featurectl.core.frames.timestamps import within_datetime
 from featurectl.core.units import format_iso

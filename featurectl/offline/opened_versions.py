@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from deltalake import DeltaTable
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.object_store import delta_options
 
 _MOST: Final = 4  # versions; the log of a large table is some megabytes

@@ -9,9 +9,9 @@ import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 
 # Where editors find the JSON Schemas; the first line of each YAML file names one, relative to the file.

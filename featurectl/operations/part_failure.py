@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError, NoAnswerError, StoreError
 
 

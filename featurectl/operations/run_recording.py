@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError, NoAnswerError
 
 if TYPE_CHECKING:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 from featurectl.core.kinds import WORDS
 from featurectl.language.load import NOTHING_DECLARED, load_repo

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import polars as pl
 
+from featurectl.core.dataclass import dataclass
 from featurectl.pit.columns import pick_all
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from featurectl.core.dataclass import dataclass
 from featurectl.core.kinds import ObjectKind
 from featurectl.identity.fingerprint import Fingerprints, fingerprints
 from featurectl.identity.registered_kinds import Registrable, kind_of

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final, Literal, NotRequired, TypedDict
 
 from featurectl.core.commits import parse_commit
+from featurectl.core.dataclass import dataclass
 from featurectl.core.kinds import ObjectKind
 from featurectl.core.units import format_instant, format_iso
 from featurectl.language.syntax.place import Place

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.dtypes import UNKNOWN
 from featurectl.expressions.check import expression_columns
 from featurectl.identity.registered_kinds import Registrable

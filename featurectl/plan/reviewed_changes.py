@@ -6,9 +6,10 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Final, Literal
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.units import format_iso
 from featurectl.plan.allowed_removals import kind_and_name
 from featurectl.plan.plan import Change, Plan

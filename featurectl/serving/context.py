@@ -6,8 +6,9 @@ import asyncio
 import os
 import socket
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError
 from featurectl.serving.http.problems import Refused, refusal
 from featurectl.serving.http.requests import Turns

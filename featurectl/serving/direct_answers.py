@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from starlette.responses import Response
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.deadlines import Deadlines
 from featurectl.serving.context import ServerContext
 from featurectl.serving.http.keys import ApiKeys

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
+from featurectl.core.dataclass import dataclass
 from featurectl.serving.journal import LogFormat
 
 KEYS_VARIABLE: Final = "FEATURECTL_API_KEYS"

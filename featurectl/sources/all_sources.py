@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import PlanError
 from featurectl.core.variables import expand
 from featurectl.language.data_roots import NONE, DataRoots

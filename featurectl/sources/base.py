@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Final, Protocol
 
 import polars as pl
 
+from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.source import Source
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +11,7 @@ from urllib.parse import unquote
 
 import polars as pl
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.object_store import polars_options
 from featurectl.language.data_roots import NONE, DataRoots
 from featurectl.language.definitions.source import Source

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import ClassVar
 import polars as pl
 import sqlalchemy as sa
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError
 from featurectl.core.units import moved_by
 from featurectl.language.data_roots import NONE, DataRoots

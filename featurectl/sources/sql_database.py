@@ -6,7 +6,6 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -17,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.drivers import driver_fault, missing_driver
 from featurectl.core.errors import DataError, FeaturectlError, StoreError
 from featurectl.core.secrets import hide_address_secrets

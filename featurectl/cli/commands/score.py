@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +11,7 @@ from featurectl.cli.shared.call import Call, Outcome
 from featurectl.cli.shared.options import Since, SpineOption, Until, VersionOrChampion
 from featurectl.cli.shared.times import instant
 from featurectl.cli.shared.workspaces import open_with
+from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 from featurectl.core.units import counted
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +9,7 @@ import typer
 from featurectl.cli.command_decorator import verb
 from featurectl.cli.shared.call import Call, Outcome
 from featurectl.cli.shared.times import seconds_of
+from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 
 if TYPE_CHECKING:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 from featurectl.core.units import parse_instant
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from functools import partial
 
 import polars as pl
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.frames.timestamps import within_datetime
 from featurectl.engines.base import SAME_AS_READ, TOO_LATE, CheckResult, EarlierRows, Piece, Prepared
 from featurectl.engines.batches import read_batches

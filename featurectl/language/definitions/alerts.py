@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.units import SECOND_US, counted, format_age, format_duration
 
 AlertSeverity = Literal["info", "warning", "critical"]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.model import Model
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.syntax.place import Place

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from featurectl.core.dataclass import dataclass
 from featurectl.expressions.tree import Expression
 from featurectl.language.definitions.aggregates import AGGREGATES, aggregate_base, aggregate_name, meant_aggregate
 from featurectl.language.definitions.source import NamedExpression

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from fnmatch import fnmatchcase
 from typing import TypeVar
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.kinds import WORDS, DeclaredKind
 from featurectl.core.nearest import nearest
 from featurectl.language.definitions.alerts import Alert, Notifier

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.dtypes import UNKNOWN
 from featurectl.core.nearest import nearest
 from featurectl.language.problems.codes import Problem

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.dtypes import STRING
 from featurectl.core.nearest import did_you_mean
 from featurectl.expressions.tree import Expression

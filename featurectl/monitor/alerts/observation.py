@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
+from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.alerts import Condition, Operator
 
 _OPERATORS: Final[Mapping[Operator, Callable[[float, float], bool]]] = {

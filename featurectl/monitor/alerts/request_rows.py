@@ -7,12 +7,12 @@ each stands for as many as were left out. Shadow scores are no answers and do no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import polars as pl
 
+from featurectl.core.dataclass import dataclass
 from featurectl.operations.prediction_log.log_files import PredictionLogFiles, read_batches
 
 _ROWS: Final = pl.Schema(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError
 from featurectl.monitor.alerts.evaluation_run import EvaluationRun, deliverer_of, look_once
 from featurectl.workspace.workspace import Workspace

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import TryAgainError
 from featurectl.monitor.canary.figures import Figures
 from featurectl.monitor.canary.verdict import CanaryVerdict

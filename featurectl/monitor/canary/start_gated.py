@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from featurectl.core.dataclass import dataclass
 from featurectl.monitor.canary.lifecycle import start_canary
 from featurectl.operations.models.promotion import check_gates
 from featurectl.operations.training.champion import evaluation_context

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError, UsageError
 from featurectl.language.load import is_read
 from featurectl.monitor.prometheus.grafana import render_dashboard

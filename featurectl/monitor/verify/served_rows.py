@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import polars as pl
 
+from featurectl.core.dataclass import dataclass
 from featurectl.engines.base import Engine
 from featurectl.language.definitions.view import FeatureView
 from featurectl.monitor.verify.equal import compare, loose_features

@@ -7,12 +7,13 @@ that version gives has nothing free that could be fitted, so it goes before all 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 import polars as pl
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError, StoreError
 from featurectl.engines.base import Engine
 from featurectl.monitor.verify.alternatives import Hypothesis, TablePast, of_own_push

@@ -7,11 +7,12 @@ callers who wait and callers who do not share all of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from functools import partial
 from typing import Final, NamedTuple, cast
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError
 from featurectl.core.units import instant_us
 from featurectl.language.definitions.model import FeatureInput

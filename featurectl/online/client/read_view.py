@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.view import FeatureView
 from featurectl.online.base import OnlineView
 

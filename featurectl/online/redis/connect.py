@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 import redis
@@ -14,6 +14,7 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import NoAnswerError, StoreError, UsageError
 from featurectl.core.secrets import address_secrets, address_users, hide_repeated
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from itertools import filterfalse, repeat, starmap
 from operator import eq
@@ -18,6 +17,7 @@ from typing import Any, Final
 import hiredis
 import redis
 
+from featurectl.core.dataclass import dataclass
 from featurectl.online.encode.cells import join_pieces, lengths_of, literal
 from featurectl.online.encode.columns import digits
 from featurectl.online.encode.rows import PackedChunk

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
 
 import redis
 
+from featurectl.core.dataclass import dataclass
 from featurectl.online.encode.cells import join_pieces, lengths_of, literal
 from featurectl.online.encode.columns import digits
 from featurectl.online.encode.rows import PackedChunk

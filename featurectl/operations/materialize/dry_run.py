@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.units import counted
 from featurectl.language.resolve.transformed import as_state, transform_sources
 from featurectl.offline.base import Coverage

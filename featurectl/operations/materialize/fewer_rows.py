@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 import polars as pl
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.units import counted, plural
 from featurectl.offline.base import OfflineTable
 from featurectl.operations.materialize.lost_rows import of_table

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError
 from featurectl.core.progress import Progress
 from featurectl.engines.all_engines import open_engine

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import polars as pl
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.progress import Progress
 from featurectl.engines.base import BucketedRows, Piece
 from featurectl.sources.base import SourceReader

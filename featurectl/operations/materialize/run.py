@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.progress import Progress, Silent
 from featurectl.language.definitions.view import FeatureView
 from featurectl.offline.base import OfflineTable

@@ -5,11 +5,12 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 
 import polars as pl
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.units import united
 from featurectl.engines.base import BucketedRows, CheckResult, Engine, Piece, Prepared
 from featurectl.engines.spill import SpillRoom

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import polars as pl
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.dtypes import UNKNOWN
 from featurectl.core.units import moved_by
 from featurectl.engines.base import CheckResult, Engine, FrameScan, Piece, Prepared, RowSummary, SourceRows

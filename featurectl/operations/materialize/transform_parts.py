@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.units import united
 from featurectl.engines.base import SAME_AS_READ, TOO_LATE, Engine, PartsSeen, Piece, SourceParts
 from featurectl.engines.spans import PartRows

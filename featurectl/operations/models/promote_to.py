@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 from featurectl.core.progress import Progress
 from featurectl.language.definitions.json_form import dump_definition, load_model, load_untyped_model

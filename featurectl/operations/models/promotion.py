@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 from featurectl.language.definitions.json_form import load_model
 from featurectl.language.definitions.model import Model

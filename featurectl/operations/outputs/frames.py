@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import polars as pl
+
+from featurectl.core.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 
 import polars as pl
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError
 from featurectl.core.frames.types import polars_dtype
 from featurectl.core.progress import Progress, Silent

@@ -9,7 +9,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import IO, Any, Final
 
 import numpy as np
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.documents import parse_json
 from featurectl.core.errors import TryAgainError, UsageError
 from featurectl.core.units import format_iso, parse_instant

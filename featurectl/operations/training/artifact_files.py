@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from featurectl.core.dataclass import dataclass
 from featurectl.models.artifact import write_artifact
 from featurectl.models.conversion.convert import Converted
 from featurectl.models.golden_rows import GOLDEN

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError, FeaturectlError, UsageError
 from featurectl.language.definitions.json_form import dump_definition
 from featurectl.language.definitions.model import Model

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from functools import partial
 from typing import Protocol
 
 import polars as pl
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.dtypes import FLOAT64
 from featurectl.core.errors import DataError, StoreError
 from featurectl.core.frames.defaults import with_default

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ipaddress
 import resource
 from collections import Counter
-from dataclasses import dataclass
 from typing import Final
 
 from uvicorn.server import ServerState
+
+from featurectl.core.dataclass import dataclass
 
 HEAD_S: Final = 5.0  # until the whole head of a request is there
 HEAD_BYTES: Final = 64 << 10

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import Any
 
+from featurectl.core.dataclass import dataclass
 from featurectl.serving.process.connections import STALLED_BYTES, STALLED_S
 from featurectl.serving.process.listening import reset_when_closed, untaken_bytes
 

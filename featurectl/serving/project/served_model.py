@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from featurectl.core.dataclass import dataclass
 from featurectl.models.served_model import ServedRuntime
 from featurectl.online.client.model_inputs import InputReader
 from featurectl.registry.state import ModelVersion

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import wraps
 from typing import Any, Literal
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from featurectl.core.dataclass import dataclass
 from featurectl.serving.context import ServerContext
 from featurectl.serving.http.requests import FEW_BYTES, content_of, give_way
 from featurectl.serving.settings import ServeSettings

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite
 from typing import Any, Final
@@ -12,6 +11,7 @@ from typing import Any, Final
 import msgspec
 from starlette.responses import Response
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError
 from featurectl.core.units import instant_us
 from featurectl.online.client.feature_reader import FeatureColumn, FeatureColumns, FeatureReader, KeyRows

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError
 from featurectl.online.client.coerce import typed_column
 from featurectl.registry.state import CHAMPION

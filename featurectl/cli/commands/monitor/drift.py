@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -13,6 +12,7 @@ from featurectl.cli.shared.call import Call, Outcome
 from featurectl.cli.shared.options import VersionOrChampion
 from featurectl.cli.shared.times import instant
 from featurectl.cli.shared.workspaces import open_applied
+from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 
 if TYPE_CHECKING:
