@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
 from featurectl.catalog.objects import CATALOG_KINDS, CatalogKind, read_objects
@@ -45,32 +45,31 @@ def search_objects(workspace: Workspace, request: SearchRequest) -> tuple[Search
     words = request.text.casefold().split()
     if not words:
         raise UsageError("there is nothing to search for", hint="featurectl search delay")
-    found = [
-        (_rank(item, words), place, SearchHit(object=item, found_in=tuple(_places(item, words))))
-        for place, item in enumerate(summarize(read_objects(workspace), request.kinds))
-        if all(any(word in text for _, text in _texts(item)) for word in words)
-    ]
+    found = []
+    for number, item in enumerate(summarize(read_objects(workspace), request.kinds)):
+        texts = _texts(item)
+        if all(any(word in text for text in texts.values()) for word in words):
+            places = tuple(where for where, text in texts.items() if any(word in text for word in words))
+            found.append((_rank(texts["name"], words, places), number, SearchHit(object=item, found_in=places)))
     return tuple(hit for _, _, hit in sorted(found, key=lambda entry: entry[:2]))
 
 
-def _texts(item: ObjectSummary) -> Iterator[tuple[Where, str]]:
-    yield "name", item.name.casefold()
-    yield "aliases", " ".join(item.aliases).casefold()
-    yield "tags", " ".join(item.tags).casefold()
-    yield "description", item.description.casefold()
-    yield "owner", item.owner.casefold()
-    yield "definition", item.definition.casefold()
-    yield "type", item.type.casefold()
-    yield "entity", item.entity.casefold()
+def _texts(item: ObjectSummary) -> dict[Where, str]:
+    """Return what is searched, in the order of `_RANKS`."""
+    return {
+        "name": item.name.casefold(),
+        "aliases": " ".join(item.aliases).casefold(),
+        "tags": " ".join(item.tags).casefold(),
+        "description": item.description.casefold(),
+        "owner": item.owner.casefold(),
+        "definition": item.definition.casefold(),
+        "type": item.type.casefold(),
+        "entity": item.entity.casefold(),
+    }
 
 
-def _places(item: ObjectSummary, words: Sequence[str]) -> list[Where]:
-    return [where for where, text in _texts(item) if any(word in text for word in words)]
-
-
-def _rank(item: ObjectSummary, words: Sequence[str]) -> tuple[int, int]:
+def _rank(name: str, words: Sequence[str], places: Sequence[Where]) -> tuple[int, int]:
     """Return what sorts a hit: how well its name fits the words, then the best text that has one of them."""
-    name = item.name.casefold()
     last = name.rpartition(":")[2]
     joined = " ".join(words)
     if joined in (name, last):
@@ -79,4 +78,4 @@ def _rank(item: ObjectSummary, words: Sequence[str]) -> tuple[int, int]:
         fit = _NAME_BEGINS
     else:
         fit = _NAME_HAS if all(word in name for word in words) else len(_RANKS)
-    return fit, min(_RANKS.index(where) for where in _places(item, words))
+    return fit, _RANKS.index(places[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import zip_longest
+from operator import le
 from typing import Final, Literal
 
 from featurectl.core.dataclass import dataclass
@@ -190,11 +191,15 @@ def _drawn(table: _Table, widths: Sequence[int], limit: int | None) -> list[str]
 
 def _lines(row: _Row, widths: Sequence[int], limit: int | None) -> list[str]:
     """Return the lines of a row; what stands beyond it is on lines of its own where there is no room."""
-    wrapped = [wrap_words(cell, width) for cell, width in zip(row.cells, widths, strict=False)]
-    lines = [
-        _GAP.join(cell + " " * (width - text_width(cell)) for cell, width in zip(cells, widths, strict=False))
-        for cells in zip_longest(*wrapped, fillvalue="")
-    ]
+    taken = list(map(text_width, row.cells))
+    if all(map(le, taken, widths)):  # each in one line, as where nothing has to give way
+        lines = [_GAP.join(map(_padded, row.cells, taken, widths))] if taken else []
+    else:
+        wrapped = [wrap_words(cell, width) for cell, width in zip(row.cells, widths, strict=False)]
+        lines = [
+            _GAP.join(_padded(cell, text_width(cell), width) for cell, width in zip(cells, widths, strict=False))
+            for cells in zip_longest(*wrapped, fillvalue="")
+        ]
     if not row.beyond:
         return [line.rstrip() for line in lines]
     if limit is None or not lines or text_width(lines[0]) + len(_GAP) + text_width(row.beyond) <= limit:
@@ -203,3 +208,7 @@ def _lines(row: _Row, widths: Sequence[int], limit: int | None) -> list[str]:
         return [first, *(line.rstrip() for line in lines[1:])]
     more = [_BEHIND + line for line in wrap_words(row.beyond, max(limit - len(_BEHIND), _NARROW))]
     return [*(line.rstrip() for line in lines), *more]
+
+
+def _padded(cell: str, taken: int, width: int) -> str:
+    return cell + " " * (width - taken)

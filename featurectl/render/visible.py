@@ -24,6 +24,8 @@ def visible(text: str) -> str:
     \x1b[31mred, naïve
     日本\u202e
     """
+    if text.isprintable() and "#" not in text:  # most texts: none of what is looked for is printable
+        return text
     return _ANYWHERE.sub(r"\\x23", _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text))
 
 
@@ -52,7 +54,8 @@ def in_one_line(text: str) -> str:
     >>> print(in_one_line("a\tb\n\x07"))
     a\tb\n\x07
     """
-    return visible(text).replace("\t", "\\t").replace("\n", "\\n")
+    shown = visible(text)
+    return shown if shown.isprintable() else shown.replace("\t", "\\t").replace("\n", "\\n")
 
 
 def visible_leaves(document: JsonValue, texts: Container[str] = ()) -> JsonValue:

@@ -30,14 +30,18 @@ def list_objects(
     Views, features, models, sources, entities, alerts, notifiers. Of the registry alone; with --state the stores are
     looked at, too.
     """
-    from featurectl.catalog.documents import object_document
     from featurectl.catalog.listing import ListRequest, list_objects, needs_files
     from featurectl.catalog.objects import kind_of_word
-    from featurectl.render.catalog import render_objects
 
     request = ListRequest(select=tuple(select or ()), state=state)
     if kind is not None:
         request = replace(request, kinds=(kind_of_word(kind),))
     with open_applied(call) if needs_files(request.select) else open_with(call, "project file") as workspace:
         found = list_objects(workspace, request, call.progress)
-    return Outcome(text=render_objects(found), result={"objects": [object_document(item) for item in found]})
+    if call.output == "json":
+        from featurectl.catalog.documents import object_document
+
+        return Outcome(result={"objects": [object_document(item) for item in found]})
+    from featurectl.render.catalog import render_objects
+
+    return Outcome(text=render_objects(found))

@@ -23,15 +23,19 @@ def search_objects(
 
     All words have to be in a name, tags, a description, an owner, a definition or a type.
     """
-    from featurectl.catalog.documents import hit_document
     from featurectl.catalog.objects import kind_of_word
     from featurectl.catalog.search import SearchRequest, search_objects
-    from featurectl.render.catalog import render_hits
 
     request = SearchRequest(text=" ".join(text))
     if kind is not None:
         request = SearchRequest(text=request.text, kinds=(kind_of_word(kind),))
     with open_with(call, "project file") as workspace:
         found = search_objects(workspace, request)
+    if call.output == "json":
+        from featurectl.catalog.documents import hit_document
+
+        return Outcome(result={"hits": [hit_document(hit) for hit in found]})
+    from featurectl.render.catalog import render_hits
+
     shown = render_hits(found) if found else f"Nothing that is applied has {request.text!r}: featurectl list"
-    return Outcome(text=shown, result={"hits": [hit_document(hit) for hit in found]})
+    return Outcome(text=shown)
