@@ -18,7 +18,8 @@ from featurectl.language.resolve.feature_names import FeatureChoice, feature_inp
 from featurectl.models.profile.categories import categories_json, profile_categories
 from featurectl.models.profile.numbers import numbers_json, profile_numbers
 from featurectl.operations.training.bind import bind_view
-from featurectl.operations.training.join import BoundView, join_features
+from featurectl.operations.training.bound_view import BoundView
+from featurectl.operations.training.join import join_features
 from featurectl.operations.training.known_keys import known_keys
 from featurectl.operations.training.spine import SpineRows
 from featurectl.registry.applied import registered_view

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
-from typing import Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import polars as pl
 
@@ -27,7 +27,9 @@ from featurectl.engines.spans import PartRows
 from featurectl.engines.spill import SpillRoom
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
-from featurectl.pit.keys import AskedSpine
+
+if TYPE_CHECKING:
+    from featurectl.pit.keys import AskedSpine
 
 
 class RowScan(Protocol):

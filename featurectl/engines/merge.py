@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import polars as pl
 
 from featurectl.core.object_store import polars_options
@@ -72,6 +71,8 @@ def merge_sorted(
 
     The rows before the first of the last rows that are held of each file that has more can't be overtaken.
     """
+    import numpy as np
+
     share = max(rows // max(len(paths), 1), 1)
     sources = [_Source(path, columns, share, number) for number, path in enumerate(paths)]
     held: list[pl.DataFrame] = []

@@ -9,7 +9,6 @@ import polars as pl
 from featurectl.core.dataclass import dataclass
 from featurectl.engines.merge import merged
 from featurectl.offline.order import ordered
-from featurectl.pit.hashing import bucket_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +37,8 @@ class FrameRows:
         """Return the rows of a bucket in total order."""
         rows = self.frame
         if buckets > 1:
+            from featurectl.pit.hashing import bucket_of
+
             rows = rows.filter(bucket_of(rows.select(*self.keys), buckets) == bucket)
         return ordered(rows, self.keys)
 

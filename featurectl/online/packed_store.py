@@ -20,6 +20,8 @@ from featurectl.online.row_schema import SchemaCache, field_name, record_name, s
 if TYPE_CHECKING:  # only what writes rows needs frames, and imports them then
     import polars as pl
 
+    from featurectl.online.encode.rows import PackedChunk
+
 
 class PackedStore:
     """An `OnlineStore` over the bytes of one kind of store."""
@@ -43,11 +45,8 @@ class PackedStore:
 
     def write_all(self, view: OnlineView, frames: Iterable[pl.DataFrame], how: Writing) -> int:
         """Write the rows of several frames, and return how many entities are new."""
-        from featurectl.online.encode.rows import encode_chunks
-
         [schema_id] = self.bytes.put_schemas([(view, schema_document(view))])
-        is_compact = self.bytes.is_compact
-        chunks = (c for frame in frames for c in encode_chunks(view, frame, schema_id, is_compact=is_compact))
+        chunks = _packed(view, frames, schema_id, is_compact=self.bytes.is_compact)
         return self.bytes.write_chunks(view, chunks, PackedWriting(order=newer_by(view, how), how=how))
 
     def keep_only(
@@ -124,3 +123,13 @@ class PackedStore:
 def newer_by(view: OnlineView, how: Writing) -> VersionedBy:
     """Return by which instant a row is newer: of a rebuilt table the one computed later, whatever it corrects."""
     return "computed" if how.rebuilt else view.versioned_by
+
+
+def _packed(
+    view: OnlineView, frames: Iterable[pl.DataFrame], schema_id: int, *, is_compact: bool
+) -> Iterator[PackedChunk]:
+    """Give the rows of frames packed; what packs them is loaded when there is a frame."""
+    for frame in frames:
+        from featurectl.online.encode.rows import encode_chunks
+
+        yield from encode_chunks(view, frame, schema_id, is_compact=is_compact)

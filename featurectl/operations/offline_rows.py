@@ -10,7 +10,7 @@ from featurectl.online.read import Answer, ViewReader
 from featurectl.online.row_places import online_view
 from featurectl.operations.push import read_offline
 from featurectl.operations.training.bind import bind_view
-from featurectl.operations.training.join import BoundView
+from featurectl.operations.training.bound_view import BoundView
 from featurectl.registry.applied import registered_view
 
 if TYPE_CHECKING:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from itertools import count, takewhile
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
 import polars as pl
 
-from featurectl.pit.arrays import Ints
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE, TIE_ORDER
+
+if TYPE_CHECKING:
+    from featurectl.pit.arrays import Ints
 
 _CODE, _PLACE = "\x00code", "\x00place"
 _FEW: Final = 10_000  # of fewer rows it is not worth while
@@ -71,6 +72,8 @@ def sort_rows(rows: pl.DataFrame, order: Sequence[str], few: int = _FEW) -> pl.D
 
 def _places(rows: pl.DataFrame, order: Sequence[str], code: Ints) -> Ints:
     """Return the places of the rows in order, by the number of each, and among those that share it by the rest."""
+    import numpy as np
+
     places = pl.Series(code).arg_sort().to_numpy()  # numpy's takes twice as long
     code = code[places]
     same = np.flatnonzero(code[1:] == code[:-1])
@@ -100,6 +103,8 @@ def _codes(rows: pl.DataFrame, keys: Sequence[str]) -> Ints | None:
 
 def _key_codes(rows: pl.DataFrame, keys: Sequence[str]) -> tuple[Ints, int] | None:
     """Return a number per row that is ordered as the keys are, and the greatest of them; None when 64 bits are few."""
+    import numpy as np
+
     code, most = np.zeros(rows.height, np.int64), 0
     for name in keys:
         one, greatest = _column_codes(rows[name])
@@ -127,6 +132,8 @@ def _column_codes(column: pl.Series) -> tuple[Ints, int]:
 
 def _text_codes(column: pl.Series) -> tuple[Ints, int]:
     """Return what `_column_codes` does, for texts: only the distinct ones are compared with each other."""
+    import numpy as np
+
     categories = pl.Categories.random()
     coded = column.cast(pl.Categorical(categories))  # numbered as they come; they are known as long as it is there
     order = categories.to_series().arg_sort().to_numpy()

@@ -144,6 +144,14 @@ def test_completion_loads_nothing_heavy_but_what_typer_loads(words, offered):
 
 STORES = {"sqlalchemy", "alembic", "redis", "jinja2", "deltalake", "lightgbm", "sklearn"}
 FRAMES = {"polars", "numpy", "pyarrow", "pandas"}
+OF_ROWS = {
+    "numpy",
+    "featurectl.engines.polars.join",
+    "featurectl.engines.polars.prepare",
+    "featurectl.online.encode.rows",
+    "featurectl.operations.training.join",
+    "featurectl.pit.windows",
+}
 
 
 def test_validate_loads_no_store_and_no_frames_where_columns_are_declared(tmp_path):
@@ -185,10 +193,18 @@ def test_materialize_and_push_on_a_file_registry_load_no_sqlalchemy(tmp_path):
         "--out",
         "t.parquet",
     ]
-    for command in (["materialize"], ["materialize"], ["push"], chosen):
+    for command, is_idle in ((["materialize"], False), (["materialize"], True), (["push"], True), (chosen, False)):
         code, modules, _ = loaded(command, root)
         assert code == 0
         assert top(modules) & (STORES - {"deltalake"}) == set()
+        assert modules.isdisjoint(OF_ROWS) == is_idle
+
+
+def test_status_loads_nothing_that_works_on_rows(tmp_path):
+    root = prepared(tmp_path, ["init", "shop", "--template", "minimal"], ["apply", "--auto-approve"])
+    code, modules, output = loaded(["status"], root)
+    assert (code in {0, 1}, "customer_orders" in output) == (True, True)
+    assert modules & OF_ROWS == set()
 
 
 @pytest.mark.parametrize("words", [["list", "features"], ["show", "spend:count_7d"], ["search", "spend"], ["lineage"]])

@@ -1,4 +1,4 @@
-"""The engine that runs in this process."""
+"""The engine that runs in this process. It loads what works on rows, which is much, when there are any to work on."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -23,15 +24,12 @@ from featurectl.engines.base import (
     ViewBuckets,
 )
 from featurectl.engines.budget import buckets_that_fit, question_bytes
-from featurectl.engines.polars.join import answer_buckets, finish_values
-from featurectl.engines.polars.part_counts import count_parts
-from featurectl.engines.polars.prepare import Room, prepare_rows
-from featurectl.engines.polars.source_rows import look_at, newest_row, source_rows
-from featurectl.engines.polars.transform import run_transform
 from featurectl.engines.spill import SpillRoom
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
-from featurectl.pit.keys import AskedSpine
+
+if TYPE_CHECKING:
+    from featurectl.pit.keys import AskedSpine
 
 
 class PolarsEngine:
@@ -50,28 +48,42 @@ class PolarsEngine:
         self, pieces: Sequence[Piece], view: FeatureView, seen: EarlierRows | None = None, room: SpillRoom | None = None
     ) -> Prepared:
         """Return the rows of the pieces in the form of the view's offline table."""
+        from featurectl.engines.polars.prepare import Room, prepare_rows
+
         return prepare_rows(
             pieces, view, seen, None if room is None else Room(spill=room, memory_bytes=self._memory_bytes)
         )
 
     def look(self, pieces: Sequence[Piece], source: Source, room: SpillRoom | None = None) -> RowSummary:
         """Return what is known of rows that a transform has not seen yet; the source's checks run on them."""
+        from featurectl.engines.polars.source_rows import look_at
+
         return look_at(pieces, source, room)
 
     def count_parts(self, asked: SourceParts) -> PartsSeen:
         """Return how many rows there are of parts that a transform is given, and which of them came late."""
+        from featurectl.engines.polars.part_counts import count_parts
+
         return count_parts(asked)
 
     def newest(self, scan: RowScan, source: Source, now: datetime) -> tuple[datetime | None, datetime | None]:
         """Return the greatest event time and availability of the rows that are there at an instant."""
+        from featurectl.engines.polars.newest_row import newest_row
+
         return newest_row(scan.read(), source, now)
 
     def transform(self, view: FeatureView, given: Sequence[SourceRows]) -> pl.LazyFrame:
         """Return what the view's Python function makes of its sources; it lies in memory, whatever `--memory` says."""
+        from featurectl.engines.polars.source_rows import source_rows
+        from featurectl.engines.polars.transform import run_transform
+
         return run_transform(view, [source_rows(item) for item in given]).lazy()
 
     def answer(self, table: ViewBuckets, spine: pl.DataFrame | AskedSpine, time: str) -> pl.DataFrame:
         """Return the view's stored features at each row of the spine, in its order, before any default."""
+        from featurectl.engines.polars.join import answer_buckets
+        from featurectl.pit.keys import AskedSpine
+
         table = self._in_parts(table)
         asked = spine if isinstance(spine, AskedSpine) else AskedSpine(spine, table.view.keys, time)
         return answer_buckets(table, asked, self._threads_for(table))
@@ -96,6 +108,8 @@ class PolarsEngine:
         self, values: pl.DataFrame, view: FeatureView, asof: pl.Series, defaults: Mapping[str, object]
     ) -> pl.DataFrame:
         """Return the stored features with defaults in place of nulls, and the view's derived features."""
+        from featurectl.engines.polars.join import finish_values
+
         return finish_values(values, view, asof, defaults)
 
 

@@ -68,19 +68,6 @@ def look_at(pieces: Sequence[Piece], source: Source, room: SpillRoom | None) -> 
     )
 
 
-def newest_row(scan: pl.LazyFrame, source: Source, now: datetime) -> tuple[datetime | None, datetime | None]:
-    """Return the greatest event time until `now` and the greatest availability of the rows available at `now`.
-
-    None where there is none.
-    """
-    if source.static:
-        return None, None
-    seen = clocked(scan, source).filter(pl.col(AVAILABLE) <= now)
-    happened = pl.col(EVENT).filter(pl.col(EVENT) <= now)
-    found = seen.select(within_datetime(e.max()) for e in (happened, pl.col(AVAILABLE))).collect().row(0)
-    return found[0], found[1]
-
-
 def _look(piece: Piece, source: Source) -> pl.DataFrame:
     """Return one row: how many rows there are of a piece, how many lack a clock, and the ends of the clocks."""
     event, available, wanted = pl.col(EVENT), pl.col(AVAILABLE), wanted_rows(piece)

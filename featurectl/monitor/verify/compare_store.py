@@ -37,7 +37,7 @@ from featurectl.online.row_places import online_view
 from featurectl.operations.push.choose_entities import PART_ROWS, cut_between_keys
 from featurectl.operations.push.values import COMPUTED_AT, values_at
 from featurectl.operations.training.bind import bind_view
-from featurectl.operations.training.join import BoundView
+from featurectl.operations.training.bound_view import BoundView
 from featurectl.registry.state import ObjectVersion, State
 from featurectl.workspace.clocks import latest_push
 from featurectl.workspace.workspace import Workspace

@@ -17,7 +17,7 @@ from featurectl.monitor.verify.alternatives import TablePast
 from featurectl.monitor.verify.later_begin import moved_begin
 from featurectl.monitor.verify.log_rows import TIME, key_column
 from featurectl.monitor.verify.served_rows import ServedRows
-from featurectl.operations.training.join import BoundView
+from featurectl.operations.training.bound_view import BoundView
 
 _NEVER: Final = "the view had never been pushed"
 _BEFORE: Final = "asked as of an instant before the push that answered"

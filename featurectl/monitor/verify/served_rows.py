@@ -13,7 +13,7 @@ from featurectl.engines.base import Engine
 from featurectl.language.definitions.view import FeatureView
 from featurectl.monitor.verify.equal import compare, loose_features
 from featurectl.operations.training.as_served import answer_pushed
-from featurectl.operations.training.join import BoundView
+from featurectl.operations.training.bound_view import BoundView
 
 TIME: Final = "\x00time"
 RowChange = Callable[[pl.DataFrame, int], pl.DataFrame]  # of the rows of a bucket, by its number

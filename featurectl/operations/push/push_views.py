@@ -21,7 +21,7 @@ from featurectl.operations.training.bind import bind_view
 from featurectl.workspace.clocks import ClockCheck, check_clocks, latest_push
 
 if TYPE_CHECKING:
-    from featurectl.operations.training.join import BoundView
+    from featurectl.operations.training.bound_view import BoundView
     from featurectl.registry.state import ObjectVersion
     from featurectl.workspace.workspace import Workspace
 

@@ -11,7 +11,7 @@ import polars as pl
 from featurectl.core.errors import UsageError
 from featurectl.core.frames.timestamps import INSTANT
 from featurectl.language.definitions.model import FeatureInput, Model, ModelInput, RequestInput
-from featurectl.operations.training.join import BoundView
+from featurectl.operations.training.bound_view import BoundView
 from featurectl.operations.training.known_keys import known_keys
 from featurectl.operations.training.spine import SpineRows
 

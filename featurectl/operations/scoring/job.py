@@ -21,9 +21,9 @@ from featurectl.operations.scoring.every_key import spine_of_everyone
 from featurectl.operations.scoring.run import ScoredRows, check_names, describe_scores, output_schema, score_spine
 from featurectl.operations.scoring.scorer import LoadingRuntime, Scorer, scoring_libraries, trained_model
 from featurectl.operations.training.bind import bind_model_version
+from featurectl.operations.training.bound_view import BoundView
 from featurectl.operations.training.champion import bound_inputs
 from featurectl.operations.training.choose_spine import NamedSpine, choose_spine
-from featurectl.operations.training.join import BoundView
 from featurectl.operations.training.later_rows import later_row_warnings
 from featurectl.operations.training.long_spine import AnySpine, SpillPlace, cut_long_spine
 from featurectl.operations.training.parts import parted_views

@@ -18,7 +18,8 @@ from featurectl.engines.base import Engine
 from featurectl.operations.outputs.frames import Frames
 from featurectl.operations.scoring.checkpoint import ScoreCheckpoint, read_scores, read_unknown, rows_of
 from featurectl.operations.scoring.scorer import CHUNK_ROWS, Scorer, predict_rows, score_columns
-from featurectl.operations.training.join import BoundView, check_inputs, join_features
+from featurectl.operations.training.bound_view import BoundView
+from featurectl.operations.training.join import check_inputs, join_features
 from featurectl.operations.training.long_spine import AnySpine
 from featurectl.operations.training.unknown_keys import UnknownRows
 

@@ -13,7 +13,7 @@ from featurectl.language.definitions.view import FeatureView
 from featurectl.language.typing.registered import typed_view
 from featurectl.offline.base import Coverage, OfflineStore, OfflineTable, newest_of
 from featurectl.offline.inputs import has_other_definition, lacking_inputs
-from featurectl.operations.training.join import BoundView
+from featurectl.operations.training.bound_view import BoundView
 from featurectl.registry.applied import not_applied, registered_view
 from featurectl.registry.skew import check_skew
 from featurectl.registry.state import ModelVersion, ObjectVersion, State

@@ -22,7 +22,8 @@ from featurectl.models.served_model import load_native
 from featurectl.models.validation_rows import ValidationRows
 from featurectl.offline.base import OfflineStore
 from featurectl.operations.training.bind import bind_view
-from featurectl.operations.training.join import BoundView, join_features
+from featurectl.operations.training.bound_view import BoundView
+from featurectl.operations.training.join import join_features
 from featurectl.operations.training.spine import SpineRows
 from featurectl.registry.applied import registered_view
 from featurectl.registry.skew import check_skew

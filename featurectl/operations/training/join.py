@@ -4,33 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import field, replace
-from datetime import datetime
 from functools import partial
 from typing import Protocol
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.dtypes import FLOAT64
-from featurectl.core.errors import DataError, StoreError
+from featurectl.core.errors import DataError
 from featurectl.core.frames.defaults import with_default
 from featurectl.core.frames.types import language_dtype
-from featurectl.core.units import plural
 from featurectl.engines.base import Engine, ViewBuckets
 from featurectl.engines.budget import question_bytes
-from featurectl.expressions.check import expression_columns
 from featurectl.expressions.frames import compile_over
 from featurectl.language.definitions.model import DerivedInput, FeatureInput, ModelInput, RequestInput
 from featurectl.language.definitions.view import FeatureView
-from featurectl.offline.base import OfflineTable
 from featurectl.operations.training.as_served import answer_as_served, served_asof
 from featurectl.operations.training.long_spine import AnySpine
 from featurectl.operations.training.spine import SpineRows
 from featurectl.operations.training.unknown_keys import UnknownRows, count_unknown
 from featurectl.pit.keys import AskedSpine
-from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
 from featurectl.sources.casts import cast_exact, check_exact
 
 _AT_ONCE = 2  # views
@@ -50,113 +42,6 @@ class ViewRows(Protocol):
         Raises:
             DataError: FC510, the rows lack an input of one of these features.
         """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BoundView:
-    """A view version and the version of its table: together they fix every value.
-
-    `known_at`: rows that became available after it are not seen, whatever the spine asks; None sees all. `lacking`:
-    inputs of the view that the table does not hold yet; features that need none of them can be asked for. `as_served`:
-    values as the online store would have had them. `pinned`: a version that is gone is named as such. `columns`: those
-    of the source as the table knows them, where the definition does not say the types of all. `computed_at` is the
-    instant as of which the table was written.
-    """
-
-    view: FeatureView
-    version: int
-    stored: OfflineTable
-    table_version: int
-    known_at: datetime | None = None
-    lacking: frozenset[str] = frozenset()
-    as_served: bool = False
-    pinned: bool = False
-    columns: Mapping[str, str] = field(default_factory=dict)
-    computed_at: datetime | None = None
-
-    @property
-    def label(self) -> str:
-        """`view@version`."""
-        return f"{self.view.name}@{self.version}"
-
-    @property
-    def table(self) -> OfflineTable:
-        """The table, for readers of the whole view.
-
-        Raises:
-            DataError: FC510, it lacks an input of the view.
-        """
-        self._check(self.view)
-        return self.stored
-
-    def pruned(self, features: Collection[str]) -> ViewBuckets:
-        """Return the table, with the view and the columns as far as some of its features need them.
-
-        Raises:
-            DataError: FC510, the table lacks an input of one of these features.
-        """
-        view = self._needed(features)
-        with self._there():
-            buckets, rows = self.stored.buckets(self.table_version), self.stored.statistics(self.table_version).rows
-        return ViewBuckets(view=view, buckets=buckets, read=partial(self.read, columns=self._columns(view)), rows=rows)
-
-    def lacks(self, feature: str) -> bool:
-        """Return whether the table does not hold yet what a feature needs."""
-        try:
-            self._needed({feature})
-        except DataError:
-            return True
-        return False
-
-    def _columns(self, view: FeatureView) -> list[str]:
-        """Return the columns that the answers of a view need; availability only where it is no fixed delay."""
-        clocks = [EVENT_TIME] if self.known_at is None and view.delay_us is not None else [EVENT_TIME, AVAILABLE_AT]
-        return list(dict.fromkeys([*view.keys, *clocks, *(f.column for f in view.features if f.column is not None)]))
-
-    def _needed(self, features: Collection[str]) -> FeatureView:
-        wanted, derived = set(features), []
-        for item in reversed(self.view.derived):  # each reads only what stands above it
-            if item.name in wanted:
-                derived.append(item)
-                wanted |= expression_columns(item.expression.text)
-        stored = tuple(f for f in self.view.features if f.name in wanted)
-        view = replace(self.view, features=stored, derived=tuple(reversed(derived)))
-        self._check(view)
-        return view
-
-    def _check(self, view: FeatureView) -> None:
-        added = [f.name for f in view.features if f.column in self.lacking]
-        if added:
-            raise DataError(
-                f"{self.label} was not materialized since {plural(len(added), 'feature')} {', '.join(added)} "
-                f"{plural(len(added), 'was', 'were')} added",
-                code="FC510",
-                hint=f"featurectl materialize {view.name}",
-            )
-
-    def read(self, bucket: int, columns: Sequence[str] | None = None) -> pl.DataFrame:
-        """Return the rows of a bucket that count; `columns` are those that are needed."""
-        with self._there():
-            return self._known(self.stored.read(bucket=bucket, version=self.table_version, columns=columns))
-
-    def blocks(self, rows: int, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
-        """Give all rows that count, about so many at a time, in any order; `columns` are those that are needed."""
-        wanted = None if columns is None else [*columns, AVAILABLE_AT]
-        with self._there():
-            yield from (self._known(block) for block in self.stored.blocks(self.table_version, rows, wanted))
-
-    def _known(self, rows: pl.DataFrame) -> pl.DataFrame:
-        return rows if self.known_at is None else rows.filter(pl.col(AVAILABLE_AT) <= self.known_at)
-
-    @contextmanager
-    def _there(self) -> Iterator[None]:
-        try:
-            yield
-        except StoreError as error:
-            if not self.pinned:
-                raise
-            message = f"version {self.table_version} of the offline table of {self.label} is gone: {error.message}"
-            raise DataError(message, code="FC520") from error
 
 
 def join_features(

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from featurectl.core.units import format_instant, plural
-from featurectl.operations.training.join import BoundView
+from featurectl.operations.training.bound_view import BoundView
 from featurectl.operations.training.long_spine import AnySpine
 
 _ROWS: Final = 1_000_000  # looked at together

@@ -21,7 +21,7 @@ from featurectl.language.resolve.feature_names import FeatureChoice, feature_cho
 from featurectl.language.syntax.own_files import FileTooLargeError, NotOwnFileError, read_regular_file
 from featurectl.operations.outputs.all_output_formats import format_of
 from featurectl.operations.training.bind import bind_view
-from featurectl.operations.training.join import BoundView
+from featurectl.operations.training.bound_view import BoundView
 from featurectl.operations.training.label import LabelTarget, read_target
 from featurectl.operations.training.long_spine import AnySpine
 from featurectl.operations.training.manifest import SCHEMA_VERSION, shown_refresh

@@ -29,10 +29,10 @@ from featurectl.models.runtimes.base import ONNX
 from featurectl.models.trainer_command import CommandEnvironment
 from featurectl.models.validation_rows import ValidationRows
 from featurectl.operations.training.artifact_files import ModelFiles, store_files
+from featurectl.operations.training.bound_view import BoundView
 from featurectl.operations.training.champion import Candidate, EvaluationContext, current_champion, score_champion
 from featurectl.operations.training.data import TrainingData
 from featurectl.operations.training.distributions import distributions_of
-from featurectl.operations.training.join import BoundView
 from featurectl.operations.training.manifest import library_versions
 from featurectl.operations.training.spine import SpineRows
 from featurectl.registry.skew import input_fingerprint

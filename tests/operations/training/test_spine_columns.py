@@ -21,7 +21,7 @@ from featurectl.language.definitions.source import NamedExpression, Source
 from featurectl.offline.base import Coverage
 from featurectl.offline.delta import DeltaStore
 from featurectl.operations.outputs.write_table import write_table
-from featurectl.operations.training.join import BoundView
+from featurectl.operations.training.bound_view import BoundView
 from featurectl.operations.training.label import LabelTarget
 from featurectl.operations.training.spine import (
     Cut,
