@@ -19,6 +19,7 @@ from featurectl.offline.sync import sync_names
 
 _NONE_THERE: Final = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _PART: Final = ".part"
+_SYNCED: Final[set[tuple[Path, int]]] = set()  # folders, with their numbers, whose own names are synced up to the top
 
 
 class FolderFiles:
@@ -49,7 +50,7 @@ class FolderFiles:
             try:
                 _write_synced(part, content)
                 part.replace(target)
-                sync_names(target.parent, self._folder)
+                _sync_name(target, self._folder)
             finally:
                 part.unlink(missing_ok=True)
         except OSError as error:
@@ -66,6 +67,7 @@ class FolderFiles:
 
     def move(self, folder: str, to: str) -> None:
         """Give a folder that is there another name."""
+        _SYNCED.clear()
         try:
             (self._folder / folder).rename(self._folder / to)
         except OSError as error:
@@ -73,6 +75,7 @@ class FolderFiles:
 
     def remove(self, folder: str) -> None:
         """Remove a folder with all that is in it."""
+        _SYNCED.clear()
         try:
             shutil.rmtree(self._folder / folder)
         except _NONE_THERE:
@@ -90,6 +93,7 @@ class FolderFiles:
 
     def remove_empty(self, folder: str) -> None:
         """Remove a folder in which nothing is; another one stays."""
+        _SYNCED.clear()
         with suppress(OSError):  # it is not empty, is gone, or may not be removed: then it goes on standing there
             (self._folder / folder).rmdir()
 
@@ -157,3 +161,14 @@ def _write_synced(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _sync_name(file: Path, top: Path) -> None:
+    """See that the name of a file outlives a loss of power, and those of its folders up to `top`: of each folder once.
+
+    A folder of another number has taken the place of one that was removed meanwhile.
+    """
+    folder = file.parent
+    known = (folder, folder.stat().st_ino)
+    sync_names(folder, folder if known in _SYNCED else top)
+    _SYNCED.add(known)

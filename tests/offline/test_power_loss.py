@@ -87,6 +87,19 @@ def test_the_name_of_a_loose_file_is_synced(tmp_path, monkeypatch):
     assert syncs.after(tmp_path / "models/m", tmp_path / "models/m/x.txt")
 
 
+def test_folders_above_a_loose_file_are_synced_once_and_again_when_made_anew(tmp_path, monkeypatch):
+    files, folder = FolderFiles(str(tmp_path)), tmp_path / "runs/dev"
+    files.write("runs/dev/1.json", b"a")
+    syncs = Syncs(tmp_path, monkeypatch)
+    files.write("runs/dev/2.json", b"b")
+    assert syncs.after(folder, folder / "2.json")
+    assert not syncs.after(tmp_path / "runs", folder)
+    files.remove("runs/dev")
+    files.write("runs/dev/3.json", b"c")
+    assert syncs.after(folder, folder / "3.json")
+    assert syncs.after(tmp_path / "runs", folder)
+
+
 def test_a_file_system_that_syncs_no_folders_is_written_all_the_same(tmp_path, monkeypatch):
     def refuse(_handle):
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
