@@ -1,4 +1,4 @@
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 
 import duckdb
@@ -7,6 +7,7 @@ import pytest
 from deltalake import DeltaTable
 from polars.testing import assert_frame_equal
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError, StoreError, TryAgainError
 from featurectl.core.units import from_us
 from featurectl.offline.base import Coverage, TableStatistics
@@ -122,8 +123,7 @@ def test_an_overfull_bucket_is_compacted_and_no_row_changes(place):
         files.append(table.statistics().files)
     assert files == [1, 2, 3, 4, 1, 2]
     assert_frame_equal(table.read(), as_table(*frames))
-    assert table.coverage().parts == {"5": "x"}
-    assert table.statistics().rows == 60
+    assert (table.coverage().parts, table.statistics().rows) == ({"5": "x"}, 60)
     assert [table.read(version=v).height for v in range(6)] == [10, 20, 30, 40, 50, 60]
 
 

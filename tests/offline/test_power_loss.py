@@ -87,7 +87,7 @@ def test_the_name_of_a_loose_file_is_synced(tmp_path, monkeypatch):
     assert syncs.after(tmp_path / "models/m", tmp_path / "models/m/x.txt")
 
 
-def test_folders_above_a_loose_file_are_synced_once_and_again_when_made_anew(tmp_path, monkeypatch):
+def test_folders_above_a_loose_file_are_synced_once_and_when_made_anew(tmp_path, monkeypatch):
     files, folder = FolderFiles(str(tmp_path)), tmp_path / "runs/dev"
     files.write("runs/dev/1.json", b"a")
     syncs = Syncs(tmp_path, monkeypatch)
