@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 from featurectl.core.errors import DataError, FeaturectlError, StoreError
 from featurectl.online.base import AsyncRowReader
-from featurectl.online.client.feature_reader import FeatureColumns, FeatureReader, KeyRows
+from featurectl.online.client.feature_columns import FeatureColumns, KeyRows
+from featurectl.online.client.feature_reader import FeatureReader
 from featurectl.online.client.push_cache import Pushes, far_ahead, hint_when_ahead
 from featurectl.online.client.pushed_versions import hint_to_push
 from featurectl.online.client.read_steps import read_columns_async

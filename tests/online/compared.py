@@ -10,7 +10,8 @@ import pytest
 
 from featurectl.core.units import instant_us
 from featurectl.language.definitions.model import FeatureInput
-from featurectl.online.client.feature_reader import FeatureReader, KeyRows
+from featurectl.online.client.feature_columns import KeyRows
+from featurectl.online.client.feature_reader import FeatureReader
 from featurectl.online.client.push_cache import Pushes
 from featurectl.online.client.read_steps import read_columns
 from featurectl.online.client.read_view import ReadView

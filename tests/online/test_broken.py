@@ -13,7 +13,8 @@ import redis
 
 from featurectl.core.errors import StoreError
 from featurectl.online.base import Ask
-from featurectl.online.client.feature_reader import FeatureReader, KeyRows
+from featurectl.online.client.feature_columns import KeyRows
+from featurectl.online.client.feature_reader import FeatureReader
 from featurectl.online.client.push_cache import Pushes
 from featurectl.online.client.read_steps import read_columns
 from featurectl.online.client.read_view import ReadView

@@ -12,7 +12,8 @@ import redis.cluster
 
 from featurectl.online.all_stores import open_async_reader, open_online
 from featurectl.online.base import Ask, Writing
-from featurectl.online.client.feature_reader import FeatureReader, KeyRows
+from featurectl.online.client.feature_columns import KeyRows
+from featurectl.online.client.feature_reader import FeatureReader
 from featurectl.online.client.push_cache import Pushes
 from featurectl.online.client.read_steps import read_columns_async
 from featurectl.online.client.read_view import ReadView

@@ -15,7 +15,7 @@ from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.expressions.check import type_expression
 from featurectl.expressions.tree import ExpressionError
 from featurectl.language.definitions.model import DerivedInput, FeatureInput, RequestInput
-from featurectl.online.client.feature_reader import KeyRows
+from featurectl.online.client.feature_columns import KeyRows
 from featurectl.online.client.model_inputs import InputReader
 from featurectl.online.client.push_cache import Pushes
 from featurectl.online.client.read_steps import read_columns

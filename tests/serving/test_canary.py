@@ -11,7 +11,7 @@ import pytest
 
 from featurectl.core.units import instant_us
 from featurectl.monitor.canary.lifecycle import judge_now, open_log
-from featurectl.online.client.feature_reader import FeatureColumn, FeatureColumns
+from featurectl.online.client.feature_columns import FeatureColumn, FeatureColumns
 from featurectl.registry.base import HistoryEntry
 from featurectl.serving.process.source import WorkspaceSource
 from featurectl.serving.project.canary import oldest_ages

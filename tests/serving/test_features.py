@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from featurectl.api.project import open_project
-from featurectl.online.client.feature_reader import FeatureColumn, FeatureColumns
+from featurectl.online.client.feature_columns import FeatureColumn, FeatureColumns
 from featurectl.serving.routes.features import present_documents
 
 SPEND = ["spend:count_1d", "spend:count_7d", "spend:amount_sum_7d", "spend:merchant_last_lifetime", "spend:mean_7d"]

@@ -18,7 +18,8 @@ from typing import Generic, Self, TypeVar
 
 from featurectl.core.errors import UsageError
 from featurectl.online.base import AsyncRowReader, RowReader
-from featurectl.online.client.feature_reader import FeatureColumns, FeatureReader, KeyRows
+from featurectl.online.client.feature_columns import FeatureColumns, KeyRows
+from featurectl.online.client.feature_reader import FeatureReader
 from featurectl.online.client.model_inputs import InputReader
 from featurectl.online.client.project_schema import ProjectSchema
 from featurectl.online.client.push_cache import Pushes

@@ -14,11 +14,11 @@ from typing import Final, NamedTuple, cast
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError
-from featurectl.core.units import instant_us
 from featurectl.language.definitions.model import FeatureInput
 from featurectl.language.renaming import named_features
 from featurectl.online.base import Ask, Found
 from featurectl.online.client.entity_keys import missing_key_hint, pack_columns
+from featurectl.online.client.feature_columns import FeatureColumn, FeatureColumns, KeyRows
 from featurectl.online.client.read_view import ReadView
 from featurectl.online.codec import HEADER_BYTES
 from featurectl.online.corrupt_rows import BrokenRowError, RowPlace
@@ -27,74 +27,9 @@ from featurectl.online.decode.moment import Moment, moment_of
 from featurectl.online.decode.row import row_schema_id
 from featurectl.online.read import Status
 
+_column = cast("Callable[[tuple[object, ...]], FeatureColumn]", partial(tuple.__new__, FeatureColumn))
 _PRESENT: Final[Sequence[Status]] = ["PRESENT"]  # nobody changes what a column holds
 _FALSE: Final = [False]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyRows:
-    """What is asked: `count` rows with their key columns, as of an instant.
-
-    Where that is a clock's, which may be behind that of who pushed, what is of no later than `latest` counts.
-    """
-
-    keys: Mapping[str, Sequence[object]]
-    count: int
-    now: datetime
-    latest: datetime | None = None
-
-
-class FeatureColumn(NamedTuple):
-    """One feature of all rows: values, why each is what it is, and the instants behind them (microseconds).
-
-    Columns of one view share lists where these are equal: they are not to be changed.
-    """
-
-    source: ReadView
-    values: Sequence[object]
-    statuses: Sequence[Status]
-    defaulted: Sequence[bool]
-    event_us: Sequence[int | None]
-    computed_us: Sequence[int | None]
-
-
-_column = cast("Callable[[tuple[object, ...]], FeatureColumn]", partial(tuple.__new__, FeatureColumn))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeatureColumns:
-    """The features asked for, by name in the order of asking, and the moment of reading (as `KeyRows`).
-
-    `is_present` says of a single row that every feature is PRESENT, and none by default; False leaves that open.
-    """
-
-    columns: Mapping[str, FeatureColumn]
-    count: int
-    now: datetime
-    latest: datetime | None = None
-    is_present: bool = False
-
-    def values(self) -> dict[str, Sequence[object]]:
-        """Return the values alone."""
-        return {name: column.values for name, column in self.columns.items()}
-
-    def later_rows(self, name: str) -> list[int]:
-        """Return the rows of which the store has a feature only as of later than the moment of reading.
-
-        What an entity had then is not known: the store keeps the newest values alone. Of an event view that was pushed
-        later, that holds for entities without a row, too.
-        """
-        column = self.columns[name]
-        if "NOT_FOUND" not in column.statuses or column.source.view.source.static:
-            return []
-        latest_us = instant_us(self.now if self.latest is None else max(self.now, self.latest))
-        of_state = column.source.view.kind == "state"
-        behind = zip(column.statuses, column.event_us, column.computed_us, strict=True)
-        return [
-            row
-            for row, (status, event, computed) in enumerate(behind)
-            if (status, event) == ("NOT_FOUND", None) and computed is not None and (of_state or computed > latest_us)
-        ]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -236,10 +171,40 @@ class FeatureReader:
 
         `pushed` holds the last push of each event view, by `view@version`.
         """
+        if asked.count == 1 and (single := self.single(found, asked, pushed)) is not None:
+            return single
         columns: dict[str, FeatureColumn] = {}
         for some in self.answers(packed, found, asked, pushed):
             columns |= some
         return self.columns(columns, asked)
+
+    def single(
+        self, found: Sequence[Sequence[Found]], asked: KeyRows, pushed: Mapping[str, datetime | None]
+    ) -> FeatureColumns | None:
+        """Return what `answer` returns of one row; None where a view has none, or one that is no usual one."""
+        columns: dict[str, FeatureColumn] = {}
+        begin, is_present = moment_of(asked.now, latest=asked.latest), True
+        for group in self._groups:
+            decoder, source, rows = group.decoder, group.source, found[group.trip]
+            assert decoder is not None
+            if not rows or (data := rows[0][group.place]) is None:
+                return None
+            moment = begin.after_push(pushed.get(source.field)) if group.is_event else begin
+            try:
+                row = decoder.quick(data, moment)
+            except (ValueError, IndexError, TypeError, ArithmeticError, BrokenRowError):  # `answers` tells
+                return None
+            if row is None:
+                return None
+            if row.statuses is not decoder.all_present:
+                is_present = False
+                columns |= _one(group, row)
+                continue
+            values, event_us, computed_us = row.values, [row.event_us], [row.computed_us]
+            for name, i in group.columns:
+                columns[name] = _column((source, [values[i]], _PRESENT, _FALSE, event_us, computed_us))
+        ordered = columns if self._in_order else {name: columns[name] for name in self.names}
+        return FeatureColumns(columns=ordered, count=1, now=asked.now, latest=asked.latest, is_present=is_present)
 
     def answers(
         self,
@@ -257,9 +222,7 @@ class FeatureReader:
     def columns(self, columns: Mapping[str, FeatureColumn], asked: KeyRows) -> FeatureColumns:
         """Return features in the order of asking."""
         ordered = columns if self._in_order else {name: columns[name] for name in self.names}
-        return FeatureColumns(
-            columns=ordered, count=asked.count, now=asked.now, latest=asked.latest, is_present=_is_present(ordered)
-        )
+        return FeatureColumns(columns=ordered, count=asked.count, now=asked.now, latest=asked.latest)
 
     def _columns(
         self,
@@ -288,9 +251,6 @@ class FeatureReader:
         """Return the columns of some packed rows."""
         decoder, source = group.decoder, group.source
         assert decoder is not None
-        if len(data) == len(packed) == 1 and data[0] is not None:
-            row = decoder.quick(data[0], moment)
-            return _one(group, row or decoder.rows(data, moment)[0])
         usual = decoder.usual(data, moment) if len(data) == len(packed) else None
         if usual is not None:
             of, statuses, defaulted, event_us, computed_us = usual
@@ -355,22 +315,10 @@ def _asked(item: FeatureInput) -> tuple[str, str]:
     return item.view, repr(sorted(item.join.items()))
 
 
-def _is_present(columns: Mapping[str, FeatureColumn]) -> bool:
-    for column in columns.values():  # noqa: SIM110 (a generator takes twice as long)
-        if column.statuses is not _PRESENT:
-            return False
-    return True
-
-
 def _one(group: _Group, row: EntityRow) -> dict[str, FeatureColumn]:
-    """Return the features of a single row: what most requests ask for."""
-    assert group.decoder is not None
+    """Return the features of a single row."""
     source, values, event_us, computed_us = group.source, row.values, [row.event_us], [row.computed_us]
     statuses, defaulted = row.statuses, row.defaulted
-    if statuses is group.decoder.all_present:
-        return {
-            name: _column((source, [values[i]], _PRESENT, _FALSE, event_us, computed_us)) for name, i in group.columns
-        }
     return {
         name: FeatureColumn(source, [values[i]], [statuses[i]], [defaulted[i]], event_us, computed_us)
         for name, i in group.columns

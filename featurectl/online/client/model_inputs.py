@@ -12,7 +12,8 @@ from featurectl.expressions.check import type_expression
 from featurectl.expressions.row import to_closure
 from featurectl.language.definitions.model import DerivedInput, FeatureInput, MissingPolicy, ModelInput, RequestInput
 from featurectl.online.client.coerce import typed_column
-from featurectl.online.client.feature_reader import FeatureColumns, FeatureReader
+from featurectl.online.client.feature_columns import FeatureColumns
+from featurectl.online.client.feature_reader import FeatureReader
 from featurectl.online.client.read_view import ReadView
 from featurectl.online.read import ASOF, constant_of, from_number, number_of
 

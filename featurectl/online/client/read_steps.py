@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from featurectl.online.base import AsyncRowReader, RowReader
-from featurectl.online.client.feature_reader import FeatureColumn, FeatureColumns, FeatureReader, KeyRows
+from featurectl.online.client.feature_columns import FeatureColumn, FeatureColumns, KeyRows
+from featurectl.online.client.feature_reader import FeatureReader
 from featurectl.online.client.push_cache import KEPT_S, Pushes
 from featurectl.online.client.read_view import ReadView
 from featurectl.online.decode.columns import ViewColumns
@@ -51,8 +52,11 @@ async def read_columns_async(
     for decoder, view, schema_id in reader.unknown_schemas(packed, found):
         names = [schema_name(view.field, schema_id)]
         _learn(decoder, schema_id, (await store.fetch_shared(view.online.project, view.online.env, names))[0])
+    pushed = pushes.instants(reader.views)
+    if rows.count == 1 and (single := reader.single(found, rows, pushed)) is not None:
+        return single
     columns: dict[str, FeatureColumn] = {}
-    for some in reader.answers(packed, found, rows, pushes.instants(reader.views)):
+    for some in reader.answers(packed, found, rows, pushed):
         columns |= some
         if rows.count * len(some) > FEW_VALUES:
             await asyncio.sleep(0)

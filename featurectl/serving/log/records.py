@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 from featurectl.core.dataclass import dataclass
-from featurectl.online.client.feature_reader import FeatureColumns
+from featurectl.online.client.feature_columns import FeatureColumns
 from featurectl.serving.project.canary import CanaryAssignment
 from featurectl.serving.project.served_model import ServedModel
 

@@ -10,7 +10,7 @@ from typing import Final, Literal
 from featurectl.core.dataclass import dataclass
 from featurectl.core.units import instant_us
 from featurectl.online.client.coerce import Coercion, reader_of
-from featurectl.online.client.feature_reader import FeatureColumns
+from featurectl.online.client.feature_columns import FeatureColumns
 from featurectl.online.client.push_cache import Pushes
 from featurectl.registry.state import CHAMPION, CanaryRun, State
 from featurectl.serving.http.bodies import ENCODER

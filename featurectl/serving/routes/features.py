@@ -14,7 +14,8 @@ from starlette.responses import Response
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError
 from featurectl.core.units import instant_us
-from featurectl.online.client.feature_reader import FeatureColumn, FeatureColumns, FeatureReader, KeyRows
+from featurectl.online.client.feature_columns import FeatureColumn, FeatureColumns, KeyRows
+from featurectl.online.client.feature_reader import FeatureReader
 from featurectl.online.decode.columns import instant_of
 from featurectl.registry.state import CHAMPION
 from featurectl.serving.context import ServerContext

@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Final
 
 from featurectl.core.units import counted, format_iso, plural
-from featurectl.online.client.feature_reader import FeatureColumns
+from featurectl.online.client.feature_columns import FeatureColumns
 from featurectl.serving.context import ServerContext
 from featurectl.serving.freshness import views_older_than
 from featurectl.serving.http.problems import Refused

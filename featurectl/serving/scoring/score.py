@@ -14,7 +14,7 @@ from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError
 from featurectl.core.nearest import nearest
 from featurectl.core.units import counted
-from featurectl.online.client.feature_reader import KeyRows
+from featurectl.online.client.feature_columns import KeyRows
 from featurectl.serving.context import ServerContext
 from featurectl.serving.http.bodies import Scalar
 from featurectl.serving.http.problems import Refused, StoreFailed, refusal
