@@ -75,10 +75,10 @@ def uniform(folder: Path, runs: int) -> Iterator[Line]:
         runs,
         TEN,
         {
-            "DuckDB range join, raw files": ("duckdb_range_join", False, 0.25),
-            "DuckDB frames, raw files": ("duckdb_frames", False, 0.25),
-            "DuckDB range join, sorted file": ("duckdb_range_join", True, 0.5),
-            "DuckDB frames, sorted file": ("duckdb_frames", True, 0.5),
+            "DuckDB range join, raw files": ("duckdb_range_join", False, 0.22),
+            "DuckDB frames, raw files": ("duckdb_frames", False, 0.22),
+            "DuckDB range join, sorted file": ("duckdb_range_join", True, 0.3),
+            "DuckDB frames, sorted file": ("duckdb_frames", True, 0.3),
             "Polars rolling": ("polars_rolling", False, None),
         },
     )
@@ -105,7 +105,7 @@ def keys(folder: Path, runs: int) -> Iterator[Line]:
         Shape(rows=TEN.rows, spine=TEN.spine, keys=TEN.keys, keys_kind="composite"),
         Shape(rows=TEN.rows, spine=TEN.spine, keys=TEN.keys, late=True),
     ):
-        yield from windows(folder, runs, shape, {"DuckDB range join, raw files": ("duckdb_range_join", False, 0.25)})
+        yield from windows(folder, runs, shape, {"DuckDB range join, raw files": ("duckdb_range_join", False, 0.22)})
 
 
 def states(folder: Path, runs: int) -> Iterator[Line]:
@@ -207,7 +207,7 @@ def growth(folder: Path, runs: int) -> Iterator[Line]:
             scaled = [Cost(seconds=10 * c.seconds, cpu_seconds=10 * c.cpu_seconds, peak_mb=c.peak_mb) for c in before]
             for what, now, then in (("materialize", made, scaled[0]), ("training set", cost, scaled[1])):
                 yield Line(work=f"{what}, {_shown(shape)}, --memory 4GiB", rival="ten times a tenth of it", ours=now,
-                           theirs=then, equal="-", goal=1.3)  # fmt: skip
+                           theirs=then, equal="-", goal=1.25)  # fmt: skip
         before = made, cost
 
 

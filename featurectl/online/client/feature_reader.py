@@ -20,7 +20,6 @@ from featurectl.online.base import Ask, Found
 from featurectl.online.client.entity_keys import missing_key_hint, pack_columns
 from featurectl.online.client.feature_columns import FeatureColumn, FeatureColumns, KeyRows
 from featurectl.online.client.read_view import ReadView
-from featurectl.online.codec import HEADER_BYTES
 from featurectl.online.corrupt_rows import BrokenRowError, RowPlace
 from featurectl.online.decode.columns import Default, EntityRow, ViewColumns
 from featurectl.online.decode.moment import Moment, moment_of
@@ -153,11 +152,8 @@ class FeatureReader:
         """Return whether each row is long enough for every format, and of a schema that is known: nearly always."""
         for group in self._groups:
             assert group.decoder is not None
-            place, known = group.place, group.decoder.forms
-            for row in found[group.trip]:
-                data = row[place]
-                if data is not None and (len(data) < HEADER_BYTES or data[1] << 8 | data[2] not in known):
-                    return False
+            if not group.decoder.knows(found[group.trip], group.place):
+                return False
         return True
 
     def answer(

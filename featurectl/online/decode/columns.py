@@ -118,6 +118,15 @@ class ViewColumns:
             self._fast_bytes.add(schema_id.to_bytes(SCHEMA_BYTES[1] - SCHEMA_BYTES[0], "big"))
         self.forms[schema_id] = schema
 
+    def knows(self, found: Sequence[Sequence[bytes | None]], place: int) -> bool:
+        """Return whether each row at a place is long enough for every format, and of a schema that is known."""
+        known = self.forms
+        for row in found:
+            data = row[place]
+            if data is not None and (len(data) < HEADER_BYTES or data[1] << 8 | data[2] not in known):
+                return False
+        return True
+
     def unknown_rows(self, found: Sequence[bytes | None]) -> list[int]:
         """Return the places of rows whose schema is not known, or that are too few bytes to have one."""
         known = self.forms
