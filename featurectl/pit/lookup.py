@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -21,20 +21,27 @@ from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, StateQuestion
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateAnswer:
-    """A column a question, and the two clocks of the row that answered.
+    """The rows of `table` that answer the probes of a spine, from which columns and their clocks are taken.
 
-    `row` is that row's place in `table`, a probe's each, null where there is no row at t; a null value of a row that
-    is there leaves its clocks standing.
+    `rows` hold their places, a probe's each, null where there is no row at t: under None the latest row, whatever is
+    null in it, under a column the latest that has a value there. A null value of a row that is there leaves its clocks
+    standing. `place` holds for every spine row the probe that answers it, or null.
     """
 
-    found: Answers
     table: pl.DataFrame
-    row: pl.Series
+    questions: Sequence[StateQuestion]
+    rows: Mapping[str | None, pl.Series]
+    place: pl.Series
+
+    @property
+    def found(self) -> Answers:
+        """A column a question, one row a probe."""
+        return Answers(values=self._taken(self.rows), place=self.place)
 
     @property
     def values(self) -> pl.DataFrame:
-        """One row a spine row, in spine order."""
-        return self.found.spread()
+        """A column a question, one row a spine row, in spine order: what `found` spreads, taken at once."""
+        return self._taken({column: pick(rows, self.place) for column, rows in self.rows.items()})
 
     @property
     def event_time(self) -> pl.Series:
@@ -47,7 +54,16 @@ class StateAnswer:
         return self._clock(AVAILABLE_AT)
 
     def _clock(self, name: str) -> pl.Series:
-        return pick(pick(self.table[name], self.row), self.found.place)
+        return pick(pick(self.table[name], self.rows[None]), self.place)
+
+    def _taken(self, rows: Mapping[str | None, pl.Series]) -> pl.DataFrame:
+        questions = self.questions
+        plain = pick_all(self.table, {q.name: q.column for q in questions if not q.fill_last}, rows[None])
+        values = {q.name: pick(self.table[q.column], rows[q.column]) for q in questions if q.fill_last}
+        if not values:
+            return plain
+        every = plain.with_columns(column.alias(name) for name, column in values.items())
+        return every.select(q.name for q in questions)
 
 
 def answer_states(
@@ -79,12 +95,7 @@ def find_states(
     ]
     found = [_alive(np.concatenate(rows), table, probes, ttl_us) for rows in zip(*batches, strict=True)]
     row_of = dict(zip([None, *filled], found, strict=True))
-    plain = pick_all(table.frame, {q.name: q.column for q in questions if not q.fill_last}, row_of[None])
-    values = {q.name: pick(table.frame[q.column], row_of[q.column]) for q in questions if q.fill_last}
-    if values:
-        every = plain.with_columns(column.alias(name) for name, column in values.items())
-        plain = every.select(q.name for q in questions)
-    return StateAnswer(found=Answers(values=plain, place=probes.place), table=table.frame, row=row_of[None])
+    return StateAnswer(table=table.frame, questions=questions, rows=row_of, place=probes.place)
 
 
 def _seen(table: SortedTable, probes: Probes) -> Iterator[list[LaneRanges]]:

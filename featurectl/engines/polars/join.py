@@ -40,15 +40,20 @@ def window_questions(view: FeatureView) -> list[WindowQuestion]:
     ]
 
 
-def _find(view: FeatureView, rows: pl.DataFrame, spine: OrderedSpine) -> pl.DataFrame:
-    """Return the view's stored features, a row per probe; rows without `available_at` have the view's own delay."""
+def _find(view: FeatureView, rows: pl.DataFrame, spine: OrderedSpine, *, spread: bool) -> pl.DataFrame:
+    """Return the view's stored features, a row per probe, or (`spread`) per row of the spine, in its order.
+
+    Rows without `available_at` have the view's own delay.
+    """
     table = arrange(rows, view.keys, view.delay_us or 0)
     if view.kind == "event":
         found = find_windows(table, spine, window_questions(view), closed=view.closed, hop_us=view.hop_us)
+        values = found.spread() if spread else found.values
     else:
-        found = find_states(table, spine, state_questions(view), view.ttl_us).found
+        latest = find_states(table, spine, state_questions(view), view.ttl_us)
+        values = latest.values if spread else latest.found.values
     types = [(feature.name, _dtype(feature)) for feature in view.features]
-    return found.values.select(
+    return values.select(
         _values_or_null(pl.col(name).cast(polars_dtype(dtype)), dtype, view) for name, dtype in types
     )
 
@@ -67,11 +72,10 @@ def answer_buckets(table: ViewBuckets, spine: AskedSpine, threads: int) -> pl.Da
     ordered = spine.ordered
     parts = [] if one else _parts(ordered, table.buckets)
     if not parts:
-        values = _find(view, table.read(0) if rows is None else rows, ordered)
-        return Answers(values=values, place=ordered.place).spread()
+        return _find(view, table.read(0) if rows is None else rows, ordered, spread=True)
 
     def answer(part: tuple[int, Ints, OrderedSpine, Ints]) -> pl.DataFrame:
-        values = _find(view, table.read(part[0]), part[2])
+        values = _find(view, table.read(part[0]), part[2], spread=False)
         ordered.found[part[3][part[2].found]] = True
         return values
 
