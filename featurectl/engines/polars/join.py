@@ -53,9 +53,7 @@ def _find(view: FeatureView, rows: pl.DataFrame, spine: OrderedSpine, *, spread:
         latest = find_states(table, spine, state_questions(view), view.ttl_us)
         values = latest.values if spread else latest.found.values
     types = [(feature.name, _dtype(feature)) for feature in view.features]
-    return values.select(
-        _values_or_null(pl.col(name).cast(polars_dtype(dtype)), dtype, view) for name, dtype in types
-    )
+    return values.select(_values_or_null(pl.col(name).cast(polars_dtype(dtype)), dtype, view) for name, dtype in types)
 
 
 def _values_or_null(column: pl.Expr, dtype: str, view: FeatureView) -> pl.Expr:
