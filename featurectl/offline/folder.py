@@ -19,7 +19,7 @@ from featurectl.offline.sync import sync_names
 
 _NONE_THERE: Final = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _PART: Final = ".part"
-_SYNCED: Final[set[tuple[Path, int]]] = set()  # folders, with their numbers, whose own names are synced up to the top
+_SYNCED: Final[set[tuple[Path, Path, int]]] = set()  # folders, tops and numbers of folders: names between are synced
 
 
 class FolderFiles:
@@ -46,7 +46,7 @@ class FolderFiles:
         target = self._folder / path
         part = target.with_name(f"{target.name}.{secrets.token_hex(4)}{_PART}")
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(target.parent)
             try:
                 _write_synced(part, content)
                 part.replace(target)
@@ -163,12 +163,23 @@ def _write_synced(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
+def _make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, unless it is there: a new one often has the number of one that is gone."""
+    try:
+        folder.mkdir(parents=True)
+    except OSError:  # what is raised over one that is there is up to the system
+        if not folder.is_dir():
+            raise
+        return
+    _SYNCED.clear()
+
+
 def _sync_name(file: Path, top: Path) -> None:
     """See that the name of a file outlives a loss of power, and those of its folders up to `top`: of each folder once.
 
-    A folder of another number has taken the place of one that was removed meanwhile.
+    Another number says that another process has put a folder in the place of one that was removed.
     """
     folder = file.parent
-    known = (folder, folder.stat().st_ino)
+    known = (folder, top, folder.stat().st_ino)
     sync_names(folder, folder if known in _SYNCED else top)
     _SYNCED.add(known)

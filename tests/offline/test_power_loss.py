@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -87,17 +88,25 @@ def test_the_name_of_a_loose_file_is_synced(tmp_path, monkeypatch):
     assert syncs.after(tmp_path / "models/m", tmp_path / "models/m/x.txt")
 
 
-def test_folders_above_a_loose_file_are_synced_once_and_when_made_anew(tmp_path, monkeypatch):
+@pytest.mark.parametrize("remove", [lambda files, _: files.remove("runs/dev"), lambda _, folder: shutil.rmtree(folder)])
+def test_folders_above_a_loose_file_are_synced_once_and_when_made_anew(tmp_path, monkeypatch, remove):
     files, folder = FolderFiles(str(tmp_path)), tmp_path / "runs/dev"
     files.write("runs/dev/1.json", b"a")
     syncs = Syncs(tmp_path, monkeypatch)
     files.write("runs/dev/2.json", b"b")
     assert syncs.after(folder, folder / "2.json")
     assert not syncs.after(tmp_path / "runs", folder)
-    files.remove("runs/dev")
+    remove(files, folder)  # another process may do so, and the new folder often has the number of the old one
     files.write("runs/dev/3.json", b"c")
     assert syncs.after(folder, folder / "3.json")
     assert syncs.after(tmp_path / "runs", folder)
+
+
+def test_a_folder_that_was_synced_up_to_another_one_is_synced_to_the_top(tmp_path, monkeypatch):
+    FolderFiles(str(tmp_path / "runs")).write("dev/1.json", b"a")
+    syncs = Syncs(tmp_path, monkeypatch)
+    FolderFiles(str(tmp_path)).write("runs/dev/2.json", b"b")
+    assert syncs.after(tmp_path, tmp_path / "runs")
 
 
 def test_a_file_system_that_syncs_no_folders_is_written_all_the_same(tmp_path, monkeypatch):
