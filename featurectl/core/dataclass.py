@@ -22,8 +22,8 @@ _set: Final = object.__setattr__
 def _quick_dataclass(cls: type | None = None, /, *, frozen: bool = False, order: bool = False, **options: bool) -> Any:
     """Return a class as a dataclass, or what makes one of a class; with the options of the standard library.
 
-    One that is frozen, and not ordered, is made here. It takes no `InitVar`, and a dataclass that has it as a base is
-    made here, too.
+    One that is frozen, and not ordered, is made here. It takes no `InitVar` and no option but `slots`, `kw_only`,
+    `repr` and `eq`, and a dataclass that has it as a base is made here, too.
     """
     if cls is None:
         return lambda of: _quick_dataclass(of, frozen=frozen, order=order, **options)
@@ -32,17 +32,24 @@ def _quick_dataclass(cls: type | None = None, /, *, frozen: bool = False, order:
     return _frozen(cls, **options)
 
 
-def _frozen(cls: type, *, slots: bool = False, kw_only: bool = False, **options: bool) -> type:
+def _frozen(
+    cls: type,
+    *,
+    slots: bool = False,
+    kw_only: bool = False,
+    repr: bool = True,  # noqa: A002 (as the standard library names it)
+    eq: bool = True,
+) -> type:
     own = dict(vars(cls))
     cls.__doc__ = cls.__doc__ or cls.__name__  # a signature, which would take its place, takes long to find
     made: type = dataclasses.dataclass(init=False, repr=False, eq=False, slots=slots, kw_only=kw_only)(cls)
     found = fields(made)
     methods: dict[str, object] = {"__init__": _initializer(made, found)}
     methods |= {"__setattr__": _refuse_to_set, "__delattr__": _refuse_to_delete}
-    if options.get("repr", True):
+    if repr:
         methods["__repr__"] = _repr
-    if options.get("eq", True):
-        methods |= _comparing([field.name for field in found if field.compare])
+    if eq:
+        methods |= _comparing(found)
         own = {name: value for name, value in own.items() if (name, value) != ("__hash__", None)}  # beside an __eq__
     if slots:
         methods |= {"__getstate__": _state, "__setstate__": _set_state}
@@ -84,20 +91,23 @@ def _argument(field: Field[Any]) -> tuple[str, str]:
     return name, name if field.init else ""
 
 
-def _comparing(names: list[str]) -> dict[str, object]:
+def _comparing(found: tuple[Field[Any], ...]) -> dict[str, object]:
     """Return how objects are compared and hashed by some of their fields, in their order."""
-    if len(names) > 1:
-        values: Callable[[object], object] = attrgetter(*names)
-    else:
-        values = partial(_few_values, names)
+    compared = _values_of([field.name for field in found if field.compare])
+    counted = _values_of([field.name for field in found if (field.compare if field.hash is None else field.hash)])
 
     def equal(self: object, other: object) -> bool:
-        return values(self) == values(other) if other.__class__ is self.__class__ else NotImplemented
+        return compared(self) == compared(other) if other.__class__ is self.__class__ else NotImplemented
 
     def hashed(self: object) -> int:
-        return hash(values(self))
+        return hash(counted(self))
 
     return {"__eq__": equal, "__hash__": hashed}
+
+
+def _values_of(names: list[str]) -> Callable[[object], object]:
+    """Return what gives some fields of an object as a tuple."""
+    return attrgetter(*names) if len(names) > 1 else partial(_few_values, names)
 
 
 def _few_values(names: list[str], of: object) -> tuple[object, ...]:

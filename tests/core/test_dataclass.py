@@ -38,6 +38,8 @@ def made(decorator, **options):
         many: tuple[str, ...] = ()
         table: dict[str, int] = field(default_factory=dict, compare=False)
         hidden: int = field(default=0, repr=False)
+        noted: int = field(default=0, hash=False)
+        seen: int = field(default=1, compare=False, hash=True)
         last: bool = field(default=False, kw_only=True)
         size: int = field(init=False)
         at: list[int] = field(default_factory=list, init=False, compare=False)
@@ -137,6 +139,12 @@ def test_the_one_field_of_a_class_is_equal_to_itself(value):
 
     assert One(value) == One(value)
     assert hash(One(value)) == hash((value,))
+
+
+@pytest.mark.parametrize("option", ["weakref_slot", "unsafe_hash", "match_args", "init"])
+def test_an_option_that_is_not_known_is_refused(option):
+    with pytest.raises(TypeError, match=option):
+        dataclass(frozen=True, **{option: True})(type("Thing", (), {}))
 
 
 def test_a_class_takes_one_compiled_text(monkeypatch):
