@@ -34,7 +34,7 @@ class DataRoots:
 
     folders: tuple[str, ...] = ()
     environment: str = ""
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ, hash=False, compare=False)
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False, compare=False)
 
     def hold(self, root: Path, real: str) -> bool:
         """Return whether one of the folders holds a real path.

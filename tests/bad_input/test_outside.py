@@ -11,6 +11,7 @@ from contextlib import closing
 import polars as pl
 import pytest
 
+from featurectl.language.data_roots import DataRoots
 from tests.bad_input.shop import PROJECT
 
 SECRET = "pw-canary-7193"  # noqa: S105  # made up
@@ -35,6 +36,11 @@ def outside(tmp_path):
     pl.DataFrame({SECRET: [1]}).write_parquet(folder / "private.parquet")
     pl.DataFrame({SECRET: [1]}).write_delta(folder / "private_delta")
     return folder
+
+
+def test_variables_are_not_shown_with_the_roots_that_name_them(monkeypatch):
+    monkeypatch.setenv("ORDERS_PASSWORD", SECRET)
+    assert SECRET not in repr(DataRoots(folders=("/data",)))
 
 
 def bind_socket(path):
