@@ -45,7 +45,7 @@ def _frozen(
     made: type = dataclasses.dataclass(init=False, repr=False, eq=False, slots=slots, kw_only=kw_only)(cls)
     found = fields(made)
     methods: dict[str, object] = {"__init__": _initializer(made, found)}
-    methods |= {"__setattr__": _refuse_to_set, "__delattr__": _refuse_to_delete}
+    methods |= _refusing(made, frozenset(field.name for field in found))
     if repr:
         methods["__repr__"] = _repr
     if eq:
@@ -120,12 +120,20 @@ def _repr(self: Any) -> str:
     return f"{type(self).__qualname__}({shown})"
 
 
-def _refuse_to_set(_: object, name: str, _value: object) -> None:
-    raise FrozenInstanceError(f"cannot assign to field {name!r}")
+def _refusing(cls: Any, names: frozenset[str]) -> dict[str, object]:
+    """Return what refuses changes of objects of a class, and of its fields in those of classes below it."""
 
+    def set_attribute(self: object, name: str, value: object) -> None:
+        if type(self) is cls or name in names:
+            raise FrozenInstanceError(f"cannot assign to field {name!r}")
+        super(cls, self).__setattr__(name, value)
 
-def _refuse_to_delete(_: object, name: str) -> None:
-    raise FrozenInstanceError(f"cannot delete field {name!r}")
+    def delete_attribute(self: object, name: str) -> None:
+        if type(self) is cls or name in names:
+            raise FrozenInstanceError(f"cannot delete field {name!r}")
+        super(cls, self).__delattr__(name)
+
+    return {"__setattr__": set_attribute, "__delattr__": delete_attribute}
 
 
 def _state(self: Any) -> list[object]:

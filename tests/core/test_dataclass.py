@@ -141,6 +141,23 @@ def test_the_one_field_of_a_class_is_equal_to_itself(value):
     assert hash(One(value)) == hash((value,))
 
 
+@pytest.mark.parametrize(
+    ("decorator", "slots"),
+    [(dataclass, False), (dataclass, True), (dataclasses.dataclass, False)],  # with slots that of 3.11 has a bug there
+)
+def test_a_plain_class_below_has_attributes_of_its_own_beside_fields(decorator, slots):
+    class Plain(made(decorator, frozen=True, slots=slots)):
+        pass
+
+    plain = Plain("a")
+    plain.more = 1
+    del plain.more
+    assert not hasattr(plain, "more")
+    refused = [outcome(setattr, plain, "name", "b"), outcome(delattr, plain, "name")]
+    assert [kind for kind, _ in refused] == [dataclasses.FrozenInstanceError] * 2
+    assert plain.name == "a"
+
+
 @pytest.mark.parametrize("option", ["weakref_slot", "unsafe_hash", "match_args", "init"])
 def test_an_option_that_is_not_known_is_refused(option):
     with pytest.raises(TypeError, match=option):
