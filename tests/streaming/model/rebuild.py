@@ -1,0 +1,73 @@
+"""A rebuild: a new generation beside the live one, seeded from the log, then switched to."""
+
+from __future__ import annotations
+
+from tests.streaming.model.log import Log
+from tests.streaming.model.store import Store
+from tests.streaming.model.views import VIEWS, Head, Record, fold
+from tests.streaming.model.worker import AHEAD, Topic
+
+
+class Rebuild:
+    """One `stream rebuild`; `step` until it says that it is over."""
+
+    def __init__(self, store: Store, generation: int, entities: int) -> None:
+        register = store.register
+        register.generations = [register.live, generation]
+        register.cuts[generation] = [part.end for part in register.partitions]
+        self.generation, self.entities = generation, entities
+        self._cut, self._asof = register.cuts[generation], register.asof
+        self._next, self._ready = 0, 0
+
+    def step(self, store: Store, log: Log, topic: Topic) -> bool:
+        """Do the next small thing; return whether it is over, done or given up."""
+        register = store.register
+        if self.generation not in register.generations:
+            return True
+        if any(end < cut for end, cut in zip(log.ends, self._cut, strict=False)):
+            return False
+        if self._next < self.entities:
+            self._seed(store, log, topic)
+            return False
+        if self._ready < len(store.nodes):
+            return not self._make_ready(store, self._ready)
+        if any(part.done < cut for part, cut in zip(register.partitions, self._cut, strict=False)):
+            return False
+        old, register.live, register.generations = register.live, self.generation, [self.generation]
+        for node in store.nodes:
+            node.drop(old)
+        return True
+
+    def _seed(self, store: Store, log: Log, topic: Topic) -> None:
+        entity = self._next
+        rows = records(log, topic, entity, self._cut)
+        for view in VIEWS:
+            head = fold(view, Head(frontier=tuple(cut - 1 for cut in self._cut)), rows, self._asof, store.rules)
+            store.node_of(entity).seed((self.generation, view, entity), head)
+        self._next += 1
+
+    def _make_ready(self, store: Store, m: int) -> bool:
+        """Say that a master has all heads; False where it lost some."""
+        self._ready += 1
+        node = store.nodes[m]
+        if node.seeded[self.generation] != store.expected_heads(m, self.entities) and store.rules.seeds_are_counted:
+            store.register.generations = [store.register.live]
+            return False
+        for p, cut in enumerate(self._cut):
+            node.marks[self.generation, p] = max(cut, node.marks.get((self.generation, p), 0))
+        node.ready.add(self.generation)
+        return True
+
+
+def records(log: Log, topic: Topic, entity: int, ends: list[int] | None = None) -> list[Record]:
+    """Return the events of an entity that the log has, before some offsets."""
+    return [
+        Record(stamp=stamp, partition=p, offset=offset, time=event.time, key=event.key)
+        for p, stamps in enumerate(log.stamps)
+        for offset, stamp in stamps.items()
+        if (event := topic[p][offset]).entity == entity
+        and event.time <= stamp + AHEAD
+        and (ends is None or (p < len(ends) and offset < ends[p]))
+    ]
+
+

@@ -1,0 +1,167 @@
+"""The register of a source: stamps, `applied`, generations. Each method is one script of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tests.streaming.model.rules import Rules
+
+LEAST = 1e-7  # between two stamps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamped:
+    """Offsets of a partition, from `first` to before `end`, that became available at one instant."""
+
+    first: int
+    end: int
+    stamp: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The stamps of a batch's offsets, and the generations to write, with their cuts in the partition."""
+
+    stamps: Mapping[int, float]
+    generations: tuple[int, ...]
+    cuts: tuple[int, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class Partition:
+    """What the register knows of one partition: `end` is stamped, `done` is in the lists, `applied` is promised."""
+
+    applied: float = 0.0
+    done: int = 0
+    ranges: list[Stamped] = field(default_factory=list)
+
+    @property
+    def end(self) -> int:
+        """The first offset without a stamp."""
+        return self.ranges[-1].end if self.ranges else 0
+
+    @property
+    def last(self) -> float:
+        """The greatest stamp."""
+        return self.ranges[-1].stamp if self.ranges else 0.0
+
+    def known(self, first: int, end: int) -> dict[int, float]:
+        """Return the stamps of those of some offsets that have one."""
+        return {
+            offset: r.stamp for r in self.ranges for offset in range(max(first, r.first), min(end, r.end))
+        }
+
+    def copy(self) -> Partition:
+        """Return a copy that goes its own way."""
+        return Partition(applied=self.applied, done=self.done, ranges=list(self.ranges))
+
+
+@dataclass(slots=True, kw_only=True)
+class Register:
+    """One hash of the online store for a source."""
+
+    rules: Rules
+    partitions: list[Partition] = field(default_factory=list)
+    last: float = 0.0
+    generations: list[int] = field(default_factory=lambda: [0])
+    live: int = 0
+    cuts: dict[int, list[int]] = field(default_factory=dict)
+
+    @property
+    def asof(self) -> float:
+        """The instant up to which all partitions are applied."""
+        return min(partition.applied for partition in self.partitions)
+
+    @property
+    def _named(self) -> tuple[int, ...]:
+        return tuple(self.generations) if self.rules.generations_are_named else (self.live,)
+
+    def add_partition(self) -> None:
+        """Begin with a partition that nobody has read."""
+        known = bool(self.partitions) and self.rules.partition_begins_at_asof
+        self.partitions.append(Partition(applied=self.asof if known else 0.0))
+
+    def claim(
+        self, p: int, first: int, end: int, clock: float, logged: Mapping[int, float], own: Mapping[int, float]
+    ) -> Claim | None:
+        """Stamp the offsets that have no stamp: by the log's, by the worker's own, else by one new instant."""
+        part = self.partitions[p]
+        if first > part.end and self.rules.claim_refuses_gap:
+            return None
+        fresh, offset = 0.0, max(first, part.end)
+        while offset < end or self._goes_on(part, offset, logged, own):
+            stamp = fresh or self._known_stamp(part, offset, logged, own)
+            if stamp is None:
+                stamp = self._new_stamp(part, clock)
+                fresh = stamp if self.rules.rest_has_one_stamp else 0.0
+            self._add(part, offset, stamp)
+            offset += 1
+        return Claim(
+            stamps=part.known(first, end),
+            generations=self._named,
+            cuts=tuple(self.cut(generation, p) for generation in self._named),
+        )
+
+    def _goes_on(self, part: Partition, offset: int, logged: Mapping[int, float], own: Mapping[int, float]) -> bool:
+        """Return whether an offset has the lost stamp of the one before it, so that both are stamped together."""
+        return self.rules.known_stamps_are_whole and (logged.get(offset) or own.get(offset)) == part.last
+
+    def _known_stamp(
+        self, part: Partition, offset: int, logged: Mapping[int, float], own: Mapping[int, float]
+    ) -> float | None:
+        if offset in logged and self.rules.logged_stamps_stay:
+            return logged[offset]
+        stamp = own.get(offset)
+        if stamp is None or not self.rules.stamps_increase:
+            return stamp
+        return stamp if stamp >= part.last and stamp > part.applied else None
+
+    def _new_stamp(self, part: Partition, clock: float) -> float:
+        if not self.rules.stamps_increase:
+            return clock
+        return max(clock, self.last + LEAST, part.applied + LEAST)
+
+    def _add(self, part: Partition, offset: int, stamp: float) -> None:
+        self.last = max(self.last, stamp)
+        if part.ranges and part.ranges[-1].end == offset and part.ranges[-1].stamp == stamp:
+            part.ranges[-1] = Stamped(first=part.ranges[-1].first, end=offset + 1, stamp=stamp)
+        else:
+            part.ranges.append(Stamped(first=offset, end=offset + 1, stamp=stamp))
+
+    def finish(self, p: int, first: int, end: int, written: tuple[int, ...]) -> bool:
+        """`done`: offsets are in the lists of these generations; False, the worker begins anew."""
+        part, rules = self.partitions[p], self.rules
+        if end > part.end or (first > part.done and rules.done_refuses_gap):
+            return False
+        if not {*self._named} <= {*written}:
+            return False
+        part.done = max(part.done, end)
+        whole = [r.stamp for r in part.ranges if (r.end if rules.stamps_are_whole else r.first + 1) <= part.done]
+        part.applied = max([part.applied, *whole[-1:]])
+        return True
+
+    def heartbeat(self, p: int, position: int, clock: float, *, at_end: bool) -> bool:
+        """Promise that nothing came up to now; False, the worker begins anew."""
+        part, rules = self.partitions[p], self.rules
+        if rules.heartbeat_compares and not position == part.end == part.done:
+            return position <= part.end
+        if at_end or not rules.heartbeat_at_end:
+            part.applied = max(part.applied, clock)
+        return True
+
+    def cut(self, generation: int, p: int) -> int:
+        """Return the first offset of a partition that a generation has as a record; those before it are in heads."""
+        cuts = self.cuts.get(generation, [])
+        return cuts[p] if p < len(cuts) else 0
+
+    def copy(self) -> Register:
+        """Return a copy that goes its own way."""
+        return Register(
+            rules=self.rules,
+            partitions=[part.copy() for part in self.partitions],
+            last=self.last,
+            generations=list(self.generations),
+            live=self.live,
+            cuts=dict(self.cuts),
+        )
