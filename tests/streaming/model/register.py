@@ -93,8 +93,7 @@ class Register:
         while offset < end or self._goes_on(part, offset, logged, own):
             stamp = fresh or self._known_stamp(part, offset, logged, own)
             if stamp is None:
-                stamp = self._new_stamp(part, clock)
-                fresh = stamp if self.rules.rest_has_one_stamp else 0.0
+                stamp = fresh = self._new_stamp(part, clock)
             self._add(part, offset, stamp)
             offset += 1
         return Claim(

@@ -14,7 +14,6 @@ class Rules:
     done_refuses_gap: bool = True
     stamps_are_whole: bool = True  # `applied` becomes r only when all offsets of r are done
     stamps_increase: bool = True  # a new stamp is above `applied` of its partition and every stamp of the source
-    rest_has_one_stamp: bool = True  # what a claim stamps anew, it stamps at one instant
     known_stamps_are_whole: bool = True  # a claim of a part of a lost stamp takes all of it
     heartbeat_compares: bool = True  # it moves `applied` only when position = stamped end = done
     heartbeat_at_end: bool = True  # and when the worker has read all that the broker has
