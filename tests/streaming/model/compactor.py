@@ -26,7 +26,8 @@ class Compaction:
     def read(cls, store: Store, view: View, entity: int) -> Compaction:
         """Read what is needed to compact a list."""
         register, node = store.register, store.node_of(entity)
-        generation = register.live if store.rules.unseeded_waits else register.generations[-1]
+        newest = register.generations[-1] if register.generations else register.live
+        generation = register.live if store.rules.unseeded_waits else newest
         return cls(
             view=view,
             entity=entity,
@@ -40,14 +41,15 @@ class Compaction:
 
     def write(self, store: Store, clock: float) -> bool:
         """Replace what was read, if it is unchanged; return whether it was."""
-        if not self.elements or (store.rules.compaction_has_one_connection and not self._is_connected(store)):
-            return False
-        if self.marks is not None and store.rules.compaction_reads_marks:
-            if any(mark < done for mark, done in zip(self.marks, self.done, strict=True)):
-                return False  # the master lost what its head would promise
-        head, left = self._folded(store.rules)
+        rules = store.rules
+        if not self.elements or not self._is_connected(store):
+            return False  # what was read before a loss is not written after it
+        if rules.compaction_reads_marks and any(
+            mark < done for mark, done in zip(self.marks or (), self.done, strict=False)
+        ):
+            return False  # the master lost what its head would promise
         key = self.generation, self.view, self.entity
-        return store.node_of(self.entity).replace(key, self.elements, head, left, clock, store.rules)
+        return store.node_of(self.entity).replace(key, self.elements, self._folded(rules), clock, rules)
 
     def _is_connected(self, store: Store) -> bool:
         m = self.entity % len(store.nodes)

@@ -49,10 +49,13 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """Answers as of between what was left after a loss and what had been promised; the log's commit says so."""
+    """Answers as of between what was left after a loss and the greatest stamp that had been given.
+
+    The log's commit says so: a stamp that was lost may be logged, or be given anew.
+    """
 
     after: float
-    promised: float
+    until: float
 
 
 class History:
@@ -62,6 +65,7 @@ class History:
         self.random = Random(seed)
         # Each history has habits of its own, so that rare things happen often in some.
         self.weights = {name: weight * 2 ** self.random.uniform(-2, 2) for name, weight in WEIGHTS.items()}
+        self.share_of_first = self.random.random()  # of fail-overs, those of the master that has the register
         if not loses:
             self.weights["lose"] = 0.0
         self.step = 0
@@ -197,20 +201,22 @@ class History:
     def _rebuild(self) -> None:
         store = self.world.store
         unreadable = any(store.register.live not in node.ready for node in store.nodes)
-        if self.rebuild is None:
-            if unreadable or self.random.random() < 0.05:
-                self.rebuild = Rebuild(store, self.random.getrandbits(40) + 1, ENTITIES)
-        elif self.rebuild.step(store, self.world.log, self.world.topic):
-            self.verdict.switches += store.register.live == self.rebuild.generation
-            self.rebuild = None
+        for _ in range(8 if unreadable else 1):
+            if self.rebuild is None:
+                if unreadable or self.random.random() < 0.05:
+                    self.rebuild = Rebuild(store, self.random.getrandbits(40) + 1, ENTITIES)
+            elif self.rebuild.step(store, self.world.log, self.world.topic):
+                self.verdict.switches += store.register.live == self.rebuild.generation
+                self.rebuild = None
 
     def _lose(self) -> None:
         store = self.world.store
-        m = self.random.choice([0, self.random.randrange(len(store.nodes))])
+        m = 0 if self.random.random() < self.share_of_first else self.random.randrange(len(store.nodes))
+        until = max(self.promised, store.register.last)
         store.fail_over(m)
         self.verdict.losses += 1
         if m == 0:
-            self.gaps.append(Gap(after=store.register.asof, promised=self.promised))
+            self.gaps.append(Gap(after=store.register.asof, until=until))
 
     def _watch(self, step: int) -> None:
         store = self.world.store
@@ -244,7 +250,7 @@ class History:
         for answered in self.answers:
             verdict.reads += 1
             if answered.counted != truth(answered.view, logged[answered.entity], answered.at):
-                if any(gap.after < answered.at <= gap.promised for gap in self.gaps):
+                if any(gap.after < answered.at <= gap.until for gap in self.gaps):
                     verdict.in_gaps += 1
                 else:
                     verdict.wrong.append(f"step {answered.step}: {answered}")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tests.streaming.model.log import Log
+from tests.streaming.model.register import NONE
 from tests.streaming.model.store import Store
-from tests.streaming.model.views import VIEWS, Head, Record, fold
-from tests.streaming.model.worker import AHEAD, Topic
+from tests.streaming.model.views import AHEAD, VIEWS, Head, Record, fold
+from tests.streaming.model.worker import Topic
 
 
 class Rebuild:
@@ -13,7 +14,7 @@ class Rebuild:
 
     def __init__(self, store: Store, generation: int, entities: int) -> None:
         register = store.register
-        register.generations = [register.live, generation]
+        register.generations = [*self._live(store), generation]
         register.cuts[generation] = [part.end for part in register.partitions]
         self.generation, self.entities = generation, entities
         self._cut, self._asof = register.cuts[generation], register.asof
@@ -38,6 +39,9 @@ class Rebuild:
             node.drop(old)
         return True
 
+    def _live(self, store: Store) -> list[int]:
+        return [] if store.register.live == NONE else [store.register.live]
+
     def _seed(self, store: Store, log: Log, topic: Topic) -> None:
         entity = self._next
         rows = records(log, topic, entity, self._cut)
@@ -51,7 +55,7 @@ class Rebuild:
         self._ready += 1
         node = store.nodes[m]
         if node.seeded[self.generation] != store.expected_heads(m, self.entities) and store.rules.seeds_are_counted:
-            store.register.generations = [store.register.live]
+            store.register.generations = self._live(store)
             return False
         for p, cut in enumerate(self._cut):
             node.marks[self.generation, p] = max(cut, node.marks.get((self.generation, p), 0))
@@ -69,5 +73,3 @@ def records(log: Log, topic: Topic, entity: int, ends: list[int] | None = None) 
         and event.time <= stamp + AHEAD
         and (ends is None or (p < len(ends) and offset < ends[p]))
     ]
-
-

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from tests.streaming.model.rules import Rules
 
 LEAST = 1e-7  # between two stamps
+NONE = -1  # no generation can be read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,18 @@ class Claim:
     stamps: Mapping[int, float]
     generations: tuple[int, ...]
     cuts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownStamps:
+    """What a worker knows of offsets that the register may have lost: their stamps in the log, and in its memory."""
+
+    logged: Mapping[int, float]
+    own: Mapping[int, float]
+
+    def of(self, offset: int) -> float | None:
+        """Return the stamp of an offset."""
+        return self.logged.get(offset) or self.own.get(offset)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,9 +61,7 @@ class Partition:
 
     def known(self, first: int, end: int) -> dict[int, float]:
         """Return the stamps of those of some offsets that have one."""
-        return {
-            offset: r.stamp for r in self.ranges for offset in range(max(first, r.first), min(end, r.end))
-        }
+        return {offset: r.stamp for r in self.ranges for offset in range(max(first, r.first), min(end, r.end))}
 
     def copy(self) -> Partition:
         """Return a copy that goes its own way."""
@@ -82,36 +93,35 @@ class Register:
         known = bool(self.partitions) and self.rules.partition_begins_at_asof
         self.partitions.append(Partition(applied=self.asof if known else 0.0))
 
-    def claim(
-        self, p: int, first: int, end: int, clock: float, logged: Mapping[int, float], own: Mapping[int, float]
-    ) -> Claim | None:
-        """Stamp the offsets that have no stamp: by the log's, by the worker's own, else by one new instant."""
+    def claim(self, p: int, batch: range, clock: float, known: KnownStamps) -> Claim | None:
+        """Stamp the offsets that have no stamp: by the log's, by the worker's own, else by one new instant.
+
+        None where they begin behind the stamped end.
+        """
         part = self.partitions[p]
-        if first > part.end and self.rules.claim_refuses_gap:
+        if batch.start > part.end and self.rules.claim_refuses_gap:
             return None
-        fresh, offset = 0.0, max(first, part.end)
-        while offset < end or self._goes_on(part, offset, logged, own):
-            stamp = fresh or self._known_stamp(part, offset, logged, own)
+        fresh, offset = 0.0, max(batch.start, part.end)
+        while offset < batch.stop or self._goes_on(part, offset, known):
+            stamp = fresh or self._known_stamp(part, offset, known)
             if stamp is None:
                 stamp = fresh = self._new_stamp(part, clock)
             self._add(part, offset, stamp)
             offset += 1
         return Claim(
-            stamps=part.known(first, end),
+            stamps=part.known(batch.start, batch.stop),
             generations=self._named,
             cuts=tuple(self.cut(generation, p) for generation in self._named),
         )
 
-    def _goes_on(self, part: Partition, offset: int, logged: Mapping[int, float], own: Mapping[int, float]) -> bool:
+    def _goes_on(self, part: Partition, offset: int, known: KnownStamps) -> bool:
         """Return whether an offset has the lost stamp of the one before it, so that both are stamped together."""
-        return self.rules.known_stamps_are_whole and (logged.get(offset) or own.get(offset)) == part.last
+        return self.rules.known_stamps_are_whole and known.of(offset) == part.last
 
-    def _known_stamp(
-        self, part: Partition, offset: int, logged: Mapping[int, float], own: Mapping[int, float]
-    ) -> float | None:
-        if offset in logged and self.rules.logged_stamps_stay:
-            return logged[offset]
-        stamp = own.get(offset)
+    def _known_stamp(self, part: Partition, offset: int, known: KnownStamps) -> float | None:
+        if offset in known.logged and self.rules.logged_stamps_stay:
+            return known.logged[offset]
+        stamp = known.own.get(offset)
         if stamp is None or not self.rules.stamps_increase:
             return stamp
         return stamp if stamp >= part.last and stamp > part.applied else None
@@ -148,6 +158,10 @@ class Register:
         if at_end or not rules.heartbeat_at_end:
             part.applied = max(part.applied, clock)
         return True
+
+    def void(self) -> None:
+        """Give up all generations: lists have stamps that this register lost."""
+        self.live, self.generations = NONE, []
 
     def cut(self, generation: int, p: int) -> int:
         """Return the first offset of a partition that a generation has as a record; those before it are in heads."""

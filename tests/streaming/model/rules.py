@@ -30,7 +30,6 @@ class Rules:
     tile_ends_behind_asof: bool = True  # and no tile that is not over
     content_is_compared: bool = True
     unseeded_waits: bool = True  # no compaction before a generation is read
-    compaction_has_one_connection: bool = True  # what was read before a loss is not written after it
     compaction_reads_marks: bool = True  # Cluster: a master that lost records is not compacted
     empty_heads_stay: bool = True  # as long as readers wait
     trim_keeps_reach: bool = True
@@ -38,12 +37,10 @@ class Rules:
     frontier_is_kept: bool = True
     # loss
     start_at_lesser: bool = True  # a worker begins at the lesser of log and register
-    marks_refuse_gap: bool = True
     reconnection_restarts: bool = True
-    tail_is_one_batch: bool = True  # what a register lost and masters have is claimed in one
+    lost_register_is_void: bool = True  # Cluster: where masters have what the register lost, a rebuild begins
     newest_stamp_counts: bool = True  # of two stamps of one offset
     logged_stamps_stay: bool = True
-    stamps_above_floor: bool = True  # after a loss, above what the worker has seen
     seeds_are_counted: bool = True
     # the log
     log_reads_transaction: bool = True  # rows that the snapshot has are left out of a commit

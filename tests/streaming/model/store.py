@@ -20,8 +20,8 @@ ListKey: TypeAlias = tuple[int, View, int]  # generation, view, entity
 class Node:
     """A master: lists, and what says that they are whole.
 
-    `marks` have, by generation and partition, the end of what this master has replied to; `seeded` how many heads of a generation it
-    took, `ready` the generations of which that was all.
+    `marks` have, by generation and partition, the end of what this master has replied to; `seeded` how many heads of a
+    generation it took, `ready` the generations of which that was all.
     """
 
     lists: dict[ListKey, tuple[Element, ...]] = field(default_factory=dict)
@@ -37,10 +37,10 @@ class Node:
         """RPUSH."""
         self.lists[key] = (*self.lists.get(key, ()), record)
 
-    def mark(self, generation: int, p: int, cut: int, batch: range, rules: Rules) -> bool:
+    def mark(self, generation: int, p: int, cut: int, batch: range) -> bool:
         """Say that all records up to an offset are here, those before `cut` in heads; False where there is a gap."""
         there = self.marks.get((generation, p), cut)
-        if batch.start > there and rules.marks_refuse_gap:
+        if batch.start > there:
             return False
         self.marks[generation, p] = max(there, batch.stop)
         return True
@@ -57,9 +57,9 @@ class Node:
         self.seeded[key[0]] += 1
 
     def replace(
-        self, key: ListKey, read: tuple[Element, ...], head: Head, left: list[Record], clock: float, rules: Rules
+        self, key: ListKey, read: tuple[Element, ...], folded: tuple[Head, list[Record]], clock: float, rules: Rules
     ) -> bool:
-        """Put a head and what it left in the place of the elements that were read.
+        """Put a head, and what it left, in the place of the elements that were read; return whether they were there.
 
         A head without anything stays until nobody can still read as of an instant before it.
         """
@@ -68,11 +68,12 @@ class Node:
             same = there[: len(read)] == read
         else:
             same = len(there) >= len(read) and there[0] == read[0]
+        head, left = folded
         if same:
             behind = (*left, *there[len(read) :])
             if behind or not head.is_empty:
                 self.lists[key] = (replace(head, empty_since=0.0), *behind)
-            elif head.empty_since and clock - head.empty_since > PATIENCE or not rules.empty_heads_stay:
+            elif not rules.empty_heads_stay or 0.0 < head.empty_since < clock - PATIENCE:
                 del self.lists[key]
             else:
                 self.lists[key] = (replace(head, empty_since=head.empty_since or clock),)

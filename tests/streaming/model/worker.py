@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from random import Random
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from tests.streaming.model.log import Log, Snapshot
-from tests.streaming.model.register import Claim
+from tests.streaming.model.register import Claim, KnownStamps
 from tests.streaming.model.rules import Rules
 from tests.streaming.model.store import Store
 from tests.streaming.model.views import AHEAD, VIEWS, Record
@@ -40,10 +40,9 @@ class Batch:
 
 @dataclass(slots=True, kw_only=True)
 class Reading:
-    """Where a worker is in a partition: what is on its way, and what it may log; `tail`: the first batch goes as far."""
+    """Where a worker is in a partition, what is on its way, and what it may log."""
 
     position: int
-    tail: int = 0
     batches: list[Batch] = field(default_factory=list)
     taken: dict[int, float] = field(default_factory=dict)
 
@@ -71,18 +70,19 @@ class Worker:
         self.world = world
         self.readings: dict[int, Reading] = {}
         self.stamps: dict[int, dict[int, float]] = {}
-        self.floor = 0.0
         self.snapshot: Snapshot | None = None
         self.epochs = list(world.store.epochs)
 
     def take(self, p: int) -> None:
         """Begin with a partition, at the lesser of log and register, and of all marks."""
         store, log = self.world.store, self.world.log
-        marks, done = self._marks(p) if store.is_cluster else [], store.register.partitions[p].done
-        lesser = min([log.ends[p], done, *marks]) if self.world.rules.start_at_lesser else done
-        tail = max([0, *marks]) if self.world.rules.tail_is_one_batch else 0
+        marks, part = self._marks(p) if store.is_cluster else [], store.register.partitions[p]
+        if max([0, *marks]) > part.end and self.world.rules.lost_register_is_void:
+            store.register.void()
+            marks = []
+        lesser = min([log.ends[p], part.done, *marks]) if self.world.rules.start_at_lesser else part.done
         taken = self.readings[p].taken if p in self.readings else {}
-        self.readings[p] = Reading(position=lesser, tail=tail, taken=taken)
+        self.readings[p] = Reading(position=lesser, taken=taken)
 
     def _marks(self, p: int) -> list[int]:
         store = self.world.store
@@ -108,20 +108,16 @@ class Worker:
 
     def _beat(self, p: int, reading: Reading) -> None:
         register, at_end = self.world.store.register, reading.position == len(self.world.topic[p])
-        if register.heartbeat(p, reading.position, self.world.store_clock(), at_end=at_end):
-            self.floor = max(self.floor, register.asof)
-        else:
+        if not register.heartbeat(p, reading.position, self.world.store_clock(), at_end=at_end):
             self.take(p)
 
     def _claim(self, p: int, reading: Reading) -> None:
         world = self.world
         first = reading.position
-        end = min(len(world.topic[p]), max(reading.tail, first + world.random.randrange(1, 6)))
-        clock = world.store_clock()
-        if world.rules.stamps_above_floor:
-            clock = max(clock, self.floor)
+        end = min(len(world.topic[p]), first + world.random.randrange(1, 6))
         own = self.stamps.setdefault(p, {})
-        claim = world.store.register.claim(p, first, end, clock, world.log.stamps[p], own)
+        known = KnownStamps(logged=world.log.stamps[p], own=own)
+        claim = world.store.register.claim(p, range(first, end), world.store_clock(), known)
         if claim is None:
             self.take(p)
             return
@@ -144,7 +140,6 @@ class Worker:
             return not is_first
         if not world.store.register.finish(p, batch.first, batch.end, batch.claim.generations):
             return not is_first
-        self.floor = max(self.floor, world.store.register.asof)
         reading.taken |= batch.claim.stamps
         reading.batches.remove(batch)
         return True
@@ -152,7 +147,7 @@ class Worker:
     def _mark(self, p: int, batch: Batch) -> bool:
         node, offsets = self.world.store.nodes[batch.marked], range(batch.first, batch.end)
         each = zip(batch.claim.generations, batch.claim.cuts, strict=True)
-        return all([node.mark(generation, p, cut, offsets, self.world.rules) for generation, cut in each])
+        return all(node.mark(generation, p, cut, offsets) for generation, cut in each)
 
     def _send(self, p: int, batch: Batch) -> bool:
         store = self.world.store
