@@ -168,4 +168,5 @@ def test_a_class_takes_one_compiled_text(monkeypatch):
     texts, run = [], builtins.exec
     monkeypatch.setattr(builtins, "exec", lambda text, *spaces: (texts.append(text), run(text, *spaces)))
     made(dataclass, frozen=True, slots=True, kw_only=True)
-    assert len(texts) == 1
+    with_methods = [text for text in texts if not text.endswith("return ()")]  # Python 3.13 compiles one of no method
+    assert len(with_methods) == 1
