@@ -51,7 +51,7 @@ def modules_naming(words: tuple[str, ...]) -> set[str]:
 
 
 def test_the_table_has_every_kind_of_addition():
-    kinds = ("aggregate", "source", "online store", "engine", "alert metric", "notifier", "command", "gate",
+    kinds = ("aggregate", "source", "online store", "topics", "engine", "alert metric", "notifier", "command", "gate",
              "runtime", "output format", "HTTP route", "key of the language", "row layout")  # fmt: skip
     assert [kind for kind in kinds if not any(kind in row.kind for row in additions())] == []
 

@@ -38,7 +38,7 @@ COMMANDS_NEVER = {"expressions", "pit", "engines", "sources", "offline", "online
 HEAVY = {
     "sqlalchemy": ["registry/", "sources/sql", "operations/scoring/sql_table.py"],
     "alembic": ["registry/"],
-    "redis": ["online/redis/"],
+    "redis": ["online/redis/", "streaming/topics/redis/"],
     "backports": ["sources/unfolding.py"],
     "deltalake": [
         "offline/actions.py", "offline/commit_log.py", "offline/delta.py", "offline/files.py",

@@ -48,6 +48,27 @@ STORES: Final[Mapping[str, Code]] = {
         "a source's database can't be reached",
         "The database of `sql.url` does not answer, refuses the user, or its driver is not installed.",
     ),
+    "FC606": Code(
+        "the topics can't be reached",
+        "The broker of `streams:` does not answer, is full, refuses the user or what is sent, or was made by a newer "
+        "version. Nothing that was acknowledged is lost; readers go on where they were when it is back.",
+    ),
+    "FC607": Code(
+        "a topic is not there",
+        "The broker of `streams:` knows no topic of that name. Topics are made on purpose, with their number of "
+        "partitions: one that is made by mistake would take what is sent, and nobody would read it.",
+    ),
+    "FC608": Code(
+        "messages were removed before they were read",
+        "The retention of the topic was shorter than the time for which nobody read it, so events are missing, at "
+        "most as many as the message says. Raise the retention; `featurectl stream reset SOURCE` goes on with what is "
+        "there.",
+    ),
+    "FC609": Code(
+        "a topic ends before what was read of it",
+        "It was made again under its name, or its broker came back without its last messages. What it holds now is "
+        "not what was read, so reading does not go on by itself: `featurectl stream reset SOURCE` begins anew with it.",
+    ),
     "FC610": Code(
         "a row of the online store is broken",
         "What is stored for an entity is no row, or its values are not of the types that its schema says: it was cut "

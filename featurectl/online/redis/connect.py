@@ -33,10 +33,13 @@ class ReaderClosedError(redis.RedisError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreAddress:
-    """Where a store is: the URL, with its secrets, and what errors call it."""
+    """Where a store is: the URL, with its secrets, and what errors call it and the key of its environment."""
 
     url: str = field(repr=False)
     shown: str
+    called: str = "the online store"
+    setting: str = "online"
+    code: str = "FC602"
 
 
 def open_client(url: str, shown: str, retries: int = 1) -> redis.Redis:
@@ -101,7 +104,8 @@ def store_error(address: StoreAddress, error: Exception) -> StoreError:
     said = _ARGUMENTS.sub("", str(error))
     what, hint = _described(error, hide_repeated(said, address_secrets(address.url) | address_users(address.url)))
     kind = NoAnswerError if isinstance(error, (redis.ConnectionError, redis.TimeoutError)) else StoreError
-    return kind(f"the online store {address.shown} {what}", code="FC602", hint=hint)
+    hint = hint.replace("`online:`", f"`{address.setting}:`")
+    return kind(f"{address.called} {address.shown} {what}", code=address.code, hint=hint)
 
 
 def _described(error: Exception, text: str) -> tuple[str, str]:

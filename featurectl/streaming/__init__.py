@@ -1,0 +1,1 @@
+"""Features from events, as they come."""

@@ -1,0 +1,49 @@
+"""What goes wrong with topics, in words that name the place."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from featurectl.core.errors import StoreError
+
+RESET_HINT: Final = "`featurectl stream reset SOURCE` begins anew with the topic as it is; what was logged stays"
+
+
+class NoTopicError(StoreError):
+    """A topic is not there."""
+
+    def __init__(self, topic: str, shown: str) -> None:
+        hint = "make it with the number of partitions that it shall have, or mend the name"
+        super().__init__(f"there is no topic {topic} at {shown}", code="FC607", hint=hint)
+        self.topic = topic
+
+
+class RetentionError(StoreError):
+    """Messages behind a reader's position are gone: `lost` at most, from `position` to before `begin`."""
+
+    def __init__(self, topic: str, partition: int, position: int, begin: int, lost: int | None = None) -> None:
+        self.partition = partition
+        self.position = position
+        self.begin = begin
+        self.lost = begin - position if lost is None else lost
+        what = f"at most {self.lost:,} messages of topic {topic}, partition {partition} are gone"
+        super().__init__(
+            f"{what}: it was read to position {position}, and now begins at {begin}",
+            code="FC608",
+            hint="the topic's retention is shorter than the reader was away: raise it. " + RESET_HINT,
+        )
+
+
+class TopicRestartedError(StoreError):
+    """A partition ends below the position to which it was read, or is another one of the same name."""
+
+    def __init__(self, topic: str, partition: int, position: int, end: int | None) -> None:
+        self.partition = partition
+        self.position = position
+        self.end = end
+        found = "the topic was made again" if end is None else f"now ends at {end}"
+        super().__init__(
+            f"topic {topic}, partition {partition} was read to position {position}, and {found}",
+            code="FC609",
+            hint=f"it was made again, or its broker has lost the last messages. {RESET_HINT}",
+        )

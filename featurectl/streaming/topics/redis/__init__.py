@@ -1,0 +1,1 @@
+"""Topics in the streams of Redis or Valkey, of one server or a Cluster."""

@@ -1,0 +1,65 @@
+"""Where topics lie in Redis or Valkey, and how the ids of entries become offsets.
+
+    topic:{<topic>}                  hash: partitions -> their number, incarnation -> a text made when the topic was
+    topic:{<topic>/<partition>}      stream: an entry a message, with the fields `key`, unless it has none, and `value`
+    topic:{<topic>/<partition>}/trim hash: last -> the id of the last entry that was trimmed, removed -> how many were
+    topic:{<topic>}/group/<group>    string: who reads which partition (`topics/leases.py`)
+
+The braces are the hash tag of Redis Cluster: partitions lie on any of its nodes. Any program may send with
+`XADD topic:{<topic>/<partition>} * value ...`; an entry of other fields is a message whose value is a JSON object of
+them. An offset is `(milliseconds << 20) | sequence` of an entry's id.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+SEQUENCE_BITS: Final = 20
+SEQUENCES: Final = 1 << SEQUENCE_BITS
+_MOST_MS: Final = 1 << 63 - SEQUENCE_BITS
+_ID: Final = re.compile(rb"(\d{1,20})-(\d{1,20})")
+
+
+def topic_key(topic: str) -> bytes:
+    """Return the key of the hash of a topic."""
+    return b"topic:{%b}" % topic.encode()
+
+
+def stream_key(topic: str, partition: int) -> bytes:
+    """Return the key of the stream of a partition."""
+    return b"topic:{%b/%d}" % (topic.encode(), partition)
+
+
+def trim_key(topic: str, partition: int) -> bytes:
+    """Return the key of the hash of what was trimmed of a partition."""
+    return stream_key(topic, partition) + b"/trim"
+
+
+def group_key(topic: str, group: str) -> bytes:
+    """Return the key of the leases of a group."""
+    return b"%b/group/%b" % (topic_key(topic), group.encode())
+
+
+def offset_of(entry_id: bytes) -> int | None:
+    """Return the offset of an entry, None where its id has none.
+
+    >>> offset_of(b"1764367452123-2"), offset_of(b"0-1"), offset_of(b"1-1048576")
+    (1850073365477326850, 1, None)
+    """
+    found = _ID.fullmatch(entry_id)
+    if found is None:
+        return None
+    milliseconds, sequence = int(found[1]), int(found[2])
+    if sequence >= SEQUENCES or milliseconds >= _MOST_MS:
+        return None
+    return milliseconds << SEQUENCE_BITS | sequence
+
+
+def entry_id(offset: int) -> bytes:
+    """Return the id of the entry at an offset.
+
+    >>> entry_id(offset_of(b"1764367452123-2"))
+    b'1764367452123-2'
+    """
+    return b"%d-%d" % (offset >> SEQUENCE_BITS, offset & SEQUENCES - 1)

@@ -1,0 +1,62 @@
+"""What runs inside of Redis: each script sees one partition as of one moment."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# KEYS: the stream, what was trimmed of it. ARGV: the id to read from, how many entries at most.
+# Returns nothing where there is no stream; else how many entries were ever added, how many there are, the last id, the
+# first id, the last id that was trimmed and how many were removed by then, and entries.
+READ: Final = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return {} end
+local list, info = redis.call('XINFO', 'STREAM', KEYS[1]), {}
+for at = 1, #list, 2 do info[list[at]] = list[at + 1] end
+local trim = redis.call('HMGET', KEYS[2], 'last', 'removed')
+local entries = {}
+if tonumber(ARGV[2]) > 0 then entries = redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2]) end
+return {info['entries-added'] or -1, info['length'], info['last-generated-id'],
+    info['recorded-first-entry-id'] or '0-0', trim[1] or '0-0', tonumber(trim[2] or 0), entries}
+"""
+
+# KEYS: the stream. An empty one is made unless it is there.
+MAKE_STREAM: Final = """
+if redis.call('EXISTS', KEYS[1]) == 0 then
+    redis.call('XGROUP', 'CREATE', KEYS[1], 'make', '$', 'MKSTREAM')
+    redis.call('XGROUP', 'DESTROY', KEYS[1], 'make')
+end
+return 1
+"""
+
+# KEYS: the hash of a topic. ARGV: the number of partitions, which only grows; an incarnation for a new one.
+MAKE_TOPIC: Final = """
+redis.call('HSETNX', KEYS[1], 'incarnation', ARGV[2])
+if tonumber(redis.call('HGET', KEYS[1], 'partitions') or 0) < tonumber(ARGV[1]) then
+    redis.call('HSET', KEYS[1], 'partitions', ARGV[1])
+end
+return 1
+"""
+
+# KEYS: the stream, what was trimmed of it. ARGV: the id below which entries go.
+TRIM: Final = """
+local last = redis.call('XREVRANGE', KEYS[1], '(' .. ARGV[1], '-', 'COUNT', 1)
+if not last[1] then return 0 end
+local count = redis.call('XTRIM', KEYS[1], 'MINID', ARGV[1])
+local list, info = redis.call('XINFO', 'STREAM', KEYS[1]), {}
+for at = 1, #list, 2 do info[list[at]] = list[at + 1] end
+local removed = (info['entries-added'] or 0) - info['length']
+redis.call('HSET', KEYS[2], 'last', last[1][1], 'removed', removed)
+return count
+"""
+
+# KEYS: the leases of a group. Returns them with the server's time.
+READ_LEASES: Final = """
+local now = redis.call('TIME')
+return {redis.call('GET', KEYS[1]) or '', now[1], now[2]}
+"""
+
+# KEYS: the leases of a group. ARGV: what they were when they were read, what they become.
+REPLACE_LEASES: Final = """
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2])
+return 1
+"""

@@ -1,0 +1,102 @@
+"""Topics in one SQLite file, with nothing to start; `file.py` says how they lie in it."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+
+from featurectl.streaming.topics.base import Division, TopicState, Watermarks
+from featurectl.streaming.topics.faults import NoTopicError
+from featurectl.streaming.topics.sqlite.file import TopicsFile
+from featurectl.streaming.topics.sqlite.reader import SqliteTopicReader
+from featurectl.streaming.topics.sqlite.topic import TopicRow, find_topic
+from featurectl.streaming.topics.sqlite.writer import SqliteTopicWriter
+
+
+class SqliteTopics:
+    """A `TopicBroker` in a file; whoever waits for another writer gives up after `limit_s`."""
+
+    def __init__(self, path: Path, shown: str, limit_s: float) -> None:
+        self.shown = shown
+        self._path = path
+        self._limit_s = limit_s
+        self._file = self._another_file()
+
+    def create(self, topic: str, partitions: int) -> TopicState:
+        """Make a topic of so many partitions unless it is there; return what it is."""
+        with self._file.writing() as connection:
+            connection.execute(
+                "insert into topics(name, incarnation) values (?, ?) on conflict do nothing",
+                (topic, secrets.token_hex(8)),
+            )
+            found = find_topic(connection, topic)
+            assert found is not None
+            rows = ((found.number, partition) for partition in range(found.partitions, partitions))
+            connection.executemany("insert into partitions values (?, ?, 0, 0)", rows)
+            return _state(topic, _found(connection, topic, self.shown))
+
+    def state(self, topic: str) -> TopicState:
+        """Return what a topic is."""
+        self._check_file(topic)
+        with self._file.reading() as connection:
+            return _state(topic, _found(connection, topic, self.shown))
+
+    def watermarks(self, topic: str) -> Mapping[int, Watermarks]:
+        """Return which offsets each partition has."""
+        self._check_file(topic)
+        with self._file.reading() as connection:
+            number = _found(connection, topic, self.shown).number
+            rows = connection.execute(
+                "select partition, first_offset, next_offset from partitions where topic = ?", (number,)
+            )
+            return {partition: Watermarks(begin=begin, end=end) for partition, begin, end in rows}
+
+    def trim(self, topic: str, below: Mapping[int, int]) -> bool:
+        """Remove the messages of some partitions below an offset each; return that this broker does so."""
+        self._check_file(topic)
+        with self._file.writing() as connection:
+            number = _found(connection, topic, self.shown).number
+            for partition, offset in below.items():
+                connection.execute(
+                    "delete from messages where topic = ? and partition = ? and offset < ?", (number, partition, offset)
+                )
+                connection.execute(
+                    "update partitions set first_offset = max(first_offset, min(?, next_offset))"
+                    " where topic = ? and partition = ?",
+                    (offset, number, partition),
+                )
+        return True
+
+    def open_writer(self, topic: str) -> SqliteTopicWriter:
+        """Return a writer to a topic."""
+        self.state(topic)
+        return SqliteTopicWriter(self._another_file(), topic)
+
+    def open_reader(self, topic: str, division: Division | None = None) -> SqliteTopicReader:
+        """Return a reader of a topic."""
+        return SqliteTopicReader(self._another_file(), self.state(topic), division)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _another_file(self) -> TopicsFile:
+        return TopicsFile(self._path, self.shown, self._limit_s)
+
+    def _check_file(self, topic: str) -> None:
+        """Check that there is a file: to look for a topic must not make one."""
+        if not self._file.exists():
+            raise NoTopicError(topic, self.shown)
+
+
+def _state(topic: str, row: TopicRow) -> TopicState:
+    return TopicState(topic=topic, partitions=row.partitions, incarnation=row.incarnation)
+
+
+def _found(connection: sqlite3.Connection, topic: str, shown: str) -> TopicRow:
+    found = find_topic(connection, topic)
+    if found is None:
+        raise NoTopicError(topic, shown)
+    return found
