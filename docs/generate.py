@@ -95,8 +95,8 @@ PROBLEMS_HEAD = """# Problems and errors
 
 <!-- Made by docs/generate.py from featurectl/language/problems/codes.py; edit that file, not this page. -->
 
-`featurectl explain FC301` prints what stands here. A number never changes its meaning. Codes of the form FC35x are
-warnings: they don't stop anything.
+`featurectl explain FC301` prints what stands here. A number never changes its meaning. Codes of the forms FC35x and
+FC36x are warnings: they don't stop anything.
 """
 KEYS_HEAD = """# All keys
 

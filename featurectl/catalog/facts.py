@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from featurectl.catalog.objects import AppliedObjects, CatalogKind, find_feature
 from featurectl.catalog.words import alert_words, entity_words, notifier_words, one_line, source_words
 from featurectl.core.units import format_duration
+from featurectl.core.variables import shown_location
 from featurectl.identity.facts.models import label_text, model_metadata
 from featurectl.registry.state import CHALLENGER, CHAMPION
 
@@ -120,9 +121,9 @@ def _of_model(objects: AppliedObjects, name: str) -> Sayings:
 def _of_source(objects: AppliedObjects, name: str) -> Sayings:
     source = objects.sources[name]
     yield "format", source.format
-    yield "query" if source.sql else "path", source_words(source).removeprefix("query: ")
+    yield from _source_place(source)
     yield "event time", source.event_time or "none: the rows are always true"
-    yield "available at", source.available_at or ""
+    yield "available at", "when a worker took the event" if source.is_stream else source.available_at or ""
     yield "delay", _length(source.delay_us)
     yield "lateness", _length(source.lateness_us)
     yield "time zone", "" if source.timezone == "UTC" else source.timezone
@@ -132,6 +133,19 @@ def _of_source(objects: AppliedObjects, name: str) -> Sayings:
     columns = {**(source.columns or {}), **{item.name: item.dtype or "unknown" for item in source.select}}
     yield "columns", ", ".join(f"{column} {dtype}" for column, dtype in columns.items())
     yield "checks", _checks(source.checks)
+
+
+def _source_place(source: Source) -> Sayings:
+    """Yield where the rows of a source are."""
+    if source.stream is None:
+        yield "query" if source.sql else "path", source_words(source).removeprefix("query: ")
+        return
+    stream = source.stream
+    yield "topic", stream.topic
+    yield "events", stream.format + (f" of {stream.schema_path}" if stream.schema_path else "")
+    yield "partition key", ", ".join(stream.key)
+    yield "url", shown_location(stream.url)
+    yield "history", source.history.name if source.history else ""
 
 
 def _of_entity(objects: AppliedObjects, name: str) -> Sayings:

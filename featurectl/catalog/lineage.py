@@ -126,15 +126,16 @@ class _FeatureSteps:
         self._by_name: dict[str, Feature | Derived] = {item.name: item for item in named_features(view)}
 
     def up(self, node: ObjectName) -> list[ObjectName]:
-        """Return what a feature is made of: other features, or the view's source; of that, nothing."""
+        """Return what a feature is made of: other features, or the view's sources; of those, nothing."""
         if node.kind != "feature":
             return []
         below = self._reads(self._by_name[node.name.partition(":")[2]])
         if below:
             return [self._feature(name) for name in sorted(below)]
         view = self._view
-        others = view.transform.others if view.transform else ()
-        return sorted(ObjectName("source", item.name) for item in (view.source, *others))
+        sources = (view.source, *(view.transform.others if view.transform else ()))
+        histories = [source.history for source in sources if source.history is not None]
+        return sorted(ObjectName("source", item.name) for item in (*sources, *histories))
 
     def down(self, node: ObjectName) -> list[ObjectName]:
         """Return the features that are derived from a feature, and the models that read it itself."""

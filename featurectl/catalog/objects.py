@@ -123,7 +123,7 @@ class AppliedObjects:
     @cached_property
     def graph(self) -> Graph:
         """Who is made of whom."""
-        return build_graph(self.views.values(), self.models.values())
+        return build_graph(self.views.values(), self.models.values(), self.sources.values())
 
     def of_kind(self, kind: CatalogKind) -> Mapping[str, Registered]:
         """Return the objects of a kind by name; a feature is none by itself."""

@@ -74,6 +74,8 @@ def source_words(source: Source) -> str:
     """
     if source.sql is not None:
         return f"query: {one_line(source.sql.query)}"
+    if source.stream is not None:
+        return f"topic: {source.stream.topic}"
     return hide_address_secrets(source.path, source.path)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from featurectl.core.dataclass import dataclass
 from featurectl.core.kinds import ObjectKind
 from featurectl.language.definitions.model import Model, views_read
+from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
 
 
@@ -20,7 +21,7 @@ class Ref:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graph:
-    """`needs` maps each view and model to what it is made of, one step down."""
+    """`needs` maps each view, model and stream with a history to what it is made of, one step down."""
 
     needs: Mapping[Ref, frozenset[Ref]]
 
@@ -37,10 +38,13 @@ class Graph:
         return _reach(ref, {key: frozenset(users) for key, users in used.items()})
 
 
-def build_graph(views: Iterable[FeatureView], models: Iterable[Model]) -> Graph:
-    """Return the graph of some views and models, down to their entities and sources."""
+def build_graph(views: Iterable[FeatureView], models: Iterable[Model], sources: Iterable[Source] = ()) -> Graph:
+    """Return the graph of some views and models, down to their entities and sources, and histories of the sources."""
     needs = {Ref("feature_view", view.name): _view_needs(view) for view in views}
     needs |= {Ref("model", model.name): _model_needs(model) for model in models}
+    for source in sources:
+        if source.history is not None:
+            needs[Ref("source", source.name)] = frozenset({Ref("source", source.history.name)})
     return Graph(needs=needs)
 
 

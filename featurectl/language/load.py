@@ -22,9 +22,10 @@ from featurectl.language.resolve.alerts import check_alert_names, resolve_alert,
 from featurectl.language.resolve.declarations import Declarations
 from featurectl.language.resolve.entity import resolve_entity
 from featurectl.language.resolve.entity_keys import check_entity_keys
+from featurectl.language.resolve.history import resolve_history
 from featurectl.language.resolve.model import check_model_names, resolve_model
 from featurectl.language.resolve.pipelines import check_pipeline
-from featurectl.language.resolve.source import SchemaReader, check_history, resolve_source
+from featurectl.language.resolve.source import SchemaReader, resolve_source
 from featurectl.language.resolve.sources_of_windows import check_timeless
 from featurectl.language.resolve.tests import resolve_test
 from featurectl.language.resolve.view import check_view_names, resolve_view
@@ -94,7 +95,7 @@ def _load(root: Path, files: _Files, declared: Declarations, schemas: SchemaRead
     sources = _of(files, SourceShape)
     resolve.all(sources, declared.sources, "source", lambda s: resolve_source(s, declared, schemas, root))
     for source in sources:
-        check_history(source, declared)
+        resolve_history(source, declared)
     views = _of(files, FeatureViewShape)
     check_entity_keys(views, declared)
     check_timeless(views, declared)

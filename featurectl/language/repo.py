@@ -31,6 +31,7 @@ class Environment:
     registry: str
     offline: str
     online: str
+    streams: str = ""  # where topics are; "": it does not say
     engine: str = ENGINES[0]
     now: datetime | None = None
     prediction_sample: float | None = None  # the share of predictions that are logged; None: there is no log

@@ -45,5 +45,5 @@ def select_refs(workspace: Workspace, state: State, terms: Sequence[str]) -> fro
     plan = plan_workspace(
         workspace, state, PlanRequest(environment=workspace.environment.name, seen=list_view_columns(workspace))
     )
-    graph = build_graph(repo.views.values(), repo.models.values())
+    graph = build_graph(repo.views.values(), repo.models.values(), repo.sources.values())
     return select_objects(terms, candidates(repo, plan.changes), graph)

@@ -11,7 +11,7 @@ from featurectl.identity.lineage import Graph, Ref, build_graph
 from featurectl.identity.registered_kinds import Registrable, kind_of
 from featurectl.identity.selection import SelectableObject, select_objects
 from featurectl.language.definitions.alerts import Alert, Notifier
-from featurectl.language.definitions.json_form import load_model, load_untyped_view
+from featurectl.language.definitions.json_form import load_model, load_untyped_source, load_untyped_view
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.repo import Repo
 from featurectl.plan.desired import registrables
@@ -37,7 +37,7 @@ def select_changes(terms: Sequence[str], changes: Sequence[Change], repo: Repo, 
     """
     if not terms:
         return Selected(changes=tuple(changes))
-    graph = build_graph(repo.views.values(), repo.models.values())
+    graph = build_graph(repo.views.values(), repo.models.values(), repo.sources.values())
     chosen = select_objects(terms, candidates(repo, changes), graph)
     kept = [change for change in changes if Ref(change.object, change.name) in chosen]
     _check_gaps(kept, changes, graph)
@@ -104,4 +104,6 @@ def _check_orphans(kept: Sequence[Change], changes: Sequence[Change], state: Sta
 def _registered_graph(state: State) -> Graph:
     current = [item for item in state.objects if item.current]
     views = [load_untyped_view(item.definition) for item in current if item.kind == "feature_view"]
-    return build_graph(views, [load_model(item.definition) for item in current if item.kind == "model"])
+    models = [load_model(item.definition) for item in current if item.kind == "model"]
+    sources = [load_untyped_source(item.definition) for item in current if item.kind == "source"]
+    return build_graph(views, models, sources)

@@ -73,11 +73,16 @@ def _follow(item: ObjectVersion, sources: Mapping[str, Source]) -> ObjectVersion
 
 def _moved(view: FeatureView, source: Source | None) -> FeatureView:
     """Return the view with the place of its source; what its rows mean stays as it was."""
-    if source is None or (source.sql is None) != (view.source.sql is None):
-        return view
-    sql = view.source.sql
-    if sql and source.sql:
-        sql = replace(sql, url=source.sql.url)
-    csv = replace(view.source.csv, separator=source.csv.separator)
-    there = replace(view.source, path=source.path, format=source.format, sql=sql, csv=csv)
-    return replace(view, source=there)
+    return replace(view, source=_moved_source(view.source, source))
+
+
+def _moved_source(before: Source, now: Source | None) -> Source:
+    """Return a source where it lies now, with its history; as it was where it is of another kind by now."""
+    if now is None or (now.sql is None) != (before.sql is None) or now.is_stream != before.is_stream:
+        return before
+    sql = before.sql
+    if sql and now.sql:
+        sql = replace(sql, url=now.sql.url)
+    history = None if before.history is None else _moved_source(before.history, now.history)
+    csv = replace(before.csv, separator=now.csv.separator)
+    return replace(before, path=now.path, format=now.format, sql=sql, csv=csv, stream=now.stream, history=history)

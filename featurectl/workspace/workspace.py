@@ -134,6 +134,19 @@ class Workspace:
         written = self.environment.online
         return open_async_reader(self._url(written, "online"), shown_location(written), budget_s)
 
+    def topic_url(self, source: Source) -> str:
+        """Return the URL of where the topic of a stream lies, expanded, a SQLite path absolute.
+
+        Raises:
+            UsageError: nothing says where that is, or a variable is not set.
+        """
+        from featurectl.language.stream_places import topic_address
+
+        written = topic_address(source, self.environment)
+        own = source.stream is not None and source.stream.url == written
+        where = f"source {source.name}: stream.url" if own else f"environment {self.environment.name}: streams"
+        return self._filled(written, where)
+
     def spill_folder(self) -> Path:
         """Return where rows may lie that do not fit into memory."""
         return self.root / ".featurectl" / "spill"
@@ -154,7 +167,10 @@ class Workspace:
 
     def _url(self, text: str, key: str) -> str:
         """Return a store's URL with its variables filled in and a relative SQLite path made absolute."""
-        url = expand(text, self.environ, f"environment {self.environment.name}: {key}")
+        return self._filled(text, f"environment {self.environment.name}: {key}")
+
+    def _filled(self, text: str, where: str) -> str:
+        url = expand(text, self.environ, where)
         if not url.startswith(SQLITE_URL):
             return url
         path = (self.root / url.removeprefix(SQLITE_URL)).absolute()

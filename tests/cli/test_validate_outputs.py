@@ -169,7 +169,9 @@ def test_every_code_is_a_rule_that_keeps_to_the_limits_of_github(tmp_path, monke
         for text in ("shortDescription", "fullDescription", "help"):
             assert 0 < len(rule[text]["text"]) <= 1024
         assert rule["fullDescription"]["text"] == CODES[rule["id"]].text
-        assert rule["defaultConfiguration"]["level"] == ("warning" if rule["id"].startswith("FC35") else "error")
+        assert rule["defaultConfiguration"]["level"] == (
+            "warning" if rule["id"].startswith(("FC35", "FC36")) else "error"
+        )
 
 
 def files_of(folder):

@@ -325,7 +325,7 @@ notifiers: [{name: ops, slack: "${URL}"}]
 alerts: [{name: a, when: stream_lag > 5m, severity: info, notify: [ops]}]
 pipelines: [{name: p, stages: [{name: s, run: push}]}]
 sources:
-  - {name: s, stream: {kafka: "${K}", topic: t}, columns: {at: timestamp, k: string}, event_time: at, delay: 1m}
+  - {name: s, stream: {topic: t}, columns: {at: timestamp, k: string}, event_time: at}
 feature_views:
   - {name: h, source: s, hop: 5m, retention: 9d, aggregates: [{op: count, windows: [1h]}]}
 models:

@@ -73,9 +73,9 @@ def test_a_password_is_found_wherever_it_may_stand_in_a_location(url, found):
     assert has_password(url) is found
 
 
-@pytest.mark.parametrize("where", ["sql: {url: URL, query: select 1}", "stream: {redis: URL, stream: x}"])
+@pytest.mark.parametrize("where", ["sql: {url: URL, query: select 1}", "stream: {topic: t, url: URL}"])
 def test_a_password_in_the_address_of_a_source_is_a_problem(tmp_path, where):
-    text = "sources: [{name: s, WHERE, columns: {at: timestamp}, event_time: at, delay: 1m}]\n".replace("WHERE", where)
+    text = "sources: [{name: s, WHERE, columns: {at: timestamp}, event_time: at}]\n".replace("WHERE", where)
     errors = load(tmp_path, {"x.yaml": text.replace("URL", '"redis://ana:s3cret@host"')}).errors
     assert [p.code for p in errors if p.code == "FC313"] == ["FC313"]
     assert "s3cret" not in " ".join(p.message for p in errors)

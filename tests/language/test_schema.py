@@ -24,6 +24,9 @@ BLOCKS = [
     for block in read_blocks(page)
     if block.language == "yaml" and not (block.note("file") or "").startswith(".")  # hidden: of other programs
 ]
+CALL_SCHEMA = json.dumps(
+    {"type": "record", "name": "call", "fields": [{"name": name, "type": "long"} for name in ("customer", "at")]}
+)
 SHAPE = re.compile("FC[01]")  # what is wrong with a file by itself; FC2xx are names that stand in other files
 
 
@@ -178,6 +181,7 @@ def errors(items, root):
     (root / "all.yaml").write_text(json.dumps(lists))
     (root / "transforms").mkdir(exist_ok=True)
     (root / "transforms" / "routes.py").write_text("def block_times(arrivals):\n    return arrivals\n")
+    (root / "call.avsc").write_text(CALL_SCHEMA)
     (root / "more.py").write_text("def f(orders, clicks):\n    return orders\n")
     return [problem for problem in load_repo(root, None).problems if problem.severity == "error"]
 
@@ -188,8 +192,12 @@ def errors(items, root):
         ("sources", "{name: a}", "'path' is a required property"),
         ("sources", "{name: a, path: x, sql: {url: u, query: q}}", "False schema does not allow 'x'"),
         ("sources", "{name: a, sql: {url: u, query: q}, format: csv}", "'path' is a dependency of 'format'"),
-        ("sources", "{name: a, stream: {kafka: k, topic: t}}", "'columns' is a dependency of 'stream'"),
-        ("sources", "{name: a, stream: {kafka: k}, columns: {x: bool}}", "'topic' is a dependency of 'kafka'"),
+        ("sources", "{name: a, stream: {topic: t}, event_time: x}", "'columns' is a dependency of 'stream'"),
+        (
+            "sources",
+            "{name: a, stream: {key: [x]}, columns: {x: bool}, event_time: x}",
+            "'topic' is a required property",
+        ),
         ("sources", "{name: a, path: x, event_time: t, available_at: t, delay: 1h}", "does not allow '1h'"),
         ("sources", "{name: a, path: x, freshness: {warn: 1h}}", "'warn' was unexpected"),
         ("sources", "{name: a, path: x, checks: [{column: x, row_count: 1}]}", "'not_null' is a required property"),

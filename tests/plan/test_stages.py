@@ -8,6 +8,7 @@ from featurectl.language.definitions.about import About
 from featurectl.language.definitions.entity import Entity
 from featurectl.language.definitions.json_form import dump_definition, load_view
 from featurectl.language.definitions.source import CsvOptions, SqlQuery
+from featurectl.language.definitions.stream import Stream
 from tests.definitions import ARRIVALS, CARRIER, COUNT, DELAYS, LATEST, MODEL, with_feature, with_source
 from tests.plan.states import EMPTY, applied, plan_of, repo_of, state_of
 from tests.seeds import examples
@@ -147,3 +148,26 @@ def test_a_source_that_is_read_another_way_stays_with_the_old_versions():
     source = replace(view.source, path="", format="sql", sql=SqlQuery(url="u", query="q"))
     state = applied(plan_of(repo_of(CARRIER, source, replace(view, source=source)), state), state)
     assert sources_of(state)["delays", 1].path == "a"
+
+
+def test_all_versions_of_a_view_follow_a_stream_and_its_history():
+    live = replace(
+        ARRIVALS,
+        format="stream",
+        path="",
+        available_at=None,
+        stream=Stream(topic="a"),
+        history=replace(ARRIVALS, name="h"),
+    )
+    history = live.history
+    state = state_of(CARRIER, history, live, replace(DELAYS, source=live))
+    broken = replace(DELAYS, source=live, closed="both")
+    state = applied(plan_of(repo_of(CARRIER, history, live, broken), state), state)
+    there = replace(history, path="s3://b/arrivals", delay_us=5, available_at=None)
+    moved = replace(live, stream=Stream(topic="b", url="${KAFKA}"), history=there)
+    state = applied(plan_of(repo_of(CARRIER, there, moved, replace(broken, source=moved)), state), state)
+    found = {key: source for key, source in sources_of(state).items() if source is not None}
+    assert {(s.stream.topic, s.stream.url, s.history.path) for s in found.values()} == {
+        ("b", "${KAFKA}", "s3://b/arrivals")
+    }
+    assert [found["delays", version].history.delay_us for version in (1, 2, 3)] == [None, None, 5]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable
@@ -9,7 +10,7 @@ from typing import Final
 
 from featurectl.core.dtypes import UNKNOWN
 from featurectl.core.variables import has_password, shown_location
-from featurectl.expressions.check import expression_columns
+from featurectl.expressions.check import expression_columns, untyped_canonical
 from featurectl.expressions.tree import Expression
 from featurectl.identity.facts.base import (
     Fact,
@@ -23,8 +24,10 @@ from featurectl.identity.facts.base import (
     written,
 )
 from featurectl.language.definitions.source import CsvOptions, Source
+from featurectl.language.definitions.stream import Stream
 
 COLUMN: Final = "source.columns."  # begins the facts of the columns of a view's source
+_OF_BOTH: Final = ("event_time", "nan", "tiebreak", "dedup_key")  # a stream and its history have the same
 _SQL_SPACE: Final = re.compile(r"""('(?:[^']|'')*'|"(?:[^"]|"")*")|(?:\s|--[^\n]*|/\*(?:.*?\*/|.*))+""", re.DOTALL)
 
 
@@ -33,6 +36,7 @@ def source_facts(source: Source) -> dict[str, Fact]:
     columns = source.columns if source.columns_declared and source.columns else {}
     facts = {f"columns.{name}": plain(dtype) for name, dtype in columns.items()}
     facts |= {f"select.{s.name}": written(s.expression) for s in source.select}
+    facts |= _history_select(source, (s.name for s in source.history.select) if source.history else ())
     return facts | clock_facts(source)
 
 
@@ -59,6 +63,12 @@ def clock_facts(source: Source) -> dict[str, Fact]:
         facts["csv.timestamp_format"] = plain(csv.timestamp_format)
     if source.sql:
         facts["sql.query"] = Fact(plain_query(source.sql.query), plain_query(source.sql.query))
+    if source.is_stream:
+        facts["stamped"] = Fact(value=True, text="by the worker")
+    if source.history is not None:
+        own = clock_facts(source.history).items()
+        facts["history"] = Fact(value=True, text=source.history.name)
+        facts |= {f"history.{field}": fact for field, fact in own if field not in _OF_BOTH}
     return facts
 
 
@@ -79,16 +89,24 @@ def clock_columns(source: Source) -> set[str]:
 def read_facts(source: Source, columns: Iterable[str]) -> dict[str, Fact]:
     """Return what the columns of a source mean: its `select` where it has one, else their types."""
     select = {s.name: s for s in source.select}
-    types = source.columns or {}
+    types, named = source.columns or {}, list(columns)
     facts: dict[str, Fact] = {}
-    for name in columns:
+    for name in named:
         if name not in select:
             facts[f"{COLUMN}{name}"] = plain(types.get(name, UNKNOWN))
             continue
         facts[f"source.select.{name}"] = written(select[name].expression)
         below = sorted(expression_reads(select[name].expression))
         facts |= {f"{COLUMN}{raw}": plain(types.get(raw, UNKNOWN)) for raw in below}
-    return facts
+    return facts | {f"source.{field}": fact for field, fact in _history_select(source, named).items()}
+
+
+def _history_select(source: Source, columns: Iterable[str]) -> dict[str, Fact]:
+    """Return what the history of a source makes some columns of; its types come into sight later, and are left out."""
+    made = {s.name: s.expression.text for s in source.history.select} if source.history else {}
+    return {
+        f"history.select.{name}": Fact(untyped_canonical(made[name]), made[name]) for name in columns if name in made
+    }
 
 
 def _location_facts(source: Source) -> dict[str, Fact]:
@@ -96,9 +114,23 @@ def _location_facts(source: Source) -> dict[str, Fact]:
         "format": plain(source.format),
         "path": plain(source.path or None),
         "sql.url": _address(source.sql.url if source.sql else None),
+        **(_stream_facts(source.stream) if source.stream else {}),
+        "history.name": plain(source.history.name if source.history else None),
         "lateness": duration(source.lateness_us),
     }
     return facts | ({"csv.separator": plain(source.csv.separator)} if source.csv_options else {})
+
+
+def _stream_facts(stream: Stream) -> dict[str, Fact]:
+    """Return how the events of a stream come: the same values by another way are the same values."""
+    schema = hashlib.sha256(stream.schema.encode()).hexdigest() if stream.schema else ""
+    return {
+        "stream.topic": plain(stream.topic),
+        "stream.format": plain(stream.format),
+        "stream.schema": Fact(schema or None, f"{stream.schema_path} {schema[:12]}" if schema else "-"),
+        "stream.key": Fact(list(stream.key) or None, ", ".join(stream.key) or "-"),
+        "stream.url": _address(stream.url or None),
+    }
 
 
 def plain_query(query: str) -> str:

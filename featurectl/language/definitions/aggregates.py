@@ -16,12 +16,18 @@ Gives = Literal["count", "sum", "float", "same", "list", "bool"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AggregateSignature:
-    """One operation. `parameter` is the key that it needs beside its column; `empty` its value without rows."""
+    """One operation. `parameter` is the key that it needs beside its column; `empty` its value without rows.
+
+    `folds` is whether its value of any number of rows follows from a state of a bounded size, and of one more row from
+    that state. `counts_repeats` is whether an equal copy of a row, at the same event time, changes its value.
+    """
 
     takes: Takes
     gives: Gives
     parameter: Literal["n", "q"] | None = None
     needs_column: bool = True
+    folds: bool = True
+    counts_repeats: bool = True
 
     @property
     def empty(self) -> int | tuple[()] | None:
@@ -33,23 +39,23 @@ AGGREGATES: Final[Mapping[str, AggregateSignature]] = {
     "count": AggregateSignature(takes="anything", gives="count", needs_column=False),
     "sum": AggregateSignature(takes="numbers", gives="sum"),
     "mean": AggregateSignature(takes="numbers", gives="float"),
-    "min": AggregateSignature(takes="ordered", gives="same"),
-    "max": AggregateSignature(takes="ordered", gives="same"),
+    "min": AggregateSignature(takes="ordered", gives="same", counts_repeats=False),
+    "max": AggregateSignature(takes="ordered", gives="same", counts_repeats=False),
     "stddev": AggregateSignature(takes="numbers", gives="float"),
     "stddev_pop": AggregateSignature(takes="numbers", gives="float"),
     "var": AggregateSignature(takes="numbers", gives="float"),
     "var_pop": AggregateSignature(takes="numbers", gives="float"),
-    "first": AggregateSignature(takes="anything", gives="same"),
-    "last": AggregateSignature(takes="anything", gives="same"),
+    "first": AggregateSignature(takes="anything", gives="same", counts_repeats=False),
+    "last": AggregateSignature(takes="anything", gives="same", counts_repeats=False),
     "last_n": AggregateSignature(takes="anything", gives="list", parameter="n"),
     "first_n": AggregateSignature(takes="anything", gives="list", parameter="n"),
-    "count_distinct": AggregateSignature(takes="anything", gives="count"),
-    "approx_count_distinct": AggregateSignature(takes="anything", gives="count"),
-    "median": AggregateSignature(takes="numbers", gives="float"),
-    "percentile": AggregateSignature(takes="numbers", gives="float", parameter="q"),
-    "top_k": AggregateSignature(takes="anything", gives="list", parameter="n"),
-    "any": AggregateSignature(takes="booleans", gives="bool"),
-    "all": AggregateSignature(takes="booleans", gives="bool"),
+    "count_distinct": AggregateSignature(takes="anything", gives="count", folds=False, counts_repeats=False),
+    "approx_count_distinct": AggregateSignature(takes="anything", gives="count", counts_repeats=False),
+    "median": AggregateSignature(takes="numbers", gives="float", folds=False),
+    "percentile": AggregateSignature(takes="numbers", gives="float", parameter="q", folds=False),
+    "top_k": AggregateSignature(takes="anything", gives="list", parameter="n", folds=False),
+    "any": AggregateSignature(takes="booleans", gives="bool", counts_repeats=False),
+    "all": AggregateSignature(takes="booleans", gives="bool", counts_repeats=False),
 }
 # What other tools call them.
 _OTHER_WORDS: Final[Mapping[str, str]] = {

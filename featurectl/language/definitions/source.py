@@ -9,6 +9,7 @@ from typing import Final, Literal, get_args
 from featurectl.core.dataclass import dataclass
 from featurectl.expressions.tree import Expression
 from featurectl.language.definitions.about import NOTHING_SAID, About, Freshness
+from featurectl.language.definitions.stream import Stream
 
 FileFormatName = Literal["parquet", "csv", "ndjson", "delta"]
 SourceFormat = Literal[FileFormatName, "sql", "stream"]
@@ -112,15 +113,18 @@ class Check:
 class Source:
     """Where rows come from and which clocks they carry.
 
-    `format` is "stream" for a stream, which no batch command reads. `columns` are the columns of the files
-    before `select`, with their types where known (`unknown` for a CSV header); None when not even their names are.
-    No `event_time`: the source is static. `available_at` and `delay_us` exclude each other.
+    `format` is "stream" for a stream, which no batch command reads: it has a `stream`, no availability of its own,
+    for a worker stamps each event, and perhaps a `history`, the batch source for the time before. `columns` are the
+    columns of the files before `select`, with their types where known (`unknown` for a CSV header); None when not even
+    their names are. No `event_time`: the source is static. `available_at` and `delay_us` exclude each other.
     """
 
     name: str
     format: SourceFormat
     path: str = ""  # unexpanded, relative to the repository's root
     sql: SqlQuery | None = None
+    stream: Stream | None = None
+    history: Source | None = None
     csv: CsvOptions = CsvOptions()
     event_time: str | None = None
     available_at: str | None = None

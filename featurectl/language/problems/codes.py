@@ -12,6 +12,7 @@ from featurectl.core.dataclass import dataclass
 from featurectl.language.problems.codes_clocks import CLOCKS
 from featurectl.language.problems.codes_models import MODELS, SERVED, TRAINERS, Code
 from featurectl.language.problems.codes_stores import STORES
+from featurectl.language.problems.codes_streams import STREAMS
 from featurectl.language.syntax.place import Place
 
 Severity = Literal["error", "warning", "note"]  # a note is counted, and listed when asked for
@@ -42,10 +43,10 @@ class Problem:
 def severity_of(code: str) -> Severity:
     """Return how grave problems of a code are where nothing else is said.
 
-    >>> severity_of("FC102"), severity_of("FC352")
-    ('error', 'warning')
+    >>> severity_of("FC102"), severity_of("FC352"), severity_of("FC360")
+    ('error', 'warning', 'warning')
     """
-    return "warning" if code.startswith("FC35") else "error"
+    return "warning" if code.startswith(("FC35", "FC36")) else "error"
 
 
 CODES: Final[Mapping[str, Code]] = {
@@ -126,8 +127,8 @@ CODES: Final[Mapping[str, Code]] = {
     ),
     "FC108": Code(
         "an environment variable where none may stand",
-        "${NAME} and ${NAME:-default} stand in registry, offline, online, engine, path, sql.url, stream and "
-        "notifiers, so that what a feature means never depends on where the command runs.",
+        "${NAME} and ${NAME:-default} stand in registry, offline, online, streams, engine, path, sql.url, stream.url "
+        "and notifiers, so that what a feature means never depends on where the command runs.",
     ),
     # References
     "FC109": Code(
@@ -242,6 +243,7 @@ CODES: Final[Mapping[str, Code]] = {
         "the whole URL, into an environment variable and write ${NAME} in its place; its default is in the file, too.",
     ),
     **TRAINERS,
+    **STREAMS,
     **CLOCKS,
     "FC353": Code(
         "a refresh that can't meet the SLA",

@@ -19,6 +19,7 @@ def resolve_environment(name: str, shape: EnvironmentShape) -> Environment:
         registry=shape.registry,
         offline=shape.offline,
         online=shape.online,
+        streams=shape.streams or "",
         engine=engine,
         now=parse_instant(shape.now) if shape.now else None,
         prediction_sample=_share(shape.prediction_log),

@@ -31,6 +31,7 @@ from featurectl.language.resolve.about import about_of, freshness_of
 from featurectl.language.resolve.checks import resolve_checks
 from featurectl.language.resolve.declarations import Declarations, report_issues
 from featurectl.language.resolve.seen_columns import name_files
+from featurectl.language.resolve.stream import check_stream_checks, resolve_stream
 from featurectl.language.shapes.base import listed_names
 from featurectl.language.shapes.source import CsvShape, SourceShape, separates
 from featurectl.language.syntax.node import Fields, ScalarNode
@@ -70,7 +71,7 @@ _CHANGE = re.compile(
 def resolve_source(shape: SourceShape, declared: Declarations, schemas: SchemaReader | None, root: Path) -> Source:
     """Return a source with its columns as far as they are known: declared, else what the schema reader finds."""
     before = len(declared.report.problems)
-    source = _untyped(shape, declared)
+    source = replace(_untyped(shape, declared), stream=resolve_stream(shape, declared, root))
     readable = (source.path or source.sql) and separates(source.csv.separator)
     readable = readable and len(declared.report.problems) == before
     readable = readable and _check_place(source, shape, declared, root)
@@ -83,6 +84,7 @@ def resolve_source(shape: SourceShape, declared: Declarations, schemas: SchemaRe
     typed, issues = type_check_source(source, columns)
     report_issues(declared.report, name_files(issues, typed), _places(shape), shape.fields.head)
     typed = replace(typed, checks=resolve_checks(shape.checks, row_columns(typed), declared))
+    check_stream_checks(shape, declared)
     if len(declared.report.problems) == before and ("source", shape.name) not in declared.broken:
         _warn(typed, shape, declared)
     return typed
@@ -190,17 +192,6 @@ def _check_clocks(shape: SourceShape, declared: Declarations) -> None:
                 declared.timeless.add(shape.name)
                 message = f'"{key}" without "event_time": source "{shape.name}" is static, always true and known'
                 report.error("FC307", message, fields.keys[key].place)
-
-
-def check_history(shape: SourceShape, declared: Declarations) -> None:
-    """Report a history that does not exist, or is a stream itself: it is read in a batch."""
-    if shape.history is None:
-        return
-    node = shape.fields.scalar("history")
-    found = declared.find(declared.sources, "source", shape.history, node)
-    if found is not None and found.is_stream:
-        message = f'"{shape.history}" is a stream; a history is read from files or a database'
-        declared.report.error("FC104", message, shape.fields.place("history"))
 
 
 def _note_later(shape: SourceShape, declared: Declarations) -> None:

@@ -19,6 +19,7 @@ from featurectl.language.resolve.aggregates import Stored, add_aggregate
 from featurectl.language.resolve.checks import resolve_checks
 from featurectl.language.resolve.declarations import Declarations, check_declared, report_issues
 from featurectl.language.resolve.seen_columns import name_files
+from featurectl.language.resolve.stream_views import check_stream_view
 from featurectl.language.resolve.transformed import result_columns
 from featurectl.language.resolve.view_names import check_own_names, use_current_names
 from featurectl.language.shapes.base import listed_names, scalars
@@ -46,6 +47,7 @@ def resolve_view(shape: FeatureViewShape, declared: Declarations, root: Path) ->
     sources, entity, found = _references(shape, declared)
     source = sources[0] or UNKNOWN_SOURCE
     _check_kind(shape, source, declared)
+    check_stream_view(shape, sources, declared)
     _check_retention(shape, declared)
     _check_refresh(shape, declared)
     transform = resolve_transform(shape, tuple(s for s in sources[1:] if s is not None), declared, root)
@@ -111,8 +113,6 @@ def _check_kind(shape: FeatureViewShape, source: Source, declared: Declarations)
         message = f'windows need a time, and source "{source.name}" has no event_time'
         other = (declared.names[("source", source.name)], f'source "{source.name}" is declared here')
         report.clash("FC307", message, fields.keys["aggregates"].place, other)
-    if source.is_stream and shape.hop is None:
-        report.error("FC107", 'windows over a stream need a "hop"', fields.keys["aggregates"].place)
     windows = [w for a in shape.aggregates for w in a.windows if w is not None]
     if shape.hop is not None and windows and shape.hop * 4 > min(windows):
         report.error("FC104", "a hop is at most a quarter of the shortest window", fields.place("hop"))

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from featurectl.language.problems.report import Report
 from featurectl.language.shapes.base import ObjectShape
+from featurectl.language.shapes.stream import TopicsUrl, check_topic_address
 from featurectl.language.shapes.values import (
     Duration,
     EnvironmentText,
@@ -74,6 +75,11 @@ class EnvironmentShape(ObjectShape):
         description="Where the latest values are, for reading by key: sqlite:/// redis:// rediss:// redis+cluster://.",
         examples=["sqlite:///.featurectl/online.db", "${REDIS_URL}"],
     )
+    streams: TopicsUrl | None = Field(
+        None,
+        description="Where the topics of streams are: sqlite:/// redis:// rediss:// redis+cluster:// kafka://.",
+        examples=["sqlite:///.featurectl/streams.db", "${KAFKA}"],
+    )
     engine: EngineShape | None = Field(None, description="What computes; polars when left out.")
     now: Instant | None = Field(
         None, description="A fixed clock, for data that has ended. Leave it out where sources go on."
@@ -85,6 +91,11 @@ class EnvironmentShape(ObjectShape):
         "nothing; what lies in these `validate` and `plan` don't look at.",
         examples=[["/srv/lake"], ["${LAKE}"]],
     )
+
+    def check_keys(self, report: Report) -> None:
+        """Topics are at an address of topics."""
+        if self.streams is not None:
+            check_topic_address(self.streams, self.fields.place("streams"), report)
 
 
 class ProjectShape(ObjectShape):

@@ -64,15 +64,16 @@ class AnyOf:
 
 @dataclass(frozen=True, slots=True)
 class Apart:
-    """Two keys are not there together."""
+    """Two keys are not there together; `reason` says why, where their names don't."""
 
     first: str
     second: str
+    reason: str = ""
 
     def check(self, fields: Fields, label: str, report: Report) -> None:
         """Report FC107 at the second key."""
         if self.first in fields.nodes and self.second in fields.nodes:
-            _report_pair(self.first, self.second, fields, (label, report))
+            _report_pair(self.first, self.second, fields, (label, report), self.reason)
 
     def json_schema(self) -> JsonSchema:
         """Return that the first key forbids the second."""
@@ -153,8 +154,8 @@ def _without(keys: Iterable[str]) -> JsonSchema:
     return {"properties": dict.fromkeys(keys, False)}
 
 
-def _report_pair(first: str, second: str, fields: Fields, to: tuple[str, Report]) -> None:
+def _report_pair(first: str, second: str, fields: Fields, to: tuple[str, Report], reason: str = "") -> None:
     label, report = to
-    message = f'"{second}" excludes "{first}" in {label}'
+    message = f'"{second}" excludes "{first}" in {label}' + (f": {reason}" if reason else "")
     place = fields.keys[second].place
     report.clash("FC107", message, place, (fields.keys[first].place, f'"{first}" stands here'))

@@ -12,6 +12,7 @@ from featurectl.language.problems.report import Report
 from featurectl.language.shapes.base import ObjectShape
 from featurectl.language.shapes.checks import CheckShape
 from featurectl.language.shapes.rules import Apart, GoesWith, KeyRule, Needs, OneOf
+from featurectl.language.shapes.stream import StreamShape
 from featurectl.language.shapes.values import (
     Address,
     AnyText,
@@ -31,6 +32,7 @@ from featurectl.language.shapes.values import (
 )
 
 _SEPARATOR = re.compile(r"[\t !#-~]")
+_STAMPED = "when an event can be known, the worker that takes it says"
 
 
 Format = Annotated[
@@ -96,24 +98,6 @@ class SqlShape(ObjectShape):
     )
 
 
-class StreamShape(ObjectShape):
-    """A stream of events: Kafka with a topic, or Redis with a stream."""
-
-    what: ClassVar[str] = "stream"
-    rules: ClassVar[tuple[KeyRule, ...]] = (
-        OneOf(("kafka", "redis")),
-        GoesWith(("topic", "format"), "kafka"),
-        GoesWith(("stream",), "redis"),
-        Needs("kafka", ("topic",)),
-        Needs("redis", ("stream",)),
-    )
-    kafka: EnvironmentText | None = Field(None, description="The brokers of Kafka.", examples=["${KAFKA_BROKERS}"])
-    topic: EnvironmentText | None = Field(None, description="The topic of Kafka.")
-    format: EnvironmentText | None = Field(None, description="How an event is written.", examples=["json"])
-    redis: Address | None = Field(None, description="The URL of Redis.", examples=["${REDIS_URL}"])
-    stream: EnvironmentText | None = Field(None, description="The stream of Redis.")
-
-
 class FreshnessShape(ObjectShape):
     """How old something may be, for `status`."""
 
@@ -136,7 +120,8 @@ class SourceShape(ObjectShape):
         OneOf(("path", "sql", "stream")),
         GoesWith(("format", "csv"), "path"),
         GoesWith(("history",), "stream"),
-        Needs("stream", ("columns",)),
+        Needs("stream", ("columns", "event_time")),
+        *(Apart("stream", key, reason=_STAMPED) for key in ("available_at", "delay", "lateness")),
         Apart("available_at", "delay"),
         GoesWith(("lateness",), "dedup_key"),
     )
@@ -153,9 +138,11 @@ class SourceShape(ObjectShape):
     format: Format | None = Field(None, description="The files' format, where their names don't tell it.")
     csv: CsvShape | None = Field(None, description="How the CSV is written, where it is not the usual way.")
     sql: SqlShape | None = Field(None, description="A query against a database, in place of files.")
-    stream: StreamShape | None = Field(None, description="A stream of events, in place of files; it needs `columns`.")
+    stream: StreamShape | None = Field(
+        None, description="A topic of events, in place of files; it needs `columns` and `event_time`."
+    )
     history: Name | None = Field(
-        None, description="The source with the same columns for the time before the stream began."
+        None, description="The source with the same columns, of files or a query, for the time before the stream."
     )
     event_time: Text | None = Field(
         None,

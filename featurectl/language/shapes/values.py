@@ -279,7 +279,7 @@ def one_of(*words: str, others: Mapping[str, str] = MappingProxyType({})) -> Cal
 
 
 _NO_VARIABLE = r"^([^$]|\$(?!\{))*$"
-_VARIABLES = r"^(?=\s*\S)([^$]|\$(?!\{)|\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\})*$"
+VARIABLES = r"^(?=\s*\S)([^$]|\$(?!\{)|\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\})*$"
 NAME_SCHEMA: JsonSchema = {
     "type": "string",
     "pattern": "^[a-z][a-z0-9_]*$",
@@ -324,12 +324,12 @@ AnyText = Annotated[str, PlainValidator(read_text), WithJsonSchema(text_schema(w
 EnvironmentText = Annotated[
     str,
     PlainValidator(read_environment_text),
-    WithJsonSchema(text_schema(_VARIABLES, "a text that is not empty; variables are ${NAME} or ${NAME:-default}")),
+    WithJsonSchema(text_schema(VARIABLES, "a text that is not empty; variables are ${NAME} or ${NAME:-default}")),
 ]
 Address = Annotated[
     str,
     PlainValidator(read_address),
-    WithJsonSchema(text_schema(_VARIABLES, "a text that is not empty; variables are ${NAME} or ${NAME:-default}")),
+    WithJsonSchema(text_schema(VARIABLES, "a text that is not empty; variables are ${NAME} or ${NAME:-default}")),
 ]
 Name = Annotated[str, PlainValidator(read_name), WithJsonSchema(NAME_SCHEMA)]
 Duration = Annotated[int, PlainValidator(read_duration), WithJsonSchema(duration_schema())]

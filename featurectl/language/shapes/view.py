@@ -189,7 +189,8 @@ class FeatureViewShape(ObjectShape):
     )
     hop: Duration | None = Field(
         None,
-        description="Windows whose start moves in such steps, as a stream needs; at most a quarter of the shortest.",
+        description="Windows whose start moves in such steps, so that a stream may forget single events; at most a "
+        "quarter of the shortest window.",
     )
     closed: ClosedWord | None = Field(
         None, description="Which ends of a window belong to it; `left` when left out: the moment t itself does not."

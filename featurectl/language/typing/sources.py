@@ -17,13 +17,14 @@ TIMES = (TIMESTAMP, DATE, UNKNOWN)
 
 
 def type_check_source(source: Source, columns: Mapping[str, str] | None) -> tuple[Source, list[Issue]]:
-    """Return the source with its columns and its `select` typed, and what is wrong."""
+    """Return the source with its columns and its `select` typed, its history by its own, and what is wrong."""
     scope = Scope(columns)
     select = []
     for item in source.select:
         expression, dtype = scope.expression(("select", item.name), item.expression.text)
         select.append(replace(item, expression=expression, dtype=dtype))
-    typed = replace(source, columns=columns, select=tuple(select))
+    history = None if source.history is None else type_source_once(source.history, source.history.columns)
+    typed = replace(source, columns=columns, select=tuple(select), history=history)
     after = Scope(row_columns(typed), scope.issues)
     for key in ("event_time", "available_at"):
         name = source.event_time if key == "event_time" else source.available_at
@@ -92,7 +93,8 @@ def known_at_event(source: Source) -> bool:
 
 def type_source_once(source: Source, columns: Mapping[str, str] | None) -> Source:
     """Return the source typed by the columns: itself when it is. What is wrong is reported where it is declared."""
-    typed = source.columns is columns and all(item.expression.tree is not None for item in source.select)
+    made = (*source.select, *(source.history.select if source.history is not None else ()))
+    typed = source.columns is columns and all(item.expression.tree is not None for item in made)
     return source if typed else type_check_source(source, columns)[0]
 
 

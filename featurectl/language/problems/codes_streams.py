@@ -1,0 +1,33 @@
+"""Codes of streams and their histories, FC316, FC317 and FC360: a part of the list of `codes`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from featurectl.language.problems.codes_models import Code
+
+STREAMS: Final[Mapping[str, Code]] = {
+    "FC316": Code(
+        "a stream can't answer this",
+        "What a view of a stream says is kept up to date event by event, in a state that stays bounded. A Python "
+        "transform sees whole tables. `percentile`, `median`, `count_distinct` and `top_k` need every value of their "
+        "window: over `lifetime` that is without end, and with `hop` the values are gone (`approx_count_distinct` does "
+        "both). With `hop`, or over `lifetime`, a repeat of an event is found no more once its first copy is folded: a "
+        "source with `dedup_key` then takes only aggregates that a repeat does not change. A `hop` keeps whole steps, "
+        "and an `offset` would end a window within one. Values are as fresh as the stream, so there is no `refresh`. "
+        "A check of a stream sees one event.",
+    ),
+    "FC317": Code(
+        "a history that is of other events",
+        "The `history` of a stream is the same source for the time before: each column of the stream's rows, those of "
+        "`select` included, is there with the same type, and `event_time`, `tiebreak`, `dedup_key` and `nan` are the "
+        "same; else features would jump where the stream begins. Where its files spell a column otherwise, its "
+        "`select` makes it. It says itself when its rows were known: by `available_at`, by `delay`, or not at all.",
+    ),
+    "FC360": Code(
+        "a history and a stream without a `dedup_key`",
+        "What the files of the history hold and the topic holds, too, counts twice where the stream begins. With a "
+        "`dedup_key`, the same in both, it counts once. It is a warning, for the two may have no event in common.",
+    ),
+}

@@ -1,0 +1,2 @@
+def f(*sources):
+    return sources[0]
