@@ -45,7 +45,7 @@ def test_events_that_a_worker_stamps_are_other_rows_than_those_of_files():
     assert moved(batch, with_source(batch, format="stream", stream=Stream(topic="arrivals"))) == EVERY
 
 
-def test_a_history_that_comes_or_goes_moves_every_feature_and_its_place_none():
+def test_a_history_that_comes_or_goes_moves_features_and_its_place_none():
     assert moved(LIVE, with_source(LIVE, history=None)) == EVERY
     assert moved(LIVE, with_history(path="s3://b/arrivals", format="csv", name="renamed")) == set()
 
