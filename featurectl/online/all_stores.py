@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from featurectl.core.drivers import SQLITE_URL
 from featurectl.core.errors import UsageError
 from featurectl.core.variables import shown_location
 from featurectl.online.base import AsyncRowReader, OnlineStore
+from featurectl.online.stream_state.protocols import MicrosecondClock, StreamState
 
+T = TypeVar("T")
 _Open = Callable[[str, str], OnlineStore]
 _OpenAsync = Callable[[str, str, float], AsyncRowReader]
+_OpenStreams = Callable[[str, str, "MicrosecondClock | None"], StreamState]
 
 
 def _open_sqlite(url: str, shown: str) -> OnlineStore:
@@ -25,6 +29,13 @@ def _read_sqlite(url: str, shown: str, budget_s: float) -> AsyncRowReader:
     from featurectl.online.sqlite.store import AsyncSqliteReader
 
     return AsyncSqliteReader(Path(url.removeprefix(SQLITE_URL)), shown, budget_s)
+
+
+def _open_sqlite_streams(url: str, shown: str, clock: MicrosecondClock | None) -> StreamState:
+    from featurectl.online.sqlite.stream_file import host_clock
+    from featurectl.online.sqlite.stream_state import SqliteStreamState
+
+    return SqliteStreamState(Path(url.removeprefix(SQLITE_URL)), shown, clock or host_clock)
 
 
 def _open_redis(url: str, shown: str) -> OnlineStore:
@@ -58,6 +69,7 @@ STORES: Final[Mapping[str, tuple[_Open, _OpenAsync]]] = {
     "redis+cluster://": (_open_cluster, _read_cluster),
     "rediss+cluster://": (_open_cluster, _read_cluster),
 }
+STREAM_STATES: Final[Mapping[str, _OpenStreams]] = {SQLITE_URL: _open_sqlite_streams}
 _REDIS: Final = ("an online store in Redis needs the package redis", "pip install 'featurectl[redis]'")
 _LIBRARIES: Final = {"redis": _REDIS, "hiredis": _REDIS}
 
@@ -69,8 +81,26 @@ def open_online(url: str, shown: str = "") -> OnlineStore:
         UsageError: there is no such kind, its library is not installed, or the URL is none of it.
     """
     shown = shown or shown_location(url)
-    try:
+    with _library_named():
         return _kind_of(url, shown)[0](url, shown)
+
+
+def open_stream_state(url: str, shown: str = "", clock: MicrosecondClock | None = None) -> StreamState:
+    """Return the state of streams in the online store at a URL; nothing is connected. `clock` is a test's.
+
+    Raises:
+        UsageError: as `open_online`.
+    """
+    shown = shown or shown_location(url)
+    with _library_named():
+        return _of_scheme(STREAM_STATES, url, shown)(url, shown, clock)
+
+
+@contextmanager
+def _library_named() -> Iterator[None]:
+    """Say which package a kind of store needs where it is not installed."""
+    try:
+        yield
     except ModuleNotFoundError as error:
         if error.name not in _LIBRARIES:
             raise
@@ -88,9 +118,13 @@ def open_async_reader(url: str, shown: str, budget_s: float) -> AsyncRowReader:
 
 
 def _kind_of(url: str, shown: str) -> tuple[_Open, _OpenAsync]:
+    return _of_scheme(STORES, url, shown)
+
+
+def _of_scheme(kinds: Mapping[str, T], url: str, shown: str) -> T:
     kind, mark, _ = url.partition("://")
-    found = next((opened for scheme, opened in STORES.items() if url.startswith(scheme)), None)
+    found = next((opened for scheme, opened in kinds.items() if url.startswith(scheme)), None)
     if found is None:
         problem = f"no online store of kind {kind!r}" if mark else f"the online store {shown} is no URL"
-        raise UsageError(problem, hint="online stores: " + ", ".join(STORES))
+        raise UsageError(problem, hint="online stores: " + ", ".join(kinds))
     return found

@@ -55,7 +55,7 @@ MISSED_IN: dict[str, tuple[int, str]] = {
 
 def play(seed: int, store: str, rules: Rules) -> Verdict:
     nodes, loses = STORES[store]
-    return History(seed, rules, nodes=nodes, loses=loses).run()
+    return History(seed, Store(nodes, rules), loses=loses).run()
 
 
 def wrong_in(seeds: range, store: str) -> dict[int, str]:

@@ -41,6 +41,11 @@ class DatabaseFile:
             self._opened = connection
         return self._opened
 
+    @property
+    def identity(self) -> str:
+        """What tells the file that was opened last from any other at its path."""
+        return "{}:{}".format(*self._identity or (0, 0))
+
     def is_another(self) -> bool:
         """Return whether another file lies at the path than the one that was opened, which is closed then.
 

@@ -25,16 +25,17 @@ class Compaction:
     @classmethod
     def read(cls, store: Store, view: View, entity: int) -> Compaction:
         """Read what is needed to compact a list."""
-        register, node = store.register, store.node_of(entity)
-        newest = register.generations[-1] if register.generations else register.live
-        generation = register.live if store.rules.unseeded_waits else newest
+        register = store.register
+        partitions, generation = register.partitions, register.live
+        if register.generations and not store.rules.unseeded_waits:
+            generation = register.generations[-1]
         return cls(
             view=view,
             entity=entity,
             generation=generation,
-            applied=tuple(part.applied for part in register.partitions),
-            done=tuple(part.done for part in register.partitions),
-            marks=node.marks_of(generation, len(register.partitions)) if store.is_cluster else None,
+            applied=tuple(part.applied for part in partitions),
+            done=tuple(part.done for part in partitions),
+            marks=store.marks_of(entity, generation),
             elements=store.lists(view, generation, entity),
             epochs=tuple(store.epochs),
         )
@@ -49,10 +50,10 @@ class Compaction:
         ):
             return False  # the master lost what its head would promise
         key = self.generation, self.view, self.entity
-        return store.node_of(self.entity).replace(key, self.elements, self._folded(rules), clock, rules)
+        return store.replace(key, self.elements, self._folded(rules), clock)
 
     def _is_connected(self, store: Store) -> bool:
-        m = self.entity % len(store.nodes)
+        m = self.entity % len(self.epochs)
         return self.epochs[0] == store.epochs[0] and self.epochs[m] == store.epochs[m]
 
     def _folded(self, rules: Rules) -> tuple[Head, list[Record]]:

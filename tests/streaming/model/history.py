@@ -10,7 +10,6 @@ from tests.streaming.model.compactor import Compaction
 from tests.streaming.model.log import Log, OfflineTable
 from tests.streaming.model.reader import Answered, Reader
 from tests.streaming.model.rebuild import Rebuild, records
-from tests.streaming.model.rules import Rules
 from tests.streaming.model.store import Store
 from tests.streaming.model.views import AHEAD, MARGIN, VIEWS, truth
 from tests.streaming.model.worker import Event, Worker, World
@@ -61,16 +60,18 @@ class Gap:
 class History:
     """Steps of all parts in an order that a seed decides."""
 
-    def __init__(self, seed: int, rules: Rules, *, nodes: int = 1, loses: bool = True) -> None:
+    def __init__(self, seed: int, store: Store, *, loses: bool = True, steps: int = STEPS) -> None:
         self.random = Random(seed)
+        self.steps = steps
         # Each history has habits of its own, so that rare things happen often in some.
         self.weights = {name: weight * 2 ** self.random.uniform(-2, 2) for name, weight in WEIGHTS.items()}
         self.share_of_first = self.random.random()  # of fail-overs, those of the master that has the register
         if not loses:
             self.weights["lose"] = 0.0
         self.step = 0
-        store = Store(nodes, rules)
+        rules = store.rules
         self.world = World(rules=rules, random=self.random, store=store, log=Log(rules=rules), topic=[])
+        store.clock = self.world.store_clock
         for _ in range(2):
             self._add_partition()
         self.workers = [Worker(self.world) for _ in range(WORKERS)]
@@ -80,6 +81,7 @@ class History:
         self.table = OfflineTable(rules=rules)
         self.readers: list[tuple[int, Reader]] = []
         self.compactions: list[Compaction] = []
+        self.compactor = store.connect()
         self.rebuild: Rebuild | None = None
         self.answers: list[Answered] = []
         self.gaps: list[Gap] = []
@@ -90,9 +92,9 @@ class History:
 
     def run(self) -> Verdict:
         """Play the history to its end and judge it."""
-        for step in range(STEPS):
+        for step in range(self.steps):
             self.world.clock += self.random.random() * 0.01
-            if step == STEPS // 4:
+            if step == self.steps // 4:
                 self._add_partition()
                 self.owner.append(2)
                 self.workers[2].take(2)
@@ -107,7 +109,7 @@ class History:
         worker = Worker(self.world)
         for p, events in enumerate(self.world.topic):
             worker.take(p)
-            for _ in range(STEPS):
+            for _ in range(self.steps):
                 if self.world.log.ends[p] == len(events):
                     break
                 worker.step(p)
@@ -131,18 +133,18 @@ class History:
         self.random.choice(self.workers).log_step()
 
     def _read_list(self) -> None:
-        store = self.world.store
+        store = self.compactor
         self.compactions.append(Compaction.read(store, self.random.choice(VIEWS), self.random.randrange(ENTITIES)))
 
     def _compact(self) -> None:
         if self.compactions:
             compaction = self.compactions.pop(self.random.randrange(len(self.compactions)))
-            won = compaction.write(self.world.store, self.world.store_clock())
+            won = compaction.write(self.compactor, self.world.store_clock())
             self.verdict.compactions += won
             self.verdict.lost_races += not won
 
     def _replicate(self) -> None:
-        self.world.store.replicate(self.random.randrange(len(self.world.store.nodes)))
+        self.world.store.replicate(self.random.randrange(len(self.world.store.epochs)))
 
     def _step_clock(self) -> None:
         self.world.store.behind = self.random.uniform(-0.3, 0.3)
@@ -200,7 +202,7 @@ class History:
 
     def _rebuild(self) -> None:
         store = self.world.store
-        unreadable = any(store.register.live not in node.ready for node in store.nodes)
+        unreadable = store.is_unreadable
         for _ in range(8 if unreadable else 1):
             if self.rebuild is None:
                 if unreadable or self.random.random() < 0.05:
@@ -211,7 +213,7 @@ class History:
 
     def _lose(self) -> None:
         store = self.world.store
-        m = 0 if self.random.random() < self.share_of_first else self.random.randrange(len(store.nodes))
+        m = 0 if self.random.random() < self.share_of_first else self.random.randrange(len(store.epochs))
         until = max(self.promised, store.register.last)
         store.fail_over(m)
         self.verdict.losses += 1

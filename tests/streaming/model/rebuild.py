@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tests.streaming.model.log import Log
-from tests.streaming.model.register import NONE
 from tests.streaming.model.store import Store
 from tests.streaming.model.views import AHEAD, VIEWS, Head, Record, fold
 from tests.streaming.model.worker import Topic
@@ -13,11 +12,8 @@ class Rebuild:
     """One `stream rebuild`; `step` until it says that it is over."""
 
     def __init__(self, store: Store, generation: int, entities: int) -> None:
-        register = store.register
-        register.generations = [*self._live(store), generation]
-        register.cuts[generation] = [part.end for part in register.partitions]
         self.generation, self.entities = generation, entities
-        self._cut, self._asof = register.cuts[generation], register.asof
+        self._cut, self._asof = store.register.add_generation(generation)
         self._next, self._ready = 0, 0
 
     def step(self, store: Store, log: Log, topic: Topic) -> bool:
@@ -30,36 +26,28 @@ class Rebuild:
         if self._next < self.entities:
             self._seed(store, log, topic)
             return False
-        if self._ready < len(store.nodes):
+        if self._ready < len(store.epochs):
             return not self._make_ready(store, self._ready)
-        if any(part.done < cut for part, cut in zip(register.partitions, self._cut, strict=False)):
+        old = register.switch_generation(self.generation)
+        if old is None:
             return False
-        old, register.live, register.generations = register.live, self.generation, [self.generation]
-        for node in store.nodes:
-            node.drop(old)
+        store.drop(old)
         return True
-
-    def _live(self, store: Store) -> list[int]:
-        return [] if store.register.live == NONE else [store.register.live]
 
     def _seed(self, store: Store, log: Log, topic: Topic) -> None:
         entity = self._next
         rows = records(log, topic, entity, self._cut)
         for view in VIEWS:
             head = fold(view, Head(frontier=tuple(cut - 1 for cut in self._cut)), rows, self._asof, store.rules)
-            store.node_of(entity).seed((self.generation, view, entity), head)
+            store.seed((self.generation, view, entity), head)
         self._next += 1
 
     def _make_ready(self, store: Store, m: int) -> bool:
         """Say that a master has all heads; False where it lost some."""
         self._ready += 1
-        node = store.nodes[m]
-        if node.seeded[self.generation] != store.expected_heads(m, self.entities) and store.rules.seeds_are_counted:
-            store.register.generations = self._live(store)
+        if not store.make_ready(m, self.generation, self._cut, store.expected_heads(m, self.entities)):
+            store.register.give_up_generation()
             return False
-        for p, cut in enumerate(self._cut):
-            node.marks[self.generation, p] = max(cut, node.marks.get((self.generation, p), 0))
-        node.ready.add(self.generation)
         return True
 
 

@@ -159,6 +159,27 @@ class Register:
             part.applied = max(part.applied, clock)
         return True
 
+    def add_generation(self, generation: int) -> tuple[list[int], float]:
+        """Name a generation to be written beside the one that is read; return its cuts, and `asof`."""
+        self.generations = [*self._read, generation]
+        self.cuts[generation] = [part.end for part in self.partitions]
+        return self.cuts[generation], self.asof
+
+    def switch_generation(self, generation: int) -> int | None:
+        """Have a generation read and written alone; return the one before, None while its cut is not done."""
+        if any(part.done < cut for part, cut in zip(self.partitions, self.cuts[generation], strict=False)):
+            return None
+        old, self.live, self.generations = self.live, generation, [generation]
+        return old
+
+    def give_up_generation(self) -> None:
+        """Write only the generation that is read."""
+        self.generations = self._read
+
+    @property
+    def _read(self) -> list[int]:
+        return [] if self.live == NONE else [self.live]
+
     def void(self) -> None:
         """Give up all generations: lists have stamps that this register lost."""
         self.live, self.generations = NONE, []

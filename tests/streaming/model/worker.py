@@ -10,7 +10,7 @@ from tests.streaming.model.log import Log, Snapshot
 from tests.streaming.model.register import Claim, KnownStamps
 from tests.streaming.model.rules import Rules
 from tests.streaming.model.store import Store
-from tests.streaming.model.views import AHEAD, VIEWS, Record
+from tests.streaming.model.views import AHEAD, Record
 
 AT_ONCE = 2  # batches of a partition on their way
 
@@ -71,12 +71,13 @@ class Worker:
         self.readings: dict[int, Reading] = {}
         self.stamps: dict[int, dict[int, float]] = {}
         self.snapshot: Snapshot | None = None
-        self.epochs = list(world.store.epochs)
+        self.store = world.store.connect()
+        self.epochs = list(self.store.epochs)
 
     def take(self, p: int) -> None:
         """Begin with a partition, at the lesser of log and register, and of all marks."""
-        store, log = self.world.store, self.world.log
-        marks, part = self._marks(p) if store.is_cluster else [], store.register.partitions[p]
+        store, log = self.store, self.world.log
+        marks, part = store.marks(p) if store.is_cluster else [], store.register.partitions[p]
         if max([0, *marks]) > part.end and self.world.rules.lost_register_is_void:
             store.register.void()
             marks = []
@@ -84,18 +85,10 @@ class Worker:
         taken = self.readings[p].taken if p in self.readings else {}
         self.readings[p] = Reading(position=lesser, taken=taken)
 
-    def _marks(self, p: int) -> list[int]:
-        store = self.world.store
-        return [
-            node.marks.get((generation, p), store.register.cut(generation, p))
-            for node in store.nodes
-            for generation in store.register.generations
-        ]
-
     def step(self, p: int) -> None:
         """Do the next small thing for a partition."""
         reading, random = self.readings[p], self.world.random
-        if (reading.batches or self.world.store.is_cluster) and not self._connected(0):
+        if (reading.batches or self.store.is_cluster) and not self._connected(0):
             return
         waiting = reading.position < len(self.world.topic[p])
         if reading.batches and (len(reading.batches) == AT_ONCE or not waiting or random.random() < 0.7):
@@ -107,7 +100,7 @@ class Worker:
             self._beat(p, self.readings[p])
 
     def _beat(self, p: int, reading: Reading) -> None:
-        register, at_end = self.world.store.register, reading.position == len(self.world.topic[p])
+        register, at_end = self.store.register, reading.position == len(self.world.topic[p])
         if not register.heartbeat(p, reading.position, self.world.store_clock(), at_end=at_end):
             self.take(p)
 
@@ -117,7 +110,7 @@ class Worker:
         end = min(len(world.topic[p]), first + world.random.randrange(1, 6))
         own = self.stamps.setdefault(p, {})
         known = KnownStamps(logged=world.log.stamps[p], own=own)
-        claim = world.store.register.claim(p, range(first, end), world.store_clock(), known)
+        claim = self.store.register.claim(p, range(first, end), world.store_clock(), known)
         if claim is None:
             self.take(p)
             return
@@ -127,46 +120,37 @@ class Worker:
 
     def _advance(self, p: int, reading: Reading, batch: Batch) -> bool:
         """Do the next small thing for a batch; return whether the worker can go on."""
-        world = self.world
         if batch.sent < batch.end - batch.first:
             return self._send(p, batch)
         is_first = batch is reading.batches[0]
-        if world.store.is_cluster and batch.marked < len(world.store.nodes):
+        if self.store.is_cluster and batch.marked < len(self.epochs):
             if not self._connected(batch.marked):
                 return True  # all began anew
-            if self._mark(p, batch):
+            if self.store.mark(batch.marked, p, batch.claim, range(batch.first, batch.end)):
                 batch.marked += 1
                 return True
             return not is_first
-        if not world.store.register.finish(p, batch.first, batch.end, batch.claim.generations):
+        if not self.store.register.finish(p, batch.first, batch.end, batch.claim.generations):
             return not is_first
         reading.taken |= batch.claim.stamps
         reading.batches.remove(batch)
         return True
 
-    def _mark(self, p: int, batch: Batch) -> bool:
-        node, offsets = self.world.store.nodes[batch.marked], range(batch.first, batch.end)
-        each = zip(batch.claim.generations, batch.claim.cuts, strict=True)
-        return all(node.mark(generation, p, cut, offsets) for generation, cut in each)
-
     def _send(self, p: int, batch: Batch) -> bool:
-        store = self.world.store
         offset = batch.first + batch.sent
         event = self.world.topic[p][offset]
-        if not self._connected(event.entity % len(store.nodes)):
+        if not self._connected(event.entity % len(self.epochs)):
             return True
         batch.sent += 1
         stamp = batch.claim.stamps.get(offset)
         if stamp is not None and event.time <= stamp + AHEAD:
             record = Record(stamp=stamp, partition=p, offset=offset, time=event.time, key=event.key)
-            for generation in batch.claim.generations:
-                for view in VIEWS:
-                    store.node_of(event.entity).append((generation, view, event.entity), record)
+            self.store.append(batch.claim.generations, record, event.entity)
         return True
 
     def _connected(self, m: int) -> bool:
         """Return whether a connection is the one of before; if not, all partitions begin anew."""
-        epoch = self.world.store.epochs[m]
+        epoch = self.store.epochs[m]
         if self.epochs[m] == epoch:
             return True
         self.epochs[m] = epoch
@@ -185,5 +169,6 @@ class Worker:
         known = len(self.snapshot.ends)
         log.commit(self.snapshot, {p: reading.taken for p, reading in self.readings.items() if p < known})
         self.snapshot = None
+        self.store.forget(log.ends)
         for p, reading in self.readings.items():
             reading.taken = {offset: stamp for offset, stamp in reading.taken.items() if offset >= log.ends[p]}

@@ -1,0 +1,114 @@
+"""The SQLite file as the state of streams uses it: each operation is one transaction, of the file that was opened."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from featurectl.core.dataclass import dataclass
+from featurectl.core.disk_room import hint_of, sqlite_failure
+from featurectl.core.errors import StoreError
+from featurectl.online.sqlite.file import DatabaseFile
+from featurectl.online.sqlite.stream_tables import ADD_SOURCE, FIND_SOURCE, MEET_RUN, TABLES
+from featurectl.online.stream_state.base import ConnectionLostError, StreamSource
+from featurectl.online.stream_state.protocols import MicrosecondClock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamFilePlace:
+    """Where the file is, what errors call it, how long to wait for others who write it, and the clock."""
+
+    path: Path
+    shown: str
+    wait_s: float
+    clock: MicrosecondClock
+
+
+def host_clock() -> int:
+    """Return the time of this machine in microseconds since 1970: all who use the file are on it."""
+    return time.time_ns() // 1_000
+
+
+class StreamFile:
+    """A connection to the file; one that is `pinned` never takes up another file that lies there by now."""
+
+    def __init__(self, place: StreamFilePlace, *, pinned: bool) -> None:
+        self.place = place
+        self._pinned = pinned
+        self._is_lost = False
+        self._file = DatabaseFile(place.path, place.wait_s, TABLES)
+        self._numbers: dict[StreamSource, int] = {}
+
+    @contextmanager
+    def transaction(self, *, writing: bool = True) -> Iterator[sqlite3.Connection]:
+        """Give the file for one step, which is written whole or not at all.
+
+        Raises:
+            ConnectionLostError: another file lies there, or none.
+            StoreError: the file can't be used, or another process has been writing to it for too long.
+        """
+        with self._errors():
+            self._check_same()
+            connection = self._file.connection
+            connection.execute("begin immediate" if writing else "begin")
+            try:
+                yield connection
+            except BaseException:
+                if connection.in_transaction:  # SQLite ends it by itself when the disk is full
+                    connection.execute("rollback")
+                raise
+            connection.execute("commit")
+
+    def number(self, connection: sqlite3.Connection, source: StreamSource) -> int:
+        """Return the number of a source in the file, 0 where nothing is known of it."""
+        if source not in self._numbers:
+            found = connection.execute(FIND_SOURCE, (source.project, source.env, source.source)).fetchone()
+            if found is None:
+                return 0
+            self._numbers[source] = int(found[0])
+        return self._numbers[source]
+
+    def meet(self, source: StreamSource) -> int:
+        """Return the number of a source, which is made where it was not known; a file met first is taken notice of."""
+        with self.transaction() as connection:
+            connection.execute(ADD_SOURCE, (source.project, source.env, source.source))
+            number = self.number(connection, source)
+            connection.execute(MEET_RUN, (number, self._file.identity))
+            return number
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _check_same(self) -> None:
+        try:
+            is_another = self._file.is_another()
+        except FileNotFoundError:
+            is_another = True
+            if not self._pinned:
+                raise
+        if is_another:
+            self._numbers.clear()
+            self._is_lost = self._pinned
+        if self._is_lost:
+            raise ConnectionLostError(
+                f"the online store {self.place.shown} was moved, removed or replaced while it was used", code="FC602"
+            )
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Turn SQLite's errors into ours."""
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            shown = self.place.shown
+            if "locked" in str(error):
+                busy = f"another process has been writing to the online store {shown} for {self.place.wait_s:g} s"
+                raise StoreError(busy, code="FC602", hint="run it again when that has ended") from error
+            message = f"the online store {shown} can't be used: {sqlite_failure(error)}"
+            raise StoreError(message, code="FC602", hint=hint_of(error)) from error
+        finally:
+            self._file.release()

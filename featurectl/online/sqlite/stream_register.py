@@ -1,0 +1,235 @@
+"""The register of a source in the SQLite file: each method is one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import replace
+
+from featurectl.core.dataclass import dataclass
+from featurectl.core.errors import StoreError
+from featurectl.online.sqlite import stream_tables as tables
+from featurectl.online.sqlite.stream_file import StreamFile
+from featurectl.online.stream_state.base import (
+    MOST_PARTITIONS,
+    Generation,
+    GenerationCut,
+    KnownStamps,
+    NewGeneration,
+    ReadingPosition,
+    RegisterState,
+    StampClaim,
+    StampRange,
+    StreamPartition,
+    ViewGenerations,
+)
+from featurectl.online.stream_state.stamping import StampedEnd, clipped, covers, plan_stamps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionRow:
+    """A partition as the table has it: ranges that begin before `whole` are done, `stamp` is the last one's."""
+
+    number: int
+    first: int
+    kept: int
+    whole: int
+    done: int
+    end: int
+    stamp: int
+    applied: int
+
+
+class SqliteStampRegister:
+    """A `StampRegister` in the file."""
+
+    def __init__(self, file: StreamFile, source: int) -> None:
+        self._file = file
+        self._source = source
+
+    def add_partition(self, name: str, first: int = 0) -> int:
+        """Return the number of a partition, which begins at an offset and at `asof` where it was not known."""
+        with self._file.transaction() as connection:
+            find = "select number from stream_partitions where source = ? and name = ?"
+            found = connection.execute(find, (self._source, name)).fetchone()
+            if found is not None:
+                return int(found[0])
+            connection.execute(tables.ADD_PARTITION, (self._source, name, first))
+            number = int(connection.execute(find, (self._source, name)).fetchone()[0])
+            if number >= MOST_PARTITIONS:
+                raise StoreError(f"the stream has had more than {MOST_PARTITIONS:,} partitions", code="FC602")
+            return number
+
+    def claim(self, partition: int, first: int, end: int, known: KnownStamps) -> StampClaim | None:
+        """Stamp the offsets of a batch that have no stamp; None: the worker begins anew."""
+        with self._file.transaction() as connection:
+            row = self._row(connection, partition)
+            if row is None or first > row.end:
+                return None
+            forgotten = min(end, row.kept)
+            if not covers(known.logged, first, forgotten):
+                return None
+            (last,) = connection.execute("select last from stream_sources where id = ?", (self._source,)).fetchone()
+            at = StampedEnd(end=row.end, stamp=row.stamp, applied=row.applied, last=last)
+            clock = self._file.place.clock()
+            for each in plan_stamps(at, first, end, clock, known):
+                row = self._add(connection, row, each)
+                last = max(last, each.stamp)
+            connection.execute("update stream_sources set last = ? where id = ?", (last, self._source))
+            stamps = [*clipped(known.logged, first, forgotten), *self._stamps(connection, partition, first, end)]
+            cuts = connection.execute(tables.CUTS, (self._source, partition, row.first))
+            named = [GenerationCut(generation=Generation(view=view, id=name), cut=cut) for view, name, cut in cuts]
+            return StampClaim(stamps=stamps, generations=named, last=last)
+
+    def finish(self, partition: int, first: int, end: int, written: Sequence[Generation]) -> bool:
+        """Say that offsets are in the lists of some generations; False: the worker begins anew."""
+        with self._file.transaction() as connection:
+            row = self._row(connection, partition)
+            if row is None or end > row.end or first > row.done:
+                return False
+            named = connection.execute(tables.NAMED, (self._source,)).fetchall()
+            if not {(each.view, each.id) for each in written}.issuperset(named):
+                return False
+            done = max(row.done, end)
+            found = connection.execute(tables.WHOLE_STAMP, (self._source, partition, row.whole, done)).fetchone()
+            whole, stamp = found or (row.whole, 0)
+            self._put(connection, replace(row, done=done, whole=whole, applied=max(row.applied, stamp)))
+            connection.execute(tables.PUT_ASOF, (self._source,))
+            return True
+
+    def heartbeat(self, positions: Sequence[ReadingPosition]) -> list[bool]:
+        """Promise that nothing came up to now in some partitions; False of one: the worker begins anew with it."""
+        with self._file.transaction() as connection:
+            clock = self._file.place.clock()
+            answers = [self._beat(connection, position, clock) for position in positions]
+            connection.execute(tables.PUT_ASOF, (self._source,))
+            return answers
+
+    def forget(self, partition: int, below: int) -> None:
+        """Let go the stamps of ranges that end at or before a logged offset and are done."""
+        with self._file.transaction() as connection:
+            row = self._row(connection, partition)
+            if row is None:
+                return
+            where = (self._source, partition)
+            (kept,) = connection.execute(tables.FORGOTTEN_END, (*where, row.whole, below)).fetchone()
+            if kept is not None:
+                connection.execute(tables.FORGET_STAMPS, (*where, kept))
+                self._put(connection, replace(row, kept=kept))
+
+    def read_state(self) -> RegisterState:
+        """Return what the register holds, but the stamps."""
+        with self._file.transaction(writing=False) as connection:
+            return state_of(connection, self._source)
+
+    def read_stamps(self, partition: int, first: int, end: int) -> list[StampRange]:
+        """Return the stamps that are kept of some offsets, in their order."""
+        with self._file.transaction(writing=False) as connection:
+            return self._stamps(connection, partition, first, end)
+
+    def _row(self, connection: sqlite3.Connection, partition: int) -> PartitionRow | None:
+        found = connection.execute(tables.PARTITION, (self._source, partition)).fetchone()
+        if found is None:
+            return None
+        first, kept, whole, done, end, stamp, applied = found
+        return PartitionRow(
+            number=partition, first=first, kept=kept, whole=whole, done=done, end=end, stamp=stamp, applied=applied
+        )
+
+    def _put(self, connection: sqlite3.Connection, row: PartitionRow) -> None:
+        values = (row.kept, row.whole, row.done, row.end, row.stamp, row.applied)
+        connection.execute(tables.PUT_PARTITION, (self._source, row.number, *values))
+
+    def _add(self, connection: sqlite3.Connection, row: PartitionRow, added: StampRange) -> PartitionRow:
+        """Add a range at the end, to the last one where it has its stamp and is not done: a stamp is never split."""
+        where = (self._source, row.number)
+        if row.whole < row.end and row.stamp == added.stamp:
+            (last,) = connection.execute(tables.LAST_STAMP, where).fetchone()
+            connection.execute(tables.EXTEND_STAMP, (*where, last, added.end))
+        else:
+            connection.execute(tables.ADD_STAMP, (*where, added.first, added.end, added.stamp))
+        grown = replace(row, end=added.end, stamp=added.stamp)
+        self._put(connection, grown)
+        return grown
+
+    def _stamps(self, connection: sqlite3.Connection, partition: int, first: int, end: int) -> list[StampRange]:
+        found = connection.execute(tables.STAMPS, (self._source, partition, first, end))
+        return list(clipped([StampRange(first=a, end=b, stamp=stamp) for a, b, stamp in found], first, end))
+
+    def _beat(self, connection: sqlite3.Connection, at: ReadingPosition, clock: int) -> bool:
+        row = self._row(connection, at.partition)
+        if row is None:
+            return False
+        if not at.position == row.end == row.done:
+            return at.position <= row.end
+        if at.at_end and clock > row.applied:
+            self._put(connection, replace(row, applied=clock))
+        return True
+
+
+class SqliteGenerations:
+    """A `GenerationRegister` in the file."""
+
+    def __init__(self, file: StreamFile, source: int) -> None:
+        self._file = file
+        self._source = source
+
+    def add(self, generation: Generation) -> NewGeneration:
+        """Name a generation to be written from now on, in the place of one of its view that was never read."""
+        of = (self._source, generation.view, generation.id)
+        with self._file.transaction() as connection:
+            connection.execute(tables.ADD_VIEW, of[:2])
+            connection.execute(tables.UNNAME_OTHERS, of)
+            found = connection.execute(tables.FIND_GENERATION, of).fetchone()
+            if found is None:
+                connection.execute(tables.ADD_GENERATION, of)
+                found = (*connection.execute(tables.FIND_GENERATION, of).fetchone()[:1], False)
+            number, named = found
+            if not named:
+                connection.execute(tables.NAME_GENERATION, (number,))
+                connection.execute(tables.PUT_CUTS, (self._source, number))
+            (asof,) = connection.execute(tables.GENERATION_ASOF, (number,)).fetchone()
+            return NewGeneration(cuts=dict(connection.execute(tables.GENERATION_CUTS, (number,))), asof=asof)
+
+    def switch(self, generation: Generation) -> bool:
+        """Have a generation read and written alone; False where it is not named, or not all before its cut is done."""
+        of = (self._source, generation.view, generation.id)
+        with self._file.transaction() as connection:
+            found = connection.execute(tables.FIND_GENERATION, of).fetchone()
+            if found is None or not found[1]:
+                return False
+            if connection.execute(tables.NOT_DONE, (self._source, found[0])).fetchone()[0]:
+                return False
+            connection.execute(tables.PUT_LIVE, of)
+            connection.execute(tables.UNNAME_OTHERS, of)
+            return True
+
+    def drop(self, generation: Generation) -> None:
+        """Neither write nor read a generation any more."""
+        of = (self._source, generation.view, generation.id)
+        with self._file.transaction() as connection:
+            connection.execute(tables.UNNAME, of)
+            connection.execute(tables.DROP_LIVE, of)
+
+    def void(self) -> None:
+        """Give up all generations."""
+        with self._file.transaction() as connection:
+            connection.execute(tables.UNNAME_ALL, (self._source,))
+            connection.execute(tables.DROP_ALL_LIVE, (self._source,))
+
+
+def state_of(connection: sqlite3.Connection, source: int) -> RegisterState:
+    """Return what the register of a source holds, but the stamps; nothing where it is not there."""
+    asof, last, run, left = connection.execute(tables.SOURCE, (source,)).fetchone() or (0, 0, "", 0)
+    named: dict[str, list[str]] = {}
+    for view, name in connection.execute(tables.NAMED, (source,)):
+        named.setdefault(view, []).append(name)
+    views = {
+        view: ViewGenerations(view=view, live=live, named=named.get(view, []))
+        for view, live in connection.execute(tables.VIEWS, (source,))
+    }
+    partitions = [
+        StreamPartition(name=name, number=number, first=first, kept=kept, done=done, end=end, applied=applied)
+        for name, number, first, kept, done, end, applied in connection.execute(tables.PARTITIONS, (source,))
+    ]
+    return RegisterState(partitions=partitions, asof=asof, last=last, views=views, run=run, left=left)

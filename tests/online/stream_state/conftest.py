@@ -1,0 +1,54 @@
+"""The state of streams in every kind of online store, as `opened`; each test has sources of its own."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from featurectl.online.all_stores import open_stream_state
+from featurectl.online.stream_state.base import StreamSource
+from featurectl.online.stream_state.protocols import MicrosecondClock, StreamState
+from tests.online.stream_state.losses import SqliteLosses
+from tests.online.stream_state.real_store import Losses
+
+STATES = ["sqlite"]
+_numbers = itertools.count()
+Open = Callable[["MicrosecondClock | None"], StreamState]
+
+
+@pytest.fixture(params=STATES)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a store of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'online.db'}"
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def opened(url: str) -> Iterator[Open]:
+    """What opens the state of streams in a store, with a clock of its own, and closes it at the end."""
+    with ExitStack() as stack:
+
+        def open_state(clock: MicrosecondClock | None = None) -> StreamState:
+            state = open_stream_state(url, clock=clock)
+            stack.callback(state.close)
+            return state
+
+        yield open_state
+
+
+@pytest.fixture
+def losses(url: str) -> Callable[[StreamSource], Losses]:
+    """What makes the store of this test lose what it was told of a source."""
+    path = Path(url.removeprefix("sqlite:///"))
+    return lambda _: SqliteLosses(path)
+
+
+@pytest.fixture
+def source() -> StreamSource:
+    """A source of this test alone."""
+    return StreamSource(project=f"shop{next(_numbers)}", env="dev", source="swipes")

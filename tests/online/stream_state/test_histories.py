@@ -1,0 +1,50 @@
+"""Histories of the simulation, played on real stores and judged by the same oracle: no answer is wrong."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from tests.online.stream_state.real_store import RealStore, us
+from tests.seeds import seeds_from
+from tests.streaming.model.history import History, Verdict
+
+STEPS, WHOLE_STEPS = 800, 5_000
+
+
+def played(opened, source, losses, seed: int, steps: int) -> Verdict:
+    of = type(source)(project=f"{source.project}x{seed}", env="dev", source="swipes")
+    stores: list[RealStore] = []
+    state = opened(lambda: us(stores[0].clock()) if stores and hasattr(stores[0], "clock") else 0)
+    stores.append(RealStore(state, of, losses(of)))
+    return History(seed, stores[0], loses=True, steps=steps).run()
+
+
+def wrong_in(opened, source, losses, seeds: range, steps: int) -> dict[int, str]:
+    verdicts = {seed: played(opened, source, losses, seed, steps) for seed in seeds}
+    return {seed: verdict.wrong[0] for seed, verdict in verdicts.items() if verdict.wrong}
+
+
+def test_no_answer_of_a_real_store_is_wrong(opened, source, losses):
+    assert wrong_in(opened, source, losses, seeds_from(0, 2), STEPS) == {}
+
+
+@pytest.mark.long
+def test_no_answer_of_a_real_store_is_wrong_in_whole_histories(opened, source, losses):
+    assert wrong_in(opened, source, losses, seeds_from(2, 7), WHOLE_STEPS) == {}
+
+
+@pytest.mark.stress
+def test_no_answer_of_a_real_store_is_wrong_in_many_histories(opened, source, losses):
+    assert wrong_in(opened, source, losses, seeds_from(7, 200), WHOLE_STEPS) == {}
+
+
+@pytest.mark.long
+def test_histories_of_real_stores_have_what_they_are_about(opened, source, losses):
+    total: Counter[str] = Counter()
+    for seed in range(3):
+        verdict = played(opened, source, losses, seed, WHOLE_STEPS)
+        total += Counter({name: getattr(verdict, name) for name in Verdict.__slots__ if name != "wrong"})
+    assert min(total[name] for name in ("compactions", "lost_races", "losses", "switches", "repeats")) > 0
+    assert total["reads"] > 3 * total["unanswered"]
