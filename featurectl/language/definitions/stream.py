@@ -11,6 +11,9 @@ from featurectl.core.drivers import SQLITE_URL
 EventFormat = Literal["json", "avro"]
 EVENT_FORMATS: Final[tuple[EventFormat, ...]] = get_args(EventFormat)
 OTHER_EVENT_FORMATS: Final = ("protobuf", "debezium", "csv", "messagepack", "thrift")  # that people ask for
+STAMP: Final = "available_at"  # what the instant is called at which a worker took an event, beside its columns
+MOST_AHEAD_US: Final = 3_600_000_000  # an event whose time is later than so long after its stamp is rejected
+SETTLED_US: Final = 2_000_000  # how long a state of a stream can be asked about instants that have passed, at least
 TOPIC_SCHEMES: Final[Mapping[str, str]] = {  # how a URL of topics begins -> what holds them
     SQLITE_URL: "a SQLite file",
     "redis://": "Redis or Valkey",

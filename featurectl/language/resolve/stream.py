@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from featurectl.core.nearest import did_you_mean
-from featurectl.language.definitions.stream import Stream
+from featurectl.language.definitions.stream import STAMP, Stream
 from featurectl.language.problems.report import Report
 from featurectl.language.resolve.declarations import Declarations
 from featurectl.language.shapes.base import listed_names
 from featurectl.language.shapes.source import SourceShape
 from featurectl.language.shapes.stream import StreamShape
+from featurectl.language.syntax.node import Fields
 from featurectl.language.syntax.own_files import FileTooLargeError, NotOwnFileError, read_own_file
 from featurectl.language.syntax.place import Place
 from featurectl.language.syntax.reader import read_text
@@ -28,6 +29,12 @@ def resolve_stream(shape: SourceShape, declared: Declarations, root: Path) -> St
     if stream is None:
         return None
     columns = shape.columns or {}
+    for key in ("columns", "select"):
+        named = shape.fields.get(key)
+        if isinstance(named, Fields) and STAMP in named.keys:
+            message = f'"{STAMP}" is what the stamp is called that a worker gives each event'
+            note = "give the column another name in the event, or leave it out"
+            declared.report.error("FC105", message, named.keys[STAMP].place, note=note)
     for node in listed_names(stream.fields, "key"):
         if node.text not in columns and columns:
             note = f"columns: {', '.join(sorted(columns)[:12])}"

@@ -12,6 +12,7 @@ from featurectl.core.units import counted
 from featurectl.expressions.check import expression_columns
 from featurectl.language.definitions.model import FeatureInput, Model, views_read
 from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.stream import STAMP
 from featurectl.language.definitions.tests import FeatureTest, ModelTest
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.renaming import old_names
@@ -171,10 +172,12 @@ def _by_source(shape: FeatureTestShape, read: _Read, declared: Declarations) -> 
 
 
 def _check_rows(rows: Iterable[Fields], source: Source, declared: Declarations) -> None:
-    known = source.columns
+    known, stamp = source.columns, STAMP if source.is_stream else source.available_at
     for row in rows:
         for name in row.nodes:
-            if known is not None and name not in known and name not in (source.event_time, source.available_at):
+            if source.is_stream and name == STAMP:
+                check_time(row, STAMP, "row", declared)
+            elif known is not None and name not in known and name not in (source.event_time, stamp):
                 _unknown(row, name, known, f"columns of source {source.name}", declared)
             elif name != source.event_time:
                 check_value(row, name, (known or {}).get(name, UNKNOWN), declared)

@@ -21,6 +21,7 @@ from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.typing.registered import type_source, type_view
 from featurectl.language.typing.sources import type_check_source
+from featurectl.operations.feature_tests.streams import counted_events, in_order, stamped_view
 
 WrittenRows = Sequence[Mapping[str, object]]
 _EVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
@@ -84,8 +85,11 @@ def prepare_table(
     Raises:
         DataError: a value does not fit the column's type, or a part of the view does not fit the columns.
     """
-    table = source_rows(view, rows)
-    whole = typed.of(view, table)
+    stamped = stamped_view(view)
+    table = source_rows(stamped, in_order(rows) if stamped.source.is_stream else rows)
+    whole = typed.of(stamped, table)
+    if whole.source.is_stream:
+        whole, table = counted_events(whole, table)
     return whole, engine.prepare([Piece(scan=FrameScan(rows=table.lazy()), until=_EVER)], whole)
 
 
@@ -134,7 +138,7 @@ def column_types(source: Source, keys: Mapping[str, str]) -> dict[str, str]:
 
 def all_typed(view: FeatureView, rows: Iterable[Mapping[str, object]]) -> bool:
     """Return whether a view and rows of its source have the same types whatever the values are."""
-    types = known_types(view)
+    types = known_types(stamped_view(view))
     named = {name for row in rows for name in row}
     return named <= set(types) and UNKNOWN not in types.values() and all(f.dtype is not None for f in view.features)
 
