@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from featurectl.pit.aggregates.approx_distinct import EXACT_VALUES
+from featurectl.pit.hyperloglog import EXACT_VALUES
 from featurectl.pit.naive import aggregate_naively
 from featurectl.pit.questions import WindowQuestion
 from tests.pit.frames import ask, rows_of
