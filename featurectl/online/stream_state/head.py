@@ -1,0 +1,178 @@
+"""The head of a list: what compaction has made of the records that came first.
+
+    byte 0    format: 2
+    then      a MessagePack array:
+               0  asof: the instant of the head, in microseconds
+               1  since when it holds nothing that an answer needs, by the store's clock; 0: it does
+               2  event_time and available_at of the newest event that was folded, or nil
+               3  the frontier: partition number, first offset that is not folded, and so on by partition
+               4  rows: how many
+               5  event_time: 8 bytes of the first, signed, big-endian, then the differences, packed as integers
+               6  available_at - event_time, packed as integers
+               7  a bit for each row that is a repeat, from the highest of the first byte on; empty where none is
+               8  hashes of the `dedup_key`, 8 bytes each, little-endian; empty where there is none
+               9  the inputs, a packed column each
+              10  tiles: how many
+              11  their numbers, packed as integers
+              12  for each state of the layout an array of packed columns, one for each part
+              13  for each state the same of all rows before the tiles and rows, for `lifetime`; or nil
+
+Rows are in the order of (event_time, available_at, tiebreak, partition, offset). Columns and integers are packed as
+`packed_columns.py` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple, TypeGuard
+
+import msgpack
+import numpy as np
+
+from featurectl.online.stream_state.event_rows import EventRows, no_rows
+from featurectl.online.stream_state.layout import ListLayout
+from featurectl.online.stream_state.packed_columns import Column, pack_column, pack_ints, unpack_column, unpack_ints
+from featurectl.online.stream_state.record import broken_list, later_list
+from featurectl.online.stream_state.tiles import Tiles, TileStates, no_tiles, part_types, states_at, tiles_of
+from featurectl.pit.arrays import Ints
+
+HEAD: Final = 2
+_PARTS: Final = 14
+_WORD: Final = 8
+
+
+class Head(NamedTuple):
+    """What is folded of a list.
+
+    `frontier` has the first offset that is not folded, by the partition's number; `empty_since_us` is 0 where the head
+    holds something. `lifetime` are the states of the rows that left tiles and rows; None where there is no such
+    aggregate, or no such row.
+    """
+
+    asof_us: int
+    empty_since_us: int
+    newest: tuple[int, int] | None
+    frontier: Mapping[int, int]
+    rows: EventRows
+    tiles: Tiles
+    lifetime: TileStates | None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no answer needs it."""
+        return not self.rows.height and not self.tiles.height and self.lifetime is None
+
+
+def no_head(layout: ListLayout) -> Head:
+    """Return the head of a list that has none."""
+    return Head(0, 0, None, {}, no_rows(layout), no_tiles(layout), None)
+
+
+def is_head(data: bytes) -> bool:
+    """Return whether an element of a list is a head."""
+    return data[:1] == bytes([HEAD])
+
+
+def pack_head(head: Head, layout: ListLayout) -> bytes:
+    """Return the bytes of a head."""
+    rows, tiles = head.rows, head.tiles
+    lifetime = None
+    if head.lifetime is not None:
+        lifetime = _pack_states(tiles_of({0: head.lifetime}, layout).states, layout)
+    body: bytes = msgpack.packb(
+        [
+            head.asof_us,
+            head.empty_since_us,
+            head.newest,
+            [number for pair in sorted(head.frontier.items()) for number in pair],
+            rows.height,
+            _pack_sorted(rows.event_us),
+            pack_ints(rows.available_us - rows.event_us),
+            np.packbits(rows.is_repeat).tobytes() if rows.is_repeat.any() else b"",
+            rows.names.astype("<u8").tobytes(),
+            [pack_column(c, dtype) for c, dtype in zip(rows.columns, layout.inputs.values(), strict=True)],
+            tiles.height,
+            pack_ints(tiles.numbers),
+            _pack_states(tiles.states, layout),
+            lifetime,
+        ]
+    )
+    return bytes([HEAD]) + body
+
+
+def _pack_states(states: Sequence[Sequence[Column]], layout: ListLayout) -> list[list[bytes]]:
+    return [
+        [pack_column(part, dtype) for part, dtype in zip(parts, part_types(kept, layout), strict=True)]
+        for parts, kept in zip(states, layout.folded, strict=True)
+    ]
+
+
+def _pack_sorted(values: Ints) -> bytes:
+    if len(values) == 0:
+        return b""
+    return int(values[0]).to_bytes(_WORD, "big", signed=True) + pack_ints(np.diff(values))
+
+
+def _unpack_sorted(data: bytes, rows: int) -> Ints:
+    if rows == 0:
+        return np.zeros(0, np.int64)
+    values = np.empty(rows, np.int64)
+    values[0] = int.from_bytes(data[:_WORD], "big", signed=True)
+    values[1:] = unpack_ints(data[_WORD:], rows - 1)
+    return np.cumsum(values)
+
+
+def unpack_head(data: bytes, layout: ListLayout) -> Head:
+    """Return the head of a list.
+
+    Raises:
+        StoreError: it is none of this layout.
+    """
+    if not is_head(data):
+        raise later_list(data[0] if data else 0)
+    try:
+        parts = msgpack.unpackb(memoryview(data)[1:])
+        if not _is_head(parts):
+            raise broken_list("a head has other parts than its layout")
+        return _unpacked(parts, layout)
+    except (ValueError, TypeError, LookupError, OverflowError) as error:
+        raise broken_list("a head can't be read") from error
+
+
+def _is_head(parts: object) -> TypeGuard[list]:  # type: ignore[type-arg]  # of whatever MessagePack has
+    return isinstance(parts, list) and len(parts) == _PARTS and all(type(parts[i]) is int for i in (0, 1, 4, 10))
+
+
+def _unpacked(parts: list, layout: ListLayout) -> Head:  # type: ignore[type-arg]
+    count, tile_count, frontier = parts[4], parts[10], parts[3]
+    newest = None if parts[2] is None else (int(parts[2][0]), int(parts[2][1]))
+    rows = _rows(parts, count, layout) if count else no_rows(layout)
+    tiles = no_tiles(layout)
+    if tile_count:
+        tiles = Tiles(unpack_ints(parts[11], tile_count), _unpack_states(parts[12], tile_count, layout))
+    lifetime = None
+    if parts[13] is not None:
+        lifetime = states_at(Tiles(np.zeros(1, np.int64), _unpack_states(parts[13], 1, layout)), 0)
+    pairs = dict(zip(frontier[::2], frontier[1::2], strict=True))
+    return Head(parts[0], parts[1], newest, pairs, rows, tiles, lifetime)
+
+
+def _rows(parts: list, count: int, layout: ListLayout) -> EventRows:  # type: ignore[type-arg]
+    event_us = _unpack_sorted(parts[5], count)
+    flags, names = parts[7], np.frombuffer(parts[8], "<u8")
+    is_repeat = np.zeros(count, np.bool_)
+    if flags:
+        is_repeat = np.unpackbits(np.frombuffer(flags, np.uint8), count=count).astype(np.bool_)
+    if len(names) != (count if layout.has_dedup else 0):
+        raise broken_list("a head has other names of events than its layout")
+    dtypes = layout.inputs.values()
+    columns = tuple(unpack_column(body, dtype, count) for body, dtype in zip(parts[9], dtypes, strict=True))
+    available_us = event_us + unpack_ints(parts[6], count)
+    return EventRows(event_us, available_us, is_repeat, names, np.zeros(count, np.int64), columns)
+
+
+def _unpack_states(states: Sequence[Sequence[bytes]], rows: int, layout: ListLayout) -> tuple[tuple[Column, ...], ...]:
+    return tuple(
+        tuple(unpack_column(part, dtype, rows) for part, dtype in zip(parts, part_types(kept, layout), strict=True))
+        for parts, kept in zip(states, layout.folded, strict=True)
+    )
