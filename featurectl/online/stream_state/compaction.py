@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from featurectl.core.dataclass import dataclass
-from featurectl.online.stream_state.entity_list import EntityList, parse_list
 from featurectl.online.stream_state.event_rows import EventRows
 from featurectl.online.stream_state.head import Head, pack_head
 from featurectl.online.stream_state.layout import AHEAD_US, MARGIN_US, ListLayout
+from featurectl.online.stream_state.parsed_list import ParsedList, parse_list
 from featurectl.online.stream_state.record import EventRecord, broken_list, pack_record
 from featurectl.online.stream_state.tiles import (
     Tiles,
@@ -43,10 +43,15 @@ class AppliedInstants:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compacted:
-    """What stands in the place of the elements that were read; `removable`: nothing, if nothing came behind them."""
+    """What stands in the place of the elements that were read.
 
-    elements: Sequence[bytes]
-    removable: bool
+    `left` are those that are not folded. `alone` is the head where no element is left or stands behind; None: the list
+    is removed then.
+    """
+
+    head: bytes
+    left: Sequence[bytes]
+    alone: bytes | None
 
 
 def compact(elements: Sequence[bytes], layout: ListLayout, applied: AppliedInstants) -> Compacted:
@@ -70,28 +75,28 @@ def _compact(elements: Sequence[bytes], layout: ListLayout, applied: AppliedInst
     places = {record[:2] for record in taken}
     left = [record for record in _raw(elements, layout, found) if record[:2] not in places]
     head = fold(found.head, taken, max(applied.asof_us, found.head.asof_us), layout)
-    is_empty = head.is_empty and not left
-    since_us = found.head.empty_since_us if is_empty and len(elements) == 1 else 0
-    head = head._replace(empty_since_us=(since_us or applied.clock_us) if is_empty else 0)
-    return Compacted(
-        elements=[pack_head(head, layout), *(pack_record(record, layout) for record in left)],
-        removable=0 < since_us < applied.clock_us - PATIENCE_US,
-    )
+    packed = pack_head(head, layout)
+    alone: bytes | None = packed
+    if head.is_empty:
+        since_us = found.head.empty_since_us if len(elements) == 1 else 0
+        waiting = head._replace(empty_since_us=since_us or applied.clock_us)
+        alone = None if 0 < since_us < applied.clock_us - PATIENCE_US else pack_head(waiting, layout)
+    return Compacted(head=packed, left=[pack_record(record, layout) for record in left], alone=alone)
 
 
-def _raw(elements: Sequence[bytes], layout: ListLayout, found: EntityList) -> Sequence[EventRecord]:
+def _raw(elements: Sequence[bytes], layout: ListLayout, found: ParsedList) -> Sequence[EventRecord]:
     """Return the records that are not behind the frontier, those at or behind a mark among them."""
     return parse_list(elements, layout).records if len(found.records) < len(elements) else found.records
 
 
 def fold(head: Head, records: Sequence[EventRecord], asof_us: int, layout: ListLayout) -> Head:
     """Return the head as of an instant with more records in it, without what no answer from there on needs."""
-    rows = EntityList(head, records).rows(layout)
+    rows = ParsedList(head, records).rows(layout)
     frontier = dict(head.frontier)
     for record in records:
         frontier[record.partition] = max(frontier.get(record.partition, 0), record.offset + 1)
     newest = max([*filter(None, [head.newest]), *((r.event_us, r.available_us) for r in records)], default=None)
-    head = head._replace(asof_us=asof_us, frontier=frontier, newest=newest, rows=rows)
+    head = head._replace(asof_us=asof_us, empty_since_us=0, frontier=frontier, newest=newest, rows=rows)
     if layout.kind == "state":
         return head._replace(rows=_newest_states(rows, asof_us - MARGIN_US, layout))
     if layout.hop_us is not None:

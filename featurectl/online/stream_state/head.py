@@ -1,6 +1,6 @@
 """The head of a list: what compaction has made of the records that came first.
 
-    byte 0    format: 2
+    byte 0    format: 129
     then      a MessagePack array:
                0  asof: the instant of the head, in microseconds
                1  since when it holds nothing that an answer needs, by the store's clock; 0: it does
@@ -36,7 +36,7 @@ from featurectl.online.stream_state.record import broken_list, later_list
 from featurectl.online.stream_state.tiles import Tiles, TileStates, no_tiles, part_types, states_at, tiles_of
 from featurectl.pit.arrays import Ints
 
-HEAD: Final = 2
+HEAD: Final = 0x81
 _PARTS: Final = 14
 _WORD: Final = 8
 
@@ -66,11 +66,6 @@ class Head(NamedTuple):
 def no_head(layout: ListLayout) -> Head:
     """Return the head of a list that has none."""
     return Head(0, 0, None, {}, no_rows(layout), no_tiles(layout), None)
-
-
-def is_head(data: bytes) -> bool:
-    """Return whether an element of a list is a head."""
-    return data[:1] == bytes([HEAD])
 
 
 def pack_head(head: Head, layout: ListLayout) -> bytes:
@@ -128,7 +123,7 @@ def unpack_head(data: bytes, layout: ListLayout) -> Head:
     Raises:
         StoreError: it is none of this layout.
     """
-    if not is_head(data):
+    if data[:1] != bytes([HEAD]):
         raise later_list(data[0] if data else 0)
     try:
         parts = msgpack.unpackb(memoryview(data)[1:])

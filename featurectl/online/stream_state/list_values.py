@@ -13,11 +13,11 @@ from featurectl.core.dtypes import BOOL, INT64, decimal_parts, list_item
 from featurectl.core.errors import DataError
 from featurectl.language.definitions.aggregates import AGGREGATES
 from featurectl.language.definitions.view import Feature
-from featurectl.online.stream_state.entity_list import EntityList
 from featurectl.online.stream_state.event_rows import EventRows
 from featurectl.online.stream_state.folded_states import ANSWERS, CellValues, StateValues, as_floats
 from featurectl.online.stream_state.layout import FoldedState, ListLayout, state_of
 from featurectl.online.stream_state.packed_columns import scaled
+from featurectl.online.stream_state.parsed_list import ParsedList
 from featurectl.online.stream_state.record import broken_list
 from featurectl.online.stream_state.tiles import Tiles, fold_tiles, folded_kind, merge_state, state_of_rows
 
@@ -45,7 +45,7 @@ class ListReader:
         self._features = [feature for feature in features if layout.has(feature)]
         self._places = {name: i for i, name in enumerate(layout.inputs)}
 
-    def answer(self, found: EntityList, at_us: int) -> ListAnswer:
+    def answer(self, found: ParsedList, at_us: int) -> ListAnswer:
         """Return what a list says at an instant, which is not before that of its head by more than the margin.
 
         Raises:
@@ -58,7 +58,7 @@ class ListReader:
         except (ValueError, TypeError, LookupError, ArithmeticError) as error:
             raise broken_list("a list has other values than its layout") from error
 
-    def _answer(self, found: EntityList, at_us: int) -> ListAnswer:
+    def _answer(self, found: ParsedList, at_us: int) -> ListAnswer:
         rows = found.rows(self._layout).seen_at(at_us)
         if self._layout.kind == "state":
             return self._state(rows, at_us)
@@ -84,7 +84,7 @@ class ListReader:
             values[feature.name] = stored(column.at(row), feature.dtype or "")
         return ListAnswer(values, int(rows.event_us[hi - 1]), int(rows.available_us[hi - 1]))
 
-    def _windows(self, rows: EventRows, found: EntityList, at_us: int) -> dict[str, object]:
+    def _windows(self, rows: EventRows, found: ParsedList, at_us: int) -> dict[str, object]:
         values: dict[str, object] = {}
         known: dict[tuple[int | None, int], ListWindow] = {}
         for feature in self._features:
@@ -149,7 +149,7 @@ class ListWindow:
         return state
 
 
-def _window(rows: EventRows, found: EntityList, layout: ListLayout, feature: Feature, at_us: int) -> ListWindow:
+def _window(rows: EventRows, found: ParsedList, layout: ListLayout, feature: Feature, at_us: int) -> ListWindow:
     """Return the window of a feature at an instant."""
     end_us, closed = at_us - feature.offset_us, layout.closed
     hi = int(np.searchsorted(rows.event_us, end_us, "right" if closed in ("right", "both") else "left"))

@@ -13,6 +13,7 @@ from featurectl.core.units import from_us
 from featurectl.language.definitions.aggregates import AGGREGATES, result_type
 from featurectl.language.definitions.source import NamedExpression, Source
 from featurectl.language.definitions.view import Closed, Feature, FeatureView
+from featurectl.online.stream_state.compaction import Compacted
 from featurectl.online.stream_state.layout import AHEAD_US, MARGIN_US, ListLayout, layout_of
 from featurectl.online.stream_state.record import EventRecord
 from featurectl.pit.naive import states_naively, windows_naively
@@ -271,6 +272,13 @@ def packed(value: object) -> object:
     if isinstance(value, date):
         return (value - date(1970, 1, 1)).days
     return f"{value:.2f}" if isinstance(value, Decimal) else value
+
+
+def compacted(found: Compacted) -> list[bytes]:
+    """The elements of a list that nobody else has written meanwhile."""
+    if found.left:
+        return [found.head, *found.left]
+    return [] if found.alone is None else [found.alone]
 
 
 def random_stream(seed: int) -> Stream:

@@ -8,11 +8,11 @@ import pytest
 
 from featurectl.core.errors import DataError, StoreError
 from featurectl.online.stream_state.compaction import AppliedInstants, compact
-from featurectl.online.stream_state.entity_list import parse_list
 from featurectl.online.stream_state.layout import layout_document, parse_layout
 from featurectl.online.stream_state.list_values import ListReader
+from featurectl.online.stream_state.parsed_list import parse_list
 from featurectl.online.stream_state.record import pack_record
-from tests.online.stream_state.events import Stream, random_stream
+from tests.online.stream_state.events import Stream, compacted, random_stream
 from tests.seeds import seeds_from
 
 
@@ -23,7 +23,7 @@ def elements_of(stream: Stream) -> list[bytes]:
         stream.apply()
     elements = [pack_record(stream.record(event), stream.layout) for event in stream.events]
     applied = AppliedInstants(applied_us=stream.applied_us, asof_us=stream.asof_us, clock_us=stream.clock_us)
-    return [*compact(elements, stream.layout, applied).elements]
+    return compacted(compact(elements, stream.layout, applied))
 
 
 def damaged(random: Random, data: bytes) -> bytes:

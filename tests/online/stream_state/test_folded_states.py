@@ -14,12 +14,12 @@ from featurectl.core.errors import DataError
 from featurectl.language.definitions.aggregates import result_type
 from featurectl.language.definitions.view import Feature
 from featurectl.online.decode.values import decoder
-from featurectl.online.stream_state.entity_list import EntityList
 from featurectl.online.stream_state.folded_states import ANSWERS, ColumnValues, FoldedKind, StateValues, kind_of
 from featurectl.online.stream_state.head import no_head
 from featurectl.online.stream_state.layout import ListLayout, state_of
 from featurectl.online.stream_state.list_values import ListReader, stored
 from featurectl.online.stream_state.packed_columns import column_of, pack_column, unpack_column
+from featurectl.online.stream_state.parsed_list import ParsedList
 from featurectl.online.stream_state.record import EventRecord
 from featurectl.pit.naive import aggregate_naively
 from featurectl.pit.questions import WindowQuestion
@@ -121,6 +121,6 @@ def test_a_sum_that_its_type_does_not_hold_is_an_error(dtype: str, result: str, 
     layout = ListLayout(kind="event", inputs={"units": dtype}, span_us=10)
     reader = ListReader([Feature(name="total", op="sum", column="units", dtype=result, window_us=10)], layout)
     records = [EventRecord(0, i, i, i, 0, (), (great,)) for i in range(2)]
-    assert reader.answer(EntityList(no_head(layout), records[:1]), 5).values == {"total": great}
+    assert reader.answer(ParsedList(no_head(layout), records[:1]), 5).values == {"total": great}
     with pytest.raises(DataError, match='the sum of "units" for feature "total" is outside'):
-        reader.answer(EntityList(no_head(layout), records), 5)
+        reader.answer(ParsedList(no_head(layout), records), 5)

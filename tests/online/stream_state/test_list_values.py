@@ -11,11 +11,11 @@ from featurectl.language.definitions.aggregates import AGGREGATES
 from featurectl.language.definitions.view import FeatureView
 from featurectl.online.decode.values import decoder
 from featurectl.online.stream_state.compaction import AppliedInstants, compact
-from featurectl.online.stream_state.entity_list import parse_list
 from featurectl.online.stream_state.layout import MARGIN_US, layout_document, parse_layout
 from featurectl.online.stream_state.list_values import ListReader
+from featurectl.online.stream_state.parsed_list import parse_list
 from featurectl.online.stream_state.record import pack_record
-from tests.online.stream_state.events import Stream, random_stream
+from tests.online.stream_state.events import Stream, compacted, random_stream
 from tests.seeds import seeds_from
 
 SAMPLE, WHOLE = 20, 3_000
@@ -36,7 +36,7 @@ def play(stream: Stream, steps: int) -> int:
             elements.append(pack_record(stream.record(random.choice(stream.events)), layout))
         elif dice < 0.9 and elements:
             applied = AppliedInstants(applied_us=stream.applied_us, asof_us=stream.asof_us, clock_us=stream.clock_us)
-            elements = [*compact(elements, layout, applied).elements]
+            elements = compacted(compact(elements, layout, applied))
         else:
             found = parse_list(elements, layout)
             at_us = max(stream.asof_us, found.head.asof_us) - random.choice([0, random.randrange(MARGIN_US)])

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from featurectl.online.stream_state.base import is_head
 from featurectl.online.stream_state.event_rows import EventRows, join_rows, rows_of
-from featurectl.online.stream_state.head import Head, is_head, no_head, unpack_head
+from featurectl.online.stream_state.head import Head, no_head, unpack_head
 from featurectl.online.stream_state.layout import ListLayout
 from featurectl.online.stream_state.record import EventRecord, unpack_record
 
 
-class EntityList(NamedTuple):
+class ParsedList(NamedTuple):
     """A list as it was read: its head, and the raw records that count, each once."""
 
     head: Head
@@ -22,7 +23,7 @@ class EntityList(NamedTuple):
         return join_rows(self.head.rows, rows_of(self.records, layout), layout)
 
 
-def parse_list(elements: Sequence[bytes], layout: ListLayout, marks: Mapping[int, int] | None = None) -> EntityList:
+def parse_list(elements: Sequence[bytes], layout: ListLayout, marks: Mapping[int, int] | None = None) -> ParsedList:
     """Return what a list holds.
 
     Of two records of one event the one with the newer stamp counts. `marks` are those of a master of a Cluster: what
@@ -44,4 +45,4 @@ def parse_list(elements: Sequence[bytes], layout: ListLayout, marks: Mapping[int
         other = found.get((partition, offset))
         if other is None or record.available_us > other.available_us:
             found[partition, offset] = record
-    return EntityList(head, [*found.values()])
+    return ParsedList(head, [*found.values()])
