@@ -51,7 +51,7 @@ def _lost(change: Change, view: FeatureView, measured: StatisticsStores) -> str:
     """Return what there is to say of rows that a table has, and a new one would not; empty: nothing."""
     table = measured.offline().table(view.name, change.old_version or 0, view.key_types)
     coverage, oldest = table.coverage(), table.statistics().oldest_event
-    if coverage is None or oldest is None or view.transform is not None or view.source.static:
+    if coverage is None or oldest is None or view.transform is not None or view.source.static or view.source.is_stream:
         return ""
     begins = measured.size_of(view.source).oldest
     if gone := measured.gone_of(view.source, coverage.parts):
@@ -96,10 +96,11 @@ def _effort(change: Change, view: FeatureView, plan: Plan, measured: StatisticsS
 
 
 def _first(view: FeatureView, measured: StatisticsStores) -> Effort:
-    """Return the effort of a view without a table: what its source holds."""
-    found = measured.size_of(view.source)
+    """Return the effort of a view without a table: what its source holds, of a stream its history."""
+    source = view.source.history or view.source
+    found = measured.size_of(source)
     return Effort(
-        basis=f"source {view.source.name}",
+        basis=f"source {source.name}",
         since=found.oldest,
         until=found.newest,
         rows=found.rows,

@@ -123,6 +123,10 @@ class Planner:
         measured = StatisticsStores(
             offline=workspace.offline, online=online, size_of=_sizes(workspace), gone_of=partial(_gone, workspace)
         )
+        if any(view.source.history is not None for view in workspace.repo.views.values()):
+            from featurectl.operations.stream_states.plan_notes import note_states
+
+            plan = note_states(plan, workspace)
         try:
             return measure_plan(plan, workspace.repo.views, measured)
         except StoreError as error:
@@ -164,6 +168,8 @@ def _sizes(workspace: Workspace) -> Callable[[Source], SourceSize]:
     sizes: dict[str, SourceSize] = {}
 
     def size_of(source: Source) -> SourceSize:
+        if source.is_stream:  # what a topic holds nobody asks
+            return SourceSize()
         if source.name not in sizes:
             try:
                 sizes[source.name] = source_size(open_source(source, workspace.root))

@@ -23,7 +23,9 @@ def source_warnings(plan: Plan, workspace: Workspace) -> list[str]:
     """
     repo = workspace.repo
     names = [c.name for c in plan.changes if c.object == "source" and c.kind not in ("removed", "unchanged")]
-    names += [repo.views[change.name].source.name for change in plan.changes if change.computes]
+    read = [repo.views[change.name].source for change in plan.changes if change.computes]
+    names += [source.name for source in read]
+    names += [source.history.name for source in read if source.history is not None]
     sources = [repo.sources[name] for name in dict.fromkeys(names) if name in repo.sources]
     lacking = [text for source in sources if (text := _lack(source, workspace))]
     more = len(lacking) - _MOST_SHOWN

@@ -36,6 +36,8 @@ def time_rule(view: FeatureView) -> str:
 
 
 def _known(source: Source) -> str:
+    if source.is_stream:
+        return "taken by a worker up to t"
     if source.available_at is not None:
         return f"{source.available_at} <= t"
     if source.delay_us:
@@ -52,5 +54,5 @@ def _windows(view: FeatureView) -> str:
         for lifetime, length, offset in lengths
     )
     if view.hop_us is None or all(lifetime for lifetime, _, _ in lengths):
-        return listed
+        return f"{listed}, exact at any t" if view.source.is_stream else listed
     return f"{listed}, each less than {format_duration(view.hop_us)} longer"

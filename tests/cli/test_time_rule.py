@@ -5,11 +5,13 @@ from dataclasses import replace
 import pytest
 
 from featurectl.core.units import DAY_US, HOUR_US
+from featurectl.language.definitions.stream import Stream
 from featurectl.render.time_rule import render_time_rules, time_rule
 from tests.definitions import ARRIVALS, COUNT, DELAYS, LATEST
 
 DELAYED = replace(ARRIVALS, available_at=None, delay_us=HOUR_US)
 PLAIN = replace(ARRIVALS, available_at=None)
+STREAM = replace(PLAIN, format="stream", stream=Stream(topic="arrivals"))
 STATIC = replace(PLAIN, event_time=None)
 LIFETIME = replace(COUNT, window_us=None)
 OFFSET = replace(COUNT, offset_us=7 * DAY_US)
@@ -37,6 +39,21 @@ OFFSET = replace(COUNT, offset_us=7 * DAY_US)
         (replace(LATEST, ttl_us=3 * HOUR_US), "the latest row with t - 3h <= event_time <= t and known_at <= t"),
         (replace(LATEST, ttl_us=None, source=PLAIN), "the latest row with event_time <= t and known from at on"),
         (replace(LATEST, source=STATIC), "the row of the key, true and known at every t"),
+        (
+            replace(DELAYS, source=STREAM),
+            (
+                "all rows with t - window <= event_time < t and taken by a worker up to t; "
+                "windows 1d, 7d, exact at any t"
+            ),
+        ),
+        (
+            replace(DELAYS, source=STREAM, hop_us=HOUR_US),
+            (
+                "all rows with floor(t - window, 1h) <= event_time < t and taken by a worker up to t; "
+                "windows 1d, 7d, each less than 1h longer"
+            ),
+        ),
+        (replace(LATEST, source=STREAM), "the latest row with t - 3h <= event_time <= t and taken by a worker up to t"),
     ],
 )
 def test_a_rule_names_the_clocks_and_the_ends(view, rule):
