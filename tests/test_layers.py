@@ -48,7 +48,7 @@ HEAVY = {
     "polars": [
         "core/frames/", "expressions/polars.py", "expressions/frames.py", "pit/", "engines/", "sources/", "offline/",
         "online/", "models/", "operations/",
-        "monitor/", "catalog/sample.py", "api/", "serving/log/parquet.py",
+        "monitor/", "streaming/", "catalog/sample.py", "api/", "serving/log/parquet.py",
     ],
     "numpy": ["pit/", "engines/", "online/", "models/", "operations/training/", "operations/scoring/",
               "operations/outputs/",
@@ -64,7 +64,7 @@ HEAVY = {
     "skl2onnx": ["models/conversion/"],
     "onnxruntime": ["models/runtimes/"],
     "jinja2": ["operations/init.py"],
-    "msgpack": ["online/", "models/isolation/messages.py"],
+    "msgpack": ["online/", "streaming/", "models/isolation/messages.py"],
     "msgspec": ["serving/"],
     "starlette": ["serving/"],
     "uvicorn": ["serving/"],

@@ -84,7 +84,9 @@ class Checker:
             if check.kind == "between":
                 if not values.dtype.is_numeric():
                     raise DataError(f"{self._of}: the check {check.label!r} does not fit: {values.dtype}", code="FC504")
-                return values.is_between(check.low, check.high)
+                return (values.cast(pl.Float64) if values.dtype.is_decimal() else values).is_between(
+                    check.low, check.high
+                )
             if check.kind == "in":
                 return values.is_in(self._listed(check, values.dtype).implode())
             return values.str.contains(f"^(?:{check.text})$")

@@ -1,0 +1,153 @@
+"""The bytes of an event become the columns of its source, or the reason why they can't."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from featurectl.core.documents import parse_json
+from featurectl.core.dtypes import DATE, FLOAT64, TIMESTAMP, decimal_parts, list_item
+from featurectl.core.units import instant_us, parse_local_instant
+from featurectl.expressions.row import to_closure
+from featurectl.language.definitions.source import Source
+from featurectl.online.client.coerce import reader_of
+
+EventRow = tuple[object, ...]  # the values of `EventDecoder.columns`, in the form of the online store
+_EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
+_SHOWN: Final = 60
+
+
+class BadEvent(NamedTuple):
+    """Why an event is rejected; `column` is the one that is wrong, "" where it is none."""
+
+    reason: str
+    column: str = ""
+
+
+class EventDecoder:
+    """Reads the events of a source: its columns in their types, then those of `select`.
+
+    Values are as the online store has them: times in microseconds, dates in days, decimals as texts. What a value may
+    be written as is what `sources/casts.py` says of files.
+    """
+
+    def __init__(self, source: Source) -> None:
+        assert source.columns is not None, f"source {source.name} has no columns"
+        assert source.event_time is not None, f"source {source.name} has no event_time"
+        self.columns: Mapping[str, str] = {**source.columns, **{i.name: i.dtype or "" for i in source.select}}
+        self.places: Mapping[str, int] = dict(zip(self.columns, range(len(self.columns)), strict=True))
+        self._own = [(name, dtype, _reader(dtype, source)) for name, dtype in source.columns.items()]
+        slots = {name: i for i, name in enumerate(source.columns)}
+        self._select = []
+        for item in source.select:
+            assert item.expression.tree is not None, f"untyped column {item.name}"
+            self._select.append((self.places[item.name], to_closure(item.expression.tree, slots)))
+        self._time = self.places[source.event_time], self.columns[source.event_time] == DATE, source.timezone
+        self._event_time = source.event_time
+
+    def decode(self, value: bytes) -> EventRow | BadEvent:
+        """Return the columns of an event that is a JSON object; what it lacks is null, what else it has is not read."""
+        try:
+            found = parse_json(value)
+        except ValueError as error:  # no JSON, or no UTF-8
+            return BadEvent(f"no JSON: {str(error)[:_SHOWN]}")
+        if not isinstance(found, dict):
+            return BadEvent(f"no JSON object but {_shown(found)}")
+        return self.read(found)
+
+    def read(self, found: Mapping[str, object]) -> EventRow | BadEvent:
+        """Return the columns of an event by the names of its fields."""
+        row: list[object] = []
+        for name, dtype, read in self._own:
+            value = found.get(name)
+            if value is not None:
+                known = read(value)
+                if known is None:
+                    return BadEvent(f"{_shown(value)} is no {dtype}", name)
+                value = known[0]
+            row.append(value)
+        if self._select:
+            made = [(place, closure(row)) for place, closure in self._select]
+            row += [None] * (len(self.columns) - len(row))
+            for place, value in made:
+                row[place] = value
+        if row[self._time[0]] is None:
+            return BadEvent("null event time", self._event_time)
+        return tuple(row)
+
+    def event_us(self, row: EventRow) -> int:
+        """Return when an event was true; a date is its midnight in the time zone of the source."""
+        place, is_date, timezone = self._time
+        value = row[place]
+        assert isinstance(value, int)
+        if not is_date:
+            return value
+        midnight = parse_local_instant(date.fromordinal(value + _EPOCH_DAY).isoformat(), timezone)
+        assert midnight is not None
+        return instant_us(midnight)
+
+
+_Known = Callable[[object], tuple[object] | None]  # None for a value that does not fit; it may be read as null
+
+
+def _reader(dtype: str, source: Source) -> _Known:
+    """Return what reads a value that is not null as a type, in the form of the online store."""
+    if item := list_item(dtype):
+        return _list_reader(_reader(item, source))
+    read, drops_nan = reader_of(dtype), source.nan == "null"
+    if dtype == TIMESTAMP:
+        return lambda value: _instant(value, source.timezone)
+    if dtype == FLOAT64:
+        return lambda value: None if (found := read(value)) is None else (_number(found, drops_nan=drops_nan),)
+    if dtype == DATE:
+        return lambda value: None if (found := read(value)) is None else (_days(found),)
+    if parts := decimal_parts(dtype):
+        scale = parts[1]
+        return lambda value: None if (found := read(value)) is None else (_digits(found, scale),)
+    return lambda value: None if (found := read(value)) is None else (found,)
+
+
+def _list_reader(read: _Known) -> _Known:
+    def known(value: object) -> tuple[object] | None:
+        if not isinstance(value, list):
+            return None
+        items: list[object] = []
+        for item in value:
+            found = (None,) if item is None else read(item)
+            if found is None:
+                return None
+            items.append(found[0])
+        return (items,)
+
+    return known
+
+
+def _instant(value: object, timezone: str) -> tuple[object] | None:
+    found = reader_of(TIMESTAMP)(value)
+    if isinstance(value, str) and found is not None and timezone != "UTC":
+        found = parse_local_instant(value.upper(), timezone)
+    return (instant_us(found),) if isinstance(found, datetime) else None
+
+
+def _number(value: object, *, drops_nan: bool) -> object:
+    assert isinstance(value, float)
+    return None if drops_nan and not math.isfinite(value) else value
+
+
+def _days(value: object) -> int:
+    assert isinstance(value, date)
+    assert not isinstance(value, datetime)
+    return value.toordinal() - _EPOCH_DAY
+
+
+def _digits(value: object, scale: int) -> str:
+    assert isinstance(value, Decimal)
+    return f"{value:.{scale}f}"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."

@@ -1,0 +1,85 @@
+"""What a view keeps of an event, and of which events."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from featurectl.language.definitions.entity import Entity
+from featurectl.language.definitions.source import NamedExpression, Source
+from featurectl.language.definitions.view import Feature, FeatureView
+from featurectl.online.stream_state.record import unpack_record
+from featurectl.streaming.event_decoder import BadEvent, EventDecoder
+from featurectl.streaming.view_records import StampedEvent, ViewRecords
+from tests.definitions import COLUMNS, expression
+
+SOURCE = Source(
+    name="arrivals",
+    format="stream",
+    event_time="at",
+    columns={"carrier": "string", "arr_delay": "float64", "flight": "int64", "at": "timestamp"},
+    select=(NamedExpression(name="late", expression=expression("arr_delay > 15"), dtype="bool"),),
+    tiebreak=("flight",),
+    dedup_key=("carrier", "flight"),
+)
+VIEW = FeatureView(
+    name="delays",
+    kind="event",
+    entity=Entity(name="line", keys={"line": "string"}),
+    source=SOURCE,
+    join={"line": "carrier"},
+    where=expression("arr_delay > -60"),
+    inputs=(
+        NamedExpression(name="hours", expression=expression("arr_delay / 60"), dtype="float64"),
+        NamedExpression(name="late", expression=expression("late"), dtype="bool"),
+    ),
+    features=(Feature(name="late_1d", op="mean", column="late", dtype="float64", window_us=86_400_000_000),),
+)
+EVENT = {"carrier": "AA", "arr_delay": 30.0, "flight": 7, "at": "1970-01-01T00:00:01Z"}
+
+
+def stamped(offset: int = 5, **changes: object) -> StampedEvent:
+    decoder = EventDecoder(SOURCE)
+    row = decoder.decode(json.dumps({**EVENT, **changes}).encode())
+    assert not isinstance(row, BadEvent)
+    return StampedEvent(3, offset, decoder.event_us(row), 2_000_000, row)
+
+
+@pytest.fixture
+def records() -> ViewRecords:
+    assert "late" not in COLUMNS
+    return ViewRecords(VIEW, EventDecoder(SOURCE))
+
+
+def test_a_record_has_its_place_its_instants_and_the_inputs(records: ViewRecords):
+    found = unpack_record(records.element(stamped()), records.layout)
+    assert found[:4] == (3, 5, 1_000_000, 2_000_000)
+    assert (found.ties, found.values) == ((7,), (0.5, True))
+
+
+def test_an_event_belongs_to_the_entity_of_its_key(records: ViewRecords):
+    assert records.entity(stamped().row) == b"s2:AA"
+
+
+@pytest.mark.parametrize("changes", [{"arr_delay": None}, {"arr_delay": -90.0}, {"carrier": None}])
+def test_a_view_has_no_event_that_where_leaves_out_or_without_a_key(records: ViewRecords, changes: dict[str, object]):
+    assert records.entity(stamped(**changes).row) is None
+
+
+def test_copies_have_one_name_and_other_events_another(records: ViewRecords):
+    def name(**changes: object) -> int:
+        return records.record(stamped(**changes)).name_hash
+
+    assert name() == name(offset=9, arr_delay=1.0) != name(flight=8)
+
+
+def test_a_null_in_the_name_of_an_event_equals_nothing(records: ViewRecords):
+    names = {records.record(stamped(offset, flight=None)).name_hash for offset in range(4)}
+    assert len(names) == 4
+
+
+def test_a_view_without_an_entity_has_one_list():
+    records = ViewRecords(replace(VIEW, entity=None, join={}), EventDecoder(SOURCE))
+    assert records.entity(stamped().row) == b""
