@@ -31,7 +31,7 @@ ROWS = st.lists(
     st.tuples(
         st.sampled_from(["AA", "AA", "B6", "UA", None]),
         st.sampled_from([1.0, 20.0, None]),
-        st.one_of(st.none(), st.integers(0, 24 * 9)),
+        st.one_of(st.none(), st.sampled_from([0, 1, 30, 168, 169, 200])),
         st.booleans(),
     ),
     max_size=40,
