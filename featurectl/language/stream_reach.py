@@ -6,14 +6,11 @@ from featurectl.language.definitions.stream import MOST_AHEAD_US, SETTLED_US
 from featurectl.language.definitions.view import FeatureView
 
 
-def repeat_reach_us(view: FeatureView) -> int | None:
-    """Return how long after a copy of an event another one is known as a repeat of it; None: for ever.
+def repeat_reach_us(view: FeatureView) -> int:
+    """Return how long after a copy of an event another one is known as a repeat of it.
 
-    Of windows it is as long as events stay: the longest window with its offset, as far as an event may be dated ahead,
-    and what an answer may look back. A lifetime keeps no events: what it aggregates is the same with a repeat. Of a
-    state view the copy that counts is still there, or the repeat is older than the row that is.
+    It is as long as events stay: the longest window with its offset, as far as an event may be dated ahead, and what
+    an answer may look back. A lifetime and a state view keep no events for long: an equal copy changes neither.
     """
-    if view.kind != "event":
-        return None
-    windows = [(feature.window_us or 0) + feature.offset_us for feature in view.features]
-    return max(windows, default=0) + (view.hop_us or 0) + MOST_AHEAD_US + SETTLED_US
+    windows = [f.window_us + f.offset_us for f in view.features if f.window_us is not None]
+    return max(windows, default=0) + MOST_AHEAD_US + SETTLED_US

@@ -10,20 +10,17 @@ import polars as pl
 _PLACE: Final = "\x00place"
 
 
-def find_repeats(
-    events: pl.DataFrame, by: Sequence[str], order: Sequence[str], reach_us: int | None = None
-) -> pl.Series:
+def find_repeats(events: pl.DataFrame, by: Sequence[str], order: Sequence[str], reach_us: int) -> pl.Series:
     """Return whether each event is a repeat, in the order of the frame.
 
     `by` names the event and whose it is: a null in one of these equals nothing. `order` is in which order copies came,
     the instant of availability first. A copy is a repeat when it became available within the reach of the copy before
-    it, which may be a repeat itself; None: of any earlier one. So whether one is does not depend on what came later.
+    it, which may be a repeat itself. So whether one is does not depend on what came later.
     """
     available = order[0]
     placed = events.select(*dict.fromkeys([*by, *order])).with_row_index(_PLACE)
     named = list(dict.fromkeys(by))
     whole = placed.filter(pl.all_horizontal(pl.col(name).is_not_null() for name in named)).sort(order)
     since_us = (pl.col(available) - pl.col(available).shift(1).over(named)).dt.total_microseconds()
-    is_near = since_us.is_not_null() if reach_us is None else since_us <= reach_us
-    repeats = whole.filter(is_near.fill_null(value=False))[_PLACE]
+    repeats = whole.filter((since_us <= reach_us).fill_null(value=False))[_PLACE]
     return placed.select(pl.col(_PLACE).is_in(repeats.implode())).to_series()

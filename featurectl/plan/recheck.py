@@ -16,6 +16,7 @@ from featurectl.identity.fingerprint import fingerprints
 from featurectl.identity.registered_kinds import REGISTERED, Registrable
 from featurectl.language.definitions.fitting import fits
 from featurectl.language.definitions.model import Model
+from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.renaming import named_features
 from featurectl.language.shapes.values import NAME
@@ -136,10 +137,18 @@ def _loaded(item: ObjectVersion, name: str) -> DesiredObject:
 
 def _names(spec: Registrable) -> Iterator[str]:
     yield spec.name
-    if isinstance(spec, FeatureView):
+    if isinstance(spec, Source):
+        yield from _history_name(spec)
+    elif isinstance(spec, FeatureView):
         yield spec.source.name
+        yield from _history_name(spec.source)
         for item in named_features(spec):
             yield from (item.name, item.current_name, *item.aliases)
         yield from (spec.entity.name,) if spec.entity else ()
     elif isinstance(spec, Model):
         yield spec.spine.source.name
+
+
+def _history_name(source: Source) -> Iterator[str]:
+    if source.history is not None:
+        yield source.history.name

@@ -13,10 +13,9 @@ STREAMS: Final[Mapping[str, Code]] = {
         "What a view of a stream says is kept up to date event by event, in a state that stays bounded. A Python "
         "transform sees whole tables. `percentile`, `median`, `count_distinct` and `top_k` need every value of their "
         "window: over `lifetime` that is without end, and with `hop` the values are gone (`approx_count_distinct` does "
-        "both). With `hop`, or over `lifetime`, a repeat of an event is found no more once its first copy is folded: a "
-        "source with `dedup_key` then takes only aggregates that a repeat does not change. A `hop` keeps whole steps, "
-        "and an `offset` would end a window within one. Values are as fresh as the stream, so there is no `refresh`. "
-        "A check of a stream sees one event.",
+        "both). With `hop`, or over `lifetime`, a repeat of an event is found no more once its first copy is folded: "
+        "with a `dedup_key` there is no `hop`, and over `lifetime` only an aggregate that a repeat does not change. "
+        "Values are as fresh as the stream, so there is no `refresh`. A check of a stream sees one event.",
     ),
     "FC317": Code(
         "a history that is of other events",

@@ -19,7 +19,7 @@ from featurectl.language.syntax.own_files import FileTooLargeError, NotOwnFileEr
 from featurectl.language.syntax.place import Place
 from featurectl.language.syntax.reader import read_text
 
-_MAX_BYTES: Final = 1_000_000
+_MAX_BYTES: Final = 256_000  # it stands in the definition of each view of the stream
 _OF_MANY_ROWS: Final = ("unique", "max_null_rate", "row_count", "sql")
 
 
@@ -100,7 +100,7 @@ def _text(path: str, place: Place, report: Report, root: Path) -> str | None:
     except NotOwnFileError as error:
         report.error("FC007", f'"{path}" is not read: {error}', place)
     except FileTooLargeError as error:
-        report.error("FC208", f'"{path}" has {error}; at most 1 MB is read', place)
+        report.error("FC208", f'"{path}" has {error}; at most 256 kB are read', place)
     except OSError:
         report.error("FC208", f'no file "{path}"', place)
     return None

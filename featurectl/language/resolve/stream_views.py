@@ -43,9 +43,6 @@ def check_stream_view(shape: FeatureViewShape, sources: Sequence[Source | None],
 def _check_aggregate(shape: AggregateShape, stream: Source, declared: Declarations, *, hops: bool) -> None:
     report = declared.report
     lifetime = any(node.text == LIFETIME for node in listed_names(shape.fields, "windows"))
-    if hops and shape.offset is not None:
-        message = f"{_STEPS}, and an `offset` ends a window between two of them"
-        report.error("FC316", message, shape.fields.keys["offset"].place, note="leave one of the two out")
     for op, node in _known_ops(shape):
         reasons = [reason for reason, holds in ((_STEPS, hops), (_WITHOUT_END, lifetime)) if holds]
         if reasons and not AGGREGATES[op].folds:

@@ -90,8 +90,8 @@ def _advice(view: FeatureView) -> str:
     """Return how a view comes to fewer rows an entity."""
     if view.source.dedup_key:
         return "a `hop` would keep steps in their place, and needs a source without `dedup_key`"
-    if any(not AGGREGATES[feature.op].folds or feature.offset_us for feature in view.features):
-        return "a `hop` would keep steps in their place, and goes without an `offset` and aggregates of every value"
+    if other := sorted({feature.op for feature in view.features if not AGGREGATES[feature.op].folds}):
+        return f"a `hop` would keep steps in their place, and goes without {', '.join(other)}"
     shortest = min(feature.window_us for feature in view.features if feature.window_us is not None)
     hop = next((hop for hop in _HOPS if hop * 4 <= shortest), None)
     if hop is None:

@@ -13,10 +13,13 @@ from hypothesis import strategies as st
 
 from featurectl.core.units import DAY_US, HOUR_US, format_iso
 from featurectl.engines.polars.engine import PolarsEngine
+from featurectl.language.definitions.aggregates import AGGREGATES
+from featurectl.language.definitions.stream import MOST_AHEAD_US, SETTLED_US
 from featurectl.language.definitions.tests import FeatureTest
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.stream_reach import repeat_reach_us
 from featurectl.language.syntax.place import Place
+from featurectl.online.stream_state.layout import AHEAD_US, MARGIN_US, STATE_OF_OP, layout_of
 from featurectl.operations.feature_tests.run import run_feature_tests
 from featurectl.pit.naive import states_naively, windows_naively
 from featurectl.pit.questions import StateQuestion, WindowQuestion
@@ -111,7 +114,7 @@ def test_a_repeat_is_of_one_entity_among_the_rows_that_the_view_takes(views):
 
 
 def test_a_copy_that_comes_when_the_first_is_forgotten_counts_again(views):
-    reach = (repeat_reach_us(views["everyone"]) or 0) / 60_000_000
+    reach = repeat_reach_us(views["everyone"]) / 60_000_000
     assert reach == 120 + 2 / 60
     near, far = [swipe(0, id=7), swipe(reach, id=7)], [swipe(0, id=7), swipe(reach + 1e-6, id=7)]
     assert differences(views["everyone"], near, (reach + 1, {"count_1h": 0})) == []
@@ -123,6 +126,14 @@ def test_an_event_that_a_worker_would_reject_is_not_there(views):
     assert differences(views["spend"], ahead, (90, {"amount_sum_1h": 2})) == []
     failed = [swipe(0, amount=6), swipe(0, amount=None), swipe(0, kind="no"), swipe(0, kind="in", amount=2)]
     assert differences(views["spend"], failed, (10, {"count_1h": 1, "amount_sum_1h": 2})) == []
+
+
+def test_repeats_in_tests_are_those_of_the_lists_of_the_online_store(views):
+    assert {view.name: repeat_reach_us(view) for view in views.values()} == {
+        view.name: layout_of(view).reach_us for view in views.values()
+    }
+    assert (MOST_AHEAD_US, SETTLED_US) == (AHEAD_US, MARGIN_US)
+    assert {op for op, aggregate in AGGREGATES.items() if aggregate.folds} == set(STATE_OF_OP)
 
 
 TESTS = """
@@ -198,7 +209,7 @@ def instant(text: object) -> datetime:
     return datetime.fromisoformat(str(text))
 
 
-def counted(rows: Sequence[dict[str, object]], reach: timedelta | None) -> list[dict[str, object]]:
+def counted(rows: Sequence[dict[str, object]], reach: timedelta) -> list[dict[str, object]]:
     """The events that count, by the rules as they are written, in the form of the naive answers."""
     taken = [
         {**row, "event_time": instant(row["at"]), "available_at": instant(row["available_at"]), "tie_order": number}
@@ -212,7 +223,7 @@ def counted(rows: Sequence[dict[str, object]], reach: timedelta | None) -> list[
         event, stamp = (row["card"], row["id"]), row["available_at"]
         assert isinstance(stamp, datetime)
         before = last.get(event) if None not in event else None
-        if before is None or (reach is not None and stamp - before > reach):
+        if before is None or stamp - before > reach:
             kept.append(row)
         last[event] = stamp
     return kept
@@ -231,7 +242,7 @@ def test_windows_are_those_of_the_events_that_count(views, rows, minutes):
         ),
         WindowQuestion(name="amount_max_lifetime", op="max", column="amount", window_us=None),
     ]
-    reach = timedelta(microseconds=repeat_reach_us(view) or 0)
+    reach = timedelta(microseconds=repeat_reach_us(view))
     assert reach == timedelta(days=1, hours=1, seconds=2)
     spine = [{"card": "a", "time": START + timedelta(minutes=minute)} for minute in minutes]
     found = windows_naively(counted(rows, reach), spine, keys=keys, time="time", questions=questions)
@@ -245,7 +256,12 @@ def test_states_are_those_of_the_events_that_count(views, rows, minutes):
     questions = [StateQuestion(name=name, column=name) for name in ("amount", "id")]
     spine = [{"card": "a", "time": START + timedelta(minutes=minute)} for minute in minutes]
     found = states_naively(
-        counted(rows, None), spine, keys=["card"], time="time", questions=questions, ttl_us=2 * HOUR_US
+        counted(rows, timedelta(hours=1, seconds=2)),
+        spine,
+        keys=["card"],
+        time="time",
+        questions=questions,
+        ttl_us=2 * HOUR_US,
     )
     wanted = [{name: row[name] for name in ("amount", "id")} for row in found]
     assert differences(view, rows, *zip(minutes, wanted, strict=True)) == []

@@ -39,8 +39,8 @@ def test_where_an_entity_has_many_a_hop_is_advised():
     ("view", "told"),
     [
         (with_source(VIEW, dedup_key=("at",)), "needs a source without `dedup_key`"),
-        (with_feature(VIEW, "count_1d", op="median"), "goes without an `offset` and aggregates of every value"),
-        (with_feature(VIEW, "count_1d", offset_us=5), "goes without an `offset` and aggregates of every value"),
+        (with_feature(VIEW, "count_1d", op="median"), "and goes without median"),
+        (with_feature(VIEW, "count_1d", offset_us=5), "`hop: 6h` keeps steps"),
         (with_feature(VIEW, "count_1d", window_us=3), "windows as short as these have no `hop`"),
     ],
 )
