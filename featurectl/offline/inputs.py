@@ -100,7 +100,10 @@ def _source(source: Source, columns: set[str], *, whole: bool) -> list[object]:
     csv = _csv(source.csv_options or CsvOptions())
     query = plain_query(source.sql.query) if source.sql else None
     made = [[name, untyped_canonical(select[name])] for name in read]
-    return [clocks, source.delay_us or 0, source.timezone, source.nan, csv, query, made]
+    own = [clocks, source.delay_us or 0, source.timezone, source.nan, csv, query, made]
+    if not source.is_stream:
+        return own
+    return [*own, "stamped", source.history and _source(source.history, columns, whole=whole)]
 
 
 def _csv(options: CsvOptions) -> list[object] | None:

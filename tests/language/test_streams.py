@@ -68,6 +68,19 @@ def test_a_stream_has_its_topic_and_its_history(repo):
     assert repo.views["spend"].dtype_of("amount_sum_1h_offset_1h") == "decimal(38,2)"
 
 
+def test_events_are_known_when_a_worker_took_them(tmp_path):
+    text = """
+sources: [{name: s, stream: {topic: t}, columns: {k: string, day: date, received_at: timestamp}, event_time: day}]
+feature_views: [{name: v, source: s, features: [k]}]
+"""
+    repo = load(tmp_path, {"x.yaml": text})
+    assert [problem for problem in repo.problems if problem.code in ("FC352", "FC358")] == []
+    assert repo.views["v"].delay_us is None
+    batch = load(tmp_path, {"x.yaml": text.replace("stream: {topic: t}", "path: s.csv")})
+    assert [problem.code for problem in batch.problems] == ["FC352"]
+    assert batch.views["v"].delay_us == 0
+
+
 def test_a_stream_is_registered_with_its_history_and_comes_back_equal(repo):
     swipes, spend = repo.sources["swipes"], repo.views["spend"]
     assert load_source(json.loads(json.dumps(dump_definition(swipes)))) == swipes

@@ -7,10 +7,11 @@ import pytest
 
 from featurectl.expressions.tree import Expression
 from featurectl.language.definitions.source import CsvOptions
+from featurectl.language.definitions.stream import Stream
 from featurectl.language.definitions.view import Transform
 from featurectl.offline.base import Coverage
 from featurectl.offline.inputs import has_older_form, has_other_definition, rows_mark
-from tests.definitions import CARRIER, DELAYS, with_feature, with_source
+from tests.definitions import ARRIVALS, CARRIER, DELAYS, with_feature, with_source
 
 MADE = Coverage(rows_mark=rows_mark(DELAYS))
 CHANGED = {
@@ -36,6 +37,19 @@ CHANGED = {
 def test_a_view_with_other_rows_did_not_make_the_table(view):
     assert has_other_definition(MADE, view)
     assert not has_older_form(MADE, view)
+
+
+def test_a_table_of_a_stream_is_of_its_stamps_and_of_its_history():
+    live = with_source(DELAYS, format="stream", path="", available_at=None, stream=Stream(topic="a"), history=ARRIVALS)
+    made = Coverage(rows_mark=rows_mark(live))
+    others = {
+        "files": with_source(DELAYS, available_at=None),
+        "no history": with_source(live, history=None),
+        "delay of the history": with_source(live, history=replace(ARRIVALS, available_at=None, delay_us=1)),
+    }
+    assert [name for name, view in others.items() if not has_other_definition(made, view)] == []
+    moved = with_source(live, stream=Stream(topic="b", url="${KAFKA}"), history=replace(ARRIVALS, path="elsewhere"))
+    assert not has_other_definition(made, moved)
 
 
 def test_a_table_of_an_older_form_can_be_read_and_is_told():

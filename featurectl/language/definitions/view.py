@@ -129,7 +129,7 @@ class FeatureView:
     @property
     def delay_us(self) -> int | None:
         """How long after its event time every row is available; None where rows say that themselves."""
-        if self.transform is not None or self.source.available_at is not None:
+        if self.transform is not None or self.source.available_at is not None or self.source.is_stream:
             return None
         return self.source.delay_us or 0
 

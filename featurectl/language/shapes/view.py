@@ -256,7 +256,8 @@ class FeatureTestShape(ObjectShape):
     rules: ClassVar[tuple[KeyRule, ...]] = (OneOf(("view", "model")),)
     name: Text = Field(description="What holds, as a sentence.")
     rows: TestRows = Field(
-        description="Rows of the source before `select`. Columns left out are null; available_at is event_time + delay."
+        description="Rows of the source before `select`. Columns left out are null; available_at is event_time + delay,"
+        " of a stream event_time."
         " A transform or a model that reads several sources needs a mapping: each source's name and its rows."
     )
     spine: Some[PlainData] = Field(

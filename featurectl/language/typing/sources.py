@@ -88,7 +88,8 @@ def dates_note(source: Source) -> tuple[str, str]:
 
 def known_at_event(source: Source) -> bool:
     """Return whether a source says nothing of when its rows are known, so that it is when they happen."""
-    return not source.static and source.available_at is None and source.delay_us is None
+    says_nothing = source.available_at is None and source.delay_us is None
+    return says_nothing and not source.static and not source.is_stream
 
 
 def type_source_once(source: Source, columns: Mapping[str, str] | None) -> Source:
