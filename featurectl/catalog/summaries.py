@@ -34,9 +34,9 @@ class ObjectSummary:
     `type` is a feature's type; the kind of a view; the format of a source; a model's estimator; an alert's severity; a
     notifier's way. `definition` says in words what it is. `version` is a view's, or the number of a model's champion
     (None: there is none). `freshness` is the SLA that holds for it. `used_by` are the models of a view or a feature,
-    the views, models and streams of a source, the views of an entity, the alerts of a notifier. `size` is how many features a
-    view, how many inputs a model has. `aliases` are what a feature was called before. `state` is how it did when the
-    stores were looked at; None: they were not.
+    the views, models and streams of a source, the views of an entity, the alerts of a notifier. `size` is how many
+    features a view, how many inputs a model has. `aliases` are what a feature was called before. `state` is how it did
+    when the stores were looked at; None: they were not.
     """
 
     kind: CatalogKind
