@@ -41,7 +41,7 @@ HEAVY = {
     "redis": ["online/redis/", "streaming/topics/redis/"],
     "backports": ["sources/unfolding.py"],
     "deltalake": [
-        "offline/actions.py", "offline/commit_log.py", "offline/delta.py", "offline/files.py",
+        "offline/actions.py", "offline/commit_log.py", "offline/delta.py", "offline/event_log.py", "offline/files.py",
         "offline/opened_versions.py", "sources/delta_table.py", "operations/outputs/delta_commit.py",
     ],
     "obstore": ["offline/bucket.py"],

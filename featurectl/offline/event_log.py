@@ -1,0 +1,297 @@
+"""The log of a stream: a Delta table with a row for each event, which workers append to, whoever else does.
+
+A row is an event: `_partition` (with the incarnation, as `swipes/0#1`), `_offset`, `_available_at` (its stamp),
+`_rejected` (why the event is none, in a row without values; else null), and the columns of the source before `select`.
+
+What has been logged of a partition is its application transaction in the log of Delta: the first offset that is not.
+A commit is made on the version that was opened, and fails where another came between; nothing is tried again here, as
+an old worker that opened the table anew would log twice what a new one has. Our part of a commit says of every
+partition how far it is logged and applied, and between which instants stamps were lost.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema, Transaction
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction, create_table_with_add_actions
+from polars.exceptions import PolarsError
+
+from featurectl.core.dataclass import dataclass
+from featurectl.core.documents import parse_json
+from featurectl.core.errors import DataError, StoreError
+from featurectl.core.frames.types import polars_dtype
+from featurectl.core.object_store import delta_options
+from featurectl.core.units import format_iso
+from featurectl.offline.actions import files_of
+from featurectl.offline.commit_log import all_entries, newest_entry
+from featurectl.offline.failures import store_failure
+from featurectl.offline.files import sync_log
+from featurectl.offline.open_plain_files import open_bucket
+from featurectl.offline.sync import sync_names, sync_path
+
+PARTITION: Final = "_partition"
+OFFSET: Final = "_offset"
+STAMP: Final = "_available_at"
+REJECTED: Final = "_rejected"
+OWN_COLUMNS: Final[Mapping[str, str]] = {
+    PARTITION: "string", OFFSET: "int64", STAMP: "timestamp", REJECTED: "string"
+}  # fmt: skip
+_METADATA: Final = "featurectl_stream"
+_HOOKS: Final = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=True)
+_CONFIGURATION: Final = {"delta.logRetentionDuration": "interval 1 days", "delta.checkpointInterval": "100"}
+_ENDS: Final = (OFFSET, STAMP)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedPartition:
+    """What is logged of a partition, from its `first` offset to before `end`: all up to the instant `applied_us`."""
+
+    first: int
+    end: int
+    applied_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogState:
+    """What a version of the log says: its partitions by name, and the gaps: instants between which stamps were lost."""
+
+    partitions: Mapping[str, LoggedPartition]
+    gaps: Sequence[tuple[int, int]] = ()
+
+    @property
+    def asof_us(self) -> int | None:
+        """The instant up to which all partitions are logged, None where there are none."""
+        return min((of.applied_us for of in self.partitions.values()), default=None)
+
+
+class OpenedLog:
+    """A version of the log, on which a commit is made; None of the table: there is none yet."""
+
+    def __init__(self, table: DeltaTable | None, state: LogState) -> None:
+        self.table = table
+        self.state = state
+
+    @property
+    def version(self) -> int | None:
+        """The version of the table."""
+        return None if self.table is None else self.table.version()
+
+
+@dataclass(kw_only=True)
+class EventLog:
+    """The log of a source at a folder or URL; `columns` are those of the source, `shown` is what errors call it.
+
+    Raises:
+        StoreError: FC603, it can't be read or written.
+    """
+
+    location: str
+    columns: Mapping[str, str]
+    shown: str
+
+    def open(self) -> OpenedLog:
+        """Return the log as it is now.
+
+        Raises:
+            DataError: FC504, a column has another type in the log.
+        """
+        with self._failures("read"):
+            try:
+                table = DeltaTable(self.location, storage_options=delta_options(self.location))
+            except TableNotFoundError:
+                return OpenedLog(None, LogState(partitions={}))
+            self._check_columns(table)
+            found = newest_entry(table)
+            if found is None or _METADATA not in found:  # somebody has compacted it
+                found = next((entry for entry in all_entries(table) if _METADATA in entry), None)
+        if found is None:
+            raise StoreError(f"the table {self.shown} is no log of a stream", code="FC603")
+        return OpenedLog(table, self._loaded(found[_METADATA]))
+
+    def commit(self, opened: OpenedLog, rows: pl.DataFrame, state: LogState) -> bool:
+        """Add rows to the version that was opened, which says `state` then; False where another commit came between.
+
+        Args:
+            opened: What was looked at.
+            rows: The columns of the log, by offset in each partition; there may be none.
+            state: All partitions, those that have nothing new among them.
+        """
+        transactions = [Transaction(name, of.end) for name, of in sorted(state.partitions.items())]
+        properties = CommitProperties(
+            custom_metadata={_METADATA: _dumped(state)}, max_commit_retries=0, app_transactions=transactions
+        )
+        schema = pl.Schema({name: polars_dtype(dtype) for name, dtype in {**OWN_COLUMNS, **self.columns}.items()})
+        with self._failures("written"):
+            added = [self._write(rows.select(schema.names()))] if rows.height else []
+            try:
+                self._log(opened.table, added, Schema.from_arrow(schema), properties)
+            except CommitFailedError:
+                return False
+            except DeltaError:
+                if opened.table is None and self.open().table is not None:
+                    return False  # another one has made the table
+                raise
+            sync_log(self.location, 0 if opened.version is None else opened.version + 1)
+        return True
+
+    def _log(
+        self, table: DeltaTable | None, added: list[AddAction], schema: Schema, properties: CommitProperties
+    ) -> None:
+        if table is None:
+            create_table_with_add_actions(
+                self.location,
+                schema,
+                added,
+                mode="error",
+                storage_options=delta_options(self.location),
+                configuration=_CONFIGURATION,
+                commit_properties=properties,
+                post_commithook_properties=_HOOKS,
+            )
+            return
+        if new := [field for field in schema.fields if field.name not in {f.name for f in table.schema().fields}]:
+            table.alter.add_columns(new)
+            raise CommitFailedError(f"columns were added: {', '.join(field.name for field in new)}")
+        table.create_write_transaction(
+            [*added], "append", schema, commit_properties=properties, post_commithook_properties=_HOOKS
+        )
+
+    def compact(self, opened: OpenedLog, kept_hours: int = 24) -> bool:
+        """Put many small files together, and remove those that no version of the last hours needs.
+
+        Files that a worker left which never came to its commit go with them. False: another commit came between.
+        """
+        if opened.table is None:
+            return False
+        properties = CommitProperties(custom_metadata={_METADATA: _dumped(opened.state)}, max_commit_retries=0)
+        with self._failures("compacted"):
+            try:
+                opened.table.optimize.compact(commit_properties=properties, post_commithook_properties=_HOOKS)
+                opened.table.vacuum(
+                    retention_hours=kept_hours,
+                    enforce_retention_duration=False,
+                    dry_run=False,
+                    full=True,
+                    commit_properties=properties,
+                    post_commithook_properties=_HOOKS,
+                )
+            except CommitFailedError:
+                return False
+        return True
+
+    def read_rows(
+        self, opened: OpenedLog, columns: Sequence[str], after: Mapping[str, int] | None = None
+    ) -> Iterator[pl.DataFrame]:
+        """Yield rows of a version, a file at a time: of each partition those from an offset on, or all."""
+        if opened.table is None:
+            return
+        files = files_of(opened.table)
+        least = min((after or {}).values(), default=0)
+        for path, end in files.select("path", f"max.{OFFSET}").rows():
+            if end is not None and end < least:
+                continue
+            with self._failures("read"):
+                yield self._read_file(f"{self.location}/{path}", columns, after)
+
+    def _read_file(self, path: str, columns: Sequence[str], after: Mapping[str, int] | None) -> pl.DataFrame:
+        types = {**OWN_COLUMNS, **self.columns}
+        schema = {name: polars_dtype(types[name]) for name in {*columns, PARTITION, OFFSET}}
+        scan = pl.scan_parquet(
+            path, schema=schema, missing_columns="insert", extra_columns="ignore", glob=False, hive_partitioning=False
+        )
+        if after is not None:
+            wanted = pl.any_horizontal(
+                pl.lit(value=False),
+                *((pl.col(PARTITION) == name) & (pl.col(OFFSET) >= first) for name, first in after.items()),
+            )
+            scan = scan.filter(wanted)
+        return scan.select(columns).collect()
+
+    def _write(self, rows: pl.DataFrame) -> AddAction:
+        """Write a file that counts once a commit names it, and return what the log says of it."""
+        name = f"part-{secrets.token_hex(10)}.parquet"
+        if "://" in self.location:
+            size = self._upload(rows, name)
+        else:
+            path = Path(self.location) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            rows.write_parquet(path, compression="zstd", compression_level=1)
+            sync_path(path)
+            sync_names(path.parent, path.parent)
+            size = path.stat().st_size
+        return AddAction(
+            path=name,
+            size=size,
+            partition_values={},
+            modification_time=int(time.time() * 1000),
+            data_change=True,
+            stats=json.dumps(
+                {
+                    "numRecords": rows.height,
+                    "minValues": {column: _end(rows[column].min()) for column in _ENDS},
+                    "maxValues": {column: _end(rows[column].max()) for column in _ENDS},
+                    "nullCount": dict.fromkeys(_ENDS, 0),
+                }
+            ),
+        )
+
+    def _upload(self, rows: pl.DataFrame, name: str) -> int:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / name
+            rows.write_parquet(path, compression="zstd", compression_level=1)
+            try:
+                open_bucket(self.location).upload(name, path)
+            except StoreError as error:
+                raise OSError(error.message) from error  # to be an error of the log
+            return path.stat().st_size
+
+    def _check_columns(self, table: DeltaTable) -> None:
+        there = pl.Schema(table.schema().to_arrow())
+        for name, dtype in self.columns.items():
+            if name in there and there[name] != polars_dtype(dtype):
+                raise DataError(
+                    f"column {name!r} is {there[name]} in the log of the stream {self.shown}, the source says {dtype}",
+                    code="FC504",
+                    hint="a column of a stream keeps its type: add another one, or cast it in the source's select",
+                )
+
+    def _loaded(self, text: str) -> LogState:
+        try:
+            found = parse_json(text)
+            partitions = {
+                str(name): LoggedPartition(first=of["first"], end=of["end"], applied_us=of["applied"])
+                for name, of in found["partitions"].items()
+            }
+            return LogState(partitions=partitions, gaps=tuple((a, b) for a, b in found["gaps"]))
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise StoreError(f"the log {self.shown} has a commit that says not what it holds", code="FC603") from error
+
+    @contextmanager
+    def _failures(self, done: str) -> Iterator[None]:
+        try:
+            yield
+        except (DeltaError, PolarsError, OSError) as error:
+            message = f"the log {self.shown} can't be {done}"
+            raise store_failure(message, error, lambda text: text.replace(self.location, self.shown)) from error
+
+
+def _dumped(state: LogState) -> str:
+    partitions = {
+        name: {"first": of.first, "end": of.end, "applied": of.applied_us} for name, of in state.partitions.items()
+    }
+    return json.dumps({"partitions": partitions, "gaps": [list(gap) for gap in state.gaps]}, sort_keys=True)
+
+
+def _end(value: object) -> object:
+    return format_iso(value) if isinstance(value, datetime) else value

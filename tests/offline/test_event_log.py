@@ -1,0 +1,215 @@
+"""The log of a stream: what was committed is there once, whoever else commits."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import polars as pl
+import pytest
+from deltalake import DeltaTable
+
+from featurectl.core.errors import DataError, StoreError
+from featurectl.core.frames.timestamps import INSTANT
+from featurectl.offline.event_log import (
+    OFFSET,
+    OWN_COLUMNS,
+    PARTITION,
+    REJECTED,
+    STAMP,
+    EventLog,
+    LoggedPartition,
+    LogState,
+    OpenedLog,
+)
+
+COLUMNS = {"card": "string", "amount": "float64", "at": "timestamp"}
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> EventLog:
+    return EventLog(location=str(tmp_path / "log"), columns=COLUMNS, shown="offline/log")
+
+
+def rows_of(partition: str, offsets: Sequence[int], columns: Sequence[str] = tuple(COLUMNS)) -> pl.DataFrame:
+    values = {
+        PARTITION: [partition] * len(offsets),
+        OFFSET: list(offsets),
+        STAMP: pl.Series([offset * 10 for offset in offsets], dtype=pl.Int64).cast(INSTANT),
+        REJECTED: pl.Series([None] * len(offsets), dtype=pl.String),
+        "card": [f"c{offset}" for offset in offsets],
+        "amount": [offset / 2 for offset in offsets],
+        "at": pl.Series(list(offsets), dtype=pl.Int64).cast(INSTANT),
+        "shop": [f"s{offset}" for offset in offsets],
+    }
+    return pl.DataFrame({name: values[name] for name in [*OWN_COLUMNS, *columns]})
+
+
+def logged(end: int) -> LoggedPartition:
+    return LoggedPartition(first=0, end=end, applied_us=end * 10)
+
+
+def add(log: EventLog, opened: OpenedLog, partition: str, end: int) -> bool:
+    """Log what is new of a partition up to an offset, on what was opened."""
+    before = opened.state.partitions.get(partition, logged(0)).end
+    partitions = {**opened.state.partitions, partition: logged(end)}
+    return log.commit(opened, rows_of(partition, range(before, end)), LogState(partitions=partitions))
+
+
+def offsets(log: EventLog, after: dict[str, int] | None = None) -> dict[str, list[int]]:
+    """All offsets in the log, by partition."""
+    found: dict[str, list[int]] = {}
+    for frame in log.read_rows(log.open(), [PARTITION, OFFSET], after):
+        for partition, offset in frame.rows():
+            found.setdefault(partition, []).append(offset)
+    return {partition: sorted(numbers) for partition, numbers in found.items()}
+
+
+def test_a_log_that_is_not_there_says_nothing(log: EventLog):
+    opened = log.open()
+    assert (opened.version, dict(opened.state.partitions), opened.state.asof_us) == (None, {}, None)
+    assert list(log.read_rows(opened, [OFFSET])) == []
+
+
+def test_a_commit_says_how_far_each_partition_is(log: EventLog):
+    assert add(log, log.open(), "t/0#1", 3)
+    assert add(log, log.open(), "t/1#1", 2)
+    state = log.open().state
+    assert state == LogState(partitions={"t/0#1": logged(3), "t/1#1": logged(2)})
+    assert state.asof_us == 20
+    table = DeltaTable(log.location)
+    assert (table.transaction_version("t/0#1"), table.transaction_version("t/1#1")) == (3, 2)
+
+
+def test_rows_come_back_as_they_were(log: EventLog):
+    add(log, log.open(), "t/0#1", 3)
+    found = pl.concat(log.read_rows(log.open(), rows_of("t/0#1", []).columns))
+    assert found.sort(OFFSET).equals(rows_of("t/0#1", range(3)))
+
+
+def test_a_commit_without_rows_moves_the_instants(log: EventLog):
+    add(log, log.open(), "t/0#1", 3)
+    opened = log.open()
+    later = LogState(partitions={"t/0#1": replace(logged(3), applied_us=99)}, gaps=[(5, 7)])
+    assert log.commit(opened, rows_of("t/0#1", []), later)
+    found = log.open().state
+    assert (found.asof_us, list(found.gaps)) == (99, [(5, 7)])
+
+
+def test_what_came_between_refuses_a_commit(log: EventLog):
+    first, second = log.open(), log.open()
+    assert add(log, first, "t/0#1", 3)
+    assert not add(log, second, "t/0#1", 2)
+    old = log.open()
+    assert add(log, log.open(), "t/1#1", 4)
+    assert not add(log, old, "t/0#1", 9)
+    assert offsets(log) == {"t/0#1": [0, 1, 2], "t/1#1": [0, 1, 2, 3]}
+
+
+def test_a_part_of_the_log_is_read_by_offset(log: EventLog):
+    for end in (3, 6, 9):
+        add(log, log.open(), "t/0#1", end)
+        add(log, log.open(), "t/1#1", end)
+    assert offsets(log, {"t/0#1": 5, "t/1#1": 8}) == {"t/0#1": [5, 6, 7, 8], "t/1#1": [8]}
+    assert offsets(log, {"t/0#1": 5}) == {"t/0#1": [5, 6, 7, 8]}
+    assert offsets(log, {}) == {}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.sample(1)
+def test_workers_that_race_log_each_offset_once(log: EventLog, seed: int):
+    random, opened = Random(seed), [log.open() for _ in range(3)]
+    ends = {"t/0#1": 0, "t/1#1": 0}
+    won = 0
+    for _ in range(40):
+        worker, partition = random.randrange(3), random.choice(list(ends))
+        if random.random() < 0.4:
+            opened[worker] = log.open()
+            continue
+        before = opened[worker].state.partitions.get(partition, logged(0)).end
+        if add(log, opened[worker], partition, before + random.randrange(1, 5)):
+            won += 1
+            ends[partition] = log.open().state.partitions[partition].end
+    assert won > 3
+    assert offsets(log) == {partition: list(range(end)) for partition, end in ends.items() if end}
+
+
+def test_a_column_that_is_new_is_null_in_what_was_logged_before(log: EventLog):
+    add(log, log.open(), "t/0#1", 1)
+    wider = replace(log, columns={**COLUMNS, "shop": "string"})
+    for _ in range(2):  # the first one adds the column to the table
+        rows = rows_of("t/0#1", [1], [*COLUMNS, "shop"])
+        if done := wider.commit(wider.open(), rows, LogState(partitions={"t/0#1": logged(2)})):
+            break
+    assert done
+    found = pl.concat(wider.read_rows(wider.open(), [OFFSET, "shop"])).sort(OFFSET)
+    assert found.rows() == [(0, None), (1, "s1")]
+    assert pl.concat(log.read_rows(log.open(), [OFFSET, "card"])).height == 2  # an older worker goes on
+
+
+def test_a_column_of_another_type_is_refused(log: EventLog):
+    add(log, log.open(), "t/0#1", 1)
+    with pytest.raises(DataError, match="'amount' is Float64 in the log of the stream offline/log"):
+        replace(log, columns={**COLUMNS, "amount": "int64"}).open()
+
+
+def test_small_files_are_put_together_and_nothing_is_lost(log: EventLog):
+    for end in range(1, 12):
+        add(log, log.open(), "t/0#1", end)
+    (Path(log.location) / "part-00.parquet").write_bytes(b"left by a worker that was killed")
+    assert log.compact(log.open(), kept_hours=0)
+    assert [path.name.startswith("part-00.") for path in Path(log.location).glob("*.parquet")] == [False]
+    assert log.open().state == LogState(partitions={"t/0#1": logged(11)})
+    assert offsets(log) == {"t/0#1": list(range(11))}
+    assert add(log, log.open(), "t/0#1", 12)
+
+
+def test_a_log_that_others_compacted_says_what_it_said(log: EventLog):
+    for end in (1, 2, 3):
+        add(log, log.open(), "t/0#1", end)
+    DeltaTable(log.location).optimize.compact()
+    assert log.open().state == LogState(partitions={"t/0#1": logged(3)})
+    assert add(log, log.open(), "t/0#1", 4)
+    assert offsets(log) == {"t/0#1": [0, 1, 2, 3]}
+
+
+def test_a_table_of_others_is_no_log(log: EventLog):
+    rows_of("t/0#1", [1]).write_delta(log.location)
+    with pytest.raises(StoreError, match="no log of a stream"):
+        log.open()
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from tests.offline.test_event_log import COLUMNS, EventLog, add
+log = EventLog(location=sys.argv[1], columns=COLUMNS, shown="log")
+end = max((of.end for of in log.open().state.partitions.values()), default=0)
+print("on", flush=True)
+while True:
+    end += 5
+    add(log, log.open(), "t/0#1", end)
+"""
+
+
+@pytest.mark.parametrize("delay_ms", [0, 7, 19, 33, 60])
+@pytest.mark.sample(2)
+def test_a_worker_that_is_killed_leaves_the_old_log_or_the_new_one(log: EventLog, delay_ms: int):
+    for _ in range(2):
+        process = subprocess.Popen([sys.executable, "-c", PROGRAM, log.location], stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            process.wait(0.05 + delay_ms / 1000)
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        end = max((of.end for of in log.open().state.partitions.values()), default=0)
+        assert offsets(log) == ({"t/0#1": list(range(end))} if end else {})
