@@ -24,7 +24,7 @@ from featurectl.core.dataclass import dataclass
 TIMEOUT_S: Final = 10.0  # of all that is asked of one folder
 _FULL: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SHORT: Final = re.compile(r"[0-9a-f]{4,63}")
-_DEFINITIONS: Final = (".yaml", ".yml", ".py", ".sql")  # of files that git does not know, those that plans are made of
+_DEFINITIONS: Final = (".yaml", ".yml", ".py", ".sql", ".avsc")  # of files that git does not know, those of plans
 _MOST_COMMITS: Final = 1000  # that are looked through for what was squashed
 # What the folder's own configuration can't override: settings of the command line, and variables.
 _SETTINGS: Final = (

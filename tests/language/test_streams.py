@@ -15,6 +15,7 @@ from featurectl.language.repo import Environment
 from featurectl.language.resolve.history import history_differences
 from featurectl.language.stream_places import check_streams_run, topic_address
 from featurectl.online.all_stores import STORES
+from featurectl.streaming.topics.all_topic_kinds import TOPIC_KINDS
 from tests.language.repository import load
 
 SWIPES = """
@@ -195,3 +196,4 @@ def test_streams_run_by_the_clock_and_by_no_other(tmp_path):
 
 def test_topics_can_be_wherever_an_online_store_can():
     assert set(TOPIC_SCHEMES) == {*STORES, "kafka://"}
+    assert set(TOPIC_KINDS) <= set(TOPIC_SCHEMES)

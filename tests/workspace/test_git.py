@@ -79,10 +79,10 @@ def test_files_that_differ_are_counted_and_of_unknown_ones_definitions(git):
     git("add", "data.csv")
     git("mv", "with space.yaml", "new name.yaml")
     assert git_commit(git.folder) == f"{head}-dirty-5"
-    for name in ("views/new.yaml", "views/clean.py", "plan.json", "scores.parquet", "ignored.yaml"):
+    for name in ("views/new.yaml", "views/clean.py", "views/a.avsc", "plan.json", "scores.parquet", "ignored.yaml"):
         (git.folder / name).parent.mkdir(exist_ok=True)
         (git.folder / name).write_text("1")
-    assert git_commit(git.folder) == f"{head}-dirty-7"
+    assert git_commit(git.folder) == f"{head}-dirty-8"
 
 
 def test_files_beside_the_repositorys_folder_do_not_count(git):
