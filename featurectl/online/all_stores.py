@@ -44,6 +44,12 @@ def _open_redis(url: str, shown: str) -> OnlineStore:
     return RedisStore(url, shown)
 
 
+def _open_redis_streams(url: str, shown: str, clock: MicrosecondClock | None) -> StreamState:
+    from featurectl.online.redis.stream_state import RedisStreamState
+
+    return RedisStreamState(url, shown, clock)
+
+
 def _read_redis(url: str, shown: str, budget_s: float) -> AsyncRowReader:
     from featurectl.online.redis.aio import AsyncRedisReader
 
@@ -54,6 +60,12 @@ def _open_cluster(url: str, shown: str) -> OnlineStore:
     from featurectl.online.redis.cluster import RedisClusterStore
 
     return RedisClusterStore(url, shown)
+
+
+def _open_cluster_streams(url: str, shown: str, clock: MicrosecondClock | None) -> StreamState:
+    from featurectl.online.redis.stream_cluster import RedisClusterStreamState
+
+    return RedisClusterStreamState(url, shown, clock)
 
 
 def _read_cluster(url: str, shown: str, budget_s: float) -> AsyncRowReader:
@@ -69,7 +81,13 @@ STORES: Final[Mapping[str, tuple[_Open, _OpenAsync]]] = {
     "redis+cluster://": (_open_cluster, _read_cluster),
     "rediss+cluster://": (_open_cluster, _read_cluster),
 }
-STREAM_STATES: Final[Mapping[str, _OpenStreams]] = {SQLITE_URL: _open_sqlite_streams}
+STREAM_STATES: Final[Mapping[str, _OpenStreams]] = {
+    SQLITE_URL: _open_sqlite_streams,
+    "redis://": _open_redis_streams,
+    "rediss://": _open_redis_streams,
+    "redis+cluster://": _open_cluster_streams,
+    "rediss+cluster://": _open_cluster_streams,
+}
 _REDIS: Final = ("an online store in Redis needs the package redis", "pip install 'featurectl[redis]'")
 _LIBRARIES: Final = {"redis": _REDIS, "hiredis": _REDIS}
 

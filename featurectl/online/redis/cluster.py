@@ -88,10 +88,22 @@ class ClusterClient:
         """Return the answer of one node, whatever slots it serves."""
         return whole(exchange(self._node(address), [command]))[0]
 
+    def ask_node_about(self, address: NodeAddress, commands: Sequence[RedisCommand]) -> list[object]:
+        """Return the answers of one node to some commands that travel together, errors among them."""
+        return exchange(self._node(address), commands)
+
     def primaries(self) -> list[NodeAddress]:
         """Return the nodes that serve slots."""
+        return self.slots().primaries()
+
+    def slots(self) -> SlotMap:
+        """Return the map of the slots, asked for when it is not known or was wrong."""
         self._learn()
-        return self._slots.primaries()
+        return self._slots
+
+    def forget_slots(self) -> None:
+        """Ask for the map of the slots anew when it is wanted next."""
+        self._slots.stale = True
 
     def close(self) -> None:
         """Close the connections."""

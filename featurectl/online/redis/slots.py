@@ -100,6 +100,7 @@ class SlotMap:
     def __init__(self, seeds: Sequence[NodeAddress]) -> None:
         self._seeds = seeds
         self._owners: dict[int, NodeAddress] = {}
+        self._first_slots: dict[NodeAddress, int] = {}
         self._suspects: set[NodeAddress] = set()
         self.stale = True
 
@@ -114,6 +115,7 @@ class SlotMap:
             name = host.decode(errors="replace") or asked[0]
             owners.update(dict.fromkeys(range(start, min(end + 1, REDIS_CLUSTER_HASH_SLOTS)), (name, port)))
         self._owners = owners
+        self._first_slots = {}
         self._suspects.discard(asked)
         self.stale = False
 
@@ -130,10 +132,17 @@ class SlotMap:
     def move(self, slot: int, address: NodeAddress) -> None:
         """Take notice of a slot's new node."""
         self._owners[slot] = address
+        self._first_slots = {}
 
     def primaries(self) -> list[NodeAddress]:
         """Return the nodes that serve slots."""
         return list(dict.fromkeys(self._owners.values()))
+
+    def first_slot(self, address: NodeAddress) -> int:
+        """Return the least slot of a node that serves some."""
+        if address not in self._first_slots:
+            self._first_slots[address] = min(slot for slot, owner in self._owners.items() if owner == address)
+        return self._first_slots[address]
 
     def suspect(self, address: NodeAddress) -> None:
         """Take notice of a node that does not answer: another one is asked who serves its slots by now."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -12,10 +12,16 @@ import pytest
 from featurectl.online.all_stores import open_stream_state
 from featurectl.online.stream_state.base import StreamSource
 from featurectl.online.stream_state.protocols import MicrosecondClock, StreamState
-from tests.online.stream_state.losses import SqliteLosses
+from tests.online.stream_state.losses import RedisLosses, SqliteLosses
 from tests.online.stream_state.real_store import Losses
 
-STATES = ["sqlite"]
+STATES = [
+    "sqlite",
+    "redis_url",
+    "valkey_url",
+    "redis_cluster_url",
+    pytest.param("redis_tls_url", marks=pytest.mark.long),
+]
 _numbers = itertools.count()
 Open = Callable[["MicrosecondClock | None"], StreamState]
 
@@ -42,10 +48,19 @@ def opened(url: str) -> Iterator[Open]:
 
 
 @pytest.fixture
-def losses(url: str) -> Callable[[StreamSource], Losses]:
+def losses(request: pytest.FixtureRequest, url: str) -> Iterator[Callable[[StreamSource], Losses]]:
     """What makes the store of this test lose what it was told of a source."""
-    path = Path(url.removeprefix("sqlite:///"))
-    return lambda _: SqliteLosses(path)
+    with ExitStack() as stack:
+
+        def made(source: StreamSource) -> Losses:
+            if url.startswith("sqlite"):
+                return SqliteLosses(Path(url.removeprefix("sqlite:///")))
+            urls = [url]
+            if url.startswith("redis+cluster"):
+                urls = [node.url for node in request.getfixturevalue("redis_cluster").nodes]
+            return stack.enter_context(closing(RedisLosses(urls, source)))
+
+        yield made
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from featurectl.online.stream_state.base import (
     ListAppend,
     ListReplacement,
     ListsAsk,
+    ListSeed,
     ReadingPosition,
     StreamSource,
     digest_of,
@@ -72,7 +73,7 @@ def operations(connection):
         "append": lambda: lists.append([ListAppend(generation=GENERATION, entities=[b"k"], elements=[b"1"])]),
         "read": lambda: lists.read([ASK]),
         "replace": lambda: lists.replace([replacement]),
-        "seed": lambda: lists.seed(GENERATION, []),
+        "seed": lambda: lists.seed(GENERATION, [ListSeed(entity=b"m", head=b"\x80")]),
         "drop": lambda: connection.generations.drop(GENERATION),
         "void": connection.generations.void,
     }

@@ -1,0 +1,184 @@
+"""A connection to one server that is never opened again: whoever writes over it hears of every loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, cast
+
+import hiredis
+import redis
+from redis import exceptions
+
+from featurectl.core.dataclass import dataclass
+from featurectl.core.errors import StoreError
+from featurectl.online.redis.answers import parsing, read_value
+from featurectl.online.redis.connect import StoreAddress, open_client, store_error
+from featurectl.online.redis.trips import RedisCommand, packed
+from featurectl.online.redis.wire import SENT_AT_ONCE
+from featurectl.online.stream_state.base import ConnectionLostError
+
+# What a server says that is not, or does not know whether it is, the one of before any more.
+GONE: Final = (
+    exceptions.AskError,  # MOVED, too
+    exceptions.ClusterDownError,
+    exceptions.MasterDownError,
+    exceptions.ReadOnlyError,
+    exceptions.TryAgainError,
+    redis.ConnectionError,  # LOADING
+)
+_REPLIES: Final = frozenset([int, bytes, str, list, type(None)])
+_BEGIN_ANEW: Final = "what was begun on it begins anew"
+
+
+@dataclass(frozen=True, slots=True)
+class CommandChunk:
+    """Commands as bytes that are sent at once, and how many they are."""
+
+    data: bytes
+    commands: int
+
+
+def chunks_of(commands: Sequence[bytes]) -> list[CommandChunk]:
+    """Return packed commands in chunks that are sent while the replies to the one before are read."""
+    chunks: list[CommandChunk] = []
+    begin = size = 0
+    for at, command in enumerate(commands):
+        size += len(command)
+        if size >= SENT_AT_ONCE:
+            chunks.append(CommandChunk(b"".join(commands[begin : at + 1]), at + 1 - begin))
+            begin, size = at + 1, 0
+    if begin < len(commands):
+        chunks.append(CommandChunk(b"".join(commands[begin:]), len(commands) - begin))
+    return chunks
+
+
+class PinnedServer:
+    """A connection of its own to a server that is a primary and lets nothing go when it is full.
+
+    `run` tells the server from one that was started anew in its place.
+
+    Raises:
+        StoreError: it can't be reached, is a replica, or is configured to let keys go.
+    """
+
+    def __init__(self, address: StoreAddress) -> None:
+        self._address = address
+        self._client = open_client(address.url, address.shown, retries=0)
+        self._lost: StoreError | None = None
+        try:
+            with parsing():
+                self._connection = self._client.connection_pool.get_connection()
+        except redis.RedisError as error:
+            raise store_error(address, error) from error
+        try:
+            self.run = self._checked_run()
+        except BaseException:
+            self.close()
+            raise
+
+    def send(self, chunk: CommandChunk) -> None:
+        """Send some commands."""
+        if self._lost is not None:
+            raise ConnectionLostError(self._lost.message, code=self._lost.code, hint=self._lost.hint)
+        try:
+            self._connection.send_packed_command([chunk.data], check_health=False)
+        except redis.RedisError as error:
+            raise self.lose(error) from error
+
+    def read(self, count: int) -> list[object]:
+        """Return the next replies, errors among them."""
+        parser: Any = getattr(self._connection, "_parser", None)
+        reader = getattr(parser, "_reader", None)
+        next_reply = cast("Callable[[], object]", reader.gets if isinstance(reader, hiredis.Reader) else object)
+        replies: list[object] = []
+        try:
+            with parsing():
+                for _ in range(count):
+                    reply = next_reply()
+                    replies.append(reply if self._is_reply(reply) else self._wait_for_reply())
+        except redis.RedisError as error:
+            raise self.lose(error) from error
+        gone = next((each for each in replies if isinstance(each, GONE)), None)
+        if gone is not None:
+            raise self.lose(gone) from gone
+        return replies
+
+    def lose(self, error: Exception) -> ConnectionLostError:
+        """Use the connection no more; return the error that says so."""
+        if self._lost is None:
+            found = store_error(self._address, error)
+            message = f"the connection to the online store {self._address.shown} is not what it was: {found.message}"
+            self._lost = StoreError(f"{message}; {_BEGIN_ANEW}", code=found.code, hint=found.hint)
+            self._connection.disconnect()
+        return ConnectionLostError(self._lost.message, code=self._lost.code, hint=self._lost.hint)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._lost = self._lost or StoreError(f"the connection to {self._address.shown} was closed", code="FC602")
+        self._connection.disconnect()
+        self._client.connection_pool.release(self._connection)
+        self._client.close()
+
+    @staticmethod
+    def _is_reply(reply: object) -> bool:
+        return type(reply) in _REPLIES or isinstance(reply, Exception)
+
+    def _wait_for_reply(self) -> object:
+        try:
+            return self._connection.read_response()
+        except redis.ResponseError as error:
+            return error
+
+    def _checked_run(self) -> str:
+        """Return which run of which server this is."""
+        self.send(CommandChunk(packed([("INFO",)]), 1))
+        [reply] = self.read(1)
+        if isinstance(reply, Exception):
+            raise store_error(self._address, reply) from reply
+        try:
+            text = reply if isinstance(reply, str) else (read_value(reply) or b"").decode(errors="replace")
+        except redis.InvalidResponse as error:
+            raise store_error(self._address, error) from error
+        said = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+        shown = self._address.shown
+        if said.get("role") == "slave":
+            raise StoreError(
+                f"the online store {shown} is a replica",
+                code="FC602",
+                hint="`online:` must be the address of the primary",
+            )
+        policy = said.get("maxmemory_policy", "noeviction")
+        if policy != "noeviction":
+            raise StoreError(
+                f"the online store {shown} lets keys go when it is full: maxmemory-policy is {policy}",
+                code="FC602",
+                hint="the state of streams can't be read with a part of it gone: set maxmemory-policy to noeviction",
+            )
+        return f"{said.get('run_id', '')}:{said.get('master_replid', '')}"
+
+
+def send_all(loads: Sequence[tuple[PinnedServer, Sequence[CommandChunk]]]) -> list[list[object]]:
+    """Return what each server replies to its chunks: all are sent to before the replies to the chunk before are read.
+
+    Raises:
+        ConnectionLostError: of any of them; none is used any more then, as replies of the others may be due.
+    """
+    replies: list[list[object]] = [[] for _ in loads]
+    try:
+        for at in range(max((len(chunks) for _, chunks in loads), default=0) + 1):
+            for server, chunks in loads:
+                if at < len(chunks):
+                    server.send(chunks[at])
+            for (server, chunks), found in zip(loads, replies, strict=True):
+                if 0 < at <= len(chunks):
+                    found.extend(server.read(chunks[at - 1].commands))
+    except BaseException as error:
+        for server, _ in loads:
+            server.lose(error if isinstance(error, Exception) else redis.ConnectionError("it was interrupted"))
+        raise
+    return replies
+
+
+def script_call(sha: bytes, key: bytes, arguments: Sequence[bytes | str | int]) -> RedisCommand:
+    """Return the call of a script that looks at one key."""
+    return (b"EVALSHA", sha, 1, key, *arguments)

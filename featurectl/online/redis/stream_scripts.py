@@ -1,0 +1,377 @@
+"""What the server does by itself with the register of a source: one script a step, so that nothing comes between.
+
+Numbers in the hash are decimal texts; Lua computes with them exactly below 2^53.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Of a partition `partition/<number>` holds: first kept whole done end stamp tail. At `tail` its last range begins.
+# Of a range `stamps/<number>/<first>` holds: end stamp. `views` has a line for each view version: view live named...
+_COMMON: Final = """
+local call, key = redis.call, KEYS[1]
+local function get(field) return call('HGET', key, field) end
+local function text(number) return string.format('%.0f', number) end
+local function load(n)
+  local row = get('partition/' .. n)
+  if not row then return nil end
+  local p, at = {n = n, applied = tonumber(get('applied/' .. n))}, 0
+  local names = {'first', 'kept', 'whole', 'done', 'fin', 'stamp', 'tail'}
+  for word in row:gmatch('%d+') do at = at + 1; p[names[at]] = tonumber(word) end
+  return p
+end
+local function save(p)
+  local row = {p.first, p.kept, p.whole, p.done, p.fin, p.stamp, p.tail}
+  for at = 1, 7 do row[at] = text(row[at]) end
+  call('HSET', key, 'partition/' .. p.n, table.concat(row, ' '), 'applied/' .. p.n, text(p.applied))
+end
+local function range(p, first)
+  local fin, stamp = get('stamps/' .. p.n .. '/' .. text(first)):match('^(%d+) (%d+)$')
+  return tonumber(fin), tonumber(stamp)
+end
+local function count() return tonumber(get('partitions') or '0') end
+local function asof() return tonumber(get('asof') or '0') end
+local function put_asof()
+  local least
+  for n = 0, count() - 1 do
+    local applied = tonumber(get('applied/' .. n))
+    if not least or applied < least then least = applied end
+  end
+  call('HSET', key, 'asof', text(least or 0))
+end
+local function clock(given)
+  if given ~= '' then return tonumber(given) end
+  local now = call('TIME')
+  return now[1] * 1000000 + now[2]
+end
+local function views()
+  local lines = {}
+  for line in (get('views') or ''):gmatch('[^\\n]+') do
+    local words = {}
+    for word in line:gmatch('%S+') do words[#words + 1] = word end
+    lines[#lines + 1] = words
+  end
+  return lines
+end
+local function put_views(lines)
+  local joined = {}
+  for at, words in ipairs(lines) do joined[at] = table.concat(words, ' ') end
+  call('HSET', key, 'views', table.concat(joined, '\\n'))
+end
+local function line_of(lines, view)
+  for _, words in ipairs(lines) do
+    if words[1] == view then return words end
+  end
+end
+local function has(words, name)
+  for at = 3, #words do
+    if words[at] == name then return true end
+  end
+end
+local function keep(words, kept)
+  local names = {words[1], words[2]}
+  for at = 3, #words do
+    if kept[words[at]] then
+      names[#names + 1] = words[at]
+    else
+      local name = words[1] .. '#' .. words[at]
+      call('HDEL', key, 'added/' .. name)
+      for n = 0, count() - 1 do call('HDEL', key, 'cut/' .. n .. '/' .. name) end
+    end
+  end
+  for at = #words, 3, -1 do words[at] = nil end
+  for at = 3, #names do words[at] = names[at] end
+end
+local function stamps_of(p, first, fin)
+  local at, found = p.kept, {}
+  if first >= p.whole then at = p.whole end
+  while at < p.fin and at < fin do
+    local stop, stamp = range(p, at)
+    if stop > first then
+      found[#found + 1] = math.max(at, first)
+      found[#found + 1] = math.min(stop, fin)
+      found[#found + 1] = stamp
+    end
+    at = stop
+  end
+  return found
+end
+"""
+
+# Takes notice of which run of which server this is, and of what `asof` it left.
+MEET: Final = (
+    _COMMON
+    + """
+if get('run') ~= ARGV[1] then call('HSET', key, 'run', ARGV[1], 'left', text(asof())) end
+return 1
+"""
+)
+
+# Returns the number of a partition, by its name and the offset at which it begins where it was not known.
+ADD_PARTITION: Final = (
+    _COMMON
+    + """
+local name, first, most = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local known = get('number/' .. name)
+if known then return tonumber(known) end
+local n = count()
+if n >= most then return -1 end
+local row = {first, first, first, first, first, '0', first}
+call('HSET', key, 'number/' .. name, n, 'name/' .. n, name, 'partition/' .. n, table.concat(row, ' '),
+  'applied/' .. n, text(asof()), 'partitions', n + 1)
+return n
+"""
+)
+
+# Stamps a batch's offsets that have no stamp: by those of the log, the worker's own, else by one new instant.
+# Of both kinds of known stamps there are triples: first, end, stamp; the fifth argument is how many are logged.
+# Returns 0 where it is refused, else the greatest stamp, `views`, the cut of each named generation, and triples.
+CLAIM: Final = (
+    _COMMON
+    + """
+local first, fin = tonumber(ARGV[2]), tonumber(ARGV[3])
+local logged, own, number = {}, {}, tonumber(ARGV[5]) * 3
+for at = 6, #ARGV do
+  if at < 6 + number then logged[#logged + 1] = tonumber(ARGV[at]) else own[#own + 1] = tonumber(ARGV[at]) end
+end
+local p = load(ARGV[1])
+if not p or first > p.fin then return 0 end
+local forgotten, at, found = math.min(fin, p.kept), first, {}
+for i = 1, #logged, 3 do
+  if at < forgotten and logged[i] <= at and at < logged[i + 1] then
+    found[#found + 1] = at
+    at = math.min(logged[i + 1], forgotten)
+    found[#found + 1] = at
+    found[#found + 1] = logged[i + 2]
+  end
+end
+if at < forgotten then return 0 end
+local l, o = 1, 1
+local function piece(offset)
+  while logged[l] and logged[l + 1] <= offset do l = l + 3 end
+  while own[o] and own[o + 1] <= offset do o = o + 3 end
+  if logged[l] and logged[l] <= offset then return logged[l + 1], logged[l + 2], true end
+  if own[o] and own[o] <= offset then
+    local stop = own[o + 1]
+    if logged[l] and logged[l] < stop then stop = logged[l] end
+    return stop, own[o + 2], false
+  end
+end
+local function add(from, stop, stamp)
+  if p.whole < p.fin and p.stamp == stamp then from = p.tail end
+  call('HSET', key, 'stamps/' .. p.n .. '/' .. text(from), text(stop) .. ' ' .. text(stamp))
+  p.fin, p.stamp, p.tail = stop, stamp, from
+end
+local last, fresh, offset = tonumber(get('last') or '0'), nil, math.max(first, p.fin)
+while true do
+  local stop, stamp, is_logged = piece(offset)
+  if offset >= fin and (not stop or stamp ~= p.stamp) then break end
+  local to = offset < fin and fin or offset + 1
+  if fresh then
+    if stop and offset >= fin then to = stop end
+    stamp = fresh
+  elseif stop and (is_logged or (stamp >= p.stamp and stamp > p.applied)) then
+    to = stop
+  else
+    fresh = math.max(clock(ARGV[4]), last + 1, p.applied + 1)
+    stamp = fresh
+  end
+  last = math.max(last, stamp)
+  add(offset, to, stamp)
+  offset = to
+end
+call('HSET', key, 'last', text(last))
+save(p)
+local cuts = {}
+for _, words in ipairs(views()) do
+  for i = 3, #words do
+    cuts[#cuts + 1] = tonumber(get('cut/' .. p.n .. '/' .. words[1] .. '#' .. words[i]) or p.first)
+  end
+end
+for _, each in ipairs(stamps_of(p, math.max(first, p.kept), fin)) do found[#found + 1] = each end
+return {last, get('views') or '', cuts, found}
+"""
+)
+
+# Says that offsets are in the lists of the generations that are named behind them; returns 0 where it is refused.
+FINISH: Final = (
+    _COMMON
+    + """
+local p, first, fin = load(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+if not p or fin > p.fin or first > p.done then return 0 end
+local written = {}
+for at = 4, #ARGV do written[ARGV[at]] = true end
+for _, words in ipairs(views()) do
+  for at = 3, #words do
+    if not written[words[1] .. '#' .. words[at]] then return 0 end
+  end
+end
+local before, reached = p.applied, 0
+p.done = math.max(p.done, fin)
+while p.whole < p.fin do
+  local stop, stamp = range(p, p.whole)
+  if stop > p.done then break end
+  p.whole, reached = stop, stamp
+end
+p.applied = math.max(p.applied, reached)
+save(p)
+if p.applied > before and before <= asof() then put_asof() end
+return 1
+"""
+)
+
+# Promises that nothing came up to now; of triples partition, position, whether the broker has nothing more ('1').
+HEARTBEAT: Final = (
+    _COMMON
+    + """
+local now, answers, moved = clock(ARGV[1]), {}, false
+for at = 2, #ARGV, 3 do
+  local p, position = load(ARGV[at]), tonumber(ARGV[at + 1])
+  local answer = 0
+  if p then
+    local is_whole = position == p.fin and position == p.done
+    if is_whole or position <= p.fin then answer = 1 end
+    if is_whole and ARGV[at + 2] == '1' and now > p.applied then
+      call('HSET', key, 'applied/' .. p.n, text(now))
+      moved = true
+    end
+  end
+  answers[#answers + 1] = answer
+end
+if moved then put_asof() end
+return answers
+"""
+)
+
+# Lets go the stamps of ranges that end at or before an offset and are done.
+FORGET: Final = (
+    _COMMON
+    + """
+local p, below = load(ARGV[1]), tonumber(ARGV[2])
+if not p then return 0 end
+while p.kept < p.whole do
+  local stop = range(p, p.kept)
+  if stop > below then break end
+  call('HDEL', key, 'stamps/' .. p.n .. '/' .. text(p.kept))
+  p.kept = stop
+end
+save(p)
+return 1
+"""
+)
+
+# Returns the greatest stamp, `asof`, the run, what it left, `views`, and of each partition its name, row and `applied`.
+STATE: Final = (
+    _COMMON
+    + """
+local found = {get('last') or '0', get('asof') or '0', get('run') or '', get('left') or '0', get('views') or ''}
+for n = 0, count() - 1 do
+  for _, field in ipairs({'name/', 'partition/', 'applied/'}) do found[#found + 1] = get(field .. n) end
+end
+return found
+"""
+)
+
+# Returns what is kept of the stamps of some offsets: triples.
+STAMPS: Final = (
+    _COMMON
+    + """
+local p = load(ARGV[1])
+if not p then return {} end
+return stamps_of(p, math.max(tonumber(ARGV[2]), p.kept), tonumber(ARGV[3]))
+"""
+)
+
+# Returns `views`, and the cut of each named generation in a partition.
+CUTS: Final = (
+    _COMMON
+    + """
+local p, cuts = load(ARGV[1]), {}
+if not p then return {'', cuts} end
+for _, words in ipairs(views()) do
+  for i = 3, #words do
+    cuts[#cuts + 1] = tonumber(get('cut/' .. p.n .. '/' .. words[1] .. '#' .. words[i]) or p.first)
+  end
+end
+return {get('views') or '', cuts}
+"""
+)
+
+# Names a generation; returns `asof` when that was done, then pairs of partition and cut.
+ADD_GENERATION: Final = (
+    _COMMON
+    + """
+local view, name = ARGV[1], ARGV[2]
+local full, lines = view .. '#' .. name, views()
+local words = line_of(lines, view)
+if not words then
+  words = {view, '-'}
+  lines[#lines + 1] = words
+end
+keep(words, {[words[2]] = true, [name] = true})
+if not has(words, name) then
+  words[#words + 1] = name
+  for n = 0, count() - 1 do call('HSET', key, 'cut/' .. n .. '/' .. full, text(load(n).fin)) end
+  call('HSET', key, 'added/' .. full, text(asof()))
+end
+put_views(lines)
+local found = {tonumber(get('added/' .. full))}
+for n = 0, count() - 1 do
+  local cut = get('cut/' .. n .. '/' .. full)
+  if cut then
+    found[#found + 1] = n
+    found[#found + 1] = tonumber(cut)
+  end
+end
+return found
+"""
+)
+
+# Has a generation read and written alone; returns 0 where it is not named, or not all before its cut is done.
+SWITCH_GENERATION: Final = (
+    _COMMON
+    + """
+local view, name = ARGV[1], ARGV[2]
+local lines = views()
+local words = line_of(lines, view)
+if not words or not has(words, name) then return 0 end
+for n = 0, count() - 1 do
+  local cut = get('cut/' .. n .. '/' .. view .. '#' .. name)
+  if cut and load(n).done < tonumber(cut) then return 0 end
+end
+words[2] = name
+keep(words, {[name] = true})
+put_views(lines)
+return 1
+"""
+)
+
+# Neither writes nor reads a generation any more.
+DROP_GENERATION: Final = (
+    _COMMON
+    + """
+local lines, kept = views(), {}
+local words = line_of(lines, ARGV[1])
+if not words then return 0 end
+for at = 3, #words do kept[words[at]] = words[at] ~= ARGV[2] end
+if words[2] == ARGV[2] then words[2] = '-' end
+keep(words, kept)
+put_views(lines)
+return 1
+"""
+)
+
+# Gives up all generations.
+VOID: Final = (
+    _COMMON
+    + """
+local lines = views()
+for _, words in ipairs(lines) do
+  words[2] = '-'
+  keep(words, {})
+end
+put_views(lines)
+return 1
+"""
+)

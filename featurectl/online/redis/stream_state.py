@@ -1,0 +1,172 @@
+"""The state of streams in a Redis or Valkey server, for who writes it, reads it and cleans up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+from featurectl.online.redis.answers import read_page
+from featurectl.online.redis.commands import RedisCommands
+from featurectl.online.redis.connect import StoreAddress, translated
+from featurectl.online.redis.store import address_of
+from featurectl.online.redis.stream_fetch import FetchPlan
+from featurectl.online.redis.stream_keys import mark_key, register_key
+from featurectl.online.redis.stream_lists import RedisStateLists
+from featurectl.online.redis.stream_masters import ONE_MASTER, Master, PinnedMasters
+from featurectl.online.redis.stream_pinned import PinnedServer
+from featurectl.online.redis.stream_register import (
+    RedisGenerations,
+    RedisStampRegister,
+    parsed,
+    poll_command,
+    read_poll,
+)
+from featurectl.online.redis.stream_scripts import MEET
+from featurectl.online.redis.stream_sweep import ListSweeper
+from featurectl.online.redis.trips import COMMANDS_A_TRIP, RedisCommand
+from featurectl.online.stream_state.base import (
+    Generation,
+    ListsAnswer,
+    ListsAsk,
+    StreamPoll,
+    StreamSource,
+)
+from featurectl.online.stream_state.protocols import MicrosecondClock
+
+SCAN_COUNT: Final = 1_000
+TRIES: Final = 5
+
+
+class RedisStreamConnection:
+    """A `StreamConnection`: one connection to each master, never opened again."""
+
+    def __init__(self, masters: PinnedMasters, source: StreamSource) -> None:
+        self._masters = masters
+        self.register = RedisStampRegister(masters, source)
+        self.generations = RedisGenerations(masters, source)
+        self.lists = RedisStateLists(masters, source)
+        key = register_key(source)
+        try:
+            masters.run_one(MEET, key, masters.masters[masters.owner(key)].server.run)
+        except BaseException:
+            masters.close()
+            raise
+
+    def check(self) -> None:
+        """Check that each master is what it was."""
+        self._masters.check()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._masters.close()
+
+
+class RedisStreamState:
+    """A `StreamState` at a `redis://` or `rediss://` URL."""
+
+    def __init__(self, url: str, shown: str = "", clock: MicrosecondClock | None = None) -> None:
+        self._address = address_of(url, shown)
+        self._clock = clock
+        self._commands = self._opened()
+        self._polls: dict[StreamSource, StreamPoll] = {}
+
+    def connect(self, source: StreamSource) -> RedisStreamConnection:
+        """Return connections of one worker, compactor or rebuild."""
+        return RedisStreamConnection(self._connected(), source)
+
+    def read(self, source: StreamSource, asks: Sequence[ListsAsk]) -> list[ListsAnswer]:
+        """Return the lists of each ask: `asof` is read first in their trip, of what was live when it was read last."""
+        for _ in range(TRIES):
+            before = self._polls.get(source) or self.read_poll(source)
+            plan = FetchPlan(source, before, asks, (_one_master, _no_tags))
+            [found, *replies] = self._send([poll_command(source), *commands_of(plan)])
+            now = self._polls[source] = parsed(self._address, read_poll, found)
+            if any(now.live.get(ask.view) != before.live.get(ask.view) for ask in asks):
+                continue
+            _settle(self._address, plan, replies)
+            if not plan.has_gone:
+                return plan.answers(now.asof)
+        return self.fetch(source, self.read_poll(source), asks)
+
+    def read_poll(self, source: StreamSource) -> StreamPoll:
+        """Return what a reader has to know of the register, for the lists that it fetches afterwards."""
+        self._polls[source] = parsed(self._address, read_poll, self._send([poll_command(source)])[0])
+        return self._polls[source]
+
+    def fetch(self, source: StreamSource, poll: StreamPoll, asks: Sequence[ListsAsk]) -> list[ListsAnswer]:
+        """Return the lists of each ask as of an earlier poll; none of a generation that is not live any more."""
+        plan = FetchPlan(source, poll, asks, (_one_master, _no_tags))
+        _settle(self._address, plan, self._send(commands_of(plan)))
+        return plan.answers()
+
+    def walk_lists(self, source: StreamSource, generation: Generation) -> Iterator[Sequence[bytes]]:
+        """Yield the entities that have a list of a generation by a scan, some at a time; one may come twice."""
+        return self._sweeper(source).walk(generation)
+
+    def drop_lists(self, source: StreamSource, generation: Generation) -> None:
+        """Remove the lists of a generation that is neither read nor written, some at a time."""
+        self._sweeper(source).drop(generation)
+
+    def sweep(self, source: StreamSource, views: Sequence[str]) -> int:
+        """Remove the lists of generations of view versions that the register does not name; return how many."""
+        return self._sweeper(source).sweep(views)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._commands.close()
+
+    def _opened(self) -> RedisCommands:
+        return RedisCommands(self._address)
+
+    def _connected(self) -> PinnedMasters:
+        server = PinnedServer(self._address)
+        return PinnedMasters(self._address, [Master(server=server, tags=ONE_MASTER)], _one_master, self._clock)
+
+    def _mark_keys(self, source: StreamSource) -> list[bytes]:
+        """Return the keys of what says that lists are whole."""
+        return [mark_key(source, tag) for tag in ONE_MASTER]
+
+    def _pages(self, pattern: str) -> Iterator[list[bytes]]:
+        """Yield keys, about 1,000 at a time; one may come twice."""
+        yield from scanned(self._commands.ask, self._address, pattern)
+
+    def _send(self, commands: Sequence[RedisCommand]) -> list[object]:
+        """Return the replies to some commands in their order, errors among them, some thousand a trip."""
+        replies: list[object] = []
+        with translated(self._address):
+            for start in range(0, len(commands), COMMANDS_A_TRIP):
+                replies += self._commands.exchange(commands[start : start + COMMANDS_A_TRIP])
+        return replies
+
+    def _sweeper(self, source: StreamSource) -> ListSweeper:
+        return ListSweeper(source, self._address, (self._send, self._pages), self._mark_keys(source))
+
+
+def commands_of(plan: FetchPlan[Any]) -> list[RedisCommand]:
+    """Return the commands of all legs, one after the other."""
+    return [command for leg in plan.legs.values() for command in leg.commands()]
+
+
+def scanned(ask: Callable[..., object], address: StoreAddress, pattern: str) -> Iterator[list[bytes]]:
+    """Yield the keys of one server that match a pattern, about 1,000 at a time."""
+    cursor = b"0"
+    while True:
+        reply = ask("SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT)
+        with translated(address):
+            cursor, keys = read_page(reply)
+        yield keys
+        if cursor == b"0":
+            return
+
+
+def _one_master(_: bytes) -> int:
+    return 0
+
+
+def _no_tags(_: int) -> Sequence[bytes]:
+    return ()
+
+
+def _settle(address: StoreAddress, plan: FetchPlan[int], replies: list[object]) -> None:
+    for leg in plan.legs.values():
+        plan.settle(leg, leg.read(address, replies))
