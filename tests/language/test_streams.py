@@ -172,6 +172,13 @@ def test_types_of_a_history_that_nothing_says_are_no_difference(repo):
     ]
 
 
+def test_days_of_a_stream_and_its_history_begin_at_the_same_midnight(repo):
+    swipes, files = repo.sources["swipes"], replace(repo.sources["swipes_files"], timezone="Asia/Tokyo")
+    assert list(history_differences(swipes, files)) == []
+    days = [replace(source, columns=source.columns | {"at": "date"}) for source in (swipes, files)]
+    assert [item.key for item in history_differences(*days)] == ["timezone"]
+
+
 ENVIRONMENT = Environment(name="dev", registry="r", offline="o", online="x")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.dtypes import UNKNOWN
+from featurectl.core.dtypes import DATE, UNKNOWN
 from featurectl.expressions.check import expression_columns, untyped_canonical
 from featurectl.language.definitions.source import Source
 from featurectl.language.resolve.declarations import Declarations
@@ -70,6 +70,8 @@ def _keys(stream: Source, history: Source) -> Iterator[HistoryDifference]:
         "dedup_key": (", ".join(sorted(stream.dedup_key)), ", ".join(sorted(history.dedup_key))),
         "nan": (stream.nan, history.nan),
     }
+    if (row_columns(stream) or {}).get(stream.event_time or "") == DATE:  # whose midnights are those of the zone
+        pairs["timezone"] = (stream.timezone, history.timezone)
     for key, (own, other) in pairs.items():
         if own != other:
             message = f'"{key}" is {own or "not said"}, and of history "{history.name}" {other or "not said"}'

@@ -94,7 +94,7 @@ def validation_request(asked: ResolvedRequest, state: State) -> ResolvedRequest 
 def _whole(source: Source, state: State) -> Source:
     """Return a source as the definition holds it; where that is a name alone, as it is applied."""
     applied = state.current("source", source.name)
-    if source.path or source.sql is not None or applied is None:
+    if source.path or source.sql is not None or source.is_stream or applied is None:
         return source
     return load_source(applied.definition)
 
