@@ -13,6 +13,7 @@ from hypothesis import settings
 from tests.samples import leave_out
 from tests.seeds import FIRST, IS_FRESH, REPEAT
 from tests.servers.cluster import Cluster, started_cluster
+from tests.servers.kafka import kafka_server
 from tests.servers.postgres import PostgresServer, running_postgres
 from tests.servers.redis import redis_server, running_redis, valkey_program
 from tests.servers.s3 import S3Server, running_s3
@@ -101,6 +102,13 @@ def redis_cluster() -> Iterator[Cluster]:
 def redis_cluster_url(redis_cluster: Cluster) -> str:
     """The URL of a Redis Cluster of this test process."""
     return redis_cluster.url
+
+
+@pytest.fixture(scope="session")
+def kafka_url() -> Iterator[str]:
+    """The URL of a broker that speaks Kafka's protocol, of this test process."""
+    with kafka_server() as server:
+        yield server.url
 
 
 @pytest.fixture(scope="session")

@@ -39,6 +39,7 @@ HEAVY = {
     "sqlalchemy": ["registry/", "sources/sql", "operations/scoring/sql_table.py"],
     "alembic": ["registry/"],
     "redis": ["online/redis/", "streaming/topics/redis/"],
+    "confluent_kafka": ["streaming/topics/kafka/"],
     "backports": ["sources/unfolding.py"],
     "deltalake": [
         "offline/actions.py", "offline/commit_log.py", "offline/delta.py", "offline/event_log.py", "offline/files.py",

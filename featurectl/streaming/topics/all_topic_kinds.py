@@ -27,15 +27,23 @@ def _open_redis(url: str, shown: str, limit_s: float) -> TopicBroker:  # noqa: A
     return RedisTopics(url, shown)
 
 
+def _open_kafka(url: str, shown: str, limit_s: float) -> TopicBroker:
+    from featurectl.streaming.topics.kafka.broker import KafkaTopics
+
+    return KafkaTopics(url, shown, limit_s)
+
+
 TOPIC_KINDS: Final[Mapping[str, _Open]] = {
     SQLITE_URL: _open_sqlite,
     "redis://": _open_redis,
     "rediss://": _open_redis,
     "redis+cluster://": _open_redis,
     "rediss+cluster://": _open_redis,
+    "kafka://": _open_kafka,
 }
 _REDIS: Final = ("topics in Redis need the package redis", "pip install 'featurectl[redis]'")
-_LIBRARIES: Final = {"redis": _REDIS, "hiredis": _REDIS}
+_KAFKA: Final = ("topics in Kafka need the package confluent-kafka", "pip install 'featurectl[kafka]'")
+_LIBRARIES: Final = {"redis": _REDIS, "hiredis": _REDIS, "confluent_kafka": _KAFKA}
 
 
 def open_topics(url: str, shown: str = "", limit_s: float = LIMIT_S) -> TopicBroker:

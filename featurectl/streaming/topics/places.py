@@ -54,6 +54,10 @@ class ReaderPlaces:
         """Return where a partition goes on, None before it was sought."""
         return self._positions.get(partition)
 
+    def positions(self) -> Mapping[int, int]:
+        """Return the positions of all partitions that were sought."""
+        return dict(self._positions)
+
     def active(self) -> Mapping[int, int]:
         """Return the positions of all partitions that are not paused."""
         return {partition: at for partition, at in self._positions.items() if partition not in self._paused}

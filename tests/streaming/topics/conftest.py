@@ -10,14 +10,16 @@ from pathlib import Path
 import pytest
 
 from featurectl.streaming.topics.base import TopicBroker
-from tests.streaming.topics.kinds import RedisKind, SqliteKind, TopicKind
+from tests.streaming.topics.kinds import KafkaKind, RedisKind, SqliteKind, TopicKind
 
-KINDS = ["sqlite", "redis_url", "valkey_url", "redis_cluster_url"]
+KINDS = ["sqlite", "redis_url", "kafka_url", "redis_cluster_url", "valkey_url"]  # samples leave out those at the end
 
 
 @pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest, tmp_path: Path) -> TopicKind:
     """A kind of topics."""
+    if request.param == "kafka_url":
+        return KafkaKind(request.getfixturevalue(request.param))
     if request.param.endswith("_url"):
         return RedisKind(request.getfixturevalue(request.param))
     return SqliteKind(tmp_path / "deep" / "streams.db")

@@ -8,10 +8,13 @@ from contextlib import closing
 from pathlib import Path
 
 import redis
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from featurectl.streaming.topics.all_topic_kinds import open_topics
 from featurectl.streaming.topics.base import TopicBroker
 from featurectl.streaming.topics.redis.keys import stream_key, topic_key
+from tests.streaming.topics.reading import LIMIT_S
 
 
 class SqliteKind:
@@ -66,4 +69,25 @@ class RedisKind:
             broker.trim(topic, below)
 
 
-TopicKind = SqliteKind | RedisKind
+class KafkaKind:
+    """A broker that other tests use, too; it knows no cooperative division."""
+
+    def __init__(self, url: str) -> None:
+        self.url = f"{url}?assignment=range"
+        self._admin = AdminClient({"bootstrap.servers": url.removeprefix("kafka://"), "log_level": 0})
+
+    def open(self) -> TopicBroker:
+        return open_topics(self.url)
+
+    def remove(self, topic: str) -> None:
+        """Remove a topic, as somebody would who makes it again."""
+        self._admin.delete_topics([topic])[topic].result(LIMIT_S)
+
+    def forget_below(self, topic: str, below: Mapping[int, int]) -> None:
+        """Let the retention of the broker come to so many offsets."""
+        places = [TopicPartition(topic, partition, offset) for partition, offset in below.items()]
+        for asked in self._admin.delete_records(places).values():
+            asked.result(LIMIT_S)
+
+
+TopicKind = SqliteKind | RedisKind | KafkaKind

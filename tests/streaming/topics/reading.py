@@ -110,7 +110,7 @@ def send(broker: TopicBroker, topic: str, records: Sequence[Record]) -> None:
 
 def member(broker: TopicBroker, topic: str, name: str) -> ReaderLog:
     """Return one of several readers that divide a topic; whoever asks for it closes it."""
-    return ReaderLog(broker.open_reader(topic, Division(group="g", reader=name, lease_s=LEASE_S)))
+    return ReaderLog(broker.open_reader(topic, Division(group=f"group-{topic}", reader=name, lease_s=LEASE_S)))
 
 
 def records_of(keys: int, each: int) -> list[Record]:

@@ -56,6 +56,7 @@ def test_readers_that_join_leave_and_join_again_share_the_partitions(broker, fil
             assert set().union(*read_to_end(alone).values()) == all_messages([a, b])
 
 
+@pytest.mark.sample(1)
 def test_partitions_of_a_reader_that_died_go_to_the_others(broker, filled):
     a, b = member(broker, filled, "a"), member(broker, filled, "b")
     with closing(a.reader), closing(b.reader):
@@ -63,6 +64,7 @@ def test_partitions_of_a_reader_that_died_go_to_the_others(broker, filled):
         shared([a], [4])  # `b` takes no more, as if it were killed
 
 
+@pytest.mark.sample(1)
 def test_a_reader_that_slept_hears_what_it_has_no_more(broker, filled):
     a, b = member(broker, filled, "a"), member(broker, filled, "b")
     with closing(a.reader), closing(b.reader):
@@ -71,6 +73,7 @@ def test_a_reader_that_slept_hears_what_it_has_no_more(broker, filled):
         shared([a, b], [2, 2])
 
 
+@pytest.mark.sample(2)
 def test_a_partition_that_was_revoked_is_not_sought_again(broker, filled):
     a, b = member(broker, filled, "a"), member(broker, filled, "b")
     with closing(a.reader), closing(b.reader):
@@ -81,6 +84,7 @@ def test_a_partition_that_was_revoked_is_not_sought_again(broker, filled):
         assert a.reader.position(gone) is None
 
 
+@pytest.mark.sample(2)
 def test_a_group_hears_of_partitions_that_come(broker, topic):
     broker.create(topic, 1)
     log = member(broker, topic, "a")

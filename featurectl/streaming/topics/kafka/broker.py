@@ -1,0 +1,50 @@
+"""Topics of Kafka, and of what speaks its protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from featurectl.streaming.topics.base import Division, TopicState, Watermarks
+from featurectl.streaming.topics.kafka.address import parse_kafka_url
+from featurectl.streaming.topics.kafka.admin import KafkaAdmin
+from featurectl.streaming.topics.kafka.reader import KafkaTopicReader
+from featurectl.streaming.topics.kafka.writer import KafkaTopicWriter
+
+
+class KafkaTopics:
+    """A `TopicBroker` at a `kafka://` URL."""
+
+    def __init__(self, url: str, shown: str, limit_s: float) -> None:
+        self.shown = shown
+        self._address = parse_kafka_url(url, shown, limit_s)
+        self._admin = KafkaAdmin(self._address)
+
+    def create(self, topic: str, partitions: int) -> TopicState:
+        """Make a topic of so many partitions unless it is there; return what it is. Replicas are the broker's own."""
+        self._admin.make(topic, partitions)
+        return self.state(topic)
+
+    def state(self, topic: str) -> TopicState:
+        """Return what a topic is."""
+        return self._admin.state(topic)
+
+    def watermarks(self, topic: str) -> Mapping[int, Watermarks]:
+        """Return which offsets each partition has."""
+        return self._admin.watermarks(topic, range(self.state(topic).partitions))
+
+    def trim(self, topic: str, below: Mapping[int, int]) -> bool:  # noqa: ARG002 - its retention is its own
+        """Remove nothing: Kafka has a retention of its own, and other readers."""
+        return False
+
+    def open_writer(self, topic: str) -> KafkaTopicWriter:
+        """Return a writer to a topic."""
+        self.state(topic)
+        return KafkaTopicWriter(self._address, topic)
+
+    def open_reader(self, topic: str, division: Division | None = None) -> KafkaTopicReader:
+        """Return a reader of a topic."""
+        return KafkaTopicReader(self._address, self.state(topic), division)
+
+    def close(self) -> None:
+        """Close the connections: the client does so when it is forgotten."""
+        self._admin = KafkaAdmin(self._address)

@@ -1,0 +1,108 @@
+"""Sends messages to a topic of Kafka."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Final
+
+from confluent_kafka import KafkaError, Message, Producer
+
+from featurectl.core.errors import NoAnswerError
+from featurectl.streaming.topics.base import FLUSH_S, Record
+from featurectl.streaming.topics.faults import NoTopicError
+from featurectl.streaming.topics.kafka.address import (
+    UNKNOWN_TOPIC,
+    KafkaAddress,
+    kafka_error,
+    open_kafka_client,
+    translated,
+)
+
+_SETTINGS: Final = {
+    "enable.idempotence": True,  # the client's own tries send nothing twice and reorder nothing
+    "partitioner": "murmur2_random",
+    "linger.ms": 2,
+    "message.max.bytes": 100 << 20,  # the topic's own limit decides
+    "queue.buffering.max.kbytes": 256 << 10,
+    "delivery.report.only.error": True,
+    "topic.metadata.propagation.max.ms": 1_000,  # topics are made before they are written to
+}
+_ROOM_S: Final = 0.05
+
+
+class KafkaTopicWriter:
+    """A `TopicWriter` to a topic of Kafka, with one producer. What all in-sync replicas have is acknowledged."""
+
+    def __init__(self, address: KafkaAddress, topic: str) -> None:
+        self._address = address
+        self._topic = topic
+        self._producer: Producer | None = None
+        self._unacknowledged = 0
+        self._errors: list[KafkaError] = []
+        self.acknowledged = 0
+
+    def send(self, records: Iterable[Record]) -> None:
+        """Take records for sending, in order; the client sends them by itself."""
+        producer = self._opened()
+        for record in records:
+            with translated(self._address):
+                self._produce(producer, record)
+            self._unacknowledged += 1
+        producer.poll(0)
+
+    def flush(self, timeout_s: float = FLUSH_S) -> int:
+        """Send what was taken and return how many messages the brokers have taken from this writer."""
+        if self._producer is not None and self._unacknowledged:
+            left = self._producer.flush(timeout_s)
+            errors, self._errors = self._errors, []
+            self.acknowledged += self._unacknowledged - left - len(errors)
+            self._unacknowledged = 0
+            if errors or left:
+                self.close()
+                raise self._failure(errors, left, timeout_s)
+        return self.acknowledged
+
+    def close(self) -> None:
+        """Close the connections; what was not flushed is not sent."""
+        if self._producer is not None:
+            self._producer.purge()
+            self._producer.poll(0)
+            self._producer = None
+            self._errors, self._unacknowledged = [], 0
+
+    def _produce(self, producer: Producer, record: Record) -> None:
+        """Give one record to the client; where it has no room, as brokers are slower, that is waited for."""
+        key, value = record
+        until_s = time.monotonic() + FLUSH_S
+        while True:
+            try:
+                producer.produce(self._topic, key=key, value=value, on_delivery=self._on_error)
+            except BufferError as error:
+                if time.monotonic() > until_s:
+                    raise self._failure([], len(producer), FLUSH_S) from error
+                producer.poll(_ROOM_S)
+            else:
+                return
+
+    def _opened(self) -> Producer:
+        if self._producer is None:
+            timeout = {"message.timeout.ms": int(FLUSH_S * 1_000)}
+            self._producer = open_kafka_client(self._address, Producer, {**_SETTINGS, **timeout})
+        return self._producer
+
+    def _on_error(self, error: KafkaError | None, message: Message) -> None:  # noqa: ARG002 - the client's signature
+        if error is not None:
+            self._errors.append(error)
+
+    def _failure(self, errors: list[KafkaError], left: int, timeout_s: float) -> Exception:
+        if not errors:
+            return NoAnswerError(
+                f"the topics {self._address.shown} have not taken {left:,} messages to topic {self._topic}"
+                f" within {timeout_s:g} s",
+                code="FC606",
+                hint="is the broker running, and is `streams:` of the environment its address?",
+            )
+        if errors[0].code() in UNKNOWN_TOPIC:
+            return NoTopicError(self._topic, self._address.shown)
+        return kafka_error(self._address, errors[0])
