@@ -74,9 +74,9 @@ def test_a_url_says_how_to_connect(url, wanted):
         ("kafka://ana:secret@h:port", "no URL of Kafka"),
         ("kafka://h:1,,h:2", "no URL of Kafka"),
         ("kafka://h?sasl.password=secret", "a parameter 'sasl.password' that is not known"),
-        ("kafka://h?security=tls", "a security that is not known"),
-        ("kafka://h?assignment=sticky", "a assignment that is not known"),
-        ("kafka://h?check_hostname=maybe", "a check_hostname that is not known"),
+        ("kafka://h?security=tls", "a value of 'security' that is not known"),
+        ("kafka://h?assignment=sticky", "a value of 'assignment' that is not known"),
+        ("kafka://h?check_hostname=maybe", "a value of 'check_hostname' that is not known"),
     ],
 )
 def test_a_url_that_is_none_says_what_it_may_be(url, problem):

@@ -42,10 +42,15 @@ _FILES: Final = {
     "key_password": "ssl.key.password",
 }
 _FILE_SETTINGS: Final = {"ssl.ca.location", "ssl.certificate.location", "ssl.key.location"}
-_SECURITY: Final = ("plaintext", "ssl", "sasl_plaintext", "sasl_ssl")
+_HOST_WITH_PORT: Final = re.compile(r".+:\d{1,5}")
 _HOST: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:\[\]/?#,]+)(:\d{1,5})?")
 _EAGER: Final = "range"
-_ASSIGNMENTS: Final = ("cooperative-sticky", _EAGER)
+COOPERATIVE: Final = "cooperative-sticky"
+_CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
+    "security": ("plaintext", "ssl", "sasl_plaintext", "sasl_ssl"),
+    "assignment": (COOPERATIVE, _EAGER),
+    "check_hostname": ("yes", "no"),
+}
 _HINT: Final = "write it like kafka://host:9092,other:9092?ca=FILE; parameters: " + ", ".join(PARAMETERS)
 _AWAY: Final = (
     KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - the client's own errors begin so
@@ -82,7 +87,7 @@ class KafkaAddress:
     shown: str
     limit_s: float
     settings: ClientSettings = field(repr=False)
-    assignment: str = _ASSIGNMENTS[0]
+    assignment: str = COOPERATIVE
 
     @property
     def is_eager(self) -> bool:
@@ -106,47 +111,38 @@ def parse_kafka_url(url: str, shown: str, limit_s: float) -> KafkaAddress:
     if not all(map(_HOST.fullmatch, hosts)):
         raise UsageError(f"the address of topics {shown} is no URL of Kafka", hint=_HINT)
     given = dict(parse_qsl(query, keep_blank_values=True))
-    for name in given.keys() - PARAMETERS.keys():
+    for name in sorted(given.keys() - PARAMETERS.keys()):
         raise UsageError(f"the address of topics {shown} has a parameter {name!r} that is not known", hint=_HINT)
-    security = given.get("security", _security(login, given))
-    assignment = given.get("assignment", _ASSIGNMENTS[0])
-    _check("security", security, _SECURITY, shown)
-    _check("assignment", assignment, _ASSIGNMENTS, shown)
-    _check("check_hostname", given.get("check_hostname", "yes"), ("yes", "no"), shown)
-    files: ClientSettings = {_FILES[name]: value for name, value in given.items() if name in _FILES}
+    for name, known in _CHOICES.items():
+        if given.get(name, known[0]) not in known:
+            hint = f"{name} is one of " + ", ".join(known)
+            raise UsageError(f"the address of topics {shown} has a value of {name!r} that is not known", hint=hint)
     settings: ClientSettings = {
-        **files,
         "bootstrap.servers": ",".join(host if _HOST_WITH_PORT.fullmatch(host) else f"{host}:9092" for host in hosts),
-        "security.protocol": security,
         "client.id": "featurectl",
         "socket.timeout.ms": int(limit_s * 1_000),
         "socket.connection.setup.timeout.ms": int(max(1, min(limit_s, 5)) * 1_000),
         "reconnect.backoff.max.ms": 1_000,
         "allow.auto.create.topics": False,
         "log_level": 0,  # what it would print is raised here
+        **_secured(login, given),
     }
+    assignment = given.get("assignment", COOPERATIVE)
+    return KafkaAddress(url=url, shown=shown, limit_s=limit_s, settings=settings, assignment=assignment)
+
+
+def _secured(login: str, given: Mapping[str, str]) -> ClientSettings:
+    """Return the settings of TLS and SASL."""
+    settings: ClientSettings = {_FILES[name]: value for name, value in given.items() if name in _FILES}
+    default = "sasl_ssl" if login else "ssl" if settings else "plaintext"
+    security = settings["security.protocol"] = given.get("security", default)
     if given.get("check_hostname") == "no":
         settings["ssl.endpoint.identification.algorithm"] = "none"
     if security.startswith("sasl"):
         user, _, password = login.partition(":")
-        settings |= {"sasl.mechanism": given.get("mechanism", "PLAIN")}
+        settings["sasl.mechanism"] = given.get("mechanism", "PLAIN")
         settings |= {"sasl.username": unquote(user), "sasl.password": unquote(password)}
-    return KafkaAddress(url=url, shown=shown, limit_s=limit_s, settings=settings, assignment=assignment)
-
-
-_HOST_WITH_PORT: Final = re.compile(r".+:\d{1,5}")
-
-
-def _security(login: str, given: Mapping[str, str]) -> str:
-    if login:
-        return "sasl_ssl"
-    return "ssl" if _FILES.keys() & given.keys() else "plaintext"
-
-
-def _check(name: str, value: str, known: tuple[str, ...], shown: str) -> None:
-    if value not in known:
-        hint = f"{name} is one of " + ", ".join(known)
-        raise UsageError(f"the address of topics {shown} has a {name} that is not known", hint=hint)
+    return settings
 
 
 def kafka_error(address: KafkaAddress, error: KafkaError | KafkaException) -> StoreError:

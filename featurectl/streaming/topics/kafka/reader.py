@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future
 from contextlib import suppress
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
-from confluent_kafka.admin import TopicDescription
 
-from featurectl.core.errors import FeaturectlError, NoAnswerError, StoreError
 from featurectl.streaming.topics.base import Division, MessageBatch, MessageDelivery, TakeLimits, TopicState
-from featurectl.streaming.topics.faults import NoTopicError, RetentionError, TopicRestartedError
 from featurectl.streaming.topics.kafka.address import (
-    UNKNOWN_TOPIC,
     KafkaAddress,
-    kafka_error,
     open_kafka_client,
     translated,
 )
-from featurectl.streaming.topics.kafka.admin import KafkaAdmin
 from featurectl.streaming.topics.kafka.assignment import KafkaAssignment
-from featurectl.streaming.topics.kafka.liveness import INTERVAL_MS, BrokerLiveness
+from featurectl.streaming.topics.kafka.liveness import INTERVAL_MS
+from featurectl.streaming.topics.kafka.watch import TopicWatch
 from featurectl.streaming.topics.places import MessageSizes, ReaderPlaces
 
 _SETTINGS: Final = {
@@ -40,12 +34,6 @@ _SETTINGS: Final = {
 }
 _LEAST_LEASE_S: Final = 6.0  # brokers refuse less
 _HEARTBEAT_MS: Final = 500
-_TROUBLES: Final = (
-    KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - the client's own errors begin so
-    KafkaError._AUTHENTICATION,  # noqa: SLF001
-    KafkaError._SSL,  # noqa: SLF001
-)
-_LOOK_S: Final = 5.0  # how often it looks whether the topic is the same
 
 
 class KafkaTopicReader:
@@ -54,26 +42,20 @@ class KafkaTopicReader:
     def __init__(self, address: KafkaAddress, state: TopicState, division: Division | None) -> None:
         self._address = address
         self._state = state
-        self._admin = KafkaAdmin(address)
-        self._asked: Future[TopicDescription] | None = None
-        self._look_s = time.monotonic() + _LOOK_S
         self._places = ReaderPlaces(is_divided=division is not None)
-        self._liveness = BrokerLiveness(state.topic)
+        self._watch = TopicWatch(address, state)
         self._sizes = MessageSizes()
         self._ends: dict[int, int] = {}  # where the brokers said that a partition ends
-        self._faults: dict[int, FeaturectlError] = {}
-        self._failure: StoreError | None = None
-        self._trouble: KafkaError | None = None
         self._gained: list[int] = []
         self._revoked: list[int] = []
-        callbacks = {"stats_cb": self._liveness.read_counts, "error_cb": self._on_error}
+        callbacks = {"stats_cb": self._watch.liveness.read_counts, "error_cb": self._watch.on_error}
         self._consumer = open_kafka_client(address, Consumer, {**_SETTINGS, **_group(address, division), **callbacks})
         self._assignment = KafkaAssignment(self._consumer, state.topic, is_eager=address.is_eager)
         self._is_to_join = division is not None  # with the first `take`: until then others have all partitions
 
     def take(self, limits: TakeLimits) -> MessageDelivery:
         """Return what the client has fetched behind the positions."""
-        self._check()
+        self._watch.check(self._places.active())
         self._join()
         until_s = time.monotonic() + limits.timeout_s
         while True:
@@ -86,9 +68,9 @@ class KafkaTopicReader:
         """Go on at a position of a partition."""
         if not self._places.seek(partition, position):
             return
-        self._faults.pop(partition, None)
+        self._watch.forget(partition)
         self._ends.pop(partition, None)
-        self._liveness.answered([partition])
+        self._watch.liveness.answered([partition])
         with translated(self._address):
             positions = self._places.positions()
             self._assignment.put(partition, positions)
@@ -109,7 +91,7 @@ class KafkaTopicReader:
         """Take of some partitions again."""
         names = list(partitions)
         self._places.resume(names)
-        self._liveness.answered(names)
+        self._watch.liveness.answered(names)
         with translated(self._address):
             self._assignment.resume(names)
 
@@ -136,13 +118,17 @@ class KafkaTopicReader:
     def _delivery(self, batches: Sequence[MessageBatch]) -> MessageDelivery:
         self._places.advance(batches)
         self._sizes.learn(batches)
-        self._liveness.answered(batch.partition for batch in batches)
+        self._watch.hear([batch.partition for batch in batches])
         gained, self._gained = self._gained, []
         revoked, self._revoked = self._revoked, []
         active = self._places.active()
         if not (batches or gained or revoked):
-            self._check_answers(active)
-        ends = {name: at for name, at in active.items() if self._ends.get(name) == at and self._liveness.is_fresh(name)}
+            self._watch.check_answers(active)
+        ends = {
+            name: at
+            for name, at in active.items()
+            if self._ends.get(name) == at and self._watch.liveness.is_fresh(name)
+        }
         return MessageDelivery(batches=batches, gained=sorted(gained), revoked=sorted(revoked), ends=ends)
 
     def _messages(self, limits: TakeLimits, left_s: float) -> Sequence[Message]:
@@ -180,73 +166,13 @@ class KafkaTopicReader:
         if name is not None and code == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the client's own errors begin so
             if self._places.position(name) is not None:
                 self._ends[name] = message.offset() or 0
-                self._liveness.answered([name])
+                self._watch.hear([name])
         elif name is not None and code == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001
-            self._look_for(name)
-        elif code in UNKNOWN_TOPIC:
-            self._failure = NoTopicError(self._state.topic, self._address.shown)
+            position = self._places.position(name)
+            if position is not None and self._watch.is_within(name, position):
+                self.seek(name, position)
         elif code != KafkaError._MAX_POLL_EXCEEDED:  # noqa: SLF001 - it was asleep, and joins again
-            self._failure = kafka_error(self._address, error)
-
-    def _look_for(self, name: int) -> None:
-        """Find out why a position is none of the offsets that a partition has."""
-        position = self._places.position(name)
-        if position is None:
-            return
-        marks = self._admin.watermarks(self._state.topic, [name])[name]
-        if marks.begin > position:
-            self._faults[name] = RetentionError(self._state.topic, name, position, marks.begin)
-        elif marks.end < position:
-            self._faults[name] = TopicRestartedError(self._state.topic, name, position, marks.end)
-        else:  # it is one by now
-            self.seek(name, position)
-
-    def _check(self) -> None:
-        """Raise what is wrong with partitions that are to be taken, and with the whole."""
-        failure, self._failure = self._failure, None
-        if failure is not None:
-            raise failure
-        for name in self._places.active():
-            if name in self._faults:
-                raise self._faults[name]
-        self._check_topic()
-
-    def _check_topic(self) -> None:
-        """Check, each few seconds and without waiting, that the topic is the one that was opened."""
-        if not self._state.incarnation or time.monotonic() < self._look_s:
-            return
-        if self._asked is None:
-            self._asked = self._admin.describe(self._state.topic)
-        if not self._asked.done():
-            return
-        asked, self._asked, self._look_s = self._asked, None, time.monotonic() + _LOOK_S
-        try:
-            is_same = self._admin.state_of(self._state.topic, asked).incarnation == self._state.incarnation
-        except NoTopicError:
-            is_same = False
-        except StoreError:  # who does not answer is noticed elsewhere
-            return
-        if not is_same:
-            self._look_s = 0.0  # as long as nobody opens another reader
-            name, position = next(iter(self._places.active().items()), (0, 0))
-            raise TopicRestartedError(self._state.topic, name, position, None)
-
-    def _check_answers(self, active: Iterable[int]) -> None:
-        """Check that brokers answer, where nothing came."""
-        trouble, self._trouble = self._trouble, None
-        if trouble is not None:
-            raise kafka_error(self._address, trouble)
-        silent_s = min(map(self._liveness.silent_s, active), default=0.0)
-        if silent_s > self._address.limit_s:
-            raise NoAnswerError(
-                f"the topics {self._address.shown} have not answered for {silent_s:.0f} s",
-                code="FC606",
-                hint="is the broker running, and is `streams:` of the environment its address?",
-            )
-
-    def _on_error(self, error: KafkaError) -> None:
-        if error.code() in _TROUBLES or error.fatal():
-            self._trouble = error
+            self._watch.fail(error)
 
     def _on_assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:  # noqa: ARG002
         names = [place.partition for place in places]
@@ -260,7 +186,7 @@ class KafkaTopicReader:
         self._places.give((), names)
         for name in names:
             self._ends.pop(name, None)
-            self._faults.pop(name, None)
+            self._watch.forget(name)
         self._revoked += [name for name in names if name not in self._gained]
         self._gained = [name for name in self._gained if name not in names]
 
