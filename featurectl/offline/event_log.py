@@ -64,10 +64,15 @@ class LoggedPartition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogState:
-    """What a version of the log says: its partitions by name, and the gaps: instants between which stamps were lost."""
+    """What a version of the log says.
+
+    `partitions` are by name; `gaps` are instants between which stamps were lost; before `cut_us` the source's history
+    counts, from it on the log.
+    """
 
     partitions: Mapping[str, LoggedPartition]
     gaps: Sequence[tuple[int, int]] = ()
+    cut_us: int | None = None
 
     @property
     def asof_us(self) -> int | None:
@@ -273,7 +278,7 @@ class EventLog:
                 str(name): LoggedPartition(first=of["first"], end=of["end"], applied_us=of["applied"])
                 for name, of in found["partitions"].items()
             }
-            return LogState(partitions=partitions, gaps=tuple((a, b) for a, b in found["gaps"]))
+            return LogState(partitions=partitions, gaps=tuple((a, b) for a, b in found["gaps"]), cut_us=found["cut"])
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise StoreError(f"the log {self.shown} has a commit that says not what it holds", code="FC603") from error
 
@@ -290,7 +295,8 @@ def _dumped(state: LogState) -> str:
     partitions = {
         name: {"first": of.first, "end": of.end, "applied": of.applied_us} for name, of in state.partitions.items()
     }
-    return json.dumps({"partitions": partitions, "gaps": [list(gap) for gap in state.gaps]}, sort_keys=True)
+    gaps = [list(gap) for gap in state.gaps]
+    return json.dumps({"partitions": partitions, "gaps": gaps, "cut": state.cut_us}, sort_keys=True)
 
 
 def _end(value: object) -> object:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -15,7 +15,7 @@ from featurectl.expressions.row import to_closure
 from featurectl.language.definitions.source import Source
 from featurectl.online.client.coerce import reader_of
 
-EventRow = tuple[object, ...]  # the values of `EventDecoder.columns`, in the form of the online store
+EventRow = tuple[object, ...]  # the columns of the source, then those of `select`, in the form of the online store
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 _SHOWN: Final = 60
 
@@ -38,13 +38,14 @@ class EventDecoder:
         assert source.columns is not None, f"source {source.name} has no columns"
         assert source.event_time is not None, f"source {source.name} has no event_time"
         self.columns: Mapping[str, str] = {**source.columns, **{i.name: i.dtype or "" for i in source.select}}
-        self.places: Mapping[str, int] = dict(zip(self.columns, range(len(self.columns)), strict=True))
+        names = [*source.columns, *(item.name for item in source.select)]
+        self.places: Mapping[str, int] = {name: i for i, name in enumerate(names)}  # `select` may hide a column
         self._own = [(name, dtype, _reader(dtype, source)) for name, dtype in source.columns.items()]
         slots = {name: i for i, name in enumerate(source.columns)}
         self._select = []
         for item in source.select:
             assert item.expression.tree is not None, f"untyped column {item.name}"
-            self._select.append((self.places[item.name], to_closure(item.expression.tree, slots)))
+            self._select.append(to_closure(item.expression.tree, slots))
         self._time = self.places[source.event_time], self.columns[source.event_time] == DATE, source.timezone
         self._event_time = source.event_time
 
@@ -69,14 +70,12 @@ class EventDecoder:
                     return BadEvent(f"{_shown(value)} is no {dtype}", name)
                 value = known[0]
             row.append(value)
-        if self._select:
-            made = [(place, closure(row)) for place, closure in self._select]
-            row += [None] * (len(self.columns) - len(row))
-            for place, value in made:
-                row[place] = value
-        if row[self._time[0]] is None:
-            return BadEvent("null event time", self._event_time)
-        return tuple(row)
+        made = self.with_select(row)
+        return BadEvent("null event time", self._event_time) if made[self._time[0]] is None else made
+
+    def with_select(self, own: Sequence[object]) -> EventRow:
+        """Return the columns of an event with those of `select` behind its own."""
+        return (*own, *(closure(own) for closure in self._select))
 
     def event_us(self, row: EventRow) -> int:
         """Return when an event was true; a date is its midnight in the time zone of the source."""

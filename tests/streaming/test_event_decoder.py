@@ -90,7 +90,8 @@ def test_columns_of_select_see_the_columns_of_the_event():
     columns = {"arr_delay": "float64", "at": "timestamp"}
     decoder = EventDecoder(source_of("float64", columns=columns, select=(hidden, late)))
     row = decoder.decode(b'{"arr_delay": 30, "at": "1970-01-01T00:00:01Z"}')
-    assert (dict(decoder.columns), row) == ({**columns, "late": "bool"}, (0.5, 1_000_000, True))
+    assert (dict(decoder.columns), row) == ({**columns, "late": "bool"}, (30.0, 1_000_000, 0.5, True))
+    assert decoder.places == {"arr_delay": 2, "at": 1, "late": 3}
 
 
 def test_a_date_is_its_midnight_in_the_zone_of_the_source():

@@ -1,0 +1,95 @@
+"""Lists that have grown are compacted, a few at a time, beside the events that go on coming."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from featurectl.online.stream_state.base import (
+    EntityList,
+    Generation,
+    ListReplacement,
+    ListsAsk,
+    RegisterState,
+    digest_of,
+)
+from featurectl.online.stream_state.compaction import AppliedInstants, compact
+from featurectl.online.stream_state.layout import ListLayout
+from featurectl.online.stream_state.protocols import StreamConnection
+
+LONG: Final = 48  # elements from which on a list is worth the trip
+_AT_ONCE: Final = 200
+
+
+class CompactionQueue:
+    """Which lists have grown since they were compacted last, by the generations that are read.
+
+    `layouts` are those of the views, by `view@version`.
+    """
+
+    def __init__(self, layouts: Mapping[str, ListLayout], long: int = LONG) -> None:
+        self._layouts = layouts
+        self.long = long
+        self._waiting: dict[tuple[str, bytes], None] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def see(self, generation: Generation, lengths: Mapping[bytes, int]) -> None:
+        """Take note of how long lists have become."""
+        for entity, length in lengths.items():
+            if length >= self.long:
+                self._waiting[generation.view, entity] = None
+
+    def add(self, view: str, entities: Iterable[bytes]) -> None:
+        """Have lists compacted however long they are."""
+        for entity in entities:
+            self._waiting[view, entity] = None
+
+    def step(self, connection: StreamConnection, clock_us: int) -> int:
+        """Compact some lists, those that have waited longest first; return how many were replaced.
+
+        One that others change meanwhile is left for the next time that it grows.
+
+        Raises:
+            StoreError: the store fails, or a list holds what no worker has written.
+        """
+        chosen = list(self._waiting)[:_AT_ONCE]
+        if not chosen:
+            return 0
+        by_view: dict[str, list[bytes]] = {}
+        for view, entity in chosen:
+            by_view.setdefault(view, []).append(entity)
+        asks = [ListsAsk(view=view, entities=entities) for view, entities in by_view.items()]
+        register, found = connection.lists.read(asks)
+        replacements = [
+            made for ask, lists in zip(asks, found, strict=True) for made in self._made(ask, lists, register, clock_us)
+        ]
+        replaced = connection.lists.replace(replacements) if replacements else []
+        for place in chosen:
+            self._waiting.pop(place, None)
+        return sum(replaced)
+
+    def _made(
+        self, ask: ListsAsk, lists: Sequence[EntityList | None], register: RegisterState, clock_us: int
+    ) -> Iterable[ListReplacement]:
+        generation, layout = register.live(ask.view), self._layouts.get(ask.view)
+        if generation is None or layout is None:
+            return
+        applied = {of.number: of.applied for of in register.partitions}
+        for entity, found in zip(ask.entities, lists, strict=True):
+            if found is None or not found.elements:
+                continue
+            instants = AppliedInstants(
+                applied_us=applied, asof_us=register.asof, clock_us=clock_us, marks=found.marks
+            )  # fmt: skip
+            compacted = compact(found.elements, layout, instants)
+            yield ListReplacement(
+                generation=generation,
+                entity=entity,
+                read=len(found.elements),
+                digest=digest_of(found.elements),
+                head=compacted.head,
+                left=compacted.left,
+                alone=compacted.alone,
+            )

@@ -1,0 +1,128 @@
+"""What workers have taken goes to the log: one commit for all partitions of a worker, every few seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import polars as pl
+
+from featurectl.core.dataclass import dataclass
+from featurectl.core.frames.types import polars_dtype
+from featurectl.offline.event_log import OFFSET, OWN_COLUMNS, STAMP, EventLog, LoggedPartition, LogState, OpenedLog
+from featurectl.online.stream_state.base import RegisterState, StampGap, StampRange, StreamPartition
+from featurectl.online.stream_state.protocols import StreamConnection
+from featurectl.streaming.logged_events import TakenEvents, TakenRange
+
+_NEAR: Final = 100_000  # offsets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogCommit:
+    """What a commit has brought: the first offset of each partition that is not logged now, and how many rows."""
+
+    ends: Mapping[str, int]
+    rows: int
+
+
+class LogWriter:
+    """Commits what was taken, as far as the register still says the same of it."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self._gaps: list[StampGap] = []
+
+    def declare(self, gap: StampGap) -> None:
+        """Have the next commit say that stamps were lost between two instants."""
+        self._gaps.append(gap)
+
+    def begin(self, partitions: Sequence[StreamPartition], cut_us: int) -> OpenedLog:
+        """Return the log, in which partitions have an entry; one that is new begins where the register says.
+
+        The first commit says as of which instant the stream begins: `history` counts before it.
+        """
+        while True:
+            opened = self._log.open()
+            known = opened.state.partitions
+            new = {of.name: of for of in partitions if of.name not in known}
+            if opened.version is not None and not new:
+                return opened
+            added = {
+                name: LoggedPartition(first=of.first, end=of.first, applied_us=of.applied) for name, of in new.items()
+            }
+            cut = cut_us if opened.state.cut_us is None else opened.state.cut_us
+            state = LogState(partitions={**known, **added}, gaps=opened.state.gaps, cut_us=cut)
+            self._log.commit(opened, self._nothing(), state)
+
+    def commit(self, taken: Mapping[str, TakenEvents], connection: StreamConnection) -> LogCommit | None:
+        """Log what is new of some partitions, by name; None where another commit came between.
+
+        Raises:
+            StoreError: the log or the register can't be read or written.
+        """
+        opened = self._log.open()
+        register = connection.register.read_state()
+        state, chosen = self._plan(taken, opened, register, connection)
+        if state == opened.state:
+            return LogCommit(ends=_ends(state), rows=0)
+        rows = pl.concat([each.rows for each in chosen]) if chosen else self._nothing()
+        if not self._log.commit(opened, rows, state):
+            return None
+        self._gaps.clear()
+        return LogCommit(ends=_ends(state), rows=rows.height)
+
+    def _plan(
+        self,
+        taken: Mapping[str, TakenEvents],
+        opened: OpenedLog,
+        register: RegisterState,
+        connection: StreamConnection,
+    ) -> tuple[LogState, list[TakenRange]]:
+        partitions = dict(opened.state.partitions)
+        chosen: list[TakenRange] = []
+        for of in register.partitions:
+            before = partitions.get(of.name)
+            if of.name not in taken or before is None:
+                continue
+            held = connection.register.read_stamps(of.number, before.end, max(of.end, before.end))
+            new = taken[of.name].loggable(before.end, held, of.applied)
+            chosen += new
+            end = new[-1].range.end if new else before.end
+            is_whole = all(each.end <= end for each in held if each.stamp <= of.applied)
+            applied_us = max(before.applied_us, of.applied) if is_whole else before.applied_us
+            partitions[of.name] = LoggedPartition(first=before.first, end=end, applied_us=applied_us)
+        gaps = [*opened.state.gaps, *((gap.after, gap.until) for gap in self._gaps)]
+        return LogState(partitions=partitions, gaps=tuple(dict.fromkeys(gaps)), cut_us=opened.state.cut_us), chosen
+
+    def logged_stamps(self, opened: OpenedLog, partition: str, first: int) -> list[StampRange]:
+        """Return the stamps that the log has of a partition from an offset on, as ranges without holes.
+
+        Offsets without an event belong to the stamp of the next event, or of the last.
+        """
+        of = opened.state.partitions.get(partition)
+        if of is None or first >= of.end:
+            return []
+        frames = list(self._log.read_rows(opened, [OFFSET, STAMP], {partition: first}))
+        found: list[StampRange] = []
+        begin = first
+        rows = pl.concat(frames).sort(OFFSET) if frames else self._nothing().select(OFFSET, STAMP)
+        runs = rows.group_by(pl.col(STAMP).to_physical().alias("stamp"), maintain_order=True)
+        for stamp, last in runs.agg(pl.col(OFFSET).max()).rows():
+            found.append(StampRange(first=begin, end=last + 1, stamp=stamp))
+            begin = last + 1
+        last = found.pop() if found else StampRange(first=first, end=of.end, stamp=of.applied_us)
+        return [*found, StampRange(first=last.first, end=of.end, stamp=last.stamp)]
+
+    def last_stamp(self, opened: OpenedLog, partition: str) -> StampRange:
+        """Return the last stamp of a partition that has some offsets in the log."""
+        of = opened.state.partitions[partition]
+        near = self.logged_stamps(opened, partition, max(of.first, of.end - _NEAR))
+        return near[-1] if len(near) > 1 else self.logged_stamps(opened, partition, of.first)[-1]
+
+    def _nothing(self) -> pl.DataFrame:
+        types = {**OWN_COLUMNS, **self._log.columns}
+        return pl.DataFrame(schema={name: polars_dtype(dtype) for name, dtype in types.items()})
+
+
+def _ends(state: LogState) -> Mapping[str, int]:
+    return {name: of.end for name, of in state.partitions.items()}

@@ -1,0 +1,112 @@
+"""Where a worker begins with a partition: before whatever the store, the log or a master of a Cluster may lack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
+
+from featurectl.core.dataclass import dataclass
+from featurectl.online.stream_state.base import KnownStamps, RegisterState, StampRange, gap_of
+from featurectl.online.stream_state.protocols import StreamConnection
+from featurectl.streaming.log_writer import LogWriter
+from featurectl.streaming.logged_events import TakenEvents
+from featurectl.streaming.topics.base import TopicReader, TopicState, Watermarks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerTopic:
+    """The topic that a worker reads: what it is, which offsets it has, and a reader of some of its partitions."""
+
+    state: Callable[[], TopicState]
+    watermarks: Callable[[], Mapping[int, Watermarks]]
+    reader: TopicReader
+
+
+@dataclass(slots=True, kw_only=True)
+class PartitionReading:
+    """Where a worker is in a partition: `name` has the incarnation, `number` is the register's."""
+
+    name: str
+    number: int
+    position: int
+    logged: Sequence[StampRange] = ()
+    own: list[StampRange] = field(default_factory=list)
+    taken: TakenEvents = field(default_factory=TakenEvents)
+    at_end: bool = False
+
+
+class PartitionStart:
+    """Begins partitions, and remembers what it knows of stamps, so that a loss is seen and told."""
+
+    def __init__(self, topic: WorkerTopic, log: LogWriter, wall_us: Callable[[], int]) -> None:
+        self._topic, self._log, self._wall_us = topic, log, wall_us
+        self._own: dict[str, list[StampRange]] = {}
+        self._run, self._greatest = "", 0
+
+    def see(self, stamp: int) -> None:
+        """Take note of the greatest stamp that the register has given."""
+        self._greatest = max(self._greatest, stamp)
+
+    def begin(self, partition: int, connection: StreamConnection, before: PartitionReading | None) -> PartitionReading:
+        """Return where a partition begins: at the lesser of the log and the register, and of what masters have.
+
+        Raises:
+            StoreError: the topic, the store or the log can't be used now.
+        """
+        topic = self._topic.state()
+        register, watermarks = connection.register, self._topic.watermarks().get(partition)
+        begin = 0 if watermarks is None else watermarks.begin
+        name = f"{topic.topic}/{partition}#{topic.incarnation}"
+        number = self._meet(connection, name, begin)
+        state = register.read_state()
+        self._declare_gap(state)
+        of = state.partitions[number]
+        opened = self._log.begin([of], self._wall_us())
+        end = opened.state.partitions[name].end
+        marks = connection.lists.marks(number)
+        if max(marks, default=0) > of.end:
+            connection.generations.void()  # lists have stamps that the register lost
+            marks = []
+        position = min(end, of.done, *marks)
+        if position < begin <= end:
+            connection.generations.void()  # the topic does not have any more what lists lack, and the log has
+            _skip(connection, number, self._log.logged_stamps(opened, name, position))
+            position = end
+        return PartitionReading(
+            name=name,
+            number=number,
+            position=position,
+            logged=self._log.logged_stamps(opened, name, position),
+            own=self._own.setdefault(name, []),
+            taken=TakenEvents() if before is None or before.name != name else before.taken,
+        )
+
+    def _meet(self, connection: StreamConnection, name: str, begin: int) -> int:
+        """Return the number of a partition; one that only the log knows goes on behind its last stamp."""
+        register = connection.register
+        known = {of.name: of.number for of in register.read_state().partitions}
+        if name in known:
+            return known[name]
+        opened = self._log.begin([], self._wall_us())
+        logged = opened.state.partitions.get(name)
+        if logged is None or logged.end == logged.first:
+            return register.add_partition(name, begin if logged is None else logged.first)
+        last = self._log.last_stamp(opened, name)
+        number = register.add_partition(name, last.first)
+        _skip(connection, number, [last])
+        return number
+
+    def _declare_gap(self, state: RegisterState) -> None:
+        gap = gap_of(state, self._run, self._greatest) if self._run else None
+        if gap is not None:
+            self._log.declare(gap)
+        self._run, self._greatest = state.run, max(self._greatest, state.last, state.asof)
+
+
+def _skip(connection: StreamConnection, number: int, stamps: Sequence[StampRange]) -> None:
+    """Have the register know stamps of the log, whose events no list has, as all generations were given up."""
+    if stamps:
+        first, end = stamps[0].first, stamps[-1].end
+        claim = connection.register.claim(number, first, end, KnownStamps(logged=stamps))
+        if claim is not None and not claim.generations:
+            connection.register.finish(number, first, end, [])

@@ -1,0 +1,147 @@
+"""A batch of messages becomes events: those that count, and those that are rejected, each with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from featurectl.core.dataclass import dataclass
+from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.view import FeatureView
+from featurectl.online.stream_state.base import GenerationCut, ListAppend, StampRange
+from featurectl.online.stream_state.layout import AHEAD_US
+from featurectl.streaming.event_checks import EventChecks
+from featurectl.streaming.event_decoder import BadEvent, EventDecoder, EventRow
+from featurectl.streaming.topics.base import MessageBatch
+from featurectl.streaming.view_records import StampedEvent, ViewRecords
+
+
+class ReadEvent(NamedTuple):
+    """An event without a stamp: its offset, when it was true, and its columns."""
+
+    offset: int
+    event_us: int
+    row: EventRow
+
+
+class RejectedEvent(NamedTuple):
+    """An event that does not count, with its stamp, the reason, the column that is wrong ("": none), and its bytes."""
+
+    offset: int
+    stamp_us: int
+    reason: str
+    column: str
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventBatch:
+    """What a batch of messages holds: events by their offsets, and which are rejected, by their places in it."""
+
+    messages: MessageBatch
+    events: Sequence[ReadEvent]
+    bad: Mapping[int, BadEvent]
+    warned: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StampedBatch:
+    """The events of a batch with their stamps, and those that are rejected, both by offset."""
+
+    events: Sequence[StampedEvent]
+    rejected: Sequence[RejectedEvent]
+
+
+class EventReader:
+    """Reads the events of a source for some of its views, by `view@version`."""
+
+    def __init__(self, source: Source, views: Mapping[str, FeatureView]) -> None:
+        self.decoder = EventDecoder(source)
+        self.views = {name: ViewRecords(view, self.decoder) for name, view in views.items()}
+        self._checks = EventChecks(source, self.decoder)
+
+    def read(self, messages: MessageBatch) -> EventBatch:
+        """Return the events of a batch."""
+        found: list[ReadEvent] = []
+        places: list[int] = []
+        bad: dict[int, BadEvent] = {}
+        for place, (offset, value) in enumerate(zip(messages.offsets, messages.values, strict=True)):
+            row = self.decoder.decode(value)
+            if isinstance(row, BadEvent):
+                bad[place] = row
+            else:
+                found.append(ReadEvent(offset, self.decoder.event_us(row), row))
+                places.append(place)
+        failed = self._checks.failed([event.row for event in found])
+        for number, check in failed.rejected.items():
+            bad[places[number]] = BadEvent(f"fails the check {check.label}", check.column or "")
+        events = [event for number, event in enumerate(found) if number not in failed.rejected]
+        return EventBatch(messages=messages, events=events, bad=bad, warned=failed.warned)
+
+    def stamp(self, batch: EventBatch, partition: int, stamps: Sequence[StampRange]) -> StampedBatch:
+        """Return the events with their stamps; one that is dated too far ahead of its own is rejected now.
+
+        Args:
+            batch: What was read.
+            partition: Its number in the register.
+            stamps: Of all offsets of the batch, in order.
+        """
+        messages, known = batch.messages, stamps_of(batch.messages.offsets, stamps)
+        by_offset = dict(zip(messages.offsets, messages.values, strict=True))
+        events: list[StampedEvent] = []
+        rejected = [
+            RejectedEvent(offset, known[offset], batch.bad[place].reason, batch.bad[place].column, value)
+            for place, (offset, value) in enumerate(zip(messages.offsets, messages.values, strict=True))
+            if place in batch.bad
+        ]
+        for offset, event_us, row in batch.events:
+            stamp = known[offset]
+            if event_us > stamp + AHEAD_US:
+                reason = "its time is more than 1 h ahead of its stamp"
+                rejected.append(RejectedEvent(offset, stamp, reason, "", by_offset[offset]))
+            else:
+                events.append(StampedEvent(partition, offset, event_us, stamp, row))
+        return StampedBatch(events=events, rejected=sorted(rejected))
+
+    def appends(self, events: Sequence[StampedEvent], generations: Sequence[GenerationCut]) -> list[ListAppend]:
+        """Return what some events append to the lists of generations.
+
+        Raises:
+            KeyError: a generation is of a view version that is not known here.
+        """
+        made: dict[str, tuple[list[bytes], list[bytes]]] = {}
+        appends = []
+        for generation in [each.generation for each in generations]:
+            if generation.view not in made:
+                made[generation.view] = self._elements(self.views[generation.view], events)
+            entities, elements = made[generation.view]
+            if entities:
+                appends.append(ListAppend(generation=generation, entities=entities, elements=elements))
+        return appends
+
+    @staticmethod
+    def _elements(view: ViewRecords, events: Sequence[StampedEvent]) -> tuple[list[bytes], list[bytes]]:
+        entities, elements = list[bytes](), list[bytes]()
+        for event in events:
+            entity = view.entity(event.row)
+            if entity is not None:
+                entities.append(entity)
+                elements.append(view.element(event))
+        return entities, elements
+
+
+def stamps_of(offsets: Sequence[int], stamps: Sequence[StampRange]) -> Mapping[int, int]:
+    """Return the stamp of each offset, of ranges in order that have them all.
+
+    >>> stamps_of([3, 5, 9], [StampRange(first=3, end=6, stamp=70), StampRange(first=6, end=10, stamp=80)])
+    {3: 70, 5: 70, 9: 80}
+    """
+    ranges: Iterator[StampRange] = iter(stamps)
+    known: dict[int, int] = {}
+    current = next(ranges, None)
+    for offset in offsets:
+        while current is not None and offset >= current.end:
+            current = next(ranges, None)
+        assert current is not None, f"offset {offset} has no stamp"
+        known[offset] = current.stamp
+    return known

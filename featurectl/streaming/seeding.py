@@ -1,0 +1,151 @@
+"""A new generation of a view's lists is made from the log, beside the one that is read; workers never wait for it.
+
+From the moment when a generation is named workers write it, too. What came before, up to the cut of each partition, is
+in the log soon after; then each entity gets a head of it, and readers are switched to the new generation.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final, Literal
+
+import polars as pl
+
+from featurectl.core.dataclass import dataclass
+from featurectl.core.dtypes import DATE, TIMESTAMP, decimal_parts, list_item
+from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.view import FeatureView
+from featurectl.offline.event_log import OFFSET, PARTITION, REJECTED, STAMP, EventLog, OpenedLog
+from featurectl.online.stream_state.base import Generation, ListSeed, NewGeneration, RegisterState
+from featurectl.online.stream_state.compaction import fold
+from featurectl.online.stream_state.head import no_head, pack_head
+from featurectl.online.stream_state.protocols import StreamConnection
+from featurectl.online.stream_state.record import EventRecord
+from featurectl.streaming.event_decoder import EventDecoder
+from featurectl.streaming.view_records import StampedEvent, ViewRecords
+
+SeedingState = Literal["waits", "done", "given up"]
+HistoryRows = Callable[[], Iterator[pl.DataFrame]]  # of a source's history: its columns, and STAMP
+_ROWS_AT_ONCE: Final = 1_000_000
+_SEEDS_AT_ONCE: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeededView:
+    """A view version (`view@version`) that gets a new generation, its source, and what its history has, if any."""
+
+    name: str
+    view: FeatureView
+    source: Source
+    earlier: HistoryRows | None = None
+
+
+class Seeding:
+    """One new generation of a view version; `step` until it is done or given up."""
+
+    def __init__(self, seeded: SeededView, connection: StreamConnection, log: EventLog) -> None:
+        self._seeded, self._log = seeded, log
+        self.generation = Generation(view=seeded.name, id=secrets.token_hex(6))
+        self._new: NewGeneration = connection.generations.add(self.generation)
+        self._decoder = EventDecoder(seeded.source)
+        self._records = ViewRecords(seeded.view, self._decoder)
+        self._counts: Mapping[str, int] | None = None
+
+    def step(self, connection: StreamConnection) -> SeedingState:
+        """Do what can be done now.
+
+        Raises:
+            StoreError: the store or the log can't be used; a later step goes on.
+        """
+        state = connection.register.read_state()
+        if self.generation not in state.named():
+            return "given up"
+        opened = self._log.open()
+        if not self._is_logged(state, opened):
+            return "waits"
+        if self._counts is None:
+            self._counts = self._seed(connection, state, opened)
+        if not connection.lists.make_ready(self.generation, self._counts, self._new.cuts):
+            connection.generations.drop(self.generation)
+            return "given up"
+        return "done" if connection.generations.switch(self.generation) else "waits"
+
+    def _is_logged(self, state: RegisterState, opened: OpenedLog) -> bool:
+        """Return whether the log has all offsets before the cuts."""
+        logged = {name: of.end for name, of in opened.state.partitions.items()}
+        return all(logged.get(of.name, of.first) >= self._new.cuts.get(of.number, of.first) for of in state.partitions)
+
+    def _seed(self, connection: StreamConnection, state: RegisterState, opened: OpenedLog) -> Mapping[str, int]:
+        """Put a head before the list of each entity, and return how many each master got."""
+        numbers = {of.name: of.number for of in state.partitions}
+        total: dict[str, int] = dict(connection.lists.seed(self.generation, []))
+        for bucket in range(buckets := self._buckets(opened)):
+            by_entity: dict[bytes, list[EventRecord]] = {}
+            for entity, record in self._bucket(opened, numbers, bucket, buckets):
+                by_entity.setdefault(entity, []).append(record)
+            seeds = [*filter(None, map(self._head, by_entity, by_entity.values()))]
+            for start in range(0, len(seeds), _SEEDS_AT_ONCE):
+                counted = connection.lists.seed(self.generation, seeds[start : start + _SEEDS_AT_ONCE])
+                total = {master: total.get(master, 0) + count for master, count in counted.items()}
+        return total
+
+    def _buckets(self, opened: OpenedLog) -> int:
+        """Return in how many parts entities are worked on, so that one part's events fit in memory."""
+        logged = sum(of.end - of.first for of in opened.state.partitions.values())
+        return max(1, -(-logged // _ROWS_AT_ONCE))
+
+    def _bucket(
+        self, opened: OpenedLog, numbers: Mapping[str, int], bucket: int, buckets: int
+    ) -> Iterator[tuple[bytes, EventRecord]]:
+        for event in self._events(opened, numbers):
+            entity = self._records.entity(event.row)
+            if entity is not None and sum(entity) % buckets == bucket:
+                yield entity, self._records.record(event)
+
+    def _events(self, opened: OpenedLog, numbers: Mapping[str, int]) -> Iterator[StampedEvent]:
+        """Give the events before the cuts, those of the history first."""
+        columns = [*(self._seeded.source.columns or {})]
+        if self._seeded.earlier is not None:
+            for frame in self._seeded.earlier():
+                for number, (stamp, *own) in enumerate(stored_rows(frame, [STAMP, *columns], self._types)):
+                    yield self._event(0, number, stamp, own)
+        for frame in self._log.read_rows(opened, [PARTITION, OFFSET, STAMP, REJECTED, *columns]):
+            good = frame.filter(pl.col(REJECTED).is_null())
+            for name, offset, stamp, *own in stored_rows(good, [PARTITION, OFFSET, STAMP, *columns], self._types):
+                assert isinstance(offset, int)
+                place = numbers.get(str(name))
+                if place is not None and offset < self._new.cuts.get(place, 0):
+                    yield self._event(place, offset, stamp, own)
+
+    @property
+    def _types(self) -> Mapping[str, str]:
+        return {PARTITION: "string", OFFSET: "int64", STAMP: "timestamp", **(self._seeded.source.columns or {})}
+
+    def _event(self, partition: int, offset: int, stamp: object, own: Sequence[object]) -> StampedEvent:
+        assert isinstance(stamp, int)
+        row = self._decoder.with_select(own)
+        return StampedEvent(partition, offset, self._decoder.event_us(row), stamp, row)
+
+    def _head(self, entity: bytes, records: Sequence[EventRecord]) -> ListSeed | None:
+        """Return the head of an entity's list; None where no answer needs what there is."""
+        layout = self._records.layout
+        head = fold(no_head(layout), records, self._new.asof, layout)
+        if head.is_empty:
+            return None
+        frontier = {record.partition: self._new.cuts.get(record.partition, 0) for record in records}
+        return ListSeed(entity=entity, head=pack_head(head._replace(frontier=frontier), layout))
+
+
+def stored_rows(frame: pl.DataFrame, names: Sequence[str], types: Mapping[str, str]) -> Iterator[tuple[object, ...]]:
+    """Give some columns of rows in the form of the online store: times and dates as numbers, decimals as texts."""
+    return frame.select(_stored(pl.col(name), types[name]) for name in names).iter_rows()
+
+
+def _stored(column: pl.Expr, dtype: str) -> pl.Expr:
+    if dtype in (TIMESTAMP, DATE):
+        return column.to_physical().cast(pl.Int64)
+    if decimal_parts(dtype):
+        return column.cast(pl.String)
+    item = list_item(dtype)
+    return column.list.eval(_stored(pl.element(), item)) if item else column

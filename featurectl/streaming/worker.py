@@ -1,0 +1,272 @@
+"""A worker: it takes what a topic has, stamps it, writes it to the lists of the views, and logs it.
+
+One turn after another; a turn that fails leaves nothing that the next one does not do again. Which partitions it has is
+for dividing the work alone: what two workers do with one partition at the same time is done once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
+
+from featurectl.core.dataclass import dataclass
+from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.view import FeatureView
+from featurectl.online.stream_state.base import (
+    ConnectionLostError,
+    GenerationCut,
+    KnownStamps,
+    ReadingPosition,
+    StampRange,
+    StreamSource,
+)
+from featurectl.online.stream_state.protocols import StreamConnection, StreamState
+from featurectl.streaming.compaction_queue import CompactionQueue
+from featurectl.streaming.log_writer import LogWriter
+from featurectl.streaming.logged_events import merged_ranges, taken_ranges
+from featurectl.streaming.partition_start import PartitionReading, PartitionStart, WorkerTopic
+from featurectl.streaming.read_events import EventReader, StampedBatch
+from featurectl.streaming.topics.base import MessageBatch, TakeLimits
+
+_LOG_EVERY_S: Final = 5.0
+_BEAT_EVERY_S: Final = 0.05
+_MOST_UNLOGGED: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerStream:
+    """What a worker works on: a source, the views that read it, by `view@version`, and where its state is."""
+
+    source: Source
+    views: Mapping[str, FeatureView]
+    place: StreamSource
+    state: StreamState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerPace:
+    """How often a worker does what it does beside taking events; `clock` gives seconds that only grow."""
+
+    clock: Callable[[], float]
+    wall_us: Callable[[], int]
+    log_every_s: float = _LOG_EVERY_S
+    beat_every_s: float = _BEAT_EVERY_S
+    most_unlogged: int = _MOST_UNLOGGED
+
+
+@dataclass(slots=True, kw_only=True)
+class WorkerCounts:
+    """What a worker has done since it began. `begun_anew`: how often it took up partitions again after a loss."""
+
+    events: int = 0
+    rejected: int = 0
+    warned: int = 0
+    logged: int = 0
+    compacted: int = 0
+    begun_anew: int = 0
+
+
+class StreamWorker:
+    """Works on one source; `step` does one turn. Not for several threads."""
+
+    def __init__(self, stream: WorkerStream, topic: WorkerTopic, log: LogWriter, pace: WorkerPace) -> None:
+        self._stream, self._topic, self._log, self._pace = stream, topic, log, pace
+        self._events = EventReader(stream.source, stream.views)
+        self.compaction = CompactionQueue({name: of.layout for name, of in self._events.views.items()})
+        self.counts = WorkerCounts()
+        self.readings: dict[int, PartitionReading] = {}
+        self._start = PartitionStart(topic, log, pace.wall_us)
+        self._connection: StreamConnection | None = None
+        self._logged_at = self._beat_at = pace.clock()
+        self._again: set[int] = set()  # partitions that are to begin anew
+
+    @property
+    def connection(self) -> StreamConnection:
+        """The connection to the store; one that was lost is opened anew, and all partitions begin anew."""
+        if self._connection is None:
+            self._connection = self._stream.state.connect(self._stream.place)
+            self._again = set(self.readings)
+        return self._connection
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has read all that its partitions have, and nothing waits to be compacted."""
+        return all(of.at_end for of in self.readings.values()) and not self._again and not len(self.compaction)
+
+    @property
+    def unlogged(self) -> int:
+        """How many events wait for the log."""
+        return sum(of.taken.events for of in self.readings.values())
+
+    def step(self, limits: TakeLimits) -> int:
+        """Do one turn, and return how many events it took.
+
+        Raises:
+            StoreError: the topic, the store or the log can't be used now; the next turn begins where this one did.
+        """
+        try:
+            return self._step(limits)
+        except ConnectionLostError:
+            self.counts.begun_anew += 1
+            self._disconnect()
+            return 0
+        except BaseException:
+            self._again = set(self.readings)
+            raise
+
+    def _step(self, limits: TakeLimits) -> int:
+        connection = self.connection
+        for partition in sorted(self._again & set(self.readings)):
+            self.begin(partition)
+        self._again.clear()
+        delivery = self._topic.reader.take(limits)
+        for partition in delivery.revoked:
+            self.readings.pop(partition, None)
+            self._again.discard(partition)
+        for partition in delivery.gained:
+            self.begin(partition)
+        for of in self.readings.values():
+            of.at_end = False
+        taken = 0
+        for batches in _one_of_each(delivery.batches):
+            taken += self._apply(connection, [batch for batch in batches if self._follows(batch)])
+        for partition, end in delivery.ends.items():
+            reading = self.readings.get(partition)
+            if reading is not None:
+                reading.at_end = end == reading.position
+        self._do_the_rest(connection)
+        return taken
+
+    def _do_the_rest(self, connection: StreamConnection) -> None:
+        now = self._pace.clock()
+        if now - self._beat_at >= self._pace.beat_every_s:
+            self._beat_at = now
+            self._beat(connection)
+        self.counts.compacted += self.compaction.step(connection, self._pace.wall_us())
+        unlogged = self.unlogged
+        if now - self._logged_at >= self._pace.log_every_s or unlogged >= self._pace.most_unlogged:
+            self.write_log()
+
+    def write_log(self) -> bool:
+        """Log what was taken; return whether that was done, not refused as another commit came between."""
+        self._logged_at = self._pace.clock()
+        commit = self._log.commit({of.name: of.taken for of in self.readings.values()}, self.connection)
+        if commit is None:
+            return False
+        self.counts.logged += commit.rows
+        for partition, of in self.readings.items():
+            end = commit.ends.get(of.name, 0)
+            of.taken.forget(end)
+            of.own[:] = [each for each in of.own if each.end > end]
+            self.connection.register.forget(of.number, end)
+            self._topic.reader.commit({partition: end})
+        return True
+
+    def close(self) -> None:
+        """Log what was taken, and give everything back."""
+        try:
+            if self._connection is not None:
+                self._beat(self._connection)
+                self.write_log()
+        finally:
+            self._disconnect()
+            self._topic.reader.close()
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def begin(self, partition: int) -> None:
+        """Begin with a partition, or begin it anew."""
+        reading = self._start.begin(partition, self.connection, self.readings.get(partition))
+        self.readings[partition] = reading
+        self._topic.reader.seek(partition, reading.position)
+
+    def _follows(self, batch: MessageBatch) -> bool:
+        """Return whether a batch begins where its partition is; one that is elsewhere begins anew."""
+        reading = self.readings.get(batch.partition)
+        follows = reading is not None and batch.first == reading.position
+        if not follows:
+            self._again.add(batch.partition)
+        return follows and batch.end > batch.first
+
+    def _apply(self, connection: StreamConnection, batches: Sequence[MessageBatch]) -> int:
+        """Stamp the events of some batches, one of each partition, write them, and say that they are there."""
+        claimed: list[tuple[MessageBatch, Sequence[StampRange], Sequence[GenerationCut], StampedBatch]] = []
+        for messages in batches:
+            reading = self.readings[messages.partition]
+            events = self._events.read(messages)
+            known = KnownStamps(logged=reading.logged, own=reading.own)
+            claim = connection.register.claim(reading.number, messages.first, messages.end, known)
+            if claim is None:
+                self._again.add(messages.partition)
+                continue
+            self._start.see(claim.last)
+            reading.own[:] = merged_ranges(with_stamps(reading.own, claim.stamps))
+            stamped = self._events.stamp(events, reading.number, claim.stamps)
+            claimed.append((messages, claim.stamps, claim.generations, stamped))
+            self.counts.warned += events.warned
+        appends = [each for _, _, generations, of in claimed for each in self._events.appends(of.events, generations)]
+        if appends:
+            for append, lengths in zip(appends, connection.lists.append(appends), strict=True):
+                self.compaction.see(append.generation, lengths)
+        for messages, stamps, generations, stamped in claimed:
+            self._finish(connection, messages, stamps, generations, stamped)
+        return sum(len(messages.offsets) for messages, *_ in claimed)
+
+    def _finish(
+        self,
+        connection: StreamConnection,
+        messages: MessageBatch,
+        stamps: Sequence[StampRange],
+        generations: Sequence[GenerationCut],
+        stamped: StampedBatch,
+    ) -> None:
+        reading, first, end = self.readings[messages.partition], messages.first, messages.end
+        written = [each.generation for each in generations]
+        done = connection.lists.mark(reading.number, first, end, generations) and connection.register.finish(
+            reading.number, first, end, written
+        )
+        if not done:
+            self._again.add(messages.partition)
+            return
+        reading.position = end
+        reading.taken.add(taken_ranges(stamped, stamps, reading.name, self._stream.source))
+        self.counts.events += len(stamped.events)
+        self.counts.rejected += len(stamped.rejected)
+
+    def _beat(self, connection: StreamConnection) -> None:
+        positions = [
+            ReadingPosition(partition=of.number, position=of.position, at_end=of.at_end)
+            for partition, of in self.readings.items()
+            if partition not in self._again
+        ]
+        there = [partition for partition in self.readings if partition not in self._again]
+        if positions:
+            beaten = connection.register.heartbeat(positions)
+            self._again |= {partition for partition, goes_on in zip(there, beaten, strict=True) if not goes_on}
+
+
+def _one_of_each(batches: Sequence[MessageBatch]) -> Iterator[Sequence[MessageBatch]]:
+    """Yield batches in rounds, one of each partition in each."""
+    left = list(batches)
+    while left:
+        first = {batch.partition: batch for batch in reversed(left)}
+        yield list(first.values())
+        left = [batch for batch in left if first[batch.partition] is not batch]
+
+
+def with_stamps(known: Sequence[StampRange], given: Sequence[StampRange]) -> list[StampRange]:
+    """Return what a worker knows of stamps with those of a claim, which are newer.
+
+    >>> known = [StampRange(first=0, end=9, stamp=1)]
+    >>> [(r.first, r.end, r.stamp) for r in with_stamps(known, [StampRange(first=4, end=6, stamp=2)])]
+    [(0, 4, 1), (4, 6, 2), (6, 9, 1)]
+    """
+    if not given:
+        return list(known)
+    first, end = given[0].first, given[-1].end
+    before = [StampRange(first=r.first, end=min(r.end, first), stamp=r.stamp) for r in known if r.first < first]
+    after = [StampRange(first=max(r.first, end), end=r.end, stamp=r.stamp) for r in known if r.end > end]
+    return [*before, *given, *after]

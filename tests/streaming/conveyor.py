@@ -1,0 +1,359 @@
+"""Workers on real stores: random events of cards and shops, whoever works on them, and what answers have to say."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from random import Random
+
+import polars as pl
+
+from featurectl.core.errors import StoreError
+from featurectl.core.units import from_us, instant_us
+from featurectl.language.definitions.entity import Entity
+from featurectl.language.definitions.source import Check, NamedExpression, Source
+from featurectl.language.definitions.view import Feature, FeatureView
+from featurectl.offline.event_log import OFFSET, PARTITION, REJECTED, STAMP, EventLog
+from featurectl.online.decode.values import decoder
+from featurectl.online.stream_state.base import ListsAsk, StreamSource
+from featurectl.online.stream_state.layout import MARGIN_US, layout_of
+from featurectl.online.stream_state.list_values import ListReader
+from featurectl.online.stream_state.parsed_list import parse_list
+from featurectl.online.stream_state.protocols import StreamState
+from featurectl.pit.naive import states_naively, windows_naively
+from featurectl.pit.questions import StateQuestion, WindowQuestion
+from featurectl.streaming.log_writer import LogWriter
+from featurectl.streaming.partition_start import WorkerTopic
+from featurectl.streaming.seeding import SeededView, Seeding
+from featurectl.streaming.topics.base import TakeLimits, TopicBroker
+from featurectl.streaming.worker import StreamWorker, WorkerPace, WorkerStream
+from tests.definitions import COLUMNS as OTHER_COLUMNS
+from tests.definitions import expression
+
+SECOND = 1_000_000
+BEGIN = 1_790_000_000 * SECOND
+PARTITIONS, CARDS, SHOPS = 3, 5, 3
+COLUMNS = {"swipe": "int64", "card": "string", "shop": "string", "arr_delay": "float64", "at": "timestamp"}
+SOURCE = Source(
+    name="swipes",
+    format="stream",
+    event_time="at",
+    columns=COLUMNS,
+    dedup_key=("swipe",),
+    checks=(Check(kind="between", column="arr_delay", low=-1000.0, high=1000.0),),
+)
+assert OTHER_COLUMNS["arr_delay"] == COLUMNS["arr_delay"]  # so that expressions over it are typed alike
+
+
+def _feature(op: str, window_s: int | None, column: str | None = "arr_delay", n: int | None = None) -> Feature:
+    types = {"count": "int64", "count_distinct": "int64", "last_n": "list(float64)"}
+    return Feature(
+        name=f"{op}_{window_s}",
+        op=op,
+        column=column,
+        dtype=types.get(op, "float64"),
+        window_us=None if window_s is None else window_s * SECOND,
+        n=n,
+    )
+
+
+def _input(name: str) -> NamedExpression:
+    tree = expression(name).tree if name in OTHER_COLUMNS else None
+    return NamedExpression(name=name, expression=expression("arr_delay"), dtype=None if tree is None else tree.dtype)
+
+
+CARD = Entity(name="card", keys={"card": "string"})
+SHOP = Entity(name="shop", keys={"shop": "string"})
+VIEWS = {
+    "spend@1": FeatureView(
+        name="spend", kind="event", entity=CARD, source=SOURCE, join={"card": "card"}, where=None,
+        inputs=(_input("arr_delay"),),
+        features=(
+            _feature("count", 4, None), _feature("sum", 4), _feature("max", 9), _feature("last_n", 9, n=3),
+            _feature("median", 4),
+        ),
+    ),
+    "shops@1": FeatureView(
+        name="shops", kind="event", entity=SHOP, source=SOURCE, join={"shop": "shop"},
+        where=expression("arr_delay > 0"), inputs=(_input("arr_delay"),),
+        features=(_feature("count", 6, None), _feature("mean", 6), _feature("max", None)),
+    ),
+    "newest@2": FeatureView(
+        name="newest", kind="state", entity=CARD, source=SOURCE, join={"card": "card"}, where=None, ttl_us=5 * SECOND,
+        inputs=(_input("arr_delay"),),
+        features=(Feature(name="arr_delay", op="latest", column="arr_delay", dtype="float64"),),
+    ),
+}  # fmt: skip
+LIMITS = TakeLimits(messages=40, timeout_s=0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """What was answered of an entity in a view, as of an instant."""
+
+    view: str
+    key: str
+    at_us: int
+    values: Mapping[str, object] | None
+
+
+@dataclass(kw_only=True)
+class Conveyor:
+    """A topic, workers, and readers; one thing after another, in an order that a seed decides."""
+
+    random: Random
+    broker: TopicBroker
+    open_state: Callable[[Callable[[], int]], StreamState]
+    folder: Path
+    clock_us: int = BEGIN
+    swipes: int = 0
+    sent: Counter[str] = field(default_factory=Counter)
+    answered: list[Answered] = field(default_factory=list)
+    unanswered: int = 0
+    switches: int = 0
+    workers: list[StreamWorker] = field(default_factory=list)
+    seedings: dict[str, Seeding] = field(default_factory=dict)
+    recent: list[dict[str, object]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        # Without a `dedup_key` rows leave lists after seconds, with one after an hour.
+        self.source = replace(SOURCE, dedup_key=self.random.choice([(), SOURCE.dedup_key]))
+        self.views = {name: replace(view, source=self.source) for name, view in VIEWS.items()}
+        self.broker.create("swipes", PARTITIONS)
+        self.writer = self.broker.open_writer("swipes")
+        self.state = self.open_state(lambda: self.clock_us)
+        self.place = StreamSource(project="shop", env="dev", source="swipes")
+        self.log = EventLog(location=str(self.folder / "log"), columns=COLUMNS, shown="log")
+        self.workers = [self.worker() for _ in range(2)]
+        self.owner = [0, 1, 0]
+        for partition, owner in enumerate(self.owner):
+            self.workers[owner].begin(partition)
+
+    def worker(self) -> StreamWorker:
+        """A worker that has nothing yet."""
+        topic = WorkerTopic(
+            state=lambda: self.broker.state("swipes"),
+            watermarks=lambda: self.broker.watermarks("swipes"),
+            reader=self.broker.open_reader("swipes"),
+        )
+        pace = WorkerPace(
+            clock=lambda: self.clock_us / SECOND, wall_us=lambda: self.clock_us, log_every_s=2.0, beat_every_s=0.1
+        )
+        stream = WorkerStream(source=self.source, views=self.views, place=self.place, state=self.state)
+        made = StreamWorker(stream, topic, LogWriter(self.log), pace)
+        made.compaction.long = self.random.choice([2, 5, 20])
+        return made
+
+    def close(self) -> None:
+        """Give everything back."""
+        for worker in self.workers:
+            worker.close()
+        self.writer.close()
+        self.state.close()
+        self.broker.close()
+
+    def step(self) -> None:
+        """Do one thing."""
+        self.clock_us += self.random.randrange(SECOND // 10)
+        dice = self.random.random()
+        if dice < 0.3:
+            self.send()
+        elif dice < 0.6:
+            with suppress(StoreError):
+                self.random.choice(self.workers).step(LIMITS)
+        elif dice < 0.9:
+            self.read()
+        elif dice < 0.93:
+            self.move()
+        else:
+            self.seed()
+
+    def send(self) -> None:
+        """Send some events: late, repeated, bad, tied and dated ahead."""
+        for _ in range(self.random.randrange(1, 6)):
+            event = self._event()
+            key = None if self.random.random() < 0.1 else str(event.get("card")).encode()
+            self.writer.send([(key, b"{" if "bad" in event else json.dumps(event).encode())])
+        self.writer.flush()
+
+    def _event(self) -> dict[str, object]:
+        random = self.random
+        if random.random() < 0.02:
+            self.sent["bad"] += 1
+            return random.choice(
+                [{"bad": 1}, {"card": "c1"}, {"card": 7.5, "at": "x"}, self._new(5000.0), self._ahead()]
+            )
+        if self.recent and random.random() < 0.08:
+            self.sent["repeated"] += 1
+            return random.choice(self.recent[-30:])
+        event = self._new(random.choice([None, -3.0, 1.5, random.random() * 100]))
+        self.recent.append(event)
+        return event
+
+    def _new(self, amount: float | None) -> dict[str, object]:
+        random = self.random
+        late_us = random.choice([0, 0, 0, random.randrange(6 * SECOND), -random.randrange(SECOND)])
+        self.sent["late" if late_us > 0 else "in time"] += 1
+        self.swipes += 1
+        at_us = self.clock_us - late_us
+        at_us = at_us // SECOND * SECOND if random.random() < 0.3 else at_us
+        return {
+            "swipe": self.swipes if random.random() < 0.97 else None,
+            "card": f"c{random.randrange(CARDS)}",
+            "shop": random.choice([None, *(f"s{i}" for i in range(SHOPS))]),
+            "arr_delay": amount,
+            "at": from_us(at_us).isoformat(),
+        }
+
+    def _ahead(self) -> dict[str, object]:
+        return {**self._new(1.0), "at": from_us(self.clock_us + 4000 * SECOND).isoformat()}
+
+    def move(self) -> None:
+        """Give a partition to another worker, which the one of before does not hear; or kill a worker."""
+        number = self.random.randrange(len(self.workers))
+        if self.random.random() < 0.3:
+            self.workers[number] = self.worker()
+            for partition, owner in enumerate(self.owner):
+                if owner == number:
+                    self.workers[number].begin(partition)
+            return
+        partition = self.random.randrange(PARTITIONS)
+        self.owner[partition] = number
+        self.workers[number].begin(partition)
+
+    def seed(self) -> None:
+        """Begin with a new generation of a view, or go on with one."""
+        connection = self.workers[0].connection
+        live = {name for name, of in connection.register.read_state().views.items() if of.live is not None}
+        missing = [name for name in VIEWS if name not in live and name not in self.seedings]
+        if missing or (not self.seedings and self.random.random() < 0.2):
+            name = self.random.choice(missing or [*VIEWS])
+            seeded = SeededView(name=name, view=self.views[name], source=self.source)
+            self.seedings[name] = Seeding(seeded, connection, self.log)
+        for name, seeding in list(self.seedings.items()):
+            found = seeding.step(connection)
+            self.switches += found == "done"
+            if found != "waits":
+                del self.seedings[name]
+
+    def read(self) -> None:
+        """Read an entity in a view, at the instant that there is or a little before."""
+        name = self.random.choice([*VIEWS])
+        view = self.views[name]
+        key = self._key(view)
+        [answer] = self.state.read(self.place, [ListsAsk(view=name, entities=[f"s{len(key)}:{key}".encode()])])
+        found = None if answer.lists is None else answer.lists[0]
+        if found is None:
+            self.unanswered += 1
+            return
+        layout = layout_of(view)
+        parsed = parse_list(found.elements, layout, found.marks)
+        at_us = max(answer.asof, parsed.head.asof_us) - self.random.choice([0, self.random.randrange(MARGIN_US)])
+        values = ListReader(view.features, layout).answer(parsed, at_us).values
+        if values is not None:
+            values = {
+                f.name: None if (value := values[f.name]) is None else decoder(f.dtype or "")(value)
+                for f in view.features
+            }
+        self.answered.append(Answered(view=name, key=key, at_us=at_us, values=values))
+
+    def _key(self, view: FeatureView) -> str:
+        if view.entity is CARD:
+            return f"c{self.random.randrange(CARDS)}"
+        return f"s{self.random.randrange(SHOPS)}"
+
+    def drain(self) -> None:
+        """Let one worker finish alone."""
+        worker = self.worker()
+        self.workers.append(worker)
+        for partition in range(PARTITIONS):
+            worker.begin(partition)
+        for _ in range(10_000):
+            self.clock_us += SECOND // 10
+            worker.step(LIMITS)
+            ends = self.broker.watermarks("swipes")
+            logged = self.log.open().state.partitions
+            if len(logged) == PARTITIONS and all(
+                of.end == ends[int(name.split("/")[1].split("#")[0])].end for name, of in logged.items()
+            ):
+                return
+        raise AssertionError(logged)
+
+    def logged(self) -> list[dict[str, object]]:
+        """The rows of the log."""
+        opened = self.log.open()
+        return pl.concat(self.log.read_rows(opened, [PARTITION, OFFSET, STAMP, REJECTED, *COLUMNS])).to_dicts()
+
+    def wrong(self) -> tuple[list[str], int]:
+        """What was answered and is not true, by the log alone; and how many values were compared."""
+        rows, wrong, compared = self.logged(), list[str](), 0
+        places = Counter((row[PARTITION], row[OFFSET]) for row in rows)
+        wrong += [f"logged {count} times: {place}" for place, count in places.items() if count > 1]
+        good = [row for row in rows if row[REJECTED] is None]
+        for answered in self.answered:
+            truth = true_values(good, answered, self.views[answered.view])
+            compared += 1 if truth is None else len(truth)
+            if not same(answered.values, truth):
+                wrong.append(f"{answered} is {truth}")
+        return wrong, compared
+
+
+def true_values(rows: list[dict[str, object]], answered: Answered, view: FeatureView) -> Mapping[str, object] | None:
+    """What a training set says, by plain Python over the rows of the log."""
+    [key] = view.keys
+    known = [
+        {
+            **row,
+            key: row[view.join[key]],
+            "event_time": row["at"],
+            "available_at": row[STAMP],
+            "tie_order": (row[PARTITION], row[OFFSET]),
+        }
+        for row in without_repeats(rows, view)
+    ]
+    spine = [{key: answered.key, "t": from_us(answered.at_us)}]
+    if view.kind == "state":
+        questions = [StateQuestion(name=f.name, column=str(f.column)) for f in view.features]
+        found = states_naively(known, spine, keys=[key], time="t", questions=questions, ttl_us=view.ttl_us)[0]
+        return None if found["event_time"] is None else {f.name: found[f.name] for f in view.features}
+    windows = [
+        WindowQuestion(name=f.name, op=f.op, column=f.column, window_us=f.window_us, n=f.n) for f in view.features
+    ]
+    return windows_naively(known, spine, keys=[key], time="t", questions=windows)[0]
+
+
+def without_repeats(rows: list[dict[str, object]], view: FeatureView) -> list[dict[str, object]]:
+    """The rows of the view's entities without copies that became available within its reach of the copy before."""
+    [key] = view.keys
+    reach_us, before, found = layout_of(view).reach_us, dict[tuple[object, object], int](), list[dict[str, object]]()
+    for row in sorted(rows, key=lambda row: (row[STAMP], row["at"], row[PARTITION], row[OFFSET])):
+        if view.where is not None and not float(str(row["arr_delay"] or 0)) > 0:
+            continue
+        stamp = row[STAMP]
+        assert hasattr(stamp, "timestamp")
+        stamp_us = instant_us(stamp)  # type: ignore[arg-type]
+        name = row[key], row["swipe"]
+        is_named = bool(view.source.dedup_key) and row["swipe"] is not None
+        last = before.get(name) if is_named else None
+        before[name] = stamp_us
+        if last is None or stamp_us - last > reach_us:
+            found.append(row)
+    return found
+
+
+def same(values: Mapping[str, object] | None, truth: Mapping[str, object] | None) -> bool:
+    """Whether values are true; sums and means of floats to 1e-9."""
+    if values is None or truth is None:
+        return values == truth
+    for name, wanted in truth.items():
+        value = values[name]
+        if isinstance(wanted, float) and isinstance(value, float):
+            if abs(value - wanted) > 1e-9 * max(1.0, abs(wanted)):
+                return False
+        elif value != wanted:
+            return False
+    return True

@@ -1,0 +1,57 @@
+"""What is read online is what the log says as of the answer's instant, whoever worked on the events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from featurectl.online.all_stores import open_stream_state
+from featurectl.streaming.topics.all_topic_kinds import open_topics
+from tests.seeds import seeds_from
+from tests.streaming.conveyor import Conveyor
+
+SAMPLE, WHOLE = 3, 200
+
+
+@pytest.fixture
+def conveyor(tmp_path: Path) -> Callable[[int], Conveyor]:
+    def made(seed: int) -> Conveyor:
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        return Conveyor(
+            random=Random(seed),
+            broker=open_topics(f"sqlite:///{folder / 'streams.db'}"),
+            open_state=lambda clock: open_stream_state(f"sqlite:///{folder / 'online.db'}", clock=clock),
+            folder=folder,
+        )
+
+    return made
+
+
+def play(conveyor: Conveyor, steps: int) -> int:
+    try:
+        for _ in range(steps):
+            conveyor.step()
+        conveyor.drain()
+        wrong, compared = conveyor.wrong()
+    finally:
+        conveyor.close()
+    assert wrong == []
+    assert conveyor.switches >= 3
+    assert min(conveyor.sent[kind] for kind in ("late", "repeated", "bad")) > 0
+    assert len(conveyor.answered) > conveyor.unanswered
+    return compared
+
+
+@pytest.mark.parametrize("seed", seeds_from(0, SAMPLE))
+@pytest.mark.sample(1)
+def test_what_is_read_is_what_the_log_says(conveyor: Callable[[int], Conveyor], seed: int):
+    assert play(conveyor(seed), 600) > 300
+
+
+@pytest.mark.stress
+def test_what_is_read_is_what_the_log_says_in_many_histories(conveyor: Callable[[int], Conveyor]):
+    assert sum(play(conveyor(seed), 2_000) for seed in seeds_from(SAMPLE, WHOLE)) > 50_000
