@@ -18,7 +18,10 @@ REPLACE: Final = """
 local call, key, number = redis.call, KEYS[1], tonumber(ARGV[1])
 local read, parts = call('LRANGE', key, 0, number - 1), {}
 if number == 0 or #read < number then return 0 end
-for at = 1, number do parts[at] = #read[at] .. ':' .. read[at] end
+for at = 1, number do
+  local place = 3 * at
+  parts[place - 2], parts[place - 1], parts[place] = #read[at], ':', read[at]
+end
 if redis.sha1hex(table.concat(parts)) ~= ARGV[2] then return 0 end
 if call('LLEN', key) == number then
   call('DEL', key)

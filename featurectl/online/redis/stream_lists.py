@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from featurectl.online.redis import stream_list_scripts as scripts
-from featurectl.online.redis.answers import listed, read_number
+from featurectl.online.redis.answers import listed
 from featurectl.online.redis.connect import translated
+from featurectl.online.redis.stream_append import append_elements
 from featurectl.online.redis.stream_fetch import FetchPlan
 from featurectl.online.redis.stream_keys import list_ends, mark_key
 from featurectl.online.redis.stream_masters import PinnedMasters, ScriptRun
@@ -39,17 +40,7 @@ class RedisStateLists:
 
     def append(self, appends: Sequence[ListAppend]) -> list[Mapping[bytes, int]]:
         """Append elements, and return how long the lists of each append's entities have become."""
-        grouped = [elements_by_entity(append) for append in appends]
-        commands: list[tuple[int, bytes]] = []
-        keys: list[bytes] = []
-        for append, of in zip(appends, grouped, strict=True):
-            before, after = list_ends(self._source, append.generation)
-            own = [before + entity + after for entity in of]
-            commands += zip(map(self._masters.owner, own), map(push_command, own, of.values()), strict=True)
-            keys += own
-        replies = iter(self._masters.about(keys, self._masters.exchange(commands)))
-        with translated(self._masters.address):
-            return [{entity: read_number(next(replies)) for entity in of} for of in grouped]
+        return append_elements(self._masters, self._source, appends)
 
     def mark(self, partition: int, first: int, end: int, generations: Sequence[GenerationCut]) -> bool:
         """Say on each master of a Cluster that all records up to `end` are there; False where there is a gap."""
@@ -136,24 +127,3 @@ class RedisStateLists:
         replies = masters.exchange([(at, packed([(verb, key, *fields)])) for at, key in places])
         with translated(masters.address):
             return [listed(reply, len(fields)) for reply in masters.about([key for _, key in places], replies)]
-
-
-def elements_by_entity(append: ListAppend) -> dict[bytes, list[bytes]]:
-    """Return the elements of each entity in their order."""
-    found: dict[bytes, list[bytes]] = {}
-    for entity, element in zip(append.entities, append.elements, strict=True):
-        if entity in found:
-            found[entity].append(element)
-        else:
-            found[entity] = [element]
-    return found
-
-
-def push_command(key: bytes, elements: Sequence[bytes]) -> bytes:
-    r"""Return the bytes of an RPUSH.
-
-    >>> push_command(b"k", [b"ab"])
-    b'*3\r\n$5\r\nRPUSH\r\n$1\r\nk\r\n$2\r\nab\r\n'
-    """
-    begin = b"*%d\r\n$5\r\nRPUSH\r\n$%d\r\n%b\r\n" % (len(elements) + 2, len(key), key)
-    return begin + b"".join([b"$%d\r\n%b\r\n" % (len(element), element) for element in elements])

@@ -68,17 +68,19 @@ class PinnedMasters:
         Raises:
             ConnectionLostError: a master is not what it was.
         """
-        places: dict[int, list[int]] = {}
-        for at, (master, _) in enumerate(commands):
-            places.setdefault(master, []).append(at)
-        loads = [
-            (self.masters[master].server, chunks_of([commands[at][1] for at in of])) for master, of in places.items()
-        ]
-        replies: list[object] = [None] * len(commands)
-        for of, found in zip(places.values(), send_all(loads), strict=True):
-            for at, reply in zip(of, found, strict=True):
-                replies[at] = reply
-        return replies
+        each: list[list[bytes]] = [[] for _ in self.masters]
+        for master, command in commands:
+            each[master].append(command)
+        replies = [iter(of) for of in self.exchange_each(each)]
+        return [next(replies[master]) for master, _ in commands]
+
+    def exchange_each(self, commands: Sequence[Sequence[bytes]]) -> list[list[object]]:
+        """Return the replies to the packed commands of each master, errors among them.
+
+        Raises:
+            ConnectionLostError: a master is not what it was.
+        """
+        return send_all([(master.server, chunks_of(of)) for master, of in zip(self.masters, commands, strict=True)])
 
     def run(self, script: str, calls: Sequence[ScriptRun]) -> list[object]:
         """Return what a script answers to each call; a server that does not know it gets its text, and is called again.

@@ -40,16 +40,12 @@ class CommandChunk:
 
 def chunks_of(commands: Sequence[bytes]) -> list[CommandChunk]:
     """Return packed commands in chunks that are sent while the replies to the one before are read."""
-    chunks: list[CommandChunk] = []
-    begin = size = 0
-    for at, command in enumerate(commands):
-        size += len(command)
-        if size >= SENT_AT_ONCE:
-            chunks.append(CommandChunk(b"".join(commands[begin : at + 1]), at + 1 - begin))
-            begin, size = at + 1, 0
-    if begin < len(commands):
-        chunks.append(CommandChunk(b"".join(commands[begin:]), len(commands) - begin))
-    return chunks
+    if not commands:
+        return []
+    size = sum(map(len, commands))
+    count = max(1, len(commands) * SENT_AT_ONCE // size)
+    starts = range(0, len(commands), count)
+    return [CommandChunk(b"".join(some := commands[at : at + count]), len(some)) for at in starts]
 
 
 class PinnedServer:
@@ -81,7 +77,9 @@ class PinnedServer:
         if self._lost is not None:
             raise ConnectionLostError(self._lost.message, code=self._lost.code, hint=self._lost.hint)
         try:
-            self._connection.send_packed_command([chunk.data], check_health=False)
+            data = memoryview(chunk.data)
+            parts = [data[at : at + SENT_AT_ONCE] for at in range(0, len(data), SENT_AT_ONCE)]
+            self._connection.send_packed_command(parts, check_health=False)
         except redis.RedisError as error:
             raise self.lose(error) from error
 
@@ -91,14 +89,19 @@ class PinnedServer:
         reader = getattr(parser, "_reader", None)
         next_reply = cast("Callable[[], object]", reader.gets if isinstance(reader, hiredis.Reader) else object)
         replies: list[object] = []
+        errors: list[Exception] = []
         try:
             with parsing():
                 for _ in range(count):
                     reply = next_reply()
-                    replies.append(reply if self._is_reply(reply) else self._wait_for_reply())
+                    if type(reply) not in _REPLIES:
+                        reply = reply if isinstance(reply, Exception) else self._wait_for_reply()
+                        if isinstance(reply, Exception):
+                            errors.append(reply)
+                    replies.append(reply)
         except redis.RedisError as error:
             raise self.lose(error) from error
-        gone = next((each for each in replies if isinstance(each, GONE)), None)
+        gone = next((error for error in errors if isinstance(error, GONE)), None)
         if gone is not None:
             raise self.lose(gone) from gone
         return replies
@@ -118,10 +121,6 @@ class PinnedServer:
         self._connection.disconnect()
         self._client.connection_pool.release(self._connection)
         self._client.close()
-
-    @staticmethod
-    def _is_reply(reply: object) -> bool:
-        return type(reply) in _REPLIES or isinstance(reply, Exception)
 
     def _wait_for_reply(self) -> object:
         try:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from pathlib import Path
+from typing import Final
 
 from featurectl.core.disk_room import open_crowded
+
+_PAUSE_S: Final = 0.01
 
 
 class DatabaseFile:
@@ -31,7 +35,7 @@ class DatabaseFile:
                 lambda: sqlite3.connect(self.path, timeout=self._wait_s, isolation_level=None)
             )
             try:
-                connection.execute("pragma journal_mode = wal")
+                self._use_wal(connection)
                 connection.execute("pragma synchronous = normal")
                 connection.executescript(self._tables)
                 self._identity = self._lying_there()
@@ -66,6 +70,19 @@ class DatabaseFile:
         """Close the file; it is not opened again."""
         if self._opened is not None:
             self._opened.close()
+
+    def _use_wal(self, connection: sqlite3.Connection) -> None:
+        """Have a file in WAL mode; while another connection makes it so SQLite refuses at once, and is asked again."""
+        end_s = time.monotonic() + self._wait_s
+        while True:
+            try:
+                connection.execute("pragma journal_mode = wal")
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > end_s:
+                    raise
+                time.sleep(_PAUSE_S)
+            else:
+                return
 
     def _lying_there(self) -> tuple[int, int]:
         try:

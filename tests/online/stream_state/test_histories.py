@@ -31,6 +31,7 @@ def wrong_in(opened, source, losses, seeds: range, steps: int) -> dict[int, str]
     return {seed: verdict.wrong[0] for seed, verdict in verdicts.items() if verdict.wrong}
 
 
+@pytest.mark.sample(3)
 def test_no_answer_of_a_real_store_is_wrong(opened, source, losses):
     assert wrong_in(opened, source, losses, seeds_from(0, 1), STEPS) == {}
 
