@@ -11,11 +11,12 @@ from featurectl.core.drivers import SQLITE_URL
 from featurectl.core.errors import UsageError
 from featurectl.core.variables import shown_location
 from featurectl.online.base import AsyncRowReader, OnlineStore
-from featurectl.online.stream_state.protocols import MicrosecondClock, StreamState
+from featurectl.online.stream_state.protocols import AsyncStreamReader, MicrosecondClock, StreamState
 
 T = TypeVar("T")
 _Open = Callable[[str, str], OnlineStore]
 _OpenAsync = Callable[[str, str, float], AsyncRowReader]
+_OpenStreamReader = Callable[[str, str, float], AsyncStreamReader]
 _OpenStreams = Callable[[str, str, "MicrosecondClock | None"], StreamState]
 
 
@@ -38,6 +39,12 @@ def _open_sqlite_streams(url: str, shown: str, clock: MicrosecondClock | None) -
     return SqliteStreamState(Path(url.removeprefix(SQLITE_URL)), shown, clock or host_clock)
 
 
+def _read_sqlite_streams(url: str, shown: str, budget_s: float) -> AsyncStreamReader:
+    from featurectl.online.sqlite.stream_state import AsyncSqliteStreamReader
+
+    return AsyncSqliteStreamReader(Path(url.removeprefix(SQLITE_URL)), shown, budget_s)
+
+
 def _open_redis(url: str, shown: str) -> OnlineStore:
     from featurectl.online.redis.store import RedisStore
 
@@ -48,6 +55,12 @@ def _open_redis_streams(url: str, shown: str, clock: MicrosecondClock | None) ->
     from featurectl.online.redis.stream_state import RedisStreamState
 
     return RedisStreamState(url, shown, clock)
+
+
+def _read_redis_streams(url: str, shown: str, budget_s: float) -> AsyncStreamReader:
+    from featurectl.online.redis.stream_aio import AsyncRedisStreamReader
+
+    return AsyncRedisStreamReader(url, shown, budget_s)
 
 
 def _read_redis(url: str, shown: str, budget_s: float) -> AsyncRowReader:
@@ -68,6 +81,12 @@ def _open_cluster_streams(url: str, shown: str, clock: MicrosecondClock | None) 
     return RedisClusterStreamState(url, shown, clock)
 
 
+def _read_cluster_streams(url: str, shown: str, budget_s: float) -> AsyncStreamReader:
+    from featurectl.online.redis.stream_aio import AsyncClusterStreamReader
+
+    return AsyncClusterStreamReader(url, shown, budget_s)
+
+
 def _read_cluster(url: str, shown: str, budget_s: float) -> AsyncRowReader:
     from featurectl.online.redis.aio import AsyncClusterReader
 
@@ -81,12 +100,12 @@ STORES: Final[Mapping[str, tuple[_Open, _OpenAsync]]] = {
     "redis+cluster://": (_open_cluster, _read_cluster),
     "rediss+cluster://": (_open_cluster, _read_cluster),
 }
-STREAM_STATES: Final[Mapping[str, _OpenStreams]] = {
-    SQLITE_URL: _open_sqlite_streams,
-    "redis://": _open_redis_streams,
-    "rediss://": _open_redis_streams,
-    "redis+cluster://": _open_cluster_streams,
-    "rediss+cluster://": _open_cluster_streams,
+STREAM_STATES: Final[Mapping[str, tuple[_OpenStreams, _OpenStreamReader]]] = {
+    SQLITE_URL: (_open_sqlite_streams, _read_sqlite_streams),
+    "redis://": (_open_redis_streams, _read_redis_streams),
+    "rediss://": (_open_redis_streams, _read_redis_streams),
+    "redis+cluster://": (_open_cluster_streams, _read_cluster_streams),
+    "rediss+cluster://": (_open_cluster_streams, _read_cluster_streams),
 }
 _REDIS: Final = ("an online store in Redis needs the package redis", "pip install 'featurectl[redis]'")
 _LIBRARIES: Final = {"redis": _REDIS, "hiredis": _REDIS}
@@ -111,7 +130,16 @@ def open_stream_state(url: str, shown: str = "", clock: MicrosecondClock | None 
     """
     shown = shown or shown_location(url)
     with _library_named():
-        return _of_scheme(STREAM_STATES, url, shown)(url, shown, clock)
+        return _of_scheme(STREAM_STATES, url, shown)[0](url, shown, clock)
+
+
+def open_async_stream_reader(url: str, shown: str, budget_s: float) -> AsyncStreamReader:
+    """Return a reader of the lists in the store at a URL for one event loop, whose library is there.
+
+    Raises:
+        UsageError: there is no such kind, or the URL is none of it.
+    """
+    return _of_scheme(STREAM_STATES, url, shown)[1](url, shown, budget_s)
 
 
 @contextmanager

@@ -38,12 +38,29 @@ def tags_of(slots: SlotMap, node: NodeAddress) -> list[bytes]:
     return [slot_tags()[slot] for slot in owned or [slots.first_slot(node)]]
 
 
+def cluster_plan(
+    source: StreamSource, poll: StreamPoll, asks: Sequence[ListsAsk], slots: SlotMap
+) -> FetchPlan[NodeAddress]:
+    """Return how lists are fetched from the masters that have them, by a map of the slots.
+
+    Raises:
+        redis.exceptions.ClusterDownError: a slot is served by no node.
+    """
+    return FetchPlan(source, poll, asks, (lambda key: slots.owner(slot_of(key)), partial(tags_of, slots)))
+
+
+def has_gone(answers: Sequence[ListsAnswer]) -> bool:
+    """Return whether a list was not whole: its generation may not be live any more."""
+    return any(found is None for answer in answers if answer.lists is not None for found in answer.lists)
+
+
 class RedisClusterStreamState(RedisStreamState):
     """A `StreamState` at a `redis+cluster://` or `rediss+cluster://` URL."""
 
     def read(self, source: StreamSource, asks: Sequence[ListsAsk]) -> list[ListsAnswer]:
-        """Return the lists of each ask, in two trips: `asof` first."""
-        return self.fetch(source, self.read_poll(source), asks)
+        """Return the lists of each ask, in two trips: `asof` first; where a generation went, once more."""
+        answers = self.fetch(source, self.read_poll(source), asks)
+        return self.fetch(source, self.read_poll(source), asks) if has_gone(answers) else answers
 
     def read_poll(self, source: StreamSource) -> StreamPoll:
         """Return what a reader has to know of the register, for the lists that it fetches afterwards."""
@@ -69,7 +86,7 @@ class RedisClusterStreamState(RedisStreamState):
 
     def _fetch(self, source: StreamSource, poll: StreamPoll, asks: Sequence[ListsAsk]) -> list[ListsAnswer]:
         slots = self._slots()
-        plan = FetchPlan(source, poll, asks, (lambda key: slots.owner(slot_of(key)), partial(tags_of, slots)))
+        plan = cluster_plan(source, poll, asks, slots)
         for node, leg in plan.legs.items():
             plan.settle(leg, self._read_leg(node, leg))
         return plan.answers()

@@ -28,6 +28,7 @@ from featurectl.online.stream_state.base import (
     StreamSource,
     ViewGenerations,
 )
+from featurectl.online.stream_state.stamping import relevant
 
 T = TypeVar("T")
 
@@ -48,6 +49,7 @@ class RedisStampRegister:
 
     def claim(self, partition: int, first: int, end: int, known: KnownStamps) -> StampClaim | None:
         """Stamp the offsets of a batch that have no stamp; None: the worker begins anew."""
+        known = relevant(known, first)
         stamps = [number for of in (*known.logged, *known.own) for number in (of.first, of.end, of.stamp)]
         before = (partition, first, end, self._masters.now(), len(known.logged))
         return self._run(_claim, scripts.CLAIM, *before, *stamps)

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 from featurectl.online.redis.answers import read_page
 from featurectl.online.redis.commands import RedisCommands
 from featurectl.online.redis.connect import StoreAddress, translated
 from featurectl.online.redis.store import address_of
-from featurectl.online.redis.stream_fetch import FetchPlan
 from featurectl.online.redis.stream_keys import mark_key, register_key
 from featurectl.online.redis.stream_lists import RedisStateLists
 from featurectl.online.redis.stream_masters import ONE_MASTER, Master, PinnedMasters
 from featurectl.online.redis.stream_pinned import PinnedServer
+from featurectl.online.redis.stream_reads import SingleReads, Steps
 from featurectl.online.redis.stream_register import (
     RedisGenerations,
     RedisStampRegister,
-    parsed,
     poll_command,
-    read_poll,
 )
 from featurectl.online.redis.stream_scripts import MEET
 from featurectl.online.redis.stream_sweep import ListSweeper
@@ -34,7 +32,6 @@ from featurectl.online.stream_state.base import (
 from featurectl.online.stream_state.protocols import MicrosecondClock
 
 SCAN_COUNT: Final = 1_000
-TRIES: Final = 5
 
 
 class RedisStreamConnection:
@@ -68,36 +65,23 @@ class RedisStreamState:
         self._address = address_of(url, shown)
         self._clock = clock
         self._commands = self._opened()
-        self._polls: dict[StreamSource, StreamPoll] = {}
+        self._reads = SingleReads(self._address)
 
     def connect(self, source: StreamSource) -> RedisStreamConnection:
         """Return connections of one worker, compactor or rebuild."""
         return RedisStreamConnection(self._connected(), source)
 
     def read(self, source: StreamSource, asks: Sequence[ListsAsk]) -> list[ListsAnswer]:
-        """Return the lists of each ask: `asof` is read first in their trip, of what was live when it was read last."""
-        for _ in range(TRIES):
-            before = self._polls.get(source) or self.read_poll(source)
-            plan = FetchPlan(source, before, asks, (_one_master, _no_tags))
-            [found, *replies] = self._send([poll_command(source), *commands_of(plan)])
-            now = self._polls[source] = parsed(self._address, read_poll, found)
-            if any(now.live.get(ask.view) != before.live.get(ask.view) for ask in asks):
-                continue
-            _settle(self._address, plan, replies)
-            if not plan.has_gone:
-                return plan.answers(now.asof)
-        return self.fetch(source, self.read_poll(source), asks)
+        """Return the lists of each ask, in one trip: `asof` is read first."""
+        return self._driven(self._reads.read(source, asks))
 
     def read_poll(self, source: StreamSource) -> StreamPoll:
         """Return what a reader has to know of the register, for the lists that it fetches afterwards."""
-        self._polls[source] = parsed(self._address, read_poll, self._send([poll_command(source)])[0])
-        return self._polls[source]
+        return self._reads.take_poll(source, self._send([poll_command(source)]))
 
     def fetch(self, source: StreamSource, poll: StreamPoll, asks: Sequence[ListsAsk]) -> list[ListsAnswer]:
         """Return the lists of each ask as of an earlier poll; none of a generation that is not live any more."""
-        plan = FetchPlan(source, poll, asks, (_one_master, _no_tags))
-        _settle(self._address, plan, self._send(commands_of(plan)))
-        return plan.answers()
+        return self._driven(self._reads.fetch(source, poll, asks))
 
     def walk_lists(self, source: StreamSource, generation: Generation) -> Iterator[Sequence[bytes]]:
         """Yield the entities that have a list of a generation by a scan, some at a time; one may come twice."""
@@ -120,7 +104,7 @@ class RedisStreamState:
 
     def _connected(self) -> PinnedMasters:
         server = PinnedServer(self._address)
-        return PinnedMasters(self._address, [Master(server=server, tags=ONE_MASTER)], _one_master, self._clock)
+        return PinnedMasters(self._address, [Master(server=server, tags=ONE_MASTER)], one_master, self._clock)
 
     def _mark_keys(self, source: StreamSource) -> list[bytes]:
         """Return the keys of what says that lists are whole."""
@@ -138,13 +122,17 @@ class RedisStreamState:
                 replies += self._commands.exchange(commands[start : start + COMMANDS_A_TRIP])
         return replies
 
+    def _driven(self, steps: Steps) -> list[ListsAnswer]:
+        """Return what steps come to whose trips are made one after the other."""
+        try:
+            commands = next(steps)
+            while True:
+                commands = steps.send(self._send(commands))
+        except StopIteration as ended:
+            return list(ended.value)
+
     def _sweeper(self, source: StreamSource) -> ListSweeper:
         return ListSweeper(source, self._address, (self._send, self._pages), self._mark_keys(source))
-
-
-def commands_of(plan: FetchPlan[Any]) -> list[RedisCommand]:
-    """Return the commands of all legs, one after the other."""
-    return [command for leg in plan.legs.values() for command in leg.commands()]
 
 
 def scanned(ask: Callable[..., object], address: StoreAddress, pattern: str) -> Iterator[list[bytes]]:
@@ -159,14 +147,6 @@ def scanned(ask: Callable[..., object], address: StoreAddress, pattern: str) -> 
             return
 
 
-def _one_master(_: bytes) -> int:
+def one_master(_: bytes) -> int:
+    """Return which master has a key, where there is one."""
     return 0
-
-
-def _no_tags(_: int) -> Sequence[bytes]:
-    return ()
-
-
-def _settle(address: StoreAddress, plan: FetchPlan[int], replies: list[object]) -> None:
-    for leg in plan.legs.values():
-        plan.settle(leg, leg.read(address, replies))

@@ -23,7 +23,7 @@ from featurectl.online.stream_state.base import (
     StreamPartition,
     ViewGenerations,
 )
-from featurectl.online.stream_state.stamping import StampedEnd, clipped, covers, plan_stamps
+from featurectl.online.stream_state.stamping import StampedEnd, clipped, covers, plan_stamps, relevant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +70,7 @@ class SqliteStampRegister:
             if not covers(known.logged, first, forgotten):
                 return None
             (last,) = connection.execute("select last from stream_sources where id = ?", (self._source,)).fetchone()
+            known = relevant(known, first)
             at = StampedEnd(end=row.end, stamp=row.stamp, applied=row.applied, last=last)
             clock = self._file.place.clock()
             for each in plan_stamps(at, first, end, clock, known):

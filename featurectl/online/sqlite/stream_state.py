@@ -43,6 +43,24 @@ class SqliteStreamConnection:
         self._file.close()
 
 
+class AsyncSqliteStreamReader:
+    """An `AsyncStreamReader` of a file: a look-up takes microseconds, so it is made at once.
+
+    It waits at most `budget_s`, and only for a program that keeps even readers out of the file.
+    """
+
+    def __init__(self, path: Path, shown: str, budget_s: float) -> None:
+        self._state = SqliteStreamState(path, shown, wait_s=budget_s)
+
+    async def read(self, source: StreamSource, asks: Sequence[ListsAsk]) -> list[ListsAnswer]:
+        """Return the lists of each ask, all as of one moment."""
+        return self._state.read(source, asks)
+
+    async def close(self) -> None:
+        """Close the file."""
+        self._state.close()
+
+
 class SqliteStreamState:
     """A `StreamState` in a file: WAL, one transaction a step, readers never wait for a writer."""
 

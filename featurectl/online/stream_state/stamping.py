@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 
 from featurectl.core.dataclass import dataclass
 from featurectl.online.stream_state.base import KnownStamps, StampRange
@@ -29,14 +31,14 @@ def plan_stamps(at: StampedEnd, first: int, end: int, clock: int, known: KnownSt
     fresh, stamp, last, offset = 0, at.stamp, at.last, max(first, at.end)
     added: list[StampRange] = []
     while True:
-        piece = _piece(offset, known)
+        piece, is_logged = _piece(offset, known) or (None, False)
         if offset >= end and (piece is None or piece.stamp != stamp):
             return added
         until = end if offset < end else offset + 1
         if fresh:
             until = until if piece is None or offset < end else piece.end
             stamp = fresh
-        elif piece is not None and (_is_logged(offset, known) or (piece.stamp >= stamp and piece.stamp > at.applied)):
+        elif piece is not None and (is_logged or (piece.stamp >= stamp and piece.stamp > at.applied)):
             stamp, until = piece.stamp, piece.end
         else:
             stamp = fresh = max(clock, last + 1, at.applied + 1)
@@ -45,24 +47,34 @@ def plan_stamps(at: StampedEnd, first: int, end: int, clock: int, known: KnownSt
         offset = until
 
 
-def _piece(offset: int, known: KnownStamps) -> StampRange | None:
-    """Return what is known of an offset and of those behind it, as far as they have the same stamp for one reason."""
-    logged = _range_of(offset, known.logged)
-    if logged is not None:
-        return StampRange(first=offset, end=logged.end, stamp=logged.stamp)
-    own = _range_of(offset, known.own)
-    if own is None:
+def _piece(offset: int, known: KnownStamps) -> tuple[StampRange, bool] | None:
+    """Return what is known of an offset and those behind it that have the same stamp, and whether that is logged."""
+    at = _first_behind(offset, known.logged)
+    logged = known.logged[at] if at < len(known.logged) else None
+    if logged is not None and logged.first <= offset:
+        return StampRange(first=offset, end=logged.end, stamp=logged.stamp), True
+    at = _first_behind(offset, known.own)
+    if at == len(known.own) or known.own[at].first > offset:
         return None
-    behind = [each.first for each in known.logged if each.first > offset]
-    return StampRange(first=offset, end=min([own.end, *behind]), stamp=own.stamp)
+    own = known.own[at]
+    end = own.end if logged is None else min(own.end, logged.first)
+    return StampRange(first=offset, end=end, stamp=own.stamp), False
 
 
-def _is_logged(offset: int, known: KnownStamps) -> bool:
-    return _range_of(offset, known.logged) is not None
+def _first_behind(offset: int, ranges: Sequence[StampRange]) -> int:
+    """Return the place of the first range that ends behind an offset."""
+    return bisect_right(ranges, offset, key=attrgetter("end"))
 
 
-def _range_of(offset: int, ranges: Sequence[StampRange]) -> StampRange | None:
-    return next((each for each in ranges if each.first <= offset < each.end), None)
+def relevant(known: KnownStamps, first: int) -> KnownStamps:
+    """Return what is known of the offsets from `first` on.
+
+    >>> ranges = [StampRange(first=0, end=3, stamp=1), StampRange(first=3, end=5, stamp=2)]
+    >>> relevant(KnownStamps(own=ranges), 3).own
+    [StampRange(first=3, end=5, stamp=2)]
+    """
+    logged, own = _first_behind(first, known.logged), _first_behind(first, known.own)
+    return KnownStamps(logged=known.logged[logged:], own=known.own[own:])
 
 
 def covers(ranges: Sequence[StampRange], first: int, end: int) -> bool:
