@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, Final
 
 from featurectl.online.redis.connect import StoreAddress
@@ -58,6 +58,16 @@ class SingleReads:
     def _settle(self, plan: FetchPlan[int], replies: list[object]) -> None:
         for leg in plan.legs.values():
             plan.settle(leg, leg.read(self._address, replies))
+
+
+def driven(steps: Steps, send: Callable[[Sequence[RedisCommand]], list[object]]) -> list[ListsAnswer]:
+    """Return what steps come to whose trips are made one after the other."""
+    try:
+        commands = next(steps)
+        while True:
+            commands = steps.send(send(commands))
+    except StopIteration as ended:
+        return list(ended.value)
 
 
 def commands_of(plan: FetchPlan[Any]) -> list[RedisCommand]:

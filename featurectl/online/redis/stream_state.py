@@ -13,7 +13,7 @@ from featurectl.online.redis.stream_keys import mark_key, register_key
 from featurectl.online.redis.stream_lists import RedisStateLists
 from featurectl.online.redis.stream_masters import ONE_MASTER, Master, PinnedMasters
 from featurectl.online.redis.stream_pinned import PinnedServer
-from featurectl.online.redis.stream_reads import SingleReads, Steps
+from featurectl.online.redis.stream_reads import SingleReads, driven
 from featurectl.online.redis.stream_register import (
     RedisGenerations,
     RedisStampRegister,
@@ -73,7 +73,7 @@ class RedisStreamState:
 
     def read(self, source: StreamSource, asks: Sequence[ListsAsk]) -> list[ListsAnswer]:
         """Return the lists of each ask, in one trip: `asof` is read first."""
-        return self._driven(self._reads.read(source, asks))
+        return driven(self._reads.read(source, asks), self._send)
 
     def read_poll(self, source: StreamSource) -> StreamPoll:
         """Return what a reader has to know of the register, for the lists that it fetches afterwards."""
@@ -81,7 +81,7 @@ class RedisStreamState:
 
     def fetch(self, source: StreamSource, poll: StreamPoll, asks: Sequence[ListsAsk]) -> list[ListsAnswer]:
         """Return the lists of each ask as of an earlier poll; none of a generation that is not live any more."""
-        return self._driven(self._reads.fetch(source, poll, asks))
+        return driven(self._reads.fetch(source, poll, asks), self._send)
 
     def walk_lists(self, source: StreamSource, generation: Generation) -> Iterator[Sequence[bytes]]:
         """Yield the entities that have a list of a generation by a scan, some at a time; one may come twice."""
@@ -121,15 +121,6 @@ class RedisStreamState:
             for start in range(0, len(commands), COMMANDS_A_TRIP):
                 replies += self._commands.exchange(commands[start : start + COMMANDS_A_TRIP])
         return replies
-
-    def _driven(self, steps: Steps) -> list[ListsAnswer]:
-        """Return what steps come to whose trips are made one after the other."""
-        try:
-            commands = next(steps)
-            while True:
-                commands = steps.send(self._send(commands))
-        except StopIteration as ended:
-            return list(ended.value)
 
     def _sweeper(self, source: StreamSource) -> ListSweeper:
         return ListSweeper(source, self._address, (self._send, self._pages), self._mark_keys(source))
