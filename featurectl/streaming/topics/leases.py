@@ -81,7 +81,7 @@ def divided(leases: Leases, division: Division, partitions: int, now_ms: int) ->
     share = partitions // len(names) + (names.index(me) < partitions % len(names))
     held = {partition for lease in others.values() for partition in lease.partitions}
     before = leases[me].partitions if me in leases else ()
-    own = [partition for partition in before if partition not in held and partition < partitions][:share]
+    own = [partition for partition in before if partition < partitions][:share]
     free = [partition for partition in range(partitions) if partition not in held and partition not in own]
     own += free[: share - len(own)]
     lease = PartitionLease(until_ms=now_ms + int(division.lease_s * 1_000), partitions=tuple(sorted(own)))

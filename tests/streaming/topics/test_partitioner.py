@@ -35,3 +35,8 @@ def test_keys_spread_over_partitions():
     for number in range(8_000):
         counts[partition_of(b"card-%d" % number, 8)] += 1
     assert min(counts) > 800
+
+
+def test_a_hash_above_31_bits_is_cut_before_it_is_divided():
+    assert murmur2(b"foobar") >> 31
+    assert partition_of(b"foobar", 7) == (murmur2(b"foobar") - (1 << 31)) % 7 != murmur2(b"foobar") % 7

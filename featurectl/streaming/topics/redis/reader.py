@@ -42,9 +42,10 @@ class RedisTopicReader:
         until_s = time.monotonic() + limits.timeout_s
         gained, revoked = self._renewed()
         while True:
+            left_s = max(0.0, until_s - time.monotonic())
+            self._wait(0.0 if self._waiting or gained or revoked else left_s)
             batches = self._look(limits)
-            left_s = until_s - time.monotonic()
-            if batches or gained or revoked or left_s <= 0:
+            if batches or gained or revoked or time.monotonic() >= until_s:
                 active = self._places.active()
                 return MessageDelivery(
                     batches=batches,
@@ -52,7 +53,6 @@ class RedisTopicReader:
                     revoked=sorted(revoked),
                     ends={name: at for name, at in active.items() if name not in self._waiting},
                 )
-            self._wait(left_s)
 
     def seek(self, partition: int, position: int) -> None:
         """Go on at a position of a partition."""
@@ -132,10 +132,11 @@ class RedisTopicReader:
         batch = batch_of(self._state.topic, name, (position, position), shard.entries)
         return batch_of(self._state.topic, name, (position, batch.offsets[-1] + 1), shard.entries)
 
-    def _wait(self, left_s: float) -> None:
-        active = self._places.active()
-        until_look_s = max(0.001, self._looked_s + _LOOK_S - time.monotonic())
-        self._waiting.update(self._server.wait(self._state.topic, active, min(left_s, until_look_s)))
+    def _wait(self, limit_s: float) -> None:
+        """Ask which of the partitions that were read to their ends have something again; wait for one of them."""
+        idle = {name: at for name, at in self._places.active().items() if name not in self._waiting}
+        until_look_s = max(0.0, self._looked_s + _LOOK_S - time.monotonic())
+        self._waiting.update(self._server.wait(self._state.topic, idle, min(limit_s, until_look_s)))
 
     def _check_topic(self) -> None:
         """Check that the topic is the one that was opened."""

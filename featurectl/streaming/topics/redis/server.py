@@ -75,12 +75,13 @@ class TopicServer:
     def wait(self, topic: str, positions: Mapping[int, int], limit_s: float) -> Sequence[int]:
         """Return partitions that have something at or behind a position; waits for it, not longer than the limit."""
         block_ms = int(min(limit_s, _LONGEST_BLOCK_S) * 1_000)
-        if not positions or block_ms < 1:
+        block = ("BLOCK", block_ms) if block_ms else ()  # BLOCK 0 is for ever
+        if not positions:
             time.sleep(limit_s)
             return []
         keys = {stream_key(topic, partition): partition for partition in positions}
         after = [entry_id(position - 1) if position else b"0-0" for position in positions.values()]
-        answer = self.commands.ask("XREAD", "COUNT", 1, "BLOCK", block_ms, "STREAMS", *keys, *after)
+        answer = self.commands.ask("XREAD", "COUNT", 1, *block, "STREAMS", *keys, *after)
         with translated(self.commands.address):
             return [keys[name] for name in _streams_of(answer) if isinstance(name, bytes)]
 
@@ -104,7 +105,10 @@ class ClusterTopicServer(TopicServer):
 
     def wait(self, topic: str, positions: Mapping[int, int], limit_s: float) -> Sequence[int]:
         """Return partitions that have something at or behind a position."""
-        time.sleep(min(_POLL_S, limit_s))
+        if limit_s:
+            time.sleep(min(_POLL_S, limit_s))
+        if not positions:
+            return []
         looks: list[RedisCommand] = [
             ("XRANGE", stream_key(topic, partition), entry_id(position), "+", "COUNT", 1)
             for partition, position in positions.items()
