@@ -35,7 +35,6 @@ from featurectl.online.redis.keys import home_of, prefix_of
 from featurectl.online.redis.scripts import REMOVE_UNTIL, WRITE_NEWER
 from featurectl.online.redis.slots import (
     Journey,
-    Leg,
     NodeAddress,
     SlotMap,
     parse_cluster_url,
@@ -88,9 +87,13 @@ class ClusterClient:
         """Return the answer of one node, whatever slots it serves."""
         return whole(exchange(self._node(address), [command]))[0]
 
-    def ask_node_about(self, address: NodeAddress, commands: Sequence[RedisCommand]) -> list[object]:
-        """Return the answers of one node to some commands that travel together, errors among them."""
-        return exchange(self._node(address), commands)
+    def ask_nodes(self, asks: Sequence[tuple[NodeAddress, Sequence[RedisCommand]]]) -> list[list[object] | Exception]:
+        """Return what each of some nodes answers to its commands: all are asked before the first answer is read."""
+        connections = [self._depart(address, commands) for address, commands in asks]
+        return [
+            self._arrive(address, len(commands), connection)
+            for (address, commands), connection in zip(asks, connections, strict=True)
+        ]
 
     def primaries(self) -> list[NodeAddress]:
         """Return the nodes that serve slots."""
@@ -119,32 +122,29 @@ class ClusterClient:
             self._slots.stale = True
             journey.error = error
             return
-        for leg, answers in zip(legs, self._travel(legs), strict=True):
+        for leg, answers in zip(legs, self.ask_nodes([(leg.address, leg.commands) for leg in legs]), strict=True):
             leg.settle(answers)
 
-    def _travel(self, legs: Sequence[Leg]) -> list[list[object] | Exception]:
-        """Return what each node answers: all are asked before the first answer is read."""
-        connections = [self._depart(leg) for leg in legs]
-        return [self._arrive(leg, connection) for leg, connection in zip(legs, connections, strict=True)]
-
-    def _depart(self, leg: Leg) -> redis.Connection | Exception:
-        pool = self._node(leg.address).connection_pool
+    def _depart(self, address: NodeAddress, commands: Sequence[RedisCommand]) -> redis.Connection | Exception:
+        pool = self._node(address).connection_pool
         try:
             connection = pool.get_connection()
         except redis.RedisError as error:
             return error
         try:
-            send_commands(connection, leg.commands)
+            send_commands(connection, commands)
         except redis.RedisError as error:
             pool.release(connection)
             return error
         return connection
 
-    def _arrive(self, leg: Leg, connection: redis.Connection | Exception) -> list[object] | Exception:
+    def _arrive(
+        self, address: NodeAddress, count: int, connection: redis.Connection | Exception
+    ) -> list[object] | Exception:
         if isinstance(connection, Exception):
             return connection
         try:
-            return read_answers(connection, len(leg.commands))
+            return read_answers(connection, count)
         except redis.RedisError as error:
             connection.disconnect()
             return error
@@ -152,7 +152,7 @@ class ClusterClient:
             connection.disconnect()
             raise
         finally:
-            self._node(leg.address).connection_pool.release(connection)
+            self._node(address).connection_pool.release(connection)
 
     def _learn(self) -> None:
         """Ask for the map of slots when it is not known or was wrong."""

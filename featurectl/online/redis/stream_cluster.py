@@ -15,14 +15,14 @@ from featurectl.online.redis.cluster import ClusterClient, ClusterCommands
 from featurectl.online.redis.commands import RedisCommands
 from featurectl.online.redis.connect import StoreAddress, store_error, translated
 from featurectl.online.redis.slots import PAUSES_S, NodeAddress, SlotMap, parse_cluster_url, slot_of, slot_tags
-from featurectl.online.redis.stream_fetch import FetchLeg, FetchPlan
+from featurectl.online.redis.stream_fetch import FetchPlan
 from featurectl.online.redis.stream_keys import mark_key, register_key
 from featurectl.online.redis.stream_masters import Master, PinnedMasters, sha_of
 from featurectl.online.redis.stream_pinned import GONE, PinnedServer
 from featurectl.online.redis.stream_register import parsed, state_of
 from featurectl.online.redis.stream_scripts import STATE
 from featurectl.online.redis.stream_state import RedisStreamState, scanned
-from featurectl.online.stream_state.base import EntityList, ListsAnswer, ListsAsk, StreamPoll, StreamSource, poll_of
+from featurectl.online.stream_state.base import ListsAnswer, ListsAsk, StreamPoll, StreamSource, poll_of
 
 _MARKED_SLOTS: Final = range(0, REDIS_CLUSTER_HASH_SLOTS, REDIS_CLUSTER_HASH_SLOTS // 16)
 STATE_SHA: Final = sha_of(STATE)
@@ -87,16 +87,15 @@ class RedisClusterStreamState(RedisStreamState):
     def _fetch(self, source: StreamSource, poll: StreamPoll, asks: Sequence[ListsAsk]) -> list[ListsAnswer]:
         slots = self._slots()
         plan = cluster_plan(source, poll, asks, slots)
-        for node, leg in plan.legs.items():
-            plan.settle(leg, self._read_leg(node, leg))
+        found = self._cluster.ask_nodes([(node, leg.commands()) for node, leg in plan.legs.items()])
+        for leg, replies in zip(plan.legs.values(), found, strict=True):
+            if isinstance(replies, Exception):
+                raise replies
+            gone = next((reply for reply in replies if isinstance(reply, GONE)), None)
+            if gone is not None:
+                raise gone
+            plan.settle(leg, leg.read(self._address, replies))
         return plan.answers()
-
-    def _read_leg(self, node: NodeAddress, leg: FetchLeg) -> list[EntityList | None]:
-        replies = self._cluster.ask_node_about(node, leg.commands())
-        for reply in replies:
-            if isinstance(reply, GONE):
-                raise reply
-        return leg.read(self._address, replies)
 
     @property
     def _cluster(self) -> ClusterClient:
@@ -121,7 +120,7 @@ class RedisClusterStreamState(RedisStreamState):
         with ExitStack() as stack:
             masters = []
             for node in nodes:
-                server = PinnedServer(StoreAddress(url=url.node(node), shown=self._address.shown))
+                server = PinnedServer(StoreAddress(url=url.node(node), shown=self._address.shown), is_cluster=True)
                 stack.callback(server.close)
                 masters.append(Master(server=server, tags=tags_of(slots, node)))
             stack.pop_all()

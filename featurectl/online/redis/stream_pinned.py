@@ -49,7 +49,7 @@ def chunks_of(commands: Sequence[bytes]) -> list[CommandChunk]:
 
 
 class PinnedServer:
-    """A connection of its own to a server that is a primary and lets nothing go when it is full.
+    """A connection of its own to a server, or a master, that is a primary and lets nothing go when it is full.
 
     `run` tells the server from one that was started anew in its place.
 
@@ -57,8 +57,9 @@ class PinnedServer:
         StoreError: it can't be reached, is a replica, or is configured to let keys go.
     """
 
-    def __init__(self, address: StoreAddress) -> None:
+    def __init__(self, address: StoreAddress, *, is_cluster: bool = False) -> None:
         self._address = address
+        self._is_cluster = is_cluster
         self._client = open_client(address.url, address.shown, retries=0)
         self._lost: StoreError | None = None
         try:
@@ -146,6 +147,8 @@ class PinnedServer:
                 code="FC602",
                 hint="`online:` must be the address of the primary",
             )
+        if said.get("cluster_enabled") == "1" and not self._is_cluster:
+            raise store_error(self._address, exceptions.MovedError("0 :0"))
         policy = said.get("maxmemory_policy", "noeviction")
         if policy != "noeviction":
             raise StoreError(

@@ -27,6 +27,7 @@ from featurectl.online.stream_state.base import (
     StreamPoll,
     StreamSource,
     ViewGenerations,
+    check_exact,
 )
 from featurectl.online.stream_state.stamping import relevant
 
@@ -42,6 +43,7 @@ class RedisStampRegister:
 
     def add_partition(self, name: str, first: int = 0) -> int:
         """Return the number of a partition, which begins at an offset and at `asof` where it was not known."""
+        check_exact(first)
         number = self._run(_number, scripts.ADD_PARTITION, name, first, MOST_PARTITIONS)
         if number < 0:
             raise StoreError(f"the stream has had more than {MOST_PARTITIONS:,} partitions", code="FC602")
@@ -49,6 +51,7 @@ class RedisStampRegister:
 
     def claim(self, partition: int, first: int, end: int, known: KnownStamps) -> StampClaim | None:
         """Stamp the offsets of a batch that have no stamp; None: the worker begins anew."""
+        check_exact(first, end)
         known = relevant(known, first)
         stamps = [number for of in (*known.logged, *known.own) for number in (of.first, of.end, of.stamp)]
         before = (partition, first, end, self._masters.now(), len(known.logged))
@@ -89,6 +92,7 @@ class RedisGenerations:
 
     def add(self, generation: Generation) -> NewGeneration:
         """Name a generation to be written from now on, in the place of one of its view that was never read."""
+        generation.check()
         asof, *pairs = self._run(_numbers, scripts.ADD_GENERATION, generation.view, generation.id)
         return NewGeneration(cuts=dict(zip(pairs[::2], pairs[1::2], strict=True)), asof=asof)
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.disk_room import hint_of, sqlite_failure
@@ -15,6 +16,8 @@ from featurectl.online.sqlite.file import DatabaseFile
 from featurectl.online.sqlite.stream_tables import ADD_SOURCE, FIND_SOURCE, MEET_RUN, TABLES
 from featurectl.online.stream_state.base import ConnectionLostError, StreamSource
 from featurectl.online.stream_state.protocols import MicrosecondClock
+
+_CACHE_KB: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +44,7 @@ class StreamFile:
         self._is_lost = False
         self._file = DatabaseFile(place.path, place.wait_s, TABLES)
         self._numbers: dict[StreamSource, int] = {}
+        self._roomy: sqlite3.Connection | None = None  # which has its cache
 
     @contextmanager
     def transaction(self, *, writing: bool = True) -> Iterator[sqlite3.Connection]:
@@ -52,7 +56,7 @@ class StreamFile:
         """
         with self._errors():
             self._check_same()
-            connection = self._file.connection
+            connection = self._opened()
             connection.execute("begin immediate" if writing else "begin")
             try:
                 yield connection
@@ -82,6 +86,14 @@ class StreamFile:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def _opened(self) -> sqlite3.Connection:
+        """Return the connection; lists lie all over the file, and a writer's cache has room for those that go on."""
+        connection = self._file.connection
+        if self._pinned and connection is not self._roomy:
+            connection.execute(f"pragma cache_size = -{_CACHE_KB}")
+            self._roomy = connection
+        return connection
 
     def _check_same(self) -> None:
         try:

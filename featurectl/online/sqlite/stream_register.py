@@ -22,6 +22,7 @@ from featurectl.online.stream_state.base import (
     StampRange,
     StreamPartition,
     ViewGenerations,
+    check_exact,
 )
 from featurectl.online.stream_state.stamping import StampedEnd, clipped, covers, plan_stamps, relevant
 
@@ -49,6 +50,7 @@ class SqliteStampRegister:
 
     def add_partition(self, name: str, first: int = 0) -> int:
         """Return the number of a partition, which begins at an offset and at `asof` where it was not known."""
+        check_exact(first)
         with self._file.transaction() as connection:
             find = "select number from stream_partitions where source = ? and name = ?"
             found = connection.execute(find, (self._source, name)).fetchone()
@@ -62,6 +64,7 @@ class SqliteStampRegister:
 
     def claim(self, partition: int, first: int, end: int, known: KnownStamps) -> StampClaim | None:
         """Stamp the offsets of a batch that have no stamp; None: the worker begins anew."""
+        check_exact(first, end)
         with self._file.transaction() as connection:
             row = self._row(connection, partition)
             if row is None or first > row.end:
@@ -177,6 +180,7 @@ class SqliteGenerations:
 
     def add(self, generation: Generation) -> NewGeneration:
         """Name a generation to be written from now on, in the place of one of its view that was never read."""
+        generation.check()
         of = (self._source, generation.view, generation.id)
         with self._file.transaction() as connection:
             connection.execute(tables.ADD_VIEW, of[:2])

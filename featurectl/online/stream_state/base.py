@@ -62,6 +62,15 @@ class Generation:
     view: str
     id: str
 
+    def check(self) -> None:
+        """Check that a register can hold its name.
+
+        Raises:
+            ValueError: the id has other characters than letters and digits, or the view has a space.
+        """
+        if not (self.id.isascii() and self.id.isalnum()) or len(self.view.split()) != 1:
+            raise ValueError(f"{self.name!r} is no name of a generation")
+
     @property
     def name(self) -> str:
         """Return how it is called in keys.
@@ -278,6 +287,17 @@ class ListsAnswer:
 
     asof: int
     lists: Sequence[EntityList | None] | None
+
+
+def check_exact(*offsets: int) -> None:
+    """Check that a register can compute with offsets.
+
+    Raises:
+        StoreError: one is negative, or 2**53 or more.
+    """
+    for offset in offsets:
+        if not 0 <= offset <= MOST:
+            raise StoreError(f"an offset of a stream must be below 2^53, and one is {offset}", code="FC602")
 
 
 def digest_of(elements: Sequence[bytes]) -> str:

@@ -128,6 +128,27 @@ def test_heads_are_counted_on_each_master(state, source, connection, redis_clust
                 assert [field for field in client.hkeys(key) if b"b2" in field] == []
 
 
+def test_a_master_that_hangs_is_an_error_in_time_and_lost_for_all(state, source, redis_cluster, monkeypatch):
+    monkeypatch.setattr("featurectl.online.redis.connect.ANSWER_S", 0.5)
+    with closing(begun(state, source)) as connection:
+        with redis_cluster.nodes[1].paused(), pytest.raises(ConnectionLostError, match="begins anew"):
+            connection.check()
+        with pytest.raises(ConnectionLostError):  # replies of the other masters may be due
+            connection.register.claim(0, 0, 2, KnownStamps())
+    with closing(state.connect(source)) as again:
+        apply(again, 0, 3)
+
+
+def test_a_node_of_a_cluster_is_none_by_the_url_of_one_server(redis_cluster, source):
+    with (
+        closing(open_stream_state(redis_cluster.nodes[0].url)) as state,
+        pytest.raises(StoreError, match="is a node of a Redis Cluster") as caught,
+    ):
+        state.connect(source)
+    assert not isinstance(caught.value, ConnectionLostError)
+    assert "redis+cluster://" in caught.value.hint
+
+
 @pytest.mark.long
 def test_a_replica_that_takes_over_is_a_connection_lost(source, monkeypatch):
     monkeypatch.setattr("featurectl.online.redis.connect.ANSWER_S", 2.0)

@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from featurectl.core.errors import StoreError
 from featurectl.online.stream_state.base import (
     Generation,
     KnownStamps,
@@ -199,6 +200,16 @@ def test_a_partition_begins_at_an_offset_and_at_asof(connection):
     claim = register.claim(1, 70, 72, KnownStamps())
     assert [(each.first, each.end, each.stamp) for each in claim.stamps] == [(70, 72, 1_001)]
     assert [each.cut for each in claim.generations] == [70]
+
+
+def test_what_a_register_can_not_hold_is_an_error(connection):
+    with pytest.raises(StoreError, match=r"below 2\^53"):
+        connection.register.claim(0, 2**53 - 1, 2**53, KnownStamps())
+    with pytest.raises(StoreError, match=r"below 2\^53"):
+        connection.register.add_partition("q", -1)
+    for view, name in (("spend@1", "a b"), ("spend@1", ""), ("spend @1", "a"), ("spend@1", "-")):
+        with pytest.raises(ValueError, match="no name of a generation"):
+            connection.generations.add(Generation(view=view, id=name))
 
 
 def test_instants_and_offsets_are_exact_up_to_2_to_the_53(opened, source):
