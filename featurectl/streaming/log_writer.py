@@ -94,6 +94,10 @@ class LogWriter:
         gaps = [*opened.state.gaps, *((gap.after, gap.until) for gap in self._gaps)]
         return LogState(partitions=partitions, gaps=tuple(dict.fromkeys(gaps)), cut_us=opened.state.cut_us), chosen
 
+    def ends(self) -> Mapping[str, int]:
+        """Return the first offset of each partition that is not logged."""
+        return _ends(self._log.open().state)
+
     def logged_stamps(self, opened: OpenedLog, partition: str, first: int) -> list[StampRange]:
         """Return the stamps that the log has of a partition from an offset on, as ranges without holes.
 

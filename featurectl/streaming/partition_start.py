@@ -56,7 +56,7 @@ class PartitionStart:
         topic = self._topic.state()
         register, watermarks = connection.register, self._topic.watermarks().get(partition)
         begin = 0 if watermarks is None else watermarks.begin
-        name = f"{topic.topic}/{partition}#{topic.incarnation}"
+        name = state_name(topic, partition)
         number = self._meet(connection, name, begin)
         state = register.read_state()
         self._declare_gap(state)
@@ -101,6 +101,21 @@ class PartitionStart:
         if gap is not None:
             self._log.declare(gap)
         self._run, self._greatest = state.run, max(self._greatest, state.last, state.asof)
+
+
+def state_name(topic: TopicState, partition: int) -> str:
+    """Return what the register and the log call a partition.
+
+    >>> state_name(TopicState(topic="swipes", partitions=2, incarnation="5f2c"), 1)
+    'swipes/1#5f2c'
+    """
+    return f"{topic.topic}/{partition}#{topic.incarnation}"
+
+
+def topic_ends(topic: WorkerTopic) -> Mapping[str, int]:
+    """Return where the partitions of a topic end now, by the names that the register and the log have of them."""
+    state = topic.state()
+    return {state_name(state, partition): of.end for partition, of in topic.watermarks().items()}
 
 
 def _skip(connection: StreamConnection, number: int, stamps: Sequence[StampRange]) -> None:

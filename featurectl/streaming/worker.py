@@ -70,7 +70,7 @@ class StreamWorker:
     """Works on one source; `step` does one turn. Not for several threads."""
 
     def __init__(self, stream: WorkerStream, topic: WorkerTopic, log: LogWriter, pace: WorkerPace) -> None:
-        self._stream, self._topic, self._log, self._pace = stream, topic, log, pace
+        self._stream, self.topic, self.log, self._pace = stream, topic, log, pace
         self._events = EventReader(stream.source, stream.views)
         self.compaction = CompactionQueue({name: of.layout for name, of in self._events.views.items()})
         self.counts = WorkerCounts()
@@ -87,11 +87,6 @@ class StreamWorker:
             self._connection = self._stream.state.connect(self._stream.place)
             self._again = set(self.readings)
         return self._connection
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether it has read all that its partitions have, and nothing waits to be compacted."""
-        return all(of.at_end for of in self.readings.values()) and not self._again and not len(self.compaction)
 
     @property
     def unlogged(self) -> int:
@@ -119,7 +114,7 @@ class StreamWorker:
         for partition in sorted(self._again & set(self.readings)):
             self.begin(partition)
         self._again.clear()
-        delivery = self._topic.reader.take(limits)
+        delivery = self.topic.reader.take(limits)
         for partition in delivery.revoked:
             self.readings.pop(partition, None)
             self._again.discard(partition)
@@ -150,7 +145,7 @@ class StreamWorker:
     def write_log(self) -> bool:
         """Log what was taken; return whether that was done, not refused as another commit came between."""
         self._logged_at = self._pace.clock()
-        commit = self._log.commit({of.name: of.taken for of in self.readings.values()}, self.connection)
+        commit = self.log.commit({of.name: of.taken for of in self.readings.values()}, self.connection)
         if commit is None:
             return False
         self.counts.logged += commit.rows
@@ -159,7 +154,7 @@ class StreamWorker:
             of.taken.forget(end)
             of.own[:] = [each for each in of.own if each.end > end]
             self.connection.register.forget(of.number, end)
-            self._topic.reader.commit({partition: end})
+            self.topic.reader.commit({partition: end})
         return True
 
     def close(self) -> None:
@@ -170,7 +165,7 @@ class StreamWorker:
                 self.write_log()
         finally:
             self._disconnect()
-            self._topic.reader.close()
+            self.topic.reader.close()
 
     def _disconnect(self) -> None:
         if self._connection is not None:
@@ -181,7 +176,7 @@ class StreamWorker:
         """Begin with a partition, or begin it anew."""
         reading = self._start.begin(partition, self.connection, self.readings.get(partition))
         self.readings[partition] = reading
-        self._topic.reader.seek(partition, reading.position)
+        self.topic.reader.seek(partition, reading.position)
 
     def _follows(self, batch: MessageBatch) -> bool:
         """Return whether a batch begins where its partition is; one that is elsewhere begins anew."""

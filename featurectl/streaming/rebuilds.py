@@ -1,0 +1,102 @@
+"""Views whose lists can't be read get new ones, beside the workers: in a thread with connections of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Final
+
+from featurectl.core.errors import FeaturectlError
+from featurectl.offline.event_log import EventLog
+from featurectl.online.stream_state.base import StreamSource
+from featurectl.online.stream_state.protocols import StreamConnection, StreamState
+from featurectl.streaming.seeding import SeededView, Seeding
+
+_LOOK_S: Final = 0.5
+_WAIT_S: Final = 0.05  # for the log to have what it has to
+
+
+class Rebuilds:
+    """Looks now and then whether each view version has lists that can be read, and seeds those that have none.
+
+    One worker does so, `is_mine` says whether it is this one: two that did would give up each other's generations.
+    """
+
+    def __init__(self, place: StreamSource, state: StreamState, log: EventLog, views: Mapping[str, SeededView]) -> None:
+        self._place, self._state, self._log, self._views = place, state, log, views
+        self._ends = threading.Event()
+        self._wanted: set[str] = set()
+        self._thread: threading.Thread | None = None
+        self.rebuilt = 0
+        self.problem: FeaturectlError | None = None  # why the last look came to nothing
+        self.is_settled = False  # all views could be read at the last look
+
+    def want(self, view: str) -> None:
+        """Have a view version rebuilt though its lists can be read."""
+        self._wanted.add(view)
+        self.is_settled = False
+
+    def start(self, is_mine: Callable[[], bool]) -> None:
+        """Begin to look."""
+        self._thread = threading.Thread(target=self._run, args=(is_mine,), name="rebuilds", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop; what is under way is given up, and done anew by whoever looks next."""
+        self._ends.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self, is_mine: Callable[[], bool]) -> None:
+        while not self._ends.is_set():
+            if is_mine():
+                try:
+                    self.look()
+                    self.problem = None
+                except FeaturectlError as error:
+                    self.problem, self.is_settled = error, False
+            self._ends.wait(_LOOK_S)
+
+    def look(self) -> None:
+        """Rebuild what can't be read.
+
+        Raises:
+            StoreError: the store or the log can't be used now.
+        """
+        connection = self._state.connect(self._place)
+        try:
+            missing = self._missing(connection)
+            self.is_settled = not missing
+            for name in missing:
+                if not self._rebuild(name, connection):
+                    return
+                self._wanted.discard(name)
+            self.is_settled = True
+        finally:
+            connection.close()
+
+    def _missing(self, connection: StreamConnection) -> list[str]:
+        state = connection.register.read_state()
+        if not state.partitions:
+            return []  # nobody has begun
+        unready = {generation.view for generation in connection.lists.unready()}
+        return [name for name in self._views if state.live(name) is None or name in unready or name in self._wanted]
+
+    def _rebuild(self, name: str, connection: StreamConnection) -> bool:
+        """Return whether a view has new lists that are read; False where it was given up, or the worker ends."""
+        before = connection.register.read_state().live(name)
+        seeding = Seeding(self._views[name], connection, self._log)
+        while not self._ends.is_set():
+            found = seeding.step(connection)
+            if found == "done":
+                self.rebuilt += 1
+                if before is not None:
+                    with suppress(FeaturectlError):  # a sweep removes them later
+                        self._state.drop_lists(self._place, before)
+                return True
+            if found == "given up":
+                return False
+            self._ends.wait(_WAIT_S)
+        connection.generations.drop(seeding.generation)
+        return False

@@ -1,0 +1,63 @@
+"""A worker as a process of its own, for tests that kill it.
+
+Its arguments: the broker, the store, a folder, the topic, `run` or `once`, and the partitions that it takes without
+asking; none: what the division gives it.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from pathlib import Path
+
+from featurectl.core.errors import StoreError
+from featurectl.offline.event_log import EventLog
+from featurectl.online.all_stores import open_stream_state
+from featurectl.online.stream_state.base import StreamSource
+from featurectl.streaming.log_writer import LogWriter
+from featurectl.streaming.partition_start import WorkerTopic
+from featurectl.streaming.rebuilds import Rebuilds
+from featurectl.streaming.run import RunOptions, run_worker
+from featurectl.streaming.seeding import SeededView
+from featurectl.streaming.topics.all_topic_kinds import open_topics
+from featurectl.streaming.topics.base import Division, TakeLimits
+from featurectl.streaming.worker import StreamWorker, WorkerPace, WorkerStream
+from tests.streaming.conveyor import COLUMNS, SOURCE, VIEWS
+
+
+def log_in(folder: str) -> EventLog:
+    """The log of these tests."""
+    return EventLog(location=str(Path(folder) / "log"), columns=COLUMNS, shown="log")
+
+
+def wall_us() -> int:
+    return time.time_ns() // 1_000
+
+
+def told(error: StoreError | None) -> None:
+    sys.stderr.write(f"{error or 'goes on'}\n")
+
+
+def main(broker_url: str, store_url: str, folder: str, topic: str, mode: str, *own: str) -> None:
+    broker, state, log = open_topics(broker_url), open_stream_state(store_url), log_in(folder)
+    place = StreamSource(project=topic, env="dev", source="swipes")
+    division = None if own else Division(group="features", reader=f"{time.time_ns()}", lease_s=1.0)
+    reader = broker.open_reader(topic, division)
+    worker = StreamWorker(
+        WorkerStream(source=SOURCE, views=VIEWS, place=place, state=state),
+        WorkerTopic(state=lambda: broker.state(topic), watermarks=lambda: broker.watermarks(topic), reader=reader),
+        LogWriter(log),
+        WorkerPace(clock=time.monotonic, wall_us=wall_us, log_every_s=0.2),
+    )
+    seeded = {name: SeededView(name=name, view=view, source=SOURCE) for name, view in VIEWS.items()}
+    options = RunOptions(
+        limits=TakeLimits(messages=200, timeout_s=0.01), clock=time.monotonic, on_problem=told, once=mode == "once"
+    )
+    for partition in own:
+        worker.begin(int(partition))
+    run_worker(worker, Rebuilds(place, state, log, seeded), threading.Event(), options)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
