@@ -16,12 +16,13 @@ from featurectl.online.redis.aio import AsyncClusterReader, AsyncRedisReader
 from featurectl.online.redis.connect import StoreAddress, store_error
 from featurectl.online.redis.slots import PAUSES_S, NodeAddress
 from featurectl.online.redis.stream_cluster import STATE_SHA, cluster_plan, has_gone
-from featurectl.online.redis.stream_fetch import FetchLeg
+from featurectl.online.redis.stream_fetch import FetchLeg, joined, portions
 from featurectl.online.redis.stream_keys import register_key
 from featurectl.online.redis.stream_pinned import GONE
 from featurectl.online.redis.stream_reads import SingleReads
 from featurectl.online.redis.stream_register import parsed, state_of
 from featurectl.online.redis.stream_scripts import STATE
+from featurectl.online.redis.trips import COMMANDS_A_TRIP
 from featurectl.online.stream_state.base import EntityList, ListsAnswer, ListsAsk, StreamPoll, StreamSource, poll_of
 
 POLL_S: Final = 0.01  # for so long a poll is good enough
@@ -98,6 +99,13 @@ class AsyncClusterStreamReader(AsyncClusterReader):
         return poll_of(parsed(self._address, state_of, reply))
 
     async def _fetch(
+        self, source: StreamSource, poll: StreamPoll, asks: Sequence[ListsAsk], until_s: float
+    ) -> list[ListsAnswer]:
+        """Return lists as of a poll, those of some thousand entities at a time."""
+        some = portions(asks, COMMANDS_A_TRIP // 2)
+        return joined([await self._fetched(source, poll, each, until_s) for each in some])
+
+    async def _fetched(
         self, source: StreamSource, poll: StreamPoll, asks: Sequence[ListsAsk], until_s: float
     ) -> list[ListsAnswer]:
         """Fetch lists; where masters changed all is asked anew, as marks are of the master that had the lists."""

@@ -15,13 +15,14 @@ from featurectl.online.redis.cluster import ClusterClient, ClusterCommands
 from featurectl.online.redis.commands import RedisCommands
 from featurectl.online.redis.connect import StoreAddress, store_error, translated
 from featurectl.online.redis.slots import PAUSES_S, NodeAddress, SlotMap, parse_cluster_url, slot_of, slot_tags
-from featurectl.online.redis.stream_fetch import FetchPlan
+from featurectl.online.redis.stream_fetch import FetchPlan, joined, portions
 from featurectl.online.redis.stream_keys import mark_key, register_key
 from featurectl.online.redis.stream_masters import Master, PinnedMasters, sha_of
 from featurectl.online.redis.stream_pinned import GONE, PinnedServer
 from featurectl.online.redis.stream_register import parsed, state_of
 from featurectl.online.redis.stream_scripts import STATE
 from featurectl.online.redis.stream_state import RedisStreamState, scanned
+from featurectl.online.redis.trips import COMMANDS_A_TRIP
 from featurectl.online.stream_state.base import ListsAnswer, ListsAsk, StreamPoll, StreamSource, poll_of
 
 _MARKED_SLOTS: Final = range(0, REDIS_CLUSTER_HASH_SLOTS, REDIS_CLUSTER_HASH_SLOTS // 16)
@@ -72,6 +73,9 @@ class RedisClusterStreamState(RedisStreamState):
 
     def fetch(self, source: StreamSource, poll: StreamPoll, asks: Sequence[ListsAsk]) -> list[ListsAnswer]:
         """Return the lists of each ask as of an earlier poll; None of one whose master lost what is done."""
+        return joined([self._fetched(source, poll, some) for some in portions(asks, COMMANDS_A_TRIP)])
+
+    def _fetched(self, source: StreamSource, poll: StreamPoll, asks: Sequence[ListsAsk]) -> list[ListsAnswer]:
         error: Exception = redis.TimeoutError("no answer")
         for pause_s in PAUSES_S:
             time.sleep(pause_s)

@@ -111,6 +111,32 @@ class FetchLeg:
         return {of for of, flags in zip(self._generations, zip(*found, strict=True), strict=True) if all(flags)}
 
 
+def portions(asks: Sequence[ListsAsk], lists: int) -> list[list[ListsAsk]]:
+    """Return asks in portions of some lists at most, each of which is fetched with the marks of then.
+
+    >>> asks = [ListsAsk(view="a@1", entities=[b"1", b"2", b"3"]), ListsAsk(view="b@1", entities=[b"4"])]
+    >>> [[(ask.view, len(ask.entities)) for ask in of] for of in portions(asks, 4)]
+    [[('a@1', 2), ('b@1', 1)], [('a@1', 1), ('b@1', 0)]]
+    """
+    size = max(1, lists // max(len(asks), 1))
+    longest = max([1, *(len(ask.entities) for ask in asks)])
+    return [
+        [ListsAsk(view=ask.view, entities=ask.entities[at : at + size]) for ask in asks]
+        for at in range(0, longest, size)
+    ]
+
+
+def joined(portions: Sequence[Sequence[ListsAnswer]]) -> list[ListsAnswer]:
+    """Return the answers of portions as those of the asks."""
+    return [
+        ListsAnswer(
+            asof=of[0].asof,
+            lists=None if of[0].lists is None else [found for each in of for found in each.lists or ()],
+        )
+        for of in zip(*portions, strict=True)
+    ]
+
+
 class FetchPlan(Generic[Owner]):
     """The legs of a fetch of live generations' lists, by the master that has them."""
 

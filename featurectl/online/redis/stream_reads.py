@@ -8,7 +8,7 @@ from typing import Any, Final
 from featurectl.online.redis.connect import StoreAddress
 from featurectl.online.redis.stream_fetch import FetchPlan
 from featurectl.online.redis.stream_register import parsed, poll_command, read_poll
-from featurectl.online.redis.trips import RedisCommand
+from featurectl.online.redis.trips import COMMANDS_A_TRIP, RedisCommand
 from featurectl.online.stream_state.base import ListsAnswer, ListsAsk, StreamPoll, StreamSource
 
 TRIES: Final = 5
@@ -33,7 +33,7 @@ class SingleReads:
             if before is None:
                 before = self.take_poll(source, (yield [poll_command(source)]))
             plan = FetchPlan(source, before, asks, (_one_master, _no_tags))
-            found, *replies = yield [poll_command(source), *commands_of(plan)]
+            found, *replies = yield from _sent([poll_command(source), *commands_of(plan)])
             now = self.take_poll(source, [found])
             if any(now.live.get(ask.view) != before.live.get(ask.view) for ask in asks):
                 continue
@@ -46,8 +46,7 @@ class SingleReads:
     def fetch(self, source: StreamSource, poll: StreamPoll, asks: Sequence[ListsAsk]) -> Steps:
         """Yield the trip of the lists as of an earlier poll; none of a generation that is not live any more."""
         plan = FetchPlan(source, poll, asks, (_one_master, _no_tags))
-        commands = commands_of(plan)
-        self._settle(plan, (yield commands) if commands else [])
+        self._settle(plan, (yield from _sent(commands_of(plan))))
         return plan.answers()
 
     def take_poll(self, source: StreamSource, replies: Sequence[object]) -> StreamPoll:
@@ -73,6 +72,14 @@ def driven(steps: Steps, send: Callable[[Sequence[RedisCommand]], list[object]])
 def commands_of(plan: FetchPlan[Any]) -> list[RedisCommand]:
     """Return the commands of all legs, one after the other."""
     return [command for leg in plan.legs.values() for command in leg.commands()]
+
+
+def _sent(commands: Sequence[RedisCommand]) -> Generator[Sequence[RedisCommand], list[object], list[object]]:
+    """Yield trips of some thousand commands, one after the other, and return all replies."""
+    replies: list[object] = []
+    for start in range(0, len(commands), COMMANDS_A_TRIP):
+        replies += yield commands[start : start + COMMANDS_A_TRIP]
+    return replies
 
 
 def _one_master(_: bytes) -> int:

@@ -72,6 +72,22 @@ def test_many_callers_at_once_get_each_what_they_asked_for(url, source):
     assert [of.lists and [*of.lists[0].elements] for [of] in found] == expected
 
 
+@pytest.mark.sample(3)
+def test_more_lists_than_fit_into_a_trip_are_read_by_both(url, opened, source, connection):
+    keys = [b"i4:%04d" % number for number in range(6_000)]
+    elements = [b"\x01" + key for key in keys]
+    connection.lists.append([ListAppend(generation=FIRST, entities=keys, elements=elements)])
+    asks = [ListsAsk(view="none@1", entities=keys[:1]), ListsAsk(view="spend@1", entities=keys)]
+
+    async def read():
+        async with reading(url) as reader:
+            return await reader.read(source, asks)
+
+    for found in (asyncio.run(read()), opened().read(source, asks)):
+        assert found[0].lists is None
+        assert [[*each.elements] for each in found[1].lists] == [[element] for element in elements]
+
+
 def test_an_async_reader_follows_asof_and_generations(url, opened, source, connection):
     async def read():
         async with reading(url) as reader:

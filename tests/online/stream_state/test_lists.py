@@ -15,6 +15,7 @@ from featurectl.online.stream_state.base import (
     ListsAsk,
     ListSeed,
     ReadingPosition,
+    StampRange,
     digest_of,
 )
 
@@ -200,6 +201,19 @@ def test_a_partition_begins_at_an_offset_and_at_asof(connection):
     claim = register.claim(1, 70, 72, KnownStamps())
     assert [(each.first, each.end, each.stamp) for each in claim.stamps] == [(70, 72, 1_001)]
     assert [each.cut for each in claim.generations] == [70]
+
+
+def test_a_stamp_of_which_a_part_is_done_goes_on_by_the_log(connection):
+    register = connection.register
+    assert [each.stamp for each in register.claim(0, 0, 2, KnownStamps()).stamps] == [1_000]
+    assert register.finish(0, 0, 2, [FIRST])
+    logged = KnownStamps(logged=[StampRange(first=2, end=5, stamp=1_000)])
+    assert [each.stamp for each in register.claim(0, 2, 3, logged).stamps] == [1_000]
+    assert register.read_state().partitions[0].end == 5
+    assert register.finish(0, 2, 5, [FIRST])
+    register.forget(0, 5)
+    found = register.read_state().partitions[0]
+    assert (found.applied, found.done, found.kept) == (1_000, 5, 5)
 
 
 def test_what_a_register_can_not_hold_is_an_error(connection):
