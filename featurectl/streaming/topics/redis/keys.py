@@ -12,13 +12,11 @@ them. An offset is `(milliseconds << 20) | sequence` of an entry's id.
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 SEQUENCE_BITS: Final = 20
 SEQUENCES: Final = 1 << SEQUENCE_BITS
 _MOST_MS: Final = 1 << 63 - SEQUENCE_BITS
-_ID: Final = re.compile(rb"(\d{1,20})-(\d{1,20})")
 
 
 def topic_key(topic: str) -> bytes:
@@ -47,10 +45,8 @@ def offset_of(entry_id: bytes) -> int | None:
     >>> offset_of(b"1764367452123-2"), offset_of(b"0-1"), offset_of(b"1-1048576")
     (1850073365477326850, 1, None)
     """
-    found = _ID.fullmatch(entry_id)
-    if found is None:
-        return None
-    milliseconds, sequence = int(found[1]), int(found[2])
+    before, _, behind = entry_id.partition(b"-")
+    milliseconds, sequence = int(before), int(behind)
     if sequence >= SEQUENCES or milliseconds >= _MOST_MS:
         return None
     return milliseconds << SEQUENCE_BITS | sequence

@@ -14,9 +14,9 @@ from featurectl.streaming.topics.base import Division, MessageBatch, MessageDeli
 from featurectl.streaming.topics.faults import NoTopicError, TopicRestartedError
 from featurectl.streaming.topics.leases import GroupMember
 from featurectl.streaming.topics.places import MessageSizes, ReaderPlaces
-from featurectl.streaming.topics.redis.keys import entry_id, group_key, stream_key, trim_key
-from featurectl.streaming.topics.redis.scripts import READ, READ_LEASES, REPLACE_LEASES
-from featurectl.streaming.topics.redis.server import TopicServer, call_of, number_of
+from featurectl.streaming.topics.redis.keys import group_key
+from featurectl.streaming.topics.redis.scripts import READ_LEASES, REPLACE_LEASES
+from featurectl.streaming.topics.redis.server import TopicServer, number_of
 from featurectl.streaming.topics.redis.shard import ShardProgress, ShardState, batch_of, parse_shard
 
 _LOOK_S: Final = 1.0  # how often it looks at partitions from which nothing comes, and at the topic
@@ -112,11 +112,7 @@ class RedisTopicReader:
 
     def _read(self, positions: Mapping[int, int], number: int) -> dict[int, ShardState]:
         topic = self._state.topic
-        calls = [
-            call_of(READ, [stream_key(topic, name), trim_key(topic, name)], entry_id(position), number)
-            for name, position in positions.items()
-        ]
-        answers = self._server.commands.send(calls)
+        answers = self._server.read(topic, positions, number)
         with translated(self._server.commands.address):
             return {
                 name: parse_shard(self._server, topic, answer) for name, answer in zip(positions, answers, strict=True)
@@ -127,10 +123,8 @@ class RedisTopicReader:
         self._progress[name].advance(position, shard, is_at_end=is_at_end)
         if is_at_end:
             self._waiting.discard(name)
-            end = max(shard.end, position)
-            return batch_of(self._state.topic, name, (position, end), shard.entries)
-        batch = batch_of(self._state.topic, name, (position, position), shard.entries)
-        return batch_of(self._state.topic, name, (position, batch.offsets[-1] + 1), shard.entries)
+        end = max(shard.end, position) if is_at_end else None
+        return batch_of(self._state.topic, name, (position, end), shard.entries)
 
     def _wait(self, limit_s: float) -> None:
         """Ask which of the partitions that were read to their ends have something again; wait for one of them."""

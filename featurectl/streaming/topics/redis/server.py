@@ -18,8 +18,8 @@ from featurectl.online.redis.connect import StoreAddress, translated
 from featurectl.online.redis.trips import RedisCommand
 from featurectl.streaming.topics.base import TopicState
 from featurectl.streaming.topics.faults import NoTopicError
-from featurectl.streaming.topics.redis.keys import entry_id, stream_key, topic_key
-from featurectl.streaming.topics.redis.scripts import MAKE_STREAM, MAKE_TOPIC
+from featurectl.streaming.topics.redis.keys import entry_id, stream_key, topic_key, trim_key
+from featurectl.streaming.topics.redis.scripts import MAKE_STREAM, MAKE_TOPIC, READ
 
 _LONGEST_BLOCK_S: Final = 2.0  # a server that hangs is noticed by answers
 _POLL_S: Final = 0.005
@@ -85,6 +85,20 @@ class TopicServer:
         with translated(self.commands.address):
             return [keys[name] for name in _streams_of(answer) if isinstance(name, bytes)]
 
+    def read(self, topic: str, positions: Mapping[int, int], number: int) -> list[object]:
+        """Return what the script READ answers for each partition, with so many entries from its position on.
+
+        The entries come beside the script, in one transaction: by the script they take twice as long.
+        """
+        commands: list[RedisCommand] = []
+        for name, position in positions.items():
+            start, keys = entry_id(position), [stream_key(topic, name), trim_key(topic, name)]
+            commands += [("MULTI",), call_of(READ, keys, start, 0)]
+            commands += [("XRANGE", keys[0], start, "+", "COUNT", number), ("EXEC",)]
+        answers = self.commands.send(commands)[3::4]
+        with translated(self.commands.address):
+            return [_joined(answer) for answer in answers]
+
     def close(self) -> None:
         """Close the connections."""
         self.commands.close()
@@ -116,6 +130,15 @@ class ClusterTopicServer(TopicServer):
         answers = self.commands.send(looks)
         return [partition for partition, found in zip(positions, answers, strict=True) if found]
 
+    def read(self, topic: str, positions: Mapping[int, int], number: int) -> list[object]:
+        """Return what the script READ answers for each partition: there is no transaction on several nodes."""
+        return self.commands.send(
+            [
+                call_of(READ, [stream_key(topic, name), trim_key(topic, name)], entry_id(position), number)
+                for name, position in positions.items()
+            ]
+        )
+
     def _memory_reports(self) -> list[object]:
         with translated(self.commands.address):
             return [self._cluster.ask_node(node, "INFO", "memory") for node in self._cluster.primaries()]
@@ -145,6 +168,17 @@ def number_of(server: TopicServer, answer: object) -> int:
     """Return what a script counts."""
     with translated(server.commands.address):
         return read_number(answer)
+
+
+def _joined(answer: object) -> object:
+    """Return what a transaction answers as one list: the state of a stream, and its entries at the end."""
+    match answer:
+        case [list(state), list(entries)]:
+            return [*state[:-1], entries] if state else state
+        case [redis.ResponseError() as error, *_] | [_, redis.ResponseError() as error]:
+            raise error
+        case _:
+            raise invalid_answer()
 
 
 def _streams_of(answer: object) -> Iterable[object]:

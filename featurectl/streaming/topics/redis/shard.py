@@ -110,15 +110,17 @@ def parse_shard(server: TopicServer, topic: str, answer: object) -> ShardState:
     )
 
 
-def batch_of(topic: str, partition: int, positions: tuple[int, int], entries: Sequence[StreamEntry]) -> MessageBatch:
-    """Return entries as messages between two positions."""
+def batch_of(
+    topic: str, partition: int, positions: tuple[int, int | None], entries: Sequence[StreamEntry]
+) -> MessageBatch:
+    """Return entries as messages from a position to another one, None: to behind the last of them."""
     first, end = positions
     offsets = [_offset(topic, name) for name, _ in entries]
     pairs = [_message(fields) for _, fields in entries]
     return MessageBatch(
         partition=partition,
         first=first,
-        end=end,
+        end=offsets[-1] + 1 if end is None else end,
         offsets=offsets,
         keys=[key for key, _ in pairs],
         values=[value for _, value in pairs],

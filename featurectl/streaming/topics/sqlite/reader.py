@@ -1,4 +1,4 @@
-"""Reads a topic in an SQLite file: looks every 5 ms whether somebody has written, which takes 2 us."""
+"""Reads a topic in an SQLite file: looks every 5 ms whether somebody has written, which takes 9 us."""
 
 from __future__ import annotations
 
