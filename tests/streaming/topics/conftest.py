@@ -12,7 +12,7 @@ import pytest
 from featurectl.streaming.topics.base import TopicBroker
 from tests.streaming.topics.kinds import KafkaKind, RedisKind, SqliteKind, TopicKind
 
-KINDS = ["sqlite", "redis_url", "kafka_url", "redis_cluster_url", "valkey_url"]  # samples leave out those at the end
+KINDS = ["sqlite", "kafka_url", "redis_url", "redis_cluster_url", "valkey_url"]  # a sample of two: a file and Redis
 
 
 @pytest.fixture(params=KINDS)

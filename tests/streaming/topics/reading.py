@@ -19,7 +19,7 @@ from featurectl.streaming.topics.base import (
 
 LIMIT_S = 60.0
 SHORT = TakeLimits(timeout_s=0.02)
-LEASE_S = 0.4
+LEASE_S = 0.3
 
 
 @dataclass

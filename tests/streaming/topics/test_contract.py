@@ -15,6 +15,7 @@ from featurectl.streaming.topics.partitioner import partition_of
 from tests.streaming.topics.reading import LIMIT_S, SHORT, read_to_end, reading, records_of, send, wait_until
 
 
+@pytest.mark.sample(3)
 def test_a_topic_is_made_once_and_may_get_more_partitions(broker, topic):
     first = broker.create(topic, 2)
     assert (first.topic, first.partitions) == (topic, 2)
@@ -26,7 +27,7 @@ def test_a_topic_is_made_once_and_may_get_more_partitions(broker, topic):
     assert {(marks.begin, marks.end) for marks in broker.watermarks(topic).values()} == {(0, 0)}
 
 
-@pytest.mark.sample(10)
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("use", ["state", "watermarks", "open_writer", "open_reader"])
 def test_a_topic_that_is_not_there_is_an_error_with_a_hint(broker, topic, use):
     broker.create(f"{topic}-other", 1)
@@ -48,7 +49,7 @@ def test_messages_come_as_they_were_sent_in_the_order_of_their_keys(broker, topi
         assert [(key, value) for _, key, value in found.get(partition, [])] == wanted
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(2)
 def test_messages_without_a_key_are_all_there(broker, topic):
     broker.create(topic, 3)
     sent = [(None, b"%d" % number) for number in range(200)]
@@ -60,7 +61,7 @@ def test_messages_without_a_key_are_all_there(broker, topic):
     assert sorted(int(value) for _, _, value in found) == list(range(200))
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(2)
 def test_an_empty_flush_is_one(broker, topic):
     broker.create(topic, 1)
     with closing(broker.open_writer(topic)) as writer:
@@ -69,7 +70,7 @@ def test_an_empty_flush_is_one(broker, topic):
         assert writer.flush() == 0
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(2)
 def test_small_takes_give_the_same_as_one_and_stay_within_limits(broker, topic):
     broker.create(topic, 2)
     send(broker, topic, records_of(keys=10, each=25))
@@ -87,6 +88,7 @@ def test_small_takes_give_the_same_as_one_and_stay_within_limits(broker, topic):
         assert log.messages == whole
 
 
+@pytest.mark.sample(3)
 def test_seeking_back_gives_the_same_bytes_again(broker, topic):
     broker.create(topic, 2)
     send(broker, topic, records_of(keys=8, each=20))
@@ -101,6 +103,7 @@ def test_seeking_back_gives_the_same_bytes_again(broker, topic):
     assert log.positions == ends
 
 
+@pytest.mark.sample(4)
 def test_a_reader_at_the_end_says_so_and_hears_of_what_comes(broker, topic):
     broker.create(topic, 2)
     with reading(broker, topic) as log, closing(broker.open_writer(topic)) as writer:
@@ -114,7 +117,7 @@ def test_a_reader_at_the_end_says_so_and_hears_of_what_comes(broker, topic):
         assert log.ends == {partition: marks.end for partition, marks in broker.watermarks(topic).items()}
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(2)
 def test_a_take_waits_as_long_as_it_is_told(broker, topic):
     broker.create(topic, 1)
     with reading(broker, topic) as log:
@@ -124,7 +127,7 @@ def test_a_take_waits_as_long_as_it_is_told(broker, topic):
         assert 0.15 < time.monotonic() - begin < LIMIT_S
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(2)
 def test_what_is_sent_while_a_take_waits_ends_the_wait(broker, kind, topic):
     broker.create(topic, 4)
 
@@ -142,7 +145,7 @@ def test_what_is_sent_while_a_take_waits_ends_the_wait(broker, kind, topic):
         assert log.values() == {partition_of(b"key", 4): [b"value"]}
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(2)
 def test_large_messages_come_whole(broker, topic):
     broker.create(topic, 2)
     values = [bytes([number]) * 1_000_000 for number in range(6)]
@@ -152,7 +155,7 @@ def test_large_messages_come_whole(broker, topic):
     assert sorted(value for messages in found.values() for _, _, value in messages) == values
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(2)
 def test_a_paused_partition_gives_nothing_and_keeps_its_place(broker, topic):
     broker.create(topic, 2)
     sent = records_of(keys=10, each=10)
@@ -167,7 +170,7 @@ def test_a_paused_partition_gives_nothing_and_keeps_its_place(broker, topic):
     assert [value for _, _, value in found[0]] == wanted
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(2)
 def test_many_partitions_are_read_together(broker, topic):
     broker.create(topic, 40)
     sent = records_of(keys=300, each=2)
@@ -178,7 +181,7 @@ def test_many_partitions_are_read_together(broker, topic):
     assert sorted(log.positions) == list(range(40))
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(2)
 def test_partitions_that_come_are_read_as_well(broker, topic):
     broker.create(topic, 1)
     with reading(broker, topic) as log:
@@ -192,7 +195,7 @@ def test_partitions_that_come_are_read_as_well(broker, topic):
     assert {key for messages in log.messages.values() for _, key, _ in messages} == set(keys)
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(3)
 def test_two_senders_at_once_lose_and_reorder_nothing(broker, kind, topic):
     broker.create(topic, 2)
     sent = {
@@ -219,6 +222,7 @@ def test_two_senders_at_once_lose_and_reorder_nothing(broker, kind, topic):
             assert [value for value in log.values()[partition] if value.startswith(name)] == wanted
 
 
+@pytest.mark.sample(2)
 def test_what_was_trimmed_is_gone_and_what_was_read_is_not_missed(broker, kind, topic):
     broker.create(topic, 2)
     send(broker, topic, records_of(keys=10, each=10))
@@ -236,7 +240,7 @@ def test_what_was_trimmed_is_gone_and_what_was_read_is_not_missed(broker, kind, 
         }
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(2)
 def test_all_that_was_read_may_be_trimmed(broker, kind, topic):
     broker.create(topic, 1)
     send(broker, topic, records_of(keys=3, each=5))
@@ -251,6 +255,7 @@ def test_all_that_was_read_may_be_trimmed(broker, kind, topic):
         assert [value for _, _, value in read_to_end(again)[0]] == [b"more"]
 
 
+@pytest.mark.sample(4)
 def test_messages_that_were_trimmed_unread_are_an_error_that_counts_them(broker, kind, topic):
     broker.create(topic, 2)
     send(broker, topic, records_of(keys=10, each=10))
@@ -274,7 +279,7 @@ def test_messages_that_were_trimmed_unread_are_an_error_that_counts_them(broker,
     assert len(found[0]) == 100 - len(offsets)
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(2)
 def test_an_end_below_a_position_is_an_error_that_names_both(broker, topic):
     broker.create(topic, 1)
     send(broker, topic, records_of(keys=3, each=5))
@@ -285,7 +290,7 @@ def test_an_end_below_a_position_is_an_error_that_names_both(broker, topic):
     assert "featurectl stream reset SOURCE" in caught.value.hint
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(1)
 def test_a_topic_that_was_made_again_is_another_one(broker, kind, topic):
     before = broker.create(topic, 1)
     send(broker, topic, records_of(keys=3, each=5))
@@ -300,7 +305,7 @@ def test_a_topic_that_was_made_again_is_another_one(broker, kind, topic):
         assert read_to_end(again) == {}
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(2)
 def test_a_writer_to_a_topic_that_went_away_says_so(broker, kind, topic):
     broker.create(topic, 1)
     with closing(broker.open_writer(topic)) as writer:

@@ -32,6 +32,7 @@ def all_messages(logs):
     return {message for log in logs for partition, found in log.messages.items() for message in found}
 
 
+@pytest.mark.sample(2)
 def test_one_reader_of_a_group_has_all_partitions(broker, filled):
     log = member(broker, filled, "a")
     with closing(log.reader):
@@ -41,6 +42,7 @@ def test_one_reader_of_a_group_has_all_partitions(broker, filled):
             assert read_to_end(alone) == log.messages
 
 
+@pytest.mark.sample(3)
 def test_readers_that_join_leave_and_join_again_share_the_partitions(broker, filled):
     a, b = member(broker, filled, "a"), member(broker, filled, "b")
     with ExitStack() as stack:
@@ -84,7 +86,7 @@ def test_a_partition_that_was_revoked_is_not_sought_again(broker, filled):
         assert a.reader.position(gone) is None
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_a_group_hears_of_partitions_that_come(broker, topic):
     broker.create(topic, 1)
     log = member(broker, topic, "a")

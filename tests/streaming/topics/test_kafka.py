@@ -120,6 +120,7 @@ def test_marks_of_transactions_are_passed_and_the_end_is_known(kafka_url, topic)
             wait_until(lambda: log.take() is not None and log.values()[0][-1] == b"more")
 
 
+@pytest.mark.long
 def test_a_message_that_is_too_large_is_an_error(kafka_url, topic):
     with closing(open_topics(kafka_url)) as broker:
         broker.create(topic, 1)
@@ -130,6 +131,7 @@ def test_a_message_that_is_too_large_is_an_error(kafka_url, topic):
             assert writer.flush(LIMIT_S) == 1
 
 
+@pytest.mark.long
 def test_what_was_committed_is_seen_by_the_brokers_tools(kafka_url, topic):
     with closing(open_topics(f"{kafka_url}?assignment=range")) as broker:
         broker.create(topic, 2)
@@ -149,6 +151,7 @@ def test_what_was_committed_is_seen_by_the_brokers_tools(kafka_url, topic):
             tool.close()
 
 
+@pytest.mark.long
 def test_a_reader_goes_on_when_its_broker_is_back(own_server, topic):
     with closing(open_topics(own_server.url, limit_s=20)) as broker:
         broker.create(topic, 2)

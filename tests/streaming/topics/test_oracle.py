@@ -130,7 +130,7 @@ def test_a_file_gives_what_lists_would(file_url, steps):
     play(file_url, steps)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(steps=STEPS)
 def test_redis_gives_what_lists_would(redis_url, steps):
     play(redis_url, steps)
