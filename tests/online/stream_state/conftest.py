@@ -29,6 +29,11 @@ Open = Callable[["MicrosecondClock | None"], StreamState]
 @pytest.fixture(params=STATES)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a store of each kind."""
+    return url_of(request, tmp_path)
+
+
+def url_of(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the URL of the store that the parameter of a fixture names."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'online.db'}"
     return request.getfixturevalue(request.param)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from featurectl.online.redis.slots import slot_of
 from featurectl.online.stream_state.base import StreamSource
+from tests.online.stream_state.conftest import url_of
 from tests.online.stream_state.real_store import RealStore, us
 from tests.seeds import seeds_from
 from tests.servers.cluster import SLOTS
@@ -18,6 +20,12 @@ STEPS, WHOLE_STEPS = 800, 5_000
 ON_FIRST_MASTER = next(name for name in map("swipes{}".format, range(100)) if slot_of(name.encode()) < SLOTS // 3)
 
 
+@pytest.fixture(params=["sqlite", "redis_url", "valkey_url", "redis_cluster_url"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a store of each kind; TLS is none that makes a difference here."""
+    return url_of(request, tmp_path)
+
+
 def played(opened, source, losses, seed: int, steps: int) -> Verdict:
     of = StreamSource(project=f"{source.project}x{seed}", env="dev", source=ON_FIRST_MASTER)
     stores: list[RealStore] = []
@@ -26,31 +34,31 @@ def played(opened, source, losses, seed: int, steps: int) -> Verdict:
     return History(seed, stores[0], loses=True, steps=steps).run()
 
 
-def wrong_in(opened, source, losses, seeds: range, steps: int) -> dict[int, str]:
-    verdicts = {seed: played(opened, source, losses, seed, steps) for seed in seeds}
+def verdicts_of(opened, source, losses, seeds: range, steps: int) -> dict[int, Verdict]:
+    return {seed: played(opened, source, losses, seed, steps) for seed in seeds}
+
+
+def wrong_in(verdicts: dict[int, Verdict]) -> dict[int, str]:
     return {seed: verdict.wrong[0] for seed, verdict in verdicts.items() if verdict.wrong}
 
 
 @pytest.mark.sample(3)
 def test_no_answer_of_a_real_store_is_wrong(opened, source, losses):
-    assert wrong_in(opened, source, losses, seeds_from(0, 1), STEPS) == {}
+    assert wrong_in(verdicts_of(opened, source, losses, seeds_from(0, 1), STEPS)) == {}
 
 
 @pytest.mark.long
 def test_no_answer_of_a_real_store_is_wrong_in_whole_histories(opened, source, losses):
-    assert wrong_in(opened, source, losses, seeds_from(1, 6), WHOLE_STEPS) == {}
+    """Nor is a history one of nothing: there are lost races of compactors, rebuilds, repeats and losses."""
+    verdicts = verdicts_of(opened, source, losses, seeds_from(1, 6), WHOLE_STEPS)
+    assert wrong_in(verdicts) == {}
+    total: Counter[str] = Counter()
+    for verdict in verdicts.values():
+        total += Counter({name: getattr(verdict, name) for name in Verdict.__slots__ if name != "wrong"})
+    assert min(total[name] for name in ("compactions", "lost_races", "losses", "switches", "repeats")) > 0
+    assert total["reads"] > total["unanswered"] / 2
 
 
 @pytest.mark.stress
 def test_no_answer_of_a_real_store_is_wrong_in_many_histories(opened, source, losses):
-    assert wrong_in(opened, source, losses, seeds_from(6, 200), WHOLE_STEPS) == {}
-
-
-@pytest.mark.long
-def test_histories_of_real_stores_have_what_they_are_about(opened, source, losses):
-    total: Counter[str] = Counter()
-    for seed in range(3):
-        verdict = played(opened, source, losses, seed, WHOLE_STEPS)
-        total += Counter({name: getattr(verdict, name) for name in Verdict.__slots__ if name != "wrong"})
-    assert min(total[name] for name in ("compactions", "lost_races", "losses", "switches", "repeats")) > 0
-    assert total["reads"] > total["unanswered"]
+    assert wrong_in(verdicts_of(opened, source, losses, seeds_from(6, 200), WHOLE_STEPS)) == {}
