@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from featurectl.core.documents import parse_json
-from featurectl.core.dtypes import DATE, FLOAT64, TIMESTAMP, decimal_parts, list_item
+from featurectl.core.dtypes import DATE, FLOAT64, INT64, STRING, TIMESTAMP, decimal_parts, list_item
 from featurectl.core.units import instant_us, parse_local_instant
 from featurectl.expressions.row import to_closure
 from featurectl.language.definitions.source import Source
@@ -18,6 +18,8 @@ from featurectl.online.client.coerce import reader_of
 EventRow = tuple[object, ...]  # the columns of the source, then those of `select`, in the form of the online store
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 _SHOWN: Final = 60
+_INT64_END: Final = 1 << 63
+_WITH_ZONE: Final = (20, 24, 27)  # characters of the usual forms of an instant in UTC
 
 
 class BadEvent(NamedTuple):
@@ -66,16 +68,16 @@ class EventDecoder:
             value = found.get(name)
             if value is not None:
                 known = read(value)
-                if known is None:
+                if known is _BAD:
                     return BadEvent(f"{_shown(value)} is no {dtype}", name)
-                value = known[0]
+                value = known
             row.append(value)
         made = self.with_select(row)
         return BadEvent("null event time", self._event_time) if made[self._time[0]] is None else made
 
     def with_select(self, own: Sequence[object]) -> EventRow:
         """Return the columns of an event with those of `select` behind its own."""
-        return (*own, *(closure(own) for closure in self._select))
+        return (*own, *[closure(own) for closure in self._select]) if self._select else tuple(own)
 
     def event_us(self, row: EventRow) -> int:
         """Return when an event was true; a date is its midnight in the time zone of the source."""
@@ -89,46 +91,84 @@ class EventDecoder:
         return instant_us(midnight)
 
 
-_Known = Callable[[object], tuple[object] | None]  # None for a value that does not fit; it may be read as null
+_Read = Callable[[object], object]  # gives `_BAD` for a value that does not fit; what fits may be read as null
+_BAD: Final = object()
 
 
-def _reader(dtype: str, source: Source) -> _Known:
-    """Return what reads a value that is not null as a type, in the form of the online store."""
+def _reader(dtype: str, source: Source) -> _Read:
+    """Return what reads a value that is not null as a type, in the form of the online store.
+
+    Values as they nearly always come are taken at once; all others are read as `reader_of` reads them.
+    """
     if item := list_item(dtype):
         return _list_reader(_reader(item, source))
-    read, drops_nan = reader_of(dtype), source.nan == "null"
-    if dtype == TIMESTAMP:
-        return lambda value: _instant(value, source.timezone)
-    if dtype == FLOAT64:
-        return lambda value: None if (found := read(value)) is None else (_number(found, drops_nan=drops_nan),)
-    if dtype == DATE:
-        return lambda value: None if (found := read(value)) is None else (_days(found),)
+    drops_nan, timezone = source.nan == "null", source.timezone
     if parts := decimal_parts(dtype):
         scale = parts[1]
-        return lambda value: None if (found := read(value)) is None else (_digits(found, scale),)
-    return lambda value: None if (found := read(value)) is None else (found,)
+        return _either(lambda _: _BAD, reader_of(dtype), lambda found: f"{cast('Decimal', found):.{scale}f}")
+    if dtype == TIMESTAMP:
+        return lambda value: _instant(value, timezone)
+    if dtype == FLOAT64:
+        return _either(_plain_float, reader_of(dtype), lambda found: _number(found, drops_nan=drops_nan))
+    if dtype == DATE:
+        return _either(lambda _: _BAD, reader_of(dtype), _days)
+    plain = {STRING: _plain_text, INT64: _plain_int}.get(dtype, _plain_bool)
+    return _either(plain, reader_of(dtype), lambda found: found)
 
 
-def _list_reader(read: _Known) -> _Known:
-    def known(value: object) -> tuple[object] | None:
-        if not isinstance(value, list):
-            return None
-        items: list[object] = []
-        for item in value:
-            found = (None,) if item is None else read(item)
-            if found is None:
-                return None
-            items.append(found[0])
-        return (items,)
+def _either(plain: _Read, read: _Read, stored: Callable[[object], object]) -> _Read:
+    def known(value: object) -> object:
+        found = plain(value)
+        if found is not _BAD:
+            return found
+        found = read(value)
+        return _BAD if found is None else stored(found)
 
     return known
 
 
-def _instant(value: object, timezone: str) -> tuple[object] | None:
+def _plain_text(value: object) -> object:
+    return value if type(value) is str and value.isascii() else _BAD
+
+
+def _plain_int(value: object) -> object:
+    return value if type(value) is int and -_INT64_END <= value < _INT64_END else _BAD
+
+
+def _plain_bool(value: object) -> object:
+    return value if value is True or value is False else _BAD
+
+
+def _plain_float(value: object) -> object:
+    return value if type(value) is float and -math.inf < value < math.inf else _BAD
+
+
+def _list_reader(read: _Read) -> _Read:
+    def known(value: object) -> object:
+        if not isinstance(value, list):
+            return _BAD
+        items = [None if item is None else read(item) for item in value]
+        return _BAD if _BAD in items else items
+
+    return known
+
+
+def _instant(value: object, timezone: str) -> object:
+    if type(value) is str and len(value) in _WITH_ZONE and _is_iso(value):
+        try:
+            return instant_us(datetime.fromisoformat(value))
+        except ValueError:
+            return _BAD
     found = reader_of(TIMESTAMP)(value)
     if isinstance(value, str) and found is not None and timezone != "UTC":
         found = parse_local_instant(value.upper(), timezone)
-    return (instant_us(found),) if isinstance(found, datetime) else None
+    return instant_us(found) if isinstance(found, datetime) else _BAD
+
+
+def _is_iso(text: str) -> bool:
+    """Return whether a text has the marks of 2026-01-31T05:30:00Z, with a fraction of 3 or 6 digits or without."""
+    marks = text[4] == text[7] == "-" and text[13] == text[16] == ":" and text[10] == "T" and text[-1] == "Z"
+    return marks and text[11:13] != "24"  # which newer Pythons take for the next day
 
 
 def _number(value: object, *, drops_nan: bool) -> object:
@@ -140,11 +180,6 @@ def _days(value: object) -> int:
     assert isinstance(value, date)
     assert not isinstance(value, datetime)
     return value.toordinal() - _EPOCH_DAY
-
-
-def _digits(value: object, scale: int) -> str:
-    assert isinstance(value, Decimal)
-    return f"{value:.{scale}f}"
 
 
 def _shown(value: object) -> str:

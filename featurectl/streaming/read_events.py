@@ -121,13 +121,9 @@ class EventReader:
 
     @staticmethod
     def _elements(view: ViewRecords, events: Sequence[StampedEvent]) -> tuple[list[bytes], list[bytes]]:
-        entities, elements = list[bytes](), list[bytes]()
-        for event in events:
-            entity = view.entity(event.row)
-            if entity is not None:
-                entities.append(entity)
-                elements.append(view.element(event))
-        return entities, elements
+        keys = [view.entity(event.row) for event in events]
+        entities = [key for key in keys if key is not None]
+        return entities, [view.element(event) for event, key in zip(events, keys, strict=True) if key is not None]
 
 
 def stamps_of(offsets: Sequence[int], stamps: Sequence[StampRange]) -> Mapping[int, int]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
+from operator import itemgetter
 from typing import Final, NamedTuple, cast
 
 import msgpack
 
+from featurectl.core.dtypes import STRING
 from featurectl.expressions.row import to_closure
 from featurectl.expressions.tree import Expression
 from featurectl.language.definitions.source import Source
@@ -36,12 +38,10 @@ class ViewRecords:
 
     def __init__(self, view: FeatureView, decoder: EventDecoder, layout: ListLayout | None = None) -> None:
         self.layout = layout or layout_of(view)
-        slots = decoder.places
         self._where = None if view.where is None else _closure(view.where, decoder)
-        self._keys = [slots[name] for name in view.key_columns]
-        self._key_types = tuple(view.key_types.values())
-        self._ties = [slots[name] for name in view.source.tiebreak]
-        self._inputs = [_closure(item.expression, decoder) for item in view.inputs]
+        self._key = _key_reader([decoder.places[name] for name in view.key_columns], [*view.key_types.values()])
+        self._ties = _columns([itemgetter(decoder.places[name]) for name in view.source.tiebreak])
+        self._inputs = _inputs([item.expression for item in view.inputs], decoder)
         self._name = EventNames(view.source, decoder) if self.layout.has_dedup else None
 
     def entity(self, row: EventRow) -> bytes | None:
@@ -51,25 +51,59 @@ class ViewRecords:
         """
         if self._where is not None and self._where(row) is not True:
             return None
-        key = [row[place] for place in self._keys]
-        return None if None in key else pack_key(cast("Sequence[KeyValue]", key), self._key_types)
+        return self._key(row)
 
     def record(self, event: StampedEvent) -> EventRecord:
         """Return what the view keeps of an event."""
-        row = event.row
-        return EventRecord(
-            event.partition,
-            event.offset,
-            event.event_us,
-            event.available_us,
-            0 if self._name is None else self._name.hash(event),
-            tuple([row[place] for place in self._ties]),
-            tuple([read(row) for read in self._inputs]),
-        )
+        partition, offset, event_us, available_us, row = event
+        name = 0 if self._name is None else self._name.hash(event)
+        return EventRecord(partition, offset, event_us, available_us, name, self._ties(row), self._inputs(row))
 
     def element(self, event: StampedEvent) -> bytes:
         """Return the bytes of what the view keeps of an event."""
         return pack_record(self.record(event), self.layout)
+
+
+_Columns = Callable[[EventRow], tuple[object, ...]]
+
+
+def _columns(readers: Sequence[Callable[[EventRow], object]]) -> _Columns:
+    if not readers:
+        return lambda _: ()
+    if len(readers) == 1:
+        [only] = readers
+        return lambda row: (only(row),)
+    return lambda row: tuple([read(row) for read in readers])
+
+
+def _inputs(expressions: Sequence[Expression], decoder: EventDecoder) -> _Columns:
+    """Return what reads the inputs of a view: columns as they are at once."""
+    trees = [expression.tree for expression in expressions]
+    places = [decoder.places[str(tree.value)] for tree in trees if tree is not None and tree.op == "col"]
+    if len(places) == len(trees) > 1:
+        return itemgetter(*places)
+    return _columns([_closure(expression, decoder) for expression in expressions])
+
+
+def _key_reader(places: Sequence[int], types: Sequence[str]) -> Callable[[EventRow], bytes | None]:
+    """Return what packs the key of an event's entity, None where a part of it is null."""
+    if len(places) == 1 and types[0] == STRING:
+        [place] = places
+
+        def packed(row: EventRow) -> bytes | None:
+            text = row[place]
+            if text is None:
+                return None
+            encoded = str(text).encode()
+            return b"s%d:%b" % (len(encoded), encoded)
+
+        return packed
+
+    def packed_all(row: EventRow) -> bytes | None:
+        key = [row[place] for place in places]
+        return None if None in key else pack_key(cast("Sequence[KeyValue]", key), types)
+
+    return packed_all
 
 
 class EventNames:

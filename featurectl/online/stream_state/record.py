@@ -44,7 +44,7 @@ class EventRecord(NamedTuple):
 def pack_record(record: EventRecord, layout: ListLayout) -> bytes:
     """Return the bytes of a record."""
     partition, offset, event_us, available_us, name_hash, ties, values = record
-    body: bytes = msgpack.packb((*ties, *values))
+    body: bytes = msgpack.packb((*ties, *values) if ties else values)
     if layout.has_dedup:
         return _NAMED_PREFIX.pack(RECORD, partition, offset, event_us, available_us, name_hash) + body
     return _PREFIX.pack(RECORD, partition, offset, event_us, available_us) + body
