@@ -50,6 +50,8 @@ class EventRows(NamedTuple):
 
     def seen_at(self, at_us: int) -> EventRows:
         """Return the rows that count at an instant: available by then, and no repeats."""
+        if not self.height or (self.available_us.max() <= at_us and not self.is_repeat.any()):
+            return self
         return self.take((self.available_us <= at_us) & ~self.is_repeat)
 
 

@@ -14,12 +14,20 @@ from featurectl.core.errors import DataError
 from featurectl.language.definitions.aggregates import AGGREGATES
 from featurectl.language.definitions.view import Feature
 from featurectl.online.stream_state.event_rows import EventRows
-from featurectl.online.stream_state.folded_states import ANSWERS, CellValues, StateValues, as_floats
+from featurectl.online.stream_state.folded_states import (
+    ANSWERS,
+    CellValues,
+    ColumnValues,
+    FoldedKind,
+    StateValues,
+    as_floats,
+)
+from featurectl.online.stream_state.head import Head
 from featurectl.online.stream_state.layout import FoldedState, ListLayout, state_of
 from featurectl.online.stream_state.packed_columns import scaled
 from featurectl.online.stream_state.parsed_list import ParsedList
 from featurectl.online.stream_state.record import broken_list
-from featurectl.online.stream_state.tiles import Tiles, fold_tiles, folded_kind, merge_state, state_of_rows
+from featurectl.online.stream_state.tiles import Tiles, fold_tiles, folded_kind, merge_state, values_of
 
 _INT64_END: Final = 1 << 63
 _DECIMAL_END: Final = 10**38
@@ -44,6 +52,9 @@ class ListReader:
         self._layout = layout
         self._features = [feature for feature in features if layout.has(feature)]
         self._places = {name: i for i, name in enumerate(layout.inputs)}
+        self._groups: dict[tuple[int | None, int], list[_Asked]] = {}
+        for feature in self._features if layout.kind == "event" else ():
+            self._groups.setdefault((feature.window_us, feature.offset_us), []).append(_asked(feature, layout))
 
     def answer(self, found: ParsedList, at_us: int) -> ListAnswer:
         """Return what a list says at an instant, which is not before that of its head by more than the margin.
@@ -64,14 +75,35 @@ class ListReader:
             return self._state(rows, at_us)
         newest = found.head.newest
         if rows.height:
-            newest = max((int(rows.event_us[-1]), int(rows.available_us[-1])), newest or (-_INT64_END, 0))
+            last = int(rows.event_us[-1]), int(rows.available_us[-1])
+            newest = last if newest is None or last > newest else newest
         event_us, available_us = newest or (None, None)
-        return ListAnswer(self._windows(rows, found, at_us), event_us, available_us)
+        found_values: dict[str, object] = {}
+        for (window_us, offset_us), asked in self._groups.items():
+            window = self._window(rows, found.head, window_us, at_us - offset_us)
+            for each in asked:
+                found_values[each.name] = window.value(each)
+        values = {feature.name: found_values[feature.name] for feature in self._features}
+        return ListAnswer(values, event_us, available_us)
+
+    def _window(self, rows: EventRows, head: Head, window_us: int | None, end_us: int) -> ListWindow:
+        """Return what of a list is inside of a window that ends at an instant."""
+        layout, event_us = self._layout, rows.event_us
+        hi = int(event_us.searchsorted(end_us, "right" if layout.closed in ("right", "both") else "left"))
+        if window_us is None:
+            return ListWindow(rows, (0, hi), (head.tiles, 0), head.lifetime)
+        start_us, first = end_us - window_us, 0
+        if layout.hop_us is not None:
+            tile = start_us // layout.hop_us
+            start_us = tile * layout.hop_us
+            first = int(head.tiles.numbers.searchsorted(tile))
+        lo = int(event_us.searchsorted(start_us, "left" if layout.closed in ("left", "both") else "right"))
+        return ListWindow(rows, (min(lo, hi), hi), (head.tiles, first), None)
 
     def _state(self, rows: EventRows, at_us: int) -> ListAnswer:
-        hi = int(np.searchsorted(rows.event_us, at_us, "right"))
+        hi = int(rows.event_us.searchsorted(at_us, "right"))
         ttl_us = self._layout.ttl_us
-        lo = 0 if ttl_us is None else int(np.searchsorted(rows.event_us, at_us - ttl_us, "left"))
+        lo = 0 if ttl_us is None else int(rows.event_us.searchsorted(at_us - ttl_us))
         if lo >= hi:
             return ListAnswer(None, None, None)
         values: dict[str, object] = {}
@@ -84,90 +116,104 @@ class ListReader:
             values[feature.name] = stored(column.at(row), feature.dtype or "")
         return ListAnswer(values, int(rows.event_us[hi - 1]), int(rows.available_us[hi - 1]))
 
-    def _windows(self, rows: EventRows, found: ParsedList, at_us: int) -> dict[str, object]:
-        values: dict[str, object] = {}
-        known: dict[tuple[int | None, int], ListWindow] = {}
-        for feature in self._features:
-            place = feature.window_us, feature.offset_us
-            window = known.get(place)
-            if window is None:
-                window = known[place] = _window(rows, found, self._layout, feature, at_us)
-            values[feature.name] = window.value(feature)
-        return values
+
+class _Asked(NamedTuple):
+    """What is to be known of an aggregate: its column by its place, -1 for rows, and of what it is answered.
+
+    `kept` is None where it needs the rows; `folded` is the place of its state in tiles and lifetime, -1 where there is
+    none.
+    """
+
+    name: str
+    feature: Feature
+    column: int
+    dtype: str
+    kept: FoldedState | None
+    kind: FoldedKind | None
+    folded: int
+    empty: int | tuple[()] | None
+
+
+def _asked(feature: Feature, layout: ListLayout) -> _Asked:
+    kept = state_of(feature)
+    folded = -1
+    for i, each in enumerate(layout.folded):
+        if kept is not None and (each.name, each.column) == (kept.name, kept.column):
+            folded = i
+    kind = None
+    if kept is not None:
+        kind = folded_kind(layout.folded[folded] if folded >= 0 else kept, layout)
+    return _Asked(
+        name=feature.name,
+        feature=feature,
+        column=-1 if feature.column is None else [*layout.inputs].index(feature.column),
+        dtype="" if feature.column is None else layout.inputs[feature.column],
+        kept=kept,
+        kind=kind,
+        folded=folded,
+        empty=AGGREGATES[feature.op].empty,
+    )
 
 
 class ListWindow:
-    """The rows, tiles and the state before them that are inside of one window of an entity."""
+    """What is inside of one window of an entity: some of its rows, tiles from a place on, states of all before."""
 
-    def __init__(self, rows: EventRows, lo: int, hi: int, layout: ListLayout) -> None:
-        self._rows, self._lo, self._hi, self._layout = rows, lo, max(lo, hi), layout
-        self._tiles: Tiles | None = None
-        self._first_tile = 0
-        self._lifetime: Sequence[StateValues] | None = None
-        self._states: dict[FoldedState, StateValues] = {}
+    def __init__(
+        self,
+        rows: EventRows,
+        part: tuple[int, int],
+        tiles_from: tuple[Tiles, int],
+        lifetime: Sequence[StateValues] | None,
+    ) -> None:
+        self._rows, (self._lo, self._hi) = rows, part
+        tiles, self._first_tile = tiles_from
+        self._tiles = tiles if tiles.height else None
+        self._lifetime = lifetime
+        self._states: dict[tuple[int, FoldedKind], StateValues] = {}
+        self._cells: dict[int, ColumnValues] = {}
 
-    def add_tiles(self, tiles: Tiles, first: int, lifetime: Sequence[StateValues] | None) -> None:
-        """Take the tiles from a place on, and the states of what was before all of them."""
-        self._tiles, self._first_tile, self._lifetime = tiles, first, lifetime
-
-    def value(self, feature: Feature) -> object:
+    def value(self, asked: _Asked) -> object:
         """Return the value of an aggregate, as MessagePack has it.
 
         Raises:
             DataError: FC507, a sum is outside of its type.
         """
-        dtype = "" if feature.column is None else self._layout.inputs[feature.column]
-        kept = state_of(feature)
-        if kept is None:
-            answer = _of_rows(feature, self._values(feature), dtype)
+        feature = asked.feature
+        if asked.kind is None:
+            answer = _of_rows(feature, self._values(asked.column).values, asked.dtype)
         else:
-            state = self._state(kept)
-            empty = AGGREGATES[feature.op].empty
+            state = self._state(asked, asked.kind)
             if state is None:
-                return list(empty) if isinstance(empty, tuple) else empty
-            answer = ANSWERS[feature.op](state, dtype, feature.n or 0)
+                return list(asked.empty) if isinstance(asked.empty, tuple) else asked.empty
+            answer = ANSWERS[feature.op](state, asked.dtype, feature.n or 0)
+        if type(answer) is float:
+            return answer
         _check_size(feature, answer)
         return stored(answer, feature.dtype or "")
 
-    def _values(self, feature: Feature) -> CellValues:
-        assert feature.column is not None
-        column = self._rows.columns[[*self._layout.inputs].index(feature.column)]
-        return column.part(self._lo, self._hi)
+    def _values(self, column: int) -> ColumnValues:
+        """Return the values of a column that are not null, with their instants."""
+        found = self._cells.get(column)
+        if found is None:
+            found = self._cells[column] = values_of(self._rows, column, self._lo, self._hi)
+        return found
 
-    def _state(self, kept: FoldedState) -> StateValues:
-        if kept in self._states:
-            return self._states[kept]
-        state = state_of_rows(self._rows, kept, self._layout, self._lo, self._hi)
-        places = [i for i, k in enumerate(self._layout.folded) if (k.name, k.column) == (kept.name, kept.column)]
-        for i in places:
-            kind = folded_kind(self._layout.folded[i], self._layout)
-            if self._tiles is not None and self._tiles.height:
-                state = merge_state(fold_tiles(self._tiles, self._first_tile, i, kind), state, kind)
+    def _state(self, asked: _Asked, kind: FoldedKind) -> StateValues:
+        place = asked.column, kind
+        if place in self._states:
+            return self._states[place]
+        state: StateValues = None
+        if asked.column < 0:
+            state = (self._hi - self._lo,) if self._hi > self._lo else None
+        elif self._hi > self._lo and len((values := self._values(asked.column)).values):
+            state = kind.of(values)
+        if asked.folded >= 0:
+            if self._tiles is not None:
+                state = merge_state(fold_tiles(self._tiles, self._first_tile, asked.folded, kind), state, kind)
             if self._lifetime is not None:
-                state = merge_state(self._lifetime[i], state, kind)
-        self._states[kept] = state
+                state = merge_state(self._lifetime[asked.folded], state, kind)
+        self._states[place] = state
         return state
-
-
-def _window(rows: EventRows, found: ParsedList, layout: ListLayout, feature: Feature, at_us: int) -> ListWindow:
-    """Return the window of a feature at an instant."""
-    end_us, closed = at_us - feature.offset_us, layout.closed
-    hi = int(np.searchsorted(rows.event_us, end_us, "right" if closed in ("right", "both") else "left"))
-    if feature.window_us is None:
-        window = ListWindow(rows, 0, hi, layout)
-        window.add_tiles(found.head.tiles, 0, found.head.lifetime)
-        return window
-    start_us = end_us - feature.window_us
-    first = 0
-    if layout.hop_us is not None:
-        tile = start_us // layout.hop_us
-        start_us = tile * layout.hop_us
-        first = int(np.searchsorted(found.head.tiles.numbers, tile, "left"))
-    lo = int(np.searchsorted(rows.event_us, start_us, "left" if closed in ("left", "both") else "right"))
-    window = ListWindow(rows, lo, hi, layout)
-    if layout.hop_us is not None:
-        window.add_tiles(found.head.tiles, first, None)
-    return window
 
 
 def stored(value: object, dtype: str) -> object:

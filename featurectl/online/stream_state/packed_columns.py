@@ -1,8 +1,10 @@
 r"""Columns of many rows in few bytes.
 
-    byte 0    kind: `i` integers, `f` floats, `o` other values
+    byte 0    kind: `i` integers, `d` floats of few decimals, `f` floats, `o` other values
     byte 1    1 where nulls follow: a bit a row, from the highest of the first byte on, 1 for a value
-    then      `i`: 8 bytes least value, signed, big-endian; 1 byte w; w bytes a row: value - least, little-endian
+    then      `i`: 8 bytes least value, signed, big-endian; 1 byte, w + 16 k; w bytes a row, little-endian:
+              (value - least) / 1000^k
+              `d`: 1 byte k; then as `i` the floats times 10^k: the float is the integer divided by 10^k
               `f`: 8 bytes a row, little-endian
               `o`: a MessagePack array, with its nulls
 
@@ -28,6 +30,10 @@ OTHER: Final = "other"  # of what only MessagePack has a form for
 _WHOLE_TYPES: Final = (INT64, BOOL, TIMESTAMP, DATE)
 _INT64_END: Final = 1 << 63
 _WORD: Final = 8
+_STEP: Final = 1_000  # times are often whole milliseconds, or seconds
+_SCALE: Final = 16
+_DECIMALS: Final = 4
+_MOST_SCALED: Final = 1e10  # so that times 10^4 it is below 2^53
 
 
 class Column(NamedTuple):
@@ -147,8 +153,30 @@ def pack_column(column: Column, dtype: str) -> bytes:
         return _pack_list(values, dtype)
     head = b"\0" if valid is None or valid.all() else b"\1" + np.packbits(valid).tobytes()
     if values.dtype == np.float64:
+        few = _few_decimals(values.astype(np.float64))
+        if few is not None:
+            return b"".join((b"d", head, bytes([few[0]]), pack_ints(few[1])))
         return b"f" + head + values.astype("<f8").tobytes()
     return b"i" + head + pack_ints(values.astype(np.int64))
+
+
+def _few_decimals(values: Floats) -> tuple[int, Ints] | None:
+    """Return floats as integers and by which power of ten they are divided; None where some have many decimals.
+
+    >>> _few_decimals(np.array([0.5, 12.25]))
+    (2, array([  50, 1225]))
+    >>> _few_decimals(np.array([0.1 + 0.2])) is None
+    True
+    """
+    if not np.isfinite(values).all() or np.abs(values).max(initial=0.0) > _MOST_SCALED:
+        return None
+    if (np.signbit(values) & (values == 0)).any():
+        return None  # -0.0 is another float
+    for decimals in range(_DECIMALS + 1):
+        scaled_up = np.rint(values * 10.0**decimals)
+        if np.array_equal(scaled_up / 10.0**decimals, values):
+            return decimals, scaled_up.astype(np.int64)
+    return None
 
 
 def _pack_list(values: list[object], dtype: str) -> bytes:
@@ -176,6 +204,8 @@ def unpack_column(data: bytes, dtype: str, rows: int) -> Column:
     if kind == b"i":
         found = Column(unpack_ints(body, rows), valid)
         return Column(_listed(found)) if is_list else found
+    if kind == b"d" and len(body):
+        return Column(unpack_ints(body[1:], rows) / 10.0 ** body[0], valid)
     if kind == b"f" and len(body) == _WORD * rows:
         return Column(np.frombuffer(body, "<f8"), valid)
     values = msgpack.unpackb(body) if kind == b"o" else None
@@ -200,14 +230,18 @@ def pack_ints(values: Ints) -> bytes:
 
     >>> len(pack_ints(np.array([1_700_000_000_000_000, 1_700_000_000_000_255])))
     11
+    >>> len(pack_ints(np.array([1_700_000_000_000_001, 1_700_000_000_255_001])))
+    11
     """
     if len(values) == 0:
         return b""
     least = values.min()
     spread = values.astype(np.uint64) - least.astype(np.uint64)
+    scale = next((k for k in (2, 1) if not (spread % np.uint64(_STEP**k)).any()), 0)
+    spread //= np.uint64(_STEP**scale)
     width = (int(spread.max()).bit_length() + 7) // 8
     planes = spread.astype("<u8").view(np.uint8).reshape(len(values), _WORD)[:, :width]
-    return b"".join((int(least).to_bytes(_WORD, "big", signed=True), bytes([width]), planes.tobytes()))
+    return b"".join((int(least).to_bytes(_WORD, "big", signed=True), bytes([width + _SCALE * scale]), planes.tobytes()))
 
 
 def unpack_ints(data: Iterable[int] | memoryview | bytes, rows: int) -> Ints:
@@ -219,11 +253,13 @@ def unpack_ints(data: Iterable[int] | memoryview | bytes, rows: int) -> Ints:
     body = bytes(data)
     if rows == 0 and not body:
         return np.zeros(0, np.int64)
-    width = body[_WORD] if len(body) > _WORD else -1
-    if not 0 <= width <= _WORD or len(body) != _WORD + 1 + width * rows:
+    scale, width = divmod(body[_WORD], _SCALE) if len(body) > _WORD else (0, -1)
+    if not 0 <= width <= _WORD or scale > 2 or len(body) != _WORD + 1 + width * rows:
         raise broken_list("a column of integers has other rows than its head")
     least = int.from_bytes(body[:_WORD], "big", signed=True)
     planes = np.zeros((rows, _WORD), np.uint8)
     planes[:, :width] = np.frombuffer(body, np.uint8, offset=_WORD + 1).reshape(rows, width)
     spread = planes.view("<u8").reshape(rows)
+    if scale:
+        spread = spread * np.uint64(_STEP**scale)
     return (spread + np.uint64(least % (1 << 64))).view(np.int64)

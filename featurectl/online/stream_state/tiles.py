@@ -76,15 +76,18 @@ def state_of_rows(rows: EventRows, kept: FoldedState, layout: ListLayout, lo: in
         return None
     if kept.column is None:
         return (hi - lo,)
-    column = rows.columns[[*layout.inputs].index(kept.column)]
-    values = column.part(lo, hi)
-    if len(values) == 0:
-        return None
-    event_us, available_us = rows.event_us[lo:hi], rows.available_us[lo:hi]
-    if len(values) < hi - lo:
-        filled = column.rows(lo, hi)
-        event_us, available_us = rows.event_us[filled], rows.available_us[filled]
-    return folded_kind(kept, layout).of(ColumnValues(values, event_us, available_us))
+    found = values_of(rows, [*layout.inputs].index(kept.column), lo, hi)
+    return folded_kind(kept, layout).of(found) if len(found.values) else None
+
+
+def values_of(rows: EventRows, column: int, lo: int, hi: int) -> ColumnValues:
+    """Return the values of a column, by its place, that are not null of the rows from `lo` to before `hi`."""
+    cells = rows.columns[column]
+    values = cells.part(lo, hi)
+    if len(values) == hi - lo:
+        return ColumnValues(values, rows.event_us[lo:hi], rows.available_us[lo:hi])
+    filled = cells.rows(lo, hi)
+    return ColumnValues(values, rows.event_us[filled], rows.available_us[filled])
 
 
 def merge_states(first: TileStates, second: TileStates, layout: ListLayout) -> TileStates:

@@ -24,7 +24,7 @@ SECOND = 1_000_000
 BEGIN = 1_700_000_000 * SECOND
 COLUMNS = {
     "amount": "float64", "units": "int64", "is_late": "bool", "shop": "string",
-    "price": "decimal(10,2)", "day": "date", "seen_at": "timestamp",
+    "price": "decimal(10,2)", "day": "date", "seen_at": "timestamp", "tax": "float64",
 }  # fmt: skip
 WITHOUT_TILES = {"median", "percentile", "count_distinct", "top_k"}
 REPEATS_CHANGE = {"count", "sum", "mean", "stddev", "stddev_pop", "var", "var_pop", "first_n", "last_n"}
@@ -255,6 +255,7 @@ class _Reversed:
 def random_values(random: Random) -> Mapping[str, object]:
     found: dict[str, object] = {
         "amount": random.choice([0.0, 1.5, -2.25, 1e9, random.random()]),
+        "tax": random.choice([0.0, -1.5, random.random()]),
         "units": random.choice([0, 7, -3, 2**40, random.randrange(100)]),
         "is_late": random.random() < 0.5,
         "shop": random.choice(["", "a", "Zoë", "shop", "NaN"]),

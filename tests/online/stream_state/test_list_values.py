@@ -78,5 +78,5 @@ def test_a_layout_is_read_as_it_was_written(seed: int):
 
 
 def test_each_aggregate_is_in_some_stream():
-    ops = {feature.op for seed in range(60) for feature in random_stream(seed).view.features}
+    ops = {feature.op for seed in range(100) for feature in random_stream(seed).view.features}
     assert ops - {"latest"} == {*AGGREGATES}
