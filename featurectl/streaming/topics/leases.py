@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.errors import TryAgainError
+from featurectl.core.errors import StoreError
 from featurectl.streaming.topics.base import Division
 
 _RENEWALS: Final = 4  # in the time of a lease
@@ -122,4 +122,5 @@ class GroupMember:
             after = change(parse_leases(before), now_ms)
             if self._document.replace(before, render_leases(after)):
                 return after
-        raise TryAgainError(f"the readers of group {self._division.group} keep changing who reads what")
+        message = f"the readers of group {self._division.group} keep changing who reads what"
+        raise StoreError(message, code="FC606", hint="a reader that calls again goes on")

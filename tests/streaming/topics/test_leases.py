@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurectl.core.errors import TryAgainError
+from featurectl.core.errors import StoreError
 from featurectl.streaming.topics.base import Division
 from featurectl.streaming.topics.leases import GroupMember, divided, parse_leases, render_leases
 
@@ -100,5 +100,5 @@ def test_a_member_whose_lease_ended_hears_who_has_its_partitions():
 def test_a_document_that_others_replace_is_read_again():
     member = GroupMember(Document(refusals=3), READERS[0], lambda: 0.0)
     assert member.renew(lambda: 1) == ({0}, set())
-    with pytest.raises(TryAgainError, match="readers of group g"):
+    with pytest.raises(StoreError, match="readers of group g"):
         GroupMember(Document(refusals=10_000), READERS[0], lambda: 0.0).renew(lambda: 1)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from featurectl.core.errors import StoreError, TryAgainError
+from featurectl.core.errors import StoreError
 from featurectl.streaming.topics.all_topic_kinds import open_topics
 from featurectl.streaming.topics.base import TakeLimits
 from featurectl.streaming.topics.faults import NoTopicError, TopicRestartedError
@@ -93,7 +93,7 @@ def test_a_sender_waits_for_another_one_no_longer_than_the_limit(broker, path):
     with reading(broker, "t") as log, closing(broker.open_writer("t")) as writer, connected(path) as other:
         other.execute("begin immediate")
         writer.send([(b"key", b"1")])
-        with pytest.raises(TryAgainError, match="has been writing to the topics"):
+        with pytest.raises(StoreError, match="has been writing to the topics"):
             writer.flush()
         assert read_to_end(log) == {}, "readers do not wait"
         other.execute("rollback")

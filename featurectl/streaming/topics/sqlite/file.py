@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from featurectl.core.disk_room import hint_of, sqlite_failure
-from featurectl.core.errors import FeaturectlError, StoreError, TryAgainError
+from featurectl.core.errors import StoreError
 from featurectl.online.sqlite.file import DatabaseFile
 
 VERSION: Final = 1
@@ -128,9 +128,10 @@ class TopicsFile:
         finally:
             self._file.release()
 
-    def _error(self, error: sqlite3.Error | OSError, *, writing: bool) -> FeaturectlError:
+    def _error(self, error: sqlite3.Error | OSError, *, writing: bool) -> StoreError:
         text, message = str(error), f"the topics {self.shown} can't be used: {sqlite_failure(error)}"
         if writing and "locked" in text:
-            return TryAgainError(f"another program has been writing to the topics {self.shown} for {self._wait_s:g} s")
+            message = f"another program has been writing to the topics {self.shown} for {self._wait_s:g} s"
+            return StoreError(message, code="FC606")
         hint = hint_of(error) or next((hint for words, hint in _HINTS.items() if words in text), "")
         return StoreError(message, code="FC606", hint=hint)
