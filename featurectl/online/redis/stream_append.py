@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from featurectl.core.dataclass import dataclass
 from featurectl.online.redis.answers import read_number
 from featurectl.online.redis.connect import translated
 from featurectl.online.redis.stream_keys import list_ends
 from featurectl.online.redis.stream_masters import PinnedMasters
+from featurectl.online.redis.stream_pinned import CommandChunk, chunk_of
 from featurectl.online.stream_state.base import ListAppend, StreamSource
+
+_LISTS_A_ROUND: Final = 500  # of a master: the next commands are made while the server works off those
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,31 +45,48 @@ def append_elements(
     Raises:
         StoreError: a master refuses, is full, or has another type at a key.
     """
-    commands: list[list[bytes]] = [[] for _ in masters.masters]
+    lengths = [dict[bytes, int]() for _ in appends]
     legs: list[list[AppendLeg]] = [[] for _ in masters.masters]
-    for append in appends:
-        before, after = list_ends(source, append.generation)
-        grouped, lengths = elements_by_entity(append), dict[bytes, int]()
-        for at, entities in enumerate(_by_master(masters, (before, after), grouped)):
-            commands[at] += [push_command(before + entity + after, grouped[entity]) for entity in entities]
-            legs[at].append(AppendLeg(ends=(before, after), entities=entities, lengths=lengths))
-    for of, replies in zip(legs, masters.exchange_each(commands), strict=True):
+
+    def rounds() -> Iterator[list[CommandChunk]]:
+        for append, found in zip(appends, lengths, strict=True):
+            ends, grouped = list_ends(source, append.generation), elements_by_entity(append)
+            entities, size = [*grouped], _LISTS_A_ROUND * len(legs)
+            for start in range(0, len(entities), size):
+                yield _round(masters, legs, grouped, (ends, entities[start : start + size], found))
+
+    for of, replies in zip(legs, masters.exchange_rounds(rounds()), strict=True):
         start = 0
         for leg in of:
             leg.take(masters, replies[start : start + len(leg.entities)])
             start += len(leg.entities)
-    return [leg.lengths for leg in legs[0]]  # which all masters' legs of an append share
+    return [*lengths]
+
+
+def _round(
+    masters: PinnedMasters,
+    legs: Sequence[list[AppendLeg]],
+    grouped: Mapping[bytes, list[bytes]],
+    some: tuple[tuple[bytes, bytes], Sequence[bytes], dict[bytes, int]],
+) -> list[CommandChunk]:
+    """Return the commands for each master of some entities, and note who takes the replies."""
+    (before, after), entities, lengths = some
+    chunks = []
+    for of, own in zip(legs, _by_master(masters, (before, after), entities), strict=True):
+        of.append(AppendLeg(ends=(before, after), entities=own, lengths=lengths))
+        chunks.append(chunk_of([push_command(before + entity + after, grouped[entity]) for entity in own]))
+    return chunks
 
 
 def _by_master(
-    masters: PinnedMasters, ends: tuple[bytes, bytes], grouped: Mapping[bytes, list[bytes]]
-) -> list[list[bytes]]:
+    masters: PinnedMasters, ends: tuple[bytes, bytes], entities: Sequence[bytes]
+) -> Sequence[Sequence[bytes]]:
     """Return the entities whose lists each master has."""
     if len(masters.masters) == 1:
-        return [[*grouped]]
+        return [entities]
     before, after = ends
     found: list[list[bytes]] = [[] for _ in masters.masters]
-    for entity in grouped:
+    for entity in entities:
         found[masters.owner(before + entity + after)].append(entity)
     return found
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import zip_longest
 from typing import Final
 
 import redis
@@ -12,7 +13,7 @@ from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import StoreError
 from featurectl.online.redis.answers import is_no_hash
 from featurectl.online.redis.connect import StoreAddress, store_error
-from featurectl.online.redis.stream_pinned import PinnedServer, chunks_of, script_call, send_all
+from featurectl.online.redis.stream_pinned import CommandChunk, PinnedServer, chunks_of, script_call, send_all
 from featurectl.online.redis.trips import RedisCommand, packed
 from featurectl.online.stream_state.protocols import MicrosecondClock
 
@@ -80,7 +81,15 @@ class PinnedMasters:
         Raises:
             ConnectionLostError: a master is not what it was.
         """
-        return send_all([(master.server, chunks_of(of)) for master, of in zip(self.masters, commands, strict=True)])
+        return self.exchange_rounds(zip_longest(*map(chunks_of, commands), fillvalue=CommandChunk(b"", 0)))
+
+    def exchange_rounds(self, rounds: Iterable[Sequence[CommandChunk]]) -> list[list[object]]:
+        """Return the replies of each master to its chunks, of which a round has one each; errors are among them.
+
+        Raises:
+            ConnectionLostError: a master is not what it was.
+        """
+        return send_all([master.server for master in self.masters], rounds)
 
     def run(self, script: str, calls: Sequence[ScriptRun]) -> list[object]:
         """Return what a script answers to each call; a server that does not know it gets its text, and is called again.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, cast
 
 import hiredis
@@ -38,14 +38,17 @@ class CommandChunk:
     commands: int
 
 
+def chunk_of(commands: Sequence[bytes]) -> CommandChunk:
+    """Return packed commands as a chunk."""
+    return CommandChunk(b"".join(commands), len(commands))
+
+
 def chunks_of(commands: Sequence[bytes]) -> list[CommandChunk]:
-    """Return packed commands in chunks that are sent while the replies to the one before are read."""
+    """Return packed commands in chunks, each of which is sent before the replies to the one before are read."""
     if not commands:
         return []
-    size = sum(map(len, commands))
-    count = max(1, len(commands) * SENT_AT_ONCE // size)
-    starts = range(0, len(commands), count)
-    return [CommandChunk(b"".join(some := commands[at : at + count]), len(some)) for at in starts]
+    count = max(1, len(commands) * SENT_AT_ONCE // sum(map(len, commands)))
+    return [chunk_of(commands[at : at + count]) for at in range(0, len(commands), count)]
 
 
 class PinnedServer:
@@ -159,26 +162,33 @@ class PinnedServer:
         return f"{said.get('run_id', '')}:{said.get('master_replid', '')}"
 
 
-def send_all(loads: Sequence[tuple[PinnedServer, Sequence[CommandChunk]]]) -> list[list[object]]:
-    """Return what each server replies to its chunks: all are sent to before the replies to the chunk before are read.
+def send_all(servers: Sequence[PinnedServer], rounds: Iterable[Sequence[CommandChunk]]) -> list[list[object]]:
+    """Return what each server replies: a round has a chunk for each, and is made while the one before is worked off.
 
     Raises:
         ConnectionLostError: of any of them; none is used any more then, as replies of the others may be due.
     """
-    replies: list[list[object]] = [[] for _ in loads]
+    replies: list[list[object]] = [[] for _ in servers]
+    due = [0] * len(servers)
     try:
-        for at in range(max((len(chunks) for _, chunks in loads), default=0) + 1):
-            for server, chunks in loads:
-                if at < len(chunks):
-                    server.send(chunks[at])
-            for (server, chunks), found in zip(loads, replies, strict=True):
-                if 0 < at <= len(chunks):
-                    found.extend(server.read(chunks[at - 1].commands))
+        for chunks in rounds:
+            for server, chunk in zip(servers, chunks, strict=True):
+                if chunk.commands:
+                    server.send(chunk)
+            _read_due(servers, due, replies)
+            due = [chunk.commands for chunk in chunks]
+        _read_due(servers, due, replies)
     except BaseException as error:
-        for server, _ in loads:
+        for server in servers:
             server.lose(error if isinstance(error, Exception) else redis.ConnectionError("it was interrupted"))
         raise
     return replies
+
+
+def _read_due(servers: Sequence[PinnedServer], due: Sequence[int], replies: Sequence[list[object]]) -> None:
+    for server, count, found in zip(servers, due, replies, strict=True):
+        if count:
+            found.extend(server.read(count))
 
 
 def script_call(sha: bytes, key: bytes, arguments: Sequence[bytes | str | int]) -> RedisCommand:
