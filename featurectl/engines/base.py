@@ -72,6 +72,25 @@ class Piece:
     events: pl.Series | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventPiece:
+    """Events of a stream, or of its history, with `after` < available_at <= `until`; `after` None: from the beginning.
+
+    `source` says how they are read: its clocks, and the `select` that makes the columns of the view's source. Ties are
+    in the order of the column `order`, which is none of the source; empty: of a hash of the source's own columns.
+    Events that are `earlier` go into no table: a later one may be a copy of them. `checked` are those that the source's
+    checks have not seen.
+    """
+
+    scan: RowScan
+    source: Source
+    until: datetime
+    after: datetime | None = None
+    order: str = ""
+    earlier: bool = False
+    checked: bool = False
+
+
 TOO_LATE: Final = "known before the watermark"  # of `Prepared.dropped`
 SAME_AS_READ: Final = "the same as rows that the table has"  # of those known before the watermark
 
@@ -274,6 +293,23 @@ class Engine(Protocol):
 
         Raises:
             DataError: FC503 a column is missing, FC504 one has a type that does not fit, FC519 a query of a check.
+        """
+
+    def prepare_events(
+        self,
+        pieces: Sequence[EventPiece],
+        view: FeatureView,
+        since: datetime | None = None,
+        room: SpillRoom | None = None,
+    ) -> Prepared:
+        """Return the rows of a view of a stream, of events from `since` on, in the form of its offline table.
+
+        Copies are told among the events of an entity that the view takes: one that became available within
+        `repeat_reach_us` of the copy before it is left out. `held_back` counts the events of each piece that become
+        available after its end.
+
+        Raises:
+            DataError: FC503, a piece lacks a column that the view reads.
         """
 
     def look(self, pieces: Sequence[Piece], source: Source, room: SpillRoom | None = None) -> RowSummary:

@@ -51,6 +51,7 @@ _METADATA: Final = "featurectl_stream"
 _HOOKS: Final = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=True)
 _CONFIGURATION: Final = {"delta.logRetentionDuration": "interval 1 days", "delta.checkpointInterval": "100"}
 _ENDS: Final = (OFFSET, STAMP)
+_SMALL: Final = 32 << 20  # bytes of a file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +173,12 @@ class EventLog:
             [*added], "append", schema, commit_properties=properties, post_commithook_properties=_HOOKS
         )
 
+    def small_files(self, opened: OpenedLog) -> int:
+        """Return how many files of a version are so small that they belong together."""
+        if opened.table is None:
+            return 0
+        return files_of(opened.table).filter(pl.col("size_bytes") < _SMALL).height
+
     def compact(self, opened: OpenedLog, kept_hours: int = 24) -> bool:
         """Put many small files together, and remove those that no version of the last hours needs.
 
@@ -209,12 +216,29 @@ class EventLog:
             with self._failures("read"):
                 yield self._read_file(f"{self.location}/{path}", columns, after)
 
-    def _read_file(self, path: str, columns: Sequence[str], after: Mapping[str, int] | None) -> pl.DataFrame:
+    def scan_rows(self, opened: OpenedLog, columns: Sequence[str], known_after: datetime | None = None) -> pl.LazyFrame:
+        """Return rows of a version; files without one that was stamped later than an instant are left out."""
+        files = pl.DataFrame(schema={"path": pl.String}) if opened.table is None else files_of(opened.table)
+        if known_after is not None and (ends := f"max.{STAMP}") in files.columns:
+            files = files.filter((pl.col(ends) > known_after).fill_null(value=True))
+        return self._scan([f"{self.location}/{path}" for path in files["path"]], columns)
+
+    def _scan(self, paths: Sequence[str], columns: Sequence[str]) -> pl.LazyFrame:
         types = {**OWN_COLUMNS, **self.columns}
-        schema = {name: polars_dtype(types[name]) for name in {*columns, PARTITION, OFFSET}}
-        scan = pl.scan_parquet(
-            path, schema=schema, missing_columns="insert", extra_columns="ignore", glob=False, hive_partitioning=False
+        schema = {name: polars_dtype(types[name]) for name in dict.fromkeys([*columns, PARTITION, OFFSET])}
+        if not paths:
+            return pl.LazyFrame(schema=schema)
+        return pl.scan_parquet(
+            [*paths],
+            schema=schema,
+            missing_columns="insert",
+            extra_columns="ignore",
+            glob=False,
+            hive_partitioning=False,
         )
+
+    def _read_file(self, path: str, columns: Sequence[str], after: Mapping[str, int] | None) -> pl.DataFrame:
+        scan = self._scan([path], columns)
         if after is not None:
             wanted = pl.any_horizontal(
                 pl.lit(value=False),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from featurectl.language.data_roots import DataRoots
     from featurectl.language.definitions.source import Source
     from featurectl.offline.base import OfflineStore
+    from featurectl.offline.event_log import EventLog
     from featurectl.online.base import AsyncRowReader, OnlineStore
     from featurectl.registry.base import Registry
     from featurectl.registry.state import State
@@ -155,7 +156,25 @@ class Workspace:
         """Return the reader of a source; `on_naive` is given the columns read that have no time zone."""
         from featurectl.sources.open import open_source
 
+        if source.is_stream:
+            from featurectl.workspace.event_reader import EventSourceReader
+
+            history = None if source.history is None else self.source(source.history, on_naive)
+            return EventSourceReader(source=source, log=self.event_log(source), history=history)
         return open_source(source, self.root, on_naive, self._data_roots(source))
+
+    def event_log(self, source: Source) -> EventLog:
+        """Return the log of a stream's source; nothing is read yet."""
+        from featurectl.offline.event_log import EventLog
+        from featurectl.offline.stream_places import StreamPlaces
+
+        place = StreamPlaces(
+            offline=self.offline_location(),
+            project=self.project,
+            environment=self.environment.name,
+            shown=shown_location(self.environment.offline),
+        ).log(source.name)
+        return EventLog(location=place.location, columns=source.columns or {}, shown=place.shown)
 
     def _data_roots(self, source: Source) -> DataRoots:
         """Return where a source may read outside of the repository; a file that the command line names, anywhere."""

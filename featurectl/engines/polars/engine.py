@@ -14,6 +14,7 @@ import polars as pl
 from featurectl.core.memory import free_memory, memory_of_rows
 from featurectl.engines.base import (
     EarlierRows,
+    EventPiece,
     PartsSeen,
     Piece,
     Prepared,
@@ -53,6 +54,20 @@ class PolarsEngine:
         return prepare_rows(
             pieces, view, seen, None if room is None else Room(spill=room, memory_bytes=self._memory_bytes)
         )
+
+    def prepare_events(
+        self,
+        pieces: Sequence[EventPiece],
+        view: FeatureView,
+        since: datetime | None = None,
+        room: SpillRoom | None = None,
+    ) -> Prepared:
+        """Return the rows of a view of a stream in the form of its offline table."""
+        from featurectl.engines.polars.prepare import Room
+        from featurectl.engines.polars.prepare_events import prepare_events
+
+        space = None if room is None else Room(spill=room, memory_bytes=self._memory_bytes)
+        return prepare_events(pieces, view, since, space)
 
     def look(self, pieces: Sequence[Piece], source: Source, room: SpillRoom | None = None) -> RowSummary:
         """Return what is known of rows that a transform has not seen yet; the source's checks run on them."""

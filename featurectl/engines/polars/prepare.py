@@ -58,7 +58,7 @@ class Room:
     memory_bytes: int
 
 
-def _shuffle(room: Room | None, columns: Sequence[str]) -> Shuffle:
+def new_shuffle(room: Room | None, columns: Sequence[str]) -> Shuffle:
     """Return an empty shuffle: with an eighth of the memory, for rows are sorted and written beside those that wait."""
     if room is None:
         return Shuffle(columns=tuple(columns), memory_bytes=None)
@@ -171,7 +171,7 @@ def prepare_rows(
     if view.source.dedup_key:
         whole = _distinct(batches, view.source, room, seen, tally)
         batches = (frame.filter(for_table(pieces[0])) for frame in whole)  # they have one range
-    rows = _shuffle(room, view.keys)
+    rows = new_shuffle(room, view.keys)
     sums = (0, 0)
     for frame in batches:
         made = _table_rows(frame, view, tally)
@@ -214,7 +214,7 @@ def _tally(view: FeatureView, pieces: Sequence[Piece], room: Room | None) -> _Ta
 def _batches(tally: _Tally, schema: pl.Schema, seen: EarlierRows) -> Iterator[pl.DataFrame]:
     """Give the rows of the pieces that have both clocks, beside these and a hash of their own columns."""
     at_once = batch_rows(tally.memory_bytes, len(schema))
-    apart = _shuffle(tally.room, [NAMED])
+    apart = new_shuffle(tally.room, [NAMED])
     lacking = partial(LateRows, seen=seen, named=bool(tally.source.dedup_key), order=copy_order(tally.source))
     behind = {earlier: lacking(apart=apart) for earlier in groups(tally.parts)}
     for part in tally.parts:
@@ -234,7 +234,7 @@ def _batches(tally: _Tally, schema: pl.Schema, seen: EarlierRows) -> Iterator[pl
         for rows in earlier_rows(part.piece, tally.source, schema, at_once):
             yield of_view(rows, tally.view)
 
-    finder = LateFinder(reread=reread, lacking=lambda: lacking(apart=_shuffle(tally.room, [NAMED])))
+    finder = LateFinder(reread=reread, lacking=lambda: lacking(apart=new_shuffle(tally.room, [NAMED])))
     for earlier, parts in groups(tally.parts).items():
         tally.late.plus(finder.settle(parts, earlier, behind[earlier]))
     tally.late.plus(events_apart(apart, copy_order(tally.source)))
@@ -278,7 +278,7 @@ def _distinct(
     batches: Iterator[pl.DataFrame], source: Source, room: Room | None, seen: EarlierRows, tally: _Tally
 ) -> Iterator[pl.DataFrame]:
     """Give the rows without repeats of one event; those of one event meet, however far apart they were read."""
-    apart = _shuffle(room, source.dedup_key)
+    apart = new_shuffle(room, source.dedup_key)
     for frame in batches:
         apart.add(frame)
     if apart.height == 0:
@@ -304,6 +304,11 @@ def _table_rows(frame: pl.DataFrame, view: FeatureView, tally: _Tally) -> pl.Dat
     if columns:
         frame = tally.keep(frame, pl.all_horizontal(pl.col(k).is_not_null() for k in columns), "null key")
     tally.of_view.see(frame)
+    return table_columns(frame, view)
+
+
+def table_columns(frame: pl.DataFrame, view: FeatureView) -> pl.DataFrame:
+    """Return the columns of a view's table of rows that it takes."""
     keys = [pl.col(view.join[key]).alias(key) for key in view.keys]
     ties = [pl.col(column).alias(TIE.format(i)) for i, column in enumerate(view.source.tiebreak)]
     clocks = [pl.col(EVENT).alias(EVENT_TIME), pl.col(AVAILABLE).alias(AVAILABLE_AT)]

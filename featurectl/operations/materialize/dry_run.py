@@ -22,6 +22,7 @@ from featurectl.operations.materialize.lost_rows import (
 from featurectl.operations.materialize.part_begins import changed_since, has_begun
 from featurectl.operations.materialize.range import Range
 from featurectl.operations.materialize.run import MaterializeRun
+from featurectl.operations.materialize.stream_increment import plan_stream
 from featurectl.operations.materialize.table_increment import (
     PlannedIncrement,
     RunBasis,
@@ -63,6 +64,8 @@ def plan_view(run: MaterializeRun, now: datetime, *, full: bool = False, asked: 
     coverage = run.table.coverage()
     if run.view.transform is not None:
         return _plan_transform(run, None if full else coverage, now, asked, full=full)
+    if run.view.source.is_stream:
+        return _plan_stream(run, coverage, now, asked, full=full)
     since = asked.since if asked else None
     begin = table_begin(run.view, None if full else coverage, since, now)
     planned = next_increment(run, RunBasis(now=now, begin=begin, base=None if full else coverage))
@@ -152,6 +155,25 @@ def _plan_transform(
         begin=table_begin(as_state(run.view), coverage, asked.since if asked else None, now),
         changed_parts=left.changed_parts,
         changed_since=changed_since(left),
+    )
+
+
+def _plan_stream(
+    run: MaterializeRun, coverage: Coverage | None, now: datetime, asked: Range | None, *, full: bool
+) -> Planned:
+    """Return what a run would take of a stream: its log, and the files of its history."""
+    base = None if full else coverage
+    planned = plan_stream(run, base, now, is_asked=asked is not None)
+    anew = "first" if coverage is None else "rebuild"
+    action = anew if planned.base is None else "append" if planned.pieces else "nothing"
+    return Planned(
+        view=run.view.name,
+        version=run.version,
+        action=action,
+        reason=_reason(planned.reason, run, coverage, full=full, action=action),
+        parts_read=len(planned.pieces),
+        parts=max(len(planned.pieces), 1),
+        begin=table_begin(run.view, base, asked.since if asked else None, now),
     )
 
 

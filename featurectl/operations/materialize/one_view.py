@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.errors import DataError
+from featurectl.core.errors import DataError, StoreError
 from featurectl.core.progress import Progress
 from featurectl.engines.all_engines import open_engine
 from featurectl.language.definitions.json_form import load_untyped_view, load_view
@@ -21,10 +21,12 @@ from featurectl.operations.materialize.record_columns import columns_seen, recor
 from featurectl.operations.materialize.rows import no_rows
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.operations.materialize.source_types import with_known_types
+from featurectl.operations.materialize.streams import materialize_stream
 from featurectl.operations.materialize.table_increment import Materialized, materialize_view
 from featurectl.operations.materialize.transform import materialize_transform
 from featurectl.operations.training.bind import view_table
 from featurectl.workspace.clocks import latest_run
+from featurectl.workspace.event_reader import EventSourceReader
 from featurectl.workspace.plain_registry import list_pins
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from featurectl.workspace.applied_workspace import AppliedWorkspace
 
 _VACUUM_EVERY: Final = 8  # versions
+_MANY_FILES: Final = 64  # of a log: five minutes of a worker
 _EVER: Final = datetime.min.replace(tzinfo=UTC)  # before anything was known
 
 
@@ -85,7 +88,7 @@ def materialize_version(work: ViewWork, item: ObjectVersion) -> Materialized:
     with naming_changed_types(run, before, work.applied.workspace.source):
         made, run = _materialize(work, engine, with_known_types(run, before, work.applied.open_source))
     is_lacking = before is not None and _is_lacking(before, made.action, full=work.full)
-    if work.range is not None and is_lacking and as_read.view.transform is None:
+    if work.range is not None and is_lacking and not (as_read.view.transform or as_read.view.source.is_stream):
         made = backfill_view(engine, run, work.range)
     if made.action == "first":
         made = replace(made, older=_older(work, run, made))
@@ -96,6 +99,8 @@ def materialize_version(work: ViewWork, item: ObjectVersion) -> Materialized:
     expired = expire_rows(run, now)
     _vacuum(work, run, rewritten=expired is not None or made.action not in ("nothing", "append"))
     after = run.table.coverage()
+    if isinstance(as_read.reader, EventSourceReader):
+        _compact_log(as_read.reader, work.progress)
     seen = columns_seen(as_read, after.columns if after else {})
     record_columns(work.applied.workspace, seen, work.progress)
     return made if expired is None else replace(made, table_version=expired)
@@ -104,10 +109,25 @@ def materialize_version(work: ViewWork, item: ObjectVersion) -> Materialized:
 def _materialize(work: ViewWork, engine: Engine, run: MaterializeRun) -> tuple[Materialized, MaterializeRun]:
     """Return what was done for new rows, and the run as ranges and expiry see it: a transform's table is of states."""
     now, since = work.applied.now, work.range.since if work.range else None
+    if run.view.source.is_stream:
+        return materialize_stream(engine, run, now, full=work.full, asked=work.range), run
     if run.view.transform is None:
         return materialize_view(engine, run, now, full=work.full, since=since), run
     made = materialize_transform(engine, run, now, full=work.full, since=since)
     return made, replace(run, view=as_state(run.view))
+
+
+def _compact_log(reader: EventSourceReader, progress: Progress) -> None:
+    """Put the files of a log together when there are many: each commit of a worker leaves a small one.
+
+    That it can't be done is a warning: the next run does it.
+    """
+    try:
+        opened = reader.log.open()
+        if reader.log.small_files(opened) >= _MANY_FILES:
+            reader.log.compact(opened)
+    except StoreError as error:
+        progress.done(f"warning: the log of source {reader.source.name} is not compacted: {error.message}")
 
 
 def _older(work: ViewWork, run: MaterializeRun, made: Materialized) -> OlderHistory | None:

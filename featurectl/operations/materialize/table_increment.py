@@ -53,6 +53,7 @@ class Materialized:
     the newest event of the table that lies ahead of now, None where none does. `doubles` are among the rows written.
     `empty_parts` were read, and have no row. `fewer` is what a table that was made anew lacks.
     `begins` are those of the rows read (`Prepared`); `older` is what a table of before has and a new one lacks.
+    `gaps` are instants between which the log of a stream has lost stamps.
     """
 
     view: str
@@ -74,6 +75,7 @@ class Materialized:
     fewer: FewerRows = NO_FEWER
     begins: Ends | None = None
     older: OlderHistory | None = None
+    gaps: tuple[tuple[datetime, datetime], ...] = ()
 
 
 def choose_views(state: State, names: Sequence[str]) -> list[ObjectVersion]:

@@ -1,0 +1,245 @@
+"""What a run takes of a stream: all events there are, or those after the offsets that a table has been given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+import polars as pl
+
+from featurectl.core.dataclass import dataclass
+from featurectl.core.errors import DataError
+from featurectl.core.units import instant_us
+from featurectl.engines.base import EventPiece, FrameScan
+from featurectl.language.definitions.view import FeatureView
+from featurectl.language.stream_reach import repeat_reach_us
+from featurectl.offline.base import Coverage
+from featurectl.offline.event_log import OFFSET, PARTITION
+from featurectl.offline.event_log import STAMP as LOGGED
+from featurectl.offline.inputs import has_other_definition
+from featurectl.operations.materialize.run import MaterializeRun
+from featurectl.operations.materialize.table_increment import why_anew
+from featurectl.sources.base import RequiredColumns, SourcePart, SourceScan
+from featurectl.sources.increment import plan_increment
+from featurectl.workspace.event_reader import HISTORY, ORDER, PLACE, EventSourceReader, OpenedStream, stamped_source
+
+NO_NEW_ROWS: Final = "no new rows"
+_CUT: Final = "stream"  # of `Coverage.parts`: the cut, in microseconds since 1970
+_PARTITION: Final = "stream:"  # before the name of a partition: the first offset that was not taken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamIncrement:
+    """What a run takes of a stream, for a table that has `base` (None: it is made anew, because of `reason`).
+
+    `pieces` are the events, none where there are no new ones; `covered` is what `Coverage.parts` holds after the run.
+    `late` is what came of the history after the cut was taken: rows and the first event time among them.
+    """
+
+    stream: OpenedStream
+    base: Coverage | None
+    pieces: tuple[EventPiece, ...]
+    covered: Mapping[str, str]
+    reason: str = ""
+    late: int = 0
+    late_since: datetime | None = None
+
+
+def plan_stream(
+    run: MaterializeRun, coverage: Coverage | None, now: datetime, *, is_asked: bool = False
+) -> StreamIncrement:
+    """Return what a run takes of a stream for a table that has read `coverage` (None: it is made anew).
+
+    Raises:
+        DataError: FC501, the log lacks what the table has, or files of the history are gone of which it is made anew.
+        StoreError: the log can't be read.
+    """
+    reader, stream = stream_reader(run), stream_reader(run).look(now)
+    if coverage is not None and coverage.now is not None and now < coverage.now:
+        reason = "the table was computed as of a later now"
+        return StreamIncrement(stream=stream, base=coverage, pieces=(), covered=coverage.parts, reason=reason)
+    why = "first read" if coverage is None else _why_anew(run, coverage, stream, is_asked=is_asked)
+    if coverage is not None and not why:
+        return _new_events(run, stream, coverage)
+    if coverage is not None and (gone := reader.lost_parts((), coverage.parts)):
+        raise DataError(
+            f"the history of source {run.view.source.name}: {gone[0]} is gone, and the table of {run.view.name}, which "
+            f"is made anew ({why}), would lose its rows",
+            code="FC501",
+            hint=f"bring it back; featurectl materialize --full {run.view.name} makes the table of what there is",
+        )
+    return _all_events(run, stream, why)
+
+
+def whole_stream(reader: EventSourceReader, view: FeatureView, now: datetime) -> tuple[OpenedStream, list[EventPiece]]:
+    """Return a stream as it is known at an instant, with all of its events for a view."""
+    stream = reader.look(now)
+    log = [_log_piece(reader, stream, reader.events(stream))] if stream.cut is not None else []
+    return stream, [*_history_pieces(reader, view, stream, _history_parts(reader)), *log]
+
+
+def stream_reader(run: MaterializeRun) -> EventSourceReader:
+    """Return the reader of a run of a view of a stream."""
+    assert isinstance(run.reader, EventSourceReader)
+    return run.reader
+
+
+def _why_anew(run: MaterializeRun, coverage: Coverage, stream: OpenedStream, *, is_asked: bool) -> str:
+    """Return why no events can be added to a table; empty: they can.
+
+    Raises:
+        DataError: FC501, the log lacks what the table has.
+    """
+    if has_other_definition(coverage, run.view):
+        return "its table was made by another definition"
+    if why := why_anew(run, coverage) or ("a range was asked for" if is_asked else ""):
+        return why
+    cut = coverage.parts.get(_CUT)
+    if cut is None:
+        history = _history_coverage(coverage)
+        reader = stream_reader(run)
+        if stream.cut is not None:
+            return "the stream has begun"
+        if reader.history is None:
+            return ""
+        increment = plan_increment(reader.history, reader.history.parts(), history, stream.until)
+        return "the history has other rows" if increment.scans else ""
+    _check_log(run, coverage, stream, cut)
+    return ""
+
+
+def _check_log(run: MaterializeRun, coverage: Coverage, stream: OpenedStream, cut: str) -> None:
+    """Check that a log has all that a table has of it.
+
+    Raises:
+        DataError: FC501, it is another one.
+    """
+    partitions = stream.opened.state.partitions
+    ends = _ends(coverage)
+    lacking = [name for name, end in ends.items() if name not in partitions or partitions[name].end < end]
+    if stream.cut is not None and str(instant_us(stream.cut)) == cut and not lacking:
+        return
+    reader = stream_reader(run)
+    what = f"ends before offset {ends[lacking[0]]} of {lacking[0]}" if lacking else "begins at another instant"
+    raise DataError(
+        f"the log {reader.log.shown} {what}: it is not the one that the table of {run.view.name} was made of",
+        code="FC501",
+        hint=f"bring it back; featurectl materialize --full {run.view.name} makes the table of what there is",
+    )
+
+
+def _all_events(run: MaterializeRun, stream: OpenedStream, reason: str) -> StreamIncrement:
+    reader = stream_reader(run)
+    parts = _history_parts(reader)
+    pieces = _history_pieces(reader, run.view, stream, parts)
+    covered = {HISTORY + part.name: part.stamp for part in parts}
+    if stream.cut is not None:
+        pieces.append(_log_piece(reader, stream, reader.events(stream)))
+        ends = _taken_ends(reader, stream, {}, None)
+        covered |= _log_parts(stream, ends)
+    return StreamIncrement(stream=stream, base=None, pieces=tuple(pieces), covered=covered, reason=reason)
+
+
+def _new_events(run: MaterializeRun, stream: OpenedStream, base: Coverage) -> StreamIncrement:
+    """Return the events that came since a table was written, and those of before that they may be copies of."""
+    if stream.cut is None:
+        return StreamIncrement(stream=stream, base=base, pieces=(), covered=base.parts, reason=NO_NEW_ROWS)
+    reader, taken, until = stream_reader(run), _ends(base), base.watermark
+    ends = _taken_ends(reader, stream, taken, until)
+    covered = {**base.parts, **_log_parts(stream, ends)}
+    events = reader.events(stream, until).filter(~_is_taken(PLACE, ORDER, taken))
+    first = _first_stamp(reader, stream, taken, until) if ends != taken else None
+    if first is None:
+        return StreamIncrement(stream=stream, base=base, pieces=(), covered=covered, reason=NO_NEW_ROWS)
+    pieces = [_log_piece(reader, stream, events)]
+    if run.view.source.dedup_key:
+        pieces += _copied(run, stream, taken, first)
+    return StreamIncrement(stream=stream, base=base, pieces=tuple(pieces), covered=covered)
+
+
+def _copied(run: MaterializeRun, stream: OpenedStream, taken: Mapping[str, int], first: datetime) -> list[EventPiece]:
+    """Return the events that a table has been given already and of which new ones may be copies."""
+    reader = stream_reader(run)
+    since = first - timedelta(microseconds=repeat_reach_us(run.view) + 1)
+    rows = reader.events(stream, since).filter(_is_taken(PLACE, ORDER, taken))
+    pieces = [_log_piece(reader, stream, rows)]
+    if since < stream.history_until:
+        pieces += _history_pieces(reader, run.view, stream, _history_parts(reader))
+    return [replace(piece, after=since, earlier=True) for piece in pieces]
+
+
+def _log_piece(reader: EventSourceReader, stream: OpenedStream, rows: pl.LazyFrame) -> EventPiece:
+    """Return events of the log, which were checked when they came."""
+    source = stamped_source(reader.source)
+    return EventPiece(scan=FrameScan(rows=rows), source=source, until=stream.until, order=ORDER, checked=True)
+
+
+def _history_parts(reader: EventSourceReader) -> tuple[SourcePart, ...]:
+    return () if reader.history is None else reader.history.parts()
+
+
+def _history_pieces(
+    reader: EventSourceReader, view: FeatureView, stream: OpenedStream, parts: Sequence[SourcePart]
+) -> list[EventPiece]:
+    required = RequiredColumns(keys=view.key_columns)
+    return [
+        EventPiece(
+            scan=SourceScan(reader=reader.history, parts=(part,), required=required),
+            source=reader.history_source,
+            until=stream.history_until,
+        )
+        for part in parts
+        if reader.history is not None
+    ]
+
+
+def _is_taken(place: str, order: str, taken: Mapping[str, int]) -> pl.Expr:
+    """Return which events lie before the offset of their partition that a table goes on from."""
+    if not taken:
+        return pl.lit(value=False)
+    return pl.col(order) < pl.col(place).replace_strict(dict(taken), default=-1, return_dtype=pl.Int64)
+
+
+def _taken_ends(
+    reader: EventSourceReader, stream: OpenedStream, taken: Mapping[str, int], known_after: datetime | None
+) -> dict[str, int]:
+    """Return the first offset of each partition that is not taken: that of an event later than `until`, or its end."""
+    later = reader.stamps(stream, known_after).filter(pl.col(LOGGED) > stream.until)
+    found = later.group_by(PARTITION).agg(pl.col(OFFSET).min()).collect(engine="streaming")
+    waiting = dict(found.iter_rows())
+    ends = {name: waiting.get(name, of.end) for name, of in stream.opened.state.partitions.items()}
+    return {name: max(end, taken.get(name, end)) for name, end in ends.items()}
+
+
+def _first_stamp(
+    reader: EventSourceReader, stream: OpenedStream, taken: Mapping[str, int], known_after: datetime | None
+) -> datetime | None:
+    """Return the earliest stamp of what is new; None: nothing is."""
+    new = reader.stamps(stream, known_after).filter(
+        (pl.col(LOGGED) <= stream.until) & ~_is_taken(PARTITION, OFFSET, taken)
+    )
+    found = new.select(pl.col(LOGGED).min()).collect(engine="streaming").item()
+    assert found is None or isinstance(found, datetime)
+    return found
+
+
+def _log_parts(stream: OpenedStream, ends: Mapping[str, int]) -> dict[str, str]:
+    assert stream.cut is not None
+    return {_CUT: str(instant_us(stream.cut)), **{_PARTITION + name: str(end) for name, end in ends.items()}}
+
+
+def _ends(coverage: Coverage) -> dict[str, int]:
+    return {
+        name.removeprefix(_PARTITION): int(end) for name, end in coverage.parts.items() if name.startswith(_PARTITION)
+    }
+
+
+def _history_coverage(coverage: Coverage) -> Coverage:
+    """Return what a table has read of the history, as a table of that alone would say it."""
+    return replace(
+        coverage,
+        parts={name.removeprefix(HISTORY): at for name, at in coverage.parts.items() if name.startswith(HISTORY)},
+        held=tuple(name.removeprefix(HISTORY) for name in coverage.held),
+    )
