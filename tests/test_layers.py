@@ -49,7 +49,7 @@ HEAVY = {
     "polars": [
         "core/frames/", "expressions/polars.py", "expressions/frames.py", "pit/", "engines/", "sources/", "offline/",
         "online/", "models/", "operations/",
-        "workspace.event_reader.py", "monitor/", "streaming/", "catalog/sample.py", "api/", "serving/log/parquet.py",
+        "workspace/event_reader.py", "monitor/", "streaming/", "catalog/sample.py", "api/", "serving/log/parquet.py",
     ],
     "numpy": ["pit/", "engines/", "online/", "models/", "operations/training/", "operations/scoring/",
               "operations/outputs/",

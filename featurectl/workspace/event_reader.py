@@ -25,12 +25,12 @@ from featurectl.language.typing.registered import type_source
 from featurectl.language.typing.sources import row_columns
 from featurectl.offline.event_log import OFFSET, PARTITION, REJECTED, EventLog, OpenedLog
 from featurectl.offline.event_log import STAMP as LOGGED
+from featurectl.offline.stream_coverage import HISTORY
 from featurectl.sources.base import NONE_REQUIRED, Changes, Increment, RequiredColumns, SourcePart, SourceReader
 from featurectl.sources.enforce import KEPT
 from featurectl.sources.increment import rebuild
 
 _TICK: Final = timedelta(microseconds=1)
-HISTORY: Final = "history:"  # before the name of a part of the history, in what a table has read
 ORDER: Final = "\x00offset"  # the offset of an event: of one stamp there is one partition alone
 PLACE: Final = "\x00partition"
 

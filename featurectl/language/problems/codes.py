@@ -329,6 +329,12 @@ CODES: Final[Mapping[str, Code]] = {
         "a source's query fails",
         "The database answers and refuses the query, or the URL names no kind of database. Its own message follows.",
     ),
+    "FC509": Code(
+        "rows are later than the log of a stream",
+        "A training set knows what was known at each instant. The table of a view of a stream has all events up to the "
+        "instant that the message names; of later ones some may lie in a partition that is not logged so far. "
+        "`featurectl materialize` takes what was logged since. Rows up to that instant can be asked for as they are.",
+    ),
     "FC510": Code(
         "a view has no offline table yet, or one without its new features",
         "The view is applied, and nothing was computed for it, or not since features were added: `featurectl "

@@ -19,15 +19,14 @@ from featurectl.offline.base import Coverage
 from featurectl.offline.event_log import OFFSET, PARTITION
 from featurectl.offline.event_log import STAMP as LOGGED
 from featurectl.offline.inputs import has_other_definition
+from featurectl.offline.stream_coverage import cut_of, history_parts, log_parts, of_history, taken_ends
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.operations.materialize.table_increment import why_anew
 from featurectl.sources.base import RequiredColumns, SourcePart, SourceScan
 from featurectl.sources.increment import plan_increment
-from featurectl.workspace.event_reader import HISTORY, ORDER, PLACE, EventSourceReader, OpenedStream, stamped_source
+from featurectl.workspace.event_reader import ORDER, PLACE, EventSourceReader, OpenedStream, stamped_source
 
 NO_NEW_ROWS: Final = "no new rows"
-_CUT: Final = "stream"  # of `Coverage.parts`: the cut, in microseconds since 1970
-_PARTITION: Final = "stream:"  # before the name of a partition: the first offset that was not taken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,9 +95,9 @@ def _why_anew(run: MaterializeRun, coverage: Coverage, stream: OpenedStream, *, 
         return "its table was made by another definition"
     if why := why_anew(run, coverage) or ("a range was asked for" if is_asked else ""):
         return why
-    cut = coverage.parts.get(_CUT)
+    cut = cut_of(coverage)
     if cut is None:
-        history = _history_coverage(coverage)
+        history = of_history(coverage)
         reader = stream_reader(run)
         if stream.cut is not None:
             return "the stream has begun"
@@ -110,16 +109,16 @@ def _why_anew(run: MaterializeRun, coverage: Coverage, stream: OpenedStream, *, 
     return ""
 
 
-def _check_log(run: MaterializeRun, coverage: Coverage, stream: OpenedStream, cut: str) -> None:
+def _check_log(run: MaterializeRun, coverage: Coverage, stream: OpenedStream, cut: int) -> None:
     """Check that a log has all that a table has of it.
 
     Raises:
         DataError: FC501, it is another one.
     """
     partitions = stream.opened.state.partitions
-    ends = _ends(coverage)
+    ends = taken_ends(coverage)
     lacking = [name for name, end in ends.items() if name not in partitions or partitions[name].end < end]
-    if stream.cut is not None and str(instant_us(stream.cut)) == cut and not lacking:
+    if stream.cut is not None and instant_us(stream.cut) == cut and not lacking:
         return
     reader = stream_reader(run)
     what = f"ends before offset {ends[lacking[0]]} of {lacking[0]}" if lacking else "begins at another instant"
@@ -134,10 +133,10 @@ def _all_events(run: MaterializeRun, stream: OpenedStream, reason: str) -> Strea
     reader = stream_reader(run)
     parts = _history_parts(reader)
     pieces = _history_pieces(reader, run.view, stream, parts)
-    covered = {HISTORY + part.name: part.stamp for part in parts}
+    covered = history_parts({part.name: part.stamp for part in parts})
     if stream.cut is not None:
         pieces.append(_log_piece(reader, stream, reader.events(stream)))
-        ends = _taken_ends(reader, stream, {}, None)
+        ends = _open_ends(reader, stream, {}, None)
         covered |= _log_parts(stream, ends)
     return StreamIncrement(stream=stream, base=None, pieces=tuple(pieces), covered=covered, reason=reason)
 
@@ -146,8 +145,8 @@ def _new_events(run: MaterializeRun, stream: OpenedStream, base: Coverage) -> St
     """Return the events that came since a table was written, and those of before that they may be copies of."""
     if stream.cut is None:
         return StreamIncrement(stream=stream, base=base, pieces=(), covered=base.parts, reason=NO_NEW_ROWS)
-    reader, taken, until = stream_reader(run), _ends(base), base.watermark
-    ends = _taken_ends(reader, stream, taken, until)
+    reader, taken, until = stream_reader(run), taken_ends(base), base.watermark
+    ends = _open_ends(reader, stream, taken, until)
     covered = {**base.parts, **_log_parts(stream, ends)}
     events = reader.events(stream, until).filter(~_is_taken(PLACE, ORDER, taken))
     first = _first_stamp(reader, stream, taken, until) if ends != taken else None
@@ -202,7 +201,7 @@ def _is_taken(place: str, order: str, taken: Mapping[str, int]) -> pl.Expr:
     return pl.col(order) < pl.col(place).replace_strict(dict(taken), default=-1, return_dtype=pl.Int64)
 
 
-def _taken_ends(
+def _open_ends(
     reader: EventSourceReader, stream: OpenedStream, taken: Mapping[str, int], known_after: datetime | None
 ) -> dict[str, int]:
     """Return the first offset of each partition that is not taken: that of an event later than `until`, or its end."""
@@ -227,19 +226,4 @@ def _first_stamp(
 
 def _log_parts(stream: OpenedStream, ends: Mapping[str, int]) -> dict[str, str]:
     assert stream.cut is not None
-    return {_CUT: str(instant_us(stream.cut)), **{_PARTITION + name: str(end) for name, end in ends.items()}}
-
-
-def _ends(coverage: Coverage) -> dict[str, int]:
-    return {
-        name.removeprefix(_PARTITION): int(end) for name, end in coverage.parts.items() if name.startswith(_PARTITION)
-    }
-
-
-def _history_coverage(coverage: Coverage) -> Coverage:
-    """Return what a table has read of the history, as a table of that alone would say it."""
-    return replace(
-        coverage,
-        parts={name.removeprefix(HISTORY): at for name, at in coverage.parts.items() if name.startswith(HISTORY)},
-        held=tuple(name.removeprefix(HISTORY) for name in coverage.held),
-    )
+    return log_parts(instant_us(stream.cut), ends)

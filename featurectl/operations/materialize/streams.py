@@ -20,6 +20,7 @@ from featurectl.engines.spill import SpillRoom
 from featurectl.language.definitions.view import FeatureView
 from featurectl.offline.base import Coverage
 from featurectl.offline.inputs import input_marks, rows_mark
+from featurectl.offline.stream_coverage import HISTORY, history_parts, of_history
 from featurectl.operations.materialize.check_results import check_passed
 from featurectl.operations.materialize.progress_rows import RowCounter
 from featurectl.operations.materialize.range import Range
@@ -41,7 +42,6 @@ from featurectl.operations.materialize.table_increment import (
 )
 from featurectl.sources.base import SourceScan
 from featurectl.sources.failures import reading
-from featurectl.workspace.event_reader import HISTORY
 
 AFTER_CUT: Final = "of the history, known only after the stream began"  # of `dropped`
 
@@ -86,7 +86,8 @@ def _with_late_history(engine: Engine, run: MaterializeRun, planned: StreamIncre
         parts = reader.history.parts()
     except DataError:  # it has had its time
         return planned
-    new = [part for part in parts if part.stamp and HISTORY + part.name not in base.parts]
+    known = of_history(base).parts
+    new = [part for part in parts if part.stamp and part.name not in known]
     pieces = [
         Piece(scan=SourceScan(reader=reader.history, parts=(part,)), until=planned.stream.history_until) for part in new
     ]
@@ -94,7 +95,7 @@ def _with_late_history(engine: Engine, run: MaterializeRun, planned: StreamIncre
         return planned
     with reading(f"source {run.view.source.name}"):
         found = engine.look(pieces, replace(reader.history_source, checks=()))
-    covered = {**planned.covered, **{HISTORY + part.name: part.stamp for part in new}}
+    covered = {**planned.covered, **history_parts({part.name: part.stamp for part in new})}
     return replace(planned, covered=covered, late=found.rows, late_since=found.first_event if found.rows else None)
 
 

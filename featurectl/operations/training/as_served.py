@@ -2,7 +2,7 @@
 
 A view with `refresh: 1h` is pushed at every whole hour since 1970-01-01T00:00Z: the last time before or at t is
 floor(t, refresh). An event view answers with its values of that instant. A state view answers at t, by the rows that
-were true and known at that instant; its `ttl` is judged at t.
+were true and known at that instant; its `ttl` is judged at t. A view of a stream answers at t itself.
 """
 
 from __future__ import annotations
@@ -26,13 +26,15 @@ _FILLED_AT: Final = "\x00filled at {}"  # that of the row that filled a feature
 
 
 def check_refresh(views: Iterable[FeatureView]) -> None:
-    """See that every view says how often it is refreshed; one over a static source need not, its rows never change.
+    """See that every view says how often it is refreshed.
+
+    One over a static source need not, its rows never change, nor one of a stream, whose values are always fresh.
 
     Raises:
         UsageError: one does not.
     """
     for view in views:
-        if view.refresh_us is None and not view.source.static:
+        if view.refresh_us is None and not (view.source.static or view.source.is_stream):
             raise UsageError(
                 f"--as-served: feature view {view.name} declares no `refresh`, so nobody knows what it served when",
                 hint="add `refresh: 1h` to the view and apply it",

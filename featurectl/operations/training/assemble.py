@@ -20,7 +20,7 @@ from featurectl.operations.outputs.all_output_formats import check_columns
 from featurectl.operations.training.build import TrainingSetBuild, make_training_set
 from featurectl.operations.training.join import NoKeyColumnError
 from featurectl.operations.training.label import LabelTarget, before_source_line, read_target
-from featurectl.operations.training.later_rows import later_row_warnings
+from featurectl.operations.training.later_rows import check_logged, later_row_warnings
 from featurectl.operations.training.long_spine import AnySpine, SpillPlace
 from featurectl.operations.training.reproduce import Manifest, check_same_spine, pinned_request, read_same_target
 from featurectl.operations.training.request import (
@@ -90,6 +90,7 @@ class Assembly:
         self.applied.sources.report()
         if _is_own_spine(request, asked):
             _check_label(asked, spine)
+        check_logged(spine, asked.views.values())
         if request.out is not None:
             check_columns(spine.schema, request.out)
         self.progress.start("join features")

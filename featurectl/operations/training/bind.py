@@ -13,6 +13,7 @@ from featurectl.language.definitions.view import FeatureView
 from featurectl.language.typing.registered import typed_view
 from featurectl.offline.base import Coverage, OfflineStore, OfflineTable, newest_of
 from featurectl.offline.inputs import has_other_definition, lacking_inputs
+from featurectl.offline.stream_coverage import asof_of
 from featurectl.operations.training.bound_view import BoundView
 from featurectl.registry.applied import not_applied, registered_view
 from featurectl.registry.skew import check_skew
@@ -81,7 +82,8 @@ def _bound(view: FeatureView, version: int, table: OfflineTable, number: int, co
         stored=table,
         table_version=number,
         lacking=lacking_inputs(coverage, view),
-        computed_at=coverage.now,
+        computed_at=asof_of(coverage) or coverage.now,
+        asof=asof_of(coverage),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ from featurectl.operations.training.spine import (
 )
 from featurectl.registry.state import State
 from featurectl.sources.base import SourceReader
+from featurectl.workspace.event_reader import selected_source
 
 
 class NamedSpine(NamedTuple):
@@ -93,7 +95,10 @@ def _of_file(reader: SourceReader, path: Path, times: tuple[str, ...], place: Sp
 
 
 def _of_source(open_source: Callable[[Source], SourceReader], spine: Spine, place: SpillPlace | None) -> AnySpine:
-    source, reader = spine.source, open_source(spine.source)
+    reader = open_source(spine.source)
+    if spine.source.is_stream:
+        spine = replace(spine, source=selected_source(spine.source))
+    source = spine.source
     if place is None or source.dedup_key:  # a repeat may stand anywhere
         return read_source_spine(reader, spine)
     origin = f"source {source.name}"

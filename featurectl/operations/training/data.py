@@ -18,6 +18,7 @@ from featurectl.models.split import Examples
 from featurectl.operations.outputs.frames import frames_of
 from featurectl.operations.training.build import RowTally, TrainingSetBuild
 from featurectl.operations.training.label import LabelTarget, read_target
+from featurectl.operations.training.later_rows import check_logged
 from featurectl.operations.training.manifest import describe_training_set
 from featurectl.operations.training.request import (
     ResolvedRequest,
@@ -68,17 +69,21 @@ def read_training_data(engine: Engine, model: str, applied: AppliedWorkspace, ro
     """Return the data of an applied model by the newest tables of its views.
 
     Raises:
-        DataError: rows can't be read or joined.
+        DataError: rows can't be read or joined; FC509, some up to now are later than the log of a stream.
     """
     asked = resolve_request(TrainingRequest(model=model), applied)
     assert asked.model is not None
     target = read_target(engine, asked.model.spine.label, applied.open_source, applied.now, room)
-    rows, manifest = build_set(engine, asked, read_spine_rows(asked, applied), target)
+    spine = read_spine_rows(asked, applied)
+    check_logged(spine, asked.views.values(), applied.now)
+    rows, manifest = build_set(engine, asked, spine, target)
     manifest[NOW] = format_iso(applied.now)
     judged = validation_request(asked, applied.state)
     if judged is None:
         return TrainingData(model=asked.model, rows=rows, holdout=None, manifest=manifest, now=applied.now)
-    holdout, manifest[VALIDATION] = build_set(engine, judged, read_spine_rows(judged, applied), target)
+    spine = read_spine_rows(judged, applied)
+    check_logged(spine, judged.views.values(), applied.now)
+    holdout, manifest[VALIDATION] = build_set(engine, judged, spine, target)
     return TrainingData(model=asked.model, rows=rows, holdout=holdout, manifest=manifest, now=applied.now)
 
 

@@ -25,12 +25,14 @@ from featurectl.language.resolve.training_columns import label_columns
 from featurectl.language.typing.registered import type_source, type_view
 from featurectl.language.typing.scope import bare_column
 from featurectl.offline.order import choose_buckets
+from featurectl.operations.materialize.stream_increment import whole_stream
 from featurectl.operations.training.spine import SpineRows, require_typed
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE, TIE_ORDER
 from featurectl.sources.base import RequiredColumns, SourceReader, SourceScan
 from featurectl.sources.casts import cast_exact
 from featurectl.sources.failures import reading
 from featurectl.sources.increment import plan_increment
+from featurectl.workspace.event_reader import EventSourceReader
 
 _TIME: Final = "\x00time"
 _VALUE: Final = "\x00value"
@@ -140,6 +142,8 @@ def read_target(
     """
     if label is None or label.source is None:
         return None if label is None else LabelTarget(label=label)
+    if label.source.is_stream:
+        return _read_stream_target(engine, label, open_source(label.source), now, room)
     reader = open_source(label.source)
     view, columns = label_view(label), reader.columns()
     _check_columns(view, columns)
@@ -154,6 +158,20 @@ def read_target(
     with reading(f"source {view.source.name}"):
         prepared = engine.prepare(pieces, view, room=room)
     return LabelTarget(label=label, ahead=ahead_of(view, prepared))
+
+
+def _read_stream_target(
+    engine: Engine, label: Label, reader: SourceReader, now: datetime, room: SpillRoom
+) -> LabelTarget:
+    """Return a label over the events of a stream: those up to the `asof` of its log, which labels wait for."""
+    assert isinstance(reader, EventSourceReader)
+    view, columns = label_view(label), reader.source.columns or {}
+    view = type_view(replace(view, source=type_source(view.source, columns)), columns)
+    with reading(f"source {view.source.name}"):
+        stream, pieces = whole_stream(reader, view, now)
+        prepared = engine.prepare_events(pieces, view, room=room)
+    watermark = prepared.watermark if stream.cut is None else stream.until
+    return LabelTarget(label=label, ahead=ahead_of(view, replace(prepared, watermark=watermark)))
 
 
 def _check_columns(view: FeatureView, columns: Mapping[str, str]) -> None:

@@ -1,20 +1,22 @@
-"""Rows of a spine that lie later than what their features were computed from: said, and answered all the same."""
+"""Rows of a spine that lie later than what their features were computed from: said, or of streams refused."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from featurectl.core.units import format_instant, plural
+from featurectl.core.errors import DataError
+from featurectl.core.units import format_instant, format_iso, plural
 from featurectl.operations.training.bound_view import BoundView
 from featurectl.operations.training.long_spine import AnySpine
 
 _ROWS: Final = 1_000_000  # looked at together
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 def later_row_warnings(spine: AnySpine, views: Iterable[BoundView], now: datetime) -> tuple[str, ...]:
@@ -35,6 +37,29 @@ def uncomputed_row_warnings(spine: AnySpine, views: Iterable[BoundView], now: da
     beyond, *counts = _count_later(spine, [now, *(at for at, _ in runs)])
     found = zip(counts, runs, strict=True)
     return tuple(_line(int(count - beyond), of_run, at) for count, (at, of_run) in found if count > beyond)
+
+
+def check_logged(spine: AnySpine, views: Iterable[BoundView], until: datetime | None = None) -> None:
+    """Check that rows of a spine are no later than what tables of streams have all events of.
+
+    Rows later than `until` (None: there is no such instant) are nobody's. A table that is pinned is not looked at.
+
+    Raises:
+        DataError: FC509, some are later: events that they would know may not be there yet.
+    """
+    for bound in views:
+        if bound.asof is None or bound.pinned:
+            continue
+        later, beyond = _count_later(spine, [bound.asof, max(until, bound.asof) if until else _NEVER])
+        if count := int(later - beyond):
+            are, asof = plural(count, "row is", "rows are"), format_instant(bound.asof)
+            raise DataError(
+                f"spine {spine.origin}: {count:,} {are} later than {asof}, up to which the table of {bound.label} has "
+                f"all events of stream {bound.view.source.name}: later ones may not be logged yet",
+                code="FC509",
+                hint=f"featurectl materialize {bound.view.name} takes what was logged since; or leave out what is "
+                f"later than {format_iso(bound.asof)}",
+            )
 
 
 def _may_lack_rows(bound: BoundView, now: datetime) -> bool:

@@ -96,9 +96,14 @@ def resolve_request(request: TrainingRequest, applied: AppliedWorkspace) -> Reso
     old_names = old_name_warnings({name: bound.view for name, bound in views.items()}, request.features)
     views = dict(served_views(views, request))
     if (keys_from := request.keys_from) is not None:
-        request = replace(request, at=request.at or applied.now)
         views = {**bind_newest(applied.state, applied.offline, [keys_from]), **views}
+        request = replace(request, at=request.at or _known_until(views, applied.now))
     return ResolvedRequest(request=request, model=model, inputs=inputs, views=views, old_names=old_names)
+
+
+def _known_until(views: Mapping[str, BoundView], now: datetime) -> datetime:
+    """Return now, or up to when all events of the streams of some views are there."""
+    return min([now, *(bound.asof for bound in views.values() if bound.asof is not None)])
 
 
 def chosen_inputs(request: TrainingRequest, views: Mapping[str, BoundView]) -> Sequence[ModelInput]:
