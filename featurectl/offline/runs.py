@@ -58,7 +58,7 @@ class RunRecord:
     `now` is the instant of the run. `action` is what was done (first, append, rebuild, backfill, nothing; push), ""
     when it failed before; `error` is empty when all was done. `rows` are those written, or sent. `state` is "ended"
     also of one that was killed, as its error says; "unseen" is one elsewhere, of which nobody here knows whether it
-    still runs.
+    still runs. `gaps` are instants between which stamps of a stream were lost.
     """
 
     at: datetime
@@ -73,6 +73,7 @@ class RunRecord:
     error_code: str = ""
     error: str = ""
     checks: tuple[CheckRecord, ...] = ()
+    gaps: tuple[tuple[str, str], ...] = ()
     state: _State = "ended"
     process: Process | None = None  # that runs, or was killed
 
@@ -189,9 +190,10 @@ def _parsed(content: bytes) -> RunRecord | None:
 
 def _load(given: Mapping[str, Any]) -> RunRecord:
     checks = tuple(CheckRecord(**_known(CheckRecord, check)) for check in given.get("checks", ()))
+    gaps = tuple((str(after), str(until)) for after, until in given.get("gaps", ()))
     instants = {name: _instant(given[name]) for name in ("at", "now")}
     process = Process(**_known(Process, given["process"])) if given.get("process") else None
-    return RunRecord(**{**_known(RunRecord, given), **instants, "checks": checks, "process": process})
+    return RunRecord(**{**_known(RunRecord, given), **instants, "checks": checks, "gaps": gaps, "process": process})
 
 
 def _known(kind: type[CheckRecord | Process | RunRecord], given: Mapping[str, Any]) -> dict[str, Any]:

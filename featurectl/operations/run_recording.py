@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError, NoAnswerError
+from featurectl.core.units import format_iso
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +29,7 @@ class RunOutcome:
     rows: int
     error: FeaturectlError | None
     checks: Sequence[CheckResult] = ()
+    gaps: Sequence[tuple[datetime, datetime]] = ()
 
 
 class Recording:
@@ -80,6 +82,7 @@ class Recording:
             error_code=error.code if error else "",
             error=error.message if error else "",
             checks=_checks(outcome),
+            gaps=tuple((format_iso(after), format_iso(until)) for after, until in outcome.gaps),
         )
         self._end(ended)
 

@@ -70,7 +70,18 @@ def _notes(run: ViewRun) -> list[str]:
     older = [describe_history(made.older)] if made.older else []
     empty = [describe_empty(made.empty_parts)] if made.empty_parts else []
     fewer = [describe_fewer(made.fewer)] if made.fewer.rows else []
-    return [*notes, *older, *fewer, *empty, *_of_doubles(made.doubles)]
+    return [*notes, *older, *fewer, *empty, *_of_doubles(made.doubles), *_of_gaps(made.gaps)]
+
+
+def _of_gaps(gaps: Sequence[tuple[datetime, datetime]]) -> list[str]:
+    """Return what there is to know of stamps that were lost: what was served is not what is in the table."""
+    if not gaps:
+        return []
+    after, until = gaps[-1]
+    others = f" (and {counted(len(gaps) - 1, 'earlier gap')})" * (len(gaps) > 1)
+    between = f"between {format_instant(after)} and {format_instant(until)}"
+    served = "events of then were served as of other instants than those in the table"
+    return [f"the online store lost stamps of the stream {between}{others}: {served}"]
 
 
 def _of_doubles(doubles: Doubles) -> list[str]:
@@ -157,6 +168,7 @@ def run_document(run: ViewRun) -> dict[str, object]:
         "fewer_rows": made and made.fewer.rows,
         "gone_keys": made and made.fewer.keys,
         "gone_key": dict(made.fewer.key) if made and made.fewer.key else None,
+        "gaps": [{"after": after, "until": until} for after, until in made.gaps] if made else [],
         "empty_parts": list(made.empty_parts) if made else [],
         "checks": [_check_json(check) for check in made.checks] if made else [],
         "table_version": made and made.table_version,

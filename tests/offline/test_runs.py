@@ -29,6 +29,7 @@ RUN = RunRecord(
     rows=12,
     seconds=0.5,
     checks=(CheckRecord(source_or_view="source s", check="a unique", severity="warn", failed=1, rows=3, passed=False),),
+    gaps=(("2026-11-01T03:00:00Z", "2026-11-01T03:00:05Z"),),
 )
 
 

@@ -184,7 +184,8 @@ def _run(work: ViewWork, item: ObjectVersion, *, online: bool) -> ViewRun:
             error = caught
         seconds = recording.seconds
         action, rows, checks = (made.action, made.rows_written, made.checks) if made else ("", 0, ())
-        recording.end(RunOutcome(action=action, rows=rows, checks=checks, error=error))
+        gaps = made.gaps if made else ()
+        recording.end(RunOutcome(action=action, rows=rows, checks=checks, error=error, gaps=gaps))
     return ViewRun(
         view=item.name,
         version=item.version,

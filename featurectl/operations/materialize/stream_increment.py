@@ -11,7 +11,7 @@ import polars as pl
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError
-from featurectl.core.units import instant_us
+from featurectl.core.units import format_instant, instant_us
 from featurectl.engines.base import EventPiece, FrameScan
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.stream_reach import repeat_reach_us
@@ -55,20 +55,15 @@ def plan_stream(
         DataError: FC501, the log lacks what the table has, or files of the history are gone of which it is made anew.
         StoreError: the log can't be read.
     """
-    reader, stream = stream_reader(run), stream_reader(run).look(now)
+    stream = stream_reader(run).look(now)
     if coverage is not None and coverage.now is not None and now < coverage.now:
         reason = "the table was computed as of a later now"
         return StreamIncrement(stream=stream, base=coverage, pieces=(), covered=coverage.parts, reason=reason)
     why = "first read" if coverage is None else _why_anew(run, coverage, stream, is_asked=is_asked)
     if coverage is not None and not why:
         return _new_events(run, stream, coverage)
-    if coverage is not None and (gone := reader.lost_parts((), coverage.parts)):
-        raise DataError(
-            f"the history of source {run.view.source.name}: {gone[0]} is gone, and the table of {run.view.name}, which "
-            f"is made anew ({why}), would lose its rows",
-            code="FC501",
-            hint=f"bring it back; featurectl materialize --full {run.view.name} makes the table of what there is",
-        )
+    if coverage is not None:
+        _check_history(run, coverage, f"the table of {run.view.name}, made anew ({why}), would lose its rows")
     return _all_events(run, stream, why)
 
 
@@ -107,6 +102,20 @@ def _why_anew(run: MaterializeRun, coverage: Coverage, stream: OpenedStream, *, 
         return "the history has other rows" if increment.scans else ""
     _check_log(run, coverage, stream, cut)
     return ""
+
+
+def _check_history(run: MaterializeRun, coverage: Coverage, otherwise: str) -> None:
+    """Check that what a table has read of a history is still there.
+
+    Raises:
+        DataError: FC501, a part of it is gone.
+    """
+    if gone := stream_reader(run).lost_parts((), coverage.parts):
+        raise DataError(
+            f"the history of source {run.view.source.name}: {gone[0]} is gone, and {otherwise}",
+            code="FC501",
+            hint=f"bring it back; featurectl materialize --full {run.view.name} makes the table of what there is",
+        )
 
 
 def _check_log(run: MaterializeRun, coverage: Coverage, stream: OpenedStream, cut: int) -> None:
@@ -154,17 +163,22 @@ def _new_events(run: MaterializeRun, stream: OpenedStream, base: Coverage) -> St
         return StreamIncrement(stream=stream, base=base, pieces=(), covered=covered, reason=NO_NEW_ROWS)
     pieces = [_log_piece(reader, stream, events)]
     if run.view.source.dedup_key:
-        pieces += _copied(run, stream, taken, first)
+        pieces += _copied(run, stream, base, first)
     return StreamIncrement(stream=stream, base=base, pieces=tuple(pieces), covered=covered)
 
 
-def _copied(run: MaterializeRun, stream: OpenedStream, taken: Mapping[str, int], first: datetime) -> list[EventPiece]:
-    """Return the events that a table has been given already and of which new ones may be copies."""
+def _copied(run: MaterializeRun, stream: OpenedStream, base: Coverage, first: datetime) -> list[EventPiece]:
+    """Return the events that a table has been given already and of which new ones may be copies.
+
+    Raises:
+        DataError: FC501, a part of the history is gone that may have such events.
+    """
     reader = stream_reader(run)
     since = first - timedelta(microseconds=repeat_reach_us(run.view) + 1)
-    rows = reader.events(stream, since).filter(_is_taken(PLACE, ORDER, taken))
+    rows = reader.events(stream, since).filter(_is_taken(PLACE, ORDER, taken_ends(base)))
     pieces = [_log_piece(reader, stream, rows)]
     if since < stream.history_until:
+        _check_history(run, base, f"events of before {format_instant(first)} may have copies among its rows")
         pieces += _history_pieces(reader, run.view, stream, _history_parts(reader))
     return [replace(piece, after=since, earlier=True) for piece in pieces]
 

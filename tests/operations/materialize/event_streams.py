@@ -117,6 +117,7 @@ class CardStream:
     cut_us: int | None = None
     swipes: int = 0
     files: int = 0
+    gaps: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         key = ("swipe",) if self.dedup else ()
@@ -158,10 +159,15 @@ class CardStream:
             self.clock_us += self.random.randrange(3) * SECOND // 2
             made.append({**self.event(), "known_at": self.now})
             self.history.append(made[-1])
+        self.history = self.history[: -len(made)]
+        self.write_history(made)
+
+    def write_history(self, rows: Sequence[dict[str, object]]) -> None:
+        """Write rows as a file of the history."""
+        self.history += rows
         (self.folder / "history").mkdir(exist_ok=True)
-        frame = pl.DataFrame(made, schema=HISTORY_TYPES)
         self.files += 1
-        frame.write_parquet(self.folder / "history" / f"{self.files:03}.parquet")
+        pl.DataFrame(rows, schema=HISTORY_TYPES).write_parquet(self.folder / "history" / f"{self.files:03}.parquet")
 
     def begin(self) -> None:
         """Have the stream begin."""
@@ -177,10 +183,14 @@ class CardStream:
         self.clock_us += 1 + self.random.randrange(2 * SECOND if self.random.random() < 0.95 else 5000 * SECOND)
         name = self.random.choice([*self.ends])
         for _ in range(events):
-            stamped = {**self.event(), "stamp": self.now, "partition": name, "rejected": self.random.random() < 0.05}
-            stamped["offset"] = self.ends[name] + len(self.waiting[name])
-            self.waiting[name].append(stamped)
-            self.events.append(stamped)
+            self.put(name, self.event(), rejected=self.random.random() < 0.05)
+
+    def put(self, name: str, event: Mapping[str, object], *, rejected: bool = False) -> None:
+        """Have a partition take an event now."""
+        offset = self.ends[name] + len(self.waiting[name])
+        stamped = {**event, "stamp": self.now, "partition": name, "rejected": rejected, "offset": offset}
+        self.waiting[name].append(stamped)
+        self.events.append(stamped)
 
     def commit(self, names: Sequence[str]) -> None:
         """Log what some partitions have taken."""
@@ -198,7 +208,7 @@ class CardStream:
             name: LoggedPartition(first=100 * int(name[-1]), end=end, applied_us=self.applied[name])
             for name, end in self.ends.items()
         }
-        return LogState(partitions=partitions, cut_us=self.cut_us)
+        return LogState(partitions=partitions, gaps=self.gaps, cut_us=self.cut_us)
 
     def _rows(self, rows: Sequence[Mapping[str, object]]) -> pl.DataFrame:
         own: dict[str, pl.DataType] = {
