@@ -144,7 +144,7 @@ class TopicReader(Protocol):
 
         Raises:
             RetentionError: messages behind a position are gone. It is raised again until the partition is sought
-                elsewhere, paused or forgotten.
+                elsewhere, paused or revoked.
             TopicRestartedError: the broker's end lies below a position, or the topic was made again.
             StoreError: the broker is away, or refuses. The places are kept: the next call goes on.
         """
@@ -165,7 +165,10 @@ class TopicReader(Protocol):
         """Tell the broker's tools how far the group is; nothing here reads it. Only Kafka has such tools."""
 
     def close(self) -> None:
-        """Give the partitions back to the others and close the connection; a broker that is away is not waited for."""
+        """Give the partitions back to the others and close the connection.
+
+        A broker that is away is waited for no longer than for an answer; the lease ends by itself then.
+        """
 
 
 class TopicBroker(Protocol):

@@ -131,6 +131,17 @@ def test_a_message_that_is_too_large_is_an_error(kafka_url, topic):
             assert writer.flush(LIMIT_S) == 1
 
 
+def test_a_null_value_of_another_producer_is_an_empty_one(kafka_url, topic):
+    with closing(open_topics(kafka_url)) as broker:
+        broker.create(topic, 1)
+        producer = Producer({"bootstrap.servers": kafka_url.removeprefix("kafka://"), "log_level": 0})
+        producer.produce(topic, key=b"key", value=None)
+        producer.produce(topic, key="text", value="text")
+        producer.flush(LIMIT_S)
+        with reading(broker, topic) as log:
+            assert [message[1:] for message in read_to_end(log)[0]] == [(b"key", b""), (b"text", b"text")]
+
+
 @pytest.mark.long
 def test_what_was_committed_is_seen_by_the_brokers_tools(kafka_url, topic):
     with closing(open_topics(f"{kafka_url}?assignment=range")) as broker:
@@ -176,7 +187,7 @@ def test_a_reader_goes_on_when_its_broker_is_back(own_server, topic):
 
 @pytest.mark.long
 def test_a_broker_that_hangs_is_told_and_ends_are_not_claimed(own_server, topic):
-    with closing(open_topics(own_server.url, limit_s=1)) as broker:
+    with closing(open_topics(own_server.url, limit_s=3)) as broker:
         broker.create(topic, 1)
         with reading(broker, topic) as log, closing(broker.open_writer(topic)) as writer:
             writer.send([(b"a", b"1")])

@@ -224,7 +224,8 @@ def test_a_server_that_was_flushed_is_told(topic):
 
 
 @pytest.mark.long
-def test_a_server_that_hangs_is_an_error_and_nobody_waits_for_ever(topic):
+def test_a_server_that_hangs_is_an_error_and_nobody_waits_for_ever(topic, monkeypatch):
+    monkeypatch.setattr("featurectl.online.redis.connect.ANSWER_S", 1.0)
     with redis_server() as server, closing(open_topics(server.url)) as broker:
         broker.create(topic, 1)
         with reading(broker, topic) as log, closing(broker.open_writer(topic)) as writer:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from featurectl.online.redis.connect import translated
 from featurectl.streaming.topics.base import Division, TopicState, Watermarks
-from featurectl.streaming.topics.redis.keys import entry_id, stream_key, trim_key
+from featurectl.streaming.topics.redis.keys import entry_id, stream_key
 from featurectl.streaming.topics.redis.reader import RedisTopicReader
 from featurectl.streaming.topics.redis.scripts import READ, TRIM
 from featurectl.streaming.topics.redis.server import call_of, open_server
@@ -38,7 +38,7 @@ class RedisTopics:
     def watermarks(self, topic: str) -> Mapping[int, Watermarks]:
         """Return which offsets each partition has."""
         numbers = range(self._server.state(topic).partitions)
-        calls = [call_of(READ, [stream_key(topic, name), trim_key(topic, name)], "-", 0) for name in numbers]
+        calls = [call_of(READ, [stream_key(topic, name)], "-", 0) for name in numbers]
         answers = self._server.commands.send(calls)
         with translated(self._server.commands.address):
             return {
@@ -49,10 +49,7 @@ class RedisTopics:
     def trim(self, topic: str, below: Mapping[int, int]) -> bool:
         """Remove the messages of some partitions below an offset each; return that this broker does so."""
         self._server.commands.send(
-            [
-                call_of(TRIM, [stream_key(topic, name), trim_key(topic, name)], entry_id(offset))
-                for name, offset in below.items()
-            ]
+            [call_of(TRIM, [stream_key(topic, name)], entry_id(offset)) for name, offset in below.items()]
         )
         return True
 

@@ -2,12 +2,12 @@
 
     topic:{<topic>}                  hash: partitions -> their number, incarnation -> a text made when the topic was
     topic:{<topic>/<partition>}      stream: an entry a message, with the fields `key`, unless it has none, and `value`
-    topic:{<topic>/<partition>}/trim hash: last -> the id of the last entry that was trimmed, removed -> how many were
     topic:{<topic>}/group/<group>    string: who reads which partition (`topics/leases.py`)
 
-The braces are the hash tag of Redis Cluster: partitions lie on any of its nodes. Any program may send with
-`XADD topic:{<topic>/<partition>} * value ...`; an entry of other fields is a message whose value is a JSON object of
-them. An offset is `(milliseconds << 20) | sequence` of an entry's id.
+A stream has a group `trimmed`, by which nobody reads: its last id is that of the last entry that featurectl trimmed,
+its count of read entries how many were gone by then. The braces are the hash tag of Redis Cluster: partitions lie on
+any of its nodes. Any program may send with `XADD topic:{<topic>/<partition>} * value ...`; an entry of other fields is
+a message whose value is a JSON object of them. An offset is `(milliseconds << 20) | sequence` of an entry's id.
 """
 
 from __future__ import annotations
@@ -27,11 +27,6 @@ def topic_key(topic: str) -> bytes:
 def stream_key(topic: str, partition: int) -> bytes:
     """Return the key of the stream of a partition."""
     return b"topic:{%b/%d}" % (topic.encode(), partition)
-
-
-def trim_key(topic: str, partition: int) -> bytes:
-    """Return the key of the hash of what was trimmed of a partition."""
-    return stream_key(topic, partition) + b"/trim"
 
 
 def group_key(topic: str, group: str) -> bytes:

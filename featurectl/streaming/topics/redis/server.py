@@ -6,6 +6,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 import redis
@@ -18,7 +19,7 @@ from featurectl.online.redis.connect import StoreAddress, translated
 from featurectl.online.redis.trips import RedisCommand
 from featurectl.streaming.topics.base import TopicState
 from featurectl.streaming.topics.faults import NoTopicError
-from featurectl.streaming.topics.redis.keys import entry_id, stream_key, topic_key, trim_key
+from featurectl.streaming.topics.redis.keys import entry_id, stream_key, topic_key
 from featurectl.streaming.topics.redis.scripts import MAKE_STREAM, MAKE_TOPIC, READ
 
 _LONGEST_BLOCK_S: Final = 2.0  # a server that hangs is noticed by answers
@@ -92,7 +93,7 @@ class TopicServer:
         """
         commands: list[RedisCommand] = []
         for name, position in positions.items():
-            start, keys = entry_id(position), [stream_key(topic, name), trim_key(topic, name)]
+            start, keys = entry_id(position), [stream_key(topic, name)]
             commands += [("MULTI",), call_of(READ, keys, start, 0)]
             commands += [("XRANGE", keys[0], start, "+", "COUNT", number), ("EXEC",)]
         answers = self.commands.send(commands)[3::4]
@@ -134,14 +135,19 @@ class ClusterTopicServer(TopicServer):
         """Return what the script READ answers for each partition: there is no transaction on several nodes."""
         return self.commands.send(
             [
-                call_of(READ, [stream_key(topic, name), trim_key(topic, name)], entry_id(position), number)
+                call_of(READ, [stream_key(topic, name)], entry_id(position), number)
                 for name, position in positions.items()
             ]
         )
 
     def _memory_reports(self) -> list[object]:
+        """Return what each node says of its memory; one that is away serves nothing, or another one has its slots."""
+        reports = []
         with translated(self.commands.address):
-            return [self._cluster.ask_node(node, "INFO", "memory") for node in self._cluster.primaries()]
+            for node in self._cluster.primaries():
+                with suppress(redis.ConnectionError, redis.TimeoutError):
+                    reports.append(self._cluster.ask_node(node, "INFO", "memory"))
+        return reports
 
 
 def open_server(url: str, shown: str) -> TopicServer:
