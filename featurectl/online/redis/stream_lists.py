@@ -96,7 +96,7 @@ class RedisStateLists:
 
     def make_ready(self, generation: Generation, seeded: Mapping[str, int], cuts: Mapping[int, int]) -> bool:
         """Say that masters have all heads of a generation: as many as were seeded; False where some were lost."""
-        pairs = [value for pair in cuts.items() for value in pair]
+        pairs = [value for pair in cuts.items() for value in pair] if self._masters.is_cluster else []
         runs: list[ScriptRun] = [
             (key, (generation.name, seeded[master.name], *pairs))
             for keys, master in zip(self._mark_keys, self._masters.masters, strict=True)

@@ -1,5 +1,7 @@
 """The state of streams in a file that is replaced, locked, or whose process is killed in the middle of a step."""
 
+# ruff: noqa: SLF001  # makes the disk of a store full
+
 from __future__ import annotations
 
 import os
@@ -128,6 +130,20 @@ def test_a_file_that_another_process_writes_is_an_error_in_time(state, source, c
         assert [*state.read(source, [ASK])[0].lists[0].elements] == []
         other.execute("rollback")
     assert connection.register.claim(0, 0, 2, KnownStamps()) is not None
+
+
+def test_a_full_disk_is_an_error_and_the_step_is_not_begun(state, source, connection):
+    append = ListAppend(generation=GENERATION, entities=[b"k"] * 500, elements=[b"x" * 500] * 500)
+    file = connection._file._file.connection
+    pages = file.execute("pragma page_count").fetchone()[0]
+    file.execute(f"pragma max_page_count = {pages + 5}")
+    with pytest.raises(StoreError, match="full") as caught:
+        connection.lists.append([append])
+    assert "room" in caught.value.hint
+    assert not isinstance(caught.value, ConnectionLostError)
+    assert [*state.read(source, [ASK])[0].lists[0].elements] == []
+    file.execute(f"pragma max_page_count = {pages * 1_000}")
+    assert connection.lists.append([append]) == [{b"k": 500}]
 
 
 def test_a_file_that_is_no_database_is_an_error(path, state, source):
