@@ -9,7 +9,7 @@ from typing import Final, NamedTuple, cast
 
 import numpy as np
 
-from featurectl.core.dtypes import BOOL, INT64, decimal_parts, list_item
+from featurectl.core.dtypes import BOOL, DATE, FLOAT64, INT64, STRING, TIMESTAMP, decimal_parts, list_item
 from featurectl.core.errors import DataError
 from featurectl.language.definitions.aggregates import AGGREGATES
 from featurectl.language.definitions.view import Feature
@@ -32,6 +32,7 @@ from featurectl.online.stream_state.tiles import Tiles, fold_tiles, folded_kind,
 _INT64_END: Final = 1 << 63
 _DECIMAL_END: Final = 10**38
 _NAN: Final = object()
+_STORED_AS_THEY_ARE: Final = (FLOAT64, INT64, STRING, TIMESTAMP, DATE)
 
 
 class ListAnswer(NamedTuple):
@@ -218,8 +219,8 @@ class ListWindow:
 
 def stored(value: object, dtype: str) -> object:
     """Return a value of a column as a row of the online store has it."""
-    if value is None:
-        return None
+    if value is None or dtype in _STORED_AS_THEY_ARE:
+        return value
     if parts := decimal_parts(dtype):
         return scaled(value, parts[1]) if isinstance(value, int) else value
     if dtype == BOOL:

@@ -200,14 +200,14 @@ def unpack_column(data: bytes, dtype: str, rows: int) -> Column:
         size = (rows + 7) // 8
         valid = np.unpackbits(np.frombuffer(body[:size], np.uint8), count=rows).astype(np.bool_)
         body = body[size:]
-    is_list = dtype == WHOLE or bool(decimal_parts(dtype))
-    if kind == b"i":
-        found = Column(unpack_ints(body, rows), valid)
-        return Column(_listed(found)) if is_list else found
     if kind == b"d" and len(body):
         return Column(unpack_ints(body[1:], rows) / 10.0 ** body[0], valid)
     if kind == b"f" and len(body) == _WORD * rows:
         return Column(np.frombuffer(body, "<f8"), valid)
+    is_list = dtype == WHOLE or (dtype not in _WHOLE_TYPES and bool(decimal_parts(dtype)))
+    if kind == b"i":
+        found = Column(unpack_ints(body, rows), valid)
+        return Column(_listed(found)) if is_list else found
     values = msgpack.unpackb(body) if kind == b"o" else None
     if not isinstance(values, list) or len(values) != rows:
         raise broken_list("a column has other rows than its head")

@@ -20,6 +20,8 @@ class ParsedList(NamedTuple):
 
     def rows(self, layout: ListLayout) -> EventRows:
         """Return the rows of the head and the records together, with the repeats among them."""
+        if not self.records:
+            return self.head.rows
         return join_rows(self.head.rows, rows_of(self.records, layout), layout)
 
 
