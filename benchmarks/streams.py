@@ -46,7 +46,7 @@ from featurectl.online.stream_state.record import EventRecord, pack_record
 from featurectl.streaming.log_writer import LogWriter
 from featurectl.streaming.partition_start import WorkerTopic
 from featurectl.streaming.read_events import EventReader
-from featurectl.streaming.rebuilds import Rebuilds
+from featurectl.streaming.rebuilds import Rebuilds, RebuiltStream
 from featurectl.streaming.run import RunOptions, run_worker
 from featurectl.streaming.seeding import SeededView
 from featurectl.streaming.topics.all_topic_kinds import open_topics
@@ -257,7 +257,8 @@ def measure_freshness(name: str, topics_url: str, store_url: str, folder: Path) 
             seeded = {view_name: SeededView(name=view_name, view=of, source=SOURCE) for view_name, of in VIEWS.items()}
             options = RunOptions(limits=TakeLimits(timeout_s=0.005), clock=time.monotonic, on_problem=print)
             for worker in workers:
-                arguments = (worker, Rebuilds(place, state, log, seeded), stop, options)
+                stream = RebuiltStream(place=place, state=state, partitions=lambda: ())
+                arguments = (worker, Rebuilds(stream, log, seeded), stop, options)
                 threads.append(threading.Thread(target=run_worker, args=arguments))
                 threads[-1].start()
             delays = sent_until_readable(broker, state, topic, rate, seconds)

@@ -68,12 +68,13 @@ class LogState:
     """What a version of the log says.
 
     `partitions` are by name; `gaps` are instants between which stamps were lost; before `cut_us` the source's history
-    counts, from it on the log.
+    counts, from it on the log. `run` tells the online store that had the stamps from one that came in its place.
     """
 
     partitions: Mapping[str, LoggedPartition]
     gaps: Sequence[tuple[int, int]] = ()
     cut_us: int | None = None
+    run: str = ""
 
     @property
     def asof_us(self) -> int | None:
@@ -320,7 +321,7 @@ def _dumped(state: LogState) -> str:
         name: {"first": of.first, "end": of.end, "applied": of.applied_us} for name, of in state.partitions.items()
     }
     gaps = [list(gap) for gap in state.gaps]
-    return json.dumps({"partitions": partitions, "gaps": gaps, "cut": state.cut_us}, sort_keys=True)
+    return json.dumps({"partitions": partitions, "gaps": gaps, "cut": state.cut_us, "run": state.run}, sort_keys=True)
 
 
 def _end(value: object) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import polars as pl
@@ -15,6 +16,7 @@ from featurectl.online.stream_state.protocols import StreamConnection
 from featurectl.streaming.logged_events import TakenEvents, TakenRange
 
 _NEAR: Final = 100_000  # offsets
+_MOST_GAPS: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +53,7 @@ class LogWriter:
                 name: LoggedPartition(first=of.first, end=of.first, applied_us=of.applied) for name, of in new.items()
             }
             cut = cut_us if opened.state.cut_us is None else opened.state.cut_us
-            state = LogState(partitions={**known, **added}, gaps=opened.state.gaps, cut_us=cut)
+            state = replace(opened.state, partitions={**known, **added}, cut_us=cut)
             self._log.commit(opened, self._nothing(), state)
 
     def commit(self, taken: Mapping[str, TakenEvents], connection: StreamConnection) -> LogCommit | None:
@@ -91,8 +93,9 @@ class LogWriter:
             is_whole = all(each.end <= end for each in held if each.stamp <= of.applied)
             applied_us = max(before.applied_us, of.applied) if is_whole else before.applied_us
             partitions[of.name] = LoggedPartition(first=before.first, end=end, applied_us=applied_us)
-        gaps = [*opened.state.gaps, *((gap.after, gap.until) for gap in self._gaps)]
-        return LogState(partitions=partitions, gaps=tuple(dict.fromkeys(gaps)), cut_us=opened.state.cut_us), chosen
+        gaps = dict.fromkeys([*opened.state.gaps, *((gap.after, gap.until) for gap in self._gaps)])
+        kept = tuple(gaps)[-_MOST_GAPS:]
+        return replace(opened.state, partitions=partitions, gaps=kept, run=register.run), chosen
 
     def ends(self) -> Mapping[str, int]:
         """Return the first offset of each partition that is not logged."""

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 
 from featurectl.core.dataclass import dataclass
-from featurectl.online.stream_state.base import KnownStamps, RegisterState, StampRange, gap_of
+from featurectl.offline.event_log import LogState
+from featurectl.online.stream_state.base import KnownStamps, RegisterState, StampGap, StampRange
 from featurectl.online.stream_state.protocols import StreamConnection
 from featurectl.streaming.log_writer import LogWriter
 from featurectl.streaming.logged_events import TakenEvents
@@ -57,11 +58,12 @@ class PartitionStart:
         register, watermarks = connection.register, self._topic.watermarks().get(partition)
         begin = 0 if watermarks is None else watermarks.begin
         name = state_name(topic, partition)
+        self._meet_logged(connection, topic)
         number = self._meet(connection, name, begin)
         state = register.read_state()
-        self._declare_gap(state)
         of = state.partitions[number]
         opened = self._log.begin([of], self._wall_us())
+        self._declare_gap(state, opened.state)
         end = opened.state.partitions[name].end
         marks = connection.lists.marks(number)
         if max(marks, default=0) > of.end:
@@ -81,6 +83,16 @@ class PartitionStart:
             taken=TakenEvents() if before is None or before.name != name else before.taken,
         )
 
+    def _meet_logged(self, connection: StreamConnection, topic: TopicState) -> None:
+        """Have the register know all partitions that the log knows, before anything is made of what the log has."""
+        known = {of.name for of in connection.register.read_state().partitions}
+        names = [state_name(topic, partition) for partition in range(topic.partitions)]
+        if unknown := [name for name in names if name not in known]:
+            logged = self._log.begin([], self._wall_us()).state.partitions
+            for name in unknown:
+                if name in logged:
+                    self._meet(connection, name, logged[name].first)
+
     def _meet(self, connection: StreamConnection, name: str, begin: int) -> int:
         """Return the number of a partition; one that only the log knows goes on behind its last stamp."""
         register = connection.register
@@ -96,10 +108,15 @@ class PartitionStart:
         _skip(connection, number, [last])
         return number
 
-    def _declare_gap(self, state: RegisterState) -> None:
-        gap = gap_of(state, self._run, self._greatest) if self._run else None
-        if gap is not None:
-            self._log.declare(gap)
+    def _declare_gap(self, state: RegisterState, logged: LogState) -> None:
+        """Have the log say between which instants stamps were lost: what it has of them by then stays true."""
+        before = self._run or logged.run  # who was given the stamps may be gone, too
+        if before not in ("", state.run):
+            # Others may have been given greater stamps than this worker: none is greater than the clock by much.
+            after = max(state.left, logged.asof_us or 0)
+            until = max(self._wall_us(), state.last, self._greatest)
+            if after < until:
+                self._log.declare(StampGap(after=after, until=until))
         self._run, self._greatest = state.run, max(self._greatest, state.last, state.asof)
 
 

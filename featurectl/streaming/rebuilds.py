@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Final
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError
 from featurectl.offline.event_log import EventLog
 from featurectl.online.stream_state.base import StreamSource
 from featurectl.online.stream_state.protocols import StreamConnection, StreamState
-from featurectl.streaming.seeding import SeededView, Seeding
+from featurectl.streaming.seeding import SeededView, Seeding, can_seed
 
 _LOOK_S: Final = 0.5
 _WAIT_S: Final = 0.05  # for the log to have what it has to
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RebuiltStream:
+    """Where the lists of a source are, and the names of its topic's partitions in the register and the log."""
+
+    place: StreamSource
+    state: StreamState
+    partitions: Callable[[], Iterable[str]]
 
 
 class Rebuilds:
@@ -23,8 +33,8 @@ class Rebuilds:
     One worker does so, `is_mine` says whether it is this one: two that did would give up each other's generations.
     """
 
-    def __init__(self, place: StreamSource, state: StreamState, log: EventLog, views: Mapping[str, SeededView]) -> None:
-        self._place, self._state, self._log, self._views = place, state, log, views
+    def __init__(self, stream: RebuiltStream, log: EventLog, views: Mapping[str, SeededView]) -> None:
+        self._stream, self._log, self._views = stream, log, views
         self._ends = threading.Event()
         self._wanted: set[str] = set()
         self._thread: threading.Thread | None = None
@@ -64,22 +74,23 @@ class Rebuilds:
         Raises:
             StoreError: the store or the log can't be used now.
         """
-        connection = self._state.connect(self._place)
+        connection = self._stream.state.connect(self._stream.place)
         try:
             missing = self._missing(connection)
-            self.is_settled = not missing
-            for name in missing:
+            self.is_settled = missing == []
+            for name in missing or ():
                 if not self._rebuild(name, connection):
                     return
                 self._wanted.discard(name)
-            self.is_settled = True
+            self.is_settled = missing is not None
         finally:
             connection.close()
 
-    def _missing(self, connection: StreamConnection) -> list[str]:
+    def _missing(self, connection: StreamConnection) -> list[str] | None:
+        """Return the views to rebuild, None where that can't be known yet."""
         state = connection.register.read_state()
-        if not state.partitions:
-            return []  # nobody has begun
+        if not can_seed(state, self._log.open(), self._stream.partitions()):
+            return None  # workers have not begun with all partitions
         unready = {generation.view for generation in connection.lists.unready()}
         return [name for name in self._views if state.live(name) is None or name in unready or name in self._wanted]
 
@@ -93,7 +104,7 @@ class Rebuilds:
                 self.rebuilt += 1
                 if before is not None:
                     with suppress(FeaturectlError):  # a sweep removes them later
-                        self._state.drop_lists(self._place, before)
+                        self._stream.state.drop_lists(self._stream.place, before)
                 return True
             if found == "given up":
                 return False

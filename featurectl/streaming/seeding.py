@@ -7,7 +7,7 @@ in the log soon after; then each entity gets a head of it, and readers are switc
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
 import polars as pl
@@ -17,7 +17,7 @@ from featurectl.core.dtypes import DATE, TIMESTAMP, decimal_parts, list_item
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
 from featurectl.offline.event_log import OFFSET, PARTITION, REJECTED, STAMP, EventLog, OpenedLog
-from featurectl.online.stream_state.base import Generation, ListSeed, NewGeneration, RegisterState
+from featurectl.online.stream_state.base import MOST_PARTITIONS, Generation, ListSeed, NewGeneration, RegisterState
 from featurectl.online.stream_state.compaction import fold
 from featurectl.online.stream_state.head import no_head, pack_head
 from featurectl.online.stream_state.protocols import StreamConnection
@@ -29,6 +29,7 @@ SeedingState = Literal["waits", "done", "given up"]
 HistoryRows = Callable[[], Iterator[pl.DataFrame]]  # of a source's history: its columns, and STAMP
 _ROWS_AT_ONCE: Final = 1_000_000
 _SEEDS_AT_ONCE: Final = 1_000
+_ENDED: Final = MOST_PARTITIONS - 1  # stands for partitions of before that the register does not know
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,15 @@ class SeededView:
     view: FeatureView
     source: Source
     earlier: HistoryRows | None = None
+
+
+def can_seed(state: RegisterState, opened: OpenedLog, names: Iterable[str]) -> bool:
+    """Return whether a generation can be added: the register knows all partitions of the topic that the log has.
+
+    What the log has of one that is met later would be in no head and be no record.
+    """
+    known = {of.name for of in state.partitions}
+    return bool(known) and all(name in known for name in names if name in opened.state.partitions)
 
 
 class Seeding:
@@ -114,8 +124,8 @@ class Seeding:
             good = frame.filter(pl.col(REJECTED).is_null())
             for name, offset, stamp, *own in stored_rows(good, [PARTITION, OFFSET, STAMP, *columns], self._types):
                 assert isinstance(offset, int)
-                place = numbers.get(str(name))
-                if place is not None and offset < self._new.cuts.get(place, 0):
+                place = numbers.get(str(name), _ENDED)
+                if place == _ENDED or offset < self._new.cuts.get(place, 0):
                     yield self._event(place, offset, stamp, own)
 
     @property
@@ -133,7 +143,7 @@ class Seeding:
         head = fold(no_head(layout), records, self._new.asof, layout)
         if head.is_empty:
             return None
-        frontier = {record.partition: self._new.cuts.get(record.partition, 0) for record in records}
+        frontier = {p: self._new.cuts[p] for p in {record.partition for record in records} if p in self._new.cuts}
         return ListSeed(entity=entity, head=pack_head(head._replace(frontier=frontier), layout))
 
 

@@ -39,7 +39,7 @@ def play(conveyor: Conveyor, steps: int) -> int:
         wrong, compared = conveyor.wrong()
     finally:
         conveyor.close()
-    assert wrong == []
+    assert (wrong, conveyor.failures) == ([], 0)
     assert conveyor.switches >= 3
     assert min(conveyor.sent[kind] for kind in ("late", "repeated", "bad")) > 0
     assert len(conveyor.answered) > conveyor.unanswered
@@ -55,3 +55,25 @@ def test_what_is_read_is_what_the_log_says(conveyor: Callable[[int], Conveyor], 
 @pytest.mark.stress
 def test_what_is_read_is_what_the_log_says_in_many_histories(conveyor: Callable[[int], Conveyor]):
     assert sum(play(conveyor(seed), 2_000) for seed in seeds_from(SAMPLE, WHOLE)) > 50_000
+
+
+@pytest.mark.parametrize("seed", seeds_from(0, 12))
+@pytest.mark.sample(1)
+def test_a_store_that_was_emptied_is_filled_from_the_log(conveyor: Callable[[int], Conveyor], seed: int):
+    made = conveyor(seed)
+    try:
+        for _ in range(300):
+            made.step()
+        for path in made.folder.glob("online.db*"):
+            path.unlink()
+        made.seedings.clear()
+        lost, switches = len(made.answered), made.switches
+        for _ in range(400):
+            made.step()
+        made.drain()
+        wrong, compared = made.wrong()
+        assert wrong == []
+        assert made.switches >= switches + 3
+        assert (len(made.answered) > lost + 20, compared > 50) == (True, True)
+    finally:
+        made.close()

@@ -16,8 +16,8 @@ from featurectl.offline.event_log import EventLog
 from featurectl.online.all_stores import open_stream_state
 from featurectl.online.stream_state.base import StreamSource
 from featurectl.streaming.log_writer import LogWriter
-from featurectl.streaming.partition_start import WorkerTopic
-from featurectl.streaming.rebuilds import Rebuilds
+from featurectl.streaming.partition_start import WorkerTopic, topic_ends
+from featurectl.streaming.rebuilds import Rebuilds, RebuiltStream
 from featurectl.streaming.run import RunOptions, run_worker
 from featurectl.streaming.seeding import SeededView
 from featurectl.streaming.topics.all_topic_kinds import open_topics
@@ -56,7 +56,8 @@ def main(broker_url: str, store_url: str, folder: str, topic: str, mode: str, *o
     )
     for partition in own:
         worker.begin(int(partition))
-    run_worker(worker, Rebuilds(place, state, log, seeded), threading.Event(), options)
+    stream = RebuiltStream(place=place, state=state, partitions=lambda: topic_ends(worker.topic))
+    run_worker(worker, Rebuilds(stream, log, seeded), threading.Event(), options)
 
 
 if __name__ == "__main__":
