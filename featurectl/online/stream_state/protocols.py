@@ -112,7 +112,10 @@ class StateLists(Protocol):
 
 
 class StreamConnection(Protocol):
-    """What a worker, a compactor or a rebuild holds of a source: connections that are never opened again."""
+    """What a worker, a compactor or a rebuild holds of a source: connections that are never opened again.
+
+    Not for several threads at once.
+    """
 
     @property
     def register(self) -> StampRegister:

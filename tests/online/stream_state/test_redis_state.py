@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 import pytest
 import redis
@@ -70,6 +71,39 @@ def test_every_call_after_a_restart_says_that_the_connection_is_lost(server, sta
     with connected(state) as connection:
         assert push(connection) == [{b"k": 2}]
         assert len(state.read(SOURCE, [ASK])[0].lists[0].elements) == 2
+
+
+def test_a_server_that_is_killed_while_it_is_written_has_what_is_done(server, state):
+    for _ in range(2):
+        with connected(state) as connection:
+            at = connection.register.read_state().partitions[0].done
+            writer = threading.Thread(target=write_until_lost, args=(connection, at))
+            writer.start()
+            wait_until(lambda at=at: state.read_poll(SOURCE).asof and len_of(state) >= at + 40)
+            server.kill()
+            writer.join()
+        server.start()
+        with connected(state) as connection:
+            found, [[of]] = connection.lists.read([ASK])
+            [partition] = found.partitions
+            assert partition.done >= at + 20
+            assert partition.end <= partition.done + 20
+            assert {int(element[1:]) for element in of.elements} >= {*range(partition.done)}
+
+
+def write_until_lost(connection, at: int) -> None:
+    """Take batches of 20 events to one list until the connection is lost."""
+    with suppress(ConnectionLostError):
+        while True:
+            connection.register.claim(0, at, at + 20, KnownStamps())
+            elements = [b"\x01%d" % offset for offset in range(at, at + 20)]
+            connection.lists.append([ListAppend(generation=GENERATION, entities=[b"k"] * 20, elements=elements)])
+            assert connection.register.finish(0, at, at + 20, [GENERATION])
+            at += 20
+
+
+def len_of(state) -> int:
+    return len(state.read(SOURCE, [ASK])[0].lists[0].elements)
 
 
 def test_another_run_of_a_server_leaves_a_gap_up_to_what_was_met(server, state):
