@@ -29,6 +29,7 @@ from featurectl.online.redis.stream_keys import list_ends
 from featurectl.online.redis.stream_append import push_command
 from featurectl.online.stream_state.base import (
     Generation,
+    GenerationCut,
     KnownStamps,
     ListAppend,
     ListReplacement,
@@ -176,7 +177,7 @@ def measure_calls(connection: StreamConnection) -> None:
         register.claim(0, at[0], at[0] + BATCH, KnownStamps())
 
     def finish() -> None:
-        register.finish(0, at[0], at[0] + BATCH, generations)
+        assert register.finish(0, at[0], at[0] + BATCH, generations)
         at[0] += BATCH
 
     def beat() -> None:
@@ -192,6 +193,8 @@ def measure_calls(connection: StreamConnection) -> None:
         cuts = statistics.quantiles(seconds, n=100)
         print(f"  {name:<22} p50 {cuts[49] * 1e6:>6,.0f} us   p99 {cuts[98] * 1e6:>6,.0f} us")
     register.forget(0, at[0])
+    cuts = [GenerationCut(generation=of, cut=at[0]) for of in VIEWS]
+    assert connection.lists.mark(0, 0, at[0], cuts)
 
 
 def measure_replace(connection: StreamConnection) -> None:
@@ -219,7 +222,7 @@ def measure_replace(connection: StreamConnection) -> None:
             for key, each in zip(keys, found, strict=True)
             if each is not None
         ]
-        assert all(connection.lists.replace(wanted))
+        assert connection.lists.replace(wanted) == [True] * lists
         seconds.append(time.perf_counter() - begun)
     print(f"  read and replace       {statistics.median(seconds) / lists / FOLDED * 1e6:.2f} us an event")
 
