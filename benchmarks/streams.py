@@ -32,7 +32,7 @@ from featurectl.expressions.check import type_expression
 from featurectl.language.definitions.entity import Entity
 from featurectl.language.definitions.source import NamedExpression, Source
 from featurectl.language.definitions.view import Feature, FeatureView
-from featurectl.offline.event_log import EventLog
+from featurectl.offline.event_log import REJECTED_COLUMNS, EventLog
 from featurectl.online.all_stores import open_stream_state
 from featurectl.online.redis.stream_append import push_command
 from featurectl.online.redis.stream_keys import list_ends
@@ -146,7 +146,10 @@ def worker_on(broker: TopicBroker, state: StreamState, topic: str, folder: Path,
             watermarks=lambda: broker.watermarks(topic),
             reader=broker.open_reader(topic),
         ),
-        LogWriter(EventLog(location=str(folder / topic), columns=COLUMNS, shown=topic)),
+        LogWriter(
+            EventLog(location=str(folder / topic), columns=COLUMNS, shown=topic),
+            EventLog(location=str(folder / f"{topic}_rejected"), columns=REJECTED_COLUMNS, shown=topic),
+        ),
         WorkerPace(clock=time.monotonic, wall_us=lambda: time.time_ns() // 1_000, beat_every_s=0.01),
     )
     for partition in own:

@@ -47,6 +47,8 @@ REJECTED: Final = "_rejected"
 OWN_COLUMNS: Final[Mapping[str, str]] = {
     PARTITION: "string", OFFSET: "int64", STAMP: "timestamp", REJECTED: "string"
 }  # fmt: skip
+BYTES: Final = "bytes"  # the type of a column of bytes, beside those of the language
+REJECTED_COLUMNS: Final[Mapping[str, str]] = {"column": "string", "value": BYTES}  # of the table of rejected events
 _METADATA: Final = "featurectl_stream"
 _HOOKS: Final = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=True)
 _CONFIGURATION: Final = {"delta.logRetentionDuration": "interval 1 days", "delta.checkpointInterval": "100"}
@@ -138,7 +140,7 @@ class EventLog:
         properties = CommitProperties(
             custom_metadata={_METADATA: _dumped(state)}, max_commit_retries=0, app_transactions=transactions
         )
-        schema = pl.Schema({name: polars_dtype(dtype) for name, dtype in {**OWN_COLUMNS, **self.columns}.items()})
+        schema = pl.Schema({name: column_dtype(dtype) for name, dtype in {**OWN_COLUMNS, **self.columns}.items()})
         with self._failures("written"):
             added = [self._write(rows.select(schema.names()))] if rows.height else []
             try:
@@ -226,7 +228,7 @@ class EventLog:
 
     def _scan(self, paths: Sequence[str], columns: Sequence[str]) -> pl.LazyFrame:
         types = {**OWN_COLUMNS, **self.columns}
-        schema = {name: polars_dtype(types[name]) for name in dict.fromkeys([*columns, PARTITION, OFFSET])}
+        schema = {name: column_dtype(types[name]) for name in dict.fromkeys([*columns, PARTITION, OFFSET])}
         if not paths:
             return pl.LazyFrame(schema=schema)
         return pl.scan_parquet(
@@ -289,7 +291,7 @@ class EventLog:
     def _check_columns(self, table: DeltaTable) -> None:
         there = pl.Schema(table.schema().to_arrow())
         for name, dtype in self.columns.items():
-            if name in there and there[name] != polars_dtype(dtype):
+            if name in there and there[name] != column_dtype(dtype):
                 raise DataError(
                     f"column {name!r} is {there[name]} in the log of the stream {self.shown}, the source says {dtype}",
                     code="FC504",
@@ -314,6 +316,11 @@ class EventLog:
         except (DeltaError, PolarsError, OSError) as error:
             message = f"the log {self.shown} can't be {done}"
             raise store_failure(message, error, lambda text: text.replace(self.location, self.shown)) from error
+
+
+def column_dtype(dtype: str) -> pl.DataType:
+    """Return the Polars type of a column of the log."""
+    return pl.Binary() if dtype == BYTES else polars_dtype(dtype)
 
 
 def _dumped(state: LogState) -> str:

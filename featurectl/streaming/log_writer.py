@@ -10,13 +10,23 @@ import polars as pl
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.frames.types import polars_dtype
-from featurectl.offline.event_log import OFFSET, OWN_COLUMNS, STAMP, EventLog, LoggedPartition, LogState, OpenedLog
+from featurectl.offline.event_log import (
+    OFFSET,
+    OWN_COLUMNS,
+    PARTITION,
+    STAMP,
+    EventLog,
+    LoggedPartition,
+    LogState,
+    OpenedLog,
+)
 from featurectl.online.stream_state.base import RegisterState, StampGap, StampRange, StreamPartition
 from featurectl.online.stream_state.protocols import StreamConnection
 from featurectl.streaming.logged_events import TakenEvents, TakenRange
 
 _NEAR: Final = 100_000  # offsets
 _MOST_GAPS: Final = 100
+_QUIET_US: Final = 60_000_000  # where nothing comes, the log says every minute that nothing came
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +38,13 @@ class LogCommit:
 
 
 class LogWriter:
-    """Commits what was taken, as far as the register still says the same of it."""
+    """Commits what was taken, as far as the register still says the same of it.
 
-    def __init__(self, log: EventLog) -> None:
-        self._log = log
+    Rejected events go to a table of their own, whose columns are `REJECTED_COLUMNS`.
+    """
+
+    def __init__(self, log: EventLog, rejected: EventLog) -> None:
+        self._log, self._rejected = log, rejected
         self._gaps: list[StampGap] = []
 
     def declare(self, gap: StampGap) -> None:
@@ -65,13 +78,32 @@ class LogWriter:
         opened = self._log.open()
         register = connection.register.read_state()
         state, chosen = self._plan(taken, opened, register, connection)
-        if state == opened.state:
+        if not chosen and not _is_worth_a_commit(opened.state, state):
             return LogCommit(ends=_ends(state), rows=0)
         rows = pl.concat([each.rows for each in chosen]) if chosen else self._nothing()
-        if not self._log.commit(opened, rows, state):
+        if not self._log_rejected(chosen) or not self._log.commit(opened, rows, state):
             return None
         self._gaps.clear()
         return LogCommit(ends=_ends(state), rows=rows.height)
+
+    def _log_rejected(self, chosen: Sequence[TakenRange]) -> bool:
+        """Put rejected events into their table, before the log says that they were; False where another commit came.
+
+        An event that is there already, as a worker was killed between the two, is not put there again.
+        """
+        rejected = pl.concat([each.rejected for each in chosen]) if chosen else None
+        if rejected is None or rejected.is_empty():
+            return True
+        opened = self._rejected.open()
+        partitions = dict(opened.state.partitions)
+        there = {name: of.end for name, of in partitions.items()}
+        ends = rejected.group_by(PARTITION).agg(pl.col(OFFSET).max()).rows()
+        is_new = pl.col(OFFSET) >= pl.col(PARTITION).replace_strict(there, default=0, return_dtype=pl.Int64)
+        for name, last in ends:
+            end = max(there.get(name, 0), last + 1)
+            partitions[name] = LoggedPartition(first=0, end=end, applied_us=0)
+        new = rejected.filter(is_new)
+        return new.is_empty() or self._rejected.commit(opened, new, replace(opened.state, partitions=partitions))
 
     def _plan(
         self,
@@ -129,6 +161,16 @@ class LogWriter:
     def _nothing(self) -> pl.DataFrame:
         types = {**OWN_COLUMNS, **self._log.columns}
         return pl.DataFrame(schema={name: polars_dtype(dtype) for name, dtype in types.items()})
+
+
+def _is_worth_a_commit(before: LogState, after: LogState) -> bool:
+    """Return whether a commit without rows says more than that a few seconds went by."""
+    if (before.gaps, before.run, before.cut_us) != (after.gaps, after.run, after.cut_us):
+        return True
+    return any(
+        of.end != before.partitions[name].end or of.applied_us >= before.partitions[name].applied_us + _QUIET_US
+        for name, of in after.partitions.items()
+    )
 
 
 def _ends(state: LogState) -> Mapping[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import polars as pl
 
@@ -12,17 +13,29 @@ from featurectl.core.dtypes import DATE, TIMESTAMP, decimal_parts, list_item
 from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.frames.types import polars_dtype
 from featurectl.language.definitions.source import Source
-from featurectl.offline.event_log import OFFSET, OWN_COLUMNS, PARTITION, REJECTED, STAMP
+from featurectl.offline.event_log import (
+    OFFSET,
+    OWN_COLUMNS,
+    PARTITION,
+    REJECTED,
+    REJECTED_COLUMNS,
+    STAMP,
+    column_dtype,
+)
 from featurectl.online.stream_state.base import StampRange
 from featurectl.streaming.read_events import StampedBatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakenRange:
-    """Offsets of a partition with one stamp that a worker has written to all lists, and the rows of their events."""
+    """Offsets of a partition with one stamp that a worker has written to all lists, and the rows of their events.
+
+    `rejected` are the rows of those that don't count, in the table of rejected events.
+    """
 
     range: StampRange
     rows: pl.DataFrame
+    rejected: pl.DataFrame
 
 
 class TakenEvents:
@@ -78,8 +91,9 @@ class TakenEvents:
 
 def cut_taken(taken: TakenRange, first: int, end: int) -> TakenRange:
     """Return a part of a range."""
-    rows = taken.rows.filter(pl.col(OFFSET).is_between(first, end, closed="left"))
-    return TakenRange(range=StampRange(first=first, end=end, stamp=taken.range.stamp), rows=rows)
+    inside = pl.col(OFFSET).is_between(first, end, closed="left")
+    whole = StampRange(first=first, end=end, stamp=taken.range.stamp)
+    return TakenRange(range=whole, rows=taken.rows.filter(inside), rejected=taken.rejected.filter(inside))
 
 
 def merged_ranges(ranges: Iterable[StampRange]) -> list[StampRange]:
@@ -107,7 +121,8 @@ def merged_taken(ranges: Iterable[TakenRange], first: int) -> list[TakenRange]:
         last = found[-1] if found else None
         if last is not None and last.range.end == taken.range.first and last.range.stamp == taken.range.stamp:
             whole = StampRange(first=last.range.first, end=taken.range.end, stamp=taken.range.stamp)
-            found[-1] = TakenRange(range=whole, rows=pl.concat([last.rows, taken.rows]))
+            both = pl.concat([last.rejected, taken.rejected])
+            found[-1] = TakenRange(range=whole, rows=pl.concat([last.rows, taken.rows]), rejected=both)
         else:
             found.append(taken)
     return found
@@ -115,13 +130,27 @@ def merged_taken(ranges: Iterable[TakenRange], first: int) -> list[TakenRange]:
 
 def taken_ranges(batch: StampedBatch, stamps: Sequence[StampRange], partition: str, source: Source) -> list[TakenRange]:
     """Return what a batch brings to the log: a row an event, a marker a rejected one, by stamp."""
-    rows = log_rows(batch, partition, source)
-    return [
-        TakenRange(
-            range=each, rows=rows.filter(pl.col(OFFSET).is_between(each.first, each.end, closed="left"))
-        ) if len(stamps) > 1 else TakenRange(range=each, rows=rows)
-        for each in stamps
-    ]  # fmt: skip
+    rows, rejected = log_rows(batch, partition, source), rejected_rows(batch, partition)
+    whole = StampRange(first=stamps[0].first, end=stamps[-1].end, stamp=stamps[0].stamp)
+    taken = TakenRange(range=whole, rows=rows, rejected=rejected)
+    if len(stamps) == 1:
+        return [taken]
+    return [replace(cut_taken(taken, each.first, each.end), range=each) for each in stamps]
+
+
+def rejected_rows(batch: StampedBatch, partition: str) -> pl.DataFrame:
+    """Return the rows of the events of a batch that don't count in their table, by offset."""
+    rejected = batch.rejected
+    columns: dict[str, Sequence[object]] = {
+        PARTITION: [partition] * len(rejected),
+        OFFSET: [bad.offset for bad in rejected],
+        STAMP: [bad.stamp_us for bad in rejected],
+        REJECTED: [bad.reason for bad in rejected],
+        "column": [bad.column for bad in rejected],
+        "value": [bad.value for bad in rejected],
+    }
+    types = {**OWN_COLUMNS, **REJECTED_COLUMNS}
+    return pl.DataFrame([_series(name, values, types[name]) for name, values in columns.items()])
 
 
 def log_rows(batch: StampedBatch, partition: str, source: Source) -> pl.DataFrame:
@@ -156,4 +185,4 @@ def _series(name: str, values: Sequence[object], dtype: str) -> pl.Series:
         if item == DATE:
             column = column.cast(pl.List(pl.Int32))
         return column.cast(polars_dtype(dtype))
-    return pl.Series(name, values, dtype=polars_dtype(dtype))
+    return pl.Series(name, values, dtype=column_dtype(dtype))

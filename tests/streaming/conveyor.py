@@ -16,7 +16,7 @@ from featurectl.core.units import from_us, instant_us
 from featurectl.language.definitions.entity import Entity
 from featurectl.language.definitions.source import Check, NamedExpression, Source
 from featurectl.language.definitions.view import Feature, FeatureView
-from featurectl.offline.event_log import OFFSET, PARTITION, REJECTED, STAMP, EventLog
+from featurectl.offline.event_log import OFFSET, PARTITION, REJECTED, REJECTED_COLUMNS, STAMP, EventLog
 from featurectl.online.decode.values import decoder
 from featurectl.online.stream_state.base import ListsAsk, StreamSource
 from featurectl.online.stream_state.layout import MARGIN_US, layout_of
@@ -128,6 +128,7 @@ class Conveyor:
         self.state = self.open_state(lambda: self.clock_us)
         self.place = StreamSource(project="shop", env="dev", source="swipes")
         self.log = EventLog(location=str(self.folder / "log"), columns=COLUMNS, shown="log")
+        self.rejected = EventLog(location=str(self.folder / "rejected"), columns=REJECTED_COLUMNS, shown="rejected")
         self.workers = [self.worker() for _ in range(2)]
         self.owner = [0, 1, 0]
         for partition, owner in enumerate(self.owner):
@@ -144,7 +145,7 @@ class Conveyor:
             clock=lambda: self.clock_us / SECOND, wall_us=lambda: self.clock_us, log_every_s=2.0, beat_every_s=0.1
         )
         stream = WorkerStream(source=self.source, views=self.views, place=self.place, state=self.state)
-        made = StreamWorker(stream, topic, LogWriter(self.log), pace)
+        made = StreamWorker(stream, topic, LogWriter(self.log, self.rejected), pace)
         made.compaction.long = self.random.choice([2, 5, 20])
         return made
 
@@ -302,6 +303,10 @@ class Conveyor:
         places = Counter((row[PARTITION], row[OFFSET]) for row in rows)
         wrong += [f"logged {count} times: {place}" for place, count in places.items() if count > 1]
         good = [row for row in rows if row[REJECTED] is None]
+        told = self.rejected.read_rows(self.rejected.open(), [PARTITION, OFFSET, REJECTED])
+        markers = [(row[PARTITION], row[OFFSET], row[REJECTED]) for row in rows if row[REJECTED]]
+        if Counter(markers) != Counter(row for frame in told for row in frame.rows()):
+            wrong.append("the table of rejected events has others than the log")
         gaps = self.log.open().state.gaps
         for answered in self.answered:
             if any(after < answered.at_us <= until for after, until in gaps):

@@ -25,7 +25,7 @@ from featurectl.online.stream_state.list_values import ListReader
 from featurectl.online.stream_state.parsed_list import parse_list
 from featurectl.streaming.topics.all_topic_kinds import open_topics
 from tests.streaming.conveyor import CARD, CARDS, COLUMNS, SHOPS, VIEWS, Answered, same, true_values
-from tests.streaming.worker_program import log_in, wall_us
+from tests.streaming.worker_program import log_in, rejected_in, wall_us
 
 _numbers = itertools.count()
 PARTITIONS = 4
@@ -146,6 +146,11 @@ class Campaign:
         rows = [row for frame in log.read_rows(log.open(), columns) for row in frame.to_dicts()]
         places = Counter((row[PARTITION], row[OFFSET]) for row in rows)
         assert (len(rows), max(places.values())) == (self.sent, 1)
+        rejected = rejected_in(str(self.folder))
+        told = rejected.read_rows(rejected.open(), [PARTITION, OFFSET, REJECTED])
+        markers = [(row[PARTITION], row[OFFSET], row[REJECTED]) for row in rows if row[REJECTED]]
+        assert Counter(row for frame in told for row in frame.rows()) == Counter(markers)
+        assert len(markers) > 0
         good = [row for row in rows if row[REJECTED] is None]
         asked = self.random.sample(self.answered, min(400, len(self.answered)))
         wrong = [

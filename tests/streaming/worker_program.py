@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from featurectl.core.errors import StoreError
-from featurectl.offline.event_log import EventLog
+from featurectl.offline.event_log import REJECTED_COLUMNS, EventLog
 from featurectl.online.all_stores import open_stream_state
 from featurectl.online.stream_state.base import StreamSource
 from featurectl.streaming.log_writer import LogWriter
@@ -31,6 +31,11 @@ def log_in(folder: str) -> EventLog:
     return EventLog(location=str(Path(folder) / "log"), columns=COLUMNS, shown="log")
 
 
+def rejected_in(folder: str) -> EventLog:
+    """The table of rejected events of these tests."""
+    return EventLog(location=str(Path(folder) / "rejected"), columns=REJECTED_COLUMNS, shown="rejected")
+
+
 def wall_us() -> int:
     return time.time_ns() // 1_000
 
@@ -47,7 +52,7 @@ def main(broker_url: str, store_url: str, folder: str, topic: str, mode: str, *o
     worker = StreamWorker(
         WorkerStream(source=SOURCE, views=VIEWS, place=place, state=state),
         WorkerTopic(state=lambda: broker.state(topic), watermarks=lambda: broker.watermarks(topic), reader=reader),
-        LogWriter(log),
+        LogWriter(log, rejected_in(folder)),
         WorkerPace(clock=time.monotonic, wall_us=wall_us, log_every_s=0.2),
     )
     seeded = {name: SeededView(name=name, view=view, source=SOURCE) for name, view in VIEWS.items()}
