@@ -21,10 +21,10 @@ def _open_sqlite(url: str, shown: str, limit_s: float) -> TopicBroker:
     return SqliteTopics(Path(url.removeprefix(SQLITE_URL)), shown, limit_s)
 
 
-def _open_redis(url: str, shown: str, limit_s: float) -> TopicBroker:  # noqa: ARG001 - its client has limits
+def _open_redis(url: str, shown: str, limit_s: float) -> TopicBroker:
     from featurectl.streaming.topics.redis.broker import RedisTopics
 
-    return RedisTopics(url, shown)
+    return RedisTopics(url, shown, limit_s)
 
 
 def _open_kafka(url: str, shown: str, limit_s: float) -> TopicBroker:

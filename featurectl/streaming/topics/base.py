@@ -192,6 +192,12 @@ class TopicBroker(Protocol):
     def watermarks(self, topic: str) -> Mapping[int, Watermarks]:
         """Return which offsets each partition has."""
 
+    def unread(self, topic: str, positions: Mapping[int, int]) -> Mapping[int, int]:
+        """Return how many messages some partitions have at or behind a position each.
+
+        In Redis more than 10,000 are estimated by their times; in Kafka the marks of transactions count as well.
+        """
+
     def trim(self, topic: str, below: Mapping[int, int]) -> bool:
         """Remove the messages of some partitions below an offset each; return whether this broker does so.
 

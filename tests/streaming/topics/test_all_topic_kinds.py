@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import pytest
@@ -29,10 +30,30 @@ def test_a_url_that_is_none_of_its_kind_is_an_error_without_secrets(url):
     assert "secret" not in str(caught.value)
 
 
-def test_a_library_that_is_not_installed_is_named(monkeypatch):
-    for name in [name for name in sys.modules if name.startswith("featurectl.streaming.topics.redis")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "redis", None)
-    with pytest.raises(UsageError, match="topics in Redis need the package redis") as caught:
-        open_topics("redis://host")
-    assert caught.value.hint == "pip install 'featurectl[redis]'"
+PROGRAM = """
+import subprocess
+import sys
+sys.modules[sys.argv[1]] = None
+from featurectl.core.errors import UsageError
+from featurectl.streaming.topics.all_topic_kinds import open_topics
+try:
+    open_topics(sys.argv[2])
+except UsageError as error:
+    print(error.message, error.hint, sep="|")
+"""
+
+
+@pytest.mark.parametrize(
+    ("library", "url", "said"),
+    [
+        ("redis", "redis://host", "topics in Redis need the package redis|pip install 'featurectl[redis]'"),
+        (
+            "confluent_kafka",
+            "kafka://host",
+            "topics in Kafka need the package confluent-kafka|pip install 'featurectl[kafka]'",
+        ),
+    ],
+)
+def test_a_library_that_is_not_installed_is_named(library, url, said):
+    found = subprocess.run([sys.executable, "-c", PROGRAM, library, url], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == said

@@ -67,9 +67,8 @@ def test_a_replica_that_takes_over_is_read_and_sent_to(cluster, broker):
         assert len(values(log)) == 2 * SENT
 
 
-def test_while_a_node_hangs_that_is_said_and_then_nothing_is_missing(cluster, broker, monkeypatch):
-    monkeypatch.setattr("featurectl.online.redis.connect.ANSWER_S", 0.5)
-    with reading(broker, "t") as log:
+def test_while_a_node_hangs_that_is_said_and_then_nothing_is_missing(cluster, broker):
+    with closing(open_topics(cluster.url, limit_s=0.5)) as hasty, reading(hasty, "t") as log:
         send(broker, "t", records_of(keys=SENT, each=1))
         read_to_end(log)
         with cluster.nodes[1].paused(), pytest.raises(StoreError, match=r"the topics redis\+cluster://") as caught:

@@ -117,6 +117,21 @@ def test_a_reader_at_the_end_says_so_and_hears_of_what_comes(broker, topic):
         assert log.ends == {partition: marks.end for partition, marks in broker.watermarks(topic).items()}
 
 
+@pytest.mark.sample(3)
+def test_what_is_unread_is_counted_from_positions(broker, kind, topic):
+    broker.create(topic, 2)
+    assert broker.unread(topic, {0: 0, 1: 0}) == {0: 0, 1: 0}
+    send(broker, topic, records_of(keys=10, each=10))
+    with reading(broker, topic) as log:
+        found = read_to_end(log)
+    sizes = {partition: len(messages) for partition, messages in found.items()}
+    assert broker.unread(topic, {0: 0, 1: 0}) == sizes
+    assert broker.unread(topic, log.positions) == {0: 0, 1: 0}
+    assert broker.unread(topic, {1: found[1][7][0]}) == {1: sizes[1] - 7}
+    kind.forget_below(topic, {0: found[0][3][0]})
+    assert broker.unread(topic, {0: 0}) == {0: sizes[0] - 3}
+
+
 @pytest.mark.sample(2)
 def test_a_take_waits_as_long_as_it_is_told(broker, topic):
     broker.create(topic, 1)

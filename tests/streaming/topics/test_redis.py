@@ -12,6 +12,7 @@ from featurectl.streaming.topics.all_topic_kinds import open_topics
 from featurectl.streaming.topics.base import TakeLimits
 from featurectl.streaming.topics.faults import RetentionError, TopicRestartedError
 from featurectl.streaming.topics.partitioner import partition_of
+from featurectl.streaming.topics.redis import broker as redis_broker
 from featurectl.streaming.topics.redis.keys import entry_id, offset_of, stream_key
 from tests.servers.redis import redis_server
 from tests.streaming.topics.kinds import RedisKind
@@ -224,9 +225,8 @@ def test_a_server_that_was_flushed_is_told(topic):
 
 
 @pytest.mark.long
-def test_a_server_that_hangs_is_an_error_and_nobody_waits_for_ever(topic, monkeypatch):
-    monkeypatch.setattr("featurectl.online.redis.connect.ANSWER_S", 1.0)
-    with redis_server() as server, closing(open_topics(server.url)) as broker:
+def test_a_server_that_hangs_is_an_error_and_nobody_waits_for_ever(topic):
+    with redis_server() as server, closing(open_topics(server.url, limit_s=1)) as broker:
         broker.create(topic, 1)
         with reading(broker, topic) as log, closing(broker.open_writer(topic)) as writer:
             read_to_end(log)
@@ -263,3 +263,13 @@ def test_a_partition_with_a_backlog_keeps_no_other_one_waiting(request, topic, p
                 log.take(TakeLimits(messages=5, timeout_s=1))
             assert log.values()[1] == [b"one"]
             assert len(log.values()[0]) <= 20
+
+
+def test_many_unread_entries_are_estimated_by_their_times(broker, topic, client, stream, monkeypatch):
+    monkeypatch.setattr(redis_broker, "COUNTED", 10)
+    for number in range(100):
+        client.xadd(stream, {"value": "x"}, id=f"{1_000 + number}-0")
+    begin = offset_of(b"1000-0")
+    assert 90 <= broker.unread(topic, {0: begin})[0] <= 100
+    assert 40 <= broker.unread(topic, {0: offset_of(b"1050-0")})[0] <= 60
+    assert broker.unread(topic, {0: offset_of(b"1090-0")}) == {0: 10}

@@ -32,6 +32,13 @@ class KafkaTopics:
         """Return which offsets each partition has."""
         return self._admin.watermarks(topic, range(self.state(topic).partitions))
 
+    def unread(self, topic: str, positions: Mapping[int, int]) -> Mapping[int, int]:
+        """Return how many offsets some partitions have at or behind a position each."""
+        marks = self._admin.watermarks(topic, positions)
+        return {
+            name: max(0, marks[name].end - max(position, marks[name].begin)) for name, position in positions.items()
+        }
+
     def trim(self, topic: str, below: Mapping[int, int]) -> bool:  # noqa: ARG002 - its retention is its own
         """Remove nothing: Kafka has a retention of its own, and other readers."""
         return False

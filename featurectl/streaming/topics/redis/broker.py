@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from featurectl.online.redis.connect import translated
 from featurectl.streaming.topics.base import Division, TopicState, Watermarks
 from featurectl.streaming.topics.redis.keys import entry_id, stream_key
 from featurectl.streaming.topics.redis.reader import RedisTopicReader
-from featurectl.streaming.topics.redis.scripts import READ, TRIM
-from featurectl.streaming.topics.redis.server import call_of, open_server
-from featurectl.streaming.topics.redis.shard import parse_shard
+from featurectl.streaming.topics.redis.scripts import COUNT_UNREAD, READ, TRIM
+from featurectl.streaming.topics.redis.server import TopicServer, call_of, open_server
+from featurectl.streaming.topics.redis.shard import parse_shard, parse_unread
 from featurectl.streaming.topics.redis.writer import RedisTopicWriter
+
+COUNTED: Final = 10_000  # entries that are counted one by one
 
 
 class RedisTopics:
@@ -20,10 +23,11 @@ class RedisTopics:
     A server that may remove topics when it is full is refused by what writes and reads.
     """
 
-    def __init__(self, url: str, shown: str) -> None:
+    def __init__(self, url: str, shown: str, limit_s: float) -> None:
         self.shown = shown
         self._url = url
-        self._server = open_server(url, shown)
+        self._limit_s = limit_s
+        self._server = self._another_server()
 
     def create(self, topic: str, partitions: int) -> TopicState:
         """Make a topic of so many partitions unless it is there; return what it is."""
@@ -46,6 +50,17 @@ class RedisTopics:
                 for name, answer in zip(numbers, answers, strict=True)
             }
 
+    def unread(self, topic: str, positions: Mapping[int, int]) -> Mapping[int, int]:
+        """Return how many messages some partitions have at or behind a position each, above 10,000 about."""
+        answers = self._server.commands.send(
+            [
+                call_of(COUNT_UNREAD, [stream_key(topic, name)], entry_id(position), COUNTED)
+                for name, position in positions.items()
+            ]
+        )
+        with translated(self._server.commands.address):
+            return {name: parse_unread(topic, answer) for name, answer in zip(positions, answers, strict=True)}
+
     def trim(self, topic: str, below: Mapping[int, int]) -> bool:
         """Remove the messages of some partitions below an offset each; return that this broker does so."""
         self._server.commands.send(
@@ -57,13 +72,17 @@ class RedisTopics:
         """Return a writer to a topic."""
         self._server.check_policy()
         self._server.state(topic)
-        return RedisTopicWriter(open_server(self._url, self.shown), topic)
+        return RedisTopicWriter(self._another_server(), topic)
 
     def open_reader(self, topic: str, division: Division | None = None) -> RedisTopicReader:
         """Return a reader of a topic."""
         self._server.check_policy()
-        return RedisTopicReader(open_server(self._url, self.shown), self._server.state(topic), division)
+        return RedisTopicReader(self._another_server(), self._server.state(topic), division)
 
     def close(self) -> None:
         """Close the connections."""
         self._server.close()
+
+    def _another_server(self) -> TopicServer:
+        """Return connections of their own to the server."""
+        return open_server(self._url, self.shown, self._limit_s)

@@ -33,6 +33,17 @@ return {{info['entries-added'] or -1, info['length'], info['last-generated-id'],
     info['recorded-first-entry-id'] or '0-0', last, removed, entries}}
 """
 
+# KEYS: the stream. ARGV: the id to count from, how many entries at most are counted.
+# Returns how many there are, and the id of the last of them; then how many the stream has, its first id and its last.
+COUNT_UNREAD: Final = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return {0, '0-0', 0, '0-0', '0-0'} end
+local found = redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2])
+local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)
+local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
+if not first[1] or not found[1] then return {0, '0-0', 0, '0-0', '0-0'} end
+return {#found, found[#found][1], redis.call('XLEN', KEYS[1]), first[1][1], last[1][1]}
+"""
+
 # KEYS: the stream. An empty one is made unless it is there.
 MAKE_STREAM: Final = f"""
 if redis.call('EXISTS', KEYS[1]) == 0 then

@@ -150,12 +150,14 @@ class ClusterTopicServer(TopicServer):
         return reports
 
 
-def open_server(url: str, shown: str) -> TopicServer:
-    """Return the server, or the Cluster, at a URL; nothing is connected.
+def open_server(url: str, shown: str, limit_s: float) -> TopicServer:
+    """Return the server, or the Cluster, at a URL, whose answers are waited for so long; nothing is connected.
 
     Raises:
         UsageError: the URL is none of Redis.
     """
+    if "socket_timeout=" not in url:  # the URL's own counts
+        url += f"{'&' if '?' in url else '?'}socket_timeout={limit_s:g}"
     address = StoreAddress(url=url, shown=shown, called="the topics", setting="streams", code="FC606")
     try:
         if url.startswith(_CLUSTER):

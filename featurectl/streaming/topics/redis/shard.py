@@ -110,6 +110,20 @@ def parse_shard(server: TopicServer, topic: str, answer: object) -> ShardState:
     )
 
 
+def parse_unread(topic: str, answer: object) -> int:
+    """Return how many entries there are, of what the script COUNT_UNREAD answers: those beyond it by their times."""
+    match answer:
+        case [int(counted), bytes(end), int(length), bytes(first), bytes(last)]:
+            pass
+        case _:
+            raise invalid_answer()
+    if end == last:
+        return counted
+    first_at, end_at, last_at = (_offset(topic, name) for name in (first, end, last))
+    rest = length * (last_at - end_at) // max(1, last_at - first_at)
+    return min(length, counted + max(1, rest))
+
+
 def batch_of(
     topic: str, partition: int, positions: tuple[int, int | None], entries: Sequence[StreamEntry]
 ) -> MessageBatch:

@@ -53,6 +53,15 @@ class SqliteTopics:
             )
             return {partition: Watermarks(begin=begin, end=end) for partition, begin, end in rows}
 
+    def unread(self, topic: str, positions: Mapping[int, int]) -> Mapping[int, int]:
+        """Return how many messages some partitions have at or behind a position each."""
+        marks = self.watermarks(topic)
+        return {
+            name: max(0, marks[name].end - max(position, marks[name].begin))
+            for name, position in positions.items()
+            if name in marks
+        }
+
     def trim(self, topic: str, below: Mapping[int, int]) -> bool:
         """Remove the messages of some partitions below an offset each; return that this broker does so."""
         self._check_file(topic)
