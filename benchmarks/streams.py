@@ -260,7 +260,7 @@ def measure_freshness(name: str, topics_url: str, store_url: str, folder: Path) 
             seeded = {view_name: SeededView(name=view_name, view=of, source=SOURCE) for view_name, of in VIEWS.items()}
             options = RunOptions(limits=TakeLimits(timeout_s=0.005), clock=time.monotonic, on_problem=print)
             for worker in workers:
-                stream = RebuiltStream(place=place, state=state, partitions=lambda: ())
+                stream = RebuiltStream(place=place, state=state, partitions=lambda: worker.start.names)
                 arguments = (worker, Rebuilds(stream, log, seeded), stop, options)
                 threads.append(threading.Thread(target=run_worker, args=arguments))
                 threads[-1].start()

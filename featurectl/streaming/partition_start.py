@@ -43,6 +43,7 @@ class PartitionStart:
         self._topic, self._log, self._wall_us = topic, log, wall_us
         self._own: dict[str, list[StampRange]] = {}
         self._run, self._greatest = "", 0
+        self.names: Sequence[str] = ()  # of all partitions that the topic had at the last beginning
 
     def see(self, stamp: int) -> None:
         """Take note of the greatest stamp that the register has given."""
@@ -86,8 +87,8 @@ class PartitionStart:
     def _meet_logged(self, connection: StreamConnection, topic: TopicState) -> None:
         """Have the register know all partitions that the log knows, before anything is made of what the log has."""
         known = {of.name for of in connection.register.read_state().partitions}
-        names = [state_name(topic, partition) for partition in range(topic.partitions)]
-        if unknown := [name for name in names if name not in known]:
+        self.names = [state_name(topic, partition) for partition in range(topic.partitions)]
+        if unknown := [name for name in self.names if name not in known]:
             logged = self._log.begin([], self._wall_us()).state.partitions
             for name in unknown:
                 if name in logged:

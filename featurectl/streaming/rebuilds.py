@@ -38,6 +38,7 @@ class Rebuilds:
         self._ends = threading.Event()
         self._wanted: set[str] = set()
         self._thread: threading.Thread | None = None
+        self._fault: Exception | None = None
         self.rebuilt = 0
         self.problem: FeaturectlError | None = None  # why the last look came to nothing
         self.is_settled = False  # all views could be read at the last look
@@ -58,15 +59,26 @@ class Rebuilds:
         if self._thread is not None:
             self._thread.join()
 
+    def check(self) -> None:
+        """Raise what has ended the thread, if it is no error of the store: a fault of our own."""
+        if self._fault is not None:
+            raise self._fault
+
     def _run(self, is_mine: Callable[[], bool]) -> None:
-        while not self._ends.is_set():
-            if is_mine():
-                try:
-                    self.look()
-                    self.problem = None
-                except FeaturectlError as error:
-                    self.problem, self.is_settled = error, False
-            self._ends.wait(_LOOK_S)
+        try:
+            while not self._ends.is_set():
+                if is_mine():
+                    self._look_once()
+                self._ends.wait(_LOOK_S)
+        except Exception as error:  # noqa: BLE001 (the worker's thread raises it)
+            self._fault = error
+
+    def _look_once(self) -> None:
+        try:
+            self.look()
+            self.problem = None
+        except FeaturectlError as error:
+            self.problem, self.is_settled = error, False
 
     def look(self) -> None:
         """Rebuild what can't be read.

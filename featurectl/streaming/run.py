@@ -53,6 +53,7 @@ def run_worker(worker: StreamWorker, rebuilds: Rebuilds, stop: StopSignal, optio
     wanted: Mapping[str, int] | None = None
     try:
         while not stop.is_set():
+            rebuilds.check()
             try:
                 if options.once and wanted is None:
                     wanted = topic_ends(worker.topic)

@@ -75,7 +75,7 @@ class StreamWorker:
         self.compaction = CompactionQueue({name: of.layout for name, of in self._events.views.items()})
         self.counts = WorkerCounts()
         self.readings: dict[int, PartitionReading] = {}
-        self._start = PartitionStart(topic, log, pace.wall_us)
+        self.start = PartitionStart(topic, log, pace.wall_us)
         self._connection: StreamConnection | None = None
         self._logged_at = self._beat_at = pace.clock()
         self._again: set[int] = set()  # partitions that are to begin anew
@@ -174,7 +174,7 @@ class StreamWorker:
 
     def begin(self, partition: int) -> None:
         """Begin with a partition, or begin it anew."""
-        reading = self._start.begin(partition, self.connection, self.readings.get(partition))
+        reading = self.start.begin(partition, self.connection, self.readings.get(partition))
         self.readings[partition] = reading
         self.topic.reader.seek(partition, reading.position)
 
@@ -197,7 +197,7 @@ class StreamWorker:
             if claim is None:
                 self._again.add(messages.partition)
                 continue
-            self._start.see(claim.last)
+            self.start.see(claim.last)
             reading.own[:] = merged_ranges(with_stamps(reading.own, claim.stamps))
             stamped = self._events.stamp(events, reading.number, claim.stamps)
             claimed.append((messages, claim.stamps, claim.generations, stamped))

@@ -16,7 +16,7 @@ from featurectl.offline.event_log import REJECTED_COLUMNS, EventLog
 from featurectl.online.all_stores import open_stream_state
 from featurectl.online.stream_state.base import StreamSource
 from featurectl.streaming.log_writer import LogWriter
-from featurectl.streaming.partition_start import WorkerTopic, topic_ends
+from featurectl.streaming.partition_start import WorkerTopic
 from featurectl.streaming.rebuilds import Rebuilds, RebuiltStream
 from featurectl.streaming.run import RunOptions, run_worker
 from featurectl.streaming.seeding import SeededView
@@ -61,7 +61,7 @@ def main(broker_url: str, store_url: str, folder: str, topic: str, mode: str, *o
     )
     for partition in own:
         worker.begin(int(partition))
-    stream = RebuiltStream(place=place, state=state, partitions=lambda: topic_ends(worker.topic))
+    stream = RebuiltStream(place=place, state=state, partitions=lambda: worker.start.names)
     run_worker(worker, Rebuilds(stream, log, seeded), threading.Event(), options)
 
 
