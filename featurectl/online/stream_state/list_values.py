@@ -75,8 +75,10 @@ class ListReader:
         if self._layout.kind == "state":
             return self._state(rows, at_us)
         newest = found.head.newest
-        if rows.height:
-            last = int(rows.event_us[-1]), int(rows.available_us[-1])
+        if newest is not None and max(newest) > at_us:
+            newest = None
+        if hi := int(rows.event_us.searchsorted(at_us, "right")):
+            last = int(rows.event_us[hi - 1]), int(rows.available_us[hi - 1])
             newest = last if newest is None or last > newest else newest
         event_us, available_us = newest or (None, None)
         found_values: dict[str, object] = {}

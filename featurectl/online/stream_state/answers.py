@@ -1,0 +1,67 @@
+"""Lists become answers: the same statuses, defaults and derived features as of rows that a push has written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from featurectl.core.units import from_us
+from featurectl.language.definitions.view import FeatureView
+from featurectl.online.base import OnlineRow, OnlineView
+from featurectl.online.decode.values import decoder
+from featurectl.online.read import Answer, ViewReader
+from featurectl.online.stream_state.base import EntityList
+from featurectl.online.stream_state.layout import ListLayout
+from featurectl.online.stream_state.list_values import ListReader
+from featurectl.online.stream_state.parsed_list import ParsedList, parse_list
+
+
+class StreamViewReader:
+    """Answers a view of a stream from lists of one layout.
+
+    An answer is true as of the register's `asof` or that of the list's head, whichever is later; ages count to the
+    moment of reading. A feature that the lists do not have yet answers as one that no row has.
+    """
+
+    def __init__(self, view: FeatureView, online: OnlineView, layout: ListLayout) -> None:
+        self._layout = layout
+        self._lists = ListReader(view.features, layout)
+        self._has_all = all(layout.has(feature) for feature in view.features)
+        self._rows = ViewReader(view, online)
+        self._decoders = {feature.name: decoder(feature.dtype or "string") for feature in view.features}
+
+    def answer(self, found: EntityList, asof_us: int, now: datetime) -> Answer:
+        """Return what a list says; `asof_us` was read before it.
+
+        Raises:
+            StoreError: the list holds what no worker has written.
+            DataError: FC507, a sum is outside of its type.
+        """
+        parsed = parse_list(found.elements, self._layout, found.marks)
+        at = from_us(max(asof_us, parsed.head.asof_us))
+        row = self._row(parsed, max(asof_us, parsed.head.asof_us), at)
+        return replace(self._rows.answer(row, at, pushed=at, latest=at), read_at=now)
+
+    def answers(self, found: Sequence[EntityList | None], asof_us: int, now: datetime) -> list[Answer | None]:
+        """Return what some lists say; None for one that can't be read now."""
+        return [None if each is None else self.answer(each, asof_us, now) for each in found]
+
+    def unknown(self, asof_us: int, now: datetime) -> Answer:
+        """Return what is known of an entity whose key has a null."""
+        at = from_us(asof_us)
+        return replace(self._rows.answer(None, at, pushed=at, null_key=True, latest=at), read_at=now)
+
+    def _row(self, parsed: ParsedList, at_us: int, at: datetime) -> OnlineRow | None:
+        """Return what a list says as a row that was computed at an instant; None where there is nothing."""
+        found = self._lists.answer(parsed, at_us)
+        if found.values is None or (found.event_us is None and self._layout.kind == "event" and self._has_all):
+            return None  # where lists lack a feature, no row would say 0 of it
+        return OnlineRow(
+            event_time=None if found.event_us is None else from_us(found.event_us),
+            available_at=None if found.available_us is None else from_us(found.available_us),
+            computed_at=at,
+            values={
+                name: value if value is None else self._decoders[name](value) for name, value in found.values.items()
+            },
+        )
