@@ -89,7 +89,8 @@ class StateLists(Protocol):
         """Return the marks of a partition: of each master and named generation, its cut where there is none.
 
         Nothing where a store is lost whole or not at all. The least one is where replay begins; where the greatest one
-        is behind the stamped end, the register lost what masters have, and all generations are void.
+        is behind the stamped end, the register lost what masters have, and all generations are void. They are read
+        before the register then: another worker may claim and mark more between the two.
         """
 
     def read(self, asks: Sequence[ListsAsk]) -> tuple[RegisterState, list[list[EntityList | None]]]:

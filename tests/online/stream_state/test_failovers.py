@@ -38,9 +38,8 @@ class Writer:
 
     def _write(self, connection) -> None:
         number = connection.register.add_partition("p")
-        state = connection.register.read_state()
         marks = connection.lists.marks(number)
-        [of] = state.partitions
+        [of] = connection.register.read_state().partitions
         if max(marks, default=0) > of.end:
             self.voids += 1
             connection.generations.void()
