@@ -20,7 +20,7 @@ STEPS, WHOLE_STEPS = 800, 5_000
 ON_FIRST_MASTER = next(name for name in map("swipes{}".format, range(100)) if slot_of(name.encode()) < SLOTS // 3)
 
 
-@pytest.fixture(params=["sqlite", "redis_url", "valkey_url", "redis_cluster_url"])
+@pytest.fixture(params=["sqlite", "redis_url", "redis_cluster_url", "valkey_url"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a store of each kind; TLS is none that makes a difference here."""
     return url_of(request, tmp_path)
