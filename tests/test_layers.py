@@ -66,7 +66,7 @@ HEAVY = {
     "onnxruntime": ["models/runtimes/"],
     "jinja2": ["operations/init.py"],
     "msgpack": ["online/", "streaming/", "models/isolation/messages.py"],
-    "msgspec": ["serving/"],
+    "msgspec": ["serving/", "streaming/event_decoder.py"],
     "starlette": ["serving/"],
     "uvicorn": ["serving/"],
     "prometheus_client": ["serving/", "monitor/prometheus/metrics.py"],

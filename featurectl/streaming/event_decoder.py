@@ -8,7 +8,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Final, NamedTuple, cast
 
-from featurectl.core.documents import parse_json
+import msgspec
+
 from featurectl.core.dtypes import DATE, FLOAT64, INT64, STRING, TIMESTAMP, decimal_parts, list_item
 from featurectl.core.units import instant_us, parse_local_instant
 from featurectl.expressions.row import to_closure
@@ -18,6 +19,8 @@ from featurectl.online.client.coerce import reader_of
 EventRow = tuple[object, ...]  # the columns of the source, then those of `select`, in the form of the online store
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 _SHOWN: Final = 60
+_DECODER: Final = msgspec.json.Decoder()
+_BOM: Final = b"\xef\xbb\xbf"  # which some programs put before a text
 _INT64_END: Final = 1 << 63
 _WITH_ZONE: Final = (20, 24, 27)  # characters of the usual forms of an instant in UTC
 
@@ -54,8 +57,8 @@ class EventDecoder:
     def decode(self, value: bytes) -> EventRow | BadEvent:
         """Return the columns of an event that is a JSON object; what it lacks is null, what else it has is not read."""
         try:
-            found = parse_json(value)
-        except ValueError as error:  # no JSON, or no UTF-8
+            found = _DECODER.decode(value.removeprefix(_BOM))
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:  # no JSON, no UTF-8, or nested too deeply
             return BadEvent(f"no JSON: {str(error)[:_SHOWN]}")
         if not isinstance(found, dict):
             return BadEvent(f"no JSON object but {_shown(found)}")

@@ -73,6 +73,8 @@ def test_a_value_of_an_event_is_read_as_in_a_file(dtype: str, timezone: str):
     (b"{", "no JSON"),
     (b'{"c": "\xff"}', "no JSON"),
     (b"[" * 100_000, "no JSON"),
+    (b'{"c": NaN, "at": "2026-01-01"}', "no JSON"),
+    (b'{"c": 1e999, "at": "2026-01-01"}', "no JSON"),
     (b"[1]", "no JSON object but [1]"),
     (b'{"c": "x", "at": "2026-01-01"}', "'x' is no int64"),
     (b'{"c": 1}', "null event time"),
@@ -82,6 +84,10 @@ def test_an_event_that_does_not_fit_is_told_why(event: bytes, reason: str):
     found = EventDecoder(source_of("int64")).decode(event)
     assert isinstance(found, BadEvent)
     assert found.reason.startswith(reason)
+
+
+def test_a_mark_of_the_order_of_bytes_is_no_part_of_an_event():
+    assert EventDecoder(source_of("int64")).decode(b'\xef\xbb\xbf{"c": 1, "at": "1970-01-01"}') == (1, 0)
 
 
 def test_columns_of_select_see_the_columns_of_the_event():
