@@ -88,7 +88,7 @@ def _written(column: pl.Expr, dtype: str) -> pl.Expr:
     if item := list_item(dtype):
         return column.list.eval(_written(pl.element(), item))
     if dtype == TIMESTAMP:
-        return column.dt.convert_time_zone("UTC").dt.strftime(_INSTANT)
+        return column.dt.strftime(_INSTANT)  # in UTC, as the language has them
     if dtype == DATE:
         return column.dt.strftime(_DAY)
     if decimal_parts(dtype):

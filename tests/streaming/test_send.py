@@ -21,6 +21,7 @@ from featurectl.core.frames.types import polars_dtype
 from featurectl.expressions.check import type_expression
 from featurectl.language.definitions.source import NamedExpression, Source
 from featurectl.language.definitions.stream import Stream
+from featurectl.streaming import event_rows
 from featurectl.streaming.event_decoder import EventDecoder
 from featurectl.streaming.event_encoder import EventEncoder
 from featurectl.streaming.event_rows import EventFile, TimedRecords, ranges_of, read_lines
@@ -123,6 +124,8 @@ def test_numbers_that_json_does_not_have_are_texts_where_they_are_kept():
         b'{"f":1.0,"lf":["NaN","-Infinity"]}',
         b'{"f":1.0,"lf":[1.0]}',
     ]
+    dropped = EventEncoder(source_of(columns=columns)).encode(frame_of(rows, columns))
+    assert [value for _, value in dropped][:2] == [b'{"f":null,"lf":[1.0]}', b'{"f":1.0,"lf":[null,null]}']
 
 
 @pytest.mark.parametrize(
@@ -183,6 +186,14 @@ def test_rows_come_in_the_order_of_their_times_and_ties_as_they_lie(tmp_path, na
     file = EventFile(source=source_of(columns=SMALL), path=path, sorted_rows=50)
     assert read_numbers(file) == sorted(range(1_000), key=lambda number: seconds[number])
     assert file.untimed == 1
+
+
+@pytest.mark.parametrize("times", [[*range(50), *range(50)], [number * 7 % 3 for number in range(20_000)]])
+def test_order_is_seen_across_pieces_and_ties_stay_in_theirs(tmp_path, monkeypatch, times):
+    monkeypatch.setattr(event_rows, "BATCH_ROWS", max(1, len(times) // 20))
+    rows = [{"number": number, "at": START + timedelta(milliseconds=at)} for number, at in enumerate(times)]
+    file = EventFile(source=source_of(columns=SMALL), path=written(tmp_path / "events.parquet", frame_of(rows, SMALL)))
+    assert read_numbers(file) == sorted(range(len(times)), key=lambda number: times[number])
 
 
 @given(st.dictionaries(st.integers(0, 50), st.integers(1, 30), max_size=30), st.integers(1, 60))

@@ -179,10 +179,29 @@ def test_a_paused_partition_gives_nothing_and_keeps_its_place(broker, topic):
         log.reader.pause([0])
         wait_until(lambda: not log.take().batches and 1 in log.ends)
         assert (sorted(log.messages), sorted(log.ends), log.positions[0]) == ([1], [1], 0)
+        log.seek(0, 0)  # that resumes nothing
+        assert not any(log.take().batches for _ in range(3))
         log.reader.resume([0])
         found = read_to_end(log)
     wanted = [value for key, value in sent if partition_of(key, 2) == 0]
     assert [value for _, _, value in found[0]] == wanted
+
+
+@pytest.mark.sample(3)
+def test_a_pause_in_the_middle_of_a_backlog_loses_nothing(broker, topic):
+    broker.create(topic, 2)
+    sent = records_of(keys=10, each=200)
+    send(broker, topic, sent)
+    with reading(broker, topic) as log:
+        for number in range(12):
+            wait_until(lambda: bool(log.take(TakeLimits(messages=20, timeout_s=0.05)).batches))
+            log.reader.pause([number % 2])
+            log.take(TakeLimits(messages=20, timeout_s=0.05))
+            log.reader.resume([number % 2])
+        found = read_to_end(log)
+    for partition in range(2):
+        wanted = [value for key, value in sent if partition_of(key, 2) == partition]
+        assert [value for _, _, value in found[partition]] == wanted
 
 
 @pytest.mark.sample(2)

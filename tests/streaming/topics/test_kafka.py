@@ -131,6 +131,24 @@ def test_a_message_that_is_too_large_is_an_error(kafka_url, topic):
             assert writer.flush(LIMIT_S) == 1
 
 
+@pytest.mark.parametrize("step", ["_batches", "_hear"])
+def test_a_call_that_is_ended_in_between_loses_nothing(kafka_url, topic, monkeypatch, step):
+    with closing(open_topics(kafka_url)) as broker:
+        broker.create(topic, 1)
+        send(broker, topic, records_of(keys=1, each=50))
+        with reading(broker, topic) as log:
+            with monkeypatch.context() as patched:
+                patched.setattr(KafkaTopicReader, step, ended)
+                with pytest.raises(KeyboardInterrupt):
+                    wait_until(lambda: log.take(TakeLimits(messages=20, timeout_s=1)) is None)
+            assert len(read_to_end(log)[0]) == 50
+
+
+def ended(*_):
+    """What Ctrl-C does, or a question to a broker that is away."""
+    raise KeyboardInterrupt
+
+
 def test_a_null_value_of_another_producer_is_an_empty_one(kafka_url, topic):
     with closing(open_topics(kafka_url)) as broker:
         broker.create(topic, 1)

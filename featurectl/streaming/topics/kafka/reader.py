@@ -51,16 +51,19 @@ class KafkaTopicReader:
         callbacks = {"stats_cb": self._watch.liveness.read_counts, "error_cb": self._watch.on_error}
         self._consumer = open_kafka_client(address, Consumer, {**_SETTINGS, **_group(address, division), **callbacks})
         self._assignment = KafkaAssignment(self._consumer, state.topic, is_eager=address.is_eager)
+        self._is_torn = False  # the client has given messages, and nobody has got them
         self._is_to_join = division is not None  # with the first `take`: until then others have all partitions
 
     def take(self, limits: TakeLimits) -> MessageDelivery:
         """Return what the client has fetched behind the positions."""
         self._watch.check(self._places.active())
-        self._join()
+        self._begin()
         until_s = time.monotonic() + limits.timeout_s
         while True:
             left_s = max(0.0, until_s - time.monotonic())
+            self._is_torn = True
             batches = self._batches(self._messages(limits, left_s))
+            self._is_torn = False
             if batches or self._gained or self._revoked or time.monotonic() >= until_s:
                 return self._delivery(batches)
 
@@ -106,7 +109,8 @@ class KafkaTopicReader:
         with suppress(KafkaException):
             self._consumer.close()
 
-    def _join(self) -> None:
+    def _begin(self) -> None:
+        """Join the group with the first call, and go back to the positions after one that ended in between."""
         if self._is_to_join:
             on_revoke = self._on_revoke
             with translated(self._address):
@@ -114,6 +118,10 @@ class KafkaTopicReader:
                     [self._state.topic], on_assign=self._on_assign, on_revoke=on_revoke, on_lost=on_revoke
                 )
             self._is_to_join = False
+        if self._is_torn:
+            for name, position in self._places.positions().items():
+                self.seek(name, position)
+            self._is_torn = False
 
     def _delivery(self, batches: Sequence[MessageBatch]) -> MessageDelivery:
         self._places.advance(batches)
@@ -149,6 +157,9 @@ class KafkaTopicReader:
             else:
                 self._hear(error, message)
         active = self._places.active()
+        for name, position in self._places.positions().items():
+            if name in parts and name not in active:  # paused meanwhile: they come again
+                self.seek(name, position)
         passed = {name for name, at in active.items() if self._ends.get(name, at) > at}  # marks of transactions
         batches = []
         for name in sorted(active.keys() & (parts.keys() | passed)):

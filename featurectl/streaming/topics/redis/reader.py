@@ -104,7 +104,12 @@ class RedisTopicReader:
         shards = self._read(positions, number)
         for name, shard in shards.items():
             self._progress[name].check(self._state.topic, name, positions[name], shard)
-        batches = [self._advance(name, positions[name], shard, number) for name, shard in shards.items()]
+        batches = [self._batch(name, positions[name], shard, number) for name, shard in shards.items()]
+        for name, shard in shards.items():  # all can be read: now, and not before, is it taken
+            is_at_end = len(shard.entries) < number
+            self._progress[name].advance(positions[name], shard, is_at_end=is_at_end)
+            if is_at_end:
+                self._waiting.discard(name)
         batches = [batch for batch in batches if batch.end > batch.first]
         self._places.advance(batches)
         self._sizes.learn(batches)
@@ -118,12 +123,8 @@ class RedisTopicReader:
                 name: parse_shard(self._server, topic, answer) for name, answer in zip(positions, answers, strict=True)
             }
 
-    def _advance(self, name: int, position: int, shard: ShardState, number: int) -> MessageBatch:
-        is_at_end = len(shard.entries) < number
-        self._progress[name].advance(position, shard, is_at_end=is_at_end)
-        if is_at_end:
-            self._waiting.discard(name)
-        end = max(shard.end, position) if is_at_end else None
+    def _batch(self, name: int, position: int, shard: ShardState, number: int) -> MessageBatch:
+        end = max(shard.end, position) if len(shard.entries) < number else None
         return batch_of(self._state.topic, name, (position, end), shard.entries)
 
     def _wait(self, limit_s: float) -> None:
