@@ -39,7 +39,7 @@ def served_view(workspace: Workspace, item: ObjectVersion) -> ServedView:
         view=view,
         version=item.version,
         table=table,
-        online=where if view.online else None,
+        online=where if view.is_pushed else None,
         lost=lost,
         clock=workspace.clock,
         latest_run=partial(latest_run, workspace),

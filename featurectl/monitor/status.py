@@ -23,6 +23,7 @@ from featurectl.online.missing_rows import rows_lost
 from featurectl.operations.materialize.part_begins import changed_since
 from featurectl.operations.materialize.part_rows import describe_changed, to_mend
 from featurectl.sources.base import SourceReader, SourceScan
+from featurectl.workspace.event_reader import EventSourceReader, selected_source
 
 NO_ROWS: Final = "no rows yet"
 NOT_MATERIALIZED: Final = "not materialized yet"
@@ -76,7 +77,7 @@ def freshness_of_source(
     """Return the row of a source: its age is now - its greatest available_at; rows of the future do not count."""
     try:
         opened = reader(source)
-        event, available = engine.newest(SourceScan(reader=opened, parts=opened.parts()), source, now)
+        event, available = _newest(source, opened, engine, now)
     except FeaturectlError as error:
         return FreshnessRow(
             kind="source", name=source.name, verdict="ERROR", freshness=source.freshness, error=error.message
@@ -95,6 +96,18 @@ def freshness_of_source(
         age_us=age,
         over_us=over,
     )
+
+
+def _newest(
+    source: Source, reader: SourceReader, engine: Engine, now: datetime
+) -> tuple[datetime | None, datetime | None]:
+    """Return the newest event and the newest availability of a source; of a stream that is the `asof` of its log."""
+    scan = SourceScan(reader=reader, parts=reader.parts())
+    if not isinstance(reader, EventSourceReader):
+        return engine.newest(scan, source, now)
+    event, available = engine.newest(scan, selected_source(source), now)
+    stream = reader.look(now)
+    return event, available if stream.cut is None else stream.until
 
 
 def _check_view(

@@ -112,6 +112,11 @@ class FeatureView:
     about: About = NOTHING_SAID
 
     @property
+    def is_pushed(self) -> bool:
+        """True where a push brings its values into the online store; those of a stream are kept there by workers."""
+        return self.online and not self.source.is_stream
+
+    @property
     def keys(self) -> tuple[str, ...]:
         """The entity's key names in order; empty for a view without an entity."""
         return tuple(self.key_types)

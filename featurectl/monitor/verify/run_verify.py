@@ -17,6 +17,7 @@ from featurectl.monitor.verify.replay_log import ReplayOptions, verify_log
 from featurectl.operations.materialize.table_increment import choose_views
 from featurectl.operations.part_failure import Failure, fails_for_all
 from featurectl.operations.prediction_log.log_files import open_log
+from featurectl.operations.push.push_views import not_pushed
 from featurectl.registry.applied import not_applied
 
 if TYPE_CHECKING:
@@ -87,9 +88,10 @@ def verify_views(workspace: Workspace, request: VerifyStoreRequest, progress: Pr
         StoreError: the registry can't be read.
     """
     how, state = _how(request.tolerance, progress), workspace.applied_state()
-    chosen = [i for i in choose_views(state, request.views) if load_untyped_view(i.definition).online]
-    if offline := [name for name in request.views if name not in {item.name for item in chosen}]:
-        raise UsageError(f"view {offline[0]} is offline only", hint="its `online:` is false")
+    found = [(item, load_untyped_view(item.definition)) for item in choose_views(state, request.views)]
+    chosen = [item for item, view in found if view.is_pushed]
+    if offline := [view for _, view in found if request.views and not view.is_pushed]:
+        raise not_pushed(offline[0])
     skews: list[ViewSkew] = []
     failures: list[Failure] = []
     for item in chosen:

@@ -200,5 +200,4 @@ def _run(work: ViewWork, item: ObjectVersion, *, online: bool) -> ViewRun:
 def _push(workspace: Workspace, item: ObjectVersion) -> PushResult | None:
     """Return what was pushed; None for a view that is offline only, or of a stream, whose workers keep it online."""
     bound = bind_view(workspace.offline(), item)
-    is_pushed = bound.view.online and not bound.view.source.is_stream
-    return push_applied(workspace, bound) if is_pushed else None
+    return push_applied(workspace, bound) if bound.view.is_pushed else None

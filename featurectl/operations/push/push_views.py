@@ -21,6 +21,7 @@ from featurectl.operations.training.bind import bind_view
 from featurectl.workspace.clocks import ClockCheck, check_clocks, latest_push
 
 if TYPE_CHECKING:
+    from featurectl.language.definitions.view import FeatureView
     from featurectl.operations.training.bound_view import BoundView
     from featurectl.registry.state import ObjectVersion
     from featurectl.workspace.workspace import Workspace
@@ -137,13 +138,22 @@ def _opened(workspace: Workspace, request: PushViewsRequest) -> list[ObjectVersi
     state = workspace.applied_state()
     names = select_views(workspace, state, request.views, request.select)
     chosen = choose_views(state, names)
-    online = [item for item in chosen if load_untyped_view(item.definition).online]
-    if offline := [item.name for item in chosen if request.views and item not in online]:
-        raise UsageError(f"view {offline[0]} is offline only", hint="its `online:` is false")
+    views = [load_untyped_view(item.definition) for item in chosen]
+    online = [item for item, view in zip(chosen, views, strict=True) if view.is_pushed]
+    if offline := [view for view in views if request.views and not view.is_pushed]:
+        raise not_pushed(offline[0])
     if online:
         workspace.offline()
         workspace.online()
     return online
+
+
+def not_pushed(view: FeatureView) -> UsageError:
+    """Return the error that a view, by its name, is none whose values a push brings into the online store."""
+    if view.online:
+        message = f"view {view.name} is of a stream: workers keep it online, nothing is pushed"
+        return UsageError(message, hint="featurectl materialize brings its offline table up to the stream")
+    return UsageError(f"view {view.name} is offline only", hint="its `online:` is false")
 
 
 def _each(chosen: Sequence[ObjectVersion], work: Callable[[ObjectVersion], ViewPush]) -> ViewPushes:

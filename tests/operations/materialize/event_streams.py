@@ -108,6 +108,10 @@ class CardStream:
     dedup: bool = True
     partitions: int = 4
     cards: int = 4
+    late: float = 0.25
+    repeated: float = 0.15
+    bad: float = 0.05
+    memory_bytes: int = 1 << 26  # less: rows lie in files
     clock_us: int = BEGIN
     history: list[dict[str, object]] = field(default_factory=list)
     events: list[dict[str, object]] = field(default_factory=list)
@@ -136,14 +140,16 @@ class CardStream:
 
     def event(self) -> dict[str, object]:
         """Make an event; some are repeats."""
-        random, known = self.random, [*self.history[-60:], *self.events[-60:]]
-        if known and random.random() < 0.15:
+        random, known = self.random, [*self.history[-30:], *self.events[-60:]]
+        if known and random.random() < self.repeated:
             again = {**random.choice(known)}
             if random.random() < 0.3:  # a copy that differs
                 again["amount"] = random.random() * 100
             return {name: again[name] for name in COLUMNS}
         self.swipes += 1
-        late_us = random.choice([0, 0, random.randrange(40 * SECOND), -random.randrange(5 * SECOND)])
+        late_us = random.choice([0, 0, -random.randrange(5 * SECOND)])
+        if random.random() < self.late:
+            late_us = random.randrange(40 * SECOND)
         at_us = self.clock_us - late_us
         return {
             "swipe": self.swipes if random.random() < 0.95 else None,
@@ -183,7 +189,7 @@ class CardStream:
         self.clock_us += 1 + self.random.randrange(2 * SECOND if self.random.random() < 0.95 else 5000 * SECOND)
         name = self.random.choice([*self.ends])
         for _ in range(events):
-            self.put(name, self.event(), rejected=self.random.random() < 0.05)
+            self.put(name, self.event(), rejected=self.random.random() < self.bad)
 
     def put(self, name: str, event: Mapping[str, object], *, rejected: bool = False) -> None:
         """Have a partition take an event now."""
@@ -239,7 +245,7 @@ class CardStream:
         view = replace(view, source=self.source)
         table = DeltaStore(str(self.folder / offline), "p").table(view.name, 1, view.key_types)
         run = MaterializeRun(view=view, version=1, reader=self.reader(), table=table)
-        return materialize_stream(PolarsEngine(1), run, now or self.now, full=full), table
+        return materialize_stream(PolarsEngine(self.memory_bytes), run, now or self.now, full=full), table
 
     def expected(self, view: FeatureView, now: datetime | None = None) -> list[dict[str, object]]:
         """Return the rows that a view's table has to hold, found one by one."""

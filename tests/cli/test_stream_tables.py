@@ -1,0 +1,173 @@
+"""The commands on a stream that has a log: its table, training sets, freshness; what is not there yet is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from featurectl.cli.main import main
+from featurectl.core.frames.timestamps import INSTANT
+from featurectl.core.units import instant_us
+from featurectl.language.resolve.declarations import Declarations
+from featurectl.offline.event_log import EventLog, LoggedPartition, LogState
+from featurectl.offline.stream_places import StreamPlaces
+from featurectl.operations.materialize import one_view
+
+OBJECTS = """
+entities: [{name: card, keys: {card: string}}]
+sources:
+  - name: swipes
+    stream: {topic: swipes}
+    history: swipes_files
+    columns: {swipe: int64, card: string, amount: float64, at: timestamp}
+    event_time: at
+    dedup_key: [swipe]
+    freshness: {warn_after: 1h}
+  - name: swipes_files
+    path: history.csv
+    columns: {swipe: int64, card: string, amount: float64, at: timestamp}
+    event_time: at
+    dedup_key: [swipe]
+feature_views:
+  - name: spend
+    entity: card
+    source: swipes
+    aggregates: [{column: amount, op: [sum, count], windows: [1h]}]
+models:
+  - name: fraud
+    spine:
+      source: swipes
+      time: at
+      label: {name: again, op: count, source: swipes, entity: card, horizon: 10m, expr: count > 1}
+    features: [{spend: [amount_sum_1h, amount_count_1h]}]
+"""
+PROJECT = """
+project: shop
+environments:
+  dev:
+    registry: sqlite:///r.db
+    offline: off
+    online: sqlite:///on.db
+    streams: sqlite:///streams.db
+"""
+COLUMNS = {"swipe": "int64", "card": "string", "amount": "float64", "at": "timestamp"}
+NOW = datetime.now(UTC).replace(microsecond=0)
+BEGIN = NOW - timedelta(hours=2)
+
+
+def log_of(root: Path) -> EventLog:
+    place = StreamPlaces(offline=str(root / "off"), project="shop", environment="dev")
+    return EventLog(location=place.log("swipes").location, columns=COLUMNS, shown="log")
+
+
+def commit(root: Path, offset: int, minutes: int, gaps: tuple[tuple[int, int], ...] = ()) -> None:
+    """Log an event of a card, which came some minutes after the beginning."""
+    at = BEGIN + timedelta(minutes=minutes)
+    row = {
+        "_partition": ["swipes/0"], "_offset": [offset], "_available_at": [at], "_rejected": [None],
+        "swipe": [100 + offset], "card": ["c1"], "amount": [2.0], "at": [at - timedelta(seconds=1)],
+    }  # fmt: skip
+    schema: dict[str, pl.DataType] = {
+        "_partition": pl.String(), "_offset": pl.Int64(), "_available_at": INSTANT, "_rejected": pl.String(),
+        "swipe": pl.Int64(), "card": pl.String(), "amount": pl.Float64(), "at": INSTANT,
+    }  # fmt: skip
+    state = LogState(
+        partitions={"swipes/0": LoggedPartition(first=0, end=offset + 1, applied_us=instant_us(at))},
+        gaps=gaps,
+        cut_us=instant_us(BEGIN),
+    )
+    log = log_of(root)
+    assert log.commit(log.open(), pl.DataFrame(row, schema=pl.Schema(schema)), state)
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """A function that runs a command in a project with a stream, and returns what it said; it has to succeed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Declarations, "note_unsupported", lambda *_: None)  # `apply` takes streams
+    (tmp_path / "featurectl.yaml").write_text(PROJECT)
+    (tmp_path / "o.yaml").write_text(OBJECTS)
+    before = BEGIN - timedelta(minutes=5)
+    (tmp_path / "history.csv").write_text(f"swipe,card,amount,at\n1,c1,5,{before.isoformat()}\n")
+
+    def ran(*words: str, code: int = 0) -> str:
+        capsys.readouterr()
+        found = main([*words])
+        said = capsys.readouterr()
+        assert found == code, said.out + said.err
+        return said.out + said.err
+
+    ran("apply", "--auto-approve", "-q")
+    return ran
+
+
+def test_a_table_of_a_stream_grows_with_its_log_and_gaps_are_told(tmp_path: Path, run: Callable[..., str]):
+    assert "first" in run("materialize")
+    commit(tmp_path, 0, 1)
+    assert "rebuild" in run("materialize")
+    assert "no new rows" in run("materialize", "--dry-run")
+    commit(tmp_path, 1, 2, gaps=((instant_us(BEGIN), instant_us(BEGIN) + 1_000_000),))
+    (made,) = json.loads(run("materialize", "-q", "-o", "json"))["result"]["views"]
+    assert (made["action"], made["rows_written"], len(made["gaps"])) == ("append", 1, 1)
+    assert "the online store lost stamps of the stream between" in run("materialize")
+    paths = (tmp_path / "off").rglob("runs/**/*.json")
+    documents = [json.loads(path.read_text()) for path in paths]
+    assert sum(len(document["gaps"]) for document in documents) == 2
+
+
+def test_rows_later_than_the_log_are_refused_by_commands(tmp_path: Path, run: Callable[..., str]):
+    commit(tmp_path, 0, 1)
+    run("materialize")
+    times = [BEGIN + timedelta(minutes=1), BEGIN + timedelta(minutes=30)]
+    pl.DataFrame({"card": ["c1", "c1"], "event_time": times}).write_parquet("spine.parquet")
+    said = run("training-set", "--features", "spend:*", "--spine", "spine.parquet", "--out", "x.parquet", code=1)
+    assert "error[FC509]: spine file spine.parquet: 1 row is later than" in said
+    pl.DataFrame({"card": ["c1"], "event_time": times[:1]}).write_parquet("spine.parquet")
+    run("training-set", "--features", "spend:*", "--spine", "spine.parquet", "--out", "x.parquet", "--as-served")
+    assert pl.read_parquet("x.parquet").select(pl.col("^.*count.*$")).item() == 2
+
+
+def test_the_freshness_of_a_stream_is_how_far_its_log_is(tmp_path: Path, run: Callable[..., str]):
+    commit(tmp_path, 0, 1)
+    run("materialize")
+    said = run("status")
+    assert ("swipes (source)" in said, "WARN" in said) == (True, True)
+
+
+def test_what_workers_keep_online_is_not_pushed(tmp_path: Path, run: Callable[..., str]):
+    commit(tmp_path, 0, 1)
+    run("materialize")
+    said = "error: view spend is of a stream: workers keep it online, nothing is pushed"
+    assert said in run("push", "spend", code=64)
+    assert said in run("verify", "--store", "spend", code=64)
+    assert "Traceback" not in run("why", "spend", "card=c1", code=1)
+
+
+def test_a_spine_of_a_stream_ends_with_its_log(tmp_path: Path, run: Callable[..., str]):
+    commit(tmp_path, 0, 1)
+    commit(tmp_path, 1, 30)
+    run("materialize")
+    run("training-set", "fraud", "--out", "x.parquet")
+    made = pl.read_parquet("x.parquet").sort("at")
+    assert made["amount_count_1h"].to_list() == [0, 1, 2]
+    assert made["again"].to_list() == [True, False, None]  # the log ends before the horizon of the last
+    run("training-set", "--features", "spend:*", "--keys-from", "spend", "--out", "y.parquet")
+    assert pl.read_parquet("y.parquet")["event_time"].item() == BEGIN + timedelta(minutes=30)
+
+
+def test_small_files_of_a_log_are_put_together(
+    tmp_path: Path, run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(one_view, "_MANY_FILES", 8)
+    for number in range(8):
+        commit(tmp_path, number, 1 + number)
+    run("materialize")
+    log = log_of(tmp_path)
+    assert log.small_files(log.open()) == 1
+    assert log.open().state.partitions["swipes/0"].end == 8
+    assert "nothing" in run("materialize")
