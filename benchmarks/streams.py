@@ -101,12 +101,10 @@ def main() -> None:
         topics["Kafka"] = stack.enter_context(kafka_server()).url
         if "rate" in options.work:
             for name, url in topics.items():
-                if name != "Redis":  # its offsets need more than 53 bits
-                    measure_rate(name, url, server.url, folder, options)
+                measure_rate(name, url, server.url, folder, options)
         if "fresh" in options.work:
             for name, url in topics.items():
-                if name != "Redis":
-                    measure_freshness(name, url, server.url, folder)
+                measure_freshness(name, url, server.url, folder)
         if "read" in options.work:
             measure_reads()
         if "memory" in options.work:

@@ -205,6 +205,10 @@ class EventLog:
                 return False
         return True
 
+    def rows(self, opened: OpenedLog) -> int:
+        """Return how many rows a version has, without reading them."""
+        return 0 if opened.table is None else int(files_of(opened.table)["num_records"].sum())
+
     def read_rows(
         self, opened: OpenedLog, columns: Sequence[str], after: Mapping[str, int] | None = None
     ) -> Iterator[pl.DataFrame]:

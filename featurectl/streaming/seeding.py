@@ -102,8 +102,7 @@ class Seeding:
 
     def _buckets(self, opened: OpenedLog) -> int:
         """Return in how many parts entities are worked on, so that one part's events fit in memory."""
-        logged = sum(of.end - of.first for of in opened.state.partitions.values())
-        return max(1, -(-logged // _ROWS_AT_ONCE))
+        return max(1, -(-self._log.rows(opened) // _ROWS_AT_ONCE))
 
     def _bucket(
         self, opened: OpenedLog, numbers: Mapping[str, int], bucket: int, buckets: int

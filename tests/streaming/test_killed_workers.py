@@ -162,15 +162,18 @@ class Campaign:
         assert len(self.answered) > self.unanswered
 
 
-KINDS = {"sqlite": ("sqlite", "sqlite"), "kafka": ("kafka", "redis")}
+KINDS = {"sqlite": ("sqlite", "sqlite"), "redis": ("redis", "redis"), "kafka": ("kafka", "redis")}
 
 
 @pytest.fixture(params=KINDS)
 def campaign(request: pytest.FixtureRequest, tmp_path: Path) -> Campaign:
     broker, store = KINDS[request.param]
     urls = {"sqlite": f"sqlite:///{tmp_path / 'streams.db'}", "store": f"sqlite:///{tmp_path / 'online.db'}"}
-    broker_url = urls["sqlite"] if broker == "sqlite" else f"{request.getfixturevalue('kafka_url')}?assignment=range"
-    store_url = urls["store"] if store == "sqlite" else request.getfixturevalue("redis_url")
+    redis_url = request.getfixturevalue("redis_url") if store == "redis" else ""
+    store_url = urls["store"] if store == "sqlite" else redis_url
+    broker_url = {"sqlite": urls["sqlite"], "redis": redis_url}.get(broker, "")
+    if broker == "kafka":
+        broker_url = f"{request.getfixturevalue('kafka_url')}?assignment=range"
     divides = broker != "kafka"  # the broker of the tests waits for ever for a member that was killed
     return Campaign(broker_url=broker_url, store_url=store_url, folder=tmp_path, random=Random(1), divides=divides)
 

@@ -1,12 +1,12 @@
 """What a broker of topics gives, whatever kind it is; every kind passes `tests/streaming/topics/test_contract.py`.
 
 A topic is divided into partitions, numbered from 0. A message of a partition has an **offset**, a whole number below
-2**63 that grows along the partition, perhaps with holes. A **position** is where reading goes on: the least offset that
+2**53 that grows along the partition, perhaps with holes. A **position** is where reading goes on: the least offset that
 was not read yet. So the messages of a partition below a position are those that were read, and `[first, end)` of a
 batch are all offsets that it covers, the holes included.
 
 Offsets lie close to each other in SQLite and Kafka (which spends some on the marks of transactions); in Redis one is
-`(milliseconds << 20) | sequence` of the id of an entry.
+`(milliseconds << 12) | sequence` of the id of an entry.
 """
 
 from __future__ import annotations

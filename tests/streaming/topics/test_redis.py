@@ -60,7 +60,7 @@ def test_entries_of_other_programs_are_messages(broker, topic, client, stream):
 
 
 def test_ids_of_other_programs_are_offsets_in_their_order(broker, topic, client, stream):
-    names = [b"5-0", b"5-1", b"5-1048575", b"6-0", b"1764367452123-7"]
+    names = [b"5-0", b"5-1", b"5-4095", b"6-0", b"1764367452123-7"]
     for name in names:
         client.xadd(stream, {"value": name}, id=name)
     with reading(broker, topic) as log:
@@ -72,7 +72,7 @@ def test_ids_of_other_programs_are_offsets_in_their_order(broker, topic, client,
             assert read_to_end(log).get(0, []) == found[start:]
 
 
-@pytest.mark.parametrize("name", ["5-1048576", "8796093022208-0"])
+@pytest.mark.parametrize("name", ["5-4096", "2199023255552-0"])
 def test_an_id_that_is_no_offset_is_an_error_that_names_it(broker, topic, client, stream, name):
     client.xadd(stream, {"value": "x"}, id=name)
     with pytest.raises(StoreError, match=f"has an entry {name}"), reading(broker, topic, {0: 0}) as log:
@@ -81,7 +81,7 @@ def test_an_id_that_is_no_offset_is_an_error_that_names_it(broker, topic, client
 
 def test_a_sender_passes_sequences_that_come_near_their_end(broker, topic, client, stream):
     ahead_ms = int(time.time() * 1_000) + 1_000_000  # the server's clock was set back since
-    client.xadd(stream, {"value": "0"}, id=f"{ahead_ms}-{1 << 19}")
+    client.xadd(stream, {"value": "0"}, id=f"{ahead_ms}-{1 << 11}")
     send(broker, topic, [(b"key", b"1"), (b"key", b"2")])
     send(broker, topic, [(b"key", b"3")])
     with reading(broker, topic) as log:

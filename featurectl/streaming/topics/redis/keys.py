@@ -7,16 +7,16 @@
 A stream has a group `trimmed`, by which nobody reads: its last id is that of the last entry that featurectl trimmed,
 its count of read entries how many were gone by then. The braces are the hash tag of Redis Cluster: partitions lie on
 any of its nodes. Any program may send with `XADD topic:{<topic>/<partition>} * value ...`; an entry of other fields is
-a message whose value is a JSON object of them. An offset is `(milliseconds << 20) | sequence` of an entry's id.
+a message whose value is a JSON object of them. An offset is `(milliseconds << 12) | sequence` of an entry's id.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-SEQUENCE_BITS: Final = 20
+SEQUENCE_BITS: Final = 12
 SEQUENCES: Final = 1 << SEQUENCE_BITS
-_MOST_MS: Final = 1 << 63 - SEQUENCE_BITS
+_MOST_MS: Final = 1 << 53 - SEQUENCE_BITS  # until 2039: registers in Redis compute with 53 bits
 
 
 def topic_key(topic: str) -> bytes:
@@ -37,8 +37,8 @@ def group_key(topic: str, group: str) -> bytes:
 def offset_of(entry_id: bytes) -> int | None:
     """Return the offset of an entry, None where its id has none.
 
-    >>> offset_of(b"1764367452123-2"), offset_of(b"0-1"), offset_of(b"1-1048576")
-    (1850073365477326850, 1, None)
+    >>> offset_of(b"1764367452123-2"), offset_of(b"0-1"), offset_of(b"1-4096")
+    (7226849083895810, 1, None)
     """
     before, _, behind = entry_id.partition(b"-")
     milliseconds, sequence = int(before), int(behind)

@@ -164,6 +164,6 @@ def _offset(topic: str, name: bytes) -> int:
         raise StoreError(
             f"topic {topic} has an entry {name.decode(errors='replace')}, whose id is no offset",
             code="FC606",
-            hint="send with XADD ... *: an id's sequence is below 2**20 then, unless the server's clock was set back",
+            hint="send with XADD ... *: an id's sequence is below 4,096 then, unless the server's clock was set back",
         )
     return offset

@@ -10,7 +10,7 @@ from typing import Final
 import redis
 
 from featurectl.online.redis.connect import store_error, translated
-from featurectl.online.redis.trips import COMMANDS_A_TRIP, RedisCommand
+from featurectl.online.redis.trips import RedisCommand
 from featurectl.streaming.topics.base import FLUSH_S, Record
 from featurectl.streaming.topics.faults import NoTopicError
 from featurectl.streaming.topics.partitioner import partition_of
@@ -18,6 +18,7 @@ from featurectl.streaming.topics.redis.keys import SEQUENCES, stream_key
 from featurectl.streaming.topics.redis.server import TopicServer
 
 _SIZE: Final = 4 << 20  # bytes of a trip, about
+_RECORDS_A_TRIP: Final = SEQUENCES // 2 - 1  # so many ids of one millisecond fit behind those that were passed
 _LOOK_S: Final = 1.0  # how often it looks how many partitions there are
 
 
@@ -39,7 +40,7 @@ class RedisTopicWriter:
         for record in records:
             self._pending.append(record)
             self._size += len(record[1])
-            if len(self._pending) >= COMMANDS_A_TRIP or self._size >= _SIZE:
+            if len(self._pending) >= _RECORDS_A_TRIP or self._size >= _SIZE:
                 self.flush()
 
     def flush(self, timeout_s: float = FLUSH_S) -> int:  # noqa: ARG002 - the client has its limits: online/redis
