@@ -104,20 +104,20 @@ class EventSourceReader:
             raise StoreError(f"the log {self.log.shown} says not up to when the history counts", code="FC603")
         return OpenedStream(opened=opened, cut=from_us(opened.state.cut_us), until=min(now, from_us(asof)))
 
-    def events(self, view: OpenedStream, known_after: datetime | None = None) -> pl.LazyFrame:
+    def events(self, stream: OpenedStream, known_after: datetime | None = None) -> pl.LazyFrame:
         """Return the events of the log: the stream's columns, `available_at`, and the place of each.
 
         Those of files without one that was stamped later than `known_after` may be left out.
         """
         columns = [*(self.source.columns or {})]
-        rows = self.log.scan_rows(view.opened, [PARTITION, OFFSET, LOGGED, REJECTED, *columns], known_after)
+        rows = self.log.scan_rows(stream.opened, [PARTITION, OFFSET, LOGGED, REJECTED, *columns], known_after)
         return rows.filter(pl.col(REJECTED).is_null()).select(
             *columns, pl.col(LOGGED).alias(STAMP), pl.col(PARTITION).alias(PLACE), pl.col(OFFSET).alias(ORDER)
         )
 
-    def stamps(self, view: OpenedStream, known_after: datetime | None = None) -> pl.LazyFrame:
+    def stamps(self, stream: OpenedStream, known_after: datetime | None = None) -> pl.LazyFrame:
         """Return partition, offset and stamp of what is in the log, what was rejected among it."""
-        return self.log.scan_rows(view.opened, [PARTITION, OFFSET, LOGGED], known_after)
+        return self.log.scan_rows(stream.opened, [PARTITION, OFFSET, LOGGED], known_after)
 
     @cached_property
     def history_source(self) -> Source:
@@ -158,17 +158,27 @@ class EventSourceReader:
     ) -> pl.LazyFrame:
         """Return all rows that count as of the log's `asof`; those of the history first."""
         del parts, since, required
-        view = self.look(datetime.max.replace(tzinfo=UTC))
-        known = [_rows(self, self.events(view), stamped_source(self.source), view.until)]
-        if self.history is not None:
-            scan = self.history.scan(self.history.parts())
-            known.insert(0, _rows(self, scan, self.history_source, view.history_until))
-        return pl.concat(known, how="vertical")
+        stream = self.look(datetime.max.replace(tzinfo=UTC))
+        logged = _rows(self, self.events(stream), stamped_source(self.source), stream.until)
+        earlier = earlier_rows(self, stream)
+        return logged if earlier is None else pl.concat([earlier, logged], how="vertical")
 
     def scan_kept(self, parts: Sequence[SourcePart]) -> pl.LazyFrame:
         """Return the rows as `scan` does, and beside them the same columns: events have no others."""
         rows = self.scan(parts)
         return rows.with_columns(pl.col(name).alias(KEPT + name) for name in self.columns())
+
+
+def earlier_rows(reader: EventSourceReader, stream: OpenedStream) -> pl.LazyFrame | None:
+    """Return the rows of the history that count, None without one.
+
+    Their columns are those of the stream, those of its `select`, as the history makes them, and `available_at`. One
+    that the history spells otherwise before its own `select` is null.
+    """
+    if reader.history is None:
+        return None
+    scan = reader.history.scan(reader.history.parts())
+    return _rows(reader, scan, reader.history_source, stream.history_until)
 
 
 def _rows(reader: EventSourceReader, scan: pl.LazyFrame, source: Source, until: datetime) -> pl.LazyFrame:

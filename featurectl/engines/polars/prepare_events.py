@@ -40,8 +40,8 @@ from featurectl.expressions.polars import to_polars
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.stream_reach import repeat_reach_us
 from featurectl.language.typing.sources import row_columns
-from featurectl.pit.hashing import add_hashes, hash_ties
-from featurectl.pit.questions import TIE_ORDER
+from featurectl.pit.hashing import add_hashes, hash_rows, hash_ties
+from featurectl.pit.questions import AVAILABLE_AT, TIE_ORDER
 from featurectl.pit.repeats import find_repeats
 
 _APART = "\x00apart"  # true of events that are only there for copies of them
@@ -59,7 +59,7 @@ def prepare_events(
         kept = frame.filter(~pl.col(_APART))
         seen.of_view.see(kept)
         made = table_columns(kept, view)
-        sums = add_hashes(sums, made[TIE_ORDER])
+        sums = add_hashes(sums, hash_rows(made.select(AVAILABLE_AT, TIE_ORDER)))  # a stamp is of one partition
         rows.add(made)
     if rows.height == 0:
         rows.add(table_columns(_nothing(view), view))

@@ -13,11 +13,13 @@ import pytest
 from featurectl.core.errors import DataError
 from featurectl.core.units import from_us
 from featurectl.engines.base import TOO_LATE
+from featurectl.engines.polars.engine import PolarsEngine
 from featurectl.language.definitions.view import FeatureView
 from featurectl.offline.delta import DeltaStore
 from featurectl.operations.materialize.dry_run import plan_view
+from featurectl.operations.materialize.range import Range
 from featurectl.operations.materialize.run import MaterializeRun
-from featurectl.operations.materialize.streams import AFTER_CUT
+from featurectl.operations.materialize.streams import AFTER_CUT, materialize_stream
 from tests.operations.materialize.event_streams import BEGIN, SECOND, SPEND, CardStream
 from tests.operations.materialize.test_streams import expected, rows_of
 
@@ -213,3 +215,32 @@ def test_a_dry_run_says_what_would_be_taken(stream: CardStream):
     assert planned() == ("append", "new rows")
     stream.materialize(SPEND)
     assert planned() == ("nothing", "no new rows")
+
+
+def test_a_table_that_begins_later_knows_copies_of_before(stream: CardStream):
+    begin_at(stream, 0)
+    put(stream, "swipes/0", 1, 1)
+    put(stream, "swipes/0", 1, 100)  # it happened later than its first copy
+    put(stream, "swipes/0", 2, 101)
+    view = replace(SPEND, source=stream.source)
+    table = DeltaStore(str(stream.folder / "offline"), "p").table(view.name, 1, view.key_types)
+    run = MaterializeRun(view=view, version=1, reader=stream.reader(), table=table)
+    materialize_stream(PolarsEngine(1), run, stream.now, asked=Range(since=second(50)))
+    assert table.read()["swipe"].to_list() == [2]
+    stream.clock_us = BEGIN + 110 * SECOND
+    stream.put("swipes/1", swipe(3, 20))  # late, and of before the table
+    put(stream, "swipes/1", 4, 120)
+    assert swipes(stream) == [2, 4]
+
+
+def test_a_range_that_is_asked_for_makes_the_table_of_a_stream_anew(stream: CardStream):
+    stream.write_history([known(1, 0)])
+    begin_at(stream, 10)
+    put(stream, "swipes/0", 2, 15)
+    stream.materialize(SPEND)
+    stream.write_history([known(3, 5)])
+    view = replace(SPEND, source=stream.source)
+    table = DeltaStore(str(stream.folder / "offline"), "p").table(view.name, 1, view.key_types)
+    run = MaterializeRun(view=view, version=1, reader=stream.reader(), table=table)
+    made = materialize_stream(PolarsEngine(1), run, stream.now, asked=Range(since=second(5)))
+    assert (made.action, sorted(table.read()["swipe"].to_list())) == ("rebuild", [1, 2, 3])
