@@ -152,7 +152,7 @@ def not_pushed(view: FeatureView) -> UsageError:
     """Return the error that a view, by its name, is none whose values a push brings into the online store."""
     if view.online:
         message = f"view {view.name} is of a stream: workers keep it online, nothing is pushed"
-        return UsageError(message, hint="featurectl materialize brings its offline table up to the stream")
+        return UsageError(message, hint=f"for its offline table: featurectl materialize {view.name}")
     return UsageError(f"view {view.name} is offline only", hint="its `online:` is false")
 
 
