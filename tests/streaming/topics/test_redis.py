@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import time
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -57,6 +60,14 @@ def test_entries_of_other_programs_are_messages(broker, topic, client, stream):
     with reading(broker, topic) as log:
         found = [(key, value) for _, key, value in read_to_end(log)[0]]
     assert found == [(None, b"\xff\0"), (b"card", b"2"), (None, b'{"amount": "3", "card": "x"}'), (b"k", b"4")]
+
+
+def test_another_program_sends_as_the_docs_say(broker, topic, client, stream):
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "topics.md").read_text()
+    [command] = re.findall(r"`(XADD topic:.*?)`", page)
+    client.execute_command(*shlex.split(command.replace("topic:{swipes/0}", stream.decode())))
+    with reading(broker, topic) as log:
+        assert [message[1:] for message in read_to_end(log)[0]] == [(b"card-7", b'{"amount": 3}')]
 
 
 def test_ids_of_other_programs_are_offsets_in_their_order(broker, topic, client, stream):
