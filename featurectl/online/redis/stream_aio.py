@@ -20,10 +20,18 @@ from featurectl.online.redis.stream_fetch import FetchLeg, joined, portions
 from featurectl.online.redis.stream_keys import register_key
 from featurectl.online.redis.stream_pinned import GONE
 from featurectl.online.redis.stream_reads import SingleReads
-from featurectl.online.redis.stream_register import parsed, state_of
+from featurectl.online.redis.stream_register import layout_command, parsed, read_layout, state_of
 from featurectl.online.redis.stream_scripts import STATE
 from featurectl.online.redis.trips import COMMANDS_A_TRIP
-from featurectl.online.stream_state.base import EntityList, ListsAnswer, ListsAsk, StreamPoll, StreamSource, poll_of
+from featurectl.online.stream_state.base import (
+    EntityList,
+    Generation,
+    ListsAnswer,
+    ListsAsk,
+    StreamPoll,
+    StreamSource,
+    poll_of,
+)
 
 POLL_S: Final = 0.01  # for so long a poll is good enough
 
@@ -46,6 +54,14 @@ class AsyncRedisStreamReader(AsyncRedisReader):
             return list(ended.value)
         except redis.RedisError as error:
             raise store_error(self._address, error) from error
+
+    async def read_layout(self, source: StreamSource, generation: Generation) -> str:
+        """Return the document of what the lists of a generation keep."""
+        try:
+            [reply] = await self._exchange([layout_command(source, generation)])
+        except redis.RedisError as error:
+            raise store_error(self._address, error) from error
+        return parsed(self._address, read_layout, reply)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +92,14 @@ class AsyncClusterStreamReader(AsyncClusterReader):
         except redis.RedisError as error:
             raise store_error(self._address, error) from error
         return answers
+
+    async def read_layout(self, source: StreamSource, generation: Generation) -> str:
+        """Return the document of what the lists of a generation keep."""
+        try:
+            [reply] = await self._exchange([layout_command(source, generation)])
+        except redis.RedisError as error:
+            raise store_error(self._address, error) from error
+        return parsed(self._address, read_layout, reply)
 
     async def close(self) -> None:
         """Close the connections; who waits for an answer gets an error."""

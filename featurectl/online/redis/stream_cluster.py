@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
-from typing import Final
+from typing import ClassVar, Final
 
 import redis
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS
@@ -58,6 +58,8 @@ def has_gone(answers: Sequence[ListsAnswer]) -> bool:
 class RedisClusterStreamState(RedisStreamState):
     """A `StreamState` at a `redis+cluster://` or `rediss+cluster://` URL."""
 
+    _commands_of: ClassVar[type[RedisCommands]] = ClusterCommands
+
     def read(self, source: StreamSource, asks: Sequence[ListsAsk]) -> list[ListsAnswer]:
         """Return the lists of each ask, in two trips: `asof` first; where a generation went, once more."""
         answers = self.fetch(source, self.read_poll(source), asks)
@@ -108,9 +110,6 @@ class RedisClusterStreamState(RedisStreamState):
 
     def _slots(self) -> SlotMap:
         return self._cluster.slots()
-
-    def _opened(self) -> RedisCommands:
-        return ClusterCommands(self._address)
 
     def _connected(self) -> PinnedMasters:
         """Return a connection to each master of now."""

@@ -132,6 +132,7 @@ def joined(portions: Sequence[Sequence[ListsAnswer]]) -> list[ListsAnswer]:
         ListsAnswer(
             asof=of[0].asof,
             lists=None if of[0].lists is None else [found for each in of for found in each.lists or ()],
+            generation=of[0].generation,
         )
         for of in zip(*portions, strict=True)
     ]
@@ -149,6 +150,7 @@ class FetchPlan(Generic[Owner]):
     ) -> None:
         owner, tags_of = masters
         self._poll = poll
+        self._views = [ask.view for ask in asks]
         self._lists: list[list[EntityList | None] | None] = []
         wanted: dict[Owner, list[WantedList]] = {}
         for number, ask in enumerate(asks):
@@ -172,7 +174,11 @@ class FetchPlan(Generic[Owner]):
 
     def answers(self, asof: int | None = None) -> list[ListsAnswer]:
         """Return the lists of each ask, as of the poll, or as of an instant that was read before them."""
-        return [ListsAnswer(asof=self._poll.asof if asof is None else asof, lists=lists) for lists in self._lists]
+        at = self._poll.asof if asof is None else asof
+        lives = [self._poll.live.get(view) for view in self._views]
+        return [
+            ListsAnswer(asof=at, lists=lists, generation=live) for lists, live in zip(self._lists, lives, strict=True)
+        ]
 
     @property
     def has_gone(self) -> bool:

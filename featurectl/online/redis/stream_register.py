@@ -9,10 +9,11 @@ import redis
 
 from featurectl.core.errors import StoreError
 from featurectl.online.redis import stream_scripts as scripts
-from featurectl.online.redis.answers import listed
+from featurectl.online.redis.answers import listed, read_value
 from featurectl.online.redis.connect import StoreAddress, store_error
 from featurectl.online.redis.stream_keys import register_key
 from featurectl.online.redis.stream_masters import PinnedMasters
+from featurectl.online.redis.trips import RedisCommand
 from featurectl.online.stream_state.base import (
     MOST_PARTITIONS,
     Generation,
@@ -90,10 +91,10 @@ class RedisGenerations:
         self._masters = masters
         self._key = register_key(source)
 
-    def add(self, generation: Generation) -> NewGeneration:
+    def add(self, generation: Generation, layout: str = "") -> NewGeneration:
         """Name a generation to be written from now on, in the place of one of its view that was never read."""
         generation.check()
-        asof, *pairs = self._run(_numbers, scripts.ADD_GENERATION, generation.view, generation.id)
+        asof, *pairs = self._run(_numbers, scripts.ADD_GENERATION, generation.view, generation.id, layout)
         return NewGeneration(cuts=dict(zip(pairs[::2], pairs[1::2], strict=True)), asof=asof)
 
     def switch(self, generation: Generation) -> bool:
@@ -161,6 +162,20 @@ def state_of(reply: list[bytes]) -> RegisterState:
 def poll_command(source: StreamSource) -> tuple[bytes | str, ...]:
     """Return the command that asks a single server what a reader has to know of a register."""
     return ("HMGET", register_key(source), "asof", "views")
+
+
+def layout_command(source: StreamSource, generation: Generation) -> RedisCommand:
+    """Return the command that asks for the document of a generation's layout."""
+    return ("HGET", register_key(source), f"layout/{generation.name}")
+
+
+def read_layout(reply: object) -> str:
+    """Return the document of the reply to that command; "" where there is none.
+
+    Raises:
+        redis.InvalidResponse: it is none of Redis.
+    """
+    return (read_value(reply) or b"").decode()
 
 
 def read_poll(reply: object) -> StreamPoll:

@@ -76,7 +76,7 @@ local function keep(words, kept)
       names[#names + 1] = words[at]
     else
       local name = words[1] .. '#' .. words[at]
-      call('HDEL', key, 'added/' .. name)
+      call('HDEL', key, 'added/' .. name, 'layout/' .. name)
       for n = 0, count() - 1 do call('HDEL', key, 'cut/' .. n .. '/' .. name) end
     end
   end
@@ -298,7 +298,7 @@ return {get('views') or '', cuts}
 """
 )
 
-# Names a generation; returns `asof` when that was done, then pairs of partition and cut.
+# Names a generation, with the document of its layout; returns `asof` of then, and pairs of partition and cut.
 ADD_GENERATION: Final = (
     _COMMON
     + """
@@ -313,7 +313,7 @@ keep(words, {[words[2]] = true, [name] = true})
 if not has(words, name) then
   words[#words + 1] = name
   for n = 0, count() - 1 do call('HSET', key, 'cut/' .. n .. '/' .. full, text(load(n).fin)) end
-  call('HSET', key, 'added/' .. full, text(asof()))
+  call('HSET', key, 'added/' .. full, text(asof()), 'layout/' .. full, ARGV[3])
 end
 put_views(lines)
 local found = {tonumber(get('added/' .. full))}

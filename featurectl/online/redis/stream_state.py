@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from typing import ClassVar, Final
 
 from featurectl.online.redis.answers import read_page
 from featurectl.online.redis.commands import RedisCommands
@@ -17,7 +17,10 @@ from featurectl.online.redis.stream_reads import SingleReads, driven
 from featurectl.online.redis.stream_register import (
     RedisGenerations,
     RedisStampRegister,
+    layout_command,
+    parsed,
     poll_command,
+    read_layout,
 )
 from featurectl.online.redis.stream_scripts import MEET
 from featurectl.online.redis.stream_sweep import ListSweeper
@@ -61,10 +64,12 @@ class RedisStreamConnection:
 class RedisStreamState:
     """A `StreamState` at a `redis://` or `rediss://` URL."""
 
+    _commands_of: ClassVar[type[RedisCommands]] = RedisCommands
+
     def __init__(self, url: str, shown: str = "", clock: MicrosecondClock | None = None) -> None:
         self._address = address_of(url, shown)
         self._clock = clock
-        self._commands = self._opened()
+        self._commands = self._commands_of(self._address)
         self._reads = SingleReads(self._address)
 
     def connect(self, source: StreamSource) -> RedisStreamConnection:
@@ -83,6 +88,11 @@ class RedisStreamState:
         """Return the lists of each ask as of an earlier poll; none of a generation that is not live any more."""
         return driven(self._reads.fetch(source, poll, asks), self._send)
 
+    def read_layout(self, source: StreamSource, generation: Generation) -> str:
+        """Return the document of what the lists of a generation keep, "" of one that has none, or is not named."""
+        [reply] = self._send([layout_command(source, generation)])
+        return parsed(self._address, read_layout, reply)
+
     def walk_lists(self, source: StreamSource, generation: Generation) -> Iterator[Sequence[bytes]]:
         """Yield the entities that have a list of a generation by a scan, some at a time; one may come twice."""
         return self._sweeper(source).walk(generation)
@@ -98,9 +108,6 @@ class RedisStreamState:
     def close(self) -> None:
         """Close the connections."""
         self._commands.close()
-
-    def _opened(self) -> RedisCommands:
-        return RedisCommands(self._address)
 
     def _connected(self) -> PinnedMasters:
         server = PinnedServer(self._address)

@@ -178,7 +178,7 @@ class SqliteGenerations:
         self._file = file
         self._source = source
 
-    def add(self, generation: Generation) -> NewGeneration:
+    def add(self, generation: Generation, layout: str = "") -> NewGeneration:
         """Name a generation to be written from now on, in the place of one of its view that was never read."""
         generation.check()
         of = (self._source, generation.view, generation.id)
@@ -187,7 +187,7 @@ class SqliteGenerations:
             connection.execute(tables.UNNAME_OTHERS, of)
             found = connection.execute(tables.FIND_GENERATION, of).fetchone()
             if found is None:
-                connection.execute(tables.ADD_GENERATION, of)
+                connection.execute(tables.ADD_GENERATION, (*of, layout))
                 found = (*connection.execute(tables.FIND_GENERATION, of).fetchone()[:1], False)
             number, named = found
             if not named:

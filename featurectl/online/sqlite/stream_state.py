@@ -56,6 +56,10 @@ class AsyncSqliteStreamReader:
         """Return the lists of each ask, all as of one moment."""
         return self._state.read(source, asks)
 
+    async def read_layout(self, source: StreamSource, generation: Generation) -> str:
+        """Return the document of what the lists of a generation keep."""
+        return self._state.read_layout(source, generation)
+
     async def close(self) -> None:
         """Close the file."""
         self._state.close()
@@ -82,7 +86,10 @@ class SqliteStreamState:
             state = state_of(connection, number)
             lives = [state.live(ask.view) for ask in asks]
             found = [lists_of(connection, number, live, ask) for live, ask in zip(lives, asks, strict=True)]
-            return [ListsAnswer(asof=state.asof, lists=lists) for lists in found]
+            return [
+                ListsAnswer(asof=state.asof, lists=lists, generation=None if live is None else live.id)
+                for live, lists in zip(lives, found, strict=True)
+            ]
 
     def read_poll(self, source: StreamSource) -> StreamPoll:
         """Return what a reader has to know of the register, for the lists that it fetches afterwards."""
@@ -96,7 +103,17 @@ class SqliteStreamState:
             live = poll_of(state_of(connection, number)).live
             same = {view: Generation(view=view, id=of) for view, of in poll.live.items() if live.get(view) == of}
             found = [lists_of(connection, number, same.get(ask.view), ask) for ask in asks]
-            return [ListsAnswer(asof=poll.asof, lists=lists) for lists in found]
+            return [
+                ListsAnswer(asof=poll.asof, lists=lists, generation=poll.live.get(ask.view))
+                for ask, lists in zip(asks, found, strict=True)
+            ]
+
+    def read_layout(self, source: StreamSource, generation: Generation) -> str:
+        """Return the document of what the lists of a generation keep, "" of one that has none, or is not named."""
+        with self._file.transaction(writing=False) as connection:
+            of = (self._file.number(connection, source), generation.view, generation.id)
+            found = connection.execute(tables.LAYOUT, of).fetchone()
+        return "" if found is None else str(found[0])
 
     def walk_lists(self, source: StreamSource, generation: Generation) -> Iterator[Sequence[bytes]]:
         """Yield the entities that have a list of a generation in the order of their keys, 5,000 at a time."""

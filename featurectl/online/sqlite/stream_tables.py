@@ -29,7 +29,7 @@ create table if not exists stream_views (
 ) without rowid;
 create table if not exists stream_generations (
     id integer primary key, source integer not null, view text not null, name text not null,
-    named integer not null default 1, heads integer not null default 0, asof integer not null,
+    named integer not null default 1, heads integer not null default 0, asof integer not null, layout text not null,
     unique (source, view, name)
 );
 create table if not exists stream_cuts (
@@ -93,10 +93,11 @@ select view, name, coalesce(cut, ?3) from stream_generations left join stream_cu
 on generation = id and partition = ?2 where source = ?1 and named order by view, id
 """
 FIND_GENERATION: Final = "select id, named from stream_generations where source = ? and view = ? and name = ?"
+LAYOUT: Final = "select layout from stream_generations where source = ? and view = ? and name = ? and named"
 ADD_VIEW: Final = "insert or ignore into stream_views (source, view) values (?, ?)"
 ADD_GENERATION: Final = """
-insert into stream_generations (source, view, name, asof)
-select id, ?2, ?3, asof from stream_sources where id = ?1
+insert into stream_generations (source, view, name, asof, layout)
+select id, ?2, ?3, asof, ?4 from stream_sources where id = ?1
 """
 NAME_GENERATION: Final = """
 update stream_generations set named = 1,

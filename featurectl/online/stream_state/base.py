@@ -282,11 +282,12 @@ class ListsAnswer:
     """Lists of a view version, by the places of the ask, and the `asof` that was read before them.
 
     `lists` are None where the view version has no generation that can be read, and one of them where the master that
-    has it lost records, or has not all heads.
+    has it lost records, or has not all heads. `generation` is the id of the one that they are of.
     """
 
     asof: int
     lists: Sequence[EntityList | None] | None
+    generation: str | None = None
 
 
 def check_exact(*offsets: int) -> None:

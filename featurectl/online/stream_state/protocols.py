@@ -63,8 +63,11 @@ class StampRegister(Protocol):
 class GenerationRegister(Protocol):
     """Which generations of lists are written and read: each method is one step of the store."""
 
-    def add(self, generation: Generation) -> NewGeneration:
-        """Name a generation to be written from now on, in the place of one of its view that was never read."""
+    def add(self, generation: Generation, layout: str = "") -> NewGeneration:
+        """Name a generation to be written from now on, in the place of one of its view that was never read.
+
+        `layout` is the document of what its lists keep, which readers ask for; one that was named has its own already.
+        """
 
     def switch(self, generation: Generation) -> bool:
         """Have a generation read and written alone; False where it is not named, or not all before its cut is done."""
@@ -153,6 +156,9 @@ class StreamReader(Protocol):
     def fetch(self, source: StreamSource, poll: StreamPoll, asks: Sequence[ListsAsk]) -> list[ListsAnswer]:
         """Return the lists of each ask as of an earlier poll; none of a generation that is not live any more."""
 
+    def read_layout(self, source: StreamSource, generation: Generation) -> str:
+        """Return the document of what the lists of a generation keep, "" of one that has none, or is not named."""
+
     def close(self) -> None:
         """Give back connections and files."""
 
@@ -162,6 +168,9 @@ class AsyncStreamReader(Protocol):
 
     async def read(self, source: StreamSource, asks: Sequence[ListsAsk]) -> list[ListsAnswer]:
         """Return the lists of each ask."""
+
+    async def read_layout(self, source: StreamSource, generation: Generation) -> str:
+        """Return the document of what the lists of a generation keep."""
 
     async def close(self) -> None:
         """Give back connections and files."""

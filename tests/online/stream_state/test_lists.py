@@ -159,6 +159,23 @@ def test_a_reader_is_told_of_no_list_without_a_live_generation(opened, source, c
     assert state.read(type(source)(project="none", env="dev", source="s"), [ask])[0].lists is None
 
 
+def test_a_generation_has_the_layout_that_it_was_named_with(opened, source, connection):
+    reader = opened()
+    made, other = Generation(view="totals@1", id="a1"), Generation(view="totals@1", id="b2")
+    connection.generations.add(made, '{"kind": "event"}')
+    connection.generations.add(made, '{"kind": "state"}')  # it is named already
+    assert reader.read_layout(source, made) == '{"kind": "event"}'
+    assert reader.read_layout(source, other) == ""
+    assert connection.lists.make_ready(made, connection.lists.seed(made, []), {})
+    assert connection.generations.switch(made)
+    [answer] = reader.read(source, [ListsAsk(view="totals@1", entities=[b"i1:1"])])
+    assert answer.generation == "a1"
+    connection.generations.add(other)
+    assert connection.lists.make_ready(other, connection.lists.seed(other, []), {})
+    assert connection.generations.switch(other)
+    assert reader.read_layout(source, made) == ""
+
+
 def test_lists_are_walked_dropped_and_swept(opened, source, connection):
     state, later = opened(), Generation(view="spend@1", id="b2")
     other = Generation(view="visits@1", id="c3")
