@@ -23,6 +23,7 @@ from featurectl.online.missing_rows import rows_lost
 from featurectl.operations.materialize.part_begins import changed_since
 from featurectl.operations.materialize.part_rows import describe_changed, to_mend
 from featurectl.sources.base import SourceReader, SourceScan
+from featurectl.sources.failures import reading
 from featurectl.workspace.event_reader import EventSourceReader, selected_source
 
 NO_ROWS: Final = "no rows yet"
@@ -77,7 +78,8 @@ def freshness_of_source(
     """Return the row of a source: its age is now - its greatest available_at; rows of the future do not count."""
     try:
         opened = reader(source)
-        event, available = _newest(source, opened, engine, now)
+        with reading(f"source {source.name}"):
+            event, available = _newest(source, opened, engine, now)
     except FeaturectlError as error:
         return FreshnessRow(
             kind="source", name=source.name, verdict="ERROR", freshness=source.freshness, error=error.message

@@ -156,10 +156,11 @@ class EventSourceReader:
     def scan(
         self, parts: Sequence[SourcePart], since: datetime | None = None, required: RequiredColumns = NONE_REQUIRED
     ) -> pl.LazyFrame:
-        """Return all rows that count as of the log's `asof`; those of the history first."""
+        """Return all rows that count as of the log's `asof`: those of the history, then events as they were stamped."""
         del parts, since, required
         stream = self.look(datetime.max.replace(tzinfo=UTC))
-        logged = _rows(self, self.events(stream), stamped_source(self.source), stream.until)
+        events = self.events(stream).sort(STAMP, PLACE, ORDER)  # files are put together in any order
+        logged = _rows(self, events, stamped_source(self.source), stream.until)
         earlier = earlier_rows(self, stream)
         return logged if earlier is None else pl.concat([earlier, logged], how="vertical")
 

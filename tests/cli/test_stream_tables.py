@@ -171,3 +171,16 @@ def test_small_files_of_a_log_are_put_together(
     assert log.small_files(log.open()) == 1
     assert log.open().state.partitions["swipes/0"].end == 8
     assert "nothing" in run("materialize")
+
+
+def test_a_log_that_is_broken_is_an_error_of_its_source(tmp_path: Path, run: Callable[..., str]):
+    commit(tmp_path, 0, 1)
+    commit(tmp_path, 1, 30)
+    run("materialize")
+    commit(tmp_path, 2, 40)
+    for path in Path(log_of(tmp_path).location).glob("*.parquet"):
+        path.write_bytes(b"PAR1" + bytes(20))
+    for words in ("materialize", "materialize --full", "status", "training-set fraud --out x.parquet"):
+        said = run(*words.split(), code=1)
+        assert "swipes" in said
+        assert "Traceback" not in said

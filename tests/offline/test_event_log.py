@@ -213,3 +213,19 @@ def test_a_worker_that_is_killed_leaves_the_old_log_or_the_new_one(log: EventLog
         process.stdout.close()
         end = max((of.end for of in log.open().state.partitions.values()), default=0)
         assert offsets(log) == ({"t/0#1": list(range(end))} if end else {})
+
+
+@pytest.mark.parametrize("place", ["folder", "bucket"])
+def test_rows_are_scanned_without_files_of_before_an_instant(
+    tmp_path: Path, request: pytest.FixtureRequest, place: str
+):
+    location = f"{tmp_path}/log" if place == "folder" else f"{request.getfixturevalue('s3').location()}/log"
+    log = EventLog(location=location, columns=COLUMNS, shown="log")
+    assert log.scan_rows(log.open(), [OFFSET]).collect().height == 0
+    for end in (3, 5, 9):
+        assert add(log, log.open(), "t/0#1", end)
+    opened = log.open()
+    assert sorted(log.scan_rows(opened, [OFFSET]).collect()[OFFSET].to_list()) == list(range(9))
+    after = pl.Series([40], dtype=pl.Int64).cast(INSTANT)[0]
+    assert sorted(log.scan_rows(opened, [OFFSET], after).collect()[OFFSET].to_list()) == [5, 6, 7, 8]
+    assert log.small_files(opened) == 3

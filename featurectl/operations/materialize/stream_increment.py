@@ -23,6 +23,7 @@ from featurectl.offline.stream_coverage import cut_of, history_parts, log_parts,
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.operations.materialize.table_increment import why_anew
 from featurectl.sources.base import RequiredColumns, SourcePart, SourceScan
+from featurectl.sources.failures import reading
 from featurectl.sources.increment import plan_increment
 from featurectl.workspace.event_reader import ORDER, PLACE, EventSourceReader, OpenedStream, stamped_source
 
@@ -220,7 +221,8 @@ def _open_ends(
 ) -> dict[str, int]:
     """Return the first offset of each partition that is not taken: that of an event later than `until`, or its end."""
     later = reader.stamps(stream, known_after).filter(pl.col(LOGGED) > stream.until)
-    found = later.group_by(PARTITION).agg(pl.col(OFFSET).min()).collect(engine="streaming")
+    with reading(f"source {reader.source.name}"):
+        found = later.group_by(PARTITION).agg(pl.col(OFFSET).min()).collect(engine="streaming")
     waiting = dict(found.iter_rows())
     ends = {name: waiting.get(name, of.end) for name, of in stream.opened.state.partitions.items()}
     return {name: max(end, taken.get(name, end)) for name, end in ends.items()}
@@ -233,7 +235,8 @@ def _first_stamp(
     new = reader.stamps(stream, known_after).filter(
         (pl.col(LOGGED) <= stream.until) & ~_is_taken(PARTITION, OFFSET, taken)
     )
-    found = new.select(pl.col(LOGGED).min()).collect(engine="streaming").item()
+    with reading(f"source {reader.source.name}"):
+        found = new.select(pl.col(LOGGED).min()).collect(engine="streaming").item()
     assert found is None or isinstance(found, datetime)
     return found
 
