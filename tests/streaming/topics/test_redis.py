@@ -243,7 +243,7 @@ def test_a_server_that_hangs_is_an_error_and_nobody_waits_for_ever(topic):
             read_to_end(log)
             with server.paused():
                 writer.send([(b"a", b"1")])
-                for use in (log.take, writer.flush):
+                for use in (lambda: wait_until(lambda: log.take() is None), writer.flush):
                     begin = time.monotonic()
                     with pytest.raises(NoAnswerError):
                         use()
@@ -258,6 +258,9 @@ def test_topics_lie_behind_tls_too(redis_tls_url, topic):
         send(broker, topic, records_of(keys=4, each=2))
         with reading(broker, topic) as log:
             assert sum(map(len, read_to_end(log).values())) == 8
+            for number in range(3):  # while it waits
+                send(broker, topic, [(b"key", b"%d" % number)])
+                wait_until(lambda: bool(log.take(TakeLimits(timeout_s=LIMIT_S)).batches))
 
 
 @pytest.mark.parametrize("place", ["redis_url", pytest.param("redis_cluster_url", marks=pytest.mark.long)])
@@ -274,6 +277,35 @@ def test_a_partition_with_a_backlog_keeps_no_other_one_waiting(request, topic, p
                 log.take(TakeLimits(messages=5, timeout_s=1))
             assert log.values()[1] == [b"one"]
             assert len(log.values()[0]) <= 20
+
+
+@pytest.mark.usefixtures("stream")
+def test_an_idle_reader_waits_no_longer_than_it_is_told(broker, topic):
+    """A server that has nothing to do ends a short BLOCK after up to 100 ms."""
+    with reading(broker, topic) as log:
+        read_to_end(log)
+        begin, takes = time.monotonic(), 0
+        while time.monotonic() - begin < 1.0:
+            assert log.take(TakeLimits(timeout_s=0.005)).ends == {0: 0}
+            takes += 1
+        assert takes > 25
+
+
+def test_what_is_waited_for_may_change_while_nothing_comes(broker, topic):
+    broker.create(topic, 3)
+    keys = {partition_of(b"%d" % number, 3): b"%d" % number for number in range(30)}
+    with reading(broker, topic, {0: 0}) as log:
+        read_to_end(log)
+        for name in (1, 2):
+            log.seek(name, 0)
+            read_to_end(log)
+            send(broker, topic, [(keys[name], b"came")])
+            wait_until(lambda: bool(log.take(TakeLimits(timeout_s=LIMIT_S)).batches))
+        log.reader.pause([1])
+        log.take()
+        send(broker, topic, [(keys[1], b"not yet"), (keys[0], b"came")])
+        wait_until(lambda: bool(log.take(TakeLimits(timeout_s=LIMIT_S)).batches))
+        assert log.values() == {0: [b"came"], 1: [b"came"], 2: [b"came"]}
 
 
 def test_many_unread_entries_are_estimated_by_their_times(broker, topic, client, stream, monkeypatch):

@@ -19,10 +19,10 @@ from featurectl.online.redis.connect import StoreAddress, translated
 from featurectl.online.redis.trips import RedisCommand
 from featurectl.streaming.topics.base import TopicState
 from featurectl.streaming.topics.faults import NoTopicError
+from featurectl.streaming.topics.redis.bell import StreamBell
 from featurectl.streaming.topics.redis.keys import entry_id, stream_key, topic_key
 from featurectl.streaming.topics.redis.scripts import MAKE_STREAM, MAKE_TOPIC, READ
 
-_LONGEST_BLOCK_S: Final = 2.0  # a server that hangs is noticed by answers
 _POLL_S: Final = 0.005
 _POLICY: Final = re.compile(r"maxmemory_policy:(\S+)")
 _CLUSTER: Final = ("redis+cluster://", "rediss+cluster://")
@@ -34,6 +34,7 @@ class TopicServer:
     def __init__(self, commands: RedisCommands) -> None:
         self.commands = commands
         self.shown = commands.address.shown
+        self._bell = StreamBell(commands.client)
 
     def run(self, script: str, keys: Sequence[bytes], *arguments: bytes | str | int) -> object:
         """Return what a script answers."""
@@ -75,15 +76,16 @@ class TopicServer:
 
     def wait(self, topic: str, positions: Mapping[int, int], limit_s: float) -> Sequence[int]:
         """Return partitions that have something at or behind a position; waits for it, not longer than the limit."""
-        block_ms = int(min(limit_s, _LONGEST_BLOCK_S) * 1_000)
-        block = ("BLOCK", block_ms) if block_ms else ()  # BLOCK 0 is for ever
         if not positions:
             time.sleep(limit_s)
             return []
         keys = {stream_key(topic, partition): partition for partition in positions}
         after = [entry_id(position - 1) if position else b"0-0" for position in positions.values()]
-        answer = self.commands.ask("XREAD", "COUNT", 1, *block, "STREAMS", *keys, *after)
         with translated(self.commands.address):
+            if limit_s:
+                answer = self._bell.wait(list(zip(keys, after, strict=True)), limit_s)
+            else:
+                answer = self.commands.ask("XREAD", "COUNT", 1, "STREAMS", *keys, *after)
             return [keys[name] for name in _streams_of(answer) if isinstance(name, bytes)]
 
     def read(self, topic: str, positions: Mapping[int, int], number: int) -> list[object]:
@@ -102,6 +104,7 @@ class TopicServer:
 
     def close(self) -> None:
         """Close the connections."""
+        self._bell.close()
         self.commands.close()
 
     def _memory_reports(self) -> list[object]:
@@ -115,7 +118,8 @@ class ClusterTopicServer(TopicServer):
     """
 
     def __init__(self, commands: ClusterCommands) -> None:
-        super().__init__(commands)
+        self.commands = commands
+        self.shown = commands.address.shown
         self._cluster = commands.cluster
 
     def wait(self, topic: str, positions: Mapping[int, int], limit_s: float) -> Sequence[int]:
@@ -139,6 +143,10 @@ class ClusterTopicServer(TopicServer):
                 for name, position in positions.items()
             ]
         )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.commands.close()
 
     def _memory_reports(self) -> list[object]:
         """Return what each node says of its memory; one that is away serves nothing, or another one has its slots."""
