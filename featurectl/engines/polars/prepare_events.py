@@ -195,12 +195,14 @@ def _without_copies(frames: Iterator[pl.DataFrame], seen: _Seen) -> Iterator[pl.
     for frame in frames:
         apart.add(frame)
     for part in range(apart.parts if apart.height else 0):
-        rows = sort_copies(apart.of(part, apart.parts), order).with_row_index(_RANK)
+        frame = apart.of(part, apart.parts)
+        copied = frame.select(pl.col(NAMED).is_duplicated() & pl.col(NAMED).is_not_null()).to_series()
+        rows = sort_copies(frame.filter(copied), order).with_row_index(_RANK)  # few are
         by = [*dict.fromkeys(view.key_columns), NAMED]
         repeats = find_repeats(rows, by, [AVAILABLE, _RANK], repeat_reach_us(view))
         left_out = rows.filter(repeats & ~rows[_APART]).height
         seen.dropped.update({"repeated": left_out} if left_out else {})
-        yield rows.filter(~repeats).drop(_RANK)
+        yield pl.concat([frame.filter(~copied), rows.filter(~repeats).drop(_RANK)])
 
 
 def _columns(view: FeatureView) -> list[str]:

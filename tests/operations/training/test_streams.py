@@ -192,6 +192,7 @@ def test_a_spine_of_a_stream_has_its_history_and_what_is_logged(begun: CardStrea
     assert set(spine.own["swipe"].to_list()) == names | {row["swipe"] for row in stamped}
     assert spine.own.columns == ["swipe", "card", "amount", "at", "cents", "available_at"]
     assert spine.own["available_at"].max() == max(row["stamp"] for row in stamped)  # type: ignore[type-var]
+    assert spine.own["available_at"].is_sorted()
     assert begun.log.compact(begun.log.open())
     assert read_source_spine(begun.reader(), Spine(source=source, time="at")).own.equals(spine.own)
 
