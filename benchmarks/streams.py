@@ -224,9 +224,10 @@ def bare_loop(broker: TopicBroker, topic: str, store_url: str, values: Sequence[
 def packed_records(values: Sequence[bytes]) -> list[list[tuple[bytes, bytes]]]:
     """The entity and the record of each view, by event."""
     from featurectl.streaming.topics.base import MessageBatch
-    from featurectl.streaming.view_records import StampedEvent
+    from featurectl.streaming.view_records import StampedEvent, ViewRecords
 
-    reader = EventReader(SOURCE, VIEWS)
+    reader = EventReader(SOURCE)
+    records = [ViewRecords(of, reader.decoder) for of in VIEWS.values()]
     batch = MessageBatch(
         partition=0,
         first=0,
@@ -239,7 +240,7 @@ def packed_records(values: Sequence[bytes]) -> list[list[tuple[bytes, bytes]]]:
     stamped = reader.stamp(reader.read(batch), 0, [StampRange(first=0, end=len(values), stamp=time.time_ns() // 1_000)])
 
     def both(event: StampedEvent) -> list[tuple[bytes, bytes]]:
-        return [(of.entity(event.row) or b"", of.element(event)) for of in reader.views.values()]
+        return [(of.entity(event.row) or b"", of.element(event)) for of in records]
 
     return [both(event) for event in stamped.events]
 

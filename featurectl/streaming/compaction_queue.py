@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from featurectl.online.stream_state.base import (
@@ -22,13 +22,13 @@ _AT_ONCE: Final = 200
 
 
 class CompactionQueue:
-    """Which lists have grown since they were compacted last, by the generations that are read.
+    """Which lists have grown since they were compacted last, by the views that they are of.
 
-    `layouts` are those of the views, by `view@version`.
+    `layout_of` says what the lists of a generation keep.
     """
 
-    def __init__(self, layouts: Mapping[str, ListLayout], long: int = LONG) -> None:
-        self._layouts = layouts
+    def __init__(self, layout_of: Callable[[Generation], ListLayout], long: int = LONG) -> None:
+        self._layout_of = layout_of
         self.long = long
         self._waiting: dict[tuple[str, bytes], None] = {}
 
@@ -73,9 +73,10 @@ class CompactionQueue:
     def _made(
         self, ask: ListsAsk, lists: Sequence[EntityList | None], register: RegisterState, clock_us: int
     ) -> Iterable[ListReplacement]:
-        generation, layout = register.live(ask.view), self._layouts.get(ask.view)
-        if generation is None or layout is None:
+        generation = register.live(ask.view)
+        if generation is None:
             return
+        layout = self._layout_of(generation)
         applied = {of.number: of.applied for of in register.partitions}
         for entity, found in zip(ask.entities, lists, strict=True):
             if found is None or not found.elements:

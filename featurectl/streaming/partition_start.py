@@ -61,12 +61,12 @@ class PartitionStart:
         name = state_name(topic, partition)
         self._meet_logged(connection, topic)
         number = self._meet(connection, name, begin)
+        marks = connection.lists.marks(number)  # before the register: another may go on marking meanwhile
         state = register.read_state()
         of = state.partitions[number]
         opened = self._log.begin([of], self._wall_us())
         self._declare_gap(state, opened.state)
         end = opened.state.partitions[name].end
-        marks = connection.lists.marks(number)
         if max(marks, default=0) > of.end:
             connection.generations.void()  # lists have stamps that the register lost
             marks = []

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.source import Source
-from featurectl.language.definitions.view import FeatureView
 from featurectl.online.stream_state.base import GenerationCut, ListAppend, StampRange
 from featurectl.online.stream_state.layout import AHEAD_US
 from featurectl.streaming.event_checks import EventChecks
 from featurectl.streaming.event_decoder import BadEvent, EventDecoder, EventRow
+from featurectl.streaming.generation_records import GenerationRecords
 from featurectl.streaming.topics.base import MessageBatch
-from featurectl.streaming.view_records import StampedEvent, ViewRecords
+from featurectl.streaming.view_records import StampedEvent
 
 
 class ReadEvent(NamedTuple):
@@ -53,11 +53,10 @@ class StampedBatch:
 
 
 class EventReader:
-    """Reads the events of a source for some of its views, by `view@version`."""
+    """Reads the events of a source."""
 
-    def __init__(self, source: Source, views: Mapping[str, FeatureView]) -> None:
+    def __init__(self, source: Source) -> None:
         self.decoder = EventDecoder(source)
-        self.views = {name: ViewRecords(view, self.decoder) for name, view in views.items()}
         self._checks = EventChecks(source, self.decoder)
 
     def read(self, messages: MessageBatch) -> EventBatch:
@@ -103,27 +102,24 @@ class EventReader:
                 events.append(StampedEvent(partition, offset, event_us, stamp, row))
         return StampedBatch(events=events, rejected=sorted(rejected))
 
-    def appends(self, events: Sequence[StampedEvent], generations: Sequence[GenerationCut]) -> list[ListAppend]:
-        """Return what some events append to the lists of generations.
 
-        Raises:
-            KeyError: a generation is of a view version that is not known here.
-        """
-        made: dict[str, tuple[list[bytes], list[bytes]]] = {}
-        appends = []
-        for generation in [each.generation for each in generations]:
-            if generation.view not in made:
-                made[generation.view] = self._elements(self.views[generation.view], events)
-            entities, elements = made[generation.view]
-            if entities:
-                appends.append(ListAppend(generation=generation, entities=entities, elements=elements))
-        return appends
+def appends_of(
+    events: Sequence[StampedEvent], generations: Sequence[GenerationCut], records: GenerationRecords
+) -> list[ListAppend]:
+    """Return what some events append to the lists of generations.
 
-    @staticmethod
-    def _elements(view: ViewRecords, events: Sequence[StampedEvent]) -> tuple[list[bytes], list[bytes]]:
-        keys = [view.entity(event.row) for event in events]
+    Raises:
+        StoreError: what makes the records of a generation is not known here, or can't be read.
+    """
+    appends = []
+    for generation in [each.generation for each in generations]:
+        made = records.of(generation)
+        keys = [made.entity(event.row) for event in events]
         entities = [key for key in keys if key is not None]
-        return entities, [view.element(event) for event, key in zip(events, keys, strict=True) if key is not None]
+        if entities:
+            elements = [made.element(event) for event, key in zip(events, keys, strict=True) if key is not None]
+            appends.append(ListAppend(generation=generation, entities=entities, elements=elements))
+    return appends
 
 
 def stamps_of(offsets: Sequence[int], stamps: Sequence[StampRange]) -> Mapping[int, int]:

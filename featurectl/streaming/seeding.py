@@ -20,6 +20,7 @@ from featurectl.offline.event_log import OFFSET, PARTITION, REJECTED, STAMP, Eve
 from featurectl.online.stream_state.base import MOST_PARTITIONS, Generation, ListSeed, NewGeneration, RegisterState
 from featurectl.online.stream_state.compaction import fold
 from featurectl.online.stream_state.head import no_head, pack_head
+from featurectl.online.stream_state.layout import layout_document, layout_of
 from featurectl.online.stream_state.protocols import StreamConnection
 from featurectl.online.stream_state.record import EventRecord
 from featurectl.streaming.event_decoder import EventDecoder
@@ -57,7 +58,7 @@ class Seeding:
     def __init__(self, seeded: SeededView, connection: StreamConnection, log: EventLog) -> None:
         self._seeded, self._log = seeded, log
         self.generation = Generation(view=seeded.name, id=secrets.token_hex(6))
-        self._new: NewGeneration = connection.generations.add(self.generation)
+        self._new: NewGeneration = connection.generations.add(self.generation, layout_document(layout_of(seeded.view)))
         self._decoder = EventDecoder(seeded.source)
         self._records = ViewRecords(seeded.view, self._decoder)
         self._counts: Mapping[str, int] | None = None

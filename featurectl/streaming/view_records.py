@@ -34,14 +34,15 @@ class StampedEvent(NamedTuple):
 
 
 class ViewRecords:
-    """Makes the records of one view version; `layout` is what its lists keep."""
+    """Makes the records of one view version; `layout` is what its lists keep, of inputs that the view has."""
 
     def __init__(self, view: FeatureView, decoder: EventDecoder, layout: ListLayout | None = None) -> None:
         self.layout = layout or layout_of(view)
         self._where = None if view.where is None else _closure(view.where, decoder)
         self._key = _key_reader([decoder.places[name] for name in view.key_columns], [*view.key_types.values()])
         self._ties = _columns([itemgetter(decoder.places[name]) for name in view.source.tiebreak])
-        self._inputs = _inputs([item.expression for item in view.inputs], decoder)
+        inputs = {item.name: item.expression for item in view.inputs}
+        self._inputs = _inputs([inputs[name] for name in self.layout.inputs], decoder)
         self._name = EventNames(view.source, decoder) if self.layout.has_dedup else None
 
     def entity(self, row: EventRow) -> bytes | None:

@@ -22,10 +22,11 @@ from featurectl.online.stream_state.base import (
 )
 from featurectl.online.stream_state.protocols import StreamConnection, StreamState
 from featurectl.streaming.compaction_queue import CompactionQueue
+from featurectl.streaming.generation_records import GenerationRecords
 from featurectl.streaming.log_writer import LogWriter
 from featurectl.streaming.logged_events import merged_ranges, taken_ranges
 from featurectl.streaming.partition_start import PartitionReading, PartitionStart, WorkerTopic
-from featurectl.streaming.read_events import EventReader, StampedBatch
+from featurectl.streaming.read_events import EventReader, StampedBatch, appends_of
 from featurectl.streaming.topics.base import MessageBatch, TakeLimits
 
 _LOG_EVERY_S: Final = 5.0
@@ -71,8 +72,9 @@ class StreamWorker:
 
     def __init__(self, stream: WorkerStream, topic: WorkerTopic, log: LogWriter, pace: WorkerPace) -> None:
         self._stream, self.topic, self.log, self._pace = stream, topic, log, pace
-        self._events = EventReader(stream.source, stream.views)
-        self.compaction = CompactionQueue({name: of.layout for name, of in self._events.views.items()})
+        self._events = EventReader(stream.source)
+        self._records = GenerationRecords(stream.place, stream.state, stream.views, self._events.decoder)
+        self.compaction = CompactionQueue(self._records.layout)
         self.counts = WorkerCounts()
         self.readings: dict[int, PartitionReading] = {}
         self.start = PartitionStart(topic, log, pace.wall_us)
@@ -202,7 +204,9 @@ class StreamWorker:
             stamped = self._events.stamp(events, reading.number, claim.stamps)
             claimed.append((messages, claim.stamps, claim.generations, stamped))
             self.counts.warned += events.warned
-        appends = [each for _, _, generations, of in claimed for each in self._events.appends(of.events, generations)]
+        appends = [
+            each for _, _, generations, of in claimed for each in appends_of(of.events, generations, self._records)
+        ]
         if appends:
             for append, lengths in zip(appends, connection.lists.append(appends), strict=True):
                 self.compaction.see(append.generation, lengths)

@@ -198,17 +198,6 @@ class StampGap:
     until: int
 
 
-def gap_of(state: RegisterState, run: str, greatest: int) -> StampGap | None:
-    """Return what a loss made uncertain, where a worker that begins anew met greater instants in another run.
-
-    Args:
-        state: The register, read after the worker connected again.
-        run: The one in which the worker met the instants.
-        greatest: The greatest of all stamps that the worker was given, and of each `asof` that it has met.
-    """
-    return StampGap(after=state.left, until=greatest) if run != state.run and greatest > state.left else None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewGeneration:
     """A generation that was added: the end of each partition, by its number, and `asof` at that moment."""

@@ -27,7 +27,6 @@ from featurectl.online.stream_state.base import (
     ReadingPosition,
     StreamSource,
     digest_of,
-    gap_of,
 )
 from tests.online.stream_state.losses import SqliteLosses
 
@@ -103,7 +102,7 @@ def test_a_connection_to_a_file_that_was_removed_is_lost(connection, path):
             operation()
 
 
-def test_a_loss_leaves_a_gap_up_to_the_greatest_instant_met(state, source, connection, path):
+def test_after_a_loss_a_register_says_which_instant_was_left(state, source, connection, path):
     losses = SqliteLosses(path)
     assert connection.register.heartbeat([ReadingPosition(partition=0, position=0, at_end=True)]) == [True]
     losses.keep(0)
@@ -113,10 +112,7 @@ def test_a_loss_leaves_a_gap_up_to_the_greatest_instant_met(state, source, conne
     with closing(state.connect(source)) as again:
         assert again.register.heartbeat([ReadingPosition(partition=0, position=0, at_end=True)]) == [True]
         found = again.register.read_state()
-        gap = gap_of(found, run, claim.last)
-        assert (gap.after, gap.until) == (1_000, 1_001)
-        assert gap_of(found, found.run, claim.last) is None
-        assert gap_of(found, run, 1_000) is None
+        assert (found.run == run, found.left, claim.last) == (False, 1_000, 1_001)
 
 
 def test_a_file_that_another_process_writes_is_an_error_in_time(state, source, connection, path):
