@@ -39,7 +39,8 @@ PLACE: Final = "\x00partition"
 class OpenedStream:
     """A stream as it is known: its log as it was opened, and `until` when its events count.
 
-    `cut` is the instant from which on the log counts; None: there is no log, and the history is all there is.
+    `cut` is the instant from which on the log counts; None: there is no log, or it has not come as far as its cut, and
+    the history is all there is.
     """
 
     opened: OpenedLog
@@ -49,7 +50,7 @@ class OpenedStream:
     @property
     def history_until(self) -> datetime:
         """The last instant at which a row of the history counts."""
-        return self.until if self.cut is None else min(self.until, self.cut - _TICK)
+        return self.until if self.cut is None else min(self.until, self.cut - _TICK)  # a log has come to its cut
 
     @property
     def gaps(self) -> tuple[tuple[datetime, datetime], ...]:
@@ -102,6 +103,8 @@ class EventSourceReader:
             return OpenedStream(opened=opened, cut=None, until=now)
         if opened.state.cut_us is None:
             raise StoreError(f"the log {self.log.shown} says not up to when the history counts", code="FC603")
+        if asof < opened.state.cut_us:  # it has only begun: the history is all that is known
+            return OpenedStream(opened=opened, cut=None, until=now)
         return OpenedStream(opened=opened, cut=from_us(opened.state.cut_us), until=min(now, from_us(asof)))
 
     def events(self, stream: OpenedStream, known_after: datetime | None = None) -> pl.LazyFrame:

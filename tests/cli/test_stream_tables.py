@@ -184,3 +184,22 @@ def test_a_log_that_is_broken_is_an_error_of_its_source(tmp_path: Path, run: Cal
         said = run(*words.split(), code=1)
         assert "swipes" in said
         assert "Traceback" not in said
+
+
+def test_a_new_version_of_a_view_is_made_while_events_come(tmp_path: Path, run: Callable[..., str]):
+    commit(tmp_path, 0, 1)
+    run("materialize")
+    commit(tmp_path, 1, 30)
+    narrower = OBJECTS.replace(
+        "source: swipes\n    aggregates", "source: swipes\n    where: amount < 4\n    aggregates"
+    )
+    (tmp_path / "o.yaml").write_text(narrower)
+    run("apply", "--auto-approve", "-q", "--allow-breaking", "spend")
+    commit(tmp_path, 2, 40)
+    (made,) = json.loads(run("materialize", "-q", "-o", "json"))["result"]["views"]
+    assert (made["view"], made["version"], made["action"], made["rows_written"]) == ("spend", 2, "first", 3)
+    (tmp_path / "o.yaml").write_text(narrower.replace("windows: [1h]", "windows: [1h, 2h]"))
+    run("apply", "--auto-approve", "-q")
+    commit(tmp_path, 3, 50)
+    (made,) = json.loads(run("materialize", "-q", "-o", "json"))["result"]["views"]
+    assert (made["version"], made["action"], made["rows_written"]) == (2, "append", 1)

@@ -103,7 +103,7 @@ def _moves(planned: StreamIncrement) -> bool:
     """Return whether a table without new rows has something new to say: how far it was read."""
     base = planned.base
     assert base is not None
-    is_later = planned.stream.cut is not None and base.watermark != planned.stream.until
+    is_later = planned.stream.cut is not None and base.watermark != latest(base.watermark, planned.stream.until)
     return planned.reason == NO_NEW_ROWS and (is_later or dict(planned.covered) != dict(base.parts))
 
 
@@ -115,7 +115,7 @@ def _covered(view: FeatureView, planned: StreamIncrement, prepared: Prepared, no
     return Coverage(
         parts=planned.covered,
         held=tuple(name for name in planned.covered if name.startswith(HISTORY)) if waits else (),
-        watermark=latest(base.watermark, prepared.watermark) if stream.cut is None else stream.until,
+        watermark=latest(base.watermark, prepared.watermark if stream.cut is None else stream.until),
         newest_event=latest(base.newest_event, prepared.newest_event),
         now=now,
         dropped=dict(Counter(base.dropped) + Counter(prepared.dropped) + Counter(_dropped(planned, prepared))),

@@ -244,3 +244,30 @@ def test_a_range_that_is_asked_for_makes_the_table_of_a_stream_anew(stream: Card
     run = MaterializeRun(view=view, version=1, reader=stream.reader(), table=table)
     made = materialize_stream(PolarsEngine(1), run, stream.now, asked=Range(since=second(5)))
     assert (made.action, sorted(table.read()["swipe"].to_list())) == ("rebuild", [1, 2, 3])
+
+
+def test_a_log_that_has_not_come_to_its_cut_is_none_yet(stream: CardStream):
+    stream.write_history([known(1, 0), known(2, 5)])
+    begin_at(stream, 10)
+    stream.applied["swipes/1"] = 0  # as a partition begins that no worker has
+    stream.clock_us += 1
+    stream.put("swipes/0", swipe(3, 10))
+    stream.commit(["swipes/0"])
+    made, table = stream.materialize(SPEND)
+    assert (made.action, made.watermark, table.read()["swipe"].to_list()) == ("first", second(5), [1, 2])
+    stream.commit([*stream.ends])
+    assert stream.materialize(SPEND)[0].action == "rebuild"
+    assert swipes(stream) == [1, 2, 3]
+
+
+def test_a_partition_that_comes_later_is_taken_whole(stream: CardStream):
+    begin_at(stream, 0)
+    put(stream, "swipes/0", 1, 10_000)
+    assert swipes(stream) == [1]
+    asof = stream.asof_us
+    stream.ends["swipes/7"], stream.waiting["swipes/7"], stream.applied["swipes/7"] = 700, [], asof - SECOND
+    stream.commit([])
+    made, _ = stream.materialize(SPEND)
+    assert (made.action, made.watermark) == ("nothing", from_us(asof))  # that stays true
+    put(stream, "swipes/7", 2, 10_001)
+    assert swipes(stream) == [1, 2]
