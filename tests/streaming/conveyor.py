@@ -108,6 +108,7 @@ class Conveyor:
     broker: TopicBroker
     open_state: Callable[[Callable[[], int]], StreamState]
     folder: Path
+    project: str = "shop"
     clock_us: int = BEGIN
     swipes: int = 0
     sent: Counter[str] = field(default_factory=Counter)
@@ -126,7 +127,7 @@ class Conveyor:
         self.broker.create("swipes", PARTITIONS)
         self.writer = self.broker.open_writer("swipes")
         self.state = self.open_state(lambda: self.clock_us)
-        self.place = StreamSource(project="shop", env="dev", source="swipes")
+        self.place = StreamSource(project=self.project, env="dev", source="swipes")
         self.log = EventLog(location=str(self.folder / "log"), columns=COLUMNS, shown="log")
         self.rejected = EventLog(location=str(self.folder / "rejected"), columns=REJECTED_COLUMNS, shown="rejected")
         self.workers = [self.worker() for _ in range(2)]

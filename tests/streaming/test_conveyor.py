@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -50,6 +51,20 @@ def play(conveyor: Conveyor, steps: int) -> int:
 @pytest.mark.sample(1)
 def test_what_is_read_is_what_the_log_says(conveyor: Callable[[int], Conveyor], seed: int):
     assert play(conveyor(seed), 600) > 300
+
+
+@pytest.mark.parametrize("store", ["redis_url", "valkey_url", "redis_cluster_url"])
+@pytest.mark.long
+def test_what_is_read_of_servers_is_what_the_log_says(request: pytest.FixtureRequest, tmp_path: Path, store: str):
+    url = request.getfixturevalue(store)
+    made = Conveyor(
+        random=Random(7),
+        broker=open_topics(f"sqlite:///{tmp_path / 'streams.db'}"),
+        open_state=lambda clock: open_stream_state(url, clock=clock),
+        folder=tmp_path,
+        project=f"shop{time.time_ns()}",
+    )
+    assert play(made, 600) > 300
 
 
 @pytest.mark.stress
