@@ -308,6 +308,17 @@ def test_what_is_waited_for_may_change_while_nothing_comes(broker, topic):
         assert log.values() == {0: [b"came"], 1: [b"came"], 2: [b"came"]}
 
 
+def test_an_end_is_not_claimed_of_a_partition_that_rang_second(broker, topic):
+    broker.create(topic, 2)
+    with reading(broker, topic) as log:
+        read_to_end(log)
+        log.take()  # begins to wait for both
+        keys = {partition_of(b"%d" % number, 2): b"%d" % number for number in range(30)}
+        send(broker, topic, [(keys[0], b"1"), (keys[1], b"2")])
+        wait_until(lambda: bool(log.take().batches))
+        assert log.values() == {0: [b"1"], 1: [b"2"]}
+
+
 def test_many_unread_entries_are_estimated_by_their_times(broker, topic, client, stream, monkeypatch):
     monkeypatch.setattr(redis_broker, "COUNTED", 10)
     for number in range(100):

@@ -82,10 +82,10 @@ class TopicServer:
         keys = {stream_key(topic, partition): partition for partition in positions}
         after = [entry_id(position - 1) if position else b"0-0" for position in positions.values()]
         with translated(self.commands.address):
-            if limit_s:
-                answer = self._bell.wait(list(zip(keys, after, strict=True)), limit_s)
-            else:
-                answer = self.commands.ask("XREAD", "COUNT", 1, "STREAMS", *keys, *after)
+            if limit_s and self._bell.wait(list(zip(keys, after, strict=True)), limit_s) is None:
+                return []
+            # The bell names the stream that rang first alone.
+            answer = self.commands.ask("XREAD", "COUNT", 1, "STREAMS", *keys, *after)
             return [keys[name] for name in _streams_of(answer) if isinstance(name, bytes)]
 
     def read(self, topic: str, positions: Mapping[int, int], number: int) -> list[object]:
