@@ -45,9 +45,13 @@ def materialize(conveyor: Conveyor, name: str) -> OfflineTable:
 
 
 def differing(conveyor: Conveyor, name: str) -> tuple[list[str], int]:
-    """The answers of a view that a training set gives otherwise, outside of gaps; and how many values were compared."""
-    view, gaps = conveyor.views[name], conveyor.log.open().state.gaps
-    told = [of for of in conveyor.answered if of.view == name]
+    """The answers of a view that a training set gives otherwise, and how many values were compared.
+
+    Those in gaps are left out, and those later than the log is.
+    """
+    view, state = conveyor.views[name], conveyor.log.open().state
+    gaps, asof_us = state.gaps, state.asof_us or 0
+    told = [of for of in conveyor.answered if of.view == name and of.at_us <= asof_us]  # later rows are refused
     told = [of for of in told if not any(after < of.at_us <= until for after, until in gaps)]
     (key,) = view.keys
     times = pl.Series("t", [of.at_us for of in told], dtype=pl.Int64).cast(INSTANT)
