@@ -309,7 +309,8 @@ class EventLog:
                 str(name): LoggedPartition(first=of["first"], end=of["end"], applied_us=of["applied"])
                 for name, of in found["partitions"].items()
             }
-            return LogState(partitions=partitions, gaps=tuple((a, b) for a, b in found["gaps"]), cut_us=found["cut"])
+            gaps = tuple((a, b) for a, b in found["gaps"])
+            return LogState(partitions=partitions, gaps=gaps, cut_us=found["cut"], run=found["run"])
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise StoreError(f"the log {self.shown} has a commit that says not what it holds", code="FC603") from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
+from featurectl.core.errors import StoreError
 from featurectl.online.stream_state.base import (
     EntityList,
     Generation,
@@ -31,6 +32,7 @@ class CompactionQueue:
         self._layout_of = layout_of
         self.long = long
         self._waiting: dict[tuple[str, bytes], None] = {}
+        self._broken: StoreError | None = None  # what the first list of a step says that can't be read
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -62,12 +64,15 @@ class CompactionQueue:
             by_view.setdefault(view, []).append(entity)
         asks = [ListsAsk(view=view, entities=entities) for view, entities in by_view.items()]
         register, found = connection.lists.read(asks)
+        self._broken = None
         replacements = [
             made for ask, lists in zip(asks, found, strict=True) for made in self._made(ask, lists, register, clock_us)
         ]
         replaced = connection.lists.replace(replacements) if replacements else []
         for place in chosen:
             self._waiting.pop(place, None)
+        if self._broken is not None:
+            raise self._broken  # the other lists are compacted all the same
         return sum(replaced)
 
     def _made(
@@ -84,7 +89,11 @@ class CompactionQueue:
             instants = AppliedInstants(
                 applied_us=applied, asof_us=register.asof, clock_us=clock_us, marks=found.marks
             )  # fmt: skip
-            compacted = compact(found.elements, layout, instants)
+            try:
+                compacted = compact(found.elements, layout, instants)
+            except StoreError as error:
+                self._broken = self._broken or error
+                continue
             yield ListReplacement(
                 generation=generation,
                 entity=entity,

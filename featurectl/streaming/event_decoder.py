@@ -76,7 +76,12 @@ class EventDecoder:
                 value = known
             row.append(value)
         made = self.with_select(row)
-        return BadEvent("null event time", self._event_time) if made[self._time[0]] is None else made
+        place, is_date, _ = self._time
+        if made[place] is None:
+            return BadEvent("null event time", self._event_time)
+        if is_date and self._midnight(made) is None:
+            return BadEvent("the midnight of its date is before year 1 in UTC", self._event_time)
+        return made
 
     def with_select(self, own: Sequence[object]) -> EventRow:
         """Return the columns of an event with those of `select` behind its own."""
@@ -84,14 +89,20 @@ class EventDecoder:
 
     def event_us(self, row: EventRow) -> int:
         """Return when an event was true; a date is its midnight in the time zone of the source."""
-        place, is_date, timezone = self._time
+        place, is_date, _ = self._time
         value = row[place]
         assert isinstance(value, int)
         if not is_date:
             return value
-        midnight = parse_local_instant(date.fromordinal(value + _EPOCH_DAY).isoformat(), timezone)
+        midnight = self._midnight(row)
         assert midnight is not None
         return instant_us(midnight)
+
+    def _midnight(self, row: EventRow) -> datetime | None:
+        """Return the midnight of an event's date, None where no instant is that early or late."""
+        place, _, timezone = self._time
+        day = date.fromordinal(cast("int", row[place]) + _EPOCH_DAY)
+        return parse_local_instant(day.isoformat(), timezone)
 
 
 _Read = Callable[[object], object]  # gives `_BAD` for a value that does not fit; what fits may be read as null

@@ -69,10 +69,10 @@ class Seeding:
         Raises:
             StoreError: the store or the log can't be used; a later step goes on.
         """
+        opened = self._log.open()  # before the register: what the log has of a partition that it knows is a record
         state = connection.register.read_state()
         if self.generation not in state.named():
             return "given up"
-        opened = self._log.open()
         if not self._is_logged(state, opened):
             return "waits"
         if self._counts is None:

@@ -87,7 +87,7 @@ class StreamWorker:
         """The connection to the store; one that was lost is opened anew, and all partitions begin anew."""
         if self._connection is None:
             self._connection = self._stream.state.connect(self._stream.place)
-            self._again = set(self.readings)
+            self._again |= set(self.readings)
         return self._connection
 
     @property
@@ -102,47 +102,52 @@ class StreamWorker:
             StoreError: the topic, the store or the log can't be used now; the next turn begins where this one did.
         """
         try:
-            return self._step(limits)
+            if self.unlogged >= self._pace.most_unlogged:
+                self.write_log()  # nothing is taken as long as that fails
+            taken = self._take(self.connection, limits)
+            self._do_the_rest(self.connection)
         except ConnectionLostError:
             self.counts.begun_anew += 1
             self._disconnect()
             return 0
-        except BaseException:
-            self._again = set(self.readings)
-            raise
+        return taken
 
-    def _step(self, limits: TakeLimits) -> int:
-        connection = self.connection
-        for partition in sorted(self._again & set(self.readings)):
+    def _take(self, connection: StreamConnection, limits: TakeLimits) -> int:
+        taken = 0
+        try:
+            self._begin_all()
+            delivery = self.topic.reader.take(limits)
+            for partition in delivery.revoked:
+                self.readings.pop(partition, None)
+                self._again.discard(partition)
+            self._again |= set(delivery.gained)  # the reader says so once, whatever fails here
+            self._begin_all()
+            for of in self.readings.values():
+                of.at_end = False
+            for batches in _one_of_each(delivery.batches):
+                taken += self._apply(connection, [batch for batch in batches if self._follows(batch)])
+            for partition, end in delivery.ends.items():
+                reading = self.readings.get(partition)
+                if reading is not None:
+                    reading.at_end = end == reading.position
+        except BaseException:  # what comes after this leaves the places in the partitions as they are
+            self._again |= set(self.readings)
+            raise
+        return taken
+
+    def _begin_all(self) -> None:
+        for partition in sorted(self._again):
             self.begin(partition)
         self._again.clear()
-        delivery = self.topic.reader.take(limits)
-        for partition in delivery.revoked:
-            self.readings.pop(partition, None)
-            self._again.discard(partition)
-        for partition in delivery.gained:
-            self.begin(partition)
-        for of in self.readings.values():
-            of.at_end = False
-        taken = 0
-        for batches in _one_of_each(delivery.batches):
-            taken += self._apply(connection, [batch for batch in batches if self._follows(batch)])
-        for partition, end in delivery.ends.items():
-            reading = self.readings.get(partition)
-            if reading is not None:
-                reading.at_end = end == reading.position
-        self._do_the_rest(connection)
-        return taken
 
     def _do_the_rest(self, connection: StreamConnection) -> None:
         now = self._pace.clock()
         if now - self._beat_at >= self._pace.beat_every_s:
             self._beat_at = now
             self._beat(connection)
-        self.counts.compacted += self.compaction.step(connection, self._pace.wall_us())
-        unlogged = self.unlogged
-        if now - self._logged_at >= self._pace.log_every_s or unlogged >= self._pace.most_unlogged:
+        if now - self._logged_at >= self._pace.log_every_s:
             self.write_log()
+        self.counts.compacted += self.compaction.step(connection, self._pace.wall_us())
 
     def write_log(self) -> bool:
         """Log what was taken; return whether that was done, not refused as another commit came between."""
@@ -183,10 +188,12 @@ class StreamWorker:
     def _follows(self, batch: MessageBatch) -> bool:
         """Return whether a batch begins where its partition is; one that is elsewhere begins anew."""
         reading = self.readings.get(batch.partition)
-        follows = reading is not None and batch.first == reading.position
-        if not follows:
+        if reading is None:
+            return False
+        if batch.first != reading.position:
             self._again.add(batch.partition)
-        return follows and batch.end > batch.first
+            return False
+        return batch.end > batch.first
 
     def _apply(self, connection: StreamConnection, batches: Sequence[MessageBatch]) -> int:
         """Stamp the events of some batches, one of each partition, write them, and say that they are there."""

@@ -96,10 +96,10 @@ def test_rows_come_back_as_they_were(log: EventLog):
 def test_a_commit_without_rows_moves_the_instants(log: EventLog):
     add(log, log.open(), "t/0#1", 3)
     opened = log.open()
-    later = LogState(partitions={"t/0#1": replace(logged(3), applied_us=99)}, gaps=[(5, 7)])
+    later = LogState(partitions={"t/0#1": replace(logged(3), applied_us=99)}, gaps=[(5, 7)], run="r1")
     assert log.commit(opened, rows_of("t/0#1", []), later)
     found = log.open().state
-    assert (found.asof_us, list(found.gaps)) == (99, [(5, 7)])
+    assert (found.asof_us, list(found.gaps), found.run) == (99, [(5, 7)], "r1")
 
 
 def test_what_came_between_refuses_a_commit(log: EventLog):

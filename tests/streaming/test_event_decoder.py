@@ -107,6 +107,12 @@ def test_a_date_is_its_midnight_in_the_zone_of_the_source():
     assert decoder.event_us(row) == datetime(2026, 7, 1, 4, tzinfo=UTC).timestamp() * 1e6
 
 
+def test_an_event_whose_midnight_is_no_instant_is_rejected():
+    decoder = EventDecoder(source_of("int64", columns={"at": "date"}, timezone="Asia/Tokyo"))
+    assert isinstance(decoder.decode(b'{"at": "0001-01-01"}'), BadEvent)
+    assert not isinstance(decoder.decode(b'{"at": "0001-01-02"}'), BadEvent)
+
+
 CHECKS = [
     ("float64", Check(kind="between", column="c", low=0.1, high=2.0)),
     ("int64", Check(kind="between", column="c", low=-3.0, high=7.0)),

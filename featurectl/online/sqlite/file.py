@@ -18,8 +18,9 @@ class DatabaseFile:
     SQLite reads on in a file that was moved or replaced, which nobody writes any more. `is_another` sees that.
     """
 
-    def __init__(self, path: Path, wait_s: float, tables: str) -> None:
+    def __init__(self, path: Path, wait_s: float, tables: str, *, of_one_thread: bool = True) -> None:
         self.path = path
+        self._of_one_thread = of_one_thread
         self._wait_s = wait_s
         self._tables = tables
         self._opened: sqlite3.Connection | None = None
@@ -32,7 +33,9 @@ class DatabaseFile:
         if self._opened is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             connection, self._crowded = open_crowded(
-                lambda: sqlite3.connect(self.path, timeout=self._wait_s, isolation_level=None)
+                lambda: sqlite3.connect(
+                    self.path, timeout=self._wait_s, isolation_level=None, check_same_thread=self._of_one_thread
+                )
             )
             try:
                 self._use_wal(connection)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,13 +37,17 @@ def host_clock() -> int:
 
 
 class StreamFile:
-    """A connection to the file; one that is `pinned` never takes up another file that lies there by now."""
+    """A connection to the file; one that is `pinned` never takes up another file that lies there by now.
+
+    Threads take it by turns, a transaction each: what a worker reads with is what its rebuilds clean up with.
+    """
 
     def __init__(self, place: StreamFilePlace, *, pinned: bool) -> None:
         self.place = place
         self._pinned = pinned
         self._is_lost = False
-        self._file = DatabaseFile(place.path, place.wait_s, TABLES)
+        self._file = DatabaseFile(place.path, place.wait_s, TABLES, of_one_thread=False)
+        self._turn = threading.RLock()
         self._numbers: dict[StreamSource, int] = {}
         self._roomy: sqlite3.Connection | None = None  # which has its cache
 
@@ -54,7 +59,7 @@ class StreamFile:
             ConnectionLostError: another file lies there, or none.
             StoreError: the file can't be used, or another process has been writing to it for too long.
         """
-        with self._errors():
+        with self._turn, self._errors():
             self._check_same()
             connection = self._opened()
             connection.execute("begin immediate" if writing else "begin")

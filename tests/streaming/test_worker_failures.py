@@ -1,0 +1,216 @@
+"""A turn of a worker that fails in one place leaves all others as they are."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from featurectl.core.errors import StoreError
+from featurectl.core.units import from_us
+from featurectl.offline.event_log import REJECTED_COLUMNS, EventLog, OpenedLog
+from featurectl.online.all_stores import open_stream_state
+from featurectl.online.stream_state.base import Generation, ListAppend, ListsAsk, StreamSource
+from featurectl.streaming.log_writer import LogWriter
+from featurectl.streaming.partition_start import WorkerTopic
+from featurectl.streaming.rebuilds import Rebuilds, RebuiltStream
+from featurectl.streaming.seeding import SeededView, Seeding
+from featurectl.streaming.topics.all_topic_kinds import open_topics
+from featurectl.streaming.topics.base import Division, TakeLimits
+from featurectl.streaming.worker import StreamWorker, WorkerPace, WorkerStream
+from tests.streaming.conveyor import BEGIN, COLUMNS, SECOND, SOURCE, VIEWS
+
+LIMITS = TakeLimits(messages=10, timeout_s=0.0)
+PLACE = StreamSource(project="shop", env="dev", source="swipes")
+
+
+class FailingLog(EventLog):
+    """A log that is away while it is told so."""
+
+    fails: str = ""
+    commits: int = 0
+
+    def open(self) -> OpenedLog:
+        if self.fails == "open":
+            raise StoreError("the log is away", code="FC603")
+        return super().open()
+
+    def commit(self, *given: object) -> bool:
+        if self.fails:
+            raise StoreError("the log is away", code="FC603")
+        self.commits += 1
+        return super().commit(*given)  # type: ignore[arg-type]
+
+
+@dataclass(kw_only=True)
+class Stage:
+    """A worker that shares the partitions of a topic with others, and a clock that a test moves."""
+
+    folder: Path
+    clock_us: int = BEGIN
+    most_unlogged: int = 1_000_000
+
+    def __post_init__(self) -> None:
+        self.broker = open_topics(f"sqlite:///{self.folder / 'streams.db'}")
+        self.broker.create("swipes", 1)
+        self.state = open_stream_state(f"sqlite:///{self.folder / 'online.db'}", clock=lambda: self.clock_us)
+        self.log = FailingLog(location=str(self.folder / "log"), columns=COLUMNS, shown="log")
+        self.rejected = EventLog(location=str(self.folder / "rejected"), columns=REJECTED_COLUMNS, shown="rejected")
+        topic = WorkerTopic(
+            state=lambda: self.broker.state("swipes"),
+            watermarks=lambda: self.broker.watermarks("swipes"),
+            reader=self.broker.open_reader("swipes", Division(group="features", reader="one")),
+        )
+        pace = WorkerPace(
+            clock=lambda: self.clock_us / SECOND, wall_us=lambda: self.clock_us, most_unlogged=self.most_unlogged
+        )
+        stream = WorkerStream(source=SOURCE, views=VIEWS, place=PLACE, state=self.state)
+        self.worker = StreamWorker(stream, topic, LogWriter(self.log, self.rejected), pace)
+
+    def send(self, count: int) -> None:
+        with closing(self.broker.open_writer("swipes")) as writer:
+            for number in range(count):
+                event = {"swipe": number, "card": "c1", "shop": "s1", "arr_delay": 1.0}
+                at = from_us(self.clock_us).isoformat()
+                writer.send([(b"c1", json.dumps({**event, "at": at}).encode())])
+            writer.flush()
+
+    def step(self, seconds: int = 0) -> int:
+        self.clock_us += seconds * SECOND
+        return self.worker.step(LIMITS)
+
+    def seeded(self, name: str) -> Generation:
+        """Give a view lists that are read."""
+        connection = self.worker.connection
+        seeding = Seeding(SeededView(name=name, view=VIEWS[name], source=SOURCE), connection, self.log)
+        assert seeding.step(connection) == "done"
+        return seeding.generation
+
+    def elements(self, name: str, entity: bytes = b"s2:c1") -> int:
+        [answer] = self.state.read(PLACE, [ListsAsk(view=name, entities=[entity])])
+        assert answer.lists is not None
+        assert answer.lists[0] is not None
+        return len(answer.lists[0].elements)
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Callable[..., Stage]]:
+    made: list[Stage] = []
+
+    def make(**changes: int) -> Stage:
+        made.append(Stage(folder=tmp_path, **changes))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.log.fails = ""
+        each.worker.close()
+        each.state.close()
+        each.broker.close()
+
+
+def test_a_partition_that_could_not_be_begun_is_begun_later(stage: Callable[..., Stage]):
+    made = stage()
+    made.send(3)
+    made.log.fails = "open"
+    with pytest.raises(StoreError, match="the log is away"):
+        made.step()
+    made.log.fails = ""
+    assert [made.step(), made.step()] == [3, 0]
+
+
+@pytest.mark.parametrize("fails", ["open", "commit"])
+def test_what_waits_for_the_log_is_written_to_lists_once(stage: Callable[..., Stage], fails: str):
+    made = stage()
+    made.step()
+    made.seeded("spend@1")
+    made.send(4)
+    assert made.step() == 4
+    made.log.fails = fails
+    with pytest.raises(StoreError, match="the log is away"):
+        made.step(seconds=9)
+    assert [made.step(), made.elements("spend@1")] == [0, 4]
+    made.log.fails = ""
+    made.step(seconds=9)
+    assert (made.worker.unlogged, made.worker.counts.logged) == (0, 4)
+
+
+def test_nothing_is_taken_while_too_much_waits_for_the_log(stage: Callable[..., Stage]):
+    made = stage(most_unlogged=20)
+    made.step()
+    made.send(50)
+    made.log.fails = "commit"
+    assert [made.step(), made.step()] == [10, 10]
+    for _ in range(5):
+        with pytest.raises(StoreError, match="the log is away"):
+            made.step()
+    assert made.worker.unlogged == 20
+    made.log.fails = ""
+    assert [made.step(), made.worker.unlogged] == [10, 10]
+
+
+def test_a_list_that_others_have_broken_keeps_no_other_from_compaction(stage: Callable[..., Stage]):
+    made = stage()
+    made.step()
+    generation = made.seeded("spend@1")
+    broken = ListAppend(generation=generation, entities=[b"s2:c0"], elements=[b"\1broken"])
+    made.worker.connection.lists.append([broken])
+    made.send(4)
+    made.worker.compaction.add("spend@1", [b"s2:c0", b"s2:c1"])
+    with pytest.raises(StoreError, match="a broken list"):
+        made.step(seconds=9)
+    assert (made.elements("spend@1"), len(made.worker.compaction)) == (1, 0)
+    assert made.worker.counts.logged == 4
+    assert made.step() == 0
+
+
+def test_rebuilds_clean_up_with_the_file_that_the_worker_reads_with(stage: Callable[..., Stage]):
+    made = stage()
+    made.step()
+    old = made.seeded("spend@1")
+    made.send(3)
+    made.step()
+    stream = RebuiltStream(place=PLACE, state=made.state, partitions=lambda: made.worker.start.names)
+    views = {"spend@1": SeededView(name="spend@1", view=VIEWS["spend@1"], source=SOURCE)}
+    rebuilds = Rebuilds(stream, made.log, views)
+    rebuilds.want("spend@1")
+    made.worker.write_log()
+    thread = threading.Thread(target=rebuilds.look)
+    thread.start()
+    thread.join()
+    assert rebuilds.rebuilt == 1
+    assert [*made.state.walk_lists(PLACE, old)] == []
+    made.send(1)
+    assert [made.step(), made.elements("spend@1")] == [1, 2]
+
+
+def test_a_stream_without_events_is_logged_once_a_minute(stage: Callable[..., Stage]):
+    made = stage()
+    made.step()
+    made.step(seconds=9)
+    before = made.log.commits
+    for _ in range(20):
+        made.step(seconds=9)
+    assert 2 <= made.log.commits - before <= 4
+
+
+def test_a_worker_that_begins_after_a_loss_declares_it(stage: Callable[..., Stage]):
+    made = stage()
+    made.step()
+    made.send(3)
+    made.step()
+    made.step(seconds=9)
+    made.worker.close()
+    made.state.close()
+    for file in made.folder.glob("online.db*"):
+        file.rename(file.with_name(f"lost-{file.name}"))
+    other = stage(clock_us=made.clock_us + SECOND)
+    other.step()
+    other.step(seconds=9)
+    [(after, until)] = other.log.open().state.gaps
+    assert after < made.clock_us + SECOND <= until
