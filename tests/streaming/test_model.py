@@ -16,7 +16,7 @@ from tests.streaming.model.rules import MUTANTS, Rules
 from tests.streaming.model.store import Store
 from tests.streaming.model.views import Record
 
-SAMPLE, WHOLE = 5, 1000
+SAMPLE, WHOLE = 3, 1000
 STORES = {"one server": (1, False), "older snapshots": (1, True), "cluster": (3, False), "fail-overs": (3, True)}
 # A history in which a rule is missed: its seed, and the store.
 MISSED_IN: dict[str, tuple[int, str]] = {
@@ -74,7 +74,7 @@ def test_no_answer_is_wrong_in_many_histories(store: str):
     assert wrong_in(seeds_from(SAMPLE, WHOLE), store) == {}
 
 
-@pytest.mark.sample(12)
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("rule", MISSED_IN)
 def test_an_answer_is_wrong_where_a_rule_is_missing(rule: str):
     seed, store = MISSED_IN[rule]
