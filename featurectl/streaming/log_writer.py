@@ -25,6 +25,7 @@ from featurectl.online.stream_state.protocols import StreamConnection
 from featurectl.streaming.logged_events import TakenEvents, TakenRange
 
 _NEAR: Final = 100_000  # offsets
+_NEARER: Final = 32
 _MOST_GAPS: Final = 100
 _QUIET_US: Final = 60_000_000  # where nothing comes, the log says every minute that nothing came
 
@@ -154,9 +155,13 @@ class LogWriter:
 
     def last_stamp(self, opened: OpenedLog, partition: str) -> StampRange:
         """Return the last stamp of a partition that has some offsets in the log."""
-        of = opened.state.partitions[partition]
-        near = self.logged_stamps(opened, partition, max(of.first, of.end - _NEAR))
-        return near[-1] if len(near) > 1 else self.logged_stamps(opened, partition, of.first)[-1]
+        of, near = opened.state.partitions[partition], _NEAR
+        while True:  # in Redis offsets of a second lie millions apart
+            first = max(of.first, of.end - near)
+            found = self.logged_stamps(opened, partition, first)
+            if len(found) > 1 or first == of.first:
+                return found[-1]
+            near *= _NEARER
 
     def _nothing(self) -> pl.DataFrame:
         types = {**OWN_COLUMNS, **self._log.columns}

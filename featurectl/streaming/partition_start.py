@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 
 from featurectl.core.dataclass import dataclass
-from featurectl.offline.event_log import LogState
-from featurectl.online.stream_state.base import KnownStamps, RegisterState, StampGap, StampRange
+from featurectl.core.errors import StoreError
+from featurectl.offline.event_log import LogState, OpenedLog
+from featurectl.online.stream_state.base import KnownStamps, RegisterState, StampGap, StampRange, StreamPartition
 from featurectl.online.stream_state.protocols import StreamConnection
 from featurectl.streaming.log_writer import LogWriter
 from featurectl.streaming.logged_events import TakenEvents
@@ -59,11 +60,10 @@ class PartitionStart:
         register, watermarks = connection.register, self._topic.watermarks().get(partition)
         begin = 0 if watermarks is None else watermarks.begin
         name = state_name(topic, partition)
-        self._meet_logged(connection, topic)
-        number = self._meet(connection, name, begin)
+        number = self._meet_all(connection, topic, partition)[name]
         marks = connection.lists.marks(number)  # before the register: another may go on marking meanwhile
         state = register.read_state()
-        of = state.partitions[number]
+        of = _known(state, number, name)
         opened = self._log.begin([of], self._wall_us())
         self._declare_gap(state, opened.state)
         end = opened.state.partitions[name].end
@@ -84,24 +84,38 @@ class PartitionStart:
             taken=TakenEvents() if before is None or before.name != name else before.taken,
         )
 
-    def _meet_logged(self, connection: StreamConnection, topic: TopicState) -> None:
-        """Have the register know all partitions that the log knows, before anything is made of what the log has."""
-        known = {of.name for of in connection.register.read_state().partitions}
-        self.names = [state_name(topic, partition) for partition in range(topic.partitions)]
-        if unknown := [name for name in self.names if name not in known]:
-            logged = self._log.begin([], self._wall_us()).state.partitions
-            for name in unknown:
-                if name in logged:
-                    self._meet(connection, name, logged[name].first)
+    def meet(self, partitions: Sequence[int], connection: StreamConnection) -> None:
+        """Have the register and the log know some partitions, by one commit for all of them.
 
-    def _meet(self, connection: StreamConnection, name: str, begin: int) -> int:
-        """Return the number of a partition; one that only the log knows goes on behind its last stamp."""
-        register = connection.register
-        known = {of.name: of.number for of in register.read_state().partitions}
-        if name in known:
-            return known[name]
-        opened = self._log.begin([], self._wall_us())
-        logged = opened.state.partitions.get(name)
+        Raises:
+            StoreError: the topic, the store or the log can't be used now.
+        """
+        topic = self._topic.state()
+        numbers = self._meet_all(connection, topic, max(partitions))
+        state = connection.register.read_state()
+        names = [state_name(topic, partition) for partition in partitions]
+        self._log.begin([_known(state, numbers[name], name) for name in names], self._wall_us())
+
+    def _meet_all(self, connection: StreamConnection, topic: TopicState, least: int) -> Mapping[str, int]:
+        """Return the numbers of the partitions of the topic by their names, those up to `least` among them.
+
+        All of them, in their order, before anything is made of what the log has: a register that was emptied gives
+        them the numbers that they had, which workers go on with that have not seen it yet.
+        """
+        numbers = {of.name: of.number for of in connection.register.read_state().partitions}
+        self.names = [state_name(topic, each) for each in range(max(topic.partitions, least + 1))]
+        if all(name in numbers for name in self.names):
+            return numbers
+        opened, watermarks = self._log.begin([], self._wall_us()), self._topic.watermarks()
+        for partition, name in enumerate(self.names):
+            if name not in numbers:
+                begin = watermarks[partition].begin if partition in watermarks else 0
+                numbers[name] = self._add(connection, name, begin, opened)
+        return numbers
+
+    def _add(self, connection: StreamConnection, name: str, begin: int, opened: OpenedLog) -> int:
+        """Return the number of a new partition; one that only the log knows goes on behind its last stamp."""
+        register, logged = connection.register, opened.state.partitions.get(name)
         if logged is None or logged.end == logged.first:
             return register.add_partition(name, begin if logged is None else logged.first)
         last = self._log.last_stamp(opened, name)
@@ -134,6 +148,12 @@ def topic_ends(topic: WorkerTopic) -> Mapping[str, int]:
     """Return where the partitions of a topic end now, by the names that the register and the log have of them."""
     state = topic.state()
     return {state_name(state, partition): of.end for partition, of in topic.watermarks().items()}
+
+
+def _known(state: RegisterState, number: int, name: str) -> StreamPartition:
+    if number < len(state.partitions) and state.partitions[number].name == name:
+        return state.partitions[number]
+    raise StoreError(f"the register of the stream was emptied while partition {name} was begun", code="FC602")
 
 
 def _skip(connection: StreamConnection, number: int, stamps: Sequence[StampRange]) -> None:

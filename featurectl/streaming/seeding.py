@@ -46,10 +46,11 @@ class SeededView:
 def can_seed(state: RegisterState, opened: OpenedLog, names: Iterable[str]) -> bool:
     """Return whether a generation can be added: the register knows all partitions of the topic that the log has.
 
-    What the log has of one that is met later would be in no head and be no record.
+    What the log has of one that is met later would be in no head and be no record. And all are being worked on: heads
+    as of no instant would keep all that ever was.
     """
     known = {of.name for of in state.partitions}
-    return bool(known) and all(name in known for name in names if name in opened.state.partitions)
+    return state.asof > 0 and all(name in known for name in names if name in opened.state.partitions)
 
 
 class Seeding:

@@ -136,7 +136,10 @@ class StreamWorker:
         return taken
 
     def _begin_all(self) -> None:
-        for partition in sorted(self._again):
+        again = sorted(self._again)
+        if len(again) > 1:
+            self.start.meet(again, self.connection)
+        for partition in again:
             self.begin(partition)
         self._again.clear()
 

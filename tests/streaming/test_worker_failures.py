@@ -19,7 +19,7 @@ from featurectl.online.stream_state.base import Generation, ListAppend, ListsAsk
 from featurectl.streaming.log_writer import LogWriter
 from featurectl.streaming.partition_start import WorkerTopic
 from featurectl.streaming.rebuilds import Rebuilds, RebuiltStream
-from featurectl.streaming.seeding import SeededView, Seeding
+from featurectl.streaming.seeding import SeededView, Seeding, can_seed
 from featurectl.streaming.topics.all_topic_kinds import open_topics
 from featurectl.streaming.topics.base import Division, TakeLimits
 from featurectl.streaming.worker import StreamWorker, WorkerPace, WorkerStream
@@ -54,10 +54,11 @@ class Stage:
     folder: Path
     clock_us: int = BEGIN
     most_unlogged: int = 1_000_000
+    partitions: int = 1
 
     def __post_init__(self) -> None:
         self.broker = open_topics(f"sqlite:///{self.folder / 'streams.db'}")
-        self.broker.create("swipes", 1)
+        self.broker.create("swipes", self.partitions)
         self.state = open_stream_state(f"sqlite:///{self.folder / 'online.db'}", clock=lambda: self.clock_us)
         self.log = FailingLog(location=str(self.folder / "log"), columns=COLUMNS, shown="log")
         self.rejected = EventLog(location=str(self.folder / "rejected"), columns=REJECTED_COLUMNS, shown="rejected")
@@ -214,3 +215,28 @@ def test_a_worker_that_begins_after_a_loss_declares_it(stage: Callable[..., Stag
     other.step(seconds=9)
     [(after, until)] = other.log.open().state.gaps
     assert after < made.clock_us + SECOND <= until
+
+
+def test_partitions_have_the_same_numbers_whoever_begins_first(stage: Callable[..., Stage]):
+    made = stage(partitions=3)
+    made.worker.begin(2)
+    names = [of.name.split("#")[0] for of in made.worker.connection.register.read_state().partitions]
+    assert names == ["swipes/0", "swipes/1", "swipes/2"]
+
+
+def test_many_partitions_are_begun_with_few_commits(stage: Callable[..., Stage]):
+    made = stage(partitions=20)
+    made.step()
+    assert len(made.worker.readings) == len(made.log.open().state.partitions) == 20
+    assert made.log.commits <= 2
+
+
+def test_lists_are_seeded_once_all_partitions_are_worked_on(stage: Callable[..., Stage]):
+    made = stage(partitions=2)
+    made.worker.begin(0)
+    register = made.worker.connection.register
+    assert not can_seed(register.read_state(), made.log.open(), made.worker.start.names)
+    made.step()
+    assert can_seed(register.read_state(), made.log.open(), made.worker.start.names) is False
+    made.step(seconds=1)
+    assert can_seed(register.read_state(), made.log.open(), made.worker.start.names)
