@@ -95,13 +95,23 @@ def fold(head: Head, records: Sequence[EventRecord], asof_us: int, layout: ListL
     frontier = dict(head.frontier)
     for record in records:
         frontier[record.partition] = max(frontier.get(record.partition, 0), record.offset + 1)
-    newest = max([*filter(None, [head.newest]), *((r.event_us, r.available_us) for r in records)], default=None)
+    newest = _newest(head, rows, asof_us)
     head = head._replace(asof_us=asof_us, empty_since_us=0, frontier=frontier, newest=newest, rows=rows)
     if layout.kind == "state":
         return head._replace(rows=_newest_states(rows, asof_us - MARGIN_US, layout))
     if layout.hop_us is not None:
         return _tiled(head, layout, layout.hop_us)
     return _trimmed(head, layout)
+
+
+def _newest(head: Head, rows: EventRows, asof_us: int) -> tuple[int, int] | None:
+    """Return the instants of the newest row that counts by an instant; rows dated after it are kept as rows."""
+    newest = head.newest
+    found = np.flatnonzero((rows.event_us <= asof_us) & (rows.available_us <= asof_us) & ~rows.is_repeat)
+    if len(found):
+        last = int(rows.event_us[found[-1]]), int(rows.available_us[found[-1]])
+        newest = last if newest is None or last > newest else newest
+    return newest
 
 
 def _trimmed(head: Head, layout: ListLayout) -> Head:

@@ -4,7 +4,7 @@
     then      a MessagePack array:
                0  asof: the instant of the head, in microseconds
                1  since when it holds nothing that an answer needs, by the store's clock; 0: it does
-               2  event_time and available_at of the newest event that was folded, or nil
+               2  event_time and available_at of the newest event by `asof`, or nil
                3  the frontier: partition number, first offset that is not folded, and so on by partition
                4  rows: how many
                5  event_time: 8 bytes of the first, signed, big-endian, then the differences, packed as integers

@@ -19,6 +19,7 @@ from tests.definitions import ARRIVALS, COUNT, DELAYS, LATEST
 
 ASOF = 1_790_000_000_000_000
 NOW = from_us(ASOF + 500_000)
+AHEAD = EventRecord(0, 1, ASOF + 600_000_000, ASOF - 1, 0, (), (5.0, True))  # in time, but dated ten minutes later
 STREAM = replace(ARRIVALS, format="stream", available_at=None)
 EVENTS, STATES = replace(DELAYS, source=STREAM), replace(LATEST, source=STREAM)
 
@@ -69,6 +70,17 @@ def test_an_answer_is_as_of_a_head_that_is_ahead_of_the_register():
     head = compact(found.elements, layout_of(EVENTS), later).head
     answer = reader_of(EVENTS).answer(EntityList(elements=[head], marks=None), ASOF, NOW)
     assert answer.asof == from_us(ASOF + 7)
+
+
+def test_an_event_that_is_dated_ahead_hides_no_older_one():
+    layout, long_ago = layout_of(EVENTS), 30 * 86_400_000_000
+    found = list_of(EVENTS, (long_ago, (30.0, True)))
+    found = replace(found, elements=[*found.elements, pack_record(AHEAD, layout)])
+    before = reader_of(EVENTS).answer(found, ASOF, NOW)
+    head = compact(found.elements, layout, AppliedInstants(applied_us={0: ASOF}, asof_us=ASOF, clock_us=ASOF)).head
+    after = reader_of(EVENTS).answer(EntityList(elements=[head], marks=None), ASOF, NOW)
+    assert (shown(after), after.event_time) == (shown(before), before.event_time)
+    assert after.event_time == from_us(ASOF - long_ago)
 
 
 def test_a_state_view_answers_the_newest_row():
