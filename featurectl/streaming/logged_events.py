@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 import polars as pl
 
@@ -24,6 +25,8 @@ from featurectl.offline.event_log import (
 )
 from featurectl.online.stream_state.base import StampRange
 from featurectl.streaming.read_events import StampedBatch
+
+_LEAST_SIZE: Final = 20  # events
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,11 @@ class TakenEvents:
     def events(self) -> int:
         """How many rows there are."""
         return sum(taken.rows.height for taken in self.ranges)
+
+    @property
+    def size(self) -> int:
+        """How much memory they take, in events: a range of few takes about as much as one of 20."""
+        return sum(max(_LEAST_SIZE, taken.rows.height) for taken in self.ranges)
 
     def add(self, taken: Iterable[TakenRange]) -> None:
         """Take note of what is in the lists now; what was taken before from the same offsets on is forgotten."""

@@ -102,7 +102,7 @@ class StreamWorker:
             StoreError: the topic, the store or the log can't be used now; the next turn begins where this one did.
         """
         try:
-            if self.unlogged >= self._pace.most_unlogged:
+            if sum(of.taken.size for of in self.readings.values()) >= self._pace.most_unlogged:
                 self.write_log()  # nothing is taken as long as that fails
             taken = self._take(self.connection, limits)
             self._do_the_rest(self.connection)
