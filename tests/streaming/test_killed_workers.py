@@ -24,7 +24,8 @@ from featurectl.online.stream_state.layout import layout_of
 from featurectl.online.stream_state.list_values import ListReader
 from featurectl.online.stream_state.parsed_list import parse_list
 from featurectl.streaming.topics.all_topic_kinds import open_topics
-from tests.streaming.conveyor import CARD, CARDS, COLUMNS, SHOPS, VIEWS, Answered, same, true_values
+from tests.streaming.conveyor import CARD, CARDS, COLUMNS, SHOPS, VIEWS
+from tests.streaming.truth import Answered, same, true_values
 from tests.streaming.worker_program import log_in, rejected_in, wall_us
 
 _numbers = itertools.count()

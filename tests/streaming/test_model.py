@@ -63,6 +63,7 @@ def wrong_in(seeds: range, store: str) -> dict[int, str]:
     return {seed: verdict.wrong[0] for seed, verdict in verdicts.items() if verdict.wrong}
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("store", STORES)
 def test_no_answer_is_wrong_whatever_came_between(store: str):
     assert wrong_in(seeds_from(0, SAMPLE), store) == {}

@@ -18,7 +18,7 @@ from tests.online.stream_state.real_store import Losses
 STATES = [
     "sqlite",
     "redis_url",
-    "valkey_url",
+    pytest.param("valkey_url", marks=pytest.mark.long),
     "redis_cluster_url",
     pytest.param("redis_tls_url", marks=pytest.mark.long),
 ]

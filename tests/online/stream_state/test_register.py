@@ -145,7 +145,7 @@ def play(seeds: range, opened, source) -> None:
             connection.close()
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(2)
 def test_the_register_answers_as_the_one_of_the_simulation(opened, source):
     play(seeds_from(0, 16), opened, source)
 

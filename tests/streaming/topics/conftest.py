@@ -12,7 +12,15 @@ import pytest
 from featurectl.streaming.topics.base import TopicBroker
 from tests.streaming.topics.kinds import KafkaKind, RedisKind, SqliteKind, TopicKind
 
-KINDS = ["sqlite", "kafka_url", "redis_url", "redis_cluster_url", "valkey_url"]  # a sample of two: a file and Redis
+KINDS = [  # a sample of two: a file and Redis
+    "sqlite",
+    pytest.param(
+        "kafka_url", marks=pytest.mark.long
+    ),  # its broker and client keep a core busy; it has tests of its own
+    "redis_url",
+    "redis_cluster_url",
+    "valkey_url",
+]
 
 
 @pytest.fixture(params=KINDS)
