@@ -75,6 +75,7 @@ class Campaign:
                     while not self.answered:
                         assert time.monotonic() < end, (self.folder / "workers.log").read_text()[-3000:]
                         self._turn(writer, state)
+                    self.unanswered = 0  # how long two workers take to begin says nothing of their answers
                     while self.kills < kills:
                         self._kill_after(writer, state, self.random.uniform(0.1, 4))
             finally:
