@@ -170,7 +170,7 @@ def _open_sql(source: Source, root: Path, on_naive: OnNaive | None, data_roots: 
 
 def _open_stream(source: Source, root: Path, on_naive: OnNaive | None, data_roots: DataRoots) -> SourceReader:
     del root, on_naive, data_roots
-    raise PlanError(f"source {source.name}: streams are not in this version", code="FC402")
+    raise PlanError(f"source {source.name}: streams are read by their log, which is not opened here", code="FC402")
 
 
 SOURCE_KINDS: Final[Mapping[str, SourceKind]] = {

@@ -165,7 +165,6 @@ STREAM_ALERT = """alerts: [{name: a, when: stream_lag > 1m, severity: info, noti
 notifiers: [{name: ops, email: a@example.com}]
 models:"""
 NOT_RUN = [
-    ("stream sources are", "path: data/asks.csv,", "stream: {topic: t},"),
     ("pipelines are", "models:", "pipelines: [{name: p, stages: [{name: s, run: push}]}]\nmodels:"),
     ("alerts on stream_lag are", "models:", STREAM_ALERT),
 ]  # fmt: skip

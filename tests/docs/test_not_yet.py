@@ -52,9 +52,6 @@ def test_a_sentence_that_has_grown_old_is_found():
 
 
 LATER = {
-    "stream": """
-sources: [{name: s, stream: {topic: t}, event_time: at, columns: {k: string, at: timestamp}}]
-""",
     "stream_lag": """
 sources: [{name: s, path: s.csv, event_time: at, columns: {k: string, at: timestamp}}]
 alerts: [{name: a, when: stream_lag > 1m, severity: info, notify: [n]}]

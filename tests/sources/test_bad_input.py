@@ -164,7 +164,7 @@ def test_files_with_different_types_say_which(tmp_path):
         rows(tmp_path, "parquet", "*.parquet")
 
 
-def test_a_stream_is_not_in_this_version(tmp_path):
+def test_a_stream_is_not_opened_as_files_are(tmp_path):
     with pytest.raises(PlanError, match="source orders: streams") as caught:
         opened(tmp_path, "stream", "")
     assert caught.value.code == "FC402"

@@ -76,7 +76,6 @@ def resolve_source(shape: SourceShape, declared: Declarations, schemas: SchemaRe
     readable = readable and len(declared.report.problems) == before
     readable = readable and _check_place(source, shape, declared, root)
     _check_clocks(shape, declared)
-    _note_later(shape, declared)
     columns = source.columns
     if schemas is not None and readable:
         found = _read_schema(source, shape, declared, schemas, root)
@@ -192,12 +191,6 @@ def _check_clocks(shape: SourceShape, declared: Declarations) -> None:
                 declared.timeless.add(shape.name)
                 message = f'"{key}" without "event_time": source "{shape.name}" is static, always true and known'
                 report.error("FC307", message, fields.keys[key].place)
-
-
-def _note_later(shape: SourceShape, declared: Declarations) -> None:
-    keys = shape.fields.keys
-    if shape.stream is not None:
-        declared.note_unsupported("stream sources are", keys["stream"].place)
 
 
 def _read_schema(
