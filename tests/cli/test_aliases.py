@@ -302,8 +302,8 @@ def state_view(features):
     return "\n".join(["  - name: v\n    entity: user\n    source: orders\n    features:", *lines]) + "\n" + derived
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", seeds_from(0, examples(2, 12)))
-@pytest.mark.sample(1)
 def test_any_renames_give_what_is_computed_anew_and_compute_nothing(seed, tmp_path):
     random_ = random.Random(seed)
     features = [(f"x{at}", formula, ()) for at, formula in enumerate(FORMULAS)]

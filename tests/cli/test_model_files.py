@@ -46,7 +46,7 @@ def shop(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("estimator", "params", "kind"), ESTIMATORS)
-@pytest.mark.sample(3)
+@pytest.mark.sample(2)
 def test_a_model_is_trained_shown_scored_and_served_alike(shop, estimator, params, kind):
     code = kind in {"py", "pkl"}
     shop.make(objects(estimator, params, "true" if code else "false"))

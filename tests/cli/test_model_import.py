@@ -32,7 +32,7 @@ def read_as_named(path, width):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", MAKERS)
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_a_model_of_another_place_is_registered_scored_and_served(shop, name):
     expected = make_imported(shop, name)
     result = json.loads((shop.root / "imported.json").read_text())["result"]
@@ -246,6 +246,7 @@ def test_a_file_outside_of_an_mlflow_folder_is_not_read(shop, path):
 
 
 @pytest.mark.parametrize("label", [True, False])
+@pytest.mark.sample(1)
 def test_a_classifier_that_knows_one_class_is_refused(shop, label):
     from sklearn.ensemble import HistGradientBoostingClassifier
     from skops import io
@@ -258,8 +259,8 @@ def test_a_classifier_that_knows_one_class_is_refused(shop, label):
     assert f"model.skops is a classifier of one class, {label}: it was trained on no other" in said.err
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("is_between", [True, False])
-@pytest.mark.sample(1)
 def test_a_model_that_was_fitted_on_float64_is_warned_of(shop, is_between):
     from sklearn.ensemble import HistGradientBoostingClassifier
     from skops import io

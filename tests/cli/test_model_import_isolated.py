@@ -53,6 +53,7 @@ def refused(shop, name, content, *more, code):
     return said
 
 
+@pytest.mark.long
 def test_a_file_that_would_kill_its_library_is_refused_by_its_numbers(shop):
     shop.make(PLAIN)
     put_file(shop, "model.txt")

@@ -120,6 +120,7 @@ def answered(made, s3_server):
     return answer.json()["rows"]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("s3")
 def test_a_model_in_a_bucket_is_served_and_its_predictions_logged_there(made, answered):
     _, location = made

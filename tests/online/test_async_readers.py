@@ -271,6 +271,7 @@ def test_a_url_that_is_none_is_wrong_usage(url):
         open_async_reader(url, "the store", 1)
 
 
+@pytest.mark.long
 def test_a_hanging_node_of_a_cluster_holds_up_nobody_who_asks_another_one():
     of = view({"n": "int64"}, {"id": "int64"})
 

@@ -140,6 +140,7 @@ def test_a_failover_that_was_asked_for_is_followed(cluster, of):
         assert (all(values(store, of, 2 * COUNT)), store.count(of)) == (True, 2 * COUNT)
 
 
+@pytest.mark.long
 def test_while_a_node_is_away_its_entities_are_an_error_and_then_as_before(cluster, of):
     node = cluster.nodes[2]
     with closing(open_online(cluster.url)) as store:

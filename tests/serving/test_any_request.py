@@ -48,6 +48,7 @@ def check_all(root, examples):
     return sent
 
 
+@pytest.mark.long
 def test_every_answer_to_any_request_is_one_that_the_document_names(own_clicks):
     sent = check_all(own_clicks, FEW)
     assert sent[200] >= 5

@@ -127,6 +127,7 @@ def test_one_that_scores_otherwise_is_rolled_back(field):
     assert set(field.clients.statuses) == {200}
 
 
+@pytest.mark.long
 def test_one_that_fails_is_rolled_back_and_its_errors_were_answered(field):
     ended = field.end("failing")
     assert ended.state == "rolled_back", ended

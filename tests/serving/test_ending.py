@@ -80,8 +80,8 @@ def test_of_requests_sent_together_the_last_answer_ends_the_connection(clicks):
     assert found.rindex(b"connection: close") > found.rindex(b"HTTP/1.1 200 OK")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("workers", ["1", "2"])
-@pytest.mark.sample(1)
 def test_a_server_that_is_told_twice_to_stop_ends_at_once(clicks, workers):
     with (
         running(clicks, "--timeout", "20", "--drain", "600s", "--workers", workers, is_cold=True) as server,

@@ -143,6 +143,7 @@ def test_a_file_moved_away_is_a_failure_and_the_one_in_its_place_is_read(own_cli
         assert asked().json()["features"]["count_7d"]["status"] == ["PRESENT"] * 3
 
 
+@pytest.mark.long
 def test_a_thousand_slow_clients_keep_nobody_from_being_answered(own_clicks):
     with running(own_clicks, "--timeout", str(BUDGET_S)) as server:
         port = int(server.url.rpartition(":")[2])

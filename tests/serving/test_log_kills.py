@@ -51,6 +51,7 @@ def kill_at_random(root: Path, count: int, seed: int) -> None:
     assert main(["monitor", "drift", "click", "-C", str(root), "--env", "logged", "-q"]) in (0, 1)
 
 
+@pytest.mark.long
 def test_a_server_that_is_killed_while_it_logs_leaves_whole_files(own_clicks):
     kill_at_random(own_clicks, count=2, seed=3)
 

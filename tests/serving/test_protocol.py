@@ -167,6 +167,7 @@ def test_a_client_that_offers_another_protocol_is_answered_in_this_one(served, l
     assert "WARNING" not in log.read_text()
 
 
+@pytest.mark.long
 def test_a_request_that_was_answered_and_does_not_end_is_closed(served):
     """A trailer without end; whoever sends it gets no other limit: its answer was given at once."""
     head = b"POST /nothing HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"

@@ -161,6 +161,7 @@ def store(tmp_path):
     server.stop()
 
 
+@pytest.mark.long
 def test_the_port_is_open_before_the_store_is_there(own_clicks, store, monkeypatch):
     monkeypatch.setenv("ONLINE", store.url)
     run(own_clicks, "apply", "--auto-approve")

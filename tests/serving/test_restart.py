@@ -98,8 +98,8 @@ def restart(root, times: int, *options: str, pause_s: float = 0.0) -> Keeping:
     return clients
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("workers", ["1", "2"])
-@pytest.mark.sample(1)
 def test_no_request_is_lost_when_a_server_is_restarted(clicks, workers):
     clients = restart(clicks, 2 if workers == "1" else 1, "--drain", "1s", "--workers", workers, pause_s=0.03)
     assert (clients.lost, set(clients.answered)) == ([], {200})

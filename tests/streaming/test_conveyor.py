@@ -72,8 +72,8 @@ def test_what_is_read_is_what_the_log_says_in_many_histories(conveyor: Callable[
     assert sum(play(conveyor(seed), 2_000) for seed in seeds_from(SAMPLE, WHOLE)) > 50_000
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", seeds_from(0, 12))
-@pytest.mark.sample(1)
 def test_a_store_that_was_emptied_is_filled_from_the_log(conveyor: Callable[[int], Conveyor], seed: int):
     made = conveyor(seed)
     try:

@@ -79,6 +79,7 @@ def rows_of(rng, count):
 
 @pytest.mark.parametrize("is_single", [True, False])
 @pytest.mark.parametrize("seed", seeds_from(0, 6))
+@pytest.mark.sample(1)
 def test_sums_are_those_of_a_walk_down_the_trees(seed, is_single):
     rng = np.random.default_rng(seed)
     sizes = rng.choice([2, 3, 31, 32, 33, 64, 65, 100], 5)

@@ -78,6 +78,7 @@ def campaign(folder: Path, kills: int, files: int) -> tuple[int, int]:
     return died, written
 
 
+@pytest.mark.long
 def test_a_killed_run_leaves_the_old_or_new_table_and_the_next_finishes(tmp_path):
     died, _ = campaign(tmp_path, 2, FEW_FILES)
     assert died >= 1

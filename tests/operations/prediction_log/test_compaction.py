@@ -112,8 +112,8 @@ def trial(place: str, draw: random.Random, runs: int) -> None:
     assert dict(files.listed("m")) == before
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(2))
-@pytest.mark.sample(2)
 def test_rows_are_read_once_each_wherever_a_cleaner_is_killed(place, seed, monkeypatch):
     monkeypatch.setattr(compaction, "_FILES", 4)
     trial(place, random.Random(seed), 6)

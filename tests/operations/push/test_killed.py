@@ -58,8 +58,8 @@ def place_of(request, tmp_path):
     return new
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("kind", "first"), [("state", True), ("event", False)])
-@pytest.mark.sample(1)
 def test_a_killed_push_that_is_repeated_leaves_the_store_of_a_whole_one(place_of, kind, first):
     assert campaign(place_of, 2, kind, first) >= 1
 

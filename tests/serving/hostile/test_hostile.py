@@ -39,6 +39,7 @@ def attack_all(server: Process, times: int = 1) -> None:
             done.result()
 
 
+@pytest.mark.long
 def test_hostile_clients_are_got_rid_of_and_others_are_answered(clicks):
     """All but who asks for large answers have no key; that changes nothing."""
     with running(clicks, *LIMITS, "--max-connections", str(MOST), environ={"FEATURECTL_API_KEYS": "k"}) as server:
