@@ -42,6 +42,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "score": "score:score",
     "get": "get:get",
     "serve": "serve:serve",
+    "stream send": "stream.send:send",
     "list": "list_objects:list_objects",
     "show": "show_object:show_object",
     "search": "search_objects:search_objects",
@@ -66,6 +67,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "models": "Trained versions of models.",
     "models canary": "Try a version beside the champion.",
     "monitor": "Watch what is applied, and tell.",
+    "stream": "Event streams: into the online store and the log.",
 }
 VERSION: Final = ("--version", "-V")
 

@@ -1,4 +1,4 @@
-"""Examples of each command, which its help ends with. Names are those of the flights that `featurectl init` writes."""
+"""Examples of each command, which its help ends with. Names are those of the templates of `featurectl init`."""
 
 from __future__ import annotations
 
@@ -52,6 +52,7 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
         "get carrier_arrivals carrier=UA --offline --as-of 2013-12-24",
     ),
     "serve": ("serve", "serve --port 8080 --workers 2"),
+    "stream send": ("stream send swipes swipes.ndjson", "stream send swipes day.parquet --speed 60x"),
     "list": ("list", "list features --select tag:weather"),
     "show": ("show carrier_arrivals", "show carrier_arrivals:count_1d --sample 10000"),
     "search": ("search delay",),

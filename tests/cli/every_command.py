@@ -51,6 +51,24 @@ tests:
     spine: [{customer: a, time: 2026-01-02T00:00:00Z}]
     expect: [{count_7d: 1, per_order: 5}]
 """
+STREAM_PROJECT = """project: cards
+environments:
+  dev: {registry: "sqlite:///r.db", offline: off, online: "sqlite:///on.db", streams: "sqlite:///s.db"}
+entities: [{name: card, keys: {card: string}}]
+sources:
+  - name: swipes
+    stream: {topic: swipes, key: [card]}
+    columns: {swipe: int64, card: string, amount: float64, at: timestamp}
+    event_time: at
+    dedup_key: [swipe]
+feature_views:
+  - {name: recent, entity: card, source: swipes, aggregates: [{op: count, windows: [1h]}]}
+  - {name: latest, entity: card, source: swipes, features: [amount]}
+"""
+SWIPES = "".join(
+    f'{{"swipe":{number},"card":"c{number % 2}","amount":{number}.5,"at":"2026-01-19T12:00:0{number}Z"}}\n'
+    for number in range(6)
+)
 ENDED_ONCE_IT_SAYS: Mapping[str, str] = {"monitor run": "told file"}
 
 
@@ -124,6 +142,16 @@ def lose_online_rows() -> None:
         store.execute("delete from rows where view = (select max(id) from views where view = 'last_order')")
 
 
+def write_streams() -> None:
+    """Write a repository whose source is a stream beside the shop, and events of it; its clock is that of today."""
+    folder = Path("../cards")
+    folder.mkdir()
+    project, objects = STREAM_PROJECT.split("entities:")
+    (folder / "featurectl.yaml").write_text(project)
+    (folder / "objects.yaml").write_text(f"entities:{objects}")
+    (folder / "swipes.ndjson").write_text(SWIPES)
+
+
 # In the order of the main job; a function is what happens before the next line.
 Step = str | Callable[[], object]
 JOB: tuple[Step, ...] = (
@@ -189,6 +217,9 @@ JOB: tuple[Step, ...] = (
     "monitor rules --out featurectl.rules",
     "clean --dry-run",
     "unlock 4f1c2a",
+    write_streams,
+    "apply --auto-approve -C ../cards",
+    "stream send swipes ../cards/swipes.ndjson -C ../cards",
 )
 
 

@@ -65,7 +65,7 @@ def test_a_command_ends_with_the_same_code_at_any_width(said):
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", ["", "models", "models canary", "monitor", *COMMANDS])
+@pytest.mark.parametrize("name", ["", "models", "models canary", "monitor", "stream", *COMMANDS])
 def test_help_fits(capsys, monkeypatch, name, width):
     monkeypatch.setenv("COLUMNS", str(width))
     assert main([*name.split(), "--help"]) == 0

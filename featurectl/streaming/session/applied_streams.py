@@ -1,0 +1,85 @@
+"""The streams that are applied, and the view versions that workers keep online of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+
+from featurectl.core.dataclass import dataclass
+from featurectl.core.errors import UsageError
+from featurectl.language.definitions.json_form import load_source, load_view
+from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.view import FeatureView
+from featurectl.registry.applied import not_applied, served_views
+from featurectl.registry.state import State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppliedStream:
+    """A stream's source, and the views that read it and are kept online, by `view@version`.
+
+    `left_out` are older versions that a model is bound to, whose source reads events in another way than it does now.
+    """
+
+    source: Source
+    views: Mapping[str, FeatureView] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+
+
+def applied_streams(state: State) -> Mapping[str, AppliedStream]:
+    """Return the streams that are applied, by the names of their sources.
+
+    Raises:
+        StoreError: FC604, a newer version has written a definition.
+    """
+    sources = [load_source(o.definition) for o in state.objects if o.kind == "source" and o.current]
+    found: dict[str, AppliedStream] = {}
+    for source in sources:
+        if not source.is_stream:
+            continue
+        views: dict[str, FeatureView] = {}
+        left_out = []
+        for item in served_views(state):
+            view = load_view(item.definition)
+            label = f"{item.name}@{item.version}"
+            if view.source.name != source.name or not view.source.is_stream or not view.online:
+                continue
+            if reads_alike(view.source, source):
+                views[label] = view
+            else:
+                left_out.append(label)
+        found[source.name] = AppliedStream(source=source, views=views, left_out=tuple(left_out))
+    return found
+
+
+def reads_alike(before: Source, source: Source) -> bool:
+    """Return whether a source reads what it read before as it did: the same columns, clocks and names of events."""
+    clocks = [(of.event_time, of.timezone, of.nan, of.dedup_key, of.tiebreak) for of in (before, source)]
+    if clocks[0] != clocks[1]:
+        return False
+    now, then = (
+        {**(of.columns or {}), **{item.name: item.expression.text for item in of.select}} for of in (source, before)
+    )
+    return all(now.get(name) == dtype for name, dtype in then.items())
+
+
+def chosen_streams(state: State, names: Sequence[str]) -> Mapping[str, AppliedStream]:
+    """Return the streams of some names, of all that are applied without names.
+
+    Raises:
+        UsageError: there is none of a name, or none at all.
+    """
+    streams = applied_streams(state)
+    for name in names:
+        if name in streams:
+            continue
+        if state.current("source", name) is not None:
+            known = f"streams: {', '.join(streams)}" if streams else "no source that is applied is a stream"
+            raise UsageError(f"source {name} is no stream", hint=known)
+        raise not_applied(state, "source", name)
+    if not streams:
+        raise UsageError(
+            f"no source that is applied in project {state.project} is a stream",
+            hint="a source with `stream:` is one; featurectl apply registers it",
+        )
+    return {name: stream for name, stream in streams.items() if not names or name in names}
