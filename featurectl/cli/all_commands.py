@@ -43,6 +43,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "get": "get:get",
     "serve": "serve:serve",
     "stream send": "stream.send:send",
+    "stream run": "stream.run:run",
     "list": "list_objects:list_objects",
     "show": "show_object:show_object",
     "search": "search_objects:search_objects",
@@ -66,6 +67,7 @@ COMMANDS: Final[Mapping[str, str]] = {
 GROUPS: Final[Mapping[str, str]] = {
     "models": "Trained versions of models.",
     "models canary": "Try a version beside the champion.",
+    "stream": "Events as they come: into the online store, and into the log.",
     "monitor": "Watch what is applied, and tell.",
     "stream": "Event streams: into the online store and the log.",
 }

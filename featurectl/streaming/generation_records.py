@@ -29,14 +29,14 @@ class GenerationRecords:
         """Return what makes the records of a generation.
 
         Raises:
-            StoreError: the worker does not know the view, or its definition lacks what the lists keep; it is older
-                than what was applied. Or the store fails.
+            OlderWorkerError: the worker does not know the view, or its definition lacks what the lists keep.
+            StoreError: the store fails.
         """
         found = self._known.get(generation)
         if found is None:
             view = self._views.get(generation.view)
             if view is None:
-                raise _is_older(f"it does not know the feature view {generation.view}")
+                raise OlderWorkerError(f"it does not know the feature view {generation.view}")
             found = self._known[generation] = ViewRecords(view, self._decoder, self._layout(generation, view))
         return found
 
@@ -52,13 +52,16 @@ class GenerationRecords:
         document = self._store.read_layout(self._place, generation)
         layout = parse_layout(document) if document else layout_of(view)
         if lacking := sorted(set(layout.inputs) - {item.name for item in view.inputs}):
-            raise _is_older(f"lists of {generation.view} keep {', '.join(lacking)}, which its definition lacks")
+            raise OlderWorkerError(f"lists of {generation.view} keep {', '.join(lacking)}, which its definition lacks")
         return layout
 
 
-def _is_older(what: str) -> StoreError:
-    return StoreError(
-        f"the worker is older than what was applied: {what}",
-        code="FC602",
-        hint="start it again: it reads what is applied",
-    )
+class OlderWorkerError(StoreError):
+    """The lists of a generation are of a definition that this worker does not have: it reads what is applied anew."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"the worker is older than what was applied: {what}",
+            code="FC602",
+            hint="start it again: it reads what is applied",
+        )

@@ -16,7 +16,7 @@ from featurectl.streaming.worker import StreamWorker
 _FIRST_WAIT_S: Final = 0.05
 _LONGEST_WAIT_S: Final = 5.0
 _LOOK_S: Final = 0.2  # between two looks whether all is logged
-_FATAL: Final = (NoTopicError, RetentionError, TopicRestartedError)  # waiting mends none of them
+FATAL: Final = (NoTopicError, RetentionError, TopicRestartedError)  # waiting mends none of them
 
 
 class StopSignal(Protocol):
@@ -62,7 +62,7 @@ def run_worker(worker: StreamWorker, rebuilds: Rebuilds, stop: StopSignal, optio
                     looked_s = options.clock()
                     if _has_all(worker, wanted, rebuilds):
                         return
-            except _FATAL:
+            except FATAL:
                 raise
             except StoreError as error:
                 if told != error.message:

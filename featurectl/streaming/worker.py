@@ -80,14 +80,14 @@ class StreamWorker:
         self.start = PartitionStart(topic, log, pace.wall_us)
         self._connection: StreamConnection | None = None
         self._logged_at = self._beat_at = pace.clock()
-        self._again: set[int] = set()  # partitions that are to begin anew
+        self.again: set[int] = set()  # partitions that are to begin anew
 
     @property
     def connection(self) -> StreamConnection:
         """The connection to the store; one that was lost is opened anew, and all partitions begin anew."""
         if self._connection is None:
             self._connection = self._stream.state.connect(self._stream.place)
-            self._again |= set(self.readings)
+            self.again |= set(self.readings)
         return self._connection
 
     @property
@@ -119,8 +119,8 @@ class StreamWorker:
             delivery = self.topic.reader.take(limits)
             for partition in delivery.revoked:
                 self.readings.pop(partition, None)
-                self._again.discard(partition)
-            self._again |= set(delivery.gained)  # the reader says so once, whatever fails here
+                self.again.discard(partition)
+            self.again |= set(delivery.gained)  # the reader says so once, whatever fails here
             self._begin_all()
             for of in self.readings.values():
                 of.at_end = False
@@ -131,17 +131,17 @@ class StreamWorker:
                 if reading is not None:
                     reading.at_end = end == reading.position
         except BaseException:  # what comes after this leaves the places in the partitions as they are
-            self._again |= set(self.readings)
+            self.again |= set(self.readings)
             raise
         return taken
 
     def _begin_all(self) -> None:
-        again = sorted(self._again)
+        again = sorted(self.again)
         if len(again) > 1:
             self.start.meet(again, self.connection)
         for partition in again:
             self.begin(partition)
-        self._again.clear()
+        self.again.clear()
 
     def _do_the_rest(self, connection: StreamConnection) -> None:
         now = self._pace.clock()
@@ -194,7 +194,7 @@ class StreamWorker:
         if reading is None:
             return False
         if batch.first != reading.position:
-            self._again.add(batch.partition)
+            self.again.add(batch.partition)
             return False
         return batch.end > batch.first
 
@@ -207,7 +207,7 @@ class StreamWorker:
             known = KnownStamps(logged=reading.logged, own=reading.own)
             claim = connection.register.claim(reading.number, messages.first, messages.end, known)
             if claim is None:
-                self._again.add(messages.partition)
+                self.again.add(messages.partition)
                 continue
             self.start.see(claim.last)
             reading.own[:] = merged_ranges(with_stamps(reading.own, claim.stamps))
@@ -238,7 +238,7 @@ class StreamWorker:
             reading.number, first, end, written
         )
         if not done:
-            self._again.add(messages.partition)
+            self.again.add(messages.partition)
             return
         reading.position = end
         reading.taken.add(taken_ranges(stamped, stamps, reading.name, self._stream.source))
@@ -249,12 +249,12 @@ class StreamWorker:
         positions = [
             ReadingPosition(partition=of.number, position=of.position, at_end=of.at_end)
             for partition, of in self.readings.items()
-            if partition not in self._again
+            if partition not in self.again
         ]
-        there = [partition for partition in self.readings if partition not in self._again]
+        there = [partition for partition in self.readings if partition not in self.again]
         if positions:
             beaten = connection.register.heartbeat(positions)
-            self._again |= {partition for partition, goes_on in zip(there, beaten, strict=True) if not goes_on}
+            self.again |= {partition for partition, goes_on in zip(there, beaten, strict=True) if not goes_on}
 
 
 def _one_of_each(batches: Sequence[MessageBatch]) -> Iterator[Sequence[MessageBatch]]:

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from featurectl.language.definitions.source import Source
     from featurectl.offline.base import OfflineStore
     from featurectl.offline.event_log import EventLog
+    from featurectl.offline.stream_places import StreamPlaces
     from featurectl.online.base import AsyncRowReader, OnlineStore
+    from featurectl.online.stream_state.protocols import StreamState
     from featurectl.registry.base import Registry
     from featurectl.registry.state import State
     from featurectl.sources.base import OnNaive, SourceReader
@@ -166,15 +168,37 @@ class Workspace:
     def event_log(self, source: Source) -> EventLog:
         """Return the log of a stream's source; nothing is read yet."""
         from featurectl.offline.event_log import EventLog
+
+        place = self._stream_places().log(source.name)
+        return EventLog(location=place.location, columns=source.columns or {}, shown=place.shown)
+
+    def rejected_log(self, source: Source) -> EventLog:
+        """Return the table of the events of a stream's source that workers rejected; nothing is read yet."""
+        from featurectl.offline.event_log import REJECTED_COLUMNS, EventLog
+
+        place = self._stream_places().rejected(source.name)
+        return EventLog(location=place.location, columns=REJECTED_COLUMNS, shown=place.shown)
+
+    def _stream_places(self) -> StreamPlaces:
         from featurectl.offline.stream_places import StreamPlaces
 
-        place = StreamPlaces(
+        return StreamPlaces(
             offline=self.offline_location(),
             project=self.project,
             environment=self.environment.name,
             shown=shown_location(self.environment.offline),
-        ).log(source.name)
-        return EventLog(location=place.location, columns=source.columns or {}, shown=place.shown)
+        )
+
+    def stream_state(self) -> StreamState:
+        """Return the state of streams in the environment's online store, a new handle each time.
+
+        Raises:
+            UsageError: a store of its kind keeps none.
+        """
+        from featurectl.online.all_stores import open_stream_state
+
+        written = self.environment.online
+        return open_stream_state(self._url(written, "online"), shown_location(written))
 
     def _data_roots(self, source: Source) -> DataRoots:
         """Return where a source may read outside of the repository; a file that the command line names, anywhere."""

@@ -220,6 +220,7 @@ JOB: tuple[Step, ...] = (
     write_streams,
     "apply --auto-approve -C ../cards",
     "stream send swipes ../cards/swipes.ndjson -C ../cards",
+    "stream run --once -C ../cards",
 )
 
 

@@ -59,6 +59,7 @@ WORKS_ON_WHAT_IS_APPLIED = (
     "monitor test ops",
     "monitor drift late",
     "monitor export --textfile featurectl.prom",
+    "stream run --once",
 )
 # The rest: what makes a registry or needs none, what lists an empty past, and what runs on and looks again.
 WORKS_ON_FILES = {"init", "validate", "test", "plan", "apply", "schema", "explain", "version", "monitor rules"}

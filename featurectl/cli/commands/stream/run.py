@@ -1,0 +1,79 @@
+"""`featurectl stream run`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from featurectl.cli.command_decorator import verb
+from featurectl.cli.shared.call import Call, Outcome
+from featurectl.cli.shared.workspaces import open_applied
+from featurectl.core.dataclass import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from featurectl.core.progress import Progress
+    from featurectl.streaming.session.source_report import SourceReport
+
+_EVERY_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamRunOptions:
+    """Which sources are worked on, and for how long."""
+
+    sources: Annotated[list[str] | None, typer.Argument(help="Sources that are streams; all by default.")] = None
+    once: Annotated[bool, typer.Option("--once", help="End when all that is there now is logged.")] = False
+
+
+@verb()
+def run(call: Call, options: StreamRunOptions) -> Outcome:
+    """Take events from topics into the online store and the log, until SIGTERM or Ctrl-C.
+
+    The streams that are applied are worked on, and what is applied later is followed without a restart. A value that
+    is read online has its `asof`: the instant up to which all events are in it. Events that are none (no JSON, a wrong
+    type, a failed check) are put aside with their reason; they stop nothing.
+
+    When a store or a broker is away, nothing is dropped: the work waits, says so once, and goes on when it is back. It
+    can be started as often as wanted, on any machine: the partitions of a topic are divided among all that run.
+
+    SIGTERM and Ctrl-C finish the batch that is under way and log it; a second one ends at once, and what was not logged
+    is taken again by the next.
+    """
+    from featurectl.render.stream_run import render_stream_run, report_json
+    from featurectl.streaming.session.process_run import StreamRunRequest
+    from featurectl.streaming.session.run_streams import run_streams
+
+    request = StreamRunRequest(sources=tuple(options.sources or ()), once=options.once)
+    with open_applied(call) as workspace:
+        reports = run_streams(workspace, request, ProgressListener(call.progress))
+    return Outcome(text=render_stream_run(reports), result={"sources": [report_json(report) for report in reports]})
+
+
+class ProgressListener:
+    """Says now and then how far a run is: a line for each source that has done something since the last one."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._said_s = time.monotonic()
+        self._said: dict[str, SourceReport] = {}
+
+    def say(self, source: str, text: str) -> None:
+        """Say what a person wants to know of a source."""
+        self._progress.done(f"{source}: {text}")
+
+    def report(self, reports: Sequence[SourceReport]) -> None:
+        """Say how far all are, every ten seconds."""
+        from featurectl.render.stream_run import describe_progress
+
+        since_s = time.monotonic() - self._said_s
+        if since_s < _EVERY_S:
+            return
+        self._said_s += since_s
+        for report in reports:
+            if line := describe_progress(self._said.get(report.source), report, since_s):
+                self._progress.done(line)
+        self._said = {report.source: report for report in reports}

@@ -1,0 +1,59 @@
+"""Lists of before something else was applied: those of views that are not there any more, and those that lack much."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from featurectl.core.errors import StoreError
+from featurectl.language.definitions.view import FeatureView
+from featurectl.online.stream_state.base import StreamSource
+from featurectl.online.stream_state.layout import parse_layout
+from featurectl.online.stream_state.protocols import StreamConnection, StreamState
+from featurectl.streaming.session.applied_streams import AppliedStream
+
+
+def give_up_removed(
+    connection: StreamConnection, state: StreamState, place: StreamSource, applied: Callable[[], AppliedStream | None]
+) -> None:
+    """Give up the generations of view versions that are not applied, or whose definition lacks what lists keep.
+
+    What is applied is read after the generations: one that is named by then was applied, so that none is given up of
+    which only this process has not heard. A source that is not applied itself is left alone.
+
+    Raises:
+        StoreError: the store or the registry can't be used now.
+    """
+    named = connection.register.read_state().named()
+    if not named:
+        return
+    stream = applied()
+    if stream is None:
+        return
+    for generation in named:
+        view = stream.views.get(generation.view)
+        if view is not None:
+            document = state.read_layout(place, generation)
+            if not document or set(parse_layout(document).inputs) <= {item.name for item in view.inputs}:
+                continue
+        connection.generations.drop(generation)
+        with suppress(StoreError):  # a sweep removes them later
+            state.drop_lists(place, generation)
+
+
+def lacking_views(
+    connection: StreamConnection, state: StreamState, place: StreamSource, views: Mapping[str, FeatureView]
+) -> list[str]:
+    """Return the views whose lists can be read and do not have all that its features need, such as a longer window.
+
+    Raises:
+        StoreError: the store can't be used now.
+    """
+    register = connection.register.read_state()
+    lacking = []
+    for name, view in views.items():
+        live = register.live(name)
+        document = "" if live is None else state.read_layout(place, live)
+        if document and not all(map(parse_layout(document).has, view.features)):
+            lacking.append(name)
+    return lacking

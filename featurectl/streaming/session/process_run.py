@@ -1,0 +1,157 @@
+"""The work of one process: a thread for each source, and one that looks what is applied."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
+
+from featurectl.core.dataclass import dataclass
+from featurectl.core.errors import FeaturectlError, StoreError
+from featurectl.registry.state import State
+from featurectl.streaming.session.applied_streams import AppliedStream, applied_streams, chosen_streams
+from featurectl.streaming.session.source_report import SourceReport
+from featurectl.streaming.session.stream_session import SessionSetting, StreamSession
+from featurectl.workspace.workspace import Workspace
+
+_TICK_S: Final = 0.1
+_FOLLOW_S: Final = 2.0
+
+
+class RunListener(Protocol):
+    """Hears of a run while it goes on."""
+
+    def say(self, source: str, text: str) -> None:
+        """Hear what a person wants to know of a source; from any thread."""
+
+    def report(self, reports: Sequence[SourceReport]) -> None:
+        """Hear how far all sources are, several times a second."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamRunRequest:
+    """Which sources are worked on (none named: all that are applied), and whether only what is there now."""
+
+    sources: tuple[str, ...] = ()
+    once: bool = False
+
+
+class ProcessRun:
+    """The sessions of a process. Of sources that are applied later one is begun, unless sources were named."""
+
+    def __init__(self, workspace: Workspace, request: StreamRunRequest, listener: RunListener) -> None:
+        self._workspace, self._request, self._listener = workspace, request, listener
+        self._setting = SessionSetting(
+            workspace=workspace, applied=self._applied, say=listener.say, once=request.once
+        )  # fmt: skip
+        self._sessions: dict[str, StreamSession] = {}
+        self._threads: dict[str, threading.Thread] = {}
+        self._ended: dict[str, SourceReport] = {}
+        self._fault: BaseException | None = None
+        self._look = threading.Lock()
+        self._state: State | None = None  # as it was read last, and the streams that it has
+        self._streams: Mapping[str, AppliedStream] = {}
+        self._registry_problem = ""
+
+    def run(self, stop: threading.Event) -> Sequence[SourceReport]:
+        """Work until told to stop, with `once` until all is done, and return what was done.
+
+        Raises:
+            UsageError: a source is not applied, or is no stream.
+            StoreError: a source can't be worked on; all others were ended in order.
+        """
+        for stream in chosen_streams(self._workspace.applied_state(), self._request.sources).values():
+            self._begin(stream)
+        followed_s = time.monotonic()
+        try:
+            while not (stop.is_set() or self._fault or self._are_done()):
+                stop.wait(_TICK_S)
+                self._listener.report(self.reports())
+                if time.monotonic() - followed_s >= _FOLLOW_S:
+                    followed_s = time.monotonic()
+                    self._follow()
+        finally:
+            for session in self._sessions.values():
+                session.stop()
+            for thread in self._threads.values():
+                thread.join()
+        if self._fault is not None:
+            raise self._fault
+        self._listener.report(self.reports())
+        return self.reports()
+
+    def reports(self) -> Sequence[SourceReport]:
+        """Return what was done so far for each source."""
+        return [session.report() for session in self._sessions.values()]
+
+    def _are_done(self) -> bool:
+        is_alone = self._request.once or bool(self._request.sources)  # others may be applied later
+        return is_alone and not any(thread.is_alive() for thread in self._threads.values())
+
+    def _begin(self, stream: AppliedStream) -> None:
+        session = StreamSession(self._setting, stream)
+        self._sessions[session.source] = session
+        thread = threading.Thread(target=self._work, args=(session,), name=f"stream {session.source}", daemon=True)
+        self._threads[session.source] = thread
+        self._say_views(stream)
+        thread.start()
+
+    def _work(self, session: StreamSession) -> None:
+        try:
+            session.run()
+        except BaseException as error:  # noqa: BLE001 (the thread of the run raises it)
+            self._fault = self._fault or error
+
+    def _say_views(self, stream: AppliedStream) -> None:
+        views = ", ".join(stream.views) or "none: events are logged alone"
+        self._listener.say(stream.source.name, f"views {views}")
+        for name in stream.left_out:
+            self._listener.say(
+                stream.source.name,
+                f"{name} is not kept online: its source reads events in another way than it does now",
+            )
+
+    def _applied(self) -> Mapping[str, AppliedStream]:
+        """Return what is applied now.
+
+        Raises:
+            StoreError: the registry can't be read, or knows nothing of the project any more.
+        """
+        with self._look:
+            state = self._workspace.state()
+            if state == self._state:
+                return self._streams
+            if not state.objects:
+                raise StoreError(
+                    f"the registry knows nothing of project {self._workspace.project}",
+                    code="FC601",
+                    hint="featurectl apply",
+                )
+            self._streams, self._state = applied_streams(state), state
+            return self._streams
+
+    def _follow(self) -> None:
+        """Have sessions go on by what is applied; as long as the registry is away they go on as they do."""
+        try:
+            streams = self._applied()
+        except FeaturectlError as error:
+            if error.message != self._registry_problem:
+                self._registry_problem = error.message
+                self._listener.say("registry", f"is not followed: {error.message}")
+            return
+        if self._registry_problem:
+            self._registry_problem = ""
+            self._listener.say("registry", "is followed again")
+        for name, session in self._sessions.items():
+            stream = streams.get(name)
+            if stream is None:
+                if self._threads[name].is_alive():
+                    self._listener.say(name, "is applied no more: its work ends")
+                    session.stop()
+            elif session.follow(stream):
+                self._say_views(stream)
+        if not self._request.sources and not self._request.once:
+            for name, stream in streams.items():
+                if name not in self._sessions or not self._threads[name].is_alive():
+                    self._begin(stream)

@@ -1,0 +1,248 @@
+"""The work on one source in one process: a worker after the other, each by what is applied at its beginning.
+
+When something else is applied the worker ends at the border of a turn, logs what it has taken, and the next one goes on
+with its partitions: what could not be logged is taken again, with the stamps that it has.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
+from functools import partial
+from typing import Final
+
+from featurectl.core.dataclass import dataclass
+from featurectl.core.errors import FeaturectlError, StoreError
+from featurectl.core.variables import shown_location
+from featurectl.language.definitions.source import Source
+from featurectl.language.stream_places import topic_address
+from featurectl.online.stream_state.base import StreamSource
+from featurectl.online.stream_state.protocols import StreamState
+from featurectl.streaming.generation_records import OlderWorkerError
+from featurectl.streaming.log_writer import LogWriter
+from featurectl.streaming.partition_start import WorkerTopic
+from featurectl.streaming.rebuilds import Rebuilds, RebuiltStream
+from featurectl.streaming.run import FATAL, RunOptions, run_worker
+from featurectl.streaming.seeding import SeededView
+from featurectl.streaming.session.applied_lists import give_up_removed, lacking_views
+from featurectl.streaming.session.applied_streams import AppliedStream
+from featurectl.streaming.session.history_rows import history_frames
+from featurectl.streaming.session.lent_reader import LentReader
+from featurectl.streaming.session.source_report import SourceReport, counted_with
+from featurectl.streaming.topics.all_topic_kinds import open_topics
+from featurectl.streaming.topics.base import Division, TakeLimits, TopicBroker
+from featurectl.streaming.topics.first_use import open_topic
+from featurectl.streaming.worker import StreamWorker, WorkerCounts, WorkerPace, WorkerStream
+from featurectl.workspace.workspace import Workspace
+
+_AGAIN_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionSetting:
+    """What the sessions of a process share.
+
+    `applied` reads from the registry what is applied now. `say` hears what a person wants to know of a source.
+    """
+
+    workspace: Workspace
+    applied: Callable[[], Mapping[str, AppliedStream]]
+    say: Callable[[str, str], None]
+    once: bool = False
+    limits: TakeLimits = TakeLimits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedTopic:
+    """Where the topic of a source is, and a reader of the partitions that this process has of it."""
+
+    url: str
+    topic: str
+    broker: TopicBroker
+    reader: LentReader
+
+
+class StreamSession:
+    """Works on one source until it is stopped; `run` is for one thread, all else for any."""
+
+    def __init__(self, setting: SessionSetting, stream: AppliedStream) -> None:
+        self.source = stream.source.name
+        self._setting, self._stream = setting, stream
+        workspace = setting.workspace
+        self._place = StreamSource(project=workspace.project, env=workspace.environment.name, source=self.source)
+        self._turn_ends = threading.Event()  # the worker ends: as it is to stop, or to go on by what is applied
+        self._is_stopped = self._has_begun = False
+        self._lock = threading.Lock()
+        self._before = WorkerCounts()  # of the workers that have ended
+        self._worker: StreamWorker | None = None
+        self._rebuilds: Rebuilds | None = None
+        self._rebuilt = self._reloads = 0
+        self._problem = ""
+        self._partitions: set[int] = set()
+
+    def stop(self) -> None:
+        """Have the batch that is under way finished and logged, and nothing more taken."""
+        with self._lock:
+            self._is_stopped = True
+            self._turn_ends.set()
+
+    def follow(self, stream: AppliedStream) -> bool:
+        """Go on by other definitions, if they are others, at the border of a turn; return whether they are."""
+        with self._lock:
+            if stream == self._stream:
+                return False
+            self._stream = stream
+            self._turn_ends.set()
+            return True
+
+    def report(self) -> SourceReport:
+        """Return what was done so far."""
+        worker, rebuilds = self._worker, self._rebuilds
+        counts = self._before if worker is None else counted_with(self._before, worker.counts)
+        return SourceReport(
+            source=self.source,
+            events=counts.events,
+            rejected=counts.rejected,
+            warned=counts.warned,
+            logged=counts.logged,
+            unlogged=0 if worker is None else worker.unlogged,
+            compacted=counts.compacted,
+            rebuilt=self._rebuilt + (0 if rebuilds is None else rebuilds.rebuilt),
+            begun_anew=counts.begun_anew,
+            reloads=self._reloads,
+            partitions=tuple(sorted(self._partitions if worker is None else [*worker.readings])),
+            problem=self._problem,
+        )
+
+    def run(self) -> None:
+        """Work until it is stopped; with `once` until all that was there at the beginning is logged.
+
+        Raises:
+            StoreError: the topic, the store or the log can't be used at the beginning, or events are lost.
+            UsageError: nothing says where the topic is, or the store keeps no state of streams.
+        """
+        with ExitStack() as stack:
+            state = self._setting.workspace.stream_state()
+            stack.callback(state.close)
+            opened: OpenedTopic | None = None
+            topic_stack = stack.enter_context(ExitStack())
+            while (stream := self._next()) is not None:
+                if opened is None or (opened.url, opened.topic) != self._address(stream.source):
+                    topic_stack.close()
+                    opened, self._partitions = self._open(stream.source, topic_stack), set()
+                lacking = self._prepare(stream, state)
+                if lacking is not None:
+                    self._work(stream, state, opened, lacking)
+                if self._setting.once and not self._turn_ends.is_set():
+                    return
+
+    def _next(self) -> AppliedStream | None:
+        with self._lock:
+            self._turn_ends.clear()
+            return None if self._is_stopped else self._stream
+
+    def _address(self, source: Source) -> tuple[str, str]:
+        assert source.stream is not None
+        return self._setting.workspace.topic_url(source), source.stream.topic
+
+    def _open(self, source: Source, stack: ExitStack) -> OpenedTopic:
+        url, topic = self._address(source)
+        broker = open_topics(url, shown_location(topic_address(source, self._setting.workspace.environment)))
+        stack.callback(broker.close)
+        open_topic(broker, url, topic)
+        division = Division(group=f"featurectl.{self._place.project}.{self._place.env}.{self.source}", reader=_name())
+        reader = broker.open_reader(topic, division)
+        stack.callback(reader.close)
+        return OpenedTopic(url=url, topic=topic, broker=broker, reader=LentReader(reader))
+
+    def _prepare(self, stream: AppliedStream, state: StreamState) -> list[str] | None:
+        """Give up lists of what is not applied any more, and return the views that need new ones.
+
+        None: what is applied is to be looked at again.
+
+        Raises:
+            StoreError: the store or the registry can't be used at the beginning.
+        """
+        while True:
+            try:
+                with closing(state.connect(self._place)) as connection:
+                    give_up_removed(connection, state, self._place, lambda: self._setting.applied().get(self.source))
+                    found = lacking_views(connection, state, self._place, stream.views)
+            except StoreError as error:
+                if not self._has_begun:
+                    raise
+                self._hear(error)
+                if self._turn_ends.wait(_AGAIN_S):
+                    return None
+                continue
+            self._has_begun = True
+            return found
+
+    def _work(self, stream: AppliedStream, state: StreamState, opened: OpenedTopic, lacking: Sequence[str]) -> None:
+        workspace, source = self._setting.workspace, stream.source
+        log = workspace.event_log(source)
+        topic = WorkerTopic(
+            state=partial(opened.broker.state, opened.topic),
+            watermarks=partial(opened.broker.watermarks, opened.topic),
+            reader=opened.reader,
+        )
+        worker = StreamWorker(
+            WorkerStream(source=source, views=stream.views, place=self._place, state=state),
+            topic,
+            LogWriter(log, workspace.rejected_log(source)),
+            WorkerPace(clock=time.monotonic, wall_us=_wall_us),
+        )
+        worker.again |= self._partitions
+        rebuilt = RebuiltStream(place=self._place, state=state, partitions=lambda: worker.start.names)
+        rebuilds = Rebuilds(rebuilt, log, {name: self._seeded(stream, name) for name in stream.views})
+        for name in lacking:
+            rebuilds.want(name)
+        options = RunOptions(
+            limits=self._setting.limits, clock=time.monotonic, on_problem=self._hear, once=self._setting.once
+        )
+        self._worker, self._rebuilds = worker, rebuilds
+        try:
+            run_worker(worker, rebuilds, self._turn_ends, options)
+        except StoreError as error:
+            if isinstance(error, FATAL) or not self._turn_ends.is_set():
+                raise
+            self._problem = error.message
+            self._setting.say(self.source, f"what was taken last is not logged, and is taken again: {error.message}")
+        finally:
+            self._partitions = set(worker.readings) | worker.again
+            self._before, self._rebuilt = counted_with(self._before, worker.counts), self._rebuilt + rebuilds.rebuilt
+            self._worker = self._rebuilds = None
+
+    def _seeded(self, stream: AppliedStream, name: str) -> SeededView:
+        source = stream.source
+        earlier = None if source.history is None else partial(history_frames, self._setting.workspace, source)
+        return SeededView(name=name, view=stream.views[name], source=source, earlier=earlier)
+
+    def _hear(self, error: FeaturectlError | None) -> None:
+        """Take note of why turns fail, None: they go on; a worker that is older than what is applied looks at that."""
+        if isinstance(error, OlderWorkerError):
+            found = self._newest()
+            if found is not None and self.follow(found):
+                self._reloads += 1
+                return
+        self._problem = "" if error is None else error.message
+        self._setting.say(self.source, "goes on" if error is None else f"waits: {error.message}")
+
+    def _newest(self) -> AppliedStream | None:
+        try:
+            return self._setting.applied().get(self.source)
+        except FeaturectlError:
+            return None
+
+
+def _name() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+def _wall_us() -> int:
+    return time.time_ns() // 1_000

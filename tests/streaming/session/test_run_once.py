@@ -1,0 +1,56 @@
+"""`stream run --once`: what is there is taken, with the history of before, and the command ends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from featurectl.cli.main import main
+from tests.streaming.session.swipes import OBJECTS, Swipes
+
+
+def ran(capsys: pytest.CaptureFixture[str], swipes: Swipes, *words: str) -> tuple[int, str, str]:
+    capsys.readouterr()
+    code = main(["-C", str(swipes.root), "stream", "run", *words])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_what_is_there_is_taken_with_the_history_of_before(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    swipes = Swipes(root=tmp_path)
+    swipes.send(3)
+    swipes.send_texts("{", json.dumps({"swipe": 9, "amount": 5000.0, "at": "2026-01-01T00:00:00Z"}))
+    code, out, err = ran(capsys, swipes, "--once")
+    assert (code, "3 events taken of 1 stream, 2 rejected." in out) == (0, True), out + err
+    assert "swipes: views spend@1" in err
+    assert swipes.values() == {"amount_sum_1h": 103.0, "amount_count_1h": 4}
+    assert swipes.values("c2") == {"amount_sum_1h": 50.0, "amount_count_1h": 1}
+    assert (swipes.logged(), swipes.rejected().height) == (5, 2)
+    swipes.send(2)
+    code, out, _ = ran(capsys, swipes, "swipes", "--once", "-q", "-o", "json")
+    [found] = json.loads(out)["result"]["sources"]
+    assert (code, found["events"], found["logged"], found["rebuilt"], found["problem"]) == (0, 2, 2, 0, "")
+    assert swipes.values() == {"amount_sum_1h": 105.0, "amount_count_1h": 6}
+
+
+def test_what_can_not_be_run_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    swipes = Swipes(root=tmp_path)
+    code, _, err = ran(capsys, swipes, "--once", "--env", "fixed")
+    assert (code, "environment fixed has a fixed clock" in err) == (64, True)
+    code, _, err = ran(capsys, swipes, "--once", "swipe")
+    assert (code, "did you mean" in err) == (64, True), err
+    code, _, err = ran(capsys, swipes, "--once", "swipes_files")
+    assert (code, "source swipes_files is no stream" in err) == (64, True)
+
+
+def test_nothing_applied_and_no_stream_are_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    swipes = Swipes(root=tmp_path)
+    (tmp_path / "r.db").unlink()
+    code, _, err = ran(capsys, swipes, "--once")
+    assert (code, "nothing is applied of project shop" in err) == (1, True)
+    stream = OBJECTS[OBJECTS.index("  - name: swipes\n") : OBJECTS.index("  - name: swipes_files")]
+    swipes.apply(OBJECTS.replace(stream, "").replace("source: swipes\n", "source: swipes_files\n"))
+    code, _, err = ran(capsys, swipes, "--once")
+    assert (code, "no source that is applied in project shop is a stream" in err) == (64, True)
