@@ -67,7 +67,6 @@ COMMANDS: Final[Mapping[str, str]] = {
 GROUPS: Final[Mapping[str, str]] = {
     "models": "Trained versions of models.",
     "models canary": "Try a version beside the champion.",
-    "stream": "Events as they come: into the online store, and into the log.",
     "monitor": "Watch what is applied, and tell.",
     "stream": "Event streams: into the online store and the log.",
 }
