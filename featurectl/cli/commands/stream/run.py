@@ -31,7 +31,7 @@ class StreamRunOptions:
 
 @verb()
 def run(call: Call, options: StreamRunOptions) -> Outcome:
-    """Take events from topics into the online store and the log, until SIGTERM or Ctrl-C.
+    """Take events of streams into the online store and the log, until told to stop.
 
     The streams that are applied are worked on, and what is applied later is followed without a restart. A value that
     is read online has its `asof`: the instant up to which all events are in it. Events that are none (no JSON, a wrong
