@@ -35,6 +35,17 @@ NEXT = {
         "featurectl get carrier_arrivals carrier=UA",
         "featurectl status",
     ),
+    "swipes": (
+        "python3 swipes.py history",
+        "featurectl validate",
+        "featurectl test",
+        "featurectl apply --auto-approve",
+        "featurectl materialize",
+        "featurectl train fraud",
+        "python3 swipes.py live | featurectl stream send swipes",
+        "featurectl stream run --once",
+        "featurectl get card_swipes card=card-119",
+    ),
     "minimal": (
         "featurectl validate",
         "featurectl plan",

@@ -85,7 +85,7 @@ def completed(monkeypatch, capsys):
         (["plan", "-o", ""], ["json", "markdown", "text"]),
         (["validate", "-o", "s"], ["sarif"]),
         (["plan", "--color", "a"], ["always", "auto"]),
-        (["init", "--template", ""], ["empty", "flights", "minimal"]),
+        (["init", "--template", ""], ["empty", "flights", "minimal", "swipes"]),
         (["list", "f"], ["features"]),
         (["plan", "--det"], ["--detailed-exitcode"]),
         (["-q", "--env", "dev", "why", "s"], ["spend"]),

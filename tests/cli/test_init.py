@@ -150,7 +150,7 @@ def test_a_folder_that_nobody_can_make_is_a_usage_error(capsys):
 
 def test_an_unknown_template_is_a_usage_error_that_lists_them(tmp_path, capsys):
     assert main(["init", str(tmp_path / "repo"), "--template", "fraud"]) == 64
-    assert "templates: flights, minimal, empty" in capsys.readouterr().err
+    assert "templates: flights, swipes, minimal, empty" in capsys.readouterr().err
     assert not (tmp_path / "repo").exists()
 
 
