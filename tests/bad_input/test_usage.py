@@ -75,7 +75,7 @@ WRONG = [
     (("apply", "--allow-remove", "spend"), "--allow-remove spend: nothing of that name is being removed\n"),
     (("init", ".", "--template", "empty"), ". has featurectl.yaml already\n"),
     (("init", "data/orders.csv/x"), "can't write data/orders.csv/x: Not a directory\n"),
-    (("init", "new", "--template", "flight"), "no template 'flight'\n  = templates: flights, minimal, empty\n"),
+    (("init", "new", "--template", "flight"), "no template 'flight'\n  = templates: flights, swipes, minimal, empty\n"),
     (("plan", "--outptu", "json"), "No such option: --outptu\n  = did you mean --output?\n"),
     (("-C", "nowhere", "plan"), "there is no folder "),
     (("--env", "prd", "plan"), "no environment 'prd' in featurectl.yaml\n  = environments: dev\n"),
