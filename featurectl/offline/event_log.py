@@ -56,6 +56,9 @@ _ENDS: Final = (OFFSET, STAMP)
 _SMALL: Final = 32 << 20  # bytes of a file
 
 
+RETIRED_US: Final = 2**53 - 1  # `applied_us` of a partition of which nothing comes any more
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedPartition:
     """What is logged of a partition, from its `first` offset to before `end`: all up to the instant `applied_us`."""
@@ -63,6 +66,11 @@ class LoggedPartition:
     first: int
     end: int
     applied_us: int
+
+    @property
+    def is_retired(self) -> bool:
+        """Whether its topic was made again: nothing is logged of it any more, and nothing waited for."""
+        return self.applied_us == RETIRED_US
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +88,8 @@ class LogState:
 
     @property
     def asof_us(self) -> int | None:
-        """The instant up to which all partitions are logged, None where there are none."""
-        return min((of.applied_us for of in self.partitions.values()), default=None)
+        """The instant up to which all partitions are logged that are not retired, None where there are none."""
+        return min((of.applied_us for of in self.partitions.values() if not of.is_retired), default=None)
 
 
 class OpenedLog:

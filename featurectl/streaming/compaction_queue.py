@@ -48,7 +48,7 @@ class CompactionQueue:
         for entity in entities:
             self._waiting[view, entity] = None
 
-    def step(self, connection: StreamConnection, clock_us: int) -> int:
+    def step(self, connection: StreamConnection) -> int:
         """Compact some lists, those that have waited longest first; return how many were replaced.
 
         One that others change meanwhile is left for the next time that it grows.
@@ -66,7 +66,7 @@ class CompactionQueue:
         register, found = connection.lists.read(asks)
         self._broken = None
         replacements = [
-            made for ask, lists in zip(asks, found, strict=True) for made in self._made(ask, lists, register, clock_us)
+            made for ask, lists in zip(asks, found, strict=True) for made in self._made(ask, lists, register)
         ]
         replaced = connection.lists.replace(replacements) if replacements else []
         for place in chosen:
@@ -76,7 +76,7 @@ class CompactionQueue:
         return sum(replaced)
 
     def _made(
-        self, ask: ListsAsk, lists: Sequence[EntityList | None], register: RegisterState, clock_us: int
+        self, ask: ListsAsk, lists: Sequence[EntityList | None], register: RegisterState
     ) -> Iterable[ListReplacement]:
         generation = register.live(ask.view)
         if generation is None:
@@ -87,7 +87,7 @@ class CompactionQueue:
             if found is None or not found.elements:
                 continue
             instants = AppliedInstants(
-                applied_us=applied, asof_us=register.asof, clock_us=clock_us, marks=found.marks
+                applied_us=applied, asof_us=register.asof, clock_us=register.clock_us, marks=found.marks
             )  # fmt: skip
             try:
                 compacted = compact(found.elements, layout, instants)

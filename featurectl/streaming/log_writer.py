@@ -68,7 +68,7 @@ class LogWriter:
             }
             cut = cut_us if opened.state.cut_us is None else opened.state.cut_us
             state = replace(opened.state, partitions={**known, **added}, cut_us=cut)
-            self._log.commit(opened, self._nothing(), state)
+            self._log.commit(opened, self.nothing(), state)
 
     def commit(self, taken: Mapping[str, TakenEvents], connection: StreamConnection) -> LogCommit | None:
         """Log what is new of some partitions, by name; None where another commit came between.
@@ -81,7 +81,7 @@ class LogWriter:
         state, chosen = self._plan(taken, opened, register, connection)
         if not chosen and not _is_worth_a_commit(opened.state, state):
             return LogCommit(ends=_ends(state), rows=0)
-        rows = pl.concat([each.rows for each in chosen]) if chosen else self._nothing()
+        rows = pl.concat([each.rows for each in chosen]) if chosen else self.nothing()
         if not self._log_rejected(chosen) or not self._log.commit(opened, rows, state):
             return None
         self._gaps.clear()
@@ -117,7 +117,7 @@ class LogWriter:
         chosen: list[TakenRange] = []
         for of in register.partitions:
             before = partitions.get(of.name)
-            if of.name not in taken or before is None:
+            if of.name not in taken or before is None or before.is_retired or of.is_retired:
                 continue
             held = connection.register.read_stamps(of.number, before.end, max(of.end, before.end))
             new = taken[of.name].loggable(before.end, held, of.applied)
@@ -145,7 +145,7 @@ class LogWriter:
         frames = list(self._log.read_rows(opened, [OFFSET, STAMP], {partition: first}))
         found: list[StampRange] = []
         begin = first
-        rows = pl.concat(frames).sort(OFFSET) if frames else self._nothing().select(OFFSET, STAMP)
+        rows = pl.concat(frames).sort(OFFSET) if frames else self.nothing().select(OFFSET, STAMP)
         runs = rows.group_by(pl.col(STAMP).to_physical().alias("stamp"), maintain_order=True)
         for stamp, last in runs.agg(pl.col(OFFSET).max()).rows():
             found.append(StampRange(first=begin, end=last + 1, stamp=stamp))
@@ -163,7 +163,8 @@ class LogWriter:
                 return found[-1]
             near *= _NEARER
 
-    def _nothing(self) -> pl.DataFrame:
+    def nothing(self) -> pl.DataFrame:
+        """Return no rows of the log."""
         types = {**OWN_COLUMNS, **self._log.columns}
         return pl.DataFrame(schema={name: polars_dtype(dtype) for name, dtype in types.items()})
 

@@ -12,6 +12,7 @@ from featurectl.online.stream_state.base import KnownStamps, RegisterState, Stam
 from featurectl.online.stream_state.protocols import StreamConnection
 from featurectl.streaming.log_writer import LogWriter
 from featurectl.streaming.logged_events import TakenEvents
+from featurectl.streaming.retirement import check_before, gap_of, logged_before, of_before, retire, state_name
 from featurectl.streaming.topics.base import TopicReader, TopicState, Watermarks
 
 
@@ -102,16 +103,32 @@ class PartitionStart:
         All of them, in their order, before anything is made of what the log has: a register that was emptied gives
         them the numbers that they had, which workers go on with that have not seen it yet.
         """
-        numbers = {of.name: of.number for of in connection.register.read_state().partitions}
+        state = connection.register.read_state()
+        numbers = {of.name: of.number for of in state.partitions}
+        if before := of_before(state, topic):
+            self._retire(connection, before)
         self.names = [state_name(topic, each) for each in range(max(topic.partitions, least + 1))]
         if all(name in numbers for name in self.names):
             return numbers
         opened, watermarks = self._log.begin([], self._wall_us()), self._topic.watermarks()
+        check_before(logged_before(opened, topic), opened)
         for partition, name in enumerate(self.names):
             if name not in numbers:
                 begin = watermarks[partition].begin if partition in watermarks else 0
                 numbers[name] = self._add(connection, name, begin, opened)
         return numbers
+
+    def _retire(self, connection: StreamConnection, before: Sequence[StreamPartition]) -> None:
+        """Have the register know what the log knows of a topic that was made again: a reset did not come to its end.
+
+        Raises:
+            TopicRestartedError: the log does not know it: there was no reset.
+        """
+        opened = self._log.begin([], self._wall_us())
+        check_before([of.name for of in before], opened)
+        gap = gap_of(retire(connection.register, before, opened, self._log), self._wall_us())
+        if gap is not None:
+            self._log.declare(gap)
 
     def _add(self, connection: StreamConnection, name: str, begin: int, opened: OpenedLog) -> int:
         """Return the number of a new partition; one that only the log knows goes on behind its last stamp."""
@@ -133,15 +150,6 @@ class PartitionStart:
             if after < until:
                 self._log.declare(StampGap(after=after, until=until))
         self._run, self._greatest = state.run, max(self._greatest, state.last, state.asof)
-
-
-def state_name(topic: TopicState, partition: int) -> str:
-    """Return what the register and the log call a partition.
-
-    >>> state_name(TopicState(topic="swipes", partitions=2, incarnation="5f2c"), 1)
-    'swipes/1#5f2c'
-    """
-    return f"{topic.topic}/{partition}#{topic.incarnation}"
 
 
 def topic_ends(topic: WorkerTopic) -> Mapping[str, int]:

@@ -150,7 +150,7 @@ class StreamWorker:
             self._beat(connection)
         if now - self._logged_at >= self._pace.log_every_s:
             self.write_log()
-        self.counts.compacted += self.compaction.step(connection, self._pace.wall_us())
+        self.counts.compacted += self.compaction.step(connection)
 
     def write_log(self) -> bool:
         """Log what was taken; return whether that was done, not refused as another commit came between."""

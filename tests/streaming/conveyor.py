@@ -25,6 +25,7 @@ from featurectl.online.stream_state.parsed_list import parse_list
 from featurectl.online.stream_state.protocols import StreamState
 from featurectl.streaming.log_writer import LogWriter
 from featurectl.streaming.partition_start import WorkerTopic, topic_ends
+from featurectl.streaming.reset import ResettableStream, reset_stream
 from featurectl.streaming.seeding import SeededView, Seeding, can_seed
 from featurectl.streaming.topics.base import TakeLimits, TopicBroker
 from featurectl.streaming.worker import StreamWorker, WorkerPace, WorkerStream
@@ -105,6 +106,7 @@ class Conveyor:
     unanswered: int = 0
     switches: int = 0
     failures: int = 0
+    remade: int = 0
     workers: list[StreamWorker] = field(default_factory=list)
     seedings: dict[str, Seeding] = field(default_factory=dict)
     recent: list[dict[str, object]] = field(default_factory=list)
@@ -205,6 +207,25 @@ class Conveyor:
     def _ahead(self) -> dict[str, object]:
         return {**self._new(1.0), "at": from_us(self.clock_us + 4000 * SECOND).isoformat()}
 
+    def remake(self, removed: Callable[[], None]) -> None:
+        """Make the topic again, and reset the stream; one worker hears of it, the other goes on as if it had not."""
+        removed()
+        self.broker.create("swipes", PARTITIONS)
+        stream = ResettableStream(
+            place=self.place,
+            state=self.state,
+            log=self.log,
+            topic=lambda: self.broker.state("swipes"),
+            watermarks=lambda: self.broker.watermarks("swipes"),
+        )
+        reset_stream(stream, wait=lambda _: None, patience_s=1.0)
+        self.remade += 1
+        number = self.random.randrange(len(self.workers))
+        self.workers[number] = self.worker()
+        for partition in range(PARTITIONS):
+            self.owner[partition] = number
+            self.workers[number].begin(partition)
+
     def move(self) -> None:
         """Give a partition to another worker, which the one of before does not hear; or kill a worker."""
         number = self.random.randrange(len(self.workers))
@@ -272,7 +293,7 @@ class Conveyor:
             self.clock_us += SECOND // 10
             worker.step(LIMITS)
             ends = self.broker.watermarks("swipes")
-            logged = self.log.open().state.partitions
+            logged = {name: of for name, of in self.log.open().state.partitions.items() if not of.is_retired}
             if len(logged) == PARTITIONS and all(
                 of.end == ends[int(name.split("/")[1].split("#")[0])].end for name, of in logged.items()
             ):

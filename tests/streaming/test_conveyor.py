@@ -13,6 +13,7 @@ from featurectl.online.all_stores import open_stream_state
 from featurectl.streaming.topics.all_topic_kinds import open_topics
 from tests.seeds import seeds_from
 from tests.streaming.conveyor import Conveyor
+from tests.streaming.topics.kinds import SqliteKind
 
 SAMPLE, WHOLE = 3, 200
 
@@ -92,3 +93,32 @@ def test_a_store_that_was_emptied_is_filled_from_the_log(conveyor: Callable[[int
         assert (len(made.answered) > lost + 20, compared > 50) == (True, True)
     finally:
         made.close()
+
+
+def remakes(made: Conveyor, steps: int) -> int:
+    """Play a history in which the topic is made again three times, and return how many values were compared."""
+    try:
+        for _ in range(4):
+            for _ in range(steps // 4):
+                made.step()
+            if made.remade < 3:
+                made.remake(lambda: SqliteKind(made.folder / "streams.db").remove("swipes"))
+        made.drain()
+        wrong, compared = made.wrong()
+        assert wrong == []
+        assert made.switches >= 3
+        assert len({str(row["_partition"]).split("#")[1] for row in made.logged()}) == 4
+    finally:
+        made.close()
+    return compared
+
+
+@pytest.mark.parametrize("seed", seeds_from(0, 3))
+@pytest.mark.long
+def test_what_is_read_of_a_topic_that_was_made_again_is_in_the_log(conveyor: Callable[[int], Conveyor], seed: int):
+    assert remakes(conveyor(seed), 400) > 50
+
+
+@pytest.mark.stress
+def test_what_is_read_of_many_topics_made_again_is_in_the_log(conveyor: Callable[[int], Conveyor]):
+    assert sum(remakes(conveyor(seed), 2_000) for seed in seeds_from(8, 60)) > 10_000

@@ -16,12 +16,15 @@ from featurectl.online.redis.stream_masters import PinnedMasters
 from featurectl.online.redis.trips import RedisCommand
 from featurectl.online.stream_state.base import (
     MOST_PARTITIONS,
+    RETIRED,
     Generation,
     GenerationCut,
     KnownStamps,
     NewGeneration,
     ReadingPosition,
     RegisterState,
+    RetiredPartition,
+    Retirement,
     StampClaim,
     StampRange,
     StreamPartition,
@@ -68,13 +71,19 @@ class RedisStampRegister:
         triples = [value for of in positions for value in (of.partition, of.position, int(of.at_end))]
         return [answer == 1 for answer in self._run(_numbers, scripts.HEARTBEAT, self._masters.now(), *triples)]
 
+    def retire(self, partitions: Sequence[RetiredPartition]) -> Retirement:
+        """Have nothing come of some partitions any more, nor wait for them."""
+        triples = [value for of in partitions for value in (of.name, of.end, of.stamp)]
+        asof, last, gave_up, lost = self._run(_numbers, scripts.RETIRE, *triples)
+        return Retirement(asof=asof, last=last, lost_from=None if lost == RETIRED else lost, gave_up=gave_up == 1)
+
     def forget(self, partition: int, below: int) -> None:
         """Let go the stamps of ranges that end at or before a logged offset and are done."""
         self._run(_number, scripts.FORGET, partition, below)
 
     def read_state(self) -> RegisterState:
         """Return what the register holds, but the stamps."""
-        return self._run(state_of, scripts.STATE)
+        return self._run(state_of, scripts.STATE, self._masters.now())
 
     def read_stamps(self, partition: int, first: int, end: int) -> list[StampRange]:
         """Return the stamps that are kept of some offsets, in their order."""
@@ -152,10 +161,16 @@ def views_of(text: bytes) -> dict[str, ViewGenerations]:
 
 def state_of(reply: list[bytes]) -> RegisterState:
     """Return the register that the script STATE found."""
-    last, asof, run, left, views, *rows = reply
+    last, asof, run, left, views, clock, *rows = reply
     partitions = [_partition(number, *rows[at : at + 3]) for number, at in enumerate(range(0, len(rows), 3))]
     return RegisterState(
-        partitions=partitions, asof=int(asof), last=int(last), views=views_of(views), run=run.decode(), left=int(left)
+        partitions=partitions,
+        asof=int(asof),
+        last=int(last),
+        views=views_of(views),
+        run=run.decode(),
+        left=int(left),
+        clock_us=int(clock),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Final
 # Of a partition `partition/<number>` holds: first kept whole done end stamp tail. At `tail` its last range begins.
 # Of a range `stamps/<number>/<first>` holds: end stamp. `views` has a line for each view version: view live named...
 _COMMON: Final = """
-local call, key = redis.call, KEYS[1]
+local call, key, RETIRED = redis.call, KEYS[1], 9007199254740991
 local function get(field) return call('HGET', key, field) end
 local function text(number) return string.format('%.0f', number) end
 local function load(n)
@@ -20,6 +20,10 @@ local function load(n)
   local names = {'first', 'kept', 'whole', 'done', 'fin', 'stamp', 'tail'}
   for word in row:gmatch('%d+') do at = at + 1; p[names[at]] = tonumber(word) end
   return p
+end
+local function active(n)
+  local p = load(n)
+  if p and p.applied < RETIRED then return p end
 end
 local function save(p)
   local row = {p.first, p.kept, p.whole, p.done, p.fin, p.stamp, p.tail}
@@ -36,9 +40,9 @@ local function put_asof()
   local least
   for n = 0, count() - 1 do
     local applied = tonumber(get('applied/' .. n))
-    if not least or applied < least then least = applied end
+    if applied < (least or RETIRED) then least = applied end
   end
-  call('HSET', key, 'asof', text(least or 0))
+  if least then call('HSET', key, 'asof', text(least)) end
 end
 local function clock(given)
   if given ~= '' then return tonumber(given) end
@@ -82,6 +86,14 @@ local function keep(words, kept)
   end
   for at = #words, 3, -1 do words[at] = nil end
   for at = 3, #names do words[at] = names[at] end
+end
+local function give_up()
+  local lines = views()
+  for _, words in ipairs(lines) do
+    words[2] = '-'
+    keep(words, {})
+  end
+  put_views(lines)
 end
 local function stamps_of(p, first, fin)
   local at, found = p.kept, {}
@@ -135,7 +147,7 @@ local logged, own, number = {}, {}, tonumber(ARGV[5]) * 3
 for at = 6, #ARGV do
   if at < 6 + number then logged[#logged + 1] = tonumber(ARGV[at]) else own[#own + 1] = tonumber(ARGV[at]) end
 end
-local p = load(ARGV[1])
+local p = active(ARGV[1])
 if not p or first > p.fin then return 0 end
 local forgotten, at, found = math.min(fin, p.kept), first, {}
 for i = 1, #logged, 3 do
@@ -198,7 +210,7 @@ return {last, get('views') or '', cuts, found}
 FINISH: Final = (
     _COMMON
     + """
-local p, first, fin = load(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local p, first, fin = active(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 if not p or fin > p.fin or first > p.done then return 0 end
 local written = {}
 for at = 4, #ARGV do written[ARGV[at]] = true end
@@ -227,7 +239,7 @@ HEARTBEAT: Final = (
     + """
 local now, answers, moved = clock(ARGV[1]), {}, false
 for at = 2, #ARGV, 3 do
-  local p, position = load(ARGV[at]), tonumber(ARGV[at + 1])
+  local p, position = active(ARGV[at]), tonumber(ARGV[at + 1])
   local answer = 0
   if p then
     local is_whole = position == p.fin and position == p.done
@@ -241,6 +253,37 @@ for at = 2, #ARGV, 3 do
 end
 if moved then put_asof() end
 return answers
+"""
+)
+
+# Has nothing come of partitions any more, of triples: name, end of what is logged, its last stamp.
+# Returns `asof` and the greatest stamp of before, 1 where all generations were given up, the least stamp that is lost.
+RETIRE: Final = (
+    _COMMON
+    + """
+local before, last = asof(), tonumber(get('last') or '0')
+local greatest, gave_up, lost = last, 0, RETIRED
+for at = 1, #ARGV, 3 do
+  local n, fin, stamp = get('number/' .. ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+  local p = n and active(n)
+  if p then
+    if p.fin ~= fin or p.done ~= fin then gave_up = 1 end
+    local from = p.kept
+    while from < p.fin do
+      local stop, at_stop = range(p, from)
+      if stop > fin then lost = math.min(lost, at_stop) end
+      call('HDEL', key, 'stamps/' .. p.n .. '/' .. text(from))
+      from = stop
+    end
+    p.kept, p.whole, p.done, p.fin, p.tail, p.stamp, p.applied = fin, fin, fin, fin, fin, stamp, RETIRED
+    greatest = math.max(greatest, stamp)
+    save(p)
+  end
+end
+if gave_up == 1 then give_up() end
+if greatest > last then call('HSET', key, 'last', text(greatest)) end
+put_asof()
+return {before, last, gave_up, lost}
 """
 )
 
@@ -261,11 +304,13 @@ return 1
 """
 )
 
-# Returns the greatest stamp, `asof`, the run, what it left, `views`, and of each partition its name, row and `applied`.
+# Returns the greatest stamp, `asof`, the run, what it left, `views`, the time, and of each partition its name, row and
+# `applied`.
 STATE: Final = (
     _COMMON
     + """
-local found = {get('last') or '0', get('asof') or '0', get('run') or '', get('left') or '0', get('views') or ''}
+local found = {get('last') or '0', get('asof') or '0', get('run') or '', get('left') or '0', get('views') or '',
+  text(clock(ARGV[1] or ''))}
 for n = 0, count() - 1 do
   for _, field in ipairs({'name/', 'partition/', 'applied/'}) do found[#found + 1] = get(field .. n) end
 end
@@ -366,12 +411,7 @@ return 1
 VOID: Final = (
     _COMMON
     + """
-local lines = views()
-for _, words in ipairs(lines) do
-  words[2] = '-'
-  keep(words, {})
-end
-put_views(lines)
+give_up()
 return 1
 """
 )

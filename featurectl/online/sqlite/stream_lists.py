@@ -49,7 +49,7 @@ class SqliteStateLists:
     def read(self, asks: Sequence[ListsAsk]) -> tuple[RegisterState, list[list[EntityList | None]]]:
         """Return the register, and the lists of live generations, as of one moment."""
         with self._file.transaction(writing=False) as connection:
-            state = state_of(connection, self._source)
+            state = state_of(connection, self._source, self._file.place.clock())
             answers: list[list[EntityList | None]] = []
             for ask in asks:
                 found = lists_of(connection, self._source, state.live(ask.view), ask)

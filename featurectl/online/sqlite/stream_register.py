@@ -11,13 +11,17 @@ from featurectl.core.errors import StoreError
 from featurectl.online.sqlite import stream_tables as tables
 from featurectl.online.sqlite.stream_file import StreamFile
 from featurectl.online.stream_state.base import (
+    MOST,
     MOST_PARTITIONS,
+    RETIRED,
     Generation,
     GenerationCut,
     KnownStamps,
     NewGeneration,
     ReadingPosition,
     RegisterState,
+    RetiredPartition,
+    Retirement,
     StampClaim,
     StampRange,
     StreamPartition,
@@ -52,12 +56,11 @@ class SqliteStampRegister:
         """Return the number of a partition, which begins at an offset and at `asof` where it was not known."""
         check_exact(first)
         with self._file.transaction() as connection:
-            find = "select number from stream_partitions where source = ? and name = ?"
-            found = connection.execute(find, (self._source, name)).fetchone()
+            found = connection.execute(tables.FIND_PARTITION, (self._source, name)).fetchone()
             if found is not None:
                 return int(found[0])
             connection.execute(tables.ADD_PARTITION, (self._source, name, first))
-            number = int(connection.execute(find, (self._source, name)).fetchone()[0])
+            number = int(connection.execute(tables.FIND_PARTITION, (self._source, name)).fetchone()[0])
             if number >= MOST_PARTITIONS:
                 raise StoreError(f"the stream has had more than {MOST_PARTITIONS:,} partitions", code="FC602")
             return number
@@ -66,7 +69,7 @@ class SqliteStampRegister:
         """Stamp the offsets of a batch that have no stamp; None: the worker begins anew."""
         check_exact(first, end)
         with self._file.transaction() as connection:
-            row = self._row(connection, partition)
+            row = self._active(connection, partition)
             if row is None or first > row.end:
                 return None
             forgotten = min(end, row.kept)
@@ -79,7 +82,7 @@ class SqliteStampRegister:
             for each in plan_stamps(at, first, end, clock, known):
                 row = self._add(connection, row, each)
                 last = max(last, each.stamp)
-            connection.execute("update stream_sources set last = ? where id = ?", (last, self._source))
+            connection.execute(tables.PUT_LAST, (self._source, last))
             stamps = [*clipped(known.logged, first, forgotten), *self._stamps(connection, partition, first, end)]
             cuts = connection.execute(tables.CUTS, (self._source, partition, row.first))
             named = [GenerationCut(generation=Generation(view=view, id=name), cut=cut) for view, name, cut in cuts]
@@ -88,7 +91,7 @@ class SqliteStampRegister:
     def finish(self, partition: int, first: int, end: int, written: Sequence[Generation]) -> bool:
         """Say that offsets are in the lists of some generations; False: the worker begins anew."""
         with self._file.transaction() as connection:
-            row = self._row(connection, partition)
+            row = self._active(connection, partition)
             if row is None or end > row.end or first > row.done:
                 return False
             named = connection.execute(tables.NAMED, (self._source,)).fetchall()
@@ -109,6 +112,30 @@ class SqliteStampRegister:
             connection.execute(tables.PUT_ASOF, (self._source,))
             return answers
 
+    def retire(self, partitions: Sequence[RetiredPartition]) -> Retirement:
+        """Have nothing come of some partitions any more, nor wait for them."""
+        with self._file.transaction() as connection:
+            asof, last, *_ = connection.execute(tables.SOURCE, (self._source,)).fetchone()
+            gave_up, greatest, lost = False, last, list[int]()
+            for each in partitions:
+                found = connection.execute(tables.FIND_PARTITION, (self._source, each.name)).fetchone()
+                row = None if found is None else self._active(connection, found[0])
+                if row is None:
+                    continue
+                gave_up |= not row.end == row.done == each.end
+                lost += filter(
+                    None, connection.execute(tables.LEAST_STAMP, (self._source, row.number, each.end)).fetchone()
+                )
+                connection.execute(tables.FORGET_STAMPS, (self._source, row.number, MOST))
+                ends = {"kept": each.end, "whole": each.end, "done": each.end, "end": each.end}
+                self._put(connection, replace(row, **ends, stamp=each.stamp, applied=RETIRED))
+                greatest = max(greatest, each.stamp)
+            connection.execute(tables.PUT_LAST, (self._source, greatest))
+            if gave_up:
+                void(connection, self._source)
+            connection.execute(tables.PUT_ASOF, (self._source,))
+            return Retirement(asof=asof, last=last, lost_from=min(lost, default=None), gave_up=gave_up)
+
     def forget(self, partition: int, below: int) -> None:
         """Let go the stamps of ranges that end at or before a logged offset and are done."""
         with self._file.transaction() as connection:
@@ -124,12 +151,17 @@ class SqliteStampRegister:
     def read_state(self) -> RegisterState:
         """Return what the register holds, but the stamps."""
         with self._file.transaction(writing=False) as connection:
-            return state_of(connection, self._source)
+            return state_of(connection, self._source, self._file.place.clock())
 
     def read_stamps(self, partition: int, first: int, end: int) -> list[StampRange]:
         """Return the stamps that are kept of some offsets, in their order."""
         with self._file.transaction(writing=False) as connection:
             return self._stamps(connection, partition, first, end)
+
+    def _active(self, connection: sqlite3.Connection, partition: int) -> PartitionRow | None:
+        """Return a partition of which something may come."""
+        row = self._row(connection, partition)
+        return None if row is None or row.applied == RETIRED else row
 
     def _row(self, connection: sqlite3.Connection, partition: int) -> PartitionRow | None:
         found = connection.execute(tables.PARTITION, (self._source, partition)).fetchone()
@@ -161,7 +193,7 @@ class SqliteStampRegister:
         return list(clipped([StampRange(first=a, end=b, stamp=stamp) for a, b, stamp in found], first, end))
 
     def _beat(self, connection: sqlite3.Connection, at: ReadingPosition, clock: int) -> bool:
-        row = self._row(connection, at.partition)
+        row = self._active(connection, at.partition)
         if row is None:
             return False
         if not at.position == row.end == row.done:
@@ -219,11 +251,16 @@ class SqliteGenerations:
     def void(self) -> None:
         """Give up all generations."""
         with self._file.transaction() as connection:
-            connection.execute(tables.UNNAME_ALL, (self._source,))
-            connection.execute(tables.DROP_ALL_LIVE, (self._source,))
+            void(connection, self._source)
 
 
-def state_of(connection: sqlite3.Connection, source: int) -> RegisterState:
+def void(connection: sqlite3.Connection, source: int) -> None:
+    """Give up all generations of a source."""
+    connection.execute(tables.UNNAME_ALL, (source,))
+    connection.execute(tables.DROP_ALL_LIVE, (source,))
+
+
+def state_of(connection: sqlite3.Connection, source: int, clock_us: int = 0) -> RegisterState:
     """Return what the register of a source holds, but the stamps; nothing where it is not there."""
     asof, last, run, left = connection.execute(tables.SOURCE, (source,)).fetchone() or (0, 0, "", 0)
     named: dict[str, list[str]] = {}
@@ -237,4 +274,6 @@ def state_of(connection: sqlite3.Connection, source: int) -> RegisterState:
         StreamPartition(name=name, number=number, first=first, kept=kept, done=done, end=end, applied=applied)
         for name, number, first, kept, done, end, applied in connection.execute(tables.PARTITIONS, (source,))
     ]
-    return RegisterState(partitions=partitions, asof=asof, last=last, views=views, run=run, left=left)
+    return RegisterState(
+        partitions=partitions, asof=asof, last=last, views=views, run=run, left=left, clock_us=clock_us
+    )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from featurectl.online.stream_state.base import RETIRED
+
 # Elements lie in the order in which they came, and an index has their places: of 15,000 that are appended to as many
 # lists each would else be written with a page of its own, which takes two to three times as long.
 TABLES: Final = """
@@ -46,9 +48,10 @@ FIND_SOURCE: Final = "select id from stream_sources where project = ? and env = 
 ADD_SOURCE: Final = "insert or ignore into stream_sources (project, env, source) values (?, ?, ?)"
 MEET_RUN: Final = "update stream_sources set run = ?2, left_asof = asof where id = ?1 and run <> ?2"
 SOURCE: Final = "select asof, last, run, left_asof from stream_sources where id = ?"
-PUT_ASOF: Final = """
+PUT_ASOF: Final = f"""
 update stream_sources
-set asof = coalesce((select min(applied) from stream_partitions where source = ?1), 0) where id = ?1
+set asof = coalesce((select min(applied) from stream_partitions where source = ?1 and applied < {RETIRED}), asof)
+where id = ?1
 """
 
 PARTITIONS: Final = """
@@ -67,6 +70,9 @@ update stream_partitions set kept = ?3, whole = ?4, done = ?5, end = ?6, stamp =
 where source = ?1 and number = ?2
 """
 
+FIND_PARTITION: Final = "select number from stream_partitions where source = ? and name = ?"
+PUT_LAST: Final = "update stream_sources set last = ?2 where id = ?1"
+
 STAMPS: Final = """
 select first, end, stamp from stream_stamps where source = ?1 and partition = ?2 and first < ?4 and first >=
 coalesce((select max(first) from stream_stamps where source = ?1 and partition = ?2 and first <= ?3), 0)
@@ -77,6 +83,7 @@ LAST_STAMP: Final = """
 select first from stream_stamps where source = ? and partition = ? order by first desc limit 1
 """
 EXTEND_STAMP: Final = "update stream_stamps set end = ?4 where source = ?1 and partition = ?2 and first = ?3"
+LEAST_STAMP: Final = "select min(stamp) from stream_stamps where source = ? and partition = ? and end > ?"
 WHOLE_STAMP: Final = """
 select end, stamp from stream_stamps where source = ?1 and partition = ?2 and first >= ?3 and end <= ?4
 order by first desc limit 1

@@ -15,6 +15,7 @@ from featurectl.core.errors import StoreError
 
 MOST: Final = 2**53 - 1
 MOST_PARTITIONS: Final = 2**16
+RETIRED: Final = MOST  # `applied` of a partition of which nothing comes any more
 HEAD_BIT: Final = 0x80  # of the first byte of an element: a head has it, a record has not
 
 
@@ -124,7 +125,7 @@ class StreamPartition:
         kept: The first offset whose stamp the register has; those before it are logged.
         done: The first offset that may be missing in the lists.
         end: The first offset without a stamp.
-        applied: The instant up to which all is in the lists.
+        applied: The instant up to which all is in the lists; `RETIRED` where nothing comes any more.
     """
 
     name: str
@@ -134,6 +135,34 @@ class StreamPartition:
     done: int
     end: int
     applied: int
+
+    @property
+    def is_retired(self) -> bool:
+        """Whether its topic was made again: it is neither claimed nor waited for."""
+        return self.applied == RETIRED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetiredPartition:
+    """A partition of which nothing comes any more: what is logged ends before `end`, `stamp` is its last."""
+
+    name: str
+    end: int
+    stamp: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retirement:
+    """What a register was when partitions were retired: its `asof` and greatest stamp before.
+
+    `lost_from` is the least stamp of offsets that are not in the log, None where there are none. `gave_up`: lists had
+    other events than the log, so that all generations were given up.
+    """
+
+    asof: int
+    last: int
+    lost_from: int | None
+    gave_up: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +185,7 @@ class RegisterState:
         views: By the names of the view versions.
         run: What tells the server that runs now from one that was started anew, or a file from one in its place.
         left: `asof` when that run was met first: what a loss before it left.
+        clock_us: What the store's clock said.
     """
 
     partitions: Sequence[StreamPartition]
@@ -164,6 +194,7 @@ class RegisterState:
     views: Mapping[str, ViewGenerations]
     run: str
     left: int
+    clock_us: int
 
     def live(self, view: str) -> Generation | None:
         """Return the generation of a view version that is read, None where none can be."""

@@ -22,6 +22,8 @@ from featurectl.online.stream_state.base import (
     NewGeneration,
     ReadingPosition,
     RegisterState,
+    RetiredPartition,
+    Retirement,
     StampClaim,
     StampRange,
     StreamPoll,
@@ -49,6 +51,13 @@ class StampRegister(Protocol):
 
     def heartbeat(self, positions: Sequence[ReadingPosition]) -> list[bool]:
         """Promise that nothing came up to now in partitions of a worker; False of one: it begins anew with that."""
+
+    def retire(self, partitions: Sequence[RetiredPartition]) -> Retirement:
+        """Have nothing come of some partitions any more, nor wait for them; those that are not known are left out.
+
+        Of each there is what the log has: where lists have more or less, all generations are given up. Claims of it
+        are refused from then on.
+        """
 
     def forget(self, partition: int, below: int) -> None:
         """Let go the stamps of ranges that end at or before a logged offset and are done."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from featurectl.online.stream_state.base import Generation, KnownStamps, StampRange
+from featurectl.online.stream_state.base import Generation, KnownStamps, RetiredPartition, StampRange
 from tests.streaming.model import register as model
 from tests.streaming.model.rules import Rules
 
@@ -72,9 +72,24 @@ class Oracle:
     def heartbeat(self, p: int, position: int, clock: int, *, at_end: bool) -> bool:
         return p < len(self.names) and self.model.heartbeat(p, position, clock, at_end=at_end)
 
+    def retire(self, retired: Iterable[RetiredPartition]) -> float | None:
+        """Return the least stamp of what is lost."""
+        logged = {self.names.index(of.name): (of.end, of.stamp) for of in retired if of.name in self.names}
+        active = {p: end for p, (end, _) in logged.items() if self.model.partitions[p].applied < model.FOREVER}
+        self.model.live, self.model.generations = 0, [0]
+        lost = self.model.retire(logged)
+        if self.model.live == model.NONE:
+            self.void()
+        for p, end in active.items():
+            self.kept[p] = end
+        return lost
+
     def forget(self, p: int, below: int, kept: int) -> None:
         """Take what a store kept; a stamp that came back whole after a part of it was done may be two ranges there."""
         part = self.model.partitions[p]
+        if part.applied == model.FOREVER:
+            assert kept == self.kept[p]
+            return
         most = min(below, part.done)
         least = max([self.kept[p], *(each.end for each in part.ranges if each.end <= most)])
         assert kept in range(least, max(most, least) + 1)

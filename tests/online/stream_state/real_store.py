@@ -22,7 +22,7 @@ from featurectl.online.stream_state.base import (
 from featurectl.online.stream_state.protocols import StreamConnection, StreamState
 from tests.online.stream_state.elements import pack, unpack
 from tests.online.stream_state.oracle import ranges
-from tests.streaming.model.register import NONE, Claim, KnownStamps, Partition, Register, Stamped
+from tests.streaming.model.register import FOREVER, NONE, Claim, KnownStamps, Partition, Register, Stamped
 from tests.streaming.model.rules import Rules
 from tests.streaming.model.store import PATIENCE, Element, ListKey, Poll, Rows, Store
 from tests.streaming.model.views import VIEWS, Head, Record, View
@@ -112,7 +112,7 @@ class RealPartition(Partition):
     __slots__ = ("_end", "_stamps")
 
     def __init__(self, real: base.StreamPartition, stamps: Callable[[int, int], Sequence[StampRange]]) -> None:
-        super().__init__(applied=real.applied / 1e6, done=real.done)
+        super().__init__(applied=FOREVER if real.is_retired else real.applied / 1e6, done=real.done)
         self._end = real.end
         self._stamps = stamps
 
@@ -187,6 +187,13 @@ class RealRegister(Register):
         at = ReadingPosition(partition=p, position=position, at_end=at_end)
         [answer] = self._link.do(lambda of: of.register.heartbeat([at]))
         return answer
+
+    def retire(self, logged: Mapping[int, tuple[int, float]]) -> float | None:
+        retired = [
+            base.RetiredPartition(name=f"swipes/{p}#0", end=end, stamp=us(stamp)) for p, (end, stamp) in logged.items()
+        ]
+        lost = self._link.do(lambda of: of.register.retire(retired)).lost_from
+        return None if lost is None else lost / 1e6
 
     def add_generation(self, generation: int) -> tuple[list[int], float]:
         added = [self._link.add(each) for each in of_views(generation)]
@@ -363,4 +370,4 @@ def unpacked(found: base.EntityList) -> tuple[Element, ...]:
 
 def marks_of(found: base.EntityList) -> tuple[int, ...] | None:
     """Return the marks of all partitions that there may be; 0 where there is none."""
-    return None if found.marks is None else tuple(found.marks.get(p, 0) for p in range(10))
+    return None if found.marks is None else tuple(found.marks.get(p, 0) for p in range(200))

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from featurectl.online.stream_state.base import Generation, KnownStamps, ReadingPosition
+from featurectl.online.stream_state.base import Generation, KnownStamps, ReadingPosition, RetiredPartition
 from featurectl.online.stream_state.protocols import StreamConnection
 from tests.online.stream_state.oracle import Oracle, offsets, ranges
 from tests.seeds import seeds_from
@@ -28,6 +28,7 @@ class Calls:
         for _ in range(CALLS):
             self.clock += self.random.choice([-30, 0, 1, 5, 40])
             names = ["claim", "claim", "claim", "finish", "finish", "beat", "forget", "add", "generation", "lose"]
+            names += ["retire"] if self.random.random() < 0.3 else []
             getattr(self, f"_{self.random.choice(names)}")()
             self.compare()
 
@@ -58,6 +59,21 @@ class Calls:
         if self.random.random() < 0.2:
             self.connection.generations.void()
             self.oracle.void()
+
+    def _retire(self) -> None:
+        """Retire some partitions at what may be logged of them: all, less, or more than the register has."""
+        retired = []
+        for name in self.random.sample([f"swipes/{n}" for n in range(5)], self.random.randrange(3)):
+            p = self.oracle.names.index(name) if name in self.oracle.names else len(self.oracle.names)
+            end = max(0, self.end(p) + self.random.choice([0, 0, 0, -2, 2]))
+            retired.append(RetiredPartition(name=name, end=end, stamp=int(self.oracle.model.last) - 3 + 2 * end))
+        asof, last = self.oracle.asof, self.oracle.model.last
+        before = {name: of.live for name, of in self.oracle.views.items()}
+        found = self.connection.register.retire(retired)
+        lost = self.oracle.retire(retired)
+        assert (found.asof, found.last, found.lost_from) == (asof, last, lost)
+        if not found.gave_up:
+            assert before == {name: of.live for name, of in self.oracle.views.items()}
 
     def _known(self, p: int, first: int) -> KnownStamps:
         random, oracle = self.random, self.oracle

@@ -10,9 +10,10 @@ from tests.streaming.model.compactor import Compaction
 from tests.streaming.model.log import Log, OfflineTable
 from tests.streaming.model.reader import Answered, Reader
 from tests.streaming.model.rebuild import Rebuild, records
+from tests.streaming.model.register import FOREVER
 from tests.streaming.model.store import Store
 from tests.streaming.model.views import AHEAD, MARGIN, VIEWS, truth
-from tests.streaming.model.worker import Event, Worker, World
+from tests.streaming.model.worker import Event, Gap, Worker, World
 
 WORKERS, ENTITIES, STEPS = 3, 4, 5000
 WEIGHTS = {
@@ -43,24 +44,16 @@ class Verdict:
     losses: int = 0
     switches: int = 0
     repeats: int = 0
+    remakes: int = 0
     wrong: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gap:
-    """Answers as of between what was left after a loss and the greatest stamp that had been given.
-
-    The log's commit says so: a stamp that was lost may be logged, or be given anew.
-    """
-
-    after: float
-    until: float
 
 
 class History:
     """Steps of all parts in an order that a seed decides."""
 
-    def __init__(self, seed: int, store: Store, *, loses: bool = True, steps: int = STEPS) -> None:
+    def __init__(
+        self, seed: int, store: Store, *, loses: bool = True, remakes: bool = False, steps: int = STEPS
+    ) -> None:
         self.random = Random(seed)
         self.steps = steps
         # Each history has habits of its own, so that rare things happen often in some.
@@ -68,6 +61,8 @@ class History:
         self.share_of_first = self.random.random()  # of fail-overs, those of the master that has the register
         if not loses:
             self.weights["lose"] = 0.0
+        if remakes:
+            self.weights["remake"] = 0.05 * 2 ** self.random.uniform(-2, 2)
         self.step = 0
         rules = store.rules
         self.world = World(rules=rules, random=self.random, store=store, log=Log(rules=rules), topic=[])
@@ -84,7 +79,6 @@ class History:
         self.compactor = store.connect()
         self.rebuild: Rebuild | None = None
         self.answers: list[Answered] = []
-        self.gaps: list[Gap] = []
         self.trained: list[tuple[float, frozenset[tuple[int, int, float]]]] = []
         self.promised = 0.0
         self.keys = 0
@@ -110,6 +104,8 @@ class History:
         for p, events in enumerate(self.world.topic):
             worker.take(p)
             for _ in range(self.steps):
+                if self.world.log.applied[p] == FOREVER:
+                    break  # what nobody had read is lost
                 if self.world.log.ends[p] == len(events):
                     break
                 worker.step(p)
@@ -152,7 +148,7 @@ class History:
     def _materialize(self) -> None:
         log = self.world.log
         self.table.materialize(log)
-        at = min(log.applied)
+        at = min(applied for applied in log.applied if applied < FOREVER)
         self.trained.append((at, frozenset(row for row in log.rows if row[2] <= at)))
 
     def _begin_read(self) -> None:
@@ -162,9 +158,30 @@ class History:
         reader = Reader(self.world.store, random.choice(VIEWS), random.randrange(ENTITIES), ago)
         self.readers.append((self.step + wait, reader))
 
+    def _remake(self) -> None:
+        """Make the topic again: new partitions, and the log and the register have nothing come of the old ones.
+
+        Workers of the old ones hear of it late, and whoever resets may be killed between the two.
+        """
+        log, store = self.world.log, self.world.store
+        old = [p for p, applied in enumerate(log.applied) if applied < FOREVER]
+        log.retire(old)
+        if self.random.random() < 0.7:
+            self.world.retire(old)
+        self.verdict.remakes += 1
+        for _ in old:
+            self._add_partition()
+            self.owner.append(self.random.randrange(WORKERS))
+            self.workers[self.owner[-1]].take(len(self.owner) - 1)
+        if self.random.random() < 0.5 and not store.is_cluster:  # hears of it
+            worker = self.random.choice(self.workers)
+            for p in [p for p in worker.readings if p in old]:
+                worker.take(p)
+
     def _produce(self) -> None:
         random, topic = self.random, self.world.topic
-        p = random.randrange(len(topic))
+        of_now = [p for p, applied in enumerate(self.world.log.applied) if applied < FOREVER]
+        p = of_now[random.randrange(len(of_now))]
         sent = [event for events in topic for event in events[-20:]]
         late = random.choice([0.0, 0.0, 0.0, random.random() * 3, -random.random() * AHEAD / 3])
         if sent and random.random() < 0.1:
@@ -218,12 +235,12 @@ class History:
         store.fail_over(m)
         self.verdict.losses += 1
         if m == 0:
-            self.gaps.append(Gap(after=store.register.asof, until=until))
+            self.world.gaps.append(Gap(after=store.register.asof, until=until))
 
     def _watch(self, step: int) -> None:
         store = self.world.store
         asof = store.register.asof
-        if asof < self.promised and not self.gaps:
+        if asof < self.promised and not self.world.gaps:
             self.verdict.wrong.append(f"step {step}: asof went back from {self.promised} to {asof}")
         self.promised = max(self.promised, asof)
         for due, reader in [pair for pair in self.readers if pair[0] <= step]:
@@ -252,7 +269,7 @@ class History:
         for answered in self.answers:
             verdict.reads += 1
             if answered.counted != truth(answered.view, logged[answered.entity], answered.at):
-                if any(gap.after < answered.at <= gap.until for gap in self.gaps):
+                if any(gap.after < answered.at <= gap.until for gap in self.world.gaps):
                     verdict.in_gaps += 1
                 else:
                     verdict.wrong.append(f"step {answered.step}: {answered}")

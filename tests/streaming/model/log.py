@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from tests.streaming.model.register import Register
+from tests.streaming.model.register import FOREVER, Register
 from tests.streaming.model.rules import Rules
 
 Row: TypeAlias = tuple[int, int, float]  # partition, offset, stamp
@@ -55,6 +55,8 @@ class Log:
         rows: list[Row] = []
         ends: dict[int, int] = {}
         for p, stamps in taken.items():
+            if self.applied[p] == FOREVER and self.rules.retired_are_not_logged:
+                continue
             part, offset = register.partitions[p], snapshot.ends[p]
             held = part.known(offset, part.end)
             while offset in stamps and stamps[offset] == held.get(offset) and stamps[offset] <= part.applied:
@@ -72,8 +74,20 @@ class Log:
         self.touched.append(frozenset(p for p in ends))
         return True
 
+    def retire(self, partitions: Sequence[int]) -> None:
+        """Say that nothing comes of some partitions any more."""
+        for p in partitions:
+            self.applied[p] = FOREVER
+        self.touched.append(frozenset(partitions))
+
+    def last_stamp(self, p: int) -> float:
+        """The last stamp of a partition that was logged."""
+        return max(self.stamps[p].values(), default=0.0)
+
     def _promise(self, p: int, register: Register) -> None:
         part = register.partitions[p]
+        if self.applied[p] == FOREVER or part.applied == FOREVER:
+            return
         if all(r.end <= self.ends[p] for r in part.ranges if r.stamp <= part.applied):
             self.applied[p] = max(self.applied[p], part.applied)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from tests.streaming.model.rules import Rules
 
 LEAST = 1e-7  # between two stamps
+FOREVER = float(2**53 - 1)  # `applied` of a partition whose topic was made again: nothing comes of it any more
 NONE = -1  # no generation can be read
 
 
@@ -41,7 +42,7 @@ class KnownStamps:
         return self.logged.get(offset) or self.own.get(offset)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Partition:
     """What the register knows of one partition: `end` is stamped, `done` is in the lists, `applied` is promised."""
 
@@ -75,14 +76,15 @@ class Register:
     rules: Rules
     partitions: list[Partition] = field(default_factory=list)
     last: float = 0.0
+    held_asof: float = 0.0  # where all partitions are retired
     generations: list[int] = field(default_factory=lambda: [0])
     live: int = 0
     cuts: dict[int, list[int]] = field(default_factory=dict)
 
     @property
     def asof(self) -> float:
-        """The instant up to which all partitions are applied."""
-        return min(partition.applied for partition in self.partitions)
+        """The instant up to which all partitions are applied that are not retired."""
+        return min((part.applied for part in self.partitions if part.applied < FOREVER), default=self.held_asof)
 
     @property
     def _named(self) -> tuple[int, ...]:
@@ -99,6 +101,8 @@ class Register:
         None where they begin behind the stamped end.
         """
         part = self.partitions[p]
+        if part.applied == FOREVER and self.rules.retired_are_refused:
+            return None
         if batch.start > part.end and self.rules.claim_refuses_gap:
             return None
         fresh, offset = 0.0, max(batch.start, part.end)
@@ -141,6 +145,8 @@ class Register:
     def finish(self, p: int, first: int, end: int, written: tuple[int, ...]) -> bool:
         """`done`: offsets are in the lists of these generations; False, the worker begins anew."""
         part, rules = self.partitions[p], self.rules
+        if part.applied == FOREVER and rules.retired_are_refused:
+            return False
         if end > part.end or (first > part.done and rules.done_refuses_gap):
             return False
         if not {*self._named} <= {*written}:
@@ -153,11 +159,31 @@ class Register:
     def heartbeat(self, p: int, position: int, clock: float, *, at_end: bool) -> bool:
         """Promise that nothing came up to now; False, the worker begins anew."""
         part, rules = self.partitions[p], self.rules
+        if part.applied == FOREVER and rules.retired_are_refused:
+            return False
         if rules.heartbeat_compares and not position == part.end == part.done:
             return position <= part.end
         if at_end or not rules.heartbeat_at_end:
             part.applied = max(part.applied, clock)
         return True
+
+    def retire(self, logged: Mapping[int, tuple[int, float]]) -> float | None:
+        """Have no more of some partitions than the log has, up to an offset and a last stamp.
+
+        Where that is not what lists have, a rebuild begins. Return the least stamp of what is in no log.
+        """
+        retired = {self.partitions[p]: logged[p] for p in logged if self.partitions[p].applied < FOREVER}
+        self.held_asof = self.asof
+        lost = [r.stamp for part, (end, _) in retired.items() for r in part.ranges if r.end > end]
+        if (
+            any(not part.end == part.done == end for part, (end, _) in retired.items())
+            and self.rules.retired_are_rebuilt
+        ):
+            self.void()
+        for part, (end, stamp) in retired.items():
+            part.ranges = [Stamped(first=0, end=end, stamp=stamp)] if end else []
+            part.done, part.applied, self.last = end, FOREVER, max(self.last, stamp)
+        return min(lost, default=None)
 
     def add_generation(self, generation: int) -> tuple[list[int], float]:
         """Name a generation to be written beside the one that is read; return its cuts, and `asof`."""
@@ -195,6 +221,7 @@ class Register:
             rules=self.rules,
             partitions=[part.copy() for part in self.partitions],
             last=self.last,
+            held_asof=self.held_asof,
             generations=list(self.generations),
             live=self.live,
             cuts=dict(self.cuts),

@@ -19,6 +19,8 @@ class Rules:
     heartbeat_at_end: bool = True  # and when the worker has read all that the broker has
     generations_are_named: bool = True  # claims name what is to be written, `done` refuses what was not
     partition_begins_at_asof: bool = True
+    retired_are_refused: bool = True  # partitions of a topic that was made again are neither claimed, done nor promised
+    retired_are_rebuilt: bool = True  # where lists have other events of them than the log
     # reading
     asof_before_rows: bool = True
     newest_asof: bool = True  # an answer is as of max(asof, head.asof)
@@ -44,6 +46,7 @@ class Rules:
     seeds_are_counted: bool = True
     # the log
     log_reads_transaction: bool = True  # rows that the snapshot has are left out of a commit
+    retired_are_not_logged: bool = True  # by a worker that has not heard that the topic was made again
     increments_by_offset: bool = True  # an offline table takes offsets, not what became available later
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import TypeAlias
 
 from tests.streaming.model.log import Log, Snapshot
-from tests.streaming.model.register import Claim, KnownStamps
+from tests.streaming.model.register import FOREVER, LEAST, Claim, KnownStamps
 from tests.streaming.model.rules import Rules
 from tests.streaming.model.store import Store
 from tests.streaming.model.views import AHEAD, Record
@@ -47,6 +48,17 @@ class Reading:
     taken: dict[int, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """Answers as of between what was left after a loss and the greatest stamp that had been given.
+
+    The log's commit says so: a stamp that was lost may be logged, or be given anew.
+    """
+
+    after: float
+    until: float
+
+
 @dataclass(slots=True, kw_only=True)
 class World:
     """What workers share."""
@@ -57,6 +69,15 @@ class World:
     log: Log
     topic: Topic
     clock: float = 0.0
+    gaps: list[Gap] = field(default_factory=list)
+
+    def retire(self, partitions: Sequence[int]) -> None:
+        """Have the register know that the log takes nothing of some partitions any more."""
+        log, register = self.log, self.store.register
+        until = max(register.asof, register.last, self.clock)
+        lost = register.retire({p: (log.ends[p], log.last_stamp(p)) for p in partitions})
+        if lost is not None:
+            self.gaps.append(Gap(after=lost - LEAST, until=until))
 
     def store_clock(self) -> float:
         """The clock of the master that has the register."""
@@ -77,6 +98,10 @@ class Worker:
     def take(self, p: int) -> None:
         """Begin with a partition, at the lesser of log and register, and of all marks."""
         store, log = self.store, self.world.log
+        if log.applied[p] == FOREVER:  # the topic was made again, which the register may not know
+            self.world.retire([p])
+            self.readings.pop(p, None)
+            return
         marks, part = store.marks(p) if store.is_cluster else [], store.register.partitions[p]
         if max([0, *marks]) > part.end and self.world.rules.lost_register_is_void:
             store.register.void()
@@ -156,7 +181,7 @@ class Worker:
         self.epochs[m] = epoch
         if not self.world.rules.reconnection_restarts:
             return True
-        for p in self.readings:
+        for p in list(self.readings):
             self.take(p)
         return False
 
