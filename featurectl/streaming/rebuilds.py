@@ -104,7 +104,8 @@ class Rebuilds:
         if not can_seed(state, self._log.open(), self._stream.partitions()):
             return None  # workers have not begun with all partitions
         unready = {generation.view for generation in connection.lists.unready()}
-        if any(min(connection.lists.marks(of.number), default=of.done) < of.done for of in state.partitions if of.is_retired):
+        retired = [of for of in state.partitions if of.is_retired]
+        if any(min(connection.lists.marks(of.number), default=of.done) < of.done for of in retired):
             unready = {*self._views}  # a master lost records that no topic has any more
         return [name for name in self._views if state.live(name) is None or name in unready or name in self._wanted]
 
