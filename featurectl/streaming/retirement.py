@@ -8,9 +8,9 @@ from typing import Final
 from featurectl.core.dataclass import dataclass
 from featurectl.offline.event_log import OpenedLog
 from featurectl.online.stream_state.base import (
+    PartitionRetirement,
     RegisterState,
     RetiredPartition,
-    Retirement,
     StampGap,
     StreamPartition,
 )
@@ -85,7 +85,7 @@ def check_before(names: Iterable[str], opened: OpenedLog) -> None:
 
 def retire(
     register: StampRegister, partitions: Iterable[StreamPartition], opened: OpenedLog, log: LogWriter
-) -> Retirement:
+) -> PartitionRetirement:
     """Have a register retire partitions that the log has retired.
 
     Raises:
@@ -100,7 +100,7 @@ def retire(
     return register.retire(retired)
 
 
-def gap_of(found: Retirement, now_us: int) -> StampGap | None:
+def gap_of(found: PartitionRetirement, now_us: int) -> StampGap | None:
     """Return between which instants answers may have had events that are in no log; None: there are none."""
     if found.lost_from is None:
         return None

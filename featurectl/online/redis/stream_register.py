@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import redis
 
 from featurectl.core.errors import StoreError
+from featurectl.online.redis import stream_generation_scripts as generation_scripts
 from featurectl.online.redis import stream_scripts as scripts
 from featurectl.online.redis.answers import listed, read_value
 from featurectl.online.redis.connect import StoreAddress, store_error
@@ -21,10 +22,10 @@ from featurectl.online.stream_state.base import (
     GenerationCut,
     KnownStamps,
     NewGeneration,
+    PartitionRetirement,
     ReadingPosition,
     RegisterState,
     RetiredPartition,
-    Retirement,
     StampClaim,
     StampRange,
     StreamPartition,
@@ -71,11 +72,13 @@ class RedisStampRegister:
         triples = [value for of in positions for value in (of.partition, of.position, int(of.at_end))]
         return [answer == 1 for answer in self._run(_numbers, scripts.HEARTBEAT, self._masters.now(), *triples)]
 
-    def retire(self, partitions: Sequence[RetiredPartition]) -> Retirement:
+    def retire(self, partitions: Sequence[RetiredPartition]) -> PartitionRetirement:
         """Have nothing come of some partitions any more, nor wait for them."""
         triples = [value for of in partitions for value in (of.name, of.end, of.stamp)]
         asof, last, gave_up, lost = self._run(_numbers, scripts.RETIRE, *triples)
-        return Retirement(asof=asof, last=last, lost_from=None if lost == RETIRED else lost, gave_up=gave_up == 1)
+        return PartitionRetirement(
+            asof=asof, last=last, lost_from=None if lost == RETIRED else lost, gave_up=gave_up == 1
+        )
 
     def forget(self, partition: int, below: int) -> None:
         """Let go the stamps of ranges that end at or before a logged offset and are done."""
@@ -103,24 +106,24 @@ class RedisGenerations:
     def add(self, generation: Generation, layout: str = "") -> NewGeneration:
         """Name a generation to be written from now on, in the place of one of its view that was never read."""
         generation.check()
-        asof, *pairs = self._run(_numbers, scripts.ADD_GENERATION, generation.view, generation.id, layout)
+        asof, *pairs = self._run(_numbers, generation_scripts.ADD_GENERATION, generation.view, generation.id, layout)
         return NewGeneration(cuts=dict(zip(pairs[::2], pairs[1::2], strict=True)), asof=asof)
 
     def switch(self, generation: Generation) -> bool:
         """Have a generation read and written alone; False where it is not named, or not all before its cut is done."""
-        return self._run(_number, scripts.SWITCH_GENERATION, generation.view, generation.id) == 1
+        return self._run(_number, generation_scripts.SWITCH_GENERATION, generation.view, generation.id) == 1
 
     def drop(self, generation: Generation) -> None:
         """Neither write nor read a generation any more."""
-        self._run(_number, scripts.DROP_GENERATION, generation.view, generation.id)
+        self._run(_number, generation_scripts.DROP_GENERATION, generation.view, generation.id)
 
     def void(self) -> None:
         """Give up all generations."""
-        self._run(_number, scripts.VOID)
+        self._run(_number, generation_scripts.VOID)
 
     def cuts(self, partition: int) -> list[GenerationCut]:
         """Return the named generations, with their cuts in a partition."""
-        return self._run(lambda reply: _cuts(*reply), scripts.CUTS, partition)
+        return self._run(lambda reply: _cuts(*reply), generation_scripts.CUTS, partition)
 
     def _run(self, read: Callable[[Any], T], script: str, *arguments: bytes | str | int) -> T:
         return parsed(self._masters.address, read, self._masters.run_one(script, self._key, *arguments))

@@ -9,7 +9,7 @@ from typing import Final
 
 # Of a partition `partition/<number>` holds: first kept whole done end stamp tail. At `tail` its last range begins.
 # Of a range `stamps/<number>/<first>` holds: end stamp. `views` has a line for each view version: view live named...
-_COMMON: Final = """
+COMMON: Final = """
 local call, key, RETIRED = redis.call, KEYS[1], 9007199254740991
 local function get(field) return call('HGET', key, field) end
 local function text(number) return string.format('%.0f', number) end
@@ -113,7 +113,7 @@ end
 
 # Takes notice of which run of which server this is, and of what `asof` it left.
 MEET: Final = (
-    _COMMON
+    COMMON
     + """
 if get('run') ~= ARGV[1] then call('HSET', key, 'run', ARGV[1], 'left', text(asof())) end
 return 1
@@ -122,7 +122,7 @@ return 1
 
 # Returns the number of a partition, by its name and the offset at which it begins where it was not known.
 ADD_PARTITION: Final = (
-    _COMMON
+    COMMON
     + """
 local name, first, most = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local known = get('number/' .. name)
@@ -140,7 +140,7 @@ return n
 # Of both kinds of known stamps there are triples: first, end, stamp; the fifth argument is how many are logged.
 # Returns 0 where it is refused, else the greatest stamp, `views`, the cut of each named generation, and triples.
 CLAIM: Final = (
-    _COMMON
+    COMMON
     + """
 local first, fin = tonumber(ARGV[2]), tonumber(ARGV[3])
 local logged, own, number = {}, {}, tonumber(ARGV[5]) * 3
@@ -208,7 +208,7 @@ return {last, get('views') or '', cuts, found}
 
 # Says that offsets are in the lists of the generations that are named behind them; returns 0 where it is refused.
 FINISH: Final = (
-    _COMMON
+    COMMON
     + """
 local p, first, fin = active(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 if not p or fin > p.fin or first > p.done then return 0 end
@@ -235,7 +235,7 @@ return 1
 
 # Promises that nothing came up to now; of triples partition, position, whether the broker has nothing more ('1').
 HEARTBEAT: Final = (
-    _COMMON
+    COMMON
     + """
 local now, answers, moved = clock(ARGV[1]), {}, false
 for at = 2, #ARGV, 3 do
@@ -259,7 +259,7 @@ return answers
 # Has nothing come of partitions any more, of triples: name, end of what is logged, its last stamp.
 # Returns `asof` and the greatest stamp of before, 1 where all generations were given up, the least stamp that is lost.
 RETIRE: Final = (
-    _COMMON
+    COMMON
     + """
 local before, last = asof(), tonumber(get('last') or '0')
 local greatest, gave_up, lost = last, 0, RETIRED
@@ -289,7 +289,7 @@ return {before, last, gave_up, lost}
 
 # Lets go the stamps of ranges that end at or before an offset and are done.
 FORGET: Final = (
-    _COMMON
+    COMMON
     + """
 local p, below = load(ARGV[1]), tonumber(ARGV[2])
 if not p then return 0 end
@@ -307,7 +307,7 @@ return 1
 # Returns the greatest stamp, `asof`, the run, what it left, `views`, the time, and of each partition its name, row and
 # `applied`.
 STATE: Final = (
-    _COMMON
+    COMMON
     + """
 local found = {get('last') or '0', get('asof') or '0', get('run') or '', get('left') or '0', get('views') or '',
   text(clock(ARGV[1] or ''))}
@@ -320,98 +320,10 @@ return found
 
 # Returns what is kept of the stamps of some offsets: triples.
 STAMPS: Final = (
-    _COMMON
+    COMMON
     + """
 local p = load(ARGV[1])
 if not p then return {} end
 return stamps_of(p, math.max(tonumber(ARGV[2]), p.kept), tonumber(ARGV[3]))
-"""
-)
-
-# Returns `views`, and the cut of each named generation in a partition.
-CUTS: Final = (
-    _COMMON
-    + """
-local p, cuts = load(ARGV[1]), {}
-if not p then return {'', cuts} end
-for _, words in ipairs(views()) do
-  for i = 3, #words do
-    cuts[#cuts + 1] = tonumber(get('cut/' .. p.n .. '/' .. words[1] .. '#' .. words[i]) or p.first)
-  end
-end
-return {get('views') or '', cuts}
-"""
-)
-
-# Names a generation, with the document of its layout; returns `asof` of then, and pairs of partition and cut.
-ADD_GENERATION: Final = (
-    _COMMON
-    + """
-local view, name = ARGV[1], ARGV[2]
-local full, lines = view .. '#' .. name, views()
-local words = line_of(lines, view)
-if not words then
-  words = {view, '-'}
-  lines[#lines + 1] = words
-end
-keep(words, {[words[2]] = true, [name] = true})
-if not has(words, name) then
-  words[#words + 1] = name
-  for n = 0, count() - 1 do call('HSET', key, 'cut/' .. n .. '/' .. full, text(load(n).fin)) end
-  call('HSET', key, 'added/' .. full, text(asof()), 'layout/' .. full, ARGV[3])
-end
-put_views(lines)
-local found = {tonumber(get('added/' .. full))}
-for n = 0, count() - 1 do
-  local cut = get('cut/' .. n .. '/' .. full)
-  if cut then
-    found[#found + 1] = n
-    found[#found + 1] = tonumber(cut)
-  end
-end
-return found
-"""
-)
-
-# Has a generation read and written alone; returns 0 where it is not named, or not all before its cut is done.
-SWITCH_GENERATION: Final = (
-    _COMMON
-    + """
-local view, name = ARGV[1], ARGV[2]
-local lines = views()
-local words = line_of(lines, view)
-if not words or not has(words, name) then return 0 end
-for n = 0, count() - 1 do
-  local cut = get('cut/' .. n .. '/' .. view .. '#' .. name)
-  if cut and load(n).done < tonumber(cut) then return 0 end
-end
-words[2] = name
-keep(words, {[name] = true})
-put_views(lines)
-return 1
-"""
-)
-
-# Neither writes nor reads a generation any more.
-DROP_GENERATION: Final = (
-    _COMMON
-    + """
-local lines, kept = views(), {}
-local words = line_of(lines, ARGV[1])
-if not words then return 0 end
-for at = 3, #words do kept[words[at]] = words[at] ~= ARGV[2] end
-if words[2] == ARGV[2] then words[2] = '-' end
-keep(words, kept)
-put_views(lines)
-return 1
-"""
-)
-
-# Gives up all generations.
-VOID: Final = (
-    _COMMON
-    + """
-give_up()
-return 1
 """
 )

@@ -18,10 +18,10 @@ from featurectl.online.stream_state.base import (
     GenerationCut,
     KnownStamps,
     NewGeneration,
+    PartitionRetirement,
     ReadingPosition,
     RegisterState,
     RetiredPartition,
-    Retirement,
     StampClaim,
     StampRange,
     StreamPartition,
@@ -112,7 +112,7 @@ class SqliteStampRegister:
             connection.execute(tables.PUT_ASOF, (self._source,))
             return answers
 
-    def retire(self, partitions: Sequence[RetiredPartition]) -> Retirement:
+    def retire(self, partitions: Sequence[RetiredPartition]) -> PartitionRetirement:
         """Have nothing come of some partitions any more, nor wait for them."""
         with self._file.transaction() as connection:
             asof, last, *_ = connection.execute(tables.SOURCE, (self._source,)).fetchone()
@@ -134,7 +134,7 @@ class SqliteStampRegister:
             if gave_up:
                 void(connection, self._source)
             connection.execute(tables.PUT_ASOF, (self._source,))
-            return Retirement(asof=asof, last=last, lost_from=min(lost, default=None), gave_up=gave_up)
+            return PartitionRetirement(asof=asof, last=last, lost_from=min(lost, default=None), gave_up=gave_up)
 
     def forget(self, partition: int, below: int) -> None:
         """Let go the stamps of ranges that end at or before a logged offset and are done."""

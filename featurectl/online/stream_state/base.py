@@ -152,7 +152,7 @@ class RetiredPartition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Retirement:
+class PartitionRetirement:
     """What a register was when partitions were retired: its `asof` and greatest stamp before.
 
     `lost_from` is the least stamp of offsets that are not in the log, None where there are none. `gave_up`: lists had

@@ -20,10 +20,10 @@ from featurectl.online.stream_state.base import (
     ListsAsk,
     ListSeed,
     NewGeneration,
+    PartitionRetirement,
     ReadingPosition,
     RegisterState,
     RetiredPartition,
-    Retirement,
     StampClaim,
     StampRange,
     StreamPoll,
@@ -52,7 +52,7 @@ class StampRegister(Protocol):
     def heartbeat(self, positions: Sequence[ReadingPosition]) -> list[bool]:
         """Promise that nothing came up to now in partitions of a worker; False of one: it begins anew with that."""
 
-    def retire(self, partitions: Sequence[RetiredPartition]) -> Retirement:
+    def retire(self, partitions: Sequence[RetiredPartition]) -> PartitionRetirement:
         """Have nothing come of some partitions any more, nor wait for them; those that are not known are left out.
 
         Of each there is what the log has: where lists have more or less, all generations are given up. Claims of it
