@@ -67,6 +67,7 @@ HEAVY = {
     "jinja2": ["operations/init.py"],
     "msgpack": ["online/", "streaming/", "models/isolation/messages.py"],
     "msgspec": ["serving/", "streaming/event_decoder.py"],
+    "fastavro": ["streaming/avro_events.py"],
     "starlette": ["serving/"],
     "uvicorn": ["serving/"],
     "prometheus_client": ["serving/", "monitor/prometheus/metrics.py"],

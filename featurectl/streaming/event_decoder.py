@@ -6,15 +6,19 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import msgspec
 
 from featurectl.core.dtypes import DATE, FLOAT64, INT64, STRING, TIMESTAMP, decimal_parts, list_item
+from featurectl.core.errors import UsageError
 from featurectl.core.units import instant_us, parse_local_instant
 from featurectl.expressions.row import to_closure
 from featurectl.language.definitions.source import Source
 from featurectl.online.client.coerce import reader_of
+
+if TYPE_CHECKING:
+    from featurectl.streaming.avro_events import AvroEvents, IdProblem
 
 EventRow = tuple[object, ...]  # the columns of the source, then those of `select`, in the form of the online store
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
@@ -39,7 +43,12 @@ class EventDecoder:
     be written as is what `sources/casts.py` says of files.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, id_problem: IdProblem | None = None) -> None:
+        """Read the events of a source; `id_problem` says why those of a schema's id are not read, "" where they are.
+
+        Raises:
+            UsageError: events in Avro need a library that is not installed, or their schema is none.
+        """
         assert source.columns is not None, f"source {source.name} has no columns"
         assert source.event_time is not None, f"source {source.name} has no event_time"
         self.columns: Mapping[str, str] = {**source.columns, **{i.name: i.dtype or "" for i in source.select}}
@@ -53,9 +62,19 @@ class EventDecoder:
             self._select.append(to_closure(item.expression.tree, slots))
         self._time = self.places[source.event_time], self.columns[source.event_time] == DATE, source.timezone
         self._event_time = source.event_time
+        self._avro = _open_avro(source, id_problem)
 
     def decode(self, value: bytes) -> EventRow | BadEvent:
-        """Return the columns of an event that is a JSON object; what it lacks is null, what else it has is not read."""
+        """Return the columns of an event in the format of the source; what else it has is not read.
+
+        What a JSON object lacks is null.
+
+        Raises:
+            StoreError: what an id of Avro means is asked of a schema registry, which can't be.
+        """
+        if self._avro is not None:
+            fields = self._avro.fields(value)
+            return BadEvent(fields) if isinstance(fields, str) else self.read(fields)
         try:
             found = _DECODER.decode(value.removeprefix(_BOM))
         except (msgspec.DecodeError, ValueError, RecursionError) as error:  # no JSON, no UTF-8, or nested too deeply
@@ -103,6 +122,18 @@ class EventDecoder:
         place, _, timezone = self._time
         day = date.fromordinal(cast("int", row[place]) + _EPOCH_DAY)
         return parse_local_instant(day.isoformat(), timezone)
+
+
+def _open_avro(source: Source, id_problem: IdProblem | None) -> AvroEvents | None:
+    stream = source.stream
+    if stream is None or stream.format != "avro":
+        return None
+    try:
+        from featurectl.streaming.avro_events import AvroEvents
+    except ModuleNotFoundError as error:
+        hint = "pip install 'featurectl[avro]'"
+        raise UsageError(f"source {source.name}: events in Avro need the package fastavro", hint=hint) from error
+    return AvroEvents(stream.schema, stream.schema_path, id_problem)
 
 
 _Read = Callable[[object], object]  # gives `_BAD` for a value that does not fit; what fits may be read as null

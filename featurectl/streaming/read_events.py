@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.source import Source
@@ -14,6 +14,9 @@ from featurectl.streaming.event_decoder import BadEvent, EventDecoder, EventRow
 from featurectl.streaming.generation_records import GenerationRecords
 from featurectl.streaming.topics.base import MessageBatch
 from featurectl.streaming.view_records import StampedEvent
+
+if TYPE_CHECKING:
+    from featurectl.streaming.avro_events import IdProblem
 
 
 class ReadEvent(NamedTuple):
@@ -55,8 +58,8 @@ class StampedBatch:
 class EventReader:
     """Reads the events of a source."""
 
-    def __init__(self, source: Source) -> None:
-        self.decoder = EventDecoder(source)
+    def __init__(self, source: Source, id_problem: IdProblem | None = None) -> None:
+        self.decoder = EventDecoder(source, id_problem)
         self._checks = EventChecks(source, self.decoder)
 
     def read(self, messages: MessageBatch) -> EventBatch:

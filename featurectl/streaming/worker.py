@@ -7,7 +7,7 @@ for dividing the work alone: what two workers do with one partition at the same 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.source import Source
@@ -29,6 +29,9 @@ from featurectl.streaming.partition_start import PartitionReading, PartitionStar
 from featurectl.streaming.read_events import EventReader, StampedBatch, appends_of
 from featurectl.streaming.topics.base import MessageBatch, TakeLimits
 
+if TYPE_CHECKING:
+    from featurectl.streaming.avro_events import IdProblem
+
 _LOG_EVERY_S: Final = 5.0
 _BEAT_EVERY_S: Final = 0.05
 _MOST_UNLOGGED: Final = 1_000_000
@@ -36,12 +39,16 @@ _MOST_UNLOGGED: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerStream:
-    """What a worker works on: a source, the views that read it, by `view@version`, and where its state is."""
+    """What a worker works on: a source, the views that read it, by `view@version`, and where its state is.
+
+    `id_problem` says why the events of an Avro schema's id are not read; None: ids are not looked up.
+    """
 
     source: Source
     views: Mapping[str, FeatureView]
     place: StreamSource
     state: StreamState
+    id_problem: IdProblem | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +79,7 @@ class StreamWorker:
 
     def __init__(self, stream: WorkerStream, topic: WorkerTopic, log: LogWriter, pace: WorkerPace) -> None:
         self._stream, self.topic, self.log, self._pace = stream, topic, log, pace
-        self._events = EventReader(stream.source)
+        self._events = EventReader(stream.source, stream.id_problem)
         self._records = GenerationRecords(stream.place, stream.state, stream.views, self._events.decoder)
         self.compaction = CompactionQueue(self._records.layout)
         self.counts = WorkerCounts()

@@ -22,7 +22,7 @@ SWIPES = """
 entities: [{name: card, keys: {card: string}}]
 sources:
   - name: swipes
-    stream: {topic: swipes, format: avro, schema: schemas/swipe.avsc, key: [card], url: "${PARTNER}"}
+    stream: {topic: swipes, format: avro, schema: schemas/swipe.avsc, key: [card], url: "${PARTNER}", registry: "${IDS}"}
     history: swipes_files
     columns: {id: string, card: string, amount: "decimal(9,2)", score: float64, flags: list(string), at: timestamp}
     select: {dear: score > 100}
@@ -61,8 +61,9 @@ def test_a_stream_has_its_topic_and_its_history(repo):
     assert repo.errors == ()
     swipes = repo.sources["swipes"]
     assert swipes.stream == Stream(
-        topic="swipes", format="avro", schema=SCHEMA, schema_path="schemas/swipe.avsc", key=("card",), url="${PARTNER}"
-    )
+        topic="swipes", format="avro", schema=SCHEMA, schema_path="schemas/swipe.avsc", key=("card",), url="${PARTNER}",
+        registry="${IDS}",
+    )  # fmt: skip
     assert swipes.history == repo.sources["swipes_files"]
     assert (swipes.available_at, swipes.delay_us, swipes.is_stream, swipes.static) == (None, None, True, False)
     assert [view.source for view in repo.views.values()] == [swipes, swipes]
@@ -93,6 +94,24 @@ def test_a_source_registered_before_there_were_topics_is_read_as_it_was(repo):
     older = dump_definition(repo.sources["swipes_files"])
     assert not {"stream", "history"} & older.keys()
     assert load_source(older) == repo.sources["swipes_files"]
+
+
+@pytest.mark.parametrize(
+    ("stream", "told"),
+    [
+        ("registry: http://ids", ("FC107", '"registry" goes with "format: avro", which this stream does not have')),
+        ("format: avro, schema: s.avsc, registry: kafka://ids",
+         ("FC104", "this is no address of a schema registry: an http:// or https:// URL")),
+        ("format: avro, schema: s.avsc, registry: 'http://ana:word@ids'",
+         ("FC313", "a password stands in the file; write ${NAME} in its place")),
+    ],
+    ids=["json", "kafka", "password"],
+)  # fmt: skip
+def test_a_registry_of_schemas_is_of_avro_and_of_http(tmp_path, stream, told):
+    text = f"sources: [{{name: s, stream: {{topic: t, {stream}}}, columns: {{at: timestamp}}, event_time: at}}]"
+    schema = json.dumps({"type": "record", "name": "s", "fields": [{"name": "at", "type": "string"}]})
+    repo = load(tmp_path, {"x.yaml": text, "s.avsc": schema})
+    assert [(problem.code, problem.message) for problem in repo.errors] == [told]
 
 
 def test_json_is_the_format_of_an_event_unless_another_is_named(tmp_path):

@@ -130,6 +130,7 @@ def _stream_facts(stream: Stream) -> dict[str, Fact]:
         "stream.schema": Fact(schema or None, f"{stream.schema_path} {schema[:12]}" if schema else "-"),
         "stream.key": Fact(list(stream.key) or None, ", ".join(stream.key) or "-"),
         "stream.url": _address(stream.url or None),
+        **({"stream.registry": _address(stream.registry)} if stream.registry else {}),
     }
 
 

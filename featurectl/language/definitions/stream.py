@@ -30,7 +30,8 @@ class Stream:
 
     `schema` is the text of the Avro schema ("": the format is another), `schema_path` its file, relative to the
     repository. `key` are the columns that choose the partition of an event that featurectl sends (none: any
-    partition). `url` says where the topic lies, unexpanded ("": in the `streams` of the environment).
+    partition). `url` says where the topic lies, unexpanded ("": in the `streams` of the environment), `registry` where
+    the ids of Avro schemas are looked up ("": they are not).
     """
 
     topic: str
@@ -39,3 +40,4 @@ class Stream:
     schema_path: str = ""
     key: tuple[str, ...] = ()
     url: str = ""
+    registry: str = ""

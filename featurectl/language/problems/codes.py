@@ -127,8 +127,8 @@ CODES: Final[Mapping[str, Code]] = {
     ),
     "FC108": Code(
         "an environment variable where none may stand",
-        "${NAME} and ${NAME:-default} stand in registry, offline, online, streams, engine, path, sql.url, stream.url "
-        "and notifiers, so that what a feature means never depends on where the command runs.",
+        "${NAME} and ${NAME:-default} stand in registry, offline, online, streams, engine, path, sql.url, stream.url, "
+        "stream.registry and notifiers, so that what a feature means never depends on where the command runs.",
     ),
     # References
     "FC109": Code(

@@ -51,6 +51,7 @@ def resolve_stream(shape: SourceShape, declared: Declarations, root: Path) -> St
         schema_path=stream.schema_file or "" if is_avro else "",
         key=stream.key or (),
         url=stream.url or "",
+        registry=stream.registry or "",
     )
 
 

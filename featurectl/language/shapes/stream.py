@@ -58,27 +58,33 @@ _URLS: Final = text_schema(
     f"URLs of topics begin with {', '.join(TOPIC_SCHEMES)}",
 ) | {"type": "string"}
 TopicsUrl = Annotated[str, PlainValidator(read_environment_text), WithJsonSchema(_URLS)]
+_REGISTRY: Final = text_schema(
+    rf"^(?=https?://|((?!://)[^$]|\$(?!\{{))*\$\{{){VARIABLES.removeprefix('^')}", "an http:// or https:// URL"
+) | {"type": "string"}
+RegistryAddress = Annotated[str, PlainValidator(read_address), WithJsonSchema(_REGISTRY)]
 TopicAddress = Annotated[str, PlainValidator(read_address), WithJsonSchema(_URLS)]
 EventFormatWord = Annotated[EventFormat, PlainValidator(_read_format), WithJsonSchema(words_schema(*EVENT_FORMATS))]
 
 
 @dataclass(frozen=True, slots=True)
 class AvroSchema:
-    """`format: avro` has a schema, and nothing else has one."""
+    """`format: avro` has a schema, and nothing else has one, or a registry of them."""
 
     def check(self, fields: Fields, label: str, report: Report) -> None:
-        """Report FC103 at a stream of Avro without a schema, FC107 at the schema of another one."""
+        """Report FC103 at a stream of Avro without a schema, FC107 at what another one has of Avro."""
         is_avro = fields.text("format") == "avro"
         if is_avro and "schema" not in fields.nodes:
             report.error("FC103", f'no "schema" in {label}: "format: avro" needs it', fields.head)
-        if "schema" in fields.nodes and not is_avro:
-            message = f'"schema" goes with "format: avro", which {label} does not have'
-            report.error("FC107", message, fields.keys["schema"].place)
+        for key in ("schema", "registry"):
+            if key in fields.nodes and not is_avro:
+                message = f'"{key}" goes with "format: avro", which {label} does not have'
+                report.error("FC107", message, fields.keys[key].place)
 
     def json_schema(self) -> JsonSchema:
         """Return both."""
         is_avro = {"properties": {"format": {"const": "avro"}}, "required": ["format"]}
-        return {"if": is_avro, "then": {"required": ["schema"]}, "else": {"properties": {"schema": False}}}
+        others = {"properties": {"schema": False, "registry": False}}
+        return {"if": is_avro, "then": {"required": ["schema"]}, "else": others}
 
 
 _PLACE: Final = 'here stands stream: {topic: NAME}; where topics are is said by an environment: streams: "URL"'
@@ -104,6 +110,11 @@ class StreamShape(ObjectShape):
         description="The Avro schema of an event: a file of the repository, in JSON.",
         examples=["schemas/swipe.avsc"],
     )
+    registry: RegistryAddress | None = Field(
+        None,
+        description="A schema registry, where the ids in the events are looked up: each must be of the same schema.",
+        examples=["${SCHEMA_REGISTRY}"],
+    )
     key: Some[Text] | None = Field(
         None, description="The columns that choose the partition of an event that featurectl sends."
     )
@@ -118,6 +129,16 @@ class StreamShape(ObjectShape):
         super().check_keys(report)
         if self.url is not None:
             check_topic_address(self.url, self.fields.place("url"), report)
+        if self.registry is not None:
+            _check_registry(self.registry, self.fields.place("registry"), report)
+
+
+def _check_registry(address: str, place: Place, report: Report) -> None:
+    """Report FC104 for an address, unexpanded, that begins like none of HTTP; variables may say anything."""
+    written = address.partition("${")[0]
+    if address.startswith(("http://", "https://")) or (has_variable(address) and "://" not in written):
+        return
+    report.error("FC104", "this is no address of a schema registry: an http:// or https:// URL", place)
 
 
 def check_topic_address(address: str, place: Place, report: Report) -> None:
