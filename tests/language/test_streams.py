@@ -22,7 +22,8 @@ SWIPES = """
 entities: [{name: card, keys: {card: string}}]
 sources:
   - name: swipes
-    stream: {topic: swipes, format: avro, schema: schemas/swipe.avsc, key: [card], url: "${PARTNER}", registry: "${IDS}"}
+    stream:
+      {topic: swipes, format: avro, schema: schemas/swipe.avsc, key: [card], url: "${PARTNER}", registry: "${IDS}"}
     history: swipes_files
     columns: {id: string, card: string, amount: "decimal(9,2)", score: float64, flags: list(string), at: timestamp}
     select: {dear: score > 100}
