@@ -55,8 +55,8 @@ EVENT = {
 }  # fmt: skip
 
 
-def source_of(**stream: str) -> Source:
-    of = Stream(topic="t", format="avro", schema=json.dumps(SCHEMA), schema_path="a.avsc", **stream)
+def source_of(registry: str = "") -> Source:
+    of = Stream(topic="t", format="avro", schema=json.dumps(SCHEMA), schema_path="a.avsc", registry=registry)
     return Source(
         name="swipes", format="stream", stream=of, columns=COLUMNS, event_time="at", timezone="Europe/Amsterdam"
     )
