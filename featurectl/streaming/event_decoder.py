@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
@@ -128,12 +129,21 @@ def _open_avro(source: Source, id_problem: IdProblem | None) -> AvroEvents | Non
     stream = source.stream
     if stream is None or stream.format != "avro":
         return None
-    try:
+    with fastavro_named(source):
         from featurectl.streaming.avro_events import AvroEvents
+    return AvroEvents(stream.schema, stream.schema_path, id_problem)
+
+
+@contextmanager
+def fastavro_named(source: Source) -> Iterator[None]:
+    """Say which package events in Avro need where it is not installed."""
+    try:
+        yield
     except ModuleNotFoundError as error:
+        if error.name != "fastavro":
+            raise
         hint = "pip install 'featurectl[avro]'"
         raise UsageError(f"source {source.name}: events in Avro need the package fastavro", hint=hint) from error
-    return AvroEvents(stream.schema, stream.schema_path, id_problem)
 
 
 _Read = Callable[[object], object]  # gives `_BAD` for a value that does not fit; what fits may be read as null

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError, StoreError
@@ -23,6 +23,7 @@ from featurectl.language.definitions.source import Source
 from featurectl.language.stream_places import topic_address
 from featurectl.online.stream_state.base import StreamSource
 from featurectl.online.stream_state.protocols import StreamState
+from featurectl.streaming.event_decoder import fastavro_named
 from featurectl.streaming.generation_records import OlderWorkerError
 from featurectl.streaming.log_writer import LogWriter
 from featurectl.streaming.partition_start import WorkerTopic
@@ -39,6 +40,9 @@ from featurectl.streaming.topics.base import Division, TakeLimits, TopicBroker
 from featurectl.streaming.topics.first_use import open_topic
 from featurectl.streaming.worker import StreamWorker, WorkerCounts, WorkerPace, WorkerStream
 from featurectl.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from featurectl.streaming.avro_events import IdProblem
 
 _AGAIN_S: Final = 1.0
 
@@ -192,7 +196,13 @@ class StreamSession:
             reader=opened.reader,
         )
         worker = StreamWorker(
-            WorkerStream(source=source, views=stream.views, place=self._place, state=state),
+            WorkerStream(
+                source=source,
+                views=stream.views,
+                place=self._place,
+                state=state,
+                id_problem=_id_problem(source, workspace),
+            ),
             topic,
             LogWriter(log, workspace.rejected_log(source)),
             WorkerPace(clock=time.monotonic, wall_us=_wall_us),
@@ -246,3 +256,12 @@ def _name() -> str:
 
 def _wall_us() -> int:
     return time.time_ns() // 1_000
+
+
+def _id_problem(source: Source, workspace: Workspace) -> IdProblem | None:
+    """Return what holds the ids of Avro schemas to the file of a source that names a registry."""
+    if source.stream is None or not source.stream.registry:
+        return None
+    with fastavro_named(source):
+        from featurectl.streaming.schema_ids import id_problem_of
+    return id_problem_of(source, workspace.environ)

@@ -93,13 +93,17 @@ class Swipes:
         return json.dumps({**own, **values})
 
     def send_texts(self, *texts: str) -> None:
+        """Send some texts."""
+        self.send_bytes(*[text.encode() for text in texts])
+
+    def send_bytes(self, *values: bytes) -> None:
         """Send the bytes of some messages."""
         with self.workspace() as workspace:
             url = workspace.topic_url(workspace.repo.sources["swipes"])
         with closing(open_topics(url)) as broker:
             open_topic(broker, url, "swipes")
             with closing(broker.open_writer("swipes")) as writer:
-                writer.send([(None, text.encode()) for text in texts])
+                writer.send([(None, value) for value in values])
                 writer.flush()
 
     def values(self, card: str = "c1", view: str = "spend@1") -> Mapping[str, object] | None:
