@@ -59,7 +59,9 @@ class Seeding:
     def __init__(self, seeded: SeededView, connection: StreamConnection, log: EventLog) -> None:
         self._seeded, self._log = seeded, log
         self.generation = Generation(view=seeded.name, id=secrets.token_hex(6))
+        before = log.open()
         self._new: NewGeneration = connection.generations.add(self.generation, layout_document(layout_of(seeded.view)))
+        self._lacks_partition = self._has_more(before, connection.register.read_state())
         self._decoder = EventDecoder(seeded.source)
         self._records = ViewRecords(seeded.view, self._decoder)
         self._counts: Mapping[str, int] | None = None
@@ -70,6 +72,9 @@ class Seeding:
         Raises:
             StoreError: the store or the log can't be used; a later step goes on.
         """
+        if self._lacks_partition:
+            connection.generations.drop(self.generation)
+            return "given up"
         opened = self._log.open()  # before the register: what the log has of a partition that it knows is a record
         state = connection.register.read_state()
         if self.generation not in state.named():
@@ -82,6 +87,14 @@ class Seeding:
             connection.generations.drop(self.generation)
             return "given up"
         return "done" if connection.generations.switch(self.generation) else "waits"
+
+    def _has_more(self, before: OpenedLog, state: RegisterState) -> bool:
+        """Return whether the log has a partition that the register did not know when the generation was added.
+
+        What is logged of it would be in no head, and be no record. It is met after a register was emptied.
+        """
+        cut = {of.name for of in state.partitions if of.number in self._new.cuts}
+        return any(name not in cut for name, of in before.state.partitions.items() if not of.is_retired)
 
     def _is_logged(self, state: RegisterState, opened: OpenedLog) -> bool:
         """Return whether the log has all offsets before the cuts."""

@@ -14,7 +14,7 @@ from featurectl.streaming.reset import ResettableStream, StreamReset, reset_stre
 from featurectl.streaming.seeding import can_seed
 from featurectl.streaming.topics.faults import TopicRestartedError
 from tests.streaming.conveyor import SECOND
-from tests.streaming.test_worker_failures import PLACE, Stage
+from tests.streaming.test_worker_failures import Stage
 from tests.streaming.topics.kinds import SqliteKind
 
 
@@ -31,7 +31,7 @@ class Remade(Stage):
 
     def reset(self, wait: Callable[[float], None] = waited) -> StreamReset:
         stream = ResettableStream(
-            place=PLACE,
+            place=self.place,
             state=self.state,
             log=self.log,
             topic=lambda: self.broker.state("swipes"),

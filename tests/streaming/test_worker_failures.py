@@ -6,14 +6,14 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from featurectl.core.errors import StoreError
 from featurectl.core.units import from_us
-from featurectl.offline.event_log import REJECTED_COLUMNS, EventLog, OpenedLog
+from featurectl.offline.event_log import REJECTED_COLUMNS, EventLog, LoggedPartition, OpenedLog
 from featurectl.online.all_stores import open_stream_state
 from featurectl.online.stream_state.base import Generation, ListAppend, ListsAsk, StreamSource
 from featurectl.streaming.log_writer import LogWriter
@@ -55,22 +55,29 @@ class Stage:
     clock_us: int = BEGIN
     most_unlogged: int = 1_000_000
     partitions: int = 1
+    store_url: str = ""
+    place: StreamSource = PLACE
+    reader: str = "one"
 
     def __post_init__(self) -> None:
         self.broker = open_topics(f"sqlite:///{self.folder / 'streams.db'}")
         self.broker.create("swipes", self.partitions)
-        self.state = open_stream_state(f"sqlite:///{self.folder / 'online.db'}", clock=lambda: self.clock_us)
+        self.state = open_stream_state(
+            self.store_url or f"sqlite:///{self.folder / 'online.db'}", clock=lambda: self.clock_us
+        )
         self.log = FailingLog(location=str(self.folder / "log"), columns=COLUMNS, shown="log")
         self.rejected = EventLog(location=str(self.folder / "rejected"), columns=REJECTED_COLUMNS, shown="rejected")
         topic = WorkerTopic(
             state=lambda: self.broker.state("swipes"),
             watermarks=lambda: self.broker.watermarks("swipes"),
-            reader=self.broker.open_reader("swipes", Division(group="features", reader="one")),
+            reader=self.broker.open_reader(
+                "swipes", Division(group="features", reader=self.reader) if self.reader else None
+            ),
         )
         pace = WorkerPace(
             clock=lambda: self.clock_us / SECOND, wall_us=lambda: self.clock_us, most_unlogged=self.most_unlogged
         )
-        stream = WorkerStream(source=SOURCE, views=VIEWS, place=PLACE, state=self.state)
+        stream = WorkerStream(source=SOURCE, views=VIEWS, place=self.place, state=self.state)
         self.worker = StreamWorker(stream, topic, LogWriter(self.log, self.rejected), pace)
 
     def send(self, count: int) -> None:
@@ -93,7 +100,7 @@ class Stage:
         return seeding.generation
 
     def elements(self, name: str, entity: bytes = b"s2:c1") -> int:
-        [answer] = self.state.read(PLACE, [ListsAsk(view=name, entities=[entity])])
+        [answer] = self.state.read(self.place, [ListsAsk(view=name, entities=[entity])])
         assert answer.lists is not None
         assert answer.lists[0] is not None
         return len(answer.lists[0].elements)
@@ -229,6 +236,18 @@ def test_many_partitions_are_begun_with_few_commits(stage: Callable[..., Stage])
     made.step()
     assert len(made.worker.readings) == len(made.log.open().state.partitions) == 20
     assert made.log.commits <= 2
+
+
+def test_lists_are_not_seeded_without_a_partition_that_the_log_has(stage: Callable[..., Stage]):
+    made = stage()
+    made.step()
+    opened = made.log.open()
+    more = {**opened.state.partitions, "swipes/1#x": LoggedPartition(first=0, end=7, applied_us=1)}
+    assert made.log.commit(opened, LogWriter(made.log, made.rejected).nothing(), replace(opened.state, partitions=more))
+    connection = made.worker.connection
+    seeding = Seeding(SeededView(name="spend@1", view=VIEWS["spend@1"], source=SOURCE), connection, made.log)
+    assert seeding.step(connection) == "given up"
+    assert seeding.generation not in connection.register.read_state().named()
 
 
 def test_lists_are_seeded_once_all_partitions_are_worked_on(stage: Callable[..., Stage]):

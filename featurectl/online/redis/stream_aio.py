@@ -21,7 +21,7 @@ from featurectl.online.redis.stream_keys import register_key
 from featurectl.online.redis.stream_pinned import GONE
 from featurectl.online.redis.stream_reads import SingleReads
 from featurectl.online.redis.stream_register import layout_command, parsed, read_layout, state_of
-from featurectl.online.redis.stream_scripts import STATE
+from featurectl.online.redis.stream_scripts import STATE_OF_READERS
 from featurectl.online.redis.trips import COMMANDS_A_TRIP
 from featurectl.online.stream_state.base import (
     EntityList,
@@ -119,7 +119,7 @@ class AsyncClusterStreamReader(AsyncClusterReader):
         key = register_key(source)
         [reply] = await self._exchange([("EVALSHA", STATE_SHA, 1, key)])
         if isinstance(reply, redis.exceptions.NoScriptError):
-            [reply] = await self._exchange([("EVAL", STATE, 1, key)])
+            [reply] = await self._exchange([("EVAL", STATE_OF_READERS, 1, key)])
         return poll_of(parsed(self._address, state_of, reply))
 
     async def _fetch(

@@ -20,13 +20,13 @@ from featurectl.online.redis.stream_keys import mark_key, register_key
 from featurectl.online.redis.stream_masters import Master, PinnedMasters, sha_of
 from featurectl.online.redis.stream_pinned import GONE, PinnedServer
 from featurectl.online.redis.stream_register import parsed, state_of
-from featurectl.online.redis.stream_scripts import STATE
+from featurectl.online.redis.stream_scripts import STATE_OF_READERS
 from featurectl.online.redis.stream_state import RedisStreamState, scanned
 from featurectl.online.redis.trips import COMMANDS_A_TRIP
 from featurectl.online.stream_state.base import ListsAnswer, ListsAsk, StreamPoll, StreamSource, poll_of
 
 _MARKED_SLOTS: Final = range(0, REDIS_CLUSTER_HASH_SLOTS, REDIS_CLUSTER_HASH_SLOTS // 16)
-STATE_SHA: Final = sha_of(STATE)
+STATE_SHA: Final = sha_of(STATE_OF_READERS)
 
 
 def tags_of(slots: SlotMap, node: NodeAddress) -> list[bytes]:
@@ -70,7 +70,7 @@ class RedisClusterStreamState(RedisStreamState):
         key = register_key(source)
         [reply] = self._send([("EVALSHA", STATE_SHA, 1, key)])
         if isinstance(reply, redis.exceptions.NoScriptError):
-            [reply] = self._send([("EVAL", STATE, 1, key)])
+            [reply] = self._send([("EVAL", STATE_OF_READERS, 1, key)])
         return poll_of(parsed(self._address, state_of, reply))
 
     def fetch(self, source: StreamSource, poll: StreamPoll, asks: Sequence[ListsAsk]) -> list[ListsAnswer]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from featurectl.online.redis.stream_scripts import COMMON
+from featurectl.online.redis.stream_scripts import PINNED
 
 # Returns `views`, and the cut of each named generation in a partition.
 CUTS: Final = (
-    COMMON
+    PINNED
     + """
 local p, cuts = load(ARGV[1]), {}
 if not p then return {'', cuts} end
@@ -23,7 +23,7 @@ return {get('views') or '', cuts}
 
 # Names a generation, with the document of its layout; returns `asof` of then, and pairs of partition and cut.
 ADD_GENERATION: Final = (
-    COMMON
+    PINNED
     + """
 local view, name = ARGV[1], ARGV[2]
 local full, lines = view .. '#' .. name, views()
@@ -53,7 +53,7 @@ return found
 
 # Has a generation read and written alone; returns 0 where it is not named, or not all before its cut is done.
 SWITCH_GENERATION: Final = (
-    COMMON
+    PINNED
     + """
 local view, name = ARGV[1], ARGV[2]
 local lines = views()
@@ -72,7 +72,7 @@ return 1
 
 # Neither writes nor reads a generation any more.
 DROP_GENERATION: Final = (
-    COMMON
+    PINNED
     + """
 local lines, kept = views(), {}
 local words = line_of(lines, ARGV[1])
@@ -87,7 +87,7 @@ return 1
 
 # Gives up all generations.
 VOID: Final = (
-    COMMON
+    PINNED
     + """
 give_up()
 return 1

@@ -19,6 +19,8 @@ from featurectl.online.stream_state.protocols import MicrosecondClock
 
 ONE_MASTER: Final = (b"0",)  # its tags
 
+_EMPTIED: Final = "EMPTIED"  # what scripts answer of a register that is another one
+
 ScriptRun = tuple[bytes, Sequence[bytes | str | int]]  # the key and the arguments
 
 
@@ -54,6 +56,7 @@ class PinnedMasters:
         self.clock = clock
         self.is_cluster = masters[0].tags != ONE_MASTER
         self._shas: dict[str, bytes] = {}
+        self.made = ""  # by what the register was made that was met
 
     def now(self) -> str:
         """Return what tells a script the time: a test's clock, else nothing, for the server's."""
@@ -97,6 +100,9 @@ class PinnedMasters:
         Raises:
             StoreError: a call is an error; that of a key of another type names it.
         """
+        return self.about([key for key, _ in calls], self._known(script, calls))
+
+    def _known(self, script: str, calls: Sequence[ScriptRun]) -> list[object]:
         replies = self._call(script, calls)
         unknown = [at for at, reply in enumerate(replies) if isinstance(reply, redis.exceptions.NoScriptError)]
         if unknown:
@@ -105,11 +111,24 @@ class PinnedMasters:
             self.whole(self.exchange([(master, load) for master in masters]))
             for at, reply in zip(unknown, self._call(script, [calls[at] for at in unknown]), strict=True):
                 replies[at] = reply
-        return self.about([key for key, _ in calls], replies)
+        return replies
 
     def run_one(self, script: str, key: bytes, *arguments: bytes | str | int) -> object:
         """Return what a script answers."""
         return self.run(script, [(key, arguments)])[0]
+
+    def run_pinned(self, script: str, key: bytes, *arguments: bytes | str | int) -> object:
+        """Return what a script answers of the register that was met.
+
+        Raises:
+            ConnectionLostError: it was emptied since: whoever goes on would take the partitions of now for others.
+        """
+        [reply] = self._known(script, [(key, (self.made, *arguments))])
+        if isinstance(reply, redis.ResponseError) and str(reply).startswith(_EMPTIED):
+            for master in self.masters:
+                lost = master.server.lose(reply)
+            raise lost from reply
+        return self.about([key], [reply])[0]
 
     def about(self, keys: Sequence[bytes], replies: Sequence[object]) -> list[object]:
         """Return replies about some keys; the first error among them is raised.

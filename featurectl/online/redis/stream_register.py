@@ -93,7 +93,7 @@ class RedisStampRegister:
         return _ranges(self._run(_numbers, scripts.STAMPS, partition, first, end))
 
     def _run(self, read: Callable[[Any], T], script: str, *arguments: bytes | str | int) -> T:
-        return parsed(self._masters.address, read, self._masters.run_one(script, self._key, *arguments))
+        return parsed(self._masters.address, read, self._masters.run_pinned(script, self._key, *arguments))
 
 
 class RedisGenerations:
@@ -126,7 +126,7 @@ class RedisGenerations:
         return self._run(lambda reply: _cuts(*reply), generation_scripts.CUTS, partition)
 
     def _run(self, read: Callable[[Any], T], script: str, *arguments: bytes | str | int) -> T:
-        return parsed(self._masters.address, read, self._masters.run_one(script, self._key, *arguments))
+        return parsed(self._masters.address, read, self._masters.run_pinned(script, self._key, *arguments))
 
 
 def parsed(address: StoreAddress, read: Callable[[Any], T], reply: object) -> T:

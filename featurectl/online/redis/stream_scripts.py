@@ -111,18 +111,28 @@ local function stamps_of(p, first, fin)
 end
 """
 
-# Takes notice of which run of which server this is, and of what `asof` it left.
+# Of who goes on with a register: the first argument is by what it was made, and one that was emptied since refuses.
+PINNED: Final = (
+    COMMON
+    + """
+local made = table.remove(ARGV, 1)
+if get('made') ~= made then return redis.error_reply('EMPTIED the register of the stream was emptied') end
+"""
+)
+
+# Takes notice of which run of which server this is, and of what `asof` it left; returns by what the register was made.
 MEET: Final = (
     COMMON
     + """
 if get('run') ~= ARGV[1] then call('HSET', key, 'run', ARGV[1], 'left', text(asof())) end
-return 1
+call('HSETNX', key, 'made', ARGV[2])
+return get('made')
 """
 )
 
 # Returns the number of a partition, by its name and the offset at which it begins where it was not known.
 ADD_PARTITION: Final = (
-    COMMON
+    PINNED
     + """
 local name, first, most = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local known = get('number/' .. name)
@@ -140,7 +150,7 @@ return n
 # Of both kinds of known stamps there are triples: first, end, stamp; the fifth argument is how many are logged.
 # Returns 0 where it is refused, else the greatest stamp, `views`, the cut of each named generation, and triples.
 CLAIM: Final = (
-    COMMON
+    PINNED
     + """
 local first, fin = tonumber(ARGV[2]), tonumber(ARGV[3])
 local logged, own, number = {}, {}, tonumber(ARGV[5]) * 3
@@ -208,7 +218,7 @@ return {last, get('views') or '', cuts, found}
 
 # Says that offsets are in the lists of the generations that are named behind them; returns 0 where it is refused.
 FINISH: Final = (
-    COMMON
+    PINNED
     + """
 local p, first, fin = active(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 if not p or fin > p.fin or first > p.done then return 0 end
@@ -235,7 +245,7 @@ return 1
 
 # Promises that nothing came up to now; of triples partition, position, whether the broker has nothing more ('1').
 HEARTBEAT: Final = (
-    COMMON
+    PINNED
     + """
 local now, answers, moved = clock(ARGV[1]), {}, false
 for at = 2, #ARGV, 3 do
@@ -259,7 +269,7 @@ return answers
 # Has nothing come of partitions any more, of triples: name, end of what is logged, its last stamp.
 # Returns `asof` and the greatest stamp of before, 1 where all generations were given up, the least stamp that is lost.
 RETIRE: Final = (
-    COMMON
+    PINNED
     + """
 local before, last = asof(), tonumber(get('last') or '0')
 local greatest, gave_up, lost = last, 0, RETIRED
@@ -289,7 +299,7 @@ return {before, last, gave_up, lost}
 
 # Lets go the stamps of ranges that end at or before an offset and are done.
 FORGET: Final = (
-    COMMON
+    PINNED
     + """
 local p, below = load(ARGV[1]), tonumber(ARGV[2])
 if not p then return 0 end
@@ -306,9 +316,7 @@ return 1
 
 # Returns the greatest stamp, `asof`, the run, what it left, `views`, the time, and of each partition its name, row and
 # `applied`.
-STATE: Final = (
-    COMMON
-    + """
+_STATE: Final = """
 local found = {get('last') or '0', get('asof') or '0', get('run') or '', get('left') or '0', get('views') or '',
   text(clock(ARGV[1] or ''))}
 for n = 0, count() - 1 do
@@ -316,11 +324,13 @@ for n = 0, count() - 1 do
 end
 return found
 """
-)
+
+STATE: Final = PINNED + _STATE
+STATE_OF_READERS: Final = COMMON + _STATE
 
 # Returns what is kept of the stamps of some offsets: triples.
 STAMPS: Final = (
-    COMMON
+    PINNED
     + """
 local p = load(ARGV[1])
 if not p then return {} end

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar, Final
 
-from featurectl.online.redis.answers import read_page
+from featurectl.online.redis.answers import read_page, read_value
 from featurectl.online.redis.commands import RedisCommands
 from featurectl.online.redis.connect import StoreAddress, translated
 from featurectl.online.redis.store import address_of
@@ -47,7 +48,8 @@ class RedisStreamConnection:
         self.lists = RedisStateLists(masters, source)
         key = register_key(source)
         try:
-            masters.run_one(MEET, key, masters.masters[masters.owner(key)].server.run)
+            made = masters.run_one(MEET, key, masters.masters[masters.owner(key)].server.run, secrets.token_hex(8))
+            masters.made = parsed(masters.address, lambda reply: (read_value(reply) or b"").decode(), made)
         except BaseException:
             masters.close()
             raise

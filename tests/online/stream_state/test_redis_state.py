@@ -153,12 +153,18 @@ def test_a_flushed_server_has_no_register_and_refuses_what_goes_on(server, state
         claim = connection.register.claim(0, 0, 2, KnownStamps())
         push(connection)
         client.flushall()
-        assert not connection.register.finish(0, 0, 2, [each.generation for each in claim.generations])
-        assert connection.register.claim(0, 2, 3, KnownStamps()) is None
-        position = ReadingPosition(partition=0, position=2, at_end=True)
-        assert connection.register.heartbeat([position]) == [False]
+        for refused in (
+            lambda: connection.register.finish(0, 0, 2, [each.generation for each in claim.generations]),
+            lambda: connection.register.claim(0, 2, 3, KnownStamps()),
+            lambda: connection.register.add_partition("p"),
+        ):
+            with pytest.raises(ConnectionLostError, match="the register of the stream was emptied"):
+                refused()
         assert state.read(SOURCE, [ASK])[0].lists is None
-        assert connection.register.add_partition("p") == 0
+    with closing(state.connect(SOURCE)) as another:
+        position = ReadingPosition(partition=0, position=2, at_end=True)
+        assert another.register.heartbeat([position]) == [False]
+        assert another.register.add_partition("p") == 0
 
 
 def test_scripts_that_were_flushed_are_loaded_again(server, state):
