@@ -42,7 +42,7 @@ class Emptied(Remade):
             for number in range(count):
                 event = {"swipe": None, "card": keys[number % len(keys)], "shop": "s1", "arr_delay": 1.0}
                 at = from_us(self.clock_us).isoformat()
-                writer.send([(event["card"].encode(), json.dumps({**event, "at": at}).encode())])
+                writer.send([(str(event["card"]).encode(), json.dumps({**event, "at": at}).encode())])
             writer.flush()
 
 

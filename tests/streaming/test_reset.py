@@ -57,7 +57,7 @@ def stage(tmp_path: Path) -> Iterator[Callable[..., Remade]]:
     made: list[Remade] = []
 
     def make(*, of: Remade | None = None, **changes: int) -> Remade:
-        made.append(Remade(folder=tmp_path, **changes) if of is None else of.again())
+        made.append(Remade(folder=tmp_path, **changes) if of is None else of.again())  # type: ignore[arg-type]
         return made[-1]
 
     yield make

@@ -111,7 +111,7 @@ def stage(tmp_path: Path) -> Iterator[Callable[..., Stage]]:
     made: list[Stage] = []
 
     def make(**changes: int) -> Stage:
-        made.append(Stage(folder=tmp_path, **changes))
+        made.append(Stage(folder=tmp_path, **changes))  # type: ignore[arg-type]
         return made[-1]
 
     yield make
