@@ -29,7 +29,8 @@ def open_client(repo: str | Path | None = None, env: str | None = None, as_of: d
     """
     workspace = _workspace(repo, env, as_of)
     now = as_of or workspace.environment.now
-    return OnlineClient(workspace.online(), partial(read_online_schema, workspace), now, partial(_close, workspace))
+    load, release = partial(read_online_schema, workspace), partial(_close, workspace)
+    return OnlineClient(workspace.online(), load, now, release, workspace.stream_reader)
 
 
 def open_async_client(

@@ -86,7 +86,7 @@ def served_meanwhile(workspace: Workspace, state: State, row: FreshnessRow) -> i
         return None
     try:
         place = (row.name, newest.version)
-        pushed = read_pushed(workspace.online(), state, workspace.environment.name, [place])
+        pushed = read_pushed(workspace.online(), workspace.stream_reader, state, workspace.environment.name, [place])
     except FeaturectlError:
         return None
     served = served_version(state, row.name, pushed)

@@ -47,6 +47,7 @@ class EntityAnswer:
 
     `entity` are its keys by name, in the types that they are declared with. `old_names` says of each feature that is
     named by an alias what it is called now. `stale` are the features that are older than their `error_after`.
+    `is_stream`: its events come one by one, and the answer is true as of its `asof`.
     """
 
     view: str
@@ -56,6 +57,7 @@ class EntityAnswer:
     waiting: str = ""
     old_names: tuple[str, ...] = ()
     stale: frozenset[str] = frozenset()
+    is_stream: bool = False
 
 
 def entity_request(view: str, words: Sequence[str]) -> EntityRequest:
@@ -108,21 +110,26 @@ def get_online(workspace: Workspace, request: EntityRequest) -> EntityAnswer:
         answer=_with_features(by_current_names(answer, read.view), chosen),
         waiting=waiting,
         old_names=old_names_among(name, chosen),
-        stale=_stale_features(workspace, read, chosen),
+        stale=_stale_features(workspace, read, chosen, answer),
+        is_stream=read.view.source.is_stream,
     )
 
 
-def _stale_features(workspace: Workspace, read: ReadView, chosen: Mapping[str, str]) -> frozenset[str]:
+def _stale_features(workspace: Workspace, read: ReadView, chosen: Mapping[str, str], answer: Answer) -> frozenset[str]:
     """Return which features stand on rows older than their `error_after`, or their view's, by the names asked for."""
     view, own = read.view, read.view.own_freshness
     slas = {name: own.get(now, view.freshness) for name, now in (chosen or _current(view)).items()}
     limits = {name: sla.error_after_us for name, sla in slas.items() if sla is not None}
     if view.source.static or not any(limits.values()):
         return frozenset()
-    record = workspace.online().read_push_record(read.online)
-    if record is None or record.watermark is None:
+    if view.source.is_stream:
+        newest: datetime | None = answer.asof
+    else:
+        record = workspace.online().read_push_record(read.online)
+        newest = record.watermark if record else None
+    if newest is None:
         return frozenset()
-    age = instant_us(workspace.now) - instant_us(record.watermark)
+    age = instant_us(workspace.now) - instant_us(newest)
     return frozenset(name for name, most_us in limits.items() if most_us is not None and age > most_us)
 
 

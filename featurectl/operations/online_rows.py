@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from featurectl.core.errors import DataError
 from featurectl.online.base import KeyValue
@@ -10,6 +11,7 @@ from featurectl.online.client.pushed_versions import never_pushed
 from featurectl.online.client.read_view import ReadView
 from featurectl.online.future_pushes import latest_at
 from featurectl.online.read import Answer, ViewReader
+from featurectl.online.stream_state.entity_reader import StreamEntityReader
 from featurectl.workspace.workspace import Workspace
 
 
@@ -17,13 +19,26 @@ def read_online(workspace: Workspace, read: ReadView, entities: Sequence[Sequenc
     """Return the online values of entities at now, in order; a date of a key is its days since 1970-01-01.
 
     Raises:
-        DataError: FC511, the view version was never pushed; FC510, it was never materialized either.
+        DataError: FC511, the view version was never pushed; FC510, it was never materialized either. FC550, it is of
+            a stream, and not online.
     """
+    if read.view.source.is_stream:
+        return _read_lists(workspace, read, entities)
     latest = latest_at(workspace.clock) if workspace.clock else None
     answers = ViewReader(read.view, read.online).read(workspace.online(), entities, workspace.now, latest)
     if all(a.computed_at is None for a in answers) and workspace.online().read_push_record(read.online) is None:
         raise _never_pushed(workspace, read)
     return answers
+
+
+def _read_lists(workspace: Workspace, read: ReadView, entities: Sequence[Sequence[KeyValue | None]]) -> list[Answer]:
+    """Return what the lists of a view of a stream say."""
+    asked = workspace.now if workspace.clock is None else None
+    reader = StreamEntityReader(read.view, read.online, workspace.stream_reader())
+    return [
+        answer if asked else replace(answer, read_at=max(workspace.now, answer.asof))
+        for answer in reader.read(entities, asked)
+    ]
 
 
 def _never_pushed(workspace: Workspace, read: ReadView) -> DataError:

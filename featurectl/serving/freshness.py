@@ -34,12 +34,15 @@ def views_older_than(pushes: Pushes, reader: FeatureReader, now: datetime, most_
 def age_us(pushes: Pushes, view: ReadView, now: datetime) -> int | None:
     """Return how long before now the newest row became available that a view's values stand on.
 
+    Of a stream it is how long ago the values were true: up to its `asof` all events are in them.
+
     None where nothing was pushed, and for a static source, whose rows are always true.
     """
     record = pushes.record(view)
     if record is None or record.watermark is None or view.view.source.static:
         return None
-    return instant_us(now) - instant_us(record.watermark)
+    age = instant_us(now) - instant_us(record.watermark)
+    return max(age, 0) if view.view.source.is_stream else age  # its `asof` was read after `now`
 
 
 def _is_older(pushes: Pushes, view: ReadView, now: datetime, most_us: int) -> bool:

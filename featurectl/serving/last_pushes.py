@@ -8,6 +8,7 @@ from featurectl.core.errors import StoreError
 from featurectl.core.units import format_iso
 from featurectl.online.base import PushRecord
 from featurectl.online.client.pushed_versions import Pushed, current_places, is_event_view, read_pushed_async
+from featurectl.online.client.stream_asof import stream_name
 from featurectl.online.corrupt_rows import BrokenRecordError
 from featurectl.registry.state import State
 from featurectl.serving.context import ServerContext
@@ -48,7 +49,9 @@ def _report_ahead(context: ServerContext, state: State, pushed: Pushed) -> None:
     latest = context.features.latest()
     for (name, version), record in pushed.items():
         label = f"{name}@{version}"
-        if latest is not None and isinstance(record, PushRecord) and record.computed_at > latest:
+        item = state.view(name, version)
+        of_stream = item is not None and bool(stream_name(item))  # by the clock of its store
+        if latest is not None and isinstance(record, PushRecord) and not of_stream and record.computed_at > latest:
             message = f"{label} was pushed as of {format_iso(record.computed_at)}, which this clock has not reached"
             level: Level = "error" if is_event_view(state, (name, version)) else "warning"
             context.journal.begin("pushed_ahead", message, level, of=label)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import StoreError
 from featurectl.online.client.push_cache import pushed_ahead, pushed_later
+from featurectl.online.client.read_view import ReadView
 from featurectl.registry.state import CHAMPION
 from featurectl.serving.context import ServerContext
 from featurectl.serving.freshness import late_parts
@@ -74,7 +75,7 @@ async def late_views(context: ServerContext) -> list[str]:
     for view in served.read_views():
         if context.features.pushes.broken(view) is None:
             known = context.features.pushes.record(view)
-            why = "is older than its error_after" if known else "was never pushed"
+            why = "is older than its error_after" if known else _absence(view)
             late += [f"{name} {why}" for name in late_parts(context.features.pushes, view, now)]
     ahead = pushed_ahead(context.features.pushes, served.read_views(), _clock(context))
     ahead = pushed_later(context.features.pushes, served.read_views(), now) | ahead
@@ -97,12 +98,17 @@ async def _store_problems(context: ServerContext, served: ServedProject) -> list
 def _never_pushed(context: ServerContext, served: ServedProject, champions: Sequence[str]) -> list[str]:
     """Return the views that a champion reads and of which the store has nothing: it would score nulls."""
     return sorted(
-        f"view {view.field}, which model {model.label} reads, was never pushed"
+        f"view {view.field}, which model {model.label} reads, {_absence(view)}"
         for model in served.models.values()
         if model.label in champions
         for view in model.reader.features.views
         if context.features.pushes.record(view) is None and context.features.pushes.broken(view) is None
     )
+
+
+def _absence(view: ReadView) -> str:
+    """Return in words that the store has nothing of a view."""
+    return "is not online: no worker has run" if view.view.source.is_stream else "was never pushed"
 
 
 def _broken_records(context: ServerContext, served: ServedProject) -> dict[str, str]:

@@ -7,13 +7,13 @@ from collections import Counter
 from datetime import UTC, datetime
 
 from featurectl.core.errors import DataError, FeaturectlError, StoreError
-from featurectl.online.base import AsyncRowReader
 from featurectl.online.client.feature_columns import FeatureColumns, KeyRows
 from featurectl.online.client.feature_reader import FeatureReader
 from featurectl.online.client.push_cache import Pushes, far_ahead, hint_when_ahead
 from featurectl.online.client.pushed_versions import hint_to_push
 from featurectl.online.client.read_steps import read_columns_async
 from featurectl.online.future_pushes import latest_at
+from featurectl.online.stream_state.protocols import AsyncStreamReader
 from featurectl.serving.http.problems import Refused, refusal
 from featurectl.serving.metrics import Metrics
 
@@ -21,7 +21,7 @@ from featurectl.serving.metrics import Metrics
 class Features:
     """Reads features for all requests of a process; `now` None is the clock."""
 
-    def __init__(self, store: AsyncRowReader, metrics: Metrics, now: datetime | None) -> None:
+    def __init__(self, store: AsyncStreamReader, metrics: Metrics, now: datetime | None) -> None:
         self.store = store
         self.pushes = Pushes()
         self._metrics = metrics
@@ -72,7 +72,7 @@ class Features:
         Raises:
             DataError: FC511, the store has no push of a view: there was none, or it was lost; FC527, it is of later.
         """
-        for view in reader.views:
+        for view in reader.row_views:
             record = self.pushes.record(view)
             if latest is not None and view.online.versioned_by == "computed" and (far := far_ahead(record, latest)):
                 raise DataError(f"view {view.field} was pushed as of {far}", code="FC527", hint=hint_when_ahead(view))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from featurectl.core.errors import DataError, FeaturectlError
@@ -24,12 +24,18 @@ def read_online_schema(
     Raises:
         StoreError: the registry can't be read, or the online store, where it has to say what was pushed.
     """
-    from featurectl.online.client.pushed_versions import read_pushed, unsure_places
+    from featurectl.online.client.pushed_versions import unsure_places
 
     state = state or workspace.state()
     places = unsure_places(state, views)
-    pushed = read_pushed(workspace.online(), state, workspace.environment.name, places) if places else {}
+    pushed = _last_pushes(workspace, state, places) if places else {}
     return online_schema(workspace, state, pushed)
+
+
+def _last_pushes(workspace: Workspace, state: State, places: Sequence[tuple[str, int]]) -> Pushed:
+    from featurectl.online.client.pushed_versions import read_pushed
+
+    return read_pushed(workspace.online(), workspace.stream_reader, state, workspace.environment.name, places)
 
 
 def online_schema(workspace: Workspace, state: State, pushed: Pushed) -> ProjectSchema:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from featurectl.offline.base import OfflineStore
     from featurectl.offline.event_log import EventLog
     from featurectl.offline.stream_places import StreamPlaces
-    from featurectl.online.base import AsyncRowReader, OnlineStore
-    from featurectl.online.stream_state.protocols import StreamState
+    from featurectl.online.base import OnlineStore
+    from featurectl.online.stream_state.protocols import AsyncStreamReader, StreamReader, StreamState
     from featurectl.registry.base import Registry
     from featurectl.registry.state import State
     from featurectl.sources.base import OnNaive, SourceReader
@@ -129,13 +129,23 @@ class Workspace:
         """Return the environment's online store."""
         return self._online
 
-    def async_reader(self, budget_s: float) -> AsyncRowReader:
+    @cached_property
+    def _stream_reader(self) -> StreamReader:
+        state = self.stream_state()
+        self._open.callback(state.close)
+        return state
+
+    def stream_reader(self) -> StreamReader:
+        """Return what reads the state of streams in the environment's online store; it is closed with all else."""
+        return self._stream_reader
+
+    def async_reader(self, budget_s: float) -> AsyncStreamReader:
         """Return a reader of the online store for one event loop; the store answers within so many seconds."""
-        from featurectl.online.all_stores import open_async_reader
+        from featurectl.online.all_stores import open_async_stream_reader
 
         self.online()  # what can't be opened is an error of this
         written = self.environment.online
-        return open_async_reader(self._url(written, "online"), shown_location(written), budget_s)
+        return open_async_stream_reader(self._url(written, "online"), shown_location(written), budget_s)
 
     def topic_url(self, source: Source) -> str:
         """Return the URL of where the topic of a stream lies, expanded, a SQLite path absolute.

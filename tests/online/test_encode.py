@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from featurectl.core.frames.types import polars_dtype
 from featurectl.online.encode.cells import FixedCells, Ragged, join_pieces, literal
-from featurectl.online.encode.columns import digits
+from featurectl.online.encode.digits import digits
 from featurectl.online.encode.rows import encode_chunks
 from tests.online.packer import pack_rows
 from tests.online.rows import frame, view

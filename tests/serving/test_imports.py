@@ -9,7 +9,8 @@ PROGRAM = """
 import sys
 import featurectl.models.runtimes.onnx
 import featurectl.models.served_model
-import featurectl.online.redis.aio
+import featurectl.online.redis.stream_aio
+import featurectl.online.client.stream_inputs
 import featurectl.online.redis.store
 import featurectl.serving.process.start
 print({name.split(".")[0] for name in sys.modules} & {"polars", "sqlalchemy", "deltalake", "pyarrow", "pandas"})

@@ -10,7 +10,7 @@ import typer
 from featurectl.cli.command_decorator import verb
 from featurectl.cli.shared.call import Call, Outcome
 from featurectl.cli.shared.workspaces import open_applied
-from featurectl.core.units import format_age, format_instant, format_iso
+from featurectl.core.units import format_age, format_instant, format_iso, instant_us
 
 if TYPE_CHECKING:
     from featurectl.operations.entity_values import EntityAnswer
@@ -65,7 +65,10 @@ def _text(found: EntityAnswer, words: Sequence[str], *, offline: bool) -> str:
     age = "-" if answer.age_us is None else format_age(answer.age_us)
     computed = "-" if answer.computed_at is None else format_instant(answer.computed_at)
     title = " ".join([f"{found.view}@{found.version}", *words, "from the offline table" if offline else "online"])
-    lines = [title, f"last event {event}, age {age}, computed {computed}", *([found.waiting] if found.waiting else [])]
+    known = f"computed {computed}"
+    if found.is_stream and not offline:
+        known = f"as of {computed}, {format_age(max(instant_us(answer.read_at) - instant_us(answer.asof), 0))} ago"
+    lines = [title, f"last event {event}, age {age}, {known}", *([found.waiting] if found.waiting else [])]
     return "\n".join([*lines, "", *render_table(_HEAD, rows)])
 
 

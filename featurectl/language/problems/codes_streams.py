@@ -29,4 +29,10 @@ STREAMS: Final[Mapping[str, Code]] = {
         "What the files of the history hold and the topic holds, too, counts twice where the stream begins. With a "
         "`dedup_key`, the same in both, it counts once. It is a warning, for the two may have no event in common.",
     ),
+    "FC550": Code(
+        "a view of a stream is not online",
+        "The online store has nothing of this version of the view that can be read: no worker of its stream has run "
+        "since it was applied, or since the store was emptied. `featurectl stream run` brings it online and keeps it "
+        "so; zeros in its place would be wrong.",
+    ),
 }

@@ -25,6 +25,7 @@ from featurectl.online.client.project_schema import ProjectSchema
 from featurectl.online.client.push_cache import Pushes
 from featurectl.online.client.read_steps import read_columns, read_columns_async
 from featurectl.online.future_pushes import latest_at
+from featurectl.online.stream_state.protocols import OpenStreams
 from featurectl.registry.applied import choose_usable, split_name
 
 Entities = Mapping[str, Sequence[object]]
@@ -131,8 +132,10 @@ class _Client(Generic[Store]):
         load: Callable[[], ProjectSchema],
         now: datetime | None = None,
         release: Callable[[], None] = _nothing,
+        streams: OpenStreams | None = None,
     ) -> None:
         self._store = store
+        self._streams = streams
         self._questions = _Questions(load, now)
         self._release = release
 
@@ -144,7 +147,7 @@ class _Client(Generic[Store]):
 class OnlineClient(_Client[RowReader]):
     """Reads features and waits for the store. Not for several threads at once: give each its own.
 
-    `release` gives back what the client was opened with.
+    `release` gives back what the client was opened with, `streams` opens what reads views of streams.
     """
 
     def get(self, features: Sequence[str] | str, entities: Entities, at: datetime | None = None) -> FeatureColumns:
@@ -161,7 +164,9 @@ class OnlineClient(_Client[RowReader]):
         """
         reader = self._questions.reader(features)
         warn_of_old_names(reader.old_names)
-        return read_columns(self._store, reader, self._questions.pushes, self._questions.rows(entities, at))
+        return read_columns(
+            self._store, reader, self._questions.pushes, self._questions.rows(entities, at), self._streams
+        )
 
     def inputs(self, model: str, rows: Entities, at: datetime | None = None) -> dict[str, Sequence[object]]:
         """Return all inputs of a model, in its order: features, the request columns that `rows` holds, derived ones.
@@ -173,7 +178,8 @@ class OnlineClient(_Client[RowReader]):
         """
         reader = self._questions.model(model)
         asked = self._questions.rows(rows, at)
-        return reader.complete(read_columns(self._store, reader.features, self._questions.pushes, asked), asked.keys)
+        found = read_columns(self._store, reader.features, self._questions.pushes, asked, self._streams)
+        return reader.complete(found, asked.keys)
 
     def close(self) -> None:
         """Give back connections and files; nothing can be read any more."""

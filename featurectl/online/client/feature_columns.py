@@ -66,7 +66,8 @@ class FeatureColumns:
         if "NOT_FOUND" not in column.statuses or column.source.view.source.static:
             return []
         latest_us = instant_us(self.now if self.latest is None else max(self.now, self.latest))
-        of_state = column.source.view.kind == "state"
+        of_stream = column.source.view.source.is_stream  # of which `computed_us` is the `asof` of each answer
+        of_state = column.source.view.kind == "state" and not of_stream
         behind = zip(column.statuses, column.event_us, column.computed_us, strict=True)
         return [
             row

@@ -6,11 +6,9 @@ callers who wait and callers who do not share all of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import partial
-from typing import Final, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError
@@ -19,34 +17,23 @@ from featurectl.language.renaming import named_features
 from featurectl.online.base import Ask, Found
 from featurectl.online.client.entity_keys import missing_key_hint, pack_columns
 from featurectl.online.client.feature_columns import FeatureColumn, FeatureColumns, KeyRows
+from featurectl.online.client.feature_groups import (
+    NOT_DEFAULTED,
+    PRESENT,
+    FeatureGroup,
+    group_columns,
+    grouped_inputs,
+    make_column,
+    single_columns,
+)
 from featurectl.online.client.read_view import ReadView
 from featurectl.online.corrupt_rows import BrokenRowError, RowPlace
-from featurectl.online.decode.columns import Default, EntityRow, ViewColumns
+from featurectl.online.decode.columns import ViewColumns
 from featurectl.online.decode.moment import Moment, moment_of
 from featurectl.online.decode.row import row_schema_id
-from featurectl.online.read import Status
 
-_column = cast("Callable[[tuple[object, ...]], FeatureColumn]", partial(tuple.__new__, FeatureColumn))
-_PRESENT: Final[Sequence[Status]] = ["PRESENT"]  # nobody changes what a column holds
-_FALSE: Final = [False]
-
-
-@dataclass(slots=True, kw_only=True)
-class _Group:
-    """Inputs that one decoding serves: of one view under one join, with the same defaults."""
-
-    source: ReadView
-    join: Mapping[str, str]
-    defaults: dict[str, Default] = field(default_factory=dict)
-    picked: dict[str, str] = field(default_factory=dict)  # name -> feature
-    columns: list[tuple[str, int]] = field(default_factory=list)  # name, place in a row's values
-    decoder: ViewColumns | None = None
-    trip: int = 0
-    place: int = 0
-    is_event: bool = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.is_event = self.source.view.kind == "event"
+if TYPE_CHECKING:
+    from featurectl.online.client.stream_inputs import StreamInputs
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,7 +54,7 @@ class AgeLimit(NamedTuple):
     error_after_us: int
 
 
-def _limits(group: _Group) -> Iterator[AgeLimit]:
+def _limits(group: FeatureGroup) -> Iterator[AgeLimit]:
     """Give the limits of what a group reads: each feature's own SLA, else its view's."""
     view = group.source.view
     own = {item.name: item.freshness for item in named_features(view)}
@@ -75,6 +62,17 @@ def _limits(group: _Group) -> Iterator[AgeLimit]:
         sla = own[feature] or view.freshness
         if sla is not None and sla.error_after_us is not None:
             yield AgeLimit(name=name, view=group.source, error_after_us=sla.error_after_us)
+
+
+class RowsRead(NamedTuple):
+    """What was read of rows: the packed keys of each row and what was found under them, by trip.
+
+    `pushed` holds the last push of each event view, by `view@version`.
+    """
+
+    packed: Sequence[Sequence[bytes | None]]
+    found: Sequence[Sequence[Found]]
+    pushed: Mapping[str, datetime | None]
 
 
 class FeatureReader:
@@ -90,9 +88,15 @@ class FeatureReader:
     ) -> None:
         self.old_names = tuple(old_names)
         self.names = [item.name for item in inputs]
-        self._groups = _grouped(inputs, views)
+        groups = grouped_inputs(inputs, views)
+        self._groups = [group for group in groups if not group.source.view.source.is_stream]
+        self.streams: StreamInputs | None = None
         self._trips: list[_Trip] = []
-        for group in self._groups:
+        for group in groups:
+            if group.source.view.source.is_stream:
+                self.streams = self.streams or _stream_inputs()
+                self.streams.add(group)
+                continue
             group.decoder = ViewColumns(group.source.view, group.source.online, group.defaults)
             group.trip, group.place = self._place(group)
             places = {name: i for i, name in enumerate(group.decoder.names)}
@@ -100,12 +104,16 @@ class FeatureReader:
         types: dict[str, str] = {}
         for trip in self._trips:
             types |= trip.types
+        if self.streams is not None:
+            types |= self.streams.key_types
         self.key_types: Mapping[str, str] = types  # what every row has to bring
-        self.views = list({group.source.field: group.source for group in self._groups}.values())  # each once
+        self.views = list({group.source.field: group.source for group in groups}.values())  # each once
+        self.row_views = [view for view in self.views if not view.view.source.is_stream]
         self.versions = {view.online.view: view.online.version for view in self.views}
-        self.limits = [limit for group in self._groups for limit in _limits(group)]
-        self.entities = self._features_by_entity()
-        self._in_order = [name for group in self._groups for name in group.picked] == self.names
+        self.limits = [limit for group in groups for limit in _limits(group)]
+        self.entities = _features_by_entity(groups)
+        in_turn = [*(group for group in groups if group.source.view.source.is_stream), *self._groups]
+        self._in_order = [name for group in in_turn for name in group.picked] == self.names
 
     def asks(self, keys: Mapping[str, Sequence[object]], count: int) -> tuple[list[Ask], list[list[bytes | None]]]:
         """Return what to fetch for `count` rows with these keys by column, and the packed keys of every row.
@@ -158,28 +166,24 @@ class FeatureReader:
 
     def answer(
         self,
-        packed: Sequence[Sequence[bytes | None]],
-        found: Sequence[Sequence[Found]],
+        read: RowsRead,
         asked: KeyRows,
-        pushed: Mapping[str, datetime | None],
+        streamed: Mapping[str, FeatureColumn],
     ) -> FeatureColumns:
-        """Return the features of every row that was asked about.
-
-        `pushed` holds the last push of each event view, by `view@version`.
-        """
-        if asked.count == 1 and (single := self.single(found, asked, pushed)) is not None:
+        """Return the features of every row that was asked about; those of streams are there already."""
+        if asked.count == 1 and (single := self.single(read, asked, streamed)) is not None:
             return single
-        columns: dict[str, FeatureColumn] = {}
-        for some in self.answers(packed, found, asked, pushed):
+        columns = {**streamed}
+        for some in self.answers(read, asked):
             columns |= some
         return self.columns(columns, asked)
 
-    def single(
-        self, found: Sequence[Sequence[Found]], asked: KeyRows, pushed: Mapping[str, datetime | None]
-    ) -> FeatureColumns | None:
+    def single(self, read: RowsRead, asked: KeyRows, streamed: Mapping[str, FeatureColumn]) -> FeatureColumns | None:
         """Return what `answer` returns of one row; None where a view has none, or one that is no usual one."""
-        columns: dict[str, FeatureColumn] = {}
+        columns, (_, found, pushed) = {**streamed}, read
         begin, is_present = moment_of(asked.now, latest=asked.latest), True
+        if streamed:
+            is_present = all(column.statuses == PRESENT for column in streamed.values())
         for group in self._groups:
             decoder, source, rows = group.decoder, group.source, found[group.trip]
             assert decoder is not None
@@ -194,22 +198,21 @@ class FeatureReader:
                 return None
             if row.statuses is not decoder.all_present:
                 is_present = False
-                columns |= _one(group, row)
+                columns |= single_columns(group, row)
                 continue
             values, event_us, computed_us = row.values, [row.event_us], [row.computed_us]
             for name, i in group.columns:
-                columns[name] = _column((source, [values[i]], _PRESENT, _FALSE, event_us, computed_us))
+                columns[name] = make_column((source, [values[i]], PRESENT, NOT_DEFAULTED, event_us, computed_us))
         ordered = columns if self._in_order else {name: columns[name] for name in self.names}
         return FeatureColumns(columns=ordered, count=1, now=asked.now, latest=asked.latest, is_present=is_present)
 
     def answers(
         self,
-        packed: Sequence[Sequence[bytes | None]],
-        found: Sequence[Sequence[Found]],
+        read: RowsRead,
         asked: KeyRows,
-        pushed: Mapping[str, datetime | None],
     ) -> Iterator[dict[str, FeatureColumn]]:
-        """Yield what `answer` returns, some features at a time."""
+        """Yield what `answer` returns of views that are no streams, some features at a time."""
+        packed, found, pushed = read
         begin = moment_of(asked.now, latest=asked.latest)
         for group in self._groups:
             moment = begin.after_push(pushed.get(group.source.field)) if group.is_event else begin
@@ -222,7 +225,7 @@ class FeatureReader:
 
     def _columns(
         self,
-        group: _Group,
+        group: FeatureGroup,
         packed: Sequence[bytes | None],
         found: Sequence[Found],
         moment: Moment,
@@ -236,13 +239,13 @@ class FeatureReader:
             decoder.check(data, self._places(group, packed))
             raise
 
-    def _places(self, group: _Group, packed: Sequence[bytes | None]) -> list[RowPlace]:
+    def _places(self, group: FeatureGroup, packed: Sequence[bytes | None]) -> list[RowPlace]:
         """Return whose the rows of a group are, for messages."""
         names = [*self._trips[group.trip].types]
         return [RowPlace(group.source.field, key, names) for key in packed if key is not None]
 
     def _decoded(
-        self, group: _Group, packed: Sequence[bytes | None], data: Sequence[bytes | None], moment: Moment
+        self, group: FeatureGroup, packed: Sequence[bytes | None], data: Sequence[bytes | None], moment: Moment
     ) -> dict[str, FeatureColumn]:
         """Return the columns of some packed rows."""
         decoder, source = group.decoder, group.source
@@ -256,22 +259,13 @@ class FeatureReader:
             }
         rows = decoder.rows(data, moment)
         if len(packed) == len(rows) == 1:
-            return _one(group, rows[0])
+            return single_columns(group, rows[0])
         if len(rows) < len(packed):
             known, unknown = iter(rows), decoder.unknown(moment)
             rows = [unknown if key is None else next(known) for key in packed]
-        return _columns(group, rows)
+        return group_columns(group, rows, decoder.all_present)
 
-    def _features_by_entity(self) -> dict[tuple[str, ...], list[str]]:
-        """Return what is read of each entity, by the columns of the caller's rows that hold its keys."""
-        features: dict[tuple[str, ...], list[str]] = {}
-        for group in self._groups:
-            keys = tuple(self._trips[group.trip].types)
-            if keys:
-                features.setdefault(keys, []).extend(group.picked)
-        return features
-
-    def _place(self, group: _Group) -> tuple[int, int]:
+    def _place(self, group: FeatureGroup) -> tuple[int, int]:
         """Return in which trip the rows of a group come, and at which place."""
         source = group.source
         types = {group.join[key]: dtype for key, dtype in source.view.key_types.items()}
@@ -287,54 +281,17 @@ class FeatureReader:
         return len(self._trips) - 1, 0
 
 
-def _grouped(inputs: Sequence[FeatureInput], views: Mapping[str, ReadView]) -> list[_Group]:
-    """Return the inputs in groups: those with one default for each feature, the first given, stay together.
+def _stream_inputs() -> StreamInputs:
+    from featurectl.online.client.stream_inputs import StreamInputs  # needs numpy
 
-    An input that gives a feature another default, or none, sees its own, as in a training set.
-    """
-    first: dict[tuple[str, str], dict[str, Default]] = {}
-    for item in inputs:
-        if item.default is not None:
-            first.setdefault(_asked(item), {}).setdefault(item.feature, item.default)
-    groups: dict[tuple[tuple[str, str], str], _Group] = {}
-    for item in inputs:
-        defaults = dict(first.get(_asked(item), {}))
-        if item.default != defaults.get(item.feature):
-            defaults.pop(item.feature, None)
-            defaults |= {} if item.default is None else {item.feature: item.default}
-        made = _Group(source=views[item.view], join=item.join, defaults=defaults)
-        groups.setdefault((_asked(item), repr(sorted(defaults.items()))), made).picked[item.name] = item.feature
-    return list(groups.values())
+    return StreamInputs()
 
 
-def _asked(item: FeatureInput) -> tuple[str, str]:
-    return item.view, repr(sorted(item.join.items()))
-
-
-def _one(group: _Group, row: EntityRow) -> dict[str, FeatureColumn]:
-    """Return the features of a single row."""
-    source, values, event_us, computed_us = group.source, row.values, [row.event_us], [row.computed_us]
-    statuses, defaulted = row.statuses, row.defaulted
-    return {
-        name: FeatureColumn(source, [values[i]], [statuses[i]], [defaulted[i]], event_us, computed_us)
-        for name, i in group.columns
-    }
-
-
-def _columns(group: _Group, rows: Sequence[EntityRow]) -> dict[str, FeatureColumn]:
-    assert group.decoder is not None
-    decoder, source = group.decoder, group.source
-    event_us, computed_us = [row.event_us for row in rows], [row.computed_us for row in rows]
-    values = [*map(list, zip(*[row.values for row in rows], strict=True))] or [[] for _ in decoder.names]
-    usual = decoder.all_present
-    if all(row.statuses is usual for row in rows):  # all present, and nothing defaulted then
-        present, false = [usual[0]] * len(rows), [False] * len(rows)
-        return {
-            name: FeatureColumn(source, values[i], present, false, event_us, computed_us) for name, i in group.columns
-        }
-    statuses = [*map(list, zip(*[row.statuses for row in rows], strict=True))]
-    defaulted = [*map(list, zip(*[row.defaulted for row in rows], strict=True))]
-    return {
-        name: FeatureColumn(source, values[i], statuses[i], defaulted[i], event_us, computed_us)
-        for name, i in group.columns
-    }
+def _features_by_entity(groups: Sequence[FeatureGroup]) -> dict[tuple[str, ...], list[str]]:
+    """Return what is read of each entity, by the columns of the caller's rows that hold its keys."""
+    features: dict[tuple[str, ...], list[str]] = {}
+    for group in groups:
+        keys = tuple(group.join[key] for key in group.source.view.key_types)
+        if keys:
+            features.setdefault(keys, []).extend(group.picked)
+    return features

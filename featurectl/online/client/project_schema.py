@@ -16,6 +16,7 @@ from featurectl.online.client.feature_reader import FeatureReader
 from featurectl.online.client.model_inputs import InputReader, Missing
 from featurectl.online.client.pushed_versions import Pushed, VersionKey, never_pushed, served_version
 from featurectl.online.client.read_view import ReadView
+from featurectl.online.client.stream_asof import stream_name
 from featurectl.online.corrupt_rows import BrokenRecordError
 from featurectl.online.row_places import online_view
 from featurectl.registry.applied import registered_view
@@ -83,7 +84,8 @@ class ProjectSchema:
             if self.pushed.get((item.name, item.version), unknown) is None and item.definition.get("online", True):
                 served = served_version(self.state, item.name, self.pushed)
                 older = f"; served: @{served.version}" if served and served != item else ""
-                lines.append(f"{item.name}@{item.version} is applied but was never pushed{older}")
+                why = "is not online: no worker has run" if stream_name(item) else "was never pushed"
+                lines.append(f"{item.name}@{item.version} is applied but {why}{older}")
         return sorted(lines)
 
     def outdated(self) -> list[str]:

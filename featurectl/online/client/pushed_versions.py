@@ -8,9 +8,12 @@ from typing import Any
 from featurectl.core.dtypes import UNKNOWN
 from featurectl.core.errors import DataError
 from featurectl.language.definitions.json_form import load_untyped_view
-from featurectl.online.base import AsyncRowReader, PushRecord, RowReader
+from featurectl.online.base import PushRecord, RowReader
+from featurectl.online.client.stream_asof import StreamViews, polled_records, stream_name, stream_views
 from featurectl.online.codec import unpack_record
 from featurectl.online.corrupt_rows import BrokenRecordError
+from featurectl.online.stream_state.protocols import AsyncStreamReader, OpenStreams
+from featurectl.online.stream_state.unread_views import no_worker
 from featurectl.registry.applied import served_views
 from featurectl.registry.state import ObjectVersion, State
 
@@ -62,6 +65,9 @@ def hint_to_push(view: str) -> str:
 def never_pushed(state: State, name: str, version: int) -> DataError:
     """Return the error for a view version without rows online: what sends them, where anything does."""
     label = f"view {name}@{version}"
+    item = state.view(name, version)
+    if item is not None and (source := stream_name(item)):
+        return no_worker(label, source)
     if (name, version) in current_places(state):
         message = f"{label} was never pushed to the online store"
         hint = hint_to_push(name)
@@ -72,13 +78,13 @@ def never_pushed(state: State, name: str, version: int) -> DataError:
     return DataError(message, code="FC511", hint=hint)
 
 
-def needed_versions(store: RowReader, state: State, env: str) -> list[ObjectVersion]:
+def needed_versions(store: RowReader, streams: OpenStreams, state: State, env: str) -> list[ObjectVersion]:
     """Return the view versions that somebody reads: those that pushes keep up, and what names stand for until then.
 
     Raises:
         StoreError: the store fails.
     """
-    pushed = read_pushed(store, state, env, unsure_places(state))
+    pushed = read_pushed(store, streams, state, env, unsure_places(state))
     names = {item.name for item in state.objects if item.kind == "feature_view"}
     read = [served_version(state, name, pushed) for name in sorted(names)]
     return [*served_views(state), *(item for item in read if item is not None)]
@@ -100,28 +106,52 @@ def unsure_places(state: State, names: Iterable[str] | None = None) -> list[Vers
     ]
 
 
-def read_pushed(store: RowReader, state: State, env: str, places: Sequence[VersionKey]) -> dict[VersionKey, LastPush]:
+def read_pushed(
+    store: RowReader, streams: OpenStreams, state: State, env: str, places: Sequence[VersionKey]
+) -> dict[VersionKey, LastPush]:
     """Return the last pushes of some view versions; of views whose newest was never pushed, those of older ones too.
+
+    A view of a stream that is online is as if it had been pushed at its `asof`.
 
     Raises:
         StoreError: the store fails.
     """
-    found = _taken(places, store.fetch_shared(state.project, env, _names(places))) if places else {}
-    older = _older_places(state, places, found)
-    return found | (_taken(older, store.fetch_shared(state.project, env, _names(older))) if older else {})
+    found: dict[VersionKey, LastPush] = {}
+    while places:
+        polled = stream_views(state, env, places)
+        pushed = _pushed_among(places, polled)
+        if pushed:
+            found |= _taken(pushed, store.fetch_shared(state.project, env, _names(pushed)))
+        for source, some in polled.items():
+            found |= polled_records(streams().read_poll(source), some)
+        places = _older_places(state, places, found)
+    return found
 
 
 async def read_pushed_async(
-    store: AsyncRowReader, state: State, env: str, places: Sequence[VersionKey]
+    store: AsyncStreamReader, state: State, env: str, places: Sequence[VersionKey]
 ) -> dict[VersionKey, LastPush]:
     """Return what `read_pushed` does, without waiting for the store.
 
     Raises:
         StoreError: the store fails.
     """
-    found = _taken(places, await store.fetch_shared(state.project, env, _names(places))) if places else {}
-    older = _older_places(state, places, found)
-    return found | (_taken(older, await store.fetch_shared(state.project, env, _names(older))) if older else {})
+    found: dict[VersionKey, LastPush] = {}
+    while places:
+        polled = stream_views(state, env, places)
+        pushed = _pushed_among(places, polled)
+        if pushed:
+            found |= _taken(pushed, await store.fetch_shared(state.project, env, _names(pushed)))
+        for source, some in polled.items():
+            found |= polled_records(await store.read_poll(source), some)
+        places = _older_places(state, places, found)
+    return found
+
+
+def _pushed_among(places: Sequence[VersionKey], polled: StreamViews) -> list[VersionKey]:
+    """Return the view versions that are pushed, which those of streams are not."""
+    of_streams = {place for some in polled.values() for place in some}
+    return [place for place in places if place not in of_streams]
 
 
 def _names(places: Sequence[VersionKey]) -> list[str]:
@@ -141,7 +171,7 @@ def _unpacked(place: VersionKey, data: bytes) -> PushRecord | BrokenRecordError:
 
 
 def _older_places(state: State, places: Sequence[VersionKey], found: Pushed) -> list[VersionKey]:
-    known, older = set(places), []
+    known, older = {*places, *found}, []
     for name, version in places:
         newest = state.current("feature_view", name)
         if newest is not None and newest.version == version and found[name, version] is None:

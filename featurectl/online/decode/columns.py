@@ -82,7 +82,7 @@ class ViewColumns:
     """Decodes rows of a view version; `defaults` stand before the view's own, by feature."""
 
     def __init__(self, view: FeatureView, online: OnlineView, defaults: Mapping[str, Default] | None = None) -> None:
-        self.view = _with_defaults(view, defaults or {})
+        self.view = with_defaults(view, defaults or {})
         self.online = online
         self.names = [*(f.name for f in view.features), *(d.name for d in view.derived)]
         self._slow = ViewReader(self.view, online)
@@ -269,7 +269,7 @@ class ViewColumns:
 
     def _absent(self, moment: Moment, *, null_key: bool = False) -> EntityRow:
         answer = self._slow.answer(None, moment.now, pushed=moment.pushed, null_key=null_key, latest=moment.latest)
-        return _row_of(answer, self.names)
+        return entity_row(answer, self.names)
 
     def quick(self, data: bytes, moment: Moment) -> EntityRow | None:
         """Return what a row of the usual kind holds, None for any other; its schema is known."""
@@ -349,10 +349,10 @@ class ViewColumns:
     def _slowly(self, data: bytes, moment: Moment) -> EntityRow:
         row = unpack_row(data, self.forms[row_schema_id(data)], self.online.meanings)
         answer = self._slow.answer(row, moment.now, pushed=moment.pushed, latest=moment.latest)
-        return _row_of(answer, self.names)
+        return entity_row(answer, self.names)
 
 
-def _with_defaults(view: FeatureView, defaults: Mapping[str, Default]) -> FeatureView:
+def with_defaults(view: FeatureView, defaults: Mapping[str, Default]) -> FeatureView:
     """Return a view whose features and derived ones have some other defaults."""
     if not defaults:
         return view
@@ -361,7 +361,8 @@ def _with_defaults(view: FeatureView, defaults: Mapping[str, Default]) -> Featur
     return replace(view, features=features, derived=derived)
 
 
-def _row_of(answer: Answer, names: Sequence[str]) -> EntityRow:
+def entity_row(answer: Answer, names: Sequence[str]) -> EntityRow:
+    """Return an answer as what an entity has."""
     found = [answer.values[name] for name in names]
     return EntityRow(
         [item.value for item in found],

@@ -6,7 +6,6 @@ in 8 bytes.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Final
 
 import msgpack
@@ -35,7 +34,6 @@ _FLOAT64: Final = 0xCB
 _BOUNDS: Final = np.array([-(1 << 31), -(1 << 15), -(1 << 7), -32, 1 << 7, 1 << 8, 1 << 16, 1 << 32], dtype=np.int64)
 _MARKERS: Final = np.array([0xD3, 0xD2, 0xD1, 0xD0, 0, 0xCC, 0xCD, 0xCE, 0xCF], dtype=np.uint8)
 _SIZES: Final = np.array([8, 4, 2, 1, 0, 1, 2, 4, 8], dtype=np.uint8)
-_FEW_DIGITS: Final = 10_000
 _IN_MARKER: Final = 4  # the form of small integers, which are their own marker
 
 
@@ -66,33 +64,6 @@ _ARRAY: Final = _Forms(
 def array_of(count: int) -> FixedCells:
     """Return the beginning of an array of so many values, the same for every row."""
     return literal(msgpack.Packer().pack_array_header(count))
-
-
-def digits(numbers: WholeNumbers) -> FixedCells:
-    """Return numbers, none of them negative, as decimal text.
-
-    >>> join_pieces([digits(np.array([0, 10, 907])), literal(b";")], 3).data.tobytes()
-    b'0;10;907;'
-    """
-    most = int(numbers.max(initial=0))
-    if most >= _FEW_DIGITS:
-        return _digits(numbers, len(str(most)))
-    known = _small_numbers()
-    assert known.lengths is not None
-    return FixedCells(known.data[numbers, : len(str(most))], known.lengths[numbers])
-
-
-@cache
-def _small_numbers() -> FixedCells:
-    return _digits(np.arange(_FEW_DIGITS), len(str(_FEW_DIGITS - 1)))
-
-
-def _digits(numbers: WholeNumbers, width: int) -> FixedCells:
-    powers = 10 ** np.arange(width, dtype=np.int64)
-    lengths = np.maximum(np.searchsorted(powers, numbers, side="right"), 1)
-    places = lengths[:, None] - 1 - np.arange(width)
-    data = numbers[:, None] // powers[np.maximum(places, 0)] % 10 + ord("0")
-    return FixedCells(data.astype(np.uint8), lengths)
 
 
 def texts(column: pl.Series) -> Ragged:

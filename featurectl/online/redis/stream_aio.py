@@ -13,14 +13,14 @@ import redis
 
 from featurectl.core.dataclass import dataclass
 from featurectl.online.redis.aio import AsyncClusterReader, AsyncRedisReader
-from featurectl.online.redis.connect import StoreAddress, store_error
+from featurectl.online.redis.connect import StoreAddress, store_error, translated
 from featurectl.online.redis.slots import PAUSES_S, NodeAddress
 from featurectl.online.redis.stream_cluster import STATE_SHA, cluster_plan, has_gone
 from featurectl.online.redis.stream_fetch import FetchLeg, joined, portions
 from featurectl.online.redis.stream_keys import register_key
 from featurectl.online.redis.stream_pinned import GONE
 from featurectl.online.redis.stream_reads import SingleReads
-from featurectl.online.redis.stream_register import layout_command, parsed, read_layout, state_of
+from featurectl.online.redis.stream_register import layout_command, parsed, poll_command, read_layout, state_of
 from featurectl.online.redis.stream_scripts import STATE_OF_READERS
 from featurectl.online.redis.trips import COMMANDS_A_TRIP
 from featurectl.online.stream_state.base import (
@@ -54,6 +54,11 @@ class AsyncRedisStreamReader(AsyncRedisReader):
             return list(ended.value)
         except redis.RedisError as error:
             raise store_error(self._address, error) from error
+
+    async def read_poll(self, source: StreamSource) -> StreamPoll:
+        """Return what a reader has to know of the register."""
+        with translated(self._address):
+            return self._reads.take_poll(source, await self._exchange([poll_command(source)]))
 
     async def read_layout(self, source: StreamSource, generation: Generation) -> str:
         """Return the document of what the lists of a generation keep."""
@@ -92,6 +97,11 @@ class AsyncClusterStreamReader(AsyncClusterReader):
         except redis.RedisError as error:
             raise store_error(self._address, error) from error
         return answers
+
+    async def read_poll(self, source: StreamSource) -> StreamPoll:
+        """Return what a reader has to know of the register, as of 10 ms ago at most."""
+        with translated(self._address):
+            return await self._polled(source)
 
     async def read_layout(self, source: StreamSource, generation: Generation) -> str:
         """Return the document of what the lists of a generation keep."""

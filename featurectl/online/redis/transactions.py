@@ -19,7 +19,7 @@ import redis
 
 from featurectl.core.dataclass import dataclass
 from featurectl.online.encode.cells import join_pieces, lengths_of, literal
-from featurectl.online.encode.columns import digits
+from featurectl.online.encode.digits import digits
 from featurectl.online.encode.rows import PackedChunk
 from featurectl.online.redis.answers import parsing
 from featurectl.online.redis.claim import Claim, ScriptCall

@@ -12,17 +12,19 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import redis
 
 from featurectl.core.dataclass import dataclass
 from featurectl.online.encode.cells import join_pieces, lengths_of, literal
-from featurectl.online.encode.columns import digits
-from featurectl.online.encode.rows import PackedChunk
+from featurectl.online.encode.digits import digits
 from featurectl.online.redis.answers import parsing, read_number
 from featurectl.online.redis.claim import ScriptCall
 from featurectl.online.redis.scripts import FOREIGN
+
+if TYPE_CHECKING:
+    from featurectl.online.encode.rows import PackedChunk  # which needs Polars
 
 ROWS_A_CALL: Final = 200
 _WAITING: Final = 2

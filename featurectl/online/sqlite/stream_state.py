@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from featurectl.online.sqlite import stream_tables as tables
+from featurectl.online.sqlite.store import AsyncSqliteReader
 from featurectl.online.sqlite.stream_file import StreamFile, StreamFilePlace, host_clock
 from featurectl.online.sqlite.stream_lists import SqliteStateLists, lists_of, number_of
 from featurectl.online.sqlite.stream_register import SqliteGenerations, SqliteStampRegister, state_of
@@ -43,14 +44,19 @@ class SqliteStreamConnection:
         self._file.close()
 
 
-class AsyncSqliteStreamReader:
+class AsyncSqliteStreamReader(AsyncSqliteReader):
     """An `AsyncStreamReader` of a file: a look-up takes microseconds, so it is made at once.
 
     It waits at most `budget_s`, and only for a program that keeps even readers out of the file.
     """
 
     def __init__(self, path: Path, shown: str, budget_s: float) -> None:
+        super().__init__(path, shown, budget_s)
         self._state = SqliteStreamState(path, shown, wait_s=budget_s)
+
+    async def read_poll(self, source: StreamSource) -> StreamPoll:
+        """Return what a reader has to know of the register."""
+        return self._state.read_poll(source)
 
     async def read(self, source: StreamSource, asks: Sequence[ListsAsk]) -> list[ListsAnswer]:
         """Return the lists of each ask, all as of one moment."""
@@ -62,6 +68,7 @@ class AsyncSqliteStreamReader:
 
     async def close(self) -> None:
         """Close the file."""
+        await super().close()
         self._state.close()
 
 

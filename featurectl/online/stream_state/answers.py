@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from featurectl.core.units import from_us
+from featurectl.core.units import from_us, instant_us
 from featurectl.language.definitions.view import FeatureView
 from featurectl.online.base import OnlineRow, OnlineView
 from featurectl.online.decode.values import decoder
 from featurectl.online.read import Answer, ViewReader
 from featurectl.online.stream_state.base import EntityList
-from featurectl.online.stream_state.layout import ListLayout
+from featurectl.online.stream_state.layout import MARGIN_US, ListLayout
 from featurectl.online.stream_state.list_values import ListReader
 from featurectl.online.stream_state.parsed_list import ParsedList, parse_list
 
@@ -31,26 +31,42 @@ class StreamViewReader:
         self._rows = ViewReader(view, online)
         self._decoders = {feature.name: decoder(feature.dtype or "string") for feature in view.features}
 
-    def answer(self, found: EntityList, asof_us: int, now: datetime) -> Answer:
-        """Return what a list says; `asof_us` was read before it.
+    def answer(
+        self, found: EntityList, asof_us: int, now: datetime | None = None, asked: datetime | None = None
+    ) -> Answer:
+        """Return what a list says; `asof_us` was read before it. It is read at `now`, by default as of its `asof`.
+
+        With `asked` as of that instant where it is earlier, or nothing where the list does not know what was then.
 
         Raises:
             StoreError: the list holds what no worker has written.
             DataError: FC507, a sum is outside of its type.
         """
         parsed = parse_list(found.elements, self._layout, found.marks)
-        at = from_us(max(asof_us, parsed.head.asof_us))
-        row = self._row(parsed, max(asof_us, parsed.head.asof_us), at)
-        return replace(self._rows.answer(row, at, pushed=at, latest=at), read_at=now)
+        latest_us = at_us = max(asof_us, parsed.head.asof_us)
+        if asked is not None and (asked_us := instant_us(asked)) < latest_us:
+            if asked_us < (parsed.head.asof_us or asof_us) - MARGIN_US:
+                return self._later(from_us(latest_us), asked, now)
+            at_us = asked_us
+        at = from_us(at_us)
+        row = self._row(parsed, at_us, at)
+        return replace(self._rows.answer(row, at, pushed=at, latest=at), read_at=now or at)
 
     def answers(self, found: Sequence[EntityList | None], asof_us: int, now: datetime) -> list[Answer | None]:
         """Return what some lists say; None for one that can't be read now."""
         return [None if each is None else self.answer(each, asof_us, now) for each in found]
 
-    def unknown(self, asof_us: int, now: datetime) -> Answer:
+    def unknown(self, asof_us: int, now: datetime | None = None, asked: datetime | None = None) -> Answer:
         """Return what is known of an entity whose key has a null."""
         at = from_us(asof_us)
-        return replace(self._rows.answer(None, at, pushed=at, null_key=True, latest=at), read_at=now)
+        if asked is not None and asked < at:
+            return self._later(at, asked, now)
+        return replace(self._rows.answer(None, at, pushed=at, null_key=True, latest=at), read_at=now or at)
+
+    def _later(self, asof: datetime, asked: datetime, now: datetime | None) -> Answer:
+        """Return what is known of an instant of which the lists say nothing any more."""
+        answer = self._rows.answer(None, asked, pushed=asof, null_key=True, latest=asked)
+        return replace(answer, read_at=now or asked)
 
     def _row(self, parsed: ParsedList, at_us: int, at: datetime) -> OnlineRow | None:
         """Return what a list says as a row that was computed at an instant; None where there is nothing."""

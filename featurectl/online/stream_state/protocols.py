@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from featurectl.online.base import AsyncRowReader
 from featurectl.online.stream_state.base import (
     EntityList,
     Generation,
@@ -172,17 +173,23 @@ class StreamReader(Protocol):
         """Give back connections and files."""
 
 
-class AsyncStreamReader(Protocol):
-    """What `StreamReader` does, for one event loop: many callers at once share round trips."""
+OpenStreams = Callable[[], StreamReader]
+
+
+class AsyncStreamReader(AsyncRowReader, Protocol):
+    """What `StreamReader` does, for one event loop: many callers at once share round trips.
+
+    It reads rows, too, over the same connections: what is asked for in one turn of the loop travels together.
+    """
+
+    async def read_poll(self, source: StreamSource) -> StreamPoll:
+        """Return what a reader has to know of the register."""
 
     async def read(self, source: StreamSource, asks: Sequence[ListsAsk]) -> list[ListsAnswer]:
         """Return the lists of each ask."""
 
     async def read_layout(self, source: StreamSource, generation: Generation) -> str:
         """Return the document of what the lists of a generation keep."""
-
-    async def close(self) -> None:
-        """Give back connections and files."""
 
 
 class StreamState(StreamReader, Protocol):

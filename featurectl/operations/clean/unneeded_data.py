@@ -156,7 +156,7 @@ def _place(workspace: Workspace, offline: str) -> str:
 
 def _retired(workspace: Workspace, state: State) -> list[ObjectVersion]:
     """Return the view versions that the registry knows and nothing reads any more."""
-    needed = needed_versions(workspace.online(), state, workspace.environment.name)
+    needed = needed_versions(workspace.online(), workspace.stream_reader, state, workspace.environment.name)
     return [item for item in state.objects if item.kind == "feature_view" and item not in needed]
 
 

@@ -47,7 +47,7 @@ def remove_rows(
     state = workspace.applied_state()
     store, env = workspace.online(), workspace.environment.name
     chosen = [_chosen(state, label) for label in labels]
-    _check_not_needed(chosen, needed_versions(store, state, env))
+    _check_not_needed(chosen, needed_versions(store, workspace.stream_reader, state, env))
     there, removed = store.prepared(workspace.project, env), []
     for item in chosen:
         view = online_view(load_untyped_view(item.definition), item.version, workspace.project, env)

@@ -25,7 +25,8 @@ TITLES = {
 
 
 _MOST_DETAIL: Final = 4_000  # characters
-_NOT_SERVED: Final = ("FC511", "FC527", "FC549")  # a view was never pushed, as of later, or without what reading needs
+# A view was never pushed, as of later, or without what reading needs; no worker keeps it online.
+_NOT_SERVED: Final = ("FC511", "FC527", "FC549", "FC550")
 
 
 class Refused(Exception):  # noqa: N818 (an answer, not an error of ours)
@@ -90,6 +91,8 @@ def refusal(error: FeaturectlError) -> Refused:
     if code in _NOT_SERVED:
         return StoreFailed(503, error.message, code=code, hint=error.hint)
     match error:
+        case DataError() if code == "FC507":  # a sum of events is too large: no other request mends it
+            return StoreFailed(500, error.message, code=code, hint=error.hint)
         case DataError():
             return Refused(400, error.message, code=code, hint=error.hint)
         case UsageError():

@@ -170,7 +170,7 @@ class _FeatureDocuments:
         """Return instants, or how long ago they were in seconds."""
         if (id(of), name) not in self._known:
             self._known[id(of), name] = (
-                [None if us is None else (self._now_us - us) / 1e6 for us in of]
+                [None if us is None else max(self._now_us - us, 0) / 1e6 for us in of]
                 if name == "age"
                 else [instant_of(us) for us in of]
             )

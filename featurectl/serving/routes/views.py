@@ -32,7 +32,7 @@ def _view(pushes: Pushes, view: ReadView, now: datetime) -> dict[str, object]:
         "keys": dict(view.view.key_types),
         "features": view.view.current_types,
         "computed_at": record.computed_at if record else None,
-        "entities": record.entities if record else 0,
+        "entities": None if view.view.source.is_stream else record.entities if record else 0,
         "age_seconds": age_seconds(pushes, view, now),
     }
 

@@ -1,0 +1,164 @@
+"""Features of views of streams for many rows: which lists to ask for, and what these say as columns.
+
+Nothing here reads, as in `feature_reader.py`, of which this is the part for streams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import field
+from typing import NamedTuple
+
+from featurectl.core.dataclass import dataclass
+from featurectl.online.client.entity_keys import pack_columns
+from featurectl.online.client.feature_columns import FeatureColumn, KeyRows
+from featurectl.online.client.feature_groups import FeatureGroup, group_columns
+from featurectl.online.client.read_view import ReadView
+from featurectl.online.corrupt_rows import RowPlace
+from featurectl.online.decode.columns import EntityRow
+from featurectl.online.stream_state.base import EntityList, Generation, ListsAnswer, ListsAsk, StreamSource
+from featurectl.online.stream_state.stream_columns import ReadLists, StreamColumns
+from featurectl.online.stream_state.unread_views import no_worker
+
+ListsFound = Mapping[StreamSource, Sequence[ListsAnswer]]
+
+
+def stream_of(view: ReadView) -> StreamSource:
+    """Return the stream that a view is of."""
+    return StreamSource(project=view.online.project, env=view.online.env, source=view.view.source.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _StreamGroup:
+    """A group whose view is of a stream, and where its lists come in the answers of that stream."""
+
+    group: FeatureGroup
+    source: StreamSource
+    types: Mapping[str, str]  # of the keys, by columns of the request
+    columns: StreamColumns
+    place: int
+
+
+class StreamQuestion(NamedTuple):
+    """The lists that are asked for, by stream, and the packed keys of every row by the place of an ask."""
+
+    asks: Mapping[StreamSource, Sequence[ListsAsk]]
+    packed: Mapping[StreamSource, Sequence[Sequence[bytes | None]]]
+
+
+class UnknownLayout(NamedTuple):
+    """A generation whose layout has to be learned before its lists are read."""
+
+    source: StreamSource
+    generation: Generation
+    columns: StreamColumns
+
+
+@dataclass(slots=True, kw_only=True)
+class StreamInputs:
+    """Reads the features whose views are of streams. Each entity's list is asked for once, whatever rows have it."""
+
+    _groups: list[_StreamGroup] = field(default_factory=list)
+    _wanted: dict[StreamSource, list[tuple[str, Mapping[str, str]]]] = field(default_factory=dict)
+
+    def add(self, group: FeatureGroup) -> None:
+        """Add a group of features."""
+        view = group.source
+        types = {group.join[key]: dtype for key, dtype in view.view.key_types.items()}
+        wanted, ask = self._wanted.setdefault(stream_of(view), []), (view.field, types)
+        same = [place for place, (of, keys) in enumerate(wanted) if of == view.field and [*keys] == [*types]]
+        if not same:
+            wanted.append(ask)
+        columns = StreamColumns(view.view, view.online, group.defaults)
+        places = {name: i for i, name in enumerate(columns.names)}
+        group.columns = [(name, places[feature]) for name, feature in group.picked.items()]
+        place = same[0] if same else len(wanted) - 1
+        made = _StreamGroup(group=group, source=stream_of(view), types=types, columns=columns, place=place)
+        self._groups.append(made)
+
+    @property
+    def key_types(self) -> Mapping[str, str]:
+        """The columns of keys with their types."""
+        return {name: dtype for of in self._groups for name, dtype in of.types.items()}
+
+    def question(self, keys: Mapping[str, Sequence[object]], count: int) -> StreamQuestion:
+        """Return what to ask for rows with these keys by column, of which each is there.
+
+        Raises:
+            DataError: FC504, a value does not fit.
+        """
+        packed = {
+            source: [pack_columns(types, keys, count) for _, types in wanted] for source, wanted in self._wanted.items()
+        }
+        asks = {
+            source: [
+                ListsAsk(view=view, entities=[*dict.fromkeys(key for key in column if key is not None)])
+                for (view, _), column in zip(wanted, packed[source], strict=True)
+            ]
+            for source, wanted in self._wanted.items()
+        }
+        return StreamQuestion(asks, packed)
+
+    def unknown_layouts(self, found: ListsFound) -> list[UnknownLayout]:
+        """Return the layouts that have to be learned before these lists can be read.
+
+        Raises:
+            DataError: FC550, a view has no lists that can be read.
+        """
+        unknown = []
+        for of in self._groups:
+            generation = _generation(of, found)
+            if not of.columns.knows(generation):
+                named = Generation(view=of.group.source.field, id=generation)
+                unknown.append(UnknownLayout(of.source, named, of.columns))
+        return unknown
+
+    def answers(
+        self, question: StreamQuestion, found: ListsFound, asked: KeyRows
+    ) -> Iterator[dict[str, FeatureColumn]]:
+        """Yield the columns of features, those of one view at a time; all layouts are known.
+
+        Raises:
+            StoreError: a list was lost, or is none.
+            DataError: FC550, as above; FC507, a sum is outside of its type.
+        """
+        at = None if asked.latest is not None else asked.now
+        for of in self._groups:
+            entities = question.asks[of.source][of.place].entities
+            generation, answer = _generation(of, found), found[of.source][of.place]
+            lists = dict(zip(entities, answer.lists or (), strict=True))
+            rows = _rows(of, question.packed[of.source][of.place], lists, ReadLists(generation, answer.asof, at))
+            yield group_columns(of.group, rows, of.columns.all_present)
+
+    def asofs(self, found: ListsFound) -> Iterator[tuple[ReadView, int]]:
+        """Give the instant as of which each view was read, in microseconds."""
+        for of in self._groups:
+            yield of.group.source, found[of.source][of.place].asof
+
+
+def _rows(
+    of: _StreamGroup,
+    packed: Sequence[bytes | None],
+    lists: Mapping[bytes, EntityList | None],
+    read: ReadLists,
+) -> list[EntityRow]:
+    """Return what the entity of each row has."""
+    names = [*of.types]
+    known: dict[bytes | None, EntityRow] = {
+        key: of.columns.row(read, found, RowPlace(of.group.source.field, key, names)) for key, found in lists.items()
+    }
+    if None in packed:
+        known[None] = of.columns.unknown(read)
+    return [known[key] for key in packed]
+
+
+def _generation(of: _StreamGroup, found: ListsFound) -> str:
+    """Return which lists were read of a view.
+
+    Raises:
+        DataError: FC550, there are none, or nothing is known to be in them.
+    """
+    answer = found[of.source][of.place]
+    if answer.lists is None or answer.generation is None or not answer.asof:
+        raise no_worker(f"view {of.group.source.field}", of.source.source)
+    return answer.generation

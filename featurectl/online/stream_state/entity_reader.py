@@ -1,0 +1,77 @@
+"""Reads a view of a stream, entity by entity, with all that is known of an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from featurectl.core.errors import StoreError
+from featurectl.language.definitions.view import FeatureView
+from featurectl.online.base import KeyValue, OnlineView
+from featurectl.online.codec import pack_key
+from featurectl.online.corrupt_rows import BROKEN, row_place
+from featurectl.online.read import Answer
+from featurectl.online.stream_state.answers import StreamViewReader
+from featurectl.online.stream_state.base import EntityList, Generation, ListsAsk, StreamSource
+from featurectl.online.stream_state.layout import parse_layout
+from featurectl.online.stream_state.protocols import StreamReader
+from featurectl.online.stream_state.unread_views import lost_lists, named_place, no_worker, replaced_lists
+
+_TRIES: Final = 3
+Key = Sequence[KeyValue | None]
+
+
+class StreamEntityReader:
+    """Reads a view version from a store."""
+
+    def __init__(self, view: FeatureView, online: OnlineView, store: StreamReader) -> None:
+        self._view, self._online, self._store = view, online, store
+        self._field = f"{online.view}@{online.version}"
+        self._source = StreamSource(project=online.project, env=online.env, source=view.source.name)
+        self._types = tuple(view.key_types.values())
+
+    def read(self, entities: Sequence[Key], asked: datetime | None = None) -> list[Answer]:
+        """Return the answer of each entity, in order; `asked`: as of an instant, where the lists know it.
+
+        Raises:
+            DataError: FC550, the view is not online; FC507, a sum is outside of its type.
+            StoreError: the store fails, a list is none, or was lost.
+        """
+        keys = [self._packed(entity) for entity in entities]
+        wanted = [*dict.fromkeys(key for key in keys if key is not None)]
+        reader, lists, asof_us = self._read(wanted)
+        known: dict[bytes | None, Answer] = {
+            key: self._answer(reader, key, found, (asof_us, asked)) for key, found in zip(wanted, lists, strict=True)
+        }
+        if None in keys:
+            known[None] = reader.unknown(asof_us, asked=asked)
+        return [known[key] for key in keys]
+
+    def _read(self, keys: Sequence[bytes]) -> tuple[StreamViewReader, Sequence[EntityList | None], int]:
+        """Return what reads lists, these, and the `asof` before them."""
+        for _ in range(_TRIES):
+            [answer] = self._store.read(self._source, [ListsAsk(view=self._field, entities=keys)])
+            if answer.lists is None or answer.generation is None or not answer.asof:
+                raise no_worker(f"view {self._field}", self._source.source)
+            document = self._store.read_layout(self._source, Generation(view=self._field, id=answer.generation))
+            if document:
+                return StreamViewReader(self._view, self._online, parse_layout(document)), answer.lists, answer.asof
+        raise replaced_lists(self._field)
+
+    def _answer(
+        self, reader: StreamViewReader, key: bytes, found: EntityList | None, at: tuple[int, datetime | None]
+    ) -> Answer:
+        place, (asof_us, asked) = row_place(self._online, key), at
+        if found is None:
+            raise lost_lists(place)
+        try:
+            return reader.answer(found, asof_us, asked=asked)
+        except StoreError as error:
+            if error.code != BROKEN:
+                raise
+            raise named_place(error, place) from error
+
+    def _packed(self, entity: Key) -> bytes | None:
+        known = [value for value in entity if value is not None]
+        return pack_key(known, self._types) if len(known) == len(entity) else None

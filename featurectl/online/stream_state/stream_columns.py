@@ -1,0 +1,77 @@
+"""The lists of a view of a stream become values with a status each, as rows of a view do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from featurectl.core.errors import StoreError
+from featurectl.language.definitions.view import FeatureView
+from featurectl.online.base import OnlineView
+from featurectl.online.corrupt_rows import BROKEN, RowPlace
+from featurectl.online.decode.columns import Default, EntityRow, entity_row, with_defaults
+from featurectl.online.read import Status
+from featurectl.online.stream_state.answers import StreamViewReader
+from featurectl.online.stream_state.base import EntityList
+from featurectl.online.stream_state.layout import parse_layout
+from featurectl.online.stream_state.unread_views import lost_lists, named_place
+
+_LAYOUTS: Final = 8  # generations come seldom
+
+
+class ReadLists(NamedTuple):
+    """Which generation of lists was read, the `asof` before them (microseconds), and the instant asked for, if any."""
+
+    generation: str
+    asof_us: int
+    asked: datetime | None
+
+
+class StreamColumns:
+    """Decodes the lists of a view version; `defaults` stand before the view's own, by feature.
+
+    What a generation of lists keeps is its layout, which is learned once.
+    """
+
+    def __init__(self, view: FeatureView, online: OnlineView, defaults: Mapping[str, Default] | None = None) -> None:
+        self._view = with_defaults(view, defaults or {})
+        self._online = online
+        self.names = [*(f.name for f in view.features), *(d.name for d in view.derived)]
+        self.all_present: list[Status] = ["PRESENT"] * len(self.names)
+        self._readers: dict[str, StreamViewReader] = {}  # by generation
+
+    def knows(self, generation: str) -> bool:
+        """Return whether the layout of a generation is known."""
+        return generation in self._readers
+
+    def learn(self, generation: str, document: str) -> None:
+        """Take the layout of a generation.
+
+        Raises:
+            StoreError: it is none.
+        """
+        if len(self._readers) >= _LAYOUTS:
+            self._readers.clear()
+        self._readers[generation] = StreamViewReader(self._view, self._online, parse_layout(document))
+
+    def row(self, read: ReadLists, found: EntityList | None, place: RowPlace) -> EntityRow:
+        """Return what an entity has by its list.
+
+        Raises:
+            StoreError: its list was lost, or is none.
+            DataError: FC507, a sum is outside of its type.
+        """
+        if found is None:
+            raise lost_lists(place)
+        try:
+            answer = self._readers[read.generation].answer(found, read.asof_us, asked=read.asked)
+        except StoreError as error:
+            if error.code != BROKEN:
+                raise
+            raise named_place(error, place) from error
+        return entity_row(answer, self.names)
+
+    def unknown(self, read: ReadLists) -> EntityRow:
+        """Return what there is of an entity whose key has a null."""
+        return entity_row(self._readers[read.generation].unknown(read.asof_us, asked=read.asked), self.names)

@@ -1,0 +1,30 @@
+"""Why a view of a stream can't be read: nobody keeps it online, or a part of the store lost what it had of it."""
+
+from __future__ import annotations
+
+from featurectl.core.errors import DataError, StoreError
+from featurectl.online.corrupt_rows import RowPlace, shown_key
+
+
+def no_worker(view: str, source: str) -> DataError:
+    """Return the error for a view (`view spend@1`) of which the store has no lists that can be read."""
+    message = f"{view} is not online: no worker of the stream {source} has brought it there"
+    return DataError(message, code="FC550", hint=f"featurectl stream run {source}")
+
+
+def lost_lists(place: RowPlace) -> StoreError:
+    """Return the error for an entity whose list a part of the store has lost, or not yet got anew."""
+    whose = f"{place.field} {shown_key(place.key, place.names)}"
+    hint = "a running worker writes them anew: featurectl stream run"
+    return StoreError(f"a node of the online store has lost records of {whose}", code="FC602", hint=hint)
+
+
+def named_place(error: StoreError, place: RowPlace) -> StoreError:
+    """Return an error of a list that says whose list it is."""
+    whose = f"{place.field} {shown_key(place.key, place.names)}"
+    return StoreError(f"{whose}: {error.message}", code=error.code, hint=error.hint.replace("VIEW", place.field))
+
+
+def replaced_lists(view: str) -> StoreError:
+    """Return the error for a view version whose lists were replaced each time that they were read."""
+    return StoreError(f"the lists of {view} are being replaced by others", code="FC602", hint="ask again")
