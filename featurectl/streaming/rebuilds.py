@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Final
 
 from featurectl.core.dataclass import dataclass
@@ -30,11 +30,18 @@ class RebuiltStream:
 class Rebuilds:
     """Looks now and then whether each view version has lists that can be read, and seeds those that have none.
 
+    `on_problem` hears why that can't be done, once for each reason, and None when it can, in the thread of the looks.
     One worker does so, `is_mine` says whether it is this one: two that did would give up each other's generations.
     """
 
-    def __init__(self, stream: RebuiltStream, log: EventLog, views: Mapping[str, SeededView]) -> None:
-        self._stream, self._log, self._views = stream, log, views
+    def __init__(
+        self,
+        stream: RebuiltStream,
+        log: EventLog,
+        views: Mapping[str, SeededView],
+        on_problem: Callable[[FeaturectlError | None], None] = lambda _: None,
+    ) -> None:
+        self._stream, self._log, self._views, self._on_problem = stream, log, views, on_problem
         self._ends = threading.Event()
         self._wanted: set[str] = set()
         self._thread: threading.Thread | None = None
@@ -74,11 +81,24 @@ class Rebuilds:
             self._fault = error
 
     def _look_once(self) -> None:
+        before = self.problem
         try:
             self.look()
             self.problem = None
         except FeaturectlError as error:
             self.problem, self.is_settled = error, False
+        if (before and before.message) != (self.problem and self.problem.message):
+            self._on_problem(self.problem)
+
+    def are_readable(self) -> bool:
+        """Return whether all views have lists that can be read, whoever has made them.
+
+        Raises:
+            StoreError: the store can't be used now.
+        """
+        with closing(self._stream.state.connect(self._stream.place)) as connection:
+            state = connection.register.read_state()
+        return all(state.live(name) is not None for name in self._views)
 
     def look(self) -> None:
         """Rebuild what can't be read.

@@ -33,13 +33,15 @@ class StopSignal(Protocol):
 class RunOptions:
     """How a worker runs: `once`, it ends when all that was there at its beginning is logged, by whomever.
 
-    `on_problem` hears why a turn failed, once for each reason, and None when the turns go on.
+    `on_problem` hears why a turn failed, once for each reason, and None when the turns go on. A worker that runs `once`
+    gives up when nothing has gone on for `patience_s`.
     """
 
     limits: TakeLimits
     clock: Callable[[], float]
     on_problem: Callable[[StoreError | None], None]
     once: bool = False
+    patience_s: float = 30.0
 
 
 def run_worker(worker: StreamWorker, rebuilds: Rebuilds, stop: StopSignal, options: RunOptions) -> None:
@@ -47,9 +49,12 @@ def run_worker(worker: StreamWorker, rebuilds: Rebuilds, stop: StopSignal, optio
 
     Raises:
         StoreError: the topic is not there, was made again, or has lost what was not read: nothing is skipped silently.
+            With `once` also what kept it from going on for long.
+        DataError: with `once`, a history can't be read; what was taken is logged.
     """
     rebuilds.start(lambda: 0 in worker.readings)
     wait_s, told, looked_s = _FIRST_WAIT_S, "", options.clock()
+    gone_on_s = looked_s
     wanted: Mapping[str, int] | None = None
     try:
         while not stop.is_set():
@@ -68,9 +73,15 @@ def run_worker(worker: StreamWorker, rebuilds: Rebuilds, stop: StopSignal, optio
                 if told != error.message:
                     told = error.message
                     options.on_problem(error)
+                if options.once and options.clock() - gone_on_s >= options.patience_s:
+                    raise
                 stop.wait(wait_s)
                 wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
                 continue
+            if rebuilds.problem is None:
+                gone_on_s = options.clock()
+            elif options.once and options.clock() - gone_on_s >= options.patience_s:
+                raise rebuilds.problem
             if told:
                 told, wait_s = "", _FIRST_WAIT_S
                 options.on_problem(None)
@@ -86,4 +97,6 @@ def _has_all(worker: StreamWorker, wanted: Mapping[str, int], rebuilds: Rebuilds
     logged = worker.log.ends()
     if any(logged.get(name, 0) < end for name, end in wanted.items()):
         return False
-    return rebuilds.is_settled or 0 not in worker.readings  # else another worker looks after the lists
+    if rebuilds.problem is not None and not isinstance(rebuilds.problem, StoreError):
+        raise rebuilds.problem  # such as a history that can't be read: waiting does not mend it
+    return rebuilds.is_settled or (0 not in worker.readings and rebuilds.are_readable())

@@ -16,7 +16,6 @@ from featurectl.streaming.session.stream_session import SessionSetting, StreamSe
 from featurectl.workspace.workspace import Workspace
 
 _TICK_S: Final = 0.1
-_FOLLOW_S: Final = 2.0
 
 
 class RunListener(Protocol):
@@ -31,10 +30,14 @@ class RunListener(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamRunRequest:
-    """Which sources are worked on (none named: all that are applied), and whether only what is there now."""
+    """Which sources are worked on (none named: all that are applied), and whether only what is there now.
+
+    What is applied is looked at every `follow_s` seconds.
+    """
 
     sources: tuple[str, ...] = ()
     once: bool = False
+    follow_s: float = 2.0
 
 
 class ProcessRun:
@@ -68,7 +71,7 @@ class ProcessRun:
             while not (stop.is_set() or self._fault or self._are_done()):
                 stop.wait(_TICK_S)
                 self._listener.report(self.reports())
-                if time.monotonic() - followed_s >= _FOLLOW_S:
+                if time.monotonic() - followed_s >= self._request.follow_s:
                     followed_s = time.monotonic()
                     self._follow()
         finally:

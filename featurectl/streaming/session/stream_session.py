@@ -86,7 +86,7 @@ class StreamSession:
         self._worker: StreamWorker | None = None
         self._rebuilds: Rebuilds | None = None
         self._rebuilt = self._reloads = 0
-        self._problem = ""
+        self._problem = self._lists_problem = ""
         self._partitions: set[int] = set()
 
     def stop(self) -> None:
@@ -100,7 +100,7 @@ class StreamSession:
         with self._lock:
             if stream == self._stream:
                 return False
-            self._stream = stream
+            self._stream, self._reloads = stream, self._reloads + 1
             self._turn_ends.set()
             return True
 
@@ -120,7 +120,7 @@ class StreamSession:
             begun_anew=counts.begun_anew,
             reloads=self._reloads,
             partitions=tuple(sorted(self._partitions if worker is None else [*worker.readings])),
-            problem=self._problem,
+            problem=self._problem or self._lists_problem,
         )
 
     def run(self) -> None:
@@ -209,7 +209,9 @@ class StreamSession:
         )
         worker.again |= self._partitions
         rebuilt = RebuiltStream(place=self._place, state=state, partitions=lambda: worker.start.names)
-        rebuilds = Rebuilds(rebuilt, log, {name: self._seeded(stream, name) for name in stream.views})
+        rebuilds = Rebuilds(
+            rebuilt, log, {name: self._seeded(stream, name) for name in stream.views}, self._hear_of_lists
+        )
         for name in lacking:
             rebuilds.want(name)
         options = RunOptions(
@@ -238,10 +240,14 @@ class StreamSession:
         if isinstance(error, OlderWorkerError):
             found = self._newest()
             if found is not None and self.follow(found):
-                self._reloads += 1
                 return
         self._problem = "" if error is None else error.message
         self._setting.say(self.source, "goes on" if error is None else f"waits: {error.message}")
+
+    def _hear_of_lists(self, error: FeaturectlError | None) -> None:
+        self._lists_problem = "" if error is None else error.message
+        text = "lists are made again" if error is None else f"lists can't be made: {error.message}"
+        self._setting.say(self.source, text)
 
     def _newest(self) -> AppliedStream | None:
         try:

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import polars as pl
 
 from featurectl.cli.main import main
 from featurectl.core.errors import StoreError
+from featurectl.language.definitions.source import Source
 from featurectl.online.stream_state.base import ListsAsk, StreamSource
 from featurectl.online.stream_state.layout import parse_layout
 from featurectl.online.stream_state.list_values import ListReader
@@ -24,7 +25,7 @@ from featurectl.streaming.topics.first_use import open_topic
 from featurectl.workspace.open import open_workspace
 from featurectl.workspace.workspace import Workspace
 
-LIMIT_S = 60
+LIMIT_S = 30
 OBJECTS = """
 entities: [{name: card, keys: {card: string}}]
 sources:
@@ -37,7 +38,7 @@ sources:
     checks: [{column: amount, between: [-1000, 1000]}]
   - name: swipes_files
     path: history.csv
-    columns: {swipe: int64, card: string, amount: float64, at: timestamp}
+    columns: {swipe: int64, card: string, amount: float64, fee: float64, at: timestamp}
     event_time: at
     dedup_key: [swipe]
 feature_views:
@@ -70,14 +71,15 @@ class Swipes:
         (self.root / "featurectl.yaml").write_text(project)
         before = (self.begun - timedelta(minutes=5)).isoformat()
         (self.root / "history.csv").write_text(
-            f"swipe,card,amount,at\n1000001,c1,100,{before}\n1000002,c2,50,{before}\n"
+            f"swipe,card,amount,fee,at\n1000001,c1,100,1,{before}\n1000002,c2,50,2,{before}\n"
         )
         self.apply(self.objects)
 
-    def apply(self, objects: str) -> None:
-        """Apply a text of the files."""
+    def apply(self, objects: str, *removed: str) -> None:
+        """Apply a text of the files, without some objects."""
         (self.root / "objects.yaml").write_text(objects)
-        assert main(["-C", str(self.root), "apply", "--auto-approve", "-q"]) == 0
+        allowed = [word for name in removed for word in ("--allow-remove", name)]
+        assert main(["-C", str(self.root), "apply", "--auto-approve", "-q", *allowed]) == 0
 
     def workspace(self) -> Workspace:
         """The workspace in its first environment."""
@@ -127,7 +129,7 @@ class Swipes:
     def logged(self) -> int:
         """How many events the log has."""
         with self.workspace() as workspace:
-            log = workspace.event_log(workspace.repo.sources["swipes"])
+            log = replace(workspace.event_log(Source(name="swipes", format="stream")), columns={})
             return log.rows(log.open())
 
     def rejected(self) -> pl.DataFrame:

@@ -54,3 +54,17 @@ def test_nothing_applied_and_no_stream_are_errors(tmp_path: Path, capsys: pytest
     swipes.apply(OBJECTS.replace(stream, "").replace("source: swipes\n", "source: swipes_files\n"))
     code, _, err = ran(capsys, swipes, "--once")
     assert (code, "no source that is applied in project shop is a stream" in err) == (64, True)
+
+
+@pytest.mark.long
+def test_a_history_that_can_not_be_read_ends_it_once_all_is_logged(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    swipes = Swipes(root=tmp_path)
+    swipes.send(2)
+    history = tmp_path / "history.csv"
+    history.rename(tmp_path / "gone.csv")
+    code, _, err = ran(capsys, swipes, "--once")
+    assert (code, "swipes: lists can't be made: " in err, "error[FC501]" in err) == (1, True, True), err
+    assert (swipes.logged(), swipes.values()) == (2, None)
+    (tmp_path / "gone.csv").rename(history)
+    assert ran(capsys, swipes, "--once")[0] == 0
+    assert swipes.values() == {"amount_sum_1h": 102.0, "amount_count_1h": 3}

@@ -1,0 +1,98 @@
+"""A worker that runs follows what is applied, and loses nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.streaming.session.running import running
+from tests.streaming.session.swipes import OBJECTS, Swipes, wait_for
+
+LATER = OBJECTS.replace("windows: [1h]", "windows: [1h, 3h]") + (
+    "  - {name: latest, entity: card, source: swipes, features: [amount]}\n"
+)
+WIDER = OBJECTS.replace("amount: float64, at: timestamp", "amount: float64, fee: float64, at: timestamp")
+
+
+@pytest.mark.long
+def test_views_that_are_applied_while_it_runs_are_kept_online(tmp_path: Path):
+    swipes = Swipes(root=tmp_path)
+    swipes.send(2)
+    with running(swipes) as run:
+        wait_for(lambda: swipes.values() == {"amount_sum_1h": 102.0, "amount_count_1h": 3})
+        swipes.apply(LATER)
+        wanted = {"amount_sum_1h": 102.0, "amount_count_1h": 3, "amount_sum_3h": 102.0, "amount_count_3h": 3}
+        wait_for(lambda: swipes.values() == wanted)
+        wait_for(lambda: swipes.values(view="latest@1") == {"amount": 1.0})
+        swipes.send(1, amount=5.0)
+        wait_for(lambda: swipes.values(view="latest@1") == {"amount": 5.0})
+        swipes.apply(OBJECTS, "latest")  # and its window goes
+        swipes.send(1)
+        wait_for(lambda: swipes.values() == {"amount_sum_1h": 108.0, "amount_count_1h": 5})
+    assert swipes.logged() == 4
+    assert [of.problem for of in run.reports] == [""]
+    assert [of.events for of in run.reports] == [4]
+
+
+@pytest.mark.long
+def test_a_column_that_is_applied_while_it_runs_is_logged(tmp_path: Path):
+    swipes = Swipes(root=tmp_path)
+    with running(swipes) as run:
+        swipes.send(2)
+        wait_for(lambda: swipes.values() == {"amount_sum_1h": 102.0, "amount_count_1h": 3})
+        swipes.apply(WIDER)
+        wait_for(lambda: run.reports[0].reloads == 1)
+        swipes.send(1, fee=0.5)
+        wait_for(lambda: sum(of.logged for of in run.reports) == 3)
+    with swipes.workspace() as workspace:
+        log = workspace.event_log(workspace.repo.sources["swipes"])
+        frames = [frame for frame in log.read_rows(log.open(), ["swipe", "fee"]) if frame.height]
+    assert sorted(row for frame in frames for row in frame.rows()) == [(1, None), (2, None), (3, 0.5)]
+
+
+@pytest.mark.long
+def test_two_processes_follow_at_their_own_times(tmp_path: Path):
+    swipes = Swipes(root=tmp_path)
+    with running(swipes) as one, running(swipes) as two:
+        for objects, removed in [(LATER, ()), (OBJECTS, ["latest"]), (WIDER, ()), (LATER, ()), (OBJECTS, ["latest"])]:
+            swipes.send(5)
+            swipes.apply(objects, *removed)
+            wait_for(lambda: (swipes.values() or {}).get("amount_count_1h") == swipes.sent + 1)
+        wait_for(lambda: swipes.logged() == swipes.sent)
+        assert {*one.reports[0].partitions, *two.reports[0].partitions} == {0, 1, 2, 3}
+    assert swipes.values() == {"amount_sum_1h": 125.0, "amount_count_1h": 26}
+    assert not [line for line in one.said + two.said if "waits" in line]
+
+
+@pytest.mark.long
+def test_a_source_that_is_removed_ends_and_one_that_comes_begins(tmp_path: Path):
+    swipes = Swipes(root=tmp_path)
+    stream = OBJECTS[OBJECTS.index("  - name: swipes\n") : OBJECTS.index("  - name: swipes_files")]
+    without = OBJECTS.replace(stream, "").replace("source: swipes\n", "source: swipes_files\n")
+    with running(swipes) as run:
+        swipes.send(1)
+        wait_for(lambda: swipes.values() is not None)
+        swipes.apply(without, "swipes")
+        wait_for(lambda: "swipes: is applied no more: its work ends" in run.said)
+        wait_for(lambda: swipes.logged() == 1)
+        swipes.apply(OBJECTS)
+        swipes.send(1)
+        wait_for(lambda: swipes.values(view="spend@3") == {"amount_sum_1h": 102.0, "amount_count_1h": 3})
+
+
+@pytest.mark.long
+def test_a_registry_that_is_away_changes_nothing(tmp_path: Path):
+    swipes = Swipes(root=tmp_path)
+    with running(swipes) as run:
+        swipes.send(1)
+        wait_for(lambda: swipes.values() is not None)
+        os.rename(tmp_path / "r.db", tmp_path / "away.db")  # noqa: PTH104
+        wait_for(lambda: any("registry: is not followed" in line for line in run.said))
+        with_old = tmp_path / "r.db"
+        assert not with_old.exists() or with_old.stat().st_size == 0
+        swipes.send_texts(swipes._event())  # noqa: SLF001
+        wait_for(lambda: swipes.logged() == 2)
+        (tmp_path / "away.db").rename(with_old)
+        wait_for(lambda: "registry: is followed again" in run.said)
