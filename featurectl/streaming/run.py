@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.errors import StoreError
+from featurectl.core.errors import FeaturectlError, StoreError
 from featurectl.streaming.partition_start import topic_ends
 from featurectl.streaming.rebuilds import Rebuilds
 from featurectl.streaming.topics.base import TakeLimits
@@ -53,8 +53,7 @@ def run_worker(worker: StreamWorker, rebuilds: Rebuilds, stop: StopSignal, optio
         DataError: with `once`, a history can't be read; what was taken is logged.
     """
     rebuilds.start(lambda: 0 in worker.readings)
-    wait_s, told, looked_s = _FIRST_WAIT_S, "", options.clock()
-    gone_on_s = looked_s
+    trouble, looked_s = _Trouble(options), options.clock()
     wanted: Mapping[str, int] | None = None
     try:
         while not stop.is_set():
@@ -70,24 +69,43 @@ def run_worker(worker: StreamWorker, rebuilds: Rebuilds, stop: StopSignal, optio
             except FATAL:
                 raise
             except StoreError as error:
-                if told != error.message:
-                    told = error.message
-                    options.on_problem(error)
-                if options.once and options.clock() - gone_on_s >= options.patience_s:
-                    raise
-                stop.wait(wait_s)
-                wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+                stop.wait(trouble.hear(error))
                 continue
-            if rebuilds.problem is None:
-                gone_on_s = options.clock()
-            elif options.once and options.clock() - gone_on_s >= options.patience_s:
-                raise rebuilds.problem
-            if told:
-                told, wait_s = "", _FIRST_WAIT_S
-                options.on_problem(None)
+            trouble.end(rebuilds.problem)
     finally:
         rebuilds.close()
         worker.close()
+
+
+class _Trouble:
+    """How long turns have failed, and how long it is waited for the next one."""
+
+    def __init__(self, options: RunOptions) -> None:
+        self._options = options
+        self._wait_s, self._told, self._well_s = _FIRST_WAIT_S, "", options.clock()
+
+    def hear(self, error: StoreError) -> float:
+        """Return how long to wait after a turn that failed; of a run that has to end it is raised at last."""
+        if self._told != error.message:
+            self._told = error.message
+            self._options.on_problem(error)
+        self._give_up(error)
+        wait_s, self._wait_s = self._wait_s, min(2 * self._wait_s, _LONGEST_WAIT_S)
+        return wait_s
+
+    def end(self, of_lists: FeaturectlError | None) -> None:
+        """Take note of a turn that went well, though lists can't be made where that has a reason."""
+        if of_lists is None:
+            self._well_s = self._options.clock()
+        else:
+            self._give_up(of_lists)
+        if self._told:
+            self._told, self._wait_s = "", _FIRST_WAIT_S
+            self._options.on_problem(None)
+
+    def _give_up(self, error: FeaturectlError) -> None:
+        if self._options.once and self._options.clock() - self._well_s >= self._options.patience_s:
+            raise error
 
 
 def _has_all(worker: StreamWorker, wanted: Mapping[str, int], rebuilds: Rebuilds) -> bool:
