@@ -188,30 +188,12 @@ class StreamSession:
             return found
 
     def _work(self, stream: AppliedStream, state: StreamState, opened: OpenedTopic, lacking: Sequence[str]) -> None:
-        workspace, source = self._setting.workspace, stream.source
-        log = workspace.event_log(source)
-        topic = WorkerTopic(
-            state=partial(opened.broker.state, opened.topic),
-            watermarks=partial(opened.broker.watermarks, opened.topic),
-            reader=opened.reader,
-        )
-        worker = StreamWorker(
-            WorkerStream(
-                source=source,
-                views=stream.views,
-                place=self._place,
-                state=state,
-                id_problem=_id_problem(source, workspace),
-            ),
-            topic,
-            LogWriter(log, workspace.rejected_log(source)),
-            WorkerPace(clock=time.monotonic, wall_us=_wall_us),
-        )
+        workspace = self._setting.workspace
+        worker = make_worker(workspace, stream, self._place, state, opened)
         worker.again |= self._partitions
         rebuilt = RebuiltStream(place=self._place, state=state, partitions=lambda: worker.start.names)
-        rebuilds = Rebuilds(
-            rebuilt, log, {name: self._seeded(stream, name) for name in stream.views}, self._hear_of_lists
-        )
+        seeded = {name: self._seeded(stream, name) for name in stream.views}
+        rebuilds = Rebuilds(rebuilt, workspace.event_log(stream.source), seeded, self._hear_of_lists)
         for name in lacking:
             rebuilds.want(name)
         options = RunOptions(
@@ -262,6 +244,22 @@ def _name() -> str:
 
 def _wall_us() -> int:
     return time.time_ns() // 1_000
+
+
+def make_worker(
+    workspace: Workspace, stream: AppliedStream, place: StreamSource, state: StreamState, opened: OpenedTopic
+) -> StreamWorker:
+    """Return a worker on a source as it is applied, which has no partitions yet."""
+    source = stream.source
+    id_problem = _id_problem(source, workspace)
+    work = WorkerStream(source=source, views=stream.views, place=place, state=state, id_problem=id_problem)
+    topic = WorkerTopic(
+        state=partial(opened.broker.state, opened.topic),
+        watermarks=partial(opened.broker.watermarks, opened.topic),
+        reader=opened.reader,
+    )
+    log = LogWriter(workspace.event_log(source), workspace.rejected_log(source))
+    return StreamWorker(work, topic, log, WorkerPace(clock=time.monotonic, wall_us=_wall_us))
 
 
 def _id_problem(source: Source, workspace: Workspace) -> IdProblem | None:
