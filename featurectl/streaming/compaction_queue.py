@@ -88,11 +88,13 @@ class CompactionQueue:
                 continue
             instants = AppliedInstants(
                 applied_us=applied, asof_us=register.asof, clock_us=register.clock_us, marks=found.marks
-            )  # fmt: skip
+            )
             try:
                 compacted = compact(found.elements, layout, instants)
             except StoreError as error:
                 self._broken = self._broken or error
+                continue
+            if not compacted.pays:
                 continue
             yield ListReplacement(
                 generation=generation,

@@ -52,12 +52,16 @@ def run_worker(worker: StreamWorker, rebuilds: Rebuilds, stop: StopSignal, optio
             With `once` also what kept it from going on for long.
         DataError: with `once`, a history can't be read; what was taken is logged.
     """
+    quiet = worker.quiet_lists()
     rebuilds.start(lambda: 0 in worker.readings)
+    if not options.once:
+        quiet.start(lambda: 0 in worker.readings)
     trouble, looked_s = _Trouble(options), options.clock()
     wanted: Mapping[str, int] | None = None
     try:
         while not stop.is_set():
             rebuilds.check()
+            quiet.check()
             try:
                 if options.once and wanted is None:
                     wanted = topic_ends(worker.topic)
@@ -73,6 +77,7 @@ def run_worker(worker: StreamWorker, rebuilds: Rebuilds, stop: StopSignal, optio
                 continue
             trouble.end(rebuilds.problem)
     finally:
+        quiet.close()
         rebuilds.close()
         worker.close()
 

@@ -26,6 +26,7 @@ from featurectl.streaming.generation_records import GenerationRecords
 from featurectl.streaming.log_writer import LogWriter
 from featurectl.streaming.logged_events import merged_ranges, taken_ranges
 from featurectl.streaming.partition_start import PartitionReading, PartitionStart, WorkerTopic
+from featurectl.streaming.quiet_lists import QuietLists
 from featurectl.streaming.read_events import EventReader, StampedBatch, appends_of
 from featurectl.streaming.topics.base import MessageBatch, TakeLimits
 
@@ -101,6 +102,12 @@ class StreamWorker:
     def unlogged(self) -> int:
         """How many events wait for the log."""
         return sum(of.taken.events for of in self.readings.values())
+
+    def quiet_lists(self) -> QuietLists:
+        """Return what goes over the lists of its views that nobody writes, for a thread of its own."""
+        stream = self._stream
+        records = GenerationRecords(stream.place, stream.state, stream.views, self._events.decoder)
+        return QuietLists(stream.place, stream.state, records.layout, stream.views)
 
     def step(self, limits: TakeLimits) -> int:
         """Do one turn, and return how many events it took.

@@ -103,9 +103,9 @@ class RedisStreamState:
         """Remove the lists of a generation that is neither read nor written, some at a time."""
         self._sweeper(source).drop(generation)
 
-    def sweep(self, source: StreamSource, views: Sequence[str]) -> int:
-        """Remove the lists of generations of view versions that the register does not name; return how many."""
-        return self._sweeper(source).sweep(views)
+    def sweeping(self, source: StreamSource, views: Sequence[str]) -> Iterator[int]:
+        """Remove the lists of generations of view versions that the register does not name, a bounded piece a step."""
+        return self._sweeper(source).sweeping(views)
 
     def close(self) -> None:
         """Close the connections."""

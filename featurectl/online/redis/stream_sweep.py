@@ -45,21 +45,19 @@ class ListSweeper:
             self._do([("UNLINK", key) for key in keys])
         self._forget_marks(lambda named: named == generation.name)
 
-    def sweep(self, views: Sequence[str]) -> int:
-        """Remove the lists of generations of view versions that the register does not name; return how many.
+    def sweeping(self, views: Sequence[str]) -> Iterator[int]:
+        """Remove the lists of generations of view versions that the register does not name, a page of keys a step.
 
         What is named is read after a page of keys: a generation is named before it has lists.
         """
-        swept = 0
         for view in views:
             for keys in self._pages(list_pattern(self._source, view, "*")):
                 named = {of.name.encode() for of in self._named()}
                 gone = [key for key in keys if key.rpartition(b"}/")[2] not in named]
                 self._do([("UNLINK", key) for key in gone])
-                swept += len(gone)
+                yield len(gone)
         named_now = {of.name for of in self._named()}
         self._forget_marks(lambda name: name.partition("#")[0] in views and name not in named_now)
-        return swept
 
     def _do(self, commands: Sequence[RedisCommand]) -> None:
         """Have some commands done; the first error is raised."""

@@ -18,6 +18,7 @@ _WAIT_S: Final = 10.0
 _BELOW: Final[bytes | int] = -1  # every key
 _WALK_LISTS: Final = 5_000
 _REMOVE_ELEMENTS: Final = 20_000
+_SWEEP_ELEMENTS: Final = 1_000  # a worker that writes meanwhile waits for them
 
 
 class SqliteStreamConnection:
@@ -137,30 +138,36 @@ class SqliteStreamState:
 
     def drop_lists(self, source: StreamSource, generation: Generation) -> None:
         """Remove the lists of a generation that is neither read nor written, 20,000 elements in a transaction."""
-        removed = _REMOVE_ELEMENTS
-        while removed == _REMOVE_ELEMENTS:
-            with self._file.transaction() as connection:
-                of = (self._file.number(connection, source), generation.view, generation.id)
-                found = connection.execute(tables.FIND_GENERATION, of).fetchone()
-                if found is None or found[1]:
-                    return
-                removed = connection.execute(tables.REMOVE_SOME, (found[0], _REMOVE_ELEMENTS)).rowcount
-                if removed < _REMOVE_ELEMENTS:
-                    connection.execute(tables.REMOVE_CUTS, (found[0],))
-                    connection.execute(tables.REMOVE_GENERATION, (found[0],))
+        for _ in self._dropping(source, generation, _REMOVE_ELEMENTS):
+            pass
 
-    def sweep(self, source: StreamSource, views: Sequence[str]) -> int:
-        """Remove the lists of generations of view versions that the register does not name; return how many."""
-        swept = 0
+    def sweeping(self, source: StreamSource, views: Sequence[str]) -> Iterator[int]:
+        """Remove the lists of generations of view versions that the register does not name, a bounded piece a step."""
         for view in views:
             with self._file.transaction(writing=False) as connection:
                 number = self._file.number(connection, source)
                 names = [name for (name,) in connection.execute(tables.UNNAMED, (number, view))]
             for name in names:
                 generation = Generation(view=view, id=name)
-                swept += sum(map(len, self.walk_lists(source, generation)))
-                self.drop_lists(source, generation)
-        return swept
+                for page in self.walk_lists(source, generation):
+                    yield len(page)
+                for _ in self._dropping(source, generation, _SWEEP_ELEMENTS):
+                    yield 0
+
+    def _dropping(self, source: StreamSource, generation: Generation, at_once: int) -> Iterator[int]:
+        """Remove elements of a generation that is neither read nor written, some in a transaction; yield how many."""
+        removed = at_once
+        while removed == at_once:
+            with self._file.transaction() as connection:
+                of = (self._file.number(connection, source), generation.view, generation.id)
+                found = connection.execute(tables.FIND_GENERATION, of).fetchone()
+                if found is None or found[1]:
+                    return
+                removed = connection.execute(tables.REMOVE_SOME, (found[0], at_once)).rowcount
+                if removed < at_once:
+                    connection.execute(tables.REMOVE_CUTS, (found[0],))
+                    connection.execute(tables.REMOVE_GENERATION, (found[0],))
+            yield removed
 
     def close(self) -> None:
         """Close the file."""

@@ -46,12 +46,13 @@ class Compacted:
     """What stands in the place of the elements that were read.
 
     `left` are those that are not folded. `alone` is the head where no element is left or stands behind; None: the list
-    is removed then.
+    is removed then. `pays` is False where it would be about the same list.
     """
 
     head: bytes
     left: Sequence[bytes]
     alone: bytes | None
+    pays: bool
 
 
 def compact(elements: Sequence[bytes], layout: ListLayout, applied: AppliedInstants) -> Compacted:
@@ -77,11 +78,17 @@ def _compact(elements: Sequence[bytes], layout: ListLayout, applied: AppliedInst
     head = fold(found.head, taken, max(applied.asof_us, found.head.asof_us), layout)
     packed = pack_head(head, layout)
     alone: bytes | None = packed
+    pays = 1 + len(left) < len(elements) or _is_less(head, found.head)
     if head.is_empty:
         since_us = found.head.empty_since_us if len(elements) == 1 else 0
         waiting = head._replace(empty_since_us=since_us or applied.clock_us)
         alone = None if 0 < since_us < applied.clock_us - PATIENCE_US else pack_head(waiting, layout)
-    return Compacted(head=packed, left=[pack_record(record, layout) for record in left], alone=alone)
+        pays = pays or alone is None or (not since_us and not left)
+    return Compacted(head=packed, left=[pack_record(record, layout) for record in left], alone=alone, pays=pays)
+
+
+def _is_less(head: Head, before: Head) -> bool:
+    return head.rows.height < before.rows.height or head.tiles.height < before.tiles.height
 
 
 def _raw(elements: Sequence[bytes], layout: ListLayout, found: ParsedList) -> Sequence[EventRecord]:

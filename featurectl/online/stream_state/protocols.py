@@ -208,5 +208,8 @@ class StreamState(StreamReader, Protocol):
     def drop_lists(self, source: StreamSource, generation: Generation) -> None:
         """Remove the lists of a generation that is neither read nor written, in bounded steps."""
 
-    def sweep(self, source: StreamSource, views: Sequence[str]) -> int:
-        """Remove the lists of generations of view versions that the register does not name; return how many."""
+    def sweeping(self, source: StreamSource, views: Sequence[str]) -> Iterator[int]:
+        """Remove the lists of generations of view versions that the register does not name, a bounded piece a step.
+
+        Yields how many were removed with each.
+        """

@@ -361,7 +361,7 @@ class RealStore(Store):
         if generation != NONE:
             for each in of_views(generation):
                 self.state.drop_lists(self.source, each)
-        self.state.sweep(self.source, [f"{view}@1" for view in VIEWS])
+        sum(self.state.sweeping(self.source, [f"{view}@1" for view in VIEWS]))
 
 
 def unpacked(found: base.EntityList) -> tuple[Element, ...]:

@@ -185,12 +185,12 @@ def test_lists_are_walked_dropped_and_swept(opened, source, connection):
         append(connection, *((key, b"1") for key in KEYS), generation=of)
     assert {key for page in state.walk_lists(source, FIRST) for key in page} == {*KEYS}
     state.drop_lists(source, later)  # it is written
-    assert state.sweep(source, ["spend@1", "visits@1"]) == 0
+    assert sum(state.sweeping(source, ["spend@1", "visits@1"])) == 0
     connection.generations.drop(later)
     state.drop_lists(source, later)
     assert [key for page in state.walk_lists(source, later) for key in page] == []
     connection.generations.drop(FIRST)
-    assert state.sweep(source, ["spend@1", "visits@1"]) == len(KEYS)
+    assert sum(state.sweeping(source, ["spend@1", "visits@1"])) == len(KEYS)
     assert {key for page in state.walk_lists(source, other) for key in page} == {*KEYS}
 
 

@@ -1,0 +1,129 @@
+"""Lists that nobody writes are compacted as those are that grow, and lists that nobody reads are removed.
+
+One worker goes over all lists again and again, in a thread with connections of its own: a little at a time, and between
+two pieces of work it waits so long that it takes a small share of a processor.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from featurectl.core.dataclass import dataclass
+from featurectl.core.errors import FeaturectlError
+from featurectl.online.stream_state.base import Generation, StreamSource
+from featurectl.online.stream_state.layout import ListLayout
+from featurectl.online.stream_state.protocols import StreamConnection, StreamState
+from featurectl.streaming.compaction_queue import CompactionQueue
+
+_AT_ONCE: Final = 20  # lists
+_SHARE: Final = 0.03  # of a processor
+_LEAST_WAIT_S: Final = 0.005
+_PASS_EVERY_S: Final = 300.0
+_LOOK_S: Final = 1.0
+
+
+@dataclass(slots=True, kw_only=True)
+class QuietListCounts:
+    """What was done with lists that nobody writes: seen, replaced or removed by compaction, of no generation."""
+
+    seen: int = 0
+    compacted: int = 0
+    swept: int = 0
+    passes: int = 0
+
+
+class QuietLists:
+    """Goes over the lists of a source's views; `views` are those that the worker knows, by `view@version`."""
+
+    def __init__(
+        self,
+        place: StreamSource,
+        state: StreamState,
+        layout_of: Callable[[Generation], ListLayout],
+        views: Iterable[str],
+    ) -> None:
+        self._place, self._state, self._layout_of, self._views = place, state, layout_of, tuple(views)
+        self._ends = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._fault: Exception | None = None
+        self.counts = QuietListCounts()
+        self.problem: FeaturectlError | None = None  # why the last pass was left
+
+    def start(self, is_mine: Callable[[], bool]) -> None:
+        """Begin; `is_mine` says whether it is this worker that does it."""
+        self._thread = threading.Thread(target=self._run, args=(is_mine,), name="quiet lists", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop, after the piece of work that is under way."""
+        self._ends.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def check(self) -> None:
+        """Raise what has ended the thread, if it is no error of the store: a fault of our own."""
+        if self._fault is not None:
+            raise self._fault
+
+    def go_over(self) -> Iterator[None]:
+        """Go over all lists once, and yield after each small piece of work.
+
+        Raises:
+            StoreError: the store can't be used now, or a list holds what no worker has written.
+        """
+        connection = self._state.connect(self._place)
+        try:
+            views = dict.fromkeys([*self._views, *connection.register.read_state().views])
+            for view in views:
+                live = connection.register.read_state().live(view)
+                if live is not None and view in self._views:
+                    yield from self._compacted(connection, live)
+            for removed in self._state.sweeping(self._place, [*views]):
+                self.counts.swept += removed
+                yield
+        finally:
+            connection.close()
+        self.counts.passes += 1
+
+    def _compacted(self, connection: StreamConnection, live: Generation) -> Iterator[None]:
+        queue = CompactionQueue(self._layout_of)
+        broken: FeaturectlError | None = None
+        for entities in self._state.walk_lists(self._place, live):
+            yield
+            for start in range(0, len(entities), _AT_ONCE):
+                some = entities[start : start + _AT_ONCE]
+                queue.add(live.view, some)
+                self.counts.seen += len(some)
+                try:
+                    self.counts.compacted += queue.step(connection)
+                except FeaturectlError as error:
+                    if len(queue):
+                        raise  # the store fails
+                    broken = broken or error  # a list is broken: the others were compacted
+                yield
+        self.problem = broken or self.problem
+
+    def _run(self, is_mine: Callable[[], bool]) -> None:
+        try:
+            next_s = time.monotonic() + _LOOK_S
+            while not self._ends.wait(_LOOK_S):
+                if is_mine() and time.monotonic() >= next_s:
+                    self._pass(is_mine)
+                    next_s = time.monotonic() + _PASS_EVERY_S
+        except Exception as error:  # noqa: BLE001 (the worker's thread raises it)
+            self._fault = error
+
+    def _pass(self, is_mine: Callable[[], bool]) -> None:
+        self.problem = None
+        begun_s = time.monotonic()
+        try:
+            for _ in self.go_over():
+                took_s = time.monotonic() - begun_s
+                if self._ends.wait(max(_LEAST_WAIT_S, took_s * (1 / _SHARE - 1))) or not is_mine():
+                    return
+                begun_s = time.monotonic()
+        except FeaturectlError as error:
+            self.problem = error
