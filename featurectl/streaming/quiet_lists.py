@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError
-from featurectl.online.stream_state.base import Generation, StreamSource
-from featurectl.online.stream_state.layout import ListLayout
-from featurectl.online.stream_state.protocols import StreamConnection, StreamState
+from featurectl.online.stream_state.base import Generation
+from featurectl.online.stream_state.protocols import StreamConnection
 from featurectl.streaming.compaction_queue import CompactionQueue
+from featurectl.streaming.event_decoder import EventDecoder
+from featurectl.streaming.generation_records import GenerationRecords
+from featurectl.streaming.worker import WorkerStream
 
 _AT_ONCE: Final = 20  # lists
 _SHARE: Final = 0.03  # of a processor
@@ -36,16 +38,11 @@ class QuietListCounts:
 
 
 class QuietLists:
-    """Goes over the lists of a source's views; `views` are those that the worker knows, by `view@version`."""
+    """Goes over the lists of the views of a worker's source."""
 
-    def __init__(
-        self,
-        place: StreamSource,
-        state: StreamState,
-        layout_of: Callable[[Generation], ListLayout],
-        views: Iterable[str],
-    ) -> None:
-        self._place, self._state, self._layout_of, self._views = place, state, layout_of, tuple(views)
+    def __init__(self, stream: WorkerStream) -> None:
+        self._place, self._state, self._views = stream.place, stream.state, stream.views
+        self._records = GenerationRecords(stream.place, stream.state, stream.views, EventDecoder(stream.source))
         self._ends = threading.Event()
         self._thread: threading.Thread | None = None
         self._fault: Exception | None = None
@@ -89,7 +86,7 @@ class QuietLists:
         self.counts.passes += 1
 
     def _compacted(self, connection: StreamConnection, live: Generation) -> Iterator[None]:
-        queue = CompactionQueue(self._layout_of)
+        queue = CompactionQueue(self._records.layout)
         broken: FeaturectlError | None = None
         for entities in self._state.walk_lists(self._place, live):
             yield

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError, StoreError
 from featurectl.streaming.partition_start import topic_ends
+from featurectl.streaming.quiet_lists import QuietLists
 from featurectl.streaming.rebuilds import Rebuilds
 from featurectl.streaming.topics.base import TakeLimits
 from featurectl.streaming.topics.faults import NoTopicError, RetentionError, TopicRestartedError
@@ -52,7 +53,7 @@ def run_worker(worker: StreamWorker, rebuilds: Rebuilds, stop: StopSignal, optio
             With `once` also what kept it from going on for long.
         DataError: with `once`, a history can't be read; what was taken is logged.
     """
-    quiet = worker.quiet_lists()
+    quiet = QuietLists(worker.stream)
     rebuilds.start(lambda: 0 in worker.readings)
     if not options.once:
         quiet.start(lambda: 0 in worker.readings)

@@ -26,7 +26,6 @@ from featurectl.streaming.generation_records import GenerationRecords
 from featurectl.streaming.log_writer import LogWriter
 from featurectl.streaming.logged_events import merged_ranges, taken_ranges
 from featurectl.streaming.partition_start import PartitionReading, PartitionStart, WorkerTopic
-from featurectl.streaming.quiet_lists import QuietLists
 from featurectl.streaming.read_events import EventReader, StampedBatch, appends_of
 from featurectl.streaming.topics.base import MessageBatch, TakeLimits
 
@@ -79,7 +78,7 @@ class StreamWorker:
     """Works on one source; `step` does one turn. Not for several threads."""
 
     def __init__(self, stream: WorkerStream, topic: WorkerTopic, log: LogWriter, pace: WorkerPace) -> None:
-        self._stream, self.topic, self.log, self._pace = stream, topic, log, pace
+        self.stream, self.topic, self.log, self._pace = stream, topic, log, pace
         self._events = EventReader(stream.source, stream.id_problem)
         self._records = GenerationRecords(stream.place, stream.state, stream.views, self._events.decoder)
         self.compaction = CompactionQueue(self._records.layout)
@@ -94,7 +93,7 @@ class StreamWorker:
     def connection(self) -> StreamConnection:
         """The connection to the store; one that was lost is opened anew, and all partitions begin anew."""
         if self._connection is None:
-            self._connection = self._stream.state.connect(self._stream.place)
+            self._connection = self.stream.state.connect(self.stream.place)
             self.again |= set(self.readings)
         return self._connection
 
@@ -102,12 +101,6 @@ class StreamWorker:
     def unlogged(self) -> int:
         """How many events wait for the log."""
         return sum(of.taken.events for of in self.readings.values())
-
-    def quiet_lists(self) -> QuietLists:
-        """Return what goes over the lists of its views that nobody writes, for a thread of its own."""
-        stream = self._stream
-        records = GenerationRecords(stream.place, stream.state, stream.views, self._events.decoder)
-        return QuietLists(stream.place, stream.state, records.layout, stream.views)
 
     def step(self, limits: TakeLimits) -> int:
         """Do one turn, and return how many events it took.
@@ -255,7 +248,7 @@ class StreamWorker:
             self.again.add(messages.partition)
             return
         reading.position = end
-        reading.taken.add(taken_ranges(stamped, stamps, reading.name, self._stream.source))
+        reading.taken.add(taken_ranges(stamped, stamps, reading.name, self.stream.source))
         self.counts.events += len(stamped.events)
         self.counts.rejected += len(stamped.rejected)
 

@@ -11,6 +11,7 @@ import pytest
 
 from featurectl.online.stream_state.base import Generation, ListAppend, ListsAsk, StreamSource
 from featurectl.online.stream_state.compaction import PATIENCE_US
+from featurectl.streaming.quiet_lists import QuietLists
 from tests.streaming.conveyor import SECOND
 from tests.streaming.test_worker_failures import Stage
 
@@ -37,7 +38,7 @@ def elements(stage: Stage) -> int:
 
 def go_over(stage: Stage) -> tuple[int, int, int]:
     """Go over all lists, and return how many were seen, compacted and swept."""
-    quiet = stage.worker.quiet_lists()
+    quiet = QuietLists(stage.worker.stream)
     for _ in quiet.go_over():
         pass
     assert (quiet.counts.passes, quiet.problem) == (1, None)
@@ -90,7 +91,7 @@ def test_it_is_done_by_a_thread_that_ends_at_once(stage: Stage):
     stage.send(5)
     stage.step()
     stage.step(seconds=1)
-    quiet = stage.worker.quiet_lists()
+    quiet = QuietLists(stage.worker.stream)
     quiet.start(lambda: True)
     end = time.monotonic() + 20
     while not quiet.counts.passes:
