@@ -88,7 +88,7 @@ def write(path: Path, rows: list[Swipe]) -> None:
         table = csv.DictWriter(file, rows[0])
         table.writeheader()
         table.writerows(rows)
-    print(f"{path}: {len(rows):,} rows")
+    print(f"{path.parent.name}/{path.name}: {len(rows):,} rows")
 
 
 def main() -> None:

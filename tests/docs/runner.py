@@ -23,7 +23,10 @@ import httpx2
 
 from featurectl.cli.main import main
 from featurectl.core.units import format_iso
+from featurectl.online.stream_state.base import StreamSource
 from featurectl.registry.locks import LEASE
+from featurectl.streaming.session.applied_streams import applied_streams
+from featurectl.workspace.open import open_workspace
 from tests import web
 from tests.docs.pages import Block, Command
 from tests.servers.redis import free_port
@@ -68,6 +71,7 @@ class Reader:
     environ: dict[str, str] = field(default_factory=dict)
     recorded: dict[str, Ran] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
+    worker: subprocess.Popen[bytes] | None = None
     closing: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def follow(self, block: Block, page: str) -> None:
@@ -104,10 +108,18 @@ class Reader:
         if words[0] == "unset":
             del self.environ[words[1]]
             return Ran("", 0)
+        if words[:3] == ["featurectl", "stream", "run"] and words[-1] == "&":
+            self.worker = self.closing.enter_context(stream_worker(words[1:-1], self.folder))
+            return Ran("", 0)
+        if words == ["kill", "%1"]:
+            assert self.worker is not None
+            self.worker.terminate()
+            assert self.worker.wait(60) == 0
+            return Ran("", 0)
         if words[0] == "featurectl" and words[-1] == "&":
             self._serve(words[1:-1])
             return Ran("", 0)
-        if words[0] == "featurectl":
+        if words[0] == "featurectl" and not {"|", ">"} & {*words}:
             if (before := self._recorded(text.removeprefix("featurectl "))) is not None:
                 return before
             return run_here(words[1:], self.folder, self.environ)
@@ -166,6 +178,38 @@ def start_server(words: list[str], folder: Path, environ: Mapping[str, str]) -> 
             assert process.poll() is None, "the server ended"
         assert time.monotonic() < end, "the server does not answer"
         time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def stream_worker(words: list[str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Start `featurectl stream run`, and give it when all views of streams can be read."""
+    with (folder / "worker.log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, "-m", "featurectl", *words], cwd=folder, stdout=log, stderr=log)
+    try:
+        end = time.monotonic() + 60
+        while not all_lists_are_there(folder):
+            assert process.poll() is None, (folder / "worker.log").read_text()
+            assert time.monotonic() < end, "the worker makes no lists"
+            time.sleep(0.05)
+        yield process
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def all_lists_are_there(folder: Path) -> bool:
+    """Return whether the views of all streams that are applied can be read."""
+    with (
+        open_workspace(folder, None, None, "applied") as workspace,
+        contextlib.closing(workspace.stream_state()) as state,
+    ):
+        for name, stream in applied_streams(workspace.state()).items():
+            place = StreamSource(project=workspace.project, env=workspace.environment.name, source=name)
+            with contextlib.closing(state.connect(place)) as connection:
+                found = connection.register.read_state()
+            if not all(found.live(view) for view in stream.views):
+                return False
+    return True
 
 
 def leave_lock(registry: Path, project: str, lock_id: str) -> None:
