@@ -19,19 +19,24 @@ from featurectl.online.stream_state.layout import ListLayout
 from featurectl.online.stream_state.protocols import StreamConnection
 
 LONG: Final = 48  # elements from which on a list is worth the trip
+VERY_LONG: Final = 5_000  # elements from which on compaction takes longer than a turn of a worker may: 8 us each
 _AT_ONCE: Final = 200
+
+ListPlace = tuple[str, bytes]  # view, entity
 
 
 class CompactionQueue:
     """Which lists have grown since they were compacted last, by the views that they are of.
 
-    `layout_of` says what the lists of a generation keep.
+    `layout_of` says what the lists of a generation keep. Very long ones are left to whoever takes them `apart`, in
+    another thread.
     """
 
     def __init__(self, layout_of: Callable[[Generation], ListLayout], long: int = LONG) -> None:
         self._layout_of = layout_of
         self.long = long
-        self._waiting: dict[tuple[str, bytes], None] = {}
+        self._waiting: dict[ListPlace, None] = {}
+        self._apart: set[ListPlace] = set()
         self._broken: StoreError | None = None  # what the first list of a step says that can't be read
 
     def __len__(self) -> int:
@@ -40,8 +45,17 @@ class CompactionQueue:
     def see(self, generation: Generation, lengths: Mapping[bytes, int]) -> None:
         """Take note of how long lists have become."""
         for entity, length in lengths.items():
-            if length >= self.long:
+            if length >= VERY_LONG:
+                self._apart.add((generation.view, entity))
+            elif length >= self.long:
                 self._waiting[generation.view, entity] = None
+
+    def apart(self) -> ListPlace | None:
+        """Return a list that is very long, and take it from those that wait; None: there is none."""
+        try:
+            return self._apart.pop()
+        except KeyError:
+            return None
 
     def add(self, view: str, entities: Iterable[bytes]) -> None:
         """Have lists compacted however long they are."""

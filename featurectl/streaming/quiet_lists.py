@@ -1,5 +1,7 @@
 """Lists that nobody writes are compacted as those are that grow, and lists that nobody reads are removed.
 
+So are, first, those that have grown so long that a turn of the worker would be late by them.
+
 One worker goes over all lists again and again, in a thread with connections of its own: a little at a time, and between
 two pieces of work it waits so long that it takes a small share of a processor.
 """
@@ -9,6 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from typing import Final
 
 from featurectl.core.dataclass import dataclass
@@ -24,7 +27,8 @@ _AT_ONCE: Final = 20  # lists
 _SHARE: Final = 0.03  # of a processor
 _LEAST_WAIT_S: Final = 0.005
 _PASS_EVERY_S: Final = 300.0
-_LOOK_S: Final = 1.0
+_FIRST_PASS_S: Final = 1.0
+_LOOK_S: Final = 0.1
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,9 +42,10 @@ class QuietListCounts:
 
 
 class QuietLists:
-    """Goes over the lists of the views of a worker's source."""
+    """Goes over the lists of the views of a worker's source, and compacts those that its turns leave as too long."""
 
-    def __init__(self, stream: WorkerStream) -> None:
+    def __init__(self, stream: WorkerStream, of_worker: CompactionQueue) -> None:
+        self._of_worker = of_worker
         self._place, self._state, self._views = stream.place, stream.state, stream.views
         self._records = GenerationRecords(stream.place, stream.state, stream.views, EventDecoder(stream.source))
         self._ends = threading.Event()
@@ -103,10 +108,29 @@ class QuietLists:
                 yield
         self.problem = broken or self.problem
 
+    def compact_long(self) -> int:
+        """Compact the lists that the turns of the worker left, and return how many were.
+
+        Raises:
+            StoreError: the store can't be used now, or a list holds what no worker has written.
+        """
+        place, done = self._of_worker.apart(), 0
+        if place is None:
+            return 0
+        queue = CompactionQueue(self._records.layout)
+        with closing(self._state.connect(self._place)) as connection:
+            while place is not None:
+                queue.add(place[0], [place[1]])
+                done += queue.step(connection)
+                place = self._of_worker.apart()
+        return done
+
     def _run(self, is_mine: Callable[[], bool]) -> None:
         try:
-            next_s = time.monotonic() + _LOOK_S
+            next_s = time.monotonic() + _FIRST_PASS_S
             while not self._ends.wait(_LOOK_S):
+                with suppress(FeaturectlError):  # the list is seen again when it grows, or by the next pass
+                    self.compact_long()
                 if is_mine() and time.monotonic() >= next_s:
                     self._pass(is_mine)
                     next_s = time.monotonic() + _PASS_EVERY_S
@@ -121,6 +145,7 @@ class QuietLists:
                 took_s = time.monotonic() - begun_s
                 if self._ends.wait(max(_LEAST_WAIT_S, took_s * (1 / _SHARE - 1))) or not is_mine():
                     return
+                self.compact_long()
                 begun_s = time.monotonic()
         except FeaturectlError as error:
             self.problem = error

@@ -15,7 +15,8 @@ from featurectl.online.stream_state.protocols import StreamConnection, StreamSta
 from featurectl.streaming.seeding import SeededView, Seeding, can_seed
 
 _LOOK_S: Final = 0.5
-_WAIT_S: Final = 0.05  # for the log to have what it has to
+_FIRST_WAIT_S: Final = 0.05  # for the log to have what it has to, which is opened anew each time
+_LONGEST_WAIT_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,18 +122,20 @@ class Rebuilds:
     def _missing(self, connection: StreamConnection) -> list[str] | None:
         """Return the views to rebuild, None where that can't be known yet."""
         state = connection.register.read_state()
-        if not can_seed(state, self._log.open(), self._stream.partitions()):
-            return None  # workers have not begun with all partitions
         unready = {generation.view for generation in connection.lists.unready()}
         retired = [of for of in state.partitions if of.is_retired]
         if any(min(connection.lists.marks(of.number), default=of.done) < of.done for of in retired):
             unready = {*self._views}  # a master lost records that no topic has any more
-        return [name for name in self._views if state.live(name) is None or name in unready or name in self._wanted]
+        missing = [name for name in self._views if state.live(name) is None or name in unready or name in self._wanted]
+        if missing and not can_seed(state, self._log.open(), self._stream.partitions()):
+            return None  # workers have not begun with all partitions
+        return missing
 
     def _rebuild(self, name: str, connection: StreamConnection) -> bool:
         """Return whether a view has new lists that are read; False where it was given up, or the worker ends."""
         before = connection.register.read_state().live(name)
-        seeding = Seeding(self._views[name], connection, self._log)
+        seeding = Seeding(self._views[name], connection, self._log, self._ends.is_set)
+        wait_s = _FIRST_WAIT_S
         while not self._ends.is_set():
             found = seeding.step(connection)
             if found == "done":
@@ -143,6 +146,7 @@ class Rebuilds:
                 return True
             if found == "given up":
                 return False
-            self._ends.wait(_WAIT_S)
+            self._ends.wait(wait_s)
+            wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
         connection.generations.drop(seeding.generation)
         return False

@@ -53,10 +53,9 @@ def run_worker(worker: StreamWorker, rebuilds: Rebuilds, stop: StopSignal, optio
             With `once` also what kept it from going on for long.
         DataError: with `once`, a history can't be read; what was taken is logged.
     """
-    quiet = QuietLists(worker.stream)
+    quiet = QuietLists(worker.stream, worker.compaction)
     rebuilds.start(lambda: 0 in worker.readings)
-    if not options.once:
-        quiet.start(lambda: 0 in worker.readings)
+    quiet.start(lambda: 0 in worker.readings and not options.once)
     trouble, looked_s = _Trouble(options), options.clock()
     wanted: Mapping[str, int] | None = None
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 import polars as pl
 
@@ -28,6 +28,8 @@ from featurectl.streaming.view_records import StampedEvent, ViewRecords
 
 SeedingState = Literal["waits", "done", "given up"]
 HistoryRows = Callable[[], Iterator[pl.DataFrame]]  # of a source's history: its columns, and STAMP
+T = TypeVar("T")
+_LOOK_AFTER: Final = 256  # items
 _ROWS_AT_ONCE: Final = 1_000_000
 _SEEDS_AT_ONCE: Final = 1_000
 _ENDED: Final = MOST_PARTITIONS - 1  # stands for partitions of before that the register does not know
@@ -53,11 +55,21 @@ def can_seed(state: RegisterState, opened: OpenedLog, names: Iterable[str]) -> b
     return state.asof > 0 and all(name in known for name in names if name in opened.state.partitions)
 
 
-class Seeding:
-    """One new generation of a view version; `step` until it is done or given up."""
+class _EndedError(Exception):
+    """Whoever seeds is to end."""
 
-    def __init__(self, seeded: SeededView, connection: StreamConnection, log: EventLog) -> None:
-        self._seeded, self._log = seeded, log
+
+class Seeding:
+    """One new generation of a view version; `step` until it is done or given up, as it is soon after `is_ending`."""
+
+    def __init__(
+        self,
+        seeded: SeededView,
+        connection: StreamConnection,
+        log: EventLog,
+        is_ending: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._seeded, self._log, self._is_ending = seeded, log, is_ending
         self.generation = Generation(view=seeded.name, id=secrets.token_hex(6))
         before = log.open()
         self._new: NewGeneration = connection.generations.add(self.generation, layout_document(layout_of(seeded.view)))
@@ -81,8 +93,12 @@ class Seeding:
             return "given up"
         if not self._is_logged(state, opened):
             return "waits"
-        if self._counts is None:
-            self._counts = self._seed(connection, state, opened)
+        try:
+            if self._counts is None:
+                self._counts = self._seed(connection, state, opened)
+        except _EndedError:
+            connection.generations.drop(self.generation)
+            return "given up"
         if not connection.lists.make_ready(self.generation, self._counts, self._new.cuts):
             connection.generations.drop(self.generation)
             return "given up"
@@ -109,11 +125,17 @@ class Seeding:
             by_entity: dict[bytes, list[EventRecord]] = {}
             for entity, record in self._bucket(opened, numbers, bucket, buckets):
                 by_entity.setdefault(entity, []).append(record)
-            seeds = [*filter(None, map(self._head, by_entity, by_entity.values()))]
+            seeds = [*filter(None, map(self._head, by_entity, self._while_not_ending(by_entity.values())))]
             for start in range(0, len(seeds), _SEEDS_AT_ONCE):
                 counted = connection.lists.seed(self.generation, seeds[start : start + _SEEDS_AT_ONCE])
                 total = {master: total.get(master, 0) + count for master, count in counted.items()}
         return total
+
+    def _while_not_ending(self, items: Iterable[T]) -> Iterator[T]:
+        for number, item in enumerate(items):
+            if number % _LOOK_AFTER == 0 and self._is_ending():
+                raise _EndedError
+            yield item
 
     def _buckets(self, opened: OpenedLog) -> int:
         """Return in how many parts entities are worked on, so that one part's events fit in memory."""
@@ -122,7 +144,7 @@ class Seeding:
     def _bucket(
         self, opened: OpenedLog, numbers: Mapping[str, int], bucket: int, buckets: int
     ) -> Iterator[tuple[bytes, EventRecord]]:
-        for event in self._events(opened, numbers):
+        for event in self._while_not_ending(self._events(opened, numbers)):
             entity = self._records.entity(event.row)
             if entity is not None and sum(entity) % buckets == bucket:
                 yield entity, self._records.record(event)

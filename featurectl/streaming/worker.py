@@ -6,6 +6,7 @@ for dividing the work alone: what two workers do with one partition at the same 
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from featurectl.streaming.avro_events import IdProblem
 
 _LOG_EVERY_S: Final = 5.0
+_AGAIN_SHARE: Final = 0.1
 _BEAT_EVERY_S: Final = 0.05
 _MOST_UNLOGGED: Final = 1_000_000
 
@@ -53,13 +55,17 @@ class WorkerStream:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerPace:
-    """How often a worker does what it does beside taking events; `clock` gives seconds that only grow."""
+    """How often a worker does what it does beside taking events; `clock` gives seconds that only grow.
+
+    A commit to the log that came second is tried again after a part of `log_every_s`, as `random` (0 to 1) says.
+    """
 
     clock: Callable[[], float]
     wall_us: Callable[[], int]
     log_every_s: float = _LOG_EVERY_S
     beat_every_s: float = _BEAT_EVERY_S
     most_unlogged: int = _MOST_UNLOGGED
+    random: Callable[[], float] = random.random
 
 
 @dataclass(slots=True, kw_only=True)
@@ -163,7 +169,8 @@ class StreamWorker:
         """Log what was taken; return whether that was done, not refused as another commit came between."""
         self._logged_at = self._pace.clock()
         commit = self.log.commit({of.name: of.taken for of in self.readings.values()}, self.connection)
-        if commit is None:
+        if commit is None:  # others have that turn: those who try again do so at other times
+            self._logged_at -= self._pace.log_every_s * (1 - _AGAIN_SHARE * self._pace.random())
             return False
         self.counts.logged += commit.rows
         for partition, of in self.readings.items():

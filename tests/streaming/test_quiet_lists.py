@@ -11,7 +11,9 @@ import pytest
 
 from featurectl.online.stream_state.base import Generation, ListAppend, ListsAsk, StreamSource
 from featurectl.online.stream_state.compaction import PATIENCE_US
+from featurectl.streaming.compaction_queue import VERY_LONG
 from featurectl.streaming.quiet_lists import QuietLists
+from featurectl.streaming.topics.base import TakeLimits
 from tests.streaming.conveyor import SECOND
 from tests.streaming.test_worker_failures import Stage
 
@@ -38,7 +40,7 @@ def elements(stage: Stage) -> int:
 
 def go_over(stage: Stage) -> tuple[int, int, int]:
     """Go over all lists, and return how many were seen, compacted and swept."""
-    quiet = QuietLists(stage.worker.stream)
+    quiet = QuietLists(stage.worker.stream, stage.worker.compaction)
     for _ in quiet.go_over():
         pass
     assert (quiet.counts.passes, quiet.problem) == (1, None)
@@ -91,7 +93,7 @@ def test_it_is_done_by_a_thread_that_ends_at_once(stage: Stage):
     stage.send(5)
     stage.step()
     stage.step(seconds=1)
-    quiet = QuietLists(stage.worker.stream)
+    quiet = QuietLists(stage.worker.stream, stage.worker.compaction)
     quiet.start(lambda: True)
     end = time.monotonic() + 20
     while not quiet.counts.passes:
@@ -103,3 +105,16 @@ def test_it_is_done_by_a_thread_that_ends_at_once(stage: Stage):
     assert time.monotonic() - begun_s < 5
     assert (elements(stage), quiet.counts.compacted) == (1, 1)
     assert "quiet lists" not in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.long
+def test_a_very_long_list_is_left_to_the_thread(stage: Stage):
+    begun(stage)
+    stage.send(VERY_LONG + 10)
+    taken = 0
+    while taken < VERY_LONG + 10:
+        taken += stage.worker.step(TakeLimits(messages=VERY_LONG + 10, timeout_s=0.0))
+    stage.step(seconds=1)
+    assert (elements(stage), stage.worker.counts.compacted) == (VERY_LONG + 10, 0)
+    quiet = QuietLists(stage.worker.stream, stage.worker.compaction)
+    assert (quiet.compact_long(), quiet.compact_long(), elements(stage)) == (1, 0, 1)

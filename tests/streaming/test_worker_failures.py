@@ -9,11 +9,12 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from featurectl.core.errors import StoreError
 from featurectl.core.units import from_us
-from featurectl.offline.event_log import REJECTED_COLUMNS, EventLog, LoggedPartition, OpenedLog
+from featurectl.offline.event_log import REJECTED_COLUMNS, STAMP, EventLog, LoggedPartition, OpenedLog
 from featurectl.online.all_stores import open_stream_state
 from featurectl.online.stream_state.base import Generation, ListAppend, ListsAsk, StreamSource
 from featurectl.streaming.log_writer import LogWriter
@@ -34,6 +35,7 @@ class FailingLog(EventLog):
 
     fails: str = ""
     commits: int = 0
+    outruns: int = 0  # how many commits come second
 
     def open(self) -> OpenedLog:
         if self.fails == "open":
@@ -43,6 +45,9 @@ class FailingLog(EventLog):
     def commit(self, *given: object) -> bool:
         if self.fails:
             raise StoreError("the log is away", code="FC603")
+        if self.outruns:
+            self.outruns -= 1
+            return False
         self.commits += 1
         return super().commit(*given)  # type: ignore[arg-type]
 
@@ -195,6 +200,44 @@ def test_rebuilds_clean_up_with_the_file_that_the_worker_reads_with(stage: Calla
     assert [*made.state.walk_lists(PLACE, old)] == []
     made.send(1)
     assert [made.step(), made.elements("spend@1")] == [1, 2]
+
+
+def test_a_commit_that_came_second_is_tried_again_soon(stage: Callable[..., Stage]):
+    made = stage()
+    made.step()
+    made.step(seconds=9)
+    made.send(3)
+    made.step()
+    made.log.outruns = 1
+    made.step(seconds=6)
+    assert (made.worker.unlogged, made.worker.counts.logged) == (3, 0)
+    made.step(seconds=1)
+    assert (made.worker.unlogged, made.worker.counts.logged) == (0, 3)
+
+
+def test_a_worker_that_ends_does_not_wait_for_a_rebuild(stage: Callable[..., Stage]):
+    made = stage()
+    made.step()
+    made.step(seconds=9)
+    history = pl.DataFrame({STAMP: [1], "swipe": [1], "card": ["c1"], "shop": ["s1"], "arr_delay": [1.0], "at": [1]})
+    begun = threading.Event()
+
+    def endless() -> Iterator[pl.DataFrame]:
+        while True:
+            begun.set()
+            yield history.with_columns(pl.col(STAMP, "at").cast(pl.Datetime("us", "UTC")))
+
+    views = {"spend@1": SeededView(name="spend@1", view=VIEWS["spend@1"], source=SOURCE, earlier=endless)}
+    stream = RebuiltStream(place=PLACE, state=made.state, partitions=lambda: made.worker.start.names)
+    rebuilds = Rebuilds(stream, made.log, views)
+    rebuilds.start(lambda: True)
+    assert begun.wait(30)
+    closing_thread = threading.Thread(target=rebuilds.close, daemon=True)
+    closing_thread.start()
+    closing_thread.join(30)
+    assert not closing_thread.is_alive()
+    rebuilds.check()
+    assert made.worker.connection.register.read_state().named() == []
 
 
 def test_a_stream_without_events_is_logged_once_a_minute(stage: Callable[..., Stage]):
