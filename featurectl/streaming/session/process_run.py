@@ -50,7 +50,6 @@ class ProcessRun:
         )  # fmt: skip
         self._sessions: dict[str, StreamSession] = {}
         self._threads: dict[str, threading.Thread] = {}
-        self._ended: dict[str, SourceReport] = {}
         self._fault: BaseException | None = None
         self._look = threading.Lock()
         self._state: State | None = None  # as it was read last, and the streams that it has

@@ -27,6 +27,7 @@ class StreamRunOptions:
 
     sources: Annotated[list[str] | None, typer.Argument(help="Sources that are streams; all by default.")] = None
     once: Annotated[bool, typer.Option("--once", help="End when all that is there now is logged.")] = False
+    workers: Annotated[int, typer.Option(help="How many processes share the partitions here.")] = 1
 
 
 @verb()
@@ -49,7 +50,7 @@ def run(call: Call, options: StreamRunOptions) -> Outcome:
 
     request = StreamRunRequest(sources=tuple(options.sources or ()), once=options.once)
     with open_applied(call) as workspace:
-        reports = run_streams(workspace, request, ProgressListener(call.progress))
+        reports = run_streams(workspace, request, ProgressListener(call.progress), options.workers)
     return Outcome(text=render_stream_run(reports), result={"sources": [report_json(report) for report in reports]})
 
 
