@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -62,7 +63,8 @@ class Shop:
         """Send an event, and let a worker take it."""
         event = {"card": "c1", "amount": amount, "at": datetime.now(UTC).isoformat()}
         with closing(open_topics(f"sqlite:///{self.root / 'streams.db'}")) as broker:
-            with closing(broker.open_writer("swipes")) as writer:
+            writer = broker.open_writer("swipes")
+            with closing(writer):
                 writer.send([(b"c1", json.dumps(event).encode())])
                 writer.flush()
         self.work()
@@ -75,11 +77,12 @@ class Shop:
         return TestClient(open_app(ServeSettings(root=str(self.root), **of)))  # type: ignore[arg-type]
 
 
-def ask(client: TestClient, card: str | None = "c1", **more: object):
-    return client.post("/v1/features", json={"features": ["spend:*"], "entities": {"card": [card]}, **more})
+def ask(client: TestClient, card: str | None = "c1", returned: Sequence[str] = (), **more: str) -> Any:
+    body = {"features": ["spend:*"], "entities": {"card": [card]}, "return": [*returned], **more}
+    return client.post("/v1/features", json=body)
 
 
-def values(answer) -> list[object]:
+def values(answer: Any) -> list[object]:
     assert answer.status_code == 200, answer.text
     return [of["values"][0] for of in answer.json()["features"].values()]
 
@@ -112,9 +115,9 @@ def test_a_client_says_which_worker_has_to_run(shop: Shop):
 def test_what_a_worker_has_taken_is_answered_at_once_with_its_asof(shop: Shop):
     shop.swipe(2.0)
     with shop.served() as client:
-        first = ask(client, **{"return": ["computed_at", "age", "version"]}).json()["features"]["count_1h"]
+        first = ask(client, returned=["computed_at", "age", "version"]).json()["features"]["count_1h"]
         shop.swipe(3.0)
-        second = ask(client, **{"return": ["computed_at"]}).json()["features"]["amount_sum_1h"]
+        second = ask(client, returned=["computed_at"]).json()["features"]["amount_sum_1h"]
     assert (first["values"], first["version"], second["values"]) == ([1], 1, [5.0])
     assert first["computed_at"] < second["computed_at"]
     assert first["age_seconds"][0] >= 0
@@ -181,5 +184,5 @@ def test_a_store_that_hangs_is_told_of_in_time(tmp_path: Path, store: RedisServe
         assert values(ask(client)) == [1, 2.0]
         before = instant_us(datetime.now(UTC))
         shop.swipe(1.0)
-        found = ask(client, **{"return": ["computed_at"]}).json()["features"]["amount_sum_1h"]
+        found = ask(client, returned=["computed_at"]).json()["features"]["amount_sum_1h"]
         assert (found["values"], instant_us(datetime.fromisoformat(found["computed_at"][0])) > before) == ([3.0], True)

@@ -82,7 +82,7 @@ class ViewColumns:
     """Decodes rows of a view version; `defaults` stand before the view's own, by feature."""
 
     def __init__(self, view: FeatureView, online: OnlineView, defaults: Mapping[str, Default] | None = None) -> None:
-        self.view = with_defaults(view, defaults or {})
+        self.view = _with_defaults(view, defaults or {})
         self.online = online
         self.names = [*(f.name for f in view.features), *(d.name for d in view.derived)]
         self._slow = ViewReader(self.view, online)
@@ -278,6 +278,14 @@ class ViewColumns:
             return None
         event, computed, asof = instants
         values = self._row_values(data[HEADER_BYTES if data[0] == PLAIN else COMPACT_HEADER_BYTES :])
+        return self.whole(values, (_known(event), computed + INSTANT_ZERO_US, asof + INSTANT_ZERO_US))
+
+    def whole(self, values: list[object], instants: tuple[int | None, int, int]) -> EntityRow:
+        """Return what an entity has of which all stored values are there, as MessagePack has them.
+
+        `instants` are those of an `EntityRow`.
+        """
+        event_us, computed_us, asof_us = instants
         for i, decode in self._decoders:
             if values[i] is not None:
                 values[i] = decode(values[i])
@@ -285,15 +293,14 @@ class ViewColumns:
         if None in values:
             statuses, defaulted = statuses.copy(), defaulted.copy()
             self._mark_nulls(values, statuses, defaulted)
-        asof_us = asof + INSTANT_ZERO_US
         if self._derived:
             statuses, defaulted = self._derive(values, statuses, defaulted, asof_us)
         return EntityRow(
             values,
             statuses,
             defaulted,
-            _known(event),
-            computed + INSTANT_ZERO_US,
+            event_us,
+            computed_us,
             asof_us,
         )
 
@@ -352,7 +359,7 @@ class ViewColumns:
         return entity_row(answer, self.names)
 
 
-def with_defaults(view: FeatureView, defaults: Mapping[str, Default]) -> FeatureView:
+def _with_defaults(view: FeatureView, defaults: Mapping[str, Default]) -> FeatureView:
     """Return a view whose features and derived ones have some other defaults."""
     if not defaults:
         return view

@@ -11,6 +11,7 @@ from featurectl.language.definitions.view import FeatureView
 from featurectl.online.base import OnlineRow, OnlineView
 from featurectl.online.decode.values import decoder
 from featurectl.online.read import Answer, ViewReader
+from featurectl.online.row_places import filled_within_ttl
 from featurectl.online.stream_state.base import EntityList
 from featurectl.online.stream_state.layout import MARGIN_US, ListLayout
 from featurectl.online.stream_state.list_values import ListReader
@@ -28,6 +29,7 @@ class StreamViewReader:
         self._layout = layout
         self._lists = ListReader(view.features, layout)
         self._has_all = all(layout.has(feature) for feature in view.features)
+        self._is_plain = self._has_all and not filled_within_ttl(view)
         self._rows = ViewReader(view, online)
         self._decoders = {feature.name: decoder(feature.dtype or "string") for feature in view.features}
 
@@ -55,6 +57,21 @@ class StreamViewReader:
     def answers(self, found: Sequence[EntityList | None], asof_us: int, now: datetime) -> list[Answer | None]:
         """Return what some lists say; None for one that can't be read now."""
         return [None if each is None else self.answer(each, asof_us, now) for each in found]
+
+    def values(self, found: EntityList, asof_us: int) -> tuple[list[object], int | None, int] | None:
+        """Return the values of features as MessagePack has them, when the newest event was, and the answer's `asof`.
+
+        None where `answer` has to be asked: of an entity without events, of features that the lists do not have, or
+        whose values may be older than the ttl alone.
+        """
+        if not self._is_plain:
+            return None
+        parsed = parse_list(found.elements, self._layout, found.marks)
+        at_us = max(asof_us, parsed.head.asof_us)
+        values, event_us, _ = self._lists.answer(parsed, at_us)
+        if values is None or event_us is None or len(values) != len(self._decoders):  # or with instants of fills
+            return None
+        return [*values.values()], event_us, at_us
 
     def unknown(self, asof_us: int, now: datetime | None = None, asked: datetime | None = None) -> Answer:
         """Return what is known of an entity whose key has a null."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -10,7 +10,7 @@ from featurectl.core.errors import StoreError
 from featurectl.language.definitions.view import FeatureView
 from featurectl.online.base import OnlineView
 from featurectl.online.corrupt_rows import BROKEN, RowPlace
-from featurectl.online.decode.columns import Default, EntityRow, entity_row, with_defaults
+from featurectl.online.decode.columns import Default, EntityRow, ViewColumns, entity_row
 from featurectl.online.read import Status
 from featurectl.online.stream_state.answers import StreamViewReader
 from featurectl.online.stream_state.base import EntityList
@@ -35,10 +35,10 @@ class StreamColumns:
     """
 
     def __init__(self, view: FeatureView, online: OnlineView, defaults: Mapping[str, Default] | None = None) -> None:
-        self._view = with_defaults(view, defaults or {})
+        self._columns = ViewColumns(view, online, defaults)
         self._online = online
-        self.names = [*(f.name for f in view.features), *(d.name for d in view.derived)]
-        self.all_present: list[Status] = ["PRESENT"] * len(self.names)
+        self.names = self._columns.names
+        self.all_present: Sequence[Status] = self._columns.all_present
         self._readers: dict[str, StreamViewReader] = {}  # by generation
 
     def knows(self, generation: str) -> bool:
@@ -53,7 +53,7 @@ class StreamColumns:
         """
         if len(self._readers) >= _LAYOUTS:
             self._readers.clear()
-        self._readers[generation] = StreamViewReader(self._view, self._online, parse_layout(document))
+        self._readers[generation] = StreamViewReader(self._columns.view, self._online, parse_layout(document))
 
     def row(self, read: ReadLists, found: EntityList | None, place: RowPlace) -> EntityRow:
         """Return what an entity has by its list.
@@ -64,8 +64,12 @@ class StreamColumns:
         """
         if found is None:
             raise lost_lists(place)
+        reader = self._readers[read.generation]
         try:
-            answer = self._readers[read.generation].answer(found, read.asof_us, asked=read.asked)
+            if read.asked is None and (quick := reader.values(found, read.asof_us)) is not None:
+                values, event_us, asof_us = quick
+                return self._columns.whole(values, (event_us, asof_us, asof_us))
+            answer = reader.answer(found, read.asof_us, asked=read.asked)
         except StoreError as error:
             if error.code != BROKEN:
                 raise
