@@ -1,7 +1,7 @@
 """Where the log of a stream lies, and the events that were no events of it.
 
-    <offline>/<project>/_streams/<environment>/<source>              the log, see `event_log`
-    <offline>/<project>/_streams/<environment>/<source>_rejected     what was rejected, with the reason
+    <offline>/<project>/_streams/<environment>/<source>/events       the log, see `event_log`
+    <offline>/<project>/_streams/<environment>/<source>/rejected     what was rejected, with the reason
 
 Environments that share an offline store have their own logs: each has workers of its own, which stamp by themselves.
 """
@@ -16,7 +16,8 @@ from featurectl.core.errors import StoreError
 from featurectl.core.variables import shown_location
 
 STREAMS: Final = "_streams"  # no view is called so: names begin with a letter
-_REJECTED: Final = "_rejected"
+_EVENTS: Final = "events"
+_REJECTED: Final = "rejected"
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*")  # of a source, as the language has them
 
 
@@ -44,17 +45,17 @@ class StreamPlaces:
             StoreError: FC603, the name is none of the language: it may lead anywhere.
 
         >>> StreamPlaces(offline="s3://shop/", project="p", environment="prod").log("swipes").location
-        's3://shop/p/_streams/prod/swipes'
+        's3://shop/p/_streams/prod/swipes/events'
         """
-        return self._below(source, "")
+        return self._below(source, _EVENTS)
 
     def rejected(self, source: str) -> StreamPlace:
         """Return where the events are that workers rejected."""
         return self._below(source, _REJECTED)
 
-    def _below(self, source: str, end: str) -> StreamPlace:
+    def _below(self, source: str, table: str) -> StreamPlace:
         if not _NAME.fullmatch(source):
             raise StoreError(f"{source!r} is no name of a source: no log is kept by it", code="FC603")
-        below = f"{self.project}/{STREAMS}/{self.environment}/{source}{end}"
+        below = f"{self.project}/{STREAMS}/{self.environment}/{source}/{table}"
         shown = (self.shown or shown_location(self.offline)).rstrip("/")
         return StreamPlace(location=f"{self.offline.rstrip('/')}/{below}", shown=f"{shown}/{below}")
