@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.source import Source
@@ -17,6 +17,11 @@ from featurectl.streaming.view_records import StampedEvent
 
 if TYPE_CHECKING:
     from featurectl.streaming.avro_events import IdProblem
+
+
+RejectionKind = Literal["unreadable", "value", "check", "ahead"]
+_FAILS: Final = "fails the check "
+_AHEAD: Final = "its time is more than 1 h ahead of its stamp"
 
 
 class ReadEvent(NamedTuple):
@@ -76,7 +81,7 @@ class EventReader:
                 places.append(place)
         failed = self._checks.failed([event.row for event in found])
         for number, check in failed.rejected.items():
-            bad[places[number]] = BadEvent(f"fails the check {check.label}", check.column or "")
+            bad[places[number]] = BadEvent(f"{_FAILS}{check.label}", check.column or "")
         events = [event for number, event in enumerate(found) if number not in failed.rejected]
         return EventBatch(messages=messages, events=events, bad=bad, warned=failed.warned)
 
@@ -99,11 +104,23 @@ class EventReader:
         for offset, event_us, row in batch.events:
             stamp = known[offset]
             if event_us > stamp + AHEAD_US:
-                reason = "its time is more than 1 h ahead of its stamp"
-                rejected.append(RejectedEvent(offset, stamp, reason, "", by_offset[offset]))
+                rejected.append(RejectedEvent(offset, stamp, _AHEAD, "", by_offset[offset]))
             else:
                 events.append(StampedEvent(partition, offset, event_us, stamp, row))
         return StampedBatch(events=events, rejected=sorted(rejected))
+
+
+def rejection_kind(event: RejectedEvent) -> RejectionKind:
+    """Return the kind of reason for which an event is rejected: of these there are few, whatever events hold.
+
+    >>> rejection_kind(RejectedEvent(3, 9, "'x' is no int64", "swipe", b"{}"))
+    'value'
+    """
+    if event.reason.startswith(_FAILS):
+        return "check"
+    if event.reason == _AHEAD:
+        return "ahead"
+    return "value" if event.column else "unreadable"
 
 
 def appends_of(

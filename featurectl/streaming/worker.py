@@ -7,7 +7,9 @@ for dividing the work alone: what two workers do with one partition at the same 
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
 from featurectl.core.dataclass import dataclass
@@ -27,7 +29,7 @@ from featurectl.streaming.generation_records import GenerationRecords
 from featurectl.streaming.log_writer import LogWriter
 from featurectl.streaming.logged_events import merged_ranges, taken_ranges
 from featurectl.streaming.partition_start import PartitionReading, PartitionStart, WorkerTopic
-from featurectl.streaming.read_events import EventReader, StampedBatch, appends_of
+from featurectl.streaming.read_events import EventReader, StampedBatch, appends_of, rejection_kind
 from featurectl.streaming.topics.base import MessageBatch, TakeLimits
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ _LOG_EVERY_S: Final = 5.0
 _AGAIN_SHARE: Final = 0.1
 _BEAT_EVERY_S: Final = 0.05
 _MOST_UNLOGGED: Final = 1_000_000
+_LATE_US: Final = 60_000_000
+_SECOND_US: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,14 +74,21 @@ class WorkerPace:
 
 @dataclass(slots=True, kw_only=True)
 class WorkerCounts:
-    """What a worker has done since it began. `begun_anew`: how often it took up partitions again after a loss."""
+    """What a worker has done since it began. `begun_anew`: how often it took up partitions again after a loss.
+
+    `late` are events whose time lies more than a minute before their stamp, `reasons` count the rejected ones by kind,
+    and `logged_at_s` is when the log last said what was taken, by the wall, 0.0 where it never did.
+    """
 
     events: int = 0
+    late: int = 0
     rejected: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
     warned: int = 0
     logged: int = 0
     compacted: int = 0
     begun_anew: int = 0
+    logged_at_s: float = 0.0
 
 
 class StreamWorker:
@@ -173,6 +184,7 @@ class StreamWorker:
             self._logged_at -= self._pace.log_every_s * (1 - _AGAIN_SHARE * self._pace.random())
             return False
         self.counts.logged += commit.rows
+        self.counts.logged_at_s = self._pace.wall_us() / _SECOND_US
         for partition, of in self.readings.items():
             end = commit.ends.get(of.name, 0)
             of.taken.forget(end)
@@ -257,7 +269,9 @@ class StreamWorker:
         reading.position = end
         reading.taken.add(taken_ranges(stamped, stamps, reading.name, self.stream.source))
         self.counts.events += len(stamped.events)
+        self.counts.late += sum(event.event_us < event.available_us - _LATE_US for event in stamped.events)
         self.counts.rejected += len(stamped.rejected)
+        self.counts.reasons.update(map(rejection_kind, stamped.rejected))
 
     def _beat(self, connection: StreamConnection) -> None:
         positions = [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import field
 
 from featurectl.core.dataclass import dataclass
 from featurectl.streaming.worker import WorkerCounts
@@ -12,13 +14,18 @@ from featurectl.streaming.worker import WorkerCounts
 class SourceReport:
     """What was done for a source by one process, or by all of them together.
 
-    `events` were written to the lists, `rejected` were no events, `logged` counts both; `unlogged` wait for the log.
-    `problem` is why the last turn failed, "" where turns go on. `partitions` are those that are worked on.
+    `events` were written to the lists, those that were `late` came more than a minute after they happened. `rejected`
+    were no events, `reasons` says of which kinds; `logged` counts both, and `unlogged` wait for the log, which last had
+    all at `logged_at_s`, by the wall (0.0: never). `partitions` are those that are worked on.
+
+    `problem` is why the last turn failed, "" where turns go on, `lists_problem` why lists can't be made.
     """
 
     source: str
     events: int = 0
+    late: int = 0
     rejected: int = 0
+    reasons: Mapping[str, int] = field(default_factory=dict)
     warned: int = 0
     logged: int = 0
     unlogged: int = 0
@@ -26,17 +33,21 @@ class SourceReport:
     rebuilt: int = 0
     begun_anew: int = 0
     reloads: int = 0
+    logged_at_s: float = 0.0
     partitions: tuple[int, ...] = ()
     problem: str = ""
+    lists_problem: str = ""
 
 
-_COUNTS = ("events", "rejected", "warned", "logged", "compacted", "begun_anew")
+_COUNTS = ("events", "late", "rejected", "warned", "logged", "compacted", "begun_anew")
 _SUMS = (*_COUNTS, "unlogged", "rebuilt", "reloads")
 
 
 def counted_with(before: WorkerCounts, counts: WorkerCounts) -> WorkerCounts:
     """Return what a worker has counted with what those before it had."""
-    return WorkerCounts(**{name: getattr(before, name) + getattr(counts, name) for name in _COUNTS})
+    sums = {name: getattr(before, name) + getattr(counts, name) for name in _COUNTS}
+    reasons = before.reasons + counts.reasons
+    return WorkerCounts(**sums, reasons=reasons, logged_at_s=max(before.logged_at_s, counts.logged_at_s))
 
 
 def united_reports(reports: Iterable[SourceReport]) -> list[SourceReport]:
@@ -54,6 +65,13 @@ def united_reports(reports: Iterable[SourceReport]) -> list[SourceReport]:
 
 def _united(source: str, reports: list[SourceReport]) -> SourceReport:
     sums = {name: sum(getattr(report, name) for report in reports) for name in _SUMS}
-    partitions = tuple(sorted({each for report in reports for each in report.partitions}))
-    problem = next((report.problem for report in reports if report.problem), "")
-    return SourceReport(source=source, **sums, partitions=partitions, problem=problem)
+    reasons = sum((Counter(report.reasons) for report in reports), Counter[str]())
+    return SourceReport(
+        source=source,
+        **sums,
+        reasons=dict(sorted(reasons.items())),
+        logged_at_s=min((report.logged_at_s for report in reports if report.partitions), default=0.0),
+        partitions=tuple(sorted({each for report in reports for each in report.partitions})),
+        problem=next((report.problem for report in reports if report.problem), ""),
+        lists_problem=next((report.lists_problem for report in reports if report.lists_problem), ""),
+    )

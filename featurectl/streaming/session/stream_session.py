@@ -111,7 +111,9 @@ class StreamSession:
         return SourceReport(
             source=self.source,
             events=counts.events,
+            late=counts.late,
             rejected=counts.rejected,
+            reasons=dict(counts.reasons),
             warned=counts.warned,
             logged=counts.logged,
             unlogged=0 if worker is None else worker.unlogged,
@@ -119,8 +121,10 @@ class StreamSession:
             rebuilt=self._rebuilt + (0 if rebuilds is None else rebuilds.rebuilt),
             begun_anew=counts.begun_anew,
             reloads=self._reloads,
+            logged_at_s=counts.logged_at_s,
             partitions=tuple(sorted(self._partitions if worker is None else [*worker.readings])),
-            problem=self._problem or self._lists_problem,
+            problem=self._problem,
+            lists_problem=self._lists_problem,
         )
 
     def run(self) -> None:
