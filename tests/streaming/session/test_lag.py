@@ -15,9 +15,11 @@ from tests.streaming.session.swipes import Swipes
 
 
 def lag_of(swipes: Swipes) -> StreamLag:
-    with swipes.workspace() as workspace, closing(workspace.stream_state()) as state:
-        with closing(open_topics(workspace.topic_url(workspace.repo.sources["swipes"]))) as broker:
-            return read_lag(broker, "swipes", state, StreamSource(project="shop", env="dev", source="swipes"))
+    place = StreamSource(project="shop", env="dev", source="swipes")
+    with swipes.workspace() as workspace:
+        url = workspace.topic_url(workspace.repo.sources["swipes"])
+        with closing(workspace.stream_state()) as state, closing(open_topics(url)) as broker:
+            return read_lag(broker, "swipes", state, place)
 
 
 def test_lag_is_what_no_worker_has_taken(tmp_path: Path):
