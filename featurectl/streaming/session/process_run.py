@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.errors import FeaturectlError, StoreError
-from featurectl.registry.state import State
-from featurectl.streaming.session.applied_streams import AppliedStream, applied_streams, chosen_streams
+from featurectl.core.errors import FeaturectlError
+from featurectl.streaming.session.applied_streams import AppliedStream, RegistryStreams, chosen_streams
 from featurectl.streaming.session.source_report import SourceReport
 from featurectl.streaming.session.stream_session import SessionSetting, StreamSession
 from featurectl.workspace.workspace import Workspace
@@ -45,15 +44,13 @@ class ProcessRun:
 
     def __init__(self, workspace: Workspace, request: StreamRunRequest, listener: RunListener) -> None:
         self._workspace, self._request, self._listener = workspace, request, listener
+        self._registry = RegistryStreams(workspace)
         self._setting = SessionSetting(
-            workspace=workspace, applied=self._applied, say=listener.say, once=request.once
+            workspace=workspace, applied=self._registry.read, say=listener.say, once=request.once
         )  # fmt: skip
         self._sessions: dict[str, StreamSession] = {}
         self._threads: dict[str, threading.Thread] = {}
         self._fault: BaseException | None = None
-        self._look = threading.Lock()
-        self._state: State | None = None  # as it was read last, and the streams that it has
-        self._streams: Mapping[str, AppliedStream] = {}
         self._registry_problem = ""
 
     def run(self, stop: threading.Event) -> Sequence[SourceReport]:
@@ -114,29 +111,10 @@ class ProcessRun:
                 f"{name} is not kept online: its source reads events in another way than it does now",
             )
 
-    def _applied(self) -> Mapping[str, AppliedStream]:
-        """Return what is applied now.
-
-        Raises:
-            StoreError: the registry can't be read, or knows nothing of the project any more.
-        """
-        with self._look:
-            state = self._workspace.state()
-            if state == self._state:
-                return self._streams
-            if not state.objects:
-                raise StoreError(
-                    f"the registry knows nothing of project {self._workspace.project}",
-                    code="FC601",
-                    hint="featurectl apply",
-                )
-            self._streams, self._state = applied_streams(state), state
-            return self._streams
-
     def _follow(self) -> None:
         """Have sessions go on by what is applied; as long as the registry is away they go on as they do."""
         try:
-            streams = self._applied()
+            streams = self._registry.read()
         except FeaturectlError as error:
             if error.message != self._registry_problem:
                 self._registry_problem = error.message

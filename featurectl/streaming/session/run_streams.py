@@ -2,42 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 from featurectl.language.stream_places import check_streams_run
-from featurectl.streaming.session.applied_streams import chosen_streams
+from featurectl.streaming.session.applied_streams import RegistryStreams, chosen_streams
 from featurectl.streaming.session.process_run import ProcessRun, RunListener, StreamRunRequest
 from featurectl.streaming.session.source_report import SourceReport
 from featurectl.streaming.session.stop_signals import stopped_by_signals
+from featurectl.streaming.session.stream_watch import StreamWatch
+from featurectl.streaming.session.worker_http import HttpAddress, WorkerHttp
 from featurectl.streaming.session.worker_processes import ProcessGroup, WorkspacePlace
 from featurectl.workspace.workspace import Workspace
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunForm:
+    """In how many processes workers run, and where they answer over HTTP (None: nowhere)."""
+
+    workers: int = 1
+    address: HttpAddress | None = None
+
+    def check(self) -> None:
+        """Check that there are workers, and that the port is one.
+
+        Raises:
+            UsageError: it is not so.
+        """
+        if self.workers < 1:
+            raise UsageError(f"--workers {self.workers} is too few", hint="1 or more")
+        if self.address is not None:
+            self.address.check()
+
+
 def run_streams(
-    workspace: Workspace, request: StreamRunRequest, listener: RunListener, workers: int = 1
+    workspace: Workspace, request: StreamRunRequest, listener: RunListener, form: RunForm
 ) -> Sequence[SourceReport]:
     """Return what was done for each source, when told to stop by SIGTERM, or with `once` when all is done.
 
-    With more than one of them, `workers` are processes of their own.
-
     Raises:
         UsageError: a source is not applied or no stream, the environment has a clock of its own, the store keeps no
-            state of streams, or there is to be no worker.
+            state of streams, there is to be no worker, or the address can't be listened on.
         CheckFailedError: nothing is applied.
+        DataError: with `once`, a history can't be read.
         StoreError: the registry, a topic, the store or the log can't be used.
         KeyboardInterrupt: Ctrl-C; what was taken is logged by then.
     """
     chosen_streams(workspace.applied_state(), request.sources)
     check_streams_run(workspace.environment)
-    if workers < 1:
-        raise UsageError(f"--workers {workers} is too few", hint="1 or more")
-    with stopped_by_signals() as stop:
-        if workers == 1:
-            reports = ProcessRun(workspace, request, listener).run(stop)
+    form.check()
+    with stopped_by_signals() as stop, _answering(workspace, request, listener, form) as heard:
+        if isinstance(heard, WorkerHttp):
+            heard.is_ending = stop.is_set
+        if form.workers == 1:
+            reports = ProcessRun(workspace, request, heard).run(stop)
         else:
             place = WorkspacePlace(root=workspace.root, env=workspace.environment.name)
-            reports = ProcessGroup(place, request, workers, listener).run(stop)
+            reports = ProcessGroup(place, request, form.workers, heard).run(stop)
     if stop.is_interrupt:
         raise KeyboardInterrupt
     return reports
+
+
+@contextmanager
+def _answering(
+    workspace: Workspace, request: StreamRunRequest, listener: RunListener, form: RunForm
+) -> Iterator[RunListener]:
+    """Give who hears of a run: the listener itself where nobody asks over HTTP."""
+    if form.address is None:
+        yield listener
+        return
+    registry, names = RegistryStreams(workspace), request.sources
+    watch = StreamWatch(
+        workspace, lambda: {name: of for name, of in registry.read().items() if not names or name in names}
+    )
+    http = WorkerHttp(workspace.project, workspace.environment.name, watch, listener)
+    http.listen(form.address)
+    try:
+        yield http
+    finally:
+        http.close()

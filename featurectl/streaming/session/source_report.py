@@ -18,7 +18,8 @@ class SourceReport:
     were no events, `reasons` says of which kinds; `logged` counts both, and `unlogged` wait for the log, which last had
     all at `logged_at_s`, by the wall (0.0: never). `partitions` are those that are worked on.
 
-    `problem` is why the last turn failed, "" where turns go on, `lists_problem` why lists can't be made.
+    `has_begun`: the topic and the store could be used. `problem` is why the last turn failed, "" where turns go on,
+    `lists_problem` why lists can't be made.
     """
 
     source: str
@@ -34,6 +35,7 @@ class SourceReport:
     begun_anew: int = 0
     reloads: int = 0
     logged_at_s: float = 0.0
+    has_begun: bool = False
     partitions: tuple[int, ...] = ()
     problem: str = ""
     lists_problem: str = ""
@@ -71,6 +73,7 @@ def _united(source: str, reports: list[SourceReport]) -> SourceReport:
         **sums,
         reasons=dict(sorted(reasons.items())),
         logged_at_s=min((report.logged_at_s for report in reports if report.partitions), default=0.0),
+        has_begun=all(report.has_begun for report in reports),
         partitions=tuple(sorted({each for report in reports for each in report.partitions})),
         problem=next((report.problem for report in reports if report.problem), ""),
         lists_problem=next((report.lists_problem for report in reports if report.lists_problem), ""),

@@ -122,6 +122,7 @@ class StreamSession:
             begun_anew=counts.begun_anew,
             reloads=self._reloads,
             logged_at_s=counts.logged_at_s,
+            has_begun=self._has_begun,
             partitions=tuple(sorted(self._partitions if worker is None else [*worker.readings])),
             problem=self._problem,
             lists_problem=self._lists_problem,

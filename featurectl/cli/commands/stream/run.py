@@ -23,11 +23,13 @@ _EVERY_S: Final = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamRunOptions:
-    """Which sources are worked on, and for how long."""
+    """Which sources are worked on, for how long, in how many processes, and where they answer."""
 
     sources: Annotated[list[str] | None, typer.Argument(help="Sources that are streams; all by default.")] = None
     once: Annotated[bool, typer.Option("--once", help="End when all that is there now is logged.")] = False
     workers: Annotated[int, typer.Option(help="How many processes share the partitions here.")] = 1
+    port: Annotated[int | None, typer.Option(help="The port to answer on: /health /ready /fresh /metrics.")] = None
+    host: Annotated[str, typer.Option(help="The address to answer on.")] = "127.0.0.1"
 
 
 @verb()
@@ -41,16 +43,22 @@ def run(call: Call, options: StreamRunOptions) -> Outcome:
     When a store or a broker is away, nothing is dropped: the work waits, says so once, and goes on when it is back. It
     can be started as often as wanted, on any machine: the partitions of a topic are divided among all that run.
 
+    With --port it answers over HTTP: /health that it lives, /ready whether it can work, /fresh whether views are
+    younger than the error_after of their freshness, and /metrics.
+
     SIGTERM and Ctrl-C finish the batch that is under way and log it; a second one ends at once, and what was not logged
     is taken again by the next.
     """
     from featurectl.render.stream_run import render_stream_run, report_json
     from featurectl.streaming.session.process_run import StreamRunRequest
-    from featurectl.streaming.session.run_streams import run_streams
+    from featurectl.streaming.session.run_streams import RunForm, run_streams
+    from featurectl.streaming.session.worker_http import HttpAddress
 
     request = StreamRunRequest(sources=tuple(options.sources or ()), once=options.once)
+    address = None if options.port is None else HttpAddress(host=options.host, port=options.port)
+    form = RunForm(workers=options.workers, address=address)
     with open_applied(call) as workspace:
-        reports = run_streams(workspace, request, ProgressListener(call.progress), options.workers)
+        reports = run_streams(workspace, request, ProgressListener(call.progress), form)
     return Outcome(text=render_stream_run(reports), result={"sources": [report_json(report) for report in reports]})
 
 
