@@ -27,7 +27,7 @@ class WorkerVerdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ViewAge:
+class StreamViewAge:
     """How old the values of a view version are; None: they can't be read."""
 
     view: str
@@ -77,7 +77,7 @@ def _late(of: WatchedStream, now_us: int) -> Iterator[str]:
             yield f"view {label} is {format_age(age.age_us)} old, and its error_after is {format_age(most_us)}"
 
 
-def view_ages(of: WatchedStream, now_us: int) -> list[ViewAge]:
+def view_ages(of: WatchedStream, now_us: int) -> list[StreamViewAge]:
     """Return how long ago the values of each view of a stream were true."""
     asof_us = None if of.lag is None else of.lag.asof_us
     found = []
@@ -85,5 +85,5 @@ def view_ages(of: WatchedStream, now_us: int) -> list[ViewAge]:
         name, _, version = label.partition("@")
         is_there = of.lag is not None and label in of.lag.readable and asof_us is not None
         age_us = max(0, now_us - asof_us) if is_there and asof_us is not None else None
-        found.append(ViewAge(view=name, version=int(version), age_us=age_us))
+        found.append(StreamViewAge(view=name, version=int(version), age_us=age_us))
     return found

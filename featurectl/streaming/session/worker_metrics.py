@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from featurectl.core.dataclass import dataclass
@@ -56,57 +56,62 @@ def _lines(run: RunMetrics) -> Iterator[str]:
         yield from _metric(name, "gauge", text, [({**where, **labels}, value) for labels, value in values])
 
 
-def _gauges(run: RunMetrics) -> Iterator[tuple[str, str, list[tuple[_Labels, float]]]]:
-    reports, watched = run.reports, run.watched
-    now_s = run.now_us / _SECOND_US
-    yield (
-        "unlogged_events", "Events that were taken and wait for the log.",
-        [({"source": of.source}, float(of.unlogged)) for of in reports],
-    )  # fmt: skip
-    yield (
-        "since_logged_seconds", "How long ago the log had all that was taken.",
-        [({"source": of.source}, max(0.0, now_s - of.logged_at_s)) for of in reports if of.logged_at_s],
-    )  # fmt: skip
-    yield (
-        "partitions", "How many partitions these workers have.",
-        [({"source": of.source}, float(len(of.partitions))) for of in reports],
-    )  # fmt: skip
-    yield (
-        "problem", "1 while turns fail, as the store, the broker or the log is away.",
-        [({"source": of.source}, float(bool(of.problem))) for of in reports],
-    )  # fmt: skip
-    yield (
-        "lists_problem", "1 while lists of views can't be made.",
-        [({"source": of.source}, float(bool(of.lists_problem))) for of in reports],
-    )  # fmt: skip
-    lags = [(name, of.lag) for name, of in watched.items() if of.lag is not None]
-    yield (
-        "lag_events", "Events of a partition that no worker has taken.",
-        [
-            ({"source": name, "partition": str(of.partition)}, float(of.unread))
-            for name, lag in lags for of in lag.partitions
-        ],
-    )  # fmt: skip
-    yield (
-        "lag_seconds", "How long ago all events of a partition were in answers.",
-        [
-            ({"source": name, "partition": str(of.partition)}, max(0.0, now_s - of.applied_us / _SECOND_US))
-            for name, lag in lags for of in lag.partitions if of.applied_us
-        ],
-    )  # fmt: skip
-    yield (
-        "asof_age_seconds", "How long ago all events of a stream were in answers.",
-        [
-            ({"source": name}, max(0.0, now_s - lag.asof_us / _SECOND_US))
-            for name, lag in lags if lag.asof_us is not None
-        ],
-    )  # fmt: skip
-    ages = [age for of in watched.values() for age in view_ages(of, run.now_us)]
-    yield (
-        "view_readable", "1 for a view version whose lists can be read.",
-        [({"view": age.view, "version": str(age.version)}, float(age.age_us is not None)) for age in ages],
-    )  # fmt: skip
+_Values = list[tuple[_Labels, float]]
+
+
+def _gauges(run: RunMetrics) -> Iterator[tuple[str, str, _Values]]:
+    yield from _of_processes(run)
+    yield from _of_streams(run)
     yield "registry_followed", "1 while the registry can be read.", [({}, float(not run.registry_problem))]
+
+
+def _of_processes(run: RunMetrics) -> Iterator[tuple[str, str, _Values]]:
+    def of_each(value: Callable[[SourceReport], float]) -> _Values:
+        return [({"source": of.source}, float(value(of))) for of in run.reports]
+
+    now_s = run.now_us / _SECOND_US
+    logged = {of.source: of.logged_at_s for of in run.reports if of.logged_at_s}
+    yield "unlogged_events", "Events that were taken and wait for the log.", of_each(lambda of: of.unlogged)
+    yield (
+        "since_logged_seconds",
+        "How long ago the log had all that was taken.",
+        [({"source": name}, max(0.0, now_s - at_s)) for name, at_s in logged.items()],
+    )
+    yield "partitions", "How many partitions these workers have.", of_each(lambda of: len(of.partitions))
+    yield (
+        "problem",
+        "1 while turns fail, as the store, the broker or the log is away.",
+        of_each(lambda of: bool(of.problem)),
+    )
+    yield "lists_problem", "1 while lists of views can't be made.", of_each(lambda of: bool(of.lists_problem))
+
+
+def _of_streams(run: RunMetrics) -> Iterator[tuple[str, str, _Values]]:
+    lags = {name: of.lag for name, of in run.watched.items() if of.lag is not None}
+    parts = [
+        ({"source": name, "partition": str(of.partition)}, of) for name, lag in lags.items() for of in lag.partitions
+    ]
+    yield "lag_events", "Events of a partition that no worker has taken.", [(of, float(p.unread)) for of, p in parts]
+    yield (
+        "lag_seconds",
+        "How long ago all events of a partition were in answers.",
+        [(of, _since(p.applied_us, run.now_us)) for of, p in parts if p.applied_us],
+    )
+    yield (
+        "asof_age_seconds",
+        "How long ago all events of a stream were in answers.",
+        [({"source": name}, _since(lag.asof_us, run.now_us)) for name, lag in lags.items() if lag.asof_us],
+    )
+    ages = [age for of in run.watched.values() for age in view_ages(of, run.now_us)]
+    yield (
+        "view_readable",
+        "1 for a view version whose lists can be read.",
+        [({"view": age.view, "version": str(age.version)}, float(age.age_us is not None)) for age in ages],
+    )
+
+
+def _since(instant_us: int, now_us: int) -> float:
+    return max(0, now_us - instant_us) / _SECOND_US
 
 
 def _metric(name: str, kind: str, text: str, values: Sequence[tuple[_Labels, float]]) -> Iterator[str]:
