@@ -18,11 +18,25 @@ from featurectl.streaming.topics.base import TopicReader, TopicState, Watermarks
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerTopic:
-    """The topic that a worker reads: what it is, which offsets it has, and a reader of some of its partitions."""
+    """The topic that a worker reads: what it is, which offsets it has, and a reader of some of its partitions.
+
+    `trim` removes what was sent before an instant, below an offset of each partition; None: it is left to others.
+    """
 
     state: Callable[[], TopicState]
     watermarks: Callable[[], Mapping[int, Watermarks]]
     reader: TopicReader
+    trim: Callable[[Mapping[int, int], int], bool] | None = None
+
+    def commit(self, positions: Mapping[int, int], sent_before_us: int) -> None:
+        """Take note of what is logged of some partitions; what was sent before an instant and is logged may go.
+
+        Raises:
+            StoreError: the broker is away.
+        """
+        self.reader.commit(positions)
+        if self.trim is not None and positions:
+            self.trim(positions, sent_before_us)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 _LOG_EVERY_S: Final = 5.0
 _AGAIN_SHARE: Final = 0.1
 _BEAT_EVERY_S: Final = 0.05
+_LAST_TRIES: Final = 10
+_KEEP_S: Final = 7 * 24 * 3600.0
 _MOST_UNLOGGED: Final = 1_000_000
 _LATE_US: Final = 60_000_000
 _SECOND_US: Final = 1_000_000
@@ -61,6 +63,7 @@ class WorkerStream:
 class WorkerPace:
     """How often a worker does what it does beside taking events; `clock` gives seconds that only grow.
 
+    Messages that are logged stay in the topic for `keep_s`: workers of another environment may read it as well.
     A commit to the log that came second is tried again after a part of `log_every_s`, as `random` (0 to 1) says.
     """
 
@@ -69,6 +72,7 @@ class WorkerPace:
     log_every_s: float = _LOG_EVERY_S
     beat_every_s: float = _BEAT_EVERY_S
     most_unlogged: int = _MOST_UNLOGGED
+    keep_s: float = _KEEP_S
     random: Callable[[], float] = random.random
 
 
@@ -185,12 +189,13 @@ class StreamWorker:
             return False
         self.counts.logged += commit.rows
         self.counts.logged_at_s = self._pace.wall_us() / _SECOND_US
+        ends = {partition: commit.ends.get(of.name, 0) for partition, of in self.readings.items()}
         for partition, of in self.readings.items():
-            end = commit.ends.get(of.name, 0)
+            end = ends[partition]
             of.taken.forget(end)
             of.own[:] = [each for each in of.own if each.end > end]
             self.connection.register.forget(of.number, end)
-            self.topic.reader.commit({partition: end})
+        self.topic.commit(ends, self._pace.wall_us() - round(self._pace.keep_s * 1_000_000))
         return True
 
     def close(self) -> None:
@@ -198,7 +203,7 @@ class StreamWorker:
         try:
             if self._connection is not None:
                 self._beat(self._connection)
-                self.write_log()
+                any(self.write_log() for _ in range(_LAST_TRIES))  # workers that end together come between each other
         finally:
             self._disconnect()
             self.topic.reader.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -22,7 +23,8 @@ from featurectl.streaming.partition_start import WorkerTopic
 from featurectl.streaming.rebuilds import Rebuilds, RebuiltStream
 from featurectl.streaming.seeding import SeededView, Seeding, can_seed
 from featurectl.streaming.topics.all_topic_kinds import open_topics
-from featurectl.streaming.topics.base import Division, TakeLimits
+from featurectl.streaming.topics.base import Division, TakeLimits, Watermarks
+from featurectl.streaming.topics.faults import RetentionError
 from featurectl.streaming.worker import StreamWorker, WorkerPace, WorkerStream
 from tests.streaming.conveyor import BEGIN, COLUMNS, SECOND, SOURCE, VIEWS
 
@@ -78,6 +80,7 @@ class Stage:
             reader=self.broker.open_reader(
                 "swipes", Division(group="features", reader=self.reader) if self.reader else None
             ),
+            trim=lambda below, before_us: self.broker.trim("swipes", below, before_us),
         )
         pace = WorkerPace(
             clock=lambda: self.clock_us / SECOND, wall_us=lambda: self.clock_us, most_unlogged=self.most_unlogged
@@ -115,7 +118,7 @@ class Stage:
 def stage(tmp_path: Path) -> Iterator[Callable[..., Stage]]:
     made: list[Stage] = []
 
-    def make(**changes: int) -> Stage:
+    def make(**changes: object) -> Stage:
         made.append(Stage(folder=tmp_path, **changes))  # type: ignore[arg-type]
         return made[-1]
 
@@ -215,6 +218,16 @@ def test_a_commit_that_came_second_is_tried_again_soon(stage: Callable[..., Stag
     assert (made.worker.unlogged, made.worker.counts.logged) == (0, 3)
 
 
+def test_a_worker_that_ends_logs_what_it_has_though_others_come_first(stage: Callable[..., Stage]):
+    made = stage()
+    made.step()
+    made.send(3)
+    made.step()
+    made.log.outruns = 2
+    made.worker.close()
+    assert made.worker.counts.logged == 3
+
+
 def test_a_worker_that_ends_does_not_wait_for_a_rebuild(stage: Callable[..., Stage]):
     made = stage()
     made.step()
@@ -238,6 +251,31 @@ def test_a_worker_that_ends_does_not_wait_for_a_rebuild(stage: Callable[..., Sta
     assert not closing_thread.is_alive()
     rebuilds.check()
     assert made.worker.connection.register.read_state().named() == []
+
+
+def test_what_is_logged_and_old_leaves_the_topic(stage: Callable[..., Stage]):
+    made = stage(clock_us=time.time_ns() // 1_000)
+    made.step()
+    made.send(8)
+    made.step()
+    made.step(seconds=9)
+    assert (made.worker.counts.logged, made.broker.watermarks("swipes")[0].begin) == (8, 0)
+    made.send(2)
+    made.step()
+    made.step(seconds=8 * 24 * 3600)
+    assert made.broker.watermarks("swipes")[0] == Watermarks(begin=10, end=10)
+    made.send(3)
+    made.log.fails = "commit"
+    made.step()
+    with pytest.raises(StoreError, match="the log is away"):
+        made.step(seconds=8 * 24 * 3600)
+    assert made.broker.watermarks("swipes")[0] == Watermarks(begin=10, end=13)  # what is not logged stays
+    other = stage(clock_us=made.clock_us, place=replace(PLACE, env="other"), reader="")
+    other.worker.begin(0)
+    assert (other.step(), made.worker.unlogged) == (3, 3)
+    other.worker.topic.reader.seek(0, 4)
+    with pytest.raises(RetentionError, match="at most 6 messages of topic swipes, partition 0 are gone"):
+        other.worker.topic.reader.take(LIMITS)
 
 
 def test_a_stream_without_events_is_logged_once_a_minute(stage: Callable[..., Stage]):

@@ -262,6 +262,7 @@ def make_worker(
         state=partial(opened.broker.state, opened.topic),
         watermarks=partial(opened.broker.watermarks, opened.topic),
         reader=opened.reader,
+        trim=partial(opened.broker.trim, opened.topic),
     )
     log = LogWriter(workspace.event_log(source), workspace.rejected_log(source))
     return StreamWorker(work, topic, log, WorkerPace(clock=time.monotonic, wall_us=_wall_us))

@@ -198,9 +198,10 @@ class TopicBroker(Protocol):
         In Redis more than 10,000 are estimated by their times; in Kafka the marks of transactions count as well.
         """
 
-    def trim(self, topic: str, below: Mapping[int, int]) -> bool:
+    def trim(self, topic: str, below: Mapping[int, int], sent_before_us: int | None = None) -> bool:
         """Remove the messages of some partitions below an offset each; return whether this broker does so.
 
+        Where an instant is given only those go that were sent before it, and of many some, so that it takes a moment.
         Kafka does not: its topics keep by a retention of their own.
         """
 

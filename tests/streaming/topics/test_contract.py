@@ -275,6 +275,30 @@ def test_what_was_trimmed_is_gone_and_what_was_read_is_not_missed(broker, kind, 
 
 
 @pytest.mark.sample(2)
+def test_what_was_sent_before_an_instant_is_trimmed(broker, topic):
+    broker.create(topic, 1)
+    send(broker, topic, records_of(keys=3, each=5))
+    time.sleep(0.01)
+    between_us = time.time_ns() // 1_000
+    time.sleep(0.01)
+    send(broker, topic, [(b"a", b"more")])
+    with reading(broker, topic) as log:
+        offsets = [offset for offset, _, _ in read_to_end(log)[0]]
+        before = broker.watermarks(topic)[0].begin
+        trims = broker.trim(topic, {0: offsets[-1] + 1}, between_us - 3_600_000_000)
+        assert broker.watermarks(topic)[0].begin == before  # nothing is so old
+        broker.trim(topic, {0: offsets[3]}, between_us)
+        assert not trims or broker.watermarks(topic)[0].begin == offsets[3]
+        broker.trim(topic, {0: offsets[-1] + 1}, between_us)
+        assert not trims or broker.watermarks(topic)[0].begin == offsets[-1]
+        send(broker, topic, [(b"a", b"last")])
+        read_to_end(log)  # which had read what is gone
+    if trims:
+        with reading(broker, topic, {0: offsets[1]}) as late, pytest.raises(RetentionError, match="now begins at"):
+            wait_until(lambda: late.take() is None)
+
+
+@pytest.mark.sample(2)
 def test_all_that_was_read_may_be_trimmed(broker, kind, topic):
     broker.create(topic, 1)
     send(broker, topic, records_of(keys=3, each=5))

@@ -39,7 +39,12 @@ class KafkaTopics:
             name: max(0, marks[name].end - max(position, marks[name].begin)) for name, position in positions.items()
         }
 
-    def trim(self, topic: str, below: Mapping[int, int]) -> bool:  # noqa: ARG002 - its retention is its own
+    def trim(  # its retention is its own
+        self,
+        topic: str,  # noqa: ARG002
+        below: Mapping[int, int],  # noqa: ARG002
+        sent_before_us: int | None = None,  # noqa: ARG002
+    ) -> bool:
         """Remove nothing: Kafka has a retention of its own, and other readers."""
         return False
 

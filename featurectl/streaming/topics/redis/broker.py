@@ -7,7 +7,7 @@ from typing import Final
 
 from featurectl.online.redis.connect import translated
 from featurectl.streaming.topics.base import Division, TopicState, Watermarks
-from featurectl.streaming.topics.redis.keys import entry_id, stream_key
+from featurectl.streaming.topics.redis.keys import SEQUENCE_BITS, entry_id, stream_key
 from featurectl.streaming.topics.redis.reader import RedisTopicReader
 from featurectl.streaming.topics.redis.scripts import COUNT_UNREAD, READ, TRIM
 from featurectl.streaming.topics.redis.server import TopicServer, call_of, open_server
@@ -61,8 +61,11 @@ class RedisTopics:
         with translated(self._server.commands.address):
             return {name: parse_unread(topic, answer) for name, answer in zip(positions, answers, strict=True)}
 
-    def trim(self, topic: str, below: Mapping[int, int]) -> bool:
+    def trim(self, topic: str, below: Mapping[int, int], sent_before_us: int | None = None) -> bool:
         """Remove the messages of some partitions below an offset each; return that this broker does so."""
+        if sent_before_us is not None:
+            before = max(0, sent_before_us // 1_000) << SEQUENCE_BITS
+            below = {name: min(offset, before) for name, offset in below.items()}
         self._server.commands.send(
             [call_of(TRIM, [stream_key(topic, name)], entry_id(offset)) for name, offset in below.items()]
         )

@@ -6,6 +6,7 @@ import secrets
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from featurectl.streaming.topics.base import Division, TopicState, Watermarks
 from featurectl.streaming.topics.faults import NoTopicError
@@ -13,6 +14,13 @@ from featurectl.streaming.topics.sqlite.file import TopicsFile
 from featurectl.streaming.topics.sqlite.reader import SqliteTopicReader
 from featurectl.streaming.topics.sqlite.topic import TopicRow, find_topic
 from featurectl.streaming.topics.sqlite.writer import SqliteTopicWriter
+
+_REMOVE: Final = "delete from messages where topic = ? and partition = ? and offset < ?"
+_BEGIN_AT: Final = (
+    "update partitions set first_offset = max(first_offset, min(?, next_offset))"
+    " where topic = ? and partition = ? and first_offset < ?"
+)
+_TRIM_AT_ONCE: Final = 20_000  # messages, by a worker between two turns
 
 
 class SqliteTopics:
@@ -62,20 +70,17 @@ class SqliteTopics:
             if name in marks
         }
 
-    def trim(self, topic: str, below: Mapping[int, int]) -> bool:
+    def trim(self, topic: str, below: Mapping[int, int], sent_before_us: int | None = None) -> bool:
         """Remove the messages of some partitions below an offset each; return that this broker does so."""
         self._check_file(topic)
         with self._file.writing() as connection:
             number = _found(connection, topic, self.shown).number
-            for partition, offset in below.items():
-                connection.execute(
-                    "delete from messages where topic = ? and partition = ? and offset < ?", (number, partition, offset)
-                )
-                connection.execute(
-                    "update partitions set first_offset = max(first_offset, min(?, next_offset))"
-                    " where topic = ? and partition = ?",
-                    (offset, number, partition),
-                )
+            for partition, most in below.items():
+                place = number, partition
+                offset = most if sent_before_us is None else _kept_from(connection, place, most, sent_before_us)
+                if offset > 0:
+                    connection.execute(_REMOVE, (*place, offset))
+                    connection.execute(_BEGIN_AT, (offset, *place, offset))
         return True
 
     def open_writer(self, topic: str) -> SqliteTopicWriter:
@@ -98,6 +103,20 @@ class SqliteTopics:
         """Check that there is a file: to look for a topic must not make one."""
         if not self._file.exists():
             raise NoTopicError(topic, self.shown)
+
+
+def _kept_from(connection: sqlite3.Connection, place: tuple[int, int], most: int, sent_before_us: int) -> int:
+    """Return the first offset of a partition that stays: at most so many go at once, for others wait for it."""
+    row = connection.execute("select first_offset from partitions where topic = ? and partition = ?", place).fetchone()
+    if row is None:
+        return most
+    most = min(most, row[0] + _TRIM_AT_ONCE)
+    query = (
+        "select offset from messages where topic = ? and partition = ? and offset < ? and sent_at_us >= ?"
+        " order by offset limit 1"
+    )
+    kept = connection.execute(query, (*place, most, sent_before_us)).fetchone()
+    return most if kept is None else int(kept[0])
 
 
 def _state(topic: str, row: TopicRow) -> TopicState:
