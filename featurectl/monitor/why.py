@@ -15,7 +15,7 @@ from featurectl.monitor.checks import CheckHistory
 from featurectl.monitor.freshness import FreshnessRow, Verdict, age_at, with_worst_sla
 from featurectl.monitor.status import NO_ROWS, NOT_MATERIALIZED, ServedView, freshness_of_views
 from featurectl.offline.base import Coverage
-from featurectl.offline.runs import RunRecord
+from featurectl.offline.runs import STREAM_RUN, RunRecord
 from featurectl.online.base import OnlineStore
 from featurectl.registry.applied import applied_versions
 from featurectl.registry.state import State
@@ -173,8 +173,11 @@ def _failing(chain: Chain) -> FirstCause | None:
 
 
 def failed_runs(runs: Sequence[RunRecord]) -> Sequence[RunRecord]:
-    """Return of the runs of a view version, in their order, those at the end that have failed; of materialize first."""
-    ended = [run for run in runs if run.state == "ended"]
+    """Return of the runs of a view version, in their order, those at the end that have failed; of materialize first.
+
+    Workers on a stream that go on have mended what others before them failed of.
+    """
+    ended = [run for run in runs if run.state == "ended" or run.command == STREAM_RUN]
     table = [(run, run.done or bool(run.action)) for run in ended if run.command == "materialize"]
     online = [(run, run.done) for run in ended if run.command == "push" or run.action]
     return _last_failed(table) or _last_failed(online)

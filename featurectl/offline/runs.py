@@ -27,6 +27,7 @@ from featurectl.offline.open_plain_files import open_loose
 from featurectl.offline.plain_files import LooseFiles
 from featurectl.offline.process import Process, is_alive, this_process
 
+STREAM_RUN: Final = "stream run"  # the command whose runs go on for long: one that does so is not to be waited for
 KEPT: Final = timedelta(days=90)
 LOST: Final = timedelta(days=1)  # a run elsewhere that has not ended for so long is taken to be killed
 _AT_ONCE: Final = 16  # requests to an object store
@@ -53,10 +54,11 @@ class CheckRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
-    """A run of `command` (materialize, push) for one view version, which began at `at - seconds`, by the clock.
+    """A run of `command` for one view version, which began at `at - seconds`, by the clock.
 
-    `now` is the instant of the run. `action` is what was done (first, append, rebuild, backfill, nothing; push), ""
-    when it failed before; `error` is empty when all was done. `rows` are those written, or sent. `state` is "ended"
+    Commands are materialize, push, and stream run. `now` is the instant of the run. `action` is what was done (first,
+    append, rebuild, backfill, nothing; push; stream), "" when it failed before; `error` is empty when all was done.
+    `rows` are those written, or sent, or the events that workers took. `state` is "ended"
     also of one that was killed, as its error says; "unseen" is one elsewhere, of which nobody here knows whether it
     still runs. `gaps` are instants between which stamps of a stream were lost.
     """
@@ -83,9 +85,15 @@ class RunRecord:
         return f"{self.view}@{self.version}"
 
     @property
+    def begun_at(self) -> datetime:
+        """When it began, by the clock."""
+        return self.at - timedelta(seconds=self.seconds)
+
+    @property
     def done(self) -> bool:
-        """True when all that was to be done was done."""
-        return self.state == "ended" and not (self.error or self.error_code)
+        """True when all that was to be done was done, or is being done by workers on a stream."""
+        goes_on = self.command == STREAM_RUN and self.state != "ended"
+        return goes_on or (self.state == "ended" and not (self.error or self.error_code))
 
 
 def begun(record: RunRecord) -> RunRecord:
@@ -143,7 +151,9 @@ def _ended(record: RunRecord, clock: datetime) -> RunRecord:
         return record
     if alive is None and clock - record.at < LOST:
         return replace(record, state="unseen")
-    return replace(record, state="ended", error=f"killed: {where}, begun {format_instant(record.at)}, has told no end")
+    return replace(
+        record, state="ended", error=f"killed: {where}, begun {format_instant(record.begun_at)}, has told no end"
+    )
 
 
 def _folder(project: str, environment: str) -> str:

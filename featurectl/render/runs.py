@@ -23,7 +23,7 @@ def run_line(run: RunRecord) -> str:
         return f"{run.error_code}: {run.error}" if run.error_code else run.error
     state = "running since" if run.state == "running" else "killed or still running since"
     where = f", process {run.process.pid} on {run.process.host}" if run.process else ""
-    return f"{state} {format_instant(run.at)}{where}"
+    return f"{state} {format_instant(run.begun_at)}{where}"
 
 
 def render_not_done(runs: Sequence[RunRecord]) -> str:

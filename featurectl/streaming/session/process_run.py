@@ -75,9 +75,9 @@ class ProcessRun:
                 session.stop()
             for thread in self._threads.values():
                 thread.join()
+        self._listener.report(self.reports())
         if self._fault is not None:
             raise self._fault
-        self._listener.report(self.reports())
         return self.reports()
 
     def reports(self) -> Sequence[SourceReport]:

@@ -10,8 +10,9 @@ from featurectl.core.errors import UsageError
 from featurectl.language.stream_places import check_streams_run
 from featurectl.streaming.session.applied_streams import RegistryStreams, chosen_streams
 from featurectl.streaming.session.process_run import ProcessRun, RunListener, StreamRunRequest
+from featurectl.streaming.session.run_records import recorded
 from featurectl.streaming.session.source_report import SourceReport
-from featurectl.streaming.session.stop_signals import stopped_by_signals
+from featurectl.streaming.session.stop_signals import StopRequest, stopped_by_signals
 from featurectl.streaming.session.stream_watch import StreamWatch
 from featurectl.streaming.session.worker_http import HttpAddress, WorkerHttp
 from featurectl.streaming.session.worker_processes import ProcessGroup, WorkspacePlace
@@ -53,9 +54,11 @@ def run_streams(
     chosen_streams(workspace.applied_state(), request.sources)
     check_streams_run(workspace.environment)
     form.check()
-    with stopped_by_signals() as stop, _answering(workspace, request, listener, form) as heard:
-        if isinstance(heard, WorkerHttp):
-            heard.is_ending = stop.is_set
+    with (
+        stopped_by_signals() as stop,
+        _answering(workspace, request, listener, form, stop) as answering,
+        recorded(workspace, answering) as heard,
+    ):
         if form.workers == 1:
             reports = ProcessRun(workspace, request, heard).run(stop)
         else:
@@ -68,7 +71,7 @@ def run_streams(
 
 @contextmanager
 def _answering(
-    workspace: Workspace, request: StreamRunRequest, listener: RunListener, form: RunForm
+    workspace: Workspace, request: StreamRunRequest, listener: RunListener, form: RunForm, stop: StopRequest
 ) -> Iterator[RunListener]:
     """Give who hears of a run: the listener itself where nobody asks over HTTP."""
     if form.address is None:
@@ -79,6 +82,7 @@ def _answering(
         workspace, lambda: {name: of for name, of in registry.read().items() if not names or name in names}
     )
     http = WorkerHttp(workspace.project, workspace.environment.name, watch, listener)
+    http.is_ending = stop.is_set
     http.listen(form.address)
     try:
         yield http
