@@ -20,20 +20,21 @@ _LEAST: Final = timedelta(days=1)
 class TidyingMethods(ProjectBase):
     """Methods that remove what nothing needs."""
 
-    def clean(
+    def clean(  # noqa: PLR0913 (what callers of Python write)
         self,
         *,
         dry_run: bool = False,
         older_than: str | timedelta = SAFE_AGE,
         predictions_older_than: str | timedelta | None = None,
         model_files: bool = False,
+        events: bool = False,
         unpin: str | Sequence[str] = (),
     ) -> CleanedPage:
         """Remove what nothing needs any more, and return what it was; `dry_run`: what it would be.
 
         What was written since `older_than` (`"7d"`, at least a day) stays. `model_files`: also files of models that no
-        version of this registry has, at a place that no other registry uses. `unpin` are view versions whose tables
-        stay no longer for manifests of training sets.
+        version of this registry has, at a place that no other registry uses. `events`: also those of streams that are
+        not applied any more. `unpin` are view versions whose tables stay no longer for manifests of training sets.
 
         Raises:
             UsageError: a length is none or less than a day; a label of `unpin` is no version of a view.
@@ -46,6 +47,7 @@ class TidyingMethods(ProjectBase):
             older_than=_days(older_than, "older_than"),
             predictions=None if predictions is None else _days(predictions, "predictions_older_than"),
             model_files=model_files,
+            events=events,
             unpin=texts_of(unpin),
             dry_run=dry_run,
         )

@@ -29,8 +29,9 @@ Predictions = Annotated[
 ModelFilesOption = Annotated[
     bool, typer.Option("--model-files", help="Remove model files that no version of this registry has, too.")
 ]
-
-
+EventsOption = Annotated[
+    bool, typer.Option("--events", help="Remove what was logged of streams that are not applied any more, too.")
+]
 Unpin = Annotated[
     list[str] | None,
     typer.Option(
@@ -46,6 +47,7 @@ def clean(
     older_than: OlderThan = "7d",
     predictions: Predictions = None,
     model_files: ModelFilesOption = False,
+    events: EventsOption = False,
     unpin: Unpin = None,
 ) -> Outcome:
     """Remove what nothing needs any more, and say how much it was.
@@ -63,14 +65,20 @@ def clean(
     --unpin gives up what manifests of training sets name of a view version, before it is looked: `training-set
     --from-manifest` can't make these sets again.
 
-    --model-files is for a place at which no other registry and no other project keeps models.
+    --model-files is for a place at which no other registry and no other project keeps models. --events removes the
+    events of streams whose source was removed, which nothing else has any more.
     """
     from featurectl.operations.clean.clean_workspace import CleanRequest
 
     age = _length(older_than, "--older-than")
     kept = None if predictions is None else _length(predictions, "--predictions-older-than")
     request = CleanRequest(
-        older_than=age, predictions=kept, model_files=model_files, unpin=tuple(unpin or ()), dry_run=dry_run
+        older_than=age,
+        predictions=kept,
+        model_files=model_files,
+        events=events,
+        unpin=tuple(unpin or ()),
+        dry_run=dry_run,
     )
     return _clean(call, request)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError
 from featurectl.core.progress import Progress
+from featurectl.operations.clean.streams import find_of_streams
 from featurectl.operations.clean.unneeded_data import (
     SAFE_AGE,
     Cleaning,
@@ -29,13 +30,14 @@ class CleanRequest:
     """What may be removed: what was written longer ago than `older_than`, and days of predictions.
 
     Without `predictions` those stay that `prediction_log.keep` says. With `model_files`, files of models that no
-    version in the registry has go, too. `unpin` are view versions ("spend@2") whose tables no longer stay for manifests
-    of training sets. A dry run only finds it.
+    version in the registry has go, too; with `events`, what was logged of streams that are not applied. `unpin` are
+    view versions ("spend@2") whose tables no longer stay for manifests of training sets. A dry run only finds it.
     """
 
     older_than: timedelta = SAFE_AGE
     predictions: timedelta | None = None
     model_files: bool = False
+    events: bool = False
     unpin: tuple[str, ...] = ()
     dry_run: bool = False
 
@@ -65,12 +67,13 @@ def clean_up(workspace: Workspace, request: CleanRequest, progress: Progress) ->
         age=request.older_than,
         predictions=request.predictions,
         models=request.model_files,
+        events=request.events,
         unpinned=unpinned,
     )
     if not request.dry_run:
         for view, version in sorted(unpinned):
             workspace.registry().remove_pins(workspace.project, view, version)
-    found, small = find_leftovers(where), find_small_files(where)
+    found, small = [*find_leftovers(where), *find_of_streams(where)], find_small_files(where)
     progress.done("")
     if request.dry_run:
         return Cleaned(leftovers=found, small_files=small)

@@ -74,8 +74,8 @@ class SmallFiles:
 class Cleaning:
     """Where is looked, as of when; what was written since `age` before stays, and predictions since `predictions`.
 
-    Without `predictions` those stay that `prediction_log.keep` says. With `models`, files of models that no version in
-    the registry has are leftovers. Tables of the view versions `unpinned` stay for no manifest.
+    Without `predictions` those stay that `prediction_log.keep` says. With `models` or `events`, files of models of no
+    version in the registry, or of streams not applied, are leftovers. Tables of `unpinned` stay for no manifest.
     """
 
     workspace: Workspace
@@ -83,6 +83,7 @@ class Cleaning:
     age: timedelta = SAFE_AGE
     predictions: timedelta | None = None
     models: bool = False
+    events: bool = False
     unpinned: frozenset[tuple[str, int]] = frozenset()
     files: LooseFiles = field(init=False)
 

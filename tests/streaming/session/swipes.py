@@ -132,6 +132,10 @@ class Swipes:
             log = replace(workspace.event_log(Source(name="swipes", format="stream")), columns={})
             return log.rows(log.open())
 
+    def logged_in(self, folder: str) -> bool:
+        """Whether an offline store has a log of the stream."""
+        return any("_streams" in path.parts for path in (self.root / folder).rglob("*.parquet"))
+
     def rejected(self) -> pl.DataFrame:
         """The table of what was rejected."""
         with self.workspace() as workspace:

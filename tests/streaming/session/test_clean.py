@@ -1,0 +1,56 @@
+"""`clean` takes the lists of a stream that is not applied any more, and its events where that is asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import closing
+
+import pytest
+
+from featurectl.cli.main import main
+from featurectl.online.stream_state.base import Generation, StreamSource
+from tests.streaming.session.swipes import OBJECTS, Swipes
+
+WITHOUT = "sources: [{name: others, path: history.csv, columns: {card: string}}]\n"
+
+
+def cleaned(swipes, capsys, *options):
+    capsys.readouterr()
+    assert main(["-C", str(swipes.root), "clean", "-o", "json", *options]) == 0
+    left = json.loads(capsys.readouterr().out)["result"]["leftovers"]
+    return [
+        (item["kind"], item["name"], item["entities"]) for item in left if item["kind"] in ("stream lists", "events")
+    ]
+
+
+def lists(swipes):
+    """How many entities have a list of the view."""
+    place = StreamSource(project="shop", env="dev", source="swipes")
+    with swipes.workspace() as workspace, closing(workspace.stream_state()) as store:
+        with closing(store.connect(place)) as connection:
+            named = connection.register.read_state().named()
+        found = [store.walk_lists(place, Generation(view=each.view, id=each.id)) for each in named]
+        return sum(len(entities) for walk in found for entities in walk)
+
+
+@pytest.mark.parametrize("online", ["sqlite", pytest.param("redis", marks=pytest.mark.long)])
+def test_a_removed_stream_leaves_nothing_that_is_not_asked_for(tmp_path, capsys, request, online):
+    url = "sqlite:///on.db" if online == "sqlite" else request.getfixturevalue("redis_url")
+    swipes = Swipes(root=tmp_path, online=url)
+    swipes.send(2)
+    assert main(["-C", str(tmp_path), "stream", "run", "--once", "-q"]) == 0
+    assert (lists(swipes), cleaned(swipes, capsys, "--events")) == (2, [])
+    swipes.apply(WITHOUT, "swipes", "swipes_files", "spend", "card")
+    for path in (tmp_path / "off").rglob("*"):
+        os.utime(path, (1, 1))
+    wanted = ("stream lists", "swipes: spend@1", 2)
+    assert cleaned(swipes, capsys, "--dry-run") == [wanted]
+    assert cleaned(swipes, capsys, "--dry-run", "--events") == [wanted, ("events", "swipes", None)]
+    assert cleaned(swipes, capsys) == [wanted]
+    assert (lists(swipes), cleaned(swipes, capsys), swipes.logged_in("off")) == (0, [], True)
+    assert cleaned(swipes, capsys, "--events") == [("events", "swipes", None)]
+    assert not swipes.logged_in("off")
+    swipes.apply(OBJECTS, "others")  # it begins anew: what the topic has is taken again
+    assert main(["-C", str(tmp_path), "stream", "run", "--once", "-q"]) == 0
+    assert swipes.values() == {"amount_sum_1h": 102.0, "amount_count_1h": 3}
