@@ -9,6 +9,7 @@ from typing import Final
 import polars as pl
 
 from featurectl.core.dataclass import dataclass
+from featurectl.core.errors import StoreError
 from featurectl.core.frames.types import polars_dtype
 from featurectl.offline.event_log import (
     OFFSET,
@@ -38,6 +39,18 @@ class LogCommit:
     rows: int
 
 
+class LogLostError(StoreError):
+    """The log lacks events that were logged: the register has let go of their stamps."""
+
+    def __init__(self, shown: str, partition: StreamPartition, end: int) -> None:
+        name, kept = partition.name, partition.kept
+        super().__init__(
+            f"the log {shown} ends at offset {end:,} of partition {name}, and was there up to {kept:,}",
+            code="FC617",
+            hint="restore it; or `featurectl stream reset SOURCE --log-lost` begins anew with what the topic has",
+        )
+
+
 class LogWriter:
     """Commits what was taken, as far as the register still says the same of it.
 
@@ -55,11 +68,21 @@ class LogWriter:
     def begin(self, partitions: Sequence[StreamPartition], cut_us: int) -> OpenedLog:
         """Return the log, in which partitions have an entry; one that is new begins where the register says.
 
-        The first commit says as of which instant the stream begins: `history` counts before it.
+        The first commit says as of which instant the stream begins: `history` counts before it. What the register says
+        of the partitions was read before.
+
+        Raises:
+            LogLostError: it lacks what was logged.
+            StoreError: it can't be read or written.
         """
         while True:
             opened = self._log.open()
             known = opened.state.partitions
+            for of in partitions:
+                logged = known.get(of.name)
+                end = of.first if logged is None else logged.end
+                if end < of.kept and not (logged is not None and logged.is_retired):
+                    raise LogLostError(self._log.shown, of, end)
             new = {of.name: of for of in partitions if of.name not in known}
             if opened.version is not None and not new:
                 return opened

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError, StoreError
+from featurectl.streaming.log_writer import LogLostError
 from featurectl.streaming.partition_start import topic_ends
 from featurectl.streaming.quiet_lists import QuietLists
 from featurectl.streaming.rebuilds import Rebuilds
@@ -17,7 +18,7 @@ from featurectl.streaming.worker import StreamWorker
 _FIRST_WAIT_S: Final = 0.05
 _LONGEST_WAIT_S: Final = 5.0
 _LOOK_S: Final = 0.2  # between two looks whether all is logged
-FATAL: Final = (NoTopicError, RetentionError, TopicRestartedError)  # waiting mends none of them
+FATAL: Final = (NoTopicError, RetentionError, TopicRestartedError, LogLostError)  # waiting mends none of them
 
 
 class StopSignal(Protocol):

@@ -80,4 +80,11 @@ STORES: Final[Mapping[str, Code]] = {
         "The bucket of the source's `path` gave no answer within the time that a store is waited for. Run it again "
         "when it answers; nothing was read.",
     ),
+    "FC617": Code(
+        "the log of a stream lacks what was logged",
+        "The offline store was lost, or came back from an older copy, while the online store went on: its lists have "
+        "events, with their stamps, that are in no log, and no training set could ever have them. Restore the log. "
+        "Where that is not possible, `featurectl stream reset SOURCE --log-lost` removes the stream from the online "
+        "store, and workers begin anew with what the topic has, which gets new stamps.",
+    ),
 }

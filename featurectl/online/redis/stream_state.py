@@ -103,6 +103,10 @@ class RedisStreamState:
         """Remove the lists of a generation that is neither read nor written, some at a time."""
         self._sweeper(source).drop(generation)
 
+    def forget(self, source: StreamSource) -> None:
+        """Remove the register of a source whose generations were given up, and what says that its lists are whole."""
+        self._sweeper(source).forget()
+
     def sweeping(self, source: StreamSource, views: Sequence[str]) -> Iterator[int]:
         """Remove the lists of generations of view versions that the register does not name, a bounded piece a step."""
         return self._sweeper(source).sweeping(views)

@@ -45,6 +45,10 @@ class ListSweeper:
             self._do([("UNLINK", key) for key in keys])
         self._forget_marks(lambda named: named == generation.name)
 
+    def forget(self) -> None:
+        """Remove the register, and what says that lists are whole."""
+        self._do([("UNLINK", key) for key in (*self._mark_keys, register_key(self._source))])
+
     def sweeping(self, views: Sequence[str]) -> Iterator[int]:
         """Remove the lists of generations of view versions that the register does not name, a page of keys a step.
 

@@ -141,6 +141,13 @@ class SqliteStreamState:
         for _ in self._dropping(source, generation, _REMOVE_ELEMENTS):
             pass
 
+    def forget(self, source: StreamSource) -> None:
+        """Remove the register of a source whose generations were given up."""
+        with self._file.transaction() as connection:
+            number = self._file.number(connection, source)
+            for statement in tables.FORGET_SOURCE:
+                connection.execute(statement, (number,))
+
     def sweeping(self, source: StreamSource, views: Sequence[str]) -> Iterator[int]:
         """Remove the lists of generations of view versions that the register does not name, a bounded piece a step."""
         for view in views:

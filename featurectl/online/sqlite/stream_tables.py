@@ -45,6 +45,12 @@ create unique index if not exists stream_places on stream_elements (generation, 
 """
 
 FIND_SOURCE: Final = "select id from stream_sources where project = ? and env = ? and source = ?"
+FORGET_SOURCE: Final = (
+    "delete from stream_stamps where source = ?",
+    "delete from stream_partitions where source = ?",
+    "delete from stream_views where source = ?",
+    "delete from stream_sources where id = ?",
+)
 ADD_SOURCE: Final = "insert or ignore into stream_sources (project, env, source) values (?, ?, ?)"
 MEET_RUN: Final = "update stream_sources set run = ?2, left_asof = asof where id = ?1 and run <> ?2"
 SOURCE: Final = "select asof, last, run, left_asof from stream_sources where id = ?"

@@ -208,6 +208,12 @@ class StreamState(StreamReader, Protocol):
     def drop_lists(self, source: StreamSource, generation: Generation) -> None:
         """Remove the lists of a generation that is neither read nor written, in bounded steps."""
 
+    def forget(self, source: StreamSource) -> None:
+        """Remove the register of a source whose generations were given up, and what says that its lists are whole.
+
+        Whoever comes next begins with the source as if nothing of it had ever been there.
+        """
+
     def sweeping(self, source: StreamSource, views: Sequence[str]) -> Iterator[int]:
         """Remove the lists of generations of view versions that the register does not name, a bounded piece a step.
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 from featurectl.language.definitions.json_form import load_source
 from featurectl.online.stream_state.base import StreamSource
+from featurectl.online.stream_state.forgotten_sources import forget_stream, named_generations
 from featurectl.operations.clean.unneeded_data import Cleaning, Leftover
 from featurectl.workspace.offline_folder import has_offline
 
 if TYPE_CHECKING:
     from featurectl.language.definitions.source import Source
-    from featurectl.online.stream_state.base import Generation
     from featurectl.registry.state import State
 
 LISTS: Final = "stream lists"
@@ -45,20 +45,20 @@ def removed_streams(state: State) -> list[Source]:
 
 
 def _lists(cleaning: Cleaning, gone: Sequence[Source]) -> Iterator[Leftover]:
-    """Yield the lists of views of streams."""
+    """Yield the lists of views of streams, with the registers that say what is in them."""
     with closing(cleaning.workspace.stream_state()) as store:
         for source in gone:
             place = _place(cleaning, source)
-            with closing(store.connect(place)) as connection:
-                named = connection.register.read_state().named()
-            for generation in named:
-                yield Leftover(
-                    kind=LISTS,
-                    name=f"{source.name}: {generation.view}",
-                    size=None,
-                    entities=sum(len(entities) for entities in store.walk_lists(place, generation)),
-                    remove=partial(_remove_lists, cleaning, source, generation),
-                )
+            if not store.read_poll(place).asof:
+                continue
+            walked = [store.walk_lists(place, generation) for generation in named_generations(store, place)]
+            yield Leftover(
+                kind=LISTS,
+                name=source.name,
+                size=None,
+                entities=sum(len(entities) for walk in walked for entities in walk),
+                remove=partial(_remove_lists, cleaning, source),
+            )
 
 
 def _events(cleaning: Cleaning, gone: Sequence[Source]) -> Iterator[Leftover]:
@@ -83,17 +83,14 @@ def _place(cleaning: Cleaning, source: Source) -> StreamSource:
     return StreamSource(project=workspace.project, env=workspace.environment.name, source=source.name)
 
 
-def _remove_lists(cleaning: Cleaning, source: Source, generation: Generation) -> bool:
-    """Remove the lists of a generation unless the stream was applied again meanwhile."""
+def _remove_lists(cleaning: Cleaning, source: Source) -> bool:
+    """Remove the lists of a stream, and its register last, unless it was applied again meanwhile."""
     workspace = cleaning.workspace
     with workspace.registry().lock(workspace.project, "featurectl clean", timeout_s=10):
         if not _is_removed(cleaning, source):
             return False
-        place = _place(cleaning, source)
         with closing(workspace.stream_state()) as store:
-            with closing(store.connect(place)) as connection:
-                connection.generations.drop(generation)
-            store.drop_lists(place, generation)
+            forget_stream(store, _place(cleaning, source))
         return True
 
 

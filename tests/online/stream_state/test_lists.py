@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from random import Random
 
 import pytest
@@ -192,6 +193,29 @@ def test_lists_are_walked_dropped_and_swept(opened, source, connection):
     connection.generations.drop(FIRST)
     assert sum(state.sweeping(source, ["spend@1", "visits@1"])) == len(KEYS)
     assert {key for page in state.walk_lists(source, other) for key in page} == {*KEYS}
+
+
+def test_a_source_that_is_forgotten_begins_anew(opened, source, connection):
+    state = opened()
+    append(connection, *((key, b"1") for key in KEYS))
+    claim = connection.register.claim(0, 0, 3, KnownStamps())
+    assert connection.lists.mark(0, 0, 3, claim.generations)
+    assert connection.register.finish(0, 0, 3, [FIRST])
+    assert state.read_poll(source).asof > 0
+    connection.generations.drop(FIRST)
+    state.drop_lists(source, FIRST)
+    for _ in range(2):
+        state.forget(source)
+        assert (state.read_poll(source).asof, state.read_poll(source).live) == (0, {})
+    with closing(state.connect(source)) as again:
+        assert not again.register.read_state().partitions
+        assert again.register.add_partition("swipes/0") == 0
+        begin(again, FIRST)
+        claim = again.register.claim(0, 0, 3, KnownStamps())
+        assert [(each.first, each.end) for each in claim.stamps] == [(0, 3)]
+        assert again.lists.mark(0, 0, 3, claim.generations)
+        assert again.register.finish(0, 0, 3, [FIRST])
+        assert again.lists.unready() == []
 
 
 def test_a_claim_names_what_is_written_with_the_cut_of_the_partition(connection):

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
+import redis
 
 from featurectl.cli.main import main
 from featurectl.core.errors import StoreError
@@ -142,6 +143,14 @@ class Swipes:
             log = workspace.rejected_log(workspace.repo.sources["swipes"])
             frames = list(log.read_rows(log.open(), ["_rejected", "column", "value"]))
         return pl.concat(frames) if frames else pl.DataFrame()
+
+
+def emptied(url: str) -> str:
+    """Return the URL of a Redis, in which nothing is left of what another test of this project put there."""
+    with closing(redis.Redis.from_url(url)) as client:
+        for key in client.scan_iter("shop/*"):
+            client.delete(key)
+    return url
 
 
 def wait_for(is_so: Callable[[], bool]) -> None:

@@ -1,0 +1,82 @@
+"""A log that was lost, or is an older one, is an error that says so; the stream begins anew when that is asked for."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import closing
+
+import pytest
+
+from featurectl.cli.main import main
+from featurectl.core.errors import UsageError
+from featurectl.online.stream_state.base import StreamSource
+from featurectl.streaming.lost_log import begin_without_log
+from featurectl.streaming.reset import ResettableStream
+from featurectl.streaming.topics.all_topic_kinds import open_topics
+from tests.streaming.session.swipes import Swipes, emptied
+
+
+def run_once(swipes):
+    return main(["-C", str(swipes.root), "stream", "run", "--once", "-q"])
+
+
+def begin_anew(swipes):
+    with swipes.workspace() as workspace, closing(workspace.stream_state()) as state:
+        source = workspace.repo.sources["swipes"]
+        place = StreamSource(project="shop", env="dev", source="swipes")
+        with closing(open_topics(workspace.topic_url(source))) as broker:
+            stream = ResettableStream(
+                place=place,
+                state=state,
+                log=workspace.event_log(source),
+                topic=lambda: broker.state("swipes"),
+                watermarks=lambda: broker.watermarks("swipes"),
+            )
+            begin_without_log(stream)
+
+
+def gaps(swipes):
+    with swipes.workspace() as workspace:
+        return workspace.event_log(workspace.repo.sources["swipes"]).open().state.gaps
+
+
+@pytest.mark.parametrize("online", ["sqlite", pytest.param("redis", marks=pytest.mark.long)])
+def test_a_log_that_is_gone_ends_a_worker_and_the_topic_is_taken_again(tmp_path, capsys, request, online):
+    url = "sqlite:///on.db" if online == "sqlite" else emptied(request.getfixturevalue("redis_url"))
+    swipes = Swipes(root=tmp_path, online=url)
+    swipes.send(3)
+    assert run_once(swipes) == 0
+    with pytest.raises(UsageError, match="has all that was logged"):
+        begin_anew(swipes)
+    shutil.rmtree(tmp_path / "off")
+    (tmp_path / "off").mkdir()
+    swipes.send(1)
+    capsys.readouterr()
+    assert run_once(swipes) == 69
+    said = capsys.readouterr().err
+    assert "error[FC617]: the log off/shop/_streams/dev/swipes" in said
+    assert "ends at offset 0 of partition swipes/0" in said
+    begin_anew(swipes)
+    assert run_once(swipes) == 0
+    assert (swipes.values(), swipes.logged()) == ({"amount_sum_1h": 104.0, "amount_count_1h": 5}, 4)
+
+
+def test_an_older_log_keeps_its_stamps_and_names_the_gap(tmp_path, capsys):
+    swipes = Swipes(root=tmp_path)
+    swipes.send(3)
+    assert run_once(swipes) == 0
+    shutil.copytree(tmp_path / "off", tmp_path / "kept")
+    swipes.send(2)
+    assert run_once(swipes) == 0
+    assert gaps(swipes) == ()
+    shutil.rmtree(tmp_path / "off")
+    (tmp_path / "kept").rename(tmp_path / "off")
+    assert run_once(swipes) == 69
+    assert "and was there up to 5" in capsys.readouterr().err
+    begin_anew(swipes)
+    assert run_once(swipes) == 0
+    assert (swipes.values(), swipes.logged(), len(gaps(swipes))) == (
+        {"amount_sum_1h": 105.0, "amount_count_1h": 6},
+        5,
+        1,
+    )
