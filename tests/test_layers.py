@@ -292,6 +292,7 @@ LARGE = {
     "online/packed_store.py PackedStore": "a method per line of the protocol",
     "online/sqlite/store.py SqliteBytes": "a method per line of the protocol, and a transaction for each",
     "online/redis/store.py RedisBytes": "a method per line of the protocol, and a command for each",
+    "online/redis/stream_state.py RedisStreamState": "a method per line of the protocol, and what differs in a Cluster",
     "online/redis/cluster.py RedisClusterBytes": "what of RedisBytes is different over several nodes",
     "online/decode/columns.py ViewColumns": "the steps of one decoding, which share its tables",
     "registry/base.py Registry": "the protocol of registries",
