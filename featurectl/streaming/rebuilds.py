@@ -12,7 +12,8 @@ from featurectl.core.errors import FeaturectlError
 from featurectl.offline.event_log import EventLog
 from featurectl.online.stream_state.base import StreamSource
 from featurectl.online.stream_state.protocols import StreamConnection, StreamState
-from featurectl.streaming.seeding import SeededView, Seeding, can_seed
+from featurectl.streaming.seed_events import SeededView
+from featurectl.streaming.seeding import Seeding, can_seed
 
 _LOOK_S: Final = 0.5
 _FIRST_WAIT_S: Final = 0.05  # for the log to have what it has to, which is opened anew each time

@@ -10,39 +10,21 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal, TypeVar
 
-import polars as pl
-
-from featurectl.core.dataclass import dataclass
-from featurectl.core.dtypes import DATE, TIMESTAMP, decimal_parts, list_item
-from featurectl.language.definitions.source import Source
-from featurectl.language.definitions.view import FeatureView
-from featurectl.offline.event_log import OFFSET, PARTITION, REJECTED, STAMP, EventLog, OpenedLog
-from featurectl.online.stream_state.base import MOST_PARTITIONS, Generation, ListSeed, NewGeneration, RegisterState
+from featurectl.offline.event_log import EventLog, OpenedLog
+from featurectl.online.stream_state.base import Generation, ListSeed, NewGeneration, RegisterState
 from featurectl.online.stream_state.compaction import fold
 from featurectl.online.stream_state.head import no_head, pack_head
 from featurectl.online.stream_state.layout import layout_document, layout_of
 from featurectl.online.stream_state.protocols import StreamConnection
 from featurectl.online.stream_state.record import EventRecord
 from featurectl.streaming.event_decoder import EventDecoder
-from featurectl.streaming.view_records import StampedEvent, ViewRecords
+from featurectl.streaming.seed_events import SeededView, SeedEvents
+from featurectl.streaming.view_records import ViewRecords
 
 SeedingState = Literal["waits", "done", "given up"]
-HistoryRows = Callable[[], Iterator[pl.DataFrame]]  # of a source's history: its columns, and STAMP
 T = TypeVar("T")
 _LOOK_AFTER: Final = 256  # items
-_ROWS_AT_ONCE: Final = 1_000_000
 _SEEDS_AT_ONCE: Final = 1_000
-_ENDED: Final = MOST_PARTITIONS - 1  # stands for partitions of before that the register does not know
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeededView:
-    """A view version (`view@version`) that gets a new generation, its source, and what its history has, if any."""
-
-    name: str
-    view: FeatureView
-    source: Source
-    earlier: HistoryRows | None = None
 
 
 def can_seed(state: RegisterState, opened: OpenedLog, names: Iterable[str]) -> bool:
@@ -74,8 +56,7 @@ class Seeding:
         before = log.open()
         self._new: NewGeneration = connection.generations.add(self.generation, layout_document(layout_of(seeded.view)))
         self._lacks_partition = self._has_more(before, connection.register.read_state())
-        self._decoder = EventDecoder(seeded.source)
-        self._records = ViewRecords(seeded.view, self._decoder)
+        self._records = ViewRecords(seeded.view, EventDecoder(seeded.source))
         self._counts: Mapping[str, int] | None = None
 
     def step(self, connection: StreamConnection) -> SeedingState:
@@ -120,11 +101,14 @@ class Seeding:
     def _seed(self, connection: StreamConnection, state: RegisterState, opened: OpenedLog) -> Mapping[str, int]:
         """Put a head before the list of each entity, and return how many each master got."""
         numbers = {of.name: of.number for of in state.partitions}
+        events = SeedEvents(self._seeded, self._log, opened, numbers, self._new.cuts)
         total: dict[str, int] = dict(connection.lists.seed(self.generation, []))
-        for bucket in range(buckets := self._buckets(opened)):
+        for part in range(parts := events.parts()):
             by_entity: dict[bytes, list[EventRecord]] = {}
-            for entity, record in self._bucket(opened, numbers, bucket, buckets):
-                by_entity.setdefault(entity, []).append(record)
+            for event in self._while_not_ending(events.of_part(part, parts)):
+                entity = self._records.entity(event.row)
+                if entity is not None and events.is_chosen(entity, part, parts):
+                    by_entity.setdefault(entity, []).append(self._records.record(event))
             seeds = [*filter(None, map(self._head, by_entity, self._while_not_ending(by_entity.values())))]
             for start in range(0, len(seeds), _SEEDS_AT_ONCE):
                 counted = connection.lists.seed(self.generation, seeds[start : start + _SEEDS_AT_ONCE])
@@ -137,42 +121,6 @@ class Seeding:
                 raise _EndedError
             yield item
 
-    def _buckets(self, opened: OpenedLog) -> int:
-        """Return in how many parts entities are worked on, so that one part's events fit in memory."""
-        return max(1, -(-self._log.rows(opened) // _ROWS_AT_ONCE))
-
-    def _bucket(
-        self, opened: OpenedLog, numbers: Mapping[str, int], bucket: int, buckets: int
-    ) -> Iterator[tuple[bytes, EventRecord]]:
-        for event in self._while_not_ending(self._events(opened, numbers)):
-            entity = self._records.entity(event.row)
-            if entity is not None and sum(entity) % buckets == bucket:
-                yield entity, self._records.record(event)
-
-    def _events(self, opened: OpenedLog, numbers: Mapping[str, int]) -> Iterator[StampedEvent]:
-        """Give the events before the cuts, those of the history first."""
-        columns = [*(self._seeded.source.columns or {})]
-        if self._seeded.earlier is not None:
-            for frame in self._seeded.earlier():
-                for number, (stamp, *own) in enumerate(stored_rows(frame, [STAMP, *columns], self._types)):
-                    yield self._event(0, number, stamp, own)
-        for frame in self._log.read_rows(opened, [PARTITION, OFFSET, STAMP, REJECTED, *columns]):
-            good = frame.filter(pl.col(REJECTED).is_null())
-            for name, offset, stamp, *own in stored_rows(good, [PARTITION, OFFSET, STAMP, *columns], self._types):
-                assert isinstance(offset, int)
-                place = numbers.get(str(name), _ENDED)
-                if place == _ENDED or offset < self._new.cuts.get(place, 0):
-                    yield self._event(place, offset, stamp, own)
-
-    @property
-    def _types(self) -> Mapping[str, str]:
-        return {PARTITION: "string", OFFSET: "int64", STAMP: "timestamp", **(self._seeded.source.columns or {})}
-
-    def _event(self, partition: int, offset: int, stamp: object, own: Sequence[object]) -> StampedEvent:
-        assert isinstance(stamp, int)
-        row = self._decoder.with_select(own)
-        return StampedEvent(partition, offset, self._decoder.event_us(row), stamp, row)
-
     def _head(self, entity: bytes, records: Sequence[EventRecord]) -> ListSeed | None:
         """Return the head of an entity's list; None where no answer needs what there is."""
         layout = self._records.layout
@@ -181,17 +129,3 @@ class Seeding:
             return None
         frontier = {p: self._new.cuts[p] for p in {record.partition for record in records} if p in self._new.cuts}
         return ListSeed(entity=entity, head=pack_head(head._replace(frontier=frontier), layout))
-
-
-def stored_rows(frame: pl.DataFrame, names: Sequence[str], types: Mapping[str, str]) -> Iterator[tuple[object, ...]]:
-    """Give some columns of rows in the form of the online store: times and dates as numbers, decimals as texts."""
-    return frame.select(_stored(pl.col(name), types[name]) for name in names).iter_rows()
-
-
-def _stored(column: pl.Expr, dtype: str) -> pl.Expr:
-    if dtype in (TIMESTAMP, DATE):
-        return column.to_physical().cast(pl.Int64)
-    if decimal_parts(dtype):
-        return column.cast(pl.String)
-    item = list_item(dtype)
-    return column.list.eval(_stored(pl.element(), item)) if item else column

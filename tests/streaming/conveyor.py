@@ -26,7 +26,8 @@ from featurectl.online.stream_state.protocols import StreamState
 from featurectl.streaming.log_writer import LogWriter
 from featurectl.streaming.partition_start import WorkerTopic, topic_ends
 from featurectl.streaming.reset import ResettableStream, reset_stream
-from featurectl.streaming.seeding import SeededView, Seeding, can_seed
+from featurectl.streaming.seed_events import SeededView
+from featurectl.streaming.seeding import Seeding, can_seed
 from featurectl.streaming.topics.base import TakeLimits, TopicBroker
 from featurectl.streaming.worker import StreamWorker, WorkerPace, WorkerStream
 from tests.definitions import COLUMNS as OTHER_COLUMNS

@@ -25,7 +25,7 @@ from featurectl.streaming.log_writer import LogWriter
 from featurectl.streaming.partition_start import WorkerTopic
 from featurectl.streaming.rebuilds import Rebuilds, RebuiltStream
 from featurectl.streaming.run import RunOptions, run_worker
-from featurectl.streaming.seeding import SeededView
+from featurectl.streaming.seed_events import SeededView
 from featurectl.streaming.topics.all_topic_kinds import open_topics
 from featurectl.streaming.topics.base import TakeLimits, TopicBroker
 from featurectl.streaming.topics.faults import RetentionError

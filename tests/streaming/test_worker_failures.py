@@ -21,7 +21,8 @@ from featurectl.online.stream_state.base import Generation, ListAppend, ListsAsk
 from featurectl.streaming.log_writer import LogWriter
 from featurectl.streaming.partition_start import WorkerTopic
 from featurectl.streaming.rebuilds import Rebuilds, RebuiltStream
-from featurectl.streaming.seeding import SeededView, Seeding, can_seed
+from featurectl.streaming.seed_events import SeededView
+from featurectl.streaming.seeding import Seeding, can_seed
 from featurectl.streaming.topics.all_topic_kinds import open_topics
 from featurectl.streaming.topics.base import Division, TakeLimits, Watermarks
 from featurectl.streaming.topics.faults import RetentionError

@@ -29,7 +29,7 @@ from featurectl.streaming.log_writer import LogWriter
 from featurectl.streaming.partition_start import WorkerTopic
 from featurectl.streaming.rebuilds import Rebuilds, RebuiltStream
 from featurectl.streaming.run import FATAL, RunOptions, run_worker
-from featurectl.streaming.seeding import SeededView
+from featurectl.streaming.seed_events import SeededView
 from featurectl.streaming.session.applied_lists import give_up_removed, lacking_views
 from featurectl.streaming.session.applied_streams import AppliedStream
 from featurectl.streaming.session.history_rows import history_frames
