@@ -52,11 +52,13 @@ class SeedEvents:
         keys = [name for name in seeded.view.key_columns if name in self._own and name not in hidden]
         self._keys = keys if len(keys) == len(seeded.view.key_columns) else []
 
-    def parts(self) -> int:
-        """Return in how many parts entities are worked on."""
+    def parts(self, look: Callable[[], None]) -> int:
+        """Return in how many parts entities are worked on; `look` is called now and then while that is found out."""
         rows = self._log.rows(self._opened)
         if self._seeded.earlier is not None:
-            rows += sum(frame.height for frame in self._seeded.earlier())
+            for frame in self._seeded.earlier():
+                look()
+                rows += frame.height
         return max(1, -(-rows // ROWS_AT_ONCE))
 
     def of_part(self, part: int, parts: int) -> Iterator[StampedEvent]:

@@ -103,7 +103,7 @@ class Seeding:
         numbers = {of.name: of.number for of in state.partitions}
         events = SeedEvents(self._seeded, self._log, opened, numbers, self._new.cuts)
         total: dict[str, int] = dict(connection.lists.seed(self.generation, []))
-        for part in range(parts := events.parts()):
+        for part in range(parts := events.parts(self._check)):
             by_entity: dict[bytes, list[EventRecord]] = {}
             for event in self._while_not_ending(events.of_part(part, parts)):
                 entity = self._records.entity(event.row)
@@ -117,9 +117,13 @@ class Seeding:
 
     def _while_not_ending(self, items: Iterable[T]) -> Iterator[T]:
         for number, item in enumerate(items):
-            if number % _LOOK_AFTER == 0 and self._is_ending():
-                raise _EndedError
+            if number % _LOOK_AFTER == 0:
+                self._check()
             yield item
+
+    def _check(self) -> None:
+        if self._is_ending():
+            raise _EndedError
 
     def _head(self, entity: bytes, records: Sequence[EventRecord]) -> ListSeed | None:
         """Return the head of an entity's list; None where no answer needs what there is."""
