@@ -40,6 +40,7 @@ class ResettableStream:
 class ResetPartition:
     """A partition of before: it is logged to before `logged`, and workers had taken offsets to before `taken`.
 
+    Of a topic that was not made again: to before which offset its retention has removed messages.
     `lost` offsets between the two were in lists perhaps, and are in no log. How many more the topic had is not known.
     In SQLite and Kafka as many events are lost; in Redis offsets are not close to each other, so that it says only
     whether some are.
@@ -73,10 +74,12 @@ def reset_stream(
 ) -> StreamReset:
     """Begin a new incarnation of a topic that was made again; to do it twice changes nothing.
 
+    Of a topic that is the one that is read it passes what its retention has removed before it was read.
+
     It waits until the worker of before has ended, and logged what it had: `patience_s` at most.
 
     Raises:
-        UsageError: the topic is the one that is read, or nothing of it was read yet.
+        UsageError: the topic is the one that is read and has all that is to be read, or nothing of it was read yet.
         TryAgainError: a worker goes on with it as it was before.
         StoreError: the topic is not there, or the store or the log can't be used.
     """
@@ -103,10 +106,13 @@ class _Resetting:
             before = of_before(state, self._topic)
             names = logged_before(opened, self._topic)
             names += [of.name for of in before if of.name not in opened.state.partitions]
-            if not names:
-                if not before:
-                    raise self._nothing_to_reset(opened)
+            if not names and before:
                 return self._in_register(opened, state)  # an earlier one was killed between the two
+            if not names:
+                found = self._passed(opened, state)
+                if found is not None:
+                    return found
+                continue
             if self._commit(opened, self._log_after(opened.state, state, names)):
                 return self._in_register(self._log.open(), state)
 
@@ -153,6 +159,38 @@ class _Resetting:
             partitions.setdefault(state_name(self._topic, number), begun)
         cut_us = state.clock_us if logged.cut_us is None else logged.cut_us
         return replace(logged, partitions=partitions, gaps=gaps, cut_us=cut_us)
+
+    def _passed(self, opened: OpenedLog, state: RegisterState) -> StreamReset | None:
+        """Pass what retention has removed before it was read, of the topic that is read; None: others came between.
+
+        The log says that it has all up to there; lists are made anew from it, as they may have what no log has.
+        """
+        known, logged = {of.name: of for of in state.partitions}, dict(opened.state.partitions)
+        passed: list[ResetPartition] = []
+        gaps = opened.state.gaps
+        for number, marks in self._watermarks.items():
+            name = state_name(self._topic, number)
+            if name in logged and marks.end < logged[name].end:
+                raise self._has_lost_messages(number, logged[name].end, marks.end)
+            if name not in logged or marks.begin <= logged[name].end:
+                continue
+            if name in known and known[name].end > logged[name].end:
+                gaps = (*gaps, (logged[name].applied_us, max(state.asof, state.last, state.clock_us)))
+            passed.append(ResetPartition(name=name, logged=logged[name].end, taken=marks.begin))
+            logged[name] = replace(logged[name], end=marks.begin)
+        if not passed:
+            raise self._nothing_to_reset(opened)
+        if not self._commit(opened, replace(opened.state, partitions=logged, gaps=gaps)):
+            return None
+        self.connection.generations.void()
+        return StreamReset(retired=tuple(passed), begun=tuple(of.name for of in passed), rebuilds=True)
+
+    def _has_lost_messages(self, partition: int, position: int, end: int) -> UsageError:
+        return UsageError(
+            f"topic {self._topic.topic}, partition {partition} ends at {end}, and was read to {position}: "
+            "its broker has lost the last messages",
+            hint="make the topic anew under its name, and reset the stream then",
+        )
 
     def _in_register(self, opened: OpenedLog, state: RegisterState) -> StreamReset:
         register, logged = self.connection.register, opened.state.partitions

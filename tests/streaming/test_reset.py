@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from featurectl.offline.event_log import OFFSET, PARTITION, STAMP
 from featurectl.online.stream_state.base import KnownStamps, ReadingPosition
 from featurectl.streaming.reset import ResettableStream, StreamReset, reset_stream
 from featurectl.streaming.seeding import can_seed
-from featurectl.streaming.topics.faults import TopicRestartedError
+from featurectl.streaming.topics.faults import RetentionError, TopicRestartedError
 from tests.streaming.conveyor import SECOND
 from tests.streaming.test_worker_failures import Stage
 from tests.streaming.topics.kinds import SqliteKind
@@ -119,6 +120,45 @@ def test_what_was_in_lists_and_in_no_log_is_told_and_lists_are_made_anew(stage: 
     assert state.live("spend@1") is None
     made.worker.write_log()  # which has not heard of it
     assert len(made.logged()) == 3
+
+
+def test_what_retention_removed_before_it_was_read_is_passed(stage: Callable[..., Remade]):
+    made = stage()
+    made.step()
+    made.seeded("spend@1")
+    made.send(3)
+    made.step()
+    made.step(seconds=9)
+    made.send(4)
+    made.broker.trim("swipes", {0: 5})
+    with pytest.raises(RetentionError):
+        made.step()
+    found = made.reset()
+    assert [(of.logged, of.lost) for of in found.retired] == [(3, 2)]
+    with pytest.raises(UsageError, match="topic swipes is the one that is read"):
+        made.reset()
+    made.worker.close()
+    other = stage(of=made)
+    other.step()
+    assert other.step(seconds=1) == 2
+    other.step(seconds=9)
+    assert [offset for _, offset in other.logged()] == [0, 1, 2, 5, 6]
+    other.seeded("spend@1")
+    other.send(1)
+    assert (other.step(), other.elements("spend@1")) == (1, 2)
+
+
+def test_a_topic_that_lacks_its_last_messages_is_to_be_made_anew(stage: Callable[..., Remade]):
+    made = stage()
+    made.step()
+    made.send(3)
+    made.step()
+    made.step(seconds=9)
+    with sqlite3.connect(made.folder / "streams.db") as connection:
+        connection.execute("delete from messages where offset > 0")
+        connection.execute("update partitions set next_offset = 1")
+    with pytest.raises(UsageError, match="partition 0 ends at 1, and was read to 3"):
+        made.reset()
 
 
 def test_a_reset_that_was_done_is_refused_and_changes_nothing(stage: Callable[..., Remade]):
