@@ -154,6 +154,9 @@ NO_METHOD = {
     "monitor rules": "it writes files for Prometheus and Grafana",
     "schema": "it writes files for editors",
     "explain": "it prints what the documentation says of a code, which is `error.code`",
+    "stream run": "a process of its own",
+    "stream send": "a client of the broker sends events, in any language",
+    "stream status": "what is read has its instant, `computed_us`; a worker's `/metrics` have the rest",
     "version": "`featurectl.__version__`",
 }
 # Options of commands that have a method, which has no argument of that name; without a command: of all.

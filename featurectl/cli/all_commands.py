@@ -44,6 +44,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "serve": "serve:serve",
     "stream send": "stream.send:send",
     "stream run": "stream.run:run",
+    "stream status": "stream.status:status",
     "list": "list_objects:list_objects",
     "show": "show_object:show_object",
     "search": "search_objects:search_objects",

@@ -53,6 +53,7 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
     ),
     "serve": ("serve", "serve --port 8080 --workers 2"),
     "stream send": ("stream send swipes swipes.ndjson", "stream send swipes day.parquet --speed 60x"),
+    "stream status": ("stream status", "stream status swipes -o json"),
     "stream run": ("stream run --once", "stream run swipes --workers 2 --port 9465"),
     "list": ("list", "list features --select tag:weather"),
     "show": ("show carrier_arrivals", "show carrier_arrivals:count_1d --sample 10000"),

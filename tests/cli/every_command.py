@@ -221,6 +221,7 @@ JOB: tuple[Step, ...] = (
     "apply --auto-approve -C ../cards",
     "stream send swipes ../cards/swipes.ndjson -C ../cards",
     "stream run --once -C ../cards",
+    "stream status -C ../cards",
 )
 
 
@@ -302,6 +303,7 @@ _HEX = "[0-9a-f]"
 _STABLE: Mapping[str, str] = {  # what is not of the data, whose month is January
     r"(?!2026-01)20\d\d-\d\d-\d\d(.)\d\d:\d\d(:[\d.]+)?": r"2026-11-24\g<1>12:00",
     r"(?<=  )\d\d-\d\d \d\d:\d\d$": "11-24 12:00",
+    r" +\d+(\.\d+)? m?s ago *": " 9 ms ago ",
     r"\d+\.\d+ s\b": "0.0 s",
     r"(?<=running: )\d+ min left": "29 min left",
     r"\d+\.\d(?= kB)": "9.9",  # of tables and models, by the versions of libraries

@@ -22,14 +22,16 @@ from featurectl.online.redis.stream_register import (
     parsed,
     poll_command,
     read_layout,
+    state_of,
 )
-from featurectl.online.redis.stream_scripts import MEET
+from featurectl.online.redis.stream_scripts import MEET, STATE_OF_READERS
 from featurectl.online.redis.stream_sweep import ListSweeper
 from featurectl.online.redis.trips import COMMANDS_A_TRIP, RedisCommand
 from featurectl.online.stream_state.base import (
     Generation,
     ListsAnswer,
     ListsAsk,
+    RegisterState,
     StreamPoll,
     StreamSource,
 )
@@ -85,6 +87,11 @@ class RedisStreamState:
     def read_poll(self, source: StreamSource) -> StreamPoll:
         """Return what a reader has to know of the register, for the lists that it fetches afterwards."""
         return self._reads.take_poll(source, self._send([poll_command(source)]))
+
+    def read_register(self, source: StreamSource) -> RegisterState:
+        """Return what the register holds, but the stamps; nothing where nobody has written it."""
+        [reply] = self._send([("EVAL", STATE_OF_READERS, 1, register_key(source))])
+        return parsed(self._address, state_of, reply)
 
     def fetch(self, source: StreamSource, poll: StreamPoll, asks: Sequence[ListsAsk]) -> list[ListsAnswer]:
         """Return the lists of each ask as of an earlier poll; none of a generation that is not live any more."""

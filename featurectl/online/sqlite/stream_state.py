@@ -11,7 +11,15 @@ from featurectl.online.sqlite.store import AsyncSqliteReader
 from featurectl.online.sqlite.stream_file import StreamFile, StreamFilePlace, host_clock
 from featurectl.online.sqlite.stream_lists import SqliteStateLists, lists_of, number_of
 from featurectl.online.sqlite.stream_register import SqliteGenerations, SqliteStampRegister, state_of
-from featurectl.online.stream_state.base import Generation, ListsAnswer, ListsAsk, StreamPoll, StreamSource, poll_of
+from featurectl.online.stream_state.base import (
+    Generation,
+    ListsAnswer,
+    ListsAsk,
+    RegisterState,
+    StreamPoll,
+    StreamSource,
+    poll_of,
+)
 from featurectl.online.stream_state.protocols import MicrosecondClock
 
 _WAIT_S: Final = 10.0
@@ -103,6 +111,11 @@ class SqliteStreamState:
         """Return what a reader has to know of the register, for the lists that it fetches afterwards."""
         with self._file.transaction(writing=False) as connection:
             return poll_of(state_of(connection, self._file.number(connection, source)))
+
+    def read_register(self, source: StreamSource) -> RegisterState:
+        """Return what the register holds, but the stamps; nothing where nobody has written it."""
+        with self._file.transaction(writing=False) as connection:
+            return state_of(connection, self._file.number(connection, source), self._place.clock())
 
     def fetch(self, source: StreamSource, poll: StreamPoll, asks: Sequence[ListsAsk]) -> list[ListsAnswer]:
         """Return the lists of each ask as of an earlier poll; none of a generation that is not live any more."""

@@ -163,6 +163,9 @@ class StreamReader(Protocol):
     def read_poll(self, source: StreamSource) -> StreamPoll:
         """Return what a reader has to know of the register, for the lists that it fetches afterwards."""
 
+    def read_register(self, source: StreamSource) -> RegisterState:
+        """Return what the register holds, but the stamps; nothing where nobody has written it."""
+
     def fetch(self, source: StreamSource, poll: StreamPoll, asks: Sequence[ListsAsk]) -> list[ListsAnswer]:
         """Return the lists of each ask as of an earlier poll; none of a generation that is not live any more."""
 

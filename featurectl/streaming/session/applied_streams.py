@@ -11,6 +11,7 @@ from featurectl.core.errors import StoreError, UsageError
 from featurectl.language.definitions.json_form import load_source, load_view
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
+from featurectl.online.stream_state.base import StreamSource
 from featurectl.registry.applied import not_applied, served_views
 from featurectl.registry.state import State
 from featurectl.workspace.workspace import Workspace
@@ -52,6 +53,15 @@ def applied_streams(state: State) -> Mapping[str, AppliedStream]:
                 left_out.append(label)
         found[source.name] = AppliedStream(source=source, views=views, left_out=tuple(left_out))
     return found
+
+
+def reader_group(place: StreamSource) -> str:
+    """Return the name of the group whose readers divide the partitions of a stream's topic.
+
+    >>> reader_group(StreamSource(project="shop", env="dev", source="swipes"))
+    'featurectl.shop.dev.swipes'
+    """
+    return f"featurectl.{place.project}.{place.env}.{place.source}"
 
 
 def reads_alike(before: Source, source: Source) -> bool:

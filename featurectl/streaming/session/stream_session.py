@@ -31,7 +31,7 @@ from featurectl.streaming.rebuilds import Rebuilds, RebuiltStream
 from featurectl.streaming.run import FATAL, RunOptions, run_worker
 from featurectl.streaming.seed_events import SeededView
 from featurectl.streaming.session.applied_lists import give_up_removed, lacking_views
-from featurectl.streaming.session.applied_streams import AppliedStream
+from featurectl.streaming.session.applied_streams import AppliedStream, reader_group
 from featurectl.streaming.session.history_rows import history_frames
 from featurectl.streaming.session.lent_reader import LentReader
 from featurectl.streaming.session.source_report import SourceReport, counted_with
@@ -164,7 +164,7 @@ class StreamSession:
         broker = open_topics(url, shown_location(topic_address(source, self._setting.workspace.environment)))
         stack.callback(broker.close)
         open_topic(broker, url, topic)
-        division = Division(group=f"featurectl.{self._place.project}.{self._place.env}.{self.source}", reader=_name())
+        division = Division(group=reader_group(self._place), reader=_name())
         reader = broker.open_reader(topic, division)
         stack.callback(reader.close)
         return OpenedTopic(url=url, topic=topic, broker=broker, reader=LentReader(reader))

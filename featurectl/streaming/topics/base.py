@@ -198,6 +198,9 @@ class TopicBroker(Protocol):
         In Redis more than 10,000 are estimated by their times; in Kafka the marks of transactions count as well.
         """
 
+    def readers(self, topic: str, group: str) -> Mapping[str, Sequence[int]] | None:
+        """Return the readers of a group that are alive, with their partitions; None where the broker doesn't tell."""
+
     def trim(self, topic: str, below: Mapping[int, int], sent_before_us: int | None = None) -> bool:
         """Remove the messages of some partitions below an offset each; return whether this broker does so.
 

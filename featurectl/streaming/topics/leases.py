@@ -56,6 +56,15 @@ def parse_leases(text: str) -> Leases:
     }
 
 
+def readers_alive(text: str, now_ms: int) -> Mapping[str, tuple[int, ...]]:
+    """Return who has which partitions, by a document and the broker's clock.
+
+    >>> readers_alive('{"a": {"until_ms": 5, "partitions": [0]}, "b": {"until_ms": 9, "partitions": [1]}}', 6)
+    {'b': (1,)}
+    """
+    return {name: lease.partitions for name, lease in parse_leases(text).items() if lease.until_ms > now_ms}
+
+
 def render_leases(leases: Leases) -> str:
     """Return leases as a text."""
     lines = {name: {"until_ms": lease.until_ms, "partitions": lease.partitions} for name, lease in leases.items()}

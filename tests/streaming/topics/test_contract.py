@@ -12,7 +12,7 @@ from featurectl.core.errors import StoreError
 from featurectl.streaming.topics.base import TakeLimits
 from featurectl.streaming.topics.faults import NoTopicError, RetentionError, TopicRestartedError
 from featurectl.streaming.topics.partitioner import partition_of
-from tests.streaming.topics.reading import LIMIT_S, SHORT, read_to_end, reading, records_of, send, wait_until
+from tests.streaming.topics.reading import LIMIT_S, SHORT, member, read_to_end, reading, records_of, send, wait_until
 
 
 @pytest.mark.sample(3)
@@ -133,6 +133,21 @@ def test_what_is_unread_is_counted_from_positions(broker, kind, topic):
 
 
 @pytest.mark.sample(2)
+def test_who_reads_which_partition_can_be_seen(broker, topic):
+    broker.create(topic, 3)
+    group = f"group-{topic}"
+    assert not broker.readers(topic, group)
+    log = member(broker, topic, "one")
+    try:
+        wait_until(lambda: log.take() is not None and len(log.partitions) == 3)
+        found = broker.readers(topic, group)
+    finally:
+        log.reader.close()
+    if found is not None:  # brokers that don't tell
+        [(name, partitions)] = found.items()
+        assert (sorted(partitions), bool(name)) == ([0, 1, 2], True)
+
+
 def test_a_take_waits_as_long_as_it_is_told(broker, topic):
     broker.create(topic, 1)
     with reading(broker, topic) as log:

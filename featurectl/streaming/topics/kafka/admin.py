@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Final, TypeVar
 
@@ -65,6 +65,20 @@ class KafkaAdmin:
         names = list(partitions)
         begins, ends = (self._offsets(topic, names, spec) for spec in (OffsetSpec.earliest(), OffsetSpec.latest()))
         return {name: Watermarks(begin=begins[name], end=ends[name]) for name in names}
+
+    def members(self, topic: str, group: str) -> Mapping[str, Sequence[int]] | None:
+        """Return the members of a group with their partitions of a topic; None where the brokers don't tell."""
+        asked = self._admin().describe_consumer_groups([group], request_timeout=self._address.limit_s)[group]
+        try:
+            found = asked.result(self._address.limit_s)
+        except (TimeoutError, KafkaException):
+            return None
+        return {
+            f"{of.client_id}@{of.host.lstrip('/')}": [
+                p.partition for p in of.assignment.topic_partitions if p.topic == topic
+            ]
+            for of in found.members
+        }
 
     def _offsets(self, topic: str, partitions: Iterable[int], spec: OffsetSpec) -> dict[int, int]:
         asked = self._admin().list_offsets(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from featurectl.streaming.topics.base import Division, TopicState, Watermarks
 from featurectl.streaming.topics.kafka.address import parse_kafka_url
@@ -38,6 +38,10 @@ class KafkaTopics:
         return {
             name: max(0, marks[name].end - max(position, marks[name].begin)) for name, position in positions.items()
         }
+
+    def readers(self, topic: str, group: str) -> Mapping[str, Sequence[int]] | None:
+        """Return the readers of a group that are alive, with their partitions; None where the brokers don't tell."""
+        return self._admin.members(topic, group)
 
     def trim(  # its retention is its own
         self,

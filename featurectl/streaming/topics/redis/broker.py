@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from featurectl.online.redis.connect import translated
 from featurectl.streaming.topics.base import Division, TopicState, Watermarks
-from featurectl.streaming.topics.redis.keys import SEQUENCE_BITS, entry_id, stream_key
-from featurectl.streaming.topics.redis.reader import RedisTopicReader
+from featurectl.streaming.topics.leases import readers_alive
+from featurectl.streaming.topics.redis.keys import SEQUENCE_BITS, entry_id, group_key, stream_key
+from featurectl.streaming.topics.redis.reader import LeaseKey, RedisTopicReader
 from featurectl.streaming.topics.redis.scripts import COUNT_UNREAD, READ, TRIM
 from featurectl.streaming.topics.redis.server import TopicServer, call_of, open_server
 from featurectl.streaming.topics.redis.shard import parse_shard, parse_unread
@@ -60,6 +61,10 @@ class RedisTopics:
         )
         with translated(self._server.commands.address):
             return {name: parse_unread(topic, answer) for name, answer in zip(positions, answers, strict=True)}
+
+    def readers(self, topic: str, group: str) -> Mapping[str, Sequence[int]]:
+        """Return the readers of a group that are alive, with their partitions."""
+        return readers_alive(*LeaseKey(self._server, group_key(topic, group)).read())
 
     def trim(self, topic: str, below: Mapping[int, int], sent_before_us: int | None = None) -> bool:
         """Remove the messages of some partitions below an offset each; return that this broker does so."""

@@ -31,7 +31,7 @@ class RedisTopicReader:
         self._places = ReaderPlaces(is_divided=division is not None)
         self._member: GroupMember | None = None
         if division is not None:
-            self._member = GroupMember(_LeaseKey(server, group_key(state.topic, division.group)), division)
+            self._member = GroupMember(LeaseKey(server, group_key(state.topic, division.group)), division)
         self._sizes = MessageSizes()
         self._progress: dict[int, ShardProgress] = {}
         self._waiting: set[int] = set()  # partitions that may have something
@@ -144,7 +144,7 @@ class RedisTopicReader:
             raise TopicRestartedError(self._state.topic, partition, position, None)
 
 
-class _LeaseKey:
+class LeaseKey:
     """The document of the leases of a group."""
 
     def __init__(self, server: TopicServer, key: bytes) -> None:

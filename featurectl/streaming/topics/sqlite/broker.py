@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from featurectl.streaming.topics.base import Division, TopicState, Watermarks
 from featurectl.streaming.topics.faults import NoTopicError
+from featurectl.streaming.topics.leases import readers_alive
 from featurectl.streaming.topics.sqlite.file import TopicsFile
-from featurectl.streaming.topics.sqlite.reader import SqliteTopicReader
+from featurectl.streaming.topics.sqlite.reader import LeaseRow, SqliteTopicReader
 from featurectl.streaming.topics.sqlite.topic import TopicRow, find_topic
 from featurectl.streaming.topics.sqlite.writer import SqliteTopicWriter
 
@@ -69,6 +70,11 @@ class SqliteTopics:
             for name, position in positions.items()
             if name in marks
         }
+
+    def readers(self, topic: str, group: str) -> Mapping[str, Sequence[int]]:
+        """Return the readers of a group that are alive, with their partitions."""
+        self._check_file(topic)
+        return readers_alive(*LeaseRow(self._file, topic, group).read())
 
     def trim(self, topic: str, below: Mapping[int, int], sent_before_us: int | None = None) -> bool:
         """Remove the messages of some partitions below an offset each; return that this broker does so."""

@@ -35,7 +35,7 @@ class SqliteTopicReader:
         self._places = ReaderPlaces(is_divided=division is not None)
         self._member: GroupMember | None = None
         if division is not None:
-            self._member = GroupMember(_LeaseRow(file, state.topic, division.group), division)
+            self._member = GroupMember(LeaseRow(file, state.topic, division.group), division)
         self._sizes = MessageSizes()
         self._mark: object = None  # of the file when nothing more was there; None: look again
         self._ends: Mapping[int, int] = {}
@@ -143,7 +143,7 @@ class SqliteTopicReader:
         return found
 
 
-class _LeaseRow:
+class LeaseRow:
     """The document of the leases of a group; the machine's clock is the one of all its processes."""
 
     def __init__(self, file: TopicsFile, topic: str, group: str) -> None:

@@ -1,0 +1,1 @@
+"""How far workers on streams are, as anybody can see it from outside."""

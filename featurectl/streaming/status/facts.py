@@ -1,0 +1,100 @@
+"""What can be seen of a stream from outside: its topic, its register, its log, and who works on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from datetime import datetime
+from typing import Literal
+
+from featurectl.core.dataclass import dataclass
+
+StreamVerdict = Literal["OK", "WARN", "STALE", "ERROR", "OFF"]
+ViewPlace = Literal["online", "being made", "being made anew", "not online"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionProgress:
+    """A partition: offsets from `begin` to before `end` in the topic, all before `done` in the lists of views.
+
+    `unread` are the messages from `done` on. `applied` is the instant up to which all is in the lists. None: not
+    known, be it that nobody has read it or that a part did not answer.
+    """
+
+    partition: int
+    begin: int | None = None
+    end: int | None = None
+    done: int | None = None
+    unread: int | None = None
+    applied: datetime | None = None
+    reader: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecentEvents:
+    """Events that became available within `seconds` before the log's end.
+
+    Those are `late` that had happened more than a minute before; `repeats` are copies of others among them, None where
+    the source has no `dedup_key`.
+    """
+
+    seconds: float
+    events: int
+    late: int | None
+    repeats: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamStatus:
+    """A stream at a moment.
+
+    `asof` is the instant up to which all events are online, `clock` the store's time when it was asked; `logged` the
+    instant up to which they are in the log, which has `gaps` where stamps were lost. `failures` say by part (topic,
+    online store, log) why it could not be looked at.
+    """
+
+    source: str
+    topic: str
+    verdict: StreamVerdict = "OK"
+    partitions: Sequence[PartitionProgress] = ()
+    asof: datetime | None = None
+    clock: datetime | None = None
+    warn_after_us: int | None = None
+    error_after_us: int | None = None
+    views: Mapping[str, ViewPlace] = field(default_factory=dict)
+    readers: Mapping[str, Sequence[int]] | None = None
+    logged: datetime | None = None
+    gaps: Sequence[tuple[datetime, datetime]] = ()
+    rejected: int | None = None
+    recent: RecentEvents | None = None
+    failures: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def age_us(self) -> int | None:
+        """How long ago what is online was true, in microseconds by the store's clock."""
+        if self.asof is None or self.clock is None:
+            return None
+        length = self.clock - self.asof
+        return max(0, (length.days * 86_400 + length.seconds) * 1_000_000 + length.microseconds)
+
+    @property
+    def unread(self) -> int | None:
+        """How many messages of all partitions are not online yet; None where that is not known of one."""
+        known = [of.unread for of in self.partitions]
+        return None if not known or None in known else sum(filter(None, known))
+
+
+def verdict_of(status: StreamStatus) -> StreamVerdict:
+    """Return how a stream is: what could not be looked at, then what is not online, then its age against its SLA.
+
+    >>> verdict_of(StreamStatus(source="swipes", topic="swipes"))
+    'OFF'
+    """
+    if status.failures:
+        return "ERROR"
+    age_us = status.age_us
+    if age_us is None or any(place in ("being made", "not online") for place in status.views.values()):
+        return "OFF"
+    if status.error_after_us is not None and age_us > status.error_after_us:
+        return "STALE"
+    return "WARN" if status.warn_after_us is not None and age_us > status.warn_after_us else "OK"

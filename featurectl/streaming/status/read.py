@@ -1,0 +1,203 @@
+"""Look at streams from outside: their topics, registers and logs, each in time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final
+
+import polars as pl
+
+from featurectl.core.dataclass import dataclass
+from featurectl.core.units import from_us
+from featurectl.core.variables import shown_location
+from featurectl.language.definitions.about import Freshness
+from featurectl.language.stream_places import topic_address
+from featurectl.offline.event_log import OFFSET, REJECTED, STAMP, LogState, OpenedLog
+from featurectl.online.stream_state.base import RegisterState, StreamSource
+from featurectl.streaming.retirement import parse_name, state_name
+from featurectl.streaming.session.applied_streams import AppliedStream, chosen_streams, reader_group
+from featurectl.streaming.status.facts import (
+    PartitionProgress,
+    RecentEvents,
+    StreamStatus,
+    ViewPlace,
+    verdict_of,
+)
+from featurectl.streaming.status.in_time import ask_in_time
+from featurectl.streaming.topics.all_topic_kinds import open_topics
+from featurectl.streaming.topics.base import TopicState, Watermarks
+from featurectl.workspace.workspace import Workspace
+
+LIMIT_S: Final = 5.0
+TOPIC, STORE, LOG = "topic", "online store", "log"
+_RECENT: Final = timedelta(seconds=60)
+_LATE: Final = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TopicSeen:
+    """What a broker says of a topic; `unread` counts from where the register says that all is in the lists."""
+
+    state: TopicState
+    marks: Mapping[int, Watermarks]
+    unread: Mapping[int, int]
+    readers: Mapping[str, Sequence[int]] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _LogSeen:
+    state: LogState
+    rejected: int
+    recent: RecentEvents | None
+
+
+def read_stream_status(workspace: Workspace, names: Sequence[str], limit_s: float = LIMIT_S) -> list[StreamStatus]:
+    """Return how streams are, of all that are applied without names.
+
+    Stores and logs of all streams answer within so many seconds, and their topics after that.
+
+    Raises:
+        UsageError: there is no stream of a name, or nothing says where its topic is.
+        StoreError: the registry can't be read.
+    """
+    streams = chosen_streams(workspace.applied_state(), names)
+    looks = [_StreamLook(workspace, stream, limit_s) for stream in streams.values()]
+    registers, no_registers = ask_in_time({look.name: look.read_register for look in looks}, limit_s)
+    logs, no_logs = ask_in_time({look.name: look.read_log for look in looks}, limit_s)
+    topics, no_topics = ask_in_time({of.name: partial(of.read_topic, registers.get(of.name)) for of in looks}, limit_s)
+    found = []
+    for look in looks:
+        parts = ((TOPIC, no_topics), (STORE, no_registers), (LOG, no_logs))
+        failures = {part: failed[look.name] for part, failed in parts if look.name in failed}
+        status = look.status(registers.get(look.name), topics.get(look.name), logs.get(look.name))
+        status = replace(status, failures=failures)
+        found.append(replace(status, verdict=verdict_of(status)))
+    return found
+
+
+class _StreamLook:
+    """What to ask about one stream."""
+
+    def __init__(self, workspace: Workspace, stream: AppliedStream, limit_s: float) -> None:
+        self._workspace, self._stream, self._limit_s = workspace, stream, limit_s
+        self._source = stream.source
+        self.name = stream.source.name
+        assert self._source.stream is not None
+        self._topic = self._source.stream.topic
+        self._url = workspace.topic_url(self._source)
+        self._shown = shown_location(topic_address(self._source, workspace.environment))
+        self._place = StreamSource(project=workspace.project, env=workspace.environment.name, source=self.name)
+        self._state = workspace.stream_state()  # what is not set is an error of this
+        self._log, self._rejected = workspace.event_log(self._source), workspace.rejected_log(self._source)
+
+    def status(self, register: RegisterState | None, topic: _TopicSeen | None, log: _LogSeen | None) -> StreamStatus:
+        """Return how it is by what has answered."""
+        limits = [*self._limits()]
+        return StreamStatus(
+            source=self.name,
+            topic=f"{self._topic} ({self._shown})",
+            partitions=[*_partitions(register, topic)],
+            asof=from_us(register.asof) if register and register.asof else None,
+            clock=from_us(register.clock_us) if register and register.clock_us else None,
+            warn_after_us=min((of.warn_after_us for of in limits if of.warn_after_us is not None), default=None),
+            error_after_us=min((of.error_after_us for of in limits if of.error_after_us is not None), default=None),
+            views={} if register is None else {name: _place(register, name) for name in self._stream.views},
+            readers=topic.readers if topic else None,
+            logged=from_us(log.state.asof_us) if log and log.state.asof_us else None,
+            gaps=[(from_us(after), from_us(until)) for after, until in log.state.gaps] if log else [],
+            rejected=log.rejected if log else None,
+            recent=log.recent if log else None,
+        )
+
+    def _limits(self) -> Iterator[Freshness]:
+        """Give what was promised of the source, its views and their features."""
+        for of in (self._source.freshness, *(view.freshness for view in self._stream.views.values())):
+            if of is not None:
+                yield of
+        for view in self._stream.views.values():
+            yield from filter(None, view.own_freshness.values())
+
+    def read_register(self) -> RegisterState:
+        """Return the register of the stream."""
+        with closing(self._state) as state:
+            return state.read_register(self._place)
+
+    def read_topic(self, register: RegisterState | None) -> _TopicSeen:
+        """Return what the broker says."""
+        with closing(open_topics(self._url, self._shown, self._limit_s)) as broker:
+            state, marks = broker.state(self._topic), broker.watermarks(self._topic)
+            done = {} if register is None else {of.name: of.done for of in register.partitions}
+            positions = {number: done.get(state_name(state, number), mark.begin) for number, mark in marks.items()}
+            return _TopicSeen(
+                state=state,
+                marks=marks,
+                unread={} if register is None else broker.unread(self._topic, positions),
+                readers=broker.readers(self._topic, reader_group(self._place)),
+            )
+
+    def read_log(self) -> _LogSeen:
+        """Return what the log and the table of rejected events say."""
+        opened = self._log.open()
+        asof_us = opened.state.asof_us
+        return _LogSeen(
+            state=opened.state,
+            rejected=self._rejected.rows(self._rejected.open()),
+            recent=None if asof_us is None else self._recent(opened, from_us(asof_us)),
+        )
+
+    def _recent(self, opened: OpenedLog, asof: datetime) -> RecentEvents:
+        """Count the events of the last minute of a log."""
+        columns, time = self._source.columns or {}, self._source.event_time
+        names = [name for name in self._source.dedup_key if name in columns]
+        is_timed = time is not None and columns.get(time) == "timestamp"
+        wanted = dict.fromkeys([OFFSET, STAMP, REJECTED, *names, *([time] if is_timed and time else [])])
+        after = asof - _RECENT
+        rows = self._log.scan_rows(opened, [*wanted], known_after=after)
+        found = rows.filter(pl.col(STAMP) > after, pl.col(REJECTED).is_null()).collect()
+        is_named = bool(names) and names == [*self._source.dedup_key]
+        return RecentEvents(
+            seconds=_RECENT.total_seconds(),
+            events=found.height,
+            late=found.filter(pl.col(STAMP) - pl.col(time) > _LATE).height if is_timed and time else None,
+            repeats=_count_repeats(found, names) if is_named else None,
+        )
+
+
+def _partitions(register: RegisterState | None, topic: _TopicSeen | None) -> Iterator[PartitionProgress]:
+    """Give how far each partition is, by what is known of either side."""
+    if topic is None:
+        for of in register.partitions if register else ():
+            if not of.is_retired:
+                number = parse_name(of.name).partition
+                yield PartitionProgress(partition=number, done=of.done, applied=from_us(of.applied))
+        return
+    known = {} if register is None else {of.name: of for of in register.partitions}
+    readers = {number: name for name, numbers in (topic.readers or {}).items() for number in numbers}
+    for number, mark in sorted(topic.marks.items()):
+        in_store = known.get(state_name(topic.state, number))
+        yield PartitionProgress(
+            partition=number,
+            begin=mark.begin,
+            end=mark.end,
+            done=None if in_store is None else in_store.done,
+            unread=topic.unread.get(number),
+            applied=None if in_store is None else from_us(in_store.applied),
+            reader=readers.get(number, ""),
+        )
+
+
+def _count_repeats(events: pl.DataFrame, names: Sequence[str]) -> int:
+    return events.height - events.select(names).n_unique() if events.height else 0
+
+
+def _place(register: RegisterState, view: str) -> ViewPlace:
+    of = register.views.get(view)
+    if of is None or not of.named:
+        return "not online"
+    if of.live is None:
+        return "being made"
+    return "being made anew" if len(of.named) > 1 else "online"
