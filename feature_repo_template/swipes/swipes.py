@@ -78,7 +78,7 @@ def live(now: datetime, count: int, seed: int) -> list[Swipe]:
     cards = [Card(number, rng) for number in range(CARDS)]
     rng = random.Random(f"{seed} {now.isoformat()}")
     swipes = [rng.choice(cards).swipe(now - PAUSE * rng.random(), rng) for _ in range(count)]
-    swipes += cards[-1].fraud(now - timedelta(minutes=25), rng)
+    swipes += [row for row in cards[-1].fraud(now - timedelta(minutes=9), rng) if str(row["at"]) < now.isoformat()]
     return sorted(swipes, key=lambda row: str(row["at"]))
 
 
