@@ -11,7 +11,7 @@ import pytest
 from featurectl.language.definitions.entity import Entity
 from featurectl.language.definitions.source import NamedExpression, Source
 from featurectl.language.definitions.view import Feature, FeatureView
-from featurectl.online.stream_state.record import unpack_record
+from featurectl.online.stream_state.record import pack_record, unpack_record
 from featurectl.streaming.event_decoder import BadEvent, EventDecoder
 from featurectl.streaming.view_records import StampedEvent, ViewRecords
 from tests.definitions import COLUMNS, expression
@@ -85,3 +85,13 @@ def test_a_null_in_the_name_of_an_event_equals_nothing(records: ViewRecords):
 def test_a_view_without_an_entity_has_one_list():
     records = ViewRecords(replace(VIEW, entity=None, join={}), EventDecoder(SOURCE))
     assert records.entity(stamped().row) == b""
+
+
+@pytest.mark.parametrize("dedup_key", [(), ("flight",)])
+@pytest.mark.parametrize("tiebreak", [(), ("flight",)])
+def test_the_bytes_of_an_event_are_those_of_its_record(dedup_key: tuple[str, ...], tiebreak: tuple[str, ...]):
+    source = replace(SOURCE, dedup_key=dedup_key, tiebreak=tiebreak)
+    records = ViewRecords(replace(VIEW, source=source), EventDecoder(source))
+    for offset in (0, 2**53 - 1):
+        event = stamped(offset)
+        assert records.element(event) == pack_record(records.record(event), records.layout)

@@ -24,6 +24,9 @@ from featurectl.online.stream_state.layout import ListLayout
 RECORD: Final = 1
 _PREFIX: Final = struct.Struct(">BHQqq")
 _NAMED_PREFIX: Final = struct.Struct(">BHQqqQ")
+pack_prefix: Final = (
+    _PREFIX.pack
+)  # of a record without a `dedup_key`: RECORD, partition, offset, event_us, available_us
 
 
 class EventRecord(NamedTuple):
