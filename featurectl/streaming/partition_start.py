@@ -120,26 +120,26 @@ class PartitionStart:
         state = connection.register.read_state()
         numbers = {of.name: of.number for of in state.partitions}
         if before := of_before(state, topic):
-            self._retire(connection, before)
+            self._retire(connection, before, topic)
         self.names = [state_name(topic, each) for each in range(max(topic.partitions, least + 1))]
         if all(name in numbers for name in self.names):
             return numbers
         opened, watermarks = self._log.begin([], self._wall_us()), self._topic.watermarks()
-        check_before(logged_before(opened, topic), opened)
+        check_before(logged_before(opened, topic), opened, topic)
         for partition, name in enumerate(self.names):
             if name not in numbers:
                 begin = watermarks[partition].begin if partition in watermarks else 0
                 numbers[name] = self._add(connection, name, begin, opened)
         return numbers
 
-    def _retire(self, connection: StreamConnection, before: Sequence[StreamPartition]) -> None:
+    def _retire(self, connection: StreamConnection, before: Sequence[StreamPartition], topic: TopicState) -> None:
         """Have the register know what the log knows of a topic that was made again: a reset did not come to its end.
 
         Raises:
             TopicRestartedError: the log does not know it: there was no reset.
         """
         opened = self._log.begin([], self._wall_us())
-        check_before([of.name for of in before], opened)
+        check_before([of.name for of in before], opened, topic)
         gap = gap_of(retire(connection.register, before, opened, self._log), self._wall_us())
         if gap is not None:
             self._log.declare(gap)

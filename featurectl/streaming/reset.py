@@ -186,10 +186,13 @@ class _Resetting:
         return StreamReset(retired=tuple(passed), begun=tuple(of.name for of in passed), rebuilds=True)
 
     def _has_lost_messages(self, partition: int, position: int, end: int) -> UsageError:
+        hint = "make the topic anew under its name, and reset the stream then"
+        if not self._topic.incarnation:
+            hint = "this broker does not tell whether a topic was made again: have a topic of another name, and reset"
         return UsageError(
             f"topic {self._topic.topic}, partition {partition} ends at {end}, and was read to {position}: "
             "its broker has lost the last messages",
-            hint="make the topic anew under its name, and reset the stream then",
+            hint=hint,
         )
 
     def _in_register(self, opened: OpenedLog, state: RegisterState) -> StreamReset:

@@ -17,7 +17,7 @@ from featurectl.online.stream_state.base import (
 from featurectl.online.stream_state.protocols import StampRegister
 from featurectl.streaming.log_writer import LogWriter
 from featurectl.streaming.topics.base import TopicState
-from featurectl.streaming.topics.faults import TopicRestartedError
+from featurectl.streaming.topics.faults import OtherTopicError, TopicRestartedError
 
 _INCARNATION: Final = "#"
 
@@ -69,8 +69,8 @@ def logged_before(opened: OpenedLog, topic: TopicState) -> list[str]:
     return [name for name, of in logged if not of.is_retired and not parse_name(name).is_of(topic)]
 
 
-def check_before(names: Iterable[str], opened: OpenedLog) -> None:
-    """Check that the log has retired all of some partitions of the topic as it was before.
+def check_before(names: Iterable[str], opened: OpenedLog, topic: TopicState) -> None:
+    """Check that the log has retired all of some partitions of the topic as it was before it was the one of now.
 
     Raises:
         TopicRestartedError: one counts still: nobody has said that nothing comes of it any more.
@@ -80,6 +80,8 @@ def check_before(names: Iterable[str], opened: OpenedLog) -> None:
         if logged is None or not logged.is_retired:
             found = parse_name(name)
             end = 0 if logged is None else logged.end
+            if found.topic != topic.topic:
+                raise OtherTopicError(topic.topic, found.topic, end)
             raise TopicRestartedError(found.topic, found.partition, end, None)
 
 

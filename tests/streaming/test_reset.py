@@ -12,8 +12,10 @@ from featurectl.core.errors import TryAgainError, UsageError
 from featurectl.offline.event_log import OFFSET, PARTITION, STAMP
 from featurectl.online.stream_state.base import KnownStamps, ReadingPosition
 from featurectl.streaming.reset import ResettableStream, StreamReset, reset_stream
+from featurectl.streaming.retirement import check_before
 from featurectl.streaming.seeding import can_seed
-from featurectl.streaming.topics.faults import RetentionError, TopicRestartedError
+from featurectl.streaming.topics.base import TopicState
+from featurectl.streaming.topics.faults import OtherTopicError, RetentionError, TopicRestartedError
 from tests.streaming.conveyor import SECOND
 from tests.streaming.test_worker_failures import Stage
 from tests.streaming.topics.kinds import SqliteKind
@@ -159,6 +161,15 @@ def test_a_topic_that_lacks_its_last_messages_is_to_be_made_anew(stage: Callable
         connection.execute("update partitions set next_offset = 1")
     with pytest.raises(UsageError, match="partition 0 ends at 1, and was read to 3"):
         made.reset()
+
+
+def test_a_stream_that_is_another_topic_now_says_so(stage: Callable[..., Remade]):
+    made = stage()
+    made.step()
+    [name] = made.log.open().state.partitions
+    now = TopicState(topic="taps", partitions=1, incarnation="x")
+    with pytest.raises(OtherTopicError, match="the stream was topic swipes, and is topic taps now"):
+        check_before([name], made.log.open(), now)
 
 
 def test_a_reset_that_was_done_is_refused_and_changes_nothing(stage: Callable[..., Remade]):

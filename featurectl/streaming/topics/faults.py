@@ -47,3 +47,12 @@ class TopicRestartedError(StoreError):
             code="FC609",
             hint=f"it was made again, or its broker has lost the last messages. {RESET_HINT}",
         )
+
+
+class OtherTopicError(TopicRestartedError):
+    """A stream is another topic than the one that was read."""
+
+    def __init__(self, topic: str, before: str, position: int) -> None:
+        super().__init__(before, 0, position, None)
+        message = f"the stream was topic {before}, and is topic {topic} now"
+        StoreError.__init__(self, message, code="FC609", hint=RESET_HINT)
