@@ -28,7 +28,7 @@ from featurectl.streaming.logged_events import TakenEvents, TakenRange
 _NEAR: Final = 100_000  # offsets
 _NEARER: Final = 32
 _MOST_GAPS: Final = 100
-_QUIET_US: Final = 60_000_000  # where nothing comes, the log says every minute that nothing came
+QUIET_US: Final = 60_000_000  # where nothing comes, the log says every minute that nothing came
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +93,12 @@ class LogWriter:
             state = replace(opened.state, partitions={**known, **added}, cut_us=cut)
             self._log.commit(opened, self.nothing(), state)
 
-    def commit(self, taken: Mapping[str, TakenEvents], connection: StreamConnection) -> LogCommit | None:
+    def commit(
+        self, taken: Mapping[str, TakenEvents], connection: StreamConnection, quiet_us: int = QUIET_US
+    ) -> LogCommit | None:
         """Log what is new of some partitions, by name; None where another commit came between.
+
+        That nothing came is logged where it is so for `quiet_us` since the last commit.
 
         Raises:
             StoreError: the log or the register can't be read or written.
@@ -102,7 +106,7 @@ class LogWriter:
         opened = self._log.open()
         register = connection.register.read_state()
         state, chosen = self._plan(taken, opened, register, connection)
-        if not chosen and not _is_worth_a_commit(opened.state, state):
+        if not chosen and not _is_worth_a_commit(opened.state, state, quiet_us):
             return LogCommit(ends=_ends(state), rows=0)
         rows = pl.concat([each.rows for each in chosen]) if chosen else self.nothing()
         if not self._log_rejected(chosen) or not self._log.commit(opened, rows, state):
@@ -192,12 +196,12 @@ class LogWriter:
         return pl.DataFrame(schema={name: polars_dtype(dtype) for name, dtype in types.items()})
 
 
-def _is_worth_a_commit(before: LogState, after: LogState) -> bool:
+def _is_worth_a_commit(before: LogState, after: LogState, quiet_us: int) -> bool:
     """Return whether a commit without rows says more than that a few seconds went by."""
     if (before.gaps, before.run, before.cut_us) != (after.gaps, after.run, after.cut_us):
         return True
     return any(
-        of.end != before.partitions[name].end or of.applied_us >= before.partitions[name].applied_us + _QUIET_US
+        of.end != before.partitions[name].end or of.applied_us >= before.partitions[name].applied_us + quiet_us
         for name, of in after.partitions.items()
     )
 

@@ -26,7 +26,7 @@ from featurectl.online.stream_state.base import (
 from featurectl.online.stream_state.protocols import StreamConnection, StreamState
 from featurectl.streaming.compaction_queue import CompactionQueue
 from featurectl.streaming.generation_records import GenerationRecords
-from featurectl.streaming.log_writer import LogWriter
+from featurectl.streaming.log_writer import QUIET_US, LogWriter
 from featurectl.streaming.logged_events import merged_ranges, taken_ranges
 from featurectl.streaming.partition_start import PartitionReading, PartitionStart, WorkerTopic
 from featurectl.streaming.read_events import EventReader, StampedBatch, appends_of, rejection_kind
@@ -180,10 +180,14 @@ class StreamWorker:
             self.write_log()
         self.counts.compacted += self.compaction.step(connection)
 
-    def write_log(self) -> bool:
-        """Log what was taken; return whether that was done, not refused as another commit came between."""
+    def write_log(self, *, is_last: bool = False) -> bool:
+        """Log what was taken; return whether that was done, not refused as another commit came between.
+
+        `is_last`: the log is to say as of when nothing more came, however short it was.
+        """
         self._logged_at = self._pace.clock()
-        commit = self.log.commit({of.name: of.taken for of in self.readings.values()}, self.connection)
+        taken = {of.name: of.taken for of in self.readings.values()}
+        commit = self.log.commit(taken, self.connection, quiet_us=1 if is_last else QUIET_US)
         if commit is None:  # others have that turn: those who try again do so at other times
             self._logged_at -= self._pace.log_every_s * (1 - _AGAIN_SHARE * self._pace.random())
             return False
@@ -203,7 +207,8 @@ class StreamWorker:
         try:
             if self._connection is not None:
                 self._beat(self._connection)
-                any(self.write_log() for _ in range(_LAST_TRIES))  # workers that end together come between each other
+                # Workers that end together come between each other.
+                any(self.write_log(is_last=True) for _ in range(_LAST_TRIES))
         finally:
             self._disconnect()
             self.topic.reader.close()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from featurectl.cli.main import main
+from featurectl.online.stream_state.base import StreamSource
 from tests.streaming.session.swipes import OBJECTS, Swipes
 
 
@@ -33,6 +35,17 @@ def test_what_is_there_is_taken_with_the_history_of_before(tmp_path: Path, capsy
     [found] = json.loads(out)["result"]["sources"]
     assert (code, found["events"], found["logged"], found["rebuilt"], found["problem"]) == (0, 2, 2, 0, "")
     assert swipes.values() == {"amount_sum_1h": 105.0, "amount_count_1h": 6}
+
+
+def test_the_log_of_a_worker_that_ended_says_all_that_answers_say(tmp_path: Path):
+    swipes = Swipes(root=tmp_path)
+    swipes.send(3)
+    for _ in range(2):  # with events, and without
+        assert main(["-C", str(tmp_path), "stream", "run", "--once", "-q"]) == 0
+        with swipes.workspace() as workspace, closing(workspace.stream_state()) as state:
+            poll = state.read_poll(StreamSource(project="shop", env="dev", source="swipes"))
+            log = workspace.event_log(workspace.repo.sources["swipes"]).open()
+        assert (log.state.asof_us, poll.asof > 0) == (poll.asof, True)
 
 
 def test_what_can_not_be_run_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
