@@ -189,5 +189,5 @@ def test_killed_workers_lose_and_double_nothing(campaign: Campaign):
 
 @pytest.mark.stress
 def test_workers_that_are_killed_many_times_lose_and_double_nothing(campaign: Campaign):
-    campaign.run(kills=100)
+    campaign.run(kills=200)
     campaign.judge()
