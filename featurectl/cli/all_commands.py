@@ -45,6 +45,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "stream send": "stream.send:send",
     "stream run": "stream.run:run",
     "stream status": "stream.status:status",
+    "stream rebuild": "stream.rebuild:rebuild",
+    "stream reset": "stream.reset:reset",
     "list": "list_objects:list_objects",
     "show": "show_object:show_object",
     "search": "search_objects:search_objects",

@@ -55,6 +55,8 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
     "stream send": ("stream send swipes swipes.ndjson", "stream send swipes day.parquet --speed 60x"),
     "stream status": ("stream status", "stream status swipes -o json"),
     "stream run": ("stream run --once", "stream run swipes --workers 2 --port 9465"),
+    "stream rebuild": ("stream rebuild recent", "stream rebuild recent@2"),
+    "stream reset": ("stream reset swipes", "stream reset swipes --log-lost"),
     "list": ("list", "list features --select tag:weather"),
     "show": ("show carrier_arrivals", "show carrier_arrivals:count_1d --sample 10000"),
     "search": ("search delay",),

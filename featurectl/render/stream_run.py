@@ -8,6 +8,8 @@ from dataclasses import asdict
 from featurectl.core.units import counted, format_count
 from featurectl.render.table import render_table
 from featurectl.render.visible import in_one_line
+from featurectl.streaming.reset import StreamReset
+from featurectl.streaming.session.rebuild_views import RebuiltView
 from featurectl.streaming.session.source_report import SourceReport
 
 _HEAD = ("stream", "events", "rejected", "logged", "views rebuilt")
@@ -32,6 +34,29 @@ def render_stream_run(reports: Sequence[SourceReport]) -> str:
 def report_json(report: SourceReport) -> Mapping[str, object]:
     """Return what was done for a source as JSON."""
     return asdict(report)
+
+
+def render_rebuilt(rebuilt: Sequence[RebuiltView]) -> str:
+    """Return a line for each view whose lists were made anew."""
+    return "\n".join(f"{view.view}: lists made anew in {view.seconds:.1f} s" for view in rebuilt)
+
+
+def render_reset(source: str, reset: StreamReset) -> str:
+    """Return what a reset did: what was lost, and what begins now."""
+    lines = [
+        f"{in_one_line(of.name)}: {of.lost:,} offsets were taken and are in no log" for of in reset.retired if of.lost
+    ]
+    before, now = counted(len(reset.retired), "partition"), counted(len(reset.begun), "partition")
+    lines.append(f"{source}: {before} of before retired, {now} begin. What was logged stays.")
+    if reset.rebuilds:
+        lines.append("Workers make all lists anew from the log; until then there are no answers.")
+    return "\n".join(lines)
+
+
+def reset_json(reset: StreamReset) -> Mapping[str, object]:
+    """Return what a reset did as JSON."""
+    retired = [{**asdict(of), "lost": of.lost} for of in reset.retired]
+    return {"retired": retired, "begun": list(reset.begun), "rebuilds": reset.rebuilds}
 
 
 def describe_progress(before: SourceReport | None, now: SourceReport, seconds: float) -> str:

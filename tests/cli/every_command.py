@@ -222,6 +222,8 @@ JOB: tuple[Step, ...] = (
     "stream send swipes ../cards/swipes.ndjson -C ../cards",
     "stream run --once -C ../cards",
     "stream status -C ../cards",
+    "stream rebuild recent -C ../cards",
+    "stream reset swipes -C ../cards",
 )
 
 

@@ -60,6 +60,7 @@ def test_a_command_ends_with_the_same_code_at_any_width(said):
     assert {line for line, code in codes[80] if code == 1} == found
     assert {line for line, code in codes[80] if code not in (0, 1)} == {
         "models retire big@1 --dry-run",
+        "stream reset swipes -C ../cards",
         "unlock 4f1c2a",
     }
 

@@ -59,7 +59,10 @@ WORKS_ON_WHAT_IS_APPLIED = (
     "monitor test ops",
     "monitor drift late",
     "monitor export --textfile featurectl.prom",
+    "stream send orders orders.csv",
     "stream run --once",
+    "stream rebuild spend",
+    "stream reset orders",
 )
 # The rest: what makes a registry or needs none, what lists an empty past, and what runs on and looks again.
 WORKS_ON_FILES = {"init", "validate", "test", "plan", "apply", "schema", "explain", "version", "monitor rules"}

@@ -58,8 +58,8 @@ def send_to_topic(workspace: Workspace, request: SendRequest, progress: Progress
         DataError: FC501 to FC504, the file or a line is none of the source; what came before is sent, and reported.
         StoreError: the broker does not take them; what it took is reported.
     """
-    check_streams_run(workspace.environment)
     source = chosen_streams(workspace.applied_state(), [request.source])[request.source].source
+    check_streams_run(workspace.environment)
     assert source.stream is not None
     if source.stream.format != _SENT_FORMAT:
         message = f"source {source.name} reads {source.stream.format}, and featurectl sends {_SENT_FORMAT}"

@@ -229,11 +229,11 @@ class StreamSession:
             if found is not None and self.follow(found):
                 return
         self._problem = "" if error is None else error.message
-        self._setting.say(self.source, "goes on" if error is None else f"waits: {error.message}")
+        self._setting.say(self.source, "goes on" if error is None else f"waits: {_with_hint(error)}")
 
     def _hear_of_lists(self, error: FeaturectlError | None) -> None:
         self._lists_problem = "" if error is None else error.message
-        text = "lists are made again" if error is None else f"lists can't be made: {error.message}"
+        text = "lists are made again" if error is None else f"lists can't be made: {_with_hint(error)}"
         self._setting.say(self.source, text)
 
     def _newest(self) -> AppliedStream | None:
@@ -241,6 +241,10 @@ class StreamSession:
             return self._setting.applied().get(self.source)
         except FeaturectlError:
             return None
+
+
+def _with_hint(error: FeaturectlError) -> str:
+    return f"{error.message} ({error.hint})" if error.hint else error.message
 
 
 def _name() -> str:

@@ -24,7 +24,8 @@ SELECTED = OBJECTS.replace(
 ).replace("column: amount, op: [sum, count]", "column: size, op: [sum, count]")  # fmt: skip
 
 
-@pytest.mark.parametrize("objects", [pytest.param(OBJECTS, marks=pytest.mark.long), SELECTED], ids=["plain", "select"])
+@pytest.mark.long
+@pytest.mark.parametrize("objects", [OBJECTS, SELECTED], ids=["plain", "select"])
 def test_each_row_of_a_history_counts_once(tmp_path: Path, objects: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(seed_events, "ROWS_AT_ONCE", 100)  # so that there are several parts
     random, now = Random(7), datetime.now(UTC)

@@ -7,6 +7,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from featurectl.cli.main import main
 from featurectl.online.stream_state.base import StreamSource
 from featurectl.streaming.lag import StreamLag, read_lag
@@ -22,6 +24,7 @@ def lag_of(swipes: Swipes) -> StreamLag:
             return read_lag(broker, "swipes", state, place)
 
 
+@pytest.mark.long
 def test_lag_is_what_no_worker_has_taken(tmp_path: Path):
     swipes = Swipes(root=tmp_path)
     swipes.send(7)

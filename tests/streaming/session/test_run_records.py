@@ -27,6 +27,7 @@ def records(swipes: Swipes) -> list[RunRecord]:
     return [*read_runs(str(swipes.root / "off"), "shop", "dev", since, unended=True)]
 
 
+@pytest.mark.long
 def test_a_run_is_on_record_with_what_it_took(tmp_path: Path):
     swipes = Swipes(root=tmp_path)
     swipes.send(3)

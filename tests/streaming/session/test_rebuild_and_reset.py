@@ -1,0 +1,127 @@
+"""`stream rebuild` beside workers and without any, and `stream reset` of a topic that was made again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from featurectl.cli.main import main
+from featurectl.core.errors import TryAgainError
+from featurectl.core.progress import Silent
+from featurectl.online.stream_state.base import KnownStamps, StreamSource
+from featurectl.streaming.session.rebuild_views import rebuild_views
+from tests.streaming.session.running import running
+from tests.streaming.session.swipes import Swipes, wait_for
+
+PLACE = StreamSource(project="shop", env="dev", source="swipes")
+
+
+def ran(capsys: pytest.CaptureFixture[str], swipes: Swipes, *words: str) -> tuple[int, str, str]:
+    capsys.readouterr()
+    code = main(["-C", str(swipes.root), "stream", *words])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def generations(swipes: Swipes) -> int:
+    """How many generations of lists the store's file has rows of."""
+    with (
+        swipes.workspace() as workspace,
+        closing(workspace.stream_state()) as state,
+        closing(state.connect(PLACE)) as connection,
+    ):
+        return len(connection.register.read_state().named())
+
+
+@pytest.mark.long
+def test_lists_are_made_anew_without_a_worker(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    swipes = Swipes(root=tmp_path)
+    code, _, err = ran(capsys, swipes, "rebuild", "spend")
+    assert (code, "there is no topic swipes at sqlite:///streams.db" in err) == (69, True), err
+    swipes.send(4)
+    code, _, err = ran(capsys, swipes, "rebuild", "spend")
+    assert (code, "no worker has begun with all partitions of source swipes" in err) == (64, True), err
+    assert ran(capsys, swipes, "run", "--once")[0] == 0
+    history = (tmp_path / "history.csv").read_text()
+    (tmp_path / "history.csv").write_text(history.replace("c1,100", "c1,700"))
+    code, out, err = ran(capsys, swipes, "rebuild", "spend@1", "-o", "json")
+    assert (code, json.loads(out)["result"]["views"][0]["view"]) == (0, "spend@1"), err
+    assert swipes.values() == {"amount_sum_1h": 704.0, "amount_count_1h": 5}
+    assert generations(swipes) == 1
+
+
+def test_what_can_not_be_rebuilt_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    swipes = Swipes(root=tmp_path)
+    code, _, err = ran(capsys, swipes, "rebuild", "spent")
+    assert (code, "did you mean" in err) == (64, True), err
+    code, _, err = ran(capsys, swipes, "rebuild", "spend@7")
+    assert (code, "views of streams that are kept online: spend@1" in err) == (64, True), err
+    code, _, err = ran(capsys, swipes, "rebuild", "spend", "--env", "fixed")
+    assert (code, "environment fixed has a fixed clock" in err) == (64, True)
+
+
+@pytest.mark.long
+def test_lists_are_made_anew_beside_a_worker(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    swipes = Swipes(root=tmp_path)
+    with running(swipes):
+        swipes.send(4)
+        wait_for(lambda: (swipes.values() or {}).get("amount_count_1h") == 5)
+        code, out, err = ran(capsys, swipes, "rebuild", "spend")
+        assert (code, "spend@1: lists made anew in" in out) == (0, True), err
+        swipes.send(3)
+        wait_for(lambda: swipes.values() == {"amount_sum_1h": 107.0, "amount_count_1h": 8})
+
+
+@pytest.mark.long
+def test_what_nobody_logs_is_not_waited_for_for_ever(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    swipes = Swipes(root=tmp_path)
+    swipes.send(4)
+    assert ran(capsys, swipes, "run", "--once")[0] == 0
+    with swipes.workspace() as workspace:
+        with closing(workspace.stream_state()) as state, closing(state.connect(PLACE)) as connection:
+            of = connection.register.read_state().partitions[0]
+            connection.register.claim(of.number, of.end, of.end + 1, KnownStamps())  # as one that was killed then
+        with pytest.raises(TryAgainError, match="no worker puts them there"):
+            rebuild_views(workspace, ["spend"], Silent(), patience_s=0.5)
+    assert generations(swipes) == 1
+    assert swipes.values() == {"amount_sum_1h": 104.0, "amount_count_1h": 5}
+
+
+@pytest.mark.long
+def test_a_topic_that_was_made_again_is_gone_on_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    swipes = Swipes(root=tmp_path)
+    swipes.send(4)
+    assert ran(capsys, swipes, "run", "--once")[0] == 0
+    code, _, err = ran(capsys, swipes, "reset", "swipes")
+    assert (code, "it was not made again since" in err) == (64, True), err
+    for file in tmp_path.glob("streams.db*"):
+        file.unlink()
+    swipes.send(2)
+    code, _, err = ran(capsys, swipes, "run", "--once")
+    assert (code, "featurectl stream reset SOURCE" in err) == (69, True), err
+    code, out, err = ran(capsys, swipes, "reset", "swipes")
+    assert (code, "4 partitions of before retired, 4 partitions begin" in out) == (0, True), err
+    assert ran(capsys, swipes, "run", "--once")[0] == 0
+    assert swipes.values() == {"amount_sum_1h": 106.0, "amount_count_1h": 7}
+    assert swipes.logged() == 6
+
+
+@pytest.mark.long
+def test_a_stream_whose_log_was_lost_begins_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    swipes = Swipes(root=tmp_path)
+    swipes.send(4)
+    assert ran(capsys, swipes, "run", "--once")[0] == 0
+    code, _, err = ran(capsys, swipes, "reset", "swipes", "--log-lost")
+    assert (code, "has all that was logged" in err) == (64, True), err
+    [log] = (tmp_path / "off").rglob("_delta_log")
+    shutil.rmtree(log.parent)
+    code, _, err = ran(capsys, swipes, "run", "--once")
+    assert (code, "FC617" in err) == (69, True), err
+    code, out, err = ran(capsys, swipes, "reset", "swipes", "--log-lost")
+    assert (code, "workers begin anew" in out) == (0, True), err
+    assert ran(capsys, swipes, "run", "--once")[0] == 0
+    assert swipes.values() == {"amount_sum_1h": 104.0, "amount_count_1h": 5}
