@@ -17,11 +17,12 @@ def rebuild(
     call: Call,
     views: Annotated[list[str], typer.Argument(help="VIEW, or VIEW@2 for one of its versions.")],
 ) -> Outcome:
-    """Make the online lists of views of streams anew, from the history and the log.
+    """Make the online lists of views of streams anew.
 
-    Workers do so by themselves where lists are lost, or lack what is applied; this is for whoever doubts them, or has
-    mended the history. It runs beside workers, or without any. Nothing is lost and nobody waits: answers come from the
-    lists of before until the new ones are whole, so that nothing is asked.
+    They are made from the history and the log. Workers do so by themselves where lists are lost, or lack what is
+    applied; this is for whoever doubts them, or has mended the history. It runs beside workers, or without any. Nothing
+    is lost and nobody waits: answers come from the lists of before until the new ones are whole, so that nothing is
+    asked.
     """
     from featurectl.render.stream_run import render_rebuilt
     from featurectl.streaming.session.rebuild_views import rebuild_views
