@@ -222,16 +222,23 @@ class Conveyor:
         reset_stream(stream, wait=lambda _: None, patience_s=1.0)
         self.remade += 1
         number = self.random.randrange(len(self.workers))
-        self.workers[number] = self.worker()
+        self._kill(number)
         for partition in range(PARTITIONS):
             self.owner[partition] = number
             self.workers[number].begin(partition)
+
+    def _kill(self, number: int) -> None:
+        """Have another worker in the place of one, which ends at once: what it had taken is not logged."""
+        killed = self.workers[number]
+        self.workers[number] = self.worker()
+        killed.topic.reader.close()
+        killed.connection.close()
 
     def move(self) -> None:
         """Give a partition to another worker, which the one of before does not hear; or kill a worker."""
         number = self.random.randrange(len(self.workers))
         if self.random.random() < 0.3:
-            self.workers[number] = self.worker()
+            self._kill(number)
             for partition, owner in enumerate(self.owner):
                 if owner == number:
                     self.workers[number].begin(partition)
