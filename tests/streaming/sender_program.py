@@ -19,7 +19,9 @@ def main(broker_url: str, topic: str, told: str, seed: str) -> None:
     writer = open_topics(broker_url).open_writer(topic)
     while True:
         writer.send([random_event(random) for _ in range(random.randrange(1, 60))])
-        path.write_text(str(writer.flush()))
+        beside = path.with_suffix(".new")
+        beside.write_text(str(writer.flush()))
+        beside.replace(path)
         time.sleep(0.01)
 
 
