@@ -10,7 +10,7 @@ from featurectl.core.errors import FeaturectlError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from featurectl.monitor.checks import CheckHistory
     from featurectl.monitor.freshness import FreshnessRow
@@ -34,6 +34,7 @@ def served_view(workspace: Workspace, item: ObjectVersion) -> ServedView:
     where = online_view(view, item.version, workspace.project, workspace.environment.name)
     table = view_table(workspace.offline(), view, item.version)
     folder = shown_location(workspace.environment.offline)
+    is_kept = view.online and view.source.is_stream
     lost = "" if has_offline(workspace) else f"the offline folder {folder} is not there"
     return ServedView(
         view=view,
@@ -44,7 +45,21 @@ def served_view(workspace: Workspace, item: ObjectVersion) -> ServedView:
         clock=workspace.clock,
         latest_run=partial(latest_run, workspace),
         latest_push=lambda: latest_push(workspace)(),  # noqa: PLW0108 - the store is asked when it is called
+        stream_asof=partial(_stream_asof, workspace, item, view.source.name) if is_kept else None,
     )
+
+
+def _stream_asof(workspace: Workspace, item: ObjectVersion, source: str) -> datetime | None:
+    """Return up to which instant all events are in a view of a stream; not later than now where that is the clock's."""
+    from featurectl.core.units import from_us
+    from featurectl.online.stream_state.base import StreamSource
+
+    place = StreamSource(project=workspace.project, env=workspace.environment.name, source=source)
+    poll = workspace.stream_reader().read_poll(place)
+    if f"{item.name}@{item.version}" not in poll.live or not poll.asof:
+        return None
+    asof = from_us(poll.asof)
+    return asof if workspace.clock is None else min(asof, workspace.now)
 
 
 def look(workspace: Workspace, state: State, *, entities: bool) -> list[FreshnessRow]:

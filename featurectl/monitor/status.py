@@ -29,6 +29,7 @@ from featurectl.workspace.event_reader import EventSourceReader, selected_source
 NO_ROWS: Final = "no rows yet"
 NOT_MATERIALIZED: Final = "not materialized yet"
 NOT_PUSHED: Final = "not pushed to the online store yet"
+NOT_ONLINE: Final = "not online: no worker has run"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,8 @@ class ServedView:
 
     `lost`: the place of all tables is gone, so that a table that is not there says nothing. `clock` is the real time
     where that is what now means. `latest_run` and `latest_push` give the latest instants as of which a table, or what
-    is online, can rightly have been computed.
+    is online, can rightly have been computed. `stream_asof` is given of a view that workers keep online: it reads the
+    instant up to which all events of its stream are in it, None where it is not online.
     """
 
     view: FeatureView
@@ -48,6 +50,7 @@ class ServedView:
     clock: datetime | None = None
     latest_run: Bound | None = None
     latest_push: Bound | None = None
+    stream_asof: Callable[[], datetime | None] | None = None
 
 
 def freshness_of_views(
@@ -117,7 +120,8 @@ def _check_view(
 ) -> tuple[FreshnessRow, FeaturectlError | None]:
     try:
         served = _with_last_event(item, look_at_served(item, store), now)
-        stale = count_stale(item.view, item.table, served.computed_at, now) if entities else None
+        counts = entities and item.stream_asof is None  # a table is behind what is online of a stream
+        stale = count_stale(item.view, item.table, served.computed_at, now) if counts else None
         future = _of_the_future(item, served)
     except FeaturectlError as error:
         return _failed(item, error.message), error
@@ -128,7 +132,7 @@ def _check_view(
 
 def _row(item: ServedView, served: ServedFreshness, stale: StaleEntities | None, now: datetime) -> FreshnessRow:
     later = served.computed_at is not None and served.computed_at > now
-    done = f"{'materialized' if item.online is None else 'pushed'} as of {_minute(served.computed_at)}"
+    done = f"{_how(item)} as of {_minute(served.computed_at)}"
     if served.watermark is not None and served.watermark > now:
         return _failed(item, f"{done}, later than this now: what was known before is not kept")
     age = age_at(now, served.watermark)
@@ -139,6 +143,7 @@ def _row(item: ServedView, served: ServedFreshness, stale: StaleEntities | None,
     ahead, changed = served.newest_event is not None and served.newest_event > now, served.changed_parts
     late = f"{counted(served.late, 'late row')} left out: {to_mend(item.view.name, served.late_since)}"
     notes = [
+        served.note,
         gone if served.lost else "",
         f"{done} only" if later else "",
         "newer events lie ahead of now" if ahead else "",
@@ -165,6 +170,13 @@ def _row(item: ServedView, served: ServedFreshness, stale: StaleEntities | None,
         changed_parts=served.changed_parts,
         note=", ".join(note for note in notes if note),
     )
+
+
+def _how(item: ServedView) -> str:
+    """Return what was done to a view as of the instant that it serves."""
+    if item.stream_asof is not None:
+        return "online"
+    return "materialized" if item.online is None else "pushed"
 
 
 def _with_last_event(item: ServedView, served: ServedFreshness, now: datetime) -> ServedFreshness:
@@ -212,6 +224,7 @@ class ServedFreshness:
     late_since: datetime | None = None
     changed_parts: tuple[str, ...] = ()
     changed_since: datetime | None = None
+    note: str = ""
 
 
 def look_at_served(item: ServedView, store: Callable[[], OnlineStore]) -> ServedFreshness:
@@ -221,6 +234,8 @@ def look_at_served(item: ServedView, store: Callable[[], OnlineStore]) -> Served
         DataError: it serves nothing: FC510 it has no table, FC511 nothing was pushed.
         StoreError: a store can't be read, or is not there.
     """
+    if item.stream_asof is not None:
+        return _look_at_stream(item, item.stream_asof())
     coverage = item.table.coverage()
     if coverage is None and item.lost:
         raise StoreError(item.lost, code="FC603")
@@ -243,6 +258,22 @@ def look_at_served(item: ServedView, store: Callable[[], OnlineStore]) -> Served
         late_since=coverage.late_events[0] if coverage.late_events else None,
         changed_parts=coverage.changed_parts,
         changed_since=changed_since(coverage),
+    )
+
+
+def _look_at_stream(item: ServedView, asof: datetime | None) -> ServedFreshness:
+    """Return what stands behind a view of a stream, which has a table or not: all events up to an instant."""
+    if asof is None:
+        raise DataError(NOT_ONLINE, code="FC550")
+    coverage = item.table.coverage()
+    return ServedFreshness(
+        rows=0 if coverage is None else item.table.statistics().rows,
+        entities=None,
+        newest_event=None,
+        watermark=asof,
+        computed_at=asof,
+        table_at=None if coverage is None else coverage.now,
+        note=NOT_MATERIALIZED if coverage is None else "",
     )
 
 

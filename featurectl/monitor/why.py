@@ -13,7 +13,7 @@ from featurectl.language.definitions.source import Source
 from featurectl.language.resolve.transformed import transform_sources
 from featurectl.monitor.checks import CheckHistory
 from featurectl.monitor.freshness import FreshnessRow, Verdict, age_at, with_worst_sla
-from featurectl.monitor.status import NO_ROWS, NOT_MATERIALIZED, ServedView, freshness_of_views
+from featurectl.monitor.status import NO_ROWS, NOT_MATERIALIZED, NOT_ONLINE, ServedView, freshness_of_views
 from featurectl.offline.base import Coverage
 from featurectl.offline.runs import STREAM_RUN, RunRecord
 from featurectl.online.base import OnlineStore
@@ -54,7 +54,7 @@ class Chain:
     `row` is that of `status`. `read` is what the table has read of each source, by name. `runs` are those of this
     version, the newest last (`unread` says why they can't be read); `checks` those of the view and its sources;
     `models` the trained versions that read it; `meanwhile` the older version that is served where nothing was pushed
-    of this one.
+    of this one. `stream` is the source whose workers keep it online, "" of a view that is pushed.
     """
 
     now: datetime
@@ -68,6 +68,7 @@ class Chain:
     models: tuple[str, ...] = ()
     unread: str = ""
     meanwhile: int | None = None
+    stream: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,12 +98,13 @@ def look_at_chain(
         row=with_worst_sla(row, item.view),
         sources=tuple(sources),
         table=table,
-        online=None if item.online is None else _online_link(item, store),
+        online=_stream_link(item) if item.stream_asof else None if item.online is None else _online_link(item, store),
         read=_read(coverage, sources),
         runs=tuple(run for run in records.runs if (run.view, run.version) == (item.view.name, item.version)),
         checks=tuple(history for history in records.checks if history.of in named),
         models=tuple(_models(records.state, item)),
         unread=records.unread,
+        stream=item.view.source.name if item.stream_asof else "",
     )
 
 
@@ -203,7 +205,9 @@ def _missing(chain: Chain) -> FirstCause | None:
 
 
 def _missing_part(chain: Chain) -> str:
-    if chain.table.missing:
+    if chain.stream and chain.online is not None and chain.online.missing:
+        return f"nothing is online{_meanwhile(chain)}, no worker has run: featurectl stream run {chain.stream}"
+    if chain.table.missing and not chain.stream:
         return f"nothing was computed yet{_meanwhile(chain)}: featurectl materialize {chain.row.name}"
     if not chain.table.error and chain.online is not None and chain.online.missing:
         return f"nothing was pushed to the online store yet{_meanwhile(chain)}: featurectl push {chain.row.name}"
@@ -214,6 +218,18 @@ def _missing_part(chain: Chain) -> str:
 
 def _meanwhile(chain: Chain) -> str:
     return "" if chain.meanwhile is None else f", @{chain.meanwhile} is served"
+
+
+def _no_worker(chain: Chain) -> FirstCause | None:
+    """Tell of a stream of which nothing has come online for too long: no worker runs, or those that do are behind."""
+    if not chain.stream or chain.online is None or chain.online.newest_available is None or not _is_late(chain):
+        return None
+    age = age_at(chain.now, chain.online.newest_available) or 0
+    text = (
+        f"no worker has brought events of the stream {chain.stream} online for {format_age(age)}: "
+        f"featurectl stream run {chain.stream}; featurectl stream status shows how far it is"
+    )
+    return FirstCause(text=text)
 
 
 def _table_behind(chain: Chain) -> FirstCause | None:
@@ -267,7 +283,7 @@ def _unchecked(chain: Chain) -> FirstCause | None:
     return None
 
 
-_CAUSES = (_unreadable, _failing, _missing, _table_behind, _online_behind, _stopped, _unchecked)
+_CAUSES = (_unreadable, _failing, _missing, _no_worker, _table_behind, _online_behind, _stopped, _unchecked)
 
 
 def _is_late(chain: Chain) -> bool:
@@ -325,6 +341,19 @@ def _online_link(item: ServedView, store: Callable[[], OnlineStore]) -> ChainLin
         computed_at=record.computed_at,
         version=record.table_version,
     )
+
+
+def _stream_link(item: ServedView) -> ChainLink:
+    """Return what is online of a view of a stream: all events up to an instant."""
+    label = f"{item.view.name}@{item.version}"
+    assert item.stream_asof is not None
+    try:
+        asof = item.stream_asof()
+    except FeaturectlError as error:
+        return ChainLink(kind="online", name=label, error=error.message)
+    if asof is None:
+        return ChainLink(kind="online", name=label, error=NOT_ONLINE, missing=True)
+    return ChainLink(kind="online", name=label, newest_available=asof, computed_at=asof)
 
 
 def _read(coverage: Coverage | None, sources: Sequence[ChainLink]) -> dict[str, datetime]:

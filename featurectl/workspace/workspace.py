@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from featurectl.offline.event_log import EventLog
     from featurectl.offline.stream_places import StreamPlaces
     from featurectl.online.base import OnlineStore
-    from featurectl.online.stream_state.protocols import AsyncStreamReader, StreamReader, StreamState
+    from featurectl.online.stream_state.protocols import AsyncStreamReader, StreamState
     from featurectl.registry.base import Registry
     from featurectl.registry.state import State
     from featurectl.sources.base import OnNaive, SourceReader
@@ -130,12 +130,12 @@ class Workspace:
         return self._online
 
     @cached_property
-    def _stream_reader(self) -> StreamReader:
+    def _stream_reader(self) -> StreamState:
         state = self.stream_state()
         self._open.callback(state.close)
         return state
 
-    def stream_reader(self) -> StreamReader:
+    def stream_reader(self) -> StreamState:
         """Return what reads the state of streams in the environment's online store; it is closed with all else."""
         return self._stream_reader
 

@@ -11,6 +11,7 @@ from featurectl.core.errors import FeaturectlError, StoreError, UsageError
 from featurectl.core.progress import Progress
 from featurectl.language.definitions.json_form import load_untyped_view
 from featurectl.monitor.verify.compare_store import verify_store
+from featurectl.monitor.verify.compare_stream import verify_stream
 from featurectl.monitor.verify.equal import TOLERANCE
 from featurectl.monitor.verify.log_rows import LogSelection
 from featurectl.monitor.verify.replay_log import ReplayOptions, verify_log
@@ -89,14 +90,18 @@ def verify_views(workspace: Workspace, request: VerifyStoreRequest, progress: Pr
     """
     how, state = _how(request.tolerance, progress), workspace.applied_state()
     found = [(item, load_untyped_view(item.definition)) for item in choose_views(state, request.views)]
-    chosen = [item for item, view in found if view.is_pushed]
-    if offline := [view for _, view in found if request.views and not view.is_pushed]:
+    streams = {item.name for item, view in found if view.online and view.source.is_stream}
+    chosen = [item for item, view in found if view.online]
+    if offline := [view for _, view in found if request.views and not view.online]:
         raise not_pushed(offline[0])
     skews: list[ViewSkew] = []
     failures: list[Failure] = []
     for item in chosen:
         try:
-            skews.append(verify_store(workspace, state, item, request.entities, how))
+            if item.name in streams:
+                skews.append(verify_stream(workspace, item, request.entities, how))
+            else:
+                skews.append(verify_store(workspace, state, item, request.entities, how))
         except FeaturectlError as error:
             failures.append(Failure(part=f"{item.name}@{item.version}", error=error))
             if isinstance(error, StoreError) and fails_for_all(error):

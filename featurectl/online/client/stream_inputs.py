@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from featurectl.core.dataclass import dataclass
 from featurectl.online.client.entity_keys import pack_columns
@@ -16,10 +16,11 @@ from featurectl.online.client.feature_groups import FeatureGroup, group_columns
 from featurectl.online.client.read_view import ReadView
 from featurectl.online.corrupt_rows import RowPlace
 from featurectl.online.decode.columns import EntityRow
-from featurectl.online.stream_state.base import EntityList, Generation, ListsAnswer, ListsAsk, StreamSource
+from featurectl.online.stream_state.base import Generation, ListsAnswer, ListsAsk, StreamSource
 from featurectl.online.stream_state.stream_columns import ReadLists, StreamColumns
 from featurectl.online.stream_state.unread_views import no_worker
 
+_AT_ONCE: Final = 8  # lists, which take a millisecond or two
 ListsFound = Mapping[StreamSource, Sequence[ListsAnswer]]
 
 
@@ -118,6 +119,8 @@ class StreamInputs:
     ) -> Iterator[dict[str, FeatureColumn]]:
         """Yield the columns of features, those of one view at a time; all layouts are known.
 
+        Of many entities it yields nothing now and then, so that who answers others meanwhile can give way.
+
         Raises:
             StoreError: a list was lost, or is none.
             DataError: FC550, as above; FC507, a sum is outside of its type.
@@ -127,29 +130,21 @@ class StreamInputs:
             entities = question.asks[of.source][of.place].entities
             generation, answer = _generation(of, found), found[of.source][of.place]
             lists = dict(zip(entities, answer.lists or (), strict=True))
-            rows = _rows(of, question.packed[of.source][of.place], lists, ReadLists(generation, answer.asof, at))
-            yield group_columns(of.group, rows, of.columns.all_present)
+            read, names = ReadLists(generation, answer.asof, at), [*of.types]
+            known: dict[bytes | None, EntityRow] = {}
+            for number, (key, found_list) in enumerate(lists.items(), 1):
+                known[key] = of.columns.row(read, found_list, RowPlace(of.group.source.field, key, names))
+                if number % _AT_ONCE == 0:
+                    yield {}
+            packed = question.packed[of.source][of.place]
+            if None in packed:
+                known[None] = of.columns.unknown(read)
+            yield group_columns(of.group, [known[key] for key in packed], of.columns.all_present)
 
     def asofs(self, found: ListsFound) -> Iterator[tuple[ReadView, int]]:
         """Give the instant as of which each view was read, in microseconds."""
         for of in self._groups:
             yield of.group.source, found[of.source][of.place].asof
-
-
-def _rows(
-    of: _StreamGroup,
-    packed: Sequence[bytes | None],
-    lists: Mapping[bytes, EntityList | None],
-    read: ReadLists,
-) -> list[EntityRow]:
-    """Return what the entity of each row has."""
-    names = [*of.types]
-    known: dict[bytes | None, EntityRow] = {
-        key: of.columns.row(read, found, RowPlace(of.group.source.field, key, names)) for key, found in lists.items()
-    }
-    if None in packed:
-        known[None] = of.columns.unknown(read)
-    return [known[key] for key in packed]
 
 
 def _generation(of: _StreamGroup, found: ListsFound) -> str:

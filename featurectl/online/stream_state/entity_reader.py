@@ -38,7 +38,10 @@ class StreamEntityReader:
             DataError: FC550, the view is not online; FC507, a sum is outside of its type.
             StoreError: the store fails, a list is none, or was lost.
         """
-        keys = [self._packed(entity) for entity in entities]
+        return self.read_packed([self._packed(entity) for entity in entities], asked)
+
+    def read_packed(self, keys: Sequence[bytes | None], asked: datetime | None = None) -> list[Answer]:
+        """Return the answers to packed keys, None of which is one with a null, as `read` does."""
         wanted = [*dict.fromkeys(key for key in keys if key is not None)]
         reader, lists, asof_us = self._read(wanted)
         known: dict[bytes | None, Answer] = {
