@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 import redis
@@ -36,16 +38,22 @@ class Troubled(Campaign):
     troubles: int = 0
     others: int = 0  # messages that other senders have acknowledged
     refused: int = 0  # turns in which the broker or the store did not answer
+    ways: tuple[Any, ...] = ()  # how it sends and reads
 
     def environment(self, own: Sequence[int]) -> Mapping[str, str]:
         name = f"host{self.own.index(tuple(own))}" if tuple(own) in self.own else "host2"
         variables = {HOST_CLOCK: self.clocks.get(name), STORE_CLOCK: self.clocks.get("store")}
         return {variable: str(path) for variable, path in variables.items() if path is not None}
 
-    def _kill_after(self, writer, state, seconds: float) -> None:
+    def go_on(self, seconds: float) -> None:
+        """Send and read while something is as it should not be."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            self._turn(writer, state)
+            self._turn(*self.ways)
+
+    def _kill_after(self, writer, state, seconds: float) -> None:
+        self.ways = writer, state
+        self.go_on(seconds)
         if self.random.random() < 0.2:
             super()._kill_after(writer, state, 0.0)
             self.kills -= 1
@@ -132,7 +140,7 @@ def redis_broker_killed(folder: Path, stack: ExitStack) -> Troubled:
 
     def befall(of: Troubled) -> None:
         server.kill()
-        time.sleep(of.random.uniform(0.0, 1.0))
+        of.go_on(of.random.uniform(0.0, 1.0))
         server.start()
         of.troubles += 1
 
@@ -201,8 +209,8 @@ def redis_full(folder: Path, stack: ExitStack) -> Troubled:
 
     def befall(of: Troubled) -> None:
         with server.client() as client:
-            client.config_set("maxmemory", client.info("memory")["used_memory"] + of.random.randrange(200_000))
-            time.sleep(of.random.uniform(0.2, 2.0))
+            client.config_set("maxmemory", client.info("memory")["used_memory"] + of.random.randrange(20_000))
+            of.go_on(of.random.uniform(0.2, 2.0))
             client.config_set("maxmemory", 0)
         of.troubles += 1
 
@@ -214,8 +222,11 @@ def redis_slow(folder: Path, stack: ExitStack) -> Troubled:
     server = stack.enter_context(redis_server())
 
     def befall(of: Troubled) -> None:
-        with server.paused():
-            time.sleep(2.0)
+        ends = threading.Timer(2.0, server.resume)
+        server.pause()
+        ends.start()
+        of.go_on(2.0)
+        ends.join()
         of.troubles += 1
 
     return _made(folder, befall, broker_url=server.url, store_url=server.url)
