@@ -101,10 +101,16 @@ class LogWriter:
         That nothing came is logged where it is so for `quiet_us` since the last commit.
 
         Raises:
+            LogLostError: it was there, and lacks what was logged.
             StoreError: the log or the register can't be read or written.
         """
         opened = self._log.open()
         register = connection.register.read_state()
+        if lacking := [of for of in register.partitions if of.name in taken and _is_lacking(opened.state, of)]:
+            self.begin(lacking, register.clock_us)  # it may be newer by now than what was opened
+            return None
+        if opened.version is None:  # whoever begins with a partition makes it
+            return LogCommit(ends={}, rows=0)
         state, chosen = self._plan(taken, opened, register, connection)
         if not chosen and not _is_worth_a_commit(opened.state, state, quiet_us):
             return LogCommit(ends=_ends(state), rows=0)
@@ -194,6 +200,12 @@ class LogWriter:
         """Return no rows of the log."""
         types = {**OWN_COLUMNS, **self._log.columns}
         return pl.DataFrame(schema={name: polars_dtype(dtype) for name, dtype in types.items()})
+
+
+def _is_lacking(logged: LogState, of: StreamPartition) -> bool:
+    """Return whether a log has no entry of a partition, or lacks what the register knows as logged."""
+    found = logged.partitions.get(of.name)
+    return not of.is_retired and (found is None or (found.end < of.kept and not found.is_retired))
 
 
 def _is_worth_a_commit(before: LogState, after: LogState, quiet_us: int) -> bool:

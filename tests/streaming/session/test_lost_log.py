@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from contextlib import closing
 
 import pytest
@@ -13,7 +15,8 @@ from featurectl.online.stream_state.base import StreamSource
 from featurectl.streaming.lost_log import begin_without_log
 from featurectl.streaming.reset import ResettableStream
 from featurectl.streaming.topics.all_topic_kinds import open_topics
-from tests.streaming.session.swipes import Swipes, emptied
+from tests.streaming.session.running import running
+from tests.streaming.session.swipes import Swipes, emptied, wait_for
 
 
 def run_once(swipes):
@@ -52,7 +55,9 @@ def test_a_log_that_is_gone_ends_a_worker_and_the_topic_is_taken_again(tmp_path,
     (tmp_path / "off").mkdir()
     swipes.send(1)
     capsys.readouterr()
-    assert run_once(swipes) == 69
+    for _ in range(2):
+        assert run_once(swipes) == 69
+        assert not list((tmp_path / "off").rglob("_delta_log"))
     said = capsys.readouterr().err
     assert "error[FC617]: the log off/shop/_streams/dev/swipes" in said
     assert "ends at offset 0 of partition swipes/0" in said
@@ -80,3 +85,33 @@ def test_an_older_log_keeps_its_stamps_and_names_the_gap(tmp_path, capsys):
         5,
         1,
     )
+
+
+def has_log(swipes):
+    return bool([*(swipes.root / "off").rglob("_delta_log")])
+
+
+@pytest.mark.long
+def test_a_log_that_goes_under_a_worker_ends_it_and_is_not_made_again(tmp_path):
+    swipes = Swipes(root=tmp_path)
+    swipes.send(3)
+    command = [sys.executable, "-m", "featurectl", "-C", str(tmp_path), "stream", "run"]
+    with (tmp_path / "worker.log").open("wb") as told, subprocess.Popen(command, stderr=told, stdout=told) as worker:
+        wait_for(lambda: has_log(swipes) and swipes.logged() == 3)
+        shutil.rmtree(tmp_path / "off")
+        (tmp_path / "off").mkdir()
+        swipes.send(2)
+        assert worker.wait(60) == 69
+    assert "error[FC617]: the log off/shop/_streams/dev/swipes" in (tmp_path / "worker.log").read_text()
+    assert not has_log(swipes)
+
+
+@pytest.mark.long
+def test_a_log_of_nothing_that_goes_under_a_worker_is_made_again(tmp_path):
+    swipes = Swipes(root=tmp_path)
+    with running(swipes):
+        wait_for(lambda: has_log(swipes))
+        shutil.rmtree(tmp_path / "off")
+        (tmp_path / "off").mkdir()
+        swipes.send(2)
+        wait_for(lambda: has_log(swipes) and swipes.logged() == 2)
