@@ -161,12 +161,8 @@ def test_a_horizon_label_that_can_not_be_computed_is_named_before_reading(shop, 
     assert told in shop.fails(1, "validate")
 
 
-STREAM_ALERT = """alerts: [{name: a, when: stream_lag > 1m, severity: info, notify: [ops]}]
-notifiers: [{name: ops, email: a@example.com}]
-models:"""
 NOT_RUN = [
     ("pipelines are", "models:", "pipelines: [{name: p, stages: [{name: s, run: push}]}]\nmodels:"),
-    ("alerts on stream_lag are", "models:", STREAM_ALERT),
 ]  # fmt: skip
 
 

@@ -107,17 +107,13 @@ def test_the_options_of_a_blocked_plan_may_come_with_apply(repo, capsys):
 
 
 def test_a_saved_plan_with_parts_not_in_this_version_is_refused_by_name(repo, capsys):
-    (repo / "alerts.yaml").write_text(
-        "alerts:\n  - {name: stale, when: stream_lag > 5m, severity: warning, notify: [ops]}\n"
-        "notifiers:\n  - {name: ops, email: a@example.com}\n"
-    )
+    (repo / "later.yaml").write_text("pipelines:\n  - {name: nightly, stages: [{name: s, run: push}]}\n")
     assert run(capsys, "plan", "--out", "p.json")[0] == 1
-    (repo / "alerts.yaml").unlink()
+    (repo / "later.yaml").unlink()
     code, out, err = run(capsys, "apply", "p.json")
     assert (code, out) == (1, "")
     assert err == (
-        "error[FC402]: alerts.yaml:2:12: alerts on stream_lag are not in this version\n"
-        "  = featurectl validate lists them\n"
+        "error[FC402]: later.yaml:2:12: pipelines are not in this version\n  = featurectl validate lists them\n"
     )
     assert not (repo / ".featurectl").exists()
 

@@ -52,11 +52,6 @@ def test_a_sentence_that_has_grown_old_is_found():
 
 
 LATER = {
-    "stream_lag": """
-sources: [{name: s, path: s.csv, event_time: at, columns: {k: string, at: timestamp}}]
-alerts: [{name: a, when: stream_lag > 1m, severity: info, notify: [n]}]
-notifiers: [{name: n, email: a@example.com}]
-""",
     "pipelines": """
 sources: [{name: s, path: s.csv, event_time: at, columns: {k: string, at: timestamp}}]
 feature_views: [{name: v, source: s, features: [k]}]

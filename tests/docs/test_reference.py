@@ -45,7 +45,6 @@ def test_every_function_of_expressions_stands_in_their_page():
 # What a problem FC402 begins with -> the word of it that the page of the language has.
 NOT_RUN = {
     "pipelines are": "`pipelines`",
-    "alerts on {} are": "`alerts` on `stream_lag`",
     "the engine {} is": "engines other than `polars`",
 }
 

@@ -343,7 +343,7 @@ models:
     assert repo.errors == ()
     found = [(p.place.line, p.message.removesuffix(" not in this version")) for p in repo.unsupported]
     assert found == [
-        (3, "alerts on stream_lag are"), (4, "pipelines are"),
+        (4, "pipelines are"),
     ]  # fmt: skip
     assert {p.code for p in repo.unsupported} == {"FC402"}
 

@@ -21,7 +21,6 @@ SLA_BOUNDS: Final[tuple[SlaBound, ...]] = get_args(SlaBound)
 SEVERITIES: Final[tuple[AlertSeverity, ...]] = get_args(AlertSeverity)
 WAYS: Final[tuple[Way, ...]] = get_args(Way)
 METRICS: Final[tuple[Metric, ...]] = get_args(Metric)
-NOT_MEASURED: Final[tuple[Metric, ...]] = ("stream_lag",)  # event streams are a later version
 OF_ONE_MOMENT: Final[tuple[Metric, ...]] = ("freshness", "stream_lag")  # measured over no time: without `in`
 _TIMED: Final = ("freshness", "stream_lag", "latency_p50", "latency_p95", "latency_p99")
 _SHARES: Final = ("error_rate", "null_rate", "skew")

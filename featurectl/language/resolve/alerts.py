@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from featurectl.language.definitions.alerts import NOT_MEASURED, WAYS, Alert, Notifier, vain_part, wrong_address
+from featurectl.language.definitions.alerts import WAYS, Alert, Notifier, vain_part, wrong_address
 from featurectl.language.resolve.declarations import Declarations, check_declared
 from featurectl.language.shapes.alerts import AlertShape, NotifierShape, condition_of
 from featurectl.language.shapes.base import listed_names
@@ -12,15 +12,12 @@ from featurectl.language.syntax.node import Fields
 def resolve_alert(shape: AlertShape, declared: Declarations) -> Alert:
     """Return an alert; unknown notifiers, views and models are reported (`*` is a pattern).
 
-    A notifier that is named twice is notified once. An alert on a metric that nothing measures yet is noted as not run.
+    A notifier that is named twice is notified once.
     """
     check_alert_names(shape.fields, declared)
     when = condition_of(shape.when)
     if wrong := vain_part(when):
         declared.report.error("FC104", wrong, shape.fields.place("when"))
-    if when.metric in NOT_MEASURED:
-        later = "event streams come with a later version: until then there is no lag to measure"
-        declared.note_unsupported(f"alerts on {when.metric} are", shape.fields.head, later)
     return Alert(
         name=shape.name,
         when=when,

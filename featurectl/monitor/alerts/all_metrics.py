@@ -15,7 +15,7 @@ from featurectl.monitor.alerts.measure import (
     measure_runs,
     measure_skew,
     measure_store,
-    measure_unobserved,
+    measure_streams,
 )
 from featurectl.monitor.alerts.observation import Observed
 
@@ -34,7 +34,7 @@ OBSERVERS: Final[Mapping[Metric, Callable[[Alert, MetricsReader], Observed]]] = 
     "skew": measure_skew,
     "checks": measure_checks,
     "pipeline_failures": measure_runs,
-    "stream_lag": measure_unobserved,
+    "stream_lag": measure_streams,
 }
 
 

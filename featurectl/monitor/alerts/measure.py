@@ -91,6 +91,12 @@ class MetricsReader(Protocol):
     def runs(self, since: datetime) -> Sequence[FailureCount]:
         """Return how many runs of each view version failed."""
 
+    def streams(self, views: Sequence[str]) -> Sequence[str]:
+        """Return the sources of some views that are streams."""
+
+    def stream_lag(self, source: str) -> Observation:
+        """Return how old the values of a stream are, in microseconds."""
+
 
 def _window(alert: Alert, reader: MetricsReader) -> RequestWindow:
     length_us = alert.when.window_us or WINDOWS_US[alert.when.metric]
@@ -239,9 +245,16 @@ def measure_skew(alert: Alert, reader: MetricsReader) -> Observed:
     return _of_models(_champions(alert, reader), lambda model: _below(model, reader.skew(model, window)))
 
 
-def measure_unobserved(_alert: Alert, _reader: MetricsReader) -> Observed:
-    """Return nothing: `apply` refuses an alert about it."""
-    return Observed(observations=())
+def measure_streams(alert: Alert, reader: MetricsReader) -> Observed:
+    """Return how old the values of each stream are that views of the alert read."""
+    sources = reader.streams([name for name, _ in _views(alert, reader)])
+    observations = []
+    for name in sources:
+        try:
+            observations.append(reader.stream_lag(name))
+        except Exception as error:  # noqa: BLE001 (see `_failed`)
+            observations.append(_failed(f"source:{name}", error))
+    return Observed(observations=observations, watched=frozenset(f"source:{name}" for name in sources))
 
 
 class _OfModel(Protocol):

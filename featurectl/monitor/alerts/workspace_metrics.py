@@ -16,8 +16,9 @@ from featurectl.language.definitions.json_form import load_model
 from featurectl.language.definitions.source import Source
 from featurectl.monitor.alerts import data_metrics
 from featurectl.monitor.alerts.measure import WINDOWS_US, ViewAge
-from featurectl.monitor.alerts.observation import RootCause
+from featurectl.monitor.alerts.observation import Observation, RootCause
 from featurectl.monitor.alerts.request_rows import Requests, RequestWindow, read_requests
+from featurectl.monitor.alerts.stream_lags import stream_lag
 from featurectl.monitor.freshness import FreshnessRow
 from featurectl.monitor.health import recorded_runs, served_view
 from featurectl.monitor.status import ServedView, freshness_of_source, freshness_of_views
@@ -26,6 +27,7 @@ from featurectl.offline.runs import RunRecord
 from featurectl.operations.prediction_log.log_files import open_log, require_sample
 from featurectl.registry.applied import served_views
 from featurectl.registry.state import CHAMPION, State
+from featurectl.streaming.session.applied_streams import AppliedStream, applied_streams
 from featurectl.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -77,6 +79,7 @@ class WorkspaceMetrics:
         self._records: MeasuredOnce[timedelta, Sequence[RunRecord]] = MeasuredOnce()
         self._rows: MeasuredOnce[tuple[str, int], FreshnessRow] = MeasuredOnce()
         self._sources: MeasuredOnce[str, FreshnessRow] = MeasuredOnce()
+        self._lags: MeasuredOnce[str, Observation] = MeasuredOnce()
 
     def views(self) -> Sequence[tuple[str, int]]:
         """Return every view version that is served."""
@@ -150,6 +153,24 @@ class WorkspaceMetrics:
         return data_metrics.failed_runs(
             self._served.values(), _ended(self._runs(max(self.now - since, _RECENT)), since)
         )
+
+    def streams(self, views: Sequence[str]) -> Sequence[str]:
+        """Return the sources of some views that are streams."""
+        read = {of.view.source.name for (name, _), of in self._served.items() if name in views}
+        return sorted(read & set(self._streams))
+
+    def stream_lag(self, source: str) -> Observation:
+        """Return how old the values of a stream are, in microseconds.
+
+        Raises:
+            StoreError: the broker or the store can't be used.
+        """
+        measure = partial(stream_lag, self._workspace, self._state, self._streams[source])
+        return self._lags.get(source, measure)
+
+    @cached_property
+    def _streams(self) -> Mapping[str, AppliedStream]:
+        return applied_streams(self._state)
 
     @cached_property
     def _served(self) -> Mapping[tuple[str, int], ServedView]:

@@ -13,7 +13,7 @@ from featurectl.language.definitions.model import views_read
 from featurectl.language.repo import Repo
 from featurectl.monitor.alerts.measure import WINDOWS_US
 from featurectl.monitor.alerts.subjects import is_about_all, models_of_alert, views_of_alert
-from featurectl.monitor.prometheus.names import FAILING, PREFIX, REQUESTS, SECONDS
+from featurectl.monitor.prometheus.names import FAILING, PREFIX, REQUESTS, SECONDS, STREAM_AGE
 from featurectl.monitor.prometheus.promql import selector
 
 LONGEST_S: Final = 2.5  # the last bound of the histogram of requests: a quantile is never known beyond it
@@ -25,18 +25,20 @@ _OF_MODEL: Final = "model {{ $labels.model }}: "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryScope:
-    """What an alert is about: labels of its project and environment, and its views and models (None: all there are)."""
+    """What an alert is about: labels of its project and environment, and its views, models and streams (None: all)."""
 
     where: Mapping[str, str]
     views: Sequence[str] | None
     models: Sequence[str] | None
+    streams: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricQuery:
     """An expression for a metric over a window of time, and templates of its subject and value for people.
 
-    `is_exported` is whether `monitor export` gives it (all others are of `serve`); `window_us` the only window that it
+    `is_exported` is whether `monitor export` gives it, `is_of_workers` whether `stream run` does (all others are of
+    `serve`); `window_us` the only window that it
     can have, `most_us` the largest value that it can compare with; None: any.
     """
 
@@ -44,6 +46,7 @@ class MetricQuery:
     subject: str
     value: str = _PLAIN
     is_exported: bool = False
+    is_of_workers: bool = False
     window_us: int | None = None
     most_us: float | None = None
 
@@ -52,9 +55,12 @@ def scope_of(alert: Alert, repo: Repo, where: Mapping[str, str]) -> QueryScope:
     """Return what an alert is about in a repository."""
     readers = {name: views_read(repo.models[name].inputs) for name in sorted(repo.models)}
     every = is_about_all(alert)
+    views = None if every or "*" in alert.views else views_of_alert(alert, sorted(repo.views), readers)
+    sources = [] if views is None else [repo.views[name].source for name in views]
     return QueryScope(
         where=where,
-        views=None if every or "*" in alert.views else views_of_alert(alert, sorted(repo.views), readers),
+        views=views,
+        streams=None if views is None else sorted({source.name for source in sources if source.is_stream}),
         models=None if every or "*" in alert.models else models_of_alert(alert, readers),
     )
 
@@ -77,6 +83,10 @@ def window_of(alert: Alert) -> str:
 
 def _age(scope: QueryScope, _window: str) -> str:
     return f"{PREFIX}age_seconds{selector({**scope.where, 'kind': 'view'}, name=scope.views)}"
+
+
+def _stream_age(scope: QueryScope, _window: str) -> str:
+    return f"{STREAM_AGE}{selector(scope.where, source=scope.streams)}"
 
 
 def _failing(scope: QueryScope, _window: str) -> str:
@@ -129,6 +139,8 @@ METRIC_QUERIES: Final[Mapping[Metric, MetricQuery | str]] = {  # a text: why the
         is_exported=True,
         window_us=WINDOWS_US["checks"],
     ),
-    "stream_lag": "no metric says it yet",
+    "stream_lag": MetricQuery(
+        expression=_stream_age, subject="source {{ $labels.source }}: ", value=_DURATION, is_of_workers=True
+    ),
     "pipeline_failures": "featurectl monitor counts it in the records of runs",
 }

@@ -12,3 +12,4 @@ REQUESTS: Final = "featurectl_prediction_requests_total"  # of `serve`, by model
 LOG_ROWS: Final = "featurectl_prediction_log_rows_total"  # of `serve`, by what became of them
 LOG_WAITING: Final = "featurectl_prediction_log_waiting_rows"
 SECONDS: Final = "featurectl_prediction_request_duration_seconds"
+STREAM_AGE: Final = "featurectl_stream_asof_age_seconds"  # of `stream run --port`

@@ -1,6 +1,7 @@
 """Alert rules for Prometheus: from the SLAs, and from those of the declared alerts that its metrics can tell.
 
-Ages come from `monitor export`, latencies and errors from the `/metrics` of `serve`.
+Ages come from `monitor export`, latencies and errors from the `/metrics` of `serve`, lags of streams
+from those of workers (`stream run --port`).
 """
 
 from __future__ import annotations
@@ -175,7 +176,7 @@ def _of_alert(alert: Alert, query: MetricQuery, scope: QueryScope) -> AlertingRu
         alert=f"featurectl_{alert.name}",
         expr=f"{query.expression(scope, window_of(alert))} {_bound(alert.when)}",
         for_us=alert.for_us,
-        keep_us=_KEPT_US if query.is_exported else 0,
+        keep_us=_KEPT_US if query.is_exported or query.is_of_workers else 0,
         labels={"severity": alert.severity, **scope.where, "notify": ",".join(alert.notify)},
         annotations={
             "summary": f"{alert.name}: {query.subject}{alert.when.metric} is {query.value}, alert when {condition}"
@@ -187,7 +188,9 @@ def _of_alert(alert: Alert, query: MetricQuery, scope: QueryScope) -> AlertingRu
 def _comments(alert: Alert, query: MetricQuery) -> Iterable[str]:
     """Give what the condition is in the language, and in what the rule differs from it."""
     yield f"{alert.name}: {format_condition(alert.when)}"
-    if not query.is_exported:
+    if query.is_of_workers:
+        yield "of workers that are scraped: when none runs, `up` and featurectl monitor tell it"
+    elif not query.is_exported:
         yield "of all servers that are scraped: their metrics name no project"
     if query.window_us is not None and alert.when.window_us not in (None, query.window_us):
         yield f"of the last {format_duration(query.window_us)}: so far back does featurectl monitor export look"

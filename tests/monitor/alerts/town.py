@@ -16,7 +16,7 @@ from featurectl.monitor.alerts.data_metrics import FailureCount, FeatureFigure
 from featurectl.monitor.alerts.evaluate import AlertEvaluator
 from featurectl.monitor.alerts.measure import ViewAge
 from featurectl.monitor.alerts.message import AlertScope
-from featurectl.monitor.alerts.observation import Observed, RootCause
+from featurectl.monitor.alerts.observation import Observation, Observed, RootCause
 from featurectl.monitor.alerts.request_rows import Requests, RequestWindow
 from featurectl.registry.alert_state import AlertLedger
 
@@ -41,6 +41,7 @@ class Town:
     trained: tuple[str, ...] = ("churn", "late")
     asked: list[Any] = field(default_factory=list)
     causes: Mapping[str, str] = field(default_factory=dict)
+    lags: Mapping[str, float] = field(default_factory=dict)
 
     def views(self) -> Sequence[tuple[str, int]]:
         """Return the view versions."""
@@ -49,6 +50,14 @@ class Town:
     def readers(self) -> Mapping[str, frozenset[str]]:
         """Return what two models read."""
         return {"churn": frozenset({"visits"}), "late": frozenset({"spend"})}
+
+    def streams(self, views: Sequence[str]) -> Sequence[str]:
+        """Return the streams, which all views read."""
+        return sorted(self.lags) if views else []
+
+    def stream_lag(self, source: str) -> Observation:
+        """Return the lag of a stream."""
+        return Observation(subject=f"source:{source}", value=self.lags[source])
 
     def champions(self) -> Collection[str]:
         """Return the models with a champion."""
