@@ -91,11 +91,8 @@ class MetricsReader(Protocol):
     def runs(self, since: datetime) -> Sequence[FailureCount]:
         """Return how many runs of each view version failed."""
 
-    def streams(self, views: Sequence[str]) -> Sequence[str]:
-        """Return the sources of some views that are streams."""
-
-    def stream_lag(self, source: str) -> Observation:
-        """Return how old the values of a stream are, in microseconds."""
+    def stream_lags(self, views: Sequence[str]) -> Mapping[str, Callable[[], Observation]]:
+        """Return what measures each stream that some views read, in microseconds, by the names of the sources."""
 
 
 def _window(alert: Alert, reader: MetricsReader) -> RequestWindow:
@@ -247,14 +244,14 @@ def measure_skew(alert: Alert, reader: MetricsReader) -> Observed:
 
 def measure_streams(alert: Alert, reader: MetricsReader) -> Observed:
     """Return how old the values of each stream are that views of the alert read."""
-    sources = reader.streams([name for name, _ in _views(alert, reader)])
+    lags = reader.stream_lags([name for name, _ in _views(alert, reader)])
     observations = []
-    for name in sources:
+    for name, measure in lags.items():
         try:
-            observations.append(reader.stream_lag(name))
+            observations.append(measure())
         except Exception as error:  # noqa: BLE001 (see `_failed`)
             observations.append(_failed(f"source:{name}", error))
-    return Observed(observations=observations, watched=frozenset(f"source:{name}" for name in sources))
+    return Observed(observations=observations, watched=frozenset(f"source:{name}" for name in lags))
 
 
 class _OfModel(Protocol):

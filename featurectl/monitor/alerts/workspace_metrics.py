@@ -27,7 +27,7 @@ from featurectl.offline.runs import RunRecord
 from featurectl.operations.prediction_log.log_files import open_log, require_sample
 from featurectl.registry.applied import served_views
 from featurectl.registry.state import CHAMPION, State
-from featurectl.streaming.session.applied_streams import AppliedStream, applied_streams
+from featurectl.streaming.session.applied_streams import applied_streams
 from featurectl.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -96,7 +96,11 @@ class WorkspaceMetrics:
 
     def ages(self, views: Sequence[tuple[str, int]]) -> Sequence[ViewAge]:
         """Return how old view versions are."""
-        return [_aged(self._row(pair), self._served[pair]) for pair in views]
+
+        def row_of(pair: tuple[str, int]) -> FreshnessRow:
+            return freshness_of_views([self._served[pair]], self._workspace.online, self.now)[0]
+
+        return [_aged(self._rows.get(pair, partial(row_of, pair)), self._served[pair]) for pair in views]
 
     def behind(self, aged: ViewAge) -> RootCause:
         """Return why a view is as old as it is, as `featurectl why` tells it: what broke first on the way to it."""
@@ -154,23 +158,18 @@ class WorkspaceMetrics:
             self._served.values(), _ended(self._runs(max(self.now - since, _RECENT)), since)
         )
 
-    def streams(self, views: Sequence[str]) -> Sequence[str]:
-        """Return the sources of some views that are streams."""
-        read = {of.view.source.name for (name, _), of in self._served.items() if name in views}
-        return sorted(read & set(self._streams))
+    def stream_lags(self, views: Sequence[str]) -> Mapping[str, Callable[[], Observation]]:
+        """Return what measures each stream that some views read, by the names of the sources.
 
-    def stream_lag(self, source: str) -> Observation:
-        """Return how old the values of a stream are, in microseconds.
-
-        Raises:
-            StoreError: the broker or the store can't be used.
+        Each raises StoreError where the broker or the store can't be used.
         """
-        measure = partial(stream_lag, self._workspace, self._state, self._streams[source])
-        return self._lags.get(source, measure)
-
-    @cached_property
-    def _streams(self) -> Mapping[str, AppliedStream]:
-        return applied_streams(self._state)
+        streams = applied_streams(self._state)
+        read = {of.view.source.name for (name, _), of in self._served.items() if name in views}
+        measures = {
+            name: partial(stream_lag, self._workspace, self._state, streams[name])
+            for name in sorted(read & set(streams))
+        }
+        return {name: partial(self._lags.get, name, measure) for name, measure in measures.items()}
 
     @cached_property
     def _served(self) -> Mapping[tuple[str, int], ServedView]:
@@ -181,11 +180,6 @@ class WorkspaceMetrics:
 
     def _runs(self, back: timedelta) -> Sequence[RunRecord]:
         return self._records.get(back, partial(recorded_runs, self._workspace, back, unended=True))
-
-    def _row(self, pair: tuple[str, int]) -> FreshnessRow:
-        return self._rows.get(
-            pair, lambda: freshness_of_views([self._served[pair]], self._workspace.online, self.now)[0]
-        )
 
     def _source(self, source: Source) -> FreshnessRow:
         engine = open_engine(self._workspace.environment)

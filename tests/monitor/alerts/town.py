@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -51,13 +52,10 @@ class Town:
         """Return what two models read."""
         return {"churn": frozenset({"visits"}), "late": frozenset({"spend"})}
 
-    def streams(self, views: Sequence[str]) -> Sequence[str]:
-        """Return the streams, which all views read."""
-        return sorted(self.lags) if views else []
-
-    def stream_lag(self, source: str) -> Observation:
-        """Return the lag of a stream."""
-        return Observation(subject=f"source:{source}", value=self.lags[source])
+    def stream_lags(self, views: Sequence[str]) -> Mapping[str, Callable[[], Observation]]:
+        """Return the lags of streams, which all views read."""
+        observed = {name: Observation(subject=f"source:{name}", value=value) for name, value in self.lags.items()}
+        return {name: partial(dict.__getitem__, observed, name) for name in observed if views}
 
     def champions(self) -> Collection[str]:
         """Return the models with a champion."""
