@@ -119,8 +119,8 @@ def asked(of) -> Ask:
 
 
 def reader_of_the_page() -> str:
-    [code] = re.findall(r"```js\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    return code
+    [code, _] = re.findall(r"```js\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    return str(code)
 
 
 def as_javascript(value: object) -> object:
