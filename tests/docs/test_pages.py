@@ -9,6 +9,7 @@ from tests.docs.runner import JOB, Reader, check_output
 RUN = [page for page in PAGES if any(block.language == "console" for block in read_blocks(page))]
 SERVERS = "docs/how-to/production.md"
 LONG = (
+    "docs/how-to/restore.md",
     "docs/tutorial/swipes.md",
     "docs/how-to/date-and-time-in-two-columns.md",
     "docs/how-to/train-any-estimator.md",
