@@ -109,7 +109,7 @@ class Reader:
             del self.environ[words[1]]
             return Ran("", 0)
         if words[:3] == ["featurectl", "stream", "run"] and words[-1] == "&":
-            self.worker = self.closing.enter_context(stream_worker(words[1:-1], self.folder))
+            self._work(words[1:-1])
             return Ran("", 0)
         if words == ["kill", "%1"]:
             assert self.worker is not None
@@ -126,6 +126,20 @@ class Reader:
         for shown, port in self.ports.items():
             text = text.replace(f"localhost:{shown}", f"127.0.0.1:{port}")
         return run_shell(text, self.folder)
+
+    def _work(self, words: list[str]) -> None:
+        """Start workers beside the page; they listen on a free port in place of the one that is shown, if any."""
+        port = None
+        if "--port" in words:
+            at = words.index("--port") + 1
+            port = self.ports[words[at]] = free_port()
+            words = [*words[:at], str(port), *words[at + 1 :]]
+        self.worker = self.closing.enter_context(stream_worker(words, self.folder))
+        end = time.monotonic() + 60
+        while port is not None and not is_ready(port):
+            assert self.worker.poll() is None, (self.folder / "worker.log").read_text()
+            assert time.monotonic() < end, "the worker is not ready"
+            time.sleep(0.05)
 
     def _serve(self, words: list[str]) -> None:
         """Start a server beside the page; it listens on a free port in place of the one that is shown."""
@@ -195,6 +209,15 @@ def stream_worker(words: list[str], folder: Path) -> Iterator[subprocess.Popen[b
     finally:
         process.terminate()
         process.wait(60)
+
+
+def is_ready(port: int) -> bool:
+    """Return whether workers say that they can work, and are seen as what they are."""
+    try:
+        found = [web.get(f"http://127.0.0.1:{port}/{path}", timeout=2).status_code for path in ("ready", "fresh")]
+    except httpx2.HTTPError:
+        return False
+    return found == [200, 200]
 
 
 def all_lists_are_there(folder: Path) -> bool:
