@@ -145,6 +145,7 @@ def _source_place(source: Source) -> Sayings:
     yield "events", stream.format + (f" of {stream.schema_path}" if stream.schema_path else "")
     yield "partition key", ", ".join(stream.key)
     yield "url", shown_location(stream.url)
+    yield "retention", _length(stream.retention_us)
     yield "schema registry", shown_location(stream.registry)
     yield "history", source.history.name if source.history else ""
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.stream import RETENTION_US
 from featurectl.language.definitions.view import FeatureView
 from featurectl.online.stream_state.base import (
     ConnectionLostError,
@@ -39,7 +40,7 @@ _LOG_EVERY_S: Final = 5.0
 _AGAIN_SHARE: Final = 0.1
 _BEAT_EVERY_S: Final = 0.05
 _LAST_TRIES: Final = 10
-_KEEP_S: Final = 7 * 24 * 3600.0
+_KEEP_S: Final = RETENTION_US / 1_000_000
 _MOST_UNLOGGED: Final = 1_000_000
 _LATE_US: Final = 60_000_000
 _SECOND_US: Final = 1_000_000

@@ -33,7 +33,15 @@ def test_how_events_come_moves_no_version():
 
 
 def test_each_word_of_a_stream_is_in_the_metadata():
-    words = {"topic": "t", "format": "avro", "schema": "{}", "key": ("at",), "url": "kafka://k", "registry": "http://r"}
+    words = {
+        "topic": "t",
+        "format": "avro",
+        "schema": "{}",
+        "key": ("at",),
+        "url": "kafka://k",
+        "registry": "http://r",
+        "retention_us": 5,
+    }
     own = fingerprints(STREAM).metadata
     for name, value in words.items():
         changed = replace(STREAM, stream=replace(STREAM.stream, **{name: value}))

@@ -24,7 +24,7 @@ from featurectl.identity.facts.base import (
     written,
 )
 from featurectl.language.definitions.source import CsvOptions, Source
-from featurectl.language.definitions.stream import Stream
+from featurectl.language.definitions.stream import RETENTION_US, Stream
 
 COLUMN: Final = "source.columns."  # begins the facts of the columns of a view's source
 _OF_BOTH: Final = ("event_time", "nan", "tiebreak", "dedup_key")  # a stream and its history have the same
@@ -131,6 +131,7 @@ def _stream_facts(stream: Stream) -> dict[str, Fact]:
         "stream.key": Fact(list(stream.key) or None, ", ".join(stream.key) or "-"),
         "stream.url": _address(stream.url or None),
         **({"stream.registry": _address(stream.registry)} if stream.registry else {}),
+        **({"stream.retention": duration(stream.retention_us)} if stream.retention_us != RETENTION_US else {}),
     }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from featurectl.core.nearest import did_you_mean
-from featurectl.language.definitions.stream import STAMP, Stream
+from featurectl.language.definitions.stream import RETENTION_US, STAMP, Stream
 from featurectl.language.problems.report import Report
 from featurectl.language.resolve.declarations import Declarations
 from featurectl.language.shapes.base import listed_names
@@ -52,6 +52,7 @@ def resolve_stream(shape: SourceShape, declared: Declarations, root: Path) -> St
         key=stream.key or (),
         url=stream.url or "",
         registry=stream.registry or "",
+        retention_us=stream.retention or RETENTION_US,
     )
 
 

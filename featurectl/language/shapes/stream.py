@@ -17,6 +17,7 @@ from featurectl.language.shapes.base import ObjectShape
 from featurectl.language.shapes.rules import JsonSchema, KeyRule
 from featurectl.language.shapes.values import (
     VARIABLES,
+    Duration,
     Some,
     Text,
     fail,
@@ -114,6 +115,10 @@ class StreamShape(ObjectShape):
         None,
         description="A schema registry, where the ids in the events are looked up: each must be of the same schema.",
         examples=["${SCHEMA_REGISTRY}"],
+    )
+    retention: Duration | None = Field(
+        None,
+        description="How long what is logged stays in the topic, in a file or in Redis (7d); Kafka has its own.",
     )
     key: Some[Text] | None = Field(
         None, description="The columns that choose the partition of an event that featurectl sends."

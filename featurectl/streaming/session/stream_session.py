@@ -269,7 +269,9 @@ def make_worker(
         trim=partial(opened.broker.trim, opened.topic),
     )
     log = LogWriter(workspace.event_log(source), workspace.rejected_log(source))
-    return StreamWorker(work, topic, log, WorkerPace(clock=time.monotonic, wall_us=_wall_us))
+    assert source.stream is not None
+    keep_s = source.stream.retention_us / 1_000_000
+    return StreamWorker(work, topic, log, WorkerPace(clock=time.monotonic, wall_us=_wall_us, keep_s=keep_s))
 
 
 def _id_problem(source: Source, workspace: Workspace) -> IdProblem | None:

@@ -72,7 +72,7 @@ class RedisTopics:
             before = max(0, sent_before_us // 1_000) << SEQUENCE_BITS
             below = {name: min(offset, before) for name, offset in below.items()}
         self._server.commands.send(
-            [call_of(TRIM, [stream_key(topic, name)], entry_id(offset)) for name, offset in below.items()]
+            [call_of(TRIM, [stream_key(topic, name)], entry_id(offset)) for name, offset in below.items() if offset > 0]
         )
         return True
 
