@@ -38,7 +38,7 @@ environments:
 OBJECTS = """entities: [{name: card, keys: {card: string}}]
 sources:
   - name: swipes
-    stream: {topic: swipes, key: [card]}
+    stream: {topic: swipes, key: [card], retention: 10s}
     columns: {swipe: int64, card: string, shop: string, country: string, amount: float64, at: timestamp}
     event_time: at
 feature_views:
