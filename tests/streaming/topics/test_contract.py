@@ -291,10 +291,9 @@ def test_what_was_trimmed_is_gone_and_what_was_read_is_not_missed(broker, kind, 
 
 def test_a_partition_without_messages_is_trimmed_to_its_end(broker, topic):
     broker.create(topic, 2)
-    trims = broker.trim(topic, {0: 0, 1: 0}, time.time_ns() // 1_000)
     with reading(broker, topic) as log:
         read_to_end(log)
-        assert broker.trim(topic, dict(log.positions), time.time_ns() // 1_000) == trims
+        broker.trim(topic, {0: 0, **log.positions}, time.time_ns() // 1_000)
         send(broker, topic, records_of(keys=3, each=2))
         assert sum(map(len, read_to_end(log).values())) == 6
 
