@@ -35,7 +35,7 @@ ALL_OPS = ["count", "last", "first", "count_distinct", "last_n", "top_k"]
 NUMBER_OPS = ["sum", "mean", "min", "max", "stddev", "median"]
 VALUES = ["amount", "cents", "price", "ok", "shop", "born", "seen"]
 PROJECT = """
-project: shop
+project: readings{seed}
 environments:
   dev: {{registry: "sqlite:///r.db", offline: off, online: "{online}", streams: "sqlite:///streams.db"}}
 """
@@ -56,7 +56,7 @@ class RandomShop:
     def make(self, count: int = 120) -> None:
         """Write and apply it, send events, and let a worker take all."""
         self.root.mkdir(exist_ok=True)
-        (self.root / "featurectl.yaml").write_text(PROJECT.format(online=self.online))
+        (self.root / "featurectl.yaml").write_text(PROJECT.format(online=self.online, seed=self.seed))
         (self.root / "objects.yaml").write_text(json.dumps(self._objects()))
         lines = [
             f"{json.dumps(card, ensure_ascii=False)},{place},2026-01-01T00:00:00Z"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from math import isclose, isnan
 from pathlib import Path
 
@@ -99,3 +99,24 @@ def test_all_ways_of_reading_agree_with_a_training_set(tmp_path: Path, seed: int
     assert {read.asof_us for name, column in found.items() if name != "limit" for read in column} != {None}
     at = logged_asof(shop)
     assert check_training(shop, check_ways(shop, at), at) > 200
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("store", ["redis_url", "redis_cluster_url"])
+def test_all_ways_of_reading_agree_in_redis(tmp_path: Path, store: str, request: pytest.FixtureRequest):
+    shop = shop_in(tmp_path, 7, request.getfixturevalue(store))
+    check_ways(shop)
+    at = logged_asof(shop)
+    assert check_training(shop, check_ways(shop, at), at) > 200
+
+
+@pytest.mark.long
+def test_values_of_now_and_of_later_are_those_of_asof(tmp_path: Path):
+    shop = shop_in(tmp_path, 3)
+    for _ in range(3):
+        shop.send(30)
+        shop.work()
+        found = check_ways(shop)
+        later = by_client(shop.root, FEATURES, datetime.now(UTC) + timedelta(days=30))
+        own = {name: column for name, column in found.items() if name != "limit"}
+        assert {name: later[name] for name in own} == own

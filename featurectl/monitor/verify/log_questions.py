@@ -21,6 +21,7 @@ from featurectl.operations.training.bound_view import BoundView
 
 _NEVER: Final = "the view had never been pushed"
 _BEFORE: Final = "asked as of an instant before the push that answered"
+_AHEAD: Final = "served later than the offline table knows: featurectl materialize"
 _GONE: Final = "the table was rebuilt since, and begins later"
 
 
@@ -83,7 +84,7 @@ def served_rows(group: Group, bound: BoundView, log: pl.DataFrame, known: TableP
     place = f"computed_at.{group.label}"
     absent = pl.Series(place, [None] * log.height, dtype=INSTANT)
     pushed = log[place] if place in log.columns else absent
-    at = log[TIME] if bound.view.kind != "event" else pushed
+    at = pushed if _is_true_as_computed(bound.view) else log[TIME]
     reasons = _reasons(group, bound, log, pushed, known)
     kept = reasons.is_null()
     keys = [
@@ -110,18 +111,26 @@ def _reasons(group: Group, bound: BoundView, log: pl.DataFrame, pushed: pl.Serie
     frame = log.select(TIME, *(f"status.{name}" for name in group.names)).with_columns(pushed.alias("pushed"))
     found = pl.all_horizontal(pl.col(f"status.{name}") == "NOT_FOUND" for name in group.names)
     later = pl.col("pushed") > pl.col(TIME)
-    before = later if bound.view.kind == "event" else later & found
-    never = pl.col("pushed").is_null() & (bound.view.kind == "event")
+    is_pushed_event = bound.view.kind == "event" and not bound.view.source.is_stream
+    before = later if is_pushed_event else later & found
+    never = pl.col("pushed").is_null() & _is_true_as_computed(bound.view)
     reason = pl.when(never).then(pl.lit(_NEVER)).when(before.fill_null(value=False)).then(pl.lit(_BEFORE))
+    if bound.asof is not None:
+        reason = reason.when(pl.col("pushed") > pl.lit(bound.asof, dtype=INSTANT)).then(pl.lit(_AHEAD))
     begin = moved_begin(bound, known.history)
     if begin is not None:
-        instant = pl.col("pushed" if bound.view.kind == "event" else TIME).to_physical()
+        instant = pl.col("pushed" if _is_true_as_computed(bound.view) else TIME).to_physical()
         ahead_us = 0 if begin.rebuild_id == known.pushed_of else 1  # one instant, and no push since: it was before
         from_before = pl.col("pushed").to_physical() < begin.rebuilt_us + ahead_us
         reach = reach_us(bound.view)
         reaches = pl.lit(value=True) if reach is None else instant - reach < begin.since_us
         reason = reason.when(from_before & reaches).then(pl.lit(_GONE))
     return frame.select(reason.otherwise(pl.lit(None, pl.String)).alias("reason")).to_series()
+
+
+def _is_true_as_computed(view: FeatureView) -> bool:
+    """Return whether values are those of the instant at which they were computed: windows, and all of a stream."""
+    return view.kind == "event" or view.source.is_stream
 
 
 def reach_us(view: FeatureView) -> int | None:
