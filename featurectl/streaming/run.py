@@ -76,7 +76,8 @@ def run_worker(worker: StreamWorker, rebuilds: Rebuilds, stop: StopSignal, optio
             except StoreError as error:
                 stop.wait(trouble.hear(error))
                 continue
-            trouble.end(rebuilds.problem)
+            if not worker.log_fails:  # which is tried again every few seconds
+                trouble.end(rebuilds.problem)
     finally:
         quiet.close()
         rebuilds.close()

@@ -109,6 +109,7 @@ class StreamWorker:
         self.start = PartitionStart(topic, log, pace.wall_us)
         self._connection: StreamConnection | None = None
         self._logged_at = self._beat_at = pace.clock()
+        self.log_fails = False  # the last try to write it
         self.again: set[int] = set()  # partitions that are to begin anew
 
     @property
@@ -187,8 +188,10 @@ class StreamWorker:
         `is_last`: the log is to say as of when nothing more came, however short it was.
         """
         self._logged_at = self._pace.clock()
+        self.log_fails = True
         taken = {of.name: of.taken for of in self.readings.values()}
         commit = self.log.commit(taken, self.connection, quiet_us=1 if is_last else QUIET_US)
+        self.log_fails = False
         if commit is None:  # others have that turn: those who try again do so at other times
             self._logged_at -= self._pace.log_every_s * (1 - _AGAIN_SHARE * self._pace.random())
             return False

@@ -31,7 +31,8 @@ from featurectl.streaming.topics.base import TakeLimits, TopicBroker
 from featurectl.streaming.topics.faults import RetentionError
 from featurectl.streaming.worker import StreamWorker, WorkerPace, WorkerStream
 from tests.servers.redis import redis_server
-from tests.streaming.conveyor import SOURCE, VIEWS
+from tests.streaming.conveyor import COLUMNS, SOURCE, VIEWS
+from tests.streaming.test_worker_failures import FailingLog
 from tests.streaming.worker_program import log_in, rejected_in, wall_us
 
 PLACE = StreamSource(project="shop", env="dev", source="swipes")
@@ -181,3 +182,19 @@ def test_a_store_that_hangs_or_comes_back_empty_costs_nothing(tmp_path: Path):
         wait_for(lambda: run.logged() == 80 and run.largest() == 1.0 and run.told[-1] is None)
         assert run.fault is None
     assert len(run.told) <= 8  # each reason once
+
+
+@pytest.mark.long
+def test_a_log_that_can_not_be_written_is_said_once_until_it_can(tmp_path: Path):
+    run = Run(store_url=f"sqlite:///{tmp_path / 'online.db'}", folder=tmp_path)
+    run.log = FailingLog(location=str(tmp_path / "log"), columns=COLUMNS, shown="log")
+    with run.running():
+        run.send(3)
+        wait_for(lambda: run.logged() == 3)
+        run.log.fails = "commit"
+        run.send(2)
+        wait_for(lambda: run.told != [])
+        time.sleep(1.0)  # it is tried five times a second, and turns between them go well
+        run.log.fails = ""
+        wait_for(lambda: run.logged() == 5 and run.told[-1] is None)
+    assert [None if error is None else error.message for error in run.told] == ["the log is away", None]
