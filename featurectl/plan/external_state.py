@@ -44,8 +44,8 @@ def plan_creations(
 
 
 def is_pushed(view: FeatureView) -> bool:
-    """Return whether a view has values online, all of a known type."""
-    return view.online and all(feature.dtype is not None for feature in view.features)
+    """Return whether a push brings a view's values online, all of a known type: workers keep those of streams."""
+    return view.is_pushed and all(feature.dtype is not None for feature in view.features)
 
 
 def _online_versions(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final, Literal, NotRequired, TypedDict
@@ -202,7 +202,7 @@ class Plan:
             changes=[_change(c) for c in self.changes if c.kind != "unchanged"],
             unchanged=[f"{c.object}:{c.name}" for c in self.changes if c.kind == "unchanged"],
             stages=[_stage(s) for s in self.stages],
-            materialize=_materialize(self.changes),
+            materialize=_materialize(self.changes, _streams(self.stages)),
         )
 
 
@@ -284,6 +284,7 @@ class WorkJson(TypedDict):
     view: str
     version: int
     whole: bool
+    stream: NotRequired[str]  # the source whose workers keep it online
 
 
 class PlanJson(TypedDict):
@@ -384,9 +385,25 @@ def _stage(stage: Stage) -> StageJson:
     return StageJson(action=stage.action, object=kind, name=item.name, version=item.version, blocked=stage.blocked)
 
 
-def _materialize(changes: Sequence[Change]) -> list[WorkJson]:
-    return [
-        WorkJson(view=change.name, version=change.new_version or 1, whole=change.kind in ("new", "breaking"))
-        for change in changes
-        if change.computes
-    ]
+def _streams(stages: Sequence[Stage]) -> Mapping[tuple[str, int], str]:
+    """Return the sources of view versions that are kept online by workers on a stream."""
+    found: dict[tuple[str, int], str] = {}
+    for item in (stage.item for stage in stages):
+        source = item.definition.get("source") if item is not None and item.kind == "feature_view" else None
+        if item is None or not isinstance(source, Mapping) or source.get("format") != "stream":
+            continue
+        if item.definition.get("online", True):
+            found[item.name, item.version] = str(source["name"])
+    return found
+
+
+def _materialize(changes: Sequence[Change], streams: Mapping[tuple[str, int], str]) -> list[WorkJson]:
+    found = []
+    for change in changes:
+        if change.computes:
+            version = change.new_version or 1
+            work = WorkJson(view=change.name, version=version, whole=change.kind in ("new", "breaking"))
+            if (source := streams.get((change.name, version))) is not None:
+                work["stream"] = source
+            found.append(work)
+    return found

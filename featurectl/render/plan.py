@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from featurectl.core.commits import shown_commit
 from featurectl.core.kinds import WORDS
 from featurectl.core.markdown import code, prose
-from featurectl.core.units import counted, format_bytes, parse_instant
+from featurectl.core.units import counted, format_bytes, parse_instant, plural
 from featurectl.render.renamed_inputs import fold_renamed_inputs
 from featurectl.render.screen import cut_text
 from featurectl.render.visible import in_one_line, visible_leaves
@@ -44,7 +44,7 @@ def render_plan(plan: PlanJson) -> str:
         lines += _change_lines(change, widths)
     lines += [*_missing_lines(plan), "", render_summary(plan)]
     if work := _work(plan):
-        lines.append(f"After apply, materialize computes {work}.")
+        lines.append(f"After apply, materialize computes {work}{_kept_online(plan)}.")
     return "\n".join(lines)
 
 
@@ -281,6 +281,17 @@ def _value_cell(reason: ReasonJson) -> str:
     if reason["sign"] != "~" or not reason["old"]:
         return prose(_value(reason))
     return " -> ".join(side if side == _NONE else code(side) for side in _sides(reason["old"], reason["new"]))
+
+
+def _kept_online(plan: PlanJson) -> str:
+    """Return which workers keep views of streams online, behind what materialize computes of them."""
+    sources = sorted({work["stream"] for work in plan["materialize"] if "stream" in work})
+    if not sources:
+        return ""
+    is_all = all("stream" in work for work in plan["materialize"])
+    named = ", ".join(sources[:_MOST_NAMES])
+    what = plural(len(plan["materialize"]), "it", "them") if is_all else f"what is of {named}"
+    return f"; stream run keeps {what} online"
 
 
 def _work(plan: PlanJson) -> str:

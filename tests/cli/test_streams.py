@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -67,8 +69,11 @@ def test_a_stream_is_validated_tested_planned_and_applied(capsys):
     ) in out
     assert "recent  all rows with t - window <= event_time < t and taken by a worker up to t; windows 1h, exact" in out
     assert "3,000 rows" in out
+    assert "After apply, materialize computes latest@1, recent@1; stream run keeps them online." in out
     code, out, _ = run(capsys, "apply", "--auto-approve")
     assert (code, out.splitlines()[-1]) == (0, "Applied to dev, serial 1: 5 added.")
+    with closing(sqlite3.connect("o.db")) as store:  # which has no room for rows of views that nobody pushes
+        assert store.execute("select count(*) from sqlite_master where name = 'views'").fetchone() == (0,)
     assert run(capsys, "plan")[0] == 0
 
 

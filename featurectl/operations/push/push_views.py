@@ -152,7 +152,8 @@ def not_pushed(view: FeatureView) -> UsageError:
     """Return the error that a view, by its name, is none whose values a push brings into the online store."""
     if view.online:
         message = f"view {view.name} is of a stream: workers keep it online, nothing is pushed"
-        return UsageError(message, hint=f"for its offline table: featurectl materialize {view.name}")
+        offline = f"for its offline table: featurectl materialize {view.name}"
+        return UsageError(message, hint=f"featurectl stream run {view.source.name}; {offline}")
     return UsageError(f"view {view.name} is offline only", hint="its `online:` is false")
 
 
