@@ -155,6 +155,8 @@ NO_METHOD = {
     "schema": "it writes files for editors",
     "explain": "it prints what the documentation says of a code, which is `error.code`",
     "stream run": "a process of its own",
+    "stream rebuild": "goes on beside workers, or without any",
+    "stream reset": "is for whoever runs the brokers",
     "stream send": "a client of the broker sends events, in any language",
     "stream status": "what is read has its instant, `computed_us`; a worker's `/metrics` have the rest",
     "version": "`featurectl.__version__`",

@@ -47,9 +47,11 @@ NO_ARGUMENT = {
     "--restart": "score --out",
     "--memory": "how much rows may take",
     "--debug": "of the command line", "--auto-approve": "what init says comes next",
+    "--once": "stream run", "--workers": "stream run", "--host": "stream run", "--port": "stream run",
+    "--log-lost": "stream reset",
 }  # fmt: skip
 NO_ERRORS = {"none: featurectl monitor test was run"}  # what a message to others says
-PROSE = {"delay"}  # words of a search, not of a sentence
+PROSE = {"delay", "fraud"}  # words of a search and a model, not of a sentence
 
 
 def texts() -> Iterator[tuple[str, str]]:
