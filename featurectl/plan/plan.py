@@ -12,6 +12,7 @@ from featurectl.core.dataclass import dataclass
 from featurectl.core.kinds import ObjectKind
 from featurectl.core.units import format_instant, format_iso
 from featurectl.language.syntax.place import Place
+from featurectl.plan.stream_views import streams_of
 from featurectl.registry.state import ObjectVersion
 
 ChangeKind = Literal["breaking", "removal", "additive", "new", "retrain", "metadata", "removed", "unchanged"]
@@ -202,7 +203,7 @@ class Plan:
             changes=[_change(c) for c in self.changes if c.kind != "unchanged"],
             unchanged=[f"{c.object}:{c.name}" for c in self.changes if c.kind == "unchanged"],
             stages=[_stage(s) for s in self.stages],
-            materialize=_materialize(self.changes, _streams(self.stages)),
+            materialize=_materialize(self.changes, streams_of(stage.item for stage in self.stages)),
         )
 
 
@@ -383,18 +384,6 @@ def _stage(stage: Stage) -> StageJson:
         return StageJson(action=stage.action, object="offline_folder", name="", version=0, blocked=stage.blocked)
     kind = "online_table" if stage.action == "create" else item.kind
     return StageJson(action=stage.action, object=kind, name=item.name, version=item.version, blocked=stage.blocked)
-
-
-def _streams(stages: Sequence[Stage]) -> Mapping[tuple[str, int], str]:
-    """Return the sources of view versions that are kept online by workers on a stream."""
-    found: dict[tuple[str, int], str] = {}
-    for item in (stage.item for stage in stages):
-        source = item.definition.get("source") if item is not None and item.kind == "feature_view" else None
-        if item is None or not isinstance(source, Mapping) or source.get("format") != "stream":
-            continue
-        if item.definition.get("online", True):
-            found[item.name, item.version] = str(source["name"])
-    return found
 
 
 def _materialize(changes: Sequence[Change], streams: Mapping[tuple[str, int], str]) -> list[WorkJson]:
