@@ -69,8 +69,8 @@ def differing(conveyor: Conveyor, name: str) -> tuple[list[str], int]:
 def test_what_was_read_is_what_a_training_set_says(tmp_path: Path, seed: int):
     conveyor, compared = conveyor_in(tmp_path, seed), 0
     try:
-        for _ in range(4):
-            for _ in range(90):
+        for _ in range(3):
+            for _ in range(100):
                 conveyor.step()
             for name in conveyor.views:
                 materialize(conveyor, name)

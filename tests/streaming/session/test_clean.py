@@ -34,7 +34,8 @@ def lists(swipes):
         return sum(len(entities) for walk in found for entities in walk)
 
 
-@pytest.mark.parametrize("online", ["sqlite", pytest.param("redis", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("online", ["sqlite", "redis"])
 def test_a_removed_stream_leaves_nothing_that_is_not_asked_for(tmp_path, capsys, request, online):
     url = "sqlite:///on.db" if online == "sqlite" else emptied(request.getfixturevalue("redis_url"))
     swipes = Swipes(root=tmp_path, online=url)

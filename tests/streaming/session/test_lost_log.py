@@ -66,6 +66,7 @@ def test_a_log_that_is_gone_ends_a_worker_and_the_topic_is_taken_again(tmp_path,
     assert (swipes.values(), swipes.logged()) == ({"amount_sum_1h": 104.0, "amount_count_1h": 5}, 4)
 
 
+@pytest.mark.long
 def test_an_older_log_keeps_its_stamps_and_names_the_gap(tmp_path, capsys):
     swipes = Swipes(root=tmp_path)
     swipes.send(3)

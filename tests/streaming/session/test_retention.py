@@ -23,7 +23,8 @@ def left(swipes):
         )
 
 
-@pytest.mark.parametrize("streams", ["sqlite", pytest.param("redis", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("streams", ["sqlite", "redis"])
 def test_what_is_logged_leaves_the_topic_after_its_retention(tmp_path, request, streams):
     url = "sqlite:///streams.db" if streams == "sqlite" else emptied(request.getfixturevalue("redis_url"))
     swipes = Swipes(root=tmp_path, streams=url)

@@ -145,6 +145,7 @@ def file_url(tmp_path_factory):
     return f"sqlite:///{tmp_path_factory.mktemp('topics') / 'streams.db'}"
 
 
+@pytest.mark.long
 @settings(max_examples=40)
 @given(steps=STEPS)
 def test_a_file_gives_what_lists_would(file_url, steps):
