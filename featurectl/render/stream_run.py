@@ -68,7 +68,8 @@ def describe_progress(before: SourceReport | None, now: SourceReport, seconds: f
     if before == now:
         return ""
     rate = (now.events - (before.events if before else 0)) / seconds
-    parts = [f"{format_count(now.events)} events", f"{format_count(round(rate))} a second"]
+    shown = format_count(round(rate)) if rate >= 1 else "less than 1"
+    parts = [f"{format_count(now.events)} events", f"{shown} a second"]
     parts += [f"{format_count(now.rejected)} rejected"] if now.rejected else []
     parts.append(f"{format_count(now.logged)} logged")
     return f"{now.source}: {', '.join(parts)}"

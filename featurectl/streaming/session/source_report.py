@@ -14,9 +14,10 @@ from featurectl.streaming.worker import WorkerCounts
 class SourceReport:
     """What was done for a source by one process, or by all of them together.
 
-    `events` were written to the lists, those that were `late` came more than a minute after they happened. `rejected`
-    were no events, `reasons` says of which kinds; `logged` counts both, and `unlogged` wait for the log, which last had
-    all at `logged_at_s`, by the wall (0.0: never). `partitions` are those that are worked on.
+    `events` were written to the lists; what was not logged is written again when a partition is begun anew, and counts
+    again. Those that were `late` came more than a minute after they happened. `rejected` were no events, `reasons` says
+    of which kinds. `logged` counts both, once, and `unlogged` wait for the log, which last had all at `logged_at_s`, by
+    the wall (0.0: never). `partitions` are those that are worked on.
 
     `has_begun`: the topic and the store could be used. `problem` is why the last turn failed, "" where turns go on,
     `lists_problem` why lists can't be made.

@@ -232,9 +232,12 @@ class StreamSession:
         self._setting.say(self.source, "goes on" if error is None else f"waits: {_with_hint(error)}")
 
     def _hear_of_lists(self, error: FeaturectlError | None) -> None:
-        self._lists_problem = "" if error is None else error.message
-        text = "lists are made again" if error is None else f"lists can't be made: {_with_hint(error)}"
-        self._setting.say(self.source, text)
+        """Take note of why lists can't be made; what keeps turns from going on, too, is said of these alone."""
+        before, self._lists_problem = self._lists_problem, "" if error is None else error.message
+        if error is not None and error.message != self._problem:
+            self._setting.say(self.source, f"lists can't be made: {_with_hint(error)}")
+        elif error is None and before != self._problem and not self._problem:
+            self._setting.say(self.source, "lists are made again")
 
     def _newest(self) -> AppliedStream | None:
         try:
