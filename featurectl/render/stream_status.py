@@ -50,7 +50,8 @@ def _lines(status: StreamStatus) -> Iterator[str]:
 def _online(status: StreamStatus) -> str:
     """Return what is online, how old it is, and what was promised."""
     if status.asof is None:
-        return "nothing is known of what is online" if status.failures else "not online: no worker has run"
+        is_seen = "online store" not in status.failures
+        return "not online: no worker has run" if is_seen else "nothing is known of what is online"
     age_us = status.age_us
     ago = "" if age_us is None else f", {_length(age_us)} ago"
     promised = sla(Freshness(warn_after_us=status.warn_after_us, error_after_us=status.error_after_us))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from featurectl.core.errors import StoreError
+from featurectl.core.errors import DataError, StoreError
 from featurectl.language.definitions.view import FeatureView
 from featurectl.online.base import KeyValue, OnlineView
 from featurectl.online.codec import pack_key
@@ -16,7 +16,13 @@ from featurectl.online.stream_state.answers import StreamViewReader
 from featurectl.online.stream_state.base import EntityList, Generation, ListsAsk, StreamSource
 from featurectl.online.stream_state.layout import parse_layout
 from featurectl.online.stream_state.protocols import StreamReader
-from featurectl.online.stream_state.unread_views import lost_lists, named_place, no_worker, replaced_lists
+from featurectl.online.stream_state.unread_views import (
+    lost_lists,
+    named_place,
+    no_worker,
+    replaced_lists,
+    sum_too_large,
+)
 
 _TRIES: Final = 3
 Key = Sequence[KeyValue | None]
@@ -74,6 +80,8 @@ class StreamEntityReader:
             if error.code != BROKEN:
                 raise
             raise named_place(error, place) from error
+        except DataError as error:
+            raise sum_too_large(error, place) from error
 
     def _packed(self, entity: Key) -> bytes | None:
         known = [value for value in entity if value is not None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -60,9 +61,16 @@ def no_rows(layout: ListLayout) -> EventRows:
     return rows_of([], layout)
 
 
+_without_ties = itemgetter(2, 3, 0, 1)  # event_us, available_us, partition, offset
+
+
+def _in_total_order(record: EventRecord) -> tuple[object, ...]:
+    return (record.event_us, record.available_us, tie_order(record), record.partition, record.offset)
+
+
 def rows_of(records: Sequence[EventRecord], layout: ListLayout) -> EventRows:
     """Return records as rows; which of them are repeats is not known yet."""
-    ordered = sorted(records, key=lambda r: (r.event_us, r.available_us, tie_order(r), r.partition, r.offset))
+    ordered = sorted(records, key=_in_total_order if layout.ties else _without_ties)
     count, dtypes = len(ordered), layout.inputs.values()
     return EventRows(
         np.array([record.event_us for record in ordered], np.int64),

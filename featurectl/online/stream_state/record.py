@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import math
 import struct
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import Final, NamedTuple, cast
 
 import msgpack
 
@@ -44,6 +46,9 @@ class EventRecord(NamedTuple):
     values: tuple[object, ...]
 
 
+_record = cast("Callable[[tuple[object, ...]], EventRecord]", partial(tuple.__new__, EventRecord))
+
+
 def pack_record(record: EventRecord, layout: ListLayout) -> bytes:
     """Return the bytes of a record."""
     partition, offset, event_us, available_us, name_hash, ties, values = record
@@ -64,14 +69,16 @@ def unpack_record(data: bytes, layout: ListLayout) -> EventRecord:
         raise later_list(data[0] if data else 0)
     try:
         known = prefix.unpack_from(data)
-        body = msgpack.unpackb(memoryview(data)[prefix.size :])
+        body = msgpack.unpackb(data[prefix.size :])  # few bytes: to copy them takes less than a view of them
     except (struct.error, ValueError) as error:
         raise broken_list("a record's bytes are too few, or no MessagePack") from error
     ties = len(layout.ties)
     if not isinstance(body, list) or len(body) != ties + len(layout.inputs):
         raise broken_list("a record has other values than its layout")
     name_hash = known[5] if layout.has_dedup else 0
-    return EventRecord(known[1], known[2], known[3], known[4], name_hash, tuple(body[:ties]), tuple(body[ties:]))
+    _, partition, offset, event_us, available_us = known[:5]
+    named = (tuple(body[:ties]), tuple(body[ties:])) if ties else ((), tuple(body))
+    return _record((partition, offset, event_us, available_us, name_hash, *named))
 
 
 def tie_order(record: EventRecord) -> tuple[tuple[int, object], ...]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from featurectl.core.errors import StoreError
+from featurectl.core.errors import DataError, StoreError
 from featurectl.language.definitions.view import FeatureView
 from featurectl.online.base import OnlineView
 from featurectl.online.corrupt_rows import BROKEN, RowPlace
@@ -15,7 +15,7 @@ from featurectl.online.read import Status
 from featurectl.online.stream_state.answers import StreamViewReader
 from featurectl.online.stream_state.base import EntityList
 from featurectl.online.stream_state.layout import parse_layout
-from featurectl.online.stream_state.unread_views import lost_lists, named_place
+from featurectl.online.stream_state.unread_views import lost_lists, named_place, sum_too_large
 
 _LAYOUTS: Final = 8  # generations come seldom
 
@@ -74,6 +74,8 @@ class StreamColumns:
             if error.code != BROKEN:
                 raise
             raise named_place(error, place) from error
+        except DataError as error:
+            raise sum_too_large(error, place) from error
         return entity_row(answer, self.names)
 
     def unknown(self, read: ReadLists) -> EntityRow:

@@ -25,6 +25,12 @@ def named_place(error: StoreError, place: RowPlace) -> StoreError:
     return StoreError(f"{whose}: {error.message}", code=error.code, hint=error.hint.replace("VIEW", place.field))
 
 
+def sum_too_large(error: DataError, place: RowPlace) -> DataError:
+    """Return the error of a sum that its type can't hold, with whose it is."""
+    whose = f"{place.field} {shown_key(place.key, place.names)}"
+    return DataError(f"{whose}: {error.message}", code=error.code, hint=error.hint)
+
+
 def replaced_lists(view: str) -> StoreError:
     """Return the error for a view version whose lists were replaced each time that they were read."""
     return StoreError(f"the lists of {view} are being replaced by others", code="FC602", hint="ask again")
