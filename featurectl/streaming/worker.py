@@ -123,7 +123,7 @@ class StreamWorker:
     @property
     def unlogged(self) -> int:
         """How many events wait for the log."""
-        return sum(of.taken.events for of in self.readings.values())
+        return sum(of.taken.events for of in list(self.readings.values()))  # of any thread
 
     def step(self, limits: TakeLimits) -> int:
         """Do one turn, and return how many events it took.

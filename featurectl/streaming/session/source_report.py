@@ -49,7 +49,7 @@ _SUMS = (*_COUNTS, "unlogged", "rebuilt", "reloads")
 def counted_with(before: WorkerCounts, counts: WorkerCounts) -> WorkerCounts:
     """Return what a worker has counted with what those before it had."""
     sums = {name: getattr(before, name) + getattr(counts, name) for name in _COUNTS}
-    reasons = before.reasons + counts.reasons
+    reasons = before.reasons + Counter(dict(counts.reasons))  # a copy at once: the worker goes on in its thread
     return WorkerCounts(**sums, reasons=reasons, logged_at_s=max(before.logged_at_s, counts.logged_at_s))
 
 

@@ -123,7 +123,7 @@ class StreamSession:
             reloads=self._reloads,
             logged_at_s=counts.logged_at_s,
             has_begun=self._has_begun,
-            partitions=tuple(sorted(self._partitions if worker is None else [*worker.readings])),
+            partitions=tuple(sorted(self._partitions if worker is None else {*worker.readings, *worker.again})),
             problem=self._problem,
             lists_problem=self._lists_problem,
         )

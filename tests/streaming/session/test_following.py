@@ -61,7 +61,7 @@ def test_two_processes_follow_at_their_own_times(tmp_path: Path):
             swipes.apply(objects, *removed)
             wait_for(lambda: (swipes.values() or {}).get("amount_count_1h") == swipes.sent + 1)
         wait_for(lambda: swipes.logged() == swipes.sent)
-        assert {*one.reports[0].partitions, *two.reports[0].partitions} == {0, 1, 2, 3}
+        wait_for(lambda: {*one.reports[0].partitions, *two.reports[0].partitions} == {0, 1, 2, 3})
     assert swipes.values() == {"amount_sum_1h": 125.0, "amount_count_1h": 26}
     assert not [line for line in one.said + two.said if "waits" in line]
 
