@@ -16,7 +16,7 @@ from featurectl.streaming.session.applied_streams import AppliedStream
 def give_up_removed(
     connection: StreamConnection, state: StreamState, place: StreamSource, applied: Callable[[], AppliedStream | None]
 ) -> None:
-    """Give up the generations of view versions that are not applied, or whose definition lacks what lists keep.
+    """Give up the generations of view versions that are not kept, or whose definition lacks what lists keep.
 
     What is applied is read after the generations: one that is named by then was applied, so that none is given up of
     which only this process has not heard. A source that is not applied itself is left alone.
@@ -31,7 +31,7 @@ def give_up_removed(
     if stream is None:
         return
     for generation in named:
-        view = stream.views.get(generation.view)
+        view = stream.kept.get(generation.view)
         if view is not None:
             document = state.read_layout(place, generation)
             if not document or set(parse_layout(document).inputs) <= {item.name for item in view.inputs}:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.errors import StoreError, UsageError
+from featurectl.core.errors import UsageError
 from featurectl.language.definitions.json_form import load_source, load_view
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
 from featurectl.online.stream_state.base import StreamSource
 from featurectl.registry.applied import not_applied, served_views
 from featurectl.registry.state import State
-from featurectl.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,11 +20,18 @@ class AppliedStream:
     """A stream's source, and the views that read it and are kept online, by `view@version`.
 
     `left_out` are older versions that a model is bound to, whose source reads events in another way than it does now.
+    `outgoing` are older versions that readers are answered from until the newest can be read.
     """
 
     source: Source
     views: Mapping[str, FeatureView] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    outgoing: Mapping[str, FeatureView] = field(default_factory=dict)
+
+    @property
+    def kept(self) -> Mapping[str, FeatureView]:
+        """All that are kept online: the views, and the outgoing ones."""
+        return {**self.views, **self.outgoing}
 
 
 def applied_streams(state: State) -> Mapping[str, AppliedStream]:
@@ -95,32 +100,3 @@ def chosen_streams(state: State, names: Sequence[str]) -> Mapping[str, AppliedSt
             hint="a source with `stream:` is one; featurectl apply registers it",
         )
     return {name: stream for name, stream in streams.items() if not names or name in names}
-
-
-class RegistryStreams:
-    """Reads the streams that are applied again and again, from any thread; definitions are read when they changed."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
-        self._one_at_once = threading.Lock()
-        self._state: State | None = None  # as it was read last, and the streams that it has
-        self._streams: Mapping[str, AppliedStream] = {}
-
-    def read(self) -> Mapping[str, AppliedStream]:
-        """Return the streams that are applied now.
-
-        Raises:
-            StoreError: FC601, the registry can't be read, or knows nothing of the project any more.
-        """
-        with self._one_at_once:
-            state = self._workspace.state()
-            if state == self._state:
-                return self._streams
-            if not state.objects:
-                raise StoreError(
-                    f"the registry knows nothing of project {self._workspace.project}",
-                    code="FC601",
-                    hint="featurectl apply",
-                )
-            self._streams, self._state = applied_streams(state), state
-            return self._streams

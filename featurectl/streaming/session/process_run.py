@@ -9,7 +9,8 @@ from typing import Final, Protocol
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError
-from featurectl.streaming.session.applied_streams import AppliedStream, RegistryStreams, chosen_streams
+from featurectl.streaming.session.applied_streams import AppliedStream, chosen_streams
+from featurectl.streaming.session.followed_streams import FollowedStreams
 from featurectl.streaming.session.source_report import SourceReport
 from featurectl.streaming.session.stream_session import SessionSetting, StreamSession
 from featurectl.workspace.workspace import Workspace
@@ -44,7 +45,7 @@ class ProcessRun:
 
     def __init__(self, workspace: Workspace, request: StreamRunRequest, listener: RunListener) -> None:
         self._workspace, self._request, self._listener = workspace, request, listener
-        self._registry = RegistryStreams(workspace)
+        self._registry = FollowedStreams(workspace)
         self._setting = SessionSetting(
             workspace=workspace, applied=self._registry.read, say=listener.say, once=request.once
         )  # fmt: skip
@@ -103,7 +104,8 @@ class ProcessRun:
             self._fault = self._fault or error
 
     def _say_views(self, stream: AppliedStream) -> None:
-        views = ", ".join(stream.views) or "none: events are logged alone"
+        outgoing = [f"{name} until its next version can be read" for name in stream.outgoing]
+        views = ", ".join([*stream.views, *outgoing]) or "none: events are logged alone"
         self._listener.say(stream.source.name, f"views {views}")
         for name in stream.left_out:
             self._listener.say(

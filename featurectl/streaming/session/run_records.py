@@ -16,7 +16,8 @@ from typing import Final
 
 from featurectl.core.errors import FeaturectlError
 from featurectl.offline.runs import STREAM_RUN, RunRecord, begun, write_run
-from featurectl.streaming.session.applied_streams import AppliedStream, RegistryStreams
+from featurectl.streaming.session.applied_streams import AppliedStream
+from featurectl.streaming.session.followed_streams import FollowedStreams
 from featurectl.streaming.session.process_run import RunListener
 from featurectl.streaming.session.source_report import SourceReport
 from featurectl.workspace.workspace import Workspace
@@ -29,7 +30,7 @@ class RunRecords:
 
     def __init__(self, workspace: Workspace, listener: RunListener) -> None:
         self._workspace, self._listener = workspace, listener
-        self._registry = RegistryStreams(workspace)
+        self._registry = FollowedStreams(workspace)
         self._reports: Mapping[str, SourceReport] = {}
         self._open: dict[tuple[str, int], _OpenRecord] = {}
         self._recorded: set[str] = set()  # sources that have had a record

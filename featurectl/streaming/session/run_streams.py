@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 from featurectl.language.stream_places import check_streams_run
-from featurectl.streaming.session.applied_streams import RegistryStreams, chosen_streams
+from featurectl.streaming.session.applied_streams import chosen_streams
+from featurectl.streaming.session.followed_streams import FollowedStreams
 from featurectl.streaming.session.process_run import ProcessRun, RunListener, StreamRunRequest
 from featurectl.streaming.session.run_records import recorded
 from featurectl.streaming.session.source_report import SourceReport
@@ -77,7 +78,7 @@ def _answering(
     if form.address is None:
         yield listener
         return
-    registry, names = RegistryStreams(workspace), request.sources
+    registry, names = FollowedStreams(workspace), request.sources
     watch = StreamWatch(
         workspace, lambda: {name: of for name, of in registry.read().items() if not names or name in names}
     )

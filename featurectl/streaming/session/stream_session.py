@@ -264,7 +264,7 @@ def make_worker(
     """Return a worker on a source as it is applied, which has no partitions yet."""
     source = stream.source
     id_problem = _id_problem(source, workspace)
-    work = WorkerStream(source=source, views=stream.views, place=place, state=state, id_problem=id_problem)
+    work = WorkerStream(source=source, views=stream.kept, place=place, state=state, id_problem=id_problem)
     topic = WorkerTopic(
         state=partial(opened.broker.state, opened.topic),
         watermarks=partial(opened.broker.watermarks, opened.topic),

@@ -127,6 +127,13 @@ class Swipes:
             parsed = parse_list(answer.lists[0].elements, layout)
             return ListReader(found.features, layout).answer(parsed, answer.asof).values
 
+    def spends(self) -> list[str]:
+        """The versions of the view spend that can be read."""
+        place = StreamSource(project="shop", env="dev", source="swipes")
+        with self.workspace() as workspace, closing(workspace.stream_state()) as state:
+            live = state.read_poll(place).live
+        return sorted(name for name in live if name.startswith("spend@"))
+
     def logged(self) -> int:
         """How many events the log has."""
         with self.workspace() as workspace:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from featurectl.streaming.session import followed_streams
 from tests.streaming.session.running import running
 from tests.streaming.session.swipes import OBJECTS, Swipes, wait_for
 
@@ -96,3 +97,26 @@ def test_a_registry_that_is_away_changes_nothing(tmp_path: Path):
         wait_for(lambda: swipes.logged() == 2)
         (tmp_path / "away.db").rename(with_old)
         wait_for(lambda: "registry: is followed again" in run.said)
+
+
+@pytest.mark.long
+def test_a_version_is_answered_from_until_the_next_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(followed_streams, "KEPT_S", 1.0)
+    swipes = Swipes(root=tmp_path)
+    swipes.send(2)
+    with running(swipes) as one, running(swipes) as two:
+        wait_for(lambda: swipes.spends() == ["spend@1"])
+        swipes.apply(OBJECTS.replace("source: swipes\n", "source: swipes\n    where: amount > 10\n"))
+        seen = [["spend@1"]]
+
+        def has_changed() -> bool:
+            seen.append(swipes.spends())
+            return seen[-1] == ["spend@2"]
+
+        wait_for(has_changed)
+        swipes.send(1, amount=20.0)
+        wait_for(lambda: swipes.values(view="spend@2") == {"amount_sum_1h": 120.0, "amount_count_1h": 2})
+    assert [] not in seen
+    assert one.reports[0].reloads <= 3  # two versions, both, the newest
+    assert not [line for line in one.said + two.said if "waits" in line]
+    assert swipes.logged() == 3

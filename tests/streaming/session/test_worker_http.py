@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from featurectl.cli.main import main
 from featurectl.streaming.lag import PartitionLag, StreamLag
-from featurectl.streaming.session.applied_streams import RegistryStreams
+from featurectl.streaming.session.followed_streams import FollowedStreams
 from featurectl.streaming.session.source_report import SourceReport
 from featurectl.streaming.session.stream_watch import StreamWatch, WatchedStream
 from featurectl.streaming.session.worker_health import check_fresh
@@ -57,7 +57,7 @@ def test_what_is_asked_before_anything_was_done_is_answered(tmp_path: Path):
     swipes = Swipes(root=tmp_path, objects=PROMISED)
     swipes.send(3)
     with swipes.workspace() as workspace:
-        watch = StreamWatch(workspace, RegistryStreams(workspace).read)
+        watch = StreamWatch(workspace, FollowedStreams(workspace).read)
         http = WorkerHttp("shop", "dev", watch, Running())
         assert http.answer("/health").status == 200
         assert [http.answer(path).status for path in ("/ready", "/fresh", "/other")] == [503, 503, 404]
@@ -83,7 +83,7 @@ def test_what_is_asked_before_anything_was_done_is_answered(tmp_path: Path):
 def test_a_view_is_stale_past_its_sla_or_where_nobody_looks(tmp_path: Path):
     swipes = Swipes(root=tmp_path, objects=PROMISED)
     with swipes.workspace() as workspace:
-        stream = RegistryStreams(workspace).read()["swipes"]
+        stream = FollowedStreams(workspace).read()["swipes"]
     lag = StreamLag(
         asof_us=40_000_000,
         partitions=[PartitionLag(partition=0, position=1, unread=0, applied_us=40_000_000)],
