@@ -3,6 +3,7 @@
 stream               the cut, in microseconds since 1970; there is none as long as there is no log
 stream:<partition>   the first offset that was not taken
 history:<part>       the stamp of a part of the history
+repeats              how long after a copy of an event another one was known as a repeat, in microseconds
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from featurectl.offline.base import Coverage
 
 _CUT: Final = "stream"
 _PARTITION: Final = "stream:"
+_REPEATS: Final = "repeats"
 HISTORY: Final = "history:"
 
 
@@ -31,6 +33,17 @@ def log_parts(cut_us: int, ends: Mapping[str, int]) -> dict[str, str]:
 def history_parts(stamps: Mapping[str, str]) -> dict[str, str]:
     """Return the parts of a history, by the names that it gives them."""
     return {HISTORY + name: stamp for name, stamp in stamps.items()}
+
+
+def repeats_part(reach_us: int) -> dict[str, str]:
+    """Return the part that says how long after a copy of an event another one was known as a repeat."""
+    return {_REPEATS: str(reach_us)}
+
+
+def repeats_reach_us(coverage: Coverage) -> int | None:
+    """Return how long after a copy of an event another one was known as a repeat; None: it was not asked."""
+    reach_us = coverage.parts.get(_REPEATS)
+    return None if reach_us is None else int(reach_us)
 
 
 def cut_of(coverage: Coverage) -> int | None:

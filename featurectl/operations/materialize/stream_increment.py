@@ -19,7 +19,15 @@ from featurectl.offline.base import Coverage
 from featurectl.offline.event_log import OFFSET, PARTITION
 from featurectl.offline.event_log import STAMP as LOGGED
 from featurectl.offline.inputs import has_other_definition
-from featurectl.offline.stream_coverage import cut_of, history_parts, log_parts, of_history, taken_ends
+from featurectl.offline.stream_coverage import (
+    cut_of,
+    history_parts,
+    log_parts,
+    of_history,
+    repeats_part,
+    repeats_reach_us,
+    taken_ends,
+)
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.operations.materialize.table_increment import why_anew
 from featurectl.sources.base import RequiredColumns, SourcePart, SourceScan
@@ -89,6 +97,8 @@ def _why_anew(run: MaterializeRun, coverage: Coverage, stream: OpenedStream, *, 
     """
     if has_other_definition(coverage, run.view):
         return "its table was made by another definition"
+    if (reach_us := repeats_reach_us(coverage)) is not None and reach_us < repeat_reach_us(run.view):
+        return "its windows are longer, and repeats are known for longer"
     if why := why_anew(run, coverage) or ("a range was asked for" if is_asked else ""):
         return why
     cut = cut_of(coverage)
@@ -143,7 +153,7 @@ def _all_events(run: MaterializeRun, stream: OpenedStream, reason: str) -> Strea
     reader = stream_reader(run)
     parts = _history_parts(reader)
     pieces = _history_pieces(reader, run.view, stream, parts)
-    covered = history_parts({part.name: part.stamp for part in parts})
+    covered = {**history_parts({part.name: part.stamp for part in parts}), **_repeats(run.view)}
     if stream.cut is not None:
         pieces.append(_log_piece(reader, stream, reader.events(stream)))
         ends = _open_ends(reader, stream, {}, None)
@@ -157,7 +167,7 @@ def _new_events(run: MaterializeRun, stream: OpenedStream, base: Coverage) -> St
         return StreamIncrement(stream=stream, base=base, pieces=(), covered=base.parts, reason=NO_NEW_ROWS)
     reader, taken, until = stream_reader(run), taken_ends(base), _all_known_until(stream, base)
     ends = _open_ends(reader, stream, taken, until)
-    covered = {**base.parts, **_log_parts(stream, ends)}
+    covered = {**base.parts, **_log_parts(stream, ends), **_repeats(run.view)}
     events = reader.events(stream, until).filter(~_is_taken(PLACE, ORDER, taken))
     first = _first_stamp(reader, stream, taken, until) if ends != taken else None
     if first is None:
@@ -248,6 +258,10 @@ def _first_stamp(
         found = new.select(pl.col(LOGGED).min()).collect(engine="streaming").item()
     assert found is None or isinstance(found, datetime)
     return found
+
+
+def _repeats(view: FeatureView) -> dict[str, str]:
+    return repeats_part(repeat_reach_us(view)) if view.source.dedup_key else {}
 
 
 def _log_parts(stream: OpenedStream, ends: Mapping[str, int]) -> dict[str, str]:

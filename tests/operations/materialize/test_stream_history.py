@@ -138,6 +138,23 @@ def test_a_copy_of_a_repeat_is_one_in_a_run_of_its_own(stream: CardStream):
         assert swipes(stream) == [1]
 
 
+def test_a_longer_window_knows_repeats_of_longer_ago(stream: CardStream):
+    begin_at(stream, 0)
+    put(stream, "swipes/0", 1, 1)
+    put(stream, "swipes/0", 1, 1 + 4000)
+    assert swipes(stream) == [1, 1]
+    longer = replace(
+        SPEND, features=(*SPEND.features, replace(SPEND.features[0], name="long", window_us=2000 * SECOND))
+    )
+    made, table = stream.materialize(longer)
+    assert (made.action, table.read()["swipe"].to_list()) == ("rebuild", [1])
+    made, _ = stream.materialize(longer)
+    assert made.action == "nothing"
+    put(stream, "swipes/0", 2, 1 + 4001)
+    made, _ = stream.materialize(SPEND)  # a shorter one leaves the table as it is
+    assert made.action == "append"
+
+
 def test_what_was_rejected_is_in_no_table(stream: CardStream):
     begin_at(stream, 0)
     put(stream, "swipes/0", 1, 1, rejected=True)
