@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from typing import Final
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError
 from featurectl.offline.event_log import EventLog
-from featurectl.online.stream_state.base import StreamSource
+from featurectl.online.stream_state.base import Generation, StreamSource
 from featurectl.online.stream_state.protocols import StreamConnection, StreamState
 from featurectl.streaming.seed_events import SeededView
 from featurectl.streaming.seeding import Seeding, can_seed
@@ -51,6 +51,7 @@ class Rebuilds:
         self.rebuilt = 0
         self.problem: FeaturectlError | None = None  # why the last look came to nothing
         self.is_settled = False  # all views could be read at the last look
+        self.is_waiting = False  # for the log to have what lies before the cuts of new lists
 
     def want(self, view: str) -> None:
         """Have a view version rebuilt though its lists can be read."""
@@ -112,10 +113,8 @@ class Rebuilds:
         try:
             missing = self._missing(connection)
             self.is_settled = missing == []
-            for name in missing or ():
-                if not self._rebuild(name, connection):
-                    return
-                self._wanted.discard(name)
+            if missing and not self._rebuild(missing, connection):
+                return
             self.is_settled = missing is not None
         finally:
             connection.close()
@@ -132,22 +131,41 @@ class Rebuilds:
             return None  # workers have not begun with all partitions
         return missing
 
-    def _rebuild(self, name: str, connection: StreamConnection) -> bool:
-        """Return whether a view has new lists that are read; False where it was given up, or the worker ends."""
-        before = connection.register.read_state().live(name)
-        seeding = Seeding(self._views[name], connection, self._log, self._ends.is_set)
-        wait_s = _FIRST_WAIT_S
-        while not self._ends.is_set():
-            found = seeding.step(connection)
-            if found == "done":
-                self.rebuilt += 1
-                if before is not None:
-                    with suppress(FeaturectlError):  # a sweep removes them later
-                        self._stream.state.drop_lists(self._stream.place, before)
-                return True
-            if found == "given up":
-                return False
-            self._ends.wait(wait_s)
-            wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
-        connection.generations.drop(seeding.generation)
-        return False
+    def _rebuild(self, names: Sequence[str], connection: StreamConnection) -> bool:
+        """Return whether views have new lists that are read; False where one was given up, or the worker ends.
+
+        All are named first: they wait for the log together.
+        """
+        state = connection.register.read_state()
+        before = {name: state.live(name) for name in names}
+        seedings = {
+            name: Seeding(self._views[name], connection, self._log, self._ends.is_set) for name in dict.fromkeys(names)
+        }
+        wait_s, are_whole = _FIRST_WAIT_S, True
+        try:
+            while seedings and not self._ends.is_set():
+                for name, seeding in [*seedings.items()]:
+                    found = seeding.step(connection)
+                    if found == "waits":
+                        continue
+                    del seedings[name]
+                    are_whole = are_whole and found == "done"
+                    if found == "done":
+                        self._take_note(name, before[name])
+                self.is_waiting = bool(seedings)
+                if seedings:
+                    self._ends.wait(wait_s)
+                    wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+        finally:
+            self.is_waiting = False
+        for seeding in seedings.values():
+            connection.generations.drop(seeding.generation)
+        return are_whole and not seedings
+
+    def _take_note(self, name: str, before: Generation | None) -> None:
+        """Count a view that has new lists, and remove those of before."""
+        self.rebuilt += 1
+        self._wanted.discard(name)
+        if before is not None:
+            with suppress(FeaturectlError):  # a sweep removes them later
+                self._stream.state.drop_lists(self._stream.place, before)

@@ -67,6 +67,8 @@ def run_worker(worker: StreamWorker, rebuilds: Rebuilds, stop: StopSignal, optio
                 if options.once and wanted is None:
                     wanted = topic_ends(worker.topic)
                 worker.step(options.limits)
+                if rebuilds.is_waiting:
+                    worker.log_soon()
                 if wanted is not None and options.clock() - looked_s >= _LOOK_S:
                     looked_s = options.clock()
                     if _has_all(worker, wanted, rebuilds):
