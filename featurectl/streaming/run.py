@@ -17,6 +17,7 @@ from featurectl.streaming.worker import StreamWorker
 
 _FIRST_WAIT_S: Final = 0.05
 _LONGEST_WAIT_S: Final = 5.0
+_SOON_S: Final = 0.5  # between two writings of the log, while new lists wait for it
 _LOOK_S: Final = 0.2  # between two looks whether all is logged
 FATAL: Final = (NoTopicError, RetentionError, TopicRestartedError, LogLostError)  # waiting mends none of them
 
@@ -57,7 +58,7 @@ def run_worker(worker: StreamWorker, rebuilds: Rebuilds, stop: StopSignal, optio
     quiet = QuietLists(worker.stream, worker.compaction)
     rebuilds.start(lambda: 0 in worker.readings)
     quiet.start(lambda: 0 in worker.readings and not options.once)
-    trouble, looked_s = _Trouble(options), options.clock()
+    trouble, looked_s, hurried_s = _Trouble(options), options.clock(), options.clock()
     wanted: Mapping[str, int] | None = None
     try:
         while not stop.is_set():
@@ -67,8 +68,9 @@ def run_worker(worker: StreamWorker, rebuilds: Rebuilds, stop: StopSignal, optio
                 if options.once and wanted is None:
                     wanted = topic_ends(worker.topic)
                 worker.step(options.limits)
-                if rebuilds.is_waiting:
-                    worker.log_soon()
+                if rebuilds.is_waiting and options.clock() - hurried_s >= _SOON_S:
+                    hurried_s = options.clock()
+                    worker.write_log()
                 if wanted is not None and options.clock() - looked_s >= _LOOK_S:
                     looked_s = options.clock()
                     if _has_all(worker, wanted, rebuilds):

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from featurectl.streaming.avro_events import IdProblem
 
 _LOG_EVERY_S: Final = 5.0
-_SOON_S: Final = 0.5
 _AGAIN_SHARE: Final = 0.1
 _BEAT_EVERY_S: Final = 0.05
 _LAST_TRIES: Final = 10
@@ -182,11 +181,6 @@ class StreamWorker:
         if now - self._logged_at >= self._pace.log_every_s:
             self.write_log()
         self.counts.compacted += self.compaction.step(connection)
-
-    def log_soon(self) -> None:
-        """Log what was taken unless that was tried within the last half second: somebody waits for it."""
-        if self._pace.clock() - self._logged_at >= _SOON_S:
-            self.write_log()
 
     def write_log(self, *, is_last: bool = False) -> bool:
         """Log what was taken; return whether that was done, not refused as another commit came between.
