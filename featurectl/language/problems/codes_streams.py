@@ -33,6 +33,7 @@ STREAMS: Final[Mapping[str, Code]] = {
         "a view of a stream is not online",
         "The online store has nothing of this version of the view that can be read: no worker of its stream has run "
         "since it was applied, or since the store was emptied. `featurectl stream run` brings it online and keeps it "
-        "so; zeros in its place would be wrong.",
+        "so; zeros in its place would be wrong. A worker that has just begun makes the lists of the history first: "
+        "`featurectl stream status` says `being made` until they can be read.",
     ),
 }

@@ -8,7 +8,7 @@ from featurectl.online.corrupt_rows import RowPlace, shown_key
 
 def no_worker(view: str, source: str) -> DataError:
     """Return the error for a view (`view spend@1`) of which the store has no lists that can be read."""
-    message = f"{view} is not online: no worker of the stream {source} has brought it there"
+    message = f"{view} is not online: no worker of the stream {source} has brought it there yet"
     return DataError(message, code="FC550", hint=f"featurectl stream run {source}")
 
 
