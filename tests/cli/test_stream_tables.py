@@ -203,3 +203,17 @@ def test_a_new_version_of_a_view_is_made_while_events_come(tmp_path: Path, run: 
     commit(tmp_path, 3, 50)
     (made,) = json.loads(run("materialize", "-q", "-o", "json"))["result"]["views"]
     assert (made["version"], made["action"], made["rows_written"]) == (2, "append", 1)
+
+
+def test_a_table_from_before_the_log_answers_up_to_where_that_begins(tmp_path: Path, run: Callable[..., str]):
+    run("materialize")
+    asked = ("training-set", "--features", "spend:*", "--spine", "spine.csv", "--out", "x.csv", "-q")
+    Path("spine.csv").write_text(f"card,event_time\nc1,{(BEGIN + timedelta(minutes=2)).isoformat()}\n")
+    run(*asked)  # nobody has run a worker: the history is all there is
+    commit(tmp_path, 0, 1)
+    said = run(*asked, code=1)
+    assert "error[FC509]: spine file spine.csv: 1 row is later than" in said
+    assert "featurectl materialize spend takes what was logged since" in said
+    Path("spine.csv").write_text(f"card,event_time\nc1,{(BEGIN - timedelta(seconds=1)).isoformat()}\n")
+    run(*asked)
+    assert Path("x.csv").read_text().splitlines()[1].endswith(",5.0,1")

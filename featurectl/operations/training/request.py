@@ -15,6 +15,7 @@ from featurectl.core.units import format_iso
 from featurectl.language.definitions.model import FeatureInput, Model, ModelInput, views_read
 from featurectl.language.resolve.feature_names import FeatureChoice, feature_inputs, old_name_warnings
 from featurectl.operations.training.as_served import check_refresh
+from featurectl.operations.training.before_log import until_log
 from featurectl.operations.training.bind import bind_newest, registered_model
 from featurectl.operations.training.bound_view import BoundView
 from featurectl.operations.training.choose_spine import NamedSpine, choose_spine
@@ -87,16 +88,17 @@ def resolve_request(request: TrainingRequest, applied: AppliedWorkspace) -> Reso
     Raises:
         UsageError: something of that name is not applied, or a view says nothing of when it is refreshed.
         DataError: FC510, a view was never materialized.
+        StoreError: the log of a stream can't be read.
     """
     check_request(request)
     model = None if request.model is None else registered_model(applied.state, request.model)
     names = views_read(model.inputs) if model else [choice.view for choice in request.features]
-    views = bind_newest(applied.state, applied.offline, names)
+    views = until_log(bind_newest(applied.state, applied.offline, names), applied)
     inputs = model.inputs if model else chosen_inputs(request, views)
     old_names = old_name_warnings({name: bound.view for name, bound in views.items()}, request.features)
     views = dict(served_views(views, request))
     if (keys_from := request.keys_from) is not None:
-        views = {**bind_newest(applied.state, applied.offline, [keys_from]), **views}
+        views = {**until_log(bind_newest(applied.state, applied.offline, [keys_from]), applied), **views}
         request = replace(request, at=request.at or _known_until(views, applied.now))
     return ResolvedRequest(request=request, model=model, inputs=inputs, views=views, old_names=old_names)
 
