@@ -19,6 +19,8 @@ _MOST_SHOWN: Final = 3
 def source_warnings(plan: Plan, workspace: Workspace) -> list[str]:
     """Return what `materialize` will not find in the sources that are changed, or that views read anew.
 
+    Of a stream it is what `stream run` will not find: an address of its topic, and a clock that goes on.
+
     Each is said as the error will be. It is none of the plan: files may be applied where the data is not.
     """
     repo = workspace.repo
@@ -38,10 +40,24 @@ def source_warnings(plan: Plan, workspace: Workspace) -> list[str]:
 def _lack(source: Source, workspace: Workspace) -> str:
     from featurectl.sources.open import check_headers
 
+    if source.is_stream:
+        return _stream_lacks(source, workspace)
     try:
         check_headers(source, workspace.root)
     except (OutsideDataError, UsageError):  # an environment may let it be read
         return ""
     except DataError as error:
         return f"{error.message} ({error.code}{f'; {error.hint}' if error.hint else ''})"
+    return ""
+
+
+def _stream_lacks(source: Source, workspace: Workspace) -> str:
+    """Return why no worker can run on a stream in this environment."""
+    from featurectl.language.stream_places import check_streams_run, topic_address
+
+    try:
+        topic_address(source, workspace.environment)
+        check_streams_run(workspace.environment)
+    except UsageError as error:
+        return f"{error.message} ({error.hint})"
     return ""

@@ -77,6 +77,18 @@ def test_a_stream_is_validated_tested_planned_and_applied(capsys):
     assert run(capsys, "plan")[0] == 0
 
 
+def test_an_environment_in_which_no_worker_can_run_is_warned_of(repo, capsys):
+    for was, other, told in (
+        (', streams: "sqlite:///s.db"', "", "environment dev does not say where topics are"),
+        ('"sqlite:///s.db"', '"sqlite:///s.db", now: 2026-01-02', "environment dev has a fixed clock (`now:`)"),
+    ):
+        (repo / "featurectl.yaml").write_text(PROJECT.replace(was, other))
+        code, _, err = run(capsys, "plan")
+        assert (code, f"warning: {told}" in err) == (0, True), err
+    (repo / "featurectl.yaml").write_text(PROJECT)
+    assert "warning" not in run(capsys, "plan")[2]
+
+
 def test_a_history_that_is_not_here_leaves_a_plan_without_its_events(repo, capsys):
     (repo / "data" / "a.parquet").write_bytes(b"none")
     declared = "columns: {id: int64, card: string, at: timestamp}, "
