@@ -16,6 +16,7 @@ WORKS_ON_WHAT_IS_APPLIED = (
     "status",
     "status --checks",
     "status --watch",
+    "stream status",
     "list",
     "list features --state",
     "show spend",

@@ -1,5 +1,8 @@
 """The repositories that `init` writes are valid as they stand, and their feature tests pass."""
 
+import subprocess
+import sys
+
 import pytest
 
 from featurectl.engines.polars.engine import PolarsEngine
@@ -13,6 +16,8 @@ from featurectl.sources.open import read_schema
 @pytest.fixture(params=sorted(set(NEXT) - {"empty"}))
 def repo(request, tmp_path):
     write_repository(template_folder() / request.param, tmp_path / "repo", request.param)
+    if request.param == "swipes":  # whose data are made by the first of the next commands
+        subprocess.run([sys.executable, "swipes.py", "history"], cwd=tmp_path / "repo", check=True)
     return load_repo(tmp_path / "repo", lambda source: read_schema(source, tmp_path / "repo"))
 
 
@@ -36,7 +41,7 @@ def test_every_feature_of_a_template_is_typed(repo):
 def test_a_templates_feature_tests_pass(repo):
     results = run_feature_tests(PolarsEngine(), repo.tests.values())
     assert [result for result in results if not result.passed] == []
-    assert len(results) == (6 if repo.project == "flights" else 0)
+    assert len(results) == {"flights": 6, "swipes": 1}.get(repo.project, 0)
 
 
 def test_every_file_of_a_template_names_the_schema_for_editors():

@@ -19,7 +19,7 @@ def reset(
     source: Annotated[str, typer.Argument(help="A source that is a stream.")],
     log_lost: LogLost = False,
 ) -> Outcome:
-    """Go on with a topic that was removed and made again under its name.
+    """Go on with a topic that was removed and made again.
 
     Workers end with an error where the topic is not the one that they have read: its offsets are of other events now.
     This begins with it anew; what was logged of it stays, and what was taken and not logged is counted. The source's

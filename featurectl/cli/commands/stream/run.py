@@ -34,7 +34,9 @@ class StreamRunOptions:
 
 @verb()
 def run(call: Call, options: StreamRunOptions) -> Outcome:
-    """Take events of streams into the online store and the log, until told to stop.
+    """Take events of streams into the online store and the log.
+
+    It goes on until it is told to stop by SIGTERM or Ctrl-C.
 
     The streams that are applied are worked on, and what is applied later is followed without a restart. A value that
     is read online has its `asof`: the instant up to which all events are in it. Events that are none (no JSON, a wrong

@@ -35,7 +35,7 @@ class SendOptions:
 
 @verb()
 def send(call: Call, options: SendOptions) -> Outcome:
-    """Send events to the topic of a stream, in the order of their event times.
+    """Send events to a stream, in the order of their times.
 
     For tests, demonstrations and replays: services send to the topic themselves. A file has the columns of the
     source; a row without an event time is left out, and counted. Lines of JSON on stdin are sent as they come and as
