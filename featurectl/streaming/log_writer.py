@@ -60,6 +60,7 @@ class LogWriter:
     def __init__(self, log: EventLog, rejected: EventLog) -> None:
         self._log, self._rejected = log, rejected
         self._gaps: list[StampGap] = []
+        self.met_run = ""  # the run of the store up to which losses of stamps are declared
 
     def declare(self, gap: StampGap) -> None:
         """Have the next commit say that stamps were lost between two instants."""
@@ -109,8 +110,10 @@ class LogWriter:
         if lacking := [of for of in register.partitions if of.name in taken and _is_lacking(opened.state, of)]:
             self.begin(lacking, register.clock_us)  # it may be newer by now than what was opened
             return None
-        if opened.version is None:  # whoever begins with a partition makes it
+        if opened.version is None or not taken:  # whoever begins with a partition makes it, and says what was lost
             return LogCommit(ends={}, rows=0)
+        if self.met_run not in ("", register.run):  # nor would a loss of stamps be told: partitions begin anew first
+            return None
         state, chosen = self._plan(taken, opened, register, connection)
         if not chosen and not _is_worth_a_commit(opened.state, state, quiet_us):
             return LogCommit(ends=_ends(state), rows=0)

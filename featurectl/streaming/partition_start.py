@@ -163,6 +163,7 @@ class PartitionStart:
             until = max(self._wall_us(), state.last, self._greatest)
             if after < until:
                 self._log.declare(StampGap(after=after, until=until))
+        self._log.met_run = state.run
         self._run, self._greatest = state.run, max(self._greatest, state.last, state.asof)
 
 
