@@ -174,9 +174,11 @@ def sqlite_sender_killed(folder: Path, stack: ExitStack) -> Troubled:
 def redis_store_restored(folder: Path, stack: ExitStack) -> Troubled:
     """The store is a Redis that comes back as it was some seconds ago."""
     server = stack.enter_context(redis_server())
+    kept: list[bool] = []
 
     def befall(of: Troubled) -> None:
-        if of.random.random() < 0.5:
+        kept.append(True)
+        if len(kept) % 2:
             with server.client() as client:
                 client.save()
             return
@@ -193,9 +195,9 @@ def sqlite_store_restored(folder: Path, stack: ExitStack) -> Troubled:  # noqa: 
     kept: list[bool] = []
 
     def befall(of: Troubled) -> None:
-        if not kept or of.random.random() < 0.5:
+        kept.append(True)
+        if len(kept) % 2:
             losses.keep(0)
-            kept.append(True)
             return
         losses.restore(0)
         of.troubles += 1
