@@ -26,7 +26,7 @@ from featurectl.streaming.topics.first_use import open_topic
 from featurectl.workspace.open import open_workspace
 from featurectl.workspace.workspace import Workspace
 
-LIMIT_S = 30
+LIMIT_S = 120  # no test takes as long: a machine may be slow
 OBJECTS = """
 entities: [{name: card, keys: {card: string}}]
 sources:
@@ -161,7 +161,7 @@ def emptied(url: str) -> str:
 
 
 def wait_for(is_so: Callable[[], bool]) -> None:
-    """Wait until something is so."""
+    """Wait until something is so, which may take long on a slow machine."""
     end = time.monotonic() + LIMIT_S
     while not is_so():
         assert time.monotonic() < end
