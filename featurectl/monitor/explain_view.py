@@ -37,11 +37,13 @@ from featurectl.operations.entity_values import (
 from featurectl.operations.online_rows import read_online
 from featurectl.operations.training.bind import bind_view
 from featurectl.registry.applied import registered_view
+from featurectl.streaming.status.read import read_stream_status
 from featurectl.workspace.clocks import warn_of_clocks
 
 if TYPE_CHECKING:
     from featurectl.online.read import Answer
     from featurectl.registry.state import ObjectVersion, State
+    from featurectl.streaming.status.facts import StreamStatus
     from featurectl.workspace.workspace import Workspace
 
 _BACK: Final = timedelta(days=30)
@@ -104,7 +106,16 @@ def _chain(workspace: Workspace, state: State, item: ObjectVersion) -> Chain:
         freshness_of_source, reader=workspace.source, engine=open_engine(workspace.environment), now=workspace.now
     )
     chain = look_at_chain(served, look, workspace.online, records, workspace.now)
-    return replace(chain, meanwhile=served_meanwhile(workspace, state, chain.row))
+    workers = _workers_on(workspace, chain.stream) if chain.stream and served.clock is not None else None
+    return replace(chain, meanwhile=served_meanwhile(workspace, state, chain.row), workers=workers)
+
+
+def _workers_on(workspace: Workspace, stream: str) -> StreamStatus | None:
+    """Return how far workers on a stream are; None where it is not applied any more."""
+    try:
+        return read_stream_status(workspace, [stream])[0]
+    except FeaturectlError:
+        return None
 
 
 def cause_of_values(values: EntityValues, chain: Chain) -> str:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError
-from featurectl.core.units import format_age, format_instant, plural
+from featurectl.core.units import counted, format_age, format_instant, plural
 from featurectl.language.definitions.source import Source
 from featurectl.language.resolve.transformed import transform_sources
 from featurectl.monitor.checks import CheckHistory
@@ -19,6 +19,7 @@ from featurectl.offline.runs import STREAM_RUN, RunRecord
 from featurectl.online.base import OnlineStore
 from featurectl.registry.applied import applied_versions
 from featurectl.registry.state import State
+from featurectl.streaming.status.facts import TOPIC, StreamStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,8 @@ class Chain:
     `row` is that of `status`. `read` is what the table has read of each source, by name. `runs` are those of this
     version, the newest last (`unread` says why they can't be read); `checks` those of the view and its sources;
     `models` the trained versions that read it; `meanwhile` the older version that is served where nothing was pushed
-    of this one. `stream` is the source whose workers keep it online, "" of a view that is pushed.
+    of this one. `stream` is the source whose workers keep it online, "" of a view that is pushed; `workers` tells how
+    far they are, where that was looked at.
     """
 
     now: datetime
@@ -69,6 +71,7 @@ class Chain:
     unread: str = ""
     meanwhile: int | None = None
     stream: str = ""
+    workers: StreamStatus | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,9 +224,20 @@ def _meanwhile(chain: Chain) -> str:
 
 
 def _no_worker(chain: Chain) -> FirstCause | None:
-    """Tell of a stream of which nothing has come online for too long: no worker runs, or those that do are behind."""
-    if not chain.stream or chain.online is None or chain.online.newest_available is None or not _is_late(chain):
+    """Tell of a stream of which nothing has come online for too long: no worker runs, or those that do are behind.
+
+    A topic that does not answer is told before that: workers on it get no further.
+    """
+    if not chain.stream or chain.online is None or chain.online.newest_available is None:
         return None
+    if chain.workers is not None and TOPIC in chain.workers.failures:
+        return FirstCause(text=f"the topic of {chain.stream} can't be looked at: {chain.workers.failures[TOPIC]}")
+    if not _is_late(chain):
+        return None
+    if chain.workers is not None and chain.workers.is_worked_on:
+        left = "" if chain.workers.unread is None else f": {counted(chain.workers.unread, 'event')} not taken"
+        text = f"the workers on the stream {chain.stream} are behind{left}: featurectl stream status {chain.stream}"
+        return FirstCause(text=text)
     age = age_at(chain.now, chain.online.newest_available) or 0
     text = (
         f"no worker has brought events of the stream {chain.stream} online for {format_age(age)}: "

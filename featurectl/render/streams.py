@@ -13,7 +13,8 @@ def render_sent(sent: SentEvents) -> str:
     if report.first_us is not None and report.last_us is not None:
         text += f", of {format_iso(from_us(report.first_us))} to {format_iso(from_us(report.last_us))}"
     left = f"\n{counted(sent.untimed, 'row')} without an event time left out." if sent.untimed else ""
-    return f"{text}.{left}"
+    ahead = f"\n{counted(sent.ahead, 'event')} dated more than 1 h ahead of now: workers reject them."
+    return f"{text}.{left}{ahead if sent.ahead else ''}"
 
 
 def sent_json(sent: SentEvents) -> dict[str, object]:
@@ -27,4 +28,5 @@ def sent_json(sent: SentEvents) -> dict[str, object]:
         "first_event_time": times[0],
         "last_event_time": times[1],
         "without_event_time": sent.untimed,
+        "ahead_of_now": sent.ahead,
     }

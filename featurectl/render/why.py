@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from featurectl.core.units import format_age, format_count, format_instant, format_iso
+from featurectl.core.units import counted, format_age, format_count, format_instant, format_iso
 from featurectl.monitor.explain_view import EntityValues, ViewExplanation
 from featurectl.monitor.value_history import Changed
 from featurectl.monitor.why import Chain, ChainLink, verdict_of
@@ -18,7 +18,9 @@ from featurectl.render.feature_values import plain_value, shown_value
 from featurectl.render.page import Page, PageBlock, PageTable, page_text
 from featurectl.render.runs import has_failed, run_json, run_line
 from featurectl.render.status import status_json
+from featurectl.render.stream_status import stream_status_json
 from featurectl.render.visible import in_one_line
+from featurectl.streaming.status.facts import TOPIC, StreamStatus
 
 _LINKS: Final = ("link", "newest event", "available", "age", "computed", "table", "state")
 _RUNS: Final = ("as of", "run", "did", "rows", "ended")
@@ -59,6 +61,7 @@ def why_json(chain: Chain, cause: str, values: EntityValues | None) -> dict[str,
         "status": status_json(chain.row, chain.now),
         "served_version": chain.meanwhile or chain.row.version,
         "links": [_link_json(link, chain.now) for link in links],
+        **({} if chain.workers is None else {"stream": stream_status_json(chain.workers)}),
         "models": list(chain.models),
         "runs": [run_json(run) for run in chain.runs],
         "failed_checks": [{"of": h.of, "check": h.label, "severity": h.severity} for h in chain.checks if h.failing],
@@ -81,8 +84,22 @@ def _sla(chain: Chain) -> str:
 
 
 def _links(chain: Chain, year: int | None) -> PageBlock:
-    links = [*chain.sources, chain.table, *([chain.online] if chain.online else [])]
-    return [PageTable(head=_LINKS, rows=[_link(link, chain.now, year) for link in links])]
+    behind = [chain.table, *([chain.online] if chain.online else [])]
+    workers = [] if chain.workers is None else _workers(chain.workers)
+    sources, behind_rows = ([_link(link, chain.now, year) for link in links] for links in (chain.sources, behind))
+    return [PageTable(head=_LINKS, rows=[*sources, *workers, *behind_rows])]
+
+
+def _workers(status: StreamStatus) -> list[list[str]]:
+    """Return the rows of the topic, whose events wait or not, and of who takes them."""
+    if (failure := status.failures.get(TOPIC)) is not None:
+        return [["topic", f"ERROR: {failure}"]]
+    rows = [["topic", *"-----", "-" if status.unread is None else f"{format_count(status.unread)} unread"]]
+    if status.readers is not None:
+        working = [of for of in status.readers.values() if of]
+        partitions = counted(sum(len(of) for of in working), "partition")
+        rows.append(["workers", *"-----", f"{len(working):,} on {partitions}" if working else "none"])
+    return rows
 
 
 def _link(link: ChainLink, now: datetime, year: int | None) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
@@ -19,6 +20,7 @@ from featurectl.core.frames.timestamps import midnights
 from featurectl.engines.batches import read_batches
 from featurectl.expressions.polars import to_polars
 from featurectl.language.definitions.source import FILE_FORMATS, CommandLineFile, Source, SourceFormat
+from featurectl.online.stream_state.layout import AHEAD_US
 from featurectl.sources.open import open_source
 from featurectl.streaming.event_decoder import BadEvent, EventDecoder
 from featurectl.streaming.event_encoder import EventEncoder
@@ -35,10 +37,14 @@ _FORMATS: Final[Mapping[str, SourceFormat]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimedRecords:
-    """Messages in the order of their events, with the event times in microseconds since 1970."""
+    """Messages in the order of their events, with the event times in microseconds since 1970.
+
+    `ahead` of them are dated so far ahead of the clock that workers reject them.
+    """
 
     times_us: Sequence[int]
     records: Sequence[Record]
+    ahead: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,7 +75,8 @@ class EventFile:
             for batch in read_batches(part, BATCH_ROWS):
                 timed = batch.filter(pl.col(_TIME).is_not_null())
                 if timed.height:
-                    yield TimedRecords(times_us=timed[_TIME].to_list(), records=encoder.encode(timed))
+                    times_us, ahead = timed[_TIME], int((timed[_TIME] > _latest_us()).sum())
+                    yield TimedRecords(times_us=times_us.to_list(), records=encoder.encode(timed), ahead=ahead)
 
     def _rows(self) -> pl.LazyFrame:
         """Return the rows with their event times beside them."""
@@ -145,15 +152,22 @@ def read_lines(source: Source, chunks: Iterable[bytes]) -> Iterator[TimedRecords
         *lines, rest = (rest + chunk).split(b"\n")
         times_us: list[int] = []
         records: list[Record] = []
+        ahead, ahead_us = 0, _latest_us()
         for line in lines:
             number += 1
             if value := line.strip():
                 event_us, key = _read_line(decoder, encoder, value, number)
+                ahead += event_us > ahead_us
                 latest_us = max(latest_us, event_us)
                 times_us.append(latest_us)
                 records.append((key, value))
         if records:
-            yield TimedRecords(times_us=times_us, records=records)
+            yield TimedRecords(times_us=times_us, records=records, ahead=ahead)
+
+
+def _latest_us() -> int:
+    """Return the latest time of an event that a worker takes now, in microseconds since 1970."""
+    return time.time_ns() // 1_000 + AHEAD_US
 
 
 def _read_line(decoder: EventDecoder, encoder: EventEncoder, value: bytes, number: int) -> tuple[int, bytes | None]:

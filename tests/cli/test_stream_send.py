@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack, closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,7 @@ def test_lines_on_stdin_are_sent_as_they_are(repo, capsys, pipe):
             "first_event_time": "2026-01-01T00:00:00Z",
             "last_event_time": "2026-01-01T00:06:00Z",
             "without_event_time": 0,
+            "ahead_of_now": 0,
         },
     )
     assert len(sent(repo)) == 20
@@ -132,3 +134,17 @@ def test_what_can_not_be_sent_is_said(repo, capsys, args, code, told):
     ended, out, err = run(capsys, *args)
     assert (ended, out, told in err, "Traceback" in err) == (code, "", True, False), err
     assert not (repo / "s.db").exists() or sent(repo) == []
+
+
+def test_events_of_the_future_are_sent_and_told(repo, capsys, pipe):
+    ahead = (datetime.now(UTC) + timedelta(hours=2)).isoformat()
+    lines = [f'{{"id":{number},"card":"c1","at":"{at}"}}' for number, at in enumerate([ahead, "2026-01-01T00:00:00Z"])]
+    told = "1 event dated more than 1 h ahead of now: workers reject them."
+    pipe(lines)
+    code, out, _ = run(capsys, "swipes")
+    assert (code, out.splitlines()[-1]) == (0, told)
+    (repo / "a.ndjson").write_text("\n".join(lines))
+    code, out, _ = run(capsys, "swipes", "a.ndjson")
+    assert (code, out.splitlines()[-1]) == (0, told)
+    code, out, _ = run(capsys, "swipes", "a.ndjson", "-o", "json")
+    assert json.loads(out)["result"]["ahead_of_now"] == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -39,13 +39,17 @@ class SendRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentEvents:
-    """What the broker at `shown` has taken for a topic; `untimed` rows of a file had no event time, and stayed."""
+    """What the broker at `shown` has taken for a topic; `untimed` rows of a file had no event time, and stayed.
+
+    Workers reject `ahead` of those that were sent: they are dated too far ahead of the clock.
+    """
 
     source: str
     topic: str
     shown: str
     report: SendReport
     untimed: int
+    ahead: int
 
 
 def send_to_topic(workspace: Workspace, request: SendRequest, progress: Progress) -> SentEvents:
@@ -78,6 +82,7 @@ def send_to_topic(workspace: Workspace, request: SendRequest, progress: Progress
             shown=broker.shown,
             report=report,
             untimed=0 if file is None else file.untimed,
+            ahead=told.ahead,
         )
 
 
@@ -87,18 +92,24 @@ class _Told:
     def __init__(self, progress: Progress, topic: str) -> None:
         self._progress, self._topic = progress, topic
         self._sent = 0
+        self.ahead = 0
 
     def send(self, batches: Iterable[TimedRecords], writer: TopicWriter, pace: SendPace) -> SendReport:
         self._progress.start(f"sending to {self._topic}")
         clock = SendClock(now_s=time.monotonic, sleep=time.sleep)
         try:
-            report = send_events(batches, writer, pace, clock, self._hear)
+            report = send_events(self._counted(batches), writer, pace, clock, self._hear)
         except BaseException:
             told = f"{counted(self._sent, 'event')} sent to {self._topic} before it ended"
             self._progress.done(told if self._sent else "")
             raise
         self._progress.done("")
         return report
+
+    def _counted(self, batches: Iterable[TimedRecords]) -> Iterator[TimedRecords]:
+        for batch in batches:
+            self.ahead += batch.ahead
+            yield batch
 
     def _hear(self, report: SendReport) -> None:
         self._sent = report.sent

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from featurectl.core.dataclass import dataclass
 
 StreamVerdict = Literal["OK", "WARN", "STALE", "ERROR", "OFF"]
 ViewPlace = Literal["online", "being made", "being made anew", "not online"]
+TOPIC: Final = "topic"  # the parts that are looked at, by which `failures` are named
+STORE: Final = "online store"
+LOG: Final = "log"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +79,11 @@ class StreamStatus:
             return None
         length = self.clock - self.asof
         return max(0, (length.days * 86_400 + length.seconds) * 1_000_000 + length.microseconds)
+
+    @property
+    def is_worked_on(self) -> bool:
+        """Whether a worker has a partition now; False where the broker does not tell."""
+        return any((self.readers or {}).values())
 
     @property
     def unread(self) -> int | None:

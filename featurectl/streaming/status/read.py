@@ -21,6 +21,9 @@ from featurectl.online.stream_state.base import RegisterState, StreamSource
 from featurectl.streaming.retirement import parse_name, state_name
 from featurectl.streaming.session.applied_streams import AppliedStream, chosen_streams, reader_group
 from featurectl.streaming.status.facts import (
+    LOG,
+    STORE,
+    TOPIC,
     PartitionProgress,
     RecentEvents,
     StreamStatus,
@@ -33,7 +36,6 @@ from featurectl.streaming.topics.base import TopicState, Watermarks
 from featurectl.workspace.workspace import Workspace
 
 LIMIT_S: Final = 5.0
-TOPIC, STORE, LOG = "topic", "online store", "log"
 _RECENT: Final = timedelta(seconds=60)
 _LATE: Final = timedelta(minutes=1)
 
