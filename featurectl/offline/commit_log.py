@@ -19,11 +19,11 @@ def newest_entry(table: DeltaTable) -> Entry | None:
     return entries[-1] | {"version": table.version()} if entries else None
 
 
-def all_entries(table: DeltaTable) -> list[Entry]:
-    """Return the commits of a table up to the version that it is open at, the newest first."""
+def all_entries(table: DeltaTable, most: int | None = None) -> list[Entry]:
+    """Return the commits of a table up to the version that it is open at, or the last of them, the newest first."""
     while True:
         later = _committed_later(table)
-        entries = table.history()
+        entries = table.history(most)
         if _committed_later(table) == later:
             return [entry | {"version": entry["version"] + later} for entry in entries[later:]]
 

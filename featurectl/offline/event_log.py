@@ -50,10 +50,12 @@ OWN_COLUMNS: Final[Mapping[str, str]] = {
 BYTES: Final = "bytes"  # the type of a column of bytes, beside those of the language
 REJECTED_COLUMNS: Final[Mapping[str, str]] = {"column": "string", "value": BYTES}  # of the table of rejected events
 _METADATA: Final = "featurectl_stream"
+_KEPT: Final = "featurectl_stream_before"  # in a commit that compacts
 _HOOKS: Final = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=True)
 _CONFIGURATION: Final = {"delta.logRetentionDuration": "interval 1 days", "delta.checkpointInterval": "100"}
 _ENDS: Final = (OFFSET, STAMP)
 _SMALL: Final = 32 << 20  # bytes of a file
+_FEW_COMMITS: Final = 16  # one that compacts has two that remove files behind it
 
 
 RETIRED_US: Final = 2**53 - 1  # `applied_us` of a partition of which nothing comes any more
@@ -129,12 +131,10 @@ class EventLog:
             except TableNotFoundError:
                 return OpenedLog(None, LogState(partitions={}))
             self._check_columns(table)
-            found = newest_entry(table)
-            if found is None or _METADATA not in found:  # somebody has compacted it
-                found = next((entry for entry in all_entries(table) if _METADATA in entry), None)
-        if found is None:
+            text = _state_text(table)
+        if text is None:
             raise StoreError(f"the table {self.shown} is no log of a stream", code="FC603")
-        return OpenedLog(table, self._loaded(found[_METADATA]))
+        return OpenedLog(table, self._loaded(text))
 
     def commit(self, opened: OpenedLog, rows: pl.DataFrame, state: LogState) -> bool:
         """Add rows to the version that was opened, which says `state` then; False where another commit came between.
@@ -193,11 +193,13 @@ class EventLog:
     def compact(self, opened: OpenedLog, kept_hours: int = 24) -> bool:
         """Put many small files together, and remove those that no version of the last hours needs.
 
-        Files that a worker left which never came to its commit go with them. False: another commit came between.
+        Files that a worker left which never came to its commit go with them. False: another commit came between, and
+        this one could not be made behind it. Where it could, what it says is older than what the log says: it counts
+        only where no commit of a worker is left, as Delta forgets commits after a day.
         """
         if opened.table is None:
             return False
-        properties = CommitProperties(custom_metadata={_METADATA: _dumped(opened.state)}, max_commit_retries=0)
+        properties = CommitProperties(custom_metadata={_KEPT: _dumped(opened.state)}, max_commit_retries=0)
         with self._failures("compacted"):
             try:
                 opened.table.optimize.compact(commit_properties=properties, post_commithook_properties=_HOOKS)
@@ -329,6 +331,19 @@ class EventLog:
         except (DeltaError, PolarsError, OSError) as error:
             message = f"the log {self.shown} can't be {done}"
             raise store_failure(message, error, lambda text: text.replace(self.location, self.shown)) from error
+
+
+def _state_text(table: DeltaTable) -> str | None:
+    """Return what the last commit of a worker says; where Delta has forgotten it, what a compaction says it said."""
+    newest = newest_entry(table)
+    if newest is not None and _METADATA in newest:
+        return str(newest[_METADATA])
+    for most in (_FEW_COMMITS, None):
+        entries = all_entries(table, most)
+        found = next((entry[_METADATA] for entry in entries if _METADATA in entry), None)
+        if found is not None:
+            return str(found)
+    return next((str(entry[_KEPT]) for entry in entries if _KEPT in entry), None)
 
 
 def column_dtype(dtype: str) -> pl.DataType:

@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -170,6 +172,57 @@ def test_small_files_are_put_together_and_nothing_is_lost(log: EventLog):
     assert add(log, log.open(), "t/0#1", 12)
 
 
+def test_what_is_logged_while_files_are_put_together_counts(log: EventLog):
+    for end in (1, 2, 3):
+        add(log, log.open(), "t/0#1", end)
+    opened = log.open()
+    add(log, log.open(), "t/0#1", 4)
+    log.compact(opened)
+    assert log.open().state == LogState(partitions={"t/0#1": logged(4)})
+    assert add(log, log.open(), "t/0#1", 5)
+    assert offsets(log) == {"t/0#1": list(range(5))}
+
+
+def test_a_log_whose_commits_are_forgotten_says_what_it_said(log: EventLog):
+    for end in (1, 2, 3):
+        add(log, log.open(), "t/0#1", end)
+    assert log.compact(log.open())
+    DeltaTable(log.location).create_checkpoint()
+    for number in range(3):  # as Delta does after a day
+        (Path(log.location) / "_delta_log" / f"{number:020}.json").unlink()
+    assert log.open().state == LogState(partitions={"t/0#1": logged(3)})
+    assert add(log, log.open(), "t/0#1", 4)
+    assert offsets(log) == {"t/0#1": list(range(4))}
+
+
+@pytest.mark.long
+def test_a_worker_logs_on_while_files_are_put_together(log: EventLog):
+    ended = threading.Event()
+    seen: list[int] = []
+
+    def work() -> None:
+        while not ended.is_set():
+            opened = log.open()
+            seen.append(opened.state.partitions["t/0#1"].end if opened.state.partitions else 0)
+            add(log, opened, "t/0#1", seen[-1] + 1)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        for _ in range(12):
+            before = len(seen)
+            while len(seen) < before + 6 and worker.is_alive():
+                time.sleep(0.01)
+            log.compact(log.open(), kept_hours=1)
+    finally:
+        ended.set()
+        worker.join(60)
+    end = log.open().state.partitions["t/0#1"].end
+    assert seen == sorted(seen)
+    assert offsets(log) == {"t/0#1": list(range(end))}
+    assert end > 12
+
+
 def test_a_log_that_others_compacted_says_what_it_said(log: EventLog):
     for end in (1, 2, 3):
         add(log, log.open(), "t/0#1", end)
@@ -187,6 +240,8 @@ def test_a_table_of_others_is_no_log(log: EventLog):
 
 PROGRAM = """
 import sys
+import threading
+import time
 from pathlib import Path
 from tests.offline.test_event_log import COLUMNS, EventLog, add
 log = EventLog(location=sys.argv[1], columns=COLUMNS, shown="log")
