@@ -120,7 +120,7 @@ def _online(workspace: Workspace, view: str, entities: _Entities) -> _ReadValues
     keys = _keys(read.view, entities)
     chosen = chosen_features(read.view, request.features)
     warn_of_old_names(old_names_among(name, chosen))
-    answers = read_online(workspace, read, _entities(keys))
+    answers = read_online(workspace, read, _entities(keys), chosen.values())
     return _ReadValues(view=read.view, keys=keys, answers=answers, chosen=chosen)
 
 

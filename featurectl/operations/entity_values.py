@@ -100,7 +100,7 @@ def get_online(workspace: Workspace, request: EntityRequest) -> EntityAnswer:
     read = catalog.view(name, number)
     entity = parse_entity(read.view.key_types, request.keys)
     chosen = chosen_features(read.view, request.features)
-    (answer,) = read_online(workspace, read, [list(entity.values())])
+    (answer,) = read_online(workspace, read, [list(entity.values())], chosen.values())
     waiting = "" if number is not None else next(iter(catalog.waiting([name])), "")
     named = shown_entity(read.view.key_types, entity)
     return EntityAnswer(

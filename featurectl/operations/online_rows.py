@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from featurectl.core.errors import DataError
+from featurectl.language.renaming import current_names
 from featurectl.online.base import KeyValue
 from featurectl.online.client.pushed_versions import never_pushed
 from featurectl.online.client.read_view import ReadView
@@ -15,15 +16,22 @@ from featurectl.online.stream_state.entity_reader import StreamEntityReader
 from featurectl.workspace.workspace import Workspace
 
 
-def read_online(workspace: Workspace, read: ReadView, entities: Sequence[Sequence[KeyValue | None]]) -> list[Answer]:
+def read_online(
+    workspace: Workspace,
+    read: ReadView,
+    entities: Sequence[Sequence[KeyValue | None]],
+    chosen: Collection[str] = (),
+) -> list[Answer]:
     """Return the online values of entities at now, in order; a date of a key is its days since 1970-01-01.
+
+    `chosen` are the features that matter, by their current names; none: all.
 
     Raises:
         DataError: FC511, the view version was never pushed; FC510, it was never materialized either. FC550, it is of
-            a stream, and not online.
+            a stream, and not online, or a feature of it that matters is not.
     """
     if read.view.source.is_stream:
-        return _read_lists(workspace, read, entities)
+        return _read_lists(workspace, read, entities, chosen)
     latest = latest_at(workspace.clock) if workspace.clock else None
     answers = ViewReader(read.view, read.online).read(workspace.online(), entities, workspace.now, latest)
     if all(a.computed_at is None for a in answers) and workspace.online().read_push_record(read.online) is None:
@@ -31,10 +39,13 @@ def read_online(workspace: Workspace, read: ReadView, entities: Sequence[Sequenc
     return answers
 
 
-def _read_lists(workspace: Workspace, read: ReadView, entities: Sequence[Sequence[KeyValue | None]]) -> list[Answer]:
+def _read_lists(
+    workspace: Workspace, read: ReadView, entities: Sequence[Sequence[KeyValue | None]], chosen: Collection[str]
+) -> list[Answer]:
     """Return what the lists of a view of a stream say."""
     asked = workspace.now if workspace.clock is None else None
-    reader = StreamEntityReader(read.view, read.online, workspace.stream_reader())
+    wanted = [name for name, now in current_names(read.view).items() if not chosen or now in chosen]
+    reader = StreamEntityReader(read.view, read.online, workspace.stream_reader(), wanted)
     return [
         answer if asked else replace(answer, read_at=max(workspace.now, answer.asof))
         for answer in reader.read(entities, asked)

@@ -34,6 +34,8 @@ STREAMS: Final[Mapping[str, Code]] = {
         "The online store has nothing of this version of the view that can be read: no worker of its stream has run "
         "since it was applied, or since the store was emptied. `featurectl stream run` brings it online and keeps it "
         "so; zeros in its place would be wrong. A worker that has just begun makes the lists of the history first: "
-        "`featurectl stream status` says `being made` until they can be read.",
+        "`featurectl stream status` says `being made` until they can be read. A feature that was applied after the "
+        "lists of its view were made is not online, either, until a running worker has made new ones, a few seconds "
+        "later; the other features are read meanwhile, where they are asked for by their names.",
     ),
 }

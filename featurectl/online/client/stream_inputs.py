@@ -123,12 +123,13 @@ class StreamInputs:
 
         Raises:
             StoreError: a list was lost, or is none.
-            DataError: FC550, as above; FC507, a sum is outside of its type.
+            DataError: FC550, as above, or lists were made without a feature; FC507, a sum is outside of its type.
         """
         at = None if asked.latest is not None else asked.now
         for of in self._groups:
             entities = question.asks[of.source][of.place].entities
             generation, answer = _generation(of, found), found[of.source][of.place]
+            of.columns.check(generation, of.group.picked.values())
             lists = dict(zip(entities, answer.lists or (), strict=True))
             read, names = ReadLists(generation, answer.asof, at), [*of.types]
             known: dict[bytes | None, EntityRow] = {}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from featurectl.core.units import from_us, instant_us
 from featurectl.language.definitions.view import FeatureView
+from featurectl.language.renaming import current_names
 from featurectl.online.base import OnlineRow, OnlineView
 from featurectl.online.decode.values import decoder
 from featurectl.online.read import Answer, ViewReader
@@ -16,22 +17,36 @@ from featurectl.online.stream_state.base import EntityList
 from featurectl.online.stream_state.layout import MARGIN_US, ListLayout
 from featurectl.online.stream_state.list_values import ListReader
 from featurectl.online.stream_state.parsed_list import ParsedList, parse_list
+from featurectl.online.stream_state.unread_views import new_features
 
 
 class StreamViewReader:
     """Answers a view of a stream from lists of one layout.
 
     An answer is true as of the register's `asof` or that of the list's head, whichever is later; ages count to the
-    moment of reading. A feature that the lists do not have yet answers as one that no row has.
+    moment of reading. `lacking` are the features, by the names that they are stored under, that the lists were made
+    without: those that were applied since, and what is derived of them. Nobody may be answered those.
     """
 
     def __init__(self, view: FeatureView, online: OnlineView, layout: ListLayout) -> None:
-        self._layout = layout
+        self._view, self._online, self._layout = view, online, layout
         self._lists = ListReader(view.features, layout)
-        self._has_all = all(layout.has(feature) for feature in view.features)
+        self.lacking = _lacking(view, layout)
+        self._has_all = not self.lacking
         self._is_plain = self._has_all and not filled_within_ttl(view)
         self._rows = ViewReader(view, online)
         self._decoders = {feature.name: decoder(feature.dtype or "string") for feature in view.features}
+
+    def check(self, wanted: Collection[str]) -> None:
+        """Check that the lists have some features, named as they are stored.
+
+        Raises:
+            DataError: FC550, they were made without.
+        """
+        if self.lacking and (lacking := [name for name in self.lacking if name in wanted]):
+            shown = current_names(self._view)
+            field = f"{self._online.view}@{self._online.version}"
+            raise new_features(field, [shown[name] for name in lacking], self._view.source.name)
 
     def answer(
         self, found: EntityList, asof_us: int, now: datetime | None = None, asked: datetime | None = None
@@ -98,3 +113,13 @@ class StreamViewReader:
                 name: value if value is None else self._decoders[name](value) for name, value in found.values.items()
             },
         )
+
+
+def _lacking(view: FeatureView, layout: ListLayout) -> tuple[str, ...]:
+    """Return the features of a view that lists of a layout can't answer, and the derived ones that need any of them."""
+    found = dict.fromkeys(feature.name for feature in view.features if not layout.has(feature))
+    for item in view.derived if found else ():
+        assert item.expression.tree is not None, f"untyped derived feature {item.name}"
+        if not found.keys().isdisjoint(item.expression.tree.columns()):
+            found[item.name] = None
+    return tuple(found)

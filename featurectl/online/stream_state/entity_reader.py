@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
 
 from featurectl.core.errors import DataError, StoreError
 from featurectl.language.definitions.view import FeatureView
+from featurectl.language.renaming import current_names
 from featurectl.online.base import KeyValue, OnlineView
 from featurectl.online.codec import pack_key
 from featurectl.online.corrupt_rows import BROKEN, row_place
@@ -29,10 +30,13 @@ Key = Sequence[KeyValue | None]
 
 
 class StreamEntityReader:
-    """Reads a view version from a store."""
+    """Reads a view version from a store: with `wanted` some of its features, named as they are stored, else all."""
 
-    def __init__(self, view: FeatureView, online: OnlineView, store: StreamReader) -> None:
+    def __init__(
+        self, view: FeatureView, online: OnlineView, store: StreamReader, wanted: Collection[str] | None = None
+    ) -> None:
         self._view, self._online, self._store = view, online, store
+        self._wanted = current_names(view) if wanted is None else wanted
         self._field = f"{online.view}@{online.version}"
         self._source = StreamSource(project=online.project, env=online.env, source=view.source.name)
         self._types = tuple(view.key_types.values())
@@ -41,7 +45,8 @@ class StreamEntityReader:
         """Return the answer of each entity, in order; `asked`: as of an instant, where the lists know it.
 
         Raises:
-            DataError: FC550, the view is not online; FC507, a sum is outside of its type.
+            DataError: FC550, the view is not online, or its lists were made without a feature that is wanted; FC507, a
+                sum is outside of its type.
             StoreError: the store fails, a list is none, or was lost.
         """
         return self.read_packed([self._packed(entity) for entity in entities], asked)
@@ -65,7 +70,9 @@ class StreamEntityReader:
                 raise no_worker(f"view {self._field}", self._source.source)
             document = self._store.read_layout(self._source, Generation(view=self._field, id=answer.generation))
             if document:
-                return StreamViewReader(self._view, self._online, parse_layout(document)), answer.lists, answer.asof
+                reader = StreamViewReader(self._view, self._online, parse_layout(document))
+                reader.check(self._wanted)
+                return reader, answer.lists, answer.asof
         raise replaced_lists(self._field)
 
     def _answer(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -54,6 +54,14 @@ class StreamColumns:
         if len(self._readers) >= _LAYOUTS:
             self._readers.clear()
         self._readers[generation] = StreamViewReader(self._columns.view, self._online, parse_layout(document))
+
+    def check(self, generation: str, wanted: Collection[str]) -> None:
+        """Check that the lists of a generation have some features, named as they are stored.
+
+        Raises:
+            DataError: FC550, they were made without.
+        """
+        self._readers[generation].check(wanted)
 
     def row(self, read: ReadLists, found: EntityList | None, place: RowPlace) -> EntityRow:
         """Return what an entity has by its list.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from featurectl.core.errors import DataError, StoreError
 from featurectl.online.corrupt_rows import RowPlace, shown_key
 
@@ -9,6 +11,18 @@ from featurectl.online.corrupt_rows import RowPlace, shown_key
 def no_worker(view: str, source: str) -> DataError:
     """Return the error for a view (`view spend@1`) of which the store has no lists that can be read."""
     message = f"{view} is not online: no worker of the stream {source} has brought it there yet"
+    return DataError(message, code="FC550", hint=f"featurectl stream run {source}")
+
+
+def new_features(view: str, names: Sequence[str], source: str) -> DataError:
+    """Return the error for features of a view (`spend@1`) that lists were made without, as they were applied since."""
+    what = (
+        f"feature {names[0]} of view {view} is"
+        if len(names) == 1
+        else f"features {', '.join(names)} of view {view} are"
+    )
+    have = "have it" if len(names) == 1 else "have them"
+    message = f"{what} not online yet: no worker of the stream {source} has made lists that {have}"
     return DataError(message, code="FC550", hint=f"featurectl stream run {source}")
 
 

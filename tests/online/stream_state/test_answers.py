@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from featurectl.core.errors import DataError
 from featurectl.core.units import from_us
 from featurectl.online.base import OnlineView
 from featurectl.online.read import Answer
@@ -102,6 +103,20 @@ def test_a_feature_that_the_lists_do_not_have_yet_is_not_zero():
     reader = reader_of(wider, layout_of(EVENTS))
     for found in (list_of(EVENTS, (9_000_000, (30.0, True))), EntityList(elements=[], marks=None)):
         assert shown(reader.answer(found, ASOF, NOW))["count_30d"] == (None, "NOT_FOUND", False)
+    reader.check(["count_1d", "trend"])
+    with pytest.raises(
+        DataError, match=f"feature count_30d of view {wider.name}@3 is not online yet: no worker"
+    ) as told:
+        reader.check(["count_1d", "count_30d"])
+    assert told.value.code == "FC550"
+
+
+def test_what_is_derived_of_a_feature_that_lists_lack_is_lacking_too():
+    layout = replace(layout_of(EVENTS), span_us=86_400_000_000)
+    [trend] = EVENTS.derived
+    assert trend.expression.text == "arr_delay_mean_7d / count_1d"
+    assert reader_of(EVENTS, layout).lacking == ("arr_delay_mean_7d", "trend")
+    assert reader_of(EVENTS).lacking == ()
 
 
 def test_a_list_that_a_master_lost_has_no_answer():
