@@ -29,6 +29,7 @@ from featurectl.streaming.topics.faults import RetentionError
 from featurectl.streaming.worker import StreamWorker, WorkerPace, WorkerStream
 from tests.streaming.conveyor import BEGIN, COLUMNS, SECOND, SOURCE, VIEWS
 
+LIMIT_S = 120
 LIMITS = TakeLimits(messages=10, timeout_s=0.0)
 PLACE = StreamSource(project="shop", env="dev", source="swipes")
 
@@ -38,6 +39,7 @@ class FailingLog(EventLog):
 
     fails: str = ""
     commits: int = 0
+    refusals: int = 0  # how many commits were tried while it was away
     outruns: int = 0  # how many commits come second
 
     def open(self) -> OpenedLog:
@@ -47,6 +49,7 @@ class FailingLog(EventLog):
 
     def commit(self, *given: object) -> bool:
         if self.fails:
+            self.refusals += 1
             raise StoreError("the log is away", code="FC603")
         if self.outruns:
             self.outruns -= 1
@@ -245,10 +248,10 @@ def test_a_worker_that_ends_does_not_wait_for_a_rebuild(stage: Callable[..., Sta
     stream = RebuiltStream(place=PLACE, state=made.state, partitions=lambda: made.worker.start.names)
     rebuilds = Rebuilds(stream, made.log, views)
     rebuilds.start(lambda: True)
-    assert begun.wait(30)
+    assert begun.wait(LIMIT_S)
     closing_thread = threading.Thread(target=rebuilds.close, daemon=True)
     closing_thread.start()
-    closing_thread.join(30)
+    closing_thread.join(LIMIT_S)
     assert not closing_thread.is_alive()
     rebuilds.check()
     assert made.worker.connection.register.read_state().named() == []

@@ -31,7 +31,7 @@ def test_each_row_of_a_history_counts_once(tmp_path: Path, objects: str, monkeyp
     random, now = Random(7), datetime.now(UTC)
     rows = []
     for number in range(1_000_000, 1_000_400):
-        age_s = random.choice([random.randrange(60, 3500), random.randrange(3700, 7000)])  # away from the window's end
+        age_s = random.choice([random.randrange(60, 3000), random.randrange(3700, 7000)])  # away from the window's end
         at = now - timedelta(seconds=age_s)
         rows.append((number, f"c{random.randrange(CARDS)}", random.randrange(-50, 50), at))
     swipes = Swipes(root=tmp_path, objects=objects)

@@ -13,7 +13,7 @@ from featurectl.cli.main import main
 from featurectl.streaming.topics.all_topic_kinds import open_topics
 from tests.servers.kafka import kafka_server
 from tests.servers.redis import redis_server
-from tests.streaming.session.swipes import OBJECTS, Swipes, wait_for
+from tests.streaming.session.swipes import LIMIT_S, OBJECTS, Swipes, wait_for
 from tests.streaming.session.test_processes import said, started
 
 WIDER = OBJECTS.replace("windows: [1h]", "windows: [1h, 3h]")
@@ -38,7 +38,7 @@ def test_workers_share_a_topic_of_kafka_and_outlive_their_redis(tmp_path: Path, 
             store.start()
             wait_for(lambda: (swipes.values() or {}).get("amount_count_3h") == 11)
             os.killpg(process.pid, signal.SIGINT)
-            assert process.wait(30) == 130, said(swipes)
+            assert process.wait(LIMIT_S) == 130, said(swipes)
         assert swipes.logged() == 10
         assert swipes.values() == {
             "amount_sum_1h": 110.0, "amount_count_1h": 11, "amount_sum_3h": 110.0, "amount_count_3h": 11,

@@ -38,5 +38,5 @@ def test_lag_is_what_no_worker_has_taken(tmp_path: Path):
     assert found.unread == 5
     assert found.readable == frozenset({"spend@1"})
     assert found.asof_us is not None
-    assert 0 < time.time() - found.asof_us / 1e6 < 30
+    assert 0 < time.time() - found.asof_us / 1e6 < 600
     assert found.asof_us == min(of.applied_us or 0 for of in found.partitions)

@@ -16,7 +16,7 @@ from featurectl.streaming.lost_log import begin_without_log
 from featurectl.streaming.reset import ResettableStream
 from featurectl.streaming.topics.all_topic_kinds import open_topics
 from tests.streaming.session.running import running
-from tests.streaming.session.swipes import Swipes, emptied, wait_for
+from tests.streaming.session.swipes import LIMIT_S, Swipes, emptied, wait_for
 
 
 def run_once(swipes):
@@ -92,17 +92,31 @@ def has_log(swipes):
     return bool([*(swipes.root / "off").rglob("_delta_log")])
 
 
+def is_log_made(swipes):
+    """Whether its first commit is done."""
+    with swipes.workspace() as workspace:
+        return workspace.event_log(workspace.repo.sources["swipes"]).open().version is not None
+
+
+def lose_log(swipes):
+    """Take the offline store away at once, whatever a worker writes there just now."""
+    (swipes.root / "off").rename(swipes.root / "lost")
+    (swipes.root / "off").mkdir(exist_ok=True)
+
+
 @pytest.mark.long
 def test_a_log_that_goes_under_a_worker_ends_it_and_is_not_made_again(tmp_path):
     swipes = Swipes(root=tmp_path)
     swipes.send(3)
     command = [sys.executable, "-m", "featurectl", "-C", str(tmp_path), "stream", "run"]
     with (tmp_path / "worker.log").open("wb") as told, subprocess.Popen(command, stderr=told, stdout=told) as worker:
-        wait_for(lambda: has_log(swipes) and swipes.logged() == 3)
-        shutil.rmtree(tmp_path / "off")
-        (tmp_path / "off").mkdir()
-        swipes.send(2)
-        assert worker.wait(60) == 69
+        try:
+            wait_for(lambda: is_log_made(swipes) and swipes.logged() == 3)
+            lose_log(swipes)
+            swipes.send(2)
+            assert worker.wait(LIMIT_S) == 69
+        finally:
+            worker.kill()
     assert "error[FC617]: the log off/shop/_streams/dev/swipes" in (tmp_path / "worker.log").read_text()
     assert not has_log(swipes)
 
@@ -111,8 +125,7 @@ def test_a_log_that_goes_under_a_worker_ends_it_and_is_not_made_again(tmp_path):
 def test_a_log_of_nothing_that_goes_under_a_worker_is_made_again(tmp_path):
     swipes = Swipes(root=tmp_path)
     with running(swipes):
-        wait_for(lambda: has_log(swipes))
-        shutil.rmtree(tmp_path / "off")
-        (tmp_path / "off").mkdir()
+        wait_for(lambda: is_log_made(swipes))
+        lose_log(swipes)
         swipes.send(2)
-        wait_for(lambda: has_log(swipes) and swipes.logged() == 2)
+        wait_for(lambda: is_log_made(swipes) and swipes.logged() == 2)

@@ -37,15 +37,19 @@ def said(swipes: Swipes) -> str:
 def children(process: subprocess.Popen[bytes]) -> list[int]:
     """The worker processes of the command."""
     found = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return [int(pid) for pid in found if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [int(pid) for pid in found if b"spawn_main" in of_process(int(pid), "cmdline")]
+
+
+def of_process(pid: int, name: str) -> bytes:
+    """A file about a process; empty where it has ended meanwhile."""
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def is_there(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2][:3]
+    return b"Z" not in (of_process(pid, "stat").rpartition(b")")[2] or b" Z")[:3]
 
 
 def test_a_command_without_workers_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -70,7 +74,12 @@ def test_what_is_told_to_stop_logs_what_it_has_taken(tmp_path: Path, number: int
         assert process.wait(LIMIT_S) == code, said(swipes)
     assert swipes.logged() == 10
     found = said(swipes)
-    assert ("10 events taken of 1 stream" in found, "interrupted" in found) == (code == 0, code == 130)
+    taken = [int(count) for count in re.findall(r"(\d+) events taken of 1 stream", found)]
+    if workers == 1:
+        assert taken == ([10] if code == 0 else [])
+    else:  # what one of two had taken before the other got the partition is taken, and counts, again
+        assert [count >= 10 for count in taken] == ([True] if code == 0 else [])
+    assert ("interrupted" in found) == (code == 130)
 
 
 @pytest.mark.long

@@ -18,7 +18,7 @@ from featurectl.streaming.session import run_records
 from featurectl.streaming.session.run_records import recorded
 from featurectl.streaming.session.source_report import SourceReport
 from tests.streaming.session.running import Running
-from tests.streaming.session.swipes import Swipes, wait_for
+from tests.streaming.session.swipes import LIMIT_S, Swipes, wait_for
 from tests.streaming.session.test_processes import said, started
 
 
@@ -65,9 +65,9 @@ def test_a_worker_that_was_killed_has_failed_until_the_next_one_works(
     swipes.send(2)
     assert main(["-C", str(tmp_path), "materialize", "-q"]) == 0
     with started(swipes) as process:
-        wait_for(lambda: swipes.logged() == 2)
+        wait_for(lambda: swipes.logged() == 2 and any(of.state == "running" for of in records(swipes)))
         os.kill(process.pid, signal.SIGKILL)
-        process.wait(30)
+        process.wait(LIMIT_S)
     [killed] = [of for of in records(swipes) if of.command == "stream run"]
     assert "killed: process" in killed.error
     assert len(failed_runs(records(swipes))) == 1
@@ -78,7 +78,7 @@ def test_a_worker_that_was_killed_has_failed_until_the_next_one_works(
         main(["-C", str(tmp_path), "why", "spend"])
         assert "running since" in capsys.readouterr().out
         process.terminate()
-        assert process.wait(30) == 0, said(swipes)
+        assert process.wait(LIMIT_S) == 0, said(swipes)
     assert [of.done for of in records(swipes) if of.command == "stream run"] == [False, True]
 
 
