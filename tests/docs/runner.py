@@ -25,7 +25,9 @@ from featurectl.cli.main import main
 from featurectl.core.units import format_iso
 from featurectl.online.stream_state.base import StreamSource
 from featurectl.registry.locks import LEASE
+from featurectl.streaming.lag import read_lag
 from featurectl.streaming.session.applied_streams import applied_streams
+from featurectl.streaming.topics.all_topic_kinds import open_topics
 from featurectl.workspace.open import open_workspace
 from tests import web
 from tests.docs.pages import Block, Command
@@ -45,6 +47,7 @@ JOB = (
     "score late_arrival --out scores.parquet",
     "models list",
 )
+LIMIT_S = 180  # a machine may be slow
 AT_ANY_PLACE = ("training-set late_arrival --out train.parquet",)
 _SECONDS = re.compile(r"\(\d+\.\d s\)")
 _BEAT = re.compile(r".* \.\.\. \d+ s")  # a unit that takes ten seconds, as it may on a busy machine
@@ -88,11 +91,25 @@ class Reader:
         commands = block.commands
         for command in commands:
             expected = int(block.note("exit") or 0) if command is commands[-1] else 0
-            ran = self.run(command.text)
             where = f"{page}:{block.line}: $ {command.text}"
+            ran = self._asked(command, expected) if self._is_of_workers(command) else self.run(command.text)
             assert ran.exit_code == expected, f"{where}\nexit {ran.exit_code}, not {expected}\n{ran.output}"
             if command.shown:
                 check_output(command, ran.output, where)
+
+    def _is_of_workers(self, command: Command) -> bool:
+        """Return whether a command asks how workers are that run beside the page, and changes nothing."""
+        return self.worker is not None and command.text.startswith(("curl ", "featurectl stream status"))
+
+    def _asked(self, command: Command, expected: int) -> Ran:
+        """Ask until the answer is the one that is shown: what workers say may be so after a moment alone."""
+        end = time.monotonic() + LIMIT_S
+        while True:
+            ran = self.run(command.text)
+            is_shown = ran.exit_code == expected and is_output(command, ran.output)
+            if is_shown or time.monotonic() >= end:
+                return ran
+            time.sleep(0.1)
 
     def run(self, text: str) -> Ran:
         """Run one command: featurectl in this process, `cd`, `export`, `unset` on the reader, the rest in a shell."""
@@ -114,7 +131,8 @@ class Reader:
         if words == ["kill", "%1"]:
             assert self.worker is not None
             self.worker.terminate()
-            assert self.worker.wait(60) == 0
+            assert self.worker.wait(LIMIT_S) == 0
+            self.worker = None
             return Ran("", 0)
         if words[0] == "featurectl" and words[-1] == "&":
             self._serve(words[1:-1])
@@ -135,7 +153,7 @@ class Reader:
             port = self.ports[words[at]] = free_port()
             words = [*words[:at], str(port), *words[at + 1 :]]
         self.worker = self.closing.enter_context(stream_worker(words, self.folder))
-        end = time.monotonic() + 60
+        end = time.monotonic() + LIMIT_S
         while port is not None and not is_ready(port):
             assert self.worker.poll() is None, (self.folder / "worker.log").read_text()
             assert time.monotonic() < end, "the worker is not ready"
@@ -167,6 +185,12 @@ class Reader:
             case ["recorded", "flights"]:
                 shutil.copytree(self._flights().folder / "flights", self.folder / "flights")
                 self.recorded = dict(self._flights().ran)
+            case ["wait", "for", "workers"]:
+                end = time.monotonic() + LIMIT_S
+                now_us = time.time_ns() // 1_000
+                while not is_all_taken(self.folder, now_us):
+                    assert time.monotonic() < end, "workers do not take what was sent"
+                    time.sleep(0.05)
             case ["lock", lock_id]:
                 leave_lock(self.folder / ".featurectl" / "registry.db", "shop", lock_id)
             case _:
@@ -183,10 +207,10 @@ def start_server(words: list[str], folder: Path, environ: Mapping[str, str]) -> 
     port = free_port()
     command = [sys.executable, "-m", "featurectl", *words, "--port", str(port), "--drain", "0s"]
     process = subprocess.Popen(command, cwd=folder, env={**os.environ, **environ}, stdout=subprocess.DEVNULL)
-    end = time.monotonic() + 60
+    end = time.monotonic() + LIMIT_S
     while True:
         try:
-            if web.get(f"http://127.0.0.1:{port}/ready", timeout=2).json()["serial"] is not None:
+            if web.get(f"http://127.0.0.1:{port}/ready", timeout=20).json()["serial"] is not None:
                 return process, port  # what it serves is loaded
         except httpx2.HTTPError:
             assert process.poll() is None, "the server ended"
@@ -200,7 +224,7 @@ def stream_worker(words: list[str], folder: Path) -> Iterator[subprocess.Popen[b
     with (folder / "worker.log").open("wb") as log:
         process = subprocess.Popen([sys.executable, "-m", "featurectl", *words], cwd=folder, stdout=log, stderr=log)
     try:
-        end = time.monotonic() + 60
+        end = time.monotonic() + LIMIT_S
         while not all_lists_are_there(folder):
             assert process.poll() is None, (folder / "worker.log").read_text()
             assert time.monotonic() < end, "the worker makes no lists"
@@ -208,13 +232,13 @@ def stream_worker(words: list[str], folder: Path) -> Iterator[subprocess.Popen[b
         yield process
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(LIMIT_S)
 
 
 def is_ready(port: int) -> bool:
     """Return whether workers say that they can work, and are seen as what they are."""
     try:
-        found = [web.get(f"http://127.0.0.1:{port}/{path}", timeout=2).status_code for path in ("ready", "fresh")]
+        found = [web.get(f"http://127.0.0.1:{port}/{path}", timeout=20).status_code for path in ("ready", "fresh")]
     except httpx2.HTTPError:
         return False
     return found == [200, 200]
@@ -235,6 +259,22 @@ def all_lists_are_there(folder: Path) -> bool:
     return True
 
 
+def is_all_taken(folder: Path, instant_us: int) -> bool:
+    """Return whether answers of all streams that are applied have all that topics have, up to an instant."""
+    with (
+        open_workspace(folder, None, None, "applied") as workspace,
+        contextlib.closing(workspace.stream_state()) as state,
+    ):
+        for name, stream in applied_streams(workspace.state()).items():
+            place = StreamSource(project=workspace.project, env=workspace.environment.name, source=name)
+            assert stream.source.stream is not None
+            with contextlib.closing(open_topics(workspace.topic_url(stream.source))) as broker:
+                found = read_lag(broker, stream.source.stream.topic, state, place)
+            if found.unread or (found.asof_us or 0) < instant_us:
+                return False
+    return True
+
+
 def leave_lock(registry: Path, project: str, lock_id: str) -> None:
     """Lock a project as someone who is killed at once does."""
     now = datetime.now(UTC)
@@ -245,13 +285,24 @@ def leave_lock(registry: Path, project: str, lock_id: str) -> None:
 
 def check_output(command: Command, output: str, where: str) -> None:
     """Fail when the lines below a command are not those that it printed."""
+    shown, lines = _lines_of(command, output)
+    assert _fits(shown, lines), f"{where}\n--- shown\n" + "\n".join(shown) + "\n--- printed\n" + "\n".join(lines)
+
+
+def is_output(command: Command, output: str) -> bool:
+    """Return whether the lines below a command, if any, are those that it printed."""
+    return not command.shown or _fits(*_lines_of(command, output))
+
+
+def _lines_of(command: Command, output: str) -> tuple[list[str], list[str]]:
+    """Return the lines that are shown, and those that were printed."""
     lines = [line.rstrip() for line in output.splitlines() if not _BEAT.fullmatch(line)]
     while lines and not lines[-1]:
         lines.pop()
     shown = [line.rstrip() for line in command.shown]
     while shown and not shown[-1]:
         shown.pop()
-    assert _fits(shown, lines), f"{where}\n--- shown\n" + "\n".join(shown) + "\n--- printed\n" + "\n".join(lines)
+    return shown, lines
 
 
 def _fits(shown: list[str], lines: list[str]) -> bool:
@@ -290,7 +341,7 @@ def run_shell(text: str, folder: Path) -> Ran:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=60,
+        timeout=LIMIT_S,
         check=False,
     )
     return Ran(done.stdout, done.returncode)

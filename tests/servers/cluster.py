@@ -42,6 +42,12 @@ class Cluster:
             with server.client() as client:
                 _wait_until(partial(_knows, client, len(servers)))
 
+    def wait_for_replica(self, m: int) -> None:
+        """Wait until the replica of a node has heard of all that the node was told by now."""
+        with self.nodes[m].client() as node, self.replicas[m].client() as replica:
+            told = node.info("replication")["master_repl_offset"]
+            _wait_until(lambda: replica.info("replication")["slave_repl_offset"] >= told)
+
     def commands(self, name: str) -> int:
         """Return how many commands of a name its nodes have run."""
         return sum(node.commands(name) for node in self.nodes)
@@ -73,6 +79,7 @@ def started_tls_cluster(certificates: Certificates) -> Iterator[str]:
 def _started(stack: ExitStack, folder: Path, options: list[str] | tuple[str, ...]) -> RedisServer:
     bus = free_port()
     quick = ["--repl-diskless-sync-delay", "0"]
+    quick += ["--cluster-replica-validity-factor", "0"]  # however long it was cut off
     own = [*quick, "--cluster-enabled", "yes", "--cluster-port", str(bus), "--cluster-config-file", f"nodes-{bus}.conf"]
     server = RedisServer(folder, [*own, *options])
     server.bus = bus

@@ -6,7 +6,6 @@ import importlib.util
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -19,8 +18,10 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from tests.servers.redis import free_port
+
 URL_VARIABLE = "FEATURECTL_TEST_POSTGRES_URL"
-START_LIMIT_S = 60
+START_LIMIT_S = 120
 END_OTHERS = """
 select pg_terminate_backend(pid, 10000) from pg_stat_activity
 where datname = current_database() and pid <> pg_backend_pid()
@@ -106,7 +107,7 @@ def _started(folder: Path) -> Iterator[PostgresServer]:
     make: list[str | Path] = [programs / "initdb", "-D", data, *options]
     done = subprocess.run(make, user=user, cwd="/", capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{make[0]} failed: {done.stderr}"
-    port = _free_port()
+    port = free_port()
     where: list[str | Path] = ["-p", str(port), "-h", "127.0.0.1", "-k", folder]
     serve: list[str | Path] = [programs / "postgres", "-D", data, "-F", *where]
     with log.open("w") as output:
@@ -156,12 +157,6 @@ def _runs(program: Path, user: str) -> bool:
         )
     except PermissionError:
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_for(server: PostgresServer, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import random
 import shutil
 import signal
 import socket
@@ -11,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import redis
@@ -19,7 +20,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 URL_VARIABLE = "FEATURECTL_TEST_REDIS_URL"
-START_LIMIT_S = 30
+START_LIMIT_S = 120  # a machine may be slow
+_given: set[int] = set()  # ports
 
 
 class RedisServer:
@@ -133,10 +135,18 @@ def redis_server(*options: str, program: str | None = None) -> Iterator[RedisSer
 
 
 def free_port() -> int:
-    """Return a port of the loopback interface on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port of the loopback interface on which nothing listens, each time another one.
+
+    It lies below those that the system gives to connections, which could take it before the server that it is for, or
+    while that is away.
+    """
+    while True:
+        port = random.SystemRandom().randrange(10_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            if port not in _given:
+                _given.add(port)
+                return port
 
 
 def redis_program() -> str:

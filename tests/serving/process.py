@@ -145,7 +145,7 @@ def _wait_for(url: str, process: AnyProcess, log: Path) -> None:
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < end, log.read_text()
         try:
-            if web.get(url, timeout=2).json().get("serial", 0) is not None:
+            if web.get(url, timeout=20).json().get("serial", 0) is not None:
                 return
         except httpx2.HTTPError:
             pass

@@ -129,7 +129,7 @@ def test_heads_are_counted_on_each_master(state, source, connection, redis_clust
 
 
 def test_a_master_that_hangs_is_an_error_in_time_and_lost_for_all(state, source, redis_cluster, monkeypatch):
-    monkeypatch.setattr("featurectl.online.redis.connect.ANSWER_S", 0.5)
+    monkeypatch.setattr("featurectl.online.redis.connect.ANSWER_S", 1.5)
     with closing(begun(state, source)) as connection:
         with redis_cluster.nodes[1].paused(), pytest.raises(ConnectionLostError, match="begins anew"):
             connection.check()
@@ -151,13 +151,14 @@ def test_a_node_of_a_cluster_is_none_by_the_url_of_one_server(redis_cluster, sou
 
 @pytest.mark.long
 def test_a_replica_that_takes_over_is_a_connection_lost(source, monkeypatch):
-    monkeypatch.setattr("featurectl.online.redis.connect.ANSWER_S", 2.0)
+    monkeypatch.setattr("featurectl.online.redis.connect.ANSWER_S", 4.0)
     with (
-        started_cluster(3, 3, "--cluster-node-timeout", "1000") as cluster,
+        started_cluster(3, 3, "--cluster-node-timeout", "2500") as cluster,
         closing(open_stream_state(cluster.url)) as state,
         closing(begun(state, source)) as connection,
     ):
         apply(connection, 0, 3)
+        cluster.wait_for_replica(1)
         cluster.nodes[1].kill()
         with pytest.raises(ConnectionLostError, match="begins anew"):
             connection.check()

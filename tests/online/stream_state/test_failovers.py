@@ -104,10 +104,10 @@ class Checker:
 @pytest.mark.long
 @pytest.mark.parametrize("lost", [(1, 2), (0,)], ids=["lists", "the register"])
 def test_what_is_done_is_in_every_answer_while_masters_fail_over(source, monkeypatch, lost):
-    monkeypatch.setattr("featurectl.online.redis.connect.ANSWER_S", 2.0)
+    monkeypatch.setattr("featurectl.online.redis.connect.ANSWER_S", 4.0)
     source = type(source)(project=source.project, env="dev", source=ON_FIRST_MASTER)
     with ExitStack() as stack:
-        cluster = stack.enter_context(started_cluster(3, 3, "--cluster-node-timeout", "1000"))
+        cluster = stack.enter_context(started_cluster(3, 3, "--cluster-node-timeout", "2500"))
         states = [stack.enter_context(closing(open_stream_state(cluster.url))) for _ in range(2)]
         with closing(states[0].connect(source)) as connection:
             connection.register.add_partition("p")
@@ -119,6 +119,7 @@ def test_what_is_done_is_in_every_answer_while_masters_fail_over(source, monkeyp
         for thread in threads:
             thread.start()
         try:
+            wait_until(lambda: checker.answers > 100, "nothing is answered")
             for m in lost:
                 lose(cluster, m, writer)
             goes_on(writer)
@@ -128,7 +129,6 @@ def test_what_is_done_is_in_every_answer_while_masters_fail_over(source, monkeyp
             for thread in threads:
                 thread.join()
         assert checker.wrong == []
-        assert checker.answers > 100
         assert writer.began > len(lost)
         assert (writer.voids > 0) == (0 in lost)  # the register lost what the other masters have
         assert {slot_of(key) * 3 // 16_384 for key in KEYS} == {0, 1, 2}
@@ -148,7 +148,12 @@ def lose(cluster, m: int, writer: Writer) -> None:
 
 def goes_on(writer: Writer) -> None:
     """Wait until the writer has taken 100 more events."""
-    before, limit = writer.done, time.monotonic() + START_LIMIT_S
-    while writer.done < before + 100:
-        assert time.monotonic() < limit, "the writer does not go on"
+    before = writer.done
+    wait_until(lambda: writer.done >= before + 100, "the writer does not go on")
+
+
+def wait_until(is_so, else_said: str) -> None:
+    limit = time.monotonic() + START_LIMIT_S
+    while not is_so():
+        assert time.monotonic() < limit, else_said
         time.sleep(0.01)

@@ -17,7 +17,7 @@ from featurectl.streaming.topics.base import (
     TopicReader,
 )
 
-LIMIT_S = 60.0
+LIMIT_S = 180.0
 SHORT = TakeLimits(timeout_s=0.02)
 LEASE_S = 0.3
 

@@ -57,8 +57,7 @@ def test_a_replica_that_takes_over_is_read_and_sent_to(cluster, broker):
     with reading(broker, "t") as log:
         send(broker, "t", records_of(keys=SENT, each=1))
         read_to_end(log)
-        with cluster.nodes[0].client() as client:
-            client.execute_command("WAIT", 1, 5_000)
+        cluster.wait_for_replica(0)
         cluster.nodes[0].kill()
         with cluster.replicas[0].client() as client:
             client.execute_command("CLUSTER", "FAILOVER", "TAKEOVER")
@@ -68,7 +67,7 @@ def test_a_replica_that_takes_over_is_read_and_sent_to(cluster, broker):
 
 
 def test_while_a_node_hangs_that_is_said_and_then_nothing_is_missing(cluster, broker):
-    with closing(open_topics(cluster.url, limit_s=0.5)) as hasty, reading(hasty, "t") as log:
+    with closing(open_topics(cluster.url, limit_s=3)) as hasty, reading(hasty, "t") as log:
         send(broker, "t", records_of(keys=SENT, each=1))
         read_to_end(log)
         with cluster.nodes[1].paused(), pytest.raises(StoreError, match=r"the topics redis\+cluster://") as caught:

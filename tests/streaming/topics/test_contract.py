@@ -9,10 +9,10 @@ from threading import Thread
 import pytest
 
 from featurectl.core.errors import StoreError
-from featurectl.streaming.topics.base import TakeLimits
+from featurectl.streaming.topics.base import Division, TakeLimits
 from featurectl.streaming.topics.faults import NoTopicError, RetentionError, TopicRestartedError
 from featurectl.streaming.topics.partitioner import partition_of
-from tests.streaming.topics.reading import LIMIT_S, SHORT, member, read_to_end, reading, records_of, send, wait_until
+from tests.streaming.topics.reading import LIMIT_S, SHORT, ReaderLog, read_to_end, reading, records_of, send, wait_until
 
 
 @pytest.mark.sample(3)
@@ -137,7 +137,7 @@ def test_who_reads_which_partition_can_be_seen(broker, topic):
     broker.create(topic, 3)
     group = f"group-{topic}"
     assert not broker.readers(topic, group)
-    log = member(broker, topic, "one")
+    log = ReaderLog(broker.open_reader(topic, Division(group=group, reader="one", lease_s=30.0)))
     try:
         wait_until(lambda: log.take() is not None and len(log.partitions) == 3)
         found = broker.readers(topic, group)

@@ -205,7 +205,7 @@ def test_a_reader_goes_on_when_its_broker_is_back(own_server, topic):
 
 @pytest.mark.long
 def test_a_broker_that_hangs_is_told_and_ends_are_not_claimed(own_server, topic):
-    with closing(open_topics(own_server.url, limit_s=3)) as broker:
+    with closing(open_topics(own_server.url, limit_s=8)) as broker:
         broker.create(topic, 1)
         with reading(broker, topic) as log, closing(broker.open_writer(topic)) as writer:
             writer.send([(b"a", b"1")])

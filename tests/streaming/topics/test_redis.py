@@ -237,7 +237,7 @@ def test_a_server_that_was_flushed_is_told(topic):
 
 @pytest.mark.long
 def test_a_server_that_hangs_is_an_error_and_nobody_waits_for_ever(topic):
-    with redis_server() as server, closing(open_topics(server.url, limit_s=1)) as broker:
+    with redis_server() as server, closing(open_topics(server.url, limit_s=3)) as broker:
         broker.create(topic, 1)
         with reading(broker, topic) as log, closing(broker.open_writer(topic)) as writer:
             read_to_end(log)
@@ -284,11 +284,15 @@ def test_an_idle_reader_waits_no_longer_than_it_is_told(broker, topic):
     """A server that has nothing to do ends a short BLOCK after up to 100 ms."""
     with reading(broker, topic) as log:
         read_to_end(log)
-        begin, takes = time.monotonic(), 0
-        while time.monotonic() - begin < 1.0:
-            assert log.take(TakeLimits(timeout_s=0.005)).ends == {0: 0}
-            takes += 1
-        assert takes > 25
+
+        def takes_of_a_second():
+            begin, takes = time.monotonic(), 0
+            while time.monotonic() - begin < 1.0:
+                assert log.take(TakeLimits(timeout_s=0.005)).ends == {0: 0}
+                takes += 1
+            return takes
+
+        wait_until(lambda: takes_of_a_second() > 25)  # a busy machine may keep it from that for a while
 
 
 def test_what_is_waited_for_may_change_while_nothing_comes(broker, topic):
