@@ -66,6 +66,23 @@ class LogWriter:
         """Have the next commit say that stamps were lost between two instants."""
         self._gaps.append(gap)
 
+    def say_at_once(self, opened: OpenedLog, gap: StampGap) -> bool:
+        """Say in a commit of its own between which instants stamps were lost; False where another commit came between.
+
+        Raises:
+            StoreError: the log can't be written.
+        """
+        state = replace(opened.state, gaps=(*opened.state.gaps, (gap.after, gap.until))[-_MOST_GAPS:])
+        return self._log.commit(opened, self.nothing(), state)
+
+    def opened(self) -> OpenedLog:
+        """Return the log as it is now.
+
+        Raises:
+            StoreError: it can't be read.
+        """
+        return self._log.open()
+
     def begin(self, partitions: Sequence[StreamPartition], cut_us: int) -> OpenedLog:
         """Return the log, in which partitions have an entry; one that is new begins where the register says.
 

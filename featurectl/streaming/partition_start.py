@@ -12,7 +12,7 @@ from featurectl.online.stream_state.base import KnownStamps, RegisterState, Stam
 from featurectl.online.stream_state.protocols import StreamConnection
 from featurectl.streaming.log_writer import LogWriter
 from featurectl.streaming.logged_events import TakenEvents
-from featurectl.streaming.retirement import check_before, gap_of, logged_before, of_before, retire, state_name
+from featurectl.streaming.retirement import check_before, logged_before, of_before, retire, state_name
 from featurectl.streaming.topics.base import TopicReader, TopicState, Watermarks
 
 
@@ -119,8 +119,8 @@ class PartitionStart:
         """
         state = connection.register.read_state()
         numbers = {of.name: of.number for of in state.partitions}
-        if before := of_before(state, topic):
-            self._retire(connection, before, topic)
+        if of_before(state, topic):  # a reset did not come to its end, or there was none
+            retire(connection.register, self._log, topic)
         self.names = [state_name(topic, each) for each in range(max(topic.partitions, least + 1))]
         if all(name in numbers for name in self.names):
             return numbers
@@ -131,18 +131,6 @@ class PartitionStart:
                 begin = watermarks[partition].begin if partition in watermarks else 0
                 numbers[name] = self._add(connection, name, begin, opened)
         return numbers
-
-    def _retire(self, connection: StreamConnection, before: Sequence[StreamPartition], topic: TopicState) -> None:
-        """Have the register know what the log knows of a topic that was made again: a reset did not come to its end.
-
-        Raises:
-            TopicRestartedError: the log does not know it: there was no reset.
-        """
-        opened = self._log.begin([], self._wall_us())
-        check_before([of.name for of in before], opened, topic)
-        gap = gap_of(retire(connection.register, before, opened, self._log), self._wall_us())
-        if gap is not None:
-            self._log.declare(gap)
 
     def _add(self, connection: StreamConnection, name: str, begin: int, opened: OpenedLog) -> int:
         """Return the number of a new partition; one that only the log knows goes on behind its last stamp."""

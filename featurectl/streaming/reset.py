@@ -15,10 +15,10 @@ from typing import Final
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import TryAgainError, UsageError
 from featurectl.offline.event_log import RETIRED_US, EventLog, LoggedPartition, LogState, OpenedLog
-from featurectl.online.stream_state.base import RegisterState, StampGap, StreamSource
+from featurectl.online.stream_state.base import RegisterState, StreamSource
 from featurectl.online.stream_state.protocols import StreamState
 from featurectl.streaming.log_writer import LogWriter
-from featurectl.streaming.retirement import gap_of, logged_before, of_before, retire, state_name
+from featurectl.streaming.retirement import logged_before, of_before, retire, state_name
 from featurectl.streaming.topics.base import TopicState, Watermarks
 
 _LOOK_S: Final = 0.5
@@ -180,9 +180,9 @@ class _Resetting:
             logged[name] = replace(logged[name], end=marks.begin)
         if not passed:
             raise self._nothing_to_reset(opened)
+        self.connection.generations.void()  # first: new lists wait for the log
         if not self._commit(opened, replace(opened.state, partitions=logged, gaps=gaps)):
             return None
-        self.connection.generations.void()
         return StreamReset(retired=tuple(passed), begun=tuple(of.name for of in passed), rebuilds=True)
 
     def _has_lost_messages(self, partition: int, position: int, end: int) -> UsageError:
@@ -198,24 +198,12 @@ class _Resetting:
     def _in_register(self, opened: OpenedLog, state: RegisterState) -> StreamReset:
         register, logged = self.connection.register, opened.state.partitions
         before = of_before(state, self._topic)
-        found = retire(register, before, opened, self._writer)
+        found = retire(register, self._writer, self._topic)
         names = [name for name, of in logged.items() if not of.is_retired]
         for name in names:
             register.add_partition(name, logged[name].first)
-        if (gap := gap_of(found, state.clock_us)) is not None:
-            self._declare(gap)
         retired = [ResetPartition(name=of.name, logged=logged[of.name].end, taken=of.end) for of in before]
         return StreamReset(retired=tuple(retired), begun=tuple(names), rebuilds=found.gave_up)
-
-    def _declare(self, gap: StampGap) -> None:
-        """Have the log say between which instants answers may have had what it has not, where it does not yet."""
-        while True:
-            opened = self._log.open()
-            gaps = opened.state.gaps
-            if any(after <= gap.after and gap.until <= until for after, until in gaps):
-                return
-            if self._commit(opened, replace(opened.state, gaps=(*gaps, (gap.after, gap.until)))):
-                return
 
     def _commit(self, opened: OpenedLog, state: LogState) -> bool:
         return self._log.commit(opened, self._writer.nothing(), state)

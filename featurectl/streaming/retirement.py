@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from featurectl.core.dataclass import dataclass
+from featurectl.core.errors import StoreError
 from featurectl.offline.event_log import OpenedLog
 from featurectl.online.stream_state.base import (
+    RETIRED,
     PartitionRetirement,
     RegisterState,
     RetiredPartition,
@@ -20,6 +22,8 @@ from featurectl.streaming.topics.base import TopicState
 from featurectl.streaming.topics.faults import OtherTopicError, TopicRestartedError
 
 _INCARNATION: Final = "#"
+_TRIES: Final = 20
+_MARGIN_US: Final = 5_000_000  # a worker may say for so long that nothing came until the register refuses it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,25 +89,47 @@ def check_before(names: Iterable[str], opened: OpenedLog, topic: TopicState) -> 
             raise TopicRestartedError(found.topic, found.partition, end, None)
 
 
-def retire(
-    register: StampRegister, partitions: Iterable[StreamPartition], opened: OpenedLog, log: LogWriter
-) -> PartitionRetirement:
-    """Have a register retire partitions that the log has retired.
+def retire(register: StampRegister, log: LogWriter, topic: TopicState) -> PartitionRetirement:
+    """Have a register retire the partitions of a topic as it was before, which the log has retired.
+
+    Before that the log says between which instants answers may have had events that it has not: who is killed at any
+    step has done it, or leaves it to be done by the next one. Where more is taken meanwhile, it looks again.
 
     Raises:
-        StoreError: the store or the log can't be used.
+        TopicRestartedError: the log has not retired one.
+        StoreError: the store or the log can't be used, or workers went on with the partitions all the time.
     """
-    retired = []
-    for of in partitions:
-        end = opened.state.partitions[of.name].end
-        # A register that came back from an older snapshot does not know the last stamps, and must not give them anew.
-        stamp = log.last_stamp(opened, of.name).stamp if of.end < end else 0
-        retired.append(RetiredPartition(name=of.name, end=end, stamp=stamp))
-    return register.retire(retired)
+    for _ in range(_TRIES):
+        opened, state = log.opened(), register.read_state()
+        before = of_before(state, topic)
+        check_before([of.name for of in before], opened, topic)
+        until = RETIRED
+        if (gap := _gap(register, before, opened, state)) is not None:
+            told = [end for after, end in opened.state.gaps if after <= gap.after and gap.until <= end]
+            if not told:
+                log.say_at_once(opened, StampGap(after=gap.after, until=gap.until + _MARGIN_US))
+                continue
+            until = max(told)
+        found = register.retire([_retired(of, opened, log) for of in before], until)
+        if found is not None:
+            return found
+    raise StoreError(f"workers go on with topic {topic.topic} as it was before", code="FC602", hint="stop them first")
 
 
-def gap_of(found: PartitionRetirement, now_us: int) -> StampGap | None:
+def _gap(
+    register: StampRegister, before: Iterable[StreamPartition], opened: OpenedLog, state: RegisterState
+) -> StampGap | None:
     """Return between which instants answers may have had events that are in no log; None: there are none."""
-    if found.lost_from is None:
-        return None
-    return StampGap(after=found.lost_from - 1, until=max(found.asof, found.last, now_us))
+    lost = []
+    for of in before:
+        end = opened.state.partitions[of.name].end
+        if of.end > end:
+            lost += [each.stamp for each in register.read_stamps(of.number, end, of.end) if each.end > end]
+    return StampGap(after=min(lost) - 1, until=max(state.asof, state.last, state.clock_us)) if lost else None
+
+
+def _retired(of: StreamPartition, opened: OpenedLog, log: LogWriter) -> RetiredPartition:
+    end = opened.state.partitions[of.name].end
+    # A register that came back from an older snapshot does not know the last stamps, and must not give them anew.
+    stamp = log.last_stamp(opened, of.name).stamp if of.end < end else 0
+    return RetiredPartition(name=of.name, end=end, stamp=stamp, taken=of.end)

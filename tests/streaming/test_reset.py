@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -215,6 +218,79 @@ def killed(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+@dataclass(kw_only=True)
+class Steps:
+    """What a reset writes, step by step: it is killed before or after one, and a worker takes events after the first.
+
+    That worker has not heard of the reset: `stamp` is the last that it was given.
+    """
+
+    made: Remade
+    kill_at: int
+    seen: int = 0
+    done: int = 0
+    stamp: int = 0
+
+    def watched(self, write: Callable[..., Any]) -> Callable[..., Any]:
+        def step(*given: object, **named: object) -> object:
+            self.may_be_killed()
+            found = write(*given, **named)
+            self.done += 1
+            if self.done == 1:
+                self.take()
+            self.may_be_killed()
+            return found
+
+        return step
+
+    def may_be_killed(self) -> None:
+        self.seen += 1
+        if self.seen == self.kill_at:
+            raise KeyboardInterrupt
+
+    def take(self) -> None:
+        """Take two events more, and say that nothing else came."""
+        self.made.clock_us += 20 * SECOND
+        register = self.made.worker.connection.register
+        claim = register.claim(0, 7, 9, KnownStamps())
+        assert claim is not None
+        self.stamp = claim.stamps[-1].stamp
+
+
+@pytest.mark.sample(2)
+@pytest.mark.parametrize("ended_by", ["the next reset", "the first worker"])
+@pytest.mark.parametrize("kill_at", range(1, 9))
+def test_what_answers_may_have_had_is_told_wherever_a_reset_is_killed(
+    stage: Callable[..., Remade], kill_at: int, ended_by: str, monkeypatch: pytest.MonkeyPatch
+):
+    made = stage()
+    made.step()
+    made.seeded("spend@1")
+    made.send(3)
+    made.step()
+    made.step(seconds=9)
+    made.send(4)
+    made.step(seconds=1)
+    first = made.asof
+    made.remake()
+    steps = Steps(made=made, kill_at=kill_at)
+    with monkeypatch.context() as patched:
+        register = type(made.worker.connection.register)
+        patched.setattr(register, "retire", steps.watched(register.retire))
+        patched.setattr(register, "add_partition", steps.watched(register.add_partition))
+        patched.setattr(type(made.log), "commit", steps.watched(type(made.log).commit))
+        with suppress(KeyboardInterrupt):
+            made.reset()
+    made.clock_us += 60 * SECOND
+    if ended_by == "the next reset" or steps.done == 0:
+        with suppress(UsageError):  # all was done
+            made.reset()
+    stage(of=made).step()
+    gaps = made.log.open().state.gaps
+    for stamp in filter(None, (first, steps.stamp)):
+        assert any(after < stamp <= until for after, until in gaps), (stamp, gaps)
+
+
 def test_a_worker_that_has_not_heard_of_it_can_do_nothing(stage: Callable[..., Remade]):
     made = stage()
     made.step()
@@ -278,3 +354,30 @@ def test_a_store_that_was_emptied_knows_nothing_of_before(stage: Callable[..., R
     assert can_seed(third.worker.connection.register.read_state(), third.log.open(), third.worker.start.names)
     third.seeded("spend@1")
     assert third.elements("spend@1") == 1
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kill_at", range(1, 5))
+def test_lists_are_given_up_wherever_what_passes_events_is_killed(
+    stage: Callable[..., Remade], kill_at: int, monkeypatch: pytest.MonkeyPatch
+):
+    made = stage()
+    made.step()
+    made.seeded("spend@1")
+    made.send(3)
+    made.step()
+    made.step(seconds=9)
+    made.send(4)
+    made.step(seconds=1)
+    made.broker.trim("swipes", {0: 5})
+    steps = Steps(made=made, kill_at=kill_at, done=1)
+    with monkeypatch.context() as patched:
+        generations = type(made.worker.connection.generations)
+        patched.setattr(generations, "void", steps.watched(generations.void))
+        patched.setattr(type(made.log), "commit", steps.watched(type(made.log).commit))
+        with pytest.raises(KeyboardInterrupt):
+            made.reset()
+    with suppress(UsageError):  # all was done
+        made.reset()
+    state = made.worker.connection.register.read_state()
+    assert ([of.end for of in made.log.open().state.partitions.values()], state.live("spend@1")) == ([5], None)

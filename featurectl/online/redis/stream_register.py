@@ -72,10 +72,17 @@ class RedisStampRegister:
         triples = [value for of in positions for value in (of.partition, of.position, int(of.at_end))]
         return [answer == 1 for answer in self._run(_numbers, scripts.HEARTBEAT, self._masters.now(), *triples)]
 
-    def retire(self, partitions: Sequence[RetiredPartition]) -> PartitionRetirement:
-        """Have nothing come of some partitions any more, nor wait for them."""
-        triples = [value for of in partitions for value in (of.name, of.end, of.stamp)]
-        asof, last, gave_up, lost = self._run(_numbers, scripts.RETIRE, *triples)
+    def retire(self, partitions: Sequence[RetiredPartition], until: int = RETIRED) -> PartitionRetirement | None:
+        """Have nothing come of some partitions any more, nor wait for them; None where more came than was looked at."""
+        words = [
+            value
+            for of in partitions
+            for value in (of.name, of.end, of.stamp, "" if of.taken is None else of.taken)
+        ]  # fmt: skip
+        found = self._run(_numbers, scripts.RETIRE, until, *words)
+        if not found:
+            return None
+        asof, last, gave_up, lost = found
         return PartitionRetirement(
             asof=asof, last=last, lost_from=None if lost == RETIRED else lost, gave_up=gave_up == 1
         )

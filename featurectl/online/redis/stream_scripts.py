@@ -272,8 +272,14 @@ RETIRE: Final = (
     PINNED
     + """
 local before, last = asof(), tonumber(get('last') or '0')
-local greatest, gave_up, lost = last, 0, RETIRED
-for at = 1, #ARGV, 3 do
+local greatest, gave_up, lost, latest = last, 0, RETIRED, tonumber(ARGV[1])
+if before > latest or last > latest then return {} end
+for at = 2, #ARGV, 4 do
+  local n, taken = get('number/' .. ARGV[at]), tonumber(ARGV[at + 3])
+  local p = n and active(n)
+  if p and taken and p.fin ~= taken then return {} end
+end
+for at = 2, #ARGV, 4 do
   local n, fin, stamp = get('number/' .. ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
   local p = n and active(n)
   if p then

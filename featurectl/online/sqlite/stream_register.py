@@ -112,16 +112,20 @@ class SqliteStampRegister:
             connection.execute(tables.PUT_ASOF, (self._source,))
             return answers
 
-    def retire(self, partitions: Sequence[RetiredPartition]) -> PartitionRetirement:
-        """Have nothing come of some partitions any more, nor wait for them."""
+    def retire(self, partitions: Sequence[RetiredPartition], until: int = RETIRED) -> PartitionRetirement | None:
+        """Have nothing come of some partitions any more, nor wait for them; None where more came than was looked at."""
         with self._file.transaction() as connection:
             asof, last, *_ = connection.execute(tables.SOURCE, (self._source,)).fetchone()
             gave_up, greatest, lost = False, last, list[int]()
+            active = []
             for each in partitions:
-                found = connection.execute(tables.FIND_PARTITION, (self._source, each.name)).fetchone()
-                row = None if found is None else self._active(connection, found[0])
-                if row is None:
-                    continue
+                named = connection.execute(tables.FIND_PARTITION, (self._source, each.name)).fetchone()
+                row = None if named is None else self._active(connection, named[0])
+                if row is not None:
+                    active.append((each, row))
+            if max(asof, last) > until or any(of.taken not in (None, row.end) for of, row in active):
+                return None
+            for each, row in active:
                 gave_up |= not row.end == row.done == each.end
                 lost += filter(
                     None, connection.execute(tables.LEAST_STAMP, (self._source, row.number, each.end)).fetchone()

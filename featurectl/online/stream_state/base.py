@@ -144,11 +144,15 @@ class StreamPartition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetiredPartition:
-    """A partition of which nothing comes any more: what is logged ends before `end`, `stamp` is its last."""
+    """A partition of which nothing comes any more: what is logged ends before `end`, `stamp` is its last.
+
+    `taken` is the end that the register had of it when it was looked at; None: whatever that was.
+    """
 
     name: str
     end: int
     stamp: int
+    taken: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from featurectl.online.base import AsyncRowReader
 from featurectl.online.stream_state.base import (
+    RETIRED,
     EntityList,
     Generation,
     GenerationCut,
@@ -53,11 +54,12 @@ class StampRegister(Protocol):
     def heartbeat(self, positions: Sequence[ReadingPosition]) -> list[bool]:
         """Promise that nothing came up to now in partitions of a worker; False of one: it begins anew with that."""
 
-    def retire(self, partitions: Sequence[RetiredPartition]) -> PartitionRetirement:
+    def retire(self, partitions: Sequence[RetiredPartition], until: int = RETIRED) -> PartitionRetirement | None:
         """Have nothing come of some partitions any more, nor wait for them; those that are not known are left out.
 
         Of each there is what the log has: where lists have more or less, all generations are given up. Claims of it
-        are refused from then on.
+        are refused from then on. None, and nothing is done, where more was taken of one than was looked at, or
+        `asof` or a stamp is later than `until`: what the log says of answers up to then would not be all.
         """
 
     def forget(self, partition: int, below: int) -> None:

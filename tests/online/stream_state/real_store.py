@@ -192,8 +192,9 @@ class RealRegister(Register):
         retired = [
             base.RetiredPartition(name=f"swipes/{p}#0", end=end, stamp=us(stamp)) for p, (end, stamp) in logged.items()
         ]
-        lost = self._link.do(lambda of: of.register.retire(retired)).lost_from
-        return None if lost is None else lost / 1e6
+        found = self._link.do(lambda of: of.register.retire(retired))
+        assert found is not None
+        return None if found.lost_from is None else found.lost_from / 1e6
 
     def add_generation(self, generation: int) -> tuple[list[int], float]:
         added = [self._link.add(each) for each in of_views(generation)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -66,14 +67,32 @@ class Calls:
         for name in self.random.sample([f"swipes/{n}" for n in range(5)], self.random.randrange(3)):
             p = self.oracle.names.index(name) if name in self.oracle.names else len(self.oracle.names)
             end = max(0, self.end(p) + self.random.choice([0, 0, 0, -2, 2]))
-            retired.append(RetiredPartition(name=name, end=end, stamp=int(self.oracle.model.last) - 3 + 2 * end))
+            stamp, taken = int(self.oracle.model.last) - 3 + 2 * end, self.random.choice([None, self.end(p)])
+            retired.append(RetiredPartition(name=name, end=end, stamp=stamp, taken=taken))
         asof, last = self.oracle.asof, self.oracle.model.last
         before = {name: of.live for name, of in self.oracle.views.items()}
+        self._is_refused(retired)
         found = self.connection.register.retire(retired)
         lost = self.oracle.retire(retired)
+        assert found is not None
         assert (found.asof, found.last, found.lost_from) == (asof, last, lost)
         if not found.gave_up:
             assert before == {name: of.live for name, of in self.oracle.views.items()}
+
+    def _is_refused(self, retired: list[RetiredPartition]) -> None:
+        """Nothing is retired where more was taken than was looked at, or answers are later than was told."""
+        state = self.connection.register.read_state()
+        active = {of.name for of in state.partitions if not of.is_retired}
+        for place, of in enumerate(retired):
+            if of.name in active:
+                other = [
+                    *retired[:place],
+                    replace(of, taken=self.random.randrange(90_000, 99_999)),
+                    *retired[place + 1 :],
+                ]
+                assert self.connection.register.retire(other) is None
+        if latest := max(state.asof, state.last):
+            assert self.connection.register.retire(retired, latest - 1) is None
 
     def _known(self, p: int, first: int) -> KnownStamps:
         random, oracle = self.random, self.oracle
