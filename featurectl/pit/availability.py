@@ -1,4 +1,6 @@
-"""Which rows a question may see: those with available_at <= t.
+"""Which rows a question may see: those with available_at <= t, where t is when it was asked.
+
+That is the end of its windows, or later: what happened before an instant is often known only after it.
 
 Along the rows of one key, availability mostly rises: what happened later is known later. Where it does, the rows
 known at t are the first so many. So, for every question, three stretches of its key's rows:
@@ -77,20 +79,21 @@ class Layer:
 
     def stretches(self, probes: Probes) -> tuple[Ints, Ints] | None:
         """Return (settled, possible) of each probe, positions in the lane; None with one delay: `Sight` looks then."""
-        group, time = probes.group, probes.time
+        group, known = probes.group, probes.known
         if self.delay is not None:
             return None
-        settled = Times(self.all_known_until, self.lane.groups).count(group, time, "right")
+        settled = Times(self.all_known_until, self.lane.groups).count(group, known, "right")
         if np.array_equal(self.all_known_until, self.none_known_before):
             return settled, settled
-        return settled, Times(self.none_known_before, self.lane.groups).count(group, time, "right")
+        return settled, Times(self.none_known_before, self.lane.groups).count(group, known, "right")
 
 
 def sees_all(table: SortedTable, probes: Probes) -> bool:
     """Return whether every row is true and known at the time of each probe, so that none need be looked for."""
     if not len(table.event_time) or not len(probes.time):
         return False
-    return bool(probes.time.min() >= max(table.event_time.max(), table.available_at.max()))
+    are_true = probes.time.min() >= table.event_time.max()
+    return bool(are_true and probes.known.min() >= table.available_at.max())
 
 
 def layers(table: SortedTable) -> list[Layer]:
@@ -120,6 +123,7 @@ class Sight:
     layer: Layer
     group: Ints
     time: Ints
+    known: Ints
     stretches: tuple[Ints, Ints] | None
 
     def parts(self, lo: Ints, hi: Ints, before_us: int = 0) -> list[LaneRanges]:
@@ -150,7 +154,7 @@ class Sight:
     @cached_property
     def _known(self) -> Ints:
         """The position behind the last row that is known to each probe, where all rows have one delay."""
-        return self.layer.events.count(self.group, self.time - self._delay, "right")
+        return self.layer.events.count(self.group, self.known - self._delay, "right")
 
     @cached_property
     def _checked(self) -> tuple[Lane, Ints, Ints] | None:
@@ -161,7 +165,7 @@ class Sight:
         if not sizes.any():
             return None
         positions, owner = unroll(settled, possible)
-        known = self.layer.available[positions] <= self.time[owner]
+        known = self.layer.available[positions] <= self.known[owner]
         start = running_total(sizes)
         middle = Lane(
             self.layer.lane.inputs,
@@ -184,6 +188,7 @@ def sights(found: list[Layer], probes: Probes) -> Iterator[list[Sight]]:
                 layer=layer,
                 group=probes.group[start:stop],
                 time=probes.time[start:stop],
+                known=probes.known[start:stop],
                 stretches=None if pair is None else (pair[0][start:stop], pair[1][start:stop]),
             )
             for layer, pair in zip(found, stretches, strict=True)

@@ -57,13 +57,15 @@ class SortedTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probes:
-    """The spine rows that can have an answer (key and time not null), ordered by (key, t).
+    """The spine rows that can have an answer (key and times not null), ordered by (key, t).
 
-    `place` holds for every spine row, in spine order, the probe that answers it, or null.
+    `known` is when each was asked, at its time or later: the rows available then count. `place` holds for every spine
+    row, in spine order, the probe that answers it, or null.
     """
 
     group: Ints
     time: Ints
+    known: Ints
     place: pl.Series
 
 
@@ -78,22 +80,26 @@ class OrderedSpine:
     distinct: pl.DataFrame
     code: Ints
     time: Ints
+    known: Ints
     place: pl.Series
     found: Bools
 
 
 class AskedSpine:
-    """A spine whose order by some keys is found once, when first needed, for all tables with these keys."""
+    """A spine whose order by some keys is found once, when first needed, for all tables with these keys.
 
-    def __init__(self, rows: pl.DataFrame, keys: Sequence[str], time: str) -> None:
-        self.rows, self.time = rows, time
+    `known`: its column of the instants of knowledge, see `order_spine`.
+    """
+
+    def __init__(self, rows: pl.DataFrame, keys: Sequence[str], time: str, known: str | None = None) -> None:
+        self.rows, self.time, self.known = rows, time, known
         self._keys = tuple(keys)
         self._found_at_others: list[pl.Series] = []
 
     @cached_property
     def ordered(self) -> OrderedSpine:
         """The rows in their order."""
-        return order_spine(self.rows, self._keys, self.time)
+        return order_spine(self.rows, self._keys, self.time, self.known)
 
     def found(self) -> pl.Series:
         """Return of each row whether a table that was asked has a row of its key; a null in a key has none.
@@ -183,10 +189,13 @@ def _ties_in_order(table: SortedTable, places: Ints) -> bool:
     return is_ordered(rows, row_order([group], rows.columns))
 
 
-def order_spine(spine: pl.DataFrame, keys: Sequence[str], time: str) -> OrderedSpine:
-    """Return the rows of a spine ordered by (keys, time), for every table with these keys; nulls ask nothing."""
+def order_spine(spine: pl.DataFrame, keys: Sequence[str], time: str, known: str | None = None) -> OrderedSpine:
+    """Return the rows of a spine ordered by (keys, time), for every table with these keys; nulls ask nothing.
+
+    Rows of a table count that were available at `known`, which is no earlier than `time`; without it at `time`.
+    """
     asks: Bools = np.ones(spine.height, np.bool_)
-    for column in (spine[time], *(spine[key] for key in keys)):
+    for column in (spine[name] for name in (time, *([known] if known else []), *keys)):
         if column.null_count():
             asks &= column.is_not_null().to_numpy()
     asking = np.flatnonzero(asks)
@@ -198,8 +207,15 @@ def order_spine(spine: pl.DataFrame, keys: Sequence[str], time: str) -> OrderedS
     answered = pl.Series(place)
     if len(asking) < spine.height:
         answered = answered.set(pl.Series(~asks), None)
-    found = np.zeros(distinct.height, np.bool_)
-    return OrderedSpine(distinct=distinct, code=code, time=moment[order], place=answered, found=found)
+    times = moment[order]
+    return OrderedSpine(
+        distinct=distinct,
+        code=code,
+        time=times,
+        known=np.maximum(times, microseconds(chosen[known])[order]) if known else times,
+        place=answered,
+        found=np.zeros(distinct.height, np.bool_),
+    )
 
 
 def _grouped(keys: pl.DataFrame, moment: Ints) -> tuple[pl.DataFrame, Ints, Ints]:
@@ -236,7 +252,7 @@ def find_probes(table: SortedTable, spine: OrderedSpine) -> Probes:
     """
     group = _group_of(table, spine.distinct)
     spine.found[group < len(table.groups.starts) - 1] = True  # never back: another table may be asked meanwhile
-    return Probes(group=group[spine.code], time=spine.time, place=spine.place)
+    return Probes(group=group[spine.code], time=spine.time, known=spine.known, place=spine.place)
 
 
 def _order(code: Ints, moment: Ints) -> Ints:

@@ -74,15 +74,16 @@ def answer_states(
     time: str,
     questions: Sequence[StateQuestion],
     ttl_us: int | None,
+    known: str | None = None,
 ) -> StateAnswer:
     """Return the answers to the rows of a spine by rows with these keys; see `find_states`."""
-    return find_states(arrange(rows, keys), order_spine(spine, keys, time), questions, ttl_us)
+    return find_states(arrange(rows, keys), order_spine(spine, keys, time, known), questions, ttl_us)
 
 
 def find_states(
     table: SortedTable, spine: OrderedSpine, questions: Sequence[StateQuestion], ttl_us: int | None
 ) -> StateAnswer:
-    """Return the last row with t - ttl <= event_time <= t and available_at <= t, column by column.
+    """Return the last row with t - ttl <= event_time <= t that is available when it is asked, column by column.
 
     Last is by (event_time, available_at, tie_order). Tables are as in `find_windows`. A question with `fill_last`
     takes the last of these rows in which its own column is not null.

@@ -32,22 +32,23 @@ def windows_naively(
     questions: Sequence[WindowQuestion],
     closed: Closed = "left",
     hop_us: int | None = None,
+    known: str | None = None,
 ) -> list[dict[str, object]]:
     """Return what `answer_windows` returns, by looking at every row for every spine row and question."""
     answers: list[dict[str, object]] = []
     for asked in spine:
-        if any(asked[name] is None for name in (*keys, time)):
+        if any(asked[name] is None for name in (*keys, time, known or time)):
             answers.append({question.name: None for question in questions})
             continue
         t = _us(asked[time])
-        known = _known(rows, asked, keys, t)
+        seen = _seen(rows, asked, keys, max(t, _us(asked[known or time])))
         answer: dict[str, object] = {}
         for question in questions:
             end = t - question.offset_us
             start = None if question.window_us is None else end - question.window_us
             if start is not None and hop_us is not None:
                 start = math.floor(Fraction(start, hop_us)) * hop_us
-            inside = [row for row in known if _inside(_us(row[EVENT_TIME]), start, end, closed)]
+            inside = [row for row in seen if _inside(_us(row[EVENT_TIME]), start, end, closed)]
             column = question.column
             answer[question.name] = aggregate_naively(question, [column is None or row[column] for row in inside])
         answers.append(answer)
@@ -62,15 +63,17 @@ def states_naively(
     time: str,
     questions: Sequence[StateQuestion],
     ttl_us: int | None,
+    known: str | None = None,
 ) -> list[dict[str, object]]:
     """Return what `answer_states` returns, with `event_time` and `available_at` beside the values."""
     answers: list[dict[str, object]] = []
     for asked in spine:
         inside: list[NaiveRow] = []
-        if all(asked[name] is not None for name in (*keys, time)):
+        if all(asked[name] is not None for name in (*keys, time, known or time)):
             t = _us(asked[time])
+            seen = _seen(rows, asked, keys, max(t, _us(asked[known or time])))
             start = None if ttl_us is None else t - ttl_us
-            inside = [row for row in _known(rows, asked, keys, t) if _inside(_us(row[EVENT_TIME]), start, t, "both")]
+            inside = [row for row in seen if _inside(_us(row[EVENT_TIME]), start, t, "both")]
         answer: dict[str, object] = {name: inside[-1][name] if inside else None for name in (EVENT_TIME, AVAILABLE_AT)}
         for question in questions:
             values = [row[question.column] for row in inside]
@@ -86,9 +89,9 @@ def _us(instant: object) -> int:
     return instant_us(instant)
 
 
-def _known(rows: Sequence[NaiveRow], asked: NaiveRow, keys: Sequence[str], t: int) -> list[NaiveRow]:
-    """Return the rows of the key that are available at t, in total order."""
-    mine = [row for row in rows if all(row[key] == asked[key] for key in keys) and _us(row[AVAILABLE_AT]) <= t]
+def _seen(rows: Sequence[NaiveRow], asked: NaiveRow, keys: Sequence[str], at: int) -> list[NaiveRow]:
+    """Return the rows of the key that are available at an instant, in total order."""
+    mine = [row for row in rows if all(row[key] == asked[key] for key in keys) and _us(row[AVAILABLE_AT]) <= at]
     return sorted(mine, key=lambda row: (_us(row[EVENT_TIME]), _us(row[AVAILABLE_AT]), _ties(row), row[TIE_ORDER]))
 
 

@@ -26,10 +26,11 @@ def answer_windows(
     questions: Sequence[WindowQuestion],
     closed: Closed = "left",
     hop_us: int | None = None,
+    known: str | None = None,
 ) -> pl.DataFrame:
     """Return one row a spine row, in spine order, with one column a question; see `find_windows`."""
     return find_windows(
-        arrange(rows, keys), order_spine(spine, keys, time), questions, closed=closed, hop_us=hop_us
+        arrange(rows, keys), order_spine(spine, keys, time, known), questions, closed=closed, hop_us=hop_us
     ).spread()
 
 
@@ -44,8 +45,9 @@ def find_windows(
     """Return the answers to the rows of a spine, one column a question.
 
     The table holds the columns of the questions; the spine has the keys (of the same types) and `time`, all
-    timestamps in microseconds. An answer depends on the question, the spine row's key and time, and the key's rows
-    that are visible then: not on other spine rows or keys. A null key or time gives null.
+    timestamps in microseconds, and may have the instants at which it was asked. An answer depends on the question, the
+    spine row's key and times, and the key's rows that are visible then: not on other spine rows or keys. A null key or
+    time gives null.
 
     Raises:
         DataError: FC507, an exact sum that its type can't hold.

@@ -69,7 +69,7 @@ class Case:
     asked: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.asked = {"keys": self.keys, "time": "t"}
+        self.asked = {"keys": self.keys, "time": "t", "known": "known" if "known" in self.spine.columns else None}
 
     def _repr_pretty_(self, printer: Any, cycle: object) -> None:  # noqa: ARG002  # of the protocol
         printer.text(f"closed={self.closed} hop_us={self.hop_us} ttl_us={self.ttl_us}\n")
@@ -122,6 +122,10 @@ def cases(draw: st.DrawFn, most_rows: int = 24, *, tied: bool = False) -> Case:
         for name, (dtype, values) in keys.items()
     }
     spine["t"] = instants(draw(st.sampled_from([time * unit] * 9 + [None])) for time in asks)
+    if draw(st.sampled_from([False, False, True])):
+        later = [draw(st.sampled_from([-3, 0, 1, 2, 4, 20, 60])) for _ in asks]
+        known = [(time + by) * unit for time, by in zip(asks, later, strict=True)]
+        spine["known"] = instants(draw(st.sampled_from([at] * 9 + [None])) for at in known)
     widened = [
         WindowQuestion(
             name=q.name, op=q.op, column=q.column, n=q.n, q=q.q,

@@ -46,6 +46,7 @@ class Tally:
             "closed other than left": case.closed != "left",
             "hops": case.hop_us is not None,
             "offsets": any(question.offset_us for question in case.windows),
+            "times of knowledge": "known" in spine.columns,
             "no rows": rows.is_empty(),
         }
 

@@ -95,6 +95,7 @@ def _parts(spine: OrderedSpine, buckets: int) -> list[tuple[int, Ints, OrderedSp
                 distinct=spine.distinct[keys],
                 code=new_code,
                 time=spine.time[places],
+                known=spine.known[places],
                 place=pl.Series([], dtype=pl.Int64),
                 found=np.zeros(len(keys), np.bool_),
             )
