@@ -192,7 +192,8 @@ def _ties_in_order(table: SortedTable, places: Ints) -> bool:
 def order_spine(spine: pl.DataFrame, keys: Sequence[str], time: str, known: str | None = None) -> OrderedSpine:
     """Return the rows of a spine ordered by (keys, time), for every table with these keys; nulls ask nothing.
 
-    Rows of a table count that were available at `known`, which is no earlier than `time`; without it at `time`.
+    Rows of a table count that were available at `known`; without it at `time`. Where it is before `time`, it is the
+    time as well: nobody knows at an instant what happens after it.
     """
     asks: Bools = np.ones(spine.height, np.bool_)
     for column in (spine[name] for name in (time, *([known] if known else []), *keys)):
@@ -200,19 +201,21 @@ def order_spine(spine: pl.DataFrame, keys: Sequence[str], time: str, known: str 
             asks &= column.is_not_null().to_numpy()
     asking = np.flatnonzero(asks)
     chosen = spine if len(asking) == spine.height else spine[asking]
-    moment = microseconds(chosen[time])
+    moment = asked = microseconds(chosen[time])
+    if known:
+        asked = microseconds(chosen[known])
+        moment = np.minimum(moment, asked)
     distinct, code, order = _grouped(chosen.select(keys), moment)
     place = np.full(spine.height, -1, np.int64)
     place[asking[order]] = np.arange(len(order))
     answered = pl.Series(place)
     if len(asking) < spine.height:
         answered = answered.set(pl.Series(~asks), None)
-    times = moment[order]
     return OrderedSpine(
         distinct=distinct,
         code=code,
-        time=times,
-        known=np.maximum(times, microseconds(chosen[known])[order]) if known else times,
+        time=moment[order],
+        known=asked[order],
         place=answered,
         found=np.zeros(distinct.height, np.bool_),
     )

@@ -40,8 +40,9 @@ def windows_naively(
         if any(asked[name] is None for name in (*keys, time, known or time)):
             answers.append({question.name: None for question in questions})
             continue
-        t = _us(asked[time])
-        seen = _seen(rows, asked, keys, max(t, _us(asked[known or time])))
+        at = _us(asked[known or time])
+        t = min(_us(asked[time]), at)
+        seen = _seen(rows, asked, keys, at)
         answer: dict[str, object] = {}
         for question in questions:
             end = t - question.offset_us
@@ -70,8 +71,9 @@ def states_naively(
     for asked in spine:
         inside: list[NaiveRow] = []
         if all(asked[name] is not None for name in (*keys, time, known or time)):
-            t = _us(asked[time])
-            seen = _seen(rows, asked, keys, max(t, _us(asked[known or time])))
+            at = _us(asked[known or time])
+            t = min(_us(asked[time]), at)
+            seen = _seen(rows, asked, keys, at)
             start = None if ttl_us is None else t - ttl_us
             inside = [row for row in seen if _inside(_us(row[EVENT_TIME]), start, t, "both")]
         answer: dict[str, object] = {name: inside[-1][name] if inside else None for name in (EVENT_TIME, AVAILABLE_AT)}

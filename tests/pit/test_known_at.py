@@ -23,7 +23,8 @@ ASKED = [
     (41, 89, 6.0, 4.0),  # the row of 40 is known at 90
     (41, 90, 14.0, 8.0),
     (41, 10**6, 14.0, 8.0),  # nothing that happened later counts, however late it is asked
-    (30, 12, 1.0, 1.0),  # asked before its own time: as at its time
+    (31, 30, 1.0, 1.0),  # asked before its own time, at which the row of 30 was known: as at 30
+    (60, 12, 1.0, 1.0),  # the window of 12 is (-13, 12), that of 60 would have none of it
     (5, 100, None, None),
     (None, 50, None, None),
     (50, None, None, None),

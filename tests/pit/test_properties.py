@@ -51,8 +51,8 @@ def test_rows_that_are_not_visible_at_t_change_nothing(case, random):
     """Removed, with each other's values, or added: rows that happen or are known after t."""
     spine = case.spine.drop_nulls([name for name in ("t", "known") if name in case.spine.columns])[:1]
     assume(spine.height)
-    t = spine["t"][0]
-    known = max(t, spine["known"][0]) if "known" in spine.columns else t
+    known = spine["known"][0] if "known" in spine.columns else spine["t"][0]
+    t = min(spine["t"][0], known)
     visible = case.rows.filter((pl.col(EVENT_TIME) <= t) & (pl.col(AVAILABLE_AT) <= known))
     expected = answers(case, case.rows, spine)
     compare(answers(case, visible, spine), expected)
