@@ -16,7 +16,7 @@ from featurectl.api.pages import RetrainedPage, TrainedPage, as_page
 from featurectl.api.results import ResultTable
 from featurectl.api.rows import ScoredFrame, TrainingFrame
 from featurectl.core.errors import UsageError
-from featurectl.language.resolve.feature_names import feature_choices
+from featurectl.language.resolve.feature_names import FeatureChoice, feature_choices
 from featurectl.online.client.clients import warn_of_old_names
 from featurectl.operations.materialize.dry_run import Planned
 from featurectl.operations.materialize.materialize_views import (
@@ -35,7 +35,7 @@ from featurectl.operations.training.manifest import describe_training_set
 from featurectl.operations.training.reproduce import read_manifest
 from featurectl.operations.training.request import TrainingRequest
 from featurectl.operations.training.retrain import compare_versions
-from featurectl.operations.training.spine import Cut, cut_spine, frame_spine
+from featurectl.operations.training.spine import Cut, SpineClocks, cut_spine, frame_spine
 from featurectl.operations.training.train_model import TrainRequest, train_model
 from featurectl.registry.applied import split_name
 from featurectl.render.materialize import planned_document, render_planned, render_runs, run_document
@@ -173,6 +173,7 @@ class DataMethods(ProjectBase):
         keys_from: str | None = None,
         at: datetime | str | None = None,
         time: str | None = None,
+        known_at: str | None = None,
         join: Mapping[str, str] | None = None,
         since: datetime | str | None = None,
         until: datetime | str | None = None,
@@ -189,6 +190,7 @@ class DataMethods(ProjectBase):
         spine: FrameT,
         features: str | Sequence[str] = (),
         time: str | None = None,
+        known_at: str | None = None,
         join: Mapping[str, str] | None = None,
         since: datetime | str | None = None,
         until: datetime | str | None = None,
@@ -206,6 +208,7 @@ class DataMethods(ProjectBase):
         keys_from: str | None = None,
         at: datetime | str | None = None,
         time: str | None = None,
+        known_at: str | None = None,
         join: Mapping[str, str] | None = None,
         since: datetime | str | None = None,
         until: datetime | str | None = None,
@@ -216,22 +219,21 @@ class DataMethods(ProjectBase):
     ) -> TrainingFrame[Any]:
         """Return the point-in-time training set of a model, or of `features` (`["view:a", "view:* as v_"]`).
 
-        A row is one of the spine, in its order: of a frame, a file, a source by its name, the model's own, or of every
-        key that `keys_from` knows `at` an instant. Its time is the column `time`, else the model's `spine.time`, else
-        `event_time`; `join` names columns of keys that are called otherwise. The label stands last. `as_served`: values
-        as they were online. `from_manifest`: rows made again of the same tables, given alone, or with a moved spine.
+        A row is one of the spine: of a frame, a file, a source, the model's own, or of every key that `keys_from` knows
+        `at` an instant. Its time is the column `time` (the model's, or `event_time`), `known_at` that of its answer.
+        `join`: columns of keys called otherwise. `as_served`: values as they were online. `from_manifest`: made again.
 
         Raises:
-            UsageError: something of these names is not applied, or not given; the file is no manifest.
-            DataError, StoreError: a table is gone or can't be read, or the spine lacks a column.
+            UsageError, DataError, StoreError: a name is not applied, the file no manifest, or a table or column gone.
         """
         request = TrainingRequest(
             model=model,
-            features=tuple(feature_choices(features.split(",") if isinstance(features, str) else texts_of(features))),
+            features=_chosen(features),
             spine=_name_of(spine),
             keys_from=keys_from,
             at=instant_of(at),
             time=time,
+            known_at=known_at,
             join=tuple((join or {}).items()),
             cut=Cut(since=instant_of(since), until=instant_of(until), sample=sample, seed=seed),
             as_served=as_served,
@@ -332,7 +334,14 @@ class DataMethods(ProjectBase):
 
 def _places_of_cut(frame: pl.DataFrame, manifest: Mapping[str, Any], cut: Cut) -> pl.Series | None:
     """Return which rows of a frame were scored."""
-    return cut_spine(frame_spine(frame, (manifest["spine"]["time"],)), cut).places
+    spine = manifest["spine"]
+    clocks = SpineClocks(times=(spine["time"],), known=spine.get("known_at"))
+    return cut_spine(frame_spine(frame, clocks), cut).places
+
+
+def _chosen(features: str | Sequence[str]) -> tuple[FeatureChoice, ...]:
+    """Return the features that are named, in a text with commas or one by one."""
+    return tuple(feature_choices(features.split(",") if isinstance(features, str) else texts_of(features)))
 
 
 def _name_of(spine: AnyFrame | str | Path | None) -> str | None:

@@ -93,7 +93,8 @@ def _of_model(objects: AppliedObjects, name: str) -> Sayings:
     model = objects.models[name]
     spine, trainer, state = model.spine, model.trainer, objects.state
     where = f" where {one_line(spine.where.text)}" if spine.where else ""
-    yield "spine", f"rows of {spine.source.name} at {spine.time}{where}"
+    known = f", known at {spine.known_at}" if spine.known_at else ""
+    yield "spine", f"rows of {spine.source.name} at {spine.time}{known}{where}"
     yield "label", "" if spine.label is None else label_text(spine.label)
     yield "inputs", f"{len(model.inputs)}: " + ", ".join(item.name for item in model.inputs)
     if trainer is not None:

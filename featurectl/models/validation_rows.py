@@ -13,25 +13,28 @@ import polars as pl
 from featurectl.core.dataclass import dataclass
 
 VALIDATION_FORMAT: Final = "parquet"
-_SPINE, _INPUT, _TIME, _LABEL = "spine:", "input:", "time", "label"
+_SPINE, _INPUT, _TIME, _LABEL, _KNOWN = "spine:", "input:", "time", "label", "known"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidationRows:
     """Rows of a spine with the instant of each, the raw inputs of the model that was judged, and the label as numbers.
 
-    `spine` holds the spine's columns in the language's types, and those that have none as they are.
+    `spine` holds the spine's columns in the language's types, and those that have none as they are. `known` is when
+    each row was answered, None: at its time.
     """
 
     spine: pl.DataFrame
     time: pl.Series
     inputs: pl.DataFrame
     label: npt.NDArray[Any]
+    known: pl.Series | None = None
 
 
 def dump_validation_rows(rows: ValidationRows) -> bytes:
     """Return rows as Parquet; the same rows are the same bytes."""
     columns = [pl.Series(_TIME, rows.time), pl.Series(_LABEL, np.asarray(rows.label))]
+    columns += [] if rows.known is None else [rows.known.alias(_KNOWN)]
     columns += [column.alias(_SPINE + column.name) for column in rows.spine]
     columns += [column.alias(_INPUT + column.name) for column in rows.inputs]
     out = BytesIO()
@@ -47,6 +50,7 @@ def load_validation_rows(content: bytes) -> ValidationRows:
         time=frame[_TIME],
         inputs=_named(frame, _INPUT),
         label=frame[_LABEL].to_numpy(),
+        known=frame[_KNOWN] if _KNOWN in frame.columns else None,
     )
 
 

@@ -26,7 +26,7 @@ from featurectl.language.syntax.place import Place
 from featurectl.online.client.coerce import typed_column
 from featurectl.operations.feature_tests.run import run_feature_tests
 from featurectl.operations.scoring.scorer import score_columns
-from featurectl.operations.training.spine import frame_spine
+from featurectl.operations.training.spine import SpineClocks, frame_spine
 from featurectl.serving.http.bodies import FLAT, PREDICT
 from featurectl.serving.routes.features import finite_values
 from featurectl.sources.casts import cast_exact
@@ -89,7 +89,7 @@ def test_a_spine_reads_null_and_keeps_its_own_column():
         pl.DataFrame(
             {"x": [INF, NAN, 1.0], "event_time": [None] * 3}, schema_overrides={"event_time": pl.Datetime("us", "UTC")}
         ),
-        ["event_time"],
+        SpineClocks(),
     )
     assert spine.rows["x"].to_list() == [None, None, 1.0]
     assert spine.own["x"].to_list()[0] == INF

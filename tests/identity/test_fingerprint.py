@@ -288,7 +288,11 @@ def test_every_field_of_a_label_counts(field):
     label = replace(MODEL.spine.label, **{field: LABEL_FIELDS[field]})
     assert which(MODEL, replace(MODEL, spine=replace(MODEL.spine, label=label))) == "data"
     assert set(LABEL_FIELDS) == {f.name for f in fields(label)} - {"dtype"}
-    assert {f.name for f in fields(Spine)} == {"source", "time", "where", "label"}
+    assert {f.name for f in fields(Spine)} == {"source", "time", "where", "label", "known_at"}
+
+
+def test_when_answers_are_made_counts():
+    assert which(MODEL, replace(MODEL, spine=replace(MODEL.spine, known_at="other"))) == "data"
 
 
 def shuffled(draw, mapping):

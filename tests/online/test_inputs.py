@@ -24,7 +24,7 @@ from featurectl.online.row_places import online_view
 from featurectl.online.sqlite.store import SqliteStore
 from featurectl.operations.push import PushRequest, push_view
 from featurectl.operations.training.join import join_features
-from featurectl.operations.training.spine import frame_spine
+from featurectl.operations.training.spine import SpineClocks, frame_spine
 from tests.expressions.agreement import equal
 from tests.expressions.random_expressions import COLUMNS, RandomExpression, random_value
 from tests.online.views import at, derive, event_view, latest, state_view, table, window
@@ -105,7 +105,7 @@ def read_inputs(reader, store, given):
 
 def joined(inputs, given, types, views):
     columns = [pl.Series(name, values, dtype=polars_dtype(types[name])) for name, values in given.items()]
-    spine = frame_spine(pl.DataFrame([*columns, pl.Series("event_time", [NOW] * ROWS)]), ["event_time"])
+    spine = frame_spine(pl.DataFrame([*columns, pl.Series("event_time", [NOW] * ROWS)]), SpineClocks())
     return join_features(PolarsEngine(1), spine, inputs, views)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import polars as pl
 import pytest
 
@@ -45,7 +47,7 @@ def frames() -> tuple[pl.DataFrame, pl.DataFrame]:
 
 def test_windows_end_at_the_time_and_see_what_was_known_later():
     rows, spine = frames()
-    asked = {"keys": ["k"], "time": "t", "known": "known", "questions": [SUM]}
+    asked: dict[str, Any] = {"keys": ["k"], "time": "t", "known": "known", "questions": [SUM]}
     expected = [total for *_, total, _ in ASKED]
     assert answer_windows(rows, spine, **asked)["sum"].to_list() == expected
     assert [row["sum"] for row in windows_naively(rows.to_dicts(), spine.to_dicts(), **asked)] == expected
@@ -53,7 +55,7 @@ def test_windows_end_at_the_time_and_see_what_was_known_later():
 
 def test_states_are_those_that_were_true_at_the_time_and_known_later():
     rows, spine = frames()
-    asked = {"keys": ["k"], "time": "t", "known": "known", "questions": [STATE], "ttl_us": None}
+    asked: dict[str, Any] = {"keys": ["k"], "time": "t", "known": "known", "questions": [STATE], "ttl_us": None}
     expected = [value for *_, value in ASKED]
     assert answer_states(rows, spine, **asked).values["x"].to_list() == expected
     assert [row["x"] for row in states_naively(rows.to_dicts(), spine.to_dicts(), **asked)] == expected
@@ -64,7 +66,7 @@ def test_without_it_and_with_the_time_itself_answers_are_the_same(delay: int):
     rows, spine = frames()
     rows = rows.with_columns(available_at=pl.col("event_time") + pl.duration(microseconds=delay))
     spine = spine.with_columns(known=pl.col("t"))
-    asked = {"keys": ["k"], "time": "t", "questions": [SUM]}
+    asked: dict[str, Any] = {"keys": ["k"], "time": "t", "questions": [SUM]}
     assert answer_windows(rows, spine, known="known", **asked).equals(answer_windows(rows, spine, **asked))
 
 
@@ -72,5 +74,5 @@ def test_rows_of_one_delay_are_seen_so_much_later():
     rows, spine = frames()
     rows = rows.with_columns(available_at=pl.col("event_time") + pl.duration(microseconds=5))
     spine = pl.DataFrame({"k": [7, 7, 7], "t": instants([41, 41, 26]), "known": instants([44, 45, 40])})
-    asked = {"keys": ["k"], "time": "t", "known": "known", "questions": [SUM]}
+    asked: dict[str, Any] = {"keys": ["k"], "time": "t", "known": "known", "questions": [SUM]}
     assert answer_windows(rows, spine, **asked)["sum"].to_list() == [6.0, 14.0, 3.0]

@@ -41,6 +41,10 @@ class TrainingSetOptions:
     time: Annotated[str | None, typer.Option(help="The spine's column with the time of a row.", metavar="COLUMN")] = (
         None
     )
+    known_at: Annotated[
+        str | None,
+        typer.Option(help="The spine's column with when an answer is made: what is known by then.", metavar="COLUMN"),
+    ] = None
     join: Annotated[
         list[str] | None,
         typer.Option(
@@ -90,6 +94,7 @@ def _request(call: Call, options: TrainingSetOptions) -> TrainingSetRequest:
         keys_from=options.keys_from,
         at=instant(options.at),
         time=options.time,
+        known_at=options.known_at,
         join=tuple(_joined(text) for text in options.join or ()),
         cut=cut,
         as_served=options.as_served,

@@ -26,6 +26,7 @@ def model_facts(model: Model) -> Facts:
         "spine.source": plain(spine.source.name),
         "spine.time": plain(spine.time),
         "spine.where": written(spine.where),
+        **({} if spine.known_at is None else {"spine.known_at": plain(spine.known_at)}),
         "features": names(_in_any_key_order(model.inputs)),
         "output.name": plain(model.output_name),
         "output.type": plain(model.output_dtype),
@@ -46,6 +47,7 @@ def _selected_facts(model: Model) -> dict[str, Fact]:
     reads: list[tuple[str, Source, Collection[str]]] = [
         ("spine.time", spine.source, {spine.time}),
         ("spine.where", spine.source, expression_reads(spine.where)),
+        ("spine.known_at", spine.source, {spine.known_at} if spine.known_at else set()),
     ]
     reads += [(f"features.{item.name}", spine.source, _spine_columns(item)) for item in model.inputs]
     if spine.label is not None:

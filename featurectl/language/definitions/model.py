@@ -33,12 +33,17 @@ class Label:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spine:
-    """The moments at which a model is asked: rows of a source, at the column `time`."""
+    """The moments at which a model is asked: rows of a source, at the column `time`.
+
+    `known_at` is the column of when the answer is made, or `AVAILABLE`: when the row itself became available. What was
+    available by then counts; None: what was at `time`.
+    """
 
     source: Source
     time: str
     where: Expression | None = None
     label: Label | None = None
+    known_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -285,7 +285,9 @@ def _spine(shape: ModelShape, declared: Declarations) -> Spine:
     source = declared.find(declared.sources, "source", written.source, written.fields.scalar("source"))
     label = _label(written.label, declared) if written.label else None
     where = Expression(written.where) if written.where is not None else None
-    return Spine(source=source or UNKNOWN_SOURCE, time=written.time, where=where, label=label)
+    return Spine(
+        source=source or UNKNOWN_SOURCE, time=written.time, where=where, label=label, known_at=written.known_at
+    )
 
 
 def _label(shape: LabelShape, declared: Declarations) -> Label | None:

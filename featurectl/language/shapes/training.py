@@ -127,6 +127,12 @@ class SpineShape(ObjectShape):
     what: ClassVar[str] = "spine"
     source: Name = Field(description="The source whose rows are the moments, with the entities' keys.")
     time: Text = Field(description="Its column that says when the model is asked: the time t of the features.")
+    known_at: Text | None = Field(
+        None,
+        description="Its column that says when the answer is made: rows that were available by then count, in windows "
+        "that end at t. `available_at`: when the row itself became available. By default t.",
+        examples=["available_at"],
+    )
     where: AnyText | None = Field(None, description="Only rows for which this SQL expression is true.")
     label: LabelShape | None = Field(None, description="What the model predicts.")
 

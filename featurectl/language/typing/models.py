@@ -18,6 +18,7 @@ from featurectl.language.definitions.model import (
     Spine,
     Trainer,
 )
+from featurectl.language.definitions.stream import STAMP
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.typing.scope import Issue, Part, Scope, near_hint, select_hint
 from featurectl.language.typing.sources import TIMES, row_columns, type_source_once
@@ -41,6 +42,7 @@ def type_check_model(
     dtype = scope.column(("time",), spine.time)
     if dtype is not None and dtype not in TIMES:
         scope.add(("time",), "FC312", f'"{spine.time}" is {dtype}, must be a timestamp or a date')
+    _check_known_at(spine, scope)
     if spine.where is not None:
         where, _ = scope.expression(("where",), spine.where.text, "bool")
         spine = replace(spine, where=where)
@@ -52,6 +54,17 @@ def type_check_model(
     if trainer is not None:
         _check_trainable(inputs, scope)
     return replace(model, spine=spine, trainer=trainer, inputs=inputs), scope.issues
+
+
+def _check_known_at(spine: Spine, scope: Scope) -> None:
+    """Report a `known_at` that is no time of the spine's rows; `available_at` is one of any but static rows."""
+    known = spine.known_at
+    is_clock = known == STAMP and STAMP not in (scope.columns or ()) and not spine.source.static
+    if known is None or is_clock:
+        return
+    dtype = scope.column(("known_at",), known)
+    if dtype is not None and dtype not in TIMES:
+        scope.add(("known_at",), "FC312", f'"{known}" is {dtype}, must be a timestamp or a date')
 
 
 def _check_trainable(inputs: Sequence[ModelInput], scope: Scope) -> None:

@@ -104,7 +104,8 @@ def _spine(test: ModelTest) -> SpineRows:
     select = [item for item in source.select if item.name not in as_given]
     select = [item for item in select if expression_columns(item.expression.text) <= types.keys()]
     bare = replace(source, select=tuple(select), event_time=None, available_at=None, tiebreak=(), dedup_key=())
-    spine = Spine(source=bare, time=test.model.spine.time)
+    known = test.model.spine.known_at
+    spine = Spine(source=bare, time=test.model.spine.time, known_at=known if known in given else None)
     return spine_of_rows(table_of(test.spine, types, source.timezone), spine, "of a feature test")
 
 

@@ -24,10 +24,10 @@ from featurectl.operations.training.bind import bind_model_version
 from featurectl.operations.training.bound_view import BoundView
 from featurectl.operations.training.champion import bound_inputs
 from featurectl.operations.training.choose_spine import NamedSpine, choose_spine
-from featurectl.operations.training.later_rows import later_row_warnings
+from featurectl.operations.training.later_rows import later_row_warnings, unknown_at_warnings
 from featurectl.operations.training.long_spine import AnySpine, SpillPlace, cut_long_spine
 from featurectl.operations.training.parts import parted_views
-from featurectl.operations.training.spine import DEFAULT_TIME, Cut, SpineRows, cut_spine, frame_spine
+from featurectl.operations.training.spine import Cut, SpineRows, cut_spine, frame_spine
 from featurectl.operations.training.unknown_keys import unknown_document
 from featurectl.registry.state import ModelVersion
 from featurectl.workspace.applied_workspace import AppliedWorkspace
@@ -84,7 +84,8 @@ class Job:
     def _later_rows(self, seen: _Seen) -> tuple[str, ...]:
         if self.selection.all_keys:
             return ()  # every key as of now: whatever the tables hold is what there is
-        warnings = later_row_warnings(seen.spine, seen.views.values(), seen.now)
+        warnings = unknown_at_warnings(seen.spine, trained_model(self.version))
+        warnings += later_row_warnings(seen.spine, seen.views.values(), seen.now)
         for text in warnings:
             self.progress.done(f"warning: {text}")
         return warnings
@@ -121,7 +122,7 @@ class Job:
             inputs = bound_inputs(model, self.version)
             return spine_of_everyone(model, inputs, views, now, self.place.memory_bytes)
         if selection.frame is not None:
-            return cut_spine(frame_spine(selection.frame, (model.spine.time, DEFAULT_TIME)), selection.cut)
+            return cut_spine(frame_spine(selection.frame, NamedSpine(None).clocks(model)), selection.cut)
         spine = choose_spine(
             self.applied.open_source, self.applied.state, model, NamedSpine(selection.spine), self.place
         )

@@ -20,6 +20,7 @@ from featurectl.operations.scoring.checkpoint import ScoreCheckpoint, read_score
 from featurectl.operations.scoring.scorer import CHUNK_ROWS, Scorer, predict_rows, score_columns
 from featurectl.operations.training.bound_view import BoundView
 from featurectl.operations.training.join import check_inputs, join_features
+from featurectl.operations.training.later_rows import count_early
 from featurectl.operations.training.long_spine import AnySpine
 from featurectl.operations.training.unknown_keys import UnknownRows
 
@@ -178,6 +179,8 @@ def describe_scores(
         for item in version.inputs
         if item.view
     ]
+    known = {"known_at": spine.known_column, "early": count_early(spine)} if spine.known_column else {}
+    of_spine = {"origin": spine.origin, "time": spine.time_column, **known, "rows": begun.rows, "sha256": begun.spine}
     return {
         "schema_version": 1,
         "model": version.model,
@@ -188,6 +191,6 @@ def describe_scores(
         "tables": {bound.label: bound.table_version for bound in views.values()},
         "known_at": format_iso(begun.known_at),
         "begun_at": format_iso(begun.begun_at),
-        "spine": {"origin": spine.origin, "time": spine.time_column, "rows": begun.rows, "sha256": begun.spine},
+        "spine": of_spine,
         "rows": spine.height,
     }

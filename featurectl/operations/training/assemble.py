@@ -18,9 +18,10 @@ from featurectl.language.resolve.training_columns import label_columns
 from featurectl.language.typing.own_row import describe_own_row
 from featurectl.operations.outputs.all_output_formats import check_columns
 from featurectl.operations.training.build import TrainingSetBuild, make_training_set
+from featurectl.operations.training.choose_spine import NamedSpine
 from featurectl.operations.training.join import NoKeyColumnError
 from featurectl.operations.training.label import LabelTarget, before_source_line, read_target
-from featurectl.operations.training.later_rows import check_logged, later_row_warnings
+from featurectl.operations.training.later_rows import check_logged, later_row_warnings, unknown_at_warnings
 from featurectl.operations.training.long_spine import AnySpine, SpillPlace
 from featurectl.operations.training.reproduce import Manifest, check_same_spine, pinned_request, read_same_target
 from featurectl.operations.training.request import (
@@ -30,7 +31,7 @@ from featurectl.operations.training.request import (
     read_asked_spine,
     resolve_request,
 )
-from featurectl.operations.training.spine import DEFAULT_TIME, FRAME, NoTimeColumnError, cut_spine, frame_spine
+from featurectl.operations.training.spine import FRAME, NoTimeColumnError, cut_spine, frame_spine
 from featurectl.operations.training.training_set import no_label_error
 from featurectl.workspace.applied_workspace import AppliedWorkspace
 from featurectl.workspace.source_opener import SourceOpener
@@ -108,7 +109,8 @@ class Assembly:
     def _later_rows(self, asked: ResolvedRequest, spine: AnySpine) -> tuple[str, ...]:
         if asked.request.keys_from is not None and asked.request.at == self.applied.now:
             return ()  # every key as of now: whatever the tables hold is what there is
-        return later_row_warnings(spine, asked.views.values(), self.applied.now)
+        warnings = later_row_warnings(spine, asked.views.values(), self.applied.now)
+        return (*unknown_at_warnings(spine, asked.model), *warnings)
 
     def _joined(
         self, request: TrainingSetRequest, asked: ResolvedRequest, spine: AnySpine, target: LabelTarget | None
@@ -131,10 +133,9 @@ class Assembly:
         """Return the part of the spine that is asked for; in files where it outgrows the memory, if it is written."""
         if request.frame is None:
             return read_asked_spine(asked, self.applied, self.place if request.out else None)
-        usual = (asked.model.spine.time, DEFAULT_TIME) if asked.model else (DEFAULT_TIME,)
-        times = usual if asked.request.time is None else (asked.request.time,)
+        named = NamedSpine(None, asked.request.time, asked.request.known_at)
         try:
-            spine = frame_spine(request.frame, times)
+            spine = frame_spine(request.frame, named.clocks(asked.model))
         except NoTimeColumnError as error:
             if asked.request.time is not None:
                 raise

@@ -115,7 +115,15 @@ def _inputs(
         return rows.inputs
     views = {name: _bound(name, number, candidate, context) for name, number in champion.view_versions.items()}
     check_skew(champion, model, {name: bound.view for name, bound in views.items()})
-    spine = SpineRows(rows=rows.spine, own=rows.spine, time=rows.time, time_column=model.spine.time, origin=_ORIGIN)
+    spine = SpineRows(
+        rows=rows.spine,
+        own=rows.spine,
+        time=rows.time,
+        time_column=model.spine.time,
+        origin=_ORIGIN,
+        known=rows.known,
+        known_column=model.spine.known_at or "",
+    )
     return join_features(context.engine, spine, bound_inputs(model, champion), views)
 
 

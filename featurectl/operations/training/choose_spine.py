@@ -12,10 +12,13 @@ from featurectl.expressions.check import expression_columns
 from featurectl.language.definitions.json_form import load_source
 from featurectl.language.definitions.model import Model, Spine
 from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.stream import STAMP
+from featurectl.language.typing.sources import row_columns
 from featurectl.operations.training.long_spine import AnySpine, SpillPlace, Treatment, read_in_place
 from featurectl.operations.training.spine import (
     DEFAULT_TIME,
     SPINE_FORMATS,
+    SpineClocks,
     SpineRows,
     file_source,
     file_spine,
@@ -31,10 +34,23 @@ from featurectl.workspace.event_reader import selected_source
 
 
 class NamedSpine(NamedTuple):
-    """A spine by the name of a source or a file (None: the model's own), and by its time column (None: the usual)."""
+    """A spine by the name of a source or a file (None: the model's own), and by its time column (None: the usual).
+
+    `known` is the column of when its answers are made, None: the model's, where it has one.
+    """
 
     name: str | None
     time: str | None = None
+    known: str | None = None
+
+    def clocks(self, model: Model | None) -> SpineClocks:
+        """Return the columns of the instants of rows that are none of a model's own source."""
+        usual = (model.spine.time, DEFAULT_TIME) if model is not None else (DEFAULT_TIME,)
+        return SpineClocks(
+            times=usual if self.time is None else (self.time,),
+            known=self.known or (model.spine.known_at if model is not None else None),
+            is_asked=self.known is not None,
+        )
 
 
 def read_spine(
@@ -73,23 +89,24 @@ def choose_spine(
     if registered is not None:
         source = load_source(registered.definition)
         if model is not None and source.name == model.spine.source.name and spine.time is None:
-            return _of_source(open_source, model.spine, place)
+            own = model.spine if spine.known is None else replace(model.spine, known_at=spine.known)
+            return _of_source(open_source, own, place)
         time = spine.time or (model.spine.time if model is not None else source.event_time or DEFAULT_TIME)
-        return _of_source(open_source, Spine(source=source, time=time), place)
+        known = spine.clocks(model).known_in([*(row_columns(source) or ()), STAMP])
+        return _of_source(open_source, Spine(source=source, time=time, known_at=known), place)
     path = Path(named)
     if path.suffix.lower() not in SPINE_FORMATS and not is_there(path):
-        known = sorted({o.name for o in state.objects if o.kind == "source" and o.current})
-        raise UsageError(f"{named}: neither a source nor a file", hint="sources: " + ", ".join(known))
+        sources = sorted({o.name for o in state.objects if o.kind == "source" and o.current})
+        raise UsageError(f"{named}: neither a source nor a file", hint="sources: " + ", ".join(sources))
     file = file_source(path)
-    usual = (model.spine.time, DEFAULT_TIME) if model is not None else (DEFAULT_TIME,)
-    return _of_file(open_source(file), path, usual if spine.time is None else (spine.time,), place)
+    return _of_file(open_source(file), path, spine.clocks(model), place)
 
 
-def _of_file(reader: SourceReader, path: Path, times: tuple[str, ...], place: SpillPlace | None) -> AnySpine:
+def _of_file(reader: SourceReader, path: Path, clocks: SpineClocks, place: SpillPlace | None) -> AnySpine:
     if place is None:
-        return read_file_spine(reader, path, times)
+        return read_file_spine(reader, path, clocks)
     treatment = Treatment(
-        make=lambda rows, own: file_spine(rows, own, path, times), origin=f"file {path.name}", times=times
+        make=lambda rows, own: file_spine(rows, own, path, clocks), origin=f"file {path.name}", clocks=clocks
     )
     return read_in_place(reader, treatment, f"spine {path}", place)
 
@@ -108,6 +125,9 @@ def _of_source(open_source: Callable[[Source], SourceReader], spine: Spine, plac
         of_where = sorted(expression_columns(spine.where.text) - made - needed.keys())
         needed |= dict.fromkeys(of_where, f"where of spine {source.name}")
     treatment = Treatment(
-        make=lambda rows, own: source_spine(rows, own, spine), origin=origin, times=(spine.time,), needed=needed
+        make=lambda rows, own: source_spine(rows, own, spine),
+        origin=origin,
+        clocks=SpineClocks(times=(spine.time,), known=spine.known_at),
+        needed=needed,
     )
     return read_in_place(reader, treatment, origin, place)

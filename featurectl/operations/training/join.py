@@ -27,6 +27,7 @@ from featurectl.sources.casts import cast_exact, check_exact
 
 _AT_ONCE = 2  # views
 _TIME = "\x00time"
+_KNOWN = "\x00known"
 
 
 class ViewRows(Protocol):
@@ -120,13 +121,14 @@ def _require_key(spine: AnySpine, view: FeatureView, key: str, column: str) -> N
 
 
 def _spine_of(spine: SpineRows, view: FeatureView, join: Mapping[str, str]) -> pl.DataFrame:
-    """Return the view's entity keys at each spine row, by their own names and types, and the row's time."""
+    """Return the view's entity keys at each spine row, by their own names and types, and the row's instants."""
     keys = view.key_types
     columns = [
         cast_exact(spine.column(join[key]), dtype, f"spine {spine.origin}: key {join[key]}").alias(key)
         for key, dtype in keys.items()
     ]
-    return pl.DataFrame([*columns, spine.time.alias(_TIME)])  # a view without an entity has no keys, and all rows
+    known = [] if spine.known is None else [spine.known.alias(_KNOWN)]
+    return pl.DataFrame([*columns, spine.time.alias(_TIME), *known])  # a view without an entity has no keys
 
 
 def _groups(inputs: Sequence[ModelInput]) -> list[list[FeatureInput]]:
@@ -161,7 +163,8 @@ class _Spines:
             _require_key(self._spine, view, key, join[key])
         which = tuple((key, dtype, join[key]) for key, dtype in view.key_types.items())
         if which not in self._known:
-            self._known[which] = AskedSpine(_spine_of(self._spine, view, join), view.keys, _TIME)
+            known = None if self._spine.known is None else _KNOWN
+            self._known[which] = AskedSpine(_spine_of(self._spine, view, join), view.keys, _TIME, known)
         return self._known[which]
 
     def by_columns(self) -> Iterator[tuple[tuple[str, ...], AskedSpine]]:

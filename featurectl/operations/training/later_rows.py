@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from featurectl.core.errors import DataError
 from featurectl.core.units import format_instant, format_iso, plural
+from featurectl.language.definitions.model import Model
 from featurectl.operations.training.bound_view import BoundView
 from featurectl.operations.training.long_spine import AnySpine
 
@@ -20,11 +21,12 @@ _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 def later_row_warnings(spine: AnySpine, views: Iterable[BoundView], now: datetime) -> tuple[str, ...]:
-    """Return a sentence on rows later than now, and those of `uncomputed_row_warnings`."""
+    """Return a sentence on rows later than now, those of `uncomputed_row_warnings`, and one on rows that are early."""
     (count,) = _count_later(spine, [now])
     are = plural(int(count), "row is", "rows are")
     line = f"{count:,} {are} later than now ({format_instant(now)}): their features are those known by now"
-    return (*([line] if count else []), *uncomputed_row_warnings(spine, views, now))
+    early = _early_line(spine)
+    return (*([line] if count else []), *uncomputed_row_warnings(spine, views, now), *([early] if early else []))
 
 
 def uncomputed_row_warnings(spine: AnySpine, views: Iterable[BoundView], now: datetime) -> tuple[str, ...]:
@@ -83,6 +85,27 @@ def _count_later(spine: AnySpine, instants: Sequence[datetime]) -> npt.NDArray[n
     """Return how many rows are later than each of some instants."""
     counts = np.zeros(len(instants), np.int64)
     for start in range(0, spine.height, _ROWS):
-        time = spine.part(start, _ROWS).time
-        counts += [int((time > at).sum()) for at in instants]
+        asked = spine.part(start, _ROWS).asked
+        counts += [int((asked > at).sum()) for at in instants]
     return counts
+
+
+def unknown_at_warnings(spine: AnySpine, model: Model | None) -> tuple[str, ...]:
+    """Return a sentence on rows of which nobody says when their answers are made, though the model's rows say it."""
+    if model is None or model.spine.known_at is None or spine.known_column:
+        return ()
+    column = f"has no column {model.spine.known_at!r}, the known_at of model {model.name}"
+    return (f"spine {spine.origin} {column}: its rows are answered at their times",)
+
+
+def count_early(spine: AnySpine) -> int:
+    """Return how many rows are answered before their own time, so that their windows end there."""
+    parts = (spine.part(start, _ROWS).early for start in range(0, spine.height, _ROWS)) if spine.known_column else ()
+    return sum(int(early.sum()) for early in parts if early is not None)
+
+
+def _early_line(spine: AnySpine) -> str:
+    if not (count := count_early(spine)):
+        return ""
+    are, of = plural(count, "row is", "rows are"), f"{spine.time_column} after {spine.known_column}"
+    return f"{count:,} {are} known before they happen ({of}): what they ask ends when they are known"

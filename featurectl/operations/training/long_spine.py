@@ -18,7 +18,7 @@ from featurectl.engines.batches import read_batches
 from featurectl.engines.budget import batch_rows
 from featurectl.engines.spill import SpillRoom
 from featurectl.operations.training.digest import CHUNK_ROWS, digest_columns
-from featurectl.operations.training.spine import Cut, SpineRows, cut_part
+from featurectl.operations.training.spine import Cut, SpineClocks, SpineRows, cut_part
 from featurectl.sources.base import SourceReader
 from featurectl.sources.casts import check_exact
 from featurectl.sources.enforce import KEPT
@@ -28,6 +28,8 @@ from featurectl.sources.original_columns import split_kept
 _SHARE: Final = 8  # an eighth of the memory is for a spine that stays there
 _COLUMNS: Final = 16  # of a spine, more or less, which decide how many rows are read at once
 _TIME: Final = "\x00time"
+_KNOWN: Final = "\x00known"
+_EARLY: Final = "\x00early"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,7 @@ class LongSpine:
     typed: tuple[str, ...]
     time_column: str
     origin: str
+    known_column: str = ""
 
     def part(self, start: int, rows: int) -> SpineRows:
         """Return so many rows from one on, in order."""
@@ -61,6 +64,9 @@ class LongSpine:
             time=whole[_TIME],
             time_column=self.time_column,
             origin=self.origin,
+            known=whole[_KNOWN] if self.known_column else None,
+            early=whole[_EARLY] if self.known_column else None,
+            known_column=self.known_column,
         )
 
     def columns(self, name: str) -> Iterator[pl.Series]:
@@ -90,12 +96,12 @@ AnySpine = SpineRows | LongSpine
 class Treatment:
     """What makes a spine of rows as they are read, each by itself: see `source_spine` and `file_spine`.
 
-    `needed` maps the columns that it reads to what reads them; the first of `times` that is there is a row's time.
+    `needed` maps the columns that it reads to what reads them; `clocks` are its instants.
     """
 
     make: Callable[[pl.DataFrame, pl.DataFrame], SpineRows]
     origin: str
-    times: tuple[str, ...]
+    clocks: SpineClocks
     needed: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -152,9 +158,10 @@ class _Raw:
             dtype = language_dtype(schema[KEPT + name]) if KEPT + name in schema else None
             if dtype is not None and name not in self._typed:
                 check_exact(self._column(KEPT + name, name), dtype, f"{what}: column {name}")
-        time = next((name for name in treatment.times if KEPT + name in schema), "")
-        if schema.get(time) == pl.String:
-            check_exact(self._column(time, time), TIMESTAMP, f"spine {treatment.origin}: column {time}")
+        time = next((name for name in treatment.clocks.times if KEPT + name in schema), "")
+        for clock in (time, treatment.clocks.known or ""):
+            if schema.get(clock) == pl.String:
+                check_exact(self._column(clock, clock), TIMESTAMP, f"spine {treatment.origin}: column {clock}")
 
     def _column(self, stored: str, name: str) -> Iterator[pl.Series]:
         return (pl.read_ipc(file, columns=[stored])[stored].alias(name) for file in self._files)
@@ -165,7 +172,10 @@ def store(parts: Iterable[SpineRows], place: SpillPlace) -> AnySpine:
     folder, held, files, rows = place.room.folder(), list[pl.DataFrame](), list[Path](), 0
     for part in parts:
         own = part.own.rename({name: KEPT + name for name in part.own.columns})
-        held.append(pl.concat([own, part.rows, part.time.alias(_TIME).to_frame()], how="horizontal"))
+        clocks = [part.time.alias(_TIME)]
+        if part.known is not None and part.early is not None:
+            clocks += [part.known.alias(_KNOWN), part.early.alias(_EARLY)]
+        held.append(pl.concat([own, part.rows, pl.DataFrame(clocks)], how="horizontal"))
         while sum(frame.height for frame in held) >= CHUNK_ROWS:
             whole = pl.concat(held)
             files.append(_write(whole[:CHUNK_ROWS], folder, len(files)))
@@ -181,6 +191,7 @@ def store(parts: Iterable[SpineRows], place: SpillPlace) -> AnySpine:
         typed=tuple(part.rows.columns),
         time_column=part.time_column,
         origin=part.origin,
+        known_column=part.known_column,
     )
     return long.part(0, long.height) if len(files) == 1 else long
 

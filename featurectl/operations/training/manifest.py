@@ -16,6 +16,7 @@ from featurectl.language.definitions.model import FeatureInput, ModelInput
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.resolve.feature_names import FeatureChoice
 from featurectl.operations.training.build import TrainingSetBuild, count_repeats
+from featurectl.operations.training.later_rows import count_early
 from featurectl.operations.training.request import TrainingRequest
 from featurectl.operations.training.unknown_keys import unknown_document
 
@@ -51,6 +52,7 @@ def describe_training_set(made: TrainingSetBuild) -> dict[str, object]:
         "spine": {
             "origin": spine.origin,
             "time": spine.time_column,
+            **({"known_at": spine.known_column, "early": count_early(spine)} if spine.known_column else {}),
             "rows": spine.height,
             "sha256": spine.sha256(),
             "duplicates": count_repeats(made),
@@ -77,6 +79,8 @@ def _describe_options(request: TrainingRequest) -> dict[str, object]:
         options |= {"keys_from": request.keys_from, "at": format_iso(request.at)}
     if request.time is not None:
         options["time"] = request.time
+    if request.known_at is not None:
+        options["known_at"] = request.known_at
     return options | ({"join": dict(request.join)} if request.join else {})
 
 

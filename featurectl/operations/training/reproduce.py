@@ -140,6 +140,7 @@ def _request(document: Mapping[str, Any]) -> TrainingRequest:
         keys_from=None if at is None else _text(options["keys_from"]),
         at=None if at is None else _instant(at),
         time=None if options.get("time") is None else _text(options["time"]),
+        known_at=None if options.get("known_at") is None else _text(options["known_at"]),
         join=tuple((_text(key), _text(column)) for key, column in options.get("join", {}).items()),
         cut=Cut(since=since, until=until, sample=float(spine["sample"]), seed=_seed(spine["seed"])),
         as_served=bool(options["as_served"]),

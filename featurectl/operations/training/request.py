@@ -31,7 +31,8 @@ class TrainingRequest:
 
     The inputs of a model, or `features`; `spine` names a source or a file, None: the model's own. `keys_from`: the
     spine is every key that this view knows at `at` (None: now). `time` names the column with the instant of a row
-    (None: the model's, else `event_time`), `join` the columns of keys that are called otherwise than the keys.
+    (None: the model's, else `event_time`), `known_at` that of when its answer is made (None: the model's, else the
+    same), `join` the columns of keys that are called otherwise than the keys.
     `as_served`: values as the online store would have had them.
     """
 
@@ -41,6 +42,7 @@ class TrainingRequest:
     keys_from: str | None = None
     at: datetime | None = None
     time: str | None = None
+    known_at: str | None = None
     join: tuple[tuple[str, str], ...] = ()
     cut: Cut = field(default_factory=Cut)
     as_served: bool = False
@@ -76,10 +78,30 @@ def check_request(request: TrainingRequest) -> None:
         raise UsageError("--at goes with --keys-from VIEW", hint="a spine has an instant for each row")
     if request.time is not None and request.model is not None and request.spine is None:
         raise UsageError("--time goes with --spine", hint="the model's own spine says where its time is")
+    _check_known_at(request)
     if not 0 < request.cut.sample <= 1:
         raise UsageError(f"--sample {request.cut.sample} is no share", hint="above 0, at most 1")
     if request.cut.seed < 0:
         raise UsageError(f"--seed {request.cut.seed} is no seed", hint="0 or more")
+
+
+def _check_known_at(request: TrainingRequest) -> None:
+    if request.known_at is None:
+        return
+    if request.keys_from is not None:
+        raise UsageError("--known-at goes with a spine", hint="--at says when every key is asked")
+    if request.model is not None and request.spine is None:
+        raise UsageError("--known-at goes with --spine", hint="the model's own spine says when its answers are made")
+
+
+def _check_as_served(request: TrainingRequest, model: Model | None) -> None:
+    """See that values as they were served are asked for at the time of rows alone."""
+    known_at = request.known_at or (model.spine.known_at if model is not None else None)
+    if request.as_served and known_at is not None:
+        raise UsageError(
+            f"--as-served: what was online at the time of a row was made then, and not at {known_at}",
+            hint="leave one of --as-served and known_at out",
+        )
 
 
 def resolve_request(request: TrainingRequest, applied: AppliedWorkspace) -> ResolvedRequest:
@@ -92,6 +114,7 @@ def resolve_request(request: TrainingRequest, applied: AppliedWorkspace) -> Reso
     """
     check_request(request)
     model = None if request.model is None else registered_model(applied.state, request.model)
+    _check_as_served(request, model)
     names = views_read(model.inputs) if model else [choice.view for choice in request.features]
     views = until_log(bind_newest(applied.state, applied.offline, names), applied)
     inputs = model.inputs if model else chosen_inputs(request, views)
@@ -129,7 +152,11 @@ def read_asked_spine(asked: ResolvedRequest, applied: AppliedWorkspace, place: S
         return cut_spine(spine_of_keys(asked, applied.now), request.cut)
     try:
         spine = choose_spine(
-            applied.open_source, applied.state, asked.model, NamedSpine(request.spine, request.time), place
+            applied.open_source,
+            applied.state,
+            asked.model,
+            NamedSpine(request.spine, request.time, request.known_at),
+            place,
         )
     except NoTimeColumnError as error:
         if request.time is not None:

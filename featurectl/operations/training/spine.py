@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -16,11 +16,12 @@ from featurectl.core.dtypes import TIMESTAMP
 from featurectl.core.errors import DataError, UsageError
 from featurectl.core.frames.timestamps import INSTANT, midnights
 from featurectl.core.frames.types import language_dtype, widen
-from featurectl.engines.clocks import clocked, drop_repeats, select_columns
+from featurectl.engines.clocks import AVAILABLE, clocked, drop_repeats, select_columns
 from featurectl.expressions.check import expression_columns
 from featurectl.expressions.frames import columns_of, compile_over
 from featurectl.language.definitions.model import Spine
 from featurectl.language.definitions.source import FILE_FORMATS, CommandLineFile, Source, SourceFormat
+from featurectl.language.definitions.stream import STAMP
 from featurectl.language.typing.registered import type_source
 from featurectl.operations.training.digest import digest_rows
 from featurectl.sources.base import SourceReader
@@ -34,6 +35,22 @@ SPINE_FORMATS: Final[Mapping[str, SourceFormat]] = {
 DEFAULT_TIME = "event_time"
 FRAME = "frame in memory"  # the origin of a spine that no file and no source holds
 _ROW = "\x00row"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpineClocks:
+    """The columns of a spine's instants: the first of `times` that it has, and `known` (None: none).
+
+    `is_asked`: somebody has asked for `known`; else it is a model's, and other rows than its own need not have it.
+    """
+
+    times: tuple[str, ...] = (DEFAULT_TIME,)
+    known: str | None = None
+    is_asked: bool = False
+
+    def known_in(self, columns: Collection[str]) -> str | None:
+        """Return the column of when answers are made that a spine with these columns has to have."""
+        return self.known if self.is_asked or self.known in columns else None
 
 
 class NoTimeColumnError(DataError):
@@ -67,6 +84,8 @@ class SpineRows:
     columns as they were in the file or the source, the source's `select` in place: what stands in results. Row for
     row they are the same. `places` are those of the rows in the frame that they were given in; None: they come from
     elsewhere.
+    `known` is when the answer to each row is made, by the column `known_column`: what was available by then counts.
+    None: at its time. Rows of which it is before their time are `early`: it is their time.
     """
 
     rows: pl.DataFrame
@@ -75,6 +94,14 @@ class SpineRows:
     time_column: str
     origin: str
     places: pl.Series | None = None
+    known: pl.Series | None = None
+    early: pl.Series | None = None
+    known_column: str = ""
+
+    @property
+    def asked(self) -> pl.Series:
+        """The instant up to which each row is answered."""
+        return self.time if self.known is None else self.known
 
     @property
     def height(self) -> int:
@@ -88,15 +115,27 @@ class SpineRows:
 
     def part(self, start: int, rows: int) -> SpineRows:
         """Return so many rows from one on, in order."""
-        own, time = self.own.slice(start, rows), self.time.slice(start, rows)
-        places = None if self.places is None else self.places.slice(start, rows)
-        return replace(self, rows=self.rows.slice(start, rows), own=own, time=time, places=places)
+        return self._with(lambda held: held.slice(start, rows), lambda held: held.slice(start, rows))
 
     def only(self, keep: pl.Series) -> SpineRows:
         """Return some of the rows, in order."""
-        places = None if self.places is None else self.places.filter(keep)
-        own, time = self.own.filter(keep), self.time.filter(keep)
-        return replace(self, rows=self.rows.filter(keep), own=own, time=time, places=places)
+        return self._with(lambda held: held.filter(keep), lambda held: held.filter(keep))
+
+    def _with(
+        self, frame: Callable[[pl.DataFrame], pl.DataFrame], column: Callable[[pl.Series], pl.Series]
+    ) -> SpineRows:
+        def of(held: pl.Series | None) -> pl.Series | None:
+            return None if held is None else column(held)
+
+        return replace(
+            self,
+            rows=frame(self.rows),
+            own=frame(self.own),
+            time=column(self.time),
+            places=of(self.places),
+            known=of(self.known),
+            early=of(self.early),
+        )
 
     def columns(self, name: str) -> Iterator[pl.Series]:
         """Give a column as `column` does, in parts."""
@@ -166,13 +205,11 @@ def source_spine(rows: pl.DataFrame, own: pl.DataFrame, spine: Spine) -> SpineRo
     if frame.height < own.height:
         own = own[frame[_ROW]]
     own = own.with_columns(frame[item.name] for item in source.select)
-    return _rows(
-        frame.select(c for c in frame.columns if not c.startswith("\x00")),
-        own,
-        spine.time,
-        origin,
-        spine.source.timezone,
-    )
+    plain = frame.select(c for c in frame.columns if not c.startswith("\x00"))
+    made = _rows(plain, own, spine.time, origin, spine.source.timezone)
+    if spine.known_at == STAMP and STAMP not in own.columns:
+        return _asked_at(made, STAMP, frame[AVAILABLE])
+    return _with_known(made, spine.known_at, spine.source.timezone)
 
 
 def spine_of_rows(rows: pl.DataFrame, spine: Spine, origin: str) -> SpineRows:
@@ -182,27 +219,29 @@ def spine_of_rows(rows: pl.DataFrame, spine: Spine, origin: str) -> SpineRows:
         DataError: an expression of `select` does not fit the columns.
     """
     frame = select_columns(rows, type_source(spine.source, columns_of(rows)))
-    return _rows(frame, frame, spine.time, origin, spine.source.timezone)
+    made = _rows(frame, frame, spine.time, origin, spine.source.timezone)
+    return _with_known(made, spine.known_at, spine.source.timezone)
 
 
-def read_file_spine(reader: SourceReader, path: Path, times: Sequence[str]) -> SpineRows:
-    """Return the rows of a file; its time column is the first of `times` that it has."""
+def read_file_spine(reader: SourceReader, path: Path, clocks: SpineClocks) -> SpineRows:
+    """Return the rows of a file."""
     with reading(f"spine {path}"):
         rows, own = split_kept(reader.scan_kept(reader.parts()).collect())
-    return file_spine(rows, own, path, times)
+    return file_spine(rows, own, path, clocks)
 
 
-def file_spine(rows: pl.DataFrame, own: pl.DataFrame, path: Path, times: Sequence[str]) -> SpineRows:
+def file_spine(rows: pl.DataFrame, own: pl.DataFrame, path: Path, clocks: SpineClocks) -> SpineRows:
     """Return rows of a file as a spine."""
-    return _rows(rows, own, _first_of(times, own), f"file {path.name}")
+    made = _rows(rows, own, _first_of(clocks.times, own), f"file {path.name}")
+    return _with_known(made, clocks.known_in(own.columns))
 
 
 def _first_of(times: Sequence[str], own: pl.DataFrame) -> str:
     return next((name for name in times if name in own.columns), times[0])
 
 
-def frame_spine(frame: pl.DataFrame, times: Sequence[str]) -> SpineRows:
-    """Return rows in memory as a spine; its time column is the first of `times` that it has.
+def frame_spine(frame: pl.DataFrame, clocks: SpineClocks) -> SpineRows:
+    """Return rows in memory as a spine.
 
     Raises:
         UsageError: a column holds Python objects, of which nobody knows when two are equal.
@@ -216,7 +255,8 @@ def frame_spine(frame: pl.DataFrame, times: Sequence[str]) -> SpineRows:
     with reading(f"spine {FRAME}"):
         rows = widen(frame.lazy().select(typed)).collect()
     places = pl.int_range(frame.height, dtype=pl.Int64, eager=True)
-    return replace(_rows(rows, frame, _first_of(times, frame), FRAME), places=places)
+    made = replace(_rows(rows, frame, _first_of(clocks.times, frame), FRAME), places=places)
+    return _with_known(made, clocks.known_in(frame.columns))
 
 
 def _fits_int64(column: pl.Series) -> bool:
@@ -271,14 +311,34 @@ def _rows(rows: pl.DataFrame, own: pl.DataFrame, time: str, origin: str, timezon
             code="FC506",
             hint="its columns: " + ", ".join(own.columns[:12]),
         )
-    instants = rows[time] if time in rows.columns else own[time]
-    dtype = instants.dtype
+    instants = _instants(rows[time] if time in rows.columns else own[time], origin, timezone)
+    return SpineRows(rows=rows, own=own, time=instants, time_column=time, origin=origin)
+
+
+def _instants(column: pl.Series, origin: str, timezone: str) -> pl.Series:
+    """Return a column of times, texts or days as instants."""
+    name, dtype = column.name, column.dtype
     if dtype == pl.String:
-        instants = cast_exact(instants, TIMESTAMP, f"spine {origin}: column {time}")
+        column = cast_exact(column, TIMESTAMP, f"spine {origin}: column {name}")
     elif not isinstance(dtype, pl.Date | pl.Datetime):
         kind = language_dtype(dtype) or dtype
-        raise DataError(f"spine {origin}: column {time} is {kind}, must be a timestamp or a date", code="FC504")
-    with reading(f"spine {origin}: column {time}"):  # microseconds reach less far than days do
-        days = pl.select(midnights(pl.lit(instants), timezone)).to_series() if dtype == pl.Date else instants
-        moments = days.cast(INSTANT)
-    return SpineRows(rows=rows, own=own, time=moments, time_column=time, origin=origin)
+        raise DataError(f"spine {origin}: column {name} is {kind}, must be a timestamp or a date", code="FC504")
+    with reading(f"spine {origin}: column {name}"):  # microseconds reach less far than days do
+        days = pl.select(midnights(pl.lit(column), timezone)).to_series() if dtype == pl.Date else column
+        return days.cast(INSTANT)
+
+
+def _with_known(spine: SpineRows, known: str | None, timezone: str = "UTC") -> SpineRows:
+    """Return a spine whose answers are made at the instants of a column, if there is one.
+
+    Raises:
+        DataError: FC506 it has no such column, FC504 its values are no times.
+    """
+    return spine if known is None else _asked_at(spine, known, _instants(spine.column(known), spine.origin, timezone))
+
+
+def _asked_at(spine: SpineRows, column: str, known: pl.Series) -> SpineRows:
+    """Return a spine whose answers are made at some instants: what they ask ends there at the latest."""
+    early = (known < spine.time).fill_null(value=False)
+    time = spine.time.zip_with(~early, known) if early.any() else spine.time
+    return replace(spine, time=time.alias(spine.time.name), known=known, early=early, known_column=column)

@@ -119,7 +119,8 @@ def validation_rows(
     """Return the rows at some places of a spine, with the inputs and labels that were made of them."""
     plain = [column for column in spine.own if column.name not in spine.rows.columns]
     whole = pl.DataFrame([*spine.rows, *plain])
-    return ValidationRows(spine=whole[places], time=spine.time[places], inputs=inputs, label=label)
+    known = None if spine.known is None else spine.known[places]
+    return ValidationRows(spine=whole[places], time=spine.time[places], inputs=inputs, label=label, known=known)
 
 
 def champion_of(

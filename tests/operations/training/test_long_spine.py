@@ -56,6 +56,34 @@ def both(tmp_path_factory):
         yield choose_spine(*given, None), choose_spine(*given, place), place
 
 
+@pytest.fixture(scope="module")
+def both_known(tmp_path_factory):
+    """The same, answered at instants of a column of which some are before the times, and some null."""
+    root = tmp_path_factory.mktemp("known")
+    hours = pl.Series([None if i % 100 == 0 else (i % 7 - 1) * 3_600_000_000 for i in range(ROWS)], dtype=pl.Int64)
+    known = (frame()["event_time"].to_physical() + hours).cast(pl.Datetime("us", "UTC")).alias("known")
+    frame().with_columns(known).write_parquet(root / "spine.parquet")
+    with SpillRoom(root / "spill") as room:
+        place = SpillPlace(room=room, memory_bytes=1_000_000)
+        named = NamedSpine(str(root / "spine.parquet"), known="known")
+        given = [lambda source: open_source(source, root), NoState(), None, named]
+        yield choose_spine(*given, None), choose_spine(*given, place), place
+
+
+def test_a_long_spine_has_the_instants_of_its_answers(both_known):
+    short, long, place = both_known
+    assert isinstance(long, LongSpine)
+    same(long, short)
+    part = long.part(90_000, 30_000)
+    assert (part.early.sum(), part.early.sum() > 0) == (short.part(90_000, 30_000).early.sum(), True)
+    assert part.known.equals(short.known[90_000:])
+    assert short.time.equals(pl.select(pl.min_horizontal(frame()["event_time"], short.known)).to_series())
+    cut = Cut(since=datetime(1970, 2, 1, tzinfo=UTC), sample=0.01)
+    found, wanted = cut_long_spine(long, cut, place), cut_spine(short, cut)
+    same(found, wanted)
+    assert found.part(0, found.height).known.equals(wanted.known)
+
+
 def same(long, short):
     assert (long.height, long.schema) == (short.height, short.schema)
     assert (long.origin, long.time_column) == (short.origin, short.time_column)

@@ -10,7 +10,14 @@ from featurectl.core.errors import DataError, UsageError
 from featurectl.expressions.tree import Expression
 from featurectl.language.definitions.model import Spine
 from featurectl.language.definitions.source import NamedExpression, Source
-from featurectl.operations.training.spine import Cut, cut_spine, file_source, read_file_spine, read_source_spine
+from featurectl.operations.training.spine import (
+    Cut,
+    SpineClocks,
+    cut_spine,
+    file_source,
+    read_file_spine,
+    read_source_spine,
+)
 from featurectl.sources.open import open_source
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
@@ -24,7 +31,7 @@ def spine_file(folder: Path, name="spine.parquet", hours=(3, 1, 2, 1)) -> Path:
 
 
 def read(path: Path, time="event_time"):
-    return read_file_spine(open_source(file_source(path), path.parent), path, [time, "event_time"])
+    return read_file_spine(open_source(file_source(path), path.parent), path, SpineClocks(times=(time, "event_time")))
 
 
 @pytest.mark.parametrize("name", ["spine.parquet", "spine.csv"])
@@ -84,7 +91,7 @@ def test_a_time_that_microseconds_do_not_reach_can_not_be_read(tmp_path, far):
     path = tmp_path / "spine.parquet"
     pl.DataFrame({"event_time": far}).write_parquet(path)
     with pytest.raises(DataError, match=r"spine .*spine\.parquet.* can't be read: .*out-of-range"):
-        read_file_spine(open_source(file_source(path), tmp_path), path, ["event_time"])
+        read_file_spine(open_source(file_source(path), tmp_path), path, SpineClocks())
 
 
 def test_a_time_that_the_language_lacks_is_there_and_is_no_time(tmp_path):

@@ -25,6 +25,7 @@ from featurectl.operations.training.bound_view import BoundView
 from featurectl.operations.training.label import LabelTarget
 from featurectl.operations.training.spine import (
     Cut,
+    SpineClocks,
     SpineRows,
     cut_spine,
     file_source,
@@ -106,7 +107,7 @@ def instants_us(time: pl.Series) -> list[int | None]:
 def read(frame: pl.DataFrame, folder: Path) -> SpineRows:
     path = folder / "spine.parquet"
     frame.write_parquet(path)
-    return read_file_spine(open_source(file_source(path), folder), path, ["event_time"])
+    return read_file_spine(open_source(file_source(path), folder), path, SpineClocks())
 
 
 def cuts() -> st.SearchStrategy[Cut]:

@@ -23,7 +23,7 @@ from featurectl.offline.stream_coverage import asof_of
 from featurectl.operations.training.bound_view import BoundView
 from featurectl.operations.training.label import label_view, read_target
 from featurectl.operations.training.later_rows import check_logged
-from featurectl.operations.training.spine import frame_spine, read_source_spine
+from featurectl.operations.training.spine import SpineClocks, frame_spine, read_source_spine
 from featurectl.operations.training.training_set import build_training_set
 from featurectl.pit.naive import states_naively, windows_naively
 from featurectl.pit.questions import StateQuestion, WindowQuestion
@@ -108,7 +108,7 @@ def differing(have: pl.DataFrame, want: Sequence[Mapping[str, object]], view: Fe
 def check_training_set(stream: CardStream, rows: int) -> None:
     views = {view.name: bound(stream, view, stream.materialize(view)[1]) for view in (SPEND, NEWEST)}
     frame = random_spine(stream, rows)
-    spine = frame_spine(frame, ["event_time"])
+    spine = frame_spine(frame, SpineClocks())
     check_logged(spine, views.values())
     made = build_training_set(ENGINE, spine, INPUTS, views, None).rows
     served = {name: replace(of, as_served=True) for name, of in views.items()}
@@ -142,7 +142,7 @@ def test_rows_later_than_the_log_are_refused_with_what_to_do(begun: CardStream):
     views = [bound(begun, SPEND, begun.materialize(SPEND)[1])]
     asof = from_us(begun.asof_us)
     times = [asof - timedelta(seconds=1), asof, asof + timedelta(microseconds=1), begun.now]
-    spine = frame_spine(pl.DataFrame({"card": ["c1"] * 4, "event_time": times}), ["event_time"])
+    spine = frame_spine(pl.DataFrame({"card": ["c1"] * 4, "event_time": times}), SpineClocks())
     with pytest.raises(
         DataError, match=r"2 rows are later than .*, up to which the table of spend@1 has all"
     ) as caught:
@@ -161,7 +161,7 @@ def test_a_label_over_a_horizon_waits_for_the_log(begun: CardStream):
     with SpillRoom() as room:
         target = read_target(ENGINE, label, lambda _: begun.reader(), begun.now, room)
         frame = random_spine(begun, 400)
-        spine = frame_spine(frame, ["event_time"])
+        spine = frame_spine(frame, SpineClocks())
         made = build_training_set(ENGINE, spine, [], {}, target)
     rows = begun.expected(replace(label_view(label), where=None))
     assert target is not None
