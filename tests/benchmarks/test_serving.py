@@ -58,7 +58,7 @@ def server(answer):
 
     thread = threading.Thread(target=loop.run_until_complete, args=(run(),), daemon=True)
     thread.start()
-    assert ready.wait(20)
+    assert ready.wait(120)
     yield f"http://127.0.0.1:{place[0]}/x", seen
     loop.call_soon_threadsafe(over.set)
     thread.join()

@@ -148,7 +148,7 @@ class Project:
             return
         others = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
         with psycopg.connect(self.url, autocommit=True) as connection:  # type: ignore[assignment]
-            limit = time.monotonic() + 30
+            limit = time.monotonic() + 120
             while connection.execute(others).fetchone() != (0,):
                 assert time.monotonic() < limit
                 time.sleep(0.01)

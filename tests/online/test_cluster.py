@@ -15,6 +15,7 @@ from featurectl.online.corrupt_rows import BrokenCountError
 from featurectl.online.redis.slots import slot_of, slot_tags
 from tests.online.rows import T0, frame, view
 from tests.servers.cluster import started_cluster, started_tls_cluster
+from tests.servers.redis import answered
 
 COUNT = 300
 AHEAD = 4
@@ -39,7 +40,7 @@ def begin(stack):
 @pytest.fixture
 def cluster(clusters, monkeypatch):
     """A Cluster of this test alone, of which the first node has a replica."""
-    monkeypatch.setattr("featurectl.online.redis.connect.ANSWER_S", 1.0)
+    monkeypatch.setattr("featurectl.online.redis.connect.ANSWER_S", 2.0)
     return next(clusters).result()
 
 
@@ -161,13 +162,13 @@ def test_a_hanging_node_is_an_error_in_time_and_others_entities_are_read(cluster
     here = [n for n in range(COUNT) if cluster.node_of(slot_with_an_entity(of, n)) is cluster.nodes[1]]
     there = [n for n in range(COUNT) if cluster.node_of(slot_with_an_entity(of, n)) is cluster.nodes[2]]
     with closing(open_online(cluster.url)) as store:
-        store.write(of, rows_of(of))
-        assert all(values(store, of))
+        answered(lambda: store.write(of, rows_of(of)))
+        assert all(answered(lambda: values(store, of)))
         with cluster.nodes[2].paused():
             with pytest.raises(StoreError, match="can't be reached"):
                 store.read(of, [[there[0]], [here[0]]])
-            assert store.read(of, [[n] for n in here])[0] is not None
-        assert all(values(store, of))
+            assert answered(lambda: store.read(of, [[n] for n in here]))[0] is not None
+        assert all(answered(lambda: values(store, of)))
 
 
 def test_a_first_node_that_is_away_is_no_loss(cluster, of):

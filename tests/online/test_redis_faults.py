@@ -12,13 +12,12 @@ from featurectl.core.errors import StoreError
 from featurectl.online.all_stores import open_online
 from featurectl.online.base import Ask
 from tests.online.rows import T0, frame, view
-from tests.servers.redis import free_port, redis_server, valkey_program
+from tests.servers.redis import answered, free_port, redis_server, valkey_program
 from tests.servers.tls import Certificates, tls_proxy
 
 
 @pytest.fixture(params=["redis", "valkey"])
-def server(request, monkeypatch):
-    monkeypatch.setattr("featurectl.online.redis.connect.ANSWER_S", 0.2)
+def server(request):
     with redis_server(program=valkey_program() if request.param == "valkey" else None) as made:
         yield made
 
@@ -94,17 +93,19 @@ def test_while_a_server_is_away_every_call_is_an_error_and_then_works(server):
         assert store.read(of, [["a"]])[0].values == {"n": 2}
 
 
-def test_a_hanging_server_is_an_error_of_every_call_in_time_and_then_works(server):
+def test_a_hanging_server_is_an_error_of_every_call_in_time_and_then_works(server, monkeypatch):
+    monkeypatch.setattr("featurectl.online.redis.connect.ANSWER_S", 0.2)
     of = view({"n": "int64"})
     with closing(open_online(server.url)) as store:
-        store.write(of, frame(of, [["a"]], [[1]]))
+        answered(lambda: store.write(of, frame(of, [["a"]], [[1]])))
         with server.paused():
             assert {error.code for error in errors_of(store, of).values()} == {"FC602"}
-        assert store.read(of, [["a"]])[0] is not None
-        assert operations(store, of)["count"]() >= 0
+        assert answered(lambda: store.read(of, [["a"]]))[0] is not None
+        assert answered(operations(store, of)["count"]) >= 0
 
 
-def test_a_store_opened_while_its_server_hangs_does_not_wait_for_it(server):
+def test_a_store_opened_while_its_server_hangs_does_not_wait_for_it(server, monkeypatch):
+    monkeypatch.setattr("featurectl.online.redis.connect.ANSWER_S", 0.2)
     of = view({"n": "int64"})
     with server.paused(), closing(open_online(server.url)) as store:
         assert all("can't be reached" in str(error) for error in errors_of(store, of).values())

@@ -119,7 +119,7 @@ def test_an_interrupt_as_a_transaction_begins_leaves_no_lock(registry, open_regi
     begin = time.monotonic()
     with pytest.raises(KeyboardInterrupt), registry.lock("flights", ANA):
         pass
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 60
     monkeypatch.setattr(Database, "writing", writing)
     with open_registry().lock("flights", BEN):
         pass
@@ -149,7 +149,7 @@ def test_who_has_waited_for_the_timeout_gives_up_and_says_how_long(open_registry
         late = open_registry().lock("flights", BEN, 1.0)
         with pytest.raises(TryAgainError, match=r"(?m)\(lock [0-9a-f]{12}\); waited 1 s$"), late:
             pass
-        assert 1.0 <= time.monotonic() - begin < 10
+        assert 1.0 <= time.monotonic() - begin < 60
 
 
 def test_an_ended_lease_is_taken_over_and_its_old_holder_writes_nothing(at_clock, clock):

@@ -11,14 +11,18 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from featurectl.core.errors import StoreError
+
+Answer = TypeVar("Answer")
 URL_VARIABLE = "FEATURECTL_TEST_REDIS_URL"
 START_LIMIT_S = 120  # a machine may be slow
 _given: set[int] = set()  # ports
@@ -132,6 +136,17 @@ def redis_server(*options: str, program: str | None = None) -> Iterator[RedisSer
             yield server
         finally:
             server.stop()
+
+
+def answered(call: Callable[[], Answer]) -> Answer:
+    """Return what a call to a store returns, which has little time for it and may be late on a busy machine."""
+    limit = time.monotonic() + START_LIMIT_S
+    while True:
+        try:
+            return call()
+        except StoreError:
+            assert time.monotonic() < limit
+            time.sleep(0.02)
 
 
 def free_port() -> int:

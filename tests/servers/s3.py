@@ -20,7 +20,7 @@ from urllib.parse import urlencode
 from tests.servers.redis import free_port
 
 PROGRAM = Path(__file__).with_name("s3_program.py")
-START_LIMIT_S = 60
+START_LIMIT_S = 120
 REGION = "us-east-1"
 BUCKET = "warehouse"
 MAY_ALL = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}'

@@ -20,7 +20,7 @@ from tests import web
 from tests.servers.redis import free_port
 from tests.warm import WarmProcess
 
-START_LIMIT_S = 60
+START_LIMIT_S = 120
 
 
 class AnyProcess(Protocol):

@@ -63,7 +63,7 @@ def test_a_broken_record_of_a_push_is_told_and_a_full_push_writes_it_again(own_c
     client = opened(own_clicks, timeout_s=20.0)
     with closing(sqlite3.connect(own_clicks / "on.db")) as store, store:
         store.execute("update views set push_record = ? where view = 'profile'", (b"\xff" * 40,))
-    until_s = time.monotonic() + 30
+    until_s = time.monotonic() + 120
     while client.get("/ready").status_code == 200 and time.monotonic() < until_s:  # it is known for a second
         time.sleep(0.1)
     for path in ("/ready", "/fresh"):

@@ -34,7 +34,7 @@ class Redis:
     def start(self, *options):
         words = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder), *options]
         self.process = subprocess.Popen([redis_program(), *words], stdout=subprocess.DEVNULL)
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while True:
             try:
                 self.client().ping()

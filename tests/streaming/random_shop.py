@@ -175,7 +175,7 @@ def by_client(root: Path, features: Sequence[str], at: datetime | None = None) -
 
 def by_async_client(root: Path, features: Sequence[str], at: datetime | None = None) -> Reading:
     async def read() -> Reading:
-        async with featurectl.open_async_client(root, budget_s=20) as client:
+        async with featurectl.open_async_client(root, budget_s=60) as client:
             return _columns(await client.get(features, rows_of(), at))
 
     return asyncio.run(read())
@@ -229,4 +229,4 @@ def as_json(found: Reading) -> dict[str, list[list[object]]]:
 
 
 def serving(root: Path) -> TestClient:
-    return TestClient(open_app(ServeSettings(root=str(root), timeout_s=20, store_timeout_s=10)))
+    return TestClient(open_app(ServeSettings(root=str(root), timeout_s=60, store_timeout_s=30)))
