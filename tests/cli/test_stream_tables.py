@@ -13,7 +13,6 @@ import pytest
 from featurectl.cli.main import main
 from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.units import instant_us
-from featurectl.language.resolve.declarations import Declarations
 from featurectl.offline.event_log import EventLog, LoggedPartition, LogState
 from featurectl.offline.stream_places import StreamPlaces
 from featurectl.operations.materialize import one_view
@@ -65,12 +64,15 @@ def log_of(root: Path) -> EventLog:
     return EventLog(location=place.log("swipes").location, columns=COLUMNS, shown="log")
 
 
-def commit(root: Path, offset: int, minutes: int, gaps: tuple[tuple[int, int], ...] = ()) -> None:
-    """Log an event of a card, which came some minutes after the beginning."""
+def commit(
+    root: Path, offset: int, minutes: int, gaps: tuple[tuple[int, int], ...] = (), happened: float | None = None
+) -> None:
+    """Log an event of a card, which came some minutes after the beginning, and happened a second before, or then."""
     at = BEGIN + timedelta(minutes=minutes)
+    event = at - timedelta(seconds=1) if happened is None else BEGIN + timedelta(minutes=happened)
     row = {
         "_partition": ["swipes/0"], "_offset": [offset], "_available_at": [at], "_rejected": [None],
-        "swipe": [100 + offset], "card": ["c1"], "amount": [2.0], "at": [at - timedelta(seconds=1)],
+        "swipe": [100 + offset], "card": ["c1"], "amount": [2.0], "at": [event],
     }  # fmt: skip
     schema: dict[str, pl.DataType] = {
         "_partition": pl.String(), "_offset": pl.Int64(), "_available_at": INSTANT, "_rejected": pl.String(),
@@ -89,7 +91,6 @@ def commit(root: Path, offset: int, minutes: int, gaps: tuple[tuple[int, int], .
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """A function that runs a command in a project with a stream, and returns what it said; it has to succeed."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Declarations, "note_unsupported", lambda *_: None)  # `apply` takes streams
     (tmp_path / "featurectl.yaml").write_text(PROJECT)
     (tmp_path / "o.yaml").write_text(OBJECTS)
     before = BEGIN - timedelta(minutes=5)
@@ -158,6 +159,25 @@ def test_a_spine_of_a_stream_ends_with_its_log(tmp_path: Path, run: Callable[...
     assert made["again"].to_list() == [True, False, None]  # the log ends before the horizon of the last
     run("training-set", "--features", "spend:*", "--keys-from", "spend", "--out", "y.parquet")
     assert pl.read_parquet("y.parquet")["event_time"].item() == BEGIN + timedelta(minutes=30)
+
+
+@pytest.mark.parametrize(
+    ("known_at", "counts"), [("", [0, 1, 1, 2, 3, 3]), ("known_at: available_at", [0, 1, 1, 3, 3, 3])]
+)
+def test_events_are_answered_when_they_were_taken(
+    tmp_path: Path, run: Callable[..., str], known_at: str, counts: list[int]
+):
+    """The one of minute 10 comes at 40, the one of 20 at once, that of 35 at 41, and that of 70 before it happens."""
+    text = OBJECTS.replace("      time: at", f"      time: at\n      {known_at}")
+    (tmp_path / "o.yaml").write_text(text)
+    run("apply", "--auto-approve", "-q")
+    for offset, (minute, happened) in enumerate([(20, 20), (40, 10), (41, 35), (60, 70), (80, 79)]):
+        commit(tmp_path, offset, minute, happened=happened)
+    run("materialize")
+    run("training-set", "fraud", "--out", "x.parquet")
+    made = pl.read_parquet("x.parquet").sort("at")
+    assert made["amount"].to_list() == [5.0, *[2.0] * 5]
+    assert made["amount_count_1h"].to_list() == counts
 
 
 def test_small_files_of_a_log_are_put_together(
