@@ -125,6 +125,16 @@ class QuietLists:
                 place = self._of_worker.apart()
         return done
 
+    def compact_all(self) -> None:
+        """Compact what the turns of the worker left, before it ends: nobody else does so where each worker ends soon.
+
+        What can't be compacted now is left: it is seen again when it grows.
+        """
+        with suppress(FeaturectlError), closing(self._state.connect(self._place)) as connection:
+            self.compact_long()
+            while len(self._of_worker):
+                self.counts.compacted += self._of_worker.step(connection)
+
     def _run(self, is_mine: Callable[[], bool]) -> None:
         try:
             next_s = time.monotonic() + _FIRST_PASS_S

@@ -74,6 +74,7 @@ def run_worker(worker: StreamWorker, rebuilds: Rebuilds, stop: StopSignal, optio
                 if wanted is not None and options.clock() - looked_s >= _LOOK_S:
                     looked_s = options.clock()
                     if _has_all(worker, wanted, rebuilds):
+                        quiet.compact_all()
                         return
             except FATAL:
                 raise

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.errors import FeaturectlError
+from featurectl.core.errors import FeaturectlError, StoreError
 from featurectl.streaming.session.applied_streams import AppliedStream, chosen_streams
 from featurectl.streaming.session.followed_streams import FollowedStreams
 from featurectl.streaming.session.source_report import SourceReport
@@ -16,6 +16,7 @@ from featurectl.streaming.session.stream_session import SessionSetting, StreamSe
 from featurectl.workspace.workspace import Workspace
 
 _TICK_S: Final = 0.1
+_SILENCE_S: Final = 2.0  # so long it is waited for what does not answer a session that has taken nothing yet
 
 
 class RunListener(Protocol):
@@ -53,6 +54,7 @@ class ProcessRun:
         self._threads: dict[str, threading.Thread] = {}
         self._fault: BaseException | None = None
         self._registry_problem = ""
+        self._is_ending = False
 
     def run(self, stop: threading.Event) -> Sequence[SourceReport]:
         """Work until told to stop, with `once` until all is done, and return what was done.
@@ -72,14 +74,20 @@ class ProcessRun:
                     followed_s = time.monotonic()
                     self._follow()
         finally:
-            for session in self._sessions.values():
-                session.stop()
-            for thread in self._threads.values():
-                thread.join()
+            self._end()
         self._listener.report(self.reports())
         if self._fault is not None:
             raise self._fault
         return self.reports()
+
+    def _end(self) -> None:
+        """Have all sessions end in order; one whose first connection does not answer has nothing to put in order."""
+        self._is_ending, until_s = True, time.monotonic() + _SILENCE_S
+        for session in self._sessions.values():
+            session.stop()
+        for name, thread in self._threads.items():
+            while thread.is_alive() and (self._sessions[name].has_begun or time.monotonic() < until_s):
+                thread.join(_TICK_S)
 
     def reports(self) -> Sequence[SourceReport]:
         """Return what was done so far for each source."""
@@ -101,7 +109,8 @@ class ProcessRun:
         try:
             session.run()
         except BaseException as error:  # noqa: BLE001 (the thread of the run raises it)
-            self._fault = self._fault or error
+            if not (self._is_ending and isinstance(error, StoreError) and not session.has_begun):
+                self._fault = self._fault or error
 
     def _say_views(self, stream: AppliedStream) -> None:
         outgoing = [f"{name} until its next version can be read" for name in stream.outgoing]

@@ -80,7 +80,7 @@ class StreamSession:
         workspace = setting.workspace
         self._place = StreamSource(project=workspace.project, env=workspace.environment.name, source=self.source)
         self._turn_ends = threading.Event()  # the worker ends: as it is to stop, or to go on by what is applied
-        self._is_stopped = self._has_begun = False
+        self._is_stopped = self.has_begun = False  # begun: the topic and the store could be used
         self._lock = threading.Lock()
         self._before = WorkerCounts()  # of the workers that have ended
         self._worker: StreamWorker | None = None
@@ -122,7 +122,7 @@ class StreamSession:
             begun_anew=counts.begun_anew,
             reloads=self._reloads,
             logged_at_s=counts.logged_at_s,
-            has_begun=self._has_begun,
+            has_begun=self.has_begun,
             partitions=tuple(sorted(self._partitions if worker is None else {*worker.readings, *worker.again})),
             problem=self._problem,
             lists_problem=self._lists_problem,
@@ -183,13 +183,13 @@ class StreamSession:
                     give_up_removed(connection, state, self._place, lambda: self._setting.applied().get(self.source))
                     found = lacking_views(connection, state, self._place, stream.views)
             except StoreError as error:
-                if not self._has_begun:
+                if not self.has_begun:
                     raise
                 self._hear(error)
                 if self._turn_ends.wait(_AGAIN_S):
                     return None
                 continue
-            self._has_begun = True
+            self.has_begun = True
             return found
 
     def _work(self, stream: AppliedStream, state: StreamState, opened: OpenedTopic, lacking: Sequence[str]) -> None:

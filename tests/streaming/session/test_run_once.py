@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from featurectl.cli.main import main
-from featurectl.online.stream_state.base import StreamSource
-from tests.streaming.session.swipes import OBJECTS, Swipes
+from featurectl.online.stream_state.base import ListsAsk, StreamSource
+from featurectl.streaming import quiet_lists
+from tests.streaming.session.swipes import LIMIT_S, OBJECTS, Swipes
 
 
 def ran(capsys: pytest.CaptureFixture[str], swipes: Swipes, *words: str) -> tuple[int, str, str]:
@@ -81,3 +82,23 @@ def test_a_history_that_can_not_be_read_ends_it_once_all_is_logged(tmp_path: Pat
     (tmp_path / "gone.csv").rename(history)
     assert ran(capsys, swipes, "--once")[0] == 0
     assert swipes.values() == {"amount_sum_1h": 102.0, "amount_count_1h": 3}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("count", [60, 5_100])
+def test_lists_that_grow_by_runs_that_end_are_compacted(tmp_path: Path, count: int, monkeypatch: pytest.MonkeyPatch):
+    """Of as many elements as a turn compacts, and of more, which a turn leaves to others: before these have looked."""
+    monkeypatch.setattr(quiet_lists, "_LOOK_S", LIMIT_S)
+    swipes = Swipes(root=tmp_path)
+    swipes.send(1)
+    for _ in range(2):
+        assert main(["-C", str(tmp_path), "stream", "run", "--once", "-q"]) == 0
+        swipes.send(count)
+    assert main(["-C", str(tmp_path), "stream", "run", "--once", "-q"]) == 0
+    with swipes.workspace() as workspace, closing(workspace.stream_state()) as state:
+        place = StreamSource(project="shop", env="dev", source="swipes")
+        [answer] = state.read(place, [ListsAsk(view="spend@1", entities=[b"s2:c1"])])
+    assert answer.lists is not None
+    assert answer.lists[0] is not None
+    assert len(answer.lists[0].elements) < 48
+    assert swipes.values() == {"amount_sum_1h": 101.0 + 2 * count, "amount_count_1h": 2 + 2 * count}
