@@ -12,6 +12,7 @@ from featurectl.render.catalog import sla
 from featurectl.render.table import NarrowForm, render_table
 from featurectl.render.visible import in_one_line
 from featurectl.streaming.status.facts import PartitionProgress, StreamStatus
+from featurectl.streaming.topics.base import LEASE_S
 
 _HEAD: Final = ("partition", "offsets", "online to", "unread", "online as of", "worker")
 _NARROW: Final = NarrowForm(left_out=("offsets", "online as of"), last="cut")
@@ -62,7 +63,12 @@ def _online(status: StreamStatus) -> str:
 
 def _workers(status: StreamStatus) -> str:
     readers = {name: of for name, of in (status.readers or {}).items() if of}
-    return ", ".join(f"{name} ({counted(len(of), 'partition')})" for name, of in sorted(readers.items()))
+    found = []
+    for name, of in sorted(readers.items()):
+        seen_s = status.seen_s.get(name, 0.0)
+        silent = f", silent for {seen_s:.0f} s" if seen_s > LEASE_S else ""
+        found.append(f"{name} ({counted(len(of), 'partition')}{silent})")
+    return ", ".join(found)
 
 
 def _recent(status: StreamStatus) -> str:
@@ -128,6 +134,7 @@ def stream_status_json(status: StreamStatus) -> dict[str, object]:
         ],
         "views": dict(status.views),
         "workers": None if status.readers is None else {name: [*of] for name, of in status.readers.items()},
+        "workers_seen_seconds": dict(status.seen_s),
         "logged_to": _iso(status.logged),
         "rejected": status.rejected,
         "last_minute": None

@@ -123,3 +123,8 @@ def test_a_store_that_hangs_is_told_of_and_all_else_is_shown(tmp_path: Path, cap
         server.resume()
     assert (code, found["verdict"], [*found["failures"]]) == (1, "ERROR", ["online store"])  # type: ignore[misc]
     assert (found["logged_to"] is not None, len(found["partitions"]) > 0) == (True, True)  # type: ignore[arg-type]
+
+
+def test_a_worker_that_is_late_with_its_sign_is_told_of_as_silent():
+    text = render_stream_status([replace(GOOD, seen_s={"pod-1-a": 1.2, "pod-2-b": 9.4})])
+    assert "workers  pod-1-a (1 partition), pod-2-b (1 partition, silent for 9 s)" in text

@@ -53,7 +53,8 @@ class StreamStatus:
 
     `asof` is the instant up to which all events are online, `clock` the store's time when it was asked; `logged` the
     instant up to which they are in the log, which has `gaps` where stamps were lost. `failures` say by part (topic,
-    online store, log) why it could not be looked at.
+    online store, log) why it could not be looked at. `readers` are the workers with their partitions, `seen_s` how long
+    ago each gave a sign, where the broker tells.
     """
 
     source: str
@@ -66,6 +67,7 @@ class StreamStatus:
     error_after_us: int | None = None
     views: Mapping[str, ViewPlace] = field(default_factory=dict)
     readers: Mapping[str, Sequence[int]] | None = None
+    seen_s: Mapping[str, float] = field(default_factory=dict)
     logged: datetime | None = None
     gaps: Sequence[tuple[datetime, datetime]] = ()
     rejected: int | None = None

@@ -32,7 +32,7 @@ from featurectl.streaming.status.facts import (
 )
 from featurectl.streaming.status.in_time import ask_in_time
 from featurectl.streaming.topics.all_topic_kinds import open_topics
-from featurectl.streaming.topics.base import TopicState, Watermarks
+from featurectl.streaming.topics.base import GroupReader, TopicState, Watermarks
 from featurectl.workspace.workspace import Workspace
 
 LIMIT_S: Final = 5.0
@@ -47,7 +47,7 @@ class _TopicSeen:
     state: TopicState
     marks: Mapping[int, Watermarks]
     unread: Mapping[int, int]
-    readers: Mapping[str, Sequence[int]] | None
+    readers: Mapping[str, GroupReader] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +108,8 @@ class _StreamLook:
             warn_after_us=min((of.warn_after_us for of in limits if of.warn_after_us is not None), default=None),
             error_after_us=min((of.error_after_us for of in limits if of.error_after_us is not None), default=None),
             views={} if register is None else {name: _place(register, name) for name in self._stream.views},
-            readers=topic.readers if topic else None,
+            readers=_partitions_of(topic.readers) if topic else None,
+            seen_s=_signs_of(topic.readers) if topic else {},
             logged=from_us(log.state.asof_us) if log and log.state.asof_us else None,
             gaps=[(from_us(after), from_us(until)) for after, until in log.state.gaps] if log else [],
             rejected=log.rejected if log else None,
@@ -178,7 +179,7 @@ def _partitions(register: RegisterState | None, topic: _TopicSeen | None) -> Ite
                 yield PartitionProgress(partition=number, done=of.done, applied=from_us(of.applied))
         return
     known = {} if register is None else {of.name: of for of in register.partitions}
-    readers = {number: name for name, numbers in (topic.readers or {}).items() for number in numbers}
+    readers = {number: name for name, of in (topic.readers or {}).items() for number in of.partitions}
     for number, mark in sorted(topic.marks.items()):
         in_store = known.get(state_name(topic.state, number))
         yield PartitionProgress(
@@ -190,6 +191,14 @@ def _partitions(register: RegisterState | None, topic: _TopicSeen | None) -> Ite
             applied=None if in_store is None else from_us(in_store.applied),
             reader=readers.get(number, ""),
         )
+
+
+def _partitions_of(readers: Mapping[str, GroupReader] | None) -> Mapping[str, Sequence[int]] | None:
+    return None if readers is None else {name: of.partitions for name, of in readers.items()}
+
+
+def _signs_of(readers: Mapping[str, GroupReader] | None) -> Mapping[str, float]:
+    return {name: of.seen_s for name, of in (readers or {}).items() if of.seen_s is not None}
 
 
 def _count_repeats(events: pl.DataFrame, names: Sequence[str]) -> int:

@@ -102,6 +102,17 @@ class Division:
     lease_s: float = LEASE_S
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupReader:
+    """A reader of a group as others see it: its partitions, and how many seconds ago it last gave a sign.
+
+    `seen_s` is None where the broker itself knows who is alive.
+    """
+
+    partitions: Sequence[int]
+    seen_s: float | None = None
+
+
 class TopicWriter(Protocol):
     """Sends messages to one topic; of one thread."""
 
@@ -198,8 +209,11 @@ class TopicBroker(Protocol):
         In Redis more than 10,000 are estimated by their times; in Kafka the marks of transactions count as well.
         """
 
-    def readers(self, topic: str, group: str) -> Mapping[str, Sequence[int]] | None:
-        """Return the readers of a group that are alive, with their partitions; None where the broker doesn't tell."""
+    def readers(self, topic: str, group: str) -> Mapping[str, GroupReader] | None:
+        """Return the readers of a group that gave a sign within three lease times; None where the broker doesn't tell.
+
+        Under load a reader that works may be late with its sign: it is not gone by that.
+        """
 
     def trim(self, topic: str, below: Mapping[int, int], sent_before_us: int | None = None) -> bool:
         """Remove the messages of some partitions below an offset each; return whether this broker does so.

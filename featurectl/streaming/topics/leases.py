@@ -16,9 +16,11 @@ from typing import Final, Protocol
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import StoreError
-from featurectl.streaming.topics.base import Division
+from featurectl.streaming.topics.base import LEASE_S, Division, GroupReader
 
 _RENEWALS: Final = 4  # in the time of a lease
+_LEASE_MS: Final = int(LEASE_S * 1_000)
+_GONE_AFTER: Final = 3  # lease times
 _TRIES: Final = 50  # at a document that others replace
 
 
@@ -56,13 +58,19 @@ def parse_leases(text: str) -> Leases:
     }
 
 
-def readers_alive(text: str, now_ms: int) -> Mapping[str, tuple[int, ...]]:
-    """Return who has which partitions, by a document and the broker's clock.
+def readers_seen(text: str, now_ms: int) -> Mapping[str, GroupReader]:
+    """Return who has which partitions, by a document and the broker's clock, and how long ago each gave a sign.
 
-    >>> readers_alive('{"a": {"until_ms": 5, "partitions": [0]}, "b": {"until_ms": 9, "partitions": [1]}}', 6)
-    {'b': (1,)}
+    >>> found = readers_seen('{"a": {"until_ms": 5000, "partitions": [0]}}', 6_500)
+    >>> found["a"].seen_s
+    5.5
     """
-    return {name: lease.partitions for name, lease in parse_leases(text).items() if lease.until_ms > now_ms}
+    signs = [(name, lease, now_ms - lease.until_ms + _LEASE_MS) for name, lease in parse_leases(text).items()]
+    return {
+        name: GroupReader(partitions=lease.partitions, seen_s=max(0, ago_ms) / 1_000)
+        for name, lease, ago_ms in signs
+        if ago_ms < _GONE_AFTER * _LEASE_MS
+    }
 
 
 def render_leases(leases: Leases) -> str:

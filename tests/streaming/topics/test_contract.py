@@ -144,8 +144,8 @@ def test_who_reads_which_partition_can_be_seen(broker, topic):
     finally:
         log.reader.close()
     if found is not None:  # brokers that don't tell
-        [(name, partitions)] = found.items()
-        assert (sorted(partitions), bool(name)) == ([0, 1, 2], True)
+        [(name, seen)] = found.items()
+        assert (sorted(seen.partitions), bool(name), seen.seen_s in (None, 0.0)) == ([0, 1, 2], True, True)
 
 
 def test_a_take_waits_as_long_as_it_is_told(broker, topic):

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featurectl.core.errors import StoreError
-from featurectl.streaming.topics.base import Division
-from featurectl.streaming.topics.leases import GroupMember, divided, parse_leases, render_leases
+from featurectl.streaming.topics.base import Division, GroupReader
+from featurectl.streaming.topics.leases import GroupMember, divided, parse_leases, readers_seen, render_leases
 
 READERS = [Division(group="g", reader=name, lease_s=4) for name in "abcde"]
 
@@ -102,3 +102,11 @@ def test_a_document_that_others_replace_is_read_again():
     assert member.renew(lambda: 1) == ({0}, set())
     with pytest.raises(StoreError, match="readers of group g"):
         GroupMember(Document(refusals=10_000), READERS[0], lambda: 0.0).renew(lambda: 1)
+
+
+def test_a_reader_that_is_late_with_its_sign_is_seen_for_three_lease_times():
+    document = Document()
+    GroupMember(document, Division(group="g", reader="a"), clock=lambda: 0.0).renew(lambda: 2)
+    for later_ms, seen_s in [(0, 0.0), (3_999, 3.999), (4_001, 4.001), (11_999, 11.999)]:
+        assert readers_seen(document.text, later_ms) == {"a": GroupReader(partitions=(0, 1), seen_s=seen_s)}
+    assert readers_seen(document.text, 12_000) == {}

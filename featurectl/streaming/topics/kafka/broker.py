@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from featurectl.streaming.topics.base import Division, TopicState, Watermarks
+from featurectl.streaming.topics.base import Division, GroupReader, TopicState, Watermarks
 from featurectl.streaming.topics.kafka.address import parse_kafka_url
 from featurectl.streaming.topics.kafka.admin import KafkaAdmin
 from featurectl.streaming.topics.kafka.reader import KafkaTopicReader
@@ -39,9 +39,10 @@ class KafkaTopics:
             name: max(0, marks[name].end - max(position, marks[name].begin)) for name, position in positions.items()
         }
 
-    def readers(self, topic: str, group: str) -> Mapping[str, Sequence[int]] | None:
+    def readers(self, topic: str, group: str) -> Mapping[str, GroupReader] | None:
         """Return the readers of a group that are alive, with their partitions; None where the brokers don't tell."""
-        return self._admin.members(topic, group)
+        found = self._admin.members(topic, group)
+        return None if found is None else {name: GroupReader(partitions=of) for name, of in found.items()}
 
     def trim(  # its retention is its own
         self,

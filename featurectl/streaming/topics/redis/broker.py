@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from featurectl.online.redis.connect import translated
-from featurectl.streaming.topics.base import Division, TopicState, Watermarks
-from featurectl.streaming.topics.leases import readers_alive
+from featurectl.streaming.topics.base import Division, GroupReader, TopicState, Watermarks
+from featurectl.streaming.topics.leases import readers_seen
 from featurectl.streaming.topics.redis.keys import SEQUENCE_BITS, entry_id, group_key, stream_key
 from featurectl.streaming.topics.redis.reader import LeaseKey, RedisTopicReader
 from featurectl.streaming.topics.redis.scripts import COUNT_UNREAD, READ, TRIM
@@ -62,9 +62,9 @@ class RedisTopics:
         with translated(self._server.commands.address):
             return {name: parse_unread(topic, answer) for name, answer in zip(positions, answers, strict=True)}
 
-    def readers(self, topic: str, group: str) -> Mapping[str, Sequence[int]]:
-        """Return the readers of a group that are alive, with their partitions."""
-        return readers_alive(*LeaseKey(self._server, group_key(topic, group)).read())
+    def readers(self, topic: str, group: str) -> Mapping[str, GroupReader]:
+        """Return the readers of a group that gave a sign of late, with their partitions."""
+        return readers_seen(*LeaseKey(self._server, group_key(topic, group)).read())
 
     def trim(self, topic: str, below: Mapping[int, int], sent_before_us: int | None = None) -> bool:
         """Remove the messages of some partitions below an offset each; return that this broker does so."""

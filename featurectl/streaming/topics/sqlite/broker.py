@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from featurectl.streaming.topics.base import Division, TopicState, Watermarks
+from featurectl.streaming.topics.base import Division, GroupReader, TopicState, Watermarks
 from featurectl.streaming.topics.faults import NoTopicError
-from featurectl.streaming.topics.leases import readers_alive
+from featurectl.streaming.topics.leases import readers_seen
 from featurectl.streaming.topics.sqlite.file import TopicsFile
 from featurectl.streaming.topics.sqlite.reader import LeaseRow, SqliteTopicReader
 from featurectl.streaming.topics.sqlite.topic import TopicRow, find_topic
@@ -71,10 +71,10 @@ class SqliteTopics:
             if name in marks
         }
 
-    def readers(self, topic: str, group: str) -> Mapping[str, Sequence[int]]:
-        """Return the readers of a group that are alive, with their partitions."""
+    def readers(self, topic: str, group: str) -> Mapping[str, GroupReader]:
+        """Return the readers of a group that gave a sign of late, with their partitions."""
         self._check_file(topic)
-        return readers_alive(*LeaseRow(self._file, topic, group).read())
+        return readers_seen(*LeaseRow(self._file, topic, group).read())
 
     def trim(self, topic: str, below: Mapping[int, int], sent_before_us: int | None = None) -> bool:
         """Remove the messages of some partitions below an offset each; return that this broker does so."""
