@@ -102,7 +102,7 @@ def test_a_connection_that_is_closed_is_an_error_and_another_one_is_opened():
             writer.write(ANSWER)
 
     with server(answer) as (url, seen):
-        result = put_load(Plan(url=url, connections=1, seconds=0.4, warm=0.0))
+        result = put_load(Plan(url=url, connections=1, seconds=0.8, warm=0.0))
     assert result.errors == {"closed by the server": 1}
     assert result.statuses == {"200": len(seen) - 1}
     assert len(seen) > 6
