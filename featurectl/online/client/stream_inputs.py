@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
-from typing import Final, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 from featurectl.core.dataclass import dataclass
 from featurectl.online.client.entity_keys import pack_columns
@@ -20,7 +21,6 @@ from featurectl.online.stream_state.base import Generation, ListsAnswer, ListsAs
 from featurectl.online.stream_state.stream_columns import ReadLists, StreamColumns
 from featurectl.online.stream_state.unread_views import no_worker
 
-_AT_ONCE: Final = 8  # lists, which take a millisecond or two
 ListsFound = Mapping[StreamSource, Sequence[ListsAnswer]]
 
 
@@ -130,12 +130,14 @@ class StreamInputs:
             entities = question.asks[of.source][of.place].entities
             generation, answer = _generation(of, found), found[of.source][of.place]
             of.columns.check(generation, of.group.picked.values())
-            lists = dict(zip(entities, answer.lists or (), strict=True))
-            read, names = ReadLists(generation, answer.asof, at), [*of.types]
+            lists, read = answer.lists or (), ReadLists(generation, answer.asof, at)
             known: dict[bytes | None, EntityRow] = {}
-            for number, (key, found_list) in enumerate(lists.items(), 1):
-                known[key] = of.columns.row(read, found_list, RowPlace(of.group.source.field, key, names))
-                if number % _AT_ONCE == 0:
+            step = of.columns.at_once(read)
+            for first in range(0, len(entities), step):
+                keys = entities[first : first + step]
+                rows = of.columns.rows(read, lists[first : first + step], partial(_place, of, keys))
+                known |= zip(keys, rows, strict=True)
+                if len(keys) == step:
                     yield {}
             packed = question.packed[of.source][of.place]
             if None in packed:
@@ -146,6 +148,11 @@ class StreamInputs:
         """Give the instant as of which each view was read, in microseconds."""
         for of in self._groups:
             yield of.group.source, found[of.source][of.place].asof
+
+
+def _place(of: _StreamGroup, keys: Sequence[bytes], row: int) -> RowPlace:
+    """Return whose the list at a place is."""
+    return RowPlace(of.group.source.field, keys[row], [*of.types])
 
 
 def _generation(of: _StreamGroup, found: ListsFound) -> str:

@@ -68,9 +68,14 @@ def _in_total_order(record: EventRecord) -> tuple[object, ...]:
     return (record.event_us, record.available_us, tie_order(record), record.partition, record.offset)
 
 
+def in_order(records: Sequence[EventRecord], layout: ListLayout) -> list[EventRecord]:
+    """Return records in the total order of rows."""
+    return sorted(records, key=_in_total_order if layout.ties else _without_ties)
+
+
 def rows_of(records: Sequence[EventRecord], layout: ListLayout) -> EventRows:
     """Return records as rows; which of them are repeats is not known yet."""
-    ordered = sorted(records, key=_in_total_order if layout.ties else _without_ties)
+    ordered = in_order(records, layout)
     count, dtypes = len(ordered), layout.inputs.values()
     return EventRows(
         np.array([record.event_us for record in ordered], np.int64),

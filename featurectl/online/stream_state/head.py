@@ -38,6 +38,7 @@ from featurectl.pit.arrays import Ints
 
 HEAD: Final = 0x81
 _PARTS: Final = 14
+_MANY: Final = 10_000  # rows of a list that is not joined to others
 _WORD: Final = 8
 
 
@@ -126,12 +127,48 @@ def unpack_head(data: bytes, layout: ListLayout) -> Head:
     if data[:1] != bytes([HEAD]):
         raise later_list(data[0] if data else 0)
     try:
-        parts = msgpack.unpackb(memoryview(data)[1:])
-        if not _is_head(parts):
-            raise broken_list("a head has other parts than its layout")
-        return _unpacked(parts, layout)
+        return _unpacked(_parts(data), layout)
     except (ValueError, TypeError, LookupError, OverflowError) as error:
         raise broken_list("a head can't be read") from error
+
+
+def _parts(data: bytes) -> list:  # type: ignore[type-arg]  # of whatever MessagePack has
+    parts = msgpack.unpackb(memoryview(data)[1:])
+    if not _is_head(parts):
+        raise broken_list("a head has other parts than its layout")
+    return parts
+
+
+class PackedHead(NamedTuple):
+    """A head without tiles and `lifetime` whose rows are still packed, as the parts of a head are."""
+
+    asof_us: int
+    newest: tuple[int, int] | None
+    frontier: Sequence[int]
+    rows: int
+    event_us: bytes
+    delays: bytes
+    repeats: bytes
+    columns: Sequence[bytes]
+
+
+def open_head(data: bytes, layout: ListLayout) -> PackedHead | None:
+    """Return a head without unpacking its rows; None where it is no usual one, or one of very many rows.
+
+    Raises:
+        StoreError: it is none.
+        ValueError: likewise.
+    """
+    if data[:1] != bytes([HEAD]):
+        return None
+    parts = _parts(data)
+    asof_us, _, newest, frontier, rows, event_us, delays, repeats, names, columns, tiles, _, _, lifetime = parts
+    if tiles or lifetime is not None or not 0 <= rows <= _MANY or len(frontier) % 2:
+        return None
+    if len(columns) != len(layout.inputs) or (rows and len(names) != (_WORD * rows if layout.has_dedup else 0)):
+        return None
+    known = None if newest is None else (int(newest[0]), int(newest[1]))
+    return PackedHead(asof_us, known, frontier, rows, event_us, delays, repeats, columns)
 
 
 def _is_head(parts: object) -> TypeGuard[list]:  # type: ignore[type-arg]  # of whatever MessagePack has

@@ -19,6 +19,7 @@ from typing import Final, NamedTuple, cast
 
 import msgpack
 import numpy as np
+import numpy.typing as npt
 
 from featurectl.core.dtypes import BOOL, DATE, FLOAT64, INT64, TIMESTAMP, decimal_parts
 from featurectl.online.corrupt_rows import stored_as
@@ -33,6 +34,9 @@ _WORD: Final = 8
 _STEP: Final = 1_000  # times are often whole milliseconds, or seconds
 _SCALE: Final = 16
 _DECIMALS: Final = 4
+Words = npt.NDArray[np.uint64]
+MASKS: Final = np.array([(1 << 8 * width) - 1 for width in range(_WORD + 1)], np.uint64)  # of a word, by its width
+SCALES: Final = np.array([_STEP**scale for scale in range(3)], np.uint64)
 _MOST_SCALED: Final = 1e10  # so that times 10^4 it is below 2^53
 
 
@@ -257,9 +261,8 @@ def unpack_ints(data: Iterable[int] | memoryview | bytes, rows: int) -> Ints:
     if not 0 <= width <= _WORD or scale > 2 or len(body) != _WORD + 1 + width * rows:
         raise broken_list("a column of integers has other rows than its head")
     least = int.from_bytes(body[:_WORD], "big", signed=True)
-    planes = np.zeros((rows, _WORD), np.uint8)
-    planes[:, :width] = np.frombuffer(body, np.uint8, offset=_WORD + 1).reshape(rows, width)
-    spread = planes.view("<u8").reshape(rows)
+    words: Words = np.ndarray((rows,), "<u8", body + bytes(_WORD), _WORD + 1, (width,))  # each with bytes of the next
+    spread = words & MASKS[width]
     if scale:
-        spread = spread * np.uint64(_STEP**scale)
+        spread *= SCALES[scale]
     return (spread + np.uint64(least % (1 << 64))).view(np.int64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from featurectl.online.stream_state.base import is_head
@@ -36,15 +36,26 @@ def parse_list(elements: Sequence[bytes], layout: ListLayout, marks: Mapping[int
     """
     has_head = bool(elements) and is_head(elements[0])
     head = unpack_head(elements[0], layout) if has_head else no_head(layout)
+    return ParsedList(head, counted_records(elements[1:] if has_head else elements, layout, head.frontier, marks))
+
+
+def counted_records(
+    elements: Iterable[bytes], layout: ListLayout, frontier: Mapping[int, int], marks: Mapping[int, int] | None
+) -> Sequence[EventRecord]:
+    """Return the records behind a head that count, each once: those that neither it nor a lost batch has.
+
+    Raises:
+        StoreError: an element is none.
+    """
     found: dict[tuple[int, int], EventRecord] = {}
-    for data in elements[1:] if has_head else elements:
+    for data in elements:
         record = unpack_record(data, layout)
         partition, offset = record[:2]
-        if offset < head.frontier.get(partition, 0):
+        if offset < frontier.get(partition, 0):
             continue
         if marks is not None and offset >= marks.get(partition, 0):
             continue
         other = found.get((partition, offset))
         if other is None or record.available_us > other.available_us:
             found[partition, offset] = record
-    return ParsedList(head, [*found.values()])
+    return [*found.values()]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final, NamedTuple
 
 from featurectl.core.errors import DataError, StoreError
@@ -14,10 +15,12 @@ from featurectl.online.decode.columns import Default, EntityRow, ViewColumns, en
 from featurectl.online.read import Status
 from featurectl.online.stream_state.answers import StreamViewReader
 from featurectl.online.stream_state.base import EntityList
+from featurectl.online.stream_state.joined_values import ReadValues
 from featurectl.online.stream_state.layout import parse_layout
 from featurectl.online.stream_state.unread_views import lost_lists, named_place, sum_too_large
 
 _LAYOUTS: Final = 8  # generations come seldom
+_ALONE, _JOINED = 8, 64  # lists
 
 
 class ReadLists(NamedTuple):
@@ -63,27 +66,41 @@ class StreamColumns:
         """
         self._readers[generation].check(wanted)
 
-    def row(self, read: ReadLists, found: EntityList | None, place: RowPlace) -> EntityRow:
-        """Return what an entity has by its list.
+    def rows(
+        self, read: ReadLists, lists: Sequence[EntityList | None], place: Callable[[int], RowPlace]
+    ) -> list[EntityRow]:
+        """Return what entities have by their lists; `place` says whose the list at a place is.
 
         Raises:
-            StoreError: its list was lost, or is none.
+            StoreError: a list was lost, or is none.
             DataError: FC507, a sum is outside of its type.
         """
+        if read.asked is not None:
+            return [self._row(read, found, partial(place, i)) for i, found in enumerate(lists)]
+        joined = self._readers[read.generation].values_of_many(lists, read.asof_us)
+        return [
+            self._row(read, found, partial(place, i)) if quick is None else self._whole(quick)
+            for i, (found, quick) in enumerate(zip(lists, joined, strict=True))
+        ]
+
+    def _whole(self, quick: ReadValues) -> EntityRow:
+        values, event_us, asof_us = quick
+        return self._columns.whole(values, (event_us, asof_us, asof_us))
+
+    def _row(self, read: ReadLists, found: EntityList | None, place: Callable[[], RowPlace]) -> EntityRow:
         if found is None:
-            raise lost_lists(place)
+            raise lost_lists(place())
         reader = self._readers[read.generation]
         try:
             if read.asked is None and (quick := reader.values(found, read.asof_us)) is not None:
-                values, event_us, asof_us = quick
-                return self._columns.whole(values, (event_us, asof_us, asof_us))
+                return self._whole(quick)
             answer = reader.answer(found, read.asof_us, asked=read.asked)
         except StoreError as error:
             if error.code != BROKEN:
                 raise
-            raise named_place(error, place) from error
+            raise named_place(error, place()) from error
         except DataError as error:
-            raise sum_too_large(error, place) from error
+            raise sum_too_large(error, place()) from error
         return entity_row(answer, self.names)
 
     def unknown(self, read: ReadLists) -> EntityRow:

@@ -1,0 +1,207 @@
+"""What many lists say at once: the same values, to the last bit, that `list_values.py` finds in each of them.
+
+`AT_ONCE` says which aggregates are known here, `JoinedReader.knows` of which columns. The lists of a view that has
+others are read one by one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple, cast
+
+import numpy as np
+
+from featurectl.core.dtypes import BOOL, DATE, FLOAT64, INT64, TIMESTAMP
+from featurectl.core.errors import StoreError
+from featurectl.language.definitions.aggregates import AGGREGATES
+from featurectl.language.definitions.view import Feature
+from featurectl.online.stream_state.joined_lists import JoinedRows, OpenedList, join_lists
+from featurectl.online.stream_state.layout import ListLayout
+from featurectl.online.stream_state.packed_columns import Column
+from featurectl.pit.arrays import Floats, Ints, Numbers, running_total
+
+_ARRAYS: Final = (FLOAT64, INT64, BOOL, TIMESTAMP, DATE)
+_HALF: Final = 1 << 62
+_ZERO: Final = float(np.array([-0.0]).sum())  # what numpy begins a sum with: 0.0 or -0.0
+
+
+class JoinedCells:
+    """The values that are not null of ranges of rows of a column, range after range, each with a zero before it.
+
+    So numpy adds the values of each range in the order, and by the blocks, in which it adds those of one alone.
+    """
+
+    def __init__(self, column: Column, lo: Ints, hi: Ints) -> None:
+        assert not isinstance(column.values, list)
+        if not len(column.values):
+            column = Column(np.zeros(1, column.values.dtype))  # which no range has
+        ends = running_total(hi - lo + 1)
+        places = np.arange(ends[-1]) + np.repeat(lo - 1 - ends[:-1], hi - lo + 1)
+        if column.valid is not None:
+            kept = column.valid[places]
+            kept[ends[:-1]] = True
+            places, ends = places[kept], running_total(kept)[ends]
+        values = column.values[places]
+        values[ends[:-1]] = _ZERO if values.dtype == np.float64 else 0
+        self._values, self._starts, self._ends = values, ends[:-1], ends[1:]
+        self.counts: Ints = self._ends - self._starts - 1
+        self.has_empty = not self.counts.all()
+
+    def sums(self) -> Numbers:
+        """Return the sum of each range.
+
+        Raises:
+            OverflowError: one may have more than 64 bits.
+        """
+        values = self._values
+        if values.dtype != np.float64:
+            most = max(abs(int(values.min())), abs(int(values.max())))
+            if most * int(self.counts.max()) >= _HALF:
+                raise OverflowError(most)
+        return cast("Numbers", np.add.reduceat(values, self._starts))
+
+    def means(self) -> list[float]:
+        """Return the mean of each range, NaN or an error's value where it has no value."""
+        sums, counts = self.sums(), np.maximum(self.counts, 1)
+        if sums.dtype == np.float64:
+            return cast("Floats", sums / counts).tolist()
+        return [total / count for total, count in zip(sums.tolist(), counts.tolist(), strict=True)]
+
+    def extremes(self, *, greatest: bool) -> list[float]:
+        """Return the least or the greatest value of each range, NaN where one is NaN."""
+        pick = np.maximum if greatest else np.minimum
+        pairs = np.empty(2 * len(self._starts), np.int64)  # of an empty range they give some other value
+        pairs[::2], pairs[1::2] = self._starts + 1, self._ends
+        pairs[-2] = min(pairs[-2], len(self._values) - 1)
+        return cast("Numbers", pick.reduceat(self._values, pairs[:-1])[::2]).tolist()
+
+    def variances(self, less: int) -> list[float | None]:
+        """Return the sum of squared distances from the mean of each range, by its count and that less one."""
+        numbers, counts = self._values.astype(np.float64), self.counts
+        numbers[self._starts] = _ZERO
+        means = np.add.reduceat(numbers, self._starts) / np.maximum(counts, 1)
+        apart = numbers - np.repeat(means, counts + 1)
+        apart *= apart
+        apart[self._starts] = _ZERO
+        found = np.add.reduceat(apart, self._starts) / np.maximum(counts - less, 1)
+        return [value if count > less else None for value, count in zip(found.tolist(), counts.tolist(), strict=True)]
+
+    def edges(self, *, last: bool) -> list[float]:
+        """Return the first or the last value of each range."""
+        places = self._ends - 1 if last else np.minimum(self._starts + 1, self._ends - 1)
+        return self._values[places].tolist()
+
+
+def _root(variances: Sequence[float | None]) -> list[float | None]:
+    return [None if variance is None else math.sqrt(variance) for variance in variances]
+
+
+AT_ONCE: Final[Mapping[str, Callable[[JoinedCells], Sequence[object]]]] = {
+    "count": lambda cells: cells.counts.tolist(),
+    "sum": lambda cells: cells.sums().tolist(),
+    "mean": lambda cells: cells.means(),
+    "min": lambda cells: cells.extremes(greatest=False),
+    "max": lambda cells: cells.extremes(greatest=True),
+    "all": lambda cells: cells.extremes(greatest=False),
+    "any": lambda cells: cells.extremes(greatest=True),
+    "var": lambda cells: cells.variances(1),
+    "var_pop": lambda cells: cells.variances(0),
+    "stddev": lambda cells: _root(cells.variances(1)),
+    "stddev_pop": lambda cells: _root(cells.variances(0)),
+    "first": lambda cells: cells.edges(last=False),
+    "last": lambda cells: cells.edges(last=True),
+}
+
+
+class ReadValues(NamedTuple):
+    """The values of features as MessagePack has them, when the newest event was, and the answer's `asof`."""
+
+    values: list[object]
+    event_us: int | None
+    asof_us: int
+
+
+class JoinedReader:
+    """Answers the features of a view from many lists of one layout."""
+
+    def __init__(self, features: Sequence[Feature], layout: ListLayout) -> None:
+        self._layout, self._features = layout, features
+        places = {name: i for i, name in enumerate(layout.inputs)}
+        self._columns = {f.column: places[f.column] for f in features if f.column is not None}
+        self._windows = dict.fromkeys((f.window_us or 0, f.offset_us) for f in features)
+
+    @staticmethod
+    def knows(features: Sequence[Feature], layout: ListLayout) -> bool:
+        """Return whether features can be answered from many lists: all of exact windows, of columns of fixed width."""
+        return (
+            layout.kind == "event"
+            and layout.hop_us is None
+            and all(
+                layout.has(f)
+                and f.op in AT_ONCE
+                and f.window_us is not None
+                and (f.column is None or layout.inputs[f.column] in _ARRAYS)
+                for f in features
+            )
+        )
+
+    def answers(self, lists: Sequence[OpenedList], asof_us: int) -> list[ReadValues] | None:
+        """Return what lists say as of a register's `asof` or that of their heads; None where each is to be read alone.
+
+        That is so where one is broken, or has integers whose sum may have more than 64 bits.
+        """
+        if not lists:
+            return []
+        try:
+            with np.errstate(all="ignore"):  # a sum of floats may be infinite
+                return self._answers(lists, np.array([max(asof_us, one.head.asof_us) for one in lists], np.int64))
+        except (StoreError, ValueError, TypeError, LookupError, ArithmeticError):
+            return None
+
+    def _answers(self, lists: Sequence[OpenedList], at_us: Ints) -> list[ReadValues]:
+        rows = join_lists(lists, self._layout, [*dict.fromkeys(self._columns.values())], at_us)
+        found: dict[str, Sequence[object]] = {}
+        for window_us, offset_us in self._windows:
+            inside = [f for f in self._features if (f.window_us, f.offset_us) == (window_us, offset_us)]
+            self._find(found, inside, rows, at_us - offset_us)
+        values = map(list, zip(*(found[feature.name] for feature in self._features), strict=True))
+        newest = _newest(lists, rows, at_us)
+        return [ReadValues(*each) for each in zip(values, newest, at_us.tolist(), strict=True)]
+
+    def _find(
+        self, found: dict[str, Sequence[object]], features: Sequence[Feature], rows: JoinedRows, end_us: Ints
+    ) -> None:
+        """Add the values of features of one window, which ends at an instant of each list."""
+        closed, window_us = self._layout.closed, features[0].window_us or 0
+        hi = rows.before(end_us, inclusive=closed in ("right", "both"))
+        lo = np.minimum(rows.before(end_us - window_us, inclusive=closed not in ("left", "both")), hi)
+        cells: dict[str, JoinedCells] = {}
+        for feature in features:
+            if feature.column is None:
+                found[feature.name] = (hi - lo).tolist()
+                continue
+            if feature.column not in cells:
+                cells[feature.column] = JoinedCells(rows.columns[self._columns[feature.column]], lo, hi)
+            found[feature.name] = _values(feature, cells[feature.column])
+
+
+def _values(feature: Feature, cells: JoinedCells) -> Sequence[object]:
+    values, empty = AT_ONCE[feature.op](cells), AGGREGATES[feature.op].empty
+    if cells.has_empty:
+        values = [value if count else empty for value, count in zip(values, cells.counts.tolist(), strict=True)]
+    return [value if value is None else bool(value) for value in values] if feature.dtype == BOOL else values
+
+
+def _newest(lists: Sequence[OpenedList], rows: JoinedRows, at_us: Ints) -> list[int | None]:
+    """Return when the newest event of each list was, which its rows or its head know."""
+    hi = rows.before(at_us, inclusive=True)
+    having = np.flatnonzero(hi > rows.ends[:-1])
+    last: list[int | None] = [None] * len(lists)
+    for i, event_us in zip(having.tolist(), rows.event_us(hi[having] - 1, having).tolist(), strict=True):
+        last[i] = event_us
+    for i, (one, instant) in enumerate(zip(lists, at_us.tolist(), strict=True)):
+        known, found = one.head.newest, last[i]
+        if known is not None and max(known) <= instant:
+            last[i] = known[0] if found is None else max(known[0], found)
+    return last

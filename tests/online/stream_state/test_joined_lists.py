@@ -1,0 +1,122 @@
+"""Many lists that are read at once say what each says alone, to the last bit."""
+
+from __future__ import annotations
+
+import struct
+from random import Random
+
+import pytest
+
+from featurectl.language.definitions.view import Feature
+from featurectl.online.stream_state.base import EntityList
+from featurectl.online.stream_state.compaction import AppliedInstants, compact
+from featurectl.online.stream_state.joined_lists import open_list
+from featurectl.online.stream_state.joined_values import AT_ONCE, JoinedReader, ReadValues
+from featurectl.online.stream_state.layout import ListLayout, layout_of
+from featurectl.online.stream_state.list_values import ListReader
+from featurectl.online.stream_state.parsed_list import parse_list
+from featurectl.online.stream_state.record import EventRecord, pack_record
+from tests.online.stream_state.events import COLUMNS, SECOND, Stream, compacted, view_of
+from tests.online.stream_state.test_list_values import check
+from tests.seeds import seeds_from
+
+SAMPLE, WHOLE = 12, 2_000
+DTYPES = {"sum": "", "min": "", "max": "", "first": "", "last": "", "count": "int64", "any": "bool", "all": "bool"}
+OF_NUMBERS = ("sum", "mean", "var", "var_pop", "stddev", "stddev_pop")
+ARRAYS = ("amount", "units", "is_late", "day", "seen_at", "tax")
+EXTREME = [0.0, -0.0, float("nan"), float("inf"), float("-inf"), 1e308, -1e308, 5e-324, 0.1]
+
+
+def random_feature(random: Random, name: str) -> Feature:
+    op = random.choice([*AT_ONCE])
+    column = random.choice(
+        ("is_late",) if op in ("any", "all") else ("amount", "units", "tax") if op in OF_NUMBERS else ARRAYS
+    )
+    dtype = DTYPES.get(op, "float64") or COLUMNS[column]
+    offset_us = random.choice([0, 0, random.randrange(1, 8) * SECOND])
+    window_us = random.choice([2, 7, 30, 600]) * SECOND
+    column_or_rows = None if op == "count" and random.random() < 0.5 else column
+    return Feature(name=name, op=op, column=column_or_rows, dtype=dtype, window_us=window_us, offset_us=offset_us)
+
+
+def streams_of(seed: int) -> list[Stream]:
+    """Streams of some entities of one view."""
+    random = Random(seed)
+    features = [random_feature(random, f"f{i}") for i in range(random.randrange(1, 9))]
+    view = view_of("event", features, random, is_named=random.random() < 0.3)
+    layout = layout_of(view)
+    return [
+        Stream(Random(seed * 100 + i), layout, view, share_of_names=random.choice([1.0, 0.5]))
+        for i in range(random.randrange(1, 12))
+    ]
+
+
+def list_of(stream: Stream, steps: int, *, extreme: bool) -> EntityList:
+    """What workers make of a stream in some steps: perhaps nothing, or a head, or records behind it."""
+    random, layout, elements, sent = stream.random, stream.layout, list[bytes](), list[bytes]()
+    for _ in range(steps):
+        dice = random.random()
+        if dice < 0.45:
+            records = [stream.record(event) for event in stream.claim()]
+            records = [changed(record, random, layout) if extreme else record for record in records]
+            sent += (packed := [pack_record(record, layout) for record in records])
+            elements += packed
+        elif dice < 0.85:
+            stream.apply()
+        elif dice < 0.9 and sent:  # a zombie sends again what is there
+            elements.append(random.choice(sent))
+        elif elements:
+            applied = AppliedInstants(applied_us=stream.applied_us, asof_us=stream.asof_us, clock_us=stream.clock_us)
+            elements = compacted(compact(elements, layout, applied))
+    marks = {part: offset - random.randrange(3) for part, offset in stream.offsets.items()}
+    return EntityList(elements=elements, marks=marks if extreme and random.random() < 0.3 else None)
+
+
+def changed(record: EventRecord, random: Random, layout: ListLayout) -> EventRecord:
+    """A record some of whose floats are extreme ones."""
+    values = [
+        random.choice(EXTREME) if dtype == "float64" and value is not None and random.random() < 0.4 else value
+        for value, dtype in zip(record.values, layout.inputs.values(), strict=True)
+    ]
+    return record._replace(values=tuple(values))
+
+
+def bits(values: object) -> object:
+    if isinstance(values, list):
+        return [bits(value) for value in values]
+    return (struct.pack(">d", values) if isinstance(values, float) else values), type(values)
+
+
+def alone(stream: Stream, found: EntityList, asof_us: int) -> ReadValues:
+    parsed = parse_list(found.elements, stream.layout, found.marks)
+    at_us = max(asof_us, parsed.head.asof_us)
+    values, event_us, _ = ListReader(stream.view.features, stream.layout).answer(parsed, at_us)
+    return ReadValues([*(values or {}).values()], event_us, at_us)
+
+
+def compare(seed: int) -> tuple[int, int]:
+    """See that lists say the same; return how many values were compared, and of how many lists."""
+    streams, extreme = streams_of(seed), seed % 2 == 1
+    lists = [list_of(stream, stream.random.choice([0, 3, 20, 120]), extreme=extreme) for stream in streams]
+    reader = JoinedReader(streams[0].view.features, streams[0].layout)
+    asof_us = streams[0].asof_us + streams[0].random.choice([0, 5, 500]) * SECOND
+    opened = [open_list(found, stream.layout) for stream, found in zip(streams, lists, strict=True)]
+    answers = reader.answers([one for one in opened if one is not None], asof_us)
+    assert answers is not None, seed
+    compared, known = 0, iter(answers)
+    for stream, found, one in zip(streams, lists, opened, strict=True):
+        if one is None:
+            continue
+        answer, wanted = next(known), alone(stream, found, asof_us)
+        assert bits(answer.values) == bits(wanted.values), (seed, answer.values, wanted.values)
+        assert answer[1:] == wanted[1:], seed
+        compared += len(answer.values)
+        if not extreme and answer.asof_us == stream.asof_us:
+            names = [feature.name for feature in stream.view.features]
+            check(stream.view, dict(zip(names, answer.values, strict=True)), stream.truth(answer.asof_us))
+    return compared, len(answers)
+
+
+@pytest.mark.parametrize("seed", seeds_from(0, SAMPLE))
+def test_many_lists_say_what_each_says_alone(seed: int):
+    compare(seed)
