@@ -69,7 +69,8 @@ def _words(bodies: Sequence[bytes], width: int, count: int) -> Words:
     """Return the integers that lie one after the other in some bytes, so many bytes each."""
     joined = b"".join((*bodies, bytes(_WORD)))  # a word of each integer has bytes of the next
     words: Words = np.ndarray((count,), "<u8", joined, 0, (width,))
-    return words & MASKS[width]
+    spreads: Words = words & MASKS[width]
+    return spreads
 
 
 def join_sorted(parts: Sequence[bytes], counts: Ints) -> tuple[Ints, Ints, Ints]:

@@ -9,13 +9,11 @@ import numpy as np
 
 from featurectl.core.errors import StoreError
 from featurectl.online.stream_state.base import EntityList, is_head
-from featurectl.online.stream_state.event_rows import in_order
 from featurectl.online.stream_state.head import PackedHead, open_head
 from featurectl.online.stream_state.joined_columns import join_ints, join_packed, join_sorted
+from featurectl.online.stream_state.joined_records import JoinedRecords, RawRecords, join_records
 from featurectl.online.stream_state.layout import ListLayout
-from featurectl.online.stream_state.packed_columns import Column, column_of, join_columns, order_column
-from featurectl.online.stream_state.parsed_list import counted_records
-from featurectl.online.stream_state.record import EventRecord
+from featurectl.online.stream_state.packed_columns import Column, join_columns, order_column
 from featurectl.pit.arrays import Bools, Ints, running_total
 
 _NO_HEAD: Final = PackedHead(0, None, (), 0, b"", b"", b"", ())
@@ -23,10 +21,10 @@ _KEYS_END: Final = 1 << 62
 
 
 class OpenedList(NamedTuple):
-    """A list whose head is not unpacked yet, with the records behind it that count, in their order."""
+    """A list whose head is not unpacked yet, and the records behind it."""
 
     head: PackedHead
-    records: Sequence[EventRecord]
+    raw: RawRecords
 
 
 def open_list(found: EntityList, layout: ListLayout) -> OpenedList | None:
@@ -37,16 +35,15 @@ def open_list(found: EntityList, layout: ListLayout) -> OpenedList | None:
     try:
         if is_head(elements[0]):
             opened = open_head(elements[0], layout)
-            if opened is None or len(elements) == 1:
-                return None if opened is None else OpenedList(opened, ())
+            if opened is None:
+                return None
             head, elements = opened, elements[1:]
-        if layout.has_dedup:
+        if elements and layout.has_dedup:
             return None  # which of its rows are repeats is to be found anew
-        frontier = dict(zip(head.frontier[::2], head.frontier[1::2], strict=True))
-        records = counted_records(elements, layout, frontier, found.marks)
+        frontier = dict(zip(head.frontier[::2], head.frontier[1::2], strict=True)) if elements else {}
     except (StoreError, ValueError, TypeError, LookupError, OverflowError):
         return None  # who reads it alone says what is wrong
-    return OpenedList(head, in_order(records, layout) if len(records) > 1 else records)
+    return OpenedList(head, RawRecords(elements, frontier, found.marks))
 
 
 class JoinedRows(NamedTuple):
@@ -89,13 +86,16 @@ def join_lists(lists: Sequence[OpenedList], layout: ListLayout, wanted: Iterable
     """
     dtypes = [*layout.inputs.values()]
     columns = {i: dtypes[i] for i in wanted}
-    records = [
-        [record for record in one.records if record.available_us <= instant]
-        for one, instant in zip(lists, at_us.tolist(), strict=True)
-    ]
-    times = [record.event_us for some in records for record in some]
-    rows = _of_heads([one.head for one in lists], columns, times, at_us)
-    return _with_records(rows, records, columns) if times else rows
+    raw = [one.raw for one in lists]
+    records = None
+    if any(one.elements for one in raw):
+        found = join_records(raw, layout)
+        records = found.take(found.available_us <= at_us[found.owners])
+    others_us = [] if records is None or not len(records.owners) else [records.event_us.min(), records.event_us.max()]
+    rows = _of_heads([one.head for one in lists], columns, [*map(int, others_us)], at_us)
+    if records is None or not others_us:
+        return rows
+    return _with_records(rows, records, {i: records.column(i, dtype, layout) for i, dtype in columns.items()})
 
 
 def _of_heads(
@@ -135,20 +135,15 @@ def _repeats(filled: Sequence[PackedHead], counts: Ints) -> Bools:
     return found
 
 
-def _with_records(rows: JoinedRows, records: Sequence[Sequence[EventRecord]], columns: Mapping[int, str]) -> JoinedRows:
-    """Return rows with records in their places."""
-    counts = np.array([*map(len, records)], np.int64)
-    listed = [record for some in records for record in some]
-    times = np.array([(record.event_us, record.available_us) for record in listed], np.int64) - rows.base_us
-    times += np.repeat(np.arange(len(counts)) * rows.span, counts)[:, np.newaxis]
-    keys, stamps = (np.concatenate((one, other)) for one, other in zip((rows.keys, rows.stamps), times.T, strict=True))
-    places = np.argsort(keys, kind="stable")  # two runs, which takes one pass
+def _with_records(rows: JoinedRows, records: JoinedRecords, columns: Mapping[int, Column]) -> JoinedRows:
+    """Return rows with records, whose columns are given, in their places."""
+    moved = records.owners * rows.span - rows.base_us
+    keys = np.concatenate((rows.keys, records.event_us + moved))
+    stamps = np.concatenate((rows.stamps, records.available_us + moved))
+    places = np.argsort(keys, kind="stable")  # takes little time, as the most are in order
     in_order = keys[places]
     if (in_order[1:] == in_order[:-1]).any():
         places = np.lexsort((stamps, keys))  # of equal rows those of the head stay before
-    joined = {}
-    for i, dtype in columns.items():
-        column = column_of(dtype, [record.values[i] for record in listed])
-        joined[i] = order_column(join_columns(rows.columns[i], column), places)
-    ends = rows.ends + running_total(counts)
+    joined = {i: order_column(join_columns(column, columns[i]), places) for i, column in rows.columns.items()}
+    ends = rows.ends + running_total(np.bincount(records.owners, minlength=len(rows.ends) - 1))
     return rows._replace(ends=ends, keys=in_order, stamps=stamps[places], columns=joined)

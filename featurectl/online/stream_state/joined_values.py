@@ -19,7 +19,7 @@ from featurectl.language.definitions.view import Feature
 from featurectl.online.stream_state.joined_lists import JoinedRows, OpenedList, join_lists
 from featurectl.online.stream_state.layout import ListLayout
 from featurectl.online.stream_state.packed_columns import Column
-from featurectl.pit.arrays import Floats, Ints, Numbers, running_total
+from featurectl.pit.arrays import Ints, Numbers, running_total
 
 _ARRAYS: Final = (FLOAT64, INT64, BOOL, TIMESTAMP, DATE)
 _HALF: Final = 1 << 62
@@ -35,14 +35,14 @@ class JoinedCells:
     def __init__(self, column: Column, lo: Ints, hi: Ints) -> None:
         assert not isinstance(column.values, list)
         if not len(column.values):
-            column = Column(np.zeros(1, column.values.dtype))  # which no range has
+            column = column._replace(values=np.append(column.values, [0]), valid=None)  # which no range has
         ends = running_total(hi - lo + 1)
         places = np.arange(ends[-1]) + np.repeat(lo - 1 - ends[:-1], hi - lo + 1)
         if column.valid is not None:
             kept = column.valid[places]
             kept[ends[:-1]] = True
             places, ends = places[kept], running_total(kept)[ends]
-        values = column.values[places]
+        values = cast("Numbers", column.values)[places]
         values[ends[:-1]] = _ZERO if values.dtype == np.float64 else 0
         self._values, self._starts, self._ends = values, ends[:-1], ends[1:]
         self.counts: Ints = self._ends - self._starts - 1
@@ -59,13 +59,14 @@ class JoinedCells:
             most = max(abs(int(values.min())), abs(int(values.max())))
             if most * int(self.counts.max()) >= _HALF:
                 raise OverflowError(most)
-        return cast("Numbers", np.add.reduceat(values, self._starts))
+        found: Numbers = np.add.reduceat(values, self._starts)
+        return found
 
     def means(self) -> list[float]:
         """Return the mean of each range, NaN or an error's value where it has no value."""
         sums, counts = self.sums(), np.maximum(self.counts, 1)
         if sums.dtype == np.float64:
-            return cast("Floats", sums / counts).tolist()
+            return _listed(sums / counts)
         return [total / count for total, count in zip(sums.tolist(), counts.tolist(), strict=True)]
 
     def extremes(self, *, greatest: bool) -> list[float]:
@@ -74,7 +75,7 @@ class JoinedCells:
         pairs = np.empty(2 * len(self._starts), np.int64)  # of an empty range they give some other value
         pairs[::2], pairs[1::2] = self._starts + 1, self._ends
         pairs[-2] = min(pairs[-2], len(self._values) - 1)
-        return cast("Numbers", pick.reduceat(self._values, pairs[:-1])[::2]).tolist()
+        return _listed(pick.reduceat(self._values, pairs[:-1])[::2])
 
     def variances(self, less: int) -> list[float | None]:
         """Return the sum of squared distances from the mean of each range, by its count and that less one."""
@@ -90,7 +91,12 @@ class JoinedCells:
     def edges(self, *, last: bool) -> list[float]:
         """Return the first or the last value of each range."""
         places = self._ends - 1 if last else np.minimum(self._starts + 1, self._ends - 1)
-        return self._values[places].tolist()
+        return _listed(self._values[places])
+
+
+def _listed(numbers: Numbers) -> list[float]:
+    found: list[float] = numbers.tolist()
+    return found
 
 
 def _root(variances: Sequence[float | None]) -> list[float | None]:

@@ -262,7 +262,7 @@ def unpack_ints(data: Iterable[int] | memoryview | bytes, rows: int) -> Ints:
         raise broken_list("a column of integers has other rows than its head")
     least = int.from_bytes(body[:_WORD], "big", signed=True)
     words: Words = np.ndarray((rows,), "<u8", body + bytes(_WORD), _WORD + 1, (width,))  # each with bytes of the next
-    spread = words & MASKS[width]
+    spread: Words = words & MASKS[width]
     if scale:
         spread *= SCALES[scale]
     return (spread + np.uint64(least % (1 << 64))).view(np.int64)

@@ -66,6 +66,10 @@ class StreamColumns:
         """
         self._readers[generation].check(wanted)
 
+    def at_once(self, read: ReadLists) -> int:
+        """Return how many lists take a millisecond or two."""
+        return _JOINED if self._readers[read.generation].joins and read.asked is None else _ALONE
+
     def rows(
         self, read: ReadLists, lists: Sequence[EntityList | None], place: Callable[[int], RowPlace]
     ) -> list[EntityRow]:
