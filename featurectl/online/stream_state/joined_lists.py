@@ -50,13 +50,11 @@ class JoinedRows(NamedTuple):
     """Rows of many lists that count, list after list, each in its order; columns are by their places in the layout.
 
     `ends` has where each list begins, and the end of all. `keys` ascend: they are event times, those of each list as
-    far from those of the one before as `span` says, and 0 in the first list is at `base_us`. `stamps` are instants of
-    availability, likewise.
+    far from those of the one before as `span` says, and 0 in the first list is at `base_us`.
     """
 
     ends: Ints
     keys: Ints
-    stamps: Ints
     base_us: int
     span: int
     columns: Mapping[int, Column]
@@ -75,7 +73,7 @@ class JoinedRows(NamedTuple):
         """Return some of the rows."""
         ends = running_total(kept)[self.ends]
         columns = {i: column.take(kept) for i, column in self.columns.items()}
-        return self._replace(ends=ends, keys=self.keys[kept], stamps=self.stamps[kept], columns=columns)
+        return self._replace(ends=ends, keys=self.keys[kept], columns=columns)
 
 
 def join_lists(lists: Sequence[OpenedList], layout: ListLayout, wanted: Iterable[int], at_us: Ints) -> JoinedRows:
@@ -92,16 +90,16 @@ def join_lists(lists: Sequence[OpenedList], layout: ListLayout, wanted: Iterable
         found = join_records(raw, layout)
         records = found.take(found.available_us <= at_us[found.owners])
     others_us = [] if records is None or not len(records.owners) else [records.event_us.min(), records.event_us.max()]
-    rows = _of_heads([one.head for one in lists], columns, [*map(int, others_us)], at_us)
+    rows, stamps = _of_heads([one.head for one in lists], columns, [*map(int, others_us)], at_us)
     if records is None or not others_us:
         return rows
-    return _with_records(rows, records, {i: records.column(i, dtype, layout) for i, dtype in columns.items()})
+    return _with_records(rows, stamps, records, {i: records.column(i, dtype, layout) for i, dtype in columns.items()})
 
 
 def _of_heads(
     heads: Sequence[PackedHead], columns: Mapping[int, str], others_us: Sequence[int], at_us: Ints
-) -> JoinedRows:
-    """Return the rows of heads that count; the keys leave room for other times."""
+) -> tuple[JoinedRows, Ints]:
+    """Return the rows of heads that count, and as keys are when they became available; keys have room for others."""
     filled = [head for head in heads if head.rows]
     counts = np.array([head.rows for head in filled], np.int64)
     ends = running_total(np.array([head.rows for head in heads], np.int64))
@@ -117,12 +115,13 @@ def _of_heads(
     stamps = join_ints([head.delays for head in filled], counts)
     stamps += keys
     joined = {i: join_packed([head.columns[i] for head in filled], dtype, counts) for i, dtype in columns.items()}
-    rows = JoinedRows(ends, keys, stamps, base_us, span, joined)
+    rows = JoinedRows(ends, keys, base_us, span, joined)
     until = at_us[owners] - base_us + owners * span
     late = len(filled) and (np.maximum.reduceat(stamps, ends[owners]) > until).any()
     if not late and not any(head.repeats for head in filled):
-        return rows
-    return rows.take((stamps <= np.repeat(until, counts)) & ~_repeats(filled, counts))
+        return rows, stamps
+    kept = (stamps <= np.repeat(until, counts)) & ~_repeats(filled, counts)
+    return rows.take(kept), stamps[kept]
 
 
 def _repeats(filled: Sequence[PackedHead], counts: Ints) -> Bools:
@@ -135,15 +134,20 @@ def _repeats(filled: Sequence[PackedHead], counts: Ints) -> Bools:
     return found
 
 
-def _with_records(rows: JoinedRows, records: JoinedRecords, columns: Mapping[int, Column]) -> JoinedRows:
-    """Return rows with records, whose columns are given, in their places."""
+def _with_records(rows: JoinedRows, stamps: Ints, records: JoinedRecords, columns: Mapping[int, Column]) -> JoinedRows:
+    """Return rows, with the instants of their availability, and records, whose columns are given, in their places."""
     moved = records.owners * rows.span - rows.base_us
-    keys = np.concatenate((rows.keys, records.event_us + moved))
-    stamps = np.concatenate((rows.stamps, records.available_us + moved))
-    places = np.argsort(keys, kind="stable")  # takes little time, as the most are in order
-    in_order = keys[places]
-    if (in_order[1:] == in_order[:-1]).any():
-        places = np.lexsort((stamps, keys))  # of equal rows those of the head stay before
+    keys, stamps_behind = records.event_us + moved, records.available_us + moved
+    order = np.lexsort((stamps_behind, keys))
+    at, count = rows.keys.searchsorted(keys[order]), len(rows.keys)
+    places = np.empty(count + len(order), np.int64)  # of rows, then of records
+    places[behind := at + np.arange(len(order))] = order + count
+    is_row = np.ones(len(places), np.bool_)
+    is_row[behind] = False
+    places[is_row] = np.arange(count)
+    if count and (rows.keys[np.minimum(at, count - 1)] == keys[order]).any():
+        both = np.concatenate((stamps, stamps_behind)), np.concatenate((rows.keys, keys))
+        places = np.lexsort(both)  # of equal rows those of the head stay before
     joined = {i: order_column(join_columns(column, columns[i]), places) for i, column in rows.columns.items()}
     ends = rows.ends + running_total(np.bincount(records.owners, minlength=len(rows.ends) - 1))
-    return rows._replace(ends=ends, keys=in_order, stamps=stamps[places], columns=joined)
+    return rows._replace(ends=ends, keys=np.concatenate((rows.keys, keys))[places], columns=joined)

@@ -66,14 +66,12 @@ def join_records(lists: Sequence[RawRecords], layout: ListLayout) -> JoinedRecor
         ValueError, TypeError, StoreError: an element is no record of the layout.
     """
     elements = [element for one in lists for element in one.elements]
-    prefixes = np.frombuffer(b"".join([element[:_SIZE] for element in elements]), _PREFIX)
-    bodies = msgpack.unpackb(
-        b"".join((_ARRAY, len(elements).to_bytes(4, "big"), *(element[_SIZE:] for element in elements)))
-    )
+    prefixes, packed = _split(elements)
+    bodies = msgpack.unpackb(b"".join((_ARRAY, len(elements).to_bytes(4, "big"), packed)))
     width = len(layout.ties) + len(layout.inputs)
     if len(prefixes) != len(elements) or (prefixes["format"] != RECORD).any():
         raise ValueError(len(elements))
-    if any(type(body) is not list or len(body) != width for body in bodies):
+    if {*map(type, bodies)} != {list} or {*map(len, bodies)} != {width}:
         raise ValueError(width)
     owners = np.repeat(np.arange(len(lists)), [len(one.elements) for one in lists])
     event_us, available_us, offsets, partitions = (
@@ -84,6 +82,17 @@ def join_records(lists: Sequence[RawRecords], layout: ListLayout) -> JoinedRecor
     if any(one.marks is not None for one in lists):
         kept &= offsets < _limits([one.marks for one in lists], places, _ALL)
     return _each_once(JoinedRecords(owners, event_us, available_us, bodies).take(kept), lists, layout)
+
+
+def _split(elements: Sequence[bytes]) -> tuple[np.typing.NDArray[np.void], bytes]:
+    """Return the prefixes of records, and the bytes behind them end to end."""
+    size = len(elements[0])
+    if {*map(len, elements)} == {size}:
+        octets = np.frombuffer(b"".join(elements), np.uint8).reshape(len(elements), size)
+        prefixes = np.frombuffer(octets[:, :_SIZE].tobytes(), _PREFIX)
+        return prefixes, octets[:, _SIZE:].tobytes()
+    prefixes = np.frombuffer(b"".join([element[:_SIZE] for element in elements]), _PREFIX)
+    return prefixes, b"".join([element[_SIZE:] for element in elements])
 
 
 def _limits(limits: Sequence[Mapping[int, int] | None], places: Ints, otherwise: int) -> Ints:

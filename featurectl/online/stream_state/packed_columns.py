@@ -96,10 +96,10 @@ def column_of(dtype: str, values: Sequence[object]) -> Column:
     """
     _check_types(dtype, values)
     if dtype == FLOAT64 or dtype in _WHOLE_TYPES:
-        valid = np.array([value is not None for value in values], np.bool_)
-        filled = [0 if value is None else value for value in values]
+        valid = np.array([value is not None for value in values], np.bool_) if None in values else None
+        filled = values if valid is None else [0 if value is None else value for value in values]
         array: Ints | Floats = np.array(filled, np.float64) if dtype == FLOAT64 else np.array(filled, np.int64)
-        return Column(array, None if valid.all() else valid)
+        return Column(array, valid)
     if decimal_parts(dtype):
         return Column([None if value is None else unscaled(str(value)) for value in values])
     return Column(list(values))

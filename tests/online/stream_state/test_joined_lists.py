@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 
 import pytest
 
+from featurectl.language.definitions.aggregates import AGGREGATES
 from featurectl.language.definitions.view import Feature
 from featurectl.online.stream_state.base import EntityList
 from featurectl.online.stream_state.compaction import AppliedInstants, compact
@@ -16,7 +19,7 @@ from featurectl.online.stream_state.layout import ListLayout, layout_of
 from featurectl.online.stream_state.list_values import ListReader
 from featurectl.online.stream_state.parsed_list import parse_list
 from featurectl.online.stream_state.record import EventRecord, pack_record
-from tests.online.stream_state.events import COLUMNS, SECOND, Stream, compacted, view_of
+from tests.online.stream_state.events import BEGIN, COLUMNS, SECOND, Stream, compacted, view_of
 from tests.online.stream_state.test_list_values import check
 from tests.seeds import seeds_from
 
@@ -120,3 +123,76 @@ def compare(seed: int) -> tuple[int, int]:
 @pytest.mark.parametrize("seed", seeds_from(0, SAMPLE))
 def test_many_lists_say_what_each_says_alone(seed: int):
     compare(seed)
+
+
+@pytest.mark.stress
+def test_many_lists_say_what_each_says_alone_in_many_views():
+    assert sum(compare(seed)[0] for seed in seeds_from(SAMPLE, WHOLE)) > 10_000
+
+
+def long_lists(values: Sequence[float], count: int) -> tuple[Stream, list[EntityList]]:
+    """Lists of many events of one float: heads, records, and both."""
+    stream, lists = one_float(1), []
+    random = stream.random
+    for number in range(7):
+        records = [
+            EventRecord(0, i, BEGIN - random.randrange(3_000 * SECOND), BEGIN, 0, (), (random.choice(values),))
+            for i in range(count * number)
+        ]
+        elements = [pack_record(record, stream.layout) for record in records]
+        applied = AppliedInstants(applied_us={0: BEGIN}, asof_us=BEGIN, clock_us=BEGIN)
+        folded = compacted(compact(elements[number * 30 :], stream.layout, applied)) if number % 3 else []
+        lists.append(EntityList(elements=[*folded, *(elements[: number * 30] if folded else elements)], marks=None))
+    return stream, lists
+
+
+def one_float(seed: int) -> Stream:
+    random = Random(seed)
+    windows = [60 * SECOND, 4_000 * SECOND]
+    features = [
+        Feature(name=f"{op}_{window_us}", op=op, column="amount", dtype="float64", window_us=window_us)
+        for op in ("sum", "mean", "min", "max", "var", "stddev_pop", "first", "last")
+        for window_us in windows
+    ]
+    view = replace(view_of("event", features, random, is_named=False), closed="left")
+    view = replace(view, source=replace(view.source, tiebreak=()))
+    return Stream(random, layout_of(view), view)
+
+
+@pytest.mark.parametrize("values", [[Random(i).uniform(-1e6, 1e6) for i in range(500)], [0.1, 2.5, -7.25], EXTREME])
+def test_sums_of_long_lists_are_the_same_to_the_last_bit(values: Sequence[float]):
+    stream, lists = long_lists(values, 150)
+    opened = [open_list(found, stream.layout) for found in lists]
+    filled = [(found, one) for found, one in zip(lists, opened, strict=True) if one is not None]
+    answers = JoinedReader(stream.view.features, stream.layout).answers([one for _, one in filled], BEGIN)
+    assert answers is not None
+    for answer, (found, _) in zip(answers, filled, strict=True):
+        assert bits(answer.values) == bits(alone(stream, found, BEGIN).values)
+    assert len(answers) == 6
+
+
+def test_a_list_that_is_broken_is_read_alone():
+    stream, lists = long_lists([0.5], 20)
+    head, *behind = lists[1].elements
+    for broken in ([head[:-1], *behind], [head, b"\x01" + bytes(30)], [head, head], [b"\x82"], [head, behind[0][:-1]]):
+        opened = [
+            open_list(EntityList(elements=each, marks=None), stream.layout) for each in (broken, lists[2].elements)
+        ]
+        known = [one for one in opened if one is not None]
+        assert JoinedReader(stream.view.features, stream.layout).answers(known, BEGIN) is None or len(known) == 1
+
+
+def test_integers_whose_sum_may_be_too_large_are_summed_alone():
+    feature = Feature(name="units", op="sum", column="units", dtype="int64", window_us=60 * SECOND)
+    view = view_of("event", [feature], Random(1), is_named=False)
+    layout = layout_of(replace(view, source=replace(view.source, tiebreak=())))
+    records = [EventRecord(0, i, BEGIN - SECOND * (i + 1), BEGIN, 0, (), (2**62,)) for i in range(2)]
+    opened = open_list(EntityList(elements=[pack_record(each, layout) for each in records], marks=None), layout)
+    assert opened is not None
+    assert JoinedReader([feature], layout).answers([opened], BEGIN) is None
+
+
+def test_a_table_says_which_aggregates_are_known_of_many_lists():
+    assert {*AGGREGATES} - {*AT_ONCE} == {
+        "last_n", "first_n", "count_distinct", "approx_count_distinct", "median", "percentile", "top_k"
+    }  # fmt: skip
