@@ -15,6 +15,7 @@ from featurectl.core.units import from_us
 # What the client's parser raises over answers that no Redis gives: a list of two billion items, 10,000 lists in lists.
 _NO_ANSWERS: Final = (MemoryError, RecursionError, OverflowError)
 _VALUES: Final = frozenset([bytes, type(None)])
+_NAMES: Final = frozenset({bytes})
 _COUNT: Final = re.compile(rb"-?[0-9]{1,18}")
 
 
@@ -61,7 +62,7 @@ def read_number(answer: object) -> int:
 
 def read_names(answer: object) -> list[bytes]:
     """Return the answer of HKEYS."""
-    if isinstance(answer, list) and all(isinstance(name, bytes) for name in answer):
+    if type(answer) is list and _NAMES.issuperset(map(type, answer)):
         return answer
     raise _invalid("names", answer)
 
