@@ -16,12 +16,17 @@ _WAITING: Final = 256  # requests
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShadowRequest:
-    """A request that the champion has answered, with the hashes of the entities of its rows."""
+    """A request that the champion has answered, with the hashes of the entities of its rows.
+
+    It was read at `at`, and what is of no later than `latest` counted (as `KeyRows`): where the request named no
+    instant a view of a stream is read as it is when its turn has come, for it knows the last seconds alone.
+    """
 
     canary: ServedCanary
     rows: Sequence[Mapping[str, Scalar]]
     entities: Sequence[int]
     at: datetime
+    latest: datetime | None = None
 
 
 class ShadowQueue:

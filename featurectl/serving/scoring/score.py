@@ -31,13 +31,14 @@ _QUICK: Final = ("onnx", "txt")  # formats that score a row in microseconds; oth
 class PredictionRequest:
     """Rows to be scored as of an instant, of a request that began at `begin`.
 
-    `assignment` is their part in a canary. `thread` is where they are scored; without one it is chosen by what it
-    takes.
+    `latest` is that of the request which is scored once more, None of one that comes from outside. `assignment` is
+    their part in a canary. `thread` is where they are scored; without one it is chosen by what it takes.
     """
 
     rows: Sequence[Mapping[str, Scalar]]
     at: datetime | None
     begin: float
+    latest: datetime | None = None
     assignment: CanaryAssignment | None = None
     thread: Executor | None = None
 
@@ -49,9 +50,8 @@ async def score_rows(context: ServerContext, model: ServedModel, request: Predic
         Refused: 400 a row lacks a column or a value does not fit, 422 the model's `missing:` refuses it, 503.
     """
     given, features = columns_of(request.rows, model.reader.columns), context.features
-    rows = KeyRows(
-        keys=given, count=len(request.rows), now=features.now(request.at), latest=features.latest(request.at)
-    )
+    latest = request.latest or features.latest(request.at)
+    rows = KeyRows(keys=given, count=len(request.rows), now=features.now(request.at), latest=latest)
     try:
         scored = await _score(context, model, request, rows)
     except Refused as refused:

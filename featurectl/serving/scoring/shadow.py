@@ -46,7 +46,12 @@ class ShadowScorer:
         canary = waiting.canary
         assignment = CanaryAssignment(canary=canary.run.number, role="shadow", entities=waiting.entities)
         request = PredictionRequest(
-            rows=waiting.rows, at=waiting.at, begin=time.perf_counter(), assignment=assignment, thread=self._thread
+            rows=waiting.rows,
+            at=waiting.at,
+            latest=waiting.latest,
+            begin=time.perf_counter(),
+            assignment=assignment,
+            thread=self._thread,
         )
         try:
             self._context.log(await score_rows(self._context, canary.challenger, request))

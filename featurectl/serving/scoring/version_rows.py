@@ -75,8 +75,9 @@ async def score_parts(
     canary = parts[0].canary
     if canary is not None and canary.run.percent == 0:
         assert parts[0].assignment is not None
-        entities, now = parts[0].assignment.entities, scored[0].found.now
-        if not context.shadow.offer(ShadowRequest(canary=canary, rows=rows, entities=entities, at=now)):
+        entities, found = parts[0].assignment.entities, scored[0].found
+        again = ShadowRequest(canary=canary, rows=rows, entities=entities, at=found.now, latest=found.latest)
+        if not context.shadow.offer(again):
             context.metrics.canary.labels(canary.run.model, str(canary.run.challenger), "shadow", "dropped").inc()
     return scored
 
