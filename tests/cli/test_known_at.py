@@ -102,7 +102,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     return call
 
 
-@pytest.mark.parametrize("column", ["came", "available_at"])
+@pytest.mark.parametrize("column", [pytest.param("came", marks=pytest.mark.long), "available_at"])
 def test_a_training_set_is_of_what_was_known_when_answers_were_made(run: Any, column: str):
     run.begin(f"known_at: {column},")
     rows = swipes()
@@ -134,6 +134,7 @@ def test_a_file_says_itself_when_its_answers_are_made(run: Any):
     assert not Path("z.parquet").exists()
 
 
+@pytest.mark.long
 def test_scores_are_of_what_was_known_when_they_were_made(run: Any):
     run.begin("known_at: came,")
     rows = swipes()
