@@ -46,10 +46,11 @@ def _read_lists(
     asked = workspace.now if workspace.clock is None else None
     wanted = [name for name, now in current_names(read.view).items() if not chosen or now in chosen]
     reader = StreamEntityReader(read.view, read.online, workspace.stream_reader(), wanted)
-    return [
-        answer if asked else replace(answer, read_at=max(workspace.now, answer.asof))
-        for answer in reader.read(entities, asked)
-    ]
+    try:
+        answers = reader.read(entities, asked)
+    except DataError as error:
+        raise error if read.is_kept else read.not_online() from error
+    return [answer if asked else replace(answer, read_at=max(workspace.now, answer.asof)) for answer in answers]
 
 
 def _never_pushed(workspace: Workspace, read: ReadView) -> DataError:

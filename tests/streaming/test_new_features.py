@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 import featurectl
 from featurectl.cli.main import main
 from featurectl.core.errors import DataError
+from featurectl.online.client.project_schema import ProjectSchema
 from featurectl.serving.process.start import open_app
 from featurectl.serving.settings import ServeSettings
 from tests.streaming.session.swipes import OBJECTS, Swipes
@@ -133,3 +134,20 @@ def test_a_feature_of_a_new_version_is_read_once_that_is_online(tmp_path: Path):
             read(tmp_path, ["spend:amount_sum_3h"])
     work(tmp_path)
     assert by_client(tmp_path, ["spend:*"])["amount_sum_3h"] == 100.0
+
+
+def test_a_version_that_no_worker_can_keep_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    swipes = Swipes(root=tmp_path)
+    swipes.send(2)
+    work(tmp_path)
+    swipes.apply(OBJECTS.replace("dedup_key: [swipe]", "dedup_key: [swipe, card]"))
+    work(tmp_path)
+    with swipes.workspace() as workspace:
+        state = workspace.applied_state()
+        schema = ProjectSchema(state, workspace.environment.name)
+        assert (schema.view("spend", 1).is_kept, schema.view("spend", 2).is_kept) == (False, True)
+    capsys.readouterr()
+    assert main(["get", "-C", str(tmp_path), "spend@1", "card=c1"]) == 1
+    told = capsys.readouterr().err
+    assert "view spend@1 is not kept online any more: its source swipes reads events in another way now" in told
+    assert "featurectl train MODEL" in told

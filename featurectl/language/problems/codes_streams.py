@@ -36,6 +36,9 @@ STREAMS: Final[Mapping[str, Code]] = {
         "so; zeros in its place would be wrong. A worker that has just begun makes the lists of the history first: "
         "`featurectl stream status` says `being made` until they can be read. A feature that was applied after the "
         "lists of its view were made is not online, either, until a running worker has made new ones, a few seconds "
-        "later; the other features are read meanwhile, where they are asked for by their names.",
+        "later; the other features are read meanwhile, where they are asked for by their names. "
+        "An older version of a view that a model is bound to is kept online as long as its source reads events as it "
+        "did (the same columns of the same types, clocks and `dedup_key`); after that a model is to be trained on the "
+        "newest version, and promoted.",
     ),
 }

@@ -16,7 +16,7 @@ from featurectl.online.client.feature_reader import FeatureReader
 from featurectl.online.client.model_inputs import InputReader, Missing
 from featurectl.online.client.pushed_versions import Pushed, VersionKey, never_pushed, served_version
 from featurectl.online.client.read_view import ReadView
-from featurectl.online.client.stream_asof import stream_name
+from featurectl.online.client.stream_asof import is_kept, stream_name
 from featurectl.online.corrupt_rows import BrokenRecordError
 from featurectl.online.row_places import online_view
 from featurectl.registry.applied import registered_view
@@ -135,7 +135,8 @@ class ProjectSchema:
         unknown = any(f.dtype is None for f in view.features) or UNKNOWN in (view.source.columns or {}).values()
         if unknown:
             view = typed_view(view, self._columns(registered))
-        return ReadView(view=view, online=online_view(view, registered.version, self.state.project, self.env))
+        online = online_view(view, registered.version, self.state.project, self.env)
+        return ReadView(view=view, online=online, is_kept=is_kept(self.state, registered))
 
     def _columns(self, registered: ObjectVersion) -> Columns:
         """Return the columns of a view version's source with their types.

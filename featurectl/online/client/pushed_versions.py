@@ -9,11 +9,11 @@ from featurectl.core.dtypes import UNKNOWN
 from featurectl.core.errors import DataError
 from featurectl.language.definitions.json_form import load_untyped_view
 from featurectl.online.base import PushRecord, RowReader
-from featurectl.online.client.stream_asof import StreamViews, polled_records, stream_name, stream_views
+from featurectl.online.client.stream_asof import StreamViews, is_kept, polled_records, stream_name, stream_views
 from featurectl.online.codec import unpack_record
 from featurectl.online.corrupt_rows import BrokenRecordError
 from featurectl.online.stream_state.protocols import AsyncStreamReader, OpenStreams
-from featurectl.online.stream_state.unread_views import no_worker
+from featurectl.online.stream_state.unread_views import kept_no_more, no_worker
 from featurectl.registry.applied import served_views
 from featurectl.registry.state import ObjectVersion, State
 
@@ -67,7 +67,7 @@ def never_pushed(state: State, name: str, version: int) -> DataError:
     label = f"view {name}@{version}"
     item = state.view(name, version)
     if item is not None and (source := stream_name(item)):
-        return no_worker(label, source)
+        return no_worker(label, source) if is_kept(state, item) else kept_no_more(label, source)
     if (name, version) in current_places(state):
         message = f"{label} was never pushed to the online store"
         hint = hint_to_push(name)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import field
 
 from featurectl.core.dataclass import dataclass
+from featurectl.core.errors import DataError
 from featurectl.language.definitions.view import FeatureView
 from featurectl.online.base import OnlineView
+from featurectl.online.stream_state.unread_views import kept_no_more, no_worker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,10 +16,13 @@ class ReadView:
     """A view version and where its rows lie.
 
     `field` is `view@version`, its rows' place under an entity's key; `place` is that with project and environment.
+    `is_kept` is false of an older version of a stream's view that no worker can keep online, as its source reads events
+    in another way now.
     """
 
     view: FeatureView
     online: OnlineView
+    is_kept: bool = True
     place: tuple[str, str, str] = field(init=False, repr=False)
     field: str = field(init=False, repr=False)
 
@@ -25,3 +30,8 @@ class ReadView:
         name = f"{self.online.view}@{self.online.version}"  # looked at several times a request
         object.__setattr__(self, "field", name)
         object.__setattr__(self, "place", (self.online.project, self.online.env, name))
+
+    def not_online(self) -> DataError:
+        """Return the error for a view of a stream of which the store has no lists that can be read."""
+        of = f"view {self.field}", self.view.source.name
+        return no_worker(*of) if self.is_kept else kept_no_more(*of)

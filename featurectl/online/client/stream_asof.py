@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from featurectl.core.units import from_us
+from featurectl.language.definitions.json_form import load_source, load_view
+from featurectl.language.same_events import reads_alike
 from featurectl.online.base import PushRecord
 from featurectl.online.stream_state.base import StreamPoll, StreamSource
 from featurectl.registry.state import ObjectVersion, State
@@ -16,6 +18,15 @@ def stream_name(registered: ObjectVersion) -> str:
     """Return the name of the source that a view version is of, "" where that is no stream."""
     source = registered.definition.get("source")
     return str(source.get("name")) if isinstance(source, dict) and source.get("format") == "stream" else ""
+
+
+def is_kept(state: State, registered: ObjectVersion) -> bool:
+    """Return whether workers can keep a view version online: a pushed one is, one of a stream that reads as it did."""
+    name = stream_name(registered)
+    if not name or registered.current:
+        return True
+    source = state.current("source", name)
+    return source is not None and reads_alike(load_view(registered.definition).source, load_source(source.definition))
 
 
 def stream_views(state: State, env: str, places: Iterable[tuple[str, int]]) -> StreamViews:

@@ -19,7 +19,6 @@ from featurectl.online.corrupt_rows import RowPlace
 from featurectl.online.decode.columns import EntityRow
 from featurectl.online.stream_state.base import Generation, ListsAnswer, ListsAsk, StreamSource
 from featurectl.online.stream_state.stream_columns import ReadLists, StreamColumns
-from featurectl.online.stream_state.unread_views import no_worker
 
 ListsFound = Mapping[StreamSource, Sequence[ListsAnswer]]
 
@@ -163,5 +162,5 @@ def _generation(of: _StreamGroup, found: ListsFound) -> str:
     """
     answer = found[of.source][of.place]
     if answer.lists is None or answer.generation is None or not answer.asof:
-        raise no_worker(f"view {of.group.source.field}", of.source.source)
+        raise of.group.source.not_online()
     return answer.generation

@@ -14,6 +14,12 @@ def no_worker(view: str, source: str) -> DataError:
     return DataError(message, code="FC550", hint=f"featurectl stream run {source}")
 
 
+def kept_no_more(view: str, source: str) -> DataError:
+    """Return the error for an older view version (`view spend@1`) that no worker can keep: its source has changed."""
+    message = f"{view} is not kept online any more: its source {source} reads events in another way now"
+    return DataError(message, code="FC550", hint="train a model on its newest version: featurectl train MODEL")
+
+
 def new_features(view: str, names: Sequence[str], source: str) -> DataError:
     """Return the error for features of a view (`spend@1`) that lists were made without, as they were applied since."""
     what = (

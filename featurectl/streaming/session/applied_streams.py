@@ -10,6 +10,7 @@ from featurectl.core.errors import UsageError
 from featurectl.language.definitions.json_form import load_source, load_view
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
+from featurectl.language.same_events import reads_alike
 from featurectl.online.stream_state.base import StreamSource
 from featurectl.registry.applied import not_applied, served_views
 from featurectl.registry.state import State
@@ -67,17 +68,6 @@ def reader_group(place: StreamSource) -> str:
     'featurectl.shop.dev.swipes'
     """
     return f"featurectl.{place.project}.{place.env}.{place.source}"
-
-
-def reads_alike(before: Source, source: Source) -> bool:
-    """Return whether a source reads what it read before as it did: the same columns, clocks and names of events."""
-    clocks = [(of.event_time, of.timezone, of.nan, of.dedup_key, of.tiebreak) for of in (before, source)]
-    if clocks[0] != clocks[1]:
-        return False
-    now, then = (
-        {**(of.columns or {}), **{item.name: item.expression.text for item in of.select}} for of in (source, before)
-    )
-    return all(now.get(name) == dtype for name, dtype in then.items())
 
 
 def chosen_streams(state: State, names: Sequence[str]) -> Mapping[str, AppliedStream]:

@@ -12,10 +12,11 @@ from typing import Final
 from featurectl.core.errors import StoreError
 from featurectl.language.definitions.json_form import load_view
 from featurectl.language.definitions.view import FeatureView
+from featurectl.language.same_events import reads_alike
 from featurectl.online.client.stream_asof import stream_name
 from featurectl.online.stream_state.base import StreamSource
 from featurectl.registry.state import ObjectVersion, State
-from featurectl.streaming.session.applied_streams import AppliedStream, applied_streams, reads_alike
+from featurectl.streaming.session.applied_streams import AppliedStream, applied_streams
 from featurectl.workspace.workspace import Workspace
 
 KEPT_S: Final = 10.0  # readers that know an older version have so long to hear of the newest
