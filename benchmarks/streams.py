@@ -246,7 +246,7 @@ def packed_records(values: Sequence[bytes]) -> list[list[tuple[bytes, bytes]]]:
 
 
 def measure_freshness(name: str, topics_url: str, store_url: str, folder: Path) -> None:
-    for rate, partitions, seconds in ((1_000, 4, 20), (1, 16, 20)):
+    for rate, partitions, seconds in ((1_000, 4, 20), (1, 16, 60)):
         with closing(open_topics(topics_url)) as broker, closing(open_stream_state(store_url)) as state:
             topic = f"fresh{name.lower()}{rate}"
             broker.create(topic, partitions)
@@ -267,10 +267,12 @@ def measure_freshness(name: str, topics_url: str, store_url: str, folder: Path) 
             stop.set()
             for thread in threads:
                 thread.join()
-            cuts = statistics.quantiles(delays, n=100)
+            first, *rest = delays  # the first one waits for the workers, which have just begun
+            cuts = statistics.quantiles(rest, n=100, method="inclusive")
             print(
                 f"{name}, {rate:,} events/s on {partitions} partitions, two workers: sent -> readable "
-                f"p50 {cuts[49] * 1e3:.0f} ms, p99 {cuts[98] * 1e3:.0f} ms ({len(delays)} events)"
+                f"p50 {cuts[49] * 1e3:.0f} ms, p99 {cuts[98] * 1e3:.0f} ms, most {max(rest) * 1e3:.0f} ms "
+                f"({len(rest)} events; the first {first * 1e3:.0f} ms)"
             )
 
 
