@@ -31,7 +31,7 @@ def test_a_view_tells_how_far_its_topic_and_who_works_on_it(tmp_path: Path, caps
     with running(swipes):
         wait_for(lambda: swipes.logged() == 3)
         wait_for(lambda: rows_of(why())["workers"][-4:] == ["1", "on", "4", "partitions"])
-        assert rows_of(why())["topic"][-2:] == ["0", "unread"]
+        wait_for(lambda: rows_of(why())["topic"][-2:] == ["0", "unread"])
     swipes.send(2)
     rows = rows_of(why())
     assert (rows["topic"][-2:], rows["workers"][-1]) == (["2", "unread"], "none")
