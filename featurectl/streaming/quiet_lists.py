@@ -8,7 +8,6 @@ two pieces of work it waits so long that it takes a small share of a processor.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -21,6 +20,7 @@ from featurectl.online.stream_state.protocols import StreamConnection
 from featurectl.streaming.compaction_queue import CompactionQueue
 from featurectl.streaming.event_decoder import EventDecoder
 from featurectl.streaming.generation_records import GenerationRecords
+from featurectl.streaming.work_beside import WorkBeside
 from featurectl.streaming.worker import WorkerStream
 
 _AT_ONCE: Final = 20  # lists
@@ -41,34 +41,25 @@ class QuietListCounts:
     passes: int = 0
 
 
-class QuietLists:
-    """Goes over the lists of the views of a worker's source, and compacts those that its turns leave as too long."""
+class QuietLists(WorkBeside):
+    """Goes over the lists of the views of a worker's source, and compacts those that its turns leave as too long.
 
-    def __init__(self, stream: WorkerStream, of_worker: CompactionQueue) -> None:
+    `on_problem` hears why lists were left as they are, once for each reason.
+    """
+
+    def __init__(
+        self,
+        stream: WorkerStream,
+        of_worker: CompactionQueue,
+        on_problem: Callable[[FeaturectlError], None] = lambda _: None,
+    ) -> None:
+        super().__init__("quiet lists")
         self._of_worker = of_worker
         self._place, self._state, self._views = stream.place, stream.state, stream.views
         self._records = GenerationRecords(stream.place, stream.state, stream.views, EventDecoder(stream.source))
-        self._ends = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._fault: Exception | None = None
+        self._on_problem, self._told = on_problem, ""
         self.counts = QuietListCounts()
         self.problem: FeaturectlError | None = None  # why the last pass was left
-
-    def start(self, is_mine: Callable[[], bool]) -> None:
-        """Begin; `is_mine` says whether it is this worker that does it."""
-        self._thread = threading.Thread(target=self._run, args=(is_mine,), name="quiet lists", daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop, after the piece of work that is under way."""
-        self._ends.set()
-        if self._thread is not None:
-            self._thread.join()
-
-    def check(self) -> None:
-        """Raise what has ended the thread, if it is no error of the store: a fault of our own."""
-        if self._fault is not None:
-            raise self._fault
 
     def go_over(self) -> Iterator[None]:
         """Go over all lists once, and yield after each small piece of work.
@@ -135,17 +126,22 @@ class QuietLists:
             while len(self._of_worker):
                 self.counts.compacted += self._of_worker.step(connection)
 
-    def _run(self, is_mine: Callable[[], bool]) -> None:
-        try:
-            next_s = time.monotonic() + _FIRST_PASS_S
-            while not self._ends.wait(_LOOK_S):
-                with suppress(FeaturectlError):  # the list is seen again when it grows, or by the next pass
-                    self.compact_long()
-                if is_mine() and time.monotonic() >= next_s:
-                    self._pass(is_mine)
-                    next_s = time.monotonic() + _PASS_EVERY_S
-        except Exception as error:  # noqa: BLE001 (the worker's thread raises it)
-            self._fault = error
+    def work(self, is_mine: Callable[[], bool]) -> None:
+        """Compact long lists as they come, and go over all again and again."""
+        next_s = time.monotonic() + _FIRST_PASS_S
+        while not self.ends.wait(_LOOK_S):
+            with suppress(FeaturectlError):  # the list is seen again when it grows, or by the next pass
+                self.compact_long()
+            if is_mine() and time.monotonic() >= next_s:
+                self._pass(is_mine)
+                self._tell()
+                next_s = time.monotonic() + _PASS_EVERY_S
+
+    def _tell(self) -> None:
+        """Tell why lists were left as they are, once for each reason."""
+        told, self._told = self._told, "" if self.problem is None else self.problem.message
+        if self.problem is not None and self._told != told:
+            self._on_problem(self.problem)
 
     def _pass(self, is_mine: Callable[[], bool]) -> None:
         self.problem = None
@@ -153,7 +149,7 @@ class QuietLists:
         try:
             for _ in self.go_over():
                 took_s = time.monotonic() - begun_s
-                if self._ends.wait(max(_LEAST_WAIT_S, took_s * (1 / _SHARE - 1))) or not is_mine():
+                if self.ends.wait(max(_LEAST_WAIT_S, took_s * (1 / _SHARE - 1))) or not is_mine():
                     return
                 self.compact_long()
                 begun_s = time.monotonic()

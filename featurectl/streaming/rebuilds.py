@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from typing import Final
@@ -14,6 +13,7 @@ from featurectl.online.stream_state.base import Generation, StreamSource
 from featurectl.online.stream_state.protocols import StreamConnection, StreamState
 from featurectl.streaming.seed_events import SeededView
 from featurectl.streaming.seeding import Seeding, can_seed
+from featurectl.streaming.work_beside import WorkBeside
 
 _LOOK_S: Final = 0.5
 _FIRST_WAIT_S: Final = 0.05  # for the log to have what it has to, which is opened anew each time
@@ -29,7 +29,7 @@ class RebuiltStream:
     partitions: Callable[[], Iterable[str]]
 
 
-class Rebuilds:
+class Rebuilds(WorkBeside):
     """Looks now and then whether each view version has lists that can be read, and seeds those that have none.
 
     `on_problem` hears why that can't be done, once for each reason, and None when it can, in the thread of the looks.
@@ -43,11 +43,9 @@ class Rebuilds:
         views: Mapping[str, SeededView],
         on_problem: Callable[[FeaturectlError | None], None] = lambda _: None,
     ) -> None:
+        super().__init__("rebuilds")
         self._stream, self._log, self._views, self._on_problem = stream, log, views, on_problem
-        self._ends = threading.Event()
         self._wanted: set[str] = set()
-        self._thread: threading.Thread | None = None
-        self._fault: Exception | None = None
         self.rebuilt = 0
         self.problem: FeaturectlError | None = None  # why the last look came to nothing
         self.is_settled = False  # all views could be read at the last look
@@ -58,30 +56,12 @@ class Rebuilds:
         self._wanted.add(view)
         self.is_settled = False
 
-    def start(self, is_mine: Callable[[], bool]) -> None:
-        """Begin to look."""
-        self._thread = threading.Thread(target=self._run, args=(is_mine,), name="rebuilds", daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop; what is under way is given up, and done anew by whoever looks next."""
-        self._ends.set()
-        if self._thread is not None:
-            self._thread.join()
-
-    def check(self) -> None:
-        """Raise what has ended the thread, if it is no error of the store: a fault of our own."""
-        if self._fault is not None:
-            raise self._fault
-
-    def _run(self, is_mine: Callable[[], bool]) -> None:
-        try:
-            while not self._ends.is_set():
-                if is_mine():
-                    self._look_once()
-                self._ends.wait(_LOOK_S)
-        except Exception as error:  # noqa: BLE001 (the worker's thread raises it)
-            self._fault = error
+    def work(self, is_mine: Callable[[], bool]) -> None:
+        """Look again and again; what is under way at the end is given up, and done anew by whoever looks next."""
+        while not self.ends.is_set():
+            if is_mine():
+                self._look_once()
+            self.ends.wait(_LOOK_S)
 
     def _look_once(self) -> None:
         before = self.problem
@@ -139,11 +119,11 @@ class Rebuilds:
         state = connection.register.read_state()
         before = {name: state.live(name) for name in names}
         seedings = {
-            name: Seeding(self._views[name], connection, self._log, self._ends.is_set) for name in dict.fromkeys(names)
+            name: Seeding(self._views[name], connection, self._log, self.ends.is_set) for name in dict.fromkeys(names)
         }
         wait_s, are_whole = _FIRST_WAIT_S, True
         try:
-            while seedings and not self._ends.is_set():
+            while seedings and not self.ends.is_set():
                 for name, seeding in [*seedings.items()]:
                     found = seeding.step(connection)
                     if found == "waits":
@@ -154,7 +134,7 @@ class Rebuilds:
                         self._take_note(name, before[name])
                 self.is_waiting = bool(seedings)
                 if seedings:
-                    self._ends.wait(wait_s)
+                    self.ends.wait(wait_s)
                     wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
         finally:
             self.is_waiting = False

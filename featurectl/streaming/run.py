@@ -36,13 +36,15 @@ class StopSignal(Protocol):
 class RunOptions:
     """How a worker runs: `once`, it ends when all that was there at its beginning is logged, by whomever.
 
-    `on_problem` hears why a turn failed, once for each reason, and None when the turns go on. A worker that runs `once`
+    `on_problem` hears why a turn failed, once for each reason, and None when the turns go on; `on_quiet` why lists that
+    nobody writes were left as they are. A worker that runs `once`
     gives up when nothing has gone on for `patience_s`.
     """
 
     limits: TakeLimits
     clock: Callable[[], float]
     on_problem: Callable[[StoreError | None], None]
+    on_quiet: Callable[[FeaturectlError], None] = lambda _: None
     once: bool = False
     patience_s: float = 30.0
 
@@ -55,7 +57,7 @@ def run_worker(worker: StreamWorker, rebuilds: Rebuilds, stop: StopSignal, optio
             With `once` also what kept it from going on for long.
         DataError: with `once`, a history can't be read; what was taken is logged.
     """
-    quiet = QuietLists(worker.stream, worker.compaction)
+    quiet = QuietLists(worker.stream, worker.compaction, options.on_quiet)
     rebuilds.start(lambda: 0 in worker.readings)
     quiet.start(lambda: 0 in worker.readings and not options.once)
     trouble, looked_s, hurried_s = _Trouble(options), options.clock(), options.clock()

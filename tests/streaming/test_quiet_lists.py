@@ -118,3 +118,18 @@ def test_a_very_long_list_is_left_to_the_thread(stage: Stage):
     assert (elements(stage), stage.worker.counts.compacted) == (VERY_LONG + 10, 0)
     quiet = QuietLists(stage.worker.stream, stage.worker.compaction)
     assert (quiet.compact_long(), quiet.compact_long(), elements(stage)) == (1, 0, 1)
+
+
+def test_a_list_that_can_not_be_read_is_told_of_once(stage: Stage):
+    begun(stage)
+    stage.send(5)
+    stage.step()
+    [generation] = stage.worker.connection.register.read_state().named()
+    stage.worker.connection.lists.append([ListAppend(generation=generation, entities=[b"s2:c1"], elements=[b"\1"])])
+    told: list[str] = []
+    quiet = QuietLists(stage.worker.stream, stage.worker.compaction, lambda error: told.append(error.code))
+    quiet.ends.wait = lambda timeout=None: False  # type: ignore[method-assign]  # noqa: ARG005
+    for _ in range(2):
+        quiet._pass(lambda: True)  # noqa: SLF001
+        quiet._tell()  # noqa: SLF001
+    assert told == ["FC610"]

@@ -202,7 +202,11 @@ class StreamSession:
         for name in lacking:
             rebuilds.want(name)
         options = RunOptions(
-            limits=self._setting.limits, clock=time.monotonic, on_problem=self._hear, once=self._setting.once
+            limits=self._setting.limits,
+            clock=time.monotonic,
+            on_problem=self._hear,
+            on_quiet=lambda error: self._setting.say(self.source, f"lists are not all shortened: {_with_hint(error)}"),
+            once=self._setting.once,
         )
         self._worker, self._rebuilds = worker, rebuilds
         try:
