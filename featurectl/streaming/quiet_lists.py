@@ -70,13 +70,13 @@ class QuietLists(WorkBeside):
         connection = self._state.connect(self._place)
         try:
             views = dict.fromkeys([*self._views, *connection.register.read_state().views])
+            for removed in self._state.sweeping(self._place, [*views]):  # first: it gives back memory
+                self.counts.swept += removed
+                yield
             for view in views:
                 live = connection.register.read_state().live(view)
                 if live is not None and view in self._views:
                     yield from self._compacted(connection, live)
-            for removed in self._state.sweeping(self._place, [*views]):
-                self.counts.swept += removed
-                yield
         finally:
             connection.close()
         self.counts.passes += 1

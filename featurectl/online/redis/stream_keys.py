@@ -22,6 +22,11 @@ def register_key(source: StreamSource) -> bytes:
     return f"{source.project}/{source.env}/r:{{{source.source}}}".encode()
 
 
+def register_pattern(source: StreamSource) -> str:
+    """Return the pattern of the keys of the registers of all sources beside one."""
+    return f"{escaped(f'{source.project}/{source.env}')}/r:{{*}}"
+
+
 def list_ends(source: StreamSource, generation: Generation) -> tuple[bytes, bytes]:
     """Return what stands before and behind an entity's key in the key of its list.
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from featurectl.online.redis.answers import read_names, read_value
 from featurectl.online.redis.connect import StoreAddress, store_error
-from featurectl.online.redis.stream_keys import list_ends, list_pattern, register_key
+from featurectl.online.redis.stream_keys import list_ends, list_pattern, register_key, register_pattern
 from featurectl.online.redis.stream_register import parsed, views_of
 from featurectl.online.redis.trips import RedisCommand
 from featurectl.online.stream_state.base import Generation, StreamSource
@@ -43,25 +43,30 @@ class ListSweeper:
             self._do([("HDEL", key, f"ready/{generation.name}")])
         for keys in self._pages(list_pattern(self._source, generation.view, generation.id)):
             self._do([("UNLINK", key) for key in keys])
-        self._forget_marks(lambda named: named == generation.name)
+        self._forget_marks(lambda name: name == generation.name)
 
     def forget(self) -> None:
         """Remove the register, and what says that lists are whole."""
         self._do([("UNLINK", key) for key in (*self._mark_keys, register_key(self._source))])
 
     def sweeping(self, views: Sequence[str]) -> Iterator[int]:
-        """Remove the lists of generations of view versions that the register does not name, a page of keys a step.
+        """Remove the lists of generations of view versions that no register names, a page of keys a step.
 
-        What is named is read after a page of keys: a generation is named before it has lists.
+        A key does not say of which source a list is, and a view may read another one by now, whose register names its
+        generations. So it looks which have lists, and then what all registers name: a generation is named before it has
+        lists, and is never named again. What says that lists are whole goes first, as in `drop`.
         """
+        self._forget_marks(lambda name: name.partition("#")[0] in views)
+        found: set[bytes] = set()
         for view in views:
             for keys in self._pages(list_pattern(self._source, view, "*")):
-                named = {of.name.encode() for of in self._named()}
-                gone = [key for key in keys if key.rpartition(b"}/")[2] not in named]
-                self._do([("UNLINK", key) for key in gone])
-                yield len(gone)
-        named_now = {of.name for of in self._named()}
-        self._forget_marks(lambda name: name.partition("#")[0] in views and name not in named_now)
+                found.update(key.rpartition(b"}/")[2] for key in keys)
+                yield 0
+        for name in sorted(found - self._named_by_any()):
+            view, _, of = name.decode(errors="replace").partition("#")
+            for keys in self._pages(list_pattern(self._source, view, of)):
+                self._do([("UNLINK", key) for key in keys])
+                yield len(keys)
 
     def _do(self, commands: Sequence[RedisCommand]) -> None:
         """Have some commands done; the first error is raised."""
@@ -70,14 +75,30 @@ class ListSweeper:
                 raise store_error(self._address, reply)
 
     def _named(self) -> list[Generation]:
-        [reply] = self._send([("HGET", register_key(self._source), "views")])
-        views = parsed(self._address, lambda text: views_of(read_value(text) or b""), reply)
-        return [Generation(view=of.view, id=name) for of in views.values() for name in of.named]
+        return self._named_by([register_key(self._source)])
 
-    def _forget_marks(self, is_gone: Callable[[str], bool]) -> None:
+    def _named_by_any(self) -> set[bytes]:
+        """Return the names of all generations that the registers of the environment name."""
+        found: set[bytes] = set()
+        for keys in self._pages(register_pattern(self._source)):
+            found.update(of.name.encode() for of in self._named_by(keys))
+        return found
+
+    def _named_by(self, registers: Sequence[bytes]) -> list[Generation]:
+        replies = self._send([("HGET", key, "views") for key in registers])
+        views = [parsed(self._address, lambda text: views_of(read_value(text) or b""), reply) for reply in replies]
+        return [Generation(view=of.view, id=name) for found in views for of in found.values() for name in of.named]
+
+    def _forget_marks(self, is_chosen: Callable[[str], bool]) -> None:
+        """Remove what is said of generations that are chosen by their names, and that the register does not name.
+
+        What is named is read after the fields: a generation is named before anything is said of it.
+        """
         for key in self._mark_keys:
             [reply] = self._send([("HKEYS", key)])
             fields = parsed(self._address, read_names, reply)
-            gone = [field for field in fields if is_gone(field.decode(errors="replace").rpartition("/")[2])]
+            named = {of.name for of in self._named()} if fields else set()
+            names = {field: field.decode(errors="replace").rpartition("/")[2] for field in fields}
+            gone = [field for field, name in names.items() if is_chosen(name) and name not in named]
             if gone:
                 self._do([("HDEL", key, *gone)])

@@ -11,6 +11,8 @@ from featurectl.online.stream_state.protocols import StreamState
 def forget_stream(store: StreamState, place: StreamSource) -> None:
     """Remove all that an online store has of a stream, its register last: what was begun is ended by doing it again.
 
+    So are lists of generations that were given up, and that nobody has swept: without the register nobody would.
+
     Raises:
         StoreError: the store can't be used.
     """
@@ -18,6 +20,10 @@ def forget_stream(store: StreamState, place: StreamSource) -> None:
         with closing(store.connect(place)) as connection:
             connection.generations.drop(generation)
         store.drop_lists(place, generation)
+    with closing(store.connect(place)) as connection:
+        views = [*connection.register.read_state().views]
+    for _ in store.sweeping(place, views):
+        pass
     store.forget(place)
 
 

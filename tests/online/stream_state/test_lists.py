@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -19,6 +20,7 @@ from featurectl.online.stream_state.base import (
     StampRange,
     digest_of,
 )
+from featurectl.online.stream_state.forgotten_sources import forget_stream
 
 HEAD, ALONE = b"\x80 head", b"\x80 alone"
 KEYS = [b"", b"i1:7", b"s3:a}b", b"s4:{x*y", "s2:ä".encode()]
@@ -193,6 +195,27 @@ def test_lists_are_walked_dropped_and_swept(opened, source, connection):
     connection.generations.drop(FIRST)
     assert sum(state.sweeping(source, ["spend@1", "visits@1"])) == len(KEYS)
     assert {key for page in state.walk_lists(source, other) for key in page} == {*KEYS}
+
+
+def test_lists_of_a_view_that_another_source_has_now_are_not_swept(opened, source, connection):
+    state, there, moved = opened(), replace(source, source="taps"), Generation(view="spend@1", id="b2")
+    append(connection, *((key, b"1") for key in KEYS))
+    with closing(state.connect(there)) as other:
+        other.register.add_partition("taps/0")
+        begin(other, moved)
+        append(other, *((key, b"2") for key in KEYS), generation=moved)
+    connection.generations.drop(FIRST)
+    assert sum(state.sweeping(source, ["spend@1"])) == len(KEYS)
+    assert {key for page in state.walk_lists(there, moved) for key in page} == {*KEYS}
+
+
+def test_what_was_given_up_of_a_source_goes_with_it(opened, source, connection):
+    state = opened()
+    append(connection, *((key, b"1") for key in KEYS))
+    connection.generations.drop(FIRST)
+    forget_stream(state, source)
+    with closing(state.connect(source)):
+        assert [key for page in state.walk_lists(source, FIRST) for key in page] == []
 
 
 def test_a_source_that_is_forgotten_begins_anew(opened, source, connection):
