@@ -29,7 +29,7 @@ _PARAMETER: Final = re.compile(
 )  # parameters whose values may be shown, when they are such
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.]{0,30}")
 _VARIABLE: Final = re.compile(
-    r"passw(or)?d|passphrase|secret|token|credential|auth$|pgpass|webhook|(api|account|access|routing)_?keys?$",
+    r"passw(or)?d|passphrase|secret|token|credential|auth$|pgpass|webhook|(api|account|access|routing|event)_?keys?$",
     re.IGNORECASE,
 )
 _SERVICE: Final = re.compile(r"endpoint|proxy", re.IGNORECASE)

@@ -11,6 +11,7 @@ from featurectl.core.drivers import SQLITE_URL
 from featurectl.core.errors import UsageError
 from featurectl.core.variables import shown_location
 from featurectl.online.base import AsyncRowReader, OnlineStore
+from featurectl.online.request_keys import RequestKeys
 from featurectl.online.stream_state.protocols import AsyncStreamReader, MicrosecondClock, StreamState
 
 T = TypeVar("T")
@@ -18,6 +19,7 @@ _Open = Callable[[str, str], OnlineStore]
 _OpenAsync = Callable[[str, str, float], AsyncRowReader]
 _OpenStreamReader = Callable[[str, str, float], AsyncStreamReader]
 _OpenStreams = Callable[[str, str, "MicrosecondClock | None"], StreamState]
+_OpenRequestKeys = Callable[[str, str, float], RequestKeys]
 
 
 def _open_sqlite(url: str, shown: str) -> OnlineStore:
@@ -93,6 +95,18 @@ def _read_cluster(url: str, shown: str, budget_s: float) -> AsyncRowReader:
     return AsyncClusterReader(url, shown, budget_s)
 
 
+def _sqlite_request_keys(url: str, shown: str, limit_s: float) -> RequestKeys:
+    from featurectl.online.sqlite.request_keys import SqliteRequestKeys
+
+    return SqliteRequestKeys(Path(url.removeprefix(SQLITE_URL)), shown, limit_s)
+
+
+def _redis_request_keys(url: str, shown: str, limit_s: float) -> RequestKeys:
+    from featurectl.online.redis.request_keys import RedisRequestKeys
+
+    return RedisRequestKeys(url, shown, limit_s)
+
+
 STORES: Final[Mapping[str, tuple[_Open, _OpenAsync]]] = {
     SQLITE_URL: (_open_sqlite, _read_sqlite),
     "redis://": (_open_redis, _read_redis),
@@ -106,6 +120,13 @@ STREAM_STATES: Final[Mapping[str, tuple[_OpenStreams, _OpenStreamReader]]] = {
     "rediss://": (_open_redis_streams, _read_redis_streams),
     "redis+cluster://": (_open_cluster_streams, _read_cluster_streams),
     "rediss+cluster://": (_open_cluster_streams, _read_cluster_streams),
+}
+REQUEST_KEYS: Final[Mapping[str, _OpenRequestKeys]] = {
+    SQLITE_URL: _sqlite_request_keys,
+    "redis://": _redis_request_keys,
+    "rediss://": _redis_request_keys,
+    "redis+cluster://": _redis_request_keys,
+    "rediss+cluster://": _redis_request_keys,
 }
 _REDIS: Final = ("an online store in Redis needs the package redis", "pip install 'featurectl[redis]'")
 _LIBRARIES: Final = {"redis": _REDIS, "hiredis": _REDIS}
@@ -131,6 +152,16 @@ def open_stream_state(url: str, shown: str = "", clock: MicrosecondClock | None 
     shown = shown or shown_location(url)
     with _library_named():
         return _of_scheme(STREAM_STATES, url, shown)[0](url, shown, clock)
+
+
+def open_request_keys(url: str, shown: str, limit_s: float) -> RequestKeys:
+    """Return the keys of requests in the online store at a URL, which answers in so many seconds; nothing is connected.
+
+    Raises:
+        UsageError: as `open_online`.
+    """
+    with _library_named():
+        return _of_scheme(REQUEST_KEYS, url, shown)(url, shown, limit_s)
 
 
 def open_async_stream_reader(url: str, shown: str, budget_s: float) -> AsyncStreamReader:

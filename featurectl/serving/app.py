@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from featurectl.core.dataclass import dataclass
 from featurectl.serving.background import ServerTasks
 from featurectl.serving.context import ServerContext
 from featurectl.serving.direct_answers import find_direct
@@ -23,8 +24,16 @@ from featurectl.serving.routes.all_routes import ROUTES
 from featurectl.serving.startup import Beginning
 
 
-def make_app(context: ServerContext, tasks: ServerTasks, keys: Sequence[bytes], beginning: Beginning) -> Guard:
-    """Return the application of a server; `keys` are the API keys, none means that nobody is asked for one.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerKeys:
+    """The API keys of a server, and those of who sends events; none means that nobody is asked for one."""
+
+    api: Sequence[bytes] = ()
+    events: Sequence[bytes] = ()
+
+
+def make_app(context: ServerContext, tasks: ServerTasks, keys: ServerKeys, beginning: Beginning) -> Guard:
+    """Return the application of a server.
 
     Once it has begun, what needs something that is not loaded is refused.
     """
@@ -44,7 +53,8 @@ def make_app(context: ServerContext, tasks: ServerTasks, keys: Sequence[bytes], 
         exception_handlers={Refused: _reject, HTTPException: _reject, Exception: _fault},
     )
     app.router.redirect_slashes = False
-    return Guard(DirectRoutes(app, context), context, ApiKeys(keys))
+    event_keys = ApiKeys(keys.events, "a key for events") if context.events is not None else None
+    return Guard(DirectRoutes(app, context), context, ApiKeys(keys.api), event_keys)
 
 
 class DirectRoutes:

@@ -26,6 +26,8 @@ class ServerTasks:
         """Stop to follow, write what is to be logged, close the store."""
         await self._follower.stop()
         await self._shadow.stop()
+        if self._context.events is not None:
+            await asyncio.to_thread(self._context.events.close)
         if self._context.predictions is not None:
             await asyncio.to_thread(self._context.predictions.close)
         await self._context.features.store.close()

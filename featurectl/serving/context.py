@@ -7,6 +7,7 @@ import os
 import socket
 import time
 from dataclasses import field
+from typing import TYPE_CHECKING
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError
@@ -21,6 +22,9 @@ from featurectl.serving.project.served_project import ServedProject
 from featurectl.serving.settings import ServeSettings
 from featurectl.serving.shadow_queue import ShadowQueue
 from featurectl.serving.timed_store_reads import Features
+
+if TYPE_CHECKING:
+    from featurectl.serving.events import EventRequests  # which loads what streams need
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,7 +46,7 @@ class ServingStatus:
 class ServerContext:
     """The state of one process; requests see what is served when they begin, whatever is loaded meanwhile.
 
-    `predictions` None: none are logged.
+    `predictions` None: none are logged; `events` None: none are taken.
     """
 
     settings: ServeSettings
@@ -51,6 +55,7 @@ class ServerContext:
     journal: Journal
     features: Features
     predictions: PredictionSink | None = None
+    events: EventRequests | None = None
     status: ServingStatus = field(default_factory=ServingStatus)
     turns: Turns = field(default_factory=Turns)
     shadow: ShadowQueue = field(default_factory=ShadowQueue)

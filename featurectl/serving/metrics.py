@@ -138,6 +138,24 @@ class Metrics:
             "featurectl_prediction_log_removed_files", "Files that were too old, or too many.", registry=own
         )
 
+    def event_counts(self) -> tuple[Counter, Counter, Histogram]:
+        """Return what counts events that were taken, those that were not, and how long that took; of a new process."""
+        taken = Counter(
+            "featurectl_events",
+            "Events sent to topics, and those of requests that were repeated.",
+            ["source", "result"],
+            registry=self._own,
+        )
+        refused = Counter("featurectl_refused_events", "Events refused.", ["source", "reason"], registry=self._own)
+        seconds = Histogram(
+            "featurectl_event_request_duration_seconds",
+            "From the first byte of a request with events until the broker has them.",
+            ["source"],
+            buckets=_SECONDS,
+            registry=self._own,
+        )
+        return taken, refused, seconds
+
     def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count an answered request; there are few kinds of them, so those met are kept."""
         kind = (route, method, status)

@@ -21,15 +21,19 @@ from featurectl.serving.routes.all_routes import ROUTES
 _OPEN: Final = frozenset(route.path for route in ROUTES if not route.needs_key)
 _PATHS: Final = frozenset(route.path for route in ROUTES)
 _BELOW: Final = [route for route in ROUTES if route.parameter]
+_OF_EVENTS: Final = tuple(route.prefix for route in ROUTES if route.takes_events)
+_SPARE_S: Final = 0.5  # who takes events says itself that its time is over
 
 
 class Guard:
     """Wraps the routes of a server; `direct` answers those that need no ASGI."""
 
-    def __init__(self, app: ASGIApp, context: ServerContext, keys: ApiKeys) -> None:
+    def __init__(self, app: ASGIApp, context: ServerContext, keys: ApiKeys, event_keys: ApiKeys | None) -> None:
+        """Wrap routes; `event_keys` are for those that take events, None where none does."""
         self.app = app
         self.context = context
         self._keys = keys
+        self._event_keys = event_keys
         self.direct = DirectAnswers(context, keys)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,13 +59,16 @@ class Guard:
 
     async def _try(self, scope: Scope, arrival: _Arrival, answer: _Answer) -> Refused | None:
         """Let the routes answer, and return why they did not, if they did not."""
-        limit_s = self.context.settings.timeout_s
+        of_events = self._event_keys is not None and scope["path"].startswith(_OF_EVENTS)
+        settings = self.context.settings
+        limit_s = settings.event_timeout_s + _SPARE_S if of_events else settings.timeout_s
         try:
             if scope["path"] == ready.ROUTE.path and scope.get("state", {}).get(ENDING):
                 await ready.answer_ending(self.context)(scope, arrival, answer)
                 return None
             if scope["path"] not in _OPEN:
-                self._keys.check(scope["headers"])
+                keys = self._event_keys if of_events and self._event_keys is not None else self._keys
+                keys.check(scope["headers"])
             arrival.check_length(scope)
             async with asyncio.timeout(limit_s) as answer.deadline:
                 await self.app(scope, arrival, answer)

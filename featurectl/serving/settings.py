@@ -11,6 +11,7 @@ from featurectl.core.dataclass import dataclass
 from featurectl.serving.journal import LogFormat
 
 KEYS_VARIABLE: Final = "FEATURECTL_API_KEYS"
+EVENT_KEYS_VARIABLE: Final = "FEATURECTL_EVENT_KEYS"
 SETTINGS_VARIABLE: Final = "FEATURECTL_SERVE_SETTINGS"  # for the processes of `--workers`
 
 
@@ -24,6 +25,9 @@ class ServeSettings:
     canaries are judged. A server that is to stop goes on for `drain_s` at most. A connection that asks nothing is
     closed after `keep_alive_s`; an address has `max_connections` to a process. `environ` has the API keys: none means
     that nobody is asked for one.
+
+    `events`: events of streams are taken, of a request all or none, and it is answered within `event_timeout_s`. It has
+    `max_events` at most, and `max_event_requests` of them are under way in a process.
     """
 
     root: str
@@ -45,6 +49,10 @@ class ServeSettings:
     keep_alive_s: float = 75.0
     max_connections: int = 1_024
     log_format: LogFormat = "text"
+    events: bool = False
+    event_timeout_s: float = 5.0
+    max_events: int = 1_000
+    max_event_requests: int = 256
 
     @property
     def folder(self) -> Path:

@@ -73,16 +73,25 @@ class EventDecoder:
         Raises:
             StoreError: what an id of Avro means is asked of a schema registry, which can't be.
         """
+        found = self.fields(value)
+        return found if isinstance(found, BadEvent) else self.read(found)
+
+    def fields(self, value: bytes) -> Mapping[str, object] | BadEvent:
+        """Return the fields of an event by their names, as they are written.
+
+        Raises:
+            StoreError: as `decode`.
+        """
         if self._avro is not None:
             fields = self._avro.fields(value)
-            return BadEvent(fields) if isinstance(fields, str) else self.read(fields)
+            return BadEvent(fields) if isinstance(fields, str) else fields
         try:
             found = _DECODER.decode(value.removeprefix(_BOM))
         except (msgspec.DecodeError, ValueError, RecursionError) as error:  # no JSON, no UTF-8, or nested too deeply
             return BadEvent(f"no JSON: {str(error)[:_SHOWN]}")
         if not isinstance(found, dict):
             return BadEvent(f"no JSON object but {_shown(found)}")
-        return self.read(found)
+        return found
 
     def read(self, found: Mapping[str, object]) -> EventRow | BadEvent:
         """Return the columns of an event by the names of its fields."""

@@ -28,6 +28,7 @@ import polars as pl
 
 from featurectl.core.dtypes import DATE, FLOAT64, TIMESTAMP, decimal_parts, list_item
 from featurectl.language.definitions.source import Source
+from featurectl.streaming.event_keys import list_key, text_key
 from featurectl.streaming.topics.base import Record
 
 _INSTANT: Final = "%Y-%m-%dT%H:%M:%S%.6fZ"
@@ -57,20 +58,13 @@ class EventEncoder:
             values[place] = json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode()
         return list(zip(keys, values, strict=True))
 
-    def key_of(self, row: Mapping[str, object]) -> bytes | None:
-        """Return the key of a message whose columns have these values, as they are written."""
-        values = [row.get(name) for name in self._key]
-        if not values or any(value is None for value in values):
-            return None
-        return _text_of(values[0]) if len(values) == 1 else _json(values)
-
     def _keys(self, written: pl.DataFrame) -> Sequence[bytes | None]:
         if not self._key:
             return [None] * written.height
         if len(self._key) == 1:
-            return [None if value is None else _text_of(value) for value in written[self._key[0]]]
+            return [None if value is None else text_key(value) for value in written[self._key[0]]]
         rows = written.select(self._key).rows()
-        return [None if any(value is None for value in row) else _json(list(row)) for row in rows]
+        return [None if any(value is None for value in row) else list_key(list(row)) for row in rows]
 
     def _with_special_numbers(self, written: pl.DataFrame) -> list[int]:
         """Return the places of rows with numbers that JSON does not have, which are kept."""
@@ -108,11 +102,3 @@ def _special(value: object) -> object:
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return [_special(item) for item in value] if isinstance(value, list) else value
-
-
-def _text_of(value: object) -> bytes:
-    return value.encode() if isinstance(value, str) else _json(value)
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

@@ -24,6 +24,7 @@ from featurectl.online.stream_state.layout import AHEAD_US
 from featurectl.sources.open import open_source
 from featurectl.streaming.event_decoder import BadEvent, EventDecoder
 from featurectl.streaming.event_encoder import EventEncoder
+from featurectl.streaming.event_keys import EventKeys
 from featurectl.streaming.topics.base import Record
 
 BATCH_ROWS: Final = 20_000
@@ -146,7 +147,7 @@ def read_lines(source: Source, chunks: Iterable[bytes]) -> Iterator[TimedRecords
     Raises:
         DataError: FC504, a line is no event of the source; it names the line and the column.
     """
-    decoder, encoder = EventDecoder(source), EventEncoder(source)
+    decoder, keys = EventDecoder(source), EventKeys(source)
     rest, number, latest_us = b"", 0, -(2**63)
     for chunk in itertools.chain(chunks, [b"\n"]):  # the last line may have no end
         *lines, rest = (rest + chunk).split(b"\n")
@@ -156,7 +157,7 @@ def read_lines(source: Source, chunks: Iterable[bytes]) -> Iterator[TimedRecords
         for line in lines:
             number += 1
             if value := line.strip():
-                event_us, key = _read_line(decoder, encoder, value, number)
+                event_us, key = _read_line(decoder, keys, value, number)
                 ahead += event_us > ahead_us
                 latest_us = max(latest_us, event_us)
                 times_us.append(latest_us)
@@ -170,7 +171,7 @@ def _latest_us() -> int:
     return time.time_ns() // 1_000 + AHEAD_US
 
 
-def _read_line(decoder: EventDecoder, encoder: EventEncoder, value: bytes, number: int) -> tuple[int, bytes | None]:
+def _read_line(decoder: EventDecoder, keys: EventKeys, value: bytes, number: int) -> tuple[int, bytes | None]:
     """Return the event time and the key of a line."""
     row = decoder.decode(value)
     if isinstance(row, BadEvent):
@@ -178,7 +179,7 @@ def _read_line(decoder: EventDecoder, encoder: EventEncoder, value: bytes, numbe
         raise DataError(f"line {number:,}{column}: {row.reason}", code="FC504")
     found = parse_json(value)
     assert isinstance(found, dict)
-    return decoder.event_us(row), encoder.key_of(found)
+    return decoder.event_us(row), keys.key_of(found)
 
 
 def _event_us(source: Source) -> pl.Expr:

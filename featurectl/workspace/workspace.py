@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from featurectl.offline.event_log import EventLog
     from featurectl.offline.stream_places import StreamPlaces
     from featurectl.online.base import OnlineStore
+    from featurectl.online.request_keys import RequestKeys
     from featurectl.online.stream_state.protocols import AsyncStreamReader, StreamState
     from featurectl.registry.base import Registry
     from featurectl.registry.state import State
@@ -146,6 +147,17 @@ class Workspace:
         self.online()  # what can't be opened is an error of this
         written = self.environment.online
         return open_async_stream_reader(self._url(written, "online"), shown_location(written), budget_s)
+
+    def request_keys(self, limit_s: float) -> RequestKeys:
+        """Return the keys of requests in the environment's online store, a new handle each time.
+
+        Raises:
+            UsageError: the store can't be opened.
+        """
+        from featurectl.online.all_stores import open_request_keys
+
+        written = self.environment.online
+        return open_request_keys(self._url(written, "online"), shown_location(written), limit_s)
 
     def topic_url(self, source: Source) -> str:
         """Return the URL of where the topic of a stream lies, expanded, a SQLite path absolute.

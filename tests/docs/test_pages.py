@@ -12,6 +12,7 @@ LONG = (
     "docs/how-to/restore.md",
     "docs/tutorial/swipes.md",
     "docs/how-to/run-stream-workers.md",
+    "docs/how-to/send-events-over-http.md",
     "docs/how-to/date-and-time-in-two-columns.md",
     "docs/how-to/train-any-estimator.md",
     "docs/tutorial/outage.md",

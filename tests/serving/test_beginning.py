@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from featurectl.serving import startup
-from featurectl.serving.app import make_app
+from featurectl.serving.app import ServerKeys, make_app
 from featurectl.serving.startup import AT_ONCE, WHEN_LOADED, Beginning
 
 
@@ -106,8 +106,8 @@ def test_a_server_whose_beginning_fails_is_stopped():
     async def story():
         tasks = SimpleNamespace(start=lambda: done.append("started"), stop=stop)
         settings = SimpleNamespace(max_body_bytes=1, timeout_s=1.0)
-        context = SimpleNamespace(status=SimpleNamespace(is_known=None), settings=settings)
-        app = make_app(context, tasks, [], Failing()).app.app
+        context = SimpleNamespace(status=SimpleNamespace(is_known=None), settings=settings, events=None)
+        app = make_app(context, tasks, ServerKeys(), Failing()).app.app
         async with app.router.lifespan_context(app):
             pass
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -14,6 +14,8 @@ from featurectl.core.errors import UsageError
 
 if TYPE_CHECKING:
     from featurectl.serving.settings import ServeSettings
+
+_MOST_EVENTS: Final = 2_000  # which brokers take by one step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,12 @@ class ServeOptions:
     ] = False
     access_log: Annotated[bool, typer.Option("--access-log", help="A line for every request.")] = False
     log_format: Annotated[str, typer.Option(help="How the lines of the log are written: text or json.")] = "text"
+    events: Annotated[bool, typer.Option("--events", help="Take events of streams: POST /v1/events/SOURCE.")] = False
+    event_timeout: Annotated[str, typer.Option(help="How long until a request with events is answered.")] = "5s"
+    max_events: Annotated[int, typer.Option(help="The most events of a request, 2,000 at most.")] = 1_000
+    max_event_requests: Annotated[
+        int, typer.Option(help="The most requests with events that are under way in a process.")
+    ] = 256
 
 
 @verb(as_of=True)
@@ -51,6 +59,7 @@ def serve(call: Call, options: ServeOptions) -> Outcome:
     a restart. What happens is told on stderr, a line each.
 
     API keys come from FEATURECTL_API_KEYS, separated by commas; without it nobody is asked for one.
+    With --events it takes events of streams, too; keys for that come from FEATURECTL_EVENT_KEYS.
     GET /openapi.json describes the routes.
     """
     _check(options)
@@ -89,6 +98,10 @@ def _settings(call: Call, options: ServeOptions, timeout_s: float) -> ServeSetti
         keep_alive_s=seconds_of("--keep-alive", options.keep_alive, least_s=0) or 1.0,
         max_connections=options.max_connections,
         log_format="json" if options.log_format == "json" else "text",
+        events=options.events,
+        event_timeout_s=seconds_of("--event-timeout", options.event_timeout),
+        max_events=options.max_events,
+        max_event_requests=options.max_event_requests,
     )
 
 
@@ -104,10 +117,14 @@ def _check(options: ServeOptions) -> None:
         "--max-rows": options.max_rows,
         "--max-values": options.max_values,
         "--max-connections": options.max_connections,
+        "--max-events": options.max_events,
+        "--max-event-requests": options.max_event_requests,
     }
     for name, value in counts.items():
         if value < 1:
             raise UsageError(f"{name} {value} is too few", hint="1 or more")
+    if options.max_events > _MOST_EVENTS:
+        raise UsageError(f"--max-events {options.max_events} is too many", hint=f"{_MOST_EVENTS:,} or fewer")
     if not 0 < options.port < 1 << 16:
         raise UsageError(f"--port {options.port} is no port", hint="1 to 65535")
     if options.log_format not in ("text", "json"):

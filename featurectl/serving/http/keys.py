@@ -11,8 +11,9 @@ from featurectl.serving.http.problems import Refused
 class ApiKeys:
     """The keys of a server; without one nobody is asked for any."""
 
-    def __init__(self, keys: Sequence[bytes]) -> None:
+    def __init__(self, keys: Sequence[bytes], called: str = "an API key") -> None:
         self._keys = tuple(keys)
+        self._called = called
 
     def allow(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
         """Return whether a request has a key, if one is needed."""
@@ -31,4 +32,4 @@ class ApiKeys:
             Refused: 401, it has none of them.
         """
         if not self.allow(headers):
-            raise Refused(401, "an API key is needed", hint="authorization: Bearer KEY, or x-api-key: KEY")
+            raise Refused(401, f"{self._called} is needed", hint="authorization: Bearer KEY, or x-api-key: KEY")

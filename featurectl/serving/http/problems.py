@@ -16,6 +16,7 @@ TITLES = {
     404: "Not Found",
     405: "Method Not Allowed",
     408: "Request Timeout",
+    409: "Conflict",
     413: "Content Too Large",
     422: "Unprocessable Content",
     431: "Request Header Fields Too Large",
@@ -56,7 +57,7 @@ def problem(refused: Refused) -> Response:
     document |= {"code": refused.code} if refused.code else {}
     document |= {"hint": refused.hint} if refused.hint else {}
     document |= refused.more
-    headers = {"retry-after": "1"} if status == 503 else {}
+    headers = {"retry-after": "1"} if status in (409, 503) else {}
     headers |= {"connection": "close"} if status in (408, 413) else {}  # what is left of the request may never come
     headers |= {"www-authenticate": "Bearer"} if status == 401 else {}
     content = ENCODER.encode(document)

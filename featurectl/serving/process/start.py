@@ -6,7 +6,7 @@ import os
 import signal
 from contextlib import closing
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import uvicorn
 import uvloop  # noqa: F401 (uvicorn imports it late: what is missing is reported before)
@@ -17,7 +17,7 @@ from featurectl.core.units import counted, parse_instant
 from featurectl.core.version import __version__
 from featurectl.monitor.canary.lifecycle import keeps_log
 from featurectl.operations.prediction_log.place import predictions_folder
-from featurectl.serving.app import make_app
+from featurectl.serving.app import ServerKeys, make_app
 from featurectl.serving.background import ServerTasks
 from featurectl.serving.context import ServerContext
 from featurectl.serving.journal import Journal, log_config
@@ -30,6 +30,7 @@ from featurectl.serving.process.protocol import PatientProtocol
 from featurectl.serving.process.source import WorkspaceSource
 from featurectl.serving.process.workers import Workers
 from featurectl.serving.settings import (
+    EVENT_KEYS_VARIABLE,
     KEYS_VARIABLE,
     SETTINGS_VARIABLE,
     ServeSettings,
@@ -42,6 +43,9 @@ from featurectl.serving.timed_store_reads import Features
 from featurectl.workspace.open import open_workspace
 from featurectl.workspace.redaction import hide_secrets
 from featurectl.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from featurectl.serving.events import EventRequests  # which loads what streams need
 
 _APP: Final = "featurectl.serving.process.start:create_app"
 
@@ -71,8 +75,9 @@ def open_app(settings: ServeSettings, beginning: Beginning = WHEN_LOADED) -> Gua
         journal=journal,
         features=Features(store, metrics, now),
         predictions=ParquetLog(policy, metrics, journal) if policy else None,
+        events=_open_events(workspace, settings, metrics, journal) if settings.events else None,
     )
-    return make_app(context, ServerTasks(context, source), _keys(), beginning)
+    return make_app(context, ServerTasks(context, source), _keys(settings), beginning)
 
 
 def check_start(settings: ServeSettings) -> None:
@@ -86,7 +91,9 @@ def check_start(settings: ServeSettings) -> None:
     with workspace:
         workspace.async_reader(settings.store_timeout_s)
         state = source.state()
-    _keys()
+        if settings.events:
+            _open_events(workspace, settings, None, Journal(settings.log_format)).close()
+    _keys(settings)
     message = f"featurectl {__version__} on http://{settings.host}:{settings.port}, "
     message += f"{counted(settings.workers, 'worker')}, environment {source.environment} of project {state.project}"
     Journal(settings.log_format).report(
@@ -106,18 +113,47 @@ def _opened(settings: ServeSettings) -> tuple[Workspace, WorkspaceSource]:
     return workspace, WorkspaceSource(workspace, allow_pickle=settings.allow_pickle)
 
 
-def _keys() -> tuple[bytes, ...]:
-    """Return the API keys; none where the variable is not set.
+def _open_events(
+    workspace: Workspace, settings: ServeSettings, metrics: Metrics | None, journal: Journal
+) -> EventRequests:
+    """Return what takes events; `metrics` None: nothing is counted.
 
     Raises:
-        UsageError: it is set and holds none: nobody meant that everybody is let in.
+        UsageError: the clock is fixed.
     """
-    text = os.environ.get(KEYS_VARIABLE)
+    from featurectl.serving.events import EventRequests
+
+    if settings.as_of:
+        raise UsageError("events are stamped by the clock", hint="serve --events without --as-of")
+    return EventRequests(workspace, settings, metrics, journal.fault)
+
+
+def _keys(settings: ServeSettings) -> ServerKeys:
+    """Return the keys of the environment; none where a variable is not set.
+
+    Raises:
+        UsageError: one is set and holds none: nobody meant that everybody is let in. Or one key may do all.
+    """
+    api = _keys_of(KEYS_VARIABLE)
+    if not settings.events:
+        return ServerKeys(api=api)
+    events = _keys_of(EVENT_KEYS_VARIABLE)
+    if api and not events:
+        message = f"{KEYS_VARIABLE} is set and {EVENT_KEYS_VARIABLE} is not: anybody could send events"
+        raise UsageError(message, hint=f"set {EVENT_KEYS_VARIABLE} to KEY,KEY")
+    if set(api) & set(events):
+        message = f"a key is in {KEYS_VARIABLE} and in {EVENT_KEYS_VARIABLE}"
+        raise UsageError(message, hint="who reads features and who sends events have different keys")
+    return ServerKeys(api=api, events=events)
+
+
+def _keys_of(variable: str) -> tuple[bytes, ...]:
+    text = os.environ.get(variable)
     if text is None:
         return ()
     if keys := api_keys(text):
         return keys
-    raise UsageError(f"{KEYS_VARIABLE} is set and holds no key", hint="unset it, or set it to KEY,KEY")
+    raise UsageError(f"{variable} is set and holds no key", hint="unset it, or set it to KEY,KEY")
 
 
 def _log_policy(workspace: Workspace, judge_s: float) -> LogPolicy | None:

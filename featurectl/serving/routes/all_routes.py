@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from featurectl.serving.routes import features, fresh, health, metrics, models, predict, predict_flat, ready, views
+from featurectl.serving.routes import (
+    events,
+    features,
+    fresh,
+    health,
+    metrics,
+    models,
+    predict,
+    predict_flat,
+    ready,
+    views,
+)
 from featurectl.serving.routes.base import HttpRoute
 from featurectl.serving.routes.openapi import openapi_route
 
@@ -18,5 +29,6 @@ _OTHERS: Final = (
     metrics.ROUTE,
     models.ROUTE,
     views.ROUTE,
+    events.ROUTE,
 )
 ROUTES: Final[tuple[HttpRoute, ...]] = (*_OTHERS, openapi_route(_OTHERS))

@@ -42,7 +42,8 @@ class HttpRoute:
 
     `operation` and `schemas` are its parts of the OpenAPI document. `needs_key` False: for whoever watches the
     process, it shows no data. `answer_body` answers a POST whose body is there, from the protocol: what ASGI does
-    around it takes longer than the rest of such a request.
+    around it takes longer than the rest of such a request. `takes_events`: it has keys and a time limit of its own,
+    and is there for servers that take events.
     """
 
     path: str
@@ -52,6 +53,7 @@ class HttpRoute:
     method: Literal["GET", "POST"] = "GET"
     needs_key: bool = True
     answer_body: BodyAnswer | None = None
+    takes_events: bool = False
 
     @property
     def prefix(self) -> str:

@@ -12,6 +12,7 @@ from featurectl.core.version import __version__
 from featurectl.serving.context import ServerContext
 from featurectl.serving.http.requests import answered
 from featurectl.serving.routes.base import HttpRoute
+from featurectl.serving.routes.events import source_paths
 from featurectl.serving.routes.schemas import TEXT, get, object_of, problem_schema
 from featurectl.serving.settings import ServeSettings
 
@@ -25,7 +26,13 @@ def openapi_route(others: Sequence[HttpRoute]) -> HttpRoute:
 
     async def answer(context: ServerContext, _: Request) -> Response:
         """Answer with the OpenAPI document of these routes."""
-        return answered(openapi_document(context.settings, (*others, route)))
+        routes = [known for known in (*others, route) if not known.takes_events]
+        document = openapi_document(context.settings, routes)
+        if context.events is not None:  # of the streams as they are applied
+            paths, schemas = source_paths(context)
+            document["paths"] |= paths
+            document["components"]["schemas"] |= schemas
+        return answered(document)
 
     operation = get("This document", object_of(openapi=TEXT), (401,))
     route = HttpRoute(path="/openapi.json", answer=answer, operation=operation)

@@ -102,6 +102,21 @@ class TopicServer:
         with translated(self.commands.address):
             return [_joined(answer) for answer in answers]
 
+    def add(self, commands: Sequence[RedisCommand]) -> list[object]:
+        """Return the answers of some XADDs, errors among them; all of them count, or none.
+
+        A connection that breaks is opened anew and all of it is sent again, so that it may count twice.
+        """
+        answers = self.commands.exchange([("MULTI",), *commands, ("EXEC",)])
+        match answers[-1]:
+            case list(made) if len(made) == len(commands):
+                return made
+            case redis.RedisError() as refused:  # which of the commands was why stands in their own answers
+                why = next((answer for answer in answers if isinstance(answer, redis.RedisError)), refused)
+                return [why] * len(commands)
+            case _:
+                raise invalid_answer()
+
     def close(self) -> None:
         """Close the connections."""
         self._bell.close()
@@ -143,6 +158,10 @@ class ClusterTopicServer(TopicServer):
                 for name, position in positions.items()
             ]
         )
+
+    def add(self, commands: Sequence[RedisCommand]) -> list[object]:
+        """Return the answers of some XADDs, errors among them: partitions lie on several nodes, each by itself."""
+        return self.commands.exchange(commands)
 
     def close(self) -> None:
         """Close the connections."""

@@ -23,7 +23,10 @@ _LOOK_S: Final = 1.0  # how often it looks how many partitions there are
 
 
 class RedisTopicWriter:
-    """A `TopicWriter`. A connection that breaks within a flush is opened anew, and what was on its way sent again."""
+    """A `TopicWriter`. What a server gets at once it takes whole or not at all; in a Cluster each node by itself.
+
+    A connection that breaks within a flush is opened anew, and what was on its way sent again.
+    """
 
     def __init__(self, server: TopicServer, topic: str) -> None:
         self._server = server
@@ -50,7 +53,7 @@ class RedisTopicWriter:
             self._look()
             commands = self._commands(pending)
             with translated(self._server.commands.address):
-                answers = self._server.commands.exchange(commands)
+                answers = self._server.add(commands)
             self._count(commands, answers)
         return self.acknowledged
 

@@ -1,0 +1,143 @@
+"""The sources of a project that take events, each opened when its first events come, and closed when it changes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import Any
+
+from featurectl.core.errors import UsageError
+from featurectl.language.definitions.json_form import load_source
+from featurectl.language.definitions.source import Source
+from featurectl.language.stream_places import check_streams_run
+from featurectl.registry.applied import not_applied
+from featurectl.registry.state import State
+from featurectl.streaming.intake.applied_mark import AppliedWatch
+from featurectl.streaming.intake.delivery import EventDelivery, EventRequest, place_of
+from featurectl.streaming.intake.delivery_thread import DeliveryFuture, DeliveryThread
+from featurectl.streaming.intake.offered_events import OfferedEvents
+from featurectl.workspace.workspace import Workspace
+
+
+class OpenSource:
+    """A source that takes events: what checks them, and the threads that send them and wait for them.
+
+    Requests with an idempotency key have a thread of their own, as they wait for the online store, too.
+    """
+
+    def __init__(
+        self, workspace: Workspace, source: Source, limit_s: float, on_fault: Callable[[BaseException], None]
+    ) -> None:
+        self.name = source.name
+        self.events = OfferedEvents(source)
+        place = place_of(workspace, source, limit_s)
+        self._plain = DeliveryThread(EventDelivery(place, limit_s), f"events-{source.name}", on_fault)
+        self._keyed = DeliveryThread(EventDelivery(place, limit_s), f"events-once-{source.name}", on_fault)
+        self._applied = AppliedWatch(place, workspace.stream_state)
+
+    def submit(self, request: EventRequest) -> DeliveryFuture:
+        """Return what will become of the events of a request.
+
+        Raises:
+            StoreError: the source is another one by now, or gone.
+        """
+        return (self._plain if request.key is None else self._keyed).submit(request)
+
+    def applied(self) -> Future[bool]:
+        """Return what is True once all that the topic has by now is applied."""
+        return self._applied.wait()
+
+    def close(self, wait_s: float = 0.0) -> None:
+        """Take nothing more; what waits is sent."""
+        for thread in (self._plain, self._keyed):
+            thread.close(wait_s)
+        self._applied.close()
+
+
+class EventIntake:
+    """Takes events for the sources of a project, as they are applied at the moment; for one event loop, or thread."""
+
+    def __init__(self, workspace: Workspace, limit_s: float, on_fault: Callable[[BaseException], None]) -> None:
+        """Take events; a broker, and the online store of keys, answer within so many seconds.
+
+        Raises:
+            UsageError: the environment has a fixed clock.
+        """
+        check_streams_run(workspace.environment)
+        self._workspace = workspace
+        self._limit_s = limit_s
+        self._on_fault = on_fault
+        self._state: State | None = None
+        self._open: dict[str, tuple[Mapping[str, Any], OpenSource]] = {}
+        self._lock = threading.Lock()
+
+    def source(self, state: State, name: str) -> OpenSource:
+        """Return a source that takes events, as a state of the registry has it.
+
+        Raises:
+            UsageError: there is no such stream, its events are not in JSON, or nothing says where its topic is.
+        """
+        with self._lock:
+            if state is not self._state:
+                self._follow(state)
+            found = self._open.get(name)
+            if found is None:
+                definition = _definition(state, name)
+                opened = OpenSource(self._workspace, load_source(definition), self._limit_s, self._on_fault)
+                found = self._open[name] = (definition, opened)
+            return found[1]
+
+    def close(self) -> None:
+        """Take nothing more; what waits is sent, or waited for a second at most."""
+        with self._lock:
+            opened, self._open = self._open, {}
+        for _, source in opened.values():
+            source.close(wait_s=1.0)
+
+    def _follow(self, state: State) -> None:
+        """Close what is not as it was."""
+        for name, (definition, opened) in list(self._open.items()):
+            registered = state.current("source", name)
+            if registered is None or registered.definition != definition:
+                del self._open[name]
+                opened.close()
+        self._state = state
+
+
+def _definition(state: State, name: str) -> Mapping[str, Any]:
+    """Return the definition of a stream.
+
+    Raises:
+        UsageError: there is none of this name.
+    """
+    registered = state.current("source", name)
+    streams = stream_names(state)
+    if registered is None:
+        raise not_applied(state, "source", name)
+    if name not in streams:
+        known = f"streams: {', '.join(streams)}" if streams else "no source that is applied is a stream"
+        raise UsageError(f"source {name} is no stream", hint=known)
+    return registered.definition
+
+
+def stream_names(state: State) -> list[str]:
+    """Return the names of the sources that are streams, as they are applied."""
+    named = (item for item in state.objects if item.kind == "source" and item.current)
+    return sorted(item.name for item in named if item.definition.get("format") == "stream")
+
+
+def json_streams(state: State) -> Mapping[str, Source]:
+    """Return the streams that take events: those in JSON.
+
+    Raises:
+        StoreError: FC604, a newer version has written a definition.
+    """
+    found: dict[str, Source] = {}
+    for name in stream_names(state):
+        registered = state.current("source", name)
+        assert registered is not None
+        source = load_source(registered.definition)
+        if source.stream is not None and source.stream.format == "json":
+            found[name] = source
+    return found
