@@ -14,9 +14,16 @@ from featurectl.streaming.session.applied_streams import AppliedStream
 
 
 def give_up_removed(
-    connection: StreamConnection, state: StreamState, place: StreamSource, applied: Callable[[], AppliedStream | None]
+    connection: StreamConnection,
+    state: StreamState,
+    place: StreamSource,
+    applied: Callable[[], AppliedStream | None],
+    *,
+    removes_lists: bool,
 ) -> None:
     """Give up the generations of view versions that are not kept, or whose definition lacks what lists keep.
+
+    `removes_lists`: their lists are removed at once, which may take minutes; else they are left to a sweep.
 
     What is applied is read after the generations: one that is named by then was applied, so that none is given up of
     which only this process has not heard. A source that is not applied itself is left alone.
@@ -37,8 +44,9 @@ def give_up_removed(
             if not document or set(parse_layout(document).inputs) <= {item.name for item in view.inputs}:
                 continue
         connection.generations.drop(generation)
-        with suppress(StoreError):  # a sweep removes them later
-            state.drop_lists(place, generation)
+        if removes_lists:
+            with suppress(StoreError):  # a sweep removes them later
+                state.drop_lists(place, generation)
 
 
 def lacking_views(

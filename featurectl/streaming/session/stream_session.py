@@ -22,7 +22,7 @@ from featurectl.core.variables import shown_location
 from featurectl.language.definitions.source import Source
 from featurectl.language.stream_places import topic_address
 from featurectl.online.stream_state.base import StreamSource
-from featurectl.online.stream_state.protocols import StreamState
+from featurectl.online.stream_state.protocols import StreamConnection, StreamState
 from featurectl.streaming.event_decoder import fastavro_named
 from featurectl.streaming.generation_records import OlderWorkerError
 from featurectl.streaming.log_writer import LogWriter
@@ -180,7 +180,7 @@ class StreamSession:
         while True:
             try:
                 with closing(state.connect(self._place)) as connection:
-                    give_up_removed(connection, state, self._place, lambda: self._setting.applied().get(self.source))
+                    self._give_up_removed(connection, state)
                     found = lacking_views(connection, state, self._place, stream.views)
             except StoreError as error:
                 if not self.has_begun:
@@ -191,6 +191,16 @@ class StreamSession:
                 continue
             self.has_begun = True
             return found
+
+    def _give_up_removed(self, connection: StreamConnection, state: StreamState) -> None:
+        """Give up lists of what is not applied; their removal is waited for only where no sweep comes after it."""
+        give_up_removed(
+            connection,
+            state,
+            self._place,
+            lambda: self._setting.applied().get(self.source),
+            removes_lists=self._setting.once,
+        )
 
     def _work(self, stream: AppliedStream, state: StreamState, opened: OpenedTopic, lacking: Sequence[str]) -> None:
         workspace = self._setting.workspace

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -126,6 +127,15 @@ class Swipes:
             layout = parse_layout(state.read_layout(place, live))
             parsed = parse_list(answer.lists[0].elements, layout)
             return ListReader(found.features, layout).answer(parsed, answer.asof).values
+
+    def elements_of(self, view: str) -> int:
+        """How many elements the SQLite store has of all lists of a view version."""
+        query = (
+            "select count(*) from stream_elements join stream_generations on generation = stream_generations.id"
+            " where view = ?"
+        )
+        with closing(sqlite3.connect(self.root / "on.db")) as connection:
+            return int(connection.execute(query, (view,)).fetchone()[0])
 
     def spends(self) -> list[str]:
         """The versions of the view spend that can be read."""

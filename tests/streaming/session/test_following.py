@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
+from featurectl.online.sqlite.stream_state import SqliteStreamState
 from featurectl.streaming.session import followed_streams
 from tests.streaming.session.running import running
 from tests.streaming.session.swipes import OBJECTS, Swipes, wait_for
@@ -35,6 +37,22 @@ def test_views_that_are_applied_while_it_runs_are_kept_online(tmp_path: Path):
     assert swipes.logged() == 4
     assert [of.problem for of in run.reports] == [""]
     assert [of.events for of in run.reports] == [4]
+
+
+@pytest.mark.long
+def test_events_do_not_wait_for_lists_to_be_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    swipes, is_over = Swipes(root=tmp_path, objects=LATER), threading.Event()
+    swipes.send(2)
+    with running(swipes):
+        wait_for(lambda: swipes.values(view="latest@1") == {"amount": 1.0})
+        monkeypatch.setattr(SqliteStreamState, "drop_lists", lambda *_: is_over.wait())
+        swipes.apply(LATER[: LATER.index("  - {name: latest")], "latest")
+        swipes.send(1)
+        try:
+            wait_for(lambda: (swipes.values() or {}).get("amount_count_1h") == 4)
+            wait_for(lambda: swipes.elements_of("latest@1") == 0)  # they are swept
+        finally:
+            is_over.set()
 
 
 @pytest.mark.long
