@@ -13,7 +13,14 @@ import pytest
 from featurectl.cli.main import main
 from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.units import instant_us
-from featurectl.offline.event_log import EventLog, LoggedPartition, LogState
+from featurectl.offline.event_log import (
+    OWN_COLUMNS,
+    REJECTED_COLUMNS,
+    EventLog,
+    LoggedPartition,
+    LogState,
+    column_dtype,
+)
 from featurectl.offline.stream_places import StreamPlaces
 from featurectl.operations.materialize import one_view
 
@@ -191,6 +198,23 @@ def test_small_files_of_a_log_are_put_together(
     assert log.small_files(log.open()) == 1
     assert log.open().state.partitions["swipes/0"].end == 8
     assert "nothing" in run("materialize")
+
+
+def test_small_files_of_rejected_events_are_put_together(
+    tmp_path: Path, run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(one_view, "_MANY_FILES", 3)
+    commit(tmp_path, 0, 1)
+    place = StreamPlaces(offline=str(tmp_path / "off"), project="shop", environment="dev").rejected("swipes")
+    table = EventLog(location=place.location, columns=REJECTED_COLUMNS, shown="rejected")
+    types = {name: column_dtype(dtype) for name, dtype in {**OWN_COLUMNS, **REJECTED_COLUMNS}.items()}
+    for number in range(3):
+        row = ["swipes/0", number, BEGIN, "no JSON", "", b"{"]
+        state = LogState(partitions={"swipes/0": LoggedPartition(first=0, end=number + 1, applied_us=0)})
+        assert table.commit(table.open(), pl.DataFrame([row], schema=pl.Schema(types), orient="row"), state)
+    run("materialize")
+    opened = table.open()
+    assert (table.small_files(opened), table.rows(opened), opened.state.partitions["swipes/0"].end) == (1, 3, 3)
 
 
 def test_a_log_that_is_broken_is_an_error_of_its_source(tmp_path: Path, run: Callable[..., str]):

@@ -26,11 +26,11 @@ from featurectl.operations.materialize.table_increment import Materialized, mate
 from featurectl.operations.materialize.transform import materialize_transform
 from featurectl.operations.training.bind import view_table
 from featurectl.workspace.clocks import latest_run
-from featurectl.workspace.event_reader import EventSourceReader
 from featurectl.workspace.plain_registry import list_pins
 
 if TYPE_CHECKING:
     from featurectl.engines.base import Engine
+    from featurectl.language.definitions.source import Source
     from featurectl.offline.base import Coverage
     from featurectl.registry.base import Pin
     from featurectl.registry.state import ObjectVersion
@@ -99,8 +99,8 @@ def materialize_version(work: ViewWork, item: ObjectVersion) -> Materialized:
     expired = expire_rows(run, now)
     _vacuum(work, run, rewritten=expired is not None or made.action not in ("nothing", "append"))
     after = run.table.coverage()
-    if isinstance(as_read.reader, EventSourceReader):
-        _compact_log(as_read.reader, work.progress)
+    if as_read.view.source.is_stream:
+        _compact_logs(work, as_read.view.source)
     seen = columns_seen(as_read, after.columns if after else {})
     record_columns(work.applied.workspace, seen, work.progress)
     return made if expired is None else replace(made, table_version=expired)
@@ -117,17 +117,19 @@ def _materialize(work: ViewWork, engine: Engine, run: MaterializeRun) -> tuple[M
     return made, replace(run, view=as_state(run.view))
 
 
-def _compact_log(reader: EventSourceReader, progress: Progress) -> None:
-    """Put the files of a log together when there are many: each commit of a worker leaves a small one.
+def _compact_logs(work: ViewWork, source: Source) -> None:
+    """Put the files of a stream's log and of its rejected events together when there are many.
 
-    That it can't be done is a warning: the next run does it.
+    Each commit of a worker leaves a small one. That it can't be done is a warning: the next run does it.
     """
-    try:
-        opened = reader.log.open()
-        if reader.log.small_files(opened) >= _MANY_FILES:
-            reader.log.compact(opened)
-    except StoreError as error:
-        progress.done(f"warning: the log of source {reader.source.name} is not compacted: {error.message}")
+    workspace = work.applied.workspace
+    for log in (workspace.event_log(source), workspace.rejected_log(source)):
+        try:
+            opened = log.open()
+            if log.small_files(opened) >= _MANY_FILES:
+                log.compact(opened)
+        except StoreError as error:
+            work.progress.done(f"warning: {log.shown} of source {source.name} is not compacted: {error.message}")
 
 
 def _older(work: ViewWork, run: MaterializeRun, made: Materialized) -> OlderHistory | None:

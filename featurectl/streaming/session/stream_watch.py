@@ -68,6 +68,8 @@ class StreamWatch:
         except FeaturectlError as error:
             self.registry_problem = error.message
             streams = {name: of.stream for name, of in self.watched.items()}
+        for name in self._opened.keys() - streams.keys():
+            self._opened.pop(name).close()
         self.watched = {name: self._look_at(name, stream) for name, stream in streams.items()}
 
     def _look_at(self, name: str, stream: AppliedStream) -> WatchedStream:

@@ -20,6 +20,7 @@ from featurectl.streaming.session.source_report import SourceReport
 from featurectl.streaming.session.stream_watch import StreamWatch, WatchedStream
 from featurectl.streaming.session.worker_health import check_fresh
 from featurectl.streaming.session.worker_http import WorkerHttp
+from featurectl.streaming.topics.sqlite.broker import SqliteTopics
 from tests.servers.redis import free_port, redis_server
 from tests.streaming.session.running import Running
 from tests.streaming.session.swipes import LIMIT_S, OBJECTS, Swipes, wait_for
@@ -51,6 +52,20 @@ def metrics(port: int) -> Mapping[str, float]:
         for sample in family.samples:
             found[sample.name] = found.get(sample.name, 0.0) + sample.value
     return found
+
+
+def test_a_stream_that_is_gone_keeps_no_connections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    swipes, closed = Swipes(root=tmp_path), list[bool]()
+    swipes.send(1)
+    with swipes.workspace() as workspace:
+        streams = dict(FollowedStreams(workspace).read())
+        watch = StreamWatch(workspace, lambda: streams)
+        watch.look()
+        assert watch.watched["swipes"].problem == ""
+        monkeypatch.setattr(SqliteTopics, "close", lambda _: closed.append(True))
+        streams.clear()
+        watch.look()
+    assert (watch.watched, closed) == ({}, [True])
 
 
 def test_what_is_asked_before_anything_was_done_is_answered(tmp_path: Path):
