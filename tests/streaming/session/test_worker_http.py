@@ -59,10 +59,10 @@ def test_a_stream_that_is_gone_keeps_no_connections(tmp_path: Path, monkeypatch:
     swipes.send(1)
     with swipes.workspace() as workspace:
         streams = dict(FollowedStreams(workspace).read())
+        monkeypatch.setattr(SqliteTopics, "close", lambda _: closed.append(True))
         watch = StreamWatch(workspace, lambda: streams)
         watch.look()
         assert watch.watched["swipes"].problem == ""
-        monkeypatch.setattr(SqliteTopics, "close", lambda _: closed.append(True))
         streams.clear()
         watch.look()
     assert (watch.watched, closed) == ({}, [True])
