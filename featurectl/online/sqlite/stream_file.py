@@ -14,7 +14,7 @@ from featurectl.core.dataclass import dataclass
 from featurectl.core.disk_room import hint_of, sqlite_failure
 from featurectl.core.errors import StoreError
 from featurectl.online.sqlite.file import DatabaseFile
-from featurectl.online.sqlite.stream_tables import ADD_SOURCE, FIND_SOURCE, MEET_RUN, TABLES
+from featurectl.online.sqlite.stream_tables import ADD_SOURCE, FIND_SOURCE, IS_KNOWN, MEET_RUN, TABLES
 from featurectl.online.stream_state.base import ConnectionLostError, StreamSource
 from featurectl.online.stream_state.protocols import MicrosecondClock
 
@@ -48,7 +48,7 @@ class StreamFile:
         self._is_lost = False
         self._file = DatabaseFile(place.path, place.wait_s, TABLES, of_one_thread=False)
         self._turn = threading.RLock()
-        self._numbers: dict[StreamSource, int] = {}
+        self._met = 0  # the number of the source that a pinned one is about
         self._roomy: sqlite3.Connection | None = None  # which has its cache
 
     @contextmanager
@@ -64,6 +64,7 @@ class StreamFile:
             connection = self._opened()
             connection.execute("begin immediate" if writing else "begin")
             try:
+                self._check_known(connection)
                 yield connection
             except BaseException:
                 if connection.in_transaction:  # SQLite ends it by itself when the disk is full
@@ -73,12 +74,8 @@ class StreamFile:
 
     def number(self, connection: sqlite3.Connection, source: StreamSource) -> int:
         """Return the number of a source in the file, 0 where nothing is known of it."""
-        if source not in self._numbers:
-            found = connection.execute(FIND_SOURCE, (source.project, source.env, source.source)).fetchone()
-            if found is None:
-                return 0
-            self._numbers[source] = int(found[0])
-        return self._numbers[source]
+        found = connection.execute(FIND_SOURCE, (source.project, source.env, source.source)).fetchone()
+        return 0 if found is None else int(found[0])
 
     def meet(self, source: StreamSource) -> int:
         """Return the number of a source, which is made where it was not known; a file met first is taken notice of."""
@@ -86,7 +83,8 @@ class StreamFile:
             connection.execute(ADD_SOURCE, (source.project, source.env, source.source))
             number = self.number(connection, source)
             connection.execute(MEET_RUN, (number, self._file.identity))
-            return number
+        self._met = number
+        return number
 
     def close(self) -> None:
         """Close the file."""
@@ -108,11 +106,17 @@ class StreamFile:
             if not self._pinned:
                 raise
         if is_another:
-            self._numbers.clear()
             self._is_lost = self._pinned
         if self._is_lost:
             raise ConnectionLostError(
                 f"the online store {self.place.shown} was moved, removed or replaced while it was used", code="FC602"
+            )
+
+    def _check_known(self, connection: sqlite3.Connection) -> None:
+        if self._met and connection.execute(IS_KNOWN, (self._met,)).fetchone() is None:
+            raise ConnectionLostError(
+                f"the register of the stream in the online store {self.place.shown} was removed while it was used",
+                code="FC602",
             )
 
     @contextmanager

@@ -49,8 +49,10 @@ FORGET_SOURCE: Final = (
     "delete from stream_stamps where source = ?",
     "delete from stream_partitions where source = ?",
     "delete from stream_views where source = ?",
-    "delete from stream_sources where id = ?",
+    # Its number is given to no other: who goes on with it is told.
+    "update stream_sources set project = '', env = '', source = id, asof = 0, last = 0 where id = ?",
 )
+IS_KNOWN: Final = "select 1 from stream_sources where id = ? and project <> ''"
 ADD_SOURCE: Final = "insert or ignore into stream_sources (project, env, source) values (?, ?, ?)"
 MEET_RUN: Final = "update stream_sources set run = ?2, left_asof = asof where id = ?1 and run <> ?2"
 SOURCE: Final = "select asof, last, run, left_asof from stream_sources where id = ?"

@@ -10,6 +10,7 @@ import pytest
 
 from featurectl.core.errors import StoreError
 from featurectl.online.stream_state.base import (
+    ConnectionLostError,
     Generation,
     KnownStamps,
     ListAppend,
@@ -216,6 +217,29 @@ def test_what_was_given_up_of_a_source_goes_with_it(opened, source, connection):
     forget_stream(state, source)
     with closing(state.connect(source)):
         assert [key for page in state.walk_lists(source, FIRST) for key in page] == []
+
+
+def test_who_goes_on_with_a_register_that_was_forgotten_is_told(opened, source, connection):
+    claim = connection.register.claim(0, 0, 3, KnownStamps())
+    assert claim is not None
+    forget_stream(opened(), source)
+    with closing(opened().connect(replace(source, source="taps"))) as other:
+        other.register.add_partition("taps/0")
+        with pytest.raises(ConnectionLostError):
+            connection.register.claim(0, 0, 3, KnownStamps())
+        assert other.register.read_state().last == 0
+
+
+@pytest.mark.usefixtures("connection")
+def test_readers_find_a_source_that_began_anew(opened, source):
+    reader = opened()
+    assert reader.read_poll(source).live == {"spend@1": "a1"}
+    with closing(opened().connect(replace(source, source="taps"))):
+        forget_stream(opened(), source)
+        with closing(opened().connect(source)) as again:
+            again.register.add_partition("swipes/0")
+            begin(again, Generation(view="spend@1", id="b2"))
+            assert reader.read_poll(source).live == {"spend@1": "b2"}
 
 
 def test_a_source_that_is_forgotten_begins_anew(opened, source, connection):
