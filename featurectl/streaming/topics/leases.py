@@ -69,7 +69,7 @@ def readers_seen(text: str, now_ms: int) -> Mapping[str, GroupReader]:
     return {
         name: GroupReader(partitions=lease.partitions, seen_s=max(0, ago_ms) / 1_000)
         for name, lease, ago_ms in signs
-        if ago_ms < _GONE_AFTER * _LEASE_MS
+        if -_LEASE_MS <= ago_ms < _GONE_AFTER * _LEASE_MS
     }
 
 
@@ -93,7 +93,9 @@ def divided(leases: Leases, division: Division, partitions: int, now_ms: int) ->
     (2,)
     """
     me = division.reader
-    others = {name: lease for name, lease in leases.items() if lease.until_ms > now_ms and name != me}
+    lease_ms = int(division.lease_s * 1_000)
+    latest_ms = now_ms + 2 * max(lease_ms, _LEASE_MS)  # one that ends later is of before the clock was set back
+    others = {name: of for name, of in leases.items() if now_ms < of.until_ms <= latest_ms and name != me}
     names = sorted([*others, me])
     share = partitions // len(names) + (names.index(me) < partitions % len(names))
     held = {partition for lease in others.values() for partition in lease.partitions}
@@ -101,7 +103,7 @@ def divided(leases: Leases, division: Division, partitions: int, now_ms: int) ->
     own = [partition for partition in before if partition < partitions][:share]
     free = [partition for partition in range(partitions) if partition not in held and partition not in own]
     own += free[: share - len(own)]
-    lease = PartitionLease(until_ms=now_ms + int(division.lease_s * 1_000), partitions=tuple(sorted(own)))
+    lease = PartitionLease(until_ms=now_ms + lease_ms, partitions=tuple(sorted(own)))
     return {**others, me: lease}
 
 

@@ -68,6 +68,14 @@ def test_who_stays_keeps_what_it_has(partitions, readers):
         }
 
 
+def test_a_lease_of_before_the_clock_was_set_back_has_ended():
+    leases = divided({}, READERS[0], 3, 3_600_000)
+    assert readers_seen(render_leases(leases), 0) == {}
+    assert divided(leases, READERS[1], 3, 0)[READERS[1].reader].partitions == (0, 1, 2)
+    soon = divided(leases, READERS[1], 3, 3_599_000)  # by as much as clocks are corrected
+    assert soon[READERS[0].reader].partitions == (0, 1, 2)
+
+
 def test_leases_are_the_same_after_they_were_written():
     leases = divided(divided({}, READERS[0], 3, 5), READERS[1], 3, 9)
     assert parse_leases(render_leases(leases)) == leases
