@@ -154,6 +154,7 @@ class EventLog:
             try:
                 self._log(opened.table, added, Schema.from_arrow(schema), properties)
             except CommitFailedError:
+                _remove_files(self.location, added)
                 return False
             except DeltaError:
                 if opened.table is None and self.open().table is not None:
@@ -272,8 +273,12 @@ class EventLog:
         else:
             path = Path(self.location) / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            rows.write_parquet(path, compression="zstd", compression_level=1)
-            sync_path(path)
+            try:
+                rows.write_parquet(path, compression="zstd", compression_level=1)
+                sync_path(path)
+            except BaseException:
+                path.unlink(missing_ok=True)  # a disk that is full is not to be filled by each try
+                raise
             sync_names(path.parent, path.parent)
             size = path.stat().st_size
         return AddAction(
@@ -344,6 +349,16 @@ def _state_text(table: DeltaTable) -> str | None:
         if found is not None:
             return str(found)
     return next((str(entry[_KEPT]) for entry in entries if _KEPT in entry), None)
+
+
+def _remove_files(location: str, added: Sequence[AddAction]) -> None:
+    """Remove files that no commit names.
+
+    Those in a bucket stay until a compaction: a commit whose answer was lost is refused when it is sent again.
+    """
+    if "://" not in location:
+        for each in added:
+            (Path(location) / each.path).unlink(missing_ok=True)
 
 
 def column_dtype(dtype: str) -> pl.DataType:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from deltalake import DeltaTable
 
 from featurectl.core.errors import DataError, StoreError
 from featurectl.core.frames.timestamps import INSTANT
+from featurectl.offline import event_log
 from featurectl.offline.event_log import (
     OFFSET,
     OWN_COLUMNS,
@@ -112,6 +114,26 @@ def test_what_came_between_refuses_a_commit(log: EventLog):
     assert add(log, log.open(), "t/1#1", 4)
     assert not add(log, old, "t/0#1", 9)
     assert offsets(log) == {"t/0#1": [0, 1, 2], "t/1#1": [0, 1, 2, 3]}
+
+
+def test_what_is_refused_leaves_no_file(log: EventLog):
+    opened = log.open()
+    assert add(log, opened, "swipes/0", 3)
+    opened = log.open()
+    assert add(log, opened, "swipes/0", 5)
+    assert not add(log, opened, "swipes/1", 4)
+    assert len([*Path(log.location).glob("*.parquet")]) == 2
+
+
+def test_a_file_that_is_not_written_whole_is_removed(log: EventLog, monkeypatch: pytest.MonkeyPatch):
+    def full(path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    assert add(log, log.open(), "swipes/0", 3)
+    monkeypatch.setattr(event_log, "sync_path", full)
+    with pytest.raises(StoreError, match="can't be written"):
+        add(log, log.open(), "swipes/0", 5)
+    assert len([*Path(log.location).glob("*.parquet")]) == 1
 
 
 def test_a_part_of_the_log_is_read_by_offset(log: EventLog):
