@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from featurectl.core.errors import UsageError
-from featurectl.online.client.clients import AsyncOnlineClient, OnlineClient
+from featurectl.online.client.clients import AsyncOnlineClient, ClientParts, OnlineClient
+from featurectl.online.client.event_sender import EventSender
 from featurectl.workspace.online_schema import read_online_schema
 from featurectl.workspace.open import find_root, open_workspace
 from featurectl.workspace.workspace import Workspace
@@ -29,8 +30,7 @@ def open_client(repo: str | Path | None = None, env: str | None = None, as_of: d
     """
     workspace = _workspace(repo, env, as_of)
     now = as_of or workspace.environment.now
-    load, release = partial(read_online_schema, workspace), partial(_close, workspace)
-    return OnlineClient(workspace.online(), load, now, release, workspace.stream_reader)
+    return OnlineClient(workspace.online(), partial(read_online_schema, workspace), now, _parts(workspace))
 
 
 def open_async_client(
@@ -43,8 +43,25 @@ def open_async_client(
     workspace = _workspace(repo, env, as_of)
     now = as_of or workspace.environment.now
     return AsyncOnlineClient(
-        workspace.async_reader(budget_s), partial(read_online_schema, workspace), now, partial(_close, workspace)
+        workspace.async_reader(budget_s), partial(read_online_schema, workspace), now, _parts(workspace)
     )
+
+
+def _parts(workspace: Workspace) -> ClientParts:
+    return ClientParts(
+        release=partial(_close, workspace), streams=workspace.stream_reader, sender=partial(_open_sender, workspace)
+    )
+
+
+def _open_sender(workspace: Workspace) -> EventSender:
+    """Return what sends events.
+
+    Raises:
+        UsageError: the clock is fixed.
+    """
+    from featurectl.streaming.intake.client_sender import ClientEventSender  # which few clients need
+
+    return ClientEventSender(workspace)
 
 
 def _workspace(repo: str | Path | None, env: str | None, as_of: datetime | None) -> Workspace:

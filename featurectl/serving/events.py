@@ -23,7 +23,7 @@ from featurectl.serving.metrics import Metrics
 from featurectl.serving.settings import ServeSettings
 from featurectl.streaming.intake.delivery import DeliveredEvents, EventRequest, KeyBusyError, KeyReusedError
 from featurectl.streaming.intake.event_intake import EventIntake, OpenSource
-from featurectl.streaming.intake.offered_events import EventMisfit
+from featurectl.streaming.intake.offered_events import EventMisfit, misfit_sentence
 from featurectl.streaming.topics.base import Record
 from featurectl.workspace.workspace import Workspace
 
@@ -162,11 +162,8 @@ def _hear(made: asyncio.Future[T]) -> None:
 
 def _no_fit(source: str, count: int, misfits: Sequence[EventMisfit]) -> Refused:
     """Return why events are refused: the first of those that don't fit in words, the first few as data."""
-    first = misfits[0]
-    where = f"event {first.place:,}{f', column {first.column}' if first.column else ''}: {first.reason}"
-    message = f"{len(misfits):,} of {count:,} events do not fit source {source}, and none was sent: {where}"
     told = [{"event": of.place, "column": of.column, "reason": of.reason} for of in misfits[:_MOST_TOLD]]
-    return Refused(422, message, code="FC504", rejected=told)
+    return Refused(422, misfit_sentence(source, count, misfits), code="FC504", rejected=told)
 
 
 def _failure(error: FeaturectlError) -> tuple[Refused, str]:

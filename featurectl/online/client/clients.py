@@ -16,8 +16,16 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 from featurectl.online.base import AsyncRowReader, RowReader
+from featurectl.online.client.event_sender import (
+    AcknowledgedEvents,
+    EventSender,
+    EventSending,
+    EventValues,
+    OpenEventSender,
+)
 from featurectl.online.client.feature_columns import FeatureColumns, KeyRows
 from featurectl.online.client.feature_reader import FeatureReader
 from featurectl.online.client.model_inputs import InputReader
@@ -27,6 +35,7 @@ from featurectl.online.client.read_steps import read_columns, read_columns_async
 from featurectl.online.future_pushes import latest_at
 from featurectl.online.stream_state.protocols import OpenStreams
 from featurectl.registry.applied import choose_usable, split_name
+from featurectl.registry.state import State
 
 Entities = Mapping[str, Sequence[object]]
 
@@ -74,6 +83,11 @@ class _Questions:
         self._check_open()
         self.catalog = self._load()
         self._models = {}
+
+    def state(self) -> State:
+        """Return the project as it was when it was loaded."""
+        self._check_open()
+        return self.catalog.state
 
     def reader(self, features: Sequence[str] | str) -> FeatureReader:
         """Return the reader of some features, or of those of a model."""
@@ -123,6 +137,18 @@ def _column(name: str, values: Sequence[object]) -> Sequence[object]:
 Store = TypeVar("Store", bound=RowReader | AsyncRowReader)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientParts:
+    """What a client is opened with beside its store: `release` gives back what was opened for it.
+
+    `streams` opens what reads views of streams, `sender` what sends events; each is opened when it is first needed.
+    """
+
+    release: Callable[[], None] = _nothing
+    streams: OpenStreams | None = None
+    sender: OpenEventSender | None = None
+
+
 class _Client(Generic[Store]):
     """What both clients hold: a store, what is known of the project, and what gives back what they were opened with."""
 
@@ -131,13 +157,31 @@ class _Client(Generic[Store]):
         store: Store,
         load: Callable[[], ProjectSchema],
         now: datetime | None = None,
-        release: Callable[[], None] = _nothing,
-        streams: OpenStreams | None = None,
+        parts: ClientParts | None = None,
     ) -> None:
         self._store = store
-        self._streams = streams
+        self._parts = parts or ClientParts()
+        self._streams = self._parts.streams
         self._questions = _Questions(load, now)
-        self._release = release
+        self._opened_sender: EventSender | None = None
+
+    def _sender(self) -> EventSender:
+        if self._opened_sender is None:
+            if self._parts.sender is None:
+                raise UsageError("this client sends no events", hint="featurectl.open_client() opens one that does")
+            self._opened_sender = self._parts.sender()
+        return self._opened_sender
+
+    def _sending(
+        self, source: str, events: EventValues | Sequence[EventValues], key: str | None, *, sync: bool
+    ) -> EventSending:
+        some = [events] if isinstance(events, Mapping) else [*events]
+        return EventSending(state=self._questions.state(), source=source, events=some, idempotency_key=key, sync=sync)
+
+    def _close_parts(self) -> None:
+        if self._opened_sender is not None:
+            self._opened_sender.close()
+        self._parts.release()
 
     def reload(self) -> None:
         """Take what was applied or trained since the client was opened."""
@@ -147,7 +191,7 @@ class _Client(Generic[Store]):
 class OnlineClient(_Client[RowReader]):
     """Reads features and waits for the store. Not for several threads at once: give each its own.
 
-    `release` gives back what the client was opened with, `streams` opens what reads views of streams.
+    Events are sent to the topics of streams: `send` checks them as workers do, and returns once the broker has them.
     """
 
     def get(self, features: Sequence[str] | str, entities: Entities, at: datetime | None = None) -> FeatureColumns:
@@ -181,11 +225,32 @@ class OnlineClient(_Client[RowReader]):
         found = read_columns(self._store, reader.features, self._questions.pushes, asked, self._streams)
         return reader.complete(found, asked.keys)
 
+    def send(
+        self,
+        source: str,
+        events: EventValues | Sequence[EventValues],
+        *,
+        idempotency_key: str | None = None,
+        sync: bool = False,
+    ) -> AcknowledgedEvents:
+        """Send an event, or a list of them, to the topic of a stream; all of them or none.
+
+        With an `idempotency_key` a call that is repeated within 24 h sends nothing again. `sync`: wait until workers
+        have applied the events. A call ends after 10 s.
+
+        Raises:
+            UsageError: there is no such stream in JSON, or the key was used for other events.
+            DataError: FC504, workers would reject an event; none is sent.
+            TryAgainError: another call with the key is under way.
+            StoreError: the broker, or the store of keys, does not take them in time.
+        """
+        return self._sender().send(self._sending(source, events, idempotency_key, sync=sync))
+
     def close(self) -> None:
         """Give back connections and files; nothing can be read any more."""
         self._questions.close()
         self._store.close()
-        self._release()
+        self._close_parts()
 
     def __enter__(self) -> Self:
         return self
@@ -215,11 +280,22 @@ class AsyncOnlineClient(_Client[AsyncRowReader]):
         found = await read_columns_async(self._store, reader.features, self._questions.pushes, asked)
         return reader.complete(found, asked.keys)
 
+    async def send(
+        self,
+        source: str,
+        events: EventValues | Sequence[EventValues],
+        *,
+        idempotency_key: str | None = None,
+        sync: bool = False,
+    ) -> AcknowledgedEvents:
+        """Send events, as `OnlineClient.send` does; the loop goes on meanwhile."""
+        return await self._sender().send_beside(self._sending(source, events, idempotency_key, sync=sync))
+
     async def close(self) -> None:
         """Give back connections and files; nothing can be read any more."""
         self._questions.close()
         await self._store.close()
-        self._release()
+        self._close_parts()
 
     async def __aenter__(self) -> Self:
         return self

@@ -177,8 +177,8 @@ def _known(claim: KeyClaim) -> DeliveryResult:
     if claim.status == "done":
         return DeliveredEvents(events=claim.events, repeated=True)
     if claim.status == "busy":
-        return KeyBusyError("a request with this Idempotency-Key is under way", hint="ask again in a second")
-    return KeyReusedError("this Idempotency-Key was used for other events", hint="a key for each request")
+        return KeyBusyError("a request with this idempotency key is under way", hint="ask again in a second")
+    return KeyReusedError("this idempotency key was used for other events", hint="a key for each request")
 
 
 def _together(requests: Mapping[int, EventRequest]) -> Iterator[dict[int, EventRequest]]:

@@ -35,6 +35,17 @@ class CheckedEvents:
     misfits: Sequence[EventMisfit]
 
 
+def misfit_sentence(source: str, count: int, misfits: Sequence[EventMisfit]) -> str:
+    """Return why none of so many events was sent, with the first that does not fit.
+
+    >>> misfit_sentence("swipes", 3, [EventMisfit(1, "amount", "'x' is no float64", "value")])
+    "1 of 3 events do not fit source swipes, and none was sent: event 1, column amount: 'x' is no float64"
+    """
+    first = misfits[0]
+    where = f"event {first.place:,}{f', column {first.column}' if first.column else ''}: {first.reason}"
+    return f"{len(misfits):,} of {count:,} events do not fit source {source}, and none was sent: {where}"
+
+
 class OfferedEvents:
     """Checks events as the workers of a source do, and makes messages of them in the bytes that they have."""
 
