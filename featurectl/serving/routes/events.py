@@ -61,14 +61,14 @@ def _values(content: bytes, most: int) -> Sequence[bytes]:
             return [bytes(_ANY.decode(text))]
         if not text.startswith(b"["):
             raise Refused(400, "the body can't be read: an event, or a list of events, begins with { or [")
-        values = [bytes(value) for value in _MANY.decode(text)]
+        values = _MANY.decode(text)
     except RecursionError as error:
         raise Refused(400, "the body can't be read: it is nested too deeply") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Refused(400, f"the body can't be read: {error}") from error
     if not 0 < len(values) <= most:
         raise Refused(400, f"{len(values):,} events; 1 to {most:,} are allowed")
-    return values
+    return [bytes(value) for value in values]
 
 
 def _sync(request: Request) -> bool:

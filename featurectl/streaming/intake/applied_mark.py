@@ -94,6 +94,15 @@ class AppliedWatch:
             self._changed.notify()
 
     def _run(self) -> None:
+        """Watch; one that can't go on is begun anew for who comes next."""
+        try:
+            with suppress(FeaturectlError):
+                self._watch()
+        finally:
+            with self._changed:
+                self._thread = None
+
+    def _watch(self) -> None:
         with closing(self._place.open_broker()) as broker, closing(self._open_state()) as state:
             waiting: list[tuple[Future[bool], AppliedMark]] = []
             while (new := self._take(is_idle=not waiting)) is not None:

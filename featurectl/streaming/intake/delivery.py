@@ -12,7 +12,7 @@ from dataclasses import field
 from typing import Final
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.errors import FeaturectlError, StoreError, TryAgainError, UsageError
+from featurectl.core.errors import FeaturectlError, NoAnswerError, StoreError, TryAgainError, UsageError
 from featurectl.core.variables import shown_location
 from featurectl.language.definitions.source import Source
 from featurectl.language.stream_places import topic_address
@@ -24,7 +24,7 @@ from featurectl.streaming.topics.first_use import open_topic
 from featurectl.workspace.workspace import Workspace
 
 MOST_TOGETHER: Final = 2_000  # events, so that Redis and SQLite take them by one step of theirs
-_SIZE_TOGETHER: Final = 3 << 20  # bytes
+SIZE_TOGETHER: Final = 3 << 20  # bytes
 
 
 class KeyReusedError(UsageError):
@@ -140,10 +140,15 @@ class EventDelivery:
                 self._opened_keys().release(self._place.stream, failed)
 
     def _send_all(self, requests: Mapping[int, EventRequest], results: dict[int, DeliveryResult]) -> None:
+        silent: NoAnswerError | None = None  # then the next ones would wait as long
         for some in _together(requests):
+            if silent is not None:
+                results.update(dict.fromkeys(some, silent))
+                continue
             try:
                 self._send([record for request in some.values() for record in request.records])
             except FeaturectlError as error:
+                silent = error if isinstance(error, NoAnswerError) else None
                 results.update(dict.fromkeys(some, error))
             else:
                 results.update({place: DeliveredEvents(events=len(of.records)) for place, of in some.items()})
@@ -187,7 +192,7 @@ def _together(requests: Mapping[int, EventRequest]) -> Iterator[dict[int, EventR
     events = size = 0
     for place, request in requests.items():
         events, size = events + len(request.records), size + request.size
-        if some and (events > MOST_TOGETHER or size > _SIZE_TOGETHER):
+        if some and (events > MOST_TOGETHER or size > SIZE_TOGETHER):
             yield some
             some, events, size = {}, len(request.records), request.size
         some[place] = request

@@ -11,6 +11,7 @@ from typing import Final
 from featurectl.core.errors import FeaturectlError, StoreError
 from featurectl.streaming.intake.delivery import (
     MOST_TOGETHER,
+    SIZE_TOGETHER,
     DeliveredEvents,
     DeliveryResult,
     EventDelivery,
@@ -83,12 +84,15 @@ class DeliveryThread:
                     if self._is_closed:
                         return []
                     self._changed.wait()
-                events = 0
-                while self._waiting and (not taken or events + len(self._waiting[0][1].records) <= MOST_TOGETHER):
-                    future, request = self._waiting.popleft()
+                events = size = 0
+                while self._waiting:
+                    future, request = self._waiting[0]
+                    events, size = events + len(request.records), size + request.size
+                    if taken and (events > MOST_TOGETHER or size > SIZE_TOGETHER):
+                        break
+                    self._waiting.popleft()
                     if future.set_running_or_notify_cancel():
                         taken.append((future, request))
-                        events += len(request.records)
         return taken
 
 

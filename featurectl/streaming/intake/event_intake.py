@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, Final
 
 from featurectl.core.errors import UsageError
 from featurectl.language.definitions.json_form import load_source
@@ -18,6 +18,8 @@ from featurectl.streaming.intake.delivery import EventDelivery, EventRequest, pl
 from featurectl.streaming.intake.delivery_thread import DeliveryFuture, DeliveryThread
 from featurectl.streaming.intake.offered_events import OfferedEvents
 from featurectl.workspace.workspace import Workspace
+
+_MOST_WAIT_S: Final = 10.0  # of one answer; a send ends before the claim of its key does
 
 
 class OpenSource:
@@ -59,14 +61,14 @@ class EventIntake:
     """Takes events for the sources of a project, as they are applied at the moment; for one event loop, or thread."""
 
     def __init__(self, workspace: Workspace, limit_s: float, on_fault: Callable[[BaseException], None]) -> None:
-        """Take events; a broker, and the online store of keys, answer within so many seconds.
+        """Take events; a broker, and the online store of keys, answer within so many seconds, 10 at most.
 
         Raises:
             UsageError: the environment has a fixed clock.
         """
         check_streams_run(workspace.environment)
         self._workspace = workspace
-        self._limit_s = limit_s
+        self._limit_s = min(limit_s, _MOST_WAIT_S)
         self._on_fault = on_fault
         self._state: State | None = None
         self._open: dict[str, tuple[Mapping[str, Any], OpenSource]] = {}

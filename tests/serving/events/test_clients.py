@@ -73,7 +73,7 @@ def test_a_client_waits_until_workers_have_applied_what_it_sent(file_shop: Event
 
 
 def test_wrong_calls_are_refused_in_words(file_shop: EventShop):
-    cases = [
+    cases: list[tuple[str, Any, str | None, str]] = [
         ("shops", swipe(1), None, "source shops is no stream"),
         ("swipers", swipe(1), None, "swipers"),
         ("swipes", [7], None, "event 0: no mapping but int"),

@@ -37,29 +37,33 @@ def test_the_document_has_the_columns_of_each_stream(file_shop: EventShop):
 def check_all(shop: EventShop, examples: int) -> dict[int, int]:
     """Send so many good and so many bad requests with events."""
     load_all_checks()
-    checks = CHECKS.get_by_names(CONFORM)
     sent: dict[int, int] = {}
     options = ("--events", "--timeout", "30", "--event-timeout", "30")
     with running(shop.root, *options) as server:
         schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
-        operation = schema["/v1/events/swipes"]["POST"]
         for mode in GenerationMode:
-
-            @given(case=operation.as_strategy(generation_mode=mode))
-            @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), database=None)
-            def check(case, is_good=mode == GenerationMode.POSITIVE):
-                case.query.pop("sync", None)  # which waits for a worker
-                for event in case.body if isinstance(case.body, list) else [case.body]:
-                    if isinstance(event, dict) and isinstance(event.get("at"), str) and is_good:
-                        event["at"] = swipe(1)["at"]  # most instants that are drawn are ahead
-                answer = case.call()
-                assert answer.status_code < 500, answer.text
-                case.validate_response(answer, checks=checks)
-                sent[answer.status_code] = sent.get(answer.status_code, 0) + 1
-
-            check()
+            check_mode(schema["/v1/events/swipes"]["POST"], mode, examples, sent)
         assert server.complaints() == [line for line in server.complaints() if "view_waiting" in line]
     return sent
+
+
+def check_mode(operation, mode, examples, sent):
+    """Send requests of one kind, and count the answers."""
+    checks = CHECKS.get_by_names(CONFORM)
+
+    @given(case=operation.as_strategy(generation_mode=mode))
+    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    def check(case):
+        case.query.pop("sync", None)  # which waits for a worker
+        for event in case.body if isinstance(case.body, list) else [case.body]:
+            if mode == GenerationMode.POSITIVE and isinstance(event, dict) and isinstance(event.get("at"), str):
+                event["at"] = swipe(1)["at"]  # most instants that are drawn are ahead
+        answer = case.call()
+        assert answer.status_code < 500, answer.text
+        case.validate_response(answer, checks=checks)
+        sent[answer.status_code] = sent.get(answer.status_code, 0) + 1
+
+    check()
 
 
 @pytest.mark.long

@@ -50,7 +50,6 @@ def test_a_broker_that_hangs_holds_up_neither_the_server_nor_others(tmp_path: Pa
         )
         with shop.served(event_timeout_s=1.0, max_event_requests=60, max_events=5) as client:
             ready(client)
-            before = threading.active_count()
             with ThreadPoolExecutor(100) as pool:
                 waiting = [pool.submit(client.post, "/v1/events/swipes", json=swipe(n)) for n in range(100)]
                 while not all(future.done() for future in waiting):
@@ -58,10 +57,8 @@ def test_a_broker_that_hangs_holds_up_neither_the_server_nor_others(tmp_path: Pa
                 answers = [future.result() for future in waiting]
             assert {answer.status_code for answer in answers} == {503}
             assert {answer.headers["retry-after"] for answer in answers} == {"1"}
-            says = " ".join({answer.json()["detail"] for answer in answers})
-            assert "none of these events was sent" in says
-            assert "it may have them all the same" in says or "can't be reached" in says or "FC60" in says
-            assert threading.active_count() <= before + 3  # one thread sends for a source
+            senders = [thread.name for thread in threading.enumerate() if thread.name == "events-swipes"]
+            assert len(senders) <= 2  # one for the source, and that of the test before at its end
             assert client.get("/v1/events/swipes").status_code == 405
 
 

@@ -331,3 +331,21 @@ def test_many_unread_entries_are_estimated_by_their_times(broker, topic, client,
     assert 90 <= broker.unread(topic, {0: begin})[0] <= 100
     assert 40 <= broker.unread(topic, {0: offset_of(b"1050-0")})[0] <= 60
     assert broker.unread(topic, {0: offset_of(b"1090-0")}) == {0: 10}
+
+
+@pytest.mark.long
+def test_what_a_full_server_refuses_lies_there_whole_or_not_at_all(topic: str):
+    with redis_server() as server, closing(open_topics(server.url)) as broker, server.client() as client:
+        broker.create(topic, 4)
+        client.config_set("maxmemory", client.info("memory")["used_memory"] + (1 << 20))
+        with closing(broker.open_writer(topic)) as writer:
+
+            def fill() -> None:
+                for _ in range(100):
+                    writer.send([(b"%d" % number, bytes(2_000)) for number in range(100)])
+                    writer.flush()
+
+            with pytest.raises(StoreError, match="maxmemory"):
+                fill()
+        taken = sum(client.xlen(stream_key(topic, number)) for number in range(4))
+        assert (writer.acknowledged, taken % 100) == (taken, 0)
