@@ -19,6 +19,7 @@ from featurectl.streaming.avro_events import IdProblem, meaning_of, parsed_schem
 
 TIMEOUT_S: Final = 5.0
 _ASK_AGAIN_S: Final = 5.0  # about an id that was not there: registries of several hosts agree after a moment
+_MOST_UNKNOWN: Final = 10_000
 _MOST_BYTES: Final = 4 << 20
 _NOT_FOUND: Final = 404
 
@@ -56,9 +57,14 @@ class SchemaIds:
             return absent
         text = self._ask(schema_id)
         if text is None:
+            if len(self._unknown) >= _MOST_UNKNOWN:  # bytes that are no ids may be any
+                self._unknown.clear()
             self._unknown[schema_id] = self._clock()
             return absent
-        same = meaning_of(parsed_schema(text, f"schema {schema_id} of {self._shown}")) == self._meant
+        try:
+            same = meaning_of(parsed_schema(text, f"schema {schema_id} of {self._shown}")) == self._meant
+        except UsageError:  # one of another format, or one that refers to others
+            same = False
         self._known[schema_id] = "" if same else f"schema {schema_id} of the registry is another than {self._file}"
         return self._known[schema_id]
 

@@ -113,6 +113,8 @@ def running() -> Iterator[Registry]:
             registry.asked.append((self.path, self.headers["authorization"]))
             found = registry.answers.get(int(self.path.rpartition("/")[2]), 404)
             status, text = (200, json.dumps({"schema": found})) if isinstance(found, str) else (found, "{}")
+            if isinstance(found, str) and "schemaType" in found:
+                text = json.dumps({"schema": "syntax", **json.loads(found)})
             self.send_response(status)
             self.end_headers()
             self.wfile.write(text.encode())
@@ -147,6 +149,17 @@ def test_an_id_is_asked_about_once_and_is_of_the_same_schema():
             assert decoder.decode(written(EVENT, 9)) == BadEvent("schema 9 is not in the registry")
     assert [path for path, _ in registry.asked] == [f"/schemas/ids/{number}" for number in (7, 8, 9)]
     assert {login for _, login in registry.asked} == {"Basic YW5hOnBAc3M="}
+
+
+def test_an_id_of_what_is_no_schema_for_us_rejects_its_events():
+    """One of Protobuf, of JSON, or one that refers to others by their names: a bad event never stops a worker."""
+    refers = {"type": "record", "name": "e", "fields": [{"name": "a", "type": "shop.Other"}]}
+    with running() as registry:
+        registry.answers = {1: json.dumps({"schemaType": "PROTOBUF"}), 2: json.dumps(refers), 3: "no JSON"}
+        ids = SchemaIds(registry.url, "here", json.dumps(SCHEMA), "a.avsc")
+        assert [ids.problem(number) for number in (1, 2, 3)] == [
+            f"schema {number} of the registry is another than a.avsc" for number in (1, 2, 3)
+        ]
 
 
 def test_an_id_that_was_not_there_is_asked_about_again_later():
