@@ -17,9 +17,10 @@ from featurectl.online.row_places import filled_within_ttl
 from featurectl.online.stream_state.base import EntityList
 from featurectl.online.stream_state.joined_lists import open_list
 from featurectl.online.stream_state.joined_values import JoinedReader, ReadValues
-from featurectl.online.stream_state.layout import MARGIN_US, ListLayout
-from featurectl.online.stream_state.list_values import ListReader
-from featurectl.online.stream_state.parsed_list import ParsedList, parse_list
+from featurectl.online.stream_state.known_instants import RowInstant
+from featurectl.online.stream_state.layout import ListLayout
+from featurectl.online.stream_state.list_values import ListAnswer, ListReader
+from featurectl.online.stream_state.parsed_list import parse_list
 from featurectl.online.stream_state.unread_views import new_features
 
 _MANY: Final = 6  # fewer lists take less time one by one
@@ -70,11 +71,11 @@ class StreamViewReader:
         parsed = parse_list(found.elements, self._layout, found.marks)
         latest_us = at_us = max(asof_us, parsed.head.asof_us)
         if asked is not None and (asked_us := instant_us(asked)) < latest_us:
-            if asked_us < (parsed.head.asof_us or asof_us) - MARGIN_US:
+            if asked_us < (parsed.head.asof_us or asof_us) - self._layout.past_us:
                 return self._later(from_us(latest_us), asked, now)
             at_us = asked_us
         at = from_us(at_us)
-        row = self._row(parsed, at_us, at)
+        row = self._row(self._lists.answer(parsed, at_us), at)
         return replace(self._rows.answer(row, at, pushed=at, latest=at), read_at=now or at)
 
     def answers(self, found: Sequence[EntityList | None], asof_us: int, now: datetime) -> list[Answer | None]:
@@ -107,10 +108,40 @@ class StreamViewReader:
             return None
         parsed = parse_list(found.elements, self._layout, found.marks)
         at_us = max(asof_us, parsed.head.asof_us)
-        values, event_us, _ = self._lists.answer(parsed, at_us)
+        values, event_us, *_ = self._lists.answer(parsed, at_us)
         if values is None or event_us is None or len(values) != len(self._decoders):  # or with instants of fills
             return None
         return ReadValues([*values.values()], event_us, at_us)
+
+    def answers_at(
+        self, found: EntityList, asof_us: int, instants: Sequence[RowInstant]
+    ) -> list[ReadValues | Answer | None]:
+        """Return what a list says at some instants, which `asof_us` is not before; None where it does not know it.
+
+        As values where these are all there is to say, as of `values`.
+
+        Raises:
+            DataError, StoreError: as `answer`.
+        """
+        parsed = parse_list(found.elements, self._layout, found.marks)
+        if not parsed.head.asof_us:
+            parsed = parsed._replace(head=parsed.head._replace(asof_us=asof_us))
+        read = zip(instants, self._lists.answers(parsed, instants), strict=True)
+        return [None if answer is None else self._at(at, answer) for at, answer in read]
+
+    def _at(self, at: RowInstant, found: ListAnswer) -> ReadValues | Answer:
+        values, event_us, *_ = found
+        if self._is_plain and values is not None and event_us is not None and len(values) == len(self._decoders):
+            return ReadValues([*values.values()], event_us, at.time_us)
+        time, known = from_us(at.time_us), from_us(at.known_us)
+        answer = self._rows.answer(self._row(found, time), time, pushed=time, latest=known)
+        return replace(answer, computed_at=known, read_at=known)
+
+    def unknown_at(self, at: RowInstant) -> Answer:
+        """Return what is known of an entity whose key has a null, at an instant."""
+        time, known = from_us(at.time_us), from_us(at.known_us)
+        answer = self._rows.answer(None, time, pushed=time, null_key=True, latest=known)
+        return replace(answer, computed_at=known, read_at=known)
 
     def unknown(self, asof_us: int, now: datetime | None = None, asked: datetime | None = None) -> Answer:
         """Return what is known of an entity whose key has a null."""
@@ -124,10 +155,10 @@ class StreamViewReader:
         answer = self._rows.answer(None, asked, pushed=asof, null_key=True, latest=asked)
         return replace(answer, read_at=now or asked)
 
-    def _row(self, parsed: ParsedList, at_us: int, at: datetime) -> OnlineRow | None:
+    def _row(self, found: ListAnswer, at: datetime) -> OnlineRow | None:
         """Return what a list says as a row that was computed at an instant; None where there is nothing."""
-        found = self._lists.answer(parsed, at_us)
-        if found.values is None or (found.event_us is None and self._layout.kind == "event" and self._has_all):
+        is_empty = found.event_us is None and self._layout.kind == "event" and not found.is_folded
+        if found.values is None or (is_empty and self._has_all):
             return None  # where lists lack a feature, no row would say 0 of it
         return OnlineRow(
             event_time=None if found.event_us is None else from_us(found.event_us),

@@ -105,10 +105,15 @@ def fold(head: Head, records: Sequence[EventRecord], asof_us: int, layout: ListL
     newest = _newest(head, rows, asof_us)
     head = head._replace(asof_us=asof_us, empty_since_us=0, frontier=frontier, newest=newest, rows=rows)
     if layout.kind == "state":
-        return head._replace(rows=_newest_states(rows, asof_us - MARGIN_US, layout))
+        return head._replace(rows=_newest_states(rows, _base_us(head, layout), layout))
     if layout.hop_us is not None:
         return _tiled(head, layout, layout.hop_us)
     return _trimmed(head, layout)
+
+
+def _base_us(head: Head, layout: ListLayout) -> int:
+    """Return the instant from which on a head can be asked."""
+    return head.asof_us - MARGIN_US - layout.max_age_us
 
 
 def _newest(head: Head, rows: EventRows, asof_us: int) -> tuple[int, int] | None:
@@ -123,7 +128,7 @@ def _newest(head: Head, rows: EventRows, asof_us: int) -> tuple[int, int] | None
 
 def _trimmed(head: Head, layout: ListLayout) -> Head:
     """Return a head of exact windows without the rows that are too old, which go to `lifetime` if there is one."""
-    rows, base_us = head.rows, head.asof_us - MARGIN_US
+    rows, base_us = head.rows, _base_us(head, layout)
     is_over = (rows.event_us < base_us - layout.span_us) & ~rows.is_repeat & (rows.available_us <= base_us)
     goes = is_over | rows.is_repeat
     if layout.has_dedup:
@@ -142,7 +147,7 @@ def _to_lifetime(head: Head, rows: EventRows, layout: ListLayout) -> Head:
 
 def _tiled(head: Head, layout: ListLayout, hop_us: int) -> Head:
     """Return a head whose rows are in tiles as far as no window can end inside of them, without the oldest tiles."""
-    rows, base_us = head.rows, head.asof_us - MARGIN_US
+    rows, base_us = head.rows, _base_us(head, layout)
     ends_us = (tile_numbers(rows.event_us, hop_us, layout.closed) + 1) * hop_us
     goes: Bools = (rows.available_us <= base_us) & (ends_us < base_us - layout.offset_us)
     tiles = add_rows(head.tiles, rows.take(goes), layout)

@@ -49,7 +49,8 @@ class ListLayout:
     `inputs` and `ties` are the columns of a record with their types, in order; `folded` what tiles (with `hop_us`) and
     `lifetime` keep. Windows end up to `offset_us` before the instant and begin up to `span_us` before it; a copy of
     an event that became available within `reach_us` of the copy before it is a repeat. State views keep the newest
-    row, and for each of `fills` the newest with a value.
+    row, and for each of `fills` the newest with a value. Lists can be asked about what was `past_us` ago: a margin, and
+    `max_age_us`, which is as old as events may be of which features are asked as they were then.
     """
 
     kind: Literal["event", "state"]
@@ -65,6 +66,12 @@ class ListLayout:
     fills: tuple[str, ...] = ()
     folded: tuple[FoldedState, ...] = ()
     has_lifetime: bool = False
+    max_age_us: int = 0
+
+    @property
+    def past_us(self) -> int:
+        """How long before a head lists can be asked about what was, in microseconds."""
+        return MARGIN_US + self.max_age_us
 
     def has(self, feature: Feature) -> bool:
         """Return whether its lists can answer a feature; those of before it was declared may not."""
@@ -88,8 +95,8 @@ class ListLayout:
         )
 
 
-def layout_of(view: FeatureView) -> ListLayout:
-    """Return what the lists of a typed view over a stream have to keep."""
+def layout_of(view: FeatureView, max_age_us: int = 0) -> ListLayout:
+    """Return what the lists of a typed view over a stream have to keep, for questions of so long ago."""
     source = view.source
     types = {**(source.columns or {}), **{item.name: item.dtype or "" for item in source.select}}
     windows = [feature for feature in view.features if feature.window_us is not None]
@@ -110,6 +117,7 @@ def layout_of(view: FeatureView) -> ListLayout:
         fills=tuple(sorted({f.column for f in view.features if f.fill_last and f.column is not None})),
         folded=_folded(view.features if view.hop_us is not None and view.kind == "event" else lifetime),
         has_lifetime=bool(lifetime),
+        max_age_us=max_age_us,
     )
 
 
@@ -141,6 +149,8 @@ def layout_document(layout: ListLayout) -> str:
         "inputs": list(layout.inputs.items()),
         "folded": [[state.name, state.column, state.n] for state in layout.folded],
     }
+    if not layout.max_age_us:
+        del document["max_age_us"]  # as of before there was any
     return json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -168,7 +178,8 @@ def _parsed(found: dict[str, Any]) -> ListLayout:
     folded = tuple(_state(*item) for item in found.pop("folded"))
     found |= {name: tuple(found[name]) for name in ("ties", "fills")}
     layout = ListLayout(inputs={name: _dtype(dtype) for name, dtype in inputs}, folded=folded, **found)
-    numbers = [layout.span_us, layout.offset_us, layout.reach_us, layout.ttl_us or 0, layout.hop_us or 1]
+    numbers = [layout.span_us, layout.offset_us, layout.reach_us, layout.max_age_us]
+    numbers += [layout.ttl_us or 0, layout.hop_us or 1]
     if any(type(number) is not int or number < 0 for number in numbers):
         raise ValueError(numbers)
     if layout.kind not in ("event", "state") or layout.closed not in get_args(Closed):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final, NamedTuple, cast
 
 import numpy as np
@@ -23,6 +24,7 @@ from featurectl.online.stream_state.folded_states import (
     as_floats,
 )
 from featurectl.online.stream_state.head import Head
+from featurectl.online.stream_state.known_instants import HeadMemory, RowInstant, UnknownInstantError
 from featurectl.online.stream_state.layout import FoldedState, ListLayout, state_of
 from featurectl.online.stream_state.packed_columns import scaled
 from featurectl.online.stream_state.parsed_list import ParsedList
@@ -38,12 +40,14 @@ _STORED_AS_THEY_ARE: Final = (FLOAT64, INT64, STRING, TIMESTAMP, DATE)
 class ListAnswer(NamedTuple):
     """The values of features, as MessagePack has them, and the instants of the newest event that is behind any.
 
-    Of a state view None where there is no row; `event_us` is None where no event is known.
+    Of a state view None where there is no row; `event_us` is None where no event is known. `is_folded` says that there
+    are events whose instants are not known any more.
     """
 
     values: Mapping[str, object] | None
     event_us: int | None
     available_us: int | None
+    is_folded: bool = False
 
 
 class ListReader:
@@ -57,37 +61,68 @@ class ListReader:
         for feature in self._features if layout.kind == "event" else ():
             self._groups.setdefault((feature.window_us, feature.offset_us), []).append(_asked(feature, layout))
 
-    def answer(self, found: ParsedList, at_us: int) -> ListAnswer:
+    def answer(self, found: ParsedList, at_us: int, time_us: int | None = None) -> ListAnswer:
         """Return what a list says at an instant, which is not before that of its head by more than the margin.
 
+        With `time_us` windows and ttl end there, or at `at_us` where that is earlier, and both may be of any past.
+
         Raises:
+            UnknownInstantError: with `time_us`, the list does not know any more what was then.
             DataError: FC507, a sum is outside of its type.
             StoreError: the list holds what no worker has written.
         """
-        try:
-            with np.errstate(all="ignore"):  # a sum of floats may be infinite
-                return self._answer(found, at_us)
-        except (ValueError, TypeError, LookupError, ArithmeticError) as error:
-            raise broken_list("a list has other values than its layout") from error
+        if time_us is None:
+            with _told_as_broken():
+                return self._answer(found.head, found.rows(self._layout), RowInstant(at_us, at_us))
+        at = RowInstant(time_us, at_us)
+        [answer] = self.answers(found, [at])
+        if answer is None:
+            raise UnknownInstantError("a list", at)
+        return answer
 
-    def _answer(self, found: ParsedList, at_us: int) -> ListAnswer:
-        rows = found.rows(self._layout).seen_at(at_us)
+    def answers(self, found: ParsedList, instants: Sequence[RowInstant]) -> list[ListAnswer | None]:
+        """Return what a list says at some instants of the past; None where it does not know any more what was then.
+
+        Its head has the instant as of which nothing was in it, where a list has none.
+
+        Raises:
+            DataError, StoreError: as `answer`.
+        """
+        with _told_as_broken():
+            head, rows = found.head, found.rows(self._layout)
+            memory = HeadMemory(head, self._layout)
+            asked = [at.before(at.known_us) for at in instants]
+            return [self._answer(head, rows, at) if self._knows(memory, at) else None for at in asked]
+
+    def _knows(self, memory: HeadMemory, at: RowInstant) -> bool:
         if self._layout.kind == "state":
-            return self._state(rows, at_us)
-        newest = found.head.newest
-        if newest is not None and max(newest) > at_us:
+            fills = [self._places[str(f.column)] for f in self._features if f.fill_last]
+            return memory.knows_state(at, fills)
+        for window_us, offset_us in self._groups:
+            end_us = at.time_us - offset_us
+            if not memory.knows_window(None if window_us is None else end_us - window_us, end_us, at.known_us):
+                return False
+        return True
+
+    def _answer(self, head: Head, rows: EventRows, at: RowInstant) -> ListAnswer:
+        time_us, known_us = at
+        rows = rows.seen_at(known_us)
+        if self._layout.kind == "state":
+            return self._state(rows, time_us)
+        newest = head.newest
+        if newest is not None and (newest[0] > time_us or newest[1] > known_us):
             newest = None
-        if hi := int(rows.event_us.searchsorted(at_us, "right")):
+        if hi := int(rows.event_us.searchsorted(time_us, "right")):
             last = int(rows.event_us[hi - 1]), int(rows.available_us[hi - 1])
             newest = last if newest is None or last > newest else newest
         event_us, available_us = newest or (None, None)
         found_values: dict[str, object] = {}
         for (window_us, offset_us), asked in self._groups.items():
-            window = self._window(rows, found.head, window_us, at_us - offset_us)
+            window = self._window(rows, head, window_us, time_us - offset_us)
             for each in asked:
                 found_values[each.name] = window.value(each)
         values = {feature.name: found_values[feature.name] for feature in self._features}
-        return ListAnswer(values, event_us, available_us)
+        return ListAnswer(values, event_us, available_us, head.lifetime is not None or head.tiles.height > 0)
 
     def _window(self, rows: EventRows, head: Head, window_us: int | None, end_us: int) -> ListWindow:
         """Return what of a list is inside of a window that ends at an instant."""
@@ -118,6 +153,15 @@ class ListReader:
                 row = int(filled[-1]) if len(filled) else row
             values[feature.name] = stored(column.at(row), feature.dtype or "")
         return ListAnswer(values, int(rows.event_us[hi - 1]), int(rows.available_us[hi - 1]))
+
+
+@contextmanager
+def _told_as_broken() -> Iterator[None]:
+    try:
+        with np.errstate(all="ignore"):  # a sum of floats may be infinite
+            yield
+    except (ValueError, TypeError, LookupError, ArithmeticError) as error:
+        raise broken_list("a list has other values than its layout") from error
 
 
 class _Asked(NamedTuple):

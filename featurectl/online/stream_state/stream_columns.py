@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from typing import Final, NamedTuple
@@ -12,10 +13,11 @@ from featurectl.language.definitions.view import FeatureView
 from featurectl.online.base import OnlineView
 from featurectl.online.corrupt_rows import BROKEN, RowPlace
 from featurectl.online.decode.columns import Default, EntityRow, ViewColumns, entity_row
-from featurectl.online.read import Status
+from featurectl.online.read import Answer, Status
 from featurectl.online.stream_state.answers import StreamViewReader
 from featurectl.online.stream_state.base import EntityList
 from featurectl.online.stream_state.joined_values import ReadValues
+from featurectl.online.stream_state.known_instants import RowInstant
 from featurectl.online.stream_state.layout import parse_layout
 from featurectl.online.stream_state.unread_views import lost_lists, named_place, sum_too_large
 
@@ -87,6 +89,27 @@ class StreamColumns:
             for i, (found, quick) in enumerate(zip(lists, joined, strict=True))
         ]
 
+    def rows_at(
+        self, read: ReadLists, found: EntityList | None, instants: Sequence[RowInstant], place: Callable[[], RowPlace]
+    ) -> list[EntityRow | None]:
+        """Return what an entity has at some instants by its list; None where the list does not know it any more.
+
+        `computed_us` is when each is asked about, `asof_us` when windows end.
+
+        Raises:
+            StoreError, DataError: as `rows`.
+        """
+        if found is None:
+            raise lost_lists(place())
+        with _of_place(place):
+            answers = self._readers[read.generation].answers_at(found, read.asof_us, instants)
+        return [None if each is None else self._at(at, each) for at, each in zip(instants, answers, strict=True)]
+
+    def _at(self, at: RowInstant, found: ReadValues | Answer) -> EntityRow:
+        if isinstance(found, ReadValues):
+            return self._columns.whole(found.values, (found.event_us, at.known_us, at.time_us))
+        return entity_row(found, self.names)
+
     def _whole(self, quick: ReadValues) -> EntityRow:
         values, event_us, asof_us = quick
         return self._columns.whole(values, (event_us, asof_us, asof_us))
@@ -95,18 +118,28 @@ class StreamColumns:
         if found is None:
             raise lost_lists(place())
         reader = self._readers[read.generation]
-        try:
+        with _of_place(place):
             if read.asked is None and (quick := reader.values(found, read.asof_us)) is not None:
                 return self._whole(quick)
-            answer = reader.answer(found, read.asof_us, asked=read.asked)
-        except StoreError as error:
-            if error.code != BROKEN:
-                raise
-            raise named_place(error, place()) from error
-        except DataError as error:
-            raise sum_too_large(error, place()) from error
-        return entity_row(answer, self.names)
+            return entity_row(reader.answer(found, read.asof_us, asked=read.asked), self.names)
 
     def unknown(self, read: ReadLists) -> EntityRow:
         """Return what there is of an entity whose key has a null."""
         return entity_row(self._readers[read.generation].unknown(read.asof_us, asked=read.asked), self.names)
+
+    def unknown_at(self, read: ReadLists, at: RowInstant) -> EntityRow:
+        """Return what there is at an instant of an entity whose key has a null."""
+        return entity_row(self._readers[read.generation].unknown_at(at), self.names)
+
+
+@contextmanager
+def _of_place(place: Callable[[], RowPlace]) -> Iterator[None]:
+    """Have errors say whose list it is."""
+    try:
+        yield
+    except StoreError as error:
+        if error.code != BROKEN:
+            raise
+        raise named_place(error, place()) from error
+    except DataError as error:
+        raise sum_too_large(error, place()) from error

@@ -180,11 +180,11 @@ class Stream:
             tuple(packed(event.values[name]) for name in self.layout.inputs),
         )
 
-    def truth(self, at_us: int) -> Mapping[str, object] | None:
-        """What a training set says at an instant; None where a state view has no row."""
+    def truth(self, at_us: int, time_us: int | None = None) -> Mapping[str, object] | None:
+        """What a training set says at an instant, with `time_us` of that; None where a state view has no row."""
         rows = [self._row(event) for event in self._known(at_us)]
-        spine = [{"carrier": "AA", "t": from_us(at_us)}]
-        asked: dict[str, Any] = {"keys": ["carrier"], "time": "t"}
+        spine = [{"carrier": "AA", "t": from_us(at_us if time_us is None else time_us), "known": from_us(at_us)}]
+        asked: dict[str, Any] = {"keys": ["carrier"], "time": "t", "known": "known"}
         if self.view.kind == "state":
             found = states_naively(
                 rows,
@@ -282,11 +282,11 @@ def compacted(found: Compacted) -> list[bytes]:
     return [] if found.alone is None else [found.alone]
 
 
-def random_stream(seed: int) -> Stream:
+def random_stream(seed: int, max_age_us: int = 0) -> Stream:
     """A stream of a random view."""
     random = Random(seed)
     view = random_view(random)
-    return Stream(random, layout_of(view), view, share_of_names=random.choice([1.0, 0.9, 0.5]))
+    return Stream(random, layout_of(view, max_age_us), view, share_of_names=random.choice([1.0, 0.9, 0.5]))
 
 
 LONGEST_US = AHEAD_US + MARGIN_US

@@ -84,6 +84,16 @@ def test_an_event_that_is_dated_ahead_hides_no_older_one():
     assert after.event_time == from_us(ASOF - long_ago)
 
 
+def test_events_that_are_folded_count_before_the_newest_event():
+    ever = replace(COUNT, name="count_ever", window_us=None)
+    view = replace(EVENTS, features=(ever,), derived=())
+    found = list_of(view, (30 * 86_400_000_000, (30.0, True)), (1_000_000, (5.0, True)))
+    applied = AppliedInstants(applied_us={0: ASOF}, asof_us=ASOF, clock_us=ASOF)
+    head = compact(found.elements, layout_of(view), applied).head
+    answer = reader_of(view).answer(EntityList(elements=[head], marks=None), ASOF, asked=from_us(ASOF - 1_500_000))
+    assert shown(answer) == {"count_ever": (1, "PRESENT", False)}
+
+
 def test_a_state_view_answers_the_newest_row():
     found = list_of(STATES, (9_000_000, (30.0, 0.5)), (5_000_000, (None, 0.25)))
     answer = reader_of(STATES).answer(found, ASOF, NOW)

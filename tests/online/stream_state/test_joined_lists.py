@@ -93,7 +93,7 @@ def bits(values: object) -> object:
 def alone(stream: Stream, found: EntityList, asof_us: int) -> ReadValues:
     parsed = parse_list(found.elements, stream.layout, found.marks)
     at_us = max(asof_us, parsed.head.asof_us)
-    values, event_us, _ = ListReader(stream.view.features, stream.layout).answer(parsed, at_us)
+    values, event_us, *_ = ListReader(stream.view.features, stream.layout).answer(parsed, at_us)
     return ReadValues([*(values or {}).values()], event_us, at_us)
 
 
