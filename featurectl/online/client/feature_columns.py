@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.units import instant_us
 from featurectl.online.client.read_view import ReadView
 from featurectl.online.read import Status
+
+if TYPE_CHECKING:
+    from featurectl.online.stream_state.known_instants import RowInstant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,12 +20,14 @@ class KeyRows:
     """What is asked: `count` rows with their key columns, as of an instant.
 
     Where that is a clock's, which may be behind that of who pushed, what is of no later than `latest` counts.
+    `instants` are those of rows that each ask views of streams as of its own: as far as these are known by then.
     """
 
     keys: Mapping[str, Sequence[object]]
     count: int
     now: datetime
     latest: datetime | None = None
+    instants: Sequence[RowInstant] | None = None
 
 
 class FeatureColumn(NamedTuple):
@@ -44,6 +49,7 @@ class FeatureColumns:
     """The features asked for, by name in the order of asking, and the moment of reading (as `KeyRows`).
 
     `is_present` says of a single row that every feature is PRESENT, and none by default; False leaves that open.
+    `instants` are those of which each row was answered, where rows had their own.
     """
 
     columns: Mapping[str, FeatureColumn]
@@ -51,6 +57,7 @@ class FeatureColumns:
     now: datetime
     latest: datetime | None = None
     is_present: bool = False
+    instants: Sequence[RowInstant] | None = None
 
     def values(self) -> dict[str, Sequence[object]]:
         """Return the values alone."""

@@ -204,7 +204,14 @@ class FeatureReader:
             for name, i in group.columns:
                 columns[name] = make_column((source, [values[i]], PRESENT, NOT_DEFAULTED, event_us, computed_us))
         ordered = columns if self._in_order else {name: columns[name] for name in self.names}
-        return FeatureColumns(columns=ordered, count=1, now=asked.now, latest=asked.latest, is_present=is_present)
+        return FeatureColumns(
+            columns=ordered,
+            count=1,
+            now=asked.now,
+            latest=asked.latest,
+            is_present=is_present,
+            instants=asked.instants,
+        )
 
     def answers(
         self,
@@ -221,7 +228,9 @@ class FeatureReader:
     def columns(self, columns: Mapping[str, FeatureColumn], asked: KeyRows) -> FeatureColumns:
         """Return features in the order of asking."""
         ordered = columns if self._in_order else {name: columns[name] for name in self.names}
-        return FeatureColumns(columns=ordered, count=asked.count, now=asked.now, latest=asked.latest)
+        return FeatureColumns(
+            columns=ordered, count=asked.count, now=asked.now, latest=asked.latest, instants=asked.instants
+        )
 
     def _columns(
         self,

@@ -48,6 +48,7 @@ def read_columns(
         question = reader.streams.question(rows.keys, rows.count)
         lists = _read_lists(streams(), reader.streams, question)
         pushes.take_asofs(reader.streams.asofs(lists))
+        rows = reader.streams.known_rows(rows, lists)
         for some in reader.streams.answers(question, lists, rows):
             streamed |= some
     return reader.answer(RowsRead(packed, found, pushes.instants(reader.row_views)), rows, streamed)
@@ -74,6 +75,7 @@ async def read_columns_async(
         question = reader.streams.question(rows.keys, rows.count)
         found, lists = await _read_both(cast("AsyncStreamReader", store), reader.streams, asks, question)
         pushes.take_asofs(reader.streams.asofs(lists))
+        rows = reader.streams.known_rows(rows, lists)
         for some in reader.streams.answers(question, lists, rows):
             columns |= some
             if rows.count > 1:

@@ -6,9 +6,9 @@ Nothing here reads, as in `feature_reader.py`, of which this is the part for str
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from functools import partial
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from featurectl.core.dataclass import dataclass
 from featurectl.online.client.entity_keys import pack_columns
@@ -18,8 +18,10 @@ from featurectl.online.client.read_view import ReadView
 from featurectl.online.corrupt_rows import RowPlace
 from featurectl.online.decode.columns import EntityRow
 from featurectl.online.stream_state.base import Generation, ListsAnswer, ListsAsk, StreamSource
+from featurectl.online.stream_state.known_instants import RowInstant, UnknownInstantError, unknown_instant
 from featurectl.online.stream_state.stream_columns import ReadLists, StreamColumns
 
+_AT_ONCE: Final = 8  # lists that take a millisecond or two
 ListsFound = Mapping[StreamSource, Sequence[ListsAnswer]]
 
 
@@ -118,12 +120,17 @@ class StreamInputs:
     ) -> Iterator[dict[str, FeatureColumn]]:
         """Yield the columns of features, those of one view at a time; all layouts are known.
 
-        Of many entities it yields nothing now and then, so that who answers others meanwhile can give way.
+        Of many entities it yields nothing now and then, so that who answers others meanwhile can give way. Rows with
+        instants of their own are those of `known_rows`.
 
         Raises:
             StoreError: a list was lost, or is none.
+            UnknownInstantError: lists do not know any more what was at the instants of some rows, all of which it has.
             DataError: FC550, as above, or lists were made without a feature; FC507, a sum is outside of its type.
         """
+        if asked.instants is not None:
+            yield from self._answers_at(question, found, asked.instants)
+            return
         at = None if asked.latest is not None else asked.now
         for of in self._groups:
             entities = question.asks[of.source][of.place].entities
@@ -142,6 +149,45 @@ class StreamInputs:
             if None in packed:
                 known[None] = of.columns.unknown(read)
             yield group_columns(of.group, [known[key] for key in packed], of.columns.all_present)
+
+    def known_rows(self, asked: KeyRows, found: ListsFound) -> KeyRows:
+        """Return rows with their own instants, where they have them, as far as all that was read is known by then."""
+        if asked.instants is None:
+            return asked
+        asof_us = min(asof_us for _, asof_us in self.asofs(found))
+        return replace(asked, instants=[at.before(asof_us) for at in asked.instants])
+
+    def _answers_at(
+        self, question: StreamQuestion, found: ListsFound, instants: Sequence[RowInstant]
+    ) -> Iterator[dict[str, FeatureColumn]]:
+        """Yield what `answers` does of rows with instants of their own; each list is read once."""
+        unknown: dict[int, UnknownInstantError] = {}
+        for of in self._groups:
+            entities = question.asks[of.source][of.place].entities
+            generation, answer = _generation(of, found), found[of.source][of.place]
+            of.columns.check(generation, of.group.picked.values())
+            read, packed = ReadLists(generation, answer.asof, None), question.packed[of.source][of.place]
+            askers: dict[bytes | None, list[int]] = {}
+            for row, key in enumerate(packed):
+                askers.setdefault(key, []).append(row)
+            rows: dict[int, EntityRow] = {
+                row: of.columns.unknown_at(read, instants[row]) for row in askers.get(None, ())
+            }
+            for number, (key, one) in enumerate(zip(entities, answer.lists or (), strict=True)):
+                asking = askers[key]
+                place = partial(_place, of, entities, number)
+                told = of.columns.rows_at(read, one, [instants[row] for row in asking], place)
+                for row, each in zip(asking, told, strict=True):
+                    if each is None:
+                        unknown.setdefault(row, unknown_instant(place(), instants[row]))
+                    else:
+                        rows[row] = each
+                if number % _AT_ONCE == _AT_ONCE - 1:
+                    yield {}
+            if not unknown:
+                yield group_columns(of.group, [rows[row] for row in range(len(packed))], of.columns.all_present)
+        if unknown:
+            raise unknown[min(unknown)].of_rows(sorted(unknown))
 
     def asofs(self, found: ListsFound) -> Iterator[tuple[ReadView, int]]:
         """Give the instant as of which each view was read, in microseconds."""
