@@ -79,7 +79,7 @@ class ListSweeper:
 
     def _named_by_any(self) -> set[bytes]:
         """Return the names of all generations that the registers of the environment name."""
-        found: set[bytes] = set()
+        found = {of.name.encode() for of in self._named()}  # a scan may miss a key whose slot moves to another node
         for keys in self._pages(register_pattern(self._source)):
             found.update(of.name.encode() for of in self._named_by(keys))
         return found
