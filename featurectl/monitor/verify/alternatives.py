@@ -46,13 +46,15 @@ class Hypothesis:
 class TablePast:
     """What is known around a view version: its other versions, its table's history, instants of pushes, in order.
 
-    `pushed_of` is the `rebuild_id` of the table behind the last push, "" where there is none.
+    `pushed_of` is the `rebuild_id` of the table behind the last push, "" where there is none. `gaps` are instants after
+    which, and up to which, the log of a stream says that stamps were lost.
     """
 
     others: Sequence[BoundView] = ()
     history: Sequence[tuple[int, Coverage]] = ()
     pushes: Sequence[datetime] = ()
     pushed_of: str = ""
+    gaps: Sequence[tuple[datetime, datetime]] = ()
 
 
 def hypotheses(served: ServedRows, known: TablePast) -> Iterator[Hypothesis]:

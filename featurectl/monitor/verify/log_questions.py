@@ -23,6 +23,7 @@ _NEVER: Final = "the view had never been pushed"
 _BEFORE: Final = "asked as of an instant before the push that answered"
 _AHEAD: Final = "served later than the offline table knows: featurectl materialize"
 _GONE: Final = "the table was rebuilt since, and begins later"
+_IN_GAP: Final = "its stream had lost stamps by then, as its log says"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -117,6 +118,9 @@ def _reasons(group: Group, bound: BoundView, log: pl.DataFrame, pushed: pl.Serie
     reason = pl.when(never).then(pl.lit(_NEVER)).when(before.fill_null(value=False)).then(pl.lit(_BEFORE))
     if bound.asof is not None:
         reason = reason.when(pl.col("pushed") > pl.lit(bound.asof, dtype=INSTANT)).then(pl.lit(_AHEAD))
+    for after, until in known.gaps:
+        is_inside = (pl.col("pushed") > pl.lit(after, INSTANT)) & (pl.col("pushed") <= pl.lit(until, INSTANT))
+        reason = reason.when(is_inside).then(pl.lit(_IN_GAP))
     begin = moved_begin(bound, known.history)
     if begin is not None:
         instant = pl.col("pushed" if _is_true_as_computed(bound.view) else TIME).to_physical()

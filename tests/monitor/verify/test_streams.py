@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from featurectl.cli.main import main
 from featurectl.core.errors import DataError, StoreError
+from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.progress import Silent
+from featurectl.monitor.verify.log_questions import Group, served_rows
+from featurectl.monitor.verify.log_rows import TIME
 from featurectl.monitor.verify.report import ViewSkew
 from featurectl.monitor.verify.run_verify import VerifyStoreRequest, verify_views
+from featurectl.monitor.verify.surroundings import surroundings
+from featurectl.operations.training.bind import bind_view
+from featurectl.streaming.log_writer import LogWriter
 from tests.streaming.session.swipes import Swipes
 
 pytestmark = pytest.mark.long  # each lets a worker run
@@ -94,6 +102,28 @@ def test_a_view_that_no_worker_keeps_is_told_of(tmp_path: Path, capsys: pytest.C
     (tmp_path / "on.db").unlink()
     with pytest.raises(DataError, match="is not online"):
         verified(swipes)
+
+
+def test_what_was_served_in_a_gap_is_counted_apart(swipes: Swipes, capsys: pytest.CaptureFixture[str]):
+    assert said(swipes, capsys, "materialize")[0] == 0
+    with swipes.workspace() as workspace:
+        log = workspace.event_log(workspace.repo.sources["swipes"])
+        opened = log.open()
+        asof_us = opened.state.asof_us
+        assert asof_us is not None
+        told = replace(opened.state, gaps=[(asof_us - 3_000, asof_us - 1_000)])
+        assert log.commit(opened, LogWriter(log, log).nothing(), told)
+        registered = workspace.state().view("spend", 1)
+        assert registered is not None
+        bound = bind_view(workspace.offline(), registered)
+        known = surroundings(workspace, workspace.state(), bound, None)
+        asofs = pl.Series([asof_us - ago for ago in (3_000, 2_000, 1_000, 0)]).cast(INSTANT)
+        columns = {"card": ["c1"] * 4, "feature.n": [17] * 4, "status.n": ["PRESENT"] * 4}
+        served = pl.DataFrame({**columns, TIME: asofs, "computed_at.spend@1": asofs})
+        group = Group(view="spend", version=1, join={"card": "card"}, names={"n": "amount_count_1h"})
+        _, reasons = served_rows(group, bound, served, known)
+    in_gap = "its stream had lost stamps by then, as its log says"
+    assert reasons.to_list() == [None, in_gap, in_gap, None]
 
 
 def test_what_is_online_is_as_old_as_its_asof(swipes: Swipes, capsys: pytest.CaptureFixture[str]):
