@@ -19,6 +19,7 @@ from featurectl.online.stream_state.base import ConnectionLostError, StreamSourc
 from featurectl.online.stream_state.protocols import MicrosecondClock
 
 _CACHE_KB: Final = 65_536
+BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,14 @@ class StreamFilePlace:
 def host_clock() -> int:
     """Return the time of this machine in microseconds since 1970: all who use the file are on it."""
     return time.time_ns() // 1_000
+
+
+def _boot() -> str:
+    """Return what tells this run of the machine from others: a power failure may take the last transactions."""
+    try:
+        return BOOT_ID.read_text().strip()
+    except OSError:  # not a Linux
+        return ""
 
 
 class StreamFile:
@@ -82,7 +91,7 @@ class StreamFile:
         with self.transaction() as connection:
             connection.execute(ADD_SOURCE, (source.project, source.env, source.source))
             number = self.number(connection, source)
-            connection.execute(MEET_RUN, (number, self._file.identity))
+            connection.execute(MEET_RUN, (number, f"{self._file.identity}:{_boot()}"))
         self._met = number
         return number
 

@@ -15,6 +15,7 @@ from contextlib import closing
 import pytest
 
 from featurectl.core.errors import StoreError
+from featurectl.online.sqlite import stream_file
 from featurectl.online.sqlite.stream_state import SqliteStreamState
 from featurectl.online.stream_state.base import (
     ConnectionLostError,
@@ -113,6 +114,19 @@ def test_after_a_loss_a_register_says_which_instant_was_left(state, source, conn
         assert again.register.heartbeat([ReadingPosition(partition=0, position=0, at_end=True)]) == [True]
         found = again.register.read_state()
         assert (found.run == run, found.left, claim.last) == (False, 1_000, 1_001)
+
+
+def test_a_file_that_a_power_failure_may_have_set_back_is_another_run(state, source, connection, tmp_path, monkeypatch):
+    """SQLite may lose its last transactions then, and the file is the same."""
+    assert connection.register.heartbeat([ReadingPosition(partition=0, position=0, at_end=True)]) == [True]
+    runs = [connection.register.read_state().run]
+    (tmp_path / "boot_id").write_text("another\n")
+    monkeypatch.setattr(stream_file, "BOOT_ID", tmp_path / "boot_id", raising=False)
+    for _ in range(2):
+        with closing(state.connect(source)) as again:
+            runs.append(again.register.read_state().run)
+            assert again.register.read_state().left == 1_000
+    assert runs[0] != runs[1] == runs[2]
 
 
 def test_a_file_that_another_process_writes_is_an_error_in_time(state, source, connection, path):
