@@ -17,6 +17,7 @@ from featurectl.streaming.retirement import state_name
 from featurectl.streaming.topics.base import TopicBroker
 
 POLL_S: Final = 0.01
+_READERS_S: Final = 0.02  # of a Cluster servers read as of what its register said 10 ms ago at most
 
 
 class AppliedMark:
@@ -25,9 +26,10 @@ class AppliedMark:
     def __init__(self, ends: Mapping[str, int]) -> None:
         self._ends = ends
         self._least_asof: int | None = None
+        self._reached_s: float | None = None
 
-    def is_reached(self, register: RegisterState) -> bool:
-        """Return whether all of it is in the answers of readers.
+    def is_reached(self, register: RegisterState, now_s: float) -> bool:
+        """Return whether all of it is in the answers of readers, at an instant of the monotonic clock.
 
         Once all is in the lists, no stamp of it is later than the last one given by then.
         """
@@ -36,7 +38,11 @@ class AppliedMark:
             if any(done.get(name, 0) < end for name, end in self._ends.items()):
                 return False
             self._least_asof = register.last
-        return register.asof >= self._least_asof
+        if register.asof < self._least_asof:
+            return False
+        if self._reached_s is None:
+            self._reached_s = now_s
+        return now_s - self._reached_s >= _READERS_S
 
 
 def mark_of(broker: TopicBroker, topic: str) -> AppliedMark:
@@ -48,21 +54,6 @@ def mark_of(broker: TopicBroker, topic: str) -> AppliedMark:
     state = broker.state(topic)
     marks = broker.watermarks(topic).items()
     return AppliedMark({state_name(state, number): of.end for number, of in marks if of.end > of.begin})
-
-
-def wait_applied(place: IntakePlace, state: StreamState, until_s: float) -> bool:
-    """Return whether workers apply what the topic has now before an instant of the monotonic clock.
-
-    Raises:
-        StoreError: the broker or the online store is away.
-    """
-    with closing(place.open_broker()) as broker:
-        mark = mark_of(broker, place.topic)
-    while not mark.is_reached(state.read_register(place.stream)):
-        if time.monotonic() > until_s:
-            return False
-        time.sleep(POLL_S)
-    return True
 
 
 class AppliedWatch:
@@ -125,7 +116,7 @@ class AppliedWatch:
         register = state.read_register(self._place.stream)
         left = []
         for future, mark in waiting:
-            if not mark.is_reached(register):
+            if not mark.is_reached(register, time.monotonic()):
                 left.append((future, mark))
             elif future.set_running_or_notify_cancel():
                 future.set_result(True)
