@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -72,7 +72,7 @@ class LogWriter:
         Raises:
             StoreError: the log can't be written.
         """
-        state = replace(opened.state, gaps=(*opened.state.gaps, (gap.after, gap.until))[-_MOST_GAPS:])
+        state = replace(opened.state, gaps=_kept_gaps((*opened.state.gaps, (gap.after, gap.until))))
         return self._log.commit(opened, self.nothing(), state)
 
     def opened(self) -> OpenedLog:
@@ -179,8 +179,7 @@ class LogWriter:
             is_whole = all(each.end <= end for each in held if each.stamp <= of.applied)
             applied_us = max(before.applied_us, of.applied) if is_whole else before.applied_us
             partitions[of.name] = LoggedPartition(first=before.first, end=end, applied_us=applied_us)
-        gaps = dict.fromkeys([*opened.state.gaps, *((gap.after, gap.until) for gap in self._gaps)])
-        kept = tuple(gaps)[-_MOST_GAPS:]
+        kept = _kept_gaps([*opened.state.gaps, *((gap.after, gap.until) for gap in self._gaps)])
         return replace(opened.state, partitions=partitions, gaps=kept, run=register.run), chosen
 
     def ends(self) -> Mapping[str, int]:
@@ -236,6 +235,21 @@ def _is_worth_a_commit(before: LogState, after: LogState, quiet_us: int) -> bool
         of.end != before.partitions[name].end or of.applied_us >= before.partitions[name].applied_us + quiet_us
         for name, of in after.partitions.items()
     )
+
+
+def _kept_gaps(gaps: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Return gaps in order, those that touch as one: each worker tells a loss for itself.
+
+    >>> _kept_gaps([(5, 7), (1, 2), (6, 9)])
+    ((1, 2), (5, 9))
+    """
+    found: list[tuple[int, int]] = []
+    for after, until in sorted(gaps):
+        if found and after <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], until)
+        else:
+            found.append((after, until))
+    return tuple(found[-_MOST_GAPS:])
 
 
 def _ends(state: LogState) -> Mapping[str, int]:

@@ -32,6 +32,8 @@ from featurectl.offline.event_log import (
     LogState,
     OpenedLog,
 )
+from featurectl.online.stream_state.base import StampGap
+from featurectl.streaming.log_writer import LogWriter
 
 COLUMNS = {"card": "string", "amount": "float64", "at": "timestamp"}
 
@@ -104,6 +106,16 @@ def test_a_commit_without_rows_moves_the_instants(log: EventLog):
     assert log.commit(opened, rows_of("t/0#1", []), later)
     found = log.open().state
     assert (found.asof_us, list(found.gaps), found.run) == (99, [(5, 7)], "r1")
+
+
+def test_gaps_that_workers_tell_each_for_itself_are_one(log: EventLog):
+    """Each worker has another beginning and end for the same loss, and of gaps the log keeps a hundred."""
+    writer, many = LogWriter(log, log), 12
+    assert log.commit(log.open(), writer.nothing(), LogState(partitions={}, gaps=[(1, 4), (50, 60)]))
+    for number in range(many):
+        assert writer.say_at_once(log.open(), StampGap(after=10 + number % 3, until=20 + number))
+    assert writer.say_at_once(log.open(), StampGap(after=4, until=5))
+    assert [*log.open().state.gaps] == [(1, 5), (10, 19 + many), (50, 60)]
 
 
 def test_what_came_between_refuses_a_commit(log: EventLog):
