@@ -28,12 +28,16 @@ _EARLIER: Final = MOST_PARTITIONS - 2  # and for the history
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeededView:
-    """A view version (`view@version`) that gets a new generation, its source, and what its history has, if any."""
+    """A view version (`view@version`) that gets a new generation, its source, and what its history has, if any.
+
+    `max_age_us` is how far back its lists are to be asked, in microseconds, where that is further than usual.
+    """
 
     name: str
     view: FeatureView
     source: Source
     earlier: HistoryRows | None = None
+    max_age_us: int = 0
 
 
 class SeedEvents:

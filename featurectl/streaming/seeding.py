@@ -54,9 +54,10 @@ class Seeding:
         self._seeded, self._log, self._is_ending = seeded, log, is_ending
         self.generation = Generation(view=seeded.name, id=secrets.token_hex(6))
         before = log.open()
-        self._new: NewGeneration = connection.generations.add(self.generation, layout_document(layout_of(seeded.view)))
+        self._layout = layout_of(seeded.view, seeded.max_age_us)
+        self._new: NewGeneration = connection.generations.add(self.generation, layout_document(self._layout))
         self._lacks_partition = self._has_more(before, connection.register.read_state())
-        self._records = ViewRecords(seeded.view, EventDecoder(seeded.source))
+        self._records = ViewRecords(seeded.view, EventDecoder(seeded.source), self._layout)
         self._counts: Mapping[str, int] | None = None
 
     def step(self, connection: StreamConnection) -> SeedingState:

@@ -73,6 +73,10 @@ class ListLayout:
         """How long before a head lists can be asked about what was, in microseconds."""
         return MARGIN_US + self.max_age_us
 
+    def looks_back(self, max_age_us: int) -> bool:
+        """Return whether its lists can be asked about what was so long ago; others are made for that."""
+        return self.max_age_us >= max_age_us
+
     def has(self, feature: Feature) -> bool:
         """Return whether its lists can answer a feature; those of before it was declared may not."""
         if feature.column is not None and feature.column not in self.inputs:

@@ -50,9 +50,15 @@ def give_up_removed(
 
 
 def lacking_views(
-    connection: StreamConnection, state: StreamState, place: StreamSource, views: Mapping[str, FeatureView]
+    connection: StreamConnection,
+    state: StreamState,
+    place: StreamSource,
+    views: Mapping[str, FeatureView],
+    max_ages_us: Mapping[str, int] | None = None,
 ) -> list[str]:
     """Return the views whose lists can be read and do not have all that its features need, such as a longer window.
+
+    `max_ages_us` says of views how far back their lists are asked, in microseconds, where that is further than usual.
 
     Raises:
         StoreError: the store can't be used now.
@@ -62,6 +68,9 @@ def lacking_views(
     for name, view in views.items():
         live = register.live(name)
         document = "" if live is None else state.read_layout(place, live)
-        if document and not all(map(parse_layout(document).has, view.features)):
+        if not document:
+            continue
+        layout = parse_layout(document)
+        if not all(map(layout.has, view.features)) or not layout.looks_back((max_ages_us or {}).get(name, 0)):
             lacking.append(name)
     return lacking
