@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from functools import partial
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from featurectl.core.dataclass import dataclass
 from featurectl.online.client.entity_keys import pack_columns
@@ -17,11 +17,10 @@ from featurectl.online.client.feature_groups import FeatureGroup, group_columns
 from featurectl.online.client.read_view import ReadView
 from featurectl.online.corrupt_rows import RowPlace
 from featurectl.online.decode.columns import EntityRow
-from featurectl.online.stream_state.base import Generation, ListsAnswer, ListsAsk, StreamSource
+from featurectl.online.stream_state.base import EntityList, Generation, ListsAnswer, ListsAsk, StreamSource
 from featurectl.online.stream_state.known_instants import RowInstant, UnknownInstantError, unknown_instant
 from featurectl.online.stream_state.stream_columns import ReadLists, StreamColumns
 
-_AT_ONCE: Final = 8  # lists that take a millisecond or two
 ListsFound = Mapping[StreamSource, Sequence[ListsAnswer]]
 
 
@@ -170,20 +169,16 @@ class StreamInputs:
             askers: dict[bytes | None, list[int]] = {}
             for row, key in enumerate(packed):
                 askers.setdefault(key, []).append(row)
-            rows: dict[int, EntityRow] = {
-                row: of.columns.unknown_at(read, instants[row]) for row in askers.get(None, ())
-            }
-            for number, (key, one) in enumerate(zip(entities, answer.lists or (), strict=True)):
-                asking = askers[key]
-                place = partial(_place, of, entities, number)
-                told = of.columns.rows_at(read, one, [instants[row] for row in asking], place)
-                for row, each in zip(asking, told, strict=True):
-                    if each is None:
-                        unknown.setdefault(row, unknown_instant(place(), instants[row]))
+            rows = {row: of.columns.unknown_at(read, instants[row]) for row in askers.get(None, ())}
+            step = of.columns.at_once(read)
+            for first in range(0, len(entities), step):
+                part = entities[first : first + step], (answer.lists or ())[first : first + step]
+                for row, told in _told_rows(of, read, part, askers, instants):
+                    if isinstance(told, UnknownInstantError):
+                        unknown.setdefault(row, told)
                     else:
-                        rows[row] = each
-                if number % _AT_ONCE == _AT_ONCE - 1:
-                    yield {}
+                        rows[row] = told
+                yield {}
             if not unknown:
                 yield group_columns(of.group, [rows[row] for row in range(len(packed))], of.columns.all_present)
         if unknown:
@@ -193,6 +188,28 @@ class StreamInputs:
         """Give the instant as of which each view was read, in microseconds."""
         for of in self._groups:
             yield of.group.source, found[of.source][of.place].asof
+
+
+def _told_rows(
+    of: _StreamGroup,
+    read: ReadLists,
+    part: tuple[Sequence[bytes], Sequence[EntityList | None]],
+    askers: Mapping[bytes | None, Sequence[int]],
+    instants: Sequence[RowInstant],
+) -> Iterator[tuple[int, EntityRow | UnknownInstantError]]:
+    """Give what rows have of some entities; those of which one row asks are read together."""
+    keys, lists = part
+    alone = [one if len(askers[key]) == 1 else None for key, one in zip(*part, strict=True)]
+    joined = of.columns.quick_rows_at(read, alone, [instants[askers[key][0]] for key in keys])
+    for number, (key, one, quick) in enumerate(zip(keys, lists, joined, strict=True)):
+        asking = askers[key]
+        if quick is not None:
+            yield asking[0], quick
+            continue
+        place = partial(_place, of, keys, number)
+        told = of.columns.rows_at(read, one, [instants[row] for row in asking], place)
+        for row, each in zip(asking, told, strict=True):
+            yield row, each or unknown_instant(place(), instants[row])
 
 
 def _place(of: _StreamGroup, keys: Sequence[bytes], row: int) -> RowPlace:

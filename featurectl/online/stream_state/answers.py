@@ -15,7 +15,7 @@ from featurectl.online.decode.values import decoder
 from featurectl.online.read import Answer, ViewReader
 from featurectl.online.row_places import filled_within_ttl
 from featurectl.online.stream_state.base import EntityList
-from featurectl.online.stream_state.joined_lists import open_list
+from featurectl.online.stream_state.joined_lists import OpenedList, open_list
 from featurectl.online.stream_state.joined_values import JoinedReader, ReadValues
 from featurectl.online.stream_state.known_instants import RowInstant
 from featurectl.online.stream_state.layout import ListLayout
@@ -128,6 +128,23 @@ class StreamViewReader:
             parsed = parsed._replace(head=parsed.head._replace(asof_us=asof_us))
         read = zip(instants, self._lists.answers(parsed, instants), strict=True)
         return [None if answer is None else self._at(at, answer) for at, answer in read]
+
+    def values_of_many_at(
+        self, found: Sequence[EntityList | None], asof_us: int, instants: Sequence[RowInstant]
+    ) -> list[ReadValues | None]:
+        """Return what lists say at an instant each, as `answers_at` does; None, too, where that has to be asked."""
+        read: list[ReadValues | None] = [None] * len(found)
+        if self._joined is None or len(found) < _MANY:
+            return read
+        known: list[tuple[int, OpenedList]] = []
+        for i, (each, at) in enumerate(zip(found, instants, strict=True)):
+            opened = None if each is None else open_list(each, self._layout)
+            if opened is not None and self._joined.knows_at(opened, asof_us, at):
+                known.append((i, opened))
+        answers = self._joined.answers_at([one for _, one in known], [instants[i] for i, _ in known])
+        for (i, _), values in zip(known, answers or (), strict=answers is not None):
+            read[i] = None if values.event_us is None else values
+        return read
 
     def _at(self, at: RowInstant, found: ListAnswer) -> ReadValues | Answer:
         values, event_us, *_ = found

@@ -17,6 +17,7 @@ from featurectl.core.errors import StoreError
 from featurectl.language.definitions.aggregates import AGGREGATES
 from featurectl.language.definitions.view import Feature
 from featurectl.online.stream_state.joined_lists import JoinedRows, OpenedList, join_lists
+from featurectl.online.stream_state.known_instants import RowInstant, oldest_row_us
 from featurectl.online.stream_state.layout import ListLayout
 from featurectl.online.stream_state.packed_columns import Column
 from featurectl.pit.arrays import Ints, Numbers, running_total
@@ -136,6 +137,7 @@ class JoinedReader:
         places = {name: i for i, name in enumerate(layout.inputs)}
         self._columns = {f.column: places[f.column] for f in features if f.column is not None}
         self._windows = dict.fromkeys((f.window_us or 0, f.offset_us) for f in features)
+        self._reach_us = max(map(sum, self._windows), default=0)
 
     @staticmethod
     def knows(features: Sequence[Feature], layout: ListLayout) -> bool:
@@ -157,23 +159,35 @@ class JoinedReader:
 
         That is so where one is broken, or has integers whose sum may have more than 64 bits.
         """
+        at_us = np.array([max(asof_us, one.head.asof_us) for one in lists], np.int64)
+        return self._answers(lists, at_us, at_us)
+
+    def answers_at(self, lists: Sequence[OpenedList], instants: Sequence[RowInstant]) -> list[ReadValues] | None:
+        """Return what lists say at an instant each, which all of them know; None as `answers`."""
+        return self._answers(lists, *np.array(instants, np.int64).reshape(-1, 2).T)
+
+    def knows_at(self, one: OpenedList, asof_us: int, at: RowInstant) -> bool:
+        """Return whether a list has all events in the windows of an instant; `asof_us` is of one without a head."""
+        return at.time_us - self._reach_us >= oldest_row_us(one.head.asof_us or asof_us, self._layout)
+
+    def _answers(self, lists: Sequence[OpenedList], time_us: Ints, known_us: Ints) -> list[ReadValues] | None:
         if not lists:
             return []
         try:
             with np.errstate(all="ignore"):  # a sum of floats may be infinite
-                return self._answers(lists, np.array([max(asof_us, one.head.asof_us) for one in lists], np.int64))
+                return self._joined(lists, time_us, known_us)
         except (StoreError, ValueError, TypeError, LookupError, ArithmeticError):
             return None
 
-    def _answers(self, lists: Sequence[OpenedList], at_us: Ints) -> list[ReadValues]:
-        rows = join_lists(lists, self._layout, [*dict.fromkeys(self._columns.values())], at_us)
+    def _joined(self, lists: Sequence[OpenedList], time_us: Ints, known_us: Ints) -> list[ReadValues]:
+        rows = join_lists(lists, self._layout, [*dict.fromkeys(self._columns.values())], known_us)
         found: dict[str, Sequence[object]] = {}
         for window_us, offset_us in self._windows:
             inside = [f for f in self._features if (f.window_us, f.offset_us) == (window_us, offset_us)]
-            self._find(found, inside, rows, at_us - offset_us)
+            self._find(found, inside, rows, time_us - offset_us)
         values = map(list, zip(*(found[feature.name] for feature in self._features), strict=True))
-        newest = _newest(lists, rows, at_us)
-        return [ReadValues(*each) for each in zip(values, newest, at_us.tolist(), strict=True)]
+        newest = _newest(lists, rows, time_us, known_us)
+        return [ReadValues(*each) for each in zip(values, newest, time_us.tolist(), strict=True)]
 
     def _find(
         self, found: dict[str, Sequence[object]], features: Sequence[Feature], rows: JoinedRows, end_us: Ints
@@ -199,15 +213,15 @@ def _values(feature: Feature, cells: JoinedCells) -> Sequence[object]:
     return [value if value is None else bool(value) for value in values] if feature.dtype == BOOL else values
 
 
-def _newest(lists: Sequence[OpenedList], rows: JoinedRows, at_us: Ints) -> list[int | None]:
+def _newest(lists: Sequence[OpenedList], rows: JoinedRows, time_us: Ints, known_us: Ints) -> list[int | None]:
     """Return when the newest event of each list was, which its rows or its head know."""
-    hi = rows.before(at_us, inclusive=True)
+    hi = rows.before(time_us, inclusive=True)
     having = np.flatnonzero(hi > rows.ends[:-1])
     last: list[int | None] = [None] * len(lists)
     for i, event_us in zip(having.tolist(), rows.event_us(hi[having] - 1, having).tolist(), strict=True):
         last[i] = event_us
-    for i, (one, instant) in enumerate(zip(lists, at_us.tolist(), strict=True)):
+    for i, (one, time, instant) in enumerate(zip(lists, time_us.tolist(), known_us.tolist(), strict=True)):
         known, found = one.head.newest, last[i]
-        if known is not None and max(known) <= instant:
+        if known is not None and known[0] <= time and known[1] <= instant:
             last[i] = known[0] if found is None else max(known[0], found)
     return last

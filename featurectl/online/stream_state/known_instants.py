@@ -56,13 +56,18 @@ def unknown_instant(place: RowPlace, at: RowInstant) -> UnknownInstantError:
     return UnknownInstantError(f"{place.field} {shown_key(place.key, place.names)}", at)
 
 
+def oldest_row_us(asof_us: int, layout: ListLayout) -> int:
+    """Return the instant from which on all events are in the rows and tiles of a head as of another."""
+    return asof_us - layout.past_us - layout.span_us
+
+
 class HeadMemory:
     """What a head of a layout can tell. A list whose head was removed, as nothing was in it, has one as of `asof`."""
 
     def __init__(self, head: Head, layout: ListLayout) -> None:
         self._head, self._layout = head, layout
         self._base_us = head.asof_us - layout.past_us  # rows that happened and were known by then may be folded
-        self._oldest_us = self._base_us - layout.span_us  # what was before is in no tile and no row
+        self._oldest_us = oldest_row_us(head.asof_us, layout)
 
     def knows_window(self, begin_us: int | None, end_us: int, known_us: int) -> bool:
         """Return whether the rows of a window that were known at an instant can be told; None: from the beginning."""

@@ -105,6 +105,13 @@ class StreamColumns:
             answers = self._readers[read.generation].answers_at(found, read.asof_us, instants)
         return [None if each is None else self._at(at, each) for at, each in zip(instants, answers, strict=True)]
 
+    def quick_rows_at(
+        self, read: ReadLists, lists: Sequence[EntityList | None], instants: Sequence[RowInstant]
+    ) -> list[EntityRow | None]:
+        """Return what entities have at an instant each; None where `rows_at` has to be asked."""
+        joined = self._readers[read.generation].values_of_many_at(lists, read.asof_us, instants)
+        return [None if quick is None else self._at(at, quick) for at, quick in zip(instants, joined, strict=True)]
+
     def _at(self, at: RowInstant, found: ReadValues | Answer) -> EntityRow:
         if isinstance(found, ReadValues):
             return self._columns.whole(found.values, (found.event_us, at.known_us, at.time_us))

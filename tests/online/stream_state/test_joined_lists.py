@@ -21,6 +21,7 @@ from featurectl.online.stream_state.parsed_list import parse_list
 from featurectl.online.stream_state.record import EventRecord, pack_record
 from tests.online.stream_state.events import BEGIN, COLUMNS, SECOND, Stream, compacted, view_of
 from tests.online.stream_state.test_list_values import check
+from tests.online.stream_state.test_two_clocks import random_instants, with_head
 from tests.seeds import seeds_from
 
 SAMPLE, WHOLE = 12, 2_000
@@ -118,6 +119,44 @@ def compare(seed: int) -> tuple[int, int]:
             names = [feature.name for feature in stream.view.features]
             check(stream.view, dict(zip(names, answer.values, strict=True)), stream.truth(answer.asof_us))
     return compared, len(answers)
+
+
+def compare_at(seed: int) -> tuple[int, int]:
+    """See that lists say the same at an instant each; return how many values were compared, and of how many lists."""
+    streams, extreme = streams_of(seed), seed % 2 == 1
+    lists = [list_of(stream, stream.random.choice([0, 3, 20, 120]), extreme=extreme) for stream in streams]
+    view, layout, asof_us = streams[0].view, streams[0].layout, max(stream.clock_us for stream in streams)
+    reader, alone = JoinedReader(view.features, layout), ListReader(view.features, layout)
+    known, instants, answers = [], [], []
+    for stream, found in zip(streams, lists, strict=True):
+        at, one = random_instants(stream, asof_us)[0], open_list(found, layout)
+        at = at.before(asof_us)
+        parsed = with_head(parse_list(found.elements, layout, found.marks), asof_us)
+        [answer] = alone.answers(parsed, [at])
+        if one is not None and reader.knows_at(one, asof_us, at):
+            assert answer is not None
+            known.append(one)
+            instants.append(at)
+            answers.append(answer)
+        elif one is not None:
+            assert answer is None
+    together = reader.answers_at(known, instants)
+    assert together is not None
+    for at, each, answer in zip(instants, together, answers, strict=True):
+        assert bits(each.values) == bits([*(answer.values or {}).values()]), seed
+        assert each[1:] == (answer.event_us, at.time_us), seed
+    return sum(len(each.values) for each in together), len(together)
+
+
+@pytest.mark.sample(6)
+@pytest.mark.parametrize("seed", seeds_from(0, SAMPLE))
+def test_many_lists_say_at_an_instant_each_what_each_says_alone(seed: int):
+    compare_at(seed)
+
+
+@pytest.mark.stress
+def test_many_lists_say_at_an_instant_each_the_same_in_many_views():
+    assert sum(compare_at(seed)[0] for seed in seeds_from(SAMPLE, WHOLE)) > 10_000
 
 
 @pytest.mark.parametrize("seed", seeds_from(0, SAMPLE))
