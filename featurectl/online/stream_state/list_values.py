@@ -184,7 +184,8 @@ class _Asked(NamedTuple):
 def _asked(feature: Feature, layout: ListLayout) -> _Asked:
     kept = state_of(feature)
     folded = -1
-    for i, each in enumerate(layout.folded):
+    is_folded = layout.hop_us is not None or feature.window_us is None  # else `folded` may be of fewer values
+    for i, each in enumerate(layout.folded if is_folded else ()):
         if kept is not None and (each.name, each.column) == (kept.name, kept.column):
             folded = i
     kind = None

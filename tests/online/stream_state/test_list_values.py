@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
+from random import Random
 
 import pytest
 
 from featurectl.language.definitions.aggregates import AGGREGATES
-from featurectl.language.definitions.view import FeatureView
+from featurectl.language.definitions.view import Feature, FeatureView
 from featurectl.online.decode.values import decoder
 from featurectl.online.stream_state.compaction import AppliedInstants, compact
-from featurectl.online.stream_state.layout import MARGIN_US, layout_document, parse_layout
+from featurectl.online.stream_state.layout import MARGIN_US, layout_document, layout_of, parse_layout
 from featurectl.online.stream_state.list_values import ListReader
 from featurectl.online.stream_state.parsed_list import parse_list
-from featurectl.online.stream_state.record import pack_record
-from tests.online.stream_state.events import Stream, compacted, random_stream
+from featurectl.online.stream_state.record import EventRecord, pack_record
+from tests.online.stream_state.events import BEGIN, SECOND, Stream, compacted, random_stream, view_of
 from tests.seeds import seeds_from
 
 SAMPLE, WHOLE = 20, 3_000
@@ -80,3 +82,15 @@ def test_a_layout_is_read_as_it_was_written(seed: int):
 def test_each_aggregate_is_in_some_stream():
     ops = {feature.op for seed in range(100) for feature in random_stream(seed).view.features}
     assert ops - {"latest"} == {*AGGREGATES}
+
+
+@pytest.mark.parametrize("op", ["first_n", "last_n"])
+def test_a_window_has_all_its_values_beside_a_shorter_lifetime(op: str):
+    three = Feature(name="three", op=op, column="amount", dtype="list(float64)", window_us=10 * SECOND, n=3)
+    view = view_of("event", [three, replace(three, name="ever", window_us=None, n=1)], Random(1), is_named=False)
+    view = replace(view, closed="left", source=replace(view.source, tiebreak=()))
+    layout = layout_of(view)
+    records = [EventRecord(0, i, BEGIN + i, BEGIN + i, 0, (), (float(i),)) for i in range(3)]
+    found = parse_list([pack_record(record, layout) for record in records], layout)
+    values = ListReader(view.features, layout).answer(found, BEGIN + SECOND).values
+    assert values == {"three": [0.0, 1.0, 2.0], "ever": [0.0] if op == "first_n" else [2.0]}
