@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from featurectl.cli.main import main
+from featurectl.online.sqlite.stream_state import SqliteStreamState
+from featurectl.online.stream_state.base import ReadingPosition, StreamSource
 from featurectl.render.stream_status import render_stream_status
 from featurectl.streaming.status.facts import PartitionProgress, RecentEvents, StreamStatus, verdict_of
 from tests.cli.golden import assert_golden
@@ -128,3 +131,22 @@ def test_a_store_that_hangs_is_told_of_and_all_else_is_shown(tmp_path: Path, cap
 def test_a_worker_that_is_late_with_its_sign_is_told_of_as_silent():
     text = render_stream_status([replace(GOOD, seen_s={"pod-1-a": 1.2, "pod-2-b": 9.4})])
     assert "workers  pod-1-a (1 partition), pod-2-b (1 partition, silent for 9 s)" in text
+
+
+@pytest.mark.long
+def test_instants_that_a_wrong_clock_has_given_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    swipes = Swipes(root=tmp_path)
+    swipes.send(1)
+    assert main(["-C", str(tmp_path), "stream", "run", "--once", "-q"]) == 0
+    place = StreamSource(project="shop", env="dev", source="swipes")
+    later_us = time.time_ns() // 1_000 + 86_400_000_000
+    store = SqliteStreamState(tmp_path / "on.db", clock=lambda: later_us)
+    with closing(store), closing(store.connect(place)) as connection:
+        known = connection.register.read_state().partitions
+        there = [ReadingPosition(partition=of.number, position=of.end, at_end=True) for of in known]
+        assert all(connection.register.heartbeat(there))
+    capsys.readouterr()
+    assert main(["-C", str(tmp_path), "stream", "status"]) == 1
+    said = capsys.readouterr().out
+    assert said.startswith("swipes: ERROR, online as of ")
+    assert "error    online store: answers are as of " in said

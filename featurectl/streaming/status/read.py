@@ -12,7 +12,7 @@ from typing import Final
 import polars as pl
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.units import from_us
+from featurectl.core.units import format_iso, from_us
 from featurectl.core.variables import shown_location
 from featurectl.language.definitions.about import Freshness
 from featurectl.language.stream_places import topic_address
@@ -38,6 +38,7 @@ from featurectl.workspace.workspace import Workspace
 LIMIT_S: Final = 5.0
 _RECENT: Final = timedelta(seconds=60)
 _LATE: Final = timedelta(minutes=1)
+_MOST_AHEAD_US: Final = 60_000_000  # clocks of several hosts differ
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +76,8 @@ def read_stream_status(workspace: Workspace, names: Sequence[str], limit_s: floa
     for look in looks:
         parts = ((TOPIC, no_topics), (STORE, no_registers), (LOG, no_logs))
         failures = {part: failed[look.name] for part, failed in parts if look.name in failed}
+        if (ahead := _ahead(registers.get(look.name))) is not None:
+            failures[STORE] = ahead
         status = look.status(registers.get(look.name), topics.get(look.name), logs.get(look.name))
         status = replace(status, failures=failures)
         found.append(replace(status, verdict=verdict_of(status)))
@@ -168,6 +171,17 @@ class _StreamLook:
             late=found.filter(pl.col(STAMP) - pl.col(time) > _LATE).height if is_timed and time else None,
             repeats=_count_repeats(found, names) if is_named else None,
         )
+
+
+def _ahead(register: RegisterState | None) -> str | None:
+    """Return what is wrong with instants that lie ahead of the store's clock: windows end there, and have no events."""
+    if register is None or register.asof <= register.clock_us + _MOST_AHEAD_US:
+        return None
+    asof, clock = format_iso(from_us(register.asof)), format_iso(from_us(register.clock_us))
+    return (
+        f"answers are as of {asof}, and its clock says {clock}: it was ahead once, and windows end there until it gets "
+        "there; mend the clock, and read the topic by a source of another name if that is too late"
+    )
 
 
 def _partitions(register: RegisterState | None, topic: _TopicSeen | None) -> Iterator[PartitionProgress]:
