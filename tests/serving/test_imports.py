@@ -13,6 +13,8 @@ import featurectl.online.redis.stream_aio
 import featurectl.online.client.stream_inputs
 import featurectl.online.redis.store
 import featurectl.serving.process.start
+assert not [name for name in sys.modules if name.startswith("featurectl.streaming")]  # for who takes events alone
+import featurectl.serving.events
 print({name.split(".")[0] for name in sys.modules} & {"polars", "sqlalchemy", "deltalake", "pyarrow", "pandas"})
 """
 

@@ -13,7 +13,6 @@ from featurectl.core.errors import FeaturectlError
 from featurectl.online.stream_state.base import RegisterState
 from featurectl.online.stream_state.protocols import StreamState
 from featurectl.streaming.intake.delivery import IntakePlace
-from featurectl.streaming.retirement import state_name
 from featurectl.streaming.topics.base import TopicBroker
 
 POLL_S: Final = 0.01
@@ -51,6 +50,8 @@ def mark_of(broker: TopicBroker, topic: str) -> AppliedMark:
     Raises:
         StoreError: the broker is away.
     """
+    from featurectl.streaming.retirement import state_name  # which loads what reads the log
+
     state = broker.state(topic)
     marks = broker.watermarks(topic).items()
     return AppliedMark({state_name(state, number): of.end for number, of in marks if of.end > of.begin})

@@ -46,6 +46,7 @@ def send(request: pytest.FixtureRequest) -> Send:
     return sent
 
 
+@pytest.mark.sample(1)
 def test_a_client_sends_whole_lists_once_for_each_key(shop: EventShop, send: Send):
     assert send(shop.root, "swipes", swipe(1)) == AcknowledgedEvents(events=1)
     assert send(shop.root, "swipes", [swipe(2), swipe(3)]) == AcknowledgedEvents(events=2)
