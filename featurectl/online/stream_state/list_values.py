@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, cast
 
 import numpy as np
 
 from featurectl.core.dtypes import BOOL, DATE, FLOAT64, INT64, STRING, TIMESTAMP, decimal_parts, list_item
-from featurectl.core.errors import DataError
+from featurectl.core.errors import DataError, StoreError
 from featurectl.language.definitions.aggregates import AGGREGATES
 from featurectl.language.definitions.view import Feature
 from featurectl.online.stream_state.event_rows import EventRows
@@ -34,6 +33,7 @@ from featurectl.online.stream_state.tiles import Tiles, fold_tiles, folded_kind,
 _INT64_END: Final = 1 << 63
 _DECIMAL_END: Final = 10**38
 _NAN: Final = object()
+_BROKEN: Final = (ValueError, TypeError, LookupError, ArithmeticError)
 _STORED_AS_THEY_ARE: Final = (FLOAT64, INT64, STRING, TIMESTAMP, DATE)
 
 
@@ -72,8 +72,11 @@ class ListReader:
             StoreError: the list holds what no worker has written.
         """
         if time_us is None:
-            with _told_as_broken():
-                return self._answer(found.head, found.rows(self._layout), RowInstant(at_us, at_us))
+            try:
+                with np.errstate(all="ignore"):  # a sum of floats may be infinite
+                    return self._answer(found.head, found.rows(self._layout), RowInstant(at_us, at_us))
+            except _BROKEN as error:
+                raise _broken() from error
         at = RowInstant(time_us, at_us)
         [answer] = self.answers(found, [at])
         if answer is None:
@@ -88,11 +91,14 @@ class ListReader:
         Raises:
             DataError, StoreError: as `answer`.
         """
-        with _told_as_broken():
-            head, rows = found.head, found.rows(self._layout)
-            memory = HeadMemory(head, self._layout)
-            asked = [at.before(at.known_us) for at in instants]
-            return [self._answer(head, rows, at) if self._knows(memory, at) else None for at in asked]
+        head, memory = found.head, HeadMemory(found.head, self._layout)
+        asked = [at.before(at.known_us) for at in instants]
+        try:
+            with np.errstate(all="ignore"):
+                rows = found.rows(self._layout)
+                return [self._answer(head, rows, at) if self._knows(memory, at) else None for at in asked]
+        except _BROKEN as error:
+            raise _broken() from error
 
     def _knows(self, memory: HeadMemory, at: RowInstant) -> bool:
         if self._layout.kind == "state":
@@ -155,13 +161,8 @@ class ListReader:
         return ListAnswer(values, int(rows.event_us[hi - 1]), int(rows.available_us[hi - 1]))
 
 
-@contextmanager
-def _told_as_broken() -> Iterator[None]:
-    try:
-        with np.errstate(all="ignore"):  # a sum of floats may be infinite
-            yield
-    except (ValueError, TypeError, LookupError, ArithmeticError) as error:
-        raise broken_list("a list has other values than its layout") from error
+def _broken() -> StoreError:
+    return broken_list("a list has other values than its layout")
 
 
 class _Asked(NamedTuple):

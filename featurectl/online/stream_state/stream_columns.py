@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final, NamedTuple
@@ -101,8 +100,10 @@ class StreamColumns:
         """
         if found is None:
             raise lost_lists(place())
-        with _of_place(place):
+        try:
             answers = self._readers[read.generation].answers_at(found, read.asof_us, instants)
+        except (StoreError, DataError) as error:
+            raise _of_place(error, place()) from error.__cause__
         return [None if each is None else self._at(at, each) for at, each in zip(instants, answers, strict=True)]
 
     def quick_rows_at(
@@ -125,10 +126,12 @@ class StreamColumns:
         if found is None:
             raise lost_lists(place())
         reader = self._readers[read.generation]
-        with _of_place(place):
+        try:
             if read.asked is None and (quick := reader.values(found, read.asof_us)) is not None:
                 return self._whole(quick)
             return entity_row(reader.answer(found, read.asof_us, asked=read.asked), self.names)
+        except (StoreError, DataError) as error:
+            raise _of_place(error, place()) from error.__cause__
 
     def unknown(self, read: ReadLists) -> EntityRow:
         """Return what there is of an entity whose key has a null."""
@@ -139,14 +142,8 @@ class StreamColumns:
         return entity_row(self._readers[read.generation].unknown_at(at), self.names)
 
 
-@contextmanager
-def _of_place(place: Callable[[], RowPlace]) -> Iterator[None]:
-    """Have errors say whose list it is."""
-    try:
-        yield
-    except StoreError as error:
-        if error.code != BROKEN:
-            raise
-        raise named_place(error, place()) from error
-    except DataError as error:
-        raise sum_too_large(error, place()) from error
+def _of_place(error: StoreError | DataError, place: RowPlace) -> StoreError | DataError:
+    """Return an error that says whose list it is."""
+    if isinstance(error, DataError):
+        return sum_too_large(error, place)
+    return named_place(error, place) if error.code == BROKEN else error
