@@ -21,7 +21,13 @@ from featurectl.offline.event_log import (
     LogState,
     OpenedLog,
 )
-from featurectl.online.stream_state.base import RegisterState, StampGap, StampRange, StreamPartition
+from featurectl.online.stream_state.base import (
+    ConnectionLostError,
+    RegisterState,
+    StampGap,
+    StampRange,
+    StreamPartition,
+)
 from featurectl.online.stream_state.protocols import StreamConnection
 from featurectl.streaming.logged_events import TakenEvents, TakenRange
 
@@ -120,6 +126,7 @@ class LogWriter:
 
         Raises:
             LogLostError: it was there, and lacks what was logged.
+            ConnectionLostError: the register is another one than that with which partitions were begun.
             StoreError: the log or the register can't be read or written.
         """
         opened = self._log.open()
@@ -130,7 +137,7 @@ class LogWriter:
         if opened.version is None or not taken:  # whoever begins with a partition makes it, and says what was lost
             return LogCommit(ends={}, rows=0)
         if self.met_run not in ("", register.run):  # nor would a loss of stamps be told: partitions begin anew first
-            return None
+            raise ConnectionLostError("another process has met the online store as one that was replaced", code="FC602")
         state, chosen = self._plan(taken, opened, register, connection)
         if not chosen and not _is_worth_a_commit(opened.state, state, quiet_us):
             return LogCommit(ends=_ends(state), rows=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -220,6 +221,21 @@ def test_a_commit_that_came_second_is_tried_again_soon(stage: Callable[..., Stag
     assert (made.worker.unlogged, made.worker.counts.logged) == (3, 0)
     made.step(seconds=1)
     assert (made.worker.unlogged, made.worker.counts.logged) == (0, 3)
+
+
+def test_a_store_that_another_met_otherwise_is_met_anew_and_logged(stage: Callable[..., Stage], tmp_path: Path):
+    made = stage()
+    made.step()
+    made.send(3)
+    made.step()
+    with closing(sqlite3.connect(tmp_path / "online.db")) as store:
+        store.execute("update stream_sources set run = 'as from another machine'")
+        store.commit()
+    made.step(seconds=6)
+    assert made.worker.counts.begun_anew == 1
+    made.step(seconds=6)
+    made.step(seconds=6)
+    assert (made.worker.unlogged, made.log.rows(made.log.open())) == (0, 3)
 
 
 def test_a_worker_that_ends_logs_what_it_has_though_others_come_first(stage: Callable[..., Stage]):
