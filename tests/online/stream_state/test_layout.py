@@ -89,7 +89,7 @@ def test_every_table_and_column_in_sqlite_is_in_the_docs():
             table: {name for (name,) in connection.execute("select name from pragma_table_info(?)", (table,))}
             for table in tables
         }
-    rows = section("### State of streams in SQLite", "## ")
+    rows = section("### State of streams in SQLite", "### Keys of requests")
     of_a_partition = {name for *names, _ in section("## State of streams", "`asof`") for name in names}
     documented = {table: {*re.findall("`([a-z_]+)`", what)} for table, what in rows}
     assert documented.keys() == columns.keys()

@@ -137,7 +137,7 @@ def test_who_reads_which_partition_can_be_seen(broker, topic):
     broker.create(topic, 3)
     group = f"group-{topic}"
     assert not broker.readers(topic, group)
-    log = ReaderLog(broker.open_reader(topic, Division(group=group, reader="one", lease_s=30.0)))
+    log = ReaderLog(broker.open_reader(topic, Division(group=group, reader="one", lease_s=7.5)))
     try:
         wait_until(lambda: log.take() is not None and len(log.partitions) == 3)
         found = broker.readers(topic, group)
