@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import random
+import secrets
 import shutil
 import signal
 import socket
@@ -156,7 +156,7 @@ def free_port() -> int:
     while that is away.
     """
     while True:
-        port = random.SystemRandom().randrange(10_000, 32_000)
+        port = 10_000 + secrets.randbelow(22_000)
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             if port not in _given:
