@@ -149,6 +149,17 @@ def test_scores_are_of_what_was_known_when_they_were_made(run: Any):
     assert "spine file bare.parquet has no column 'came', the known_at of model fraud" in said
 
 
+def test_rows_that_were_always_known_have_no_such_instant(run: Any):
+    cards = "  - {name: cards, path: swipes.parquet, columns: {card: int64, at: timestamp}}"
+    begun = OBJECTS.replace("feature_views:", f"{cards}\nfeature_views:").replace("KNOWN", "known_at: available_at,")
+    Path("objects.yaml").write_text(begun)
+    run("apply", "--auto-approve", "-q")
+    run("materialize", "-q")
+    said = run("training-set", "fraud", "--spine", "cards", "--out", "x.parquet")
+    assert "spine source cards has no column 'available_at', the known_at of model fraud" in said
+    assert values(pl.read_parquet("x.parquet")) == expected(swipes(), swipes(), None)
+
+
 def test_what_does_not_go_together_is_refused(run: Any):
     run.begin("known_at: came,")
     out = ("--out", "x.parquet")

@@ -92,7 +92,7 @@ def choose_spine(
             own = model.spine if spine.known is None else replace(model.spine, known_at=spine.known)
             return _of_source(open_source, own, place)
         time = spine.time or (model.spine.time if model is not None else source.event_time or DEFAULT_TIME)
-        known = spine.clocks(model).known_in([*(row_columns(source) or ()), STAMP])
+        known = spine.clocks(model).known_in([*(row_columns(source) or ()), *([] if source.static else [STAMP])])
         return _of_source(open_source, Spine(source=source, time=time, known_at=known), place)
     path = Path(named)
     if path.suffix.lower() not in SPINE_FORMATS and not is_there(path):

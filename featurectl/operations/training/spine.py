@@ -207,7 +207,7 @@ def source_spine(rows: pl.DataFrame, own: pl.DataFrame, spine: Spine) -> SpineRo
     own = own.with_columns(frame[item.name] for item in source.select)
     plain = frame.select(c for c in frame.columns if not c.startswith("\x00"))
     made = _rows(plain, own, spine.time, origin, spine.source.timezone)
-    if spine.known_at == STAMP and STAMP not in own.columns:
+    if spine.known_at == STAMP and STAMP not in own.columns and not source.static:
         return _asked_at(made, STAMP, frame[AVAILABLE])
     return _with_known(made, spine.known_at, spine.source.timezone)
 

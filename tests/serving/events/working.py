@@ -1,35 +1,14 @@
-"""A worker of a repository's streams, in a thread."""
+"""A worker on the streams of a shop that events are sent to, in a thread."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
-from featurectl.streaming.session.process_run import ProcessRun, StreamRunRequest
 from featurectl.workspace.open import open_workspace
-from tests.serving.events.shop import LIMIT_S, EventShop
-from tests.streaming.session.running import Running
+from tests.serving.events.shop import EventShop
+from tests.streaming.session.running import Running, running_in
 
 
-@contextmanager
-def working(shop: EventShop) -> Iterator[Running]:
-    """Let the streams be worked on; the end of it must be in order."""
-    found = Running()
-
-    def run() -> None:
-        try:
-            with open_workspace(shop.root, None, None, "applied") as workspace:
-                ProcessRun(workspace, StreamRunRequest(sources=(), follow_s=0.2), found).run(found.stop)
-        except BaseException as error:  # noqa: BLE001 (the test looks at it)
-            found.fault = error
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield found
-    finally:
-        found.stop.set()
-        thread.join(LIMIT_S)
-    assert not thread.is_alive()
-    assert found.fault is None, found.said
+def working(shop: EventShop) -> AbstractContextManager[Running]:
+    """Let the streams of a shop be worked on; the end of it must be in order."""
+    return running_in(lambda: open_workspace(shop.root, None, None, "applied"))

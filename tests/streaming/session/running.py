@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 from featurectl.streaming.session.process_run import ProcessRun, StreamRunRequest
 from featurectl.streaming.session.source_report import SourceReport
+from featurectl.workspace.workspace import Workspace
 from tests.streaming.session.swipes import LIMIT_S, Swipes
 
 
@@ -30,14 +31,19 @@ class Running:
         self.reports = reports
 
 
-@contextmanager
-def running(swipes: Swipes, *sources: str) -> Iterator[Running]:
+def running(swipes: Swipes, *sources: str) -> AbstractContextManager[Running]:
     """Let streams be worked on; the end of it must be in order."""
+    return running_in(swipes.workspace, *sources)
+
+
+@contextmanager
+def running_in(opened: Callable[[], Workspace], *sources: str) -> Iterator[Running]:
+    """Let streams of a workspace be worked on; the end of it must be in order."""
     found = Running()
 
     def run() -> None:
         try:
-            with swipes.workspace() as workspace:
+            with opened() as workspace:
                 request = StreamRunRequest(sources=sources, follow_s=0.2)
                 ProcessRun(workspace, request, found).run(found.stop)
         except BaseException as error:  # noqa: BLE001 (the test looks at it)
