@@ -48,8 +48,8 @@ stress: compiled ## the long counts, of which make test runs a sample, and rando
 
 check: lint types layers test ## what CI runs first
 
-guests: compiled ## what needs an environment of its own (the wheel), or programs of the system (promtool and amtool, by apt)
-	$(BIN)/python -m pytest -q -m guests tests
+guests: compiled ## what needs an environment of its own (the wheel), or programs of the system (MariaDB, promtool and amtool by apt, azurite by npm)
+	$(BIN)/python -m pytest -q -m "guests and not stress" tests
 	.ci/prometheus
 
 lint: $(READY) ## ruff: rules and format
@@ -88,4 +88,4 @@ format: $(READY) ## format the code
 	$(BIN)/ruff check --fix .
 
 clean: ## remove the environment and what was built
-	rm -rf $(VENV) dist build demo benchmark-data .mypy_cache .ruff_cache
+	rm -rf $(VENV) .guests dist build demo benchmark-data .mypy_cache .ruff_cache

@@ -1,13 +1,13 @@
 """Event streams: how many events a worker takes, how fresh they are, what a read costs, and the memory of a list.
 
-python -m benchmarks.streams [WORK ...] [--events N] [--entities N]
+python -m benchmarks.streams [WORK ...] [--events N] [--entities N] [--topics NAME ...] [--beat SECONDS]
 
 `rate`: one worker takes events of about 150 bytes from a topic (SQLite, Redis, Kafka) into three views (5 aggregates
 x 1h 1d 30d, exact) in Redis and logs them; beside it, in turn, a bare loop over the same topic: take, `json.loads`,
 and RPUSHes of the same bytes, which are packed already. `fresh`: events at 1,000 a second, two workers, from sending
-until a reader's `asof` is at or behind the event's stamp; and one event a second on 16 partitions. `read`: 15
-features of lists of 10, 300 and 4,000 events, and of a million in tiles. `memory`: bytes of Redis for lists of 300
-events of one float, compacted.
+until a reader's `asof` is at or behind the event's stamp; and one event a second on 16 partitions, and what a worker
+without events costs the store's server. `read`: 15 features of lists of 10, 300 and 4,000 events, and of a million in
+tiles. `memory`: bytes of Redis for lists of 300 events of one float, compacted.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from random import Random
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import hiredis
@@ -51,7 +53,8 @@ from featurectl.streaming.run import RunOptions, run_worker
 from featurectl.streaming.seed_events import SeededView
 from featurectl.streaming.topics.all_topic_kinds import open_topics
 from featurectl.streaming.topics.base import TakeLimits, TopicBroker
-from featurectl.streaming.worker import StreamWorker, WorkerPace, WorkerStream
+from featurectl.streaming.worker_pace import WorkerPace
+from featurectl.streaming.worker import StreamWorker, WorkerStream
 from tests.servers.kafka import kafka_server
 from tests.servers.redis import redis_server
 
@@ -93,18 +96,22 @@ def main() -> None:
     parser.add_argument("work", nargs="*", default=["rate", "fresh", "read", "memory"])
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--entities", type=int, default=100_000)
+    parser.add_argument("--topics", nargs="+", default=["SQLite", "Redis", "Kafka"])
+    parser.add_argument("--beat", type=float, help="seconds between heartbeats, by default those of the store")
     options = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         server = stack.enter_context(redis_server())
         topics = {"SQLite": f"sqlite:///{folder / 'streams.db'}", "Redis": server.url}
-        topics["Kafka"] = stack.enter_context(kafka_server()).url
+        if "Kafka" in options.topics:
+            topics["Kafka"] = stack.enter_context(kafka_server()).url
+        topics = {name: url for name, url in topics.items() if name in options.topics}
         if "rate" in options.work:
             for name, url in topics.items():
                 measure_rate(name, url, server.url, folder, options)
         if "fresh" in options.work:
             for name, url in topics.items():
-                measure_freshness(name, url, server.url, folder)
+                measure_freshness(name, url, server.url, folder, options.beat)
         if "read" in options.work:
             measure_reads()
         if "memory" in options.work:
@@ -134,7 +141,9 @@ def make_topic(broker: TopicBroker, topic: str, values: Sequence[bytes], partiti
         writer.flush()
 
 
-def worker_on(broker: TopicBroker, state: StreamState, topic: str, folder: Path, own: Sequence[int]) -> StreamWorker:
+def worker_on(
+    broker: TopicBroker, state: StreamState, topic: str, folder: Path, own: Sequence[int], beat_s: float
+) -> StreamWorker:
     made = StreamWorker(
         WorkerStream(
             source=SOURCE, views=VIEWS, place=StreamSource(project=topic, env="dev", source="swipes"), state=state
@@ -148,7 +157,12 @@ def worker_on(broker: TopicBroker, state: StreamState, topic: str, folder: Path,
             EventLog(location=str(folder / topic), columns=COLUMNS, shown=topic),
             EventLog(location=str(folder / f"{topic}_rejected"), columns=REJECTED_COLUMNS, shown=topic),
         ),
-        WorkerPace(clock=time.monotonic, wall_us=lambda: time.time_ns() // 1_000, beat_every_s=0.01),
+        WorkerPace(
+            clock=time.monotonic,
+            wall_us=lambda: time.time_ns() // 1_000,
+            beat_every_s=beat_s,
+            beside=ThreadPoolExecutor(1).submit,
+        ),
     )
     for partition in own:
         made.begin(partition)
@@ -174,7 +188,7 @@ def measure_rate(name: str, topics_url: str, store_url: str, folder: Path, optio
         with closing(open_topics(topics_url)) as broker, closing(open_stream_state(store_url)) as state:
             topic = f"rate{name.lower()}{number}"
             make_topic(broker, topic, values)
-            worker = worker_on(broker, state, topic, folder, range(4))
+            worker = worker_on(broker, state, topic, folder, range(4), state.heartbeat_s)
             seed(state, topic)
             begun = time.perf_counter()
             while worker.counts.events < len(values):
@@ -245,24 +259,26 @@ def packed_records(values: Sequence[bytes]) -> list[list[tuple[bytes, bytes]]]:
     return [both(event) for event in stamped.events]
 
 
-def measure_freshness(name: str, topics_url: str, store_url: str, folder: Path) -> None:
+def measure_freshness(name: str, topics_url: str, store_url: str, folder: Path, beat_s: float | None) -> None:
     for rate, partitions, seconds in ((1_000, 4, 20), (1, 16, 60)):
         with closing(open_topics(topics_url)) as broker, closing(open_stream_state(store_url)) as state:
             topic = f"fresh{name.lower()}{rate}"
             broker.create(topic, partitions)
             place = StreamSource(project=topic, env="dev", source="swipes")
-            workers = [worker_on(broker, state, topic, folder, range(n, partitions, 2)) for n in range(2)]
+            beat = state.heartbeat_s if beat_s is None else beat_s
+            workers = [worker_on(broker, state, topic, folder, range(n, partitions, 2), beat) for n in range(2)]
             seed(state, topic)
             stop = threading.Event()
             threads = []
             log = EventLog(location=str(folder / topic), columns=COLUMNS, shown=topic)
             seeded = {view_name: SeededView(name=view_name, view=of, source=SOURCE) for view_name, of in VIEWS.items()}
-            options = RunOptions(limits=TakeLimits(timeout_s=0.005), clock=time.monotonic, on_problem=print)
+            options = RunOptions(limits=TakeLimits(), clock=time.monotonic, on_problem=print)
             for worker in workers:
                 stream = RebuiltStream(place=place, state=state, partitions=lambda: worker.start.names)
                 arguments = (worker, Rebuilds(stream, log, seeded), stop, options)
                 threads.append(threading.Thread(target=run_worker, args=arguments))
                 threads[-1].start()
+            idle = server_share(store_url, partial(time.sleep, 5)) / len(workers)
             delays = sent_until_readable(broker, state, topic, rate, seconds)
             stop.set()
             for thread in threads:
@@ -272,8 +288,18 @@ def measure_freshness(name: str, topics_url: str, store_url: str, folder: Path) 
             print(
                 f"{name}, {rate:,} events/s on {partitions} partitions, two workers: sent -> readable "
                 f"p50 {cuts[49] * 1e3:.0f} ms, p99 {cuts[98] * 1e3:.0f} ms, most {max(rest) * 1e3:.0f} ms "
-                f"({len(rest)} events; the first {first * 1e3:.0f} ms)"
+                f"({len(rest)} events; the first {first * 1e3:.0f} ms); a worker without events takes "
+                f"{idle:.1%} of a core of the store's server, with a heartbeat each {beat * 1e3:.0f} ms"
             )
+
+
+def server_share(url: str, work: Callable[[], object]) -> float:
+    """Return how much of a core a Redis server takes while something is done."""
+    with closing(redis.Redis.from_url(url)) as client:
+        before, begun = client.info("cpu"), time.perf_counter()
+        work()
+        seconds, after = time.perf_counter() - begun, client.info("cpu")
+    return sum(after[name] - before[name] for name in ("used_cpu_user", "used_cpu_sys")) / seconds
 
 
 def sent_until_readable(broker: TopicBroker, state: StreamState, topic: str, rate: int, seconds: int) -> list[float]:

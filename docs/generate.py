@@ -169,6 +169,7 @@ NO_ARGUMENT = {
     "plan --detailed-exitcode": "`len(project.plan())`",
     "plan --explain": "the reasons of each change are in `plan()`",
     "plan --write-allow": "of a pipeline, as `plan --out`",
+    "plan --check-sources": "of a pipeline: `materialize()` tells the same when it reads a source",
     "apply --auto-approve": "nothing is asked",
     "apply --lock-timeout": "`lock_timeout_s`",
     "training-set --out": "the rows are a frame, beside which the manifest stands",

@@ -12,17 +12,21 @@ from hypothesis import settings
 
 from tests.samples import leave_out
 from tests.seeds import FIRST, IS_FRESH, REPEAT
+from tests.servers.azure import AzureServer, running_azure
+from tests.servers.bigquery import BigQueryServer, running_bigquery
 from tests.servers.cluster import Cluster, started_cluster
 from tests.servers.kafka import kafka_server
 from tests.servers.postgres import PostgresServer, running_postgres
 from tests.servers.redis import redis_server, running_redis, valkey_program
 from tests.servers.s3 import S3Server, running_s3
+from tests.servers.snowflake import SnowflakeServer, running_snowflake
 from tests.servers.tls import Certificates, tls_proxy
 
+collect_ignore_glob = ["servers/*_program.py"]  # they run in environments of their own
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # of trainers: threads that wait leave the cores to other tests
 os.environ.pop("COLUMNS", None)  # workers of pytest have one: what is not about widths is read as in a pipe
 os.unsetenv("COLUMNS")  # readline sets it for programs that are started, beside Python's own list of variables
-settings.register_profile("fixed", deadline=None, derandomize=True, max_examples=50)  # a busy machine is no failure
+settings.register_profile("fixed", deadline=None, derandomize=True, max_examples=30)  # a busy machine is no failure
 settings.register_profile("fresh", deadline=None, derandomize=False, database=None, print_blob=True)
 settings.load_profile("fresh" if IS_FRESH else "fixed")
 if IS_FRESH:
@@ -33,8 +37,9 @@ gc.disable()  # until the tests are found: what finding them makes stays, and se
 
 
 def pytest_collection_finish() -> None:
-    """Leave the tests themselves out of searches for what isn't used any more."""
+    """Leave the tests themselves out of searches for what isn't used any more, which come seldom: they take long."""
     gc.freeze()
+    gc.set_threshold(10_000)
     gc.enable()
 
 
@@ -48,6 +53,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how fresh random cases are repeated."""
     if IS_FRESH:
         terminalreporter.write_line(REPEAT)
+
+
+@pytest.fixture(scope="session")
+def bigquery_server() -> Iterator[BigQueryServer]:
+    """An emulator of BigQuery of this test process: for tests marked as guests."""
+    with running_bigquery() as server:
+        yield server
+
+
+@pytest.fixture
+def bigquery_url(bigquery_server: BigQueryServer) -> str:
+    """The URL of an empty dataset of this test alone."""
+    return bigquery_server.url(bigquery_server.made_dataset())
 
 
 @pytest.fixture(scope="session")
@@ -124,3 +142,46 @@ def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
     for name, value in s3_server.environ.items():
         monkeypatch.setenv(name, value)
     return s3_server
+
+
+@pytest.fixture(scope="session")
+def azure_server() -> Iterator[AzureServer]:
+    """An object store of Azure of this test process; tests keep apart by their locations in its container."""
+    with running_azure() as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=["s3", pytest.param("azure", marks=pytest.mark.guests)])
+def bucket_server(request: pytest.FixtureRequest) -> S3Server | AzureServer:
+    """An object store of each kind that there is here."""
+    server: S3Server | AzureServer = request.getfixturevalue(f"{request.param}_server")
+    return server
+
+
+@pytest.fixture
+def bucket(bucket_server: S3Server | AzureServer, monkeypatch: pytest.MonkeyPatch) -> S3Server | AzureServer:
+    """An object store of each kind, in the environment of this test alone."""
+    for name, value in bucket_server.environ.items():
+        monkeypatch.setenv(name, value)
+    return bucket_server
+
+
+@pytest.fixture
+def azure(azure_server: AzureServer, monkeypatch: pytest.MonkeyPatch) -> AzureServer:
+    """That of Azure, in the environment of this test alone."""
+    for name, value in azure_server.environ.items():
+        monkeypatch.setenv(name, value)
+    return azure_server
+
+
+@pytest.fixture(scope="session")
+def snowflake_server() -> Iterator[SnowflakeServer]:
+    """A server that speaks Snowflake's protocol, of this test process; tests keep apart by their databases."""
+    with running_snowflake() as server:
+        yield server
+
+
+@pytest.fixture
+def snowflake_url(snowflake_server: SnowflakeServer) -> str:
+    """The URL of an empty database there, of this test alone."""
+    return snowflake_server.url()

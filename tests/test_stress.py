@@ -80,7 +80,7 @@ def test_fresh_random_cases_are_repeated_by_the_number_that_is_printed(tmp_path)
 
 
 OF_NUMPY = re.compile(r"default_rng\(\)|\bRandom\(\)|np\.random\.(?!default_rng|Generator)\w+\(")
-OF_PYTHON = re.compile(r"(?<!np\.)\brandom\.(?!Random)\w+\(")
+OF_PYTHON = re.compile(r"(?<!\.)\brandom\.(?!Random)\w+\(")
 
 
 def test_no_test_draws_from_a_generator_without_a_seed():

@@ -29,7 +29,8 @@ class Cost:
 
 def run(command: Sequence[str], folder: Path, timeout_s: float, python: str = "") -> Cost:
     """Run a module of this repository in a folder, and return what it took; `python` runs the file of a program."""
-    environ = {**os.environ, "PYTHONPATH": str(ROOT), "POLARS_MAX_THREADS": "2"}
+    packages = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    environ = {**os.environ, "PYTHONPATH": packages, "POLARS_MAX_THREADS": "2"}
     environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed is compiled once, not at each start
     begin = time.monotonic()
     with (folder / "benchmark.log").open("wb") as log:

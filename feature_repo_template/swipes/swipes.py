@@ -1,7 +1,10 @@
 """Make swipes of cards: the history of some weeks, and what happens now. Plausible, made up, and the same each time.
 
     python3 swipes.py history            data/swipes.csv and data/chargebacks.csv: 30 days up to half an hour ago
-    python3 swipes.py live [--count N]   N swipes of the last half hour, as lines of JSON
+    python3 swipes.py live [--count N]   N swipes of the last half hour, as lines of JSON, and those of one thief
+    python3 swipes.py burst [--count N]  the same, and those of a dozen thieves
+
+Which of the last two are a thief's goes to data/stolen.csv.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-CARDS, MERCHANTS, DAYS = 120, 40, 30
+CARDS, MERCHANTS, DAYS, THIEVES = 120, 40, 30, 12
 COUNTRIES = ("NL", "DE", "FR", "ES")
 PAUSE = timedelta(minutes=30)
 COLUMNS = ("swipe_id", "card", "merchant", "country", "amount", "at")
@@ -72,40 +75,44 @@ def history(now: datetime, seed: int) -> tuple[list[Swipe], list[Swipe]]:
     return sorted(known, key=lambda row: str(row["at"])), sorted(reported, key=lambda row: str(row["reported_at"]))
 
 
-def live(now: datetime, count: int, seed: int) -> list[Swipe]:
-    """Return swipes of the last half hour; the last card is in the hands of a thief."""
+def live(now: datetime, count: int, thieves: int, seed: int) -> tuple[list[Swipe], list[Swipe]]:
+    """Return swipes of the last half hour, and those of them that thieves made, who have the last cards."""
     rng = random.Random(seed)
     cards = [Card(number, rng) for number in range(CARDS)]
-    rng = random.Random(f"{seed} {now.isoformat()}")
-    swipes = [rng.choice(cards).swipe(now - PAUSE * rng.random(), rng) for _ in range(count)]
-    swipes += [row for row in cards[-1].fraud(now - timedelta(minutes=9), rng) if str(row["at"]) < now.isoformat()]
-    return sorted(swipes, key=lambda row: str(row["at"]))
+    rng = random.Random(f"{seed} {now.isoformat()} {thieves}")
+    swipes = [rng.choice(cards[:-thieves]).swipe(now - PAUSE * rng.random(), rng) for _ in range(count)]
+    begun = now - timedelta(minutes=9)
+    stolen = [row for card in cards[-thieves:] for row in card.fraud(begun, rng) if str(row["at"]) < now.isoformat()]
+    return sorted(swipes + stolen, key=lambda row: str(row["at"])), stolen
 
 
-def write(path: Path, rows: list[Swipe]) -> None:
+def write(path: Path, rows: list[Swipe], mode: str = "w") -> None:
     path.parent.mkdir(exist_ok=True)
-    with path.open("w", newline="") as file:
+    is_new = mode == "w" or not path.exists()
+    with path.open(mode, newline="") as file:
         table = csv.DictWriter(file, rows[0])
-        table.writeheader()
+        if is_new:
+            table.writeheader()
         table.writerows(rows)
-    print(f"{path.parent.name}/{path.name}: {len(rows):,} rows")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["history", "live"])
-    parser.add_argument("--count", type=int, default=300, help="how many everyday swipes `live` has")
+    parser.add_argument("what", choices=["history", "live", "burst"])
+    parser.add_argument("--count", type=int, default=60, help="how many everyday swipes `live` and `burst` have")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--now", type=datetime.fromisoformat, default=datetime.now(UTC).replace(microsecond=0))
     given = parser.parse_args()
-    if given.what == "live":
-        for row in live(given.now, given.count, given.seed):
+    folder = Path(__file__).parent / "data"
+    if given.what != "history":
+        swipes, stolen = live(given.now, given.count, THIEVES if given.what == "burst" else 1, given.seed)
+        write(folder / "stolen.csv", stolen, "a")
+        for row in swipes:
             print(json.dumps(row))
         return
-    swipes, disputed = history(given.now, given.seed)
-    folder = Path(__file__).parent / "data"
-    write(folder / "swipes.csv", swipes)
-    write(folder / "chargebacks.csv", disputed)
+    for name, rows in zip(("swipes", "chargebacks"), history(given.now, given.seed), strict=True):
+        write(folder / f"{name}.csv", rows)
+        print(f"data/{name}.csv: {len(rows):,} rows")
 
 
 if __name__ == "__main__":

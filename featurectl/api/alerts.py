@@ -23,9 +23,9 @@ class ProjectAlerts:
     project: ProjectBase
 
     def check(self, *, dry_run: bool = False, again: bool = False) -> AlertCheckPage:
-        """Look at the alerts once, tell who is to be told, and return what was found and sent.
+        """Look at the alerts once, send the messages that are due, and return what was found and sent.
 
-        `dry_run`: nothing is written, nobody is told. `again`: what was refused or given up is sent once more.
+        `dry_run`: nothing is written and nothing is sent. `again`: what was refused or given up is sent once more.
 
         Raises:
             CheckFailedError: nothing is applied.

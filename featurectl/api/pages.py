@@ -258,7 +258,7 @@ class AlertCheckPage(ReadsAsPage, EvaluationRun):
 
 
 class SilencePage(ReadsAsPage, Silence):
-    """Alerts of which nobody is told for a while."""
+    """Alerts of which nobody is notified for a while."""
 
     __slots__ = ()
 

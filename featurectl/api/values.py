@@ -29,7 +29,7 @@ from featurectl.operations.entity_values import (
     split_version,
 )
 from featurectl.operations.offline_rows import bound_version, read_offline_rows
-from featurectl.operations.online_rows import read_online
+from featurectl.operations.online_rows import read_online, stream_ahead
 from featurectl.render.screen import cut_text
 from featurectl.sources.casts import cast_exact
 from featurectl.workspace.online_schema import read_online_schema
@@ -57,7 +57,8 @@ class ValueMethods(ProjectBase):
         these features alone. One entity may be a mapping of its keys, which gives a mapping of its values; a mapping of
         lists, arrays or columns is several. A view without an entity needs no entities and gives one row. `offline`:
         the values are computed from the offline table, as of the instant that the project has as now. The online store
-        has the newest values alone: a UserWarning says so in a project `as_of` an instant before the last push.
+        has the newest values alone: a UserWarning says so in a project `as_of` an instant before the last push, and
+        where the values of a stream lie ahead of the clock by more than a minute.
 
         Columns: the keys, the view's features and derived ones, and `event_time`, `available_at` and `computed_at` of
         the values. An entity that the store does not have has null, 0 for counts. A frame is of the kind that was
@@ -73,6 +74,8 @@ class ValueMethods(ProjectBase):
             read = (_offline if offline else _online)(workspace, view, entities)
         if not offline and is_before_push(self.as_of, read.answers):
             self._warn([ONLY_NEWEST], "get")
+        if read.ahead:
+            self._warn([read.ahead], "get")
         values = _rows(read)
         if is_one:
             return cast("dict[str, object]", values.row(0, named=True))
@@ -111,6 +114,7 @@ class _ReadValues:
     keys: pl.DataFrame
     answers: Sequence[Answer]
     chosen: Mapping[str, str]
+    ahead: str = ""
 
 
 def _online(workspace: Workspace, view: str, entities: _Entities) -> _ReadValues:
@@ -121,7 +125,8 @@ def _online(workspace: Workspace, view: str, entities: _Entities) -> _ReadValues
     chosen = chosen_features(read.view, request.features)
     warn_of_old_names(old_names_among(name, chosen))
     answers = read_online(workspace, read, _entities(keys), chosen.values())
-    return _ReadValues(view=read.view, keys=keys, answers=answers, chosen=chosen)
+    ahead = stream_ahead(workspace, read, answers)
+    return _ReadValues(view=read.view, keys=keys, answers=answers, chosen=chosen, ahead=ahead)
 
 
 def _offline(workspace: Workspace, view: str, entities: _Entities) -> _ReadValues:

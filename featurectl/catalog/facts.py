@@ -15,6 +15,7 @@ from featurectl.registry.state import CHALLENGER, CHAMPION
 if TYPE_CHECKING:
     from featurectl.catalog.summaries import ObjectSummary
     from featurectl.language.definitions.about import Freshness
+    from featurectl.language.definitions.on_events import OnEvents
     from featurectl.language.definitions.source import Check, Source
     from featurectl.language.definitions.view import FeatureView
 
@@ -89,6 +90,15 @@ def _of_feature(objects: AppliedObjects, name: str) -> Sayings:
     yield "online", "yes" if view.online else "no, offline only"
 
 
+def _on_events(on_events: OnEvents | None) -> str:
+    """Return where predictions on events go, and of which; "" of a model without."""
+    if on_events is None:
+        return ""
+    to = f"topic {on_events.topic}" if on_events.topic else f"table {on_events.path}"
+    where = f" where {one_line(on_events.where.text)}" if on_events.where else ""
+    return f"to {to}{where}, up to {format_duration(on_events.max_age_us)} old"
+
+
 def _of_model(objects: AppliedObjects, name: str) -> Sayings:
     model = objects.models[name]
     spine, trainer, state = model.spine, model.trainer, objects.state
@@ -96,6 +106,7 @@ def _of_model(objects: AppliedObjects, name: str) -> Sayings:
     known = f", known at {spine.known_at}" if spine.known_at else ""
     yield "spine", f"rows of {spine.source.name} at {spine.time}{known}{where}"
     yield "label", "" if spine.label is None else label_text(spine.label)
+    yield "on events", _on_events(model.on_events)
     yield "inputs", f"{len(model.inputs)}: " + ", ".join(item.name for item in model.inputs)
     if trainer is not None:
         yield "trainer", trainer.estimator or f"command: {trainer.run}"
@@ -138,6 +149,10 @@ def _of_source(objects: AppliedObjects, name: str) -> Sayings:
 
 def _source_place(source: Source) -> Sayings:
     """Yield where the rows of a source are."""
+    if source.iceberg is not None:
+        yield "table", source.iceberg.table
+        yield "catalog", shown_location(source.iceberg.catalog)
+        return
     if source.stream is None:
         yield "query" if source.sql else "path", source_words(source).removeprefix("query: ")
         return

@@ -76,6 +76,8 @@ def source_words(source: Source) -> str:
         return f"query: {one_line(source.sql.query)}"
     if source.stream is not None:
         return f"topic: {source.stream.topic}"
+    if source.iceberg is not None:
+        return source.place
     return hide_address_secrets(source.path, source.path)
 
 

@@ -90,7 +90,7 @@ _VersionOption = Annotated[
 def build_app(words: Sequence[str] = (), *, is_completing: bool = False) -> typer.Typer:
     """Return the tree for a command line: of the commands that its first word begins, for all take long to build.
 
-    Where it begins none, of all of them. A shell that completes a line is told what parameters may be.
+    Where it begins none, of all of them. A shell that completes a line is given what parameters may be.
     """
     first = tuple("version" if word in VERSION else word for word in words[:1])
     names = tuple(name for name in COMMANDS if (name.split()[0],) == first) or tuple(COMMANDS)

@@ -14,16 +14,15 @@ _OURS: Final = "featurectl"
 _BETWEEN: Final = ("featurectl.core.postgres",)  # what of us stands between SQLAlchemy and a driver
 _CONNECT: Final = "_connect"  # the beginning of our functions that do
 _EXTRA: Final = "pip install 'featurectl[postgres]'"
+_EXTRAS: Final = ("bigquery", "duckdb", "snowflake")
 _PACKAGES: Final = {
-    "bigquery": "sqlalchemy-bigquery",
     "clickhouse": "clickhouse-sqlalchemy",
     "databricks": "databricks-sqlalchemy",
-    "duckdb": "duckdb-engine",
+    "mariadb": "mysqlclient",
     "mssql": "pyodbc",
     "mysql": "mysqlclient",
     "oracle": "oracledb",
     "redshift": "sqlalchemy-redshift",
-    "snowflake": "snowflake-sqlalchemy",
     "trino": "trino",
 }
 
@@ -46,6 +45,10 @@ def missing_driver(kind: str, driver: str, error: ImportError | Exception) -> tu
 def _advice(kind: str, driver: str) -> str:
     if kind in ("postgresql", "postgres"):
         return _EXTRA if driver in ("", "psycopg") else f"{_EXTRA}, and write postgresql://"
+    if kind in _EXTRAS:
+        return f"pip install 'featurectl[{kind}]'"
+    if kind in ("mysql", "mariadb") and driver in ("", "pymysql"):
+        return "pip install 'featurectl[mysql]'"
     package = _PACKAGES.get(kind)
     return (
         f"pip install {package}" if package else "sqlite:/// and postgresql:// work; others need a SQLAlchemy dialect"

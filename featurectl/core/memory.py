@@ -14,9 +14,10 @@ LEAST: Final = 512 << 20  # that a command can keep to: what is asked for may be
 _WITHOUT_ROWS: Final = 280 << 20  # Python and the libraries, and what they keep of memory that was given back
 _SMALL: Final = 2 << 30
 _OF_A_THREAD: Final = 256 << 20
-_MMAP_THRESHOLD, _ARENA_MAX = -3, -8  # of glibc's mallopt
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # of glibc's mallopt
 _ALONE: Final = 1 << 20  # what is no smaller is given back once it is freed, wherever it lies
 _ARENAS: Final = 2
+_KEPT: Final = 4 << 20  # of a server, between two requests
 _UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _UNKNOWN: Final = 4 << 30  # where the system does not say what is free
@@ -55,6 +56,15 @@ def prepare_for(size: int) -> None:
     os.environ.setdefault("POLARS_ROW_GROUP_PREFETCH_SIZE", "1")
     os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:100,muzzy_decay_ms:0")
     _set_up_malloc({"MALLOC_MMAP_THRESHOLD_": (_MMAP_THRESHOLD, _ALONE), "MALLOC_ARENA_MAX": (_ARENA_MAX, _ARENAS)})
+
+
+def keep_between_requests() -> None:
+    """Have the C library keep some memory that was freed: a server's next request needs as much again.
+
+    Else the system takes it, and gives other pages, each of which it fills with zeros first.
+    """
+    options = {"MALLOC_MMAP_THRESHOLD_": (_MMAP_THRESHOLD, _ALONE), "MALLOC_TRIM_THRESHOLD_": (_TRIM_THRESHOLD, _KEPT)}
+    _set_up_malloc(options)
 
 
 def _set_up_malloc(options: Mapping[str, tuple[int, int]]) -> None:

@@ -96,7 +96,7 @@ def _plain(error: Exception) -> str:
 
 
 def refusal_of(error: Exception) -> str:
-    """Return why an object store refused, or did not answer; of another error its first line.
+    r"""Return why an object store refused, or did not answer; of another error its first line.
 
     Neither names the login of an endpoint: libraries show its address whole, and a server may repeat what it was sent.
 
@@ -104,6 +104,8 @@ def refusal_of(error: Exception) -> str:
     'no answer from http://127.0.0.1:9'
     >>> refusal_of(OSError("... status code: 403 Forbidden: <Code>NoSuchKey</Code><Message>It is gone.</Message>"))
     'It is gone (NoSuchKey)'
+    >>> refusal_of(OSError("<Code>NoContainer</Code><Message>It is not there.\nRequestId:ef4\nTime:1</Message>"))
+    'It is not there (NoContainer)'
     >>> refusal_of(OSError("Error performing GET http://h/b in 2ms - Server returned status code: 403 Forbidden: "))
     'http://h answers 403 Forbidden'
     >>> refusal_of(OSError("Error performing GET http://ana:p'w@h/b in 2ms - HTTP error: error sending request"))
@@ -127,7 +129,7 @@ def _reason(error: Exception) -> str:
         return "the environment has no credentials for the object store"
     if message := _MESSAGE.search(text):
         code = _CODE.search(text)
-        reason = message[1].strip()
+        reason = (message[1].strip().splitlines() or [""])[0].strip()  # Azure says the number of the request below it
         return f"{reason.rstrip('.')} ({code[1].strip()})" if code else reason
     if status := _STATUS.search(text):
         return f"{host} answers {status[1]}"

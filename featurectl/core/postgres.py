@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 CONNECT_S: Final = 5
 PROBE_S: Final = 30  # a query may take hours: so often it is seen whether the server still answers others
+NO_ANSWER: Final = "no answer within"  # begins what is said of a server that hangs
 _WAKE_S: Final = 0.1
 
 
@@ -75,7 +76,7 @@ class _AnswerLimit:
         """
         from psycopg import OperationalError
 
-        message = f"no answer within {self.answer_s:g} s"
+        message = f"{NO_ANSWER} {self.answer_s:g} s"
         try:
             if self.probe is not None:
                 self.probe()

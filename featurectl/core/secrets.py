@@ -24,7 +24,8 @@ _BEFORE: Final = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))"  # no letter, but that of 
 _HTTP: Final = ("http", "https")
 _CUT: Final = re.compile(r"[@/:?#&=;,\s]+")
 _PARAMETER: Final = re.compile(
-    r"table|user(name)?|host|port|db|dbname|mode|uri|region|protocol|application_name|ssl(mode|_cert_reqs)|.*timeout",
+    r"table|user(name)?|host|port|db|dbname|mode|uri|region|protocol|application_name|ssl(mode|_cert_reqs)|.*timeout|"
+    r"warehouse|role|authenticator|query_tag",
     re.IGNORECASE,
 )  # parameters whose values may be shown, when they are such
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.]{0,30}")

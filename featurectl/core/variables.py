@@ -11,7 +11,10 @@ from featurectl.core.errors import UsageError
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(:-(?P<default>(?:(?!\$\{)[^}])*))?\}")
 _PORT = re.compile(r"[^:]*:\d*")
 _BARE_USER = re.compile(r"(\$\{\w+\}:?)+")
-_NAMES = r"(?:(?:ssl)?(?:password|passwd|pwd)|token|secret|sig|signature|(?:api|access|account)_?key)"
+_DOTTED = r"(?:\w+\.)+[\w-]*(?:credential|key|secret|token)"  # of pyiceberg: s3.secret-access-key
+_NAMES = (
+    rf"(?:(?:ssl)?(?:password|passwd|pwd)|token|secret|sig|signature|credential|(?:api|access|account)_?key|{_DOTTED})"
+)
 _SECRET = re.compile(rf"[?&]{_NAMES}=[^&]", re.IGNORECASE)
 _LONGEST_WORD = 1_000  # characters of a password that is looked at for what may be shown of it
 _TOKEN = re.compile(r"\S+")

@@ -32,11 +32,30 @@ if TYPE_CHECKING:
     from featurectl.pit.keys import AskedSpine
 
 
+@dataclass(slots=True, kw_only=True)
+class RowStream:
+    """Rows as they come, once: `frames` give them, and `count` is how many have come so far.
+
+    `empty` has their columns, and none of them. `close` lets go of where they come from, also when more would come.
+    """
+
+    empty: pl.LazyFrame
+    frames: Iterator[pl.LazyFrame]
+    count: int = 0
+    close: Callable[[], None] = lambda: None
+
+
 class RowScan(Protocol):
     """Rows that lie somewhere: they are read where the engine works, not where a run is planned."""
 
     def read(self) -> pl.LazyFrame:
         """Return the rows, the same frame each time: what has to be read to know them (a query) is read once."""
+
+    def stream(self) -> RowStream | None:
+        """Return the same stream of the rows each time; None: they are to be `read`."""
+
+    def close(self) -> None:
+        """Let go of where rows come from; none come after it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +68,12 @@ class FrameScan:
         """Return the rows."""
         return self.rows
 
+    def stream(self) -> None:
+        """Return nothing: they are there."""
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to let go of."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
@@ -60,6 +85,8 @@ class Piece:
     Of its rows only those with `since` <= event_time < `before` go into the table (None: no end). The others are seen
     all the same: they make a row a repeat, move the clocks of `Prepared`, and are held back when they come later.
     `events`: hashes of what names some events, whose rows go into the table whenever they happened.
+    `reread_until`: rows up to this availability were read before: of these only such count as read, and are taken, as
+    the table lacks, and none of them is counted as left out.
     """
 
     scan: RowScan
@@ -70,6 +97,7 @@ class Piece:
     since: datetime | None = None
     before: datetime | None = None
     events: pl.Series | None = None
+    reread_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,11 +213,13 @@ class EarlierRows:
     all.
     `table` gives those of all of its rows (without `dedup_key` no `_dedup`): a row that came too late is none where the
     table has a copy that counts, or the very same row.
+    `has_all`: the table has each event that was read, so that a row without a key was not read before.
     """
 
     pieces: Sequence[Piece] = ()
     rows: Callable[[], Iterator[pl.DataFrame]] | None = None
     table: Callable[[], Iterator[pl.DataFrame]] | None = None
+    has_all: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,7 +334,7 @@ class Engine(Protocol):
     ) -> Prepared:
         """Return the rows of a view of a stream, of events from `since` on, in the form of its offline table.
 
-        Copies are told among the events of an entity that the view takes: one that became available within
+        Copies are looked for among the events of an entity that the view takes: one that became available within
         `repeat_reach_us` of the copy before it is left out. `held_back` counts the events of each piece that become
         available after its end.
 

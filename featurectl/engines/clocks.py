@@ -82,7 +82,7 @@ def select_columns(frame: Frame, source: Source) -> Frame:
 
 
 def _with_ties(scan: pl.LazyFrame, source: Source) -> pl.LazyFrame:
-    """Return the rows of a source with a `dedup_key` with what its `tiebreak` names, by which copies are told apart."""
+    """Add to the rows of a source with a `dedup_key` what its `tiebreak` names, by which copies are distinguished."""
     if not source.dedup_key:
         return scan
     made = {item.name: named_column(item) for item in source.select}

@@ -201,6 +201,11 @@ def _cut(rows: pl.DataFrame, columns: Sequence[str], part: int, parts: int) -> p
     return rows if parts == 1 else rows.filter(bucket_of(rows.select(columns), parts) == part)
 
 
+def rows_mark(height: int, sums: tuple[int, int]) -> str:
+    """Return a text of how many rows there are, and of the sums of their hashes, each taken as it is and mixed."""
+    return f"{height}-{sums[0]:016x}-{sums[1]:016x}"
+
+
 @dataclass(frozen=True, slots=True)
 class ShuffledRows:
     """A view's rows in any number of buckets, sorted when they are asked for; `sums` are of the hashes of the rows."""
@@ -221,8 +226,8 @@ class ShuffledRows:
 
     @property
     def mark(self) -> str:
-        """How many rows there are, and the sums of their hashes, each taken as it is and mixed."""
-        return f"{self.shuffle.height}-{self.sums[0]:016x}-{self.sums[1]:016x}"
+        """How many rows there are, and the sums of their hashes."""
+        return rows_mark(self.shuffle.height, self.sums)
 
     def of(self, bucket: int, buckets: int) -> pl.DataFrame:
         """Return the rows of a bucket in total order."""

@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -15,13 +16,20 @@ from featurectl.core.errors import UsageError
 from featurectl.core.temporary_files import is_running
 
 _NAME: Final = "spill-"
+_open: set[str] = set()  # the folders of this process
+_lock = threading.Lock()
+
+
+def spill_folder(root: Path) -> Path:
+    """Return where rows of a repository may lie that do not fit into memory."""
+    return root / ".featurectl" / "spill"
 
 
 class SpillRoom:
     """Makes folders below one of its own, which is made when it is first needed and removed at the end.
 
-    What a process left that was killed is removed by the next that needs room at the same place. `on_rows` is given the
-    number of rows of each batch that is read while the room is open.
+    What a process left that was killed is removed by the next at the same place. `on_rows` is given the number of rows
+    of each batch that is read while the room is open.
     """
 
     def __init__(self, parent: Path | None = None, on_rows: Callable[[int], None] | None = None) -> None:
@@ -43,8 +51,10 @@ class SpillRoom:
         try:
             if self._parent is not None:
                 self._parent.mkdir(parents=True, exist_ok=True)
-                _remove_orphans(self._parent)
-            return Path(tempfile.mkdtemp(prefix=f"{_NAME}{os.getpid()}-", dir=self._parent))
+            with _lock:
+                made = Path(tempfile.mkdtemp(prefix=f"{_NAME}{os.getpid()}-", dir=self._parent))
+                _open.add(made.name)
+                return made
         except OSError as error:
             if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
                 raise
@@ -54,6 +64,9 @@ class SpillRoom:
             ) from error
 
     def __enter__(self) -> Self:
+        if self._parent is not None:
+            with _lock:
+                _remove_orphans(self._parent)
         return self
 
     def __exit__(
@@ -61,11 +74,13 @@ class SpillRoom:
     ) -> None:
         if self._own is not None:
             shutil.rmtree(self._own, ignore_errors=True)
+            _open.discard(self._own.name)
             self._own = None
 
 
 def _remove_orphans(parent: Path) -> None:
     for path in parent.glob(f"{_NAME}*"):
         number = path.name.removeprefix(_NAME).partition("-")[0]
-        if number.isdigit() and not is_running(int(number)):
+        is_own = number == str(os.getpid())  # in a container each process may have the number of the one of before
+        if number.isdigit() and (path.name not in _open if is_own else not is_running(int(number))):
             shutil.rmtree(path, ignore_errors=True)

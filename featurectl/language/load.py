@@ -90,6 +90,7 @@ def _load(root: Path, files: _Files, declared: Declarations, schemas: SchemaRead
     if files.project and not any(problem.place.path == PROJECT_FILE for problem in declared.report.problems):
         environments = files.project.environments.values()
         declared.data_roots = tuple(folder for shape in environments for folder in shape.data_roots)
+        declared.topic_places = tuple(shape.streams for shape in environments if shape.streams)
     resolve = _Resolver(declared)
     resolve.all(_of(files, EntityShape), declared.entities, "entity", lambda s: resolve_entity(s, declared))
     sources = _of(files, SourceShape)

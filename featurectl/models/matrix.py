@@ -100,5 +100,5 @@ def category_texts(column: pl.Series) -> pl.Series:
 
 
 def category_values(texts: pl.Series) -> list[str]:
-    """Return the values of a category that are in rows, as texts, sorted: a model that is not told takes them."""
+    """Return the values of a category that are in rows, as texts, sorted: for a feature that declares no categories."""
     return texts.drop_nulls().unique().sort().to_list()

@@ -142,10 +142,10 @@ def _values(
         where = online_view(bound.view, bound.version, workspace.project, workspace.environment.name)
         question = HistoryQuestion(view=bound.view, online=where, table=bound.table, entity=entity, now=workspace.now)
         history = read_history(open_engine(workspace.environment), question, _CHANGES)
+        history = history_by_current_names(history, bound.view)
         if bound.view.online:
             online = read_online(workspace, ReadView(view=bound.view, online=where), [list(entity.values())])[0]
             online = by_current_names(online, bound.view)
-        history = history_by_current_names(history, bound.view)
     except FeaturectlError as error:
         problem = error.message
     return EntityValues(words=tuple(words), entity=named, history=history, online=online, error=problem)

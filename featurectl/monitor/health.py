@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, timedelta
 
+    from featurectl.language.definitions.source import Source
     from featurectl.monitor.checks import CheckHistory
     from featurectl.monitor.freshness import FreshnessRow
     from featurectl.monitor.status import ServedView
@@ -46,12 +47,17 @@ def served_view(workspace: Workspace, item: ObjectVersion) -> ServedView:
         latest_run=partial(latest_run, workspace),
         latest_push=lambda: latest_push(workspace)(),  # noqa: PLW0108 - the store is asked when it is called
         stream_asof=partial(_stream_asof, workspace, item, view.source.name) if is_kept else None,
+        stream_event=partial(_stream_event, workspace, view.source) if is_kept else lambda: None,
     )
 
 
 def _stream_asof(workspace: Workspace, item: ObjectVersion, source: str) -> datetime | None:
-    """Return up to which instant all events are in a view of a stream; not later than now where that is the clock's."""
-    from featurectl.core.units import from_us
+    """Return up to which instant all events are in a view of a stream.
+
+    Not later than now where that is the clock's, but where it lies further ahead than clocks may differ.
+    """
+    from featurectl.core.units import from_us, instant_us
+    from featurectl.online.future_pushes import is_ahead
     from featurectl.online.stream_state.base import StreamSource
 
     place = StreamSource(project=workspace.project, env=workspace.environment.name, source=source)
@@ -59,7 +65,24 @@ def _stream_asof(workspace: Workspace, item: ObjectVersion, source: str) -> date
     if f"{item.name}@{item.version}" not in poll.live or not poll.asof:
         return None
     asof = from_us(poll.asof)
-    return asof if workspace.clock is None else min(asof, workspace.now)
+    if workspace.clock is None or is_ahead(poll.asof, instant_us(workspace.now)):
+        return asof
+    return min(asof, workspace.now)
+
+
+def _stream_event(workspace: Workspace, source: Source) -> datetime | None:
+    """Return when the last event was that a stream's log has; None where it can't be read or does not say it."""
+    from featurectl.core.dtypes import TIMESTAMP
+    from featurectl.offline.log_times import latest_time
+
+    name, made = source.event_time or "", {item.name for item in source.select}
+    if name in made or (source.columns or {}).get(name) != TIMESTAMP:
+        return None
+    try:
+        log = workspace.event_log(source)
+        return latest_time(log, log.open(), name)
+    except FeaturectlError:
+        return None
 
 
 def look(workspace: Workspace, state: State, *, entities: bool) -> list[FreshnessRow]:

@@ -9,7 +9,7 @@ from typing import Final
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError, FeaturectlError, NoAnswerError, StoreError
-from featurectl.core.units import counted, format_instant, plural
+from featurectl.core.units import counted, format_instant, instant_us, plural
 from featurectl.engines.base import TOO_LATE, Engine
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
@@ -18,7 +18,7 @@ from featurectl.monitor.freshness import FreshnessRow, age_at, judge_age
 from featurectl.monitor.last_event import last_event_until
 from featurectl.offline.base import OfflineTable
 from featurectl.online.base import Bound, OnlineStore, OnlineView
-from featurectl.online.future_pushes import how_far_ahead
+from featurectl.online.future_pushes import how_far_ahead, tell_ahead
 from featurectl.online.missing_rows import rows_lost
 from featurectl.operations.materialize.part_begins import changed_since
 from featurectl.operations.materialize.part_rows import describe_changed, to_mend
@@ -39,7 +39,8 @@ class ServedView:
     `lost`: the place of all tables is gone, so that a table that is not there says nothing. `clock` is the real time
     where that is what now means. `latest_run` and `latest_push` give the latest instants as of which a table, or what
     is online, can rightly have been computed. `stream_asof` is given of a view that workers keep online: it reads the
-    instant up to which all events of its stream are in it, None where it is not online.
+    instant up to which all events of its stream are in it, None where it is not online; `stream_event` reads when the
+    last event was that the stream's log has.
     """
 
     view: FeatureView
@@ -51,6 +52,7 @@ class ServedView:
     latest_run: Bound | None = None
     latest_push: Bound | None = None
     stream_asof: Callable[[], datetime | None] | None = None
+    stream_event: Callable[[], datetime | None] = lambda: None
 
 
 def freshness_of_views(
@@ -181,7 +183,9 @@ def _how(item: ServedView) -> str:
 
 def _with_last_event(item: ServedView, served: ServedFreshness, now: datetime) -> ServedFreshness:
     """Return what stands behind a view with the last event until now, where its newest lies ahead."""
-    if served.newest_event is None or served.newest_event <= now or served.watermark is None:
+    if item.stream_asof is not None or served.newest_event is None or served.newest_event <= now:
+        return served
+    if served.watermark is None:
         return served
     return replace(served, last_event=last_event_until(item.table, now, served.watermark))
 
@@ -189,6 +193,8 @@ def _with_last_event(item: ServedView, served: ServedFreshness, now: datetime) -
 def _of_the_future(item: ServedView, served: ServedFreshness) -> str:
     """Return what was computed as of an instant that has not come, and what to do; "" where nothing was."""
     name = item.view.name
+    if item.stream_asof is not None and item.clock is not None and served.watermark is not None:
+        return tell_ahead(instant_us(served.watermark), instant_us(item.clock))
     far = _far(served.computed_at, item.latest_push, "the online store's clock") if item.online is not None else ""
     if far:
         return f"pushed as of {far}: featurectl push --full {name}"
@@ -269,7 +275,7 @@ def _look_at_stream(item: ServedView, asof: datetime | None) -> ServedFreshness:
     return ServedFreshness(
         rows=0 if coverage is None else item.table.statistics().rows,
         entities=None,
-        newest_event=None,
+        newest_event=item.stream_event(),
         watermark=asof,
         computed_at=asof,
         table_at=None if coverage is None else coverage.now,

@@ -226,7 +226,7 @@ def _meanwhile(chain: Chain) -> str:
 def _no_worker(chain: Chain) -> FirstCause | None:
     """Tell of a stream of which nothing has come online for too long: no worker runs, or those that do are behind.
 
-    A topic that does not answer is told before that: workers on it get no further.
+    A topic that does not answer is the cause before that: workers on it get no further.
     """
     if not chain.stream or chain.online is None or chain.online.newest_available is None:
         return None
@@ -367,7 +367,9 @@ def _stream_link(item: ServedView) -> ChainLink:
         return ChainLink(kind="online", name=label, error=error.message)
     if asof is None:
         return ChainLink(kind="online", name=label, error=NOT_ONLINE, missing=True)
-    return ChainLink(kind="online", name=label, newest_available=asof, computed_at=asof)
+    return ChainLink(
+        kind="online", name=label, newest_event=item.stream_event(), newest_available=asof, computed_at=asof
+    )
 
 
 def _read(coverage: Coverage | None, sources: Sequence[ChainLink]) -> dict[str, datetime]:

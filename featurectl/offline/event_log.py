@@ -4,6 +4,7 @@ A row is an event: `_partition` (with the incarnation, as `swipes/0#1`), `_offse
 `_rejected` (why the event is none, in a row without values; else null), and the columns of the source before `select`.
 
 What has been logged of a partition is its application transaction in the log of Delta: the first offset that is not.
+Another one says from which offset on events may lack their predictions.
 A commit is made on the version that was opened, and fails where another came between; nothing is tried again here, as
 an old worker that opened the table anew would log twice what a new one has. Our part of a commit says of every
 partition how far it is logged and applied, and between which instants stamps were lost.
@@ -18,6 +19,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -29,14 +31,15 @@ from polars.exceptions import PolarsError
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.documents import parse_json
+from featurectl.core.dtypes import TIMESTAMP
 from featurectl.core.errors import DataError, StoreError
 from featurectl.core.frames.types import polars_dtype
 from featurectl.core.object_store import delta_options
-from featurectl.core.units import format_iso
 from featurectl.offline.actions import files_of
 from featurectl.offline.commit_log import all_entries, newest_entry
+from featurectl.offline.compact_turns import compact_in_turn
 from featurectl.offline.failures import store_failure
-from featurectl.offline.files import sync_log
+from featurectl.offline.files import delta_stat, remove_files, remove_strays, stray_commits, sync_log
 from featurectl.offline.open_plain_files import open_bucket
 from featurectl.offline.sync import sync_names, sync_path
 
@@ -51,23 +54,32 @@ BYTES: Final = "bytes"  # the type of a column of bytes, beside those of the lan
 REJECTED_COLUMNS: Final[Mapping[str, str]] = {"column": "string", "value": BYTES}  # of the table of rejected events
 _METADATA: Final = "featurectl_stream"
 _KEPT: Final = "featurectl_stream_before"  # in a commit that compacts
+_PREDICTED: Final = "predicted "  # before the name of a partition
 _HOOKS: Final = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=True)
 _CONFIGURATION: Final = {"delta.logRetentionDuration": "interval 1 days", "delta.checkpointInterval": "100"}
 _ENDS: Final = (OFFSET, STAMP)
 _SMALL: Final = 32 << 20  # bytes of a file
+_ROWS_AT_ONCE: Final = 1 << 18  # of a file: a row group as Polars writes them
 _FEW_COMMITS: Final = 16  # one that compacts has two that remove files behind it
-
-
 RETIRED_US: Final = 2**53 - 1  # `applied_us` of a partition of which nothing comes any more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedPartition:
-    """What is logged of a partition, from its `first` offset to before `end`: all up to the instant `applied_us`."""
+    """What is logged of a partition, from its `first` offset to before `end`: all up to the instant `applied_us`.
+
+    Events before the offset `predicted` need no prediction any more (None: all that are logged).
+    """
 
     first: int
     end: int
     applied_us: int
+    predicted: int | None = None
+
+    @property
+    def predicted_end(self) -> int:
+        """The first offset that may need a prediction."""
+        return self.end if self.predicted is None else self.predicted
 
     @property
     def is_retired(self) -> bool:
@@ -128,40 +140,42 @@ class EventLog:
         with self._failures("read"):
             try:
                 table = DeltaTable(self.location, storage_options=delta_options(self.location))
-            except TableNotFoundError:
+            except DeltaError as error:
+                if not isinstance(error, TableNotFoundError) and not stray_commits(self.location):
+                    raise
                 return OpenedLog(None, LogState(partitions={}))
             self._check_columns(table)
             text = _state_text(table)
-        if text is None:
-            raise StoreError(f"the table {self.shown} is no log of a stream", code="FC603")
-        return OpenedLog(table, self._loaded(text))
+            if text is None:
+                raise StoreError(f"the table {self.shown} is no log of a stream", code="FC603")
+            return OpenedLog(table, self._loaded(text, table))
 
     def commit(self, opened: OpenedLog, rows: pl.DataFrame, state: LogState) -> bool:
         """Add rows to the version that was opened, which says `state` then; False where another commit came between.
 
-        Args:
-            opened: What was looked at.
-            rows: The columns of the log, by offset in each partition; there may be none.
-            state: All partitions, those that have nothing new among them.
+        `rows` have the columns of the log, by offset in each partition; `state` has all, those without rows among them.
         """
-        transactions = [Transaction(name, of.end) for name, of in sorted(state.partitions.items())]
         properties = CommitProperties(
-            custom_metadata={_METADATA: _dumped(state)}, max_commit_retries=0, app_transactions=transactions
+            custom_metadata={_METADATA: _dumped(state)}, max_commit_retries=0, app_transactions=_transactions(state)
         )
         schema = pl.Schema({name: column_dtype(dtype) for name, dtype in {**OWN_COLUMNS, **self.columns}.items()})
         with self._failures("written"):
             added = [self._write(rows.select(schema.names()))] if rows.height else []
+            number = 0 if opened.version is None else opened.version + 1
             try:
                 self._log(opened.table, added, Schema.from_arrow(schema), properties)
+                is_refused = remove_strays(self.location)
             except CommitFailedError:
-                _remove_files(self.location, added)
-                return False
-            except DeltaError:
-                if opened.table is None and self.open().table is not None:
-                    return False  # another one has made the table
-                raise
-            sync_log(self.location, 0 if opened.version is None else opened.version + 1)
-        return True
+                is_refused = True
+            except DeltaError:  # the table is gone, or another one has made it
+                is_refused = remove_strays(self.location) or (self.open().table is None) != (opened.table is None)
+                if not is_refused:
+                    raise
+            if is_refused:
+                remove_files(self.location, added)
+            else:
+                sync_log(self.location, number)
+        return not is_refused
 
     def _log(
         self, table: DeltaTable | None, added: list[AddAction], schema: Schema, properties: CommitProperties
@@ -194,16 +208,19 @@ class EventLog:
     def compact(self, opened: OpenedLog, kept_hours: int = 24) -> bool:
         """Put many small files together, and remove those that no version of the last hours needs.
 
-        Files that a worker left which never came to its commit go with them. False: another commit came between, and
-        this one could not be made behind it. Where it could, what it says is older than what the log says: it counts
-        only where no commit of a worker is left, as Delta forgets commits after a day.
+        Files that a worker left which never came to its commit go with them. False: another one does so, or a commit
+        came between. What it says is older than what the log says: it counts only where no commit of a worker is left,
+        as Delta forgets commits after a day.
         """
         if opened.table is None:
             return False
-        properties = CommitProperties(custom_metadata={_KEPT: _dumped(opened.state)}, max_commit_retries=0)
+        kept = {_KEPT: _dumped(opened.state)}
+        properties = CommitProperties(custom_metadata=kept, max_commit_retries=0)
         with self._failures("compacted"):
             try:
-                opened.table.optimize.compact(commit_properties=properties, post_commithook_properties=_HOOKS)
+                compact = partial(opened.table.optimize.compact, commit_properties=properties)
+                if not compact_in_turn(opened.table, partial(compact, post_commithook_properties=_HOOKS), kept):
+                    return False
                 opened.table.vacuum(
                     retention_hours=kept_hours,
                     enforce_retention_duration=False,
@@ -223,22 +240,24 @@ class EventLog:
     def read_rows(
         self, opened: OpenedLog, columns: Sequence[str], after: Mapping[str, int] | None = None
     ) -> Iterator[pl.DataFrame]:
-        """Yield rows of a version, a file at a time: of each partition those from an offset on, or all."""
+        """Yield rows of a version, some of a file at a time: of each partition those from an offset on, or all."""
         if opened.table is None:
             return
         files = files_of(opened.table)
         least = min((after or {}).values(), default=0)
-        for path, end in files.select("path", f"max.{OFFSET}").rows():
+        for path, end, rows in files.select("path", f"max.{OFFSET}", "num_records").rows():
             if end is not None and end < least:
                 continue
-            with self._failures("read"):
-                yield self._read_file(f"{self.location}/{path}", columns, after)
+            for start in range(0, rows, _ROWS_AT_ONCE):
+                with self._failures("read"):
+                    yield self._read_some(f"{self.location}/{path}", start, columns, after)
 
     def scan_rows(self, opened: OpenedLog, columns: Sequence[str], known_after: datetime | None = None) -> pl.LazyFrame:
         """Return rows of a version; files without one that was stamped later than an instant are left out."""
         files = pl.DataFrame(schema={"path": pl.String}) if opened.table is None else files_of(opened.table)
         if known_after is not None and (ends := f"max.{STAMP}") in files.columns:
-            files = files.filter((pl.col(ends) > known_after).fill_null(value=True))
+            end = pl.col(ends) + pl.duration(milliseconds=1)  # of what was put together Delta keeps milliseconds
+            files = files.filter((end > known_after).fill_null(value=True))
         return self._scan([f"{self.location}/{path}" for path in files["path"]], columns)
 
     def _scan(self, paths: Sequence[str], columns: Sequence[str]) -> pl.LazyFrame:
@@ -255,8 +274,11 @@ class EventLog:
             hive_partitioning=False,
         )
 
-    def _read_file(self, path: str, columns: Sequence[str], after: Mapping[str, int] | None) -> pl.DataFrame:
-        scan = self._scan([path], columns)
+    def _read_some(
+        self, path: str, start: int, columns: Sequence[str], after: Mapping[str, int] | None
+    ) -> pl.DataFrame:
+        """Return rows of a file from one on; of those before it nothing is decoded but the rest of its row group."""
+        scan = self._scan([path], columns).slice(start, _ROWS_AT_ONCE)
         if after is not None:
             wanted = pl.any_horizontal(
                 pl.lit(value=False),
@@ -281,6 +303,8 @@ class EventLog:
                 raise
             sync_names(path.parent, path.parent)
             size = path.stat().st_size
+        times = [*_ENDS, *(name for name, dtype in self.columns.items() if dtype == TIMESTAMP)]
+        ends = [column for column in times if rows[column].null_count() < rows.height]
         return AddAction(
             path=name,
             size=size,
@@ -290,9 +314,9 @@ class EventLog:
             stats=json.dumps(
                 {
                     "numRecords": rows.height,
-                    "minValues": {column: _end(rows[column].min()) for column in _ENDS},
-                    "maxValues": {column: _end(rows[column].max()) for column in _ENDS},
-                    "nullCount": dict.fromkeys(_ENDS, 0),
+                    "minValues": {column: delta_stat(rows[column].min()) for column in ends},
+                    "maxValues": {column: delta_stat(rows[column].max()) for column in ends},
+                    "nullCount": {column: rows[column].null_count() for column in times},
                 }
             ),
         )
@@ -317,13 +341,16 @@ class EventLog:
                     hint="a column of a stream keeps its type: add another one, or cast it in the source's select",
                 )
 
-    def _loaded(self, text: str) -> LogState:
+    def _loaded(self, text: str, table: DeltaTable) -> LogState:
         try:
             found = parse_json(text)
-            partitions = {
-                str(name): LoggedPartition(first=of["first"], end=of["end"], applied_us=of["applied"])
-                for name, of in found["partitions"].items()
-            }
+            partitions = {}
+            for name, of in found["partitions"].items():
+                noted = table.transaction_version(_PREDICTED + name)
+                predicted = None if noted is None or noted >= of["end"] else noted
+                partitions[name] = LoggedPartition(
+                    first=of["first"], end=of["end"], applied_us=of["applied"], predicted=predicted
+                )
             gaps = tuple((a, b) for a, b in found["gaps"])
             return LogState(partitions=partitions, gaps=gaps, cut_us=found["cut"], run=found["run"])
         except (ValueError, LookupError, TypeError, AttributeError) as error:
@@ -351,19 +378,16 @@ def _state_text(table: DeltaTable) -> str | None:
     return next((str(entry[_KEPT]) for entry in entries if _KEPT in entry), None)
 
 
-def _remove_files(location: str, added: Sequence[AddAction]) -> None:
-    """Remove files that no commit names.
-
-    Those in a bucket stay until a compaction: a commit whose answer was lost is refused when it is sent again.
-    """
-    if "://" not in location:
-        for each in added:
-            (Path(location) / each.path).unlink(missing_ok=True)
-
-
 def column_dtype(dtype: str) -> pl.DataType:
     """Return the Polars type of a column of the log."""
     return pl.Binary() if dtype == BYTES else polars_dtype(dtype)
+
+
+def _transactions(state: LogState) -> list[Transaction]:
+    """Return the ends of partitions, and those of what is predicted: those stay when older workers commit."""
+    parts = state.partitions.items()
+    ends = {name: of.end for name, of in parts} | {_PREDICTED + name: of.predicted_end for name, of in parts}
+    return [Transaction(name, end) for name, end in sorted(ends.items())]
 
 
 def _dumped(state: LogState) -> str:
@@ -372,7 +396,3 @@ def _dumped(state: LogState) -> str:
     }
     gaps = [list(gap) for gap in state.gaps]
     return json.dumps({"partitions": partitions, "gaps": gaps, "cut": state.cut_us, "run": state.run}, sort_keys=True)
-
-
-def _end(value: object) -> object:
-    return format_iso(value) if isinstance(value, datetime) else value

@@ -255,3 +255,41 @@ def _action(file: _File, ends: Mapping[str, object], size: int) -> AddAction:
 def _iso(instant: object) -> str:
     assert isinstance(instant, datetime)
     return format_iso(instant)
+
+
+def delta_stat(value: object) -> object:
+    """Return a value as Delta's log has the least and the greatest of a column."""
+    return format_iso(value) if isinstance(value, datetime) else value
+
+
+def stray_commits(location: str) -> Sequence[Path]:
+    """Return the commits of a table in a folder that has no beginning: it was taken away while they were made.
+
+    They say not what the table is of, so that nobody can read it. Where it has a beginning by now there are none.
+    """
+    if "://" in location:
+        return []
+    log = Path(location) / LOG
+    beginnings = [log / f"{0:020}.json", log / _LAST_CHECKPOINT]
+    if any(path.exists() for path in beginnings):
+        return []
+    found = [*log.glob("[0-9]*.json")]
+    return [] if any(path.exists() for path in beginnings) else found
+
+
+def remove_strays(location: str) -> bool:
+    """Remove the commits of a table that has no beginning; return whether there were any."""
+    found = stray_commits(location)
+    for path in found:
+        path.unlink(missing_ok=True)
+    return bool(found)
+
+
+def remove_files(location: str, added: Sequence[AddAction]) -> None:
+    """Remove files that no commit names.
+
+    Those in a bucket stay until a compaction: a commit whose answer was lost is refused when it is sent again.
+    """
+    if "://" not in location:
+        for each in added:
+            (Path(location) / each.path).unlink(missing_ok=True)

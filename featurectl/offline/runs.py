@@ -152,7 +152,7 @@ def _ended(record: RunRecord, clock: datetime) -> RunRecord:
     if alive is None and clock - record.at < LOST:
         return replace(record, state="unseen")
     return replace(
-        record, state="ended", error=f"killed: {where}, begun {format_instant(record.begun_at)}, has told no end"
+        record, state="ended", error=f"killed: {where}, begun {format_instant(record.begun_at)}, has recorded no end"
     )
 
 

@@ -1,4 +1,4 @@
-"""What was pushed as of an instant that has not come yet.
+"""What was pushed, or is kept online by workers, as of an instant that has not come yet.
 
 Nobody finds a value before the instant as of which it was computed, and nothing older replaces it: such a push hides
 all values of a view until the time has come, if it ever does.
@@ -10,7 +10,7 @@ import time
 from datetime import datetime, timedelta
 from typing import Final
 
-from featurectl.core.units import format_age, format_instant, moved_by
+from featurectl.core.units import format_age, format_instant, from_us, moved_by
 from featurectl.online.base import Bound
 
 CLOCKS_DIFFER: Final = timedelta(seconds=60)  # by so much clocks may, and nobody is warned
@@ -40,3 +40,20 @@ def how_far_ahead(computed_at: datetime, latest: datetime, of: str = "the online
         return ""
     ahead = computed_at - moved_by(latest, -CLOCKS_DIFFER)
     return f"{format_instant(computed_at)}, {format_age(ahead // timedelta(microseconds=1))} after {of}"
+
+
+def is_ahead(asof_us: int, clock_us: int) -> bool:
+    """Return whether the `asof` of a stream lies after a reader's clock by more than clocks may differ."""
+    return asof_us - clock_us > CLOCKS_DIFFER // timedelta(microseconds=1)
+
+
+def tell_ahead(asof_us: int, clock_us: int, of: str = "this clock") -> str:
+    """Return how far after a reader's clock a stream is online, in words; "" where it `is_ahead` not.
+
+    >>> tell_ahead(7_200_000_000, 0)
+    'online as of 1970-01-01 02:00, 2 h after this clock: the clock of the online store is ahead, or was'
+    """
+    if not is_ahead(asof_us, clock_us):
+        return ""
+    far = how_far_ahead(from_us(asof_us), latest_at(from_us(clock_us)), of)
+    return f"online as of {far}: the clock of the online store is ahead, or was"

@@ -47,7 +47,8 @@ class EntityAnswer:
 
     `entity` are its keys by name, in the types that they are declared with. `old_names` says of each feature that is
     named by an alias what it is called now. `stale` are the features that are older than their `error_after`.
-    `is_stream`: its events come one by one, and the answer is true as of its `asof`.
+    `is_stream`: its events come one by one, and the answer is true as of its `asof`; `ahead` says how far that lies
+    ahead of the clock, by more than clocks may differ.
     """
 
     view: str
@@ -58,6 +59,12 @@ class EntityAnswer:
     old_names: tuple[str, ...] = ()
     stale: frozenset[str] = frozenset()
     is_stream: bool = False
+    ahead: str = ""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What there is to say of the answer."""
+        return (*self.old_names, *filter(None, [self.ahead]))
 
 
 def entity_request(view: str, words: Sequence[str]) -> EntityRequest:
@@ -92,7 +99,7 @@ def get_online(workspace: Workspace, request: EntityRequest) -> EntityAnswer:
         DataError: FC511 the view was never pushed, FC510 it was never materialized either.
         StoreError: a store can't be read.
     """
-    from featurectl.operations.online_rows import read_online
+    from featurectl.operations.online_rows import read_online, stream_ahead
     from featurectl.workspace.online_schema import read_online_schema
 
     name, number = split_version(request.view)
@@ -112,11 +119,14 @@ def get_online(workspace: Workspace, request: EntityRequest) -> EntityAnswer:
         old_names=old_names_among(name, chosen),
         stale=_stale_features(workspace, read, chosen, answer),
         is_stream=read.view.source.is_stream,
+        ahead=stream_ahead(workspace, read, [answer]),
     )
 
 
 def _stale_features(workspace: Workspace, read: ReadView, chosen: Mapping[str, str], answer: Answer) -> frozenset[str]:
     """Return which features stand on rows older than their `error_after`, or their view's, by the names asked for."""
+    from featurectl.operations.online_rows import stream_ahead
+
     view, own = read.view, read.view.own_freshness
     slas = {name: own.get(now, view.freshness) for name, now in (chosen or _current(view)).items()}
     limits = {name: sla.error_after_us for name, sla in slas.items() if sla is not None}
@@ -129,6 +139,8 @@ def _stale_features(workspace: Workspace, read: ReadView, chosen: Mapping[str, s
         newest = record.watermark if record else None
     if newest is None:
         return frozenset()
+    if stream_ahead(workspace, read, [answer]):
+        return frozenset(name for name, most_us in limits.items() if most_us is not None)
     age = instant_us(workspace.now) - instant_us(newest)
     return frozenset(name for name, most_us in limits.items() if most_us is not None and age > most_us)
 

@@ -6,11 +6,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from featurectl.core.errors import DataError
+from featurectl.core.units import instant_us
 from featurectl.language.renaming import current_names
 from featurectl.online.base import KeyValue
 from featurectl.online.client.pushed_versions import never_pushed
 from featurectl.online.client.read_view import ReadView
-from featurectl.online.future_pushes import latest_at
+from featurectl.online.future_pushes import latest_at, tell_ahead
 from featurectl.online.read import Answer, ViewReader
 from featurectl.online.stream_state.entity_reader import StreamEntityReader
 from featurectl.workspace.workspace import Workspace
@@ -51,6 +52,18 @@ def _read_lists(
     except DataError as error:
         raise error if read.is_kept else read.not_online() from error
     return [answer if asked else replace(answer, read_at=max(workspace.now, answer.asof)) for answer in answers]
+
+
+def stream_ahead(workspace: Workspace, read: ReadView, answers: Sequence[Answer]) -> str:
+    """Return of a view of a stream how far its answers lie ahead of the clock, in words; "" where they don't.
+
+    Nor do they where the instant as of which they are was asked for.
+    """
+    if workspace.clock is None or not read.view.source.is_stream:
+        return ""
+    asofs = [instant_us(answer.asof) for answer in answers]
+    ahead = tell_ahead(max(asofs, default=0), instant_us(workspace.clock))
+    return f"view {read.field} is {ahead}" if ahead else ""
 
 
 def _never_pushed(workspace: Workspace, read: ReadView) -> DataError:

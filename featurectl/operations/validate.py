@@ -105,10 +105,10 @@ def _dates_of_files(repo: Repo, root: Path) -> Iterator[Problem]:
     """
     from featurectl.sources.open import has_dates
 
-    told = {(problem.place.path, problem.place.line) for problem in repo.problems if problem.code in _OF_CLOCKS}
+    reported = {(problem.place.path, problem.place.line) for problem in repo.problems if problem.code in _OF_CLOCKS}
     for source in repo.sources.values():
         place = repo.places.get(("source", source.name, "event_time"))
-        if place is None or (place.path, place.line) in told or not known_at_event(source):
+        if place is None or (place.path, place.line) in reported or not known_at_event(source):
             continue
         if (source.format == "csv" or not source.columns_declared) and has_dates(source, root):
             message, note = dates_note(source)

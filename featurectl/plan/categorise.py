@@ -71,7 +71,7 @@ def _change(item: DesiredObject, state: State, learned: LearnedTypes) -> Change:
 
 
 def _with_misfits(change: Change, item: DesiredObject, learned: LearnedTypes) -> Change:
-    """Return a change with what will not fit the data, as far as that has told its types."""
+    """Return a change with what will not fit the data, as far as the types of that are known."""
     if change.kind == "unchanged":
         return change
     return replace(change, notes=(*change.notes, *find_misfits(item.spec, learned, change.old_version or 0)))

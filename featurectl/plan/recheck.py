@@ -37,7 +37,7 @@ def decide_again(plan: Plan, state: State, name: str, seen: SeenColumns = Mappin
     What was allowed when it was made stays allowed: that is part of what was reviewed.
 
     Raises:
-        TryAgainError: the data has told other types of columns than it had when the plan was made.
+        TryAgainError: the data has other types of columns than it had when the plan was made.
         UsageError: what the plan writes is nothing that the language can say, or is not what its changes say.
     """
     written = {_key(stage.item): stage.item for stage in plan.stages if _is_written(stage) and stage.item}

@@ -179,8 +179,8 @@ def _learned_source(before: Source, after: Source, seen: Mapping[str, str] | Non
 def _type_before(name: str, after: Source, seen: Mapping[str, str] | None) -> str:
     """Return which type a column had that has one by now: that of the table, else that of files in sight."""
     now = (after.columns or {})[name]
-    only_told = after.columns_declared and (seen is None or len(seen) > 0)
-    return now if now == UNKNOWN else (seen or {}).get(name, UNKNOWN if only_told else now)
+    only_declared = after.columns_declared and (seen is None or len(seen) > 0)
+    return now if now == UNKNOWN else (seen or {}).get(name, UNKNOWN if only_declared else now)
 
 
 def _learned_model(before: Model, after: Model, learned: LearnedTypes) -> Model:

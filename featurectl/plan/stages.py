@@ -85,4 +85,5 @@ def _moved_source(before: Source, now: Source | None) -> Source:
         sql = replace(sql, url=now.sql.url)
     history = None if before.history is None else _moved_source(before.history, now.history)
     csv = replace(before.csv, separator=now.csv.separator)
-    return replace(before, path=now.path, format=now.format, sql=sql, csv=csv, stream=now.stream, history=history)
+    place = replace(before, path=now.path, format=now.format, iceberg=now.iceberg, stream=now.stream)
+    return replace(place, sql=sql, csv=csv, history=history)

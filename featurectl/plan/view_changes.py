@@ -94,13 +94,13 @@ def _unseen(moved: Sequence[ChangeReason], view: FeatureView) -> tuple[str, ...]
 
 def _other_types(moved: Sequence[ChangeReason], learned: Sequence[ChangeReason], view: FeatureView) -> tuple[str, ...]:
     """Return which columns had another type in the data, that no file said, than `columns:` declare now."""
-    told = {reason.field: reason.new for reason in learned}
+    types = {reason.field: reason.new for reason in learned}
     if not view.source.columns_declared:
         return ()
     columns = [
         f"{reason.field.removeprefix(COLUMN)} {reason.old}"
         for reason in moved
-        if reason.field.startswith(COLUMN) and told.get(reason.field) == reason.old
+        if reason.field.startswith(COLUMN) and types.get(reason.field) == reason.old
     ]
     if not columns:
         return ()

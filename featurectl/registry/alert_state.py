@@ -123,7 +123,7 @@ class Silence:
 def silence_of(
     silences: Iterable[Silence], of: AlertState | Delivery, names: Collection[str], now: datetime
 ) -> Silence | None:
-    """Return what keeps a root cause with subjects of these names from being told; None: nothing does.
+    """Return what keeps a root cause with subjects of these names from being sent; None: nothing does.
 
     A silence of the cause does; so do those of subjects where each has one, and of them the first that ends.
     """

@@ -17,7 +17,7 @@ _SHOWN: Final = 20
 def render_checks(found: Sequence[CheckHistory], *, whole: bool) -> str:
     """Return a table with a row per check: its last result, and the last 20 of them, the newest at the right.
 
-    A dot is a result that passed, an F one that failed; with `whole` each of the failed ones is told below.
+    A dot is a result that passed, an F one that failed; with `whole` each of the failed ones is described below.
     """
     if not found:
         return "No check is applied."

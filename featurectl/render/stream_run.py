@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from featurectl.core.units import counted, format_count
 from featurectl.render.table import render_table
 from featurectl.render.visible import in_one_line
+from featurectl.streaming.predictions import PredictionCounts
 from featurectl.streaming.reset import StreamReset
 from featurectl.streaming.session.rebuild_views import RebuiltView
 from featurectl.streaming.session.source_report import SourceReport
@@ -22,6 +24,9 @@ def render_stream_run(reports: Sequence[SourceReport]) -> str:
     for of in reports:
         if of.warned:
             lines.append(f"{of.source}: {counted(of.warned, 'event')} failed a check of severity warn")
+        for view, count in of.null_keys.items():
+            lines.append(f"{of.source}: {counted(count, 'event')} left out of {view}: a null key")
+        lines += [f"{of.source}: {_predicted(each)}" for each in of.predictions]
         if of.unlogged:
             lines.append(f"{of.source}: {counted(of.unlogged, 'event')} not logged; the next worker takes what is left")
         if of.problem:
@@ -33,7 +38,58 @@ def render_stream_run(reports: Sequence[SourceReport]) -> str:
 
 def report_json(report: SourceReport) -> Mapping[str, object]:
     """Return what was done for a source as JSON."""
-    return asdict(report)
+    predictions = [
+        {
+            "model": each.model,
+            "results": dict(each.results),
+            "early": each.early,
+            "waiting": each.waiting,
+            "p50_within_s": _finite(each.within_s(0.5)),
+            "p99_within_s": _finite(each.within_s(0.99)),
+            "problem": each.problem,
+        }
+        for each in report.predictions
+    ]
+    return asdict(report) | {"predictions": predictions}
+
+
+_WORDS: Mapping[str, str] = {
+    "answered": "predicted",
+    "failed": "failed",
+    "refused": "refused",
+    "too_old": "too old",
+    "left_out": "left out by `where`",
+    "shadow_dropped": "not asked of the challenger",
+}
+
+
+def _predicted(counts: PredictionCounts) -> str:
+    """Return what was done for a model, in a line.
+
+    >>> _predicted(PredictionCounts(model="m", results={"answered": 9, "too_old": 1}, latency_s={0.04: 9}))
+    'm: 9 events predicted, 1 too old; half of them within 0.04 s, 99 % within 0.04 s'
+    >>> _predicted(PredictionCounts(model="m", results={"answered": 9}, latency_s={2.5: 8, math.inf: 9}))
+    'm: 9 events predicted; half of them within 2.5 s, 99 % within more than 2.5 s'
+    """
+    results = {word: counts.results.get(result, 0) for result, word in _WORDS.items()}
+    parts = [f"{counted(results.pop('predicted'), 'event')} predicted"]
+    parts += [f"{count:,} {word}" for word, count in results.items() if count]
+    parts += [f"{counts.waiting:,} wait"] if counts.waiting else []
+    line = f"{counts.model or 'models'}: {', '.join(parts)}"
+    half, most = counts.within_s(0.5), counts.within_s(0.99)
+    if half is not None and most is not None:
+        line += f"; half of them within {_bound(half, counts)}, 99 % within {_bound(most, counts)}"
+    return f"{line}; {in_one_line(counts.problem)}" if counts.problem else line
+
+
+def _bound(bound_s: float, counts: PredictionCounts) -> str:
+    if math.isfinite(bound_s):
+        return f"{bound_s:g} s"
+    return f"more than {max(filter(math.isfinite, counts.latency_s), default=0.0):g} s"
+
+
+def _finite(bound: float | None) -> float | None:
+    return None if bound is None or math.isinf(bound) else bound
 
 
 def render_rebuilt(rebuilt: Sequence[RebuiltView]) -> str:
@@ -71,5 +127,7 @@ def describe_progress(before: SourceReport | None, now: SourceReport, seconds: f
     shown = format_count(round(rate)) if rate >= 1 else "less than 1"
     parts = [f"{format_count(now.events)} events", f"{shown} a second"]
     parts += [f"{format_count(now.rejected)} rejected"] if now.rejected else []
+    predicted = sum(each.results.get("answered", 0) for each in now.predictions)
+    parts += [f"{format_count(predicted)} predicted"] if now.predictions else []
     parts.append(f"{format_count(now.logged)} logged")
     return f"{now.source}: {', '.join(parts)}"

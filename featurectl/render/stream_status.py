@@ -11,7 +11,7 @@ from featurectl.language.definitions.about import Freshness
 from featurectl.render.catalog import sla
 from featurectl.render.table import NarrowForm, render_table
 from featurectl.render.visible import in_one_line
-from featurectl.streaming.status.facts import PartitionProgress, StreamStatus
+from featurectl.streaming.status.facts import PartitionProgress, RecentEvents, StreamStatus
 from featurectl.streaming.topics.base import LEASE_S
 
 _HEAD: Final = ("partition", "offsets", "online to", "unread", "online as of", "worker")
@@ -80,6 +80,7 @@ def _recent(status: StreamStatus) -> str:
         parts.append(f"{recent.events / recent.seconds:,.1f} a second")
     parts += [f"{recent.late:,} late"] if recent.late else []
     parts += [f"{recent.repeats:,} repeated"] if recent.repeats else []
+    parts += [f"{count:,} left out of {view}: a null key" for view, count in recent.null_keys.items()]
     return ", " + ", ".join(parts)
 
 
@@ -137,16 +138,19 @@ def stream_status_json(status: StreamStatus) -> dict[str, object]:
         "workers_seen_seconds": dict(status.seen_s),
         "logged_to": _iso(status.logged),
         "rejected": status.rejected,
-        "last_minute": None
-        if recent is None
-        else {
-            "events": recent.events,
-            "per_second": recent.events / recent.seconds,
-            "late": recent.late,
-            "repeats": recent.repeats,
-        },
+        "last_minute": None if recent is None else _recent_json(recent),
         "gaps": [{"after": format_iso(after), "until": format_iso(until)} for after, until in status.gaps],
         "failures": dict(status.failures),
+    }
+
+
+def _recent_json(recent: RecentEvents) -> dict[str, object]:
+    return {
+        "events": recent.events,
+        "per_second": recent.events / recent.seconds,
+        "late": recent.late,
+        "repeats": recent.repeats,
+        "null_keys": dict(recent.null_keys),
     }
 
 

@@ -29,7 +29,7 @@ from featurectl.workspace.workspace import Workspace
 
 T = TypeVar("T")
 _AT_ONCE: Final = 200  # events that are checked without giving way
-_MOST_TOLD: Final = 20  # events that don't fit
+_MOST_SHOWN: Final = 20  # events that don't fit
 
 
 class EventRequests:
@@ -155,15 +155,15 @@ class EventRequests:
 
 
 def _hear(made: asyncio.Future[T]) -> None:
-    """Take notice of a failure of which nobody is told any more."""
+    """Take the failure of a call for which nobody waits any more, so that asyncio does not warn of it."""
     if not made.cancelled():
         made.exception()
 
 
 def _no_fit(source: str, count: int, misfits: Sequence[EventMisfit]) -> Refused:
     """Return why events are refused: the first of those that don't fit in words, the first few as data."""
-    told = [{"event": of.place, "column": of.column, "reason": of.reason} for of in misfits[:_MOST_TOLD]]
-    return Refused(422, misfit_sentence(source, count, misfits), code="FC504", rejected=told)
+    shown = [{"event": of.place, "column": of.column, "reason": of.reason} for of in misfits[:_MOST_SHOWN]]
+    return Refused(422, misfit_sentence(source, count, misfits), code="FC504", rejected=shown)
 
 
 def _failure(error: FeaturectlError) -> tuple[Refused, str]:

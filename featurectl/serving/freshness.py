@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from featurectl.core.units import instant_us
 from featurectl.online.client.feature_reader import FeatureReader
 from featurectl.online.client.push_cache import Pushes
 from featurectl.online.client.read_view import ReadView
+from featurectl.online.future_pushes import tell_ahead
 
 
 def stale_features(pushes: Pushes, reader: FeatureReader, now: datetime) -> frozenset[str]:
@@ -36,20 +37,29 @@ def age_us(pushes: Pushes, view: ReadView, now: datetime) -> int | None:
 
     Of a stream it is how long ago the values were true: up to its `asof` all events are in them.
 
-    None where nothing was pushed, and for a static source, whose rows are always true.
+    None where nothing was pushed, for a static source, whose rows are always true, and for a stream that is ahead.
     """
     record = pushes.record(view)
-    if record is None or record.watermark is None or view.view.source.static:
+    if record is None or record.watermark is None or view.view.source.static or ahead_of(pushes, view, now):
         return None
     age = instant_us(now) - instant_us(record.watermark)
     return max(age, 0) if view.view.source.is_stream else age  # its `asof` was read after `now`
+
+
+def ahead_of(pushes: Pushes, view: ReadView, now: datetime) -> str:
+    """Return how far a view of a stream lies ahead of this server's clock, in words; "" where it does not."""
+    record = pushes.record(view)
+    if record is None or record.watermark is None or record.watermark <= now or not view.view.source.is_stream:
+        return ""
+    clock = max(now, datetime.now(UTC))  # what is asked as of an earlier instant is not ahead of it
+    return tell_ahead(instant_us(record.watermark), instant_us(clock), "this server's clock")
 
 
 def _is_older(pushes: Pushes, view: ReadView, now: datetime, most_us: int) -> bool:
     if view.view.source.static:
         return False
     age = age_us(pushes, view, now)
-    return age > most_us if age is not None else pushes.record(view) is None
+    return age > most_us if age is not None else pushes.record(view) is None or bool(ahead_of(pushes, view, now))
 
 
 def age_seconds(pushes: Pushes, view: ReadView, now: datetime) -> float | None:

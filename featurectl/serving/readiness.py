@@ -16,7 +16,7 @@ from featurectl.online.client.push_cache import pushed_ahead, pushed_later
 from featurectl.online.client.read_view import ReadView
 from featurectl.registry.state import CHAMPION
 from featurectl.serving.context import ServerContext
-from featurectl.serving.freshness import late_parts
+from featurectl.serving.freshness import ahead_of, late_parts
 from featurectl.serving.last_pushes import read_pushes
 from featurectl.serving.project.served_project import ServedProject
 
@@ -65,8 +65,8 @@ async def check_ready(context: ServerContext) -> Readiness:
 async def late_views(context: ServerContext) -> list[str]:
     """Return which views that are served are older than their `error_after`, or have one and were never pushed.
 
-    So are features with SLAs of their own. Views are those that are read by their names, and those that the loaded
-    models are bound to.
+    So are features with SLAs of their own, and views of streams that lie ahead of the clock. Views are those that are
+    read by their names, and those that the loaded models are bound to.
     """
     served = context.project
     if problems := await _store_problems(context, served):
@@ -76,7 +76,9 @@ async def late_views(context: ServerContext) -> list[str]:
         if context.features.pushes.broken(view) is None:
             known = context.features.pushes.record(view)
             why = "is older than its error_after" if known else _absence(view)
-            late += [f"{name} {why}" for name in late_parts(context.features.pushes, view, now)]
+            ahead_by = ahead_of(context.features.pushes, view, now)
+            parts = [] if ahead_by else late_parts(context.features.pushes, view, now)
+            late += [f"view {view.field} is {ahead_by}"] if ahead_by else [f"{name} {why}" for name in parts]
     ahead = pushed_ahead(context.features.pushes, served.read_views(), _clock(context))
     ahead = pushed_later(context.features.pushes, served.read_views(), now) | ahead
     return [*late, *ahead.values(), *_broken_records(context, served).values()]

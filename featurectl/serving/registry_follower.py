@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, TypeVar
 
@@ -18,7 +19,7 @@ from featurectl.online.client.pushed_versions import LastPush, Pushed, VersionKe
 from featurectl.registry.state import State
 from featurectl.serving.change_messages import report_begin, report_changes, report_reached
 from featurectl.serving.context import ServerContext
-from featurectl.serving.freshness import age_us
+from featurectl.serving.freshness import age_us, ahead_of
 from featurectl.serving.last_pushes import read_pushes
 from featurectl.serving.project.served_project import ServedProject
 from featurectl.serving.thread import OneThread
@@ -160,8 +161,9 @@ class Follower:
         now, ages = self._context.features.now(), dict[tuple[str, str], float]()
         for view in self._context.project.read_views():
             age = age_us(self._context.features.pushes, view, now)
-            if age is not None:
-                ages[view.online.view, str(view.online.version)] = age / 1e6
+            is_ahead = bool(ahead_of(self._context.features.pushes, view, now))
+            if age is not None or is_ahead:
+                ages[view.online.view, str(view.online.version)] = math.inf if age is None else age / 1e6
         self._context.metrics.show_ages(ages)
 
     async def _beside(self, call: Callable[[], T]) -> T:

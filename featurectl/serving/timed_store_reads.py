@@ -6,16 +6,16 @@ import time
 from collections import Counter
 from datetime import UTC, datetime
 
-from featurectl.core.errors import DataError, FeaturectlError, StoreError
+from featurectl.core.errors import FeaturectlError, StoreError
 from featurectl.online.client.feature_columns import FeatureColumns, KeyRows
 from featurectl.online.client.feature_reader import FeatureReader
-from featurectl.online.client.push_cache import Pushes, far_ahead, hint_when_ahead
-from featurectl.online.client.pushed_versions import hint_to_push
+from featurectl.online.client.push_cache import Pushes
 from featurectl.online.client.read_steps import read_columns_async
 from featurectl.online.future_pushes import latest_at
 from featurectl.online.stream_state.protocols import AsyncStreamReader
 from featurectl.serving.http.problems import Refused, refusal
 from featurectl.serving.metrics import Metrics
+from featurectl.serving.pushed_views import check_pushed
 
 
 class Features:
@@ -54,7 +54,7 @@ class Features:
         begin = time.perf_counter()
         try:
             found = await read_columns_async(self.store, reader, self.pushes, rows)
-            self._check_pushed(reader, rows.latest)
+            check_pushed(self.pushes, reader, rows.latest)
         except FeaturectlError as error:
             if isinstance(error, StoreError):
                 self._metrics.store_errors.inc()
@@ -63,24 +63,6 @@ class Features:
             self._metrics.store_seconds.observe(time.perf_counter() - begin)
         self._count(found)
         return found
-
-    def _check_pushed(self, reader: FeatureReader, latest: datetime | None) -> None:
-        """Refuse to say of everybody that there is no row: of a store that lost all, nobody would see that.
-
-        Nor of one whose rows are of later than `latest`, be it by the clock of this machine or by who pushed.
-
-        Raises:
-            DataError: FC511, the store has no push of a view: there was none, or it was lost; FC527, it is of later.
-        """
-        for view in reader.row_views:
-            record = self.pushes.record(view)
-            if latest is not None and view.online.versioned_by == "computed" and (far := far_ahead(record, latest)):
-                raise DataError(f"view {view.field} was pushed as of {far}", code="FC527", hint=hint_when_ahead(view))
-            if record is None:
-                message = (
-                    f"the online store has no push of view {view.field}: it was never pushed, or the store was emptied"
-                )
-                raise DataError(message, code="FC511", hint=hint_to_push(view.online.view))
 
     def _count(self, found: FeatureColumns) -> None:
         """Count the values by status; most are present, and those are seen at a glance."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.errors import PlanError
+from featurectl.core.errors import PlanError, StoreError
 from featurectl.core.variables import expand
 from featurectl.language.data_roots import NONE, DataRoots
 from featurectl.language.definitions.source import Source
@@ -33,7 +34,7 @@ class SourceKind:
     """
 
     open: Callable[[Source, Path, OnNaive | None, DataRoots], SourceReader]
-    read_columns: Callable[[Source, Path, str], Columns] | None = None
+    read_columns: Callable[[Source, Path, str], Columns | None] | None = None
     check_there: Callable[[Source, Path], None] | None = None
     read_names: NamesReader | None = None
     has_dates: Callable[[Source, Path], bool] | None = None
@@ -161,11 +162,44 @@ def _check_delta(source: Source, root: Path) -> None:
 
 
 def _open_sql(source: Source, root: Path, on_naive: OnNaive | None, data_roots: DataRoots) -> SourceReader:
-    from featurectl.sources.sql import SqlReader
+    from featurectl.sources.sql.reader import SqlReader
 
     assert source.sql is not None
     url = expand_text(source, source.sql.url)
     return SqlReader(source=source, root=root, url=url, on_naive=on_naive, data_roots=data_roots)
+
+
+def _open_iceberg(source: Source, root: Path, on_naive: OnNaive | None, data_roots: DataRoots) -> SourceReader:
+    assert source.iceberg is not None
+    try:
+        from featurectl.sources.iceberg.reader import IcebergReader
+    except ImportError as error:
+        what = f"source {source.name}: the module {error.name} is missing"
+        raise StoreError(what, code="FC605", hint="pip install 'featurectl[iceberg]'") from error
+    name = replace(
+        source.iceberg,
+        table=expand_text(source, source.iceberg.table),
+        catalog=expand_text(source, source.iceberg.catalog),
+    )
+    return IcebergReader(source=source, root=root, name=name, on_naive=on_naive, data_roots=data_roots)
+
+
+def _iceberg_columns(source: Source, root: Path, _: str) -> Columns | None:
+    try:
+        reader = _open_iceberg(source, root, None, NONE)
+    except StoreError:  # pyiceberg is not installed: what it would say is not known
+        return None
+    from featurectl.sources.iceberg.reader import seen_columns
+
+    return seen_columns(reader)
+
+
+def _check_iceberg(source: Source, root: Path) -> None:
+    _iceberg_columns(source, root, "")
+
+
+def _iceberg_dates(source: Source, root: Path) -> bool:
+    return (_iceberg_columns(source, root, "") or {}).get(source.event_time or "") == "date"
 
 
 def _open_stream(source: Source, root: Path, on_naive: OnNaive | None, data_roots: DataRoots) -> SourceReader:
@@ -181,5 +215,8 @@ SOURCE_KINDS: Final[Mapping[str, SourceKind]] = {
         open=_open_delta, read_columns=_delta_columns, check_there=_check_delta, has_dates=_delta_dates
     ),
     "sql": SourceKind(open=_open_sql),
+    "iceberg": SourceKind(
+        open=_open_iceberg, read_columns=_iceberg_columns, check_there=_check_iceberg, has_dates=_iceberg_dates
+    ),
     "stream": SourceKind(open=_open_stream),
 }

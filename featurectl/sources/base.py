@@ -10,6 +10,7 @@ from typing import Final, Protocol
 import polars as pl
 
 from featurectl.core.dataclass import dataclass
+from featurectl.engines.base import RowStream
 from featurectl.language.definitions.source import Source
 
 
@@ -29,12 +30,13 @@ class SourcePart:
 class PartScan:
     """Rows to take: those of `parts` with `after` < availability <= now; `after` None is from the beginning.
 
-    `since` fills `:since` of a query.
+    `since` fills `:since` of a query. Rows up to `reread_until` were read before, and are given again.
     """
 
     parts: tuple[SourcePart, ...]
     after: datetime | None = None
     since: datetime | None = None
+    reread_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +147,19 @@ class SourceReader(Protocol):
     def columns(self) -> Mapping[str, str]:
         """Return the columns and their types as `scan` gives them, without reading rows where possible."""
 
+    def check_columns(self) -> int | None:
+        """Check that what is there now has the columns that the source needs, in types that can become theirs.
+
+        Return how many bytes a database bills where the source is read from the beginning; None: it bills none.
+
+        No rows are read: values are not looked at, nor types that only values tell, as of CSV files and SQLite.
+
+        Raises:
+            DataError: FC501 nothing is there, FC502 it can't be read, FC503 a column is missing, FC504 a type can't be
+                read as the source's, FC508 the query fails.
+            StoreError: where it lies can't be reached.
+        """
+
     def scan(
         self, parts: Sequence[SourcePart], since: datetime | None = None, required: RequiredColumns = NONE_REQUIRED
     ) -> pl.LazyFrame:
@@ -153,18 +168,26 @@ class SourceReader(Protocol):
         A column that a part lacks and others have may be null there, but not one that is `required`, nor a clock.
         """
 
+    def stream(self, parts: Sequence[SourcePart], since: datetime | None = None) -> RowStream | None:
+        """Return the rows that `scan` does as they come from elsewhere; None: they can be read lazily as well."""
+
     def scan_kept(self, parts: Sequence[SourcePart]) -> pl.LazyFrame:
         """Return the rows as `scan` does, and beside them the columns as they are in the source; see `split_kept`."""
 
 
 @dataclass(slots=True, kw_only=True)
 class SourceScan:
-    """Rows of some parts of a source for an engine; the other fields are those of `SourceReader.scan`."""
+    """Rows of some parts of a source for an engine; the other fields are those of `SourceReader.scan`.
+
+    `once`: they are gone through once, so that they need not be kept where they come from elsewhere.
+    """
 
     reader: SourceReader
     parts: tuple[SourcePart, ...]
     since: datetime | None = None
     required: RequiredColumns = NONE_REQUIRED
+    once: bool = False
+    _stream: RowStream | None = field(default=None, init=False, repr=False, compare=False)
     _rows: pl.LazyFrame | None = field(default=None, init=False, repr=False, compare=False)
 
     def read(self) -> pl.LazyFrame:
@@ -172,3 +195,15 @@ class SourceScan:
         if self._rows is None:
             self._rows = self.reader.scan(self.parts, self.since, self.required)
         return self._rows
+
+    def stream(self) -> RowStream | None:
+        """Return the rows as they come, where they do and are gone through once."""
+        if self.once and self._stream is None:
+            self._stream = self.reader.stream(self.parts, self.since)
+            self.once = self._stream is not None
+        return self._stream
+
+    def close(self) -> None:
+        """Let go of where rows come from; none come after it."""
+        if self._stream is not None:
+            self._stream.close()

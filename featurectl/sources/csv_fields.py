@@ -55,7 +55,7 @@ def _first_short_line(file: Path, separator: str, header: int) -> WrongLine | No
             if row and len(row) < header:
                 first, short = first if short else last, short + 1
             begin = rows.line_num + 1
-    except (OSError, csv.Error):  # what can't be read is told by who reads it
+    except (OSError, csv.Error):  # who reads it reports why
         pass
     return _short_line(first, header, short, separator, is_last=first == last) if short else None
 

@@ -71,7 +71,7 @@ def find_wrong_line(file: Path, separator: str) -> WrongLine | None:
     except csv.Error as error:
         what = _UNQUOTED.get(str(error).replace(f"'{separator}'", "','"), "")
         return WrongLine(number=begin, what=what, hint=_as_quoted(separator)) if what else None
-    except OSError:  # what can't be read is told by who reads it
+    except OSError:  # who reads it reports why
         return None
     return None
 

@@ -31,6 +31,22 @@ _NULLS: Final = frozenset(
     ("", "na", "n/a", "nan", "null", "none", "nil", "-", "--", "?", ".", "\\n", "#n/a", "missing")
 )
 LineOf = Callable[[int], int | None]  # the line of a file in which a row (from 0) begins
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowPlaces:
+    """Where rows that are checked are: in lines of a CSV file (`line_of`), or behind so many rows of a query."""
+
+    line_of: LineOf | None = None
+    before: int = 0
+
+    def place(self, row: int) -> str:
+        """Return what a row is called, by its number from 0 among those that are checked."""
+        line = None if self.line_of is None else self.line_of(row)
+        return f"at row {self.before + row + 1:,}" if line is None else f"in line {line:,}"
+
+
+FIRST_ROWS: Final = RowPlaces()
 KEPT: Final = "\x00kept "  # before the name of a column as it is in its source
 
 
@@ -194,13 +210,13 @@ def check_values(
     casts: Sequence[Cast],
     where: str,
     *,
-    line_of: LineOf | None = None,
+    places: RowPlaces = FIRST_ROWS,
     on_naive: OnNaive | None = None,
 ) -> None:
     """Read the columns whose values may not fit, and nothing else, to see that they do.
 
-    `line_of` gives the line of a CSV file in which a row begins: all columns of such are read, to see that no line has
-    more fields than there are columns. `on_naive` is given the columns that hold a timestamp without a time zone.
+    All columns of a CSV file, whose lines are known, are read, to see that no line has more fields than there are
+    columns. `on_naive` is given the columns that hold a timestamp without a time zone.
 
     Raises:
         DataError: FC504 with the column, the number of bad values, the first bad row (from 1; of a CSV file its line)
@@ -210,7 +226,7 @@ def check_values(
     clocks = [(cast.name, cast.naive) for cast in casts if on_naive and isinstance(cast.naive, pl.Expr)]
     asked = [bad.sum().alias(str(i)) for i, (_, bad) in enumerate(lossy)]
     asked += [naive.any().alias(f"naive {i}") for i, (_, naive) in enumerate(clocks)]
-    if line_of is not None:
+    if places.line_of is not None:
         asked.append(pl.sum_horizontal(pl.all().null_count()).alias("nulls"))
     counts: Sequence[int] = ()
     if asked:
@@ -218,7 +234,7 @@ def check_values(
             counts = frame.select(asked).collect(engine="streaming").row(0)
     for count, (cast, bad) in zip(counts[: len(lossy)], lossy, strict=True):
         if count:
-            raise _misfit(frame, (cast, bad, count), where, line_of)
+            raise _misfit(frame, (cast, bad, count), where, places)
     if on_naive:
         found = dict(zip([name for name, _ in clocks], counts[len(lossy) :], strict=False))
         for cast in casts:
@@ -226,17 +242,15 @@ def check_values(
                 on_naive(cast.name)
 
 
-def _misfit(frame: pl.LazyFrame, misfit: tuple[Cast, pl.Expr, int], where: str, line_of: LineOf | None) -> DataError:
+def _misfit(frame: pl.LazyFrame, misfit: tuple[Cast, pl.Expr, int], where: str, places: RowPlaces) -> DataError:
     cast, bad, count = misfit
     first = frame.with_row_index("\x00row").filter(bad).select("\x00row", cast.name).head(1).collect()
     row, value = first["\x00row"][0], shown_value(first[cast.name], 0)
-    line = None if line_of is None else line_of(row)
-    place = f"at row {row + 1:,}" if line is None else f"in line {line:,}"
     return DataError(
         f"{where}: column {cast.name!r} has {count:,} {plural(count, 'value')} that can't be read "
-        f"as {cast.dtype}; first {place}: {value}",
+        f"as {cast.dtype}; first {places.place(row)}: {value}",
         code="FC504",
-        hint=_value_hint(cast, value, of_csv=line_of is not None),
+        hint=_value_hint(cast, value, of_csv=places.line_of is not None),
     )
 
 

@@ -19,6 +19,7 @@ from featurectl.language.definitions.source import Source
 from featurectl.sources.base import NONE_REQUIRED, Changes, Increment, OnNaive, RequiredColumns, SourcePart
 from featurectl.sources.enforce import (
     ExpectedColumns,
+    RowPlaces,
     apply_casts,
     check_named,
     check_values,
@@ -115,6 +116,19 @@ class FileReader:
         """Return the columns and types of all files together; only CSV without declared types reads rows."""
         return self._columns
 
+    def check_columns(self) -> int | None:
+        """Check the columns of all files, of those that have the same in one of them.
+
+        Raises:
+            DataError: FC501 to FC504.
+        """
+        runs = self._files.alike([part.name for part in self.parts()])
+        lacking = LackingColumns(files=self._files, columns=self._columns)
+        shape = _shape(self, lacking, runs)
+        for schema, files in runs:
+            shape.casts(schema, self._address.where(files[0]))
+        return None
+
     def scan(
         self, parts: Sequence[SourcePart], since: datetime | None = None, required: RequiredColumns = NONE_REQUIRED
     ) -> pl.LazyFrame:
@@ -125,6 +139,9 @@ class FileReader:
         """
         assert since is None, "`:since` belongs to queries"
         return self._scan(self._files.alike([part.name for part in parts]), None, required)
+
+    def stream(self, parts: Sequence[SourcePart], since: datetime | None = None) -> None:
+        """Return nothing: files are read lazily."""
 
     def scan_kept(self, parts: Sequence[SourcePart]) -> pl.LazyFrame:
         """Return the rows of `scan`, and beside them the columns as they are in the files.
@@ -149,13 +166,7 @@ class FileReader:
         self, runs: Sequence[Run], keep: ExpectedColumns | None, required: RequiredColumns = NONE_REQUIRED
     ) -> pl.LazyFrame:
         lacking = LackingColumns(files=self._files, columns=self._columns)
-        optional = lacking.optional(runs, self.parts)
-        shape = ExpectedColumns(
-            source=self.source,
-            columns=self._columns,
-            optional=optional,
-            required=NONE_REQUIRED if self.form.omits_nulls else with_clocks_required(self.source, required),
-        )
+        shape = _shape(self, lacking, runs, required)
         frames = []
         for schema, files in runs:
             where = self._address.where(files[0])
@@ -168,7 +179,13 @@ class FileReader:
                 where = self._address.where(file)
                 line_of = partial(self._files.line_of, file) if self.form.spells_types else None
                 with self._files.naming_lines([file]):
-                    check_values(self._files.scan([file]), checked, where, line_of=line_of, on_naive=self.on_naive)
+                    check_values(
+                        self._files.scan([file]),
+                        checked,
+                        where,
+                        places=RowPlaces(line_of=line_of),
+                        on_naive=self.on_naive,
+                    )
             frames.append(apply_casts(self._files.scan(files), casts, kept))
         if not frames:
             return pl.LazyFrame(schema=dict.fromkeys(self._columns))
@@ -216,6 +233,18 @@ class FileReader:
     @property
     def _address(self) -> FileAddress:
         return self._files.address
+
+
+def _shape(
+    reader: FileReader, lacking: LackingColumns, runs: Sequence[Run], required: RequiredColumns = NONE_REQUIRED
+) -> ExpectedColumns:
+    """Return the columns that the files of some runs must give."""
+    return ExpectedColumns(
+        source=reader.source,
+        columns=lacking.columns,
+        optional=lacking.optional(runs, reader.parts),
+        required=NONE_REQUIRED if reader.form.omits_nulls else with_clocks_required(reader.source, required),
+    )
 
 
 def _joint_dtype(name: str, known: str, dtype: str, where: str) -> str:

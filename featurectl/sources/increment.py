@@ -6,7 +6,8 @@ is remembered. Any sequence of runs gives the table that one run at the last now
 keeps its promise:
 
 - With an `available_at` column: when a row can be read, so can all rows of the same or an earlier availability. A run
-  takes what lies *above* the greatest availability read so far; a row that shows up later with that same availability,
+  takes what lies *above* the greatest availability read so far (of a query with a `dedup_key` also what came since of
+  that very instant, and of the source's `lateness` before it); a row that shows up later with that same availability,
   or an earlier one, is late: it is counted, and not taken before a range or the table is computed again
   (`operations/materialize/part_rows.py`). (A batch whose rows share one availability must therefore appear at once, as
   a file that is renamed into place does.)
@@ -16,6 +17,7 @@ keeps its promise:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from featurectl.sources.base import Changes, Covered, Increment, PartScan, SourcePart, SourceReader
@@ -73,6 +75,15 @@ def new_files(changes: Changes) -> Increment:
         return rebuild(changes.parts, "a file changed in place (no available_at: all is read)")
     scans = (PartScan(parts=changes.touched), PartScan(parts=changes.held, after=changes.before.now))
     return Increment(scans=tuple(scan for scan in scans if scan.parts), covered=covered_after(changes))
+
+
+def without_reread(increment: Increment) -> Increment:
+    """Return an increment without rows that were read before, for who can't tell them from those that came since."""
+    scans = [
+        scan if scan.reread_until is None else replace(scan, after=scan.reread_until, reread_until=None)
+        for scan in increment.scans
+    ]
+    return replace(increment, scans=tuple(scans))
 
 
 def covered_after(changes: Changes) -> dict[str, str]:

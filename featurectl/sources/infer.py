@@ -22,7 +22,7 @@ def infer_types(texts: pl.LazyFrame, reading: CastRules) -> dtypes.TypedColumns:
 
     Digits that a number would lose keep a column a string: leading zeros (`00501`), whole numbers beyond 64 bits, or
     beyond 53 bits among fractions, signs (`+4912`), numbers too large for a float64.
-    A column without values is a string, and told apart (`valueless`). Dates and timestamps are ISO 8601, or in the
+    A column without values is a string, and is listed in `valueless`. Dates and timestamps are ISO 8601, or in the
     source's `timestamp_format`. All rows are read.
     """
     names = texts.collect_schema().names()

@@ -36,7 +36,7 @@ class LackingColumns:
         """Return which columns no part has; headers are read, until all are found."""
         left = set(names)
         for part in parts() if left else ():
-            with suppress(DataError):  # told when it is read
+            with suppress(DataError):  # reported when it is read
                 left.difference_update(self.files.schema(part.name))
             if not left:
                 break

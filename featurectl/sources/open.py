@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from featurectl.core.drivers import SQLITE_URL
 from featurectl.core.dtypes import DATE
 from featurectl.core.errors import DataError, UsageError
 from featurectl.core.nearest import did_you_mean
@@ -40,7 +41,7 @@ def open_source(
 def read_schema(source: Source, root: Path) -> Columns | None:
     """Return the columns of a source's local files without reading rows, or None when they can't tell.
 
-    Parquet and Delta give types as the reader gives them; CSV gives the names of its header, each `unknown`. None
+    Parquet, Delta and Iceberg give types as the reader gives them; CSV the names of its header, each `unknown`. None
     for NDJSON, queries, streams and object stores. A path with an environment variable is read where the variable
     leads to files below the root; where it is not set, or leads elsewhere, nobody can tell.
 
@@ -48,14 +49,14 @@ def read_schema(source: Source, root: Path) -> Columns | None:
         OutsideDataError: FC535, a file does not lie below the root, and is not looked at.
         DataError: FC501 there is no such file, FC502 it can't be read.
     """
-    read = _kind(source).read_columns
+    read, place = _kind(source).read_columns, _place(source)
     if read is None:
         return None
-    if not has_variable(source.path):
-        return None if "://" in source.path else read(source, root, source.path)
+    if not has_variable(place):
+        return None if _is_elsewhere(place) else read(source, root, place)
     try:
-        path = expand_text(source, source.path)
-        return None if "://" in path else read(source, root, path)
+        place = expand_text(source, place)
+        return None if _is_elsewhere(place) else read(source, root, place)
     except (UsageError, OutsideDataError):
         return None
     except DataError as error:
@@ -97,7 +98,7 @@ def check_there(source: Source, root: Path) -> None:
         DataError: FC501 there is none, FC502 the system does not let this user look.
     """
     check = _kind(source).check_there
-    if check is not None and "://" not in source.path and not has_variable(source.path):
+    if check is not None and not _is_elsewhere(_place(source)) and not has_variable(_place(source)):
         check(source, root)
 
 
@@ -145,12 +146,28 @@ def has_dates(source: Source, root: Path) -> bool:
     if (source.columns or {}).get(source.event_time) == DATE:
         return True
     look = _kind(source).has_dates
-    if look is None or "://" in source.path or has_variable(source.path):
+    if look is None or _is_elsewhere(_place(source)) or has_variable(_place(source)):
         return False
     try:
         return look(source, root)
     except (DataError, OSError):
         return False
+
+
+def _place(source: Source) -> str:
+    """Return where the data of a source is: a path, or the catalog of a table, "pyiceberg://" where it has no address.
+
+    The name of the table stands behind the catalog, for what variables of it say.
+    """
+    if source.iceberg is None:
+        return source.path
+    catalog = source.iceberg.catalog
+    known = catalog if "://" in catalog or has_variable(catalog) else f"pyiceberg://{catalog}"
+    return f"{known} {source.iceberg.table}"
+
+
+def _is_elsewhere(place: str) -> bool:
+    return "://" in place and not place.startswith(SQLITE_URL)
 
 
 def _kind(source: Source) -> SourceKind:

@@ -77,9 +77,9 @@ def meaning_of(schema: object) -> object:
         return [meaning_of(each) for each in schema]
     if not isinstance(schema, dict):
         return schema
-    told = {key: meaning_of(schema[key]) for key in _MEANT if key in schema}
+    kept = {key: meaning_of(schema[key]) for key in _MEANT if key in schema}
     inner = meaning_of(schema["type"]) if "type" in schema else None
-    return inner if not told else {"type": inner, **told}
+    return inner if not kept else {"type": inner, **kept}
 
 
 def _plain(value: object) -> object:

@@ -8,13 +8,13 @@ from typing import Final
 
 import polars as pl
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import StoreError
 from featurectl.core.frames.types import polars_dtype
 from featurectl.offline.event_log import (
     OFFSET,
     OWN_COLUMNS,
     PARTITION,
+    REJECTED,
     STAMP,
     EventLog,
     LoggedPartition,
@@ -28,21 +28,14 @@ from featurectl.online.stream_state.base import (
     StampRange,
     StreamPartition,
 )
-from featurectl.online.stream_state.protocols import StreamConnection
+from featurectl.online.stream_state.protocols import StampRegister, StreamConnection
+from featurectl.streaming.commit_beside import CommitJobs, LogCommit
 from featurectl.streaming.logged_events import TakenEvents, TakenRange
 
 _NEAR: Final = 100_000  # offsets
 _NEARER: Final = 32
 _MOST_GAPS: Final = 100
 QUIET_US: Final = 60_000_000  # where nothing comes, the log says every minute that nothing came
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogCommit:
-    """What a commit has brought: the first offset of each partition that is not logged now, and how many rows."""
-
-    ends: Mapping[str, int]
-    rows: int
 
 
 class LogLostError(StoreError):
@@ -65,20 +58,18 @@ class LogWriter:
 
     def __init__(self, log: EventLog, rejected: EventLog) -> None:
         self._log, self._rejected = log, rejected
-        self._gaps: list[StampGap] = []
         self.met_run = ""  # the run of the store up to which losses of stamps are declared
 
-    def declare(self, gap: StampGap) -> None:
-        """Have the next commit say that stamps were lost between two instants."""
-        self._gaps.append(gap)
-
-    def say_at_once(self, opened: OpenedLog, gap: StampGap) -> bool:
+    def say_at_once(self, opened: OpenedLog, gap: StampGap, run: str = "") -> bool:
         """Say in a commit of its own between which instants stamps were lost; False where another commit came between.
+
+        `run` is that of the store which gives stamps from now on; empty: it is the same.
 
         Raises:
             StoreError: the log can't be written.
         """
-        state = replace(opened.state, gaps=_kept_gaps((*opened.state.gaps, (gap.after, gap.until))))
+        gaps = _kept_gaps((*opened.state.gaps, (gap.after, gap.until)))
+        state = replace(opened.state, gaps=gaps, run=run or opened.state.run)
         return self._log.commit(opened, self.nothing(), state)
 
     def opened(self) -> OpenedLog:
@@ -89,11 +80,11 @@ class LogWriter:
         """
         return self._log.open()
 
-    def begin(self, partitions: Sequence[StreamPartition], cut_us: int) -> OpenedLog:
+    def begin(self, partitions: Sequence[StreamPartition], register: StampRegister) -> OpenedLog:
         """Return the log, in which partitions have an entry; one that is new begins where the register says.
 
-        The first commit says as of which instant the stream begins: `history` counts before it. What the register says
-        of the partitions was read before.
+        The first commit says as of which instant the stream begins: `history` counts before it, and no stamp of the
+        log is before it. What the register says of the partitions was read before.
 
         Raises:
             LogLostError: it lacks what was logged.
@@ -113,58 +104,74 @@ class LogWriter:
             added = {
                 name: LoggedPartition(first=of.first, end=of.first, applied_us=of.applied) for name, of in new.items()
             }
-            cut = cut_us if opened.state.cut_us is None else opened.state.cut_us
+            cut = register.begin_stamps() if opened.state.cut_us is None else opened.state.cut_us
             state = replace(opened.state, partitions={**known, **added}, cut_us=cut)
             self._log.commit(opened, self.nothing(), state)
 
     def commit(
         self, taken: Mapping[str, TakenEvents], connection: StreamConnection, quiet_us: int = QUIET_US
-    ) -> LogCommit | None:
-        """Log what is new of some partitions, by name; None where another commit came between.
+    ) -> CommitJobs:
+        """Log what is new of some partitions, by name; returns None where another commit came between.
 
-        That nothing came is logged where it is so for `quiet_us` since the last commit.
+        That nothing came is logged where it is so for `quiet_us` since the last commit. The jobs, which read and write
+        the tables, may be done in a thread.
 
         Raises:
             LogLostError: it was there, and lacks what was logged.
             ConnectionLostError: the register is another one than that with which partitions were begun.
             StoreError: the log or the register can't be read or written.
         """
-        opened = self._log.open()
+        opened: OpenedLog = yield self._log.open
         register = connection.register.read_state()
         if lacking := [of for of in register.partitions if of.name in taken and _is_lacking(opened.state, of)]:
-            self.begin(lacking, register.clock_us)  # it may be newer by now than what was opened
+            self.begin(lacking, connection.register)  # it may be newer by now than what was opened
             return None
         if opened.version is None or not taken:  # whoever begins with a partition makes it, and says what was lost
             return LogCommit(ends={}, rows=0)
-        if self.met_run not in ("", register.run):  # nor would a loss of stamps be told: partitions begin anew first
+        if self.met_run not in ("", register.run):  # nor would a loss of stamps be logged: partitions begin anew first
             raise ConnectionLostError("another process has met the online store as one that was replaced", code="FC602")
         state, chosen = self._plan(taken, opened, register, connection)
-        if not chosen and not _is_worth_a_commit(opened.state, state, quiet_us):
+        late = {name: [*of.late] for name, of in taken.items()}
+        late_rows = [rows for of in late.values() for rows in of]
+        if not chosen and not late_rows and not _is_worth_a_commit(opened.state, state, quiet_us):
             return LogCommit(ends=_ends(state), rows=0)
         rows = pl.concat([each.rows for each in chosen]) if chosen else self.nothing()
-        if not self._log_rejected(chosen) or not self._log.commit(opened, rows, state):
+        is_done = yield lambda: self._log_rejected(chosen, late_rows) and self._log.commit(opened, rows, state)
+        if not is_done:
             return None
-        self._gaps.clear()
+        for name, of in taken.items():
+            of.forget_late(late[name])
         return LogCommit(ends=_ends(state), rows=rows.height)
 
-    def _log_rejected(self, chosen: Sequence[TakenRange]) -> bool:
+    def _log_rejected(self, chosen: Sequence[TakenRange], late: Sequence[pl.DataFrame]) -> bool:
         """Put rejected events into their table, before the log says that they were; False where another commit came.
 
         An event that is there already, as a worker was killed between the two, is not put there again.
         """
-        rejected = pl.concat([each.rejected for each in chosen]) if chosen else None
-        if rejected is None or rejected.is_empty():
+        frames = [each.rejected for each in chosen if not each.rejected.is_empty()]
+        if not frames and not late:
             return True
         opened = self._rejected.open()
         partitions = dict(opened.state.partitions)
         there = {name: of.end for name, of in partitions.items()}
-        ends = rejected.group_by(PARTITION).agg(pl.col(OFFSET).max()).rows()
         is_new = pl.col(OFFSET) >= pl.col(PARTITION).replace_strict(there, default=0, return_dtype=pl.Int64)
-        for name, last in ends:
+        frames = [frame.filter(is_new) for frame in frames] + ([self._not_there(opened, late)] if late else [])
+        new = pl.concat(frames)
+        for name, last in new.group_by(PARTITION).agg(pl.col(OFFSET).max()).rows():
             end = max(there.get(name, 0), last + 1)
             partitions[name] = LoggedPartition(first=0, end=end, applied_us=0)
-        new = rejected.filter(is_new)
         return new.is_empty() or self._rejected.commit(opened, new, replace(opened.state, partitions=partitions))
+
+    def _not_there(self, opened: OpenedLog, late: Sequence[pl.DataFrame]) -> pl.DataFrame:
+        """Return the rows of events that were logged before, without those that the same model has put there."""
+        rows, key = pl.concat(late), [PARTITION, OFFSET, "model"]
+        model = pl.col(REJECTED).str.split(":").list.first().alias("model")
+        begin = dict(rows.group_by(PARTITION).agg(pl.col(OFFSET).min()).rows())
+        begin = {name: first for name, first in begin.items() if name in opened.state.partitions}
+        found = list(self._rejected.read_rows(opened, [PARTITION, OFFSET, REJECTED], begin)) if begin else []
+        if not found:
+            return rows
+        return rows.with_columns(model).join(pl.concat(found).with_columns(model), on=key, how="anti").drop("model")
 
     def _plan(
         self,
@@ -175,23 +182,26 @@ class LogWriter:
     ) -> tuple[LogState, list[TakenRange]]:
         partitions = dict(opened.state.partitions)
         chosen: list[TakenRange] = []
+        waits = all(each == register.live(each.view) for each in register.named())  # new lists are made of the log
         for of in register.partitions:
             before = partitions.get(of.name)
             if of.name not in taken or before is None or before.is_retired or of.is_retired:
                 continue
             held = connection.register.read_stamps(of.number, before.end, max(of.end, before.end))
-            new = taken[of.name].loggable(before.end, held, of.applied)
+            new = taken[of.name].loggable(before.end, held, of.applied, waits=waits)
             chosen += new
             end = new[-1].range.end if new else before.end
             is_whole = all(each.end <= end for each in held if each.stamp <= of.applied)
             applied_us = max(before.applied_us, of.applied) if is_whole else before.applied_us
-            partitions[of.name] = LoggedPartition(first=before.first, end=end, applied_us=applied_us)
-        kept = _kept_gaps([*opened.state.gaps, *((gap.after, gap.until) for gap in self._gaps)])
-        return replace(opened.state, partitions=partitions, gaps=kept, run=register.run), chosen
+            predicted = max(before.predicted_end, min(taken[of.name].settled, end))
+            partitions[of.name] = LoggedPartition(
+                first=before.first, end=end, applied_us=applied_us, predicted=predicted if predicted < end else None
+            )
+        return replace(opened.state, partitions=partitions, run=register.run), chosen
 
-    def ends(self) -> Mapping[str, int]:
-        """Return the first offset of each partition that is not logged."""
-        return _ends(self._log.open().state)
+    def predicted_ends(self) -> Mapping[str, int]:
+        """Return the first offset of each partition that is not logged, or that may lack its prediction."""
+        return {name: of.predicted_end for name, of in self._log.open().state.partitions.items()}
 
     def logged_stamps(self, opened: OpenedLog, partition: str, first: int) -> list[StampRange]:
         """Return the stamps that the log has of a partition from an offset on, as ranges without holes.
@@ -239,7 +249,9 @@ def _is_worth_a_commit(before: LogState, after: LogState, quiet_us: int) -> bool
     if (before.gaps, before.run, before.cut_us) != (after.gaps, after.run, after.cut_us):
         return True
     return any(
-        of.end != before.partitions[name].end or of.applied_us >= before.partitions[name].applied_us + quiet_us
+        of.end != before.partitions[name].end
+        or of.predicted != before.partitions[name].predicted
+        or of.applied_us >= before.partitions[name].applied_us + quiet_us
         for name, of in after.partitions.items()
     )
 

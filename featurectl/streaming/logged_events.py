@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from typing import Final
 
 import polars as pl
@@ -24,7 +25,7 @@ from featurectl.offline.event_log import (
     column_dtype,
 )
 from featurectl.online.stream_state.base import StampRange
-from featurectl.streaming.read_events import StampedBatch
+from featurectl.streaming.read_events import RejectedEvent, StampedBatch
 
 _LEAST_SIZE: Final = 20  # events
 
@@ -42,15 +43,23 @@ class TakenRange:
 
 
 class TakenEvents:
-    """What was taken of one partition and is not known to be logged, in the order of offsets, without holes."""
+    """What was taken of one partition and is not known to be logged, in the order of offsets, without holes.
+
+    Events before the offset `settled` need no prediction any more; others are logged before they have theirs only where
+    `waits` is False, as predictions wait for the log. `late` are rows of the table of rejected events, of such as were
+    logged before it was known that they have no prediction.
+    """
 
     def __init__(self) -> None:
         self.ranges: deque[TakenRange] = deque()
+        self.settled = 0
+        self.waits = True
+        self.late: list[pl.DataFrame] = []
 
     @property
     def events(self) -> int:
         """How many rows there are."""
-        return sum(taken.rows.height for taken in self.ranges)
+        return sum(taken.rows.height for taken in list(self.ranges))  # of any thread
 
     @property
     def size(self) -> int:
@@ -60,6 +69,7 @@ class TakenEvents:
     def add(self, taken: Iterable[TakenRange]) -> None:
         """Take note of what is in the lists now; what was taken before from the same offsets on is forgotten."""
         for each in taken:
+            self.settled = min(self.settled, each.range.first)
             while self.ranges and self.ranges[-1].range.end > each.range.first:
                 last = self.ranges.pop()
                 if last.range.first < each.range.first:
@@ -67,6 +77,27 @@ class TakenEvents:
             if self.ranges and self.ranges[-1].range.end < each.range.first:
                 self.ranges.clear()  # a hole: what lies before it was logged by another, or will be taken again
             self.ranges.append(each)
+
+    def settle(self, end: int, unscored: pl.DataFrame | None = None) -> None:
+        """Take note that events before an offset need no prediction any more.
+
+        `unscored` are rows of such as have none for the table of rejected events, in the order of their offsets.
+        """
+        self.settled = max(self.settled, end)
+        if unscored is None or unscored.is_empty():
+            return
+        late = unscored.filter(pl.col(OFFSET) < self.ranges[0].range.first) if self.ranges else unscored
+        self.late += [] if late.is_empty() else [late]
+        last = unscored[OFFSET].max()
+        assert isinstance(last, int)
+        for i, each in enumerate([*takewhile(lambda of: of.range.first <= last, self.ranges)]):  # few: the oldest
+            if each.range.end > unscored[OFFSET][0]:
+                self.ranges[i] = _with_unscored(each, unscored)
+
+    def forget_late(self, logged: Sequence[pl.DataFrame]) -> None:
+        """Let go rows of `late` that are logged."""
+        there = {id(rows) for rows in logged}
+        self.late = [rows for rows in self.late if id(rows) not in there]
 
     def forget(self, below: int) -> None:
         """Let go what is logged."""
@@ -76,25 +107,41 @@ class TakenEvents:
                 self.ranges.appendleft(cut_taken(first, below, first.range.end))
                 return
 
-    def loggable(self, end: int, held: Sequence[StampRange], applied_us: int) -> list[TakenRange]:
+    def loggable(
+        self, end: int, held: Sequence[StampRange], applied_us: int, *, waits: bool = True
+    ) -> list[TakenRange]:
         """Return what can be logged from an offset on.
 
-        Whole stamps that the register still holds, and that are applied.
+        Whole stamps that the register still holds, that are applied, and whose events are settled where that is waited
+        for.
 
         Args:
             end: The first offset that is not logged.
             held: The stamps that the register has of the offsets from there on.
             applied_us: The instant up to which all of the partition is in the lists.
+            waits: Whether predictions are waited for, as far as `self.waits` says so, too.
         """
         stamps = {(each.first, each.end, each.stamp) for each in merged_ranges(held)}
         found: list[TakenRange] = []
         for taken in merged_taken(self.ranges, end):
             at = taken.range
-            if at.first != end or at.stamp > applied_us or (at.first, at.end, at.stamp) not in stamps:
+            if (
+                at.first != end
+                or (waits and self.waits and at.end > self.settled)
+                or at.stamp > applied_us
+                or (at.first, at.end, at.stamp) not in stamps
+            ):
                 break
             found.append(taken)
             end = at.end
         return found
+
+
+def _with_unscored(taken: TakenRange, unscored: pl.DataFrame) -> TakenRange:
+    inside = unscored.filter(pl.col(OFFSET).is_between(taken.range.first, taken.range.end, closed="left"))
+    if inside.is_empty():
+        return taken
+    return replace(taken, rejected=pl.concat([taken.rejected, inside]).sort(OFFSET, maintain_order=True))
 
 
 def cut_taken(taken: TakenRange, first: int, end: int) -> TakenRange:
@@ -119,6 +166,21 @@ def merged_ranges(ranges: Iterable[StampRange]) -> list[StampRange]:
     return found
 
 
+def with_stamps(known: Sequence[StampRange], given: Sequence[StampRange]) -> list[StampRange]:
+    """Return what a worker knows of stamps with those of a claim, which are newer.
+
+    >>> known = [StampRange(first=0, end=9, stamp=1)]
+    >>> [(r.first, r.end, r.stamp) for r in with_stamps(known, [StampRange(first=4, end=6, stamp=2)])]
+    [(0, 4, 1), (4, 6, 2), (6, 9, 1)]
+    """
+    if not given:
+        return list(known)
+    first, end = given[0].first, given[-1].end
+    before = [StampRange(first=r.first, end=min(r.end, first), stamp=r.stamp) for r in known if r.first < first]
+    after = [StampRange(first=max(r.first, end), end=r.end, stamp=r.stamp) for r in known if r.end > end]
+    return [*before, *given, *after]
+
+
 def merged_taken(ranges: Iterable[TakenRange], first: int) -> list[TakenRange]:
     """Return what was taken from an offset on, what has one stamp as one."""
     found: list[TakenRange] = []
@@ -138,7 +200,7 @@ def merged_taken(ranges: Iterable[TakenRange], first: int) -> list[TakenRange]:
 
 def taken_ranges(batch: StampedBatch, stamps: Sequence[StampRange], partition: str, source: Source) -> list[TakenRange]:
     """Return what a batch brings to the log: a row an event, a marker a rejected one, by stamp."""
-    rows, rejected = log_rows(batch, partition, source), rejected_rows(batch, partition)
+    rows, rejected = log_rows(batch, partition, source), rejected_rows(batch.rejected, partition)
     whole = StampRange(first=stamps[0].first, end=stamps[-1].end, stamp=stamps[0].stamp)
     taken = TakenRange(range=whole, rows=rows, rejected=rejected)
     if len(stamps) == 1:
@@ -146,9 +208,8 @@ def taken_ranges(batch: StampedBatch, stamps: Sequence[StampRange], partition: s
     return [replace(cut_taken(taken, each.first, each.end), range=each) for each in stamps]
 
 
-def rejected_rows(batch: StampedBatch, partition: str) -> pl.DataFrame:
-    """Return the rows of the events of a batch that don't count in their table, by offset."""
-    rejected = batch.rejected
+def rejected_rows(rejected: Sequence[RejectedEvent], partition: str) -> pl.DataFrame:
+    """Return the rows of events in the table of rejected ones, by offset."""
     columns: dict[str, Sequence[object]] = {
         PARTITION: [partition] * len(rejected),
         OFFSET: [bad.offset for bad in rejected],

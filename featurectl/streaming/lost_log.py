@@ -33,8 +33,8 @@ def begin_without_log(stream: ResettableStream) -> None:
         if not any(of.kept > (logged[of.name].end if of.name in logged else of.first) for of in state.partitions):
             raise UsageError(f"the log {stream.log.shown} has all that was logged", hint="leave out --log-lost")
         gap = (opened.state.asof_us or 0, max(state.asof, state.last, state.clock_us))
-        told = replace(opened.state, gaps=(*opened.state.gaps, gap))
-        if opened.version is None or stream.log.commit(opened, LogWriter(stream.log, stream.log).nothing(), told):
+        with_gap = replace(opened.state, gaps=(*opened.state.gaps, gap))
+        if opened.version is None or stream.log.commit(opened, LogWriter(stream.log, stream.log).nothing(), with_gap):
             forget_stream(stream.state, stream.place)
             return
     raise TryAgainError(f"workers write to the log {stream.log.shown}", hint="stop them first")

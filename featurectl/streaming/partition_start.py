@@ -9,7 +9,7 @@ from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import StoreError
 from featurectl.offline.event_log import LogState, OpenedLog
 from featurectl.online.stream_state.base import KnownStamps, RegisterState, StampGap, StampRange, StreamPartition
-from featurectl.online.stream_state.protocols import StreamConnection
+from featurectl.online.stream_state.protocols import StampRegister, StreamConnection
 from featurectl.streaming.log_writer import LogWriter
 from featurectl.streaming.logged_events import TakenEvents
 from featurectl.streaming.retirement import check_before, logged_before, of_before, retire, state_name
@@ -41,11 +41,15 @@ class WorkerTopic:
 
 @dataclass(slots=True, kw_only=True)
 class PartitionReading:
-    """Where a worker is in a partition: `name` has the incarnation, `number` is the register's."""
+    """Where a worker is in a partition: `name` has the incarnation, `number` is the register's.
+
+    Events before `predict_from` needed no prediction any more when it began.
+    """
 
     name: str
     number: int
     position: int
+    predict_from: int = 0
     logged: Sequence[StampRange] = ()
     own: list[StampRange] = field(default_factory=list)
     taken: TakenEvents = field(default_factory=TakenEvents)
@@ -53,7 +57,7 @@ class PartitionReading:
 
 
 class PartitionStart:
-    """Begins partitions, and remembers what it knows of stamps, so that a loss is seen and told."""
+    """Begins partitions, and remembers what it knows of stamps, so that a loss is seen and logged."""
 
     def __init__(self, topic: WorkerTopic, log: LogWriter, wall_us: Callable[[], int]) -> None:
         self._topic, self._log, self._wall_us = topic, log, wall_us
@@ -79,8 +83,7 @@ class PartitionStart:
         marks = connection.lists.marks(number)  # before the register: another may go on marking meanwhile
         state = register.read_state()
         of = _known(state, number, name)
-        opened = self._log.begin([of], self._wall_us())
-        self._declare_gap(state, opened.state)
+        opened = self._opened(of, register, state)
         end = opened.state.partitions[name].end
         if max(marks, default=0) > of.end:
             connection.generations.void()  # lists have stamps that the register lost
@@ -90,13 +93,19 @@ class PartitionStart:
             connection.generations.void()  # the topic does not have any more what lists lack, and the log has
             _skip(connection, number, self._log.logged_stamps(opened, name, position))
             position = end
+        predicted = max(opened.state.partitions[name].predicted_end, begin)
+        position = min(position, predicted)
+        taken = TakenEvents() if before is None or before.name != name else before.taken
+        taken.late.clear()  # they are predicted again
+        taken.settle(predicted)
         return PartitionReading(
             name=name,
             number=number,
             position=position,
+            predict_from=predicted,
             logged=self._log.logged_stamps(opened, name, position),
             own=self._own.setdefault(name, []),
-            taken=TakenEvents() if before is None or before.name != name else before.taken,
+            taken=taken,
         )
 
     def meet(self, partitions: Sequence[int], connection: StreamConnection) -> None:
@@ -109,7 +118,7 @@ class PartitionStart:
         numbers = self._meet_all(connection, topic, max(partitions))
         state = connection.register.read_state()
         names = [state_name(topic, partition) for partition in partitions]
-        self._log.begin([_known(state, numbers[name], name) for name in names], self._wall_us())
+        self._log.begin([_known(state, numbers[name], name) for name in names], connection.register)
 
     def _meet_all(self, connection: StreamConnection, topic: TopicState, least: int) -> Mapping[str, int]:
         """Return the numbers of the partitions of the topic by their names, those up to `least` among them.
@@ -124,8 +133,13 @@ class PartitionStart:
         self.names = [state_name(topic, each) for each in range(max(topic.partitions, least + 1))]
         if all(name in numbers for name in self.names):
             return numbers
-        opened, watermarks = self._log.begin([], self._wall_us()), self._topic.watermarks()
+        opened, watermarks = self._log.begin([], connection.register), self._topic.watermarks()
         check_before(logged_before(opened, topic), opened, topic)
+        cut_us = opened.state.cut_us
+        if (
+            cut_us is not None and state.last < cut_us - 1
+        ):  # the log is older than the register, whose clock may be behind
+            connection.register.begin_stamps(cut_us)
         for partition, name in enumerate(self.names):
             if name not in numbers:
                 begin = watermarks[partition].begin if partition in watermarks else 0
@@ -142,17 +156,29 @@ class PartitionStart:
         _skip(connection, number, [last])
         return number
 
-    def _declare_gap(self, state: RegisterState, logged: LogState) -> None:
-        """Have the log say between which instants stamps were lost: what it has of them by then stays true."""
-        before = self._run or logged.run  # who was given the stamps may be gone, too
-        if before not in ("", state.run):
-            # Others may have been given greater stamps than this worker: none is greater than the clock by much.
-            after = max(state.left, logged.asof_us or 0)
-            until = max(self._wall_us(), state.last, self._greatest)
-            if after < until:
-                self._log.declare(StampGap(after=after, until=until))
+    def _opened(self, of: StreamPartition, register: StampRegister, state: RegisterState) -> OpenedLog:
+        """Return the log, which says by now which stamps the store has lost.
+
+        It says so in a commit of its own, before anything is stamped anew: what another worker chose to log by the
+        stamps that are lost is refused then, as its commit comes second.
+        """
+        opened, is_logged = self._log.begin([of], register), False
+        while not is_logged and (gap := self._gap(state, opened.state)) is not None:
+            is_logged = self._log.say_at_once(opened, gap, state.run)
+            opened = self._log.begin([of], register)
         self._log.met_run = state.run
         self._run, self._greatest = state.run, max(self._greatest, state.last, state.asof)
+        return opened
+
+    def _gap(self, state: RegisterState, logged: LogState) -> StampGap | None:
+        """Return between which instants stamps were lost since the store was met; None: none were."""
+        before = self._run or logged.run  # who was given the stamps may be gone, too
+        if before in ("", state.run):
+            return None
+        # Others may have been given greater stamps than this worker: none is greater than the clock by much.
+        after = max(state.left, logged.asof_us or 0)
+        until = max(self._wall_us(), state.clock_us, state.last, self._greatest)
+        return StampGap(after=after, until=until) if after < until else None
 
 
 def topic_ends(topic: WorkerTopic) -> Mapping[str, int]:

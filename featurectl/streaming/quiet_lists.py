@@ -20,10 +20,10 @@ from featurectl.online.stream_state.protocols import StreamConnection
 from featurectl.streaming.compaction_queue import CompactionQueue
 from featurectl.streaming.event_decoder import EventDecoder
 from featurectl.streaming.generation_records import GenerationRecords
+from featurectl.streaming.list_pass import ListPass
 from featurectl.streaming.work_beside import WorkBeside
 from featurectl.streaming.worker import WorkerStream
 
-_AT_ONCE: Final = 20  # lists
 _SHARE: Final = 0.03  # of a processor
 _LEAST_WAIT_S: Final = 0.005
 _PASS_EVERY_S: Final = 300.0
@@ -44,7 +44,8 @@ class QuietListCounts:
 class QuietLists(WorkBeside):
     """Goes over the lists of the views of a worker's source, and compacts those that its turns leave as too long.
 
-    `on_problem` hears why lists were left as they are, once for each reason.
+    `on_problem` hears why lists were left as they are, once for each reason. `list_pass` is what a worker before has
+    gone over, and is gone on with.
     """
 
     def __init__(
@@ -52,17 +53,19 @@ class QuietLists(WorkBeside):
         stream: WorkerStream,
         of_worker: CompactionQueue,
         on_problem: Callable[[FeaturectlError], None] = lambda _: None,
+        list_pass: ListPass | None = None,
     ) -> None:
         super().__init__("quiet lists")
+        self._pass_over = list_pass or ListPass()
         self._of_worker = of_worker
         self._place, self._state, self._views = stream.place, stream.state, stream.views
         self._records = GenerationRecords(stream.place, stream.state, stream.views, EventDecoder(stream.source))
-        self._on_problem, self._told = on_problem, ""
+        self._on_problem, self._reported = on_problem, ""
         self.counts = QuietListCounts()
         self.problem: FeaturectlError | None = None  # why the last pass was left
 
     def go_over(self) -> Iterator[None]:
-        """Go over all lists once, and yield after each small piece of work.
+        """Go over all lists once, and yield after each small piece of work; what was gone over before is left out.
 
         Raises:
             StoreError: the store can't be used now, or a list holds what no worker has written.
@@ -79,24 +82,22 @@ class QuietLists(WorkBeside):
                     yield from self._compacted(connection, live)
         finally:
             connection.close()
+        self._pass_over.end()
         self.counts.passes += 1
 
     def _compacted(self, connection: StreamConnection, live: Generation) -> Iterator[None]:
         queue = CompactionQueue(self._records.layout)
         broken: FeaturectlError | None = None
-        for entities in self._state.walk_lists(self._place, live):
+        for some in self._pass_over.some(live, lambda: self._state.walk_lists(self._place, live)):
+            queue.add(live.view, some)
+            self.counts.seen += len(some)
+            try:
+                self.counts.compacted += queue.step(connection)
+            except FeaturectlError as error:
+                if len(queue):
+                    raise  # the store fails
+                broken = broken or error  # a list is broken: the others were compacted
             yield
-            for start in range(0, len(entities), _AT_ONCE):
-                some = entities[start : start + _AT_ONCE]
-                queue.add(live.view, some)
-                self.counts.seen += len(some)
-                try:
-                    self.counts.compacted += queue.step(connection)
-                except FeaturectlError as error:
-                    if len(queue):
-                        raise  # the store fails
-                    broken = broken or error  # a list is broken: the others were compacted
-                yield
         self.problem = broken or self.problem
 
     def compact_long(self) -> int:
@@ -139,8 +140,8 @@ class QuietLists(WorkBeside):
 
     def _tell(self) -> None:
         """Tell why lists were left as they are, once for each reason."""
-        told, self._told = self._told, "" if self.problem is None else self.problem.message
-        if self.problem is not None and self._told != told:
+        before, self._reported = self._reported, "" if self.problem is None else self.problem.message
+        if self.problem is not None and self._reported != before:
             self._on_problem(self.problem)
 
     def _pass(self, is_mine: Callable[[], bool]) -> None:

@@ -16,6 +16,7 @@ from featurectl.streaming.seeding import Seeding, can_seed
 from featurectl.streaming.work_beside import WorkBeside
 
 _LOOK_S: Final = 0.5
+_LONGEST_LOOK_S: Final = 8.0
 _FIRST_WAIT_S: Final = 0.05  # for the log to have what it has to, which is opened anew each time
 _LONGEST_WAIT_S: Final = 1.0
 
@@ -58,10 +59,12 @@ class Rebuilds(WorkBeside):
 
     def work(self, is_mine: Callable[[], bool]) -> None:
         """Look again and again; what is under way at the end is given up, and done anew by whoever looks next."""
+        wait_s = _LOOK_S
         while not self.ends.is_set():
             if is_mine():
                 self._look_once()
-            self.ends.wait(_LOOK_S)
+            wait_s = _LOOK_S if self.problem is None else min(2 * wait_s, _LONGEST_LOOK_S)  # a try may read a whole log
+            self.ends.wait(wait_s)
 
     def _look_once(self) -> None:
         before = self.problem
@@ -147,5 +150,5 @@ class Rebuilds(WorkBeside):
         self.rebuilt += 1
         self._wanted.discard(name)
         if before is not None:
-            with suppress(FeaturectlError):  # a sweep removes them later
-                self._stream.state.drop_lists(self._stream.place, before)
+            with suppress(FeaturectlError):  # a sweep removes later what is left
+                self._stream.state.drop_lists(self._stream.place, before, self.ends.is_set)

@@ -157,7 +157,7 @@ class _Resetting:
             first = self._watermarks[number].begin if number in self._watermarks else 0
             begun = LoggedPartition(first=first, end=first, applied_us=logged.asof_us or 0)
             partitions.setdefault(state_name(self._topic, number), begun)
-        cut_us = state.clock_us if logged.cut_us is None else logged.cut_us
+        cut_us = self.connection.register.begin_stamps() if logged.cut_us is None else logged.cut_us
         return replace(logged, partitions=partitions, gaps=gaps, cut_us=cut_us)
 
     def _passed(self, opened: OpenedLog, state: RegisterState) -> StreamReset | None:

@@ -105,11 +105,11 @@ def retire(register: StampRegister, log: LogWriter, topic: TopicState) -> Partit
         check_before([of.name for of in before], opened, topic)
         until = RETIRED
         if (gap := _gap(register, before, opened, state)) is not None:
-            told = [end for after, end in opened.state.gaps if after <= gap.after and gap.until <= end]
-            if not told:
+            ends = [end for after, end in opened.state.gaps if after <= gap.after and gap.until <= end]
+            if not ends:
                 log.say_at_once(opened, StampGap(after=gap.after, until=gap.until + _MARGIN_US))
                 continue
-            until = max(told)
+            until = max(ends)
         found = register.retire([_retired(of, opened, log) for of in before], until)
         if found is not None:
             return found

@@ -1,4 +1,4 @@
-"""A worker runs: turn after turn, through times when the store or the broker is away, until it is told to stop."""
+"""A worker runs: turn after turn, through times when the store or the broker is away, until it is stopped."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError, StoreError
+from featurectl.streaming.list_pass import ListPass
 from featurectl.streaming.log_writer import LogLostError
 from featurectl.streaming.partition_start import topic_ends
 from featurectl.streaming.quiet_lists import QuietLists
@@ -37,27 +38,28 @@ class RunOptions:
     """How a worker runs: `once`, it ends when all that was there at its beginning is logged, by whomever.
 
     `on_problem` hears why a turn failed, once for each reason, and None when the turns go on; `on_quiet` why lists that
-    nobody writes were left as they are. A worker that runs `once`
-    gives up when nothing has gone on for `patience_s`.
+    nobody writes were left as they are; `list_pass` is how far such lists were gone over by the worker before. A worker
+    that runs `once` gives up when nothing has gone on for `patience_s`.
     """
 
     limits: TakeLimits
     clock: Callable[[], float]
     on_problem: Callable[[StoreError | None], None]
     on_quiet: Callable[[FeaturectlError], None] = lambda _: None
+    list_pass: ListPass | None = None
     once: bool = False
     patience_s: float = 30.0
 
 
 def run_worker(worker: StreamWorker, rebuilds: Rebuilds, stop: StopSignal, options: RunOptions) -> None:
-    """Let a worker run until it is told to stop, or has seen all; what it has taken is logged then.
+    """Let a worker run until it is stopped, or has seen all; what it has taken is logged then.
 
     Raises:
         StoreError: the topic is not there, was made again, or has lost what was not read: nothing is skipped silently.
             With `once` also what kept it from going on for long.
         DataError: with `once`, a history can't be read; what was taken is logged.
     """
-    quiet = QuietLists(worker.stream, worker.compaction, options.on_quiet)
+    quiet = QuietLists(worker.stream, worker.compaction, options.on_quiet, options.list_pass)
     rebuilds.start(lambda: 0 in worker.readings)
     quiet.start(lambda: 0 in worker.readings and not options.once)
     trouble, looked_s, hurried_s = _Trouble(options), options.clock(), options.clock()
@@ -72,19 +74,19 @@ def run_worker(worker: StreamWorker, rebuilds: Rebuilds, stop: StopSignal, optio
                 worker.step(options.limits)
                 if rebuilds.is_waiting and options.clock() - hurried_s >= _SOON_S:
                     hurried_s = options.clock()
-                    worker.write_log()
+                    worker.begin_to_log()
                 if wanted is not None and options.clock() - looked_s >= _LOOK_S:
                     looked_s = options.clock()
                     if _has_all(worker, wanted, rebuilds):
                         quiet.compact_all()
                         return
+                beside = rebuilds.problem or _prediction_problem(worker, rebuilds, once=options.once)
             except FATAL:
                 raise
             except StoreError as error:
-                stop.wait(trouble.hear(error))
+                stop.wait(trouble.hear(error, worker))
                 continue
-            if not worker.log_fails:  # which is tried again every few seconds
-                trouble.end(rebuilds.problem)
+            trouble.end(beside, worker)
     finally:
         quiet.close()
         rebuilds.close()
@@ -96,25 +98,33 @@ class _Trouble:
 
     def __init__(self, options: RunOptions) -> None:
         self._options = options
-        self._wait_s, self._told, self._well_s = _FIRST_WAIT_S, "", options.clock()
+        self._wait_s, self._reported, self._well_s = _FIRST_WAIT_S, "", options.clock()
 
-    def hear(self, error: StoreError) -> float:
-        """Return how long to wait after a turn that failed; of a run that has to end it is raised at last."""
-        if self._told != error.message:
-            self._told = error.message
+    def hear(self, error: StoreError, worker: StreamWorker) -> float:
+        """Return how long to wait after a turn that failed; of a run that has to end it is raised at last.
+
+        A log that can't be written is tried again every few seconds: events are taken meanwhile, as long as there is
+        room.
+        """
+        if self._reported != error.message:
+            self._reported = error.message
             self._options.on_problem(error)
         self._give_up(error)
+        if error is worker.log_error and not worker.is_full:
+            return 0.0
         wait_s, self._wait_s = self._wait_s, min(2 * self._wait_s, _LONGEST_WAIT_S)
         return wait_s
 
-    def end(self, of_lists: FeaturectlError | None) -> None:
-        """Take note of a turn that went well, though lists can't be made where that has a reason."""
-        if of_lists is None:
+    def end(self, beside: FeaturectlError | None, worker: StreamWorker) -> None:
+        """Take note of a turn that went well, though lists, or predictions, can't be made where that has a reason."""
+        if worker.log_fails:  # which is tried again every few seconds
+            return
+        if beside is None:
             self._well_s = self._options.clock()
         else:
-            self._give_up(of_lists)
-        if self._told:
-            self._told, self._wait_s = "", _FIRST_WAIT_S
+            self._give_up(beside)
+        if self._reported:
+            self._reported, self._wait_s = "", _FIRST_WAIT_S
             self._options.on_problem(None)
 
     def _give_up(self, error: FeaturectlError) -> None:
@@ -122,13 +132,33 @@ class _Trouble:
             raise error
 
 
+def _prediction_problem(worker: StreamWorker, rebuilds: Rebuilds, *, once: bool) -> FeaturectlError | None:
+    """Return why predictions do not go on, None where all that they wait for are lists that are being made.
+
+    Raises:
+        StoreError: the store can't be read now.
+    """
+    problem = worker.predictor.problem
+    if problem is None or not once or not worker.predictor.is_blocked:
+        return problem
+    are_made = not rebuilds.is_settled if 0 in worker.readings else not rebuilds.are_readable()
+    return None if are_made else problem
+
+
 def _has_all(worker: StreamWorker, wanted: Mapping[str, int], rebuilds: Rebuilds) -> bool:
-    """Return whether the log has all offsets before those that are wanted, and all views can be read."""
+    """Return whether the log has all offsets before those that are wanted, predicted, and all views can be read."""
     if worker.unlogged or not rebuilds.is_settled:  # a rebuild waits for the log
         worker.write_log()
-    logged = worker.log.ends()
-    if any(logged.get(name, 0) < end for name, end in wanted.items()):
+    if not worker.predictor.is_settled:
+        return False
+    if _is_lacking(worker, wanted):
+        worker.write_log()  # which may lack nothing but that events have their predictions
         return False
     if rebuilds.problem is not None and not isinstance(rebuilds.problem, StoreError):
         raise rebuilds.problem  # such as a history that can't be read: waiting does not mend it
     return rebuilds.is_settled or (0 not in worker.readings and rebuilds.are_readable())
+
+
+def _is_lacking(worker: StreamWorker, wanted: Mapping[str, int]) -> bool:
+    predicted = worker.log.predicted_ends()
+    return any(predicted.get(name, 0) < end for name, end in wanted.items())

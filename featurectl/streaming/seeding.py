@@ -13,18 +13,19 @@ from typing import Final, Literal, TypeVar
 from featurectl.offline.event_log import EventLog, OpenedLog
 from featurectl.online.stream_state.base import Generation, ListSeed, NewGeneration, RegisterState
 from featurectl.online.stream_state.compaction import fold
-from featurectl.online.stream_state.head import no_head, pack_head
+from featurectl.online.stream_state.head import Head, no_head, pack_head
 from featurectl.online.stream_state.layout import layout_document, layout_of
 from featurectl.online.stream_state.protocols import StreamConnection
 from featurectl.online.stream_state.record import EventRecord
 from featurectl.streaming.event_decoder import EventDecoder
 from featurectl.streaming.seed_events import SeededView, SeedEvents
-from featurectl.streaming.view_records import ViewRecords
+from featurectl.streaming.view_records import StampedEvent, ViewRecords
 
 SeedingState = Literal["waits", "done", "given up"]
 T = TypeVar("T")
 _LOOK_AFTER: Final = 256  # items
 _SEEDS_AT_ONCE: Final = 1_000
+FOLDED_AT_ONCE: Final = 500_000  # events of one entity
 
 
 def can_seed(state: RegisterState, opened: OpenedLog, names: Iterable[str]) -> bool:
@@ -104,17 +105,40 @@ class Seeding:
         numbers = {of.name: of.number for of in state.partitions}
         events = SeedEvents(self._seeded, self._log, opened, numbers, self._new.cuts)
         total: dict[str, int] = dict(connection.lists.seed(self.generation, []))
-        for part in range(parts := events.parts(self._check)):
-            by_entity: dict[bytes, list[EventRecord]] = {}
-            for event in self._while_not_ending(events.of_part(part, parts)):
-                entity = self._records.entity(event.row)
-                if entity is not None and events.is_chosen(entity, part, parts):
-                    by_entity.setdefault(entity, []).append(self._records.record(event))
-            seeds = [*filter(None, map(self._head, by_entity, self._while_not_ending(by_entity.values())))]
-            for start in range(0, len(seeds), _SEEDS_AT_ONCE):
-                counted = connection.lists.seed(self.generation, seeds[start : start + _SEEDS_AT_ONCE])
-                total = {master: total.get(master, 0) + count for master, count in counted.items()}
+        with events.laid_apart(self._records.entity, self._check) as laid:
+            for part in laid.parts():
+                seeds = [*self._seeds(part)]
+                for start in range(0, len(seeds), _SEEDS_AT_ONCE):
+                    counted = connection.lists.seed(self.generation, seeds[start : start + _SEEDS_AT_ONCE])
+                    total = {master: total.get(master, 0) + count for master, count in counted.items()}
         return total
+
+    def _seeds(self, part: Iterable[StampedEvent]) -> Iterator[ListSeed]:
+        """Give the heads of the lists of the entities that some events are of.
+
+        Events of one that has very many become its head some at a time, as a compactor folds them.
+        """
+        by_entity: dict[bytes, list[EventRecord]] = {}
+        heads: dict[bytes, Head] = {}
+        for event in self._while_not_ending(part):
+            entity = self._records.entity(event.row)
+            if entity is None:
+                continue
+            records = by_entity.setdefault(entity, [])
+            records.append(self._records.record(event))
+            if len(records) >= FOLDED_AT_ONCE:
+                heads[entity] = self._folded(heads.get(entity), records)
+                records.clear()
+        for entity, records in self._while_not_ending(by_entity.items()):
+            head = self._folded(heads.pop(entity, None), records)
+            if not head.is_empty:  # else no answer needs what there is
+                frontier = {p: self._new.cuts[p] for p in head.frontier if p in self._new.cuts}
+                packed = pack_head(head._replace(frontier=frontier), self._records.layout)
+                yield ListSeed(entity=entity, head=packed)
+
+    def _folded(self, head: Head | None, records: Sequence[EventRecord]) -> Head:
+        layout = self._records.layout
+        return fold(no_head(layout) if head is None else head, records, self._new.asof, layout)
 
     def _while_not_ending(self, items: Iterable[T]) -> Iterator[T]:
         for number, item in enumerate(items):
@@ -125,12 +149,3 @@ class Seeding:
     def _check(self) -> None:
         if self._is_ending():
             raise _EndedError
-
-    def _head(self, entity: bytes, records: Sequence[EventRecord]) -> ListSeed | None:
-        """Return the head of an entity's list; None where no answer needs what there is."""
-        layout = self._records.layout
-        head = fold(no_head(layout), records, self._new.asof, layout)
-        if head.is_empty:
-            return None
-        frontier = {p: self._new.cuts[p] for p in {record.partition for record in records} if p in self._new.cuts}
-        return ListSeed(entity=entity, head=pack_head(head._replace(frontier=frontier), layout))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from operator import itemgetter
 from typing import Final, NamedTuple, cast
@@ -118,6 +119,34 @@ def _key_reader(places: Sequence[int], types: Sequence[str]) -> Callable[[EventR
         return None if None in key else pack_key(cast("Sequence[KeyValue]", key), types)
 
     return packed_all
+
+
+class NullKeys:
+    """Counts the events that views leave out, as a part of the key of their entity is null; `views` are by name.
+
+    Such an event is not rejected: another view of its source may have another entity.
+    """
+
+    def __init__(self, views: Mapping[str, FeatureView], decoder: EventDecoder) -> None:
+        keyed = {name: view for name, view in views.items() if view.key_columns}
+        self._places = {name: tuple(decoder.places[of] for of in view.key_columns) for name, view in keyed.items()}
+        self._wheres = {name: _closure(view.where, decoder) for name, view in keyed.items() if view.where is not None}
+
+    def count(self, rows: Sequence[EventRow]) -> Counter[str]:
+        """Return how many events each view would have taken, but for their key; views that lack none are left out."""
+        without: dict[tuple[int, ...], list[EventRow]] = {}
+        for places in {*self._places.values()}:
+            one, *others = places
+            if others:
+                without[places] = [row for row in rows if None in [row[place] for place in places]]
+            else:
+                without[places] = [row for row in rows if row[one] is None]
+        counts: Counter[str] = Counter()
+        for name, places in self._places.items():
+            where = self._wheres.get(name)
+            if taken := sum(where is None or where(row) is True for row in without[places]):
+                counts[name] = taken
+        return counts
 
 
 class EventNames:

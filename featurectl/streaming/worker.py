@@ -6,15 +6,15 @@ for dividing the work alone: what two workers do with one partition at the same 
 
 from __future__ import annotations
 
-import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Final
 
 from featurectl.core.dataclass import dataclass
+from featurectl.core.errors import StoreError
 from featurectl.language.definitions.source import Source
-from featurectl.language.definitions.stream import RETENTION_US
 from featurectl.language.definitions.view import FeatureView
 from featurectl.online.stream_state.base import (
     ConnectionLostError,
@@ -25,23 +25,25 @@ from featurectl.online.stream_state.base import (
     StreamSource,
 )
 from featurectl.online.stream_state.protocols import StreamConnection, StreamState
+from featurectl.streaming.commit_beside import CommitBeside
 from featurectl.streaming.compaction_queue import CompactionQueue
 from featurectl.streaming.generation_records import GenerationRecords
 from featurectl.streaming.log_writer import QUIET_US, LogWriter
-from featurectl.streaming.logged_events import merged_ranges, taken_ranges
+from featurectl.streaming.logged_events import merged_ranges, rejected_rows, taken_ranges, with_stamps
 from featurectl.streaming.partition_start import PartitionReading, PartitionStart, WorkerTopic
+from featurectl.streaming.predictions import EventPredictor, NoPredictor, OfferedBatch, SettledBatch
 from featurectl.streaming.read_events import EventReader, StampedBatch, appends_of, rejection_kind
 from featurectl.streaming.topics.base import MessageBatch, TakeLimits
+from featurectl.streaming.view_records import NullKeys
+from featurectl.streaming.worker_pace import WorkerPace
 
 if TYPE_CHECKING:
     from featurectl.streaming.avro_events import IdProblem
 
-_LOG_EVERY_S: Final = 5.0
 _AGAIN_SHARE: Final = 0.1
-_BEAT_EVERY_S: Final = 0.05
+_SHORT_S: Final = 0.002  # that a turn waits for events while others wait for a prediction
+_WAITING_BEAT_S: Final = 0.005  # between two heartbeats meanwhile
 _LAST_TRIES: Final = 10
-_KEEP_S: Final = RETENTION_US / 1_000_000
-_MOST_UNLOGGED: Final = 1_000_000
 _LATE_US: Final = 60_000_000
 _SECOND_US: Final = 1_000_000
 
@@ -60,35 +62,20 @@ class WorkerStream:
     id_problem: IdProblem | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerPace:
-    """How often a worker does what it does beside taking events; `clock` gives seconds that only grow.
-
-    Messages that are logged stay in the topic for `keep_s`: workers of another environment may read it as well.
-    A commit to the log that came second is tried again after a part of `log_every_s`, as `random` (0 to 1) says.
-    """
-
-    clock: Callable[[], float]
-    wall_us: Callable[[], int]
-    log_every_s: float = _LOG_EVERY_S
-    beat_every_s: float = _BEAT_EVERY_S
-    most_unlogged: int = _MOST_UNLOGGED
-    keep_s: float = _KEEP_S
-    random: Callable[[], float] = random.random
-
-
 @dataclass(slots=True, kw_only=True)
 class WorkerCounts:
     """What a worker has done since it began. `begun_anew`: how often it took up partitions again after a loss.
 
     `late` are events whose time lies more than a minute before their stamp, `reasons` count the rejected ones by kind,
-    and `logged_at_s` is when the log last said what was taken, by the wall, 0.0 where it never did.
+    `null_keys` by view those that it left out as a part of its entity's key is null. `logged_at_s` is when the log last
+    said what was taken, by the wall, 0.0 where it never did.
     """
 
     events: int = 0
     late: int = 0
     rejected: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    null_keys: Counter[str] = field(default_factory=Counter)
     warned: int = 0
     logged: int = 0
     compacted: int = 0
@@ -101,16 +88,22 @@ class StreamWorker:
 
     def __init__(self, stream: WorkerStream, topic: WorkerTopic, log: LogWriter, pace: WorkerPace) -> None:
         self.stream, self.topic, self.log, self._pace = stream, topic, log, pace
+        self.predictor: EventPredictor = NoPredictor()  # whoever predicts the events before they are logged
         self._events = EventReader(stream.source, stream.id_problem)
         self._records = GenerationRecords(stream.place, stream.state, stream.views, self._events.decoder)
+        self._null_keys = NullKeys(stream.views, self._events.decoder)
         self.compaction = CompactionQueue(self._records.layout)
         self.counts = WorkerCounts()
         self.readings: dict[int, PartitionReading] = {}
         self.start = PartitionStart(topic, log, pace.wall_us)
         self._connection: StreamConnection | None = None
-        self._logged_at = self._beat_at = pace.clock()
+        self._logged_at = self._beat_at = self._room_at = pace.clock()
+        self._commit = CommitBeside(pace.beside)
+        self._settled: list[SettledBatch] = []  # since it is under way
         self.log_fails = False  # the last try to write it
+        self.log_error: BaseException | None = None  # why
         self.again: set[int] = set()  # partitions that are to begin anew
+        self._paused: set[int] = set()  # partitions that nothing is taken of, as there is no room
 
     @property
     def connection(self) -> StreamConnection:
@@ -132,9 +125,12 @@ class StreamWorker:
             StoreError: the topic, the store or the log can't be used now; the next turn begins where this one did.
         """
         try:
-            if sum(of.taken.size for of in self.readings.values()) >= self._pace.most_unlogged:
-                self.write_log()  # nothing is taken as long as that fails
-            taken = self._take(self.connection, limits)
+            taken = 0
+            if self._has_room():
+                self._resume()
+                taken = self._take(self.connection, self._hurried(limits))
+            else:  # predictions are far behind
+                self._take_nothing(self.connection, limits)
             self._do_the_rest(self.connection)
         except ConnectionLostError:
             self.counts.begun_anew += 1
@@ -142,14 +138,53 @@ class StreamWorker:
             return 0
         return taken
 
+    def _has_room(self) -> bool:
+        """Return whether more can be taken; what waits for the log is logged first where it is much."""
+        if not self.is_full:
+            return True
+        now = self._pace.clock()
+        if not self.log_fails and now < self._room_at:
+            return False  # what was not logged a moment ago waits for predictions
+        self._room_at = now + self._pace.log_every_s * _AGAIN_SHARE
+        self.begin_to_log()  # nothing is taken as long as that fails
+        self._go_on_to_log()
+        return not self.is_full
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits for the log, or for predictions, that no more is taken."""
+        size = sum(of.taken.size for of in self.readings.values()) + self.predictor.waiting
+        return size >= self._pace.most_unlogged
+
+    def _take_nothing(self, connection: StreamConnection, limits: TakeLimits) -> None:
+        """Keep the partitions, which the broker gives to others of a worker that it does not hear of for seconds."""
+        self._paused |= set(self.readings)
+        self.topic.reader.pause(self._paused)
+        self._take(connection, replace(limits, timeout_s=0.0))
+        for of in self.readings.values():
+            of.at_end = False  # nobody looks whether more has come
+        self._pace.sleep(limits.timeout_s)
+
+    def _resume(self) -> None:
+        """Have the reader take of all partitions again."""
+        paused, self._paused = self._paused, set()
+        if paused:
+            self.topic.reader.resume(paused)
+
+    def _hurried(self, limits: TakeLimits) -> TakeLimits:
+        """Return the limits of a turn: where events wait for a prediction no other is waited for."""
+        return replace(limits, timeout_s=min(limits.timeout_s, _SHORT_S)) if self.predictor.is_waiting else limits
+
     def _take(self, connection: StreamConnection, limits: TakeLimits) -> int:
         taken = 0
         try:
             self._begin_all()
-            delivery = self.topic.reader.take(limits)
+            until_beat_s = max(self._beat_at + self._pace.beat_s(len(self.readings)) - self._pace.clock(), 0.0)
+            delivery = self.topic.reader.take(replace(limits, timeout_s=min(limits.timeout_s, until_beat_s)))
             for partition in delivery.revoked:
                 self.readings.pop(partition, None)
                 self.again.discard(partition)
+                self.predictor.forget(partition)
             self.again |= set(delivery.gained)  # the reader says so once, whatever fails here
             self._begin_all()
             for of in self.readings.values():
@@ -175,23 +210,56 @@ class StreamWorker:
 
     def _do_the_rest(self, connection: StreamConnection) -> None:
         now = self._pace.clock()
-        if now - self._beat_at >= self._pace.beat_every_s:
+        every_s = self._pace.beat_s(len(self.readings))
+        if now - self._beat_at >= (min(every_s, _WAITING_BEAT_S) if self.predictor.is_waiting else every_s):
             self._beat_at = now
             self._beat(connection)
+        self._settle()
         if now - self._logged_at >= self._pace.log_every_s:
-            self.write_log()
+            self.begin_to_log()
+        self._go_on_to_log()
         self.counts.compacted += self.compaction.step(connection)
+
+    def _settle(self, *, is_last: bool = False) -> None:
+        """Predict events, and take note of what is settled: what is being logged stays as it is until that is done."""
+        self._settled += self.predictor.step(is_last=is_last)
+        if self._commit.is_under_way:
+            return
+        settled, self._settled = self._settled, []
+        for partition, end, unscored in settled:
+            reading = self.readings.get(partition)
+            if reading is not None:
+                reading.taken.settle(end, rejected_rows(unscored, reading.name) if unscored else None)
 
     def write_log(self, *, is_last: bool = False) -> bool:
         """Log what was taken; return whether that was done, not refused as another commit came between.
 
         `is_last`: the log is to say as of when nothing more came, however short it was.
         """
+        self._go_on_to_log(to_the_end=True)
+        self.begin_to_log(is_last=is_last)
+        return self._go_on_to_log(to_the_end=True)
+
+    def begin_to_log(self, *, is_last: bool = False) -> None:
+        """Begin to log what was taken, unless that is under way: the next turns go on with it."""
+        if self._commit.is_under_way:
+            return
         self._logged_at = self._pace.clock()
-        self.log_fails = True
         taken = {of.name: of.taken for of in self.readings.values()}
-        commit = self.log.commit(taken, self.connection, quiet_us=1 if is_last else QUIET_US)
-        self.log_fails = False
+        for waiting in taken.values():
+            waiting.waits = not self.predictor.is_blocked
+        self._commit.begin(self.log.commit(taken, self.connection, quiet_us=1 if is_last else QUIET_US))
+
+    def _go_on_to_log(self, *, to_the_end: bool = False) -> bool:
+        """Go on with the commit that is under way; return whether it has come to its end and was not refused."""
+        try:
+            is_at_end = self._commit.go_on(to_the_end=to_the_end)
+        except BaseException as error:
+            self.log_fails, self.log_error = True, error
+            raise
+        if not is_at_end:
+            return False
+        self.log_fails, self.log_error, commit = False, None, self._commit.commit
         if commit is None:  # others have that turn: those who try again do so at other times
             self._logged_at -= self._pace.log_every_s * (1 - _AGAIN_SHARE * self._pace.random())
             return False
@@ -211,19 +279,26 @@ class StreamWorker:
         try:
             if self._connection is not None:
                 self._beat(self._connection)
+                with suppress(StoreError):
+                    self._go_on_to_log(to_the_end=True)
+                self._settle(is_last=True)
                 # Workers that end together come between each other.
                 any(self.write_log(is_last=True) for _ in range(_LAST_TRIES))
         finally:
             self._disconnect()
+            self._resume()  # the reader may be another worker's next
             self.topic.reader.close()
 
     def _disconnect(self) -> None:
+        self._commit.let_go()  # its result is of a register that is another one by now
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
     def begin(self, partition: int) -> None:
         """Begin with a partition, or begin it anew."""
+        self.predictor.forget(partition)
+        self._settled = [each for each in self._settled if each.partition != partition]
         reading = self.start.begin(partition, self.connection, self.readings.get(partition))
         self.readings[partition] = reading
         self.topic.reader.seek(partition, reading.position)
@@ -282,10 +357,14 @@ class StreamWorker:
             return
         reading.position = end
         reading.taken.add(taken_ranges(stamped, stamps, reading.name, self.stream.source))
+        events = [event for event in stamped.events if event.offset >= reading.predict_from]
+        decoder = self._events.decoder
+        self.predictor.offer(OfferedBatch(name=reading.name, messages=messages, events=events, decoder=decoder))
         self.counts.events += len(stamped.events)
         self.counts.late += sum(event.event_us < event.available_us - _LATE_US for event in stamped.events)
         self.counts.rejected += len(stamped.rejected)
         self.counts.reasons.update(map(rejection_kind, stamped.rejected))
+        self.counts.null_keys.update(self._null_keys.count([event.row for event in stamped.events]))
 
     def _beat(self, connection: StreamConnection) -> None:
         positions = [
@@ -306,18 +385,3 @@ def _one_of_each(batches: Sequence[MessageBatch]) -> Iterator[Sequence[MessageBa
         first = {batch.partition: batch for batch in reversed(left)}
         yield list(first.values())
         left = [batch for batch in left if first[batch.partition] is not batch]
-
-
-def with_stamps(known: Sequence[StampRange], given: Sequence[StampRange]) -> list[StampRange]:
-    """Return what a worker knows of stamps with those of a claim, which are newer.
-
-    >>> known = [StampRange(first=0, end=9, stamp=1)]
-    >>> [(r.first, r.end, r.stamp) for r in with_stamps(known, [StampRange(first=4, end=6, stamp=2)])]
-    [(0, 4, 1), (4, 6, 2), (6, 9, 1)]
-    """
-    if not given:
-        return list(known)
-    first, end = given[0].first, given[-1].end
-    before = [StampRange(first=r.first, end=min(r.end, first), stamp=r.stamp) for r in known if r.first < first]
-    after = [StampRange(first=max(r.first, end), end=r.end, stamp=r.stamp) for r in known if r.end > end]
-    return [*before, *given, *after]

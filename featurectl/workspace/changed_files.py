@@ -50,11 +50,11 @@ def with_changed_files(repo: Repo, root: Path, read: SchemaReader, read_state: C
         return repo
     alone = len(changed) == 1
     of_each = [follow if alone else _following([column], repo, root, read) for column in changed[:_MOST_COLUMNS]]
-    told = [_problem(column, some, repo, root) for column, some in zip(changed, of_each, strict=False) if some]
-    if not told:  # each needs another one, too
-        told = [_problem(changed[0], follow, repo, root)]
+    named = [_problem(column, some, repo, root) for column, some in zip(changed, of_each, strict=False) if some]
+    if not named:  # each needs another one, too
+        named = [_problem(changed[0], follow, repo, root)]
     kept = [problem for problem in repo.problems if problem not in follow]
-    return replace(repo, problems=tuple(sorted([*told, *kept], key=lambda p: p.sort_key())))
+    return replace(repo, problems=tuple(sorted([*named, *kept], key=lambda p: p.sort_key())))
 
 
 def _following(columns: Sequence[_ChangedColumn], repo: Repo, root: Path, read: SchemaReader) -> tuple[Problem, ...]:
@@ -107,11 +107,13 @@ def _problem(column: _ChangedColumn, follow: Sequence[Problem], repo: Repo, root
 
 
 def _file_of(column: _ChangedColumn, root: Path) -> str:
-    """Return the first file of a source in which a column is as it is now; the path where nobody can tell."""
+    """Return the first file of a source in which a column is as it is now; its place where nobody can tell."""
     from featurectl.sources.open import read_schema
     from featurectl.sources.paths import source_files
 
     source = column.source
+    if source.iceberg is not None:
+        return source.place
     try:
         files = source_files(source, root, source.path)
         for file in files[:_MOST_FILES] if len(files) > 1 else ():

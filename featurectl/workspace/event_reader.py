@@ -90,6 +90,15 @@ class EventSourceReader:
         """The columns that files of the history lack."""
         return {} if self.history is None else self.history.lacking
 
+    def check_columns(self) -> int | None:
+        """Check the columns of the history, and that those of the log have the types of the source.
+
+        Raises:
+            DataError, StoreError: as of a batch source.
+        """
+        self.log.open()
+        return None if self.history is None else self.history.check_columns()
+
     def look(self, now: datetime) -> OpenedStream:
         """Return the stream as it is known at an instant.
 
@@ -166,6 +175,9 @@ class EventSourceReader:
         logged = _rows(self, events, stamped_source(self.source), stream.until)
         earlier = earlier_rows(self, stream)
         return logged if earlier is None else pl.concat([earlier, logged], how="vertical")
+
+    def stream(self, parts: Sequence[SourcePart], since: datetime | None = None) -> None:
+        """Return nothing: the log is read lazily."""
 
     def scan_kept(self, parts: Sequence[SourcePart]) -> pl.LazyFrame:
         """Return the rows as `scan` does, and beside them the same columns: events have no others."""

@@ -119,12 +119,16 @@ class Workspace:
 
     @cached_property
     def _online(self) -> OnlineStore:
+        store = self.online_handle()
+        self._open.callback(store.close)
+        return store
+
+    def online_handle(self) -> OnlineStore:
+        """Return the environment's online store, a new handle each time, for a thread of its own."""
         from featurectl.online.all_stores import open_online
 
         written = self.environment.online
-        store = open_online(self._url(written, "online"), shown_location(written))
-        self._open.callback(store.close)
-        return store
+        return open_online(self._url(written, "online"), shown_location(written))
 
     def online(self) -> OnlineStore:
         """Return the environment's online store."""
@@ -170,11 +174,13 @@ class Workspace:
         written = topic_address(source, self.environment)
         own = source.stream is not None and source.stream.url == written
         where = f"source {source.name}: stream.url" if own else f"environment {self.environment.name}: streams"
-        return self._filled(written, where)
+        return self.location(written, where)
 
     def spill_folder(self) -> Path:
         """Return where rows may lie that do not fit into memory."""
-        return self.root / ".featurectl" / "spill"
+        from featurectl.engines.spill import spill_folder
+
+        return spill_folder(self.root)
 
     def source(self, source: Source, on_naive: OnNaive | None = None) -> SourceReader:
         """Return the reader of a source; `on_naive` is given the columns read that have no time zone."""
@@ -232,9 +238,14 @@ class Workspace:
 
     def _url(self, text: str, key: str) -> str:
         """Return a store's URL with its variables filled in and a relative SQLite path made absolute."""
-        return self._filled(text, f"environment {self.environment.name}: {key}")
+        return self.location(text, f"environment {self.environment.name}: {key}")
 
-    def _filled(self, text: str, where: str) -> str:
+    def location(self, text: str, where: str) -> str:
+        """Return a text of an environment with its variables filled in, a SQLite path absolute; `where` is its place.
+
+        Raises:
+            UsageError: a variable is not set.
+        """
         url = expand(text, self.environ, where)
         if not url.startswith(SQLITE_URL):
             return url

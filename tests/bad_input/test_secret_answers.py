@@ -103,6 +103,7 @@ def check_online(case, root, monkeypatch, capsys):
 ONLINE = list(product(("redis", "redis+cluster"), ANSWERS, PASSWORDS))
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("case", [ONLINE[1], ONLINE[14]], ids=["redis", "cluster"])
 def test_no_online_store_that_repeats_a_password_gives_it_away(case, made, tmp_path, monkeypatch, capsys):
     check_online(case, copy_shop(made, tmp_path / "shop"), monkeypatch, capsys)
@@ -114,6 +115,7 @@ def test_no_online_store_gives_a_password_away_in_any_way(made, tmp_path, monkey
         check_online(case, copy_shop(made, tmp_path / str(number)), monkeypatch, capsys)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("told", [True, False])
 def test_no_object_store_that_repeats_a_login_gives_it_away(told, made, tmp_path, monkeypatch, capsys):
     root, password = copy_shop(made, tmp_path / "shop"), PASSWORDS[0]

@@ -234,12 +234,17 @@ def test_a_database_of_a_source_from_a_variable_is_named_by_it(shop, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("kind", "written", "url", "said"),
-    [("registry", REGISTRY, "nosuchdb://host/x", "nosuchdb"), ("online", ONLINE, "memcached://host", "memcached")],
-)  # fmt: skip
-def test_an_unknown_kind_of_store_is_wrong_usage(live, kind, written, url, said):
-    live.change("featurectl.yaml", written, f"{kind}: {url}")
-    assert said in live.fails(64, "materialize")
+    ("written", "kind", "url"),
+    [(REGISTRY, "registries", "nosuchdb://host/x"), (ONLINE, "online stores", "memcached://host")],
+)
+def test_an_unknown_kind_of_store_is_wrong_usage(live, monkeypatch, written, kind, url):
+    key = written.partition(":")[0]
+    live.change("featurectl.yaml", written, f"{key}: {url}")
+    name = url.partition(":")[0]
+    assert f'no {kind} are at "{name}://"' in live.fails(1, "materialize")
+    live.change("featurectl.yaml", f"{key}: {url}", f"{key}: ${{STORE}}")
+    monkeypatch.setenv("STORE", url)
+    assert name in live.fails(64, "materialize")
 
 
 def test_a_model_artifact_that_was_changed_or_is_gone_is_not_loaded(live):

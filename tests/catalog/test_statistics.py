@@ -49,7 +49,7 @@ def check_numbers(found: FeatureStatistics, values: list[float | int | None]) ->
 
 
 @given(NUMBERS)
-@settings(max_examples=examples(60, 500))
+@settings(max_examples=examples(25, 500))
 def test_statistics_of_numbers_are_those_of_the_values(values):
     column = pl.Series("x", values, dtype=pl.Float64)
     found = describe_column(numbers_json(profile_numbers(column)), of_type("float64"))
@@ -59,7 +59,7 @@ def test_statistics_of_numbers_are_those_of_the_values(values):
 
 
 @given(WHOLE)
-@settings(max_examples=examples(60, 500))
+@settings(max_examples=examples(25, 500))
 def test_bars_of_whole_numbers_count_them(values):
     column = pl.Series("x", values, dtype=pl.Int64)
     found = describe_column(numbers_json(profile_numbers(column)), of_type("int64"))
@@ -74,7 +74,7 @@ def test_bars_of_whole_numbers_count_them(values):
 
 
 @given(TEXTS)
-@settings(max_examples=examples(60, 500))
+@settings(max_examples=examples(25, 500))
 def test_bars_of_texts_are_the_most_frequent_and_all_others(values):
     column = pl.Series("x", values, dtype=pl.String)
     found = describe_column(categories_json(profile_categories(column)), of_type("string"))

@@ -15,6 +15,7 @@ from featurectl.plan.build import PlanRequest, plan_repo
 from featurectl.registry.applied import served_views
 from featurectl.workspace.actor import Actor
 from featurectl.workspace.open import open_workspace
+from tests.prepared import make_once
 
 NOW = "2026-01-08T00:00:00Z"
 ORDERS = """customer,day,ordered_at,amount
@@ -64,6 +65,18 @@ def write_shop(root: Path) -> Path:
     """Write the repository and return its folder."""
     for name, text in FILES.items():
         (root / name).write_text(text)
+    return root
+
+
+def fill_shop(root: Path) -> Path:
+    """Write the repository into an empty folder, apply it, fill its tables and return its folder."""
+
+    def fill() -> None:
+        write_shop(root)
+        apply_shop(root)
+        materialize_shop(root)
+
+    make_once("the shop, filled", root, fill)
     return root
 
 

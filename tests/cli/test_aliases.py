@@ -40,6 +40,7 @@ def renamed(values):
     return {NAMES.get(name, name): found for name, found in values.items()}
 
 
+@pytest.mark.sample(1)
 def test_a_rename_with_an_alias_moves_nothing_and_is_found_by_both_names(shop):
     before, online = shop.values(*OLD), {view: shop.online(view) for view in ("payments", "latest")}
     tables = shop.tables()
@@ -254,6 +255,18 @@ def test_what_is_applied_is_shown_by_its_name_of_now(plain, capsys):
         ("payments:paid_7d", ["aliases"]),
         ("payments:paid_1d", ["aliases"]),
     ]
+
+
+def test_why_names_values_as_they_are_called_now_without_an_online_store(plain, tmp_path, capsys):
+    plain.change(*RENAMED)
+    plain.bring_up()
+    for path in tmp_path.glob("on.db*"):
+        path.unlink()
+    (tmp_path / "on.db").write_bytes(b"no database" * 100)
+    capsys.readouterr()
+    main(["why", "payments", "user=1", "-q", "-o", "json"])
+    values = json.dumps(json.loads(capsys.readouterr().out)["result"]["entity"])
+    assert ("paid_7d" in values, "spend_7d" in values) == (True, False)
 
 
 @pytest.mark.long

@@ -9,6 +9,7 @@ import pytest
 from featurectl.cli.main import main
 from featurectl.serving.process.start import open_app
 from featurectl.serving.settings import ServeSettings
+from tests.prepared import make_once
 
 REPOSITORY = """
 project: shop
@@ -32,12 +33,16 @@ WORK_ON = [
 @pytest.fixture
 def shop(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    make_once("orders of users", tmp_path, fill)
+    return tmp_path
+
+
+def fill():
     Path("featurectl.yaml").write_text(REPOSITORY)
     Path("objects.yaml").write_text(OBJECTS)
     Path("o.csv").write_text("user_id,at,amount\na,2026-01-05T00:00:00Z,7\n")
     assert main(["apply", "--auto-approve", "-q"]) == 0
     assert main(["materialize", "-q"]) == 0
-    return tmp_path
 
 
 @pytest.mark.parametrize("words", WORK_ON)

@@ -64,6 +64,7 @@ def test_a_plan_names_the_file_and_the_column_and_then_what_follows(asked, tmp_p
     assert (other["path"], other["suggestion"]) == ("wrong.yaml", 'did you mean "user"?')
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("path", ["orders.parquet", "parts/*.csv"])
 def test_materialize_names_them_too(asked, tmp_path, path):
     (tmp_path / "parts").mkdir()

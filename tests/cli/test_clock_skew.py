@@ -284,6 +284,7 @@ def test_alerts_are_not_looked_at_as_of_the_future(run):
     assert run("monitor", "check", "--dry-run", "--as-of", FAR)[0] == 0
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(("minutes", "code"), [(5, 1), (-5, 0)])
 def test_alerts_are_not_looked_at_by_a_clock_that_is_ahead(run, monkeypatch, minutes, code):
     with monkeypatch.context() as patch:
@@ -294,6 +295,7 @@ def test_alerts_are_not_looked_at_by_a_clock_that_is_ahead(run, monkeypatch, min
     assert ("error[FC526]: the clock of this machine (" if code else "warning: the clock of this machine (") in err
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("words", [("status",), ("why", "spend")])
 def test_who_looks_is_told_that_the_clock_is_not_that_of_the_store(run, monkeypatch, words):
     assert "the clock of this machine" not in run(*words)[2]

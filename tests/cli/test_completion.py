@@ -136,18 +136,20 @@ def test_other_shells_are_answered_too(monkeypatch, capsys, shell):
     assert err == ""
 
 
-def test_completion_loads_neither_frames_nor_sqlalchemy(shop):
+@pytest.mark.parametrize(
+    ("line", "offered"), [("why s", "spend"), ("models retire b", "big@1"), ("get spend c", "customer=")]
+)
+@pytest.mark.sample(1)
+def test_completion_loads_neither_frames_nor_sqlalchemy(shop, line, offered):
     code = (
         "import sys\nfrom featurectl.cli.main import main\nmain([])\n"
         "print(sorted({m.split('.')[0] for m in sys.modules} & {'polars', 'sqlalchemy', 'numpy', 'deltalake'}))"
     )
-    for line, offered in (("why s", "spend"), ("models retire b", "big@1"), ("get spend c", "customer=")):
-        words = f"featurectl {line}"
-        environ = os.environ | BASH | {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
-        done = subprocess.run(
-            [sys.executable, "-c", code], cwd=shop, env=environ, capture_output=True, text=True, check=True
-        )
-        assert done.stdout.split("\n")[:2] == [offered, "[]"]
+    words = f"featurectl {line}"
+    environ = os.environ | BASH | {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    run = [sys.executable, "-c", code]
+    done = subprocess.run(run, cwd=shop, env=environ, capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:2] == [offered, "[]"]
 
 
 @pytest.mark.long

@@ -76,6 +76,7 @@ def test_types_of_a_transforms_sources_that_the_data_has_are_metadata(asked):
     assert kinds(asked("plan")) == {}
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("orders", "rates", "field", "sides"),
     [

@@ -30,6 +30,7 @@ models:
 FAR = [("America/New_York", datetime(9999, 12, 31, 23, 59, 59)), ("Asia/Tokyo", datetime(1, 1, 1))]
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(("zone", "far"), FAR, ids=["10000", "0"])
 @pytest.mark.usefixtures("capsys")
 def test_an_instant_outside_of_the_years_of_datetime_ends_no_command(tmp_path, monkeypatch, zone, far):
@@ -46,6 +47,7 @@ def test_an_instant_outside_of_the_years_of_datetime_ends_no_command(tmp_path, m
     assert pl.read_parquet("o.parquet").select("ts", "y").rows() == [(near, None), (far, None if far > near else 1)]
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("now", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"])
 def test_what_looks_back_or_ahead_of_now_ends_at_the_first_or_last_instant(tmp_path, monkeypatch, now):
     monkeypatch.chdir(tmp_path)

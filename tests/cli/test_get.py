@@ -9,14 +9,12 @@ from featurectl.cli.main import main
 from featurectl.core.errors import UsageError
 from featurectl.operations.entity_values import parse_entity
 from tests.catalog.shop import make_shop
-from tests.cli.shop import apply_shop, materialize_shop, write_shop
+from tests.cli.shop import apply_shop, fill_shop, materialize_shop, write_shop
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    root = write_shop(tmp_path_factory.mktemp("shop"))
-    apply_shop(root)
-    materialize_shop(root)
+    root = fill_shop(tmp_path_factory.mktemp("shop"))
     assert main(["push", "-C", str(root), "-q"]) == 0
     return root
 
@@ -55,9 +53,7 @@ def test_push_draws_a_table(capsys):
 
 
 def test_a_dry_run_says_what_would_be_sent_at_most_and_writes_nothing(tmp_path, monkeypatch, capsys):
-    root = write_shop(tmp_path)
-    apply_shop(root)
-    materialize_shop(root)
+    root = fill_shop(tmp_path)
     monkeypatch.chdir(root)
     before = sorted(path for path in root.rglob("*") if path.is_file())
     planned = run(capsys, "push", "--dry-run")["views"]

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from featurectl.cli.main import main
-from tests.cli.shop import PROJECT, apply_shop, materialize_shop, write_shop
+from tests.cli.shop import PROJECT, fill_shop, write_shop
 
 LATE = """
 entities: [{name: customer, keys: {customer: string}}]
@@ -37,9 +37,7 @@ def said(capsys):
 @pytest.fixture
 def shop(tmp_path, monkeypatch, capsys):
     """An applied, materialized and pushed repository, as the current folder."""
-    monkeypatch.chdir(write_shop(tmp_path))
-    apply_shop(tmp_path)
-    materialize_shop(tmp_path)
+    monkeypatch.chdir(fill_shop(tmp_path))
     assert main(["push", "-q"]) == 0
     capsys.readouterr()
     return tmp_path
@@ -93,6 +91,7 @@ def test_rows_that_came_too_late_are_counted_until_since_takes_them(tmp_path, mo
     assert row_of_view(said("status", "-o", "json")[1])["rows"] == 3
 
 
+@pytest.mark.long
 def test_late_rows_count_until_all_of_their_events_were_taken(tmp_path, monkeypatch, said):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "featurectl.yaml").write_text(PROJECT)

@@ -52,7 +52,7 @@ def materialize(capsys, *words):
     return code, json.loads(out)["result"]["views"], [line for line in err.splitlines() if "no column" in line]
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("columns", ["declared", "learned"])
 def test_a_column_that_a_file_lacks_is_null_in_its_rows(write, capsys, columns):
     form = write("1", OLD)
@@ -72,6 +72,7 @@ def test_a_column_that_a_file_lacks_is_null_in_its_rows(write, capsys, columns):
             assert json.loads(capsys.readouterr().out)["result"]["features"]["tip"]["value"] == tip
 
 
+@pytest.mark.sample(1)
 def test_a_new_file_that_lacks_what_a_view_reads_is_refused_at_first(write, capsys):
     write("1", WHOLE)
     assert main(["apply", "--auto-approve", "-q"]) == 0

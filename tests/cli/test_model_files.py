@@ -46,7 +46,7 @@ def shop(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("estimator", "params", "kind"), ESTIMATORS)
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_a_model_is_trained_shown_scored_and_served_alike(shop, estimator, params, kind):
     code = kind in {"py", "pkl"}
     shop.make(objects(estimator, params, "true" if code else "false"))
@@ -76,6 +76,7 @@ def test_a_model_that_runs_code_is_not_trained_unless_it_may(shop, estimator, pa
     assert not (shop.root / "off" / "models").exists()
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(("estimator", "params", "kind"), CODE)
 def test_a_model_that_runs_code_is_not_loaded_without_the_flag(shop, estimator, params, kind):
     shop.make(objects(estimator, params, "true"))

@@ -109,6 +109,7 @@ def test_a_sample_proves_a_model_instead_of_its_spine(shop):
     assert shop.served()[1] == 2
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("names", "told"),
     [
@@ -138,6 +139,7 @@ def test_another_number_of_inputs_is_refused(shop, name):
         read_as_named(shop.root / name, width=2)
 
 
+@pytest.mark.long
 def test_a_model_of_another_width_than_that_of_the_files_is_not_imported(shop):
     shop.make(PLAIN)
     put_file(shop, "model.txt")

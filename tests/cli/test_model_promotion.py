@@ -68,6 +68,7 @@ def test_a_better_version_is_promoted_and_a_worse_one_refused_with_figures(shop)
     assert len([line for line in shop.history() if line.startswith("models")]) == 1
 
 
+@pytest.mark.long
 def test_a_worse_version_is_rejected_at_training_and_can_not_be_promoted(shop):
     shop.train(features=GOOD)
     worse = shop.train(code=1, features=POOR)

@@ -1,4 +1,4 @@
-"""A project whose offline store is a real S3: every command that keeps or reads a model, and what refusals say."""
+"""A project in a real object store: every command that keeps or reads a model, and what refusals say."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ ROWS = [{"k": f"k{number}"} for number in range(5)]
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory, s3_server):
+def made(tmp_path_factory, bucket_server):
     """The project's folder and its location, applied, materialized and trained; not to be changed."""
-    root, location = tmp_path_factory.mktemp("shop"), s3_server.location()
+    root, location = tmp_path_factory.mktemp("shop"), bucket_server.location()
     write_files(root, objects())
     file = root / "featurectl.yaml"
     file.write_text(file.read_text().replace(OFFLINE, f"offline: {location}/, {LOGGED}"))
     with pytest.MonkeyPatch.context() as patched:
-        for name, value in s3_server.environ.items():
+        for name, value in bucket_server.environ.items():
             patched.setenv(name, value)
         patched.chdir(root)
         shop = Shop(root, _Silent())
@@ -56,12 +56,12 @@ class _Silent:
 
 
 @pytest.fixture
-def shop(made, s3, monkeypatch, capsys):  # noqa: ARG001  # after this fixture
+def shop(made, bucket, monkeypatch, capsys):  # noqa: ARG001  # after this fixture
     with open_shop(made[0], monkeypatch, capsys) as opened:
         yield opened
 
 
-@pytest.mark.usefixtures("s3")
+@pytest.mark.usefixtures("bucket")
 @pytest.mark.long
 def test_nothing_of_a_project_in_a_bucket_lies_in_a_folder(made):
     root, location = made
@@ -111,9 +111,9 @@ def test_every_file_of_a_version_is_named_by_its_digest(shop):
 
 
 @pytest.fixture(scope="module")
-def answered(made, s3_server):
+def answered(made, bucket_server):
     """What a server has answered, and been told to log; not to be changed."""
-    with running(made[0], environ=s3_server.environ) as server:
+    with running(made[0], environ=bucket_server.environ) as server:
         answer = web.post(f"{server.url}/v1/predict/m", json={"rows": ROWS}, timeout=60)
         assert answer.status_code == 200, answer.text
         assert server.stop() == 0
@@ -121,7 +121,7 @@ def answered(made, s3_server):
 
 
 @pytest.mark.long
-@pytest.mark.usefixtures("s3")
+@pytest.mark.usefixtures("bucket")
 def test_a_model_in_a_bucket_is_served_and_its_predictions_logged_there(made, answered):
     _, location = made
     logged = pl.read_parquet(f"{location}/shop/predictions/dev/m/v1/*/*.parquet", hive_partitioning=False)
@@ -165,7 +165,7 @@ def test_a_canary_is_judged_by_a_log_in_a_bucket_each_file_read_once(made, shop)
 
 
 @pytest.mark.usefixtures("answered")
-def test_a_log_in_a_bucket_that_can_not_be_read_ends_a_command(made, shop, monkeypatch):
+def test_a_log_in_a_bucket_that_can_not_be_read_ends_a_command(made, shop, bucket, monkeypatch):
     torn = f"shop/predictions/dev/m/v1/{datetime.now(UTC):%Y-%m-%d}/torn.parquet"
     store = from_url(made[1])
     obstore.put(store, torn, b"PAR1 no more")
@@ -174,20 +174,21 @@ def test_a_log_in_a_bucket_that_can_not_be_read_ends_a_command(made, shop, monke
             assert "error[FC603]: the prediction log can't be read: torn.parquet: " in shop.run(*words, code=69).err
     finally:
         obstore.delete(store, torn)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
-    assert "(SignatureDoesNotMatch)" in shop.run("verify", "m", code=69).err
+    monkeypatch.setenv(*bucket.wrong_key)
+    assert f"({bucket.refused})" in shop.run("verify", "m", code=69).err
 
 
-def test_a_server_that_could_not_reach_its_models_serves_them_once_it_can(made, s3, monkeypatch):
+def test_a_server_that_could_not_reach_its_models_serves_them_once_it_can(made, bucket, monkeypatch):
     """Nobody asks a server that is not ready, so it has to try by itself."""
-    right = s3.environ["AWS_SECRET_ACCESS_KEY"]
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    name = bucket.wrong_key[0]
+    right = bucket.environ[name]
+    monkeypatch.setenv(*bucket.wrong_key)
     app = open_app(ServeSettings(root=str(made[0]), reload_s=0.02))
     with TestClient(app) as client:
         said = client.get("/ready")
         assert said.status_code == 503
-        assert "(SignatureDoesNotMatch)" in said.text
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", right)
+        assert f"({bucket.refused})" in said.text
+        monkeypatch.setenv(name, right)
         while client.get("/ready").status_code != 200:
             pass
         assert client.post("/v1/predict/m", json={"rows": [{"k": "k1"}]}).status_code == 200
@@ -218,29 +219,29 @@ READERS = [
 
 
 @pytest.mark.parametrize("words", READERS, ids=" ".join)
-def test_a_wrong_key_ends_a_command_with_what_the_store_says(shop, monkeypatch, words):
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+def test_a_wrong_key_ends_a_command_with_what_the_store_says(shop, bucket, monkeypatch, words):
+    monkeypatch.setenv(*bucket.wrong_key)
     said = shop.run(*words, code=69).err
     assert "error[FC603]: " in said
-    assert "(SignatureDoesNotMatch)" in said
+    assert f"({bucket.refused})" in said
     assert "Traceback" not in said
     assert not (shop.root / "refused.parquet").exists()
     assert not (shop.root / "refused").exists()
 
 
-def test_a_server_that_is_gone_ends_a_command(shop, monkeypatch):
+def test_a_server_that_is_gone_ends_a_command(shop, bucket, monkeypatch):
     endpoint = f"http://127.0.0.1:{free_port()}"
-    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    monkeypatch.setenv(bucket.endpoint_name, endpoint)
     assert f"no answer from {endpoint}" in shop.run("models", "show", "m", "--card", code=69).err
 
 
-def test_a_model_is_not_fitted_for_a_place_that_is_not_there(made, shop, monkeypatch):
+def test_a_model_is_not_fitted_for_a_place_that_is_not_there(made, shop, bucket, monkeypatch):
     monkeypatch.setattr("featurectl.operations.training.train.fit_model", None)
     file = shop.root / "featurectl.yaml"
     before = file.read_text()
-    file.write_text(before.replace(made[1], "s3://no-such-bucket/x"))
+    file.write_text(before.replace(made[1], bucket.absent))
     try:
         for words in READERS:
-            assert "does not exist (NoSuchBucket)" in shop.run(*words, code=69).err
+            assert f"does not exist ({bucket.not_there})" in shop.run(*words, code=69).err
     finally:
         file.write_text(before)

@@ -117,7 +117,7 @@ FLAGS = pytest.mark.parametrize("flag", [False, True])
 
 @FLAGS
 @pytest.mark.parametrize("says_so", [False, True])
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_a_row_of_the_registry_that_points_at_a_pickle_loads_none(trained, says_so, flag):
     """The rows can say what they like: the model in the files has to say it, too."""
     words = ["--allow-pickle"] if flag else []
@@ -132,7 +132,7 @@ def test_a_row_of_the_registry_that_points_at_a_pickle_loads_none(trained, says_
 
 @FLAGS
 @pytest.mark.parametrize("says_so", [False, True])
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_a_pickle_that_the_registry_calls_champion_is_not_compared_with(trained, says_so, flag):
     words = ["--allow-pickle"] if flag else []
     files = trained.root / "o.yaml"

@@ -148,6 +148,7 @@ def test_gates_are_measured_there_and_a_failed_one_keeps_it_rejected(shop):
     assert state_of(shop).aliases == {("m", "champion"): 2}
 
 
+@pytest.mark.long
 def test_the_gain_is_over_the_champion_there(shop):
     train_another(shop)
     gate_model(shop, "{min_accuracy_gain_over_champion: 0.5}")

@@ -7,23 +7,26 @@ import json
 import pytest
 
 from featurectl.cli.main import main
-from tests.cli.shop import apply_shop, materialize_shop, write_shop
+from tests.cli.shop import fill_shop
+from tests.prepared import make_once
 
 
 @pytest.fixture
 def shop(tmp_path, monkeypatch, capsys):
     """A repository whose view `spend` is of version 2, with the rows of both versions online."""
-    root = write_shop(tmp_path)
-    apply_shop(root)
-    materialize_shop(root)
-    monkeypatch.chdir(root)
+    monkeypatch.chdir(tmp_path)
+    make_once("two versions of a view online", tmp_path, lambda: push_two_versions(tmp_path))
+    capsys.readouterr()
+    return tmp_path
+
+
+def push_two_versions(root):
+    fill_shop(root)
     assert main(["push", "-q"]) == 0
     file = root / "views.yaml"
     file.write_text(file.read_text().replace("orders\n    aggregates", "orders\n    where: amount > 2\n    aggregates"))
     assert main(["apply", "--auto-approve", "--allow-breaking", "spend", "-q"]) == 0
     assert main(["materialize", "-q"]) == 0
-    capsys.readouterr()
-    return root
 
 
 def run(capsys, *words, exit_code=0):
@@ -50,7 +53,7 @@ def test_an_old_version_is_counted_and_removed_and_once_more_is_no_error(capsys)
     ],
 )
 @pytest.mark.usefixtures("shop")
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_what_is_needed_or_is_not_there_is_not_removed(capsys, words, said):
     assert main(["push", *words]) == 64
     assert said in capsys.readouterr().err

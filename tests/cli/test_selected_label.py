@@ -8,6 +8,7 @@ import pytest
 
 from featurectl.cli.main import main
 from tests.bad_input.shop import FILES
+from tests.prepared import make_once
 
 SELECT = "path: data/asks.csv, event_time: at, select: {sick: n < 20, few: n < 38, n2: n + 1, other: n + 2}"
 LATER = """  - name: later
@@ -28,17 +29,20 @@ OBJECTS = (
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "data").mkdir()
-    for name, text in (FILES | {"objects.yaml": OBJECTS}).items():
-        (tmp_path / name).write_text(text)
 
     def run_command(*words, code=0):
         capsys.readouterr()
         assert main([*words]) == code
         return capsys.readouterr().out
 
-    for words in (("apply", "--auto-approve"), ("materialize",), ("train", "pays")):
-        run_command(*words)
+    def train():
+        (tmp_path / "data").mkdir()
+        for name, text in (FILES | {"objects.yaml": OBJECTS}).items():
+            (tmp_path / name).write_text(text)
+        for words in (("apply", "--auto-approve"), ("materialize",), ("train", "pays")):
+            run_command(*words)
+
+    make_once("a model of selected columns", tmp_path, train)
     return run_command
 
 

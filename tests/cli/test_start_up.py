@@ -161,14 +161,14 @@ def test_validate_loads_no_store_and_no_frames_where_columns_are_declared(tmp_pa
     assert top(modules) & (STORES | FRAMES) == set()
 
 
-def test_validate_loads_polars_for_undeclared_schemas_unless_without_data(tmp_path):
+@pytest.mark.parametrize(
+    ("command", "loads"), [("validate", {"polars"}), pytest.param("validate --no-data", set(), marks=pytest.mark.long)]
+)
+def test_validate_loads_polars_for_undeclared_schemas_unless_without_data(tmp_path, command, loads):
     root = prepared(tmp_path, ["init", "flights"])
-    code, modules, _ = loaded(["validate"], root)
+    code, modules, _ = loaded(command.split(), root)
     assert code == 0
-    assert top(modules) & (STORES | FRAMES) == {"polars"}
-    code, modules, _ = loaded(["validate", "--no-data"], root)
-    assert code == 0
-    assert top(modules) & (STORES | FRAMES) == set()
+    assert top(modules) & (STORES | FRAMES) == loads
 
 
 def test_a_second_apply_loads_no_frames_and_no_migrations(tmp_path):
@@ -180,24 +180,24 @@ def test_a_second_apply_loads_no_frames_and_no_migrations(tmp_path):
         assert top(modules) & (STORES | FRAMES) == loads
 
 
-def test_materialize_and_push_on_a_file_registry_load_no_sqlalchemy(tmp_path):
-    root = prepared(tmp_path, ["init", "shop", "--template", "minimal"], ["apply", "--auto-approve"])
-    chosen = [
-        "training-set",
-        "--features",
-        "customer_orders:*",
-        "--keys-from",
-        "customer_orders",
-        "--at",
-        "2026-01-07",
-        "--out",
-        "t.parquet",
-    ]
-    for command, is_idle in ((["materialize"], False), (["materialize"], True), (["push"], True), (chosen, False)):
-        code, modules, _ = loaded(command, root)
-        assert code == 0
-        assert top(modules) & (STORES - {"deltalake"}) == set()
-        assert modules.isdisjoint(OF_ROWS) == is_idle
+OF_KEYS = "training-set --features customer_orders:* --keys-from customer_orders --at 2026-01-07 --out t.parquet"
+
+
+@pytest.mark.parametrize(
+    ("before", "command", "is_idle"),
+    [
+        ([], "materialize", False),
+        ([["materialize"]], "push", True),
+        pytest.param([["materialize"]], "materialize", True, marks=pytest.mark.long),
+        pytest.param([["materialize"]], OF_KEYS, False, marks=pytest.mark.long),
+    ],
+)
+def test_what_works_on_rows_loads_no_sqlalchemy_for_a_file_registry(tmp_path, before, command, is_idle):
+    root = prepared(tmp_path, ["init", "shop", "--template", "minimal"], ["apply", "--auto-approve"], *before)
+    code, modules, _ = loaded(command.split(), root)
+    assert code == 0
+    assert top(modules) & (STORES - {"deltalake"}) == set()
+    assert modules.isdisjoint(OF_ROWS) == is_idle
 
 
 def test_status_loads_nothing_that_works_on_rows(tmp_path):

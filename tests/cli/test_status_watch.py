@@ -11,16 +11,14 @@ from featurectl.cli.commands import status
 from featurectl.cli.main import main
 from featurectl.render.paint import STYLES
 from featurectl.render.screen import text_width
-from tests.cli.shop import apply_shop, materialize_shop, write_shop
+from tests.cli.shop import fill_shop
 
 CLEAR = "\x1b[H\x1b[2J"
 
 
 @pytest.fixture
 def shop(tmp_path, monkeypatch):
-    monkeypatch.chdir(write_shop(tmp_path))
-    apply_shop(tmp_path)
-    materialize_shop(tmp_path)
+    monkeypatch.chdir(fill_shop(tmp_path))
     return tmp_path
 
 

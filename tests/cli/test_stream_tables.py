@@ -168,6 +168,7 @@ def test_a_spine_of_a_stream_ends_with_its_log(tmp_path: Path, run: Callable[...
     assert pl.read_parquet("y.parquet")["event_time"].item() == BEGIN + timedelta(minutes=30)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("known_at", "counts"), [("", [0, 1, 1, 2, 3, 3]), ("known_at: available_at", [0, 1, 1, 3, 3, 3])]
 )
@@ -200,6 +201,7 @@ def test_small_files_of_a_log_are_put_together(
     assert "nothing" in run("materialize")
 
 
+@pytest.mark.long
 def test_small_files_of_rejected_events_are_put_together(
     tmp_path: Path, run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ):

@@ -22,7 +22,7 @@ def squeezed(text: str) -> str:
 
 
 @given(TABLES, st.integers(40, 100))
-@settings(max_examples=examples(150, 2000))
+@settings(max_examples=examples(60, 2000))
 def test_lines_fit_and_every_character_of_a_cell_is_there(table, width):
     head, *rows = table
     lines = render_table(head, rows, width)

@@ -163,6 +163,7 @@ def test_junit_counts_what_fails_and_what_can_not_be_run(below, capsys):
     assert failure.text.startswith("repo/tests/b.yaml:2:11\n   row  column")
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_tests_of_a_model_look_like_this(below, capsys, output):
     below({"base.yaml": BASE, "tests/a.yaml": PASSING, "tests/m.yaml": MODEL} | MAKE)

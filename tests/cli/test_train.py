@@ -172,6 +172,7 @@ def test_a_version_is_compared_with_the_champion_of_when_it_is_registered(shop):
     assert "champion v1" in found["measured"]
 
 
+@pytest.mark.long
 def test_a_pickle_of_a_command_is_trained_only_with_both_leaves(shop):
     joblib.dump(DummyClassifier().fit([[0.0]] * 2, [False, True]), shop.root / "model.pkl")
     run = json.dumps(shlex.join(["sh", "-c", 'cp model.pkl "$FEATURECTL_OUT"']))

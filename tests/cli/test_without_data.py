@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from featurectl.cli.main import main
+from tests.prepared import make_once
 
 FILES = {
     "featurectl.yaml": """\
@@ -35,18 +36,22 @@ feature_views:
 @pytest.fixture
 def shop(tmp_path, monkeypatch, capsys):
     """A repository that was materialized, and then lost the file of its orders."""
-    for name, text in FILES.items():
-        (tmp_path / name).write_text(text)
-    (tmp_path / "data").mkdir()
-    orders = pl.DataFrame({"customer": ["ann"], "at": ["2026-01-01T00:00:00Z"]})
-    orders.with_columns(pl.col("at").str.to_datetime(time_zone="UTC")).write_parquet(tmp_path / "data/orders.parquet")
-    pl.DataFrame({"customer": ["ann"], "city": ["Oslo"]}).write_parquet(tmp_path / "data/people.parquet")
     monkeypatch.chdir(tmp_path)
-    assert main(["apply", "--auto-approve"]) == 0
-    assert main(["materialize"]) == 0
-    (tmp_path / "data/orders.parquet").unlink()
+    make_once("a shop that lost its orders", tmp_path, lambda: fill(tmp_path))
     capsys.readouterr()
     return tmp_path
+
+
+def fill(root):
+    for name, text in FILES.items():
+        (root / name).write_text(text)
+    (root / "data").mkdir()
+    orders = pl.DataFrame({"customer": ["ann"], "at": ["2026-01-01T00:00:00Z"]})
+    orders.with_columns(pl.col("at").str.to_datetime(time_zone="UTC")).write_parquet(root / "data/orders.parquet")
+    pl.DataFrame({"customer": ["ann"], "city": ["Oslo"]}).write_parquet(root / "data/people.parquet")
+    assert main(["apply", "--auto-approve"]) == 0
+    assert main(["materialize"]) == 0
+    (root / "data/orders.parquet").unlink()
 
 
 def run(capsys, *argv):

@@ -10,6 +10,7 @@ import pytest
 from featurectl.core.deadlines import Deadlines
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("seed", range(5))
 def test_what_is_not_taken_out_expires_when_it_is_due(seed):
     chance = random.Random(seed)

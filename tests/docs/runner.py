@@ -99,7 +99,9 @@ class Reader:
 
     def _is_of_workers(self, command: Command) -> bool:
         """Return whether a command asks how workers are that run beside the page, and changes nothing."""
-        return self.worker is not None and command.text.startswith(("curl ", "featurectl stream status"))
+        return self.worker is not None and command.text.startswith(
+            ("curl ", "featurectl stream status", "featurectl get")
+        )
 
     def _asked(self, command: Command, expected: int) -> Ran:
         """Ask until the answer is the one that is shown: what workers say may be so after a moment alone."""

@@ -9,6 +9,11 @@ from tests.docs.runner import JOB, Reader, check_output
 RUN = [page for page in PAGES if any(block.language == "console" for block in read_blocks(page))]
 SERVERS = "docs/how-to/production.md"
 LONG = (
+    "docs/how-to/clean-up.md",
+    "docs/how-to/from-hand-written-sql.md",
+    "docs/how-to/import-a-model.md",
+    "docs/how-to/promote-to-another-environment.md",
+    "docs/how-to/read-iceberg.md",
     "docs/how-to/restore.md",
     "docs/tutorial/swipes.md",
     "docs/how-to/run-stream-workers.md",

@@ -44,7 +44,7 @@ def serials(registry: SqlRegistry, project: str) -> list[int]:
     return [entry.serial for entry in reversed(registry.read_history(project))]
 
 
-@pytest.mark.parametrize("applies", [6, pytest.param(APPLIES, marks=pytest.mark.stress)])
+@pytest.mark.parametrize("applies", [4, pytest.param(APPLIES, marks=pytest.mark.stress)])
 @pytest.mark.sample(1)
 def test_two_projects_of_one_registry_are_applied_at_once(tmp_path, registry_url, registry, applies):
     """Each process grows its own project, without waiting for the other, from a registry that is not there yet."""
@@ -65,6 +65,7 @@ def test_two_projects_of_one_registry_are_applied_at_once(tmp_path, registry_url
         assert all(entry.plan for entry in registry.read_history(project))
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("applies", [4, pytest.param(APPLIES, marks=pytest.mark.stress)])
 def test_two_applies_of_the_same_files_succeed_and_one_has_nothing_to_do(tmp_path, registry_url, registry, applies):
     root = write_project(tmp_path / "shop", "shop", registry_url)

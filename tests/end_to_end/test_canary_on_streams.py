@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -15,12 +13,11 @@ import polars as pl
 import pytest
 from starlette.testclient import TestClient
 
-from featurectl.cli.main import main
 from featurectl.serving.process.start import open_app
 from featurectl.serving.scoring.shadow import ShadowScorer
 from featurectl.serving.settings import ServeSettings
 from featurectl.serving.shadow_queue import ShadowRequest
-from tests.end_to_end.test_served_streams import live, run
+from tests.end_to_end.test_served_streams import live, run, write_shop
 from tests.streaming.session.swipes import LIMIT_S, wait_for
 
 pytestmark = pytest.mark.long  # a whole life of a repository
@@ -32,13 +29,10 @@ LATE_S = 3.0  # longer than lists know what was
 def shop(tmp_path: Path) -> Path:
     """The template's repository with two versions of its model, the first of which is the champion."""
     root = tmp_path / "shop"
-    assert main(["init", str(root), "--template", "swipes", "-q"]) == 0
-    text = (root / "featurectl.yaml").read_text()
-    (root / "featurectl.yaml").write_text(text.replace("  prod:", "    prediction_log: {sample: 1}\n  prod:", 1))
+    write_shop(root)
     [model] = [path for path in root.rglob("*.yaml") if "\nmodels:" in f"\n{path.read_text()}"]
     canary = "    canary: {percent: 50, for: 9h, success: {}}\n    trainer:"
     model.write_text(model.read_text().replace("    trainer:", canary, 1))
-    subprocess.run([sys.executable, "swipes.py", "history"], cwd=root, capture_output=True, check=True)
     run(root, "apply", "--auto-approve")
     run(root, "materialize")
     run(root, "train", "fraud")

@@ -98,6 +98,7 @@ OUTPUTS = {
 }  # fmt: skip
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_an_output_that_can_not_be_written_whole_is_the_one_of_before(made, tmp_path, name):
     root = copy_shop(made, tmp_path / "shop")

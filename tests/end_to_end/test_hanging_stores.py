@@ -112,7 +112,7 @@ def hurry(monkeypatch, seconds: float) -> None:
     monkeypatch.setattr("featurectl.online.redis.connect.ANSWER_S", seconds)
     monkeypatch.setattr("featurectl.registry.database.ANSWER_LIMIT_S", seconds)
     monkeypatch.setattr("featurectl.registry.database.CONNECT_LIMIT_S", 2)
-    monkeypatch.setattr("featurectl.sources.sql_connections.PROBE_S", seconds)
+    monkeypatch.setattr("featurectl.sources.sql.connections.PROBE_S", seconds)
     monkeypatch.setattr("featurectl.core.postgres.CONNECT_S", 2)
 
 
@@ -266,6 +266,7 @@ def fill(url: str, bucket: str, kind: str) -> None:
             write_deltalake(f"{bucket}/table", typed)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("hurried")
 def test_a_connection_that_was_answered_before_does_not_wait_for_ever(postgres):
     for connect in (connect_limited, connect_watched):

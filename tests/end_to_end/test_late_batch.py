@@ -15,7 +15,7 @@ from featurectl.workspace.open import open_workspace
 from tests.end_to_end.flights import Repository
 from tests.end_to_end.served import read_online
 
-FIRST, DAYS, A_DAY, CARDS = datetime(2026, 1, 1, tzinfo=UTC), 7, 1_000, 60
+FIRST, DAYS, A_DAY, CARDS = datetime(2026, 1, 1, tzinfo=UTC), 5, 1_000, 60
 LATE_SHARE = 0.05
 OBJECTS = """entities:
   - {name: card, keys: {card: int64}}
@@ -107,7 +107,7 @@ def test_a_late_batch_taken_by_increments_is_what_one_full_run_gives(tmp_path, l
         assert {v["rows_written"] for v in made.values()} == {rows.filter(known).height}
         # They had happened before the run before, which could not know them.
         late_ones += rows.filter(known & (pl.col("at") < midnight(day - 1) - timedelta(minutes=5))).height
-    assert late_ones > 0.8 * LATE_SHARE * rows.height
+    assert late_ones > 0.7 * LATE_SHARE * rows.height
     made = whole.run("materialize", "--full", "--as-of", now.isoformat())["views"]
     assert {v["action"] for v in made} == {"first"}
     found, expected = contents(stepped, now), contents(whole, now)

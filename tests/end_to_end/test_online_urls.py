@@ -38,7 +38,7 @@ async def asked_async(root):
 
 
 @pytest.mark.parametrize("server", ["redis_url", "redis_tls_url", "valkey_url", "redis_cluster_url"])
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_what_is_pushed_is_read_by_commands_and_applications(server, request, tmp_path, in_environment):
     repository = repository_at(tmp_path, request.getfixturevalue(server))
     repository.change("project: shop", f"project: shop_{server}", "featurectl.yaml")

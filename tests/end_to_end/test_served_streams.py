@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
@@ -22,6 +23,17 @@ def run(root: Path, *words: str, code: int = 0) -> None:
     assert main([*words, "-C", str(root), "-q"]) == code, words
 
 
+def write_shop(root: Path) -> None:
+    """Write the template's repository, with its history, whose model is asked over HTTP and not on events."""
+    assert main(["init", str(root), "--template", "swipes", "-q"]) == 0
+    model = root / "models" / "fraud.yaml"
+    asked = re.sub(r"      known_at: .*\n|    on_events:(.*\n)+?(?=    trainer:)", "", model.read_text())
+    assert "on_events" not in asked
+    assert "known_at" not in asked
+    model.write_text(asked)
+    subprocess.run([sys.executable, "swipes.py", "history"], cwd=root, capture_output=True, check=True)
+
+
 def live(root: Path) -> None:
     """Send swipes of the last half hour, and let a worker take them."""
     events = subprocess.run([sys.executable, "swipes.py", "live"], cwd=root, capture_output=True, check=True)
@@ -32,10 +44,7 @@ def live(root: Path) -> None:
 
 def test_what_is_served_of_a_stream_is_replayed(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     root = tmp_path / "shop"
-    assert main(["init", str(root), "--template", "swipes", "-q"]) == 0
-    text = (root / "featurectl.yaml").read_text()
-    (root / "featurectl.yaml").write_text(text.replace("  prod:", "    prediction_log: {sample: 1}\n  prod:", 1))
-    subprocess.run([sys.executable, "swipes.py", "history"], cwd=root, capture_output=True, check=True)
+    write_shop(root)
     run(root, "apply", "--auto-approve")
     run(root, "materialize")
     run(root, "train", "fraud")

@@ -142,7 +142,7 @@ ROW = st.tuples(
 )
 
 
-@settings(max_examples=examples(30))
+@settings(max_examples=examples(15))
 @given(st.lists(ROW, max_size=12), st.randoms())
 def test_the_order_of_the_input_changes_nothing(prepare, given_rows, chance):
     shuffled = list(given_rows)

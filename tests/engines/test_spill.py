@@ -1,5 +1,6 @@
 """Where rows lie that do not fit into memory."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -22,3 +23,13 @@ def test_a_folder_that_may_not_be_made_is_told_as_what_it_is():
         pytest.raises(UsageError, match="/sys/spill, for rows that do not fit into memory"),
     ):
         room.folder()
+
+
+def test_what_was_left_by_killed_processes_goes_and_what_is_in_use_stays(tmp_path):
+    with SpillRoom(tmp_path) as room:
+        own = room.folder().parent
+        left = [tmp_path / "spill-999999999-a", tmp_path / f"spill-{os.getpid()}-of-a-process-of-the-same-number"]
+        for folder in left:
+            (folder / "rows").mkdir(parents=True)
+        with SpillRoom(tmp_path):
+            assert [*tmp_path.iterdir()] == [own]

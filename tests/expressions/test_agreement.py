@@ -107,7 +107,7 @@ VALUES = {
 }
 
 
-@settings(max_examples=examples(50, 150), suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(25, 150), suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(range(400)), st.lists(st.tuples(*map(VALUES.get, COLUMNS.values())), min_size=1, max_size=4))
 def test_any_values_agree(seed, rows):
     text, dtype = random_expression(seed)

@@ -12,7 +12,7 @@ from featurectl.identity.registered_kinds import data_facts, metadata_facts
 from featurectl.language.definitions.about import About, Freshness
 from featurectl.language.definitions.entity import Entity
 from featurectl.language.definitions.model import Spine
-from featurectl.language.definitions.source import Check, CsvOptions, Source, SqlQuery
+from featurectl.language.definitions.source import Check, CsvOptions, IcebergName, Source, SqlQuery
 from featurectl.language.definitions.stream import Stream
 from featurectl.language.definitions.view import Feature, FeatureView, Transform
 from tests.definitions import (
@@ -198,11 +198,13 @@ def test_every_field_of_a_source_is_in_one_of_its_fingerprints():
     sql = replace(ARRIVALS, format="sql", sql=SqlQuery(url="u", query="q"))
     declared = replace(ARRIVALS, columns_declared=True)
     swipes = replace(ARRIVALS, format="stream", available_at=None, stream=Stream(topic="arrivals"))
+    lake = replace(ARRIVALS, format="iceberg", path="", iceberg=IcebergName(table="a.b"))
     changed = {
         "format": (ARRIVALS, replace(ARRIVALS, format="delta"), "metadata"),
         "path": (ARRIVALS, replace(ARRIVALS, path="other"), "metadata"),
         "sql": (sql, replace(sql, sql=SqlQuery(url="v", query="r")), "both"),
         "stream": (swipes, replace(swipes, stream=Stream(topic="other", key=("at",), url="${K}")), "metadata"),
+        "iceberg": (lake, replace(lake, iceberg=IcebergName(table="a.c", catalog="c")), "metadata"),
         "history": (swipes, replace(swipes, history=ARRIVALS), "both"),
         "csv": (
             replace(ARRIVALS, format="csv"),

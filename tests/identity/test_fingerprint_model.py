@@ -6,6 +6,7 @@ from featurectl.expressions.tree import Expression
 from featurectl.language.definitions.about import About
 from featurectl.language.definitions.gates import Canary, CanarySuccess, Gates, Robustness
 from featurectl.language.definitions.model import DerivedInput, Model, Trainer
+from featurectl.language.definitions.on_events import OnEvents
 from tests.definitions import ARRIVALS, MODEL
 from tests.fields import every_field, which
 
@@ -31,6 +32,7 @@ def test_every_field_of_a_model_is_in_one_of_its_fingerprints():
         "missing_max_age_us": (replace(MODEL, missing_max_age_us=1), "metadata"),
         "gates": (replace(MODEL, gates=Gates(least={"auc": 0.6})), "metadata"),
         "canary": (replace(MODEL, canary=Canary(percent=5, for_us=1)), "metadata"),
+        "on_events": (replace(MODEL, on_events=OnEvents(topic="scores")), "metadata"),
         "about": (replace(MODEL, about=About(description="d")), "metadata"),
     }
     every_field(Model, changed)
@@ -58,6 +60,8 @@ def test_every_field_of_a_model_is_in_one_of_its_fingerprints():
         after = replace(before, success=CanarySuccess(**{field: value}))
         assert which(replace(MODEL, canary=before), replace(MODEL, canary=after)) == "metadata"
     assert set(success) == {f.name for f in fields(CanarySuccess)}
+    places = {"topic": "t", "url": "redis://r", "path": "p", "where": Expression("true"), "max_age_us": 1}
+    every_value_is_metadata("on_events", OnEvents(), places)
     feature, request = MODEL.inputs
     others = {
         "name": "n",

@@ -32,6 +32,12 @@ def test_how_events_come_moves_no_version():
     assert fingerprints(STREAM).metadata != fingerprints(replace(STREAM, stream=other)).metadata
 
 
+def test_events_of_another_stream_are_other_rows():
+    assert moved(LIVE, with_source(LIVE, name="other")) == EVERY
+    assert fingerprints(STREAM).data == fingerprints(replace(STREAM, name="other")).data
+    assert moved(DELAYS, with_source(DELAYS, name="other")) == set()  # files are what they are, however they are called
+
+
 def test_each_word_of_a_stream_is_in_the_metadata():
     words = {
         "topic": "t",

@@ -64,7 +64,7 @@ def check(root, text: str) -> Repo:
     return repo
 
 
-@settings(max_examples=examples(60, 150), deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=examples(30, 150), deadline=None, suppress_health_check=SLOW)
 @given(st.lists(st.sampled_from(PIECES) | st.text(max_size=6), max_size=25).map("".join))
 def test_any_text_gives_problems_and_no_traceback(tmp_path, text):
     check(tmp_path, text.encode("utf-8", "replace").decode())
@@ -77,7 +77,7 @@ NODES = st.recursive(
 )
 
 
-@settings(max_examples=examples(60, 150), deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=examples(30, 150), deadline=None, suppress_health_check=SLOW)
 @given(st.data())
 def test_any_shape_gives_problems_and_no_traceback(tmp_path, data):
     name = data.draw(st.sampled_from(sorted(LISTS)))

@@ -66,6 +66,9 @@ def test_a_location_without_secrets_is_shown_as_it_is_written(text):
         ("postgresql://${USER}:${PASSWORD}@${HOST:-localhost}:5432/db?password=${PASSWORD}", False),
         ("postgresql://${USER:-ana}:${PASSWORD:-}@host/db", False),
         ("postgresql://ana@host:5432/db?sslmode=require", False),
+        ("https://host/api?credential=id:s3cret", True),
+        ("https://host/api?s3.secret-access-key=s3cret&warehouse=w", True),
+        ("https://host/api?credential=${ID}&s3.session-token=${TOKEN}&s3.region=eu-west-1", False),
         ("${DB:-sqlite:///shop.db}", False),
     ],
 )
@@ -73,7 +76,10 @@ def test_a_password_is_found_wherever_it_may_stand_in_a_location(url, found):
     assert has_password(url) is found
 
 
-@pytest.mark.parametrize("where", ["sql: {url: URL, query: select 1}", "stream: {topic: t, url: URL}"])
+@pytest.mark.parametrize(
+    "where",
+    ["sql: {url: URL, query: select 1}", "stream: {topic: t, url: URL}", "iceberg: {table: a.b, catalog: URL}"],
+)
 def test_a_password_in_the_address_of_a_source_is_a_problem(tmp_path, where):
     text = "sources: [{name: s, WHERE, columns: {at: timestamp}, event_time: at}]\n".replace("WHERE", where)
     errors = load(tmp_path, {"x.yaml": text.replace("URL", '"redis://ana:s3cret@host"')}).errors

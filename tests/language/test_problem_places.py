@@ -55,7 +55,7 @@ CASES = [
     ("FC106", VIEW + "    aggregates: [{op: count, windows: [«lifetim»]}]\n", 'did you mean "lifetime"?'),
     ("FC106", STATE + "    ttl: «0s»\n    features: [distance]\n", ""),
     ("FC107", "sources:\n  - {name: «s»}\n", ""),
-    ("FC107", "sources:\n  - {name: s, path: a.csv, «sql»: {url: x, query: y}, event_time: at, delay: 1m}\n", ""),
+    ("FC107", "sources:\n  - {name: s, path: a.csv, «sql»: {url: '${X}', query: y}, event_time: at, delay: 1m}\n", ""),
     ("FC107", "sources:\n  - {name: s, path: a.csv, event_time: at, delay: 1m, «lateness»: 1h}\n", ""),
     ("FC107", VIEW + "    aggregates: [{op: count, windows: [1d]}]\n    «ttl»: 3h\n", ""),
     ("FC107", MODEL + "    features:\n      - «{»a: 1, b: 2}\n", ""),

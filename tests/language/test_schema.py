@@ -191,6 +191,8 @@ def errors(items, root):
     [
         ("sources", "{name: a}", "'path' is a required property"),
         ("sources", "{name: a, path: x, sql: {url: u, query: q}}", "False schema does not allow 'x'"),
+        ("sources", "{name: a, path: x, iceberg: {table: a.b}}", "False schema does not allow 'x'"),
+        ("sources", "{name: a, iceberg: {table: orders}}", "'orders' does not match"),
         ("sources", "{name: a, sql: {url: u, query: q}, format: csv}", "'path' is a dependency of 'format'"),
         ("sources", "{name: a, stream: {topic: t}, event_time: x}", "'columns' is a dependency of 'stream'"),
         (

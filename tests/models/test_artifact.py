@@ -10,9 +10,9 @@ from featurectl.models.artifact import read_artifact, write_artifact
 from featurectl.offline.open_plain_files import open_loose
 
 
-@pytest.fixture(params=["folder", "bucket"])
+@pytest.fixture(params=["folder", "s3", pytest.param("azure", marks=pytest.mark.guests)])
 def location(request, tmp_path):
-    return str(tmp_path) if request.param == "folder" else request.getfixturevalue("s3").location()
+    return str(tmp_path) if request.param == "folder" else request.getfixturevalue(request.param).location()
 
 
 def test_equal_bytes_are_one_file(tmp_path):
@@ -71,10 +71,10 @@ def test_nothing_is_read_outside_of_models(location, path):
         read_artifact(location, path, "0")
 
 
-def test_an_object_store_that_refuses_is_a_store_error(s3, monkeypatch):
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
-    with pytest.raises(StoreError, match=r"^model artifact models/m/\w+\.txt can't be written: .*SignatureDoesNot"):
-        write_artifact(s3.location(), "m", "txt", b"tree")
+def test_an_object_store_that_refuses_is_a_store_error(bucket, monkeypatch):
+    monkeypatch.setenv(*bucket.wrong_key)
+    with pytest.raises(StoreError, match=rf"^model artifact models/m/\w+\.txt can't be written: .*{bucket.refused}"):
+        write_artifact(bucket.location(), "m", "txt", b"tree")
 
 
 def test_a_location_that_can_not_be_written_is_a_store_error(tmp_path):

@@ -263,7 +263,7 @@ def trees(draw):
     return tree
 
 
-@settings(max_examples=examples(40, 100))
+@settings(max_examples=examples(20, 100))
 @given(st.lists(trees(), min_size=1, max_size=4), st.booleans(), st.integers(0, 2**32))
 def test_a_forest_gives_what_a_walk_down_its_trees_gives(forest_of, is_single, seed):
     rows = np.random.default_rng(seed).choice([-1, -0.5, 0, 0.5, 1, 2, 40, 100, np.nan], (20, 3)).astype(np.float32)

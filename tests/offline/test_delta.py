@@ -23,10 +23,15 @@ def open_table(root, **sizes):
     return DeltaStore(str(root), "flights", **sizes).table("delays", 1, KEYS)
 
 
-@pytest.fixture(params=["folder", "bucket"])
-def place(request, tmp_path):
-    """Where tables are: a folder, and a real S3."""
-    return tmp_path if request.param == "folder" else request.getfixturevalue("s3").location()
+def located(request, tmp_path):
+    """Where tables are: a folder, and real object stores."""
+    return tmp_path if request.param == "folder" else request.getfixturevalue(request.param).location()
+
+
+place = pytest.fixture(params=["folder", "s3", pytest.param("azure", marks=pytest.mark.guests)])(located)
+one_place = pytest.fixture(
+    params=["folder", pytest.param("s3", marks=pytest.mark.long), pytest.param("azure", marks=pytest.mark.guests)]
+)(located)
 
 
 def files_of(root):
@@ -89,9 +94,9 @@ def test_coverage_travels_with_the_rows(place):
     assert table.history() == [(0, coverage), (1, Coverage(parts={"b": "1"})), (2, Coverage())]
 
 
-def test_a_table_of_buckets_finds_each_key_in_its_own(place):
+def test_a_table_of_buckets_finds_each_key_in_its_own(one_place):
     rows = table_rows(100)
-    table = open_table(place, rows_per_bucket=20)
+    table = open_table(one_place, rows_per_bucket=20)
     table.append(FrameRows(rows, KEYS), EMPTY)
     assert table.buckets() == 8
     parts = [table.read(bucket=bucket) for bucket in range(8)]
@@ -104,8 +109,8 @@ def test_a_table_of_buckets_finds_each_key_in_its_own(place):
     assert sum(table.read(bucket=bucket).height for bucket in range(8)) == 160
 
 
-def test_the_number_of_buckets_changes_only_by_a_rewrite(place):
-    table = open_table(place, rows_per_bucket=10)
+def test_the_number_of_buckets_changes_only_by_a_rewrite(one_place):
+    table = open_table(one_place, rows_per_bucket=10)
     table.append(FrameRows(table_rows(5), KEYS), EMPTY)
     table.append(FrameRows(table_rows(100), KEYS), EMPTY)
     assert table.buckets() == 1
@@ -114,8 +119,8 @@ def test_the_number_of_buckets_changes_only_by_a_rewrite(place):
     assert table.buckets(version=0) == 1
 
 
-def test_an_overfull_bucket_is_compacted_and_no_row_changes(place):
-    table = open_table(place, files_per_bucket=3)
+def test_an_overfull_bucket_is_compacted_and_no_row_changes(one_place):
+    table = open_table(one_place, files_per_bucket=3)
     frames = [table_rows(10, start=100 * i) for i in range(6)]
     files = []
     for i, frame in enumerate(frames):
@@ -192,8 +197,8 @@ def test_a_table_outgrows_its_buckets_once_they_are_many_times_too_large(place):
     assert not table.takes(FrameRows(table_rows(1, late=pl.col("delay") > 1), KEYS))
 
 
-def test_no_feature_of_delta_is_used_that_old_readers_lack(place):
-    table = open_table(place, rows_per_bucket=5, files_per_bucket=1)
+def test_no_feature_of_delta_is_used_that_old_readers_lack(one_place):
+    table = open_table(one_place, rows_per_bucket=5, files_per_bucket=1)
     for i in range(3):
         table.append(FrameRows(table_rows(20, start=i), KEYS), EMPTY)
     table.replace(FrameRows(table_rows(20, fare=pl.lit(1.5).cast(pl.Decimal(10, 2))), KEYS), EMPTY)
@@ -239,9 +244,9 @@ def test_the_instant_of_static_rows_survives(place):
     assert table.read()["event_time"].unique().to_list() == [datetime(1, 1, 1, tzinfo=UTC)]
 
 
-def test_two_runs_from_one_coverage_do_not_add_the_same_rows_twice(place):
-    open_table(place).append(FrameRows(table_rows(10), KEYS), EMPTY)
-    one, other = open_table(place), open_table(place)
+def test_two_runs_from_one_coverage_do_not_add_the_same_rows_twice(one_place):
+    open_table(one_place).append(FrameRows(table_rows(10), KEYS), EMPTY)
+    one, other = open_table(one_place), open_table(one_place)
     assert one.coverage() == other.coverage() == EMPTY
     one.append(FrameRows(table_rows(5, start=50), KEYS), EMPTY)
     with pytest.raises(TryAgainError, match="was written by another run"):
@@ -252,9 +257,9 @@ def test_two_runs_from_one_coverage_do_not_add_the_same_rows_twice(place):
     assert one.read().height == 16
 
 
-def test_a_run_does_not_replace_rows_that_it_has_not_seen(place):
-    open_table(place).append(FrameRows(table_rows(10), KEYS), EMPTY)
-    one, other = open_table(place), open_table(place)
+def test_a_run_does_not_replace_rows_that_it_has_not_seen(one_place):
+    open_table(one_place).append(FrameRows(table_rows(10), KEYS), EMPTY)
+    one, other = open_table(one_place), open_table(one_place)
     assert one.coverage() == other.coverage() == EMPTY
     one.append(FrameRows(table_rows(5, start=50), KEYS), EMPTY)
     with pytest.raises(TryAgainError, match="was written by another run"):
@@ -284,8 +289,8 @@ def test_a_crash_before_the_commit_leaves_the_old_version(tmp_path):
 
 
 @pytest.mark.parametrize("compacted", [False, True], ids=["ours", "of another tool"])
-def test_columns_alone_are_read_in_the_order_of_all(place, compacted):
-    table = open_table(place)
+def test_columns_alone_are_read_in_the_order_of_all(one_place, compacted):
+    table = open_table(one_place)
     some = [*KEYS, "event_time"]
     for start in (0, 40, 20):
         table.append(FrameRows(table_rows(10, start=start), KEYS), EMPTY)
@@ -359,12 +364,7 @@ def test_polars_and_duckdb_read_the_tables(tmp_path):
     query = "select count(*), sum(delay), epoch_us(min(event_time)), count(distinct bucket) from read_parquet($1)"
     with duckdb.connect() as connection:
         found = connection.execute(query, [files]).fetchone()
-    assert found == (
-        40,
-        rows["delay"].sum(),
-        0,
-        len(list((tmp_path / "flights/delays/v1").glob("bucket=*"))),
-    )
+    assert found == (40, rows["delay"].sum(), 0, len(list((tmp_path / "flights/delays/v1").glob("bucket=*"))))
 
 
 def test_a_vacuum_removes_what_no_version_needs_but_those_that_are_kept(tmp_path):

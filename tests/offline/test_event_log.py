@@ -20,6 +20,7 @@ from deltalake import DeltaTable
 
 from featurectl.core.errors import DataError, StoreError
 from featurectl.core.frames.timestamps import INSTANT
+from featurectl.core.units import from_us
 from featurectl.offline import event_log
 from featurectl.offline.event_log import (
     OFFSET,
@@ -32,6 +33,7 @@ from featurectl.offline.event_log import (
     LogState,
     OpenedLog,
 )
+from featurectl.offline.log_times import latest_time
 from featurectl.online.stream_state.base import StampGap
 from featurectl.streaming.log_writer import LogWriter
 
@@ -97,6 +99,45 @@ def test_rows_come_back_as_they_were(log: EventLog):
     add(log, log.open(), "t/0#1", 3)
     found = pl.concat(log.read_rows(log.open(), rows_of("t/0#1", []).columns))
     assert found.sort(OFFSET).equals(rows_of("t/0#1", range(3)))
+
+
+def test_rows_of_a_long_file_come_some_at_a_time(log: EventLog, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(event_log, "_ROWS_AT_ONCE", 10)
+    add(log, log.open(), "t/0#1", 35)
+    assert [frame.height for frame in log.read_rows(log.open(), [OFFSET])] == [10, 10, 10, 5]
+    assert offsets(log, {"t/0#1": 17}) == {"t/0#1": [*range(17, 35)]}
+
+
+def test_rows_known_within_a_millisecond_are_found_after_a_compaction(log: EventLog):
+    add(log, log.open(), "t/0#1", 20)
+    add(log, log.open(), "t/0#1", 40)
+    assert log.compact(log.open(), kept_hours=0)
+    scan = log.scan_rows(log.open(), [STAMP], known_after=from_us(300))
+    assert scan.filter(pl.col(STAMP) > from_us(300)).collect().height == 9
+
+
+def test_a_log_says_when_the_last_event_was(log: EventLog):
+    assert latest_time(log, log.open(), "at") is None
+    add(log, log.open(), "t/0#1", 35)
+    add(log, log.open(), "t/1#1", 3)
+    rejected = rows_of("t/0#1", [35]).with_columns(pl.lit(None, dtype=INSTANT).alias("at"))
+    state = LogState(partitions={"t/0#1": logged(36), "t/1#1": logged(3)})
+    assert log.commit(log.open(), rejected, state)
+    assert latest_time(log, log.open(), "at") == from_us(34)
+    for path in Path(log.location).glob("*.parquet"):
+        path.write_bytes(b"")  # the files are not read
+    assert latest_time(log, log.open(), "at") == from_us(34)
+
+
+def test_a_log_of_an_older_version_says_when_the_last_event_was(log: EventLog, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(event_log, "TIMESTAMP", "no type")  # so that the log has no times of the files
+    add(log, log.open(), "t/0#1", 35)
+    assert latest_time(log, log.open(), "at") == from_us(34)
+    monkeypatch.undo()
+    add(log, log.open(), "t/0#1", 40)
+    assert latest_time(log, log.open(), "at") == from_us(39)
+    assert log.compact(log.open(), kept_hours=0)
+    assert latest_time(log, log.open(), "at") == from_us(0)  # to the millisecond
 
 
 def test_a_commit_without_rows_moves_the_instants(log: EventLog):
@@ -257,6 +298,15 @@ def test_a_worker_logs_on_while_files_are_put_together(log: EventLog):
     assert end > 12
 
 
+def test_two_who_compact_at_once_double_nothing(log: EventLog):
+    for end in range(1, 6):
+        assert add(log, log.open(), "p", end)
+    before, (one, two) = offsets(log), (log.open(), log.open())
+    assert log.compact(one)
+    log.compact(two)
+    assert (offsets(log), log.open().state.partitions["p"].end) == (before, 5)
+
+
 def test_a_log_that_others_compacted_says_what_it_said(log: EventLog):
     for end in (1, 2, 3):
         add(log, log.open(), "t/0#1", end)
@@ -288,7 +338,7 @@ while True:
 
 
 @pytest.mark.parametrize("delay_ms", [0, 7, 19, 33, 60])
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_a_worker_that_is_killed_leaves_the_old_log_or_the_new_one(log: EventLog, delay_ms: int):
     for _ in range(2):
         process = subprocess.Popen([sys.executable, "-c", PROGRAM, log.location], stdout=subprocess.PIPE)
@@ -304,17 +354,19 @@ def test_a_worker_that_is_killed_leaves_the_old_log_or_the_new_one(log: EventLog
         assert offsets(log) == ({"t/0#1": list(range(end))} if end else {})
 
 
-@pytest.mark.parametrize("place", ["folder", "bucket"])
+@pytest.mark.parametrize("place", ["folder", "s3", pytest.param("azure", marks=pytest.mark.guests)])
 def test_rows_are_scanned_without_files_of_before_an_instant(
     tmp_path: Path, request: pytest.FixtureRequest, place: str
 ):
-    location = f"{tmp_path}/log" if place == "folder" else f"{request.getfixturevalue('s3').location()}/log"
+    location = f"{tmp_path}/log" if place == "folder" else f"{request.getfixturevalue(place).location()}/log"
     log = EventLog(location=location, columns=COLUMNS, shown="log")
     assert log.scan_rows(log.open(), [OFFSET]).collect().height == 0
-    for end in (3, 5, 9):
-        assert add(log, log.open(), "t/0#1", end)
+    for first, end in ((0, 3), (3, 5), (5, 9)):
+        stamps = pl.Series(STAMP, [offset * 10_000 for offset in range(first, end)]).cast(INSTANT)
+        rows = rows_of("t/0#1", range(first, end)).with_columns(stamps)
+        assert log.commit(log.open(), rows, LogState(partitions={"t/0#1": logged(end)}))
     opened = log.open()
     assert sorted(log.scan_rows(opened, [OFFSET]).collect()[OFFSET].to_list()) == list(range(9))
-    after = pl.Series([40], dtype=pl.Int64).cast(INSTANT)[0]
+    after = from_us(42_000)
     assert sorted(log.scan_rows(opened, [OFFSET], after).collect()[OFFSET].to_list()) == [5, 6, 7, 8]
     assert log.small_files(opened) == 3

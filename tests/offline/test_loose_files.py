@@ -11,16 +11,15 @@ import pytest
 from featurectl.core.errors import StoreError, UsageError
 from featurectl.offline.open_plain_files import open_loose
 from tests.servers.redis import free_port
-from tests.servers.s3 import BUCKET
 
 PATH = "models/m/0a.txt"
 
 
-@pytest.fixture(params=["folder", "bucket"])
+@pytest.fixture(params=["folder", "s3", pytest.param("azure", marks=pytest.mark.guests)])
 def location(request, tmp_path):
     if request.param == "folder":
         return str(tmp_path / "offline")
-    return request.getfixturevalue("s3").location()
+    return request.getfixturevalue(request.param).location()
 
 
 @pytest.fixture
@@ -101,34 +100,32 @@ def test_folders_and_files_are_listed_by_name(files):
         assert len(files.listed("log/v1", f"log/v1/{after}")) == count
 
 
-@pytest.mark.usefixtures("s3")
-def test_a_bucket_that_is_not_there_is_told():
-    files = open_loose("s3://no-such-bucket/x")
+def test_a_bucket_that_is_not_there_is_told(bucket):
+    files = open_loose(bucket.absent)
     for ask in (lambda: files.read(PATH), lambda: files.write(PATH, b"x")):
-        with pytest.raises(StoreError, match=r"0a\.txt can't be .*: .*does not exist \(NoSuchBucket\)") as caught:
+        with pytest.raises(
+            StoreError, match=rf"0a\.txt can't be .*: .*does not exist \({bucket.not_there}\)$"
+        ) as caught:
             ask()
         assert caught.value.code == "FC603"
 
 
-@pytest.mark.parametrize(
-    ("name", "said"), [("AWS_SECRET_ACCESS_KEY", "SignatureDoesNotMatch"), ("AWS_ACCESS_KEY_ID", "InvalidAccessKeyId")]
-)
-@pytest.mark.usefixtures("s3")
-def test_wrong_credentials_are_told(monkeypatch, name, said):
-    monkeypatch.setenv(name, "wrong")
-    files = open_loose(f"s3://{BUCKET}/x")
+@pytest.mark.parametrize("is_user", [False, True], ids=["key", "user"])
+def test_wrong_credentials_are_told(monkeypatch, bucket, is_user):
+    (name, value), said = (bucket.wrong_user, bucket.unknown) if is_user else (bucket.wrong_key, bucket.refused)
+    monkeypatch.setenv(name, value)
+    files = open_loose(bucket.location())
     for ask in (lambda: files.read(PATH), lambda: files.write(PATH, b"x")):
         with pytest.raises(StoreError, match=said) as caught:
             ask()
         assert "\n" not in caught.value.message
 
 
-@pytest.mark.usefixtures("s3")
-def test_a_server_that_does_not_answer_is_named(monkeypatch):
+def test_a_server_that_does_not_answer_is_named(monkeypatch, bucket):
     port = free_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv(bucket.endpoint_name, f"http://127.0.0.1:{port}")
     with pytest.raises(StoreError, match=rf"can't be read: no answer from http://127\.0\.0\.1:{port}$"):
-        open_loose(f"s3://{BUCKET}/x").read(PATH)
+        open_loose(bucket.location()).read(PATH)
 
 
 def test_a_place_that_can_not_be_opened_is_told(monkeypatch):
@@ -170,10 +167,9 @@ def test_a_folder_goes_with_all_that_is_in_it_and_nothing_beside_it(files):
     assert files.folders("a") == []
 
 
-@pytest.mark.usefixtures("s3")
-def test_a_bucket_that_is_not_there_can_not_be_listed():
-    files = open_loose("s3://no-such-bucket/x")
+def test_a_bucket_that_is_not_there_can_not_be_listed(bucket):
+    files = open_loose(bucket.absent)
     for ask in (lambda: files.folders("a"), lambda: files.marks("a"), lambda: files.remove("a")):
-        with pytest.raises(StoreError, match=r"a can't be .*NoSuchBucket") as caught:
+        with pytest.raises(StoreError, match=f"a can't be .*{bucket.not_there}") as caught:
             ask()
         assert caught.value.code == "FC603"

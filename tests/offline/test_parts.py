@@ -16,12 +16,13 @@ from tests.offline.table_rows import KEYS, table_rows
 SOME = [*KEYS, "event_time"]
 
 
-@pytest.fixture(params=["folder", "bucket"])
+@pytest.fixture(params=["folder", "s3", pytest.param("azure", marks=pytest.mark.guests)])
 def table(request, tmp_path):
-    place = tmp_path if request.param == "folder" else request.getfixturevalue("s3").location()
+    place = tmp_path if request.param == "folder" else request.getfixturevalue(request.param).location()
     return DeltaStore(str(place), "flights").table("delays", 1, KEYS)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize(("rows", "parts"), [(3, 4), (5, 2), (1_000, 1)])
 def test_parts_of_a_file_are_its_rows_in_order(table, monkeypatch, rows, parts):
     monkeypatch.setattr("featurectl.offline.read_files.ROW_GROUP", rows)
@@ -32,6 +33,7 @@ def test_parts_of_a_file_are_its_rows_in_order(table, monkeypatch, rows, parts):
     assert_frame_equal(pl.concat(table.parts(0, columns=SOME)), table.read(bucket=0).select(SOME))
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("compacted", [False, True], ids=["ours", "of another tool"])
 def test_rows_that_are_not_one_file_of_ours_are_one_part(table, monkeypatch, compacted):
     monkeypatch.setattr("featurectl.offline.read_files.ROW_GROUP", 3)

@@ -33,9 +33,9 @@ RUN = RunRecord(
 )
 
 
-@pytest.fixture(params=["folder", "bucket"])
+@pytest.fixture(params=["folder", "s3", pytest.param("azure", marks=pytest.mark.guests)])
 def location(request, tmp_path):
-    return str(tmp_path) if request.param == "folder" else request.getfixturevalue("s3").location()
+    return str(tmp_path) if request.param == "folder" else request.getfixturevalue(request.param).location()
 
 
 def read(folder, since=NOW - timedelta(days=1), environment="dev"):
@@ -153,7 +153,7 @@ def test_a_run_whose_process_is_gone_was_killed(tmp_path):
     found = read(tmp_path)
     assert [(record.state, record.done, record.action) for record in found] == [("ended", False, "")] * 3
     host = this_process().host
-    assert f"killed: process 1 on {host}, begun 2026-11-01 03:04, has told no end" in {r.error for r in found}
+    assert f"killed: process 1 on {host}, begun 2026-11-01 03:04, has recorded no end" in {r.error for r in found}
 
 
 def test_a_run_elsewhere_without_an_end_may_run_and_is_killed_after_a_day(tmp_path):
@@ -185,13 +185,12 @@ def test_records_are_read_while_another_thread_makes_room_in_what_is_known(tmp_p
     assert read(tmp_path) == [RUN]
 
 
-@pytest.mark.usefixtures("s3")
-def test_records_in_an_object_store_that_is_gone_are_an_error():
+def test_records_in_an_object_store_that_is_gone_are_an_error(bucket):
     for ask in (
-        lambda: read_runs("s3://no-such-bucket/x", "shop", "dev", NOW),
-        lambda: write_run("s3://no-such-bucket/x", "shop", RUN),
+        lambda: read_runs(bucket.absent, "shop", "dev", NOW),
+        lambda: write_run(bucket.absent, "shop", RUN),
     ):
-        with pytest.raises(StoreError, match="NoSuchBucket"):
+        with pytest.raises(StoreError, match=bucket.not_there):
             ask()
 
 

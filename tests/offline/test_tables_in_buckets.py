@@ -1,4 +1,4 @@
-"""Tables in a real S3: what the log says of the objects, commits of several runs at once, refusals.
+"""Tables in real object stores: what the log says of the objects, commits of several runs at once, refusals.
 
 `test_delta.py` is the contract that they share with folders.
 """
@@ -23,7 +23,6 @@ from featurectl.offline.files import RunFiles
 from featurectl.offline.rows import FrameRows
 from tests.offline.table_rows import KEYS, as_table, table_rows
 from tests.servers.redis import free_port
-from tests.servers.s3 import BUCKET
 
 EMPTY = Coverage()
 WRITERS = 4
@@ -33,9 +32,9 @@ def open_table(location, **sizes):
     return DeltaStore(location, "flights", **sizes).table("delays", 1, KEYS)
 
 
-def test_the_log_says_the_size_of_each_object_to_the_byte(s3):
+def test_the_log_says_the_size_of_each_object_to_the_byte(bucket):
     """Readers of Parquet find the end of a file by it; what Polars makes of a file with two row groups has another."""
-    location = s3.location()
+    location = bucket.location()
     number, at = np.arange(280_000), datetime(2026, 1, 1, tzinfo=UTC)
     rows = pl.DataFrame({"k": number, "event_time": at, "available_at": at, "tie_order": number})
     rows = rows.with_columns(pl.when(pl.col("k") % 7 != 0).then(pl.col("k").cast(pl.String)).alias("text"))
@@ -44,8 +43,8 @@ def test_the_log_says_the_size_of_each_object_to_the_byte(s3):
     assert action.size == obstore.head(from_url(location), action.path)["size"]
 
 
-def test_of_runs_that_commit_at_once_one_wins(s3):
-    location = s3.location()
+def test_of_runs_that_commit_at_once_one_wins(bucket):
+    location = bucket.location()
     open_table(location).append(FrameRows(table_rows(3), KEYS), EMPTY)
     for number in range(3):
         handles = [open_table(location) for _ in range(WRITERS)]
@@ -65,8 +64,8 @@ def test_of_runs_that_commit_at_once_one_wins(s3):
     assert open_table(location).read().height == 9
 
 
-def test_of_first_runs_at_once_one_makes_the_table(s3):
-    location = s3.location()
+def test_of_first_runs_at_once_one_makes_the_table(bucket):
+    location = bucket.location()
     begin = threading.Barrier(WRITERS)
 
     def add(_):
@@ -83,8 +82,8 @@ def test_of_first_runs_at_once_one_makes_the_table(s3):
     assert open_table(location).read().height == 5
 
 
-def test_a_vacuum_removes_what_no_version_needs_once(s3):
-    location = s3.location()
+def test_a_vacuum_removes_what_no_version_needs_once(bucket):
+    location = bucket.location()
     table = open_table(location, vacuum_hours=0)
     frames = [table_rows(10 + i, start=100 * i) for i in range(4)]
     for frame in frames:
@@ -99,27 +98,28 @@ def test_a_vacuum_removes_what_no_version_needs_once(s3):
     assert table.version() == newest
 
 
-@pytest.mark.usefixtures("s3")
-def test_what_the_store_says_is_told_in_one_line(monkeypatch):
+@pytest.mark.long
+def test_what_the_store_says_is_told_in_one_line(bucket, monkeypatch):
     with pytest.raises(StoreError) as caught:
-        open_table("s3://no-such-bucket/x").version()
-    table = "the offline table s3://no-such-bucket/x/flights/delays/v1"
-    assert caught.value.message == f"{table} can't be read: The specified bucket does not exist (NoSuchBucket)"
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
-    with pytest.raises(StoreError, match=r"can't be read: [^\n]*\(SignatureDoesNotMatch\)$"):
-        open_table(f"s3://{BUCKET}/x").version()
+        open_table(bucket.absent).version()
+    table = f"the offline table {bucket.absent}/flights/delays/v1"
+    noun = "container" if bucket.absent.startswith("az:") else "bucket"
+    assert caught.value.message == f"{table} can't be read: The specified {noun} does not exist ({bucket.not_there})"
+    monkeypatch.setenv(*bucket.wrong_key)
+    with pytest.raises(StoreError, match=rf"can't be read: [^\n]*\({bucket.refused}\)$"):
+        open_table(bucket.location()).version()
     port = free_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv(bucket.endpoint_name, f"http://127.0.0.1:{port}")
     with pytest.raises(StoreError, match=rf"can't be read: no answer from http://127\.0\.0\.1:{port}$") as caught:
-        open_table(f"s3://{BUCKET}/x").version()
+        open_table(bucket.location()).version()
     assert caught.value.code == "FC603"
 
 
-def test_a_data_file_that_can_not_be_written_leaves_no_version(s3, monkeypatch):
-    table = open_table(s3.location())
+def test_a_data_file_that_can_not_be_written_leaves_no_version(bucket, monkeypatch):
+    table = open_table(bucket.location())
     assert table.coverage() is None
     with monkeypatch.context() as patched:
-        patched.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
-        with pytest.raises(StoreError, match=r"the offline table .* can't be .*\(SignatureDoesNotMatch\)$"):
+        patched.setenv(*bucket.wrong_key)
+        with pytest.raises(StoreError, match=rf"the offline table .* can't be .*\({bucket.refused}\)$"):
             table.append(FrameRows(table_rows(5), KEYS), EMPTY)
     assert open_table(table.store.location).version() is None

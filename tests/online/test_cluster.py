@@ -206,6 +206,7 @@ def test_nothing_is_left_of_a_version_that_is_removed(redis_cluster, of):
             assert list(client.scan_iter(match=f"{of.project}*")) == []
 
 
+@pytest.mark.long
 def test_a_cluster_is_known_by_the_addresses_it_announces_and_speaks_tls(certificates, of):
     with started_tls_cluster(certificates) as url, closing(open_online(url)) as store:
         assert store.write(of, rows_of(of)) == COUNT

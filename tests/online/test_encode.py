@@ -66,7 +66,7 @@ def columns(of, number, **named):
     return made.with_columns(instant.alias(name) for name in ("event_time", "available_at", "computed_at"))
 
 
-@settings(max_examples=examples(40, 150), deadline=None)
+@settings(max_examples=examples(20, 150), deadline=None)
 @given(typed_rows(), st.integers(0, 65_535))
 def test_rows_of_every_type_are_packed_as_one_by_one(drawn, schema_id):
     features, rows = drawn

@@ -41,6 +41,7 @@ def test_a_server_lets_a_row_go_and_no_other_of_the_entity(store):
         store.remove(of)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("open_again", SERVERS, indirect=True)
 def test_the_count_survives_expired_rows_and_is_mended_by_the_next_scan(store):
     of = view({"n": "int64"})
@@ -53,6 +54,7 @@ def test_the_count_survives_expired_rows_and_is_mended_by_the_next_scan(store):
     assert (write(store, of, "a", 2), store.count(of)) == (1, 2)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("open_again", SERVERS, indirect=True)
 def test_rows_that_are_written_during_a_scan_stay_in_the_count(store, open_again, monkeypatch):
     of, pages = view({"n": "int64"}), store.bytes._pages  # noqa: SLF001  # counts and disturbs single commands
@@ -70,6 +72,7 @@ def test_rows_that_are_written_during_a_scan_stay_in_the_count(store, open_again
     assert (store.keep_only(of, kept, T0), store.count(of)) == (0, 2)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("open_again", SERVERS, indirect=True)
 def test_a_row_that_is_written_again_has_the_life_that_it_was_given_last(store):
     of = view({"n": "int64"})

@@ -43,6 +43,7 @@ def test_the_clock_goes_on_and_is_about_that_of_this_machine(store):
     assert first.tzinfo is UTC
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("versioned_by", ["event", "computed"])
 def test_only_what_was_computed_later_than_the_bound_gives_way(store, versioned_by):
     of = view({"n": "int64"}, versioned_by=versioned_by)

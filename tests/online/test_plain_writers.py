@@ -260,6 +260,7 @@ def drawn_push(store, of, chance, hours):
     return {key[0]: hours for key in keys}
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     "seed", [*seeds_from(0, 2), *(pytest.param(s, marks=pytest.mark.stress) for s in seeds_from(2, 60))]
 )

@@ -80,6 +80,7 @@ def test_every_call_after_a_restart_works_and_the_same_store_goes_on(server):
             operation()
 
 
+@pytest.mark.sample(1)
 def test_while_a_server_is_away_every_call_is_an_error_and_then_works(server):
     of = view({"n": "int64"})
     with closing(open_online(server.url)) as store:
@@ -93,6 +94,7 @@ def test_while_a_server_is_away_every_call_is_an_error_and_then_works(server):
         assert store.read(of, [["a"]])[0].values == {"n": 2}
 
 
+@pytest.mark.sample(1)
 def test_a_hanging_server_is_an_error_of_every_call_in_time_and_then_works(server, monkeypatch):
     monkeypatch.setattr("featurectl.online.redis.connect.ANSWER_S", 0.2)
     of = view({"n": "int64"})
@@ -104,6 +106,7 @@ def test_a_hanging_server_is_an_error_of_every_call_in_time_and_then_works(serve
         assert answered(operations(store, of)["count"]) >= 0
 
 
+@pytest.mark.sample(1)
 def test_a_store_opened_while_its_server_hangs_does_not_wait_for_it(server, monkeypatch):
     monkeypatch.setattr("featurectl.online.redis.connect.ANSWER_S", 0.2)
     of = view({"n": "int64"})

@@ -225,7 +225,7 @@ def test_more_rows_than_a_chunk_are_written(store, monkeypatch):
 
 
 @pytest.mark.parametrize("count", [1, 7, 8, 9, 600])
-@pytest.mark.sample(10)
+@pytest.mark.sample(5)
 def test_many_keys_at_once_find_what_each_finds_by_itself(store, count):
     one, other = view({"n": "int64"}, project="p-many"), view({"n": "int64"}, project="p-many", name="other")
     for of, entities in ((one, range(0, 40, 2)), (other, range(0, 40, 3))):

@@ -63,7 +63,7 @@ def shown(values):
 
 
 @pytest.mark.parametrize("dtype", TYPES)
-@settings(max_examples=examples(50, 150))
+@settings(max_examples=examples(25, 150))
 @given(VALUES)
 @example(values=[2**63 - 1])
 @example(values=[1e8, 1.5])

@@ -13,12 +13,13 @@ from featurectl.operations.validate import validate_repository
 from featurectl.sources.open import read_schema
 
 
-@pytest.fixture(params=sorted(set(NEXT) - {"empty"}))
-def repo(request, tmp_path):
-    write_repository(template_folder() / request.param, tmp_path / "repo", request.param)
+@pytest.fixture(params=sorted(set(NEXT) - {"empty"}), scope="module")
+def repo(request, tmp_path_factory):
+    root = tmp_path_factory.mktemp("template") / "repo"
+    write_repository(template_folder() / request.param, root, request.param)
     if request.param == "swipes":  # whose data are made by the first of the next commands
-        subprocess.run([sys.executable, "swipes.py", "history"], cwd=tmp_path / "repo", check=True)
-    return load_repo(tmp_path / "repo", lambda source: read_schema(source, tmp_path / "repo"))
+        subprocess.run([sys.executable, "swipes.py", "history"], cwd=root, check=True)
+    return load_repo(root, lambda source: read_schema(source, root))
 
 
 def test_a_template_has_no_errors_or_warnings_but_notes_on_static_sources(repo):
@@ -41,7 +42,7 @@ def test_every_feature_of_a_template_is_typed(repo):
 def test_a_templates_feature_tests_pass(repo):
     results = run_feature_tests(PolarsEngine(), repo.tests.values())
     assert [result for result in results if not result.passed] == []
-    assert len(results) == {"flights": 6, "swipes": 1}.get(repo.project, 0)
+    assert len(results) == {"flights": 6, "swipes": 2}.get(repo.project, 0)
 
 
 def test_every_file_of_a_template_names_the_schema_for_editors():

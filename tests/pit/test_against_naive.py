@@ -51,7 +51,7 @@ def check_states(case: Case) -> None:
 
 
 @given(cases())
-@settings(QUIET, max_examples=examples(8, 15))
+@settings(QUIET, max_examples=examples(5, 15))
 def test_windows_equal_the_naive_ones(case):
     check_windows(case)
 
@@ -79,7 +79,7 @@ def test_states_equal_the_naive_ones(case):
 
 
 @given(cases(tied=True))
-@settings(QUIET, max_examples=examples(8, 15))
+@settings(QUIET, max_examples=examples(5, 15))
 def test_rows_that_tie_are_ordered_as_the_naive_ones(case):
     check_windows(case)
     check_states(case)

@@ -32,7 +32,7 @@ def place(row):
 
 
 @given(st.lists(ROW, max_size=8))
-@settings(max_examples=examples(25))
+@settings(max_examples=examples(12))
 def test_rows_are_in_the_order_of_plain_python_with_nulls_last(rows):
     order = row_order(["k"], list(SCHEMA))
     expected = frame(sorted(rows, key=place))
@@ -58,7 +58,7 @@ COMPOSITE = st.tuples(KEY, st.integers(-(10**15), 10**15) | st.integers(0, 3), s
 
 
 @given(st.lists(COMPOSITE, max_size=30), st.integers(0, 3))
-@settings(max_examples=examples(30))
+@settings(max_examples=examples(15))
 def test_one_number_for_key_and_time_orders_rows_as_their_columns_do(drawn, count):
     keys = ["n", "s", "b"][:count]
     columns = {"n": pl.Int64, "s": pl.String, "b": pl.Boolean, "event_time": pl.Int64, "available_at": pl.Int64}
@@ -76,7 +76,7 @@ def test_one_number_for_key_and_time_orders_rows_as_their_columns_do(drawn, coun
 
 
 @given(st.lists(COMPOSITE, min_size=1, max_size=5), st.integers(5, 8))
-@settings(max_examples=examples(25))
+@settings(max_examples=examples(12))
 def test_texts_that_return_often_are_ordered_as_their_columns_are(drawn, times):
     columns = {"s": pl.String, "n": pl.Int64, "event_time": pl.Int64, "tie_order": pl.Int64}
     rows = pl.DataFrame(

@@ -46,7 +46,7 @@ def test_an_answer_is_independent_of_other_spine_rows_and_of_any_order(case, ran
 
 
 @given(cases(), st.randoms(use_true_random=False))
-@settings(QUIET, max_examples=examples(4, 15))
+@settings(QUIET, max_examples=examples(3, 15))
 def test_rows_that_are_not_visible_at_t_change_nothing(case, random):
     """Removed, with each other's values, or added: rows that happen or are known after t."""
     spine = case.spine.drop_nulls([name for name in ("t", "known") if name in case.spine.columns])[:1]

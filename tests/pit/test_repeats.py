@@ -28,7 +28,7 @@ def one_by_one(events, reach_us):
 
 
 @given(events=EVENTS, reach_us=st.sampled_from([0, 1, 5, 30]))
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(60, 200), deadline=None)
 def test_repeats_are_copies_within_the_reach_of_the_copy_before(events, reach_us):
     schema = {"key": pl.String, "name": pl.Int64, "at": pl.Datetime("us", "UTC"), "offset": pl.Int64}
     rows = [

@@ -118,7 +118,7 @@ def repos(draw):
     return repo_of(CARRIER, source, *found, *model)
 
 
-@settings(max_examples=examples(35))
+@settings(max_examples=examples(15))
 @given(st.lists(repos(), min_size=1, max_size=6))
 def test_a_plan_after_an_apply_is_empty_whatever_came_before(history):
     state = EMPTY

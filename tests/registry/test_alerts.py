@@ -56,6 +56,7 @@ def test_a_registry_that_is_not_there_has_no_alerts_and_reading_makes_none(ledge
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("document", ["[]", "{}", "null", '{"told": 5}', '{"told": {"ops": 5}}'])
 def test_a_document_of_another_shape_is_an_error_of_the_registry(ledger, open_registry, document):
     ledger.write_state(NEW, STATE, [message("b")])

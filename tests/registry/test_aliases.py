@@ -78,6 +78,7 @@ def test_what_an_alias_comes_to_name_is_rejected_no_more(registry):
     assert [v.status for v in registry.load_state("flights").model_versions] == ["rejected", "registered", "rejected"]
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("alias", ["champion", "previous", "beta"])
 def test_an_alias_of_older_registries_counts_for_more_than_a_rejection(registry, alias):
     registry.write_model_version("flights", MODEL, ["champion"])

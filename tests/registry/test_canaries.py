@@ -52,6 +52,7 @@ def test_a_canary_is_read_back_whole_and_its_version_is_the_challenger(two, open
     assert two.load_state("other").canaries == ()
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize(
     ("state", "aliases"),
     [

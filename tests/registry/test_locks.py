@@ -143,6 +143,7 @@ def test_who_waits_long_enough_gets_the_lock_and_hears_once_of_each_holder(open_
     assert (told, steps) == ([ANA], ["ana is done", "ben is in"])
 
 
+@pytest.mark.sample(1)
 def test_who_has_waited_for_the_timeout_gives_up_and_says_how_long(open_registry):
     with open_registry().lock("flights", ANA):
         begin = time.monotonic()
@@ -193,6 +194,7 @@ class Slow(dict):
         return super().items()
 
 
+@pytest.mark.sample(1)
 def test_a_lock_is_not_taken_over_while_its_holder_writes(at_clock, clock):
     """The lease has ended, but the holder is inside its transaction: the next one waits for its end, and sees it."""
     first, second, seen = at_clock(), at_clock(), []

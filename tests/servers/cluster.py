@@ -15,6 +15,7 @@ from tests.servers.redis import START_LIMIT_S, RedisServer, free_port
 from tests.servers.tls import Certificates, tls_proxy
 
 SLOTS = 16_384
+VOTES_S = 30  # a replica asks for votes every ten seconds
 
 
 class Cluster:
@@ -47,6 +48,16 @@ class Cluster:
         with self.nodes[m].client() as node, self.replicas[m].client() as replica:
             told = node.info("replication")["master_repl_offset"]
             _wait_until(lambda: replica.info("replication")["slave_repl_offset"] >= told)
+
+    def wait_for_takeover(self, m: int) -> None:
+        """Wait until the replica of a killed node has its slots; at last it takes them without the votes of others."""
+        with self.replicas[m].client() as replica:
+            limit = time.monotonic() + VOTES_S
+            while replica.info("replication")["role"] != "master":
+                if time.monotonic() >= limit:
+                    replica.execute_command("CLUSTER", "FAILOVER", "TAKEOVER")
+                    limit = time.monotonic() + VOTES_S
+                time.sleep(0.05)
 
     def commands(self, name: str) -> int:
         """Return how many commands of a name its nodes have run."""

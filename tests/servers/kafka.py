@@ -7,6 +7,7 @@ ids of topics. librdkafka's own mock of brokers (`mocked_brokers`) knows coopera
 from __future__ import annotations
 
 import importlib.util
+import os
 import signal
 import socket
 import subprocess
@@ -56,14 +57,22 @@ class KafkaServer:
                 return
 
     def pause(self) -> None:
-        """Let it hang: it keeps its connections and answers nothing."""
+        """Let it hang: it keeps its connections and answers nothing, from the return on."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        os.waitpid(self._process.pid, os.WUNTRACED)
 
     def resume(self) -> None:
         """Let it go on."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it at once; what it was sent last may be lost."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+        self._process = None
 
     def stop(self) -> None:
         """End it; what it was sent is kept."""

@@ -36,6 +36,14 @@ class S3Server:
     secret: str
     pid: int
 
+    absent = "s3://no-such-bucket/x"  # a place in a bucket that is not there
+    not_there = "NoSuchBucket"  # what is said of it
+    wrong_key = ("AWS_SECRET_ACCESS_KEY", "wrong")
+    refused = "SignatureDoesNotMatch"  # what is said of that
+    wrong_user = ("AWS_ACCESS_KEY_ID", "wrong")
+    unknown = "InvalidAccessKeyId"
+    endpoint_name = "AWS_ENDPOINT_URL"
+
     @property
     def environ(self) -> Mapping[str, str]:
         """What the environment of a command must say."""

@@ -84,7 +84,7 @@ ROWS = st.lists(
 
 
 @given(body=ASKS)
-@settings(max_examples=examples(40, 150))
+@settings(max_examples=examples(20, 150))
 def test_values_of_any_kind_for_features_are_answered_or_refused(shared, body):
     answer = shared.post("/v1/features", json=body)
     assert answer.status_code in (200, 400), answer.text
@@ -96,7 +96,7 @@ def test_values_of_any_kind_for_features_are_answered_or_refused(shared, body):
 
 
 @given(rows=ROWS)
-@settings(max_examples=examples(40, 150))
+@settings(max_examples=examples(20, 150))
 def test_values_of_any_kind_to_be_scored_are_answered_or_refused(shared, rows):
     answer = shared.post("/v1/predict/click", json={"rows": rows, "return": ["features", "status"]})
     assert answer.status_code in (200, 400), answer.text

@@ -171,6 +171,7 @@ def test_entities_keep_their_version_on_both_workers_and_the_share_holds(field):
     assert (ended.state, ended.champion, ended.challenger) == ("aborted", GOOD, BETTER)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("challenger", "state"),
     [pytest.param("better", "promoted", marks=pytest.mark.stress), ("failing", "rolled_back")],

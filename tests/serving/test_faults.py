@@ -107,6 +107,7 @@ def test_a_pausing_store_is_answered_for_within_the_time_and_found_again(served,
     assert set(load.statuses()) == {200, 503}
 
 
+@pytest.mark.long
 def test_a_store_that_is_full_is_read_all_the_same(served, store, own_clicks, capsys):
     from featurectl.cli.main import main
 

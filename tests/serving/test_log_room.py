@@ -33,12 +33,11 @@ def room_of(files, max_bytes=100 * SIZE, keep=timedelta(days=10)):
     return LogRoom(files, LogLimits(keep=keep, max_bytes=max_bytes), lambda: NOW)
 
 
-@pytest.fixture(params=["folder", "bucket"])
+@pytest.fixture(params=["folder", "s3", pytest.param("azure", marks=pytest.mark.guests)])
 def files(request, tmp_path):
     if request.param == "folder":
         return open_loose(str(tmp_path / "log"))
-    request.getfixturevalue("s3")
-    return open_loose(request.getfixturevalue("s3_server").location())
+    return open_loose(request.getfixturevalue(request.param).location())
 
 
 def fill(files, *paths):
@@ -166,7 +165,7 @@ def test_a_log_without_room_drops_rows_says_so_and_counts_them(served, capsys):
 
 @pytest.mark.parametrize("merchant", ["x" * MOST_TEXT, int("9" * MOST_TEXT)])
 def test_what_waits_is_bounded_in_bytes(own_clicks, opened, monkeypatch, merchant):
-    monkeypatch.setattr("featurectl.serving.process.start.EVERY_S", 3_600.0)  # nothing is written
+    monkeypatch.setattr("featurectl.serving.log.policy.EVERY_S", 3_600.0)  # nothing is written
     monkeypatch.setattr(parquet, "_BYTES_WAITING", 100_000)
     run(own_clicks, "push", "--env", "logged")
     client = opened(own_clicks, env="logged", timeout_s=20.0, judge_s=3_600.0)

@@ -95,6 +95,7 @@ def test_a_view_that_a_champion_reads_and_that_was_never_pushed_does(own_clicks,
     ]
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(("path", "body"), [("/v1/predict/click", PREDICT), ("/v1/features", FEATURES)])
 def test_a_store_that_holds_no_push_is_503_and_not_that_nobody_is_there(path, body, own_clicks, opened, monkeypatch):
     monkeypatch.setenv("ONLINE", "sqlite:///empty.db")  # as a Redis without persistence is after a restart

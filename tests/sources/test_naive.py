@@ -21,6 +21,7 @@ def told(source, root, *, kept=False):
     return sorted(set(columns))
 
 
+@pytest.mark.sample(16)
 @pytest.mark.parametrize("kept", [False, True])
 @pytest.mark.parametrize("declared", [True, False])
 @pytest.mark.parametrize("kind", KINDS)

@@ -50,7 +50,7 @@ def test_a_format_that_is_none_is_an_error_that_lists_those_that_are(call):
     with pytest.raises(UsageError) as caught:
         call(unknown, Path("/nowhere"))
     assert caught.value.message == "source orders: no format 'avro'"
-    assert caught.value.hint == "formats: parquet, csv, ndjson, delta, sql, stream"
+    assert caught.value.hint == "formats: parquet, csv, ndjson, delta, sql, iceberg, stream"
 
 
 def test_a_stream_can_be_declared_and_not_opened():

@@ -42,7 +42,7 @@ def test_every_kind_of_source_gives_the_rows_of_scan_and_its_own_types(kind, tmp
 
 
 @settings(
-    max_examples=examples(40),
+    max_examples=examples(20),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -23,13 +25,15 @@ from featurectl.online.stream_state.layout import MARGIN_US, layout_of
 from featurectl.online.stream_state.list_values import ListReader
 from featurectl.online.stream_state.parsed_list import parse_list
 from featurectl.online.stream_state.protocols import StreamState
+from featurectl.streaming.commit_beside import BesideJob, run_at_once
 from featurectl.streaming.log_writer import LogWriter
 from featurectl.streaming.partition_start import WorkerTopic, topic_ends
 from featurectl.streaming.reset import ResettableStream, reset_stream
 from featurectl.streaming.seed_events import SeededView
 from featurectl.streaming.seeding import Seeding, can_seed
 from featurectl.streaming.topics.base import TakeLimits, TopicBroker
-from featurectl.streaming.worker import StreamWorker, WorkerPace, WorkerStream
+from featurectl.streaming.worker import StreamWorker, WorkerStream
+from featurectl.streaming.worker_pace import WorkerPace
 from tests.definitions import COLUMNS as OTHER_COLUMNS
 from tests.definitions import expression
 from tests.streaming.truth import Answered, same, true_values
@@ -91,6 +95,31 @@ VIEWS = {
 LIMITS = TakeLimits(messages=40, timeout_s=0.0)
 
 
+class LateJob(Future):
+    """A job that is done some turns later, when whoever waits for it looks again, or asks for what came of it."""
+
+    def __init__(self, random: Random, job: BesideJob) -> None:
+        super().__init__()
+        self._random, self._job = random, job
+
+    def done(self) -> bool:
+        if self._random.random() < 0.3:
+            self._do()
+        return super().done()
+
+    def result(self, timeout: float | None = None) -> object:
+        self._do()
+        return super().result(timeout)
+
+    def _do(self) -> None:
+        if not super().done():
+            found = run_at_once(self._job)
+            if error := found.exception():
+                self.set_exception(error)
+            else:
+                self.set_result(found.result())
+
+
 @dataclass(kw_only=True)
 class Conveyor:
     """A topic, workers, and readers; one thing after another, in an order that a seed decides."""
@@ -135,7 +164,11 @@ class Conveyor:
             reader=self.broker.open_reader("swipes"),
         )
         pace = WorkerPace(
-            clock=lambda: self.clock_us / SECOND, wall_us=lambda: self.clock_us, log_every_s=2.0, beat_every_s=0.1
+            clock=lambda: self.clock_us / SECOND,
+            wall_us=lambda: self.clock_us,
+            log_every_s=2.0,
+            beat_every_s=0.1,
+            beside=run_at_once if self.random.random() < 0.5 else partial(LateJob, Random(self.random.random())),
         )
         stream = WorkerStream(source=self.source, views=self.views, place=self.place, state=self.state)
         made = StreamWorker(stream, topic, LogWriter(self.log, self.rejected), pace)

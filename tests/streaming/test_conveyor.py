@@ -107,7 +107,8 @@ def remakes(made: Conveyor, steps: int) -> int:
         wrong, compared = made.wrong()
         assert wrong == []
         assert made.switches >= 3
-        assert len({str(row["_partition"]).split("#")[1] for row in made.logged()}) == 4
+        logged = {str(row["_partition"]).split("#")[1] for row in made.logged()}
+        assert len(logged) in (3, 4)  # one may go before a commit that is done beside has come to its end
     finally:
         made.close()
     return compared

@@ -11,10 +11,15 @@ import pytest
 
 from featurectl.online.stream_state.base import Generation, ListAppend, ListsAsk, StreamSource
 from featurectl.online.stream_state.compaction import PATIENCE_US
+from featurectl.online.stream_state.head import no_head, pack_head
+from featurectl.online.stream_state.layout import layout_of
 from featurectl.streaming.compaction_queue import VERY_LONG
+from featurectl.streaming.list_pass import ListPass
 from featurectl.streaming.quiet_lists import QuietLists
+from featurectl.streaming.rebuilds import Rebuilds, RebuiltStream
+from featurectl.streaming.seed_events import SeededView
 from featurectl.streaming.topics.base import TakeLimits
-from tests.streaming.conveyor import SECOND
+from tests.streaming.conveyor import SECOND, SOURCE, VIEWS
 from tests.streaming.test_worker_failures import LIMIT_S, Stage
 
 ALL_GONE_S = 2 * 3600  # copies of an event are told for an hour and more
@@ -85,6 +90,60 @@ def test_lists_of_generations_that_nobody_names_are_removed(stage: Stage):
     assert go_over(stage) == (1, 0, 2)
     assert sum(map(len, stage.state.walk_lists(stage.place, lost))) == 0
     assert sum(map(len, stage.state.walk_lists(stage.place, live))) == 1
+
+
+def test_a_pass_goes_on_with_what_another_worker_left(stage: Stage, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("featurectl.online.sqlite.stream_state._WALK_LISTS", 25)
+    stage.step()
+    entities = [b"s5:c%04d" % i for i in range(60)]
+    for view in VIEWS:
+        generation = stage.seeded(view)
+        entry = ListAppend(generation=generation, entities=entities, elements=[no_head_of(view)] * len(entities))
+        stage.worker.connection.lists.append([entry])
+    stage.step(seconds=1)
+    seen, passes, list_pass = 0, 0, ListPass()
+    for steps in [3, 6, 1, 5, 1_000]:  # a worker each
+        quiet = QuietLists(stage.worker.stream, stage.worker.compaction, list_pass=list_pass)
+        for _, _ in zip(range(steps), quiet.go_over(), strict=False):
+            pass
+        seen, passes = seen + quiet.counts.seen, passes + quiet.counts.passes
+    wanted = len(VIEWS) * len(entities)
+    assert passes == 1
+    assert wanted <= seen <= wanted + 4 * 20  # what was under way is seen again
+
+
+def no_head_of(view: str) -> bytes:
+    """An element that is whole and can't get shorter."""
+    layout = layout_of(VIEWS[view])
+    return pack_head(no_head(layout), layout)
+
+
+def test_a_worker_that_ends_leaves_old_lists_to_the_next(stage: Stage, monkeypatch: pytest.MonkeyPatch):
+    before = begun(stage)
+    monkeypatch.setattr("featurectl.online.sqlite.stream_state._REMOVE_ELEMENTS", 100)
+    monkeypatch.setattr("featurectl.online.redis.stream_state.SCAN_COUNT", 100)
+    appends = ListAppend(generation=before, entities=[b"s5:c%04d" % i for i in range(1_500)], elements=[b"\1"] * 1_500)
+    stage.worker.connection.lists.append([appends])
+    stage.step(seconds=9)  # so that all is logged
+    stream = RebuiltStream(place=stage.place, state=stage.state, partitions=lambda: stage.worker.start.names)
+    rebuilds = EndedSoon(
+        stream, stage.log, {"spend@1": SeededView(name="spend@1", view=VIEWS["spend@1"], source=SOURCE)}
+    )
+    rebuilds.want("spend@1")
+    rebuilds.look()
+    assert rebuilds.rebuilt == 1
+    left = sum(map(len, stage.state.walk_lists(stage.place, before)))
+    assert 0 < left <= 1_500  # what a server has of other tests may fill the first page
+    assert go_over(stage)[2] == left
+    assert sum(map(len, stage.state.walk_lists(stage.place, before))) == 0
+
+
+class EndedSoon(Rebuilds):
+    """Rebuilds that are to end when the first view has its new lists."""
+
+    def _take_note(self, name: str, before: Generation | None) -> None:
+        self.ends.set()
+        super()._take_note(name, before)
 
 
 @pytest.mark.long

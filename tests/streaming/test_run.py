@@ -30,7 +30,8 @@ from featurectl.streaming.seed_events import SeededView
 from featurectl.streaming.topics.all_topic_kinds import open_topics
 from featurectl.streaming.topics.base import TakeLimits, TopicBroker
 from featurectl.streaming.topics.faults import RetentionError
-from featurectl.streaming.worker import StreamWorker, WorkerPace, WorkerStream
+from featurectl.streaming.worker import StreamWorker, WorkerStream
+from featurectl.streaming.worker_pace import WorkerPace
 from tests.servers.redis import redis_server
 from tests.streaming.conveyor import COLUMNS, SOURCE, VIEWS
 from tests.streaming.test_worker_failures import FailingLog

@@ -13,7 +13,7 @@ from featurectl.language.definitions.source import NamedExpression, Source
 from featurectl.language.definitions.view import Feature, FeatureView
 from featurectl.online.stream_state.record import pack_record, unpack_record
 from featurectl.streaming.event_decoder import BadEvent, EventDecoder
-from featurectl.streaming.view_records import StampedEvent, ViewRecords
+from featurectl.streaming.view_records import NullKeys, StampedEvent, ViewRecords
 from tests.definitions import COLUMNS, expression
 
 SOURCE = Source(
@@ -67,6 +67,28 @@ def test_an_event_belongs_to_the_entity_of_its_key(records: ViewRecords):
 @pytest.mark.parametrize("changes", [{"arr_delay": None}, {"arr_delay": -90.0}, {"carrier": None}])
 def test_a_view_has_no_event_that_where_leaves_out_or_without_a_key(records: ViewRecords, changes: dict[str, object]):
     assert records.entity(stamped(changes=changes).row) is None
+
+
+def test_events_without_a_key_are_counted_by_view():
+    other = Entity(name="pair", keys={"carrier": "string", "flight": "int64"})
+    views = {
+        "delays@1": VIEW,
+        "all@1": replace(VIEW, where=None),
+        "pairs@2": replace(VIEW, entity=other, join={"carrier": "carrier", "flight": "flight"}, where=None),
+        "whole@1": replace(VIEW, entity=None, join={}),
+    }
+    changes = [{}, {"carrier": None}, {"flight": None}, {"carrier": None, "flight": None}]
+    changes += [{"carrier": None, "arr_delay": -90.0}, {"carrier": None, "arr_delay": None}]
+    rows = [stamped(changes=each).row for each in changes]
+    counts = NullKeys(views, EventDecoder(SOURCE)).count(rows)
+    assert counts == {"delays@1": 2, "all@1": 4, "pairs@2": 5}
+    for name, view in views.items():  # what a view takes without a key would be taken with one
+        records, keyed = ViewRecords(view, EventDecoder(SOURCE)), [{**each} for each in changes]
+        whole = [stamped(changes={**each, "carrier": "AA", "flight": 1}).row for each in keyed]
+        lacking = [
+            records.entity(a) is None and records.entity(b) is not None for a, b in zip(rows, whole, strict=True)
+        ]
+        assert sum(lacking) == counts[name]
 
 
 def test_copies_have_one_name_and_other_events_another(records: ViewRecords):

@@ -19,15 +19,17 @@ from featurectl.core.units import from_us
 from featurectl.offline.event_log import REJECTED_COLUMNS, STAMP, EventLog, LoggedPartition, OpenedLog
 from featurectl.online.all_stores import open_stream_state
 from featurectl.online.stream_state.base import Generation, ListAppend, ListsAsk, StreamSource
+from featurectl.streaming.commit_beside import Beside, run_at_once
 from featurectl.streaming.log_writer import LogWriter
 from featurectl.streaming.partition_start import WorkerTopic
 from featurectl.streaming.rebuilds import Rebuilds, RebuiltStream
 from featurectl.streaming.seed_events import SeededView
 from featurectl.streaming.seeding import Seeding, can_seed
 from featurectl.streaming.topics.all_topic_kinds import open_topics
-from featurectl.streaming.topics.base import Division, TakeLimits, Watermarks
+from featurectl.streaming.topics.base import Division, MessageDelivery, TakeLimits, Watermarks
 from featurectl.streaming.topics.faults import RetentionError
-from featurectl.streaming.worker import StreamWorker, WorkerPace, WorkerStream
+from featurectl.streaming.worker import StreamWorker, WorkerStream
+from featurectl.streaming.worker_pace import WorkerPace
 from tests.streaming.conveyor import BEGIN, COLUMNS, SECOND, SOURCE, VIEWS
 
 LIMIT_S = 120
@@ -66,10 +68,12 @@ class Stage:
     folder: Path
     clock_us: int = BEGIN
     most_unlogged: int = 1_000_000
+    beat_every_s: float = 0.05
     partitions: int = 1
     store_url: str = ""
     place: StreamSource = PLACE
     reader: str = "one"
+    beside: Beside = run_at_once
 
     def __post_init__(self) -> None:
         self.broker = open_topics(f"sqlite:///{self.folder / 'streams.db'}")
@@ -88,7 +92,11 @@ class Stage:
             trim=lambda below, before_us: self.broker.trim("swipes", below, before_us),
         )
         pace = WorkerPace(
-            clock=lambda: self.clock_us / SECOND, wall_us=lambda: self.clock_us, most_unlogged=self.most_unlogged
+            clock=lambda: self.clock_us / SECOND,
+            wall_us=lambda: self.clock_us,
+            most_unlogged=self.most_unlogged,
+            beat_every_s=self.beat_every_s,
+            beside=self.beside,
         )
         stream = WorkerStream(source=SOURCE, views=VIEWS, place=self.place, state=self.state)
         self.worker = StreamWorker(stream, topic, LogWriter(self.log, self.rejected), pace)
@@ -330,6 +338,32 @@ def test_partitions_have_the_same_numbers_whoever_begins_first(stage: Callable[.
     made.worker.begin(2)
     names = [of.name.split("#")[0] for of in made.worker.connection.register.read_state().partitions]
     assert names == ["swipes/0", "swipes/1", "swipes/2"]
+
+
+@pytest.mark.parametrize(
+    ("beat_every_s", "partitions", "wait_s"), [(0.01, 1, 0.01), (0.01, 20, 0.02), (0.05, 20, 0.05)]
+)
+def test_a_turn_waits_for_events_until_the_next_heartbeat(
+    stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch, beat_every_s: float, partitions: int, wait_s: float
+):
+    made, waits = stage(beat_every_s=beat_every_s, partitions=partitions), list[float]()
+    made.step()
+    made.step(seconds=1)
+    take = made.worker.topic.reader.take
+
+    def watched(limits: TakeLimits) -> MessageDelivery:
+        waits.append(limits.timeout_s)
+        return take(limits)
+
+    monkeypatch.setattr(made.worker.topic.reader, "take", watched)
+    made.worker.step(TakeLimits(timeout_s=60))
+    made.worker.step(TakeLimits(timeout_s=0.001))
+    assert waits == pytest.approx([wait_s, 0.001])
+
+
+def test_stores_say_how_often_a_heartbeat_may_come(tmp_path: Path):
+    urls = [f"sqlite:///{tmp_path / 'online.db'}", "redis://127.0.0.1:1/0", "redis+cluster://127.0.0.1:1"]
+    assert [open_stream_state(url).heartbeat_s for url in urls] == [0.05, 0.01, 0.01]
 
 
 def test_many_partitions_are_begun_with_few_commits(stage: Callable[..., Stage]):

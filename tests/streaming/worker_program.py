@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from featurectl.core.errors import StoreError
@@ -25,7 +26,8 @@ from featurectl.streaming.run import RunOptions, run_worker
 from featurectl.streaming.seed_events import SeededView
 from featurectl.streaming.topics.all_topic_kinds import open_topics
 from featurectl.streaming.topics.base import Division, TakeLimits
-from featurectl.streaming.worker import StreamWorker, WorkerPace, WorkerStream
+from featurectl.streaming.worker import StreamWorker, WorkerStream
+from featurectl.streaming.worker_pace import WorkerPace
 from tests.streaming.conveyor import COLUMNS, SOURCE, VIEWS
 
 HOST_CLOCK, STORE_CLOCK = "FEATURECTL_TEST_HOST_CLOCK", "FEATURECTL_TEST_STORE_CLOCK"
@@ -68,7 +70,12 @@ def main(broker_url: str, store_url: str, folder: str, topic: str, mode: str, *o
         WorkerStream(source=SOURCE, views=VIEWS, place=place, state=state),
         WorkerTopic(state=lambda: broker.state(topic), watermarks=lambda: broker.watermarks(topic), reader=reader),
         LogWriter(log, rejected_in(folder)),
-        WorkerPace(clock=time.monotonic, wall_us=clock_of(HOST_CLOCK), log_every_s=0.2),
+        WorkerPace(
+            clock=time.monotonic,
+            wall_us=clock_of(HOST_CLOCK),
+            log_every_s=0.2,
+            beside=ThreadPoolExecutor(1).submit,
+        ),
     )
     seeded = {name: SeededView(name=name, view=view, source=SOURCE) for name, view in VIEWS.items()}
     options = RunOptions(

@@ -45,7 +45,7 @@ def get(
     split_version(request.view)
     with open_applied(call) as workspace:
         found = (get_offline if offline else get_online)(workspace, request)
-    for warning in found.old_names:
+    for warning in found.warnings:
         call.progress.done(f"warning: {warning}")
     text = _text(found, request.keys, offline=offline)
     if not offline and is_before_push(call.instant(), [found.answer]):
@@ -67,7 +67,8 @@ def _text(found: EntityAnswer, words: Sequence[str], *, offline: bool) -> str:
     title = " ".join([f"{found.view}@{found.version}", *words, "from the offline table" if offline else "online"])
     known = f"computed {computed}"
     if found.is_stream and not offline:
-        known = f"as of {computed}, {format_age(max(instant_us(answer.read_at) - instant_us(answer.asof), 0))} ago"
+        age_us = instant_us(answer.read_at) - instant_us(answer.asof)
+        known = f"as of {computed}, " + ("ahead of this clock" if found.ahead else f"{format_age(max(age_us, 0))} ago")
     lines = [title, f"last event {event}, age {age}, {known}", *([found.waiting] if found.waiting else [])]
     return "\n".join([*lines, "", *render_table(_HEAD, rows)])
 
@@ -87,7 +88,7 @@ def _json(found: EntityAnswer, *, offline: bool) -> dict[str, object]:
         "view": found.view,
         "version": found.version,
         "waiting": found.waiting or None,
-        "warnings": list(found.old_names),
+        "warnings": list(found.warnings),
         "entity": {name: plain_value(value) for name, value in found.entity.items()},
         "origin": "offline" if offline else "online",
         **{name: None if instant is None else format_iso(instant) for name, instant in instants.items()},

@@ -45,7 +45,7 @@ def materialize(call: Call, options: MaterializeOptions) -> Outcome:
     query is run each time: with `:since` for what came since the last run, without it, and of a static source,
     whole, and the table is rebuilt. A view that fails does not keep the others from being computed.
 
-    Views are those that are applied. Files that differ, or have errors, are told of on stderr and not used; only
+    Views are those that are applied. Files that differ, or have errors, are named on stderr and not used; only
     --select reads them, and featurectl.yaml must be valid.
 
     --since and --until name a range of event times: after new rows were taken, what a table has of it is computed

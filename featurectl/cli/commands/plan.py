@@ -15,6 +15,7 @@ from featurectl.core.dataclass import dataclass
 
 if TYPE_CHECKING:
     from featurectl.language.repo import Repo
+    from featurectl.operations.check_sources import CheckedSources
     from featurectl.plan.plan import Plan
 
 CHANGES, PROBLEMS = 2, 1
@@ -31,6 +32,9 @@ class ShownPlan:
         bool, typer.Option("--detailed-exitcode", help="Exit with 2 when there are changes.")
     ] = False
     explain: Annotated[bool, typer.Option("--explain", help="List the stages that apply would run.")] = False
+    check_sources: Annotated[
+        bool, typer.Option("--check-sources", help="Ask each source whether it has its columns, reading no rows.")
+    ] = False
 
 
 @verb(outputs=("text", "json", "markdown"))
@@ -45,22 +49,35 @@ def plan(
     """Show what apply would change, why, and what breaks.
 
     And how much work it makes. With -v also the time rule of each view.
+
+    --check-sources asks files, tables and databases what columns they have now: a column that is missing, or whose
+    type can't become the declared one, is named before materialize meets it. Values are not looked at.
     """
+    from featurectl.operations.check_sources import check_sources
     from featurectl.operations.plan_files import PlanOutputs, plan_files
 
     outputs = PlanOutputs(plan=shown.out, allowances=write_allow)
     with open_with(call, "needed") as workspace:
         made = plan_files(workspace, options.choices(), outputs, call.progress)
+        checked = check_sources(workspace, call.progress) if shown.check_sources else None
         repo = workspace.repo
     changed = CHANGES if shown.detailed_exitcode and not made.empty else 0
     return Outcome(
         text=_text(call, made, repo, explain=shown.explain),
-        result=dict(made.to_json()),
+        result=dict(made.to_json()) | _checked(checked),
         exit_code=PROBLEMS if made.blocked or made.older or repo.unsupported else changed,
         problems=repo.unsupported,
+        failures=() if checked is None else tuple(checked.failures),
         drawings={"markdown": _markdown(made)},
         text_is="plan",
     )
+
+
+def _checked(checked: CheckedSources | None) -> dict[str, object]:
+    if checked is None:
+        return {}
+    billed = {"billed_bytes": dict(checked.billed_bytes)} if checked.billed_bytes else {}
+    return {"checked_sources": list(checked.names), **billed}
 
 
 def _text(call: Call, plan: Plan, repo: Repo, *, explain: bool) -> str:

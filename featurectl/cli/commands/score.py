@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,7 +17,9 @@ from featurectl.core.errors import UsageError
 from featurectl.core.units import counted
 
 if TYPE_CHECKING:
-    from featurectl.operations.scoring.score_model import ScoreRequest
+    from featurectl.operations.scoring.destination import Destination
+    from featurectl.operations.scoring.job import ScoringRows
+    from featurectl.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +30,9 @@ class ScoreOptions:
     all_keys: Annotated[bool, typer.Option("--all-keys", help="Score every key that the views know, now.")] = False
     out: Annotated[
         str | None,
-        typer.Option(help="Where to write: NAME.parquet, .csv, .delta, a folder/, or a database's URL?table=NAME."),
+        typer.Option(
+            help="Where to write: NAME.parquet, .csv, .delta, a folder/, a database's URL?table=NAME, topic:NAME."
+        ),
     ] = None
     since: Since = None
     until: Until = None
@@ -44,10 +49,25 @@ def score(call: Call, model: VersionOrChampion, options: ScoreOptions) -> Outcom
     The features are of the versions that it was trained on, whatever the files say by now. A run that was killed
     is continued when the same command is given again.
     """
-    from featurectl.operations.scoring.score_model import score_model
+    from featurectl.operations.scoring.score_model import ScoreRequest, score_model
+    from featurectl.registry.applied import split_name
 
-    request = _request(call, model, options)
+    if not options.out:
+        raise UsageError("where to? --out FILE is missing", hint="--out scores.parquet")
+    selection = _selection(options)
+    name, which = split_name(model)
+    destination = _destination(options.out, name)
     with open_with(call, "unread") as workspace:
+        request = ScoreRequest(
+            model=name,
+            which=which,
+            selection=selection,
+            to=destination(workspace),
+            as_of=call.as_of,
+            restart=options.restart,
+            allow_pickle=options.allow_pickle,
+            memory_bytes=call.memory_bytes(),
+        )
         scores = score_model(workspace, request, call.progress)
     rows, scored, shown = scores.rows.frames.height, scores.rows, request.to.shown
     reach = "" if scored.least is None else f", {scores.manifest['output']} {scored.least:.4f} .. {scored.greatest:.4f}"
@@ -57,26 +77,28 @@ def score(call: Call, model: VersionOrChampion, options: ScoreOptions) -> Outcom
     return Outcome(text="\n".join([text, *scores.unknown]), result=result)
 
 
-def _request(call: Call, model: str, options: ScoreOptions) -> ScoreRequest:
-    from featurectl.operations.scoring.destination import open_destination
+def _selection(options: ScoreOptions) -> ScoringRows:
     from featurectl.operations.scoring.job import ScoringRows
-    from featurectl.operations.scoring.score_model import ScoreRequest
     from featurectl.operations.training.spine import Cut
-    from featurectl.registry.applied import split_name
 
-    if not options.out:
-        raise UsageError("where to? --out FILE is missing", hint="--out scores.parquet")
     cut = Cut(since=instant(options.since), until=instant(options.until))
     if options.all_keys and (options.spine is not None or cut != Cut()):
         raise UsageError("--all-keys scores every key, now: it takes no --spine, --since or --until")
-    name, which = split_name(model)
-    return ScoreRequest(
-        model=name,
-        which=which,
-        selection=ScoringRows(spine=options.spine, all_keys=options.all_keys, cut=cut),
-        to=open_destination(options.out, name),
-        as_of=call.as_of,
-        restart=options.restart,
-        allow_pickle=options.allow_pickle,
-        memory_bytes=call.memory_bytes(),
-    )
+    return ScoringRows(spine=options.spine, all_keys=options.all_keys, cut=cut)
+
+
+def _destination(out: str, model: str) -> Callable[[Workspace], Destination]:
+    """Return what gives the output in a workspace, whose environment says where topics are.
+
+    Raises:
+        UsageError: `out` means nothing.
+    """
+    if "topic" in out:
+        from featurectl.streaming.scores_topic import named_topic
+
+        if topic := named_topic(out, model):
+            return topic.within
+    from featurectl.operations.scoring.destination import open_destination
+
+    found = open_destination(out, model)
+    return lambda _: found

@@ -29,9 +29,7 @@ class ServeOptions:
     store_timeout: Annotated[str, typer.Option(help="How much of it the online store has.")] = "0.25s"
     max_body: Annotated[int, typer.Option(help="The largest body of a request, in bytes.")] = 1 << 20
     max_rows: Annotated[int, typer.Option(help="The most rows of a request.")] = 1_000
-    max_values: Annotated[int, typer.Option(help="The most values of an answer: rows by what is told of each.")] = (
-        250_000
-    )
+    max_values: Annotated[int, typer.Option(help="The most values of an answer: rows by the values of each.")] = 250_000
     reload: Annotated[str, typer.Option(help="How long between two looks at the registry.")] = "2s"
     judge: Annotated[str, typer.Option(help="How long between two judgements of a running canary.")] = "10s"
     drain: Annotated[str, typer.Option(help="How long to go on after SIGTERM, at most: 5s; 0s ends at once.")] = "5s"
@@ -56,7 +54,7 @@ def serve(call: Call, options: ServeOptions) -> Outcome:
 
     The port is open at once; champions and challengers are loaded and proven before the first answer (until then
     it is 503, and that of GET /ready, too). What is applied, pushed, trained or promoted later is served without
-    a restart. What happens is told on stderr, a line each.
+    a restart. What happens is reported on stderr, a line each.
 
     API keys come from FEATURECTL_API_KEYS, separated by commas; without it nobody is asked for one.
     With --events it takes events of streams, too; keys for that come from FEATURECTL_EVENT_KEYS.

@@ -44,7 +44,7 @@ def train(
     It builds the training set, fits on the earlier rows and measures on the later ones, or on those of the
     validation source. A version that fails a gate is kept as rejected, and the exit code is 1; the first that
     passes becomes the champion. With `--from-version` it says whether metrics and bytes are the same, and
-    registers nothing unless it is told to.
+    registers nothing without `--register`.
     """
     from featurectl.operations.training.train_model import TrainRequest, train_model
 

@@ -20,7 +20,7 @@ def unlock(
     """Remove a lock that a command has left behind.
 
     A lock ends by itself after half a minute; this is for who can't wait. It asks nothing: the ID is what
-    confirms it. A command that does run after all can't write any more, and is told to try again.
+    confirms it. A command that does run after all can't write any more, and ends with the hint to try again.
     """
     from featurectl.operations.unlock import unlock_project
 

@@ -21,10 +21,12 @@ class EventCopies:
     """The copies of events among the rows of a source that are read, some at a time.
 
     `differing` counts those that differ in some column of the source from the copy that counts, though neither a time
-    nor a `tiebreak` tells the two apart; `event` is the least `dedup_key` of one.
+    nor a `tiebreak` tells the two apart; `event` is the least `dedup_key` of one. Of these only such as are
+    `is_new` count (None: all).
     """
 
     source: Source
+    is_new: pl.Expr | None = None
     differing: int = 0
     event: Mapping[str, object] = field(default_factory=dict)
 
@@ -58,6 +60,8 @@ class EventCopies:
         *order, last = copy_order(self.source)
         tied = pl.all_horizontal(pl.col(name).eq_missing(pl.col(f"{name}{SEEN}")) for name in order)
         differing = both.filter(tied & (pl.col(last) != pl.col(f"{last}{SEEN}")))
+        if self.is_new is not None:
+            differing = differing.filter(self.is_new)
         if differing.height:
             self.differing += differing.height
             key = list(self.source.dedup_key)

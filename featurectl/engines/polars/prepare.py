@@ -38,9 +38,11 @@ from featurectl.engines.polars.read_rows import (
     hashed,
     in_range,
     of_view,
+    read_scans,
     united_schema,
     wanted_rows,
 )
+from featurectl.engines.polars.reread import RereadRows, is_known_later
 from featurectl.engines.shuffle import Shuffle, ShuffledRows
 from featurectl.engines.spill import SpillRoom
 from featurectl.expressions.polars import to_polars
@@ -83,6 +85,8 @@ class _Tally:
     of_view: Checker
     on_rows: Callable[[int], None]
     room: Room | None
+    is_new: pl.Expr | None  # which rows were not read before; None: all are new
+    had_all_keys: bool = False  # none of the rows read before was without a key
 
     @property
     def memory_bytes(self) -> int | None:
@@ -107,8 +111,27 @@ class _Tally:
     def keep(self, frame: pl.DataFrame, keep: pl.Expr, reason: str) -> pl.DataFrame:
         """Return the rows to keep, counting the others."""
         kept = frame.filter(keep)
+        self.count(reason, frame, kept)
+        return kept
+
+    def count(self, reason: str, frame: pl.DataFrame, kept: pl.DataFrame, more: int = 0) -> None:
+        """Count the rows of a frame that were not kept, and some more; but not again those of a run before."""
         if kept.height < frame.height:
-            self.dropped[reason] += frame.height - kept.height
+            more += self.count_new(frame) - self.count_new(kept)
+        if more:
+            self.dropped[reason] += more
+
+    def count_new(self, frame: pl.DataFrame) -> int:
+        """Return how many rows of a frame were not read before."""
+        return frame.height if self.is_new is None else _count(frame, self.is_new)
+
+    def keep_keyed(self, frame: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+        """Return the rows that have a key; the first without one are counted, though they may be given again."""
+        kept = frame.filter(pl.all_horizontal(pl.col(name).is_not_null() for name in columns))
+        if self.had_all_keys and kept.height < frame.height:
+            self.dropped["null key"] += frame.height - kept.height
+        else:
+            self.count("null key", frame, kept)
         return kept
 
     def keep_clocked(self, frame: pl.DataFrame, clock: str, reason: str) -> pl.DataFrame:
@@ -165,8 +188,8 @@ def prepare_rows(
     availability or key are dropped and counted. Rows are read and worked on in batches; what is kept lies in memory
     until it outgrows its share of it; without `room` it stays there.
     """
-    tally = _tally(view, pieces, room)
     seen = seen or EarlierRows()
+    tally = _tally(view, pieces, seen, room)
     batches = _batches(tally, united_schema(pieces, view.source), seen)
     if view.source.dedup_key:
         whole = _distinct(batches, view.source, room, seen, tally)
@@ -198,16 +221,19 @@ def prepare_rows(
     )
 
 
-def _tally(view: FeatureView, pieces: Sequence[Piece], room: Room | None) -> _Tally:
+def _tally(view: FeatureView, pieces: Sequence[Piece], seen: EarlierRows, room: Room | None) -> _Tally:
     source, folder = view.source, None if room is None else room.spill.folder
+    is_new = next((is_known_later(piece) for piece in pieces if piece.reread_until is not None), None)
     return _Tally(
         view=view,
         parts=tally_parts(pieces, lambda piece: () if source.dedup_key else in_range(piece)),
-        copies=EventCopies(source=source),
+        copies=EventCopies(source=source, is_new=is_new),
         of_source=Checker(kind="source", name=source.name, checks=source.checks, folder=folder),
         of_view=Checker(kind="feature view", name=view.name, checks=view.checks, folder=folder),
         on_rows=(lambda _: None) if room is None else room.spill.on_rows,
         room=room,
+        is_new=is_new,
+        had_all_keys=seen.has_all,
     )
 
 
@@ -218,17 +244,12 @@ def _batches(tally: _Tally, schema: pl.Schema, seen: EarlierRows) -> Iterator[pl
     lacking = partial(LateRows, seen=seen, named=bool(tally.source.dedup_key), order=copy_order(tally.source))
     behind = {earlier: lacking(apart=apart) for earlier in groups(tally.parts)}
     for part in tally.parts:
-        scan = clocked(part.piece.scan.read(), tally.source)
-        if part.piece.after is not None and part.earlier is None:
-            scan = scan.filter(pl.col(AVAILABLE) > part.piece.after)  # so that whole row groups need not be read
-        if part.reads_range:
-            tally.look(part, scan)
-            scan = scan.filter(*part.inside)
-        for batch in read_batches(scan, at_once):
+        again = RereadRows(piece=part.piece, seen=seen) if part.piece.reread_until is not None else None
+        for batch in _part_batches(part, tally, at_once):
             tally.on_rows(batch.height)
             if part.earlier is not None:
                 _look_again(fitted(batch, schema), part, behind[part.earlier], tally.view)
-            yield _new_rows(batch, part, schema, tally)
+            yield _new_rows(batch, part, schema, tally, again)
 
     def reread(part: PartTally) -> Iterator[pl.DataFrame]:
         for rows in earlier_rows(part.piece, tally.source, schema, at_once):
@@ -240,17 +261,37 @@ def _batches(tally: _Tally, schema: pl.Schema, seen: EarlierRows) -> Iterator[pl
     tally.late.plus(events_apart(apart, copy_order(tally.source)))
 
 
-def _new_rows(batch: pl.DataFrame, part: PartTally, schema: pl.Schema, tally: _Tally) -> pl.DataFrame:
-    """Return the rows of a batch that are of a piece, hashed, and take note of those outside of its range, too."""
+def _part_batches(part: PartTally, tally: _Tally, at_once: int) -> Iterator[pl.DataFrame]:
+    """Give the rows of a part beside their clocks, those that are needed of it."""
+    for rows in read_scans(part.piece, tally.source):
+        scan = clocked(rows, tally.source)
+        if part.piece.after is not None and part.earlier is None:
+            scan = scan.filter(pl.col(AVAILABLE) > part.piece.after)  # so that whole row groups need not be read
+        if part.reads_range:
+            tally.look(part, scan)
+            scan = scan.filter(*part.inside)
+        yield from read_batches(scan, at_once)
+
+
+def _new_rows(
+    batch: pl.DataFrame, part: PartTally, schema: pl.Schema, tally: _Tally, again: RereadRows | None
+) -> pl.DataFrame:
+    """Return the rows of a batch that are of a piece, hashed, and take note of those outside of its range, too.
+
+    What was read `again` is left out where the table has it.
+    """
     if not part.reads_range:
         part.held_back += _count(batch, pl.col(AVAILABLE) > part.piece.until)
     frame = fitted(batch.filter(wanted_rows(part.piece)), schema)
     inside = pl.all_horizontal(pl.lit(value=True), *part.inside)
-    tally.read += _count(frame, inside) if part.inside else frame.height
+    tally.read += _count(frame, inside) if part.inside else tally.count_new(frame)
     for column, reason in ((EVENT, "null event_time"), (AVAILABLE, "null available_at")):
         frame = tally.keep_clocked(frame, column, reason)
     tally.see(frame)
     frame = hashed(frame, tally.source)
+    if again is not None:
+        frame = again.without_those_there(frame)
+        tally.read += frame.height - tally.count_new(frame)
     if tally.counts_parts and not part.reads_range:
         part.add(of_view(frame, tally.view))
     elif tally.looks_at_begins and not part.reads_range:
@@ -290,8 +331,7 @@ def _distinct(
         kept = tally.copies.without(frame)
         kept, replaced = tally.copies.without_seen(kept, seen)
         tally.replaced += replaced
-        repeated = frame.height - kept.height + len(replaced)
-        tally.dropped.update({"repeated": repeated} if repeated else {})
+        tally.count("repeated", frame, kept, len(replaced))
         yield kept
 
 
@@ -302,7 +342,7 @@ def _table_rows(frame: pl.DataFrame, view: FeatureView, tally: _Tally) -> pl.Dat
         frame = frame.filter(to_polars(typed_tree(view.where)))
     columns = [view.join[key] for key in view.keys]
     if columns:
-        frame = tally.keep(frame, pl.all_horizontal(pl.col(k).is_not_null() for k in columns), "null key")
+        frame = tally.keep_keyed(frame, columns)
     tally.of_view.see(frame)
     return table_columns(frame, view)
 

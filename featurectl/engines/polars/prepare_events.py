@@ -1,7 +1,7 @@
 """Events of a stream and of its history -> rows of a view's offline table, by the rules of streams.
 
-The order of the steps is read, clocks, `select`, `where`, keys, repeats: copies are told among the events of an entity
-that the view takes.
+The order of the steps is read, clocks, `select`, `where`, keys, repeats: copies are looked for among the events of
+an entity that the view takes.
 """
 
 from __future__ import annotations

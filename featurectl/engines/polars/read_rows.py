@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from featurectl.engines.base import Piece
+from featurectl.engines.base import Piece, RowStream
 from featurectl.engines.batches import read_batches
 from featurectl.engines.clocks import AVAILABLE, EVENT, HASH, Frame, clocked, select_columns, typed_tree
 from featurectl.expressions.polars import to_polars
@@ -20,8 +20,28 @@ CLOCKED = pl.col(EVENT).is_not_null() & pl.col(AVAILABLE).is_not_null()
 
 def united_schema(pieces: Sequence[Piece], source: Source) -> pl.Schema:
     """Return the columns of all pieces, with the types in which they can lie in one frame."""
-    empty = [clocked(piece.scan.read().limit(0), source).collect() for piece in pieces]
+    empty = [clocked(_no_rows(piece, source), source).collect() for piece in pieces]
     return pl.concat(empty, how="diagonal_relaxed").schema
+
+
+def stream_of(piece: Piece, source: Source) -> RowStream | None:
+    """Return the rows of a piece as they come; None: they are to be read whole, or more than once."""
+    is_looked_at_before = in_range(piece) and not source.dedup_key
+    return None if is_looked_at_before or piece.read_before is not None else piece.scan.stream()
+
+
+def read_scans(piece: Piece, source: Source) -> Iterator[pl.LazyFrame]:
+    """Give the rows of a piece's scan: all at once where they lie somewhere, else as they come."""
+    stream = stream_of(piece, source)
+    if stream is None:
+        yield piece.scan.read()
+        return
+    yield from stream.frames
+
+
+def _no_rows(piece: Piece, source: Source) -> pl.LazyFrame:
+    stream = stream_of(piece, source)
+    return piece.scan.read().limit(0) if stream is None else stream.empty
 
 
 def fitted(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:

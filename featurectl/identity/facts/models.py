@@ -13,6 +13,7 @@ from featurectl.identity.facts.base import Fact, Facts, constant, duration, name
 from featurectl.identity.facts.sources import expression_reads
 from featurectl.language.definitions.gates import Canary, Gates
 from featurectl.language.definitions.model import FeatureInput, Label, Model, ModelInput, RequestInput, Trainer
+from featurectl.language.definitions.on_events import OnEvents
 from featurectl.language.definitions.source import Source
 
 SELECT: Final = ".select."  # behind what reads a column of a source's `select`, before its name
@@ -145,8 +146,20 @@ def model_metadata(model: Model) -> Facts:
         "missing.stale": plain(model.missing_stale),
         "missing.max_age": duration(model.missing_max_age_us),
     }
+    facts |= _on_events_facts(model.on_events) if model.on_events else {}
     facts |= _gate_facts(model.gates) if model.gates else {}
     return facts | (_canary_facts(model.canary) if model.canary else {})
+
+
+def _on_events_facts(on_events: OnEvents) -> Facts:
+    facts = {
+        "to.topic": plain(on_events.topic or None),
+        "to.url": plain(on_events.url or None),
+        "to.path": plain(on_events.path or None),
+        "where": written(on_events.where),
+        "max_age": duration(on_events.max_age_us),
+    }
+    return {f"on_events.{field}": fact for field, fact in facts.items()}
 
 
 def _gate_facts(gates: Gates) -> dict[str, Fact]:

@@ -23,7 +23,7 @@ from featurectl.identity.facts.base import (
     plain,
     written,
 )
-from featurectl.language.definitions.source import CsvOptions, Source
+from featurectl.language.definitions.source import CsvOptions, IcebergName, Source
 from featurectl.language.definitions.stream import RETENTION_US, Stream
 
 COLUMN: Final = "source.columns."  # begins the facts of the columns of a view's source
@@ -114,11 +114,16 @@ def _location_facts(source: Source) -> dict[str, Fact]:
         "format": plain(source.format),
         "path": plain(source.path or None),
         "sql.url": _address(source.sql.url if source.sql else None),
+        **(_iceberg_facts(source.iceberg) if source.iceberg else {}),
         **(_stream_facts(source.stream) if source.stream else {}),
         "history.name": plain(source.history.name if source.history else None),
         "lateness": duration(source.lateness_us),
     }
     return facts | ({"csv.separator": plain(source.csv.separator)} if source.csv_options else {})
+
+
+def _iceberg_facts(table: IcebergName) -> dict[str, Fact]:
+    return {"iceberg.catalog": _address(table.catalog or None), "iceberg.table": plain(table.table)}
 
 
 def _stream_facts(stream: Stream) -> dict[str, Fact]:

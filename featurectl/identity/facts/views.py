@@ -92,6 +92,8 @@ def _row_facts(view: FeatureView) -> dict[str, Fact]:
     facts |= {f"join.{key}": plain(view.join.get(key, key)) for key in view.keys}
     facts |= {f"source.{field}": fact for field, fact in clock_facts(source).items()}
     facts |= read_facts(source, sorted(columns))
+    if source.is_stream:  # which has a log of its own, by its name: its events are no other's
+        facts["source.stream"] = plain(source.name)
     facts["where"] = written(view.where)
     if view.transform is not None:
         facts |= _transform_facts(view.transform, source)

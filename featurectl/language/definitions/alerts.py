@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from typing import Final, Literal, get_args
@@ -87,6 +88,8 @@ def format_measure(metric: str, value: float) -> str:
     >>> format_measure("psi", 0.2513), format_measure("checks", 2.0)
     ('0.251', '2')
     """
+    if not math.isfinite(value):
+        return f"{value:g}"
     if is_timed(metric):
         return f"{value / 1000:.4g} ms" if metric.startswith("latency") else format_age(round(value))
     return f"{100 * value:.3g}%" if metric in _SHARES else f"{value:.3g}" if value < 1000 else f"{value:,.0f}"

@@ -11,6 +11,7 @@ from featurectl.expressions.tree import Expression
 from featurectl.language.definitions.about import NOTHING_SAID, About
 from featurectl.language.definitions.entity import Entity
 from featurectl.language.definitions.gates import Canary, Gates
+from featurectl.language.definitions.on_events import OnEvents
 from featurectl.language.definitions.source import Source
 
 MissingPolicy = Literal["use", "warn", "reject"]
@@ -122,4 +123,5 @@ class Model:
     missing_max_age_us: int | None = None
     gates: Gates | None = None
     canary: Canary | None = None
+    on_events: OnEvents | None = None
     about: About = NOTHING_SAID

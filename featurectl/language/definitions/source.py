@@ -12,7 +12,7 @@ from featurectl.language.definitions.about import NOTHING_SAID, About, Freshness
 from featurectl.language.definitions.stream import Stream
 
 FileFormatName = Literal["parquet", "csv", "ndjson", "delta"]
-SourceFormat = Literal[FileFormatName, "sql", "stream"]
+SourceFormat = Literal[FileFormatName, "sql", "stream", "iceberg"]
 FILE_FORMAT_NAMES: Final[tuple[FileFormatName, ...]] = get_args(FileFormatName)
 
 
@@ -63,6 +63,17 @@ class SqlQuery:
 
     url: str
     query: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IcebergName:
+    """An Iceberg table as a source names it: `table` is `namespace.name`. Both may hold `${NAME}`, unexpanded.
+
+    `catalog` is an address, or the name of a catalog in the configuration of pyiceberg ("": its default).
+    """
+
+    table: str
+    catalog: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +135,7 @@ class Source:
     path: str = ""  # unexpanded, relative to the repository's root
     sql: SqlQuery | None = None
     stream: Stream | None = None
+    iceberg: IcebergName | None = None
     history: Source | None = None
     csv: CsvOptions = CsvOptions()
     event_time: str | None = None
@@ -145,6 +157,11 @@ class Source:
     def static(self) -> bool:
         """True when the rows carry no time: true and known always."""
         return self.event_time is None
+
+    @property
+    def place(self) -> str:
+        """What errors call the place of its columns: its path, as it is written, its table, or "its query"."""
+        return self.path or (f"table {self.iceberg.table}" if self.iceberg is not None else "its query")
 
     @property
     def is_stream(self) -> bool:

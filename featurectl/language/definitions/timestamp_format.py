@@ -91,7 +91,7 @@ def has_time(form: str) -> bool:
 
 
 def formats_of(text: str) -> tuple[str, ...]:
-    """Return the forms of which a text may be: more than one where a day and a month can't be told apart; or none.
+    """Return the forms of which a text may be: more than one where a day and a month can't be distinguished; or none.
 
     >>> formats_of("19970131"), formats_of("31.1.1997"), formats_of("31/1/1997 11:38"), formats_of("soon")
     (('%Y%m%d',), ('%d.%m.%Y',), ('%d/%m/%Y %H:%M',), ())

@@ -1,4 +1,4 @@
-"""Codes of streams and their histories, FC316, FC317 and FC360: a part of the list of `codes`."""
+"""Codes of streams, their histories, and predictions on events: a part of the list of `codes`."""
 
 from __future__ import annotations
 
@@ -24,10 +24,25 @@ STREAMS: Final[Mapping[str, Code]] = {
         "same; else features would jump where the stream begins. Where its files spell a column otherwise, its "
         "`select` makes it. It says itself when its rows were known: by `available_at`, by `delay`, or not at all.",
     ),
+    "FC318": Code(
+        "events that can't be predicted",
+        "`on_events` asks for a prediction on each event of the spine's source. That source is a stream, the spine's "
+        "`time` is its `event_time`, and every view that the model reads is online. Predictions go to a topic of their "
+        "own: in the topic of the source each of them would be an event that is predicted. Two URLs that are "
+        "spelled differently are compared by scheme, hosts, ports and database; what variables hold is seen by the "
+        "workers, which predict nothing then.",
+    ),
     "FC360": Code(
         "a history and a stream without a `dedup_key`",
         "What the files of the history hold and the topic holds, too, counts twice where the stream begins. With a "
         "`dedup_key`, the same in both, it counts once. It is a warning, for the two may have no event in common.",
+    ),
+    "FC361": Code(
+        "a model that is trained on other instants than it is scored at",
+        "A prediction on an event is made when a worker has taken the event, and counts what was known by then. "
+        "`known_at: available_at` in the spine trains the model on the same. Without it a training row has what was "
+        "known at the time of the event, as if none ever came late: it is a warning, for where none does that is the "
+        "same.",
     ),
     "FC550": Code(
         "a view of a stream is not online",

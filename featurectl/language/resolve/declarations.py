@@ -53,6 +53,7 @@ class Declarations:
     timeless: set[str] = field(default_factory=set)  # sources without the time that is needed: reported
     of_tests: list[Problem] = field(default_factory=list)  # those of the problems that are of feature tests
     data_roots: tuple[str, ...] | None = None  # of all environments; None: featurectl.yaml is wrong
+    topic_places: tuple[str, ...] = ()  # `streams` of the environments that have it, unexpanded
 
     def note_unsupported(self, what: str, place: Place, *notes: str) -> None:
         """Note a valid part of the language that this version does not run."""

@@ -1,4 +1,4 @@
-"""Keys of entities that none of the sources has that are read by them, or none in their type: told at the entity."""
+"""Keys of entities that no source has that is read by them, or none in their type: an error at the entity."""
 
 from __future__ import annotations
 

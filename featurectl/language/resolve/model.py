@@ -29,6 +29,7 @@ from featurectl.language.problems.codes import Problem
 from featurectl.language.renaming import find_feature, old_names
 from featurectl.language.resolve.declarations import Declarations, check_declared, report_issues
 from featurectl.language.resolve.gates import canary_of, check_slices, gates_of
+from featurectl.language.resolve.on_events import check_on_events, on_events_of
 from featurectl.language.resolve.training_columns import check_columns, check_output
 from featurectl.language.resolve.view import check_join_keys
 from featurectl.language.resolve.view_names import warn_of_old_name, with_current_columns
@@ -92,6 +93,7 @@ def resolve_model(shape: ModelShape, declared: Declarations) -> Model | None:
     check_columns(typed, inputs.columns, shape.spine, declared)
     check_output(typed, shape.output, declared)
     check_slices(typed, shape, declared)
+    check_on_events(typed, shape, declared)
     _warn_of_offline_views(typed, inputs, declared)
     return None if spine.source is UNKNOWN_SOURCE else typed
 
@@ -337,9 +339,11 @@ def _runs_ahead(op: str, shape: LabelShape, declared: Declarations) -> bool:
 
 def _spine_places(shape: ModelShape, inputs: ResolvedInputs) -> None:
     written = shape.spine
-    for key in ("time", "where"):
+    for key in ("time", "where", "known_at"):
         if (node := written.fields.scalar(key)) is not None:
             inputs.places[(key,)] = node
+    if shape.on_events is not None and (node := shape.on_events.fields.scalar("where")) is not None:
+        inputs.places[("on_events", "where")] = node
     if written.label is not None:
         inputs.places[("label",)] = written.label.fields.head
         for key, value in written.label.fields.nodes.items():
@@ -385,5 +389,6 @@ def _model(shape: ModelShape, spine: Spine, inputs: ResolvedInputs, judged_on: S
         missing_max_age_us=missing.max_age if missing else None,
         gates=gates_of(shape.gates),
         canary=canary_of(shape.canary),
+        on_events=on_events_of(shape.on_events),
         about=About(description=shape.description, owner=shape.owner, tags=shape.tags),
     )

@@ -19,7 +19,7 @@ def name_files(issues: Iterable[Issue], source: Source, view: FeatureView | None
 
     Those of types alone, and where no `columns:` say the types: it may be the file that is wrong.
     """
-    if source.columns_declared or not source.path or not source.columns:
+    if source.columns_declared or not (source.path or source.iceberg) or not source.columns:
         return list(issues)
     return [_with_file(issue, source, view) if issue.code in _OF_TYPES else issue for issue in issues]
 
@@ -33,7 +33,7 @@ def _with_file(issue: Issue, source: Source, view: FeatureView | None) -> Issue:
     ]
     if not types:
         return issue
-    origin = f"in {source.path} {', '.join(types)}"
+    origin = f"in {source.place} {', '.join(types)}"
     return replace(issue, hint=f"{issue.hint}; {origin}" if issue.hint else origin)
 
 

@@ -21,6 +21,7 @@ from featurectl.language.definitions.source import (
     FILE_FORMAT_NAMES,
     FILE_FORMATS,
     CsvOptions,
+    IcebergName,
     NamedExpression,
     Source,
     SourceFormat,
@@ -72,7 +73,7 @@ def resolve_source(shape: SourceShape, declared: Declarations, schemas: SchemaRe
     """Return a source with its columns as far as they are known: declared, else what the schema reader finds."""
     before = len(declared.report.problems)
     source = replace(_untyped(shape, declared), stream=resolve_stream(shape, declared, root))
-    readable = (source.path or source.sql) and separates(source.csv.separator)
+    readable = (source.path or source.sql or source.iceberg) and separates(source.csv.separator)
     readable = readable and len(declared.report.problems) == before
     readable = readable and _check_place(source, shape, declared, root)
     _check_clocks(shape, declared)
@@ -103,12 +104,16 @@ def _columns_there(
     separator = separator_hint(there)
     meant = {name: "" if separator else nearest(name, others) for name in columns if name not in there}
     for name, near in list(meant.items())[: 1 if separator else None]:
-        message = f'{shape.path} has no column "{name}"'
+        message = f'{_place_of(shape)} has no column "{name}"'
         note = "" if near else separator or f"columns: {', '.join(sorted(found)[:12])}"
         suggestion = f'did you mean "{near}"?' if near else ""
         place = declared.places.get(("source", shape.name, "columns", name), shape.fields.place("columns"))
         declared.report.error("FC503", message, place, suggestion=suggestion, note=note)
     return {**columns, **{near: columns[name] for name, near in meant.items() if near}}
+
+
+def _place_of(shape: SourceShape) -> str:
+    return f"table {shape.iceberg.table}" if shape.iceberg else shape.path or ""
 
 
 def _untyped(shape: SourceShape, declared: Declarations) -> Source:
@@ -118,6 +123,7 @@ def _untyped(shape: SourceShape, declared: Declarations) -> Source:
         format=_format(shape, declared),
         path=shape.path or "",
         sql=SqlQuery(url=shape.sql.url, query=shape.sql.query) if shape.sql else None,
+        iceberg=IcebergName(table=shape.iceberg.table, catalog=shape.iceberg.catalog) if shape.iceberg else None,
         csv=_csv(shape.csv, declared),
         event_time=shape.event_time,
         available_at=shape.available_at,
@@ -140,6 +146,8 @@ def _format(shape: SourceShape, declared: Declarations) -> SourceFormat:
         return "stream"
     if shape.sql is not None:
         return "sql"
+    if shape.iceberg is not None:
+        return "iceberg"
     if shape.format is not None:
         return shape.format
     suffixes = PurePosixPath(shape.path or "").suffixes
@@ -200,10 +208,10 @@ def _read_schema(
         return schemas(source)
     except OutsideDataError as error:
         if not _may_hold(declared, error.real, root):
-            declared.report.error("FC535", error.message, shape.fields.place("path"), note=error.hint)
+            declared.report.error("FC535", error.message, _address_place(shape), note=error.hint)
         return None
     except DataError as error:
-        key = "path" if source.sql is None else "sql"
+        key = "path" if source.path else source.format
         near = error.hint if error.hint.startswith("did you mean") else ""
         note, place = "" if near else error.hint, shape.fields.place(key)
         declared.report.error(error.code or "FC502", error.message, place, suggestion=near, note=note)
@@ -212,8 +220,9 @@ def _read_schema(
 
 def _check_place(source: Source, shape: SourceShape, declared: Declarations, root: Path) -> bool:
     """Return whether the source lies below the root, or may lie there; FC535 where no environment lets it be read."""
-    written = source.path if source.sql is None else source.sql.url
-    path = written if source.sql is None else _database_file(written)
+    url = source.sql.url if source.sql is not None else source.iceberg.catalog if source.iceberg is not None else None
+    written = source.path if url is None else url
+    path = source.path if url is None else _database_file(url)
     if not path or has_variable(path) or ("://" in path and not is_file_address(path)):
         return True
     try:
@@ -230,8 +239,10 @@ def _database_file(url: str) -> str:
 
 
 def _address_place(shape: SourceShape) -> Place:
-    sql = shape.fields.get("sql")
-    return sql.place("url") if isinstance(sql, Fields) else shape.fields.place("path")
+    for key, address in (("sql", "url"), ("iceberg", "catalog")):
+        if isinstance(fields := shape.fields.get(key), Fields):
+            return fields.place(address)
+    return shape.fields.place("path")
 
 
 def _may_hold(declared: Declarations, real: str, root: Path) -> bool:

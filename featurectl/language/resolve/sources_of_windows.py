@@ -1,4 +1,4 @@
-"""Sources without a time that several views have windows over: told once, at the source."""
+"""Sources without a time that several views have windows over: reported once, at the source."""
 
 from __future__ import annotations
 

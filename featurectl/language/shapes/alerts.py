@@ -160,7 +160,7 @@ class AlertShape(ObjectShape):
     )
     severity: SeverityWord = Field(description="How bad it is.")
     notify: Some[Name] = Field(description="The notifiers to tell.")
-    for_: Duration | None = Field(None, alias="for", description="How long it must be so before anybody is told.")
+    for_: Duration | None = Field(None, alias="for", description="How long it must be so before anybody is notified.")
     repeat: Duration | None = Field(None, description="How soon to tell again while it stays so.")
     views: Listed[Text] = Field((), description='The feature views to watch, by name or pattern; "*" is all.')
     models: Listed[Text] = Field((), description='The models to watch, by name or pattern; "*" is all.')

@@ -7,6 +7,15 @@ from typing import ClassVar
 from pydantic import Field
 
 from featurectl.language.problems.report import Report
+from featurectl.language.shapes.addresses import (
+    FOLDERS,
+    ONLINE_STORES,
+    REGISTRIES,
+    FolderAddress,
+    OnlineUrl,
+    RegistryUrl,
+    check_address,
+)
 from featurectl.language.shapes.base import ObjectShape
 from featurectl.language.shapes.stream import TopicsUrl, check_topic_address
 from featurectl.language.shapes.values import (
@@ -63,15 +72,15 @@ class EnvironmentShape(ObjectShape):
     """The stores that a command uses with `--env NAME`; `${NAME}` and `${NAME:-default}` may stand in addresses."""
 
     what: ClassVar[str] = "environment"
-    registry: EnvironmentText = Field(
+    registry: RegistryUrl = Field(
         description="Where `apply` keeps what is declared: a SQLAlchemy URL. A relative path starts at the repository.",
         examples=["sqlite:///.featurectl/registry.db", "${REGISTRY_URL}"],
     )
-    offline: EnvironmentText = Field(
+    offline: FolderAddress = Field(
         description="Where the tables of the views are: a folder, or s3:// gs:// az://.",
         examples=[".featurectl/offline", "${OFFLINE_STORE}"],
     )
-    online: EnvironmentText = Field(
+    online: OnlineUrl = Field(
         description="Where the latest values are, for reading by key: sqlite:/// redis:// rediss:// redis+cluster://.",
         examples=["sqlite:///.featurectl/online.db", "${REDIS_URL}"],
     )
@@ -93,7 +102,14 @@ class EnvironmentShape(ObjectShape):
     )
 
     def check_keys(self, report: Report) -> None:
-        """Topics are at an address of topics."""
+        """Each address is one of its kind."""
+        super().check_keys(report)
+        for key, address, kind in (
+            ("registry", self.registry, REGISTRIES),
+            ("offline", self.offline, FOLDERS),
+            ("online", self.online, ONLINE_STORES),
+        ):
+            check_address(address, kind, self.fields.place(key), report)
         if self.streams is not None:
             check_topic_address(self.streams, self.fields.place("streams"), report)
 

@@ -5,33 +5,46 @@ from __future__ import annotations
 import re
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import Field, PlainValidator, ValidationInfo, WithJsonSchema
 
+from featurectl.core.variables import has_variable
 from featurectl.language.definitions.source import FILE_FORMAT_NAMES, FileFormatName
 from featurectl.language.problems.report import Report
+from featurectl.language.shapes.addresses import (
+    CATALOGS,
+    DATABASES,
+    FOLDERS,
+    CatalogAddress,
+    DatabaseUrl,
+    FolderAddress,
+    check_address,
+)
 from featurectl.language.shapes.base import ObjectShape
 from featurectl.language.shapes.checks import CheckShape
 from featurectl.language.shapes.rules import Apart, GoesWith, KeyRule, Needs, OneOf
 from featurectl.language.shapes.stream import StreamShape
 from featurectl.language.shapes.values import (
-    Address,
+    VARIABLES,
     AnyText,
     Dtype,
     Duration,
-    EnvironmentText,
     Listed,
     Mapped,
     Name,
     NamedMapped,
     Some,
     Text,
+    fail,
     one_of,
+    read_environment_text,
     read_text,
     text_schema,
     words_schema,
 )
 
 _SEPARATOR = re.compile(r"[\t !#-~]")
+_TABLE = re.compile(r"(?![-+0-9])[^.\s$]+(\.[^.\s$]+)+")
+_TABLE_WORDS = "a table is namespace.name"
 _STAMPED = "when an event can be known, the worker that takes it says"
 
 
@@ -54,6 +67,23 @@ Separator = Annotated[
 
 NanChoice = Annotated[
     Literal["null", "keep"], PlainValidator(one_of("null", "keep")), WithJsonSchema({"enum": [None, "null", "keep"]})
+]
+
+
+def _read_table(node: object, info: ValidationInfo) -> str:
+    text = read_environment_text(node, info)
+    if not has_variable(text) and not _TABLE.fullmatch(text):
+        fail(info, "FC104", f'"{text}" is no table: {_TABLE_WORDS}', node)
+    return text
+
+
+TableName = Annotated[
+    str,
+    PlainValidator(_read_table),
+    WithJsonSchema(
+        text_schema(rf"^(?={_TABLE.pattern}$|[\s\S]*\$\{{){VARIABLES.removeprefix('^')}", _TABLE_WORDS)
+        | {"type": "string"}
+    ),
 ]
 
 
@@ -90,12 +120,36 @@ class SqlShape(ObjectShape):
     """A query against a database."""
 
     what: ClassVar[str] = "sql"
-    url: Address = Field(description="The database: a SQLAlchemy URL.", examples=["${WAREHOUSE_URL}"])
+    url: DatabaseUrl = Field(description="The database: a SQLAlchemy URL.", examples=["${WAREHOUSE_URL}"])
     query: Text = Field(
         description="The rows. `:since` in it is the time up to which rows were read before, so that only new ones "
         "are asked for; without it the query is read whole each time.",
-        examples=["select * from orders where updated_at > :since"],
+        examples=["select * from orders where updated_at >= :since"],
     )
+
+    def check_keys(self, report: Report) -> None:
+        """The address is one of databases."""
+        super().check_keys(report)
+        check_address(self.url, DATABASES, self.fields.place("url"), report)
+
+
+class IcebergShape(ObjectShape):
+    """An Iceberg table, by the catalog that knows it."""
+
+    what: ClassVar[str] = "iceberg"
+    table: TableName = Field(description="The table: `namespace.name`.", examples=["shop.orders"])
+    catalog: CatalogAddress = Field(
+        "",
+        description="The catalog: `sqlite:///` or `postgresql://` of an SQL catalog, `https://` of a REST catalog, "
+        "`thrift://`, `glue://`, or the name of one in the configuration of pyiceberg; its default when left out.",
+        examples=["sqlite:///lake/catalog.db", "${CATALOG_URL}", "prod"],
+    )
+
+    def check_keys(self, report: Report) -> None:
+        """The address is one of catalogs."""
+        super().check_keys(report)
+        if self.catalog:
+            check_address(self.catalog, CATALOGS, self.fields.place("catalog"), report)
 
 
 class FreshnessShape(ObjectShape):
@@ -117,7 +171,7 @@ class SourceShape(ObjectShape):
 
     what: ClassVar[str] = "source"
     rules: ClassVar[tuple[KeyRule, ...]] = (
-        OneOf(("path", "sql", "stream")),
+        OneOf(("path", "sql", "iceberg", "stream")),
         GoesWith(("format", "csv"), "path"),
         GoesWith(("history",), "stream"),
         Needs("stream", ("columns", "event_time")),
@@ -130,7 +184,7 @@ class SourceShape(ObjectShape):
         Needs("lateness", ("event_time", "dedup_key")),
     )
     name: Name = Field(description="The source's name; feature views and spines say `source: NAME`.")
-    path: EnvironmentText | None = Field(
+    path: FolderAddress | None = Field(
         None,
         description="Files below the repository or an object store: Parquet, CSV, NDJSON, a Delta table; globs too.",
         examples=["data/orders.parquet", "data/orders/*.csv"],
@@ -138,6 +192,7 @@ class SourceShape(ObjectShape):
     format: Format | None = Field(None, description="The files' format, where their names don't tell it.")
     csv: CsvShape | None = Field(None, description="How the CSV is written, where it is not the usual way.")
     sql: SqlShape | None = Field(None, description="A query against a database, in place of files.")
+    iceberg: IcebergShape | None = Field(None, description="An Iceberg table, in place of files.")
     stream: StreamShape | None = Field(
         None, description="A topic of events, in place of files; it needs `columns` and `event_time`."
     )
@@ -158,7 +213,9 @@ class SourceShape(ObjectShape):
         None, description="How long after `event_time` a row can be known, where no column says it."
     )
     lateness: Duration | None = Field(
-        None, description="How late rows may come: a query with `:since` looks back so far again. Needs `dedup_key`."
+        None,
+        description="How late rows may come: a query with `:since` looks back so far again, from the newest "
+        "`available_at` that was read, or `event_time` where there is none. Needs `dedup_key`.",
     )
     timezone: Text | None = Field(
         None,
@@ -187,3 +244,9 @@ class SourceShape(ObjectShape):
     description: Text = Field("", description="What a row is, for people.")
     owner: Text = Field("", description="Who answers for it.")
     tags: Listed[Text] = Field((), description="Words to select by: `--select tag:x`.")
+
+    def check_keys(self, report: Report) -> None:
+        """A path is one of a file, here or in an object store."""
+        super().check_keys(report)
+        if self.path is not None:
+            check_address(self.path, FOLDERS, self.fields.place("path"), report)

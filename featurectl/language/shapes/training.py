@@ -14,6 +14,7 @@ from featurectl.language.definitions.bounds import SEED, check_number
 from featurectl.language.problems.report import Report
 from featurectl.language.shapes.base import ObjectShape
 from featurectl.language.shapes.gates import CanaryShape, GatesShape
+from featurectl.language.shapes.on_events import OnEventsShape
 from featurectl.language.shapes.rules import GoesWith, JsonSchema, KeyRule, Needs, OneOf
 from featurectl.language.shapes.values import (
     NAME_SCHEMA,
@@ -338,6 +339,9 @@ class ModelShape(ObjectShape):
         None, description="What a version must reach: min_METRIC, max_METRIC, min_METRIC_gain_over_champion and more."
     )
     canary: CanaryShape | None = Field(None, description="How a new version takes over, a share of requests at a time.")
+    on_events: OnEventsShape | None = Field(
+        None, description="A prediction for each event of the spine's source: where they go, and of which events."
+    )
     allow_pickle: Flag = Field(
         False, description="Whether the model may be a pickle or a function, which can run any code."
     )

@@ -53,7 +53,11 @@ def type_check_model(
     inputs = _with_derived(stored, scope.issues)
     if trainer is not None:
         _check_trainable(inputs, scope)
-    return replace(model, spine=spine, trainer=trainer, inputs=inputs), scope.issues
+    on_events = model.on_events
+    if on_events is not None and on_events.where is not None:
+        where, _ = scope.expression(("on_events", "where"), on_events.where.text, "bool")
+        on_events = replace(on_events, where=where)
+    return replace(model, spine=spine, trainer=trainer, inputs=inputs, on_events=on_events), scope.issues
 
 
 def _check_known_at(spine: Spine, scope: Scope) -> None:

@@ -21,7 +21,7 @@ from featurectl.models.file_checks.check import check_structure
 from featurectl.models.file_checks.xgboost import is_json
 from featurectl.models.runtimes.all_runtimes import load_runtime
 from featurectl.models.runtimes.base import CATBOOST, LIGHTGBM, ONNX, PICKLE, SKOPS, XGBOOST, Runtime, not_installed
-from featurectl.models.runtimes.estimator import EstimatorRuntime, classes_told_apart
+from featurectl.models.runtimes.estimator import EstimatorRuntime, class_count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +131,7 @@ def _of_estimator(path: Path, found: ReadModel) -> ReadModel:
     estimator = found.runtime.estimator if isinstance(found.runtime, EstimatorRuntime) else None
     if not hasattr(estimator, "predict"):
         raise UsageError(f"{path} holds {type(estimator).__name__}, which has no predict")
-    if classes_told_apart(estimator) == 1:
+    if class_count(estimator) == 1:
         only = np.ravel(getattr(estimator, "classes_", ()))[0]
         raise UsageError(
             f"{path} is a classifier of one class, {only}: it was trained on no other and has learned nothing"

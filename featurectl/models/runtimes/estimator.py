@@ -72,8 +72,8 @@ def _names_unasked(estimator: object) -> Iterator[None]:
         yield
 
 
-def classes_told_apart(estimator: object) -> int | None:
-    """Return how many classes a fitted estimator tells apart, None where it does not say."""
+def class_count(estimator: object) -> int | None:
+    """Return how many classes a fitted estimator distinguishes, None where it does not say."""
     labels = getattr(estimator, "classes_", None)
     return None if labels is None else len(labels)
 

@@ -161,7 +161,7 @@ def _with_cause(found: Observation, reader: MetricsReader, aged: ViewAge) -> Obs
         return replace(found, cause=behind.text, root_causes=(behind,))
     except Exception as error:  # noqa: BLE001 (see `_failed`)
         failed = _failed(aged.subject, error)
-        return replace(found, cause=f"what it waits for can't be told: {failed.error}", fault=failed.fault)
+        return replace(found, cause=f"what it waits for is not known: {failed.error}", fault=failed.fault)
 
 
 def measure_checks(alert: Alert, reader: MetricsReader) -> Observed:

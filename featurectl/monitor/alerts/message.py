@@ -99,7 +99,7 @@ def _delivery(place: AlertScope, transition: Transition, item: AlertMessage) -> 
 
 
 def _worst(state: AlertState) -> tuple[float | None, str]:
-    """Return the value and the cause of the worst subject that is told of; of an incident that is over, the last."""
+    """Return the value and the cause of the worst subject of a message; of an incident that is over, the last."""
     if state.is_open and state.subjects:
         return state.subjects[0].value, state.subjects[0].cause
     return state.value, state.cause

@@ -1,8 +1,9 @@
 """What the prediction log says of requests: latencies, errors, failures of the online store.
 
-A row of the log is a prediction; all rows of a request come together. What counts is `time`, the instant of the
-features, which moves with `--as-of` of a server. Rows that a canary is judged by are all there, of the others a share:
-each stands for as many as were left out. Shadow scores are no answers and do not count.
+A row of the log is a prediction; all rows of a request come together, and each event is a request. What counts is
+`time`, the instant of the features, which moves with `--as-of` of a server; of an event when it was predicted. Rows
+that a canary is judged by are all there, of the others a share: each stands for as many as were left out. Shadow scores
+are no answers and do not count.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from typing import Final
 import polars as pl
 
 from featurectl.core.dataclass import dataclass
+from featurectl.operations.prediction_log.event_columns import ANSWERED, answered_at
 from featurectl.operations.prediction_log.log_files import PredictionLogFiles, read_batches
 
 _ROWS: Final = pl.Schema(
     {
-        "time": pl.Datetime("us", "UTC"), "server": pl.String(), "request": pl.Int64(), "latency_ms": pl.Float64(),
+        **ANSWERED, "server": pl.String(), "request": pl.Int64(), "latency_ms": pl.Float64(),
         "fault": pl.Boolean(), "store_failed": pl.Boolean(), "error": pl.String(),
         "canary": pl.Int64(), "role": pl.String(),
     }
@@ -76,7 +78,8 @@ def read_requests(log: PredictionLogFiles, window: RequestWindow, sample: float,
     """
     files = log.files(since=None if moved else window.since)
     inside = (pl.col("time") > window.since) & (pl.col("time") <= window.until)
-    rows = pl.concat([pl.DataFrame(schema=_ROWS), *read_batches(files, _ROWS, lambda rows: rows.filter(inside))])
+    found = read_batches(files, _ROWS, lambda rows: rows.with_columns(time=answered_at()).filter(inside))
+    rows = pl.concat([pl.DataFrame(schema=_ROWS), *found])
     alone = pl.col("role").is_null() | (pl.col("role") != "shadow")
     weight = pl.when(pl.col("canary").is_null().any()).then(1 / sample).otherwise(1.0)
     requests = (

@@ -7,11 +7,13 @@ wait in its topic: since it was applied.
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from functools import partial
 
 from featurectl.core.units import counted, instant_us
 from featurectl.monitor.alerts.observation import Observation
+from featurectl.online.future_pushes import tell_ahead
 from featurectl.registry.state import State
 from featurectl.streaming.lag import StreamLag, read_lag
 from featurectl.streaming.session.applied_streams import AppliedStream
@@ -22,6 +24,8 @@ from featurectl.workspace.workspace import Workspace
 
 def stream_lag(workspace: Workspace, state: State, stream: AppliedStream) -> Observation:
     """Return how old the values of a stream are, in microseconds; None where nobody works on it, nor has to.
+
+    Values that lie ahead of now are infinitely old: no bound calls them fresh.
 
     Raises:
         UsageError: nothing says where the topic is, or the store keeps no state of streams.
@@ -35,6 +39,8 @@ def stream_lag(workspace: Workspace, state: State, stream: AppliedStream) -> Obs
     except NoTopicError as error:
         return observed(cause=f"{error.message}: nothing was sent yet")
     if lag.asof_us is not None:
+        if ahead := tell_ahead(lag.asof_us, instant_us(workspace.now)):
+            return observed(value=math.inf, cause=ahead)
         value = max(0, instant_us(workspace.now) - lag.asof_us)
         return observed(value=float(value), cause=f"{_waiting(lag)}{_slowest(lag)}")
     if not lag.unread:

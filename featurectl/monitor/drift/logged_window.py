@@ -14,6 +14,7 @@ from featurectl.core.units import moved_by
 from featurectl.models.profile.profile import Profile, ProfileTally
 from featurectl.monitor.drift.compare import DriftRow, compare_profiles
 from featurectl.monitor.drift.reference import load_reference
+from featurectl.operations.prediction_log.event_columns import ANSWERED, answered_at
 from featurectl.operations.prediction_log.log_files import open_log, read_batches, require_sample
 from featurectl.registry.applied import choose_version
 from featurectl.registry.state import CHAMPION, ModelVersion
@@ -58,9 +59,10 @@ def read_window(
 
 def _answered(rows: pl.LazyFrame, window: tuple[datetime, datetime]) -> pl.LazyFrame:
     """Return the predictions of a window: the model's inputs and the score; those that failed have neither."""
-    return rows.filter((pl.col("time") >= window[0]) & (pl.col("time") < window[1]) & pl.col("error").is_null())
+    at = answered_at()
+    return rows.filter((at >= window[0]) & (at < window[1]) & pl.col("error").is_null())
 
 
 def _schema(version: ModelVersion) -> pl.Schema:
-    own: dict[str, pl.DataType] = {"time": pl.Datetime("us", "UTC"), "score": pl.Float64(), "error": pl.String()}
+    own: dict[str, pl.DataType] = {**ANSWERED, "score": pl.Float64(), "error": pl.String()}
     return pl.Schema(own | {f"{_FEATURE}{item.name}": polars_dtype(item.dtype) for item in version.inputs})

@@ -61,6 +61,7 @@ def hypotheses(served: ServedRows, known: TablePast) -> Iterator[Hypothesis]:
     """Yield what may explain values that differ, the likelier before the others; not a shifted clock."""
     yield from _versions(served, known)
     yield from _boundaries(served)
+    yield from _clocks(served)
     yield from _ties(served)
     yield from _expiries(served)
     yield from _late_rows(served, known)
@@ -95,8 +96,10 @@ def _versions(served: ServedRows, known: TablePast) -> Iterator[Hypothesis]:
 def _boundaries(served: ServedRows) -> Iterator[Hypothesis]:
     view = served.bound.view
     if view.kind != "event":
-        before = (served.at.to_physical() - 1).cast(INSTANT)
-        yield Hypothesis(cause="boundary", detail="event_time < t", asking=TableQuestion(at=before))
+        is_of_known = served.known is not None and not view.source.is_stream
+        before = ((served.asked if is_of_known else served.at).to_physical() - 1).cast(INSTANT)
+        asking = TableQuestion(pushed=before) if is_of_known else TableQuestion(at=before)
+        yield Hypothesis(cause="boundary", detail="event_time < t", asking=asking)
         return
     for closed in get_args(Closed):
         if closed != view.closed:
@@ -105,6 +108,17 @@ def _boundaries(served: ServedRows) -> Iterator[Hypothesis]:
     if view.hop_us is not None:
         bound = replace(served.bound, view=replace(view, hop_us=None))
         yield Hypothesis(cause="boundary", detail="without hop", asking=TableQuestion(bound=bound))
+
+
+def _clocks(served: ServedRows) -> Iterator[Hypothesis]:
+    """Values of a stream that know one of the two clocks alone."""
+    if served.known is None or not served.bound.view.source.is_stream:
+        return
+    as_known = TableQuestion(at=served.known)
+    yield Hypothesis(cause="boundary", detail="as of `known_at`, not of the event's own time", asking=as_known)
+    if served.logged is not None:
+        later = TableQuestion(known=served.logged)
+        yield Hypothesis(cause="late row", detail="what came after `known_at` was counted", asking=later)
 
 
 def _ties(served: ServedRows) -> Iterator[Hypothesis]:
@@ -168,24 +182,32 @@ def _as_before(bound: BoundView, number: int, coverage: Coverage) -> RowChange:
     return change
 
 
+def at_own_push(served: ServedRows, bound: BoundView) -> TableQuestion:
+    """Return how a table is asked what it gave to the push that each row names; a stream is not pushed."""
+    is_stream = served.bound.view.source.is_stream
+    return TableQuestion(bound=bound, pushed=None if is_stream else of_own_push(served))
+
+
 def of_own_push(served: ServedRows) -> pl.Series:
     """Return the instant of the push that each row names, that of reading where it names none of before."""
-    instants = pl.DataFrame([served.pushed.alias("own"), served.at.alias("at")])
+    instants = pl.DataFrame([served.pushed.alias("own"), served.asked.alias("at")])
     return instants.select(pl.coalesce(pl.when(pl.col("own") < pl.col("at")).then("own"), "at")).to_series()
 
 
 def _stale_pushes(served: ServedRows, known: TablePast) -> Iterator[Hypothesis]:
     """Values of the push that a row names, where that is another instant, and of pushes before each row's own."""
+    if served.known is not None and served.bound.view.source.is_stream:
+        return
     if (served.pushed.is_not_null() & (served.pushed != served.at)).any():
         detail = "the push that the row names"
         yield Hypothesis(cause="stale push", detail=detail, asking=TableQuestion(pushed=of_own_push(served)))
     instants = pl.Series("push", sorted(set(known.pushes)), dtype=INSTANT)
     for back in range(1, _PUSHES_BACK + 1):
-        place = pl.Series(instants.search_sorted(served.at, side="left"), dtype=pl.Int64) - back
+        place = pl.Series(instants.search_sorted(served.asked, side="left"), dtype=pl.Int64) - back
         if not len(instants) or not (place >= 0).any():
             return
         found = instants.gather(place.clip(0))
-        earlier = pl.DataFrame([place.alias("place"), found.alias("push"), served.at.alias("at")]).select(
+        earlier = pl.DataFrame([place.alias("place"), found.alias("push"), served.asked.alias("at")]).select(
             pl.when(pl.col("place") >= 0).then("push").otherwise("at")
         )
         detail = f"{back} push{'es' if back > 1 else ''} before" + _one(found)

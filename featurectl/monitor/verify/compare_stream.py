@@ -39,12 +39,14 @@ from featurectl.online.stream_state.base import Generation, StreamSource
 from featurectl.online.stream_state.entity_reader import StreamEntityReader
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.operations.materialize.streams import materialize_stream
+from featurectl.pit.hashing import bucket_of
 from featurectl.registry.state import ObjectVersion
 from featurectl.workspace.workspace import Workspace
 
 _CORRUPTED: Final[Cause] = "corrupted value"
 _UNEXPECTED: Final[Cause] = "unexpected row"
 _PORTION: Final = 1_000  # entities that are read at once
+_ROWS_AT_ONCE: Final = 1_000_000
 _HASHES: Final = 1 << 32
 _AT: Final = "\x00at"
 
@@ -125,17 +127,17 @@ class _Comparison:
     def compare(self, sample: int | None) -> ViewSkew:
         """Return what is found, log against lists and lists against log."""
         keys = [*self._task.view.keys]
-        rows = self._task.table.read()
-        entities = rows.select(keys).unique(maintain_order=True) if keys else pl.DataFrame()
+        entities = self._entities() if keys else pl.DataFrame()
         count = entities.height if keys else 1
         packed = encode_keys(self._task.where, entities) if keys else [b""]
         self._known = {*packed}
         wanted = _drawn(sample, count)
         chosen = [place for place, key in enumerate(packed) if wanted(key)]
-        for start in range(0, len(chosen), _PORTION):
-            places = chosen[start : start + _PORTION]
-            self._compare_some(rows, entities[places] if keys else entities, [packed[i] for i in places])
-            self._task.how.progress.advance(self._seen, len(chosen), "entities")
+        for rows, mine in self._by_bucket(entities, chosen):
+            for start in range(0, len(mine), _PORTION):
+                places = mine[start : start + _PORTION]
+                self._compare_some(rows, entities[places] if keys else entities, [packed[i] for i in places])
+                self._task.how.progress.advance(self._seen, len(chosen), "entities")
         self._find_unexpected(wanted)
         found = counted(self._left_out, "entity", "entities")
         return ViewSkew(
@@ -148,6 +150,29 @@ class _Comparison:
             note=f"{found} with lists that say only what was later: not compared" if self._left_out else "",
             example=self._example,
         )
+
+    def _entities(self) -> pl.DataFrame:
+        """Return the entities of the table, each once: of its columns the keys alone are read, some rows at a time."""
+        keys, version = [*self._task.view.keys], self._task.table.version()
+        assert version is not None
+        found: pl.DataFrame | None = None
+        for block in self._task.table.blocks(version, _ROWS_AT_ONCE, keys):
+            more = block.select(keys).unique(maintain_order=True)
+            found = more if found is None else pl.concat([found, more]).unique(maintain_order=True)
+        return self._task.table.read(columns=keys).select(keys) if found is None else found
+
+    def _by_bucket(self, entities: pl.DataFrame, chosen: Sequence[int]) -> Iterator[tuple[pl.DataFrame, list[int]]]:
+        """Give the rows of the chosen entities of one bucket of the table after the other, and their places."""
+        keys, table = [*self._task.view.keys], self._task.table
+        if not keys:
+            yield table.read(), [*chosen]
+            return
+        number = bucket_of(entities.select(keys), buckets := table.buckets())
+        for bucket in range(buckets):
+            mine = [place for place in chosen if number[place] == bucket]
+            if mine:
+                wanted = entities[mine]
+                yield pl.concat([part.join(wanted, on=keys, how="semi") for part in table.parts(bucket)]), mine
 
     def _compare_some(self, rows: pl.DataFrame, entities: pl.DataFrame, packed: Sequence[bytes]) -> None:
         view, at = self._task.view, self._task.at

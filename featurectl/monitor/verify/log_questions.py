@@ -15,7 +15,8 @@ from featurectl.language.definitions.model import FeatureInput, ModelInput
 from featurectl.language.definitions.view import FeatureView
 from featurectl.monitor.verify.alternatives import TablePast
 from featurectl.monitor.verify.later_begin import moved_begin
-from featurectl.monitor.verify.log_rows import TIME, key_column
+from featurectl.monitor.verify.log_clocks import RowClocks, is_true_as_computed, row_clocks
+from featurectl.monitor.verify.log_rows import KNOWN, LOGGED, key_column
 from featurectl.monitor.verify.served_rows import ServedRows
 from featurectl.operations.training.bound_view import BoundView
 
@@ -74,7 +75,7 @@ def log_columns(groups: Sequence[Group]) -> list[str]:
     for group in groups:
         columns += [f"{kind}.{name}" for name in group.names for kind in ("feature", "status")]
         columns.append(f"computed_at.{group.label}")
-    return list(dict.fromkeys(columns))
+    return list(dict.fromkeys([*columns, KNOWN, LOGGED]))
 
 
 def served_rows(group: Group, bound: BoundView, log: pl.DataFrame, known: TablePast) -> tuple[ServedRows, pl.Series]:
@@ -85,8 +86,8 @@ def served_rows(group: Group, bound: BoundView, log: pl.DataFrame, known: TableP
     place = f"computed_at.{group.label}"
     absent = pl.Series(place, [None] * log.height, dtype=INSTANT)
     pushed = log[place] if place in log.columns else absent
-    at = pushed if _is_true_as_computed(bound.view) else log[TIME]
-    reasons = _reasons(group, bound, log, pushed, known)
+    clocks = row_clocks(bound.view, log, pushed)
+    reasons = _reasons(group, bound, log, clocks, known)
     kept = reasons.is_null()
     keys = [
         key_column(log, group.join[key]).cast(polars_dtype(dtype)).alias(key)
@@ -98,43 +99,43 @@ def served_rows(group: Group, bound: BoundView, log: pl.DataFrame, known: TableP
         names=group.names,
         defaults=group.defaults,
         keys=pl.DataFrame(keys),
-        at=at,
-        read_at=log[TIME],
+        at=clocks.at,
+        read_at=clocks.read_at,
         pushed=pushed,
+        known=clocks.known,
+        logged=log[LOGGED] if LOGGED in log.columns else None,
         expired=log.select(pl.any_horizontal(pl.col(statuses) == "EXPIRED").fill_null(value=False)).to_series(),
         values=log.select(pl.col(f"feature.{name}").alias(name) for name in group.names),
     )
     return whole.some(kept), reasons
 
 
-def _reasons(group: Group, bound: BoundView, log: pl.DataFrame, pushed: pl.Series, known: TablePast) -> pl.Series:
+def _reasons(group: Group, bound: BoundView, log: pl.DataFrame, clocks: RowClocks, known: TablePast) -> pl.Series:
     """Return why a row can't be replayed, null where it can."""
-    frame = log.select(TIME, *(f"status.{name}" for name in group.names)).with_columns(pushed.alias("pushed"))
+    instants = [clocks.at.alias("at"), clocks.read_at.alias("read"), clocks.pushed.alias("pushed")]
+    frame = log.select(f"status.{name}" for name in group.names).with_columns(*instants, clocks.is_event.alias("event"))
     found = pl.all_horizontal(pl.col(f"status.{name}") == "NOT_FOUND" for name in group.names)
-    later = pl.col("pushed") > pl.col(TIME)
+    later = pl.col("pushed") > pl.col("read")
     is_pushed_event = bound.view.kind == "event" and not bound.view.source.is_stream
-    before = later if is_pushed_event else later & found
-    never = pl.col("pushed").is_null() & _is_true_as_computed(bound.view)
+    before = later & (found | ~pl.col("event")) if is_pushed_event else later & found
+    never = pl.col("pushed").is_null() & is_true_as_computed(bound.view)
     reason = pl.when(never).then(pl.lit(_NEVER)).when(before.fill_null(value=False)).then(pl.lit(_BEFORE))
     if bound.asof is not None:
         reason = reason.when(pl.col("pushed") > pl.lit(bound.asof, dtype=INSTANT)).then(pl.lit(_AHEAD))
+    elif bound.view.source.is_stream:  # the table has the history alone, and nothing of the log yet
+        reason = reason.when(pl.col("pushed").is_not_null()).then(pl.lit(_AHEAD))
     for after, until in known.gaps:
         is_inside = (pl.col("pushed") > pl.lit(after, INSTANT)) & (pl.col("pushed") <= pl.lit(until, INSTANT))
         reason = reason.when(is_inside).then(pl.lit(_IN_GAP))
     begin = moved_begin(bound, known.history)
     if begin is not None:
-        instant = pl.col("pushed" if _is_true_as_computed(bound.view) else TIME).to_physical()
+        instant = pl.col("at").to_physical()
         ahead_us = 0 if begin.rebuild_id == known.pushed_of else 1  # one instant, and no push since: it was before
         from_before = pl.col("pushed").to_physical() < begin.rebuilt_us + ahead_us
         reach = reach_us(bound.view)
         reaches = pl.lit(value=True) if reach is None else instant - reach < begin.since_us
         reason = reason.when(from_before & reaches).then(pl.lit(_GONE))
     return frame.select(reason.otherwise(pl.lit(None, pl.String)).alias("reason")).to_series()
-
-
-def _is_true_as_computed(view: FeatureView) -> bool:
-    """Return whether values are those of the instant at which they were computed: windows, and all of a stream."""
-    return view.kind == "event" or view.source.is_stream
 
 
 def reach_us(view: FeatureView) -> int | None:

@@ -9,12 +9,14 @@ from typing import Final
 import polars as pl
 
 from featurectl.core.dataclass import dataclass
+from featurectl.operations.prediction_log.event_columns import answered_at
 from featurectl.operations.prediction_log.log_files import LogFile, read_batches, read_schema
 
 BATCH_ROWS: Final = 100_000
 TIME: Final = "time"
 LOGGED: Final = "logged_at"
 ERROR: Final = "error"
+KNOWN: Final = "known_at"  # of predictions on events
 _REQUEST: Final = "request"
 _WHICH: Final = ("server", _REQUEST)
 _SHARES: Final = 1 << 32
@@ -24,7 +26,8 @@ _SHARES: Final = 1 << 32
 class LogSelection:
     """Which rows of a log are read: `since` <= `clock` < `until` (None: no end), and a share of the requests.
 
-    `clock` is the instant of the features, or that of the request: they differ where a server runs at an instant.
+    `clock` is the instant of the features, of an event that of its prediction, or that of the request: they differ
+    where a server runs at an instant.
     """
 
     clock: str = TIME
@@ -47,7 +50,9 @@ def read_log(files: Sequence[LogFile], columns: Sequence[str], chosen: LogSelect
     schema = {name: there[name] for name in (TIME, LOGGED, ERROR, *_WHICH, *columns) if name in there}
     kept = [name for name in dict.fromkeys([TIME, ERROR, *columns]) if name in there]
     waiting: list[pl.DataFrame] = []
-    for batch in read_batches(files, schema, lambda rows: _chosen(rows, chosen).select(kept)):
+    is_of_events = {KNOWN, LOGGED} <= schema.keys() and chosen.clock == TIME
+    clock = answered_at() if is_of_events else pl.col(chosen.clock)
+    for batch in read_batches(files, schema, lambda rows: _chosen(rows, chosen, clock).select(kept)):
         for rows in batch.iter_slices(BATCH_ROWS):
             waiting.append(rows)
             if sum(frame.height for frame in waiting) >= BATCH_ROWS:
@@ -57,11 +62,11 @@ def read_log(files: Sequence[LogFile], columns: Sequence[str], chosen: LogSelect
         yield pl.concat(waiting)
 
 
-def _chosen(rows: pl.LazyFrame, chosen: LogSelection) -> pl.LazyFrame:
+def _chosen(rows: pl.LazyFrame, chosen: LogSelection, clock: pl.Expr) -> pl.LazyFrame:
     if chosen.since is not None:
-        rows = rows.filter(pl.col(chosen.clock) >= chosen.since)
+        rows = rows.filter(clock >= chosen.since)
     if chosen.until is not None:
-        rows = rows.filter(pl.col(chosen.clock) < chosen.until)
+        rows = rows.filter(clock < chosen.until)
     if chosen.sample < 1:
         rows = rows.filter(pl.struct(_WHICH).hash(seed=0) % _SHARES < int(chosen.sample * _SHARES))
     return rows

@@ -202,7 +202,7 @@ class _Replay:
         if versions and part.group.label not in self._gone_labels:
             self._gone_labels.add(part.group.label)
             gone = f"version {versions[0]} of the table of {part.group.label}, of which rows were served, is gone"
-            self.notes.append(f"{gone}: rows that came late since can't be told from other causes there")
+            self.notes.append(f"{gone}: rows that came late since can't be distinguished from other causes there")
 
 
 def _part(workspace: Workspace, state: State, group: Group) -> _Part:

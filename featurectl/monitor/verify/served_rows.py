@@ -9,13 +9,15 @@ from typing import Final
 import polars as pl
 
 from featurectl.core.dataclass import dataclass
-from featurectl.engines.base import Engine
+from featurectl.engines.base import Engine, ViewBuckets
 from featurectl.language.definitions.view import FeatureView
 from featurectl.monitor.verify.equal import compare, loose_features
 from featurectl.operations.training.as_served import answer_pushed
 from featurectl.operations.training.bound_view import BoundView
+from featurectl.pit.keys import AskedSpine
 
 TIME: Final = "\x00time"
+_KNOWN: Final = "\x00known"
 RowChange = Callable[[pl.DataFrame, int], pl.DataFrame]  # of the rows of a bucket, by its number
 
 
@@ -24,9 +26,11 @@ class ServedRows:
     """Values of some rows, `names` (as they are shown) of features of a view version.
 
     `keys` are the view's own, `at` the instant for which each row's values are true, `read_at` the moment of reading
-    (the same for a state view), `pushed` the push that its values come from, as far as that is known. `defaults` are
-    the model's. `stored`: the values are as the store keeps them, before defaults, whatever the ttl. `expired`: the
-    row was asked to be.
+    (the same for a state view), `pushed` the push that its values come from, as far as that is known. `known`, of rows
+    that are events, is up to when what was available counts (None: `at`), `logged` when a row was noted. A state view
+    that is pushed has one row of an entity: that of `known`, and its ttl ends at `at`. `defaults` are the model's.
+    `stored`: the values are as the store keeps them, before defaults, whatever the ttl. `expired`: the row was asked
+    to be.
     """
 
     bound: BoundView
@@ -39,6 +43,8 @@ class ServedRows:
     expired: pl.Series
     values: pl.DataFrame
     stored: bool = False
+    known: pl.Series | None = None
+    logged: pl.Series | None = None
 
     @property
     def height(self) -> int:
@@ -55,7 +61,9 @@ class ServedRows:
         """Return some of the rows: a mask, or their places (which may repeat)."""
         kept = chosen.arg_true() if chosen.dtype == pl.Boolean else chosen
         keys = self.keys[kept] if self.keys.width else self.keys
-        columns = {name: getattr(self, name)[kept] for name in ("at", "read_at", "pushed", "expired", "values")}
+        names = ["at", "read_at", "pushed", "expired", "values"]
+        names += [name for name in ("known", "logged") if getattr(self, name) is not None]
+        columns = {name: getattr(self, name)[kept] for name in names}
         return replace(self, keys=keys, **columns)
 
     def of(self, names: Sequence[str]) -> ServedRows:
@@ -63,6 +71,11 @@ class ServedRows:
         features = {name: self.names[name] for name in names}
         defaults = {feature: value for feature, value in self.defaults.items() if feature in features.values()}
         return replace(self, names=features, defaults=defaults, values=self.values.select(names))
+
+    @property
+    def asked(self) -> pl.Series:
+        """The instants up to which rows of the table count."""
+        return self.at if self.known is None else self.known
 
     def spine(self, at: pl.Series) -> pl.DataFrame:
         """Return the entities at some instants, as the engine is asked for them."""
@@ -77,11 +90,13 @@ class ServedRows:
 class TableQuestion:
     """How the offline table is asked: of another version, at other instants, with other rows.
 
+    `known`: what was available by then counts, in place of the `known` of the rows.
     `pushed`: the values are those of such a push, the ttl is judged at `at`. `blank`: as if there were no values.
     """
 
     bound: BoundView | None = None
     at: pl.Series | None = None
+    known: pl.Series | None = None
     pushed: pl.Series | None = None
     change: RowChange | None = None
     blank: bool = False
@@ -105,11 +120,7 @@ def computed(engine: Engine, served: ServedRows, asking: TableQuestion | None = 
         change = asking.change
         table = replace(table, read=lambda bucket: change(bound.read(bucket), bucket))
     at = served.at if asking.at is None else asking.at
-    if asking.pushed is not None and bound.view.kind != "event":
-        values = answer_pushed(engine, table, served.spine(at), TIME, asking.pushed)
-    else:
-        instants = at if asking.pushed is None else asking.pushed
-        values = engine.answer(table, served.spine(instants), TIME)
+    values = _answered(engine, table, served, replace(asking, at=at))
     if asking.blank:
         values = values.clear(values.height)
     if served.stored:
@@ -120,6 +131,21 @@ def computed(engine: Engine, served: ServedRows, asking: TableQuestion | None = 
     asof = at if asking.pushed is None or view.kind != "event" else asking.pushed
     finished = engine.finish(values, view, asof, {k: v for k, v in defaults.items() if k in there})
     return finished.select(pl.col(feature).alias(name) for name, feature in names.items())
+
+
+def _answered(engine: Engine, table: ViewBuckets, served: ServedRows, asking: TableQuestion) -> pl.DataFrame:
+    """Return the stored features at the instants of a question."""
+    at, known = asking.at, served.known if asking.known is None else asking.known
+    assert at is not None
+    pushed = asking.pushed
+    if pushed is None and not table.view.source.is_stream:
+        pushed = known
+    if pushed is not None and table.view.kind != "event":
+        return answer_pushed(engine, table, served.spine(at), TIME, pushed)
+    if pushed is not None or known is None:
+        return engine.answer(table, served.spine(at if pushed is None else pushed), TIME)
+    spine = served.spine(at).with_columns(known.alias(_KNOWN))
+    return engine.answer(table, AskedSpine(spine, table.view.keys, TIME, _KNOWN), TIME)
 
 
 def _without_defaults(view: FeatureView) -> FeatureView:

@@ -44,7 +44,12 @@ def find_shift(engine: Engine, served: ServedRows, tolerance: float) -> int | No
 
 def shifted(served: ServedRows, shift_us: int) -> TableQuestion:
     """Return how the table is asked at instants so much later (less than 0: earlier)."""
-    return TableQuestion(at=(served.at.to_physical() + shift_us).cast(INSTANT))
+    known = None if served.known is None else _moved(served.known, shift_us)
+    return TableQuestion(at=_moved(served.at, shift_us), known=known)
+
+
+def _moved(instants: pl.Series, by_us: int | pl.Series) -> pl.Series:
+    return (instants.to_physical() + by_us).cast(INSTANT)
 
 
 def spell_shift(shift_us: int) -> str:
@@ -63,9 +68,10 @@ def _best(engine: Engine, sample: ServedRows, shifts: Sequence[int], tolerance: 
     rows, ordered = sample.height, sorted(shifts, key=lambda us: (abs(us), us))
     places = pl.int_range(rows * len(ordered), eager=True)
     many, number = sample.some(places % rows), places // rows
-    moved = many.at.to_physical() + pl.Series("shift", ordered, dtype=pl.Int64).gather(number)
-    instants = moved.cast(INSTANT)
-    found = computed(engine, replace(many, at=instants, read_at=instants))
+    by = pl.Series("shift", ordered, dtype=pl.Int64).gather(number)
+    instants = _moved(many.at, by)
+    known = None if many.known is None else _moved(many.known, by)
+    found = computed(engine, replace(many, at=instants, read_at=instants, known=known))
     right = ~many.wrong(found, tolerance).select(pl.any_horizontal(pl.all())).to_series()
     counts = pl.DataFrame([number.alias("number"), right.alias("right")]).group_by("number").agg(pl.sum("right"))
     best = counts.sort("right", "number", descending=[True, False]).row(0)

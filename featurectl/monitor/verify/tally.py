@@ -55,6 +55,8 @@ def show_difference(served: ServedRows, computed: pl.DataFrame, name: str, row: 
     """Return a value that differs in words: whose, when, what was served and what the table gives."""
     keys = [f"{key}={shown_value(served.keys[key][row])}" for key in served.keys.columns]
     at = f"at {shown_value(served.at[row])}"
+    if served.known is not None and served.known[row] != served.at[row]:
+        at += f", known at {shown_value(served.known[row])}"
     values = f"served {shown_value(served.values[name][row])}, offline {shown_value(computed[name][row])}"
     return f"{' '.join([*keys, at])}: {values}"
 

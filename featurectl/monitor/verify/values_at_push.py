@@ -16,7 +16,7 @@ import polars as pl
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError, StoreError
 from featurectl.engines.base import Engine
-from featurectl.monitor.verify.alternatives import Hypothesis, TablePast, of_own_push
+from featurectl.monitor.verify.alternatives import Hypothesis, TablePast, at_own_push
 from featurectl.monitor.verify.served_rows import ServedRows, TableQuestion, computed
 from featurectl.offline.base import Coverage
 from featurectl.offline.inputs import has_other_definition, lacking_inputs
@@ -86,7 +86,7 @@ def _same(engine: Engine, served: ServedRows, bound: BoundView, tolerance: float
     there = served.of([name for name, feature in served.names.items() if not bound.lacks(feature)])
     if not there.names:
         return pl.DataFrame()
-    found = computed(engine, there, TableQuestion(bound=bound, pushed=of_own_push(there)))
+    found = computed(engine, there, at_own_push(there, bound))
     differ = there.wrong(found, tolerance)
     return differ.select(~pl.all())
 

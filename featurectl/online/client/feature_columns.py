@@ -20,7 +20,8 @@ class KeyRows:
     """What is asked: `count` rows with their key columns, as of an instant.
 
     Where that is a clock's, which may be behind that of who pushed, what is of no later than `latest` counts.
-    `instants` are those of rows that each ask views of streams as of its own: as far as these are known by then.
+    `instants` are those of rows that each ask as of their own: of views of streams as far as these are known by then,
+    of others as of `time_us`.
     """
 
     keys: Mapping[str, Sequence[object]]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError
+from featurectl.core.units import from_us
 from featurectl.language.definitions.model import FeatureInput
 from featurectl.language.renaming import named_features
 from featurectl.online.base import Ask, Found
@@ -180,6 +181,8 @@ class FeatureReader:
 
     def single(self, read: RowsRead, asked: KeyRows, streamed: Mapping[str, FeatureColumn]) -> FeatureColumns | None:
         """Return what `answer` returns of one row; None where a view has none, or one that is no usual one."""
+        if asked.instants is not None:
+            return None
         columns, (_, found, pushed) = {**streamed}, read
         begin, is_present = moment_of(asked.now, latest=asked.latest), True
         if streamed:
@@ -210,7 +213,6 @@ class FeatureReader:
             now=asked.now,
             latest=asked.latest,
             is_present=is_present,
-            instants=asked.instants,
         )
 
     def answers(
@@ -220,10 +222,11 @@ class FeatureReader:
     ) -> Iterator[dict[str, FeatureColumn]]:
         """Yield what `answer` returns of views that are no streams, some features at a time."""
         packed, found, pushed = read
-        begin = moment_of(asked.now, latest=asked.latest)
+        begins = [moment_of(at, latest=asked.latest) for at in _instants(asked)]
         for group in self._groups:
-            moment = begin.after_push(pushed.get(group.source.field)) if group.is_event else begin
-            yield self._columns(group, packed[group.trip], found[group.trip], moment)
+            push = pushed.get(group.source.field) if group.is_event else None
+            moments = [begin.after_push(push) for begin in begins] if group.is_event else begins
+            yield self._columns(group, packed[group.trip], found[group.trip], moments)
 
     def columns(self, columns: Mapping[str, FeatureColumn], asked: KeyRows) -> FeatureColumns:
         """Return features in the order of asking."""
@@ -237,13 +240,16 @@ class FeatureReader:
         group: FeatureGroup,
         packed: Sequence[bytes | None],
         found: Sequence[Found],
-        moment: Moment,
+        moments: Sequence[Moment],
     ) -> dict[str, FeatureColumn]:
+        """Return the columns of a group: of all rows at one moment, or of each at its own."""
         decoder = group.decoder
         assert decoder is not None
         data = [row[group.place] for row in found]
         try:
-            return self._decoded(group, packed, data, moment)
+            if len(moments) > 1:
+                return _columns_at(group, packed, data, moments)
+            return self._decoded(group, packed, data, moments[0])
         except (ValueError, IndexError, TypeError, ArithmeticError, BrokenRowError):
             decoder.check(data, self._places(group, packed))
             raise
@@ -288,6 +294,24 @@ class FeatureReader:
             _Trip(project=source.online.project, env=source.online.env, types=types, fields=[source.field])
         )
         return len(self._trips) - 1, 0
+
+
+def _instants(asked: KeyRows) -> Sequence[datetime]:
+    """Return the moment of reading, or those of the rows where each has its own."""
+    return [asked.now] if asked.instants is None else [from_us(at.time_us) for at in asked.instants]
+
+
+def _columns_at(
+    group: FeatureGroup, packed: Sequence[bytes | None], data: Sequence[bytes | None], moments: Sequence[Moment]
+) -> dict[str, FeatureColumn]:
+    """Return the columns of packed rows at a moment each."""
+    decoder, known = group.decoder, iter(data)
+    assert decoder is not None
+    rows = [
+        decoder.unknown(moment) if key is None else decoder.rows([next(known)], moment)[0]
+        for key, moment in zip(packed, moments, strict=True)
+    ]
+    return group_columns(group, rows, decoder.all_present)
 
 
 def _stream_inputs() -> StreamInputs:

@@ -86,11 +86,11 @@ class InputReader:
         return {name: columns[name] for name in self.names}
 
     def _derive(self, columns: Mapping[str, Sequence[object]], read: FeatureColumns) -> dict[str, list[object]]:
-        asof = instant_us(read.now)
+        now = instant_us(read.now)
         found: dict[str, list[object]] = {item.name: [] for item in self._derived}
         for i in range(read.count):
             slots = [number_of(columns[name][i]) for name in self._seen]
-            slots.append(asof)
+            slots.append(now if read.instants is None else read.instants[i].time_us)
             for item in self._derived:
                 value = from_number(item.closure(slots), item.dtype)
                 value = item.default if value is None else value

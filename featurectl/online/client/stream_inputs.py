@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from functools import partial
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from featurectl.core.dataclass import dataclass
 from featurectl.online.client.entity_keys import pack_columns
@@ -21,6 +21,7 @@ from featurectl.online.stream_state.base import EntityList, Generation, ListsAns
 from featurectl.online.stream_state.known_instants import RowInstant, UnknownInstantError, unknown_instant
 from featurectl.online.stream_state.stream_columns import ReadLists, StreamColumns
 
+_FEW: Final = 4  # rows that ask about one entity: of more its list is read once for all
 ListsFound = Mapping[StreamSource, Sequence[ListsAnswer]]
 
 
@@ -173,16 +174,16 @@ class StreamInputs:
             step = of.columns.at_once(read)
             for first in range(0, len(entities), step):
                 part = entities[first : first + step], (answer.lists or ())[first : first + step]
-                for row, told in _told_rows(of, read, part, askers, instants):
-                    if isinstance(told, UnknownInstantError):
-                        unknown.setdefault(row, told)
+                for row, outcome in _rows_or_errors(of, read, part, askers, instants):
+                    if isinstance(outcome, UnknownInstantError):
+                        unknown.setdefault(row, outcome)
                     else:
-                        rows[row] = told
+                        rows[row] = outcome
                 yield {}
             if not unknown:
                 yield group_columns(of.group, [rows[row] for row in range(len(packed))], of.columns.all_present)
         if unknown:
-            raise unknown[min(unknown)].of_rows(sorted(unknown))
+            raise UnknownInstantError.of_rows(unknown)
 
     def asofs(self, found: ListsFound) -> Iterator[tuple[ReadView, int]]:
         """Give the instant as of which each view was read, in microseconds."""
@@ -190,25 +191,26 @@ class StreamInputs:
             yield of.group.source, found[of.source][of.place].asof
 
 
-def _told_rows(
+def _rows_or_errors(
     of: _StreamGroup,
     read: ReadLists,
     part: tuple[Sequence[bytes], Sequence[EntityList | None]],
     askers: Mapping[bytes | None, Sequence[int]],
     instants: Sequence[RowInstant],
 ) -> Iterator[tuple[int, EntityRow | UnknownInstantError]]:
-    """Give what rows have of some entities; those of which one row asks are read together."""
+    """Give what rows have of some entities; those of which few rows ask are read together, once for each row."""
     keys, lists = part
-    alone = [one if len(askers[key]) == 1 else None for key, one in zip(*part, strict=True)]
-    joined = of.columns.quick_rows_at(read, alone, [instants[askers[key][0]] for key in keys])
-    for number, (key, one, quick) in enumerate(zip(keys, lists, joined, strict=True)):
-        asking = askers[key]
-        if quick is not None:
-            yield asking[0], quick
+    few = [(row, one) for key, one in zip(*part, strict=True) if len(askers[key]) <= _FEW for row in askers[key]]
+    joined = of.columns.quick_rows_at(read, [one for _, one in few], [instants[row] for row, _ in few])
+    known = {row: quick for (row, _), quick in zip(few, joined, strict=True) if quick is not None}
+    yield from known.items()
+    for number, (key, one) in enumerate(zip(keys, lists, strict=True)):
+        asking = [row for row in askers[key] if row not in known]
+        if not asking:
             continue
         place = partial(_place, of, keys, number)
-        told = of.columns.rows_at(read, one, [instants[row] for row in asking], place)
-        for row, each in zip(asking, told, strict=True):
+        found = of.columns.rows_at(read, one, [instants[row] for row in asking], place)
+        for row, each in zip(asking, found, strict=True):
             yield row, each or unknown_instant(place(), instants[row])
 
 

@@ -183,7 +183,7 @@ redis.call('HDEL', home, mark)
 return 0
 """
 
-# Adds to the counter; while a writer has not counted what it added, that one is told to count all rows instead.
+# Adds to the counter; while a writer has not counted what it added, that one has to count all rows instead.
 CORRECT_COUNT: Final = """
 local home, counter, mark, difference = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local found = redis.call('HGET', home, mark)

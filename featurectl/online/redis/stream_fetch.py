@@ -7,16 +7,15 @@ read behind them, for lists are removed after that.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Generic, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 import redis
 
-from featurectl.core.dataclass import dataclass
 from featurectl.online.redis.answers import listed, read_names, read_value
 from featurectl.online.redis.connect import StoreAddress, store_error
 from featurectl.online.redis.stream_keys import list_ends, mark_key, register_key
 from featurectl.online.redis.stream_masters import foreign_key, is_foreign
-from featurectl.online.redis.stream_register import views_of
+from featurectl.online.redis.stream_register import live_of
 from featurectl.online.redis.trips import RedisCommand
 from featurectl.online.stream_state.base import (
     EntityList,
@@ -28,10 +27,10 @@ from featurectl.online.stream_state.base import (
 )
 
 Owner = TypeVar("Owner", bound=Hashable)
+_USUAL: Final = frozenset([list, bytes, type(None)])  # replies
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WantedList:
+class WantedList(NamedTuple):
     """A list that is asked for: of an ask, at a place."""
 
     ask: int
@@ -50,7 +49,9 @@ class FetchLeg:
         self._poll = poll
         self._mark_keys = [mark_key(source, tag) for tag in tags]
         self.wanted = wanted
-        self._generations = list(dict.fromkeys(each.generation for each in wanted))
+        of_asks = {each.ask: each.generation for each in wanted}
+        self._generations = list(dict.fromkeys(of_asks.values()))
+        self._of_asks = of_asks
 
     def commands(self) -> list[RedisCommand]:
         """Return the commands, which travel together in this order."""
@@ -72,23 +73,27 @@ class FetchLeg:
         end = len(replies) - max(len(self._mark_keys), 1)
         begin = end - len(self.wanted)
         before, lists, last = replies[:begin], replies[begin:end], replies[end:]
+        if not _USUAL.issuperset(map(type, replies)):
+            self._check(address, lists, replies)
+        try:
+            marks = self._marks(before)
+            ready = self._ready(last)
+            known = {ask: marks.get(of) for ask, of in self._of_asks.items() if of in ready}
+            return [
+                EntityList(read_names(reply), known[each.ask]) if each.ask in known else None
+                for each, reply in zip(self.wanted, lists, strict=True)
+            ]
+        except (redis.InvalidResponse, ValueError) as error:
+            raise store_error(address, error) from error
+
+    def _check(self, address: StoreAddress, lists: Sequence[object], replies: Sequence[object]) -> None:
+        """Raise what replies say that are errors: first of a key that another program has made."""
         for each, reply in zip(self.wanted, lists, strict=True):
             if is_foreign(reply):
                 raise foreign_key(address, each.key)
         for reply in replies:
             if isinstance(reply, Exception):
                 raise store_error(address, reply)
-        try:
-            marks = self._marks(before)
-            ready = self._ready(last)
-            return [
-                EntityList(elements=read_names(reply), marks=marks.get(each.generation))
-                if each.generation in ready
-                else None
-                for each, reply in zip(self.wanted, lists, strict=True)
-            ]
-        except (redis.InvalidResponse, ValueError) as error:
-            raise store_error(address, error) from error
 
     def _marks(self, replies: Sequence[object]) -> dict[Generation, Mapping[int, int]]:
         """Return the least mark of each partition by generation, 0 where there is none."""
@@ -105,8 +110,8 @@ class FetchLeg:
     def _ready(self, replies: Sequence[object]) -> set[Generation]:
         """Return the generations that are there."""
         if not self._mark_keys:
-            views = views_of(read_value(replies[0]) or b"")
-            return {of for of in self._generations if of.view in views and views[of.view].live == of.id}
+            live = live_of(read_value(replies[0]) or b"")
+            return {of for of in self._generations if live.get(of.view) == of.id}
         found = [listed(reply, len(self._generations)) for reply in replies]
         return {of for of, flags in zip(self._generations, zip(*found, strict=True), strict=True) if all(flags)}
 
@@ -161,8 +166,7 @@ class FetchPlan(Generic[Owner]):
                 before, after = list_ends(source, generation)
                 for place, entity in enumerate(ask.entities):
                     key = before + entity + after
-                    each = WantedList(ask=number, place=place, key=key, generation=generation)
-                    wanted.setdefault(owner(key), []).append(each)
+                    wanted.setdefault(owner(key), []).append(WantedList(number, place, key, generation))
         self.legs = {of: FetchLeg(source, poll, tags_of(of), lists) for of, lists in wanted.items()}
 
     def settle(self, leg: FetchLeg, lists: Sequence[EntityList | None]) -> None:

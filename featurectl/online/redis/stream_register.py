@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import redis
@@ -61,6 +63,10 @@ class RedisStampRegister:
         stamps = [number for of in (*known.logged, *known.own) for number in (of.first, of.end, of.stamp)]
         before = (partition, first, end, self._masters.now(), len(known.logged))
         return self._run(_claim, scripts.CLAIM, *before, *stamps)
+
+    def begin_stamps(self, least: int | None = None) -> int:
+        """Return an instant before which no stamp is that is kept or will be given: as late a one as there is."""
+        return self._run(_number, scripts.BEGIN_STAMPS, self._masters.now() if least is None else least)
 
     def finish(self, partition: int, first: int, end: int, written: Sequence[Generation]) -> bool:
         """Say that offsets are in the lists of some generations; False: the worker begins anew."""
@@ -169,6 +175,16 @@ def views_of(text: bytes) -> dict[str, ViewGenerations]:
     return found
 
 
+@lru_cache(maxsize=256)
+def live_of(text: bytes) -> Mapping[str, str]:
+    """Return the ids of the live generations by view, of that text, which changes seldom and is read by each request.
+
+    Raises:
+        ValueError: it is none of ours.
+    """
+    return MappingProxyType({name: of.live for name, of in views_of(text).items() if of.live is not None})
+
+
 def state_of(reply: list[bytes]) -> RegisterState:
     """Return the register that the script STATE found."""
     last, asof, run, left, views, clock, *rows = reply
@@ -211,8 +227,7 @@ def read_poll(reply: object) -> StreamPoll:
         ValueError: the hash holds what is none of ours.
     """
     asof, views = listed(reply, 2)
-    live = {name: of.live for name, of in views_of(views or b"").items() if of.live is not None}
-    return StreamPoll(asof=int(asof or 0), live=live, done={})
+    return StreamPoll(asof=int(asof or 0), live=live_of(views or b""), done={})
 
 
 def _partition(number: int, name: bytes, row: bytes, applied: bytes) -> StreamPartition:

@@ -216,6 +216,22 @@ return {last, get('views') or '', cuts, found}
 """
 )
 
+# Returns an instant before which no stamp is that is kept, or will be given: the clock's, or that of the argument.
+BEGIN_STAMPS: Final = (
+    PINNED
+    + """
+local last, least = tonumber(get('last') or '0'), RETIRED
+for n = 0, count() - 1 do
+  local p = active(n)
+  local kept = p and stamps_of(p, p.kept, p.fin) or {}
+  for at = 3, #kept, 3 do least = math.min(least, kept[at]) end
+end
+local begun = math.max(clock(ARGV[1]), last + 1)
+call('HSET', key, 'last', text(begun - 1))
+return math.min(begun, least)
+"""
+)
+
 # Says that offsets are in the lists of the generations that are named behind them; returns 0 where it is refused.
 FINISH: Final = (
     PINNED

@@ -68,6 +68,7 @@ class RedisStreamConnection:
 class RedisStreamState:
     """A `StreamState` at a `redis://` or `rediss://` URL."""
 
+    heartbeat_s: ClassVar[float] = 0.01
     _commands_of: ClassVar[type[RedisCommands]] = RedisCommands
 
     def __init__(self, url: str, shown: str = "", clock: MicrosecondClock | None = None) -> None:
@@ -106,9 +107,11 @@ class RedisStreamState:
         """Yield the entities that have a list of a generation by a scan, some at a time; one may come twice."""
         return self._sweeper(source).walk(generation)
 
-    def drop_lists(self, source: StreamSource, generation: Generation) -> None:
-        """Remove the lists of a generation that is neither read nor written, some at a time."""
-        self._sweeper(source).drop(generation)
+    def drop_lists(
+        self, source: StreamSource, generation: Generation, is_ending: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Remove the lists of a generation that is neither read nor written, some at a time, until `is_ending`."""
+        self._sweeper(source).drop(generation, is_ending)
 
     def forget(self, source: StreamSource) -> None:
         """Remove the register of a source whose generations were given up, and what says that its lists are whole."""

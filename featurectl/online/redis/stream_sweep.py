@@ -32,8 +32,8 @@ class ListSweeper:
         for keys in self._pages(list_pattern(self._source, generation.view, generation.id)):
             yield [key[len(before) : -len(after)] for key in keys]
 
-    def drop(self, generation: Generation) -> None:
-        """Remove the lists of a generation that is neither read nor written, some at a time.
+    def drop(self, generation: Generation, is_ending: Callable[[], bool]) -> None:
+        """Remove the lists of a generation that is neither read nor written, some at a time, until `is_ending`.
 
         What says that they are whole goes first, so that nobody takes lists that are gone for empty ones.
         """
@@ -43,6 +43,8 @@ class ListSweeper:
             self._do([("HDEL", key, f"ready/{generation.name}")])
         for keys in self._pages(list_pattern(self._source, generation.view, generation.id)):
             self._do([("UNLINK", key) for key in keys])
+            if is_ending():
+                return
         self._forget_marks(lambda name: name == generation.name)
 
     def forget(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 import threading
 import time
@@ -91,7 +92,8 @@ class StreamFile:
         with self.transaction() as connection:
             connection.execute(ADD_SOURCE, (source.project, source.env, source.source))
             number = self.number(connection, source)
-            connection.execute(MEET_RUN, (number, f"{self._file.identity}:{_boot()}"))
+            drawn = secrets.token_hex(8)  # taken where the file, or this run of the machine, is met for the first time
+            connection.execute(MEET_RUN, (number, f"{self._file.identity}:{_boot()}", drawn))
         self._met = number
         return number
 

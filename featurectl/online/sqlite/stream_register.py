@@ -83,10 +83,22 @@ class SqliteStampRegister:
                 row = self._add(connection, row, each)
                 last = max(last, each.stamp)
             connection.execute(tables.PUT_LAST, (self._source, last))
-            stamps = [*clipped(known.logged, first, forgotten), *self._stamps(connection, partition, first, end)]
+            stamps = [
+                *clipped(known.logged, first, forgotten),
+                *_stamps(connection, self._source, partition, first, end),
+            ]
             cuts = connection.execute(tables.CUTS, (self._source, partition, row.first))
             named = [GenerationCut(generation=Generation(view=view, id=name), cut=cut) for view, name, cut in cuts]
             return StampClaim(stamps=stamps, generations=named, last=last)
+
+    def begin_stamps(self, least: int | None = None) -> int:
+        """Return an instant before which no stamp is that is kept or will be given: as late a one as there is."""
+        with self._file.transaction() as connection:
+            _, last, *_ = connection.execute(tables.SOURCE, (self._source,)).fetchone()
+            (kept,) = connection.execute(tables.LEAST_KEPT_STAMP, (self._source,)).fetchone()
+            begun = max(self._file.place.clock() if least is None else least, last + 1)
+            connection.execute(tables.PUT_LAST, (self._source, begun - 1))
+            return int(begun if kept is None else min(begun, kept))
 
     def finish(self, partition: int, first: int, end: int, written: Sequence[Generation]) -> bool:
         """Say that offsets are in the lists of some generations; False: the worker begins anew."""
@@ -160,7 +172,7 @@ class SqliteStampRegister:
     def read_stamps(self, partition: int, first: int, end: int) -> list[StampRange]:
         """Return the stamps that are kept of some offsets, in their order."""
         with self._file.transaction(writing=False) as connection:
-            return self._stamps(connection, partition, first, end)
+            return _stamps(connection, self._source, partition, first, end)
 
     def _active(self, connection: sqlite3.Connection, partition: int) -> PartitionRow | None:
         """Return a partition of which something may come."""
@@ -192,10 +204,6 @@ class SqliteStampRegister:
         self._put(connection, grown)
         return grown
 
-    def _stamps(self, connection: sqlite3.Connection, partition: int, first: int, end: int) -> list[StampRange]:
-        found = connection.execute(tables.STAMPS, (self._source, partition, first, end))
-        return list(clipped([StampRange(first=a, end=b, stamp=stamp) for a, b, stamp in found], first, end))
-
     def _beat(self, connection: sqlite3.Connection, at: ReadingPosition, clock: int) -> bool:
         row = self._active(connection, at.partition)
         if row is None:
@@ -205,6 +213,11 @@ class SqliteStampRegister:
         if at.at_end and clock > row.applied:
             self._put(connection, replace(row, applied=clock))
         return True
+
+
+def _stamps(connection: sqlite3.Connection, source: int, partition: int, first: int, end: int) -> list[StampRange]:
+    found = connection.execute(tables.STAMPS, (source, partition, first, end))
+    return list(clipped([StampRange(first=a, end=b, stamp=stamp) for a, b, stamp in found], first, end))
 
 
 class SqliteGenerations:

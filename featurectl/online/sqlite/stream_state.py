@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 from featurectl.online.sqlite import stream_tables as tables
 from featurectl.online.sqlite.store import AsyncSqliteReader
@@ -84,6 +84,8 @@ class AsyncSqliteStreamReader(AsyncSqliteReader):
 class SqliteStreamState:
     """A `StreamState` in a file: WAL, one transaction a step, readers never wait for a writer."""
 
+    heartbeat_s: ClassVar[float] = 0.05  # each is a transaction that others who write wait for
+
     def __init__(
         self, path: Path, shown: str = "", clock: MicrosecondClock = host_clock, wait_s: float | None = None
     ) -> None:
@@ -149,10 +151,16 @@ class SqliteStreamState:
                 return
             last = page[-1]
 
-    def drop_lists(self, source: StreamSource, generation: Generation) -> None:
-        """Remove the lists of a generation that is neither read nor written, 20,000 elements in a transaction."""
+    def drop_lists(
+        self, source: StreamSource, generation: Generation, is_ending: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Remove the lists of a generation that is neither read nor written, until `is_ending`.
+
+        20,000 elements are removed in a transaction.
+        """
         for _ in self._dropping(source, generation, _REMOVE_ELEMENTS):
-            pass
+            if is_ending():
+                return
 
     def forget(self, source: StreamSource) -> None:
         """Remove the register of a source whose generations were given up."""

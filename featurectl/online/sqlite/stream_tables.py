@@ -49,12 +49,14 @@ FORGET_SOURCE: Final = (
     "delete from stream_stamps where source = ?",
     "delete from stream_partitions where source = ?",
     "delete from stream_views where source = ?",
-    # Its number is given to no other: who goes on with it is told.
+    # Its number is given to no other: who goes on with it learns that it was forgotten.
     "update stream_sources set project = '', env = '', source = id, asof = 0, last = 0 where id = ?",
 )
 IS_KNOWN: Final = "select 1 from stream_sources where id = ? and project <> ''"
 ADD_SOURCE: Final = "insert or ignore into stream_sources (project, env, source) values (?, ?, ?)"
-MEET_RUN: Final = "update stream_sources set run = ?2, left_asof = asof where id = ?1 and run <> ?2"
+# Behind what is known of the place stands what was drawn for this file: another may lie there under the same number.
+MEET_RUN: Final = """update stream_sources set run = ?2 || ':' || ?3, left_asof = asof
+    where id = ?1 and run <> ?2 and substr(run, 1, length(?2) + 1) <> ?2 || ':'"""
 SOURCE: Final = "select asof, last, run, left_asof from stream_sources where id = ?"
 PUT_ASOF: Final = f"""
 update stream_sources
@@ -92,6 +94,10 @@ select first from stream_stamps where source = ? and partition = ? order by firs
 """
 EXTEND_STAMP: Final = "update stream_stamps set end = ?4 where source = ?1 and partition = ?2 and first = ?3"
 LEAST_STAMP: Final = "select min(stamp) from stream_stamps where source = ? and partition = ? and end > ?"
+LEAST_KEPT_STAMP: Final = f"""
+select min(stamps.stamp) from stream_stamps as stamps join stream_partitions using (source)
+where source = ?1 and number = partition and applied < {RETIRED}
+"""
 WHOLE_STAMP: Final = """
 select end, stamp from stream_stamps where source = ?1 and partition = ?2 and first >= ?3 and end <= ?4
 order by first desc limit 1

@@ -16,14 +16,17 @@ from featurectl.online.read import Answer, ViewReader
 from featurectl.online.row_places import filled_within_ttl
 from featurectl.online.stream_state.base import EntityList
 from featurectl.online.stream_state.joined_lists import OpenedList, open_list
-from featurectl.online.stream_state.joined_values import JoinedReader, ReadValues
+from featurectl.online.stream_state.joined_names import without_copies
+from featurectl.online.stream_state.joined_values import JoinedReader
+from featurectl.online.stream_state.known_answers import KnownAnswers, ReadValues
 from featurectl.online.stream_state.known_instants import RowInstant
 from featurectl.online.stream_state.layout import ListLayout
 from featurectl.online.stream_state.list_values import ListAnswer, ListReader
 from featurectl.online.stream_state.parsed_list import parse_list
+from featurectl.online.stream_state.single_list import SingleReader
 from featurectl.online.stream_state.unread_views import new_features
 
-_MANY: Final = 6  # fewer lists take less time one by one
+_MANY: Final = 8  # fewer lists take less time one by one
 
 
 class StreamViewReader:
@@ -40,9 +43,10 @@ class StreamViewReader:
         self.lacking = _lacking(view, layout)
         self._has_all = not self.lacking
         self._is_plain = self._has_all and not filled_within_ttl(view)
-        self._joined = None
+        self._joined, self._single = None, None
         if self._is_plain and JoinedReader.knows(view.features, layout):
-            self._joined = JoinedReader(view.features, layout)
+            self._joined, self._single = JoinedReader(view.features, layout), SingleReader(view.features, layout)
+        self._known = KnownAnswers()
         self._rows = ViewReader(view, online)
         self._decoders = {feature.name: decoder(feature.dtype or "string") for feature in view.features}
 
@@ -89,14 +93,25 @@ class StreamViewReader:
 
     def values_of_many(self, found: Sequence[EntityList | None], asof_us: int) -> list[ReadValues | None]:
         """Return what `values` does of each list; None, too, where `values` has to be asked."""
-        if self._joined is None or len(found) < _MANY:
+        if self._joined is None:
             return [None] * len(found)
-        opened = [None if each is None else open_list(each, self._layout) for each in found]
+        read = [None if each is None else self._known.find(each, asof_us) for each in found]
+        left = [i for i, one in enumerate(read) if one is None]
+        if len(left) < _MANY:
+            return read
+        lists = [found[i] for i in left]
+        opened = without_copies(
+            [None if each is None else open_list(each, self._layout) for each in lists], self._layout
+        )
         answers = self._joined.answers([one for one in opened if one is not None], asof_us)
         if answers is None:
-            return [None] * len(found)
+            return read
         known = iter(answers)
-        return [None if one is None or (read := next(known)).event_us is None else read for one in opened]
+        for i, each, one in zip(left, lists, opened, strict=True):
+            if each is not None and one is not None and (answer := next(known)).event_us is not None:
+                read[i] = answer
+                self._known.keep(each, answer)
+        return read
 
     def values(self, found: EntityList, asof_us: int) -> ReadValues | None:
         """Return the values of features.
@@ -106,6 +121,9 @@ class StreamViewReader:
         """
         if not self._is_plain:
             return None
+        if self._single is not None and (quick := self._single.answer(found, asof_us)) is not None:
+            self._known.keep(found, quick)
+            return quick
         parsed = parse_list(found.elements, self._layout, found.marks)
         at_us = max(asof_us, parsed.head.asof_us)
         values, event_us, *_ = self._lists.answer(parsed, at_us)
@@ -137,8 +155,8 @@ class StreamViewReader:
         if self._joined is None or len(found) < _MANY:
             return read
         known: list[tuple[int, OpenedList]] = []
-        for i, (each, at) in enumerate(zip(found, instants, strict=True)):
-            opened = None if each is None else open_list(each, self._layout)
+        lists = [None if each is None else open_list(each, self._layout) for each in found]
+        for i, (opened, at) in enumerate(zip(without_copies(lists, self._layout), instants, strict=True)):
             if opened is not None and self._joined.knows_at(opened, asof_us, at):
                 known.append((i, opened))
         answers = self._joined.answers_at([one for _, one in known], [instants[i] for i, _ in known])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha1
-from typing import Final
+from typing import Final, NamedTuple
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import StoreError
@@ -289,8 +289,7 @@ class ListsAsk:
     entities: Sequence[bytes]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntityList:
+class EntityList(NamedTuple):
     """The elements of a list; a list that is not there has none.
 
     `marks` are by the number of the partition: records of offsets at or behind them don't count, as their batch may

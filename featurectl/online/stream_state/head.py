@@ -109,7 +109,12 @@ def _pack_sorted(values: Ints) -> bytes:
     return int(values[0]).to_bytes(_WORD, "big", signed=True) + pack_ints(np.diff(values))
 
 
-def _unpack_sorted(data: bytes, rows: int) -> Ints:
+def unpack_sorted(data: bytes, rows: int) -> Ints:
+    """Return so many integers of which each is the one before or greater.
+
+    Raises:
+        StoreError: the bytes are of another number of them.
+    """
     if rows == 0:
         return np.zeros(0, np.int64)
     values = np.empty(rows, np.int64)
@@ -149,6 +154,7 @@ class PackedHead(NamedTuple):
     event_us: bytes
     delays: bytes
     repeats: bytes
+    names: bytes
     columns: Sequence[bytes]
 
 
@@ -168,11 +174,13 @@ def open_head(data: bytes, layout: ListLayout) -> PackedHead | None:
     if len(columns) != len(layout.inputs) or (rows and len(names) != (_WORD * rows if layout.has_dedup else 0)):
         return None
     known = None if newest is None else (int(newest[0]), int(newest[1]))
-    return PackedHead(asof_us, known, frontier, rows, event_us, delays, repeats, columns)
+    return PackedHead(asof_us, known, frontier, rows, event_us, delays, repeats, names, columns)
 
 
 def _is_head(parts: object) -> TypeGuard[list]:  # type: ignore[type-arg]  # of whatever MessagePack has
-    return isinstance(parts, list) and len(parts) == _PARTS and all(type(parts[i]) is int for i in (0, 1, 4, 10))
+    if not isinstance(parts, list) or len(parts) != _PARTS:
+        return False
+    return type(parts[0]) is type(parts[1]) is type(parts[4]) is type(parts[10]) is int
 
 
 def _unpacked(parts: list, layout: ListLayout) -> Head:  # type: ignore[type-arg]
@@ -190,7 +198,7 @@ def _unpacked(parts: list, layout: ListLayout) -> Head:  # type: ignore[type-arg
 
 
 def _rows(parts: list, count: int, layout: ListLayout) -> EventRows:  # type: ignore[type-arg]
-    event_us = _unpack_sorted(parts[5], count)
+    event_us = unpack_sorted(parts[5], count)
     flags, names = parts[7], np.frombuffer(parts[8], "<u8")
     is_repeat = np.zeros(count, np.bool_)
     if flags:

@@ -16,7 +16,7 @@ from featurectl.online.stream_state.layout import ListLayout
 from featurectl.online.stream_state.packed_columns import Column, join_columns, order_column
 from featurectl.pit.arrays import Bools, Ints, running_total
 
-_NO_HEAD: Final = PackedHead(0, None, (), 0, b"", b"", b"", ())
+_NO_HEAD: Final = PackedHead(0, None, (), 0, b"", b"", b"", b"", ())
 _KEYS_END: Final = 1 << 62
 
 
@@ -38,8 +38,6 @@ def open_list(found: EntityList, layout: ListLayout) -> OpenedList | None:
             if opened is None:
                 return None
             head, elements = opened, elements[1:]
-        if elements and layout.has_dedup:
-            return None  # which of its rows are repeats is to be found anew
         frontier = dict(zip(head.frontier[::2], head.frontier[1::2], strict=True)) if elements else {}
     except (StoreError, ValueError, TypeError, LookupError, OverflowError):
         return None  # who reads it alone says what is wrong
@@ -50,7 +48,8 @@ class JoinedRows(NamedTuple):
     """Rows of many lists that count, list after list, each in its order; columns are by their places in the layout.
 
     `ends` has where each list begins, and the end of all. `keys` ascend: they are event times, those of each list as
-    far from those of the one before as `span` says, and 0 in the first list is at `base_us`.
+    far from those of the one before as `span` says, and 0 in the first list is at `base_us`. `late` says of which lists
+    other rows count later.
     """
 
     ends: Ints
@@ -58,6 +57,7 @@ class JoinedRows(NamedTuple):
     base_us: int
     span: int
     columns: Mapping[int, Column]
+    late: Bools
 
     def before(self, at_us: Ints, *, inclusive: bool) -> Ints:
         """Return where the rows of each list end that are before an instant, or at it, too."""
@@ -85,12 +85,15 @@ def join_lists(lists: Sequence[OpenedList], layout: ListLayout, wanted: Iterable
     dtypes = [*layout.inputs.values()]
     columns = {i: dtypes[i] for i in wanted}
     raw = [one.raw for one in lists]
-    records = None
+    records, late = None, np.zeros(0, np.int64)
     if any(one.elements for one in raw):
         found = join_records(raw, layout)
-        records = found.take(found.available_us <= at_us[found.owners])
+        kept = found.available_us <= at_us[found.owners]
+        late = found.owners[~kept]
+        records = found.take(kept)
     others_us = [] if records is None or not len(records.owners) else [records.event_us.min(), records.event_us.max()]
     rows, stamps = _of_heads([one.head for one in lists], columns, [*map(int, others_us)], at_us)
+    rows.late[late] = True
     if records is None or not others_us:
         return rows
     return _with_records(rows, stamps, records, {i: records.column(i, dtype, layout) for i, dtype in columns.items()})
@@ -115,10 +118,11 @@ def _of_heads(
     stamps = join_ints([head.delays for head in filled], counts)
     stamps += keys
     joined = {i: join_packed([head.columns[i] for head in filled], dtype, counts) for i, dtype in columns.items()}
-    rows = JoinedRows(ends, keys, base_us, span, joined)
+    rows = JoinedRows(ends, keys, base_us, span, joined, np.zeros(len(heads), np.bool_))
     until = at_us[owners] - base_us + owners * span
-    late = len(filled) and (np.maximum.reduceat(stamps, ends[owners]) > until).any()
-    if not late and not any(head.repeats for head in filled):
+    if filled:
+        rows.late[owners] = np.maximum.reduceat(stamps, ends[owners]) > until
+    if not rows.late.any() and not any(head.repeats for head in filled):
         return rows, stamps
     kept = (stamps <= np.repeat(until, counts)) & ~_repeats(filled, counts)
     return rows.take(kept), stamps[kept]

@@ -9,18 +9,22 @@ from typing import Final, NamedTuple
 import msgpack
 import numpy as np
 
+from featurectl.core.dtypes import FLOAT64
 from featurectl.online.stream_state.event_rows import in_order
 from featurectl.online.stream_state.layout import ListLayout
 from featurectl.online.stream_state.packed_columns import Column, column_of
 from featurectl.online.stream_state.parsed_list import counted_records
 from featurectl.online.stream_state.record import RECORD
-from featurectl.pit.arrays import Bools, Ints
+from featurectl.pit.arrays import Bools, Floats, Ints
 
-_PREFIX: Final = np.dtype(
-    [("format", "u1"), ("partition", ">u2"), ("offset", ">u8"), ("event_us", ">i8"), ("available_us", ">i8")]
-)
-_SIZE: Final = _PREFIX.itemsize
+_FIELDS: Final = [
+    ("format", "u1"), ("partition", ">u2"), ("offset", ">u8"), ("event_us", ">i8"), ("available_us", ">i8"),
+]  # fmt: skip
+_PREFIX: Final = np.dtype(_FIELDS)
+_NAMED_PREFIX: Final = np.dtype([*_FIELDS, ("name", ">u8")])
 _ARRAY: Final = b"\xdd"  # MessagePack's, with 4 bytes of its length
+_FEW, _FEW_VALUES = 16, 0x90  # its array of fewer values, with their number
+_FLOAT, _FLOAT64 = 9, 0xCB  # its float: that byte, and 8 of the number
 _PARTITIONS: Final = 1 << 16
 _ALL: Final = np.iinfo(np.int64).max
 
@@ -34,45 +38,51 @@ class RawRecords(NamedTuple):
 
 
 class JoinedRecords(NamedTuple):
-    """Records of many lists: which list each is of, its instants, and its body. Of equal times they are in order."""
+    """Records of many lists: which list each is of, its instants, and its body. Of equal times they are in order.
+
+    Bodies that have nothing but floats are an array, a row each.
+    """
 
     owners: Ints
     event_us: Ints
     available_us: Ints
-    bodies: Sequence[Sequence[object]]
+    bodies: Sequence[Sequence[object]] | Floats
 
     def take(self, kept: Bools) -> JoinedRecords:
         """Return some of the records."""
         if kept.all():
             return self
-        return JoinedRecords(
-            self.owners[kept], self.event_us[kept], self.available_us[kept], [*compress(self.bodies, kept.tolist())]
-        )
+        some, bodies = (self.owners[kept], self.event_us[kept], self.available_us[kept]), self.bodies
+        if isinstance(bodies, np.ndarray):
+            return JoinedRecords(*some, bodies[kept])
+        return JoinedRecords(*some, [*compress(bodies, kept.tolist())])
 
     def column(self, i: int, dtype: str, layout: ListLayout) -> Column:
         """Return an input of the layout, by its place.
 
         Raises:
             StoreError: a value is of another type.
+            ValueError: likewise.
         """
         place = len(layout.ties) + i
+        if isinstance(self.bodies, np.ndarray):
+            if dtype != FLOAT64:
+                raise ValueError(dtype)
+            return Column(self.bodies[:, place])
         return column_of(dtype, [body[place] for body in self.bodies])
 
 
 def join_records(lists: Sequence[RawRecords], layout: ListLayout) -> JoinedRecords:
-    """Return the records that count of lists without a `dedup_key`, each once.
+    """Return the records that count of lists in which no event has a copy of another place, each once.
 
     Raises:
         ValueError, TypeError, StoreError: an element is no record of the layout.
     """
     elements = [element for one in lists for element in one.elements]
-    prefixes, packed = _split(elements)
-    bodies = msgpack.unpackb(b"".join((_ARRAY, len(elements).to_bytes(4, "big"), packed)))
-    width = len(layout.ties) + len(layout.inputs)
+    prefix = _NAMED_PREFIX if layout.has_dedup else _PREFIX
+    prefixes, bodies = _split(elements, prefix, len(layout.ties) + len(layout.inputs))
     if len(prefixes) != len(elements) or (prefixes["format"] != RECORD).any():
         raise ValueError(len(elements))
-    if {*map(type, bodies)} != {list} or {*map(len, bodies)} != {width}:
-        raise ValueError(width)
     owners = np.repeat(np.arange(len(lists)), [len(one.elements) for one in lists])
     event_us, available_us, offsets, partitions = (
         prefixes[name].astype(np.int64) for name in ("event_us", "available_us", "offset", "partition")
@@ -84,15 +94,40 @@ def join_records(lists: Sequence[RawRecords], layout: ListLayout) -> JoinedRecor
     return _each_once(JoinedRecords(owners, event_us, available_us, bodies).take(kept), lists, layout)
 
 
-def _split(elements: Sequence[bytes]) -> tuple[np.typing.NDArray[np.void], bytes]:
-    """Return the prefixes of records, and the bytes behind them end to end."""
-    size = len(elements[0])
+def _split(
+    elements: Sequence[bytes], prefix: np.dtype[np.void], width: int
+) -> tuple[np.typing.NDArray[np.void], Sequence[Sequence[object]] | Floats]:
+    """Return the prefixes of records, and their bodies, of so many values each.
+
+    Raises:
+        ValueError: there are other bodies.
+    """
+    size, count, begin = len(elements[0]), len(elements), prefix.itemsize
     if {*map(len, elements)} == {size}:
-        octets = np.frombuffer(b"".join(elements), np.uint8).reshape(len(elements), size)
-        prefixes = np.frombuffer(octets[:, :_SIZE].tobytes(), _PREFIX)
-        return prefixes, octets[:, _SIZE:].tobytes()
-    prefixes = np.frombuffer(b"".join([element[:_SIZE] for element in elements]), _PREFIX)
-    return prefixes, b"".join([element[_SIZE:] for element in elements])
+        octets = np.frombuffer(b"".join(elements), np.uint8).reshape(count, size)
+        prefixes = np.frombuffer(octets[:, :begin].tobytes(), prefix)
+        floats = _floats(octets[:, begin:], width)
+        return prefixes, _unpacked(octets[:, begin:].tobytes(), count, width) if floats is None else floats
+    prefixes = np.frombuffer(b"".join([element[:begin] for element in elements]), prefix)
+    return prefixes, _unpacked(b"".join([element[begin:] for element in elements]), count, width)
+
+
+def _floats(octets: np.typing.NDArray[np.uint8], width: int) -> Floats | None:
+    """Return bodies that have nothing but so many floats as they are; None of any others."""
+    if octets.shape[1] != 1 + _FLOAT * width or not 0 < width < _FEW:
+        return None
+    cells = octets[:, 1:].reshape(-1, width, _FLOAT)
+    if (octets[:, 0] != _FEW_VALUES + width).any() or (cells[:, :, 0] != _FLOAT64).any():
+        return None
+    found: Floats = np.ascontiguousarray(cells[:, :, 1:]).view(">f8")[:, :, 0].astype(np.float64)
+    return found
+
+
+def _unpacked(packed: bytes, count: int, width: int) -> Sequence[Sequence[object]]:
+    bodies: Sequence[Sequence[object]] = msgpack.unpackb(b"".join((_ARRAY, count.to_bytes(4, "big"), packed)))
+    if {*map(type, bodies)} != {list} or {*map(len, bodies)} != {width}:
+        raise ValueError(width)
+    return bodies
 
 
 def _limits(limits: Sequence[Mapping[int, int] | None], places: Ints, otherwise: int) -> Ints:
@@ -130,5 +165,6 @@ def _each_once(found: JoinedRecords, lists: Sequence[RawRecords], layout: ListLa
     others = found.take(~np.isin(found.owners, several))
     times = np.array([(owner, record.event_us, record.available_us) for owner, record in records], np.int64).T
     owners, event_us, available_us = (np.concatenate(pair) for pair in zip(others[:3], times, strict=True))
-    bodies = [*others.bodies, *([*record.ties, *record.values] for _, record in records)]
+    alone = others.bodies.tolist() if isinstance(others.bodies, np.ndarray) else others.bodies
+    bodies = [*alone, *([*record.ties, *record.values] for _, record in records)]
     return JoinedRecords(owners, event_us, available_us, bodies)

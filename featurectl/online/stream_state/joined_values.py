@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NamedTuple, cast
+from typing import Final, cast
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from featurectl.core.errors import StoreError
 from featurectl.language.definitions.aggregates import AGGREGATES
 from featurectl.language.definitions.view import Feature
 from featurectl.online.stream_state.joined_lists import JoinedRows, OpenedList, join_lists
+from featurectl.online.stream_state.known_answers import NEVER_US, ReadValues
 from featurectl.online.stream_state.known_instants import RowInstant, oldest_row_us
 from featurectl.online.stream_state.layout import ListLayout
 from featurectl.online.stream_state.packed_columns import Column
@@ -121,14 +122,6 @@ AT_ONCE: Final[Mapping[str, Callable[[JoinedCells], Sequence[object]]]] = {
 }
 
 
-class ReadValues(NamedTuple):
-    """The values of features as MessagePack has them, when the newest event was, and the answer's `asof`."""
-
-    values: list[object]
-    event_us: int | None
-    asof_us: int
-
-
 class JoinedReader:
     """Answers the features of a view from many lists of one layout."""
 
@@ -182,20 +175,34 @@ class JoinedReader:
     def _joined(self, lists: Sequence[OpenedList], time_us: Ints, known_us: Ints) -> list[ReadValues]:
         rows = join_lists(lists, self._layout, [*dict.fromkeys(self._columns.values())], known_us)
         found: dict[str, Sequence[object]] = {}
+        edges = [
+            (rows.before(time_us, inclusive=True), 0)
+        ]  # where the next row changes what a list says, how much later
         for window_us, offset_us in self._windows:
             inside = [f for f in self._features if (f.window_us, f.offset_us) == (window_us, offset_us)]
-            self._find(found, inside, rows, time_us - offset_us)
+            lo, hi = self._places(rows, time_us - offset_us, window_us)
+            edges += [(lo, window_us + offset_us), (hi, offset_us)]
+            self._find(found, inside, rows, (np.minimum(lo, hi), hi))
         values = map(list, zip(*(found[feature.name] for feature in self._features), strict=True))
         newest = _newest(lists, rows, time_us, known_us)
-        return [ReadValues(*each) for each in zip(values, newest, time_us.tolist(), strict=True)]
+        until = _until(rows, edges)
+        return [ReadValues(*each) for each in zip(values, newest, time_us.tolist(), until, strict=True)]
+
+    def _places(self, rows: JoinedRows, end_us: Ints, window_us: int) -> tuple[Ints, Ints]:
+        """Return where the rows of each list are that a window has, which ends at an instant of each list."""
+        closed = self._layout.closed
+        lo = rows.before(end_us - window_us, inclusive=closed not in ("left", "both"))
+        return lo, rows.before(end_us, inclusive=closed in ("right", "both"))
 
     def _find(
-        self, found: dict[str, Sequence[object]], features: Sequence[Feature], rows: JoinedRows, end_us: Ints
+        self,
+        found: dict[str, Sequence[object]],
+        features: Sequence[Feature],
+        rows: JoinedRows,
+        places: tuple[Ints, Ints],
     ) -> None:
-        """Add the values of features of one window, which ends at an instant of each list."""
-        closed, window_us = self._layout.closed, features[0].window_us or 0
-        hi = rows.before(end_us, inclusive=closed in ("right", "both"))
-        lo = np.minimum(rows.before(end_us - window_us, inclusive=closed not in ("left", "both")), hi)
+        """Add the values of features of some rows of each list."""
+        lo, hi = places
         cells: dict[str, JoinedCells] = {}
         for feature in features:
             if feature.column is None:
@@ -225,3 +232,21 @@ def _newest(lists: Sequence[OpenedList], rows: JoinedRows, time_us: Ints, known_
         if known is not None and known[0] <= time and known[1] <= instant:
             last[i] = known[0] if found is None else max(known[0], found)
     return last
+
+
+def _until(rows: JoinedRows, edges: Sequence[tuple[Ints, int]]) -> list[int]:
+    """Return until when each list says the same; 0 where rows are left out that count later.
+
+    At each edge of a window the next row moves over it, so much later than it was. The newest event that a head knows
+    is one by the head's `asof`, so that it counts already.
+    """
+    until = np.full(len(rows.late), NEVER_US, np.int64)
+    if len(rows.keys):
+        places, later_us = np.array([places for places, _ in edges]), np.array([us for _, us in edges])
+        moves_us = (
+            rows.event_us(np.minimum(places, len(rows.keys) - 1), np.arange(len(until))) + later_us[:, np.newaxis]
+        )
+        until = np.where(places < rows.ends[1:], moves_us, until).min(axis=0)
+    until[rows.late] = 0
+    found: list[int] = until.tolist()
+    return found

@@ -1,12 +1,12 @@
 """What the head of a list still knows of an instant of before it: answers that it can't give any more are refused.
 
 A head can be asked about what was up to `ListLayout.past_us` before it. Of what was earlier it may have forgotten rows,
-or have folded rows together that are to be told apart. Where it has not, it answers.
+or have folded rows together that are to be distinguished. Where it has not, it answers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -35,20 +35,23 @@ class RowInstant(NamedTuple):
 
 
 class UnknownInstantError(DataError):
-    """Lists do not know any more what was at an instant; `rows` are the places of the rows that asked, if many did."""
+    """Lists do not know any more what was at an instant; `messages` says so of each row that asked, if many did."""
 
-    def __init__(self, whose: str, at: RowInstant, rows: Sequence[int] = ()) -> None:
+    def __init__(self, whose: str, at: RowInstant, messages: Mapping[int, str] | None = None) -> None:
+        rows = messages or {}
         more = f", nor for {len(rows) - 1:,} more {plural(len(rows) - 1, 'row')}" if len(rows) > 1 else ""
         message = (
             f"{whose}: the online store does not know any more what was at {format_iso(from_us(at.time_us))}{more}"
         )
         super().__init__(message, code="FC550")
-        self._whose, self._at = whose, at
-        self.rows = tuple(rows)
+        self.whose, self.at = whose, at
+        self.messages = rows
 
-    def of_rows(self, rows: Sequence[int]) -> UnknownInstantError:
-        """Return the error of several rows, of which this is one."""
-        return UnknownInstantError(self._whose, self._at, rows)
+    @staticmethod
+    def of_rows(errors: Mapping[int, UnknownInstantError]) -> UnknownInstantError:
+        """Return the error of several rows, by their places, that tells of the first one."""
+        first = errors[min(errors)]
+        return UnknownInstantError(first.whose, first.at, {row: of.message for row, of in errors.items()})
 
 
 def unknown_instant(place: RowPlace, at: RowInstant) -> UnknownInstantError:
@@ -70,7 +73,7 @@ class HeadMemory:
         self._oldest_us = oldest_row_us(head.asof_us, layout)
 
     def knows_window(self, begin_us: int | None, end_us: int, known_us: int) -> bool:
-        """Return whether the rows of a window that were known at an instant can be told; None: from the beginning."""
+        """Return whether the rows of a window that were known at an instant are known yet; None: from the beginning."""
         if self._layout.hop_us is not None:
             return self._knows_tiles(begin_us, end_us, known_us, self._layout.hop_us)
         if begin_us is not None:
@@ -109,7 +112,7 @@ class HeadMemory:
         return folded_until_us < end_us if self._layout.closed == "none" else folded_until_us <= end_us
 
     def knows_state(self, at: RowInstant, fills: Sequence[int]) -> bool:
-        """Return whether the newest row can be told, and the newest with a value of each column by its place.
+        """Return whether the newest row is known yet, and the newest with a value of each column by its place.
 
         Of rows that are settled a head keeps the newest alone: what was before it is not known any more, but neither
         does it matter where that row counts.

@@ -248,6 +248,15 @@ def pack_ints(values: Ints) -> bytes:
     return b"".join((int(least).to_bytes(_WORD, "big", signed=True), bytes([width + _SCALE * scale]), planes.tobytes()))
 
 
+def most_of(data: bytes, rows: int) -> int | None:
+    """Return what none of so many packed integers is greater than; None where the bytes are of something else."""
+    scale, width = divmod(data[_WORD], _SCALE) if len(data) > _WORD else (0, -1)
+    if width < 0 or len(data) != _WORD + 1 + width * rows:
+        return None
+    most: int = ((1 << 8 * width) - 1) * _STEP**scale
+    return most + int.from_bytes(data[:_WORD], "big", signed=True)
+
+
 def unpack_ints(data: Iterable[int] | memoryview | bytes, rows: int) -> Ints:
     """Return so many integers.
 

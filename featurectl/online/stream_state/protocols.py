@@ -7,7 +7,7 @@ loss is not ended after it. Where a connection is not what it was, that is `Conn
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from featurectl.online.base import AsyncRowReader
 from featurectl.online.stream_state.base import (
@@ -46,6 +46,13 @@ class StampRegister(Protocol):
 
         None: they begin behind the stamped end, or before what is kept and the log's stamps are not given, or the
         partition is not known; the worker begins anew.
+        """
+
+    def begin_stamps(self, least: int | None = None) -> int:
+        """Return an instant before which no stamp is that is kept or will be given: as late a one as there is.
+
+        It is that of the least stamp that is kept; where there is none the clock's, or `least` in its place, but behind
+        every stamp that was given. The clock may be set back then: stamps are given from that instant on.
         """
 
     def finish(self, partition: int, first: int, end: int, written: Sequence[Generation]) -> bool:
@@ -198,7 +205,9 @@ class AsyncStreamReader(AsyncRowReader, Protocol):
 
 
 class StreamState(StreamReader, Protocol):
-    """The state of streams in an online store."""
+    """The state of streams in an online store; `heartbeat_s` is how often a worker may say that nothing came."""
+
+    heartbeat_s: ClassVar[float]
 
     def connect(self, source: StreamSource) -> StreamConnection:
         """Return connections of one worker, compactor or rebuild.
@@ -210,8 +219,13 @@ class StreamState(StreamReader, Protocol):
     def walk_lists(self, source: StreamSource, generation: Generation) -> Iterator[Sequence[bytes]]:
         """Yield the entities that have a list of a generation, some at a time; one may come twice."""
 
-    def drop_lists(self, source: StreamSource, generation: Generation) -> None:
-        """Remove the lists of a generation that is neither read nor written, in bounded steps."""
+    def drop_lists(
+        self, source: StreamSource, generation: Generation, is_ending: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Remove the lists of a generation that is neither read nor written, in bounded steps.
+
+        What is there when `is_ending` says so between two steps is left to a sweep.
+        """
 
     def forget(self, source: StreamSource) -> None:
         """Remove the register of a source whose generations were given up, and what says that its lists are whole.

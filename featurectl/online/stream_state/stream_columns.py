@@ -15,13 +15,13 @@ from featurectl.online.decode.columns import Default, EntityRow, ViewColumns, en
 from featurectl.online.read import Answer, Status
 from featurectl.online.stream_state.answers import StreamViewReader
 from featurectl.online.stream_state.base import EntityList
-from featurectl.online.stream_state.joined_values import ReadValues
+from featurectl.online.stream_state.known_answers import ReadValues
 from featurectl.online.stream_state.known_instants import RowInstant
 from featurectl.online.stream_state.layout import parse_layout
 from featurectl.online.stream_state.unread_views import lost_lists, named_place, sum_too_large
 
 _LAYOUTS: Final = 8  # generations come seldom
-_ALONE, _JOINED = 8, 64  # lists
+_ALONE, _JOINED = 8, 100  # lists
 
 
 class ReadLists(NamedTuple):
@@ -68,7 +68,7 @@ class StreamColumns:
         self._readers[generation].check(wanted)
 
     def at_once(self, read: ReadLists) -> int:
-        """Return how many lists take a millisecond or two."""
+        """Return how many lists take two or three milliseconds."""
         return _JOINED if self._readers[read.generation].joins and read.asked is None else _ALONE
 
     def rows(
@@ -119,7 +119,7 @@ class StreamColumns:
         return entity_row(found, self.names)
 
     def _whole(self, quick: ReadValues) -> EntityRow:
-        values, event_us, asof_us = quick
+        values, event_us, asof_us, _ = quick
         return self._columns.whole(values, (event_us, asof_us, asof_us))
 
     def _row(self, read: ReadLists, found: EntityList | None, place: Callable[[], RowPlace]) -> EntityRow:

@@ -49,7 +49,7 @@ def _lists(cleaning: Cleaning, gone: Sequence[Source]) -> Iterator[Leftover]:
     with closing(cleaning.workspace.stream_state()) as store:
         for source in gone:
             place = _place(cleaning, source)
-            if not store.read_poll(place).asof:
+            if not store.read_register(place).run:  # no worker has ever met it
                 continue
             walked = [store.walk_lists(place, generation) for generation in named_generations(store, place)]
             yield Leftover(

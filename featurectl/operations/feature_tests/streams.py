@@ -42,7 +42,7 @@ def in_order(rows: Iterable[Mapping[str, object]]) -> list[Mapping[str, object]]
 def counted_events(view: FeatureView, table: pl.DataFrame) -> tuple[FeatureView, pl.DataFrame]:
     """Return a stamped view, and those of its source's events that count: no repeats, and none that is rejected.
 
-    The repeats are told among the events of an entity that the view takes, so the view names none any more.
+    The repeats are looked for among the events of an entity that the view takes, so the view names none any more.
     """
     source = view.source
     events = select_columns(clocked(table.lazy(), source), source).collect()

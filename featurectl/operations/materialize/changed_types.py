@@ -1,4 +1,4 @@
-"""Rows that can't be read because their columns have other types than before, or went: told by file and column."""
+"""Rows that can't be read because their columns have other types than before, or went: errors name file and column."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def naming_changed_types(
         yield
     except DataError as error:
         source = run.view.source
-        if error.code in _OF_FUNCTION and (told := _given_otherwise(run, coverage)):
-            hint = "; ".join(text for text in (error.hint, told) if text)
+        if error.code in _OF_FUNCTION and (given := _given_otherwise(run, coverage)):
+            hint = "; ".join(text for text in (error.hint, given) if text)
             raise DataError(error.message, code=error.code, hint=hint) from error
         if error.code == _OF_COLUMNS and (gone := _gone(run, coverage)):
             raise _gone_error(run, gone, error, open_source) from error
@@ -133,7 +133,7 @@ def check_given_types(view: FeatureView, given: Sequence[tuple[Source, Mapping[s
 
 def _given_otherwise(run: MaterializeRun, coverage: Coverage | None) -> str:
     """Return which columns of its sources a function is given in other types than before; "": none."""
-    told = []
+    texts = []
     for number, (source, reader) in enumerate(zip(transform_sources(run.view), (run.reader, *run.others), strict=True)):
         if source.columns_declared:
             continue
@@ -142,8 +142,8 @@ def _given_otherwise(run: MaterializeRun, coverage: Coverage | None) -> str:
             changed = _changed_of(source, before.keys(), reader.columns(), before)
         except DataError:
             continue
-        told += [f"{source.name}.{name} is {now}, it was {then}" for name, (then, now) in sorted(changed.items())]
-    return ", ".join(told[:_SHOWN])
+        texts += [f"{source.name}.{name} is {now}, it was {then}" for name, (then, now) in sorted(changed.items())]
+    return ", ".join(texts[:_SHOWN])
 
 
 def _registered(view: FeatureView) -> Mapping[str, str]:
@@ -175,10 +175,12 @@ def _changed_of(
 def _file_of(run: MaterializeRun, column: tuple[str, str | None], open_source: Callable[[Source], SourceReader]) -> str:
     """Return the first file in which a column has its type of now (None: is gone), else the path."""
     source, (name, dtype) = run.view.source, column
+    if source.iceberg is not None:
+        return source.place
     try:
         for part in [part for part in run.reader.parts() if part.stamp][:_MOST_FILES]:
             if open_source(replace(source, path=part.name)).columns().get(name) == dtype:
                 return part.name
     except FeaturectlError:  # a name that is a pattern, say
         return source.path
-    return source.path or "its query"
+    return source.place

@@ -143,5 +143,5 @@ class _WatchedRows:
         if not among:
             return self.finder.look(self.rows.in_order(bucket, buckets))
         for _ in self.finder.look(self.rows.in_order(bucket, buckets)):
-            pass  # old rows would be told of again
+            pass  # old rows would be reported again
         return self.rows.in_order(bucket, buckets, among)

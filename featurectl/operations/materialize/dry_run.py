@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 import polars as pl
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.units import counted
+from featurectl.core.units import counted, format_iso
 from featurectl.language.resolve.transformed import as_state, transform_sources
 from featurectl.offline.base import Coverage
 from featurectl.offline.inputs import has_older_form, has_other_definition
@@ -20,19 +21,21 @@ from featurectl.operations.materialize.lost_rows import (
     of_table,
 )
 from featurectl.operations.materialize.part_begins import changed_since, has_begun
-from featurectl.operations.materialize.range import Range
-from featurectl.operations.materialize.run import MaterializeRun
-from featurectl.operations.materialize.stream_increment import plan_stream
-from featurectl.operations.materialize.table_increment import (
+from featurectl.operations.materialize.planned_increment import (
     PlannedIncrement,
     RunBasis,
     base_of,
     next_increment,
     table_begin,
 )
+from featurectl.operations.materialize.range import Range
+from featurectl.operations.materialize.run import MaterializeRun
+from featurectl.operations.materialize.stream_increment import plan_stream
 from featurectl.operations.materialize.transform import parts_to_read
 from featurectl.operations.materialize.transform_parts import parts_of
 from featurectl.sources.base import Increment
+
+_UNLESS_SAME: Final = "; it stays where its rows are the same"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +77,7 @@ def plan_view(run: MaterializeRun, now: datetime, *, full: bool = False, asked: 
     anew = "first" if coverage is None else "rebuild"
     action = anew if base is None else "append" if increment.scans else "nothing"
     why = increment.reason or (_why_read(increment, base) if base is not None else "")
+    why += _UNLESS_SAME if planned.same_as is not None else ""
     reason = _reason(why, run, coverage, full=full, action=action) + _of_gone(planned.gone)
     if asked is not None and coverage is not None and not full:
         read, action, reason = set(coverage.parts), "backfill", "a range was asked for"
@@ -124,7 +128,8 @@ def _why_read(increment: Increment, base: Coverage) -> str:
     if any(part.name not in base.parts for part in parts):
         return "new rows"
     if not all(part.stamp for part in parts):
-        return "what is new of it is not known before it is read"
+        asked = [f"rows since {format_iso(scan.since)} are asked for: " for scan in increment.scans if scan.since]
+        return "".join([*asked[:1], "what is new of it is not known before it is read"])
     if any(part.stamp != base.parts[part.name] for part in parts):
         return "a file changed: rows of it may be new"
     return "rows were later than the last run: they may be known now"

@@ -14,7 +14,8 @@ from featurectl.engines.base import PartsSeen, Piece, Prepared
 from featurectl.engines.spans import NOT_COUNTED, NOTHING_READ, PartRows
 from featurectl.offline.base import Coverage
 from featurectl.operations.materialize.part_begins import still_cut
-from featurectl.sources.base import PartScan, SourcePart, SourceReader
+from featurectl.sources.base import Increment, PartScan, SourcePart, SourceReader
+from featurectl.sources.increment import without_reread
 
 _SPANS: Final = 1024  # of all parts together, at least one each
 
@@ -48,6 +49,15 @@ class ReadParts:
         if scan.since is not None or is_unchanged:
             return piece
         return replace(piece, read_before=self._rows(part.name))
+
+    def distinguishable(self, increment: Increment) -> Increment:
+        """Return an increment without rows that were read before where these can't be distinguished from the table's.
+
+        Hashes of rows with other columns tell nothing any more.
+        """
+        if self.base is None or self.base.columns == self.columns:
+            return increment
+        return without_reread(increment)
 
     def covered(self, covered: Coverage, pieces: Mapping[str, Piece], seen: Prepared | PartsSeen) -> Coverage:
         """Return a coverage with what was read of each part by now, and which of them changed since they were read.

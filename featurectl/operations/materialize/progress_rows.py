@@ -21,6 +21,10 @@ class RowCounter:
     total: int | None = None
     read: int = field(default=0, init=False)
 
+    def begin(self) -> None:
+        """Begin with the first row, or again with it."""
+        self.read = 0
+
     def expect(self, reader: SourceReader, pieces: Sequence[Piece]) -> None:
         """Find out how many rows there are to read, where that costs nothing."""
         if reader.counts_rows:

@@ -11,7 +11,7 @@ import polars as pl
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError, UsageError
 from featurectl.core.units import format_iso
-from featurectl.engines.base import TOO_LATE, Engine, Piece
+from featurectl.engines.base import TOO_LATE, Engine, Piece, Prepared
 from featurectl.engines.spans import NOT_COUNTED
 from featurectl.engines.spill import SpillRoom
 from featurectl.offline.base import Coverage
@@ -102,7 +102,8 @@ def backfill_view(engine: Engine, run: MaterializeRun, asked: Range) -> Material
         rows = TableRows(run.table, view.keys, prepared.rows, kept, left_out_of(coverage, view))
         begin = None if asked.since is None or coverage.since is None else min(asked.since, coverage.since)
         covered = replace(coverage, since=begin, rebuild_id=new_id(), inputs=input_marks(view))
-        covered = _without_changed_parts(_without_late_rows(covered, asked), asked)
+        covered = _with_rows_without_key(_without_late_rows(covered, asked), prepared)
+        covered = _without_changed_parts(covered, asked)
         number = run.table.replace(rows, covered)
     return replace(materialized_of(run, prepared, covered, "backfill", number), doubles=doubles.found)
 
@@ -145,6 +146,14 @@ def _without_late_rows(covered: Coverage, asked: Range) -> Coverage:
         dropped.pop(TOO_LATE, None)
     rows = {name: rows.taken(asked.since, asked.until) for name, rows in covered.part_rows.items()}
     return replace(covered, dropped=dropped, late_events=left, part_rows=rows)
+
+
+def _with_rows_without_key(covered: Coverage, prepared: Prepared) -> Coverage:
+    """Return a coverage that has the rows without a key where none was known: a later row may be a copy of one."""
+    found = prepared.dropped.get("null key", 0)
+    if not found or covered.dropped.get("null key"):
+        return covered
+    return replace(covered, dropped={**covered.dropped, "null key": found})
 
 
 def _left_of(ends: tuple[datetime, datetime] | None, asked: Range) -> tuple[datetime, datetime] | None:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
 import polars as pl
 
+from featurectl.core.units import moved_by
 from featurectl.engines.base import BucketedRows, EarlierRows, Piece, Prepared
 from featurectl.language.definitions.view import FeatureView
 from featurectl.offline.base import Coverage
 from featurectl.operations.materialize.rows import TableRows
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.pit.questions import AVAILABLE_AT, DEDUP, EVENT_TIME, TIE, TIE_ORDER
-from featurectl.sources.base import Increment, SourcePart, SourceScan
+from featurectl.sources.base import Increment, PartScan, SourcePart, SourceScan
 
 _NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)  # no row is available so early
 _AT_ONCE: Final = 1_000_000  # rows of a table that are looked through
+_EARLIER: Final = timedelta(seconds=1)  # some databases compare in whole seconds
 
 
 def seen_before(
@@ -27,7 +30,7 @@ def seen_before(
     """Return the rows that a table has read already, where repeats of them must be recognized.
 
     They are read from their files; of files that are gone, and of a query before the instant from which it is asked
-    again, the table's own rows count.
+    again, the table's own rows count. A query is run whole where the table may lack rows of which there are copies.
     """
     if base is None:
         return EarlierRows()
@@ -35,7 +38,12 @@ def seen_before(
         return EarlierRows(table=partial(_rows_of, run))
     if increment.repeats:
         return EarlierRows(rows=lambda: _rows_of(run, increment.scans[0].since))
-    until = read_until(run.view, base)
+    if run.view.source.sql is not None and _has_all_events(run.view, base):
+        table = partial(_rows_of, run)
+        return EarlierRows(rows=table, table=table, has_all=True)
+    again = next((scan for scan in increment.scans if scan.reread_until is not None), None)
+    until = read_until(run.view, base) if again is None else again.after
+    assert until is not None
     pieces = [
         Piece(scan=SourceScan(reader=run.reader, parts=(part,)), until=until)
         for part in parts
@@ -43,7 +51,29 @@ def seen_before(
     ]
     gone = base.parts.keys() - {part.name for part in parts}
     table = partial(_rows_of, run)
-    return EarlierRows(pieces=pieces, rows=table if gone else None, table=table)
+    return EarlierRows(pieces=pieces, rows=table if gone or again is not None else None, table=table)
+
+
+def with_first_instant(increment: Increment, view: FeatureView, base: Coverage | None) -> Increment:
+    """Return an increment whose query gives rows again from the first instant on, though it may compare by `>`.
+
+    Where the table may lack rows of which there are copies, those of before that instant are read apart, and not its
+    own.
+    """
+    if base is None or _has_all_events(view, base):
+        return increment
+    return replace(increment, scans=tuple(map(_from_earlier, increment.scans)))
+
+
+def _from_earlier(scan: PartScan) -> PartScan:
+    if scan.reread_until is None or scan.since is None:
+        return scan
+    return replace(scan, since=moved_by(scan.since, -_EARLIER))
+
+
+def _has_all_events(view: FeatureView, base: Coverage) -> bool:
+    """Return whether a table has each event that was read of its source: the view takes all, whenever they happened."""
+    return view.where is None and base.since is None and not base.dropped.get("null key")
 
 
 def without_replaced(run: MaterializeRun, prepared: Prepared, left_out: Sequence[str]) -> TableRows:

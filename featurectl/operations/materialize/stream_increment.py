@@ -28,8 +28,8 @@ from featurectl.offline.stream_coverage import (
     repeats_reach_us,
     taken_ends,
 )
+from featurectl.operations.materialize.planned_increment import why_anew
 from featurectl.operations.materialize.run import MaterializeRun
-from featurectl.operations.materialize.table_increment import why_anew
 from featurectl.sources.base import RequiredColumns, SourcePart, SourceScan
 from featurectl.sources.failures import reading
 from featurectl.sources.increment import plan_increment

@@ -22,6 +22,7 @@ from featurectl.offline.base import Coverage
 from featurectl.offline.inputs import input_marks, rows_mark
 from featurectl.offline.stream_coverage import HISTORY, history_parts, of_history
 from featurectl.operations.materialize.check_results import check_passed
+from featurectl.operations.materialize.planned_increment import latest, table_begin
 from featurectl.operations.materialize.progress_rows import RowCounter
 from featurectl.operations.materialize.range import Range
 from featurectl.operations.materialize.run import MaterializeRun
@@ -33,11 +34,9 @@ from featurectl.operations.materialize.stream_increment import (
 )
 from featurectl.operations.materialize.table_increment import (
     Materialized,
-    latest,
     materialized_of,
     new_id,
     nothing_new,
-    table_begin,
     write_rows,
 )
 from featurectl.sources.base import SourceScan

@@ -5,8 +5,9 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import polars as pl
 
@@ -17,7 +18,7 @@ from featurectl.engines.spill import SpillRoom
 from featurectl.identity.facts.views import read_columns
 from featurectl.language.definitions.view import FeatureView
 from featurectl.offline.base import Coverage, OfflineTable
-from featurectl.offline.inputs import has_other_definition, input_marks, lacking_inputs, older_form, rows_mark
+from featurectl.offline.inputs import input_marks, rows_mark
 from featurectl.offline.order import ordered
 from featurectl.offline.rows import FrameRows
 from featurectl.operations.materialize.check_results import check_passed
@@ -25,21 +26,29 @@ from featurectl.operations.materialize.cut_parts import check_gone_there, check_
 from featurectl.operations.materialize.doubles import NO_DOUBLES, DoubleFinder, Doubles
 from featurectl.operations.materialize.empty_parts import find_empty_parts
 from featurectl.operations.materialize.fewer_rows import NO_FEWER, FewerRows
-from featurectl.operations.materialize.lost_rows import check_files_there, of_table
+from featurectl.operations.materialize.lost_rows import of_table
 from featurectl.operations.materialize.older_version import OlderHistory
 from featurectl.operations.materialize.part_begins import Ends, changed_since
 from featurectl.operations.materialize.part_rows import ReadParts
+from featurectl.operations.materialize.planned_increment import (
+    PlannedIncrement,
+    RunBasis,
+    latest,
+    next_increment,
+    table_begin,
+)
 from featurectl.operations.materialize.progress_rows import ReportedRows, RowCounter
-from featurectl.operations.materialize.repeats import seen_before, without_replaced
+from featurectl.operations.materialize.repeats import seen_before, with_first_instant, without_replaced
 from featurectl.operations.materialize.rows import TableRows
 from featurectl.operations.materialize.run import MaterializeRun
+from featurectl.operations.materialize.same_rows import has_same_rows, write_read
 from featurectl.operations.materialize.source_types import typed_view
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER
 from featurectl.registry.applied import not_applied, served_views
 from featurectl.registry.state import ObjectVersion, State
-from featurectl.sources.base import Increment, PartScan, RequiredColumns, SourcePart, SourceScan
+from featurectl.sources.base import Increment, PartScan, RequiredColumns, SourceScan
+from featurectl.sources.begun_again import begun_again
 from featurectl.sources.failures import reading
-from featurectl.sources.increment import plan_increment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,15 +127,6 @@ def materialize_view(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunBasis:
-    """A run's now, the first event time that it takes, and what the table has read that it may build on."""
-
-    now: datetime
-    begin: datetime | None
-    base: Coverage | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Reading:
     """What rows are read with: the engine, the room for what does not fit into memory, and who looks at them."""
 
@@ -137,84 +137,19 @@ class _Reading:
     empty: list[str] = field(default_factory=list)  # names of parts
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedIncrement:
-    """What a run builds on (base None: on nothing), what it reads, and the parts that there are.
-
-    `why_anew` says what a table of the same definition is made anew for; empty where it is not, or was asked for.
-    `gone` are files that it has read, whose rows are to be looked for in those that there are.
-    """
-
-    base: Coverage | None
-    increment: Increment
-    parts: tuple[SourcePart, ...]
-    why_anew: str = ""
-    gone: tuple[str, ...] = ()
-
-
-def next_increment(run: MaterializeRun, ahead: RunBasis) -> PlannedIncrement:
-    """Return what a run reads.
-
-    Raises:
-        DataError: FC501, the table is to be made anew from files some of which are gone.
-    """
-    parts = run.reader.parts()
-    base = base_of(run, ahead.base, ahead.begin)
-    increment = plan_increment(run.reader, parts, base, ahead.now)
-    why = why_anew(run, ahead.base)
-    if base is not None and increment.rebuild:
-        why = increment.reason
-    gone = check_files_there(run, ahead.base, why, ahead.begin) if why and ahead.base is not None else ()
-    kept = None if increment.rebuild else base
-    return PlannedIncrement(base=kept, increment=increment, parts=parts, why_anew=why, gone=gone)
-
-
-def base_of(run: MaterializeRun, coverage: Coverage | None, begin: datetime | None = None) -> Coverage | None:
-    """Return what a view's table has read; None where rows can't be added to it and it is made anew, from `begin` on.
-
-    It lacks inputs of the view, or was made by another definition, or by a featurectl that made rows otherwise.
-
-    Raises:
-        DataError: FC501, it is to be made anew from files some of which are gone.
-    """
-    if coverage is None or has_other_definition(coverage, run.view):
-        return None
-    if why := why_anew(run, coverage):
-        check_files_there(run, coverage, why, begin)
-        return None
-    return coverage
-
-
-def why_anew(run: MaterializeRun, coverage: Coverage | None) -> str:
-    """Return why no rows can be added to a table of the view's definition; empty: they can, or it is of another."""
-    if coverage is None or has_other_definition(coverage, run.view):
-        return ""
-    if lacking_inputs(coverage, run.view):
-        return "a column of it is new"
-    return older_form(coverage, run.view)
-
-
-def table_begin(view: FeatureView, coverage: Coverage | None, since: datetime | None, now: datetime) -> datetime | None:
-    """Return the first event time that a view's table holds after a run; None: all there are.
-
-    A table that has a beginning keeps it, unless its `retention` moves it on.
-    """
-    if view.source.static:
-        return None
-    kept = None if view.retention_us is None else now - timedelta(microseconds=view.retention_us)
-    return latest(kept, coverage.since if coverage is not None else since)
-
-
 def _materialize(run: MaterializeRun, how: _Reading, ahead: RunBasis) -> Materialized:
     planned = next_increment(run, ahead)
     base, increment = planned.base, planned.increment
     if base is not None and not increment.scans:
         return nothing_new(run, base, ahead.now)
-    prepared, covered = _read(run, how, ahead, planned)
+    prepared, covered = begun_again(lambda: _read(run, how, ahead, planned))
     if planned.why_anew:
         before, chosen = ahead.base or Coverage(), of_table(covered.since, ahead.now)
         check_gone_there(run, gone_parts(before, planned.gone), prepared.rows, chosen, planned.why_anew)
         check_nothing_lost(run, before, prepared, covered, planned.why_anew)
+    same = planned.same_as
+    if same is not None and _has_form(same, covered, run.view) and has_same_rows(run.table, prepared.rows):
+        return _as_it_was(run, prepared, write_read(run, covered, same), same, ahead.now)
     prepared = how.doubles.watch(prepared, base)
     rows = prepared.rows
     if base is not None and increment.repeats:
@@ -234,16 +169,21 @@ def _materialize(run: MaterializeRun, how: _Reading, ahead: RunBasis) -> Materia
 
 def _read(run: MaterializeRun, how: _Reading, ahead: RunBasis, planned: PlannedIncrement) -> tuple[Prepared, Coverage]:
     """Return the rows that an increment has for the table, and what it covers with them."""
-    (view, columns), base, increment = typed_view(run), planned.base, planned.increment
+    (view, columns), base = typed_view(run), planned.base
     before = ReadParts(reader=run.reader, parts=planned.parts, columns=columns, base=base)
+    increment = with_first_instant(before.distinguishable(planned.increment), view, base)
     pieces: dict[str, Piece] = {}  # by the names of their parts
     for scan in increment.scans:
         pieces |= _pieces(run, scan, ahead, before)
-    with reading(f"source {view.source.name}"):
+    with reading(f"source {view.source.name}"), ExitStack() as opened:
+        for piece in pieces.values():
+            opened.callback(piece.scan.close)
+        how.counter.begin()
         how.counter.expect(run.reader, list(pieces.values()))
         seen = seen_before(run, base, planned.parts, increment)
         prepared = how.engine.prepare(list(pieces.values()), view, seen, how.room)
-        how.empty.extend(find_empty_parts(run.reader, planned.parts, pieces, prepared))
+        read = [part for scan in increment.scans for part in scan.parts]
+        how.empty.extend(find_empty_parts(run.reader, read, pieces, prepared))
     check_passed(prepared.checks)
     covered = replace(_covered(prepared, base, increment, view, ahead.now), columns=columns, since=ahead.begin)
     return prepared, before.covered(covered, pieces, prepared)
@@ -306,6 +246,11 @@ def _adds_nothing(
     return rows.height == 0 and covered.dropped == base.dropped
 
 
+def _has_form(same: Coverage, covered: Coverage, view: FeatureView) -> bool:
+    """Return whether a table has the columns that it would be made anew with, of the same columns of its source."""
+    return covered.columns == same.columns and not left_out_of(same, view)
+
+
 def nothing_new(run: MaterializeRun, coverage: Coverage, now: datetime) -> Materialized:
     """Return what was done where a table has all there is."""
     number = run.table.version()
@@ -324,6 +269,15 @@ def nothing_new(run: MaterializeRun, coverage: Coverage, now: datetime) -> Mater
     )
 
 
+def _as_it_was(
+    run: MaterializeRun, prepared: Prepared, written: Coverage | None, before: Coverage, now: datetime
+) -> Materialized:
+    """Return what was done where a source that was read whole has the rows that the table had before."""
+    made = nothing_new(run, written or before, now)
+    held = sum(prepared.held_back)
+    return replace(made, rows_read=prepared.rows_read, dropped=prepared.dropped, checks=prepared.checks, held_rows=held)
+
+
 def _ahead(event: datetime | None, now: datetime | None) -> datetime | None:
     return event if event is not None and now is not None and event > now else None
 
@@ -339,8 +293,8 @@ def _pieces(run: MaterializeRun, scan: PartScan, ahead: RunBasis, before: ReadPa
     for part in scan.parts:
         is_new = before.base is not None and part.name not in before.base.parts
         required = RequiredColumns(keys=run.view.key_columns, others=columns if is_new else ())
-        rows = SourceScan(reader=run.reader, parts=(part,), since=scan.since, required=required)
-        piece = Piece(scan=rows, until=ahead.now, after=scan.after, since=ahead.begin)
+        rows = SourceScan(reader=run.reader, parts=(part,), since=scan.since, required=required, once=True)
+        piece = Piece(scan=rows, until=ahead.now, after=scan.after, since=ahead.begin, reread_until=scan.reread_until)
         pieces[part.name] = before.looks_again(piece, part, scan)
     return pieces
 
@@ -387,8 +341,3 @@ def _covered(
         rows_mark=rows_mark(view),
         rebuild_id=new_id() if base is None else base.rebuild_id,
     )
-
-
-def latest(*instants: datetime | None) -> datetime | None:
-    """Return the latest of some instants; None when there is none."""
-    return max((t for t in instants if t is not None), default=None)

@@ -40,18 +40,15 @@ from featurectl.operations.materialize.lost_rows import (
     of_table,
 )
 from featurectl.operations.materialize.part_begins import Ends
+from featurectl.operations.materialize.planned_increment import base_of, latest, table_begin, why_anew
 from featurectl.operations.materialize.rows import TableRows, no_rows
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.operations.materialize.table_increment import (
     Materialized,
-    base_of,
-    latest,
     left_out_of,
     materialized_of,
     new_id,
     nothing_new,
-    table_begin,
-    why_anew,
     write_rows,
 )
 from featurectl.operations.materialize.transform_parts import (
@@ -66,7 +63,7 @@ from featurectl.operations.materialize.transform_parts import (
 from featurectl.pit.questions import AVAILABLE_AT
 from featurectl.sources.base import Increment, SourcePart, SourceReader, SourceScan
 from featurectl.sources.failures import reading
-from featurectl.sources.increment import plan_increment
+from featurectl.sources.increment import plan_increment, without_reread
 
 _NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)  # nothing was known so early
 _FOREVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
@@ -282,7 +279,7 @@ class Transforming:
     def _input(self, source: Source, reader: SourceReader, before: Coverage | None) -> Input:
         with reading(f"source {source.name}"):
             parts = reader.parts()
-            increment = plan_increment(reader, parts, before, self.now)
+            increment = without_reread(plan_increment(reader, parts, before, self.now))
             pieces = [
                 Piece(scan=SourceScan(reader=reader, parts=(part,)), until=self.now, after=scan.after)
                 for scan in increment.scans

@@ -26,6 +26,7 @@ from featurectl.operations.prediction_log.compacted_files import (
     is_plain,
     replaced_files,
 )
+from featurectl.operations.prediction_log.event_columns import older_names
 
 REPLACED: Final = timedelta(hours=2)  # how long replaced files stay: a reader's run, and clocks that differ
 _SMALL: Final = 4 << 20
@@ -106,7 +107,7 @@ def _bounded(files: LooseFiles, small: Sequence[LooseFile]) -> Iterator[tuple[st
         except pl.exceptions.PolarsError as error:
             hint = f"move {file.path} out of the log to go on without its rows"
             raise StoreError(f"the prediction log can't be read: {name}", hint=hint, code="FC603") from error
-        yield name, frame
+        yield name, frame.rename(older_names(frame.columns))
         size, memory, count = size + file.size, memory + int(frame.estimated_size()), count + 1
         if size >= _BYTES or memory >= _MEMORY or count >= _FILES:
             return

@@ -25,6 +25,7 @@ from featurectl.language.repo import Environment
 from featurectl.offline.open_plain_files import open_loose
 from featurectl.offline.plain_files import LooseFiles
 from featurectl.operations.prediction_log.compacted_files import begins_at, covers, replaced_files, replaced_names
+from featurectl.operations.prediction_log.event_columns import older_names
 from featurectl.operations.prediction_log.place import predictions_folder
 from featurectl.workspace.workspace import Workspace
 
@@ -171,7 +172,10 @@ def read_rows(files: Sequence[LogFile], schema: Mapping[str, pl.DataType], choos
         if len(files) == 1 and _is_gone(files[0]):
             return read_rows([], schema, choose)
         if len(files) == 1:
-            raise _unreadable(files[0], error) from error
+            older = _read_older(files[0], schema, choose)
+            if older is None:
+                raise _unreadable(files[0], error) from error
+            return older
         return pl.concat([read_rows([file], schema, choose) for file in files])  # which one it is
 
 
@@ -182,6 +186,29 @@ def read_batches(files: Sequence[LogFile], schema: Mapping[str, pl.DataType], ch
         As `read_rows`.
     """
     return (read_rows(some, schema, choose) for some in cut_batches(files))
+
+
+def _read_older(file: LogFile, schema: Mapping[str, pl.DataType], choose: Choose) -> pl.DataFrame | None:
+    """Return what `choose` makes of a file whose names mean other columns by now; None: it is none of these.
+
+    Raises:
+        StoreError: FC603, it can't be read.
+    """
+    there = read_schema(file)
+    now = older_names(there)
+    if not now:
+        return None
+    columns = {now.get(name, name): name for name in there}
+    wanted = [
+        pl.col(columns[name]).alias(name) if name in columns else pl.lit(None, dtype=dtype).alias(name)
+        for name, dtype in schema.items()
+    ]
+    options = polars_options(file.path)
+    rows = pl.scan_parquet(file.path, glob=False, hive_partitioning=False, storage_options=options)
+    try:
+        return choose(rows.select(wanted)).collect()
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise _unreadable(file, error) from error
 
 
 def _is_gone(file: LogFile) -> bool:

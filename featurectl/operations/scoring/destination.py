@@ -92,7 +92,18 @@ def open_destination(out: str, model: str) -> Destination:
             from featurectl.operations.scoring.sql_table import open_table
 
             return open_table(out)
-        hint = "a file, a folder, or postgresql://HOST/DB?table=NAME, sqlite:///FILE?table=NAME"
+        if scheme == "snowflake":
+            from featurectl.operations.scoring.snowflake_table import open_snowflake_table
+
+            return open_snowflake_table(out)
+        if scheme == "bigquery":
+            from featurectl.operations.scoring.bigquery_table import open_bigquery_table
+
+            return open_bigquery_table(out)
+        hint = (
+            "a file, a folder, or postgresql://HOST/DB?table=NAME, sqlite:///FILE?table=NAME, "
+            "snowflake://USER@ACCOUNT/DB/SCHEMA?table=NAME, bigquery://PROJECT/DATASET/TABLE, topic:NAME"
+        )
         raise UsageError(f"--out {scheme}://...: no database that scores can go into", hint=hint)
     path = Path(out)
     if out.endswith(os.sep) or (path.is_dir() and path.suffix.lower() not in FORMATS):

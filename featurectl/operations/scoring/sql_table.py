@@ -21,7 +21,7 @@ from featurectl.core.secrets import hide_address_secrets
 from featurectl.core.variables import shown_location
 from featurectl.language.syntax.own_files import why_no_output
 from featurectl.operations.outputs.frames import Frames
-from featurectl.sources.sql_connections import first_line, watch_connections
+from featurectl.sources.sql.connections import chosen_driver, first_line, watch_connections
 
 _ROWS: Final = 10_000
 _TYPES: Final[Mapping[type[pl.DataType], type[sa.types.TypeEngine[Any]]]] = {
@@ -155,7 +155,7 @@ def open_table(out: str) -> SqlDestination:
     name = url.query.get("table")
     if not isinstance(name, str) or not name.strip("."):
         raise UsageError(f"--out {shown_location(out)}: into which table?", hint="?table=scores")
-    return SqlDestination(url=url.difference_update_query(["table"]), name=name, address=out)
+    return SqlDestination(url=chosen_driver(url.difference_update_query(["table"])), name=name, address=out)
 
 
 def _check_links(url: sa.URL) -> None:

@@ -21,7 +21,7 @@ OTHER_BYTES: Final = 16  # of a text, say
 
 
 def event_bytes(view: FeatureView) -> int:
-    """Return how much an event takes: its two times, the view's inputs, and a hash where repeats are told.
+    """Return how much an event takes: its two times, the view's inputs, and a hash where repeats are looked for.
 
     >>> from featurectl.language.definitions.source import Source
     >>> source = Source(name="s", format="stream")

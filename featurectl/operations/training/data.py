@@ -99,7 +99,8 @@ def validation_request(asked: ResolvedRequest, state: State) -> ResolvedRequest 
 def _whole(source: Source, state: State) -> Source:
     """Return a source as the definition holds it; where that is a name alone, as it is applied."""
     applied = state.current("source", source.name)
-    if source.path or source.sql is not None or source.is_stream or applied is None:
+    is_whole = bool(source.path or source.sql or source.iceberg or source.stream)
+    if is_whole or applied is None:
         return source
     return load_source(applied.definition)
 

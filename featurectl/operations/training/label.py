@@ -179,7 +179,7 @@ def _check_columns(view: FeatureView, columns: Mapping[str, str]) -> None:
     made = {item.name for item in view.source.select}
     if gone := sorted(read_columns(view) - columns.keys() - made):
         source = view.source
-        message = f"{view.name}: source {source.name}, {source.path or 'its query'} has no column {gone[0]!r}"
+        message = f"{view.name}: source {source.name}, {source.place} has no column {gone[0]!r}"
         hint = f"bring back the data as it was, or change the label; its columns: {', '.join(columns)}"
         raise DataError(message, code="FC503", hint=hint)
 

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from featurectl.core.errors import DataError, FeaturectlError, StoreError, UsageError
 from featurectl.online.corrupt_rows import BrokenRecordError, BrokenRowError
 from featurectl.serving.http.bodies import ENCODER
+from featurectl.serving.pushed_views import NOT_SERVED
 
 TITLES = {
     400: "Bad Request",
@@ -26,8 +27,6 @@ TITLES = {
 
 
 _MOST_DETAIL: Final = 4_000  # characters
-# A view was never pushed, as of later, or without what reading needs; no worker keeps it online.
-_NOT_SERVED: Final = ("FC511", "FC527", "FC549", "FC550")
 
 
 class Refused(Exception):  # noqa: N818 (an answer, not an error of ours)
@@ -89,7 +88,7 @@ def _cut(text: str) -> str:
 def refusal(error: FeaturectlError) -> Refused:
     """Return how an error of the reader or of a store is answered: bad input 400, an unknown name 404, a store 503."""
     code = error.code
-    if code in _NOT_SERVED:
+    if code in NOT_SERVED:
         return StoreFailed(503, error.message, code=code, hint=error.hint)
     match error:
         case DataError() if code == "FC507":  # a sum of events is too large: no other request mends it

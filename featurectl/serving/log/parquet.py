@@ -2,7 +2,8 @@
 
     <offline>/<project>/predictions/<env>/<model>/v<version>/<day>/<time>-<host>-<process>-<number>.parquet
 
-A row is a prediction. Columns: `logged_at` (the clock), `time` (the instant of the features), `score` (null when it
+A row is a prediction. Columns: `logged_at` (the clock), `time` (the instant of the features), `known_at` (up to when
+what was available counts, and `prediction_id`, of a prediction on an event; else null), `score` (null when it
 failed), `error` (null when it did not), `fault` (of one that failed: whether that is the model's), `store_failed` (of
 one that failed: whether the online store did), `given` (its row, as JSON), `latency_ms` of its request, `server` and
 `request` (a number of that process); `canary`, `role` (champion, challenger, shadow) and `entity` (a hash of its keys)
@@ -29,12 +30,13 @@ from typing import TYPE_CHECKING, Final
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.host import HOST
+from featurectl.core.units import from_us
 from featurectl.offline.open_plain_files import open_loose
 from featurectl.offline.plain_files import LooseFiles
 from featurectl.online.client.coerce import reader_of
 from featurectl.serving.http.bodies import ENCODER
 from featurectl.serving.journal import Journal
-from featurectl.serving.log.records import FailedRequest, ScoredRequest
+from featurectl.serving.log.records import FailedRequest, LoggedEvents, ScoredRequest
 from featurectl.serving.log.room import LogLimits, LogRoom
 from featurectl.serving.metrics import Metrics
 from featurectl.serving.project.canary import CanaryAssignment
@@ -53,6 +55,8 @@ _A_VALUE: Final = 40
 _OWN: Final = (
     "logged_at",
     "time",
+    "known_at",
+    "prediction_id",
     "server",
     "request",
     "latency_ms",
@@ -128,6 +132,7 @@ class ParquetLog:
         size = 2 * _size(given, count, 0)
         if self._is_taken(count, size, failed.assignment):
             columns = self._common(count, failed.now, failed.latency_ms, failed.assignment)
+            columns |= self._of_events(failed.events)
             columns |= {"error": [failed.error] * count, "fault": [failed.reason == "failed"] * count}
             columns["store_failed"] = [failed.reason == "store"] * count
             columns |= _readable(failed.model, given)
@@ -173,8 +178,21 @@ class ParquetLog:
             }
         return columns
 
+    def _of_events(self, events: LoggedEvents | None) -> dict[str, Sequence[object]]:
+        """Return what stands of rows that are events, in place of what is the same for all rows of a request."""
+        if events is None:
+            return {}
+        return {
+            "time": [*map(from_us, events.times)],
+            "known_at": [*map(from_us, events.known)],
+            "prediction_id": events.ids,
+            "latency_ms": events.latencies_ms,
+            "request": [next(self._requests) for _ in events.ids],
+        }
+
     def _columns(self, scored: ScoredRequest) -> dict[str, Sequence[object]]:
         columns = self._common(len(scored.scores), scored.found.now, scored.latency_ms, scored.assignment)
+        columns |= self._of_events(scored.events)
         columns["score"] = scored.scores
         if scored.ages_us:
             columns["age_us"] = scored.ages_us
@@ -293,6 +311,7 @@ def log_schema(model: ServedModel) -> pl.Schema:
     instant, reader = pl.Datetime("us", "UTC"), model.reader
     schema: dict[str, pl.DataType] = {"logged_at": instant, "time": instant, "server": pl.String()}
     schema |= {"request": pl.Int64(), "latency_ms": pl.Float64()}
+    schema |= {"known_at": instant, "prediction_id": pl.String()}
     schema |= {"score": pl.Float64(), "error": pl.String(), "fault": pl.Boolean()}
     schema |= {"store_failed": pl.Boolean(), "given": pl.String()}
     schema |= {"canary": pl.Int64(), "role": pl.String(), "entity": pl.Int64(), "age_us": pl.Int64()}

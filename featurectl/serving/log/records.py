@@ -15,10 +15,25 @@ Reason = Literal["failed", "store", "refused"]  # by whose fault rows have no sc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedEvents:
+    """Of rows that are events: as of when each was asked, its prediction's id, and how long that took.
+
+    `times` and `known` are microseconds since 1970: windows end at the one, what was available by the other counts.
+    `latencies_ms` are from when an event was sent to its prediction.
+    """
+
+    times: Sequence[int]
+    known: Sequence[int]
+    ids: Sequence[str]
+    latencies_ms: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredRequest:
     """Rows with their scores: what was given, what was read, all inputs of the model, and warnings by row.
 
     `latency_ms` is from the beginning of the request to the scores; `ages_us`, of rows of a canary, are `oldest_ages`.
+    Rows with `events` are one request each, with instants and latencies of their own.
     """
 
     model: ServedModel
@@ -30,6 +45,7 @@ class ScoredRequest:
     latency_ms: float
     assignment: CanaryAssignment | None = None
     ages_us: Sequence[int | None] = ()
+    events: LoggedEvents | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +60,7 @@ class FailedRequest:
     reason: Reason
     latency_ms: float
     assignment: CanaryAssignment | None
+    events: LoggedEvents | None = None
 
 
 class PredictionSink(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from featurectl.core.errors import StoreError
@@ -47,11 +47,17 @@ class WorkspaceSource:
             )
         return state
 
-    def load(self, state: State, pushed: Pushed, before: ServedProject | None) -> ServedProject:
-        """Return a project of which these view versions were pushed, its models loaded and proven."""
+    def load(
+        self, state: State, pushed: Pushed, before: ServedProject | None, only: Collection[str] | None = None
+    ) -> ServedProject:
+        """Return a project of which these view versions were pushed, its models loaded and proven.
+
+        `only`: these models alone.
+        """
         workspace = self._workspace
         policy = pickle_policy(workspace, state, by_flag=self._allow_pickle)
-        served = build_served(online_schema(workspace, state, pushed), workspace.offline_location(), policy, before)
+        catalog = online_schema(workspace, state, pushed)
+        served = build_served(catalog, workspace.offline_location(), policy, before, only)
         if keeps_log(workspace.environment):
             served.canaries = find_canaries(state, served.models, workspace.environment.name)
         return served

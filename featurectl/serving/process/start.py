@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import closing
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
@@ -13,16 +12,15 @@ import uvloop  # noqa: F401 (uvicorn imports it late: what is missing is reporte
 from uvicorn.config import STARTUP_FAILURE
 
 from featurectl.core.errors import StoreError, UsageError
+from featurectl.core.memory import keep_between_requests
 from featurectl.core.units import counted, parse_instant
 from featurectl.core.version import __version__
-from featurectl.monitor.canary.lifecycle import keeps_log
-from featurectl.operations.prediction_log.place import predictions_folder
 from featurectl.serving.app import ServerKeys, make_app
 from featurectl.serving.background import ServerTasks
 from featurectl.serving.context import ServerContext
 from featurectl.serving.journal import Journal, log_config
-from featurectl.serving.log.parquet import EVERY_S, LogPolicy, ParquetLog
-from featurectl.serving.log.room import LogLimits
+from featurectl.serving.log.parquet import ParquetLog
+from featurectl.serving.log.policy import log_policy
 from featurectl.serving.metrics import Metrics, forget_metrics, share_metrics
 from featurectl.serving.middleware import Guard
 from featurectl.serving.process.draining import open_server
@@ -63,11 +61,12 @@ def open_app(settings: ServeSettings, beginning: Beginning = WHEN_LOADED) -> Gua
     Raises:
         UsageError: there is no such repository or environment.
     """
+    keep_between_requests()
     workspace, source = _opened(settings)
     store = workspace.async_reader(settings.store_timeout_s)
     now = parse_instant(settings.as_of) if settings.as_of else workspace.environment.now
     metrics, journal = Metrics(), Journal(settings.log_format)
-    policy = _log_policy(workspace, settings.judge_s)
+    policy = log_policy(workspace, settings.judge_s)
     context = ServerContext(
         settings=settings,
         environment=source.environment,
@@ -154,17 +153,6 @@ def _keys_of(variable: str) -> tuple[bytes, ...]:
     if keys := api_keys(text):
         return keys
     raise UsageError(f"{variable} is set and holds no key", hint="unset it, or set it to KEY,KEY")
-
-
-def _log_policy(workspace: Workspace, judge_s: float) -> LogPolicy | None:
-    """Return how the predictions of the environment are logged; None where they are not."""
-    environment = workspace.environment
-    sample = environment.prediction_sample
-    if sample is None or not keeps_log(environment):
-        return None
-    keep = timedelta(microseconds=environment.prediction_keep_us)
-    limits = LogLimits(keep=keep, max_bytes=environment.prediction_max_bytes)
-    return LogPolicy(folder=predictions_folder(workspace), sample=sample, limits=limits, every_s=min(EVERY_S, judge_s))
 
 
 def run_server(settings: ServeSettings) -> None:

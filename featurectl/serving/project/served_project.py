@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import field, replace
 from typing import Final
 
@@ -14,7 +14,7 @@ from featurectl.models.served_model import check_golden, load_served
 from featurectl.online.client.project_schema import ProjectSchema
 from featurectl.online.client.read_view import ReadView
 from featurectl.registry.applied import choose_usable, not_applied
-from featurectl.registry.state import ModelVersion
+from featurectl.registry.state import ModelVersion, State
 from featurectl.serving.project.canary import Canaries
 from featurectl.serving.project.served_model import ServedModel
 
@@ -117,9 +117,15 @@ class ServedProject:
 
 
 def build_served(
-    catalog: ProjectSchema, location: str, policy: PicklePolicy, before: ServedProject | None = None
+    catalog: ProjectSchema,
+    location: str,
+    policy: PicklePolicy,
+    before: ServedProject | None = None,
+    only: Collection[str] | None = None,
 ) -> ServedProject:
     """Return a project ready to be served: the versions with an alias are loaded, those loaded `before` are kept.
+
+    `only`: those of these models alone.
 
     How the inputs of a model are read is looked up anew each time: a version whose features are others by now is not
     served any more.
@@ -140,15 +146,23 @@ def build_served(
         return ServedModel(version=version, reader=reader, runtime=runtime)
 
     served = ServedProject(catalog=catalog, load=load)
-    for (model, alias), number in sorted(catalog.state.aliases.items()):
-        version = catalog.state.model_version(model, number)
-        if alias not in ALIASES or (model, number) in served.models or version is None:
-            continue
-        if catalog.state.current("model", model) is None:
-            continue
+    for version in _with_alias(catalog.state, only):
+        place = (version.model, version.version)
         found = served.try_load(version)
         if isinstance(found, ServedModel):
-            served.models[model, number] = found
+            served.models[place] = found
         else:
-            served.failures[f"{model}@{number}"] = found
+            served.failures[f"{version.model}@{version.version}"] = found
     return served
+
+
+def _with_alias(state: State, only: Collection[str] | None) -> list[ModelVersion]:
+    """Return the versions with an alias that are served, each once; `only`: of these models alone."""
+    found: dict[tuple[str, int], ModelVersion] = {}
+    for (model, alias), number in sorted(state.aliases.items()):
+        version = state.model_version(model, number)
+        if alias not in ALIASES or version is None or (only is not None and model not in only):
+            continue
+        if state.current("model", model) is not None:
+            found[model, number] = version
+    return [*found.values()]

@@ -18,8 +18,9 @@ from featurectl.serving.log.records import ScoredRequest
 from featurectl.serving.routes.base import HttpRoute, reads_body
 from featurectl.serving.routes.features import statuses_of
 from featurectl.serving.routes.schemas import NUMBER, REMARKS, SIGNED, TEXT, Schema, body_schema, object_of, post
+from featurectl.serving.scoring.answering_versions import VersionRows
 from featurectl.serving.scoring.missing import remarks_of
-from featurectl.serving.scoring.version_rows import VersionRows, score_parts, split_rows
+from featurectl.serving.scoring.version_rows import score_parts, split_rows
 from featurectl.serving.settings import ServeSettings
 
 _ROWS_AT_ONCE: Final = 50
@@ -46,7 +47,7 @@ async def answer_predict(context: ServerContext, content: bytes, model: str) -> 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _AskedRows:
-    """Rows that were asked about, of which model, and what is to be told of each beside its score."""
+    """Rows that were asked about, of which model, and what is returned of each beside its score."""
 
     body: PredictBody
     name: str

@@ -85,7 +85,7 @@ def body_schema(body: type[msgspec.Struct], settings: ServeSettings) -> Schema:
     _, schemas = msgspec.json.schema_components([body], ref_template=_TEMPLATE)
     schema: Schema = schemas[body.__name__]
     schema["additionalProperties"] = False
-    bound = f"Rows by what is told of each are {settings.max_values:,} values at most."
+    bound = f"Rows by the values of each are {settings.max_values:,} values at most."
     schema["description"] = f"{schema.get('description', '')}\n\n{bound}".strip()
     return schema
 

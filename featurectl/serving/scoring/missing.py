@@ -15,8 +15,8 @@ from featurectl.serving.freshness import views_older_than
 from featurectl.serving.http.problems import Refused
 from featurectl.serving.log.records import ScoredRequest
 from featurectl.serving.project.served_model import ServedModel
+from featurectl.serving.scoring.absent_rows import NOT_FOUND, absent_rows
 
-NOT_FOUND: Final = "NOT_FOUND"
 EXPIRED: Final = "EXPIRED"
 _MISSING: Final = frozenset([NOT_FOUND, EXPIRED])
 _NEWEST: Final = ": the online store keeps the newest values alone"
@@ -37,7 +37,7 @@ def missing_warnings(context: ServerContext, model: ServedModel, found: FeatureC
     """
     policy, warnings = model.reader.missing, later_warnings(found)
     if policy.no_row != "use":
-        absent = _absent(found)
+        absent = absent_rows(found)
         if absent:
             rejected = [{"row": row, "reason": "no_row", "feature": name} for row, name in sorted(absent.items())]
             warnings += _report(context, model, policy.no_row, rejected, "; ".join(warnings))
@@ -89,8 +89,8 @@ def remarks_of(scored: Sequence[ScoredRequest], places: Sequence[Sequence[int]])
             missing[place] += count
     if unknown:
         remarks["unknown"] = [{"row": place, "keys": named} for place, named in sorted(unknown, key=itemgetter(0))]
-    if told := [{"feature": name, "status": why, "rows": rows} for (name, why), rows in missing.items() if rows]:
-        remarks["missing"] = told
+    if lacking := [{"feature": name, "status": why, "rows": rows} for (name, why), rows in missing.items() if rows]:
+        remarks["missing"] = lacking
     return remarks
 
 
@@ -116,24 +116,6 @@ def _count_missing(found: FeatureColumns, unknown: Mapping[str, int]) -> Iterato
     for name, column in found.columns.items():
         yield (name, EXPIRED), column.statuses.count(EXPIRED)
         yield (name, NOT_FOUND), column.statuses.count(NOT_FOUND) - unknown.get(name, 0)
-
-
-def _absent(found: FeatureColumns) -> dict[int, str]:
-    """Return the rows of which the store has nothing of one of their entities, each with a feature of that entity.
-
-    A feature that is newer than the row of an entity is not found either, and the row is there.
-    """
-    views: dict[str, list[str]] = {}
-    for name, column in found.columns.items():
-        views.setdefault(column.source.field, []).append(name)
-    absent: dict[int, str] = {}
-    for names in views.values():
-        statuses = [found.columns[name].statuses for name in names]
-        if all(NOT_FOUND in some for some in statuses):
-            for row in range(found.count):
-                if all(some[row] == NOT_FOUND for some in statuses):
-                    absent.setdefault(row, names[0])
-    return absent
 
 
 def _report(

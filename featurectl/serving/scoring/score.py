@@ -124,7 +124,7 @@ def _scores(model: ServedModel, inputs: Mapping[str, Sequence[object]], count: i
         Refused: 422, the model has none for a row, as many have not for one with a null.
     """
     try:
-        scores: list[float] = model.runtime.predict(model.runtime.encoder.encode(inputs, count)).tolist()
+        scores = model.scores(inputs, count)
     except Exception as error:
         raise Refused(422, f"{model.label} has no score for these rows: {error}", fault=True) from error
     without = [row for row, score in enumerate(scores) if not math.isfinite(score)]

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError
 from featurectl.online.client.coerce import typed_column
 from featurectl.registry.state import CHAMPION
@@ -15,22 +14,12 @@ from featurectl.serving.context import ServerContext
 from featurectl.serving.http.bodies import Scalar
 from featurectl.serving.http.problems import Refused, refusal
 from featurectl.serving.log.records import ScoredRequest
-from featurectl.serving.project.canary import CanaryAssignment, Role, ServedCanary
-from featurectl.serving.project.served_model import ServedModel
+from featurectl.serving.project.canary import ServedCanary
+from featurectl.serving.scoring.answering_versions import VersionRows, canary_rows
 from featurectl.serving.scoring.score import PredictionRequest, columns_of, failed_request, score_rows
 from featurectl.serving.shadow_queue import ShadowRequest
 
 RequestRows = Sequence[Mapping[str, Scalar]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VersionRows:
-    """Rows of a request, by their places in it, that one version answers. `canary` is the one that they are part of."""
-
-    model: ServedModel
-    places: Sequence[int]
-    canary: ServedCanary | None = None
-    assignment: CanaryAssignment | None = None
 
 
 async def split_rows(context: ServerContext, name: str, version: str | None, rows: RequestRows) -> list[VersionRows]:
@@ -42,20 +31,7 @@ async def split_rows(context: ServerContext, name: str, version: str | None, row
     canary = context.project.canaries.get(name) if version is None else None
     if canary is None:
         return [VersionRows(model=await context.model(name, version or CHAMPION), places=range(len(rows)))]
-    entities = [canary.entity(row) for row in rows]
-    taken = [canary.takes(entity) for entity in entities]
-    sides: tuple[tuple[Role, bool], ...] = (("champion", False), ("challenger", True))
-    return [
-        part
-        for role, side in sides
-        if (part := _part(canary, role, [i for i, found in enumerate(taken) if found is side], entities)).places
-    ]
-
-
-def _part(canary: ServedCanary, role: Role, places: Sequence[int], entities: Sequence[int]) -> VersionRows:
-    assignment = CanaryAssignment(canary=canary.run.number, role=role, entities=[entities[place] for place in places])
-    model = canary.champion if role == "champion" else canary.challenger
-    return VersionRows(model=model, places=places, canary=canary, assignment=assignment)
+    return canary_rows(canary, rows)
 
 
 async def score_parts(

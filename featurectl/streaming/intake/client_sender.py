@@ -118,7 +118,7 @@ async def _in_time(future: Future[T], until_s: float) -> T:
 
 
 def _hear(made: asyncio.Future[T]) -> None:
-    """Take notice of a failure of which nobody is told any more."""
+    """Take the failure of a call for which nobody waits any more, so that asyncio does not warn of it."""
     if not made.cancelled():
         made.exception()
 

@@ -18,12 +18,11 @@ def give_up_removed(
     state: StreamState,
     place: StreamSource,
     applied: Callable[[], AppliedStream | None],
-    *,
-    removes_lists: bool,
+    removes_until: Callable[[], bool] | None,
 ) -> None:
     """Give up the generations of view versions that are not kept, or whose definition lacks what lists keep.
 
-    `removes_lists`: their lists are removed at once, which may take minutes; else they are left to a sweep.
+    Their lists are removed at once, which may take minutes, until `removes_until` is true; None: a sweep removes them.
 
     What is applied is read after the generations: one that is named by then was applied, so that none is given up of
     which only this process has not heard. A source that is not applied itself is left alone.
@@ -44,9 +43,9 @@ def give_up_removed(
             if not document or set(parse_layout(document).inputs) <= {item.name for item in view.inputs}:
                 continue
         connection.generations.drop(generation)
-        if removes_lists:
+        if removes_until is not None:
             with suppress(StoreError):  # a sweep removes them later
-                state.drop_lists(place, generation)
+                state.drop_lists(place, generation, removes_until)
 
 
 def lacking_views(

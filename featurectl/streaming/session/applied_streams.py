@@ -7,7 +7,8 @@ from dataclasses import field
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
-from featurectl.language.definitions.json_form import load_source, load_view
+from featurectl.language.definitions.json_form import load_model, load_source, load_view
+from featurectl.language.definitions.model import views_read
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.same_events import reads_alike
@@ -21,13 +22,15 @@ class AppliedStream:
     """A stream's source, and the views that read it and are kept online, by `view@version`.
 
     `left_out` are older versions that a model is bound to, whose source reads events in another way than it does now.
-    `outgoing` are older versions that readers are answered from until the newest can be read.
+    `outgoing` are older versions that readers are answered from until the newest can be read. `max_ages_us` says how
+    old events may be on which models predict that read a view, in microseconds.
     """
 
     source: Source
     views: Mapping[str, FeatureView] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     outgoing: Mapping[str, FeatureView] = field(default_factory=dict)
+    max_ages_us: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def kept(self) -> Mapping[str, FeatureView]:
@@ -43,6 +46,7 @@ def applied_streams(state: State) -> Mapping[str, AppliedStream]:
     """
     sources = [load_source(o.definition) for o in state.objects if o.kind == "source" and o.current]
     found: dict[str, AppliedStream] = {}
+    ages = _max_ages_us(state)
     for source in sources:
         if not source.is_stream:
             continue
@@ -57,8 +61,20 @@ def applied_streams(state: State) -> Mapping[str, AppliedStream]:
                 views[label] = view
             else:
                 left_out.append(label)
-        found[source.name] = AppliedStream(source=source, views=views, left_out=tuple(left_out))
+        own = {label: ages[view.name] for label, view in views.items() if view.name in ages}
+        found[source.name] = AppliedStream(source=source, views=views, left_out=tuple(left_out), max_ages_us=own)
     return found
+
+
+def _max_ages_us(state: State) -> Mapping[str, int]:
+    """Return how old events may be on which models predict that read a view, by its name."""
+    ages: dict[str, int] = {}
+    for item in state.objects:
+        if item.kind == "model" and item.current:
+            model = load_model(item.definition)
+            if model.on_events is not None:
+                ages |= {n: max(ages.get(n, 0), model.on_events.max_age_us) for n in views_read(model.inputs)}
+    return ages
 
 
 def reader_group(place: StreamSource) -> str:

@@ -13,6 +13,7 @@ from featurectl.core.units import from_us
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.stream import STAMP
 from featurectl.offline.event_log import STAMP as LOGGED
+from featurectl.sources.failures import reading
 from featurectl.workspace.event_reader import EventSourceReader, OpenedStream, earlier_rows
 from featurectl.workspace.workspace import Workspace
 
@@ -38,4 +39,5 @@ def history_frames(workspace: Workspace, source: Source) -> Iterator[pl.DataFram
     stream = OpenedStream(opened=opened, cut=from_us(opened.state.cut_us), until=_EVER)
     rows = earlier_rows(reader, stream)
     if rows is not None:
-        yield from rows.rename({STAMP: LOGGED}).collect_batches(chunk_size=_ROWS_AT_ONCE)
+        with reading(f"source {source.history}"):
+            yield from rows.rename({STAMP: LOGGED}).collect_batches(chunk_size=_ROWS_AT_ONCE)

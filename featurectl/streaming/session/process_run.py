@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError, StoreError
+from featurectl.streaming.predictions import PredictorFactory
 from featurectl.streaming.session.applied_streams import AppliedStream, chosen_streams
 from featurectl.streaming.session.followed_streams import FollowedStreams
 from featurectl.streaming.session.source_report import SourceReport
@@ -33,12 +34,14 @@ class RunListener(Protocol):
 class StreamRunRequest:
     """Which sources are worked on (none named: all that are applied), and whether only what is there now.
 
-    What is applied is looked at every `follow_s` seconds.
+    What is applied is looked at every `follow_s` seconds. `predictors` makes who predicts the events of a source; None:
+    nobody does.
     """
 
     sources: tuple[str, ...] = ()
     once: bool = False
     follow_s: float = 2.0
+    predictors: PredictorFactory | None = None
 
 
 class ProcessRun:
@@ -48,7 +51,11 @@ class ProcessRun:
         self._workspace, self._request, self._listener = workspace, request, listener
         self._registry = FollowedStreams(workspace)
         self._setting = SessionSetting(
-            workspace=workspace, applied=self._registry.read, say=listener.say, once=request.once
+            workspace=workspace,
+            applied=self._registry.read,
+            say=listener.say,
+            once=request.once,
+            predictors=request.predictors,
         )  # fmt: skip
         self._sessions: dict[str, StreamSession] = {}
         self._threads: dict[str, threading.Thread] = {}
@@ -57,7 +64,7 @@ class ProcessRun:
         self._is_ending = False
 
     def run(self, stop: threading.Event) -> Sequence[SourceReport]:
-        """Work until told to stop, with `once` until all is done, and return what was done.
+        """Work until stopped, with `once` until all is done, and return what was done.
 
         Raises:
             UsageError: a source is not applied, or is no stream.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from featurectl.core.dataclass import dataclass
@@ -20,7 +19,7 @@ from featurectl.streaming.retirement import state_name
 from featurectl.streaming.seed_events import SeededView
 from featurectl.streaming.seeding import Seeding, can_seed
 from featurectl.streaming.session.applied_streams import AppliedStream, applied_streams
-from featurectl.streaming.session.history_rows import history_frames
+from featurectl.streaming.session.seeded_views import seeded_view
 from featurectl.streaming.session.stream_parts import StreamParts, opened_stream
 from featurectl.workspace.workspace import Workspace
 
@@ -89,8 +88,7 @@ def _views_of(state: State, name: str) -> list[tuple[AppliedStream, str]]:
 
 def _rebuild(workspace: Workspace, stream: AppliedStream, label: str, patience_s: float) -> None:
     source = stream.source
-    earlier = None if source.history is None else partial(history_frames, workspace, source)
-    seeded = SeededView(name=label, view=stream.views[label], source=source, earlier=earlier)
+    seeded = seeded_view(workspace, stream, label)
     with opened_stream(workspace, source) as parts, closing(parts.state.connect(parts.place)) as connection:
         _check_begun(parts, connection, source.name)
         for _ in range(_TRIES):

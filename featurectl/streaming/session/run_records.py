@@ -34,7 +34,7 @@ class RunRecords:
         self._reports: Mapping[str, SourceReport] = {}
         self._open: dict[tuple[str, int], _OpenRecord] = {}
         self._recorded: set[str] = set()  # sources that have had a record
-        self._is_told = False
+        self._has_warned = False
         self._due_s = 0.0
 
     def say(self, source: str, text: str) -> None:
@@ -105,8 +105,8 @@ class RunRecords:
             where = workspace.offline_location(), workspace.project
             of.name = write_run(*where, record, name=of.name, forget=not of.name)
         except FeaturectlError as error:
-            if not self._is_told:
-                self._is_told = True
+            if not self._has_warned:
+                self._has_warned = True
                 self.say("records", f"the record of the run can't be written: {error.message}")
 
 

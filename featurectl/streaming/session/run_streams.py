@@ -1,4 +1,4 @@
-"""Workers run on the streams that are applied, until they are told to stop or have seen all that is there."""
+"""Workers run on the streams that are applied, until they are stopped or have seen all that is there."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class RunForm:
 def run_streams(
     workspace: Workspace, request: StreamRunRequest, listener: RunListener, form: RunForm
 ) -> Sequence[SourceReport]:
-    """Return what was done for each source, when told to stop by SIGTERM, or with `once` when all is done.
+    """Return what was done for each source, when stopped by SIGTERM, or with `once` when all is done.
 
     Raises:
         UsageError: a source is not applied or no stream, the environment has a clock of its own, the store keeps no

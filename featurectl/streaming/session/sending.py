@@ -73,21 +73,21 @@ def send_to_topic(workspace: Workspace, request: SendRequest, progress: Progress
     with closing(open_topics(url, shown_location(topic_address(source, workspace.environment)))) as broker:
         topic = open_topic(broker, url, source.stream.topic).topic
         with closing(broker.open_writer(topic)) as writer:
-            told = _Told(progress, topic)
+            sender = _Sender(progress, topic)
             batches = read_lines(source, request.chunks) if file is None else file.read()
-            report = told.send(batches, writer, request.pace)
+            report = sender.send(batches, writer, request.pace)
         return SentEvents(
             source=source.name,
             topic=topic,
             shown=broker.shown,
             report=report,
             untimed=0 if file is None else file.untimed,
-            ahead=told.ahead,
+            ahead=sender.ahead,
         )
 
 
-class _Told:
-    """Reports how far sending is, and where it ends early how many events the broker has."""
+class _Sender:
+    """Sends events, and reports how far sending is, and where it ends early how many events the broker has."""
 
     def __init__(self, progress: Progress, topic: str) -> None:
         self._progress, self._topic = progress, topic
@@ -100,8 +100,8 @@ class _Told:
         try:
             report = send_events(self._counted(batches), writer, pace, clock, self._hear)
         except BaseException:
-            told = f"{counted(self._sent, 'event')} sent to {self._topic} before it ended"
-            self._progress.done(told if self._sent else "")
+            text = f"{counted(self._sent, 'event')} sent to {self._topic} before it ended"
+            self._progress.done(text if self._sent else "")
             raise
         self._progress.done("")
         return report

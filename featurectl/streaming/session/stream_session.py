@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -25,20 +26,22 @@ from featurectl.online.stream_state.base import StreamSource
 from featurectl.online.stream_state.protocols import StreamConnection, StreamState
 from featurectl.streaming.event_decoder import fastavro_named
 from featurectl.streaming.generation_records import OlderWorkerError
+from featurectl.streaming.list_pass import ListPass
 from featurectl.streaming.log_writer import LogWriter
 from featurectl.streaming.partition_start import WorkerTopic
+from featurectl.streaming.predictions import EventPredictor, NoPredictor, PredictorFactory
 from featurectl.streaming.rebuilds import Rebuilds, RebuiltStream
 from featurectl.streaming.run import FATAL, RunOptions, run_worker
-from featurectl.streaming.seed_events import SeededView
 from featurectl.streaming.session.applied_lists import give_up_removed, lacking_views
 from featurectl.streaming.session.applied_streams import AppliedStream, reader_group
-from featurectl.streaming.session.history_rows import history_frames
 from featurectl.streaming.session.lent_reader import LentReader
+from featurectl.streaming.session.seeded_views import seeded_view
 from featurectl.streaming.session.source_report import SourceReport, counted_with
 from featurectl.streaming.topics.all_topic_kinds import open_topics
 from featurectl.streaming.topics.base import Division, TakeLimits, TopicBroker
 from featurectl.streaming.topics.first_use import open_topic
-from featurectl.streaming.worker import StreamWorker, WorkerCounts, WorkerPace, WorkerStream
+from featurectl.streaming.worker import StreamWorker, WorkerCounts, WorkerStream
+from featurectl.streaming.worker_pace import WorkerPace
 from featurectl.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -58,6 +61,7 @@ class SessionSetting:
     applied: Callable[[], Mapping[str, AppliedStream]]
     say: Callable[[str, str], None]
     once: bool = False
+    predictors: PredictorFactory | None = None
     limits: TakeLimits = TakeLimits()
 
 
@@ -88,6 +92,8 @@ class StreamSession:
         self._rebuilt = self._reloads = 0
         self._problem = self._lists_problem = ""
         self._partitions: set[int] = set()
+        self._list_pass = ListPass()  # of all workers, as long passes outlive what is applied
+        self._predictor: EventPredictor = NoPredictor()
 
     def stop(self) -> None:
         """Have the batch that is under way finished and logged, and nothing more taken."""
@@ -114,6 +120,7 @@ class StreamSession:
             late=counts.late,
             rejected=counts.rejected,
             reasons=dict(counts.reasons),
+            null_keys=dict(counts.null_keys),
             warned=counts.warned,
             logged=counts.logged,
             unlogged=0 if worker is None else worker.unlogged,
@@ -126,6 +133,7 @@ class StreamSession:
             partitions=tuple(sorted(self._partitions if worker is None else {*worker.readings, *worker.again})),
             problem=self._problem,
             lists_problem=self._lists_problem,
+            predictions=tuple(self._predictor.counts()),
         )
 
     def run(self) -> None:
@@ -138,6 +146,10 @@ class StreamSession:
         with ExitStack() as stack:
             state = self._setting.workspace.stream_state()
             stack.callback(state.close)
+            if self._setting.predictors is not None:
+                say = partial(self._setting.say, self.source)
+                self._predictor = self._setting.predictors(self._setting.workspace, self._stream.source, say)
+                stack.callback(self._predictor.close)
             opened: OpenedTopic | None = None
             topic_stack = stack.enter_context(ExitStack())
             while (stream := self._next()) is not None:
@@ -181,7 +193,7 @@ class StreamSession:
             try:
                 with closing(state.connect(self._place)) as connection:
                     self._give_up_removed(connection, state)
-                    found = lacking_views(connection, state, self._place, stream.views)
+                    found = lacking_views(connection, state, self._place, stream.views, stream.max_ages_us)
             except StoreError as error:
                 if not self.has_begun:
                     raise
@@ -199,15 +211,16 @@ class StreamSession:
             state,
             self._place,
             lambda: self._setting.applied().get(self.source),
-            removes_lists=self._setting.once,
+            self._turn_ends.is_set if self._setting.once else None,
         )
 
     def _work(self, stream: AppliedStream, state: StreamState, opened: OpenedTopic, lacking: Sequence[str]) -> None:
         workspace = self._setting.workspace
         worker = make_worker(workspace, stream, self._place, state, opened)
+        worker.predictor = self._predictor
         worker.again |= self._partitions
         rebuilt = RebuiltStream(place=self._place, state=state, partitions=lambda: worker.start.names)
-        seeded = {name: self._seeded(stream, name) for name in stream.views}
+        seeded = {name: seeded_view(workspace, stream, name) for name in stream.views}
         rebuilds = Rebuilds(rebuilt, workspace.event_log(stream.source), seeded, self._hear_of_lists)
         for name in lacking:
             rebuilds.want(name)
@@ -216,6 +229,7 @@ class StreamSession:
             clock=time.monotonic,
             on_problem=self._hear,
             on_quiet=lambda error: self._setting.say(self.source, f"lists are not all shortened: {_with_hint(error)}"),
+            list_pass=self._list_pass,
             once=self._setting.once,
         )
         self._worker, self._rebuilds = worker, rebuilds
@@ -230,11 +244,6 @@ class StreamSession:
             self._partitions = set(worker.readings) | worker.again
             self._before, self._rebuilt = counted_with(self._before, worker.counts), self._rebuilt + rebuilds.rebuilt
             self._worker = self._rebuilds = None
-
-    def _seeded(self, stream: AppliedStream, name: str) -> SeededView:
-        source = stream.source
-        earlier = None if source.history is None else partial(history_frames, self._setting.workspace, source)
-        return SeededView(name=name, view=stream.views[name], source=source, earlier=earlier)
 
     def _hear(self, error: FeaturectlError | None) -> None:
         """Take note of why turns fail, None: they go on; a worker that is older than what is applied looks at that."""
@@ -288,7 +297,14 @@ def make_worker(
     log = LogWriter(workspace.event_log(source), workspace.rejected_log(source))
     assert source.stream is not None
     keep_s = source.stream.retention_us / 1_000_000
-    return StreamWorker(work, topic, log, WorkerPace(clock=time.monotonic, wall_us=_wall_us, keep_s=keep_s))
+    pace = WorkerPace(
+        clock=time.monotonic,
+        wall_us=_wall_us,
+        keep_s=keep_s,
+        beat_every_s=state.heartbeat_s,
+        beside=ThreadPoolExecutor(1, f"log of {source.name}").submit,
+    )
+    return StreamWorker(work, topic, log, pace)
 
 
 def _id_problem(source: Source, workspace: Workspace) -> IdProblem | None:

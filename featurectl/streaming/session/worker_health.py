@@ -11,6 +11,7 @@ from typing import Final
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.units import format_age
+from featurectl.online.future_pushes import tell_ahead
 from featurectl.streaming.session.source_report import SourceReport
 from featurectl.streaming.session.stream_watch import WatchedStream
 
@@ -28,11 +29,13 @@ class WorkerVerdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamViewAge:
-    """How old the values of a view version are; None: they can't be read."""
+    """How old the values of a view version are; None: they can't be read, or `ahead` says how far they lie ahead."""
 
     view: str
     version: int
     age_us: int | None
+    is_readable: bool
+    ahead: str = ""
 
 
 def check_workers(reports: Sequence[SourceReport], sources: Sequence[str], registry_problem: str) -> WorkerVerdict:
@@ -44,6 +47,12 @@ def check_workers(reports: Sequence[SourceReport], sources: Sequence[str], regis
     known = {of.source: of for of in reports if of.has_begun}
     problems = [f"source {name}: work on it has not begun" for name in sources if name not in known]
     problems += [f"source {of.source}: {of.problem}" for of in known.values() if of.problem]
+    problems += [
+        f"source {of.source}: events are not predicted by {each.model or 'any model'}: {each.problem}"
+        for of in known.values()
+        for each in of.predictions
+        if each.problem
+    ]
     warnings = [f"registry: {registry_problem}"] if registry_problem else []
     warnings += [
         f"source {of.source}: lists of its views can't be made: {of.lists_problem}"
@@ -54,7 +63,10 @@ def check_workers(reports: Sequence[SourceReport], sources: Sequence[str], regis
 
 
 def check_fresh(watched: Mapping[str, WatchedStream], now_us: int, now_s: float) -> WorkerVerdict:
-    """Return which views can't be read, or are older than their `error_after`, that of their source by default."""
+    """Return which views can't be read, lie ahead of now, or are older than their `error_after`.
+
+    That of their source is theirs where they have none.
+    """
     problems: list[str] = []
     for name, of in watched.items():
         if of.lag is None:
@@ -71,8 +83,10 @@ def _late(of: WatchedStream, now_us: int) -> Iterator[str]:
         label = f"{age.view}@{age.version}"
         sla = of.stream.views[label].freshness or of.stream.source.freshness
         most_us = None if sla is None else sla.error_after_us
-        if age.age_us is None:
+        if not age.is_readable:
             yield f"view {label} can't be read: its lists are not made"
+        elif age.age_us is None:
+            yield f"view {label} is {age.ahead}"
         elif most_us is not None and age.age_us > most_us:
             yield f"view {label} is {format_age(age.age_us)} old, and its error_after is {format_age(most_us)}"
 
@@ -84,6 +98,7 @@ def view_ages(of: WatchedStream, now_us: int) -> list[StreamViewAge]:
     for label in of.stream.views:
         name, _, version = label.partition("@")
         is_there = of.lag is not None and label in of.lag.readable and asof_us is not None
-        age_us = max(0, now_us - asof_us) if is_there and asof_us is not None else None
-        found.append(StreamViewAge(view=name, version=int(version), age_us=age_us))
+        ahead = "" if asof_us is None else tell_ahead(asof_us, now_us)
+        age_us = None if asof_us is None or ahead or not is_there else max(0, now_us - asof_us)
+        found.append(StreamViewAge(view=name, version=int(version), age_us=age_us, is_readable=is_there, ahead=ahead))
     return found

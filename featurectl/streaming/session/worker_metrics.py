@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from featurectl.core.dataclass import dataclass
+from featurectl.online.future_pushes import is_ahead
+from featurectl.streaming.predictions import PredictionCounts
 from featurectl.streaming.session.source_report import SourceReport
 from featurectl.streaming.session.stream_watch import WatchedStream
 from featurectl.streaming.session.worker_health import view_ages
@@ -52,8 +55,52 @@ def _lines(run: RunMetrics) -> Iterator[str]:
         for reason, count in sorted(of.reasons.items())
     ]
     yield from _metric("rejected_events_total", "counter", "Events that count for nothing, by why.", rejected)
+    left_out = [
+        ({**where, "source": of.source, "view": view}, float(count))
+        for of in run.reports
+        for view, count in sorted(of.null_keys.items())
+    ]
+    yield from _metric("null_key_events_total", "counter", "Events that a view left out: a null key.", left_out)
+    yield from _predictions(run, where)
     for name, text, values in _gauges(run):
         yield from _metric(name, "gauge", text, [({**where, **labels}, value) for labels, value in values])
+
+
+_ANSWERS: Final = ("answered", "failed", "refused")  # of whoever was asked, as `serve` counts its requests
+_REQUESTS: Final = "featurectl_prediction_request"  # what the metrics of `serve` are called, and their rules ask for
+
+
+def _predictions(run: RunMetrics, where: _Labels) -> Iterator[str]:
+    """Give what was predicted on events, by model: as requests of `serve`, and what is of events alone."""
+    found = [({**where, "source": of.source, "model": one.model}, one) for of in run.reports for one in of.predictions]
+    results = [
+        ({**labels, "result": result}, float(count))
+        for labels, one in found
+        for result, count in sorted(one.results.items())
+    ]
+    asked = [each for each in results if each[0]["result"] in _ANSWERS]
+    others = [each for each in results if each[0]["result"] not in _ANSWERS]
+    yield from _of_name(f"{_REQUESTS}s_total", "counter", "Events that a model was asked about.", asked)
+    if timed := [(labels, one) for labels, one in found if one.latency_s]:
+        yield from _histogram(f"{_REQUESTS}_duration_seconds", "From sending an event to its prediction.", timed)
+    yield from _metric("unpredicted_events_total", "counter", "Events without a prediction, by why.", others)
+    early = [(labels, float(one.early)) for labels, one in found]
+    yield from _metric("early_predictions_total", "counter", "Predictions made before all events could be read.", early)
+    waiting = [(labels, float(one.waiting)) for labels, one in found]
+    yield from _metric("waiting_predictions", "gauge", "Events that wait for a prediction.", waiting)
+    problems = [(labels, float(bool(one.problem))) for labels, one in found]
+    yield from _metric("predictions_problem", "gauge", "1 while a model can't predict events.", problems)
+
+
+def _histogram(name: str, text: str, found: Sequence[tuple[_Labels, PredictionCounts]]) -> Iterator[str]:
+    yield f"# HELP {name} {text}"
+    yield f"# TYPE {name} histogram"
+    for labels, each in found:
+        for bound, count in each.latency_s.items():
+            shown = {**labels, "le": "+Inf" if math.isinf(bound) else f"{bound:g}"}
+            yield f"{name}_bucket{_shown(shown)} {count}"
+        yield f"{name}_sum{_shown(labels)} {each.latency_sum_s:.15g}"
+        yield f"{name}_count{_shown(labels)} {max(each.latency_s.values())}"
 
 
 _Values = list[tuple[_Labels, float]]
@@ -95,19 +142,29 @@ def _of_streams(run: RunMetrics) -> Iterator[tuple[str, str, _Values]]:
     yield (
         "lag_seconds",
         "How long ago all events of a partition were in answers.",
-        [(of, _since(p.applied_us, run.now_us)) for of, p in parts if p.applied_us],
+        [(of, _age(p.applied_us, run.now_us)) for of, p in parts if p.applied_us],
     )
     yield (
         "asof_age_seconds",
-        "How long ago all events of a stream were in answers.",
-        [({"source": name}, _since(lag.asof_us, run.now_us)) for name, lag in lags.items() if lag.asof_us],
+        "How long ago all events of a stream were in answers; infinite where that lies ahead of this clock.",
+        [({"source": name}, _age(lag.asof_us, run.now_us)) for name, lag in lags.items() if lag.asof_us],
+    )
+    yield (
+        "asof_ahead_seconds",
+        "How far answers of a stream lie ahead of this clock, as the online store's is ahead or was.",
+        [({"source": name}, _since(run.now_us, lag.asof_us)) for name, lag in lags.items() if lag.asof_us],
     )
     ages = [age for of in run.watched.values() for age in view_ages(of, run.now_us)]
     yield (
         "view_readable",
         "1 for a view version whose lists can be read.",
-        [({"view": age.view, "version": str(age.version)}, float(age.age_us is not None)) for age in ages],
+        [({"view": age.view, "version": str(age.version)}, float(age.is_readable)) for age in ages],
     )
+
+
+def _age(instant_us: int, now_us: int) -> float:
+    """Return how long ago an instant was: infinite where it lies ahead, so that no bound calls it fresh."""
+    return math.inf if is_ahead(instant_us, now_us) else _since(instant_us, now_us)
 
 
 def _since(instant_us: int, now_us: int) -> float:
@@ -115,14 +172,22 @@ def _since(instant_us: int, now_us: int) -> float:
 
 
 def _metric(name: str, kind: str, text: str, values: Sequence[tuple[_Labels, float]]) -> Iterator[str]:
+    yield from _of_name(f"featurectl_stream_{name}", kind, text, values)
+
+
+def _of_name(name: str, kind: str, text: str, values: Sequence[tuple[_Labels, float]]) -> Iterator[str]:
     if not values:
         return
-    whole = f"featurectl_stream_{name}"
-    yield f"# HELP {whole} {text}"
-    yield f"# TYPE {whole} {kind}"
+    yield f"# HELP {name} {text}"
+    yield f"# TYPE {name} {kind}"
     for labels, value in values:
-        shown = ",".join(f'{label}="{_escaped(of)}"' for label, of in labels.items())
-        yield f"{whole}{{{shown}}} {value:.15g}"
+        yield f"{name}{_shown(labels)} " + ("+Inf" if value == math.inf else f"{value:.15g}")
+
+
+def _shown(labels: _Labels) -> str:
+    """Return labels as the format has them."""
+    shown = ",".join(f'{label}="{_escaped(of)}"' for label, of in labels.items())
+    return f"{{{shown}}}"
 
 
 def _escaped(text: str) -> str:

@@ -53,7 +53,7 @@ class ProcessMessage:
 
 
 class WorkerProcess:
-    """One process, what it has told, and when it was started."""
+    """One process, what it has reported, and when it was started."""
 
     def __init__(self, number: int, place: WorkspacePlace, request: StreamRunRequest) -> None:
         context = multiprocessing.get_context("spawn")
@@ -68,7 +68,7 @@ class WorkerProcess:
         self.has_ended = False
 
     def messages(self) -> Iterator[ProcessMessage]:
-        """Yield what it has told since the last time."""
+        """Yield the messages that it has sent since the last time."""
         with suppress(EOFError, OSError):
             while self.pipe.poll():
                 message: ProcessMessage = self.pipe.recv()
@@ -94,7 +94,7 @@ class ProcessGroup:
         self._error: Exception | None = None
 
     def run(self, stop: threading.Event) -> Sequence[SourceReport]:
-        """Work until told to stop, with `once` until all have ended, and return what was done.
+        """Work until stopped, with `once` until all have ended, and return what was done.
 
         Raises:
             FeaturectlError: that of the first process that had one; the others were ended in order.
@@ -198,8 +198,8 @@ def _work(place: WorkspacePlace, request: StreamRunRequest, pipe: Connection) ->
         listener.tell(ProcessMessage(reports=tuple(reports), has_ended=True))
     except FeaturectlError as error:
         kinds = [_KINDS.index(kind) for kind in type(error).__mro__ if kind in _KINDS]
-        told = (kinds[0] if kinds else len(_KINDS) - 1, error.message, error.code, error.hint)
-        listener.tell(ProcessMessage(has_ended=True, error=told))
+        failure = (kinds[0] if kinds else len(_KINDS) - 1, error.message, error.code, error.hint)
+        listener.tell(ProcessMessage(has_ended=True, error=failure))
     except Exception:  # noqa: BLE001 (a fault of ours, which the first process raises)
         listener.tell(ProcessMessage(has_ended=True, fault=traceback.format_exc()))
     pipe.close()
@@ -224,7 +224,8 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _without_partitions(report: SourceReport) -> SourceReport:
-    return replace(report, partitions=(), unlogged=0, problem="")
+    predictions = tuple(replace(each, waiting=0, problem="") for each in report.predictions)
+    return replace(report, partitions=(), unlogged=0, problem="", predictions=predictions)
 
 
 def _end_of(code: int) -> str:

@@ -38,13 +38,14 @@ class RecentEvents:
     """Events that became available within `seconds` before the log's end.
 
     Those are `late` that had happened more than a minute before; `repeats` are copies of others among them, None where
-    the source has no `dedup_key`.
+    the source has no `dedup_key`. `null_keys` are by view those that it leaves out, as a part of its key is null.
     """
 
     seconds: float
     events: int
     late: int | None
     repeats: int | None
+    null_keys: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

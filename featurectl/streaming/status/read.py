@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
 import polars as pl
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.units import format_iso, from_us
+from featurectl.core.units import format_age, format_iso, from_us, instant_us
 from featurectl.core.variables import shown_location
+from featurectl.engines.clocks import select_columns, typed_tree
+from featurectl.expressions.polars import to_polars
+from featurectl.identity.facts.sources import expression_reads
 from featurectl.language.definitions.about import Freshness
+from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.view import FeatureView
 from featurectl.language.stream_places import topic_address
 from featurectl.offline.event_log import OFFSET, REJECTED, STAMP, LogState, OpenedLog
+from featurectl.online.future_pushes import is_ahead
 from featurectl.online.stream_state.base import RegisterState, StreamSource
 from featurectl.streaming.retirement import parse_name, state_name
 from featurectl.streaming.session.applied_streams import AppliedStream, chosen_streams, reader_group
@@ -38,7 +44,6 @@ from featurectl.workspace.workspace import Workspace
 LIMIT_S: Final = 5.0
 _RECENT: Final = timedelta(seconds=60)
 _LATE: Final = timedelta(minutes=1)
-_MOST_AHEAD_US: Final = 60_000_000  # clocks of several hosts differ
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +81,9 @@ def read_stream_status(workspace: Workspace, names: Sequence[str], limit_s: floa
     for look in looks:
         parts = ((TOPIC, no_topics), (STORE, no_registers), (LOG, no_logs))
         failures = {part: failed[look.name] for part, failed in parts if look.name in failed}
-        if (ahead := _ahead(registers.get(look.name))) is not None:
-            failures[STORE] = ahead
+        clock = None if workspace.clock is None else datetime.now(UTC)
+        if (problem := clock_problem(registers.get(look.name), clock)) is not None:
+            failures[STORE] = problem
         status = look.status(registers.get(look.name), topics.get(look.name), logs.get(look.name))
         status = replace(status, failures=failures)
         found.append(replace(status, verdict=verdict_of(status)))
@@ -160,7 +166,8 @@ class _StreamLook:
         columns, time = self._source.columns or {}, self._source.event_time
         names = [name for name in self._source.dedup_key if name in columns]
         is_timed = time is not None and columns.get(time) == "timestamp"
-        wanted = dict.fromkeys([OFFSET, STAMP, REJECTED, *names, *([time] if is_timed and time else [])])
+        keyed = _key_columns(self._source, self._stream.views.values())
+        wanted = dict.fromkeys([OFFSET, STAMP, REJECTED, *names, *keyed, *([time] if is_timed and time else [])])
         after = asof - _RECENT
         rows = self._log.scan_rows(opened, [*wanted], known_after=after)
         found = rows.filter(pl.col(STAMP) > after, pl.col(REJECTED).is_null()).collect()
@@ -170,14 +177,28 @@ class _StreamLook:
             events=found.height,
             late=found.filter(pl.col(STAMP) - pl.col(time) > _LATE).height if is_timed and time else None,
             repeats=_count_repeats(found, names) if is_named else None,
+            null_keys=_count_null_keys(select_columns(found, self._source), self._stream.views) if keyed else {},
         )
 
 
-def _ahead(register: RegisterState | None) -> str | None:
-    """Return what is wrong with instants that lie ahead of the store's clock: windows end there, and have no events."""
-    if register is None or register.asof <= register.clock_us + _MOST_AHEAD_US:
+def clock_problem(register: RegisterState | None, now: datetime | None) -> str | None:
+    """Return what is wrong with the clock of a store: now, by the clock of this machine if there is one, or before.
+
+    Windows end at instants that lie ahead, and have no events there.
+    """
+    if register is None:
         return None
-    asof, clock = format_iso(from_us(register.asof)), format_iso(from_us(register.clock_us))
+    clock = format_iso(from_us(register.clock_us))
+    if not is_ahead(register.asof, register.clock_us):
+        apart_us = 0 if now is None else register.clock_us - instant_us(now)
+        if now is None or not is_ahead(abs(apart_us), 0):
+            return None
+        side = "after" if apart_us > 0 else "before"
+        return (
+            f"its clock says {clock}, {format_age(abs(apart_us))} {side} this one, which says {format_iso(now)}: "
+            "stamps and answers are by it; set the one that is wrong"
+        )
+    asof = format_iso(from_us(register.asof))
     return (
         f"answers are as of {asof}, and its clock says {clock}: it was ahead once, and windows end there until it gets "
         "there; mend the clock, and read the topic by a source of another name if that is too late"
@@ -217,6 +238,26 @@ def _signs_of(readers: Mapping[str, GroupReader] | None) -> Mapping[str, float]:
 
 def _count_repeats(events: pl.DataFrame, names: Sequence[str]) -> int:
     return events.height - events.select(names).n_unique() if events.height else 0
+
+
+def _key_columns(source: Source, views: Iterable[FeatureView]) -> Sequence[str]:
+    """Return the columns of a source that say which events its views leave out for a null key."""
+    keyed = [view for view in views if view.key_columns]
+    read = {name for view in keyed for name in (*view.key_columns, *expression_reads(view.where))}
+    selects = {item.name: expression_reads(item.expression) for item in source.select}
+    if keyed:  # all of `select` is computed
+        read |= {name for reads in selects.values() for name in reads}
+    return sorted(read & set(source.columns or {}))
+
+
+def _count_null_keys(events: pl.DataFrame, views: Mapping[str, FeatureView]) -> Mapping[str, int]:
+    counts = {}
+    for name, view in views.items():
+        if view.key_columns:
+            taken = events if view.where is None else events.filter(to_polars(typed_tree(view.where)))
+            is_null = pl.any_horizontal(pl.col(column).is_null() for column in view.key_columns)
+            counts[name] = taken.filter(is_null).height
+    return {name: count for name, count in counts.items() if count}
 
 
 def _place(register: RegisterState, view: str) -> ViewPlace:

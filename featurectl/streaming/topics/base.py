@@ -140,14 +140,29 @@ class TopicWriter(Protocol):
                 in the topic all the same.
         """
 
+    def deliver(self, limit_s: float = FLUSH_S) -> bool:
+        """Return whether the broker has acknowledged all that was taken.
+
+        A client that sends by itself is not waited for.
+
+        Raises:
+            StoreError: as `flush` does, and where the broker has had some of it for `limit_s` seconds.
+        """
+
+    def forget(self) -> bool:
+        """Let go what was taken and is not acknowledged; return whether more can be sent by this writer.
+
+        False: it is to be closed, and another one to be opened.
+        """
+
     def close(self) -> None:
         """Close the connection; what was not flushed is not sent."""
 
 
 class TopicReader(Protocol):
-    """Reads the partitions of one topic from the positions that it is told; of one thread.
+    """Reads the partitions of one topic from the positions that it is given; of one thread.
 
-    Without a division it has the partitions that it is told to seek.
+    Without a division it has the partitions that `seek` names.
     """
 
     def take(self, limits: TakeLimits) -> MessageDelivery:

@@ -52,7 +52,7 @@ def wrong_rows(check, values):
         Check(kind="sql", text="select * from s where v > 1"),
     ],
 )
-@settings(max_examples=examples(40))
+@settings(max_examples=examples(20))
 @given(values=VALUES, cut=st.integers(0, 30))
 def test_wrong_rows_are_counted_as_in_plain_python_in_any_batches(check, values, cut):
     frame = pl.DataFrame({"v": pl.Series(values, dtype=pl.Int64)})

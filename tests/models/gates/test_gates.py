@@ -158,6 +158,7 @@ def test_a_large_model_is_turned_away_and_a_small_one_not():
     assert gate.measure(looked(made(), X)).passed is True
 
 
+@pytest.mark.long
 def test_a_model_that_takes_its_time_is_turned_away_and_a_quick_one_not():
     """The slow one sleeps five milliseconds a call; the quick one has a minute."""
     found = LatencyGate(most=1.0).measure(looked(made(400), X, SLOW, allow_pickle=True))

@@ -107,3 +107,24 @@ def test_a_file_that_is_broken_is_named(tmp_path):
     (tmp_path / "late" / "v1" / f"{AT:%Y-%m-%d}" / f"{AT:%H%M%S}-h-1-9.parquet").write_text("PAR1")
     with pytest.raises(StoreError, match=r"the prediction log can't be read: 120000-h-1-9\.parquet"):
         read_requests(PredictionLogFiles(f"{tmp_path}/late"), WINDOW, 1.0)
+
+
+def test_an_event_is_a_request_of_when_it_was_predicted(tmp_path):
+    instant = {name: pl.Datetime("us", "UTC") for name in ("known_at", "logged_at")}
+    hour = timedelta(hours=1)
+    late = {"known_at": AT - timedelta(minutes=9), "logged_at": AT - timedelta(minutes=1)}
+    rows = [
+        (3600, 1, 400, late),
+        (3600, 2, 90, late | {"error": "late@1 has no score", "fault": True}),
+        (1, 3, 900, {"known_at": AT - hour, "logged_at": AT - hour}),
+        (1, 4, 10, {"known_at": None, "logged_at": AT - hour}),
+    ]
+    write(tmp_path, rows, schema=instant)
+    found = read_requests(PredictionLogFiles(f"{tmp_path}/late"), WINDOW, 1.0)
+    assert (found.count, found.error_rate(), found.latency_us(0.99)) == (3.0, 1 / 3, 400_000.0)
+
+
+def test_a_request_column_may_have_been_called_like_one_of_events(tmp_path):
+    write(tmp_path, [(1, 1, 10, {"known_at": "a text"})], number=1)
+    write(tmp_path, [(1, 2, 10, {"prediction_id": 7})], number=2)
+    assert read_requests(PredictionLogFiles(f"{tmp_path}/late"), WINDOW, 1.0).count == 2

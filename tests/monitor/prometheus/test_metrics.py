@@ -27,7 +27,7 @@ from featurectl.monitor.prometheus.endpoint import Endpoint
 from featurectl.monitor.prometheus.metrics import MetricsSnapshot, metrics_text
 from featurectl.offline.runs import CheckRecord, RunRecord
 from featurectl.registry.alert_state import AffectedSubject, AlertState
-from tests.cli.shop import apply_shop, materialize_shop, write_shop
+from tests.cli.shop import apply_shop, fill_shop, write_shop
 from tests.monitor.prometheus.test_rules import assert_golden
 from tests.servers.redis import free_port
 
@@ -117,9 +117,7 @@ def test_a_last_run_counts_not_those_before():
 
 @pytest.fixture
 def shop(tmp_path, monkeypatch):
-    monkeypatch.chdir(write_shop(tmp_path))
-    apply_shop(tmp_path)
-    materialize_shop(tmp_path)
+    monkeypatch.chdir(fill_shop(tmp_path))
     return tmp_path
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from featurectl.language.definitions.json_form import load_source
@@ -9,6 +10,7 @@ from featurectl.language.load import load_repo
 from featurectl.monitor.prometheus.rules import rules_of
 from featurectl.monitor.prometheus.rules_yaml import render_rules
 from featurectl.streaming.lag import PartitionLag, StreamLag
+from featurectl.streaming.predictions import PredictionCounts
 from featurectl.streaming.session.applied_streams import AppliedStream
 from featurectl.streaming.session.source_report import SourceReport
 from featurectl.streaming.session.stream_watch import WatchedStream
@@ -49,9 +51,13 @@ def test_metrics_of_workers_are_those_that_promtool_has_checked():
         ],
     )
     stream = AppliedStream(source=source)
+    predicted = PredictionCounts(
+        model="fraud", results={"answered": 5, "failed": 1, "too_old": 1}, early=2, waiting=3, problem="it is away",
+        latency_s={0.05: 4, 1.0: 6, math.inf: 6}, latency_sum_s=1.25,
+    )  # fmt: skip
     report = SourceReport(
         source="swipes", events=7, late=1, rejected=2, reasons={"value": 1, "check": 1}, logged=9, logged_at_s=95.0,
-        has_begun=True, partitions=(0, 1),
+        has_begun=True, partitions=(0, 1), predictions=(predicted,),
     )  # fmt: skip
     run = RunMetrics(
         project="shop", environment="prod", reports=[report], now_us=100 * SECOND_US,

@@ -116,7 +116,7 @@ def test_where_the_table_that_was_pushed_is_gone_the_newest_is_compared(shop, ca
     assert causes(view)["count_1d"]
     assert replayed(shop, capsys)["notes"][-1] == (
         "version 1 of the table of spend@1, of which rows were served, is gone: "
-        "rows that came late since can't be told from other causes there"
+        "rows that came late since can't be distinguished from other causes there"
     )
     run(shop, "push", "spend", "--as-of", LATER)
     assert compared(shop, capsys)["note"] is None
@@ -219,6 +219,7 @@ def test_rows_that_came_by_many_runs_after_the_serving_push_are_late(later, caps
     assert report["features"][0]["told"] == {"late row": "in the table after its version 1"}
 
 
+@pytest.mark.long
 def test_a_fault_is_named_in_rows_that_lack_late_rows_too(built, long_after, capsys):
     inject_log("wrong version served", read_orders(built / "orders.parquet"), log_folder(long_after))
     found = {cause for of in causes(replayed(long_after, capsys)).values() for cause in of}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -14,11 +15,13 @@ from featurectl.cli.main import main
 from featurectl.core.errors import DataError, StoreError
 from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.progress import Silent
+from featurectl.monitor.verify import compare_stream
 from featurectl.monitor.verify.log_questions import Group, served_rows
 from featurectl.monitor.verify.log_rows import TIME
 from featurectl.monitor.verify.report import ViewSkew
 from featurectl.monitor.verify.run_verify import VerifyStoreRequest, verify_views
 from featurectl.monitor.verify.surroundings import surroundings
+from featurectl.offline.delta import DeltaStore
 from featurectl.operations.training.bind import bind_view
 from featurectl.streaming.log_writer import LogWriter
 from tests.streaming.session.swipes import Swipes
@@ -73,6 +76,21 @@ def test_a_record_that_was_lost_is_found(swipes: Swipes):
     skew = verified(swipes)
     assert skew.differences > 0
     assert "by the log" in next(item.example for item in skew.features if item.mismatched)
+
+
+def test_a_table_of_many_buckets_is_compared_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(compare_stream, "DeltaStore", partial(DeltaStore, rows_per_bucket=4))
+    monkeypatch.setattr(compare_stream, "_ROWS_AT_ONCE", 3)
+    monkeypatch.setattr(compare_stream, "_PORTION", 2)
+    swipes = Swipes(root=tmp_path)
+    for card in range(20):
+        swipes.send(2, card=f"c{card}")
+    work(swipes)
+    skew = verified(swipes)
+    assert (skew.entities, skew.of, skew.differences, skew.unexpected) == (20, 20, 0, {})
+    assert {item.compared for item in skew.features} == {20}
+    spoil(swipes, "delete from stream_elements where entity in (cast('s2:c7' as blob), cast('s3:c11' as blob))")
+    assert {item.mismatched for item in verified(swipes).features} == {2}
 
 
 def test_what_is_in_no_log_is_unexpected(swipes: Swipes):

@@ -128,6 +128,7 @@ class Stream:
     offsets: dict[int, int] = field(default_factory=lambda: {0: 0, 1: 0, 2: 0})
     names: int = 0
     share_of_names: float = 1.0  # of events that have a name of their own
+    share_of_copies: float = 0.15  # of events that are one of before
 
     @property
     def asof_us(self) -> int:
@@ -147,7 +148,7 @@ class Stream:
         random = self.random
         offset = self.offsets[partition]
         self.offsets[partition] += random.randrange(1, 3)  # offsets may have holes
-        if self.events and random.random() < 0.15:
+        if self.events and random.random() < self.share_of_copies:
             copied = random.choice(self.events[-12:])
             event_us = copied.event_us + random.choice([0, 0, random.randrange(SECOND)])
             values = copied.values if random.random() < 0.8 else random_values(random)

@@ -63,6 +63,13 @@ class Oracle:
         cuts = {g: self.cuts[g][p] if p < len(self.cuts[g]) else 0 for g in self.named()}
         return dict(claim.stamps) | {offset: logged[offset] for offset in forgotten}, cuts
 
+    def begin_stamps(self, instant: int) -> float:
+        """Return an instant before which no stamp is that is kept, or will be given."""
+        begun = max(instant, self.model.last + 1)
+        self.model.last = begun - 1
+        active = [p for p, part in enumerate(self.model.partitions) if part.applied < model.FOREVER]
+        return min([begun, *(stamp for p in active for stamp in self.stamps(p).values())])
+
     def finish(self, p: int, first: int, end: int, written: list[Generation]) -> bool:
         if p >= len(self.names):
             return False

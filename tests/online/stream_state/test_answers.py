@@ -76,7 +76,7 @@ def test_an_answer_is_as_of_a_head_that_is_ahead_of_the_register():
 def test_an_event_that_is_dated_ahead_hides_no_older_one():
     layout, long_ago = layout_of(EVENTS), 30 * 86_400_000_000
     found = list_of(EVENTS, (long_ago, (30.0, True)))
-    found = replace(found, elements=[*found.elements, pack_record(AHEAD, layout)])
+    found = found._replace(elements=[*found.elements, pack_record(AHEAD, layout)])
     before = reader_of(EVENTS).answer(found, ASOF, NOW)
     head = compact(found.elements, layout, AppliedInstants(applied_us={0: ASOF}, asof_us=ASOF, clock_us=ASOF)).head
     after = reader_of(EVENTS).answer(EntityList(elements=[head], marks=None), ASOF, NOW)

@@ -164,6 +164,7 @@ def test_a_replica_that_takes_over_is_a_connection_lost(source, monkeypatch):
             connection.check()
         with pytest.raises(ConnectionLostError):
             connection.register.claim(0, 3, 4, KnownStamps())
+        cluster.wait_for_takeover(1)
         limit = time.monotonic() + START_LIMIT_S
         while True:
             try:

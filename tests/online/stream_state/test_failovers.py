@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 
 import pytest
 
@@ -28,12 +28,16 @@ class Writer:
         self._state, self._source = state, source
         self.is_over = threading.Event()
         self.began, self.done, self.voids = 0, 0, 0
+        self.why = ""  # the last that failed
 
     def run(self) -> None:
         while not self.is_over.is_set():
-            with suppress(StoreError), closing(self._state.connect(self._source)) as connection:
-                self.began += 1
-                self._write(connection)
+            try:
+                with closing(self._state.connect(self._source)) as connection:
+                    self.began += 1
+                    self._write(connection)
+            except StoreError as error:
+                self.why = error.message
             time.sleep(0.02)
 
     def _write(self, connection) -> None:
@@ -119,7 +123,7 @@ def test_what_is_done_is_in_every_answer_while_masters_fail_over(source, monkeyp
         for thread in threads:
             thread.start()
         try:
-            wait_until(lambda: checker.answers > 100, "nothing is answered")
+            wait_until(lambda: checker.answers > 100, lambda: "nothing is answered")
             for m in lost:
                 lose(cluster, m, writer)
             goes_on(writer)
@@ -143,17 +147,18 @@ def lose(cluster, m: int, writer: Writer) -> None:
     goes_on(writer)
     cluster.nodes[m].kill()
     cluster.replicas[m].resume()
+    cluster.wait_for_takeover(m)
     goes_on(writer)
 
 
 def goes_on(writer: Writer) -> None:
     """Wait until the writer has taken 100 more events."""
     before = writer.done
-    wait_until(lambda: writer.done >= before + 100, "the writer does not go on")
+    wait_until(lambda: writer.done >= before + 100, lambda: f"{writer.done} after {before} events: {writer.why}")
 
 
-def wait_until(is_so, else_said: str) -> None:
+def wait_until(is_so, else_said) -> None:
     limit = time.monotonic() + START_LIMIT_S
     while not is_so():
-        assert time.monotonic() < limit, else_said
+        assert time.monotonic() < limit, else_said()
         time.sleep(0.01)

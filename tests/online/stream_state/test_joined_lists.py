@@ -14,11 +14,14 @@ from featurectl.language.definitions.view import Feature
 from featurectl.online.stream_state.base import EntityList
 from featurectl.online.stream_state.compaction import AppliedInstants, compact
 from featurectl.online.stream_state.joined_lists import open_list
-from featurectl.online.stream_state.joined_values import AT_ONCE, JoinedReader, ReadValues
+from featurectl.online.stream_state.joined_names import without_copies
+from featurectl.online.stream_state.joined_values import AT_ONCE, JoinedReader
+from featurectl.online.stream_state.known_answers import NEVER_US, ReadValues
 from featurectl.online.stream_state.layout import ListLayout, layout_of
 from featurectl.online.stream_state.list_values import ListReader
 from featurectl.online.stream_state.parsed_list import parse_list
 from featurectl.online.stream_state.record import EventRecord, pack_record
+from featurectl.online.stream_state.single_list import SingleReader
 from tests.online.stream_state.events import BEGIN, COLUMNS, SECOND, Stream, compacted, view_of
 from tests.online.stream_state.test_list_values import check
 from tests.online.stream_state.test_two_clocks import random_instants, with_head
@@ -49,9 +52,10 @@ def streams_of(seed: int) -> list[Stream]:
     features = [random_feature(random, f"f{i}") for i in range(random.randrange(1, 9))]
     view = view_of("event", features, random, is_named=random.random() < 0.3)
     layout = layout_of(view)
+    shares = [(1.0, 0.15), (0.5, 0.15), (1.0, 0.0), (1.0, 0.01)]
     return [
-        Stream(Random(seed * 100 + i), layout, view, share_of_names=random.choice([1.0, 0.5]))
-        for i in range(random.randrange(1, 12))
+        Stream(Random(seed * 100 + i), layout, view, share_of_names=names, share_of_copies=copies)
+        for i, (names, copies) in enumerate(random.choice(shares) for _ in range(random.randrange(1, 12)))
     ]
 
 
@@ -98,13 +102,32 @@ def alone(stream: Stream, found: EntityList, asof_us: int) -> ReadValues:
     return ReadValues([*(values or {}).values()], event_us, at_us)
 
 
+def check_single(stream: Stream, found: EntityList, wanted: ReadValues, asof_us: int) -> None:
+    """See that what reads a list by itself says the same, where it says something."""
+    single = SingleReader(stream.view.features, stream.layout).answer(found, asof_us)
+    if single is not None:
+        assert (bits(single.values), single[1:3]) == (bits(wanted.values), wanted[1:3])
+        check_until(stream, found, single)
+
+
+def check_until(stream: Stream, found: EntityList, answer: ReadValues) -> None:
+    """See that a list says the same until the instant that an answer has, however near."""
+    after_us, random = answer.until_us - answer.asof_us, stream.random
+    if answer.until_us == NEVER_US:
+        after_us = random.choice([SECOND, 10_000 * SECOND])
+    for later_us in {after_us - 1, random.randrange(max(after_us, 1))} if after_us > 0 else ():
+        later = alone(stream, found, answer.asof_us + later_us)
+        assert (bits(later.values), later.event_us) == (bits(answer.values), answer.event_us)
+
+
 def compare(seed: int) -> tuple[int, int]:
     """See that lists say the same; return how many values were compared, and of how many lists."""
     streams, extreme = streams_of(seed), seed % 2 == 1
     lists = [list_of(stream, stream.random.choice([0, 3, 20, 120]), extreme=extreme) for stream in streams]
     reader = JoinedReader(streams[0].view.features, streams[0].layout)
     asof_us = streams[0].asof_us + streams[0].random.choice([0, 5, 500]) * SECOND
-    opened = [open_list(found, stream.layout) for stream, found in zip(streams, lists, strict=True)]
+    layout = streams[0].layout
+    opened = without_copies([open_list(found, layout) for found in lists], layout)
     answers = reader.answers([one for one in opened if one is not None], asof_us)
     assert answers is not None, seed
     compared, known = 0, iter(answers)
@@ -112,8 +135,10 @@ def compare(seed: int) -> tuple[int, int]:
         if one is None:
             continue
         answer, wanted = next(known), alone(stream, found, asof_us)
+        check_single(stream, found, wanted, asof_us)
         assert bits(answer.values) == bits(wanted.values), (seed, answer.values, wanted.values)
-        assert answer[1:] == wanted[1:], seed
+        assert answer[1:3] == wanted[1:3], seed
+        check_until(stream, found, answer)
         compared += len(answer.values)
         if not extreme and answer.asof_us == stream.asof_us:
             names = [feature.name for feature in stream.view.features]
@@ -128,9 +153,9 @@ def compare_at(seed: int) -> tuple[int, int]:
     view, layout, asof_us = streams[0].view, streams[0].layout, max(stream.clock_us for stream in streams)
     reader, alone = JoinedReader(view.features, layout), ListReader(view.features, layout)
     known, instants, answers = [], [], []
-    for stream, found in zip(streams, lists, strict=True):
-        at, one = random_instants(stream, asof_us)[0], open_list(found, layout)
-        at = at.before(asof_us)
+    opened = without_copies([open_list(found, layout) for found in lists], layout)
+    for stream, found, one in zip(streams, lists, opened, strict=True):
+        at = random_instants(stream, asof_us)[0].before(asof_us)
         parsed = with_head(parse_list(found.elements, layout, found.marks), asof_us)
         [answer] = alone.answers(parsed, [at])
         if one is not None and reader.knows_at(one, asof_us, at):
@@ -144,8 +169,23 @@ def compare_at(seed: int) -> tuple[int, int]:
     assert together is not None
     for at, each, answer in zip(instants, together, answers, strict=True):
         assert bits(each.values) == bits([*(answer.values or {}).values()]), seed
-        assert each[1:] == (answer.event_us, at.time_us), seed
+        assert each[1:3] == (answer.event_us, at.time_us), seed
     return sum(len(each.values) for each in together), len(together)
+
+
+def test_lists_with_names_are_read_together_unless_there_are_copies():
+    together = copied = 0
+    for seed in range(120):
+        streams = streams_of(seed)
+        layout = streams[0].layout
+        if layout.has_dedup:
+            lists = [list_of(stream, 20, extreme=False) for stream in streams]
+            opened = [open_list(found, layout) for found in lists]
+            for before, one in zip(opened, without_copies(opened, layout), strict=True):
+                together += one is not None and bool(one.raw.elements)
+                copied += before is not None and one is None
+    assert together > 20
+    assert copied > 20
 
 
 @pytest.mark.sample(6)
@@ -206,7 +246,9 @@ def test_sums_of_long_lists_are_the_same_to_the_last_bit(values: Sequence[float]
     answers = JoinedReader(stream.view.features, stream.layout).answers([one for _, one in filled], BEGIN)
     assert answers is not None
     for answer, (found, _) in zip(answers, filled, strict=True):
-        assert bits(answer.values) == bits(alone(stream, found, BEGIN).values)
+        wanted = alone(stream, found, BEGIN)
+        assert bits(answer.values) == bits(wanted.values)
+        check_single(stream, found, wanted, BEGIN)
     assert len(answers) == 6
 
 

@@ -63,6 +63,7 @@ def check(view: FeatureView, values: Mapping[str, object] | None, truth: Mapping
     return len(view.features)
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("seed", seeds_from(0, SAMPLE))
 def test_a_list_says_what_a_training_set_says(seed: int):
     play(random_stream(seed), 300)

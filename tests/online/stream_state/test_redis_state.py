@@ -123,6 +123,7 @@ def test_another_run_of_a_server_leaves_a_gap_up_to_what_was_met(server, state):
         assert (found.run == before.run, found.left, claim.last > 0) == (False, 0, True)
 
 
+@pytest.mark.long
 def test_a_server_that_hangs_is_an_error_in_time_and_lost_then(server, state):
     with connected(state) as connection:
         with server.paused():

@@ -52,8 +52,13 @@ class Calls:
         return self.oracle.model.partitions[p].end if p < len(self.oracle.names) else 0
 
     def _add(self) -> None:
+        """Add a partition, or begin stamps at some instant."""
         name = f"swipes/{self.random.randrange(4)}"
         assert self.connection.register.add_partition(name) == self.oracle.add_partition(name)
+        if self.random.random() < 0.5:
+            least = self.random.choice([None, self.clock + self.random.randrange(-20, 20)])
+            wanted = self.oracle.begin_stamps(self.clock if least is None else least)
+            assert self.connection.register.begin_stamps(least) == wanted
 
     def _lose(self) -> None:
         """A new partition stands for lost stamps as well: what a worker says it knows is random."""

@@ -104,9 +104,9 @@ class Written:
             try:
                 return read_columns(store, self.reader, Pushes(), rows, lambda: self.state), []
             except UnknownInstantError as error:
-                known = [row for row in range(rows.count) if row not in error.rows]
+                known = [row for row in range(rows.count) if row not in error.messages]
                 found = read_columns(store, self.reader, Pushes(), some_of(rows, known), lambda: self.state)
-                return found, [*error.rows]
+                return found, sorted(error.messages)
 
     def check(self, rows: KeyRows, found: FeatureColumns, places: Sequence[int]) -> None:
         assert rows.instants is not None
@@ -158,12 +158,15 @@ def test_rows_that_are_not_known_any_more_are_named(url, opened, source):
     long_ago = RowInstant(written.asof_us - 3_600 * SECOND, written.asof_us)
     latest = RowInstant(written.asof_us, written.asof_us)
     rows = KeyRows(
-        keys={"carrier": ["A", "B", "A", None]}, count=4, now=NOW, latest=NOW,
+        keys={"carrier": ["A", "B", "C", None]}, count=4, now=NOW, latest=NOW,
         instants=[long_ago, latest, long_ago, long_ago],
     )  # fmt: skip
     with closing(open_online(url)) as store, pytest.raises(UnknownInstantError) as told:
         read_columns(store, written.reader, Pushes(), rows, lambda: written.state)
-    assert told.value.rows == (0, 2)
+    assert {row: why.partition(":")[0] for row, why in told.value.messages.items()} == {
+        0: "spend@1 carrier=A",
+        2: "spend@1 carrier=C",
+    }
     assert told.value.code == "FC550"
     assert "spend@1 carrier=A: the online store does not know any more what was at " in told.value.message
     assert told.value.message.endswith(", nor for 1 more row")

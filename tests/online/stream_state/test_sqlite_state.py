@@ -55,6 +55,30 @@ def connection(state, source):
         yield made
 
 
+def test_another_file_under_the_same_number_is_another_run(path, source, monkeypatch):
+    """File systems give the number of a removed file to the next: nobody may have had the one before open then."""
+    monkeypatch.setattr(stream_file.DatabaseFile, "identity", "1:2")
+
+    def run_of() -> str:
+        with closing(SqliteStreamState(path)) as state, closing(state.connect(source)) as made:
+            return made.register.read_state().run
+
+    first = run_of()
+    assert first == run_of()
+    for file in path.parent.glob("online.db*"):
+        file.unlink()
+    assert run_of() != first
+
+
+def test_a_run_that_an_older_program_wrote_goes_on(path, source):
+    with closing(SqliteStreamState(path)) as state, closing(state.connect(source)) as made:
+        run = made.register.read_state().run
+        with closing(sqlite3.connect(path)) as file, file:
+            file.execute("update stream_sources set run = ?", (run.rpartition(":")[0],))
+        with closing(state.connect(source)) as again:
+            assert again.register.read_state().run == run.rpartition(":")[0]
+
+
 def operations(connection):
     """Every kind of call that a connection takes."""
     register, lists, digest = connection.register, connection.lists, digest_of([b"1"])

@@ -230,7 +230,7 @@ def counted(rows: Sequence[dict[str, object]], reach: timedelta) -> list[dict[st
 
 
 @given(rows=EVENTS, minutes=st.lists(st.integers(-5, 420), min_size=1, max_size=6))
-@settings(max_examples=examples(20), deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 def test_windows_are_those_of_the_events_that_count(views, rows, minutes):
     view, keys = views["spend"], ["card"]
     questions = [
@@ -250,7 +250,7 @@ def test_windows_are_those_of_the_events_that_count(views, rows, minutes):
 
 
 @given(rows=EVENTS, minutes=st.lists(st.integers(-5, 420), min_size=1, max_size=6))
-@settings(max_examples=examples(40), deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_states_are_those_of_the_events_that_count(views, rows, minutes):
     view = replace(views["latest"], where=views["spend"].where)
     questions = [StateQuestion(name=name, column=name) for name in ("amount", "id")]

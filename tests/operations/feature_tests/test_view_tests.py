@@ -168,7 +168,7 @@ def views(tmp_path_factory):
 
 @pytest.mark.parametrize("name", ["windows", "states", "everywhere"])
 @given(st.lists(st.tuples(ROWS, SPINES), min_size=2, max_size=5))
-@settings(max_examples=examples(6, 20), deadline=None)
+@settings(max_examples=examples(3, 20), deadline=None)
 @pytest.mark.sample(1)
 def test_tests_that_run_together_find_what_each_finds_alone(views, name, drawn):
     view = views[name]

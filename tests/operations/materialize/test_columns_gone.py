@@ -18,6 +18,7 @@ def drop(root: Path, name: str, column: str) -> None:
     pl.read_parquet(file).drop(column).write_parquet(file)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("column", ["arr_delay", "carrier", "at", "known_at"])
 def test_a_new_file_that_lacks_what_a_view_reads_is_refused(tmp_path, column):
     source = replace(FILES, columns=None, columns_declared=False)
@@ -48,6 +49,7 @@ MADE = replace(FILES, columns_declared=True, select=(*FILES.select, named("carri
 WIDER = replace(LATEST, inputs=(*LATEST.inputs, named("late", "late")))
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("source", [replace(FILES, columns_declared=True), LEARNED, MADE])
 @pytest.mark.parametrize(("column", "of"), [
     ("carrier", "an entity key"), ("at", "which `event_time` names"), ("known_at", "which `available_at` names"),

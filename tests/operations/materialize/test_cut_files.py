@@ -150,7 +150,7 @@ def write(root, town: Town, kind: str) -> None:
 @pytest.mark.parametrize("view", [LATEST, DELAYS], ids=["state", "event"])
 @pytest.mark.parametrize("kind", SOURCES)
 @pytest.mark.parametrize("sequences", [1, pytest.param(40, marks=pytest.mark.stress)])
-@pytest.mark.sample(3)
+@pytest.mark.sample(2)
 def test_what_came_late_or_changed_is_what_a_naive_account_says(sequences, kind, view, tmp_path):
     for seed in seeds_from(0, sequences):
         root = tmp_path / str(seed)
@@ -193,7 +193,7 @@ def test_what_came_late_or_changed_is_what_a_naive_account_says(sequences, kind,
 
 @pytest.mark.parametrize("kind", ["parquet", "named"])
 @pytest.mark.parametrize("sequences", [1, pytest.param(40, marks=pytest.mark.stress)])
-@pytest.mark.sample(1)
+@pytest.mark.long
 def test_of_wide_spans_too_much_is_never_told(sequences, kind, tmp_path):
     """Only where a file is cut a late row, or one that changed, may be missed: in the span of the cut."""
     for seed in seeds_from(0, sequences):

@@ -38,7 +38,7 @@ def frame_of(rows):
 
 
 @given(rows=ROWS, cuts=st.lists(st.integers(0, 8), max_size=3))
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_doubles_are_those_of_all_pairs_however_the_rows_are_cut(rows, cuts):
     whole, ends = frame_of(rows), sorted(cuts)
     frames = [whole[a:b] for a, b in zip([0, *ends], [*ends, whole.height], strict=True) if a < min(b, whole.height)]
@@ -102,6 +102,7 @@ def test_a_file_that_overlaps_one_that_was_read_is_told_of(tmp_path):
     assert (made.doubles, values(table)) == (NO_DOUBLES, [1.0, 2.5, 3.5, 4.0, 5.0, 9.0])
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("source", [STATIC, DELAYED])
 def test_an_export_without_rows_does_not_empty_a_table(tmp_path, source):
     write(tmp_path, "1.parquet", ("A", 1.0, 1, 1), ("B", 2.0, 1, 1))

@@ -102,6 +102,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("case", CHANGES)
 def test_rows_that_changed_after_they_were_read_are_found(tmp_path, case):
     rows, is_changed = CHANGES[case]
@@ -129,6 +130,7 @@ def test_a_file_that_is_emptied_as_a_rotating_log_has_not_changed(tmp_path):
     assert values(job(tmp_path).table) == [1.0, 4.0, 2.0]
 
 
+@pytest.mark.long
 def test_a_delta_table_that_is_written_again_has_no_late_rows_by_that(tmp_path):
     def write_version(*rows, mode):
         data = [(c, "JFK", d, at(e), at(a)) for c, d, e, a in rows]
@@ -178,7 +180,7 @@ ROW = st.tuples(
 STEPS = st.lists(st.tuples(st.sampled_from("ab"), st.lists(ROW, max_size=4), st.integers(0, 3)), min_size=2, max_size=4)
 
 
-@settings(deadline=None, max_examples=examples(8))
+@settings(deadline=None, max_examples=examples(4))
 @given(STEPS, st.sampled_from([LATEST, DELAYS]), st.sampled_from([None, at(3)]))
 def test_what_a_table_lacks_of_files_that_grow_is_counted(tmp_path_factory, steps, view, since):
     root, hour = tmp_path_factory.mktemp("steps"), 0

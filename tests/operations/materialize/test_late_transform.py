@@ -42,6 +42,7 @@ def values(root, view):
     return sorted(a_job(root, view).table.read()["x"])
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("lookback_h", [None, 6])
 def test_late_rows_are_told_of_until_they_are_taken(tmp_path, lookback_h):
     view = of_each(lookback_h)

@@ -38,6 +38,7 @@ def refused(call, *found):
         assert text in f"{told.value} {told.value.hint}"
 
 
+@pytest.mark.long
 def test_a_new_column_does_not_cost_the_rows_that_a_file_was_cut_of(tmp_path):
     roll(tmp_path, 0, 3)
     run(tmp_path)
@@ -108,6 +109,7 @@ def test_rows_that_retention_lets_go_are_not_kept_by_a_refusal(tmp_path):
     assert run(tmp_path, view=view, source=source, hour=12)[0].action == "rebuild"
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("source", [FILES, replace(FILES, available_at=None)])
 def test_files_with_no_row_that_a_table_would_hold_may_be_gone(tmp_path, source):
     view, wider = (replace(of, retention_us=10 * HOUR_US) for of in (LATEST, WIDER))
@@ -124,6 +126,7 @@ def test_files_with_no_row_that_a_table_would_hold_may_be_gone(tmp_path, source)
     assert (made.action, values(table)) == ("rebuild", [3.0, 4.0])
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("hour", [4, 0])
 def test_rows_known_after_an_earlier_now_are_not_lost_by_a_rebuild(tmp_path, hour):
     write(tmp_path, "1.parquet", *WEEKS[:2])
@@ -159,6 +162,7 @@ def test_a_range_of_before_a_file_begins_is_refused_and_a_later_one_taken(tmp_pa
     assert values(job(tmp_path).table) == [1.0, 2.0, 3.0, 4.0]
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("source", [FILES, replace(FILES, available_at=None, delay_us=HOUR_US)])
 @pytest.mark.parametrize("left", [[("B", 3.0, 5, 6)], pytest.param([], marks=pytest.mark.long)])
 def test_a_file_that_is_cut_behind_the_beginning_of_another_is_seen(tmp_path, source, left):
@@ -184,6 +188,7 @@ def test_a_file_that_is_cut_behind_the_beginning_of_another_is_seen(tmp_path, so
     assert values(run(tmp_path, view=WIDER, source=source, full=True)[1]) == [1.0, 2.0, 1.0, 3.0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("clock", ["known_at", pytest.param(None, marks=pytest.mark.long)])
 def test_rows_that_were_deleted_at_the_beginning_of_a_delta_table_are_kept(tmp_path, clock):
     source = replace(FILES, format="delta", path="warehouse", available_at=clock)
@@ -297,6 +302,7 @@ def test_a_range_of_a_transform_of_before_its_file_begins_is_refused(tmp_path):
     assert transformed(tmp_path, of_each()) == [1, 2, 3, 4]
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     "files",
     [{"1": WEEKS}, {"1": WEEKS[1:], "3": WEEKS[:1]}, {"1": WEEKS[:1], "2": WEEKS[3:], "3": WEEKS[1:3]}],
@@ -319,7 +325,7 @@ def test_rows_of_a_file_that_is_gone_are_not_missed_where_another_has_them(tmp_p
     for name, rows in files.items():
         write(tmp_path, f"{name}.parquet", *rows)
     made, table = run(tmp_path, source=source)
-    assert (made.action, values(table)) == ("rebuild", [1.0, 2.0, 3.0, 4.0])
+    assert (made.action, made.rows_read, values(table)) == ("nothing", 4, [1.0, 2.0, 3.0, 4.0])
 
 
 def test_no_since_is_told_that_would_be_refused(tmp_path):

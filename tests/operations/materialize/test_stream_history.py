@@ -163,6 +163,16 @@ def test_what_was_rejected_is_in_no_table(stream: CardStream):
     assert (made.rows_read, made.dropped, swipes(stream)) == (1, {}, [2])
 
 
+def test_events_without_a_key_are_counted(stream: CardStream):
+    begin_at(stream, 0)
+    put(stream, "swipes/0", 1, 1)
+    stream.put("swipes/0", {**swipe(2, 2), "card": None})
+    stream.put("swipes/1", {**swipe(3, 2), "card": None, "amount": -60.0})  # the view does not take it
+    put(stream, "swipes/1", 4, 3)
+    made, _ = stream.materialize(SPEND)
+    assert (made.dropped, swipes(stream)) == ({"null key": 1}, [1, 4])
+
+
 def test_a_new_column_is_computed_of_history_and_log_while_events_come(stream: CardStream):
     stream.write_history([known(1, 0)])
     begin_at(stream, 10)

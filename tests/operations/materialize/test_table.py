@@ -57,7 +57,12 @@ def test_a_source_whose_variable_points_elsewhere_is_read_anew(tmp_path, monkeyp
     shutil.copytree(tmp_path / "data", tmp_path / "elsewhere")
     monkeypatch.setenv("PLACE", str(tmp_path / "elsewhere"))
     made, table = run(root, source=source, data_roots=[".."])
-    assert (made.action, values(table)) == ("rebuild", [1.0])
+    assert (made.action, made.rows_read, values(table)) == ("nothing", 1, [1.0])
+    (tmp_path / "data").rename(tmp_path / "before")
+    write(tmp_path, "1.parquet", ("A", 2.0, 1, 1))
+    monkeypatch.setenv("PLACE", str(tmp_path / "data"))
+    made, table = run(root, source=source, data_roots=[".."])
+    assert (made.action, values(table)) == ("rebuild", [2.0])
 
 
 @pytest.mark.long
@@ -102,6 +107,7 @@ def test_a_table_of_an_older_featurectl_is_made_anew(tmp_path):
 WIDER = replace(LATEST, inputs=(*LATEST.inputs, named("late", "late")))
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("source", [FILES, replace(FILES, available_at=None)], ids=["available_at", "files"])
 def test_a_new_column_does_not_cost_the_rows_of_files_that_are_gone(tmp_path, source):
     write(tmp_path, "1.parquet", ("A", 1.0, 1, 2))
@@ -121,6 +127,7 @@ def test_a_new_column_does_not_cost_the_rows_of_files_that_are_gone(tmp_path, so
     assert (made.action, table.read().select("arr_delay", "late").rows()) == ("rebuild", [(1.0, False), (20.0, True)])
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("moved", [False, True], ids=["changed in place", "moved"])
 def test_a_table_is_not_made_anew_without_the_rows_of_a_file_that_is_gone(tmp_path, moved):
     source = replace(FILES, available_at=None)

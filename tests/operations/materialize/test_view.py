@@ -232,6 +232,7 @@ def test_a_rebuild_has_an_id_that_appended_rows_keep(tmp_path):
     assert run(tmp_path, full=True)[1].coverage().rebuild_id not in {first, ""}
 
 
+@pytest.mark.long
 def test_a_query_that_lost_a_row_of_its_overlap_makes_a_new_rebuild_id(tmp_path):
     with queried(tmp_path) as (source, insert):
         insert("A", 1.0, 1)
@@ -323,7 +324,7 @@ def test_many_steps_in_which_features_come_and_go_give_what_one_run_gives(tmp_pa
     check_features(tmp_path_factory.mktemp("steps"), steps, last)
 
 
-@settings(max_examples=examples(5, 40), deadline=None)
+@settings(max_examples=examples(3, 40), deadline=None)
 @given(st.lists(STEP, min_size=1, max_size=4))
 def test_steps_give_what_one_run_gives(tmp_path_factory, steps):
     """Files appear in the order of their availability, as sources with `available_at` promise."""

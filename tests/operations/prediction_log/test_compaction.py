@@ -52,12 +52,11 @@ class Dying:
             raise Killed(self._where)
 
 
-@pytest.fixture(params=["folder", "bucket"])
+@pytest.fixture(params=["folder", "s3", pytest.param("azure", marks=pytest.mark.guests)])
 def place(request, tmp_path) -> str:
     if request.param == "folder":
         return str(tmp_path / "log")
-    request.getfixturevalue("s3")
-    return request.getfixturevalue("s3_server").location()
+    return request.getfixturevalue(request.param).location()
 
 
 def content(rows, more="x") -> bytes:
@@ -258,3 +257,17 @@ def test_a_large_file_that_servers_have_removed_stands_for_none(tmp_path):
     clean(files, datetime.now(UTC))
     files.remove_files([path for path, _ in files.listed("m") if "-since." in path])
     assert rows_of(str(tmp_path)) == Counter([(0, "x"), (1, "x")])
+
+
+def test_a_column_that_was_called_like_one_of_events_keeps_its_rows(tmp_path):
+    files, at = open_loose(str(tmp_path)), pl.Series([DAY], dtype=pl.Datetime("us", "UTC"))
+    older = pl.DataFrame({"n": [1], "known_at": ["a text"]})
+    newer = pl.DataFrame({"n": [2], "known_at": at, "prediction_id": ["id"], "request.known_at": ["another"]})
+    for number, frame in enumerate((older, newer)):
+        frame.write_parquet(out := BytesIO())
+        files.write(f"{FOLDER}/00000{number}-h-1-1.parquet", out.getvalue())
+    assert compact_some(files, read_day(files, FOLDER, DAY + LATER), nullcontext) == 2
+    [file] = PredictionLogFiles(f"{tmp_path}/m").files()
+    rows = pl.read_parquet(file.path).sort("n")
+    assert rows["request.known_at"].to_list() == ["a text", "another"]
+    assert rows["known_at"].to_list() == [None, DAY]

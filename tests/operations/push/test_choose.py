@@ -18,7 +18,7 @@ def made(keys):
     return pl.DataFrame(keys, schema=schema, orient="row").with_row_index("row")
 
 
-@settings(max_examples=examples(60, 200), deadline=None)
+@settings(max_examples=examples(25, 200), deadline=None)
 @given(KEYS, st.integers(1, 12))
 def test_rows_in_order_are_cut_into_parts_with_all_rows_of_their_keys(keys, size):
     rows = made(sorted(keys))
@@ -44,7 +44,7 @@ def test_rows_without_keys_stay_together():
     assert [part.height for part in cut_between_keys(rows, [], 2)] == [9]
 
 
-@settings(max_examples=examples(60, 200), deadline=None)
+@settings(max_examples=examples(25, 200), deadline=None)
 @given(KEYS, st.integers(1, 12))
 def test_blocks_of_rows_are_cut_anew_where_keys_end(keys, size):
     rows = made(sorted(keys))

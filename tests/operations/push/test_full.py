@@ -100,6 +100,7 @@ def test_a_push_after_one_as_of_the_future_says_what_ends_it(push, view, store, 
     assert record(store, view, project).computed_at == at(YEARS)
 
 
+@pytest.mark.sample(3)
 def test_a_push_of_everything_replaces_what_is_of_the_future(push, values, store, view, project):
     push(0)
     push(YEARS)
@@ -111,6 +112,7 @@ def test_a_push_of_everything_replaces_what_is_of_the_future(push, values, store
     assert (again.computed_at, values(1)) == (at(1), [1, 2, 3])
 
 
+@pytest.mark.sample(3)
 def test_entities_that_only_the_future_has_are_removed(push, values, rows, view):
     push(0)
     add(rows, view, [("d", YEARS - 1, None, {"amount": 4})], AMOUNT)
@@ -119,6 +121,7 @@ def test_entities_that_only_the_future_has_are_removed(push, values, rows, view)
     assert values(0, "a", "d") == [1, None]
 
 
+@pytest.mark.sample(3)
 def test_a_rebuild_replaces_what_is_of_the_future_too(push, values, rows, view):
     push(0)
     push(YEARS)
@@ -128,6 +131,7 @@ def test_a_rebuild_replaces_what_is_of_the_future_too(push, values, rows, view):
     assert values(0) == [1, 2, None]
 
 
+@pytest.mark.sample(3)
 def test_a_push_as_of_an_instant_replaces_what_is_later_than_it(push, values, store, view, project):
     push(0)
     assert push(-1.5, full=True, as_of=True).computed_at == at(-1.5)
@@ -173,6 +177,7 @@ def test_what_a_push_of_everything_would_send_is_told(store, view, rows, project
     assert (plan_push(request).rows, plan_push(replace(request, full=True)).rows) == (0, 3)
 
 
+@pytest.mark.sample(3)
 def test_what_others_push_during_a_push_of_everything_stays(store, view, rows, push, values, monkeypatch):  # noqa: PLR0913, PLR0917  # fixtures and the columns of its table
     push(0)
     write_all = type(store).write_all
@@ -188,6 +193,7 @@ def test_what_others_push_during_a_push_of_everything_stays(store, view, rows, p
     assert values(0.01, "a", "b", "c", "d") == [8 if view.kind == "state" else 9, 2, 3, 9]
 
 
+@pytest.mark.sample(3)
 def test_a_push_that_everything_was_put_under_meanwhile_sends_all(store, view, rows, push, values, monkeypatch):  # noqa: PLR0913, PLR0917  # fixtures and the columns of its table
     """Another has pushed everything as of an earlier instant between what this one sent and its record."""
     push(0)
@@ -239,7 +245,7 @@ def test_a_full_push_puts_a_row_in_the_place_of_one_that_is_none(push, store, wh
     "broken", [b"abc", b"\x00" * 7 + b"{}", b"\x01" * 7 + b'{"watermark":', b"\xff" * 7, b"\x01" * 7]
 )
 @pytest.mark.usefixtures("view", "rows")
-@pytest.mark.sample(7)
+@pytest.mark.sample(5)
 def test_a_broken_record_is_told_and_a_full_push_writes_it_again(push, store, where, values, broken):
     push(0)
     spoil_record(store, where, broken)
@@ -252,6 +258,7 @@ def test_a_broken_record_is_told_and_a_full_push_writes_it_again(push, store, wh
     assert None not in values(1)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("store", ["redis"], indirect=True)
 @pytest.mark.parametrize("broken", ["abc", "", "1.5", "9" * 30])
 def test_a_broken_count_is_told_and_a_full_push_counts_again(push, store, where, values, broken):
@@ -280,7 +287,7 @@ def test_what_another_program_keeps_beside_the_rows_is_left_alone(push, store, w
 
 @pytest.mark.parametrize("broken", ["", "{", "[]", '{"format": 1}', '{"format": 1, "features": 7}'])
 @pytest.mark.usefixtures("view")
-@pytest.mark.sample(10)
+@pytest.mark.sample(5)
 def test_a_broken_schema_is_told_and_a_full_push_writes_another(push, store, where, values, broken):
     push(0)
     spoil_schemas(store, where, broken)

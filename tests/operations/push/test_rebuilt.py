@@ -81,6 +81,7 @@ def test_a_view_without_an_entity_that_lost_its_rows_has_no_value(store, project
     assert store.read(online_view(view, 1, project, "dev"), [[]]) == [None]
 
 
+@pytest.mark.sample(4)
 def test_a_push_of_a_rebuilt_table_that_was_cut_off_is_made_up_for(store, view, project, monkeypatch):
     rows = table(view, [("a", -1, None, {"amount": 1}), ("b", -1, None, {"amount": 2})], AMOUNT)
     push_view(push_request(store, view, rows, 0, project))
@@ -126,7 +127,7 @@ def _cut_off(*_):
 
 
 @pytest.mark.parametrize("later_h", [0, 1])
-@pytest.mark.sample(6)
+@pytest.mark.sample(4)
 def test_a_push_during_which_the_table_is_rebuilt_starts_again(store, view, project, monkeypatch, later_h):
     """Another process rebuilds and pushes while this one is between its rows and its record."""
     rows = table(view, [("a", -1, None, {"amount": 1}), ("b", -1, None, {"amount": 2})], AMOUNT)
@@ -147,7 +148,7 @@ def test_a_push_during_which_the_table_is_rebuilt_starts_again(store, view, proj
 
 
 @pytest.mark.parametrize("seed", range(2))
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_many_histories_of_rebuilds(store, view, project, seed):
     check_history(store, view, project, seed)
 

@@ -106,6 +106,7 @@ def lives_s(url, project="keep"):
     return found
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("given", [False, True])
 def test_the_server_is_told_unless_now_was_given(tmp_path, monkeypatch, redis_url, given):
     (tmp_path / "featurectl.yaml").write_text(PROJECT.format(url=redis_url))

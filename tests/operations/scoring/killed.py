@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +14,28 @@ import numpy as np
 from featurectl.cli.main import main
 from featurectl.operations.outputs import parquet
 from featurectl.operations.scoring import checkpoint, destination, run
+from featurectl.sources.sql import snowflake_session
+from featurectl.streaming import event_encoder, scores_topic
+from tests.operations.scoring.shop import make_shop, write_spine
+from tests.servers.bigquery import add_client
 from tests.warm import WarmProcess
 
 RANGE = 1_000  # rows; a whole run has them all in one
 RANGES = 3
 ROWS = 2_500
+
+
+def scored_shop(root: Path, *objects: str) -> Path:
+    """Make a repository with a spine of three ranges, and the file of a run that nobody killed; return its folder."""
+    make_shop(root, *objects)
+    write_spine(root / "spine.parquet", ROWS)
+    assert main(score_words(root, f"{root}/expected.parquet")) == 0
+    return root
+
+
+def score_words(root: Path, out: str) -> list[str]:
+    """Return the command that scores the spine of such a repository."""
+    return ["score", "m", "-C", str(root), "--spine", str(root / "spine.parquet"), "--out", out, "-q"]
 
 
 def _die() -> None:
@@ -62,5 +81,13 @@ def _arrange(point: str, number: int) -> None:
             _at(number, checkpoint.ScoreCheckpoint, "add", after=True)
         case "output half written":
             _at(RANGES + number, np, "load", after=True)  # each is read once for its ends before
+        case "statement run":
+            _at(number, snowflake_session.SnowflakeSession, "run", after=True)
+        case "messages sent":
+            scores_topic._AT_ONCE = 300  # type: ignore[misc]  # noqa: SLF001  # so that there are some
+            _at(number, event_encoder.EventEncoder, "encode", after=True)
+        case "request sent":
+            add_client()  # of BigQuery
+            _at(number, importlib.import_module("google.cloud.bigquery").Client, "_call_api", after=True)
         case "output written":
             _at(1, destination, "write_with_manifest", after=True)

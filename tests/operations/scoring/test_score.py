@@ -103,6 +103,7 @@ def test_where_a_golden_row_has_another_score_the_library_scores(shop, tmp_path,
     assert Path("again.parquet").read_bytes() == Path("library.parquet").read_bytes()
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("rows", [0, 1, 20, 47])
 def test_ranges_that_are_joined_in_parts_give_the_bytes_of_all_at_once(shop, tmp_path, monkeypatch, rows):
     write_spine(tmp_path / "spine.parquet", rows)
@@ -150,6 +151,7 @@ def test_a_manifest_and_the_metadata_say_what_made_the_scores(shop, tmp_path):
     assert metadata["featurectl.artifact_sha256"] == manifest["artifact_sha256"]
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("name", ["out.parquet", "out.csv", "out.delta", "folder/"])
 def test_every_output_has_the_same_rows(shop, tmp_path, name):
     write_spine(tmp_path / "spine.parquet", 300)
@@ -198,6 +200,7 @@ def test_a_table_with_other_columns_is_told_before_a_row_is_scored(shop, tmp_pat
     assert "table scores is there with other columns: model_version, score" in said
 
 
+@pytest.mark.long
 def test_a_table_is_filled_in_one_transaction(shop, tmp_path, monkeypatch):
     write_spine(tmp_path / "spine.parquet", 30_000)
     url = "sqlite:///scores.db?table=scores"
@@ -293,6 +296,7 @@ def test_a_spine_with_a_column_of_an_output_is_refused(shop, tmp_path):
     assert "error[FC516]" in shop("--spine", "taken.parquet", "--out", "out.csv", code=1).err
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("rows", [None, 100])
 def test_rows_with_keys_of_which_no_view_has_a_row_are_counted(shop, tmp_path, monkeypatch, rows):
     write_spine(tmp_path / "spine.parquet", 400)
@@ -333,6 +337,7 @@ REQUEST = OBJECTS.replace("type: category}]", "type: category}, {request: {qty: 
 TWO = OBJECTS.replace("type: category}]", "type: category}, {view: v, join: {k: kind}, prefix: o_, features: [half]}]")
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("objects", "told"),
     [(REQUEST, "asks for request columns, which no view knows: qty"), (TWO, "is of several entities, by k and kind")],

@@ -71,7 +71,7 @@ def naively(rows):
 
 
 @given(rows=ROWS)
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_events_are_counted_as_one_by_one(rows):
     assert longest_window_us(VIEW) == 7 * DAY_US
     assert count_events(frame(rows).lazy(), ARRIVALS, VIEW) == naively(rows)

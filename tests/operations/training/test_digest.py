@@ -13,7 +13,7 @@ from tests.frames import KINDS, columns, frames
 from tests.seeds import examples
 
 
-@settings(max_examples=examples(40), deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(frames(), st.integers(0, 8), st.randoms(use_true_random=False))
 def test_equal_rows_have_equal_digests_however_they_lie_in_memory(frame, cut, chance):
     digest = digest_rows(frame)
@@ -25,7 +25,7 @@ def test_equal_rows_have_equal_digests_however_they_lie_in_memory(frame, cut, ch
     assert {digest_rows(other) for other in (pieces, inside, frame.select(order), rows)} == {digest}
 
 
-@settings(max_examples=examples(40), deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(st.data(), st.sampled_from([kind for kind in KINDS if kind != "Null"]))
 def test_another_value_order_name_or_type_is_another_digest(data, kind):
     first, second = (data.draw(columns("a", kind, 3)) for _ in range(2))

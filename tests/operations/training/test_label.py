@@ -184,7 +184,7 @@ def naively(case):
         yield aggregate_naively(question, [column is None or row[column] for row in mine])
 
 
-@settings(max_examples=examples(35), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cases())
 def test_any_label_is_what_the_naive_definition_says(tmp_path, case):
     rows, spine, horizon, now, (op, column) = case

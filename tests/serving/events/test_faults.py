@@ -19,6 +19,7 @@ from featurectl.online.sqlite.request_keys import SqliteRequestKeys
 from featurectl.online.stream_state.base import StreamSource
 from featurectl.streaming.topics.all_topic_kinds import open_topics
 from tests import web
+from tests.servers.kafka import kafka_server
 from tests.servers.redis import redis_server
 from tests.serving.events.shop import LIMIT_S, PARTITIONS, EventShop, swipe, wait_for
 from tests.serving.process import running
@@ -83,6 +84,27 @@ def test_a_broker_that_was_away_takes_what_is_sent_again(tmp_path: Path):
             wait_for(lambda: again() == 202)
             assert again() == 202
             assert shop.sent().count(2) == 1
+
+
+@pytest.mark.long
+def test_requests_are_refused_while_a_kafka_is_killed_and_taken_again(tmp_path: Path):
+    with kafka_server() as server:
+        shop = EventShop(tmp_path, streams=server.url)
+        with shop.served(event_timeout_s=2.0) as client, ThreadPoolExecutor(8) as pool:
+            ready(client)
+            assert client.post("/v1/events/swipes", json=swipe(0)).status_code == 202
+            answers = [pool.submit(client.post, "/v1/events/swipes", json=swipe(n)) for n in range(1, 40)]
+            server.kill()
+            answers += [pool.submit(client.post, "/v1/events/swipes", json=swipe(n)) for n in range(40, 60)]
+            found = [future.result() for future in answers]
+            assert {answer.status_code for answer in found} <= {202, 503}
+            assert {a.headers["retry-after"] for a in found if a.status_code == 503} == {"1"}
+            server.start()
+            shop_topic_again(shop)
+            last = swipe(100, at="2026-01-01T00:00:00Z")
+            wait_for(lambda: client.post("/v1/events/swipes", json=last, headers=KEY).status_code == 202)
+            assert client.post("/v1/events/swipes", json=last, headers=KEY).status_code == 202
+            assert shop.sent().count(100) == 1
 
 
 def shop_topic_again(shop: EventShop) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
+from featurectl.streaming.predictions import PredictorFactory
 from featurectl.streaming.session.process_run import ProcessRun, StreamRunRequest
 from featurectl.streaming.session.source_report import SourceReport
 from featurectl.workspace.workspace import Workspace
@@ -30,6 +31,10 @@ class Running:
         """Take note of how far it is."""
         self.reports = reports
 
+    def has_said(self, text: str) -> bool:
+        """Return whether a line had a text in it."""
+        return any(text in line for line in self.said)
+
 
 def running(swipes: Swipes, *sources: str) -> AbstractContextManager[Running]:
     """Let streams be worked on; the end of it must be in order."""
@@ -37,14 +42,16 @@ def running(swipes: Swipes, *sources: str) -> AbstractContextManager[Running]:
 
 
 @contextmanager
-def running_in(opened: Callable[[], Workspace], *sources: str) -> Iterator[Running]:
+def running_in(
+    opened: Callable[[], Workspace], *sources: str, predictors: PredictorFactory | None = None
+) -> Iterator[Running]:
     """Let streams of a workspace be worked on; the end of it must be in order."""
     found = Running()
 
     def run() -> None:
         try:
             with opened() as workspace:
-                request = StreamRunRequest(sources=sources, follow_s=0.2)
+                request = StreamRunRequest(sources=sources, follow_s=0.2, predictors=predictors)
                 ProcessRun(workspace, request, found).run(found.stop)
         except BaseException as error:  # noqa: BLE001 (the test looks at it)
             found.fault = error

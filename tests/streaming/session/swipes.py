@@ -69,13 +69,17 @@ class Swipes:
     begun: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def __post_init__(self) -> None:
-        project = PROJECT.replace("ONLINE", self.online).replace("STREAMS", self.streams)
-        (self.root / "featurectl.yaml").write_text(project)
+        self.configure()
         before = (self.begun - timedelta(minutes=5)).isoformat()
         (self.root / "history.csv").write_text(
             f"swipe,card,amount,fee,at\n1000001,c1,100,1,{before}\n1000002,c2,50,2,{before}\n"
         )
         self.apply(self.objects)
+
+    def configure(self) -> None:
+        """Write where the stores are."""
+        project = PROJECT.replace("ONLINE", self.online).replace("STREAMS", self.streams)
+        (self.root / "featurectl.yaml").write_text(project)
 
     def apply(self, objects: str, *removed: str) -> None:
         """Apply a text of the files, without some objects."""
@@ -89,9 +93,10 @@ class Swipes:
 
     def send(self, count: int = 1, **values: object) -> None:
         """Send some events of card c1 of an amount of 1."""
-        self.send_texts(*[self._event(**values) for _ in range(count)])
+        self.send_texts(*[self.event(**values) for _ in range(count)])
 
-    def _event(self, **values: object) -> str:
+    def event(self, **values: object) -> str:
+        """The text of an event."""
         self.sent += 1
         own = {"swipe": self.sent, "card": "c1", "amount": 1.0, "at": datetime.now(UTC).isoformat()}
         return json.dumps({**own, **values})

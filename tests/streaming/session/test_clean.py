@@ -28,10 +28,28 @@ def lists(swipes):
     """How many entities have a list of the view."""
     place = StreamSource(project="shop", env="dev", source="swipes")
     with swipes.workspace() as workspace, closing(workspace.stream_state()) as store:
-        with closing(store.connect(place)) as connection:
-            named = connection.register.read_state().named()
+        named = store.read_register(place).named()  # who connects makes a register where there is none
         found = [store.walk_lists(place, Generation(view=each.view, id=each.id)) for each in named]
         return sum(len(entities) for walk in found for entities in walk)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("online", ["sqlite", "redis"])
+@pytest.mark.parametrize("partitions", [0, 2])
+def test_a_stream_that_never_began_leaves_nothing(tmp_path, capsys, request, online, partitions):
+    url = "sqlite:///on.db" if online == "sqlite" else emptied(request.getfixturevalue("redis_url"))
+    swipes, place = Swipes(root=tmp_path, online=url), StreamSource(project="shop", env="dev", source="swipes")
+    with swipes.workspace() as workspace, closing(workspace.stream_state()) as store:
+        with closing(store.connect(place)) as connection:  # as a worker that is killed before it has taken anything
+            for number in range(partitions):
+                connection.register.add_partition(f"swipes/{number}")
+        assert (store.read_register(place).run != "", store.read_poll(place).asof) == (True, 0)
+    swipes.apply(WITHOUT, "swipes", "swipes_files", "spend", "card")
+    assert cleaned(swipes, capsys) == [("stream lists", "swipes", 0)]
+    assert cleaned(swipes, capsys) == []
+    with swipes.workspace() as workspace, closing(workspace.stream_state()) as store:
+        found = store.read_register(place)
+        assert (found.run, found.partitions) == ("", [])
 
 
 @pytest.mark.long

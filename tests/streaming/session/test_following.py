@@ -70,6 +70,7 @@ def test_a_column_that_is_applied_while_it_runs_is_logged(tmp_path: Path):
             return any(fee is not None for _, fee in fees(swipes))
 
         wait_for(is_logged)
+        wait_for(lambda: (swipes.values() or {}).get("amount_count_1h") == swipes.sent + 1)
     found = fees(swipes)
     first = next(swipe for swipe, fee in found if fee is not None)
     wanted = [(swipe, None if swipe < first else 0.5) for swipe in range(1, swipes.sent + 1)]
@@ -124,7 +125,7 @@ def test_a_registry_that_is_away_changes_nothing(tmp_path: Path):
         wait_for(lambda: any("registry: is not followed" in line for line in run.said))
         with_old = tmp_path / "r.db"
         assert not with_old.exists() or with_old.stat().st_size == 0
-        swipes.send_texts(swipes._event())  # noqa: SLF001
+        swipes.send_texts(swipes.event())
         wait_for(lambda: swipes.logged() == 2)
         (tmp_path / "away.db").rename(with_old)
         wait_for(lambda: "registry: is followed again" in run.said)

@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 
 from featurectl.cli.main import main
-from featurectl.core.errors import UsageError
+from featurectl.core.errors import StoreError, UsageError
 from featurectl.online.stream_state.base import StreamSource
 from featurectl.streaming.lost_log import begin_without_log
 from featurectl.streaming.reset import ResettableStream
@@ -98,6 +98,25 @@ def is_log_made(swipes):
         return workspace.event_log(workspace.repo.sources["swipes"]).open().version is not None
 
 
+def has_logged(swipes, count):
+    """Whether so many events are in the log; for a moment it can't be read, as what was begun without it goes."""
+    try:
+        return is_log_made(swipes) and swipes.logged() == count
+    except StoreError:
+        return False
+
+
+def has_kept(swipes, count):
+    """Whether the register has let go of so many stamps, as the log has them: without it they are lost from then on."""
+    place = StreamSource(project="shop", env="dev", source="swipes")
+    with (
+        swipes.workspace() as workspace,
+        closing(workspace.stream_state()) as state,
+        closing(state.connect(place)) as of,
+    ):
+        return sum(partition.kept for partition in of.register.read_state().partitions) == count
+
+
 def lose_log(swipes):
     """Take the offline store away at once, whatever a worker writes there just now."""
     (swipes.root / "off").rename(swipes.root / "lost")
@@ -112,6 +131,7 @@ def test_a_log_that_goes_under_a_worker_ends_it_and_is_not_made_again(tmp_path):
     with (tmp_path / "worker.log").open("wb") as told, subprocess.Popen(command, stderr=told, stdout=told) as worker:
         try:
             wait_for(lambda: is_log_made(swipes) and swipes.logged() == 3)
+            wait_for(lambda: has_kept(swipes, 3))
             lose_log(swipes)
             swipes.send(2)
             assert worker.wait(LIMIT_S) == 69
@@ -128,4 +148,4 @@ def test_a_log_of_nothing_that_goes_under_a_worker_is_made_again(tmp_path):
         wait_for(lambda: is_log_made(swipes))
         lose_log(swipes)
         swipes.send(2)
-        wait_for(lambda: is_log_made(swipes) and swipes.logged() == 2)
+        wait_for(lambda: has_logged(swipes, 2))

@@ -71,7 +71,10 @@ def test_what_is_told_to_stop_logs_what_it_has_taken(tmp_path: Path, number: int
         assert process.wait(LIMIT_S) == code, said(swipes)
     assert swipes.logged() == 10
     found = said(swipes)
-    assert ("10 events taken of 1 stream" in found, "interrupted" in found) == (code == 0, code == 130)
+    taken = [int(count) for count in re.findall(r"(\d+) events taken of 1 stream", found)]
+    # What one of two has taken, and the other takes again as it begins, counts twice.
+    assert [count == 10 or (workers == 2 and count > 10) for count in taken] == [True] * (code == 0), found
+    assert ("interrupted" in found) == (code == 130)
 
 
 @pytest.mark.long

@@ -38,6 +38,28 @@ def test_what_is_there_is_taken_with_the_history_of_before(tmp_path: Path, capsy
     assert swipes.values() == {"amount_sum_1h": 105.0, "amount_count_1h": 6}
 
 
+@pytest.mark.long
+def test_events_without_a_key_are_counted_and_taken_by_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    whole = "  - name: all_spend\n    source: swipes\n    aggregates: [{column: amount, op: sum, windows: [1h]}]\n"
+    taken = OBJECTS.replace("    source: swipes\n", "    source: swipes\n    where: amount > 0\n")
+    swipes = Swipes(root=tmp_path, objects=taken + whole)
+    swipes.send(2)
+    swipes.send(3, card=None)
+    swipes.send(1, card=None, amount=-1.0)  # the view does not take it
+    code, out, _ = ran(capsys, swipes, "--once")
+    assert (code, "swipes: 3 events left out of spend@1: a null key" in out) == (0, True), out
+    assert "6 events taken of 1 stream, 0 rejected." in out
+    assert swipes.values() == {"amount_sum_1h": 102.0, "amount_count_1h": 3}
+    assert main(["-C", str(tmp_path), "get", "all_spend", "-o", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["result"]["features"]["amount_sum_1h"]["value"] == 154.0
+    assert main(["-C", str(tmp_path), "stream", "status"]) == 0
+    assert "6 events in its last minute, 0.1 a second, 3 left out of spend@1: a null key" in capsys.readouterr().out
+    swipes.send(1, card=None)
+    code, out, _ = ran(capsys, swipes, "--once", "-q", "-o", "json")
+    [found] = json.loads(out)["result"]["sources"]
+    assert (code, found["null_keys"], found["rejected"]) == (0, {"spend@1": 1}, 0)
+
+
 def test_the_log_of_a_worker_that_ended_says_all_that_answers_say(tmp_path: Path):
     swipes = Swipes(root=tmp_path)
     swipes.send(3)

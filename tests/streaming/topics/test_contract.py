@@ -8,7 +8,6 @@ from threading import Thread
 
 import pytest
 
-from featurectl.core.errors import StoreError
 from featurectl.streaming.topics.base import Division, TakeLimits
 from featurectl.streaming.topics.faults import NoTopicError, RetentionError, TopicRestartedError
 from featurectl.streaming.topics.partitioner import partition_of
@@ -59,15 +58,6 @@ def test_messages_without_a_key_are_all_there(broker, topic):
         found = [message for messages in read_to_end(log).values() for message in messages]
     assert {key for _, key, _ in found} == {None}
     assert sorted(int(value) for _, _, value in found) == list(range(200))
-
-
-@pytest.mark.sample(2)
-def test_an_empty_flush_is_one(broker, topic):
-    broker.create(topic, 1)
-    with closing(broker.open_writer(topic)) as writer:
-        assert writer.flush() == 0
-        writer.send([])
-        assert writer.flush() == 0
 
 
 @pytest.mark.sample(2)
@@ -244,33 +234,6 @@ def test_partitions_that_come_are_read_as_well(broker, topic):
     assert {key for messages in log.messages.values() for _, key, _ in messages} == set(keys)
 
 
-@pytest.mark.sample(3)
-def test_two_senders_at_once_lose_and_reorder_nothing(broker, kind, topic):
-    broker.create(topic, 2)
-    sent = {
-        name: [(b"key-%d" % (number % 5), b"%s-%d" % (name, number)) for number in range(400)] for name in (b"a", b"b")
-    }
-
-    def sends(name):
-        with closing(kind.open()) as other, closing(other.open_writer(topic)) as writer:
-            for start in range(0, 400, 20):
-                writer.send(sent[name][start : start + 20])
-                writer.flush(LIMIT_S)
-
-    threads = [Thread(target=sends, args=(name,)) for name in sent]
-    for thread in threads:
-        thread.start()
-    with reading(broker, topic) as log:
-        wait_until(lambda: log.take() is not None and sum(map(len, log.messages.values())) >= 800)
-        read_to_end(log)
-    for thread in threads:
-        thread.join()
-    for name, records in sent.items():
-        for partition in range(2):
-            wanted = [value for key, value in records if partition_of(key, 2) == partition]
-            assert [value for value in log.values()[partition] if value.startswith(name)] == wanted
-
-
 @pytest.mark.sample(2)
 def test_what_was_trimmed_is_gone_and_what_was_read_is_not_missed(broker, kind, topic):
     broker.create(topic, 2)
@@ -385,16 +348,3 @@ def test_a_topic_that_was_made_again_is_another_one(broker, kind, topic):
             wait_until(lambda: log.take(SHORT) is None)
     with reading(broker, topic) as again:
         assert read_to_end(again) == {}
-
-
-@pytest.mark.sample(2)
-def test_a_writer_to_a_topic_that_went_away_says_so(broker, kind, topic):
-    broker.create(topic, 1)
-    with closing(broker.open_writer(topic)) as writer:
-        writer.send([(b"a", b"1")])
-        writer.flush(LIMIT_S)
-        kind.remove(topic)
-        writer.send([(b"a", b"2")])
-        with pytest.raises(StoreError, match=topic):
-            writer.flush(5)
-        assert writer.acknowledged == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -10,6 +11,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from featurectl.core.errors import NoAnswerError, StoreError, UsageError
 from featurectl.streaming.topics.all_topic_kinds import open_topics
 from featurectl.streaming.topics.base import Division, TakeLimits, TopicState
+from featurectl.streaming.topics.kafka import writer as writer_module
 from featurectl.streaming.topics.kafka.address import parse_kafka_url
 from featurectl.streaming.topics.kafka.liveness import BrokerLiveness
 from featurectl.streaming.topics.kafka.reader import KafkaTopicReader
@@ -131,6 +133,7 @@ def test_a_message_that_is_too_large_is_an_error(kafka_url, topic):
             assert writer.flush(LIMIT_S) == 1
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("step", ["_batches", "_hear"])
 def test_a_call_that_is_ended_in_between_loses_nothing(kafka_url, topic, monkeypatch, step):
     with closing(open_topics(kafka_url)) as broker:
@@ -142,6 +145,49 @@ def test_a_call_that_is_ended_in_between_loses_nothing(kafka_url, topic, monkeyp
                 with pytest.raises(KeyboardInterrupt):
                     wait_until(lambda: log.take(TakeLimits(messages=20, timeout_s=1)) is None)
             assert len(read_to_end(log)[0]) == 50
+
+
+@pytest.mark.long
+def test_a_broker_that_hangs_takes_nothing_and_holds_nobody_up(own_server, topic):
+    with closing(open_topics(own_server.url)) as broker:
+        broker.create(topic, 1)
+        with closing(broker.open_writer(topic)) as writer:
+            writer.send([(b"a", b"1")])
+            wait_until(writer.deliver)
+            own_server.pause()
+            try:
+                writer.send([(b"a", b"2")])
+                assert not writer.deliver()
+                with pytest.raises(NoAnswerError, match=r"have not taken 1 messages to topic .* within 0.1 s"):
+                    wait_until(lambda: writer.deliver(0.1))
+            finally:
+                own_server.resume()
+            writer.send([(b"a", b"3")])
+            wait_until(writer.deliver)
+            assert writer.acknowledged == 2
+
+
+@pytest.mark.long
+def test_what_was_sent_later_is_not_late_by_what_brokers_have_taken_before(own_server, topic, monkeypatch):
+    now = [100.0]
+    with closing(open_topics(own_server.url)) as broker:
+        broker.create(topic, 1)
+        with closing(broker.open_writer(topic)) as writer:
+            monkeypatch.setattr(writer_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+            writer.send([(b"a", b"1")])
+            while len(writer._producer):  # noqa: SLF001
+                writer._producer.poll(0.01)  # noqa: SLF001
+            own_server.pause()
+            try:
+                now[0] += 3
+                writer.send([(b"a", b"2")])
+                now[0] += 1
+                assert not writer.deliver(2)
+                now[0] += 2
+                with pytest.raises(NoAnswerError, match="have not taken 1 messages"):
+                    writer.deliver(2)
+            finally:
+                own_server.resume()
 
 
 def ended(*_):

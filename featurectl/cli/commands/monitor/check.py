@@ -27,7 +27,7 @@ Again = Annotated[
 
 @verb(as_of=True)
 def check(call: Call, dry_run: DryRun = False, again: Again = False) -> Outcome:
-    """Look at the alerts once, and tell who is to be told.
+    """Look at the alerts once, and send the messages that are due.
 
     Alerts and notifiers are those that are applied. What has one cause is one message: a source that stopped, a model
     that drifts. What is well is counted, and listed with -v. Exits 1 when an alert of severity warning or critical

@@ -28,7 +28,7 @@ def run(
     """Look at the alerts again and again, until SIGTERM or Ctrl-C.
 
     Any number of them, and of `monitor check`, may run at once: the registry lets each message be sent by one. What
-    could not be looked at or sent is told on stderr, and tried again.
+    could not be looked at or sent is reported on stderr, and tried again.
     """
     from featurectl.monitor.alerts.check_alerts import DRY_RUN, check_alert_clocks
     from featurectl.monitor.alerts.watch import Watch

@@ -32,7 +32,7 @@ class SilenceOptions:
 def silence(call: Call, options: SilenceOptions) -> Outcome:
     """Tell nobody of some alerts for a while.
 
-    What begins meanwhile, and is still so when the silence is over, is told then.
+    What begins meanwhile, and is still so when the silence is over, is sent then.
     """
     alert = options.alert
     if sum([alert is not None, options.list_, options.end is not None]) != 1:

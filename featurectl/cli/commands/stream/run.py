@@ -30,13 +30,14 @@ class StreamRunOptions:
     workers: Annotated[int, typer.Option(help="How many processes share the partitions here.")] = 1
     port: Annotated[int | None, typer.Option(help="The port to answer on: /health /ready /fresh /metrics.")] = None
     host: Annotated[str, typer.Option(help="The address to answer on.")] = "127.0.0.1"
+    allow_pickle: Annotated[bool, typer.Option(help="Load models that are pickles, which run code.")] = False
 
 
 @verb()
 def run(call: Call, options: StreamRunOptions) -> Outcome:
     """Take events of streams into the online store and the log.
 
-    It goes on until it is told to stop by SIGTERM or Ctrl-C.
+    It goes on until SIGTERM or Ctrl-C.
 
     The streams that are applied are worked on, and what is applied later is followed without a restart. A value that
     is read online has its `asof`: the instant up to which all events are in it. Events that are none (no JSON, a wrong
@@ -45,18 +46,23 @@ def run(call: Call, options: StreamRunOptions) -> Outcome:
     When a store or a broker is away, nothing is dropped: the work waits, says so once, and goes on when it is back. It
     can be started as often as wanted, on any machine: the partitions of a topic are divided among all that run.
 
+    Models with `on_events` predict each event of their spine's source, as soon as its features can be read. An event
+    is logged when its predictions are where they go, so that none is lost; a repeat has the same `prediction_id`.
+
     With --port it answers over HTTP: /health that it lives, /ready whether it can work, /fresh whether views are
     younger than the error_after of their freshness, and /metrics.
 
     SIGTERM and Ctrl-C finish the batch that is under way and log it; a second one ends at once, and what was not logged
     is taken again by the next.
     """
+    from featurectl.predicting.factory import EventPredictors
     from featurectl.render.stream_run import render_stream_run, report_json
     from featurectl.streaming.session.process_run import StreamRunRequest
     from featurectl.streaming.session.run_streams import RunForm, run_streams
     from featurectl.streaming.session.worker_http import HttpAddress
 
-    request = StreamRunRequest(sources=tuple(options.sources or ()), once=options.once)
+    predictors = EventPredictors(allow_pickle=options.allow_pickle)
+    request = StreamRunRequest(sources=tuple(options.sources or ()), once=options.once, predictors=predictors)
     address = None if options.port is None else HttpAddress(host=options.host, port=options.port)
     form = RunForm(workers=options.workers, address=address)
     with open_applied(call) as workspace:

@@ -22,7 +22,7 @@ def status(
     age that SLAs are about. An event is unread until it is online. Late events came more than a minute after they had
     happened; they and repeats are counted in the last minute of the log, rejected events since the beginning.
 
-    Topic, online store and log are given five seconds each; what does not answer is told of, and the rest is shown.
+    Topic, online store and log are given five seconds each; what does not answer is named, and the rest is shown.
 
     Exits 1 when a stream is older than the strictest `error_after` of its source, views and features (STALE), when a
     view is not online (OFF), or when a part of it could not be looked at (ERROR).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
@@ -29,6 +30,7 @@ _SETTINGS: Final = {
     "topic.metadata.propagation.max.ms": 1_000,  # topics are made before they are written to
 }
 _ROOM_S: Final = 0.05
+_MOMENT_S: Final = 0.1
 
 
 class KafkaTopicWriter:
@@ -39,29 +41,69 @@ class KafkaTopicWriter:
         self._topic = topic
         self._producer: Producer | None = None
         self._unacknowledged = 0
+        self._taken: deque[tuple[float, int]] = deque()  # when how many of them were, the oldest first
         self._errors: list[KafkaError] = []
         self.acknowledged = 0
 
     def send(self, records: Iterable[Record]) -> None:
         """Take records for sending, in order; the client sends them by itself."""
         producer = self._opened()
-        for record in records:
-            with translated(self._address):
-                self._produce(producer, record)
-            self._unacknowledged += 1
+        before = self._unacknowledged
+        try:
+            for record in records:
+                with translated(self._address):
+                    self._produce(producer, record)
+                self._unacknowledged += 1
+        finally:
+            self._note(self._unacknowledged - before)
         producer.poll(0)
 
     def flush(self, timeout_s: float = FLUSH_S) -> int:
         """Send what was taken and return how many messages the brokers have taken from this writer."""
         if self._producer is not None and self._unacknowledged:
-            left = self._producer.flush(timeout_s)
-            errors, self._errors = self._errors, []
-            self.acknowledged += self._unacknowledged - left - len(errors)
-            self._unacknowledged = 0
-            if errors or left:
-                self.close()
-                raise self._failure(errors, left, timeout_s)
+            self._take_stock(self._producer.flush(timeout_s), timeout_s)
         return self.acknowledged
+
+    def _take_stock(self, left: int, limit_s: float) -> None:
+        """Count what was acknowledged; what was refused, or is left where nothing is to be, is an error."""
+        errors, self._errors = self._errors, []
+        self.acknowledged += self._unacknowledged - left - len(errors)
+        self._unacknowledged = 0
+        self._taken.clear()
+        if errors or left:
+            self.close()
+            raise self._failure(errors, left, limit_s)
+
+    def deliver(self, limit_s: float = FLUSH_S) -> bool:
+        """Return whether the brokers have all that was taken, which the client sends by itself."""
+        if self._producer is None or not self._unacknowledged:
+            return True
+        self._producer.poll(0)
+        left = len(self._producer)
+        if left and not self._errors and not self._is_late(left, limit_s):
+            return False
+        self._take_stock(len(self._producer), limit_s)
+        return True
+
+    def _note(self, count: int) -> None:
+        """Take note of when messages were taken; those of a moment count as the first of them."""
+        now_s = time.monotonic()
+        if self._taken and now_s - self._taken[-1][0] < _MOMENT_S:
+            now_s, before = self._taken.pop()
+            count += before
+        self._taken.append((now_s, count))
+
+    def _is_late(self, left: int, limit_s: float) -> bool:
+        """Return whether brokers have had what is left for so long: what was sent last, as they take it in order."""
+        newer = sum(count for _, count in self._taken)
+        while newer - self._taken[0][1] >= left:
+            newer -= self._taken.popleft()[1]
+        return time.monotonic() - self._taken[0][0] > limit_s
+
+    def forget(self) -> bool:
+        """Let go what is on its way: the next producer asks no broker anything before it takes messages."""
+        self.close()
+        return True
 
     def close(self) -> None:
         """Close the connections; what was not flushed is not sent."""
@@ -70,6 +112,7 @@ class KafkaTopicWriter:
             self._producer.poll(0)
             self._producer = None
             self._errors, self._unacknowledged = [], 0
+            self._taken.clear()
 
     def _produce(self, producer: Producer, record: Record) -> None:
         """Give one record to the client; where it has no room, as brokers are slower, that is waited for."""

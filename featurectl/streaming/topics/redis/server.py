@@ -71,7 +71,7 @@ class TopicServer:
                 raise StoreError(
                     f"the topics {self.shown} lie in a Redis that removes any keys when it is full ({found[1]})",
                     code="FC606",
-                    hint="set `maxmemory-policy noeviction` there: who sends is told then, and nothing is lost",
+                    hint="set `maxmemory-policy noeviction` there: who sends gets an error then, and nothing is lost",
                 )
 
     def wait(self, topic: str, positions: Mapping[int, int], limit_s: float) -> Sequence[int]:

@@ -57,6 +57,15 @@ class RedisTopicWriter:
             self._count(commands, answers)
         return self.acknowledged
 
+    def deliver(self, limit_s: float = FLUSH_S) -> bool:
+        """Send what was taken, and return that the server has it."""
+        self.flush(limit_s)
+        return True
+
+    def forget(self) -> bool:
+        """Return that another writer is to be opened."""
+        return False
+
     def close(self) -> None:
         """Close the connections."""
         self._server.close()

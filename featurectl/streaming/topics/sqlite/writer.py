@@ -47,6 +47,15 @@ class SqliteTopicWriter:
             self.acknowledged += len(pending)
         return self.acknowledged
 
+    def deliver(self, limit_s: float = FLUSH_S) -> bool:
+        """Send what was taken, and return that the file has it."""
+        self.flush(limit_s)
+        return True
+
+    def forget(self) -> bool:
+        """Return that another writer is to be opened."""
+        return False
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()

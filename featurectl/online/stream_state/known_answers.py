@@ -1,0 +1,105 @@
+"""What lists have said is known for as long as it holds: until somebody writes to a list, or time changes its values.
+
+The values of exact windows are the same until the next event comes into a window or leaves one. So an entity that is
+read again is answered by its list's bytes alone, which are compared whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import count
+from typing import Final, NamedTuple
+
+from featurectl.online.stream_state.base import EntityList, is_head
+
+NEVER_US: Final = 1 << 62  # no event comes or goes
+_MOST_BYTES: Final = 4 << 20
+_OF_AN_ANSWER, _OF_A_PART = 400, 50  # bytes, about, beside those of a list: an answer, and each element and value
+_NAMING: Final = 64  # bytes at the beginning of a list that tell it from nearly all others
+_numbers = count()
+
+
+class ReadValues(NamedTuple):
+    """The values of features as MessagePack has them, when the newest event was, and the answer's `asof`.
+
+    Before `until_us` the list says the same; 0: that is not known.
+    """
+
+    values: list[object]
+    event_us: int | None
+    asof_us: int
+    until_us: int = 0
+
+
+class _Held(NamedTuple):
+    elements: Sequence[bytes]
+    values: list[object]
+    event_us: int | None
+    from_us: int
+    until_us: int
+    size: int
+
+
+_Key = tuple[int, bytes]
+
+
+class HeldAnswers:
+    """The newest answers of a process, of `most` bytes with their lists. What was not asked for a while goes first."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._young: dict[_Key, _Held] = {}
+        self._old: dict[_Key, _Held] = {}
+        self._size = 0  # of the young ones
+
+    def find(self, key: _Key) -> _Held | None:
+        """Return what is held under a key, which is young again then."""
+        held = self._young.get(key)
+        if held is None and (held := self._old.pop(key, None)) is not None:
+            self.keep(key, held)
+        return held
+
+    def keep(self, key: _Key, held: _Held) -> None:
+        """Hold something in the place of what was under its key."""
+        if held.size > self.most // 2:
+            return
+        before = self._young.get(key)
+        self._size += held.size - (0 if before is None else before.size)
+        if self._size > self.most // 2:
+            self._old, self._young, self._size = self._young, {}, held.size
+        self._young[key] = held
+
+
+HELD: Final = HeldAnswers(_MOST_BYTES)
+
+
+class KnownAnswers:
+    """What lists of one layout have said about the features of one view; all in a process share the room."""
+
+    def __init__(self) -> None:
+        self._number = next(_numbers)
+
+    def find(self, found: EntityList, asof_us: int) -> ReadValues | None:
+        """Return what a list says as of a register's `asof` or that of its head, where it has said it before."""
+        elements = found.elements
+        if not elements:
+            return None
+        held = HELD.find((self._number, elements[0][:_NAMING]))
+        if held is None or held.elements != elements or not _is_whole(found):
+            return None
+        if held.from_us <= asof_us < held.until_us:
+            return ReadValues(held.values.copy(), held.event_us, asof_us, held.until_us)
+        return None
+
+    def keep(self, found: EntityList, answer: ReadValues) -> None:
+        """Keep what a list has said, where it is known until when that holds."""
+        elements, (values, event_us, asof_us, until_us) = found.elements, answer
+        if until_us > asof_us and _is_whole(found):
+            size = sum(map(len, elements)) + _OF_A_PART * (len(elements) + len(values)) + _OF_AN_ANSWER
+            held = _Held(elements, values.copy(), event_us, asof_us, until_us, size)
+            HELD.keep((self._number, elements[0][:_NAMING]), held)
+
+
+def _is_whole(found: EntityList) -> bool:
+    """Return whether all elements count, whatever marks a Cluster's master has."""
+    return found.marks is None or (len(found.elements) == 1 and is_head(found.elements[0]))

@@ -1,0 +1,48 @@
+"""Sources are asked for their columns, before anything is read of them: wrong ones are found before `materialize`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from featurectl.core.dataclass import dataclass
+from featurectl.core.errors import FeaturectlError
+from featurectl.core.progress import Progress
+from featurectl.core.units import format_bytes, plural
+from featurectl.operations.part_failure import Failure
+
+if TYPE_CHECKING:
+    from featurectl.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedSources:
+    """Which sources were asked, by name, and what is wrong with some of them.
+
+    `billed_bytes` are those that a database bills for a source that is read from the beginning, where one does.
+    """
+
+    names: Sequence[str]
+    failures: Sequence[Failure]
+    billed_bytes: Mapping[str, int]
+
+
+def check_sources(workspace: Workspace, progress: Progress) -> CheckedSources:
+    """Ask each source of the files for its columns: whether all are there, in types that can become those declared.
+
+    Nothing is written and no rows are read, so that values are not looked at. A source that fails holds up no other.
+    """
+    failures, billed = [], {}
+    sources = sorted(workspace.repo.sources.values(), key=lambda source: source.name)
+    for number, source in enumerate(sources, 1):
+        progress.start(f"source {source.name} ({number} of {len(sources)})")
+        try:
+            size = workspace.source(source).check_columns()
+        except FeaturectlError as error:
+            failures.append(Failure(part=f"source {source.name}", error=error))
+            continue
+        if size is not None:
+            billed[source.name] = size
+            progress.done(f"source {source.name}: {format_bytes(size)} are billed where it is read from the beginning")
+    progress.done(f"{len(sources)} {plural(len(sources), 'source')} asked for columns, {len(failures)} failed")
+    return CheckedSources(names=[source.name for source in sources], failures=failures, billed_bytes=billed)

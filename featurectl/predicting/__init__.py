@@ -1,0 +1,1 @@
+"""Predictions on the events of streams, made by workers as they take them."""

@@ -1,0 +1,63 @@
+"""`plan --check-sources`: columns that are missing or of another type are told before anything is materialized."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from tests.cli.test_plan_apply_history import OBJECTS, PROJECT, run
+
+MORE = OBJECTS.replace(
+    "feature_views:",
+    """\
+  - name: visits
+    sql: {url: "sqlite:///shop.db", query: "select customer, at from visits"}
+    columns: {customer: string, at: timestamp}
+  - name: stock
+    sql: {url: "postgresql://ana:${PASSWORD}@127.0.0.1:1/shop?connect_timeout=2", query: "select 1 as item"}
+    columns: {item: int64}
+feature_views:""",
+)
+
+
+@pytest.fixture
+def repo(tmp_path, monkeypatch):
+    root = tmp_path / "shop"
+    (root / "data").mkdir(parents=True)
+    (root / "data" / "orders.csv").write_text("customer,ordered_at,amount\nann,no instant,1.5\n")
+    (root / "featurectl.yaml").write_text(PROJECT)
+    (root / "objects.yaml").write_text(OBJECTS)
+    with closing(sqlite3.connect(root / "shop.db")) as made:
+        made.execute("create table visits (customer text, seen_at text)")
+    monkeypatch.chdir(root)
+    return root
+
+
+@pytest.mark.usefixtures("repo")
+def test_sources_that_have_their_columns_change_nothing_of_a_plan(capsys):
+    code, out, err = run(capsys, "plan", "--check-sources")
+    assert (code, err) == (0, "1 source asked for columns, 0 failed\n")
+    assert out == run(capsys, "plan")[1]
+    found = json.loads(run(capsys, "plan", "--check-sources", "-o", "json")[1])["result"]
+    assert found["checked_sources"] == ["orders"]
+
+
+def test_each_source_that_fails_is_told_and_the_gravest_decides(repo, capsys, monkeypatch):
+    (repo / "data" / "orders.csv").write_text("customer,ordered_at,amonut\nann,no instant,1.5\n")
+    (repo / "objects.yaml").write_text(MORE)
+    monkeypatch.setenv("PASSWORD", "secret")
+    code, out, err = run(capsys, "plan", "--check-sources", "--out", "p.json")
+    assert code == 69, err
+    assert "Plan: 5 to add" in out
+    assert (repo / "p.json").exists()
+    assert "source orders, file data/orders.csv has no column 'amount'" in err
+    assert "error[FC508]: source visits, its query fails: no such column: at\n" in err
+    assert "source stock: postgresql://127.0.0.1:1/shop can't be read" in err
+    assert "secret" not in out + err
+    (repo / "objects.yaml").write_text(
+        MORE.partition("  - name: stock")[0] + "feature_views:" + OBJECTS.partition("feature_views:")[2]
+    )
+    assert run(capsys, "plan", "--check-sources")[0] == 1

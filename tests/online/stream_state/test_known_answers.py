@@ -1,0 +1,136 @@
+"""What a list has said is said again as long as it holds, and no longer."""
+
+from __future__ import annotations
+
+import pytest
+
+from featurectl.online.base import OnlineView
+from featurectl.online.stream_state import known_answers
+from featurectl.online.stream_state.answers import StreamViewReader
+from featurectl.online.stream_state.base import EntityList
+from featurectl.online.stream_state.compaction import AppliedInstants, compact
+from featurectl.online.stream_state.known_answers import NEVER_US, KnownAnswers, ReadValues
+from featurectl.online.stream_state.record import pack_record
+from tests.online.stream_state.events import SECOND, Stream, compacted
+from tests.online.stream_state.test_joined_lists import alone, bits, streams_of
+from tests.seeds import seeds_from
+
+SAMPLE, WHOLE = 10, 1_000
+LIST = EntityList(elements=[b"\x81" + bytes(100), b"\x01" + bytes(40)], marks=None)
+ANSWER = ReadValues([1, 2.5], 50, 100, 200)
+
+
+def reader_of(stream: Stream) -> StreamViewReader:
+    view = stream.view
+    features = {feature.name: feature.dtype or "" for feature in view.features}
+    online = OnlineView(
+        project="p", env="dev", view=view.name, version=1, keys={"carrier": "string"}, features=features,
+        versioned_by="computed",
+    )  # fmt: skip
+    return StreamViewReader(view, online, stream.layout)
+
+
+def step(stream: Stream, elements: list[bytes]) -> list[bytes]:
+    """What a list is a moment later: events came, a partition was applied, a compactor ran, or nothing."""
+    dice = stream.random.random()
+    if dice < 0.3:
+        return [*elements, *(pack_record(stream.record(event), stream.layout) for event in stream.claim())]
+    if dice < 0.6:
+        stream.clock_us += stream.random.randrange(SECOND)
+        stream.apply()
+    elif dice < 0.7 and elements:
+        applied = AppliedInstants(applied_us=stream.applied_us, asof_us=stream.asof_us, clock_us=stream.clock_us)
+        return compacted(compact(elements, stream.layout, applied))
+    return elements
+
+
+def compare(seed: int) -> tuple[int, int]:
+    """See that a reader which remembers says what the lists say; return how many answers, and how many were known."""
+    streams = streams_of(seed)
+    reader, known = reader_of(streams[0]), KnownAnswers.find
+    lists: list[list[bytes]] = [[] for _ in streams]
+    read, remembered = 0, 0
+
+    def counted(self: KnownAnswers, found: EntityList, asof_us: int) -> ReadValues | None:
+        nonlocal remembered
+        answer = known(self, found, asof_us)
+        remembered += answer is not None
+        return answer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(KnownAnswers, "find", counted)
+        for _ in range(40):
+            lists = [step(stream, elements) for stream, elements in zip(streams, lists, strict=True)]
+            random, clocks_us = streams[0].random, [stream.clock_us for stream in streams]
+            asof_us = random.choice([min(stream.asof_us for stream in streams), max(clocks_us)])  # or all is applied
+            found = [EntityList(elements=[*elements], marks=None) for elements in lists]
+            for one, stream, each in zip(reader.values_of_many(found, asof_us), streams, found, strict=True):
+                answer, wanted = one or reader.values(each, asof_us), alone(stream, each, asof_us)
+                if answer is not None:
+                    assert bits(answer.values) == bits(wanted.values), seed
+                    assert answer[1:3] == wanted[1:3], seed
+                    answer.values.append(None)  # what is answered is the caller's own
+                    read += 1
+    return read, remembered
+
+
+@pytest.mark.sample(5)
+@pytest.mark.parametrize("seed", seeds_from(0, SAMPLE))
+def test_a_reader_that_remembers_says_what_the_lists_say(seed: int):
+    compare(seed)
+
+
+@pytest.mark.stress
+def test_a_reader_that_remembers_says_what_the_lists_say_in_many_views():
+    counts = [compare(seed) for seed in seeds_from(SAMPLE, WHOLE)]
+    assert sum(read for read, _ in counts) > 50_000
+    assert sum(remembered for _, remembered in counts) > 5_000
+
+
+def test_an_answer_is_known_from_its_instant_until_one():
+    known = KnownAnswers()
+    assert known.find(LIST, 100) is None
+    known.keep(LIST, ANSWER)
+    assert [known.find(LIST, asof_us) for asof_us in (99, 200)] == [None, None]
+    assert known.find(LIST, 100) == ANSWER
+    assert known.find(EntityList(elements=[*LIST.elements], marks=None), 199) == ANSWER._replace(asof_us=199)
+
+
+def test_an_answer_is_known_of_the_same_bytes_alone():
+    known = KnownAnswers()
+    known.keep(LIST, ANSWER)
+    head, record = LIST.elements
+    others = [[head], [head, record, record], [head[:-1] + b"\1", record], [head, record[:-1] + b"\1"], []]
+    assert [known.find(LIST._replace(elements=other), 100) for other in others] == [None] * 5
+    assert KnownAnswers().find(LIST, 100) is None  # of another view
+
+
+def test_an_answer_that_marks_may_change_is_not_kept():
+    known, head = KnownAnswers(), EntityList(elements=LIST.elements[:1], marks={0: 1})
+    known.keep(LIST._replace(marks={0: 1}), ANSWER)
+    assert known.find(LIST, 100) is None
+    known.keep(LIST, ANSWER)
+    assert known.find(LIST._replace(marks={0: 1}), 100) is None
+    known.keep(head, ANSWER)
+    assert known.find(head._replace(marks={0: 2}), 100) == ANSWER  # a head counts whatever marks there are
+
+
+def test_an_answer_whose_end_is_not_known_is_not_kept():
+    known = KnownAnswers()
+    known.keep(LIST, ANSWER._replace(until_us=0))
+    assert known.find(LIST, 100) is None
+
+
+def test_what_is_held_is_bounded_and_what_is_asked_for_stays(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(known_answers, "HELD", known_answers.HeldAnswers(100_000))
+    known, lists = KnownAnswers(), [
+        EntityList(elements=[b"\x81%07d" % i + bytes(1_000)], marks=None) for i in range(1_000)
+    ]  # fmt: skip
+    for found in lists:
+        known.keep(found, ANSWER._replace(until_us=NEVER_US))
+        assert known.find(lists[0], 100) is not None
+    held = sum(known.find(found, 100) is not None for found in lists)
+    assert 20 < held <= 50
+    large = EntityList(elements=[b"\x81" + bytes(60_000)], marks=None)
+    known.keep(large, ANSWER)
+    assert known.find(large, 100) is None
