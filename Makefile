@@ -37,10 +37,10 @@ how-long: # said before anything is set up
 	@echo "make test: about five minutes on two cores; the percentages at the ends of lines tell how far it is"
 
 test: how-long compiled ## set everything up and pass the tests, real Redis and PostgreSQL included; five minutes on two cores
-	@$(APART) $(BIN)/python -m pytest $(RUN) --durations=10
+	@$(APART) .ci/tests $(RUN) --durations=10
 
 long: compiled ## further cases of what make test has a case of, and the commands of the docs on a year of flights
-	@$(APART) $(BIN)/python -m pytest $(RUN) --durations=10 -m "long and not stress and not guests"
+	@$(APART) .ci/tests $(RUN) --durations=10 -m "long and not stress and not guests"
 
 stress: compiled ## the long counts, of which make test runs a sample, and random cases that are new each time (SEED=N repeats)
 	@echo "random cases begin at $(SEED): make stress SEED=$(SEED) repeats them"
@@ -49,7 +49,7 @@ stress: compiled ## the long counts, of which make test runs a sample, and rando
 check: lint types layers test ## what CI runs first
 
 guests: compiled ## what needs an environment of its own (the wheel), or programs of the system (MariaDB, promtool and amtool by apt, azurite by npm)
-	$(BIN)/python -m pytest -q -m "guests and not stress" tests
+	.ci/tests -q -m "guests and not stress" tests
 	.ci/prometheus
 
 lint: $(READY) ## ruff: rules and format

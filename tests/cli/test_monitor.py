@@ -304,14 +304,14 @@ def test_a_killed_daemon_and_one_beside_it_lose_nothing_and_stop_on_demand(shop)
         hook.judge = lambda *_: (200, "", {})
         _change_outbox(shop.root / "r.db", "lease_until = '2026-01-01T00:00:00Z'")
         daemon, cron = start(shop, hook.url, "run", "--every", "1s"), start(shop, hook.url, "check")
+        assert daemon.stderr.readline().startswith(b"looking every 1s")
         assert cron.wait(60) == 1
         cron.stderr.close()
         while len(hook.taken) < 2:
             assert daemon.poll() is None
         daemon.send_signal(signal.SIGTERM)
-        assert daemon.stderr.read().startswith(b"looking every 1s")
-        daemon.stderr.close()
         assert daemon.wait(60) == 0
+        daemon.stderr.close()
     assert len(hook.taken) == 2
     assert hook.taken[0] == hook.taken[1]  # with the same key: who took the first knows the second
 

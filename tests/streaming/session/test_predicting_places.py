@@ -17,6 +17,7 @@ from tests.streaming.session.running import Running
 from tests.streaming.session.swipes import LIMIT_S, wait_for
 from tests.streaming.session.test_processes import said, started
 
+PREDICTS = "events are predicted by"
 TABLE = of_rule("by_amount").replace("{topic: scores}", "{path: tables/scores}")
 
 
@@ -72,6 +73,7 @@ def test_killed_workers_lose_nothing_of_a_table(tmp_path: Path):
             wait_for(lambda: counted(swipes) >= 20 * (number + 1))  # noqa: B023
             if number == 2:
                 wait_for(lambda: in_table(swipes)["offset"].n_unique() == 60)
+                wait_for(lambda: PREDICTS in said(swipes))  # not what the killed run has left alone does it
                 process.send_signal(signal.SIGTERM)
                 assert process.wait(LIMIT_S) == 0, said(swipes)
     assert {*in_table(swipes)["offset"]} == {*range(60)}
