@@ -15,7 +15,7 @@ from featurectl.core.units import format_age
 from featurectl.language.definitions.on_events import OnEvents
 from featurectl.predicting.event_columns import is_wanted
 from featurectl.predicting.followed_models import PredictingModel
-from featurectl.predicting.places import PredictionsPlace, open_place
+from featurectl.predicting.places import PredictionsPlace, RefusedPrediction, open_place
 from featurectl.predicting.predicted_events import (
     EventQuestion,
     PlacedEvent,
@@ -123,7 +123,7 @@ class ModelPredictor:
             return False
         if self.model.model is None:  # no version was trained yet, or none is promoted: nothing is to be predicted
             if self._destination is not None:
-                self._destination[1].flush(is_last=True)
+                self._are_there(self._destination[1], is_last=True)
             self._settling += self._queue.finish(self._queue.ready(1 << 62, float("inf"), 1 << 62))
             self._end_those_there()
             return True
@@ -148,11 +148,24 @@ class ModelPredictor:
         were_on_their_way = bool(self._settling)
         if not destination.flush(is_last=is_last):
             return False
+        self._put_aside(destination.refused())
         self._end_those_there()
         return were_on_their_way
 
+    def _put_aside(self, refused: Sequence[RefusedPrediction]) -> None:
+        """Let events be without a prediction, as it can't be where it was to go."""
+        for of, why in refused:
+            waiting = [each for each in self._settling if each.holds(of.partition, of.offset)]
+            batch = waiting[0] if waiting else self._queue.find(of.partition, of.offset)
+            if batch is not None:  # nobody asks about its partition any more
+                text = f"model {self.name}: the prediction of event {of.topic}/{of.partition}@{of.offset} {why}"
+                self._leave_out(batch, of.offset, batch.stamp_of(of.offset), text)
+                batch.too_large += 1
+
     def _end_those_there(self) -> None:
-        self._counter.add("too_old", sum(len(of.unscored) for of in self._settling))
+        too_large = sum(of.too_large for of in self._settling)
+        self._counter.add("too_large", too_large)
+        self._counter.add("too_old", sum(len(of.unscored) for of in self._settling) - too_large)
         self._ended += self._settling
         self._settling.clear()
 
@@ -161,7 +174,7 @@ class ModelPredictor:
         if self._destination is not None and _place(self._destination[0]) == _place(self.model.on_events):
             return self._destination[1]
         if self._destination is not None:
-            self._destination[1].flush(is_last=True)
+            self._are_there(self._destination[1], is_last=True)
             self._destination[1].close()
         opened = open_place(self._setting.workspace, self.name, self.model.on_events)
         self._destination = self.model.on_events, opened

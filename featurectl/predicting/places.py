@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from featurectl.core.errors import FeaturectlError, NoAnswerError
 from featurectl.core.variables import shown_location
@@ -16,7 +17,8 @@ from featurectl.language.definitions.stream import Stream
 from featurectl.language.stream_places import topic_address
 from featurectl.predicting.predictions import EventPrediction
 from featurectl.streaming.topics.all_topic_kinds import open_topics
-from featurectl.streaming.topics.base import TopicBroker, TopicWriter
+from featurectl.streaming.topics.base import TopicBroker, TopicWriter, record_size
+from featurectl.streaming.topics.faults import MessageTooLargeError
 from featurectl.streaming.topics.first_use import open_topic
 from featurectl.workspace.workspace import Workspace
 
@@ -27,6 +29,13 @@ _FLUSH_S: Final = 2.0  # a broker that takes longer is away
 _MOST_ON_THE_WAY: Final = 2  # puts
 _EVERY_S: Final = 5.0  # between two commits of a table
 _MOST_ROWS: Final = 50_000
+
+
+class RefusedPrediction(NamedTuple):
+    """A prediction that can't be where it was to go, and what is wrong with it."""
+
+    prediction: EventPrediction
+    why: str
 
 
 class PredictionsPlace(Protocol):
@@ -41,6 +50,12 @@ class PredictionsPlace(Protocol):
 
     def flush(self, *, is_last: bool = False) -> bool:
         """Return whether all that were taken are there; `is_last`: that is waited for, and nothing goes with others."""
+
+    def refused(self) -> Sequence[RefusedPrediction]:
+        """Return those that will never be there, since this was asked last: the others that were taken with them are.
+
+        They count as being there.
+        """
 
     def forget(self) -> None:
         """Let go what was taken and is not there: it is made again."""
@@ -59,12 +74,13 @@ class PredictionsTopic:
         self._workspace = workspace
         self._source = Source(name=model, format="stream", stream=Stream(topic=on_events.topic, url=on_events.url))
         self._opened: tuple[TopicBroker, TopicWriter] | None = None
-        self._on_the_way = 0  # puts since all was there
+        self._on_the_way: list[Sequence[EventPrediction]] = []  # puts since all was there
+        self._refused: list[RefusedPrediction] = []
 
     @property
     def has_room(self) -> bool:
         """Whether few predictions are on their way."""
-        return self._on_the_way < _MOST_ON_THE_WAY
+        return len(self._on_the_way) < _MOST_ON_THE_WAY
 
     def put(self, predictions: Sequence[EventPrediction]) -> None:
         """Send them.
@@ -74,7 +90,7 @@ class PredictionsTopic:
             UsageError: nothing says where the topic is.
         """
         with self._closed_if_it_fails():
-            self._on_the_way += 1
+            self._on_the_way.append(predictions)
             self._writer().send([each.record() for each in predictions])
 
     def flush(self, *, is_last: bool = False) -> bool:
@@ -87,16 +103,35 @@ class PredictionsTopic:
             return True
         writer = self._opened[1]
         with self._closed_if_it_fails():
-            if is_last:
-                writer.flush(_FLUSH_S)
-            elif not writer.deliver(_FLUSH_S):
-                return False
-        self._on_the_way = 0
+            try:
+                if is_last:
+                    writer.flush(_FLUSH_S)
+                elif not writer.deliver(_FLUSH_S):
+                    return False
+            except MessageTooLargeError as error:
+                self._put_aside(error)
+        self._on_the_way.clear()
         return True
+
+    def _put_aside(self, error: MessageTooLargeError) -> None:
+        """Take note of predictions that are too large; the broker has all others."""
+        too_large = {*error.records}
+        for each in chain.from_iterable(self._on_the_way):
+            record = each.record()
+            if record in too_large:
+                takes = "" if error.limit is None else f", which takes {error.limit:,}"
+                why = f"has {record_size(record):,} bytes, too many for topic {error.topic}{takes}"
+                self._refused.append(RefusedPrediction(each, why))
+
+    def refused(self) -> Sequence[RefusedPrediction]:
+        """Return those that are larger than the topic takes, since this was asked last."""
+        refused, self._refused = self._refused, []
+        return refused
 
     def forget(self) -> None:
         """Let go what is on its way."""
-        self._on_the_way = 0
+        self._on_the_way.clear()
+        self._refused.clear()
         if self._opened is not None and not self._opened[1].forget():
             self.close()
 
@@ -127,7 +162,8 @@ class PredictionsTopic:
 
     def close(self) -> None:
         """Close the writer and the broker."""
-        opened, self._opened, self._on_the_way = self._opened, None, 0
+        self._on_the_way.clear()
+        opened, self._opened = self._opened, None
         if opened is not None:
             with suppress(FeaturectlError):
                 opened[1].close()
@@ -181,6 +217,10 @@ class PredictionsTable:
         if "://" not in place:
             place = str((Path(self._workspace.root) / place).absolute())
         return AppendedTable(place, shown_location(self._path))
+
+    def refused(self) -> Sequence[RefusedPrediction]:
+        """Return none: a table has no limit."""
+        return ()
 
     def forget(self) -> None:
         """Let go what waits."""

@@ -17,7 +17,7 @@ class WaitingBatch:
     """A batch that waits: `events` are those that the model predicts, and `done` of them it has predicted.
 
     `stamp_us` is the greatest stamp of them, `since_s` when it was offered, by a clock that only grows. `unscored` have
-    no prediction, and count as rejected.
+    no prediction, and count as rejected; `too_large` of them as it is too large for where it was to go.
     """
 
     batch: OfferedBatch
@@ -25,6 +25,7 @@ class WaitingBatch:
     since_s: float
     done: int = 0
     unscored: list[RejectedEvent] = field(default_factory=list)
+    too_large: int = 0
     stamp_us: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -34,6 +35,15 @@ class WaitingBatch:
     def partition(self) -> int:
         """The partition of the topic."""
         return self.batch.messages.partition
+
+    def holds(self, partition: int, offset: int) -> bool:
+        """Return whether a message is one of the batch."""
+        messages = self.batch.messages
+        return messages.partition == partition and messages.first <= offset < messages.end
+
+    def stamp_of(self, offset: int) -> int:
+        """Return the stamp of one of its events."""
+        return next(event.available_us for event in self.events if event.offset == offset)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,12 +104,17 @@ class PredictionQueue:
         for of in self._batches:
             of.done = 0
             of.unscored.clear()
+            of.too_large = 0
         self._count()
 
     def forget(self, partition: int) -> None:
         """Let go the batches of a partition."""
         self._batches = deque(of for of in self._batches if of.partition != partition)
         self._count()
+
+    def find(self, partition: int, offset: int) -> WaitingBatch | None:
+        """Return the batch of an event, None where it does not wait."""
+        return next((of for of in self._batches if of.holds(partition, offset)), None)
 
     def _count(self) -> None:
         self._waiting = sum(len(of.events) - of.done for of in self._batches)

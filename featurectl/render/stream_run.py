@@ -58,6 +58,7 @@ _WORDS: Mapping[str, str] = {
     "failed": "failed",
     "refused": "refused",
     "too_old": "too old",
+    "too_large": "too large to be sent",
     "left_out": "left out by `where`",
     "shadow_dropped": "not asked of the challenger",
 }

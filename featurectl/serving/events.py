@@ -25,6 +25,7 @@ from featurectl.streaming.intake.delivery import DeliveredEvents, EventRequest, 
 from featurectl.streaming.intake.event_intake import EventIntake, OpenSource
 from featurectl.streaming.intake.offered_events import EventMisfit, misfit_sentence
 from featurectl.streaming.topics.base import Record
+from featurectl.streaming.topics.faults import MessageTooLargeError
 from featurectl.workspace.workspace import Workspace
 
 T = TypeVar("T")
@@ -172,6 +173,8 @@ def _failure(error: FeaturectlError) -> tuple[Refused, str]:
         return Refused(422, error.message, hint=error.hint), "key"
     if isinstance(error, KeyBusyError):
         return Refused(409, error.message, hint=error.hint), "key"
+    if isinstance(error, MessageTooLargeError):  # no other try mends it
+        return Refused(413, error.message, code=error.code, hint=error.hint), "large"
     return Refused(503, error.message, code=error.code), "store"
 
 

@@ -53,8 +53,9 @@ class PredictionCounts:
     """What was done for a model since a process began: predictions by their result, and how long they took.
 
     Results are `answered`, `failed` (by the model's fault), `refused` (by the model's `missing`), `too_old` (none was
-    made) and `left_out` (by `where`). `early` of those that were answered were made before all that was known at their
-    stamp could be read. `latency_s` has how many predictions were made within so many seconds of their event's stamp.
+    made), `too_large` (one was made, and where it was to go takes none so large) and `left_out` (by `where`). `early`
+    of those that were answered were made before all that was known at their stamp could be read. `latency_s` has how
+    many predictions were made within so many seconds of their event's stamp.
     """
 
     model: str

@@ -20,6 +20,7 @@ from featurectl.online.request_keys import KeyClaim, RequestKey, RequestKeys
 from featurectl.online.stream_state.base import StreamSource
 from featurectl.streaming.topics.all_topic_kinds import open_topics
 from featurectl.streaming.topics.base import Record, TopicBroker, TopicWriter
+from featurectl.streaming.topics.faults import MessageTooLargeError
 from featurectl.streaming.topics.first_use import open_topic
 from featurectl.workspace.workspace import Workspace
 
@@ -147,6 +148,8 @@ class EventDelivery:
                 continue
             try:
                 self._send([record for request in some.values() for record in request.records])
+            except MessageTooLargeError as error:
+                results.update(_without_too_large(some, error))
             except FeaturectlError as error:
                 silent = error if isinstance(error, NoAnswerError) else None
                 results.update(dict.fromkeys(some, error))
@@ -176,6 +179,17 @@ class EventDelivery:
         if self._keys is None:
             self._keys = self._place.open_keys()
         return self._keys
+
+
+def _without_too_large(
+    some: Mapping[int, EventRequest], error: MessageTooLargeError
+) -> Iterator[tuple[int, DeliveryResult]]:
+    """Yield what became of requests that were sent together, some of whose events are too large for the topic."""
+    too_large = {*error.records}
+    for place, request in some.items():
+        own = [record for record in request.records if record in too_large]
+        refused = MessageTooLargeError(error.topic, error.shown, own, error.limit)
+        yield place, refused if own else DeliveredEvents(events=len(request.records))
 
 
 def _known(claim: KeyClaim) -> DeliveryResult:

@@ -22,6 +22,16 @@ LEASE_S: Final = 4.0
 FLUSH_S: Final = 30.0
 
 
+def record_size(record: Record) -> int:
+    """Return how many bytes a message has, its key among them.
+
+    >>> record_size((b"key", b"value")), record_size((None, b""))
+    (8, 0)
+    """
+    key, value = record
+    return len(value) + (0 if key is None else len(key))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicState:
     """What a topic is: its partitions are 0 to `partitions` - 1.
@@ -124,7 +134,8 @@ class TopicWriter(Protocol):
         """Take records for sending, in order; many are sent at once, as room asks for it.
 
         A record lies in the partition of its key (`partitioner.py`), so that those of one key keep their order. Those
-        without a key lie anywhere.
+        without a key lie anywhere. Those that a broker has refused for the size of what was sent together with them
+        are sent again, and may lie behind later ones.
 
         Raises:
             StoreError: the broker does not take some of those that were taken before.
@@ -136,6 +147,7 @@ class TopicWriter(Protocol):
         What is acknowledged is as durable as the broker makes it.
 
         Raises:
+            MessageTooLargeError: the broker takes some messages never, for their size. It has all others.
             StoreError: the broker does not take all. What was not acknowledged is forgotten, and some of it may lie
                 in the topic all the same.
         """

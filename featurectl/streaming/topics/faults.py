@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from featurectl.core.errors import StoreError
+from featurectl.core.units import counted
+from featurectl.streaming.topics.base import Record, record_size
 
 RESET_HINT: Final = "`featurectl stream reset SOURCE` begins anew with the topic as it is; what was logged stays"
 
@@ -16,6 +19,24 @@ class NoTopicError(StoreError):
         hint = "make it with the number of partitions that it shall have, or mend the name"
         super().__init__(f"there is no topic {topic} at {shown}", code="FC607", hint=hint)
         self.topic = topic
+
+
+class MessageTooLargeError(StoreError):
+    """Messages are larger than a topic takes: no other try mends that. `limit` is in bytes, None where nobody says it.
+
+    `records` are those messages; all others that were sent with them are in the topic.
+    """
+
+    def __init__(self, topic: str, shown: str, records: Sequence[Record], limit: int | None) -> None:
+        self.topic, self.shown, self.records, self.limit = topic, shown, records, limit
+        many = counted(len(records), "message")
+        most = max(map(record_size, records), default=0)
+        takes = "" if limit is None else f", which takes {limit:,}"
+        super().__init__(
+            f"{many} of up to {most:,} bytes: too large for topic {topic} at {shown}{takes}",
+            code="FC606",
+            hint="raise the topic's limit (max.message.bytes in Kafka), or send less in a message",
+        )
 
 
 class RetentionError(StoreError):

@@ -27,6 +27,8 @@ from featurectl.streaming.intake.delivery import (
 from featurectl.streaming.intake.delivery_thread import DeliveryThread
 from featurectl.streaming.topics.all_topic_kinds import open_topics
 from featurectl.streaming.topics.base import TakeLimits
+from featurectl.streaming.topics.faults import MessageTooLargeError
+from featurectl.streaming.topics.sqlite import writer as sqlite_writer
 
 LIMIT_S = 60.0
 
@@ -145,3 +147,18 @@ def test_nothing_is_sent_where_a_key_can_not_be_claimed(tmp_path: Path):
         assert plain == DeliveredEvents(events=1)
         assert isinstance(keyed, StoreError)
     assert sent(tmp_path) == [1, 2]
+
+
+def test_an_event_that_is_too_large_has_its_own_request_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sqlite_writer, "_MOST", 6)
+    with closing(EventDelivery(place_in(tmp_path), LIMIT_S)) as delivery:
+        asked = [events(1), events(2, 12_345_678), events(3, key="a"), events(87_654_321, key="b")]
+        plain, large, keyed, large_keyed = delivery.deliver(asked)
+        assert {type(of) for of in (plain, keyed)} == {DeliveredEvents}
+        for of in (large, large_keyed):
+            assert isinstance(of, MessageTooLargeError)
+            assert of.message.startswith("1 message of up to 8 bytes: too large for topic swipes")
+        monkeypatch.undo()
+    with closing(EventDelivery(place_in(tmp_path), LIMIT_S)) as delivery:
+        [again] = delivery.deliver([events(87_654_321, key="b")])
+    assert (again, sent(tmp_path)) == (DeliveredEvents(events=1), [1, 2, 3, 87_654_321])

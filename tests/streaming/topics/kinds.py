@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 import redis
 from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from featurectl.streaming.topics.all_topic_kinds import open_topics
 from featurectl.streaming.topics.base import TopicBroker
+from featurectl.streaming.topics.redis import writer as redis_writer
 from featurectl.streaming.topics.redis.keys import stream_key, topic_key
+from featurectl.streaming.topics.sqlite import writer as sqlite_writer
 from tests.streaming.topics.reading import LIMIT_S
 
 
@@ -34,6 +37,12 @@ class SqliteKind:
             for table in ("messages", "partitions", "readers"):
                 connection.execute(f"delete from {table} where topic = ?", (number,))
             connection.execute("delete from topics where id = ?", (number,))
+
+    def create_limited(self, topic: str, limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Make a topic of one partition whose messages have at most so many bytes."""
+        monkeypatch.setattr(sqlite_writer, "_MOST", limit)
+        with closing(self.open()) as broker:
+            broker.create(topic, 1)
 
     def forget_below(self, topic: str, below: Mapping[int, int]) -> None:
         """Let the retention of the broker come to so many offsets."""
@@ -63,6 +72,12 @@ class RedisKind:
             for key in [topic_key(topic), *(stream_key(topic, number) for number in range(64))]:
                 client.delete(key)
 
+    def create_limited(self, topic: str, limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Make a topic of one partition whose messages have at most so many bytes."""
+        monkeypatch.setattr(redis_writer, "_MOST", limit)
+        with closing(self.open()) as broker:
+            broker.create(topic, 1)
+
     def forget_below(self, topic: str, below: Mapping[int, int]) -> None:
         """Let the retention of the broker come to so many offsets."""
         with closing(self.open()) as broker:
@@ -82,6 +97,11 @@ class KafkaKind:
     def remove(self, topic: str) -> None:
         """Remove a topic, as somebody would who makes it again."""
         self._admin.delete_topics([topic])[topic].result(LIMIT_S)
+
+    def create_limited(self, topic: str, limit: int, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG002
+        """Make a topic of one partition whose messages have at most so many bytes, and some that are Kafka's own."""
+        config = {"max.message.bytes": str(limit + 200)}
+        self._admin.create_topics([NewTopic(topic, 1, config=config)])[topic].result(LIMIT_S)
 
     def forget_below(self, topic: str, below: Mapping[int, int]) -> None:
         """Let the retention of the broker come to so many offsets."""

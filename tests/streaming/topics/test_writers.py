@@ -8,6 +8,7 @@ from threading import Thread
 import pytest
 
 from featurectl.core.errors import StoreError
+from featurectl.streaming.topics.faults import MessageTooLargeError
 from featurectl.streaming.topics.partitioner import partition_of
 from tests.streaming.topics.reading import LIMIT_S, read_to_end, reading, records_of, wait_until
 
@@ -71,3 +72,24 @@ def test_a_writer_to_a_topic_that_went_away_says_so(broker, kind, topic):
             with pytest.raises(StoreError, match=topic):
                 asks()
         assert writer.acknowledged == 1
+
+
+@pytest.mark.sample(3)
+@pytest.mark.parametrize("waits", [True, False])
+def test_messages_that_are_too_large_are_named_and_no_other_is_lost(broker, kind, topic, monkeypatch, waits):
+    kind.create_limited(topic, 2_000, monkeypatch)
+    records = [(b"k", b"%03d" % number + b"x" * (5_000 if number % 7 == 3 else 100)) for number in range(100)]
+    wanted = [record for record in records if len(record[1]) < 2_000]
+    with closing(broker.open_writer(topic)) as writer:
+        for turn in (1, 2):
+            writer.send(records)
+            with pytest.raises(MessageTooLargeError, match=f"14 messages of up to 5,004 bytes: .* {topic}") as caught:
+                writer.flush(LIMIT_S) if waits else wait_until(lambda: writer.deliver(LIMIT_S))
+            assert sorted(caught.value.records) == [record for record in records if len(record[1]) > 2_000]
+            assert caught.value.limit in (2_000, 2_200)
+            assert writer.acknowledged == turn * len(wanted)
+        writer.send(wanted)
+        assert writer.flush(LIMIT_S) == 3 * len(wanted)
+    with reading(broker, topic) as log:
+        found = [(key, value) for of in read_to_end(log).values() for _, key, value in of]
+    assert sorted(found) == sorted(3 * wanted)

@@ -8,7 +8,15 @@ from concurrent.futures import Future
 from typing import Final, TypeVar
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic, OffsetSpec, TopicDescription
+from confluent_kafka.admin import (
+    AdminClient,
+    ConfigResource,
+    NewPartitions,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+    TopicDescription,
+)
 
 from featurectl.core.errors import NoAnswerError
 from featurectl.streaming.topics.base import TopicState, Watermarks
@@ -18,6 +26,7 @@ from featurectl.streaming.topics.kafka.address import UNKNOWN_TOPIC, KafkaAddres
 T = TypeVar("T")
 _ZERO_ID: Final = "AAAAAAAAAAAAAAAAAAAAAA"  # of a broker that has none
 _AGAIN_S: Final = 0.05
+_SOON_S: Final = 1.0
 _REPLICAS: Final = -1  # as many as the broker makes by default
 
 
@@ -65,6 +74,15 @@ class KafkaAdmin:
         names = list(partitions)
         begins, ends = (self._offsets(topic, names, spec) for spec in (OffsetSpec.earliest(), OffsetSpec.latest()))
         return {name: Watermarks(begin=begins[name], end=ends[name]) for name in names}
+
+    def message_limit(self, topic: str) -> int | None:
+        """Return how many bytes a topic takes at once; None where the brokers don't tell, or not soon."""
+        place = ConfigResource(ResourceType.TOPIC, topic)
+        asked = self._admin().describe_configs([place], request_timeout=_SOON_S)[place]
+        try:
+            return int(asked.result(_SOON_S)["max.message.bytes"].value)
+        except (TimeoutError, KafkaException, KeyError, ValueError):
+            return None
 
     def members(self, topic: str, group: str) -> Mapping[str, Sequence[int]] | None:
         """Return the members of a group with their partitions of a topic; None where the brokers don't tell."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from featurectl.streaming.topics.base import Division, GroupReader, TopicState, Watermarks
 from featurectl.streaming.topics.kafka.address import parse_kafka_url
@@ -56,7 +57,7 @@ class KafkaTopics:
     def open_writer(self, topic: str) -> KafkaTopicWriter:
         """Return a writer to a topic."""
         self.state(topic)
-        return KafkaTopicWriter(self._address, topic)
+        return KafkaTopicWriter(self._address, topic, partial(self._admin.message_limit, topic))
 
     def open_reader(self, topic: str, division: Division | None = None) -> KafkaTopicReader:
         """Return a reader of a topic."""

@@ -13,12 +13,14 @@ from featurectl.online.redis.connect import store_error, translated
 from featurectl.online.redis.trips import RedisCommand
 from featurectl.streaming.topics.base import FLUSH_S, Record
 from featurectl.streaming.topics.faults import NoTopicError
+from featurectl.streaming.topics.message_limit import MessageLimit
 from featurectl.streaming.topics.partitioner import partition_of
 from featurectl.streaming.topics.redis.keys import SEQUENCES, stream_key
 from featurectl.streaming.topics.redis.server import TopicServer
 
 _SIZE: Final = 4 << 20  # bytes of a trip, about
 _RECORDS_A_TRIP: Final = SEQUENCES // 2 - 1  # so many ids of one millisecond fit behind those that were passed
+_MOST: Final = 512 << 20  # bytes of a value, unless a server's proto-max-bulk-len says otherwise
 _LOOK_S: Final = 1.0  # how often it looks how many partitions there are
 
 
@@ -36,18 +38,24 @@ class RedisTopicWriter:
         self._streams: Sequence[bytes] = ()
         self._looked_s = float("-inf")
         self._without_key = count()
+        self._limit = MessageLimit(topic, server.shown, _MOST)
         self.acknowledged = 0
 
     def send(self, records: Iterable[Record]) -> None:
         """Take records for sending, in order."""
-        for record in records:
+        for record in self._limit.kept(records):
             self._pending.append(record)
             self._size += len(record[1])
             if len(self._pending) >= _RECORDS_A_TRIP or self._size >= _SIZE:
-                self.flush()
+                self._write()
 
     def flush(self, timeout_s: float = FLUSH_S) -> int:  # noqa: ARG002 - the client has its limits: online/redis
         """Send what was taken and return how many messages the server has taken from this writer."""
+        self._write()
+        self._limit.check()
+        return self.acknowledged
+
+    def _write(self) -> None:
         pending, self._pending, self._size = self._pending, [], 0
         if pending:
             self._look()
@@ -55,7 +63,6 @@ class RedisTopicWriter:
             with translated(self._server.commands.address):
                 answers = self._server.add(commands)
             self._count(commands, answers)
-        return self.acknowledged
 
     def deliver(self, limit_s: float = FLUSH_S) -> bool:
         """Send what was taken, and return that the server has it."""

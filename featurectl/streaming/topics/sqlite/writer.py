@@ -10,12 +10,14 @@ from typing import Final
 
 from featurectl.streaming.topics.base import FLUSH_S, Record
 from featurectl.streaming.topics.faults import NoTopicError
+from featurectl.streaming.topics.message_limit import MessageLimit
 from featurectl.streaming.topics.partitioner import partition_of
 from featurectl.streaming.topics.sqlite.file import TopicsFile
 from featurectl.streaming.topics.sqlite.topic import find_topic
 
 _RECORDS: Final = 20_000  # and so many bytes are in a transaction at most
 _SIZE: Final = 16 << 20
+_MOST: Final = 1_000_000_000  # bytes of a row, which is what SQLite is compiled for
 _INSERT: Final = "insert into messages values (?, ?, ?, ?, ?, ?)"
 
 
@@ -28,24 +30,29 @@ class SqliteTopicWriter:
         self._pending: list[Record] = []
         self._size = 0
         self._without_key = count()
+        self._limit = MessageLimit(topic, file.shown, _MOST)
         self.acknowledged = 0
 
     def send(self, records: Iterable[Record]) -> None:
         """Take records for sending, in order."""
-        for record in records:
+        for record in self._limit.kept(records):
             self._pending.append(record)
             self._size += len(record[1])
             if len(self._pending) >= _RECORDS or self._size >= _SIZE:
-                self.flush()
+                self._write()
 
     def flush(self, timeout_s: float = FLUSH_S) -> int:  # noqa: ARG002 - a file answers, or is locked for `limit_s`
         """Send what was taken and return how many messages the file has taken from this writer."""
+        self._write()
+        self._limit.check()
+        return self.acknowledged
+
+    def _write(self) -> None:
         pending, self._pending, self._size = self._pending, [], 0
         if pending:
             with self._file.writing() as connection:
                 self._insert(connection, pending)
             self.acknowledged += len(pending)
-        return self.acknowledged
 
     def deliver(self, limit_s: float = FLUSH_S) -> bool:
         """Send what was taken, and return that the file has it."""
