@@ -1,14 +1,14 @@
 """The head of a list: what compaction has made of the records that came first.
 
-    byte 0    format: 129
+    byte 0    format: 130
     then      a MessagePack array:
                0  asof: the instant of the head, in microseconds
                1  since when it holds nothing that an answer needs, by the store's clock; 0: it does
                2  event_time and available_at of the newest event by `asof`, or nil
                3  the frontier: partition number, first offset that is not folded, and so on by partition
                4  rows: how many
-               5  event_time: 8 bytes of the first, signed, big-endian, then the differences, packed as integers
-               6  available_at - event_time, packed as integers
+               5  event_time, as `packed_times.py` says
+               6  available_at, likewise
                7  a bit for each row that is a repeat, from the highest of the first byte on; empty where none is
                8  hashes of the `dedup_key`, 8 bytes each, little-endian; empty where there is none
                9  the inputs, a packed column each
@@ -17,8 +17,9 @@
               12  for each state of the layout an array of packed columns, one for each part
               13  for each state the same of all rows before the tiles and rows, for `lifetime`; or nil
 
-Rows are in the order of (event_time, available_at, tiebreak, partition, offset). Columns and integers are packed as
-`packed_columns.py` says.
+Rows are in the order of (event_time, available_at, tiebreak, partition, offset). Columns are packed as
+`packed_columns.py` says, integers as `packed_ints.py`. Heads of format 129 have at place 5 the first `event_time` and
+packed differences, and at 6 packed delays; they are read, and compaction makes them anew.
 """
 
 from __future__ import annotations
@@ -31,15 +32,22 @@ import numpy as np
 
 from featurectl.online.stream_state.event_rows import EventRows, no_rows
 from featurectl.online.stream_state.layout import ListLayout
-from featurectl.online.stream_state.packed_columns import Column, pack_column, pack_ints, unpack_column, unpack_ints
+from featurectl.online.stream_state.packed_columns import Column, pack_column, unpack_column
+from featurectl.online.stream_state.packed_ints import WORD, pack_ints, unpack_ints
+from featurectl.online.stream_state.packed_times import (
+    pack_available,
+    pack_sorted,
+    unpack_available,
+    unpack_differences,
+    unpack_sorted,
+)
 from featurectl.online.stream_state.record import broken_list, later_list
 from featurectl.online.stream_state.tiles import Tiles, TileStates, no_tiles, part_types, states_at, tiles_of
-from featurectl.pit.arrays import Ints
 
-HEAD: Final = 0x81
+HEAD: Final = 0x82
+_BEFORE: Final = 0x81
 _PARTS: Final = 14
 _MANY: Final = 10_000  # rows of a list that is not joined to others
-_WORD: Final = 8
 
 
 class Head(NamedTuple):
@@ -82,8 +90,8 @@ def pack_head(head: Head, layout: ListLayout) -> bytes:
             head.newest,
             [number for pair in sorted(head.frontier.items()) for number in pair],
             rows.height,
-            _pack_sorted(rows.event_us),
-            pack_ints(rows.available_us - rows.event_us),
+            pack_sorted(rows.event_us),
+            pack_available(rows.available_us, rows.event_us),
             np.packbits(rows.is_repeat).tobytes() if rows.is_repeat.any() else b"",
             rows.names.astype("<u8").tobytes(),
             [pack_column(c, dtype) for c, dtype in zip(rows.columns, layout.inputs.values(), strict=True)],
@@ -103,36 +111,16 @@ def _pack_states(states: Sequence[Sequence[Column]], layout: ListLayout) -> list
     ]
 
 
-def _pack_sorted(values: Ints) -> bytes:
-    if len(values) == 0:
-        return b""
-    return int(values[0]).to_bytes(_WORD, "big", signed=True) + pack_ints(np.diff(values))
-
-
-def unpack_sorted(data: bytes, rows: int) -> Ints:
-    """Return so many integers of which each is the one before or greater.
-
-    Raises:
-        StoreError: the bytes are of another number of them.
-    """
-    if rows == 0:
-        return np.zeros(0, np.int64)
-    values = np.empty(rows, np.int64)
-    values[0] = int.from_bytes(data[:_WORD], "big", signed=True)
-    values[1:] = unpack_ints(data[_WORD:], rows - 1)
-    return np.cumsum(values)
-
-
 def unpack_head(data: bytes, layout: ListLayout) -> Head:
     """Return the head of a list.
 
     Raises:
         StoreError: it is none of this layout.
     """
-    if data[:1] != bytes([HEAD]):
+    if data[:1] not in (bytes([HEAD]), bytes([_BEFORE])):
         raise later_list(data[0] if data else 0)
     try:
-        return _unpacked(_parts(data), layout)
+        return _unpacked(_parts(data), layout, is_before=data[0] == _BEFORE)
     except (ValueError, TypeError, LookupError, OverflowError) as error:
         raise broken_list("a head can't be read") from error
 
@@ -152,7 +140,7 @@ class PackedHead(NamedTuple):
     frontier: Sequence[int]
     rows: int
     event_us: bytes
-    delays: bytes
+    available_us: bytes
     repeats: bytes
     names: bytes
     columns: Sequence[bytes]
@@ -168,13 +156,13 @@ def open_head(data: bytes, layout: ListLayout) -> PackedHead | None:
     if data[:1] != bytes([HEAD]):
         return None
     parts = _parts(data)
-    asof_us, _, newest, frontier, rows, event_us, delays, repeats, names, columns, tiles, _, _, lifetime = parts
+    asof_us, _, newest, frontier, rows, event_us, available_us, repeats, names, columns, tiles, _, _, lifetime = parts
     if tiles or lifetime is not None or not 0 <= rows <= _MANY or len(frontier) % 2:
         return None
-    if len(columns) != len(layout.inputs) or (rows and len(names) != (_WORD * rows if layout.has_dedup else 0)):
+    if len(columns) != len(layout.inputs) or (rows and len(names) != (WORD * rows if layout.has_dedup else 0)):
         return None
     known = None if newest is None else (int(newest[0]), int(newest[1]))
-    return PackedHead(asof_us, known, frontier, rows, event_us, delays, repeats, names, columns)
+    return PackedHead(asof_us, known, frontier, rows, event_us, available_us, repeats, names, columns)
 
 
 def _is_head(parts: object) -> TypeGuard[list]:  # type: ignore[type-arg]  # of whatever MessagePack has
@@ -183,10 +171,10 @@ def _is_head(parts: object) -> TypeGuard[list]:  # type: ignore[type-arg]  # of 
     return type(parts[0]) is type(parts[1]) is type(parts[4]) is type(parts[10]) is int
 
 
-def _unpacked(parts: list, layout: ListLayout) -> Head:  # type: ignore[type-arg]
+def _unpacked(parts: list, layout: ListLayout, *, is_before: bool) -> Head:  # type: ignore[type-arg]
     count, tile_count, frontier = parts[4], parts[10], parts[3]
     newest = None if parts[2] is None else (int(parts[2][0]), int(parts[2][1]))
-    rows = _rows(parts, count, layout) if count else no_rows(layout)
+    rows = _rows(parts, count, layout, is_before=is_before) if count else no_rows(layout)
     tiles = no_tiles(layout)
     if tile_count:
         tiles = Tiles(unpack_ints(parts[11], tile_count), _unpack_states(parts[12], tile_count, layout))
@@ -197,8 +185,13 @@ def _unpacked(parts: list, layout: ListLayout) -> Head:  # type: ignore[type-arg
     return Head(parts[0], parts[1], newest, pairs, rows, tiles, lifetime)
 
 
-def _rows(parts: list, count: int, layout: ListLayout) -> EventRows:  # type: ignore[type-arg]
-    event_us = unpack_sorted(parts[5], count)
+def _rows(parts: list, count: int, layout: ListLayout, *, is_before: bool) -> EventRows:  # type: ignore[type-arg]
+    if is_before:
+        event_us = unpack_differences(parts[5], count)
+        available_us = event_us + unpack_ints(parts[6], count)
+    else:
+        event_us = unpack_sorted(parts[5], count)
+        available_us = unpack_available(parts[6], event_us)
     flags, names = parts[7], np.frombuffer(parts[8], "<u8")
     is_repeat = np.zeros(count, np.bool_)
     if flags:
@@ -207,7 +200,6 @@ def _rows(parts: list, count: int, layout: ListLayout) -> EventRows:  # type: ig
         raise broken_list("a head has other names of events than its layout")
     dtypes = layout.inputs.values()
     columns = tuple(unpack_column(body, dtype, count) for body, dtype in zip(parts[9], dtypes, strict=True))
-    available_us = event_us + unpack_ints(parts[6], count)
     return EventRows(event_us, available_us, is_repeat, names, np.zeros(count, np.int64), columns)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from featurectl.online.stream_state.joined_columns import join_ints, join_packed
 from featurectl.online.stream_state.joined_records import JoinedRecords, RawRecords, join_records
 from featurectl.online.stream_state.layout import ListLayout
 from featurectl.online.stream_state.packed_columns import Column, join_columns, order_column
+from featurectl.online.stream_state.packed_times import last_available
 from featurectl.pit.arrays import Bools, Ints, running_total
 
 _NO_HEAD: Final = PackedHead(0, None, (), 0, b"", b"", b"", b"", ())
@@ -101,8 +102,11 @@ def join_lists(lists: Sequence[OpenedList], layout: ListLayout, wanted: Iterable
 
 def _of_heads(
     heads: Sequence[PackedHead], columns: Mapping[int, str], others_us: Sequence[int], at_us: Ints
-) -> tuple[JoinedRows, Ints]:
-    """Return the rows of heads that count, and as keys are when they became available; keys have room for others."""
+) -> tuple[JoinedRows, Callable[[], Ints]]:
+    """Return the rows of heads that count, and what says, as keys are, when these became available.
+
+    Keys have room for others, of so many instants.
+    """
     filled = [head for head in heads if head.rows]
     counts = np.array([head.rows for head in filled], np.int64)
     ends = running_total(np.array([head.rows for head in heads], np.int64))
@@ -115,17 +119,33 @@ def _of_heads(
     if span * len(heads) >= _KEYS_END:
         raise OverflowError(span)
     keys += np.repeat(firsts - base_us + owners * span, counts)
-    stamps = join_ints([head.delays for head in filled], counts)
-    stamps += keys
     joined = {i: join_packed([head.columns[i] for head in filled], dtype, counts) for i, dtype in columns.items()}
     rows = JoinedRows(ends, keys, base_us, span, joined, np.zeros(len(heads), np.bool_))
+    if _all_count(filled, lasts, at_us[owners]):
+        return rows, lambda: _stamps(filled, keys, counts, owners * span - base_us)
+    stamps = _stamps(filled, keys, counts, owners * span - base_us)
     until = at_us[owners] - base_us + owners * span
-    if filled:
-        rows.late[owners] = np.maximum.reduceat(stamps, ends[owners]) > until
-    if not rows.late.any() and not any(head.repeats for head in filled):
-        return rows, stamps
+    rows.late[owners] = np.maximum.reduceat(stamps, ends[owners]) > until
     kept = (stamps <= np.repeat(until, counts)) & ~_repeats(filled, counts)
-    return rows.take(kept), stamps[kept]
+    return rows.take(kept), lambda: stamps[kept]
+
+
+def _all_count(filled: Sequence[PackedHead], lasts: Ints, at_us: Ints) -> bool:
+    """Return whether all rows of heads count at an instant each, as far as that is known without their stamps."""
+    return all(
+        not head.repeats and last_available(head.available_us, last_us, head.rows) <= instant_us
+        for head, last_us, instant_us in zip(filled, lasts.tolist(), at_us.tolist(), strict=True)
+    )
+
+
+def _stamps(filled: Sequence[PackedHead], keys: Ints, counts: Ints, moved_us: Ints) -> Ints:
+    """Return when the rows of heads became available, as keys, which are so much more than instants."""
+    found = join_ints([head.available_us[1:] for head in filled], counts)
+    forms = np.array([head.available_us[0] for head in filled], np.int64)
+    if (forms > 1).any():
+        raise ValueError(forms)
+    found += np.where(np.repeat(forms == 0, counts), keys, np.repeat(moved_us, counts))
+    return found
 
 
 def _repeats(filled: Sequence[PackedHead], counts: Ints) -> Bools:
@@ -138,8 +158,10 @@ def _repeats(filled: Sequence[PackedHead], counts: Ints) -> Bools:
     return found
 
 
-def _with_records(rows: JoinedRows, stamps: Ints, records: JoinedRecords, columns: Mapping[int, Column]) -> JoinedRows:
-    """Return rows, with the instants of their availability, and records, whose columns are given, in their places."""
+def _with_records(
+    rows: JoinedRows, stamps: Callable[[], Ints], records: JoinedRecords, columns: Mapping[int, Column]
+) -> JoinedRows:
+    """Return rows, of which `stamps` says when they became available, and records in their places."""
     moved = records.owners * rows.span - rows.base_us
     keys, stamps_behind = records.event_us + moved, records.available_us + moved
     order = np.lexsort((stamps_behind, keys))
@@ -150,7 +172,7 @@ def _with_records(rows: JoinedRows, stamps: Ints, records: JoinedRecords, column
     is_row[behind] = False
     places[is_row] = np.arange(count)
     if count and (rows.keys[np.minimum(at, count - 1)] == keys[order]).any():
-        both = np.concatenate((stamps, stamps_behind)), np.concatenate((rows.keys, keys))
+        both = np.concatenate((stamps(), stamps_behind)), np.concatenate((rows.keys, keys))
         places = np.lexsort(both)  # of equal rows those of the head stay before
     joined = {i: order_column(join_columns(column, columns[i]), places) for i, column in rows.columns.items()}
     ends = rows.ends + running_total(np.bincount(records.owners, minlength=len(rows.ends) - 1))

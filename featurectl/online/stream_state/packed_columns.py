@@ -1,10 +1,12 @@
 r"""Columns of many rows in few bytes.
 
-    byte 0    kind: `i` integers, `d` floats of few decimals, `f` floats, `o` other values
+    byte 0    kind: `i` integers, `d` floats of few decimals, `e` floats of few signs and exponents, `f` floats, `o`
+              other values
     byte 1    1 where nulls follow: a bit a row, from the highest of the first byte on, 1 for a value
-    then      `i`: 8 bytes least value, signed, big-endian; 1 byte, w + 16 k; w bytes a row, little-endian:
-              (value - least) / 1000^k
-              `d`: 1 byte k; then as `i` the floats times 10^k: the float is the integer divided by 10^k
+    then      `i`: packed integers (`packed_ints.py`)
+              `d`: 1 byte k; then packed integers: the floats times 10^k. The float is the integer divided by 10^k
+              `e`: 1 byte n, and n times 2 bytes, little-endian: the upper 12 bits of floats. Then packed integers:
+              the lower 52 bits of each float, and above them the number of its upper bits
               `f`: 8 bytes a row, little-endian
               `o`: a MessagePack array, with its nulls
 
@@ -14,15 +16,15 @@ point. One that has more than 64 bits makes the column one of other values: text
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple, cast
 
 import msgpack
 import numpy as np
-import numpy.typing as npt
 
 from featurectl.core.dtypes import BOOL, DATE, FLOAT64, INT64, TIMESTAMP, decimal_parts
 from featurectl.online.corrupt_rows import stored_as
+from featurectl.online.stream_state.packed_ints import WORD, Words, pack_ints, unpack_ints
 from featurectl.online.stream_state.record import broken_list
 from featurectl.pit.arrays import Bools, Floats, Ints
 
@@ -30,13 +32,11 @@ WHOLE: Final = "whole"  # the type of integers of any size: sums
 OTHER: Final = "other"  # of what only MessagePack has a form for
 _WHOLE_TYPES: Final = (INT64, BOOL, TIMESTAMP, DATE)
 _INT64_END: Final = 1 << 63
-_WORD: Final = 8
-_STEP: Final = 1_000  # times are often whole milliseconds, or seconds
-_SCALE: Final = 16
 _DECIMALS: Final = 4
-Words = npt.NDArray[np.uint64]
-MASKS: Final = np.array([(1 << 8 * width) - 1 for width in range(_WORD + 1)], np.uint64)  # of a word, by its width
-SCALES: Final = np.array([_STEP**scale for scale in range(3)], np.uint64)
+_LOWER: Final = np.uint64(52)  # bits of a float without its sign and exponent
+_LOWER_BITS: Final = np.uint64((1 << 52) - 1)
+_NUMBERS: Final = np.arange(256).astype(np.uint64) << _LOWER
+_EXPONENTS: Final = 32  # so many signs and exponents that a float takes 57 bits
 _MOST_SCALED: Final = 1e10  # so that times 10^4 it is below 2^53
 
 
@@ -160,7 +160,9 @@ def pack_column(column: Column, dtype: str) -> bytes:
         few = _few_decimals(values.astype(np.float64))
         if few is not None:
             return b"".join((b"d", head, bytes([few[0]]), pack_ints(few[1])))
-        return b"f" + head + values.astype("<f8").tobytes()
+        whole = values.astype("<f8").tobytes()
+        apart = _few_exponents(values.astype(np.float64).view(np.uint64))
+        return b"f" + head + whole if apart is None or len(apart) >= len(whole) else b"e" + head + apart
     return b"i" + head + pack_ints(values.astype(np.int64))
 
 
@@ -181,6 +183,35 @@ def _few_decimals(values: Floats) -> tuple[int, Ints] | None:
         if np.array_equal(scaled_up / 10.0**decimals, values):
             return decimals, scaled_up.astype(np.int64)
     return None
+
+
+def _few_exponents(words: Words) -> bytes | None:
+    """Return floats, given as words, with numbers for their signs and exponents; None where these are many."""
+    upper, numbers = np.unique(words >> _LOWER, return_inverse=True)
+    if len(upper) > _EXPONENTS:
+        return None
+    packed = (numbers.astype(np.uint64) << _LOWER) | (words & _LOWER_BITS)
+    return b"".join(
+        (bytes([len(upper)]), upper.astype("<u2").tobytes(), pack_ints(packed.view(np.int64), in_bits=True))
+    )
+
+
+def float_steps(data: bytes | memoryview) -> Words:
+    """Return what is to be added to words of floats by the numbers of their signs and exponents, the first of `data`.
+
+    >>> float_steps(bytes([2, 255, 3, 1, 4])) >> np.uint64(52)
+    array([1023, 1024], dtype=uint64)
+    """
+    steps: Words = np.frombuffer(data, "<u2", data[0], 1).astype(np.uint64)
+    steps <<= _LOWER
+    steps -= _NUMBERS[: len(steps)]
+    return steps
+
+
+def _unpack_exponents(data: bytes | memoryview, rows: int) -> Floats:
+    words = unpack_ints(data[1 + 2 * data[0] :], rows).view(np.uint64)
+    words += float_steps(data).take((words >> _LOWER).view(np.int64))
+    return words.view(np.float64)
 
 
 def _pack_list(values: list[object], dtype: str) -> bytes:
@@ -206,7 +237,9 @@ def unpack_column(data: bytes, dtype: str, rows: int) -> Column:
         body = body[size:]
     if kind == b"d" and len(body):
         return Column(unpack_ints(body[1:], rows) / 10.0 ** body[0], valid)
-    if kind == b"f" and len(body) == _WORD * rows:
+    if kind == b"e" and len(body):
+        return Column(_unpack_exponents(body, rows), valid)
+    if kind == b"f" and len(body) == WORD * rows:
         return Column(np.frombuffer(body, "<f8"), valid)
     is_list = dtype == WHOLE or (dtype not in _WHOLE_TYPES and bool(decimal_parts(dtype)))
     if kind == b"i":
@@ -227,51 +260,3 @@ def _listed(column: Column) -> list[object]:
     if column.valid is None:
         return values
     return [value if is_valid else None for value, is_valid in zip(values, column.valid.tolist(), strict=True)]
-
-
-def pack_ints(values: Ints) -> bytes:
-    """Return integers in as few bytes each as their spread needs.
-
-    >>> len(pack_ints(np.array([1_700_000_000_000_000, 1_700_000_000_000_255])))
-    11
-    >>> len(pack_ints(np.array([1_700_000_000_000_001, 1_700_000_000_255_001])))
-    11
-    """
-    if len(values) == 0:
-        return b""
-    least = values.min()
-    spread = values.astype(np.uint64) - least.astype(np.uint64)
-    scale = next((k for k in (2, 1) if not (spread % np.uint64(_STEP**k)).any()), 0)
-    spread //= np.uint64(_STEP**scale)
-    width = (int(spread.max()).bit_length() + 7) // 8
-    planes = spread.astype("<u8").view(np.uint8).reshape(len(values), _WORD)[:, :width]
-    return b"".join((int(least).to_bytes(_WORD, "big", signed=True), bytes([width + _SCALE * scale]), planes.tobytes()))
-
-
-def most_of(data: bytes, rows: int) -> int | None:
-    """Return what none of so many packed integers is greater than; None where the bytes are of something else."""
-    scale, width = divmod(data[_WORD], _SCALE) if len(data) > _WORD else (0, -1)
-    if width < 0 or len(data) != _WORD + 1 + width * rows:
-        return None
-    most: int = ((1 << 8 * width) - 1) * _STEP**scale
-    return most + int.from_bytes(data[:_WORD], "big", signed=True)
-
-
-def unpack_ints(data: Iterable[int] | memoryview | bytes, rows: int) -> Ints:
-    """Return so many integers.
-
-    Raises:
-        StoreError: the bytes are of another number of them.
-    """
-    body = bytes(data)
-    if rows == 0 and not body:
-        return np.zeros(0, np.int64)
-    scale, width = divmod(body[_WORD], _SCALE) if len(body) > _WORD else (0, -1)
-    if not 0 <= width <= _WORD or scale > 2 or len(body) != _WORD + 1 + width * rows:
-        raise broken_list("a column of integers has other rows than its head")
-    least = int.from_bytes(body[:_WORD], "big", signed=True)
-    words: Words = np.ndarray((rows,), "<u8", body + bytes(_WORD), _WORD + 1, (width,))  # each with bytes of the next
-    spread: Words = words & MASKS[width]
-    if scale:
-        spread *= SCALES[scale]
-    return (spread + np.uint64(least % (1 << 64))).view(np.int64)

@@ -17,7 +17,7 @@ from featurectl.language.definitions.aggregates import AGGREGATES
 from featurectl.language.definitions.view import Feature
 from featurectl.online.stream_state.base import EntityList
 from featurectl.online.stream_state.folded_states import ANSWERS, ColumnValues, MomentsState, exact_sum
-from featurectl.online.stream_state.head import PackedHead, unpack_sorted
+from featurectl.online.stream_state.head import PackedHead
 from featurectl.online.stream_state.joined_lists import OpenedList, open_list
 from featurectl.online.stream_state.joined_names import without_copies
 from featurectl.online.stream_state.joined_records import RawRecords, join_records
@@ -27,11 +27,10 @@ from featurectl.online.stream_state.packed_columns import (
     Column,
     column_of,
     join_columns,
-    most_of,
     order_column,
     unpack_column,
-    unpack_ints,
 )
+from featurectl.online.stream_state.packed_times import last_available, unpack_available, unpack_sorted
 from featurectl.online.stream_state.parsed_list import counted_records
 from featurectl.pit.arrays import Ints, Numbers
 
@@ -154,10 +153,9 @@ class SingleReader:
         columns = {i: unpack_column(head.columns[i], self._dtypes[i], count) for i in self._wanted}
         if any(isinstance(column.values, list) for column in columns.values()):
             raise ValueError(count)
-        most_us = most_of(head.delays, count)
-        if most_us is not None and int(event_us[-1]) + most_us <= at_us and not head.repeats:
+        if not head.repeats and last_available(head.available_us, int(event_us[-1]), count) <= at_us:
             return _Rows(event_us, columns)  # as of lists whose events are older than the spread of their delays
-        stamps = event_us + unpack_ints(head.delays, count)
+        stamps = unpack_available(head.available_us, event_us)
         if stamps.max() <= at_us and not head.repeats:
             return _Rows(event_us, columns)
         kept = stamps <= at_us
