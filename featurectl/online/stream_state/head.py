@@ -91,7 +91,7 @@ def pack_head(head: Head, layout: ListLayout) -> bytes:
             [number for pair in sorted(head.frontier.items()) for number in pair],
             rows.height,
             pack_sorted(rows.event_us),
-            pack_available(rows.available_us, rows.event_us),
+            pack_available(rows.available_us, rows.event_us, head.asof_us),
             np.packbits(rows.is_repeat).tobytes() if rows.is_repeat.any() else b"",
             rows.names.astype("<u8").tobytes(),
             [pack_column(c, dtype) for c, dtype in zip(rows.columns, layout.inputs.values(), strict=True)],

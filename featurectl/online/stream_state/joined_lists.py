@@ -14,7 +14,7 @@ from featurectl.online.stream_state.joined_columns import join_ints, join_packed
 from featurectl.online.stream_state.joined_records import JoinedRecords, RawRecords, join_records
 from featurectl.online.stream_state.layout import ListLayout
 from featurectl.online.stream_state.packed_columns import Column, join_columns, order_column
-from featurectl.online.stream_state.packed_times import last_available
+from featurectl.online.stream_state.packed_times import INSTANTS, last_available
 from featurectl.pit.arrays import Bools, Ints, running_total
 
 _NO_HEAD: Final = PackedHead(0, None, (), 0, b"", b"", b"", b"", ())
@@ -133,7 +133,7 @@ def _of_heads(
 def _all_count(filled: Sequence[PackedHead], lasts: Ints, at_us: Ints) -> bool:
     """Return whether all rows of heads count at an instant each, as far as that is known without their stamps."""
     return all(
-        not head.repeats and last_available(head.available_us, last_us, head.rows) <= instant_us
+        not head.repeats and last_available(head.available_us, head.asof_us, last_us, head.rows) <= instant_us
         for head, last_us, instant_us in zip(filled, lasts.tolist(), at_us.tolist(), strict=True)
     )
 
@@ -142,9 +142,7 @@ def _stamps(filled: Sequence[PackedHead], keys: Ints, counts: Ints, moved_us: In
     """Return when the rows of heads became available, as keys, which are so much more than instants."""
     found = join_ints([head.available_us[1:] for head in filled], counts)
     forms = np.array([head.available_us[0] for head in filled], np.int64)
-    if (forms > 1).any():
-        raise ValueError(forms)
-    found += np.where(np.repeat(forms == 0, counts), keys, np.repeat(moved_us, counts))
+    found += np.where(np.repeat(forms & INSTANTS == 0, counts), keys, np.repeat(moved_us, counts))
     return found
 
 

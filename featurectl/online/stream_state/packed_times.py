@@ -8,8 +8,8 @@ Event times:
     then       what is above them, in bits, from the highest of the first byte on: for each row as many zeros as it is
                more than that of the row before, and a one
 
-Instants of availability: a byte, 0 where the delays from the event times follow, 1 where they are as they are, then
-packed integers (`packed_ints.py`).
+Instants of availability: a byte, then packed integers (`packed_ints.py`): the delays from the event times, or where the
+byte has 1, the instants. It has 2, too, where none is later than the instant of the head.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ from featurectl.online.stream_state.record import broken_list
 from featurectl.pit.arrays import Ints
 
 MOST_LOWER: Final = 7
-_DELAYS, _INSTANTS = b"\0", b"\1"
+INSTANTS: Final = 1  # as they are, in place of delays
+_BY_HEAD: Final = 2  # none is later than the head's
+_FORMS: Final = 4
 _KEPT: Final = np.arange(10_000)
 
 
@@ -85,12 +87,16 @@ def unpack_sorted(data: bytes, rows: int) -> Ints:
     return found
 
 
-def pack_available(available_us: Ints, event_us: Ints) -> bytes:
-    """Return the bytes of the instants of rows: as they are where this takes less, as of events that came at once."""
+def pack_available(available_us: Ints, event_us: Ints, asof_us: int) -> bytes:
+    """Return the bytes of the instants of rows: as they are where this takes less, as of events that came at once.
+
+    `asof_us` is the instant of their head.
+    """
     if len(event_us) == 0:
         return b""
+    form = _BY_HEAD if int(available_us.max()) <= asof_us else 0
     delays, instants = pack_ints(available_us - event_us, in_bits=True), pack_ints(available_us, in_bits=True)
-    return _DELAYS + delays if len(delays) <= len(instants) else _INSTANTS + instants
+    return bytes([form]) + delays if len(delays) <= len(instants) else bytes([form | INSTANTS]) + instants
 
 
 def unpack_available(data: bytes, event_us: Ints) -> Ints:
@@ -101,23 +107,27 @@ def unpack_available(data: bytes, event_us: Ints) -> Ints:
     """
     if not len(event_us):
         return event_us
-    found = unpack_ints(data[1:], len(event_us))
-    if data[:1] == _DELAYS:
-        found += event_us
-    elif data[:1] != _INSTANTS:
+    form = data[0] if data else _FORMS
+    if form >= _FORMS:
         raise _broken()
+    found = unpack_ints(data[1:], len(event_us))
+    if not form & INSTANTS:
+        found += event_us
     return found
 
 
-def last_available(data: bytes, last_event_us: int, rows: int) -> int:
-    """Return an instant before which all of so many rows were available, whose last event is given.
+def last_available(data: bytes, asof_us: int, last_event_us: int, rows: int) -> int:
+    """Return an instant by which all of so many rows were available, of a head as of an instant, by their last event.
 
     Raises:
         ValueError: the bytes are of something else.
     """
-    if data[0] > 1:
-        raise ValueError(data[0])
-    return most_of(data[1:], rows) + (last_event_us if data[:1] == _DELAYS else 0)
+    form = data[0]
+    if form >= _FORMS:
+        raise ValueError(form)
+    if form & _BY_HEAD:
+        return asof_us
+    return most_of(data[1:], rows) + (0 if form & INSTANTS else last_event_us)
 
 
 def unpack_differences(data: bytes, rows: int) -> Ints:

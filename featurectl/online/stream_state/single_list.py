@@ -153,7 +153,7 @@ class SingleReader:
         columns = {i: unpack_column(head.columns[i], self._dtypes[i], count) for i in self._wanted}
         if any(isinstance(column.values, list) for column in columns.values()):
             raise ValueError(count)
-        if not head.repeats and last_available(head.available_us, int(event_us[-1]), count) <= at_us:
+        if not head.repeats and _last_us(head, event_us) <= at_us:
             return _Rows(event_us, columns)  # as of lists whose events are older than the spread of their delays
         stamps = unpack_available(head.available_us, event_us)
         if stamps.max() <= at_us and not head.repeats:
@@ -188,6 +188,10 @@ class SingleReader:
             return None
         joined_columns = {i: order_column(join_columns(rows.columns[i], columns[i]), order) for i in self._wanted}
         return _Rows(joined, joined_columns, is_late)
+
+
+def _last_us(head: PackedHead, event_us: Ints) -> int:
+    return last_available(head.available_us, head.asof_us, int(event_us[-1]), head.rows)
 
 
 def _find(values: list[object], asked: Sequence[_Asked], cells: Numbers) -> None:

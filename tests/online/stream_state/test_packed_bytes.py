@@ -120,9 +120,12 @@ def test_instants_of_availability_come_back(spread_us: int, *, at_once: bool):
     event_us = np.sort(BEGIN_US + np.array([random.randrange(40 * DAY_US) for _ in range(90)]))
     later_us = np.array([random.randint(0, spread_us) for _ in event_us])
     available_us = (BEGIN_US + 50 * DAY_US if at_once else event_us) + later_us
-    data = pack_available(available_us, event_us)
-    assert np.array_equal(unpack_available(data, event_us), available_us)
-    assert last_available(data, int(event_us[-1]), 90) >= available_us.max()
+    last_us = int(available_us.max())
+    for asof_us in (last_us - 1, last_us, last_us + 9):
+        data = pack_available(available_us, event_us, asof_us)
+        assert np.array_equal(unpack_available(data, event_us), available_us)
+        assert last_available(data, asof_us, int(event_us[-1]), 90) >= last_us
+    assert last_available(data, asof_us, int(event_us[-1]), 90) == asof_us
     assert len(data) <= 10 + 90 * ((spread_us.bit_length() + 7) // 8)
 
 
