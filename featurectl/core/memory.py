@@ -14,6 +14,7 @@ LEAST: Final = 512 << 20  # that a command can keep to: what is asked for may be
 _WITHOUT_ROWS: Final = 280 << 20  # Python and the libraries, and what they keep of memory that was given back
 _SMALL: Final = 2 << 30
 _OF_A_THREAD: Final = 256 << 20
+_MORSEL_ROWS: Final = 1 << 15  # that Polars works on at a time; 100,000 by itself, of which a dozen are under way
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # of glibc's mallopt
 _ALONE: Final = 1 << 20  # what is no smaller is given back once it is freed, wherever it lies
 _ARENAS: Final = 2
@@ -45,8 +46,8 @@ def memory_of_rows(size: int) -> int:
 def prepare_for(size: int) -> None:
     """Have the libraries use little memory of their own where a command has little; nothing when they are loaded.
 
-    Polars reads row groups of a file ahead, and each of its threads keeps memory that it freed: one group, fewer
-    threads, and a shorter time. Arrays of numpy would lie in an arena a thread, between others that are still needed.
+    Polars reads row groups of a file ahead, and each of its threads keeps memory that it freed: one group, fewer rows
+    at a time, fewer threads, and a shorter time. Arrays of numpy would lie in an arena a thread, between others that are still needed.
     What the environment says itself stays.
     """
     if not 0 < size < _SMALL or "polars" in sys.modules:
@@ -54,6 +55,7 @@ def prepare_for(size: int) -> None:
     threads = max(min(os.cpu_count() or 1, size // _OF_A_THREAD), 1)
     os.environ.setdefault("POLARS_MAX_THREADS", str(threads))
     os.environ.setdefault("POLARS_ROW_GROUP_PREFETCH_SIZE", "1")
+    os.environ.setdefault("POLARS_IDEAL_MORSEL_SIZE", str(_MORSEL_ROWS))
     os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:100,muzzy_decay_ms:0")
     _set_up_malloc({"MALLOC_MMAP_THRESHOLD_": (_MMAP_THRESHOLD, _ALONE), "MALLOC_ARENA_MAX": (_ARENA_MAX, _ARENAS)})
 

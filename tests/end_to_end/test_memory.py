@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from benchmarks.pit import ours
 from benchmarks.pit.data import Shape, write_events
+from benchmarks.pit.measure import run
 from featurectl.cli.main import main
 
 SAMPLE = Shape(rows=700_000, spine=450_000, keys=20_000)
@@ -35,6 +38,39 @@ def test_little_memory_is_kept_to_and_changes_no_byte(shape, tmp_path):
     little, much = made.values()
     assert little == much
     assert not list((repo / ".featurectl" / "spill").glob("*"))
+
+
+OBJECTS = """
+entities: [{name: key, keys: {k: string}}]
+sources: [{name: events, event_time: at, path: rows.parquet}]
+feature_views:
+  - {name: v, entity: key, source: events, online: false, features: [id, amount, price, note, remark]}
+"""
+PROJECT = """
+project: memory
+environments:
+  dev: {registry: "sqlite:///r.db", offline: off, online: "sqlite:///on.db", now: 2030-01-01T00:00:00Z}
+"""
+
+
+@pytest.mark.long
+def test_long_texts_and_decimals_are_read_within_little_memory(tmp_path):
+    number = pl.int_range(1, 3_000_001, eager=True).alias("id")
+    second = pl.duration(seconds=pl.col("id"))
+    rows = pl.DataFrame(number).with_columns(
+        k=pl.format("k{}", pl.col("id") % 100_000),
+        at=(pl.lit(datetime(2024, 1, 1, tzinfo=UTC)) + second).cast(pl.Datetime("us", "UTC")),
+        amount=pl.col("id") * 0.25,
+        price=(pl.col("id") % 100_000 * 0.01).cast(pl.Decimal(12, 2)),
+        note=pl.format("a text of some length {}", pl.col("id") % 1_000),
+        remark=pl.format("another one that is a little longer {}", pl.col("id") % 1_000),
+    )
+    rows.write_parquet(tmp_path / "rows.parquet", row_group_size=122_880)
+    (tmp_path / "featurectl.yaml").write_text(PROJECT)
+    (tmp_path / "objects.yaml").write_text(OBJECTS)
+    assert main(["-C", str(tmp_path), "apply", "--auto-approve", "-q"]) == 0
+    cost = run(["featurectl", "materialize", "--memory", f"{LITTLE_MIB}MiB"], tmp_path, 600)
+    assert (cost.failed, cost.peak_mb < LITTLE_MIB) == ("", True), cost.peak_mb
 
 
 @pytest.mark.parametrize("size", ["256MiB", "lots"])
