@@ -38,10 +38,12 @@ COMMANDS_NEVER = {"expressions", "pit", "engines", "sources", "offline", "online
 
 # A heavy library may be imported only by these files (prefixes of paths below featurectl/).
 HEAVY = {
-    "sqlalchemy": ["registry/", "sources/sql/", "sources/iceberg/", "operations/scoring/sql_table.py",
+    "sqlalchemy": ["registry/", "online/postgres/migrations/", "sources/sql/", "sources/iceberg/",
+                   "operations/scoring/sql_table.py",
                    "operations/scoring/bigquery_table.py", "operations/scoring/snowflake_table.py"],
-    "alembic": ["registry/"],
+    "alembic": ["registry/", "online/postgres/migrations/"],
     "redis": ["online/redis/", "streaming/topics/redis/"],
+    "psycopg": ["core/postgres.py", "online/postgres/", "sources/sql/"],
     "confluent_kafka": ["streaming/topics/kafka/"],
     "backports": ["sources/unfolding.py"],
     "deltalake": [
@@ -313,6 +315,7 @@ LARGE = {
     "workspace/workspace.py Workspace": "opens each store of an environment when it is first asked for",
     "online/packed_store.py PackedStore": "a method per line of the protocol",
     "online/sqlite/store.py SqliteBytes": "a method per line of the protocol, and a transaction for each",
+    "online/postgres/store.py PostgresBytes": "a method per line of the protocol, and a statement for each",
     "online/redis/store.py RedisBytes": "a method per line of the protocol, and a command for each",
     "online/redis/stream_state.py RedisStreamState": "a method per line of the protocol, and what differs in a Cluster",
     "online/redis/cluster.py RedisClusterBytes": "what of RedisBytes is different over several nodes",

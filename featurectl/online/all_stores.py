@@ -95,6 +95,18 @@ def _read_cluster(url: str, shown: str, budget_s: float) -> AsyncRowReader:
     return AsyncClusterReader(url, shown, budget_s)
 
 
+def _open_postgres(url: str, shown: str) -> OnlineStore:
+    from featurectl.online.postgres.store import PostgresStore
+
+    return PostgresStore(url, shown)
+
+
+def _read_postgres(url: str, shown: str, budget_s: float) -> AsyncRowReader:
+    from featurectl.online.postgres.aio import AsyncPostgresReader
+
+    return AsyncPostgresReader(url, shown, budget_s)
+
+
 def _sqlite_request_keys(url: str, shown: str, limit_s: float) -> RequestKeys:
     from featurectl.online.sqlite.request_keys import SqliteRequestKeys
 
@@ -107,12 +119,31 @@ def _redis_request_keys(url: str, shown: str, limit_s: float) -> RequestKeys:
     return RedisRequestKeys(url, shown, limit_s)
 
 
+def _postgres_request_keys(url: str, shown: str, limit_s: float) -> RequestKeys:
+    from featurectl.online.postgres.request_keys import PostgresRequestKeys
+
+    return PostgresRequestKeys(url, shown, limit_s)
+
+
+def _open_postgres_streams(url: str, shown: str, clock: MicrosecondClock | None) -> StreamState:  # noqa: ARG001
+    from featurectl.online.postgres.aio import no_streams
+
+    raise no_streams(shown)
+
+
+def _read_postgres_streams(url: str, shown: str, budget_s: float) -> AsyncStreamReader:
+    from featurectl.online.postgres.aio import AsyncPostgresReader
+
+    return AsyncPostgresReader(url, shown, budget_s)
+
+
 STORES: Final[Mapping[str, tuple[_Open, _OpenAsync]]] = {
     SQLITE_URL: (_open_sqlite, _read_sqlite),
     "redis://": (_open_redis, _read_redis),
     "rediss://": (_open_redis, _read_redis),
     "redis+cluster://": (_open_cluster, _read_cluster),
     "rediss+cluster://": (_open_cluster, _read_cluster),
+    "postgresql://": (_open_postgres, _read_postgres),
 }
 STREAM_STATES: Final[Mapping[str, tuple[_OpenStreams, _OpenStreamReader]]] = {
     SQLITE_URL: (_open_sqlite_streams, _read_sqlite_streams),
@@ -120,6 +151,7 @@ STREAM_STATES: Final[Mapping[str, tuple[_OpenStreams, _OpenStreamReader]]] = {
     "rediss://": (_open_redis_streams, _read_redis_streams),
     "redis+cluster://": (_open_cluster_streams, _read_cluster_streams),
     "rediss+cluster://": (_open_cluster_streams, _read_cluster_streams),
+    "postgresql://": (_open_postgres_streams, _read_postgres_streams),
 }
 REQUEST_KEYS: Final[Mapping[str, _OpenRequestKeys]] = {
     SQLITE_URL: _sqlite_request_keys,
@@ -127,9 +159,11 @@ REQUEST_KEYS: Final[Mapping[str, _OpenRequestKeys]] = {
     "rediss://": _redis_request_keys,
     "redis+cluster://": _redis_request_keys,
     "rediss+cluster://": _redis_request_keys,
+    "postgresql://": _postgres_request_keys,
 }
 _REDIS: Final = ("an online store in Redis needs the package redis", "pip install 'featurectl[redis]'")
-_LIBRARIES: Final = {"redis": _REDIS, "hiredis": _REDIS}
+_POSTGRES: Final = ("an online store in PostgreSQL needs the package psycopg", "pip install 'featurectl[postgres]'")
+_LIBRARIES: Final = {"redis": _REDIS, "hiredis": _REDIS, "psycopg": _POSTGRES}
 
 
 def open_online(url: str, shown: str = "") -> OnlineStore:

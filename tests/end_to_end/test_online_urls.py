@@ -37,7 +37,7 @@ async def asked_async(root):
         return (await client.get(*ASKED)).values()
 
 
-@pytest.mark.parametrize("server", ["redis_url", "redis_tls_url", "valkey_url", "redis_cluster_url"])
+@pytest.mark.parametrize("server", ["redis_url", "redis_tls_url", "valkey_url", "redis_cluster_url", "postgres_url"])
 @pytest.mark.sample(1)
 def test_what_is_pushed_is_read_by_commands_and_applications(server, request, tmp_path, in_environment):
     repository = repository_at(tmp_path, request.getfixturevalue(server))
@@ -54,7 +54,7 @@ def test_what_is_pushed_is_read_by_commands_and_applications(server, request, tm
     assert repository.done("push", *PROD, "-o", "json").result is not None
 
 
-@pytest.mark.parametrize("scheme", ["redis", "rediss", "redis+cluster", "rediss+cluster"])
+@pytest.mark.parametrize("scheme", ["redis", "rediss", "redis+cluster", "rediss+cluster", "postgresql"])
 def test_a_server_that_is_away_ends_a_command_with_69_and_its_address(scheme, tmp_path):
     url = f"{scheme}://ana:s3cret@127.0.0.1:{free_port()}/"
     ran = repository_at(tmp_path, url).run("apply", *PROD, "--auto-approve")
@@ -81,4 +81,4 @@ def test_a_server_that_is_full_ends_a_push_with_69_and_a_hint(tmp_path):
 def test_an_unknown_kind_is_wrong_usage_that_names_those_that_there_are(tmp_path):
     ran = repository_at(tmp_path, "memcached://host/").run("apply", *PROD, "--auto-approve")
     assert ran.code == 64
-    assert "sqlite:///, redis://, rediss://, redis+cluster://, rediss+cluster://" in ran.err
+    assert "sqlite:///, redis://, rediss://, redis+cluster://, rediss+cluster://, postgresql://" in ran.err

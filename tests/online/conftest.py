@@ -12,7 +12,7 @@ from featurectl.online.all_stores import open_online
 from featurectl.online.base import OnlineStore
 from featurectl.online.sqlite.store import SqliteStore
 
-STORES = ["sqlite", "redis_url", "redis_tls_url", "valkey_url", "redis_cluster_url"]
+STORES = ["sqlite", "redis_url", "redis_tls_url", "valkey_url", "redis_cluster_url", "postgres_url"]
 
 
 @pytest.fixture(params=STORES)

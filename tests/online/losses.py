@@ -8,6 +8,8 @@ from typing import Any
 
 from featurectl.online.base import OnlineView
 from featurectl.online.codec import pack_key
+from featurectl.online.postgres import tables
+from featurectl.online.postgres.store import PostgresBytes, PostgresStore
 from featurectl.online.redis.keys import home_of, prefix_of
 from featurectl.online.row_schema import field_name
 from featurectl.online.sqlite.store import SqliteStore
@@ -17,6 +19,15 @@ def _is_file(store: Any) -> bool:
     return isinstance(store, SqliteStore)
 
 
+def _in_postgres(store: object, query: str, *values: object) -> bool:
+    """Change a store in PostgreSQL by a statement; False: it is none."""
+    if not isinstance(store, PostgresStore):
+        return False
+    assert isinstance(store.bytes, PostgresBytes)
+    store.bytes._link.write(lambda session: session.execute(query.encode(), values))
+    return True
+
+
 def lose_row(store: Any, view: OnlineView, *entity: str | int) -> None:
     """Take the row of an entity out of a store that does not see it."""
     key = pack_key(entity, tuple(view.keys.values()))
@@ -24,7 +35,7 @@ def lose_row(store: Any, view: OnlineView, *entity: str | int) -> None:
         store.bytes._connection.execute(
             "delete from rows where view = ? and entity = ?", (store.bytes._number(view), key)
         )
-    else:
+    elif not _in_postgres(store, f"delete from {tables.table_of(view)} where entity = %b", key):
         store.bytes.commands.ask("HDEL", prefix_of(view) + key + b"}", field_name(view))
 
 
@@ -32,7 +43,9 @@ def lose_count(store: Any, view: OnlineView) -> None:
     """Take the number of a view's entities out of a store."""
     if _is_file(store):
         store.bytes._connection.execute("update views set entities = 0 where id = ?", (store.bytes._number(view),))
-    else:
+    elif not _in_postgres(
+        store, f"update {tables.VIEWS} set entities = 0 where {tables.OF_VIEW}", *tables.view_key(view)
+    ):
         store.bytes.commands.ask("HDEL", home_of(view), f"count/{field_name(view)}", f"counted/{field_name(view)}")
         if hasattr(store.bytes, "_cluster"):
             store.bytes._mark_change(view)
@@ -46,7 +59,7 @@ def spoil_row(store: Any, view: OnlineView, data: bytes, *entity: str | int) -> 
     if _is_file(store):
         query = "update rows set row = ? where view = ? and entity = ?"
         store.bytes._connection.execute(query, (data, store.bytes._number(view), key))
-    else:
+    elif not _in_postgres(store, f"update {tables.table_of(view)} set row = %b where entity = %b", data, key):
         store.bytes.commands.ask("HSET", prefix_of(view) + key + b"}", field_name(view), data)
 
 
@@ -56,7 +69,9 @@ def spoil_record(store: Any, view: OnlineView, data: bytes) -> None:
         store.bytes._connection.execute(
             "update views set push_record = ? where id = ?", (data, store.bytes._number(view))
         )
-    else:
+    elif not _in_postgres(
+        store, f"update {tables.VIEWS} set push_record = %b where {tables.OF_VIEW}", data, *tables.view_key(view)
+    ):
         store.bytes.commands.ask("HSET", home_of(view), f"push/{field_name(view)}", data)
 
 
@@ -67,6 +82,8 @@ def spoil_schemas(store: Any, view: OnlineView, text: str) -> None:
         store.bytes._connection.execute(
             "update schemas set document = ? where view = ?", (text, store.bytes._number(view))
         )
-    else:
+    elif not _in_postgres(
+        store, f"update {tables.SCHEMAS} set document = %s where {tables.OF_VIEW}", text, *tables.view_key(view)
+    ):
         for name in store.bytes._schema_fields(view):
             store.bytes.commands.ask("HSET", home_of(view), name, text)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from featurectl.core.errors import UsageError
+from featurectl.language.shapes.addresses import ONLINE_STORES
 from featurectl.online.all_stores import STORES, open_async_reader, open_online
 from featurectl.online.packed_store import PackedStore
 
@@ -21,7 +22,8 @@ ELSEWHERE = {"row_schema.py"}  # the id of a schema is made of two bytes of a di
 def test_an_unknown_kind_is_an_error_that_lists_those_that_are(opener):
     with pytest.raises(UsageError, match="no online store of kind 'mysql'") as caught:
         opener("mysql://host/db")
-    assert caught.value.hint == "online stores: sqlite:///, redis://, rediss://, redis+cluster://, rediss+cluster://"
+    assert caught.value.hint == f"online stores: {', '.join(STORES)}"
+    assert list(STORES) == [*ONLINE_STORES.schemes]
     with pytest.raises(UsageError, match=r"the online store online\.db is no URL"):
         opener("online.db")
 

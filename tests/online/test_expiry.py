@@ -14,7 +14,8 @@ from featurectl.online.redis.store import RedisStore
 from tests.online.conftest import STORES
 from tests.online.rows import T0, frame, view
 
-SERVERS = [name for name in STORES if name != "sqlite"]
+KEEPING = ("sqlite", "postgres_url")  # what lies on a disk is not let go by itself
+SERVERS = [name for name in STORES if name not in KEEPING]
 LONG = timedelta(days=90)
 
 
@@ -109,10 +110,8 @@ def test_a_server_that_can_not_let_fields_go_keeps_them(redis_url, monkeypatch):
     store.close()
 
 
-def test_an_embedded_store_keeps_its_rows(tmp_path):
-    from featurectl.online.sqlite.store import SqliteStore
-
-    store, of = SqliteStore(tmp_path / "online.db"), view({"n": "int64"})
+@pytest.mark.parametrize("open_again", KEEPING, indirect=True)
+def test_a_store_on_a_disk_keeps_its_rows(store):
+    of = view({"n": "int64"})
     write(store, of, "a", 1, timedelta(seconds=-1))
     assert store.read(of, [["a"]])[0].values == {"n": 1}
-    store.close()

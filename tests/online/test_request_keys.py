@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from featurectl.online.postgres.request_keys import PostgresRequestKeys
 from featurectl.online.redis.request_keys import RedisRequestKeys
 from featurectl.online.request_keys import KEPT_US, LEASE_US, KeyClaim, RequestKey, RequestKeys, request_key
 from featurectl.online.sqlite.request_keys import SqliteRequestKeys
@@ -21,6 +22,7 @@ NEW, BUSY, OTHER = KeyClaim(status="new"), KeyClaim(status="busy"), KeyClaim(sta
 KINDS = [
     "sqlite",
     "redis_url",
+    "postgres_url",
     pytest.param("valkey_url", marks=pytest.mark.long),
     pytest.param("redis_cluster_url", marks=pytest.mark.long),
 ]
@@ -29,13 +31,15 @@ KINDS = [
 @pytest.fixture(params=KINDS)
 def open_keys(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     """What opens the keys of one store, as another process would."""
+    url = "" if request.param == "sqlite" else request.getfixturevalue(request.param)
     with ExitStack() as stack:
 
         def opened(most: int = 1_000) -> RequestKeys:
             if request.param == "sqlite":
                 made: RequestKeys = SqliteRequestKeys(tmp_path / "on.db", "on.db", 10.0, most=most)
+            elif request.param == "postgres_url":
+                made = PostgresRequestKeys(url, "postgres", 10.0, most=most)
             else:
-                url = request.getfixturevalue(request.param)
                 made = RedisRequestKeys(url, "redis", 10.0, most=most)
             return stack.enter_context(closing(made))
 

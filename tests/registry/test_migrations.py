@@ -62,7 +62,7 @@ def first(engine):
         context = MigrationContext.configure(connection)
         with Operations.context(context):
             r0001_first.upgrade()
-        context.stamp(ScriptDirectory(str(upgrade._FOLDER)), "0001")  # noqa: SLF001  # stamps an older schema
+        context.stamp(ScriptDirectory(str(upgrade.REGISTRY.path)), "0001")
         for name, rows in ROWS.items():
             connection.execute(insert(table(name, *map(named, rows[0]))), rows)
     return engine

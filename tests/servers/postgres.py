@@ -6,11 +6,12 @@ import importlib.util
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,33 +93,88 @@ def running_postgres() -> Iterator[PostgresServer]:
 @contextmanager
 def started_postgres() -> Iterator[PostgresServer]:
     """Give a server of its own, started here and ended afterwards."""
-    with tempfile.TemporaryDirectory(prefix="featurectl-postgres-") as folder, _started(Path(folder)) as server:
-        yield server
+    with own_postgres() as own:
+        yield own.server
 
 
 @contextmanager
-def _started(folder: Path) -> Iterator[PostgresServer]:
-    user = _server_user()
-    if user:
-        shutil.chown(folder, user)
-    programs = _programs(folder, user)
-    data, log = folder / "data", folder / "log"
-    options = ["-U", "postgres", "--auth=trust", "-N", "-E", "UTF8", "--no-locale"]
-    make: list[str | Path] = [programs / "initdb", "-D", data, *options]
-    done = subprocess.run(make, user=user, cwd="/", capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{make[0]} failed: {done.stderr}"
-    port = free_port()
-    where: list[str | Path] = ["-p", str(port), "-h", "127.0.0.1", "-k", folder]
-    serve: list[str | Path] = [programs / "postgres", "-D", data, "-F", *where]
-    with log.open("w") as output:
-        process = subprocess.Popen(serve, user=user, cwd="/", stdout=output, stderr=output)
-    try:
-        server = PostgresServer(f"postgresql://postgres@127.0.0.1:{port}/postgres", process.pid)
-        _wait_for(server, process, log)
-        yield server
-    finally:
-        process.send_signal(2)  # a fast shutdown: open sessions are ended
-        process.wait(START_LIMIT_S)
+def own_postgres(*settings: str) -> Iterator[OwnPostgres]:
+    """Give a server of its own, with some further `name=value`, which a test may kill and start again."""
+    with tempfile.TemporaryDirectory(prefix="featurectl-postgres-") as folder:
+        own = OwnPostgres(Path(folder), settings)
+        own.start()
+        try:
+            yield own
+        finally:
+            own.stop()
+
+
+class OwnPostgres:
+    """A server on a port and a folder of its own, which is killed, stopped and started again."""
+
+    def __init__(self, folder: Path, settings: Sequence[str] = ()) -> None:
+        self._user = _server_user()
+        if self._user:
+            shutil.chown(folder, self._user)
+        self._folder, self._settings = folder, settings
+        self._programs = _programs(folder, self._user)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._port = free_port()
+        options = ["-U", "postgres", "--auth=trust", "-N", "-E", "UTF8", "--no-locale"]
+        make: list[str | Path] = [self._programs / "initdb", "-D", folder / "data", *options]
+        done = subprocess.run(make, user=self._user, cwd="/", capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{make[0]} failed: {done.stderr}"
+
+    @property
+    def server(self) -> PostgresServer:
+        """The server that runs now."""
+        assert self._process is not None
+        return PostgresServer(f"postgresql://postgres@127.0.0.1:{self._port}/postgres", self._process.pid)
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        limit = time.monotonic() + START_LIMIT_S
+        while not self._is_started():  # what a killed one began may not have ended yet
+            assert time.monotonic() < limit, self._log.read_text()
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """End it at once, as a crash would."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End it by a fast shutdown: open sessions are ended."""
+        self._end(signal.SIGINT)
+
+    @property
+    def _log(self) -> Path:
+        return self._folder / "log"
+
+    def _is_started(self) -> bool:
+        where: list[str | Path] = ["-p", str(self._port), "-h", "127.0.0.1", "-k", self._folder]
+        settings = [word for setting in self._settings for word in ("-c", setting)]
+        serve: list[str | Path] = [self._programs / "postgres", "-D", self._folder / "data", "-F", *where, *settings]
+        with self._log.open("a") as output:
+            process = subprocess.Popen(serve, user=self._user, cwd="/", stdout=output, stderr=output)
+        self._process = process
+        limit = time.monotonic() + START_LIMIT_S
+        while True:
+            try:
+                psycopg.connect(self.server.url, connect_timeout=5).close()
+            except psycopg.OperationalError:
+                if process.poll() is not None:
+                    self._process = None
+                    return False
+                assert time.monotonic() < limit, f"postgres does not answer: {self._log.read_text()}"
+                time.sleep(0.05)
+            else:
+                return True
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(START_LIMIT_S)
+            self._process = None
 
 
 def _server_user() -> str | None:
@@ -157,16 +213,3 @@ def _runs(program: Path, user: str) -> bool:
         )
     except PermissionError:
         return False
-
-
-def _wait_for(server: PostgresServer, process: subprocess.Popen[bytes], log: Path) -> None:
-    limit = time.monotonic() + START_LIMIT_S
-    while True:
-        try:
-            psycopg.connect(server.url, connect_timeout=5).close()
-        except psycopg.OperationalError:
-            assert process.poll() is None, f"postgres ended: {log.read_text()}"
-            assert time.monotonic() < limit, f"postgres does not answer: {log.read_text()}"
-            time.sleep(0.05)
-        else:
-            return

@@ -36,7 +36,8 @@ class AddressKind:
 
 
 ONLINE_STORES: Final = AddressKind(
-    noun="online stores", schemes=("sqlite:///", "redis://", "rediss://", "redis+cluster://", "rediss+cluster://")
+    noun="online stores",
+    schemes=("sqlite:///", "redis://", "rediss://", "redis+cluster://", "rediss+cluster://", "postgresql://"),
 )
 REGISTRIES: Final = AddressKind(noun="registries", schemes=("sqlite:///", "postgresql://", "postgresql+psycopg://"))
 FOLDERS: Final = AddressKind(

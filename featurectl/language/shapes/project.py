@@ -81,7 +81,8 @@ class EnvironmentShape(ObjectShape):
         examples=[".featurectl/offline", "${OFFLINE_STORE}"],
     )
     online: OnlineUrl = Field(
-        description="Where the latest values are, for reading by key: sqlite:/// redis:// rediss:// redis+cluster://.",
+        description="Where the latest values are, for reading by key: sqlite:/// redis:// rediss:// redis+cluster:// "
+        "postgresql://.",
         examples=["sqlite:///.featurectl/online.db", "${REDIS_URL}"],
     )
     streams: TopicsUrl | None = Field(

@@ -17,7 +17,7 @@ from featurectl.online.redis.connect import (
     store_error,
     translated,
 )
-from featurectl.online.redis.shared import SharedTrips
+from featurectl.online.redis.shared import RedisTrips
 from featurectl.online.redis.slots import Journey, Leg, NodeAddress, SlotMap, parse_cluster_url
 from featurectl.online.redis.trips import RedisCommand, look_ups, of_entities, parted, whole
 
@@ -51,7 +51,7 @@ class AsyncRedisReader:
         await self._trips.close()
 
     def _open(self, url: str) -> None:
-        self._trips = SharedTrips(open_async_client(url, self._address.shown, self._budget_s), self._budget_s)
+        self._trips = RedisTrips(open_async_client(url, self._address.shown, self._budget_s), self._budget_s)
 
     def _exchange(self, commands: list[RedisCommand]) -> Awaitable[list[object]]:
         """Return the answers of some commands, errors among them; they travel with those of others."""
@@ -71,7 +71,7 @@ class AsyncClusterReader(AsyncRedisReader):
             self._url = parse_cluster_url(url)
         except ValueError as error:
             raise no_url(self._address.shown) from error
-        self._nodes: dict[NodeAddress, SharedTrips] = {}
+        self._nodes: dict[NodeAddress, RedisTrips] = {}
         self._slots = SlotMap(self._url.seeds)
         self._learning = asyncio.Lock()
         self._closed = False
@@ -135,10 +135,10 @@ class AsyncClusterReader(AsyncRedisReader):
         if failure is not None:
             raise failure
 
-    def _node(self, address: NodeAddress) -> SharedTrips:
+    def _node(self, address: NodeAddress) -> RedisTrips:
         if self._closed:
             raise ReaderClosedError
         if address not in self._nodes:
             client = open_async_client(self._url.node(address), self._address.shown, self._budget_s)
-            self._nodes[address] = SharedTrips(client, self._budget_s)
+            self._nodes[address] = RedisTrips(client, self._budget_s)
         return self._nodes[address]

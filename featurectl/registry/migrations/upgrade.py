@@ -1,4 +1,4 @@
-"""Bring a registry's schema to the newest step."""
+"""Bring a database to the newest step of its schema: a registry's, or another one whose steps lie in a folder."""
 
 from __future__ import annotations
 
@@ -10,17 +10,29 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-_FOLDER: Final = Path(__file__).parent
+from featurectl.core.dataclass import dataclass
 
 
-def steps() -> tuple[str, ...]:
-    """Return the revisions of the schema, oldest first."""
-    return tuple(script.revision for script in reversed(list(_scripts().walk_revisions())))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptFolder:
+    """Where the steps of a schema lie, and the schema that knows how far it has come; None: that of the connection."""
+
+    path: Path
+    schema: str | None = None
 
 
-def upgrade(connection: Connection, current: str | None) -> None:
+REGISTRY: Final = ScriptFolder(path=Path(__file__).parent)
+
+
+def steps(folder: ScriptFolder = REGISTRY) -> tuple[str, ...]:
+    """Return the revisions of a schema, oldest first."""
+    return tuple(script.revision for script in reversed(list(_scripts(folder).walk_revisions())))
+
+
+def upgrade(connection: Connection, current: str | None, folder: ScriptFolder = REGISTRY) -> None:
     """Run the steps after `current` (None: all of them) within the connection's transaction."""
-    scripts, context = _scripts(), MigrationContext.configure(connection)
+    scripts = _scripts(folder)
+    context = MigrationContext.configure(connection, opts={"version_table_schema": folder.schema})
     missing = reversed(list(scripts.iterate_revisions("head", current or "base")))
     with Operations.context(context):
         for script in missing:
@@ -28,5 +40,5 @@ def upgrade(connection: Connection, current: str | None) -> None:
     context.stamp(scripts, "head")
 
 
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory(str(_FOLDER))
+def _scripts(folder: ScriptFolder) -> ScriptDirectory:
+    return ScriptDirectory(str(folder.path))

@@ -1,0 +1,1 @@
+"""The schema of the online store in PostgreSQL, step by step."""

@@ -1,0 +1,1 @@
+"""A step of the schema of the online store each."""

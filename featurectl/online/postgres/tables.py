@@ -1,0 +1,137 @@
+"""The tables of an online store in PostgreSQL, and what is asked of them."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from typing import Final
+
+from featurectl.online.base import OnlineView, VersionedBy
+from featurectl.online.codec import COMPUTED_BYTES, NEWER_BYTES, RECORD_NEWER_BYTES
+from featurectl.online.postgres.migrations.steps import SCHEMA
+
+_DIGITS: Final = 24
+VIEWS: Final = f"{SCHEMA}.views"
+SCHEMAS: Final = f"{SCHEMA}.schemas"
+OF_VIEW: Final = "project = %s and env = %s and view = %s and version = %s"
+ViewKey = tuple[str, str, str, int]
+
+REVISION_TABLE: Final = f"select to_regclass('{SCHEMA}.alembic_version') is not null"
+REVISION: Final = f"select version_num from {SCHEMA}.alembic_version"
+ARE_THERE: Final = f"""
+select name from unnest(%b::text[]) as names(name) where to_regclass('{SCHEMA}.' || name) is not null
+"""
+ADD_VIEW: Final = f"""
+insert into {VIEWS} (project, env, view, version, rows_table) values (%s, %s, %s, %s, %s) on conflict do nothing
+"""
+ADD_SCHEMA: Final = f"insert into {SCHEMAS} values (%s, %s, %s, %s, %s, %s) on conflict do nothing"
+DOCUMENT: Final = f"select document from {SCHEMAS} where {OF_VIEW} and id = %s"
+PREPARED: Final = f"select distinct view, version from {SCHEMAS} where project = %s and env = %s"
+LOCK_VIEW: Final = f"select entities from {VIEWS} where {OF_VIEW} for update"
+COUNT: Final = f"select entities from {VIEWS} where {OF_VIEW}"
+ADD_ENTITIES: Final = f"update {VIEWS} set entities = entities + %s where {OF_VIEW}"
+NEWER_RECORD: Final = f"""
+update {VIEWS} set push_record = %s where {OF_VIEW}
+and (push_record is null or length(push_record) = 0
+     or {{there}} <= {{new}} or {{there}} > %b)
+"""
+SHARED: Final = f"""
+select case when names.kind = 'push'
+    then (select push_record from {VIEWS} as of_view where of_view.project = %s and of_view.env = %s
+        and of_view.view = names.view and of_view.version = names.version)
+    else (select convert_to(document, 'UTF8') from {SCHEMAS} as of_view where of_view.project = %s and of_view.env = %s
+        and of_view.view = names.view and of_view.version = names.version and of_view.id = names.id) end
+from unnest(%b::text[], %b::text[], %b::int[], %b::int[]) with ordinality as names(kind, view, version, id, place)
+order by place
+"""
+REMOVE_SCHEMAS: Final = f"delete from {SCHEMAS} where {OF_VIEW}"
+REMOVE_VIEW: Final = f"delete from {VIEWS} where {OF_VIEW}"
+CLOCK: Final = "select clock_timestamp()"
+
+
+def view_key(view: OnlineView) -> ViewKey:
+    """Return what names a view version in the tables."""
+    return (view.project, view.env, view.view, view.version)
+
+
+@lru_cache(maxsize=4_096)
+def rows_table(project: str, env: str, field: str) -> str:
+    """Return the name of the table of the rows of a view version (`spend@1`), without its schema.
+
+    It follows from what it is of, so that who reads looks nothing up, and never in the table of another one.
+
+    >>> rows_table("shop", "prod", "spend@1")
+    'rows_8a2ea65da5a81a1ee9d3e8e2'
+    """
+    return f"rows_{hashlib.sha256(f'{project}/{env}/{field}'.encode()).hexdigest()[:_DIGITS]}"
+
+
+def table_of(view: OnlineView) -> str:
+    """Return the table of the rows of a view version, with its schema."""
+    return f"{SCHEMA}.{rows_table(view.project, view.env, f'{view.view}@{view.version}')}"
+
+
+def _bytes(column: str, places: tuple[int, int]) -> str:
+    return f"substr({column}, {places[0] + 1}, {places[1] - places[0]})"
+
+
+PUT_RECORD: Final = NEWER_RECORD.format(
+    there=_bytes("push_record", RECORD_NEWER_BYTES), new=_bytes("%b::bytea", RECORD_NEWER_BYTES)
+)
+
+
+def made(table: str) -> str:
+    """Return the statement that makes a table of rows; in the room that it leaves rows are replaced where they lie."""
+    return f"create table if not exists {table} (entity bytea primary key, row bytea not null) with (fillfactor = 70)"
+
+
+def copied(table: str) -> str:
+    """Return the statement that takes rows none of which is there."""
+    return f"copy {table} (entity, row) from stdin (format binary)"
+
+
+def upserted(table: str, order: VersionedBy) -> str:
+    """Return the statement that writes rows unless newer ones are there, and answers how many were not there.
+
+    Of bytes that are no row `substr` is empty, which is older than anything. A row that was there is locked before it
+    is replaced, which its `xmax` shows; one that was not has none.
+    """
+    there, new = (_bytes(f"{of}.row", NEWER_BYTES[order]) for of in ("kept", "excluded"))
+    return f"""
+with written as (
+    insert into {table} as kept (entity, row)
+    select entity, row from unnest(%b::bytea[], %b::bytea[]) as sent(entity, row) order by entity
+    on conflict (entity) do update set row = excluded.row where kept.row <> excluded.row
+    and (length(kept.row) = 0 or {there} <= {new} or {_bytes("kept.row", COMPUTED_BYTES)} > %b)
+    returning xmax = 0 as is_added
+)
+select count(*) filter (where is_added) from written
+"""
+
+
+def removed_until(table: str) -> str:
+    """Return the statement that removes rows of some keys computed until an instant, or later than a bound."""
+    computed = _bytes("row", COMPUTED_BYTES)
+    return f"""
+delete from {table} where entity = any(%b::bytea[]) and (length(row) = 0 or {computed} <= %b or {computed} > %b)
+"""
+
+
+def listed(table: str) -> str:
+    """Return the statement that gives the keys after one, in their order."""
+    return f"select entity from {table} where (%b::bytea is null or entity > %b) order by entity limit %s"
+
+
+def walked(table: str) -> str:
+    """Return the statement that gives the keys after one with their rows, in their order."""
+    return f"select entity, row from {table} where (%b::bytea is null or entity > %b) order by entity limit %s"
+
+
+def counted(table: str) -> str:
+    """Return the statement that counts the rows, as far as a number."""
+    return f"select count(*) from (select from {table} limit %s) as rows"
+
+
+def counted_again(table: str) -> str:
+    """Return the statement that puts the number of entities right."""
+    return f"update {VIEWS} set entities = (select count(*) from {table}) where {OF_VIEW}"

@@ -1,0 +1,91 @@
+"""Packed rows on their way into a table: one chunk after the other, each in a transaction of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from featurectl.online.base import OnlineView
+from featurectl.online.base_backend import PackedWriting
+from featurectl.online.codec import pack_bound
+from featurectl.online.postgres import tables
+from featurectl.online.postgres.connect import PostgresLink, Session
+
+if TYPE_CHECKING:
+    from featurectl.online.encode.rows import PackedChunk
+
+
+class ChunkWriter:
+    """Writes chunks of rows of a view version.
+
+    As long as the table was empty at the beginning and no row is met, rows are copied; the first that is there ends
+    that, and what was copied of its chunk is undone and compared row by row, as all that comes then.
+    """
+
+    def __init__(self, link: PostgresLink, view: OnlineView, writing: PackedWriting) -> None:
+        self._link = link
+        self._of = tables.view_key(view)
+        self._table = tables.table_of(view)
+        self._upsert = tables.upserted(self._table, writing.order).encode()
+        self._writing = writing
+        self._copies: bool | None = None  # not known before the first chunk
+
+    def write(self, chunk: PackedChunk, bound: bytes) -> int:
+        """Write a chunk whole or not at all, and return how many entities are new.
+
+        Who writes the same view version meanwhile waits, so that none waits for another in a circle.
+        """
+        keys, rows = chunk.keys.parts(), chunk.rows().parts()
+
+        def transact(session: Session) -> int:
+            found = session.execute(tables.LOCK_VIEW.encode(), self._of).fetchone()
+            if self._copies is None:
+                self._copies = found == (0,)
+            added = self._added(session, keys, rows, bound)
+            session.execute(tables.ADD_ENTITIES.encode(), (added, *self._of))
+            return added
+
+        return self._link.write(transact, soon=True)
+
+    def _added(self, session: Session, keys: Sequence[bytes], rows: Sequence[bytes], bound: bytes) -> int:
+        if self._copies:
+            try:
+                with session.transaction():
+                    self._copy(session, keys, rows)
+            except psycopg.errors.UniqueViolation:
+                self._copies = False
+            else:
+                return len(keys)
+        added = 0
+        for some_keys, some_rows in self._passes(keys, rows):
+            (new,) = session.execute(self._upsert, (some_keys, some_rows, bound)).fetchone() or (0,)
+            added += new
+        return added
+
+    def _copy(self, session: Session, keys: Sequence[bytes], rows: Sequence[bytes]) -> None:
+        with session.cursor().copy(tables.copied(self._table).encode()) as copy:
+            copy.set_types(["bytea", "bytea"])
+            for pair in zip(keys, rows, strict=True):
+                copy.write_row(pair)
+
+    def _passes(self, keys: Sequence[bytes], rows: Sequence[bytes]) -> Iterator[tuple[list[bytes], list[bytes]]]:
+        """Yield the rows in as many parts as an entity has rows at most: a statement takes one of each."""
+        if self._writing.how.origin is not None or len(set(keys)) == len(keys):
+            yield [*keys], [*rows]
+            return
+        parts: list[dict[bytes, bytes]] = []
+        met: dict[bytes, int] = {}
+        for key, row in zip(keys, rows, strict=True):
+            turn = met[key] = met.get(key, -1) + 1
+            if turn == len(parts):
+                parts.append({})
+            parts[turn][key] = row
+        for part in parts:
+            yield [*part], [*part.values()]
+
+
+def bound_now(writing: PackedWriting) -> bytes:
+    """Return the instant, in 7 bytes, later than which nothing can rightly have been computed by now."""
+    return pack_bound(writing.how.none_after)
