@@ -58,7 +58,7 @@ def test_a_schema_of_a_newer_version_is_neither_read_nor_written(postgres_url):
                 use()
 
 
-def test_a_schema_that_was_made_for_us_is_used_without_the_right_to_make_one(postgres_url):
+def test_a_schema_that_was_made_for_us_needs_no_right_to_make_one(postgres_url):
     of = view({"n": "int64"})
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         name = connection.execute("select current_database()").fetchone()[0]
