@@ -17,15 +17,15 @@ from tests.end_to_end.readers import open_readers
 from tests.end_to_end.served import add_online, requests_at
 
 SEED = 17
-STORES = ("sqlite", "redis")
+STORES = ("sqlite", "redis", "postgres")
 READERS = 3
 
 
 @pytest.fixture(params=STORES)
 def store_url(request, tmp_path) -> str:
     """The URL of a store that has nothing of the flights in this environment."""
-    if request.param == "redis":
-        return request.getfixturevalue("redis_url")
+    if request.param != "sqlite":
+        return request.getfixturevalue(f"{request.param}_url")
     return f"sqlite:///{tmp_path / 'online.db'}"
 
 

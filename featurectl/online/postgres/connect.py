@@ -27,7 +27,6 @@ BUSY_S: Final = 30  # how long a transaction waits for another's, and how long o
 OPTIONS: Final[Mapping[str, Any]] = {"autocommit": True, "prepare_threshold": None, "client_encoding": "utf8"}
 _LIMITS: Final = ("lock_timeout", "idle_in_transaction_session_timeout")
 _SET_LIMITS: Final = "select " + ", ".join(f"set_config('{name}', '{BUSY_S}s', true)" for name in _LIMITS)
-_SOON: Final = ", set_config('synchronous_commit', 'off', true)"
 _CONNECTION_FAILED: Final = "connection failed: "
 _LOGIN: Final = ("password authentication failed", "no password supplied", "role ", "no pg_hba.conf entry")
 _LOCKED: Final = ("55P03", "40P01")
@@ -82,15 +81,12 @@ class PostgresLink:
         with translated(self.address):
             return self._reader.use(use)
 
-    def write(self, use: Callable[[Session], T], *, soon: bool = False) -> T:
-        """Return what comes of a transaction.
-
-        `soon`: it may be written to the server's disk a moment later, in order, at the latest with the next one.
-        """
+    def write(self, use: Callable[[Session], T]) -> T:
+        """Return what comes of a transaction, which is begun anew where the connection that was there has broken."""
 
         def transact(session: Session) -> T:
             with session.transaction():
-                session.execute((_SET_LIMITS + (_SOON if soon else "")).encode())
+                session.execute(_SET_LIMITS.encode())
                 return use(session)
 
         with translated(self.address):

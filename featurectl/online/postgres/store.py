@@ -45,11 +45,11 @@ class PostgresBytes:
     Who writes a view version locks its line in `views`, so that its rows and their number change together.
     """
 
-    def __init__(self, url: str, shown: str = "") -> None:
+    def __init__(self, url: str, shown: str = "", answer_s: float | None = None) -> None:
         self.shown = shown or shown_location(url)
         self.is_compact = False  # a disk is not short of room, and SQL compares bytes in their places
         self.generation = 0  # a table is of one view version for ever
-        self._link = PostgresLink(checked_address(url, self.shown))
+        self._link = PostgresLink(checked_address(url, self.shown), answer_s)
         self._known = KnownTables(self.shown)
         self._ready = StoreSchema(self._link)
 
@@ -257,7 +257,7 @@ def _registered(session: Session, view: OnlineView, document: str) -> int:
 
 
 class PostgresStore(PackedStore):
-    """An `OnlineStore` in PostgreSQL."""
+    """An `OnlineStore` in PostgreSQL; a server that is silent for `answer_s` is not waited for."""
 
-    def __init__(self, url: str, shown: str = "") -> None:
-        super().__init__(PostgresBytes(url, shown))
+    def __init__(self, url: str, shown: str = "", answer_s: float | None = None) -> None:
+        super().__init__(PostgresBytes(url, shown, answer_s))

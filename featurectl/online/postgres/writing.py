@@ -47,7 +47,7 @@ class ChunkWriter:
             session.execute(tables.ADD_ENTITIES.encode(), (added, *self._of))
             return added
 
-        return self._link.write(transact, soon=True)
+        return self._link.write(transact)
 
     def _added(self, session: Session, keys: Sequence[bytes], rows: Sequence[bytes], bound: bytes) -> int:
         if self._copies:

@@ -1,6 +1,6 @@
 """Faults put into an online store's bytes or into the files of a prediction log, without featurectl.
 
-    python -m tests.monitor.verify.injections FAULT ORDERS.parquet sqlite:///on.db|redis://...|LOG_FOLDER
+    python -m tests.monitor.verify.injections FAULT ORDERS.parquet sqlite:///on.db|redis://...|postgresql://...|LOG_FOLDER
 
 What a fault makes of the values of the view `spend` is computed here, row by row in plain Python.
 """
@@ -19,7 +19,9 @@ from typing import Any
 
 import msgpack
 import polars as pl
+import psycopg
 import redis
+from psycopg import sql
 
 NOW = datetime(2026, 1, 8, tzinfo=UTC)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -130,8 +132,43 @@ class RedisBytes:
         self._client.close()
 
 
-def open_bytes(url: str) -> SqliteBytes | RedisBytes:
+class PostgresBytes:
+    """The rows of `spend@1` in PostgreSQL."""
+
+    def __init__(self, url: str) -> None:
+        self._connection = psycopg.connect(url, autocommit=True)
+        found = self._connection.execute(
+            "select rows_table from featurectl_online.views where view = 'spend' and version = 1"
+        )
+        [(table,)] = found.fetchall()
+        self._table = sql.Identifier("featurectl_online", table)
+
+    def rows(self) -> dict[bytes, bytes]:
+        return dict(self._connection.execute(sql.SQL("select entity, row from {}").format(self._table)).fetchall())
+
+    def schema(self, number: int) -> str:
+        query = "select document from featurectl_online.schemas where view = 'spend' and version = 1 and id = %s"
+        [(document,)] = self._connection.execute(query, (number,)).fetchall()
+        return str(document)
+
+    def put(self, key: bytes, row: bytes) -> None:
+        query = sql.SQL("update {} set row = %s where entity = %s").format(self._table)
+        self._connection.execute(query, (row, key))
+
+    def drop(self, key: bytes) -> None:
+        self._connection.execute(sql.SQL("delete from {} where entity = %s").format(self._table), (key,))
+
+    def add(self, key: bytes, row: bytes) -> None:
+        self._connection.execute(sql.SQL("insert into {} values (%s, %s)").format(self._table), (key, row))
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def open_bytes(url: str) -> SqliteBytes | RedisBytes | PostgresBytes:
     """Return the bytes behind the URL of an online store."""
+    if url.startswith("postgresql"):
+        return PostgresBytes(url)
     return RedisBytes(url) if url.startswith("redis") else SqliteBytes(url.removeprefix("sqlite:///"))
 
 

@@ -29,7 +29,11 @@ def test_the_steps_that_are_known_are_those_that_there_are():
 def test_reading_makes_nothing(postgres_url):
     of = view({"n": "int64"})
     with closing(open_online(postgres_url)) as store:
-        assert (store.prepared(of.project, of.env), store.read(of, [["a"]]), store.count(of)) == (frozenset(), [None], 0)
+        assert (store.prepared(of.project, of.env), store.read(of, [["a"]]), store.count(of)) == (
+            frozenset(),
+            [None],
+            0,
+        )
         assert [*store.walk(of)] == []
         store.remove(of)
     with psycopg.connect(postgres_url) as connection:

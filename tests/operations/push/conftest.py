@@ -8,16 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from featurectl.online.all_stores import open_online
 from featurectl.online.base import OnlineStore
-from featurectl.online.redis.store import RedisStore
-from featurectl.online.sqlite.store import SqliteStore
 
 
-@pytest.fixture(params=["sqlite", "redis"])
+@pytest.fixture(params=["sqlite", "redis", "postgres"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OnlineStore]:
-    """A file, then a server."""
+    """A file, then servers."""
     is_file = request.param == "sqlite"
-    with closing(
-        SqliteStore(tmp_path / "online.db") if is_file else RedisStore(request.getfixturevalue("redis_url"))
-    ) as made:
+    url = f"sqlite:///{tmp_path / 'online.db'}" if is_file else request.getfixturevalue(f"{request.param}_url")
+    with closing(open_online(url)) as made:
         yield made

@@ -1,7 +1,7 @@
 """What a process does that pushes a view until it is killed.
 
-The place is a URL of Redis or a file of SQLite. It writes a letter to stdout as it goes: `b` before anything is sent,
-`w` whenever more rows are in the store, `e` at the end.
+The place is a URL of Redis or PostgreSQL, or a file of SQLite. It writes a letter to stdout as it goes: `b` before
+anything is sent, `w` whenever more rows are in the store, `e` at the end.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pytest
 import redis
 
+from featurectl.online.all_stores import open_online
 from featurectl.online.encode import rows as encoded_rows
 from featurectl.online.redis import plain
-from featurectl.online.redis.store import RedisStore
 from featurectl.online.sqlite.store import SqliteStore
 from featurectl.operations.push import choose_entities, push_view
 from tests.online.views import add, event_view, latest, push_request, state_view, table, window
@@ -50,7 +51,7 @@ def _row(number, event_h, available_h):
 @contextmanager
 def opened(place):
     """Give the store at a URL or in a file."""
-    store = RedisStore(place) if place.startswith("redis://") else SqliteStore(Path(place))
+    store = open_online(place) if "://" in place else SqliteStore(Path(place))
     yield store
     store.close()
 
@@ -95,12 +96,34 @@ def content(place, project):
                 {f: v for f, v in fields.items() if not f.startswith(b"writer/")} for fields in pipeline.execute()
             ]
             return {key.split(b"/", 1)[1]: fields for key, fields in zip(keys, hashes, strict=True)}
+    if place.startswith("postgresql://"):
+        return _in_postgres(place, project)
     with opened(place) as store:
         read = store.bytes._connection.execute  # noqa: SLF001  # kills between two statements
         return {
             "rows": read("select entity, row from rows order by view, entity").fetchall(),
             "views": read("select env, view, version, entities, push_record from views").fetchall(),
             "schemas": read("select id, document from schemas").fetchall(),
+        }
+
+
+def _in_postgres(place, project):
+    """Return the lines of all tables that are of a project."""
+    with psycopg.connect(place) as connection:
+        read = connection.execute
+        views = read(
+            "select rows_table, env, view, version, entities, push_record from featurectl_online.views "
+            "where project = %s",
+            (project,),
+        ).fetchall()
+        schemas = "select id, document from featurectl_online.schemas where project = %s"
+        return {
+            "rows": [
+                read(f"select entity, row from featurectl_online.{table} order by entity").fetchall()
+                for table, *_ in views
+            ],
+            "views": [rest for _, *rest in views],
+            "schemas": read(schemas, (project,)).fetchall(),
         }
 
 

@@ -46,10 +46,10 @@ def campaign(place_of, kills, kind, first):
     return died
 
 
-@pytest.fixture(params=["redis", "sqlite"])
+@pytest.fixture(params=["redis", "sqlite", "postgres"])
 def place_of(request, tmp_path):
     """Return a function that gives a new place: a store's address and a project."""
-    url = request.getfixturevalue("redis_url") if request.param == "redis" else ""
+    url = "" if request.param == "sqlite" else request.getfixturevalue(f"{request.param}_url")
 
     def new():
         name = f"p{uuid.uuid4().hex[:12]}"

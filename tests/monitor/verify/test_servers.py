@@ -1,4 +1,4 @@
-"""The same faults in Redis, and that nothing differs there where nothing is spoiled."""
+"""The same faults on servers, and that nothing differs there where nothing is spoiled."""
 
 from __future__ import annotations
 
@@ -12,14 +12,21 @@ from tests.monitor.verify.shop import log_folder, request_rows, run, serve_rows
 from tests.monitor.verify.test_injections import CAUSES, in_log, in_store
 
 
+@pytest.fixture(params=["redis_url", "postgres_url"])
+def url(request):
+    """The URL of a server that has nothing of the repository."""
+    found = request.getfixturevalue(request.param)
+    if request.param == "redis_url":
+        with redis.Redis.from_url(found) as client:
+            for key in client.scan_iter(match=f"{HOME}*"):
+                client.delete(key)
+    return found
+
+
 @pytest.fixture
-def shop(built, tmp_path, redis_url, monkeypatch):
-    """A copy of the repository whose rows are in Redis, without a log."""
-    monkeypatch.setenv("ONLINE", redis_url)
-    client = redis.Redis.from_url(redis_url)
-    for key in client.scan_iter(match=f"{HOME}*"):
-        client.delete(key)
-    client.close()
+def shop(built, tmp_path, url, monkeypatch):
+    """A copy of the repository whose rows are on a server, without a log."""
+    monkeypatch.setenv("ONLINE", url)
     root = shutil.copytree(built, tmp_path / "repo")
     shutil.rmtree(log_folder(root))
     run(root, "push", "--as-of", (NOW - DAY).isoformat())
@@ -34,9 +41,9 @@ def test_where_nothing_is_spoiled_nothing_differs(shop, capsys):
 
 
 @pytest.mark.parametrize("fault", CAUSES)
-@pytest.mark.sample(1)
-def test_a_fault_in_redis_is_found_and_named(shop, capsys, redis_url, fault):
-    assert inject_store(fault, read_orders(shop / "orders.parquet"), redis_url) >= 3
+@pytest.mark.sample(2)
+def test_a_fault_on_a_server_is_found_and_named(shop, capsys, url, fault):
+    assert inject_store(fault, read_orders(shop / "orders.parquet"), url) >= 3
     code, causes = in_store(shop, capsys)
     assert (code, set(causes)) == (1, {CAUSES[fault]})
     serve_rows(shop, request_rows(120, seed=2))
