@@ -158,7 +158,7 @@ def test_a_server_killed_and_started_again_is_an_outage_and_no_more():
     assert (found, last(row)) == (list(range(COUNT)), 7)
 
 
-def test_a_hanging_server_is_an_error_of_every_caller_in_time_and_then_read():
+def test_a_hanging_server_is_an_error_of_everybody_in_time():
     async def main(server, of):
         async with reader_of(server.url, 0.3) as reader:
             while isinstance((await asyncio.gather(reader.fetch([ask(of, 1)]), return_exceptions=True))[0], StoreError):

@@ -97,7 +97,7 @@ def test_a_view_that_another_one_writes_for_long_is_worth_another_try(postgres_u
 
 
 @pytest.mark.long
-def test_a_hanging_server_ends_a_read_and_a_write_in_time_and_is_used_again(monkeypatch):
+def test_a_hanging_server_ends_a_call_in_time_and_is_used_again(monkeypatch):
     monkeypatch.setattr("featurectl.core.postgres.CONNECT_S", 2)
     of = of_ids()
     with (
