@@ -298,7 +298,7 @@ def test_what_is_logged_and_old_leaves_the_topic(stage: Callable[..., Stage]):
     with pytest.raises(StoreError, match="the log is away"):
         made.step(seconds=8 * 24 * 3600)
     assert made.broker.watermarks("swipes")[0] == Watermarks(begin=10, end=13)  # what is not logged stays
-    other = stage(clock_us=made.clock_us, place=replace(PLACE, env="other"), reader="")
+    other = stage(clock_us=made.clock_us, place=PLACE._replace(env="other"), reader="")
     other.worker.begin(0)
     assert (other.step(), made.worker.unlogged) == (3, 3)
     other.worker.topic.reader.seek(0, 4)

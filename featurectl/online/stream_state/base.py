@@ -26,8 +26,7 @@ class ConnectionLostError(StoreError):
     """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamSource:
+class StreamSource(NamedTuple):
     """A source that is a stream, in one environment: it has one register."""
 
     project: str
@@ -56,8 +55,7 @@ class KnownStamps:
     own: Sequence[StampRange] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Generation:
+class Generation(NamedTuple):
     """One generation of the lists of a view version: `view` is `<view>@<version>`, `id` is random and unique."""
 
     view: str
@@ -281,8 +279,7 @@ class ListSeed:
     head: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListsAsk:
+class ListsAsk(NamedTuple):
     """The lists wanted of a view version."""
 
     view: str
@@ -300,8 +297,7 @@ class EntityList(NamedTuple):
     marks: Mapping[int, int] | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListsAnswer:
+class ListsAnswer(NamedTuple):
     """Lists of a view version, by the places of the ask, and the `asof` that was read before them.
 
     `lists` are None where the view version has no generation that can be read, and one of them where the master that

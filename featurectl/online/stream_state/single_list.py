@@ -98,9 +98,11 @@ class SingleReader:
             asked = _Asked(place, f.op, f.dtype == BOOL, AGGREGATES[f.op].empty)
             windows.setdefault((f.window_us or 0, f.offset_us), {}).setdefault(column, []).append(asked)
         self._windows = [[*columns.items()] for columns in windows.values()]
-        self._ends = np.array([offset_us for _, offset_us in windows], np.int64)
-        self._begins = self._ends + np.array([window_us for window_us, _ in windows], np.int64)
-        self._later = [0, *self._begins.tolist(), *self._ends.tolist()]
+        ends, begins = [offset for _, offset in windows], [sum(window) for window in windows]
+        self._later = [0, *begins, *ends]  # how much later than it was a row moves over an edge
+        is_in = layout.closed in ("left", "both"), layout.closed in ("right", "both")
+        behind = [1, *[not is_in[0]] * len(begins), *[is_in[1]] * len(ends)]  # the edge is behind a row of its instant
+        self._edges = np.array(behind, np.int64) - np.array(self._later)
         self._nothing: list[object] = [None] * len(features)
 
     def answer(self, found: EntityList, asof_us: int) -> ReadValues | None:
@@ -122,25 +124,24 @@ class SingleReader:
         rows = self._with_records(folded, one.raw, at_us) if one.raw.elements else folded
         if rows is None:
             return None
-        event_us, closed, newest = rows.event_us, self._layout.closed, one.head.newest
+        event_us, newest = rows.event_us, one.head.newest
         event = newest[0] if newest is not None and max(newest) <= at_us else None
         until_us = 0 if rows.is_late else NEVER_US
-        last = int(event_us.searchsorted(at_us, "right"))
+        places: list[int] = event_us.searchsorted(self._edges + at_us).tolist()
+        last, count = places[0], len(self._windows)
         if last:
             event = int(event_us[last - 1]) if event is None else max(event, int(event_us[last - 1]))
         if event is None:
             return None
-        ends = event_us.searchsorted(at_us - self._ends, "right" if closed in ("right", "both") else "left").tolist()
-        begins = event_us.searchsorted(at_us - self._begins, "left" if closed in ("left", "both") else "right").tolist()
         values = self._nothing.copy()
-        for columns, lo, hi in zip(self._windows, begins, ends, strict=True):
+        for columns, lo, hi in zip(self._windows, places[1 : count + 1], places[count + 1 :], strict=True):
             for column, asked in columns:
                 if column < 0:
                     for each in asked:
                         values[each.place] = max(hi - lo, 0)
                 else:
                     _find(values, asked, cast("Numbers", rows.columns[column].part(min(lo, hi), hi)))
-        for place, later_us in zip((last, *begins, *ends), self._later, strict=True):
+        for place, later_us in zip(places, self._later, strict=True):
             if place < len(event_us):  # the next row moves over this edge
                 until_us = min(until_us, int(event_us[place]) + later_us)
         return ReadValues(values, event, at_us, until_us)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import replace
 from random import Random
 
 import pytest
@@ -199,7 +198,7 @@ def test_lists_are_walked_dropped_and_swept(opened, source, connection):
 
 
 def test_lists_of_a_view_that_another_source_has_now_are_not_swept(opened, source, connection):
-    state, there, moved = opened(), replace(source, source="taps"), Generation(view="spend@1", id="b2")
+    state, there, moved = opened(), source._replace(source="taps"), Generation(view="spend@1", id="b2")
     append(connection, *((key, b"1") for key in KEYS))
     with closing(state.connect(there)) as other:
         other.register.add_partition("taps/0")
@@ -223,7 +222,7 @@ def test_who_goes_on_with_a_register_that_was_forgotten_is_told(opened, source, 
     claim = connection.register.claim(0, 0, 3, KnownStamps())
     assert claim is not None
     forget_stream(opened(), source)
-    with closing(opened().connect(replace(source, source="taps"))) as other:
+    with closing(opened().connect(source._replace(source="taps"))) as other:
         other.register.add_partition("taps/0")
         with pytest.raises(ConnectionLostError):
             connection.register.claim(0, 0, 3, KnownStamps())
@@ -234,7 +233,7 @@ def test_who_goes_on_with_a_register_that_was_forgotten_is_told(opened, source, 
 def test_readers_find_a_source_that_began_anew(opened, source):
     reader = opened()
     assert reader.read_poll(source).live == {"spend@1": "a1"}
-    with closing(opened().connect(replace(source, source="taps"))):
+    with closing(opened().connect(source._replace(source="taps"))):
         forget_stream(opened(), source)
         with closing(opened().connect(source)) as again:
             again.register.add_partition("swipes/0")
