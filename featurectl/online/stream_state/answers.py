@@ -15,7 +15,7 @@ from featurectl.online.decode.values import decoder
 from featurectl.online.read import Answer, ViewReader
 from featurectl.online.row_places import filled_within_ttl
 from featurectl.online.stream_state.base import EntityList
-from featurectl.online.stream_state.joined_lists import OpenedList, open_list
+from featurectl.online.stream_state.joined_lists import OpenedList, open_lists
 from featurectl.online.stream_state.joined_names import without_copies
 from featurectl.online.stream_state.joined_values import JoinedReader
 from featurectl.online.stream_state.known_answers import KnownAnswers, ReadValues
@@ -100,9 +100,7 @@ class StreamViewReader:
         if len(left) < _MANY:
             return read
         lists = [found[i] for i in left]
-        opened = without_copies(
-            [None if each is None else open_list(each, self._layout) for each in lists], self._layout
-        )
+        opened = without_copies(open_lists(lists, self._layout), self._layout)
         answers = self._joined.answers([one for one in opened if one is not None], asof_us)
         if answers is None:
             return read
@@ -155,8 +153,8 @@ class StreamViewReader:
         if self._joined is None or len(found) < _MANY:
             return read
         known: list[tuple[int, OpenedList]] = []
-        lists = [None if each is None else open_list(each, self._layout) for each in found]
-        for i, (opened, at) in enumerate(zip(without_copies(lists, self._layout), instants, strict=True)):
+        lists = without_copies(open_lists(found, self._layout), self._layout)
+        for i, (opened, at) in enumerate(zip(lists, instants, strict=True)):
             if opened is not None and self._joined.knows_at(opened, asof_us, at):
                 known.append((i, opened))
         answers = self._joined.answers_at([one for _, one in known], [instants[i] for i, _ in known])

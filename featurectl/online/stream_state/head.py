@@ -24,8 +24,9 @@ packed differences, and at 6 packed delays; they are read, and compaction makes 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple, TypeGuard
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Final, NamedTuple, TypeGuard, cast
 
 import msgpack
 import numpy as np
@@ -47,6 +48,7 @@ from featurectl.online.stream_state.tiles import Tiles, TileStates, no_tiles, pa
 HEAD: Final = 0x82
 _BEFORE: Final = 0x81
 _PARTS: Final = 14
+_ARRAY: Final = b"\xdd"  # MessagePack's, with 4 bytes of its length
 _MANY: Final = 10_000  # rows of a list that is not joined to others
 
 
@@ -146,6 +148,9 @@ class PackedHead(NamedTuple):
     columns: Sequence[bytes]
 
 
+_packed_head = cast("Callable[[tuple[object, ...]], PackedHead]", partial(tuple.__new__, PackedHead))
+
+
 def open_head(data: bytes, layout: ListLayout) -> PackedHead | None:
     """Return a head without unpacking its rows; None where it is no usual one, or one of very many rows.
 
@@ -163,6 +168,28 @@ def open_head(data: bytes, layout: ListLayout) -> PackedHead | None:
         return None
     known = None if newest is None else (int(newest[0]), int(newest[1]))
     return PackedHead(asof_us, known, frontier, rows, event_us, available_us, repeats, names, columns)
+
+
+def open_heads(found: Sequence[bytes], layout: ListLayout) -> list[PackedHead] | None:
+    """Return heads as `open_head` does; None where each is to be opened alone, as one of them is no usual one."""
+    if {*[data[0] for data in found]} != {HEAD}:
+        return None
+    packed: list[bytes | memoryview] = [_ARRAY, len(found).to_bytes(4, "big")]
+    packed += [memoryview(data)[1:] for data in found]
+    try:
+        parts = [*zip(*msgpack.unpackb(b"".join(packed)), strict=True)]
+        asofs, since, newest, frontiers, rows, *columns_of_rows, tiles, _, _, lifetimes = parts
+        names, columns = columns_of_rows[-2:]
+        if {*map(type, (*asofs, *since, *rows, *tiles))} != {int} or any(tiles) or lifetimes.count(None) < len(found):
+            return None
+        if min(rows) < 0 or max(rows) > _MANY or {*map(len, columns)} != {len(layout.inputs)}:
+            return None
+        wanted = [WORD * count for count in rows] if layout.has_dedup else [0] * len(found)
+        if [*map(len, names)] != wanted or any(size % 2 for size in {*map(len, frontiers)}):
+            return None
+    except (ValueError, TypeError, LookupError, OverflowError):
+        return None
+    return [*map(_packed_head, zip(asofs, newest, frontiers, rows, *columns_of_rows, strict=True))]
 
 
 def _is_head(parts: object) -> TypeGuard[list]:  # type: ignore[type-arg]  # of whatever MessagePack has

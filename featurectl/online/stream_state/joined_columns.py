@@ -148,14 +148,32 @@ def join_packed(parts: Sequence[bytes], dtype: str, counts: Ints) -> Column:
     """
     if not parts:
         return column_of(dtype, [])
-    kinds = {part[0] for part in parts}
+    begins = b"".join([part[:2] for part in parts])
+    kinds = {*begins[::2]}
     if not kinds <= ({_DECIMALS, _EXPONENTS, _FLOATS} if dtype == FLOAT64 else {_INTEGERS}):
         raise ValueError(kinds)
+    if not any(begins[1::2]) and len(kinds) == 1 and begins[0] != _EXPONENTS:
+        return Column(_without_nulls(parts, begins[0], counts))
     bits = [(count + 7) // 8 if part[1] == 1 else 0 for part, count in zip(parts, counts.tolist(), strict=True)]
     valid = _valid(parts, bits, counts) if any(bits) else None
     if dtype != FLOAT64:
         return Column(_join_ints(parts, [2 + size for size in bits], counts), valid)
     return Column(_floats(parts, bits, counts), valid)
+
+
+def _without_nulls(parts: Sequence[bytes], kind: int, counts: Ints) -> Ints | Floats:
+    """Return columns of one kind, whose values are all there."""
+    if kind == _INTEGERS:
+        return _join_ints(parts, [2] * len(parts), counts)
+    if kind == _FLOATS:
+        found: Floats = np.frombuffer(b"".join([part[2:] for part in parts]), np.float64)
+        if len(found) != counts.sum() or (np.array([*map(len, parts)]) != 8 * counts + 2).any():
+            raise ValueError(len(found))
+        return found
+    words = _join_ints(parts, [3] * len(parts), counts)
+    powers = _POWERS[[part[2] for part in parts]]
+    divided: Floats = words / (powers[0] if powers.min() == powers.max() else np.repeat(powers, counts))
+    return divided
 
 
 def _floats(parts: Sequence[bytes], bits: Sequence[int], counts: Ints) -> Floats:

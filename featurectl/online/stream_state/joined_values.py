@@ -25,6 +25,7 @@ from featurectl.pit.arrays import Ints, Numbers, running_total
 
 _ARRAYS: Final = (FLOAT64, INT64, BOOL, TIMESTAMP, DATE)
 _HALF: Final = 1 << 62
+_NO_EVENT: Final = (NEVER_US, NEVER_US)
 _ZERO: Final = float(np.array([-0.0]).sum())  # what numpy begins a sum with: 0.0 or -0.0
 
 
@@ -49,6 +50,7 @@ class JoinedCells:
         self._values, self._starts, self._ends = values, ends[:-1], ends[1:]
         self.counts: Ints = self._ends - self._starts - 1
         self.has_empty = not self.counts.all()
+        self._sums: Numbers | None = None
 
     def sums(self) -> Numbers:
         """Return the sum of each range.
@@ -56,6 +58,11 @@ class JoinedCells:
         Raises:
             OverflowError: one may have more than 64 bits.
         """
+        if self._sums is None:
+            self._sums = self._added()
+        return self._sums
+
+    def _added(self) -> Numbers:
         values = self._values
         if values.dtype != np.float64:
             most = max(abs(int(values.min())), abs(int(values.max())))
@@ -224,14 +231,12 @@ def _newest(lists: Sequence[OpenedList], rows: JoinedRows, time_us: Ints, known_
     """Return when the newest event of each list was, which its rows or its head know."""
     hi = rows.before(time_us, inclusive=True)
     having = np.flatnonzero(hi > rows.ends[:-1])
-    last: list[int | None] = [None] * len(lists)
-    for i, event_us in zip(having.tolist(), rows.event_us(hi[having] - 1, having).tolist(), strict=True):
-        last[i] = event_us
-    for i, (one, time, instant) in enumerate(zip(lists, time_us.tolist(), known_us.tolist(), strict=True)):
-        known, found = one.head.newest, last[i]
-        if known is not None and known[0] <= time and known[1] <= instant:
-            last[i] = known[0] if found is None else max(known[0], found)
-    return last
+    last = np.full(len(lists), NEVER_US)
+    last[having] = rows.event_us(hi[having] - 1, having)
+    known = np.array([one.head.newest or _NO_EVENT for one in lists], np.int64)
+    counts = (known[:, 0] <= time_us) & (known[:, 1] <= known_us)
+    last = np.where(counts & ((last == NEVER_US) | (known[:, 0] > last)), known[:, 0], last)
+    return [None if event_us == NEVER_US else event_us for event_us in last.tolist()]
 
 
 def _until(rows: JoinedRows, edges: Sequence[tuple[Ints, int]]) -> list[int]:

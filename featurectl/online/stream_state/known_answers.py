@@ -6,9 +6,10 @@ read again is answered by its list's bytes alone, which are compared whole.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from featurectl.online.stream_state.base import EntityList, is_head
 
@@ -40,6 +41,7 @@ class _Held(NamedTuple):
     size: int
 
 
+_held = cast("Callable[[tuple[object, ...]], _Held]", partial(tuple.__new__, _Held))
 _Key = tuple[int, bytes]
 
 
@@ -95,8 +97,9 @@ class KnownAnswers:
         """Keep what a list has said, where it is known until when that holds."""
         elements, (values, event_us, asof_us, until_us) = found.elements, answer
         if until_us > asof_us and _is_whole(found):
-            size = sum(map(len, elements)) + _OF_A_PART * (len(elements) + len(values)) + _OF_AN_ANSWER
-            held = _Held(elements, values.copy(), event_us, asof_us, until_us, size)
+            size = len(elements[0]) if len(elements) == 1 else sum(map(len, elements))
+            size += _OF_A_PART * (len(elements) + len(values)) + _OF_AN_ANSWER
+            held = _held((elements, values.copy(), event_us, asof_us, until_us, size))
             HELD.keep((self._number, elements[0][:_NAMING]), held)
 
 

@@ -35,7 +35,7 @@ from featurectl.pit.arrays import Ints
 
 MOST_LOWER: Final = 7
 INSTANTS: Final = 1  # as they are, in place of delays
-_BY_HEAD: Final = 2  # none is later than the head's
+BY_HEAD: Final = 2  # none is later than the head's
 _FORMS: Final = 4
 _KEPT: Final = np.arange(10_000)
 
@@ -94,7 +94,7 @@ def pack_available(available_us: Ints, event_us: Ints, asof_us: int) -> bytes:
     """
     if len(event_us) == 0:
         return b""
-    form = _BY_HEAD if int(available_us.max()) <= asof_us else 0
+    form = BY_HEAD if int(available_us.max()) <= asof_us else 0
     delays, instants = pack_ints(available_us - event_us, in_bits=True), pack_ints(available_us, in_bits=True)
     return bytes([form]) + delays if len(delays) <= len(instants) else bytes([form | INSTANTS]) + instants
 
@@ -125,7 +125,7 @@ def last_available(data: bytes, asof_us: int, last_event_us: int, rows: int) -> 
     form = data[0]
     if form >= _FORMS:
         raise ValueError(form)
-    if form & _BY_HEAD:
+    if form & BY_HEAD:
         return asof_us
     return most_of(data[1:], rows) + (0 if form & INSTANTS else last_event_us)
 
