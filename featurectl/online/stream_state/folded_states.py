@@ -109,9 +109,9 @@ def exact_sum(values: CellValues) -> float | int:
     if not isinstance(values, np.ndarray):
         return sum(cast("Sequence[int]", values))
     if values.dtype == np.float64:
-        return float(values.sum())
+        return float(np.add.reduce(values))  # as `sum` does, without its steps in Python
     if max(abs(int(values.min())), abs(int(values.max()))) * len(values) < _HALF:
-        return int(values.sum())
+        return int(np.add.reduce(values))
     numbers: list[int] = values.tolist()
     return sum(numbers)
 

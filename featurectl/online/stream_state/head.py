@@ -180,6 +180,7 @@ def open_heads(found: Sequence[bytes], layout: ListLayout) -> list[PackedHead] |
         parts = [*zip(*msgpack.unpackb(b"".join(packed)), strict=True)]
         asofs, since, newest, frontiers, rows, *columns_of_rows, tiles, _, _, lifetimes = parts
         names, columns = columns_of_rows[-2:]
+        known = [pair if pair is None else tuple(pair) for pair in newest]
         if {*map(type, (*asofs, *since, *rows, *tiles))} != {int} or any(tiles) or lifetimes.count(None) < len(found):
             return None
         if min(rows) < 0 or max(rows) > _MANY or {*map(len, columns)} != {len(layout.inputs)}:
@@ -189,7 +190,7 @@ def open_heads(found: Sequence[bytes], layout: ListLayout) -> list[PackedHead] |
             return None
     except (ValueError, TypeError, LookupError, OverflowError):
         return None
-    return [*map(_packed_head, zip(asofs, newest, frontiers, rows, *columns_of_rows, strict=True))]
+    return [*map(_packed_head, zip(asofs, known, frontiers, rows, *columns_of_rows, strict=True))]
 
 
 def _is_head(parts: object) -> TypeGuard[list]:  # type: ignore[type-arg]  # of whatever MessagePack has

@@ -83,10 +83,14 @@ def join_records(lists: Sequence[RawRecords], layout: ListLayout) -> JoinedRecor
     prefixes, bodies = _split(elements, prefix, len(layout.ties) + len(layout.inputs))
     if len(prefixes) != len(elements) or (prefixes["format"] != RECORD).any():
         raise ValueError(len(elements))
-    owners = np.repeat(np.arange(len(lists)), [len(one.elements) for one in lists])
     event_us, available_us, offsets, partitions = (
         prefixes[name].astype(np.int64) for name in ("event_us", "available_us", "offset", "partition")
     )
+    if len(lists) == 1 and lists[0].marks is None and (partitions == partitions[0]).all():
+        kept = offsets >= lists[0].frontier.get(int(partitions[0]), 0)
+        found = JoinedRecords(np.zeros(len(elements), np.int64), event_us, available_us, bodies).take(kept)
+        return _each_once(found, lists, layout)
+    owners = np.repeat(np.arange(len(lists)), [len(one.elements) for one in lists])
     places = owners * _PARTITIONS + partitions
     kept = offsets >= _limits([one.frontier for one in lists], places, 0)
     if any(one.marks is not None for one in lists):
@@ -151,7 +155,7 @@ def _each_once(found: JoinedRecords, lists: Sequence[RawRecords], layout: ListLa
 
     Those of lists that have two of one event time, as have a record and its copy, are read one by one.
     """
-    order = np.lexsort((found.event_us, found.owners))
+    order = np.lexsort((found.event_us, found.owners)) if len(lists) > 1 else found.event_us.argsort()
     owners, event_us = found.owners[order], found.event_us[order]
     same = (owners[1:] == owners[:-1]) & (event_us[1:] == event_us[:-1])
     if not same.any():

@@ -11,9 +11,10 @@ import pytest
 
 from featurectl.language.definitions.aggregates import AGGREGATES
 from featurectl.language.definitions.view import Feature
-from featurectl.online.stream_state.base import EntityList
+from featurectl.online.stream_state.base import EntityList, is_head
 from featurectl.online.stream_state.compaction import AppliedInstants, compact
-from featurectl.online.stream_state.joined_lists import open_list
+from featurectl.online.stream_state.head import open_heads
+from featurectl.online.stream_state.joined_lists import open_list, open_lists
 from featurectl.online.stream_state.joined_names import without_copies
 from featurectl.online.stream_state.joined_values import AT_ONCE, JoinedReader
 from featurectl.online.stream_state.known_answers import NEVER_US, ReadValues
@@ -127,7 +128,9 @@ def compare(seed: int) -> tuple[int, int]:
     reader = JoinedReader(streams[0].view.features, streams[0].layout)
     asof_us = streams[0].asof_us + streams[0].random.choice([0, 5, 500]) * SECOND
     layout = streams[0].layout
-    opened = without_copies([open_list(found, layout) for found in lists], layout)
+    each = [open_list(found, layout) for found in lists]
+    assert open_lists([*lists, None], layout) == [*each, None]
+    opened = without_copies(each, layout)
     answers = reader.answers([one for one in opened if one is not None], asof_us)
     assert answers is not None, seed
     compared, known = 0, iter(answers)
@@ -243,6 +246,9 @@ def test_sums_of_long_lists_are_the_same_to_the_last_bit(values: Sequence[float]
     stream, lists = long_lists(values, 150)
     opened = [open_list(found, stream.layout) for found in lists]
     filled = [(found, one) for found, one in zip(lists, opened, strict=True) if one is not None]
+    heads = [found.elements[0] for found, _ in filled if is_head(found.elements[0])]
+    assert open_heads(heads, stream.layout) == [one.head for _, one in filled if one.head.rows]
+    assert open_heads([heads[0], heads[1][:-1]], stream.layout) is None
     answers = JoinedReader(stream.view.features, stream.layout).answers([one for _, one in filled], BEGIN)
     assert answers is not None
     for answer, (found, _) in zip(answers, filled, strict=True):
@@ -255,11 +261,20 @@ def test_sums_of_long_lists_are_the_same_to_the_last_bit(values: Sequence[float]
 def test_a_list_that_is_broken_is_read_alone():
     stream, lists = long_lists([0.5], 20)
     head, *behind = lists[1].elements
-    for broken in ([head[:-1], *behind], [head, b"\x01" + bytes(30)], [head, head], [b"\x82"], [head, behind[0][:-1]]):
+    for broken in (
+        [head[:-1], *behind],
+        [head, b"\x01" + bytes(30)],
+        [head, head],
+        [b"\x82"],
+        [b"\x83\x90"],
+        [head, behind[0][:-1]],
+    ):
         opened = [
             open_list(EntityList(elements=each, marks=None), stream.layout) for each in (broken, lists[2].elements)
         ]
         known = [one for one in opened if one is not None]
+        found = [EntityList(elements=each, marks=None) for each in (broken, lists[2].elements)]
+        assert open_lists(found, stream.layout) == opened
         assert JoinedReader(stream.view.features, stream.layout).answers(known, BEGIN) is None or len(known) == 1
 
 
