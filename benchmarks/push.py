@@ -121,6 +121,12 @@ def table_in(folder: Path):
     return DeltaStore(str(folder), "bench").table("profile", 1, ENTITY.keys)
 
 
+def write_table(folder: Path, rows: pl.DataFrame) -> None:
+    """Put rows into the offline table of a folder."""
+    newest = rows["event_time"].max()
+    table_in(folder).append(FrameRows(rows, ["user"]), Coverage(watermark=newest, newest_event=newest))
+
+
 def request_of(folder: Path, store, hours: float) -> PushRequest:
     now = NOW + timedelta(hours=hours)
     return PushRequest(
@@ -264,9 +270,7 @@ def main(rows: int, feast_rows: int) -> None:
     with tempfile.TemporaryDirectory(prefix="featurectl-push-") as name, started_redis() as url:
         folder = Path(name)
         made = made_rows(rows)
-        newest = made["event_time"].max()
-        table = table_in(folder)
-        table.append(FrameRows(made, ["user"]), Coverage(watermark=newest, newest_event=newest))
+        write_table(folder, made)
         made.head(feast_rows).with_columns(created="event_time").drop("available_at", "tie_order").write_parquet(
             folder / "rows.parquet"
         )
