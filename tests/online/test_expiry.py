@@ -14,7 +14,7 @@ from featurectl.online.redis.store import RedisStore
 from tests.online.conftest import STORES
 from tests.online.rows import T0, frame, view
 
-KEEPING = ("sqlite", "postgres_url")  # what lies on a disk is not let go by itself
+KEEPING = ("sqlite", "postgres_url", "dictionary")  # what has room is not let go by itself
 SERVERS = [name for name in STORES if name not in KEEPING]
 LONG = timedelta(days=90)
 
@@ -111,7 +111,7 @@ def test_a_server_that_can_not_let_fields_go_keeps_them(redis_url, monkeypatch):
 
 
 @pytest.mark.parametrize("open_again", KEEPING, indirect=True)
-def test_a_store_on_a_disk_keeps_its_rows(store):
+def test_a_store_that_has_room_keeps_its_rows(store):
     of = view({"n": "int64"})
     write(store, of, "a", 1, timedelta(seconds=-1))
     assert store.read(of, [["a"]])[0].values == {"n": 1}

@@ -12,11 +12,15 @@ from featurectl.online.base import Origin, Writing
 from featurectl.online.postgres.store import PostgresStore
 from featurectl.online.redis import store as redis_store
 from featurectl.online.sqlite.store import SqliteStore
+from tests.online.conftest import STORES
 from tests.online.losses import lose_count, lose_row
 from tests.online.rows import HOUR, T0, frame, view
 from tests.online.test_stores import record
 
 LATEST = T0 + HOUR
+counting = pytest.mark.parametrize(  # the others have no number beside the rows
+    "open_again", [name for name in STORES if name != "dictionary"], indirect=True
+)
 
 
 @pytest.fixture(autouse=True)
@@ -107,6 +111,7 @@ def test_entities_computed_later_than_the_bound_are_let_go(store):
     assert (numbers(store, of, "kept", "gone", "later", "future"), store.count(of)) == ([1, None, 1, None], 2)
 
 
+@counting
 def test_rows_that_were_lost_are_seen_by_a_look_and_taken_off_the_count(store):
     of = view({"n": "int64"})
     store.write(of, frame(of, [["a"], ["b"], ["c"]], [[1]] * 3))
@@ -117,6 +122,7 @@ def test_rows_that_were_lost_are_seen_by_a_look_and_taken_off_the_count(store):
     assert (store.keep_only(of, kept, T0), store.count(of)) == (0, 2)
 
 
+@counting
 def test_a_counter_that_was_lost_is_counted_anew(store):
     of = view({"n": "int64"})
     store.write(of, frame(of, [["a"], ["b"], ["c"]], [[1]] * 3))
@@ -130,6 +136,7 @@ def test_rows_of_a_view_that_was_never_written_are_none(store):
     assert store.count_rows(view({"n": "int64"})) == 0
 
 
+@counting
 def test_many_keys_are_not_looked_at_but_too_few_are_told(store, monkeypatch):
     of = view({"n": "int64"})
     store.write(of, frame(of, [["a"], ["b"], ["c"]], [[1]] * 3))
