@@ -75,7 +75,8 @@ class ModelPredictor:
     def is_waiting(self) -> bool:
         """Whether events wait that could be predicted now."""
         is_able = self.model.model is not None and self._setting.clock() >= self._again_s
-        return is_able and len(self._queue) > 0
+        is_held = self._destination is not None and self._destination[1].is_busy
+        return is_able and not is_held and len(self._queue) > 0
 
     def offer(self, batch: OfferedBatch) -> None:
         """Take the events of a batch."""
@@ -110,8 +111,11 @@ class ModelPredictor:
             if self._destination is not None:
                 self._destination[1].forget()
             self.goes_on = False
+        silence = None if self._destination is None else self._destination[1].problem
         if self.model.problem:
             self.error = StoreError(self.model.problem)
+        elif silence is not None:
+            self.error = silence
         elif went_well:
             self.error, self._wait_s = None, _FIRST_WAIT_S
         ended, self._ended = self._ended, []
@@ -129,7 +133,7 @@ class ModelPredictor:
             return True
         destination = self._opened()
         went_well = self._are_there(destination, is_last=is_last)
-        if not destination.has_room:
+        if len(self._queue) and not destination.prepare():
             return went_well
         if len(self._queue):
             asof, clock = asof_us(), self._setting.clock()

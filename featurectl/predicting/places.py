@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from concurrent.futures import Future, wait
+from contextlib import closing, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from featurectl.core.errors import FeaturectlError, NoAnswerError
+from featurectl.core.errors import FeaturectlError, NoAnswerError, StoreError
 from featurectl.core.variables import shown_location
 from featurectl.language.definitions.on_events import OnEvents
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.stream import Stream
 from featurectl.language.stream_places import topic_address
 from featurectl.predicting.predictions import EventPrediction
+from featurectl.streaming.jobs_beside import Beside, JobsBeside
 from featurectl.streaming.topics.all_topic_kinds import open_topics
-from featurectl.streaming.topics.base import TopicBroker, TopicWriter, record_size
+from featurectl.streaming.topics.base import TopicWriter, record_size
 from featurectl.streaming.topics.faults import MessageTooLargeError
 from featurectl.streaming.topics.first_use import open_topic
 from featurectl.workspace.workspace import Workspace
@@ -29,6 +31,8 @@ _FLUSH_S: Final = 2.0  # a broker that takes longer is away
 _MOST_ON_THE_WAY: Final = 2  # puts
 _EVERY_S: Final = 5.0  # between two commits of a table
 _MOST_ROWS: Final = 50_000
+_COMMIT_S: Final = 4.0  # so long the last commit is waited for
+_SILENT_S: Final = 15.0  # a commit that takes longer is said to hang
 
 
 class RefusedPrediction(NamedTuple):
@@ -39,14 +43,24 @@ class RefusedPrediction(NamedTuple):
 
 
 class PredictionsPlace(Protocol):
-    """Takes predictions, for one thread. Every method raises `StoreError` where they can't be written now."""
+    """Takes predictions, for one thread. Every method raises `StoreError` where they can't be written now.
+
+    What may be waited for long is done beside: a topic is opened, and a commit of a table is made, while turns go on.
+    """
+
+    def prepare(self) -> bool:
+        """Begin to open a place that is not open, and return whether more can be taken now."""
 
     @property
-    def has_room(self) -> bool:
-        """Whether more can be taken before something of what was taken is there."""
+    def is_busy(self) -> bool:
+        """Whether something is done beside, so that nobody hurries for it."""
+
+    @property
+    def problem(self) -> StoreError | None:
+        """That something which is done beside takes very long, as somebody does not answer."""
 
     def put(self, predictions: Sequence[EventPrediction]) -> None:
-        """Take some predictions."""
+        """Take some predictions; it was prepared for more."""
 
     def flush(self, *, is_last: bool = False) -> bool:
         """Return whether all that were taken are there; `is_last`: that is waited for, and nothing goes with others."""
@@ -70,28 +84,48 @@ class PredictionsTopic:
     The next predictions are made while the last are on their way.
     """
 
-    def __init__(self, workspace: Workspace, model: str, on_events: OnEvents) -> None:
-        self._workspace = workspace
+    def __init__(self, workspace: Workspace, model: str, on_events: OnEvents, beside: Beside) -> None:
+        self._workspace, self._beside = workspace, beside
         self._source = Source(name=model, format="stream", stream=Stream(topic=on_events.topic, url=on_events.url))
-        self._opened: tuple[TopicBroker, TopicWriter] | None = None
+        self._opening: Future[TopicWriter] | None = None
+        self._writer: TopicWriter | None = None
         self._on_the_way: list[Sequence[EventPrediction]] = []  # puts since all was there
         self._refused: list[RefusedPrediction] = []
 
+    def prepare(self) -> bool:
+        """Return whether the topic is open, and few predictions are on their way.
+
+        Raises:
+            StoreError: the broker does not answer, or has no such topic.
+            UsageError: nothing says where the topic is.
+        """
+        if self._writer is None:
+            self._opening = self._opening or self._beside(self._opened)
+            if self._opening.done():
+                opening, self._opening = self._opening, None
+                self._writer = opening.result()
+        return self._writer is not None and len(self._on_the_way) < _MOST_ON_THE_WAY
+
     @property
-    def has_room(self) -> bool:
-        """Whether few predictions are on their way."""
-        return len(self._on_the_way) < _MOST_ON_THE_WAY
+    def is_busy(self) -> bool:
+        """Whether the topic is being opened."""
+        return self._opening is not None
+
+    @property
+    def problem(self) -> StoreError | None:
+        """None: who opens a topic gives up in time."""
+        return None
 
     def put(self, predictions: Sequence[EventPrediction]) -> None:
         """Send them.
 
         Raises:
-            StoreError: the broker does not take them, or has no such topic.
-            UsageError: nothing says where the topic is.
+            StoreError: the broker does not take them.
         """
+        assert self._writer is not None, "not prepared"
         with self._closed_if_it_fails():
             self._on_the_way.append(predictions)
-            self._writer().send([each.record() for each in predictions])
+            self._writer.send([each.record() for each in predictions])
 
     def flush(self, *, is_last: bool = False) -> bool:
         """Return whether the broker has acknowledged all.
@@ -99,14 +133,13 @@ class PredictionsTopic:
         Raises:
             StoreError: it does not, or has not for two seconds.
         """
-        if self._opened is None or not self._on_the_way:
+        if self._writer is None or not self._on_the_way:
             return True
-        writer = self._opened[1]
         with self._closed_if_it_fails():
             try:
                 if is_last:
-                    writer.flush(_FLUSH_S)
-                elif not writer.deliver(_FLUSH_S):
+                    self._writer.flush(_FLUSH_S)
+                elif not self._writer.deliver(_FLUSH_S):
                     return False
             except MessageTooLargeError as error:
                 self._put_aside(error)
@@ -132,7 +165,7 @@ class PredictionsTopic:
         """Let go what is on its way."""
         self._on_the_way.clear()
         self._refused.clear()
-        if self._opened is not None and not self._opened[1].forget():
+        if self._writer is not None and not self._writer.forget():
             self.close()
 
     @contextmanager
@@ -147,43 +180,54 @@ class PredictionsTopic:
             self.close()
             raise
 
-    def _writer(self) -> TopicWriter:
-        if self._opened is None:
-            assert self._source.stream is not None
-            url = self._workspace.topic_url(self._source)
-            broker = open_topics(url, shown_location(topic_address(self._source, self._workspace.environment)))
-            try:
-                open_topic(broker, url, self._source.stream.topic)
-                self._opened = broker, broker.open_writer(self._source.stream.topic)
-            except BaseException:
-                broker.close()
-                raise
-        return self._opened[1]
+    def _opened(self) -> TopicWriter:
+        """Look for the topic, and return a writer to it, which has connections of its own."""
+        assert self._source.stream is not None
+        url = self._workspace.topic_url(self._source)
+        shown = shown_location(topic_address(self._source, self._workspace.environment))
+        with closing(open_topics(url, shown)) as broker:
+            open_topic(broker, url, self._source.stream.topic)
+            return broker.open_writer(self._source.stream.topic)
 
     def close(self) -> None:
-        """Close the writer and the broker."""
+        """Close the writer; one that is being opened is closed when it is."""
         self._on_the_way.clear()
-        opened, self._opened = self._opened, None
-        if opened is not None:
-            with suppress(FeaturectlError):
-                opened[1].close()
-            with suppress(FeaturectlError):
-                opened[0].close()
+        writer, self._writer = self._writer, None
+        opening, self._opening = self._opening, None
+        if writer is not None:
+            _close(writer)
+        if opening is not None:
+            opening.add_done_callback(lambda done: None if done.exception() else _close(done.result()))
 
 
 class PredictionsTable:
-    """A Delta table: predictions of a few seconds are one commit of it."""
+    """A Delta table: predictions of a few seconds are one commit of it, and while that is made no more are taken."""
 
-    def __init__(self, workspace: Workspace, path: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._workspace, self._path, self._clock = workspace, path, clock
+    def __init__(
+        self, workspace: Workspace, path: str, beside: Beside, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._workspace, self._path, self._beside, self._clock = workspace, path, beside, clock
         self._table: AppendedTable | None = None
         self._waiting: list[EventPrediction] = []
-        self._since_s = 0.0
+        self._commit: Future[None] | None = None
+        self._since_s = 0.0  # the first of those that wait, or the commit that is under way
+
+    def prepare(self) -> bool:
+        """Return whether no commit is under way."""
+        return self._commit is None
 
     @property
-    def has_room(self) -> bool:
-        """That there always is."""
-        return True
+    def is_busy(self) -> bool:
+        """Whether a commit is under way."""
+        return self._commit is not None
+
+    @property
+    def problem(self) -> StoreError | None:
+        """That a commit has been under way for long."""
+        if self._commit is None or self._clock() - self._since_s < _SILENT_S:
+            return None
+        what = f"a commit to table {shown_location(self._path)} has been under way for more than {_SILENT_S:g} s"
+        return NoAnswerError(what)
 
     def put(self, predictions: Sequence[EventPrediction]) -> None:
         """Take them."""
@@ -192,23 +236,39 @@ class PredictionsTable:
         self._waiting += predictions
 
     def flush(self, *, is_last: bool = False) -> bool:
-        """Commit what waits where it is time.
+        """Begin to commit what waits where it is time, and return whether all is committed.
 
         Raises:
-            StoreError: FC603, the table can't be written. UsageError: a variable of its path is not set.
+            StoreError: FC603, the table can't be written, or not in time. UsageError: a variable of its path is not
+                set.
         """
-        is_due = self._clock() - self._since_s >= _EVERY_S or len(self._waiting) >= _MOST_ROWS
-        if not self._waiting:
-            return True
-        if not (is_due or is_last):
-            return False
-        waiting, self._waiting = self._waiting, []  # where this fails, all are made again
+        if self._commit is None and self._waiting:
+            is_due = self._clock() - self._since_s >= _EVERY_S or len(self._waiting) >= _MOST_ROWS
+            if not (is_due or is_last):
+                return False
+            waiting, self._waiting = self._waiting, []  # where this fails, all are made again
+            self._since_s = self._clock()
+            self._commit = self._beside(lambda: self._append(waiting))
+        return self._commit is None or self._has_ended(self._commit, _COMMIT_S if is_last else 0.0)
+
+    def _has_ended(self, commit: Future[None], limit_s: float) -> bool:
+        if limit_s:
+            wait([commit], limit_s)
+        if not commit.done():
+            if not limit_s:
+                return False
+            self.forget()
+            raise NoAnswerError(f"table {shown_location(self._path)} has not answered for {limit_s:g} s")
+        self._commit = None
+        commit.result()
+        return True
+
+    def _append(self, predictions: Sequence[EventPrediction]) -> None:
         from featurectl.predicting.prediction_rows import prediction_rows
 
         if self._table is None:
             self._table = self._opened()
-        self._table.append(prediction_rows(waiting))
-        return True
+        self._table.append(prediction_rows(predictions))
 
     def _opened(self) -> AppendedTable:
         from featurectl.offline.appended_table import AppendedTable
@@ -223,16 +283,25 @@ class PredictionsTable:
         return ()
 
     def forget(self) -> None:
-        """Let go what waits."""
-        self._waiting = []
+        """Let go what waits; a commit that is under way may be made all the same."""
+        self._waiting, self._commit = [], None
 
     def close(self) -> None:
         """Let go what waits."""
         self.forget()
 
 
-def open_place(workspace: Workspace, model: str, on_events: OnEvents) -> PredictionsPlace:
-    """Return where the predictions of a model go; nothing is connected before the first."""
+def _close(writer: TopicWriter) -> None:
+    with suppress(FeaturectlError):
+        writer.close()
+
+
+def open_place(workspace: Workspace, model: str, on_events: OnEvents, beside: Beside | None = None) -> PredictionsPlace:
+    """Return where the predictions of a model go; nothing is connected before the first.
+
+    `beside` does what is waited for long; None: a thread of the place's own.
+    """
+    beside = beside or JobsBeside(f"predictions of {model}").begin
     if on_events.path:
-        return PredictionsTable(workspace, on_events.path)
-    return PredictionsTopic(workspace, model, on_events)
+        return PredictionsTable(workspace, on_events.path, beside)
+    return PredictionsTopic(workspace, model, on_events, beside)

@@ -38,7 +38,7 @@ def _lines(status: StreamStatus) -> Iterator[str]:
     if status.readers is not None:
         yield "workers  " + (_workers(status) or f"none: featurectl stream run {status.source}")
     if status.logged is not None:
-        yield f"log      up to {format_iso(status.logged)}{_recent(status)}"
+        yield f"log      up to {format_iso(status.logged)}{_behind(status)}{_recent(status)}"
     if status.rejected is not None:
         yield f"rejected {counted(status.rejected, 'event')}"
     if status.gaps:
@@ -69,6 +69,11 @@ def _workers(status: StreamStatus) -> str:
         silent = f", silent for {seen_s:.0f} s" if seen_s > LEASE_S else ""
         found.append(f"{name} ({counted(len(of), 'partition')}{silent})")
     return ", ".join(found)
+
+
+def _behind(status: StreamStatus) -> str:
+    behind_us = status.log_behind_us
+    return f", {format_age(behind_us)} behind what is online: /ready of its workers says why" if behind_us else ""
 
 
 def _recent(status: StreamStatus) -> str:
@@ -137,6 +142,7 @@ def stream_status_json(status: StreamStatus) -> dict[str, object]:
         "workers": None if status.readers is None else {name: [*of] for name, of in status.readers.items()},
         "workers_seen_seconds": dict(status.seen_s),
         "logged_to": _iso(status.logged),
+        "log_behind_seconds": status.log_behind_us / SECOND_US,
         "rejected": status.rejected,
         "last_minute": None if recent is None else _recent_json(recent),
         "gaps": [{"after": format_iso(after), "until": format_iso(until)} for after, until in status.gaps],

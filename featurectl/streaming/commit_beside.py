@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+import math
+import time
+from collections.abc import Generator, Mapping
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, Final
 
 from featurectl.core.dataclass import dataclass
+from featurectl.core.errors import NoAnswerError
+from featurectl.streaming.jobs_beside import Beside, BesideJob
 
-BesideJob = Callable[[], object]
-Beside = Callable[[BesideJob], "Future[Any]"]  # begins a job, and returns at once
+_SILENT_S: Final = 15.0  # a commit that takes longer is said to hang: most take less than one
+_HINT: Final = "does the offline store answer?"
 CommitJobs = Generator[BesideJob, Any, "LogCommit | None"]  # between its jobs it uses what is the worker's
 
 
@@ -21,16 +25,6 @@ class LogCommit:
     rows: int
 
 
-def run_at_once(job: BesideJob) -> Future[Any]:
-    """Do a job here and now."""
-    done: Future[Any] = Future()
-    try:
-        done.set_result(job())
-    except Exception as error:  # noqa: BLE001 (whoever asks for the result gets it)
-        done.set_exception(error)
-    return done
-
-
 class CommitBeside:
     """One commit at a time: its jobs are done beside, one after another, and what lies between them in `go_on`."""
 
@@ -38,6 +32,7 @@ class CommitBeside:
         self._beside = beside
         self._jobs: CommitJobs | None = None
         self._job: Future[Any] | None = None
+        self._begun_s = 0.0
         self.commit: LogCommit | None = None  # what the last one has brought; None: another commit came between
 
     @property
@@ -48,19 +43,30 @@ class CommitBeside:
     def begin(self, jobs: CommitJobs) -> None:
         """Begin a commit; the one before has come to its end, or was let go."""
         assert not self.is_under_way
-        self._jobs, self._job = jobs, None
+        self._jobs, self._job, self._begun_s = jobs, None, time.monotonic()
 
-    def go_on(self, *, to_the_end: bool = False) -> bool:
-        """Go on as far as is possible without waiting, or `to_the_end`; return whether the commit is at its end.
+    @property
+    def problem(self) -> NoAnswerError | None:
+        """That the one which is under way has been so for long; None: there is nothing to be said."""
+        if self._jobs is None or time.monotonic() - self._begun_s < _SILENT_S:
+            return None
+        return NoAnswerError(f"a commit to the log has been under way for more than {_SILENT_S:g} s", hint=_HINT)
+
+    def go_on(self, until_s: float | None = None) -> bool:
+        """Go on as far as is possible without waiting; return whether the commit is at its end.
+
+        Args:
+            until_s: Until when it is waited for, by `time.monotonic`; infinite: to its end.
 
         Raises:
+            NoAnswerError: it was waited for in vain, and is let go.
             StoreError: it failed, and is let go.
         """
         while self._jobs is not None:
-            if self._job is not None and not self._job.done() and not to_the_end:
+            if self._job is not None and until_s is None and not self._job.done():
                 return False
             try:
-                job = next(self._jobs) if self._job is None else self._jobs.send(self._job.result())
+                job = next(self._jobs) if self._job is None else self._jobs.send(_result(self._job, until_s))
             except StopIteration as end:
                 self.let_go()
                 self.commit = end.value
@@ -74,3 +80,18 @@ class CommitBeside:
     def let_go(self) -> None:
         """Ask no more what comes of it: a job that was begun is done all the same."""
         self._jobs = self._job = None
+
+
+def _result(job: Future[Any], until_s: float | None) -> object:
+    """Return what a job has brought, which is waited for until an instant, None: it is done.
+
+    Raises:
+        NoAnswerError: it is not done by then.
+    """
+    left_s = None if until_s is None or math.isinf(until_s) else max(until_s - time.monotonic(), 0.0)
+    try:
+        return job.result(left_s)
+    except TimeoutError:
+        if job.done():  # it is the job's own
+            raise
+        raise NoAnswerError("a commit to the log has not come to its end in time", hint=_HINT) from None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from featurectl.core.dataclass import dataclass
@@ -14,12 +16,15 @@ from featurectl.streaming.quiet_lists import QuietLists
 from featurectl.streaming.rebuilds import Rebuilds
 from featurectl.streaming.topics.base import TakeLimits
 from featurectl.streaming.topics.faults import NoTopicError, RetentionError, TopicRestartedError
+from featurectl.streaming.work_beside import WorkBeside
 from featurectl.streaming.worker import StreamWorker
 
 _FIRST_WAIT_S: Final = 0.05
 _LONGEST_WAIT_S: Final = 5.0
 _SOON_S: Final = 0.5  # between two writings of the log, while new lists wait for it
 _LOOK_S: Final = 0.2  # between two looks whether all is logged
+_ENDS_S: Final = 6.0  # so long a worker that was stopped waits for the log, and what it needs before, all together
+_ENDS_BESIDE_S: Final = 1.0  # and for what goes on beside it
 FATAL: Final = (NoTopicError, RetentionError, TopicRestartedError, LogLostError)  # waiting mends none of them
 
 
@@ -37,6 +42,8 @@ class StopSignal(Protocol):
 class RunOptions:
     """How a worker runs: `once`, it ends when all that was there at its beginning is logged, by whomever.
 
+    `is_ending` says whether one that is stopped ends for good: then what does not answer is waited for a few seconds.
+
     `on_problem` hears why a turn failed, once for each reason, and None when the turns go on; `on_quiet` why lists that
     nobody writes were left as they are; `list_pass` is how far such lists were gone over by the worker before. A worker
     that runs `once` gives up when nothing has gone on for `patience_s`.
@@ -48,6 +55,7 @@ class RunOptions:
     on_quiet: Callable[[FeaturectlError], None] = lambda _: None
     list_pass: ListPass | None = None
     once: bool = False
+    is_ending: Callable[[], bool] = lambda: False
     patience_s: float = 30.0
 
 
@@ -71,6 +79,7 @@ def run_worker(worker: StreamWorker, rebuilds: Rebuilds, stop: StopSignal, optio
             try:
                 if options.once and wanted is None:
                     wanted = topic_ends(worker.topic)
+                worker.turn_begun_s = time.monotonic()
                 worker.step(options.limits)
                 if rebuilds.is_waiting and options.clock() - hurried_s >= _SOON_S:
                     hurried_s = options.clock()
@@ -88,9 +97,19 @@ def run_worker(worker: StreamWorker, rebuilds: Rebuilds, stop: StopSignal, optio
                 continue
             trouble.end(beside, worker)
     finally:
-        quiet.close()
-        rebuilds.close()
-        worker.close()
+        _end(worker, [quiet, rebuilds], is_hurried=options.is_ending())
+
+
+def _end(worker: StreamWorker, beside: Sequence[WorkBeside], *, is_hurried: bool) -> None:
+    """Have a worker end, and what goes on beside it; one that is hurried waits some seconds for what does not answer.
+
+    Raises:
+        As `StreamWorker.close`.
+    """
+    worker.turn_begun_s = time.monotonic()
+    for each in beside:
+        each.close(_ENDS_BESIDE_S if is_hurried else None)
+    worker.close(_ENDS_S if is_hurried else math.inf)
 
 
 class _Trouble:
@@ -106,9 +125,7 @@ class _Trouble:
         A log that can't be written is tried again every few seconds: events are taken meanwhile, as long as there is
         room.
         """
-        if self._reported != error.message:
-            self._reported = error.message
-            self._options.on_problem(error)
+        self._report(error)
         self._give_up(error)
         if error is worker.log_error and not worker.is_full:
             return 0.0
@@ -119,6 +136,10 @@ class _Trouble:
         """Take note of a turn that went well, though lists, or predictions, can't be made where that has a reason."""
         if worker.log_fails:  # which is tried again every few seconds
             return
+        if (silent := worker.logging.problem) is not None:
+            self._report(silent)
+            self._give_up(silent)
+            return
         if beside is None:
             self._well_s = self._options.clock()
         else:
@@ -126,6 +147,11 @@ class _Trouble:
         if self._reported:
             self._reported, self._wait_s = "", _FIRST_WAIT_S
             self._options.on_problem(None)
+
+    def _report(self, error: StoreError) -> None:
+        if self._reported != error.message:
+            self._reported = error.message
+            self._options.on_problem(error)
 
     def _give_up(self, error: FeaturectlError) -> None:
         if self._options.once and self._options.clock() - self._well_s >= self._options.patience_s:

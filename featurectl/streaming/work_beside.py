@@ -24,11 +24,11 @@ class WorkBeside:
         self._thread = threading.Thread(target=self._run, args=(is_mine,), name=self._name, daemon=True)
         self._thread.start()
 
-    def close(self) -> None:
-        """Stop, after the piece of work that is under way."""
+    def close(self, limit_s: float | None = None) -> None:
+        """Stop, after the piece of work that is under way, for which it is waited so many seconds; None: to its end."""
         self.ends.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(limit_s)
 
     def check(self) -> None:
         """Raise what has ended the thread, if it is no error of the store: a fault of our own."""

@@ -6,14 +6,15 @@ for dividing the work alone: what two workers do with one partition at the same 
 
 from __future__ import annotations
 
+import math
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Final
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.errors import StoreError
+from featurectl.core.errors import NoAnswerError, StoreError
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
 from featurectl.online.stream_state.base import (
@@ -98,8 +99,9 @@ class StreamWorker:
         self.start = PartitionStart(topic, log, pace.wall_us)
         self._connection: StreamConnection | None = None
         self._logged_at = self._beat_at = self._room_at = pace.clock()
-        self._commit = CommitBeside(pace.beside)
+        self.logging = CommitBeside(pace.beside)
         self._settled: list[SettledBatch] = []  # since it is under way
+        self.turn_begun_s = 0.0  # by `time.monotonic`; 0.0: none was
         self.log_fails = False  # the last try to write it
         self.log_error: BaseException | None = None  # why
         self.again: set[int] = set()  # partitions that are to begin anew
@@ -223,7 +225,7 @@ class StreamWorker:
     def _settle(self, *, is_last: bool = False) -> None:
         """Predict events, and take note of what is settled: what is being logged stays as it is until that is done."""
         self._settled += self.predictor.step(is_last=is_last)
-        if self._commit.is_under_way:
+        if self.logging.is_under_way:
             return
         settled, self._settled = self._settled, []
         for partition, end, unscored in settled:
@@ -231,35 +233,36 @@ class StreamWorker:
             if reading is not None:
                 reading.taken.settle(end, rejected_rows(unscored, reading.name) if unscored else None)
 
-    def write_log(self, *, is_last: bool = False) -> bool:
+    def write_log(self, *, is_last: bool = False, until_s: float = math.inf) -> bool:
         """Log what was taken; return whether that was done, not refused as another commit came between.
 
-        `is_last`: the log is to say as of when nothing more came, however short it was.
+        `is_last`: the log is to say as of when nothing more came, however short it was. It is waited for until
+        `until_s`, by `time.monotonic`.
         """
-        self._go_on_to_log(to_the_end=True)
+        self._go_on_to_log(until_s)
         self.begin_to_log(is_last=is_last)
-        return self._go_on_to_log(to_the_end=True)
+        return self._go_on_to_log(until_s)
 
     def begin_to_log(self, *, is_last: bool = False) -> None:
         """Begin to log what was taken, unless that is under way: the next turns go on with it."""
-        if self._commit.is_under_way:
+        if self.logging.is_under_way:
             return
         self._logged_at = self._pace.clock()
         taken = {of.name: of.taken for of in self.readings.values()}
         for waiting in taken.values():
             waiting.waits = not self.predictor.is_blocked
-        self._commit.begin(self.log.commit(taken, self.connection, quiet_us=1 if is_last else QUIET_US))
+        self.logging.begin(self.log.commit(taken, self.connection, quiet_us=1 if is_last else QUIET_US))
 
-    def _go_on_to_log(self, *, to_the_end: bool = False) -> bool:
+    def _go_on_to_log(self, until_s: float | None = None) -> bool:
         """Go on with the commit that is under way; return whether it has come to its end and was not refused."""
         try:
-            is_at_end = self._commit.go_on(to_the_end=to_the_end)
+            is_at_end = self.logging.go_on(until_s)
         except BaseException as error:
             self.log_fails, self.log_error = True, error
             raise
         if not is_at_end:
             return False
-        self.log_fails, self.log_error, commit = False, None, self._commit.commit
+        self.log_fails, self.log_error, commit = False, None, self.logging.commit
         if commit is None:  # others have that turn: those who try again do so at other times
             self._logged_at -= self._pace.log_every_s * (1 - _AGAIN_SHARE * self._pace.random())
             return False
@@ -274,23 +277,33 @@ class StreamWorker:
         self.topic.commit(ends, self._pace.wall_us() - round(self._pace.keep_s * 1_000_000))
         return True
 
-    def close(self) -> None:
-        """Log what was taken, and give everything back."""
+    def close(self, limit_s: float = math.inf) -> None:
+        """Log what was taken, and give everything back.
+
+        Raises:
+            NoAnswerError: the log has not answered for so many seconds; it is not asked again.
+            StoreError: the store or the log can't be used.
+        """
+        until_s = time.monotonic() + limit_s
         try:
             if self._connection is not None:
                 self._beat(self._connection)
-                with suppress(StoreError):
-                    self._go_on_to_log(to_the_end=True)
+                try:
+                    self._go_on_to_log(until_s)
+                except NoAnswerError:
+                    raise
+                except StoreError:  # which the last one may be spared
+                    pass
                 self._settle(is_last=True)
                 # Workers that end together come between each other.
-                any(self.write_log(is_last=True) for _ in range(_LAST_TRIES))
+                any(self.write_log(is_last=True, until_s=until_s) for _ in range(_LAST_TRIES))
         finally:
             self._disconnect()
             self._resume()  # the reader may be another worker's next
             self.topic.reader.close()
 
     def _disconnect(self) -> None:
-        self._commit.let_go()  # its result is of a register that is another one by now
+        self.logging.let_go()  # its result is of a register that is another one by now
         if self._connection is not None:
             self._connection.close()
             self._connection = None

@@ -9,7 +9,7 @@ from typing import Final
 
 from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.stream import RETENTION_US
-from featurectl.streaming.commit_beside import Beside, run_at_once
+from featurectl.streaming.jobs_beside import Beside, run_at_once
 
 _LOG_EVERY_S: Final = 5.0
 _BEAT_EVERY_S: Final = 0.05

@@ -14,7 +14,7 @@ import pytest
 from featurectl.cli.main import main
 from featurectl.online.sqlite.stream_state import SqliteStreamState
 from featurectl.online.stream_state.base import ReadingPosition, StreamSource
-from featurectl.render.stream_status import render_stream_status
+from featurectl.render.stream_status import render_stream_status, stream_status_json
 from featurectl.streaming.status.facts import PartitionProgress, RecentEvents, StreamStatus, verdict_of
 from tests.cli.golden import assert_golden
 from tests.servers.redis import redis_server
@@ -150,3 +150,14 @@ def test_instants_that_a_wrong_clock_has_given_are_told(tmp_path: Path, capsys: 
     said = capsys.readouterr().out
     assert said.startswith("swipes: ERROR, online as of ")
     assert "error    online store: answers are as of " in said
+
+
+@pytest.mark.parametrize(("behind_s", "shown"), [(89, ""), (91, "1 min"), (760, "12 min")])
+def test_a_log_that_is_far_behind_what_is_online_is_told(behind_s: int, shown: str):
+    status = replace(GOOD, logged=NOW - timedelta(milliseconds=41, seconds=behind_s))
+    assert verdict_of(status) == ("WARN" if shown else "OK")
+    text = f", {shown} behind what is online: /ready of its workers says why, 74,103 events"
+    assert (text in render_stream_status([status])) == bool(shown)
+    assert stream_status_json(status)["log_behind_seconds"] == (behind_s if shown else 0)
+    never = replace(status, logged=None)
+    assert (verdict_of(never), never.log_behind_us) == ("OK", 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -15,12 +16,15 @@ from featurectl.core.errors import NoAnswerError, StoreError
 from featurectl.core.units import format_iso
 from featurectl.language.definitions.on_events import OnEvents
 from featurectl.offline.appended_table import AppendedTable
+from featurectl.predicting import places
 from featurectl.predicting.places import open_place
 from featurectl.predicting.prediction_rows import prediction_rows
 from featurectl.predicting.predictions import EventPrediction
 from featurectl.streaming.topics.all_topic_kinds import open_topics
 from featurectl.workspace.open import open_workspace
+from featurectl.workspace.workspace import Workspace
 from tests.servers.kafka import kafka_server
+from tests.streaming.jobs_by_hand import JobsByHand
 from tests.streaming.topics.reading import read_to_end, reading, wait_until
 
 PROJECT = "project: shop\nenvironments:\n  dev: {registry: 'sqlite:///r.db', offline: off, online: 'sqlite:///on.db'}\n"
@@ -118,17 +122,94 @@ def test_a_broker_that_hangs_is_not_asked_again_before_each_try(tmp_path: Path):
         closing(open_place(workspace, "fraud", OnEvents(topic="scores", url=server.url))) as place,
     ):
         broker.create("scores", 1)
+        wait_until(place.prepare)
         place.put([prediction(version=1, card="c1")])
         wait_until(place.flush)
         server.pause()
         for _ in range(2):
+            assert place.prepare()
             place.put([prediction(version=2, card="c1")])  # which fails where the broker is asked for its topic first
             with pytest.raises(NoAnswerError, match=r"have not taken 1 messages to topic scores within 2 s"):
                 wait_until(place.flush)
             place.forget()
         server.resume()
+        assert place.prepare()
         place.put([prediction(version=2, card="c1")])
         assert place.flush(is_last=True)
         with reading(broker, "scores") as log:
             versions = [json.loads(value)["version"] for _, _, value in read_to_end(log)[0]]
     assert (versions[0], {*versions[1:]}) == (1, {2})
+
+
+@pytest.fixture
+def jobs() -> JobsByHand:
+    return JobsByHand()
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    (tmp_path / "featurectl.yaml").write_text(PROJECT)
+    with open_workspace(tmp_path, None, None, "project file") as opened:
+        yield opened
+
+
+def test_a_topic_is_opened_beside(workspace: Workspace, tmp_path: Path, jobs: JobsByHand):
+    url = f"sqlite:///{tmp_path / 'streams.db'}"
+    place = open_place(workspace, "fraud", OnEvents(topic="scores", url=url), jobs.begin)
+    assert (place.is_busy, place.flush(), place.flush(is_last=True)) == (False, True, True)
+    for _ in range(3):
+        assert not place.prepare()
+        assert (place.is_busy, len(jobs.begun)) == (True, 1)
+    jobs.do_one()
+    assert place.prepare()
+    assert not place.is_busy
+    place.put([prediction(version=1, card="c1")])
+    assert place.flush()
+    place.close()
+    assert not place.prepare()  # it is opened again, and closed meanwhile
+    place.close()
+    jobs.do_one()
+    with closing(open_topics(url)) as broker, reading(broker, "scores") as log:
+        assert sum(map(len, read_to_end(log).values())) == 1
+
+
+def test_a_topic_that_can_not_be_opened_fails_a_step_and_is_tried_again(
+    workspace: Workspace, tmp_path: Path, jobs: JobsByHand
+):
+    place = open_place(workspace, "fraud", OnEvents(topic="scores", url=f"sqlite:///{tmp_path}"), jobs.begin)
+    for _ in range(2):
+        assert not place.prepare()
+        jobs.do_one()
+        with pytest.raises(StoreError):
+            place.prepare()
+        place.forget()
+        assert not place.is_busy
+
+
+def test_a_table_takes_no_more_while_a_commit_is_under_way(
+    workspace: Workspace, tmp_path: Path, jobs: JobsByHand, monkeypatch: pytest.MonkeyPatch
+):
+    place = open_place(workspace, "fraud", OnEvents(path="scores"), jobs.begin)
+    assert place.prepare()
+    place.put([prediction(version=1, card="c1")])
+    assert (place.flush(), jobs.begun) == (False, [])  # others may come
+    monkeypatch.setattr(places, "_EVERY_S", 0.0)
+    for _ in range(3):
+        assert (place.flush(), place.prepare(), place.is_busy, place.problem) == (False, False, True, None)
+        assert len(jobs.begun) == 1
+    monkeypatch.setattr(places, "_SILENT_S", 0.0)
+    assert str(place.problem) == "a commit to table scores has been under way for more than 0 s"
+    jobs.do_one()
+    assert (place.flush(), place.prepare(), place.is_busy, place.problem) == (True, True, False, None)
+    assert pl.read_delta(str(tmp_path / "scores")).height == 1
+
+
+def test_the_last_commit_of_a_table_is_waited_for_in_vain_but_once(
+    workspace: Workspace, jobs: JobsByHand, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(places, "_COMMIT_S", 0.01)
+    place = open_place(workspace, "fraud", OnEvents(path="scores"), jobs.begin)
+    place.put([prediction(version=1, card="c1")])
+    with pytest.raises(NoAnswerError, match=r"table scores has not answered for 0\.01 s"):
+        place.flush(is_last=True)
+    assert place.flush(is_last=True)  # nothing of it is waited for any more

@@ -25,7 +25,7 @@ from featurectl.online.stream_state.layout import MARGIN_US, layout_of
 from featurectl.online.stream_state.list_values import ListReader
 from featurectl.online.stream_state.parsed_list import parse_list
 from featurectl.online.stream_state.protocols import StreamState
-from featurectl.streaming.commit_beside import BesideJob, run_at_once
+from featurectl.streaming.jobs_beside import BesideJob, run_at_once
 from featurectl.streaming.log_writer import LogWriter
 from featurectl.streaming.partition_start import WorkerTopic, topic_ends
 from featurectl.streaming.reset import ResettableStream, reset_stream

@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
-from featurectl.core.errors import StoreError
+from featurectl.core.errors import NoAnswerError, StoreError
 from featurectl.offline.event_log import OFFSET, REJECTED
-from featurectl.streaming.commit_beside import BesideJob, CommitBeside, CommitJobs, LogCommit, run_at_once
+from featurectl.streaming import commit_beside
+from featurectl.streaming.commit_beside import CommitBeside, CommitJobs, LogCommit
+from featurectl.streaming.jobs_beside import BesideJob, JobsBeside, run_at_once
 from featurectl.streaming.predictions import NoPredictor, OfferedBatch, SettledBatch
 from featurectl.streaming.read_events import RejectedEvent
 from featurectl.streaming.rebuilds import Rebuilds, RebuiltStream
 from featurectl.streaming.run import RunOptions, run_worker
 from tests.streaming.conveyor import SECOND
+from tests.streaming.jobs_by_hand import JobsByHand
 from tests.streaming.test_worker_failures import LIMITS, PLACE, Stage
-
-
-@dataclass
-class JobsByHand:
-    """Jobs that are done when a test says so."""
-
-    begun: list[tuple[BesideJob, Future[Any]]] = field(default_factory=list)
-
-    def begin(self, job: BesideJob) -> Future[Any]:
-        self.begun.append((job, Future()))
-        return self.begun[-1][1]
-
-    def do_one(self) -> None:
-        job, future = self.begun.pop(0)
-        done = run_at_once(job)
-        if error := done.exception():
-            future.set_exception(error)
-        else:
-            future.set_result(done.result())
 
 
 class UnblockedLater(NoPredictor):
@@ -216,6 +202,9 @@ def test_the_last_commit_waits_for_the_one_that_is_under_way(tmp_path: Path):
     made.broker.close()
 
 
+LIMIT_S = 120
+
+
 @dataclass
 class Passing:
     """Has a second go by before each turn, and what a worker waits for after it; at the end the log is there again."""
@@ -253,3 +242,60 @@ def test_a_log_that_is_away_for_long_does_not_keep_turns_from_going_on(tmp_path:
     assert made.log.rows(made.log.open()) == 5
     made.state.close()
     made.broker.close()
+
+
+def test_jobs_beside_are_done_in_their_order_whatever_they_raise():
+    jobs, gate, done = JobsBeside("test"), threading.Event(), list[int]()
+
+    def job(number: int) -> int:
+        assert gate.wait(LIMIT_S)
+        done.append(number)
+        return 1 // number
+
+    begun = [jobs.begin(partial(job, number)) for number in range(20)]
+    assert not any(of.done() for of in begun)
+    gate.set()
+    assert isinstance(begun[0].exception(LIMIT_S), ZeroDivisionError)
+    assert [of.result(LIMIT_S) for of in begun[1:]] == [1, *[0] * 18]
+    assert done == [*range(20)]
+    assert jobs.begin(lambda: 7).result(LIMIT_S) == 7  # by another thread
+
+
+def test_a_worker_that_is_stopped_waits_for_a_hanging_log_but_once(stage: Stage, jobs: JobsByHand):
+    stage.step()
+    stage.send(5)
+    stage.step(seconds=6)
+    assert (len(jobs.begun), stage.worker.logging.problem) == (1, None)
+    with pytest.raises(NoAnswerError, match="a commit to the log has not come to its end in time"):
+        stage.worker.close(0.01)
+    assert len(jobs.begun) == 1  # and nothing else was begun
+    assert logged(stage) == 0
+
+
+def test_a_commit_that_is_under_way_for_long_is_told(stage: Stage, jobs: JobsByHand, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(commit_beside, "_SILENT_S", 0.0)
+    told: list[StoreError | None] = []
+    options = RunOptions(limits=LIMITS, clock=lambda: stage.clock_us / SECOND, on_problem=told.append)
+    stream = RebuiltStream(place=PLACE, state=stage.state, partitions=lambda: stage.worker.start.names)
+
+    class Stop:
+        turns = 0
+
+        def is_set(self) -> bool:
+            self.turns += 1
+            stage.clock_us += 2 * SECOND
+            if self.turns == 10:
+                assert [str(error) for error in told] == [
+                    "a commit to the log has been under way for more than 0 s\n  = does the offline store answer?"
+                ]
+            if self.turns >= 10 and jobs.begun:
+                jobs.do_one()
+            return self.turns >= 10 and told[-1] is None
+
+        def wait(self, timeout: float) -> bool:
+            raise AssertionError(timeout)
+
+    stage.send(5)
+    monkeypatch.setattr(stage.worker, "close", lambda _: None)
+    run_worker(stage.worker, Rebuilds(stream, stage.log, {}), Stop(), options)
+    assert (told[1], logged(stage)) == (None, 5)

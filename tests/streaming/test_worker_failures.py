@@ -19,7 +19,7 @@ from featurectl.core.units import from_us
 from featurectl.offline.event_log import REJECTED_COLUMNS, STAMP, EventLog, LoggedPartition, OpenedLog
 from featurectl.online.all_stores import open_stream_state
 from featurectl.online.stream_state.base import Generation, ListAppend, ListsAsk, StreamSource
-from featurectl.streaming.commit_beside import Beside, run_at_once
+from featurectl.streaming.jobs_beside import Beside, run_at_once
 from featurectl.streaming.log_writer import LogWriter
 from featurectl.streaming.partition_start import WorkerTopic
 from featurectl.streaming.rebuilds import Rebuilds, RebuiltStream

@@ -17,6 +17,7 @@ from featurectl.streaming.session.stream_session import SessionSetting, StreamSe
 from featurectl.workspace.workspace import Workspace
 
 _TICK_S: Final = 0.1
+_ENDS_S: Final = 7.5  # so long for one that has: with what comes after it less than the ten seconds of `docker stop`
 _SILENCE_S: Final = 2.0  # so long it is waited for what does not answer a session that has taken nothing yet
 
 
@@ -88,13 +89,21 @@ class ProcessRun:
         return self.reports()
 
     def _end(self) -> None:
-        """Have all sessions end in order; one whose first connection does not answer has nothing to put in order."""
-        self._is_ending, until_s = True, time.monotonic() + _SILENCE_S
+        """Have all sessions end in order, as far as what they wait for answers.
+
+        One whose first connection does not answer has nothing to put in order. What another one has not logged after
+        some seconds is taken again by the next worker, as after a `kill -9`.
+        """
+        self._is_ending, begin_s = True, time.monotonic()
         for session in self._sessions.values():
             session.stop()
         for name, thread in self._threads.items():
-            while thread.is_alive() and (self._sessions[name].has_begun or time.monotonic() < until_s):
+            limit_s = _ENDS_S if self._sessions[name].has_begun else _SILENCE_S
+            while thread.is_alive() and time.monotonic() - begin_s < limit_s:
                 thread.join(_TICK_S)
+            if thread.is_alive() and self._sessions[name].has_begun:
+                why = f"what it waits for has not answered for {_ENDS_S:g} s"
+                self._listener.say(name, f"its work is left as it is, and is done by the next worker: {why}")
 
     def reports(self) -> Sequence[SourceReport]:
         """Return what was done so far for each source."""

@@ -8,14 +8,17 @@ to whoever reads it, until the next worker's goes on.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from featurectl.core.errors import FeaturectlError
 from featurectl.offline.runs import STREAM_RUN, RunRecord, begun, write_run
+from featurectl.streaming.jobs_beside import JobsBeside
 from featurectl.streaming.session.applied_streams import AppliedStream
 from featurectl.streaming.session.followed_streams import FollowedStreams
 from featurectl.streaming.session.process_run import RunListener
@@ -23,6 +26,7 @@ from featurectl.streaming.session.source_report import SourceReport
 from featurectl.workspace.workspace import Workspace
 
 _AGAIN_S: Final = 600.0
+_ENDS_S: Final = 1.5
 
 
 class RunRecords:
@@ -30,6 +34,8 @@ class RunRecords:
 
     def __init__(self, workspace: Workspace, listener: RunListener) -> None:
         self._workspace, self._listener = workspace, listener
+        self._jobs = JobsBeside("records")  # an offline store that hangs holds up nobody
+        self._last: Future[object] | None = None
         self._registry = FollowedStreams(workspace)
         self._reports: Mapping[str, SourceReport] = {}
         self._open: dict[tuple[str, int], _OpenRecord] = {}
@@ -50,10 +56,13 @@ class RunRecords:
             self._due_s = time.monotonic() + _AGAIN_S
             self._write_open()
 
-    def end(self, error: FeaturectlError | None = None) -> None:
-        """Say of all records that their runs have ended, and why where that was an error."""
+    def end(self, error: FeaturectlError | None = None, limit_s: float | None = None) -> None:
+        """Say of all records that their runs have ended, and why where that was an error; wait so long for that."""
         for key in [*self._open]:
             self._end(key, error)
+        if self._last is not None:
+            with suppress(TimeoutError):
+                self._last.result(limit_s)
 
     def _write_open(self) -> None:
         """Begin records of views that have none, end those of views that are gone, and write the others anew."""
@@ -99,8 +108,11 @@ class RunRecords:
         self._write(of, ended)
 
     def _write(self, of: _OpenRecord, record: RunRecord) -> None:
-        workspace = self._workspace
         record = replace(record, at=datetime.now(UTC), seconds=round(time.monotonic() - of.begun_s, 3))
+        self._last = self._jobs.begin(partial(self._write_now, of, record))
+
+    def _write_now(self, of: _OpenRecord, record: RunRecord) -> None:
+        workspace = self._workspace
         try:
             where = workspace.offline_location(), workspace.project
             of.name = write_run(*where, record, name=of.name, forget=not of.name)
@@ -133,15 +145,24 @@ class _OpenRecord:
 
 
 @contextmanager
-def recorded(workspace: Workspace, listener: RunListener) -> Iterator[RunListener]:
-    """Give a listener that keeps records of what it hears until this ends."""
+def recorded(
+    workspace: Workspace, listener: RunListener, is_stopped: Callable[[], bool] = lambda: False
+) -> Iterator[RunListener]:
+    """Give a listener that keeps records of what it hears until this ends.
+
+    Where the run was stopped, the last ones are waited for a moment alone.
+    """
     records = RunRecords(workspace, listener)
     try:
         yield records
     except FeaturectlError as error:
-        records.end(error)
+        records.end(error, _limit_s(is_stopped))
         raise
     except BaseException as error:
-        records.end(FeaturectlError(f"crashed: {type(error).__name__}"))
+        records.end(FeaturectlError(f"crashed: {type(error).__name__}"), _limit_s(is_stopped))
         raise
-    records.end()
+    records.end(limit_s=_limit_s(is_stopped))
+
+
+def _limit_s(is_stopped: Callable[[], bool]) -> float | None:
+    return _ENDS_S if is_stopped() else None

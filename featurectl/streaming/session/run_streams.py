@@ -58,7 +58,7 @@ def run_streams(
     with (
         stopped_by_signals() as stop,
         _answering(workspace, request, listener, form, stop) as answering,
-        recorded(workspace, answering) as heard,
+        recorded(workspace, answering, stop.is_set) as heard,
     ):
         if form.workers == 1:
             reports = ProcessRun(workspace, request, heard).run(stop)

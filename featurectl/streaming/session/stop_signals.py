@@ -27,9 +27,8 @@ def stopped_by_signals() -> Iterator[StopRequest]:
     stop = StopRequest()
 
     def hear(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (a handler's)
-        if stop.is_set():
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
+        for each in heard:  # the system hears the next one, whatever this process waits for
+            signal.signal(each, signal.SIG_DFL)
         stop.is_interrupt = number == signal.SIGINT
         stop.set()
 
@@ -37,9 +36,9 @@ def stopped_by_signals() -> Iterator[StopRequest]:
         yield stop
         return
     before = {number: signal.getsignal(number) for number in _SIGNALS}
-    for number, handler in before.items():
-        if handler != signal.SIG_IGN:
-            signal.signal(number, hear)
+    heard = [number for number, handler in before.items() if handler != signal.SIG_IGN]
+    for number in heard:
+        signal.signal(number, hear)
     try:
         yield stop
     finally:

@@ -12,7 +12,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -26,6 +25,7 @@ from featurectl.online.stream_state.base import StreamSource
 from featurectl.online.stream_state.protocols import StreamConnection, StreamState
 from featurectl.streaming.event_decoder import fastavro_named
 from featurectl.streaming.generation_records import OlderWorkerError
+from featurectl.streaming.jobs_beside import JobsBeside
 from featurectl.streaming.list_pass import ListPass
 from featurectl.streaming.log_writer import LogWriter
 from featurectl.streaming.partition_start import WorkerTopic
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from featurectl.streaming.avro_events import IdProblem
 
 _AGAIN_S: Final = 1.0
+_SILENT_S: Final = 15.0  # a turn that takes longer is said to hang: most take some milliseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +132,7 @@ class StreamSession:
             logged_at_s=counts.logged_at_s,
             has_begun=self.has_begun,
             partitions=tuple(sorted(self._partitions if worker is None else {*worker.readings, *worker.again})),
-            problem=self._problem,
+            problem=self._problem or _silence(worker),
             lists_problem=self._lists_problem,
             predictions=tuple(self._predictor.counts()),
         )
@@ -231,6 +232,7 @@ class StreamSession:
             on_quiet=lambda error: self._setting.say(self.source, f"lists are not all shortened: {_with_hint(error)}"),
             list_pass=self._list_pass,
             once=self._setting.once,
+            is_ending=lambda: self._is_stopped,
         )
         self._worker, self._rebuilds = worker, rebuilds
         try:
@@ -269,6 +271,13 @@ class StreamSession:
             return None
 
 
+def _silence(worker: StreamWorker | None) -> str:
+    """Return that a turn of a worker takes very long, as something that it waits for does not answer; or ""."""
+    if worker is None or not worker.turn_begun_s or time.monotonic() - worker.turn_begun_s < _SILENT_S:
+        return ""
+    return f"a turn has been under way for more than {_SILENT_S:g} s: a store, the broker or the log does not answer"
+
+
 def _with_hint(error: FeaturectlError) -> str:
     return f"{error.message} ({error.hint})" if error.hint else error.message
 
@@ -302,7 +311,7 @@ def make_worker(
         wall_us=_wall_us,
         keep_s=keep_s,
         beat_every_s=state.heartbeat_s,
-        beside=ThreadPoolExecutor(1, f"log of {source.name}").submit,
+        beside=JobsBeside(f"log of {source.name}").begin,
     )
     return StreamWorker(work, topic, log, pace)
 

@@ -7,6 +7,7 @@ ended it, the others end as they do at SIGTERM.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import threading
 import time
@@ -29,6 +30,7 @@ _TICK_S: Final = 0.1
 _REPORT_S: Final = 0.5
 _SOON_S: Final = 30.0  # a process that dies so soon after its start was not killed by chance
 _MOST_DEATHS: Final = 3  # so soon, one after another
+_TERMINATED: Final = 128 + signal.SIGTERM
 _KINDS: Final[tuple[type, ...]] = (UsageError, DataError, CheckFailedError, TryAgainError, StoreError)
 
 
@@ -206,7 +208,10 @@ def _work(place: WorkspacePlace, request: StreamRunRequest, pipe: Connection) ->
 
 
 def _stop_after(parent: BaseProcess, stop: threading.Event) -> None:
+    """Have this process end in order when the first one is gone; at once where it ended before this one had."""
     parent.join()
+    if stop.is_set():
+        os._exit(_TERMINATED)
     stop.set()
 
 

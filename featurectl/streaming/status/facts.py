@@ -14,6 +14,7 @@ ViewPlace = Literal["online", "being made", "being made anew", "not online"]
 TOPIC: Final = "topic"  # the parts that are looked at, by which `failures` are named
 STORE: Final = "online store"
 LOG: Final = "log"
+_LOGGED_WITHIN_US: Final = 90_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +81,19 @@ class StreamStatus:
         """How long ago what is online was true, in microseconds by the store's clock."""
         if self.asof is None or self.clock is None:
             return None
-        length = self.clock - self.asof
-        return max(0, (length.days * 86_400 + length.seconds) * 1_000_000 + length.microseconds)
+        return _microseconds(self.asof, self.clock)
+
+    @property
+    def log_behind_us(self) -> int:
+        """How far the log is behind what is online, in microseconds; 0 where that is no longer than it may be.
+
+        Workers log what came every few seconds, and each minute that nothing came. What is not logged for longer waits
+        for predictions, or for an offline store that does not take it.
+        """
+        if self.asof is None or self.logged is None:
+            return 0
+        behind_us = _microseconds(self.logged, self.asof)
+        return behind_us if behind_us > _LOGGED_WITHIN_US else 0
 
     @property
     def is_worked_on(self) -> bool:
@@ -96,7 +108,7 @@ class StreamStatus:
 
 
 def verdict_of(status: StreamStatus) -> StreamVerdict:
-    """Return how a stream is: what could not be looked at, then what is not online, then its age against its SLA.
+    """Return how a stream is: what could not be looked at, what is not online, its age against its SLA, then its log.
 
     >>> verdict_of(StreamStatus(source="swipes", topic="swipes"))
     'OFF'
@@ -108,4 +120,10 @@ def verdict_of(status: StreamStatus) -> StreamVerdict:
         return "OFF"
     if status.error_after_us is not None and age_us > status.error_after_us:
         return "STALE"
-    return "WARN" if status.warn_after_us is not None and age_us > status.warn_after_us else "OK"
+    is_late = status.warn_after_us is not None and age_us > status.warn_after_us
+    return "WARN" if is_late or status.log_behind_us else "OK"
+
+
+def _microseconds(begin: datetime, end: datetime) -> int:
+    length = end - begin
+    return max(0, (length.days * 86_400 + length.seconds) * 1_000_000 + length.microseconds)
