@@ -155,7 +155,9 @@ def _each_once(found: JoinedRecords, lists: Sequence[RawRecords], layout: ListLa
 
     Those of lists that have two of one event time, as have a record and its copy, are read one by one.
     """
-    order = np.lexsort((found.event_us, found.owners)) if len(lists) > 1 else found.event_us.argsort()
+    if _are_apart(found, len(lists)):
+        return found
+    order = np.lexsort((found.event_us, found.owners))
     owners, event_us = found.owners[order], found.event_us[order]
     same = (owners[1:] == owners[:-1]) & (event_us[1:] == event_us[:-1])
     if not same.any():
@@ -172,3 +174,17 @@ def _each_once(found: JoinedRecords, lists: Sequence[RawRecords], layout: ListLa
     alone = others.bodies.tolist() if isinstance(others.bodies, np.ndarray) else others.bodies
     bodies = [*alone, *([*record.ties, *record.values] for _, record in records)]
     return JoinedRecords(owners, event_us, available_us, bodies)
+
+
+def _are_apart(found: JoinedRecords, lists: int) -> bool:
+    """Return whether no two records of a list have one event time, as far as that is seen by one sort of numbers."""
+    if not len(found.event_us):
+        return True
+    least_us, most_us = int(found.event_us.min()), int(found.event_us.max())
+    if (most_us - least_us + 1) * lists > _ALL:
+        return False
+    keys = found.event_us - least_us
+    if lists > 1:
+        keys += found.owners * (most_us - least_us + 1)
+    keys.sort()
+    return not bool((keys[1:] == keys[:-1]).any())
