@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from featurectl.core.dtypes import FLOAT64
-from featurectl.online.stream_state.packed_columns import Column, column_of, float_steps
+from featurectl.online.stream_state.packed_columns import Column, column_of
 from featurectl.online.stream_state.packed_ints import (
     BITS,
     BYTES,
@@ -29,7 +29,6 @@ _WORDS: Final = bytes([0] * WORD + [WORD])  # the prefix of integers that are as
 _POWERS: Final = np.array([10.0**decimals for decimals in range(5)])
 _LOWER: Final = np.uint64(52)
 _UPPER_NUMBERS: Final = 1 << 12
-_NO_STEPS: Final[Words] = np.zeros(0, np.uint64)
 _INTEGERS, _DECIMALS, _EXPONENTS, _FLOATS = b"idef"
 
 
@@ -182,13 +181,11 @@ def _floats(parts: Sequence[bytes], bits: Sequence[int], counts: Ints) -> Floats
     at = [_behind(part[0], body) for part, body in zip(parts, bodies, strict=True)]
     packed = [_WORDS + body if of[0] == _FLOATS else body for of, body in zip(parts, bodies, strict=True)]
     if (kinds == _EXPONENTS).any():
-        tables = [
-            float_steps(body) if of[0] == _EXPONENTS else _NO_STEPS for of, body in zip(parts, bodies, strict=True)
-        ]
-        begins = running_total(np.array([*map(len, tables)], np.int64))
+        upper = [body[1:end] if of[0] == _EXPONENTS else b"" for of, body, end in zip(parts, bodies, at, strict=True)]
+        begins = running_total(np.array([*map(len, upper)], np.int64) >> 1)
         numbers = np.where(np.diff(begins) > 0, begins[:-1], 0)
         words = _join_ints(packed, at, counts, numbers.astype(np.uint64) << _LOWER)
-        _add_exponents(words, tables, begins, counts)
+        _add_exponents(words, np.frombuffer(b"".join(upper), "<u2").astype(np.uint64), begins, counts)
     else:
         words = _join_ints(packed, at, counts)
     if not (kinds == _DECIMALS).any():
@@ -206,7 +203,7 @@ def _behind(kind: int, body: bytes) -> int:
     return 1 if kind == _DECIMALS else 0
 
 
-def _add_exponents(words: Ints, tables: Sequence[Words], begins: Ints, counts: Ints) -> None:
+def _add_exponents(words: Ints, upper: Words, begins: Ints, counts: Ints) -> None:
     """Put the signs and exponents of floats into the places of their numbers, which go through the tables of all lists.
 
     Raises:
@@ -219,8 +216,7 @@ def _add_exponents(words: Ints, tables: Sequence[Words], begins: Ints, counts: I
     most = np.maximum.reduceat(places, running_total(counts[having])[:-1])
     if (most >= begins[1:][having]).any() or begins[-1] > _UPPER_NUMBERS:
         raise ValueError(most)
-    firsts = np.repeat(begins[:-1], np.diff(begins)).astype(np.uint64)
-    some += (np.concatenate(tables) - (firsts << _LOWER)).take(places)
+    some += ((upper - np.arange(len(upper)).astype(np.uint64)) << _LOWER).take(places)
     if not having.all():
         words[rows] = some.view(np.int64)
 

@@ -196,10 +196,10 @@ def _few_exponents(words: Words) -> bytes | None:
     )
 
 
-def float_steps(data: bytes | memoryview) -> Words:
+def _float_steps(data: bytes | memoryview) -> Words:
     """Return what is to be added to words of floats by the numbers of their signs and exponents, the first of `data`.
 
-    >>> float_steps(bytes([2, 255, 3, 1, 4])) >> np.uint64(52)
+    >>> _float_steps(bytes([2, 255, 3, 1, 4])) >> np.uint64(52)
     array([1023, 1024], dtype=uint64)
     """
     steps: Words = np.frombuffer(data, "<u2", data[0], 1).astype(np.uint64)
@@ -210,7 +210,7 @@ def float_steps(data: bytes | memoryview) -> Words:
 
 def _unpack_exponents(data: bytes | memoryview, rows: int) -> Floats:
     words = unpack_ints(data[1 + 2 * data[0] :], rows).view(np.uint64)
-    words += float_steps(data).take((words >> _LOWER).view(np.int64))
+    words += _float_steps(data).take((words >> _LOWER).view(np.int64))
     return words.view(np.float64)
 
 
