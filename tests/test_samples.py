@@ -74,5 +74,5 @@ def test_what_make_test_leaves_out_is_in_make_long(tmp_path):
 
 
 def test_the_command_and_ci_choose_what_is_left_out():
-    assert 'pytest $(RUN) --durations=10 -m "long and not stress and not guests"' in (ROOT / "Makefile").read_text()
+    assert '.ci/tests $(RUN) --durations=10 -m "long and not stress and not guests"' in (ROOT / "Makefile").read_text()
     assert "make long\n" in (ROOT / ".ci" / "run").read_text()

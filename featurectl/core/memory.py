@@ -47,8 +47,8 @@ def prepare_for(size: int) -> None:
     """Have the libraries use little memory of their own where a command has little; nothing when they are loaded.
 
     Polars reads row groups of a file ahead, and each of its threads keeps memory that it freed: one group, fewer rows
-    at a time, fewer threads, and a shorter time. Arrays of numpy would lie in an arena a thread, between others that are still needed.
-    What the environment says itself stays.
+    at a time, fewer threads, and a shorter time. Arrays of numpy would lie in an arena a thread, between others that
+    are still needed. What the environment says itself stays.
     """
     if not 0 < size < _SMALL or "polars" in sys.modules:
         return
