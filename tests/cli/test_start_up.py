@@ -235,3 +235,22 @@ run()
 def test_ctrl_c_while_the_command_is_loaded_is_130_without_a_traceback():
     done = subprocess.run([sys.executable, "-c", INTERRUPTING], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@pytest.mark.long
+def test_a_query_to_postgresql_loads_no_pandas_where_it_is_installed(tmp_path, postgres_url):
+    (tmp_path / "featurectl.yaml").write_text(
+        'project: p\nenvironments:\n  dev: {registry: "sqlite:///r.db", offline: off, online: "sqlite:///o.db"}\n'
+    )
+    query = "select 'a' as k, timestamptz '2024-01-01 00:00Z' as at, 1.5::float8 as x"
+    (tmp_path / "o.yaml").write_text(
+        "entities: [{name: key, keys: {k: string}}]\n"
+        f'sources: [{{name: s, event_time: at, sql: {{url: "{postgres_url}", query: "{query}"}}}}]\n'
+        "feature_views: [{name: v, entity: key, source: s, features: [x]}]\n"
+    )
+    assert main(["-C", str(tmp_path), "apply", "--auto-approve", "-q"]) == 0
+    code, modules, _ = loaded(["materialize", "-q"], tmp_path)
+    assert (code, modules & {"pyarrow", "adbc_driver_postgresql", "pandas"}) == (
+        0,
+        {"pyarrow", "adbc_driver_postgresql"},
+    )

@@ -1,12 +1,16 @@
-"""A query to PostgreSQL that ADBC runs, in a thread of its own: its COPY, as Arrow."""
+"""A query to PostgreSQL that ADBC runs, in a thread of its own: its COPY, as Arrow.
+
+The driver is called by its own interface: that of the DB-API imports the datasets of pyarrow, and so pandas. So does
+pyarrow where it makes an array of values of Python; Polars makes the one that there is.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
@@ -22,6 +26,7 @@ from featurectl.sources.sql.read_ahead import SilenceWatch, read_ahead
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from adbc_driver_manager import AdbcConnection, AdbcStatement
 
 _SETTINGS: Final = (
     "select set_config('TimeZone', $1, true), set_config('featurectl.since', $2, true), "
@@ -56,7 +61,7 @@ class ArrowRun:
 
     query: SqlQueryRun
     described: DescribedQuery
-    _cursors: list[Any] = field(default_factory=list)
+    _statements: list[AdbcStatement] = field(default_factory=list)
 
     def begin(self) -> Generator[pl.DataFrame] | None:
         """Return the rows as they come; None where ADBC can't begin the query.
@@ -94,34 +99,36 @@ class ArrowRun:
 
     def _batches(self, address: str) -> Iterator[pa.RecordBatch | None]:
         """Yield None once the query has begun, then its batches; all calls of the driver are made here."""
-        from adbc_driver_postgresql import dbapi
+        from adbc_driver_manager import AdbcConnection, AdbcStatement, Error
+        from adbc_driver_postgresql import connect
 
-        try:
-            connection = dbapi.connect(address, autocommit=True)
-        except dbapi.Error as error:
-            raise _NotBegunError from error
-        with connection, connection.cursor() as cursor:
-            self._cursors.append(cursor)
-            reader = self._begun(cursor)
+        with ExitStack() as opened:
+            try:
+                database = opened.enter_context(connect(address))
+                connection = opened.enter_context(AdbcConnection(database))
+                statement = opened.enter_context(AdbcStatement(connection))
+                self._statements.append(statement)
+                reader = opened.enter_context(self._begun(statement))
+            except (Error, OSError) as error:
+                raise _NotBegunError from error
             yield None
             try:
                 yield from reader
-            except (dbapi.Error, OSError) as error:
+            except (Error, OSError) as error:
                 raise _broken(error, connection) from error
 
-    def _begun(self, cursor: Any) -> pa.RecordBatchReader:
-        from adbc_driver_postgresql import dbapi
+    def _begun(self, statement: AdbcStatement) -> pa.RecordBatchReader:
+        import pyarrow as pa
 
-        try:
-            cursor.execute("begin read only")
-            cursor.execute(_SETTINGS, (self.query.source.timezone, self.described.since))
-            cursor.fetchall()
-            cursor.adbc_statement.set_options(**{_BATCH_BYTES: str(BATCH_BYTES)})
-            # the driver puts COPY (...) around it: a comment at its end must not hold the bracket
-            cursor.execute(self.described.text + "\n")
-            reader: pa.RecordBatchReader = cursor.fetch_record_batch()
-        except (dbapi.Error, OSError) as error:
-            raise _NotBegunError from error
+        _read(statement, "begin read only").read_all()
+        given = pl.DataFrame({"zone": [self.query.source.timezone], "since": [self.described.since]})
+        statement.set_sql_query(_SETTINGS)
+        statement.prepare()
+        statement.bind(given.to_arrow(compat_level=pl.CompatLevel.oldest()).to_batches()[0])
+        pa.RecordBatchReader.from_stream(statement.execute_query()[0]).read_all()
+        statement.set_options(**{_BATCH_BYTES: str(BATCH_BYTES)})
+        # the driver puts COPY (...) around it: a comment at its end must not hold the bracket
+        reader = _read(statement, self.described.text + "\n")
         if not self._is_as_described(reader.schema):
             raise _NotBegunError
         return reader
@@ -145,19 +152,28 @@ class ArrowRun:
             raise StoreError(self.query.unreachable(message), code="FC605")
 
     def _cancel(self) -> None:
-        for cursor in self._cursors:
+        for statement in self._statements:
             with suppress(Exception):
-                cursor.adbc_cancel()
+                statement.cancel()
 
 
-def _broken(error: Exception, connection: Any) -> _BrokenError:
+def _read(statement: AdbcStatement, text: str) -> pa.RecordBatchReader:
+    import pyarrow as pa
+
+    statement.set_sql_query(text)
+    return pa.RecordBatchReader.from_stream(statement.execute_query()[0])
+
+
+def _broken(error: Exception, connection: AdbcConnection) -> _BrokenError:
     """Return what failed; the connection tells by an answer whether it was cut, in whatever language errors come."""
     text = str(error)
     said = _SAID.search(text)
     first = said[1] if said else (text.strip().splitlines() or [type(error).__name__])[0]
+    from adbc_driver_manager import AdbcStatement
+
     try:
-        with connection.cursor() as cursor:
-            cursor.execute("rollback")
+        with AdbcStatement(connection) as statement:
+            _read(statement, "rollback").read_all()
     except Exception:  # noqa: BLE001  # whatever it is, it does not answer
         return _BrokenError(first, is_cut=True)
     return _BrokenError(first, is_cut=False)

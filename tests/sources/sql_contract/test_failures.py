@@ -183,7 +183,7 @@ def test_no_thread_is_left_and_no_connection(database):
     says = served(database.kind)
     with pytest.raises(DataError, match=says.said):
         database.read(says.fails)
-    wait_for(lambda: threading.active_count() == before)
+    wait_for(lambda: threading.active_count() <= before)  # one of the test before may end meanwhile
     wait_for(lambda: asked(database.url, says.others) == [])
 
 
