@@ -10,6 +10,7 @@ from typing import Final
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError, StoreError
+from featurectl.core.units import format_iso, from_us
 from featurectl.online.base import RowReader
 from featurectl.online.client.feature_columns import FeatureColumn, FeatureColumns, KeyRows
 from featurectl.online.client.push_cache import Pushes
@@ -114,10 +115,12 @@ class _Question:
                 raise
             self._one_by_one(places, ("refused", error.message))
             return
-        refused = self._refused(found)
+        unknown = later_states(found, some.instants)
+        self.answers.unknown |= {places[i]: why for i, why in unknown.items()}
+        refused = {i: why for i, why in self._refused(found).items() if i not in unknown}
         self.answers.failed |= {places[i]: ("refused", why) for i, why in refused.items()}
-        kept = [i for i in range(some.count) if i not in refused]
-        if refused and kept:
+        kept = [i for i in range(some.count) if i not in refused and i not in unknown]
+        if kept and len(kept) < some.count:
             found, some = _some_rows(found, kept), some.some(kept)
         if kept:
             self._score([places[i] for i in kept], found, some)
@@ -177,6 +180,27 @@ class _Question:
         if policy.no_row == "reject":
             refused |= {row: f"{_NO_ROW}: {name}" for row, name in absent_rows(found).items()}
         return refused
+
+
+def later_states(found: FeatureColumns, asked: Sequence[RowInstant]) -> dict[int, str]:
+    """Return of which rows the store has a state of later than they ask about: it knows no more what was then.
+
+    Of a view that is pushed the store keeps an entity's newest row alone. Windows that are pushed are of when they were
+    computed, which their row says, whatever they are asked about.
+    """
+    later: dict[int, str] = {}
+    states = {
+        column.source.field: column.event_us
+        for column in found.columns.values()
+        if column.source.view.kind != "event" and not column.source.view.source.is_stream
+    }
+    for field_name, newest in states.items():
+        for row, (event_us, at) in enumerate(zip(newest, found.instants or asked, strict=True)):
+            if event_us is not None and event_us > at.time_us:
+                asked_for, known = (format_iso(from_us(us)) for us in (at.time_us, event_us))
+                why = f"the online store does not know any more what was at {asked_for}: its row is of {known}"
+                later.setdefault(row, f"{field_name}: {why}")
+    return later
 
 
 def _some_rows(found: FeatureColumns, places: Sequence[int]) -> FeatureColumns:

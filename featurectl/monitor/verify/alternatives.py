@@ -111,12 +111,13 @@ def _boundaries(served: ServedRows) -> Iterator[Hypothesis]:
 
 
 def _clocks(served: ServedRows) -> Iterator[Hypothesis]:
-    """Values of a stream that know one of the two clocks alone."""
-    if served.known is None or not served.bound.view.source.is_stream:
+    """Values of an event that know one of the two clocks alone."""
+    if served.known is None:
         return
-    as_known = TableQuestion(at=served.known)
+    is_stream = served.bound.view.source.is_stream
+    as_known = TableQuestion(at=served.known) if is_stream else TableQuestion(pushed=served.known)
     yield Hypothesis(cause="boundary", detail="as of `known_at`, not of the event's own time", asking=as_known)
-    if served.logged is not None:
+    if is_stream and served.logged is not None:
         later = TableQuestion(known=served.logged)
         yield Hypothesis(cause="late row", detail="what came after `known_at` was counted", asking=later)
 

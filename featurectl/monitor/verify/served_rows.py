@@ -27,8 +27,8 @@ class ServedRows:
 
     `keys` are the view's own, `at` the instant for which each row's values are true, `read_at` the moment of reading
     (the same for a state view), `pushed` the push that its values come from, as far as that is known. `known`, of rows
-    that are events, is up to when what was available counts (None: `at`), `logged` when a row was noted. A state view
-    that is pushed has one row of an entity: that of `known`, and its ttl ends at `at`. `defaults` are the model's.
+    that are events, is up to when what was available counts (None: `at`), `logged` when a row was noted. `defaults` are
+    the model's.
     `stored`: the values are as the store keeps them, before defaults, whatever the ttl. `expired`: the row was asked
     to be.
     """
@@ -138,8 +138,6 @@ def _answered(engine: Engine, table: ViewBuckets, served: ServedRows, asking: Ta
     at, known = asking.at, served.known if asking.known is None else asking.known
     assert at is not None
     pushed = asking.pushed
-    if pushed is None and not table.view.source.is_stream:
-        pushed = known
     if pushed is not None and table.view.kind != "event":
         return answer_pushed(engine, table, served.spine(at), TIME, pushed)
     if pushed is not None or known is None:

@@ -14,6 +14,7 @@ from shutil import copytree
 import polars as pl
 import pytest
 
+from featurectl.cli.main import main
 from featurectl.core.progress import Silent
 from featurectl.monitor.verify.report import VerifyReport
 from featurectl.monitor.verify.run_verify import VerifyLogRequest, verify_logs
@@ -91,7 +92,7 @@ class SwipesOfShops(PredictedSwipes):
         super().apply(objects, *removed)
 
     def raise_limits(self) -> None:
-        """Push other limits of some cards, which events are given that happened before."""
+        """Push other limits of some cards: what these were before is not known online any more."""
         with (self.root / "limits.csv").open("a") as file:
             file.writelines(f"c{card},{card},{datetime.now(UTC).isoformat()}\n" for card in range(3))
         self.run("materialize", "-q", "limits", "raises")
@@ -164,6 +165,28 @@ class Logged:
         [skew] = [of for of in self.verified().features if of.feature == feature]
         return {cause: (count, skew.details.get(cause, "")) for cause, count in skew.causes.items()}
 
+    def put_aside(self) -> pl.DataFrame:
+        """The events that have no prediction: their cards, times and the reason."""
+        with open_workspace(self.root, None, None, "applied") as workspace:
+            log = workspace.rejected_log(workspace.repo.sources["swipes"])
+            rows = pl.concat([*log.read_rows(log.open(), ["_rejected", "value"])])
+        events = [json.loads(value) for value in rows["value"]]
+        return rows.select("_rejected").with_columns(
+            pl.Series("card", [of["card"] for of in events]),
+            pl.Series("at", [of["at"] for of in events]).str.to_datetime(time_zone="UTC"),
+        )
+
+    def limits(self) -> list[tuple[str, datetime]]:
+        """Since when each card has had each of its limits."""
+        return (
+            pl.read_csv(self.root / "limits.csv").select("card", pl.col("at").str.to_datetime(time_zone="UTC")).rows()
+        )
+
+    def training_set(self) -> pl.DataFrame:
+        """A row of features for each event, as the model is trained on them."""
+        assert main(["-C", str(self.root), "training-set", "fraud", "--out", str(self.root / "set.parquet"), "-q"]) == 0
+        return pl.read_parquet(self.root / "set.parquet")
+
     def events(self) -> list[tuple[str, datetime, datetime, float]]:
         """The card, time, availability and amount of all events, those of the history with their time as stamp."""
         with open_workspace(self.root, None, None, "applied") as workspace:
@@ -203,7 +226,7 @@ def truly(row: dict[str, datetime], at: datetime, stamp: datetime) -> bool:
 
 def test_all_predictions_on_events_are_as_the_tables_say(logged: Logged):
     rows, report = logged.rows(), logged.verified()
-    assert rows.height == report.rows == report.replayed == ROUNDS * AT_ONCE
+    assert rows.height == report.rows == report.replayed == ROUNDS * AT_ONCE - logged.put_aside().height
     assert {skew.compared for skew in report.features} == {rows.height}, report.left_out
     assert (report.mismatched, report.left_out) == (0, {})
     assert len(report.features) == 7
@@ -211,6 +234,26 @@ def test_all_predictions_on_events_are_as_the_tables_say(logged: Logged):
     assert (late_us > 60_000_000).sum() > 50
     assert rows.equals(spends(logged, truly)(rows))
     assert rows["request"].n_unique() == rows.height
+
+
+def test_a_training_set_has_what_predictions_were_given(logged: Logged):
+    served, names = logged.rows(), ["amount_sum_10m", "amount_count_10m", "amount_max_1h", "amount_count_1h"]
+    names += ["last_amount", "limit"]
+    trained = logged.training_set().select("card", pl.col("at").alias("time"), *names)
+    both = served.join(trained, on=["card", "time"], suffix=" trained")
+    assert both.height == served.height
+    for name in names:
+        assert both[f"feature.{name}"].to_list() == pytest.approx(both[name].to_list(), abs=1e-9), name
+    aside = logged.put_aside()
+    wanted = {
+        (card, at)
+        for card, at, stamp, _ in logged.events()
+        for of, since in logged.limits()
+        if of == card and at < since < stamp
+    }
+    assert len(wanted) > 10
+    assert {*aside.select("card", "at").rows()} == wanted
+    assert all("limits@1: the online store does not know any more what was at" in why for why in aside["_rejected"])
 
 
 def test_events_are_chosen_by_when_they_were_predicted(logged: Logged):
@@ -238,6 +281,15 @@ def test_windows_that_end_when_an_event_was_taken_are_told(logged: Logged):
     assert (count > 50, detail) == (True, "as of `known_at`, not of the event's own time")
 
 
+def test_a_pushed_state_of_later_than_an_event_is_told(logged: Logged):
+    raised = pl.col("card").is_in(["c1", "c2"]) & (pl.col("feature.limit") < 100)
+    before = min(at for _, at in logged.limits()[-3:]) - timedelta(minutes=1)
+    count = logged.rows().filter(raised).height
+    logged.spoil(lambda rows: rows.with_columns(time=pl.when(raised).then(before).otherwise("time")))
+    assert count > 0
+    assert logged.causes("limit") == {"boundary": (count, "as of `known_at`, not of the event's own time")}
+
+
 def test_rows_that_were_counted_before_they_came_are_told(logged: Logged):
     logged.spoil(spends(logged, lambda row, at, _: row["time"] - WINDOW < at <= row["time"]))
     count, detail = logged.causes("amount_count_10m")["late row"]
@@ -262,7 +314,9 @@ def test_events_that_the_tables_do_not_know_are_left_out(logged: Logged):
     ahead = timedelta(days=1)
     logged.spoil(lambda rows: rows.with_columns(pl.col(CLOCKS) + ahead))
     left_out = logged.verified().left_out
-    assert left_out["spend@1: served later than the offline table knows: featurectl materialize"] == ROUNDS * AT_ONCE
+    assert (
+        left_out["spend@1: served later than the offline table knows: featurectl materialize"] == logged.rows().height
+    )
 
 
 def test_requests_that_an_older_log_has_stand_beside_events(logged: Logged):
