@@ -18,7 +18,7 @@ from featurectl.online.stream_state.packed_times import BY_HEAD, INSTANTS, last_
 from featurectl.pit.arrays import Bools, Ints, running_total
 
 _NO_HEAD: Final = PackedHead(0, None, (), 0, b"", b"", b"", b"", ())
-_NO_RECORDS: Final = RawRecords((), {}, None)
+_NO_RECORDS: Final = RawRecords([], {}, None)
 _KEYS_END: Final = 1 << 62
 
 
@@ -56,8 +56,9 @@ def open_lists(found: Sequence[EntityList | None], layout: ListLayout) -> list[O
     for i, head in zip(places, heads, strict=True):
         elements, marks = cast("EntityList", found[i])
         raw = _NO_RECORDS
-        if len(elements) > 1:
-            raw = RawRecords(elements[1:], dict(zip(head.frontier[::2], head.frontier[1::2], strict=True)), marks)
+        if len(elements) > 1 or marks is not None:
+            frontier = dict(zip(head.frontier[::2], head.frontier[1::2], strict=True)) if len(elements) > 1 else {}
+            raw = RawRecords(elements[1:], frontier, marks)
         opened[i] = OpenedList(head, raw)
     if len(places) < len(found):
         for i, one in enumerate(found):

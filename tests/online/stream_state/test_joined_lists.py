@@ -249,6 +249,7 @@ def test_sums_of_long_lists_are_the_same_to_the_last_bit(values: Sequence[float]
     heads = [found.elements[0] for found, _ in filled if is_head(found.elements[0])]
     assert open_heads(heads, stream.layout) == [one.head for _, one in filled if one.head.rows]
     assert open_heads([heads[0], heads[1][:-1]], stream.layout) is None
+    assert open_lists(lists, stream.layout) == opened
     answers = JoinedReader(stream.view.features, stream.layout).answers([one for _, one in filled], BEGIN)
     assert answers is not None
     for answer, (found, _) in zip(answers, filled, strict=True):
