@@ -85,7 +85,7 @@ def running_bigquery() -> Iterator[BigQueryServer]:
         log = Path(home) / "log.txt"
         words = [str(guest.program()), "-P", str(_PROGRAM), "start", "--rest-port", "0", "--grpc-port", "0"]
         # The extension for Avro would be looked for in the network.
-        environ = {**guest.environ, "HOME": home, "BQEMU_ENABLE_FORMAT_EXTENSIONS": "0"}
+        environ = {**guest.environ, "HOME": home, "TMPDIR": home, "BQEMU_ENABLE_FORMAT_EXTENSIONS": "0"}
         with log.open("wb") as out, subprocess.Popen(words, env=environ, cwd=home, stdout=out, stderr=out) as process:
             try:
                 ports = _ports(process, log)

@@ -55,7 +55,7 @@ def running_snowflake() -> Iterator[SnowflakeServer]:
     with tempfile.TemporaryDirectory(prefix="featurectl-snowflake-") as folder:
         log, port = Path(folder) / "log", free_port()
         command = [str(guest.program()), "-P", str(PROGRAM), str(port)]  # -P: this folder has a snowflake.py, too
-        environ = {**guest.environ, "TZ": "UTC"}
+        environ = {**guest.environ, "TZ": "UTC", "TMPDIR": folder}
         with log.open("wb") as output:
             process = subprocess.Popen(command, env=environ, stdout=output, stderr=output, cwd=folder)
         try:

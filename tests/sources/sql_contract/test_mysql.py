@@ -222,7 +222,7 @@ def test_no_connection_and_no_thread_is_left(database, mariadb_server):
     database.read("select seq as a from seq_1_to_100000")
     reader = database.reader("select seq as a, rpad('', 2000, 'x') as b from seq_1_to_10000000")
     reader.check_columns()
-    assert threading.active_count() == before
+    assert threading.active_count() <= before  # one of the test before may end meanwhile
     others = "select count(*) from information_schema.processlist where user = 'root' and id <> connection_id()"
     limit = threading.Event()
     while mariadb_server.run(others) != [(0,)]:
