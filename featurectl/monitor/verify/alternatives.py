@@ -96,10 +96,8 @@ def _versions(served: ServedRows, known: TablePast) -> Iterator[Hypothesis]:
 def _boundaries(served: ServedRows) -> Iterator[Hypothesis]:
     view = served.bound.view
     if view.kind != "event":
-        is_of_known = served.known is not None and not view.source.is_stream
-        before = ((served.asked if is_of_known else served.at).to_physical() - 1).cast(INSTANT)
-        asking = TableQuestion(pushed=before) if is_of_known else TableQuestion(at=before)
-        yield Hypothesis(cause="boundary", detail="event_time < t", asking=asking)
+        before = (served.at.to_physical() - 1).cast(INSTANT)
+        yield Hypothesis(cause="boundary", detail="event_time < t", asking=TableQuestion(at=before))
         return
     for closed in get_args(Closed):
         if closed != view.closed:
