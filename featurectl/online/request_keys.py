@@ -52,6 +52,39 @@ class KeyClaim:
     events: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownKey:
+    """What a store has under a key: the digest of its body, whose it is ("": it was carried out), and since when."""
+
+    body: str
+    token: str
+    begun_us: int
+    events: int
+
+
+def claim_known(known: KnownKey | None, key: RequestKey, now_us: int) -> KeyClaim:
+    """Return what a claim of a key gives, by what the store has under it; where that is `new` it is written there.
+
+    >>> mine = request_key("a", b"1")
+    >>> known = KnownKey(body=mine.body, token="another's", begun_us=0, events=0)
+    >>> claim_known(known, mine, LEASE_US - 1).status, claim_known(known, mine, LEASE_US).status
+    ('busy', 'new')
+    """
+    if known is None or known.begun_us <= now_us - KEPT_US:
+        return KeyClaim(status="new")
+    if known.body != key.body:
+        return KeyClaim(status="other")
+    if not known.token:
+        return KeyClaim(status="done", events=known.events)
+    is_busy = known.token != key.token and known.begun_us > now_us - LEASE_US
+    return KeyClaim(status="busy" if is_busy else "new")
+
+
+def place_of_keys(source: StreamSource) -> str:
+    """Return under what the keys of a source's requests lie."""
+    return f"{source.project}/{source.env}/{source.source}"
+
+
 class RequestKeys(Protocol):
     """The keys of requests in an online store; of one thread. Every method raises `StoreError` when the store fails."""
 

@@ -9,7 +9,15 @@ from typing import Final, TypeVar
 from featurectl.online.postgres.connect import PostgresLink, Session, checked_address
 from featurectl.online.postgres.migrations.steps import SCHEMA
 from featurectl.online.postgres.schema_upgrade import StoreSchema
-from featurectl.online.request_keys import KEPT_US, LEASE_US, MOST_KEYS, KeyClaim, RequestKey
+from featurectl.online.request_keys import (
+    KEPT_US,
+    MOST_KEYS,
+    KeyClaim,
+    KnownKey,
+    RequestKey,
+    claim_known,
+    place_of_keys,
+)
 from featurectl.online.stream_state.base import StreamSource
 from featurectl.online.stream_state.protocols import MicrosecondClock
 
@@ -44,7 +52,7 @@ class PostgresRequestKeys:
 
     def claim(self, source: StreamSource, keys: Sequence[RequestKey]) -> list[KeyClaim]:
         """Claim keys, one after the other, in one transaction; claims of one source come one after the other."""
-        place = _place(source)
+        place = place_of_keys(source)
 
         def claim(session: Session) -> list[KeyClaim]:
             session.execute(_LOCK.encode(), (place,))
@@ -57,12 +65,12 @@ class PostgresRequestKeys:
 
     def settle(self, source: StreamSource, keys: Sequence[RequestKey], events: Sequence[int]) -> None:
         """Say that requests were carried out."""
-        rows = [(number, _place(source), key.name, key.token) for key, number in zip(keys, events, strict=True)]
+        rows = [(number, place_of_keys(source), key.name, key.token) for key, number in zip(keys, events, strict=True)]
         self._write(lambda session: session.cursor().executemany(_SETTLE.encode(), rows))
 
     def release(self, source: StreamSource, keys: Sequence[RequestKey]) -> None:
         """Give claims up."""
-        rows = [(_place(source), key.name, key.token) for key in keys]
+        rows = [(place_of_keys(source), key.name, key.token) for key in keys]
         self._write(lambda session: session.cursor().executemany(_RELEASE.encode(), rows))
 
     def close(self) -> None:
@@ -86,19 +94,10 @@ class PostgresRequestKeys:
             session.execute(_FORGET.encode(), (place, excess[0]))
 
 
-def _place(source: StreamSource) -> str:
-    return f"{source.project}/{source.env}/{source.source}"
-
-
 def _claim(session: Session, place: str, key: RequestKey, now_us: int) -> KeyClaim:
     found = session.execute(_FIND.encode(), (place, key.name)).fetchone()
-    if found is not None and found[2] > now_us - KEPT_US:
-        body, owner, begun_us, events = found
-        if body != key.body:
-            return KeyClaim(status="other")
-        if not owner:
-            return KeyClaim(status="done", events=events)
-        if owner != key.token and begun_us > now_us - LEASE_US:
-            return KeyClaim(status="busy")
-    session.execute(_CLAIM.encode(), (place, key.name, key.body, key.token, now_us))
-    return KeyClaim(status="new")
+    known = None if found is None else KnownKey(body=found[0], token=found[1], begun_us=found[2], events=found[3])
+    claim = claim_known(known, key, now_us)
+    if claim.status == "new":
+        session.execute(_CLAIM.encode(), (place, key.name, key.body, key.token, now_us))
+    return claim

@@ -9,7 +9,15 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
-from featurectl.online.request_keys import KEPT_US, LEASE_US, MOST_KEYS, KeyClaim, RequestKey
+from featurectl.online.request_keys import (
+    KEPT_US,
+    MOST_KEYS,
+    KeyClaim,
+    KnownKey,
+    RequestKey,
+    claim_known,
+    place_of_keys,
+)
 from featurectl.online.sqlite.stream_file import StreamFile, StreamFilePlace, host_clock
 from featurectl.online.stream_state.base import StreamSource
 from featurectl.online.stream_state.protocols import MicrosecondClock
@@ -42,7 +50,7 @@ class SqliteRequestKeys:
 
     def claim(self, source: StreamSource, keys: Sequence[RequestKey]) -> list[KeyClaim]:
         """Claim keys, one after the other, in one transaction."""
-        place, now_us = _place(source), self._clock()
+        place, now_us = place_of_keys(source), self._clock()
         with self._transaction() as connection:
             if next(self._claims) % _TRIM_EVERY == 0:
                 self._trim(connection, place, now_us)
@@ -50,14 +58,14 @@ class SqliteRequestKeys:
 
     def settle(self, source: StreamSource, keys: Sequence[RequestKey], events: Sequence[int]) -> None:
         """Say that requests were carried out."""
-        place = _place(source)
+        place = place_of_keys(source)
         rows = [(number, place, key.name, key.token) for key, number in zip(keys, events, strict=True)]
         with self._transaction() as connection:
             connection.executemany(_SETTLE, rows)
 
     def release(self, source: StreamSource, keys: Sequence[RequestKey]) -> None:
         """Give claims up."""
-        place = _place(source)
+        place = place_of_keys(source)
         with self._transaction() as connection:
             connection.executemany(_RELEASE, [(place, key.name, key.token) for key in keys])
 
@@ -79,19 +87,10 @@ class SqliteRequestKeys:
             connection.execute(_FORGET, (place, excess[0]))
 
 
-def _place(source: StreamSource) -> str:
-    return f"{source.project}/{source.env}/{source.source}"
-
-
 def _claim(connection: sqlite3.Connection, place: str, key: RequestKey, now_us: int) -> KeyClaim:
     found = connection.execute(_FIND, (place, key.name)).fetchone()
-    if found is not None and found[2] > now_us - KEPT_US:
-        body, owner, begun_us, events = found
-        if body != key.body:
-            return KeyClaim(status="other")
-        if not owner:
-            return KeyClaim(status="done", events=events)
-        if owner != key.token and begun_us > now_us - LEASE_US:
-            return KeyClaim(status="busy")
-    connection.execute(_CLAIM, (place, key.name, key.body, key.token, now_us))
-    return KeyClaim(status="new")
+    known = None if found is None else KnownKey(body=found[0], token=found[1], begun_us=found[2], events=found[3])
+    claim = claim_known(known, key, now_us)
+    if claim.status == "new":
+        connection.execute(_CLAIM, (place, key.name, key.body, key.token, now_us))
+    return claim
