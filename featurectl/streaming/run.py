@@ -23,7 +23,7 @@ _FIRST_WAIT_S: Final = 0.05
 _LONGEST_WAIT_S: Final = 5.0
 _SOON_S: Final = 0.5  # between two writings of the log, while new lists wait for it
 _LOOK_S: Final = 0.2  # between two looks whether all is logged
-_ENDS_S: Final = 6.0  # so long a worker that was stopped waits for the log, and what it needs before, all together
+_ENDS_S: Final = 5.0  # so long a worker that was stopped waits for the log, and what it needs before, all together
 _ENDS_BESIDE_S: Final = 1.0  # and for what goes on beside it
 FATAL: Final = (NoTopicError, RetentionError, TopicRestartedError, LogLostError)  # waiting mends none of them
 

@@ -17,7 +17,7 @@ from featurectl.streaming.session.stream_session import SessionSetting, StreamSe
 from featurectl.workspace.workspace import Workspace
 
 _TICK_S: Final = 0.1
-_ENDS_S: Final = 7.5  # so long for one that has: with what comes after it less than the ten seconds of `docker stop`
+_ENDS_S: Final = 7.0  # so long for one that has: with what comes after it less than the ten seconds of `docker stop`
 _SILENCE_S: Final = 2.0  # so long it is waited for what does not answer a session that has taken nothing yet
 
 

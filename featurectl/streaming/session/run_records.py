@@ -26,7 +26,7 @@ from featurectl.streaming.session.source_report import SourceReport
 from featurectl.workspace.workspace import Workspace
 
 _AGAIN_S: Final = 600.0
-_ENDS_S: Final = 1.5
+_ENDS_S: Final = 1.0
 
 
 class RunRecords:

@@ -11,11 +11,14 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from featurectl.core.errors import NoAnswerError, StoreError, UsageError
 from featurectl.streaming.topics.all_topic_kinds import open_topics
 from featurectl.streaming.topics.base import Division, TakeLimits, TopicState
+from featurectl.streaming.topics.faults import MessageTooLargeError
 from featurectl.streaming.topics.kafka import writer as writer_module
 from featurectl.streaming.topics.kafka.address import parse_kafka_url
+from featurectl.streaming.topics.kafka.admin import KafkaAdmin
 from featurectl.streaming.topics.kafka.liveness import BrokerLiveness
 from featurectl.streaming.topics.kafka.reader import KafkaTopicReader
-from tests.servers.kafka import kafka_server, mocked_brokers
+from tests.servers.kafka import KafkaServer, kafka_server, mocked_brokers
+from tests.streaming.topics.kinds import KafkaKind
 from tests.streaming.topics.reading import (
     LIMIT_S,
     ReaderLog,
@@ -127,8 +130,9 @@ def test_a_message_that_is_too_large_is_an_error(kafka_url, topic):
     with closing(open_topics(kafka_url)) as broker:
         broker.create(topic, 1)
         with closing(broker.open_writer(topic)) as writer:
-            with pytest.raises(StoreError, match="too large"):
-                writer.send([(b"key", b"x" * (101 << 20))])
+            writer.send([(b"key", b"x" * (101 << 20))])
+            with pytest.raises(MessageTooLargeError, match="1 message of up to 105,906,179 bytes: too large"):
+                writer.flush(LIMIT_S)
             writer.send([(b"key", b"fits")])
             assert writer.flush(LIMIT_S) == 1
 
@@ -320,3 +324,39 @@ def test_cooperative_readers_join_and_leave_and_keep_what_they_have():
             wait_until(lambda: a.take() is not None and len(a.partitions) == 4)
             read_to_end(a)
         assert sum(map(len, a.messages.values())) >= 80
+
+
+def test_messages_go_apart_where_brokers_do_not_tell_how_large_they_may_be(
+    own_server: KafkaServer, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[str] = []
+    monkeypatch.setattr(KafkaAdmin, "message_limit", lambda _, topic: asked.append(topic))
+    kind = KafkaKind(own_server.url)
+    kind.create_limited("untold", 2_000, monkeypatch)
+    records = [(b"k", b"%03d" % number + b"x" * (5_000 if number == 30 else 100)) for number in range(60)]
+    with closing(kind.open()) as broker, closing(broker.open_writer("untold")) as writer:
+        for turn in (1, 2, 3):
+            writer.send(records)
+            with pytest.raises(MessageTooLargeError) as caught:
+                writer.flush(LIMIT_S)
+            assert (caught.value.limit, caught.value.records) == (None, [records[30]])
+            assert caught.value.message.endswith(f"too large for topic untold at {broker.shown}")
+            assert writer.acknowledged == turn * 59
+    assert asked == ["untold"]
+
+
+def test_what_the_client_takes_for_too_large_is_named_with_the_rest(
+    own_server: KafkaServer, monkeypatch: pytest.MonkeyPatch
+):
+    settings = {**writer_module._SETTINGS, "message.max.bytes": 2_000}  # noqa: SLF001
+    monkeypatch.setattr(writer_module, "_SETTINGS", settings)
+    with closing(KafkaKind(own_server.url).open()) as broker:
+        broker.create("untaken", 1)
+        with closing(broker.open_writer("untaken")) as writer:
+            writer.send([(b"k", b"x" * 5_000)])
+            with pytest.raises(MessageTooLargeError, match="1 message of up to 5,001 bytes: "):
+                writer.deliver()
+            writer.send([(b"k", b"a"), (b"k", b"x" * 5_000), (b"k", b"b")])
+            with pytest.raises(MessageTooLargeError):
+                wait_until(writer.deliver)
+            assert writer.flush() == 2

@@ -55,6 +55,7 @@ class KafkaTopicWriter:
         self._refused_s = float("-inf")  # when the last was
         self._too_large: list[Record] = []
         self._limit: int | None = None
+        self._is_asked = False  # for it, since messages travel apart
         self._producer: Producer | None = None
         self._unacknowledged = 0
         self._taken: deque[tuple[float, int]] = deque()  # when how many of them were, the oldest first
@@ -97,15 +98,19 @@ class KafkaTopicWriter:
             self.close()
             raise self._failure(errors, left, limit_s)
         if refused and self._batch != _APART:
-            self._batch, self._producer, self._limit = _APART, None, None
+            self._batch, self._producer, self._limit, self._is_asked = _APART, None, None, False
             self.send(refused)
         elif self._batch == _APART:
             self._too_large += refused
             self._join_again()
 
     def _join_again(self) -> None:
-        """Have messages travel together again, as many as the topic takes at once, where the brokers tell that."""
-        self._limit = self._ask_limit()
+        """Have messages travel together again, as many as the topic takes at once, where the brokers tell that.
+
+        They are asked once: else messages go on apart.
+        """
+        if not self._is_asked:
+            self._limit, self._is_asked = self._ask_limit(), True
         if self._limit is not None:
             self._batch, self._producer = min(_BATCH, self._limit), None
 
