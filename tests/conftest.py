@@ -15,6 +15,7 @@ from tests.seeds import FIRST, IS_FRESH, REPEAT
 from tests.servers.azure import AzureServer, running_azure
 from tests.servers.bigquery import BigQueryServer, running_bigquery
 from tests.servers.cluster import Cluster, started_cluster
+from tests.servers.dynamodb import ENVIRON, DynamoServer, running_dynamodb
 from tests.servers.kafka import kafka_server
 from tests.servers.postgres import PostgresServer, running_postgres
 from tests.servers.redis import redis_server, running_redis, valkey_program
@@ -127,6 +128,21 @@ def kafka_url() -> Iterator[str]:
     """The URL of a broker that speaks Kafka's protocol, of this test process."""
     with kafka_server() as server:
         yield server.url
+
+
+@pytest.fixture(scope="session")
+def dynamodb_server() -> Iterator[DynamoServer]:
+    """A DynamoDB of this test process; tests keep apart by their tables."""
+    with running_dynamodb() as server:
+        yield server
+
+
+@pytest.fixture
+def dynamodb_url(dynamodb_server: DynamoServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of a store in a table of this test alone, which is not there yet."""
+    for name, value in ENVIRON.items():
+        monkeypatch.setenv(name, value)
+    return dynamodb_server.url()
 
 
 @pytest.fixture(scope="session")

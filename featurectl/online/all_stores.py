@@ -107,6 +107,18 @@ def _read_postgres(url: str, shown: str, budget_s: float) -> AsyncRowReader:
     return AsyncPostgresReader(url, shown, budget_s)
 
 
+def _open_dynamodb(url: str, shown: str) -> OnlineStore:
+    from featurectl.online.dynamodb.store import DynamoStore
+
+    return DynamoStore(url, shown)
+
+
+def _read_dynamodb(url: str, shown: str, budget_s: float) -> AsyncRowReader:
+    from featurectl.online.dynamodb.aio import AsyncDynamoReader
+
+    return AsyncDynamoReader(url, shown, budget_s)
+
+
 def _sqlite_request_keys(url: str, shown: str, limit_s: float) -> RequestKeys:
     from featurectl.online.sqlite.request_keys import SqliteRequestKeys
 
@@ -137,6 +149,24 @@ def _read_postgres_streams(url: str, shown: str, budget_s: float) -> AsyncStream
     return AsyncPostgresReader(url, shown, budget_s)
 
 
+def _dynamodb_request_keys(url: str, shown: str, limit_s: float) -> RequestKeys:
+    from featurectl.online.dynamodb.request_keys import DynamoRequestKeys
+
+    return DynamoRequestKeys(url, shown, limit_s)
+
+
+def _open_dynamodb_streams(url: str, shown: str, clock: MicrosecondClock | None) -> StreamState:  # noqa: ARG001
+    from featurectl.online.dynamodb.aio import no_streams
+
+    raise no_streams(shown)
+
+
+def _read_dynamodb_streams(url: str, shown: str, budget_s: float) -> AsyncStreamReader:
+    from featurectl.online.dynamodb.aio import AsyncDynamoReader
+
+    return AsyncDynamoReader(url, shown, budget_s)
+
+
 STORES: Final[Mapping[str, tuple[_Open, _OpenAsync]]] = {
     SQLITE_URL: (_open_sqlite, _read_sqlite),
     "redis://": (_open_redis, _read_redis),
@@ -144,6 +174,7 @@ STORES: Final[Mapping[str, tuple[_Open, _OpenAsync]]] = {
     "redis+cluster://": (_open_cluster, _read_cluster),
     "rediss+cluster://": (_open_cluster, _read_cluster),
     "postgresql://": (_open_postgres, _read_postgres),
+    "dynamodb://": (_open_dynamodb, _read_dynamodb),
 }
 STREAM_STATES: Final[Mapping[str, tuple[_OpenStreams, _OpenStreamReader]]] = {
     SQLITE_URL: (_open_sqlite_streams, _read_sqlite_streams),
@@ -152,6 +183,7 @@ STREAM_STATES: Final[Mapping[str, tuple[_OpenStreams, _OpenStreamReader]]] = {
     "redis+cluster://": (_open_cluster_streams, _read_cluster_streams),
     "rediss+cluster://": (_open_cluster_streams, _read_cluster_streams),
     "postgresql://": (_open_postgres_streams, _read_postgres_streams),
+    "dynamodb://": (_open_dynamodb_streams, _read_dynamodb_streams),
 }
 REQUEST_KEYS: Final[Mapping[str, _OpenRequestKeys]] = {
     SQLITE_URL: _sqlite_request_keys,
@@ -160,10 +192,14 @@ REQUEST_KEYS: Final[Mapping[str, _OpenRequestKeys]] = {
     "redis+cluster://": _redis_request_keys,
     "rediss+cluster://": _redis_request_keys,
     "postgresql://": _postgres_request_keys,
+    "dynamodb://": _dynamodb_request_keys,
 }
 _REDIS: Final = ("an online store in Redis needs the package redis", "pip install 'featurectl[redis]'")
 _POSTGRES: Final = ("an online store in PostgreSQL needs the package psycopg", "pip install 'featurectl[postgres]'")
-_LIBRARIES: Final = {"redis": _REDIS, "hiredis": _REDIS, "psycopg": _POSTGRES}
+_DYNAMODB: Final = ("an online store in DynamoDB needs the package boto3", "pip install 'featurectl[dynamodb]'")
+_LIBRARIES: Final = {
+    "redis": _REDIS, "hiredis": _REDIS, "psycopg": _POSTGRES, "boto3": _DYNAMODB, "botocore": _DYNAMODB
+}  # fmt: skip
 
 
 def open_online(url: str, shown: str = "") -> OnlineStore:

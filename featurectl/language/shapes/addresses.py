@@ -37,8 +37,9 @@ class AddressKind:
 
 ONLINE_STORES: Final = AddressKind(
     noun="online stores",
-    schemes=("sqlite:///", "redis://", "rediss://", "redis+cluster://", "rediss+cluster://", "postgresql://"),
-)
+    schemes=("sqlite:///", "redis://", "rediss://", "redis+cluster://", "rediss+cluster://", "postgresql://",
+             "dynamodb://"),
+)  # fmt: skip
 REGISTRIES: Final = AddressKind(noun="registries", schemes=("sqlite:///", "postgresql://", "postgresql+psycopg://"))
 FOLDERS: Final = AddressKind(
     noun="folders and files",

@@ -82,7 +82,7 @@ class EnvironmentShape(ObjectShape):
     )
     online: OnlineUrl = Field(
         description="Where the latest values are, for reading by key: sqlite:/// redis:// rediss:// redis+cluster:// "
-        "postgresql://.",
+        "postgresql:// dynamodb://.",
         examples=["sqlite:///.featurectl/online.db", "${REDIS_URL}"],
     )
     streams: TopicsUrl | None = Field(
