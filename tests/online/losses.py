@@ -4,10 +4,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from featurectl.online.base import OnlineView
 from featurectl.online.codec import pack_key
+from featurectl.online.dynamodb import items
+from featurectl.online.dynamodb.items import Item
+from featurectl.online.dynamodb.store import DynamoBytes, DynamoStore
 from featurectl.online.postgres import tables
 from featurectl.online.postgres.store import PostgresBytes, PostgresStore
 from featurectl.online.redis.keys import home_of, prefix_of
@@ -28,6 +32,23 @@ def _in_postgres(store: object, query: str, *values: object) -> bool:
     return True
 
 
+def _in_dynamodb(store: object, operation: str, key: Item, **change: Mapping[str, object]) -> bool:
+    """Change a store in DynamoDB by a request about one item; False: it is none."""
+    if not isinstance(store, DynamoStore):
+        return False
+    assert isinstance(store.bytes, DynamoBytes)
+    request: dict[str, Any] = {"TableName": store.bytes.link.address.table, "Key": key}
+    if change:
+        [(name, value)] = change.items()
+        request |= {"UpdateExpression": f"SET {name} = :value", "ExpressionAttributeValues": {":value": value}}
+    store.bytes.link.ask(operation, request)
+    return True
+
+
+def _shared_in_dynamodb(view: OnlineView, name: str) -> Item:
+    return items.place(items.home_of(view.project, view.env), name)
+
+
 def lose_row(store: Any, view: OnlineView, *entity: str | int) -> None:
     """Take the row of an entity out of a store that does not see it."""
     key = pack_key(entity, tuple(view.keys.values()))
@@ -35,7 +56,10 @@ def lose_row(store: Any, view: OnlineView, *entity: str | int) -> None:
         store.bytes._connection.execute(
             "delete from rows where view = ? and entity = ?", (store.bytes._number(view), key)
         )
-    elif not _in_postgres(store, f"delete from {tables.table_of(view)} where entity = %b", key):
+    elif not (
+        _in_postgres(store, f"delete from {tables.table_of(view)} where entity = %b", key)
+        or _in_dynamodb(store, "delete_item", items.row_place(items.view_shards(view), key))
+    ):
         store.bytes.commands.ask("HDEL", prefix_of(view) + key + b"}", field_name(view))
 
 
@@ -43,8 +67,9 @@ def lose_count(store: Any, view: OnlineView) -> None:
     """Take the number of a view's entities out of a store."""
     if _is_file(store):
         store.bytes._connection.execute("update views set entities = 0 where id = ?", (store.bytes._number(view),))
-    elif not _in_postgres(
-        store, f"update {tables.VIEWS} set entities = 0 where {tables.OF_VIEW}", *tables.view_key(view)
+    elif not (
+        _in_postgres(store, f"update {tables.VIEWS} set entities = 0 where {tables.OF_VIEW}", *tables.view_key(view))
+        or _in_dynamodb(store, "delete_item", _shared_in_dynamodb(view, f"count/{field_name(view)}"))
     ):
         store.bytes.commands.ask("HDEL", home_of(view), f"count/{field_name(view)}", f"counted/{field_name(view)}")
         if hasattr(store.bytes, "_cluster"):
@@ -59,7 +84,10 @@ def spoil_row(store: Any, view: OnlineView, data: bytes, *entity: str | int) -> 
     if _is_file(store):
         query = "update rows set row = ? where view = ? and entity = ?"
         store.bytes._connection.execute(query, (data, store.bytes._number(view), key))
-    elif not _in_postgres(store, f"update {tables.table_of(view)} set row = %b where entity = %b", data, key):
+    elif not (
+        _in_postgres(store, f"update {tables.table_of(view)} set row = %b where entity = %b", data, key)
+        or _in_dynamodb(store, "update_item", items.row_place(items.view_shards(view), key), r={"B": data})
+    ):
         store.bytes.commands.ask("HSET", prefix_of(view) + key + b"}", field_name(view), data)
 
 
@@ -69,8 +97,11 @@ def spoil_record(store: Any, view: OnlineView, data: bytes) -> None:
         store.bytes._connection.execute(
             "update views set push_record = ? where id = ?", (data, store.bytes._number(view))
         )
-    elif not _in_postgres(
-        store, f"update {tables.VIEWS} set push_record = %b where {tables.OF_VIEW}", data, *tables.view_key(view)
+    elif not (
+        _in_postgres(
+            store, f"update {tables.VIEWS} set push_record = %b where {tables.OF_VIEW}", data, *tables.view_key(view)
+        )
+        or _in_dynamodb(store, "update_item", _shared_in_dynamodb(view, f"push/{field_name(view)}"), d={"B": data})
     ):
         store.bytes.commands.ask("HSET", home_of(view), f"push/{field_name(view)}", data)
 
@@ -82,6 +113,10 @@ def spoil_schemas(store: Any, view: OnlineView, text: str) -> None:
         store.bytes._connection.execute(
             "update schemas set document = ? where view = ?", (text, store.bytes._number(view))
         )
+    elif isinstance(store, DynamoStore):
+        assert isinstance(store.bytes, DynamoBytes)
+        for name in store.bytes._names(items.home_of(view.project, view.env), f"schema/{field_name(view)}/"):
+            _in_dynamodb(store, "update_item", _shared_in_dynamodb(view, name.decode()), d={"S": text})
     elif not _in_postgres(
         store, f"update {tables.SCHEMAS} set document = %s where {tables.OF_VIEW}", text, *tables.view_key(view)
     ):

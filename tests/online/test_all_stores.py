@@ -30,8 +30,8 @@ def test_an_unknown_kind_is_an_error_that_lists_those_that_are(opener):
 
 @pytest.mark.parametrize("scheme", STORES)
 def test_every_kind_is_bytes_under_one_store_of_schemas_and_records(scheme, tmp_path):
-    url = f"{scheme}{tmp_path}/online.db" if scheme == "sqlite:///" else f"{scheme}127.0.0.1:1/"
-    store = open_online(url)
+    places = {"sqlite:///": f"{tmp_path}/online.db", "dynamodb://": "eu-central-1/features"}
+    store = open_online(scheme + places.get(scheme, "127.0.0.1:1/"))
     assert isinstance(store, PackedStore)
     store.close()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from featurectl.online.dynamodb.request_keys import DynamoRequestKeys
 from featurectl.online.postgres.request_keys import PostgresRequestKeys
 from featurectl.online.redis.request_keys import RedisRequestKeys
 from featurectl.online.request_keys import KEPT_US, LEASE_US, KeyClaim, RequestKey, RequestKeys, request_key
@@ -19,10 +20,12 @@ from featurectl.online.stream_state.base import StreamSource
 
 Open = Callable[..., RequestKeys]
 NEW, BUSY, OTHER = KeyClaim(status="new"), KeyClaim(status="busy"), KeyClaim(status="other")
+DYNAMODB = pytest.param("dynamodb_url", marks=pytest.mark.long)  # it forgets keys by their age alone
 KINDS = [
     "sqlite",
     "redis_url",
     "postgres_url",
+    DYNAMODB,
     pytest.param("valkey_url", marks=pytest.mark.long),
     pytest.param("redis_cluster_url", marks=pytest.mark.long),
 ]
@@ -39,6 +42,8 @@ def open_keys(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
                 made: RequestKeys = SqliteRequestKeys(tmp_path / "on.db", "on.db", 10.0, most=most)
             elif request.param == "postgres_url":
                 made = PostgresRequestKeys(url, "postgres", 10.0, most=most)
+            elif request.param == "dynamodb_url":
+                made = DynamoRequestKeys(url, "dynamodb", 10.0)
             else:
                 made = RedisRequestKeys(url, "redis", 10.0, most=most)
             return stack.enter_context(closing(made))
@@ -82,6 +87,7 @@ def test_sources_have_keys_of_their_own(open_keys: Open, source: StreamSource):
     assert [keys.claim(of, [request_key("a", b"1")]) for of in (source, other)] == [[NEW], [NEW]]
 
 
+@pytest.mark.parametrize("open_keys", [kind for kind in KINDS if kind != DYNAMODB], indirect=True)
 def test_of_too_many_keys_the_oldest_go(open_keys: Open, source: StreamSource):
     made, keys = [request_key(f"k{number}", b"1") for number in range(130)], open_keys(most=50)
     for key in made:
@@ -121,6 +127,23 @@ def test_a_claim_ends_after_a_minute_and_what_was_done_after_a_day(tmp_path: Pat
         clock[0] += KEPT_US - 1
         assert keys.claim(source, [request_key("a", b"1")]) == [KeyClaim(status="done", events=2)]
         clock[0] += 1
+        assert keys.claim(source, [request_key("a", b"2")]) == [NEW]
+
+
+@pytest.mark.long
+def test_the_same_holds_in_dynamodb(dynamodb_url: str, source: StreamSource):
+    clock, first = [10**15], request_key("a", b"1")
+    with closing(DynamoRequestKeys(dynamodb_url, "dynamodb", 10.0, clock=lambda: clock[0])) as keys:
+        assert keys.claim(source, [first]) == [NEW]
+        clock[0] += LEASE_US - 1
+        assert keys.claim(source, [request_key("a", b"1")]) == [BUSY]
+        clock[0] += 1
+        second = request_key("a", b"1")
+        assert keys.claim(source, [request_key("a", b"2"), second]) == [OTHER, NEW]
+        keys.settle(source, [first], [7])  # it was slow, and another has taken it over
+        keys.settle(source, [second], [2])
+        assert keys.claim(source, [request_key("a", b"1")]) == [KeyClaim(status="done", events=2)]
+        clock[0] += KEPT_US
         assert keys.claim(source, [request_key("a", b"2")]) == [NEW]
 
 

@@ -173,6 +173,7 @@ def test_the_row_of_a_view_without_an_entity_is_kept_or_let_go(store):
 def test_more_entities_than_a_page_are_let_go(store, monkeypatch):
     monkeypatch.setattr("featurectl.online.sqlite.store._REMOVE_ROWS", 10)
     monkeypatch.setattr("featurectl.online.postgres.store._REMOVE_ROWS", 10)
+    monkeypatch.setattr("featurectl.online.dynamodb.store._PAGE_ROWS", 2)
     monkeypatch.setattr("featurectl.online.redis.store._SCAN_COUNT", 10)
     of = view({"n": "int64"}, {"id": "int64"})
     store.write(of, frame(of, [[n] for n in range(95)], [[n] for n in range(95)]))
@@ -183,6 +184,7 @@ def test_more_entities_than_a_page_are_let_go(store, monkeypatch):
 def test_a_walk_meets_every_row_of_a_view_version_and_none_of_another(store, monkeypatch):
     monkeypatch.setattr("featurectl.online.sqlite.store._WALK_ROWS", 2)
     monkeypatch.setattr("featurectl.online.postgres.store._WALK_ROWS", 2)
+    monkeypatch.setattr("featurectl.online.dynamodb.store._PAGE_ROWS", 1)
     of = view({"n": "int64"})
     keys = [[f"k{i}"] for i in range(7)]
     store.write(of, frame(of, keys, [[i] for i in range(7)]))
@@ -218,9 +220,9 @@ def test_one_frame_may_hold_an_entity_twice(store):
 
 
 def test_more_rows_than_a_chunk_are_written(store, monkeypatch):
-    monkeypatch.setattr("featurectl.online.encode.rows.CHUNK_ROWS", 1_000)
+    monkeypatch.setattr("featurectl.online.encode.rows.CHUNK_ROWS", 100)
     of = view({"n": "int64"}, {"id": "int64"})
-    count = 3_456
+    count = 345
     assert store.write(of, frame(of, [[i] for i in range(count)], [[i * 2] for i in range(count)])) == count
     rows = store.read(of, [[i] for i in range(count)])
     assert [row.values["n"] for row in rows if row] == [i * 2 for i in range(count)]

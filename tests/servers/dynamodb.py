@@ -8,11 +8,10 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -91,14 +90,20 @@ def _started(port: int) -> subprocess.Popen[bytes]:
         while not _answers(port):
             log.seek(0)
             assert process.poll() is None, f"moto ended: {log.read().decode()}"
-            assert time.monotonic() < limit, "moto does not answer"
+            if time.monotonic() > limit:
+                process.kill()
+                raise AssertionError("moto does not answer")
             time.sleep(0.02)
         return process
 
 
 def _answers(port: int) -> bool:
+    connection = HTTPConnection("127.0.0.1", port, timeout=START_LIMIT_S)
     try:
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/moto-api/data.json", timeout=START_LIMIT_S).close()  # noqa: S310  # a server of this process
-    except (urllib.error.URLError, ConnectionError):
+        connection.request("GET", "/moto-api/data.json")
+        connection.getresponse()
+    except OSError:
         return False
+    finally:
+        connection.close()
     return True

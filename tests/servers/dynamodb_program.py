@@ -46,12 +46,13 @@ class KeptConnections(MotoRequestHandler):
 
 def compare_bytes() -> None:
     """Let binary values compare by their bytes."""
-    by_text = DynamoType.cast_value.fget
+    by_text: Any = vars(DynamoType)["cast_value"]
 
     def cast_value(value: DynamoType) -> Any:
-        return base64.b64decode(value.value) if value.type == "B" and isinstance(value.value, str) else by_text(value)
+        is_text = value.type == "B" and isinstance(value.value, str)
+        return base64.b64decode(value.value) if is_text else by_text.fget(value)
 
-    DynamoType.cast_value = property(cast_value)
+    setattr(DynamoType, "cast_value", property(cast_value))  # noqa: B010  # its types know a method, not a property
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from featurectl.online.shared_trips import SharedTrips
 from featurectl.online.stream_state.base import Generation, ListsAnswer, ListsAsk, StreamPoll, StreamSource
 
 _TRIPS: Final = 4  # under way at once
-Items = dict[PlaceOfItem, Item]
+FoundItems = dict[PlaceOfItem, Item]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class SharedAsk:
 DynamoQuestion = Ask | SharedAsk
 
 
-class DynamoTrips(SharedTrips[DynamoQuestion, Items]):
+class DynamoTrips(SharedTrips[DynamoQuestion, FoundItems]):
     """Asks a table what many callers want, by requests of a hundred keys."""
 
     def __init__(self, url: str, shown: str, budget_s: float) -> None:
@@ -65,7 +65,7 @@ class DynamoTrips(SharedTrips[DynamoQuestion, Items]):
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._link.close()
 
-    async def exchange(self, questions: list[DynamoQuestion]) -> list[Items]:
+    async def exchange(self, questions: list[DynamoQuestion]) -> list[FoundItems]:
         """Return for each question all items of the trip: rows as consistent as the address says, the rest always."""
         asks = [question for question in questions if isinstance(question, Ask)]
         shared = [question for question in questions if not isinstance(question, Ask)]
@@ -73,12 +73,12 @@ class DynamoTrips(SharedTrips[DynamoQuestion, Items]):
         parts = [(places, is_consistent) for places in wanted_rows(asks)]
         for each in shared:
             parts += [(places, True) for places in wanted_shared(each.project, each.env, each.names)]
-        loop, found = asyncio.get_running_loop(), Items()
+        loop, found = asyncio.get_running_loop(), FoundItems()
         for some in await asyncio.gather(*(loop.run_in_executor(self._pool, self._read(*part)) for part in parts)):
             found |= some
         return [found] * len(questions)
 
-    def _read(self, places: Sequence[PlaceOfItem], is_consistent: bool) -> Callable[[], Items]:  # noqa: FBT001
+    def _read(self, places: Sequence[PlaceOfItem], is_consistent: bool) -> Callable[[], FoundItems]:  # noqa: FBT001
         return lambda: found_items(self._link, places, is_consistent=is_consistent)
 
 
@@ -92,7 +92,7 @@ class AsyncDynamoReader:
     async def fetch(self, asks: Sequence[Ask]) -> list[list[Found]]:
         """Return for every ask what lies under each of its keys."""
         wanted = [ask for ask in asks if ask.keys]
-        found = Items()
+        found = FoundItems()
         for some in await self._trips.send(wanted):
             found |= some
         return rows_of(asks, found)

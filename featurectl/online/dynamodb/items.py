@@ -9,8 +9,8 @@
 
 `r` is the packed row (`online/codec.py`). `e` are its bytes 3-23 and `c` its bytes 17-23, the instants that make it
 newer, so that a condition can compare them: binary attributes compare by unsigned bytes. `t` is when it may be let go,
-in seconds of Unix time, and the table's attribute of TTL. The shard is one hexadecimal digit: the CRC-32 of the entity's
-key modulo 16, so that no partition has all of a view. Names are short, as they count in each item.
+in seconds of Unix time, and the table's attribute of TTL. The shard is one hexadecimal digit: the CRC-32 of the
+entity's key modulo 16, so that no partition has all of a view. Names are short, as they count in each item.
 """
 
 from __future__ import annotations

@@ -6,7 +6,9 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from featurectl.core.variables import shown_location
@@ -17,7 +19,7 @@ from featurectl.online.corrupt_rows import BrokenCountError
 from featurectl.online.dynamodb.address import parse_address
 from featurectl.online.dynamodb.connect import ANSWER_S, AT_ONCE, ConditionRefusedError, DynamoLink, TableMissingError
 from featurectl.online.dynamodb.counting import count_place, counted, read_count
-from featurectl.online.dynamodb.items import UNTIL, Item, entity_of, home_of, is_kept, place, row_of, view_shards
+from featurectl.online.dynamodb.items import UNTIL, Item, entity_of, home_of, is_kept, place, row_of
 from featurectl.online.dynamodb.reading import (
     count_kept,
     pages,
@@ -29,7 +31,7 @@ from featurectl.online.dynamodb.reading import (
     wanted_shared,
 )
 from featurectl.online.dynamodb.table import make_table
-from featurectl.online.dynamodb.writing import Outcome, RowWriter, each_at_once
+from featurectl.online.dynamodb.writing import RequestOutcome, RowWriter, each_at_once
 from featurectl.online.packed_store import PackedStore
 from featurectl.online.row_schema import claim_schema, field_name, record_name, schema_name
 
@@ -81,7 +83,7 @@ class DynamoBytes:
     def remove_others(
         self, view: OnlineView, kept: Collection[bytes], until: datetime, none_after: Bound | None
     ) -> int:
-        """Remove the rows computed until an instant of all other entities, a page after the other, and count the rest."""
+        """Remove the rows computed until an instant of all other entities, page after page, and count the rest."""
         if not self._is_there(view):
             return 0
         removed = 0
@@ -90,7 +92,7 @@ class DynamoBytes:
             for page in self._pages(view, ("p", "k")):
                 others = [item for item in page if entity_of(item) not in kept]
                 values = {":until": {"B": pack_instant(until)}, ":bound": {"B": pack_bound(none_after)}}
-                gone = each_at_once(self._opened(), lambda item, limits=values: self._remove(item, limits), others)
+                gone = each_at_once(self._opened(), partial(self._remove, values), others)
                 counter.add(-gone.changed)
                 removed += gone.changed
         return removed
@@ -140,10 +142,8 @@ class DynamoBytes:
 
     def clock(self) -> datetime:
         """Return the server's time, which its answers say to the second."""
-        try:
+        with suppress(TableMissingError):
             self.link.ask("get_item", {**self._table, "Key": place("/", "clock")})
-        except TableMissingError:
-            pass
         return self.link.now()
 
     def put_record(self, view: OnlineView, data: bytes, none_after: Bound | None) -> None:
@@ -223,7 +223,7 @@ class DynamoBytes:
     def _pages(self, view: OnlineView, attributes: Iterable[str]) -> Iterator[list[Item]]:
         return row_pages(self.link, view, _PAGE_ROWS, attributes)
 
-    def _remove(self, item: Item, limits: Mapping[str, Any]) -> Outcome:
+    def _remove(self, limits: Mapping[str, Any], item: Item) -> RequestOutcome:
         """Remove a row unless it was computed later; one that was to be let go by now was none."""
         now_s = int(time.time())
         request = {
@@ -234,7 +234,7 @@ class DynamoBytes:
             "ReturnValues": "ALL_OLD",
         }
         try:
-            was = self.link.ask("delete_item", request).found.get("Attributes")
+            was = self.link.ask("delete_item", request).found.get("Attributes", {})
         except ConditionRefusedError:
             return False, True
         return bool(was) and is_kept(was, now_s), True

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from featurectl.online.encode.rows import PackedChunk
 
 ROWS_A_TURN: Final = 1_000  # written before they are counted, and whoever waits hears of it
-Outcome = tuple[bool, bool]  # what a request did: an entity is new, or gone; it is certain
+RequestOutcome = tuple[bool, bool]  # what a request did: an entity is new, or gone; it is certain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ class RowWriter:
         bound, now_s = pack_bound(self._writing.how.none_after), int(time.time())
         return each_at_once(self._pool, lambda item: self._put(item, bound, now_s), items)
 
-    def _put(self, item: Item, bound: bytes, now_s: int) -> Outcome:
+    def _put(self, item: Item, bound: bytes, now_s: int) -> RequestOutcome:
         request = put_if_newer(item, self._writing.order, bound, now_s)
         try:
             answer = self._link.ask("put_item", {"TableName": self._link.address.table, **request})
@@ -93,12 +93,12 @@ class RowWriter:
         return DataError(f"a row is too large for the online store: {whose}: {what}", code="FC557", hint=hint)
 
 
-def each_at_once(pool: Executor, do: Callable[[Any], Outcome], things: Sequence[Any]) -> Written:
+def each_at_once(pool: Executor, do: Callable[[Any], RequestOutcome], things: Sequence[Any]) -> Written:
     """Return what came of doing something with each of some things, several at once.
 
     Where one fails the rest is not begun, and what is under way ends before the error is raised.
     """
-    tasks: list[Future[Outcome]] = [pool.submit(do, thing) for thing in things]
+    tasks: list[Future[RequestOutcome]] = [pool.submit(do, thing) for thing in things]
     try:
         done = [task.result() for task in tasks]
     except BaseException:
