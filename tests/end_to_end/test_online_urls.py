@@ -8,6 +8,7 @@ import os
 import pytest
 
 import featurectl
+from tests.servers.dynamodb import ENVIRON
 from tests.servers.redis import free_port, redis_server
 from tests.two_environments import Repository, write_repository, write_warehouse
 
@@ -22,6 +23,7 @@ def repository_at(tmp_path, online_url) -> Repository:
         "OFFLINE_STORE": str(folder),
         "ONLINE_URL": online_url,
         "WAREHOUSE_URL": write_warehouse(folder / "warehouse.db"),
+        **ENVIRON,
     }
     return Repository(write_repository(tmp_path / "repo"), variables)
 
@@ -37,7 +39,9 @@ async def asked_async(root):
         return (await client.get(*ASKED)).values()
 
 
-@pytest.mark.parametrize("server", ["redis_url", "redis_tls_url", "valkey_url", "redis_cluster_url", "postgres_url"])
+@pytest.mark.parametrize(
+    "server", ["redis_url", "redis_tls_url", "valkey_url", "redis_cluster_url", "postgres_url", "dynamodb_url"]
+)
 @pytest.mark.sample(1)
 def test_what_is_pushed_is_read_by_commands_and_applications(server, request, tmp_path, in_environment):
     repository = repository_at(tmp_path, request.getfixturevalue(server))
@@ -62,6 +66,13 @@ def test_a_server_that_is_away_ends_a_command_with_69_and_its_address(scheme, tm
     assert "${ONLINE_URL} can't be reached" in ran.err
 
 
+def test_a_dynamodb_that_is_away_ends_a_command_with_69(tmp_path):
+    url = f"dynamodb://eu-central-1/features?endpoint=http://127.0.0.1:{free_port()}"
+    ran = repository_at(tmp_path, url).run("apply", *PROD, "--auto-approve")
+    assert ran.code == 69
+    assert "the online store ${ONLINE_URL} can't be reached: nothing answers there" in ran.err
+
+
 def test_a_server_that_is_full_ends_a_push_with_69_and_a_hint(tmp_path):
     with redis_server() as server:
         repository = repository_at(tmp_path, server.url)
@@ -81,4 +92,4 @@ def test_a_server_that_is_full_ends_a_push_with_69_and_a_hint(tmp_path):
 def test_an_unknown_kind_is_wrong_usage_that_names_those_that_there_are(tmp_path):
     ran = repository_at(tmp_path, "memcached://host/").run("apply", *PROD, "--auto-approve")
     assert ran.code == 64
-    assert "sqlite:///, redis://, rediss://, redis+cluster://, rediss+cluster://, postgresql://" in ran.err
+    assert "sqlite:///, redis://, rediss://, redis+cluster://, rediss+cluster://, postgresql://, dynamodb://" in ran.err

@@ -76,6 +76,12 @@ STORES: Final[Mapping[str, Code]] = {
         "off, or another program has written it. It is not served. `featurectl push --full` sends the row again. The "
         "same is said of a schema of rows, of the record of a view's last push, and of the counter of its entities.",
     ),
+    "FC618": Code(
+        "a row is too large for the online store",
+        "DynamoDB takes items of at most 400 kB, and keys of at most 1,024 bytes. The message names view and entity. "
+        "Nothing of its part of the push was written: keep shorter lists and texts in the view, or its rows in another "
+        "store.",
+    ),
     "FC616": Code(
         "a source's object store does not answer",
         "The bucket of the source's `path` gave no answer within the time that a store is waited for. Run it again "

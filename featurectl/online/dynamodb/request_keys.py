@@ -1,7 +1,7 @@
 """The keys of requests in DynamoDB: an item each, claimed under a condition; TTL forgets them.
 
-    p: <project>/<env>/k/<source>   k: digest of the key
-    b: digest of the body, o: the token that has it (`-`: it was carried out), u: when it was claimed, in us,
+    p: <project>/<env>/<source>/keys   k: digest of the key
+    b: digest of the body, o: the token that has it (empty: it was carried out), u: when it was claimed, in us,
     n: events, t: when it is forgotten
 
 A table has no bound of memory, so that keys are not forgotten before their day is over, however many there are.
@@ -17,11 +17,11 @@ from featurectl.online.dynamodb.address import parse_address
 from featurectl.online.dynamodb.connect import ConditionRefusedError, DynamoLink, TableMissingError
 from featurectl.online.dynamodb.items import Item, place
 from featurectl.online.dynamodb.table import make_table
-from featurectl.online.request_keys import KEPT_US, LEASE_US, KeyClaim, RequestKey
+from featurectl.online.request_keys import KEPT_US, LEASE_US, KeyClaim, KnownKey, RequestKey, claim_known, place_of_keys
 from featurectl.online.stream_state.base import StreamSource
 from featurectl.online.stream_state.protocols import MicrosecondClock
 
-_DONE: Final = "-"
+_DONE: Final = ""
 _FREE: Final = (
     "attribute_not_exists(k) OR u <= :forgotten OR (b = :body AND o <> :done AND (o = :token OR u <= :given_up))"
 )
@@ -74,7 +74,7 @@ class DynamoRequestKeys:
         try:
             self._put(request)
         except ConditionRefusedError as refused:
-            return _known(refused.item, key)
+            return claim_known(_known(refused.item), key, now_us)
         return KeyClaim(status="new")
 
     def _put(self, request: Mapping[str, Any]) -> None:
@@ -105,7 +105,7 @@ class DynamoRequestKeys:
 
 
 def _partition(source: StreamSource) -> str:
-    return f"{source.project}/{source.env}/k/{source.source}"
+    return f"{place_of_keys(source)}/keys"
 
 
 def _item(partition: str, key: RequestKey, now_us: int) -> Item:
@@ -119,9 +119,5 @@ def _item(partition: str, key: RequestKey, now_us: int) -> Item:
     }
 
 
-def _known(item: Mapping[str, Any], key: RequestKey) -> KeyClaim:
-    if item["b"]["S"] != key.body:
-        return KeyClaim(status="other")
-    if item["o"]["S"] == _DONE:
-        return KeyClaim(status="done", events=int(item["n"]["N"]))
-    return KeyClaim(status="busy")
+def _known(item: Mapping[str, Any]) -> KnownKey:
+    return KnownKey(body=item["b"]["S"], token=item["o"]["S"], begun_us=int(item["u"]["N"]), events=int(item["n"]["N"]))

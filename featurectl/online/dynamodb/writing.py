@@ -90,7 +90,7 @@ class RowWriter:
     def _too_large(self, key: bytes, what: str) -> DataError:
         whose = f"{field_name(self._view)} {shown_key(key, [*self._view.keys])}"
         hint = "keep shorter lists and texts in the view, or its rows in another store"
-        return DataError(f"a row is too large for the online store: {whose}: {what}", code="FC557", hint=hint)
+        return DataError(f"a row is too large for the online store: {whose}: {what}", code="FC618", hint=hint)
 
 
 def each_at_once(pool: Executor, do: Callable[[Any], RequestOutcome], things: Sequence[Any]) -> Written:
