@@ -137,16 +137,16 @@ def _postgres_request_keys(url: str, shown: str, limit_s: float) -> RequestKeys:
     return PostgresRequestKeys(url, shown, limit_s)
 
 
-def _open_postgres_streams(url: str, shown: str, clock: MicrosecondClock | None) -> StreamState:  # noqa: ARG001
-    from featurectl.online.postgres.aio import no_streams
+def _open_postgres_streams(url: str, shown: str, clock: MicrosecondClock | None) -> StreamState:
+    from featurectl.online.postgres.stream_state import PostgresStreamState
 
-    raise no_streams(shown)
+    return PostgresStreamState(url, shown, clock)
 
 
 def _read_postgres_streams(url: str, shown: str, budget_s: float) -> AsyncStreamReader:
-    from featurectl.online.postgres.aio import AsyncPostgresReader
+    from featurectl.online.postgres.stream_state import AsyncPostgresStreamReader
 
-    return AsyncPostgresReader(url, shown, budget_s)
+    return AsyncPostgresStreamReader(url, shown, budget_s)
 
 
 def _dynamodb_request_keys(url: str, shown: str, limit_s: float) -> RequestKeys:

@@ -12,7 +12,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -139,8 +139,12 @@ class OwnPostgres:
             time.sleep(0.05)
 
     def kill(self) -> None:
-        """End it at once, as a crash would."""
+        """End it and all that it began at once, as a crash would."""
+        began = [] if self._process is None else _children(self._process.pid)
         self._end(signal.SIGKILL)
+        for pid in began:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def stop(self) -> None:
         """End it by a fast shutdown: open sessions are ended."""
@@ -175,6 +179,12 @@ class OwnPostgres:
             self._process.send_signal(how)
             self._process.wait(START_LIMIT_S)
             self._process = None
+
+
+def _children(pid: int) -> list[int]:
+    """Return the processes that a process has begun."""
+    lists = [(task / "children").read_text().split() for task in Path(f"/proc/{pid}/task").iterdir()]
+    return [int(child) for found in lists for child in found]
 
 
 def _server_user() -> str | None:

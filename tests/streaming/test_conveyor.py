@@ -54,7 +54,7 @@ def test_what_is_read_is_what_the_log_says(conveyor: Callable[[int], Conveyor], 
     assert play(conveyor(seed), 300) > 80
 
 
-@pytest.mark.parametrize("store", ["redis_url", "valkey_url", "redis_cluster_url"])
+@pytest.mark.parametrize("store", ["redis_url", "valkey_url", "redis_cluster_url", "postgres_url"])
 @pytest.mark.long
 def test_what_is_read_of_servers_is_what_the_log_says(request: pytest.FixtureRequest, tmp_path: Path, store: str):
     url = request.getfixturevalue(store)

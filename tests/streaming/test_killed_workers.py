@@ -167,16 +167,21 @@ class Campaign:
         return len(asked), len(self.answered) - len(outside)
 
 
-KINDS = {"sqlite": ("sqlite", "sqlite"), "redis": ("redis", "redis"), "kafka": ("kafka", "redis")}
+KINDS = {
+    "sqlite": ("sqlite", "sqlite"),
+    "redis": ("redis", "redis"),
+    "kafka": ("kafka", "redis"),
+    "postgres": ("sqlite", "postgres"),
+}
 
 
 @pytest.fixture(params=KINDS)
 def campaign(request: pytest.FixtureRequest, tmp_path: Path) -> Campaign:
     broker, store = KINDS[request.param]
     urls = {"sqlite": f"sqlite:///{tmp_path / 'streams.db'}", "store": f"sqlite:///{tmp_path / 'online.db'}"}
-    redis_url = request.getfixturevalue("redis_url") if store == "redis" else ""
-    store_url = urls["store"] if store == "sqlite" else redis_url
-    broker_url = {"sqlite": urls["sqlite"], "redis": redis_url}.get(broker, "")
+    server_url = "" if store == "sqlite" else request.getfixturevalue(f"{store}_url")
+    store_url = urls["store"] if store == "sqlite" else server_url
+    broker_url = {"sqlite": urls["sqlite"], "redis": server_url}.get(broker, "")
     if broker == "kafka":
         broker_url = f"{request.getfixturevalue('kafka_url')}?assignment=range"
     divides = broker != "kafka"  # the broker of the tests waits for ever for a member that was killed

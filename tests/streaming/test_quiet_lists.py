@@ -25,7 +25,10 @@ from tests.streaming.test_worker_failures import LIMIT_S, Stage
 ALL_GONE_S = 2 * 3600  # copies of an event are told for an hour and more
 
 
-@pytest.fixture(params=["sqlite", "redis_url", pytest.param("redis_cluster_url", marks=pytest.mark.long)])
+LONG = [pytest.param(name, marks=pytest.mark.long) for name in ("redis_cluster_url", "postgres_url")]
+
+
+@pytest.fixture(params=["sqlite", "redis_url", *LONG])
 def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
     url = "" if request.param == "sqlite" else request.getfixturevalue(request.param)
     place = StreamSource(project=f"shop{time.time_ns()}", env="dev", source="swipes")
@@ -93,7 +96,7 @@ def test_lists_of_generations_that_nobody_names_are_removed(stage: Stage):
 
 
 def test_a_pass_goes_on_with_what_another_worker_left(stage: Stage, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("featurectl.online.sqlite.stream_state._WALK_LISTS", 25)
+    monkeypatch.setattr("featurectl.online.stream_sql.state._WALK_LISTS", 25)
     stage.step()
     entities = [b"s5:c%04d" % i for i in range(60)]
     for view in VIEWS:
@@ -120,7 +123,7 @@ def no_head_of(view: str) -> bytes:
 
 def test_a_worker_that_ends_leaves_old_lists_to_the_next(stage: Stage, monkeypatch: pytest.MonkeyPatch):
     before = begun(stage)
-    monkeypatch.setattr("featurectl.online.sqlite.stream_state._REMOVE_ELEMENTS", 100)
+    monkeypatch.setattr("featurectl.online.stream_sql.state._REMOVE_ELEMENTS", 100)
     monkeypatch.setattr("featurectl.online.redis.stream_state.SCAN_COUNT", 100)
     appends = ListAppend(generation=before, entities=[b"s5:c%04d" % i for i in range(1_500)], elements=[b"\1"] * 1_500)
     stage.worker.connection.lists.append([appends])

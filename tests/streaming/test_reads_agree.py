@@ -102,8 +102,8 @@ def test_all_ways_of_reading_agree_with_a_training_set(tmp_path: Path, seed: int
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("store", ["redis_url", "redis_cluster_url"])
-def test_all_ways_of_reading_agree_in_redis(tmp_path: Path, store: str, request: pytest.FixtureRequest):
+@pytest.mark.parametrize("store", ["redis_url", "redis_cluster_url", "postgres_url"])
+def test_all_ways_of_reading_agree_on_servers(tmp_path: Path, store: str, request: pytest.FixtureRequest):
     shop = shop_in(tmp_path, 7, request.getfixturevalue(store))
     check_ways(shop)
     at = logged_asof(shop)

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar, cast
 
 import psycopg
 
-from featurectl.core.errors import FeaturectlError, StoreError, UsageError
+from featurectl.core.errors import FeaturectlError, StoreError
 from featurectl.core.postgres import NO_ANSWER
 from featurectl.online.base import Ask, Found
 from featurectl.online.postgres.connect import OPTIONS, PostgresAddress, checked_address, store_error
@@ -21,7 +21,6 @@ from featurectl.online.postgres.steps import (
     short_asks,
 )
 from featurectl.online.shared_trips import SharedTrips
-from featurectl.online.stream_state.base import Generation, ListsAnswer, ListsAsk, StreamPoll, StreamSource
 
 T = TypeVar("T")
 AsyncSession = psycopg.AsyncConnection[Any]
@@ -109,17 +108,10 @@ async def _taken_async(session: AsyncSession, steps: StatementSteps[T]) -> T:
         return cast("T", end.value)
 
 
-def no_streams(shown: str) -> UsageError:
-    """Return the error of who wants the state of streams in a store that keeps none."""
-    hint = "write `online: redis://...` or `sqlite:///...` in an environment with streams"
-    return UsageError(f"the online store {shown} keeps no state of streams: PostgreSQL does not yet", hint=hint)
-
-
 class AsyncPostgresReader:
     """An `AsyncRowReader` of a server. A call waits at most `budget_s` for its answer, connecting included."""
 
     def __init__(self, url: str, shown: str, budget_s: float) -> None:
-        self._shown = shown
         self._trips = PostgresTrips(checked_address(url, shown), budget_s)
 
     async def fetch(self, asks: Sequence[Ask]) -> list[list[Found]]:
@@ -130,18 +122,6 @@ class AsyncPostgresReader:
     async def fetch_shared(self, project: str, env: str, names: Sequence[str]) -> list[bytes | None]:
         """Return some of what all entities share, by name."""
         return await self._answer(lambda: found_shared(project, env, names)) if names else []
-
-    async def read_poll(self, source: StreamSource) -> StreamPoll:  # noqa: ARG002
-        """Refuse: there is no state of streams."""
-        raise no_streams(self._shown)
-
-    async def read(self, source: StreamSource, asks: Sequence[ListsAsk]) -> list[ListsAnswer]:  # noqa: ARG002
-        """Refuse: there is no state of streams."""
-        raise no_streams(self._shown)
-
-    async def read_layout(self, source: StreamSource, generation: Generation) -> str:  # noqa: ARG002
-        """Refuse: there is no state of streams."""
-        raise no_streams(self._shown)
 
     async def close(self) -> None:
         """Close the connections; who waits for an answer gets an error."""

@@ -26,7 +26,7 @@ ANSWER_S: Final = 10.0
 BUSY_S: Final = 30  # how long a transaction waits for another's, and how long one may do nothing
 OPTIONS: Final[Mapping[str, Any]] = {"autocommit": True, "prepare_threshold": None, "client_encoding": "utf8"}
 _LIMITS: Final = ("lock_timeout", "idle_in_transaction_session_timeout")
-_SET_LIMITS: Final = "select " + ", ".join(f"set_config('{name}', '{BUSY_S}s', true)" for name in _LIMITS)
+SET_LIMITS: Final = "select " + ", ".join(f"set_config('{name}', '{BUSY_S}s', true)" for name in _LIMITS)
 _CONNECTION_FAILED: Final = "connection failed: "
 _LOGIN: Final = ("password authentication failed", "no password supplied", "role ", "no pg_hba.conf entry")
 _LOCKED: Final = ("55P03", "40P01")
@@ -86,7 +86,7 @@ class PostgresLink:
 
         def transact(session: Session) -> T:
             with session.transaction():
-                session.execute(_SET_LIMITS.encode())
+                session.execute(SET_LIMITS.encode())
                 return use(session)
 
         with translated(self.address):

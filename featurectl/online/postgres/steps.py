@@ -17,7 +17,7 @@ from featurectl.online.postgres.migrations.steps import HEAD, KNOWN, SCHEMA
 T = TypeVar("T")
 Statement = tuple[str, Sequence[object]]
 StatementSteps = Generator[Statement, list[tuple[Any, ...]], T]
-_NOT_THERE: Final = (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName)
+NOT_THERE: Final = (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName)
 _TRIES: Final = 3
 KEYS_A_TRIP: Final = 5_000
 _FieldTables = tuple[str | None, ...]
@@ -128,7 +128,7 @@ def found_rows(known: KnownTables, asks: Sequence[Ask]) -> StatementSteps[list[l
     for _ in range(_TRIES):
         try:
             return (yield from _found_rows(known, asks))
-        except _NOT_THERE:
+        except NOT_THERE:
             known.forget()
     return [[(None,) * len(ask.fields)] * len(ask.keys) for ask in asks]  # removed as often as it was looked for
 
@@ -186,7 +186,7 @@ def found_shared(project: str, env: str, names: Sequence[str]) -> StatementSteps
     kinds, views, versions, ids = map(list, zip(*parsed, strict=True))
     try:
         rows = yield (tables.SHARED, (project, env, project, env, kinds, views, versions, ids))
-    except _NOT_THERE:
+    except NOT_THERE:
         return [None] * len(names)
     return [data for (data,) in rows]
 

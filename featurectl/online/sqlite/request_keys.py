@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
@@ -18,7 +17,7 @@ from featurectl.online.request_keys import (
     claim_known,
     place_of_keys,
 )
-from featurectl.online.sqlite.stream_file import StreamFile, StreamFilePlace, host_clock
+from featurectl.online.sqlite.stream_file import SqliteStep, StreamFile, StreamFilePlace, host_clock
 from featurectl.online.stream_state.base import StreamSource
 from featurectl.online.stream_state.protocols import MicrosecondClock
 
@@ -51,46 +50,46 @@ class SqliteRequestKeys:
     def claim(self, source: StreamSource, keys: Sequence[RequestKey]) -> list[KeyClaim]:
         """Claim keys, one after the other, in one transaction."""
         place, now_us = place_of_keys(source), self._clock()
-        with self._transaction() as connection:
+        with self._transaction() as step:
             if next(self._claims) % _TRIM_EVERY == 0:
-                self._trim(connection, place, now_us)
-            return [_claim(connection, place, key, now_us) for key in keys]
+                self._trim(step, place, now_us)
+            return [_claim(step, place, key, now_us) for key in keys]
 
     def settle(self, source: StreamSource, keys: Sequence[RequestKey], events: Sequence[int]) -> None:
         """Say that requests were carried out."""
         place = place_of_keys(source)
         rows = [(number, place, key.name, key.token) for key, number in zip(keys, events, strict=True)]
-        with self._transaction() as connection:
-            connection.executemany(_SETTLE, rows)
+        with self._transaction() as step:
+            step.executemany(_SETTLE, rows)
 
     def release(self, source: StreamSource, keys: Sequence[RequestKey]) -> None:
         """Give claims up."""
         place = place_of_keys(source)
-        with self._transaction() as connection:
-            connection.executemany(_RELEASE, [(place, key.name, key.token) for key in keys])
+        with self._transaction() as step:
+            step.executemany(_RELEASE, [(place, key.name, key.token) for key in keys])
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._file.transaction() as connection:
-            connection.execute(_TABLE)
-            connection.execute(_INDEX)
-            yield connection
+    def _transaction(self) -> Iterator[SqliteStep]:
+        with self._file.transaction() as step:
+            step.execute(_TABLE)
+            step.execute(_INDEX)
+            yield step
 
-    def _trim(self, connection: sqlite3.Connection, place: str, now_us: int) -> None:
-        connection.execute(_FORGET, (place, now_us - KEPT_US))
-        excess = connection.execute(_EXCESS, (place, self._most)).fetchone()
+    def _trim(self, step: SqliteStep, place: str, now_us: int) -> None:
+        step.execute(_FORGET, (place, now_us - KEPT_US))
+        excess = step.execute(_EXCESS, (place, self._most)).fetchone()
         if excess is not None:
-            connection.execute(_FORGET, (place, excess[0]))
+            step.execute(_FORGET, (place, excess[0]))
 
 
-def _claim(connection: sqlite3.Connection, place: str, key: RequestKey, now_us: int) -> KeyClaim:
-    found = connection.execute(_FIND, (place, key.name)).fetchone()
+def _claim(step: SqliteStep, place: str, key: RequestKey, now_us: int) -> KeyClaim:
+    found = step.execute(_FIND, (place, key.name)).fetchone()
     known = None if found is None else KnownKey(body=found[0], token=found[1], begun_us=found[2], events=found[3])
     claim = claim_known(known, key, now_us)
     if claim.status == "new":
-        connection.execute(_CLAIM, (place, key.name, key.body, key.token, now_us))
+        step.execute(_CLAIM, (place, key.name, key.body, key.token, now_us))
     return claim

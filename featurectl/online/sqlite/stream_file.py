@@ -6,7 +6,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -14,9 +14,11 @@ from typing import Final
 from featurectl.core.dataclass import dataclass
 from featurectl.core.disk_room import hint_of, sqlite_failure
 from featurectl.core.errors import StoreError
+from featurectl.online.sqlite import stream_tables as tables
 from featurectl.online.sqlite.file import DatabaseFile
-from featurectl.online.sqlite.stream_tables import ADD_SOURCE, FIND_SOURCE, IS_KNOWN, MEET_RUN, TABLES
-from featurectl.online.stream_state.base import ConnectionLostError, StreamSource
+from featurectl.online.stream_sql.base import StreamStep
+from featurectl.online.stream_sql.statements import ADD_SOURCE, FIND_SOURCE, IS_KNOWN, MEET_RUN
+from featurectl.online.stream_state.base import ConnectionLostError, ListAppend, StreamSource
 from featurectl.online.stream_state.protocols import MicrosecondClock
 
 _CACHE_KB: Final = 65_536
@@ -46,6 +48,37 @@ def _boot() -> str:
         return ""
 
 
+class SqliteStep:
+    """A transaction of the file."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.execute = connection.execute
+        self.executemany = connection.executemany
+
+    def append(self, generation: int, append: ListAppend) -> dict[bytes, int]:
+        """Append elements to lists of a generation, and return how long these have become."""
+        pairs = zip(append.entities, append.elements, strict=True)
+        self.executemany(tables.APPEND, ((generation, entity, element) for entity, element in pairs))
+        lengths: dict[bytes, int] = {}
+        for entity in dict.fromkeys(append.entities):
+            (lengths[entity],) = self.execute(tables.LENGTH, (generation, entity)).fetchone()
+        return lengths
+
+    def elements(self, generation: int, entities: Sequence[bytes]) -> list[list[bytes]]:
+        """Return the elements of the list of each entity."""
+        find = self.execute
+        return [[one for (one,) in find(tables.ELEMENTS, (generation, entity))] for entity in entities]
+
+    def entities_after(self, generation: int, last: bytes | None, most: int) -> list[bytes]:
+        """Return the entities that have a list, in the order of their keys, behind one."""
+        below: bytes | int = -1 if last is None else last
+        return [key for (key,) in self.execute(tables.WALK, (generation, below, most))]
+
+    def remove_some(self, generation: int, most: int) -> int:
+        """Remove some elements of a generation, and return how many."""
+        return self.execute(tables.REMOVE_SOME, (generation, most)).rowcount
+
+
 class StreamFile:
     """A connection to the file; one that is `pinned` never takes up another file that lies there by now.
 
@@ -56,13 +89,13 @@ class StreamFile:
         self.place = place
         self._pinned = pinned
         self._is_lost = False
-        self._file = DatabaseFile(place.path, place.wait_s, TABLES, of_one_thread=False)
+        self._file = DatabaseFile(place.path, place.wait_s, tables.TABLES, of_one_thread=False)
         self._turn = threading.RLock()
         self._met = 0  # the number of the source that a pinned one is about
         self._roomy: sqlite3.Connection | None = None  # which has its cache
 
     @contextmanager
-    def transaction(self, *, writing: bool = True) -> Iterator[sqlite3.Connection]:
+    def transaction(self, *, writing: bool = True) -> Iterator[SqliteStep]:
         """Give the file for one step, which is written whole or not at all.
 
         Raises:
@@ -75,25 +108,29 @@ class StreamFile:
             connection.execute("begin immediate" if writing else "begin")
             try:
                 self._check_known(connection)
-                yield connection
+                yield SqliteStep(connection)
             except BaseException:
                 if connection.in_transaction:  # SQLite ends it by itself when the disk is full
                     connection.execute("rollback")
                 raise
             connection.execute("commit")
 
-    def number(self, connection: sqlite3.Connection, source: StreamSource) -> int:
+    def clock(self, step: StreamStep) -> int:  # noqa: ARG002  # the time is not the file's
+        """Return the time of this machine."""
+        return self.place.clock()
+
+    def number(self, step: StreamStep, source: StreamSource) -> int:
         """Return the number of a source in the file, 0 where nothing is known of it."""
-        found = connection.execute(FIND_SOURCE, (source.project, source.env, source.source)).fetchone()
+        found = step.execute(FIND_SOURCE, (source.project, source.env, source.source)).fetchone()
         return 0 if found is None else int(found[0])
 
     def meet(self, source: StreamSource) -> int:
         """Return the number of a source, which is made where it was not known; a file met first is taken notice of."""
-        with self.transaction() as connection:
-            connection.execute(ADD_SOURCE, (source.project, source.env, source.source))
-            number = self.number(connection, source)
+        with self.transaction() as step:
+            step.execute(ADD_SOURCE, (source.project, source.env, source.source))
+            number = self.number(step, source)
             drawn = secrets.token_hex(8)  # taken where the file, or this run of the machine, is met for the first time
-            connection.execute(MEET_RUN, (number, f"{self._file.identity}:{_boot()}", drawn))
+            step.execute(MEET_RUN, (number, f"{self._file.identity}:{_boot()}", drawn))
         self._met = number
         return number
 

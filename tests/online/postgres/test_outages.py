@@ -82,7 +82,7 @@ def test_what_a_server_refuses_is_said_with_what_may_help(postgres_url):
 
 def test_a_view_that_another_one_writes_for_long_is_worth_another_try(postgres_url, monkeypatch):
     monkeypatch.setattr(
-        "featurectl.online.postgres.connect._SET_LIMITS", "select set_config('lock_timeout', '50ms', true)"
+        "featurectl.online.postgres.connect.SET_LIMITS", "select set_config('lock_timeout', '50ms', true)"
     )
     of = of_ids()
     with closing(open_online(postgres_url)) as store, psycopg.connect(postgres_url) as other:

@@ -12,7 +12,7 @@ import pytest
 from featurectl.online.all_stores import open_stream_state
 from featurectl.online.stream_state.base import StreamSource
 from featurectl.online.stream_state.protocols import MicrosecondClock, StreamState
-from tests.online.stream_state.losses import RedisLosses, SqliteLosses
+from tests.online.stream_state.losses import PostgresLosses, RedisLosses, SqliteLosses
 from tests.online.stream_state.real_store import Losses
 
 STATES = [
@@ -21,6 +21,7 @@ STATES = [
     pytest.param("valkey_url", marks=pytest.mark.long),
     "redis_cluster_url",
     pytest.param("redis_tls_url", marks=pytest.mark.long),
+    "postgres_url",
 ]
 _numbers = itertools.count()
 Open = Callable[["MicrosecondClock | None"], StreamState]
@@ -60,6 +61,8 @@ def losses(request: pytest.FixtureRequest, url: str) -> Iterator[Callable[[Strea
         def made(source: StreamSource) -> Losses:
             if url.startswith("sqlite"):
                 return SqliteLosses(Path(url.removeprefix("sqlite:///")))
+            if url.startswith("postgresql"):
+                return PostgresLosses(url)
             urls = [url]
             if url.startswith("redis+cluster"):
                 urls = [node.url for node in request.getfixturevalue("redis_cluster").nodes]

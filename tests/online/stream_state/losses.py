@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
+import psycopg
 import redis
 
 from featurectl.online.redis.slots import slot_of, slot_tags
 from featurectl.online.stream_state.base import StreamSource
 from tests.servers.cluster import SLOTS
+from tests.servers.postgres import END_OTHERS
 
 
 class SqliteLosses:
@@ -38,6 +40,39 @@ class SqliteLosses:
             with suppress(FileNotFoundError):
                 Path(f"{self._path}{beside}").unlink()
         copy.replace(self._path)
+
+
+class PostgresLosses:
+    """A database that is put back as it was, and ends the connections to it."""
+
+    masters = [""]  # noqa: RUF012
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._kept: dict[str, list[tuple[object, ...]]] = {}
+
+    def key_of(self, entity: int) -> bytes:
+        return b"i1:%d" % entity
+
+    def keep(self, m: int) -> None:  # noqa: ARG002
+        with psycopg.connect(self._url) as connection:
+            connection.execute("set transaction isolation level repeatable read")
+            self._kept = {name: connection.execute(f"select * from {name}").fetchall() for name in _TABLES}
+
+    def restore(self, m: int) -> None:  # noqa: ARG002
+        with psycopg.connect(self._url) as connection:
+            connection.execute(END_OTHERS)
+            connection.execute(f"truncate {', '.join(_TABLES)}")
+            for name, rows in self._kept.items():
+                if rows:
+                    values = ", ".join(["%s"] * len(rows[0]))
+                    connection.cursor().executemany(f"insert into {name} values ({values})", rows)
+
+
+_TABLES = [
+    f"featurectl_online.stream_{name}"
+    for name in ("sources", "partitions", "stamps", "views", "generations", "cuts", "elements")
+]
 
 
 class RedisLosses:

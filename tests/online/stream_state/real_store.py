@@ -233,6 +233,8 @@ class RealStore(Store):
         self.state, self.source, self.losses = state, source, losses
         self.behind = 0.0
         self.link = Link(state=state, source=source)
+        self.links: list[Link] = [] if shared is None else shared.links
+        self.links.append(self.link)
         self.register = RealRegister(self.link, self.rules)
         if shared is None:
             self._begin()

@@ -20,7 +20,10 @@ STEPS, WHOLE_STEPS = 800, 5_000
 ON_FIRST_MASTER = next(name for name in map("swipes{}".format, range(100)) if slot_of(name.encode()) < SLOTS // 3)
 
 
-@pytest.fixture(params=["sqlite", "redis_url", "redis_cluster_url", "valkey_url"])
+QUICK = ["sqlite", "redis_url", "redis_cluster_url", "valkey_url"]
+
+
+@pytest.fixture(params=[*QUICK, "postgres_url"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a store of each kind; TLS is none that makes a difference here."""
     return url_of(request, tmp_path)
@@ -31,7 +34,11 @@ def played(opened, source, losses, seed: int, steps: int) -> Verdict:
     stores: list[RealStore] = []
     state = opened(lambda: us(stores[0].clock()) if stores and hasattr(stores[0], "clock") else 0)
     stores.append(RealStore(state, of, losses(of)))
-    return History(seed, stores[0], loses=True, remakes=seed % 2 == 0, steps=steps).run()
+    try:
+        return History(seed, stores[0], loses=True, remakes=seed % 2 == 0, steps=steps).run()
+    finally:
+        for link in stores[0].links:
+            link.connection.close()
 
 
 def verdicts_of(opened, source, losses, seeds: range, steps: int) -> dict[int, Verdict]:
@@ -48,6 +55,7 @@ def test_no_answer_of_a_real_store_is_wrong(opened, source, losses):
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("url", QUICK, indirect=True)
 def test_no_answer_of_a_real_store_is_wrong_in_whole_histories(opened, source, losses):
     """Nor is a history one of nothing: there are lost races of compactors, rebuilds, repeats and losses."""
     verdicts = verdicts_of(opened, source, losses, seeds_from(1, 6), WHOLE_STEPS)

@@ -36,7 +36,11 @@ GENERATION = Generation(view="spend@1", id="a1")
 PARTITIONS, END = 3, 1_000  # of streams, and behind all offsets
 CARDS, ROWS = tuple("ABCDEFGHIJ"), 40
 SEEDS = [4, 6, *(pytest.param(seed, marks=pytest.mark.long) for seed in (3, 5, 8, 11, 14, 16))]
-QUICK = ["sqlite", "redis_url", pytest.param("redis_cluster_url", marks=pytest.mark.long)]
+QUICK = [
+    "sqlite",
+    "redis_url",
+    *(pytest.param(name, marks=pytest.mark.long) for name in ("redis_cluster_url", "postgres_url")),
+]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ASOF = Derived(name="when", expression=type_expression("asof", {"asof": "timestamp"}), dtype="timestamp")
 

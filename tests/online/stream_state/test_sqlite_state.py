@@ -168,7 +168,7 @@ def test_a_file_that_another_process_writes_is_an_error_in_time(state, source, c
 
 def test_a_full_disk_is_an_error_and_the_step_is_not_begun(state, source, connection):
     append = ListAppend(generation=GENERATION, entities=[b"k"] * 500, elements=[b"x" * 500] * 500)
-    file = connection._file._file.connection
+    file = connection._database._file.connection
     pages = file.execute("pragma page_count").fetchone()[0]
     file.execute(f"pragma max_page_count = {pages + 5}")
     with pytest.raises(StoreError, match="full") as caught:

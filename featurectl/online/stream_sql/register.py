@@ -1,15 +1,14 @@
-"""The register of a source in the SQLite file: each method is one transaction."""
+"""The register of a source in a database: each method is one transaction."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import StoreError
-from featurectl.online.sqlite import stream_tables as tables
-from featurectl.online.sqlite.stream_file import StreamFile
+from featurectl.online.stream_sql import statements as tables
+from featurectl.online.stream_sql.base import StreamDatabase, StreamStep
 from featurectl.online.stream_state.base import (
     MOST,
     MOST_PARTITIONS,
@@ -45,22 +44,22 @@ class PartitionRow:
     applied: int
 
 
-class SqliteStampRegister:
-    """A `StampRegister` in the file."""
+class SqlStampRegister:
+    """A `StampRegister` in a database."""
 
-    def __init__(self, file: StreamFile, source: int) -> None:
-        self._file = file
+    def __init__(self, database: StreamDatabase, source: int) -> None:
+        self._database = database
         self._source = source
 
     def add_partition(self, name: str, first: int = 0) -> int:
         """Return the number of a partition, which begins at an offset and at `asof` where it was not known."""
         check_exact(first)
-        with self._file.transaction() as connection:
-            found = connection.execute(tables.FIND_PARTITION, (self._source, name)).fetchone()
+        with self._database.transaction() as step:
+            found = step.execute(tables.FIND_PARTITION, (self._source, name)).fetchone()
             if found is not None:
                 return int(found[0])
-            connection.execute(tables.ADD_PARTITION, (self._source, name, first))
-            number = int(connection.execute(tables.FIND_PARTITION, (self._source, name)).fetchone()[0])
+            step.execute(tables.ADD_PARTITION, (self._source, name, first))
+            number = int(step.execute(tables.FIND_PARTITION, (self._source, name)).fetchone()[0])
             if number >= MOST_PARTITIONS:
                 raise StoreError(f"the stream has had more than {MOST_PARTITIONS:,} partitions", code="FC602")
             return number
@@ -68,119 +67,117 @@ class SqliteStampRegister:
     def claim(self, partition: int, first: int, end: int, known: KnownStamps) -> StampClaim | None:
         """Stamp the offsets of a batch that have no stamp; None: the worker begins anew."""
         check_exact(first, end)
-        with self._file.transaction() as connection:
-            row = self._active(connection, partition)
+        with self._database.transaction() as step:
+            row = self._active(step, partition)
             if row is None or first > row.end:
                 return None
             forgotten = min(end, row.kept)
             if not covers(known.logged, first, forgotten):
                 return None
-            (last,) = connection.execute("select last from stream_sources where id = ?", (self._source,)).fetchone()
+            (last,) = step.execute(tables.LAST, (self._source,)).fetchone()
             known = relevant(known, first)
             at = StampedEnd(end=row.end, stamp=row.stamp, applied=row.applied, last=last)
-            clock = self._file.place.clock()
+            clock = self._database.clock(step)
             for each in plan_stamps(at, first, end, clock, known):
-                row = self._add(connection, row, each)
+                row = self._add(step, row, each)
                 last = max(last, each.stamp)
-            connection.execute(tables.PUT_LAST, (self._source, last))
+            step.execute(tables.PUT_LAST, (self._source, last))
             stamps = [
                 *clipped(known.logged, first, forgotten),
-                *_stamps(connection, self._source, partition, first, end),
+                *_stamps(step, self._source, partition, first, end),
             ]
-            cuts = connection.execute(tables.CUTS, (self._source, partition, row.first))
+            cuts = step.execute(tables.CUTS, (self._source, partition, row.first))
             named = [GenerationCut(generation=Generation(view=view, id=name), cut=cut) for view, name, cut in cuts]
             return StampClaim(stamps=stamps, generations=named, last=last)
 
     def begin_stamps(self, least: int | None = None) -> int:
         """Return an instant before which no stamp is that is kept or will be given: as late a one as there is."""
-        with self._file.transaction() as connection:
-            _, last, *_ = connection.execute(tables.SOURCE, (self._source,)).fetchone()
-            (kept,) = connection.execute(tables.LEAST_KEPT_STAMP, (self._source,)).fetchone()
-            begun = max(self._file.place.clock() if least is None else least, last + 1)
-            connection.execute(tables.PUT_LAST, (self._source, begun - 1))
+        with self._database.transaction() as step:
+            _, last, *_ = step.execute(tables.SOURCE, (self._source,)).fetchone()
+            (kept,) = step.execute(tables.LEAST_KEPT_STAMP, (self._source,)).fetchone()
+            begun = max(self._database.clock(step) if least is None else least, last + 1)
+            step.execute(tables.PUT_LAST, (self._source, begun - 1))
             return int(begun if kept is None else min(begun, kept))
 
     def finish(self, partition: int, first: int, end: int, written: Sequence[Generation]) -> bool:
         """Say that offsets are in the lists of some generations; False: the worker begins anew."""
-        with self._file.transaction() as connection:
-            row = self._active(connection, partition)
+        with self._database.transaction() as step:
+            row = self._active(step, partition)
             if row is None or end > row.end or first > row.done:
                 return False
-            named = connection.execute(tables.NAMED, (self._source,)).fetchall()
+            named = step.execute(tables.NAMED, (self._source,)).fetchall()
             if not {(each.view, each.id) for each in written}.issuperset(named):
                 return False
             done = max(row.done, end)
-            found = connection.execute(tables.WHOLE_STAMP, (self._source, partition, row.whole, done)).fetchone()
+            found = step.execute(tables.WHOLE_STAMP, (self._source, partition, row.whole, done)).fetchone()
             whole, stamp = found or (row.whole, 0)
-            self._put(connection, replace(row, done=done, whole=whole, applied=max(row.applied, stamp)))
-            connection.execute(tables.PUT_ASOF, (self._source,))
+            self._put(step, replace(row, done=done, whole=whole, applied=max(row.applied, stamp)))
+            step.execute(tables.PUT_ASOF, (self._source,))
             return True
 
     def heartbeat(self, positions: Sequence[ReadingPosition]) -> list[bool]:
         """Promise that nothing came up to now in some partitions; False of one: the worker begins anew with it."""
-        with self._file.transaction() as connection:
-            clock = self._file.place.clock()
-            answers = [self._beat(connection, position, clock) for position in positions]
-            connection.execute(tables.PUT_ASOF, (self._source,))
+        with self._database.transaction() as step:
+            clock = self._database.clock(step)
+            answers = [self._beat(step, position, clock) for position in positions]
+            step.execute(tables.PUT_ASOF, (self._source,))
             return answers
 
     def retire(self, partitions: Sequence[RetiredPartition], until: int = RETIRED) -> PartitionRetirement | None:
         """Have nothing come of some partitions any more, nor wait for them; None where more came than was looked at."""
-        with self._file.transaction() as connection:
-            asof, last, *_ = connection.execute(tables.SOURCE, (self._source,)).fetchone()
+        with self._database.transaction() as step:
+            asof, last, *_ = step.execute(tables.SOURCE, (self._source,)).fetchone()
             gave_up, greatest, lost = False, last, list[int]()
             active = []
             for each in partitions:
-                named = connection.execute(tables.FIND_PARTITION, (self._source, each.name)).fetchone()
-                row = None if named is None else self._active(connection, named[0])
+                named = step.execute(tables.FIND_PARTITION, (self._source, each.name)).fetchone()
+                row = None if named is None else self._active(step, named[0])
                 if row is not None:
                     active.append((each, row))
             if max(asof, last) > until or any(of.taken not in (None, row.end) for of, row in active):
                 return None
             for each, row in active:
                 gave_up |= not row.end == row.done == each.end
-                lost += filter(
-                    None, connection.execute(tables.LEAST_STAMP, (self._source, row.number, each.end)).fetchone()
-                )
-                connection.execute(tables.FORGET_STAMPS, (self._source, row.number, MOST))
+                lost += filter(None, step.execute(tables.LEAST_STAMP, (self._source, row.number, each.end)).fetchone())
+                step.execute(tables.FORGET_STAMPS, (self._source, row.number, MOST))
                 ends = {"kept": each.end, "whole": each.end, "done": each.end, "end": each.end}
-                self._put(connection, replace(row, **ends, stamp=each.stamp, applied=RETIRED))
+                self._put(step, replace(row, **ends, stamp=each.stamp, applied=RETIRED))
                 greatest = max(greatest, each.stamp)
-            connection.execute(tables.PUT_LAST, (self._source, greatest))
+            step.execute(tables.PUT_LAST, (self._source, greatest))
             if gave_up:
-                void(connection, self._source)
-            connection.execute(tables.PUT_ASOF, (self._source,))
+                void(step, self._source)
+            step.execute(tables.PUT_ASOF, (self._source,))
             return PartitionRetirement(asof=asof, last=last, lost_from=min(lost, default=None), gave_up=gave_up)
 
     def forget(self, partition: int, below: int) -> None:
         """Let go the stamps of ranges that end at or before a logged offset and are done."""
-        with self._file.transaction() as connection:
-            row = self._row(connection, partition)
+        with self._database.transaction() as step:
+            row = self._row(step, partition)
             if row is None:
                 return
             where = (self._source, partition)
-            (kept,) = connection.execute(tables.FORGOTTEN_END, (*where, row.whole, below)).fetchone()
+            (kept,) = step.execute(tables.FORGOTTEN_END, (*where, row.whole, below)).fetchone()
             if kept is not None:
-                connection.execute(tables.FORGET_STAMPS, (*where, kept))
-                self._put(connection, replace(row, kept=kept))
+                step.execute(tables.FORGET_STAMPS, (*where, kept))
+                self._put(step, replace(row, kept=kept))
 
     def read_state(self) -> RegisterState:
         """Return what the register holds, but the stamps."""
-        with self._file.transaction(writing=False) as connection:
-            return state_of(connection, self._source, self._file.place.clock())
+        with self._database.transaction(writing=False) as step:
+            return state_of(step, self._source, self._database.clock(step))
 
     def read_stamps(self, partition: int, first: int, end: int) -> list[StampRange]:
         """Return the stamps that are kept of some offsets, in their order."""
-        with self._file.transaction(writing=False) as connection:
-            return _stamps(connection, self._source, partition, first, end)
+        with self._database.transaction(writing=False) as step:
+            return _stamps(step, self._source, partition, first, end)
 
-    def _active(self, connection: sqlite3.Connection, partition: int) -> PartitionRow | None:
+    def _active(self, step: StreamStep, partition: int) -> PartitionRow | None:
         """Return a partition of which something may come."""
-        row = self._row(connection, partition)
+        row = self._row(step, partition)
         return None if row is None or row.applied == RETIRED else row
 
-    def _row(self, connection: sqlite3.Connection, partition: int) -> PartitionRow | None:
-        found = connection.execute(tables.PARTITION, (self._source, partition)).fetchone()
+    def _row(self, step: StreamStep, partition: int) -> PartitionRow | None:
+        found = step.execute(tables.PARTITION, (self._source, partition)).fetchone()
         if found is None:
             return None
         first, kept, whole, done, end, stamp, applied = found
@@ -188,108 +185,108 @@ class SqliteStampRegister:
             number=partition, first=first, kept=kept, whole=whole, done=done, end=end, stamp=stamp, applied=applied
         )
 
-    def _put(self, connection: sqlite3.Connection, row: PartitionRow) -> None:
+    def _put(self, step: StreamStep, row: PartitionRow) -> None:
         values = (row.kept, row.whole, row.done, row.end, row.stamp, row.applied)
-        connection.execute(tables.PUT_PARTITION, (self._source, row.number, *values))
+        step.execute(tables.PUT_PARTITION, (self._source, row.number, *values))
 
-    def _add(self, connection: sqlite3.Connection, row: PartitionRow, added: StampRange) -> PartitionRow:
+    def _add(self, step: StreamStep, row: PartitionRow, added: StampRange) -> PartitionRow:
         """Add a range at the end, to the last one where it has its stamp and is not done: a stamp is never split."""
         where = (self._source, row.number)
         if row.whole < row.end and row.stamp == added.stamp:
-            (last,) = connection.execute(tables.LAST_STAMP, where).fetchone()
-            connection.execute(tables.EXTEND_STAMP, (*where, last, added.end))
+            (last,) = step.execute(tables.LAST_STAMP, where).fetchone()
+            step.execute(tables.EXTEND_STAMP, (*where, last, added.end))
         else:
-            connection.execute(tables.ADD_STAMP, (*where, added.first, added.end, added.stamp))
+            step.execute(tables.ADD_STAMP, (*where, added.first, added.end, added.stamp))
         grown = replace(row, end=added.end, stamp=added.stamp)
-        self._put(connection, grown)
+        self._put(step, grown)
         return grown
 
-    def _beat(self, connection: sqlite3.Connection, at: ReadingPosition, clock: int) -> bool:
-        row = self._active(connection, at.partition)
+    def _beat(self, step: StreamStep, at: ReadingPosition, clock: int) -> bool:
+        row = self._active(step, at.partition)
         if row is None:
             return False
         if not at.position == row.end == row.done:
             return at.position <= row.end
         if at.at_end and clock > row.applied:
-            self._put(connection, replace(row, applied=clock))
+            self._put(step, replace(row, applied=clock))
         return True
 
 
-def _stamps(connection: sqlite3.Connection, source: int, partition: int, first: int, end: int) -> list[StampRange]:
-    found = connection.execute(tables.STAMPS, (source, partition, first, end))
+def _stamps(step: StreamStep, source: int, partition: int, first: int, end: int) -> list[StampRange]:
+    found = step.execute(tables.STAMPS, (source, partition, first, end))
     return list(clipped([StampRange(first=a, end=b, stamp=stamp) for a, b, stamp in found], first, end))
 
 
-class SqliteGenerations:
-    """A `GenerationRegister` in the file."""
+class SqlGenerations:
+    """A `GenerationRegister` in a database."""
 
-    def __init__(self, file: StreamFile, source: int) -> None:
-        self._file = file
+    def __init__(self, database: StreamDatabase, source: int) -> None:
+        self._database = database
         self._source = source
 
     def add(self, generation: Generation, layout: str = "") -> NewGeneration:
         """Name a generation to be written from now on, in the place of one of its view that was never read."""
         generation.check()
         of = (self._source, generation.view, generation.id)
-        with self._file.transaction() as connection:
-            connection.execute(tables.ADD_VIEW, of[:2])
-            connection.execute(tables.UNNAME_OTHERS, of)
-            found = connection.execute(tables.FIND_GENERATION, of).fetchone()
+        with self._database.transaction() as step:
+            step.execute(tables.ADD_VIEW, of[:2])
+            step.execute(tables.UNNAME_OTHERS, of)
+            found = step.execute(tables.FIND_GENERATION, of).fetchone()
             if found is None:
-                connection.execute(tables.ADD_GENERATION, (*of, layout))
-                found = (*connection.execute(tables.FIND_GENERATION, of).fetchone()[:1], False)
+                step.execute(tables.ADD_GENERATION, (*of, layout))
+                found = (*step.execute(tables.FIND_GENERATION, of).fetchone()[:1], False)
             number, named = found
             if not named:
-                connection.execute(tables.NAME_GENERATION, (number,))
-                connection.execute(tables.PUT_CUTS, (self._source, number))
-            (asof,) = connection.execute(tables.GENERATION_ASOF, (number,)).fetchone()
-            return NewGeneration(cuts=dict(connection.execute(tables.GENERATION_CUTS, (number,))), asof=asof)
+                step.execute(tables.NAME_GENERATION, (number,))
+                step.execute(tables.PUT_CUTS, (self._source, number))
+            (asof,) = step.execute(tables.GENERATION_ASOF, (number,)).fetchone()
+            return NewGeneration(cuts=dict(step.execute(tables.GENERATION_CUTS, (number,))), asof=asof)
 
     def switch(self, generation: Generation) -> bool:
         """Have a generation read and written alone; False where it is not named, or not all before its cut is done."""
         of = (self._source, generation.view, generation.id)
-        with self._file.transaction() as connection:
-            found = connection.execute(tables.FIND_GENERATION, of).fetchone()
+        with self._database.transaction() as step:
+            found = step.execute(tables.FIND_GENERATION, of).fetchone()
             if found is None or not found[1]:
                 return False
-            if connection.execute(tables.NOT_DONE, (self._source, found[0])).fetchone()[0]:
+            if step.execute(tables.NOT_DONE, (self._source, found[0])).fetchone()[0]:
                 return False
-            connection.execute(tables.PUT_LIVE, of)
-            connection.execute(tables.UNNAME_OTHERS, of)
+            step.execute(tables.PUT_LIVE, of)
+            step.execute(tables.UNNAME_OTHERS, of)
             return True
 
     def drop(self, generation: Generation) -> None:
         """Neither write nor read a generation any more."""
         of = (self._source, generation.view, generation.id)
-        with self._file.transaction() as connection:
-            connection.execute(tables.UNNAME, of)
-            connection.execute(tables.DROP_LIVE, of)
+        with self._database.transaction() as step:
+            step.execute(tables.UNNAME, of)
+            step.execute(tables.DROP_LIVE, of)
 
     def void(self) -> None:
         """Give up all generations."""
-        with self._file.transaction() as connection:
-            void(connection, self._source)
+        with self._database.transaction() as step:
+            void(step, self._source)
 
 
-def void(connection: sqlite3.Connection, source: int) -> None:
+def void(step: StreamStep, source: int) -> None:
     """Give up all generations of a source."""
-    connection.execute(tables.UNNAME_ALL, (source,))
-    connection.execute(tables.DROP_ALL_LIVE, (source,))
+    step.execute(tables.UNNAME_ALL, (source,))
+    step.execute(tables.DROP_ALL_LIVE, (source,))
 
 
-def state_of(connection: sqlite3.Connection, source: int, clock_us: int = 0) -> RegisterState:
+def state_of(step: StreamStep, source: int, clock_us: int = 0) -> RegisterState:
     """Return what the register of a source holds, but the stamps; nothing where it is not there."""
-    asof, last, run, left = connection.execute(tables.SOURCE, (source,)).fetchone() or (0, 0, "", 0)
+    asof, last, run, left = step.execute(tables.SOURCE, (source,)).fetchone() or (0, 0, "", 0)
     named: dict[str, list[str]] = {}
-    for view, name in connection.execute(tables.NAMED, (source,)):
+    for view, name in step.execute(tables.NAMED, (source,)):
         named.setdefault(view, []).append(name)
     views = {
         view: ViewGenerations(view=view, live=live, named=named.get(view, []))
-        for view, live in connection.execute(tables.VIEWS, (source,))
+        for view, live in step.execute(tables.VIEWS, (source,))
     }
     partitions = [
         StreamPartition(name=name, number=number, first=first, kept=kept, done=done, end=end, applied=applied)
-        for name, number, first, kept, done, end, applied in connection.execute(tables.PARTITIONS, (source,))
+        for name, number, first, kept, done, end, applied in step.execute(tables.PARTITIONS, (source,))
     ]
     return RegisterState(
         partitions=partitions, asof=asof, last=last, views=views, run=run, left=left, clock_us=clock_us

@@ -1,0 +1,1 @@
+"""The state of streams in a database of SQL: what SQLite and PostgreSQL share."""
