@@ -22,6 +22,7 @@ from featurectl.sources.base import Increment, PartScan, SourcePart, SourceScan
 _NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)  # no row is available so early
 _AT_ONCE: Final = 1_000_000  # rows of a table that are looked through
 _EARLIER: Final = timedelta(seconds=1)  # some databases compare in whole seconds
+_NUMBER: Final = "\x00number"
 
 
 def seen_before(
@@ -95,6 +96,14 @@ def events_of(run: MaterializeRun, chosen: pl.Expr) -> pl.Series | None:
 def is_copy_of(rows: BucketedRows) -> pl.Expr:
     """Return which rows of a table are of the same events as some new ones."""
     return pl.col(DEDUP).is_in(rows.of(0, 1)[DEDUP].drop_nulls().implode()).fill_null(value=False)
+
+
+def lacking_rows(rows: pl.DataFrame, there: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+    """Return the rows that others lack, each as often as they lack it: by keys, clocks and the hash of all columns."""
+    row = [*keys, EVENT_TIME, AVAILABLE_AT, TIE_ORDER]
+    numbered = pl.int_range(pl.len()).over(row).alias(_NUMBER)
+    found = there.select(row).with_columns(numbered)
+    return rows.with_columns(numbered).join(found, on=[*row, _NUMBER], how="anti", nulls_equal=True).drop(_NUMBER)
 
 
 def read_until(view: FeatureView, coverage: Coverage) -> datetime:

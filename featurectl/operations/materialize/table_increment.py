@@ -38,12 +38,17 @@ from featurectl.operations.materialize.planned_increment import (
     table_begin,
 )
 from featurectl.operations.materialize.progress_rows import ReportedRows, RowCounter
-from featurectl.operations.materialize.repeats import seen_before, with_first_instant, without_replaced
+from featurectl.operations.materialize.repeats import (
+    lacking_rows,
+    seen_before,
+    with_first_instant,
+    without_replaced,
+)
 from featurectl.operations.materialize.rows import TableRows
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.operations.materialize.same_rows import has_same_rows, write_read
 from featurectl.operations.materialize.source_types import typed_view
-from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME, TIE_ORDER
+from featurectl.pit.questions import DEDUP, EVENT_TIME
 from featurectl.registry.applied import not_applied, served_views
 from featurectl.registry.state import ObjectVersion, State
 from featurectl.sources.base import Increment, PartScan, RequiredColumns, SourceScan
@@ -304,17 +309,19 @@ def _after_overlap(
 ) -> tuple[pl.DataFrame, bool]:
     """Return the table's rows up to the instant from which the query was asked again and the new ones after it.
 
-    The second value is true when the query no longer gives a row that the table had.
+    Rows of that very instant, which a query that compares by `>` does not give, are the table's and those it lacks.
+    The second value is true when a row that the table had has no place in it any more.
     """
     since = increment.scans[0].since
     assert since is not None
-    before = run.table.read().drop(left_out)
-    after = prepared.rows.of(0, 1).filter(pl.col(EVENT_TIME) > since)
+    before, after, at_since = run.table.read().drop(left_out), prepared.rows.of(0, 1), pl.col(EVENT_TIME) == since
     again = before.filter(pl.col(EVENT_TIME) > since)
-    identity = [*run.view.keys, EVENT_TIME, AVAILABLE_AT, TIE_ORDER]
-    lost = again.join(after, on=identity, how="anti").height > 0
-    rows = pl.concat([before.filter(pl.col(EVENT_TIME) <= since), after], how="diagonal_relaxed")
-    return ordered(rows, run.view.keys), lost
+    added = lacking_rows(after.filter(at_since), before.filter(at_since), run.view.keys)
+    after = pl.concat([added, after.filter(pl.col(EVENT_TIME) > since)])
+    replaced = pl.col(DEDUP).is_in(after[DEDUP].drop_nulls().implode()).fill_null(value=False)
+    kept = before.filter(pl.col(EVENT_TIME) <= since, ~replaced)
+    is_lost = lacking_rows(again, after, run.view.keys).height > 0 or kept.height + again.height < before.height
+    return ordered(pl.concat([kept, after], how="diagonal_relaxed"), run.view.keys), is_lost
 
 
 def new_id() -> str:

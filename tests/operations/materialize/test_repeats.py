@@ -1,12 +1,16 @@
 """`dedup_key` keeps the copy that was available first, in whatever files and runs the copies come."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from featurectl.language.definitions.source import SqlQuery
 from tests.definitions import DELAYS, LATEST, named
+from tests.operations.materialize.test_reread import EVERY, HOUR, insert
+from tests.operations.materialize.test_reread import SOURCE as TIMED
 from tests.operations.materialize.test_view import FILES, at, queried, run, values, write
 
 SOURCE = replace(FILES, available_at=None, dedup_key=("arr_delay",))
@@ -58,6 +62,55 @@ def test_a_query_that_runs_again_repeats_no_row_from_before_its_overlap(tmp_path
         _, table = run(tmp_path, view=DELAYS, source=source, hour=51)
         assert table.read().equals(run(tmp_path, view=DELAYS, source=source, hour=51, offline="whole")[1].read())
         assert values(table) == [1.0, 2.0, 3.0]
+
+
+BY_EVENT = "select * from arrivals where unixepoch(at) >= unixepoch(:since)"
+UNTIMED = replace(TIMED, available_at=None, sql=SqlQuery(url="sqlite:///w.db", query=BY_EVENT))
+
+
+@pytest.mark.parametrize("hours", [0, 3])
+def test_a_row_of_the_instant_asked_from_that_comes_later_is_taken_once(tmp_path, hours):
+    source = replace(UNTIMED, lateness_us=hours * HOUR)
+    insert(tmp_path, ("A", "x", 1.0, 5 - hours, 0), ("A", "u", 2.0, 5, 0), ("A", None, 7.0, 5 - hours, 0))
+    run(tmp_path, source=source)
+    insert(tmp_path, ("A", "y", 3.0, 5 - hours, 0), ("A", None, 7.0, 5 - hours, 0), ("A", None, 8.0, 5 - hours, 0))
+    made, table = run(tmp_path, source=source)
+    assert (made.action, sorted(values(table))) == ("append", [1.0, 2.0, 3.0, 7.0, 7.0, 8.0])
+    made, again = run(tmp_path, source=source)
+    assert (made.action, again.read().equals(table.read())) == ("nothing", True)
+
+
+EVENT = st.tuples(st.sampled_from("AB"), st.sampled_from(["x", "y", None]), st.sampled_from([1.0, 2.0]),
+    st.integers(0, 4), st.just(0))  # fmt: skip
+
+
+def check_events(root, steps, source):
+    """Events happen at most as much before the newest one as the source says."""
+    newest, hours = 0, (source.lateness_us or 0) // HOUR
+    insert(root)
+    for rows in steps:
+        insert(root, *((*row, max(newest - hours, 0) + after, known) for *row, after, known in rows))
+        coverage = run(root, view=EVERY, source=source, hour=200)[1].coverage()
+        newest = (coverage.newest_event - at(0)) // timedelta(hours=1) if coverage.newest_event else 0
+    _, stepwise = run(root, view=EVERY, source=source, hour=200)
+    _, whole = run(root, view=EVERY, source=source, hour=200, offline="whole")
+    assert stepwise.read().equals(whole.read())
+
+
+UNTIMED_SOURCES = st.sampled_from([UNTIMED, replace(UNTIMED, lateness_us=3 * HOUR)])
+
+
+@settings(max_examples=3, deadline=None)
+@given(st.lists(st.lists(EVENT, max_size=5), min_size=1, max_size=5), UNTIMED_SOURCES)
+def test_runs_of_a_query_by_event_time_give_what_one_run_gives(tmp_path_factory, steps, source):
+    check_events(tmp_path_factory.mktemp("steps"), steps, source)
+
+
+@pytest.mark.stress
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.lists(EVENT, max_size=5), min_size=1, max_size=5), UNTIMED_SOURCES)
+def test_many_runs_of_a_query_by_event_time_give_what_one_run_gives(tmp_path_factory, steps, source):
+    check_events(tmp_path_factory.mktemp("steps"), steps, source)
 
 
 ROW = st.tuples(st.sampled_from("AB"), st.sampled_from([1.0, 2.0, 3.0, None]), st.integers(0, 9), st.just(0))
