@@ -41,3 +41,20 @@ def test_only_what_packs_and_unpacks_rows_knows_the_places_of_bytes():
         path.relative_to(ONLINE).as_posix() for path in sorted(ONLINE.rglob("*.py")) if OFFSETS.search(path.read_text())
     ]
     assert {f for f in files if not f.startswith(("decode/", "encode/", "stream_state/"))} == ELSEWHERE | {"codec.py"}
+
+
+@pytest.mark.parametrize(
+    ("url", "module", "said", "hint"),
+    [
+        ("redis://host/0", "redis", "in Redis needs the package redis", "featurectl[redis]"),
+        ("postgresql://host/db", "psycopg", "in PostgreSQL needs the package psycopg", "featurectl[postgres]"),
+    ],
+)
+def test_a_library_that_is_missing_is_named_with_what_brings_it(monkeypatch, url, module, said, hint):
+    def opener(*_):
+        raise ModuleNotFoundError(name=module)
+
+    monkeypatch.setitem(STORES, f"{url.partition('://')[0]}://", (opener, opener))
+    with pytest.raises(UsageError, match=said) as caught:
+        open_online(url)
+    assert hint in caught.value.hint

@@ -113,7 +113,7 @@ class OwnPostgres:
     """A server on a port and a folder of its own, which is killed, stopped and started again."""
 
     def __init__(self, folder: Path, settings: Sequence[str] = ()) -> None:
-        self._user = _server_user()
+        self._user = server_user()
         if self._user:
             shutil.chown(folder, self._user)
         self._folder, self._settings = folder, settings
@@ -187,7 +187,7 @@ def _children(pid: int) -> list[int]:
     return [int(child) for found in lists for child in found]
 
 
-def _server_user() -> str | None:
+def server_user() -> str | None:
     """Return who the server must run as: PostgreSQL refuses to run as root."""
     if os.geteuid() != 0:
         return None
