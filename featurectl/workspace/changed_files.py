@@ -108,11 +108,12 @@ def _problem(column: _ChangedColumn, follow: Sequence[Problem], repo: Repo, root
 
 def _file_of(column: _ChangedColumn, root: Path) -> str:
     """Return the first file of a source in which a column is as it is now; its place where nobody can tell."""
+    from featurectl.language.definitions.source import FILE_FORMATS
     from featurectl.sources.open import read_schema
     from featurectl.sources.paths import source_files
 
     source = column.source
-    if source.iceberg is not None:
+    if source.format not in FILE_FORMATS or FILE_FORMATS[source.format].folder_pattern is None:  # a table
         return source.place
     try:
         files = source_files(source, root, source.path)

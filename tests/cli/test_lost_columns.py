@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
 
 from featurectl.cli.main import main
 from tests.cli.shop import PROJECT
@@ -64,3 +68,37 @@ def test_a_lost_column_fails_its_views_on_record_and_no_others(tmp_path, monkeyp
     capsys.readouterr()
     assert main(["plan", "-q"]) == 1
     assert 'menu.csv has changed: column "type" is gone' in "".join(capsys.readouterr())
+
+
+TABLE = """
+entities: [{{name: dish, keys: {{dish: string}}}}]
+sources: [{{name: sold, path: sold, format: {kind}, event_time: at}}]
+feature_views: [{{name: prices, entity: dish, source: sold, features: [price]}}]
+"""
+
+
+@pytest.mark.parametrize("kind", ["parquet", "delta"])
+def test_a_table_whose_types_are_known_and_that_lost_a_column_says_which(tmp_path, monkeypatch, capsys, kind):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "featurectl.yaml").write_text(PROJECT)
+    (tmp_path / "o.yaml").write_text(TABLE.format(kind=kind))
+    rows = pl.DataFrame({"dish": ["a"], "price": [1.5], "at": [datetime(2026, 1, 1, tzinfo=UTC)]})
+
+    def write(frame):
+        if kind == "delta":
+            frame.write_delta("sold", mode="overwrite", delta_write_options={"schema_mode": "overwrite"})
+        else:
+            (tmp_path / "sold").mkdir(exist_ok=True)
+            frame.write_parquet("sold/1.parquet")
+
+    write(rows)
+    for argv in (["apply", "--auto-approve"], ["materialize"]):
+        assert main([*argv, "-q"]) == 0
+    write(rows.rename({"price": "cost"}))
+    capsys.readouterr()
+    assert main(["materialize", "-q"]) == 1
+    place = "sold/1.parquet" if kind == "parquet" else "sold"
+    said = f"error[FC503]: source sold, {place}: column 'price' is gone, it was float64 before\n"
+    assert capsys.readouterr().err.startswith(said)
+    assert main(["plan", "-q"]) == 1
+    assert 'sold has changed: column "price" is gone, it was float64' in "".join(capsys.readouterr())

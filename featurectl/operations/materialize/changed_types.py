@@ -64,7 +64,12 @@ def _gone(run: MaterializeRun, coverage: Coverage | None) -> Mapping[str, str]:
         columns = run.reader.columns()
     except DataError:
         return {}
-    before = {**(view.source.columns or {}), **(coverage.columns if coverage else {}), **_registered(view)}
+    return _lacking(view, columns, {**(view.source.columns or {}), **(coverage.columns if coverage else {})})
+
+
+def _lacking(view: FeatureView, columns: Mapping[str, str], before: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the columns that a view or its source reads that are there no more, with the types that they had."""
+    before = {**before, **_registered(view)}
     made = {name for item in view.source.select for name in expression_reads(item.expression)}
     return {name: before[name] for name in read_columns(view) | made if name in before and name not in columns}
 
@@ -104,12 +109,16 @@ def check_registered_types(view: FeatureView, columns: Mapping[str, str]) -> Non
     """See that the columns of a source that a view reads have the types that it was registered with, if any.
 
     Raises:
-        DataError: FC504, one has another: as the registered one its values would be cut, or no values.
+        DataError: FC503 one is there no more; FC504 one has another: as the registered one its values would be cut, or
+            no values.
     """
-    if view.source.columns_declared or not (changed := _others(view, columns, _registered(view))):
+    if view.source.columns_declared:
         return
-    name, (before, now) = min(changed.items())
-    raise DataError(f"view {view.name} was applied with {name} as {before}, and it is {now}", code="FC504")
+    if gone := _lacking(view, columns, {}):
+        raise DataError(f"view {view.name} was applied with {min(gone)}, and it is there no more", code="FC503")
+    if changed := _others(view, columns, _registered(view)):
+        name, (before, now) = min(changed.items())
+        raise DataError(f"view {view.name} was applied with {name} as {before}, and it is {now}", code="FC504")
 
 
 def check_given_types(view: FeatureView, given: Sequence[tuple[Source, Mapping[str, str]]]) -> None:
