@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError, StoreError
 from featurectl.streaming.predictions import PredictorFactory
+from featurectl.streaming.run import StopSignal
 from featurectl.streaming.session.applied_streams import AppliedStream, chosen_streams
 from featurectl.streaming.session.followed_streams import FollowedStreams
 from featurectl.streaming.session.source_report import SourceReport
@@ -64,7 +65,7 @@ class ProcessRun:
         self._registry_problem = ""
         self._is_ending = False
 
-    def run(self, stop: threading.Event) -> Sequence[SourceReport]:
+    def run(self, stop: StopSignal) -> Sequence[SourceReport]:
         """Work until stopped, with `once` until all is done, and return what was done.
 
         Raises:

@@ -22,8 +22,10 @@ from typing import Final
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import CheckFailedError, DataError, FeaturectlError, StoreError, TryAgainError, UsageError
+from featurectl.streaming.run import StopSignal
 from featurectl.streaming.session.process_run import ProcessRun, RunListener, StreamRunRequest
 from featurectl.streaming.session.source_report import SourceReport, united_reports
+from featurectl.streaming.session.stop_signals import StopRequest
 from featurectl.workspace.open import open_workspace
 
 _TICK_S: Final = 0.1
@@ -95,7 +97,7 @@ class ProcessGroup:
         self._deaths = 0
         self._error: Exception | None = None
 
-    def run(self, stop: threading.Event) -> Sequence[SourceReport]:
+    def run(self, stop: StopSignal) -> Sequence[SourceReport]:
         """Work until stopped, with `once` until all have ended, and return what was done.
 
         Raises:
@@ -189,7 +191,7 @@ class _PipeListener:
 
 def _work(place: WorkspacePlace, request: StreamRunRequest, pipe: Connection) -> None:
     """Work in the process that was started."""
-    stop, listener = threading.Event(), _PipeListener(pipe)
+    stop, listener = StopRequest(), _PipeListener(pipe)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
     if (parent := multiprocessing.parent_process()) is not None:
@@ -207,7 +209,7 @@ def _work(place: WorkspacePlace, request: StreamRunRequest, pipe: Connection) ->
     pipe.close()
 
 
-def _stop_after(parent: BaseProcess, stop: threading.Event) -> None:
+def _stop_after(parent: BaseProcess, stop: StopRequest) -> None:
     """Have this process end in order when the first one is gone; at once where it ended before this one had."""
     parent.join()
     if stop.is_set():
