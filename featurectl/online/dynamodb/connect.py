@@ -25,6 +25,7 @@ AT_ONCE: Final = 16  # requests of one writer or reader that are under way
 _CONNECT_S: Final = 3.0
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 3.0
+_MOST_LOSSES: Final = 3
 _READS: Final = frozenset(("get_item", "batch_get_item", "query", "describe_table"))
 _THROTTLED: Final = frozenset(
     ("ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded", "Throttling")
@@ -94,18 +95,18 @@ class DynamoLink:
             StoreError: it can't be reached, is still busy, or refuses us: for want of a table, of a right.
         """
         busy_s = self._answer_s if operation in _READS else self._busy_s
-        begun_s, pause_s, lost = time.monotonic(), _FIRST_PAUSE_S, False
+        begun_s, pause_s, losses = time.monotonic(), _FIRST_PAUSE_S, 0
         while True:
             try:
                 found: Asked = getattr(self._opened(), operation)(**asked)
             except (aws.ClientError, aws.BotoCoreError, ValueError) as error:
                 left_s = busy_s - (time.monotonic() - begun_s)
-                if not _may_repeat(error, left_s, was_lost=lost):
+                if not _may_repeat(error, left_s, losses=losses):
                     self._fail(error)
-                lost = lost or not _is_throttled(error)
+                losses += not _is_throttled(error)
             else:
                 self._clock.note(found)
-                return DynamoAnswer(found=found, is_first=not lost)
+                return DynamoAnswer(found=found, is_first=not losses)
             time.sleep(pause_s * random.uniform(0.5, 1))  # noqa: S311  # so that many do not come back at once
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
@@ -157,7 +158,7 @@ class DynamoLink:
     def _fail(self, error: Exception) -> NoReturn:
         """Raise a failure of the driver as ours."""
         if code_of(error) == "ConditionalCheckFailedException":
-            raise ConditionRefusedError(getattr(error, "response", {}).get("Item", {})) from error
+            raise ConditionRefusedError(_said(error).get("Item", {})) from error
         raise self._translated(error, code_of(error)) from error
 
     def _translated(self, error: Exception, code: str) -> FeaturectlError:
@@ -233,11 +234,16 @@ class _ServerClock:
 
 def code_of(error: Exception) -> str:
     """Return what the server calls a failure, nothing where it did not answer."""
-    return str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))
+    return str(_said(error).get("Error", {}).get("Code", ""))
+
+
+def _said(error: Exception) -> Asked:
+    """Return what the server answered to a request that failed: nothing where it did not."""
+    return error.response if isinstance(error, aws.ClientError) else {}
 
 
 def _message(error: Exception) -> str:
-    said = getattr(error, "response", {}).get("Error", {}).get("Message", "")
+    said = _said(error).get("Error", {}).get("Message", "")
     lines = str(said or error).strip().splitlines() or [type(error).__name__]
     return lines[0]
 
@@ -246,8 +252,8 @@ def _is_throttled(error: Exception) -> bool:
     return code_of(error) in _THROTTLED
 
 
-def _may_repeat(error: Exception, left_s: float, *, was_lost: bool) -> bool:
-    """Return whether a request may be sent again: a connection that broke is opened anew once."""
+def _may_repeat(error: Exception, left_s: float, *, losses: int) -> bool:
+    """Return whether a request may be sent again: over a connection that broke only some times."""
     if isinstance(error, aws.ConnectionClosedError):
-        return not was_lost
+        return losses < _MOST_LOSSES
     return left_s > 0 and (_is_throttled(error) or code_of(error) in _IN_TROUBLE)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from base64 import b64decode
 from collections import Counter
 from collections.abc import Callable
@@ -54,17 +55,20 @@ class Faults:
         events = self.link._opened().meta.events
         events.register("before-send.dynamodb", self._before)
         events.register("after-call.dynamodb", self._after)
-        self._broken = ""
+        self._thread = threading.local()
+        self._lock = threading.Lock()
 
     def _before(self, request: Any, **_: object) -> AWSResponse | None:
         operation = operation_of(request)
-        self.sent[operation] += 1
-        found = self.refused(operation, self.sent[operation])
+        with self._lock:
+            self.sent[operation] += 1
+            self._thread.number = number = self.sent[operation]
+        found = self.refused(operation, number)
         return None if found is None else refusal(request.url, *found)
 
     def _after(self, model: Any, **_: object) -> None:
         """Lose the answer of a request that was carried out."""
-        if self.breaks(model.name, self.sent[model.name]):
+        if self.breaks(model.name, self._thread.number):
             raise ConnectionClosedError(endpoint_url="http://127.0.0.1")
 
 
