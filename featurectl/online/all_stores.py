@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from featurectl.core.drivers import SQLITE_URL
 from featurectl.core.errors import UsageError
 from featurectl.core.variables import shown_location
-from featurectl.online.base import AsyncRowReader, OnlineStore
+from featurectl.online.base import AsyncRowReader, OnlineStore, OnlineView
 from featurectl.online.request_keys import RequestKeys
 from featurectl.online.stream_state.protocols import AsyncStreamReader, MicrosecondClock, StreamState
 
@@ -19,6 +19,7 @@ _Open = Callable[[str, str], OnlineStore]
 _OpenAsync = Callable[[str, str, float], AsyncRowReader]
 _OpenStreamReader = Callable[[str, str, float], AsyncStreamReader]
 _OpenStreams = Callable[[str, str, "MicrosecondClock | None"], StreamState]
+WriteUnits = Callable[[OnlineView, int], int]  # of a row of a view version that has, with its key, so many bytes
 _OpenRequestKeys = Callable[[str, str, float], RequestKeys]
 
 
@@ -167,6 +168,12 @@ def _read_dynamodb_streams(url: str, shown: str, budget_s: float) -> AsyncStream
     return AsyncDynamoReader(url, shown, budget_s)
 
 
+def _dynamodb_units() -> WriteUnits:
+    from featurectl.online.dynamodb.items import write_units
+
+    return write_units
+
+
 STORES: Final[Mapping[str, tuple[_Open, _OpenAsync]]] = {
     SQLITE_URL: (_open_sqlite, _read_sqlite),
     "redis://": (_open_redis, _read_redis),
@@ -194,12 +201,19 @@ REQUEST_KEYS: Final[Mapping[str, _OpenRequestKeys]] = {
     "postgresql://": _postgres_request_keys,
     "dynamodb://": _dynamodb_request_keys,
 }
+WRITE_UNITS: Final[Mapping[str, Callable[[], WriteUnits]]] = {"dynamodb://": _dynamodb_units}
 _REDIS: Final = ("an online store in Redis needs the package redis", "pip install 'featurectl[redis]'")
 _POSTGRES: Final = ("an online store in PostgreSQL needs the package psycopg", "pip install 'featurectl[postgres]'")
 _DYNAMODB: Final = ("an online store in DynamoDB needs the package boto3", "pip install 'featurectl[dynamodb]'")
 _LIBRARIES: Final = {
     "redis": _REDIS, "hiredis": _REDIS, "psycopg": _POSTGRES, "boto3": _DYNAMODB, "botocore": _DYNAMODB
 }  # fmt: skip
+
+
+def write_units(url: str) -> WriteUnits | None:
+    """Return how many write units a row costs in the online store at a URL; None: it takes no money for writes."""
+    found = next((units for scheme, units in WRITE_UNITS.items() if url.startswith(scheme)), None)
+    return None if found is None else found()
 
 
 def open_online(url: str, shown: str = "") -> OnlineStore:

@@ -22,6 +22,7 @@ from featurectl.workspace.plain_registry import list_view_columns
 
 if TYPE_CHECKING:
     from featurectl.language.definitions.source import Source
+    from featurectl.online.base import OnlineStore
     from featurectl.plan.external_state import ExternalState
     from featurectl.plan.plan import Plan
     from featurectl.sources.size import SourceSize
@@ -128,10 +129,20 @@ class Planner:
 
             plan = note_states(plan, workspace)
         try:
-            return measure_plan(plan, workspace.repo.views, measured)
+            plan = measure_plan(plan, workspace.repo.views, measured)
+            return self._with_costs(plan, online)
         except StoreError as error:
             self._warn(f"how much work the plan makes is not known: {error.message}")
             return plan
+
+    def _with_costs(self, plan: Plan, online: OnlineStore | None) -> Plan:
+        """Return the plan with what its pushes cost, where the online store takes money for writes."""
+        units = self.workspace.write_units()
+        if units is None:
+            return plan
+        from featurectl.operations.write_costs import note_costs
+
+        return note_costs(plan, self.workspace.repo.views, units, online)
 
     def _warn(self, text: str) -> None:
         self.progress.done(f"warning: {text}")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from featurectl.offline.base import OfflineStore
     from featurectl.offline.event_log import EventLog
     from featurectl.offline.stream_places import StreamPlaces
+    from featurectl.online.all_stores import WriteUnits
     from featurectl.online.base import OnlineStore
     from featurectl.online.request_keys import RequestKeys
     from featurectl.online.stream_state.protocols import AsyncStreamReader, StreamState
@@ -129,6 +130,16 @@ class Workspace:
 
         written = self.environment.online
         return open_online(self._url(written, "online"), shown_location(written))
+
+    def write_units(self) -> WriteUnits | None:
+        """Return how many write units a row costs in the online store; None: it takes no money for writes.
+
+        Raises:
+            UsageError: a variable of its URL is not set.
+        """
+        from featurectl.online.all_stores import write_units
+
+        return write_units(self._url(self.environment.online, "online"))
 
     def online(self) -> OnlineStore:
         """Return the environment's online store."""

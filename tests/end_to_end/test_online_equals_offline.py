@@ -97,7 +97,7 @@ def test_reading_after_a_push_gives_the_training_set_s_values(kind, tmp_path):
         check_history(VIEWS[kind], seed, SqliteStore(tmp_path / f"{seed}.db"))
 
 
-SERVERS = ["redis_url", "redis_tls_url", "valkey_url", "redis_cluster_url", "postgres_url"]
+SERVERS = ["redis_url", "redis_tls_url", "valkey_url", "redis_cluster_url", "postgres_url", "dynamodb_url"]
 OFTEN = {"state with ttl", "windows"}  # asked of the other servers
 ASKED = [
     pytest.param(kind, server, marks=[] if server == "redis_url" or kind in OFTEN else pytest.mark.stress)

@@ -27,11 +27,13 @@ SHARDS: Final = 16
 NO_ENTITY: Final = b"-"  # a key has a byte at least; those of entities begin with a letter
 LONGEST_KEY: Final = 1_024  # bytes of a sort key
 LARGEST_ITEM: Final = 400 * 1_024  # bytes, names of attributes among them
+UNIT_BYTES: Final = 1_024  # of a write that is paid once
 TTL: Final = "t"
 _TTL_BYTES: Final = 8  # ten digits of a number, and a bit more
 Item = dict[str, dict[str, Any]]
 ORDERS: Final[Mapping[VersionedBy, str]] = {"event": "e", "computed": "c"}
 IS_LATE: Final = "t <= :now"
+ORDER_BYTES: Final = sum(end - begin for begin, end in NEWER_BYTES.values())
 _OLDER: Final = {
     order: f"attribute_not_exists({name}) OR {name} <= :new OR c > :bound OR {IS_LATE}"
     for order, name in ORDERS.items()
@@ -98,6 +100,12 @@ def item_bytes(item: Item) -> int:
 def _value_bytes(value: Mapping[str, Any]) -> int:
     [(kind, content)] = value.items()
     return _TTL_BYTES if kind == "N" else len(content.encode() if kind == "S" else content)
+
+
+def write_units(view: OnlineView, size: int) -> int:
+    """Return how many write units a row costs that has, with its key, so many bytes: one for each kB that it begins."""
+    around = sum(len(name) for name in "pkrec") + len(view_shards(view)[0]) + ORDER_BYTES
+    return -(-(size + around) // UNIT_BYTES)
 
 
 def put_if_newer(item: Item, order: VersionedBy, bound: bytes, now_s: int) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Faults put into an online store's bytes or into the files of a prediction log, without featurectl.
 
-    python -m tests.monitor.verify.injections FAULT ORDERS.parquet sqlite:///on.db|redis://...|postgresql://...|LOG_FOLDER
+    python -m tests.monitor.verify.injections FAULT ORDERS.parquet STORE_URL|LOG_FOLDER
 
 What a fault makes of the values of the view `spend` is computed here, row by row in plain Python.
 """
@@ -10,13 +10,16 @@ from __future__ import annotations
 import json
 import sqlite3
 import sys
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
+import boto3
 import msgpack
 import polars as pl
 import psycopg
@@ -165,8 +168,50 @@ class PostgresBytes:
         self._connection.close()
 
 
-def open_bytes(url: str) -> SqliteBytes | RedisBytes | PostgresBytes:
+class DynamoDbBytes:
+    """The rows of `spend@1` in DynamoDB."""
+
+    def __init__(self, url: str) -> None:
+        address = urlsplit(url)
+        self._table = address.path.removeprefix("/")
+        endpoint = dict(parse_qsl(address.query))["endpoint"]
+        self._client = boto3.client("dynamodb", region_name=address.netloc, endpoint_url=endpoint)
+
+    def rows(self) -> dict[bytes, bytes]:
+        return {key: item["r"]["B"] for (_, key), item in self._items().items()}
+
+    def schema(self, number: int) -> str:
+        place = {"p": {"S": HOME}, "k": {"B": f"schema/spend@1/{number}".encode()}}
+        return str(self._client.get_item(TableName=self._table, Key=place)["Item"]["d"]["S"])
+
+    def put(self, key: bytes, row: bytes) -> None:
+        self.add(key, row)
+
+    def drop(self, key: bytes) -> None:
+        self._client.delete_item(TableName=self._table, Key=self._place(key))
+
+    def add(self, key: bytes, row: bytes) -> None:
+        self._client.put_item(
+            TableName=self._table,
+            Item={**self._place(key), "r": {"B": row}, "e": {"B": row[3:24]}, "c": {"B": row[17:24]}},
+        )
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _place(self, key: bytes) -> dict[str, Any]:
+        return {"p": {"S": f"{HOME}/spend@1/{zlib.crc32(key) % 16:x}"}, "k": {"B": key}}
+
+    def _items(self) -> dict[tuple[str, bytes], Any]:
+        pages = self._client.get_paginator("scan").paginate(TableName=self._table)
+        items = {(item["p"]["S"], item["k"]["B"]): item for page in pages for item in page["Items"]}
+        return {place: item for place, item in items.items() if place[0].startswith(f"{HOME}/spend@1/")}
+
+
+def open_bytes(url: str) -> SqliteBytes | RedisBytes | PostgresBytes | DynamoDbBytes:
     """Return the bytes behind the URL of an online store."""
+    if url.startswith("dynamodb"):
+        return DynamoDbBytes(url)
     if url.startswith("postgresql"):
         return PostgresBytes(url)
     return RedisBytes(url) if url.startswith("redis") else SqliteBytes(url.removeprefix("sqlite:///"))

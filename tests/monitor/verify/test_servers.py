@@ -12,7 +12,7 @@ from tests.monitor.verify.shop import log_folder, request_rows, run, serve_rows
 from tests.monitor.verify.test_injections import CAUSES, in_log, in_store
 
 
-@pytest.fixture(params=["redis_url", "postgres_url"])
+@pytest.fixture(params=["redis_url", "postgres_url", pytest.param("dynamodb_url", marks=pytest.mark.long)])
 def url(request):
     """The URL of a server that has nothing of the repository."""
     found = request.getfixturevalue(request.param)

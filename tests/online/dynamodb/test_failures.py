@@ -22,6 +22,13 @@ from tests.servers.redis import free_port
 ENTITIES = 40
 
 
+@pytest.fixture
+def quick(monkeypatch):
+    """Requests are sent again at once."""
+    monkeypatch.setattr("featurectl.online.dynamodb.connect._LONGEST_PAUSE_S", 0.001)
+    monkeypatch.setattr("featurectl.online.dynamodb.connect._FIRST_PAUSE_S", 0.001)
+
+
 def of_ids():
     return view({"n": "int64"}, {"id": "int64"})
 
@@ -75,9 +82,11 @@ def test_without_credentials_the_error_says_where_they_are_looked_for(monkeypatc
             store.count(of_ids())
         assert "AWS_PROFILE" in caught.value.hint
     monkeypatch.setenv("AWS_PROFILE", "nobody")
-    with closing(open_online("dynamodb://eu-central-1/features")) as store:
-        with pytest.raises(StoreError, match=r"refuses the credentials: .*nobody"):
-            store.count(of_ids())
+    with (
+        closing(open_online("dynamodb://eu-central-1/features")) as store,
+        pytest.raises(StoreError, match=r"refuses the credentials: .*nobody"),
+    ):
+        store.count(of_ids())
 
 
 @pytest.mark.parametrize("kind", ["UnrecognizedClientException", "ExpiredTokenException", "InvalidSignatureException"])
@@ -90,6 +99,7 @@ def test_credentials_that_are_refused_are_said_to_be(dynamodb_url, kind):
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("quick")
 def test_what_is_throttled_or_in_trouble_is_sent_again_and_counts_once(dynamodb_url):
     of = of_ids()
     with closing(open_online(dynamodb_url)) as store:
@@ -133,6 +143,7 @@ def test_an_answer_that_was_lost_leaves_a_right_count(dynamodb_url):
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("quick")
 def test_a_half_of_each_batch_is_asked_for_again(dynamodb_url):
     of = of_ids()
     with closing(open_online(dynamodb_url)) as store:

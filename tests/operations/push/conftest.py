@@ -12,7 +12,7 @@ from featurectl.online.all_stores import open_online
 from featurectl.online.base import OnlineStore
 
 
-@pytest.fixture(params=["sqlite", "redis", "postgres"])
+@pytest.fixture(params=["sqlite", "redis", "postgres", pytest.param("dynamodb", marks=pytest.mark.long)])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OnlineStore]:
     """A file, then servers."""
     is_file = request.param == "sqlite"

@@ -1,7 +1,7 @@
 """What a process does that pushes a view until it is killed.
 
-The place is a URL of Redis or PostgreSQL, or a file of SQLite. It writes a letter to stdout as it goes: `b` before
-anything is sent, `w` whenever more rows are in the store, `e` at the end.
+The place is a URL of a server, or a file of SQLite. It writes a letter to stdout as it goes: `b` before anything is
+sent, `w` whenever more rows are in the store, `e` at the end.
 """
 
 from __future__ import annotations
@@ -30,11 +30,16 @@ VIEWS = {
 FIRST, SECOND, ENTITIES = -1, 4, 1_500
 
 
-def made_table(kind):
+def less(place):
+    """Return by how much less is pushed to a place: DynamoDB's server for tests takes some hundred rows a second."""
+    return 10 if place.startswith("dynamodb://") else 1
+
+
+def made_table(kind, entities=ENTITIES):
     """Return the table: rows of every entity until FIRST, then of two in three until SECOND, some known late."""
     view = VIEWS[kind]
-    rows = table(view, [_row(i, -5 - i % 3, None) for i in range(ENTITIES)], INPUTS, buckets=4)
-    later = [_row(i, i % 4, i % 4 + (i % 5 == 0)) for i in range(ENTITIES + 500) if i % 3]
+    rows = table(view, [_row(i, -5 - i % 3, None) for i in range(entities)], INPUTS, buckets=4)
+    later = [_row(i, i % 4, i % 4 + (i % 5 == 0)) for i in range(entities + entities // 3) if i % 3]
     add(rows, view, later, INPUTS)
     return rows
 
@@ -78,10 +83,11 @@ def say(letter):
 def push(place, project, kind, hours, progress=None):
     """Push the view as of so many hours, in chunks so small that there are many."""
     with opened(place) as store, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(encoded_rows, "CHUNK_ROWS", 50)
+        patch.setattr(encoded_rows, "CHUNK_ROWS", 50 // less(place))
         patch.setattr(plain, "MANY_ROWS", 0)
-        patch.setattr(choose_entities, "PART_ROWS", 200)
-        return push_view(push_request(store, VIEWS[kind], made_table(kind), hours, project), progress)
+        patch.setattr(choose_entities, "PART_ROWS", 200 // less(place))
+        rows = made_table(kind, ENTITIES // less(place))
+        return push_view(push_request(store, VIEWS[kind], rows, hours, project), progress)
 
 
 def content(place, project):
@@ -96,6 +102,8 @@ def content(place, project):
                 {f: v for f, v in fields.items() if not f.startswith(b"writer/")} for fields in pipeline.execute()
             ]
             return {key.split(b"/", 1)[1]: fields for key, fields in zip(keys, hashes, strict=True)}
+    if place.startswith("dynamodb://"):
+        return _in_dynamodb(place, project)
     if place.startswith("postgresql://"):
         return _in_postgres(place, project)
     with opened(place) as store:
@@ -105,6 +113,25 @@ def content(place, project):
             "views": read("select env, view, version, entities, push_record from views").fetchall(),
             "schemas": read("select id, document from schemas").fetchall(),
         }
+
+
+def _in_dynamodb(place, project):
+    """Return the items of a project, but for the signs of writers, and how often rows were counted."""
+    with opened(place) as store:
+        link = store.bytes.link
+        items = []
+        asked = {"TableName": link.address.table, "ConsistentRead": True}
+        while True:
+            page = link.ask("scan", asked).found
+            items += [item for item in page["Items"] if item["p"]["S"].startswith(f"{project}/")]
+            if "LastEvaluatedKey" not in page:
+                break
+            asked["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+    return {
+        (item["p"]["S"].removeprefix(project), item["k"]["B"]): {name: item[name] for name in item if name not in "pkg"}
+        for item in items
+        if not item["k"]["B"].startswith(b"writer/")
+    }
 
 
 def _in_postgres(place, project):

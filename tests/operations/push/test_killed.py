@@ -46,7 +46,7 @@ def campaign(place_of, kills, kind, first):
     return died
 
 
-@pytest.fixture(params=["redis", "sqlite", "postgres"])
+@pytest.fixture(params=["redis", "sqlite", "postgres", "dynamodb"])
 def place_of(request, tmp_path):
     """Return a function that gives a new place: a store's address and a project."""
     url = "" if request.param == "sqlite" else request.getfixturevalue(f"{request.param}_url")
