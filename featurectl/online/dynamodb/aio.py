@@ -46,6 +46,7 @@ class DynamoTrips(SharedTrips[DynamoQuestion, FoundItems]):
     def __init__(self, url: str, shown: str, budget_s: float) -> None:
         super().__init__(budget_s, _TRIPS)
         self._link = DynamoLink(parse_address(url, shown), budget_s)
+        self._link.load()
         self._pool = ThreadPoolExecutor(AT_ONCE)
 
     def late(self) -> FeaturectlError:
@@ -123,7 +124,7 @@ class AsyncDynamoReader:
 
 def no_streams(shown: str) -> UsageError:
     """Return the error of who wants the state of streams in a store that keeps none."""
-    hint = "write `online: redis://...` or `sqlite:///...` in an environment with streams"
+    hint = "write `online: redis://...`, `postgresql://...` or `sqlite:///...` in an environment with streams"
     return UsageError(
         f"the online store {shown} keeps no state of streams: DynamoDB does not in this version", hint=hint
     )

@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, NoReturn
@@ -84,6 +85,11 @@ class DynamoLink:
         self._lock = threading.Lock()
         self._client: Any = None
         self._clock = _ServerClock()
+
+    def load(self) -> None:
+        """Load AWS's client, which takes a tenth of a second or two: now, not within the time of the first request."""
+        with suppress(aws.BotoCoreError, ValueError):  # who asks something gets the error
+            self._opened()
 
     def ask(self, operation: str, asked: Asked) -> DynamoAnswer:
         """Return the answer to a request about the table, which is repeated as long as the server is busy.
@@ -181,7 +187,10 @@ class DynamoLink:
         return _message(error) if code_of(error) else type(error).__name__
 
 
-_POLICY_HINT: Final = "docs/how-to/dynamodb.md has the policy that the user or role needs"
+_POLICY_HINT: Final = (
+    "the user or role needs BatchGetItem, BatchWriteItem, DeleteItem, GetItem, PutItem, Query and UpdateItem on the "
+    "table; who only reads BatchGetItem, GetItem and Query"
+)
 _SHAPE_HINT: Final = "its table has the partition key p, a string, and the sort key k, binary"
 _KINDS: Final[Mapping[str, tuple[type[StoreError], str]]] = {
     "ResourceNotFoundException": (

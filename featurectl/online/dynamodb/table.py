@@ -17,7 +17,10 @@ from featurectl.online.dynamodb.items import TTL
 
 _READY_S: Final = 120.0
 _LOOK_S: Final = 0.2
-_MAKE_HINT: Final = "make it with partition key p (string) and sort key k (binary): docs/how-to/dynamodb.md"
+_MAKE_HINT: Final = (
+    "make it with partition key p (string) and sort key k (binary), or allow CreateTable, DescribeTable and "
+    "UpdateTimeToLive"
+)
 _KEYS: Final = {"p": ("S", "HASH"), "k": ("B", "RANGE")}
 
 
