@@ -41,8 +41,8 @@ _RUN: Final = """
 select oid || '/' || (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint from pg_database
 where datname = current_database()
 """
-_LOCK: Final = "select run from stream_sources where id = ? and project <> '' for update"
-_KNOWN: Final = "select run from stream_sources where id = ? and project <> ''"
+_KNOWN: Final = f"select run, ({_RUN}) from stream_sources where id = ? and project <> ''"
+_LOCK: Final = f"{_KNOWN} for update"
 # Elements that came together keep their order behind those that are there; lengths are as of before, and what came.
 _APPEND: Final = """
 with sent as (
@@ -185,7 +185,7 @@ class PostgresStreams:
             number = self.number(step, source)
             [(run,)] = step.execute(_RUN).fetchall()
             step.execute(MEET_RUN, (number, run, secrets.token_hex(8)))
-            [(self._run,)] = step.execute(_KNOWN, (number,)).fetchall()
+            [(self._run, _)] = step.execute(_KNOWN, (number,)).fetchall()
         self._met = number
         return number
 
@@ -201,7 +201,7 @@ class PostgresStreams:
     def _opened(self) -> Session:
         if self._is_lost or (self._pinned and self._session is not None and self._session.closed):
             self._is_lost = True
-            raise self._lost("was lost")
+            raise self._lost("lost its connection")
         if not self._is_ready:
             link = PostgresLink(self._address, self._answer_s)
             try:
@@ -215,11 +215,13 @@ class PostgresStreams:
 
     def _check_same(self, step: PostgresStep) -> None:
         """Check that the register is the one that was met, of the same run of the same server."""
-        [(run,)] = step.execute(_RUN).fetchall()
         found = step.execute(_LOCK if step.locks else _KNOWN, (self._met,)).fetchone()
-        if found != (self._run,) or not self._run.startswith(f"{run}:"):
-            self._is_lost = found is not None
-            raise self._lost("was removed, or is of another run of the server," if found is None else "was lost")
+        if found is None:
+            raise self._lost("was removed")
+        run, now = found
+        if run != self._run or not run.startswith(f"{now}:"):
+            self._is_lost = True
+            raise self._lost("is of another run of the server than it was")
 
     def _lost(self, what: str) -> ConnectionLostError:
         return ConnectionLostError(

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from featurectl.online.postgres.aio import AsyncPostgresReader
-from featurectl.online.postgres.connect import ANSWER_S, checked_address
+from featurectl.online.postgres.connect import ANSWER_S, PostgresLink, checked_address
 from featurectl.online.postgres.migrations.steps import SCHEMA
-from featurectl.online.postgres.steps import NOT_THERE, StatementSteps
+from featurectl.online.postgres.steps import NOT_THERE, StatementSteps, taken
 from featurectl.online.postgres.stream_database import PostgresStreams
 from featurectl.online.stream_sql.state import SqlStreamConnection, SqlStreams
 from featurectl.online.stream_state.base import (
@@ -61,10 +61,28 @@ class PostgresStreamState(SqlStreams):
         self._address = checked_address(url, shown)
         self._clock, self._wait_s = clock, ANSWER_S if wait_s is None else wait_s
         super().__init__(self._opened(pinned=False))
+        self._link = PostgresLink(self._address, self._wait_s)
 
     def connect(self, source: StreamSource) -> SqlStreamConnection:
         """Return a connection to the server, of one worker, compactor or rebuild."""
         return SqlStreamConnection(self._opened(pinned=True), source)
+
+    def read(self, source: StreamSource, asks: Sequence[ListsAsk]) -> list[ListsAnswer]:
+        """Return the lists of each ask, all as of one moment, by one statement."""
+        return self._link.read(lambda session: taken(session, found_lists(source, asks)))
+
+    def read_poll(self, source: StreamSource) -> StreamPoll:
+        """Return what a reader has to know of the register, by one statement."""
+        return self._link.read(lambda session: taken(session, found_poll(source)))
+
+    def read_layout(self, source: StreamSource, generation: Generation) -> str:
+        """Return the document of what the lists of a generation keep, "" of one that has none, or is not named."""
+        return self._link.read(lambda session: taken(session, found_layout(source, generation)))
+
+    def close(self) -> None:
+        """Give the connections back."""
+        super().close()
+        self._link.close()
 
     def _opened(self, *, pinned: bool) -> PostgresStreams:
         return PostgresStreams(self._address, self._wait_s, self._clock, pinned=pinned)

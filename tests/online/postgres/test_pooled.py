@@ -8,8 +8,9 @@ from contextlib import closing
 
 import pytest
 
-from featurectl.online.all_stores import open_online
+from featurectl.online.all_stores import open_online, open_stream_state
 from tests.online.postgres.test_async import COUNT, ask, filled, last, reader_of
+from tests.online.postgres.test_streams import SOURCE, append, begun, elements
 from tests.online.rows import view
 from tests.online.test_writers_at_once import ENTITIES, written
 from tests.servers.pgbouncer import started_pgbouncer
@@ -30,6 +31,21 @@ def test_the_store_works_where_connections_are_lent_for_a_transaction_each(postg
             assert store.count(of) == other.count_rows(of) == sum(number > 0 for number in wanted.values())
             other.remove(of)
             assert store.read(of, [[1]]) == [None]
+
+
+def test_streams_are_kept_where_connections_are_lent(postgres_url):
+    with (
+        started_pgbouncer(postgres_url) as url,
+        closing(open_stream_state(url)) as state,
+        closing(state.connect(SOURCE)) as one,
+        closing(state.connect(SOURCE)) as other,
+    ):
+        begun(one)
+        for number in range(5):
+            append(one, b"\x01%d" % number)
+            append(other, b"\x01%d" % number)
+            assert len(elements(state)) == 2 * number + 2
+        one.check()
 
 
 def test_readers_of_one_loop_share_what_is_lent(postgres_url):
