@@ -40,6 +40,7 @@ from featurectl.online.stream_state.base import (
 )
 from featurectl.online.stream_state.protocols import StreamConnection
 from tests.servers.cluster import started_cluster
+from tests.servers.postgres import started_postgres
 from tests.servers.redis import redis_server, valkey_program
 
 BATCH, RECORD_BYTES, ROUNDS, CALLS, FOLDED = 5_000, 200, 5, 300, 40
@@ -57,7 +58,8 @@ def main() -> None:
         server = stack.enter_context(redis_server())
         valkey = stack.enter_context(redis_server(program=valkey_program()))
         cluster = stack.enter_context(started_cluster())
-        urls = {"Redis": server.url, "Valkey": valkey.url, "Cluster": cluster.url}
+        postgres = stack.enter_context(stack.enter_context(started_postgres()).database())
+        urls = {"Redis": server.url, "Valkey": valkey.url, "Cluster": cluster.url, "PostgreSQL": postgres}
         for name, url in (urls | {"SQLite": f"sqlite:///{folder / 'online.db'}"}).items():
             if len(sys.argv) > 3 and name not in sys.argv[3:]:
                 continue
@@ -67,7 +69,7 @@ def main() -> None:
             connection = state.connect(SOURCE)
             stack.callback(connection.close)
             begin(connection)
-            bare = None if name in ("Cluster", "SQLite") else url
+            bare = None if name in ("Cluster", "SQLite", "PostgreSQL") else url
             measure_appends(connection, batches, bare)
             measure_calls(connection)
             measure_replace(connection)

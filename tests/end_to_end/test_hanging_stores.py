@@ -110,6 +110,7 @@ def hurry(monkeypatch, seconds: float) -> None:
     for name in ("CONNECT_S", "READ_S", "RETRY_S"):
         monkeypatch.setattr(f"featurectl.core.object_store.{name}", seconds)
     monkeypatch.setattr("featurectl.online.redis.connect.ANSWER_S", seconds)
+    monkeypatch.setattr("featurectl.online.postgres.connect.ANSWER_S", seconds)
     monkeypatch.setattr("featurectl.registry.database.ANSWER_LIMIT_S", seconds)
     monkeypatch.setattr("featurectl.registry.database.CONNECT_LIMIT_S", 2)
     monkeypatch.setattr("featurectl.sources.sql.connections.PROBE_S", seconds)
@@ -156,6 +157,22 @@ def test_a_command_ends_where_a_store_hangs(shop, capsys, command, store, code):
     assert code == 0 or ANSWERS[store] in said
     if command == "materialize":
         assert run(capsys, *WORDS[command])[0] == 0
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("hurried")
+def test_a_command_ends_where_an_online_store_in_postgresql_hangs(tmp_path, postgres, capsys, monkeypatch):
+    write_files(tmp_path, objects())
+    monkeypatch.chdir(tmp_path)
+    with postgres.database() as url:
+        (tmp_path / "featurectl.yaml").write_text(PROJECT.replace(URLS[2], url))
+        for words in (("apply", "--auto-approve"), ("materialize",)):
+            assert run(capsys, *words)[0] == 0
+        with hanging(postgres.pid):
+            for command, code in (("get", 69), ("push", 69), ("status", 1), ("verify", 69)):
+                found, said = run(capsys, *WORDS[command])
+                assert (found, "the online store postgresql://" in said) == (code, True), said
+        assert run(capsys, *WORDS["get"])[0] == 0
 
 
 @pytest.mark.stress
