@@ -142,7 +142,7 @@ def test_completion_loads_nothing_heavy_but_what_typer_loads(words, offered):
     assert modules & OF_REPOSITORIES == set()
 
 
-STORES = {"sqlalchemy", "alembic", "redis", "jinja2", "deltalake", "lightgbm", "sklearn"}
+STORES = {"sqlalchemy", "alembic", "redis", "boto3", "botocore", "jinja2", "deltalake", "lightgbm", "sklearn"}
 FRAMES = {"polars", "numpy", "pyarrow", "pandas"}
 OF_ROWS = {
     "numpy",

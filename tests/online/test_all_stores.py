@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,36 @@ def test_every_kind_is_bytes_under_one_store_of_schemas_and_records(scheme, tmp_
     store = open_online(scheme + places.get(scheme, "127.0.0.1:1/"))
     assert isinstance(store, PackedStore)
     store.close()
+
+
+PROGRAM = """
+import sys
+sys.modules[sys.argv[1]] = None
+from featurectl.core.errors import UsageError
+from featurectl.online.all_stores import open_online
+try:
+    open_online(sys.argv[2])
+except UsageError as error:
+    print(error.message, error.hint, sep="|")
+"""
+
+
+@pytest.mark.parametrize(
+    ("library", "url", "said"),
+    [
+        (
+            "boto3",
+            "dynamodb://eu-central-1/features",
+            "DynamoDB needs the package boto3|pip install 'featurectl[dynamodb]'",
+        ),
+        ("redis", "redis://host", "Redis needs the package redis|pip install 'featurectl[redis]'"),
+        ("psycopg", "postgresql://h/d", "PostgreSQL needs the package psycopg|pip install 'featurectl[postgres]'"),
+    ],
+)
+@pytest.mark.sample(1)
+def test_a_library_that_is_not_installed_is_named(library, url, said):
+    found = subprocess.run([sys.executable, "-c", PROGRAM, library, url], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == f"an online store in {said}"
 
 
 def test_only_what_packs_and_unpacks_rows_knows_the_places_of_bytes():

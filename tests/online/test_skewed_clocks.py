@@ -22,7 +22,7 @@ from featurectl.online.read import ViewReader, read_features
 from featurectl.online.redis import store as redis_store
 from featurectl.online.row_places import online_view
 from featurectl.operations.push import push_view, read_offline
-from tests.online.conftest import STORES
+from tests.online.conftest import SLOW, STORES
 from tests.online.losses import lose_row
 from tests.online.views import (
     T0,
@@ -181,7 +181,9 @@ def counted(monkeypatch):
     monkeypatch.setattr(redis_store, "FEW_KEYS", 1 << 40)
 
 
-@pytest.mark.parametrize(("open_again", "kind"), [("sqlite", "event"), ("redis_url", "state")], indirect=["open_again"])
+@pytest.mark.parametrize(
+    ("open_again", "kind"), [("sqlite", "event"), ("redis_url", "state"), (SLOW, "event")], indirect=["open_again"]
+)
 @pytest.mark.sample(1)
 def test_who_reads_as_of_the_last_push_finds_what_the_table_says(store, kind):
     assert run(store, VIEWS[kind], range(2), 25) == {"send", "stay", "refuse"}
@@ -189,7 +191,7 @@ def test_who_reads_as_of_the_last_push_finds_what_the_table_says(store, kind):
 
 @pytest.mark.stress
 @pytest.mark.parametrize("kind", sorted(VIEWS))
-@pytest.mark.parametrize("open_again", STORES, indirect=True)
+@pytest.mark.parametrize("open_again", [name for name in STORES if name != SLOW], indirect=True)
 def test_so_it_is_in_many_long_stories(store, kind):
     assert run(store, VIEWS[kind], range(1_000, 1_060), 60) == {"send", "stay", "refuse"}
 
@@ -255,7 +257,7 @@ def test_pushes_of_everything_among_others_leave_nothing_stale(open_again, kind)
 
 @pytest.mark.stress
 @pytest.mark.parametrize("kind", sorted(VIEWS))
-@pytest.mark.parametrize("open_again", STORES, indirect=True)
+@pytest.mark.parametrize("open_again", [name for name in STORES if name != SLOW], indirect=True)
 def test_so_they_do_again_and_again(open_again, kind):
     for seed in range(25):
         AtOnce(open_again, VIEWS[kind], seed).run()

@@ -15,8 +15,6 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
-import boto3
-
 from tests.servers.redis import free_port
 
 PROGRAM = Path(__file__).with_name("dynamodb_program.py")
@@ -46,6 +44,8 @@ class DynamoServer:
 
     def client(self) -> Any:
         """Return a client of the server, without featurectl."""
+        import boto3
+
         return boto3.client(
             "dynamodb",
             region_name=REGION,

@@ -61,6 +61,10 @@ class DynamoTrips(SharedTrips[DynamoQuestion, FoundItems]):
         shown = self._link.address.shown
         return StoreError(f"the online store {shown} is read no more: the reader was closed", code="FC602")
 
+    def now_s(self) -> float:
+        """Return the server's time, as its answers have said it."""
+        return self._link.now_s()
+
     async def close_connections(self) -> None:
         """Close the connections; a thread that waits for an answer ends when its time is over."""
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -96,7 +100,7 @@ class AsyncDynamoReader:
         found = FoundItems()
         for some in await self._trips.send(wanted):
             found |= some
-        return rows_of(asks, found)
+        return rows_of(asks, found, self._trips.now_s())
 
     async def fetch_shared(self, project: str, env: str, names: Sequence[str]) -> list[bytes | None]:
         """Return some of what all entities share, by name."""

@@ -106,6 +106,7 @@ class DynamoLink:
             try:
                 found: Asked = getattr(self._opened(), operation)(**asked)
             except (aws.ClientError, aws.BotoCoreError, ValueError) as error:
+                self._clock.note(_said(error))
                 left_s = busy_s - (time.monotonic() - begun_s)
                 if not _may_repeat(error, left_s, losses=losses):
                     self._fail(error)
@@ -129,6 +130,10 @@ class DynamoLink:
     def now(self) -> datetime:
         """Return the server's time as its answers have said it, which is to the second: that of this machine within."""
         return self._clock.now()
+
+    def now_s(self) -> float:
+        """Return the server's time in seconds of Unix time, by which rows are let go."""
+        return self._clock.now().timestamp()
 
     def error(self, what: str, hint: str = "") -> StoreError:
         """Return a failure of the store: what it does."""

@@ -83,7 +83,7 @@ class EntityCounter:
         """Take the sign away, when the number is right; else the next one counts."""
         if self._counts_all and not self._counted():
             return
-        now_s = self._link.now().timestamp()
+        now_s = self._link.now_s()
         gone = [sign for sign, until_s in self._signs().items() if sign == self._sign.encode() or until_s <= now_s]
         for sign in gone:
             self._link.ask("delete_item", {**_table(self._link), "Key": place(self._home, sign)})
@@ -122,7 +122,7 @@ class EntityCounter:
         return True
 
     def _renew(self) -> None:
-        until_s = int(self._link.now().timestamp()) + _SIGN_S
+        until_s = int(self._link.now_s()) + _SIGN_S
         self._link.ask(
             "put_item", {**_table(self._link), "Item": place(self._home, self._sign) | {"u": _number(until_s)}}
         )

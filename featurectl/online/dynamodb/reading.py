@@ -77,9 +77,8 @@ def read_items(
     return found
 
 
-def rows_of(asks: Sequence[Ask], found: Mapping[PlaceOfItem, Item]) -> list[list[Found]]:
+def rows_of(asks: Sequence[Ask], found: Mapping[PlaceOfItem, Item], now_s: float) -> list[list[Found]]:
     """Return for every ask what lies under each of its keys; a row that may be let go by now is none."""
-    now_s = time.time()
     rows = {place: row_of(item) for place, item in found.items() if is_kept(item, now_s)}
     return [[[rows.get(place) if place else None for place in places] for places in _places(ask)] for ask in asks]
 
@@ -132,7 +131,7 @@ def row_pages(link: DynamoLink, view: OnlineView, size: int, attributes: Iterabl
 
 def count_kept(link: DynamoLink, view: OnlineView, most: int | None = None) -> int | None:
     """Return how many rows of a view version there are that are not to be let go; None where they are more."""
-    count, now = 0, {":now": {"N": str(int(time.time()))}}
+    count, now = 0, {":now": {"N": str(int(link.now_s()))}}
     asked = {"Select": "COUNT", "FilterExpression": "attribute_not_exists(t) OR t > :now"}
     for partition in view_shards(view):
         for page in pages(link, partition, asked, now):

@@ -105,7 +105,8 @@ class DynamoBytes:
     def fetch(self, asks: Sequence[Ask]) -> list[list[Found]]:
         """Return for every ask what lies under each of its keys, a hundred rows a request."""
         is_consistent = self.link.address.is_consistent
-        return rows_of(asks, read_items(self.link, self._opened(), wanted_rows(asks), is_consistent=is_consistent))
+        found = read_items(self.link, self._opened(), wanted_rows(asks), is_consistent=is_consistent)
+        return rows_of(asks, found, self.link.now_s())
 
     def fetch_shared(self, project: str, env: str, names: Sequence[str]) -> list[bytes | None]:
         """Return some of what all entities share, by name, as it is now: a row may be of a schema of just now."""
@@ -121,7 +122,7 @@ class DynamoBytes:
     ) -> Iterator[Sequence[tuple[bytes, bytes]]]:
         """Yield the packed keys and rows of a view version, shard after shard, 5,000 at a time at most."""
         for page in self._pages(view, ("k", "r", "t")):
-            now_s = time.time()
+            now_s = self.link.now_s()
             pairs = ((entity_of(item), row_of(item)) for item in page if is_kept(item, now_s))
             yield [(key, row) for key, row in pairs if wanted(key)]
 
@@ -225,7 +226,7 @@ class DynamoBytes:
 
     def _remove(self, limits: Mapping[str, Any], item: Item) -> RequestOutcome:
         """Remove a row unless it was computed later; one that was to be let go by now was none."""
-        now_s = int(time.time())
+        now_s = int(self.link.now_s())
         request = {
             **self._table,
             "Key": _key_of(item),

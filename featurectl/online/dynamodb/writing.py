@@ -7,7 +7,6 @@ request was under way as another writer came, so each row is a request of its ow
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future, wait
 from typing import TYPE_CHECKING, Any, Final
@@ -67,7 +66,7 @@ class RowWriter:
 
     def write(self, items: Sequence[Item]) -> Written:
         """Write rows unless newer ones are there, and return how many entities are new."""
-        bound, now_s = pack_bound(self._writing.how.none_after), int(time.time())
+        bound, now_s = pack_bound(self._writing.how.none_after), int(self._link.now_s())
         return each_at_once(self._pool, lambda item: self._put(item, bound, now_s), items)
 
     def _put(self, item: Item, bound: bytes, now_s: int) -> RequestOutcome:
