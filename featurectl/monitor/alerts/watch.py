@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from typing import Final
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError
+from featurectl.core.stop_request import StopRequest
 from featurectl.monitor.alerts.evaluation_run import EvaluationRun, deliverer_of, look_once
 from featurectl.workspace.workspace import Workspace
 
@@ -28,7 +28,7 @@ class Watch:
     every_s: float
     report: Callable[[EvaluationRun], None]
     report_error: Callable[[FeaturectlError], None]
-    stop: threading.Event
+    stop: StopRequest
 
     def run(self) -> None:
         """Go on until stopped; an error of a look ends nothing, that of the first one when it is wrong usage does.

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
+from featurectl.core.stop_request import StopRequest
 from featurectl.monitor.prometheus.names import CONTENT_TYPE
 
 _OK: Final = 200
@@ -36,7 +37,7 @@ class Endpoint:
             OSError: the address can't be listened on.
         """
         self._look = look
-        self._stop = threading.Event()
+        self._stop = StopRequest()
         self._answer = first
         self._server = _Server(address, _handler(lambda: self._answer))
         self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)

@@ -7,13 +7,14 @@ from contextlib import contextmanager
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
+from featurectl.core.stop_request import StopRequest
 from featurectl.language.stream_places import check_streams_run
 from featurectl.streaming.session.applied_streams import chosen_streams
 from featurectl.streaming.session.followed_streams import FollowedStreams
 from featurectl.streaming.session.process_run import ProcessRun, RunListener, StreamRunRequest
 from featurectl.streaming.session.run_records import recorded
 from featurectl.streaming.session.source_report import SourceReport
-from featurectl.streaming.session.stop_signals import StopRequest, stopped_by_signals
+from featurectl.streaming.session.stop_signals import stopped_by_signals
 from featurectl.streaming.session.stream_watch import StreamWatch
 from featurectl.streaming.session.worker_http import HttpAddress, WorkerHttp
 from featurectl.streaming.session.worker_processes import ProcessGroup, WorkspacePlace

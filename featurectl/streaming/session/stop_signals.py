@@ -4,40 +4,14 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
+from featurectl.core.stop_request import StopRequest
+
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
-
-class StopRequest:
-    """Set when a run is to stop; `is_interrupt` where somebody has pressed Ctrl-C.
-
-    It has no lock, as `threading.Event` has: where a signal comes while the main thread holds that, its handler would
-    wait for it for ever.
-    """
-
-    is_interrupt = False
-
-    def __init__(self) -> None:
-        self._is_set = False
-
-    def set(self) -> None:
-        """Have the run stop."""
-        self._is_set = True
-
-    def is_set(self) -> bool:
-        """Return whether it is to stop."""
-        return self._is_set
-
-    def wait(self, timeout: float) -> bool:
-        """Wait so many seconds, and return whether it is to stop."""
-        if not self._is_set:
-            time.sleep(timeout)
-        return self._is_set
 
 
 @contextmanager

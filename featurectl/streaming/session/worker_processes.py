@@ -22,10 +22,10 @@ from typing import Final
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import CheckFailedError, DataError, FeaturectlError, StoreError, TryAgainError, UsageError
+from featurectl.core.stop_request import StopRequest
 from featurectl.streaming.run import StopSignal
 from featurectl.streaming.session.process_run import ProcessRun, RunListener, StreamRunRequest
 from featurectl.streaming.session.source_report import SourceReport, united_reports
-from featurectl.streaming.session.stop_signals import StopRequest
 from featurectl.workspace.open import open_workspace
 
 _TICK_S: Final = 0.1

@@ -15,8 +15,7 @@ from featurectl.cli.shared.workspaces import open_applied
 from featurectl.core.errors import FeaturectlError
 
 if TYPE_CHECKING:
-    import threading
-
+    from featurectl.core.stop_request import StopRequest
     from featurectl.monitor.alerts.evaluation_run import EvaluationRun
 
 
@@ -51,11 +50,12 @@ def run(
     return Outcome()
 
 
-def _stopped_by_sigterm() -> threading.Event:
+def _stopped_by_sigterm() -> StopRequest:
     import signal
-    import threading
 
-    stop = threading.Event()
+    from featurectl.core.stop_request import StopRequest
+
+    stop = StopRequest()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     return stop
 
