@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Final
 
+from featurectl.core.nearest import did_you_mean
 from featurectl.core.variables import hide_passwords
 
 SQLITE_URL: Final = "sqlite:///"  # begins the URL of a SQLite file
@@ -15,6 +16,8 @@ _BETWEEN: Final = ("featurectl.core.postgres",)  # what of us stands between SQL
 _CONNECT: Final = "_connect"  # the beginning of our functions that do
 _EXTRA: Final = "pip install 'featurectl[postgres]'"
 _EXTRAS: Final = ("bigquery", "duckdb", "snowflake")
+_KINDS: Final = ("sqlite", "postgresql", "duckdb", "mysql", "mariadb", "snowflake", "bigquery")
+_DUCKDB: Final = "pip install duckdb-engine, which reads URLs with options, or write duckdb:///FILE without any"
 _PACKAGES: Final = {
     "clickhouse": "clickhouse-sqlalchemy",
     "databricks": "databricks-sqlalchemy",
@@ -39,6 +42,8 @@ def missing_driver(kind: str, driver: str, error: ImportError | Exception) -> tu
         what = _one_line(error)
     else:
         what = "no installed package brings one"
+    if kind == "duckdb" and not isinstance(error, ImportError):
+        return f"no driver for duckdb: {what}", _DUCKDB
     return f"no driver for {kind}{f'+{driver}' if driver else ''}: {what}", _advice(kind, driver)
 
 
@@ -50,8 +55,11 @@ def _advice(kind: str, driver: str) -> str:
     if kind in ("mysql", "mariadb") and driver in ("", "pymysql"):
         return "pip install 'featurectl[mysql]'"
     package = _PACKAGES.get(kind)
+    if package:
+        return f"pip install {package}"
     return (
-        f"pip install {package}" if package else "sqlite:/// and postgresql:// work; others need a SQLAlchemy dialect"
+        did_you_mean(kind, _KINDS)
+        or f"{', '.join(_KINDS[:-1])} and {_KINDS[-1]} work; others need a SQLAlchemy dialect"
     )
 
 

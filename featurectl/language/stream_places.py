@@ -7,8 +7,10 @@ from featurectl.language.definitions.source import Source
 from featurectl.language.repo import Environment
 
 
-def topic_address(source: Source, environment: Environment) -> str:
+def topic_address(source: Source, environment: Environment, *, what: str = "") -> str:
     """Return the URL, unexpanded, of where the topic of a stream lies: the stream's own, else the environment's.
+
+    `what` is what an error calls it; "": the stream.
 
     Raises:
         UsageError: neither says it.
@@ -17,7 +19,8 @@ def topic_address(source: Source, environment: Environment) -> str:
     written = source.stream.url or environment.streams
     if not written:
         raise UsageError(
-            f"environment {environment.name} does not say where topics are, and so not where stream {source.name} is",
+            f"environment {environment.name} does not say where topics are, "
+            f"and so not where {what or f'stream {source.name}'} is",
             hint="streams: sqlite:///.featurectl/streams.db in the environment; redis:// and kafka:// in production",
         )
     return written

@@ -63,7 +63,7 @@ class TopicDestination:
     @property
     def shown(self) -> str:
         """The topic with the address of its broker, without secrets."""
-        return f"topic {self.topic} of {shown_location(topic_address(self._source(), self._there.environment))}"
+        return f"topic {self.topic} of {shown_location(self._address())}"
 
     def check(self) -> None:
         """See that the broker has the topic; in SQLite and Redis it is made.
@@ -127,11 +127,18 @@ class TopicDestination:
 
     @contextmanager
     def _broker(self) -> Iterator[TopicBroker]:
-        source = self._source()
-        url = self._there.topic_url(source)
-        with closing(open_topics(url, shown_location(topic_address(source, self._there.environment)))) as broker:
+        shown, url = shown_location(self._address()), self._there.topic_url(self._source())
+        with closing(open_topics(url, shown)) as broker:
             open_topic(broker, url, self.topic)
             yield broker
+
+    def _address(self) -> str:
+        """Return where the topic lies, unexpanded.
+
+        Raises:
+            UsageError: nothing says it.
+        """
+        return topic_address(self._source(), self._there.environment, what=f"topic {self.topic}")
 
     def _keys(self, manifest: Mapping[str, object]) -> tuple[str, ...]:
         """Return the columns of the entities of the model, as the version that scored was trained."""

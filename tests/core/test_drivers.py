@@ -94,7 +94,9 @@ def shop(tmp_path, monkeypatch, capsys):
         ),
         ("postgresql+asdf://u:pw@host/db", "no driver for postgresql+asdf", "and write postgresql://"),
         ("postgresql+psycopg2://u:pw@host/db", "the module psycopg2 is missing", "pip install 'featurectl[postgres]'"),
-        ("acme://u:pw@host/db", "no driver for acme", "sqlite:/// and postgresql:// work"),
+        ("acme://u:pw@host/db", "no driver for acme", "sqlite, postgresql, duckdb, mysql, mariadb, snowflake and"),
+        ("postgre://u:pw@host/db", "no driver for postgre", 'did you mean "postgresql"?'),
+        ("duckdb:///f.duckdb?threads=1", "no driver for duckdb: no installed package", "pip install duckdb-engine"),
     ],
 )
 def test_a_missing_driver_is_told_with_what_to_install(shop, url, what, hint):

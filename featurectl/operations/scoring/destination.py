@@ -16,6 +16,7 @@ from featurectl.operations.outputs.frames import Frames
 from featurectl.operations.outputs.write_table import check_output, write_with_manifest
 
 _DATABASES = ("postgresql", "sqlite")
+_BROKERS = ("kafka", "redis", "rediss")  # whose URLs mean topics alone
 
 
 class Destination(Protocol):
@@ -100,6 +101,8 @@ def open_destination(out: str, model: str) -> Destination:
             from featurectl.operations.scoring.bigquery_table import open_bigquery_table
 
             return open_bigquery_table(out)
+        if scheme in _BROKERS:
+            raise UsageError(f"--out {scheme}://...: into which topic?", hint="?topic=scores")
         hint = (
             "a file, a folder, or postgresql://HOST/DB?table=NAME, sqlite:///FILE?table=NAME, "
             "snowflake://USER@ACCOUNT/DB/SCHEMA?table=NAME, bigquery://PROJECT/DATASET/TABLE, topic:NAME"

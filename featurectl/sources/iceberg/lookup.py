@@ -30,8 +30,6 @@ from featurectl.sources.iceberg.catalogs import (
 )
 from featurectl.sources.iceberg.failures import IcebergFailures
 
-_PLANNER: Final = "POLARS_ICEBERG_PLANNER"  # a plug-in of Polars would plan all files of a table, not those of parts
-_STORES: Final = ("s3.", "adls.", "gcs.", "hf.")  # begin the properties that Polars knows, too
 _MOST_TABLES: Final = 12
 
 

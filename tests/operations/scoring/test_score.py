@@ -234,6 +234,7 @@ def test_no_password_of_a_database_is_shown_or_kept(shop, tmp_path):
     [
         ("s3://bucket/scores.parquet", "no database that scores can go into"),
         ("postgresql://host/db", "into which table?"),
+        ("kafka://host:9092", "into which topic?"),
         ("scores.xlsx", "what format is it?"),
         ("", "--out FILE is missing"),
     ],

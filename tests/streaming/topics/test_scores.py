@@ -74,7 +74,7 @@ def test_a_run_that_is_killed_goes_on_and_sends_each_row_once(made, kind, topic)
 @pytest.mark.long
 def test_an_environment_says_where_topics_are(made, capsys):
     assert main([*score_words(made, "topic:scores")[:-1]]) == 64
-    assert "does not say where topics are" in capsys.readouterr().err
+    assert "does not say where topics are, and so not where topic scores is" in capsys.readouterr().err
 
 
 def test_an_output_that_names_no_topic_is_said():
