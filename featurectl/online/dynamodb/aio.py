@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections import ChainMap
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -96,11 +97,8 @@ class AsyncDynamoReader:
 
     async def fetch(self, asks: Sequence[Ask]) -> list[list[Found]]:
         """Return for every ask what lies under each of its keys."""
-        wanted = [ask for ask in asks if ask.keys]
-        found = FoundItems()
-        for some in await self._trips.send(wanted):
-            found |= some
-        return rows_of(asks, found, self._trips.now_s())
+        trips = await self._trips.send([ask for ask in asks if ask.keys])
+        return rows_of(asks, _joined(trips), self._trips.now_s())
 
     async def fetch_shared(self, project: str, env: str, names: Sequence[str]) -> list[bytes | None]:
         """Return some of what all entities share, by name."""
@@ -124,6 +122,11 @@ class AsyncDynamoReader:
     async def close(self) -> None:
         """Close the connections; who waits for an answer gets an error."""
         await self._trips.close()
+
+
+def _joined(trips: Sequence[FoundItems]) -> Mapping[PlaceOfItem, Item]:
+    """Return what some asks have found: most often all in one trip, which has the items of many callers."""
+    return ChainMap(*{id(trip): trip for trip in trips}.values())
 
 
 def no_streams(shown: str) -> UsageError:

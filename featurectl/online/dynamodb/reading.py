@@ -79,8 +79,12 @@ def read_items(
 
 def rows_of(asks: Sequence[Ask], found: Mapping[PlaceOfItem, Item], now_s: float) -> list[list[Found]]:
     """Return for every ask what lies under each of its keys; a row that may be let go by now is none."""
-    rows = {place: row_of(item) for place, item in found.items() if is_kept(item, now_s)}
-    return [[[rows.get(place) if place else None for place in places] for places in _places(ask)] for ask in asks]
+    return [[[_row(found, place, now_s) for place in places] for places in _places(ask)] for ask in asks]
+
+
+def _row(found: Mapping[PlaceOfItem, Item], place: PlaceOfItem | None, now_s: float) -> bytes | None:
+    item = None if place is None else found.get(place)
+    return row_of(item) if item is not None and is_kept(item, now_s) else None
 
 
 def shared_of(project: str, env: str, names: Sequence[str], found: Mapping[PlaceOfItem, Item]) -> list[bytes | None]:

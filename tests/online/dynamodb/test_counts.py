@@ -12,8 +12,9 @@ import pytest
 from featurectl.online.all_stores import open_online
 from featurectl.online.dynamodb import counting, writing
 from featurectl.online.dynamodb.counting import EntityCounter
+from tests.online.dynamodb.faults import Faults
 from tests.online.dynamodb.test_failures import ENTITIES, numbers, of_ids, push, rows
-from tests.online.rows import T0
+from tests.online.rows import T0, view
 
 pytestmark = pytest.mark.long
 
@@ -113,6 +114,30 @@ def test_who_finds_its_rows_counted_by_another_counts_again(dynamodb_url, monkey
         thread.join()
         assert numbers(store, of) == [2] * (ENTITIES - 5) + [1] * 5
         assert (store.count(of), store.count_rows(of), signs(store, of)) == (ENTITIES, ENTITIES, [])
+
+
+@pytest.mark.parametrize("versioned_by", ["event", "computed"])
+def test_a_request_that_was_under_way_never_replaces_what_came_meanwhile(dynamodb_url, versioned_by):
+    """A writer is stopped just before it sends rows, and goes on when another has pushed newer ones."""
+    of = view({"n": "int64"}, {"id": "int64"}, versioned_by=versioned_by)
+    sent, gone_on = threading.Event(), threading.Event()
+
+    def held(operation, number):
+        if operation == "PutItem" and number > 1:  # the first one is its sign
+            sent.set()
+            assert gone_on.wait(60)
+
+    with closing(open_online(dynamodb_url)) as store, closing(open_online(dynamodb_url)) as other:
+        push(store, of, 1)
+        Faults(store.bytes.link).refused = held
+        thread = threading.Thread(target=push, args=(store, of, 2))
+        thread.start()
+        assert sent.wait(60)
+        push(other, of, 3)
+        gone_on.set()
+        thread.join()
+        assert numbers(other, of) == [3] * ENTITIES
+        assert (other.count(of), other.count_rows(of)) == (ENTITIES, ENTITIES)
 
 
 def test_a_removal_that_was_ended_is_counted_by_the_next_writer(dynamodb_url, monkeypatch):
