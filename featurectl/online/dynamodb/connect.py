@@ -200,7 +200,7 @@ _SHAPE_HINT: Final = "its table has the partition key p, a string, and the sort 
 _KINDS: Final[Mapping[str, tuple[type[StoreError], str]]] = {
     "ResourceNotFoundException": (
         TableMissingError,
-        "was the table removed meanwhile? featurectl push --full fills a new one",
+        "was the table removed meanwhile? a new one is filled by featurectl push --full",
     ),
     "ResourceInUseException": (TableExistsError, ""),
     "ValidationException": (InvalidRequestError, _SHAPE_HINT),
