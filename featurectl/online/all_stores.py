@@ -202,6 +202,7 @@ REQUEST_KEYS: Final[Mapping[str, _OpenRequestKeys]] = {
     "dynamodb://": _dynamodb_request_keys,
 }
 WRITE_UNITS: Final[Mapping[str, Callable[[], WriteUnits]]] = {"dynamodb://": _dynamodb_units}
+_NO_LIBPQ: Final = "no pq wrapper"
 _REDIS: Final = ("an online store in Redis needs the package redis", "pip install 'featurectl[redis]'")
 _POSTGRES: Final = ("an online store in PostgreSQL needs the package psycopg", "pip install 'featurectl[postgres]'")
 _DYNAMODB: Final = ("an online store in DynamoDB needs the package boto3", "pip install 'featurectl[dynamodb]'")
@@ -262,10 +263,11 @@ def _library_named() -> Iterator[None]:
     """Say which package a kind of store needs where it is not installed."""
     try:
         yield
-    except ModuleNotFoundError as error:
-        if error.name not in _LIBRARIES:
+    except ImportError as error:
+        name = error.name or ("psycopg" if _NO_LIBPQ in str(error) else "")  # a package without the library below it
+        if name not in _LIBRARIES:
             raise
-        message, hint = _LIBRARIES[error.name]
+        message, hint = _LIBRARIES[name]
         raise UsageError(message, hint=hint) from error
 
 

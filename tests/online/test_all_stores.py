@@ -79,11 +79,14 @@ def test_only_what_packs_and_unpacks_rows_knows_the_places_of_bytes():
     ("url", "module", "said", "hint"),
     [
         ("redis://host/0", "redis", "in Redis needs the package redis", "featurectl[redis]"),
+        ("postgresql://host/db", "libpq", "in PostgreSQL needs the package psycopg", "featurectl[postgres]"),
         ("postgresql://host/db", "psycopg", "in PostgreSQL needs the package psycopg", "featurectl[postgres]"),
     ],
 )
 def test_a_library_that_is_missing_is_named_with_what_brings_it(monkeypatch, url, module, said, hint):
     def opener(*_):
+        if module == "libpq":
+            raise ImportError("no pq wrapper available.")
         raise ModuleNotFoundError(name=module)
 
     monkeypatch.setitem(STORES, f"{url.partition('://')[0]}://", (opener, opener))

@@ -87,7 +87,7 @@ class PostgresBytes:
             others = [key for (key,) in page if key not in kept]
             bounds = (pack_instant(until), pack_bound(none_after))
             removed += self._remove(view, table, others, bounds) if others else 0
-        if self.count(view) or self._is_there(view):
+        if self._is_there(view):
             self._locked(view, lambda session: session.execute(tables.counted_again(table).encode(), _key(view)))
         return removed
 
