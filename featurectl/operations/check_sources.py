@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError
 from featurectl.core.progress import Progress
 from featurectl.core.units import format_bytes, plural
+from featurectl.language.typing.registered import type_source, type_view
 from featurectl.operations.part_failure import Failure
 
 if TYPE_CHECKING:
+    from featurectl.language.definitions.source import Source
+    from featurectl.language.repo import Repo
     from featurectl.workspace.workspace import Workspace
 
 
@@ -30,19 +33,39 @@ class CheckedSources:
 def check_sources(workspace: Workspace, progress: Progress) -> CheckedSources:
     """Ask each source of the files for its columns: whether all are there, in types that can become those declared.
 
+    Where the files could not tell what a source has, its views are held against what it says now.
+
     Nothing is written and no rows are read, so that values are not looked at. A source that fails holds up no other.
     """
     failures, billed = [], {}
     sources = sorted(workspace.repo.sources.values(), key=lambda source: source.name)
     for number, source in enumerate(sources, 1):
         progress.start(f"source {source.name} ({number} of {len(sources)})")
+        reader = workspace.source(source)
         try:
-            size = workspace.source(source).check_columns()
+            size = reader.check_columns()
+            told = reader.told_columns() if source.columns is None else None
         except FeaturectlError as error:
             failures.append(Failure(part=f"source {source.name}", error=error))
             continue
+        failures += [] if told is None else _misfits(workspace.repo, source, told)
         if size is not None:
             billed[source.name] = size
             progress.done(f"source {source.name}: {format_bytes(size)} are billed where it is read from the beginning")
     progress.done(f"{len(sources)} {plural(len(sources), 'source')} asked for columns, {len(failures)} failed")
     return CheckedSources(names=[source.name for source in sources], failures=failures, billed_bytes=billed)
+
+
+def _misfits(repo: Repo, source: Source, columns: Mapping[str, str]) -> Iterator[Failure]:
+    """Give what of a source and its views does not fit its columns, but for views whose function says theirs."""
+    try:
+        type_source(source, columns)
+    except FeaturectlError as error:
+        yield Failure(part=f"source {source.name}", error=error)
+        return
+    for view in sorted(repo.views.values(), key=lambda view: view.name):
+        if view.source.name == source.name and view.transform is None:
+            try:
+                type_view(view, columns)
+            except FeaturectlError as error:
+                yield Failure(part=f"view {view.name}", error=error)

@@ -160,6 +160,12 @@ class SourceReader(Protocol):
             StoreError: where it lies can't be reached.
         """
 
+    def told_columns(self) -> Mapping[str, str] | None:
+        """Return the columns and types of a source that declares none, which `check_columns` has looked at.
+
+        None: it declares them, or rows alone tell the types.
+        """
+
     def scan(
         self, parts: Sequence[SourcePart], since: datetime | None = None, required: RequiredColumns = NONE_REQUIRED
     ) -> pl.LazyFrame:

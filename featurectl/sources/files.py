@@ -129,6 +129,10 @@ class FileReader:
             shape.casts(schema, self._address.where(files[0]))
         return None
 
+    def told_columns(self) -> Mapping[str, str] | None:
+        """Return the columns of all files together; None where the source declares its own."""
+        return None if self.source.columns_declared else self._columns
+
     def scan(
         self, parts: Sequence[SourcePart], since: datetime | None = None, required: RequiredColumns = NONE_REQUIRED
     ) -> pl.LazyFrame:

@@ -78,6 +78,10 @@ class TableReader:
         self._shape.casts(table.schema, table.where)
         return None
 
+    def told_columns(self) -> Mapping[str, str] | None:
+        """Return the columns of the table's schema; None where the source declares its own."""
+        return None if self.source.columns_declared else self._columns
+
     def scan(
         self, parts: Sequence[SourcePart], since: datetime | None = None, required: RequiredColumns = NONE_REQUIRED
     ) -> pl.LazyFrame:

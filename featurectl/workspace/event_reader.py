@@ -99,6 +99,10 @@ class EventSourceReader:
         self.log.open()
         return None if self.history is None else self.history.check_columns()
 
+    def told_columns(self) -> Mapping[str, str] | None:
+        """Return None: a stream declares its columns."""
+        return None
+
     def look(self, now: datetime) -> OpenedStream:
         """Return the stream as it is known at an instant.
 

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from contextlib import closing
 
+import duckdb
 import pytest
 
 from tests.cli.test_plan_apply_history import OBJECTS, PROJECT, run
@@ -61,3 +62,32 @@ def test_each_source_that_fails_is_told_and_the_gravest_decides(repo, capsys, mo
         MORE.partition("  - name: stock")[0] + "feature_views:" + OBJECTS.partition("feature_views:")[2]
     )
     assert run(capsys, "plan", "--check-sources")[0] == 1
+
+
+TOLD = """
+entities: [{name: rider, keys: {rider: string}}]
+sources:
+  - name: trips
+    sql: {url: "duckdb:///shop.duckdb", query: "select rider, seen, fare, 'x' as word from trips"}
+    event_time: seen
+feature_views:
+  - {name: fares, entity: rider, source: trips, features: [fare]}
+  - {name: fees, entity: rider, source: trips, features: [fee]}
+  - {name: words, entity: rider, source: trips, aggregates: [{op: sum, column: word, windows: [7d]}]}
+"""
+
+
+def test_views_are_held_against_columns_that_only_a_query_tells(repo, capsys):
+    with closing(duckdb.connect(repo / "shop.duckdb")) as made:
+        made.execute("create table trips (rider text, seen timestamp, fare double)")
+    (repo / "trips.yaml").write_text(TOLD)
+    assert run(capsys, "validate")[0] == 0
+    code, out, err = run(capsys, "plan", "--check-sources", "-q")
+    assert (code, "Plan: 8 to add" in out) == (1, True), out
+    assert 'error[FC503]: feature view "fees", input "fee": no column "fee"\n' in err
+    assert 'error[FC504]: feature view "words", feature "word_sum_7d": ' in err
+    assert "= affects view fees\n" in err
+    assert "fares" not in err
+    (repo / "trips.yaml").write_text(TOLD.replace("event_time: seen", "event_time: fare"))
+    _, _, err = run(capsys, "plan", "--check-sources")
+    assert ("source trips" in err, "fees" in err) == (True, False), err

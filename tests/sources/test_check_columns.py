@@ -77,6 +77,16 @@ def test_a_clock_that_is_not_among_undeclared_columns_is_named(make, tmp_path):
         open_source(source, tmp_path).check_columns()
 
 
+def test_columns_are_told_where_they_are_not_declared_and_need_no_rows(make, tmp_path):
+    kind, source = make(columns=None, columns_declared=False, event_time=None)
+    if kind == "csv":  # its types are those that values spell
+        return
+    told = open_source(source, tmp_path).told_columns()
+    assert (told is None) == (kind not in TYPED)
+    assert told is None or told["id"] == "int64"
+    assert open_source(make()[1], tmp_path).told_columns() is None
+
+
 def test_a_query_that_fails_and_a_database_that_is_away_are_told(tmp_path, postgres_url):
     source = make_source("postgres", tmp_path, postgres_url, sql=SqlQuery(url=postgres_url, query="select no from t"))
     with pytest.raises(DataError, match=r"source orders, its query fails: .*no") as failed:

@@ -51,7 +51,8 @@ def plan(
     And how much work it makes. With -v also the time rule of each view.
 
     --check-sources asks files, tables and databases what columns they have now: a column that is missing, or whose
-    type can't become the declared one, is named before materialize meets it. Values are not looked at.
+    type can't become the declared one, or is none for what a view makes of it, is named before materialize meets it.
+    Values are not looked at.
     """
     from featurectl.operations.check_sources import check_sources
     from featurectl.operations.plan_files import PlanOutputs, plan_files

@@ -138,8 +138,7 @@ class SqlReader:
             StoreError: FC605, the database can't be reached.
             DataError: FC503, FC504, FC508.
         """
-        with running(self._query, None) as query:
-            types, billed = query.types, query.billed_bytes
+        types, billed = self._described
         columns = declared_columns(self.source)
         if columns is None and None in types.values():  # the rows alone tell types
             check_named(self.source, dict.fromkeys(types, UNKNOWN), self._where)
@@ -147,6 +146,10 @@ class SqlReader:
         schema = pl.Schema({name: dtype or pl.Null() for name, dtype in types.items()})
         self._shape(schema).casts(schema, self._where)
         return billed
+
+    def told_columns(self) -> Mapping[str, str] | None:
+        """Return the columns that the query gives; None where the source declares them, or rows alone tell types."""
+        return None if self.source.columns_declared or None in self._described[0].values() else self._columns
 
     def scan(
         self, parts: Sequence[SourcePart], since: datetime | None = None, required: RequiredColumns = NONE_REQUIRED
@@ -229,16 +232,16 @@ class SqlReader:
         declared = declared_columns(self.source)
         if declared is not None:
             return declared
-        types = self._described
+        types, _ = self._described
         known = {name: dtype for name, dtype in types.items() if dtype is not None}
         schema = pl.Schema(known) if len(known) == len(types) else self._read(None)[1]
         return found_columns(self.source, schema)
 
-    @property
-    def _described(self) -> Types:
-        """The types that the driver gives the columns, for which it need not give rows."""
+    @cached_property
+    def _described(self) -> tuple[Types, int | None]:
+        """The types that the driver gives the columns, without a row, and how many bytes are billed for all rows."""
         with running(self._query, None) as query:
-            return query.types
+            return query.types, query.billed_bytes
 
     def _read(self, since: datetime | None) -> tuple[pl.LazyFrame, pl.Schema]:
         """Return the rows, and the types of their columns: Unknown for one that the language lacks, kept as texts.
