@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class CheckedSources:
     """Which sources were asked, by name, and what is wrong with some of them.
 
-    `billed_bytes` are those that a database bills for a source that is read from the beginning, where one does.
+    `failures` are of sources, then of views that do not fit theirs. `billed_bytes` are those that a database bills for
+    a source that is read from the beginning, where one does.
     """
 
     names: Sequence[str]
@@ -37,23 +38,24 @@ def check_sources(workspace: Workspace, progress: Progress) -> CheckedSources:
 
     Nothing is written and no rows are read, so that values are not looked at. A source that fails holds up no other.
     """
-    failures, billed = [], {}
+    failures, misfits, billed = list[Failure](), list[Failure](), dict[str, int]()
     sources = sorted(workspace.repo.sources.values(), key=lambda source: source.name)
     for number, source in enumerate(sources, 1):
         progress.start(f"source {source.name} ({number} of {len(sources)})")
-        reader = workspace.source(source)
         try:
+            reader = workspace.source(source)
             size = reader.check_columns()
             told = reader.told_columns() if source.columns is None else None
         except FeaturectlError as error:
             failures.append(Failure(part=f"source {source.name}", error=error))
             continue
-        failures += [] if told is None else _misfits(workspace.repo, source, told)
+        misfits += [] if told is None else _misfits(workspace.repo, source, told)
         if size is not None:
             billed[source.name] = size
             progress.done(f"source {source.name}: {format_bytes(size)} are billed where it is read from the beginning")
     progress.done(f"{len(sources)} {plural(len(sources), 'source')} asked for columns, {len(failures)} failed")
-    return CheckedSources(names=[source.name for source in sources], failures=failures, billed_bytes=billed)
+    names = [source.name for source in sources]
+    return CheckedSources(names=names, failures=[*failures, *misfits], billed_bytes=billed)
 
 
 def _misfits(repo: Repo, source: Source, columns: Mapping[str, str]) -> Iterator[Failure]:

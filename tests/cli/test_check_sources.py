@@ -88,6 +88,10 @@ def test_views_are_held_against_columns_that_only_a_query_tells(repo, capsys):
     assert 'error[FC504]: feature view "words", feature "word_sum_7d": ' in err
     assert "= affects view fees\n" in err
     assert "fares" not in err
+    (repo / "more.yaml").write_text('sources: [{name: away, sql: {url: "${NOWHERE}", query: select 1 as a}}]')
+    code, _, err = run(capsys, "plan", "--check-sources")
+    assert (code, "3 sources asked for columns, 1 failed\n" in err) == (64, True), err
+    assert ("variable NOWHERE is not set" in err, "= affects view fees\n" in err) == (True, True)
     (repo / "trips.yaml").write_text(TOLD.replace("event_time: seen", "event_time: fare"))
     _, _, err = run(capsys, "plan", "--check-sources")
     assert ("source trips" in err, "fees" in err) == (True, False), err

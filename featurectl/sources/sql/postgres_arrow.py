@@ -127,8 +127,8 @@ class ArrowRun:
         statement.bind(given.to_arrow(compat_level=pl.CompatLevel.oldest()).to_batches()[0])
         pa.RecordBatchReader.from_stream(statement.execute_query()[0]).read_all()
         statement.set_options(**{_BATCH_BYTES: str(BATCH_BYTES)})
-        # the driver puts COPY (...) around it: a comment at its end must not hold the bracket
-        reader = _read(statement, self.described.text + "\n")
+        # the driver puts COPY (...) around it: a comment at its end must not hold the bracket, nor a semicolon end it
+        reader = _read(statement, self.described.text.rstrip("; \t\r\n") + "\n")
         if not self._is_as_described(reader.schema):
             raise _NotBegunError
         return reader

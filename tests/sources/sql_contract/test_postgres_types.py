@@ -122,6 +122,12 @@ def test_extreme_rows_of_all_types_are_those_of_psycopg(database):
     check_equal(database, [])
 
 
+def test_a_semicolon_at_its_end_keeps_no_query_from_arrow(database):
+    for text in ("select 1 as a;", "select 1 as a ;\n", "select 1 as a -- the end;"):
+        assert database.read(text).rows() == [(1,)]
+        database.was_read_as(arrow=True)
+
+
 @pytest.mark.sample(3)
 @pytest.mark.parametrize("text", BY_ROWS.values(), ids=BY_ROWS)
 def test_what_arrow_does_not_tell_whole_is_read_by_rows(database, text):
