@@ -40,7 +40,7 @@ def _noted(
     change: Change, views: Mapping[str, FeatureView], plan: Plan, units: WriteUnits, online: OnlineStore | None
 ) -> Change:
     view = views.get(change.name) if change.computes else None
-    if view is None or not view.online:
+    if view is None or not view.online or view.source.is_stream:  # what workers keep is pushed by none
         return change
     place = online_view(view, change.old_version or 1, plan.project, plan.environment)
     keys = change.effort.online_keys if change.effort is not None else None

@@ -58,6 +58,7 @@ def test_a_pushed_view_costs_its_entities_times_what_its_rows_cost():
     assert store.asked == [("delays", 1)]
     assert "write unit of the online store an entity" in noted(plan, after, Walked())[0]  # where none are there
     assert noted(plan, replace(after, online=False), store) == ()
+    assert noted(plan, replace(after, source=replace(ARRIVALS, format="stream")), store) == ()
 
 
 def test_a_view_that_was_never_pushed_has_a_cost_an_entity_by_its_types():
