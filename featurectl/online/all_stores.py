@@ -157,7 +157,7 @@ def _dynamodb_request_keys(url: str, shown: str, limit_s: float) -> RequestKeys:
 
 
 def _open_dynamodb_streams(url: str, shown: str, clock: MicrosecondClock | None) -> StreamState:  # noqa: ARG001
-    from featurectl.online.dynamodb.aio import no_streams
+    from featurectl.online.dynamodb.address import no_streams
 
     raise no_streams(shown)
 
@@ -215,6 +215,18 @@ def write_units(url: str) -> WriteUnits | None:
     """Return how many write units a row costs in the online store at a URL; None: it takes no money for writes."""
     found = next((units for scheme, units in WRITE_UNITS.items() if url.startswith(scheme)), None)
     return None if found is None else found()
+
+
+def check_keeps_streams(url: str, shown: str) -> None:
+    """Do nothing where the online store at a URL keeps the state of streams.
+
+    Raises:
+        UsageError: it keeps none.
+    """
+    if url.startswith("dynamodb://"):
+        from featurectl.online.dynamodb.address import no_streams
+
+        raise no_streams(shown)
 
 
 def open_online(url: str, shown: str = "") -> OnlineStore:

@@ -153,7 +153,9 @@ def read_external_state(workspace: Workspace) -> ExternalState:
 
     Raises:
         StoreError: the online store can't be read.
+        UsageError: it keeps no state of streams, which a view needs.
     """
+    workspace.check_keeps_streams()
     from featurectl.plan.external_state import ExternalState
 
     prepared = workspace.online().prepared(workspace.project, workspace.environment.name)

@@ -131,6 +131,18 @@ class Workspace:
         written = self.environment.online
         return open_online(self._url(written, "online"), shown_location(written))
 
+    def check_keeps_streams(self) -> None:
+        """Do nothing where the online store keeps the state of streams, or no view of a stream is online.
+
+        Raises:
+            UsageError: it keeps none, and a view needs it.
+        """
+        if any(view.online and view.source.is_stream for view in self.repo.views.values()):
+            from featurectl.online.all_stores import check_keeps_streams
+
+            written = self.environment.online
+            check_keeps_streams(self._url(written, "online"), shown_location(written))
+
     def write_units(self) -> WriteUnits | None:
         """Return how many write units a row costs in the online store; None: it takes no money for writes.
 

@@ -68,6 +68,14 @@ def parse_address(url: str, shown: str) -> DynamoAddress:
     )
 
 
+def no_streams(shown: str) -> UsageError:
+    """Return the error of who wants the state of streams in a store that keeps none."""
+    hint = "write `online: redis://...`, `postgresql://...` or `sqlite:///...` in an environment with streams"
+    return UsageError(
+        f"the online store {shown} keeps no state of streams: DynamoDB does not in this version", hint=hint
+    )
+
+
 def _endpoint(text: str, shown: str) -> str:
     if text and not re.fullmatch(r"https?://[^/?#@\s]+/?", text):
         raise UsageError(

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.errors import FeaturectlError, NoAnswerError, StoreError, UsageError
+from featurectl.core.errors import FeaturectlError, NoAnswerError, StoreError
 from featurectl.online.base import Ask, Found
-from featurectl.online.dynamodb.address import parse_address
+from featurectl.online.dynamodb.address import no_streams, parse_address
 from featurectl.online.dynamodb.connect import AT_ONCE, DynamoLink
 from featurectl.online.dynamodb.items import Item
 from featurectl.online.dynamodb.reading import (
@@ -127,11 +127,3 @@ class AsyncDynamoReader:
 def _joined(trips: Sequence[FoundItems]) -> Mapping[PlaceOfItem, Item]:
     """Return what some asks have found: most often all in one trip, which has the items of many callers."""
     return ChainMap(*{id(trip): trip for trip in trips}.values())
-
-
-def no_streams(shown: str) -> UsageError:
-    """Return the error of who wants the state of streams in a store that keeps none."""
-    hint = "write `online: redis://...`, `postgresql://...` or `sqlite:///...` in an environment with streams"
-    return UsageError(
-        f"the online store {shown} keeps no state of streams: DynamoDB does not in this version", hint=hint
-    )

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from featurectl.cli.main import main
 from featurectl.core.errors import UsageError
-from featurectl.online.all_stores import open_async_reader, open_online, open_request_keys, open_stream_state
+from featurectl.online.all_stores import (
+    check_keeps_streams,
+    open_async_reader,
+    open_online,
+    open_request_keys,
+    open_stream_state,
+)
 from featurectl.online.dynamodb.address import parse_address
 
 
@@ -53,3 +60,21 @@ def test_the_state_of_streams_is_refused_by_name():
     with pytest.raises(UsageError, match="keeps no state of streams: DynamoDB does not") as caught:
         open_stream_state("dynamodb://eu-central-1/features")
     assert "redis://" in caught.value.hint
+    for url in ("redis://host", "sqlite:///a.db", "postgresql://h/d"):
+        check_keeps_streams(url, "on")
+    with pytest.raises(UsageError, match="on keeps no state of streams"):
+        check_keeps_streams("dynamodb://eu-central-1/features", "on")
+
+
+@pytest.mark.parametrize("command", [["plan"], ["apply", "--auto-approve"]])
+@pytest.mark.sample(1)
+def test_views_of_streams_are_refused_before_anything_is_applied(tmp_path, capsys, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", "cards", "--template", "swipes", "-q"]) == 0
+    monkeypatch.chdir(tmp_path / "cards")
+    project = tmp_path / "cards" / "featurectl.yaml"
+    text = project.read_text()
+    project.write_text(text.replace("sqlite:///.featurectl/online.db", "dynamodb://eu-central-1/features", 1))
+    assert main(command) == 64
+    assert "keeps no state of streams: DynamoDB does not in this version" in capsys.readouterr().err
+    assert not (tmp_path / "cards" / ".featurectl" / "offline").exists()
