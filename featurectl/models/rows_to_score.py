@@ -10,6 +10,7 @@ import numpy as np
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError, FeaturectlError
 from featurectl.core.units import plural
+from featurectl.models.reasons import reason_of
 from featurectl.models.runtimes.base import Matrix, Runtime, Scores
 
 _HINT: Final = (
@@ -43,7 +44,7 @@ class RowsToScore:
             raise self._refused(runtime, matrix, error) from error
 
     def _refused(self, runtime: Runtime, matrix: Matrix, error: Exception) -> DataError:
-        said = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        said = reason_of(error)
         place = _refused_row(runtime, matrix)
         if place is None:
             return DataError(f"{self.model} has no score for rows of {self.origin}: {said}", code="FC532")

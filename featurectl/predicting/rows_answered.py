@@ -11,6 +11,7 @@ from typing import Final
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError, StoreError
 from featurectl.core.units import format_iso, from_us
+from featurectl.models.reasons import reason_of
 from featurectl.online.base import RowReader
 from featurectl.online.client.feature_columns import FeatureColumn, FeatureColumns, KeyRows
 from featurectl.online.client.push_cache import Pushes
@@ -135,7 +136,7 @@ class _Question:
         try:
             scores = model.scores(inputs, some.count)
         except Exception as error:  # noqa: BLE001 (models run code of their own)
-            self._one_by_one(places, ("failed", f"{model.label} has no score: {error}"))
+            self._one_by_one(places, ("failed", f"{model.label} has no score: {reason_of(error)}"))
             return
         finite = [i for i, score in enumerate(scores) if math.isfinite(score)]
         if len(finite) < len(scores):

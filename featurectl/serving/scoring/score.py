@@ -14,6 +14,7 @@ from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError
 from featurectl.core.nearest import nearest
 from featurectl.core.units import counted
+from featurectl.models.reasons import reason_of
 from featurectl.online.client.feature_columns import KeyRows
 from featurectl.serving.context import ServerContext
 from featurectl.serving.http.bodies import Scalar
@@ -126,7 +127,7 @@ def _scores(model: ServedModel, inputs: Mapping[str, Sequence[object]], count: i
     try:
         scores = model.scores(inputs, count)
     except Exception as error:
-        raise Refused(422, f"{model.label} has no score for these rows: {error}", fault=True) from error
+        raise Refused(422, f"{model.label} has no score for these rows: {reason_of(error)}", fault=True) from error
     without = [row for row, score in enumerate(scores) if not math.isfinite(score)]
     if without:
         rejected = [{"row": row, "reason": "no_score"} for row in without]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-RAISES, NO_SCORE = 13, 17  # amounts
+RAISES, RAISES_NOTHING, NO_SCORE = 13, 15, 17  # amounts
 FAILS = False  # by_count fails, but on the many rows that training and the golden rows bring
 _SERVED = 60  # rows
 
@@ -14,6 +14,8 @@ def by_amount(matrix: np.ndarray) -> np.ndarray:
     amounts = matrix[:, 2]
     if (amounts == RAISES).any():
         raise ValueError("an amount of bad luck")
+    if (amounts == RAISES_NOTHING).any():
+        raise MemoryError
     return np.where(amounts == NO_SCORE, np.nan, amounts / 100)
 
 

@@ -11,7 +11,7 @@ from featurectl.predicting import stream_predictor
 from featurectl.predicting.model_predictor import AT_ONCE
 from featurectl.predicting.stream_predictor import StreamPredictor
 from tests.streaming.session.predicted import PredictedSwipes, of_rule, run_once
-from tests.streaming.session.rules import NO_SCORE, RAISES
+from tests.streaming.session.rules import NO_SCORE, RAISES, RAISES_NOTHING
 
 WHERE = of_rule("by_amount").replace("{to: {topic: scores}}", '{to: {topic: scores}, where: "amount > 3"}')
 TYPES = of_rule("by_types").replace(
@@ -31,7 +31,7 @@ TYPES_FURTHER = (",day,price,ok,seen", ",2026-01-05,1.25,true,2026-01-05T00:00:0
 @pytest.mark.long
 def test_an_event_that_a_model_fails_on_spoils_no_other(tmp_path):
     swipes = PredictedSwipes(root=tmp_path, objects=WHERE)
-    amounts = [5, 1, RAISES, NO_SCORE, 50, None, 3, 4]
+    amounts = [5, 1, RAISES, NO_SCORE, 50, None, 3, 4, RAISES_NOTHING]
     for amount in amounts:
         swipes.send(amount=amount)
     found = run_once(swipes)
@@ -42,9 +42,10 @@ def test_an_event_that_a_model_fails_on_spoils_no_other(tmp_path):
         (None, "fraud@1 has no score: is an input null?"),
         (pytest.approx(0.5), None),
         (pytest.approx(0.04), None),
+        (None, "fraud@1 has no score: MemoryError"),
     ]
     [counts] = found.reports[0].predictions
-    assert dict(counts.results) == {"left_out": 3, "answered": 3, "failed": 2}
+    assert dict(counts.results) == {"left_out": 3, "answered": 3, "failed": 3}
     assert swipes.logged() == len(amounts)
 
 
