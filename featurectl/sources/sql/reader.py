@@ -1,4 +1,4 @@
-"""Sources that are queries to a database: SQLite and PostgreSQL, by a SQLAlchemy URL."""
+"""Sources that are queries to a database: by the driver of its kind, or by rows of SQLAlchemy."""
 
 from __future__ import annotations
 

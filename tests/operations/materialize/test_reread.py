@@ -63,6 +63,19 @@ def test_rows_of_the_lateness_before_the_watermark_are_taken(tmp_path):
     assert run(tmp_path, source=LATE)[0].action == "nothing"
 
 
+@pytest.mark.parametrize("lateness_us", [0, HOUR])
+def test_an_hour_shown_twice_is_read_whole_with_a_lateness_of_an_hour(tmp_path, lateness_us):
+    source = replace(SOURCE, timezone="Europe/Berlin", lateness_us=lateness_us)
+    with closing(sqlite3.connect(tmp_path / "w.db")) as database, database:
+        database.execute(f"create table arrivals ({COLUMNS})")
+        for name, delay, clock in (("x", 1.0, "02:50"), ("y", 2.0, "02:10"), ("z", 3.0, "03:05")):
+            moment = f"2024-10-27 {clock}:00.000000"
+            database.execute("insert into arrivals values ('A', ?, ?, ?, ?)", (name, delay, moment, moment))
+            database.commit()
+            _, table = run(tmp_path, source=source, hour=10_000)
+    assert sorted(values(table)) == ([1.0, 2.0, 3.0] if lateness_us else [1.0, 3.0])
+
+
 def test_what_is_left_out_is_counted_once(tmp_path):
     insert(tmp_path, ("A", "x", 1.0, 1, 5), ("A", "x", 2.0, 1, 5), (None, "y", 2.0, 1, 5))
     dropped = run(tmp_path, source=SOURCE)[0].dropped
