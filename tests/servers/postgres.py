@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,10 +98,10 @@ def started_postgres() -> Iterator[PostgresServer]:
 
 
 @contextmanager
-def own_postgres(*settings: str) -> Iterator[OwnPostgres]:
-    """Give a server of its own, with some further `name=value`, which a test may kill and start again."""
+def own_postgres() -> Iterator[OwnPostgres]:
+    """Give a server of its own, which a test may kill and start again."""
     with tempfile.TemporaryDirectory(prefix="featurectl-postgres-") as folder:
-        own = OwnPostgres(Path(folder), settings)
+        own = OwnPostgres(Path(folder))
         own.start()
         try:
             yield own
@@ -112,11 +112,11 @@ def own_postgres(*settings: str) -> Iterator[OwnPostgres]:
 class OwnPostgres:
     """A server on a port and a folder of its own, which is killed, stopped and started again."""
 
-    def __init__(self, folder: Path, settings: Sequence[str] = ()) -> None:
-        self._user = server_user()
+    def __init__(self, folder: Path) -> None:
+        self._user = _server_user()
         if self._user:
             shutil.chown(folder, self._user)
-        self._folder, self._settings = folder, settings
+        self._folder = folder
         self._programs = _programs(folder, self._user)
         self._process: subprocess.Popen[bytes] | None = None
         self._port = free_port()
@@ -156,8 +156,7 @@ class OwnPostgres:
 
     def _is_started(self) -> bool:
         where: list[str | Path] = ["-p", str(self._port), "-h", "127.0.0.1", "-k", self._folder]
-        settings = [word for setting in self._settings for word in ("-c", setting)]
-        serve: list[str | Path] = [self._programs / "postgres", "-D", self._folder / "data", "-F", *where, *settings]
+        serve: list[str | Path] = [self._programs / "postgres", "-D", self._folder / "data", "-F", *where]
         with self._log.open("a") as output:
             process = subprocess.Popen(serve, user=self._user, cwd="/", stdout=output, stderr=output)
         self._process = process
@@ -187,7 +186,7 @@ def _children(pid: int) -> list[int]:
     return [int(child) for found in lists for child in found]
 
 
-def server_user() -> str | None:
+def _server_user() -> str | None:
     """Return who the server must run as: PostgreSQL refuses to run as root."""
     if os.geteuid() != 0:
         return None
