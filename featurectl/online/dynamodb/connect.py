@@ -267,7 +267,12 @@ def _is_throttled(error: Exception) -> bool:
 
 
 def _may_repeat(error: Exception, left_s: float, *, losses: int) -> bool:
-    """Return whether a request may be sent again: over a connection that broke only some times."""
+    """Return whether a request may be sent again: over a connection that broke some times, after a silence once.
+
+    A silence may be that of a connection which a router has forgotten; what reads has no time left after it.
+    """
     if isinstance(error, aws.ConnectionClosedError):
         return losses < _MOST_LOSSES
+    if isinstance(error, aws.ReadTimeoutError | aws.ConnectTimeoutError):
+        return left_s > 0 and losses == 0
     return left_s > 0 and (_is_throttled(error) or code_of(error) in _IN_TROUBLE)

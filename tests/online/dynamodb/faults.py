@@ -50,6 +50,7 @@ class Faults:
     sent: Counter[str] = field(default_factory=Counter)
     refused: Callable[[str, int], tuple[str, int] | None] = lambda _operation, _number: None
     breaks: Callable[[str, int], bool] = lambda _operation, _number: False
+    error: Exception = field(default_factory=lambda: ConnectionClosedError(endpoint_url="http://127.0.0.1"))
 
     def __post_init__(self) -> None:
         events = self.link._opened().meta.events
@@ -69,7 +70,7 @@ class Faults:
     def _after(self, model: Any, **_: object) -> None:
         """Lose the answer of a request that was carried out."""
         if self.breaks(model.name, self._thread.number):
-            raise ConnectionClosedError(endpoint_url="http://127.0.0.1")
+            raise self.error
 
 
 def leave_out(link: DynamoLink) -> Counter[str]:

@@ -8,6 +8,7 @@ from contextlib import closing
 
 import polars as pl
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
 from featurectl.core.errors import NoAnswerError, StoreError
 from featurectl.online.all_stores import open_online
@@ -187,6 +188,23 @@ def test_a_hanging_server_ends_a_call_in_time_and_is_used_again():
                         use()
             push(patient, of, 3)
             assert numbers(patient, of) == [3] * ENTITIES
+
+
+@pytest.mark.long
+def test_a_write_that_nobody_answered_is_sent_once_more(dynamodb_url):
+    of = of_ids()
+    with closing(open_online(dynamodb_url)) as store:
+        faults = Faults(store.bytes.link)
+        faults.breaks = lambda operation, number: operation == "PutItem" and number in {3, 9}
+        faults.error = ReadTimeoutError(endpoint_url="http://127.0.0.1")
+        push(store, of, 1)
+        assert (numbers(store, of), store.count(of)) == ([1] * ENTITIES, ENTITIES)
+        faults.breaks = lambda operation, _: operation == "BatchGetItem"
+        sent = faults.sent["BatchGetItem"]
+        store.bytes.link._answer_s = 0.0  # it was waited for
+        with pytest.raises(NoAnswerError, match="no answer within"):
+            numbers(store, of)
+        assert faults.sent["BatchGetItem"] == sent + 1
 
 
 @pytest.mark.long
