@@ -114,6 +114,9 @@ def test_without_the_extra_its_name_is_told(shop, monkeypatch):
 def test_what_is_no_url_is_told_as_before(shop):
     code, err = shop("no url at all")
     assert (code, "source orders: ${WH} is no database URL" in err) == (1, True), err
+    code, err = shop("postgresql://ana:pw@127.0.0.1:1/db?sslmod=require")
+    said = 'error[FC508]: source orders: ${WH} can\'t be opened: invalid connection option "sslmod"'
+    assert (code, said in err) == (1, True), err
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ _SETTINGS: Final = (
 _SAID: Final = re.compile(r"[A-Z]+:  ([^\n]+)")  # as PostgreSQL writes an error behind its severity
 _TYPE: Final = b"POSTGRESQL:type"
 BATCH_BYTES: Final = 8 * 2**20  # of rows that are fetched at once; three such are held
-_BATCH_BYTES: Final = "adbc.postgresql.batch_size_hint_bytes"
+_SIZE_OPTION: Final = "adbc.postgresql.batch_size_hint_bytes"
 _MODIFIER: Final = b"POSTGRESQL:typmod"
 
 
@@ -126,7 +126,7 @@ class ArrowRun:
         statement.prepare()
         statement.bind(given.to_arrow(compat_level=pl.CompatLevel.oldest()).to_batches()[0])
         pa.RecordBatchReader.from_stream(statement.execute_query()[0]).read_all()
-        statement.set_options(**{_BATCH_BYTES: str(BATCH_BYTES)})
+        statement.set_options(**{_SIZE_OPTION: str(BATCH_BYTES)})
         # the driver puts COPY (...) around it: a comment at its end must not hold the bracket, nor a semicolon end it
         reader = _read(statement, self.described.text.rstrip("; \t\r\n") + "\n")
         if not self._is_as_described(reader.schema):

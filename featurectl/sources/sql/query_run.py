@@ -70,13 +70,23 @@ class SqlQueryRun:
             DataError: FC501 there is no file of it, FC508 the query fails.
         """
         engine = self._engine()
-        with self._failures(engine), engine.connect() as connection:
+        with self._failures(engine), self._opened(engine) as connection:
             if engine.dialect.name == "postgresql":
                 zone = sa.text("select set_config('TimeZone', :zone, false)")
                 connection.execute(zone, {"zone": self.source.timezone})
             if engine.dialect.name == "sqlite":
                 let_only_read(connection)
             yield connection
+
+    def _opened(self, engine: sa.Engine) -> sa.Connection:
+        try:
+            return engine.connect()
+        except OperationalError:
+            raise
+        except SQLAlchemyError as error:  # a word of the URL that the driver does not know, say
+            said = hide_address_secrets(first_line(error), self.url)
+            message = f"source {self.source.name}: {self.shown} can't be opened: {said}"
+            raise DataError(message, code="FC508") from error
 
     @contextmanager
     def executed(self, since: datetime | None) -> Iterator[sa.CursorResult[tuple[object, ...]]]:
