@@ -96,7 +96,7 @@ class ServedProject:
         self.models = models
 
     def try_load(self, version: ModelVersion) -> ServedModel | str:
-        """Return a version loaded and proven, or why it can't be served."""
+        """Return a version loaded and proven, or why it can't be served, and what mends that."""
         place = (version.model, version.version)
         self.unreached.discard(place)
         try:
@@ -104,7 +104,7 @@ class ServedProject:
         except FeaturectlError as error:
             if isinstance(error, StoreError):
                 self.unreached.add(place)
-            return error.message
+            return f"{error.message}; {error.hint}" if error.hint else error.message
         except Exception as error:  # noqa: BLE001 (libraries and models run code of their own: others are served)
             return f"model {version.model} version {version.version} can't be loaded: {error!r}"
 
