@@ -19,7 +19,6 @@ STORES = ["sqlite", "redis_url", "redis_tls_url", "valkey_url", "redis_cluster_u
 
 SLOW = "dynamodb_url"  # its server takes some hundred rows a second
 OFTEN = {
-    "test_composite_keys_of_every_type_are_told_apart",
     "test_new_entities_are_counted_among_known_ones",
     "test_of_two_states_the_one_that_was_true_last_then_known_last_stays",
     "test_only_the_named_entities_are_kept_and_what_was_computed_later",

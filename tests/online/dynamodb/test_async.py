@@ -20,7 +20,7 @@ from tests.servers.dynamodb import running_dynamodb
 from tests.servers.pausing import hanging
 from tests.servers.redis import free_port
 
-COUNT = 60
+COUNT = 40
 BUDGET_S = 20.0  # where nothing goes wrong, whatever else the machine does
 
 
