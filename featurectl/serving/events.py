@@ -23,6 +23,7 @@ from featurectl.serving.metrics import Metrics
 from featurectl.serving.settings import ServeSettings
 from featurectl.streaming.intake.delivery import DeliveredEvents, EventRequest, KeyBusyError, KeyReusedError
 from featurectl.streaming.intake.event_intake import EventIntake, OpenSource
+from featurectl.streaming.intake.late_answer import late_answer
 from featurectl.streaming.intake.offered_events import EventMisfit, misfit_sentence
 from featurectl.streaming.topics.base import Record
 from featurectl.streaming.topics.faults import MessageTooLargeError
@@ -118,7 +119,8 @@ class EventRequests:
             raise refused from error
         except TimeoutError as error:
             self._count_refused(source, "late", len(records))
-            raise _late(self._settings.event_timeout_s, withdrawn=future.cancelled()) from error
+            late = late_answer(self._settings.event_timeout_s, withdrawn=future.cancelled(), has_key=key is not None)
+            raise Refused(503, late.message, hint=late.hint) from error
         if self._counts is not None:
             result = "repeated" if delivered.repeated else "taken"
             self._counts[0].labels(source.name, result).inc(delivered.events)
@@ -176,11 +178,3 @@ def _failure(error: FeaturectlError) -> tuple[Refused, str]:
     if isinstance(error, MessageTooLargeError):  # no other try mends it
         return Refused(413, error.message, code=error.code, hint=error.hint), "large"
     return Refused(503, error.message, code=error.code), "store"
-
-
-def _late(limit_s: float, *, withdrawn: bool) -> Refused:
-    """Return why a request is refused whose time is over; `withdrawn`: its turn had not come."""
-    if withdrawn:
-        return Refused(503, f"the broker took nothing within {limit_s:g} s; none of these events was sent")
-    message = f"the broker did not say within {limit_s:g} s that it has the events; it may have them all the same"
-    return Refused(503, message, hint="send them again with the same Idempotency-Key")

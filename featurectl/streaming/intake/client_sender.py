@@ -20,6 +20,7 @@ from featurectl.online.request_keys import request_key
 from featurectl.streaming.intake.delivery import DeliveredEvents, EventRequest
 from featurectl.streaming.intake.delivery_thread import DeliveryFuture
 from featurectl.streaming.intake.event_intake import EventIntake, OpenSource
+from featurectl.streaming.intake.late_answer import late_answer
 from featurectl.streaming.intake.offered_events import misfit_sentence
 from featurectl.workspace.workspace import Workspace
 
@@ -49,7 +50,7 @@ class ClientEventSender:
         try:
             delivered = future.result(self._limit_s)
         except FutureTimeoutError as error:
-            raise self._late(future) from error
+            raise self._late(future, sending) from error
         applied = self._applied(source, until_s) if sending.sync else None
         return _acknowledged(delivered, applied=applied)
 
@@ -60,7 +61,7 @@ class ClientEventSender:
         try:
             delivered = await _in_time(future, until_s)
         except TimeoutError as error:
-            raise self._late(future) from error
+            raise self._late(future, sending) from error
         applied = None
         if sending.sync:
             applied = False
@@ -93,13 +94,9 @@ class ClientEventSender:
             future.cancel()
             return False
 
-    def _late(self, future: DeliveryFuture) -> NoAnswerError:
-        if future.cancel() or future.cancelled():
-            said = "the broker took nothing within {0:g} s; none of these events was sent"
-            return NoAnswerError(said.format(self._limit_s), code="FC606")
-        said = "the broker did not say within {0:g} s that it has the events; it may have them all the same"
-        hint = "send them again with the same idempotency_key"
-        return NoAnswerError(said.format(self._limit_s), code="FC606", hint=hint)
+    def _late(self, future: DeliveryFuture, sending: EventSending) -> NoAnswerError:
+        withdrawn = future.cancel() or future.cancelled()
+        return late_answer(self._limit_s, withdrawn=withdrawn, has_key=sending.idempotency_key is not None)
 
 
 async def _in_time(future: Future[T], until_s: float) -> T:
