@@ -17,6 +17,7 @@ from random import Random
 
 import pytest
 
+from featurectl.core.errors import StoreError
 from featurectl.offline.event_log import OFFSET, PARTITION, REJECTED
 from featurectl.predicting.predictions import prediction_id
 from featurectl.streaming.topics.all_topic_kinds import open_topics
@@ -76,7 +77,7 @@ class Campaign:
                 self._send_for(writer, self.random.uniform(0.2, 2))
                 stopped = self.random.choice(self.processes)
                 stopped.send_signal(signal.SIGSTOP)
-                self._send_for(writer, 0.1)
+                self._send_beside(writer, stopped)
                 end = time.monotonic() + _TAKEN_OVER_S
                 while not self._has_all() and time.monotonic() < end:
                     time.sleep(0.2)
@@ -127,8 +128,19 @@ class Campaign:
             time.sleep(0.03)
 
     def _send(self, writer: TopicWriter) -> None:
-        writer.send([self._event() for _ in range(self.random.randrange(1, 8))])
-        writer.flush()
+        _write(writer, self._events())
+
+    def _send_beside(self, writer: TopicWriter, stopped: subprocess.Popen[bytes]) -> None:
+        """Send events beside a process that is stopped; where it has the file of the topics locked it goes on first."""
+        events = self._events()
+        try:
+            _write(writer, events)
+        except StoreError:
+            stopped.send_signal(signal.SIGCONT)
+            _write(writer, events)
+
+    def _events(self) -> list[Record]:
+        return [self._event() for _ in range(self.random.randrange(1, 8))]
 
     def _event(self) -> Record:
         self.sent += 1
@@ -156,6 +168,11 @@ class Campaign:
         assert (len(wanted - set(found)), len(set(found) - wanted)) == (0, 0)
         assert {of["error"] for of in predictions} == {None}
         return len(found), len(predictions) - len(found)
+
+
+def _write(writer: TopicWriter, events: list[Record]) -> None:
+    writer.send(events)
+    writer.flush()
 
 
 @pytest.fixture(params=KINDS)
