@@ -69,8 +69,10 @@ def test_what_is_read_of_servers_is_what_the_log_says(request: pytest.FixtureReq
 
 
 @pytest.mark.stress
-def test_what_is_read_is_what_the_log_says_in_many_histories(conveyor: Callable[[int], Conveyor]):
-    assert sum(play(conveyor(seed), 2_000) for seed in seeds_from(SAMPLE, WHOLE)) > 50_000
+@pytest.mark.parametrize("seed", seeds_from(SAMPLE, WHOLE))
+def test_what_is_read_is_what_the_log_says_in_many_histories(conveyor: Callable[[int], Conveyor], seed: int):
+    """Each takes a quarter of a minute: one that fails, or a run that is cut, tells of the others."""
+    assert play(conveyor(seed), 2_000) > 200
 
 
 @pytest.mark.long
@@ -121,5 +123,6 @@ def test_what_is_read_of_a_topic_that_was_made_again_is_in_the_log(conveyor: Cal
 
 
 @pytest.mark.stress
-def test_what_is_read_of_many_topics_made_again_is_in_the_log(conveyor: Callable[[int], Conveyor]):
-    assert sum(remakes(conveyor(seed), 2_000) for seed in seeds_from(8, 60)) > 10_000
+@pytest.mark.parametrize("seed", seeds_from(8, 60))
+def test_what_is_read_of_many_topics_made_again_is_in_the_log(conveyor: Callable[[int], Conveyor], seed: int):
+    assert remakes(conveyor(seed), 2_000) > 150
