@@ -61,7 +61,7 @@ def rows_table(project: str, env: str, field: str) -> str:
     It follows from what it is of, so that who reads looks nothing up, and never in the table of another one.
 
     >>> rows_table("shop", "prod", "spend@1")
-    'rows_8a2ea65da5a81a1ee9d3e8e2'
+    'rows_05e43cb3b1323fdad8cd6cf8'
     """
     return f"rows_{hashlib.sha256(f'{project}/{env}/{field}'.encode()).hexdigest()[:_DIGITS]}"
 
