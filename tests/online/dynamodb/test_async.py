@@ -6,51 +6,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import asynccontextmanager, closing
 
 import pytest
 
 from featurectl.core.errors import StoreError, UsageError
-from featurectl.online.all_stores import open_async_reader, open_online
-from featurectl.online.base import Ask
-from featurectl.online.codec import pack_key
+from featurectl.online.all_stores import open_async_reader
+from tests.online.async_reading import BUDGET_S, ask, filled, last, reader_of
 from tests.online.dynamodb.faults import THROTTLED, Faults, leave_out
-from tests.online.rows import frame, view
+from tests.online.rows import view
 from tests.servers.dynamodb import running_dynamodb
 from tests.servers.pausing import hanging
 from tests.servers.redis import free_port
 
 COUNT = 40
-BUDGET_S = 20.0  # where nothing goes wrong, whatever else the machine does
-
-
-def filled(url: str, of=None):
-    """Return a view of which so many entities have a row."""
-    made = of or view({"n": "int64"}, {"id": "int64"})
-    with closing(open_online(url)) as store:
-        store.write(made, frame(made, [[n] for n in range(COUNT)], [[n] for n in range(COUNT)]))
-    return made
-
-
-def ask(of, *numbers: int, fields=("spend@1",)) -> Ask:
-    return Ask(project=of.project, env=of.env, fields=fields, keys=[pack_key([n], ["int64"]) for n in numbers])
-
-
-@asynccontextmanager
-async def reader_of(url: str, budget_s: float = BUDGET_S):
-    reader = open_async_reader(url, "the store", budget_s)
-    try:
-        yield reader
-    finally:
-        await reader.close()
-
-
-def last(row: bytes | None) -> int | None:
-    return None if row is None else row[-1]
 
 
 def test_everybody_gets_their_own_rows_in_the_order_of_their_keys(dynamodb_url):
-    of = filled(dynamodb_url)
+    of = filled(dynamodb_url, COUNT)
     fields = ("never@1", "spend@1")
 
     async def main():
@@ -67,7 +39,7 @@ def test_everybody_gets_their_own_rows_in_the_order_of_their_keys(dynamodb_url):
 
 @pytest.mark.long
 def test_more_keys_than_a_request_takes_are_answered_in_order(dynamodb_url):
-    of, wanted = filled(dynamodb_url), [n % (COUNT + 7) for n in range(5_432)]
+    of, wanted = filled(dynamodb_url, COUNT), [n % (COUNT + 7) for n in range(5_432)]
 
     async def main():
         async with reader_of(dynamodb_url) as reader:
@@ -95,13 +67,13 @@ def test_what_all_entities_share_is_read_by_name(dynamodb_url):
             return await reader.fetch_shared(of.project, of.env, ["push/spend@1", "nothing", "count/spend@1"])
 
     assert asyncio.run(read(view({}))) == [None] * 3  # where there is no table yet, too
-    assert asyncio.run(read(filled(dynamodb_url))) == [None, None, b""]
+    assert asyncio.run(read(filled(dynamodb_url, COUNT))) == [None, None, b""]
 
 
 @pytest.mark.long
 @pytest.mark.parametrize(("more", "is_consistent"), [("", True), ("&reads=eventual", False)])
 def test_rows_are_as_consistent_as_the_url_says_and_what_is_shared_always(dynamodb_url, more, is_consistent):
-    of, asked = filled(dynamodb_url), []
+    of, asked = filled(dynamodb_url, COUNT), []
 
     async def main():
         async with reader_of(dynamodb_url + more) as reader:
@@ -119,7 +91,7 @@ def test_rows_are_as_consistent_as_the_url_says_and_what_is_shared_always(dynamo
 
 @pytest.mark.long
 def test_callers_that_leave_do_not_disturb_those_that_stay(dynamodb_url):
-    of = filled(dynamodb_url)
+    of = filled(dynamodb_url, COUNT)
 
     async def main():
         async with reader_of(dynamodb_url) as reader:
@@ -141,7 +113,7 @@ def test_callers_that_leave_do_not_disturb_those_that_stay(dynamodb_url):
 
 @pytest.mark.long
 def test_throttling_is_waited_out_within_the_time_of_a_call(dynamodb_url):
-    of = filled(dynamodb_url)
+    of = filled(dynamodb_url, COUNT)
 
     async def main(limit: int, budget_s: float):
         async with reader_of(dynamodb_url, budget_s) as reader:
@@ -174,7 +146,7 @@ def test_a_hanging_server_is_an_error_of_everybody_in_time():
 
     with running_dynamodb() as server:
         url = server.url()
-        failed = asyncio.run(main(server, filled(url), url))
+        failed = asyncio.run(main(server, filled(url, COUNT), url))
     assert failed
     assert all(isinstance(error, StoreError) and error.code == "FC602" for error in failed)
     assert any("no answer within 0.3 s" in str(error) for error in failed)
@@ -191,13 +163,13 @@ def test_a_server_killed_and_started_again_is_an_outage_and_no_more():
                     await reader.fetch([ask(of, *range(COUNT))])
                 assert caught.value.code == "FC602"
             server.start()  # it had nothing on a disk
-            filled(url, of)
+            filled(url, COUNT, of)
             found = await asyncio.gather(*(reader.fetch([ask(of, n)]) for n in range(COUNT)))
             return [last(row) for (((row,),),) in found]
 
     with running_dynamodb() as server:
         url = server.url()
-        assert asyncio.run(main(server, filled(url), url)) == list(range(COUNT))
+        assert asyncio.run(main(server, filled(url, COUNT), url)) == list(range(COUNT))
 
 
 @pytest.mark.long
@@ -219,7 +191,7 @@ def test_who_waits_when_the_reader_is_closed_gets_an_error():
 
     with running_dynamodb() as server:
         url = server.url()
-        found = asyncio.run(main(server, filled(url), url))
+        found = asyncio.run(main(server, filled(url, COUNT), url))
     assert all("the reader was closed" in str(error) for error in found)
 
 

@@ -4,47 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import asynccontextmanager, closing
 
 import psycopg
 import pytest
 
 from featurectl.core.errors import StoreError, UsageError
 from featurectl.online.all_stores import open_async_reader, open_online
-from featurectl.online.base import Ask
-from featurectl.online.codec import pack_key
-from tests.online.rows import frame, view
+from tests.online.async_reading import BUDGET_S, ask, filled, last, reader_of
+from tests.online.rows import view
 from tests.servers.pausing import hanging
 from tests.servers.postgres import own_postgres
 from tests.servers.redis import free_port
 
 COUNT = 200
-BUDGET_S = 20.0  # where nothing goes wrong, whatever else the machine does
-
-
-def filled(url: str, of=None):
-    """Return a view of which so many entities have a row."""
-    made = of or view({"n": "int64"}, {"id": "int64"})
-    with closing(open_online(url)) as store:
-        store.write(made, frame(made, [[n] for n in range(COUNT)], [[n] for n in range(COUNT)]))
-    return made
-
-
-def ask(of, *numbers: int, fields=("spend@1",)) -> Ask:
-    return Ask(project=of.project, env=of.env, fields=fields, keys=[pack_key([n], ["int64"]) for n in numbers])
-
-
-@asynccontextmanager
-async def reader_of(url: str, budget_s: float = BUDGET_S):
-    reader = open_async_reader(url, "the store", budget_s)
-    try:
-        yield reader
-    finally:
-        await reader.close()
-
-
-def last(row: bytes | None) -> int | None:
-    return None if row is None else row[-1]
 
 
 def calls(url: str) -> list[tuple[str, int]]:
@@ -55,8 +27,8 @@ def calls(url: str) -> list[tuple[str, int]]:
 
 
 def test_everybody_gets_their_own_rows_in_the_order_of_their_keys(postgres_url):
-    of = filled(postgres_url)
-    other = filled(postgres_url, view({"n": "int64"}, {"id": "int64"}, project=of.project, name="other"))
+    of = filled(postgres_url, COUNT)
+    other = filled(postgres_url, COUNT, view({"n": "int64"}, {"id": "int64"}, project=of.project, name="other"))
 
     async def main():
         async with reader_of(postgres_url) as reader:
@@ -71,7 +43,7 @@ def test_everybody_gets_their_own_rows_in_the_order_of_their_keys(postgres_url):
 
 
 def test_what_is_asked_in_one_turn_is_one_statement(postgres_url):
-    of = filled(postgres_url)
+    of = filled(postgres_url, COUNT)
 
     async def main():
         async with reader_of(postgres_url) as reader:
@@ -87,7 +59,7 @@ def test_what_is_asked_in_one_turn_is_one_statement(postgres_url):
 
 
 def test_many_more_keys_than_a_statement_takes_are_answered_in_order(postgres_url):
-    of, wanted = filled(postgres_url), [n % (COUNT + 7) for n in range(12_345)]
+    of, wanted = filled(postgres_url, COUNT), [n % (COUNT + 7) for n in range(12_345)]
 
     async def main():
         async with reader_of(postgres_url) as reader:
@@ -112,11 +84,11 @@ def test_what_all_entities_share_is_read_by_name(postgres_url):
             return await reader.fetch_shared(of.project, of.env, ["push/spend@1", "nothing", "schema/spend@1/x", "a@b"])
 
     assert asyncio.run(read(view({}))) == [None] * 4  # where there is no schema yet, too
-    assert asyncio.run(read(filled(postgres_url))) == [None] * 4
+    assert asyncio.run(read(filled(postgres_url, COUNT))) == [None] * 4
 
 
 def test_callers_that_leave_do_not_disturb_those_that_stay(postgres_url):
-    of = filled(postgres_url)
+    of = filled(postgres_url, COUNT)
 
     async def main():
         async with reader_of(postgres_url) as reader:
@@ -154,7 +126,7 @@ def test_a_server_killed_and_started_again_is_an_outage_and_no_more():
             return [last(row) for (((row,),),) in found], await reader.fetch([ask(of, 7)])
 
     with own_postgres() as own:
-        found, [[(row,)]] = asyncio.run(main(own, filled(own.server.url)))
+        found, [[(row,)]] = asyncio.run(main(own, filled(own.server.url, COUNT)))
     assert (found, last(row)) == (list(range(COUNT)), 7)
 
 
@@ -174,7 +146,7 @@ def test_a_hanging_server_is_an_error_of_everybody_in_time():
             return failed
 
     with own_postgres() as own:
-        failed = asyncio.run(main(own.server, filled(own.server.url)))
+        failed = asyncio.run(main(own.server, filled(own.server.url, COUNT)))
     assert failed
     assert all(isinstance(error, StoreError) and error.code == "FC602" for error in failed)
     assert any("no answer within 0.3 s" in str(error) for error in failed)
@@ -198,7 +170,7 @@ def test_who_waits_when_the_reader_is_closed_gets_an_error():
         return found
 
     with own_postgres() as own:
-        found = asyncio.run(main(own.server, filled(own.server.url)))
+        found = asyncio.run(main(own.server, filled(own.server.url, COUNT)))
     assert all("the reader was closed" in str(error) for error in found)
 
 

@@ -9,7 +9,8 @@ from contextlib import closing
 import pytest
 
 from featurectl.online.all_stores import open_online, open_stream_state
-from tests.online.postgres.test_async import COUNT, ask, filled, last, reader_of
+from tests.online.async_reading import ask, filled, last, reader_of
+from tests.online.postgres.test_async import COUNT
 from tests.online.postgres.test_streams import SOURCE, append, begun, elements
 from tests.online.rows import view
 from tests.online.test_writers_at_once import ENTITIES, written
@@ -50,7 +51,7 @@ def test_streams_are_kept_where_connections_are_lent(postgres_url):
 
 def test_readers_of_one_loop_share_what_is_lent(postgres_url):
     with started_pgbouncer(postgres_url) as url:
-        of = filled(url)
+        of = filled(url, COUNT)
 
         async def main():
             async with reader_of(url) as one, reader_of(url) as other:

@@ -12,7 +12,8 @@ from sqlalchemy import make_url
 
 from featurectl.core.errors import StoreError
 from featurectl.online.all_stores import open_online
-from tests.online.postgres.test_async import ask, filled, last, reader_of
+from tests.online.async_reading import ask, filled, last, reader_of
+from tests.online.postgres.test_async import COUNT
 from tests.servers.tls import tls_proxy
 
 
@@ -26,7 +27,7 @@ def secured(postgres_url, certificates):
 
 def test_a_store_behind_tls_is_written_and_read(secured, certificates):
     url = f"{secured}?sslmode=verify-full&sslrootcert={certificates.authority_file}"
-    of = filled(url)
+    of = filled(url, COUNT)
 
     async def main():
         async with reader_of(url) as reader:
