@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 import polars as pl
 
 from featurectl.core.dataclass import dataclass
+from featurectl.core.erasures import NOTHING_ERASED, Erasures
 from featurectl.engines.spans import PartRows
 from featurectl.engines.spill import SpillRoom
 from featurectl.language.definitions.source import Source
@@ -121,6 +122,7 @@ class EventPiece:
 
 TOO_LATE: Final = "known before the watermark"  # of `Prepared.dropped`
 SAME_AS_READ: Final = "the same as rows that the table has"  # of those known before the watermark
+ERASED: Final = "erased"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,7 +311,12 @@ class Engine(Protocol):
         """The memory that it may use for rows, in this process."""
 
     def prepare(
-        self, pieces: Sequence[Piece], view: FeatureView, seen: EarlierRows | None = None, room: SpillRoom | None = None
+        self,
+        pieces: Sequence[Piece],
+        view: FeatureView,
+        seen: EarlierRows | None = None,
+        room: SpillRoom | None = None,
+        erasures: Erasures = NOTHING_ERASED,
     ) -> Prepared:
         """Return the rows of the pieces in the form of the view's offline table.
 
@@ -319,7 +326,8 @@ class Engine(Protocol):
         that was available first; a null in any column of the key equals nothing. Checks of the source see its
         rows with `select`, also those without a clock, checks of the view what is left after `where` and keys. Rows
         that outgrow the engine's memory lie in files as long as `room` is open, and are read from there when a
-        bucket is asked for; without one they stay in memory.
+        bucket is asked for; without one they stay in memory. Rows of the keys in `erasures` are read as others are,
+        and left out at the end, counted as "erased".
 
         Raises:
             DataError: FC503 a column is missing, FC504 one has a type that does not fit, FC519 a query of a check.
@@ -331,12 +339,13 @@ class Engine(Protocol):
         view: FeatureView,
         since: datetime | None = None,
         room: SpillRoom | None = None,
+        erasures: Erasures = NOTHING_ERASED,
     ) -> Prepared:
         """Return the rows of a view of a stream, of events from `since` on, in the form of its offline table.
 
         Copies are looked for among the events of an entity that the view takes: one that became available within
         `repeat_reach_us` of the copy before it is left out. `held_back` counts the events of each piece that become
-        available after its end.
+        available after its end. Events of the keys in `erasures` are left out, as in `prepare`.
 
         Raises:
             DataError: FC503, a piece lacks a column that the view reads.

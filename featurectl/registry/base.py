@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 from featurectl.core.dataclass import dataclass
+from featurectl.core.erasures import Tombstone
 from featurectl.registry.alert_state import AlertLedger
 from featurectl.registry.state import CanaryRun, ModelVersion, ObjectVersion, State
 
@@ -172,6 +173,18 @@ class Registry(Protocol):
 
     def read_view_columns(self, project: str) -> SeenColumns:
         """Return what is kept."""
+
+    def erasure_secret(self, project: str) -> bytes:
+        """Return the secret that the hashes of erased keys are made with; it is made when there is none."""
+
+    def write_tombstones(self, project: str, items: Sequence[Tombstone], entry: HistoryEntry) -> tuple[Tombstone, ...]:
+        """Write tombstones under the next numbers, as of now by the registry's clock, in one transaction with `entry`.
+
+        One takes the place of an earlier one of the same key. Returned are those written.
+        """
+
+    def finish_erasures(self, project: str, numbers: Sequence[int]) -> None:
+        """Take note that what can be reached of some tombstones' rows is removed; the project's serial stays."""
 
     def clock(self) -> datetime:
         """Return the time by the clock that all share who use the registry."""

@@ -9,8 +9,16 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from featurectl.core.disk_room import open_crowded
+from featurectl.core.erasures import Erasures
 from featurectl.registry.base import HistoryEntry, Pin, SeenColumns
-from featurectl.registry.rows import load_canary, load_history, load_model_versions, load_object, load_view_columns
+from featurectl.registry.rows import (
+    load_canary,
+    load_history,
+    load_model_versions,
+    load_object,
+    load_tombstone,
+    load_view_columns,
+)
 from featurectl.registry.state import State
 from featurectl.registry.steps import HEAD
 
@@ -95,7 +103,16 @@ def _state(connection: sqlite3.Connection, project: str) -> State:
         model_versions=load_model_versions((row["document"] for row in models), pointed, runs),
         aliases=pointed,
         canaries=runs,
+        erasures=_erasures(connection, project),
     )
+
+
+def _erasures(connection: sqlite3.Connection, project: str) -> Erasures:
+    found = tuple(map(load_tombstone, _rows(connection, "erasures", project, "number")))
+    if not found:
+        return Erasures()
+    [row] = _rows(connection, "erasure_secrets", project, "project")
+    return Erasures(secret=bytes.fromhex(row["secret"]), tombstones=found)
 
 
 def _last_apply(connection: sqlite3.Connection, project: str) -> tuple[HistoryEntry, ...]:

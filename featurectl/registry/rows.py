@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from featurectl.core.documents import of_fields, parse_json
+from featurectl.core.erasures import Tombstone
 from featurectl.core.units import format_iso, parse_instant
 from featurectl.language.definitions.gates import CanarySuccess
 from featurectl.language.definitions.unreadable import unreadable_document
@@ -53,6 +54,23 @@ def load_object(row: TableRow) -> ObjectVersion:
 def load_view_columns(rows: Iterable[TableRow]) -> SeenColumns:
     """Return the columns of view versions that rows hold."""
     return {(row["view"], row["version"]): read_document(row["columns"], _mapping) for row in rows}
+
+
+def load_tombstone(row: TableRow) -> Tombstone:
+    """Return the tombstone that a row holds.
+
+    Raises:
+        StoreError: FC601, the names of its keys are no list.
+    """
+    return Tombstone(
+        number=int(row["number"]),
+        entity=str(row["entity"]),
+        keys=tuple(map(str, read_document(row["keys"], _sequence))),
+        digest=str(row["digest"]),
+        quick=int(row["quick"]),
+        at=datetime.fromisoformat(row["at"]),
+        done_at=datetime.fromisoformat(row["done_at"]) if row["done_at"] else None,
+    )
 
 
 def model_document(version: ModelVersion) -> str:
@@ -112,6 +130,12 @@ def read_document(text: str, make: Callable[[Any], T]) -> T:
 
 def _mapping(found: Any) -> Mapping[str, Any]:
     if not isinstance(found, dict):
+        raise TypeError(found)
+    return found
+
+
+def _sequence(found: Any) -> Sequence[object]:
+    if not isinstance(found, list):
         raise TypeError(found)
     return found
 

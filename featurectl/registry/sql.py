@@ -13,6 +13,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Table, bindparam, delete, func, insert, inspect, select, update
 
+from featurectl.core.erasures import Tombstone
 from featurectl.core.errors import FeaturectlError, StoreError, TryAgainError
 from featurectl.core.variables import shown_location
 from featurectl.registry import tables
@@ -22,6 +23,7 @@ from featurectl.registry.base import HistoryEntry, Lock, Pin, RegistryChange, Se
 from featurectl.registry.canaries import end_canary, insert_canary, load_canaries
 from featurectl.registry.database import Database, registry_id
 from featurectl.registry.dialect import insert_new, read_clock
+from featurectl.registry.erasures import insert_tombstones, load_erasures, make_secret, mark_done
 from featurectl.registry.locks import delete_lock, hold_lock, not_locked, refusal, remove_lock, take_lock
 from featurectl.registry.pins import delete_pins, insert_pins, load_pins
 from featurectl.registry.retirement import write_retired
@@ -267,6 +269,28 @@ class SqlRegistry:
         with self._database.reading() as connection:
             return {} if connection is None else select_view_columns(connection, project)
 
+    def erasure_secret(self, project: str) -> bytes:
+        """Return the secret that the hashes of erased keys are made with; it is made when there is none."""
+        with self._database.writing() as connection:
+            return make_secret(connection, project)
+
+    def write_tombstones(self, project: str, items: Sequence[Tombstone], entry: HistoryEntry) -> tuple[Tombstone, ...]:
+        """Write tombstones under the next numbers, as of now by the registry's clock, in one transaction with `entry`.
+
+        One takes the place of an earlier one of the same key.
+        """
+        with self._database.writing() as connection:
+            serial = _next_serial(connection, project)
+            now = self._clock() if self._clock else read_clock(connection)
+            written = insert_tombstones(connection, project, items, now)
+            _insert(connection, tables.history, [history_row(project, entry, serial)])
+        return written
+
+    def finish_erasures(self, project: str, numbers: Sequence[int]) -> None:
+        """Take note that what can be reached of some tombstones' rows is removed; the project's serial stays."""
+        with self._database.writing() as connection:
+            mark_done(connection, project, numbers, self._clock() if self._clock else read_clock(connection))
+
     def clock(self) -> datetime:
         """Return the time by the clock that all share who use the database, a server's or this machine's."""
         if self._clock is not None:
@@ -322,6 +346,7 @@ def _load_state(connection: Connection, project: str) -> State:
         model_versions=load_model_versions(documents, aliases, canaries),
         aliases=aliases,
         canaries=canaries,
+        erasures=load_erasures(connection, project),
     )
 
 

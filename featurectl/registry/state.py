@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from featurectl.core.dataclass import dataclass
+from featurectl.core.erasures import NOTHING_ERASED, Erasures
 from featurectl.core.kinds import ObjectKind
 from featurectl.core.units import format_iso
 
@@ -164,6 +165,7 @@ class State:
     model_versions: tuple[ModelVersion, ...] = ()
     aliases: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (model, "champion") -> version
     canaries: tuple[CanaryRun, ...] = ()  # by model and number
+    erasures: Erasures = NOTHING_ERASED
 
     def digest(self) -> str:
         """Return the SHA-256 of all but the registry's id, in hexadecimal.

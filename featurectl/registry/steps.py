@@ -11,5 +11,6 @@ KNOWN: Final = (
     "0004",
     "0005",
     "0006",
+    "0007",
 )  # the steps in migrations/versions, oldest first; a test compares them
 HEAD: Final = KNOWN[-1]

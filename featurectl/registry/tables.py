@@ -149,3 +149,25 @@ silences = Table(
     Column("id", Text, primary_key=True),
     Column("document", Text, nullable=False),
 )
+
+# One row a project of which keys were erased: the secret that their hashes are made with, in hexadecimal.
+erasure_secrets = Table(
+    "erasure_secrets",
+    METADATA,
+    Column("project", Text, primary_key=True),
+    Column("secret", Text, nullable=False),
+)
+
+# One row an erased key; `keys` is JSON, `quick` a number of 64 bits, `done_at` "" until what can be reached is removed.
+erasures = Table(
+    "erasures",
+    METADATA,
+    Column("project", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("entity", Text, nullable=False),
+    Column("keys", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("quick", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("done_at", Text, nullable=False, server_default=""),
+)

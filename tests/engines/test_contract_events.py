@@ -17,6 +17,7 @@ from featurectl.language.definitions.source import Check
 from featurectl.language.stream_reach import repeat_reach_us
 from featurectl.workspace.event_reader import stamped_source
 from tests.operations.materialize.event_streams import BEGIN, HISTORY, SOURCE, SPEND
+from tests.tombstones import erased, tombstone
 
 NAMED = replace(SOURCE, dedup_key=("swipe",))
 VIEW = replace(SPEND, source=NAMED)
@@ -109,3 +110,12 @@ def test_events_of_a_history_are_ordered_by_their_hash_and_checked(engine: Engin
 def test_no_events_make_no_rows_of_the_same_columns(engine: Engine):
     some = made_of(engine, [events((1, "a", 1.0, 1, 1, 1))])
     assert made_of(engine, []).schema == some.schema
+
+
+def test_events_of_erased_keys_are_left_out_and_counted(engine: Engine):
+    assert VIEW.entity is not None
+    gone = erased(tombstone(VIEW.entity.name, VIEW.keys, ["a"], second(2)))
+    piece = events((1, "a", 1.0, 1, 5, 1), (2, "b", 2.0, 1, 2, 2), (3, "a", 3.0, 3, 4, 3))
+    made = engine.prepare_events([piece], VIEW, erasures=gone)
+    assert made.rows.of(0, 1).select("card", "cents").rows() == [("a", 300.0), ("b", 200.0)]
+    assert made.dropped == {"erased": 1}

@@ -21,6 +21,7 @@ from featurectl.language.typing.views import type_check_view
 from tests.definitions import ARRIVALS, COLUMNS, DELAYS, LATEST
 from tests.engines.rows import T0, at, rows
 from tests.seeds import examples
+from tests.tombstones import erased, tombstone
 
 
 @pytest.fixture(scope="session")
@@ -218,3 +219,13 @@ def test_columns_of_select_can_be_checked(prepare):
     source = replace(ARRIVALS, checks=(Check(kind="in", column="late", values=(False,)),))
     made = prepare(rows(("A", 20.0, 1, 1), ("A", 3.0, 1, 1)), replace(LATEST, source=source))
     assert (made.checks[0].failed, made.checks[0].rows) == (1, 2)
+
+
+def test_rows_of_erased_keys_are_left_out_last_and_counted(engine):
+    view = LATEST
+    gone = erased(tombstone(view.entity.name, view.keys, ["A"], at(3)))
+    frame = rows(("A", 1.0, 1, 5), ("B", 2.0, 1, 5), ("A", 3.0, 4, 4), ("A", 4.0, 4, 5), ("A", 5.0, 3, 9))
+    made = engine.prepare([Piece(scan=FrameScan(rows=frame.lazy()), until=at(99))], view, erasures=gone)
+    assert sorted(whole(made)["arr_delay"].to_list()) == [2.0, 3.0, 4.0]
+    assert (made.dropped, made.rows_read) == ({"erased": 2}, 5)
+    assert made.watermark == at(9)

@@ -9,6 +9,7 @@ import pytest
 from featurectl.core.errors import TryAgainError, UsageError
 from featurectl.registry.base import HistoryEntry, Pin, RegistryChange
 from featurectl.registry.state import BoundFeature, GateResult, ModelVersion, ObjectVersion, State
+from tests.tombstones import tombstone
 
 AT = datetime(2026, 11, 24, 12, 0, 0, 250_000, tzinfo=UTC)
 VIEW = ObjectVersion(
@@ -306,3 +307,31 @@ def test_pins_of_a_view_version_are_taken_away(registry):
     registry.write_pins("flights", pins)
     registry.remove_pins("flights", "delays", 1)
     assert tuple(registry.read_pins("flights")) == (pins[1],)
+
+
+def test_erased_keys_are_known_by_their_hashes_and_numbers_grow(registry, open_registry):
+    secret = registry.erasure_secret("flights")
+    assert (len(secret), open_registry().erasure_secret("flights")) == (32, secret)
+    assert registry.erasure_secret("other") != secret
+    assert not registry.load_state("flights").erasures
+    items = [tombstone("carrier", ["id"], [key], AT, secret=secret) for key in ("a", "b")]
+    written = registry.write_tombstones("flights", items, replace(ENTRY, command="erase", summary="2 keys"))
+    assert [(t.number, t.digest) for t in written] == [(1, items[0].digest), (2, items[1].digest)]
+    assert all(t.at > AT and t.done_at is None for t in written)
+    state = open_registry().load_state("flights")
+    assert (state.serial, state.erasures.secret, state.erasures.tombstones) == (1, secret, written)
+    assert [e.summary for e in registry.read_history("flights")] == ["2 keys"]
+    assert registry.load_state("other").erasures.tombstones == ()
+
+
+def test_a_key_that_is_erased_again_has_one_tombstone_the_newest(registry):
+    secret = registry.erasure_secret("flights")
+    item = tombstone("carrier", ["id"], ["a"], AT, secret=secret)
+    [first] = registry.write_tombstones("flights", [item], ENTRY)
+    registry.finish_erasures("flights", [first.number])
+    assert registry.load_state("flights").erasures.tombstones[0].done_at >= first.at
+    [again] = registry.write_tombstones("flights", [item], ENTRY)
+    assert (again.number, again.done_at) == (2, None)
+    assert registry.load_state("flights").erasures.tombstones == (again,)
+    registry.finish_erasures("flights", [1])
+    assert registry.load_state("flights").erasures.tombstones[0].done_at is None

@@ -14,6 +14,7 @@ from featurectl.registry.state import State
 from featurectl.registry.steps import HEAD
 from tests.registry.test_canaries import RUN
 from tests.registry.test_contract import AT, ENTRY, MODEL, VIEW
+from tests.tombstones import tombstone
 
 PIN = Pin(view="delays", version=1, table_version=4, holder="late@1")
 
@@ -33,6 +34,8 @@ def written(tmp_path):
         registry.start_canary(project, RUN, ENTRY)
         registry.write_view_columns(project, {("delays", 1): {"a": "int64"}})
         registry.write_pins(project, [PIN, replace(PIN, table_version=2)])
+        secret = registry.erasure_secret(project)
+        registry.write_tombstones(project, [tombstone("carrier", ["id"], [project], AT, secret=secret)], ENTRY)
     yield file, registry
     registry.close()
 

@@ -96,7 +96,7 @@ def test_the_first_write_upgrades_in_place_and_keeps_every_row(first, registry, 
     found, step = rows_of(first)
     others = {name: [row for row in rows if row.get("project") == "other"] for name, rows in found.items()}
     assert {name: [r for r in rows if r not in others[name]] for name, rows in found.items()} == ROWS
-    assert step == "0006"
+    assert step == "0007"
     assert open_registry().load_state("flights") == before
     registry.write_view_columns("flights", {("delays", 1): {"a": "int64"}})
     assert open_registry().read_view_columns("flights") == {("delays", 1): {"a": "int64"}}
@@ -120,7 +120,7 @@ def test_many_that_upgrade_at_once_leave_one_schema_and_all_rows(first, open_reg
     empty = State(project="other", registry_id="", serial=0)
     came = race(open_registry, 4, lambda registry, _number: write(registry, empty, VIEW))
     assert sorted(type(c).__name__ for c in came) == ["State", "TryAgainError", "TryAgainError", "TryAgainError"]
-    assert rows_of(first)[1] == "0006"
+    assert rows_of(first)[1] == "0007"
     assert open_registry().load_state("flights").serial == 2
 
 
@@ -130,7 +130,7 @@ def test_a_version_of_the_first_schema_refuses_an_upgraded_registry(registry, op
     monkeypatch.setattr("featurectl.registry.database.HEAD", "0001")
     older = open_registry()
     for use in (lambda: older.load_state("flights"), lambda: write(older, state)):
-        with pytest.raises(StoreError, match=r"made by a newer featurectl \(schema 0006, this one knows 0001\)"):
+        with pytest.raises(StoreError, match=r"made by a newer featurectl \(schema 0007, this one knows 0001\)"):
             use()
 
 
@@ -141,7 +141,7 @@ def test_documents_have_the_fields_that_the_newest_step_stands_for():
     is too old, and write the digest here; where the newest step is not released, the digest alone.
     """
     assert (HEAD, hashlib.sha256("\n".join(sorted(fields_of_documents())).encode()).hexdigest()[:16]) == (
-        "0006",
+        "0007",
         "e03df13780809935",
     )
 

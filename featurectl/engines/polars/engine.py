@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from featurectl.core.erasures import NOTHING_ERASED, Erasures
 from featurectl.core.memory import free_memory, memory_of_rows
 from featurectl.engines.base import (
     EarlierRows,
@@ -46,14 +47,18 @@ class PolarsEngine:
         return self._memory_bytes
 
     def prepare(
-        self, pieces: Sequence[Piece], view: FeatureView, seen: EarlierRows | None = None, room: SpillRoom | None = None
+        self,
+        pieces: Sequence[Piece],
+        view: FeatureView,
+        seen: EarlierRows | None = None,
+        room: SpillRoom | None = None,
+        erasures: Erasures = NOTHING_ERASED,
     ) -> Prepared:
         """Return the rows of the pieces in the form of the view's offline table."""
         from featurectl.engines.polars.prepare import Room, prepare_rows
 
-        return prepare_rows(
-            pieces, view, seen, None if room is None else Room(spill=room, memory_bytes=self._memory_bytes)
-        )
+        space = None if room is None else Room(spill=room, memory_bytes=self._memory_bytes)
+        return prepare_rows(pieces, view, seen, space, erasures)
 
     def prepare_events(
         self,
@@ -61,13 +66,14 @@ class PolarsEngine:
         view: FeatureView,
         since: datetime | None = None,
         room: SpillRoom | None = None,
+        erasures: Erasures = NOTHING_ERASED,
     ) -> Prepared:
         """Return the rows of a view of a stream in the form of its offline table."""
         from featurectl.engines.polars.prepare import Room
         from featurectl.engines.polars.prepare_events import prepare_events
 
         space = None if room is None else Room(spill=room, memory_bytes=self._memory_bytes)
-        return prepare_events(pieces, view, since, space)
+        return prepare_events(pieces, view, since, space, erasures)
 
     def look(self, pieces: Sequence[Piece], source: Source, room: SpillRoom | None = None) -> RowSummary:
         """Return what is known of rows that a transform has not seen yet; the source's checks run on them."""

@@ -11,8 +11,9 @@ from functools import partial
 import polars as pl
 
 from featurectl.core.dataclass import dataclass
+from featurectl.core.erasures import NOTHING_ERASED, Erasures
 from featurectl.core.frames.timestamps import within_datetime
-from featurectl.engines.base import SAME_AS_READ, TOO_LATE, CheckResult, EarlierRows, Piece, Prepared
+from featurectl.engines.base import ERASED, SAME_AS_READ, TOO_LATE, CheckResult, EarlierRows, Piece, Prepared
 from featurectl.engines.batches import read_batches
 from featurectl.engines.budget import batch_rows
 from featurectl.engines.clocks import (
@@ -48,6 +49,7 @@ from featurectl.engines.spill import SpillRoom
 from featurectl.expressions.polars import to_polars
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
+from featurectl.pit.erased_rows import ErasedRows
 from featurectl.pit.hashing import add_hashes
 from featurectl.pit.questions import AVAILABLE_AT, DEDUP, EVENT_TIME, TIE, TIE_ORDER
 
@@ -180,13 +182,17 @@ class _Tally:
 
 
 def prepare_rows(
-    pieces: Sequence[Piece], view: FeatureView, seen: EarlierRows | None = None, room: Room | None = None
+    pieces: Sequence[Piece],
+    view: FeatureView,
+    seen: EarlierRows | None = None,
+    room: Room | None = None,
+    erasures: Erasures = NOTHING_ERASED,
 ) -> Prepared:
     """Return the rows of the pieces in the form of the view's offline table.
 
     The order of the steps is the language's: read, dedup, `select`, `where`, keys. Rows without event time,
     availability or key are dropped and counted. Rows are read and worked on in batches; what is kept lies in memory
-    until it outgrows its share of it; without `room` it stays there.
+    until it outgrows its share of it; without `room` it stays there. Rows of erased keys are left out last.
     """
     seen = seen or EarlierRows()
     tally = _tally(view, pieces, seen, room)
@@ -197,14 +203,19 @@ def prepare_rows(
     rows = new_shuffle(room, view.keys)
     sums = (0, 0)
     for frame in batches:
-        made = _table_rows(frame, view, tally)
+        made = without_erased(_table_rows(frame, view, tally), view, erasures, tally.dropped)
         sums = add_hashes(sums, made[TIE_ORDER])
         rows.add(made)
     if rows.height == 0:
         rows.add(_table_rows(_empty(pieces, view.source), view, tally))
     rows.settle()  # nothing is written any more when the room is left
+    return _prepared(tally, ShuffledRows(rows, view.keys, sums))
+
+
+def _prepared(tally: _Tally, rows: ShuffledRows) -> Prepared:
+    """Return what came of all batches."""
     return Prepared(
-        rows=ShuffledRows(rows, view.keys, sums),
+        rows=rows,
         rows_read=tally.read,
         held_back=tuple(part.held_back for part in tally.parts),
         watermark=tally.watermark,
@@ -356,6 +367,16 @@ def table_columns(frame: pl.DataFrame, view: FeatureView) -> pl.DataFrame:
     inputs = [named_column(item) for item in view.inputs if item.name not in taken]
     event = [pl.col(NAMED).alias(DEDUP)] if view.source.dedup_key else []
     return frame.select(*keys, *clocks, *ties, pl.col(HASH).alias(TIE_ORDER), *event, *inputs)
+
+
+def without_erased(rows: pl.DataFrame, view: FeatureView, erasures: Erasures, dropped: Counter[str]) -> pl.DataFrame:
+    """Return the rows of a view's table whose keys are not erased, counting the others."""
+    if view.entity is None or not erasures.of(view.entity.name):
+        return rows
+    kept = ErasedRows(erasures=erasures, entity=view.entity.name, columns={k: k for k in view.keys}).without(rows)
+    if kept.height < rows.height:
+        dropped[ERASED] += rows.height - kept.height
+    return kept
 
 
 def _greatest(before: datetime | None, frame: pl.DataFrame, column: str, source: Source) -> datetime | None:

@@ -15,6 +15,7 @@ from itertools import chain
 import polars as pl
 
 from featurectl.core.dataclass import dataclass
+from featurectl.core.erasures import NOTHING_ERASED, Erasures
 from featurectl.core.errors import DataError
 from featurectl.core.frames.timestamps import INSTANT, within_datetime
 from featurectl.core.frames.types import polars_dtype
@@ -32,7 +33,7 @@ from featurectl.engines.clocks import (
     typed_tree,
 )
 from featurectl.engines.polars.checks import Checker
-from featurectl.engines.polars.prepare import Room, new_shuffle, table_columns
+from featurectl.engines.polars.prepare import Room, new_shuffle, table_columns, without_erased
 from featurectl.engines.polars.read_rows import NAMED
 from featurectl.engines.shuffle import ShuffledRows
 from featurectl.expressions.check import expression_columns
@@ -49,7 +50,11 @@ _RANK = "\x00rank"
 
 
 def prepare_events(
-    pieces: Sequence[EventPiece], view: FeatureView, since: datetime | None = None, room: Room | None = None
+    pieces: Sequence[EventPiece],
+    view: FeatureView,
+    since: datetime | None = None,
+    room: Room | None = None,
+    erasures: Erasures = NOTHING_ERASED,
 ) -> Prepared:
     """Return the rows of a view of a stream, of events from `since` on; see `Engine.prepare_events`."""
     seen = _looking(pieces, view, since, room)
@@ -58,7 +63,7 @@ def prepare_events(
     for frame in _without_copies(frames, seen) if view.source.dedup_key else frames:
         kept = frame.filter(~pl.col(_APART))
         seen.of_view.see(kept)
-        made = table_columns(kept, view)
+        made = without_erased(table_columns(kept, view), view, erasures, seen.dropped)
         sums = add_hashes(sums, hash_rows(made.select(AVAILABLE_AT, TIE_ORDER)))  # a stamp is of one partition
         rows.add(made)
     if rows.height == 0:

@@ -1,0 +1,75 @@
+"""Tombstones of erased keys: what is written once a person's rows are to go, before the first of them does."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, func, insert, inspect, select, update
+
+from featurectl.core.erasures import SECRET_BYTES, Erasures, Tombstone
+from featurectl.core.units import format_iso
+from featurectl.registry import tables
+from featurectl.registry.dialect import insert_new
+from featurectl.registry.rows import TableRow, load_tombstone
+
+
+def make_secret(connection: Connection, project: str) -> bytes:
+    """Return the secret of a project's hashes, made when there is none; of two that are made at once one stays."""
+    row = {"project": project, "secret": secrets.token_bytes(SECRET_BYTES).hex()}
+    insert_new(connection, tables.erasure_secrets, row)
+    return _secret(connection, project)
+
+
+def insert_tombstones(
+    connection: Connection, project: str, items: Sequence[Tombstone], at: datetime
+) -> tuple[Tombstone, ...]:
+    """Write tombstones under the next numbers (those of the arguments are ignored), in place of those of the same key.
+
+    The caller holds the project's row, so that no other transaction writes any.
+    """
+    table = tables.erasures.c
+    last = connection.execute(select(func.max(table.number)).where(table.project == project)).scalar() or 0
+    written = tuple(replace(item, number=last + place, at=at, done_at=None) for place, item in enumerate(items, 1))
+    for item in written:
+        same = (table.project == project, table.entity == item.entity, table.digest == item.digest)
+        connection.execute(delete(tables.erasures).where(*same))
+        connection.execute(insert(tables.erasures).values(_row(project, item)))
+    return written
+
+
+def mark_done(connection: Connection, project: str, numbers: Iterable[int], at: datetime) -> None:
+    """Take note that all that could be reached of the rows of some tombstones was removed."""
+    table = tables.erasures.c
+    same = (table.project == project, table.number.in_(list(numbers)), table.done_at == "")
+    connection.execute(update(tables.erasures).where(*same).values(done_at=format_iso(at)))
+
+
+def load_erasures(connection: Connection, project: str) -> Erasures:
+    """Return what was erased of a project; nothing in a registry that is older than the tables."""
+    if not inspect(connection).has_table(tables.erasures.name):
+        return Erasures()
+    query = select(tables.erasures).where(tables.erasures.c.project == project).order_by(tables.erasures.c.number)
+    found = tuple(load_tombstone(row) for row in map(dict[str, object], connection.execute(query).mappings()))
+    return Erasures(secret=_secret(connection, project), tombstones=found) if found else Erasures()
+
+
+def _secret(connection: Connection, project: str) -> bytes:
+    query = select(tables.erasure_secrets.c.secret).where(tables.erasure_secrets.c.project == project)
+    return bytes.fromhex(connection.execute(query).scalar_one())
+
+
+def _row(project: str, item: Tombstone) -> TableRow:
+    return {
+        "project": project,
+        "number": item.number,
+        "entity": item.entity,
+        "keys": json.dumps(item.keys),
+        "digest": item.digest,
+        "quick": str(item.quick),
+        "at": format_iso(item.at),
+        "done_at": "" if item.done_at is None else format_iso(item.done_at),
+    }
