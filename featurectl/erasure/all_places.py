@@ -1,0 +1,11 @@
+"""The places that hold rows of entities, in the order in which they are cleaned: one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from featurectl.erasure.base import ErasurePlace
+
+# What others are made of comes first: a run that is killed leaves nothing that fills again what was cleaned.
+PLACES: Final[Mapping[str, Callable[[], ErasurePlace]]] = {}
