@@ -169,6 +169,19 @@ class OnlineStore(RowReader, Protocol):
         whatever happened to rows and counters.
         """
 
+    def remove_keys(self, view: OnlineView, keys: Sequence[bytes]) -> int:
+        """Remove the rows under some packed keys, whatever their instants; return how many there were.
+
+        Nothing keeps others from writing one of them again. What is removed may be readable in files until `wipe`.
+        """
+
+    def wipe(self, *views: OnlineView) -> tuple[str, ...]:
+        """Write anew what may still hold bytes of rows that were removed; return what can't be, in sentences' parts.
+
+        Raises:
+            TryAgainError: others use the store without a pause.
+        """
+
     def read(self, view: OnlineView, entities: Sequence[Sequence[KeyValue]]) -> list[OnlineRow | None]:
         """Return the row of each entity (key values in the entity's order), None where there is none."""
 

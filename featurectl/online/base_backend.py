@@ -55,6 +55,12 @@ class ByteStore(RowReader, Protocol):
     ) -> int:
         """Remove the rows of all keys but some, as `OnlineStore.keep_only`."""
 
+    def remove_keys(self, view: OnlineView, keys: Sequence[bytes]) -> int:
+        """As `OnlineStore.remove_keys`."""
+
+    def wipe(self, *views: OnlineView) -> tuple[str, ...]:
+        """As `OnlineStore.wipe`."""
+
     def rows(self, view: OnlineView, keys: Sequence[bytes]) -> list[bytes | None]:
         """Return the packed row under each key, None where there is none."""
 

@@ -57,6 +57,14 @@ class PackedStore:
 
         return self.bytes.remove_others(view, set(encode_keys(view, entities)), until, none_after)
 
+    def remove_keys(self, view: OnlineView, keys: Sequence[bytes]) -> int:
+        """Remove the rows under some packed keys; return how many there were."""
+        return self.bytes.remove_keys(view, list(dict.fromkeys(keys))) if keys else 0
+
+    def wipe(self, *views: OnlineView) -> tuple[str, ...]:
+        """Write anew what may still hold bytes of rows that were removed; return what can't be."""
+        return self.bytes.wipe(*views)
+
     def read(self, view: OnlineView, entities: Sequence[Sequence[KeyValue]]) -> list[OnlineRow | None]:
         """Return the row of each entity, None where there is none."""
         dtypes = tuple(view.keys.values())

@@ -19,7 +19,18 @@ from featurectl.online.corrupt_rows import BrokenCountError
 from featurectl.online.dynamodb.address import parse_address
 from featurectl.online.dynamodb.connect import ANSWER_S, AT_ONCE, ConditionRefusedError, DynamoLink, TableMissingError
 from featurectl.online.dynamodb.counting import count_place, counted, read_count
-from featurectl.online.dynamodb.items import UNTIL, Item, entity_of, home_of, is_kept, place, row_of
+from featurectl.online.dynamodb.items import (
+    UNTIL,
+    Item,
+    entity_of,
+    home_of,
+    is_kept,
+    place,
+    portions,
+    row_of,
+    row_place,
+    view_shards,
+)
 from featurectl.online.dynamodb.reading import (
     count_kept,
     pages,
@@ -31,7 +42,7 @@ from featurectl.online.dynamodb.reading import (
     wanted_shared,
 )
 from featurectl.online.dynamodb.table import make_table
-from featurectl.online.dynamodb.writing import RequestOutcome, RowWriter, each_at_once
+from featurectl.online.dynamodb.writing import ROWS_A_TURN, RequestOutcome, RowWriter, each_at_once
 from featurectl.online.packed_store import PackedStore
 from featurectl.online.row_schema import claim_schema, field_name, record_name, schema_name
 
@@ -40,6 +51,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _PAGE_ROWS = 5_000
+KEPT_COPIES: Final = "DynamoDB's backups, and its point-in-time recovery (35 days at most), have what was removed"
 MOST_COUNTED = 100_000  # a look at so many rows is some 30 requests
 _REMOVED_AT_ONCE: Final = 25  # DynamoDB takes no more
 _SCHEMA: Final = re.compile(rb"schema/([^/@]+)@(\d+)/\d+", re.DOTALL)
@@ -96,6 +108,24 @@ class DynamoBytes:
                 counter.add(-gone.changed)
                 removed += gone.changed
         return removed
+
+    def remove_keys(self, view: OnlineView, keys: Sequence[bytes]) -> int:
+        """Remove the rows under some keys, a request each, some at once."""
+        if not self._is_there(view):
+            return 0
+        shards, removed = view_shards(view), 0
+        with counted(self.link, view) as counter:
+            for some in portions(list(keys), ROWS_A_TURN):
+                gone = each_at_once(self._opened(), self._take, [row_place(shards, key) for key in some])
+                if not gone.is_certain:
+                    counter.distrust()
+                counter.add(-gone.changed)
+                removed += gone.changed
+        return removed
+
+    def wipe(self, *views: OnlineView) -> tuple[str, ...]:  # noqa: ARG002  # there is nothing to be done
+        """Return what keeps what was removed: the table itself does not."""
+        return (KEPT_COPIES,)
 
     def rows(self, view: OnlineView, keys: Sequence[bytes]) -> list[bytes | None]:
         """Return the packed row under each key, None where there is none."""
@@ -239,6 +269,12 @@ class DynamoBytes:
         except ConditionRefusedError:
             return False, True
         return bool(was) and is_kept(was, now_s), True
+
+    def _take(self, key: Item) -> RequestOutcome:
+        """Remove a row, whatever it is; one that was to be let go by now was none."""
+        answer = self.link.ask("delete_item", {**self._table, "Key": key, "ReturnValues": "ALL_OLD"})
+        was = answer.found.get("Attributes", {})
+        return bool(was) and is_kept(was, self.link.now_s()), answer.is_first
 
     def _delete(self, keys: Sequence[Item]) -> None:
         """Remove items, whatever they hold; what the server leaves out is asked for again."""

@@ -7,7 +7,7 @@ statement that is prepared under a name.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import field
 from typing import Any, Final, TypeVar
@@ -91,6 +91,24 @@ class PostgresLink:
 
         with translated(self.address):
             return self._writer.use(transact)
+
+    def maintain(self, statement: str) -> Sequence[str]:
+        """Carry out a statement that can't be in a transaction; return the messages that the server sends with it."""
+        heard: list[str] = []
+
+        def hear(message: psycopg.errors.Diagnostic) -> None:
+            heard.append(message.message_primary or "")
+
+        def carry_out(session: Session) -> None:
+            session.add_notice_handler(hear)
+            try:
+                session.execute(statement.encode())
+            finally:
+                session.remove_notice_handler(hear)
+
+        with translated(self.address):
+            self._writer.use(carry_out)
+        return heard
 
     def close(self) -> None:
         """Close the connections; they are opened anew when they are used again."""

@@ -91,6 +91,22 @@ class PostgresBytes:
             self._locked(view, lambda session: session.execute(tables.counted_again(table).encode(), _key(view)))
         return removed
 
+    def remove_keys(self, view: OnlineView, keys: Sequence[bytes]) -> int:
+        """Remove the rows under some keys, 20,000 in a transaction."""
+        statement, removed = tables.removed_keys(tables.table_of(view)), 0
+        for start in range(0, len(keys) if self._is_there(view) else 0, _REMOVE_ROWS):
+            removed += self._removed(view, statement, (keys[start : start + _REMOVE_ROWS],))
+        return removed
+
+    def wipe(self, *views: OnlineView) -> tuple[str, ...]:
+        """Have the server give free what was removed from the views' tables; readers and writers go on."""
+        found = [tables.table_of(view) for view in views if self._is_there(view)]
+        skipped = [table for table in found if self._link.maintain(f"vacuum {table}")]
+        return (
+            *(tables.NOT_VACUUMED.format(table=table) for table in skipped),
+            *([tables.KEPT_FILES] if found else []),
+        )
+
     def rows(self, view: OnlineView, keys: Sequence[bytes]) -> list[bytes | None]:
         """Return the packed row under each key, None where there is none."""
         [found] = self.fetch([Ask(project=view.project, env=view.env, fields=(field_name(view),), keys=keys)])
@@ -196,8 +212,11 @@ class PostgresBytes:
             last = page[-1][0]
 
     def _remove(self, view: OnlineView, table: str, keys: list[bytes], bounds: tuple[bytes, bytes]) -> int:
+        return self._removed(view, tables.removed_until(table), (keys, *bounds))
+
+    def _removed(self, view: OnlineView, statement: str, values: Sequence[object]) -> int:
         def remove(session: Session) -> int:
-            removed = session.execute(tables.removed_until(table).encode(), (keys, *bounds)).rowcount
+            removed = session.execute(statement.encode(), values).rowcount
             session.execute(tables.ADD_ENTITIES.encode(), (-removed, *_key(view)))
             return removed
 

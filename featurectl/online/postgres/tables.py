@@ -46,6 +46,8 @@ order by place
 """
 REMOVE_SCHEMAS: Final = f"delete from {SCHEMAS} where {OF_VIEW}"
 REMOVE_VIEW: Final = f"delete from {VIEWS} where {OF_VIEW}"
+KEPT_FILES: Final = "PostgreSQL's WAL, and pages until they are filled again (or VACUUM FULL), have what was removed"
+NOT_VACUUMED: Final = "the user may not VACUUM {table}: its owner or autovacuum has to, or rows stay in its pages"
 CLOCK: Final = "select clock_timestamp()"
 
 
@@ -115,6 +117,11 @@ def removed_until(table: str) -> str:
     return f"""
 delete from {table} where entity = any(%b::bytea[]) and (length(row) = 0 or {computed} <= %b or {computed} > %b)
 """
+
+
+def removed_keys(table: str) -> str:
+    """Return the statement that removes the rows of some keys."""
+    return f"delete from {table} where entity = any(%b::bytea[])"
 
 
 def listed(table: str) -> str:

@@ -49,6 +49,9 @@ _SCAN_COUNT = 1_000
 _SCHEMA: Final = re.compile(rb"schema/([ -.0-~]+)@([0-9]{1,18})/[0-9]+")
 _NO_NUMBER: Final = "hash value is not an integer"
 _ANY_ROW = (b"", b"")  # no byte of a row is compared with them
+KEPT_FILES: Final = (
+    "Redis' files on disk (AOF, RDB) have what was removed until it writes them anew: BGREWRITEAOF, BGSAVE"
+)
 FEW_KEYS = 20_000  # a look at all of them takes a tenth of a second
 
 
@@ -107,6 +110,18 @@ class RedisBytes:
             removed += self._remove_until(view, others, bounds) if others else 0
         self._correct_counts(view, before, met, removed)
         return removed
+
+    def remove_keys(self, view: OnlineView, keys: Sequence[bytes]) -> int:
+        """Remove the rows under some keys, 1,000 a script."""
+        prefix, removed = prefix_of(view), 0
+        for start in range(0, len(keys), _SCAN_COUNT):
+            places = [prefix + key + b"}" for key in keys[start : start + _SCAN_COUNT]]
+            removed += self._remove_until(view, places, _ANY_ROW)
+        return removed
+
+    def wipe(self, *views: OnlineView) -> tuple[str, ...]:  # noqa: ARG002  # there is nothing to be done
+        """Return what keeps what was removed: memory does not."""
+        return (KEPT_FILES,)
 
     def rows(self, view: OnlineView, keys: Sequence[bytes]) -> list[bytes | None]:
         """Return the packed row under each key, None where there is none, 5,000 keys a trip."""

@@ -40,6 +40,7 @@ class DatabaseFile:
             try:
                 self._use_wal(connection)
                 connection.execute("pragma synchronous = normal")
+                connection.execute("pragma secure_delete = on")  # what is removed is overwritten where it lies
                 connection.executescript(self._tables)
                 self._identity = self._lying_there()
             except (sqlite3.Error, OSError):
@@ -68,6 +69,20 @@ class DatabaseFile:
         """Close the file where its disk is full, for it keeps others out; not in the middle of a transaction."""
         if self._crowded and self._opened is not None and not self._opened.in_transaction:
             self._forget()
+
+    def wipe(self) -> None:
+        """Write the file anew, without what was removed or replaced, and empty the log beside it.
+
+        Raises:
+            sqlite3.OperationalError: it is locked: others write, or read as of before, for too long.
+        """
+        connection = self.connection
+        connection.execute("vacuum")
+        end_s = time.monotonic() + self._wait_s
+        while connection.execute("pragma wal_checkpoint(truncate)").fetchone()[0]:
+            if time.monotonic() > end_s:
+                raise sqlite3.OperationalError("database is locked")
+            time.sleep(_PAUSE_S)
 
     def close(self) -> None:
         """Close the file; it is not opened again."""

@@ -42,6 +42,7 @@ REMOVE = """
 delete from rows where view = ?1 and entity in (select entity from rows where view = ?1 limit ?2)
 """
 
+REMOVE_KEY = "delete from rows where view = ? and entity = ?"
 LISTED = "select entity from rows where view = ? and entity > ? order by entity limit ?"
 WALKED = "select entity, row from rows where view = ? and entity > ? order by entity limit ?"
 REMOVE_UNTIL = f"""

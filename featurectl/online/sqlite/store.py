@@ -102,6 +102,21 @@ class SqliteBytes:
             connection.execute(statements.COUNT_AGAIN, (number,))
         return removed
 
+    def remove_keys(self, view: OnlineView, keys: Sequence[bytes]) -> int:
+        """Remove the rows under some keys, 20,000 in a transaction."""
+        number, removed = self._looked_up(view), 0
+        for start in range(0, len(keys) if number else 0, _REMOVE_ROWS):
+            removed += self._removed(number, statements.REMOVE_KEY, [(key,) for key in keys[start:][:_REMOVE_ROWS]])
+        return removed
+
+    def wipe(self, *views: OnlineView) -> tuple[str, ...]:  # noqa: ARG002  # one file has them all
+        """Write the file anew without what was removed, and empty the log beside it."""
+        with self._errors(writing=True):
+            if self._path.exists():
+                self._look()
+                self._file.wipe()
+        return ()
+
     def rows(self, view: OnlineView, keys: Sequence[bytes]) -> list[bytes | None]:
         """Return the packed row under each key, None where there is none."""
         with self._errors():
@@ -273,10 +288,13 @@ class SqliteBytes:
             return self._connection.execute(query, (number, last, rows)).fetchall()
 
     def _remove_until(self, number: int, keys: Sequence[bytes], bounds: tuple[bytes, bytes]) -> int:
-        if not keys:
+        return self._removed(number, statements.REMOVE_UNTIL, [(key, *bounds) for key in keys])
+
+    def _removed(self, number: int, statement: str, values: Sequence[tuple[bytes, ...]]) -> int:
+        if not values:
             return 0
         with self._transaction() as connection:
-            removed = connection.executemany(statements.REMOVE_UNTIL, ((number, key, *bounds) for key in keys)).rowcount
+            removed = connection.executemany(statement, ((number, *value) for value in values)).rowcount
             connection.execute("update views set entities = entities - ? where id = ?", (removed, number))
         return removed
 

@@ -1,0 +1,122 @@
+"""The contract of online stores on keys that are erased: their rows go, and their bytes from files of ours."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+
+import polars as pl
+import psycopg
+
+from featurectl.online.codec import pack_key
+from tests.online.rows import HOUR, T0, frame, view
+
+CANARY = "canary-7f3a91"
+
+
+def keys_of(*names):
+    return [pack_key([name], ["string"]) for name in names]
+
+
+def test_rows_of_erased_keys_go_whatever_their_instants(store):
+    of = view({"n": "int64"})
+    other = view({"n": "int64"}, project=of.project, version=2)
+    store.prepare(of)
+    assert store.remove_keys(of, keys_of("ana")) == 0
+    for each in (of, other):
+        store.write(each, frame(each, [["ana"], ["bo"], ["cy"]], [[1], [2], [3]], computed_at=T0 + 900 * HOUR))
+    assert store.remove_keys(of, keys_of("ana", "cy", "nobody", "ana")) == 2
+    assert [row and row.values["n"] for row in store.read(of, [["ana"], ["bo"], ["cy"]])] == [None, 2, None]
+    assert (store.count(of), store.count_rows(of), store.count(other)) == (1, 1, 3)
+    assert (store.remove_keys(of, keys_of("ana", "cy")), store.remove_keys(of, []), store.count(of)) == (0, 0, 1)
+    assert store.write(of, frame(of, [["ana"]], [[9]])) == 1  # a person who comes back
+    assert (store.count(of), store.read(of, [["ana"]])[0].values) == (2, {"n": 9})
+    store.remove(of)
+    store.remove(other)
+
+
+def test_keys_of_a_version_that_was_never_prepared_are_none(store):
+    of = view({"n": "int64"})
+    assert (store.remove_keys(of, keys_of("ana")), store.prepared(of.project, "dev")) == (0, frozenset())
+    store.wipe(of)
+
+
+def test_the_row_of_a_view_without_an_entity_is_one_of_no_key(store):
+    of = view({"rate": "float64"}, {})
+    store.write(of, frame(of, [], [[0.5]]))
+    assert (store.remove_keys(of, keys_of("ana")), store.count(of)) == (0, 1)
+    assert (store.remove_keys(of, [b""]), store.count(of)) == (1, 0)
+
+
+def test_keys_erased_while_others_write_leave_the_right_count(store, open_again):
+    of = view({"n": "int64"}, {"id": "int64"})
+    store.prepare(of)
+
+    def write(first):
+        with closing(open_again()) as own:
+            for start in range(first, 120, 20):
+                ids = range(start, start + 10)
+                own.write(of, frame(of, [[i] for i in ids], [[i] for i in ids], computed_at=T0))
+
+    writers = [threading.Thread(target=write, args=(first,)) for first in (0, 10)]
+    for thread in writers:
+        thread.start()
+    keys = [pack_key([i], ["int64"]) for i in range(0, 120, 7)]
+    while any(thread.is_alive() for thread in writers):
+        store.remove_keys(of, keys)
+    for thread in writers:
+        thread.join()
+    store.remove_keys(of, keys)
+    left = {key for page in store.walk(of) for key, _ in page}
+    assert left == {pack_key([i], ["int64"]) for i in range(120)} - {*keys}
+    store.keep_only(of, pl.DataFrame({"id": range(120)}), T0)
+    assert store.count(of) == store.count_rows(of) == len(left)
+    store.remove(of)
+
+
+def test_no_file_of_the_embedded_store_has_a_byte_of_an_erased_key(tmp_path):
+    from featurectl.online.sqlite.store import SqliteStore
+
+    of = view({"note": "string"})
+    with closing(SqliteStore(tmp_path / "online.db")) as own, closing(SqliteStore(tmp_path / "online.db")) as reader:
+        for turn in range(3):  # of rows that are replaced something may stay, too
+            rows = [[f"{name}{turn} " * 40] for name in (CANARY, "bo", "cy")]
+            own.write(of, frame(of, [[CANARY], ["bo"], ["cy"]], rows, computed_at=T0 + turn * HOUR))
+        reader.read(of, [[CANARY]])
+        assert any(CANARY.encode() in path.read_bytes() for path in tmp_path.iterdir())
+        assert own.remove_keys(of, keys_of(CANARY)) == 1
+        assert own.wipe(of) == ()
+        found = [path.name for path in tmp_path.iterdir() if CANARY.encode() in path.read_bytes()]
+        assert (found, (tmp_path / "online.db-wal").stat().st_size) == ([], 0)
+        assert [row is None for row in reader.read(of, [[CANARY], ["bo"]])] == [True, False]
+
+
+def test_no_answer_of_postgres_has_an_erased_key(postgres_url):
+    from featurectl.online.all_stores import open_online
+    from featurectl.online.postgres.tables import KEPT_FILES, table_of
+
+    of = view({"note": "string"})
+    with closing(open_online(postgres_url)) as own, psycopg.connect(postgres_url, autocommit=True) as session:
+        own.write(of, frame(of, [[CANARY], ["bo"]], [["x"], ["y"]]))
+        own.remove_keys(of, keys_of(CANARY))
+        assert own.wipe(of) == (KEPT_FILES,)
+        [(dead,)] = session.execute(f"select pg_stat_get_dead_tuples('{table_of(of)}'::regclass)".encode()).fetchall()
+        with session.cursor().copy(f"copy {table_of(of)} to stdout".encode()) as rows:
+            whole = b"".join(rows)
+        assert (dead, CANARY.encode().hex().encode() in whole, b"bo".hex().encode() in whole) == (0, False, True)
+        own.remove(of)
+
+
+def test_who_may_not_vacuum_hears_of_it(postgres_url):
+    from featurectl.online.postgres.connect import PostgresLink, checked_address
+
+    options = "&" if "?" in postgres_url else "?"
+    link = PostgresLink(checked_address(f"{postgres_url}{options}options=-c%20role%3Dreader_of_rows", "here"))
+    with psycopg.connect(postgres_url, autocommit=True) as session:
+        session.execute("drop role if exists reader_of_rows")
+        session.execute("create role reader_of_rows")
+        try:
+            assert link.maintain("vacuum pg_catalog.pg_class")
+        finally:
+            link.close()
+            session.execute("drop role reader_of_rows")
