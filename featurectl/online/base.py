@@ -56,6 +56,8 @@ class PushRecord:
     the table's: rows pushed under another one may be of source rows that are gone. `kept_until` is the first instant,
     by the real clock, from which on the store may let one of the rows go; None: it keeps all. `columns` are the
     source's with their types, where the view's definition does not say them all: who reads needs no offline table.
+    `erased` is the number of the newest tombstone that the push knew: of keys that were erased later, or when the store
+    is a restored one, rows may be there still.
     """
 
     computed_at: datetime
@@ -67,6 +69,7 @@ class PushRecord:
     rebuild_id: str = ""
     kept_until: datetime | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
+    erased: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -136,6 +136,7 @@ def pack_record(record: PushRecord) -> bytes:
         "kept_until": None if record.kept_until is None else instant_us(record.kept_until),
     }
     fields |= {"columns": dict(record.columns)} if record.columns else {}
+    fields |= {"erased": record.erased} if record.erased else {}
     return pack_instant(record.computed_at) + json.dumps(fields, separators=(",", ":")).encode()
 
 
@@ -167,6 +168,7 @@ def _unpacked_record(data: bytes) -> PushRecord:
         rebuild_id=_text(fields.get("rebuild_id", "")),
         kept_until=_instant_or_none(kept_until),
         columns=typed_columns(fields.get("columns", {})),
+        erased=_natural(fields.get("erased", 0)),
     )
 
 

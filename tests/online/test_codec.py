@@ -213,6 +213,7 @@ RIGHT_VALUES = {
     "schema": ["", "ab" * 32],
     "rebuild_id": ["", "7", "zz", "ab" * 32],
     "columns": [{}, {"a": "int64"}],
+    "erased": [7],
 }
 
 

@@ -118,6 +118,7 @@ def push_request(workspace: Workspace, bound: BoundView, *, full: bool = False) 
         columns=bound.columns,
         latest=latest_push(workspace),
         full=full,
+        erasures=lambda: workspace.state().erasures,
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field, replace
 from datetime import datetime, timedelta
 
 import polars as pl
 
 from featurectl.core.dataclass import dataclass
+from featurectl.core.erasures import NOTHING_ERASED, Erasures
 from featurectl.core.errors import DataError
 from featurectl.core.frames.types import polars_dtype
 from featurectl.core.progress import Progress, Silent
@@ -23,6 +24,7 @@ from featurectl.online.missing_rows import rows_lost
 from featurectl.online.row_places import online_view
 from featurectl.online.row_schema import schema_digest
 from featurectl.operations.push.choose_entities import PushTask, read_parts
+from featurectl.operations.push.erased import PushErasures
 from featurectl.operations.push.values import never_materialized, values_at
 
 
@@ -33,7 +35,7 @@ class PushRequest:
     `clock` is the real time where that is what `now` means: rows that no push sends again for a `retention` and a
     quarter may then be let go by the store. Where `now` was given they stay. `columns` are those of `PushRecord`.
     Nothing can rightly have been pushed as of later than `latest` says (None: nobody knows). `full`: every entity is
-    sent, in place of whatever is there.
+    sent, in place of whatever is there. `erasures` reads what is erased by now.
     """
 
     view: FeatureView
@@ -48,6 +50,7 @@ class PushRequest:
     columns: Mapping[str, str] = field(default_factory=dict)
     latest: Bound | None = None
     full: bool = False
+    erasures: Callable[[], Erasures] = lambda: NOTHING_ERASED
 
     def none_after(self) -> datetime:
         """Return the instant later than which nothing stays that stands in the way of a push of everything.
@@ -135,6 +138,8 @@ def push_view(request: PushRequest, progress: Progress | None = None) -> PushRes
         StoreError: a store fails; what was sent stays, and the next push makes up for the rest.
     """
     online = _open_rows(request)
+    erased = PushErasures(request.view, online, request.erasures)
+    erased.remove_older(request.store)
     task = _look(request, online, counted_rows=True)
     last = task.last
     if task.none_after is None and last is not None and last.computed_at > request.now:
@@ -143,7 +148,7 @@ def push_view(request: PushRequest, progress: Progress | None = None) -> PushRes
         return _result(request, task, SentRows(), last.computed_at)
     progress = progress or Silent()
     progress.start(f"push {request.view.name}@{request.version}")
-    result = _push(request, task, progress)
+    result = _push(request, task, progress, erased)
     sent, new = counted(result.rows_sent, "row"), format_count(result.new_entities)
     progress.done(f"pushed {request.view.name}@{request.version}: {sent}, {new} new")
     return result
@@ -164,17 +169,20 @@ def _open_rows(request: PushRequest) -> OnlineView:
     return online
 
 
-def _push(request: PushRequest, task: PushTask, progress: Progress) -> PushResult:
+def _push(request: PushRequest, task: PushTask, progress: Progress, erased: PushErasures) -> PushResult:
     """Send what is there to be sent, again where something else went on meanwhile, and write the record."""
     request, task = _not_before(request, task, task.last)
-    sent = _send(request, task, progress)
+    sent = _send(request, task, progress, erased)
     while _is_overtaken(task, newest := _look(request, task.online)):
         # What was sent may have replaced, or joined, other rows.
         newest = replace(newest, rebuilt=True, none_after=task.none_after, lost=task.lost)
         request, task = _not_before(request, newest, newest.last)
-        sent = _send(request, task, progress)
+        sent = _send(request, task, progress, erased)
+    sends_all = erased.remove_newer(request.store)
     result = _result(request, task, sent, request.now)
-    request.store.write_push_record(task.online, _record(request, task, result), task.none_after)
+    record = replace(_record(request, task, result), erased=erased.number)
+    record = replace(record, schema="") if sends_all else record
+    request.store.write_push_record(task.online, record, task.none_after)
     return result
 
 
@@ -240,8 +248,8 @@ def plan_push(request: PushRequest) -> PushPlan:
 class _Frames:
     """The values to send, made as they are asked for; reports how far it is of about how many."""
 
-    def __init__(self, request: PushRequest, task: PushTask, progress: Progress) -> None:
-        self._request, self._task, self._progress = request, task, progress
+    def __init__(self, request: PushRequest, task: PushTask, progress: Progress, erased: PushErasures) -> None:
+        self._request, self._task, self._progress, self._erased = request, task, progress, erased
         self._of = max(request.table.statistics().rows, 1)
         self._read = 0
         self.rows = 0
@@ -253,7 +261,7 @@ class _Frames:
             self._read += part.rows.height
             if not part.count:
                 continue
-            values = values_at(engine, view, part.rows, part.entities, self._request.now)
+            values = values_at(engine, view, self._erased.without(part.rows), part.entities, self._request.now)
             self.rows += values.height
             if self._task.rebuilt:
                 self.entities.append(values.select(view.keys) if view.keys else pl.DataFrame(height=values.height))
@@ -265,9 +273,9 @@ class _Frames:
         self._progress.advance(written, total, "rows")
 
 
-def _send(request: PushRequest, task: PushTask, progress: Progress) -> SentRows:
+def _send(request: PushRequest, task: PushTask, progress: Progress, erased: PushErasures) -> SentRows:
     """Return what was sent."""
-    store, frames, coverage = request.store, _Frames(request, task, progress), task.coverage
+    store, frames, coverage = request.store, _Frames(request, task, progress, erased), task.coverage
     origin = Origin(at=request.now, table_version=task.table_version, rebuild_id=coverage.rebuild_id)
     how = Writing(
         rebuilt=task.rebuilt,
