@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from featurectl.erasure.base import ErasurePlace
+from featurectl.erasure.online_store import OnlineStorePlace
 
 # What others are made of comes first: a run that is killed leaves nothing that fills again what was cleaned.
-PLACES: Final[Mapping[str, Callable[[], ErasurePlace]]] = {}
+PLACES: Final[Mapping[str, Callable[[], ErasurePlace]]] = {
+    "online store": OnlineStorePlace,
+}
