@@ -139,7 +139,24 @@ class AsyncRowReader(Protocol):
         """Give back connections and files."""
 
 
-class OnlineStore(RowReader, Protocol):
+class RowRemover(Protocol):
+    """What removes rows of some entities, as when they are erased."""
+
+    def remove_keys(self, view: OnlineView, keys: Sequence[bytes]) -> int:
+        """Remove the rows under some packed keys, whatever their instants; return how many there were.
+
+        Nothing keeps others from writing one of them again. What is removed may be readable in files until `wipe`.
+        """
+
+    def wipe(self, *views: OnlineView) -> tuple[str, ...]:
+        """Write anew what may still hold bytes of rows that were removed; return what can't be, in sentences' parts.
+
+        Raises:
+            TryAgainError: others use the store without a pause.
+        """
+
+
+class OnlineStore(RowReader, RowRemover, Protocol):
     """Packed rows by view version and entity. Every method raises `StoreError` when the store fails."""
 
     def prepare(self, *views: OnlineView) -> None:
@@ -170,19 +187,6 @@ class OnlineStore(RowReader, Protocol):
         So are rows computed later than `none_after`. A view without an entity keeps its row where `entities` has a row
         (of no columns). Works in bounded steps; what a later push has written meanwhile stays. Puts `count` right,
         whatever happened to rows and counters.
-        """
-
-    def remove_keys(self, view: OnlineView, keys: Sequence[bytes]) -> int:
-        """Remove the rows under some packed keys, whatever their instants; return how many there were.
-
-        Nothing keeps others from writing one of them again. What is removed may be readable in files until `wipe`.
-        """
-
-    def wipe(self, *views: OnlineView) -> tuple[str, ...]:
-        """Write anew what may still hold bytes of rows that were removed; return what can't be, in sentences' parts.
-
-        Raises:
-            TryAgainError: others use the store without a pause.
         """
 
     def read(self, view: OnlineView, entities: Sequence[Sequence[KeyValue]]) -> list[OnlineRow | None]:

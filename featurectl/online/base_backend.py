@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from featurectl.core.dataclass import dataclass
-from featurectl.online.base import Bound, OnlineView, RowReader, VersionedBy, Writing
+from featurectl.online.base import Bound, OnlineView, RowReader, RowRemover, VersionedBy, Writing
 
 if TYPE_CHECKING:
     from featurectl.online.encode.rows import PackedChunk
@@ -21,7 +21,7 @@ class PackedWriting:
     how: Writing
 
 
-class ByteStore(RowReader, Protocol):
+class ByteStore(RowReader, RowRemover, Protocol):
     """Packed rows, keys, schemas and records of one kind of store. Every method raises `StoreError` when it fails.
 
     `shown` is what errors call the store. `is_compact`: it gets rows of the short formats, where they can be.
@@ -54,12 +54,6 @@ class ByteStore(RowReader, Protocol):
         self, view: OnlineView, kept: Collection[bytes], until: datetime, none_after: Bound | None
     ) -> int:
         """Remove the rows of all keys but some, as `OnlineStore.keep_only`."""
-
-    def remove_keys(self, view: OnlineView, keys: Sequence[bytes]) -> int:
-        """As `OnlineStore.remove_keys`."""
-
-    def wipe(self, *views: OnlineView) -> tuple[str, ...]:
-        """As `OnlineStore.wipe`."""
 
     def rows(self, view: OnlineView, keys: Sequence[bytes]) -> list[bytes | None]:
         """Return the packed row under each key, None where there is none."""

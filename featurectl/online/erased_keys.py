@@ -10,7 +10,7 @@ from typing import Final
 from featurectl.core.dataclass import dataclass
 from featurectl.core.erasures import Erasures, KeyPart
 from featurectl.online.base import Ask, OnlineStore, OnlineView
-from featurectl.online.codec import COMPACT_HEADER_BYTES, HEADER_BYTES, PLAIN, pack_key, unpack_header
+from featurectl.online.codec import header_bytes, pack_key, unpack_header
 from featurectl.online.corrupt_rows import BrokenRecordError
 from featurectl.online.row_schema import field_name
 
@@ -20,7 +20,7 @@ ErasedUntil = Callable[[bytes], datetime | None]  # of a packed key: until when 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RemovedRows:
+class ErasedOnlineRows:
     """How many rows of erased keys were removed, or would be.
 
     `have_returned`: one of them was of a row that is not erased, or computed from one: of a person who came back.
@@ -74,7 +74,7 @@ def find_erased(
 
 def remove_erased(
     store: OnlineStore, view: OnlineView, until: ErasedUntil, known: Sequence[bytes] | None = None
-) -> RemovedRows:
+) -> ErasedOnlineRows:
     """Remove the rows of erased keys of a view version, and have the record of its last push know.
 
     A row goes whatever its instants: its values may be of erased rows and of later ones. Of who came back the next push
@@ -89,7 +89,7 @@ def remove_erased(
         have_returned = have_returned or any(_is_later(row, until(key)) for key, row in page)
     if removed:
         _note_removed(store, view, removed, sends_all=have_returned)
-    return RemovedRows(rows=removed, have_returned=have_returned)
+    return ErasedOnlineRows(rows=removed, have_returned=have_returned)
 
 
 def _note_removed(store: OnlineStore, view: OnlineView, removed: int, *, sends_all: bool) -> None:
@@ -105,7 +105,7 @@ def _note_removed(store: OnlineStore, view: OnlineView, removed: int, *, sends_a
 
 def _is_later(row: bytes, until: datetime | None) -> bool:
     """Return whether a row, or a row behind it, is of later than an erasure."""
-    if until is None or len(row) < (HEADER_BYTES if row[0] == PLAIN else COMPACT_HEADER_BYTES):
+    if until is None or len(row) < header_bytes(row):
         return False
     event_time, available_at, _ = unpack_header(row)
     return any(time is not None and time > until for time in (event_time, available_at))
