@@ -13,6 +13,7 @@ from featurectl.catalog.detail import ObjectDetail
 from featurectl.catalog.lineage import LineageGraph
 from featurectl.catalog.statistics import FeatureStatistics
 from featurectl.core.dataclass import dataclass
+from featurectl.erasure.erase import ErasureReport
 from featurectl.models.input_warnings import InputWarning
 from featurectl.monitor.alerts.check_alerts import is_alarming
 from featurectl.monitor.alerts.evaluation_run import EvaluationRun
@@ -35,6 +36,7 @@ from featurectl.render.applied import render_applied
 from featurectl.render.canary import render_ended, render_evaluation, render_started
 from featurectl.render.clean import render_cleaned
 from featurectl.render.diff_models import diff_page
+from featurectl.render.erasure import render_erasure
 from featurectl.render.gates import render_gates
 from featurectl.render.lineage import render_lineage
 from featurectl.render.models import version_page
@@ -231,6 +233,16 @@ class CleanedPage(ReadsAsPage, Cleaned):
 
     def _page(self) -> Page:
         return [[render_cleaned(self, dry_run=self.dry_run)]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ErasurePage(ReadsAsPage, ErasureReport):
+    """What was removed of an entity's key, or would be: `dry_run`."""
+
+    dry_run: bool
+
+    def _page(self) -> Page:
+        return [[render_erasure(self, dry_run=self.dry_run)]]
 
 
 class LockPage(ReadsAsPage, Lock):

@@ -64,6 +64,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "schema": "schema:schema",
     "explain": "explain:explain",
     "clean": "clean:clean",
+    "erase": "erase:erase",
     "unlock": "unlock:unlock",
     "version": "version:version",
 }

@@ -74,6 +74,7 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
     "schema": ("schema", "schema --project --out project.schema.json"),
     "explain": ("explain FC102", "explain"),
     "clean": ("clean --dry-run", "clean --older-than 30d"),
+    "erase": ("erase carrier carrier=UA --dry-run", "erase --again"),
     "unlock": ("unlock 4f1c2a",),
     "version": ("version", "version -o json"),
 }  # fmt: skip

@@ -6,9 +6,15 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from featurectl.erasure.base import ErasurePlace
+from featurectl.erasure.model_rows import ModelRowsPlace
 from featurectl.erasure.online_store import OnlineStorePlace
+from featurectl.erasure.prediction_log import PredictionLogPlace
+from featurectl.erasure.score_checkpoints import ScoreCheckpointsPlace
 
 # What others are made of comes first: a run that is killed leaves nothing that fills again what was cleaned.
 PLACES: Final[Mapping[str, Callable[[], ErasurePlace]]] = {
     "online store": OnlineStorePlace,
+    "rows beside models": ModelRowsPlace,
+    "score checkpoints": ScoreCheckpointsPlace,
+    "prediction log": PredictionLogPlace,  # last: it waits for what servers hold
 }

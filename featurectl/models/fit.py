@@ -57,10 +57,11 @@ class FittedModel:
     """A fitted model as bytes, the form of its matrix, its metrics on the validation rows, and the split.
 
     `native` is the model as it is kept, `onnx` is it once more, for serving, `golden` are rows that it was trained on
-    with their scores, `judged` those that the metrics are of. `task` is what was measured, `importance` the share of
-    each input, `warnings` what is odd in the rows that it was trained on. `profile` is of the inputs of these rows,
-    and of the scores of the validation rows, which are like those to come; without such, of these rows too. `left_out`
-    counts the rows that it neither learned from nor was judged on, by reason.
+    with their scores, `golden_places` where these stand among the rows that were given, `judged` those that the metrics
+    are of. `task` is what was measured, `importance` the share of each input, `warnings` what is odd in the rows that
+    it was trained on. `profile` is of the inputs of these rows, and of the scores of the validation rows, which are
+    like those to come; without such, of these rows too. `left_out` counts the rows that it neither learned from nor was
+    judged on, by reason.
     """
 
     form: MatrixForm
@@ -69,6 +70,7 @@ class FittedModel:
     native: Runtime
     onnx: Converted
     golden: bytes
+    golden_places: npt.NDArray[np.int64]
     metrics: Mapping[str, float]
     rows_train: int
     rows_validation: int
@@ -127,6 +129,7 @@ def _fitted(
         native=native,
         onnx=_onnx(made, learning),
         golden=_golden(learning, native),
+        golden_places=learning.examples.taken[choose_rows(len(learning.matrix))],
         metrics=_metrics(native, validation, task),
         rows_train=len(learning.label),
         rows_validation=len(validation.label),

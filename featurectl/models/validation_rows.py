@@ -54,6 +54,18 @@ def load_validation_rows(content: bytes) -> ValidationRows:
     )
 
 
+def without_rows(rows: ValidationRows, gone: pl.Series) -> ValidationRows:
+    """Return the rows that are not gone, in their order."""
+    kept = ~gone
+    return ValidationRows(
+        spine=rows.spine.filter(kept),
+        time=rows.time.filter(kept),
+        inputs=rows.inputs.filter(kept),
+        label=rows.label[kept.to_numpy()],
+        known=None if rows.known is None else rows.known.filter(kept),
+    )
+
+
 def _named(frame: pl.DataFrame, prefix: str) -> pl.DataFrame:
     names: Sequence[str] = [name for name in frame.columns if name.startswith(prefix)]
     return frame.select(pl.col(name).alias(name.removeprefix(prefix)) for name in names)

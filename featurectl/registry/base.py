@@ -139,6 +139,12 @@ class Registry(Protocol):
         None of them is `previous` then. `TryAgainError` when the serial is no longer the state's.
         """
 
+    def replace_models(self, state: State, versions: Sequence[ModelVersion], entry: HistoryEntry) -> None:
+        """Write what is known of model versions, which has changed, in one transaction with one `entry`.
+
+        `TryAgainError` when the serial is no longer the state's, in which they were found.
+        """
+
     def start_canary(self, project: str, run: CanaryRun, entry: HistoryEntry) -> CanaryRun:
         """Begin a canary under the next number (the argument's is ignored), pointing `challenger` at its version.
 

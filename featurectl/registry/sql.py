@@ -25,8 +25,8 @@ from featurectl.registry.database import Database, registry_id
 from featurectl.registry.dialect import insert_new, read_clock
 from featurectl.registry.erasures import insert_tombstones, load_erasures, make_secret, mark_done
 from featurectl.registry.locks import delete_lock, hold_lock, not_locked, refusal, remove_lock, take_lock
+from featurectl.registry.model_documents import write_documents, write_retired
 from featurectl.registry.pins import delete_pins, insert_pins, load_pins
-from featurectl.registry.retirement import write_retired
 from featurectl.registry.rows import (
     history_row,
     load_history,
@@ -193,6 +193,13 @@ class SqlRegistry:
             serial = _serial_after(connection, state, hint="run it again")
             write_retired(connection, state.project, versions)
             forget_previous(connection, state.project, versions)
+            _insert(connection, tables.history, [history_row(state.project, entry, serial)])
+
+    def replace_models(self, state: State, versions: Sequence[ModelVersion], entry: HistoryEntry) -> None:
+        """Write what is known of model versions, which has changed, in one transaction with one `entry`; see `base`."""
+        with self._database.writing() as connection:
+            serial = _serial_after(connection, state, hint="run it again")
+            write_documents(connection, state.project, versions)
             _insert(connection, tables.history, [history_row(state.project, entry, serial)])
 
     def start_canary(self, project: str, run: CanaryRun, entry: HistoryEntry) -> CanaryRun:

@@ -122,6 +122,11 @@ def test_what_is_over_is_removed(project):
     assert repr(project.clean(dry_run=True)) == "Nothing to remove."
     with pytest.raises(UsageError, match="less than a day"):
         project.clean(older_than="2h")
+    assert "Out of reach:" in repr(project.erase("customer", {"customer": "nobody"}, dry_run=True))
+    with pytest.raises(UsageError, match=r"keys='c1' is no mapping"):
+        project.erase("customer", "c1")
+    with pytest.raises(UsageError, match="nothing was erased"):
+        project.erase(again=True)
     with project.workspace() as workspace, workspace.registry().lock(workspace.project, "ana@host") as lock_id:
         assert project.unlock(lock_id).holder == "ana@host"
     with pytest.raises(UsageError):

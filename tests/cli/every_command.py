@@ -216,6 +216,7 @@ JOB: tuple[Step, ...] = (
     "monitor export --textfile m.prom",
     "monitor rules --out featurectl.rules",
     "clean --dry-run",
+    "erase customer customer=c1 --dry-run",
     "unlock 4f1c2a",
     write_streams,
     "apply --auto-approve -C ../cards",

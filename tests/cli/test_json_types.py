@@ -53,7 +53,7 @@ LOOKS: tuple[Step, ...] = (
     "list", "list features --state", "show last_call --sample 10 --sample-keys", "show spend", "show big",
     "search spend", "lineage orders", "verify --store", "status", "status -v", "status --checks", "why spend",
     *(f"why last_call {entity}" for entity in ENTITIES), "monitor check --dry-run", "monitor silence --list",
-    "clean --dry-run",
+    "clean --dry-run", "erase visit user=7 --dry-run",
 )  # fmt: skip
 ENDLESS = {"serve", "monitor run"}  # which say nothing on stdout
 

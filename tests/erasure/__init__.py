@@ -1,0 +1,1 @@
+"""A person's rows leave every place."""

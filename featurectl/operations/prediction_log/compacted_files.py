@@ -57,6 +57,12 @@ def compacted_content(rows: pl.DataFrame, names: Sequence[str]) -> bytes:
     return content.getvalue()
 
 
+def kept_metadata(content: bytes) -> dict[str, str]:
+    """Return what a file says of those that it stands for, for another one that is to stand for them."""
+    found = pl.read_parquet_metadata(io.BytesIO(content)).get(_REPLACES)
+    return {} if found is None else {_REPLACES: found}
+
+
 def replaced_names(files: LooseFiles, path: str, *, skip_broken: bool = False) -> frozenset[str]:
     """Return the names of the files that the one at a path stands for; none where it is gone by now.
 

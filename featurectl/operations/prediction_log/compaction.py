@@ -71,7 +71,7 @@ def compact_some(files: LooseFiles, day: LogDay, alone: Callable[[], AbstractCon
     """Write one file for as many of a day's small ones as may be, and return how many they are; 0: none are left.
 
     The small ones are read without a lock, which takes long. Within `alone` nobody else compacts the day: there it is
-    looked whether all of them still stand for themselves, and nothing is written where one doesn't.
+    looked whether all of them still stand for themselves as they were, and nothing is written where one doesn't.
 
     Raises:
         StoreError: FC603, the log can't be read or written.
@@ -89,7 +89,8 @@ def compact_some(files: LooseFiles, day: LogDay, alone: Callable[[], AbstractCon
         raise StoreError(f"the prediction log can't be compacted: {reason}", code="FC603") from error
     content = compacted_content(rows, names)
     with alone():
-        if {f"{day.folder}/{name}" for name in names} <= {file.path for file in _small(*_listed(files, day.folder))}:
+        there, paths = _small(*_listed(files, day.folder)), {f"{day.folder}/{name}" for name in names}
+        if {file for file in day.small if file.path in paths} <= {*there}:  # as they were: an erasure writes them anew
             files.write(f"{day.folder}/{compacted_name(names)}", content)
     return len(names)
 

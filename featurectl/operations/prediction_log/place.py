@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from featurectl.workspace.workspace import Workspace
+
+LOGGED_EVERY_S: Final = 10.0  # how long a server holds rows at most before it writes a file
 
 
 def predictions_folder(workspace: Workspace) -> str:

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -181,6 +181,32 @@ def open_checkpoint(parent: Path, request: Mapping[str, object], clock: datetime
         os.close(lock)
 
 
+def begun_before(parent: Path, instant: datetime) -> list[Path]:
+    """Return the folders of runs that began until an instant: their scores may be of rows that were there then."""
+    if not parent.is_dir():
+        return []
+    seen = ((folder, _read_begun(folder / _BEGUN)) for folder in sorted(parent.iterdir()))
+    return [folder for folder, begun in seen if begun is not None and begun.begun_at <= instant]
+
+
+def forget_unused(folder: Path) -> bool:
+    """Remove the folder of a run that nobody works on, and return whether it is gone."""
+    try:
+        lock = os.open(folder / _LOCK, os.O_RDWR)
+    except FileNotFoundError:
+        return not folder.exists()
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder)
+    except OSError:
+        return False
+    finally:
+        os.close(lock)
+    return True
+
+
 def _take(lock: int, path: Path, request: Mapping[str, object]) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -195,13 +221,7 @@ def _forget_others(parent: Path, own: Path, clock: datetime) -> None:
         begun = _read_begun(folder / _BEGUN) if folder != own else None
         if begun is None or begun.begun_at >= clock - KEPT_FOR:
             continue
-        with suppress(OSError):
-            lock = os.open(folder / _LOCK, os.O_RDWR)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder)
-            finally:
-                os.close(lock)
+        forget_unused(folder)
 
 
 def _read_begun(path: Path) -> ScoreBeginning | None:

@@ -78,9 +78,11 @@ def score_model(workspace: Workspace, request: ScoreRequest, progress: Progress)
     request.to.check()
     pickles = pickle_policy(workspace, applied.state, by_flag=request.allow_pickle)
     load = open_batch(version, workspace.offline_location(), pickles)
-    same = _identity(workspace, request, version)
-    folder = workspace.root / ".featurectl" / "scores"
-    with SpillRoom(workspace.spill_folder()) as room, open_checkpoint(folder, same, clock) as checkpoint:
+    same, folder = _identity(workspace, request, version), checkpoints_folder(workspace)
+    with (
+        SpillRoom(workspace.spill_folder()) as room,
+        open_checkpoint(folder, same, clock) as checkpoint,
+    ):
         if request.restart:
             checkpoint.clear()
         job = Job(
@@ -97,6 +99,11 @@ def score_model(workspace: Workspace, request: ScoreRequest, progress: Progress)
         rows, manifest, later_rows = job.run(request.to)
     applied.sources.report()
     return ScoreResult(version=version, rows=rows, manifest=manifest, later_rows=later_rows)
+
+
+def checkpoints_folder(workspace: Workspace) -> Path:
+    """Return where runs keep the scores that they have made so far, a folder each."""
+    return workspace.root / ".featurectl" / "scores"
 
 
 def _identity(workspace: Workspace, request: ScoreRequest, version: ModelVersion) -> dict[str, object]:

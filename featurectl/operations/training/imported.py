@@ -18,7 +18,7 @@ from featurectl.models.conversion.convert import Converted
 from featurectl.models.external_model import Foreign, check_names
 from featurectl.models.fit import COMPARED
 from featurectl.models.gates.base import Champion, GateEvidence
-from featurectl.models.golden_rows import choose_rows, dump_golden, load_golden
+from featurectl.models.golden_rows import choose_rows, dump_golden, load_golden, with_keys
 from featurectl.models.isolation.process import load_remote
 from featurectl.models.matrix import MatrixForm, fit_form
 from featurectl.models.metrics import Task, is_binary, measure
@@ -31,6 +31,7 @@ from featurectl.operations.training.manifest import library_versions
 from featurectl.operations.training.train import (
     bind_input,
     champion_of,
+    entity_keys,
     gated,
     validation_rows,
     write_version,
@@ -90,7 +91,9 @@ def import_model(
     proof = _prove(form, sample, found)
     inputs = sample.values.select(item.name for item in form.inputs)[proof.places]
     judged = validation_rows(sample.spine, proof.places, inputs, proof.label)
-    files = ModelFiles(format=found.format, content=found.content, onnx=proof.onnx, golden=proof.golden, judged=judged)
+    keys = entity_keys(sample.spine, sample.views, choose_rows(len(sample.values)))
+    golden = with_keys(proof.golden, keys)
+    files = ModelFiles(format=found.format, content=found.content, onnx=proof.onnx, golden=golden, judged=judged)
     version = store_files(_version(model, sample, found, proof, actor), files, context.location)
 
     def look() -> GateEvidence:

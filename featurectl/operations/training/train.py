@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -13,6 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from featurectl.core.dataclass import dataclass
+from featurectl.core.erasures import KeyPart
 from featurectl.core.errors import DataError
 from featurectl.language.definitions.json_form import dump_definition
 from featurectl.language.definitions.model import DerivedInput, FeatureInput, Model, ModelInput, RequestInput, Trainer
@@ -25,6 +26,7 @@ from featurectl.models.gates.all_gates import gates_asked
 from featurectl.models.gates.base import Champion, GateEvidence
 from featurectl.models.gates.evaluate import failed_gates, measure_gates
 from featurectl.models.gates.evidence import evidence_of_fitted
+from featurectl.models.golden_rows import with_keys
 from featurectl.models.runtimes.base import ONNX
 from featurectl.models.trainer_command import CommandEnvironment
 from featurectl.models.validation_rows import ValidationRows
@@ -84,7 +86,7 @@ def register(trained: Trained, data: TrainingData, context: EvaluationContext, a
         format=fitted.format,
         content=fitted.content,
         onnx=fitted.onnx,
-        golden=fitted.golden,
+        golden=with_keys(fitted.golden, entity_keys(data.rows.spine, data.rows.views, fitted.golden_places)),
         judged=judged,
         profile=fitted.profile,
     )
@@ -121,6 +123,14 @@ def validation_rows(
     whole = pl.DataFrame([*spine.rows, *plain])
     known = None if spine.known is None else spine.known[places]
     return ValidationRows(spine=whole[places], time=spine.time[places], inputs=inputs, label=label, known=known)
+
+
+def entity_keys(
+    spine: SpineRows, views: Mapping[str, BoundView], places: npt.NDArray[np.int64]
+) -> Mapping[str, Sequence[KeyPart | None]]:
+    """Return the keys of the views' entities that some rows of a spine have, by name."""
+    names = dict.fromkeys(key for bound in views.values() for key in bound.view.keys if key in spine.rows.columns)
+    return {name: spine.rows[name][places].to_list() for name in names}
 
 
 def champion_of(

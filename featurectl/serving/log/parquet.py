@@ -34,6 +34,7 @@ from featurectl.core.units import from_us
 from featurectl.offline.open_plain_files import open_loose
 from featurectl.offline.plain_files import LooseFiles
 from featurectl.online.client.coerce import reader_of
+from featurectl.operations.prediction_log.place import LOGGED_EVERY_S
 from featurectl.serving.http.bodies import ENCODER
 from featurectl.serving.journal import Journal
 from featurectl.serving.log.records import FailedRequest, LoggedEvents, ScoredRequest
@@ -45,7 +46,6 @@ from featurectl.serving.project.served_model import ServedModel
 if TYPE_CHECKING:
     import polars as pl
 
-EVERY_S: Final = 10.0
 _ROWS_WAITING: Final = 100_000
 _ROWS_A_FILE: Final = 50_000
 _BYTES_WAITING: Final = 64 << 20
@@ -91,7 +91,7 @@ class LogPolicy:
     folder: str
     sample: float
     limits: LogLimits
-    every_s: float = EVERY_S
+    every_s: float = LOGGED_EVERY_S
 
 
 class ParquetLog:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from featurectl.monitor.canary.lifecycle import keeps_log
-from featurectl.operations.prediction_log.place import predictions_folder
-from featurectl.serving.log.parquet import EVERY_S, LogPolicy
+from featurectl.operations.prediction_log.place import LOGGED_EVERY_S, predictions_folder
+from featurectl.serving.log.parquet import LogPolicy
 from featurectl.serving.log.room import LogLimits
 from featurectl.workspace.workspace import Workspace
 
@@ -19,4 +19,5 @@ def log_policy(workspace: Workspace, judge_s: float) -> LogPolicy | None:
         return None
     keep = timedelta(microseconds=environment.prediction_keep_us)
     limits = LogLimits(keep=keep, max_bytes=environment.prediction_max_bytes)
-    return LogPolicy(folder=predictions_folder(workspace), sample=sample, limits=limits, every_s=min(EVERY_S, judge_s))
+    every_s = min(LOGGED_EVERY_S, judge_s)
+    return LogPolicy(folder=predictions_folder(workspace), sample=sample, limits=limits, every_s=every_s)

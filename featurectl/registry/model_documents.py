@@ -1,4 +1,4 @@
-"""Retired versions of models in a registry's database."""
+"""Changed documents of model versions in a registry's database: retired versions, and files that were written anew."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ from featurectl.registry.state import ModelVersion
 
 def write_retired(connection: Connection, project: str, versions: Sequence[ModelVersion]) -> None:
     """Mark versions as retired; the transaction must have seen that nothing points at them."""
+    write_documents(connection, project, [replace(version, status="retired") for version in versions])
+
+
+def write_documents(connection: Connection, project: str, versions: Sequence[ModelVersion]) -> None:
+    """Write what is known of versions in place of what was; one that is not there stays so."""
     table = tables.model_versions
     for version in versions:
         same = (table.c.project == project, table.c.model == version.model, table.c.version == version.version)
-        document = model_document(replace(version, status="retired"))
-        connection.execute(update(table).where(*same).values(document=document))
+        connection.execute(update(table).where(*same).values(document=model_document(version)))

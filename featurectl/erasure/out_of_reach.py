@@ -1,0 +1,86 @@
+"""Where an erased person's rows may stay, as nothing here can remove them there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Final
+
+from featurectl.core.errors import UsageError
+from featurectl.core.variables import expand
+from featurectl.registry.state import ObjectVersion, State
+from featurectl.workspace.workspace import Workspace
+
+_ALWAYS: Final = (
+    "sources: their rows are left out whenever they are read, and stay there until you delete them",
+    "training sets, scores and exports that were written to files and tables of yours",
+    "models: what was learned, their cards and profiles, and copies of them in MLflow",
+    "backups: whoever restores one runs `featurectl erase --again`",
+)
+# By the scheme of the place, up to its first sign that is no letter, what is said of it.
+_STORES: Final = {
+    "redis": "Redis' own files (AOF, RDB) and its replicas', until they are written anew",
+    "rediss": "Redis' own files (AOF, RDB) and its replicas', until they are written anew",
+    "postgresql": "PostgreSQL's log (WAL), its archive, and copies of it",
+    "dynamodb": "backups and the point-in-time recovery of DynamoDB",
+}
+_TOPICS: Final = {
+    "redis": "events in topics of Redis, until their retention ends; workers leave them out",
+    "rediss": "events in topics of Redis, until their retention ends; workers leave them out",
+    "kafka": "events in topics of Kafka, until their retention ends; workers leave them out",
+}
+
+
+def out_of_reach(workspace: Workspace, state: State, entities: Sequence[str]) -> tuple[str, ...]:
+    """Return a sentence for each place where rows of entities may stay, by what the environment uses."""
+    environment = workspace.environment
+    places = ((environment.online, _STORES), (environment.registry, _STORES), (environment.streams, _TOPICS))
+    found = [text for location, known in places if (text := known.get(_scheme(workspace, location)))]
+    if any(model.on_events is not None for model in workspace.repo.models.values()):
+        found.append("predictions on events, in the topic or table that `on_events.to` names")
+    return tuple(dict.fromkeys([*_ALWAYS, *found, *_columns(state, entities), *_environments(workspace)]))
+
+
+def _scheme(workspace: Workspace, location: str) -> str:
+    """Return the letters with which the URL of a place begins; "" where a variable of it is not set."""
+    with suppress(UsageError):
+        whole = expand(location, workspace.environ, "")
+        return whole.partition("://")[0].partition("+")[0] if "://" in whole else ""
+    return ""
+
+
+def _columns(state: State, entities: Sequence[str]) -> list[str]:
+    """Return the tables that may have a key of the entities among their values."""
+    keys = {key for item in state.objects if item.kind == "entity" and item.name in entities for key in _keys(item)}
+    found = []
+    for item in state.objects:
+        entity = item.definition.get("entity")
+        if item.kind != "feature_view" or (isinstance(entity, Mapping) and entity.get("name") in entities):
+            continue
+        found += [
+            f"table {item.name}@{item.version}: its column {key} may have the key as a value; delete it in the source, "
+            f"and `featurectl materialize --full {item.name}`"
+            for key in sorted(keys & _inputs(item))
+        ]
+    return found
+
+
+def _inputs(item: ObjectVersion) -> set[str]:
+    inputs = item.definition.get("inputs")
+    named = inputs if isinstance(inputs, list) else []
+    return {str(each.get("name")) for each in named if isinstance(each, Mapping)}
+
+
+def _keys(item: ObjectVersion) -> Sequence[str]:
+    keys = item.definition.get("keys")
+    return [*keys] if isinstance(keys, Mapping) else []
+
+
+def _environments(workspace: Workspace) -> list[str]:
+    """Return what is to be done of the other environments, whose stores were not looked at."""
+    own = workspace.environment
+    others = [item for item in workspace.repo.environments.values() if item.name != own.name]
+    same = [item.name for item in others if item.registry == own.registry]
+    rest = [item.name for item in others if item.registry != own.registry]
+    found = [f"environment {name}, which has this registry: `featurectl erase --again --env {name}`" for name in same]
+    return found + [f"environment {name}: erase there, too (--env {name})" for name in rest]

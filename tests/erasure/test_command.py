@@ -1,0 +1,106 @@
+"""What `featurectl erase` says and does: who is meant, what is left, and what the registry knows of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from featurectl.cli.main import main
+from featurectl.core.errors import StoreError
+from featurectl.erasure.all_places import PLACES
+from featurectl.registry.file import read_state
+from tests.cli.golden import assert_golden
+from tests.model_shop import Shop, objects, open_shop
+
+CLOCK = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?Z?")
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Shop]:
+    with open_shop(tmp_path, monkeypatch, capsys) as opened:
+        opened.make(objects())
+        opened.run("train", "m")
+        opened.run("push")
+        yield opened
+
+
+def erased(shop: Shop) -> list[tuple[str, tuple[str, ...], bool]]:
+    """Entity, keys and whether it is done, of each tombstone."""
+    state = read_state(shop.root / "r.db", "shop")
+    assert state is not None
+    return [(item.entity, item.keys, item.done_at is not None) for item in state.erasures.tombstones]
+
+
+def test_a_dry_run_says_what_there_is_and_leaves_all_as_it_is(shop: Shop):
+    before = {path: path.read_bytes() for path in shop.root.rglob("*") if path.is_file()}
+    document = json.loads(shop.run("erase", "key", "k=k1", "--dry-run", "-o", "json").out)["result"]
+    assert (document["dry_run"], document["entity"], document["keys"], document["until"]) == (True, "key", ["k"], None)
+    assert document["bytes_rewritten"] == sum(place["bytes_rewritten"] for place in document["places"])
+    assert "rows beside model m@1" in {place["place"] for place in document["places"]}
+    after = {path: path.read_bytes() for path in shop.root.rglob("*") if path.is_file()}
+    assert after == before
+    assert erased(shop) == []
+
+
+def test_it_is_done_once_and_may_be_done_again(shop: Shop):
+    document = json.loads(shop.run("erase", "key", "k=k1", "-o", "json").out)["result"]
+    assert document["until"] is not None
+    assert erased(shop) == [("key", ("k",), True)]
+    assert "one key by k" in shop.run("history").out
+    assert "k1" not in shop.run("history", "-o", "json").out
+    again = json.loads(shop.run("erase", "key", "k=k1", "-o", "json").out)["result"]
+    assert again["places"] == []
+    assert again["until"] > document["until"]
+    assert erased(shop) == [("key", ("k",), True)]
+    assert json.loads(shop.run("erase", "--again", "-o", "json").out)["result"]["places"] == []
+
+
+def test_a_place_that_fails_keeps_no_other_and_leaves_it_undone(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+    class Broken:
+        def look(self, _: object) -> list[object]:
+            return []
+
+        def erase(self, _: object) -> list[object]:
+            raise StoreError("the disk is full", code="FC603")
+
+    monkeypatch.setattr("featurectl.erasure.erase.PLACES", {"attic": Broken, **PLACES})
+    said = shop.run("erase", "key", "k=k1", code=69)
+    assert "the disk is full" in said.err
+    assert "rows beside model m@1" in said.out
+    assert erased(shop) == [("key", ("k",), False)]
+    monkeypatch.setattr("featurectl.erasure.erase.PLACES", PLACES)
+    shop.run("erase", "--again")
+    assert erased(shop) == [("key", ("k",), True)]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "whose rows? name an entity and its key"),
+        (("key",), "which key? no key is given"),
+        (("kay", "k=1"), "no entity 'kay' is applied in project shop"),
+        (("key", "q=1"), "entity key has no key 'q'"),
+        (("key", "k1"), "entity key has no key 'k1'"),
+        (("key", "k=1", "k=2"), "key k is given twice"),
+        (("--again",), "nothing was erased in project shop"),
+        (("key", "k=1", "--again"), "--again takes no entity"),
+    ],
+)
+def test_what_is_meant_is_asked_for_before_anything_is_touched(shop: Shop, words: tuple[str, ...], said: str):
+    assert said in shop.run("erase", *words, code=64).err
+    assert erased(shop) == []
+
+
+@pytest.mark.usefixtures("shop")
+def test_what_it_prints(capsys: pytest.CaptureFixture[str]):
+    capsys.readouterr()
+    assert main(["erase", "key", "k=k1", "--dry-run"]) == 0
+    first = capsys.readouterr()
+    assert main(["erase", "key", "k=k1"]) == 0
+    second = capsys.readouterr()
+    text = f"{first.out}\n--\n{second.out}\n-- on stderr\n{second.err}"
+    assert_golden("erase.txt", CLOCK.sub("TIME", text))
