@@ -36,7 +36,8 @@ class StatusRequest:
 class StatusReport:
     """Ages as of `now`; of runs the last of each view by each command, where it is not done.
 
-    `unread` says why no runs can be read, "" where they can.
+    `unread` says why no runs can be read, "" where they can. `erasures` counts those that were begun and not finished:
+    some of what was to go may be there still.
     """
 
     now: datetime
@@ -44,6 +45,7 @@ class StatusReport:
     runs: Sequence[RunRecord]
     unread: str
     sizes: Sequence[StoredSize]
+    erasures: int = 0
 
     @property
     def is_broken(self) -> bool:
@@ -75,12 +77,18 @@ def read_status(workspace: Workspace, request: StatusRequest) -> StatusReport:
         CheckFailedError: nothing is applied.
         StoreError: the registry can't be read.
     """
-    rows = look(workspace, workspace.applied_state(), entities=request.details)
+    state = workspace.applied_state()
+    rows = look(workspace, state, entities=request.details)
     runs, unread = runs_seen(workspace, _RUNS_BACK)
     rows = [with_failed_run(row, runs) for row in rows]
     sizes = stored_sizes(workspace, workspace.state()) if rows and request.sizes else ()
     return StatusReport(
-        now=workspace.now, rows=rows, runs=not_done(runs) if request.details else [], unread=unread, sizes=sizes
+        now=workspace.now,
+        rows=rows,
+        runs=not_done(runs) if request.details else [],
+        unread=unread,
+        sizes=sizes,
+        erasures=sum(item.done_at is None for item in state.erasures.tombstones),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from featurectl.core.units import counted, format_bytes, format_count, format_iso
+from featurectl.core.units import counted, format_bytes, format_iso
 from featurectl.erasure.base import PlaceFindings
 from featurectl.erasure.erase import ErasureReport
 from featurectl.render.table import render_table
@@ -45,10 +45,15 @@ def _place_json(item: PlaceFindings) -> dict[str, object]:
     }
 
 
+def _counted(item: PlaceFindings) -> str:
+    """Return how many there are, as "1 row" or "3 rows"."""
+    return counted(item.rows, item.what.removesuffix("s"), item.what)
+
+
 def _places(report: ErasureReport, *, dry_run: bool) -> str:
     if not report.found:
         return "Nothing is there of it." if not report.failures else "Nothing else is there of it."
-    rows = [[i.place, f"{format_count(i.rows)} {i.what}", format_bytes(i.rewritten)] for i in report.found]
+    rows = [[i.place, _counted(i), format_bytes(i.rewritten)] for i in report.found]
     size = format_bytes(sum(item.rewritten for item in report.found))
     did = "would be cleaned" if dry_run else "cleaned"
     last = f"{counted(len(report.found), 'place')} {did}, {size} {'to rewrite' if dry_run else 'rewritten'}."

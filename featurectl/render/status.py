@@ -33,6 +33,12 @@ def render_status(rows: Sequence[FreshnessRow], *, verbose: bool = False) -> str
     return "\n".join([*lines, "", ", ".join(ends) + ".", *_next(rows)])
 
 
+def render_unfinished(erasures: int) -> str:
+    """Return what to do about erasures that were cut."""
+    these = "1 erasure is" if erasures == 1 else f"{erasures} erasures are"
+    return f"{these} not finished: `featurectl erase --again` removes what is there still."
+
+
 def _next(rows: Sequence[FreshnessRow]) -> list[str]:
     """Return what to run where views serve nothing yet, or nothing any more; not where that was tried and failed."""
     if any(row.error.startswith(NOT_MATERIALIZED) and not row.failed_run for row in rows):

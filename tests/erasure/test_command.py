@@ -72,9 +72,11 @@ def test_a_place_that_fails_keeps_no_other_and_leaves_it_undone(shop: Shop, monk
     assert "the disk is full" in said.err
     assert "rows beside model m@1" in said.out
     assert erased(shop) == [("key", ("k",), False)]
+    assert "1 erasure is not finished: `featurectl erase --again`" in shop.run("status").out
     monkeypatch.setattr("featurectl.erasure.erase.PLACES", PLACES)
     shop.run("erase", "--again")
     assert erased(shop) == [("key", ("k",), True)]
+    assert "erasure" not in shop.run("status").out
 
 
 @pytest.mark.parametrize(

@@ -88,11 +88,13 @@ def _show_rows(call: Call, workspace: Workspace) -> StatusDrawing:
 
 def _text(call: Call, report: StatusReport) -> str:
     from featurectl.render.runs import render_not_done
-    from featurectl.render.status import render_ages, render_sizes, render_status
+    from featurectl.render.status import render_ages, render_sizes, render_status, render_unfinished
 
     if not report.rows:
         return "No source and no view is applied."
     parts = [render_status(report.rows, verbose=call.verbose)]
+    if report.erasures:
+        parts.append(render_unfinished(report.erasures))
     if call.verbose:
         parts.append(render_ages(report.rows, report.now))
         if report.unread or report.runs:
@@ -112,6 +114,7 @@ def _json(call: Call, report: StatusReport) -> dict[str, object]:
     }
     if report.rows and call.verbose:
         result["sizes"] = [asdict(size) for size in report.sizes]
+    result["erasures_not_done"] = report.erasures
     result["runs_not_done"] = [{"view": run.view, "version": run.version} | run_json(run) for run in report.runs]
     return result
 
