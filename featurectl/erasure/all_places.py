@@ -7,12 +7,14 @@ from typing import Final
 
 from featurectl.erasure.base import ErasurePlace
 from featurectl.erasure.model_rows import ModelRowsPlace
+from featurectl.erasure.offline_tables import OfflineTables
 from featurectl.erasure.online_store import OnlineStorePlace
 from featurectl.erasure.prediction_log import PredictionLogPlace
 from featurectl.erasure.score_checkpoints import ScoreCheckpointsPlace
 
 # What others are made of comes first: a run that is killed leaves nothing that fills again what was cleaned.
 PLACES: Final[Mapping[str, Callable[[], ErasurePlace]]] = {
+    "offline tables": OfflineTables,
     "online store": OnlineStorePlace,
     "rows beside models": ModelRowsPlace,
     "score checkpoints": ScoreCheckpointsPlace,

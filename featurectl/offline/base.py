@@ -11,11 +11,13 @@ from typing import Final, Protocol
 import polars as pl
 
 from featurectl.core.dataclass import dataclass
+from featurectl.core.erasures import Erasures, KeyPart
 from featurectl.core.errors import StoreError
 from featurectl.engines.base import BucketedRows
 from featurectl.engines.spans import PartRows
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*")  # of a view, as the language has them
+KeyValues = Mapping[int, Mapping[str, KeyPart]]  # the values of erased keys by the numbers of their tombstones
 
 
 def table_folder(view: str, version: int) -> str:
@@ -43,7 +45,8 @@ class Coverage:
     `part_rows` are the rows of the view that were read of each part that may grow; none in tables of before they were
     counted. `changed_parts` are those of which rows that were read were changed or gone later: the table has them as
     they were. These happened between the two `changed_events`. `cut_parts` are those that were cut at their beginning
-    since they were read, with the event time and the availability with which they began.
+    since they were read, with the event time and the availability with which they began. `erased` is the number of the
+    newest tombstone of the view's entity of which the table holds nothing, 0 where there was none.
     """
 
     parts: Mapping[str, str] = field(default_factory=dict)
@@ -63,6 +66,7 @@ class Coverage:
     changed_parts: tuple[str, ...] = ()
     changed_events: tuple[datetime, datetime] | None = None
     cut_parts: Mapping[str, tuple[datetime, datetime]] = field(default_factory=dict)
+    erased: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +78,25 @@ class TableStatistics:
     files: int
     oldest_event: datetime | None = None
     newest_event: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasedFiles:
+    """What an erasure removes of a table, or has removed.
+
+    `rows` are those of its newest version, `rewritten` the bytes of the files of that version that are written anew
+    without them. `removed` files hold rows of erased keys, and only older versions have them; `broken` are those of the
+    versions that were asked about which can't be read any more without them.
+    """
+
+    rows: int = 0
+    rewritten: int = 0
+    removed: int = 0
+    broken: tuple[int, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Return whether there is anything to remove."""
+        return bool(self.rows or self.removed or self.broken)
 
 
 class OfflineTable(Protocol):
@@ -128,6 +151,18 @@ class OfflineTable(Protocol):
     def outgrown(self, rows: int) -> bool:
         """Return whether so many more rows are a reason to write the table again, in more buckets."""
 
+    def look_erased(self, asked: Erasures, values: KeyValues, versions: Collection[int] = ()) -> ErasedFiles:
+        """Return what `remove_erased` would remove."""
+
+    def remove_erased(self, asked: Erasures, values: KeyValues, versions: Collection[int] = ()) -> ErasedFiles:
+        """Remove the rows of erased keys from the newest version, and the files of others that hold such rows."""
+
+    def is_clean(self) -> bool:
+        """Return whether nothing is left of keys that are known as erased."""
+
+    def erased_since(self, version: int) -> datetime | None:
+        """Return when rows were erased that a version held, so that it can't be read any more; None: none were."""
+
     def takes(self, rows: BucketedRows) -> bool:
         """Return whether rows have the table's columns and types."""
 
@@ -151,5 +186,5 @@ def coverage_of(history: Sequence[tuple[int, Coverage]], version: int) -> Covera
 class OfflineStore(Protocol):
     """A folder or object-store location that holds the tables of a project."""
 
-    def table(self, view: str, version: int, keys: Mapping[str, str]) -> OfflineTable:
-        """Return the handle of a view version's table; nothing is touched until it is used."""
+    def table(self, view: str, version: int, keys: Mapping[str, str], entity: str = "") -> OfflineTable:
+        """Return the handle of a view version's table, of keys of an entity; nothing is touched until it is used."""

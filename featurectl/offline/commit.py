@@ -19,10 +19,15 @@ _INSTANTS = ("watermark", "newest_event", "now", "since")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
-    """The part of a commit that is featurectl's own."""
+    """The part of a commit that is featurectl's own.
+
+    `cleaned` is the number of the newest tombstone of which no file in the table's folder holds anything, whichever
+    version it is of; the table itself holds nothing of those up to `coverage.erased`, which may be more.
+    """
 
     coverage: Coverage
     buckets: int
+    cleaned: int = 0
 
 
 def dump_commit(commit: Commit) -> str:
@@ -36,6 +41,7 @@ def dump_commit(commit: Commit) -> str:
     return json.dumps(
         {
             "buckets": commit.buckets,
+            **({"erased": coverage.erased, "cleaned": commit.cleaned} if coverage.erased or commit.cleaned else {}),
             "parts": dict(coverage.parts),
             "held": list(coverage.held),
             "dropped": dict(coverage.dropped),
@@ -87,8 +93,9 @@ def _loaded(data: Mapping[str, Any]) -> Commit:
         changed_parts=tuple(data.get("changed_parts", ())),
         changed_events=_ends(data.get("changed_events")),
         cut_parts={name: ends for name, texts in data.get("cut_parts", {}).items() if (ends := _ends(texts))},
+        erased=data.get("erased", 0),  # absent where nothing was erased
     )
-    return Commit(coverage=coverage, buckets=data["buckets"])
+    return Commit(coverage=coverage, buckets=data["buckets"], cleaned=data.get("cleaned", 0))
 
 
 def _ends(texts: Sequence[str] | None) -> tuple[datetime, datetime] | None:

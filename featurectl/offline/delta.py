@@ -7,44 +7,35 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import field
-from typing import Final, Literal
+from typing import Final
 
 import polars as pl
-from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
-from polars.exceptions import PolarsError
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError, DeltaError
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.errors import DataError, NoAnswerError, StoreError, TryAgainError
-from featurectl.core.object_store import delta_options
+from featurectl.core.errors import DataError, StoreError, TryAgainError
 from featurectl.core.variables import shown_location
 from featurectl.engines.base import BucketedRows
 from featurectl.engines.batches import read_batches
 from featurectl.offline.actions import event_end, files_of, full_buckets, paths_of, removals
 from featurectl.offline.base import Coverage, TableStatistics, table_folder
-from featurectl.offline.commit import Commit, dump_commit, load_commit
-from featurectl.offline.commit_log import all_entries, newest_entry
-from featurectl.offline.failures import store_failure
-from featurectl.offline.files import BUCKET, LOG, RunFiles, is_own, run_name, sync_log, those_there
+from featurectl.offline.commit import Commit, load_commit
+from featurectl.offline.commit_log import all_entries
+from featurectl.offline.erasable_table import ErasableTable
+from featurectl.offline.files import LOG, RunFiles, is_own, run_name, those_there
+from featurectl.offline.marked_table import KnownErasures
 from featurectl.offline.open_plain_files import open_loose
-from featurectl.offline.opened_versions import OpenedVersions
 from featurectl.offline.order import choose_buckets, ordered
 from featurectl.offline.read_files import read_files, read_slices, scan_file
 from featurectl.offline.rows import FrameRows
+from featurectl.offline.table_log import HOOKS, METADATA, CommitMode
+from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
 
-_METADATA: Final = "featurectl"  # the key of our part in a commit
 _ROWS_PER_BUCKET: Final = 4_000_000
 _FILES_PER_BUCKET: Final = 16
 _OUTGROWN: Final = 4  # times as large as it should be
 _VACUUM_HOURS: Final = 7 * 24
-# The log is never cut: versions that model versions and manifests name are found by it.
-_BROKEN: Final = (DeltaError, PolarsError, FileNotFoundError)  # what is in a table; a place that refuses is an OSError
-_REBUILD: Final = "featurectl materialize --full VIEW makes the table anew"
-_HOOKS: Final = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
-_Mode = Literal["append", "overwrite"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +44,7 @@ class DeltaStore:
 
     `rows_per_bucket` decides how many buckets a table gets at its first write or a rebuild; a bucket with more than
     `files_per_bucket` files becomes one at the next append. A vacuum leaves what was removed less than `vacuum_hours`
-    ago. `shown` is what errors call the location.
+    ago. `shown` is what errors call the location. `known_erasures` is as its tables have it.
     """
 
     location: str
@@ -62,36 +53,35 @@ class DeltaStore:
     files_per_bucket: int = _FILES_PER_BUCKET
     vacuum_hours: int = _VACUUM_HOURS
     shown: str = ""
+    known_erasures: KnownErasures | None = None
 
-    def table(self, view: str, version: int, keys: Mapping[str, str]) -> ViewTable:
+    def table(self, view: str, version: int, keys: Mapping[str, str], entity: str = "") -> ViewTable:
         """Return the handle of a view version's table; nothing is touched until it is used."""
         below = f"{self.project}/{table_folder(view, version)}"
         shown = f"{(self.shown or shown_location(self.location)).rstrip('/')}/{below}"
-        return ViewTable(store=self, location=f"{self.location.rstrip('/')}/{below}", shown=shown, keys=tuple(keys))
+        return ViewTable(
+            store=self,
+            location=f"{self.location.rstrip('/')}/{below}",
+            shown=shown,
+            keys=tuple(keys),
+            entity=entity,
+            known_erasures=self.known_erasures,
+        )
 
 
 @dataclass(kw_only=True)
-class ViewTable:
+class ViewTable(ErasableTable):
     """One view version's rows; a handle remembers the version whose coverage it gave out.
 
     It opens a version once, for none ever changes: a read of many buckets looks at the log of an object store once.
     `append` and `replace` refuse (TryAgainError) to build on another version than that: two runs that read the same
-    coverage would each add the same rows.
+    coverage would each add the same rows. Rows of erased keys that a version still has are not read.
 
     Raises:
         StoreError: FC603, the table can't be read or written.
     """
 
     store: DeltaStore
-    location: str
-    shown: str
-    keys: tuple[str, ...]
-    _seen: tuple[int | None, ...] = field(default=(), init=False)
-    _opened: OpenedVersions = field(init=False)
-    _commits: dict[int, Commit] = field(default_factory=dict, init=False)
-
-    def __post_init__(self) -> None:
-        self._opened = OpenedVersions(location=self.location)
 
     def version(self) -> int | None:
         """Return the newest version of the table, or None when there is no table."""
@@ -99,10 +89,17 @@ class ViewTable:
         return None if table is None else table.version()
 
     def coverage(self) -> Coverage | None:
-        """Return what the newest version has read, or None when there is no table."""
+        """Return what the newest version has read, or None when there is no table.
+
+        Raises:
+            StoreError: FC619, the registry is older than what was erased of the table.
+        """
         table = self._open()
         self._seen = (None if table is None else table.version(),)
-        return None if table is None else self._commit_of(table).coverage
+        coverage = None if table is None else self._commit_of(table).coverage
+        if coverage is not None:
+            self._check_known(coverage)
+        return coverage
 
     def buckets(self, version: int | None = None) -> int:
         """Return the number of buckets of a version, the newest by default (1 when there is no table)."""
@@ -172,11 +169,14 @@ class ViewTable:
     def blocks(self, version: int, rows: int, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
         """Give all rows of a version, about so many at a time: each file in its order, the files in any."""
         table = self._open(version)
-        names = [] if table is None else list(columns or self._schema(table).names())
-        paths = [] if table is None else [f"{self.location}/{path}" for path in files_of(table)["path"]]
-        for path in paths:
-            with self._failures("read"):
-                yield from read_batches(scan_file(path, names), rows)
+        if table is None:
+            return
+        names, erased = list(columns or self._schema(table).names()), self._erased_in(table)
+        wanted = names if erased is None else self._to_tell(names)
+        for path in files_of(table)["path"]:
+            with self._reading(table):
+                for batch in read_batches(scan_file(f"{self.location}/{path}", wanted), rows):
+                    yield batch if erased is None else erased.without(batch).select(names)
 
     def parts(
         self, bucket: int, version: int | None = None, columns: Sequence[str] | None = None
@@ -187,15 +187,18 @@ class ViewTable:
         if table is None or len(paths) != 1 or not is_own(paths[0]):
             yield self.read(bucket=bucket, version=version, columns=columns)
             return
-        with self._failures("read"):
-            yield from read_slices(f"{self.location}/{paths[0]}", columns or self._schema(table).names())
+        names, erased = list(columns or self._schema(table).names()), self._erased_in(table)
+        wanted = names if erased is None else self._to_tell(names)
+        with self._reading(table):
+            for rows in read_slices(f"{self.location}/{paths[0]}", wanted):
+                yield rows if erased is None else erased.without(rows)
 
     def history(self) -> list[tuple[int, Coverage]]:
         """Return the versions that a run wrote with what each had read by then, the oldest first."""
         table = self._open()
         with self._failures("read"):
-            entries = [] if table is None else [e for e in all_entries(table) if _METADATA in e]
-        return [(entry["version"], load_commit(entry[_METADATA], self.shown).coverage) for entry in reversed(entries)]
+            entries = [] if table is None else [e for e in all_entries(table) if METADATA in e]
+        return [(entry["version"], load_commit(entry[METADATA], self.shown).coverage) for entry in reversed(entries)]
 
     def vacuum(self, kept: Collection[int]) -> int:
         """Remove files that no version needs of the last week, none of `kept`, and return how many they were.
@@ -224,7 +227,7 @@ class ViewTable:
             enforce_retention_duration=False,
             full=True,
             keep_versions=[version for version in sorted(set(kept)) if version <= table.version()] or None,
-            post_commithook_properties=_HOOKS,
+            post_commithook_properties=HOOKS,
             dry_run=dry_run,
         )
 
@@ -269,45 +272,20 @@ class ViewTable:
         open_loose(self.location).move(LOG, name)
         return f"{self.shown}/{name}"
 
-    def _open(self, version: int | None = None) -> DeltaTable | None:
-        """Return the table at a version, or as it is now; None: there is none."""
-        with self._failures("read"):
-            try:
-                return self._opened.newest() if version is None else self._opened.at(version)
-            except TableNotFoundError:
-                return None
-
-    def _open_seen(self) -> DeltaTable | None:
-        """Return the table, at the version whose coverage this handle gave out if it gave out one."""
-        table = self._open()
-        if self._seen and self._seen != (None if table is None else table.version(),):
-            raise self._written()
-        return table
-
-    def _commit_of(self, table: DeltaTable, version: int | None = None) -> Commit:
-        """Return our part of a version's commit, or of the newest before it that has one (others may compact)."""
-        wanted = table.version() if version is None else version
-        if wanted in self._commits:
-            return self._commits[wanted]
-        with self._failures("read"):
-            entry = newest_entry(table) if wanted == table.version() else None
-            if entry is None or _METADATA not in entry:
-                ours = (e for e in all_entries(table) if e["version"] <= wanted and _METADATA in e)
-                entry = next(ours, None)
-        if entry is None:
-            raise StoreError(f"the table {self.shown} was not written by featurectl", code="FC603")
-        self._commits[wanted] = load_commit(entry[_METADATA], self.shown)
-        return self._commits[wanted]
-
     def _rows(self, table: DeltaTable, bucket: int | None, columns: Sequence[str] | None = None) -> pl.DataFrame:
         paths, schema = paths_of(table, bucket), self._schema(table)
         if not paths:
             return pl.DataFrame(schema=schema)
-        in_order = columns is not None and len(paths) == 1 and is_own(paths[0])
-        names = columns if in_order and columns is not None else schema.names()
-        with self._failures("read"):
-            rows = read_files([f"{self.location}/{path}" for path in paths], names)
-        return rows if in_order else ordered(rows, self.keys)
+        in_order, erased = columns is not None and len(paths) == 1 and is_own(paths[0]), self._erased_in(table)
+        names = list(columns) if in_order and columns is not None else schema.names()
+        with self._reading(table):
+            rows = read_files([f"{self.location}/{path}" for path in paths], self._to_tell(names) if erased else names)
+        rows = rows if in_order else ordered(rows, self.keys)
+        return rows if erased is None else erased.without(rows)
+
+    def _to_tell(self, names: Sequence[str]) -> list[str]:
+        """Return columns with those that tell rows of erased keys."""
+        return list(dict.fromkeys([*names, *self.keys, EVENT_TIME, AVAILABLE_AT]))
 
     def _check_columns(self, rows: BucketedRows, table: DeltaTable) -> None:
         schema, given = self._schema(table), rows.schema
@@ -320,13 +298,9 @@ class ViewTable:
                     hint="declare `columns:` of the source; `materialize --full` rebuilds the table",
                 )
 
-    def _schema(self, table: DeltaTable) -> pl.Schema:
-        schema = pl.Schema(table.schema().to_arrow())
-        del schema[BUCKET]
-        return schema
-
-    def _commit(self, table: DeltaTable | None, rows: BucketedRows, commit: Commit, mode: _Mode) -> int:
+    def _commit(self, table: DeltaTable | None, rows: BucketedRows, commit: Commit, mode: CommitMode) -> int:
         """Write a file for each bucket, commit them together, and return the new version."""
+        commit = self._marked(table, commit, mode)
         schema = rows.schema if table is None or mode == "overwrite" else self._schema(table)
         run = RunFiles(
             location=self.location,
@@ -340,58 +314,8 @@ class ViewTable:
             full = {} if files is None else full_buckets(files, self.store.files_per_bucket)
             added = run.write({b: [f"{self.location}/{path}" for path in old["path"]] for b, old in full.items()})
             gone = [action for bucket, old in full.items() if bucket in added for action in removals(old, bucket)]
-            return self._log(table, schema, [*added.values(), *gone], commit, mode)
-
-    def _log(
-        self,
-        table: DeltaTable | None,
-        schema: pl.Schema,
-        actions: list[AddAction | RemoveAction],
-        commit: Commit,
-        mode: _Mode,
-    ) -> int:
-        """Commit files that are written already, and return the new version."""
-        properties = CommitProperties(custom_metadata={_METADATA: dump_commit(commit)}, max_commit_retries=0)
-        columns = Schema.from_arrow(pl.Schema([*schema.items(), (BUCKET, pl.Int32())]))
-        if table is None:
-            added = [action for action in actions if isinstance(action, AddAction)]
             try:
-                create_table_with_add_actions(
-                    self.location,
-                    columns,
-                    added,
-                    mode="error",
-                    partition_by=[BUCKET],
-                    storage_options=delta_options(self.location),
-                    commit_properties=properties,
-                    post_commithook_properties=_HOOKS,
-                )
-            except DeltaError as error:
-                if self._open() is not None:
-                    raise self._written() from error
+                return self._log(table, schema, [*added.values(), *gone], commit, mode)
+            except (CommitFailedError, TryAgainError):
+                self._remove_refused([action.path for action in added.values()], commit.coverage.erased)
                 raise
-            number = 0
-        else:
-            table.create_write_transaction(
-                actions, mode, columns, [BUCKET], commit_properties=properties, post_commithook_properties=_HOOKS
-            )
-            number = table.version() + 1  # it would have failed had another run come before
-        sync_log(self.location, number)
-        self._seen = (number,)
-        return number
-
-    def _written(self) -> TryAgainError:
-        return TryAgainError(f"the offline table {self.shown} was written by another run; run it again")
-
-    @contextmanager
-    def _failures(self, done: str) -> Iterator[None]:
-        try:
-            yield
-        except CommitFailedError as error:
-            raise self._written() from error
-        except (DeltaError, PolarsError, OSError) as error:
-            message = f"the offline table {self.shown} can't be {done}"
-            failure = store_failure(message, error, lambda text: text.replace(self.location, self.shown))
-            if done == "read" and isinstance(error, _BROKEN) and not isinstance(failure, NoAnswerError):
-                failure.hint = failure.hint or _REBUILD
-            raise failure from error

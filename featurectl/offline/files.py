@@ -38,11 +38,11 @@ _ABOVE: Final = len(("VIEW", "PROJECT"))  # the folders that may be new with a n
 ROW_GROUP: Final = 1 << 18  # a reader decodes some of them ahead
 _OWN: Final = re.compile(rf"{BUCKET}=\d+/part-[0-9a-f]{{20}}-\d+\.parquet")
 _MANY_BYTES: Final = 256 << 20  # of a bucket's rows: no others lie beside them while they are written
-_CLOCKS: Final = (EVENT_TIME, AVAILABLE_AT)  # the columns whose ends stand in the log
+CLOCKS: Final = (EVENT_TIME, AVAILABLE_AT)  # the columns whose ends stand in the log
 _ENDS: Final = [
     pl.len().alias("rows"),
-    *(within_datetime(pl.col(name).min()).alias(f"{name} min") for name in _CLOCKS),
-    *(within_datetime(pl.col(name).max()).alias(f"{name} max") for name in _CLOCKS),
+    *(within_datetime(pl.col(name).min()).alias(f"{name} min") for name in CLOCKS),
+    *(within_datetime(pl.col(name).max()).alias(f"{name} max") for name in CLOCKS),
 ]
 
 
@@ -108,7 +108,7 @@ class _Counted(Iterator[pl.DataFrame]):
 
     def ends(self) -> Mapping[str, object]:
         """Return how many rows there were, and the ends of their clocks."""
-        names = [f"{name} {end}" for name in _CLOCKS for end in ("min", "max")]
+        names = [f"{name} {end}" for name in CLOCKS for end in ("min", "max")]
         ends = [getattr(pl.col(name), name[-3:])() for name in names]
         return pl.concat(self._seen).select(pl.col("rows").sum(), *ends).row(0, named=True)
 
@@ -145,6 +145,20 @@ def run_name(base: int | None, rows: BucketedRows, commit: Commit) -> str:
     known = [rows.mark, base, commit.buckets, coverage.rows_mark, *columns]
     content = json.dumps(known) if rows.mark else secrets.token_hex(16)
     return f"part-{hashlib.sha256(content.encode()).hexdigest()[:20]}"
+
+
+def write_file(location: str, bucket: int, frames: Iterator[pl.DataFrame]) -> AddAction | None:
+    """Write rows of a bucket, in their order, into a file with a name of its own; None: there are none.
+
+    Return what the log says of it.
+    """
+    counted = _Counted(frame for frame in frames if frame.height)
+    first = list(islice(counted, 2))
+    return _put(_File(location=location, bucket=bucket, name=_random_name()), first, counted) if first else None
+
+
+def _random_name() -> str:
+    return f"part-{secrets.token_hex(10)}"
 
 
 def is_own(path: str) -> bool:
@@ -238,9 +252,9 @@ def _finished(file: _File) -> AddAction | None:
 def _action(file: _File, ends: Mapping[str, object], size: int) -> AddAction:
     statistics = {
         "numRecords": ends["rows"],
-        "minValues": {name: _iso(ends[f"{name} min"]) for name in _CLOCKS},
-        "maxValues": {name: _iso(ends[f"{name} max"]) for name in _CLOCKS},
-        "nullCount": dict.fromkeys(_CLOCKS, 0),
+        "minValues": {name: _iso(ends[f"{name} min"]) for name in CLOCKS},
+        "maxValues": {name: _iso(ends[f"{name} max"]) for name in CLOCKS},
+        "nullCount": dict.fromkeys(CLOCKS, 0),
     }
     return AddAction(
         path=file.path,

@@ -171,7 +171,7 @@ class Registry(Protocol):
     def read_pins(self, project: str) -> Sequence[Pin]:
         """Return what is kept."""
 
-    def remove_pins(self, project: str, view: str, version: int) -> None:
+    def remove_pins(self, project: str, view: str, version: int, table_versions: Sequence[int] | None = None) -> None:
         """Keep the tables of a view version no longer for the manifests that name them."""
 
     def write_view_columns(self, project: str, seen: SeenColumns) -> None:

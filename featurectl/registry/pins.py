@@ -30,8 +30,12 @@ def load_pins(connection: Connection, project: str) -> tuple[Pin, ...]:
     )
 
 
-def delete_pins(connection: Connection, project: str, view: str, version: int) -> None:
-    """Take the pins of a view version away."""
+def delete_pins(
+    connection: Connection, project: str, view: str, version: int, table_versions: Sequence[int] | None = None
+) -> None:
+    """Take the pins of a view version away, of all versions of its table, or of some."""
     table = tables.pins.c
-    same = (table.project == project, table.view == view, table.version == version)
+    same = [table.project == project, table.view == view, table.version == version]
+    if table_versions is not None:
+        same.append(table.table_version.in_(list(table_versions)))
     connection.execute(delete(tables.pins).where(*same))

@@ -261,10 +261,10 @@ class SqlRegistry:
         with self._database.reading() as connection:
             return () if connection is None else load_pins(connection, project)
 
-    def remove_pins(self, project: str, view: str, version: int) -> None:
+    def remove_pins(self, project: str, view: str, version: int, table_versions: Sequence[int] | None = None) -> None:
         """Keep the tables of a view version no longer for the manifests that name them; the project's serial stays."""
         with self._database.writing() as connection:
-            delete_pins(connection, project, view, version)
+            delete_pins(connection, project, view, version, table_versions)
 
     def write_view_columns(self, project: str, seen: SeenColumns) -> None:
         """Keep the types of columns that the definitions of view versions do not say; the project's serial stays."""

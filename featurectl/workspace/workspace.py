@@ -21,6 +21,7 @@ from featurectl.core.variables import expand, shown_location
 from featurectl.language.repo import Environment, Repo
 
 if TYPE_CHECKING:
+    from featurectl.core.erasures import Erasures
     from featurectl.language.data_roots import DataRoots
     from featurectl.language.definitions.source import Source
     from featurectl.offline.base import OfflineStore
@@ -53,6 +54,7 @@ class Workspace:
     as_of: datetime | None = None
     registry_wait_s: float | None = None
     _open: ExitStack = field(default_factory=ExitStack)
+    _erasures: Erasures | None = field(default=None, init=False)  # as of when the registry was last read
 
     @property
     def project(self) -> str:
@@ -79,7 +81,18 @@ class Workspace:
         from featurectl.registry.file import read_state
 
         found = read_state(file, self.project) if (file := self.registry_file()) else None
-        return self._registry.load_state(self.project) if found is None else found
+        state = self._registry.load_state(self.project) if found is None else found
+        self._erasures = state.erasures
+        return state
+
+    def erasures(self, at_least: int = 0) -> Erasures:
+        """Return what was erased of the project, as it was known when the registry was last read.
+
+        It is read again where the newest number was less than `at_least`.
+        """
+        if self._erasures is None or self._erasures.number < at_least:
+            return self.state().erasures
+        return self._erasures
 
     def applied_state(self) -> State:
         """Return the project as the registry knows it now, for a command that works on what is applied.
@@ -107,7 +120,8 @@ class Workspace:
     def _offline(self) -> OfflineStore:
         from featurectl.offline.delta import DeltaStore
 
-        return DeltaStore(self.offline_location(), self.project, shown=shown_location(self.environment.offline))
+        shown = shown_location(self.environment.offline)
+        return DeltaStore(self.offline_location(), self.project, shown=shown, known_erasures=self.erasures)
 
     def offline(self) -> OfflineStore:
         """Return the environment's offline store."""

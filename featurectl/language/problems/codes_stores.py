@@ -82,6 +82,12 @@ STORES: Final[Mapping[str, Code]] = {
         "Nothing of its part of the push was written: keep shorter lists and texts in the view, or its rows in another "
         "store.",
     ),
+    "FC619": Code(
+        "the registry is older than an erasure",
+        "A table of the offline store was cleaned of erased keys of which the registry knows nothing: it came back "
+        "from a copy of before. What was erased since could come in again, so erase it again: `featurectl erase ENTITY "
+        "KEY=VALUE`.",
+    ),
     "FC616": Code(
         "a source's object store does not answer",
         "The bucket of the source's `path` gave no answer within the time that a store is waited for. Run it again "

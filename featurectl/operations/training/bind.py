@@ -34,7 +34,7 @@ def registered_model(state: State, name: str) -> Model:
 
 def view_table(offline: OfflineStore, view: FeatureView, version: int) -> OfflineTable:
     """Return the handle of a view version's offline table."""
-    return offline.table(view.name, version, view.key_types)
+    return offline.table(view.name, version, view.key_types, view.entity.name if view.entity else "")
 
 
 def bind_view(offline: OfflineStore, registered: ObjectVersion) -> BoundView:

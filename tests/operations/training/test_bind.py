@@ -57,7 +57,7 @@ def test_a_version_is_bound_with_its_own_coverage(store):
     busy.commits = [(prepared(("C", 2.0, 2, 2)), replace(MARKED, inputs={}))]
 
     class Store:
-        def table(self, view, version, keys):  # noqa: ARG002  # of the protocol
+        def table(self, view, version, keys, entity):  # noqa: ARG002  # of the protocol
             return busy
 
     bound = bind_view(Store(), REGISTERED)

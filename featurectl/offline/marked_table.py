@@ -1,0 +1,129 @@
+"""A table of whose rows some may be of erased keys: it knows which, and its readers leave them out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from featurectl.core.dataclass import dataclass
+from featurectl.core.erasures import NOTHING_ERASED, Erasures
+from featurectl.core.errors import StoreError, TryAgainError
+from featurectl.offline.actions import paths_of
+from featurectl.offline.base import Coverage
+from featurectl.offline.commit import Commit, load_commit
+from featurectl.offline.commit_log import all_entries
+from featurectl.offline.files import those_there
+from featurectl.offline.table_log import METADATA, CommitMode, TableLog
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+    from featurectl.pit.erased_rows import ErasedRows
+
+KnownErasures = Callable[[int], Erasures]
+
+
+@dataclass(kw_only=True)
+class MarkedTable(TableLog):
+    """One view version's rows, of keys of `entity` ("" without one).
+
+    `known_erasures` gives what was erased of the project; where its newest number is less than the one that it is
+    given, the registry is asked once more. None: nobody knows.
+    """
+
+    keys: tuple[str, ...]
+    entity: str = ""
+    known_erasures: KnownErasures | None = field(default=None, repr=False)
+
+    def erased_since(self, version: int) -> datetime | None:
+        """Return when rows were erased that a version held, so that it can't be read any more; None: none were."""
+        table = self._open()
+        if table is None or version > table.version():
+            return None
+        mark = self._commit_of(table, version).coverage.erased
+        if self._commit_of(table).coverage.erased == mark or not self._is_broken(version):
+            return None
+        with self._failures("read"):
+            later = [e for e in all_entries(table) if e["version"] > version and METADATA in e]
+        for entry in reversed(later):
+            if load_commit(entry[METADATA], self.shown).coverage.erased != mark:
+                return datetime.fromtimestamp(entry["timestamp"] / 1000, UTC)
+        return None
+
+    def _known(self, at_least: int = 0) -> Erasures:
+        return self.known_erasures(at_least) if self.known_erasures and self.entity else NOTHING_ERASED
+
+    def _check_known(self, coverage: Coverage) -> None:
+        """Check that the registry knows of all that was erased of the table.
+
+        Raises:
+            StoreError: FC619, it does not.
+        """
+        if coverage.erased and self.known_erasures and coverage.erased > self.known_erasures(coverage.erased).number:
+            raise StoreError(
+                f"the offline table {self.shown} was cleaned of erasure {coverage.erased}, of which the registry knows "
+                "nothing: it is older than the erasure",
+                code="FC619",
+                hint="erase again what was erased since the registry was kept: featurectl erase ENTITY KEY=VALUE",
+            )
+
+    def _erased_in(self, table: DeltaTable) -> ErasedRows | None:
+        """Return what finds rows of erased keys that a version may have; None: it has none."""
+        number = self._known().newest_of(self.entity)
+        if not number or (mark := self._commit_of(table).coverage.erased) >= number:
+            return None
+        from featurectl.pit.erased_rows import ErasedRows
+
+        return ErasedRows(
+            erasures=self._known().after(mark), entity=self.entity, columns={key: key for key in self.keys}
+        )
+
+    @contextmanager
+    def _reading(self, table: DeltaTable) -> Iterator[None]:
+        """Say of a version that can't be read, because rows of it were erased meanwhile, that it is to be read again.
+
+        Raises:
+            TryAgainError: it is so.
+        """
+        try:
+            with self._failures("read"):
+                yield
+        except StoreError as error:
+            if self.erased_since(table.version()) is None:
+                raise
+            message = f"rows of the offline table {self.shown} were erased while it was read; run it again"
+            raise TryAgainError(message) from error
+
+    def _marked(self, table: DeltaTable | None, commit: Commit, mode: CommitMode) -> Commit:
+        """Return a commit with the marks that the table has with it.
+
+        Raises:
+            TryAgainError: its rows were prepared before a key was erased of which the table holds nothing any more.
+        """
+        if table is None:
+            return replace(commit, cleaned=commit.coverage.erased)
+        before = self._commit_of(table)
+        if commit.coverage.erased < before.coverage.erased:
+            raise self._erased_meanwhile()
+        erased = commit.coverage.erased if mode == "overwrite" else before.coverage.erased
+        coverage = replace(commit.coverage, erased=erased)
+        return replace(commit, coverage=coverage, cleaned=min(before.cleaned, erased))
+
+    def _erased_meanwhile(self) -> TryAgainError:
+        return TryAgainError(f"rows of the offline table {self.shown} were erased meanwhile; run it again")
+
+    def _is_broken(self, version: int) -> bool:
+        """Return whether files of a version are gone."""
+        paths = self._paths_of(version)
+        return len(those_there(self.location, paths)) < len(paths)
+
+    def _paths_of(self, version: int) -> list[str]:
+        """Return the files of a version; none where it can't be opened any more."""
+        try:
+            table = self._open(version)
+        except StoreError:
+            return []
+        return [] if table is None else paths_of(table, None)
