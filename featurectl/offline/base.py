@@ -96,7 +96,7 @@ class ErasedFiles:
 
     def __bool__(self) -> bool:
         """Return whether there is anything to remove."""
-        return bool(self.rows or self.removed or self.broken)
+        return bool(self.rows or self.removed)
 
 
 class OfflineTable(Protocol):
