@@ -85,7 +85,7 @@ class ErasedFiles:
     """What an erasure removes of a table, or has removed.
 
     `rows` are those of its newest version, `rewritten` the bytes of the files of that version that are written anew
-    without them. `removed` files hold rows of erased keys, and only older versions have them; `broken` are those of the
+    without them. `removed` files hold rows of erased keys, and older versions need them; `broken` are those of the
     versions that were asked about which can't be read any more without them.
     """
 

@@ -66,7 +66,7 @@ class ErasableTable(MarkedTable):
         return ErasedFiles(
             rows=sum(file.rows for file in hit),
             rewritten=sum(file.size for file in hit),
-            removed=len(gone) - len(hit),
+            removed=len(gone),
             broken=tuple(version for version in sorted(set(versions)) if gone.intersection(self._paths_of(version))),
         )
 
