@@ -1,14 +1,18 @@
-"""Feast with the same features on Redis, run by the environment that FEAST_PYTHON names (`feast[redis]`).
+"""Feast with the same features, run by the environment that FEAST_PYTHON names (`feast[redis]`, `feast[postgres]`).
 
-feast_serving.py write DATA REPO HOST:PORT USERS      register the views, write the features of the first users
+feast_serving.py write DATA REPO ONLINE USERS         register the views, write the features of the first users
 feast_serving.py read REPO USERS ENTITIES SECONDS     time get_online_features
+
+ONLINE is HOST:PORT of Redis, or a URL of PostgreSQL.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
+from benchmarks.feast_push import postgres
 from benchmarks.serving.timing import time_reads
 
 STATES = {f"v{view}": [f"f{view}_{i}" for i in range(5)] for view in range(2)}
@@ -17,7 +21,7 @@ EVENTS = {"count_7d": "count", "amount_sum_7d": "sum", "amount_min_7d": "min", "
 VIEWS = STATES | {"spend": list(EVENTS)}
 
 
-def write(data: str, repo: str, redis: str, users: str) -> None:
+def write(data: str, repo: str, online: str, users: str) -> None:
     """Register the views, and write their rows into the online store."""
     import pandas as pd
     from feast import Entity, FeatureStore, FeatureView, Field, FileSource, ValueType
@@ -27,7 +31,7 @@ def write(data: str, repo: str, redis: str, users: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "feature_store.yaml").write_text(
         "project: bench\nprovider: local\nregistry: {path: registry.db, cache_ttl_seconds: 3600}\n"
-        f'online_store: {{type: redis, connection_string: "{redis}"}}\nentity_key_serialization_version: 3\n'
+        f"online_store: {json.dumps(_online_store(online))}\nentity_key_serialization_version: 3\n"
     )
     orders = pd.read_parquet(f"{data}/orders.parquet")
     spend = orders.groupby("user")["amount"].agg(list(EVENTS.values())).reset_index()
@@ -44,6 +48,12 @@ def write(data: str, repo: str, redis: str, users: str) -> None:
     store.apply([user, *views])
     for name, frame in frames.items():
         store.write_to_online_store(name, df=frame[frame["user"] < int(users)])
+
+
+def _online_store(online: str) -> dict[str, object]:
+    if online.startswith("postgresql://"):
+        return postgres(online)
+    return {"type": "redis", "connection_string": online}
 
 
 def read(repo: str, users: str, entities: str, seconds: str) -> None:

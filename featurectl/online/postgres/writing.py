@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -14,6 +14,7 @@ from featurectl.online.postgres import tables
 from featurectl.online.postgres.connect import PostgresLink, Session
 
 if TYPE_CHECKING:
+    from featurectl.online.encode.cells import Ragged
     from featurectl.online.encode.rows import PackedChunk
 
 
@@ -37,7 +38,7 @@ class ChunkWriter:
 
         Who writes the same view version meanwhile waits, so that none waits for another in a circle.
         """
-        keys, rows = chunk.keys.parts(), chunk.rows().parts()
+        keys, rows = chunk.keys, chunk.rows()
 
         def transact(session: Session) -> int:
             found = session.execute(tables.LOCK_VIEW.encode(), self._of).fetchone()
@@ -49,7 +50,7 @@ class ChunkWriter:
 
         return self._link.write(transact)
 
-    def _added(self, session: Session, keys: Sequence[bytes], rows: Sequence[bytes], bound: bytes) -> int:
+    def _added(self, session: Session, keys: Ragged, rows: Ragged, bound: bytes) -> int:
         if self._copies:
             try:
                 with session.transaction():
@@ -57,33 +58,39 @@ class ChunkWriter:
             except psycopg.errors.UniqueViolation:
                 self._copies = False
             else:
-                return len(keys)
-        added = 0
-        for some_keys, some_rows in self._passes(keys, rows):
-            (new,) = session.execute(self._upsert, (some_keys, some_rows, bound)).fetchone() or (0,)
-            added += new
-        return added
+                return len(keys.lengths)
+        return sum(self._compared(session, *some, bound) for some in self._passes(keys, rows))
 
-    def _copy(self, session: Session, keys: Sequence[bytes], rows: Sequence[bytes]) -> None:
+    def _copy(self, session: Session, keys: Ragged, rows: Ragged) -> None:
+        from featurectl.online.postgres.binary import copied_pairs  # needs numpy, which who reads does not
+
         with session.cursor().copy(tables.copied(self._table).encode()) as copy:
-            copy.set_types(["bytea", "bytea"])
-            for pair in zip(keys, rows, strict=True):
-                copy.write_row(pair)
+            copy.write(copied_pairs(keys, rows))
 
-    def _passes(self, keys: Sequence[bytes], rows: Sequence[bytes]) -> Iterator[tuple[list[bytes], list[bytes]]]:
+    def _compared(self, session: Session, keys: Ragged, rows: Ragged, bound: bytes) -> int:
+        from featurectl.online.postgres.binary import bytea_array, bytea_cursor
+
+        cursor = bytea_cursor(session)
+        cursor.execute(self._upsert, (bytea_array(keys), bytea_array(rows), bound))
+        (added,) = cursor.fetchone() or (0,)
+        return int(added)
+
+    def _passes(self, keys: Ragged, rows: Ragged) -> Iterator[tuple[Ragged, Ragged]]:
         """Yield the rows in as many parts as an entity has rows at most: a statement takes one of each."""
-        if self._writing.how.origin is not None or len(set(keys)) == len(keys):
-            yield [*keys], [*rows]
+        if self._writing.how.origin is not None or len(set(listed := keys.parts())) == len(listed):
+            yield keys, rows
             return
+        from featurectl.online.postgres.binary import ragged_of
+
         parts: list[dict[bytes, bytes]] = []
         met: dict[bytes, int] = {}
-        for key, row in zip(keys, rows, strict=True):
+        for key, row in zip(listed, rows.parts(), strict=True):
             turn = met[key] = met.get(key, -1) + 1
             if turn == len(parts):
                 parts.append({})
             parts[turn][key] = row
         for part in parts:
-            yield [*part], [*part.values()]
+            yield ragged_of([*part]), ragged_of([*part.values()])
 
 
 def bound_now(writing: PackedWriting) -> bytes:
