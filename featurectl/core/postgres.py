@@ -18,24 +18,32 @@ _WAKE_S: Final = 0.1
 
 def connect_limited(args: Sequence[Any], options: Mapping[str, Any], answer_s: float) -> Connection[Any]:
     """Return a connection of which every call fails that is not answered within so many seconds."""
-    return _connected(args, options, answer_s, None)
+    return _connected(args, options, answer_s)
 
 
 def connect_watched(args: Sequence[Any], options: Mapping[str, Any], answer_s: float) -> Connection[Any]:
-    """Return a connection whose calls may take any time, as long as the server takes another connection meanwhile.
+    """Return a connection whose calls may take any time, as long as its server takes another one meanwhile.
 
-    That is tried whenever nothing has come for so many seconds.
+    That is tried whenever nothing has come for so many seconds: of an address of several hosts at the very one, as
+    another one may answer long since.
     """
-    wanted = {"connect_timeout": CONNECT_S, **options}
-    return _connected(args, options, answer_s, lambda: _kind().connect(*args, **wanted).close())
-
-
-def _connected(
-    args: Sequence[Any], options: Mapping[str, Any], answer_s: float, probe: Callable[[], object] | None
-) -> Connection[Any]:
-    connection: Connection[Any] = _kind().connect(*args, **{"connect_timeout": CONNECT_S, **options})
-    vars(connection).update(answer_s=answer_s, probe=probe)
+    connection = _connected(args, options, answer_s)
+    again = {"connect_timeout": CONNECT_S, **options, **_place(connection)}
+    vars(connection)["probe"] = lambda: _kind().connect(*args, **again).close()
     return connection
+
+
+def _connected(args: Sequence[Any], options: Mapping[str, Any], answer_s: float) -> Connection[Any]:
+    connection: Connection[Any] = _kind().connect(*args, **{"connect_timeout": CONNECT_S, **options})
+    vars(connection)["answer_s"] = answer_s
+    return connection
+
+
+def _place(connection: Connection[Any]) -> dict[str, str]:
+    """Return which server a connection is to, of those that its address names."""
+    info = connection.info
+    place = {"host": info.host, "hostaddr": info.hostaddr, "port": str(info.port)}
+    return {name: value for name, value in place.items() if value}
 
 
 class _AnswerLimit:

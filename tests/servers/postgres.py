@@ -112,18 +112,44 @@ def own_postgres() -> Iterator[OwnPostgres]:
 class OwnPostgres:
     """A server on a port and a folder of its own, which is killed, stopped and started again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, primary: OwnPostgres | None = None) -> None:
         self._user = _server_user()
         if self._user:
             shutil.chown(folder, self._user)
         self._folder = folder
-        self._programs = _programs(folder, self._user)
+        self.programs: Path = _programs(folder, self._user) if primary is None else primary.programs
         self._process: subprocess.Popen[bytes] | None = None
         self._port = free_port()
-        options = ["-U", "postgres", "--auth=trust", "-N", "-E", "UTF8", "--no-locale"]
-        make: list[str | Path] = [self._programs / "initdb", "-D", folder / "data", *options]
-        done = subprocess.run(make, user=self._user, cwd="/", capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{make[0]} failed: {done.stderr}"
+        if primary is None:
+            self._run("initdb", "-U", "postgres", "--auth=trust", "-N", "-E", "UTF8", "--no-locale")
+        else:
+            self._run("pg_basebackup", "-d", primary.server.url, "-R", "-X", "stream", "-c", "fast", "-N")
+
+    @contextmanager
+    def replica(self) -> Iterator[OwnPostgres]:
+        """Give a server that follows this one, and answers reads."""
+        with tempfile.TemporaryDirectory(prefix="featurectl-postgres-") as folder:
+            own = OwnPostgres(Path(folder), self)
+            own.start()
+            try:
+                yield own
+            finally:
+                own.stop()
+
+    def promote(self) -> None:
+        """Let a replica follow nobody any more, and be written."""
+        with psycopg.connect(self.server.url, autocommit=True) as connection:
+            assert connection.execute("select pg_promote(true, %s)", (START_LIMIT_S,)).fetchone() == (True,)
+
+    def catch_up(self, primary: OwnPostgres) -> None:
+        """Wait until a replica has all that its primary has by now."""
+        with psycopg.connect(primary.server.url, autocommit=True) as connection:
+            [(end,)] = connection.execute("select pg_current_wal_insert_lsn()::text").fetchall()
+        limit = time.monotonic() + START_LIMIT_S
+        with psycopg.connect(self.server.url, autocommit=True) as connection:
+            while connection.execute("select pg_last_wal_replay_lsn() >= %s::pg_lsn", (end,)).fetchone() != (True,):
+                assert time.monotonic() < limit, self._log.read_text()
+                time.sleep(0.02)
 
     @property
     def server(self) -> PostgresServer:
@@ -150,13 +176,19 @@ class OwnPostgres:
         """End it by a fast shutdown: open sessions are ended."""
         self._end(signal.SIGINT)
 
+    def _run(self, program: str, *options: str) -> None:
+        """Run a program that makes the folder of the data."""
+        command: list[str | Path] = [self.programs / program, "-D", self._folder / "data", *options]
+        done = subprocess.run(command, user=self._user, cwd="/", capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{program} failed: {done.stderr}"
+
     @property
     def _log(self) -> Path:
         return self._folder / "log"
 
     def _is_started(self) -> bool:
         where: list[str | Path] = ["-p", str(self._port), "-h", "127.0.0.1", "-k", self._folder]
-        serve: list[str | Path] = [self._programs / "postgres", "-D", self._folder / "data", "-F", *where]
+        serve: list[str | Path] = [self.programs / "postgres", "-D", self._folder / "data", "-F", *where]
         with self._log.open("a") as output:
             process = subprocess.Popen(serve, user=self._user, cwd="/", stdout=output, stderr=output)
         self._process = process
@@ -178,6 +210,12 @@ class OwnPostgres:
             self._process.send_signal(how)
             self._process.wait(START_LIMIT_S)
             self._process = None
+
+
+def two_hosts(*servers: OwnPostgres) -> str:
+    """Return the address of several servers, of which one may be written."""
+    places = ",".join(own.server.url.partition("@")[2].partition("/")[0] for own in servers)
+    return f"postgresql://postgres@{places}/postgres?target_session_attrs=read-write"
 
 
 def _children(pid: int) -> list[int]:

@@ -11,6 +11,7 @@ from featurectl.core.errors import FeaturectlError, StoreError
 from featurectl.core.postgres import NO_ANSWER
 from featurectl.online.base import Ask, Found
 from featurectl.online.postgres.connect import OPTIONS, PostgresAddress, checked_address, store_error
+from featurectl.online.postgres.hosts import AsyncSession, connect_to_one
 from featurectl.online.postgres.steps import (
     KnownTables,
     StatementSteps,
@@ -23,7 +24,6 @@ from featurectl.online.postgres.steps import (
 from featurectl.online.shared_trips import SharedTrips
 
 T = TypeVar("T")
-AsyncSession = psycopg.AsyncConnection[Any]
 MakeSteps = Callable[[], StatementSteps[Any]]
 TripQuestion = Ask | MakeSteps
 _TRIPS: Final = 2  # under way at once: more would share the cores of the server, each with fewer look-ups
@@ -68,7 +68,7 @@ class PostgresTrips(SharedTrips[TripQuestion, Any]):
             raise store_error(self._address, error) from error
 
     async def _opened(self) -> AsyncSession:
-        return await psycopg.AsyncConnection.connect(self._address.url, **OPTIONS)
+        return await connect_to_one(self._address.url, OPTIONS)
 
     async def _answered(self, session: AsyncSession, questions: list[TripQuestion]) -> list[Any]:
         try:
