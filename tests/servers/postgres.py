@@ -112,24 +112,24 @@ def own_postgres() -> Iterator[OwnPostgres]:
 class OwnPostgres:
     """A server on a port and a folder of its own, which is killed, stopped and started again."""
 
-    def __init__(self, folder: Path, primary: OwnPostgres | None = None) -> None:
+    def __init__(self, folder: Path, primary: OwnPostgres | None = None, port: int = 0) -> None:
         self._user = _server_user()
         if self._user:
             shutil.chown(folder, self._user)
         self._folder = folder
         self.programs: Path = _programs(folder, self._user) if primary is None else primary.programs
         self._process: subprocess.Popen[bytes] | None = None
-        self._port = free_port()
+        self.port = port or free_port()
         if primary is None:
             self._run("initdb", "-U", "postgres", "--auth=trust", "-N", "-E", "UTF8", "--no-locale")
         else:
             self._run("pg_basebackup", "-d", primary.server.url, "-R", "-X", "stream", "-c", "fast", "-N")
 
     @contextmanager
-    def replica(self) -> Iterator[OwnPostgres]:
-        """Give a server that follows this one, and answers reads."""
+    def replica(self, port: int = 0) -> Iterator[OwnPostgres]:
+        """Give a server that follows this one, and answers reads, on a port, else a free one."""
         with tempfile.TemporaryDirectory(prefix="featurectl-postgres-") as folder:
-            own = OwnPostgres(Path(folder), self)
+            own = OwnPostgres(Path(folder), self, port)
             own.start()
             try:
                 yield own
@@ -155,7 +155,7 @@ class OwnPostgres:
     def server(self) -> PostgresServer:
         """The server that runs now."""
         assert self._process is not None
-        return PostgresServer(f"postgresql://postgres@127.0.0.1:{self._port}/postgres", self._process.pid)
+        return PostgresServer(f"postgresql://postgres@127.0.0.1:{self.port}/postgres", self._process.pid)
 
     def start(self) -> None:
         """Start it and wait until it answers."""
@@ -187,7 +187,7 @@ class OwnPostgres:
         return self._folder / "log"
 
     def _is_started(self) -> bool:
-        where: list[str | Path] = ["-p", str(self._port), "-h", "127.0.0.1", "-k", self._folder]
+        where: list[str | Path] = ["-p", str(self.port), "-h", "127.0.0.1", "-k", self._folder]
         serve: list[str | Path] = [self.programs / "postgres", "-D", self._folder / "data", "-F", *where]
         with self._log.open("a") as output:
             process = subprocess.Popen(serve, user=self._user, cwd="/", stdout=output, stderr=output)

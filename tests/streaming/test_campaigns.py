@@ -19,7 +19,8 @@ import redis
 from featurectl.core.errors import StoreError
 from featurectl.streaming.topics.all_topic_kinds import open_topics
 from featurectl.streaming.topics.redis.keys import stream_key
-from tests.online.stream_state.losses import SqliteLosses
+from tests.online.stream_state.losses import PostgresLosses, SqliteLosses
+from tests.servers.postgres import own_postgres, two_hosts
 from tests.servers.redis import RedisServer, redis_server
 from tests.streaming.conveyor import SECOND
 from tests.streaming.test_killed_workers import PARTITIONS, Campaign
@@ -205,6 +206,52 @@ def sqlite_store_restored(folder: Path, stack: ExitStack) -> Troubled:  # noqa: 
     return _made(folder, befall)
 
 
+def postgres_store_killed(folder: Path, stack: ExitStack) -> Troubled:
+    """The store is a PostgreSQL that is killed, and started again after a while."""
+    own = stack.enter_context(own_postgres())
+
+    def befall(of: Troubled) -> None:
+        own.kill()
+        of.go_on(of.random.uniform(0.0, 1.0))
+        own.start()
+        of.troubles += 1
+
+    return _made(folder, befall, store_url=own.server.url)
+
+
+def postgres_store_restored(folder: Path, stack: ExitStack) -> Troubled:
+    """The store is a database of PostgreSQL that is put back as it was some seconds ago."""
+    url = stack.enter_context(own_postgres()).server.url
+    losses, kept = PostgresLosses(url), list[bool]()
+
+    def befall(of: Troubled) -> None:
+        kept.append(True)
+        if len(kept) % 2:
+            losses.keep(0)
+            return
+        losses.restore(0)
+        of.troubles += 1
+
+    return _made(folder, befall, store_url=url)
+
+
+def postgres_fails_over(folder: Path, stack: ExitStack) -> Troubled:
+    """The store is a PostgreSQL with a replica, which may be late; the primary is killed, and becomes a replica."""
+    pair = [stack.enter_context(own_postgres())]
+    pair.append(stack.enter_context(pair[0].replica()))
+
+    def befall(of: Troubled) -> None:
+        primary, replica = pair
+        primary.kill()
+        of.go_on(of.random.uniform(0.0, 1.0))
+        replica.promote()
+        of.go_on(of.random.uniform(0.0, 1.0))
+        pair[:] = [replica, stack.enter_context(replica.replica(primary.port))]
+        of.troubles += 1
+
+    return _made(folder, befall, store_url=two_hosts(*pair))
+
+
 def redis_full(folder: Path, stack: ExitStack) -> Troubled:
     """Broker and store are a Redis that is full for a while."""
     server = stack.enter_context(redis_server())
@@ -241,6 +288,9 @@ TROUBLES: Mapping[str, Callable[[Path, ExitStack], Troubled]] = {
     "sqlite sender killed": sqlite_sender_killed,
     "redis store restored": redis_store_restored,
     "sqlite store restored": sqlite_store_restored,
+    "postgres store killed": postgres_store_killed,
+    "postgres store restored": postgres_store_restored,
+    "postgres fails over": postgres_fails_over,
     "redis full": redis_full,
     "redis slow": redis_slow,
 }

@@ -79,11 +79,20 @@ def test_what_is_read_is_what_the_log_says_in_many_histories(conveyor: Callable[
 @pytest.mark.parametrize("seed", seeds_from(0, 12))
 def test_a_store_that_was_emptied_is_filled_from_the_log(conveyor: Callable[[int], Conveyor], seed: int):
     made = conveyor(seed)
+
+    def empty() -> None:
+        for path in made.folder.glob("online.db*"):
+            path.unlink()
+
+    refilled(made, empty)
+
+
+def refilled(made: Conveyor, empty: Callable[[], None]) -> None:
+    """Play a history in which the store loses all that it has."""
     try:
         for _ in range(200):
             made.step()
-        for path in made.folder.glob("online.db*"):
-            path.unlink()
+        empty()
         made.seedings.clear()
         lost, switches = len(made.answered), made.switches
         for _ in range(300):

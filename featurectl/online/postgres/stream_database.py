@@ -37,9 +37,10 @@ _BEGIN_READING: Final = f"select {_OF_US}"
 _ONE_MOMENT: Final = "set transaction isolation level repeatable read, read only"
 _CLOCK: Final = "select (extract(epoch from clock_timestamp()) * 1000000)::bigint"
 # What tells a server, and this run of it, from others: one that was begun anew, or took over, may lack what was last.
-_RUN: Final = """
-select oid || '/' || (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint from pg_database
-where datname = current_database()
+# A dump that is put back into a running server has its tables made again or emptied before: in another file.
+_RUN: Final = f"""
+select oid || '/' || (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint || '/'
+|| pg_relation_filenode('{SCHEMA}.stream_sources') from pg_database where datname = current_database()
 """
 _KNOWN: Final = f"select run, ({_RUN}) from stream_sources where id = ? and project <> ''"
 _LOCK: Final = f"{_KNOWN} for update"

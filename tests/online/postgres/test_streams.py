@@ -16,6 +16,7 @@ from featurectl.online.stream_state.base import (
     ListsAsk,
     StreamSource,
 )
+from tests.online.stream_state.losses import PostgresLosses
 from tests.servers.postgres import END_OTHERS, own_postgres
 
 SOURCE = StreamSource(project="shop", env="dev", source="swipes")
@@ -62,6 +63,24 @@ def test_a_connection_that_broke_is_lost_to_its_worker_and_nobody_else(postgres_
         assert elements(state) == [b"\x01a"]  # who reads connects again
         with closing(state.connect(SOURCE)) as again:
             assert append(again, b"\x01b") == {b"k": 2}
+
+
+def test_a_dump_that_was_put_back_is_another_run(postgres_url):
+    losses = PostgresLosses(postgres_url)
+    with closing(open_stream_state(postgres_url, clock=lambda: 5_000)) as state:
+        with closing(state.connect(SOURCE)) as connection:
+            begun(connection)
+            losses.keep(0)
+            connection.register.claim(0, 0, 3, KnownStamps())
+            append(connection, b"\x01a")
+            assert connection.register.finish(0, 0, 3, [GENERATION])
+            first = connection.register.read_state()
+            losses.restore(0)
+            with pytest.raises(ConnectionLostError):
+                connection.check()
+        with closing(state.connect(SOURCE)) as connection:
+            then = connection.register.read_state()
+            assert (then.run != first.run, then.left) == (True, then.asof)
 
 
 def test_a_server_that_was_begun_anew_is_another_run():
