@@ -13,17 +13,20 @@ from featurectl.online.all_stores import open_async_reader, open_online
 from tests.online.async_reading import BUDGET_S, ask, filled, last, reader_of
 from tests.online.rows import view
 from tests.servers.pausing import hanging
-from tests.servers.postgres import own_postgres
+from tests.servers.postgres import END_OTHERS, own_postgres
 from tests.servers.redis import free_port
 
 COUNT = 200
+CALLS = """
+select query, pid from pg_stat_activity
+where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'
+"""
 
 
 def calls(url: str) -> list[tuple[str, int]]:
     """Return the sessions of the server that are not this one's."""
     with psycopg.connect(url) as connection:
-        query = "select query, pid from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
-        return connection.execute(query).fetchall()
+        return connection.execute(CALLS).fetchall()
 
 
 def test_everybody_gets_their_own_rows_in_the_order_of_their_keys(postgres_url):
@@ -44,6 +47,8 @@ def test_everybody_gets_their_own_rows_in_the_order_of_their_keys(postgres_url):
 
 def test_what_is_asked_in_one_turn_is_one_statement(postgres_url):
     of = filled(postgres_url, COUNT)
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute(END_OTHERS)  # the server may not have ended all of who wrote
 
     async def main():
         async with reader_of(postgres_url) as reader:
