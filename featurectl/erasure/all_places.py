@@ -11,10 +11,14 @@ from featurectl.erasure.offline_tables import OfflineTables
 from featurectl.erasure.online_store import OnlineStorePlace
 from featurectl.erasure.prediction_log import PredictionLogPlace
 from featurectl.erasure.score_checkpoints import ScoreCheckpointsPlace
+from featurectl.erasure.stream_logs import StreamLogsPlace
+from featurectl.erasure.stream_state import StreamStatePlace
 
 # What others are made of comes first: a run that is killed leaves nothing that fills again what was cleaned.
 PLACES: Final[Mapping[str, Callable[[], ErasurePlace]]] = {
+    "logs of streams": StreamLogsPlace,
     "offline tables": OfflineTables,
+    "state of streams": StreamStatePlace,
     "online store": OnlineStorePlace,
     "rows beside models": ModelRowsPlace,
     "score checkpoints": ScoreCheckpointsPlace,

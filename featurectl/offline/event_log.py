@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Final
 
 import polars as pl
-from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema, Transaction
+from deltalake import CommitProperties, DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, create_table_with_add_actions
 from polars.exceptions import PolarsError
@@ -40,6 +40,7 @@ from featurectl.offline.commit_log import all_entries, newest_entry
 from featurectl.offline.compact_turns import compact_in_turn
 from featurectl.offline.failures import store_failure
 from featurectl.offline.files import delta_stat, remove_files, remove_strays, stray_commits, sync_log
+from featurectl.offline.log_metadata import HOOKS, METADATA, PREDICTED, commit_properties, dumped
 from featurectl.offline.open_plain_files import open_bucket
 from featurectl.offline.sync import sync_names, sync_path
 
@@ -52,10 +53,7 @@ OWN_COLUMNS: Final[Mapping[str, str]] = {
 }  # fmt: skip
 BYTES: Final = "bytes"  # the type of a column of bytes, beside those of the language
 REJECTED_COLUMNS: Final[Mapping[str, str]] = {"column": "string", "value": BYTES}  # of the table of rejected events
-_METADATA: Final = "featurectl_stream"
 _KEPT: Final = "featurectl_stream_before"  # in a commit that compacts
-_PREDICTED: Final = "predicted "  # before the name of a partition
-_HOOKS: Final = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=True)
 _CONFIGURATION: Final = {"delta.logRetentionDuration": "interval 1 days", "delta.checkpointInterval": "100"}
 _ENDS: Final = (OFFSET, STAMP)
 _SMALL: Final = 32 << 20  # bytes of a file
@@ -93,12 +91,14 @@ class LogState:
 
     `partitions` are by name; `gaps` are instants between which stamps were lost; before `cut_us` the source's history
     counts, from it on the log. `run` tells the online store that had the stamps from one that came in its place.
+    `erased` is the number of the newest tombstone of which no row is in the log, nor may come into it.
     """
 
     partitions: Mapping[str, LoggedPartition]
     gaps: Sequence[tuple[int, int]] = ()
     cut_us: int | None = None
     run: str = ""
+    erased: int = 0
 
     @property
     def asof_us(self) -> int | None:
@@ -137,7 +137,7 @@ class EventLog:
         Raises:
             DataError: FC504, a column has another type in the log.
         """
-        with self._failures("read"):
+        with self.failures("read"):
             try:
                 table = DeltaTable(self.location, storage_options=delta_options(self.location))
             except DeltaError as error:
@@ -155,12 +155,10 @@ class EventLog:
 
         `rows` have the columns of the log, by offset in each partition; `state` has all, those without rows among them.
         """
-        properties = CommitProperties(
-            custom_metadata={_METADATA: _dumped(state)}, max_commit_retries=0, app_transactions=_transactions(state)
-        )
+        properties = commit_properties(state)
         schema = pl.Schema({name: column_dtype(dtype) for name, dtype in {**OWN_COLUMNS, **self.columns}.items()})
-        with self._failures("written"):
-            added = [self._write(rows.select(schema.names()))] if rows.height else []
+        with self.failures("written"):
+            added = [self.write_file(rows.select(schema.names()))] if rows.height else []
             number = 0 if opened.version is None else opened.version + 1
             try:
                 self._log(opened.table, added, Schema.from_arrow(schema), properties)
@@ -189,14 +187,14 @@ class EventLog:
                 storage_options=delta_options(self.location),
                 configuration=_CONFIGURATION,
                 commit_properties=properties,
-                post_commithook_properties=_HOOKS,
+                post_commithook_properties=HOOKS,
             )
             return
         if new := [field for field in schema.fields if field.name not in {f.name for f in table.schema().fields}]:
             table.alter.add_columns(new)
             raise CommitFailedError(f"columns were added: {', '.join(field.name for field in new)}")
         table.create_write_transaction(
-            [*added], "append", schema, commit_properties=properties, post_commithook_properties=_HOOKS
+            [*added], "append", schema, commit_properties=properties, post_commithook_properties=HOOKS
         )
 
     def small_files(self, opened: OpenedLog) -> int:
@@ -214,12 +212,12 @@ class EventLog:
         """
         if opened.table is None:
             return False
-        kept = {_KEPT: _dumped(opened.state)}
+        kept = {_KEPT: dumped(opened.state)}
         properties = CommitProperties(custom_metadata=kept, max_commit_retries=0)
-        with self._failures("compacted"):
+        with self.failures("compacted"):
             try:
                 compact = partial(opened.table.optimize.compact, commit_properties=properties)
-                if not compact_in_turn(opened.table, partial(compact, post_commithook_properties=_HOOKS), kept):
+                if not compact_in_turn(opened.table, partial(compact, post_commithook_properties=HOOKS), kept):
                     return False
                 opened.table.vacuum(
                     retention_hours=kept_hours,
@@ -227,7 +225,7 @@ class EventLog:
                     dry_run=False,
                     full=True,
                     commit_properties=properties,
-                    post_commithook_properties=_HOOKS,
+                    post_commithook_properties=HOOKS,
                 )
             except CommitFailedError:
                 return False
@@ -249,7 +247,7 @@ class EventLog:
             if end is not None and end < least:
                 continue
             for start in range(0, rows, _ROWS_AT_ONCE):
-                with self._failures("read"):
+                with self.failures("read"):
                     yield self._read_some(f"{self.location}/{path}", start, columns, after)
 
     def scan_rows(self, opened: OpenedLog, columns: Sequence[str], known_after: datetime | None = None) -> pl.LazyFrame:
@@ -259,6 +257,10 @@ class EventLog:
             end = pl.col(ends) + pl.duration(milliseconds=1)  # of what was put together Delta keeps milliseconds
             files = files.filter((end > known_after).fill_null(value=True))
         return self._scan([f"{self.location}/{path}" for path in files["path"]], columns)
+
+    def scan_file(self, path: str, columns: Sequence[str]) -> pl.LazyFrame:
+        """Return some columns of a file of the log; those that it lacks are null."""
+        return self._scan([f"{self.location}/{path}"], columns)
 
     def _scan(self, paths: Sequence[str], columns: Sequence[str]) -> pl.LazyFrame:
         types = {**OWN_COLUMNS, **self.columns}
@@ -287,7 +289,7 @@ class EventLog:
             scan = scan.filter(wanted)
         return scan.select(columns).collect()
 
-    def _write(self, rows: pl.DataFrame) -> AddAction:
+    def write_file(self, rows: pl.DataFrame) -> AddAction:
         """Write a file that counts once a commit names it, and return what the log says of it."""
         name = f"part-{secrets.token_hex(10)}.parquet"
         if "://" in self.location:
@@ -346,18 +348,20 @@ class EventLog:
             found = parse_json(text)
             partitions = {}
             for name, of in found["partitions"].items():
-                noted = table.transaction_version(_PREDICTED + name)
+                noted = table.transaction_version(PREDICTED + name)
                 predicted = None if noted is None or noted >= of["end"] else noted
                 partitions[name] = LoggedPartition(
                     first=of["first"], end=of["end"], applied_us=of["applied"], predicted=predicted
                 )
             gaps = tuple((a, b) for a, b in found["gaps"])
-            return LogState(partitions=partitions, gaps=gaps, cut_us=found["cut"], run=found["run"])
+            erased = found.get("erased", 0)  # absent in logs of which nothing was erased
+            return LogState(partitions=partitions, gaps=gaps, cut_us=found["cut"], run=found["run"], erased=erased)
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise StoreError(f"the log {self.shown} has a commit that says not what it holds", code="FC603") from error
 
     @contextmanager
-    def _failures(self, done: str) -> Iterator[None]:
+    def failures(self, done: str) -> Iterator[None]:
+        """Turn failures of Delta and of the place into ours: the log can't be read, or written."""
         try:
             yield
         except (DeltaError, PolarsError, OSError) as error:
@@ -368,11 +372,11 @@ class EventLog:
 def _state_text(table: DeltaTable) -> str | None:
     """Return what the last commit of a worker says; where Delta has forgotten it, what a compaction says it said."""
     newest = newest_entry(table)
-    if newest is not None and _METADATA in newest:
-        return str(newest[_METADATA])
+    if newest is not None and METADATA in newest:
+        return str(newest[METADATA])
     for most in (_FEW_COMMITS, None):
         entries = all_entries(table, most)
-        found = next((entry[_METADATA] for entry in entries if _METADATA in entry), None)
+        found = next((entry[METADATA] for entry in entries if METADATA in entry), None)
         if found is not None:
             return str(found)
     return next((str(entry[_KEPT]) for entry in entries if _KEPT in entry), None)
@@ -381,18 +385,3 @@ def _state_text(table: DeltaTable) -> str | None:
 def column_dtype(dtype: str) -> pl.DataType:
     """Return the Polars type of a column of the log."""
     return pl.Binary() if dtype == BYTES else polars_dtype(dtype)
-
-
-def _transactions(state: LogState) -> list[Transaction]:
-    """Return the ends of partitions, and those of what is predicted: those stay when older workers commit."""
-    parts = state.partitions.items()
-    ends = {name: of.end for name, of in parts} | {_PREDICTED + name: of.predicted_end for name, of in parts}
-    return [Transaction(name, end) for name, end in sorted(ends.items())]
-
-
-def _dumped(state: LogState) -> str:
-    partitions = {
-        name: {"first": of.first, "end": of.end, "applied": of.applied_us} for name, of in state.partitions.items()
-    }
-    gaps = [list(gap) for gap in state.gaps]
-    return json.dumps({"partitions": partitions, "gaps": gaps, "cut": state.cut_us, "run": state.run}, sort_keys=True)

@@ -18,6 +18,11 @@ def read_files(paths: Sequence[str], columns: Sequence[str]) -> pl.DataFrame:
     ).rechunk()
 
 
+def read_whole(path: str) -> pl.DataFrame:
+    """Return all columns and rows of a file."""
+    return pl.read_parquet(path, hive_partitioning=False, glob=False, storage_options=polars_options(path))
+
+
 def scan_file(path: str, columns: Sequence[str]) -> pl.LazyFrame:
     """Return what reads some columns of a file."""
     options = polars_options(path)

@@ -24,6 +24,8 @@ def render_stream_run(reports: Sequence[SourceReport]) -> str:
     for of in reports:
         if of.warned:
             lines.append(f"{of.source}: {counted(of.warned, 'event')} failed a check of severity warn")
+        if of.erased:
+            lines.append(f"{of.source}: {counted(of.erased, 'event')} of erased keys left out")
         for view, count in of.null_keys.items():
             lines.append(f"{of.source}: {counted(count, 'event')} left out of {view}: a null key")
         lines += [f"{of.source}: {_predicted(each)}" for each in of.predictions]

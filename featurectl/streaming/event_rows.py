@@ -184,6 +184,11 @@ def _read_line(decoder: EventDecoder, keys: EventKeys, value: bytes, number: int
 
 def _event_us(source: Source) -> pl.Expr:
     """Return the event time of the rows of a source, in microseconds since 1970."""
+    return event_instant(source).dt.timestamp("us")
+
+
+def event_instant(source: Source) -> pl.Expr:
+    """Return the event time of the rows of a source, in the columns that it has before its `select`."""
     name = source.event_time
     assert name is not None, f"source {source.name} has no event_time"
     made = next((item for item in source.select if item.name == name), None)
@@ -191,5 +196,4 @@ def _event_us(source: Source) -> pl.Expr:
     if made is not None:
         assert made.expression.tree is not None, f"untyped column {name}"
         column, dtype = to_polars(made.expression.tree), made.dtype
-    instants = midnights(column, source.timezone) if dtype == DATE else column
-    return instants.dt.timestamp("us")
+    return midnights(column, source.timezone) if dtype == DATE else column

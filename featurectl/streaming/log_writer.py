@@ -30,6 +30,7 @@ from featurectl.online.stream_state.base import (
 )
 from featurectl.online.stream_state.protocols import StampRegister, StreamConnection
 from featurectl.streaming.commit_beside import CommitJobs, LogCommit
+from featurectl.streaming.generation_records import OlderWorkerError
 from featurectl.streaming.logged_events import TakenEvents, TakenRange
 
 _NEAR: Final = 100_000  # offsets
@@ -53,11 +54,12 @@ class LogLostError(StoreError):
 class LogWriter:
     """Commits what was taken, as far as the register still says the same of it.
 
-    Rejected events go to a table of their own, whose columns are `REJECTED_COLUMNS`.
+    Rejected events go to a table of their own, whose columns are `REJECTED_COLUMNS`. `erased` is the number of the
+    newest tombstone that the worker goes by: of one that is newer in the log, rows of it might come back.
     """
 
-    def __init__(self, log: EventLog, rejected: EventLog) -> None:
-        self._log, self._rejected = log, rejected
+    def __init__(self, log: EventLog, rejected: EventLog, erased: int = 0) -> None:
+        self._log, self._rejected, self._erased = log, rejected, erased
         self.met_run = ""  # the run of the store up to which losses of stamps are declared
 
     def say_at_once(self, opened: OpenedLog, gap: StampGap, run: str = "") -> bool:
@@ -118,10 +120,12 @@ class LogWriter:
 
         Raises:
             LogLostError: it was there, and lacks what was logged.
+            OlderWorkerError: keys were erased since, which the worker does not know.
             ConnectionLostError: the register is another one than that with which partitions were begun.
             StoreError: the log or the register can't be read or written.
         """
         opened: OpenedLog = yield self._log.open
+        self._check_erased(opened)
         register = connection.register.read_state()
         if lacking := [of for of in register.partitions if of.name in taken and _is_lacking(opened.state, of)]:
             self.begin(lacking, connection.register)  # it may be newer by now than what was opened
@@ -152,6 +156,7 @@ class LogWriter:
         if not frames and not late:
             return True
         opened = self._rejected.open()
+        self._check_erased(opened)
         partitions = dict(opened.state.partitions)
         there = {name: of.end for name, of in partitions.items()}
         is_new = pl.col(OFFSET) >= pl.col(PARTITION).replace_strict(there, default=0, return_dtype=pl.Int64)
@@ -161,6 +166,15 @@ class LogWriter:
             end = max(there.get(name, 0), last + 1)
             partitions[name] = LoggedPartition(first=0, end=end, applied_us=0)
         return new.is_empty() or self._rejected.commit(opened, new, replace(opened.state, partitions=partitions))
+
+    def _check_erased(self, opened: OpenedLog) -> None:
+        """Check that nothing was erased from a log of which the worker does not know.
+
+        Raises:
+            OlderWorkerError: something was; events that it took may be of that, and are to be taken again.
+        """
+        if opened.state.erased > self._erased:
+            raise OlderWorkerError("keys were erased")
 
     def _not_there(self, opened: OpenedLog, late: Sequence[pl.DataFrame]) -> pl.DataFrame:
         """Return the rows of events that were logged before, without those that the same model has put there."""

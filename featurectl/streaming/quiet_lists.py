@@ -1,5 +1,7 @@
 """Lists that nobody writes are compacted as those are that grow, and lists that nobody reads are removed.
 
+What was erased leaves them, too: a store may be a restored one, or a worker that did not know may have written some.
+
 So are, first, those that have grown so long that a turn of the worker would be late by them.
 
 One worker goes over all lists again and again, in a thread with connections of its own: a little at a time, and between
@@ -18,6 +20,7 @@ from featurectl.core.errors import FeaturectlError
 from featurectl.online.stream_state.base import Generation
 from featurectl.online.stream_state.protocols import StreamConnection
 from featurectl.streaming.compaction_queue import CompactionQueue
+from featurectl.streaming.erased_lists import ErasedLists
 from featurectl.streaming.event_decoder import EventDecoder
 from featurectl.streaming.generation_records import GenerationRecords
 from featurectl.streaming.list_pass import ListPass
@@ -60,6 +63,7 @@ class QuietLists(WorkBeside):
         self._of_worker = of_worker
         self._place, self._state, self._views = stream.place, stream.state, stream.views
         self._records = GenerationRecords(stream.place, stream.state, stream.views, EventDecoder(stream.source))
+        self._erased = ErasedLists(erased=stream.erased, views=stream.views, layout=self._records.layout)
         self._on_problem, self._reported = on_problem, ""
         self.counts = QuietListCounts()
         self.problem: FeaturectlError | None = None  # why the last pass was left
@@ -89,6 +93,7 @@ class QuietLists(WorkBeside):
         queue = CompactionQueue(self._records.layout)
         broken: FeaturectlError | None = None
         for some in self._pass_over.some(live, lambda: self._state.walk_lists(self._place, live)):
+            self._erased.remove_keys(connection, live.view, some)
             queue.add(live.view, some)
             self.counts.seen += len(some)
             try:

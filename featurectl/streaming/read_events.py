@@ -9,6 +9,7 @@ from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.source import Source
 from featurectl.online.stream_state.base import GenerationCut, ListAppend, StampRange
 from featurectl.online.stream_state.layout import AHEAD_US
+from featurectl.streaming.erased_events import NO_STREAM_ERASURES, ErasedEvents, StreamErasures
 from featurectl.streaming.event_checks import EventChecks
 from featurectl.streaming.event_decoder import BadEvent, EventDecoder, EventRow
 from featurectl.streaming.generation_records import GenerationRecords
@@ -54,17 +55,25 @@ class EventBatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StampedBatch:
-    """The events of a batch with their stamps, and those that are rejected, both by offset."""
+    """The events of a batch with their stamps, and those that are rejected, both by offset; `erased` are in neither.
+
+    Events of erased keys are left out as if their offsets had none. `erased` has those that could be read.
+    """
 
     events: Sequence[StampedEvent]
     rejected: Sequence[RejectedEvent]
+    erased: Sequence[StampedEvent] = ()
+    left_out: int = 0
 
 
 class EventReader:
-    """Reads the events of a source."""
+    """Reads the events of a source, and leaves out those of erased keys."""
 
-    def __init__(self, source: Source, id_problem: IdProblem | None = None) -> None:
+    def __init__(
+        self, source: Source, id_problem: IdProblem | None = None, erased: StreamErasures = NO_STREAM_ERASURES
+    ) -> None:
         self.decoder = EventDecoder(source, id_problem)
+        self._erased = ErasedEvents(erased, self.decoder)
         self._checks = EventChecks(source, self.decoder)
 
     def read(self, messages: MessageBatch) -> EventBatch:
@@ -107,7 +116,22 @@ class EventReader:
                 rejected.append(RejectedEvent(offset, stamp, _AHEAD, "", by_offset[offset]))
             else:
                 events.append(StampedEvent(partition, offset, event_us, stamp, row))
-        return StampedBatch(events=events, rejected=sorted(rejected))
+        stamped = StampedBatch(events=events, rejected=sorted(rejected))
+        return self._without_erased(stamped) if self._erased else stamped
+
+    def _without_erased(self, batch: StampedBatch) -> StampedBatch:
+        """Return the events and the rejected ones that are not of erased keys."""
+        erased = [event for event in batch.events if self._erased.has(event.row, event.event_us, event.available_us)]
+        bad = {each.offset for each in batch.rejected if self._erased.has_bytes(each.value, each.stamp_us)}
+        if not erased and not bad:
+            return batch
+        gone = {event.offset for event in erased}
+        return StampedBatch(
+            events=[event for event in batch.events if event.offset not in gone],
+            rejected=[each for each in batch.rejected if each.offset not in bad],
+            erased=erased,
+            left_out=len(erased) + len(bad),
+        )
 
 
 def rejection_kind(event: RejectedEvent) -> RejectionKind:

@@ -24,6 +24,7 @@ from featurectl.language.definitions.view import FeatureView
 from featurectl.offline.event_log import OFFSET, PARTITION, REJECTED, STAMP, EventLog, OpenedLog
 from featurectl.offline.failures import store_failure
 from featurectl.online.stream_state.base import MOST_PARTITIONS
+from featurectl.streaming.erased_events import NO_STREAM_ERASURES, ErasedEvents, StreamErasures
 from featurectl.streaming.event_decoder import EventDecoder, EventRow
 from featurectl.streaming.view_records import StampedEvent
 
@@ -43,7 +44,8 @@ class SeededView:
     """A view version (`view@version`) that gets a new generation, its source, and what its history has, if any.
 
     `max_age_us` is how far back its lists are to be asked, in microseconds, where that is further than usual. `spill`
-    is the folder below which events may lie that don't fit into memory, by default that of the system.
+    is the folder below which events may lie that don't fit into memory, by default that of the system. Events of keys
+    in `erased` are left out.
     """
 
     name: str
@@ -52,6 +54,7 @@ class SeededView:
     earlier: HistoryRows | None = None
     max_age_us: int = 0
     spill: Path | None = None
+    erased: StreamErasures = NO_STREAM_ERASURES
 
 
 class SeedEvents:
@@ -131,6 +134,7 @@ class LaidRows:
         own = source.columns or {}
         self._names = [*_OWN_TYPES, *own, *(item.name for item in source.select if is_history)]
         self._types = {**_OWN_TYPES, **(decoder.columns if is_history else own)}
+        self._erased = ErasedEvents(seeded.erased, decoder)
 
     def add(self, frame: pl.DataFrame) -> None:
         """Lay some rows apart.
@@ -142,14 +146,16 @@ class LaidRows:
             self.shuffle.add(frame)
 
     def of_part(self, part: int, parts: int) -> Iterator[StampedEvent]:
-        """Give the events of a part, in no order.
+        """Give the events of a part that are not erased, in no order.
 
         Raises:
             StoreError: what did not fit into memory can't be read again.
         """
         with self._spilling():
             for frame in self.shuffle.pieces(part, parts):
-                yield from self.events(frame)
+                for event in self.events(frame):
+                    if not self._erased.has(event.row, event.event_us, event.available_us):
+                        yield event
 
     @contextmanager
     def _spilling(self) -> Iterator[None]:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from featurectl.core.dataclass import dataclass
@@ -28,6 +27,8 @@ from featurectl.online.stream_state.base import (
 from featurectl.online.stream_state.protocols import StreamConnection, StreamState
 from featurectl.streaming.commit_beside import CommitBeside
 from featurectl.streaming.compaction_queue import CompactionQueue
+from featurectl.streaming.erased_events import NO_STREAM_ERASURES, StreamErasures
+from featurectl.streaming.erased_replays import ErasedReplays
 from featurectl.streaming.generation_records import GenerationRecords
 from featurectl.streaming.log_writer import QUIET_US, LogWriter
 from featurectl.streaming.logged_events import merged_ranges, rejected_rows, taken_ranges, with_stamps
@@ -36,6 +37,7 @@ from featurectl.streaming.predictions import EventPredictor, NoPredictor, Offere
 from featurectl.streaming.read_events import EventReader, StampedBatch, appends_of, rejection_kind
 from featurectl.streaming.topics.base import MessageBatch, TakeLimits
 from featurectl.streaming.view_records import NullKeys
+from featurectl.streaming.worker_counts import WorkerCounts
 from featurectl.streaming.worker_pace import WorkerPace
 
 if TYPE_CHECKING:
@@ -53,7 +55,8 @@ _SECOND_US: Final = 1_000_000
 class WorkerStream:
     """What a worker works on: a source, the views that read it, by `view@version`, and where its state is.
 
-    `id_problem` says why the events of an Avro schema's id are not read; None: ids are not looked up.
+    `id_problem` says why the events of an Avro schema's id are not read; None: ids are not looked up. Events of keys
+    in `erased` are left out.
     """
 
     source: Source
@@ -61,27 +64,7 @@ class WorkerStream:
     place: StreamSource
     state: StreamState
     id_problem: IdProblem | None = None
-
-
-@dataclass(slots=True, kw_only=True)
-class WorkerCounts:
-    """What a worker has done since it began. `begun_anew`: how often it took up partitions again after a loss.
-
-    `late` are events whose time lies more than a minute before their stamp, `reasons` count the rejected ones by kind,
-    `null_keys` by view those that it left out as a part of its entity's key is null. `logged_at_s` is when the log last
-    said what was taken, by the wall, 0.0 where it never did.
-    """
-
-    events: int = 0
-    late: int = 0
-    rejected: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
-    null_keys: Counter[str] = field(default_factory=Counter)
-    warned: int = 0
-    logged: int = 0
-    compacted: int = 0
-    begun_anew: int = 0
-    logged_at_s: float = 0.0
+    erased: StreamErasures = NO_STREAM_ERASURES
 
 
 class StreamWorker:
@@ -90,10 +73,11 @@ class StreamWorker:
     def __init__(self, stream: WorkerStream, topic: WorkerTopic, log: LogWriter, pace: WorkerPace) -> None:
         self.stream, self.topic, self.log, self._pace = stream, topic, log, pace
         self.predictor: EventPredictor = NoPredictor()  # whoever predicts the events before they are logged
-        self._events = EventReader(stream.source, stream.id_problem)
+        self._events = EventReader(stream.source, stream.id_problem, stream.erased)
         self._records = GenerationRecords(stream.place, stream.state, stream.views, self._events.decoder)
         self._null_keys = NullKeys(stream.views, self._events.decoder)
         self.compaction = CompactionQueue(self._records.layout)
+        self._erased = ErasedReplays(stream.erased, stream.views, self._records)
         self.counts = WorkerCounts()
         self.readings: dict[int, PartitionReading] = {}
         self.start = PartitionStart(topic, log, pace.wall_us)
@@ -348,6 +332,7 @@ class StreamWorker:
         if appends:
             for append, lengths in zip(appends, connection.lists.append(appends), strict=True):
                 self.compaction.see(append.generation, lengths)
+        self._erased.remove(connection, [(of.erased, generations) for _, _, generations, of in claimed])
         for messages, stamps, generations, stamped in claimed:
             self._finish(connection, messages, stamps, generations, stamped)
         return sum(len(messages.offsets) for messages, *_ in claimed)
@@ -376,6 +361,7 @@ class StreamWorker:
         self.counts.events += len(stamped.events)
         self.counts.late += sum(event.event_us < event.available_us - _LATE_US for event in stamped.events)
         self.counts.rejected += len(stamped.rejected)
+        self.counts.erased += stamped.left_out
         self.counts.reasons.update(map(rejection_kind, stamped.rejected))
         self.counts.null_keys.update(self._null_keys.count([event.row for event in stamped.events]))
 

@@ -7,14 +7,16 @@ from dataclasses import field
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
-from featurectl.language.definitions.json_form import load_model, load_source, load_view
+from featurectl.language.definitions.json_form import load_model, load_source, load_untyped_view, load_view
 from featurectl.language.definitions.model import views_read
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.same_events import reads_alike
+from featurectl.online.client.stream_asof import stream_name
 from featurectl.online.stream_state.base import StreamSource
 from featurectl.registry.applied import not_applied, served_views
 from featurectl.registry.state import State
+from featurectl.streaming.erased_events import NO_STREAM_ERASURES, StreamErasures, stream_erasures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +25,8 @@ class AppliedStream:
 
     `left_out` are older versions that a model is bound to, whose source reads events in another way than it does now.
     `outgoing` are older versions that readers are answered from until the newest can be read. `max_ages_us` says how
-    old events may be on which models predict that read a view, in microseconds.
+    old events may be on which models predict that read a view, in microseconds. `erased` is what was erased of the
+    entities of all views that read it, in any version.
     """
 
     source: Source
@@ -31,6 +34,7 @@ class AppliedStream:
     left_out: tuple[str, ...] = ()
     outgoing: Mapping[str, FeatureView] = field(default_factory=dict)
     max_ages_us: Mapping[str, int] = field(default_factory=dict)
+    erased: StreamErasures = NO_STREAM_ERASURES
 
     @property
     def kept(self) -> Mapping[str, FeatureView]:
@@ -62,8 +66,22 @@ def applied_streams(state: State) -> Mapping[str, AppliedStream]:
             else:
                 left_out.append(label)
         own = {label: ages[view.name] for label, view in views.items() if view.name in ages}
-        found[source.name] = AppliedStream(source=source, views=views, left_out=tuple(left_out), max_ages_us=own)
+        found[source.name] = AppliedStream(
+            source=source,
+            views=views,
+            left_out=tuple(left_out),
+            max_ages_us=own,
+            erased=erased_of_stream(state, source.name),
+        )
     return found
+
+
+def erased_of_stream(state: State, source: str) -> StreamErasures:
+    """Return what was erased of the entities of all views that read a stream, in any version."""
+    if not state.erasures:
+        return NO_STREAM_ERASURES
+    items = [item for item in state.objects if item.kind == "feature_view" and stream_name(item) == source]
+    return stream_erasures(state.erasures, [load_untyped_view(item.definition) for item in items])
 
 
 def _max_ages_us(state: State) -> Mapping[str, int]:

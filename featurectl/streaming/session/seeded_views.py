@@ -20,4 +20,5 @@ def seeded_view(workspace: Workspace, stream: AppliedStream, label: str) -> Seed
         earlier=None if source.history is None else partial(history_frames, workspace, source),
         spill=workspace.spill_folder(),
         max_age_us=stream.max_ages_us.get(label, 0),
+        erased=stream.erased,
     )

@@ -8,7 +8,7 @@ from dataclasses import field
 
 from featurectl.core.dataclass import dataclass
 from featurectl.streaming.predictions import PredictionCounts, united_counts
-from featurectl.streaming.worker import WorkerCounts
+from featurectl.streaming.worker_counts import WorkerCounts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,9 +17,9 @@ class SourceReport:
 
     `events` were written to the lists; what was not logged is written again when a partition is begun anew, and counts
     again. Those that were `late` came more than a minute after they happened. `rejected` were no events, `reasons` says
-    of which kinds. `null_keys` are by view those that it left out, as a part of its entity's key is null. `logged`
-    counts both, once, and `unlogged` wait for the log, which last had all at `logged_at_s`, by the wall (0.0: never).
-    `partitions` are those that are worked on.
+    of which kinds. `erased` were of erased keys, and left out of all. `null_keys` are by view those that it left out,
+    as a part of its entity's key is null. `logged` counts both, once, and `unlogged` wait for the log, which last had all
+    at `logged_at_s`, by the wall (0.0: never). `partitions` are those that are worked on.
 
     `predictions` are those on the events, by model.
 
@@ -31,6 +31,7 @@ class SourceReport:
     events: int = 0
     late: int = 0
     rejected: int = 0
+    erased: int = 0
     reasons: Mapping[str, int] = field(default_factory=dict)
     null_keys: Mapping[str, int] = field(default_factory=dict)
     warned: int = 0
@@ -48,7 +49,7 @@ class SourceReport:
     predictions: tuple[PredictionCounts, ...] = ()
 
 
-_COUNTS = ("events", "late", "rejected", "warned", "logged", "compacted", "begun_anew")
+_COUNTS = ("events", "late", "rejected", "erased", "warned", "logged", "compacted", "begun_anew")
 _SUMS = (*_COUNTS, "unlogged", "rebuilt", "reloads")
 
 

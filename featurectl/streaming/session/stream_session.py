@@ -40,7 +40,8 @@ from featurectl.streaming.session.source_report import SourceReport, counted_wit
 from featurectl.streaming.topics.all_topic_kinds import open_topics
 from featurectl.streaming.topics.base import Division, TakeLimits, TopicBroker
 from featurectl.streaming.topics.first_use import open_topic
-from featurectl.streaming.worker import StreamWorker, WorkerCounts, WorkerStream
+from featurectl.streaming.worker import StreamWorker, WorkerStream
+from featurectl.streaming.worker_counts import WorkerCounts
 from featurectl.streaming.worker_pace import WorkerPace
 from featurectl.workspace.workspace import Workspace
 
@@ -107,6 +108,8 @@ class StreamSession:
         with self._lock:
             if stream == self._stream:
                 return False
+            if stream.erased != self._stream.erased:
+                self._list_pass = ListPass()  # all lists are gone over anew
             self._stream, self._reloads = stream, self._reloads + 1
             self._turn_ends.set()
             return True
@@ -120,6 +123,7 @@ class StreamSession:
             events=counts.events,
             late=counts.late,
             rejected=counts.rejected,
+            erased=counts.erased,
             reasons=dict(counts.reasons),
             null_keys=dict(counts.null_keys),
             warned=counts.warned,
@@ -296,14 +300,16 @@ def make_worker(
     """Return a worker on a source as it is applied, which has no partitions yet."""
     source = stream.source
     id_problem = _id_problem(source, workspace)
-    work = WorkerStream(source=source, views=stream.kept, place=place, state=state, id_problem=id_problem)
+    work = WorkerStream(
+        source=source, views=stream.kept, place=place, state=state, id_problem=id_problem, erased=stream.erased
+    )
     topic = WorkerTopic(
         state=partial(opened.broker.state, opened.topic),
         watermarks=partial(opened.broker.watermarks, opened.topic),
         reader=opened.reader,
         trim=partial(opened.broker.trim, opened.topic),
     )
-    log = LogWriter(workspace.event_log(source), workspace.rejected_log(source))
+    log = LogWriter(workspace.event_log(source), workspace.rejected_log(source), stream.erased.number)
     assert source.stream is not None
     keep_s = source.stream.retention_us / 1_000_000
     pace = WorkerPace(

@@ -55,6 +55,8 @@ def _lines(run: RunMetrics) -> Iterator[str]:
         for reason, count in sorted(of.reasons.items())
     ]
     yield from _metric("rejected_events_total", "counter", "Events that count for nothing, by why.", rejected)
+    erased = [({**where, "source": of.source}, float(of.erased)) for of in run.reports]
+    yield from _metric("erased_events_total", "counter", "Events of erased keys, left out.", erased)
     left_out = [
         ({**where, "source": of.source, "view": view}, float(count))
         for of in run.reports

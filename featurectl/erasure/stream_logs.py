@@ -1,0 +1,71 @@
+"""Rows of erased keys in the logs of streams, and in the tables of the events that workers rejected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from featurectl.core.dataclass import dataclass
+from featurectl.core.erasures import key_text
+from featurectl.erasure.base import ErasureRequest, PlaceFindings
+from featurectl.streaming.session.applied_streams import AppliedStream, applied_streams
+
+if TYPE_CHECKING:
+    from featurectl.offline.erased_log import ErasedLogRows, LogEraser
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ErasedTable:
+    place: str
+    what: str
+    eraser: LogEraser
+
+
+class StreamLogsPlace:
+    """The events of streams that were logged, and those that were rejected.
+
+    A worker that does not know of an erasure logs nothing any more once a log was cleaned of it: it reads what is
+    applied, and takes again what it had taken.
+    """
+
+    def look(self, request: ErasureRequest) -> Sequence[PlaceFindings]:
+        """Return how many events there are."""
+        return [finding for of in _tables(request) if (finding := _finding(of, of.eraser.look()))]
+
+    def erase(self, request: ErasureRequest) -> Sequence[PlaceFindings]:
+        """Remove them, and what older versions of the tables have of them."""
+        return [finding for of in _tables(request) if (finding := _finding(of, of.eraser.erase()))]
+
+
+def erased_streams(request: ErasureRequest) -> list[AppliedStream]:
+    """Return the streams whose events are of entities of which keys were erased."""
+    return [of for of in applied_streams(request.target.state).values() if of.erased]
+
+
+def known_words(request: ErasureRequest, stream: AppliedStream) -> list[bytes]:
+    """Return the texts of the erased keys' values, as far as they are known."""
+    values = (request.values.get(item.number, {}) for item in stream.erased.erasures.tombstones)
+    return sorted({key_text(part).encode() for of in values for part in of.values()} - {b""})
+
+
+def _tables(request: ErasureRequest) -> Iterator[_ErasedTable]:
+    from featurectl.offline.erased_log import LogEraser
+    from featurectl.offline.event_log import STAMP
+    from featurectl.streaming.erased_log_rows import ErasedLogSearch
+
+    workspace = request.target.workspace
+    for stream in erased_streams(request):
+        source, number = stream.source, stream.erased.number
+        search = ErasedLogSearch(source=source, erased=stream.erased, words=known_words(request, stream))
+        log = LogEraser(log=workspace.event_log(source), columns=search.columns, find=search.find, number=number)
+        yield _ErasedTable(place=f"log of stream {source.name}", what="events", eraser=log)
+        rejected = LogEraser(
+            log=workspace.rejected_log(source), columns=[STAMP, "value"], find=search.find_rejected, number=number
+        )
+        yield _ErasedTable(place=f"rejected events of stream {source.name}", what="events", eraser=rejected)
+
+
+def _finding(of: _ErasedTable, found: ErasedLogRows) -> PlaceFindings | None:
+    if not found.rows:
+        return None
+    return PlaceFindings(place=of.place, rows=found.rows, what=of.what, rewritten=found.rewritten)

@@ -1,0 +1,96 @@
+"""What lists of streams' views hold of erased keys, in the online store of an environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from featurectl.core.dataclass import dataclass
+from featurectl.erasure.base import ErasureRequest, PlaceFindings
+from featurectl.erasure.online_store import known_keys
+from featurectl.erasure.stream_logs import erased_streams
+from featurectl.online.stream_state.base import StreamSource
+
+if TYPE_CHECKING:
+    from featurectl.online.stream_state.protocols import StreamConnection, StreamState
+    from featurectl.streaming.erased_lists import ErasedLists
+    from featurectl.streaming.session.applied_streams import AppliedStream
+
+Act = Callable[["ErasedLists", "StreamConnection", str, Sequence[bytes]], int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OpenedState:
+    """The state of a stream, with what removes from its lists."""
+
+    request: ErasureRequest
+    stream: AppliedStream
+    place: StreamSource
+    state: StreamState
+    connection: StreamConnection
+    lists: ErasedLists
+
+
+class StreamStatePlace:
+    """The lists of all views of streams. It comes after the logs: what is in neither workers take again."""
+
+    def look(self, request: ErasureRequest) -> Sequence[PlaceFindings]:
+        """Return how many lists there are."""
+        return [
+            finding for of in _opened(request) for finding in _findings(of, lambda lists, *where: lists.look(*where))
+        ]
+
+    def erase(self, request: ErasureRequest) -> Sequence[PlaceFindings]:
+        """Remove it; lists that are being made are given up, and made anew by the workers."""
+        found: list[PlaceFindings] = []
+        for of in _opened(request):
+            register = of.connection.register.read_state()
+            for generation in register.named():
+                if generation != register.live(generation.view):
+                    of.connection.generations.drop(generation)
+            found += _findings(of, lambda lists, *where: lists.remove_keys(*where))
+            for _ in of.state.sweeping(of.place, [*register.views]):
+                pass
+        if found or erased_streams(request):
+            request.target.workspace.online().wipe()
+        return found
+
+
+def _opened(request: ErasureRequest) -> Iterator[_OpenedState]:
+    """Yield the streams whose lists may hold something; each is closed when the next is asked for."""
+    from featurectl.streaming.erased_lists import ErasedLists
+    from featurectl.streaming.event_decoder import EventDecoder
+    from featurectl.streaming.generation_records import GenerationRecords
+
+    workspace = request.target.workspace
+    for stream in erased_streams(request):
+        place = StreamSource(project=workspace.project, env=workspace.environment.name, source=stream.source.name)
+        with closing(workspace.stream_state()) as state:
+            if not state.read_register(place).partitions:
+                continue
+            with closing(state.connect(place)) as connection:
+                records = GenerationRecords(place, state, stream.kept, EventDecoder(stream.source))
+                lists = ErasedLists(
+                    erased=stream.erased,
+                    views=stream.kept,
+                    layout=records.layout,
+                    whole=any(item.done_at is None for item in request.erasures.tombstones),
+                )
+                yield _OpenedState(
+                    request=request, stream=stream, place=place, state=state, connection=connection, lists=lists
+                )
+
+
+def _findings(of: _OpenedState, act: Act) -> Iterator[PlaceFindings]:
+    for label, view in of.stream.kept.items():
+        until = of.lists.until(label)
+        live = of.connection.register.read_state().live(label)
+        if until is None or live is None or view.entity is None:
+            continue
+        known = known_keys(of.request, view.entity.name, view.key_types)
+        pages = of.state.walk_lists(of.place, live) if known is None else iter([known])
+        entities = [entity for page in pages for entity in page if until(entity) is not None]
+        lists = act(of.lists, of.connection, label, list(dict.fromkeys(entities)))
+        if lists:
+            yield PlaceFindings(place=f"lists of {label}", rows=lists, what="entities")

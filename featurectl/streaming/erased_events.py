@@ -1,0 +1,162 @@
+"""Events of erased keys: whose an event is, as the views of its source say, and until when that one is erased.
+
+An event is of each entity that a view of its source is of. It is erased with any of them, for it holds the key of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from typing import Final
+
+from featurectl.core.dataclass import dataclass
+from featurectl.core.dtypes import DATE
+from featurectl.core.erasures import NOTHING_ERASED, Erasures, KeyPart
+from featurectl.core.units import instant_us
+from featurectl.language.definitions.view import FeatureView
+from featurectl.streaming.event_decoder import BadEvent, EventDecoder, EventRow
+
+_EPOCH: Final = date(1970, 1, 1)
+_KNOWN_KEYS: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyedBy:
+    """An entity that events are of: the columns of the source, `select` included, that hold its keys by their names."""
+
+    entity: str
+    columns: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamErasures:
+    """What was erased of the entities of a stream's events; `keyed` says how each is found."""
+
+    erasures: Erasures = NOTHING_ERASED
+    keyed: tuple[KeyedBy, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Return whether anything was."""
+        return bool(self.erasures)
+
+    @property
+    def number(self) -> int:
+        """The number of the newest tombstone of one of the entities, 0 where there is none."""
+        return self.erasures.number
+
+
+NO_STREAM_ERASURES: Final = StreamErasures()
+
+
+def stream_erasures(erasures: Erasures, views: Iterable[FeatureView]) -> StreamErasures:
+    """Return what was erased of the entities of views that read a stream, in any of their versions.
+
+    >>> stream_erasures(NOTHING_ERASED, []) == NO_STREAM_ERASURES
+    True
+    """
+    keyed = {
+        KeyedBy(entity=view.entity.name, columns=tuple(zip(view.keys, view.key_columns, strict=True)))
+        for view in views
+        if view.entity is not None and view.key_columns and erasures.of(view.entity.name)
+    }
+    entities = {each.entity for each in keyed}
+    # When one was done is nothing that workers go by: they need not begin anew for it.
+    own = tuple(replace(item, done_at=None) for item in erasures.tombstones if item.entity in entities)
+    if not own:
+        return NO_STREAM_ERASURES
+    in_order = sorted(keyed, key=lambda each: (each.entity, each.columns))
+    return StreamErasures(erasures=Erasures(secret=erasures.secret, tombstones=own), keyed=tuple(in_order))
+
+
+class ErasedEvents:
+    """Tells the events of a source that are erased; not for several threads."""
+
+    def __init__(self, erased: StreamErasures, decoder: EventDecoder) -> None:
+        self._erased, self._decoder = erased, decoder
+        self._finders = [
+            _Finder(erased.erasures, each, decoder)
+            for each in erased.keyed
+            if all(column in decoder.places for _, column in each.columns)
+        ]
+
+    def __bool__(self) -> bool:
+        """Return whether any key was erased."""
+        return bool(self._finders)
+
+    def has(self, row: EventRow, event_us: int, stamp_us: int) -> bool:
+        """Return whether an event is erased: a key of it is, and one of its instants is not after that."""
+        for finder in self._finders:
+            until_us = finder.until_us(row)
+            if until_us is not None and min(event_us, stamp_us) <= until_us:
+                return True
+        return False
+
+    def has_bytes(self, value: bytes, stamp_us: int, words: Sequence[bytes] = ()) -> bool:
+        """Return whether an event that was rejected is erased, as far as its bytes say whose it is.
+
+        One that can't be decoded is where one of the `words` stands in it, and nothing on either side of that which
+        belongs to a word.
+        """
+        row = self._decoder.decode(value)
+        if not isinstance(row, BadEvent):
+            return self.has(row, self._decoder.event_us(row), stamp_us)
+        fields = self._decoder.fields(value)
+        if isinstance(fields, BadEvent):
+            return any(_has_word(value, word) for word in words)
+        found = [finder.until_us_of_fields(fields) for finder in self._finders]
+        return any(until_us is not None and stamp_us <= until_us for until_us in found)
+
+
+class _Finder:
+    """Finds until when the key of one entity is erased; keys that come again are looked up once."""
+
+    def __init__(self, erasures: Erasures, keyed: KeyedBy, decoder: EventDecoder) -> None:
+        self._erasures, self._keyed = erasures, keyed
+        self._places = [decoder.places[column] for _, column in keyed.columns]
+        self._are_dates = [decoder.columns[column] == DATE for _, column in keyed.columns]
+        self._known = lru_cache(maxsize=_KNOWN_KEYS)(self._look_up)
+
+    def until_us(self, row: EventRow) -> int | None:
+        """Return until when a row's key is erased, in microseconds since 1970; None: it is not."""
+        values = tuple([row[place] for place in self._places])
+        return self._known(values, tuple(map(type, values)))
+
+    def until_us_of_fields(self, fields: Mapping[str, object]) -> int | None:
+        """Return the same of the fields of an event as they are written."""
+        given = {key: fields.get(column) for key, column in self._keyed.columns}
+        known = {key: value for key, value in given.items() if isinstance(value, str | int | bool)}
+        return self._until_us({key: known.get(key) for key, _ in self._keyed.columns})
+
+    def _look_up(self, values: tuple[object, ...], _: tuple[type, ...]) -> int | None:
+        parts = [
+            _EPOCH + timedelta(days=value) if is_date and isinstance(value, int) else value
+            for value, is_date in zip(values, self._are_dates, strict=True)
+        ]
+        names = [key for key, _ in self._keyed.columns]
+        found = zip(names, parts, strict=True)
+        return self._until_us({key: part if isinstance(part, str | int | date) else None for key, part in found})
+
+    def _until_us(self, values: Mapping[str, KeyPart | None]) -> int | None:
+        until: datetime | None = self._erasures.erased_until(self._keyed.entity, values)
+        return None if until is None else instant_us(until)
+
+
+def _has_word(value: bytes, word: bytes) -> bool:
+    """Return whether a word stands in bytes by itself.
+
+    >>> [_has_word(text, b"c1") for text in (b"{card: c1", b"c12", b"abc1", b"c1")]
+    [True, False, False, True]
+    """
+    begin = value.find(word)
+    while begin >= 0:
+        around = value[max(begin - 1, 0) : begin] + value[begin + len(word) : begin + len(word) + 1]
+        if not any(_of_word(sign) for sign in around):
+            return True
+        begin = value.find(word, begin + 1)
+    return False
+
+
+def _of_word(sign: int) -> bool:
+    return sign >= 0x80 or chr(sign).isalnum() or sign in b"_-"  # beyond ASCII
