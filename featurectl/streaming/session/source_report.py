@@ -18,8 +18,8 @@ class SourceReport:
     `events` were written to the lists; what was not logged is written again when a partition is begun anew, and counts
     again. Those that were `late` came more than a minute after they happened. `rejected` were no events, `reasons` says
     of which kinds. `erased` were of erased keys, and left out of all. `null_keys` are by view those that it left out,
-    as a part of its entity's key is null. `logged` counts both, once, and `unlogged` wait for the log, which last had all
-    at `logged_at_s`, by the wall (0.0: never). `partitions` are those that are worked on.
+    as a part of its entity's key is null. `logged` counts both, once, and `unlogged` wait for the log, which last had
+    all at `logged_at_s`, by the wall (0.0: never). `partitions` are those that are worked on.
 
     `predictions` are those on the events, by model.
 
