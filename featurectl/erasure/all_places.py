@@ -13,9 +13,11 @@ from featurectl.erasure.prediction_log import PredictionLogPlace
 from featurectl.erasure.score_checkpoints import ScoreCheckpointsPlace
 from featurectl.erasure.stream_logs import StreamLogsPlace
 from featurectl.erasure.stream_state import StreamStatePlace
+from featurectl.erasure.topics import TopicsPlace
 
 # What others are made of comes first: a run that is killed leaves nothing that fills again what was cleaned.
 PLACES: Final[Mapping[str, Callable[[], ErasurePlace]]] = {
+    "topics": TopicsPlace,
     "logs of streams": StreamLogsPlace,
     "offline tables": OfflineTables,
     "state of streams": StreamStatePlace,

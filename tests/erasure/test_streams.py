@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -15,12 +16,13 @@ from featurectl.cli.main import main
 from featurectl.erasure.online_store import OnlineStorePlace
 from featurectl.erasure.stream_logs import StreamLogsPlace
 from featurectl.erasure.stream_state import StreamStatePlace
+from featurectl.erasure.topics import TopicsPlace
 from tests.erasure.erasing import bury, files_with, request_of
 from tests.streaming.session.running import running
 from tests.streaming.session.swipes import OBJECTS, Swipes, wait_for
 
 CANARY = "canary-77aa"
-PLACES = (StreamLogsPlace, StreamStatePlace, OnlineStorePlace)
+PLACES = (TopicsPlace, StreamLogsPlace, StreamStatePlace, OnlineStorePlace)
 
 
 @pytest.fixture
@@ -36,10 +38,16 @@ def erase(swipes: Swipes, card: str = CANARY, *, again: bool = False) -> Mapping
         return {item.place: item.rows for place in PLACES for item in place().erase(request)}
 
 
+def count(swipes: Swipes, card: str, view: str = "spend@1") -> object:
+    """How many swipes of an hour a view counts of a card; 0 where it knows none."""
+    return (swipes.values(card, view) or {}).get("amount_count_1h") or 0
+
+
 def left(swipes: Swipes) -> Mapping[str, int]:
+    """How much is left outside of topics, where somebody may send old events again."""
     with swipes.workspace() as workspace:
         request = request_of(workspace)
-        return {item.place: item.rows for place in PLACES for item in place().look(request)}
+        return {item.place: item.rows for place in PLACES[1:] for item in place().look(request)}
 
 
 def run_once(swipes: Swipes) -> None:
@@ -59,15 +67,22 @@ def test_events_of_an_erased_key_leave_log_lists_and_rejected_events(swipes: Swi
     swipes.send(1, card=CANARY, amount=5_000)  # which fails a check
     swipes.send_texts(f"no JSON of {CANARY}", f"no JSON of {CANARY}2")
     run_once(swipes)
-    assert swipes.values(CANARY)["amount_count_1h"] == 4
+    assert count(swipes, CANARY) == 4
     assert files_with(swipes.root / "off", CANARY) or logged_cards(swipes).count(CANARY) == 4
     found = erase(swipes)
-    assert found == {"log of stream swipes": 4, "rejected events of stream swipes": 2, "lists of spend@1": 1}
+    assert found == {
+        "topic swipes of stream swipes": 6,
+        "log of stream swipes": 4,
+        "rejected events of stream swipes": 2,
+        "lists of spend@1": 1,
+    }
     assert logged_cards(swipes).count(CANARY) == 0
-    assert not (swipes.values(CANARY) or {}).get("amount_count_1h")
-    assert swipes.values("c1")["amount_count_1h"] == 4  # one of its history
+    assert not count(swipes, CANARY)
+    assert count(swipes, "c1") == 4  # one of its history
     assert swipes.rejected()["value"].to_list() == [f"no JSON of {CANARY}2".encode()]
-    assert [name for name in files_with(swipes.root, CANARY) if name.startswith("on.db")] == []
+    stays = f"no JSON of {CANARY}2"  # of another card
+    assert [name for name in files_with(swipes.root, CANARY) if not name.startswith(("streams.db", "off"))] == []
+    assert [name for name in files_with(swipes.root, CANARY) if name not in files_with(swipes.root, stays)] == []
     assert (left(swipes), erase(swipes, again=True)) == ({}, {})
 
 
@@ -97,7 +112,26 @@ def test_events_of_before_that_come_later_are_left_out_and_later_ones_count(swip
     swipes.send(3, card=CANARY)
     run_once(swipes)
     assert logged_cards(swipes).count(CANARY) == 3
-    assert swipes.values(CANARY)["amount_count_1h"] == 3
+    assert count(swipes, CANARY) == 3
+    assert left(swipes) == {}
+
+
+def test_topics_lose_no_other_event_while_senders_and_workers_go_on(swipes: Swipes):
+    swipes.send(400, card=CANARY)
+
+    def send() -> None:
+        for _ in range(10):
+            swipes.send(5)
+
+    with running(swipes) as run:
+        sender = threading.Thread(target=send)
+        sender.start()
+        erase(swipes)
+        sender.join()
+        wait_for(lambda: sum(report.logged for report in run.reports) >= 50)
+        wait_for(lambda: count(swipes, "c1") == 51)
+    assert logged_cards(swipes) == ["c1"] * 50
+    assert files_with(swipes.root, CANARY) == []
     assert left(swipes) == {}
 
 
@@ -117,13 +151,13 @@ def test_lists_made_anew_have_nothing_of_it(swipes: Swipes):
     swipes.send(2, card=CANARY)
     swipes.send(1)
     run_once(swipes)
-    assert swipes.values(CANARY)["amount_count_1h"] == 3
+    assert count(swipes, CANARY) == 3
     erase(swipes)
     swipes.apply(OBJECTS.replace("windows: [1h]", "windows: [1h, 2h]"))
     run_once(swipes)
     [view] = swipes.spends()
-    assert not (swipes.values(CANARY, view) or {}).get("amount_count_1h")
-    assert swipes.values("c1", view)["amount_count_1h"] == 2
+    assert not count(swipes, CANARY, view)
+    assert count(swipes, "c1", view) == 2
     assert main(["-C", str(swipes.root), "stream", "rebuild", view.partition("@")[0], "-q"]) in (0, 64)
     assert left(swipes) == {}
 
@@ -132,14 +166,14 @@ def test_workers_that_run_meanwhile_bring_nothing_back(swipes: Swipes):
     with running(swipes) as run:
         swipes.send(5, card=CANARY)
         swipes.send(2)
-        wait_for(lambda: (swipes.values(CANARY) or {}).get("amount_count_1h") == 5)
+        wait_for(lambda: count(swipes, CANARY) == 5)
         until = datetime.now(UTC) - timedelta(seconds=1)
         erase(swipes)
         swipes.send(3, card=CANARY, at=until.isoformat())
         swipes.send(1)
         wait_for(lambda: any(report.erased >= 3 for report in run.reports))
-        wait_for(lambda: (swipes.values("c1") or {}).get("amount_count_1h") == 4)
-        wait_for(lambda: not (swipes.values(CANARY) or {}).get("amount_count_1h"))
+        wait_for(lambda: count(swipes, "c1") == 4)
+        wait_for(lambda: not count(swipes, CANARY))
     assert logged_cards(swipes) == ["c1"] * 3
     assert left(swipes) == {}
 

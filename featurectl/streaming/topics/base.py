@@ -11,7 +11,7 @@ Offsets lie close to each other in SQLite and Kafka (which spends some on the ma
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from typing import Final, Protocol
 
@@ -30,6 +30,9 @@ def record_size(record: Record) -> int:
     """
     key, value = record
     return len(value) + (0 if key is None else len(key))
+
+
+MessageChoice = Callable[[bytes, int | None], bool]  # of a message's value, and when it was sent: whether it is chosen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,6 +250,16 @@ class TopicBroker(Protocol):
 
         Where an instant is given only those go that were sent before it, and of many some, so that it takes a moment.
         Kafka does not: its topics keep by a retention of their own.
+        """
+
+    def remove_messages(self, topic: str, chosen: MessageChoice, *, dry_run: bool = False) -> int | None:
+        """Remove the messages that are chosen, and their bytes; return how many there were.
+
+        Their offsets stay: a reader passes them, as it passes what lies between two batches. None: the broker can't
+        remove some messages among others, or rewrite its files; its topics keep by their retention.
+
+        Raises:
+            NoTopicError: there is no such topic.
         """
 
     def open_writer(self, topic: str) -> TopicWriter:

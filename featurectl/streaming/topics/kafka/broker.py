@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from featurectl.streaming.topics.base import Division, GroupReader, TopicState, Watermarks
+from featurectl.streaming.topics.base import Division, GroupReader, MessageChoice, TopicState, Watermarks
 from featurectl.streaming.topics.kafka.address import parse_kafka_url
 from featurectl.streaming.topics.kafka.admin import KafkaAdmin
 from featurectl.streaming.topics.kafka.reader import KafkaTopicReader
@@ -53,6 +53,15 @@ class KafkaTopics:
     ) -> bool:
         """Remove nothing: Kafka has a retention of its own, and other readers."""
         return False
+
+    def remove_messages(
+        self,
+        topic: str,
+        chosen: MessageChoice,
+        *,
+        dry_run: bool = False,
+    ) -> None:
+        """Remove nothing: Kafka removes what is older than its retention."""
 
     def open_writer(self, topic: str) -> KafkaTopicWriter:
         """Return a writer to a topic."""

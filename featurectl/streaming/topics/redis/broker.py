@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from featurectl.online.redis.connect import translated
-from featurectl.streaming.topics.base import Division, GroupReader, TopicState, Watermarks
+from featurectl.streaming.topics.base import Division, GroupReader, MessageChoice, TopicState, Watermarks
 from featurectl.streaming.topics.leases import readers_seen
 from featurectl.streaming.topics.redis.keys import SEQUENCE_BITS, entry_id, group_key, stream_key
 from featurectl.streaming.topics.redis.reader import LeaseKey, RedisTopicReader
@@ -75,6 +75,15 @@ class RedisTopics:
             [call_of(TRIM, [stream_key(topic, name)], entry_id(offset)) for name, offset in below.items() if offset > 0]
         )
         return True
+
+    def remove_messages(
+        self,
+        topic: str,
+        chosen: MessageChoice,
+        *,
+        dry_run: bool = False,
+    ) -> None:
+        """Remove nothing: what is removed from the middle of a stream stays in its node, and in files of the server."""
 
     def open_writer(self, topic: str) -> RedisTopicWriter:
         """Return a writer to a topic."""

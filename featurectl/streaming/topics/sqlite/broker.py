@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from featurectl.streaming.topics.base import Division, GroupReader, TopicState, Watermarks
+from featurectl.streaming.topics.base import Division, GroupReader, MessageChoice, TopicState, Watermarks
 from featurectl.streaming.topics.faults import NoTopicError
 from featurectl.streaming.topics.leases import readers_seen
 from featurectl.streaming.topics.sqlite.file import TopicsFile
@@ -21,6 +21,12 @@ _BEGIN_AT: Final = (
     "update partitions set first_offset = max(first_offset, min(?, next_offset))"
     " where topic = ? and partition = ? and first_offset < ?"
 )
+_READ: Final = (
+    "select offset, value, sent_at_us from messages where topic = ? and partition = ? and offset > ?"
+    " order by offset limit ?"
+)
+_REMOVE_ONE: Final = "delete from messages where topic = ? and partition = ? and offset = ?"
+_READ_AT_ONCE: Final = 5_000
 _TRIM_AT_ONCE: Final = 20_000  # messages, by a worker between two turns
 
 
@@ -88,6 +94,34 @@ class SqliteTopics:
                     connection.execute(_REMOVE, (*place, offset))
                     connection.execute(_BEGIN_AT, (offset, *place, offset))
         return True
+
+    def remove_messages(self, topic: str, chosen: MessageChoice, *, dry_run: bool = False) -> int:
+        """Remove the messages that are chosen, some in a transaction, and write the file anew without their bytes."""
+        self._check_file(topic)
+        with self._file.reading() as connection:
+            found = _found(connection, topic, self.shown)
+        removed = 0
+        for partition in range(found.partitions):
+            for offsets in self._chosen((found.number, partition), chosen):
+                removed += len(offsets)
+                if not dry_run:
+                    with self._file.writing() as connection:
+                        places = [(found.number, partition, offset) for offset in offsets]
+                        connection.executemany(_REMOVE_ONE, places)
+        if not dry_run:
+            self._file.wipe()
+        return removed
+
+    def _chosen(self, place: tuple[int, int], chosen: MessageChoice) -> Iterator[list[int]]:
+        """Yield the offsets of the messages of a partition that are chosen, some at a time."""
+        last = -1
+        while True:
+            with self._file.reading() as connection:
+                rows = connection.execute(_READ, (*place, last, _READ_AT_ONCE)).fetchall()
+            if not rows:
+                return
+            last = rows[-1][0]
+            yield [offset for offset, value, sent_at_us in rows if chosen(value, sent_at_us)]
 
     def open_writer(self, topic: str) -> SqliteTopicWriter:
         """Return a writer to a topic."""

@@ -87,6 +87,12 @@ class TopicsFile:
                 raise
             connection.execute("commit")
 
+    def wipe(self) -> None:
+        """Write the file anew without what was removed; senders wait as long."""
+        with self.errors(writing=True):
+            self._connection()
+            self._file.wipe()
+
     def change_mark(self) -> tuple[int, int]:
         """Return what is another pair once somebody else has written to the file, or it is another file."""
         with self.errors():

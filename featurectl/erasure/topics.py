@@ -1,0 +1,66 @@
+"""Events of erased keys in topics: they leave those in files, and of others it is said how long they stay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, Final
+
+from featurectl.core.units import format_duration
+from featurectl.core.variables import shown_location
+from featurectl.erasure.base import ErasureRequest, PlaceFindings
+from featurectl.erasure.stream_logs import erased_streams, known_words
+from featurectl.language.stream_places import topic_address
+from featurectl.streaming.topics.faults import NoTopicError
+
+_EVER_US: Final = 2**62  # of a message of which nobody wrote down when it was sent: its event time says
+
+if TYPE_CHECKING:
+    from featurectl.streaming.session.applied_streams import AppliedStream
+    from featurectl.streaming.topics.base import MessageChoice
+
+
+class TopicsPlace:
+    """The topics of streams: of those in SQLite the events are removed, and their offsets stay."""
+
+    def look(self, request: ErasureRequest) -> Sequence[PlaceFindings]:
+        """Return how many events there are, and which topics can't be cleaned."""
+        return [*_findings(request, dry_run=True)]
+
+    def erase(self, request: ErasureRequest) -> Sequence[PlaceFindings]:
+        """Remove them where that can be done."""
+        return [*_findings(request, dry_run=False)]
+
+
+def _findings(request: ErasureRequest, *, dry_run: bool) -> Iterator[PlaceFindings]:
+    from featurectl.streaming.topics.all_topic_kinds import open_topics
+
+    workspace = request.target.workspace
+    for stream in erased_streams(request):
+        source = stream.source
+        assert source.stream is not None
+        shown = shown_location(topic_address(source, workspace.environment))
+        with closing(open_topics(workspace.topic_url(source), shown)) as broker, suppress(NoTopicError):
+            topic = source.stream.topic
+            removed = broker.remove_messages(topic, _choice(request, stream), dry_run=dry_run)
+            place = f"topic {topic} of stream {source.name}"
+            if removed is None:
+                kept = format_duration(source.stream.retention_us)
+                note = (
+                    f"its messages stay for its retention ({kept} by the source's definition); workers leave them out"
+                )
+                yield PlaceFindings(place=place, rows=0, what="events", notes=(note,))
+            elif removed:
+                yield PlaceFindings(place=place, rows=removed, what="events")
+
+
+def _choice(request: ErasureRequest, stream: AppliedStream) -> MessageChoice:
+    """Return what chooses the messages of erased keys: by their event time, or when they were sent.
+
+    What can't be decoded has no event time, and goes whenever it was sent.
+    """
+    from featurectl.streaming.erased_events import ErasedEvents
+    from featurectl.streaming.event_decoder import EventDecoder
+
+    events, words = ErasedEvents(stream.erased, EventDecoder(stream.source)), known_words(request, stream)
+    return lambda value, sent_at_us: events.has_bytes(value, _EVER_US if sent_at_us is None else sent_at_us, words)
