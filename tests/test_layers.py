@@ -50,7 +50,8 @@ HEAVY = {
     "backports": ["sources/unfolding.py"],
     "deltalake": [
         "offline/actions.py", "offline/appended_table.py", "offline/commit_log.py", "offline/compact_turns.py",
-        "offline/delta.py", "offline/erasable_table.py", "offline/event_log.py", "offline/files.py",
+        "offline/delta.py", "offline/erasable_table.py", "offline/erased_log.py", "offline/event_log.py",
+        "offline/files.py", "offline/log_metadata.py",
         "offline/log_statistics.py", "offline/marked_table.py",
         "offline/opened_versions.py", "offline/table_log.py", "sources/delta_table.py",
         "operations/outputs/delta_commit.py",

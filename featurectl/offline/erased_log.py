@@ -24,7 +24,7 @@ from featurectl.offline.event_log import EventLog, OpenedLog, column_dtype
 from featurectl.offline.files import LOG, remove_files, sync_log
 from featurectl.offline.log_metadata import HOOKS, commit_properties
 from featurectl.offline.open_plain_files import open_loose
-from featurectl.offline.read_files import read_whole
+from featurectl.offline.read_files import read_whole, scan_there
 
 _ROWS_AT_ONCE: Final = 1 << 18
 _TRIES: Final = 100  # while workers commit every few seconds
@@ -82,12 +82,11 @@ class LogEraser:
         """Yield path, bytes and erased rows of the files that have some."""
         if opened.table is None:
             return
-        there = {field.name for field in opened.table.schema().fields}
         for path, size, rows in files_of(opened.table).select("path", "size_bytes", "num_records").rows():
             erased = 0
             for start in range(0, rows, _ROWS_AT_ONCE):
                 with self.log.failures("read"):
-                    scan = self.log.scan_file(path, [name for name in self.columns if name in there])
+                    scan = scan_there(f"{self.log.location}/{path}", self.columns)
                     some = scan.slice(start, _ROWS_AT_ONCE).collect()
                 erased += int(self.find(some).sum())
             if erased:
@@ -113,7 +112,7 @@ class LogEraser:
                     [*added, *gone],
                     "append",
                     schema,
-                    commit_properties=commit_properties(state),
+                    commit_properties=commit_properties(state.dumped(), state.ends),
                     post_commithook_properties=HOOKS,
                 )
             except CommitFailedError:

@@ -40,7 +40,7 @@ from featurectl.offline.commit_log import all_entries, newest_entry
 from featurectl.offline.compact_turns import compact_in_turn
 from featurectl.offline.failures import store_failure
 from featurectl.offline.files import delta_stat, remove_files, remove_strays, stray_commits, sync_log
-from featurectl.offline.log_metadata import HOOKS, METADATA, PREDICTED, commit_properties, dumped
+from featurectl.offline.log_metadata import HOOKS, METADATA, PREDICTED, commit_properties
 from featurectl.offline.open_plain_files import open_bucket
 from featurectl.offline.sync import sync_names, sync_path
 
@@ -105,6 +105,19 @@ class LogState:
         """The instant up to which all partitions are logged that are not retired, None where there are none."""
         return min((of.applied_us for of in self.partitions.values() if not of.is_retired), default=None)
 
+    @property
+    def ends(self) -> Mapping[str, int]:
+        """The ends of partitions, and those of what is predicted, by the names of their transactions."""
+        parts = self.partitions.items()
+        return {n: of.end for n, of in parts} | {PREDICTED + n: of.predicted_end for n, of in parts}
+
+    def dumped(self) -> str:
+        """Return it as text; what it says of erased keys is left out where none were."""
+        parts = {n: {"first": of.first, "end": of.end, "applied": of.applied_us} for n, of in self.partitions.items()}
+        gaps, erased = [list(gap) for gap in self.gaps], {"erased": self.erased} if self.erased else {}
+        found = {"partitions": parts, "gaps": gaps, "cut": self.cut_us, "run": self.run, **erased}
+        return json.dumps(found, sort_keys=True)
+
 
 class OpenedLog:
     """A version of the log, on which a commit is made; None of the table: there is none yet."""
@@ -155,7 +168,7 @@ class EventLog:
 
         `rows` have the columns of the log, by offset in each partition; `state` has all, those without rows among them.
         """
-        properties = commit_properties(state)
+        properties = commit_properties(state.dumped(), state.ends)
         schema = pl.Schema({name: column_dtype(dtype) for name, dtype in {**OWN_COLUMNS, **self.columns}.items()})
         with self.failures("written"):
             added = [self.write_file(rows.select(schema.names()))] if rows.height else []
@@ -212,7 +225,7 @@ class EventLog:
         """
         if opened.table is None:
             return False
-        kept = {_KEPT: dumped(opened.state)}
+        kept = {_KEPT: opened.state.dumped()}
         properties = CommitProperties(custom_metadata=kept, max_commit_retries=0)
         with self.failures("compacted"):
             try:
@@ -257,10 +270,6 @@ class EventLog:
             end = pl.col(ends) + pl.duration(milliseconds=1)  # of what was put together Delta keeps milliseconds
             files = files.filter((end > known_after).fill_null(value=True))
         return self._scan([f"{self.location}/{path}" for path in files["path"]], columns)
-
-    def scan_file(self, path: str, columns: Sequence[str]) -> pl.LazyFrame:
-        """Return some columns of a file of the log; those that it lacks are null."""
-        return self._scan([f"{self.location}/{path}"], columns)
 
     def _scan(self, paths: Sequence[str], columns: Sequence[str]) -> pl.LazyFrame:
         types = {**OWN_COLUMNS, **self.columns}

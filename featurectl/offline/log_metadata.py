@@ -1,40 +1,21 @@
-"""What a commit of the log of a stream says beside its files."""
+"""What a commit of the log of a stream has beside its files."""
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import Final
 
 from deltalake import CommitProperties, PostCommitHookProperties, Transaction
-
-if TYPE_CHECKING:
-    from featurectl.offline.event_log import LogState
 
 METADATA: Final = "featurectl_stream"
 PREDICTED: Final = "predicted "  # before the name of a partition
 HOOKS: Final = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=True)
 
 
-def commit_properties(state: LogState) -> CommitProperties:
-    """Return what a commit that says `state` has: nothing is tried again, as another may have come between."""
-    return CommitProperties(
-        custom_metadata={METADATA: dumped(state)}, max_commit_retries=0, app_transactions=_transactions(state)
-    )
+def commit_properties(text: str, ends: Mapping[str, int]) -> CommitProperties:
+    """Return what a commit has that says a state: nothing is tried again, as another may have come between.
 
-
-def _transactions(state: LogState) -> list[Transaction]:
-    """Return the ends of partitions, and those of what is predicted: those stay when older workers commit."""
-    parts = state.partitions.items()
-    ends = {name: of.end for name, of in parts} | {PREDICTED + name: of.predicted_end for name, of in parts}
-    return [Transaction(name, end) for name, end in sorted(ends.items())]
-
-
-def dumped(state: LogState) -> str:
-    """Return a state as text; what it says of erased keys is left out where none were."""
-    partitions = {
-        name: {"first": of.first, "end": of.end, "applied": of.applied_us} for name, of in state.partitions.items()
-    }
-    gaps = [list(gap) for gap in state.gaps]
-    erased = {"erased": state.erased} if state.erased else {}
-    found = {"partitions": partitions, "gaps": gaps, "cut": state.cut_us, "run": state.run, **erased}
-    return json.dumps(found, sort_keys=True)
+    `ends` are the application transactions: those that are not named stay when older workers commit.
+    """
+    transactions = [Transaction(name, end) for name, end in sorted(ends.items())]
+    return CommitProperties(custom_metadata={METADATA: text}, max_commit_retries=0, app_transactions=transactions)

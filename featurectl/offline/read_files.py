@@ -23,6 +23,13 @@ def read_whole(path: str) -> pl.DataFrame:
     return pl.read_parquet(path, hive_partitioning=False, glob=False, storage_options=polars_options(path))
 
 
+def scan_there(path: str, columns: Sequence[str]) -> pl.LazyFrame:
+    """Return what reads those of some columns that a file has."""
+    scan = pl.scan_parquet(path, hive_partitioning=False, glob=False, storage_options=polars_options(path))
+    there = scan.collect_schema()
+    return scan.select([name for name in columns if name in there])
+
+
 def scan_file(path: str, columns: Sequence[str]) -> pl.LazyFrame:
     """Return what reads some columns of a file."""
     options = polars_options(path)

@@ -104,7 +104,7 @@ def holds(path: Path) -> bool:
     return "card" in rows.columns and CANARY in rows["card"].to_list()
 
 
-def test_events_of_before_that_come_later_are_left_out_and_later_ones_count(swipes: Swipes):
+def test_old_events_that_come_later_are_left_out_and_new_ones_count(swipes: Swipes):
     swipes.send(2)
     run_once(swipes)
     erase(swipes)
