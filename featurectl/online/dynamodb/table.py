@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from featurectl.online.dynamodb.connect import (
@@ -21,6 +22,10 @@ _MAKE_HINT: Final = (
     "make it with partition key p (string) and sort key k (binary), or allow CreateTable, DescribeTable and "
     "UpdateTimeToLive"
 )
+_TTL_HINT: Final = (
+    "let somebody run aws dynamodb update-time-to-live --table-name {name} --time-to-live-specification "
+    f"Enabled=true,AttributeName={TTL}, then run it again; without TTL nothing is ever let go by itself"
+)
 _KEYS: Final = {"p": ("S", "HASH"), "k": ("B", "RANGE")}
 
 
@@ -28,7 +33,7 @@ def make_table(link: DynamoLink) -> None:
     """Make the table, which is paid by request, and wait until it takes rows; another one may make it meanwhile.
 
     Raises:
-        StoreError: it may not be made, or is not ready after two minutes.
+        StoreError: it may not be made, or not be given TTL; or it is not ready after two minutes.
     """
     table = {"TableName": link.address.table}
     made = {
@@ -41,11 +46,30 @@ def make_table(link: DynamoLink) -> None:
         with suppress(TableExistsError):
             link.ask("create_table", made)
     except NotAllowedError as error:
-        raise link.error(f"has no table, and none may be made here: {error.message}", _MAKE_HINT) from error
-    _wait(link, table)
+        raise link.error(f"has no table, and none may be made here: {_refusal(error)}", _MAKE_HINT) from error
     ttl = {"Enabled": True, "AttributeName": TTL}
-    with suppress(InvalidRequestError):  # it is on: another one has made the table
+    with _made_without(link, "may not see here whether it is ready"):
+        _wait(link, table)
+    with (
+        _made_without(link, "may not put TTL on it here"),
+        suppress(InvalidRequestError),  # it is on: another one has made the table
+    ):
         link.ask("update_time_to_live", {**table, "TimeToLiveSpecification": ttl})
+
+
+@contextmanager
+def _made_without(link: DynamoLink, what: str) -> Iterator[None]:
+    """Turn a refusal into what is not there yet of a table that was made, which is used from then on as it is."""
+    try:
+        yield
+    except NotAllowedError as error:
+        name = link.address.table
+        raise link.error(f"has its table now, but {what}: {_refusal(error)}", _TTL_HINT.format(name=name)) from error
+
+
+def _refusal(error: NotAllowedError) -> str:
+    """Return what the server said, without the store, which is named before."""
+    return error.message.partition(" refuses: ")[2] or error.message
 
 
 def _wait(link: DynamoLink, table: dict[str, Any]) -> None:

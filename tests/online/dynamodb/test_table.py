@@ -104,6 +104,29 @@ def test_who_may_make_no_table_learns_how_it_is_made(dynamodb_url):
         assert "the user or role needs BatchGetItem, " in caught.value.hint
 
 
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("operation", "what"),
+    [
+        ("UpdateTimeToLive", "has its table now, but may not put TTL on it here: made for a test"),
+        ("DescribeTable", "has its table now, but may not see here whether it is ready: made for a test"),
+    ],
+)
+def test_a_table_that_was_made_without_all_rights_is_said_and_used_then(dynamodb_url, operation, what):
+    of = view({"n": "int64"})
+    with closing(open_online(dynamodb_url)) as store:
+        faults = Faults(store.bytes.link)
+        denied = ("com.amazon.coral.service#AccessDeniedException", 400)
+        faults.refused = lambda asked, _: denied if asked == operation else None
+        with pytest.raises(StoreError, match=what) as caught:
+            store.write(of, frame(of, [["a"]], [[1]]))
+        assert caught.value.code == "FC602"
+        assert "aws dynamodb update-time-to-live --table-name " in caught.value.hint
+        assert store.read(of, [["a"]]) == [None]
+        assert store.write(of, frame(of, [["a"]], [[1]])) == 1
+        assert (store.count(of), store.count_rows(of)) == (1, 1)
+
+
 @pytest.mark.parametrize(
     ("length", "what"), [(410_000, "it has 4"), (4, "its key has 1,025 bytes, DynamoDB takes 1,024")]
 )
