@@ -88,6 +88,8 @@ class Piece:
     `events`: hashes of what names some events, whose rows go into the table whenever they happened.
     `reread_until`: rows up to this availability were read before: of these only such count as read, and are taken, as
     the table lacks, and none of them is counted as left out.
+    `events_until`: rows that happened up to this instant were read before, and are given again: all of them are taken,
+    none counts as read, or as left out.
     """
 
     scan: RowScan
@@ -99,6 +101,7 @@ class Piece:
     before: datetime | None = None
     events: pl.Series | None = None
     reread_until: datetime | None = None
+    events_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

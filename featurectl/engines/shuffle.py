@@ -13,6 +13,7 @@ import polars as pl
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.memory import give_back
+from featurectl.engines.budget import VALUE_BYTES
 from featurectl.engines.merge import count_rows, is_sorted_file, merge_sorted, merged, read_blocks, sorted_runs
 from featurectl.pit.hashing import bucket_of
 from featurectl.pit.order import is_ordered, row_order, sort_rows
@@ -123,7 +124,7 @@ class Shuffle:
     @property
     def rows_at_once(self) -> int:
         """How many rows may be held in memory."""
-        return max(int((self.memory_bytes or self._bytes) / max(self.row_bytes, 1.0)), 1)
+        return max(int((self.memory_bytes or self._bytes) / max(self.row_bytes, len(self.schema) * VALUE_BYTES)), 1)
 
     def new_folder(self) -> Path:
         """Return a new folder for rows that do not fit."""

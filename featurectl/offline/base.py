@@ -111,8 +111,11 @@ class OfflineTable(Protocol):
     def statistics(self, version: int | None = None) -> TableStatistics:
         """Return sizes of a version, the newest by default, from its log, without reading rows."""
 
-    def append(self, rows: BucketedRows, coverage: Coverage) -> int:
-        """Add rows as one commit and return the new version; creates the table."""
+    def append(self, rows: BucketedRows, coverage: Coverage, gone: BucketedRows | None = None) -> int:
+        """Add rows as one commit and return the new version; creates the table.
+
+        Rows that are `gone` (keys, clocks and hash of each, as often as it goes) leave the table in the same commit.
+        """
 
     def replace(self, rows: BucketedRows, coverage: Coverage) -> int:
         """Put rows in place of all others as one commit and return the new version; creates the table."""
@@ -133,8 +136,13 @@ class OfflineTable(Protocol):
     ) -> Iterator[pl.DataFrame]:
         """Give the rows of a bucket in the order of `read`, all at once or some at a time: one frame at least."""
 
-    def blocks(self, version: int, rows: int, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
-        """Give some columns (None: all) of all rows of a version, about so many rows at a time, in any order."""
+    def blocks(
+        self, version: int, rows: int, columns: Sequence[str] | None = None, since: datetime | None = None
+    ) -> Iterator[pl.DataFrame]:
+        """Give some columns (None: all) of the rows of a version, about so many rows at a time, in any order.
+
+        They are those that happened at `since` or later; None: all.
+        """
 
     def history(self) -> Sequence[tuple[int, Coverage]]:
         """Return the versions that a run wrote with what each had read by then, the oldest first."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Final
 
 import polars as pl
@@ -28,6 +29,7 @@ from featurectl.offline.marked_table import KnownErasures
 from featurectl.offline.open_plain_files import open_loose
 from featurectl.offline.order import choose_buckets, ordered
 from featurectl.offline.read_files import read_files, read_slices, scan_file
+from featurectl.offline.removed_rows import RowsForGone, files_since
 from featurectl.offline.rows import FrameRows
 from featurectl.offline.table_log import HOOKS, METADATA, CommitMode
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
@@ -125,10 +127,10 @@ class ViewTable(ErasableTable):
             newest_event=event_end(files, "max"),
         )
 
-    def append(self, rows: BucketedRows, coverage: Coverage) -> int:
+    def append(self, rows: BucketedRows, coverage: Coverage, gone: BucketedRows | None = None) -> int:
         """Add rows as one commit and return the new version; creates the table.
 
-        An overfull bucket becomes one file in the same commit.
+        An overfull bucket becomes one file in the same commit, as the files do that have rows which are `gone`.
 
         Raises:
             TryAgainError: another run has written since this handle gave out the coverage.
@@ -139,6 +141,7 @@ class ViewTable(ErasableTable):
             return self.replace(rows, coverage)
         commit = self._commit_of(table)
         self._check_columns(rows, table)
+        rows = RowsForGone(rows, gone, self.keys) if gone is not None and gone.height else rows
         return self._commit(table, rows, Commit(coverage=coverage, buckets=commit.buckets), "append")
 
     def replace(self, rows: BucketedRows, coverage: Coverage) -> int:
@@ -166,16 +169,18 @@ class ViewTable(ErasableTable):
             raise DataError(f"no offline table at {self.shown}", code="FC510", hint="featurectl materialize")
         return self._rows(table, bucket, columns)
 
-    def blocks(self, version: int, rows: int, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
-        """Give all rows of a version, about so many at a time: each file in its order, the files in any."""
+    def blocks(
+        self, version: int, rows: int, columns: Sequence[str] | None = None, since: datetime | None = None
+    ) -> Iterator[pl.DataFrame]:
+        """Give the rows of a version, about so many at a time: each file in its order, the files in any."""
         table = self._open(version)
         if table is None:
             return
         names, erased = list(columns or self._schema(table).names()), self._erased_in(table)
         wanted = names if erased is None else self._to_tell(names)
-        for path in files_of(table)["path"]:
+        for path in files_since(files_of(table), since)["path"]:
             with self._reading(table):
-                for batch in read_batches(scan_file(f"{self.location}/{path}", wanted), rows):
+                for batch in read_batches(scan_file(f"{self.location}/{path}", wanted, since), rows):
                     yield batch if erased is None else erased.without(batch).select(names)
 
     def parts(
@@ -312,8 +317,10 @@ class ViewTable(ErasableTable):
         files = files_of(table) if table is not None and mode == "append" else None
         with self._failures("written"):
             full = {} if files is None else full_buckets(files, self.store.files_per_bucket)
+            if files is not None and isinstance(rows, RowsForGone):
+                full = rows.files(files, self.location, commit.buckets) | full
             added = run.write({b: [f"{self.location}/{path}" for path in old["path"]] for b, old in full.items()})
-            gone = [action for bucket, old in full.items() if bucket in added for action in removals(old, bucket)]
+            gone = [action for bucket, old in full.items() for action in removals(old, bucket)]
             try:
                 return self._log(table, schema, [*added.values(), *gone], commit, mode)
             except (CommitFailedError, TryAgainError):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 import polars as pl
 
 from featurectl.core.object_store import polars_options
 from featurectl.offline.files import ROW_GROUP
+from featurectl.pit.questions import EVENT_TIME
 
 
 def read_files(paths: Sequence[str], columns: Sequence[str]) -> pl.DataFrame:
@@ -30,10 +32,11 @@ def scan_there(path: str, columns: Sequence[str]) -> pl.LazyFrame:
     return scan.select([name for name in columns if name in there])
 
 
-def scan_file(path: str, columns: Sequence[str]) -> pl.LazyFrame:
-    """Return what reads some columns of a file."""
+def scan_file(path: str, columns: Sequence[str], since: datetime | None = None) -> pl.LazyFrame:
+    """Return what reads some columns of a file, of rows that happened at an instant or later (None: of all)."""
     options = polars_options(path)
-    return pl.scan_parquet(path, hive_partitioning=False, glob=False, storage_options=options).select(columns)
+    scan = pl.scan_parquet(path, hive_partitioning=False, glob=False, storage_options=options)
+    return (scan if since is None else scan.filter(pl.col(EVENT_TIME) >= since)).select(columns)
 
 
 def read_slices(path: str, columns: Sequence[str]) -> Iterator[pl.DataFrame]:

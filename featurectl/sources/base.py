@@ -30,13 +30,15 @@ class SourcePart:
 class PartScan:
     """Rows to take: those of `parts` with `after` < availability <= now; `after` None is from the beginning.
 
-    `since` fills `:since` of a query. Rows up to `reread_until` were read before, and are given again.
+    `since` fills `:since` of a query. Rows up to `reread_until` were read before, and are given again; of a source
+    without `available_at` those that happened up to `events_until`.
     """
 
     parts: tuple[SourcePart, ...]
     after: datetime | None = None
     since: datetime | None = None
     reread_until: datetime | None = None
+    events_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

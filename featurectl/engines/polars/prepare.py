@@ -234,7 +234,8 @@ def _prepared(tally: _Tally, rows: ShuffledRows) -> Prepared:
 
 def _tally(view: FeatureView, pieces: Sequence[Piece], seen: EarlierRows, room: Room | None) -> _Tally:
     source, folder = view.source, None if room is None else room.spill.folder
-    is_new = next((is_known_later(piece) for piece in pieces if piece.reread_until is not None), None)
+    again = [piece for piece in pieces if piece.reread_until is not None or piece.events_until is not None]
+    is_new = is_known_later(again[0]) if again else None
     return _Tally(
         view=view,
         parts=tally_parts(pieces, lambda piece: () if source.dedup_key else in_range(piece)),

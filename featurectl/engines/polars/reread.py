@@ -17,6 +17,8 @@ _TIMES, _NUMBER = "\x00times", "\x00number"
 
 def is_known_later(piece: Piece) -> pl.Expr:
     """Return which rows of a piece were not there when its scan was read before, as far as their clocks tell."""
+    if piece.events_until is not None:
+        return (pl.col(EVENT) > piece.events_until).fill_null(value=True)
     return (pl.col(AVAILABLE) > piece.reread_until).fill_null(value=True)
 
 

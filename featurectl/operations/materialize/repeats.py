@@ -14,6 +14,7 @@ from featurectl.core.units import moved_by
 from featurectl.engines.base import BucketedRows, EarlierRows, Piece, Prepared
 from featurectl.language.definitions.view import FeatureView
 from featurectl.offline.base import Coverage
+from featurectl.offline.removed_rows import row_columns
 from featurectl.operations.materialize.rows import TableRows
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.pit.questions import AVAILABLE_AT, DEDUP, EVENT_TIME, TIE, TIE_ORDER
@@ -38,7 +39,8 @@ def seen_before(
     if not run.view.source.dedup_key:
         return EarlierRows(table=partial(_rows_of, run))
     if increment.repeats:
-        return EarlierRows(rows=lambda: _rows_of(run, increment.scans[0].since))
+        since = increment.scans[0].since
+        return EarlierRows(rows=lambda: _rows_of(run, since), has_all=_has_all_events(run.view, base))
     if run.view.source.sql is not None and _has_all_events(run.view, base):
         table = partial(_rows_of, run)
         return EarlierRows(rows=table, table=table, has_all=True)
@@ -100,7 +102,7 @@ def is_copy_of(rows: BucketedRows) -> pl.Expr:
 
 def lacking_rows(rows: pl.DataFrame, there: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
     """Return the rows that others lack, each as often as they lack it: by keys, clocks and the hash of all columns."""
-    row = [*keys, EVENT_TIME, AVAILABLE_AT, TIE_ORDER]
+    row = row_columns(keys)
     numbered = pl.int_range(pl.len()).over(row).alias(_NUMBER)
     found = there.select(row).with_columns(numbered)
     return rows.with_columns(numbered).join(found, on=[*row, _NUMBER], how="anti", nulls_equal=True).drop(_NUMBER)

@@ -9,18 +9,14 @@ from contextlib import ExitStack
 from dataclasses import field, replace
 from datetime import datetime
 
-import polars as pl
-
 from featurectl.core.dataclass import dataclass
 from featurectl.core.units import united
 from featurectl.engines.base import BucketedRows, CheckResult, Engine, Piece, Prepared
 from featurectl.engines.spill import SpillRoom
 from featurectl.identity.facts.views import read_columns
 from featurectl.language.definitions.view import FeatureView
-from featurectl.offline.base import Coverage, OfflineTable
+from featurectl.offline.base import Coverage
 from featurectl.offline.inputs import input_marks, rows_mark
-from featurectl.offline.order import ordered
-from featurectl.offline.rows import FrameRows
 from featurectl.operations.materialize.check_results import check_passed
 from featurectl.operations.materialize.cut_parts import check_gone_there, check_nothing_lost, gone_parts
 from featurectl.operations.materialize.doubles import NO_DOUBLES, DoubleFinder, Doubles
@@ -28,6 +24,7 @@ from featurectl.operations.materialize.empty_parts import find_empty_parts
 from featurectl.operations.materialize.fewer_rows import NO_FEWER, FewerRows
 from featurectl.operations.materialize.lost_rows import of_table
 from featurectl.operations.materialize.older_version import OlderHistory
+from featurectl.operations.materialize.overlap import RowSpace, find_overlap, write_overlap
 from featurectl.operations.materialize.part_begins import Ends, changed_since
 from featurectl.operations.materialize.part_rows import ReadParts
 from featurectl.operations.materialize.planned_increment import (
@@ -39,7 +36,6 @@ from featurectl.operations.materialize.planned_increment import (
 )
 from featurectl.operations.materialize.progress_rows import ReportedRows, RowCounter
 from featurectl.operations.materialize.repeats import (
-    lacking_rows,
     seen_before,
     with_first_instant,
     without_replaced,
@@ -48,7 +44,6 @@ from featurectl.operations.materialize.rows import TableRows
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.operations.materialize.same_rows import has_same_rows, write_read
 from featurectl.operations.materialize.source_types import typed_view
-from featurectl.pit.questions import DEDUP, EVENT_TIME
 from featurectl.registry.applied import not_applied, served_views
 from featurectl.registry.state import ObjectVersion, State
 from featurectl.sources.base import Increment, PartScan, RequiredColumns, SourceScan
@@ -158,16 +153,14 @@ def _materialize(run: MaterializeRun, how: _Reading, ahead: RunBasis) -> Materia
     prepared = how.doubles.watch(prepared, base)
     rows = prepared.rows
     if base is not None and increment.repeats:
-        whole, lost = _after_overlap(run, prepared, increment, left_out_of(base, run.view))
-        rows = FrameRows(whole, run.view.keys)
-        covered = replace(covered, rebuild_id=new_id() if lost else base.rebuild_id)
-    elif base is not None and prepared.replaced:
+        return _asked_again(run, how, planned, (prepared, covered))
+    if base is not None and prepared.replaced:
         covered = replace(covered, rebuild_id=new_id())
         number = run.table.replace(without_replaced(run, prepared, left_out_of(base, run.view)), covered)
         return materialized_of(run, prepared, covered, "append", number)
-    if base is not None and _adds_nothing(run.table, rows, increment, base, covered):
+    if base is not None and rows.height == 0 and _covers_nothing(base, covered) and covered.dropped == base.dropped:
         return replace(nothing_new(run, base, ahead.now), held_rows=sum(prepared.held_back))
-    number = write_rows(run, rows, covered, None if increment.repeats else base)
+    number = write_rows(run, rows, covered, base)
     added = "append" if rows.height else "nothing"
     return materialized_of(run, prepared, covered, "rebuild" if base is None else added, number)
 
@@ -236,19 +229,37 @@ def left_out_of(base: Coverage, view: FeatureView) -> list[str]:
     return sorted(base.inputs.keys() - {item.name for item in view.inputs})
 
 
-def _adds_nothing(
-    table: OfflineTable, rows: BucketedRows, increment: Increment, base: Coverage, covered: Coverage
-) -> bool:
-    """Return whether a query had nothing new to tell, which only its rows could show."""
-    if (covered.parts, covered.held) != (base.parts, base.held):
-        return False
-    if (covered.part_rows, covered.changed_parts) != (base.part_rows, base.changed_parts):
-        return False
-    if (covered.watermark, covered.newest_event) != (base.watermark, base.newest_event):
-        return False  # what was left out by `where` still says how far the source was read
-    if increment.repeats:
-        return rows.of(0, 1).equals(table.read())
-    return rows.height == 0 and covered.dropped == base.dropped
+def _asked_again(
+    run: MaterializeRun, how: _Reading, planned: PlannedIncrement, read: tuple[Prepared, Coverage]
+) -> Materialized:
+    """Return what was done with the rows of a query by event time: they take the places of the table's."""
+    base, scan, (prepared, covered) = planned.base, planned.increment.scans[0], read
+    assert base is not None
+    assert covered.now is not None
+    space = RowSpace(room=how.room, memory_bytes=how.engine.memory_bytes)
+    overlap = find_overlap(run, how.doubles.watch(prepared, base).rows, scan, space)
+    added, gone, left_out = overlap.added.height, overlap.gone.height, left_out_of(base, run.view)
+    if not added and not gone and not left_out and _covers_nothing(base, covered):
+        return replace(nothing_new(run, base, covered.now), held_rows=sum(prepared.held_back))
+    prepared = replace(prepared, rows=overlap.added, rows_read=prepared.rows_read + overlap.late)
+    covered = replace(covered, rebuild_id=new_id() if gone else base.rebuild_id)
+    if gone or not run.table.takes(overlap.added):
+        number = write_overlap(run, overlap, covered, left_out)
+    else:
+        number = write_rows(run, overlap.added, covered, base)
+    return materialized_of(run, prepared, covered, "append" if added or gone else "nothing", number)
+
+
+def _covers_nothing(base: Coverage, covered: Coverage) -> bool:
+    """Return whether a query had no more to tell than before, which only its rows could show.
+
+    What was left out by `where` still says how far the source was read.
+    """
+    before, now = (
+        (read.parts, read.held, read.part_rows, read.changed_parts, read.watermark, read.newest_event)
+        for read in (base, covered)
+    )
+    return before == now
 
 
 def _has_form(same: Coverage, covered: Coverage, view: FeatureView) -> bool:
@@ -300,28 +311,9 @@ def _pieces(run: MaterializeRun, scan: PartScan, ahead: RunBasis, before: ReadPa
         required = RequiredColumns(keys=run.view.key_columns, others=columns if is_new else ())
         rows = SourceScan(reader=run.reader, parts=(part,), since=scan.since, required=required, once=True)
         piece = Piece(scan=rows, until=ahead.now, after=scan.after, since=ahead.begin, reread_until=scan.reread_until)
+        piece = replace(piece, events_until=scan.events_until)
         pieces[part.name] = before.looks_again(piece, part, scan)
     return pieces
-
-
-def _after_overlap(
-    run: MaterializeRun, prepared: Prepared, increment: Increment, left_out: Sequence[str]
-) -> tuple[pl.DataFrame, bool]:
-    """Return the table's rows up to the instant from which the query was asked again and the new ones after it.
-
-    Rows of that very instant, which a query that compares by `>` does not give, are the table's and those it lacks.
-    The second value is true when a row that the table had has no place in it any more.
-    """
-    since = increment.scans[0].since
-    assert since is not None
-    before, after, at_since = run.table.read().drop(left_out), prepared.rows.of(0, 1), pl.col(EVENT_TIME) == since
-    again = before.filter(pl.col(EVENT_TIME) > since)
-    added = lacking_rows(after.filter(at_since), before.filter(at_since), run.view.keys)
-    after = pl.concat([added, after.filter(pl.col(EVENT_TIME) > since)])
-    replaced = pl.col(DEDUP).is_in(after[DEDUP].drop_nulls().implode()).fill_null(value=False)
-    kept = before.filter(pl.col(EVENT_TIME) <= since, ~replaced)
-    is_lost = lacking_rows(again, after, run.view.keys).height > 0 or kept.height + again.height < before.height
-    return ordered(pl.concat([kept, after], how="diagonal_relaxed"), run.view.keys), is_lost
 
 
 def new_id() -> str:

@@ -117,7 +117,8 @@ class SqlReader:
         if before.newest_event is None:
             return rebuild(changes.parts, "no rows so far")
         lateness = timedelta(microseconds=source.lateness_us or 0)
-        scan = PartScan(parts=changes.parts, since=moved_by(before.newest_event, -lateness))
+        since, newest = moved_by(before.newest_event, -lateness), before.newest_event
+        scan = PartScan(parts=changes.parts, since=since, events_until=newest)
         return Increment(scans=(scan,), covered=covered_after(changes), repeats=True)
 
     def lost_parts(self, parts: Sequence[SourcePart], read: Iterable[str]) -> list[str]:
