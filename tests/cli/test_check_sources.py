@@ -77,6 +77,22 @@ feature_views:
 """
 
 
+def test_a_decimal_of_fewer_digits_than_the_source_has_is_told(repo, capsys):
+    with closing(duckdb.connect(repo / "shop.duckdb")) as made:
+        made.execute("create table trips (rider text, seen timestamp, fare decimal(12,4), fee decimal(9,2))")
+    columns = "{rider: string, seen: timestamp, fare: 'decimal(10,2)', fee: 'decimal(12,2)'}"
+    text = TOLD.replace("event_time: seen", f"event_time: seen\n    columns: {columns}").partition("  - {name: words")[
+        0
+    ]
+    (repo / "trips.yaml").write_text(text.replace(", 'x' as word", ", fee"))
+    code, out, err = run(capsys, "plan", "--check-sources")
+    assert (code, "Plan: " in out) == (0, True), err
+    assert "source trips: column 'fare' is decimal(12,4), and declared decimal(10,2): materialize ends with an" in err
+    assert ("'fee'" in err, "2 sources asked for columns, 0 failed" in err) == (False, True)
+    found = json.loads(run(capsys, "plan", "--check-sources", "-o", "json")[1])["result"]
+    assert found["narrower_columns"] == {"trips": {"fare": {"is": "decimal(12,4)", "declared": "decimal(10,2)"}}}
+
+
 def test_views_are_held_against_columns_that_only_a_query_tells(repo, capsys):
     with closing(duckdb.connect(repo / "shop.duckdb")) as made:
         made.execute("create table trips (rider text, seen timestamp, fare double)")

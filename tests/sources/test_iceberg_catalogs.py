@@ -184,6 +184,43 @@ def test_a_module_that_is_missing_is_named_with_what_brings_it(tmp_path, catalog
     assert (caught.value.code, caught.value.hint) == ("FC605", f"pip install 'pyiceberg[{kind}]'")
 
 
+def failing_at(error):
+    def fails(*_, **__):
+        raise error
+
+    return fails
+
+
+def test_a_fault_of_ours_is_no_failure_of_a_catalog(lake, monkeypatch):
+    monkeypatch.setattr("featurectl.sources.iceberg.lookup.open_catalog", failing_at(TypeError("a fault")))
+    with pytest.raises(TypeError, match="a fault"):
+        parts(lake.root)
+
+
+@pytest.mark.parametrize(
+    ("catalog", "module", "hint"),
+    [
+        ("postgresql://h/c", "psycopg", "pip install 'featurectl[postgres]'"),
+        ("https://h/", "rest_extra", "pip install 'featurectl[iceberg]'"),
+        ("glue://", "botocore", "pip install 'featurectl[iceberg]'"),
+    ],
+)
+def test_a_module_that_is_missing_is_none_of_postgresql_elsewhere(tmp_path, monkeypatch, catalog, module, hint):
+    missing = ModuleNotFoundError(f"No module named {module!r}", name=module)
+    monkeypatch.setattr("featurectl.sources.iceberg.lookup.open_catalog", failing_at(missing))
+    with pytest.raises(StoreError, match=f"the module {module} is missing") as caught:
+        parts(tmp_path, named(catalog=catalog))
+    assert (caught.value.code, caught.value.hint) == ("FC605", hint)
+
+
+def test_a_library_of_a_catalog_that_fails_is_told_with_the_catalog(lake, monkeypatch):
+    monkeypatch.setattr("pyiceberg.catalog.sql.create_engine", failing_at(KeyError("a word")))
+    said = r"the catalog sqlite:///catalog.db can't be read: KeyError: 'a word'"
+    with pytest.raises(StoreError, match=said) as caught:
+        parts(lake.root)
+    assert caught.value.code == "FC605"
+
+
 def test_without_pyiceberg_the_extra_is_named(lake, monkeypatch):
     for module in [name for name in sys.modules if name.startswith("featurectl.sources.iceberg.")]:
         monkeypatch.delitem(sys.modules, module)

@@ -52,7 +52,7 @@ def plan(
 
     --check-sources asks files, tables and databases what columns they have now: a column that is missing, or whose
     type can't become the declared one, or is none for what a view makes of it, is named before materialize meets it.
-    Values are not looked at.
+    Values are not looked at: a decimal that is declared with fewer digits than there are is named, and no error.
     """
     from featurectl.operations.check_sources import check_sources
     from featurectl.operations.plan_files import PlanOutputs, plan_files
@@ -78,7 +78,11 @@ def _checked(checked: CheckedSources | None) -> dict[str, object]:
     if checked is None:
         return {}
     billed = {"billed_bytes": dict(checked.billed_bytes)} if checked.billed_bytes else {}
-    return {"checked_sources": list(checked.names), **billed}
+    narrower = {
+        source: {column: {"is": has, "declared": declared} for column, (has, declared) in columns.items()}
+        for source, columns in checked.narrower.items()
+    }
+    return {"checked_sources": list(checked.names), **billed, **({"narrower_columns": narrower} if narrower else {})}
 
 
 def _text(call: Call, plan: Plan, repo: Repo, *, explain: bool) -> str:

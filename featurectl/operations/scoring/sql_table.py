@@ -30,6 +30,12 @@ _TYPES: Final[Mapping[type[pl.DataType], type[sa.types.TypeEngine[Any]]]] = {
     pl.Float32: sa.Double, pl.Float64: sa.Double, pl.String: sa.Text, pl.Categorical: sa.Text, pl.Enum: sa.Text,
     pl.Binary: sa.LargeBinary, pl.Date: sa.Date, pl.Null: sa.Text,
 }  # fmt: skip
+_NUMBERS: Final = (sa.Numeric, sa.Float)
+_TAKERS: Final[Mapping[type[sa.types.TypeEngine[Any]], tuple[type[sa.types.TypeEngine[Any]], ...]]] = {
+    sa.Boolean: (sa.Boolean,), sa.Integer: (sa.Integer, *_NUMBERS), sa.Numeric: _NUMBERS, sa.Float: _NUMBERS,
+    sa.Text: (sa.String,), sa.LargeBinary: (sa.LargeBinary,), sa.Date: (sa.Date, sa.DateTime),
+    sa.DateTime: (sa.DateTime,),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,12 +105,17 @@ class SqlDestination:
         inspector = sa.inspect(connection)
         if not inspector.has_table(table.name, schema=table.schema):
             return False
-        have = {str(column["name"]) for column in inspector.get_columns(table.name, schema=table.schema)}
-        wanted = set(table.columns.keys())
-        if have != wanted:
-            others = ", ".join(sorted(have ^ wanted))
-            hint = "name another table, or drop this one"
-            raise UsageError(f"--out {self.shown}: table {table.name} is there with other columns: {others}", hint=hint)
+        have = {str(column["name"]): column["type"] for column in inspector.get_columns(table.name, table.schema)}
+        others = sorted(have.keys() ^ table.columns.keys())
+        if not others and connection.dialect.name != "sqlite":  # whose columns hold values of any type
+            others = [
+                f"{column.name} is {have[column.name]}, and gets {column.type.compile(connection.dialect)}"
+                for column in table.columns
+                if not _takes(have[column.name], column.type)
+            ]
+        if others:
+            message = f"--out {self.shown}: table {table.name} is there with other columns: {', '.join(others)}"
+            raise UsageError(message, hint="name another table, or drop this one")
         return True
 
     def _without_secrets(self, error: SQLAlchemyError) -> str:
@@ -174,6 +185,14 @@ def _begin(connection: sa.Connection) -> None:
     """Begin the transaction: SQLite's driver would begin it only behind the making of tables."""
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _takes(have: sa.types.TypeEngine[Any], given: sa.types.TypeEngine[Any]) -> bool:
+    """Return whether a column takes the values of a type, as far as it has room for each: as numbers, texts, times."""
+    have = getattr(have, "data_type", have)  # of a domain
+    if isinstance(have, sa.Enum):
+        return False
+    return any(isinstance(given, kind) and isinstance(have, takers) for kind, takers in _TAKERS.items())
 
 
 def _sql_type(dtype: pl.DataType) -> sa.types.TypeEngine[Any] | None:

@@ -26,6 +26,7 @@ from featurectl.sources.sql.connections import first_line, is_refused, was_inter
 _LIBRARIES: Final = frozenset(
     {"pyiceberg", "requests", "obstore", "urllib3", "pyarrow", "boto3", "botocore", "thrift", "pydantic"}
 )
+_KINDS: Final = {"postgresql": "postgresql", "sqlite": "sqlite"}  # catalogs in a database, by their addresses
 _NO_TABLE: Final = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_NOTADB)
 _SILENT: Final = re.compile(
     r"NETWORK_CONNECTION|timed out|Timeout was reached|curlCode|no answer from "
@@ -73,11 +74,14 @@ class IcebergFailures:
         except (RESTError, RequestException) as error:
             raise self._unreachable(self.plain(error)) from error
         except Exception as error:
+            if not driver_fault(error, "pyiceberg", _LIBRARIES):
+                raise
             raise self._unreachable(f"{type(error).__name__}: {self.plain(error)}") from error
 
     def _missing(self, error: Exception) -> StoreError:
         said, mark, hint = self.plain(error).partition(": pip install ")
-        what, hint = (said, f"pip install {hint}") if mark else missing_driver("postgresql", "", error)
+        kind = next((name for begin, name in _KINDS.items() if self.catalog.startswith(begin)), "iceberg")
+        what, hint = (said, f"pip install {hint}") if mark else missing_driver(kind, "", error)
         return StoreError(f"source {self.source}: {self.shown}: {what}", code="FC605", hint=hint)
 
     def _of_sql(self, error: SQLAlchemyError) -> FeaturectlError:

@@ -22,13 +22,13 @@ _MICROSECONDS: Final = tuple(
     for moment in (datetime.min, datetime.max)  # noqa: DTZ901
 )
 _DAY_US: Final = 86_400_000_000
-_MIDNIGHT: Final = "it has the time 24:00:00"
-_BEYOND: Final = "it has a time that is infinite, or beyond the years 1 to 9999"
+MIDNIGHT: Final = "it has the time 24:00:00"
+BEYOND: Final = "it has a time that is infinite, or beyond the years 1 to 9999"
 TOO_PRECISE: Final = "it has numbers of more than 29 digits before the point, or nine behind it"
 TOO_WIDE: Final = "it has whole numbers beyond 64 bits"
 _HINTS: Final = {
     NO_DECIMAL: NO_DECIMAL_HINT,
-    _BEYOND: "leave such rows out in the query, or say what they mean: nullif(until, 'infinity')",
+    BEYOND: "leave such rows out in the query, or say what they mean: nullif(until, 'infinity')",
     TOO_PRECISE: "cast it in the query: to numeric, float64 or string",
     TOO_WIDE: "cast it in the query: to double",
 }
@@ -53,7 +53,7 @@ def within_years(column: pl.Series) -> pl.Series:
     if getattr(column.dtype, "time_unit", "us") == "ms":
         first, last = first // 1000, last // 1000
     if getattr(column.dtype, "time_unit", "us") != "ns" and not numbers.is_between(first, last).all():
-        raise ValueError(_BEYOND)
+        raise ValueError(BEYOND)
     return column
 
 
@@ -64,7 +64,7 @@ def times_of_day(microseconds: pl.Series) -> pl.Series:
         ValueError: one is 24:00.
     """
     if (microseconds >= _DAY_US).any():
-        raise ValueError(_MIDNIGHT)
+        raise ValueError(MIDNIGHT)
     return (microseconds * 1000).cast(pl.Time)
 
 
@@ -77,10 +77,13 @@ def read_column(name: str, read: Callable[[], pl.Series], where: str) -> pl.Seri
     try:
         return read().alias(name)
     except (ValueError, pl.exceptions.PolarsError) as error:
-        first = str(error).splitlines()[0]
-        message = f"{where}: column {name!r} can't be read: {first}"
-        hint = next((hint for said, hint in _HINTS.items() if first.startswith(said)), "")
-        raise DataError(message, code="FC504", hint=hint) from error
+        raise unreadable(name, str(error).splitlines()[0], where) from error
+
+
+def unreadable(name: str, said: str, where: str) -> DataError:
+    """Return the error of a column that has a value which can't be."""
+    hint = next((hint for begin, hint in _HINTS.items() if said.startswith(begin)), "")
+    return DataError(f"{where}: column {name!r} can't be read: {said}", code="FC504", hint=hint)
 
 
 def arrow_frame(rows: pa.RecordBatch | pa.Table, kinds: Sequence[str], where: str) -> pl.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
@@ -34,6 +35,8 @@ _CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
     "autoload_known_extensions": "false",
     "memory_limit": "256MB",  # what is more of a sort or a join goes to files
 }
+_ACCESS: Final = "access_mode"
+_TO_READ: Final = ("read_only", "automatic", "")
 _FOR_EVER_S: Final = 3_600.0  # it is in this process: there is nobody to ask whether it goes on
 
 
@@ -44,7 +47,10 @@ def run_in_duckdb(query: SqlQueryRun, since: datetime | None) -> Iterator[Runnin
         url = sa.make_url(query.url)
     except ArgumentError:
         url = None
-    if url is None or url.drivername != "duckdb" or url.query or not _is_file(url.database):
+    if url is not None and url.drivername.partition("+")[0] == "duckdb" and _is_file(url.database):
+        url = _to_read(query, url)
+        query = replace(query, url=url.render_as_string(hide_password=False))
+    if url is None or url.drivername != "duckdb" or set(url.query) - {_ACCESS} or not _is_file(url.database):
         with run_by_rows(query, since) as rows:
             yield rows
         return
@@ -56,6 +62,20 @@ def run_in_duckdb(query: SqlQueryRun, since: datetime | None) -> Iterator[Runnin
             yield RunningQuery(types=run.types(), frames=frames)
         finally:
             frames.close()
+
+
+def _to_read(query: SqlQueryRun, url: sa.URL) -> sa.URL:
+    """Return the URL of a file with the option that has it opened to be read only; no other driver would ask for it.
+
+    Raises:
+        DataError: FC508, it asks for another access.
+    """
+    asked = [str(value) for name, value in url.normalized_query.items() if name.lower() == _ACCESS for value in value]
+    if any(value.lower() not in _TO_READ for value in asked):
+        message = f"source {query.source.name}: {query.shown}: a source is only read, never {_ACCESS}={asked[-1]}"
+        raise DataError(message, code="FC508", hint=f"leave {_ACCESS} out")
+    others = [name for name in url.query if name.lower() == _ACCESS]
+    return url.difference_update_query(others).update_query_dict({_ACCESS: "read_only"})
 
 
 def _is_file(database: str | None) -> bool:

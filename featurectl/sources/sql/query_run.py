@@ -34,6 +34,7 @@ from featurectl.sources.sql.connections import (
     was_interrupted,
     watch_connections,
 )
+from featurectl.sources.sql.postgres_times import lacked_time
 
 CHUNK_ROWS: Final = 50_000
 POSTGRES_SINCE: Final = "(current_setting('featurectl.since')::timestamptz)"  # no parameter: see decision 092
@@ -132,7 +133,15 @@ class SqlQueryRun:
             self._raise_crash(error, self.url.partition(":")[0])
             raise
         watch_connections(engine)
+        if engine.dialect.name == "postgresql":
+            sa.event.listen(engine, "handle_error", self._of_values)
         return engine
+
+    def _of_values(self, failure: sa.engine.ExceptionContext) -> DataError | None:
+        """Return the error of a value that the driver makes none of Python's of, where it is known which."""
+        is_of_values = type(failure.original_exception).__name__ == "DataError"
+        cursor = getattr(failure.execution_context, "cursor", None)
+        return lacked_time(cursor, self.where) if is_of_values else None
 
     def database_file(self, path: str) -> Path:
         """Return the file of a database, which must lie where the source may read.

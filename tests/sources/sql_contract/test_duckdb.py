@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import nullcontext
 
 import duckdb
 import polars as pl
@@ -16,7 +17,9 @@ import pytest
 from featurectl.core.errors import DataError, FeaturectlError, StoreError
 from featurectl.language.data_roots import OutsideDataError
 from featurectl.language.definitions.source import SqlQuery
+from featurectl.sources.sql import duckdb_file
 from featurectl.sources.sql import reader as sql_reader
+from featurectl.sources.sql.query_run import SqlQueryRun
 from tests.sources.sql_contract.kinds import DUCKDB, Database, values
 
 # Each type whose Parquet is read as its Arrow is, with values of it.
@@ -162,3 +165,32 @@ def test_naive_times_compare_on_the_clock_of_the_source(database):
     database.run("create table t as select timestamp '2024-01-01 05:00' as seen, timestamptz '2024-01-01 05:00Z' as z")
     query = "select extract(hour from z)::int as hour, seen >= timestamptz '2023-12-31 20:00Z' as late from t"
     assert database.read(query, timezone="Asia/Tokyo").rows() == [(14, True)]
+
+
+@pytest.mark.parametrize("words", ["access_mode=read_write", "threads=1&access_mode=READ_WRITE", "ACCESS_MODE=x"])
+def test_a_file_is_opened_to_be_written_by_no_option(database, words):
+    database.run("create table t (a int)", "insert into t values (1)")
+    source = database.source("select 1", sql=SqlQuery(url=f"duckdb:///rows.duckdb?{words}", query="delete from t"))
+    read = sql_reader.SqlReader(source=source, root=database.root, url=source.sql.url)
+    with pytest.raises(DataError, match="a source is only read, never access_mode=") as caught:
+        read.scan(read.parts())
+    assert (caught.value.code, caught.value.hint) == ("FC508", "leave access_mode out")
+
+
+def test_a_file_that_is_named_with_read_only_is_read_as_without(database):
+    database.run("create table t (a int)", "insert into t values (1)")
+    url = "duckdb:///rows.duckdb?access_mode=read_only"
+    source = database.source("select 1", sql=SqlQuery(url=url, query="select a from t"))
+    read = sql_reader.SqlReader(source=source, root=database.root, url=url)
+    assert read.scan(read.parts()).collect().rows() == [(1,)]
+
+
+def test_a_file_with_other_options_is_given_to_its_driver_to_be_read(database, monkeypatch):
+    asked = []
+    monkeypatch.setattr(duckdb_file, "run_by_rows", lambda query, _: asked.append(query.url) or nullcontext())
+    for words in ("threads=1", "access_mode=automatic&threads=1"):
+        source = database.source("select 1", sql=SqlQuery(url=f"duckdb:///rows.duckdb?{words}", query="select 1 as a"))
+        run = SqlQueryRun(source=source, root=database.root, url=source.sql.url)
+        with duckdb_file.run_in_duckdb(run, None):
+            pass
+    assert asked == ["duckdb:///rows.duckdb?access_mode=read_only&threads=1"] * 2

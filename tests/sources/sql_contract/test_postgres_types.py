@@ -147,8 +147,22 @@ def test_what_no_cell_can_hold_is_an_error_that_names_the_column(database, text)
         database.raw(values("1", text))
     assert caught.value.code == "FC504"
     database.was_read_as(arrow=True)
-    with database.by_rows(), pytest.raises(DataError):
+    with database.by_rows(), pytest.raises(DataError, match="column 'b' can't be read: it has ") as caught:
         database.raw(values("1", text))
+    assert caught.value.code == "FC504"
+
+
+@pytest.mark.sample(3)
+@pytest.mark.parametrize("text", [
+    "'infinity'::timestamptz", "array['-infinity'::date]", "tsrange('2024-01-01', 'infinity')", "'24:00+02'::timetz",
+    "'10000-01-01'::timestamp", "'0044-03-15 BC'::date",
+])  # fmt: skip
+def test_times_that_python_lacks_name_their_column_in_rows_too(database, text):
+    query = f"select '2024-01-01'::date as a, array[1, 2] as b, {text} as c union all select '2024-01-02', null, null"
+    with pytest.raises(DataError, match=r"its query: column 'c' can't be read: it has (a|the) time") as caught:
+        database.raw(query)
+    assert caught.value.code == "FC504"
+    database.was_read_as(arrow=False)
 
 
 @pytest.mark.long
