@@ -24,6 +24,7 @@ _BITS: Final = PARTS.bit_length() - 1
 _BACKWARDS: Final = np.array([int(f"{i:0{_BITS}b}"[::-1], 2) for i in range(PARTS)], dtype=np.uint8)
 _ROW_GROUP: Final = 1 << 14
 _RUN_ROWS: Final = 2_000_000
+_COPIES: Final = 2  # of rows while they are merged: as they come and in order, those before them being written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,7 +244,7 @@ class ShuffledRows:
             yield merged(self.of(bucket, buckets), among, self.keys)
             return
         names, order = self.schema.names(), row_order(self.keys, self.schema.names())
-        rows = self.shuffle.rows_at_once
+        rows = max(self.shuffle.rows_at_once // _COPIES, 1)
         paths = sorted_runs(self.shuffle.pieces(bucket, buckets), order, self.shuffle.new_folder())
         for path in among:
             whole = is_sorted_file(path, order, rows)
