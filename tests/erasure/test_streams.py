@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import random
+import re
 import sqlite3
 import threading
 from collections.abc import Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import polars as pl
+import psycopg
 import pytest
+import redis
 
 from featurectl.cli.main import main
 from featurectl.erasure.online_store import OnlineStorePlace
@@ -18,10 +24,12 @@ from featurectl.erasure.stream_logs import StreamLogsPlace
 from featurectl.erasure.stream_state import StreamStatePlace
 from featurectl.erasure.topics import TopicsPlace
 from tests.erasure.erasing import bury, files_with, request_of
+from tests.seeds import seeds_from
 from tests.streaming.session.running import running
 from tests.streaming.session.swipes import OBJECTS, Swipes, wait_for
 
 CANARY = "canary-77aa"
+CARDS = ("a1", "b2", "c3")
 PLACES = (TopicsPlace, StreamLogsPlace, StreamStatePlace, OnlineStorePlace)
 
 
@@ -192,3 +200,118 @@ def test_a_store_restored_from_before_is_cleaned_by_the_next_worker(swipes: Swip
     assert "lists of spend@1" in left(swipes)
     with running(swipes):
         wait_for(lambda: left(swipes) == {})
+
+
+class KilledError(Exception):
+    """What a test raises where an erasure is killed."""
+
+
+STEPS = (
+    "featurectl.offline.erased_log.LogEraser._commit",
+    "featurectl.offline.erased_log.LogEraser._remove_old",
+    "featurectl.online.stream_sql.lists.SqlStateLists.replace",
+    "featurectl.online.sqlite.file.DatabaseFile.wipe",
+)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_an_erasure_that_was_killed_is_done_over(swipes: Swipes, step: str, monkeypatch: pytest.MonkeyPatch):
+    swipes.send(3, card=CANARY)
+    swipes.send(2)
+    run_once(swipes)
+
+    def killed(*_: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(step, killed)
+        with pytest.raises(KilledError):
+            erase(swipes)
+    erase(swipes, again=True)
+    assert (left(swipes), files_with(swipes.root, CANARY), count(swipes, CANARY)) == ({}, [], 0)
+    assert [path for path in (swipes.root / "off").rglob("part-*.parquet") if holds(path)] == []
+    run_once(swipes)
+    assert (logged_cards(swipes), count(swipes, "c1")) == (["c1"] * 2, 3)
+
+
+@pytest.mark.parametrize("seed", seeds_from(0, 8))
+@pytest.mark.sample(2)
+def test_random_histories_end_as_those_without_the_erased_events(swipes: Swipes, seed: int):
+    """The oracle counts the events that were sent, without those of before the erasures of their cards."""
+    chance = random.Random(seed)
+    sent, until = list[tuple[str, datetime]](), dict[str, datetime]()
+    with running(swipes):
+        for _ in range(6):
+            for _ in range(chance.randint(0, 5)):
+                card, at = chance.choice(CARDS), datetime.now(UTC) - timedelta(seconds=chance.choice([0, 0, 90]))
+                swipes.send(1, card=card, at=at.isoformat())
+                sent.append((card, at))
+            if chance.random() < 0.4:
+                wait_for(partial(all_counted, swipes, [*sent], until))
+            if chance.random() < 0.4:
+                card = chance.choice(CARDS)
+                erase(swipes, card)
+                sent = [each for each in sent if each[0] != card]
+                until[card] = datetime.now(UTC)
+        wait_for(partial(all_counted, swipes, sent, until))
+    run_once(swipes)
+    assert all_counted(swipes, sent, until)
+    assert left(swipes) == {}
+
+
+def all_counted(swipes: Swipes, sent: list[tuple[str, datetime]], until: Mapping[str, datetime]) -> bool:
+    """Whether the lists count what was sent of each card and is no earlier than its erasure."""
+    kept = [card for card, at in sent if card not in until or at > until[card]]
+    return all(count(swipes, card) == kept.count(card) for card in CARDS)
+
+
+STORES = ["redis_url", "redis_cluster_url", "postgres_url"]
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_lists_in_servers_lose_erased_events(store: str, tmp_path: Path, request: pytest.FixtureRequest):
+    url = request.getfixturevalue(store)
+    empty(url)
+    swipes = Swipes(root=tmp_path, online=url)
+    swipes.send(3)
+    swipes.send(4, card=CANARY)
+    run_once(swipes)
+    assert count(swipes, CANARY) == 4
+    assert CANARY.encode() in whole(url)
+    assert erase(swipes)["lists of spend@1"] == 1
+    assert CANARY.encode() not in whole(url)
+    assert (count(swipes, CANARY), count(swipes, "c1")) == (0, 4)
+    swipes.send(2, card=CANARY)
+    run_once(swipes)
+    assert (count(swipes, CANARY), left(swipes)) == (2, {})
+    empty(url)  # what is lost is made of the log, and the history
+    run_once(swipes)
+    assert (count(swipes, CANARY), count(swipes, "c1"), left(swipes)) == (2, 4, {})
+
+
+def opened_redis(url: str) -> Any:
+    if "+cluster" in url:
+        return redis.RedisCluster.from_url(re.sub(r"\+cluster|,[^/]*", "", url))
+    return redis.Redis.from_url(url)
+
+
+def empty(url: str) -> None:
+    """Lose all that the project has in a store."""
+    if url.startswith("postgresql"):
+        with psycopg.connect(url, autocommit=True) as session:
+            session.execute("drop schema if exists featurectl_online cascade")
+        return
+    with closing(opened_redis(url)) as client:
+        for key in [*client.scan_iter("shop/*")]:
+            client.delete(key)
+
+
+def whole(url: str) -> bytes:
+    """Everything that a store has of the project: keys, and values as it gives them out."""
+    if not url.startswith("postgresql"):
+        with closing(opened_redis(url)) as client:
+            keys = [*client.scan_iter("shop/*")]
+            return b"\n".join([*keys, *(client.dump(key) or b"" for key in keys)])
+    with psycopg.connect(url) as session:
+        rows = session.execute("select entity, element from featurectl_online.stream_elements").fetchall()
+    return b"\n".join(bytes(part) for row in rows for part in row)

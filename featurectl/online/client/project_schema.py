@@ -136,7 +136,8 @@ class ProjectSchema:
         if unknown:
             view = typed_view(view, self._columns(registered))
         online = online_view(view, registered.version, self.state.project, self.env)
-        return ReadView(view=view, online=online, is_kept=is_kept(self.state, registered))
+        kept = is_kept(self.state, registered)
+        return ReadView(view=view, online=online, is_kept=kept, erasures=self.state.erasures)
 
     def _columns(self, registered: ObjectVersion) -> Columns:
         """Return the columns of a view version's source with their types.

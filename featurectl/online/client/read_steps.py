@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 from featurectl.online.base import Ask, AsyncRowReader, Found, RowReader
+from featurectl.online.client.erased_reads import without_erased
 from featurectl.online.client.feature_columns import FeatureColumn, FeatureColumns, KeyRows
 from featurectl.online.client.feature_reader import FeatureReader, RowsRead
 from featurectl.online.client.push_cache import KEPT_S, Pushes
@@ -38,7 +39,7 @@ def read_columns(
     if due := pushes.due(reader.row_views, at_s):
         for project, env, views in _by_place(due):
             pushes.learn(views, store.fetch_shared(project, env, [record_name(view.field) for view in views]), at_s)
-    found = store.fetch(asks)
+    found = without_erased(reader.erased, pushes, packed, store.fetch(asks))
     for decoder, view, schema_id in reader.unknown_schemas(packed, found):
         names = [schema_name(view.field, schema_id)]
         _learn(decoder, schema_id, store.fetch_shared(view.online.project, view.online.env, names)[0])
@@ -80,6 +81,7 @@ async def read_columns_async(
             columns |= some
             if rows.count > 1:
                 await asyncio.sleep(0)
+    found = without_erased(reader.erased, pushes, packed, found)
     for decoder, view, schema_id in reader.unknown_schemas(packed, found):
         names = [schema_name(view.field, schema_id)]
         _learn(decoder, schema_id, (await store.fetch_shared(view.online.project, view.online.env, names))[0])

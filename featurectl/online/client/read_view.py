@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 
 from featurectl.core.dataclass import dataclass
+from featurectl.core.erasures import NOTHING_ERASED, Erasures
 from featurectl.core.errors import DataError
 from featurectl.language.definitions.view import FeatureView
 from featurectl.online.base import OnlineView
@@ -17,12 +18,13 @@ class ReadView:
 
     `field` is `view@version`, its rows' place under an entity's key; `place` is that with project and environment.
     `is_kept` is false of an older version of a stream's view that no worker can keep online, as its source reads events
-    in another way now.
+    in another way now. `erasures` are those of the project.
     """
 
     view: FeatureView
     online: OnlineView
     is_kept: bool = True
+    erasures: Erasures = NOTHING_ERASED
     place: tuple[str, str, str] = field(init=False, repr=False)
     field: str = field(init=False, repr=False)
 

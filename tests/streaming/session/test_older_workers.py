@@ -20,7 +20,7 @@ COLUMNS = {"card": "string"}
 
 def work_as_older(patch: pytest.MonkeyPatch) -> None:
     """Have logs be read and written without a note of predictions, as before there were any."""
-    patch.setattr(event_log, "_PREDICTED", "not known to others: ")
+    patch.setattr(event_log, "PREDICTED", "not known to others: ")
 
 
 def test_a_commit_that_notes_nothing_of_predictions_keeps_what_was_noted(

@@ -1,0 +1,51 @@
+"""Clients answer no row of an erased key that is still in the store, and look at nothing once a push knew of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from featurectl.api.clients import open_client
+from featurectl.workspace.open import open_workspace
+from tests.erasure.erasing import bury
+from tests.model_shop import VIEWS, Shop, open_shop
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Shop]:
+    with open_shop(tmp_path, monkeypatch, capsys) as opened:
+        opened.make(VIEWS)
+        opened.run("push")
+        yield opened
+
+
+def read(shop: Shop, *keys: str) -> Sequence[object]:
+    with closing(open_client(str(shop.root))) as client:
+        return client.get(["v:qty"], {"k": list(keys)}).values()["qty"]
+
+
+def test_a_row_that_is_still_there_is_not_answered(shop: Shop):
+    before = read(shop, "k1", "k2")
+    assert None not in before
+    with open_workspace(shop.root, None, None, "applied") as workspace:
+        bury(workspace, "key", {"k": "k1"})
+    assert read(shop, "k1", "k2") == [None, before[1]]
+    assert read(shop, "k1") == [None]
+    assert read(shop, "k2") == [before[1]]
+    shop.run("push")
+    assert read(shop, "k1", "k2") == [None, before[1]]
+
+
+def test_nothing_is_looked_up_once_a_push_knew_of_it(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+    with open_workspace(shop.root, None, None, "applied") as workspace:
+        bury(workspace, "key", {"k": "k1"})
+    shop.run("push")
+
+    def never(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("featurectl.core.erasures.Erasures.erased_until", never)
+    assert None not in read(shop, "k2", "k3")
