@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from featurectl.core.dataclass import dataclass
@@ -52,9 +53,10 @@ class StreamStatePlace:
             found += _findings(of, lambda lists, *where: lists.remove_keys(*where))
             for _ in of.state.sweeping(of.place, [*register.views]):
                 pass
-        if found or erased_streams(request):
-            request.target.workspace.online().wipe()
-        return found
+        if not erased_streams(request):
+            return []
+        notes = request.target.workspace.online().wipe()
+        return [replace(found[0], notes=notes), *found[1:]] if found else []
 
 
 def _opened(request: ErasureRequest) -> Iterator[_OpenedState]:

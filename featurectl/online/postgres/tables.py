@@ -13,6 +13,7 @@ from featurectl.online.postgres.migrations.steps import SCHEMA
 _DIGITS: Final = 24
 VIEWS: Final = f"{SCHEMA}.views"
 SCHEMAS: Final = f"{SCHEMA}.schemas"
+LISTS: Final = f"{SCHEMA}.stream_elements"
 OF_VIEW: Final = "project = %s and env = %s and view = %s and version = %s"
 ViewKey = tuple[str, str, str, int]
 
