@@ -16,7 +16,7 @@ from featurectl.online.erased_keys import ErasedUntil, erased_until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ErasedView:
+class SuspectView:
     """A view of whose entity keys were erased: at which place of which trip its rows come, and what finds the keys."""
 
     source: ReadView
@@ -26,18 +26,18 @@ class ErasedView:
     until: ErasedUntil
 
 
-def erased_view(source: ReadView, trip: int, place: int) -> ErasedView | None:
+def suspect_view(source: ReadView, trip: int, place: int) -> SuspectView | None:
     """Return a view with what was erased of its entity, None where nothing was."""
     entity = source.view.entity
     newest = 0 if entity is None else source.erasures.newest_of(entity.name)
     if entity is None or not newest:
         return None
     until = erased_until(source.erasures, entity.name, source.view.key_types)
-    return ErasedView(source=source, trip=trip, place=place, newest=newest, until=until)
+    return SuspectView(source=source, trip=trip, place=place, newest=newest, until=until)
 
 
 def without_erased(
-    views: Sequence[ErasedView],
+    views: Sequence[SuspectView],
     pushes: Pushes,
     packed: Sequence[Sequence[bytes | None]],
     found: Sequence[Sequence[Found]],
@@ -54,7 +54,7 @@ def without_erased(
 
 
 def _hidden(
-    view: ErasedView, packed: Sequence[Sequence[bytes | None]], found: Sequence[Sequence[Found]]
+    view: SuspectView, packed: Sequence[Sequence[bytes | None]], found: Sequence[Sequence[Found]]
 ) -> Sequence[Sequence[Found]]:
     keys = [key for key in packed[view.trip] if key is not None]
     rows = [

@@ -17,7 +17,7 @@ from featurectl.language.definitions.model import FeatureInput
 from featurectl.language.renaming import named_features
 from featurectl.online.base import Ask, Found
 from featurectl.online.client.entity_keys import missing_key_hint, pack_columns
-from featurectl.online.client.erased_reads import ErasedView, erased_view
+from featurectl.online.client.erased_reads import SuspectView, suspect_view
 from featurectl.online.client.feature_columns import FeatureColumn, FeatureColumns, KeyRows
 from featurectl.online.client.feature_groups import (
     NOT_DEFAULTED,
@@ -94,7 +94,7 @@ class FeatureReader:
         self._groups = [group for group in groups if not group.source.view.source.is_stream]
         self.streams: StreamInputs | None = None
         self._trips: list[_Trip] = []
-        self.erased: list[ErasedView] = []  # views of which some keys were erased
+        self.erased: list[SuspectView] = []  # views of which some keys were erased
         for group in groups:
             if group.source.view.source.is_stream:
                 self.streams = self.streams or _stream_inputs()
@@ -102,7 +102,7 @@ class FeatureReader:
                 continue
             group.decoder = ViewColumns(group.source.view, group.source.online, group.defaults)
             group.trip, group.place = self._place(group)
-            if (erased := erased_view(group.source, group.trip, group.place)) is not None:
+            if (erased := suspect_view(group.source, group.trip, group.place)) is not None:
                 self.erased.append(erased)
             places = {name: i for i, name in enumerate(group.decoder.names)}
             group.columns = [(name, places[feature]) for name, feature in group.picked.items()]
