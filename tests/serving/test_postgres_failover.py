@@ -11,8 +11,8 @@ from tests.servers.pausing import hanging
 from tests.servers.postgres import own_postgres, two_hosts
 from tests.serving.clicks import run
 from tests.serving.load import Load
-from tests.serving.process import running
-from tests.serving.test_faults import BUDGET_S, FEATURES
+from tests.serving.outages import served_from
+from tests.serving.test_faults import FEATURES
 
 pytestmark = pytest.mark.long
 
@@ -28,12 +28,8 @@ def pair():
 def served(own_clicks, pair, monkeypatch):
     """A server process over the repository, with its rows in the primary and its replica."""
     primary, replica = pair
-    monkeypatch.setenv("ONLINE", two_hosts(primary, replica))
-    run(own_clicks, "apply", "--auto-approve")
-    run(own_clicks, "push")
-    replica.catch_up(primary)
-    limits = ["--timeout", str(BUDGET_S), "--store-timeout", "0.5"]
-    with running(own_clicks, *limits, "--reload", "0.2") as server:
+    with served_from(own_clicks, two_hosts(primary, replica), monkeypatch) as server:
+        replica.catch_up(primary)
         yield server
 
 

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
-from tests import web
-from tests.servers.pausing import hanging
 from tests.servers.postgres import own_postgres
-from tests.serving.clicks import run
-from tests.serving.load import Load
-from tests.serving.process import running
-from tests.serving.test_faults import BUDGET_S, FEATURES, PREDICT
+from tests.serving.outages import check_hanging, check_killed_and_back, served_from
 
 
 @pytest.fixture
@@ -24,41 +17,14 @@ def store():
 @pytest.fixture
 def served(own_clicks, store, monkeypatch):
     """A server process over the repository, with its rows in PostgreSQL."""
-    monkeypatch.setenv("ONLINE", store.server.url)
-    run(own_clicks, "apply", "--auto-approve")
-    run(own_clicks, "push")
-    limits = ["--timeout", str(BUDGET_S), "--store-timeout", "0.5"]
-    with running(own_clicks, *limits, "--reload", "0.2") as server:
+    with served_from(own_clicks, store.server.url, monkeypatch) as server:
         yield server
 
 
 def test_a_postgres_killed_and_started_again_costs_the_outage_and_no_more(served, store, own_clicks):
-    with Load(f"{served.url}/v1/predict/click", PREDICT) as load:
-        load.wait_for(200)
-        store.kill()
-        load.wait_for(503)
-        assert web.get(f"{served.url}/health").status_code == 200
-        ready = web.get(f"{served.url}/ready", timeout=20)
-        assert (ready.status_code, "online store" in ready.json()["problems"][0]) == (503, True)
-        store.start()
-        load.wait_for(200)
-        back = time.monotonic()
-        run(own_clicks, "push")
-        load.wait_for(200, 20)
-        assert load.statuses(back)[200] >= 20
-    assert load.broken == []
-    assert set(load.statuses()) <= {200, 503}
-    assert web.get(f"{served.url}/ready", timeout=20).status_code == 200
+    check_killed_and_back(served, store, own_clicks, keeps=True)
 
 
 @pytest.mark.long
 def test_a_postgres_that_hangs_is_answered_for_within_the_time(served, store):
-    with Load(f"{served.url}/v1/features", FEATURES) as load:
-        load.wait_for(200)
-        with hanging(store.server.pid):
-            load.wait_for(503)
-            problem = web.post(f"{served.url}/v1/features", json=FEATURES, timeout=20).json()
-            assert "no answer within 0.5 s" in problem["detail"]
-        load.wait_for(200, 20)
-    assert load.broken == []
-    assert set(load.statuses()) == {200, 503}
+    check_hanging(served, store.server.pid)
