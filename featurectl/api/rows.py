@@ -17,6 +17,7 @@ from featurectl.api.frames import (
 from featurectl.core.errors import UsageError
 from featurectl.core.nearest import did_you_mean
 from featurectl.models.request_matrix import CATEGORY
+from featurectl.operations.training.erased_spine import erased_lines
 from featurectl.operations.training.unknown_keys import unknown_lines
 
 
@@ -47,10 +48,14 @@ class TrainingFrame(RowsWithManifest[FrameT]):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What there is to say of the rows: of how many no view knows the keys. Reading the result shows it too."""
+        """What there is to say of the rows: of how many no view knows the keys, and how many were left out as erased.
+
+        Reading the result shows it too.
+        """
         found = cast("Sequence[dict[str, Any]]", self.manifest.get("unknown", ()))
         unknown = {tuple(item["keys"]): item["rows"] for item in found}
-        return unknown_lines(unknown, cast("int", self.manifest["rows"]))
+        erased = cast("dict[str, Any]", self.manifest["spine"]).get("erased", 0)
+        return (*erased_lines(erased), *unknown_lines(unknown, cast("int", self.manifest["rows"])))
 
     def __repr__(self) -> str:
         return "\n".join([RowsWithManifest.__repr__(self), *self.notes])

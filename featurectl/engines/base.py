@@ -24,6 +24,7 @@ import polars as pl
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.erasures import NOTHING_ERASED, Erasures
+from featurectl.engines.erased_source import ErasedSourceRows
 from featurectl.engines.spans import PartRows
 from featurectl.engines.spill import SpillRoom
 from featurectl.language.definitions.source import Source
@@ -249,7 +250,7 @@ def one_bucket(view: FeatureView, rows: pl.DataFrame) -> ViewBuckets:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRows:
-    """The rows of a source for a transform: those available at `until`.
+    """The rows of a source for a transform: those available at `until`, save those that are `erased`.
 
     With `available_after` only those that became available later, or happened at `happened_from` or later.
     """
@@ -259,6 +260,7 @@ class SourceRows:
     until: datetime
     available_after: datetime | None = None
     happened_from: datetime | None = None
+    erased: ErasedSourceRows | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

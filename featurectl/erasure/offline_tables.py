@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.errors import TryAgainError
 from featurectl.core.units import counted
 from featurectl.erasure.base import ErasureRequest, PlaceFindings
 from featurectl.language.definitions.json_form import load_view
+from featurectl.operations.materialize.clean_erased import remove_erased
 from featurectl.operations.training.bind import view_table
 from featurectl.workspace.plain_registry import list_pins
 
 if TYPE_CHECKING:
     from featurectl.offline.base import ErasedFiles, OfflineTable
     from featurectl.registry.state import ObjectVersion
-
-_TRIES: Final = 20  # each is refused only because another run has written meanwhile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,25 +62,12 @@ class OfflineTables:
 
     def erase(self, request: ErasureRequest) -> Sequence[PlaceFindings]:
         """Remove it, with the pins of versions that can't be read any more, and return what was removed."""
-        workspace, found = request.target.workspace, []
+        found = []
         for named in _tables(request):
-            here = _remove(named, request)
-            if broken := here.broken:
-                item = named.view
-                workspace.registry().remove_pins(workspace.project, item.name, item.version, broken)
+            here = remove_erased(request.target, named.view, named.table, request.erasures, request.values)
             if here:
                 found.append(_findings(named, here))
         return found
-
-
-def _remove(named: NamedVersions, request: ErasureRequest) -> ErasedFiles:
-    """Remove rows of a table, whoever writes into it meanwhile."""
-    for _ in range(_TRIES):
-        try:
-            return named.table.remove_erased(request.erasures, request.values, named.versions)
-        except TryAgainError:
-            continue
-    return named.table.remove_erased(request.erasures, request.values, named.versions)
 
 
 def _tables(request: ErasureRequest) -> Iterator[NamedVersions]:

@@ -43,8 +43,9 @@ class MarkedTable(TableLog):
         table = self._open()
         if table is None or version > table.version():
             return None
-        mark = self._commit_of(table, version).coverage.erased
-        if self._commit_of(table).coverage.erased == mark or not self._is_broken(version):
+        newest = self._commit_of(table).coverage.erased
+        mark = self._commit_of(table, version).coverage.erased if newest else newest
+        if mark == newest or not self._is_broken(version):
             return None
         with self._failures("read"):
             later = [e for e in all_entries(table) if e["version"] > version and METADATA in e]

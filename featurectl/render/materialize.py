@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from featurectl.core.units import counted, format_count, format_instant, plural
-from featurectl.engines.base import SAME_AS_READ, TOO_LATE, CheckResult
+from featurectl.engines.base import ERASED, SAME_AS_READ, TOO_LATE, CheckResult
 from featurectl.operations.materialize.doubles import Doubles
 from featurectl.operations.materialize.dry_run import Planned
 from featurectl.operations.materialize.empty_parts import describe_empty
@@ -34,7 +34,8 @@ def render_runs(runs: Sequence[ViewRun]) -> str:
     for run in runs:
         for reason, count in sorted(run.made.dropped.items()) if run.made else ():
             mended = _how_mended(run, reason, count)
-            lines.append(f"{run.label}: {count:,} {plural(count, 'row')} dropped: {in_one_line(reason)}{mended}")
+            why = "left out: erased" if reason == ERASED else f"dropped: {in_one_line(reason)}{mended}"
+            lines.append(f"{run.label}: {count:,} {plural(count, 'row')} {why}")
         lines += (
             [f"{run.label}: {in_one_line(check.message)}" for check in run.made.checks if not check.passed]
             if run.made

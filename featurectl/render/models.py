@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _LEFT_OUT: Final = {
     "immature_label": "whose label is not mature yet",
     "label_before_source": "before the first event of the label's source",
+    "erased": "whose keys are erased",
     "null_label": "without a label",
     "no_time": "without a time",
     "later_than_now": "later than now",
@@ -29,6 +30,7 @@ _LEFT_OUT: Final = {
     "label_in_validation": "whose label ends after the validation begins",
     "validation_immature_label": "of the validation source whose label is not mature yet",
     "validation_label_before_source": "of the validation source before the first event of the label's source",
+    "validation_erased": "of the validation source whose keys are erased",
     "validation_null_label": "of the validation source without a label",
     "validation_no_time": "of the validation source without a time",
     "validation_later_than_now": "of the validation source later than now",

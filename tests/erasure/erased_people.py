@@ -12,6 +12,7 @@ from featurectl.core.erasures import KeyPart
 from featurectl.erasure.base import ErasureRequest, PlaceFindings
 from featurectl.erasure.offline_tables import OfflineTables
 from featurectl.registry.base import HistoryEntry
+from featurectl.registry.sql import SqlRegistry
 from featurectl.workspace.applied_workspace import read_applied
 from featurectl.workspace.open import open_workspace
 from tests.tombstones import tombstone
@@ -20,11 +21,14 @@ from tests.tombstones import tombstone
 def bury(root: Path, entity: str, values: Mapping[str, KeyPart], at: datetime | None = None) -> int:
     """Write the tombstone of a key, as of an instant (None: now), and return its number; nothing is removed."""
     with open_workspace(root, None, None) as workspace:
-        registry, project = workspace.registry(), workspace.project
-        secret, now = registry.erasure_secret(project), registry.clock()
-        item = tombstone(entity, [*values], [*values.values()], at or now, secret=secret)
-        entry = HistoryEntry(serial=0, at=now, who="test", commit="", command="erase", summary="one")
-        return registry.write_tombstones(project, [item], entry)[0].number
+        project = workspace.project
+    registry = SqlRegistry(f"sqlite:///{root / 'r.db'}", clock=(lambda: at) if at else None)
+    now = registry.clock()
+    item = tombstone(entity, [*values], [*values.values()], now, secret=registry.erasure_secret(project))
+    entry = HistoryEntry(serial=0, at=now, who="test", commit="", command="erase", summary="one")
+    [written] = registry.write_tombstones(project, [item], entry)
+    registry.close()
+    return written.number
 
 
 def erase(root: Path, entity: str, **values: KeyPart) -> Sequence[PlaceFindings]:

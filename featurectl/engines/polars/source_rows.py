@@ -8,14 +8,17 @@ from typing import Final
 
 import polars as pl
 
+from featurectl.core.erasures import Erasures
 from featurectl.core.frames.timestamps import within_datetime
 from featurectl.engines.base import Piece, RowSummary, SourceRows
 from featurectl.engines.batches import read_batches
 from featurectl.engines.clocks import AVAILABLE, CLOCKS, EVENT, HASH, clocked, copy_order, drop_repeats, select_columns
+from featurectl.engines.erased_source import ErasedSourceRows
 from featurectl.engines.polars.checks import Checker
 from featurectl.engines.polars.read_rows import wanted_rows
 from featurectl.engines.spill import SpillRoom
 from featurectl.language.definitions.source import Source
+from featurectl.pit.erased_rows import ErasedRows
 from featurectl.pit.hashing import hash_ties
 from featurectl.pit.questions import AVAILABLE_AT, EVENT_TIME
 
@@ -42,9 +45,28 @@ def source_rows(given: SourceRows) -> pl.LazyFrame:
         scan = scan.filter(recent)
     scan = select_columns(scan, source)
     own = scan.collect_schema().names()
+    if given.erased is not None:
+        scan = _without_erased(scan, own, given.erased, static=source.static)
     clocks = [] if source.static else [(EVENT, EVENT_TIME), (AVAILABLE, AVAILABLE_AT)]
     added = [pl.col(clock).alias(name) for clock, name in clocks if name not in own]
     return scan.with_columns(added).drop(EVENT, AVAILABLE)
+
+
+def _without_erased(scan: pl.LazyFrame, own: Sequence[str], erased: ErasedSourceRows, *, static: bool) -> pl.LazyFrame:
+    """Return the rows of keys that are not erased, of a source with columns for them."""
+    names = [(key, name) for key, other in erased.columns.items() for name in (other, key) if name in own]
+    columns = dict(reversed(names))
+    known = tuple(item for item in erased.erasures.of(erased.entity) if columns.keys() >= set(item.keys))
+    if not known:
+        return scan
+    erasures = Erasures(secret=erased.erasures.secret, tombstones=known)
+    found, times = (
+        ErasedRows(erasures=erasures, entity=erased.entity, columns=columns),
+        () if static else (EVENT, AVAILABLE),
+    )
+    return scan.map_batches(
+        lambda frame: frame.filter(~found.are(frame, *times)), projection_pushdown=False, predicate_pushdown=False
+    )
 
 
 def look_at(pieces: Sequence[Piece], source: Source, room: SpillRoom | None) -> RowSummary:

@@ -26,6 +26,12 @@ STORES: Final[Mapping[str, Code]] = {
         "It takes no new rows before that instant. `featurectl materialize --full VIEW` makes it anew as of now, and "
         "pushes it in place of what was pushed then.",
     ),
+    "FC529": Code(
+        "what is to be made again was erased",
+        "A training set, or scores, were made of rows of which some were erased since: `featurectl erase` removes old "
+        "versions of tables that hold such rows, whatever pins them. They can't be made again; another one is made of "
+        "what is there now.",
+    ),
     "FC601": Code(
         "the registry can't be reached",
         "The database of `registry:` does not answer, refuses the user, or is read-only; or a document in it is none "

@@ -14,6 +14,7 @@ from featurectl.language.definitions.json_form import load_untyped_view, load_vi
 from featurectl.language.resolve.transformed import as_state, transform_sources
 from featurectl.online.future_pushes import how_far_ahead
 from featurectl.operations.materialize.changed_types import naming_changed_types
+from featurectl.operations.materialize.clean_erased import clean_erased, named_versions
 from featurectl.operations.materialize.fewer_rows import find_fewer
 from featurectl.operations.materialize.older_version import OlderHistory, older_history
 from featurectl.operations.materialize.range import Range, backfill_view, check_range, expire_rows
@@ -26,13 +27,11 @@ from featurectl.operations.materialize.table_increment import Materialized, mate
 from featurectl.operations.materialize.transform import materialize_transform
 from featurectl.operations.training.bind import view_table
 from featurectl.workspace.clocks import latest_run
-from featurectl.workspace.plain_registry import list_pins
 
 if TYPE_CHECKING:
     from featurectl.engines.base import Engine
     from featurectl.language.definitions.source import Source
     from featurectl.offline.base import Coverage
-    from featurectl.registry.base import Pin
     from featurectl.registry.state import ObjectVersion
     from featurectl.workspace.applied_workspace import AppliedWorkspace
 
@@ -64,6 +63,7 @@ def view_run(work: ViewWork, item: ObjectVersion) -> MaterializeRun:
         others=tuple(work.applied.open_source(source) for source in transform_sources(view)[1:]),
         spill=workspace.spill_folder(),
         progress=work.progress,
+        erasures=work.applied.state.erasures,
     )
 
 
@@ -80,6 +80,7 @@ def materialize_version(work: ViewWork, item: ObjectVersion) -> Materialized:
     if work.full and (aside := run.table.set_aside()):
         lost = "versions that manifests and models name can't be read again"
         work.progress.done(f"warning: a log that can't be read lies at {aside} now; {lost}")
+    clean_erased(work.applied, item, run.table, work.progress)
     before, version = run.table.coverage(), run.table.version()
     if before is not None and not work.full:
         _check_not_future(work, item, before)
@@ -187,12 +188,4 @@ def _vacuum(work: ViewWork, run: MaterializeRun, *, rewritten: bool) -> None:
     """Remove files that nothing needs any more: after a rewrite, else now and then, for compactions leave some too."""
     if not rewritten and (run.table.version() or 0) % _VACUUM_EVERY:
         return
-    label = f"{run.view.name}@{run.version}"
-    versions = work.applied.state.model_versions
-    trained = {m.table_versions[label] for m in versions if label in m.table_versions}
-    pinned = {p.table_version for p in list_pins(work.applied.workspace) if _label(p) == label}
-    run.table.vacuum(trained | pinned)
-
-
-def _label(pin: Pin) -> str:
-    return f"{pin.view}@{pin.version}"
+    run.table.vacuum(named_versions(work.applied, f"{run.view.name}@{run.version}"))

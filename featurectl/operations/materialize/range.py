@@ -91,7 +91,7 @@ def backfill_view(engine: Engine, run: MaterializeRun, asked: Range) -> Material
     pieces = [Piece(scan=s, until=until, since=asked.since, before=asked.until, events=events) for s in scans]
     with SpillRoom(run.spill) as room:
         with reading(f"source {view.source.name}"):
-            prepared = engine.prepare(pieces, view, room=room)
+            prepared = engine.prepare(pieces, view, room=room, erasures=run.erasures)
         check_passed(prepared.checks)
         check_gone_there(run, gone, prepared.rows, ~asked.outside)
         check_range_there(run, prepared.begins, ~asked.outside)

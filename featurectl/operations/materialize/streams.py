@@ -34,6 +34,7 @@ from featurectl.operations.materialize.stream_increment import (
 )
 from featurectl.operations.materialize.table_increment import (
     Materialized,
+    left_out,
     materialized_of,
     new_id,
     nothing_new,
@@ -65,9 +66,9 @@ def materialize_stream(
         if planned.base is not None and not planned.pieces and not _moves(planned):
             return replace(nothing_new(run, planned.base, now), gaps=planned.stream.gaps)
         with reading(f"source {run.view.source.name}"):
-            prepared = engine.prepare_events(planned.pieces, run.view, begin, room)
+            prepared = engine.prepare_events(planned.pieces, run.view, begin, room, run.erasures)
         check_passed(prepared.checks)
-        covered = replace(_covered(run.view, planned, prepared, now), since=begin)
+        covered = replace(_covered(run.view, planned, prepared, now), since=begin, erased=run.erased)
         number = write_rows(run, prepared.rows, covered, planned.base)
         added = "append" if prepared.rows.height else "nothing"
         action = "rebuild" if planned.base is None else added
@@ -117,7 +118,7 @@ def _covered(view: FeatureView, planned: StreamIncrement, prepared: Prepared, no
         watermark=latest(base.watermark, prepared.watermark if stream.cut is None else stream.until),
         newest_event=latest(base.newest_event, prepared.newest_event),
         now=now,
-        dropped=dict(Counter(base.dropped) + Counter(prepared.dropped) + Counter(_dropped(planned, prepared))),
+        dropped=dict(Counter(base.dropped) + left_out(prepared) + Counter(_dropped(planned, prepared))),
         late_events=united(base.late_events, late),
         inputs=input_marks(view),
         rows_mark=rows_mark(view),

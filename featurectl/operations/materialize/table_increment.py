@@ -11,7 +11,7 @@ from datetime import datetime
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.units import united
-from featurectl.engines.base import BucketedRows, CheckResult, Engine, Piece, Prepared
+from featurectl.engines.base import ERASED, BucketedRows, CheckResult, Engine, Piece, Prepared
 from featurectl.engines.spill import SpillRoom
 from featurectl.identity.facts.views import read_columns
 from featurectl.language.definitions.view import FeatureView
@@ -179,11 +179,12 @@ def _read(run: MaterializeRun, how: _Reading, ahead: RunBasis, planned: PlannedI
         how.counter.begin()
         how.counter.expect(run.reader, list(pieces.values()))
         seen = seen_before(run, base, planned.parts, increment)
-        prepared = how.engine.prepare(list(pieces.values()), view, seen, how.room)
+        prepared = how.engine.prepare(list(pieces.values()), view, seen, how.room, run.erasures)
         read = [part for scan in increment.scans for part in scan.parts]
         how.empty.extend(find_empty_parts(run.reader, read, pieces, prepared))
     check_passed(prepared.checks)
-    covered = replace(_covered(prepared, base, increment, view, ahead.now), columns=columns, since=ahead.begin)
+    covered = _covered(prepared, base, increment, view, ahead.now)
+    covered = replace(covered, columns=columns, since=ahead.begin, erased=run.erased)
     return prepared, before.covered(covered, pieces, prepared)
 
 
@@ -316,6 +317,16 @@ def _pieces(run: MaterializeRun, scan: PartScan, ahead: RunBasis, before: ReadPa
     return pieces
 
 
+def left_out(prepared: Prepared) -> Counter[str]:
+    """Return the rows that a table keeps count of as left out, by reason: nothing is kept of what was erased."""
+    return Counter({reason: count for reason, count in prepared.dropped.items() if reason != ERASED})
+
+
+def erased_of(prepared: Prepared) -> Counter[str]:
+    """Return the rows that were left out because their keys are erased, under that reason."""
+    return Counter({reason: count for reason, count in prepared.dropped.items() if reason == ERASED})
+
+
 def new_id() -> str:
     """Return a new name for what a table descends from."""
     return secrets.token_hex(8)
@@ -327,7 +338,7 @@ def _covered(
     read = [part.name for scan in increment.scans for part in scan.parts]
     held = [name for name, later in zip(read, prepared.held_back, strict=True) if later]
     before = base or Coverage()
-    dropped = Counter(before.dropped) + Counter(prepared.dropped)
+    dropped = Counter(before.dropped) + left_out(prepared)
     return Coverage(
         parts=increment.covered,
         held=tuple(dict.fromkeys(held)),

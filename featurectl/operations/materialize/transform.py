@@ -14,20 +14,26 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 import polars as pl
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.dtypes import UNKNOWN
-from featurectl.core.units import moved_by
-from featurectl.engines.base import CheckResult, Engine, FrameScan, Piece, Prepared, RowSummary, SourceRows
+from featurectl.core.erasures import NOTHING_ERASED, Erasures
+from featurectl.engines.base import (
+    CheckResult,
+    Engine,
+    FrameScan,
+    Piece,
+    Prepared,
+    RowSummary,
+    SourceRows,
+)
 from featurectl.engines.spill import SpillRoom
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
 from featurectl.language.resolve.transformed import as_state, transform_sources
-from featurectl.language.typing.registered import type_source
 from featurectl.offline.base import Coverage
 from featurectl.offline.inputs import input_marks, rows_mark
 from featurectl.operations.materialize.changed_types import check_given_types
@@ -45,6 +51,7 @@ from featurectl.operations.materialize.rows import TableRows, no_rows
 from featurectl.operations.materialize.run import MaterializeRun
 from featurectl.operations.materialize.table_increment import (
     Materialized,
+    erased_of,
     left_out_of,
     materialized_of,
     new_id,
@@ -56,7 +63,10 @@ from featurectl.operations.materialize.transform_parts import (
     InputParts,
     LateOfInputs,
     count_inputs,
+    earlier_by,
+    erased_rows,
     parts_of,
+    typed_sources,
     why_again,
     with_late_rows,
 )
@@ -108,7 +118,7 @@ def materialize_transform(
     if begin is not None and since is not None and run.view.retention_us is None:
         begin = min(begin, since)
     with SpillRoom(run.spill) as room:
-        transforming = Transforming(engine=engine, room=room, now=now, begin=begin, since=since)
+        transforming = Transforming(engine=engine, room=room, now=now, begin=begin, since=since, erasures=run.erasures)
         work = transforming.look(run.view, (run.reader, *run.others), base)
         why = why_anew(run, coverage)
         if base is not None and (work.base is None or (work.new and _is_computed_whole(run.view))):
@@ -145,7 +155,7 @@ def _noted(run: MaterializeRun, work: Work, base: Coverage, found: LateOfInputs)
 def _written(run: MaterializeRun, base: Coverage | None, computed: Computed) -> Materialized:
     prepared, after = computed.prepared, computed.after
     check_passed(prepared.checks)
-    rows, covered = prepared.rows, replace(computed.covered, rebuild_id=new_id())
+    rows, covered = prepared.rows, replace(computed.covered, rebuild_id=new_id(), erased=run.erased)
     if base is None or after is None:
         return materialized_of(run, prepared, covered, "rebuild", run.table.replace(rows, covered))
     if base.watermark is None or base.watermark <= after:
@@ -224,7 +234,7 @@ class Work:
         if self.base is None or self.base.now is None or self.view.transform.lookback_us is None:
             return None
         firsts = [item.summary.first_available for item in self.inputs]
-        return min([self.base.now, *(_earlier(first, 1) for first in (*firsts, self.since) if first is not None)])
+        return min([self.base.now, *(earlier_by(first, 1) for first in (*firsts, self.since) if first is not None)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,6 +261,7 @@ class Transforming:
     now: datetime
     begin: datetime | None = None  # the first event time that the table holds; None: all there are
     since: datetime | None = None  # from then on what is known is computed again
+    erasures: Erasures = NOTHING_ERASED
 
     def look(self, view: FeatureView, readers: Sequence[SourceReader], base: Coverage | None) -> Work:
         """Return what is to be done for a view, after a look at the rows of its sources that its table lacks.
@@ -258,7 +269,7 @@ class Transforming:
         Raises:
             DataError: a source can't be read.
         """
-        view = _typed(view, readers)
+        view = typed_sources(view, readers)
         sources = list(zip(transform_sources(view), readers, strict=True))
         inputs = tuple(self._input(source, reader, _covered_of(base, source)) for source, reader in sources)
         if base is not None and any(item.increment.rebuild for item in inputs):
@@ -299,11 +310,11 @@ class Transforming:
         after, late = work.known_until, self.late(work)
         result = self.engine.transform(work.view, self._given(work))
         pieces = [Piece(scan=FrameScan(rows=result), until=self.now, after=after, since=self.begin)]
-        prepared = self.engine.prepare(pieces, as_state(work.view), None, self.room)
+        prepared = self.engine.prepare(pieces, as_state(work.view), None, self.room, self.erasures)
         prepared = replace(
             prepared,
             rows_read=sum(item.summary.rows for item in work.inputs),
-            dropped=dict(Counter(_dropped(work.inputs)) + Counter(late.dropped)),
+            dropped=dict(Counter(_dropped(work.inputs)) + Counter(late.dropped) + erased_of(prepared)),
             late_events=late.late_events,
             checks=(*work.checks, *prepared.checks),
         )
@@ -322,20 +333,25 @@ class Transforming:
     def _given(self, work: Work) -> list[SourceRows]:
         """Return the rows that the function is given, of each source."""
         every = [
-            SourceRows(source=i.source, scan=SourceScan(reader=i.reader, parts=i.parts), until=self.now)
+            SourceRows(
+                source=i.source,
+                scan=SourceScan(reader=i.reader, parts=i.parts),
+                until=self.now,
+                erased=erased_rows(self.erasures, work.view),
+            )
             for i in work.inputs
         ]
         after, transform = work.known_until, work.view.transform
         if after is None or transform is None or transform.lookback_us is None:
             return every
-        since = _earlier(after, transform.lookback_us)
+        since = earlier_by(after, transform.lookback_us)
         firsts = [self._first_event(given, since) for given in every]
         happened = min((first for first in firsts if first is not None), default=None)
         return [
             replace(
                 given,
                 available_after=since,
-                happened_from=None if happened is None else _earlier(happened, transform.lookback_us),
+                happened_from=None if happened is None else earlier_by(happened, transform.lookback_us),
             )
             for given in every
         ]
@@ -348,16 +364,6 @@ class Transforming:
 
 
 _NOTHING: Final = RowSummary(rows=0, held_back=(), first_available=None, first_event=None, watermark=None)
-
-
-def _typed(view: FeatureView, readers: Sequence[SourceReader]) -> FeatureView:
-    """Return the view with the types of all its sources known."""
-    assert view.transform is not None
-    first, *others = [
-        source if source.columns and UNKNOWN not in source.columns.values() else type_source(source, reader.columns())
-        for source, reader in zip(transform_sources(view), readers, strict=True)
-    ]
-    return replace(view, source=first, transform=replace(view.transform, others=tuple(others)))
 
 
 def _covered_of(base: Coverage | None, source: Source) -> Coverage | None:
@@ -389,7 +395,3 @@ def _dropped(inputs: Sequence[Input]) -> dict[str, int]:
     for item in inputs:
         total += Counter(item.summary.dropped)
     return dict(total)
-
-
-def _earlier(instant: datetime, length_us: int) -> datetime:
-    return moved_by(instant, -timedelta(microseconds=length_us))

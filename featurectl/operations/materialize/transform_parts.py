@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.units import united
+from featurectl.core.dtypes import UNKNOWN
+from featurectl.core.erasures import Erasures
+from featurectl.core.units import moved_by, united
 from featurectl.engines.base import SAME_AS_READ, TOO_LATE, Engine, PartsSeen, Piece, SourceParts
+from featurectl.engines.erased_source import ErasedSourceRows
 from featurectl.engines.spans import PartRows
 from featurectl.language.definitions.source import Source
+from featurectl.language.definitions.view import FeatureView
+from featurectl.language.resolve.transformed import transform_sources
+from featurectl.language.typing.registered import type_source
 from featurectl.offline.base import Coverage
 from featurectl.operations.materialize.part_rows import ReadParts
 from featurectl.sources.base import Increment, SourcePart, SourceReader, SourceScan
@@ -130,3 +136,26 @@ def with_late_rows(covered: Coverage, base: Coverage | None, found: LateOfInputs
         changed_parts=found.covered.changed_parts if is_changed else (),
         changed_events=events if is_changed else None,
     )
+
+
+def typed_sources(view: FeatureView, readers: Sequence[SourceReader]) -> FeatureView:
+    """Return the view with the types of all its sources known."""
+    assert view.transform is not None
+    first, *others = [
+        source if source.columns and UNKNOWN not in source.columns.values() else type_source(source, reader.columns())
+        for source, reader in zip(transform_sources(view), readers, strict=True)
+    ]
+    return replace(view, source=first, transform=replace(view.transform, others=tuple(others)))
+
+
+def erased_rows(erasures: Erasures, view: FeatureView) -> ErasedSourceRows | None:
+    """Return whose rows a transform is not given; None: those of all."""
+    if view.entity is None or not erasures.of(view.entity.name):
+        return None
+    columns = {key: view.join.get(key, key) for key in view.keys}
+    return ErasedSourceRows(erasures=erasures, entity=view.entity.name, columns=columns)
+
+
+def earlier_by(instant: datetime, length_us: int) -> datetime:
+    """Return an instant so many microseconds before another."""
+    return moved_by(instant, -timedelta(microseconds=length_us))

@@ -24,6 +24,7 @@ from featurectl.operations.training.bind import bind_model_version
 from featurectl.operations.training.bound_view import BoundView
 from featurectl.operations.training.champion import bound_inputs
 from featurectl.operations.training.choose_spine import NamedSpine, choose_spine
+from featurectl.operations.training.erased_spine import joined_entities, without_erased
 from featurectl.operations.training.later_rows import later_row_warnings, unknown_at_warnings
 from featurectl.operations.training.long_spine import AnySpine, SpillPlace, cut_long_spine
 from featurectl.operations.training.parts import parted_views
@@ -117,6 +118,11 @@ class Job:
         return _Seen(now=now, views=views, spine=spine, digest=digest)
 
     def _spine(self, views: Mapping[str, BoundView], now: datetime) -> AnySpine:
+        """Return the rows that are scored, without those of erased keys."""
+        joined = joined_entities(bound_inputs(trained_model(self.version), self.version), views, None)
+        return without_erased(self._chosen(views, now), joined, self.applied.state.erasures, self.place)
+
+    def _chosen(self, views: Mapping[str, BoundView], now: datetime) -> AnySpine:
         model, selection = trained_model(self.version), self.selection
         if selection.all_keys:
             inputs = bound_inputs(model, self.version)
@@ -158,7 +164,12 @@ def _pinned(bound: BoundView, begun: ScoreBeginning) -> BoundView:
     if bound.label not in begun.tables:
         what = f"the run that was begun on {_at(begun)} can't be continued: it did not read {bound.label}"
         raise DataError(what, code="FC520", hint="--restart begins it anew")
-    return replace(bound, table_version=begun.tables[bound.label], pinned=True)
+    number = begun.tables[bound.label]
+    if (at := bound.stored.erased_since(number)) is not None:
+        what = f"version {number} of the table of {bound.label} held rows that were erased on {at:%Y-%m-%d}"
+        message = f"the run that was begun on {_at(begun)} can't be continued: {what}"
+        raise DataError(message, code="FC529", hint="--restart begins it anew")
+    return replace(bound, table_version=number, pinned=True)
 
 
 def _at(begun: ScoreBeginning) -> str:

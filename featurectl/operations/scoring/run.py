@@ -180,6 +180,7 @@ def describe_scores(
         if item.view
     ]
     known = {"known_at": spine.known_column, "early": count_early(spine)} if spine.known_column else {}
+    known |= {"erased": spine.erased} if spine.erased else {}
     of_spine = {"origin": spine.origin, "time": spine.time_column, **known, "rows": begun.rows, "sha256": begun.spine}
     return {
         "schema_version": 1,

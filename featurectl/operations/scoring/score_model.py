@@ -18,6 +18,7 @@ from featurectl.operations.scoring.destination import Destination, FileDestinati
 from featurectl.operations.scoring.job import Job, ScoringRows
 from featurectl.operations.scoring.run import ScoredRows
 from featurectl.operations.scoring.scorer import scoring_libraries
+from featurectl.operations.training.erased_spine import erased_lines
 from featurectl.operations.training.long_spine import SpillPlace
 from featurectl.operations.training.unknown_keys import unknown_lines
 from featurectl.registry.applied import choose_usable
@@ -58,8 +59,10 @@ class ScoreResult:
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """What there is to say of rows with keys of which no view has a row."""
-        return unknown_lines(self.rows.unknown, self.rows.frames.height)
+        """What there is to say of rows with keys of which no view has a row, and of those that were left out."""
+        spine = self.manifest["spine"]
+        erased = spine.get("erased", 0) if isinstance(spine, Mapping) else 0
+        return (*erased_lines(erased), *unknown_lines(self.rows.unknown, self.rows.frames.height))
 
 
 def score_model(workspace: Workspace, request: ScoreRequest, progress: Progress) -> ScoreResult:

@@ -18,6 +18,7 @@ from featurectl.engines.base import Engine
 from featurectl.engines.spill import SpillRoom
 from featurectl.language.definitions.model import FeatureInput, ModelInput
 from featurectl.operations.outputs.frames import Frames, frames_of
+from featurectl.operations.training.erased_spine import erased_lines
 from featurectl.operations.training.join import ViewRows, check_inputs
 from featurectl.operations.training.label import LabelTarget
 from featurectl.operations.training.long_spine import AnySpine
@@ -90,8 +91,8 @@ class TrainingSetBuild:
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """What there is to say of rows with keys of which no view has a row."""
-        return unknown_lines(self.tally.unknown, self.tally.rows)
+        """What there is to say of rows with keys of which no view has a row, and of those that were left out."""
+        return (*erased_lines(self.spine.erased), *unknown_lines(self.tally.unknown, self.tally.rows))
 
 
 def make_training_set(

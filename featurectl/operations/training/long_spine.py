@@ -51,6 +51,7 @@ class LongSpine:
     time_column: str
     origin: str
     known_column: str = ""
+    erased: int = 0
 
     def part(self, start: int, rows: int) -> SpineRows:
         """Return so many rows from one on, in order."""

@@ -55,6 +55,7 @@ def describe_training_set(made: TrainingSetBuild) -> dict[str, object]:
             **({"known_at": spine.known_column, "early": count_early(spine)} if spine.known_column else {}),
             "rows": spine.height,
             "sha256": spine.sha256(),
+            **({"erased": spine.erased} if spine.erased else {}),
             "duplicates": count_repeats(made),
             "since": None if cut.since is None else format_iso(cut.since),
             "until": None if cut.until is None else format_iso(cut.until),

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 from featurectl.core.dataclass import dataclass
 from featurectl.core.documents import parse_json
 from featurectl.core.errors import DataError, FeaturectlError, StoreError, UsageError
-from featurectl.core.units import counted, format_count, parse_instant
+from featurectl.core.units import counted, format_count, parse_instant, plural
 from featurectl.engines.base import Engine
 from featurectl.engines.spill import SpillRoom
 from featurectl.identity.fingerprint import feature_fingerprints
@@ -67,6 +67,7 @@ class Manifest:
     refresh: Mapping[str, str | None]
     origin: str
     rows: int
+    erased: int
     spine_sha256: str
     label: LabelPin | None
     libraries: Mapping[str, str]
@@ -121,6 +122,7 @@ def parse_manifest(path: Path, document: Mapping[str, Any]) -> Manifest:
         refresh=dict(document.get("refresh", {})),  # absent in manifests that were written before it stood there
         origin=_text(spine["origin"]),
         rows=int(spine["rows"]),
+        erased=int(spine.get("erased", 0)),  # absent where no row was left out
         spine_sha256=_text(spine["sha256"]),
         label=_label(document["label"] or {}),
         libraries={str(name): str(version) for name, version in document["libraries"].items()},
@@ -215,6 +217,9 @@ def _pinned_inputs(manifest: Manifest, views: Mapping[str, BoundView]) -> Sequen
 def _pinned(manifest: Manifest, applied: AppliedWorkspace, name: str, versions: tuple[int, int]) -> BoundView:
     version, table_version = versions
     bound = _or_gone(manifest, lambda: bind_view(applied.offline, registered_view(applied.state, name, version)))
+    if (at := bound.stored.erased_since(table_version)) is not None:
+        what = f"version {table_version} of the table of {bound.label} held rows that were erased on {at:%Y-%m-%d}"
+        raise _erased(manifest, what)
     return replace(bound, table_version=table_version, lacking=frozenset(), pinned=True)
 
 
@@ -248,12 +253,20 @@ def _gone(manifest: Manifest, what: str) -> FeaturectlError:
     return DataError(f"{manifest.path.name} can't be made again: {what}", code="FC520")
 
 
+def _erased(manifest: Manifest, what: str) -> FeaturectlError:
+    hint = "make another one, by the tables of now: featurectl training-set"
+    return DataError(f"{manifest.path.name} can't be made again: {what}", code="FC529", hint=hint)
+
+
 def check_same_spine(manifest: Manifest, spine: AnySpine) -> None:
     """See that a spine is the manifest's.
 
     Raises:
-        DataError: FC520, it has other rows.
+        DataError: FC520, it has other rows; FC529, keys of some were erased since.
     """
+    if (more := spine.erased - manifest.erased) > 0:
+        rows = f"{counted(more, 'row')} of spine {spine.origin} {plural(more, 'has', 'have')}"
+        raise _erased(manifest, f"{rows} keys that were erased since")
     if spine.height != manifest.rows:
         rows = f"{counted(spine.height, 'row')}, it had {format_count(manifest.rows)}"
         raise _gone(manifest, f"spine {spine.origin} has {rows}")

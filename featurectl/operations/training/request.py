@@ -19,6 +19,7 @@ from featurectl.operations.training.before_log import until_log
 from featurectl.operations.training.bind import bind_newest, registered_model
 from featurectl.operations.training.bound_view import BoundView
 from featurectl.operations.training.choose_spine import NamedSpine, choose_spine
+from featurectl.operations.training.erased_spine import joined_entities, without_erased
 from featurectl.operations.training.known_keys import known_keys
 from featurectl.operations.training.long_spine import AnySpine, SpillPlace, cut_long_spine
 from featurectl.operations.training.spine import DEFAULT_TIME, Cut, NoTimeColumnError, SpineRows, cut_spine
@@ -146,7 +147,16 @@ def served_views(views: Mapping[str, BoundView], request: TrainingRequest) -> Ma
 
 
 def read_asked_spine(asked: ResolvedRequest, applied: AppliedWorkspace, place: SpillPlace | None = None) -> AnySpine:
-    """Return the part of the spine that is asked for; with a `place` in files where it outgrows the memory."""
+    """Return the part of the spine that is asked for; with a `place` in files where it outgrows the memory.
+
+    Rows of erased keys are left out of it.
+    """
+    label = asked.model.spine.label if asked.model else None
+    joined = joined_entities(asked.inputs, asked.views, label)
+    return without_erased(_read_asked(asked, applied, place), joined, applied.state.erasures, place)
+
+
+def _read_asked(asked: ResolvedRequest, applied: AppliedWorkspace, place: SpillPlace | None) -> AnySpine:
     request = asked.request
     if request.keys_from is not None:
         return cut_spine(spine_of_keys(asked, applied.now), request.cut)

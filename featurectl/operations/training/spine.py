@@ -85,7 +85,8 @@ class SpineRows:
     row they are the same. `places` are those of the rows in the frame that they were given in; None: they come from
     elsewhere.
     `known` is when the answer to each row is made, by the column `known_column`: what was available by then counts.
-    None: at its time. Rows of which it is before their time are `early`: it is their time.
+    None: at its time. Rows of which it is before their time are `early`: it is their time. So many rows were left out
+    as `erased`.
     """
 
     rows: pl.DataFrame
@@ -97,6 +98,7 @@ class SpineRows:
     known: pl.Series | None = None
     early: pl.Series | None = None
     known_column: str = ""
+    erased: int = 0
 
     @property
     def asked(self) -> pl.Series:

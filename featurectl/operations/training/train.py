@@ -225,6 +225,7 @@ def _left_out(data: TrainingData, counts: Mapping[str, int]) -> dict[str, int]:
             found[f"{prefix}immature_label"] = immature
             found[f"{prefix}label_before_source"] = before
             found[f"{prefix}null_label"] -= immature + before
+            found |= {f"{prefix}erased": rows.spine.erased} if rows.spine.erased else {}
     return found
 
 
