@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from featurectl.core.dataclass import dataclass
@@ -38,8 +39,9 @@ class StreamLogsPlace:
 
 
 def erased_streams(request: ErasureRequest) -> list[AppliedStream]:
-    """Return the streams whose events are of entities of which keys were erased."""
-    return [of for of in applied_streams(request.target.state).values() if of.erased]
+    """Return the streams whose events are of entities of which keys are to go; the state of a dry run knows none."""
+    state = replace(request.target.state, erasures=request.erasures)
+    return [of for of in applied_streams(state).values() if of.erased]
 
 
 def known_words(request: ErasureRequest, stream: AppliedStream) -> list[bytes]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from featurectl.core.dataclass import dataclass
+from featurectl.core.errors import UsageError
 from featurectl.erasure.base import ErasureRequest, PlaceFindings
 from featurectl.erasure.online_store import known_keys
 from featurectl.erasure.stream_logs import erased_streams
+from featurectl.language.definitions.json_form import load_view
 from featurectl.online.stream_state.base import StreamSource
 
 if TYPE_CHECKING:
+    from featurectl.language.definitions.view import FeatureView
     from featurectl.online.stream_state.protocols import StreamConnection, StreamState
     from featurectl.streaming.erased_lists import ErasedLists
     from featurectl.streaming.session.applied_streams import AppliedStream
@@ -61,31 +64,58 @@ class StreamStatePlace:
 
 def _opened(request: ErasureRequest) -> Iterator[_OpenedState]:
     """Yield the streams whose lists may hold something; each is closed when the next is asked for."""
+    workspace = request.target.workspace
+    for stream in erased_streams(request):
+        place = StreamSource(project=workspace.project, env=workspace.environment.name, source=stream.source.name)
+        try:
+            state = workspace.stream_state()
+        except UsageError:
+            if stream.views:
+                raise
+            continue  # the store keeps no lists, and none are needed
+        with closing(state):
+            if state.read_register(place).partitions:
+                with closing(state.connect(place)) as connection:
+                    lists = _lists(request, stream, place, state, connection)
+                    yield _OpenedState(
+                        request=request, stream=stream, place=place, state=state, connection=connection, lists=lists
+                    )
+
+
+def _lists(
+    request: ErasureRequest,
+    stream: AppliedStream,
+    place: StreamSource,
+    state: StreamState,
+    connection: StreamConnection,
+) -> ErasedLists:
     from featurectl.streaming.erased_lists import ErasedLists
     from featurectl.streaming.event_decoder import EventDecoder
     from featurectl.streaming.generation_records import GenerationRecords
 
-    workspace = request.target.workspace
-    for stream in erased_streams(request):
-        place = StreamSource(project=workspace.project, env=workspace.environment.name, source=stream.source.name)
-        with closing(workspace.stream_state()) as state:
-            if not state.read_register(place).partitions:
-                continue
-            with closing(state.connect(place)) as connection:
-                records = GenerationRecords(place, state, stream.kept, EventDecoder(stream.source))
-                lists = ErasedLists(
-                    erased=stream.erased,
-                    views=stream.kept,
-                    layout=records.layout,
-                    whole=any(item.done_at is None for item in request.erasures.tombstones),
-                )
-                yield _OpenedState(
-                    request=request, stream=stream, place=place, state=state, connection=connection, lists=lists
-                )
+    views = {**_known_views(request, connection), **stream.kept}
+    records = GenerationRecords(place, state, views, EventDecoder(stream.source))
+    return ErasedLists(
+        erased=stream.erased,
+        views=views,
+        layout=records.layout,
+        whole=any(item.done_at is None for item in request.erasures.tombstones),
+    )
+
+
+def _known_views(request: ErasureRequest, connection: StreamConnection) -> Mapping[str, FeatureView]:
+    """Return the view versions that have lists and are registered: also those that workers keep no more."""
+    found = {}
+    for label in connection.register.read_state().views:
+        name, _, version = label.partition("@")
+        item = request.target.state.view(name, int(version)) if version.isdigit() else None
+        if item is not None:
+            found[label] = load_view(item.definition)
+    return found
 
 
 def _findings(of: _OpenedState, act: Act) -> Iterator[PlaceFindings]:
-    for label, view in of.stream.kept.items():
+    for label, view in of.lists.views.items():
         until = of.lists.until(label)
         live = of.connection.register.read_state().live(label)
         if until is None or live is None or view.entity is None:
@@ -95,4 +125,4 @@ def _findings(of: _OpenedState, act: Act) -> Iterator[PlaceFindings]:
         entities = [entity for page in pages for entity in page if until(entity) is not None]
         lists = act(of.lists, of.connection, label, list(dict.fromkeys(entities)))
         if lists:
-            yield PlaceFindings(place=f"lists of {label}", rows=lists, what="entities")
+            yield PlaceFindings(place=f"lists of {label}", rows=lists, what="lists")

@@ -39,6 +39,8 @@ def _findings(request: ErasureRequest, *, dry_run: bool) -> Iterator[PlaceFindin
     for stream in erased_streams(request):
         source = stream.source
         assert source.stream is not None
+        if not (source.stream.url or workspace.environment.streams):
+            continue  # nothing says where topics are, so that there are none
         shown = shown_location(topic_address(source, workspace.environment))
         with closing(open_topics(workspace.topic_url(source), shown)) as broker, suppress(NoTopicError):
             topic = source.stream.topic

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import sqlite3
@@ -315,3 +316,32 @@ def whole(url: str) -> bytes:
     with psycopg.connect(url) as session:
         rows = session.execute("select entity, element from featurectl_online.stream_elements").fetchall()
     return b"\n".join(bytes(part) for row in rows for part in row)
+
+
+def test_the_command_leaves_nothing_of_a_card_in_any_place(swipes: Swipes, capsys: pytest.CaptureFixture[str]):
+    def run(*words: str) -> str:
+        capsys.readouterr()
+        assert main(["-C", str(swipes.root), *words]) == 0
+        return capsys.readouterr().out
+
+    swipes.send(3, card=CANARY)
+    swipes.send(1, card=CANARY, amount=5_000)
+    swipes.send(2)
+    run_once(swipes)
+    run("materialize", "-q")
+    with running(swipes):
+        dry = json.loads(run("erase", "card", f"card={CANARY}", "--dry-run", "-q", "-o", "json"))["result"]
+        done = json.loads(run("erase", "card", f"card={CANARY}", "-q", "-o", "json"))["result"]
+        wait_for(lambda: count(swipes, CANARY) == 0)
+    rows = {place["place"]: place["found"] for place in done["places"]}
+    assert rows == {place["place"]: place["found"] for place in dry["places"]}
+    assert rows == {
+        "topic swipes of stream swipes": 4,
+        "log of stream swipes": 3,
+        "rejected events of stream swipes": 1,
+        "offline table spend@1": 3,
+        "lists of spend@1": 1,
+    }
+    assert files_with(swipes.root, CANARY) == []
+    assert [path for path in (swipes.root / "off").rglob("*.parquet") if holds(path)] == []
+    assert json.loads(run("erase", "--again", "-q", "-o", "json"))["result"]["places"] == []
