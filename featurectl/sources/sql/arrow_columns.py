@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError
 from featurectl.core.frames.timestamps import INSTANT
 from featurectl.sources.sql.rows import NO_DECIMAL, NO_DECIMAL_HINT
@@ -39,7 +40,22 @@ _WIDE: Final = ("HUGEINT", "UHUGEINT")  # of DuckDB: what sums of integers are
 def storage(array: pa.Array) -> pl.Series:
     """Return the values of a column as Polars holds them; times of day as microseconds, for 24:00 is none."""
     plain = getattr(array, "storage", array)
-    return pl.Series("", plain.cast("int64") if str(plain.type) == "time64[us]" else plain)
+    if str(plain.type) == "time64[us]":
+        plain = plain.view("int64") if hasattr(plain, "view") else plain.cast("int64")  # some are in chunks
+    return pl.Series("", _Values(plain) if hasattr(plain, "__arrow_c_array__") else plain)
+
+
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """An array of Arrow by its interface alone.
+
+    Of one of pyarrow's classes Polars imports pyarrow's functions, and these NumPy's masked arrays: for nothing.
+    """
+
+    array: pa.Array
+
+    def __arrow_c_array__(self, requested_schema: object | None = None) -> object:
+        return self.array.__arrow_c_array__(requested_schema)
 
 
 def within_years(column: pl.Series) -> pl.Series:
