@@ -23,6 +23,11 @@ _SHIFTS: Final = np.uint64(30), np.uint64(27), np.uint64(31)
 _BLOCK: Final = 1 << 14
 _CHUNK_ROWS: Final = 1_000_000
 _WORD: Final = 8
+_FILL: Final = pl.Series("", ["\0" * _WORD])  # behind the last text, so that a word of each begins within them
+_MANY: Final = 10_000  # texts from which on it is worth while to look whether few of them differ
+_LOOKED_AT: Final = 4_000
+_TWICE: Final = 2  # is each of those there that are looked at first
+_REPEATED: Final = 16  # times is each of all there
 _INT64_END: Final = 2.0**63
 _MASKS: Final = np.array([2 ** (8 * size) - 1 for size in range(_WORD + 1)], dtype=np.uint64)  # of the first bytes
 
@@ -142,6 +147,16 @@ def _float_bits(column: pl.Series) -> Hashes:
 
 
 def _hash_texts(column: pl.Series) -> Hashes:
+    """Return hashes of texts; of many among which few differ each of these is hashed once."""
+    if len(column) >= _MANY and column.head(_LOOKED_AT).n_unique() * _TWICE <= _LOOKED_AT:
+        texts = column.unique().drop_nulls()
+        if len(texts) * _REPEATED <= len(column) and len(texts):
+            places: Ints = column.cast(pl.Enum(texts)).to_physical().fill_null(0).to_numpy()
+            return _hash_each(texts)[places]
+    return _hash_each(column)
+
+
+def _hash_each(column: pl.Series) -> Hashes:
     chunks = [_hash_chunk(column.slice(start, _CHUNK_ROWS)) for start in range(0, len(column), _CHUNK_ROWS)]
     return np.concatenate(chunks) if chunks else np.empty(0, dtype=np.uint64)
 
@@ -149,7 +164,7 @@ def _hash_texts(column: pl.Series) -> Hashes:
 def _hash_chunk(column: pl.Series) -> Hashes:
     """Return hashes of texts, eight bytes at a time; a shorter last word is filled with zeros."""
     lengths = column.str.len_bytes().fill_null(0).cast(pl.Int64).to_numpy()
-    joined = column.str.join("").item().encode() + bytes(_WORD)
+    joined = pl.concat([column.alias(""), _FILL]).str.join("").cast(pl.Binary).item()
     # Every byte of the joined texts as the start of a little-endian word: a view, nothing is copied.
     words = np.ndarray((len(joined) - _WORD + 1,), dtype="<u8", buffer=joined, strides=(1,))
     starts = np.cumsum(lengths) - lengths

@@ -153,3 +153,28 @@ def test_buckets_spread_evenly_and_fit_their_number():
 def test_one_bucket_and_no_keys_give_bucket_zero():
     assert bucket_of(pl.DataFrame({"k": ["a", "b"]}), 1).to_list() == [0, 0]
     assert bucket_of(pl.DataFrame({"k": []}, schema={"k": pl.String}), 4).to_list() == []
+
+
+TEXT = st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+
+
+@given(st.lists(TEXT, min_size=1, max_size=40), st.integers(1, 900), st.booleans())
+@settings(max_examples=examples(25), deadline=None)
+def test_texts_that_are_repeated_have_the_hashes_that_each_has_alone(texts, times, late):
+    """Few texts, many times: hashed once each, unless others come behind those that were looked at."""
+    more = [f"{i} of many" for i in range(12_000)] if late else []
+    column = pl.Series(texts * max(times, 12_000 // len(texts)) + more, dtype=pl.String)
+    alone = dict(zip(texts, hash_rows(pl.DataFrame({"t": pl.Series(texts, dtype=pl.String)})), strict=True))
+    found = hash_rows(column.to_frame())
+    assert found.head(len(column) - len(more)).to_list() == [
+        alone[text] for text in column.head(len(column) - len(more))
+    ]
+    assert found.tail(len(more)).to_list() == hash_rows(pl.DataFrame({"t": pl.Series(more, dtype=pl.String)})).to_list()
+
+
+def test_few_texts_that_are_repeated_are_hashed_once_each(monkeypatch):
+    hashed, each = [], hashing._hash_each  # noqa: SLF001  # how many are hashed
+    monkeypatch.setattr(hashing, "_hash_each", lambda column: hashed.append(len(column)) or each(column))
+    column = pl.Series(["a", "", None, "ü" * 9] * 5_000)
+    hash_rows(column.to_frame())
+    assert hashed == [3]

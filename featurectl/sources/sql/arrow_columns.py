@@ -54,8 +54,9 @@ class _Values:
 
     array: pa.Array
 
-    def __arrow_c_array__(self, requested_schema: object | None = None) -> object:
-        return self.array.__arrow_c_array__(requested_schema)
+    def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]:
+        schema, values = self.array.__arrow_c_array__(requested_schema)
+        return schema, values
 
 
 def within_years(column: pl.Series) -> pl.Series:
