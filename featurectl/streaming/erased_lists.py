@@ -118,7 +118,7 @@ class ErasedLists:
         has_head = is_head(elements[0])
         left = [element for element in elements[has_head:] if not _is_erased(unpack_record(element, layout), erased)]
         before = unpack_head(elements[0], layout) if has_head else no_head(layout)
-        head = self._cleaned(before, layout, erased.until)
+        head = cleaned_head(before, layout, erased.until, whole=self.whole)
         if head is before and len(left) == len(elements) - has_head:
             return None
         packed = elements[0] if head is before and has_head else pack_head(head, layout)
@@ -132,24 +132,28 @@ class ErasedLists:
             alone=None if head.is_empty else packed,
         )
 
-    def _cleaned(self, head: Head, layout: ListLayout, until: datetime | None) -> Head:
-        """Return a head without what was erased, the same one where it has nothing of that."""
-        if until is None or head.is_empty:
-            return head
-        until_us = instant_us(until)
-        rows = head.rows.take((head.rows.event_us > until_us) & (head.rows.available_us > until_us))
-        tiles, lifetime = head.tiles, head.lifetime
-        if layout.hop_us is not None and (tiles.numbers * layout.hop_us <= until_us).any():
-            later = tiles.numbers * layout.hop_us > until_us
-            states = tuple(tuple(part.take(later) for part in parts) for parts in tiles.states)
-            tiles = tiles._replace(numbers=tiles.numbers[later], states=states)
-        is_changed = rows is not head.rows or tiles is not head.tiles
-        if lifetime is not None and (self.whole or is_changed or head.asof_us <= until_us):
-            lifetime, is_changed = None, True
-        if not is_changed:
-            return head
-        newest = (int(rows.event_us[-1]), int(rows.available_us[-1])) if rows.height else None
-        return head._replace(rows=rows, tiles=tiles, lifetime=lifetime, newest=newest)
+
+def cleaned_head(head: Head, layout: ListLayout, until: datetime | None, *, whole: bool) -> Head:
+    """Return a head without what was erased, the same one where it has nothing of that.
+
+    `whole`: what `lifetime` has folded goes though nothing else tells that it has erased rows.
+    """
+    if until is None or head.is_empty:
+        return head
+    until_us = instant_us(until)
+    rows = head.rows.take((head.rows.event_us > until_us) & (head.rows.available_us > until_us))
+    tiles, lifetime = head.tiles, head.lifetime
+    if layout.hop_us is not None and (tiles.numbers * layout.hop_us <= until_us).any():
+        later = tiles.numbers * layout.hop_us > until_us
+        states = tuple(tuple(part.take(later) for part in parts) for parts in tiles.states)
+        tiles = tiles._replace(numbers=tiles.numbers[later], states=states)
+    is_changed = rows is not head.rows or tiles is not head.tiles
+    if lifetime is not None and (whole or is_changed or head.asof_us <= until_us):
+        lifetime, is_changed = None, True
+    if not is_changed:
+        return head
+    newest = (int(rows.event_us[-1]), int(rows.available_us[-1])) if rows.height else None
+    return head._replace(rows=rows, tiles=tiles, lifetime=lifetime, newest=newest)
 
 
 def _is_erased(record: EventRecord, erased: ErasedEntity) -> bool:

@@ -134,7 +134,12 @@ def test_random_histories_of_pushes_and_erasures_end_as_without_the_rows(store, 
     push(store, view, rows, 7, project, erasures=lambda: end)
     left = [row for row in all_rows if not is_erased(row, tombs)]
     push(store, view, table(view, left, AMOUNT), 7, f"{project}-oracle")
-    assert stored(project, store, view) == stored(f"{project}-oracle", store, view)
+    assert known(stored(project, store, view)) == known(stored(f"{project}-oracle", store, view))
+
+
+def known(rows):
+    """Rows without those of entities whose windows have run empty: a first push sends none of these."""
+    return [None if row is None or {*row} == {None} else row for row in rows]
 
 
 def is_erased(row, tombs):
