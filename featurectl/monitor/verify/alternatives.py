@@ -10,7 +10,7 @@ from typing import Final, get_args
 import polars as pl
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.errors import DataError, StoreError
+from featurectl.core.errors import DataError, StoreError, TryAgainError
 from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.units import format_duration, format_instant
 from featurectl.engines.base import Engine
@@ -74,7 +74,7 @@ def explains(
     """Return which rows a hypothesis explains; None where it can't be computed."""
     try:
         found = computed(engine, served, hypothesis.asking)
-    except (DataError, StoreError):  # of a version whose table or files are gone
+    except (DataError, StoreError, TryAgainError):  # of a version whose table or files are gone
         return None
     differ = served.wrong(found, tolerance)
     if not differ.width:

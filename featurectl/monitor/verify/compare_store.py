@@ -14,6 +14,7 @@ from typing import Final
 import polars as pl
 
 from featurectl.core.dataclass import dataclass
+from featurectl.core.erasures import Erasures
 from featurectl.core.errors import TryAgainError
 from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.units import counted, plural
@@ -23,6 +24,7 @@ from featurectl.language.definitions.aggregates import AGGREGATES
 from featurectl.language.definitions.view import FeatureView
 from featurectl.monitor.verify.alternatives import TablePast
 from featurectl.monitor.verify.causes import explain
+from featurectl.monitor.verify.erased_keys import erased_packed_keys
 from featurectl.monitor.verify.pushed_table import are_others, compare_as_pushed
 from featurectl.monitor.verify.replay_log import ReplayOptions
 from featurectl.monitor.verify.report import Cause, ViewSkew
@@ -100,6 +102,7 @@ def _task(workspace: Workspace, bound: BoundView, known: TablePast, record: Push
         engine=open_engine(workspace.environment, how.memory_bytes),
         latest=latest_push(workspace)(),
         ran_out=record.kept_until is not None and clock is not None and record.kept_until <= clock,
+        erasures=workspace.erasures(),
     )
 
 
@@ -128,6 +131,7 @@ class _Task:
     engine: Engine
     latest: datetime
     ran_out: bool
+    erasures: Erasures
 
 
 class _Comparison:
@@ -140,6 +144,7 @@ class _Comparison:
         self._missing, self._unexpected = Counter[str](), Counter[str]()
         self._seen, self._later = 0, 0
         self._expected: array[int] = array("Q")  # digests of the keys that have a row
+        self._erased = erased_packed_keys(task.erasures, task.bound.view)
         self._example = ""
 
     def compare(self, wanted: Callable[[bytes], bool], count: int) -> ViewSkew:
@@ -251,6 +256,8 @@ class _Comparison:
             self._task.how.progress.advance(looked, None, "rows")
 
     def _count_unexpected(self, key: bytes, row: bytes) -> None:
+        if self._erased(key) is not None:  # clients do not answer it, and it goes with the next push
+            return
         if self._rows.is_later(row, self._task.record.computed_at):
             future = self._rows.is_later(row, self._task.latest)
             self._unexpected[_FUTURE] += future

@@ -26,6 +26,7 @@ from featurectl.engines.base import Engine, ViewBuckets
 from featurectl.language.definitions.json_form import load_view
 from featurectl.language.definitions.view import FeatureView
 from featurectl.monitor.verify.equal import compare, loose_features
+from featurectl.monitor.verify.erased_keys import erased_packed_keys
 from featurectl.monitor.verify.replay_log import ReplayOptions
 from featurectl.monitor.verify.report import Cause, ViewSkew
 from featurectl.monitor.verify.tally import SkewTally, shown_value, tallies
@@ -73,7 +74,14 @@ def verify_stream(
         table = DeltaStore(folder, workspace.project).table(view.name, item.version, view.key_types)
         how.progress.start(f"read the log of {view.name}@{item.version}")
         reader = workspace.source(view.source)
-        run = MaterializeRun(view=view, version=item.version, reader=reader, table=table, spill=Path(folder) / "spill")
+        run = MaterializeRun(
+            view=view,
+            version=item.version,
+            reader=reader,
+            table=table,
+            spill=Path(folder) / "spill",
+            erasures=workspace.erasures(),
+        )
         materialize_stream(engine, run, workspace.now)
         coverage = table.coverage()
         if coverage is None or coverage.watermark is None:
@@ -122,6 +130,7 @@ class _Comparison:
         self._tallies = tallies({f.name: f.current_name for f in task.view.features}, label)
         self._seen = self._left_out = self._unexpected = 0
         self._known: set[bytes] = set()
+        self._erased = erased_packed_keys(workspace.erasures(), task.view)
         self._example = ""
 
     def compare(self, sample: int | None) -> ViewSkew:
@@ -216,6 +225,8 @@ class _Comparison:
         """Count entities whose lists have events of which the log knows nothing."""
         for keys in self._unknown_lists(wanted):
             for key, answer in zip(keys, self._reader.read_packed(keys, self._task.at), strict=True):
+                if self._erased(key) is not None:
+                    continue
                 if answer.computed_at == self._task.at and answer.event_time is not None:
                     self._unexpected += 1
                     shown = key.decode(errors="backslashreplace")

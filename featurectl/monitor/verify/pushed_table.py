@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
-from featurectl.core.errors import DataError, NoAnswerError, StoreError
+from featurectl.core.errors import DataError, FeaturectlError, NoAnswerError, StoreError, TryAgainError
 from featurectl.core.units import counted, plural
 from featurectl.monitor.verify.later_begin import moved_begin
 from featurectl.monitor.verify.report import ViewSkew
@@ -35,8 +35,9 @@ def compare_as_pushed(
         if bound is not None:
             since, bound = _note_since(newest, bound, record, history), _written(bound, wrote)
             return _noted(compare(bound), since, _note_added(newest, bound))
-    except StoreError as error:
-        if error.code != "FC603" or isinstance(error, NoAnswerError) or record.table_version == newest.table_version:
+    except (StoreError, TryAgainError) as error:
+        lost = isinstance(error, TryAgainError) or (error.code == "FC603" and not isinstance(error, NoAnswerError))
+        if not lost or record.table_version == newest.table_version:
             raise
         _check_begin(newest, record, history, error)
     bound = _written(newest, wrote)
@@ -105,7 +106,7 @@ def _note_gone(newest: BoundView, record: PushRecord, history: Sequence[tuple[in
 
 
 def _check_begin(
-    newest: BoundView, record: PushRecord, history: Sequence[tuple[int, Coverage]], error: StoreError
+    newest: BoundView, record: PushRecord, history: Sequence[tuple[int, Coverage]], error: FeaturectlError
 ) -> None:
     """See that the newest table can stand in for the one that was pushed, whose files may be gone for good."""
     begin = moved_begin(newest, history)

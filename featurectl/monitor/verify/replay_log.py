@@ -20,6 +20,7 @@ from featurectl.language.definitions.model import DerivedInput, Model, RequestIn
 from featurectl.monitor.verify.alternatives import TablePast
 from featurectl.monitor.verify.causes import explain
 from featurectl.monitor.verify.equal import TOLERANCE
+from featurectl.monitor.verify.erased_keys import without_erased
 from featurectl.monitor.verify.log_questions import Group, group_inputs, log_columns, served_rows
 from featurectl.monitor.verify.log_rows import ERROR, LOGGED, LogSelection, read_log
 from featurectl.monitor.verify.report import Cause, FeatureSkew, VerifyReport
@@ -132,6 +133,7 @@ class _Replay:
         self._engine = open_engine(workspace.environment, how.memory_bytes)
         self.rows = self.replayed = 0
         self.left_out = Counter[str]()
+        self._erasures = state.erasures
         model = load_model(version.definition)
         self.notes = _not_compared(model)
         groups = group_inputs(model.inputs, version.view_versions)
@@ -164,6 +166,8 @@ class _Replay:
             for why, count in reasons.drop_nulls().value_counts().iter_rows():
                 self.left_out[f"{part.group.label}: {why}"] += count
             reached |= reasons.is_null()
+            served, erased = without_erased(served, self._erasures)
+            self.left_out.update({f"{part.group.label}: the key is erased": erased} if erased else {})
             if served.height:
                 self._compare(part, served)
         self.replayed += int(reached.sum())

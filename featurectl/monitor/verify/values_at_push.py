@@ -14,7 +14,7 @@ from typing import Final
 import polars as pl
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.errors import DataError, StoreError
+from featurectl.core.errors import DataError, StoreError, TryAgainError
 from featurectl.engines.base import Engine
 from featurectl.monitor.verify.alternatives import Hypothesis, TablePast, at_own_push
 from featurectl.monitor.verify.served_rows import ServedRows, TableQuestion, computed
@@ -59,8 +59,9 @@ def values_at_push(  # noqa: PLR0913  # what every question about causes is aske
     for bound, _, places in tables_then(served, known, aside):
         try:
             found = _same(engine, served.some(places), bound, tolerance)
-        except (DataError, StoreError) as error:
-            gone += [bound.table_version] if error.code in _GONE else []
+        except (DataError, StoreError, TryAgainError) as error:
+            is_gone = isinstance(error, TryAgainError) or error.code in _GONE
+            gone += [bound.table_version] if is_gone else []
             continue
         if any((found[name] & wrong[name][places]).any() for name in found.columns):
             same = same.with_columns(same[name].scatter(places, found[name]) for name in found.columns)
@@ -136,7 +137,7 @@ def changed_since(engine: Engine, served: ServedRows, bound: BoundView, toleranc
     """Return for which rows the table of now gives other values than that of a push; none where that can't be asked."""
     try:
         then = computed(engine, served, TableQuestion(bound=bound))
-    except (DataError, StoreError):  # its files are gone
+    except (DataError, StoreError, TryAgainError):  # its files are gone
         return pl.repeat(value=False, n=served.height, eager=True)
     differ = replace(served, values=computed(engine, served)).wrong(then, tolerance)
     return differ.select(pl.any_horizontal(pl.all())).to_series()

@@ -11,7 +11,7 @@ from functools import partial
 import polars as pl
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.errors import DataError, StoreError
+from featurectl.core.errors import DataError, StoreError, TryAgainError
 from featurectl.core.units import plural
 from featurectl.engines.base import ViewBuckets
 from featurectl.expressions.check import expression_columns
@@ -122,7 +122,7 @@ class BoundView:
     def _there(self) -> Iterator[None]:
         try:
             yield
-        except StoreError as error:
+        except (StoreError, TryAgainError) as error:
             if not self.pinned:
                 raise
             message = f"version {self.table_version} of the offline table of {self.label} is gone: {error.message}"
