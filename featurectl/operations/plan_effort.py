@@ -49,7 +49,8 @@ def _measured(change: Change, view: FeatureView, plan: Plan, measured: Statistic
 
 def _lost(change: Change, view: FeatureView, measured: StatisticsStores) -> str:
     """Return what there is to say of rows that a table has, and a new one would not; empty: nothing."""
-    table = measured.offline().table(view.name, change.old_version or 0, view.key_types)
+    entity = view.entity.name if view.entity else ""
+    table = measured.offline().table(view.name, change.old_version or 0, view.key_types, entity)
     coverage, oldest = table.coverage(), table.statistics().oldest_event
     if coverage is None or oldest is None or view.transform is not None or view.source.static or view.source.is_stream:
         return ""
