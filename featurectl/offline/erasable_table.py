@@ -11,6 +11,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 _PARQUET: Final = ".parquet"
 _PART: Final = ".part"
 _ASIDE: Final = f"{LOG}_unreadable_"
+_FIRST_RUN: Final = timedelta(days=1)  # at most, of a table that is not there yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,11 +170,12 @@ class ErasableTable(MarkedTable):
         parent, _, name = self.location.rpartition("/")
         files, table = open_loose(parent), self._open()
         begun = None if table is None else files.written(f"{name}/{LOG}/{table.version():020}.json")
+        begun = begun or datetime.now(UTC) - _FIRST_RUN
         if not search and table is not None and self._commit_of(table).cleaned:
             return 0
         gone = [f"{name}/{path}" for path in self._old_files(search)]
         found = files.dated(name)
-        unfinished = [f.path for f in found if f.path.endswith(_PART) and (begun is None or f.written < begun)]
+        unfinished = [file.path for file in found if file.path.endswith(_PART) and file.written < begun]
         files.remove_files([*gone, *unfinished])
         for folder in sorted({_below(file, name) for file in found if _below(file, name).startswith(_ASIDE)}):
             files.remove(f"{name}/{folder}")
@@ -188,6 +191,8 @@ class ErasableTable(MarkedTable):
         found = open_loose(parent).dated(name) if search else []
         table = self._open()
         newest = set() if table is None else {*files_of(table)["path"]}
+        if table is None:  # the first run may be under way: what it writes is cleaned once there is a table
+            found = [file for file in found if file.written < datetime.now(UTC) - _FIRST_RUN]
         paths = [file.path.removeprefix(f"{name}/") for file in found]
         data = [path for path in paths if path.endswith(_PARQUET) and not path.startswith(LOG) and path not in newest]
         return [path for path in data if self._may_hold(search, path)]

@@ -1,5 +1,6 @@
 """Rows of erased keys leave a table: the oracle is the same table made of rows without them."""
 
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -290,6 +291,9 @@ def test_a_folder_without_a_table_is_cleaned_too(tmp_path):
     mine.write_parquet(folder / f"part-{'a' * 20}-0.parquet")
     table_rows(9).write_parquet(folder / f"part-{'b' * 20}-0.parquet")
     known = erased(tombstone("leg", ["carrier"], [CANARY], LATE))
+    assert open_table(tmp_path, known).remove_erased(known, {}).removed == 0  # a first run may be under way
+    for path in folder.iterdir():
+        os.utime(path, (0, 0))
     assert open_table(tmp_path, known).remove_erased(known, {}).removed == 1
     assert [path.name for path in folder.iterdir()] == [f"part-{'b' * 20}-0.parquet"]
 
@@ -302,3 +306,17 @@ def test_who_comes_back_after_an_erasure_is_pushed_anew(tmp_path):
         open_table(place).append(FrameRows(table_rows(90), KEYS), Coverage(rebuild_id="r"))
         assert open_table(place, known).remove_erased(known, {}).rows > 0
         assert (open_table(place).coverage().rebuild_id == "r") == is_same
+
+
+def test_what_a_first_run_has_left_goes_once_there_is_a_table(tmp_path):
+    folder = tmp_path / "p" / "delays" / "v1" / "bucket=0"
+    folder.mkdir(parents=True)
+    table_rows(9).with_columns(carrier=pl.lit(CANARY)).write_parquet(folder / f"part-{'a' * 20}-0.parquet")
+    known = erased(tombstone("leg", ["carrier"], [CANARY], LATE))
+    table = open_table(tmp_path, known)
+    table.remove_erased(Erasures(), {})
+    table.append(FrameRows(table_rows(9), KEYS), Coverage(erased=1))
+    assert not table.is_clean()
+    table.remove_erased(Erasures(), {})
+    assert table.is_clean()
+    assert holds(tmp_path) == []

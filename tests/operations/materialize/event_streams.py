@@ -13,6 +13,7 @@ from random import Random
 
 import polars as pl
 
+from featurectl.core.erasures import NOTHING_ERASED, Erasures
 from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.units import from_us, instant_us
 from featurectl.engines.polars.engine import PolarsEngine
@@ -122,6 +123,7 @@ class CardStream:
     swipes: int = 0
     files: int = 0
     gaps: tuple[tuple[int, int], ...] = ()
+    erasures: Erasures = NOTHING_ERASED
 
     def __post_init__(self) -> None:
         key = ("swipe",) if self.dedup else ()
@@ -241,10 +243,12 @@ class CardStream:
     def materialize(
         self, view: FeatureView, offline: str = "offline", now: datetime | None = None, *, full: bool = False
     ) -> tuple[Materialized, OfflineTable]:
-        """Bring a view's table up to the stream."""
+        """Bring a view's table up to the stream, without rows of erased keys."""
         view = replace(view, source=self.source)
-        table = DeltaStore(str(self.folder / offline), "p").table(view.name, 1, view.key_types)
-        run = MaterializeRun(view=view, version=1, reader=self.reader(), table=table)
+        store = DeltaStore(str(self.folder / offline), "p", known_erasures=lambda _: self.erasures)
+        table = store.table(view.name, 1, view.key_types, view.entity.name if view.entity else "")
+        table.remove_erased(NOTHING_ERASED, {})
+        run = MaterializeRun(view=view, version=1, reader=self.reader(), table=table, erasures=self.erasures)
         return materialize_stream(PolarsEngine(self.memory_bytes), run, now or self.now, full=full), table
 
     def expected(self, view: FeatureView, now: datetime | None = None) -> list[dict[str, object]]:
