@@ -89,7 +89,7 @@ def _tables(request: ErasureRequest) -> Iterator[NamedVersions]:
 
 
 def _findings(named: NamedVersions, found: ErasedFiles) -> PlaceFindings:
-    older = f"{counted(found.removed, 'file')} with such rows, which older versions need, can not be read any more"
+    older = f"{counted(found.removed, 'file')} with such rows, which older versions need, can't be read any more"
     return PlaceFindings(
         place=f"offline table {named.view.name}@{named.view.version}",
         rows=found.rows,
