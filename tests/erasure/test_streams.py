@@ -345,3 +345,16 @@ def test_the_command_leaves_nothing_of_a_card_in_any_place(swipes: Swipes, capsy
     assert files_with(swipes.root, CANARY) == []
     assert [path for path in (swipes.root / "off").rglob("*.parquet") if holds(path)] == []
     assert json.loads(run("erase", "--again", "-q", "-o", "json"))["result"]["places"] == []
+
+
+def test_of_topics_elsewhere_it_is_said_how_long_they_keep(tmp_path: Path, redis_url: str):
+    empty(redis_url)
+    swipes = Swipes(root=tmp_path, streams=redis_url)
+    swipes.send(2, card=CANARY)
+    with swipes.workspace() as workspace:
+        bury(workspace, "card", {"card": CANARY})
+        [found] = TopicsPlace().erase(request_of(workspace))
+    note = "its messages stay for its retention (7d by the source's definition); workers leave them out"
+    assert (found.rows, found.notes) == (0, (note,))
+    run_once(swipes)
+    assert (logged_cards(swipes), left(swipes)) == ([], {})
