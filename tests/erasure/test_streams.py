@@ -344,6 +344,8 @@ def test_the_command_leaves_nothing_of_a_card_in_any_place(swipes: Swipes, capsy
     }
     assert files_with(swipes.root, CANARY) == []
     assert [path for path in (swipes.root / "off").rglob("*.parquet") if holds(path)] == []
+    run("materialize", "--full", "-q")
+    assert [path for path in (swipes.root / "off").rglob("*.parquet") if holds(path)] == []
     assert json.loads(run("erase", "--again", "-q", "-o", "json"))["result"]["places"] == []
 
 

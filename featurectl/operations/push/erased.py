@@ -8,15 +8,16 @@ with the removal of all that was erased since the last one ended, and ends when 
 from __future__ import annotations
 
 from collections.abc import Callable
-
-import polars as pl
+from typing import TYPE_CHECKING
 
 from featurectl.core.erasures import Erasures
 from featurectl.language.definitions.view import FeatureView
 from featurectl.online.base import OnlineStore, OnlineView
 from featurectl.online.corrupt_rows import BrokenRecordError
 from featurectl.online.erased_keys import erased_until, remove_erased
-from featurectl.pit.erased_rows import ErasedRows
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 class PushErasures:
@@ -57,6 +58,8 @@ class PushErasures:
         entity = self._view.entity
         if entity is None or not self._known.of(entity.name):
             return rows
+        from featurectl.pit.erased_rows import ErasedRows  # needs numpy, which a push of nothing does without
+
         columns = {key: key for key in self._view.key_types}
         return ErasedRows(erasures=self._known, entity=entity.name, columns=columns).without(rows)
 
