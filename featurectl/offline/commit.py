@@ -22,12 +22,14 @@ class Commit:
     """The part of a commit that is featurectl's own.
 
     `cleaned` is the number of the newest tombstone of which no file in the table's folder holds anything, whichever
-    version it is of; the table itself holds nothing of those up to `coverage.erased`, which may be more.
+    version it is of; the table itself holds nothing of those up to `coverage.erased`, which may be more. `eraser` names
+    the registry of which these are numbers: environments that share tables may have one each. "": nothing was erased.
     """
 
     coverage: Coverage
     buckets: int
     cleaned: int = 0
+    eraser: str = ""
 
 
 def dump_commit(commit: Commit) -> str:
@@ -41,7 +43,7 @@ def dump_commit(commit: Commit) -> str:
     return json.dumps(
         {
             "buckets": commit.buckets,
-            **({"erased": coverage.erased, "cleaned": commit.cleaned} if coverage.erased or commit.cleaned else {}),
+            **(_marks(commit) if coverage.erased or commit.cleaned or commit.eraser else {}),
             "parts": dict(coverage.parts),
             "held": list(coverage.held),
             "dropped": dict(coverage.dropped),
@@ -59,6 +61,10 @@ def dump_commit(commit: Commit) -> str:
         },
         sort_keys=True,
     )
+
+
+def _marks(commit: Commit) -> dict[str, object]:
+    return {"erased": commit.coverage.erased, "cleaned": commit.cleaned, "eraser": commit.eraser}
 
 
 def load_commit(text: str, shown: str = "") -> Commit:
@@ -95,7 +101,8 @@ def _loaded(data: Mapping[str, Any]) -> Commit:
         cut_parts={name: ends for name, texts in data.get("cut_parts", {}).items() if (ends := _ends(texts))},
         erased=data.get("erased", 0),  # absent where nothing was erased
     )
-    return Commit(coverage=coverage, buckets=data["buckets"], cleaned=data.get("cleaned", 0))
+    cleaned, eraser = data.get("cleaned", 0), data.get("eraser", "")
+    return Commit(coverage=coverage, buckets=data["buckets"], cleaned=cleaned, eraser=eraser)
 
 
 def _ends(texts: Sequence[str] | None) -> tuple[datetime, datetime] | None:

@@ -98,10 +98,11 @@ class ViewTable(ErasableTable):
         """
         table = self._open()
         self._seen = (None if table is None else table.version(),)
-        coverage = None if table is None else self._commit_of(table).coverage
-        if coverage is not None:
-            self._check_known(coverage)
-        return coverage
+        if table is None:
+            return None
+        commit = self._commit_of(table)
+        self._check_known(commit)
+        return commit.coverage
 
     def buckets(self, version: int | None = None) -> int:
         """Return the number of buckets of a version, the newest by default (1 when there is no table)."""

@@ -22,7 +22,7 @@ from featurectl.core.erasures import Erasures
 from featurectl.offline.actions import files_of, removals
 from featurectl.offline.base import ErasedFiles, KeyValues
 from featurectl.offline.files import BUCKET, LOG, is_own, write_file
-from featurectl.offline.marked_table import MarkedTable
+from featurectl.offline.marked_table import MarkedTable, eraser_of
 from featurectl.offline.open_plain_files import open_loose
 from featurectl.offline.order import ordered
 from featurectl.offline.read_files import read_files, read_slices
@@ -86,8 +86,8 @@ class ErasableTable(MarkedTable):
         number, rows, rewritten, cleaned = every.erasures.newest_of(self.entity), 0, 0, 0
         if table is not None:
             commit = self._commit_of(table)
-            cleaned = commit.cleaned
-            rows, rewritten = self._rewrite(table, self._search(asked, values, commit.coverage.erased), number)
+            erased, cleaned = (commit.coverage.erased, commit.cleaned) if self._is_ours(commit) else (0, 0)
+            rows, rewritten = self._rewrite(table, self._search(asked, values, erased), number)
         removed = self._remove_old(self._search(asked, values, cleaned))
         self._say_cleaned(number)
         broken = tuple(version for version in sorted(set(versions)) if self._is_broken(version))
@@ -100,7 +100,7 @@ class ErasableTable(MarkedTable):
         if not number or table is None:
             return not number
         commit = self._commit_of(table)
-        return min(commit.cleaned, commit.coverage.erased) >= number
+        return self._is_ours(commit) and min(commit.cleaned, commit.coverage.erased) >= number
 
     def _remove_refused(self, added: Collection[str], prepared: int) -> None:
         """Remove the files of a commit that was refused if rows of them may be erased by now."""
@@ -137,13 +137,16 @@ class ErasableTable(MarkedTable):
         """Commit the newest version without rows of erased keys; return how many they were, and the bytes of files."""
         commit, searched = self._commit_of(table), self._searched(table, search) if search else []
         hit = [file for file in searched if file.rows]
-        if not hit and commit.coverage.erased == number:
+        eraser = eraser_of(search.erasures) or commit.eraser
+        is_other = eraser != commit.eraser
+        if not hit and commit.coverage.erased == number and not is_other:
             return 0, 0
         is_changed = bool(hit) and any(
             file.stays for file in searched
         )  # a key has other values, which are to be pushed
         rebuild_id = secrets.token_hex(8) if is_changed else commit.coverage.rebuild_id
-        covered = replace(commit, coverage=replace(commit.coverage, erased=number, rebuild_id=rebuild_id))
+        coverage = replace(commit.coverage, erased=number, rebuild_id=rebuild_id)
+        covered = replace(commit, coverage=coverage, cleaned=0 if is_other else commit.cleaned, eraser=eraser)
         actions: list[AddAction | RemoveAction] = []
         files = files_of(table)
         with self._failures("written"):
@@ -171,7 +174,12 @@ class ErasableTable(MarkedTable):
         files, table = open_loose(parent), self._open()
         begun = None if table is None else files.written(f"{name}/{LOG}/{table.version():020}.json")
         begun = begun or datetime.now(UTC) - _FIRST_RUN
-        if not search and table is not None and self._commit_of(table).cleaned:
+        if (
+            not search
+            and table is not None
+            and self._commit_of(table).cleaned
+            and self._is_ours(self._commit_of(table))
+        ):
             return 0
         gone = [f"{name}/{path}" for path in self._old_files(search)]
         found = files.dated(name)

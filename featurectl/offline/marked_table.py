@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import field, replace
@@ -12,7 +13,6 @@ from featurectl.core.dataclass import dataclass
 from featurectl.core.erasures import NOTHING_ERASED, Erasures
 from featurectl.core.errors import StoreError, TryAgainError
 from featurectl.offline.actions import paths_of
-from featurectl.offline.base import Coverage
 from featurectl.offline.commit import Commit, load_commit
 from featurectl.offline.commit_log import all_entries
 from featurectl.offline.files import those_there
@@ -43,27 +43,33 @@ class MarkedTable(TableLog):
         table = self._open()
         if table is None or version > table.version():
             return None
-        newest = self._commit_of(table).coverage.erased
-        mark = self._commit_of(table, version).coverage.erased if newest else newest
+        newest = _mark(self._commit_of(table))
+        mark = _mark(self._commit_of(table, version)) if newest[1] else newest
         if mark == newest or not self._is_broken(version):
             return None
         with self._failures("read"):
             later = [e for e in all_entries(table) if e["version"] > version and METADATA in e]
         for entry in reversed(later):
-            if load_commit(entry[METADATA], self.shown).coverage.erased != mark:
+            if _mark(load_commit(entry[METADATA], self.shown)) != mark:
                 return datetime.fromtimestamp(entry["timestamp"] / 1000, UTC)
         return None
 
     def _known(self, at_least: int = 0) -> Erasures:
         return self.known_erasures(at_least) if self.known_erasures and self.entity else NOTHING_ERASED
 
-    def _check_known(self, coverage: Coverage) -> None:
+    def _is_ours(self, commit: Commit) -> bool:
+        """Return whether the marks of a commit are numbers of the registry that is known, if any is."""
+        eraser = eraser_of(self._known())
+        return not eraser or commit.eraser in ("", eraser)
+
+    def _check_known(self, commit: Commit) -> None:
         """Check that the registry knows of all that was erased of the table.
 
         Raises:
             StoreError: FC619, it does not.
         """
-        if coverage.erased and self.known_erasures and coverage.erased > self.known_erasures(coverage.erased).number:
+        coverage, known = commit.coverage, self.known_erasures
+        if coverage.erased and known and self._is_ours(commit) and coverage.erased > known(coverage.erased).number:
             raise StoreError(
                 f"the offline table {self.shown} was cleaned of erasure {coverage.erased}, of which the registry knows "
                 "nothing: it is older than the erasure",
@@ -74,7 +80,9 @@ class MarkedTable(TableLog):
     def _erased_in(self, table: DeltaTable) -> ErasedRows | None:
         """Return what finds rows of erased keys that a version may have; None: it has none."""
         number = self._known().newest_of(self.entity)
-        if not number or (mark := self._commit_of(table).coverage.erased) >= number:
+        commit = self._commit_of(table) if number else None
+        mark = commit.coverage.erased if commit and self._is_ours(commit) else 0
+        if mark >= number:
             return None
         from featurectl.pit.erased_rows import ErasedRows
 
@@ -105,13 +113,18 @@ class MarkedTable(TableLog):
             TryAgainError: its rows were prepared before a key was erased of which the table holds nothing any more.
         """
         if table is None:
-            return commit  # a run that was killed may have left files
+            eraser = eraser_of(self._known())
+            return replace(commit, eraser=eraser)  # not cleaned: a run that was killed may have left files
         before = self._commit_of(table)
+        if not self._is_ours(before):  # its rows may be of keys that the other registry has erased
+            coverage = replace(commit.coverage, erased=0)
+            return replace(commit, coverage=coverage, eraser=eraser_of(self._known()))
         if commit.coverage.erased < before.coverage.erased:
             raise self._erased_meanwhile()
         erased = commit.coverage.erased if mode == "overwrite" else before.coverage.erased
         coverage = replace(commit.coverage, erased=erased)
-        return replace(commit, coverage=coverage, cleaned=min(before.cleaned, erased))
+        eraser = before.eraser or eraser_of(self._known())
+        return replace(commit, coverage=coverage, cleaned=min(before.cleaned, erased), eraser=eraser)
 
     def _erased_meanwhile(self) -> TryAgainError:
         return TryAgainError(f"rows of the offline table {self.shown} were erased meanwhile; run it again")
@@ -128,3 +141,12 @@ class MarkedTable(TableLog):
         except StoreError:
             return []
         return [] if table is None else paths_of(table, None)
+
+
+def eraser_of(erasures: Erasures) -> str:
+    """Return a name of the registry that has some erasures, "" without any; it tells nothing of their secret."""
+    return hashlib.blake2b(erasures.secret, digest_size=8, person=b"eraser").hexdigest() if erasures.secret else ""
+
+
+def _mark(commit: Commit) -> tuple[str, int]:
+    return commit.eraser, commit.coverage.erased

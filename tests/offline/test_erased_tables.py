@@ -320,3 +320,46 @@ def test_what_a_first_run_has_left_goes_once_there_is_a_table(tmp_path):
     table.remove_erased(Erasures(), {})
     assert table.is_clean()
     assert holds(tmp_path) == []
+
+
+def test_environments_that_share_a_table_have_numbers_of_their_own(tmp_path):
+    ours = erased(whole("c3", 1), whole("c0", 0))
+    secret = bytes(reversed(range(32)))
+    their = tombstone("leg", ["carrier"], ["c5"], LATE, secret=secret)
+    theirs = Erasures(secret=secret, tombstones=(their,))
+    open_table(tmp_path).append(FrameRows(table_rows(90), KEYS), Coverage())
+    kept = without(table_rows(90), ({"carrier": "c3", "number": 1}, LATE), ({"carrier": "c0", "number": 0}, LATE))
+    open_table(tmp_path, ours).remove_erased(ours, {})
+    assert_frame_equal(open_table(tmp_path).read(), as_table(kept))
+    table = open_table(tmp_path, theirs)
+    kept = without(kept, ({"carrier": "c5"}, LATE))
+    assert_frame_equal(table.read(), as_table(kept))  # the number of ours says nothing of theirs
+    assert not table.is_clean()
+    assert table.remove_erased(Erasures(), {}).rows > 0
+    assert table.coverage().erased == 1
+    table.append(FrameRows(table_rows(0), KEYS), Coverage(erased=1))
+    assert open_table(tmp_path, theirs).is_clean()
+    table = open_table(tmp_path, ours)
+    assert not table.is_clean()
+    assert_frame_equal(table.read(), as_table(kept))
+    assert table.coverage().erased == 1
+    assert table.remove_erased(Erasures(), {}) == ErasedFiles()
+    assert (table.is_clean(), table.coverage().erased) == (True, 2)
+    with pytest.raises(StoreError, match="was cleaned of erasure 2"):
+        open_table(tmp_path, Erasures()).coverage()
+
+
+def test_rows_that_an_environment_adds_are_looked_through_by_the_other(tmp_path):
+    ours = erased(whole("c3", 1))
+    secret = bytes(reversed(range(32)))
+    theirs = Erasures(secret=secret, tombstones=(tombstone("shop", ["k"], ["a"], LATE, secret=secret),))
+    open_table(tmp_path).append(FrameRows(table_rows(20), KEYS), Coverage())
+    open_table(tmp_path, ours).remove_erased(ours, {})
+    table = open_table(tmp_path, theirs)
+    assert table.is_clean()
+    table.append(FrameRows(table_rows(60, start=20), KEYS), table.coverage())
+    assert not open_table(tmp_path, ours).is_clean()
+    every = as_table(without(table_rows(20), ({"carrier": "c3", "number": 1}, LATE)), table_rows(60, start=20))
+    kept = without(every, ({"carrier": "c3", "number": 1}, LATE))
+    assert kept.height < every.height
+    assert_frame_equal(open_table(tmp_path, ours).read(), kept)
