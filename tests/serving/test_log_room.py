@@ -165,7 +165,7 @@ def test_a_log_without_room_drops_rows_says_so_and_counts_them(served, capsys):
 
 @pytest.mark.parametrize("merchant", ["x" * MOST_TEXT, int("9" * MOST_TEXT)])
 def test_what_waits_is_bounded_in_bytes(own_clicks, opened, monkeypatch, merchant):
-    monkeypatch.setattr("featurectl.serving.log.policy.EVERY_S", 3_600.0)  # nothing is written
+    monkeypatch.setattr("featurectl.serving.log.policy.LOGGED_EVERY_S", 3_600.0)  # nothing is written
     monkeypatch.setattr(parquet, "_BYTES_WAITING", 100_000)
     run(own_clicks, "push", "--env", "logged")
     client = opened(own_clicks, env="logged", timeout_s=20.0, judge_s=3_600.0)
