@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -83,8 +84,12 @@ def erase_rows(workspace: Workspace, order: ErasureOrder, progress: Progress) ->
         [tombstone] = workspace.registry().write_tombstones(
             workspace.project, [unwritten], _entry(workspace, unwritten)
         )
+    target = read_applied(workspace, progress)
+    if order.dry_run:  # streams look for what the state knows of
+        known = Erasures(secret=secret, tombstones=(*state.erasures.tombstones, tombstone))
+        target = replace(target, state=replace(target.state, erasures=known))
     request = ErasureRequest(
-        target=read_applied(workspace, progress),
+        target=target,
         erasures=Erasures(secret=secret, tombstones=(tombstone,)),
         values={tombstone.number: values},
         progress=progress,

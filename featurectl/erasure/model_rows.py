@@ -13,6 +13,7 @@ from typing import Any, Final
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError, TryAgainError
 from featurectl.erasure.base import ErasureRequest, PlaceFindings
+from featurectl.erasure.model_keys import key_columns
 from featurectl.models.artifact import read_artifact, write_artifact
 from featurectl.models.golden_rows import GOLDEN, places_of, without_places
 from featurectl.models.validation_rows import (
@@ -24,8 +25,10 @@ from featurectl.models.validation_rows import (
 from featurectl.offline.open_plain_files import open_loose
 from featurectl.pit.erased_rows import ErasedRows
 from featurectl.registry.base import HistoryEntry
-from featurectl.registry.state import ModelVersion, State
+from featurectl.registry.state import ModelVersion
 from featurectl.workspace.actor import current_actor
+
+EntityColumns = Mapping[str, Sequence[Mapping[str, str]]]
 
 _TIME: Final = "\x00time"
 _TRIES: Final = 5
@@ -64,7 +67,7 @@ class ModelRowsPlace:
 def _each(request: ErasureRequest) -> Iterator[_Cleaned]:
     location, state = request.target.workspace.offline_location(), request.target.state
     for version in state.model_versions:
-        entities = _entities_of(version, state)
+        entities = key_columns(version, state)
         try:
             judged, rows, size = _judged(request, version, entities, location)
             golden, more, notes = _golden(request, version, entities, location)
@@ -75,15 +78,8 @@ def _each(request: ErasureRequest) -> Iterator[_Cleaned]:
             yield _Cleaned(version=version, judged=judged, golden=golden, rows=rows + more, size=size, notes=notes)
 
 
-def _entities_of(version: ModelVersion, state: State) -> Mapping[str, Sequence[str]]:
-    """Return the keys of the entities of the views that a version reads, by the entities' names."""
-    views = [state.view(name, number) for name, number in version.view_versions.items()]
-    found = [view.definition.get("entity") for view in views if view is not None]
-    return {str(entity["name"]): [*entity["keys"]] for entity in found if isinstance(entity, Mapping)}
-
-
 def _judged(
-    request: ErasureRequest, version: ModelVersion, entities: Mapping[str, Sequence[str]], location: str
+    request: ErasureRequest, version: ModelVersion, entities: EntityColumns, location: str
 ) -> tuple[bytes | None, int, int]:
     """Return the rows that a version was judged on without those of erased keys, how many these are, and the bytes."""
     if not version.judged or not any(request.erasures.of(entity) for entity in entities):
@@ -92,10 +88,9 @@ def _judged(
     rows = load_validation_rows(content)
     table = rows.spine.with_columns(rows.time.alias(_TIME))
     gone = None
-    for entity, keys in entities.items():
-        if all(key in table.columns for key in keys):
-            rows_of = ErasedRows(erasures=request.erasures, entity=entity, columns={key: key for key in keys})
-            found = rows_of.are(table, _TIME)
+    for entity, columns in ((entity, columns) for entity, several in entities.items() for columns in several):
+        if all(column in table.columns for column in columns.values()):
+            found = ErasedRows(erasures=request.erasures, entity=entity, columns=columns).are(table, _TIME)
             gone = found if gone is None else gone | found
     if gone is None or not gone.any():
         return None, 0, 0
@@ -103,7 +98,7 @@ def _judged(
 
 
 def _golden(
-    request: ErasureRequest, version: ModelVersion, entities: Mapping[str, Sequence[str]], location: str
+    request: ErasureRequest, version: ModelVersion, entities: EntityColumns, location: str
 ) -> tuple[bytes | None, int, tuple[str, ...]]:
     """Return a version's golden rows without those of erased keys, how many these are, and what is said of them."""
     tombstones = [

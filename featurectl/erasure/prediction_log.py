@@ -16,6 +16,7 @@ import polars as pl
 from featurectl.core.erasures import Erasures
 from featurectl.core.errors import StoreError
 from featurectl.erasure.base import ErasureRequest, PlaceFindings
+from featurectl.erasure.model_keys import key_columns
 from featurectl.offline.open_plain_files import open_loose
 from featurectl.offline.plain_files import LooseFile, LooseFiles
 from featurectl.operations.prediction_log.compacted_files import kept_metadata
@@ -49,6 +50,7 @@ class PredictionLogPlace:
         return _findings(found)
 
 
+EntityColumns = Mapping[str, Sequence[Mapping[str, str]]]
 _Act = Callable[[LooseFiles, LooseFile, bytes, pl.Series], None]
 
 
@@ -80,30 +82,21 @@ def _each(
                         request.progress.advance(len(seen), None, "files of the prediction log")
 
 
-def _entities(state: State, model: str, version: str) -> frozenset[str] | None:
-    """Return the entities of the views that a version reads; None where it is not known."""
+def _entities(state: State, model: str, version: str) -> EntityColumns | None:
+    """Return the columns of the keys of the entities that a version reads; None where it is not known."""
     number = int(version.removeprefix("v")) if version.removeprefix("v").isdigit() else 0
     known = state.model_version(model, number)
-    if known is None:
-        return None
-    views = [state.view(name, at) for name, at in known.view_versions.items()]
-    entities = [view.definition.get("entity") for view in views if view is not None]
-    return frozenset(str(entity["name"]) for entity in entities if isinstance(entity, Mapping))
+    return None if known is None else key_columns(known, state)
 
 
-def _erased(content: bytes, erasures: Erasures, entities: frozenset[str] | None, path: str) -> pl.Series | None:
+def _erased(content: bytes, erasures: Erasures, entities: EntityColumns | None, path: str) -> pl.Series | None:
     """Return which rows of a file are of erased keys; None where it has no keys of such an entity."""
     try:
         names = pl.read_parquet_schema(io.BytesIO(content))
-        chosen = {item.entity: item.keys for item in erasures.tombstones if entities is None or item.entity in entities}
         found: pl.Series | None = None
-        for entity in chosen:
-            columns = _columns(names, [key for item in erasures.of(entity) for key in item.keys])
-            if columns is None:
-                continue
-            wanted = [*columns.values(), *(name for name in _TIMES if name in names)]
-            rows = pl.read_parquet(io.BytesIO(content), columns=list(dict.fromkeys(wanted)))
+        for entity, columns in _columns(names, erasures, entities):
             times = [name for name in _TIMES if name in names]
+            rows = pl.read_parquet(io.BytesIO(content), columns=list(dict.fromkeys([*columns.values(), *times])))
             gone = ErasedRows(erasures=erasures, entity=entity, columns=columns).are(rows, *times)
             found = gone if found is None else found | gone
     except pl.exceptions.PolarsError as error:
@@ -112,10 +105,21 @@ def _erased(content: bytes, erasures: Erasures, entities: frozenset[str] | None,
     return found
 
 
-def _columns(names: Mapping[str, pl.DataType], keys: Sequence[str]) -> dict[str, str] | None:
-    """Return the columns of a file that hold keys; None where it lacks one."""
-    found = {key: f"{_ASKED}{key}" if f"{_ASKED}{key}" in names else key for key in keys}
-    return found if all(column in names for column in found.values()) else None
+def _columns(
+    names: Mapping[str, pl.DataType], erasures: Erasures, entities: EntityColumns | None
+) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """Yield the columns of a file that hold the keys of an entity of which some were erased, as far as it has them.
+
+    Of a version that is not known they have the keys' own names.
+    """
+    for entity in dict.fromkeys(item.entity for item in erasures.tombstones):
+        keys = {key for item in erasures.of(entity) for key in item.keys}
+        for joined in [{key: key for key in keys}] if entities is None else entities.get(entity, []):
+            logged = {
+                key: f"{_ASKED}{joined[key]}" if f"{_ASKED}{joined[key]}" in names else joined[key] for key in keys
+            }
+            if all(column in names for column in logged.values()):
+                yield entity, logged
 
 
 def _rewrite(files: LooseFiles, file: LooseFile, content: bytes, gone: pl.Series) -> None:

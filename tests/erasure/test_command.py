@@ -12,6 +12,7 @@ import pytest
 from featurectl.cli.main import main
 from featurectl.core.errors import StoreError
 from featurectl.erasure.all_places import PLACES
+from featurectl.erasure.base import ErasureRequest, PlaceFindings
 from featurectl.registry.file import read_state
 from tests.cli.golden import assert_golden
 from tests.model_shop import Shop, objects, open_shop
@@ -44,6 +45,25 @@ def test_a_dry_run_says_what_there_is_and_leaves_all_as_it_is(shop: Shop):
     after = {path: path.read_bytes() for path in shop.root.rglob("*") if path.is_file()}
     assert after == before
     assert erased(shop) == []
+
+
+def test_places_of_a_dry_run_know_of_the_erasure_as_those_of_an_erasure_do(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+    seen: list[tuple[list[int], list[int]]] = []
+
+    class Seeing:
+        def look(self, request: ErasureRequest) -> list[PlaceFindings]:
+            known = request.target.state.erasures.tombstones
+            seen.append(([item.number for item in known], [item.number for item in request.erasures.tombstones]))
+            return []
+
+        erase = look
+
+    monkeypatch.setattr("featurectl.erasure.erase.PLACES", {"attic": Seeing})
+    shop.run("erase", "key", "k=k1", "--dry-run")
+    assert seen == [([1], [1])]
+    shop.run("erase", "key", "k=k1")
+    shop.run("erase", "key", "k=k2", "--dry-run")
+    assert seen[1:] == [([1], [1]), ([1], [1]), ([1, 2], [2])]
 
 
 def test_it_is_done_once_and_may_be_done_again(shop: Shop):

@@ -181,3 +181,30 @@ def test_scores_of_runs_that_were_cut_go_but_those_of_one_that_goes_on(shop: Sho
         assert (found.rows, found.what) == (2, "runs")
         assert "1 of them go on" in found.notes[0]
     assert sorted(path.name for path in folder.iterdir()) == ["busy", "later"]
+
+
+def test_rows_of_a_key_that_a_model_joins_by_another_column_go_too(shop: Shop):
+    selected = "s.csv, event_time: at, select: {buyer: k, seller: kind}, columns: {"
+    twice = "[{view: v, join: {k: buyer}, prefix: b_, features: [qty]}, {view: v, join: {k: seller}, features: [half]}]"
+    lines = objects().replace("s.csv, event_time: at, columns: {", selected).splitlines()
+    shop.make("\n".join(f"    features: {twice}" if "v:qty" in line else line for line in lines))
+    shop.run("train", "m")
+
+    def judged() -> list[tuple[object, ...]]:
+        version, location = shop.version()
+        rows = load_validation_rows(read_artifact(location, version.judged, version.judged_sha256))
+        return rows.spine.select("buyer", "seller").rows()
+
+    before = judged()
+    assert "k1" in [buyer for buyer, _ in before]
+    erase(shop, ModelRowsPlace(), "k1")
+    assert judged() == [row for row in before if row[0] != "k1"]
+    erase(shop, ModelRowsPlace(), "a")
+    assert judged() == [row for row in before if row[0] != "k1" and row[1] != "a"]
+    path = shop.root / LOG / "100000-a.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    time = [instant("2026-01-10T10:00:00")] * 3
+    frame = pl.DataFrame({"buyer": ["k1", "k2", "k2"], "seller": ["k2", "k1", "a"], "time": time, "logged_at": time})
+    path.write_bytes(parquet(frame))
+    [found] = erase(shop, PredictionLogPlace(), "k1")
+    assert (found.rows, pl.read_parquet(path)["seller"].to_list()) == (2, ["a"])

@@ -1,0 +1,28 @@
+"""Which columns of a model's rows hold the keys of entities: those that its features are joined by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from featurectl.language.definitions.json_form import load_untyped_model, load_untyped_view
+from featurectl.language.definitions.model import FeatureInput
+from featurectl.registry.state import ModelVersion, State
+
+
+def key_columns(version: ModelVersion, state: State) -> Mapping[str, Sequence[Mapping[str, str]]]:
+    """Return the columns of the keys of each entity that a version reads features of, by the keys' names.
+
+    An entity has several of these where rows are of several of it: a flight is of the airports `origin` and `dest`.
+    """
+    found: dict[str, list[Mapping[str, str]]] = {}
+    for item in load_untyped_model(version.definition).inputs:
+        if not isinstance(item, FeatureInput):
+            continue
+        registered = state.view(item.view, version.view_versions.get(item.view, 0))
+        view = None if registered is None else load_untyped_view(registered.definition)
+        if view is None or view.entity is None:
+            continue
+        columns = {key: item.join.get(key, key) for key in view.keys}
+        if columns not in found.setdefault(view.entity.name, []):
+            found[view.entity.name].append(columns)
+    return found
