@@ -29,7 +29,7 @@ from featurectl.registry.applied import not_applied
 from featurectl.registry.base import HistoryEntry
 from featurectl.registry.state import State
 from featurectl.workspace.actor import current_actor
-from featurectl.workspace.applied_workspace import read_applied
+from featurectl.workspace.applied_workspace import AppliedWorkspace, read_applied
 from featurectl.workspace.workspace import Workspace
 
 _BYTES_A_SECOND: Final = 20 << 20  # that are read and written anew: see decision 106
@@ -85,11 +85,8 @@ def erase_rows(workspace: Workspace, order: ErasureOrder, progress: Progress) ->
             workspace.project, [unwritten], _entry(workspace, unwritten)
         )
     target = read_applied(workspace, progress)
-    if order.dry_run:  # streams look for what the state knows of
-        known = Erasures(secret=secret, tombstones=(*state.erasures.tombstones, tombstone))
-        target = replace(target, state=replace(target.state, erasures=known))
     request = ErasureRequest(
-        target=target,
+        target=_knowing(target, secret, tombstone) if order.dry_run else target,
         erasures=Erasures(secret=secret, tombstones=(tombstone,)),
         values={tombstone.number: values},
         progress=progress,
@@ -103,6 +100,12 @@ def erase_rows(workspace: Workspace, order: ErasureOrder, progress: Progress) ->
         out_of_reach=out_of_reach(workspace, state, [order.entity]),
         failures=failures,
     )
+
+
+def _knowing(target: AppliedWorkspace, secret: bytes, tombstone: Tombstone) -> AppliedWorkspace:
+    """Return an environment as it is once a tombstone is written: streams look for what the state knows of."""
+    known = Erasures(secret=secret, tombstones=(*target.state.erasures.tombstones, tombstone))
+    return replace(target, state=replace(target.state, erasures=known))
 
 
 def _again(workspace: Workspace, state: State, order: ErasureOrder, progress: Progress) -> ErasureReport:
