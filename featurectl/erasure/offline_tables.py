@@ -37,14 +37,14 @@ class NamedVersions:
 
         >>> named = NamedVersions(view=None, table=None, manifests=[(3, "manifest a1")], models=[(3, "churn@2")])
         >>> named.notes([3])
-        ('version 3 of the table is gone: manifest a1 and the training set of churn@2 can not be made again',)
+        ("version 3 of the table is gone: manifest a1 and the training set of churn@2 can't be made again",)
         """
         found = []
         for version in broken:
             holders = [holder for number, holder in self.manifests if number == version]
             holders += [f"the training set of {model}" for number, model in self.models if number == version]
             who = f"{', '.join(holders[:-1])} and {holders[-1]}" if len(holders) > 1 else "".join(holders)
-            found.append(f"version {version} of the table is gone: {who} can not be made again")
+            found.append(f"version {version} of the table is gone: {who} can't be made again")
         return tuple(found)
 
 

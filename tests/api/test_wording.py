@@ -49,6 +49,7 @@ NO_ARGUMENT = {
     "--debug": "of the command line", "--auto-approve": "what init says comes next",
     "--once": "stream run", "--workers": "stream run", "--host": "stream run", "--port": "stream run",
     "--log-lost": "stream reset",
+    "--table-name": "aws dynamodb", "--time-to-live-specification": "aws dynamodb",
 }  # fmt: skip
 NO_ERRORS = {"none: featurectl monitor test was run"}  # what a message to others says
 PROSE = {"delay", "fraud"}  # words of a search and a model, not of a sentence

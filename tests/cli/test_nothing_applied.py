@@ -57,6 +57,7 @@ WORKS_ON_WHAT_IS_APPLIED = (
     "monitor check --dry-run",
     "monitor silence late --for 2h",
     "monitor silence --list",
+    "erase customer customer=1",
     "monitor test ops",
     "monitor drift late",
     "monitor export --textfile featurectl.prom",
