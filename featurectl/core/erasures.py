@@ -24,7 +24,8 @@ _DIGEST_BYTES: Final = 16
 class Tombstone:
     """An erased key of an entity: no row of it comes back that happened, or became available, until `at`.
 
-    `number` counts the erasures of a project from 1; one that is erased again has a new number. `keys` are the names
+    `number` is that of the erasure, later ones have greater ones: the microseconds of `at`, or one more than the last,
+    so that no two registries of a project give one to two keys, as one that was restored might. `keys` are the names
     of the keys that were given, in the entity's order: all of the entity, or some of them, which every row has that
     agrees in these. `digest` is `key_digest` of their values, in hexadecimal; `quick` is `quick_hashes` of them, by
     which few rows are left to work out a digest of. `done_at` is when all that could be reached was removed; None: a

@@ -101,15 +101,19 @@ def _golden(
     request: ErasureRequest, version: ModelVersion, entities: EntityColumns, location: str
 ) -> tuple[bytes | None, int, tuple[str, ...]]:
     """Return a version's golden rows without those of erased keys, how many these are, and what is said of them."""
-    tombstones = [
-        item
-        for item in request.erasures.tombstones
-        if item.entity in entities and item.number in request.values and version.created_at <= item.at
-    ]
+    before = [i for i in request.erasures.tombstones if i.entity in entities and version.created_at <= i.at]
+    tombstones = [item for item in before if item.number in request.values]
+    if version.golden and any(item.done_at is None for item in before if item not in tombstones):
+        return None, 0, ("of an erasure that was cut its golden rows may stay: erase the key once more by its value",)
     if not version.golden or not tombstones:
         return None, 0, ()
     content = read_artifact(location, version.golden, version.golden_sha256)
-    places = [places_of(content, request.values[item.number]) for item in tombstones]
+    asked = [
+        {columns[key]: value for key, value in request.values[item.number].items()}
+        for item in tombstones
+        for columns in entities[item.entity]
+    ]
+    places = [places_of(content, values) for values in asked]
     if None in places:
         note = "its golden rows have no keys to find them by: train it anew, or retire it and `featurectl clean`"
         return None, 0, (note,)

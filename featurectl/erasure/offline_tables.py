@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.units import counted
+from featurectl.core.units import counted, format_instant, from_us
 from featurectl.erasure.base import ErasureRequest, PlaceFindings
 from featurectl.language.definitions.json_form import load_view
 from featurectl.operations.materialize.clean_erased import remove_erased
@@ -90,9 +90,14 @@ def _tables(request: ErasureRequest) -> Iterator[NamedVersions]:
 
 def _findings(named: NamedVersions, found: ErasedFiles) -> PlaceFindings:
     older = f"{counted(found.removed, 'file')} with such rows, which older versions need, can't be read any more"
+    restored = (
+        f"it was cleaned of an erasure of {format_instant(from_us(found.unknown))} that this registry does not know: "
+        "if the registry was restored from before, erase again what was erased since"
+    )
+    said = [*([older] if found.removed else []), *([restored] if found.unknown else [])]
     return PlaceFindings(
         place=f"offline table {named.view.name}@{named.view.version}",
         rows=found.rows,
         rewritten=found.rewritten,
-        notes=(*((older,) if found.removed else ()), *named.notes(found.broken)),
+        notes=(*said, *named.notes(found.broken)),
     )

@@ -86,17 +86,19 @@ class ErasedFiles:
 
     `rows` are those of its newest version, `rewritten` the bytes of the files of that version that are written anew
     without them. `removed` files hold rows of erased keys, and older versions need them; `broken` are those of the
-    versions that were asked about which can't be read any more without them.
+    versions that were asked about which can't be read any more without them. `unknown` is the number of an erasure of
+    which the table was cleaned before and the registry knows nothing (0: there is none).
     """
 
     rows: int = 0
     rewritten: int = 0
     removed: int = 0
     broken: tuple[int, ...] = ()
+    unknown: int = 0
 
     def __bool__(self) -> bool:
-        """Return whether there is anything to remove."""
-        return bool(self.rows or self.removed)
+        """Return whether there is anything to remove, or to be said."""
+        return bool(self.rows or self.removed or self.unknown)
 
 
 class OfflineTable(Protocol):

@@ -70,6 +70,7 @@ class ErasableTable(MarkedTable):
             rewritten=sum(file.size for file in hit),
             removed=len(gone),
             broken=tuple(version for version in sorted(set(versions)) if gone.intersection(self._paths_of(version))),
+            unknown=0 if table is None else self._unknown_mark(self._commit_of(table)),
         )
 
     def remove_erased(self, asked: Erasures, values: KeyValues, versions: Collection[int] = ()) -> ErasedFiles:
@@ -83,15 +84,16 @@ class ErasableTable(MarkedTable):
         every, table = self._search(asked, values, 0), self._open()
         if not every:
             return ErasedFiles()
-        number, rows, rewritten, cleaned = every.erasures.newest_of(self.entity), 0, 0, 0
+        number, rows, rewritten, cleaned, unknown = every.erasures.newest_of(self.entity), 0, 0, 0, 0
         if table is not None:
             commit = self._commit_of(table)
+            unknown = self._unknown_mark(commit)
             erased, cleaned = (commit.coverage.erased, commit.cleaned) if self._is_ours(commit) else (0, 0)
             rows, rewritten = self._rewrite(table, self._search(asked, values, erased), number)
         removed = self._remove_old(self._search(asked, values, cleaned))
         self._say_cleaned(number)
         broken = tuple(version for version in sorted(set(versions)) if self._is_broken(version))
-        return ErasedFiles(rows=rows, rewritten=rewritten, removed=removed, broken=broken)
+        return ErasedFiles(rows=rows, rewritten=rewritten, removed=removed, broken=broken, unknown=unknown)
 
     def is_clean(self) -> bool:
         """Return whether nothing is left of keys that were erased, in no file of the table, as far as is known."""

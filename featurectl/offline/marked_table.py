@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from featurectl.core.dataclass import dataclass
 from featurectl.core.erasures import NOTHING_ERASED, Erasures
 from featurectl.core.errors import StoreError, TryAgainError
+from featurectl.core.units import format_instant, from_us
 from featurectl.offline.actions import paths_of
 from featurectl.offline.commit import Commit, load_commit
 from featurectl.offline.commit_log import all_entries
@@ -68,14 +69,19 @@ class MarkedTable(TableLog):
         Raises:
             StoreError: FC619, it does not.
         """
-        coverage, known = commit.coverage, self.known_erasures
-        if coverage.erased and known and self._is_ours(commit) and coverage.erased > known(coverage.erased).number:
+        if self.known_erasures and self._is_ours(commit) and (unknown := self._unknown_mark(commit)):
+            when = format_instant(from_us(unknown))
             raise StoreError(
-                f"the offline table {self.shown} was cleaned of erasure {coverage.erased}, of which the registry knows "
-                "nothing: it is older than the erasure",
+                f"the offline table {self.shown} was cleaned of an erasure of {when}, of which the registry knows "
+                "nothing: it was restored from before",
                 code="FC619",
                 hint="erase again what was erased since the registry was kept: featurectl erase ENTITY KEY=VALUE",
             )
+
+    def _unknown_mark(self, commit: Commit) -> int:
+        """Return the number of an erasure that a commit names and the registry does not know; 0: it names none."""
+        mark = commit.coverage.erased
+        return 0 if not mark or any(item.number == mark for item in self._known(mark).tombstones) else mark
 
     def _erased_in(self, table: DeltaTable) -> ErasedRows | None:
         """Return what finds rows of erased keys that a version may have; None: it has none."""

@@ -11,6 +11,8 @@ from featurectl.language.renaming import current_names
 from featurectl.online.base import KeyValue
 from featurectl.online.client.pushed_versions import never_pushed
 from featurectl.online.client.read_view import ReadView
+from featurectl.online.codec import pack_key
+from featurectl.online.erased_keys import erased_until
 from featurectl.online.future_pushes import latest_at, tell_ahead
 from featurectl.online.read import Answer, ViewReader
 from featurectl.online.stream_state.entity_reader import StreamEntityReader
@@ -34,10 +36,28 @@ def read_online(
     if read.view.source.is_stream:
         return _read_lists(workspace, read, entities, chosen)
     latest = latest_at(workspace.clock) if workspace.clock else None
-    answers = ViewReader(read.view, read.online).read(workspace.online(), entities, workspace.now, latest)
+    reader = ViewReader(read.view, read.online)
+    answers = reader.read(workspace.online(), entities, workspace.now, latest)
+    for place in hidden_places(workspace, read, entities):
+        answers[place] = reader.answer(None, workspace.now, latest=latest)
     if all(a.computed_at is None for a in answers) and workspace.online().read_push_record(read.online) is None:
         raise _never_pushed(workspace, read)
     return answers
+
+
+def hidden_places(workspace: Workspace, read: ReadView, entities: Sequence[Sequence[KeyValue | None]]) -> list[int]:
+    """Return the places of entities that are erased and whose rows may still be in the store.
+
+    They may until a push has ended that knows of the erasure: the store may be one that was restored.
+    """
+    entity, erasures = read.view.entity, workspace.erasures()
+    newest = 0 if entity is None else erasures.newest_of(entity.name)
+    record = workspace.online().read_push_record(read.online) if newest else None
+    if entity is None or not newest or (record is not None and record.erased >= newest):
+        return []
+    find, dtypes = erased_until(erasures, entity.name, read.view.key_types), tuple(read.view.key_types.values())
+    whole = [(place, [part for part in each if part is not None]) for place, each in enumerate(entities)]
+    return [place for place, key in whole if len(key) == len(dtypes) and find(pack_key(key, dtypes))]
 
 
 def _read_lists(

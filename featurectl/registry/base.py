@@ -184,9 +184,9 @@ class Registry(Protocol):
         """Return the secret that the hashes of erased keys are made with; it is made when there is none."""
 
     def write_tombstones(self, project: str, items: Sequence[Tombstone], entry: HistoryEntry) -> tuple[Tombstone, ...]:
-        """Write tombstones under the next numbers, as of now by the registry's clock, in one transaction with `entry`.
+        """Write tombstones under later numbers, as of now by the registry's clock, in one transaction with `entry`.
 
-        One takes the place of an earlier one of the same key. Returned are those written.
+        A key may have several: the newest says until when it is erased. Returned are those written.
         """
 
     def finish_erasures(self, project: str, numbers: Sequence[int]) -> None:

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, insert, inspect, select, update
+from sqlalchemy import Connection, func, insert, inspect, select, update
 
 from featurectl.core.erasures import SECRET_BYTES, Erasures, Tombstone
-from featurectl.core.units import format_iso
+from featurectl.core.units import format_iso, instant_us
 from featurectl.registry import tables
 from featurectl.registry.dialect import insert_new
 from featurectl.registry.rows import TableRow, load_tombstone
@@ -27,16 +27,19 @@ def make_secret(connection: Connection, project: str) -> bytes:
 def insert_tombstones(
     connection: Connection, project: str, items: Sequence[Tombstone], at: datetime
 ) -> tuple[Tombstone, ...]:
-    """Write tombstones under the next numbers (those of the arguments are ignored), in place of those of the same key.
+    """Write tombstones under numbers of their own (those of the arguments are ignored).
 
-    The caller holds the project's row, so that no other transaction writes any.
+    A number is the microseconds of its instant, or one more than the last: a registry that was restored does not give
+    it to another key. One of the same key that was not done is done with the new one. The caller holds the project's
+    row, so that no other transaction writes any.
     """
     table = tables.erasures.c
     last = connection.execute(select(func.max(table.number)).where(table.project == project)).scalar() or 0
-    written = tuple(replace(item, number=last + place, at=at, done_at=None) for place, item in enumerate(items, 1))
+    first = max(last + 1, instant_us(at))
+    written = tuple(replace(item, number=first + place, at=at, done_at=None) for place, item in enumerate(items))
     for item in written:
         same = (table.project == project, table.entity == item.entity, table.digest == item.digest)
-        connection.execute(delete(tables.erasures).where(*same))
+        connection.execute(update(tables.erasures).where(*same, table.done_at == "").values(done_at=format_iso(at)))
         connection.execute(insert(tables.erasures).values(_row(project, item)))
     return written
 

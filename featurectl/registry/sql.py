@@ -282,9 +282,9 @@ class SqlRegistry:
             return make_secret(connection, project)
 
     def write_tombstones(self, project: str, items: Sequence[Tombstone], entry: HistoryEntry) -> tuple[Tombstone, ...]:
-        """Write tombstones under the next numbers, as of now by the registry's clock, in one transaction with `entry`.
+        """Write tombstones under later numbers, as of now by the registry's clock, in one transaction with `entry`.
 
-        One takes the place of an earlier one of the same key.
+        A key may have several: the newest says until when it is erased.
         """
         with self._database.writing() as connection:
             serial = _next_serial(connection, project)

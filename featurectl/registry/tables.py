@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Boolean, Column, Index, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Table, Text
 
 METADATA: Final = MetaData()
 
@@ -158,12 +158,12 @@ erasure_secrets = Table(
     Column("secret", Text, nullable=False),
 )
 
-# One row an erased key; `keys` is JSON, `quick` a number of 64 bits, `done_at` "" until what can be reached is removed.
+# One row an erasure of a key; `keys` is JSON, `quick` a number of 64 bits, `done_at` "" until all was removed.
 erasures = Table(
     "erasures",
     METADATA,
     Column("project", Text, primary_key=True),
-    Column("number", Integer, primary_key=True),
+    Column("number", BigInteger, primary_key=True),
     Column("entity", Text, nullable=False),
     Column("keys", Text, nullable=False),
     Column("digest", Text, nullable=False),

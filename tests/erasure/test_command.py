@@ -60,10 +60,13 @@ def test_places_of_a_dry_run_know_of_the_erasure_as_those_of_an_erasure_do(shop:
 
     monkeypatch.setattr("featurectl.erasure.erase.PLACES", {"attic": Seeing})
     shop.run("erase", "key", "k=k1", "--dry-run")
-    assert seen == [([1], [1])]
     shop.run("erase", "key", "k=k1")
     shop.run("erase", "key", "k=k2", "--dry-run")
-    assert seen[1:] == [([1], [1]), ([1], [1]), ([1, 2], [2])]
+    [tried], [first, again], [second] = seen[:1], seen[1:3], seen[3:]
+    assert tried[0] == tried[1]
+    assert first == again == (first[1], first[1])
+    assert second == ([*first[1], *second[1]], second[1])
+    assert [len(each[1]) for each in seen] == [1, 1, 1, 1]
 
 
 def test_it_is_done_once_and_may_be_done_again(shop: Shop):
@@ -75,7 +78,7 @@ def test_it_is_done_once_and_may_be_done_again(shop: Shop):
     again = json.loads(shop.run("erase", "key", "k=k1", "-o", "json").out)["result"]
     assert again["places"] == []
     assert again["until"] > document["until"]
-    assert erased(shop) == [("key", ("k",), True)]
+    assert erased(shop) == [("key", ("k",), True)] * 2
     assert json.loads(shop.run("erase", "--again", "-o", "json").out)["result"]["places"] == []
 
 
@@ -97,6 +100,29 @@ def test_a_place_that_fails_keeps_no_other_and_leaves_it_undone(shop: Shop, monk
     shop.run("erase", "--again")
     assert erased(shop) == [("key", ("k",), True)]
     assert "erasure" not in shop.run("status").out
+
+
+def test_get_answers_no_row_that_a_restored_store_brings_back(shop: Shop):
+    copy = {path: path.read_bytes() for path in shop.root.glob("on.db*")}
+    known = json.loads(shop.run("get", "v", "k=k1", "-o", "json").out)["result"]
+    assert known["features"]["qty"]["value"] is not None
+    shop.run("erase", "key", "k=k1")
+    for path, content in copy.items():
+        path.write_bytes(content)
+    for key, is_there in (("k1", False), ("k2", True)):
+        found = json.loads(shop.run("get", "v", f"k={key}", "-o", "json").out)["result"]
+        assert (found["features"]["qty"]["value"] is not None) == is_there
+    shop.run("push")
+    assert "NOT_FOUND" in shop.run("get", "v", "k=k1").out
+
+
+def test_a_registry_that_is_older_than_an_erasure_is_named(shop: Shop):
+    copy = (shop.root / "r.db").read_bytes()
+    shop.run("erase", "key", "k=k1")
+    (shop.root / "r.db").write_bytes(copy)
+    said = shop.run("erase", "key", "k=k2").out
+    assert "that this registry does not know: if the registry was restored from before, erase again" in said
+    assert "does not know" not in shop.run("erase", "key", "k=k3").out
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from featurectl.erasure.model_rows import ModelRowsPlace
 from featurectl.erasure.prediction_log import PredictionLogPlace
 from featurectl.erasure.score_checkpoints import ScoreCheckpointsPlace
 from featurectl.models.artifact import read_artifact
-from featurectl.models.golden_rows import load_golden
+from featurectl.models.golden_rows import load_golden, places_of
 from featurectl.models.validation_rows import load_validation_rows
 from featurectl.offline.open_plain_files import open_loose
 from featurectl.operations.prediction_log.compacted_files import compacted_content, compacted_name, replaced_files
@@ -65,6 +65,11 @@ def golden_rows(shop: Shop) -> list[tuple[object, ...]]:
     golden = load_golden(read_artifact(location, version.golden, version.golden_sha256))
     assert all(len(column) == len(golden.scores) for column in golden.columns.values())
     return list(zip(*golden.columns.values(), golden.scores.tolist(), strict=True))
+
+
+def golden_places(shop: Shop, column: str, key: str) -> list[int] | None:
+    version, location = shop.version()
+    return places_of(read_artifact(location, version.golden, version.golden_sha256), {column: key})
 
 
 def test_rows_beside_a_model_go_and_it_is_served_as_before(shop: Shop):
@@ -195,10 +200,12 @@ def test_rows_of_a_key_that_a_model_joins_by_another_column_go_too(shop: Shop):
         rows = load_validation_rows(read_artifact(location, version.judged, version.judged_sha256))
         return rows.spine.select("buyer", "seller").rows()
 
-    before = judged()
+    before, golden = judged(), golden_places(shop, "buyer", "k1")
     assert "k1" in [buyer for buyer, _ in before]
+    assert golden
     erase(shop, ModelRowsPlace(), "k1")
     assert judged() == [row for row in before if row[0] != "k1"]
+    assert golden_places(shop, "buyer", "k1") == []
     erase(shop, ModelRowsPlace(), "a")
     assert judged() == [row for row in before if row[0] != "k1" and row[1] != "a"]
     path = shop.root / LOG / "100000-a.parquet"

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from featurectl.core.errors import TryAgainError, UsageError
+from featurectl.core.units import instant_us
 from featurectl.registry.base import HistoryEntry, Pin, RegistryChange
 from featurectl.registry.state import BoundFeature, GateResult, ModelVersion, ObjectVersion, State
 from tests.tombstones import tombstone
@@ -316,7 +317,8 @@ def test_erased_keys_are_known_by_their_hashes_and_numbers_grow(registry, open_r
     assert not registry.load_state("flights").erasures
     items = [tombstone("carrier", ["id"], [key], AT, secret=secret) for key in ("a", "b")]
     written = registry.write_tombstones("flights", items, replace(ENTRY, command="erase", summary="2 keys"))
-    assert [(t.number, t.digest) for t in written] == [(1, items[0].digest), (2, items[1].digest)]
+    assert [t.digest for t in written] == [items[0].digest, items[1].digest]
+    assert [t.number for t in written] == [instant_us(written[0].at), instant_us(written[0].at) + 1]
     assert all(t.at > AT and t.done_at is None for t in written)
     state = open_registry().load_state("flights")
     assert (state.serial, state.erasures.secret, state.erasures.tombstones) == (1, secret, written)
@@ -324,14 +326,26 @@ def test_erased_keys_are_known_by_their_hashes_and_numbers_grow(registry, open_r
     assert registry.load_state("other").erasures.tombstones == ()
 
 
-def test_a_key_that_is_erased_again_has_one_tombstone_the_newest(registry):
+def test_a_key_that_is_erased_again_is_erased_until_then(registry):
     secret = registry.erasure_secret("flights")
     item = tombstone("carrier", ["id"], ["a"], AT, secret=secret)
     [first] = registry.write_tombstones("flights", [item], ENTRY)
     registry.finish_erasures("flights", [first.number])
     assert registry.load_state("flights").erasures.tombstones[0].done_at >= first.at
     [again] = registry.write_tombstones("flights", [item], ENTRY)
-    assert (again.number, again.done_at) == (2, None)
-    assert registry.load_state("flights").erasures.tombstones == (again,)
-    registry.finish_erasures("flights", [1])
-    assert registry.load_state("flights").erasures.tombstones[0].done_at is None
+    assert again.number > first.number
+    erasures = registry.load_state("flights").erasures
+    assert [(t.number, t.done_at is None) for t in erasures.tombstones] == [(first.number, False), (again.number, True)]
+    assert erasures.erased_until("carrier", {"id": "a"}) == again.at
+    [third] = registry.write_tombstones("flights", [item], ENTRY)
+    undone = [t.number for t in registry.load_state("flights").erasures.tombstones if t.done_at is None]
+    assert undone == [third.number]
+
+
+def test_a_clock_that_goes_back_gives_no_number_twice(registry, open_registry):
+    secret = registry.erasure_secret("flights")
+    item = tombstone("carrier", ["id"], ["a"], AT, secret=secret)
+    numbers = []
+    for clock in (AT, AT - timedelta(hours=1), AT):
+        numbers += [t.number for t in open_registry(lambda now=clock: now).write_tombstones("flights", [item], ENTRY)]
+    assert numbers == sorted(set(numbers))

@@ -91,7 +91,7 @@ def import_model(
     proof = _prove(form, sample, found)
     inputs = sample.values.select(item.name for item in form.inputs)[proof.places]
     judged = validation_rows(sample.spine, proof.places, inputs, proof.label)
-    keys = entity_keys(sample.spine, sample.views, choose_rows(len(sample.values)))
+    keys = entity_keys(model, sample, choose_rows(len(sample.values)))
     golden = with_keys(proof.golden, keys)
     files = ModelFiles(format=found.format, content=found.content, onnx=proof.onnx, golden=golden, judged=judged)
     version = store_files(_version(model, sample, found, proof, actor), files, context.location)

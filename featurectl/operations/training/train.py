@@ -37,6 +37,7 @@ from featurectl.operations.training.data import TrainingData
 from featurectl.operations.training.distributions import distributions_of
 from featurectl.operations.training.manifest import library_versions
 from featurectl.operations.training.spine import SpineRows
+from featurectl.operations.training.training_set import TrainingSet
 from featurectl.registry.skew import input_fingerprint
 from featurectl.registry.state import CHAMPION, BoundFeature, ModelVersion
 from featurectl.workspace.actor import Actor
@@ -86,7 +87,7 @@ def register(trained: Trained, data: TrainingData, context: EvaluationContext, a
         format=fitted.format,
         content=fitted.content,
         onnx=fitted.onnx,
-        golden=with_keys(fitted.golden, entity_keys(data.rows.spine, data.rows.views, fitted.golden_places)),
+        golden=with_keys(fitted.golden, entity_keys(data.model, data.rows, fitted.golden_places)),
         judged=judged,
         profile=fitted.profile,
     )
@@ -126,11 +127,12 @@ def validation_rows(
 
 
 def entity_keys(
-    spine: SpineRows, views: Mapping[str, BoundView], places: npt.NDArray[np.int64]
+    model: Model, made: TrainingSet, places: npt.NDArray[np.int64]
 ) -> Mapping[str, Sequence[KeyPart | None]]:
-    """Return the keys of the views' entities that some rows of a spine have, by name."""
-    names = dict.fromkeys(key for bound in views.values() for key in bound.view.keys if key in spine.rows.columns)
-    return {name: spine.rows[name][places].to_list() for name in names}
+    """Return the keys by which some rows of a spine are joined with views, by the spine's columns."""
+    inputs = [item for item in model.inputs if isinstance(item, FeatureInput)]
+    names = dict.fromkeys(item.join.get(key, key) for item in inputs for key in made.views[item.view].view.keys)
+    return {name: made.spine.rows[name][places].to_list() for name in names if name in made.spine.rows.columns}
 
 
 def champion_of(

@@ -19,7 +19,7 @@ def upgrade() -> None:
     op.create_table(
         "erasures",
         sa.Column("project", sa.Text(), primary_key=True),
-        sa.Column("number", sa.Integer(), primary_key=True),
+        sa.Column("number", sa.BigInteger(), primary_key=True),
         sa.Column("entity", sa.Text(), nullable=False),
         sa.Column("keys", sa.Text(), nullable=False),
         sa.Column("digest", sa.Text(), nullable=False),
