@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from featurectl.core.dataclass import dataclass
@@ -12,7 +13,11 @@ from featurectl.erasure.base import ErasureRequest, PlaceFindings
 from featurectl.streaming.session.applied_streams import AppliedStream, applied_streams
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from featurectl.offline.erased_log import ErasedLogRows, LogEraser
+    from featurectl.offline.event_log import EventLog
+    from featurectl.streaming.erased_events import ErasedTexts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +28,7 @@ class _ErasedTable:
 
 
 class StreamLogsPlace:
-    """The events of streams that were logged, and those that were rejected.
+    """The events of streams that were logged, and those that were rejected: the log first, which asks their table.
 
     A worker that does not know of an erasure logs nothing any more once a log was cleaned of it: it reads what is
     applied, and takes again what it had taken.
@@ -44,27 +49,47 @@ def erased_streams(request: ErasureRequest) -> list[AppliedStream]:
     return [of for of in applied_streams(state).values() if of.erased]
 
 
-def known_words(request: ErasureRequest, stream: AppliedStream) -> list[bytes]:
-    """Return the texts of the erased keys' values, as far as they are known."""
-    values = (request.values.get(item.number, {}) for item in stream.erased.erasures.tombstones)
-    return sorted({key_text(part).encode() for of in values for part in of.values()} - {b""})
+def known_keys_of(request: ErasureRequest, stream: AppliedStream) -> list[ErasedTexts]:
+    """Return the erased keys of a stream's entities whose values are known."""
+    from featurectl.streaming.erased_events import ErasedTexts
+
+    values = [(item.entity, request.values.get(item.number, {})) for item in stream.erased.erasures.tombstones]
+    return [
+        ErasedTexts(entity=entity, texts={key: key_text(part) for key, part in of.items()})
+        for entity, of in values
+        if of
+    ]
 
 
 def _tables(request: ErasureRequest) -> Iterator[_ErasedTable]:
     from featurectl.offline.erased_log import LogEraser
-    from featurectl.offline.event_log import STAMP
-    from featurectl.streaming.erased_log_rows import ErasedLogSearch
+    from featurectl.streaming.erased_log_rows import REJECTED_NEEDS, ErasedLogSearch
 
     workspace = request.target.workspace
     for stream in erased_streams(request):
         source, number = stream.source, stream.erased.number
-        search = ErasedLogSearch(source=source, erased=stream.erased, words=known_words(request, stream))
+        table = workspace.rejected_log(source)
+        search = ErasedLogSearch(
+            source=source,
+            erased=stream.erased,
+            rejected=partial(_rejected_rows, table),
+            known=known_keys_of(request, stream),
+        )
         log = LogEraser(log=workspace.event_log(source), columns=search.columns, find=search.find, number=number)
         yield _ErasedTable(place=f"log of stream {source.name}", what="events", eraser=log)
-        rejected = LogEraser(
-            log=workspace.rejected_log(source), columns=[STAMP, "value"], find=search.find_rejected, number=number
-        )
+        rejected = LogEraser(log=table, columns=REJECTED_NEEDS, find=search.find_rejected, number=number)
         yield _ErasedTable(place=f"rejected events of stream {source.name}", what="events", eraser=rejected)
+
+
+def _rejected_rows(table: EventLog) -> pl.DataFrame:
+    import polars as pl
+
+    from featurectl.offline.event_log import OWN_COLUMNS, column_dtype
+    from featurectl.streaming.erased_log_rows import REJECTED_NEEDS
+
+    types = {**OWN_COLUMNS, **table.columns}
+    nothing = pl.DataFrame(schema={name: column_dtype(types[name]) for name in REJECTED_NEEDS})
+    return pl.concat([nothing, *table.read_rows(table.open(), REJECTED_NEEDS)])
 
 
 def _finding(of: _ErasedTable, found: ErasedLogRows) -> PlaceFindings | None:

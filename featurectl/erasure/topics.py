@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from featurectl.core.units import format_duration
 from featurectl.core.variables import shown_location
 from featurectl.erasure.base import ErasureRequest, PlaceFindings
-from featurectl.erasure.stream_logs import erased_streams, known_words
+from featurectl.erasure.stream_logs import erased_streams, known_keys_of
 from featurectl.language.stream_places import topic_address
 from featurectl.streaming.topics.faults import NoTopicError
 
@@ -59,10 +59,20 @@ def _findings(request: ErasureRequest, *, dry_run: bool) -> Iterator[PlaceFindin
 def _choice(request: ErasureRequest, stream: AppliedStream) -> MessageChoice:
     """Return what chooses the messages of erased keys: by their event time, or when they were sent.
 
-    What can't be decoded has no event time, and goes whenever it was sent.
+    They are of a key that is theirs, or that of the message. What is found by a known key's text alone has no event
+    time, and goes whenever it was sent.
     """
     from featurectl.streaming.erased_events import ErasedEvents
     from featurectl.streaming.event_decoder import EventDecoder
 
-    events, words = ErasedEvents(stream.erased, EventDecoder(stream.source)), known_words(request, stream)
-    return lambda value, sent_at_us: events.has_bytes(value, _EVER_US if sent_at_us is None else sent_at_us, words)
+    source = stream.source
+    columns = source.stream.key if source.stream is not None else ()
+    events, known = ErasedEvents(stream.erased, EventDecoder(source)), known_keys_of(request, stream)
+
+    def is_erased(key: bytes | None, value: bytes, sent_at_us: int | None) -> bool:
+        stamp_us = _EVER_US if sent_at_us is None else sent_at_us
+        if key is not None and events.has_message_key(key, columns, value, stamp_us):
+            return True
+        return events.has_bytes(value, stamp_us, known)
+
+    return is_erased

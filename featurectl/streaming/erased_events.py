@@ -5,6 +5,7 @@ An event is of each entity that a view of its source is of. It is erased with an
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -13,10 +14,11 @@ from typing import Final
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.dtypes import DATE
-from featurectl.core.erasures import NOTHING_ERASED, Erasures, KeyPart
+from featurectl.core.erasures import NOTHING_ERASED, Erasures, KeyPart, key_text
 from featurectl.core.units import instant_us
 from featurectl.language.definitions.view import FeatureView
 from featurectl.streaming.event_decoder import BadEvent, EventDecoder, EventRow
+from featurectl.streaming.event_keys import key_fields
 
 _EPOCH: Final = date(1970, 1, 1)
 _KNOWN_KEYS: Final = 100_000
@@ -28,6 +30,27 @@ class KeyedBy:
 
     entity: str
     columns: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasedTexts:
+    """An erased key whose values are known: their texts (`key_text`) by the names of the entity's keys."""
+
+    entity: str
+    texts: Mapping[str, str]
+
+    def stands_in(self, value: bytes) -> bool:
+        """Return whether one of the texts stands in bytes, as it is or escaped by JSON.
+
+        What is on either side of it is of no word.
+
+        >>> key = ErasedTexts(entity="card", texts={"card": "é"})
+        >>> [key.stands_in(form.encode()) for form in (key.texts["card"], json.dumps(key.texts["card"]), "e")]
+        [True, True, False]
+        """
+        texts = [text for text in self.texts.values() if text]
+        forms = {form for text in texts for form in (text, json.dumps(text)[1:-1])}
+        return any(_has_word(value, form.encode("utf-8", "surrogatepass")) for form in forms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,20 +116,36 @@ class ErasedEvents:
                 return True
         return False
 
-    def has_bytes(self, value: bytes, stamp_us: int, words: Sequence[bytes] = ()) -> bool:
+    def has_bytes(self, value: bytes, stamp_us: int, known: Sequence[ErasedTexts] = ()) -> bool:
         """Return whether an event that was rejected is erased, as far as its bytes say whose it is.
 
-        One that can't be decoded is where one of the `words` stands in it, and nothing on either side of that which
-        belongs to a word.
+        Where its key can't be read, or a part of that, it is where the text of a `known` key stands in the bytes by
+        itself, and what can be read of the key is no other one.
         """
         row = self._decoder.decode(value)
         if not isinstance(row, BadEvent):
             return self.has(row, self._decoder.event_us(row), stamp_us)
         fields = self._decoder.fields(value)
         if isinstance(fields, BadEvent):
-            return any(_has_word(value, word) for word in words)
+            return any(key.stands_in(value) for key in known)
         found = [finder.until_us_of_fields(fields) for finder in self._finders]
-        return any(until_us is not None and stamp_us <= until_us for until_us in found)
+        if any(until_us is not None and stamp_us <= until_us for until_us in found):
+            return True
+        near = [key for key in known if any(finder.may_be(key, fields) for finder in self._finders)]
+        return any(key.stands_in(value) for key in near)
+
+    def has_message_key(self, key: bytes, columns: Sequence[str], value: bytes, stamp_us: int) -> bool:
+        """Return whether the key of a message is an erased one, and the message was sent, or its event was, until then.
+
+        `columns` are those that keys of messages are made of; without any they are taken to be an entity's own.
+        """
+        found = [finder.until_us_of_key(key, columns) for finder in self._finders]
+        until_us = max((until_us for until_us in found if until_us is not None), default=None)
+        if until_us is None:
+            return False
+        row = self._decoder.decode(value)
+        first_us = stamp_us if isinstance(row, BadEvent) else min(self._decoder.event_us(row), stamp_us)
+        return first_us <= until_us
 
 
 class _Finder:
@@ -125,9 +164,26 @@ class _Finder:
 
     def until_us_of_fields(self, fields: Mapping[str, object]) -> int | None:
         """Return the same of the fields of an event as they are written."""
+        return self._until_us(self._read(fields))
+
+    def until_us_of_key(self, key: bytes, columns: Sequence[str]) -> int | None:
+        """Return the same of the key of a message, made of some columns, or else of the entity's own."""
+        own = [column for _, column in self._keyed.columns]
+        return self.until_us_of_fields(key_fields(key, columns or own))
+
+    def may_be(self, known: ErasedTexts, fields: Mapping[str, object]) -> bool:
+        """Return whether fields lack a part of the key that could be a known one, and have no part of another."""
+        if known.entity != self._keyed.entity:
+            return False
+        read = self._read(fields)
+        parts = {key: read.get(key) for key in known.texts}
+        is_same = [part is None or key_text(part) == known.texts[key] for key, part in parts.items()]
+        return None in parts.values() and all(is_same)
+
+    def _read(self, fields: Mapping[str, object]) -> Mapping[str, KeyPart | None]:
+        """Return the parts of a key as they are written; None: there is none, or it is of another type."""
         given = {key: fields.get(column) for key, column in self._keyed.columns}
-        known = {key: value for key, value in given.items() if isinstance(value, str | int | bool)}
-        return self._until_us({key: known.get(key) for key, _ in self._keyed.columns})
+        return {key: value if isinstance(value, str | int | bool) else None for key, value in given.items()}
 
     def _look_up(self, values: tuple[object, ...], _: tuple[type, ...]) -> int | None:
         parts = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import polars as pl
@@ -10,33 +10,41 @@ import polars as pl
 from featurectl.core.dataclass import dataclass
 from featurectl.engines.clocks import select_columns
 from featurectl.language.definitions.source import Source
-from featurectl.offline.event_log import STAMP
+from featurectl.offline.event_log import OFFSET, PARTITION, REJECTED, STAMP
 from featurectl.pit.erased_rows import ErasedRows
-from featurectl.streaming.erased_events import ErasedEvents, StreamErasures
+from featurectl.streaming.erased_events import ErasedEvents, ErasedTexts, StreamErasures
 from featurectl.streaming.event_decoder import EventDecoder
 from featurectl.streaming.event_rows import event_instant
 
 _EVENT: Final = "\x00event"
+_GONE: Final = "\x00gone"
+REJECTED_NEEDS: Final = (PARTITION, OFFSET, STAMP, "value")  # of the table of rejected events
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErasedLogSearch:
     """Finds rows of erased keys: `find` in the log, `find_rejected` in the table of what was rejected.
 
-    `words` are the texts of erased keys, where they are known: what was rejected and can't be decoded is found by them.
+    `known` are erased keys whose values are known: by these is found what was rejected and has no key that can be read.
+    `rejected` reads the table of rejected events, with the columns `REJECTED_NEEDS`, as it is now.
     """
 
     source: Source
     erased: StreamErasures
-    words: Sequence[bytes] = ()
+    rejected: Callable[[], pl.DataFrame]
+    known: Sequence[ErasedTexts] = ()
 
     @property
     def columns(self) -> list[str]:
         """The columns that `find` needs."""
-        return [STAMP, *(self.source.columns or {})]
+        return [PARTITION, OFFSET, STAMP, REJECTED, *(self.source.columns or {})]
 
     def find(self, rows: pl.DataFrame) -> pl.Series:
-        """Return which rows of the log are erased; those of rejected events have no key, and are not."""
+        """Return which rows of the log are erased: events, and what says why one was rejected, which may quote it.
+
+        That is erased with the event's row in the table of rejected ones; or, where that has gone already, by what the
+        reason quotes.
+        """
         there = [name for name in self.source.columns or {} if name in rows.columns]
         lacking = [pl.lit(None).alias(name) for name in self.source.columns or {} if name not in rows.columns]
         own = rows.select(STAMP, *there).with_columns(lacking)
@@ -48,14 +56,31 @@ class ErasedLogSearch:
             if all(column in made.columns for column in columns.values()):
                 search = ErasedRows(erasures=self.erased.erasures, entity=each.entity, columns=columns)
                 found = found | search.are(made, _EVENT, STAMP)
-        return found.alias("erased")
+        return (found | self._find_reasons(rows)).alias("erased")
+
+    def _find_reasons(self, rows: pl.DataFrame) -> pl.Series:
+        if rows[REJECTED].null_count() == rows.height:
+            return pl.zeros(rows.height, dtype=pl.Boolean, eager=True)
+        table = self.rejected()
+        known = table.select(PARTITION, OFFSET, self.find_rejected(table).alias(_GONE))
+        places = known.group_by(PARTITION, OFFSET).agg(pl.col(_GONE).any())
+        own = rows.select(PARTITION, OFFSET, REJECTED)
+        reasons = own.join(places, on=[PARTITION, OFFSET], how="left", maintain_order="left")
+        found = [
+            reason is not None and (self._quotes(reason) if is_gone is None else is_gone)
+            for reason, is_gone in reasons.select(REJECTED, _GONE).iter_rows()
+        ]
+        return pl.Series(found, dtype=pl.Boolean)
+
+    def _quotes(self, reason: str) -> bool:
+        return any(key.stands_in(reason.encode()) for key in self.known)
 
     def find_rejected(self, rows: pl.DataFrame) -> pl.Series:
         """Return which rows of the table of rejected events are erased, as far as their bytes say."""
         events = ErasedEvents(self.erased, EventDecoder(self.source))
         stamps = rows[STAMP].to_physical().to_list()
         found = [
-            value is not None and events.has_bytes(value, stamp, self.words)
+            value is not None and events.has_bytes(value, stamp, self.known)
             for value, stamp in zip(rows["value"].to_list(), stamps, strict=True)
         ]
         return pl.Series("erased", found, dtype=pl.Boolean)

@@ -22,6 +22,20 @@ class EventKeys:
         return text_key(values[0]) if len(values) == 1 else list_key(values)
 
 
+def key_fields(key: bytes, columns: Sequence[str]) -> Mapping[str, object]:
+    """Return what the key of a message says of the columns that it is made of; nothing where it is no such key.
+
+    >>> key_fields(b"c1", ["card"]), key_fields(b'["c1",7]', ["card", "swipe"]), key_fields(b"c1", ["card", "swipe"])
+    ({'card': 'c1'}, {'card': 'c1', 'swipe': 7}, {})
+    """
+    try:
+        values = [key.decode()] if len(columns) == 1 else json.loads(key)
+    except (ValueError, RecursionError):
+        return {}
+    is_whole = isinstance(values, list) and len(values) == len(columns)
+    return dict(zip(columns, values, strict=True)) if is_whole else {}
+
+
 def text_key(value: object) -> bytes:
     """Return the key that one value is.
 

@@ -32,7 +32,8 @@ def record_size(record: Record) -> int:
     return len(value) + (0 if key is None else len(key))
 
 
-MessageChoice = Callable[[bytes, int | None], bool]  # of a message's value, and when it was sent: whether it is chosen
+# Of a message's key, its value, and when it was sent: whether it is chosen.
+MessageChoice = Callable[[bytes | None, bytes, int | None], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

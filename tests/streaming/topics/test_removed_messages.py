@@ -15,8 +15,8 @@ def test_a_broker_removes_single_messages_or_says_that_it_can_not(broker: TopicB
         writer.send([(b"k", value) for value in (b"a", b"x", b"b", b"x", b"c", b"x")])
         writer.flush()
     marks = broker.watermarks(topic)
-    found = broker.remove_messages(topic, lambda value, _: value == b"x", dry_run=True)
-    removed = broker.remove_messages(topic, lambda value, _: value == b"x")
+    found = broker.remove_messages(topic, lambda _key, value, _sent: value == b"x", dry_run=True)
+    removed = broker.remove_messages(topic, lambda _key, value, _sent: value == b"x")
     assert found == removed
     assert removed in (3, None)
     assert broker.watermarks(topic) == marks
@@ -35,7 +35,7 @@ def test_no_byte_of_a_removed_message_is_left_in_the_file(tmp_path: Path):
         with closing(broker.open_writer("t")) as writer:
             writer.send([(b"k%d" % i, b"canary-%d" % (i % 3)) for i in range(300)])
             writer.flush()
-        assert broker.remove_messages("t", lambda value, _: value == b"canary-1") == 100
+        assert broker.remove_messages("t", lambda _key, value, _sent: value == b"canary-1") == 100
         found = b"".join(path.read_bytes() for path in tmp_path.iterdir())
         assert (b"canary-1" in found, b"canary-2" in found) == (False, True)
-        assert broker.remove_messages("t", lambda value, _: value == b"canary-1") == 0
+        assert broker.remove_messages("t", lambda _key, value, _sent: value == b"canary-1") == 0

@@ -22,7 +22,7 @@ _BEGIN_AT: Final = (
     " where topic = ? and partition = ? and first_offset < ?"
 )
 _READ: Final = (
-    "select offset, value, sent_at_us from messages where topic = ? and partition = ? and offset > ?"
+    "select offset, key, value, sent_at_us from messages where topic = ? and partition = ? and offset > ?"
     " order by offset limit ?"
 )
 _REMOVE_ONE: Final = "delete from messages where topic = ? and partition = ? and offset = ?"
@@ -121,7 +121,7 @@ class SqliteTopics:
             if not rows:
                 return
             last = rows[-1][0]
-            yield [offset for offset, value, sent_at_us in rows if chosen(value, sent_at_us)]
+            yield [offset for offset, key, value, sent_at_us in rows if chosen(key, value, sent_at_us)]
 
     def open_writer(self, topic: str) -> SqliteTopicWriter:
         """Return a writer to a topic."""
