@@ -226,6 +226,8 @@ def of_views(generation: int) -> list[Generation]:
 class RealStore(Store):
     """A real store, or what a worker, a compactor or a rebuild has of it."""
 
+    forgets_who_is_ready = True
+
     def __init__(
         self, state: StreamState, source: StreamSource, losses: Losses, shared: RealStore | None = None
     ) -> None:

@@ -107,6 +107,10 @@ class Node:
 class Store:
     """Masters, of which the first has the register, and what their replicas (or the last snapshot) have."""
 
+    # Whether heads are counted anew before each switch, as a worker does: of a snapshot that came back since then no
+    # master says that heads are lacking.
+    forgets_who_is_ready = False
+
     def __init__(self, nodes: int, rules: Rules) -> None:
         self.rules = rules
         self.register = Register(rules=rules)
