@@ -32,7 +32,7 @@ from featurectl.workspace.actor import current_actor
 from featurectl.workspace.applied_workspace import AppliedWorkspace, read_applied
 from featurectl.workspace.workspace import Workspace
 
-_BYTES_A_SECOND: Final = 20 << 20  # that are read and written anew: see decision 106
+_BYTES_A_SECOND: Final = 50 << 20  # that are read and written anew: see decision 106
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
