@@ -182,6 +182,8 @@ def _parsed(order: ErasureOrder, keys: Mapping[str, str]) -> dict[str, KeyPart]:
         raise UsageError(f"entity {order.entity} has no key {unknown[0]!r}", hint=hint)
     chosen = {name: dtype for name, dtype in keys.items() if name in names}
     shown = shown_entity(chosen, parse_entity(chosen, order.keys))
+    if empty := [name for name, value in shown.items() if value == ""]:
+        raise UsageError(f"key {empty[0]} is empty: whose rows?", hint=f"keys: {wanted}")
     return {name: value for name, value in shown.items() if isinstance(value, KeyPart)}
 
 

@@ -134,6 +134,7 @@ def test_a_registry_that_is_older_than_an_erasure_is_named(shop: Shop):
         (("key", "q=1"), "entity key has no key 'q'"),
         (("key", "k1"), "entity key has no key 'k1'"),
         (("key", "k=1", "k=2"), "key k is given twice"),
+        (("key", "k="), "key k is empty: whose rows?"),
         (("--again",), "nothing was erased in project shop"),
         (("key", "k=1", "--again"), "--again takes no entity"),
     ],
