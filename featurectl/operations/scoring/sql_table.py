@@ -109,7 +109,8 @@ class SqlDestination:
         others = sorted(have.keys() ^ table.columns.keys())
         if not others and connection.dialect.name != "sqlite":  # whose columns hold values of any type
             others = [
-                f"{column.name} is {have[column.name]}, and gets {column.type.compile(connection.dialect)}"
+                f"{column.name} is {have[column.name].compile(connection.dialect)}, "
+                f"and gets {column.type.compile(connection.dialect)}"
                 for column in table.columns
                 if not _takes(have[column.name], column.type)
             ]

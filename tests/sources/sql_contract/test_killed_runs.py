@@ -107,7 +107,7 @@ def test_runs_that_are_killed_lose_and_double_no_row(filled, roots, kills):
     wanted = tables(roots["alone"])
     assert_same(tables(roots["killed"]), wanted)
     assert min(frame.height for frame in wanted.values()) >= (kills + 2) * NEW
-    assert died > kills // 4
+    assert died >= max(1, kills // 4)
 
 
 def timed(root: Path) -> float:

@@ -129,7 +129,10 @@ class Swipes:
             with closing(state.connect(place)) as connection:
                 live = connection.register.read_state().live(view)
             assert live is not None
-            layout = parse_layout(state.read_layout(place, live))
+            document = state.read_layout(place, live)
+            if not document:  # other lists took their place meanwhile
+                return None
+            layout = parse_layout(document)
             parsed = parse_list(answer.lists[0].elements, layout)
             return ListReader(found.features, layout).answer(parsed, answer.asof).values
 
