@@ -8,8 +8,11 @@ from featurectl.language.definitions.json_form import load_untyped_model, load_u
 from featurectl.language.definitions.model import FeatureInput
 from featurectl.registry.state import ModelVersion, State
 
+# By the name of an entity, the columns of its keys, once for each way in which rows are joined with it.
+EntityColumns = Mapping[str, Sequence[Mapping[str, str]]]
 
-def key_columns(version: ModelVersion, state: State) -> Mapping[str, Sequence[Mapping[str, str]]]:
+
+def key_columns(version: ModelVersion, state: State) -> EntityColumns:
     """Return the columns of the keys of each entity that a version reads features of, by the keys' names.
 
     An entity has several of these where rows are of several of it: a flight is of the airports `origin` and `dest`.

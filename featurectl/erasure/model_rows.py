@@ -13,7 +13,7 @@ from typing import Any, Final
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError, TryAgainError
 from featurectl.erasure.base import ErasureRequest, PlaceFindings
-from featurectl.erasure.model_keys import key_columns
+from featurectl.erasure.model_keys import EntityColumns, key_columns
 from featurectl.models.artifact import read_artifact, write_artifact
 from featurectl.models.golden_rows import GOLDEN, places_of, without_places
 from featurectl.models.validation_rows import (
@@ -27,8 +27,6 @@ from featurectl.pit.erased_rows import ErasedRows
 from featurectl.registry.base import HistoryEntry
 from featurectl.registry.state import ModelVersion
 from featurectl.workspace.actor import current_actor
-
-EntityColumns = Mapping[str, Sequence[Mapping[str, str]]]
 
 _TIME: Final = "\x00time"
 _TRIES: Final = 5

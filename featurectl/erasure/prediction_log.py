@@ -16,7 +16,7 @@ import polars as pl
 from featurectl.core.erasures import Erasures
 from featurectl.core.errors import StoreError
 from featurectl.erasure.base import ErasureRequest, PlaceFindings
-from featurectl.erasure.model_keys import key_columns
+from featurectl.erasure.model_keys import EntityColumns, key_columns
 from featurectl.offline.open_plain_files import open_loose
 from featurectl.offline.plain_files import LooseFile, LooseFiles
 from featurectl.operations.prediction_log.compacted_files import kept_metadata
@@ -50,7 +50,6 @@ class PredictionLogPlace:
         return _findings(found)
 
 
-EntityColumns = Mapping[str, Sequence[Mapping[str, str]]]
 _Act = Callable[[LooseFiles, LooseFile, bytes, pl.Series], None]
 
 
