@@ -55,7 +55,7 @@ def materialized(root: Path, capsys: pytest.CaptureFixture[str], *words: str) ->
     return {item["view"]: item for item in json.loads(capsys.readouterr().out)["result"]["views"]}
 
 
-@pytest.mark.sample(1)
+@pytest.mark.long
 @pytest.mark.parametrize("seed", seeds_from(0, 8))
 def test_any_history_gives_the_tables_of_sources_without_them(tmp_path: Path, seed: int):
     rng, files, people, visits = random.Random(seed), [], list[Erased](), list[Erased]()
@@ -90,6 +90,7 @@ def four(tmp_path: Path) -> tuple[Path, list[list[Row]]]:
 
 
 @pytest.mark.parametrize("words", [[], ["--full"], ["--since", "2026-01-03T00:00:00Z"]], ids=" ".join)
+@pytest.mark.sample(1)
 def test_erased_rows_stay_away_and_nothing_is_said_of_them(four, capsys, words):
     root, files = four
     erase(root, "person", person=PEOPLE[0])

@@ -29,6 +29,7 @@ def keys_of(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("is_removed", [True, False], ids=["removed", "not yet removed"])
+@pytest.mark.sample(1)
 def test_scores_are_of_keys_that_are_not_erased(shop: Shop, *, is_removed: bool):
     shop.run("train", "m")
     scored = {}

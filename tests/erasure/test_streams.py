@@ -216,6 +216,7 @@ STEPS = (
 
 
 @pytest.mark.parametrize("step", STEPS)
+@pytest.mark.sample(1)
 def test_an_erasure_that_was_killed_is_done_over(swipes: Swipes, step: str, monkeypatch: pytest.MonkeyPatch):
     swipes.send(3, card=CANARY)
     swipes.send(2)
@@ -236,7 +237,7 @@ def test_an_erasure_that_was_killed_is_done_over(swipes: Swipes, step: str, monk
 
 
 @pytest.mark.parametrize("seed", seeds_from(0, 8))
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_random_histories_end_as_those_without_the_erased_events(swipes: Swipes, seed: int):
     """The oracle counts the events that were sent, without those of before the erasures of their cards."""
     chance = random.Random(seed)
@@ -270,6 +271,7 @@ STORES = ["redis_url", "redis_cluster_url", "postgres_url"]
 
 
 @pytest.mark.parametrize("store", STORES)
+@pytest.mark.sample(1)
 def test_lists_in_servers_lose_erased_events(store: str, tmp_path: Path, request: pytest.FixtureRequest):
     url = request.getfixturevalue(store)
     empty(url)

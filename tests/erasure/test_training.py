@@ -36,6 +36,7 @@ def training_set(root: Path, *words: str, code: int = 0) -> pl.DataFrame | None:
 
 
 @pytest.mark.parametrize("is_removed", [True, False], ids=["removed", "not yet removed"])
+@pytest.mark.sample(1)
 def test_a_training_set_is_that_of_a_spine_without_the_person(tmp_path, capsys, is_removed):
     root, person = project(tmp_path / "a", FILES), PEOPLE[1]
     (erase(root, "person", person=person), erase(root, "visit", person=person)) if is_removed else (

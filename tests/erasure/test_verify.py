@@ -23,6 +23,7 @@ def verified(root: Path, capsys: pytest.CaptureFixture[str], code: int = 0) -> d
 
 
 @pytest.mark.parametrize("is_pushed", [True, False], ids=["pushed again", "not pushed again"])
+@pytest.mark.sample(1)
 def test_an_erased_key_is_no_difference(tmp_path: Path, capsys: pytest.CaptureFixture[str], is_pushed: bool):  # noqa: FBT001  # a case of the test
     root = project(tmp_path, FILES)
     run(root, "materialize")

@@ -19,6 +19,7 @@ from featurectl.offline.delta import DeltaStore
 from featurectl.offline.rows import FrameRows
 from tests.offline.table_rows import KEYS, as_table, table_rows
 from tests.offline.test_delta import located
+from tests.seeds import examples
 from tests.tombstones import erased, tombstone
 
 LATE = datetime(2100, 1, 1, tzinfo=UTC)
@@ -99,7 +100,7 @@ PARTS = st.fixed_dictionaries({}, optional={"carrier": st.sampled_from(["c0", "c
 ERASED = st.tuples(PARTS.filter(bool), st.integers(-5, 120).map(us))
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(8, 50))
 @given(st.lists(ERASED, min_size=1, max_size=3), st.lists(st.integers(1, 40), min_size=1, max_size=4), st.booleans())
 def test_a_table_is_what_it_is_without_the_rows(tmp_path_factory, items, sizes, is_known):
     place = tmp_path_factory.mktemp("t")

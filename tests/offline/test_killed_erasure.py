@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import polars as pl
+import pytest
 from polars.testing import assert_frame_equal
 
 from tests.offline.killed_erasure import CANARY, erase, known, make_table, open_table
@@ -15,6 +16,7 @@ from tests.warm import WarmProcess
 MOST_STEPS = 60
 
 
+@pytest.mark.long
 def test_a_killed_erasure_leaves_the_old_table_or_the_new_one(tmp_path: Path):
     made = tmp_path / "made"
     make_table(made)

@@ -24,6 +24,7 @@ from tests.definitions import DELAYS, LATEST
 from tests.operations.materialize.test_repeats import UNTIMED
 from tests.operations.materialize.test_reread import EVERY, HOUR, insert
 from tests.operations.materialize.test_view import DELAY_ALONE, at, run, values
+from tests.seeds import examples
 
 LATE = replace(UNTIMED, lateness_us=3 * HOUR)
 ROW = ["carrier", "event_time", "available_at", "tie_order"]
@@ -117,7 +118,7 @@ def check_history(root, history, views, source, memory_bytes):
         newest = (coverage.newest_event - at(0)) // timedelta(hours=1) if coverage.newest_event else 0
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(5, 30), deadline=None)
 @given(HISTORY, VIEWS, SOURCES, MEMORY)
 def test_a_query_asked_again_makes_the_table_of_the_naive_way(tmp_path_factory, history, views, source, memory):
     check_history(tmp_path_factory.mktemp("history"), history, views, source, memory)
