@@ -22,7 +22,7 @@ def tombstone(
     )  # fmt: skip
 
 
-def erased(*items: Tombstone) -> Erasures:
-    """These tombstones, of the tests' secret, numbered in their order."""
+def erased(*items: Tombstone, secret: bytes = SECRET) -> Erasures:
+    """These tombstones, of the tests' secret or another one, numbered in their order."""
     numbered = (replace(item, number=number) for number, item in enumerate(items, 1))
-    return Erasures(secret=SECRET, tombstones=tuple(numbered))
+    return Erasures(secret=secret, tombstones=tuple(numbered))

@@ -34,7 +34,8 @@ class PlaceFindings:
 
     `place` names it ("offline table spend@1"), `rows` counts what is theirs (rows, events, entities: `what` says in
     the plural), `rewritten` the bytes of files that are written anew without it. `notes` say what else is to be known:
-    what stays readable until when, which manifests are broken.
+    what stays readable until when, which manifests are broken. `unfinished` are the numbers of tombstones of which
+    something may stay that can be found by the key's value alone, which is not known.
     """
 
     place: str
@@ -42,6 +43,7 @@ class PlaceFindings:
     what: str = "rows"
     rewritten: int = 0
     notes: tuple[str, ...] = ()
+    unfinished: frozenset[int] = frozenset()
 
 
 class ErasurePlace(Protocol):

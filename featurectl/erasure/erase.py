@@ -2,7 +2,7 @@
 
 1. A tombstone is written to the registry. From then on no row of the key comes in, and none is shown.
 2. Each place removes what it has. What fails does not keep the others; what was killed is done over by `again`.
-3. The registry takes note that nothing is left.
+3. The registry takes note that nothing is left, unless something may be that the key's value alone would find.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ def erase_rows(workspace: Workspace, order: ErasureOrder, progress: Progress) ->
     keys = _entity_keys(state, order.entity)
     values = _parsed(order, keys)
     if order.dry_run:
-        secret = state.erasures.secret or secrets.token_bytes(SECRET_BYTES)
+        known = workspace.registry().erasure_secret(workspace.project, make=False)
+        secret = known or secrets.token_bytes(SECRET_BYTES)
         tombstone = _tombstone(order.entity, values, secret, workspace.registry().clock(), state.erasures.number + 1)
     else:
         secret = workspace.registry().erasure_secret(workspace.project)
@@ -136,7 +137,8 @@ def _work(
     failures.clear()  # what can't be looked at can't be cleaned, and says so again
     removed = _each_place(progress, failures, "erase", lambda place: place.erase(request))
     if not failures:
-        numbers = [item.number for item in request.erasures.tombstones]
+        left = frozenset[int]().union(*(item.unfinished for item in removed))
+        numbers = [item.number for item in request.erasures.tombstones if item.number not in left]
         request.target.workspace.registry().finish_erasures(request.target.workspace.project, numbers)
     return removed, tuple(failures)
 

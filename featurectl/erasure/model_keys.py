@@ -1,4 +1,4 @@
-"""Which columns of a model's rows hold the keys of entities: those that its features are joined by."""
+"""Which columns of a model's rows hold the keys of entities: those that its features, and its label, are joined by."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ EntityColumns = Mapping[str, Sequence[Mapping[str, str]]]
 
 
 def key_columns(version: ModelVersion, state: State) -> EntityColumns:
-    """Return the columns of the keys of each entity that a version reads features of, by the keys' names.
+    """Return the columns of the keys of each entity that a version reads features of, or a label, by the keys' names.
 
     An entity has several of these where rows are of several of it: a flight is of the airports `origin` and `dest`.
     """
     found: dict[str, list[Mapping[str, str]]] = {}
-    for item in load_untyped_model(version.definition).inputs:
+    model = load_untyped_model(version.definition)
+    if model.spine.label is not None and model.spine.label.entity is not None:
+        entity = model.spine.label.entity
+        found[entity.name] = [{key: key for key in entity.keys}]
+    for item in model.inputs:
         if not isinstance(item, FeatureInput):
             continue
         registered = state.view(item.view, version.view_versions.get(item.view, 0))

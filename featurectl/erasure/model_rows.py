@@ -1,7 +1,8 @@
 """Rows of erased keys that stand beside models: those that a version was judged on, and its golden rows.
 
-Of golden rows there is a hash of each key alone, which is found where the key is known; versions of before there were
-such hashes keep theirs, which is said.
+Golden rows have a hash of each key, by which they are found. Those of versions that were trained before there were such
+hashes are found where the key is known, or not at all, which is said. Files that came back with a backup, which no
+version names, go whole.
 """
 
 from __future__ import annotations
@@ -14,21 +15,21 @@ from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError, TryAgainError
 from featurectl.erasure.base import ErasureRequest, PlaceFindings
 from featurectl.erasure.model_keys import EntityColumns, key_columns
+from featurectl.erasure.rows_without import golden_without, judged_without
+from featurectl.erasure.unnamed_model_files import unnamed_findings
 from featurectl.models.artifact import read_artifact, write_artifact
-from featurectl.models.golden_rows import GOLDEN, places_of, without_places
-from featurectl.models.validation_rows import (
-    VALIDATION_FORMAT,
-    dump_validation_rows,
-    load_validation_rows,
-    without_rows,
-)
+from featurectl.models.golden_rows import GOLDEN, needs_values
+from featurectl.models.validation_rows import VALIDATION_FORMAT
 from featurectl.offline.open_plain_files import open_loose
-from featurectl.pit.erased_rows import ErasedRows
 from featurectl.registry.base import HistoryEntry
 from featurectl.registry.state import ModelVersion
 from featurectl.workspace.actor import current_actor
 
-_TIME: Final = "\x00time"
+_BY_VALUE: Final = (
+    "of an erasure that was cut its golden rows may stay, which are found by the key's value alone: erase the key once "
+    "more; until then the erasure is not finished"
+)
+_BY_NOTHING: Final = "its golden rows have no keys to find them by: train it anew, or retire it and `featurectl clean`"
 _TRIES: Final = 5
 
 
@@ -42,6 +43,7 @@ class _Cleaned:
     rows: int = 0
     size: int = 0
     notes: tuple[str, ...] = ()
+    unfinished: frozenset[int] = frozenset()
 
 
 class ModelRowsPlace:
@@ -49,74 +51,63 @@ class ModelRowsPlace:
 
     def look(self, request: ErasureRequest) -> Sequence[PlaceFindings]:
         """Return how many rows there are of erased keys."""
-        return [_finding(item) for item in _each(request)]
+        return [*unnamed_findings(request, remove=False), *map(_finding, _each(request))]
 
     def erase(self, request: ErasureRequest) -> Sequence[PlaceFindings]:
         """Write the files anew without them, have the registry name these, and remove those of before."""
+        unnamed = unnamed_findings(request, remove=True)
         found = list(_each(request))
         location = request.target.workspace.offline_location()
         changed = {_place_of(item.version): _stored(item, location) for item in found if item.rows}
         if changed:
             _register(request, changed)
             _remove_others([item.version for item in found if item.rows], request)
-        return [_finding(item) for item in found]
+        return [*unnamed, *map(_finding, found)]
 
 
 def _each(request: ErasureRequest) -> Iterator[_Cleaned]:
     location, state = request.target.workspace.offline_location(), request.target.state
     for version in state.model_versions:
         entities = key_columns(version, state)
-        try:
-            judged, rows, size = _judged(request, version, entities, location)
-            golden, more, notes = _golden(request, version, entities, location)
-        except DataError as error:  # a file that is gone has no rows
-            yield _Cleaned(version=version, notes=(error.message,))
-            continue
-        if rows or more or notes:
-            yield _Cleaned(version=version, judged=judged, golden=golden, rows=rows + more, size=size, notes=notes)
+        found = _Cleaned(version=version)
+        for clean in (_with_judged, _with_golden):
+            try:
+                found = clean(request, found, entities, location)
+            except DataError as error:  # a file that is gone has no rows; `clean` removes those of retired versions
+                said = () if version.status == "retired" else (error.message,)
+                found = replace(found, notes=(*found.notes, *said))
+        if found.rows or found.notes:
+            yield found
 
 
-def _judged(
-    request: ErasureRequest, version: ModelVersion, entities: EntityColumns, location: str
-) -> tuple[bytes | None, int, int]:
-    """Return the rows that a version was judged on without those of erased keys, how many these are, and the bytes."""
+def _with_judged(request: ErasureRequest, found: _Cleaned, entities: EntityColumns, location: str) -> _Cleaned:
+    """Return it with the rows that the version was judged on, without those of erased keys."""
+    version = found.version
     if not version.judged or not any(request.erasures.of(entity) for entity in entities):
-        return None, 0, 0
+        return found
     content = read_artifact(location, version.judged, version.judged_sha256)
-    rows = load_validation_rows(content)
-    table = rows.spine.with_columns(rows.time.alias(_TIME))
-    gone = None
-    for entity, columns in ((entity, columns) for entity, several in entities.items() for columns in several):
-        if all(column in table.columns for column in columns.values()):
-            found = ErasedRows(erasures=request.erasures, entity=entity, columns=columns).are(table, _TIME)
-            gone = found if gone is None else gone | found
-    if gone is None or not gone.any():
-        return None, 0, 0
-    return dump_validation_rows(without_rows(rows, gone)), int(gone.sum()), len(content)
+    kept, rows = judged_without(content, request.erasures, entities)
+    if not rows:
+        return found
+    return replace(found, judged=kept, rows=found.rows + rows, size=found.size + len(content))
 
 
-def _golden(
-    request: ErasureRequest, version: ModelVersion, entities: EntityColumns, location: str
-) -> tuple[bytes | None, int, tuple[str, ...]]:
-    """Return a version's golden rows without those of erased keys, how many these are, and what is said of them."""
+def _with_golden(request: ErasureRequest, found: _Cleaned, entities: EntityColumns, location: str) -> _Cleaned:
+    """Return it with the version's golden rows without those of erased keys, and what is said of them."""
+    version = found.version
     before = [i for i in request.erasures.tombstones if i.entity in entities and version.created_at <= i.at]
-    tombstones = [item for item in before if item.number in request.values]
-    if version.golden and any(item.done_at is None for item in before if item not in tombstones):
-        return None, 0, ("of an erasure that was cut its golden rows may stay: erase the key once more by its value",)
-    if not version.golden or not tombstones:
-        return None, 0, ()
+    if not version.golden or not before:
+        return found
     content = read_artifact(location, version.golden, version.golden_sha256)
-    asked = [
-        {columns[key]: value for key, value in request.values[item.number].items()}
-        for item in tombstones
-        for columns in entities[item.entity]
-    ]
-    places = [places_of(content, values) for values in asked]
-    if None in places:
-        note = "its golden rows have no keys to find them by: train it anew, or retire it and `featurectl clean`"
-        return None, 0, (note,)
-    gone = {place for found in places if found is not None for place in found}
-    return (without_places(content, gone), len(gone), ()) if gone else (None, 0, ())
+    kept, rows, unsure = golden_without(content, before, entities, request)
+    if kept is not None:
+        found = replace(found, golden=kept, rows=found.rows + rows)
+    left = frozenset(i.number for i in unsure if i.done_at is None and i.number not in request.values)
+    if left and needs_values(content):
+        return replace(found, notes=(*found.notes, _BY_VALUE), unfinished=left)
+    if left or any(i.number in request.values for i in unsure):
+        return replace(found, notes=(*found.notes, _BY_NOTHING))
+    return found
 
 
 def _place_of(version: ModelVersion) -> tuple[str, int]:
@@ -163,4 +154,4 @@ def _remove_others(before: Sequence[ModelVersion], request: ErasureRequest) -> N
 
 def _finding(item: _Cleaned) -> PlaceFindings:
     place = f"rows beside model {item.version.model}@{item.version.version}"
-    return PlaceFindings(place=place, rows=item.rows, rewritten=item.size, notes=item.notes)
+    return PlaceFindings(place=place, rows=item.rows, rewritten=item.size, notes=item.notes, unfinished=item.unfinished)

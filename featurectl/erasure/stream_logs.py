@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.erasures import key_text
+from featurectl.core.erasures import Tombstone, key_text
+from featurectl.core.units import counted
 from featurectl.erasure.base import ErasureRequest, PlaceFindings
 from featurectl.streaming.session.applied_streams import AppliedStream, applied_streams
 
@@ -18,13 +19,35 @@ if TYPE_CHECKING:
     from featurectl.offline.erased_log import ErasedLogRows, LogEraser
     from featurectl.offline.event_log import EventLog
     from featurectl.streaming.erased_events import ErasedTexts
+    from featurectl.streaming.erased_log_rows import ErasedLogSearch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnclearEvents:
+    """So many events of which the text of a key alone tells whether they are of it, and the erasures that lack it."""
+
+    events: int
+    erasures: frozenset[int]
+
+    @property
+    def note(self) -> str:
+        """What is said of them.
+
+        >>> UnclearEvents(events=1, erasures=frozenset([7])).note[:40]
+        '1 event has no key that can be read, and'
+        """
+        have, it = ("has", "it") if self.events == 1 else ("have", "they")
+        return (
+            f"{counted(self.events, 'event')} {have} no key that can be read, and {it} may be of an erasure that was "
+            "cut: erase the key once more by its value; until then the erasure is not finished"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _ErasedTable:
     place: str
-    what: str
     eraser: LogEraser
+    unclear: Callable[[], UnclearEvents | None] = lambda: None
 
 
 class StreamLogsPlace:
@@ -61,6 +84,13 @@ def known_keys_of(request: ErasureRequest, stream: AppliedStream) -> list[Erased
     ]
 
 
+def cut_erasures(request: ErasureRequest, stream: AppliedStream) -> Sequence[Tombstone]:
+    """Return the erasures of a stream's entities that are not finished, and whose keys are known by hashes alone."""
+    of_stream = {item.number for item in stream.erased.erasures.tombstones}
+    cut = [item for item in request.erasures.tombstones if item.done_at is None and item.number not in request.values]
+    return [item for item in cut if item.number in of_stream]
+
+
 def _tables(request: ErasureRequest) -> Iterator[_ErasedTable]:
     from featurectl.offline.erased_log import LogEraser
     from featurectl.streaming.erased_log_rows import REJECTED_NEEDS, ErasedLogSearch
@@ -76,9 +106,10 @@ def _tables(request: ErasureRequest) -> Iterator[_ErasedTable]:
             known=known_keys_of(request, stream),
         )
         log = LogEraser(log=workspace.event_log(source), columns=search.columns, find=search.find, number=number)
-        yield _ErasedTable(place=f"log of stream {source.name}", what="events", eraser=log)
+        yield _ErasedTable(place=f"log of stream {source.name}", eraser=log)
         rejected = LogEraser(log=table, columns=REJECTED_NEEDS, find=search.find_rejected, number=number)
-        yield _ErasedTable(place=f"rejected events of stream {source.name}", what="events", eraser=rejected)
+        unclear = partial(_unclear, search, cut_erasures(request, stream))
+        yield _ErasedTable(place=f"rejected events of stream {source.name}", eraser=rejected, unclear=unclear)
 
 
 def _rejected_rows(table: EventLog) -> pl.DataFrame:
@@ -92,7 +123,20 @@ def _rejected_rows(table: EventLog) -> pl.DataFrame:
     return pl.concat([nothing, *table.read_rows(table.open(), REJECTED_NEEDS)])
 
 
+def _unclear(search: ErasedLogSearch, cut: Sequence[Tombstone]) -> UnclearEvents | None:
+    count = search.count_unclear(max(item.at for item in cut)) if cut else 0
+    return UnclearEvents(events=count, erasures=frozenset(item.number for item in cut)) if count else None
+
+
 def _finding(of: _ErasedTable, found: ErasedLogRows) -> PlaceFindings | None:
-    if not found.rows:
+    unclear = of.unclear()
+    if not found.rows and unclear is None:
         return None
-    return PlaceFindings(place=of.place, rows=found.rows, what=of.what, rewritten=found.rewritten)
+    return PlaceFindings(
+        place=of.place,
+        rows=found.rows,
+        what="events",
+        rewritten=found.rewritten,
+        notes=() if unclear is None else (unclear.note,),
+        unfinished=frozenset() if unclear is None else unclear.erasures,
+    )

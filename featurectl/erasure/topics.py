@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Final
 
-from featurectl.core.units import format_duration
+from featurectl.core.units import format_duration, instant_us
 from featurectl.core.variables import shown_location
 from featurectl.erasure.base import ErasureRequest, PlaceFindings
-from featurectl.erasure.stream_logs import erased_streams, known_keys_of
+from featurectl.erasure.stream_logs import UnclearEvents, cut_erasures, erased_streams, known_keys_of
 from featurectl.language.stream_places import topic_address
 from featurectl.streaming.topics.faults import NoTopicError
 
@@ -17,7 +17,6 @@ _EVER_US: Final = 2**62  # of a message of which nobody wrote down when it was s
 
 if TYPE_CHECKING:
     from featurectl.streaming.session.applied_streams import AppliedStream
-    from featurectl.streaming.topics.base import MessageChoice
 
 
 class TopicsPlace:
@@ -44,7 +43,8 @@ def _findings(request: ErasureRequest, *, dry_run: bool) -> Iterator[PlaceFindin
         shown = shown_location(topic_address(source, workspace.environment))
         with closing(open_topics(workspace.topic_url(source), shown)) as broker, suppress(NoTopicError):
             topic = source.stream.topic
-            removed = broker.remove_messages(topic, _choice(request, stream), dry_run=dry_run)
+            choice = _TopicChoice(request, stream)
+            removed = broker.remove_messages(topic, choice.is_erased, dry_run=dry_run)
             place = f"topic {topic} of stream {source.name}"
             if removed is None:
                 kept = format_duration(source.stream.retention_us)
@@ -52,27 +52,42 @@ def _findings(request: ErasureRequest, *, dry_run: bool) -> Iterator[PlaceFindin
                     f"its messages stay for its retention ({kept} by the source's definition); workers leave them out"
                 )
                 yield PlaceFindings(place=place, rows=0, what="events", notes=(note,))
-            elif removed:
-                yield PlaceFindings(place=place, rows=removed, what="events")
+            elif removed or choice.unclear:
+                yield choice.finding(place, removed)
 
 
-def _choice(request: ErasureRequest, stream: AppliedStream) -> MessageChoice:
-    """Return what chooses the messages of erased keys: by their event time, or when they were sent.
+class _TopicChoice:
+    """Chooses the messages of erased keys: by their event time, or when they were sent.
 
     They are of a key that is theirs, or that of the message. What is found by a known key's text alone has no event
-    time, and goes whenever it was sent.
+    time, and goes whenever it was sent. `unclear` counts those that such a text may find of an erasure that was cut.
     """
-    from featurectl.streaming.erased_events import ErasedEvents
-    from featurectl.streaming.event_decoder import EventDecoder
 
-    source = stream.source
-    columns = source.stream.key if source.stream is not None else ()
-    events, known = ErasedEvents(stream.erased, EventDecoder(source)), known_keys_of(request, stream)
+    def __init__(self, request: ErasureRequest, stream: AppliedStream) -> None:
+        from featurectl.streaming.erased_events import ErasedEvents
+        from featurectl.streaming.event_decoder import EventDecoder
 
-    def is_erased(key: bytes | None, value: bytes, sent_at_us: int | None) -> bool:
+        source = stream.source
+        self._columns = source.stream.key if source.stream is not None else ()
+        self._events, self._known = ErasedEvents(stream.erased, EventDecoder(source)), known_keys_of(request, stream)
+        self._cut = cut_erasures(request, stream)
+        self._cut_us = max((instant_us(item.at) for item in self._cut), default=-_EVER_US)
+        self.unclear = 0
+
+    def is_erased(self, key: bytes | None, value: bytes, sent_at_us: int | None) -> bool:
+        """Return whether a message is to go."""
         stamp_us = _EVER_US if sent_at_us is None else sent_at_us
-        if key is not None and events.has_message_key(key, columns, value, stamp_us):
+        if key is not None and self._events.has_message_key(key, self._columns, value, stamp_us):
             return True
-        return events.has_bytes(value, stamp_us, known)
+        if self._events.has_bytes(value, stamp_us, self._known):
+            return True
+        if self._cut and (sent_at_us is None or sent_at_us <= self._cut_us) and self._events.is_unclear(value):
+            self.unclear += 1
+        return False
 
-    return is_erased
+    def finding(self, place: str, removed: int) -> PlaceFindings:
+        """Return what was removed, with what may be left."""
+        if not self.unclear:
+            return PlaceFindings(place=place, rows=removed, what="events")
+        left = UnclearEvents(events=self.unclear, erasures=frozenset(item.number for item in self._cut))
+        return PlaceFindings(place=place, rows=removed, what="events", notes=(left.note,), unfinished=left.erasures)

@@ -180,8 +180,8 @@ class Registry(Protocol):
     def read_view_columns(self, project: str) -> SeenColumns:
         """Return what is kept."""
 
-    def erasure_secret(self, project: str) -> bytes:
-        """Return the secret that the hashes of erased keys are made with; it is made when there is none."""
+    def erasure_secret(self, project: str, *, make: bool = True) -> bytes:
+        """Return the secret that the hashes of erased keys are made with, made when there is none (else: empty)."""
 
     def write_tombstones(self, project: str, items: Sequence[Tombstone], entry: HistoryEntry) -> tuple[Tombstone, ...]:
         """Write tombstones under later numbers, as of now by the registry's clock, in one transaction with `entry`.

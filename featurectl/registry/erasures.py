@@ -21,7 +21,15 @@ def make_secret(connection: Connection, project: str) -> bytes:
     """Return the secret of a project's hashes, made when there is none; of two that are made at once one stays."""
     row = {"project": project, "secret": secrets.token_bytes(SECRET_BYTES).hex()}
     insert_new(connection, tables.erasure_secrets, row)
-    return _secret(connection, project)
+    return known_secret(connection, project)
+
+
+def known_secret(connection: Connection, project: str) -> bytes:
+    """Return the secret of a project's hashes, empty where there is none, or a registry is older than the table."""
+    if not inspect(connection).has_table(tables.erasure_secrets.name):
+        return b""
+    query = select(tables.erasure_secrets.c.secret).where(tables.erasure_secrets.c.project == project)
+    return bytes.fromhex(connection.execute(query).scalar() or "")
 
 
 def insert_tombstones(
@@ -57,12 +65,7 @@ def load_erasures(connection: Connection, project: str) -> Erasures:
         return Erasures()
     query = select(tables.erasures).where(tables.erasures.c.project == project).order_by(tables.erasures.c.number)
     found = tuple(load_tombstone(row) for row in map(dict[str, object], connection.execute(query).mappings()))
-    return Erasures(secret=_secret(connection, project), tombstones=found) if found else Erasures()
-
-
-def _secret(connection: Connection, project: str) -> bytes:
-    query = select(tables.erasure_secrets.c.secret).where(tables.erasure_secrets.c.project == project)
-    return bytes.fromhex(connection.execute(query).scalar_one())
+    return Erasures(secret=known_secret(connection, project), tombstones=found) if found else Erasures()
 
 
 def _row(project: str, item: Tombstone) -> TableRow:

@@ -23,7 +23,7 @@ from featurectl.registry.base import HistoryEntry, Lock, Pin, RegistryChange, Se
 from featurectl.registry.canaries import end_canary, insert_canary, load_canaries
 from featurectl.registry.database import Database, registry_id
 from featurectl.registry.dialect import insert_new, read_clock
-from featurectl.registry.erasures import insert_tombstones, load_erasures, make_secret, mark_done
+from featurectl.registry.erasures import insert_tombstones, known_secret, load_erasures, make_secret, mark_done
 from featurectl.registry.locks import delete_lock, hold_lock, not_locked, refusal, remove_lock, take_lock
 from featurectl.registry.model_documents import write_documents, write_retired
 from featurectl.registry.pins import delete_pins, insert_pins, load_pins
@@ -276,8 +276,12 @@ class SqlRegistry:
         with self._database.reading() as connection:
             return {} if connection is None else select_view_columns(connection, project)
 
-    def erasure_secret(self, project: str) -> bytes:
-        """Return the secret that the hashes of erased keys are made with; it is made when there is none."""
+    def erasure_secret(self, project: str, *, make: bool = True) -> bytes:
+        """Return the secret that the hashes of erased keys are made with, made when there is none (else: empty)."""
+        with self._database.reading() as connection:
+            found = b"" if connection is None else known_secret(connection, project)
+        if found or not make:
+            return found
         with self._database.writing() as connection:
             return make_secret(connection, project)
 

@@ -36,7 +36,8 @@ def render_status(rows: Sequence[FreshnessRow], *, verbose: bool = False) -> str
 def render_unfinished(erasures: int) -> str:
     """Return what to do about erasures that were cut."""
     these = "1 erasure is" if erasures == 1 else f"{erasures} erasures are"
-    return f"{these} not finished: `featurectl erase --again` removes what is there still."
+    removes = "`featurectl erase --again` removes what is there still, or says where a key is to be erased once more"
+    return f"{these} not finished: {removes}."
 
 
 def _next(rows: Sequence[FreshnessRow]) -> list[str]:

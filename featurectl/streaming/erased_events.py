@@ -134,6 +134,13 @@ class ErasedEvents:
         near = [key for key in known if any(finder.may_be(key, fields) for finder in self._finders)]
         return any(key.stands_in(value) for key in near)
 
+    def is_unclear(self, value: bytes) -> bool:
+        """Return whether an event was rejected and has no whole key that can be read: a key's text alone finds it."""
+        if not isinstance(self._decoder.decode(value), BadEvent):
+            return False
+        fields = self._decoder.fields(value)
+        return isinstance(fields, BadEvent) or any(finder.lacks_part(fields) for finder in self._finders)
+
     def has_message_key(self, key: bytes, columns: Sequence[str], value: bytes, stamp_us: int) -> bool:
         """Return whether the key of a message is an erased one, and the message was sent, or its event was, until then.
 
@@ -179,6 +186,10 @@ class _Finder:
         parts = {key: read.get(key) for key in known.texts}
         is_same = [part is None or key_text(part) == known.texts[key] for key, part in parts.items()]
         return None in parts.values() and all(is_same)
+
+    def lacks_part(self, fields: Mapping[str, object]) -> bool:
+        """Return whether fields have no such key, or a part of it that is none."""
+        return None in self._read(fields).values()
 
     def _read(self, fields: Mapping[str, object]) -> Mapping[str, KeyPart | None]:
         """Return the parts of a key as they are written; None: there is none, or it is of another type."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Final
 
 import polars as pl
@@ -74,6 +75,12 @@ class ErasedLogSearch:
 
     def _quotes(self, reason: str) -> bool:
         return any(key.stands_in(reason.encode()) for key in self.known)
+
+    def count_unclear(self, until: datetime) -> int:
+        """Return of how many rejected events of until an instant nobody can read the key."""
+        events, table = ErasedEvents(self.erased, EventDecoder(self.source)), self.rejected()
+        early = table.filter(pl.col(STAMP) <= until)["value"].to_list()
+        return sum(value is not None and events.is_unclear(value) for value in early)
 
     def find_rejected(self, rows: pl.DataFrame) -> pl.Series:
         """Return which rows of the table of rejected events are erased, as far as their bytes say."""

@@ -15,6 +15,8 @@ from featurectl.erasure.all_places import PLACES
 from featurectl.erasure.base import ErasureRequest, PlaceFindings
 from featurectl.registry.file import read_state
 from tests.cli.golden import assert_golden
+from tests.erasure.erased_people import bury
+from tests.erasure.test_files_of_models import salted
 from tests.model_shop import Shop, objects, open_shop
 
 CLOCK = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?Z?")
@@ -100,6 +102,19 @@ def test_a_place_that_fails_keeps_no_other_and_leaves_it_undone(shop: Shop, monk
     shop.run("erase", "--again")
     assert erased(shop) == [("key", ("k",), True)]
     assert "erasure" not in shop.run("status").out
+
+
+def test_golden_rows_of_before_keep_an_erasure_that_was_cut_open(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("featurectl.operations.training.train.with_keys", salted)
+    shop.run("train", "m")
+    bury(shop.root, "key", {"k": "k1"})  # and it was killed
+    said = shop.run("erase", "--again").out
+    assert "rows beside model m@2: of an erasure that was cut its golden rows may stay" in said
+    assert "rows beside model m@1: " not in said
+    assert erased(shop) == [("key", ("k",), False)]
+    assert "says where a key is to be erased once more" in shop.run("status").out
+    shop.run("erase", "key", "k=k1")
+    assert erased(shop) == [("key", ("k",), True)] * 2
 
 
 def test_get_answers_no_row_that_a_restored_store_brings_back(shop: Shop):

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import io
 import json
+import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
-from featurectl.core.erasures import KeyPart
+from featurectl.core.erasures import KeyPart, key_digest
 from featurectl.core.progress import Silent
 from featurectl.core.units import format_iso
 from featurectl.erasure.base import ErasureRequest, PlaceFindings
@@ -20,7 +25,7 @@ from featurectl.erasure.model_rows import ModelRowsPlace
 from featurectl.erasure.prediction_log import PredictionLogPlace
 from featurectl.erasure.score_checkpoints import ScoreCheckpointsPlace
 from featurectl.models.artifact import read_artifact
-from featurectl.models.golden_rows import load_golden, places_of
+from featurectl.models.golden_rows import EntityKeys, WantedKey, load_golden, places_of
 from featurectl.models.validation_rows import load_validation_rows
 from featurectl.offline.open_plain_files import open_loose
 from featurectl.operations.prediction_log.compacted_files import compacted_content, compacted_name, replaced_files
@@ -45,10 +50,12 @@ def erase(
     at: datetime = NOW, is_known: bool = True, dry_run: bool = False,
 ) -> Sequence[PlaceFindings]:  # fmt: skip
     """Look at a place, or clean it of some keys."""
-    gone = erased(*(tombstone("key", ["k"], [key], at) for key in keys))
     values: dict[int, dict[str, KeyPart]] = {number: {"k": key} for number, key in enumerate(keys, 1)}
     with open_workspace(shop.root, None, None, "applied") as workspace:
+        secret = workspace.registry().erasure_secret(workspace.project)
+        gone = erased(*(tombstone("key", ["k"], [key], at, secret=secret) for key in keys), secret=secret)
         target = read_applied(workspace, Silent())
+        target = replace(target, state=replace(target.state, erasures=gone))
         request = ErasureRequest(target=target, erasures=gone, values=values if is_known else {}, progress=Silent())
         return place.look(request) if dry_run else place.erase(request)
 
@@ -69,7 +76,10 @@ def golden_rows(shop: Shop) -> list[tuple[object, ...]]:
 
 def golden_places(shop: Shop, column: str, key: str) -> list[int] | None:
     version, location = shop.version()
-    return places_of(read_artifact(location, version.golden, version.golden_sha256), {column: key})
+    with open_workspace(shop.root, None, None, "unread") as workspace:
+        secret = workspace.registry().erasure_secret(workspace.project)
+    wanted = WantedKey(columns=(column,), digest=key_digest(secret, [key]))
+    return places_of(read_artifact(location, version.golden, version.golden_sha256), wanted, secret)
 
 
 def test_rows_beside_a_model_go_and_it_is_served_as_before(shop: Shop):
@@ -90,21 +100,87 @@ def test_rows_beside_a_model_go_and_it_is_served_as_before(shop: Shop):
     assert "rows beside m@1 written anew" in shop.run("history").out
 
 
-def test_golden_rows_are_found_by_the_key_alone(shop: Shop):
+def salted(content: bytes, keys: EntityKeys, _: bytes) -> bytes:
+    """Return golden rows with hashes as versions had them that were trained before the registry's secret made them."""
+    salt = hashlib.sha256(content).digest()
+    hashes = {column: [key_digest(salt, [str(row[place])]) for row in rows]
+              for columns, rows in keys.items() for place, column in enumerate(columns)}  # fmt: skip
+    document = json.loads(content) | {"keys": {"salt": salt.hex(), "hashes": hashes}}
+    return json.dumps(document).encode()
+
+
+def test_golden_rows_are_found_without_the_keys_value(shop: Shop):
     shop.run("train", "m")
     golden, judged = golden_rows(shop), judged_keys(shop)
+    kept = [row for row, number in zip(golden, range(100), strict=False) if number % 7 != 2]
     [found] = erase(shop, ModelRowsPlace(), "k2", is_known=False)
-    assert (found.rows, golden_rows(shop)) == (judged.count("k2"), golden)
+    assert (found.rows, golden_rows(shop)) == (judged.count("k2") + len(golden) - len(kept), kept)
     assert "k2" not in judged_keys(shop)
 
 
-def test_golden_rows_of_before_there_were_hashes_are_named(shop: Shop, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("featurectl.operations.training.train.with_keys", lambda content, _: content)
+@pytest.mark.parametrize("make", [salted, lambda content, *_: content], ids=["salt", "no hashes"])
+def test_golden_rows_of_before_are_found_by_the_value_or_named(shop: Shop, monkeypatch: pytest.MonkeyPatch, make: Any):
+    monkeypatch.setattr("featurectl.operations.training.train.with_keys", make)
     shop.run("train", "m")
     golden = golden_rows(shop)
+    [cut] = erase(shop, ModelRowsPlace(), "k2", is_known=False)
+    assert golden_rows(shop) == golden
+    if make is salted:
+        assert "erase the key once more" in cut.notes[0]
+        assert cut.unfinished == {1}
+        [found] = erase(shop, ModelRowsPlace(), "k2")
+        assert (found.notes, len(golden_rows(shop))) == ((), len(golden) - found.rows)
+    else:
+        [found] = erase(shop, ModelRowsPlace(), "k2")
+        assert golden_rows(shop) == golden
+        for each in (cut, found):
+            assert "its golden rows have no keys to find them by" in each.notes[0]
+            assert not each.unfinished
+
+
+def test_golden_rows_of_another_registrys_secret_are_named(shop: Shop):
+    shop.run("train", "m")
+    with closing(sqlite3.connect(shop.root / "r.db")) as registry:
+        registry.execute("update erasure_secrets set secret = ?", [bytes(32).hex()])
+        registry.commit()
     [found] = erase(shop, ModelRowsPlace(), "k2")
     assert "its golden rows have no keys to find them by" in found.notes[0]
-    assert golden_rows(shop) == golden
+
+
+def models_folder(shop: Shop) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (shop.root / "off/models/m").iterdir()}
+
+
+@pytest.mark.parametrize("is_whole", [True, False], ids=["whole", "beside the newer files"])
+def test_files_of_a_restored_folder_of_models_go(shop: Shop, *, is_whole: bool):
+    shop.run("train", "m")
+    before, golden, judged = models_folder(shop), golden_rows(shop), judged_keys(shop)
+    [cleaned] = erase(shop, ModelRowsPlace(), "k1")
+    after = models_folder(shop)
+    for name in after.keys() - before.keys() if is_whole else ():
+        (shop.root / "off/models/m" / name).unlink()
+    for name, content in before.items():
+        (shop.root / "off/models/m" / name).write_bytes(content)
+    [seen, *_] = erase(shop, ModelRowsPlace(), "k1", is_known=False, dry_run=True)
+    assert (seen.place, seen.rows) == ("files of model m that no version names", cleaned.rows)
+    assert erase(shop, ModelRowsPlace(), "k1", is_known=False) == [seen]
+    assert models_folder(shop) == after
+    assert erase(shop, ModelRowsPlace(), "k1") == []
+    assert shop.served()[1] == len(golden_rows(shop)) < len(golden)
+    assert judged_keys(shop) == [key for key in judged if key != "k1"]
+
+
+def test_unnamed_files_that_may_be_of_others_are_named_and_stay(shop: Shop):
+    shop.run("train", "m")
+    before = models_folder(shop)
+    erase(shop, ModelRowsPlace(), "k1")
+    for name, content in before.items():
+        (shop.root / "off/models/m" / name).write_bytes(content)
+    (shop.root / "off/other").mkdir()
+    [found] = erase(shop, ModelRowsPlace(), "k1", is_known=False)
+    assert (found.rows, len(found.notes)) == (0, 2)
+    assert "no version of this registry names it" in found.notes[0]
+    assert before.keys() <= models_folder(shop).keys()
 
 
 def test_a_model_that_was_trained_later_keeps_its_golden_rows(shop: Shop):

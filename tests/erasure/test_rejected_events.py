@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
+from featurectl.cli.main import main
 from featurectl.erasure.stream_logs import StreamLogsPlace
 from featurectl.erasure.topics import TopicsPlace
 from featurectl.offline.event_log import OFFSET, PARTITION, REJECTED, EventLog
@@ -113,5 +115,27 @@ def test_messages_go_whose_key_is_an_erased_one(tmp_path: Path, columns: str, *,
         request = request_of(workspace, {written.number: {"card": CANARY}} if knows else None)
         assert [item.rows for item in TopicsPlace().look(request)] == [3]
         assert [item.rows for item in TopicsPlace().erase(request)] == [3]
-        assert [*TopicsPlace().erase(request), *StreamLogsPlace().erase(request)] == []
+        again = [*TopicsPlace().erase(request), *StreamLogsPlace().erase(request)]
+        assert [item.rows for item in again] == ([] if knows else [0])
+        assert all(item.unfinished == {written.number} for item in again)
     assert files_with(swipes.root, CANARY) == []
+
+
+def test_an_erasure_that_was_cut_waits_for_the_key_of_events_without_one(swipes: Swipes, capsys: Any):
+    def result(*words: str) -> Any:
+        capsys.readouterr()
+        assert main(["-C", str(swipes.root), *words, "-q", "-o", "json"]) == 0
+        return json.loads(capsys.readouterr().out)["result"]
+
+    swipes.send_texts(f"no JSON of {CANARY}")
+    run_once(swipes)
+    with swipes.workspace() as workspace:
+        bury(workspace, "card", {"card": CANARY})  # and it was killed
+    again = result("erase", "--again")["places"]
+    assert [place["found"] for place in again] == [0, 0]  # topic and rejected events
+    assert all("1 event has no key that can be read" in place["notes"][0] for place in again)
+    assert result("status")["erasures_not_done"] == 1
+    done = result("erase", "card", f"card={CANARY}")["places"]
+    assert [(place["found"], place["notes"]) for place in done] == [(1, [])] * 3
+    assert result("erase", "--again")["places"] == []
+    assert result("status")["erasures_not_done"] == 0

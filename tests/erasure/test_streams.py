@@ -44,7 +44,7 @@ def erase(swipes: Swipes, card: str = CANARY, *, again: bool = False) -> Mapping
     with swipes.workspace() as workspace:
         values = {} if again else {bury(workspace, "card", {"card": card}).number: {"card": card}}
         request = request_of(workspace, values)
-        return {item.place: item.rows for place in PLACES for item in place().erase(request)}
+        return {item.place: item.rows for place in PLACES for item in place().erase(request) if item.rows}
 
 
 def count(swipes: Swipes, card: str, view: str = "spend@1") -> object:
@@ -56,7 +56,7 @@ def left(swipes: Swipes) -> Mapping[str, int]:
     """How much is left outside of topics, where somebody may send old events again."""
     with swipes.workspace() as workspace:
         request = request_of(workspace)
-        return {item.place: item.rows for place in PLACES[1:] for item in place().look(request)}
+        return {item.place: item.rows for place in PLACES[1:] for item in place().look(request) if item.rows}
 
 
 def run_once(swipes: Swipes) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -16,13 +15,13 @@ from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import StoreError, UsageError
 from featurectl.core.temporary_files import is_running
 from featurectl.core.units import counted, moved_by
-from featurectl.core.variables import expand_set
 from featurectl.language.definitions.json_form import load_untyped_view, load_view
 from featurectl.language.syntax.own_files import why_no_output
 from featurectl.offline.open_plain_files import open_loose
 from featurectl.offline.plain_files import LooseFile, LooseFiles
 from featurectl.online.client.pushed_versions import needed_versions
 from featurectl.online.row_places import count_if_whole, online_view
+from featurectl.operations.clean.shared_places import has_other_projects, is_shared
 from featurectl.operations.prediction_log.compaction import LogDay, compact_some, read_day
 from featurectl.operations.prediction_log.place import predictions_folder
 from featurectl.operations.training.bind import view_table
@@ -116,7 +115,7 @@ def find_leftovers(cleaning: Cleaning) -> list[Leftover]:
     """
     state = cleaning.workspace.applied_state()
     retired, there = _retired(cleaning.workspace, state), has_offline(cleaning.workspace)
-    ours = there and not _is_shared(cleaning.workspace)
+    ours = there and not is_shared(cleaning.workspace)
     return [
         *(_tables(cleaning, retired) if ours else ()),
         *_rows(cleaning, retired),
@@ -140,19 +139,6 @@ def choose_pinned(workspace: Workspace, label: str) -> tuple[str, int]:
         raise UsageError(f"--unpin {label}: which version?", hint=f"--unpin {name}@1")
     item = registered_view(workspace.applied_state(), name, int(number[:9]))
     return item.name, item.version
-
-
-def _is_shared(workspace: Workspace) -> bool:
-    """Return whether another environment has the same place for its tables, and another registry that knows of them."""
-    here = workspace.environment
-    others = [each for each in workspace.repo.environments.values() if each.registry != here.registry]
-    return any(_place(workspace, each.offline) == _place(workspace, here.offline) for each in others)
-
-
-def _place(workspace: Workspace, offline: str) -> str:
-    """Return where an offline store is, however it is written; with variables that are not set here as they stand."""
-    filled = expand_set(offline, workspace.environ)
-    return filled.rstrip("/") if "://" in filled else os.path.realpath(workspace.root / filled)
 
 
 def _retired(workspace: Workspace, state: State) -> list[ObjectVersion]:
@@ -246,7 +232,7 @@ def _model_files(cleaning: Cleaning, state: State) -> Iterator[Leftover]:
     Models of all projects of a place lie side by side, named by their bytes.
     """
     workspace = cleaning.workspace
-    if not set(cleaning.files.folders("")) <= {"models", workspace.project}:
+    if has_other_projects(workspace, cleaning.files):
         return
     known = ModelDigests(cleaning, state)
     for file in cleaning.files.dated("models"):

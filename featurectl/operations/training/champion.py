@@ -49,6 +49,10 @@ class EvaluationContext:
         """The environment's offline store."""
         return self.workspace.offline()
 
+    def erasure_secret(self) -> bytes:
+        """Return the registry's secret, by which golden rows are found when a key is erased."""
+        return self.workspace.registry().erasure_secret(self.state.project)
+
     @property
     def location(self) -> str:
         """Where the offline store is, and the models' files with it."""

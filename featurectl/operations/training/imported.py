@@ -92,7 +92,7 @@ def import_model(
     inputs = sample.values.select(item.name for item in form.inputs)[proof.places]
     judged = validation_rows(sample.spine, proof.places, inputs, proof.label)
     keys = entity_keys(model, sample, choose_rows(len(sample.values)))
-    golden = with_keys(proof.golden, keys)
+    golden = with_keys(proof.golden, keys, context.erasure_secret())
     files = ModelFiles(format=found.format, content=found.content, onnx=proof.onnx, golden=golden, judged=judged)
     version = store_files(_version(model, sample, found, proof, actor), files, context.location)
 

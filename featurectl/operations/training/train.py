@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -15,6 +15,7 @@ import polars as pl
 from featurectl.core.dataclass import dataclass
 from featurectl.core.erasures import KeyPart
 from featurectl.core.errors import DataError
+from featurectl.core.frames.types import polars_dtype
 from featurectl.language.definitions.json_form import dump_definition
 from featurectl.language.definitions.model import DerivedInput, FeatureInput, Model, ModelInput, RequestInput, Trainer
 from featurectl.models.all_model_formats import MODEL_FORMATS
@@ -26,7 +27,7 @@ from featurectl.models.gates.all_gates import gates_asked
 from featurectl.models.gates.base import Champion, GateEvidence
 from featurectl.models.gates.evaluate import failed_gates, measure_gates
 from featurectl.models.gates.evidence import evidence_of_fitted
-from featurectl.models.golden_rows import with_keys
+from featurectl.models.golden_rows import EntityKeys, with_keys
 from featurectl.models.runtimes.base import ONNX
 from featurectl.models.trainer_command import CommandEnvironment
 from featurectl.models.validation_rows import ValidationRows
@@ -35,6 +36,7 @@ from featurectl.operations.training.bound_view import BoundView
 from featurectl.operations.training.champion import Candidate, EvaluationContext, current_champion, score_champion
 from featurectl.operations.training.data import TrainingData
 from featurectl.operations.training.distributions import distributions_of
+from featurectl.operations.training.erased_spine import joined_entities
 from featurectl.operations.training.manifest import library_versions
 from featurectl.operations.training.spine import SpineRows
 from featurectl.operations.training.training_set import TrainingSet
@@ -87,7 +89,9 @@ def register(trained: Trained, data: TrainingData, context: EvaluationContext, a
         format=fitted.format,
         content=fitted.content,
         onnx=fitted.onnx,
-        golden=with_keys(fitted.golden, entity_keys(data.model, data.rows, fitted.golden_places)),
+        golden=with_keys(
+            fitted.golden, entity_keys(data.model, data.rows, fitted.golden_places), context.erasure_secret()
+        ),
         judged=judged,
         profile=fitted.profile,
     )
@@ -126,13 +130,17 @@ def validation_rows(
     return ValidationRows(spine=whole[places], time=spine.time[places], inputs=inputs, label=label, known=known)
 
 
-def entity_keys(
-    model: Model, made: TrainingSet, places: npt.NDArray[np.int64]
-) -> Mapping[str, Sequence[KeyPart | None]]:
-    """Return the keys by which some rows of a spine are joined with views, by the spine's columns."""
-    inputs = [item for item in model.inputs if isinstance(item, FeatureInput)]
-    names = dict.fromkeys(item.join.get(key, key) for item in inputs for key in made.views[item.view].view.keys)
-    return {name: made.spine.rows[name][places].to_list() for name in names if name in made.spine.rows.columns}
+def entity_keys(model: Model, made: TrainingSet, places: npt.NDArray[np.int64]) -> EntityKeys:
+    """Return the keys of the entities that some rows of a spine are of, by the spine's columns."""
+    found: dict[tuple[str, ...], list[tuple[KeyPart | None, ...]]] = {}
+    for item in joined_entities(model.inputs, made.views, model.spine.label):
+        if all(column in made.spine.rows.columns for column in item.columns):
+            keys = [
+                made.spine.rows[column][places].cast(polars_dtype(dtype), strict=False).to_list()
+                for column, dtype in zip(item.columns, item.entity.keys.values(), strict=True)
+            ]
+            found[item.columns] = list(zip(*keys, strict=True))
+    return found
 
 
 def champion_of(
