@@ -27,6 +27,13 @@ class ErasureRequest:
     values: Mapping[int, Mapping[str, KeyPart]] = field(default_factory=dict)
     progress: Progress | None = None
 
+    def and_since(self, number: int) -> Erasures:
+        """Return what is asked for, with all that was erased after a number: what a place has that was clean then."""
+        later = self.target.state.erasures.after(number)
+        every = {item.number: item for item in (*later.tombstones, *self.erasures.tombstones)}
+        tombstones = tuple(every[number] for number in sorted(every))
+        return Erasures(secret=self.erasures.secret, tombstones=tombstones)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceFindings:

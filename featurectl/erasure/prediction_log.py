@@ -9,6 +9,7 @@ import io
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import polars as pl
@@ -20,9 +21,11 @@ from featurectl.erasure.model_keys import EntityColumns, key_columns
 from featurectl.offline.open_plain_files import open_loose
 from featurectl.offline.plain_files import LooseFile, LooseFiles
 from featurectl.operations.prediction_log.compacted_files import kept_metadata
+from featurectl.operations.prediction_log.erased_mark import read_mark, write_mark
 from featurectl.operations.prediction_log.place import LOGGED_EVERY_S, predictions_folder
 from featurectl.pit.erased_rows import ErasedRows
 from featurectl.registry.state import State
+from featurectl.workspace.offline_folder import has_offline
 
 _TIMES: Final = ("time", "logged_at")
 _ASKED: Final = "request."  # before the name of a key that a column of the log's own has
@@ -37,17 +40,29 @@ class PredictionLogPlace:
 
     def look(self, request: ErasureRequest) -> Sequence[PlaceFindings]:
         """Return how many predictions there are of erased keys."""
-        return _findings(_each(request))
+        return _findings(_each(_with_older(request)))
 
     def erase(self, request: ErasureRequest) -> Sequence[PlaceFindings]:
         """Write the files anew that have any; and those that servers write meanwhile."""
         seen: dict[str, LooseFile] = {}
+        request = _with_older(request)
         found = [*_each(request, _rewrite, seen)]
         if request.target.workspace.environment.prediction_sample is not None:
             newest = max(item.at for item in request.erasures.tombstones).timestamp()
             self._sleep(max(0.0, newest + LOGGED_EVERY_S + _MARGIN_S - time.time()))
             found += _each(request, _rewrite, seen)
+        if has_offline(request.target.workspace):
+            write_mark(_files(request), request.erasures.number)
         return _findings(found)
+
+
+def _with_older(request: ErasureRequest) -> ErasureRequest:
+    """Return a request for what was erased since the log was clean, too: it may have been restored."""
+    return replace(request, erasures=request.and_since(read_mark(_files(request))))
+
+
+def _files(request: ErasureRequest) -> LooseFiles:
+    return open_loose(predictions_folder(request.target.workspace))
 
 
 _Act = Callable[[LooseFiles, LooseFile, bytes, pl.Series], None]
@@ -60,8 +75,8 @@ def _each(
 
     Those in `seen` that are as they were are left out; it has all that were looked at behind it.
     """
-    workspace, state = request.target.workspace, request.target.state
-    files = open_loose(predictions_folder(workspace))
+    state = request.target.state
+    files = _files(request)
     seen = {} if seen is None else seen
     for model in files.folders(""):
         for version in files.folders(model):

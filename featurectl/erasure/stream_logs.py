@@ -11,14 +11,11 @@ from featurectl.core.dataclass import dataclass
 from featurectl.core.erasures import Tombstone, key_text
 from featurectl.core.units import counted
 from featurectl.erasure.base import ErasureRequest, PlaceFindings
-from featurectl.streaming.session.applied_streams import AppliedStream, applied_streams
+from featurectl.streaming.session.applied_streams import AppliedStream, applied_streams, erased_of_stream
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from featurectl.offline.erased_log import ErasedLogRows, LogEraser
-    from featurectl.offline.event_log import EventLog
-    from featurectl.streaming.erased_events import ErasedTexts
+    from featurectl.streaming.erased_events import ErasedTexts, StreamErasures
     from featurectl.streaming.erased_log_rows import ErasedLogSearch
 
 
@@ -92,35 +89,21 @@ def cut_erasures(request: ErasureRequest, stream: AppliedStream) -> Sequence[Tom
 
 
 def _tables(request: ErasureRequest) -> Iterator[_ErasedTable]:
-    from featurectl.offline.erased_log import LogEraser
-    from featurectl.streaming.erased_log_rows import REJECTED_NEEDS, ErasedLogSearch
+    from featurectl.streaming.stream_tables import StreamTables
 
     workspace = request.target.workspace
     for stream in erased_streams(request):
-        source, number = stream.source, stream.erased.number
-        table = workspace.rejected_log(source)
-        search = ErasedLogSearch(
-            source=source,
-            erased=stream.erased,
-            rejected=partial(_rejected_rows, table),
-            known=known_keys_of(request, stream),
-        )
-        log = LogEraser(log=workspace.event_log(source), columns=search.columns, find=search.find, number=number)
+        source = stream.source
+        tables = StreamTables(source=source, log=workspace.event_log(source), rejected=workspace.rejected_log(source))
+        log, rejected = tables.erasers(partial(_erased_after, request, source.name), known_keys_of(request, stream))
         yield _ErasedTable(place=f"log of stream {source.name}", eraser=log)
-        rejected = LogEraser(log=table, columns=REJECTED_NEEDS, find=search.find_rejected, number=number)
-        unclear = partial(_unclear, search, cut_erasures(request, stream))
+        unclear = partial(_unclear, tables.search(stream.erased), cut_erasures(request, stream))
         yield _ErasedTable(place=f"rejected events of stream {source.name}", eraser=rejected, unclear=unclear)
 
 
-def _rejected_rows(table: EventLog) -> pl.DataFrame:
-    import polars as pl
-
-    from featurectl.offline.event_log import OWN_COLUMNS, column_dtype
-    from featurectl.streaming.erased_log_rows import REJECTED_NEEDS
-
-    types = {**OWN_COLUMNS, **table.columns}
-    nothing = pl.DataFrame(schema={name: column_dtype(types[name]) for name in REJECTED_NEEDS})
-    return pl.concat([nothing, *table.read_rows(table.open(), REJECTED_NEEDS)])
+def _erased_after(request: ErasureRequest, source: str, mark: int) -> StreamErasures:
+    """Return what is asked for, and what was erased since a table was clean: it says then that it is clean of all."""
+    return erased_of_stream(replace(request.target.state, erasures=request.and_since(mark)), source)
 
 
 def _unclear(search: ErasedLogSearch, cut: Sequence[Tombstone]) -> UnclearEvents | None:

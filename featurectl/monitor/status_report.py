@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from featurectl.core.dataclass import dataclass
 from featurectl.core.units import format_instant
 from featurectl.monitor.health import check_results, look, recorded_runs, runs_seen
+from featurectl.monitor.restored_places import restored_places
 from featurectl.monitor.sizes import stored_sizes
 from featurectl.monitor.why import failed_runs
 
@@ -37,7 +38,7 @@ class StatusReport:
     """Ages as of `now`; of runs the last of each view by each command, where it is not done.
 
     `unread` says why no runs can be read, "" where they can. `erasures` counts those that were begun and not finished:
-    some of what was to go may be there still.
+    some of what was to go may be there still. `restored` are places that may have erased rows again.
     """
 
     now: datetime
@@ -46,6 +47,7 @@ class StatusReport:
     unread: str
     sizes: Sequence[StoredSize]
     erasures: int = 0
+    restored: tuple[str, ...] = ()
 
     @property
     def is_broken(self) -> bool:
@@ -89,6 +91,7 @@ def read_status(workspace: Workspace, request: StatusRequest) -> StatusReport:
         unread=unread,
         sizes=sizes,
         erasures=sum(item.done_at is None for item in state.erasures.tombstones),
+        restored=restored_places(workspace, state),
     )
 
 

@@ -33,6 +33,14 @@ def render_status(rows: Sequence[FreshnessRow], *, verbose: bool = False) -> str
     return "\n".join([*lines, "", ", ".join(ends) + ".", *_next(rows)])
 
 
+def render_restored(places: Sequence[str]) -> str:
+    """Return what to do about places that are older than an erasure."""
+    return (
+        f"{' and '.join(places)}: restored from before an erasure, or of an environment that was not cleaned; erased "
+        "keys may be there again: `featurectl erase --again`."
+    )
+
+
 def render_unfinished(erasures: int) -> str:
     """Return what to do about erasures that were cut."""
     these = "1 erasure is" if erasures == 1 else f"{erasures} erasures are"

@@ -10,6 +10,7 @@ import polars as pl
 
 from featurectl.core.errors import StoreError
 from featurectl.core.frames.types import polars_dtype
+from featurectl.language.definitions.source import Source
 from featurectl.offline.event_log import (
     OFFSET,
     OWN_COLUMNS,
@@ -30,8 +31,10 @@ from featurectl.online.stream_state.base import (
 )
 from featurectl.online.stream_state.protocols import StampRegister, StreamConnection
 from featurectl.streaming.commit_beside import CommitJobs, LogCommit
+from featurectl.streaming.erased_events import StreamErasures
 from featurectl.streaming.generation_records import OlderWorkerError
 from featurectl.streaming.logged_events import TakenEvents, TakenRange
+from featurectl.streaming.stream_tables import StreamTables
 
 _NEAR: Final = 100_000  # offsets
 _NEARER: Final = 32
@@ -107,7 +110,8 @@ class LogWriter:
                 name: LoggedPartition(first=of.first, end=of.first, applied_us=of.applied) for name, of in new.items()
             }
             cut = register.begin_stamps() if opened.state.cut_us is None else opened.state.cut_us
-            state = replace(opened.state, partitions={**known, **added}, cut_us=cut)
+            erased = self._erased if opened.version is None else opened.state.erased  # of a new one nothing is to go
+            state = replace(opened.state, partitions={**known, **added}, cut_us=cut, erased=erased)
             self._log.commit(opened, self.nothing(), state)
 
     def commit(
@@ -165,7 +169,9 @@ class LogWriter:
         for name, last in new.group_by(PARTITION).agg(pl.col(OFFSET).max()).rows():
             end = max(there.get(name, 0), last + 1)
             partitions[name] = LoggedPartition(first=0, end=end, applied_us=0)
-        return new.is_empty() or self._rejected.commit(opened, new, replace(opened.state, partitions=partitions))
+        erased = self._erased if opened.version is None else opened.state.erased
+        state = replace(opened.state, partitions=partitions, erased=erased)
+        return new.is_empty() or self._rejected.commit(opened, new, state)
 
     def _check_erased(self, opened: OpenedLog) -> None:
         """Check that nothing was erased from a log of which the worker does not know.
@@ -175,6 +181,10 @@ class LogWriter:
         """
         if opened.state.erased > self._erased:
             raise OlderWorkerError("keys were erased")
+
+    def clean_restored(self, source: Source, erased: StreamErasures) -> int:
+        """Remove what the log has of erased keys again, as one that was restored from before; return how many rows."""
+        return StreamTables(source=source, log=self._log, rejected=self._rejected).clean_restored(erased)
 
     def _not_there(self, opened: OpenedLog, late: Sequence[pl.DataFrame]) -> pl.DataFrame:
         """Return the rows of events that were logged before, without those that the same model has put there."""

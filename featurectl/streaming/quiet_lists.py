@@ -24,6 +24,7 @@ from featurectl.streaming.erased_lists import ErasedLists
 from featurectl.streaming.event_decoder import EventDecoder
 from featurectl.streaming.generation_records import GenerationRecords
 from featurectl.streaming.list_pass import ListPass
+from featurectl.streaming.log_writer import LogWriter
 from featurectl.streaming.work_beside import WorkBeside
 from featurectl.streaming.worker import WorkerStream
 
@@ -32,6 +33,7 @@ _LEAST_WAIT_S: Final = 0.005
 _PASS_EVERY_S: Final = 300.0
 _FIRST_PASS_S: Final = 1.0
 _LOOK_S: Final = 0.1
+_ERASES_S: Final = 60.0  # an erasure has mostly ended by then
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,7 +50,7 @@ class QuietLists(WorkBeside):
     """Goes over the lists of the views of a worker's source, and compacts those that its turns leave as too long.
 
     `on_problem` hears why lists were left as they are, once for each reason. `list_pass` is what a worker before has
-    gone over, and is gone on with.
+    gone over, and is gone on with. `log` is the worker's: one that was restored, as it says, is cleaned before a pass.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class QuietLists(WorkBeside):
         of_worker: CompactionQueue,
         on_problem: Callable[[FeaturectlError], None] = lambda _: None,
         list_pass: ListPass | None = None,
+        log: LogWriter | None = None,
     ) -> None:
         super().__init__("quiet lists")
         self._pass_over = list_pass or ListPass()
@@ -64,6 +67,7 @@ class QuietLists(WorkBeside):
         self._place, self._state, self._views = stream.place, stream.state, stream.views
         self._records = GenerationRecords(stream.place, stream.state, stream.views, EventDecoder(stream.source))
         self._erased = ErasedLists(erased=stream.erased, views=stream.views, layout=self._records.layout)
+        self._source, self._stream_erased, self._log = stream.source, stream.erased, log
         self._on_problem, self._reported = on_problem, ""
         self.counts = QuietListCounts()
         self.problem: FeaturectlError | None = None  # why the last pass was left
@@ -122,6 +126,26 @@ class QuietLists(WorkBeside):
                 place = self._of_worker.apart()
         return done
 
+    def clean_log(self, waited_s: float = 0.0) -> None:
+        """Remove rows of erased keys that a restored log has; what was erased `waited_s` ago, who erases it removes.
+
+        Raises:
+            StoreError: the log can't be read or written.
+            TryAgainError: others write it without a pause.
+        """
+        if self._log is not None and self._stream_erased.number / 1_000_000 < time.time() - waited_s:
+            self._log.clean_restored(self._source, self._stream_erased)
+
+    def end_once(self, *, cleans_log: bool) -> None:
+        """Do what nobody else does where each worker ends soon: compact long lists, and clean a log that was restored.
+
+        Raises:
+            As `clean_log`.
+        """
+        if cleans_log:
+            self.clean_log()
+        self.compact_all()
+
     def compact_all(self) -> None:
         """Compact what the turns of the worker left, before it ends: nobody else does so where each worker ends soon.
 
@@ -153,6 +177,7 @@ class QuietLists(WorkBeside):
         self.problem = None
         begun_s = time.monotonic()
         try:
+            self.clean_log(_ERASES_S)
             for _ in self.go_over():
                 took_s = time.monotonic() - begun_s
                 if self.ends.wait(max(_LEAST_WAIT_S, took_s * (1 / _SHARE - 1))) or not is_mine():

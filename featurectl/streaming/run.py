@@ -67,7 +67,7 @@ def run_worker(worker: StreamWorker, rebuilds: Rebuilds, stop: StopSignal, optio
             With `once` also what kept it from going on for long.
         DataError: with `once`, a history can't be read; what was taken is logged.
     """
-    quiet = QuietLists(worker.stream, worker.compaction, options.on_quiet, options.list_pass)
+    quiet = QuietLists(worker.stream, worker.compaction, options.on_quiet, options.list_pass, worker.log)
     rebuilds.start(lambda: 0 in worker.readings)
     quiet.start(lambda: 0 in worker.readings and not options.once)
     trouble, looked_s, hurried_s = _Trouble(options), options.clock(), options.clock()
@@ -87,7 +87,7 @@ def run_worker(worker: StreamWorker, rebuilds: Rebuilds, stop: StopSignal, optio
                 if wanted is not None and options.clock() - looked_s >= _LOOK_S:
                     looked_s = options.clock()
                     if _has_all(worker, wanted, rebuilds):
-                        quiet.compact_all()
+                        quiet.end_once(cleans_log=0 in worker.readings)
                         return
                 beside = rebuilds.problem or _prediction_problem(worker, rebuilds, once=options.once)
             except FATAL:

@@ -248,6 +248,19 @@ def test_what_a_server_writes_while_it_is_erased_goes_too(shop: Shop):
     assert pl.read_parquet(shop.root / LOG / "100010-a.parquet")["k"].to_list() == ["k2"]
 
 
+def test_a_restored_prediction_log_is_said_and_cleaned_by_the_next_erasure(shop: Shop):
+    early = "2026-01-10T10:00:00"
+    shop.run("erase", "key", "k=k1")
+    assert "prediction log" not in shop.run("status").out
+    path = log_file(shop, "100000-a.parquet", [("k1", early, early), ("k2", early, early), ("k3", early, early)])
+    assert "prediction log" not in shop.run("status").out  # which says that it is clean
+    (shop.root / "off/shop/predictions/dev/erased.json").unlink()
+    assert "prediction log: restored from before an erasure" in shop.run("status").out
+    shop.run("erase", "key", "k=k3")
+    assert pl.read_parquet(path)["k"].to_list() == ["k2"]
+    assert "prediction log" not in shop.run("status").out
+
+
 def test_scores_of_runs_that_were_cut_go_but_those_of_one_that_goes_on(shop: Shop):
     folder = shop.root / ".featurectl/scores"
     for name, begun in (("cut", NOW - timedelta(days=1)), ("busy", NOW), ("later", NOW + timedelta(seconds=1))):

@@ -88,13 +88,15 @@ def _show_rows(call: Call, workspace: Workspace) -> StatusDrawing:
 
 def _text(call: Call, report: StatusReport) -> str:
     from featurectl.render.runs import render_not_done
-    from featurectl.render.status import render_ages, render_sizes, render_status, render_unfinished
+    from featurectl.render.status import render_ages, render_restored, render_sizes, render_status, render_unfinished
 
     if not report.rows:
         return "No source and no view is applied."
     parts = [render_status(report.rows, verbose=call.verbose)]
     if report.erasures:
         parts.append(render_unfinished(report.erasures))
+    if report.restored:
+        parts.append(render_restored(report.restored))
     if call.verbose:
         parts.append(render_ages(report.rows, report.now))
         if report.unread or report.runs:
@@ -115,6 +117,7 @@ def _json(call: Call, report: StatusReport) -> dict[str, object]:
     if report.rows and call.verbose:
         result["sizes"] = [asdict(size) for size in report.sizes]
     result["erasures_not_done"] = report.erasures
+    result["restored_places"] = list(report.restored)
     result["runs_not_done"] = [{"view": run.view, "version": run.version} | run_json(run) for run in report.runs]
     return result
 

@@ -21,6 +21,7 @@ from featurectl.streaming.seeding import Seeding, can_seed
 from featurectl.streaming.session.applied_streams import AppliedStream, applied_streams
 from featurectl.streaming.session.seeded_views import seeded_view
 from featurectl.streaming.session.stream_parts import StreamParts, opened_stream
+from featurectl.streaming.stream_tables import StreamTables
 from featurectl.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -91,6 +92,8 @@ def _rebuild(workspace: Workspace, stream: AppliedStream, label: str, patience_s
     seeded = seeded_view(workspace, stream, label)
     with opened_stream(workspace, source) as parts, closing(parts.state.connect(parts.place)) as connection:
         _check_begun(parts, connection, source.name)
+        tables = StreamTables(source=source, log=parts.log, rejected=workspace.rejected_log(source))
+        tables.clean_restored(stream.erased)
         for _ in range(_TRIES):
             if _seed(seeded, parts, connection, time.monotonic() + patience_s):
                 return

@@ -1,0 +1,58 @@
+"""Places that may have rows of erased keys again, as those that were restored from before an erasure.
+
+They say up to which erasure they are clean. Only those are looked at that no command cleans when it uses them, or not
+each: readers leave out of them what was erased.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from featurectl.core.errors import StoreError
+
+if TYPE_CHECKING:
+    from featurectl.core.erasures import Erasures
+    from featurectl.registry.state import State
+    from featurectl.workspace.workspace import Workspace
+
+
+def restored_places(workspace: Workspace, state: State) -> tuple[str, ...]:
+    """Return the names of an environment's places that are older than an erasure that was carried out.
+
+    What can't be read is left out: who uses it says so.
+    """
+    done = tuple(item for item in state.erasures.tombstones if item.done_at is not None)
+    if not done:
+        return ()
+    erasures = replace(state.erasures, tombstones=done)
+    return (*_streams(workspace, replace(state, erasures=erasures)), *_prediction_log(workspace, erasures))
+
+
+def _streams(workspace: Workspace, state: State) -> list[str]:
+    from featurectl.streaming.session.applied_streams import applied_streams
+    from featurectl.streaming.stream_tables import StreamTables
+
+    found = []
+    for stream in applied_streams(state).values():
+        source = stream.source
+        with suppress(StoreError):
+            tables = StreamTables(
+                source=source, log=workspace.event_log(source), rejected=workspace.rejected_log(source)
+            )
+            if stream.erased and tables.is_behind(stream.erased.number):
+                found.append(f"log of stream {source.name}")
+    return found
+
+
+def _prediction_log(workspace: Workspace, erasures: Erasures) -> list[str]:
+    from featurectl.offline.open_plain_files import open_loose
+    from featurectl.operations.prediction_log.erased_mark import read_mark
+    from featurectl.operations.prediction_log.place import predictions_folder
+
+    with suppress(StoreError):
+        files = open_loose(predictions_folder(workspace))
+        if files.folders("") and read_mark(files) < erasures.number:
+            return ["prediction log"]
+    return []
