@@ -16,6 +16,11 @@ NO_ANSWER: Final = "no answer within"  # begins what is said of a server that ha
 _WAKE_S: Final = 0.1
 
 
+def probe_seconds() -> float:
+    """Return for how long nothing may come before it is seen whether the server answers others."""
+    return PROBE_S
+
+
 def connect_limited(args: Sequence[Any], options: Mapping[str, Any], answer_s: float) -> Connection[Any]:
     """Return a connection of which every call fails that is not answered within so many seconds."""
     return _connected(args, options, answer_s)

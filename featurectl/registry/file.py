@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -24,6 +25,7 @@ from featurectl.registry.steps import HEAD
 
 T = TypeVar("T")
 _PIN: Final = ("project", "view", "version", "table_version", "holder")
+_VIEW_COLUMNS: Final = ("project", "view", "version", "columns")
 
 
 def read_state(file: Path, project: str) -> State | None:
@@ -53,10 +55,20 @@ def read_view_columns(file: Path, project: str) -> SeenColumns | None:
 def write_pins(file: Path, project: str, pins: Sequence[Pin]) -> bool:
     """Do what `SqlRegistry.write_pins` does; False, and nothing is done, where `read_state` gives None."""
     rows = [(project, pin.view, pin.version, pin.table_version, pin.holder) for pin in pins]
+    return _write(file, f"insert or ignore into pins ({', '.join(_PIN)}) values (?, ?, ?, ?, ?)", rows)
 
+
+def write_view_columns(file: Path, project: str, seen: SeenColumns) -> bool:
+    """Do what `SqlRegistry.write_view_columns` does; False, and nothing is done, where `read_state` gives None."""
+    rows = [(project, *place, json.dumps(dict(columns))) for place, columns in seen.items()]
+    statement = f"insert or replace into view_columns ({', '.join(_VIEW_COLUMNS)}) values (?, ?, ?, ?)"
+    return _write(file, statement, rows)
+
+
+def _write(file: Path, statement: str, rows: Sequence[tuple[object, ...]]) -> bool:
     def write(connection: sqlite3.Connection) -> bool:
         with connection:
-            connection.executemany(f"insert or ignore into pins ({', '.join(_PIN)}) values (?, ?, ?, ?, ?)", rows)
+            connection.executemany(statement, rows)
         return True
 
     return _in_one_moment(file, write, "begin immediate") or False

@@ -47,6 +47,18 @@ def list_view_columns(workspace: Workspace) -> SeenColumns:
     return workspace.registry().read_view_columns(workspace.project) if found is None else found
 
 
+def keep_view_columns(workspace: Workspace, seen: SeenColumns) -> None:
+    """Keep the types of columns that the definitions of view versions do not say.
+
+    Raises:
+        StoreError: FC601, the registry can't be written.
+    """
+    from featurectl.registry.file import write_view_columns
+
+    if not ((file := workspace.registry_file()) and write_view_columns(file, workspace.project, seen)):
+        workspace.registry().write_view_columns(workspace.project, seen)
+
+
 def read_registry_clock(workspace: Workspace) -> datetime:
     """Return the time by the clock that all share who use the registry; of a file it is this machine's."""
     return datetime.now(UTC) if workspace.registry_file() else workspace.registry().clock()

@@ -237,8 +237,7 @@ def test_ctrl_c_while_the_command_is_loaded_is_130_without_a_traceback():
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
-@pytest.mark.long
-def test_a_query_to_postgresql_loads_no_pandas_where_it_is_installed(tmp_path, postgres_url):
+def test_a_query_to_postgresql_loads_neither_pandas_nor_sqlalchemy(tmp_path, postgres_url):
     (tmp_path / "featurectl.yaml").write_text(
         'project: p\nenvironments:\n  dev: {registry: "sqlite:///r.db", offline: off, online: "sqlite:///o.db"}\n'
     )
@@ -249,8 +248,7 @@ def test_a_query_to_postgresql_loads_no_pandas_where_it_is_installed(tmp_path, p
         "feature_views: [{name: v, entity: key, source: s, features: [x]}]\n"
     )
     assert main(["-C", str(tmp_path), "apply", "--auto-approve", "-q"]) == 0
-    code, modules, _ = loaded(["materialize", "-q"], tmp_path)
-    assert (code, modules & {"pyarrow", "adbc_driver_postgresql", "pandas"}) == (
-        0,
-        {"pyarrow", "adbc_driver_postgresql"},
-    )
+    for command in (["plan", "--check-sources"], ["materialize", "-q"]):
+        code, modules, _ = loaded(command, tmp_path)
+        assert (code, modules & {"psycopg", "pandas", "sqlalchemy"}) == (0, {"psycopg"})
+    assert modules >= {"pyarrow", "adbc_driver_postgresql"}

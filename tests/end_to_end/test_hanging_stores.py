@@ -113,7 +113,7 @@ def hurry(monkeypatch, seconds: float) -> None:
     monkeypatch.setattr("featurectl.online.postgres.connect.ANSWER_S", seconds)
     monkeypatch.setattr("featurectl.registry.database.ANSWER_LIMIT_S", seconds)
     monkeypatch.setattr("featurectl.registry.database.CONNECT_LIMIT_S", 2)
-    monkeypatch.setattr("featurectl.sources.sql.connections.PROBE_S", seconds)
+    monkeypatch.setattr("featurectl.core.postgres.PROBE_S", seconds)
     monkeypatch.setattr("featurectl.core.postgres.CONNECT_S", 2)
 
 

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from featurectl.registry.base import Pin, RegistryChange
-from featurectl.registry.file import read_last_apply, read_pins, read_state, read_view_columns, write_pins
+from featurectl.registry.file import (
+    read_last_apply,
+    read_pins,
+    read_state,
+    read_view_columns,
+    write_pins,
+    write_view_columns,
+)
 from featurectl.registry.sql import SqlRegistry
 from featurectl.registry.state import State
 from featurectl.registry.steps import HEAD
@@ -119,3 +126,21 @@ def test_pins_that_can_not_be_written_at_once_are_left_to_the_registry(written, 
     assert not (tmp_path / "missing.db").exists()
     executed(file, f"update alembic_version set version_num = '{HEAD}'")
     assert len(registry.read_pins("other")) == 2
+
+
+def test_columns_that_are_kept_replace_those_of_their_version_alone(written):
+    file, registry = written
+    other = registry.read_view_columns("other")
+    assert write_view_columns(file, "flights", {("delays", 1): {"b": "string"}, ("delays", 2): {"a": "bool"}})
+    assert registry.read_view_columns("flights") == {("delays", 1): {"b": "string"}, ("delays", 2): {"a": "bool"}}
+    assert registry.read_view_columns("other") == other
+
+
+def test_columns_that_can_not_be_kept_at_once_are_left_to_the_registry(written, tmp_path):
+    file, registry = written
+    before = registry.read_view_columns("other")
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("begin immediate")
+        assert not write_view_columns(file, "other", {("delays", 1): {"b": "string"}})
+    assert not write_view_columns(tmp_path / "missing.db", "other", {("delays", 1): {"b": "string"}})
+    assert registry.read_view_columns("other") == before

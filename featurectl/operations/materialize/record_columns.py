@@ -8,7 +8,7 @@ from featurectl.core.dtypes import UNKNOWN
 from featurectl.core.errors import StoreError
 from featurectl.language.resolve.transformed import transform_sources
 from featurectl.registry.base import seen_place
-from featurectl.workspace.plain_registry import list_view_columns
+from featurectl.workspace.plain_registry import keep_view_columns, list_view_columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +45,7 @@ def record_columns(workspace: Workspace, seen: SeenColumns, progress: Progress) 
     for (place, version), columns in seen.items():
         try:
             if list_view_columns(workspace).get((place, version)) != columns:
-                workspace.registry().write_view_columns(workspace.project, {(place, version): columns})
+                keep_view_columns(workspace, {(place, version): columns})
         except StoreError as error:
             progress.done(f"warning: the types of {place}@{version} are not kept: {error.message}")
 

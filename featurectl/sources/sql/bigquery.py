@@ -12,14 +12,13 @@ import polars as pl
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError
-from featurectl.core.secrets import hide_address_secrets
 from featurectl.sources.begun_again import ConnectionCutError
 from featurectl.sources.since import asks_since, with_since
 from featurectl.sources.sql import bigquery_client
 from featurectl.sources.sql.bigquery_address import FORM, bigquery_address
 from featurectl.sources.sql.bigquery_client import BigQueryRefusalError, BigQuerySite, bigquery_failures, patience
 from featurectl.sources.sql.bigquery_types import bigquery_frame, polars_types
-from featurectl.sources.sql.query_run import SqlQueryRun
+from featurectl.sources.sql.query_run import NOT_READING, SqlQueryRun
 from featurectl.sources.sql.read_ahead import SilenceWatch, read_ahead
 from featurectl.sources.sql.running_query import RunningQuery, check_named_once
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 PAGE_ROWS: Final = 50_000
 _STREAMS: Final = 4  # of the Storage Read API at once: each holds some batches
-_NOT_READING: Final = "it does something else than to read"
 
 
 @contextmanager
@@ -70,13 +68,12 @@ class BigQueryRun:
             with bigquery_failures(self.query.unreachable("")):
                 yield
         except BigQueryRefusalError as error:
-            said = hide_address_secrets(str(error), self.query.url)
-            raise DataError(f"{self.query.where} fails: {said}", code="FC508") from error.__cause__
+            raise self.query.failed(str(error)) from error.__cause__
 
     def types(self, job: QueryJob) -> dict[str, pl.DataType]:
         """Return the types of the columns as a dry run tells them, which reads no row and costs nothing."""
         if job.statement_type not in ("SELECT", None):
-            raise DataError(f"{self.query.where} fails: {_NOT_READING}", code="FC508")
+            raise self.query.failed(NOT_READING)
         fields = job.schema or ()
         check_named_once([each.name for each in fields], self.query.where)
         return polars_types(fields, self.query.where)

@@ -9,7 +9,8 @@ from datetime import datetime
 import polars as pl
 import sqlalchemy as sa
 
-from featurectl.sources.sql.query_run import CHUNK_ROWS, SqlQueryRun
+from featurectl.sources.sql.by_sqlalchemy import CHUNK_ROWS, executed
+from featurectl.sources.sql.query_run import SqlQueryRun
 from featurectl.sources.sql.rows import column_types, rows_frame
 from featurectl.sources.sql.running_query import RunningQuery, check_named_once
 
@@ -17,7 +18,7 @@ from featurectl.sources.sql.running_query import RunningQuery, check_named_once
 @contextmanager
 def run_by_rows(query: SqlQueryRun, since: datetime | None) -> Iterator[RunningQuery]:
     """Give the running query; see `drivers.running`."""
-    with query.executed(since) as result:
+    with executed(query, since) as result:
         yield rows_of(result, query.where)
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from featurectl.core.postgres import CONNECT_S, PROBE_S, connect_watched
+from featurectl.core.postgres import CONNECT_S, connect_watched, probe_seconds
 
 
 def chosen_driver(url: sa.URL) -> sa.URL:
@@ -34,12 +34,7 @@ def _connect_watched(dialect: sa.Dialect, _: object, args: Sequence[Any], option
     """Open a connection to a server that is watched while it answers; None, to open it as usual, for another driver."""
     if dialect.driver == "pymysql":
         options.setdefault("connect_timeout", CONNECT_S)
-    return connect_watched(args, options, PROBE_S) if dialect.driver == "psycopg" else None
-
-
-def probe_seconds() -> float:
-    """Return for how long nothing may come before it is seen whether the server answers others."""
-    return PROBE_S
+    return connect_watched(args, options, probe_seconds()) if dialect.driver == "psycopg" else None
 
 
 _STEPS: Final = 1_000_000  # of SQLite's machine: some hundredths of a second

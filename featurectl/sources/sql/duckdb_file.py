@@ -15,13 +15,12 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.drivers import missing_driver
 from featurectl.core.errors import DataError, StoreError
 from featurectl.engines.spill import spill_folder
 from featurectl.sources.since import asks_since, with_since
 from featurectl.sources.sql.arrow_columns import arrow_frame
 from featurectl.sources.sql.by_rows import run_by_rows
-from featurectl.sources.sql.query_run import SqlQueryRun
+from featurectl.sources.sql.query_run import NOT_READING, SqlQueryRun, first_line
 from featurectl.sources.sql.read_ahead import SilenceWatch, read_ahead
 from featurectl.sources.sql.running_query import RunningQuery, check_named_once
 
@@ -88,8 +87,7 @@ def _opened(query: SqlQueryRun, file: Path) -> Iterator[duckdb.DuckDBPyConnectio
         import_module("pyarrow")  # DuckDB gives its Arrow in it
         import duckdb
     except ImportError as error:
-        what, hint = missing_driver("duckdb", "", error)
-        raise StoreError(f"source {query.source.name}: {query.shown}: {what}", code="FC605", hint=hint) from error
+        raise query.without_driver(error) from error
     spill = spill_folder(query.root)
     with suppress(OSError):  # a query that needs it says that it is not there
         spill.mkdir(parents=True, exist_ok=True)
@@ -97,18 +95,14 @@ def _opened(query: SqlQueryRun, file: Path) -> Iterator[duckdb.DuckDBPyConnectio
     try:
         connection = duckdb.connect(str(file), read_only=True, config=config)
     except duckdb.Error as error:
-        raise StoreError(query.unreachable(_said(error)), code="FC605") from error
+        raise StoreError(query.unreachable(first_line(error)), code="FC605") from error
     with closing(connection):
         try:
             connection.execute("set TimeZone = ?", [query.source.timezone])
             connection.execute("set lock_configuration = true")
             yield connection
         except duckdb.Error as error:
-            raise DataError(f"{query.where} fails: {_said(error)}", code="FC508") from error
-
-
-def _said(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise query.failed(first_line(error)) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +119,7 @@ class _DuckdbRun:
 
         statements = self.connection.extract_statements(self._text)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-            raise DataError(f"{self.query.where} fails: it does something else than to read", code="FC508")
+            raise self.query.failed(NOT_READING)
         relation = self._relation()
         check_named_once(relation.columns, self.query.where)
         none = arrow_frame(relation.limit(0).to_arrow_table(), self._kinds(relation), self.query.where)

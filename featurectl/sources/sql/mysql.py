@@ -14,15 +14,15 @@ from sqlalchemy.exc import ArgumentError
 
 from featurectl.core import postgres
 from featurectl.core.dataclass import dataclass
-from featurectl.core.errors import DataError, StoreError
-from featurectl.core.postgres import NO_ANSWER
-from featurectl.core.secrets import hide_address_secrets
+from featurectl.core.errors import StoreError
+from featurectl.core.postgres import NO_ANSWER, probe_seconds
 from featurectl.sources.begun_again import ConnectionCutError
 from featurectl.sources.since import asks_since, with_since
 from featurectl.sources.sql.by_rows import run_by_rows
-from featurectl.sources.sql.connections import chosen_driver, probe_seconds
+from featurectl.sources.sql.by_sqlalchemy import connected
+from featurectl.sources.sql.connections import chosen_driver
 from featurectl.sources.sql.mysql_types import MysqlColumn, column_types, described_columns, mysql_frame
-from featurectl.sources.sql.query_run import SqlQueryRun
+from featurectl.sources.sql.query_run import NOT_READING, SqlQueryRun
 from featurectl.sources.sql.read_ahead import SilenceWatch, read_ahead
 from featurectl.sources.sql.running_query import RunningQuery, check_named_once
 
@@ -46,7 +46,7 @@ def run_in_mysql(query: SqlQueryRun, since: datetime | None) -> Iterator[Running
     run = _MysqlRun(query=query, since=since)
     columns = run.columns()
     if not columns:
-        raise DataError(f"{query.where} fails: it does something else than to read", code="FC508")
+        raise query.failed(NOT_READING)
     check_named_once([column.name for column in columns], query.where)
     frames = run.frames(columns)
     try:
@@ -115,7 +115,7 @@ class _MysqlRun:
             text = with_since(text.replace("%", "%%"), "%(since)s")
         from pymysql.cursors import SSCursor
 
-        with self.query.connected() as connection:
+        with connected(self.query) as connection:
             opened: Any = connection.connection.dbapi_connection
             self._sessions.append(opened.thread_id())
             opened.decoders = {}  # values stay the texts that they come as
@@ -143,8 +143,7 @@ class _MysqlRun:
                 raise ConnectionCutError(self.query.unreachable(str(said)), code="FC605") from error
             if number in _NOT_NOW:
                 raise StoreError(self.query.unreachable(str(said)), code="FC605") from error
-            text = hide_address_secrets(str(said or error), self.query.url)
-            raise DataError(f"{self.query.where} fails: {text}", code="FC508") from error
+            raise self.query.failed(str(said or error)) from error
 
     def _probe(self) -> None:
         """See whether a server that gives nothing takes another connection."""

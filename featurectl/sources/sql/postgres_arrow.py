@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.errors import DataError, StoreError
-from featurectl.core.postgres import NO_ANSWER
+from featurectl.core.errors import StoreError
+from featurectl.core.postgres import NO_ANSWER, probe_seconds
 from featurectl.sources.begun_again import ConnectionCutError
-from featurectl.sources.sql.connections import probe_seconds
-from featurectl.sources.sql.postgres_address import libpq_address, refused
+from featurectl.sources.sql.postgres_address import refused
 from featurectl.sources.sql.postgres_types import DescribedQuery, read_postgres
 from featurectl.sources.sql.query_run import SqlQueryRun
 from featurectl.sources.sql.read_ahead import SilenceWatch, read_ahead
@@ -69,7 +68,7 @@ class ArrowRun:
         Raises:
             StoreError: FC605, the database does not answer.
         """
-        address = libpq_address(self.query.url)
+        address = self.described.address
         watch = SilenceWatch(silent_s=probe_seconds(), probe=lambda: self._probe(address), cancel=self._cancel)
         batches = read_ahead(self._batches(address), watch)
         try:
@@ -87,7 +86,7 @@ class ArrowRun:
             except _BrokenError as error:
                 if error.is_cut:
                     raise ConnectionCutError(self.query.unreachable(error.said), code="FC605") from error
-                raise DataError(f"{self.query.where} fails: {error.said}", code="FC508") from error
+                raise self.query.failed(error.said) from error
 
     def _frame(self, batch: pa.RecordBatch) -> pl.DataFrame:
         columns = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -34,8 +35,12 @@ class ArrowType:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DescribedQuery:
-    """A query as PostgreSQL describes it: its text for it, what rows of its columns are read as, and how Arrow is."""
+    """A query as PostgreSQL describes it: its text for it, what rows of its columns are read as, and how Arrow is.
 
+    `address` is the database's for libpq, with its secrets.
+    """
+
+    address: str = field(repr=False)
     text: str
     since: str
     types: Types

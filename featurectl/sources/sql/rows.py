@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import polars as pl
-import sqlalchemy as sa
 
 from featurectl.core.errors import DataError
 from featurectl.core.frames.timestamps import INSTANT
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 # PostgreSQL's numbers of its types. Source: src/include/catalog/pg_type.dat.
 _POSTGRES: Final[Mapping[int, pl.DataType]] = {

@@ -14,7 +14,6 @@ import polars as pl
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError, StoreError
-from featurectl.core.secrets import hide_address_secrets
 from featurectl.sources.begun_again import ConnectionCutError
 from featurectl.sources.since import count_since, with_since
 from featurectl.sources.sql.by_rows import run_by_rows
@@ -166,8 +165,7 @@ class SnowflakeRun:
             if opening:
                 raise StoreError(message, code="FC605") from error
             if is_of_query(error):
-                shown = hide_address_secrets(said(error), self.query.url)
-                raise DataError(f"{self.query.where} fails: {shown}", code="FC508") from error
+                raise self.query.failed(said(error)) from error
             raise ConnectionCutError(message, code="FC605") from error
 
     @property

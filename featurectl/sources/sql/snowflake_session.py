@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import StoreError
-from featurectl.core.postgres import NO_ANSWER
-from featurectl.sources.sql.connections import probe_seconds
+from featurectl.core.postgres import NO_ANSWER, probe_seconds
 from featurectl.sources.sql.read_ahead import SilenceWatch, read_ahead
 from featurectl.sources.sql.snowflake_address import SnowflakeAddress
 from featurectl.sources.sql.snowflake_server import why_silent

@@ -128,7 +128,7 @@ def test_an_address_that_names_no_table_is_told_without_secrets():
 
 @pytest.mark.long
 def test_a_server_that_is_not_there_is_told_without_secrets(monkeypatch):
-    monkeypatch.setattr("featurectl.sources.sql.connections.PROBE_S", 0.1)
+    monkeypatch.setattr("featurectl.core.postgres.PROBE_S", 0.1)
     with pytest.raises(StoreError, match=r"t of snowflake://acct/shop/public can't be written: .*refused") as caught:
         to(snowflake_url(1), "t").check()
     assert caught.value.code == "FC605"

@@ -1,13 +1,17 @@
-"""URLs of PostgreSQL mean to ADBC what they mean to psycopg: hosts, sockets, encryption, options."""
+"""URLs of PostgreSQL mean to libpq what they mean to SQLAlchemy: hosts, sockets, encryption, options."""
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 import sqlalchemy as sa
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
 
-from featurectl.core.errors import StoreError
-from featurectl.sources.sql.postgres_address import libpq_address
+from featurectl.core.errors import FeaturectlError, StoreError
+from featurectl.sources.sql.postgres_address import libpq_address, libpq_parameters
 from tests.servers.tls import tls_proxy
 from tests.sources.sql_contract.kinds import postgres_database
 
@@ -26,18 +30,79 @@ ADDRESSES = {
     },
     "postgresql://db/shop?connect_timeout=17&application_name=x": {"connect_timeout": "17", "application_name": "x"},
     "postgresql://db/shop?target_session_attrs=read-only&keepalives_idle=9": {"target_session_attrs": "read-only"},
-    "postgresql://db/shop?autocommit=true&prepare_threshold=3": {"dbname": "shop"},
+    "postgresql://db/shop?host=one,two&port=6000,": {"host": "one,two", "port": "6000,"},
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("url", "wanted"), ADDRESSES.items(), ids=ADDRESSES)
 def test_an_address_has_what_psycopg_is_given(url, wanted):
-    found = conninfo_to_dict(libpq_address(url))
+    parameters = libpq_parameters(url)
+    assert parameters is not None
+    found = conninfo_to_dict(libpq_address(parameters))
     assert {name: found.get(name) for name in wanted} == wanted
-    assert found.get("connect_timeout", "5") == wanted.get("connect_timeout", "5")
-    _, given = sa.make_url(url).get_dialect()().create_connect_args(sa.make_url(url))
-    own = {name: str(value) for name, value in given.items() if name not in ("autocommit", "prepare_threshold")}
-    assert {name: value for name, value in found.items() if name in own} == own
+    assert found["connect_timeout"] == wanted.get("connect_timeout", "5")
+    assert parameters == of_sqlalchemy(url)
+
+
+def of_sqlalchemy(url):
+    """What SQLAlchemy gives psycopg for a URL, with our limit of time; None where that is no address of libpq's."""
+    try:
+        read = sa.make_url(url)
+        _, given = read.get_dialect()().create_connect_args(read)
+    except (sa.exc.ArgumentError, ValueError):
+        return None
+    if given.keys() & OF_PSYCOPG or not all(isinstance(value, str | int) for value in given.values()):
+        return None
+    return {"connect_timeout": "5"} | {name: str(value) for name, value in given.items()}
+
+
+OF_PSYCOPG = {"autocommit", "cls", "conninfo", "context", "cursor_factory", "prepare_threshold", "row_factory"}
+TEXTS = st.text("aZ09.:/@?#&=,[]%+- é'\\", max_size=6)  # what addresses are written with, and what must be escaped
+ESCAPED = st.builds(quote, TEXTS, safe=st.sampled_from(["", "/:@"]))
+PORTS = st.sampled_from(["", ":", ":5433", ":0", ":05", ":x", ":70000"])
+PLACES = st.sampled_from(["", "db", "10.0.0.1", "[::1]", "[fe80::1%25eth0]", "a,b", "/run/pg", "DB.Example-1.org"])
+VALUES = st.sampled_from(["a:1", "b:2", "a", ":5", "/run/pg", "%2Frun%2Fpg", "a,b", "a:1,b:2", "::1", "1", "1,2", ","])
+NAMES = st.sampled_from(
+    ["host", "host", "port", "user", "dbname", "sslmode", "options", "connect_timeout", "row_factory"]
+)
+WORDS = st.lists(st.builds("{}={}".format, NAMES | ESCAPED, VALUES | ESCAPED | TEXTS), max_size=4).map("&".join)
+LOGINS = st.just("") | st.builds("{}@".format, ESCAPED) | st.builds("{}:{}@".format, ESCAPED | TEXTS, ESCAPED | TEXTS)
+DATABASES = st.sampled_from(["", "/"]) | st.builds("/{}".format, ESCAPED)
+KINDS = st.sampled_from(["postgresql", "postgresql+psycopg"])
+URLS = st.builds(
+    "{}://{}{}{}{}{}".format, KINDS, LOGINS, PLACES, PORTS, DATABASES, st.just("") | WORDS.map("?{}".format)
+)
+
+
+@settings(max_examples=500)
+@given(URLS | st.builds("postgresql://{}".format, TEXTS | st.text(max_size=12)))
+def test_any_address_means_what_it_means_to_sqlalchemy(url):
+    parameters = libpq_parameters(url)
+    assert parameters == of_sqlalchemy(url)
+
+
+def test_an_address_of_another_driver_is_none_of_libpqs():
+    assert libpq_parameters("postgresql+psycopg2://db/shop") is None
+    assert libpq_parameters("postgresql+asyncpg://db/shop") is None
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("port=x", "is no database URL"),
+        ("colour=red", 'invalid connection option "colour"'),
+        ("sslmode=a&sslmode=b", "invalid sslmode value"),
+        ("connect_timeout=soon", "connect_timeout"),
+        ("row_factory=x", "its driver psycopg crashed"),
+    ],
+)
+def test_what_libpq_does_not_take_is_said_without_the_password(tmp_path, monkeypatch, postgres_url, words, message):
+    url = postgres_url.replace("@", ":canary-pass@")
+    database = postgres_database(tmp_path, f"{url}?{words}", monkeypatch)
+    with pytest.raises(FeaturectlError, match=message) as caught:
+        database.read("select 1 as a")
+    assert caught.value.code in {"FC508", "FC605"}
+    assert "canary-pass" not in str(caught.value)
 
 
 @pytest.mark.long

@@ -32,7 +32,7 @@ def database(request, tmp_path, monkeypatch):
     monkeypatch.setattr(kept_rows, "HELD_BYTES", 1_000_000)
     monkeypatch.setattr(postgres_arrow, "BATCH_BYTES", 200_000)
     monkeypatch.setattr("featurectl.sources.sql.by_rows.CHUNK_ROWS", 500)
-    monkeypatch.setattr("featurectl.sources.sql.query_run.CHUNK_ROWS", 500)
+    monkeypatch.setattr("featurectl.sources.sql.by_sqlalchemy.CHUNK_ROWS", 500)
     monkeypatch.setattr("featurectl.sources.sql.mysql.CHUNK_ROWS", 500)
     monkeypatch.setattr("featurectl.sources.begun_again.RETRY_S", (0.05, 0.05))
     yield made
@@ -118,7 +118,7 @@ def test_a_server_that_crashes_thirty_times_loses_and_repeats_no_row(database, m
 @pytest.mark.parametrize("frame", [1, 5])
 def test_a_server_that_hangs_in_the_middle_is_an_error(database, monkeypatch, frame):
     with ExitStack() as stack, own_server(database.kind) as (database.url, pid):
-        monkeypatch.setattr("featurectl.sources.sql.connections.PROBE_S", 0.3)
+        monkeypatch.setattr("featurectl.core.postgres.PROBE_S", 0.3)
         monkeypatch.setattr("featurectl.core.postgres.CONNECT_S", 2)
         query = rows(database, 200_000)  # more than is on its way
         stopped = at_frame(frame, lambda: stack.enter_context(hanging(pid)), monkeypatch)
@@ -133,7 +133,7 @@ def test_a_server_that_hangs_in_the_middle_is_an_error(database, monkeypatch, fr
 
 @pytest.mark.long
 def test_a_server_that_hangs_from_the_start_is_an_error(database, monkeypatch):
-    monkeypatch.setattr("featurectl.sources.sql.connections.PROBE_S", 0.3)
+    monkeypatch.setattr("featurectl.core.postgres.PROBE_S", 0.3)
     monkeypatch.setattr("featurectl.core.postgres.CONNECT_S", 2)
     with own_server(database.kind) as (database.url, pid), hanging(pid):
         begin = time.monotonic()
@@ -147,7 +147,7 @@ def test_a_server_that_hangs_from_the_start_is_an_error(database, monkeypatch):
 
 @pytest.mark.long
 def test_a_query_that_takes_long_is_waited_for_where_others_are_answered(database, monkeypatch):
-    monkeypatch.setattr("featurectl.sources.sql.connections.PROBE_S", 0.05)
+    monkeypatch.setattr("featurectl.core.postgres.PROBE_S", 0.05)
     assert database.read(served(database.kind).sleeps.format(0.4)).rows() == [(1, "")]
 
 

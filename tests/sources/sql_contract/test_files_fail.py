@@ -106,7 +106,7 @@ def _replace(database: Database, *statements: str) -> None:
 @pytest.mark.long
 def test_another_file_while_rows_are_read_changes_none_of_them(database, monkeypatch):
     monkeypatch.setattr(by_rows, "CHUNK_ROWS", 500)
-    monkeypatch.setattr("featurectl.sources.sql.query_run.CHUNK_ROWS", 500)
+    monkeypatch.setattr("featurectl.sources.sql.by_sqlalchemy.CHUNK_ROWS", 500)
     monkeypatch.setattr(duckdb_file, "BATCH_ROWS", 500)
     query = f"create table n as {NUMBERS.format(30_000)}"
     database.run(query)

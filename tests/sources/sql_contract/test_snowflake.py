@@ -193,7 +193,7 @@ def test_a_token_is_used_to_sign_in(database):
 @pytest.fixture
 def impatient(monkeypatch):
     """Wait little for a server."""
-    monkeypatch.setattr("featurectl.sources.sql.connections.PROBE_S", 0.5)
+    monkeypatch.setattr("featurectl.core.postgres.PROBE_S", 0.5)
     monkeypatch.setattr("featurectl.sources.sql.snowflake_server.CONNECT_S", 1)
     monkeypatch.setattr("featurectl.sources.begun_again.RETRY_S", (0.05, 0.05))
 

@@ -79,14 +79,14 @@ def test_thirty_cuts_at_any_moment_lose_and_repeat_no_row(database, proxy, monke
 
 
 def test_a_query_that_takes_long_is_waited_for_where_others_are_answered(database, proxy, monkeypatch):
-    monkeypatch.setattr("featurectl.sources.sql.connections.PROBE_S", 0.05)
+    monkeypatch.setattr("featurectl.core.postgres.PROBE_S", 0.05)
     proxy.held, proxy.hold_s = 200_000, 0.5
     check_rows(database.read(ROWS))
 
 
 def test_a_server_that_ends_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr("featurectl.sources.begun_again.RETRY_S", (0.05, 0.05))
-    monkeypatch.setattr("featurectl.sources.sql.connections.PROBE_S", 0.5)
+    monkeypatch.setattr("featurectl.core.postgres.PROBE_S", 0.5)
     endless = "select count(*) as n from range(10000000) a(i), range(10000000) b(j) where i * j % 7 = 3"
     with running_snowflake() as server:
         database = Database(SNOWFLAKE, tmp_path, server.url(), monkeypatch)
