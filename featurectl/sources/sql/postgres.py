@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from featurectl.core.errors import StoreError
+from featurectl.core.errors import FeaturectlError, StoreError
 from featurectl.core.postgres import NO_ANSWER, connect_watched, probe_seconds
 from featurectl.sources.begun_again import ConnectionCutError
 from featurectl.sources.since import with_since
@@ -90,18 +90,14 @@ def describe(query: SqlQueryRun, since: datetime | None) -> DescribedQuery | Non
 @contextmanager
 def _connected(query: SqlQueryRun, parameters: Mapping[str, str]) -> Iterator[Connection[Any]]:
     """Give a connection of which nothing is committed; what fails of it until it ends is an error of the source."""
-    connection = _opened(query, parameters)
-    import psycopg
-
-    with closing(connection):
-        try:
+    try:
+        with closing(_opened(query, parameters)) as connection, _failures(query, connection):
             yield connection
-        except psycopg.OperationalError as error:
-            said = first_line(error)
-            kind = ConnectionCutError if connection.closed and not said.startswith(NO_ANSWER) else StoreError
-            raise kind(query.unreachable(said), code="FC605") from error
-        except psycopg.Error as error:
-            raise query.failed(first_line(error)) from error
+    except FeaturectlError:
+        raise
+    except Exception as error:  # what the driver raises that is no error of a driver
+        query.raise_crash(error, "psycopg")
+        raise
 
 
 def _opened(query: SqlQueryRun, parameters: Mapping[str, str]) -> Connection[Any]:
@@ -110,14 +106,25 @@ def _opened(query: SqlQueryRun, parameters: Mapping[str, str]) -> Connection[Any
     except ImportError as error:
         raise query.without_driver(error) from error
     try:
-        return connect_watched((), parameters, probe_seconds())
+        return connect_watched((), {**parameters, "client_encoding": "utf8"}, probe_seconds())
     except psycopg.OperationalError as error:
         raise StoreError(query.unreachable(first_line(error)), code="FC605") from error
     except psycopg.Error as error:  # a word of the URL that libpq does not know, say
         raise query.unopened(first_line(error)) from error
-    except Exception as error:
-        query.raise_crash(error, "psycopg")
-        raise
+
+
+@contextmanager
+def _failures(query: SqlQueryRun, connection: Connection[Any]) -> Iterator[None]:
+    import psycopg
+
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        said = first_line(error)
+        kind = ConnectionCutError if connection.closed and not said.startswith(NO_ANSWER) else StoreError
+        raise kind(query.unreachable(said), code="FC605") from error
+    except psycopg.Error as error:
+        raise query.failed(first_line(error)) from error
 
 
 def _columns(opened: Connection[Any], text: str) -> Sequence[Any]:

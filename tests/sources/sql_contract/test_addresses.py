@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
 
-from featurectl.core.errors import FeaturectlError, StoreError
+from featurectl.core.errors import DataError, FeaturectlError, StoreError
 from featurectl.sources.sql.postgres_address import libpq_address, libpq_parameters
 from tests.servers.tls import tls_proxy
 from tests.sources.sql_contract.kinds import postgres_database
@@ -103,6 +104,42 @@ def test_what_libpq_does_not_take_is_said_without_the_password(tmp_path, monkeyp
         database.read("select 1 as a")
     assert caught.value.code in {"FC508", "FC605"}
     assert "canary-pass" not in str(caught.value)
+
+
+def test_a_driver_that_crashes_is_said_to_have(tmp_path, monkeypatch, postgres_url):
+    def crash(*_: object, **__: object) -> None:
+        raise KeyError("colour")
+
+    database = postgres_database(tmp_path, postgres_url, monkeypatch)
+    with monkeypatch.context() as patched:
+        patched.setattr("psycopg.connection.make_conninfo", crash)
+        with pytest.raises(StoreError, match="its driver psycopg crashed: KeyError: 'colour'"):
+            database.read("select 1 as a")
+
+
+@pytest.mark.parametrize("encoding", ["latin1", "SQL_ASCII"])
+def test_the_encoding_of_an_address_changes_neither_names_nor_values(tmp_path, monkeypatch, postgres_url, encoding):
+    database = postgres_database(tmp_path, f"{postgres_url}?client_encoding={encoding}", monkeypatch)
+    found = database.read("select 'é' as \"ü\"")
+    assert (found.columns, found.rows()) == (["ü"], [("é",)])
+    database.was_read_as(arrow=True)
+
+
+@pytest.mark.long
+def test_a_column_whose_name_is_no_text_is_an_error(tmp_path, monkeypatch, postgres_url):
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("drop database if exists featurectl_bytes")
+        connection.execute("create database featurectl_bytes encoding 'SQL_ASCII' template template0 locale 'C'")
+    try:
+        url = f"{postgres_url.rpartition('/')[0]}/featurectl_bytes"
+        with psycopg.connect(url, client_encoding="SQL_ASCII") as connection:
+            connection.execute(b'create table t ("\xff" int)')
+        database = postgres_database(tmp_path, url, monkeypatch)
+        with pytest.raises(DataError, match='invalid byte sequence for encoding "UTF8": 0xff'):
+            database.read("select * from t")
+    finally:
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            connection.execute("drop database featurectl_bytes with (force)")
 
 
 @pytest.mark.long
