@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from featurectl.core.dataclass import dataclass
@@ -13,10 +14,14 @@ from featurectl.erasure.base import ErasureRequest, PlaceFindings
 from featurectl.erasure.online_store import known_keys
 from featurectl.erasure.stream_logs import erased_streams
 from featurectl.language.definitions.json_form import load_view
+from featurectl.online.list_marks import read_list_mark, write_list_mark
+from featurectl.online.row_places import online_view
 from featurectl.online.stream_state.base import StreamSource
+from featurectl.streaming.session.applied_streams import erased_of_stream
 
 if TYPE_CHECKING:
     from featurectl.language.definitions.view import FeatureView
+    from featurectl.online.base import OnlineView
     from featurectl.online.stream_state.protocols import StreamConnection, StreamState
     from featurectl.streaming.erased_lists import ErasedLists
     from featurectl.streaming.session.applied_streams import AppliedStream
@@ -34,6 +39,7 @@ class _OpenedState:
     state: StreamState
     connection: StreamConnection
     lists: ErasedLists
+    views: Mapping[str, FeatureView]  # that have lists, and are registered
 
 
 class StreamStatePlace:
@@ -56,6 +62,8 @@ class StreamStatePlace:
             found += _findings(of, lambda lists, *where: lists.remove_keys(*where))
             for _ in of.state.sweeping(of.place, [*register.views]):
                 pass
+            for view in _places_of(request, of.views):
+                write_list_mark(request.target.workspace.online(), view, of.stream.erased.number, datetime.now(UTC))
         if not erased_streams(request):
             return []
         notes = request.target.workspace.online().wipe()
@@ -63,7 +71,10 @@ class StreamStatePlace:
 
 
 def _opened(request: ErasureRequest) -> Iterator[_OpenedState]:
-    """Yield the streams whose lists may hold something; each is closed when the next is asked for."""
+    """Yield the streams whose lists may hold something; each is closed when the next is asked for.
+
+    From lists that are older than the last erasure, as in a store that was restored, goes what was erased since, too.
+    """
     workspace = request.target.workspace
     for stream in erased_streams(request):
         place = StreamSource(project=workspace.project, env=workspace.environment.name, source=stream.source.name)
@@ -76,10 +87,34 @@ def _opened(request: ErasureRequest) -> Iterator[_OpenedState]:
         with closing(state):
             if state.read_register(place).partitions:
                 with closing(state.connect(place)) as connection:
-                    lists = _lists(request, stream, place, state, connection)
-                    yield _OpenedState(
-                        request=request, stream=stream, place=place, state=state, connection=connection, lists=lists
-                    )
+                    yield _with_older(request, stream, place, state, connection)
+
+
+def _with_older(
+    request: ErasureRequest,
+    stream: AppliedStream,
+    place: StreamSource,
+    state: StreamState,
+    connection: StreamConnection,
+) -> _OpenedState:
+    """Return a stream with what was erased since its lists were clean."""
+    views, store = _known_views(request, connection), request.target.workspace.online()
+    marks = [read_list_mark(store, view) for view in _places_of(request, views)]
+    whole = replace(request, erasures=request.and_since(min(marks, default=0)))
+    erased = erased_of_stream(replace(request.target.state, erasures=whole.erasures), place.source)
+    stream = replace(stream, erased=erased)
+    lists = _lists(whole, stream, place, state, views)
+    return _OpenedState(
+        request=whole, stream=stream, place=place, state=state, connection=connection, lists=lists, views=views
+    )
+
+
+def _places_of(request: ErasureRequest, views: Mapping[str, FeatureView]) -> Iterator[OnlineView]:
+    """Give where views that are registered lie in the store."""
+    workspace = request.target.workspace
+    for label, view in views.items():
+        version = int(label.rpartition("@")[2])
+        yield online_view(view, version, workspace.project, workspace.environment.name)
 
 
 def _lists(
@@ -87,13 +122,13 @@ def _lists(
     stream: AppliedStream,
     place: StreamSource,
     state: StreamState,
-    connection: StreamConnection,
+    known: Mapping[str, FeatureView],
 ) -> ErasedLists:
     from featurectl.streaming.erased_lists import ErasedLists
     from featurectl.streaming.event_decoder import EventDecoder
     from featurectl.streaming.generation_records import GenerationRecords
 
-    views = {**_known_views(request, connection), **stream.kept}
+    views = {**known, **stream.kept}
     records = GenerationRecords(place, state, views, EventDecoder(stream.source))
     return ErasedLists(
         erased=stream.erased,

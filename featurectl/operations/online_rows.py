@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from featurectl.core.errors import DataError
@@ -14,6 +14,7 @@ from featurectl.online.client.read_view import ReadView
 from featurectl.online.codec import pack_key
 from featurectl.online.erased_keys import erased_until
 from featurectl.online.future_pushes import latest_at, tell_ahead
+from featurectl.online.list_marks import marked_lists
 from featurectl.online.read import Answer, ViewReader
 from featurectl.online.stream_state.entity_reader import StreamEntityReader
 from featurectl.workspace.workspace import Workspace
@@ -46,18 +47,26 @@ def read_online(
 
 
 def hidden_places(workspace: Workspace, read: ReadView, entities: Sequence[Sequence[KeyValue | None]]) -> list[int]:
-    """Return the places of entities that are erased and whose rows may still be in the store.
+    """Return the places of entities that are erased and whose rows may still be in the store."""
+    is_hidden, dtypes = hidden_keys(workspace, read), tuple(read.view.key_types.values())
+    whole = [(place, [part for part in each if part is not None]) for place, each in enumerate(entities)]
+    return [place for place, key in whole if len(key) == len(dtypes) and is_hidden(pack_key(key, dtypes))]
 
-    They may until a push has ended that knows of the erasure: the store may be one that was restored.
+
+def hidden_keys(workspace: Workspace, read: ReadView) -> Callable[[bytes], bool]:
+    """Return what tells the packed keys that are erased and of which something may still be in the store.
+
+    It may until a push has ended that knows of the erasure, or the mark of lists says so: the store may be one that was
+    restored.
     """
     entity, erasures = read.view.entity, workspace.erasures()
     newest = 0 if entity is None else erasures.newest_of(entity.name)
-    record = workspace.online().read_push_record(read.online) if newest else None
+    place = marked_lists(read.online) if read.view.source.is_stream else read.online
+    record = workspace.online().read_push_record(place) if newest else None
     if entity is None or not newest or (record is not None and record.erased >= newest):
-        return []
-    find, dtypes = erased_until(erasures, entity.name, read.view.key_types), tuple(read.view.key_types.values())
-    whole = [(place, [part for part in each if part is not None]) for place, each in enumerate(entities)]
-    return [place for place, key in whole if len(key) == len(dtypes) and find(pack_key(key, dtypes))]
+        return lambda _: False
+    find = erased_until(erasures, entity.name, read.view.key_types)
+    return lambda key: find(key) is not None
 
 
 def _read_lists(
@@ -66,7 +75,7 @@ def _read_lists(
     """Return what the lists of a view of a stream say."""
     asked = workspace.now if workspace.clock is None else None
     wanted = [name for name, now in current_names(read.view).items() if not chosen or now in chosen]
-    reader = StreamEntityReader(read.view, read.online, workspace.stream_reader(), wanted)
+    reader = StreamEntityReader(read.view, read.online, workspace.stream_reader(), wanted, hidden_keys(workspace, read))
     try:
         answers = reader.read(entities, asked)
     except DataError as error:

@@ -67,6 +67,7 @@ class QuietLists(WorkBeside):
         self._place, self._state, self._views = stream.place, stream.state, stream.views
         self._records = GenerationRecords(stream.place, stream.state, stream.views, EventDecoder(stream.source))
         self._erased = ErasedLists(erased=stream.erased, views=stream.views, layout=self._records.layout)
+        self._on_clean = stream.on_clean
         self._source, self._stream_erased, self._log = stream.source, stream.erased, log
         self._on_problem, self._reported = on_problem, ""
         self.counts = QuietListCounts()
@@ -88,6 +89,8 @@ class QuietLists(WorkBeside):
                 live = connection.register.read_state().live(view)
                 if live is not None and view in self._views:
                     yield from self._compacted(connection, live)
+                    if self._erased.until(view) is not None:
+                        self._on_clean(view)
         finally:
             connection.close()
         self._pass_over.end()

@@ -33,7 +33,8 @@ class RebuiltStream:
 class Rebuilds(WorkBeside):
     """Looks now and then whether each view version has lists that can be read, and seeds those that have none.
 
-    `on_problem` hears why that can't be done, once for each reason, and None when it can, in the thread of the looks.
+    `on_problem` hears why that can't be done, once for each reason, and None when it can, in the thread of the looks;
+    `on_made` hears there of each view that has new lists.
     One worker does so, `is_mine` says whether it is this one: two that did would give up each other's generations.
     """
 
@@ -43,9 +44,11 @@ class Rebuilds(WorkBeside):
         log: EventLog,
         views: Mapping[str, SeededView],
         on_problem: Callable[[FeaturectlError | None], None] = lambda _: None,
+        on_made: Callable[[str], None] = lambda _: None,
     ) -> None:
         super().__init__("rebuilds")
         self._stream, self._log, self._views, self._on_problem = stream, log, views, on_problem
+        self._on_made = on_made
         self._wanted: set[str] = set()
         self.rebuilt = 0
         self.problem: FeaturectlError | None = None  # why the last look came to nothing
@@ -148,6 +151,8 @@ class Rebuilds(WorkBeside):
     def _take_note(self, name: str, before: Generation | None) -> None:
         """Count a view that has new lists, and remove those of before."""
         self.rebuilt += 1
+        with suppress(FeaturectlError):  # a pass over the lists says so later
+            self._on_made(name)
         self._wanted.discard(name)
         if before is not None:
             with suppress(FeaturectlError):  # a sweep removes later what is left

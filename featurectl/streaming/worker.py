@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -56,7 +56,7 @@ class WorkerStream:
     """What a worker works on: a source, the views that read it, by `view@version`, and where its state is.
 
     `id_problem` says why the events of an Avro schema's id are not read; None: ids are not looked up. Events of keys
-    in `erased` are left out.
+    in `erased` are left out; `on_clean` hears of each view of whose lists all was removed that was erased.
     """
 
     source: Source
@@ -65,6 +65,7 @@ class WorkerStream:
     state: StreamState
     id_problem: IdProblem | None = None
     erased: StreamErasures = NO_STREAM_ERASURES
+    on_clean: Callable[[str], None] = lambda _: None
 
 
 class StreamWorker:

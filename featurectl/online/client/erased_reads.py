@@ -1,7 +1,8 @@
-"""Rows of erased keys are not answered while they may still be in the store.
+"""Rows and lists of erased keys are not answered while they may still be in the store.
 
-They may be there until a push has ended that knows of the erasure: an older one may have brought them back, or the
-store is a restored one. Afterwards nothing is looked at.
+Rows may be there until a push has ended that knows of the erasure: an older one may have brought them back, or the
+store is a restored one. Lists may until the store's mark says that they are clean of it. Afterwards nothing is looked
+at.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from featurectl.online.base import Found
 from featurectl.online.client.push_cache import Pushes
 from featurectl.online.client.read_view import ReadView
 from featurectl.online.erased_keys import ErasedUntil, erased_until
+from featurectl.online.list_marks import marked_lists
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,33 @@ def suspect_view(source: ReadView, trip: int, place: int) -> SuspectView | None:
         return None
     until = erased_until(source.erasures, entity.name, source.view.key_types)
     return SuspectView(source=source, trip=trip, place=place, newest=newest, until=until)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuspectLists:
+    """A view of a stream of whose entity keys were erased: its mark, the newest erasure, and what finds the keys.
+
+    `place` is where its lists come in the answers of the stream.
+    """
+
+    mark: ReadView
+    place: int
+    newest: int
+    until: ErasedUntil
+
+    def are_clean(self, pushes: Pushes) -> bool:
+        """Return whether the store says that nothing of the erased keys is there."""
+        record = pushes.record(self.mark)
+        return record is not None and record.erased >= self.newest
+
+
+def suspect_lists(source: ReadView, place: int) -> SuspectLists | None:
+    """Return a view of a stream with what was erased of its entity, None where nothing was."""
+    found = suspect_view(source, 0, 0)
+    if found is None:
+        return None
+    mark = ReadView(view=source.view, online=marked_lists(source.online))
+    return SuspectLists(mark=mark, place=place, newest=found.newest, until=found.until)
 
 
 def without_erased(

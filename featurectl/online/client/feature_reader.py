@@ -114,6 +114,8 @@ class FeatureReader:
         self.key_types: Mapping[str, str] = types  # what every row has to bring
         self.views = list({group.source.field: group.source for group in groups}.values())  # each once
         self.row_views = [view for view in self.views if not view.view.source.is_stream]
+        marks = [] if self.streams is None else [of.mark for some in self.streams.erased.values() for of in some]
+        self.recorded = [*self.row_views, *marks]  # of which the store has a record: pushes, and marks of lists
         self.versions = {view.online.view: view.online.version for view in self.views}
         self.limits = [limit for group in groups for limit in _limits(group)]
         self.entities = _features_by_entity(groups)

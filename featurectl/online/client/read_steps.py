@@ -36,7 +36,7 @@ def read_columns(
     """
     asks, packed = reader.asks(rows.keys, rows.count)
     at_s = time.monotonic()
-    if due := pushes.due(reader.row_views, at_s):
+    if due := pushes.due(reader.recorded, at_s):
         for project, env, views in _by_place(due):
             pushes.learn(views, store.fetch_shared(project, env, [record_name(view.field) for view in views]), at_s)
     found = without_erased(reader.erased, pushes, packed, store.fetch(asks))
@@ -48,6 +48,7 @@ def read_columns(
         assert streams is not None, "nothing says how lists of streams are read"
         question = reader.streams.question(rows.keys, rows.count)
         lists = _read_lists(streams(), reader.streams, question)
+        lists = reader.streams.without_erased(question, lists, pushes)
         pushes.take_asofs(reader.streams.asofs(lists))
         rows = reader.streams.known_rows(rows, lists)
         for some in reader.streams.answers(question, lists, rows):
@@ -67,7 +68,7 @@ async def read_columns_async(
         StoreError: the store fails.
     """
     asks, packed = reader.asks(rows.keys, rows.count)
-    await learn_pushes(store, pushes, reader.row_views)
+    await learn_pushes(store, pushes, reader.recorded)
     columns: dict[str, FeatureColumn] = {}
     found: Sequence[Sequence[Found]]
     if reader.streams is None:
@@ -75,6 +76,7 @@ async def read_columns_async(
     else:
         question = reader.streams.question(rows.keys, rows.count)
         found, lists = await _read_both(cast("AsyncStreamReader", store), reader.streams, asks, question)
+        lists = reader.streams.without_erased(question, lists, pushes)
         pushes.take_asofs(reader.streams.asofs(lists))
         rows = reader.streams.known_rows(rows, lists)
         for some in reader.streams.answers(question, lists, rows):

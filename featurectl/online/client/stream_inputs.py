@@ -12,12 +12,21 @@ from typing import Final, NamedTuple
 
 from featurectl.core.dataclass import dataclass
 from featurectl.online.client.entity_keys import pack_columns
+from featurectl.online.client.erased_reads import SuspectLists, suspect_lists
 from featurectl.online.client.feature_columns import FeatureColumn, KeyRows
 from featurectl.online.client.feature_groups import FeatureGroup, group_columns
+from featurectl.online.client.push_cache import Pushes
 from featurectl.online.client.read_view import ReadView
 from featurectl.online.corrupt_rows import RowPlace
 from featurectl.online.decode.columns import EntityRow
-from featurectl.online.stream_state.base import EntityList, Generation, ListsAnswer, ListsAsk, StreamSource
+from featurectl.online.stream_state.base import (
+    NO_LIST,
+    EntityList,
+    Generation,
+    ListsAnswer,
+    ListsAsk,
+    StreamSource,
+)
 from featurectl.online.stream_state.known_instants import RowInstant, UnknownInstantError, unknown_instant
 from featurectl.online.stream_state.stream_columns import ReadLists, StreamColumns
 
@@ -62,6 +71,7 @@ class StreamInputs:
 
     _groups: list[_StreamGroup] = field(default_factory=list)
     _wanted: dict[StreamSource, list[tuple[str, Mapping[str, str]]]] = field(default_factory=dict)
+    erased: dict[StreamSource, list[SuspectLists]] = field(default_factory=dict)  # views of which keys were erased
 
     def add(self, group: FeatureGroup) -> None:
         """Add a group of features."""
@@ -75,6 +85,8 @@ class StreamInputs:
         places = {name: i for i, name in enumerate(columns.names)}
         group.columns = [(name, places[feature]) for name, feature in group.picked.items()]
         place = same[0] if same else len(wanted) - 1
+        if not same and (erased := suspect_lists(view, place)) is not None:
+            self.erased.setdefault(stream_of(view), []).append(erased)
         made = _StreamGroup(group=group, source=stream_of(view), types=types, columns=columns, place=place)
         self._groups.append(made)
 
@@ -100,6 +112,14 @@ class StreamInputs:
             for source, wanted in self._wanted.items()
         }
         return StreamQuestion(asks, packed)
+
+    def without_erased(self, question: StreamQuestion, found: ListsFound, pushes: Pushes) -> ListsFound:
+        """Return lists without those of erased keys, of views of which the store says not that it is clean of them."""
+        for source, suspects in self.erased.items():
+            for view in suspects:
+                if not view.are_clean(pushes):
+                    found = {**found, source: _hidden(view, question.asks[source][view.place], found[source])}
+        return found
 
     def unknown_layouts(self, found: ListsFound) -> list[UnknownLayout]:
         """Return the layouts that have to be learned before these lists can be read.
@@ -189,6 +209,16 @@ class StreamInputs:
         """Give the instant as of which each view was read, in microseconds."""
         for of in self._groups:
             yield of.group.source, found[of.source][of.place].asof
+
+
+def _hidden(view: SuspectLists, ask: ListsAsk, answers: Sequence[ListsAnswer]) -> Sequence[ListsAnswer]:
+    """Return answers in which the lists of erased keys of a view are empty."""
+    answer = answers[view.place]
+    if answer.lists is None:
+        return answers
+    pairs = zip(ask.entities, answer.lists, strict=True)
+    lists = [NO_LIST if one is not None and view.until(key) else one for key, one in pairs]
+    return [answer._replace(lists=lists) if place == view.place else each for place, each in enumerate(answers)]
 
 
 def _rows_or_errors(

@@ -297,6 +297,9 @@ class EntityList(NamedTuple):
     marks: Mapping[int, int] | None
 
 
+NO_LIST: Final = EntityList(elements=(), marks=None)
+
+
 class ListsAnswer(NamedTuple):
     """Lists of a view version, by the places of the ask, and the `asof` that was read before them.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -14,7 +14,7 @@ from featurectl.online.codec import pack_key
 from featurectl.online.corrupt_rows import BROKEN, row_place
 from featurectl.online.read import Answer
 from featurectl.online.stream_state.answers import StreamViewReader
-from featurectl.online.stream_state.base import EntityList, Generation, ListsAsk, StreamSource
+from featurectl.online.stream_state.base import NO_LIST, EntityList, Generation, ListsAsk, StreamSource
 from featurectl.online.stream_state.layout import parse_layout
 from featurectl.online.stream_state.protocols import StreamReader
 from featurectl.online.stream_state.unread_views import (
@@ -30,11 +30,20 @@ Key = Sequence[KeyValue | None]
 
 
 class StreamEntityReader:
-    """Reads a view version from a store: with `wanted` some of its features, named as they are stored, else all."""
+    """Reads a view version from a store: with `wanted` some of its features, named as they are stored, else all.
+
+    The lists of entities that `is_hidden` names by their packed keys are taken to be empty.
+    """
 
     def __init__(
-        self, view: FeatureView, online: OnlineView, store: StreamReader, wanted: Collection[str] | None = None
+        self,
+        view: FeatureView,
+        online: OnlineView,
+        store: StreamReader,
+        wanted: Collection[str] | None = None,
+        is_hidden: Callable[[bytes], bool] = lambda _: False,
     ) -> None:
+        self._is_hidden = is_hidden
         self._view, self._online, self._store = view, online, store
         self._wanted = current_names(view) if wanted is None else wanted
         self._field = f"{online.view}@{online.version}"
@@ -82,6 +91,7 @@ class StreamEntityReader:
         if found is None:
             raise lost_lists(place)
         try:
+            found = NO_LIST if self._is_hidden(key) else found
             return reader.answer(found, asof_us, asked=asked)
         except StoreError as error:
             if error.code != BROKEN:

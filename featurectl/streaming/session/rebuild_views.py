@@ -19,6 +19,7 @@ from featurectl.streaming.retirement import state_name
 from featurectl.streaming.seed_events import SeededView
 from featurectl.streaming.seeding import Seeding, can_seed
 from featurectl.streaming.session.applied_streams import AppliedStream, applied_streams
+from featurectl.streaming.session.clean_lists import mark_clean
 from featurectl.streaming.session.seeded_views import seeded_view
 from featurectl.streaming.session.stream_parts import StreamParts, opened_stream
 from featurectl.streaming.stream_tables import StreamTables
@@ -96,6 +97,7 @@ def _rebuild(workspace: Workspace, stream: AppliedStream, label: str, patience_s
         tables.clean_restored(stream.erased)
         for _ in range(_TRIES):
             if _seed(seeded, parts, connection, time.monotonic() + patience_s):
+                mark_clean(workspace, stream, label)
                 return
     raise TryAgainError(
         f"workers make lists of {label} themselves meanwhile", hint="they are done soon; look again then"

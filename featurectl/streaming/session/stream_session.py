@@ -34,6 +34,7 @@ from featurectl.streaming.rebuilds import Rebuilds, RebuiltStream
 from featurectl.streaming.run import FATAL, RunOptions, run_worker
 from featurectl.streaming.session.applied_lists import give_up_removed, lacking_views
 from featurectl.streaming.session.applied_streams import AppliedStream, reader_group
+from featurectl.streaming.session.clean_lists import mark_clean
 from featurectl.streaming.session.lent_reader import LentReader
 from featurectl.streaming.session.seeded_views import seeded_view
 from featurectl.streaming.session.source_report import SourceReport, counted_with
@@ -226,7 +227,8 @@ class StreamSession:
         worker.again |= self._partitions
         rebuilt = RebuiltStream(place=self._place, state=state, partitions=lambda: worker.start.names)
         seeded = {name: seeded_view(workspace, stream, name) for name in stream.views}
-        rebuilds = Rebuilds(rebuilt, workspace.event_log(stream.source), seeded, self._hear_of_lists)
+        on_made = worker.stream.on_clean
+        rebuilds = Rebuilds(rebuilt, workspace.event_log(stream.source), seeded, self._hear_of_lists, on_made)
         for name in lacking:
             rebuilds.want(name)
         options = RunOptions(
@@ -301,7 +303,13 @@ def make_worker(
     source = stream.source
     id_problem = _id_problem(source, workspace)
     work = WorkerStream(
-        source=source, views=stream.kept, place=place, state=state, id_problem=id_problem, erased=stream.erased
+        source=source,
+        views=stream.kept,
+        place=place,
+        state=state,
+        id_problem=id_problem,
+        erased=stream.erased,
+        on_clean=partial(mark_clean, workspace, stream),
     )
     topic = WorkerTopic(
         state=partial(opened.broker.state, opened.topic),
