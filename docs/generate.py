@@ -1,4 +1,4 @@
-"""The reference pages that are made from the code: commands, problems, and the keys of the language.
+"""What is made from the code: reference pages of commands, problems and keys, and the table of the command line.
 
 python docs/generate.py        (or `make docs`; a test fails when a committed page differs)
 """
@@ -6,6 +6,7 @@ python docs/generate.py        (or `make docs`; a test fails when a committed pa
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,11 +16,14 @@ import typer
 
 
 from featurectl.api.project import PARTS, Project
-from featurectl.cli.all_commands import build_app
+from featurectl.cli.all_commands import build_app, load_command
+from featurectl.cli.command_decorator import COLORS
 from featurectl.language.problems.codes import CODES
 from featurectl.language.json_schema import file_schema, project_schema
 
 REFERENCE = Path(__file__).parent / "reference"
+COMMAND_TABLE = Path(__file__).parents[1] / "featurectl" / "language" / "commands" / "table.json"
+TYPES = {"int": "int", "float": "float"}  # of values; all others are texts
 COMMON = ("repo", "env", "output", "color", "quiet", "verbose", "debug")
 PLAIN_OUTPUT = "text or json."
 ANY_OUTPUT = "text or json, or one of the forms that the command lists. Default: `text`."
@@ -198,6 +202,7 @@ def main() -> None:
     """Write the pages."""
     for name, text in pages().items():
         (REFERENCE / name).write_text(text, encoding="utf-8", newline="\n")
+    COMMAND_TABLE.write_text(command_table(), encoding="utf-8", newline="\n")
 
 
 def pages() -> dict[str, str]:
@@ -208,6 +213,36 @@ def pages() -> dict[str, str]:
         "problems.md": problems_page(),
         "python-project.md": project_page(),
     }
+
+
+def command_table() -> str:
+    """Return the table of commands that files are checked with: a line for each command."""
+    parts = commands(typer.main.get_command(build_app()))
+    lines = [
+        f"{json.dumps(name)}: {json.dumps(command_form(command, load_command(name).outputs))}"
+        for name, command in parts
+    ]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def command_form(command: object, outputs: Sequence[str]) -> dict[str, list[dict[str, object]]]:
+    """Return what a command takes, as the table has it; without --help, which does something else."""
+    form = {"arguments": [], "options": []}
+    for param in command.params:
+        value = TYPES.get(getattr(param.type_descriptor.annotation, "__name__", ""), "text")
+        if param.param_type_name == "argument":
+            many = param.nargs == -1
+            form["arguments"].append({"name": called(param), "value": value, "required": param.required, "many": many})
+            continue
+        flags, off = list(param.opts), list(param.secondary_opts)
+        for some in filter(None, (flags, off)):
+            taken = None if param.is_flag else value
+            option = {"flags": some, "value": taken, "required": param.required}
+            choices = {"output": outputs, "color": COLORS}.get(param.name, ())
+            option |= {"choices": list(choices)} if choices else {}
+            option |= {"least": param.min} if getattr(param, "min", None) is not None else {}
+            form["options"].append(option)
+    return form
 
 
 def cli_page() -> str:

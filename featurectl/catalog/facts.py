@@ -10,6 +10,7 @@ from featurectl.catalog.words import alert_words, entity_words, notifier_words, 
 from featurectl.core.units import format_duration
 from featurectl.core.variables import shown_location
 from featurectl.identity.facts.models import label_text, model_metadata
+from featurectl.language.pipeline_words import cpu_text, memory_text, replicas_text
 from featurectl.registry.state import CHALLENGER, CHAMPION
 
 if TYPE_CHECKING:
@@ -170,6 +171,23 @@ def _of_entity(objects: AppliedObjects, name: str) -> Sayings:
     yield "keys", entity_words(objects.entities[name])
 
 
+def _of_pipeline(objects: AppliedObjects, name: str) -> Sayings:
+    pipeline = objects.pipelines[name]
+    yield "schedule", f"{pipeline.schedule} (UTC)" if pipeline.schedule else "none: it is run by hand"
+    for stage in pipeline.stages:
+        needs = f", after {', '.join(stage.needs)}" if stage.needs else ""
+        yield f"stage {stage.name}", f"{stage.run}{needs}"
+
+
+def _of_deployment(objects: AppliedObjects, name: str) -> Sayings:
+    deployment = objects.deployments[name]
+    resources = deployment.resources
+    yield "run", deployment.run
+    yield "replicas", replicas_text(deployment.replicas)
+    yield "processors", "" if resources.cpu is None else cpu_text(resources.cpu)
+    yield "memory", "" if resources.memory_bytes is None else memory_text(resources.memory_bytes)
+
+
 def _of_alert(objects: AppliedObjects, name: str) -> Sayings:
     alert = objects.alerts[name]
     yield "when", alert_words(alert)
@@ -190,6 +208,8 @@ _FACTS: Final[Mapping[CatalogKind, Callable[[AppliedObjects, str], Sayings]]] = 
     "model": _of_model,
     "source": _of_source,
     "entity": _of_entity,
+    "pipeline": _of_pipeline,
+    "deployment": _of_deployment,
     "alert": _of_alert,
     "notifier": _of_notifier,
 }

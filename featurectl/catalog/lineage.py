@@ -72,7 +72,10 @@ def lineage_of_name(workspace: Workspace, name: str | None, depth: int | None) -
         return whole_lineage(objects)
     found = [node for node in find_named(objects, name) if node.kind not in WITHOUT_LINEAGE]
     if not found:
-        raise UsageError(f"{name} has no lineage", hint="entities, sources, views, features and models have one")
+        raise UsageError(
+            f"{name} has no lineage",
+            hint="entities, sources, views, features, models, pipelines and deployments have one",
+        )
     if len(found) > 1:
         raise UsageError(
             f"{name} is the name of several objects", hint=" or ".join(f"{node.kind}:{node.name}" for node in found)
@@ -81,10 +84,14 @@ def lineage_of_name(workspace: Workspace, name: str | None, depth: int | None) -
 
 
 def whole_lineage(objects: AppliedObjects) -> LineageGraph:
-    """Return the graph of all entities, sources, views and models."""
+    """Return the graph of all entities, sources, views and models, and of what runs commands that name any."""
     edges = {(_node(ref), _node(user)) for user, needed in objects.graph.needs.items() for ref in needed}
     alone = {ObjectName(kind, name) for kind in ("entity", "source") for name in objects.of_kind(kind)}
-    nodes = {*alone, *(_node(ref) for ref in objects.graph.needs), *(end for edge in edges for end in edge)}
+    nodes = {
+        *alone,
+        *(_node(ref) for ref, needed in objects.graph.needs.items() if needed),
+        *(end for edge in edges for end in edge),
+    }
     return LineageGraph(root=None, nodes=tuple(sorted(nodes)), edges=tuple(sorted(edges)))
 
 

@@ -15,8 +15,10 @@ from featurectl.core.nearest import did_you_mean
 from featurectl.identity.lineage import Graph, build_graph
 from featurectl.language.definitions.json_form import (
     load_alert,
+    load_deployment,
     load_entity,
     load_notifier,
+    load_pipeline,
     load_untyped_model,
     load_untyped_source,
     load_untyped_view,
@@ -31,20 +33,21 @@ if TYPE_CHECKING:
     from featurectl.language.definitions.entity import Entity
     from featurectl.language.definitions.json_form import Json
     from featurectl.language.definitions.model import Model
+    from featurectl.language.definitions.pipelines import Deployment, Pipeline
     from featurectl.language.definitions.source import Source
     from featurectl.language.definitions.view import Derived, Feature, FeatureView
     from featurectl.registry.base import SeenColumns
     from featurectl.registry.state import ObjectVersion, State
     from featurectl.workspace.workspace import Workspace
 
-    Registered = FeatureView | Model | Source | Entity | Alert | Notifier
+    Registered = FeatureView | Model | Source | Entity | Pipeline | Deployment | Alert | Notifier
 
 T = TypeVar("T")
-CatalogKind = Literal["view", "feature", "model", "source", "entity", "alert", "notifier"]
+CatalogKind = Literal["view", "feature", "model", "source", "entity", "pipeline", "deployment", "alert", "notifier"]
 CATALOG_KINDS: Final[tuple[CatalogKind, ...]] = get_args(CatalogKind)
 REGISTERED_AS: Final[Mapping[CatalogKind, ObjectKind]] = {
-    "view": "feature_view", "model": "model", "source": "source", "entity": "entity", "alert": "alert",
-    "notifier": "notifier",
+    "view": "feature_view", "model": "model", "source": "source", "entity": "entity", "pipeline": "pipeline",
+    "deployment": "deployment", "alert": "alert", "notifier": "notifier",
 }  # fmt: skip
 SHOWN_AS: Final[Mapping[ObjectKind, CatalogKind]] = {kind: shown for shown, kind in REGISTERED_AS.items()}
 _MOST_HINTS: Final = 3
@@ -111,6 +114,16 @@ class AppliedObjects:
         return self._load("entity", load_entity)
 
     @cached_property
+    def pipelines(self) -> Mapping[str, Pipeline]:
+        """Pipelines."""
+        return self._load("pipeline", load_pipeline)
+
+    @cached_property
+    def deployments(self) -> Mapping[str, Deployment]:
+        """Deployments."""
+        return self._load("deployment", load_deployment)
+
+    @cached_property
     def alerts(self) -> Mapping[str, Alert]:
         """Alerts."""
         return self._load("alert", load_alert)
@@ -123,13 +136,15 @@ class AppliedObjects:
     @cached_property
     def graph(self) -> Graph:
         """Who is made of whom."""
-        return build_graph(self.views.values(), self.models.values(), self.sources.values())
+        runs: list[Pipeline | Deployment] = [*self.pipelines.values(), *self.deployments.values()]
+        return build_graph(self.views.values(), self.models.values(), self.sources.values(), runs)
 
     def of_kind(self, kind: CatalogKind) -> Mapping[str, Registered]:
         """Return the objects of a kind by name; a feature is none by itself."""
         by_kind: dict[CatalogKind, Mapping[str, Registered]] = {
             "view": self.views, "model": self.models, "source": self.sources, "entity": self.entities,
-            "alert": self.alerts, "notifier": self.notifiers, "feature": {},
+            "pipeline": self.pipelines, "deployment": self.deployments, "alert": self.alerts,
+            "notifier": self.notifiers, "feature": {},
         }  # fmt: skip
         return by_kind[kind]
 

@@ -9,10 +9,12 @@ from featurectl.catalog.objects import CATALOG_KINDS, AppliedObjects, CatalogKin
 from featurectl.catalog.uses import DirectUses
 from featurectl.catalog.words import (
     alert_words,
+    deployment_words,
     entity_words,
     feature_words,
     notifier_words,
     one_line,
+    pipeline_words,
     source_words,
     view_words,
 )
@@ -32,11 +34,11 @@ class ObjectSummary:
     """An applied object, or a feature, named `view:feature`.
 
     `type` is a feature's type; the kind of a view; the format of a source; a model's estimator; an alert's severity; a
-    notifier's way. `definition` says in words what it is. `version` is a view's, or the number of a model's champion
-    (None: there is none). `freshness` is the SLA that holds for it. `used_by` are the models of a view or a feature,
-    the views, models and streams of a source, the views of an entity, the alerts of a notifier. `size` is how many
-    features a view, how many inputs a model has. `aliases` are what a feature was called before. `state` is how it did
-    when the stores were looked at; None: they were not.
+    notifier's way; the command that a deployment runs. `definition` says in words what it is. `version` is a view's, or
+    the number of a model's champion (None: there is none). `freshness` is the SLA that holds for it. `used_by` are the
+    models of a view or a feature, the views, models and streams of a source, the views of an entity, the alerts and
+    pipelines of a notifier. `size` is how many features a view, inputs a model, stages a pipeline has. `aliases` are
+    what a feature was called before. `state` is how it did when the stores were looked at; None: they were not.
     """
 
     kind: CatalogKind
@@ -150,6 +152,33 @@ def _entities(objects: AppliedObjects, uses: DirectUses) -> Iterator[ObjectSumma
         )
 
 
+def _pipelines(objects: AppliedObjects, _: DirectUses) -> Iterator[ObjectSummary]:
+    for pipeline in objects.pipelines.values():
+        yield ObjectSummary(
+            kind="pipeline",
+            name=pipeline.name,
+            type=pipeline.schedule,
+            definition=pipeline_words(pipeline),
+            size=len(pipeline.stages),
+            description=one_line(pipeline.about.description),
+            owner=pipeline.about.owner,
+            tags=pipeline.about.tags,
+        )
+
+
+def _deployments(objects: AppliedObjects, _: DirectUses) -> Iterator[ObjectSummary]:
+    for deployment in objects.deployments.values():
+        yield ObjectSummary(
+            kind="deployment",
+            name=deployment.name,
+            type=deployment.run,
+            definition=deployment_words(deployment),
+            description=one_line(deployment.about.description),
+            owner=deployment.about.owner,
+            tags=deployment.about.tags,
+        )
+
+
 def _alerts(objects: AppliedObjects, _: DirectUses) -> Iterator[ObjectSummary]:
     for alert in objects.alerts.values():
         yield ObjectSummary(kind="alert", name=alert.name, type=alert.severity, definition=alert_words(alert))
@@ -172,10 +201,13 @@ _SUMMARIES: Final[Mapping[CatalogKind, Callable[[AppliedObjects, DirectUses], It
     "model": _models,
     "source": _sources,
     "entity": _entities,
+    "pipeline": _pipelines,
+    "deployment": _deployments,
     "alert": _alerts,
     "notifier": _notifiers,
 }
 
 
 def _names(refs: Iterable[Ref]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(ref.name for ref in refs))
+    """Return the names of what is made of an object; what runs commands that name it is left out."""
+    return tuple(dict.fromkeys(ref.name for ref in refs if ref.kind not in ("pipeline", "deployment")))

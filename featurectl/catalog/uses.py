@@ -1,4 +1,4 @@
-"""Who uses an object directly: models of features and views, views of sources and entities, alerts of notifiers."""
+"""Who uses an object directly: models of features, views of sources, alerts of notifiers, pipelines of any."""
 
 from __future__ import annotations
 
@@ -42,8 +42,13 @@ class DirectUses:
         return {feature: tuple(sorted(found)) for feature, found in users.items()}
 
     def of_notifier(self, name: str) -> tuple[str, ...]:
-        """Return the alerts that tell by a notifier."""
-        return tuple(alert.name for alert in self.objects.alerts.values() if name in alert.notify)
+        """Return the alerts, then the pipelines, that notify by a notifier."""
+        alerts = [alert.name for alert in self.objects.alerts.values() if name in alert.notify]
+        stages = {
+            pipeline.name: [n for stage in pipeline.stages for n in (*stage.on_success, *stage.on_failure)]
+            for pipeline in self.objects.pipelines.values()
+        }
+        return (*alerts, *(pipeline for pipeline, notified in stages.items() if name in notified))
 
 
 def made_of(view: FeatureView, feature: str) -> set[str]:

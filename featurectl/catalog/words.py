@@ -9,8 +9,10 @@ from featurectl.core.secrets import hide_address_secrets
 from featurectl.core.units import format_duration
 from featurectl.language.definitions.alerts import Alert, Notifier, format_condition, shown_address
 from featurectl.language.definitions.entity import Entity
+from featurectl.language.definitions.pipelines import Deployment, Pipeline
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import Derived, Feature, FeatureView
+from featurectl.language.pipeline_words import replicas_text
 
 _CONDITIONAL: Final = re.compile(r"case when \((?P<where>.*)\) then (?P<value>.*) end", re.DOTALL)
 _ROWS: Final = "rows"
@@ -105,3 +107,22 @@ def notifier_words(notifier: Notifier) -> str:
 def one_line(text: str) -> str:
     """Return a text without line breaks and repeated spaces."""
     return " ".join(text.split())
+
+
+def pipeline_words(pipeline: Pipeline) -> str:
+    """Return the stages of a pipeline, in the order of the file.
+
+    >>> from featurectl.language.definitions.pipelines import PipelineStage
+    >>> pipeline_words(Pipeline(name="nightly", stages=(PipelineStage(name="features", run="materialize"),)))
+    'features'
+    """
+    return ", ".join(stage.name for stage in pipeline.stages)
+
+
+def deployment_words(deployment: Deployment) -> str:
+    """Return how many of a deployment run.
+
+    >>> deployment_words(Deployment(name="inference", run="serve"))
+    'replicas: 1'
+    """
+    return f"replicas: {replicas_text(deployment.replicas)}"

@@ -199,7 +199,7 @@ _COMPLETED: Final[Mapping[str, Candidates]] = {
     "first": _model_versions,
     "second": _model_versions,
     "versions": _model_versions,
-    "name": _applied("view", "feature", "model", "source", "entity", "alert", "notifier"),
+    "name": _applied("view", "feature", "model", "source", "entity", "pipeline", "deployment", "alert", "notifier"),
     "names": _applied("view", "model"),
     "uses": _applied("view", "feature"),
     "features": _applied("view", "feature"),

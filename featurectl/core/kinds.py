@@ -7,8 +7,10 @@ from typing import Final, Literal, get_args
 
 from featurectl.core.dataclass import dataclass
 
-ObjectKind = Literal["entity", "source", "feature_view", "model", "alert", "notifier"]  # that a registry keeps
-DeclaredKind = ObjectKind | Literal["test", "pipeline"]
+ObjectKind = Literal[
+    "entity", "source", "feature_view", "model", "pipeline", "deployment", "alert", "notifier"
+]  # that a registry keeps
+DeclaredKind = ObjectKind | Literal["test"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,7 @@ WORDS: Final[Mapping[DeclaredKind, KindWords]] = {
     "model": _words("model"),
     "test": _words("test"),
     "pipeline": _words("pipeline"),
+    "deployment": _words("deployment"),
     "alert": _words("alert"),
     "notifier": _words("notifier"),
 }

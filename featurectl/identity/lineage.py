@@ -1,4 +1,4 @@
-"""Who depends on whom: entities and sources -> feature views -> models."""
+"""Who depends on whom: entities and sources -> feature views -> models, and what runs for them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.kinds import ObjectKind
+from featurectl.language.commands.named import named_objects
 from featurectl.language.definitions.model import Model, views_read
+from featurectl.language.definitions.pipelines import Deployment, Pipeline
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
 
@@ -21,7 +23,10 @@ class Ref:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graph:
-    """`needs` maps each view, model and stream with a history to what it is made of, one step down."""
+    """`needs` maps each view, model and stream with a history to what it is made of, one step down.
+
+    And each pipeline and deployment to what its commands name.
+    """
 
     needs: Mapping[Ref, frozenset[Ref]]
 
@@ -38,14 +43,30 @@ class Graph:
         return _reach(ref, {key: frozenset(users) for key, users in used.items()})
 
 
-def build_graph(views: Iterable[FeatureView], models: Iterable[Model], sources: Iterable[Source] = ()) -> Graph:
-    """Return the graph of some views and models, down to their entities and sources, and histories of the sources."""
+def build_graph(
+    views: Iterable[FeatureView],
+    models: Iterable[Model],
+    sources: Iterable[Source] = (),
+    runs: Iterable[Pipeline | Deployment] = (),
+) -> Graph:
+    """Return the graph of some views and models, down to their entities and sources, and histories of the sources.
+
+    `runs` are pipelines and deployments, down to what their commands name.
+    """
     needs = {Ref("feature_view", view.name): _view_needs(view) for view in views}
     needs |= {Ref("model", model.name): _model_needs(model) for model in models}
     for source in sources:
         if source.history is not None:
             needs[Ref("source", source.name)] = frozenset({Ref("source", source.history.name)})
+    for run in runs:
+        kind: ObjectKind = "pipeline" if isinstance(run, Pipeline) else "deployment"
+        needs[Ref(kind, run.name)] = _run_needs(run)
     return Graph(needs=needs)
+
+
+def _run_needs(run: Pipeline | Deployment) -> frozenset[Ref]:
+    texts = [stage.run for stage in run.stages] if isinstance(run, Pipeline) else [run.run]
+    return frozenset(Ref(kind, name) for text in texts for kind, name in named_objects(text))
 
 
 def _view_needs(view: FeatureView) -> frozenset[Ref]:

@@ -18,6 +18,7 @@ from featurectl.identity.facts.alerts import alert_facts, notifier_facts
 from featurectl.identity.facts.base import Facts, about_facts
 from featurectl.identity.facts.entities import entity_facts
 from featurectl.identity.facts.models import model_facts, model_metadata
+from featurectl.identity.facts.pipelines import deployment_facts, pipeline_facts
 from featurectl.identity.facts.sources import source_facts, source_metadata
 from featurectl.identity.facts.views import view_facts, view_metadata
 from featurectl.language.definitions.alerts import Alert, Notifier
@@ -25,17 +26,20 @@ from featurectl.language.definitions.entity import Entity
 from featurectl.language.definitions.json_form import (
     Json,
     load_alert,
+    load_deployment,
     load_entity,
     load_model,
     load_notifier,
+    load_pipeline,
     load_source,
     load_view,
 )
 from featurectl.language.definitions.model import Model
+from featurectl.language.definitions.pipelines import Deployment, Pipeline
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.view import FeatureView
 
-Registrable = Entity | Source | FeatureView | Model | Alert | Notifier
+Registrable = Entity | Source | FeatureView | Model | Pipeline | Deployment | Alert | Notifier
 
 
 def _none(_: object) -> Facts:
@@ -64,6 +68,8 @@ REGISTERED: Final[Mapping[ObjectKind, RegisteredKind]] = {
         data=model_facts,
         metadata=lambda model: {**about_facts(model.about), **model_metadata(model)},
     ),
+    "pipeline": RegisteredKind(type=Pipeline, load=load_pipeline, metadata=pipeline_facts),
+    "deployment": RegisteredKind(type=Deployment, load=load_deployment, metadata=deployment_facts),
     "alert": RegisteredKind(type=Alert, load=load_alert, metadata=alert_facts),
     "notifier": RegisteredKind(type=Notifier, load=load_notifier, metadata=notifier_facts),
 }

@@ -24,7 +24,7 @@ from featurectl.language.resolve.entity import resolve_entity
 from featurectl.language.resolve.entity_keys import check_entity_keys
 from featurectl.language.resolve.history import resolve_history
 from featurectl.language.resolve.model import check_model_names, resolve_model
-from featurectl.language.resolve.pipelines import check_pipeline
+from featurectl.language.resolve.pipelines import resolve_deployment, resolve_pipeline
 from featurectl.language.resolve.source import SchemaReader, resolve_source
 from featurectl.language.resolve.sources_of_windows import check_timeless
 from featurectl.language.resolve.tests import resolve_test
@@ -33,7 +33,7 @@ from featurectl.language.shapes.alerts import AlertShape, NotifierShape
 from featurectl.language.shapes.base import ObjectShape
 from featurectl.language.shapes.entity import EntityShape
 from featurectl.language.shapes.objects import LISTS
-from featurectl.language.shapes.pipelines import PipelineShape
+from featurectl.language.shapes.pipelines import DeploymentShape, PipelineShape
 from featurectl.language.shapes.project import ProjectShape
 from featurectl.language.shapes.remainder import shape_of_remainder
 from featurectl.language.shapes.source import SourceShape
@@ -104,7 +104,7 @@ def _load(root: Path, files: _Files, declared: Declarations, schemas: SchemaRead
     resolve.all(_of(files, ModelShape), declared.models, "model", lambda s: resolve_model(s, declared))
     with _problems_of_tests(declared):
         resolve.all(_of(files, FeatureTestShape), declared.tests, "test", lambda s: resolve_test(s, declared))
-    declared.others = _check_operations(files, resolve)
+    _resolve_operations(files, resolve)
     if not any(files.shapes.values()) and not declared.report.problems:
         message = "nothing is declared: no entity, source, feature view or model in any file"
         declared.report.error(NOTHING_DECLARED, message, Place(PROJECT_FILE))
@@ -127,12 +127,12 @@ def _repo(files: _Files, declared: Declarations) -> Repo:
         views=declared.views,
         models=declared.models,
         tests=declared.tests,
+        pipelines=declared.pipelines,
+        deployments=declared.deployments,
         alerts=declared.alerts,
         notifiers=declared.notifiers,
-        others=declared.others,
         problems=tuple(sorted(dict.fromkeys(declared.report.problems), key=lambda p: p.sort_key())),
         test_problems=frozenset(declared.of_tests),
-        unsupported=tuple(sorted(declared.unsupported, key=lambda p: p.sort_key())),
         places=declared.places,
         files=tuple(files.paths),
     )
@@ -298,13 +298,13 @@ _CHECK_NAMES: Final[Mapping[DeclaredKind, Callable[[Fields, Declarations], None]
 }
 
 
-def _check_operations(files: _Files, resolve: _Resolver) -> dict[str, int]:
+def _resolve_operations(files: _Files, resolve: _Resolver) -> None:
     declared = resolve.declared
-    for pipeline in _of(files, PipelineShape):
-        check_pipeline(pipeline, declared)
+    pipelines, deployments = _of(files, PipelineShape), _of(files, DeploymentShape)
+    resolve.all(pipelines, declared.pipelines, "pipeline", lambda s: resolve_pipeline(s, declared))
+    resolve.all(deployments, declared.deployments, "deployment", lambda s: resolve_deployment(s, declared))
     resolve.all(_of(files, AlertShape), declared.alerts, "alert", lambda s: resolve_alert(s, declared))
     for kind, fields in files.wrong:
         if kind in _CHECK_NAMES:
             _CHECK_NAMES[kind](fields, declared)
     resolve.all(_of(files, NotifierShape), declared.notifiers, "notifier", lambda s: resolve_notifier(s, declared))
-    return {name: len(files.shapes[name]) for name in ("pipelines", "alerts", "notifiers") if files.shapes[name]}

@@ -11,6 +11,7 @@ from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.alerts import Alert, Notifier
 from featurectl.language.definitions.entity import Entity
 from featurectl.language.definitions.model import Model
+from featurectl.language.definitions.pipelines import Deployment, Pipeline
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.tests import FeatureTest, ModelTest
 from featurectl.language.definitions.view import FeatureView
@@ -46,9 +47,10 @@ class Repo:
     """The objects of a repository by name, in the order of files and of lines in them.
 
     `problems` are sorted by place, `test_problems` those of them that are of feature tests; objects that could not be
-    made are left out. `unsupported` are the parts of the language that are valid and not run (FC402): `apply` refuses a
-    repository that has any. `places` says where things stand: (kind, name) -> the object's name; (kind, name, key) ->
-    the key; (kind, name, list, item name) -> the item. `files` are the paths that were read, relative to the root.
+    made are left out. `unsupported` are the parts of the chosen environment that are valid and not run (FC402): `apply`
+    refuses a repository that has any. `places` says where things stand: (kind, name) -> the object's name; (kind, name,
+    key) -> the key; (kind, name, list, item name) -> the item. `files` are the paths that were read, relative to the
+    root.
     """
 
     project: str
@@ -58,9 +60,10 @@ class Repo:
     views: Mapping[str, FeatureView] = field(default_factory=dict)
     models: Mapping[str, Model] = field(default_factory=dict)
     tests: Mapping[str, FeatureTest | ModelTest] = field(default_factory=dict)
+    pipelines: Mapping[str, Pipeline] = field(default_factory=dict)
+    deployments: Mapping[str, Deployment] = field(default_factory=dict)
     alerts: Mapping[str, Alert] = field(default_factory=dict)
     notifiers: Mapping[str, Notifier] = field(default_factory=dict)
-    others: Mapping[str, int] = field(default_factory=dict)  # how many pipelines, alerts and notifiers
     problems: tuple[Problem, ...] = ()
     test_problems: frozenset[Problem] = frozenset()
     unsupported: tuple[Problem, ...] = ()
@@ -71,3 +74,8 @@ class Repo:
     def errors(self) -> tuple[Problem, ...]:
         """The problems that make the repository invalid."""
         return tuple(p for p in self.problems if p.severity == "error")
+
+
+def runs_of(repo: Repo) -> list[Pipeline | Deployment]:
+    """Return what runs commands: pipelines, then deployments."""
+    return [*repo.pipelines.values(), *repo.deployments.values()]

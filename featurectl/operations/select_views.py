@@ -38,6 +38,7 @@ def select_refs(workspace: Workspace, state: State, terms: Sequence[str]) -> fro
     """
     from featurectl.identity.lineage import build_graph
     from featurectl.identity.selection import select_objects
+    from featurectl.language.repo import runs_of
     from featurectl.plan.build import PlanRequest
     from featurectl.plan.selection import candidates
 
@@ -45,5 +46,5 @@ def select_refs(workspace: Workspace, state: State, terms: Sequence[str]) -> fro
     plan = plan_workspace(
         workspace, state, PlanRequest(environment=workspace.environment.name, seen=list_view_columns(workspace))
     )
-    graph = build_graph(repo.views.values(), repo.models.values(), repo.sources.values())
+    graph = build_graph(repo.views.values(), repo.models.values(), repo.sources.values(), runs_of(repo))
     return select_objects(terms, candidates(repo, plan.changes), graph)

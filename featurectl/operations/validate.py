@@ -59,9 +59,11 @@ def validate_repository(root: Path, env: str | None, *, data: bool, warnings: bo
 
 def object_counts(repo: Repo) -> dict[str, int]:
     """Return how many objects of each kind a repository has, those that it has none of left out."""
-    declared = (repo.entities, repo.sources, repo.views, repo.models, repo.tests)  # as WORDS begins
-    counts = {words.several: len(objects) for words, objects in zip(WORDS.values(), declared, strict=False)}
-    counts |= repo.others
+    declared = (  # as in WORDS
+        repo.entities, repo.sources, repo.views, repo.models, repo.tests, repo.pipelines, repo.deployments, repo.alerts,
+        repo.notifiers,
+    )  # fmt: skip
+    counts = {words.several: len(objects) for words, objects in zip(WORDS.values(), declared, strict=True)}
     return {kind: count for kind, count in counts.items() if count}
 
 

@@ -35,14 +35,15 @@ class DesiredObject:
 
 
 def desired_objects(repo: Repo) -> tuple[DesiredObject, ...]:
-    """Return every object of a repository that a registry keeps, tests and pipelines left out."""
+    """Return every object of a repository that a registry keeps: all but its feature tests."""
     return tuple(map(desired_object, registrables(repo)))
 
 
 def registrables(repo: Repo) -> list[Registrable]:
     """Return what `desired_objects` makes ready, in the same order."""
     data: list[Registrable] = [*repo.entities.values(), *repo.sources.values(), *repo.views.values()]
-    return [*data, *repo.models.values(), *repo.alerts.values(), *repo.notifiers.values()]
+    operations: list[Registrable] = [*repo.pipelines.values(), *repo.deployments.values()]
+    return [*data, *repo.models.values(), *operations, *repo.alerts.values(), *repo.notifiers.values()]
 
 
 def desired_object(spec: Registrable) -> DesiredObject:

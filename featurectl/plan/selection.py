@@ -13,7 +13,7 @@ from featurectl.identity.selection import SelectableObject, select_objects
 from featurectl.language.definitions.alerts import Alert, Notifier
 from featurectl.language.definitions.json_form import load_model, load_untyped_source, load_untyped_view
 from featurectl.language.definitions.view import FeatureView
-from featurectl.language.repo import Repo
+from featurectl.language.repo import Repo, runs_of
 from featurectl.plan.desired import registrables
 from featurectl.plan.plan import Change
 from featurectl.registry.state import State
@@ -37,7 +37,7 @@ def select_changes(terms: Sequence[str], changes: Sequence[Change], repo: Repo, 
     """
     if not terms:
         return Selected(changes=tuple(changes))
-    graph = build_graph(repo.views.values(), repo.models.values(), repo.sources.values())
+    graph = build_graph(repo.views.values(), repo.models.values(), repo.sources.values(), runs_of(repo))
     chosen = select_objects(terms, candidates(repo, changes), graph)
     kept = [change for change in changes if Ref(change.object, change.name) in chosen]
     _check_gaps(kept, changes, graph)

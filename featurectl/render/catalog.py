@@ -44,6 +44,14 @@ _COLUMNS: Final[Mapping[CatalogKind, tuple[Sequence[str], ObjectCells]]] = {
         ("entity", "keys", "views", "description"),
         lambda o: [o.name, o.definition, _count(o), o.description],
     ),
+    "pipeline": (
+        ("pipeline", "schedule", "stages", "description"),
+        lambda o: [o.name, o.type or _NONE, o.definition, o.description],
+    ),
+    "deployment": (
+        ("deployment", "runs", "replicas", "description"),
+        lambda o: [o.name, o.type, o.definition.removeprefix("replicas: "), o.description],
+    ),
     "alert": (("alert", "severity", "when"), lambda o: [o.name, o.type, o.definition]),
     "notifier": (
         ("notifier", "by", "address", "alerts"),

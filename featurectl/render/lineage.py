@@ -19,6 +19,8 @@ _SHAPES: Final = {  # of Mermaid, and of DOT
     "view": ('["', '"]', "box"),
     "feature": ('("', '")', "box"),
     "model": ('{{"', '"}}', "hexagon"),
+    "pipeline": ('[["', '"]]', "component"),
+    "deployment": ('[/"', '"/]', "component"),
 }
 
 

@@ -34,11 +34,11 @@ def test_a_project_goes_from_files_to_scores_in_python(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     project = featurectl.open_project()
     assert [problem.severity for problem in project.validate()] == ["warning"]
-    assert repr(project.validate()).startswith("9 objects in 2 files are valid: 2 entities, ")
+    assert repr(project.validate()).startswith("11 objects in 2 files are valid: 2 entities, ")
     assert {change.name for change in project.plan()} >= {"spend", "big"}
     applied = project.apply()
-    assert len(applied) == 9
-    assert repr(applied).endswith("\nApplied to dev, serial 1: 9 added.")
+    assert len(applied) == 11
+    assert repr(applied).endswith("\nApplied to dev, serial 1: 11 added.")
     assert len(project.apply()) == 0
     assert {run.view for run in project.materialize()} == {"spend", "last_order", "history"}
     assert project.materialize(["spend"], full=True)[0].made.action == "rebuild"
@@ -175,15 +175,21 @@ def test_alerts_are_looked_at_silenced_and_tried(project):
 
 def test_a_change_that_is_blocked_is_an_error_and_is_lifted_by_name(project):
     text = Path("objects.yaml").read_text()
-    without_model = text[: text.index("models:")] + text[text.index("alerts:") :]
+    without_model = text[: text.index("models:")] + text[text.index("deployments:") :]
     Path("objects.yaml").write_text(
         "\n".join(line for line in without_model.splitlines() if "name: history" not in line)
     )
-    assert {(change.name, change.kind) for change in project.plan()} == {("big", "removed"), ("history", "removed")}
+    assert {(change.name, change.kind) for change in project.plan()} == {
+        ("big", "removed"), ("history", "removed"), ("nightly", "removed"),
+    }  # fmt: skip
     with pytest.raises(PlanError):
         project.apply()
-    assert project.plan(allow_remove=["history", "big"]).plan.blocked == ()
-    assert {change.name for change in project.apply(allow_remove=["history", "big"])} == {"big", "history"}
+    assert project.plan(allow_remove=["history", "big", "nightly"]).plan.blocked == ()
+    assert {change.name for change in project.apply(allow_remove=["history", "big", "nightly"])} == {
+        "big",
+        "history",
+        "nightly",
+    }
 
 
 def test_a_part_that_fails_is_an_error_that_holds_what_was_done(project):

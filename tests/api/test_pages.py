@@ -127,7 +127,7 @@ def test_statistics_of_one_feature_are_drawn_with_bars(shared_project):
 def test_a_notebook_draws_tables_of_a_page(shared_project):
     html = shared_project.show("spend")._repr_html_()
     assert html.count("<table>") == 3  # facts, features, versions
-    assert "`-- model big" in html
+    assert "-- model big" in html
     assert "<table>" in shared_project.why("spend")._repr_html_()
     assert "feature spend:count_7d" in shared_project.lineage("spend:count_7d")._repr_html_()
 

@@ -60,6 +60,16 @@ models:
       validation: {split: time, fraction: 0.25}
     gates: {max_model_size_mb: 10}
     owner: growth@example.com
+pipelines:
+  - name: nightly
+    schedule: "0 3 * * *"
+    description: Features, then a model.
+    stages:
+      - {name: features, run: materialize spend, on_failure: [ops]}
+      - {name: train, run: train big, needs: [features]}
+    tags: [money]
+deployments:
+  - {name: inference, run: serve, replicas: {min: 2, max: 5, cpu: 0.7}, resources: {cpu: 2, memory: 2Gi}}
 alerts:
   - {name: old_spend, when: "freshness > 1d", severity: warning, notify: [ops], views: [spend]}
 notifiers:

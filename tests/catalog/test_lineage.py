@@ -9,7 +9,7 @@ from itertools import product
 import pytest
 
 from featurectl.catalog.lineage import lineage_of, whole_lineage
-from featurectl.catalog.objects import AppliedObjects, ObjectName, read_objects
+from featurectl.catalog.objects import AppliedObjects, CatalogKind, ObjectName, read_objects
 from featurectl.cli.main import main
 from featurectl.identity.lineage import Ref
 from featurectl.workspace.open import open_workspace
@@ -28,7 +28,8 @@ def objects(shop) -> AppliedObjects:
 
 def names_of(objects: AppliedObjects) -> list[ObjectName]:
     """Return all objects that have a lineage."""
-    return [ObjectName(kind, name) for kind in ("view", "model", "source", "entity") for name in objects.of_kind(kind)]
+    kinds: tuple[CatalogKind, ...] = ("view", "model", "source", "entity", "pipeline")
+    return [ObjectName(kind, name) for kind in kinds for name in objects.of_kind(kind)]
 
 
 def as_ref(node: ObjectName) -> Ref:
@@ -71,7 +72,7 @@ def test_the_whole_project_has_every_object(objects):
     assert graph.root is None
 
 
-@pytest.mark.parametrize("name", ["spend", "orders", "big", "spend:per_order", None])
+@pytest.mark.parametrize("name", ["spend", "orders", "big", "nightly", "spend:per_order", None])
 def test_drawings_have_the_nodes_and_edges_of_the_json(capsys, name):
     words = ["lineage"] if name is None else ["lineage", name]
     assert main([*words, "-o", "json"]) == 0

@@ -17,7 +17,10 @@ from featurectl.workspace.open import open_workspace
 pytestmark = pytest.mark.usefixtures("shop")
 
 DAY_US = 86_400_000_000
-ALL = {"spend", "last_order", "history", "big", "orders", "customer", "customer_day", "old_spend", "ops"}
+ALL = {
+    "spend", "last_order", "history", "big", "orders", "customer", "customer_day", "nightly", "inference", "old_spend",
+    "ops",
+}  # fmt: skip
 
 
 def listed(root: Path, *kinds: CatalogKind, select: tuple[str, ...] = ()) -> dict[str, ObjectSummary]:
@@ -40,7 +43,7 @@ def test_every_applied_object_is_listed_once_with_what_it_says(shop):
     assert orders.used_by == ("history", "last_order", "spend", "big")
     assert (found["big"].version, found["big"].size) == (1, 3)
     assert found["customer"].used_by == ("history", "spend")
-    assert found["ops"].used_by == ("old_spend",)
+    assert found["ops"].used_by == ("old_spend", "nightly")
     assert "secret" not in found["ops"].definition
 
 
@@ -65,12 +68,12 @@ def test_a_feature_says_in_words_what_it_is_and_who_reads_it(shop, name, definit
     ("term", "names"),
     [
         ("spend", {"spend"}),
-        ("tag:money", {"spend"}),
+        ("tag:money", {"spend", "nightly"}),
         ("tag:people", {"customer"}),
         ("entity:customer", {"customer", "spend", "history"}),
         ("kind:model", {"big"}),
         ("+spend", {"spend", "orders", "customer"}),
-        ("history+", {"history", "big"}),
+        ("history+", {"history", "big", "nightly"}),
         ("path:objects.yaml", ALL),
     ],
 )

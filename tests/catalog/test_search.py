@@ -23,7 +23,7 @@ def found(capsys: pytest.CaptureFixture[str], *words: str) -> list[tuple[str, st
         (["spend"], ("view", "spend"), None),
         (["SPEND"], ("view", "spend"), None),
         (["per_order"], ("feature", "spend:per_order"), 1),
-        (["money"], ("view", "spend"), 8),  # a tag, of the view and its features
+        (["money"], ("view", "spend"), 9),  # a tag, of the view and its features, and of a pipeline
         (["percentile", "paid"], ("feature", "spend:high_3d_offset_1d"), 1),
         (["buys"], ("entity", "customer"), 1),
         (["growth@example.com"], ("view", "spend"), 9),

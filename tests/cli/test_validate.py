@@ -201,13 +201,6 @@ def test_github_gets_notes_as_notices_when_asked(tmp_path, capsys, monkeypatch):
     assert "planes" in (tmp_path / "summary.md").read_text()
 
 
-def test_what_this_version_does_not_run_is_a_warning_of_validate(tmp_path, capsys):
-    write_repo(tmp_path, {"x.yaml": "pipelines: [{name: p, stages: [{name: s, run: push}]}]\n"})
-    assert main(["validate", "-C", str(tmp_path), "-o", "json"]) == 0
-    (problem,) = json.loads(capsys.readouterr().out)["problems"]
-    assert (problem["code"], problem["severity"], problem["line"]) == ("FC402", "warning", 1)
-
-
 def test_an_unknown_environment_is_wrong_usage(tmp_path, capsys):
     write_repo(tmp_path, {"base.yaml": BASE})
     assert main(["validate", "-C", str(tmp_path), "--env", "prd"]) == 64

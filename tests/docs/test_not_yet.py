@@ -8,7 +8,6 @@ import pytest
 import typer
 
 from featurectl.cli.all_commands import build_app
-from featurectl.language.load import load_repo
 from tests.docs.pages import DOCS, ROOT, name_of
 from tests.docs.test_reference import generate
 
@@ -49,28 +48,6 @@ def test_a_sentence_that_has_grown_old_is_found():
     assert [claims(part) for part in not_yet(old)] == [{"verify"}]
     old = "use it by its number,\nuntil this version of featurectl gets a command that promotes it.\n"
     assert [bool(PROMISES.search(" ".join(part.split()))) for part in not_yet(old)] == [True]
-
-
-LATER = {
-    "pipelines": """
-sources: [{name: s, path: s.csv, event_time: at, columns: {k: string, at: timestamp}}]
-feature_views: [{name: v, source: s, features: [k]}]
-pipelines: [{name: p, schedule: "0 * * * *", stages: [{name: one, run: materialize}]}]
-""",
-}
-PROJECT = "project: p\nenvironments: {dev: {registry: 'sqlite:///r.db', offline: off, online: 'sqlite:///o.db'}}\n"
-
-
-@pytest.mark.parametrize("name", LATER)
-def test_what_the_pages_name_as_later_is_read_and_not_run(name, tmp_path):
-    (tmp_path / "featurectl.yaml").write_text(PROJECT)
-    (tmp_path / "objects.yaml").write_text(LATER[name])
-    repo = load_repo(tmp_path, None)
-    assert [problem.code for problem in repo.unsupported] == ["FC402"], repo.problems
-    told = " ".join(
-        part for page in ("README.md", "docs/reference/language.md") for part in [(ROOT / page).read_text()]
-    )
-    assert name.removesuffix("s") in told
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -50,4 +50,5 @@ def test_the_example_of_the_language_is_a_repository_without_errors(tmp_path):
     (tmp_path / "transforms" / "routes.py").write_text("def block_times(arrivals):\n    return arrivals\n")
     repo = load_repo(tmp_path, None)
     assert [str(p) for p in repo.problems if p.severity == "error"] == []
-    assert repo.unsupported
+    assert repo.pipelines
+    assert repo.deployments

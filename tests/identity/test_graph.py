@@ -88,7 +88,7 @@ def test_what_differs_from_the_registry_is_chosen_by_state(tmp_path):
         (
             "kind:view",
             "--select 'kind:view': no kind 'view'",
-            "kind: alert, entity, feature_view, model, notifier, source",
+            "kind: alert, deployment, entity, feature_view, model, notifier, pipeline, source",
         ),
         ("state:new", "--select 'state:new': no state 'new'", "state: modified"),
         ("owner:x", "--select 'owner:x' can't be read", "write one of: name, na*"),

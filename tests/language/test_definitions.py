@@ -319,7 +319,7 @@ tests:
     assert (test.spine[0]["carrier"], test.expect[0]) == ("9", {"count_1d": 1, "trend": None})
 
 
-def test_parts_that_are_not_run_are_listed_with_their_place(tmp_path):
+def test_every_part_of_the_language_but_other_engines_is_run(tmp_path):
     text = """
 notifiers: [{name: ops, slack: "${URL}"}]
 alerts: [{name: a, when: stream_lag > 5m, severity: info, notify: [ops]}]
@@ -341,11 +341,7 @@ models:
 """
     repo = load(tmp_path, {"base.yaml": BASE, "x.yaml": text})
     assert repo.errors == ()
-    found = [(p.place.line, p.message.removesuffix(" not in this version")) for p in repo.unsupported]
-    assert found == [
-        (4, "pipelines are"),
-    ]  # fmt: skip
-    assert {p.code for p in repo.unsupported} == {"FC402"}
+    assert repo.unsupported == ()
 
 
 def test_an_environment_holds_its_texts_unexpanded_and_what_is_not_run(tmp_path):

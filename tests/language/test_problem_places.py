@@ -80,7 +80,7 @@ CASES = [
      'did you mean "carrier"?'),
     ("FC207", "entities:\n  - {name: other, keys: {«carrier»: int64}}\n", ""),
     ("FC208", STATE + "    transform: «none.py:f»\n    features: [{name: x, type: int64}]\n", ""),
-    ("FC209", "pipelines:\n  - {name: p, stages: [{name: a, run: x, needs: «[b]»}, {name: b, run: y, needs: [a]}]}\n",
+    ("FC209", "pipelines:\n- {name: p, stages: [{name: a, run: test, needs: «[b]»}, {name: b, run: test, needs: [a]}]}",
      ""),
     # Semantics
     ("FC301", VIEW + "    where: «dely» > 3\n    aggregates: [{op: count, windows: [1d]}]\n", 'did you mean "delay"?'),

@@ -18,6 +18,7 @@ from featurectl.language.definitions.alerts import Alert, Notifier
 from featurectl.language.definitions.entity import Entity
 from featurectl.language.definitions.fitting import fits
 from featurectl.language.definitions.model import DerivedInput, FeatureInput, Model, ModelInput, RequestInput
+from featurectl.language.definitions.pipelines import Deployment, Pipeline
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.unreadable import unreadable_document
 from featurectl.language.definitions.view import FeatureView
@@ -31,7 +32,9 @@ Reader = Callable[[object], object]
 _INPUTS: dict[str, type[ModelInput]] = {"feature": FeatureInput, "request": RequestInput, "derived": DerivedInput}
 
 
-def dump_definition(definition: Entity | Source | FeatureView | Model | Alert | Notifier) -> dict[str, object]:
+def dump_definition(
+    definition: Entity | Source | FeatureView | Model | Pipeline | Deployment | Alert | Notifier,
+) -> dict[str, object]:
     """Return a definition as JSON-ready data, from which `load_*` makes an equal one."""
     dumped = _dump(definition)
     assert isinstance(dumped, dict)
@@ -75,6 +78,16 @@ def load_untyped_model(json: Json) -> Model:
 def load_model(json: Json) -> Model:
     """Return the model of a dumped definition, typed by the columns of its spine's source that it holds."""
     return _load(Model, json, lambda model: type_check_model(model, model.spine.source.columns, None)[0])
+
+
+def load_pipeline(json: Json) -> Pipeline:
+    """Return the pipeline of a dumped definition."""
+    return _load(Pipeline, json)
+
+
+def load_deployment(json: Json) -> Deployment:
+    """Return the deployment of a dumped definition."""
+    return _load(Deployment, json)
 
 
 def load_alert(json: Json) -> Alert:

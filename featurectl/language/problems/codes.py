@@ -11,6 +11,7 @@ from typing import Final, Literal
 from featurectl.core.dataclass import dataclass
 from featurectl.language.problems.codes_clocks import CLOCKS
 from featurectl.language.problems.codes_models import MODELS, SERVED, TRAINERS, Code
+from featurectl.language.problems.codes_run import RUN
 from featurectl.language.problems.codes_stores import STORES
 from featurectl.language.problems.codes_streams import STREAMS
 from featurectl.language.syntax.place import Place
@@ -242,6 +243,7 @@ CODES: Final[Mapping[str, Code]] = {
         "Files are kept and shown, and what is applied stands in the registry and in saved plans. Put the password, or "
         "the whole URL, into an environment variable and write ${NAME} in its place; its default is in the file, too.",
     ),
+    **RUN,
     **TRAINERS,
     **STREAMS,
     **CLOCKS,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from featurectl.language.definitions.about import About, Freshness
 from featurectl.language.shapes.entity import EntityShape
+from featurectl.language.shapes.pipelines import DeploymentShape, PipelineShape
 from featurectl.language.shapes.source import FreshnessShape, SourceShape
 
 
-def about_of(shape: EntityShape | SourceShape) -> About:
+def about_of(shape: EntityShape | SourceShape | PipelineShape | DeploymentShape) -> About:
     """Return what people say of an object."""
     return About(description=shape.description, owner=shape.owner, tags=shape.tags)
 

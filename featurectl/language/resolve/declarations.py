@@ -13,6 +13,7 @@ from featurectl.core.nearest import nearest
 from featurectl.language.definitions.alerts import Alert, Notifier
 from featurectl.language.definitions.entity import Entity
 from featurectl.language.definitions.model import Model
+from featurectl.language.definitions.pipelines import Deployment, Pipeline
 from featurectl.language.definitions.source import Source
 from featurectl.language.definitions.tests import FeatureTest, ModelTest
 from featurectl.language.definitions.view import FeatureView
@@ -29,8 +30,8 @@ T = TypeVar("T")
 class Declarations:
     """Objects by name, where names stand (`names` holds those of broken objects too), and what was found.
 
-    `unsupported` are valid parts of the language that this version does not run. A name that nothing has is not
-    reported where it may be meant for what is in a file that could not be read (`unread`), or for a nameless object.
+    A name that nothing has is not reported where it may be meant for what is in a file that could not be read
+    (`unread`), or for a nameless object.
     """
 
     report: Report
@@ -39,14 +40,14 @@ class Declarations:
     sources: dict[str, Source] = field(default_factory=dict)
     views: dict[str, FeatureView] = field(default_factory=dict)
     models: dict[str, Model] = field(default_factory=dict)
+    pipelines: dict[str, Pipeline] = field(default_factory=dict)
+    deployments: dict[str, Deployment] = field(default_factory=dict)
     alerts: dict[str, Alert] = field(default_factory=dict)
     notifiers: dict[str, Notifier] = field(default_factory=dict)
     tests: dict[str, FeatureTest | ModelTest] = field(default_factory=dict)
-    others: dict[str, int] = field(default_factory=dict)  # how many pipelines, alerts and notifiers
     names: dict[tuple[DeclaredKind, str], Place] = field(default_factory=dict)
     broken: set[tuple[DeclaredKind, str]] = field(default_factory=set)
     places: dict[tuple[str, ...], Place] = field(default_factory=dict)
-    unsupported: list[Problem] = field(default_factory=list)
     unread: bool = False
     nameless: set[DeclaredKind] = field(default_factory=set)
     wrong_keys: set[tuple[str, str]] = field(default_factory=set)  # entity and key that no source has: reported
@@ -54,10 +55,6 @@ class Declarations:
     of_tests: list[Problem] = field(default_factory=list)  # those of the problems that are of feature tests
     data_roots: tuple[str, ...] | None = None  # of all environments; None: featurectl.yaml is wrong
     topic_places: tuple[str, ...] = ()  # `streams` of the environments that have it, unexpanded
-
-    def note_unsupported(self, what: str, place: Place, *notes: str) -> None:
-        """Note a valid part of the language that this version does not run."""
-        self.unsupported.append(unsupported_part(what, place, *notes))
 
     def find(self, objects: Mapping[str, T], kind: DeclaredKind, name: str, node: ScalarNode | None) -> T | None:
         """Return a declared object; None with FC201 when nothing has the name, silently when it is broken."""

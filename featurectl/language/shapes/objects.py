@@ -7,7 +7,7 @@ from typing import Final
 from featurectl.language.shapes.alerts import AlertShape, NotifierShape
 from featurectl.language.shapes.base import ObjectShape
 from featurectl.language.shapes.entity import EntityShape
-from featurectl.language.shapes.pipelines import PipelineShape
+from featurectl.language.shapes.pipelines import DeploymentShape, PipelineShape
 from featurectl.language.shapes.project import ProjectShape
 from featurectl.language.shapes.source import SourceShape
 from featurectl.language.shapes.training import ModelShape
@@ -20,6 +20,7 @@ LISTS: Final[dict[str, type[ObjectShape]]] = {
     "models": ModelShape,
     "tests": FeatureTestShape,
     "pipelines": PipelineShape,
+    "deployments": DeploymentShape,
     "alerts": AlertShape,
     "notifiers": NotifierShape,
 }

@@ -1,30 +1,82 @@
-"""The language, as it is written: pipelines."""
+"""The language, as it is written: pipelines, and deployments."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+import re
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Final
 
-from pydantic import Field
+from pydantic import Field, PlainValidator, ValidationInfo, WithJsonSchema
 
+from featurectl.core.memory import parse_size
 from featurectl.language.shapes.base import ObjectShape
 from featurectl.language.shapes.values import (
     Duration,
     Listed,
     Name,
+    Number,
     Some,
     Text,
     Whole,
+    expect,
+    fail,
+    read_int,
+    read_text,
+    report_of,
+    text_schema,
 )
+from featurectl.language.syntax.node import Fields, Node, ScalarNode
+
+_CPU: Final = re.compile(r"(\d{1,4}(?:\.\d{1,3})?)|(\d{1,7})m")
+_MEMORY: Final = re.compile(r"\d{1,6}(?:\.\d{1,3})?\s*[KMGT]iB?")
+_CPU_WORDS: Final = "a number like 4 or 0.5, or thousandths like 500m"
+_MEMORY_WORDS: Final = "a number and a unit, like 512Mi or 16Gi"
+
+
+def _read_cpu(node: object, info: ValidationInfo) -> float:
+    text = read_text(node, info)
+    found = _CPU.fullmatch(text)
+    cpu = (float(found[1]) if found[1] else int(found[2]) / 1000) if found else 0.0
+    if not cpu:
+        fail(info, "FC104", f'"{text}" is no number of processors: {_CPU_WORDS}', node)
+    return cpu
+
+
+def _read_memory(node: object, info: ValidationInfo) -> int:
+    text = read_text(node, info)
+    size = parse_size(text.removesuffix("B") + "B") if _MEMORY.fullmatch(text) else None
+    if not size:
+        fail(info, "FC104", f'"{text}" is no size of memory: {_MEMORY_WORDS}', node)
+    return size
+
+
+def _read_count(node: object, info: ValidationInfo) -> int:
+    count = read_int(node, info)
+    if count < 1:
+        report_of(info).error("FC104", f"expected at least 1, found {count}", expect(ScalarNode, node, info).span.place)
+    return max(count, 1)
+
+
+Cpu = Annotated[
+    float, PlainValidator(_read_cpu), WithJsonSchema(text_schema(r"^([0-9]+(\.[0-9]+)?|[0-9]+m)$", _CPU_WORDS))
+]
+Memory = Annotated[
+    int, PlainValidator(_read_memory), WithJsonSchema(text_schema(r"^[0-9]+(\.[0-9]+)?\s*[KMGT]iB?$", _MEMORY_WORDS))
+]
+AtLeastOne = Annotated[int, PlainValidator(_read_count), WithJsonSchema({"type": "integer", "minimum": 1})]
 
 
 class ResourcesShape(ObjectShape):
-    """What a stage needs."""
+    """What a stage or a deployment needs."""
 
     what: ClassVar[str] = "resources"
-    cpu: Text | None = Field(None, description="How many processors.", examples=["4"])
-    memory: Text | None = Field(None, description="How much memory.", examples=["16Gi"])
-    gpu: Text | None = Field(None, description="How many graphics processors.", examples=["1"])
-    replicas: Whole | None = Field(None, description="How many run at a time.")
+    other_words: ClassVar[Mapping[str, str]] = {"cpus": "cpu", "mem": "memory", "gpus": "gpu"}
+    cpu: Cpu | None = Field(None, description="How many processors.", examples=["4", "500m"])
+    memory: Memory | None = Field(None, description="How much memory.", examples=["512Mi", "16Gi"])
+    gpu: AtLeastOne | None = Field(None, description="How many graphics processors.", examples=[1])
+    replicas: AtLeastOne | None = Field(
+        None, description="Of a stage that runs `score`: the parts that it is cut into, which run at a time."
+    )
 
 
 class StageShape(ObjectShape):
@@ -32,10 +84,17 @@ class StageShape(ObjectShape):
 
     what: ClassVar[str] = "stage"
     name: Name = Field(description="The stage's name in its pipeline.")
-    run: Text = Field(description="The command, without `featurectl`.", examples=["materialize", "push"])
+    run: Text = Field(
+        description="The command, without `featurectl`. No shell reads it.",
+        examples=["materialize --no-online", "train MODEL"],
+    )
     needs: Listed[Name] = Field((), description="The stages that must have succeeded before.")
-    timeout: Duration | None = Field(None, description="How long it may take.")
-    retries: Whole = Field(0, description="How often it is tried again; not at all when left out.")
+    timeout: Duration | None = Field(None, description="How long it may take; then it is ended.")
+    retries: Whole = Field(
+        0,
+        description="How often it is tried again after a failure that can pass: a store that is away, a lock, a "
+        "timeout. Not at all when left out.",
+    )
     resources: ResourcesShape | None = Field(None, description="What it needs to run.")
     on_success: Listed[Name] = Field((), description="The notifiers to tell when it succeeded.")
     on_failure: Listed[Name] = Field((), description="The notifiers to tell when it failed.")
@@ -47,4 +106,46 @@ class PipelineShape(ObjectShape):
     what: ClassVar[str] = "pipeline"
     name: Name = Field(description="The pipeline's name.")
     stages: Some[StageShape] = Field(description="Its steps; `needs` orders them.")
-    schedule: Text | None = Field(None, description="When it runs, in cron's five fields.", examples=["0 */6 * * *"])
+    schedule: Text | None = Field(
+        None, description="When it runs: cron's five fields, in UTC.", examples=["0 */6 * * *"]
+    )
+    description: Text = Field("", description="What it is, for people.")
+    owner: Text = Field("", description="Who answers for it.")
+    tags: Listed[Text] = Field((), description="Words to select by: `--select tag:x`.")
+
+
+class ReplicasShape(ObjectShape):
+    """How many of a deployment run: a number, or from one to another by their use of processors."""
+
+    what: ClassVar[str] = "replicas"
+    min: AtLeastOne = Field(1, description="At least so many.")
+    max: AtLeastOne = Field(1, description="At most so many.")
+    cpu: Number | None = Field(
+        None, description="The share of their processors that they are kept to, like 0.7.", examples=[0.7]
+    )
+
+    @classmethod
+    def read_fields(cls, node: object) -> object:
+        """Return the mapping that a number alone is short for."""
+        if not isinstance(node, ScalarNode):
+            return node
+        both: dict[str, Node] = {"min": node, "max": node}
+        return Fields(both, dict.fromkeys(both, node.span), node.span)
+
+
+class DeploymentShape(ObjectShape):
+    """A command that runs for long: a server, workers of a stream, the monitor."""
+
+    what: ClassVar[str] = "deployment"
+    name: Name = Field(description="The deployment's name.")
+    run: Text = Field(
+        description="The command, without `featurectl`: `serve`, `stream run`, `monitor run` or `monitor export`.",
+        examples=["serve", "stream run STREAM"],
+    )
+    replicas: ReplicasShape | None = Field(
+        None, description="How many run: a number, or `{min: 2, max: 20, cpu: 0.7}`. One when left out."
+    )
+    resources: ResourcesShape | None = Field(None, description="What each of them needs.")
+    description: Text = Field("", description="What it is, for people.")
+    owner: Text = Field("", description="Who answers for it.")
+    tags: Listed[Text] = Field((), description="Words to select by: `--select tag:x`.")

@@ -1,0 +1,1 @@
+"""Command lines of featurectl that stand in files: `run` of a stage and of a deployment."""
