@@ -98,7 +98,7 @@ def erase_rows(workspace: Workspace, order: ErasureOrder, progress: Progress) ->
         keys=tombstone.keys,
         until=None if order.dry_run else tombstone.at,
         found=found,
-        out_of_reach=out_of_reach(workspace, state, [order.entity]),
+        out_of_reach=out_of_reach(workspace, state, [tombstone]),
         failures=failures,
     )
 
@@ -118,8 +118,7 @@ def _again(workspace: Workspace, state: State, order: ErasureOrder, progress: Pr
     target = read_applied(workspace, progress)
     request = ErasureRequest(target=target, erasures=state.erasures, progress=progress)
     found, failures = _work(request, progress, dry_run=order.dry_run)
-    entities = list(dict.fromkeys(item.entity for item in state.erasures.tombstones))
-    reach = out_of_reach(workspace, state, entities)
+    reach = out_of_reach(workspace, state, state.erasures.tombstones)
     return ErasureReport(entity="", keys=(), until=None, found=found, out_of_reach=reach, failures=failures)
 
 

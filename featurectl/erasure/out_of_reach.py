@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
+from featurectl.core.erasures import Tombstone
 from featurectl.core.errors import UsageError
 from featurectl.core.variables import expand
 from featurectl.registry.state import ObjectVersion, State
@@ -31,14 +32,15 @@ _TOPICS: Final = {
 }
 
 
-def out_of_reach(workspace: Workspace, state: State, entities: Sequence[str]) -> tuple[str, ...]:
-    """Return a sentence for each place where rows of entities may stay, by what the environment uses."""
+def out_of_reach(workspace: Workspace, state: State, tombstones: Sequence[Tombstone]) -> tuple[str, ...]:
+    """Return a sentence for each place where rows of erased keys may stay, by what the environment uses."""
     environment = workspace.environment
     places = ((environment.online, _STORES), (environment.registry, _STORES), (environment.streams, _TOPICS))
     found = [text for location, known in places if (text := known.get(_scheme(workspace, location)))]
     if any(model.on_events is not None for model in workspace.repo.models.values()):
         found.append("predictions on events, in the topic or table that `on_events.to` names")
-    return tuple(dict.fromkeys([*_ALWAYS, *found, *_columns(state, entities), *_environments(workspace)]))
+    found += [*_others(state, tombstones), *_columns(state, [item.entity for item in tombstones])]
+    return tuple(dict.fromkeys([*_ALWAYS, *found, *_environments(workspace)]))
 
 
 def _scheme(workspace: Workspace, location: str) -> str:
@@ -47,6 +49,30 @@ def _scheme(workspace: Workspace, location: str) -> str:
         whole = expand(location, workspace.environ, "")
         return whole.partition("://")[0].partition("+")[0] if "://" in whole else ""
     return ""
+
+
+def _others(state: State, tombstones: Sequence[Tombstone]) -> list[str]:
+    """Return the entities that have a key among theirs which was given for another one: their rows stay."""
+    given = {key for item in tombstones for key in item.keys}
+    erased = {item.entity for item in tombstones}
+    found = []
+    for item in state.objects:
+        shared = [key for key in _keys(item) if key in given] if item.kind == "entity" else []
+        if shared and item.name not in erased:
+            named = f"key{'s' * (len(shared) > 1)} {' and '.join(shared)}"
+            found.append(
+                f"entity {item.name}, which has the {named}, too: `featurectl erase {item.name} {_words(shared)}`"
+            )
+    return found
+
+
+def _words(keys: Sequence[str]) -> str:
+    """Return how keys are given to the command.
+
+    >>> _words(["customer", "shop"])
+    'customer=... shop=...'
+    """
+    return " ".join(f"{key}=..." for key in keys)
 
 
 def _columns(state: State, entities: Sequence[str]) -> list[str]:

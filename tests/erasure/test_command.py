@@ -140,6 +140,20 @@ def test_a_registry_that_is_older_than_an_erasure_is_named(shop: Shop):
     assert "does not know" not in shop.run("erase", "key", "k=k3").out
 
 
+def test_other_entities_that_have_the_key_are_named(shop: Shop):
+    shared = "entities: [{name: visit, keys: {k: string, place: int64}}, {name: place, keys: {place: int64}}]\n"
+    (shop.root / "more.yaml").write_text(shared)
+    shop.run("apply", "--auto-approve")
+    said = json.loads(shop.run("erase", "key", "k=k1", "-o", "json").out)["result"]["out_of_reach"]
+    assert [text for text in said if text.startswith("entity ")] == [
+        "entity visit, which has the key k, too: `featurectl erase visit k=...`"
+    ]
+    said = json.loads(shop.run("erase", "visit", "place=1", "--dry-run", "-o", "json").out)["result"]["out_of_reach"]
+    assert [text for text in said if text.startswith("entity ")] == [
+        "entity place, which has the key place, too: `featurectl erase place place=...`"
+    ]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

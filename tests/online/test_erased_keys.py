@@ -107,6 +107,29 @@ def test_no_answer_of_postgres_has_an_erased_key(postgres_url):
         own.remove(of)
 
 
+def test_no_statistics_of_postgres_have_an_erased_key(postgres_url):
+    from featurectl.online.all_stores import open_online
+    from featurectl.online.postgres.tables import table_of
+
+    of = view({"note": "string"})
+    names = [CANARY, *(f"bo{number}" for number in range(20))]
+    with closing(open_online(postgres_url)) as own, psycopg.connect(postgres_url, autocommit=True) as session:
+        own.write(of, frame(of, [[name] for name in names], [[f"note of {name}"] for name in names]))
+        schema, _, table = table_of(of).partition(".")
+        session.execute(f"analyze {table_of(of)}".encode())  # as autovacuum does
+        asked = "select histogram_bounds::text from pg_stats where (schemaname, tablename) = (%s, %s)"
+        spelled = CANARY.encode().hex()
+        before = [bounds for (bounds,) in session.execute(asked, (schema, table))]
+        own.remove_keys(of, keys_of(CANARY))
+        own.wipe(of)
+        after = [bounds for (bounds,) in session.execute(asked, (schema, table))]
+        assert [[spelled in (bounds or "") for bounds in found] for found in (before, after)] == [
+            [True, True],
+            [False, False],
+        ]
+        own.remove(of)
+
+
 def test_who_may_not_vacuum_hears_of_it(postgres_url):
     from featurectl.online.postgres.connect import PostgresLink, checked_address
 

@@ -101,11 +101,11 @@ class PostgresBytes:
     def wipe(self, *views: OnlineView) -> tuple[str, ...]:
         """Have the server give free what was removed from the views' tables, and from lists of streams.
 
-        Readers and writers go on.
+        Their statistics, which hold some values of each column, are made anew. Readers and writers go on.
         """
         found = [tables.table_of(view) for view in views if self._is_there(view)]
         found += [tables.LISTS] if self._rows(tables.ARE_THERE, ([tables.LISTS.partition(".")[2]],)) else []
-        skipped = [table for table in found if self._link.maintain(f"vacuum {table}")]
+        skipped = [table for table in found if self._link.maintain(f"vacuum (analyze) {table}")]
         return (
             *(tables.NOT_VACUUMED.format(table=table) for table in skipped),
             *([tables.KEPT_FILES] if found else []),
