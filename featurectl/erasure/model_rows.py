@@ -14,6 +14,7 @@ from typing import Any, Final
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError, TryAgainError
 from featurectl.erasure.base import ErasureRequest, PlaceFindings
+from featurectl.erasure.category_keys import categories_note, erased_categories, without_categories
 from featurectl.erasure.model_keys import EntityColumns, key_columns
 from featurectl.erasure.rows_without import golden_without, judged_without
 from featurectl.erasure.unnamed_model_files import unnamed_findings
@@ -22,7 +23,7 @@ from featurectl.models.golden_rows import GOLDEN, needs_values
 from featurectl.models.validation_rows import VALIDATION_FORMAT
 from featurectl.offline.open_plain_files import open_loose
 from featurectl.registry.base import HistoryEntry
-from featurectl.registry.state import ModelVersion
+from featurectl.registry.state import BoundFeature, ModelVersion
 from featurectl.workspace.actor import current_actor
 
 _BY_VALUE: Final = (
@@ -35,11 +36,15 @@ _TRIES: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Cleaned:
-    """What a version has of erased keys: its files without it (None: it stays), how many rows, and what is said."""
+    """What a version has of erased keys: its files, and its inputs, without it (None: they stay), and how many rows.
+
+    `notes` is what is said of it; `unfinished` are tombstones of which it may have more.
+    """
 
     version: ModelVersion
     judged: bytes | None = None
     golden: bytes | None = None
+    inputs: tuple[BoundFeature, ...] | None = None
     rows: int = 0
     size: int = 0
     notes: tuple[str, ...] = ()
@@ -70,7 +75,7 @@ def _each(request: ErasureRequest) -> Iterator[_Cleaned]:
     for version in state.model_versions:
         entities = key_columns(version, state)
         found = _Cleaned(version=version)
-        for clean in (_with_judged, _with_golden):
+        for clean in (_with_judged, _with_golden, _with_inputs):
             try:
                 found = clean(request, found, entities, location)
             except DataError as error:  # a file that is gone has no rows; `clean` removes those of retired versions
@@ -110,13 +115,24 @@ def _with_golden(request: ErasureRequest, found: _Cleaned, entities: EntityColum
     return found
 
 
+def _with_inputs(request: ErasureRequest, found: _Cleaned, entities: EntityColumns, _: str) -> _Cleaned:
+    """Return it with the inputs of a retired version without erased keys among categories; of others that is said."""
+    erased = erased_categories(found.version, request.erasures, entities)
+    if not erased:
+        return found
+    if found.version.status != "retired":
+        return replace(found, notes=(*found.notes, categories_note(erased)))
+    rows = sum(len(values) for values in erased.values())
+    return replace(found, inputs=without_categories(found.version, erased), rows=found.rows + rows)
+
+
 def _place_of(version: ModelVersion) -> tuple[str, int]:
     return version.model, version.version
 
 
 def _stored(item: _Cleaned, location: str) -> dict[str, Any]:
     """Write the files without the rows, and return the fields of the version that name them."""
-    fields: dict[str, Any] = {}
+    fields: dict[str, Any] = {} if item.inputs is None else {"inputs": item.inputs}
     if item.judged is not None:
         file = write_artifact(location, item.version.model, VALIDATION_FORMAT, item.judged)
         fields |= {"judged": file.path, "judged_sha256": file.sha256}

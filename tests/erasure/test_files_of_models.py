@@ -183,6 +183,28 @@ def test_unnamed_files_that_may_be_of_others_are_named_and_stay(shop: Shop):
     assert before.keys() <= models_folder(shop).keys()
 
 
+def categories(shop: Shop, number: int = 1) -> list[str]:
+    [found] = [item.categories for item in shop.version(number)[0].inputs if item.categories]
+    return sorted(found)
+
+
+def test_keys_among_categories_are_named_and_leave_retired_versions(shop: Shop):
+    text = objects().replace("{name: half,", "{name: who, expr: k}, {name: half,").replace('"v:kind"', '"v:who"')
+    shop.make(text)
+    shop.run("train", "m")
+    shop.run("train", "m")
+    whole = categories(shop)
+    assert "k1" in whole
+    shop.run("models", "retire", "m@2")
+    said = shop.run("erase", "key", "k=k1").out
+    assert "rows beside model m@1: an erased key is among the categories of input c" in said
+    assert "rows beside model m@2: an erased key" not in said
+    assert categories(shop) == whole
+    assert categories(shop, 2) == ["\x00erased", *(value for value in whole if value != "k1")]
+    shop.run("erase", "--again")
+    assert erase(shop, ModelRowsPlace(), "nobody") == []
+
+
 def test_a_model_that_was_trained_later_keeps_its_golden_rows(shop: Shop):
     shop.run("train", "m")
     assert erase(shop, ModelRowsPlace(), "k1", at=datetime(2026, 1, 1, tzinfo=UTC)) == []
