@@ -34,7 +34,7 @@ def libpq_parameters(url: str) -> Mapping[str, str] | None:
     >>> libpq_parameters("postgresql+asyncpg://db/shop")
     """
     found = _URL.match(url)
-    if found is None or found.end() < len(url):
+    if found is None:
         return None
     try:
         login = {name: unquote(found[name] or "") for name in ("user", "password", "dbname")}
@@ -71,7 +71,7 @@ def _places(hosts: Sequence[str], ports: str) -> dict[str, str]:
         ValueError: a port is no number, or they are not as many as the hosts.
     """
     if len(hosts) > 1 or (not ports and _HOST_WITH_PORT.fullmatch(hosts[0])):
-        names, _, numbers = zip(*(host.partition(":") for host in hosts), strict=True)
+        names, numbers = zip(*(host.split(":") if ":" in host else (host, "") for host in hosts), strict=False)
         if ports:
             raise ValueError(ports)
     else:
