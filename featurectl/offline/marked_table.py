@@ -72,10 +72,11 @@ class MarkedTable(TableLog):
         if self.known_erasures and self._is_ours(commit) and (unknown := self._unknown_mark(commit)):
             when = format_instant(from_us(unknown))
             raise StoreError(
-                f"the offline table {self.shown} was cleaned of an erasure of {when}, of which the registry knows "
-                "nothing: it was restored from before",
+                f"the offline table {self.shown} was cleaned of an erasure of {when}, of which this environment's "
+                "registry knows nothing: it was restored from before, or an environment with another registry has the "
+                "table, too",
                 code="FC619",
-                hint="erase again what was erased since the registry was kept: featurectl erase ENTITY KEY=VALUE",
+                hint="erase here what was erased since, or there: featurectl erase ENTITY KEY=VALUE",
             )
 
     def _unknown_mark(self, commit: Commit) -> int:

@@ -154,6 +154,24 @@ def test_other_entities_that_have_the_key_are_named(shop: Shop):
     ]
 
 
+def test_an_environment_with_a_registry_of_its_own_hears_what_to_do(shop: Shop):
+    text = (shop.root / "featurectl.yaml").read_text()
+    own = text.splitlines()[-1].replace("dev:", "own:").replace("r.db", "own.db").replace("on.db", "own-on.db")
+    (shop.root / "featurectl.yaml").write_text(f"{text}{own}\n")
+    shop.run("apply", "--env", "own", "--auto-approve")
+    shop.run("erase", "key", "k=k1")
+    for words in (["materialize"], ["push"]):
+        said = shop.run(*words, "--env", "own", code=69).err
+        assert "FC619" in said
+        assert "or an environment with another registry has the table, too" in said
+        assert "erase here what was erased since, or there: featurectl erase ENTITY KEY=VALUE" in said
+    shop.run("erase", "key", "k=k1", "--env", "own")
+    shop.run("materialize", "--env", "own")
+    shop.run("push", "--env", "own")
+    assert "NOT_FOUND" in shop.run("get", "v", "k=k1", "--env", "own").out
+    shop.run("materialize")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -88,5 +90,26 @@ def test_a_store_that_was_restored_from_before_is_cleaned_by_the_next_push(shop:
         (shop.root / name).unlink(missing_ok=True)
     (shop.root / "restored.db").write_bytes(before)
     (shop.root / "restored.db").replace(shop.root / "on.db")
+    assert online_files(shop.root)
     shop.run("push")
     assert OnlineStorePlace().look(request_of(workspace)) == []
+    assert online_files(shop.root) == []
+
+
+def test_a_push_leaves_no_byte_in_a_restored_wal_that_is_held_open(shop: Shop, workspace: Workspace):
+    with closing(sqlite3.connect(shop.root / "on.db")) as server:
+        for changed in ("row || x'00'", "substr(row, 1, length(row) - 1)"):
+            server.execute(f"update rows set row = cast({changed} as blob)")
+            server.commit()
+        copies = {name: (shop.root / name).read_bytes() for name in ("on.db", "on.db-wal")}
+    assert CANARY.encode() in copies["on.db-wal"]
+    erase_in(workspace, OnlineStorePlace(), "key", k=CANARY)
+    workspace.online().close()
+    for name in ("on.db", "on.db-wal", "on.db-shm"):
+        (shop.root / name).unlink(missing_ok=True)
+    for name, content in copies.items():
+        (shop.root / name).write_bytes(content)
+    with closing(sqlite3.connect(shop.root / "on.db")) as server:
+        server.execute("select * from views").fetchall()
+        shop.run("push")
+        assert online_files(shop.root) == []

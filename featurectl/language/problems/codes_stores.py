@@ -91,8 +91,9 @@ STORES: Final[Mapping[str, Code]] = {
     "FC619": Code(
         "the registry is older than an erasure",
         "A table of the offline store was cleaned of erased keys of which the registry knows nothing: it came back "
-        "from a copy of before. What was erased since could come in again, so erase it again: `featurectl erase ENTITY "
-        "KEY=VALUE`.",
+        "from a copy of before, or an environment with a registry of its own has the table, too, and erased there. "
+        "What was erased could come in again, so erase it in this environment: `featurectl erase ENTITY KEY=VALUE`. "
+        "Environments that share tables are best off with one registry.",
     ),
     "FC616": Code(
         "a source's object store does not answer",

@@ -8,9 +8,11 @@ with the removal of all that was erased since the last one ended, and ends when 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from featurectl.core.erasures import Erasures
+from featurectl.core.errors import StoreError
 from featurectl.language.definitions.view import FeatureView
 from featurectl.online.base import OnlineStore, OnlineView
 from featurectl.online.corrupt_rows import BrokenRecordError
@@ -68,4 +70,8 @@ class PushErasures:
         if entity is None or not erasures.of(entity.name):
             return False
         until = erased_until(erasures, entity.name, self._view.key_types)
-        return remove_erased(store, self._online, until).have_returned
+        removed = remove_erased(store, self._online, until)
+        if removed.rows:
+            with suppress(StoreError):  # others hold the file: the bytes go by `erase --again`
+                store.wipe(self._online)
+        return removed.have_returned
