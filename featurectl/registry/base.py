@@ -101,12 +101,20 @@ class Registry(Protocol):
         `TryAgainError` when the serial is no longer the state's, or the lock is another's by now.
         """
 
-    def write_model_version(
-        self, project: str, version: ModelVersion, aliases: Sequence[str], who: str = "", claims: Sequence[str] = ()
+    def write_model_version(  # noqa: PLR0913  # what is written, and what it must not pass over
+        self,
+        project: str,
+        version: ModelVersion,
+        aliases: Sequence[str],
+        who: str = "",
+        claims: Sequence[str] = (),
+        *,
+        erased: int | None = None,
     ) -> ModelVersion:
         """Register a model version under the next number (the argument's number is ignored), moving `aliases`.
 
-        Of `claims` it gets those aliases that no version has when it is written.
+        Of `claims` it gets those aliases that no version has when it is written. `TryAgainError` when there is a later
+        erasure than that of number `erased`, of whose rows the version is not known to be without.
         """
 
     def write_copied_version(

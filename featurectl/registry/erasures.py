@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, insert, inspect, select, update
 
 from featurectl.core.erasures import SECRET_BYTES, Erasures, Tombstone
+from featurectl.core.errors import TryAgainError
 from featurectl.core.units import format_iso, instant_us
 from featurectl.registry import tables
 from featurectl.registry.dialect import insert_new
@@ -42,14 +43,29 @@ def insert_tombstones(
     row, so that no other transaction writes any.
     """
     table = tables.erasures.c
-    last = connection.execute(select(func.max(table.number)).where(table.project == project)).scalar() or 0
-    first = max(last + 1, instant_us(at))
+    first = max(newest_tombstone(connection, project) + 1, instant_us(at))
     written = tuple(replace(item, number=first + place, at=at, done_at=None) for place, item in enumerate(items))
     for item in written:
         same = (table.project == project, table.entity == item.entity, table.digest == item.digest)
         connection.execute(update(tables.erasures).where(*same, table.done_at == "").values(done_at=format_iso(at)))
         connection.execute(insert(tables.erasures).values(_row(project, item)))
     return written
+
+
+def newest_tombstone(connection: Connection, project: str) -> int:
+    """Return the number of the newest tombstone of a project, 0 where it has none."""
+    table = tables.erasures.c
+    return connection.execute(select(func.max(table.number)).where(table.project == project)).scalar() or 0
+
+
+def require_erased(connection: Connection, project: str, number: int | None) -> None:
+    """Refuse to write what is without the rows of erasures up to a number (None: it has no rows), where one is later.
+
+    Raises:
+        TryAgainError: keys were erased since.
+    """
+    if number is not None and newest_tombstone(connection, project) > number:
+        raise TryAgainError("keys were erased meanwhile", hint="run it again")
 
 
 def mark_done(connection: Connection, project: str, numbers: Iterable[int], at: datetime) -> None:

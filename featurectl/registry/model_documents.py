@@ -1,15 +1,21 @@
-"""Changed documents of model versions in a registry's database: retired versions, and files that were written anew."""
+"""Documents of model versions in a registry's database: new and retired ones, and files that were written anew."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, insert, update
 
 from featurectl.registry import tables
 from featurectl.registry.rows import model_document
 from featurectl.registry.state import ModelVersion
+
+
+def insert_document(connection: Connection, project: str, version: ModelVersion) -> None:
+    """Write a version whose number is free."""
+    row = {"project": project, "model": version.model, "version": version.version, "document": model_document(version)}
+    connection.execute(insert(tables.model_versions).values(row))
 
 
 def write_retired(connection: Connection, project: str, versions: Sequence[ModelVersion]) -> None:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from random import SystemRandom
 from typing import Final
 
-from sqlalchemy import Connection, Table, bindparam, delete, func, insert, inspect, select, update
+from sqlalchemy import Connection, Table, func, insert, inspect, select, update
 
 from featurectl.core.erasures import Tombstone
 from featurectl.core.errors import FeaturectlError, StoreError, TryAgainError
@@ -23,20 +23,27 @@ from featurectl.registry.base import HistoryEntry, Lock, Pin, RegistryChange, Se
 from featurectl.registry.canaries import end_canary, insert_canary, load_canaries
 from featurectl.registry.database import Database, registry_id
 from featurectl.registry.dialect import insert_new, read_clock
-from featurectl.registry.erasures import insert_tombstones, known_secret, load_erasures, make_secret, mark_done
+from featurectl.registry.erasures import (
+    insert_tombstones,
+    known_secret,
+    load_erasures,
+    make_secret,
+    mark_done,
+    require_erased,
+)
 from featurectl.registry.locks import delete_lock, hold_lock, not_locked, refusal, remove_lock, take_lock
-from featurectl.registry.model_documents import write_documents, write_retired
+from featurectl.registry.model_documents import insert_document, write_documents, write_retired
+from featurectl.registry.object_rows import delete_objects
 from featurectl.registry.pins import delete_pins, insert_pins, load_pins
 from featurectl.registry.rows import (
     history_row,
     load_history,
     load_model_versions,
     load_object,
-    model_document,
     object_row,
     registered_entry,
 )
-from featurectl.registry.state import CanaryRun, ModelVersion, ObjectVersion, State
+from featurectl.registry.state import CanaryRun, ModelVersion, State
 from featurectl.registry.view_columns import replace_view_columns, select_view_columns
 
 _POLL_S: Final = (0.05, 0.25)  # between two tries for a lock: drawn anew each time, so that many don't keep step
@@ -119,27 +126,33 @@ class SqlRegistry:
             if lock_id:
                 hold_lock(connection, state.project, lock_id)
             serial = _serial_after(connection, state, hint="plan again")
-            _delete_objects(connection, state.project, [*change.write, *change.retire])
+            delete_objects(connection, state.project, [*change.write, *change.retire])
             kept = [*change.write, *(replace(item, current=False) for item in change.retire)]
             _insert(connection, tables.objects, [object_row(state.project, item, entry.at) for item in kept])
             _insert(connection, tables.history, [history_row(state.project, entry, serial)])
             return _load_state(connection, state.project)
 
-    def write_model_version(
-        self, project: str, version: ModelVersion, aliases: Sequence[str], who: str = "", claims: Sequence[str] = ()
+    def write_model_version(  # noqa: PLR0913  # what is written, and what it must not pass over
+        self,
+        project: str,
+        version: ModelVersion,
+        aliases: Sequence[str],
+        who: str = "",
+        claims: Sequence[str] = (),
+        *,
+        erased: int | None = None,
     ) -> ModelVersion:
         """Register a model version under the next number (the argument's number is ignored), moving `aliases`.
 
-        Of `claims` it gets those aliases that no version has when it is written: of two registrations at one instant
-        the first one gets them, for each holds the project's row. `who` is what the history says of it; when and from
-        which commit the version says itself.
+        Of `claims` it gets those aliases that no version has, `who` is for the history; `TryAgainError` after `erased`.
         """
         with self._database.writing() as connection:
             serial = _next_serial(connection, project)
+            require_erased(connection, project, erased)
             table = tables.model_versions.c
             last = select(func.max(table.version)).where(table.project == project, table.model == version.model)
             version = replace(version, version=(connection.execute(last).scalar() or 0) + 1)
-            _insert_model_version(connection, project, version)
+            insert_document(connection, project, version)
             free = [name for name in claims if read_alias(connection, project, version.model, name) is None]
             moved = [*aliases, *free]
             move_aliases(connection, project, version.model, dict.fromkeys(moved, version.version))
@@ -156,7 +169,7 @@ class SqlRegistry:
         """
         with self._database.writing() as connection:
             serial = _serial_after(connection, state, hint="run it again")
-            _insert_model_version(connection, state.project, version)
+            insert_document(connection, state.project, version)
             move_aliases(connection, state.project, version.model, moves)
             _insert(connection, tables.history, [history_row(state.project, entry, serial)])
 
@@ -380,19 +393,6 @@ def _serial_after(connection: Connection, state: State, hint: str) -> int:
         message = f"project {state.project} has changed: serial {state.serial} was read, {serial - 1} is there now"
         raise TryAgainError(message, hint=hint)
     return serial
-
-
-def _insert_model_version(connection: Connection, project: str, version: ModelVersion) -> None:
-    row = {"project": project, "model": version.model, "version": version.version}
-    _insert(connection, tables.model_versions, [row | {"document": model_document(version)}])
-
-
-def _delete_objects(connection: Connection, project: str, items: Sequence[ObjectVersion]) -> None:
-    table = tables.objects
-    same = [table.c[key] == bindparam(f"old_{key}") for key in ("kind", "name", "version")]
-    keys = [{"old_kind": item.kind, "old_name": item.name, "old_version": item.version} for item in items]
-    if keys:
-        connection.execute(delete(table).where(table.c.project == project, *same), keys)
 
 
 def _insert(connection: Connection, table: Table, rows: Sequence[dict[str, object]]) -> None:

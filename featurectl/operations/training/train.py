@@ -6,16 +6,17 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.erasures import KeyPart
-from featurectl.core.errors import DataError
+from featurectl.core.erasures import Erasures, KeyPart
+from featurectl.core.errors import DataError, TryAgainError
 from featurectl.core.frames.types import polars_dtype
+from featurectl.core.units import counted, plural
 from featurectl.language.definitions.json_form import dump_definition
 from featurectl.language.definitions.model import DerivedInput, FeatureInput, Model, ModelInput, RequestInput, Trainer
 from featurectl.models.all_model_formats import MODEL_FORMATS
@@ -31,18 +32,21 @@ from featurectl.models.golden_rows import EntityKeys, with_keys
 from featurectl.models.runtimes.base import ONNX
 from featurectl.models.trainer_command import CommandEnvironment
 from featurectl.models.validation_rows import ValidationRows
+from featurectl.offline.open_plain_files import open_loose
 from featurectl.operations.training.artifact_files import ModelFiles, store_files
 from featurectl.operations.training.bound_view import BoundView
 from featurectl.operations.training.champion import Candidate, EvaluationContext, current_champion, score_champion
 from featurectl.operations.training.data import TrainingData
 from featurectl.operations.training.distributions import distributions_of
-from featurectl.operations.training.erased_spine import joined_entities
+from featurectl.operations.training.erased_spine import joined_entities, without_erased
 from featurectl.operations.training.manifest import library_versions
 from featurectl.operations.training.spine import SpineRows
 from featurectl.operations.training.training_set import TrainingSet
 from featurectl.registry.skew import input_fingerprint
 from featurectl.registry.state import CHAMPION, BoundFeature, ModelVersion
 from featurectl.workspace.actor import Actor
+
+_TRIES: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +84,12 @@ def register(trained: Trained, data: TrainingData, context: EvaluationContext, a
     A version that fails a gate is kept as rejected; the first one that passes becomes champion. The champion that it
     is compared with is the one of now: it may have moved while the model was fitted. Nothing is registered unless its
     files are written; files without a version are harmless.
+
+    Raises:
+        TryAgainError: keys of rows that it is made of were erased meanwhile.
     """
     context = replace(context, state=context.workspace.registry().load_state(context.state.project))
+    _require_unerased(data, context.state.erasures)
     model, fitted, location = data.model, trained.fitted, context.location
     inputs = fitted.judged.rows.select(item.name for item in fitted.form.inputs)
     judged = validation_rows((data.holdout or data.rows).spine, fitted.judged.places, inputs, fitted.judged.label)
@@ -102,7 +110,38 @@ def register(trained: Trained, data: TrainingData, context: EvaluationContext, a
         return evidence_of_fitted(fitted, seed, champion_of(version, model, data.rows.views, judged, context))
 
     version = _with_card(gated(version, model, look), fitted, model, location)
-    return replace(trained, version=write_version(version, context, actor))
+    return replace(trained, version=_written(version, data, context, actor))
+
+
+def _written(version: ModelVersion, data: TrainingData, context: EvaluationContext, actor: Actor) -> ModelVersion:
+    """Return the version once it is registered; erasures that come in between are looked at first."""
+    for tries_left in reversed(range(_TRIES)):
+        state = context.workspace.registry().load_state(context.state.project)
+        try:
+            _require_unerased(data, state.erasures)
+        except TryAgainError:
+            named = {path for item in state.model_versions for path in (item.judged, item.golden)}
+            open_loose(context.location).remove_files(sorted({version.judged, version.golden} - named - {""}))
+            raise
+        try:
+            return write_version(version, context, actor, erased=state.erasures.number)
+        except TryAgainError:
+            if not tries_left:
+                raise
+    raise AssertionError("there is a try")
+
+
+def _require_unerased(data: TrainingData, erasures: Erasures) -> None:
+    """Refuse rows of erased keys: beside a version nothing would remove them.
+
+    Raises:
+        TryAgainError: there are some, which were erased since the training set was made.
+    """
+    for made in [data.rows, *([] if data.holdout is None else [data.holdout])]:
+        joined = joined_entities(data.model.inputs, made.views, data.model.spine.label)
+        if (erased := made.spine.height - without_erased(made.spine, joined, erasures).height) > 0:
+            what = f"{counted(erased, 'row')} of the training set of {data.model.name}"
+            raise TryAgainError(f"{what} {plural(erased, 'was', 'were')} erased meanwhile", hint="run it again")
 
 
 def gated(version: ModelVersion, model: Model, look: Callable[[], GateEvidence]) -> ModelVersion:
@@ -112,12 +151,21 @@ def gated(version: ModelVersion, model: Model, look: Callable[[], GateEvidence])
 
 
 def write_version(
-    version: ModelVersion, context: EvaluationContext, actor: Actor, *, is_imported: bool = False
+    version: ModelVersion,
+    context: EvaluationContext,
+    actor: Actor,
+    *,
+    is_imported: bool = False,
+    erased: int | None = None,
 ) -> ModelVersion:
-    """Return a version once it is registered; the first one becomes champion that was trained here and not rejected."""
+    """Return a version once it is registered; the first one becomes champion that was trained here and not rejected.
+
+    Raises:
+        TryAgainError: there is a later erasure than that of number `erased`.
+    """
     claims = [CHAMPION] if version.status == "registered" and not is_imported else []
     registry = context.workspace.registry()
-    return registry.write_model_version(context.state.project, version, [], actor.who, claims)
+    return registry.write_model_version(context.state.project, version, [], actor.who, claims, erased=erased)
 
 
 def validation_rows(
