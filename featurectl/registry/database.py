@@ -23,6 +23,7 @@ from featurectl.core.postgres import connect_limited
 from featurectl.core.secrets import hide_address_secrets
 from featurectl.registry import tables
 from featurectl.registry.steps import HEAD, KNOWN
+from featurectl.registry.waiting import Patience, backend_of, file_holder, said_after, session_holders
 
 CONNECT_LIMIT_S: Final = 5
 BUSY_LIMIT_S: Final = 30  # how long a transaction waits for another's
@@ -38,15 +39,14 @@ _DRIVERS: Final = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+p
 class Database:
     """One database of a registry. Every method raises `StoreError`, which calls the database by `shown`.
 
-    `wait_s`: a server that is silent for so long, or a file that another holds, is not waited for; by default for as
-    long as a command may take.
+    A server that is silent for longer than `patience` has, or a file that another holds, is not waited for.
     """
 
-    def __init__(self, url: str, shown: str, wait_s: float | None = None) -> None:
+    def __init__(self, url: str, shown: str, patience: Patience) -> None:
         self._url = _parse(url, shown)
         self._address = url
         self._name = shown
-        self._wait_s = wait_s
+        self._patience = patience
         self._engine: Engine | None = None
         self._ready = False
 
@@ -70,9 +70,30 @@ class Database:
             if not self._ready:
                 self._prepare()
                 self._ready = True
-            with self._connection().begin() as connection:
-                _begin(connection, writing=True)
+            with self._transaction() as connection:
                 yield connection
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        """Give a connection whose transaction is committed at the end; for whom it waits is said after a second."""
+        backends: list[int] = []
+        with (
+            said_after(lambda: self._holder(backends), self._patience.say) as is_begun,
+            self._connection().begin() as connection,
+        ):
+            if (backend := backend_of(connection)) is not None:
+                backends.append(backend)
+            _begin(connection, writing=True)
+            if not backends:  # a file waits for nothing more; a session may wait for rows
+                is_begun()
+            yield connection
+
+    def _holder(self, backends: Sequence[int]) -> str:
+        """Return for whom a transaction waits, and how long it does; "": for nobody."""
+        file = self._file()
+        who = file_holder(file) if file else "".join(session_holders(self._connection(), each) for each in backends)
+        limit_s = self._patience.limit_s or BUSY_LIMIT_S
+        return f"registry {self._name} is held by {who}: waiting for {limit_s:g} s at most" if who else ""
 
     def close(self) -> None:
         """Give back the connections."""
@@ -82,7 +103,7 @@ class Database:
 
     def _connection(self) -> Engine:
         if self._engine is None:
-            self._engine = _open_engine(self._url, self._wait_s)
+            self._engine = _open_engine(self._url, self._patience.limit_s)
         return self._engine
 
     def _file(self) -> Path | None:
@@ -106,8 +127,7 @@ class Database:
             # Two that do this to a new file at once don't wait for each other: one fails, and the other's work holds.
             with suppress(OperationalError), self._connection().connect() as connection:
                 connection.exec_driver_sql("pragma journal_mode = wal")
-        with self._connection().begin() as connection:
-            _begin(connection, writing=True)
+        with self._transaction() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(text("select pg_advisory_xact_lock(:number)"), {"number": _MIGRATION_LOCK})
             if (revision := self._revision(connection)) != HEAD:

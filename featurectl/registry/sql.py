@@ -45,6 +45,7 @@ from featurectl.registry.rows import (
 )
 from featurectl.registry.state import CanaryRun, ModelVersion, State
 from featurectl.registry.view_columns import replace_view_columns, select_view_columns
+from featurectl.registry.waiting import PATIENT, Patience
 
 _POLL_S: Final = (0.05, 0.25)  # between two tries for a lock: drawn anew each time, so that many don't keep step
 
@@ -54,14 +55,13 @@ class SqlRegistry:
 
     Nothing is opened before the first call. Reading a registry that does not exist gives empty projects and makes
     nothing; the first write makes the database's folder and tables. `shown` is what errors call it, the URL without
-    its secrets by default; `clock` is what leases run by, instead of the clock that all users of the database share.
-    `wait_s`: a server that is silent for so long is not waited for.
+    its secrets by default; `clock` is what leases run by, instead of the database's; `patience`: how it is waited for.
     """
 
     def __init__(
-        self, url: str, *, shown: str = "", clock: Callable[[], datetime] | None = None, wait_s: float | None = None
+        self, url: str, *, shown: str = "", clock: Callable[[], datetime] | None = None, patience: Patience = PATIENT
     ) -> None:
-        self._database = Database(url, shown or shown_location(url), wait_s)
+        self._database = Database(url, shown or shown_location(url), patience)
         self._clock = clock
 
     def load_state(self, project: str) -> State:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import field
 from datetime import datetime, timedelta
@@ -42,6 +42,7 @@ class Workspace:
 
     `now` is the command's one instant, and so is `clock`, the real time, unless `now` was given: by `as_of`, or by the
     environment. `registry_wait_s`: a registry that is silent for so long is given up, as one is that answers nothing.
+    `on_wait` hears, in any thread, for whom a registry is waited that others hold.
     Use it as a context manager: leaving it closes what was opened.
     """
 
@@ -53,6 +54,7 @@ class Workspace:
     clock: datetime | None = None
     as_of: datetime | None = None
     registry_wait_s: float | None = None
+    on_wait: Callable[[str], None] = lambda _: None
     _open: ExitStack = field(default_factory=ExitStack)
     _erasures: Erasures | None = field(default=None, init=False)  # as of when the registry was last read
 
@@ -64,11 +66,11 @@ class Workspace:
     @cached_property
     def _registry(self) -> Registry:
         from featurectl.registry.sql import SqlRegistry
+        from featurectl.registry.waiting import Patience
 
         written = self.environment.registry
-        registry = SqlRegistry(
-            self._url(written, "registry"), shown=shown_location(written), wait_s=self.registry_wait_s
-        )
+        patience = Patience(limit_s=self.registry_wait_s, say=lambda who: self.on_wait(who))  # noqa: PLW0108  # of then
+        registry = SqlRegistry(self._url(written, "registry"), shown=shown_location(written), patience=patience)
         self._open.callback(registry.close)
         return registry
 

@@ -18,6 +18,7 @@ from featurectl.registry.sql import SqlRegistry
 from featurectl.registry.state import State
 from featurectl.registry.steps import HEAD, KNOWN
 from featurectl.registry.tables import METADATA
+from featurectl.registry.waiting import Patience
 from tests.registry.test_contract import ENTRY, VIEW, race
 
 
@@ -101,7 +102,7 @@ def test_a_database_that_no_registry_can_be_in_is_refused_by_its_kind(kind):
 def test_a_server_that_never_answers_is_given_up():
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and says nothing
         url = f"postgresql://ana@127.0.0.1:{silent.getsockname()[1]}/features"
-        registry = SqlRegistry(url, wait_s=2)  # the least that the driver takes
+        registry = SqlRegistry(url, patience=Patience(limit_s=2))  # the least that the driver takes
         with pytest.raises(StoreError, match=r"can't be used.*timeout"):
             registry.load_state("flights")
     registry.close()

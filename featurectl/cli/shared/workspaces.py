@@ -11,10 +11,12 @@ if TYPE_CHECKING:
 
 
 def open_with(call: Call, data: Data) -> Workspace:
-    """Return the workspace as `featurectl.workspace.open` does."""
+    """Return the workspace as `featurectl.workspace.open` does; for whom its registry waits is reported."""
     from featurectl.workspace.open import open_workspace
 
-    return open_workspace(call.root(), call.env, call.instant(), data)
+    workspace = open_workspace(call.root(), call.env, call.instant(), data)
+    workspace.on_wait = call.progress.done
+    return workspace
 
 
 def open_applied(call: Call) -> Workspace:

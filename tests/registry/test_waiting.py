@@ -1,0 +1,76 @@
+"""Whoever waits for a registry that another holds hears so after a second, and for whom."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from featurectl.cli.main import main
+from featurectl.registry.sql import SqlRegistry
+from featurectl.registry.waiting import Patience
+from tests.model_shop import VIEWS, Shop, open_shop
+
+HOLD = """
+import sqlite3, sys, time
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("begin immediate")
+print("holds", flush=True)
+time.sleep(float(sys.argv[2]))
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Shop]:
+    with open_shop(tmp_path, monkeypatch, capsys) as opened:
+        opened.make(VIEWS)
+        yield opened
+
+
+def hold(file: Path, seconds: float) -> subprocess.Popen[bytes]:
+    """Have another process write to a SQLite file for a while."""
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(file), str(seconds)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"holds\n"
+    return process
+
+
+def test_a_command_says_which_process_holds_the_registry(shop: Shop, capsys: pytest.CaptureFixture[str]):
+    capsys.readouterr()
+    with hold(shop.root / "r.db", 2.5) as other:
+        assert main(["erase", "key", "k=k1"]) == 0
+    said = capsys.readouterr().err
+    assert f"registry sqlite:///r.db is held by process {other.pid} (python" in said
+    assert "): waiting for 30 s at most" in said
+
+
+def test_who_waits_a_moment_says_nothing(shop: Shop, capsys: pytest.CaptureFixture[str]):
+    capsys.readouterr()
+    with hold(shop.root / "r.db", 0.3):
+        assert main(["erase", "key", "k=k1"]) == 0
+    assert "is held by" not in capsys.readouterr().err
+
+
+def test_a_session_of_postgresql_is_named(postgres_url: str):
+    heard: list[str] = []
+    registry = SqlRegistry(postgres_url, shown="postgresql://here", patience=Patience(say=heard.append))
+    registry.erasure_secret("shop")
+    with psycopg.connect(postgres_url.replace("+psycopg", ""), application_name="slow apply") as other:
+        backend = other.info.backend_pid
+        other.execute("lock table erasure_secrets in exclusive mode")
+        waits = threading.Thread(target=registry.erasure_secret, args=("other",))
+        waits.start()
+        end_s = time.monotonic() + 20
+        while not heard and time.monotonic() < end_s:
+            time.sleep(0.05)
+    waits.join()
+    registry.close()
+    [text] = heard
+    assert text.startswith(f"registry postgresql://here is held by session {backend} of slow apply from ")
+    assert text.endswith(": waiting for 30 s at most")
