@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
 import polars as pl
 from deltalake import DeltaTable, Schema
@@ -17,7 +17,7 @@ from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.errors import TryAgainError
+from featurectl.core.errors import StoreError, TryAgainError
 from featurectl.core.object_store import delta_options
 from featurectl.offline.actions import files_of
 from featurectl.offline.event_log import EventLog, OpenedLog, column_dtype
@@ -28,9 +28,12 @@ from featurectl.offline.read_files import read_whole, scan_there
 
 _ROWS_AT_ONCE: Final = 1 << 18
 _TRIES: Final = 100  # while workers commit every few seconds
+_GONE_TRIES: Final = 5  # a file that is lost for good is not there the next time either
+_PAUSE_S: Final = 0.1
 _STRAY_HOURS: Final = 1  # a file that no commit names is of a worker that was killed, or that is about to commit
 _VERSION: Final = re.compile(r"(\d{20})\.(json|crc|checkpoint.*)")
 
+Result = TypeVar("Result")
 FindErased = Callable[[pl.DataFrame], pl.Series]  # of rows with some columns: which are erased
 
 
@@ -57,8 +60,7 @@ class LogEraser:
         Raises:
             StoreError: FC603, the log can't be read.
         """
-        found = [*self._found(self.log.open())]
-        return ErasedLogRows(rows=sum(rows for _, _, rows in found), rewritten=sum(size for _, size, _ in found))
+        return self._begun_anew(lambda: _counted([*self._found(self.log.open())]))
 
     def erase(self) -> ErasedLogRows:
         """Remove them in one commit, then what else has them: files of before, and the log of Delta up to that commit.
@@ -68,15 +70,32 @@ class LogEraser:
             TryAgainError: workers commit so often that no other commit comes between.
         """
         for _ in range(_TRIES):
-            opened = self.log.open()
-            if opened.table is None:
-                return ErasedLogRows()
-            found = [*self._found(opened)]
-            if self._commit(opened, [(path, size) for path, size, _ in found]):
-                assert opened.version is not None
-                self._remove_old(opened.version + 1)
-                return ErasedLogRows(rows=sum(r for _, _, r in found), rewritten=sum(s for _, s, _ in found))
+            if (removed := self._begun_anew(self._erase_once)) is not None:
+                return removed
         raise TryAgainError(f"the log {self.log.shown} is written without a pause; run it again")
+
+    def _erase_once(self) -> ErasedLogRows | None:
+        """Return what was removed; None where another commit came between."""
+        opened = self.log.open()
+        if opened.table is None:
+            return ErasedLogRows()
+        found = [*self._found(opened)]
+        if not self._commit(opened, [(path, size) for path, size, _ in found]):
+            return None
+        version = 0 if opened.version is None else opened.version
+        self._begun_anew(lambda: self._remove_old(version + 1))
+        return _counted(found)
+
+    def _begun_anew(self, act: Callable[[], Result]) -> Result:
+        """Return what is done with the log, once more where another erasure has removed files of it meanwhile."""
+        for tries_left in reversed(range(_GONE_TRIES)):
+            try:
+                return act()
+            except StoreError as error:
+                if not tries_left or not _is_gone(error):
+                    raise
+            time.sleep(_PAUSE_S)
+        raise AssertionError("there is a try")
 
     def _found(self, opened: OpenedLog) -> Iterator[tuple[str, int, int]]:
         """Yield path, bytes and erased rows of the files that have some."""
@@ -142,6 +161,17 @@ class LogEraser:
             table.create_checkpoint()
             old = [path for path in files.marks(LOG) if _is_before(path.rpartition("/")[2], version)]
             files.remove_files(sorted(old))
+
+
+def _counted(found: Sequence[tuple[str, int, int]]) -> ErasedLogRows:
+    """Return how much there is in files with erased rows: path, bytes and rows of each."""
+    return ErasedLogRows(rows=sum(rows for _, _, rows in found), rewritten=sum(size for _, size, _ in found))
+
+
+def _is_gone(error: StoreError) -> bool:
+    """Return whether it is about a file that is not there."""
+    cause = error.__cause__
+    return isinstance(cause, FileNotFoundError) or "not found" in str(cause).lower()
 
 
 def _is_before(name: str, version: int) -> bool:

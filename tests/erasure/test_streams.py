@@ -7,7 +7,7 @@ import random
 import re
 import sqlite3
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -24,6 +24,8 @@ from featurectl.erasure.online_store import OnlineStorePlace
 from featurectl.erasure.stream_logs import StreamLogsPlace
 from featurectl.erasure.stream_state import StreamStatePlace
 from featurectl.erasure.topics import TopicsPlace
+from featurectl.offline.erased_log import LogEraser
+from featurectl.offline.event_log import OpenedLog
 from tests.erasure.erasing import bury, files_with, request_of
 from tests.seeds import seeds_from
 from tests.streaming.session.running import running
@@ -234,6 +236,23 @@ def test_an_erasure_that_was_killed_is_done_over(swipes: Swipes, step: str, monk
     assert [path for path in (swipes.root / "off").rglob("part-*.parquet") if holds(path)] == []
     run_once(swipes)
     assert (logged_cards(swipes), count(swipes, "c1")) == (["c1"] * 2, 3)
+
+
+def test_an_erasure_begins_anew_where_another_one_took_its_files(swipes: Swipes, monkeypatch: pytest.MonkeyPatch):
+    for card in (CANARY, "b2"):
+        swipes.send(2, card=card)
+        run_once(swipes)
+    whole, others = getattr(LogEraser, "_found"), [True]  # noqa: B009  # a step of it, as STEPS are
+
+    def first_another(eraser: LogEraser, opened: OpenedLog) -> Iterator[tuple[str, int, int]]:
+        while others:
+            others.pop()
+            erase(swipes, again=True)
+        return whole(eraser, opened)
+
+    monkeypatch.setattr(LogEraser, "_found", first_another)
+    erase(swipes)
+    assert (others, left(swipes), logged_cards(swipes)) == ([], {}, ["b2"] * 2)
 
 
 @pytest.mark.parametrize("seed", seeds_from(0, 8))
