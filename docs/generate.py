@@ -156,6 +156,7 @@ NO_METHOD = {
     "monitor run": "a process of its own; `project.alerts.check()` is one look of it",
     "monitor export": "it answers Prometheus, or writes a file for it",
     "monitor rules": "it writes files for Prometheus and Grafana",
+    "pipeline render": "it writes files for a scheduler",
     "schema": "it writes files for editors",
     "explain": "it prints what the documentation says of a code, which is `error.code`",
     "stream run": "a process of its own",

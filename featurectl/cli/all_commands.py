@@ -47,6 +47,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "stream status": "stream.status:status",
     "stream rebuild": "stream.rebuild:rebuild",
     "stream reset": "stream.reset:reset",
+    "pipeline render": "pipeline.render:render",
     "list": "list_objects:list_objects",
     "show": "show_object:show_object",
     "search": "search_objects:search_objects",
@@ -71,6 +72,7 @@ COMMANDS: Final[Mapping[str, str]] = {
 GROUPS: Final[Mapping[str, str]] = {
     "models": "Trained versions of models.",
     "models canary": "Try a version beside the champion.",
+    "pipeline": "Stages in their order, here or by a scheduler.",
     "monitor": "Watch what is applied, and tell.",
     "stream": "Event streams: into the online store and the log.",
 }

@@ -57,6 +57,7 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
     "stream run": ("stream run --once", "stream run swipes --workers 2 --port 9465"),
     "stream rebuild": ("stream rebuild recent", "stream rebuild recent@2"),
     "stream reset": ("stream reset swipes", "stream reset swipes --log-lost"),
+    "pipeline render": ("pipeline render nightly --to cron", "pipeline render --to cron --env prod --check"),
     "list": ("list", "list features --select tag:weather"),
     "show": ("show carrier_arrivals", "show carrier_arrivals:count_1d --sample 10000"),
     "search": ("search delay",),

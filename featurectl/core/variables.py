@@ -40,6 +40,15 @@ def has_variable(text: str) -> bool:
     return "${" in text
 
 
+def named_variables(text: str) -> list[tuple[str, str | None]]:
+    """Return the variables of a text in their order, each with its default; None: it has none.
+
+    >>> named_variables("redis://${HOST:-localhost}/${DB}")
+    [('HOST', 'localhost'), ('DB', None)]
+    """
+    return [(found["name"], found["default"]) for found in _VARIABLE.finditer(text)]
+
+
 def shown_location(text: str) -> str:
     """Return a location as errors show it: as it is written, without a user, password or query written out in it.
 

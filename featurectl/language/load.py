@@ -44,6 +44,8 @@ from featurectl.language.syntax.node import Fields, Items, Node, ScalarNode
 from featurectl.language.syntax.place import Place
 
 DATA_FOLDER: Final = "data"
+RENDERED_FOLDER: Final = "deploy"  # what `pipeline render` and `deployment render` write is YAML, too
+LEFT_OUT: Final = (DATA_FOLDER, RENDERED_FOLDER)
 NOTHING_DECLARED: Final = "FC203"
 # Kinds of which what is right is checked although other parts are wrong, and the keys without which nothing is.
 _NEEDED: Final[Mapping[DeclaredKind, Sequence[str]]] = {
@@ -139,7 +141,7 @@ def _repo(files: _Files, declared: Declarations) -> Repo:
 
 
 def yaml_files(root: Path) -> Iterator[Path]:
-    """Yield every YAML file below a folder but those in hidden folders and `data/`, in the order of their paths."""
+    """Yield every YAML file below a folder, in the order of paths, but in hidden folders, `data/` and `deploy/`."""
     waiting = [str(root)]
     while waiting:  # os.walk calls itself for each folder in a folder, in older versions of Python
         folder = waiting.pop()
@@ -164,7 +166,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _is_left_out(folder: str, *, at_root: bool) -> bool:
-    return folder.startswith(".") or (at_root and folder == DATA_FOLDER)
+    return folder.startswith(".") or (at_root and folder in LEFT_OUT)
 
 
 def is_read(root: Path, path: Path) -> bool:
@@ -177,7 +179,7 @@ def is_read(root: Path, path: Path) -> bool:
     if root not in path.parents:
         return False
     *folders, name = path.relative_to(root).parts
-    return _is_yaml(name) and not any(f.startswith(".") for f in folders) and folders[:1] != [DATA_FOLDER]
+    return _is_yaml(name) and not any(f.startswith(".") for f in folders) and (folders or [""])[0] not in LEFT_OUT
 
 
 def _is_yaml(name: str) -> bool:

@@ -189,6 +189,8 @@ JOB: tuple[Step, ...] = (
     "score big --out s.parquet",
     "get spend customer=c1",
     "serve",
+    "pipeline render --to cron",
+    "pipeline render nightly --to cron --check",
     "list",
     "list features",
     "show spend",

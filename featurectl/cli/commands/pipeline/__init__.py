@@ -1,0 +1,1 @@
+"""`featurectl pipeline`: commands that run in an order, here or by a scheduler."""

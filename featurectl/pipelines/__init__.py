@@ -1,0 +1,1 @@
+"""Pipelines: stages run here in their order, or rendered for what a team runs already."""

@@ -1,0 +1,1 @@
+"""Files for the schedulers that teams run: a table of targets, each one file."""

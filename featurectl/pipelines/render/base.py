@@ -1,0 +1,104 @@
+"""What a target is given to render, and what it gives back."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from typing import Final
+
+from featurectl.core.dataclass import dataclass
+from featurectl.language.commands.read import split_words
+from featurectl.language.definitions.pipelines import Deployment, Pipeline, PipelineStage
+
+PROGRAM: Final = "featurectl"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variable:
+    """An environment variable that the files name as `${NAME}`; `is_needed`: at some place without a default."""
+
+    name: str
+    is_needed: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Where a project is run, and what of it each target needs.
+
+    `variables` are those that the environment, the sources and the notifiers name, in the order of their names.
+    `on_disk` are the parts of the environment that lie on the disk of one machine: `online sqlite:///on.db`. `image`
+    is the container image that has featurectl and the repository, `folder` the repository's folder on a host,
+    `in_checkout` its folder in the Git repository around it ("": it is the top, or in none).
+    """
+
+    project: str
+    environment: str
+    variables: tuple[Variable, ...] = ()
+    on_disk: tuple[str, ...] = ()
+    image: str = ""
+    folder: str = ""
+    in_checkout: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineRequest:
+    """A pipeline to be rendered; `command` is the command line that does it again."""
+
+    site: Site
+    pipeline: Pipeline
+    command: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentsRequest:
+    """Deployments to be rendered, in the order of the files; `command` is the command line that does it again."""
+
+    site: Site
+    deployments: tuple[Deployment, ...]
+    command: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderedFile:
+    """A file by its name in the folder of its target, and its text without a header."""
+
+    name: str
+    text: str
+
+
+RenderPipeline = Callable[[PipelineRequest], list[RenderedFile]]
+RenderDeployments = Callable[[DeploymentsRequest], list[RenderedFile]]
+
+
+def stage_words(stage: PipelineStage, environment: str, *more: str) -> list[str]:
+    """Return the words of a stage's command line, with the environment, and more options of every command.
+
+    >>> " ".join(stage_words(PipelineStage(name="sync", run="push --full"), "prod"))
+    'featurectl push --full --env prod'
+    """
+    return _words(stage.run, environment, more)
+
+
+def deployment_words(deployment: Deployment, environment: str, *more: str) -> list[str]:
+    """Return the words of a deployment's command line, with the environment, and more options."""
+    return _words(deployment.run, environment, more)
+
+
+def run_words(pipeline: Pipeline, environment: str) -> list[str]:
+    """Return the words of the command line that runs a whole pipeline.
+
+    >>> " ".join(run_words(Pipeline(name="nightly", stages=()), "prod"))
+    'featurectl pipeline run nightly --env prod'
+    """
+    return [PROGRAM, "pipeline", "run", pipeline.name, "--env", environment]
+
+
+def _words(run: str, environment: str, more: tuple[str, ...]) -> list[str]:
+    words = [word.text for word in split_words(run)]
+    at = words.index("--") if "--" in words else len(words)  # behind it nothing is an option
+    return [PROGRAM, *words[:at], "--env", environment, *more, *words[at:]]
+
+
+def shell_line(words: list[str]) -> str:
+    """Return words as a line of a shell: each that it would change is quoted."""
+    return shlex.join(words)

@@ -1,0 +1,40 @@
+"""Comments of rendered files, in lines of one length."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from featurectl.pipelines.render.base import Site
+
+_WIDTH: Final = 110
+
+
+def comment(*paragraphs: str, indent: str = "") -> str:
+    r"""Return paragraphs as comments, each filled; an empty one is a line that keeps others apart.
+
+    >>> comment("One.", "", "Two.")
+    '# One.\n#\n# Two.\n'
+    """
+    lines = []
+    for text in paragraphs:
+        lines += _filled(text, _WIDTH - len(indent))
+    return "".join(f"{indent}# {line}".rstrip() + "\n" for line in lines)
+
+
+def _filled(text: str, width: int) -> list[str]:
+    lines = [""]
+    for word in text.split():
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
+            lines.append("")
+        lines[-1] += f" {word}" if lines[-1] else word
+    return lines
+
+
+def variables_text(site: Site, file: str) -> str:
+    """Return what a file of the environment's variables has to hold, as a sentence; "": there are none."""
+    needed = [variable.name for variable in site.variables if variable.is_needed]
+    others = [variable.name for variable in site.variables if not variable.is_needed]
+    said = f"{file} holds the variables of the environment, lines of NAME='value', for nobody else to read: "
+    if not site.variables:
+        return ""
+    return said + ", ".join([*needed, *(f"{name} (it has a default)" for name in others)]) + "."

@@ -1,0 +1,110 @@
+"""Rendered files on the disk: written, or compared with what they would be now."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+from featurectl.core.dataclass import dataclass
+from featurectl.core.errors import UsageError
+from featurectl.language.load import is_read
+from featurectl.workspace.open import find_root
+from featurectl.workspace.whole_file import write_whole
+
+FileState = Literal["written", "current", "missing", "stale", "edited"]
+FRESH: Final[tuple[FileState, ...]] = ("written", "current")
+_HASH: Final = re.compile(r"^# input ([0-9a-f]+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedFile:
+    """A file as it should be, by its name in its folder; `input` is the hash in its header."""
+
+    name: str
+    text: str
+    input: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileOnDisk:
+    """A file, and what became of it or is wrong with it.
+
+    It is missing, or what it was made of has changed (stale), or its own text was (edited).
+    """
+
+    path: Path
+    state: FileState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendering:
+    """The files of a target, and the names that have none there, each with the reason."""
+
+    files: tuple[FileOnDisk, ...]
+    left_out: Mapping[str, str]
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether no file is missing, stale or edited."""
+        return all(file.state in FRESH for file in self.files)
+
+
+def write_or_check(
+    wanted: Sequence[WantedFile], out: tuple[Path, bool], *, is_check: bool, left_out: Mapping[str, str]
+) -> Rendering:
+    """Write files, or compare them with those that are there; `out` is a path, and whether it is a folder.
+
+    Raises:
+        UsageError: several files go to one path, or one can't be written, or would be read as one of the repository.
+    """
+    place, is_folder = out
+    if not is_folder and len(wanted) > 1:
+        names = ", ".join(file.name for file in wanted)
+        raise UsageError(f"--out {place} is one file, and there are {len(wanted)}: {names}", hint=f"--out {place}/")
+    files = []
+    for file in wanted:
+        path = place / file.name if is_folder else place
+        if is_check:
+            files.append(FileOnDisk(path=path, state=_state(path, file)))
+        else:
+            _write(path, file.text)
+            files.append(FileOnDisk(path=path, state="written"))
+    return Rendering(files=tuple(files), left_out=left_out)
+
+
+def hash_in(text: str) -> str:
+    r"""Return the hash in the header of a file; "": it has none.
+
+    >>> hash_in("# input 0123456789abcdef\nname: x\n"), hash_in("name: x\n")
+    ('0123456789abcdef', '')
+    """
+    found = _HASH.search(text)
+    return found[1] if found else ""
+
+
+def _state(path: Path, file: WantedFile) -> FileState:
+    try:
+        found = path.read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, NotADirectoryError):
+        return "missing"
+    except OSError as error:
+        raise UsageError(f"{path} can't be read: {error.strerror}") from error
+    if found == file.text:
+        return "current"
+    return "edited" if hash_in(found) == file.input else "stale"
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        root = find_root(path.parent, above=True)
+    except UsageError:  # of no repository
+        root = None
+    if root is not None and is_read(root, path):
+        raise UsageError(f"--out {path} would be read as a file of the repository", hint="put it below deploy/")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, text)
+    except OSError as error:
+        raise UsageError(f"{path} can't be written: {error.strerror}") from error

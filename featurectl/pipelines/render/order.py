@@ -1,0 +1,96 @@
+"""What is asked for: objects of the repository's files, rendered for a target, and where to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from featurectl.core.dataclass import dataclass
+from featurectl.core.errors import UsageError
+from featurectl.core.nearest import did_you_mean
+from featurectl.language.load import RENDERED_FOLDER
+from featurectl.pipelines.render.all_targets import pipeline_target
+from featurectl.pipelines.render.base import (
+    PROGRAM,
+    PipelineRequest,
+    Site,
+    shell_line,
+)
+from featurectl.pipelines.render.files import Rendering, WantedFile, write_or_check
+from featurectl.pipelines.render.header import wanted_files
+from featurectl.pipelines.render.site import SitePlaces, site_of
+from featurectl.workspace.open import environment_of, load_checked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderOrder:
+    """What of a repository is rendered for which target; no `names`: all. With `is_check` nothing is written.
+
+    `out` is where to, None: a folder below `deploy/`. It is a folder where one is there, or where `is_folder`.
+    """
+
+    root: Path
+    env: str | None
+    names: tuple[str, ...]
+    target: str
+    out: Path | None = None
+    is_folder: bool = False
+    is_check: bool = False
+    places: SitePlaces = SitePlaces()
+
+
+def render_pipelines(order: RenderOrder) -> Rendering:
+    """Render pipelines, each by itself.
+
+    Raises:
+        ProblemsError: a file of the repository has an error.
+        UsageError: there is no such pipeline, target or environment, the target can't have a pipeline, or a file can't
+            be written.
+    """
+    target, render = pipeline_target(order.target)
+    repo = load_checked(order.root, "unread")
+    site = site_of(order.root, repo, environment_of(repo, order.env), order.places)
+    left_out, wanted = dict[str, str](), list[WantedFile]()
+    for name in _chosen(order.names, repo.pipelines, "pipeline"):
+        pipeline = repo.pipelines[name]
+        if target.needs_schedule and not pipeline.schedule:
+            left_out[name] = "it has no schedule"
+            continue
+        request = PipelineRequest(site=site, pipeline=pipeline, command=_command(order, site, "pipeline", (name,)))
+        wanted += wanted_files(request, render(request))
+    if order.names and left_out:
+        name, why = next(iter(left_out.items()))
+        raise UsageError(f"{order.target} has nothing for the pipeline {name}: {why}")
+    return write_or_check(wanted, _out(order, site), is_check=order.is_check, left_out=left_out)
+
+
+def _chosen(names: tuple[str, ...], declared: Mapping[str, object], what: str) -> list[str]:
+    """Return the names that are rendered, in the order of the files where none is given."""
+    if not declared:
+        raise UsageError(f"the files declare no {what}")
+    for name in names:
+        if name not in declared:
+            suggestion = did_you_mean(name, declared)
+            hint = f"{what}s: {', '.join(declared)}"
+            raise UsageError(f"no {what} {name!r} in the files{f', {suggestion}' if suggestion else ''}", hint=hint)
+    return list(dict.fromkeys(names)) or list(declared)
+
+
+def _out(order: RenderOrder, site: Site) -> tuple[Path, bool]:
+    """Return where files go to, and whether that is a folder."""
+    if order.out is None:
+        return order.root / RENDERED_FOLDER / site.environment / order.target, True
+    return order.out, order.is_folder or order.out.is_dir()
+
+
+def _command(order: RenderOrder, site: Site, group: str, names: tuple[str, ...]) -> str:
+    """Return the command line that renders the same again, in the folder of the repository."""
+    words = [PROGRAM, group, "render", *names, "--to", order.target, "--env", site.environment]
+    if order.out is not None:
+        place = Path(os.path.relpath(os.path.realpath(order.out), os.path.realpath(order.root))).as_posix()
+        words += ["--out", place + "/" * _out(order, site)[1]]
+    for option in ("image", "folder"):
+        value: str = getattr(order.places, option)
+        words += [f"--{option}", value] if value else []
+    return shell_line(words)

@@ -1,0 +1,88 @@
+"""What the repository's files say of where a project is run: its environment's variables, and what lies on a disk."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Final
+
+from featurectl.core.dataclass import dataclass
+from featurectl.core.errors import UsageError
+from featurectl.core.variables import named_variables
+from featurectl.language.repo import Environment, Repo
+from featurectl.pipelines.render.base import Site, Variable
+
+_STORES: Final = ("registry", "offline", "online", "streams")
+_FOLDER: Final = re.compile(r"/[\w./-]+")
+_IMAGE: Final = re.compile(r"[\w.:/@-]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SitePlaces:
+    """Where a project lies on what runs it; "": by the project's name."""
+
+    image: str = ""
+    folder: str = ""
+
+
+def site_of(root: Path, repo: Repo, environment: Environment, places: SitePlaces) -> Site:
+    """Return what a target needs to know of the project in an environment.
+
+    Raises:
+        UsageError: a place is none that every target can take.
+    """
+    if places.image and not _IMAGE.fullmatch(places.image):
+        raise UsageError(f"--image {places.image!r} is no name of an image", hint="like registry.example.com/shop:3")
+    if places.folder and not _FOLDER.fullmatch(places.folder):
+        raise UsageError(f"--folder {places.folder!r} is no whole path without spaces", hint="like /srv/shop")
+    return Site(
+        project=repo.project,
+        environment=environment.name,
+        variables=variables_of(repo, environment),
+        on_disk=tuple(_on_disk(environment)),
+        image=places.image or f"{repo.project}:latest",
+        folder=places.folder.rstrip("/") or f"/srv/{repo.project}",
+        in_checkout=_in_checkout(root),
+    )
+
+
+def variables_of(repo: Repo, environment: Environment) -> tuple[Variable, ...]:
+    """Return the variables that a run in an environment reads: those of it, of the sources and of the notifiers."""
+    found: dict[str, bool] = {}
+    for part in (environment, *repo.sources.values(), *repo.notifiers.values()):
+        for text in _texts(part):
+            for name, default in named_variables(text):
+                found[name] = found.get(name, False) or default is None
+    return tuple(Variable(name=name, is_needed=found[name]) for name in sorted(found))
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yield each text in an object, and in what it is made of."""
+    if isinstance(value, str):
+        yield value
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from _texts(getattr(value, field.name))
+    elif isinstance(value, Mapping):
+        yield from (text for item in value.values() for text in _texts(item))
+    elif isinstance(value, list | tuple):
+        yield from (text for item in value for text in _texts(item))
+
+
+def _on_disk(environment: Environment) -> Iterator[str]:
+    """Yield the parts of an environment that one machine has alone, each with its address."""
+    for part in _STORES:
+        address: str = getattr(environment, part)
+        is_elsewhere = "://" in address and not address.startswith(("sqlite:", "file:"))
+        if address and not is_elsewhere and not address.startswith("${"):
+            yield f"{part} {address}"
+
+
+def _in_checkout(root: Path) -> str:
+    """Return the folder of a repository in the checkout that holds it, with / between folders."""
+    real = Path(os.path.realpath(root))
+    top = next((folder for folder in (real, *real.parents) if (folder / ".git").exists()), real)
+    return "" if top == real else real.relative_to(top).as_posix()

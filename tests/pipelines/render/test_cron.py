@@ -1,0 +1,126 @@
+"""The line of cron: when it is due, wherever the host is, and what a shell makes of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+
+from featurectl.core.errors import UsageError
+from featurectl.language.definitions.schedule import next_times
+from featurectl.pipelines.render.due import due_fields
+from featurectl.pipelines.render.order import render_pipelines
+from featurectl.pipelines.render.pipelines.cron import due_pattern, started_minutes
+from featurectl.pipelines.render.site import SitePlaces
+from tests.pipelines.render.naive_calendar import BEGIN, SCHEDULES, schedules
+from tests.pipelines.render.shop import assert_golden, order, pipelines_for, write_repository
+
+ZONES = ("UTC", "America/New_York", "Asia/Kolkata", "Asia/Kathmandu", "Australia/Lord_Howe", "Pacific/Chatham")
+LONG_RUN = timedelta(days=366 * 30)
+
+
+def is_due(pattern: str, at: datetime) -> bool:
+    return re.fullmatch(pattern, f"{at:%M %H %d %m %w}") is not None
+
+
+def first_thousand(pattern: str) -> list[datetime]:
+    """Return the first thousand minutes that match a pattern, of thirty years: the time of the day stands first."""
+    minutes, hours, days = pattern.split(" ", 2)
+    times = f"{minutes} {hours}"
+    clock = [divmod(minute, 60) for minute in range(1440)]
+    clock = [(hour, minute) for hour, minute in clock if re.fullmatch(times, f"{minute:02} {hour:02}")]
+    found, day = list[datetime](), BEGIN
+    while len(found) < 1000 and day < BEGIN + LONG_RUN:
+        if re.fullmatch(days, f"{day:%d %m %w}"):
+            found += [day.replace(hour=hour, minute=minute) for hour, minute in clock]
+        day += timedelta(days=1)
+    return [at for at in found if at > BEGIN][:1000]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.sample(6)
+def test_a_thousand_times_of_the_pattern_are_those_of_the_schedule(schedule):
+    found = first_thousand(due_pattern(due_fields(schedule)))
+    assert found == next_times(schedule, BEGIN, len(found))
+    assert len(found) >= 999 or next_times(schedule, BEGIN, len(found) + 1)[-1] > BEGIN + LONG_RUN
+
+
+@given(schedule=schedules())
+def test_any_pattern_is_due_when_its_schedule_is(schedule):
+    pattern, due = due_pattern(due_fields(schedule)), next_times(schedule, BEGIN, 50)
+    assert all(is_due(pattern, at) for at in due)
+    between = {at + timedelta(minutes=step) for at in due for step in (-1, 1, 60, 1440)} - set(due)
+    assert not any(is_due(pattern, at) for at in between if BEGIN < at <= due[-1])
+
+
+@given(schedule=schedules())
+def test_in_every_zone_the_line_is_started_whenever_it_is_due(schedule):
+    minutes = started_minutes(due_fields(schedule))
+    for at in next_times(schedule, BEGIN, 20):
+        assert all(at.astimezone(ZoneInfo(zone)).minute in minutes for zone in ZONES)
+
+
+def test_files_of_cron_are_as_they_were_read(tmp_path):
+    assert_golden("pipelines", "cron", pipelines_for(write_repository(tmp_path / "repo"), "cron", "nightly", "unlucky"))
+
+
+def test_a_pipeline_without_a_schedule_is_left_out_or_refused_by_name(tmp_path):
+    root = write_repository(tmp_path / "repo")
+    assert render_pipelines(order(root, "cron")).left_out == {"by_hand": "it has no schedule"}
+    with pytest.raises(UsageError, match="cron has nothing for the pipeline by_hand: it has no schedule"):
+        render_pipelines(order(root, "cron", "by_hand"))
+
+
+def written_line(root: Path, schedule: str, tmp_path: Path) -> tuple[str, dict[str, str], Path]:
+    """Return the command of cron's line as cron gives it to the shell, its variables, and what records its words."""
+    objects = root / "objects.yaml"
+    objects.write_text(objects.read_text().replace('"0 */6 * * *"', f'"{schedule}"'))
+    text = pipelines_for(root, "cron", "nightly", places=SitePlaces(folder=str(root)))["flights-nightly"]
+    text = text.replace("/etc/featurectl/flights.env", str(tmp_path / "flights.env"))
+    (tmp_path / "flights.env").write_text("REGISTRY_URL='sqlite:///a?b=$c&d'\n")
+    program = root / ".venv/bin/featurectl"
+    program.parent.mkdir(parents=True)
+    program.write_text('#!/bin/sh\nsleep "${SLEEP:-0}"\necho "$REGISTRY_URL $PWD $*" >> said\n')
+    program.chmod(0o755)
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    variables = dict(line.split("=", 1) for line in lines[:-1])
+    command = re.sub(r"(?<!\\)%", "\n", lines[-1].split(maxsplit=6)[6]).replace(r"\%", "%")
+    return command, variables, root / "said"
+
+
+def run(command: str, variables: dict[str, str], **more: str) -> int:
+    environ = {"PATH": os.environ["PATH"], "TZ": "Asia/Kathmandu", **variables, **more}
+    return subprocess.run(["/bin/sh", "-c", command], env=environ, check=False, timeout=60).returncode
+
+
+def test_a_shell_runs_the_line_when_it_is_due_with_the_variables(tmp_path):
+    root = write_repository(tmp_path / "repo")
+    command, variables, said = written_line(root, "* * * * *", tmp_path)
+    assert run(command, variables) == 0
+    assert said.read_text() == f"sqlite:///a?b=$c&d {root} pipeline run nightly --env prod\n"
+
+
+def test_a_shell_runs_nothing_when_the_line_is_not_due(tmp_path):
+    command, variables, said = written_line(write_repository(tmp_path / "repo"), "0 0 29 2 *", tmp_path)
+    run(command, variables | {"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    assert not said.exists() or time.gmtime()[1:3] == (2, 29)
+
+
+def test_a_line_that_is_due_while_the_one_before_runs_ends_at_once(tmp_path):
+    root = write_repository(tmp_path / "repo")
+    command, variables, said = written_line(root, "* * * * *", tmp_path)
+    first = subprocess.Popen(["/bin/sh", "-c", command], env={"PATH": os.environ["PATH"], **variables, "SLEEP": "2"})
+    lock = root / ".featurectl/nightly.cron.lock"
+    while not lock.exists() or run(f"flock -n {lock} true", {}) == 0:
+        assert first.poll() is None
+        time.sleep(0.02)
+    assert run(command, variables) == 1
+    assert first.wait(30) == 0
+    assert len(said.read_text().splitlines()) == 1
