@@ -24,7 +24,7 @@ from featurectl.language.json_schema import file_schema, project_schema
 REFERENCE = Path(__file__).parent / "reference"
 COMMAND_TABLE = Path(__file__).parents[1] / "featurectl" / "language" / "commands" / "table.json"
 TYPES = {"int": "int", "float": "float"}  # of values; all others are texts
-COMMON = ("repo", "env", "output", "color", "quiet", "verbose", "debug")
+COMMON = ("repo", "env", "output", "color", "quiet", "verbose", "debug", "clock")
 PLAIN_OUTPUT = "text or json."
 ANY_OUTPUT = "text or json, or one of the forms that the command lists. Default: `text`."
 VALUES = {"<str>": "TEXT", "<path>": "FILE", "<float>": "NUMBER", "<int>": "NUMBER"}
@@ -153,6 +153,9 @@ One that ends a cell of a notebook is shown in these lines alone. A folder whose
 NO_METHOD = {
     "init": "it writes the files of a new repository, before there is a project",
     "serve": "a process of its own",
+    "pipeline run": "a process of its own: each stage is one, too",
+    "pipeline list": "`featurectl pipeline list -o json`",
+    "pipeline show": "`featurectl pipeline show NAME -o json`",
     "monitor run": "a process of its own; `project.alerts.check()` is one look of it",
     "monitor export": "it answers Prometheus, or writes a file for it",
     "monitor rules": "it writes files for Prometheus and Grafana",
@@ -235,6 +238,8 @@ def command_form(command: object, outputs: Sequence[str]) -> dict[str, list[dict
             many = param.nargs == -1
             form["arguments"].append({"name": called(param), "value": value, "required": param.required, "many": many})
             continue
+        if param.hidden:
+            continue
         flags, off = list(param.opts), list(param.secondary_opts)
         for some in filter(None, (flags, off)):
             taken = None if param.is_flag else value
@@ -251,7 +256,8 @@ def cli_page() -> str:
     parts = list(commands(typer.main.get_command(build_app())))
     first = parts[0][1]
     params = [param for param in first.params if param.name in COMMON]
-    rows = [(row(p, first)[0], ANY_OUTPUT) if p.name == "output" else row(p, first) for p in params]
+    shown = [param for param in params if not param.hidden]
+    rows = [(row(p, first)[0], ANY_OUTPUT) if p.name == "output" else row(p, first) for p in shown]
     common = table("option", rows)
     text = CLI_HEAD + common + "\n\n## The commands\n\n"
     text += "\n".join(f"- [`{name}`](#{anchor(name)}): {summary(command)}" for name, command in parts) + "\n"

@@ -45,6 +45,13 @@ _COMMON: dict[str, tuple[Any, object]] = {
         False,
     ),
     "debug": (Annotated[bool, typer.Option("--debug", help="Show tracebacks.")], False),
+    "clock": (
+        Annotated[
+            str | None,
+            typer.Option(hidden=True, metavar="TIME", help="What the clock says: the start of a pipeline's run."),
+        ],
+        None,
+    ),
 }
 _AS_OF = (Annotated[str | None, typer.Option(help="The instant to take as now.", metavar="TIME")], None)
 _MEMORY = (
@@ -173,6 +180,7 @@ def _call(name: str, outputs: tuple[Output, ...], options: dict[str, Any]) -> Ca
         verbose=options["verbose"],
         debug=options["debug"],
         as_of=options.get("as_of"),
+        clock=options["clock"],
         memory=options.get("memory"),
         progress=open_progress(quiet=options["quiet"]),
     )

@@ -26,17 +26,21 @@ class MessageSubject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentMessage:
-    """What is sent of one incident of an alert. Instants are ISO 8601, `value` and `condition` as people read them.
+    """What is sent of one incident of an alert, or of the end of a stage.
 
-    `subject` is the root cause that the incident is of, `subjects` what it affects, the worst first; `value` and
-    `cause` are those of the worst. `measured` is the value for machines: a length of time in seconds, a share of 1.
+    Instants are ISO 8601, `value` and `condition` as people read them. `subject` is the root cause that the incident is
+    of, `subjects` what it affects, the worst first; `value` and `cause` are those of the worst. `measured` is the value
+    for machines: a length of time in seconds, a share of 1.
+
+    Of a stage `alert` is its pipeline, `subject` its name, `condition` how it ended, `cause` what it wrote last,
+    `value` how long it took, `since` the start of the run, and `look` the command that goes on with the run.
 
     `key` is the same for every message of the incident. `id` is that of this message, the same at every try.
     """
 
     id: str
     key: str
-    kind: Literal["firing", "repeat", "resolved", "test"]
+    kind: Literal["firing", "repeat", "resolved", "test", "failed", "succeeded"]
     project: str
     environment: str
     alert: str
@@ -54,6 +58,8 @@ class IncidentMessage:
     @property
     def title(self) -> str:
         """One line: "FIRING critical: stale (source:arrivals: 6 subjects) in prod"."""
+        if self.is_of_a_stage:
+            return f"{self.kind.upper()}: stage {self.subject} of pipeline {self.alert} in {self.environment}"
         word = {"firing": "FIRING", "repeat": "STILL FIRING", "resolved": "RESOLVED", "test": "TEST"}[self.kind]
         about = describe_incident(self.subject, [subject.name for subject in self.subjects])
         return f"{word} {self.severity}: {self.alert} ({about}) in {self.environment}"
@@ -61,6 +67,8 @@ class IncidentMessage:
     @property
     def lines(self) -> list[tuple[str, str]]:
         """The rest, as pairs of a name and a text."""
+        if self.is_of_a_stage:
+            return self._of_a_stage()
         pairs = [
             ("cause", self.cause),
             ("affected", self._affected()),
@@ -72,6 +80,22 @@ class IncidentMessage:
             ("key", self.key),
         ]
         return [(name, text) for name, text in pairs if text]
+
+    def _of_a_stage(self) -> list[tuple[str, str]]:
+        pairs = [
+            ("ended with", self.condition),
+            ("last lines", self.cause),
+            ("took", self.value),
+            ("environment", f"{self.environment} of {self.project}"),
+            ("run", self.look),
+            ("key", self.key),
+        ]
+        return [(name, text) for name, text in pairs if text]
+
+    @property
+    def is_of_a_stage(self) -> bool:
+        """True when it is of a stage of a pipeline, not of an alert."""
+        return self.kind in ("failed", "succeeded")
 
     def _affected(self) -> str:
         """Return what is affected with its values, where that is anything but what the message is about."""

@@ -54,9 +54,9 @@ class PagerDutyNotifier:
 
 
 def pagerduty_event(message: IncidentMessage, routing_key: str) -> dict[str, object]:
-    """Return a message as an event: a resolved one has no payload."""
+    """Return a message as an event: one that is resolved has no payload."""
     event: dict[str, object] = {"routing_key": routing_key, "dedup_key": dedup_key(message.key)}
-    if message.kind == "resolved":
+    if message.kind in ("resolved", "succeeded"):
         return event | {"event_action": "resolve"}
     payload = {
         "summary": f"{message.title}: {message.cause}"[:_MOST_SUMMARY],

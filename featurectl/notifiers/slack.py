@@ -35,7 +35,7 @@ class SlackNotifier:
 
 def slack_document(message: IncidentMessage) -> dict[str, object]:
     """Return a message as Slack draws it; `text` is what notifications of devices show."""
-    sign = ":white_check_mark:" if message.kind == "resolved" else _SIGNS[message.severity]
+    sign = ":white_check_mark:" if message.kind in ("resolved", "succeeded") else _SIGNS[message.severity]
     title = f"{sign} *{_escaped(message.title)}*"
     texts = [_cut(title, _MOST), _below(message)]
     blocks = [{"type": "section", "text": {"type": "mrkdwn", "text": text}} for text in texts]

@@ -77,6 +77,22 @@ def lock_holder(who: str, command: str) -> str:
     return f"{where}, pid {os.getpid()}, {command}"
 
 
+class RunLeases(Protocol):
+    """Leases by a key: of one holder at a time, who renews his until he gives it back. Methods raise `StoreError`."""
+
+    def take(self, key: str, holder: str, lease_id: str, dead: str = "") -> None:
+        """Take a lease under an ID; `dead` is the ID of one whose holder is known to be gone.
+
+        `TryAgainError` when another holder has it.
+        """
+
+    def renew(self, key: str, lease_id: str) -> str:
+        """Have a lease end later; returned is who has it instead, "" where it is still of that ID."""
+
+    def end(self, key: str, lease_id: str) -> None:
+        """Give a lease back; one that is another's stays."""
+
+
 class Registry(Protocol):
     """The state of many projects in one database. Every method raises `StoreError` when it can't be reached."""
 
@@ -205,6 +221,9 @@ class Registry(Protocol):
 
     def alerts(self, project: str, environment: str) -> AlertLedger:
         """Return the alerts of a project's environment."""
+
+    def leases(self) -> RunLeases:
+        """Return the leases of what runs for long, one at a time."""
 
     def close(self) -> None:
         """Give back connections."""

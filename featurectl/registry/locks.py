@@ -61,18 +61,29 @@ def hold_lock(connection: Connection, project: str, lock_id: str) -> None:
 
 
 def remove_lock(connection: Connection, project: str, lock_id: str) -> Lock:
-    """Delete a project's lock of this ID and return it.
+    """Delete a project's lock of this ID, or the lease of one of its pipelines, and return it.
 
     Raises:
         UsageError: the project has no lock, or another one.
     """
     held = read_lock(connection, project, for_update=True)
+    if lease := _lease_of(connection, project, lock_id):
+        return lease
     if held is None:
         raise not_locked(project)
     if held.id != lock_id:
         raise UsageError(f"project {project} has no lock {lock_id}", hint=f"it is locked by {describe(held)}")
     delete_lock(connection, project, lock_id)
     return held
+
+
+def _lease_of(connection: Connection, project: str, lock_id: str) -> Lock | None:
+    of_pipelines = _TABLE.c.project.startswith(f"{project}/", autoescape=True)
+    row = connection.execute(select(_TABLE).where(_TABLE.c.token == lock_id, of_pipelines)).mappings().first()
+    if row is None:
+        return None
+    delete_lock(connection, row["project"], lock_id)
+    return _load_lock(row)
 
 
 def not_locked(project: str) -> UsageError:

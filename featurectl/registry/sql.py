@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from random import SystemRandom
 from typing import Final
 
-from sqlalchemy import Connection, Table, func, insert, inspect, select, update
+from sqlalchemy import Connection, Table, func, insert, inspect, select
 
 from featurectl.core.erasures import Tombstone
-from featurectl.core.errors import FeaturectlError, StoreError, TryAgainError
+from featurectl.core.errors import FeaturectlError, StoreError
 from featurectl.core.variables import shown_location
 from featurectl.registry import tables
 from featurectl.registry.alerts import SqlAlertLedger
@@ -22,7 +22,7 @@ from featurectl.registry.aliases import forget_previous, move_aliases, read_alia
 from featurectl.registry.base import HistoryEntry, Lock, Pin, RegistryChange, SeenColumns
 from featurectl.registry.canaries import end_canary, insert_canary, load_canaries
 from featurectl.registry.database import Database, registry_id
-from featurectl.registry.dialect import insert_new, read_clock
+from featurectl.registry.dialect import read_clock
 from featurectl.registry.erasures import (
     insert_tombstones,
     known_secret,
@@ -31,6 +31,7 @@ from featurectl.registry.erasures import (
     mark_done,
     require_erased,
 )
+from featurectl.registry.leases import SqlLeases
 from featurectl.registry.locks import delete_lock, hold_lock, not_locked, refusal, remove_lock, take_lock
 from featurectl.registry.model_documents import insert_document, write_documents, write_retired
 from featurectl.registry.object_rows import delete_objects
@@ -43,6 +44,7 @@ from featurectl.registry.rows import (
     object_row,
     registered_entry,
 )
+from featurectl.registry.serials import next_serial, serial_after
 from featurectl.registry.state import CanaryRun, ModelVersion, State
 from featurectl.registry.view_columns import replace_view_columns, select_view_columns
 from featurectl.registry.waiting import PATIENT, Patience
@@ -125,7 +127,7 @@ class SqlRegistry:
         with self._database.writing() as connection:
             if lock_id:
                 hold_lock(connection, state.project, lock_id)
-            serial = _serial_after(connection, state, hint="plan again")
+            serial = serial_after(connection, state, hint="plan again")
             delete_objects(connection, state.project, [*change.write, *change.retire])
             kept = [*change.write, *(replace(item, current=False) for item in change.retire)]
             _insert(connection, tables.objects, [object_row(state.project, item, entry.at) for item in kept])
@@ -147,7 +149,7 @@ class SqlRegistry:
         Of `claims` it gets those aliases that no version has, `who` is for the history; `TryAgainError` after `erased`.
         """
         with self._database.writing() as connection:
-            serial = _next_serial(connection, project)
+            serial = next_serial(connection, project)
             require_erased(connection, project, erased)
             table = tables.model_versions.c
             last = select(func.max(table.version)).where(table.project == project, table.model == version.model)
@@ -168,7 +170,7 @@ class SqlRegistry:
             TryAgainError: the project has changed since `state` was read, in which the number is free.
         """
         with self._database.writing() as connection:
-            serial = _serial_after(connection, state, hint="run it again")
+            serial = serial_after(connection, state, hint="run it again")
             insert_document(connection, state.project, version)
             move_aliases(connection, state.project, version.model, moves)
             _insert(connection, tables.history, [history_row(state.project, entry, serial)])
@@ -188,7 +190,7 @@ class SqlRegistry:
             TryAgainError: `seen`, the aliases as they were read, are not those of now.
         """
         with self._database.writing() as connection:
-            serial = _next_serial(connection, project)
+            serial = next_serial(connection, project)
             move_aliases(connection, project, model, moves, seen)
             _insert(connection, tables.history, [history_row(project, entry, serial)])
 
@@ -203,7 +205,7 @@ class SqlRegistry:
             TryAgainError: the project has changed since `state` was read, in which no other alias points at them.
         """
         with self._database.writing() as connection:
-            serial = _serial_after(connection, state, hint="run it again")
+            serial = serial_after(connection, state, hint="run it again")
             write_retired(connection, state.project, versions)
             forget_previous(connection, state.project, versions)
             _insert(connection, tables.history, [history_row(state.project, entry, serial)])
@@ -211,7 +213,7 @@ class SqlRegistry:
     def replace_models(self, state: State, versions: Sequence[ModelVersion], entry: HistoryEntry) -> None:
         """Write what is known of model versions, which has changed, in one transaction with one `entry`; see `base`."""
         with self._database.writing() as connection:
-            serial = _serial_after(connection, state, hint="run it again")
+            serial = serial_after(connection, state, hint="run it again")
             write_documents(connection, state.project, versions)
             _insert(connection, tables.history, [history_row(state.project, entry, serial)])
 
@@ -223,7 +225,7 @@ class SqlRegistry:
             TryAgainError: the champion is another by now.
         """
         with self._database.writing() as connection:
-            serial = _next_serial(connection, project)
+            serial = next_serial(connection, project)
             run = insert_canary(connection, project, run)
             _insert(connection, tables.history, [history_row(project, entry, serial)])
         return run
@@ -237,7 +239,7 @@ class SqlRegistry:
         with self._database.writing() as connection:
             if not end_canary(connection, project, decided):
                 return False
-            serial = _next_serial(connection, project)
+            serial = next_serial(connection, project)
             _insert(connection, tables.history, [history_row(project, entry, serial)])
         return True
 
@@ -304,7 +306,7 @@ class SqlRegistry:
         A key may have several: the newest says until when it is erased.
         """
         with self._database.writing() as connection:
-            serial = _next_serial(connection, project)
+            serial = next_serial(connection, project)
             now = self._clock() if self._clock else read_clock(connection)
             written = insert_tombstones(connection, project, items, now)
             _insert(connection, tables.history, [history_row(project, entry, serial)])
@@ -325,6 +327,10 @@ class SqlRegistry:
     def alerts(self, project: str, environment: str) -> SqlAlertLedger:
         """Return the alerts of a project's environment."""
         return SqlAlertLedger(self._database, project, environment, self._clock)
+
+    def leases(self) -> SqlLeases:
+        """Return the leases of what runs for long, one at a time."""
+        return SqlLeases(self._database, self._clock)
 
     def close(self) -> None:
         """Give back connections."""
@@ -372,27 +378,6 @@ def _load_state(connection: Connection, project: str) -> State:
         canaries=canaries,
         erasures=load_erasures(connection, project),
     )
-
-
-def _next_serial(connection: Connection, project: str) -> int:
-    """Return the project's serial grown by one, holding its row, so that no other transaction grows it too."""
-    table = tables.projects
-    insert_new(connection, table, {"project": project, "serial": 0})
-    grown = update(table).where(table.c.project == project).values(serial=table.c.serial + 1).returning(table.c.serial)
-    return int(connection.execute(grown).scalar_one())
-
-
-def _serial_after(connection: Connection, state: State, hint: str) -> int:
-    """Return the serial that follows a state's.
-
-    Raises:
-        TryAgainError: the project has changed since the state was read.
-    """
-    serial = _next_serial(connection, state.project)
-    if serial != state.serial + 1 or state.registry_id not in ("", registry_id(connection)):
-        message = f"project {state.project} has changed: serial {state.serial} was read, {serial - 1} is there now"
-        raise TryAgainError(message, hint=hint)
-    return serial
 
 
 def _insert(connection: Connection, table: Table, rows: Sequence[dict[str, object]]) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from featurectl.core.errors import FeaturectlError, ProblemsError, UsageError
+from featurectl.core.units import format_iso
 from featurectl.language.problems.codes import Problem
 from featurectl.language.project_file import PROJECT_FILE, load_project_file
 from featurectl.language.repo import Environment, Repo
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from featurectl.language.resolve.source import SchemaReader
 
 Data = Literal["needed", "if there", "compared", "unread", "applied", "project file"]
+_CLOCKS_DIFFER: Final = timedelta(seconds=60)  # between machines of one pipeline
 _REGISTRY_WAIT_S: Final = 5.0  # for what only explains errors of the files
 
 
@@ -112,16 +114,18 @@ def environment_of(repo: Repo, name: str | None) -> Environment:
     return repo.environments[chosen]
 
 
-def open_workspace(root: Path, env: str | None, as_of: datetime | None, data: Data = "needed") -> Workspace:
+def open_workspace(
+    root: Path, env: str | None, as_of: datetime | None, data: Data = "needed", *, clock: datetime | None = None
+) -> Workspace:
     """Return the repository at `root` with an environment (the first by default), ready to open its stores.
 
-    `data` is that of `load_checked`.
+    `data` is that of `load_checked`. `clock` is what the clock says; None: it is looked at.
     """
     repo = _load(root, data)
     if repo.errors and data in ("needed", "if there", "compared"):
         repo = _with_changed_files(repo, root, env)
     environment = environment_of(_checked(repo, root, data), env)
-    given, clock = as_of or environment.now, datetime.now(UTC)
+    given, clock = as_of or environment.now, _clock_reading(clock)
     unsupported = (*repo.unsupported, *environment.unsupported)
     return Workspace(
         root=root,
@@ -131,6 +135,13 @@ def open_workspace(root: Path, env: str | None, as_of: datetime | None, data: Da
         clock=None if given else clock,
         as_of=as_of,
     )
+
+
+def _clock_reading(given: datetime | None) -> datetime:
+    now = datetime.now(UTC)
+    if given is not None and given - now > _CLOCKS_DIFFER:
+        raise UsageError(f"--clock {format_iso(given)} is after what this machine's clock says, {format_iso(now)}")
+    return given or now
 
 
 def _with_changed_files(repo: Repo, root: Path, env: str | None) -> Repo:

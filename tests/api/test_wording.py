@@ -44,7 +44,7 @@ NO_ARGUMENT = {
     "--limit": "monitor drift", "--for": "for_ of alerts.silence", "--textfile": "monitor export",
     "--grafana": "monitor rules",
     "--to": "env of models.promote_to", "--mlflow": "models import", "--file": "models import",
-    "--restart": "score --out",
+    "--restart": "score --out", "--resume": "pipeline run", "--clock": "what pipelines give to their stages",
     "--memory": "how much rows may take",
     "--debug": "of the command line", "--auto-approve": "what init says comes next",
     "--once": "stream run", "--workers": "stream run", "--host": "stream run", "--port": "stream run",

@@ -199,6 +199,8 @@ JOB: tuple[Step, ...] = (
     "show orders",
     "search spend",
     "lineage orders",
+    "pipeline list",
+    "pipeline show nightly",
     "verify --store",
     lose_online_rows,
     "verify --store",

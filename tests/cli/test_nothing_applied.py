@@ -15,6 +15,9 @@ from tests.cli.shop import write_shop
 WORKS_ON_WHAT_IS_APPLIED = (
     "status",
     "status --checks",
+    "pipeline run nightly",
+    "pipeline list",
+    "pipeline show nightly",
     "status --watch",
     "stream status",
     "list",

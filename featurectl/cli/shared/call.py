@@ -37,6 +37,7 @@ class Call:
     as_of: str | None
     progress: Progress
     memory: str | None = None
+    clock: str | None = None
 
     def root(self) -> Path:
         """Return the repository's root: `--repo`, else this folder or the nearest parent with a featurectl.yaml."""
@@ -46,12 +47,14 @@ class Call:
 
     def instant(self) -> datetime | None:
         """Return the instant of `--as-of`, or None when it is not given."""
-        if self.as_of is None:
-            return None
-        instant = parse_instant(self.as_of)
-        if instant is None:
-            raise UsageError(f"--as-of {self.as_of!r} is no instant", hint="write it like 2026-11-24T12:00:00Z")
-        return instant
+        return _instant("--as-of", self.as_of)
+
+    def clock_reading(self) -> datetime | None:
+        """Return what the clock is taken to say, or None when it is looked at.
+
+        All stages of a pipeline's run are given its start.
+        """
+        return _instant("--clock", self.clock)
 
     def memory_bytes(self) -> int | None:
         """Return what `--memory` leaves for rows, without the program itself; None: it is not given.
@@ -69,6 +72,15 @@ class Call:
             message = f"--memory {self.memory!r} is no size of at least {least}: the program itself takes most of less"
             raise UsageError(message, hint=f"write it like 4GiB; {least} is the smallest")
         return memory_of_rows(size)
+
+
+def _instant(option: str, text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    instant = parse_instant(text)
+    if instant is None:
+        raise UsageError(f"{option} {text!r} is no instant", hint="write it like 2026-11-24T12:00:00Z")
+    return instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

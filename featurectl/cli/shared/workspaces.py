@@ -14,7 +14,7 @@ def open_with(call: Call, data: Data) -> Workspace:
     """Return the workspace as `featurectl.workspace.open` does; for whom its registry waits is reported."""
     from featurectl.workspace.open import open_workspace
 
-    workspace = open_workspace(call.root(), call.env, call.instant(), data)
+    workspace = open_workspace(call.root(), call.env, call.instant(), data, clock=call.clock_reading())
     workspace.on_wait = call.progress.done
     return workspace
 

@@ -1,0 +1,103 @@
+"""`featurectl pipeline run`."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from featurectl.cli.command_decorator import verb
+from featurectl.cli.shared.call import Call, Outcome
+from featurectl.cli.shared.workspaces import open_applied
+from featurectl.core.dataclass import dataclass
+from featurectl.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from featurectl.core.stop_request import StopRequest
+    from featurectl.pipelines.run_pipeline import PipelineRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineRunOptions:
+    """Which stages run, and how many at a time."""
+
+    since: Annotated[
+        str | None, typer.Option("--from", help="Begin with this stage, and run what needs it.", metavar="STAGE")
+    ] = None
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="Run this stage alone; may be given again.", metavar="STAGE")
+    ] = None
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the last run: what did not succeed, at the same instant.")
+    ] = False
+    max_parallel: Annotated[
+        int | None, typer.Option(help="How many stages run at a time; as many as the machine has room for.", min=1)
+    ] = None
+
+
+@verb(as_of=True)
+def run(
+    call: Call,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The pipeline.")],
+    options: PipelineRunOptions,
+) -> Outcome:
+    """Run the stages of a pipeline.
+
+    Each runs when those that it needs have succeeded. The pipeline that is applied is run. Stages run side by side as
+    far as the processors and the memory of this machine go by their `resources`. Each is a process of its own, and
+    takes the start of the run as now. What it writes goes into a file of the run, and is shown here. After a failure
+    stages that need it are skipped; others go on.
+
+    A pipeline runs once at a time, wherever it is started (exit code 75 says by whom). Ctrl-C and SIGTERM end all
+    stages. `--resume` goes on with a run that failed or was killed: what has succeeded is not run again.
+
+    Exits 1 when a stage did not succeed.
+    """
+    from featurectl.cli.shared.run_report import open_run_report
+    from featurectl.core.stop_request import StopRequest
+    from featurectl.pipelines.run_pipeline import run_pipeline
+    from featurectl.render.pipelines import pipeline_run_json, render_pipeline_run
+
+    request, stop = _request(call, name, options), StopRequest()
+    with open_applied(call) as workspace, open_run_report(call) as report, _stopped_by_signals(stop):
+        ran = run_pipeline(workspace, request, report, stop)
+    if ran.state == "stopped" and stop.is_set():
+        call.progress.done(f"stopped; featurectl pipeline run {name} --resume goes on with it")
+        raise KeyboardInterrupt
+    return Outcome(
+        text=render_pipeline_run(ran),
+        result={"run": pipeline_run_json(ran)},
+        exit_code=0 if ran.state == "succeeded" else 1,
+    )
+
+
+def _request(call: Call, name: str, options: PipelineRunOptions) -> PipelineRequest:
+    from featurectl.pipelines.run_pipeline import PipelineRequest
+
+    if options.resume and (options.since or options.only or call.as_of):
+        raise UsageError("--resume goes on with a run as it is: without --from, --only and --as-of")
+    if options.since and options.only:
+        raise UsageError("--from and --only choose stages in two ways", hint="leave one of them out")
+    return PipelineRequest(
+        name=name,
+        since=options.since,
+        only=tuple(options.only or ()),
+        resume=options.resume,
+        as_of=call.instant(),
+        most=options.max_parallel,
+    )
+
+
+@contextmanager
+def _stopped_by_signals(stop: StopRequest) -> Iterator[None]:
+    """Have Ctrl-C and SIGTERM end a run in order."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,25 @@
+"""When a stage that failed is tried again."""
+
+from __future__ import annotations
+
+from random import SystemRandom
+from typing import Final
+
+_CAN_PASS: Final = (69, 75)  # a store that is away, a lock that is held
+_FIRST_S, _MOST_S = 1.0, 300.0
+_TIMES: Final = 2.0
+
+
+def can_pass(exit_code: int, *, timed_out: bool) -> bool:
+    """Return whether a failure can pass by itself: a store, a lock, a timeout, a signal.
+
+    >>> [can_pass(code, timed_out=False) for code in (69, 75, -9, 1, 64, 70)]
+    [True, True, True, False, False, False]
+    """
+    return timed_out or exit_code in _CAN_PASS or exit_code < 0
+
+
+def wait_s(attempt: int) -> float:
+    """Return how long to wait after so many attempts: twice as long each time, drawn between half of it and all."""
+    most = min(_FIRST_S * _TIMES ** (attempt - 1), _MOST_S)
+    return SystemRandom().uniform(most / 2, most)

@@ -1,0 +1,256 @@
+"""Runs a pipeline that is applied, or goes on with its last run, under its lease, with a record of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from featurectl.core.dataclass import dataclass
+from featurectl.core.errors import FeaturectlError, TryAgainError, UsageError
+from featurectl.core.stop_request import StopRequest
+from featurectl.core.units import format_iso, parse_instant
+from featurectl.language.definitions.json_form import load_notifier
+from featurectl.language.definitions.pipelines import Pipeline, PipelineStage
+from featurectl.notifiers.all_notifiers import open_notifier
+from featurectl.notifiers.base import NotifierChannel
+from featurectl.offline.process import this_process
+from featurectl.pipelines.applied import find_pipeline, records_of
+from featurectl.pipelines.lease import PipelineLease, lease_key, machine_lock
+from featurectl.pipelines.notify import StageMessages, StageNotifications
+from featurectl.pipelines.order import chosen_stages
+from featurectl.pipelines.record_writer import RecordWriter
+from featurectl.pipelines.records import PipelineRecord, PipelineRecords, PipelineState, StageRecord, new_id
+from featurectl.pipelines.reports import RunReport
+from featurectl.pipelines.room import MachineRoom, this_machine
+from featurectl.pipelines.runner import PipelineRunner, RunPlace
+from featurectl.pipelines.stage_commands import RunArguments, StageCommands, stage_commands
+from featurectl.pipelines.stage_run import RunFolder, Tether
+from featurectl.registry.applied import not_applied
+from featurectl.registry.base import lock_holder
+from featurectl.workspace.actor import caller
+
+if TYPE_CHECKING:
+    from featurectl.registry.state import State
+    from featurectl.workspace.workspace import Workspace
+
+_FOLDER: Final = ".featurectl/pipelines"
+_KEPT: Final = 20  # folders of runs of a pipeline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineRequest:
+    """What is to run: `since` that stage and what needs it, `only` these; `resume` what did not succeed last time.
+
+    `as_of` is for data that has ended; `most` is how many stages run at a time, None: as many as the machine takes.
+    """
+
+    name: str
+    since: str | None = None
+    only: tuple[str, ...] = ()
+    resume: bool = False
+    as_of: datetime | None = None
+    most: int | None = None
+
+
+def run_pipeline(
+    workspace: Workspace,
+    request: PipelineRequest,
+    report: RunReport,
+    stop: StopRequest,
+    commands: StageCommands = stage_commands,
+) -> PipelineRecord:
+    """Run a pipeline to its end, and return what became of it; `stop` ends its stages.
+
+    `commands` makes the command lines of a stage.
+
+    Raises:
+        UsageError: no such pipeline or stage; there is no run to go on with.
+        CheckFailedError: nothing is applied.
+        TryAgainError: another run of it goes on; the lease was lost.
+        StoreError: the registry or the offline store can't be reached.
+    """
+    state = workspace.applied_state()
+    pipeline, records = find_pipeline(state, request.name), records_of(workspace)
+    last = next(iter(records.last(pipeline.name)), None)
+    record, stages = _planned(workspace, request, pipeline, last)
+    folder = workspace.root / _FOLDER / workspace.environment.name / pipeline.name
+    with ExitStack() as held:
+        lock = held.enter_context(
+            machine_lock(folder / "lock", lambda: report.note("waiting for stages of a run that was killed"))
+        )
+        lease = held.enter_context(_leased(workspace, pipeline, folder / "lease"))
+        done = _done(last, stages) if request.resume and last else {}
+        record = replace(record, folder=str(folder / record.id), stages=_waiting(stages, done))
+        Path(record.folder).mkdir(parents=True, exist_ok=True)
+        records.write(record)
+        ran = _run(_Run(workspace, state, record, stages, request, commands), _Held(lock, lease), done, report, stop)
+    _forget(records, pipeline.name, folder, ran, report)
+    return ran
+
+
+def _planned(
+    workspace: Workspace, request: PipelineRequest, pipeline: Pipeline, last: PipelineRecord | None
+) -> tuple[PipelineRecord, list[PipelineStage]]:
+    """Return the record of the run that begins, and its stages."""
+    began = datetime.now(UTC)
+    stages = chosen_stages(pipeline, request.since, request.only)
+    clock, as_of = workspace.now, request.as_of
+    if request.resume:
+        if last is None or last.shown_state == "succeeded":
+            raise UsageError(f"there is no run of pipeline {pipeline.name} to go on with: {_why(last)}")
+        names = {stage.name for stage in last.stages}
+        stages = [stage for stage in stages if stage.name in names or not last.stages]
+        clock, as_of = parse_instant(last.clock) or began, parse_instant(last.as_of) if last.as_of else None
+    record = PipelineRecord(
+        id=new_id(began),
+        pipeline=pipeline.name,
+        environment=workspace.environment.name,
+        clock=format_iso(clock),
+        as_of=format_iso(as_of) if as_of else "",
+        began=format_iso(began),
+        who=caller(),
+        process=this_process(),
+    )
+    return record, stages
+
+
+def _why(last: PipelineRecord | None) -> str:
+    return "it never ran" if last is None else f"the last, of {last.began}, succeeded"
+
+
+@contextmanager
+def _leased(workspace: Workspace, pipeline: Pipeline, kept: Path) -> Iterator[PipelineLease]:
+    """Hold the lease of a pipeline; that of a run of this machine whose process is gone is taken over at once."""
+    registry = workspace.registry()
+    key = lease_key(workspace.project, workspace.environment.name, pipeline.name)
+    holder = lock_holder(caller(), f"featurectl pipeline run {pipeline.name}")
+    lease = PipelineLease(registry.leases(), key, holder, kept)
+    lease.take()
+    try:
+        yield lease
+    finally:
+        lease.give_back()
+
+
+def _done(last: PipelineRecord, stages: Sequence[PipelineStage]) -> dict[str, StageRecord]:
+    """Return the stages that have succeeded in a run, also those whose end its record does not have."""
+    folder, done = RunFolder(path=Path(last.folder)), {}
+    for stage in stages:
+        before = last.stage(stage.name)
+        if before is None:
+            continue
+        ran_on = before.state == "running" and folder.has_succeeded(stage.name, stage.resources.replicas)
+        if before.state == "succeeded" or ran_on:
+            done[stage.name] = replace(before, state="succeeded")
+    return done
+
+
+def _waiting(stages: Sequence[PipelineStage], done: Mapping[str, StageRecord]) -> tuple[StageRecord, ...]:
+    return tuple(done.get(stage.name, StageRecord(name=stage.name)) for stage in stages)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    workspace: Workspace
+    state: State
+    record: PipelineRecord
+    stages: Sequence[PipelineStage]
+    request: PipelineRequest
+    commands: StageCommands
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    lock: int
+    lease: PipelineLease
+
+
+def _run(
+    run: _Run, held: _Held, done: Mapping[str, StageRecord], report: RunReport, stop: StopRequest
+) -> PipelineRecord:
+    workspace, record = run.workspace, run.record
+    life, keep = os.pipe()
+    try:
+        place = _place(run, Tether(life=life, lock=held.lock))
+        runner = PipelineRunner(run.stages, done, place, MachineRoom(this_machine(), run.request.most), report)
+        notifications = StageNotifications(
+            StageMessages(project=workspace.project, run=record),
+            {stage.name: stage for stage in run.stages},
+            lambda name: _channel(workspace, run.state, name),
+        )
+        runner.ended = notifications.ended
+        with RecordWriter(records_of(workspace), record, report) as writer:
+            runner.kept = writer.keep
+            runner.run(_EitherStop(stop, held.lease))
+            notifications.wait()
+            for failure in notifications.failures:
+                report.note(f"warning: {failure}")
+            ran = replace(
+                record,
+                state=_state(runner.records),
+                ended=format_iso(datetime.now(UTC)),
+                stages=tuple(runner.records.values()),
+            )
+            writer.close(ran)
+    finally:
+        os.close(keep)
+        os.close(life)
+    if held.lease.lost:
+        raise TryAgainError(f"the lease of pipeline {record.pipeline} was lost to {held.lease.lost}: its stages ended")
+    return ran
+
+
+def _place(run: _Run, tether: Tether) -> RunPlace:
+    record, root = run.record, run.workspace.root
+    clock, as_of = parse_instant(record.clock), parse_instant(record.as_of) if record.as_of else None
+    assert clock is not None
+    return RunPlace(
+        arguments=RunArguments(root=root, environment=record.environment, clock=clock, as_of=as_of),
+        folder=RunFolder(path=Path(record.folder)),
+        tether=tether,
+        environ=run.workspace.environ,
+        commands=run.commands,
+    )
+
+
+class _EitherStop(StopRequest):
+    """Set when a command is to stop, or when its lease is another's."""
+
+    def __init__(self, stop: StopRequest, lease: PipelineLease) -> None:
+        super().__init__()
+        self._stop, self._lease = stop, lease
+
+    def is_set(self) -> bool:
+        """Return whether either is so."""
+        return self._stop.is_set() or bool(self._lease.lost)
+
+
+def _channel(workspace: Workspace, state: State, name: str) -> NotifierChannel:
+    found = state.current("notifier", name)
+    if found is None:
+        raise not_applied(state, "notifier", name)
+    return open_notifier(load_notifier(found.definition), workspace.environ, workspace.root)
+
+
+def _state(records: Mapping[str, StageRecord]) -> PipelineState:
+    states = {record.state for record in records.values()}
+    if states <= {"succeeded"}:
+        return "succeeded"
+    return "stopped" if "stopped" in states else "failed"
+
+
+def _forget(records: PipelineRecords, pipeline: str, folder: Path, ran: PipelineRecord, report: RunReport) -> None:
+    """Remove records and files of old runs; where they can't be, they stay."""
+    try:
+        records.forget_old(pipeline)
+    except FeaturectlError as error:
+        report.note(f"warning: records of old runs can't be removed: {error.message}")
+    runs = sorted(path for path in folder.iterdir() if path.is_dir() and path.name != ran.id)
+    for path in runs[: -(_KEPT - 1)]:
+        shutil.rmtree(path, ignore_errors=True)

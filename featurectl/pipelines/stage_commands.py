@@ -1,0 +1,63 @@
+"""The command lines of a stage in a run: what the file says, and what all stages of the run are given."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from math import ceil
+from pathlib import Path
+from typing import Final
+
+from featurectl.core.dataclass import dataclass
+from featurectl.core.memory import LEAST
+from featurectl.core.units import format_iso
+from featurectl.language.commands.read import ReadCommand, read_command
+from featurectl.language.definitions.pipelines import PipelineStage
+
+_AS_OF, _MEMORY, _PART = "--as-of", "--memory", "--part"
+_THREADS: Final = "POLARS_MAX_THREADS"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunArguments:
+    """What all stages of a run share: the repository, the environment, the run's start, and its `--as-of`."""
+
+    root: Path
+    environment: str
+    clock: datetime
+    as_of: datetime | None = None
+
+
+StageCommands = Callable[[PipelineStage, RunArguments], list[list[str]]]
+
+
+def stage_commands(stage: PipelineStage, shared: RunArguments) -> list[list[str]]:
+    """Return the command lines of a stage: one, or one for each part of it."""
+    read = read_command(stage.run)
+    command = [sys.executable, "-m", "featurectl", *read.words, *_shared_words(read, shared), *_limits(read, stage)]
+    count = stage.resources.replicas
+    return [[*command, _PART, f"{part}/{count}"] for part in range(1, count + 1)] if count > 1 else [command]
+
+
+def _shared_words(read: ReadCommand, shared: RunArguments) -> list[str]:
+    words = ["-C", str(shared.root), "--env", shared.environment, "--color", "never"]
+    takes_as_of = _AS_OF in read.form.options
+    if shared.as_of is not None and takes_as_of:
+        return words if read.has(_AS_OF) else [*words, _AS_OF, format_iso(shared.as_of)]
+    return [*words, "--clock", format_iso(shared.as_of or shared.clock)]
+
+
+def _limits(read: ReadCommand, stage: PipelineStage) -> list[str]:
+    """Return the memory that a stage has as the option of its command, where that has one and does not say itself."""
+    size = stage.resources.memory_bytes
+    if size is None or size < LEAST or _MEMORY not in read.form.options or read.has(_MEMORY):
+        return []
+    return [_MEMORY, f"{size >> 20}MiB"]
+
+
+def stage_environ(stage: PipelineStage, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a stage: as many threads as it has processors, unless that is said otherwise."""
+    cpu = stage.resources.cpu
+    own = {} if cpu is None else {_THREADS: f"{ceil(cpu)}"}
+    return {"PYTHONUNBUFFERED": "1", **own, **environ}

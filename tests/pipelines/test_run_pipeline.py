@@ -1,0 +1,221 @@
+"""`featurectl pipeline`: runs that are applied, one at a time, gone on with, recorded and told."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from featurectl.cli.main import main
+from featurectl.offline.runs import read_runs
+from featurectl.pipelines.applied import records_of
+from featurectl.registry.base import lock_holder
+from featurectl.workspace.open import open_workspace
+from tests.pipelines.kills import kill_and_resume
+from tests.pipelines.repository import write_repository
+
+PIPELINES = """
+pipelines:
+  - name: nightly
+    schedule: "0 */6 * * *"
+    description: Features, then their values online.
+    stages:
+      - {name: features, run: materialize --no-online, on_success: [file]}
+      - {name: sync, run: push, needs: [features], timeout: 5m}
+      - {name: look, run: status, needs: [sync]}
+  - name: broken
+    stages:
+      - name: set
+        run: training-set --features spend:amount_sum_7d --spine spine.csv --out set.parquet
+        on_failure: [file]
+      - {name: after, run: version, needs: [set]}
+      - {name: beside, run: version}
+"""
+COMMAND = [sys.executable, "-m", "featurectl", "pipeline", "run"]
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch):
+    write_repository(tmp_path, PIPELINES)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def made(shop):
+    """Give a shop whose tables are made."""
+    assert main(["materialize", "-q"]) == 0
+    return shop
+
+
+def said(capsys, *words, code=0):
+    """Run a command that answers in JSON, and return its result."""
+    capsys.readouterr()
+    assert main([*words, "-o", "json", "-q"]) == code
+    return json.loads(capsys.readouterr().out)["result"]
+
+
+def stages(run):
+    return {stage["name"]: stage["state"] for stage in run["stages"]}
+
+
+def told(shop):
+    return [json.loads(line) for line in (shop / "told.jsonl").read_text().splitlines()]
+
+
+def test_a_pipeline_runs_to_its_end(shop, capsys):
+    run = said(capsys, "pipeline", "run", "nightly")["run"]
+    assert stages(run) == {"features": "succeeded", "sync": "succeeded", "look": "succeeded"}
+    assert (run["state"], run["environment"], run["as_of"]) == ("succeeded", "dev", "")
+    assert said(capsys, "get", "spend", "customer=ann")["features"] is not None
+    (message,) = told(shop)
+    assert (message["kind"], message["alert"], message["subject"]) == ("succeeded", "nightly", "features")
+    assert message["title"] == "SUCCEEDED: stage features of pipeline nightly in dev"
+
+
+def test_all_stages_take_the_start_of_the_run_as_now(shop, capsys):
+    run = said(capsys, "pipeline", "run", "nightly")["run"]
+    with open_workspace(shop, None, None, "applied") as workspace:
+        day = datetime.now(UTC) - timedelta(days=1)
+        found = read_runs(workspace.offline_location(), workspace.project, "dev", day)
+    assert {item.command for item in found} == {"materialize", "push"}
+    assert {item.now.isoformat().replace("+00:00", "Z") for item in found} == {run["clock"]}
+
+
+def test_an_as_of_reaches_the_stages_that_have_one(shop, capsys):
+    run = said(capsys, "pipeline", "run", "nightly", "--as-of", "2026-01-02T00:00:00Z")["run"]
+    assert (run["as_of"], run["state"]) == ("2026-01-02T00:00:00Z", "succeeded")
+    with open_workspace(shop, None, None, "applied") as workspace:
+        found = read_runs(workspace.offline_location(), workspace.project, "dev", datetime(2026, 1, 1, tzinfo=UTC))
+    assert {item.now for item in found} == {datetime(2026, 1, 2, tzinfo=UTC)}
+
+
+def test_a_failure_is_told_skips_what_needs_it_and_is_gone_on_with(made, capsys):
+    run = said(capsys, "pipeline", "run", "broken", code=1)["run"]
+    assert stages(run) == {"set": "failed", "after": "skipped", "beside": "succeeded"}
+    (message,) = told(made)
+    assert (message["kind"], message["severity"], message["condition"]) == ("failed", "critical", "exit code 64")
+    assert message["look"] == "featurectl pipeline run broken --resume --env dev"
+    assert "spine.csv" in message["cause"]
+    (made / "spine.csv").write_text("customer,event_time\nann,2026-01-03T00:00:00Z\n")
+    again = said(capsys, "pipeline", "run", "broken", "--resume")["run"]
+    assert stages(again) == {"set": "succeeded", "after": "succeeded", "beside": "succeeded"}
+    assert again["clock"] == run["clock"]
+    before, after = ({s["name"]: s["ended"] for s in r["stages"]} for r in (run, again))
+    assert before["beside"] == after["beside"]
+    capsys.readouterr()
+    assert main(["pipeline", "run", "broken", "--resume"]) == 64
+    assert "there is no run of pipeline broken to go on with: the last" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["nightl"], "no pipeline 'nightl' is applied"),
+        (["nightly", "--only", "syn"], "pipeline nightly has no stage 'syn'"),
+        (["nightly", "--from", "nothing"], "pipeline nightly has no stage 'nothing'"),
+        (["nightly", "--resume"], "there is no run of pipeline nightly to go on with: it never ran"),
+        (["nightly", "--resume", "--only", "sync"], "--resume goes on with a run as it is"),
+        (["nightly", "--from", "sync", "--only", "look"], "--from and --only choose stages in two ways"),
+        (["nightly", "--max-parallel", "0"], "--max-parallel"),
+        (["nightly", "--as-of", "soon"], "'soon' is no instant"),
+    ],
+)
+def test_what_can_not_be_run_is_said_before_anything_runs(shop, capsys, words, error):
+    capsys.readouterr()
+    assert main(["pipeline", "run", *words]) == 64
+    assert error in capsys.readouterr().err
+    assert not (shop / ".featurectl" / "pipelines").exists()
+
+
+@pytest.mark.usefixtures("shop")
+def test_only_some_stages_may_run(capsys):
+    run = said(capsys, "pipeline", "run", "nightly", "--only", "features")["run"]
+    assert stages(run) == {"features": "succeeded"}
+    run = said(capsys, "pipeline", "run", "nightly", "--from", "sync")["run"]
+    assert stages(run) == {"sync": "succeeded", "look": "succeeded"}
+
+
+def test_a_pipeline_runs_once_at_a_time_wherever_it_is_started(shop, capsys):
+    with open_workspace(shop, None, None, "applied") as workspace:
+        leases = workspace.registry().leases()
+        leases.take("shop/pipelines/dev/nightly", lock_holder("ana@other", "featurectl pipeline run nightly"), "abc123")
+        capsys.readouterr()
+        assert main(["pipeline", "run", "nightly", "-q"]) == 75
+        err = capsys.readouterr().err
+        assert "pipeline nightly is run by ana@other, pid" in err
+        assert "featurectl unlock abc123" in err
+        assert main(["pipeline", "run", "nightly", "-q", "--env", "prod"]) == 0  # another environment is another run
+        assert main(["unlock", "abc123", "-q"]) == 0
+        assert main(["pipeline", "run", "nightly", "-q"]) == 0
+
+
+def test_a_lease_that_was_taken_away_ends_the_run(shop):
+    with open_workspace(shop, None, None, "applied") as workspace:
+        leases = workspace.registry().leases()
+        leases.take("shop/pipelines/dev/p", "ana", "one")
+        assert leases.renew("shop/pipelines/dev/p", "one") == ""
+        leases.end("shop/pipelines/dev/p", "one")
+        assert leases.renew("shop/pipelines/dev/p", "one") == "nobody: it was taken away"
+        leases.take("shop/pipelines/dev/p", "bob", "two")
+        assert leases.renew("shop/pipelines/dev/p", "one") == "bob"
+        leases.take("shop/pipelines/dev/p", "ana", "three", dead="two")
+        assert leases.renew("shop/pipelines/dev/p", "three") == ""
+
+
+@pytest.mark.usefixtures("made")
+def test_runs_are_listed_and_shown(capsys):
+    assert main(["pipeline", "list"]) == 0
+    assert "never ran" in capsys.readouterr().out
+    said(capsys, "pipeline", "run", "broken", code=1)
+    said(capsys, "pipeline", "run", "nightly")
+    listed = {item["name"]: item for item in said(capsys, "pipeline", "list")["pipelines"]}
+    assert [run["state"] for run in listed["broken"]["runs"]] == ["failed"]
+    assert len(listed["nightly"]["due"]) == 3
+    assert listed["broken"]["due"] == []
+    capsys.readouterr()
+    assert main(["pipeline", "show", "broken"]) == 0
+    page = capsys.readouterr().out
+    assert re.search(r"^set +failed +1 +\S.* exit code 64$", page, re.MULTILINE)
+    assert "error: spine spine.csv: no such file" in page
+    assert main(["pipeline", "show", "nightl"]) == 64
+
+
+def test_a_stage_that_hangs_is_ended_by_ctrl_c_and_the_run_is_gone_on_with(made, capsys):
+    os.mkfifo(made / "spine.csv")  # nobody writes to it
+    with subprocess.Popen([*COMMAND, "broken"], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "beside: succeeded" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        process.stderr.read()
+        assert process.wait(60) == 130
+    with open_workspace(made, None, None, "applied") as workspace:
+        (record,) = records_of(workspace).last("broken")
+    assert {stage.name: stage.state for stage in record.stages} == {
+        "set": "stopped", "after": "stopped", "beside": "succeeded",
+    }  # fmt: skip
+    (made / "spine.csv").unlink()
+    (made / "spine.csv").write_text("customer,event_time\nann,2026-01-03T00:00:00Z\n")
+    assert said(capsys, "pipeline", "run", "broken", "--resume")["run"]["state"] == "succeeded"
+
+
+def test_a_notifier_that_can_not_be_reached_is_a_warning(shop, capsys):
+    (shop / "objects.yaml").write_text((shop / "objects.yaml").read_text().replace("tee -a told.jsonl", "false"))
+    assert main(["apply", "--auto-approve", "-q"]) == 0
+    capsys.readouterr()
+    assert main(["pipeline", "run", "nightly", "--only", "features"]) == 0
+    assert "warning: notifier file was not notified of features" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("count", [3, pytest.param(30, marks=pytest.mark.long)])
+def test_a_killed_run_is_gone_on_with_and_nothing_that_succeeded_runs_again(tmp_path, count):
+    """The runner is killed at any moment: its stages end with it, and the next run begins only then."""
+    kill_and_resume(tmp_path, count)
