@@ -51,10 +51,11 @@ class PipelineLease:
             TryAgainError: another run has it.
             StoreError: the registry can't be written.
         """
-        dead = self._kept.read_text() if self._kept.exists() else ""
+        dead = self._kept.read_text().split() if self._kept.exists() else []
         self.id = uuid.uuid4().hex[:12]
-        self._kept.write_text(self.id)
+        self._kept.write_text(" ".join([*dead, self.id]))  # this process may end before it has it
         self._leases.take(self._key, self._holder, self.id, dead)
+        self._kept.write_text(self.id)
         threading.Thread(target=self._renew, daemon=True).start()
 
     def give_back(self) -> None:

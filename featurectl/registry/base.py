@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
@@ -80,8 +80,8 @@ def lock_holder(who: str, command: str) -> str:
 class RunLeases(Protocol):
     """Leases by a key: of one holder at a time, who renews his until he gives it back. Methods raise `StoreError`."""
 
-    def take(self, key: str, holder: str, lease_id: str, dead: str = "") -> None:
-        """Take a lease under an ID; `dead` is the ID of one whose holder is known to be gone.
+    def take(self, key: str, holder: str, lease_id: str, dead: Collection[str] = ()) -> None:
+        """Take a lease under an ID; `dead` are IDs of those whose holders are known to be gone.
 
         `TryAgainError` when another holder has it.
         """

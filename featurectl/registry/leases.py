@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import datetime
 
@@ -24,15 +24,15 @@ class SqlLeases:
     def __init__(self, database: Database, clock: Callable[[], datetime] | None = None) -> None:
         self._database, self._clock = database, clock
 
-    def take(self, key: str, holder: str, lease_id: str, dead: str = "") -> None:
-        """Take a lease under an ID; `dead` is the ID of one whose holder is known to be gone.
+    def take(self, key: str, holder: str, lease_id: str, dead: Collection[str] = ()) -> None:
+        """Take a lease under an ID; `dead` are IDs of those whose holders are known to be gone.
 
         Raises:
             TryAgainError: another holder has it.
         """
         with self._database.writing() as connection:
-            if dead:
-                delete_lock(connection, key, dead)
+            for other in dead:
+                delete_lock(connection, key, other)
             held = take_lock(connection, key, holder, lease_id, self._now(connection))
         if held.id != lease_id:
             name = key.rpartition("/")[2]

@@ -165,7 +165,7 @@ def test_a_lease_that_was_taken_away_ends_the_run(shop):
         assert leases.renew("shop/pipelines/dev/p", "one") == "nobody: it was taken away"
         leases.take("shop/pipelines/dev/p", "bob", "two")
         assert leases.renew("shop/pipelines/dev/p", "one") == "bob"
-        leases.take("shop/pipelines/dev/p", "ana", "three", dead="two")
+        leases.take("shop/pipelines/dev/p", "ana", "three", dead=["two"])
         assert leases.renew("shop/pipelines/dev/p", "three") == ""
 
 
@@ -216,6 +216,6 @@ def test_a_notifier_that_can_not_be_reached_is_a_warning(shop, capsys):
 
 
 @pytest.mark.parametrize("count", [3, pytest.param(30, marks=pytest.mark.long)])
-def test_a_killed_run_is_gone_on_with_and_nothing_that_succeeded_runs_again(tmp_path, count):
+def test_a_killed_run_is_gone_on_with_and_no_stage_runs_twice(tmp_path, count):
     """The runner is killed at any moment: its stages end with it, and the next run begins only then."""
     kill_and_resume(tmp_path, count)
