@@ -44,7 +44,7 @@ _KEPT: Final = 20  # folders of runs of a pipeline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PipelineRequest:
+class RunRequest:
     """What is to run: `since` that stage and what needs it, `only` these; `resume` what did not succeed last time.
 
     `as_of` is for data that has ended; `most` is how many stages run at a time, None: as many as the machine takes.
@@ -60,7 +60,7 @@ class PipelineRequest:
 
 def run_pipeline(
     workspace: Workspace,
-    request: PipelineRequest,
+    request: RunRequest,
     report: RunReport,
     stop: StopRequest,
     commands: StageCommands = stage_commands,
@@ -95,7 +95,7 @@ def run_pipeline(
 
 
 def _planned(
-    workspace: Workspace, request: PipelineRequest, pipeline: Pipeline, last: PipelineRecord | None
+    workspace: Workspace, request: RunRequest, pipeline: Pipeline, last: PipelineRecord | None
 ) -> tuple[PipelineRecord, list[PipelineStage]]:
     """Return the record of the run that begins, and its stages."""
     began = datetime.now(UTC)
@@ -161,7 +161,7 @@ class _Run:
     state: State
     record: PipelineRecord
     stages: Sequence[PipelineStage]
-    request: PipelineRequest
+    request: RunRequest
     commands: StageCommands
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from featurectl.core.errors import UsageError
 from featurectl.core.stop_request import StopRequest
-from featurectl.pipelines.run_pipeline import PipelineRequest, run_pipeline
+from featurectl.pipelines.run_pipeline import RunRequest, run_pipeline
 from featurectl.workspace.open import open_workspace
 from tests.pipelines.commands import NotedReport, program_commands
 
@@ -19,7 +19,7 @@ def main(root: Path, *, resume: bool) -> int:
     with open_workspace(root, None, None, "applied") as workspace:
         sys.stdout.write("works\n")
         sys.stdout.flush()
-        request = PipelineRequest(name="p", resume=resume)
+        request = RunRequest(name="p", resume=resume)
         try:
             ran = run_pipeline(workspace, request, NotedReport(), StopRequest(), program_commands(root))
         except UsageError:  # killed before it was on record, so that there is none to go on with

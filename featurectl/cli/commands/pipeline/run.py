@@ -17,7 +17,7 @@ from featurectl.core.errors import UsageError
 
 if TYPE_CHECKING:
     from featurectl.core.stop_request import StopRequest
-    from featurectl.pipelines.run_pipeline import PipelineRequest
+    from featurectl.pipelines.run_pipeline import RunRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,14 +74,14 @@ def run(
     )
 
 
-def _request(call: Call, name: str, options: PipelineRunOptions) -> PipelineRequest:
-    from featurectl.pipelines.run_pipeline import PipelineRequest
+def _request(call: Call, name: str, options: PipelineRunOptions) -> RunRequest:
+    from featurectl.pipelines.run_pipeline import RunRequest
 
     if options.resume and (options.since or options.only or call.as_of):
         raise UsageError("--resume goes on with a run as it is: without --from, --only and --as-of")
     if options.since and options.only:
         raise UsageError("--from and --only choose stages in two ways", hint="leave one of them out")
-    return PipelineRequest(
+    return RunRequest(
         name=name,
         since=options.since,
         only=tuple(options.only or ()),
