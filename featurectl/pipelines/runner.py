@@ -21,7 +21,8 @@ from featurectl.pipelines.room import MachineRoom
 from featurectl.pipelines.stage_commands import RunArguments, StageCommands, stage_commands, stage_environ
 from featurectl.pipelines.stage_run import RunFolder, StageRun, Tether
 
-_POLL_S: Final = 0.03
+_POLL_S: Final = 0.01
+_READ_S: Final = 0.1  # between two looks at what stages write
 _OVER: Final = ("succeeded", "failed", "skipped", "stopped")
 _SECOND: Final = 1_000_000
 
@@ -72,6 +73,7 @@ class PipelineRunner:
         self._place, self._room, self._report = place, room, report
         self._running: dict[str, _Attempt] = {}
         self._not_before: dict[str, float] = {}
+        self._read, self._reads = 0.0, False
         self.ended: Callable[[StageRecord], None] = lambda _: None
         self.kept: Callable[[Mapping[str, StageRecord]], None] = lambda _: None
 
@@ -84,6 +86,8 @@ class PipelineRunner:
             else:
                 self._skip()
                 self._start_ready()
+            self._reads = time.monotonic() - self._read >= _READ_S
+            self._read = time.monotonic() if self._reads else self._read
             for name, attempt in list(self._running.items()):
                 self._look_at(self._stages[name], attempt)
             self._report.look(self.records)
@@ -140,8 +144,9 @@ class PipelineRunner:
         for place, run in enumerate(attempt.runs):
             if attempt.codes[place] is None:
                 attempt.codes[place] = run.poll()
-                for line in run.new_lines(whole=attempt.codes[place] is not None):
-                    self._report.wrote(stage.name, line)
+                if attempt.codes[place] is not None or self._reads:
+                    for line in run.new_lines(whole=attempt.codes[place] is not None):
+                        self._report.wrote(stage.name, line)
         late = stage.timeout_us is not None and time.monotonic() - attempt.began > stage.timeout_us / _SECOND
         failed = [code for code in attempt.codes if code]
         if all(code is not None for code in attempt.codes):
