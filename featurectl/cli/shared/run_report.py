@@ -54,7 +54,8 @@ class PlainRunReport(QuietRunReport):
 
     def wrote(self, stage: str, line: str) -> None:
         """Write a line of a stage behind its name."""
-        self._progress.done(f"{stage} | {line}")
+        if line.strip():
+            self._progress.done(f"{stage} | {line}")
 
     def note(self, text: str) -> None:
         """Write it."""
