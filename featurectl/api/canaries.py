@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from featurectl.api.base import ProjectBase
+import time
+from dataclasses import replace
+from datetime import timedelta
+
+from featurectl.api.base import ProjectBase, length_of
 from featurectl.api.pages import CanaryPage, CanaryStartPage, EndedCanaryPage, as_page
 from featurectl.core.dataclass import dataclass
-from featurectl.core.errors import UsageError
 from featurectl.monitor.canary.lifecycle import CanaryEvaluation, end_running, evaluate_last
-from featurectl.monitor.canary.start_gated import StartRequest, start_gated
+from featurectl.monitor.canary.start_gated import parse_start, start_gated
+from featurectl.monitor.canary.wait import CanaryWait
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,21 +20,34 @@ class ProjectCanaries:
 
     project: ProjectBase
 
-    def start(self, model: str, *, percent: float | None = None, allow_pickle: bool = False) -> CanaryStartPage:
-        """Let a version (`"late@3"`) answer a share of the entities; `run` is None where it fails a gate.
+    def start(
+        self,
+        model: str,
+        *,
+        percent: float | None = None,
+        allow_pickle: bool = False,
+        wait: bool = False,
+        every: str | timedelta = "10s",
+    ) -> CanaryStartPage:
+        """Let a version (`"late@3"`; `"late"`: its newest) answer a share of the entities.
 
-        `percent` stands in place of the model's own; 0: it scores in the shadow.
+        `run` is None where it fails a gate. `percent` stands in place of the model's own; 0: it scores in the shadow.
+        `wait`: judge it again and again until it is over, `every` so often, and return it as it has ended; a canary of
+        that version that runs is waited for.
 
         Raises:
-            UsageError: no version is named, there is none, or it can't be tried.
+            UsageError: there is no such version, or it can't be tried.
             DataError, StoreError: what is measured can't be read.
         """
-        name, _, which = model.partition("@")
-        if not which:
-            raise UsageError(f"{model}: which version?", hint=f"featurectl models canary start {name}@VERSION")
-        request = StartRequest(model=name, which=which, percent=percent, allow_pickle=allow_pickle)
+        every_s = length_of(every, "every").total_seconds()
+        request = parse_start(model, percent, allow_pickle=allow_pickle, join=wait)
         with self.project.workspace("applied") as workspace:
-            return as_page(CanaryStartPage, start_gated(workspace, request))
+            found = start_gated(workspace, request)
+            if wait and found.run is not None and found.run.state == "running":
+                progress = self.project.open_progress()
+                waiting = CanaryWait(workspace=workspace, every_s=every_s, progress=progress, pause=time.sleep)
+                found = replace(found, run=waiting.wait(found.run))
+        return as_page(CanaryStartPage, found)
 
     def status(self, model: str, *, judge: bool = False) -> CanaryPage | EndedCanaryPage | None:
         """Return how a model's canary does, or has ended; None: it had none. `judge`: end it where that is due.

@@ -296,7 +296,9 @@ class CanaryStartPage(ReadsAsPage, CanaryStart):
     __slots__ = ()
 
     def _page(self) -> Page:
-        return [[render_gates(self.failed) if self.run is None else render_started(self.run)]]
+        if self.run is None:
+            return [[render_gates(self.failed)]]
+        return [[render_started(self.run) if self.run.state == "running" else render_ended(self.run)]]
 
 
 class CanaryPage(ReadsAsPage, CanaryEvaluation):

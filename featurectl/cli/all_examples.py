@@ -38,7 +38,10 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
         "models import late_arrival --mlflow mlruns/model",
     ),
     "models export": ("models export late_arrival --out exported",),
-    "models canary start": ("models canary start late_arrival@2 --percent 5",),
+    "models canary start": (
+        "models canary start late_arrival@2 --percent 5",
+        "models canary start late_arrival --wait",
+    ),
     "models canary status": ("models canary status late_arrival",),
     "models canary promote": ("models canary promote late_arrival",),
     "models canary abort": ("models canary abort late_arrival",),

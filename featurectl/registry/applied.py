@@ -99,6 +99,16 @@ def choose_usable(state: State, model: str, which: str) -> ModelVersion:
     return version
 
 
+def newest_usable(state: State, model: str) -> ModelVersion:
+    """Return the version of a model that was registered last and is not retired, rejected or not.
+
+    Raises:
+        UsageError: there is no such model, or it has none.
+    """
+    numbers = [v.version for v in state.model_versions if v.model == model and v.status != "retired"]
+    return choose_usable(state, model, str(max(numbers)) if numbers else CHAMPION)
+
+
 def retired_version(model: str, number: int) -> UsageError:
     """Return the error for a version that is not used any more."""
     return UsageError(

@@ -169,7 +169,7 @@ def test_alerts_are_looked_at_silenced_and_tried(project):
     with pytest.raises(UsageError, match="no length of time"):
         project.alerts.silence(name, "soon")
     with pytest.raises(UsageError, match="which version"):
-        project.models.canary.start("big")
+        project.models.canary.start("big@")
     assert project.models.canary.status("big") is None
 
 

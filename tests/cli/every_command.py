@@ -179,6 +179,7 @@ JOB: tuple[Step, ...] = (
     "models canary abort big",
     "models canary start big@2 --percent 50",
     "models canary promote big",
+    "models canary start big@2 --wait",
     "models rollback big",
     "models promote big@2",
     "models rollback big",

@@ -72,7 +72,10 @@ def test_the_canary_is_the_one_that_was_applied_not_the_one_of_the_file(root):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("start", "trial"), "trial: which version?"),
+        (("start", "trial@"), "trial@: which version?"),
+        (("start", "trial@2", "--wait", "--every", "soon"), "--every 'soon' is no length of time"),
+        (("start", "trial@2", "--wait", "--env", "unlogged"),
+         "environment unlogged has no prediction log, which a canary is judged by"),
         (("start", "trail@2"), "no model 'trail' is applied in project trial"),
         (("start", "trial@99"), "model trial has no version '99'"),
         (("start", "trial@challenger"), "model trial has no version 'challenger'"),

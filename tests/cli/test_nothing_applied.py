@@ -51,6 +51,7 @@ WORKS_ON_WHAT_IS_APPLIED = (
     "models import late --file late.onnx",
     "models export late --out exported",
     "models canary start late@2",
+    "models canary start late --wait",
     "models canary status late",
     "models canary promote late",
     "models canary abort late",

@@ -61,14 +61,14 @@ def open_log(workspace: Workspace, run: CanaryRun) -> CanaryLog:
     return CanaryLog(log_files.open_log(workspace, run.model), run)
 
 
-def look_at(run: CanaryRun, log: CanaryLog) -> CanaryEvaluation:
-    """Return the figures of a canary so far, and what they say; nothing is decided.
+def look_at(run: CanaryRun, log: CanaryLog, now: datetime | None = None) -> CanaryEvaluation:
+    """Return the figures of a canary so far, and what they say by now, or by the clock; nothing is decided.
 
     Raises:
         StoreError: the prediction log can't be read.
     """
     figures = log.figures()
-    return CanaryEvaluation(run=run, figures=figures, verdict=judge_figures(run, figures, datetime.now(UTC)))
+    return CanaryEvaluation(run=run, figures=figures, verdict=judge_figures(run, figures, now or datetime.now(UTC)))
 
 
 def judge_now(
@@ -82,7 +82,18 @@ def judge_now(
     Raises:
         StoreError: the prediction log or the registry can't be read.
     """
-    seen = look_at(run, log)
+    return judge_seen(workspace, look_at(run, log), command, failures)
+
+
+def judge_seen(
+    workspace: Workspace, seen: CanaryEvaluation, command: str, failures: Mapping[str, str] | None = None
+) -> CanaryEvaluation:
+    """End a running canary where that is due by what a look has found, as `judge_now` does.
+
+    Raises:
+        StoreError: the registry can't be read.
+    """
+    run = seen.run
     moved = moved_champion(run, workspace.state().aliases)
     failure = (failures or {}).get(f"{run.model}@{run.challenger}")
     verdict = seen.verdict

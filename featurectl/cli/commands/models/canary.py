@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -9,24 +10,38 @@ import typer
 
 from featurectl.cli.command_decorator import verb
 from featurectl.cli.shared.call import Call, Outcome
+from featurectl.cli.shared.signals import ended_by_sigterm
 from featurectl.cli.shared.workspaces import open_applied
-from featurectl.core.errors import UsageError
+from featurectl.core.dataclass import dataclass
 from featurectl.core.units import counted
 
 if TYPE_CHECKING:
     from featurectl.monitor.canary.lifecycle import CanaryEvaluation
+    from featurectl.monitor.canary.start_gated import CanaryStart
+    from featurectl.workspace.workspace import Workspace
 
 ModelArgument = Annotated[str, typer.Argument(help="A model with a running canary.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartOptions:
+    """For whom a canary answers, and whether its end is waited for."""
+
+    percent: Annotated[
+        float | None, typer.Option(help="The share of the entities, in place of that of `canary:`; 0: shadow mode.")
+    ] = None
+    allow_pickle: Annotated[bool, typer.Option(help="Load models that run code, to measure their gates.")] = False
+    wait: Annotated[bool, typer.Option("--wait", help="Judge it until it is over, and end as it does.")] = False
+    every: Annotated[
+        str, typer.Option(help="With --wait: how long to wait between two judgements.", metavar="DURATION")
+    ] = "10s"
 
 
 @verb()
 def start(
     call: Call,
-    model: Annotated[str, typer.Argument(help="MODEL@3, or MODEL@challenger.")],
-    percent: Annotated[
-        float | None, typer.Option(help="The share of the entities, in place of that of `canary:`; 0: shadow mode.")
-    ] = None,
-    allow_pickle: Annotated[bool, typer.Option(help="Load models that run code, to measure their gates.")] = False,
+    model: Annotated[str, typer.Argument(help="MODEL@3, or MODEL@challenger; MODEL alone is its newest version.")],
+    options: StartOptions,
 ) -> Outcome:
     """Let a version of a model answer a share of the entities.
 
@@ -34,23 +49,57 @@ def start(
     How many, for how long and what it has to keep to are the model's `canary:` as it was applied. `featurectl
     serve` takes it up by itself, promotes the version when all held to the end, and rolls it back as soon as
     something does not.
+
+    With --wait it ends when the canary is over: with 0 when the version was promoted, with 1 when it was rolled back
+    or aborted. It judges, too, so that nobody else has to; a registry that is away is waited for. SIGTERM and Ctrl-C
+    end the wait with 130, and not the canary: the same command waits again, for the canary of that version that runs.
     """
-    from featurectl.monitor.canary.start_gated import StartRequest, start_gated
+    from featurectl.cli.shared.times import seconds_of
+    from featurectl.monitor.canary.start_gated import parse_start, start_gated
+
+    every_s = seconds_of("--every", options.every)
+    request = parse_start(model, options.percent, allow_pickle=options.allow_pickle, join=options.wait)
+    with open_applied(call) as workspace, ended_by_sigterm() if options.wait else nullcontext():
+        found = start_gated(workspace, request)
+        if options.wait and found.run is not None:
+            return _waited(call, workspace, found, every_s)
+    return _started(model, found)
+
+
+def _started(model: str, found: CanaryStart) -> Outcome:
     from featurectl.render.canary import render_started, run_json
     from featurectl.render.gates import render_gates
 
-    name, _, which = model.partition("@")
-    if not which:
-        raise UsageError(f"{model}: which version?", hint=f"featurectl models canary start {name}@VERSION")
-    request = StartRequest(model=name, which=which, percent=percent, allow_pickle=allow_pickle)
-    with open_applied(call) as workspace:
-        found = start_gated(workspace, request)
     gates = [asdict(gate) for gate in found.gates]
     if found.run is None:
         failed = f"{model} fails {counted(len(found.failed), 'gate')}: no canary is begun."
         text = f"{render_gates(found.failed)}\n{failed}"
         return Outcome(text=text, result={"canary": None, "gates": gates}, exit_code=1)
     return Outcome(text=render_started(found.run), result={"canary": run_json(found.run), "gates": gates})
+
+
+def _waited(call: Call, workspace: Workspace, found: CanaryStart, every_s: float) -> Outcome:
+    """Wait for the end of a canary; it goes on where the wait is interrupted."""
+    import time
+
+    from featurectl.monitor.canary.wait import CanaryWait
+    from featurectl.render.canary import render_ended, render_started, run_json
+
+    assert found.run is not None
+    run, gates = found.run, [asdict(gate) for gate in found.gates]
+    if not found.is_joined or run.state == "running":
+        call.progress.done(render_started(run).partition("\n")[0])
+    waiting = CanaryWait(workspace=workspace, every_s=every_s, progress=call.progress, pause=time.sleep)
+    try:
+        ended = waiting.wait(run) if run.state == "running" else run
+    except KeyboardInterrupt:
+        again = f"featurectl models canary start {run.model}@{run.challenger} --wait --env {run.environment}"
+        text = f"interrupted: the canary of {run.model} version {run.challenger} goes on\nwait for it again: {again}"
+        error = {"code": "", "message": "interrupted", "hint": again}
+        result = {"canary": run_json(run), "gates": gates, "error": error}
+        return Outcome(text=text, result=result, exit_code=130)
+    code = 0 if ended.state == "promoted" else 1
+    return Outcome(text=render_ended(ended), result={"canary": run_json(ended), "gates": gates}, exit_code=code)
 
 
 @verb()

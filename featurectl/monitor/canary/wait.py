@@ -1,0 +1,80 @@
+"""Wait until a canary is over. Who waits judges, too: so it ends where no server runs, or none judges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from featurectl.core.dataclass import dataclass
+from featurectl.core.errors import StoreError, TryAgainError
+from featurectl.core.units import SECOND_US, format_age
+from featurectl.monitor.canary.lifecycle import CanaryEvaluation, judge_seen, look_at, open_log
+from featurectl.monitor.canary.verdict import ends_at, least_requests
+from featurectl.registry.state import CanaryRun
+
+if TYPE_CHECKING:
+    from featurectl.core.progress import Progress
+    from featurectl.monitor.canary.log import CanaryLog
+    from featurectl.workspace.workspace import Workspace
+
+
+def _clock() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanaryWait:
+    """Judges a canary every so many seconds until it is over, whoever ends it; a line of `progress` at each look.
+
+    A registry, or a prediction log, that can't be read is waited for. `pause` waits so many seconds, `now` is the
+    clock.
+    """
+
+    workspace: Workspace
+    every_s: float
+    progress: Progress
+    pause: Callable[[float], object]
+    now: Callable[[], datetime] = _clock
+
+    def wait(self, run: CanaryRun) -> CanaryRun:
+        """Return the canary as it has ended.
+
+        Raises:
+            UsageError: the environment keeps no predictions, or another environment serves the canary.
+        """
+        log, away = open_log(self.workspace, run), ""
+        while True:
+            try:
+                found = self._look(run, log)
+            except (StoreError, TryAgainError) as error:
+                if error.message != away:
+                    self.progress.done(f"warning: it can't be judged, and is waited for: {error.message}")
+                away = error.message
+            else:
+                away = ""
+                if isinstance(found, CanaryRun):
+                    return found
+                self.progress.done(judgement_line(found, self.now()))
+            self.pause(self.every_s)
+
+    def _look(self, run: CanaryRun, log: CanaryLog) -> CanaryEvaluation | CanaryRun:
+        """Judge the canary; one that is over, by this look or by another judge, is returned as it has ended."""
+        state = self.workspace.state()
+        same = next(one for one in state.canaries if (one.model, one.number) == (run.model, run.number))
+        if same.state != "running":
+            return same
+        judged = judge_seen(self.workspace, look_at(same, log, self.now()), "models canary start --wait")
+        return judged if judged.run.state == "running" else judged.run
+
+
+def judgement_line(found: CanaryEvaluation, now: datetime) -> str:
+    """Return what a look at a running canary has found: requests, what does not hold yet, and the time left."""
+    run, verdict = found.run, found.verdict
+    left_us = int((ends_at(run) - now).total_seconds()) * SECOND_US
+    parts = [
+        f"{found.figures.challenger.requests:,} of {least_requests(run):,} requests",
+        *(f"{item.name} {item.measured} (asked: {item.asked})" for item in verdict.criteria if item.holds is not True),
+        f"{format_age(left_us)} left" if left_us > 0 else verdict.reason,
+    ]
+    return f"{run.model} version {run.challenger}: {'; '.join(parts)}"
