@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from featurectl.api.project import Project
+from featurectl.api.project import open_project
 from featurectl.cli.main import main
 from featurectl.core.errors import StoreError
 from featurectl.monitor.canary.wait import CanaryWait
@@ -174,7 +174,7 @@ def test_a_canary_of_that_version_that_runs_is_waited_for(own_trial, capsys):
 
 def test_a_project_in_python_waits_for_the_end(own_trial):
     write_model(own_trial, canary=ANYTHING)
-    found = Project(repo=own_trial, progress=False).models.canary.start(f"trial@{BETTER}", wait=True, every="1s")
+    found = open_project(own_trial, progress=False).models.canary.start(f"trial@{BETTER}", wait=True, every="1s")
     assert found.run.state == "promoted"
     assert "\npromoted " in repr(found)
 
