@@ -160,6 +160,7 @@ NO_METHOD = {
     "monitor export": "it answers Prometheus, or writes a file for it",
     "monitor rules": "it writes files for Prometheus and Grafana",
     "pipeline render": "it writes files for a scheduler",
+    "deployment render": "it writes files for what runs deployments",
     "schema": "it writes files for editors",
     "explain": "it prints what the documentation says of a code, which is `error.code`",
     "stream run": "a process of its own",

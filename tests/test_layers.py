@@ -88,7 +88,7 @@ HEAVY = {
     "starlette": ["serving/"],
     "uvicorn": ["serving/"],
     "prometheus_client": ["serving/", "monitor/prometheus/metrics.py"],
-    "yaml": ["language/"],
+    "yaml": ["language/", "pipelines/render/yaml_text.py"],
     "pydantic": ["language/"],
     "rich": ["cli/"],
     "pyspark": ["engines/spark/"],

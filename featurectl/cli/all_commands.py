@@ -51,6 +51,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "pipeline list": "pipeline.listing:list_pipelines",
     "pipeline show": "pipeline.show:show",
     "pipeline render": "pipeline.render:render",
+    "deployment render": "deployment.render:render",
     "list": "list_objects:list_objects",
     "show": "show_object:show_object",
     "search": "search_objects:search_objects",
@@ -76,6 +77,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "models": "Trained versions of models.",
     "models canary": "Try a version beside the champion.",
     "pipeline": "Stages in their order, here or by a scheduler.",
+    "deployment": "What runs for long.",
     "monitor": "Watch what is applied, and tell.",
     "stream": "Event streams: into the online store and the log.",
 }

@@ -61,6 +61,7 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
     "stream rebuild": ("stream rebuild recent", "stream rebuild recent@2"),
     "stream reset": ("stream reset swipes", "stream reset swipes --log-lost"),
     "pipeline render": ("pipeline render nightly --to cron", "pipeline render --to cron --env prod --check"),
+    "deployment render": ("deployment render --to kubernetes", "deployment render inference --to systemd --check"),
     "list": ("list", "list features --select tag:weather"),
     "show": ("show carrier_arrivals", "show carrier_arrivals:count_1d --sample 10000"),
     "search": ("search delay",),

@@ -192,6 +192,7 @@ JOB: tuple[Step, ...] = (
     "serve",
     "pipeline render --to cron",
     "pipeline render nightly --to cron --check",
+    "deployment render --to kubernetes",
     "list",
     "list features",
     "show spend",

@@ -72,7 +72,7 @@ WORKS_ON_WHAT_IS_APPLIED = (
 )
 # The rest: what makes a registry or needs none, what lists an empty past, and what runs on and looks again.
 WORKS_ON_FILES = {"init", "validate", "test", "plan", "apply", "schema", "explain", "version", "monitor rules",
-                  "pipeline render"}  # fmt: skip
+                  "pipeline render", "deployment render"}  # fmt: skip
 NEEDS_NO_OBJECT = {"history", "unlock", "serve", "monitor run"}
 
 

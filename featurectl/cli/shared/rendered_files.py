@@ -46,6 +46,14 @@ class RenderOptions:
         typer.Option(help="The repository's folder on a host; /srv/PROJECT by default.", metavar="DIR"),
     ] = None
 
+    variable: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A variable that what runs needs, beside those that the files name, like AWS_REGION. May be repeated.",
+            metavar="NAME",
+        ),
+    ] = None
+
     def order(self, call: Call, names: list[str] | None, target: str) -> RenderOrder:
         """Return them as the operation takes them."""
         from featurectl.pipelines.render.order import RenderOrder
@@ -59,7 +67,7 @@ class RenderOptions:
             out=None if self.out is None else Path(self.out),
             is_folder=bool(self.out) and str(self.out).endswith("/"),
             is_check=self.check,
-            places=SitePlaces(image=self.image or "", folder=self.folder or ""),
+            places=SitePlaces(image=self.image or "", folder=self.folder or "", variables=tuple(self.variable or ())),
         )
 
 

@@ -16,16 +16,29 @@ _HERE: Final = "featurectl.pipelines.render"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A target by the module that renders for it; `needs_schedule`: it has nothing for what nobody runs by itself."""
+    """A target by the module that renders for it.
+
+    `needs_schedule`: it has nothing for a pipeline that nobody runs by itself. `is_one`: all deployments stand in its
+    files together, otherwise each has files of its own.
+    """
 
     module: str
     needs_schedule: bool = False
+    is_one: bool = False
 
 
 PIPELINE_TARGETS: Final[Mapping[str, Target]] = {
     "cron": Target(module="cron", needs_schedule=True),
+    "systemd": Target(module="systemd"),
+    "github-actions": Target(module="github_actions"),
+    "kubernetes": Target(module="kubernetes"),
+    "argo": Target(module="argo"),
 }
-DEPLOYMENT_TARGETS: Final[Mapping[str, Target]] = {}
+DEPLOYMENT_TARGETS: Final[Mapping[str, Target]] = {
+    "kubernetes": Target(module="kubernetes"),
+    "systemd": Target(module="systemd"),
+    "compose": Target(module="compose", is_one=True),
+}
 
 
 def pipeline_target(name: str) -> tuple[Target, RenderPipeline]:
@@ -38,14 +51,14 @@ def pipeline_target(name: str) -> tuple[Target, RenderPipeline]:
     return target, cast("RenderPipeline", import_module(f"{_HERE}.pipelines.{target.module}").render)
 
 
-def deployment_target(name: str) -> RenderDeployments:
-    """Return what renders deployments for a target.
+def deployment_target(name: str) -> tuple[Target, RenderDeployments]:
+    """Return a target of deployments, and what renders for it.
 
     Raises:
         UsageError: there is none of that name.
     """
     target = _named(name, DEPLOYMENT_TARGETS, "deployments")
-    return cast("RenderDeployments", import_module(f"{_HERE}.deployments.{target.module}").render)
+    return target, cast("RenderDeployments", import_module(f"{_HERE}.deployments.{target.module}").render)
 
 
 def _named(name: str, targets: Mapping[str, Target], what: str) -> Target:

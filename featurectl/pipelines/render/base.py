@@ -28,7 +28,8 @@ class Site:
     `variables` are those that the environment, the sources and the notifiers name, in the order of their names.
     `on_disk` are the parts of the environment that lie on the disk of one machine: `online sqlite:///on.db`. `image`
     is the container image that has featurectl and the repository, `folder` the repository's folder on a host,
-    `in_checkout` its folder in the Git repository around it ("": it is the top, or in none).
+    `in_checkout` its folder in the Git repository around it ("": it is the top, or in none). `package` is what pip
+    installs: featurectl with the extras that the files need.
     """
 
     project: str
@@ -38,6 +39,7 @@ class Site:
     image: str = ""
     folder: str = ""
     in_checkout: str = ""
+    package: str = PROGRAM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from featurectl.language.definitions.pipelines import Pipeline
 from featurectl.pipelines.render.base import Site
 
 _WIDTH: Final = 110
@@ -38,3 +39,12 @@ def variables_text(site: Site, file: str) -> str:
     if not site.variables:
         return ""
     return said + ", ".join([*needed, *(f"{name} (it has a default)" for name in others)]) + "."
+
+
+def untold_text(pipeline: Pipeline, scheduler: str) -> list[str]:
+    """Return who is not notified where a scheduler runs stages by itself; nothing where nobody is named."""
+    named = sorted({name for stage in pipeline.stages for name in (*stage.on_success, *stage.on_failure)})
+    if not named:
+        return []
+    message = f"{', '.join(named)} of on_success and on_failure: {scheduler} notifies by ways of its own, "
+    return [f"{message}`featurectl pipeline run` by these."]

@@ -10,13 +10,8 @@ from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 from featurectl.core.nearest import did_you_mean
 from featurectl.language.load import RENDERED_FOLDER
-from featurectl.pipelines.render.all_targets import pipeline_target
-from featurectl.pipelines.render.base import (
-    PROGRAM,
-    PipelineRequest,
-    Site,
-    shell_line,
-)
+from featurectl.pipelines.render.all_targets import deployment_target, pipeline_target
+from featurectl.pipelines.render.base import PROGRAM, DeploymentsRequest, PipelineRequest, Site, shell_line
 from featurectl.pipelines.render.files import Rendering, WantedFile, write_or_check
 from featurectl.pipelines.render.header import wanted_files
 from featurectl.pipelines.render.site import SitePlaces, site_of
@@ -65,6 +60,27 @@ def render_pipelines(order: RenderOrder) -> Rendering:
     return write_or_check(wanted, _out(order, site), is_check=order.is_check, left_out=left_out)
 
 
+def render_deployments(order: RenderOrder) -> Rendering:
+    """Render deployments, all that are chosen for one set of files.
+
+    Raises:
+        ProblemsError: a file of the repository has an error.
+        UsageError: there is no such deployment, target or environment, the target can't have a deployment, or a file
+            can't be written.
+    """
+    target, render = deployment_target(order.target)
+    repo = load_checked(order.root, "unread")
+    site = site_of(order.root, repo, environment_of(repo, order.env), order.places)
+    names = _chosen(order.names, repo.deployments, "deployment")
+    wanted = list[WantedFile]()
+    for group in [names] if target.is_one else [[name] for name in names]:
+        chosen = tuple(repo.deployments[name] for name in group)
+        said = order.names if target.is_one else (group[0],)
+        request = DeploymentsRequest(site=site, deployments=chosen, command=_command(order, site, "deployment", said))
+        wanted += wanted_files(request, render(request))
+    return write_or_check(wanted, _out(order, site), is_check=order.is_check, left_out={})
+
+
 def _chosen(names: tuple[str, ...], declared: Mapping[str, object], what: str) -> list[str]:
     """Return the names that are rendered, in the order of the files where none is given."""
     if not declared:
@@ -90,7 +106,8 @@ def _command(order: RenderOrder, site: Site, group: str, names: tuple[str, ...])
     if order.out is not None:
         place = Path(os.path.relpath(os.path.realpath(order.out), os.path.realpath(order.root))).as_posix()
         words += ["--out", place + "/" * _out(order, site)[1]]
-    for option in ("image", "folder"):
-        value: str = getattr(order.places, option)
-        words += [f"--{option}", value] if value else []
+    places = order.places
+    words += ["--image", places.image] if places.image else []
+    words += ["--folder", places.folder] if places.folder else []
+    words += [word for name in places.variables for word in ("--variable", name)]
     return shell_line(words)

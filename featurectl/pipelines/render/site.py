@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Final
@@ -13,19 +13,26 @@ from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 from featurectl.core.variables import named_variables
 from featurectl.language.repo import Environment, Repo
-from featurectl.pipelines.render.base import Site, Variable
+from featurectl.pipelines.render.base import PROGRAM, Site, Variable
 
 _STORES: Final = ("registry", "offline", "online", "streams")
+_EXTRAS: Final = (
+    ("postgres", "postgres"), ("redis", "redis"), ("kafka", "kafka"), ("dynamodb", "dynamodb"), ("mysql", "mysql"),
+    ("duckdb", "duckdb"), ("snowflake", "snowflake"), ("bigquery", "bigquery"), ("s3:", "cloud"), ("gs:", "cloud"),
+    ("az:", "cloud"), ("abfs", "cloud"),
+)  # fmt: skip
 _FOLDER: Final = re.compile(r"/[\w./-]+")
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _IMAGE: Final = re.compile(r"[\w.:/@-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SitePlaces:
-    """Where a project lies on what runs it; "": by the project's name."""
+    """Where a project lies on what runs it ("": by the project's name), and variables that no file of it names."""
 
     image: str = ""
     folder: str = ""
+    variables: tuple[str, ...] = ()
 
 
 def site_of(root: Path, repo: Repo, environment: Environment, places: SitePlaces) -> Site:
@@ -38,20 +45,24 @@ def site_of(root: Path, repo: Repo, environment: Environment, places: SitePlaces
         raise UsageError(f"--image {places.image!r} is no name of an image", hint="like registry.example.com/shop:3")
     if places.folder and not _FOLDER.fullmatch(places.folder):
         raise UsageError(f"--folder {places.folder!r} is no whole path without spaces", hint="like /srv/shop")
+    for name in places.variables:
+        if not _VARIABLE.fullmatch(name):
+            raise UsageError(f"--variable {name!r} is no name of a variable", hint="like AWS_REGION, without a value")
     return Site(
         project=repo.project,
         environment=environment.name,
-        variables=variables_of(repo, environment),
+        variables=variables_of(repo, environment, places.variables),
         on_disk=tuple(_on_disk(environment)),
         image=places.image or f"{repo.project}:latest",
         folder=places.folder.rstrip("/") or f"/srv/{repo.project}",
         in_checkout=_in_checkout(root),
+        package=package_of(repo, environment),
     )
 
 
-def variables_of(repo: Repo, environment: Environment) -> tuple[Variable, ...]:
+def variables_of(repo: Repo, environment: Environment, more: Iterable[str] = ()) -> tuple[Variable, ...]:
     """Return the variables that a run in an environment reads: those of it, of the sources and of the notifiers."""
-    found: dict[str, bool] = {}
+    found = dict.fromkeys(more, True)
     for part in (environment, *repo.sources.values(), *repo.notifiers.values()):
         for text in _texts(part):
             for name, default in named_variables(text):
@@ -70,6 +81,21 @@ def _texts(value: object) -> Iterator[str]:
         yield from (text for item in value.values() for text in _texts(item))
     elif isinstance(value, list | tuple):
         yield from (text for item in value for text in _texts(item))
+
+
+def package_of(repo: Repo, environment: Environment) -> str:
+    """Return what pip installs to run a repository in an environment.
+
+    Of an address that is a variable it is taken that it is what such an address mostly is: PostgreSQL for a registry,
+    Redis online, a bucket offline.
+    """
+    addresses = {part: getattr(environment, part) for part in _STORES}
+    usual = {"registry": "postgres:", "offline": "s3:", "online": "redis:", "streams": "redis:"}
+    found = [usual[part] if text.startswith("${") else text for part, text in addresses.items() if text]
+    found += [text for source in repo.sources.values() for text in _texts((source.path, source.sql)) if "://" in text]
+    extras = {extra for text in found for scheme, extra in _EXTRAS if text.startswith(scheme)}
+    extras |= {"models"} if repo.models else set()
+    return f"{PROGRAM}[{','.join(sorted(extras))}]" if extras else PROGRAM
 
 
 def _on_disk(environment: Environment) -> Iterator[str]:

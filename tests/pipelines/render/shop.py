@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from featurectl.pipelines.render.files import Rendering
-from featurectl.pipelines.render.order import RenderOrder, render_pipelines
+from featurectl.pipelines.render.order import RenderOrder, render_deployments, render_pipelines
 from featurectl.pipelines.render.site import SitePlaces
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -71,6 +71,11 @@ def texts_of(rendering: Rendering) -> dict[str, str]:
 def pipelines_for(root: Path, target: str, *names: str, places: SitePlaces | None = None) -> dict[str, str]:
     """Return the files of pipelines for a target."""
     return texts_of(render_pipelines(order(root, target, *names, places=places or SitePlaces())))
+
+
+def deployments_for(root: Path, target: str, *names: str, places: SitePlaces | None = None) -> dict[str, str]:
+    """Return the files of deployments for a target."""
+    return texts_of(render_deployments(order(root, target, *names, places=places or SitePlaces())))
 
 
 def assert_golden(kind: str, target: str, texts: dict[str, str]) -> None:

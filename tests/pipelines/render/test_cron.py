@@ -20,7 +20,7 @@ from featurectl.pipelines.render.order import render_pipelines
 from featurectl.pipelines.render.pipelines.cron import due_pattern, started_minutes
 from featurectl.pipelines.render.site import SitePlaces
 from tests.pipelines.render.naive_calendar import BEGIN, SCHEDULES, schedules
-from tests.pipelines.render.shop import assert_golden, order, pipelines_for, write_repository
+from tests.pipelines.render.shop import order, pipelines_for, write_repository
 
 ZONES = ("UTC", "America/New_York", "Asia/Kolkata", "Asia/Kathmandu", "Australia/Lord_Howe", "Pacific/Chatham")
 LONG_RUN = timedelta(days=366 * 30)
@@ -65,10 +65,6 @@ def test_in_every_zone_the_line_is_started_whenever_it_is_due(schedule):
     minutes = started_minutes(due_fields(schedule))
     for at in next_times(schedule, BEGIN, 20):
         assert all(at.astimezone(ZoneInfo(zone)).minute in minutes for zone in ZONES)
-
-
-def test_files_of_cron_are_as_they_were_read(tmp_path):
-    assert_golden("pipelines", "cron", pipelines_for(write_repository(tmp_path / "repo"), "cron", "nightly", "unlucky"))
 
 
 def test_a_pipeline_without_a_schedule_is_left_out_or_refused_by_name(tmp_path):

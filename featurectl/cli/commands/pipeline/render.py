@@ -15,7 +15,9 @@ from featurectl.cli.shared.rendered_files import RenderOptions, outcome_of
 def render(
     call: Call,
     options: RenderOptions,
-    to: Annotated[str, typer.Option(help="What runs them: cron.", metavar="TARGET")],
+    to: Annotated[
+        str, typer.Option(help="What runs them: cron, systemd, github-actions, kubernetes or argo.", metavar="TARGET")
+    ],
     pipelines: Annotated[
         list[str] | None, typer.Argument(metavar="NAME", help="The pipelines; all of the files by default.")
     ] = None,

@@ -1,0 +1,1 @@
+"""`featurectl deployment`: commands that run for long, where somebody starts them."""

@@ -1,0 +1,90 @@
+"""A file of Docker Compose with a service for each deployment."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from featurectl.language.pipeline_words import memory_text
+from featurectl.pipelines.render.base import DeploymentsRequest, RenderedFile, Site
+from featurectl.pipelines.render.comments import comment
+from featurectl.pipelines.render.services import LongRun, long_run
+from featurectl.pipelines.render.yaml_text import flow, flow_list, yaml_text
+
+_PROBE: Final = "import urllib.request; urllib.request.urlopen('http://127.0.0.1:{port}{path}', timeout=3)"
+_USER: Final = 10001
+
+
+def render(request: DeploymentsRequest) -> list[RenderedFile]:
+    """Return the file."""
+    site = request.site
+    head = comment("Start it: docker compose up --detach", *_variables_text(site), *_on_disk_text(site))
+    document = {
+        "name": site.project.replace("_", "-"),
+        "services": {item.name: _service(site, long_run(item)) for item in request.deployments},
+    }
+    return [RenderedFile(name="compose.yaml", text=head + "\n" + yaml_text(document))]
+
+
+def _variables_text(site: Site) -> list[str]:
+    if not site.variables:
+        return []
+    names = ", ".join(variable.name for variable in site.variables)
+    return [f"Its variables come from the shell, or from a file .env beside this one: {names}."]
+
+
+def _on_disk_text(site: Site) -> list[str]:
+    if not site.on_disk:
+        return []
+    return [f"Beware: {', '.join(site.on_disk)} lies in a container, ends with it, and is no other's."]
+
+
+def _service(site: Site, run: LongRun) -> dict[str, Any]:
+    replicas, needed = run.deployment.replicas, run.deployment.resources
+    limits: dict[str, Any] = {"cpus": f"{needed.cpu:g}"} if needed.cpu else {}
+    limits |= {"memory": memory_text(needed.memory_bytes).removesuffix("i")} if needed.memory_bytes else {}
+    deploy: dict[str, Any] = {"replicas": replicas.least} if replicas.least > 1 else {}
+    found: dict[str, Any] = {"limits": limits} if limits else {}
+    if needed.gpu:
+        found["reservations"] = {"devices": [flow(driver="nvidia", count=needed.gpu, capabilities=flow_list("gpu"))]}
+    deploy |= {"resources": found} if found else {}
+    return {
+        "image": site.image,
+        "command": flow_list(*run.container_words(site.environment)),
+        "working_dir": site.folder,
+        **_environment(site, run),
+        **_ports(run),
+        **_healthcheck(run),
+        "restart": "unless-stopped",
+        "stop_grace_period": f"{run.ending_s}s",
+        "user": f"{_USER}:{_USER}",
+        "init": True,
+        "read_only": True,
+        "tmpfs": ["/tmp", f"{site.folder}/.featurectl:uid={_USER},gid={_USER}"],  # noqa: S108 (of a container)
+        "cap_drop": flow_list("ALL"),
+        "security_opt": flow_list("no-new-privileges:true"),
+        **({"deploy": deploy} if deploy else {}),
+    }
+
+
+def _environment(site: Site, run: LongRun) -> dict[str, Any]:
+    needed = {v.name: f"${{{v.name}:?is not set}}" for v in site.variables if v.is_needed}
+    others = dict.fromkeys(v.name for v in (*site.variables, *run.variables) if not v.is_needed)
+    found = needed | others  # a name alone stays unset where it is
+    return {"environment": found} if found else {}
+
+
+def _ports(run: LongRun) -> dict[str, Any]:
+    """Return the port of a server on the host; of several, one for each."""
+    if run.port is None or run.command.name == "stream run":
+        return {}
+    most = run.port + run.deployment.replicas.least - 1
+    host = f"{run.port}" if most == run.port else f"{run.port}-{most}"
+    return {"ports": [f"127.0.0.1:{host}:{run.port}"]}
+
+
+def _healthcheck(run: LongRun) -> dict[str, Any]:
+    if run.port is None:
+        return {}
+    probe = _PROBE.format(port=run.port, path="/ready" if run.has_health else "/metrics")
+    times = {"interval": "10s", "timeout": "5s", "start_period": "60s", "retries": 3}
+    return {"healthcheck": {"test": flow_list("CMD", "python", "-c", probe), **times}}

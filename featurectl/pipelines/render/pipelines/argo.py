@@ -1,0 +1,98 @@
+"""A CronWorkflow of Argo: a pod for each stage, in the order of their needs."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from featurectl.language.definitions.pipelines import PipelineStage
+from featurectl.pipelines.render import kube
+from featurectl.pipelines.render.base import PipelineRequest, RenderedFile, Site, stage_words
+from featurectl.pipelines.render.comments import comment, untold_text
+from featurectl.pipelines.render.deadlines import seconds_of
+from featurectl.pipelines.render.other_crons import portable_schedule
+from featurectl.pipelines.render.yaml_text import flow, flow_list, said, yaml_text
+
+_CLOCK: Final = "{{workflow.creationTimestamp.RFC3339}}"
+_PASSES: Final = 'lastRetry.status == "Error" or asInt(lastRetry.exitCode) in [69, 75, 137, 143]'
+_WAIT: Final = "30s"
+
+
+def render(request: PipelineRequest) -> list[RenderedFile]:
+    """Return the CronWorkflow; of a pipeline without a schedule a WorkflowTemplate, which somebody submits."""
+    site, pipeline = request.site, request.pipeline
+    name = kube.kube_name(site.project, pipeline.name, most=kube.CRON_JOB_NAME)
+    kind = "CronWorkflow" if pipeline.schedule else "WorkflowTemplate"
+    by_hand = f"argo submit --from {'cronwf' if pipeline.schedule else 'workflowtemplate'}/{name}"
+    head = comment(
+        f"By hand: {by_hand}",
+        *kube.of_secret_comment(site),
+        *kube.on_disk_comment(site),
+        *untold_text(pipeline, "Argo"),
+        f"All stages share the instant at which the workflow was made, as their clock: --clock {_CLOCK}.",
+    )
+    workflow = _workflow(request)
+    spec: dict[str, Any] = workflow
+    if pipeline.schedule:
+        spec = {
+            "schedules": [portable_schedule(pipeline.schedule, "argo")],
+            "timezone": "Etc/UTC",
+            "concurrencyPolicy": "Forbid",
+            "startingDeadlineSeconds": 3600,
+            "workflowSpec": workflow,
+        }
+    document = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": kind,
+        "metadata": kube.metadata(site, name, pipeline.about.description),
+        "spec": spec,
+    }
+    return [RenderedFile(name=f"{name}.yaml", text=head + "\n" + yaml_text(document))]
+
+
+def _workflow(request: PipelineRequest) -> dict[str, Any]:
+    return {
+        "entrypoint": "stages",
+        "securityContext": kube.pod_security()["securityContext"],
+        "volumes": kube.volumes(),
+        "templates": [
+            {"name": "stages", "dag": {"tasks": [_task(stage) for stage in request.pipeline.stages]}},
+            *(_template(request.site, stage) for stage in request.pipeline.stages),
+        ],
+    }
+
+
+def _task(stage: PipelineStage) -> dict[str, Any]:
+    name = kube.kube_name(stage.name)
+    needs = {"dependencies": flow_list(*map(kube.kube_name, stage.needs))} if stage.needs else {}
+    return {"name": name, "template": _template_name(stage), **needs}
+
+
+def _template_name(stage: PipelineStage) -> str:
+    return f"run-{kube.kube_name(stage.name, most=59)}"
+
+
+def _template(site: Site, stage: PipelineStage) -> dict[str, Any]:
+    limits: dict[str, Any] = {}
+    if stage.timeout_us is not None:
+        limits["activeDeadlineSeconds"] = seconds_of(stage.timeout_us)
+    if stage.retries:
+        limits |= said("Failures that can pass: a store is away, something is locked, the pod was lost or ended.")
+        limits["retryStrategy"] = {
+            "limit": stage.retries,
+            "retryPolicy": "Always",
+            "expression": _PASSES,
+            "backoff": flow(duration=_WAIT, factor=2),
+        }
+    return {
+        "name": _template_name(stage),
+        **limits,
+        "container": {
+            "image": site.image,
+            "command": flow_list(*stage_words(stage, site.environment, "--clock", _CLOCK)),
+            "workingDir": site.folder,
+            **kube.variables(site),
+            **kube.resources(stage.resources),
+            "securityContext": kube.container_security(),
+            "volumeMounts": kube.volume_mounts(site),
+        },
+    }

@@ -1,0 +1,91 @@
+"""What runs for long, as a program that somebody starts: its words, its port, how long it takes to end."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from featurectl.core.dataclass import dataclass
+from featurectl.core.units import parse_duration
+from featurectl.language.commands.read import ReadCommand, read_command
+from featurectl.language.definitions.pipelines import Deployment
+from featurectl.pipelines.render.base import Variable, deployment_words
+from featurectl.pipelines.render.deadlines import seconds_of
+
+_PORTS: Final = {"serve": 8000, "stream run": 9465, "monitor export": 9464}
+_ANSWERING_S: Final = 15  # of a server, behind its --drain: 10 for what is under way, and the prediction log
+_ENDING_S: Final = {"stream run": 20, "monitor run": 30, "monitor export": 10}  # a worker needs ten at most
+_DRAIN_S: Final = 5  # of a server that is given no --drain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LongRun:
+    """A deployment as it is started, alone in a container or beside others on a host.
+
+    `port` is None where nothing answers; `has_health` where it answers /health and /ready. It ends within `ending_s`
+    seconds after SIGTERM. `variables` are what it reads beside those of the environment.
+    """
+
+    deployment: Deployment
+    command: ReadCommand
+    port: int | None
+    ending_s: int
+    variables: tuple[Variable, ...] = ()
+
+    @property
+    def has_health(self) -> bool:
+        """Whether /health and /ready are answered."""
+        return self.port is not None and self.command.name != "monitor export"
+
+    def words(self, environment: str) -> list[str]:
+        """Return its command line on a host."""
+        return deployment_words(self.deployment, environment)
+
+    def container_words(self, environment: str) -> list[str]:
+        """Return its command line in a container: it answers whoever can reach that."""
+        more = []
+        if self.port is not None:
+            more += [] if self.command.has("--host") else ["--host", "0.0.0.0"]  # noqa: S104 (of a container)
+            more += [] if self.command.has("--port") or self.command.name == "serve" else ["--port", str(self.port)]
+        return deployment_words(self.deployment, environment, *more)
+
+
+def long_run(deployment: Deployment) -> LongRun:
+    """Return what there is to know of a deployment of valid files."""
+    command = read_command(deployment.run)
+    port = None if command.has("--textfile") else _PORTS.get(command.name)
+    given = _value(command, "--port")
+    return LongRun(
+        deployment=deployment,
+        command=command,
+        port=int(given) if given and port is not None else port,
+        ending_s=_ending_s(command),
+        variables=tuple(_keys(command)),
+    )
+
+
+def _ending_s(command: ReadCommand) -> int:
+    if command.name != "serve":
+        return _ENDING_S[command.name]
+    return _drain_s(_value(command, "--drain")) + _ANSWERING_S
+
+
+def _drain_s(text: str) -> int:
+    """Return the whole seconds of `--drain`, not less than it says: `35s`, `1m`, `2.5`."""
+    if (length_us := parse_duration(text)) is not None:
+        return seconds_of(length_us)
+    try:
+        return math.ceil(float(text.removesuffix("s")))
+    except ValueError:  # not given, or refused by the command itself
+        return _DRAIN_S
+
+
+def _keys(command: ReadCommand) -> list[Variable]:
+    """Return the variables that hold keys of clients."""
+    names = ["FEATURECTL_API_KEYS"] if command.name == "serve" else []
+    names += ["FEATURECTL_EVENT_KEYS"] if command.name == "serve" and command.has("--events") else []
+    return [Variable(name=name, is_needed=False) for name in names]
+
+
+def _value(command: ReadCommand, flag: str) -> str:
+    return next((value for name, value in reversed(command.options) if name == flag), "")

@@ -1,0 +1,18 @@
+"""Every target's files, as a person who runs that scheduler has read them."""
+
+from __future__ import annotations
+
+import pytest
+
+from featurectl.pipelines.render.all_targets import DEPLOYMENT_TARGETS, PIPELINE_TARGETS
+from tests.pipelines.render.shop import assert_golden, deployments_for, pipelines_for, write_repository
+
+
+@pytest.mark.parametrize("target", PIPELINE_TARGETS)
+def test_files_of_pipelines_are_as_they_were_read(tmp_path, target):
+    assert_golden("pipelines", target, pipelines_for(write_repository(tmp_path), target))
+
+
+@pytest.mark.parametrize("target", DEPLOYMENT_TARGETS)
+def test_files_of_deployments_are_as_they_were_read(tmp_path, target):
+    assert_golden("deployments", target, deployments_for(write_repository(tmp_path), target))
