@@ -1,74 +1,58 @@
-"""What this machine has, and what of it the stages that run have taken."""
+"""What of this machine the stages that run have taken, those of other runs with them."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Final
 
-from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.pipelines import Resources
+from featurectl.pipelines.ledger import SharedLedger
+from featurectl.pipelines.machine import NOTHING, Machine
 
-_LIMITS: Final = (  # of the container that this may be: files of version 2, then 1
-    Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-)  # fmt: skip
-_QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
-_UNLIMITED: Final = 1 << 60
 _ONE: Final = 1.0  # processor of a stage that says nothing
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
-    """Processors and bytes of memory."""
-
-    cpu: float
-    memory_bytes: int
-
-
-def this_machine() -> Machine:
-    """Return what this process may use: of the machine, or of its container where that has limits."""
-    cores = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limits = [limit for path in _LIMITS if 0 < (limit := _number(path)) < _UNLIMITED]
-    return Machine(cpu=min([cores, *_quota()]), memory_bytes=min([memory, *limits]))
-
-
-def _number(path: Path) -> int:
-    try:
-        return int(path.read_text())
-    except (OSError, ValueError):  # there is none, or it says "max"
-        return 0
-
-
-def _quota() -> list[float]:
-    try:
-        quota, period = _QUOTA.read_text().split()
-        return [max(int(quota) / int(period), 0.1)]
-    except (OSError, ValueError):
-        return []
-
-
 class MachineRoom:
-    """What is left of a machine. A stage that asks for more than there is runs when nothing else does."""
+    """What is left of a machine, where other runs say in a ledger what they have.
 
-    def __init__(self, machine: Machine, most: int | None = None) -> None:
-        self._machine, self._most = machine, most
+    A stage that asks for more than there is runs when nothing else does. At most `most` stages run at a time.
+    """
+
+    def __init__(self, machine: Machine, most: int | None = None, ledger: SharedLedger | None = None) -> None:
+        self._machine, self._most, self._ledger = machine, most, ledger
         self._taken: dict[str, Machine] = {}
 
     def take(self, name: str, resources: Resources) -> bool:
         """Take what a stage needs; False where that is not free."""
-        needed = self.needed(resources)
-        cpu = sum(item.cpu for item in self._taken.values())
-        memory = sum(item.memory_bytes for item in self._taken.values())
-        fits = cpu + needed.cpu <= self._machine.cpu and memory + needed.memory_bytes <= self._machine.memory_bytes
-        if not fits or (self._most is not None and len(self._taken) >= self._most):
+        if self._most is not None and len(self._taken) >= self._most:
             return False
-        self._taken[name] = needed
-        return True
+        needed = self.needed(resources)
+        if self._ledger is None:
+            return self._take(name, needed, NOTHING)
+        with self._ledger.others() as others:
+            fits = self._take(name, needed, others)
+            if fits:
+                self._ledger.claim(self._total())
+        return fits
+
+    def _take(self, name: str, needed: Machine, others: Machine) -> bool:
+        own = self._total()
+        cpu = own.cpu + others.cpu + needed.cpu
+        memory = own.memory_bytes + others.memory_bytes + needed.memory_bytes
+        fits = cpu <= self._machine.cpu and memory <= self._machine.memory_bytes
+        if fits:
+            self._taken[name] = needed
+        return fits
+
+    def _total(self) -> Machine:
+        taken = self._taken.values()
+        return Machine(cpu=sum(item.cpu for item in taken), memory_bytes=sum(item.memory_bytes for item in taken))
 
     def give_back(self, name: str) -> None:
         """Take note that a stage has ended."""
         del self._taken[name]
+        if self._ledger is not None:
+            with self._ledger.others():
+                self._ledger.claim(self._total())
 
     def needed(self, resources: Resources) -> Machine:
         """Return what a stage is taken to need, at most all that there is: one processor where it says nothing."""

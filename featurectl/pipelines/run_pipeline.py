@@ -22,12 +22,14 @@ from featurectl.notifiers.base import NotifierChannel
 from featurectl.offline.process import this_process
 from featurectl.pipelines.applied import find_pipeline, records_of
 from featurectl.pipelines.lease import PipelineLease, lease_key, machine_lock
+from featurectl.pipelines.ledger import SharedLedger, machine_ledger
+from featurectl.pipelines.machine import this_machine
 from featurectl.pipelines.notify import StageMessages, StageNotifications
 from featurectl.pipelines.order import chosen_stages
 from featurectl.pipelines.record_writer import RecordWriter
 from featurectl.pipelines.records import PipelineRecord, PipelineRecords, PipelineState, StageRecord, new_id
 from featurectl.pipelines.reports import RunReport
-from featurectl.pipelines.room import MachineRoom, this_machine
+from featurectl.pipelines.room import MachineRoom
 from featurectl.pipelines.runner import PipelineRunner, RunPlace
 from featurectl.pipelines.stage_commands import RunArguments, StageCommands, stage_commands
 from featurectl.pipelines.stage_run import RunFolder, Tether
@@ -178,7 +180,8 @@ def _run(
     life, keep = os.pipe()
     try:
         place = _place(run, Tether(life=life, lock=held.lock))
-        runner = PipelineRunner(run.stages, done, place, MachineRoom(this_machine(), run.request.most), report)
+        room = MachineRoom(this_machine(), run.request.most, SharedLedger(machine_ledger()))
+        runner = PipelineRunner(run.stages, done, place, room, report)
         notifications = StageNotifications(
             StageMessages(project=workspace.project, run=record),
             {stage.name: stage for stage in run.stages},

@@ -8,9 +8,10 @@ import pytest
 
 from featurectl.core.errors import UsageError
 from featurectl.language.definitions.pipelines import Pipeline, PipelineStage, Resources
+from featurectl.pipelines.machine import Machine, this_machine
 from featurectl.pipelines.order import chosen_stages, in_order, ready_stages
 from featurectl.pipelines.retries import can_pass, wait_s
-from featurectl.pipelines.room import Machine, MachineRoom, this_machine
+from featurectl.pipelines.room import MachineRoom
 
 GIB = 1 << 30
 
