@@ -35,7 +35,14 @@ StageCommands = Callable[[PipelineStage, RunArguments], list[list[str]]]
 def stage_commands(stage: PipelineStage, shared: RunArguments) -> list[list[str]]:
     """Return the command lines of a stage: one, or one for each part of it."""
     read = read_command(stage.run)
-    command = [sys.executable, "-m", "featurectl", *read.words, *_shared_words(read, shared), *_limits(read, stage)]
+    command = [
+        sys.executable,
+        "-m",
+        "featurectl",
+        *read.words,
+        *_shared_words(read, shared),
+        *memory_words(read, stage),
+    ]
     count = stage.resources.replicas
     return [[*command, _PART, f"{part}/{count}"] for part in range(1, count + 1)] if count > 1 else [command]
 
@@ -48,7 +55,7 @@ def _shared_words(read: ReadCommand, shared: RunArguments) -> list[str]:
     return [*words, "--clock", format_iso(shared.as_of or shared.clock)]
 
 
-def _limits(read: ReadCommand, stage: PipelineStage) -> list[str]:
+def memory_words(read: ReadCommand, stage: PipelineStage) -> list[str]:
     """Return the memory that a stage has as the option of its command, where that has one and does not say itself."""
     size = stage.resources.memory_bytes
     if size is None or size < LEAST or _MEMORY not in read.form.options or read.has(_MEMORY):

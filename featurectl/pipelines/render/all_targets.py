@@ -33,6 +33,8 @@ PIPELINE_TARGETS: Final[Mapping[str, Target]] = {
     "github-actions": Target(module="github_actions"),
     "kubernetes": Target(module="kubernetes"),
     "argo": Target(module="argo"),
+    "airflow": Target(module="airflow"),
+    "dagster": Target(module="dagster"),
 }
 DEPLOYMENT_TARGETS: Final[Mapping[str, Target]] = {
     "kubernetes": Target(module="kubernetes"),

@@ -16,7 +16,11 @@ def render(
     call: Call,
     options: RenderOptions,
     to: Annotated[
-        str, typer.Option(help="What runs them: cron, systemd, github-actions, kubernetes or argo.", metavar="TARGET")
+        str,
+        typer.Option(
+            help="What runs them: cron, systemd, github-actions, kubernetes, argo, airflow or dagster.",
+            metavar="TARGET",
+        ),
     ],
     pipelines: Annotated[
         list[str] | None, typer.Argument(metavar="NAME", help="The pipelines; all of the files by default.")

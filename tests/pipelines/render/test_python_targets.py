@@ -1,0 +1,98 @@
+"""The files for Airflow and Dagster: as they were read, as ruff would write them, and what they can't have."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+
+from featurectl.core.errors import UsageError
+from featurectl.language.definitions.about import About
+from featurectl.language.definitions.pipelines import Pipeline, PipelineStage, Resources
+from featurectl.language.definitions.schedule import next_times
+from featurectl.pipelines.render.all_targets import pipeline_target
+from featurectl.pipelines.render.base import PipelineRequest, Site
+from featurectl.pipelines.render.order import render_pipelines
+from featurectl.pipelines.render.python_stages import union_schedule
+from tests.pipelines.render.naive_calendar import BEGIN, schedules
+from tests.pipelines.render.shop import assert_golden, order, pipelines_for, write_repository
+
+TARGETS = ("airflow", "dagster")
+RUFF = Path(sys.executable).parent / "ruff"
+PARTS = Pipeline(
+    name="release",
+    schedule="0 0 * * 7",
+    about=About(description='Says """ and \\ and ends with a "quote"', owner="ml@example.com", tags=("ml",)),
+    stages=(
+        PipelineStage(name="import", run="materialize", timeout_us=90_000_000),
+        PipelineStage(name="dag", run="push", needs=("import",), on_success=("ops",), on_failure=("ops", "boss")),
+        PipelineStage(
+            name="score",
+            run="score late --out rows/",
+            needs=("import",),
+            resources=Resources(cpu=1.5, memory_bytes=2 << 30, replicas=4),
+        ),
+        PipelineStage(
+            name="stage",
+            run='get carriers -o json -- carrier=\'one "two" three\' carrier="b\'s" carrier=more-than-goes-on-one-line',
+            needs=("dag", "score"),
+        ),
+    ),
+)
+SITE = Site(project="my-flights", environment="prod", folder="/srv/it", on_disk=("online sqlite:///on.db",))
+
+
+def rendered(target: str, pipeline: Pipeline) -> dict[str, str]:
+    _, render = pipeline_target(target)
+    files = render(PipelineRequest(site=SITE, pipeline=pipeline, command="featurectl pipeline render"))
+    return {file.name: file.text for file in files}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_files_of_a_target_are_as_they_were_read(tmp_path, target):
+    root = write_repository(tmp_path / "repo")
+    texts = pipelines_for(root, target, "nightly", "unlucky", "by_hand")
+    texts |= rendered(target, PARTS)
+    assert_golden("pipelines", target, {f"{name}.txt": text for name, text in texts.items()})  # no modules of ours
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("args", [("format", "--diff"), ("check", "--preview", "--select", "AIR,E,F,I,B,UP,RUF")])
+def test_ruff_has_nothing_to_say_of_a_file(tmp_path, target, args):
+    for name, text in (rendered(target, PARTS) | rendered(target, replace(PARTS, schedule=""))).items():
+        (tmp_path / name).write_text(text)
+    command = [str(RUFF), *args, "--isolated", "--line-length", "120", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_description_is_what_the_file_says_of_itself(target):
+    (text,) = rendered(target, PARTS).values()
+    assert ast.get_docstring(ast.parse(text)).startswith(PARTS.about.description)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_days_that_are_both_are_refused_and_say_why(tmp_path, target):
+    root = write_repository(tmp_path / "repo")
+    (root / "objects.yaml").write_text((root / "objects.yaml").read_text().replace("30 4 13 * FRI", "30 4 */2 * FRI"))
+    with pytest.raises(
+        UsageError, match=rf"(?i){target} can't have the schedule '30 4 .*: to it the two days are either"
+    ):
+        render_pipelines(order(root, target, "unlucky"))
+
+
+@given(schedule=schedules())
+def test_a_schedule_of_a_union_is_due_when_it_is(schedule):
+    request = PipelineRequest(site=SITE, pipeline=replace(PARTS, schedule=schedule), command="")
+    try:
+        found = union_schedule(request, "Airflow")
+    except UsageError:
+        assert schedule.split()[2] != "*" != schedule.split()[4]
+        return
+    assert next_times(found, BEGIN, 50) == next_times(schedule, BEGIN, 50)
