@@ -20,8 +20,8 @@ _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 def kube_name(*parts: str, most: int = 63) -> str:
     """Return a name as Kubernetes takes it, of names of the language: no two become one.
 
-    >>> kube_name("flights", "all_tables"), kube_name("flights", "x" * 60)
-    ('flights-all-tables', 'flights-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-3d6e0b')
+    >>> kube_name("flights", "all_tables"), kube_name("flights", "all_tables", most=16)
+    ('flights-all-tables', 'flights-a-198e4e')
     """
     whole = "-".join(parts)
     name = whole.replace("_", "-")
@@ -34,6 +34,15 @@ def kube_name(*parts: str, most: int = 63) -> str:
 def secret_name(site: Site) -> str:
     """Return the name of the Secret that holds the variables of a project."""
     return kube_name(site.project, "secrets")
+
+
+def kube_command(words: Sequence[str]) -> list[object]:
+    """Return a command line of a container: $(NAME) in it is no variable.
+
+    >>> kube_command(["get", "a$(HOME)"])
+    ['get', 'a$$(HOME)']
+    """
+    return flow_list(*(word.replace("$(", "$$(") for word in words))
 
 
 def metadata(site: Site, name: str, description: str = "") -> dict[str, object]:
@@ -103,7 +112,7 @@ def resources(needed: Resources, *, least_cpu: float | None = None) -> dict[str,
     if needed.memory_bytes:
         requests["memory"] = limits["memory"] = memory_text(needed.memory_bytes)
     if needed.gpu:
-        limits["nvidia.com/gpu"] = needed.gpu
+        limits["nvidia.com/gpu"] = f"{needed.gpu}"
     found = {"requests": flow(**requests)} if requests else {}
     found |= {"limits": flow(**limits)} if limits else {}
     return {"resources": found} if found else {}

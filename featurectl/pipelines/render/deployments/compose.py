@@ -49,7 +49,7 @@ def _service(site: Site, run: LongRun) -> dict[str, Any]:
     deploy |= {"resources": found} if found else {}
     return {
         "image": site.image,
-        "command": flow_list(*run.container_words(site.environment)),
+        "command": flow_list(*(word.replace("$", "$$") for word in run.container_words(site.environment))),
         "working_dir": site.folder,
         **_environment(site, run),
         **_ports(run),

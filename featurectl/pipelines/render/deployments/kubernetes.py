@@ -8,7 +8,7 @@ from featurectl.pipelines.render import kube
 from featurectl.pipelines.render.base import DeploymentsRequest, RenderedFile, Site
 from featurectl.pipelines.render.comments import comment
 from featurectl.pipelines.render.services import LongRun, long_run
-from featurectl.pipelines.render.yaml_text import flow, flow_list, said, yaml_text
+from featurectl.pipelines.render.yaml_text import flow, said, yaml_text
 
 _LEAST_CPU: Final = 1.0  # that one with an autoscaler asks for: use is a share of what is asked for
 
@@ -71,7 +71,7 @@ def _container(site: Site, run: LongRun, *, is_scaled: bool) -> dict[str, Any]:
     return {
         "name": run.command.name.replace(" ", "-"),
         "image": site.image,
-        "command": flow_list(*run.container_words(site.environment)),
+        "command": kube.kube_command(run.container_words(site.environment)),
         "workingDir": site.folder,
         **kube.variables(site, run.variables),
         **ports,

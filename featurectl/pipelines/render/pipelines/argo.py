@@ -88,7 +88,7 @@ def _template(site: Site, stage: PipelineStage) -> dict[str, Any]:
         **limits,
         "container": {
             "image": site.image,
-            "command": flow_list(*stage_words(stage, site.environment, "--clock", _CLOCK)),
+            "command": kube.kube_command(stage_words(stage, site.environment, "--clock", _CLOCK)),
             "workingDir": site.folder,
             **kube.variables(site),
             **kube.resources(stage.resources),

@@ -7,8 +7,9 @@ from itertools import pairwise
 from typing import Any, Final
 
 from featurectl.core.errors import UsageError
+from featurectl.core.units import counted
 from featurectl.language.definitions.pipelines import Pipeline, PipelineStage
-from featurectl.language.pipeline_words import cpu_text, memory_text
+from featurectl.language.pipeline_words import memory_text
 from featurectl.pipelines.render.base import PipelineRequest, RenderedFile, Site, shell_line, stage_words
 from featurectl.pipelines.render.comments import comment, untold_text
 from featurectl.pipelines.render.deadlines import seconds_of
@@ -133,9 +134,9 @@ def _job(site: Site, stage: PipelineStage, start: str) -> dict[str, Any]:
 def _notes(stage: PipelineStage) -> str:
     """Return what a stage asks of its machine, which is chosen by `runs-on`."""
     needed = stage.resources
-    asked = [f"{cpu_text(needed.cpu)} processors"] if needed.cpu else []
+    asked = [f"{needed.cpu:g} processors"] if needed.cpu else []
     asked += [f"{memory_text(needed.memory_bytes)} of memory"] if needed.memory_bytes else []
-    asked += [f"{needed.gpu} graphics processors"] if needed.gpu else []
+    asked += [counted(needed.gpu, "graphics processor")] if needed.gpu else []
     return f"It needs {', '.join(asked)}: runs-on chooses the machine." if asked else ""
 
 

@@ -9,7 +9,7 @@ from featurectl.pipelines.render.base import PipelineRequest, RenderedFile, run_
 from featurectl.pipelines.render.comments import comment
 from featurectl.pipelines.render.deadlines import deadline_s, largest
 from featurectl.pipelines.render.other_crons import portable_schedule
-from featurectl.pipelines.render.yaml_text import flow_list, said, yaml_text
+from featurectl.pipelines.render.yaml_text import said, yaml_text
 
 _NEVER: Final = "0 0 1 1 *"  # of a CronJob that is suspended
 _ENDING_S: Final = 60  # for the stages to end after SIGTERM
@@ -61,7 +61,7 @@ def _job(request: PipelineRequest, name: str) -> dict[str, Any]:
                     {
                         "name": "pipeline",
                         "image": site.image,
-                        "command": flow_list(*run_words(pipeline, site.environment)),
+                        "command": kube.kube_command(run_words(pipeline, site.environment)),
                         "workingDir": site.folder,
                         **kube.variables(site),
                         **kube.resources(largest(pipeline)),

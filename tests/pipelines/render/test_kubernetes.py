@@ -1,0 +1,135 @@
+"""What runs in Kubernetes, systemd and Compose: names, resources, variables, how long it has to end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from featurectl.pipelines.render.kube import kube_name
+from tests.pipelines.render.shop import deployments_for, pipelines_for, write_repository
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A repository."""
+    return write_repository(tmp_path / "repo")
+
+
+def change(root: Path, old: str, new: str) -> None:
+    path = root / "objects.yaml"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
+def objects(root: Path, name: str) -> dict[str, Any]:
+    """Return the objects of a deployment by their kinds."""
+    text = deployments_for(root, "kubernetes", name)[f"flights-{name}.yaml"]
+    return {document["kind"]: document for document in yaml.safe_load_all(text)}
+
+
+def pod(found: dict[str, Any]) -> dict[str, Any]:
+    return found["Deployment"]["spec"]["template"]["spec"]
+
+
+def test_each_deployment_has_the_objects_that_it_needs(root):
+    kinds = {name: set(objects(root, name)) for name in ("inference", "swipes", "watch", "ages")}
+    assert kinds == {
+        "inference": {"Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget"},
+        "swipes": {"Deployment", "PodDisruptionBudget"},
+        "watch": {"Deployment"},
+        "ages": {"Deployment", "Service"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("drain", "seconds"),
+    [("", 20), (" --drain 30s", 45), (" --drain 2m", 135), (" --drain 2.5", 18), (" --drain 0s", 15)],
+)
+def test_a_server_has_its_drain_and_fifteen_seconds_to_end(root, drain, seconds):
+    change(root, "serve --drain 30s", f"serve{drain}")
+    assert pod(objects(root, "inference"))["terminationGracePeriodSeconds"] == seconds
+    assert f"TimeoutStopSec={seconds}\n" in deployments_for(root, "systemd", "inference")["flights-inference.service"]
+    compose = yaml.safe_load(deployments_for(root, "compose", "inference")["compose.yaml"])
+    assert compose["services"]["inference"]["stop_grace_period"] == f"{seconds}s"
+
+
+def test_what_answers_does_so_on_all_addresses_at_its_port(root):
+    change(root, "run: stream run swipes", "run: stream run swipes --port 9000")
+    container = pod(objects(root, "swipes"))["containers"][0]
+    assert container["command"][:6] == ["featurectl", "stream", "run", "swipes", "--port", "9000"]
+    assert container["command"][6:] == ["--env", "prod", "--host", "0.0.0.0"]  # noqa: S104 (of a container)
+    assert container["ports"] == [{"name": "http", "containerPort": 9000}]
+
+
+def test_an_address_that_is_given_stays(root):
+    change(root, "run: serve --drain 30s", "run: 'serve --host :: --port 8080'")
+    command = pod(objects(root, "inference"))["containers"][0]["command"]
+    assert command == ["featurectl", "serve", "--host", "::", "--port", "8080", "--env", "prod"]
+
+
+def test_no_dollar_of_a_command_is_a_variable(root):
+    change(root, "run: serve --drain 30s", """run: "serve --host 'a$(HOME)%$1'" """)
+    assert pod(objects(root, "inference"))["containers"][0]["command"][3] == "a$$(HOME)%$1"
+    compose = yaml.safe_load(deployments_for(root, "compose", "inference")["compose.yaml"])
+    assert compose["services"]["inference"]["command"][3] == "a$$(HOME)%$$1"
+    unit = deployments_for(root, "systemd", "inference")["flights-inference.service"]
+    assert "serve --host a$$(HOME)%%$$1 --env" in unit
+
+
+def test_what_an_autoscaler_counts_is_asked_for(root):
+    change(root, "resources: {cpu: 2, memory: 2Gi}}", "resources: {memory: 2Gi}}")
+    resources = pod(objects(root, "inference"))["containers"][0]["resources"]
+    assert resources == {"requests": {"cpu": "1", "memory": "2Gi"}, "limits": {"memory": "2Gi"}}
+
+
+def test_a_pod_has_the_variables_of_one_secret_and_no_value(root):
+    container = pod(objects(root, "inference"))["containers"][0]
+    found = {item["name"]: item["valueFrom"]["secretKeyRef"] for item in container["env"]}
+    assert all(reference["name"] == "flights-secrets" and reference["key"] == name for name, reference in found.items())
+    optional = {name for name, reference in found.items() if reference.get("optional")}
+    assert (set(found) - optional, optional) == (
+        {"REDIS_URL", "REGISTRY_URL", "SLACK_URL"},
+        {"WAREHOUSE_URL", "FEATURECTL_API_KEYS"},
+    )
+
+
+def test_a_pod_writes_nowhere_but_into_what_ends_with_it(root):
+    spec = pod(objects(root, "watch"))
+    mounts = {mount["mountPath"]: mount["name"] for mount in spec["containers"][0]["volumeMounts"]}
+    assert mounts == {"/tmp": "tmp", "/srv/flights/.featurectl": "work"}  # noqa: S108 (of a container)
+    assert spec["volumes"] == [{"name": "tmp", "emptyDir": {}}, {"name": "work", "emptyDir": {}}]
+    assert spec["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True
+    assert spec["securityContext"]["runAsNonRoot"] is True
+
+
+def test_a_cron_job_ends_when_all_stages_must_have_ended(root):
+    job = yaml.safe_load(pipelines_for(root, "kubernetes", "nightly")["flights-nightly.yaml"])["spec"]["jobTemplate"]
+    tries = (7200 + 60) + 3 * (1800 + 60) + (600 + 60) + (300 + 60)
+    assert (job["spec"]["activeDeadlineSeconds"], job["spec"]["backoffLimit"]) == (tries, 0)
+    change(root, ", timeout: 5m", "")
+    job = yaml.safe_load(pipelines_for(root, "kubernetes", "nightly")["flights-nightly.yaml"])["spec"]["jobTemplate"]
+    assert "activeDeadlineSeconds" not in job["spec"]
+
+
+def test_a_pipeline_without_a_schedule_is_a_job_that_is_suspended(root):
+    spec = yaml.safe_load(pipelines_for(root, "kubernetes", "by_hand")["flights-by-hand.yaml"])["spec"]
+    assert spec["suspend"] is True
+
+
+def test_no_two_names_of_the_language_become_one():
+    names = ["a", "a_", "a_b", "a__b", "x" * 80, "x" * 81, "a_0"]
+    made = [kube_name("flights", name) for name in names]
+    assert len(set(made)) == len(names)
+    assert all(len(name) <= 63 and not name.endswith("-") for name in made)
+
+
+@pytest.mark.parametrize("target", ["kubernetes", "compose"])
+def test_what_lies_on_a_disk_of_one_machine_is_said(root, target):
+    from featurectl.pipelines.render.order import render_deployments
+    from tests.pipelines.render.shop import order, texts_of
+
+    for text in texts_of(render_deployments(order(root, target, "watch", env="dev"))).values():
+        assert "# Beware: registry sqlite:///.featurectl/registry.db, offline .featurectl/offline" in text
