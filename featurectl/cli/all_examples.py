@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
-    "init": ("init flights", "init shop --template minimal", "init . --template empty"),
+    "init": ("init flights", "init shop --template minimal", "init shop --with docker", "init . --template empty"),
     "validate": ("validate", "validate views/carriers.yaml", "validate --no-data -o github"),
     "test": ("test", "test -o junit"),
     "plan": (

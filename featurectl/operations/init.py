@@ -7,12 +7,14 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
+from featurectl.core.version import __version__
 
 # Where editors find the JSON Schemas; the first line of each YAML file names one, relative to the file.
 SCHEMA = ".featurectl/schema.json"
@@ -21,6 +23,13 @@ MARKER = "featurectl.yaml"  # what makes a folder a repository: it enters last
 KEPT = (".gitignore",)  # files of a template that are left out where the folder has its own
 MOST_NAMED = 5
 RENDERED = ".jinja"
+# What may come with a template: a folder beside those of the templates, and what to do with it, after the rest.
+EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
+    "docker": (
+        'echo "POSTGRES_PASSWORD=$(openssl rand -hex 16)" > deploy/.env',
+        "docker compose -f deploy/compose.yaml up --build --detach",
+    ),
+}
 
 # What to do first in a repository of each template, in order.
 NEXT = {
@@ -70,20 +79,24 @@ class WrittenRepository:
     following: tuple[str, ...]
 
 
-def init_repository(folder: Path, template: str) -> WrittenRepository:
-    """Write a repository by a template.
+def init_repository(folder: Path, template: str, extras: Sequence[str] = ()) -> WrittenRepository:
+    """Write a repository by a template, with some of `EXTRAS`.
 
     Raises:
-        UsageError: there is no such template, or the folder can't take it.
+        UsageError: there is no such template or extra, or the folder can't take it.
     """
     if template not in NEXT:
         raise UsageError(f"no template {template!r}", hint="templates: " + ", ".join(NEXT))
+    for extra in extras:
+        if extra not in EXTRAS:
+            raise UsageError(f"--with {extra!r} is nothing to write", hint="with: " + ", ".join(EXTRAS))
     project = project_name(folder)
     _check_alone(folder)
-    files = write_repository(template_folder() / template, folder, project)
+    files = write_repository(template_folder() / template, folder, project, extras)
     left = [name for name in KEPT if name not in files]
     enter = () if folder.resolve() == Path.cwd() else (f"cd {shlex.quote(str(folder))}",)
-    return WrittenRepository(project=project, files=files, left=left, following=(*enter, *NEXT[template]))
+    following = [*NEXT[template], *(line for extra in extras for line in EXTRAS[extra])]
+    return WrittenRepository(project=project, files=files, left=left, following=(*enter, *following))
 
 
 def _check_alone(folder: Path) -> None:
@@ -114,7 +127,7 @@ def template_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "feature_repo_template"
 
 
-def write_repository(template: Path, folder: Path, project: str) -> list[str]:
+def write_repository(template: Path, folder: Path, project: str, extras: Sequence[str] = ()) -> list[str]:
     """Return the paths of the files that were written below `folder`, all of them or none.
 
     Other files of the folder are left alone, and so is one of `KEPT` that is there.
@@ -124,8 +137,11 @@ def write_repository(template: Path, folder: Path, project: str) -> list[str]:
     """
     try:
         with staging(folder) as staged:
-            sources = [path for path in template_files(template) if not _is_kept(path.name, folder)]
-            files = [write_file(source, template, staged, project) for source in sources]
+            places = [template, *(template.parent / f"with_{extra}" for extra in extras)]
+            sources = [(path, place) for place in places for path in template_files(place)]
+            known: dict[str, object] = {"project": project, "template": template.name, "version": __version__}
+            known |= {extra: extra in extras for extra in EXTRAS}
+            files = [write_file(path, at, staged, known) for path, at in sources if not _is_kept(path.name, folder)]
             files.extend(name for name in write_schemas(staged) if not (folder / name).exists())
             check_free(folder, files)
             move_in(staged, folder, files)
@@ -157,13 +173,13 @@ def template_files(template: Path) -> list[Path]:
     return sorted(path for path in template.rglob("*") if path.is_file())
 
 
-def write_file(source: Path, template: Path, staged: Path, project: str) -> str:
+def write_file(source: Path, template: Path, staged: Path, known: Mapping[str, object]) -> str:
     """Return the path of the file written, relative to the repository: a copy, or rendered where it ends in .jinja."""
     name = source.relative_to(template).as_posix()
     target = staged / name.removesuffix(RENDERED)
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.suffix == RENDERED:
-        target.write_text(render(source.read_text(encoding="utf-8"), project), encoding="utf-8", newline="\n")
+        target.write_text(render(source.read_text(encoding="utf-8"), known), encoding="utf-8", newline="\n")
     else:
         shutil.copyfile(source, target)
     return name.removesuffix(RENDERED)
@@ -180,8 +196,8 @@ def write_schemas(staged: Path) -> list[str]:
     return [SCHEMA, PROJECT_SCHEMA]
 
 
-def render(text: str, project: str) -> str:
-    """Return a template's text with the project's name in its place; a name that is unknown to it is an error."""
+def render(text: str, known: Mapping[str, object]) -> str:
+    """Return a template's text with what is known in its place; a name that is not is an error."""
     from jinja2 import Environment, StrictUndefined, select_autoescape
 
     environment = Environment(
@@ -189,7 +205,7 @@ def render(text: str, project: str) -> str:
         keep_trailing_newline=True,
         autoescape=select_autoescape(default_for_string=False),  # YAML and Markdown know nothing of HTML's escapes
     )
-    return environment.from_string(text).render(project=project)
+    return environment.from_string(text).render(known)
 
 
 def check_free(folder: Path, files: Sequence[str]) -> None:
