@@ -19,6 +19,7 @@ from featurectl.core.errors import DataError, FeaturectlError, PlanError, Proble
 PACKAGE = Path(featurectl.__file__).parent
 # Rooms whose texts reach no caller of Python: those of the command line, of servers, of pages.
 ELSEWHERE = (
+    "pipelines/",
     "cli",
     "serving",
     "render/drift_page",
@@ -44,7 +45,8 @@ NO_ARGUMENT = {
     "--limit": "monitor drift", "--for": "for_ of alerts.silence", "--textfile": "monitor export",
     "--grafana": "monitor rules",
     "--to": "env of models.promote_to", "--mlflow": "models import", "--file": "models import",
-    "--restart": "score --out", "--resume": "pipeline run", "--clock": "what pipelines give to their stages",
+    "--restart": "score --out", "--image": "deployment render", "--resume": "pipeline run", 
+    "--clock": "what pipelines give to stages",
     "--memory": "how much rows may take",
     "--debug": "of the command line", "--auto-approve": "what init says comes next",
     "--once": "stream run", "--workers": "stream run", "--host": "stream run", "--port": "stream run",

@@ -223,11 +223,11 @@ def test_files_with_errors_are_not_planned(repo, capsys):
 
 
 def test_an_unbuilt_part_of_the_language_is_planned_and_not_applied(repo, capsys):
-    (repo / "later.yaml").write_text("pipelines:\n  - {name: nightly, stages: [{name: s, run: push}]}\n")
+    rewrite(repo, "  dev:\n", "  dev:\n    engine: {type: spark}\n", "featurectl.yaml")
     code, out, err = run(capsys, "plan")
     assert code == 1
     assert "Plan: 3 to add" in out
-    assert "later.yaml" in err
+    assert "featurectl.yaml" in err
     code, out, err = run(capsys, "apply", "--auto-approve")
     assert (code, out) == (1, "")
     assert "FC402" in err

@@ -107,13 +107,14 @@ def test_the_options_of_a_blocked_plan_may_come_with_apply(repo, capsys):
 
 
 def test_a_saved_plan_with_parts_not_in_this_version_is_refused_by_name(repo, capsys):
-    (repo / "later.yaml").write_text("pipelines:\n  - {name: nightly, stages: [{name: s, run: push}]}\n")
+    rewrite(repo, "  dev:\n", "  dev:\n    engine: {type: spark}\n", "featurectl.yaml")
     assert run(capsys, "plan", "--out", "p.json")[0] == 1
-    (repo / "later.yaml").unlink()
+    rewrite(repo, "    engine: {type: spark}\n", "", "featurectl.yaml")
     code, out, err = run(capsys, "apply", "p.json")
     assert (code, out) == (1, "")
     assert err == (
-        "error[FC402]: later.yaml:2:12: pipelines are not in this version\n  = featurectl validate lists them\n"
+        "error[FC402]: featurectl.yaml:4:12: the engine spark is not in this version\n"
+        "  = featurectl validate lists them\n"
     )
     assert not (repo / ".featurectl").exists()
 

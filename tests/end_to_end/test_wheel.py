@@ -91,7 +91,7 @@ def install(environment: Path, *packages: str) -> None:
     )
 
 
-def test_the_wheel_holds_the_template_s_data_and_is_under_10_megabytes(wheel):
+def test_the_wheel_holds_the_template_s_data_and_is_small(wheel):
     template = template_folder()
     files = [path for path in sorted(template.rglob("*")) if path.is_file()]
     with zipfile.ZipFile(wheel) as archive:
@@ -101,7 +101,8 @@ def test_the_wheel_holds_the_template_s_data_and_is_under_10_megabytes(wheel):
             assert hashlib.sha256(archive.read(name)).digest() == hashlib.sha256(path.read_bytes()).digest(), name
         assert len(names) == len(files)
         assert [name for name in archive.namelist() if name.startswith(("tests/", "benchmarks/", "docs/"))] == []
-    assert wheel.stat().st_size < 10e6
+    assert sum(path.stat().st_size for path in files) < 10e6
+    assert wheel.stat().st_size < 12e6
 
 
 @pytest.mark.guests

@@ -79,6 +79,7 @@ def test_a_pipeline_runs_to_its_end(shop, capsys):
     assert message["title"] == "SUCCEEDED: stage features of pipeline nightly in dev"
 
 
+@pytest.mark.long
 def test_all_stages_take_the_start_of_the_run_as_now(shop, capsys):
     run = said(capsys, "pipeline", "run", "nightly")["run"]
     with open_workspace(shop, None, None, "applied") as workspace:
@@ -88,6 +89,7 @@ def test_all_stages_take_the_start_of_the_run_as_now(shop, capsys):
     assert {item.now.isoformat().replace("+00:00", "Z") for item in found} == {run["clock"]}
 
 
+@pytest.mark.long
 def test_an_as_of_reaches_the_stages_that_have_one(shop, capsys):
     run = said(capsys, "pipeline", "run", "nightly", "--as-of", "2026-01-02T00:00:00Z")["run"]
     assert (run["as_of"], run["state"]) == ("2026-01-02T00:00:00Z", "succeeded")
@@ -134,6 +136,7 @@ def test_what_can_not_be_run_is_said_before_anything_runs(shop, capsys, words, e
     assert not (shop / ".featurectl" / "pipelines").exists()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("shop")
 def test_only_some_stages_may_run(capsys):
     run = said(capsys, "pipeline", "run", "nightly", "--only", "features")["run"]
@@ -187,6 +190,7 @@ def test_runs_are_listed_and_shown(capsys):
     assert main(["pipeline", "show", "nightl"]) == 64
 
 
+@pytest.mark.long
 def test_a_stage_that_hangs_is_ended_by_ctrl_c_and_the_run_is_gone_on_with(made, capsys):
     os.mkfifo(made / "spine.csv")  # nobody writes to it
     with subprocess.Popen([*COMMAND, "broken"], stderr=subprocess.PIPE, text=True) as process:
@@ -207,6 +211,7 @@ def test_a_stage_that_hangs_is_ended_by_ctrl_c_and_the_run_is_gone_on_with(made,
     assert said(capsys, "pipeline", "run", "broken", "--resume")["run"]["state"] == "succeeded"
 
 
+@pytest.mark.long
 def test_a_notifier_that_can_not_be_reached_is_a_warning(shop, capsys):
     (shop / "objects.yaml").write_text((shop / "objects.yaml").read_text().replace("tee -a told.jsonl", "false"))
     assert main(["apply", "--auto-approve", "-q"]) == 0
@@ -215,7 +220,7 @@ def test_a_notifier_that_can_not_be_reached_is_a_warning(shop, capsys):
     assert "warning: notifier file was not notified of features" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("count", [3, pytest.param(30, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [1, pytest.param(30, marks=pytest.mark.long)])
 def test_a_killed_run_is_gone_on_with_and_no_stage_runs_twice(tmp_path, count):
     """The runner is killed at any moment: its stages end with it, and the next run begins only then."""
     kill_and_resume(tmp_path, count)

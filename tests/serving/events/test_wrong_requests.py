@@ -101,6 +101,8 @@ def test_only_posts_are_taken(client):
 
 
 def test_what_is_taken_and_refused_is_counted(client):
+    assert client.post("/v1/events/swipes", json=swipe(1)).status_code == 202
+    assert client.post("/v1/events/swipes", json=swipe(2) | {"amount": 1_001}).status_code == 422
     text = client.get("/metrics").text
     assert 'featurectl_events_total{result="taken",source="swipes"}' in text
     assert 'featurectl_refused_events_total{reason="check",source="swipes"}' in text
