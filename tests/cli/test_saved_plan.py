@@ -113,7 +113,7 @@ def test_a_saved_plan_with_parts_not_in_this_version_is_refused_by_name(repo, ca
     code, out, err = run(capsys, "apply", "p.json")
     assert (code, out) == (1, "")
     assert err == (
-        "error[FC402]: featurectl.yaml:4:12: the engine spark is not in this version\n"
+        "error[FC402]: featurectl.yaml:4:5: the engine spark is not in this version\n"
         "  = featurectl validate lists them\n"
     )
     assert not (repo / ".featurectl").exists()
