@@ -21,6 +21,7 @@ _SAYS = {
     "missing": "missing: {}",
     "stale": "stale: {}: what it is made of has changed",
     "edited": "edited: {}: it is not what is made of the repository's files",
+    "obsolete": "obsolete: {}: nothing is rendered into it any more; end what it started, and remove it",
 }
 
 

@@ -19,18 +19,20 @@ class Target:
     """A target by the module that renders for it.
 
     `needs_schedule`: it has nothing for a pipeline that nobody runs by itself. `is_one`: all deployments stand in its
-    files together, otherwise each has files of its own.
+    files together, otherwise each has files of its own. `of_checkout`: it works in a checkout, where it installs what
+    is needed; no other is given what only this needs, so that its files do not change with it.
     """
 
     module: str
     needs_schedule: bool = False
     is_one: bool = False
+    of_checkout: bool = False
 
 
 PIPELINE_TARGETS: Final[Mapping[str, Target]] = {
     "cron": Target(module="cron", needs_schedule=True),
     "systemd": Target(module="systemd"),
-    "github-actions": Target(module="github_actions"),
+    "github-actions": Target(module="github_actions", of_checkout=True),
     "kubernetes": Target(module="kubernetes"),
     "argo": Target(module="argo"),
     "airflow": Target(module="airflow"),

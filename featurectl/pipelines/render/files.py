@@ -13,7 +13,7 @@ from featurectl.language.load import is_read
 from featurectl.workspace.open import find_root
 from featurectl.workspace.whole_file import write_whole
 
-FileState = Literal["written", "current", "missing", "stale", "edited"]
+FileState = Literal["written", "current", "missing", "stale", "edited", "obsolete"]
 FRESH: Final[tuple[FileState, ...]] = ("written", "current")
 _HASH: Final = re.compile(r"^# input ([0-9a-f]+)$", re.MULTILINE)
 
@@ -31,7 +31,8 @@ class WantedFile:
 class FileOnDisk:
     """A file, and what became of it or is wrong with it.
 
-    It is missing, or what it was made of has changed (stale), or its own text was (edited).
+    It is missing, or what it was made of has changed (stale), or its own text was (edited), or nothing is rendered into
+    it any more (obsolete).
     """
 
     path: Path
@@ -47,14 +48,22 @@ class Rendering:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether no file is missing, stale or edited."""
+        """Whether no file is missing, stale, edited or obsolete."""
         return all(file.state in FRESH for file in self.files)
 
 
 def write_or_check(
-    wanted: Sequence[WantedFile], out: tuple[Path, bool], *, is_check: bool, left_out: Mapping[str, str]
+    wanted: Sequence[WantedFile],
+    out: tuple[Path, bool],
+    *,
+    is_check: bool,
+    left_out: Mapping[str, str],
+    is_whole: bool = False,
 ) -> Rendering:
     """Write files, or compare them with those that are there; `out` is a path, and whether it is a folder.
+
+    `is_whole`: these are all files that belong into the folder; others that were rendered are obsolete. They stay: what
+    they started somewhere has to be ended there first.
 
     Raises:
         UsageError: several files go to one path, or one can't be written, or would be read as one of the repository.
@@ -71,7 +80,24 @@ def write_or_check(
         else:
             _write(path, file.text)
             files.append(FileOnDisk(path=path, state="written"))
+    if is_whole:
+        files += [FileOnDisk(path=path, state="obsolete") for path in _rendered_in(place) if path not in _paths(files)]
     return Rendering(files=tuple(files), left_out=left_out)
+
+
+def _paths(files: Sequence[FileOnDisk]) -> set[Path]:
+    return {file.path for file in files}
+
+
+def _rendered_in(folder: Path) -> list[Path]:
+    """Return the files of a folder that were rendered, in the order of their names."""
+    try:
+        found = sorted(path for path in folder.iterdir() if path.is_file())
+        return [path for path in found if hash_in(path.read_text(encoding="utf-8", errors="replace"))]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise UsageError(f"{folder} can't be read: {error.strerror}") from error
 
 
 def hash_in(text: str) -> str:

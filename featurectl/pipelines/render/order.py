@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 from featurectl.core.nearest import did_you_mean
 from featurectl.language.load import RENDERED_FOLDER
-from featurectl.pipelines.render.all_targets import deployment_target, pipeline_target
+from featurectl.language.repo import Repo
+from featurectl.pipelines.render.all_targets import Target, deployment_target, pipeline_target
 from featurectl.pipelines.render.base import PROGRAM, DeploymentsRequest, PipelineRequest, Site, shell_line
 from featurectl.pipelines.render.files import Rendering, WantedFile, write_or_check
 from featurectl.pipelines.render.header import wanted_files
@@ -45,7 +47,7 @@ def render_pipelines(order: RenderOrder) -> Rendering:
     """
     target, render = pipeline_target(order.target)
     repo = load_checked(order.root, "unread")
-    site = site_of(order.root, repo, environment_of(repo, order.env), order.places)
+    site = _site(order, repo, target)
     left_out, wanted = dict[str, str](), list[WantedFile]()
     for name in _chosen(order.names, repo.pipelines, "pipeline"):
         pipeline = repo.pipelines[name]
@@ -57,7 +59,7 @@ def render_pipelines(order: RenderOrder) -> Rendering:
     if order.names and left_out:
         name, why = next(iter(left_out.items()))
         raise UsageError(f"{order.target} has nothing for the pipeline {name}: {why}")
-    return write_or_check(wanted, _out(order, site), is_check=order.is_check, left_out=left_out)
+    return _rendering(order, wanted, site, left_out)
 
 
 def render_deployments(order: RenderOrder) -> Rendering:
@@ -70,7 +72,7 @@ def render_deployments(order: RenderOrder) -> Rendering:
     """
     target, render = deployment_target(order.target)
     repo = load_checked(order.root, "unread")
-    site = site_of(order.root, repo, environment_of(repo, order.env), order.places)
+    site = _site(order, repo, target)
     names = _chosen(order.names, repo.deployments, "deployment")
     wanted = list[WantedFile]()
     for group in [names] if target.is_one else [[name] for name in names]:
@@ -78,7 +80,18 @@ def render_deployments(order: RenderOrder) -> Rendering:
         said = order.names if target.is_one else (group[0],)
         request = DeploymentsRequest(site=site, deployments=chosen, command=_command(order, site, "deployment", said))
         wanted += wanted_files(request, render(request))
-    return write_or_check(wanted, _out(order, site), is_check=order.is_check, left_out={})
+    return _rendering(order, wanted, site, {})
+
+
+def _rendering(order: RenderOrder, wanted: list[WantedFile], site: Site, left_out: Mapping[str, str]) -> Rendering:
+    """Write files, or compare them; where all are rendered into the folder of the target, no other belongs there."""
+    is_whole = order.out is None and not order.names
+    return write_or_check(wanted, _out(order, site), is_check=order.is_check, left_out=left_out, is_whole=is_whole)
+
+
+def _site(order: RenderOrder, repo: Repo, target: Target) -> Site:
+    site = site_of(order.root, repo, environment_of(repo, order.env), order.places)
+    return site if target.of_checkout else replace(site, in_checkout="", package=PROGRAM)
 
 
 def _chosen(names: tuple[str, ...], declared: Mapping[str, object], what: str) -> list[str]:

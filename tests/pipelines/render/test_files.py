@@ -10,6 +10,7 @@ import pytest
 
 from featurectl.cli.main import main
 from featurectl.core.errors import ProblemsError, UsageError
+from featurectl.pipelines.render.all_targets import PIPELINE_TARGETS
 from featurectl.pipelines.render.order import render_pipelines
 from featurectl.pipelines.render.site import SitePlaces
 from tests.pipelines.render.shop import content, order, write_repository
@@ -20,6 +21,20 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository, which is this folder."""
     monkeypatch.chdir(write_repository(tmp_path / "repo"))
     return tmp_path / "repo"
+
+
+MODEL = """models:
+  - {name: late, trainer: {estimator: sklearn.linear_model.LogisticRegression},
+     features: [{view: carriers, features: [count_1d]}],
+     spine: {source: orders, time: at, label: {name: is_ua, expr: "carrier = 'UA'"}}}
+"""
+
+
+def content_of(root: Path) -> dict[Path, bytes]:
+    """Return the files of all targets of the pipeline nightly, rendered anew."""
+    for target in PIPELINE_TARGETS:
+        render_pipelines(order(root, target, "nightly"))
+    return content(root / "deploy")
 
 
 def states(root: Path, *names: str) -> list[tuple[str, str]]:
@@ -55,6 +70,26 @@ def test_a_change_elsewhere_leaves_a_file_current(root):
     objects = root / "objects.yaml"
     objects.write_text(objects.read_text().replace("30 4 13", "31 4 13").replace("windows: [1d]", "windows: [2d]"))
     assert states(root, "nightly") == [("flights-nightly", "current")]
+
+
+def test_what_nothing_is_rendered_into_any_more_is_obsolete_and_stays(root):
+    render_pipelines(order(root, "cron"))
+    (root / "deploy/prod/cron/README").write_text("mine")
+    objects = root / "objects.yaml"
+    objects.write_text(objects.read_text().replace("name: unlucky", "name: lucky"))
+    found = [("flights-nightly", "current"), ("flights-lucky", "missing"), ("flights-unlucky", "obsolete")]
+    assert states(root) == found
+    assert [file.state for file in render_pipelines(order(root, "cron")).files] == ["written", "written", "obsolete"]
+    assert states(root, "nightly") == [("flights-nightly", "current")]
+
+
+def test_only_what_works_in_a_checkout_changes_with_it(root):
+    before = content_of(root)
+    (root.parent / ".git").mkdir()
+    (root / "models.yaml").write_text(MODEL)
+    after = content_of(root)
+    changed = {path.parent.name for path in after if after[path] != before[path]}
+    assert changed == {"github-actions"}
 
 
 @pytest.mark.usefixtures("root")
