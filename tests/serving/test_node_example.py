@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tests.catalog.shop import make_shop
+from tests.catalog.shop import make_shop, run
 from tests.docs.pages import DOCS, read_blocks
 from tests.serving.process import running
 
@@ -26,6 +26,10 @@ def test_the_example_in_node_reads_features_and_a_prediction(tmp_path, program):
     root = tmp_path / "shop"
     root.mkdir()
     make_shop(root)
+    objects = root / "objects.yaml"
+    objects.write_text(objects.read_text().replace("source: orders, online: false,", "source: orders,"))
+    run(root, "apply", "--auto-approve")
+    run(root, "materialize")
     row = {"customer": "c1", "day": "2026-01-11", "amount": 3.5}
     with running(root) as server:
         words = [server.url, "spend:count_7d", json.dumps({"customer": ["c1", "nobody"]}), "big", json.dumps(row)]
