@@ -89,6 +89,7 @@ def four(tmp_path: Path) -> tuple[Path, list[list[Row]]]:
     return project(tmp_path / "a", files), files
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("words", [[], ["--full"], ["--since", "2026-01-03T00:00:00Z"]], ids=" ".join)
 @pytest.mark.sample(1)
 def test_erased_rows_stay_away_and_nothing_is_said_of_them(four, capsys, words):

@@ -98,6 +98,7 @@ def test_reasons_go_with_rejected_events_that_went_before(swipes: Swipes):
 KEYS = {"": (CANARY, "c1"), "[card]": (CANARY, "c1"), "[card, swipe]": (f'["{CANARY}",7]', '["c1",7]')}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("columns", KEYS)
 @pytest.mark.parametrize("knows", [True, False], ids=["values", "hashes"])
 def test_messages_go_whose_key_is_an_erased_one(tmp_path: Path, columns: str, *, knows: bool):

@@ -64,6 +64,7 @@ def restored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Restored:
     return Restored(Swipes(root=tmp_path), capsys)
 
 
+@pytest.mark.long
 def test_a_restored_log_is_said_and_cleaned_by_erase_again(restored: Restored):
     assert restored.canaries() == (4, 2)
     assert SAID in restored.run("status")

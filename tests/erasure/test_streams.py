@@ -72,6 +72,7 @@ def logged_cards(swipes: Swipes) -> list[str]:
     return pl.concat(frames)["card"].to_list() if frames else []
 
 
+@pytest.mark.long
 def test_events_of_an_erased_key_leave_log_lists_and_rejected_events(swipes: Swipes):
     swipes.send(3)
     swipes.send(4, card=CANARY)
@@ -110,6 +111,7 @@ def test_no_file_of_the_log_is_there_that_had_the_rows(swipes: Swipes):
     assert logged_cards(swipes) == ["c1", "c1"]
 
 
+@pytest.mark.long
 def holds(path: Path) -> bool:
     rows = pl.read_parquet(path)
     return "card" in rows.columns and CANARY in rows["card"].to_list()
@@ -146,6 +148,7 @@ def test_topics_lose_no_other_event_while_senders_and_workers_go_on(swipes: Swip
     assert left(swipes) == {}
 
 
+@pytest.mark.long
 def test_what_was_sent_before_and_is_read_after_is_left_out(swipes: Swipes):
     swipes.send(3, card=CANARY)
     erase(swipes)
@@ -217,6 +220,7 @@ STEPS = (
 )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.sample(1)
 def test_an_erasure_that_was_killed_is_done_over(swipes: Swipes, step: str, monkeypatch: pytest.MonkeyPatch):

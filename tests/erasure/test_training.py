@@ -53,6 +53,7 @@ def test_a_training_set_is_that_of_a_spine_without_the_person(tmp_path, capsys, 
     assert_frame_equal(made, again)
 
 
+@pytest.mark.long
 def test_rows_of_a_spine_after_the_erasure_stay(tmp_path):
     root, person, until = project(tmp_path / "a", FILES), PEOPLE[1], FILES[1][9]["at"]
     before = training_set(root, "--features", FEATURES, "--spine", spine(root))
@@ -65,6 +66,7 @@ def test_rows_of_a_spine_after_the_erasure_stay(tmp_path):
                        before.filter(pl.col("person") != person).select(before.columns[4:]))  # fmt: skip
 
 
+@pytest.mark.long
 def test_a_manifest_of_before_an_erasure_says_what_was_erased(tmp_path, capsys):
     root, person = project(tmp_path / "a", FILES), PEOPLE[1]
     training_set(root, "--features", FEATURES, "--spine", spine(root))

@@ -22,6 +22,7 @@ def verified(root: Path, capsys: pytest.CaptureFixture[str], code: int = 0) -> d
     return json.loads(capsys.readouterr().out)["result"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("is_pushed", [True, False], ids=["pushed again", "not pushed again"])
 @pytest.mark.sample(1)
 def test_an_erased_key_is_no_difference(tmp_path: Path, capsys: pytest.CaptureFixture[str], is_pushed: bool):  # noqa: FBT001  # a case of the test

@@ -38,6 +38,7 @@ def test_rows_go_as_often_as_they_are_said_to_over_all_frames(frames, gone):
     assert_frame_equal(pl.concat(found), naive_without(pl.concat(frames), rows_of(gone)))
 
 
+@pytest.mark.long
 @settings(max_examples=20, deadline=None)
 @given(st.lists(COPIES, min_size=1, max_size=5), COPIES, st.integers(10, 20))
 def test_rows_of_many_files_go_and_others_come(tmp_path_factory, runs, gone, added):
