@@ -14,17 +14,20 @@ from featurectl.workspace.open import find_root
 from featurectl.workspace.whole_file import write_whole
 
 FileState = Literal["written", "current", "missing", "stale", "edited", "obsolete"]
+FileKind = Literal["pipeline", "deployment"]
 FRESH: Final[tuple[FileState, ...]] = ("written", "current")
 _HASH: Final = re.compile(r"^# input ([0-9a-f]+)$", re.MULTILINE)
+_COMMAND: Final = re.compile(r"^#   (featurectl (pipeline|deployment) render .*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedFile:
-    """A file as it should be, by its name in its folder; `input` is the hash in its header."""
+    """A file as it should be, by its name in its folder; `input` is the hash in its header, `kind` what it is of."""
 
     name: str
     text: str
     input: str
+    kind: FileKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +61,12 @@ def write_or_check(
     *,
     is_check: bool,
     left_out: Mapping[str, str],
-    is_whole: bool = False,
+    whole: FileKind | None = None,
 ) -> Rendering:
     """Write files, or compare them with those that are there; `out` is a path, and whether it is a folder.
 
-    `is_whole`: these are all files that belong into the folder; others that were rendered are obsolete. They stay: what
-    they started somewhere has to be ended there first.
+    `whole`: these are all files of a kind that belong into the folder; others that were rendered are obsolete. They
+    stay: what they started somewhere has to be ended there first.
 
     Raises:
         UsageError: several files go to one path, or one can't be written, or would be read as one of the repository.
@@ -78,26 +81,36 @@ def write_or_check(
         if is_check:
             files.append(FileOnDisk(path=path, state=_state(path, file)))
         else:
+            _check_other(path, file)
             _write(path, file.text)
             files.append(FileOnDisk(path=path, state="written"))
-    if is_whole:
-        files += [FileOnDisk(path=path, state="obsolete") for path in _rendered_in(place) if path not in _paths(files)]
+    if whole is not None:
+        written = {file.path for file in files}
+        files += [FileOnDisk(path=path, state="obsolete") for path in _rendered_in(place, whole) if path not in written]
     return Rendering(files=tuple(files), left_out=left_out)
 
 
-def _paths(files: Sequence[FileOnDisk]) -> set[Path]:
-    return {file.path for file in files}
-
-
-def _rendered_in(folder: Path) -> list[Path]:
-    """Return the files of a folder that were rendered, in the order of their names."""
+def _rendered_in(folder: Path, kind: FileKind) -> list[Path]:
+    """Return the files of a folder that were rendered of a kind, in the order of their names."""
     try:
-        found = sorted(path for path in folder.iterdir() if path.is_file())
-        return [path for path in found if hash_in(path.read_text(encoding="utf-8", errors="replace"))]
+        return sorted(path for path in folder.iterdir() if path.is_file() and _kind_in(_text(path)) == kind)
     except FileNotFoundError:
         return []
+
+
+def _kind_in(text: str) -> str:
+    """Return of what kind a rendered file is; "": it was not rendered."""
+    found = _COMMAND.search(text)
+    return found[2] if found and hash_in(text) else ""
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, NotADirectoryError):
+        raise
     except OSError as error:
-        raise UsageError(f"{folder} can't be read: {error.strerror}") from error
+        raise UsageError(f"{path} can't be read: {error.strerror}") from error
 
 
 def hash_in(text: str) -> str:
@@ -112,14 +125,26 @@ def hash_in(text: str) -> str:
 
 def _state(path: Path, file: WantedFile) -> FileState:
     try:
-        found = path.read_text(encoding="utf-8", errors="replace")
+        found = _text(path)
     except (FileNotFoundError, NotADirectoryError):
         return "missing"
-    except OSError as error:
-        raise UsageError(f"{path} can't be read: {error.strerror}") from error
     if found == file.text:
         return "current"
     return "edited" if hash_in(found) == file.input else "stale"
+
+
+def _check_other(path: Path, file: WantedFile) -> None:
+    """Refuse to write over a file that is of something else, or that a person wrote."""
+    if not path.is_file():
+        return
+    found = _text(path)
+    kind = _kind_in(found)
+    if kind and kind != file.kind:
+        command = _COMMAND.search(found)
+        message = f"{path} is the {kind}'s of that name" + (f", by `{command[1]}`" if command else "")
+        raise UsageError(message, hint="name one of both otherwise, or write with --out")
+    if not kind and found.strip():
+        raise UsageError(f"{path} is there and was not rendered", hint="move it away, or write with --out")
 
 
 def _write(path: Path, text: str) -> None:

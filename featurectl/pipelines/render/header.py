@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from featurectl.pipelines.render.base import DeploymentsRequest, PipelineRequest, RenderedFile
-from featurectl.pipelines.render.files import WantedFile
+from featurectl.pipelines.render.files import FileKind, WantedFile
 
 _DIGITS: Final = 16
 
@@ -17,7 +17,8 @@ def wanted_files(request: PipelineRequest | DeploymentsRequest, rendered: Iterab
     made_of = input_hash(request)
     lines = ("Made of the repository's files: change those, and make this one again by", f"  {request.command}")
     header = "".join(f"# {line}\n" for line in (*lines, f"input {made_of}")) + "\n"
-    return [WantedFile(name=file.name, text=header + file.text, input=made_of) for file in rendered]
+    kind: FileKind = "pipeline" if isinstance(request, PipelineRequest) else "deployment"
+    return [WantedFile(name=file.name, text=header + file.text, input=made_of, kind=kind) for file in rendered]
 
 
 def input_hash(request: PipelineRequest | DeploymentsRequest) -> str:

@@ -45,9 +45,14 @@ def kube_command(words: Sequence[str]) -> list[object]:
     return flow_list(*(word.replace("$(", "$$(") for word in words))
 
 
-def metadata(site: Site, name: str, description: str = "") -> dict[str, object]:
-    """Return the name and labels of an object."""
-    labels = {"app.kubernetes.io/name": name, "app.kubernetes.io/part-of": kube_name(site.project)}
+def selector(name: str, component: str) -> dict[str, str]:
+    """Return the labels by which pods are found: a pipeline and a deployment may have one name."""
+    return {"app.kubernetes.io/name": name, "app.kubernetes.io/component": component}
+
+
+def metadata(site: Site, name: str, component: str, description: str = "") -> dict[str, object]:
+    """Return the name and labels of an object; `component` is `pipeline`, or what a deployment runs."""
+    labels = {**selector(name, component), "app.kubernetes.io/part-of": kube_name(site.project)}
     notes = {"annotations": {"kubernetes.io/description": description}} if description else {}
     return {"name": name, "labels": labels, **notes}
 

@@ -14,7 +14,7 @@ from featurectl.language.load import RENDERED_FOLDER
 from featurectl.language.repo import Repo
 from featurectl.pipelines.render.all_targets import Target, deployment_target, pipeline_target
 from featurectl.pipelines.render.base import PROGRAM, DeploymentsRequest, PipelineRequest, Site, shell_line
-from featurectl.pipelines.render.files import Rendering, WantedFile, write_or_check
+from featurectl.pipelines.render.files import FileKind, Rendering, WantedFile, write_or_check
 from featurectl.pipelines.render.header import wanted_files
 from featurectl.pipelines.render.site import SitePlaces, site_of
 from featurectl.workspace.open import environment_of, load_checked
@@ -59,7 +59,7 @@ def render_pipelines(order: RenderOrder) -> Rendering:
     if order.names and left_out:
         name, why = next(iter(left_out.items()))
         raise UsageError(f"{order.target} has nothing for the pipeline {name}: {why}")
-    return _rendering(order, wanted, site, left_out)
+    return _rendering(order, wanted, site, left_out, "pipeline")
 
 
 def render_deployments(order: RenderOrder) -> Rendering:
@@ -80,13 +80,15 @@ def render_deployments(order: RenderOrder) -> Rendering:
         said = order.names if target.is_one else (group[0],)
         request = DeploymentsRequest(site=site, deployments=chosen, command=_command(order, site, "deployment", said))
         wanted += wanted_files(request, render(request))
-    return _rendering(order, wanted, site, {})
+    return _rendering(order, wanted, site, {}, "deployment")
 
 
-def _rendering(order: RenderOrder, wanted: list[WantedFile], site: Site, left_out: Mapping[str, str]) -> Rendering:
-    """Write files, or compare them; where all are rendered into the folder of the target, no other belongs there."""
-    is_whole = order.out is None and not order.names
-    return write_or_check(wanted, _out(order, site), is_check=order.is_check, left_out=left_out, is_whole=is_whole)
+def _rendering(
+    order: RenderOrder, wanted: list[WantedFile], site: Site, left_out: Mapping[str, str], kind: FileKind
+) -> Rendering:
+    """Write files, or compare them; where all of a kind are rendered into the folder of the target, no other is due."""
+    whole = kind if order.out is None and not order.names else None
+    return write_or_check(wanted, _out(order, site), is_check=order.is_check, left_out=left_out, whole=whole)
 
 
 def _site(order: RenderOrder, repo: Repo, target: Target) -> Site:

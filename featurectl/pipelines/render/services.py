@@ -37,6 +37,11 @@ class LongRun:
         """Whether /health and /ready are answered."""
         return self.port is not None and self.command.name != "monitor export"
 
+    @property
+    def component(self) -> str:
+        """What it runs, as a name of Kubernetes: `stream-run`."""
+        return self.command.name.replace(" ", "-")
+
     def words(self, environment: str) -> list[str]:
         """Return its command line on a host."""
         return deployment_words(self.deployment, environment)

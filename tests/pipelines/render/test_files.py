@@ -11,7 +11,7 @@ import pytest
 from featurectl.cli.main import main
 from featurectl.core.errors import ProblemsError, UsageError
 from featurectl.pipelines.render.all_targets import PIPELINE_TARGETS
-from featurectl.pipelines.render.order import render_pipelines
+from featurectl.pipelines.render.order import render_deployments, render_pipelines
 from featurectl.pipelines.render.site import SitePlaces
 from tests.pipelines.render.shop import content, order, write_repository
 
@@ -81,6 +81,30 @@ def test_what_nothing_is_rendered_into_any_more_is_obsolete_and_stays(root):
     assert states(root) == found
     assert [file.state for file in render_pipelines(order(root, "cron")).files] == ["written", "written", "obsolete"]
     assert states(root, "nightly") == [("flights-nightly", "current")]
+
+
+def test_files_of_deployments_are_not_obsolete_among_those_of_pipelines(root):
+    render_deployments(order(root, "kubernetes"))
+    render_pipelines(order(root, "kubernetes"))
+    for render in (render_deployments, render_pipelines):
+        assert {file.state for file in render(order(root, "kubernetes", is_check=True)).files} == {"current"}
+
+
+def test_a_pipeline_and_a_deployment_of_one_name_do_not_share_a_file(root):
+    objects = root / "objects.yaml"
+    objects.write_text(objects.read_text().replace("name: watch", "name: nightly"))
+    render_pipelines(order(root, "systemd", "nightly"))
+    with pytest.raises(UsageError, match=r"is the pipeline's of that name, by `featurectl pipeline render nightly"):
+        render_deployments(order(root, "systemd", "nightly"))
+
+
+def test_a_file_that_a_person_wrote_is_not_written_over(root):
+    mine = root / "deploy/prod/cron/flights-nightly"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine\n")
+    with pytest.raises(UsageError, match="is there and was not rendered"):
+        render_pipelines(order(root, "cron", "nightly"))
+    assert mine.read_text() == "mine\n"
 
 
 def test_only_what_works_in_a_checkout_changes_with_it(root):

@@ -36,17 +36,17 @@ def _deployment(site: Site, run: LongRun, name: str) -> dict[str, Any]:
     replicas, about = run.deployment.replicas, run.deployment.about
     is_scaled = replicas.cpu is not None
     count = said("The HorizontalPodAutoscaler says how many.") if is_scaled else {"replicas": replicas.least}
-    selected = {"app.kubernetes.io/name": name}
+    selected = kube.selector(name, run.component)
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": kube.metadata(site, name, about.description),
+        "metadata": kube.metadata(site, name, run.component, about.description),
         "spec": {
             **count,
             "selector": {"matchLabels": selected},
             "strategy": {"rollingUpdate": flow(maxSurge=1, maxUnavailable=0)},
             "template": {
-                "metadata": {"labels": kube.metadata(site, name)["labels"], **_scraped(run)},
+                "metadata": {"labels": kube.metadata(site, name, run.component)["labels"], **_scraped(run)},
                 "spec": {
                     **kube.pod_security(),
                     **said("It ends by itself before that, after SIGTERM."),
@@ -69,7 +69,7 @@ def _scraped(run: LongRun) -> dict[str, object]:
 def _container(site: Site, run: LongRun, *, is_scaled: bool) -> dict[str, Any]:
     ports = {"ports": [flow(name="http", containerPort=run.port)]} if run.port is not None else {}
     return {
-        "name": run.command.name.replace(" ", "-"),
+        "name": run.component,
         "image": site.image,
         "command": kube.kube_command(run.container_words(site.environment)),
         "workingDir": site.folder,
@@ -106,9 +106,9 @@ def _service(site: Site, run: LongRun, name: str) -> dict[str, Any] | None:
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": kube.metadata(site, name),
+        "metadata": kube.metadata(site, name, run.component),
         "spec": {
-            "selector": {"app.kubernetes.io/name": name},
+            "selector": kube.selector(name, run.component),
             "ports": [flow(name="http", port=80 if run.command.name == "serve" else run.port, targetPort="http")],
         },
     }
@@ -122,7 +122,7 @@ def _autoscaler(site: Site, run: LongRun, name: str) -> dict[str, Any] | None:
     return {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
-        "metadata": kube.metadata(site, name),
+        "metadata": kube.metadata(site, name, run.component),
         "spec": {
             "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
             "minReplicas": replicas.least,
@@ -139,6 +139,6 @@ def _budget(site: Site, run: LongRun, name: str) -> dict[str, Any] | None:
     return {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
-        "metadata": kube.metadata(site, name),
-        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": {"app.kubernetes.io/name": name}}},
+        "metadata": kube.metadata(site, name, run.component),
+        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": kube.selector(name, run.component)}},
     }

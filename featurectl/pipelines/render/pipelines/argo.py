@@ -43,7 +43,7 @@ def render(request: PipelineRequest) -> list[RenderedFile]:
     document = {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": kind,
-        "metadata": kube.metadata(site, name, pipeline.about.description),
+        "metadata": kube.metadata(site, name, "pipeline", pipeline.about.description),
         "spec": spec,
     }
     return [RenderedFile(name=f"{name}.yaml", text=head + "\n" + yaml_text(document))]
@@ -55,7 +55,14 @@ def _workflow(request: PipelineRequest) -> dict[str, Any]:
         "securityContext": kube.pod_security()["securityContext"],
         "volumes": kube.volumes(),
         "templates": [
-            {"name": "stages", "dag": {"tasks": [_task(stage) for stage in request.pipeline.stages]}},
+            {
+                "name": "stages",
+                "dag": {
+                    **said("After a failure the stages that do not need it go on."),
+                    "failFast": False,
+                    "tasks": [_task(stage) for stage in request.pipeline.stages],
+                },
+            },
             *(_template(request.site, stage) for stage in request.pipeline.stages),
         ],
     }

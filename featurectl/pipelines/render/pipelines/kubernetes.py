@@ -28,7 +28,7 @@ def render(request: PipelineRequest) -> list[RenderedFile]:
     document = {
         "apiVersion": "batch/v1",
         "kind": "CronJob",
-        "metadata": kube.metadata(site, name, pipeline.about.description),
+        "metadata": kube.metadata(site, name, "pipeline", pipeline.about.description),
         "spec": {
             **when,
             "timeZone": "Etc/UTC",
@@ -52,7 +52,7 @@ def _job(request: PipelineRequest, name: str) -> dict[str, Any]:
         "backoffLimit": 0,
         **deadline,
         "template": {
-            "metadata": {"labels": kube.metadata(site, name)["labels"]},
+            "metadata": {"labels": kube.metadata(site, name, "pipeline")["labels"]},
             "spec": {
                 "restartPolicy": "Never",
                 "terminationGracePeriodSeconds": _ENDING_S,
