@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import ObjectStore, from_url
 
 from featurectl.core.errors import StoreError
@@ -50,6 +50,16 @@ class BucketFiles:
             obstore.put(self._store, path, content)
         except (BaseError, OSError) as error:
             raise _failure(path, "written", error) from error
+
+    def claim(self, path: str, content: bytes) -> bool:
+        """Write an object unless there is one: the store decides."""
+        try:
+            obstore.put(self._store, path, content, mode="create")
+        except AlreadyExistsError:
+            return False
+        except (BaseError, OSError) as error:
+            raise _failure(path, "written", error) from error
+        return True
 
     def upload(self, path: str, file: Path) -> None:
         """Write an object that has the bytes of a file here, whatever their number."""

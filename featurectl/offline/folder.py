@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,18 +43,28 @@ class FolderFiles:
 
     def write(self, path: str, content: bytes) -> None:
         """Write a file beside its place, then move it there."""
+        self._put(path, content, Path.replace)
+
+    def claim(self, path: str, content: bytes) -> bool:
+        """Write a file beside its place, then give it that name, too: the system refuses one that is taken."""
+        return self._put(path, content, os.link)
+
+    def _put(self, path: str, content: bytes, name: Callable[[Path, Path], object]) -> bool:
         target = self._folder / path
         part = target.with_name(f"{target.name}.{secrets.token_hex(4)}{_PART}")
         try:
             _make_folder(target.parent)
             try:
                 _write_synced(part, content)
-                part.replace(target)
+                name(part, target)
                 _sync_name(target, self._folder)
             finally:
                 part.unlink(missing_ok=True)
+        except FileExistsError:
+            return False
         except OSError as error:
             raise _failure(path, "written", error) from error
+        return True
 
     def folders(self, path: str) -> Sequence[str]:
         """Return the names of the folders right below a path."""

@@ -35,6 +35,13 @@ class LooseFiles(Protocol):
             StoreError: FC603, the place can't be reached, is full or refuses to be written.
         """
 
+    def claim(self, path: str, content: bytes) -> bool:
+        """Write a file unless there is one; of any number that do so at once one does. Return whether this did.
+
+        Raises:
+            As `write`.
+        """
+
     def folders(self, path: str) -> Sequence[str]:
         """Return the names of the folders right below a path, in order; none where there is no such path.
 

@@ -188,6 +188,8 @@ JOB: tuple[Step, ...] = (
     "models retire big@1 --dry-run",
     "models prune --keep 1",
     "score big --out s.parquet",
+    "score big --out s.parquet --part 1/2",
+    "score big --out s.parquet --part 2/2",
     "get spend customer=c1",
     "serve",
     "pipeline render --to cron",

@@ -52,6 +52,24 @@ def test_a_file_takes_the_place_of_another(files):
     assert files.read(PATH) == b"short"
 
 
+def test_of_many_that_claim_a_name_at_once_one_has_it(location):
+    won = []
+
+    def claim(number):
+        if open_loose(location).claim("models/m/claim", f"{number}".encode()):
+            won.append(number)
+
+    threads = [threading.Thread(target=claim, args=[number]) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    files = open_loose(location)
+    assert [files.read("models/m/claim")] == [f"{number}".encode() for number in won]
+    assert not files.claim("models/m/claim", b"later")
+    assert [path for path, _ in files.listed("models/m")] == ["models/m/claim"]
+
+
 def test_a_name_may_have_any_characters(files):
     files.write("models/größe m%20+x=1/ä é#?.txt", b"x")
     assert files.read("models/größe m%20+x=1/ä é#?.txt") == b"x"

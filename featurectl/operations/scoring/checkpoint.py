@@ -58,13 +58,7 @@ class ScoreCheckpoint:
             UsageError: it can't be written.
         """
         self.clear()
-        document = {
-            "begun_at": format_iso(begun.begun_at),
-            "known_at": format_iso(begun.known_at),
-            "tables": dict(begun.tables),
-            "rows": begun.rows,
-            "spine": begun.spine,
-        }
+        document = beginning_document(begun)
         _write(self._folder / _BEGUN, lambda file: file.write(json.dumps(document).encode()))
         self.begun = begun
 
@@ -224,13 +218,33 @@ def _forget_others(parent: Path, own: Path, clock: datetime) -> None:
         forget_unused(folder)
 
 
+def beginning_document(begun: ScoreBeginning) -> dict[str, object]:
+    """Return what a run saw, ready for JSON."""
+    return {
+        "begun_at": format_iso(begun.begun_at),
+        "known_at": format_iso(begun.known_at),
+        "tables": dict(begun.tables),
+        "rows": begun.rows,
+        "spine": begun.spine,
+    }
+
+
 def _read_begun(path: Path) -> ScoreBeginning | None:
     try:
-        document: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
+        content = path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
+    return load_beginning(content)
+
+
+def load_beginning(content: str) -> ScoreBeginning | None:
+    """Return what a document says that a run saw; None where it is none."""
+    try:
+        document: dict[str, Any] = parse_json(content)
         begun_at, known_at = (parse_instant(document[name]) for name in ("begun_at", "known_at"))
         tables = {str(label): int(version) for label, version in document["tables"].items()}
         rows, spine = int(document["rows"]), str(document["spine"])
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError):
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError):
         return None
     if begun_at is None or known_at is None:
         return None

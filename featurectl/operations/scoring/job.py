@@ -68,21 +68,28 @@ class Job:
             DataError: FC506, FC504, FC516 the spine does not fit; FC520, a continued run needs a table that is gone.
         """
         seen = self._seen()
-        later_rows = self._later_rows(seen)
-        scorer = self._scorer(seen)
-        check_names(scorer, seen.spine)
-        to.check_columns(output_schema(scorer, seen.spine))
+        later_rows = self.later_rows(seen)
+        scorer = self.scorer(seen, to)
         self.progress.start(f"score by {self.version.model} version {self.version.version}")
         scored = score_spine(self.engine, scorer, seen.spine, self.checkpoint, self.progress)
         self.progress.done(f"scored {counted(seen.spine.height, 'row')}")
+        return scored, self.write(to, scorer, seen, scored), later_rows
+
+    def write(self, to: Destination, scorer: Scorer, seen: SeenRows, scored: ScoredRows) -> Mapping[str, object]:
+        """Write rows into an output, and return their manifest.
+
+        Raises:
+            UsageError, StoreError: it can't be written; then it is as it was.
+        """
         manifest = describe_scores(scorer, seen.views, seen.spine, self.checkpoint)
         manifest |= {"unknown": unknown_document(scored.unknown), "libraries": scoring_libraries()}
         self.progress.start(f"write {to.shown}")
         to.write(scored.frames, manifest)
         self.progress.done("")
-        return scored, manifest, later_rows
+        return manifest
 
-    def _later_rows(self, seen: _Seen) -> tuple[str, ...]:
+    def later_rows(self, seen: SeenRows) -> tuple[str, ...]:
+        """Return what is said of rows that lie later than their features; it is reported, too."""
         if self.selection.all_keys:
             return ()  # every key as of now: whatever the tables hold is what there is
         warnings = unknown_at_warnings(seen.spine, trained_model(self.version))
@@ -91,13 +98,13 @@ class Job:
             self.progress.done(f"warning: {text}")
         return warnings
 
-    def _seen(self) -> _Seen:
+    def _seen(self) -> SeenRows:
         begun = self.checkpoint.begun
-        seen = self._look(begun)
+        seen = self.look(begun)
         if begun is not None and (seen.spine.height, seen.digest) != (begun.rows, begun.spine):
             self.progress.done(f"the spine is another than when the run was begun: {_at(begun)}; it begins anew")
             self.checkpoint.clear()
-            seen = self._look(None)
+            seen = self.look(None)
         elif begun is not None:
             done = sum(map(rows_of, self.checkpoint.done()))
             rows = f"{done:,} of {begun.rows:,} {plural(begun.rows, 'row')}"
@@ -106,7 +113,12 @@ class Job:
             self.checkpoint.begin(seen.begun(self.clock))
         return seen
 
-    def _look(self, begun: ScoreBeginning | None) -> _Seen:
+    def look(self, begun: ScoreBeginning | None) -> SeenRows:
+        """Return the views and the spine, as of when a run was begun, or now.
+
+        Raises:
+            DataError: FC506, FC504, FC516 the spine does not fit; FC520, FC529 a table of then is gone, or was erased.
+        """
         now = self.applied.now if begun is None else begun.known_at
         views = bind_model_version(self.applied.state, self.applied.offline, self.version, now)
         if begun is not None:
@@ -115,7 +127,7 @@ class Job:
         spine = self._spine(views, now)
         digest = spine.sha256()
         self.progress.done(f"spine {spine.origin}: {counted(spine.height, 'row')}")
-        return _Seen(now=now, views=views, spine=spine, digest=digest)
+        return SeenRows(now=now, views=views, spine=spine, digest=digest)
 
     def _spine(self, views: Mapping[str, BoundView], now: datetime) -> AnySpine:
         """Return the rows that are scored, without those of erased keys."""
@@ -136,14 +148,22 @@ class Job:
             return cut_spine(spine, selection.cut)
         return cut_long_spine(spine, selection.cut, self.place)
 
-    def _scorer(self, seen: _Seen) -> Scorer:
+    def scorer(self, seen: SeenRows, to: Destination) -> Scorer:
+        """Return what scores the rows; the columns of the output are looked at.
+
+        Raises:
+            DataError: FC516, the spine has a column with the name of one. UsageError: the output can't hold one.
+        """
         views = parted_views(seen.views, self.place.memory_bytes, self.place.room)
         runtime = LoadingRuntime(partial(self.load, seen.spine.height))
-        return Scorer(version=self.version, model=trained_model(self.version), views=views, runtime=runtime)
+        scorer = Scorer(version=self.version, model=trained_model(self.version), views=views, runtime=runtime)
+        check_names(scorer, seen.spine)
+        to.check_columns(output_schema(scorer, seen.spine))
+        return scorer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Seen:
+class SeenRows:
     """The views and the spine of a run as they are at its now."""
 
     now: datetime

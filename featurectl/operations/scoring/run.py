@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,7 @@ from featurectl.core.memory import give_back
 from featurectl.core.progress import Progress
 from featurectl.core.units import format_iso
 from featurectl.engines.base import Engine
+from featurectl.models.runtimes.base import Scores
 from featurectl.operations.outputs.frames import Frames
 from featurectl.operations.scoring.checkpoint import ScoreCheckpoint, read_scores, read_unknown, rows_of
 from featurectl.operations.scoring.scorer import CHUNK_ROWS, Scorer, predict_rows, score_columns
@@ -76,16 +77,37 @@ def score_spine(
     Raises:
         DataError: FC506 the spine lacks a key or request column, FC504 a value does not fit its type.
     """
-    done = checkpoint.done()
-    first = sum(map(rows_of, done))
+    first = sum(map(rows_of, checkpoint.done()))
     size = range_rows(engine, scorer, spine)
-    progress.advance(first, spine.height, "rows")
     starts = range(first, spine.height, size) if first or spine.height else range(1)
+    score_ranges(engine, scorer, spine, starts, ScoreKeeper(add=checkpoint.add, progress=progress))
+    return scored_rows(scorer, spine, checkpoint.done())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreKeeper:
+    """Takes the scores of the rows from one on, with how many of them have unknown keys; `progress` hears how far."""
+
+    add: Callable[[int, Scores, UnknownRows], object]
+    progress: Progress
+
+
+def score_ranges(engine: Engine, scorer: Scorer, spine: AnySpine, starts: range, to: ScoreKeeper) -> None:
+    """Score the rows of a spine from the start of `starts` to its stop, as many at once as its step is.
+
+    Raises:
+        As `score_spine`.
+    """
+    to.progress.advance(starts.start, spine.height, "rows")
     for start, rows, unknown in joined_ranges(engine, scorer, spine, starts):
-        done.append(checkpoint.add(start, predict_rows(scorer, rows, start), unknown))
-        progress.advance(start + rows.height, spine.height, "rows")
+        to.add(start, predict_rows(scorer, rows, start), unknown)
+        to.progress.advance(start + rows.height, spine.height, "rows")
         del rows  # before the next ones are waited for
         give_back()
+
+
+def scored_rows(scorer: Scorer, spine: AnySpine, done: Sequence[Path]) -> ScoredRows:
+    """Return the rows of an output whose scores are in files, in the order of the rows."""
     ends = [(scores.min(), scores.max()) for scores in map(read_scores, done) if len(scores)]
     return ScoredRows(
         frames=_frames(scorer, spine, done),
@@ -111,7 +133,7 @@ def _rows_that_fit(engine: Engine, scorer: Scorer, spine: AnySpine) -> int:
 def joined_ranges(
     engine: Engine, scorer: Scorer, spine: AnySpine, starts: range
 ) -> Iterator[tuple[int, pl.DataFrame, UnknownRows]]:
-    """Give each range's start, inputs, and rows of unknown keys, the next one on its way.
+    """Give each range's start, inputs, and rows of unknown keys, the next one on its way; none behind `starts.stop`.
 
     One that outgrows the memory is joined in parts.
 
@@ -119,11 +141,11 @@ def joined_ranges(
         DataError: FC506 the spine lacks a key or request column, FC504 a value does not fit its type.
     """
     most = min(max(_rows_that_fit(engine, scorer, spine), _FEWEST_ROWS), starts.step)
-    if spine.height > most:
+    if spine.height > most or starts.start or starts.stop < spine.height:
         check_inputs(spine, scorer.inputs, scorer.views)  # so that errors count the rows of the whole spine
 
     def join(start: int) -> tuple[pl.DataFrame, UnknownRows]:
-        end, unknown = max(min(start + starts.step, spine.height), start + 1), UnknownRows()
+        end, unknown = max(min(start + starts.step, starts.stop, spine.height), start + 1), UnknownRows()
         rows = pl.concat(
             join_features(engine, spine.part(at, min(most, end - at)), scorer.inputs, scorer.views, unknown)
             for at in range(start, end, most)

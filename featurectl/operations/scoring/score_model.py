@@ -13,7 +13,7 @@ from featurectl.engines.all_engines import open_engine
 from featurectl.engines.spill import SpillRoom
 from featurectl.models.served_model import open_batch
 from featurectl.operations.outputs.output_conflict import check_apart
-from featurectl.operations.scoring.checkpoint import open_checkpoint
+from featurectl.operations.scoring.checkpoint import ScoreCheckpoint, open_checkpoint
 from featurectl.operations.scoring.destination import Destination, FileDestination
 from featurectl.operations.scoring.job import Job, ScoringRows
 from featurectl.operations.scoring.run import ScoredRows
@@ -27,6 +27,7 @@ from featurectl.workspace.pickles import pickle_policy
 
 if TYPE_CHECKING:
     from featurectl.registry.state import ModelVersion
+    from featurectl.workspace.applied_workspace import AppliedWorkspace
     from featurectl.workspace.workspace import Workspace
 
 
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 class ScoreRequest:
     """A version of a model by its number or alias, rows, and where their scores go.
 
-    `as_of` is the instant of the workspace as it was written, by which a run that was killed is found again;
-    `restart`: it is not continued.
+    `as_of` is the instant of the workspace as it was written, and `clock` what its clock was said to say, by which a
+    run that was killed is found again; `restart`: it is not continued.
     """
 
     model: str
@@ -43,6 +44,7 @@ class ScoreRequest:
     selection: ScoringRows
     to: Destination
     as_of: str | None = None
+    clock: str | None = None
     restart: bool = False
     allow_pickle: bool = False
     memory_bytes: int | None = None
@@ -73,14 +75,10 @@ def score_model(workspace: Workspace, request: ScoreRequest, progress: Progress)
         DataError: the spine or the features do not fit; FC520, a continued run needs a table that is gone.
         StoreError: a store can't be read.
     """
-    engine, clock = open_engine(workspace.environment, request.memory_bytes), datetime.now(UTC)
+    clock = datetime.now(UTC)
     applied = read_applied(workspace, progress)
     version = choose_usable(applied.state, request.model, request.which)
-    if isinstance(request.to, FileDestination):
-        check_apart(request.to.path, request.selection.spine, workspace.repo.sources.values(), workspace.root)
-    request.to.check()
-    pickles = pickle_policy(workspace, applied.state, by_flag=request.allow_pickle)
-    load = open_batch(version, workspace.offline_location(), pickles)
+    check_destination(workspace, request)
     same, folder = _identity(workspace, request, version), checkpoints_folder(workspace)
     with (
         SpillRoom(workspace.spill_folder()) as room,
@@ -88,20 +86,52 @@ def score_model(workspace: Workspace, request: ScoreRequest, progress: Progress)
     ):
         if request.restart:
             checkpoint.clear()
-        job = Job(
-            version=version,
-            load=load,
-            selection=request.selection,
-            engine=engine,
-            applied=applied,
-            place=SpillPlace(room=room, memory_bytes=engine.memory_bytes),
-            checkpoint=checkpoint,
-            progress=progress,
-            clock=clock,
-        )
-        rows, manifest, later_rows = job.run(request.to)
+        start = JobStart(applied=applied, request=request, room=room, checkpoint=checkpoint, progress=progress)
+        rows, manifest, later_rows = start.job(workspace, version, clock).run(request.to)
     applied.sources.report()
     return ScoreResult(version=version, rows=rows, manifest=manifest, later_rows=later_rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStart:
+    """What a job is made of once it is known which version scores."""
+
+    applied: AppliedWorkspace
+    request: ScoreRequest
+    room: SpillRoom
+    checkpoint: ScoreCheckpoint
+    progress: Progress
+
+    def job(self, workspace: Workspace, version: ModelVersion, clock: datetime) -> Job:
+        """Return the job of a version.
+
+        Raises:
+            UsageError: its file runs code, and nobody has allowed that.
+        """
+        request, engine = self.request, open_engine(workspace.environment, self.request.memory_bytes)
+        pickles = pickle_policy(workspace, self.applied.state, by_flag=request.allow_pickle)
+        return Job(
+            version=version,
+            load=open_batch(version, workspace.offline_location(), pickles),
+            selection=request.selection,
+            engine=engine,
+            applied=self.applied,
+            place=SpillPlace(room=self.room, memory_bytes=engine.memory_bytes),
+            checkpoint=self.checkpoint,
+            progress=self.progress,
+            clock=clock,
+        )
+
+
+def check_destination(workspace: Workspace, request: ScoreRequest) -> None:
+    """See that the output can be written, and is no source of the repository.
+
+    Raises:
+        UsageError, StoreError: it is not so.
+    """
+    if isinstance(request.to, FileDestination):
+        check_apart(request.to.path, request.selection.spine, workspace.repo.sources.values(), workspace.root)
+    request.to.check()
 
 
 def checkpoints_folder(workspace: Workspace) -> Path:
@@ -115,7 +145,7 @@ def _identity(workspace: Workspace, request: ScoreRequest, version: ModelVersion
     spine = None if selection.spine is None else [selection.spine, str(Path(selection.spine).absolute())]
     return {
         "project": [workspace.project, workspace.environment.name],
-        "as_of": request.as_of,
+        "as_of": [request.as_of, request.clock],
         "model": [version.model, version.version, version.artifact_sha256],
         "spine": [spine, selection.all_keys, selection.cut.since, selection.cut.until],
         "out": request.to.shown,

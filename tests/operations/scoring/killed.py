@@ -13,7 +13,7 @@ import numpy as np
 
 from featurectl.cli.main import main
 from featurectl.operations.outputs import parquet
-from featurectl.operations.scoring import checkpoint, destination, run
+from featurectl.operations.scoring import checkpoint, destination, run, score_part, scorer, shared_run
 from featurectl.sources.sql import snowflake_session
 from featurectl.streaming import event_encoder, scores_topic
 from tests.operations.scoring.shop import make_shop, write_spine
@@ -23,6 +23,8 @@ from tests.warm import WarmProcess
 RANGE = 1_000  # rows; a whole run has them all in one
 RANGES = 3
 ROWS = 2_500
+CHUNK = 100  # rows that a model is given at once, in parts
+PART_RANGE = 300
 
 
 def scored_shop(root: Path, *objects: str) -> Path:
@@ -66,6 +68,21 @@ def killed(point: str, number: int, words: Sequence[str]) -> int:
 
 def _run(point: str, number: int, words: Sequence[str]) -> int:
     _arrange(point, number)
+    return main(words)
+
+
+def killed_part(point: str, number: int, words: Sequence[str]) -> WarmProcess:
+    """Return a process of `score --part` that is to die at a point; "" is none. A chunk has CHUNK rows."""
+    return WarmProcess(_run_part, point, number, words)
+
+
+def _run_part(point: str, number: int, words: Sequence[str]) -> int:
+    scorer.CHUNK_ROWS = CHUNK  # type: ignore[misc]  # small ones, so that there are some
+    setattr(score_part, "range_rows", lambda *_: PART_RANGE)  # noqa: B010  # it has it from `run`
+    if point:
+        owner, _, rest = point.partition(".")
+        name, _, when = rest.partition(" ")
+        _at(number, {"run": shared_run.SharedRun, "output": destination}[owner], name, after=when == "after")
     return main(words)
 
 
