@@ -48,6 +48,7 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
     "score": (
         "score late_arrival --out scores.parquet",
         "score late_arrival@2 --spine tomorrow.csv --out scores.csv",
+        "score late_arrival --out scores.parquet --part 1/4",
     ),
     "get": (
         "get carrier_arrivals carrier=UA",

@@ -45,7 +45,7 @@ NO_ARGUMENT = {
     "--limit": "monitor drift", "--for": "for_ of alerts.silence", "--textfile": "monitor export",
     "--grafana": "monitor rules",
     "--to": "env of models.promote_to", "--mlflow": "models import", "--file": "models import",
-    "--restart": "score --out", "--image": "deployment render", "--resume": "pipeline run",
+    "--restart": "score --out", "--part": "score --out", "--image": "deployment render", "--resume": "pipeline run",
     "--clock": "what pipelines give to stages",
     "--memory": "how much rows may take",
     "--debug": "of the command line", "--auto-approve": "what init says comes next",

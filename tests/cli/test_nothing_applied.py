@@ -37,6 +37,7 @@ WORKS_ON_WHAT_IS_APPLIED = (
     "get spend customer=ana",
     "why spend",
     "score late --out scores.parquet",
+    "score late --out scores.parquet --part 1/2",
     "training-set --features spend:count_7d --spine orders.csv --out set.parquet",
     "train late",
     "models list",

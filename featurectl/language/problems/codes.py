@@ -371,8 +371,7 @@ CODES: Final[Mapping[str, Code]] = {
         "a training set can't be made again",
         "A manifest, and a model version, pins versions of views and tables, the spine and the definition of its "
         "model; of values as served also the `refresh` of each view. The message says which of them is gone or has "
-        "changed; where only the spine of a manifest has moved, --spine says where it is. The parts of "
-        "`score --part` all see what the one that began has seen.",
+        "changed; where only the spine of a manifest has moved, --spine says where it is.",
     ),
     "FC521": Code(
         "a transform fails",

@@ -125,6 +125,7 @@ class _Part:
         if shared.is_committed():
             return done
         if not shared.is_there():
+            shared.give_up()
             raise _begun_anew(self.part)
         if missing := self._missing():
             return done if shared.is_committed() else replace(done, missing=missing)

@@ -2,13 +2,14 @@
 
 Below the offline location, which all processes of an environment share, the parts of one output have a folder:
 
-    <offline>/<project>/score-parts/<env>/<output>/<number>/begun.json      what the run saw; who writes it begins it
-                                                           /<start>-<rows>.npz      scores of rows
-                                                           /commit.json     which part writes the output
-                                                           /committed       it is written
+    <offline>/<project>/score-parts/<env>/<output>/begun/<number>.json      what a run saw; who writes it begins it
+                                                  /<run>/<start>-<rows>.npz scores of rows
+                                                  /<run>/commit.json        which part writes the output
+                                                  /<run>/committed          it is written
 
-A run is never changed into another: what is begun anew has the next number. Nothing of the output is there before all
-parts are done; who finds that they are claims the commit, and of all who do so at once one has it.
+A run is never changed into another: what is begun anew has the next number, and a folder of a random name. Nothing of
+the output is there before all parts are done; who finds that they are claims the commit, and of all who do so at once
+one has it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import field
 from datetime import datetime
 from io import BytesIO
 from typing import Any, Final
@@ -31,13 +34,16 @@ from featurectl.offline.plain_files import LooseFiles
 from featurectl.operations.scoring.checkpoint import KEPT_FOR, ScoreBeginning, beginning_document, load_beginning
 from featurectl.operations.training.unknown_keys import UnknownRows
 
-_BEGUN, _COMMIT, _COMMITTED = "begun.json", "commit.json", "committed"
+_BEGUN, _COMMIT, _COMMITTED = "begun", "commit.json", "committed"
+_NUMBER: Final = re.compile(r"(\d{6})\.json")
 _RANGE: Final = re.compile(r"(\d{15})-(\d+)\.npz")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartsBeginning:
-    """What the parts of a run have to share: what it saw, the version that scores, and its arguments."""
+    """What the parts of a run have to share: its name, what it saw, the version that scores, and its arguments."""
+
+    run: str = field(default_factory=lambda: secrets.token_hex(8))
 
     saw: ScoreBeginning
     version: int
@@ -67,12 +73,11 @@ class SharedRun:
         Raises:
             StoreError: FC603, the place can't be read.
         """
-        self._number = max(self._numbers(), default=0)
-        found = self._read(self._number) if self._number else None
-        if found is None or found.saw.begun_at < clock - KEPT_FOR or self.is_committed():
-            found = None
-        self.begun = found
-        return found
+        self._number = max(begun_numbers(self._files, self._folder), default=0)
+        self.begun = read_beginning(self._files, self._folder, self._number)
+        if self.begun is None or self.begun.saw.begun_at < clock - KEPT_FOR or self.is_committed():
+            self.begun = None
+        return self.begun
 
     def begin(self, begun: PartsBeginning) -> bool:
         """Begin a run behind the newest; False: another part has done so meanwhile, and that run is to be joined.
@@ -80,20 +85,28 @@ class SharedRun:
         Raises:
             StoreError: FC603, the place can't be written.
         """
-        document = {"saw": beginning_document(begun.saw), "version": begun.version, "arguments": begun.arguments}
-        if not self._files.claim(self._path(_BEGUN, self._number + 1), json.dumps(document).encode()):
+        document = {"run": begun.run, "saw": beginning_document(begun.saw), "version": begun.version}
+        content = json.dumps({**document, "arguments": begun.arguments}).encode()
+        if not self._files.claim(_begun_path(self._folder, self._number + 1), content):
             return False
-        before = self._numbers()
         self._number += 1
         self.begun = begun
-        for number in before:
-            if number < self._number:
-                self._files.remove(f"{self._folder}/{number:06}")
+        self._forget_older()
         return True
 
     def is_there(self) -> bool:
         """Return whether the run is still the one that counts: neither begun anew, nor given up for an erasure."""
-        return max(self._numbers(), default=0) == self._number and self._read(self._number) is not None
+        newest = max(begun_numbers(self._files, self._folder), default=0)
+        found = read_beginning(self._files, self._folder, newest)
+        return found is not None and self.begun is not None and found.run == self.begun.run
+
+    def give_up(self) -> None:
+        """Remove the scores of a run that counts no more: a part may have written some after that.
+
+        Raises:
+            StoreError: FC603, the place can't be written.
+        """
+        self._files.remove(self._path("").rstrip("/"))
 
     def add(self, start: int, scores: Scores, unknown: UnknownRows) -> None:
         """Write the scores of the rows from `start` on, with how many of them have unknown keys.
@@ -160,26 +173,38 @@ class SharedRun:
         """Return whether the output is written."""
         return self._files.written(self._path(_COMMITTED)) is not None
 
-    def _numbers(self) -> list[int]:
-        return [int(name) for name in self._files.folders(self._folder) if name.isdecimal()]
+    def _forget_older(self) -> None:
+        for number in begun_numbers(self._files, self._folder):
+            if number < self._number:
+                if older := read_beginning(self._files, self._folder, number):
+                    self._files.remove(f"{self._folder}/{older.run}")
+                self._files.remove_files([_begun_path(self._folder, number)])
 
-    def _read(self, number: int) -> PartsBeginning | None:
-        return read_beginning(self._files, self._path(_BEGUN, number))
-
-    def _path(self, name: str, number: int | None = None) -> str:
-        return f"{self._folder}/{self._number if number is None else number:06}/{name}"
+    def _path(self, name: str) -> str:
+        assert self.begun is not None
+        return f"{self._folder}/{self.begun.run}/{name}"
 
 
-def read_beginning(files: LooseFiles, path: str) -> PartsBeginning | None:
-    """Return what a file says of how a run in parts began; None where there is none, or it says nothing."""
-    content = files.read(path)
+def begun_numbers(files: LooseFiles, folder: str) -> list[int]:
+    """Return the numbers of the runs of an output that have begun."""
+    names = [path.rpartition("/")[2] for path, _ in files.listed(f"{folder}/{_BEGUN}")]
+    return sorted(int(match[1]) for name in names if (match := _NUMBER.fullmatch(name)))
+
+
+def read_beginning(files: LooseFiles, folder: str, number: int) -> PartsBeginning | None:
+    """Return how the run of an output with a number began; None where there is none, or nothing says so."""
+    content = files.read(_begun_path(folder, number))
     try:
         document: dict[str, Any] = parse_json((content or b"").decode())
         saw = load_beginning(json.dumps(document["saw"]))
-        version, arguments = int(document["version"]), dict(document["arguments"])
+        run, version, arguments = str(document["run"]), int(document["version"]), dict(document["arguments"])
     except (ValueError, LookupError, TypeError):
         return None
-    return None if saw is None else PartsBeginning(saw=saw, version=version, arguments=arguments)
+    return None if saw is None else PartsBeginning(run=run, saw=saw, version=version, arguments=arguments)
+
+
+def _begun_path(folder: str, number: int) -> str:
+    return f"{folder}/{_BEGUN}/{number:06}.json"
 
 
 def first_missing(ranges: Sequence[ScoredRange], rows: range) -> int:
@@ -210,7 +235,7 @@ def output_folder(parent: str, output: Mapping[str, object]) -> str:
 def old_folders(files: LooseFiles, parent: str, instant: datetime) -> Iterator[str]:
     """Give the folders of outputs whose newest run began until an instant."""
     for name in files.folders(parent):
-        numbers = [number for number in files.folders(f"{parent}/{name}") if number.isdecimal()]
-        newest = read_beginning(files, f"{parent}/{name}/{max(numbers)}/{_BEGUN}") if numbers else None
-        if newest is not None and newest.saw.begun_at <= instant:
+        newest = max(begun_numbers(files, f"{parent}/{name}"), default=0)
+        found = read_beginning(files, f"{parent}/{name}", newest)
+        if found is not None and found.saw.begun_at <= instant:
             yield f"{parent}/{name}"

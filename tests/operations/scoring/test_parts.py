@@ -8,13 +8,18 @@ import shutil
 import signal
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
 
+import numpy as np
 import polars as pl
 import pytest
 
 from featurectl.cli.main import main
 from featurectl.offline.folder import FolderFiles
+from featurectl.operations.scoring.checkpoint import ScoreBeginning
 from featurectl.operations.scoring.part_number import PartNumber, rows_of_part
+from featurectl.operations.scoring.shared_run import PartsBeginning, SharedRun
+from featurectl.operations.training.unknown_keys import UnknownRows
 from tests.operations.scoring.killed import ROWS, killed_part, score_words, scored_shop
 from tests.operations.scoring.shop import write_spine
 from tests.seeds import seed_of
@@ -215,13 +220,13 @@ def test_an_erasure_takes_the_scores_of_parts_away(shop):
 
 def test_a_run_that_is_too_old_is_not_joined(shop):
     assert run_parts(shop, "out.parquet", ["1/2"]) == [0]
-    (begun,) = shop.rglob("begun.json")
+    (begun,) = shop.rglob("score-parts/**/000001.json")
     document = json.loads(begun.read_text())
     document["saw"]["begun_at"] = "2020-01-01T00:00:00Z"
     begun.write_text(json.dumps(document))
     assert run_parts(shop, "out.parquet", ["2/2"]) == [0]
     assert not (shop / "out.parquet").exists()
-    assert [path.parent.name for path in shop.rglob("begun.json")] == ["000002"]
+    assert [path.name for path in shop.rglob("score-parts/**/*.json")] == ["000002.json"]
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/1001", "-1/2", ""])
@@ -243,11 +248,36 @@ def test_the_parts_of_any_height_are_all_of_it():
         assert [parts[0].start, *(part.stop for part in parts)] == [*(part.start for part in parts), height]
 
 
-def test_a_claim_that_was_left_is_of_the_part_that_left_it(tmp_path):
-    from featurectl.operations.scoring.shared_run import SharedRun
+def test_what_a_run_that_was_given_up_still_writes_is_in_no_other(tmp_path):
+    """As after an erasure, which removes all: the next run has the number of the one before."""
+    saw = ScoreBeginning(begun_at=datetime.now(UTC), known_at=datetime.now(UTC), tables={}, rows=1, spine="")
+    first, second = (SharedRun(FolderFiles(str(tmp_path)), "a") for _ in range(2))
+    for run in (first, second):
+        assert run.join(datetime.now(UTC)) is None
+        assert run.begin(PartsBeginning(saw=saw, version=1, arguments={}))
+        if run is first:
+            shutil.rmtree(tmp_path / "a")
+    first.add(0, np.zeros(1), UnknownRows())
+    assert (first.is_there(), second.is_there(), second.ranges()) == (False, True, [])
 
+
+def test_a_run_that_is_about_to_begin_is_none_yet(tmp_path):
+    """Its folder is there before its file is: who took it for a run began another, and removed what it had."""
+    (tmp_path / "a" / "begun").mkdir(parents=True)
+    (tmp_path / "a" / "begun" / "000001.json.0a1b.part").write_bytes(b"{")
+    saw = ScoreBeginning(begun_at=datetime.now(UTC), known_at=datetime.now(UTC), tables={}, rows=1, spine="")
+    first, second = (SharedRun(FolderFiles(str(tmp_path)), "a") for _ in range(2))
+    assert [run.join(datetime.now(UTC)) for run in (first, second)] == [None, None]
+    begun = [run.begin(PartsBeginning(saw=saw, version=1, arguments={})) for run in (first, second)]
+    assert begun == [True, False]
+
+
+def test_a_claim_that_was_left_is_of_the_part_that_left_it(tmp_path):
     files = FolderFiles(str(tmp_path))
+    saw = ScoreBeginning(begun_at=datetime.now(UTC), known_at=datetime.now(UTC), tables={}, rows=1, spine="")
     run = SharedRun(files, "a")
+    assert run.join(datetime.now(UTC)) is None
+    assert run.begin(PartsBeginning(saw=saw, version=1, arguments={}))
     assert [run.claim_commit(part) for part in (2, 1, 2, 3)] == [2, 2, 2, 2]
 
 
