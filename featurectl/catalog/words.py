@@ -95,6 +95,7 @@ def entity_words(entity: Entity) -> str:
 def alert_words(alert: Alert) -> str:
     """Return when an alert fires, and of what."""
     subjects = [*(f"view {name}" for name in alert.views), *(f"model {name}" for name in alert.models)]
+    subjects += [f"pipeline {name}" for name in alert.pipelines]
     held = f" for {format_duration(alert.for_us)}" if alert.for_us else ""
     return format_condition(alert.when) + held + (f" of {', '.join(subjects)}" if subjects else "")
 

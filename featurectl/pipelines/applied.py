@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from featurectl.language.definitions.json_form import load_pipeline
 from featurectl.language.definitions.pipelines import Pipeline
-from featurectl.pipelines.records import PipelineRecords
+from featurectl.offline.pipeline_records import PipelineRecords
 from featurectl.registry.applied import not_applied
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from featurectl.core.units import format_age, parse_instant
 from featurectl.language.definitions.pipelines import PipelineStage
 from featurectl.notifiers.base import IncidentMessage, NotifierChannel
 from featurectl.notifiers.deadline import TOTAL_S, within
-from featurectl.pipelines.records import PipelineRecord, StageRecord
+from featurectl.offline.pipeline_records import PipelineRecord, StageRecord
 from featurectl.pipelines.runner import ended_with
 
 OpenChannel = Callable[[str], NotifierChannel]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.pipelines import Pipeline, PipelineStage
 from featurectl.language.definitions.schedule import next_times
+from featurectl.offline.pipeline_records import PipelineRecord
 from featurectl.pipelines.applied import applied_pipelines, find_pipeline, records_of
 from featurectl.pipelines.order import in_order
-from featurectl.pipelines.records import PipelineRecord
 
 if TYPE_CHECKING:
     from featurectl.workspace.workspace import Workspace

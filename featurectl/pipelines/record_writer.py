@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final, Self
 
 from featurectl.core.errors import FeaturectlError
-from featurectl.pipelines.records import PipelineRecord, PipelineRecords, StageRecord
+from featurectl.offline.pipeline_records import PipelineRecord, PipelineRecords, StageRecord
 from featurectl.pipelines.reports import RunReport
 
 _END_S: Final = 30.0

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from featurectl.pipelines.records import StageRecord
+from featurectl.offline.pipeline_records import StageRecord
+
+__all__ = ["RunReport", "StageRecord"]
 
 
 class RunReport(Protocol):

@@ -19,6 +19,7 @@ from featurectl.language.definitions.json_form import load_notifier
 from featurectl.language.definitions.pipelines import Pipeline, PipelineStage
 from featurectl.notifiers.all_notifiers import open_notifier
 from featurectl.notifiers.base import NotifierChannel
+from featurectl.offline.pipeline_records import PipelineRecord, PipelineRecords, PipelineState, StageRecord, new_id
 from featurectl.offline.process import this_process
 from featurectl.pipelines.applied import find_pipeline, records_of
 from featurectl.pipelines.lease import PipelineLease, lease_key, machine_lock
@@ -27,7 +28,6 @@ from featurectl.pipelines.machine import this_machine
 from featurectl.pipelines.notify import StageMessages, StageNotifications
 from featurectl.pipelines.order import chosen_stages
 from featurectl.pipelines.record_writer import RecordWriter
-from featurectl.pipelines.records import PipelineRecord, PipelineRecords, PipelineState, StageRecord, new_id
 from featurectl.pipelines.reports import RunReport
 from featurectl.pipelines.room import MachineRoom
 from featurectl.pipelines.runner import PipelineRunner, RunPlace

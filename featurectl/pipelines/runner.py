@@ -13,8 +13,8 @@ from featurectl.core.dataclass import dataclass
 from featurectl.core.stop_request import StopRequest
 from featurectl.core.units import format_age, format_iso
 from featurectl.language.definitions.pipelines import PipelineStage
+from featurectl.offline.pipeline_records import StageRecord, StageState
 from featurectl.pipelines.order import ready_stages
-from featurectl.pipelines.records import StageRecord, StageState
 from featurectl.pipelines.reports import RunReport
 from featurectl.pipelines.retries import can_pass, wait_s
 from featurectl.pipelines.room import MachineRoom

@@ -12,8 +12,8 @@ from featurectl.render.page import PageTable, page_text
 from featurectl.render.table import NarrowForm
 
 if TYPE_CHECKING:
+    from featurectl.offline.pipeline_records import PipelineRecord, StageRecord
     from featurectl.pipelines.overview import PipelinePage
-    from featurectl.pipelines.records import PipelineRecord, StageRecord
 
 _CUT: Final = NarrowForm(last="cut")
 _NONE: Final = "-"

@@ -10,6 +10,7 @@ from featurectl.language.shapes.alerts import condition_of
 from tests.language.repository import write_repo
 
 HOUR_US = 3_600_000_000
+COUNTED = "runs of pipelines are counted by pipeline_failures"
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,30 @@ alerts:
               repeat_us=6 * HOUR_US, views=("*",)),
         Alert(name="far", when=far, severity="info", notify=("file",)),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("when", "pipelines", "wrong"),
+    [
+        ("pipeline_failures > 0 in 1d", "[nightly]", ""),
+        ("pipeline_failures > 0 in 1d", '["night*"]', ""),
+        ("pipeline_failures > 0", "[nihgtly]", 'no pipeline "nihgtly"'),
+        (
+            "checks > 0",
+            "[nightly]",
+            "runs of pipelines are counted by pipeline_failures; checks is not measured on them",
+        ),
+    ],
+)
+def test_an_alert_on_runs_may_name_pipelines(tmp_path, when, pipelines, wrong):
+    text = "pipelines: [{name: nightly, stages: [{name: a, run: materialize}]}]\n"
+    text += f"alerts: [{{name: a, when: {when}, severity: info, notify: [ops], pipelines: {pipelines}}}]\n"
+    text += "notifiers: [{name: ops, email: ops@example.com}]\n"
+    write_repo(tmp_path, {"alerts.yaml": text})
+    repo = load_repo(tmp_path, None)
+    assert [problem.message for problem in repo.problems] == ([wrong] if wrong else [])
+    if not wrong:
+        assert repo.alerts["a"].pipelines == (pipelines.strip('[]"'),)
 
 
 def test_a_notifier_that_an_alert_names_twice_is_told_once(tmp_path):

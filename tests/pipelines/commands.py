@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from featurectl.language.definitions.pipelines import PipelineStage
-from featurectl.pipelines.records import StageRecord
+from featurectl.offline.pipeline_records import StageRecord
 from featurectl.pipelines.stage_commands import RunArguments
 
 # Notes that it began, does what a file says, and notes that it ended well.

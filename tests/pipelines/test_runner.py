@@ -13,8 +13,8 @@ import pytest
 
 from featurectl.core.stop_request import StopRequest
 from featurectl.language.definitions.pipelines import PipelineStage, Resources
+from featurectl.offline.pipeline_records import StageRecord
 from featurectl.pipelines.machine import Machine
-from featurectl.pipelines.records import StageRecord
 from featurectl.pipelines.room import MachineRoom
 from featurectl.pipelines.runner import PipelineRunner, RunPlace
 from featurectl.pipelines.stage_commands import RunArguments

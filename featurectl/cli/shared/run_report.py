@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from featurectl.cli.shared.call import Call
-    from featurectl.pipelines.records import StageRecord
-    from featurectl.pipelines.reports import RunReport
+    from featurectl.pipelines.reports import RunReport, StageRecord
 
 _FRAME_S: Final = 0.2
 _STYLES: Final = {"succeeded": "green", "failed": "red", "running": "bold", "skipped": "dim", "stopped": "yellow"}

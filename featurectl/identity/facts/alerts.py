@@ -16,6 +16,7 @@ def alert_facts(alert: Alert) -> Facts:
         "repeat": duration(alert.repeat_us),
         "views": names(alert.views),
         "models": names(alert.models),
+        "pipelines": names(alert.pipelines),
     }
 
 

@@ -53,7 +53,8 @@ class Alert:
     """When to tell whom.
 
     `for_us` is how long the condition must hold before anybody is notified, `repeat_us` how soon again (None:
-    not). `views` and `models` are names or patterns; both empty: all that the metric is measured on.
+    not). `views` and `models` are names or patterns, and so are `pipelines`, of `pipeline_failures`; all empty: all
+    views and models that the metric is measured on.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Alert:
     repeat_us: int | None = None
     views: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
+    pipelines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from featurectl.language.syntax.node import Fields
 
 
 def resolve_alert(shape: AlertShape, declared: Declarations) -> Alert:
-    """Return an alert; unknown notifiers, views and models are reported (`*` is a pattern).
+    """Return an alert; unknown notifiers, views, models and pipelines are reported (`*` is a pattern).
 
     A notifier that is named twice is notified once.
     """
@@ -18,6 +18,9 @@ def resolve_alert(shape: AlertShape, declared: Declarations) -> Alert:
     when = condition_of(shape.when)
     if wrong := vain_part(when):
         declared.report.error("FC104", wrong, shape.fields.place("when"))
+    if shape.pipelines and when.metric != "pipeline_failures":
+        message = f"runs of pipelines are counted by pipeline_failures; {when.metric} is not measured on them"
+        declared.report.error("FC104", message, shape.fields.place("pipelines"))
     return Alert(
         name=shape.name,
         when=when,
@@ -27,14 +30,16 @@ def resolve_alert(shape: AlertShape, declared: Declarations) -> Alert:
         repeat_us=shape.repeat,
         views=tuple(shape.views),
         models=tuple(shape.models),
+        pipelines=tuple(shape.pipelines),
     )
 
 
 def check_alert_names(fields: Fields, declared: Declarations) -> None:
-    """Report unknown notifiers, views and models of an alert that may be wrong in other ways."""
+    """Report unknown notifiers, views, models and pipelines of an alert that may be wrong in other ways."""
     check_declared("notifier", listed_names(fields, "notify"), declared)
     check_declared("feature_view", listed_names(fields, "views"), declared)
     check_declared("model", listed_names(fields, "models"), declared)
+    check_declared("pipeline", listed_names(fields, "pipelines"), declared)
 
 
 def resolve_notifier(shape: NotifierShape, declared: Declarations) -> Notifier | None:

@@ -164,6 +164,9 @@ class AlertShape(ObjectShape):
     repeat: Duration | None = Field(None, description="How soon to tell again while it stays so.")
     views: Listed[Text] = Field((), description='The feature views to watch, by name or pattern; "*" is all.')
     models: Listed[Text] = Field((), description='The models to watch, by name or pattern; "*" is all.')
+    pipelines: Listed[Text] = Field(
+        (), description='Of `pipeline_failures`: the pipelines to watch, by name or pattern; "*" is all.'
+    )
 
 
 class NotifierShape(ObjectShape):

@@ -91,6 +91,12 @@ class MetricsReader(Protocol):
     def runs(self, since: datetime) -> Sequence[FailureCount]:
         """Return how many runs of each view version failed."""
 
+    def pipeline_failures(self, patterns: Sequence[str]) -> Mapping[str, Callable[[datetime], tuple[int, str] | None]]:
+        """Return what counts the runs of each pipeline that failed since an instant, with the last one's cause.
+
+        It is None where none has ended since.
+        """
+
     def stream_lags(self, views: Sequence[str]) -> Mapping[str, Callable[[], Observation]]:
         """Return what measures each stream that some views read, in microseconds, by the names of the sources."""
 
@@ -170,8 +176,34 @@ def measure_checks(alert: Alert, reader: MetricsReader) -> Observed:
 
 
 def measure_runs(alert: Alert, reader: MetricsReader) -> Observed:
-    """Return how many runs of each view version failed."""
-    return _counted(alert, reader, reader.runs)
+    """Return how many runs of each view version failed, and of each pipeline that the alert names."""
+    views = Observed(observations=()) if _is_of_pipelines(alert) else _counted(alert, reader, reader.runs)
+    if not alert.pipelines:
+        return views
+    pipelines = _of_pipelines(alert, reader)
+    return Observed(
+        observations=[*views.observations, *pipelines.observations], watched=views.watched | pipelines.watched
+    )
+
+
+def _is_of_pipelines(alert: Alert) -> bool:
+    return bool(alert.pipelines) and not alert.views and not alert.models
+
+
+def _of_pipelines(alert: Alert, reader: MetricsReader) -> Observed:
+    """Return how many runs of each pipeline of an alert failed; of one without a run in the window nothing is known."""
+    window, observations = _window(alert, reader), list[Observation]()
+    measures = reader.pipeline_failures(alert.pipelines)
+    for name, count in measures.items():
+        try:
+            found = count(window.since)
+        except Exception as error:  # noqa: BLE001 (see `_failed`)
+            observations.append(_failed(f"pipeline:{name}", error))
+            continue
+        if found is not None:
+            value, cause = found
+            observations.append(Observation(subject=f"pipeline:{name}", value=float(value), cause=cause))
+    return Observed(observations=observations, watched=frozenset(f"pipeline:{name}" for name in measures))
 
 
 def _counted(alert: Alert, reader: MetricsReader, count: Callable[[datetime], Sequence[FailureCount]]) -> Observed:

@@ -133,6 +133,8 @@ def look_command(metric: str, state: AlertState, environment: str) -> str:
     'featurectl models show late --env prod'
     """
     subject = state.names[0] if state.names else state.root_cause
+    if subject.startswith("pipeline:"):
+        return f"featurectl pipeline show {subject.partition(':')[2]} --env {environment}"
     version = subject.split(":")[1] if ":" in subject else subject
     command = _LOOK.get(metric, "featurectl models show {name}")
     return f"{command.format(name=version.partition('@')[0], version=version)} --env {environment}"

@@ -32,6 +32,7 @@ class RootCause:
 class Observation:
     """One look at one subject: "view:NAME@V", "view:NAME@V:FEATURE", "model:NAME", "model:NAME:FEATURE" or "store:ENV".
 
+    Runs are of a "pipeline:NAME", too.
     `value` is in the metric's unit, and so is `limit`, its own SLA's bound where a condition names one; None: there was
     nothing to measure, or it could not be (`error` says why; then `unreachable` is whether a store is gone). `cause`
     says what stands behind the value, and `root_causes` by name (none: its view, model or store itself). `fault` is one

@@ -9,8 +9,8 @@ from featurectl.language.definitions.alerts import Alert
 
 
 def is_about_all(alert: Alert) -> bool:
-    """Return whether an alert names no views and no models: it is about all that its metric is measured on."""
-    return not alert.views and not alert.models
+    """Return whether an alert names nothing: it is about all views and models that its metric is measured on."""
+    return not alert.views and not alert.models and not alert.pipelines
 
 
 def views_of_alert(alert: Alert, views: Iterable[str], readers: Mapping[str, Collection[str]]) -> list[str]:

@@ -17,12 +17,14 @@ from featurectl.language.definitions.source import Source
 from featurectl.monitor.alerts import data_metrics
 from featurectl.monitor.alerts.measure import WINDOWS_US, ViewAge
 from featurectl.monitor.alerts.observation import Observation, RootCause
+from featurectl.monitor.alerts.pipeline_runs import failures_of, pipelines_of
 from featurectl.monitor.alerts.request_rows import Requests, RequestWindow, read_requests
 from featurectl.monitor.alerts.stream_lags import stream_lag
 from featurectl.monitor.freshness import FreshnessRow
 from featurectl.monitor.health import recorded_runs, served_view
 from featurectl.monitor.status import ServedView, freshness_of_source, freshness_of_views
 from featurectl.monitor.why import Records, find_first_cause, look_at_chain
+from featurectl.offline.pipeline_records import PipelineRecords
 from featurectl.offline.runs import RunRecord
 from featurectl.operations.prediction_log.log_files import open_log, require_sample
 from featurectl.registry.applied import served_views
@@ -110,7 +112,13 @@ class WorkspaceMetrics:
         except FeaturectlError:  # what else is known tells something, too
             runs = ()
         records = Records(state=self._state, runs=runs)
-        chain = look_at_chain(served, self._source, self._workspace.online, records, self.now)
+
+        def row_of(source: Source) -> FreshnessRow:
+            engine = open_engine(self._workspace.environment)
+            measure = partial(freshness_of_source, source, self._workspace.source, engine, self.now)
+            return self._sources.get(source.name, measure)
+
+        chain = look_at_chain(served, row_of, self._workspace.online, records, self.now)
         late = chain if chain.row.verdict == "ERROR" else replace(chain, row=replace(chain.row, verdict="STALE"))
         first = find_first_cause(late)  # an alert may ask for more than the SLA does
         if first is None or not first.source:
@@ -158,6 +166,15 @@ class WorkspaceMetrics:
             self._served.values(), _ended(self._runs(max(self.now - since, _RECENT)), since)
         )
 
+    def pipeline_failures(self, patterns: Sequence[str]) -> Mapping[str, Callable[[datetime], tuple[int, str] | None]]:
+        """Return what counts the runs of each applied pipeline that failed; each raises StoreError."""
+        place = self._workspace
+        records = PipelineRecords(
+            location=place.offline_location(), project=place.project, environment=self.environment
+        )
+        names = pipelines_of(self._state, tuple(patterns))
+        return {name: partial(failures_of, records, name, now=self.now) for name in names}
+
     def stream_lags(self, views: Sequence[str]) -> Mapping[str, Callable[[], Observation]]:
         """Return what measures each stream that some views read, by the names of the sources.
 
@@ -180,11 +197,6 @@ class WorkspaceMetrics:
 
     def _runs(self, back: timedelta) -> Sequence[RunRecord]:
         return self._records.get(back, partial(recorded_runs, self._workspace, back, unended=True))
-
-    def _source(self, source: Source) -> FreshnessRow:
-        engine = open_engine(self._workspace.environment)
-        measure = partial(freshness_of_source, source, self._workspace.source, engine, self.now)
-        return self._sources.get(source.name, measure)
 
 
 def _ended(runs: Sequence[RunRecord], since: datetime) -> list[RunRecord]:

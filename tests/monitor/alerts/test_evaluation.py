@@ -107,6 +107,30 @@ def test_failed_runs_are_those_of_a_day_unless_the_alert_says_how_long(ledger):
     assert look(ledger, town, alert(f"{one} > 0"), minutes=2) == {"view:visits@1": ("resolved", ["resolved"])}
 
 
+def test_failed_runs_of_pipelines_are_those_that_an_alert_names(ledger):
+    failed = (2, "the run of 03:00 failed; score: no disk")
+    town = Town(
+        pipelines={"nightly": failed, "hourly": (0, ""), "weekly": None, "gone": StoreError("no answer", code="FC603")},
+        ran=[FailureCount(view="visits", version=1, count=2, cause="")],
+    )
+    assert values(observe(alert("pipeline_failures > 0"), town)) == {"view:visits@1": 2.0}
+    of_all = alert("pipeline_failures > 0", pipelines=("*",))
+    seen = observe(of_all, town)
+    assert values(seen) == {"pipeline:nightly": 2.0, "pipeline:hourly": 0.0, "pipeline:gone": "no answer"}
+    assert seen.watched == {f"pipeline:{name}" for name in town.pipelines}
+    both = alert("pipeline_failures > 0", pipelines=("night*",), views=("visits",))
+    assert values(observe(both, town)) == {"view:visits@1": 2.0, "pipeline:nightly": 2.0}
+    one = alert("pipeline_failures > 0", pipelines=("nightly",))
+    assert look(ledger, town, one) == {"pipeline:nightly": ("firing", ["firing"])}
+    (message,) = (delivery.message for delivery in ledger.load_deliveries())
+    assert (message["subject"], message["cause"]) == ("pipeline:nightly", failed[1])
+    assert message["look"] == "featurectl pipeline show nightly --env prod"
+    town.pipelines = {"nightly": None}
+    assert look(ledger, town, one, minutes=1) == {"pipeline:nightly": ("firing", [])}
+    town.pipelines = {"nightly": (0, "")}
+    assert look(ledger, town, one, minutes=2) == {"pipeline:nightly": ("resolved", ["resolved"])}
+
+
 def test_states_move_and_messages_are_written_with_them(ledger):
     town, one = Town(aged={("spend", 1): 25 * HOUR_US}), alert("freshness > 24h", for_us=HOUR_US)
     assert look(ledger, town, one) == {"view:spend@1": ("pending", [])}

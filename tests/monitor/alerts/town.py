@@ -19,6 +19,7 @@ from featurectl.monitor.alerts.measure import ViewAge
 from featurectl.monitor.alerts.message import AlertScope
 from featurectl.monitor.alerts.observation import Observation, Observed, RootCause
 from featurectl.monitor.alerts.request_rows import Requests, RequestWindow
+from featurectl.monitor.alerts.subjects import matches
 from featurectl.registry.alert_state import AlertLedger
 
 T0 = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -39,6 +40,7 @@ class Town:
     drifted: Mapping[str, Sequence[FeatureFigure] | Exception] = field(default_factory=dict)
     failed: Sequence[FailureCount] | Exception = ()
     ran: Sequence[FailureCount] | Exception = ()
+    pipelines: Mapping[str, tuple[int, str] | Exception | None] = field(default_factory=dict)
     trained: tuple[str, ...] = ("churn", "late")
     asked: list[Any] = field(default_factory=list)
     causes: Mapping[str, str] = field(default_factory=dict)
@@ -96,6 +98,14 @@ class Town:
         """Return the runs that failed."""
         self.asked.append(since)
         return given_or_raised(self.ran)
+
+    def pipeline_failures(self, patterns: Sequence[str]) -> Mapping[str, Callable[[datetime], tuple[int, str] | None]]:
+        """Return what gives the failures that are set."""
+        return {
+            name: lambda _, found=found: given_or_raised(found)  # type: ignore[misc]
+            for name, found in self.pipelines.items()
+            if matches(name, patterns)
+        }
 
 
 def given_or_raised(value: Any) -> Any:

@@ -8,9 +8,10 @@ A document is there whole or not at all; it is written anew whenever a stage beg
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, field
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final, Literal, get_args
 
 from featurectl.core.dataclass import dataclass
@@ -113,15 +114,27 @@ class PipelineRecords:
         Raises:
             StoreError: FC603, they can't be read.
         """
-        files, found = open_loose(self.location), list[PipelineRecord]()
+        return list(islice(self._newest_first(pipeline), count))
+
+    def since(self, pipeline: str, instant: datetime) -> Sequence[PipelineRecord]:
+        """Return the runs of a pipeline that began after an instant, the newest first.
+
+        Raises:
+            StoreError: FC603, they can't be read.
+        """
+        first = f"{instant:%Y%m%dT%H%M%S%f}"
+        return list(self._newest_first(pipeline, first))
+
+    def _newest_first(self, pipeline: str, first: str = "") -> Iterator[PipelineRecord]:
+        """Give the records whose names come after a text."""
+        files = open_loose(self.location)
         for path in reversed(self._paths(pipeline)):
+            if path.rpartition("/")[2] < first:
+                return
             content = files.read(path, _MOST_BYTES)
             record = None if content is None else _loaded(content)
             if record is not None:
-                found.append(record)
-            if len(found) == count:
-                break
-        return found
+                yield record
 
     def _folder(self, pipeline: str) -> str:
         return f"{self.project}/{_FOLDER}/{self.environment}/{pipeline}"

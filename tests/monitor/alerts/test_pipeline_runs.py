@@ -1,0 +1,92 @@
+"""Runs of pipelines as an alert counts them, and a run that fails until somebody hears of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from featurectl.cli.main import main
+from featurectl.core.host import HOST
+from featurectl.core.units import format_iso
+from featurectl.monitor.alerts.pipeline_runs import failures_of
+from featurectl.offline.pipeline_records import PipelineRecord, PipelineRecords, StageRecord
+from featurectl.offline.process import this_process
+from tests.pipelines.repository import write_repository
+
+NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
+DAY = NOW - timedelta(days=1)
+GONE = replace(this_process(), pid=2**22 - 3)
+PIPELINES = """
+pipelines:
+  - name: nightly
+    stages: [{name: set, run: training-set --features spend:amount_sum_7d --spine spine.csv --out set.parquet}]
+"""
+ALERT = """
+alerts: [{name: runs, when: pipeline_failures > 0 in 1d, severity: critical, notify: [file], pipelines: [nightly]}]
+"""
+
+
+@pytest.fixture
+def records(tmp_path):
+    return PipelineRecords(location=str(tmp_path), project="shop", environment="prod")
+
+
+def write(records, began, state, *, ended=None, stages=()):
+    text = format_iso(began)
+    record = PipelineRecord(
+        id=f"{began:%Y%m%dT%H%M%S%f}-{HOST}-1",
+        pipeline="nightly",
+        environment="prod",
+        clock=text,
+        state="running" if state == "killed" else state,
+        began=text,
+        ended="" if ended is None else format_iso(ended),
+        process=GONE if state == "killed" else this_process(),
+        stages=stages,
+    )
+    records.write(record)
+
+
+def test_failed_and_killed_runs_count_and_those_that_go_on_or_were_stopped_do_not(records):
+    hours = [NOW - timedelta(hours=number) for number in range(1, 8)]
+    assert failures_of(records, "nightly", DAY, NOW) is None
+    write(records, hours[6], "stopped", ended=hours[5])
+    write(records, hours[5], "running")
+    assert failures_of(records, "nightly", DAY, NOW) is None
+    failed = StageRecord(name="score", state="failed", exit_code=1, cause="no disk\n")
+    write(records, hours[4], "failed", ended=hours[3], stages=(failed, StageRecord(name="after", state="skipped")))
+    going = StageRecord(name="train", state="running", began=format_iso(hours[2]))
+    of, again = "the run of 2026-03-05 07:00 failed", "featurectl pipeline run nightly --resume --env prod"
+    assert failures_of(records, "nightly", DAY, NOW) == (1, f"{of}; score: no disk; go on with it: {again}")
+    write(records, hours[2], "killed", stages=(going,))
+    write(records, hours[1], "succeeded", ended=hours[0])
+    count, cause = failures_of(records, "nightly", DAY, NOW)
+    assert (count, cause.partition(";")[0]) == (2, "the run of 2026-03-05 09:00 was killed at train")
+
+
+def test_a_run_is_of_the_window_in_which_it_ended(records):
+    write(records, DAY - timedelta(hours=3), "failed", ended=DAY + timedelta(hours=1))
+    assert failures_of(records, "nightly", DAY, NOW)[0] == 1
+    assert failures_of(records, "nightly", DAY + timedelta(hours=2), NOW) is None
+    write(records, NOW - timedelta(hours=2), "succeeded", ended=NOW - timedelta(hours=1))
+    assert failures_of(records, "nightly", DAY + timedelta(hours=2), NOW) == (0, "")
+    assert failures_of(records, "nightly", DAY, NOW - timedelta(hours=1, minutes=1))[0] == 1
+
+
+def test_a_run_that_fails_is_told_with_its_last_lines_and_what_to_run(tmp_path, monkeypatch, capsys):
+    write_repository(tmp_path, PIPELINES + ALERT)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "spine.csv").write_text("nothing\n")
+    capsys.readouterr()
+    assert main(["monitor", "check", "-o", "json", "-q"]) == 0
+    assert main(["pipeline", "run", "nightly", "-q"]) == 1
+    capsys.readouterr()
+    main(["monitor", "check", "-o", "json", "-q"])
+    messages = [json.loads(line) for line in (tmp_path / "told.jsonl").read_text().splitlines()]
+    (message,) = [one for one in messages if one.get("alert") == "runs"]
+    assert (message["subject"], message["kind"]) == ("pipeline:nightly", "firing")
+    assert "set: " in message["cause"]
+    assert "featurectl pipeline run nightly --resume --env" in message["cause"]
