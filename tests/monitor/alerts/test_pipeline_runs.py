@@ -50,7 +50,7 @@ def write(records, began, state, *, ended=None, stages=()):
     records.write(record)
 
 
-def test_failed_and_killed_runs_count_and_those_that_go_on_or_were_stopped_do_not(records):
+def test_runs_that_failed_or_were_killed_count_and_no_others(records):
     hours = [NOW - timedelta(hours=number) for number in range(1, 8)]
     assert failures_of(records, "nightly", DAY, NOW) is None
     write(records, hours[6], "stopped", ended=hours[5])
