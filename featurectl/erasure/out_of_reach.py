@@ -39,6 +39,8 @@ def out_of_reach(workspace: Workspace, state: State, tombstones: Sequence[Tombst
     found = [text for location, known in places if (text := known.get(_scheme(workspace, location)))]
     if any(model.on_events is not None for model in workspace.repo.models.values()):
         found.append("predictions on events, in the topic or table that `on_events.to` names")
+    if any(item.kind == "pipeline" and item.current for item in state.objects):
+        found.append("what stages of pipelines wrote, in .featurectl/pipelines of each machine and in records of runs")
     found += [*_others(state, tombstones), *_columns(state, [item.entity for item in tombstones])]
     return tuple(dict.fromkeys([*_ALWAYS, *found, *_environments(workspace)]))
 

@@ -82,7 +82,6 @@ def machine_lock(path: Path, waiting: Callable[[], None]) -> Iterator[int]:
     Raises:
         TryAgainError: it is held all the time: another run goes on here.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         _lock(descriptor, waiting)

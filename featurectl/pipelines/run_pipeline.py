@@ -82,6 +82,7 @@ def run_pipeline(
     last = next(iter(records.last(pipeline.name)), None)
     record, stages = _planned(workspace, request, pipeline, last)
     folder = workspace.root / _FOLDER / workspace.environment.name / pipeline.name
+    _made(folder)
     with ExitStack() as held:
         lock = held.enter_context(
             machine_lock(folder / "lock", lambda: report.note("waiting for stages of a run that was killed"))
@@ -89,11 +90,23 @@ def run_pipeline(
         lease = held.enter_context(_leased(workspace, pipeline, folder / "lease"))
         done = _done(last, stages) if request.resume and last else {}
         record = replace(record, folder=str(folder / record.id), stages=_waiting(stages, done))
-        Path(record.folder).mkdir(parents=True, exist_ok=True)
+        _made(Path(record.folder))
         records.write(record)
         ran = _run(_Run(workspace, state, record, stages, request, commands), _Held(lock, lease), done, report, stop)
     _forget(records, pipeline.name, folder, ran, report)
     return ran
+
+
+def _made(folder: Path) -> None:
+    """Make a folder.
+
+    Raises:
+        UsageError: it can't be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder} can't be made: {error.strerror}", hint="stages write their output there") from error
 
 
 def _planned(

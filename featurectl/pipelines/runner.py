@@ -120,12 +120,16 @@ class PipelineRunner:
 
     def _start(self, stage: PipelineStage) -> None:
         number = self.records[stage.name].attempts + 1
-        folder, runs = self._place.folder, []
+        folder, runs = self._place.folder, list[StageRun]()
         commands = self._place.commands(stage, self._place.arguments)
         for place, command in enumerate(commands):
             part = place + 1 if len(commands) > 1 else 0
             run = StageRun(command, folder.log(stage.name, number, part), folder.result(stage.name, number, part))
-            run.start(self._place.tether, self._place.arguments.root, stage_environ(stage, self._place.environ))
+            try:
+                run.start(self._place.tether, self._place.arguments.root, stage_environ(stage, self._place.environ))
+            except OSError as error:  # no room for its log, say, or for a process
+                self._give_up(stage, number, runs, error.strerror or str(error))
+                return
             runs.append(run)
         self._running[stage.name] = _Attempt(runs=runs, began=time.monotonic(), codes=[None] * len(runs))
         lacks = self._room.lacks(stage.resources)
@@ -139,6 +143,15 @@ class PipelineRunner:
         )
         again = f"attempt {number}: " if number > 1 else ""
         self._change(begun, f"{again}{stage.run}{alone}")
+
+    def _give_up(self, stage: PipelineStage, number: int, begun: Sequence[StageRun], reason: str) -> None:
+        """Take note that a stage can't be started; parts of it that were are ended by their guards."""
+        for run in begun:
+            run.end()
+        self._room.give_back(stage.name)
+        now = format_iso(datetime.now(UTC))
+        failed = StageRecord(name=stage.name, state="failed", attempts=number, began=now, ended=now, cause=reason)
+        self._close(failed, f"can't be started: {reason}")
 
     def _look_at(self, stage: PipelineStage, attempt: _Attempt) -> None:
         for place, run in enumerate(attempt.runs):
@@ -200,5 +213,7 @@ def ended_with(record: StageRecord) -> str:
     """Return how a stage ended, in words."""
     if record.timed_out:
         return "ended by its timeout"
+    if record.exit_code is None:
+        return "not started"
     code = record.exit_code or 0
     return f"ended by signal {-code}" if code < 0 else f"exit code {code}"

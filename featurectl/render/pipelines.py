@@ -37,6 +37,7 @@ def _stage_row(run: PipelineRecord, stage: StageRecord) -> list[str]:
     said = stage.cause if stage.state == "skipped" else ""
     if stage.state == "failed":
         said = "timeout" if stage.timed_out else f"exit code {stage.exit_code}"
+        said = "not started" if stage.exit_code is None else said
     state = "killed" if run.shown_state == "killed" and stage.state == "running" else stage.state
     return [stage.name, state, str(stage.attempts or _NONE), _length(stage.began, stage.ended), said]
 

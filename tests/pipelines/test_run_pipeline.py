@@ -220,6 +220,25 @@ def test_a_notifier_that_can_not_be_reached_is_a_warning(shop, capsys):
     assert "warning: notifier file was not notified of features" in capsys.readouterr().err
 
 
+@pytest.mark.long
+def test_a_notifier_that_hangs_holds_no_stage_up(shop, capsys, monkeypatch):
+    monkeypatch.setattr("featurectl.pipelines.notify.TOTAL_S", 1.5)
+    (shop / "objects.yaml").write_text((shop / "objects.yaml").read_text().replace("tee -a told.jsonl", "sleep 5"))
+    assert main(["apply", "--auto-approve", "-q"]) == 0
+    capsys.readouterr()
+    assert main(["pipeline", "run", "nightly"]) == 0
+    err = capsys.readouterr().err
+    assert "notifier file was not notified of features: " in err or "a notifier has not answered" in err
+
+
+def test_a_folder_that_can_not_be_made_is_said_before_anything_runs(shop, capsys):
+    (shop / ".featurectl").mkdir(exist_ok=True)
+    (shop / ".featurectl" / "pipelines").write_text("")
+    capsys.readouterr()
+    assert main(["pipeline", "run", "nightly"]) == 64
+    assert "can't be made: Not a directory" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("count", [1, pytest.param(30, marks=pytest.mark.long)])
 def test_a_killed_run_is_gone_on_with_and_no_stage_runs_twice(tmp_path, count):
     """The runner is killed at any moment: its stages end with it, and the next run begins only then."""

@@ -185,3 +185,11 @@ def test_a_result_of_any_attempt_says_that_a_stage_succeeded(tmp_path):
     assert not folder.has_succeeded("p", 2)
     folder.result("p", 1, 2).write_text("0\n")
     assert folder.has_succeeded("p", 2)
+
+
+def test_a_stage_that_can_not_be_started_has_failed_and_says_why(run, tmp_path):
+    (tmp_path / "run" / "a.1.log").mkdir()
+    made = run(stage("a"), stage("b", "a"), stage("c"))
+    assert states(made) == {"a": "failed", "b": "skipped", "c": "succeeded"}
+    assert made.records["a"].cause == "Is a directory"
+    assert made.closed[0] == ("a", "failed")
