@@ -23,7 +23,7 @@ from tests.servers.s3 import S3Server, running_s3
 from tests.servers.snowflake import SnowflakeServer, running_snowflake
 from tests.servers.tls import Certificates, tls_proxy
 
-collect_ignore_glob = ["servers/*_program.py"]  # they run in environments of their own
+collect_ignore_glob = ["servers/*_program.py", "pipelines/render/schedulers/*_program.py"]  # of other environments
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # of trainers: threads that wait leave the cores to other tests
 os.environ.pop("COLUMNS", None)  # workers of pytest have one: what is not about widths is read as in a pipe
 os.unsetenv("COLUMNS")  # readline sets it for programs that are started, beside Python's own list of variables
