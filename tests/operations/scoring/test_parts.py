@@ -16,9 +16,10 @@ import pytest
 
 from featurectl.cli.main import main
 from featurectl.offline.folder import FolderFiles
+from featurectl.offline.open_plain_files import open_loose
 from featurectl.operations.scoring.checkpoint import ScoreBeginning
 from featurectl.operations.scoring.part_number import PartNumber, rows_of_part
-from featurectl.operations.scoring.shared_run import PartsBeginning, SharedRun
+from featurectl.operations.scoring.shared_run import PartsBeginning, SharedRun, old_folders
 from featurectl.operations.training.unknown_keys import UnknownRows
 from tests.operations.scoring.killed import ROWS, killed_part, score_words, scored_shop
 from tests.operations.scoring.shop import write_spine
@@ -261,6 +262,28 @@ def test_what_a_run_that_was_given_up_still_writes_is_in_no_other(tmp_path):
             shutil.rmtree(tmp_path / "a")
     first.add(0, np.zeros(1), UnknownRows())
     assert (first.is_there(), second.is_there(), second.ranges()) == (False, True, [])
+
+
+@pytest.mark.parametrize("kind", ["folder", "s3"])
+def test_a_run_is_the_same_in_a_folder_and_in_an_object_store(request, tmp_path, kind):
+    location = str(tmp_path) if kind == "folder" else request.getfixturevalue("s3").location()
+    now = datetime.now(UTC)
+    saw = ScoreBeginning(begun_at=now, known_at=now, tables={"v@1": 2}, rows=5, spine="ab")
+    first, second = (SharedRun(open_loose(location), "shop/score-parts/dev/out") for _ in range(2))
+    begun = PartsBeginning(saw=saw, version=3, arguments={"--part": 2})
+    assert (first.join(now), second.join(now), first.begin(begun), second.begin(begun)) == (None, None, True, False)
+    assert second.join(now) == first.begun
+    first.add(0, np.array([0.5, np.nan]), UnknownRows({("k",): 1}))
+    second.add(2, np.array([1.0, 2.0, 3.0]), UnknownRows())
+    assert [(item.start, item.rows) for item in first.ranges()] == [(0, 2), (2, 3)]
+    scores, unknown = second.read(first.ranges()[0])
+    assert (scores[0], np.isnan(scores[1]), dict(unknown)) == (0.5, True, {("k",): 1})
+    assert (second.claim_commit(2), first.claim_commit(1), first.is_committed()) == (2, 2, False)
+    second.end()
+    assert (first.is_committed(), first.is_there(), first.ranges(), first.join(now)) == (True, True, [], None)
+    assert first.begin(PartsBeginning(saw=saw, version=3, arguments={}))
+    assert not second.is_there()
+    assert list(old_folders(open_loose(location), "shop/score-parts/dev", now)) == ["shop/score-parts/dev/out"]
 
 
 def test_a_run_that_is_about_to_begin_is_none_yet(tmp_path):
