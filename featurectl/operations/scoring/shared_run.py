@@ -233,9 +233,13 @@ def output_folder(parent: str, output: Mapping[str, object]) -> str:
 
 
 def old_folders(files: LooseFiles, parent: str, instant: datetime) -> Iterator[str]:
-    """Give the folders of outputs whose newest run began until an instant."""
+    """Give the folders of outputs whose newest run began until an instant.
+
+    So is one of no run, in which a part has left scores whose run was given up meanwhile.
+    """
     for name in files.folders(parent):
         newest = max(begun_numbers(files, f"{parent}/{name}"), default=0)
         found = read_beginning(files, f"{parent}/{name}", newest)
-        if found is not None and found.saw.begun_at <= instant:
+        is_left = not newest and any(path.endswith(".npz") for path, _ in files.listed(f"{parent}/{name}"))
+        if is_left or (found is not None and found.saw.begun_at <= instant):
             yield f"{parent}/{name}"

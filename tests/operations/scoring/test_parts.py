@@ -8,7 +8,7 @@ import shutil
 import signal
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -259,6 +259,10 @@ def test_what_a_run_that_was_given_up_still_writes_is_in_no_other(tmp_path):
         assert run.join(datetime.now(UTC)) is None
         assert run.begin(PartsBeginning(saw=saw, version=1, arguments={}))
         if run is first:
+            shutil.rmtree(tmp_path / "a")
+            first.add(0, np.zeros(1), UnknownRows())
+            before = saw.begun_at - timedelta(days=1)
+            assert list(old_folders(FolderFiles(str(tmp_path.parent)), tmp_path.name, before)) == [f"{tmp_path.name}/a"]
             shutil.rmtree(tmp_path / "a")
     first.add(0, np.zeros(1), UnknownRows())
     assert (first.is_there(), second.is_there(), second.ranges()) == (False, True, [])
