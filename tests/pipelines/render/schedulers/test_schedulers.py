@@ -10,8 +10,9 @@ import pytest
 
 from featurectl.core.errors import UsageError
 from featurectl.core.units import parse_instant
-from featurectl.language.definitions.pipelines import Pipeline
+from featurectl.language.definitions.pipelines import Pipeline, PipelineStage, Resources
 from featurectl.language.definitions.schedule import next_times
+from featurectl.pipelines.render.all_targets import pipeline_target
 from featurectl.pipelines.render.base import PipelineRequest, Site
 from featurectl.pipelines.render.python_stages import union_schedule
 from featurectl.pipelines.render.site import SitePlaces
@@ -49,6 +50,42 @@ def rendered(root: Path, target: str, *replaced: tuple[str, str]) -> Path:
         text = text.replace(old, new)
     (root / name).write_text(text)
     return root / name
+
+
+IN_PARTS = Pipeline(
+    name="nightly",
+    stages=(
+        PipelineStage(name="features", run="materialize"),
+        PipelineStage(
+            name="score",
+            run="score late --out rows/",
+            needs=("features",),
+            resources=Resources(cpu=2, replicas=3),
+        ),
+        PipelineStage(name="check", run="monitor check", needs=("features", "score")),
+    ),
+)
+
+
+def rendered_in_parts(root: Path, target: str) -> Path:
+    """Return the file of a pipeline whose scores are in three parts, and which has no schedule."""
+    _, render = pipeline_target(target)
+    site = Site(project="parts", environment="prod", folder=str(stub(root)))
+    (file,) = render(PipelineRequest(site=site, pipeline=IN_PARTS, command=""))
+    (root / file.name).write_text(file.text)
+    return root / file.name
+
+
+@pytest.mark.parametrize("target", ["airflow", "dagster"])
+def test_parts_of_a_stage_run_before_what_needs_it(target, running, dagster_home, tmp_path):
+    file = rendered_in_parts(tmp_path, target)
+    scheduler = running if target == "airflow" else dagster_home
+    answer = scheduler.answer(Order(file=file, repository=tmp_path, runs=(RunOrder(SUMMER),)))
+    assert answer["runs"][0].get("state", "success") == "success"
+    first, *parts, last = said(tmp_path)
+    assert (first, last) == (f"materialize --env prod --clock {SUMMER}", CHECK.format(SUMMER))
+    words = f"score --env prod --clock {SUMMER} --part {{}}/3 late --out rows/"
+    assert sorted(parts) == [words.format(part) for part in (1, 2, 3)]
 
 
 def said(root: Path) -> list[str]:
