@@ -203,6 +203,7 @@ JOB: tuple[Step, ...] = (
     "show orders",
     "search spend",
     "lineage orders",
+    "pipeline run nightly --only features",
     "pipeline list",
     "pipeline show nightly",
     "verify --store",
@@ -312,10 +313,13 @@ def _say_served() -> Said:
 
 _HEX = "[0-9a-f]"
 _STABLE: Mapping[str, str] = {  # what is not of the data, whose month is January
-    r"(?!2026-01)20\d\d-\d\d-\d\d(.)\d\d:\d\d(:[\d.]+)?": r"2026-11-24\g<1>12:00",
+    r"(?!2026-01)20\d\d-\d\d-\d\d(.|\n +)\d\d:\d\d(:[\d.]+)?": r"2026-11-24\g<1>12:00",
     r"(?<=  )\d\d-\d\d \d\d:\d\d$": "11-24 12:00",
     r" +\d+(\.\d+)? m?s ago *": " 9 ms ago ",
     r"\d+\.\d+ s\b": "0.0 s",
+    r"(?<=after )\d+ s\b": "0 s",  # of a stage, or of a run of stages
+    r"(?<=succeeded)(  (?:1      )?)\d+ s ": r"\g<1>0 s ",
+    r"(?<=succeeded)(  1      )\d+ s$": r"\g<1>0 s",
     r"(?<=running: )\d+ min left": "29 min left",
     r"\d+\.\d(?= kB)": "9.9",  # of tables and models, by the versions of libraries
     r"at most \d+ MB": "at most 100 MB",

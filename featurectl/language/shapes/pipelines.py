@@ -6,7 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Final
 
-from pydantic import Field, PlainValidator, ValidationInfo, WithJsonSchema
+from pydantic import Field, GetJsonSchemaHandler, PlainValidator, ValidationInfo, WithJsonSchema
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from featurectl.core.memory import parse_size
 from featurectl.language.shapes.base import ObjectShape
@@ -23,7 +25,6 @@ from featurectl.language.shapes.values import (
     read_int,
     read_text,
     report_of,
-    text_schema,
 )
 from featurectl.language.syntax.node import Fields, Node, ScalarNode
 
@@ -58,10 +59,23 @@ def _read_count(node: object, info: ValidationInfo) -> int:
 
 
 Cpu = Annotated[
-    float, PlainValidator(_read_cpu), WithJsonSchema(text_schema(r"^([0-9]+(\.[0-9]+)?|[0-9]+m)$", _CPU_WORDS))
+    float,
+    PlainValidator(_read_cpu),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0},
+                {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?|[0-9]+m)$", "patternErrorMessage": _CPU_WORDS},
+            ]
+        }
+    ),
 ]
 Memory = Annotated[
-    int, PlainValidator(_read_memory), WithJsonSchema(text_schema(r"^[0-9]+(\.[0-9]+)?\s*[KMGT]iB?$", _MEMORY_WORDS))
+    int,
+    PlainValidator(_read_memory),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?\s*[KMGT]iB?$", "patternErrorMessage": _MEMORY_WORDS}
+    ),
 ]
 AtLeastOne = Annotated[int, PlainValidator(_read_count), WithJsonSchema({"type": "integer", "minimum": 1})]
 
@@ -133,6 +147,17 @@ class ReplicasShape(ObjectShape):
         return Fields(both, dict.fromkeys(both, node.span), node.span)
 
 
+class _CountOrMapping:
+    """In JSON Schema, a number or the mapping."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [{"type": "integer", "minimum": 1}, handler(core_schema)]}
+
+
+ReplicasItem = Annotated[ReplicasShape, _CountOrMapping()]
+
+
 class DeploymentShape(ObjectShape):
     """A command that runs for long: a server, workers of a stream, the monitor."""
 
@@ -142,7 +167,7 @@ class DeploymentShape(ObjectShape):
         description="The command, without `featurectl`: `serve`, `stream run`, `monitor run` or `monitor export`.",
         examples=["serve", "stream run STREAM"],
     )
-    replicas: ReplicasShape | None = Field(
+    replicas: ReplicasItem | None = Field(
         None, description="How many run: a number, or `{min: 2, max: 20, cpu: 0.7}`. One when left out."
     )
     resources: ResourcesShape | None = Field(None, description="What each of them needs.")
