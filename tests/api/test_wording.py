@@ -47,6 +47,7 @@ NO_ARGUMENT = {
     "--to": "env of models.promote_to", "--mlflow": "models import", "--file": "models import",
     "--restart": "score --out", "--part": "score --out", "--image": "deployment render", "--resume": "pipeline run",
     "--clock": "what pipelines give to stages",
+    "--with": "init", "--build": "docker compose", "--detach": "docker compose",
     "--memory": "how much rows may take",
     "--debug": "of the command line", "--auto-approve": "what init says comes next",
     "--once": "stream run", "--workers": "stream run", "--host": "stream run", "--port": "stream run",
