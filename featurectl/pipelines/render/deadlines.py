@@ -26,10 +26,10 @@ def seconds_of(length_us: int) -> int:
 
 
 def largest(pipeline: Pipeline) -> Resources:
-    """Return what each stage has enough of when it runs alone."""
+    """Return what each stage has enough of when it runs alone: all of its parts, which run at a time."""
     found = [stage.resources for stage in pipeline.stages]
     return Resources(
-        cpu=max((item.cpu for item in found if item.cpu), default=None),
-        memory_bytes=max((item.memory_bytes for item in found if item.memory_bytes), default=None),
-        gpu=max((item.gpu for item in found if item.gpu), default=None),
+        cpu=max((item.cpu * item.replicas for item in found if item.cpu), default=None),
+        memory_bytes=max((item.memory_bytes * item.replicas for item in found if item.memory_bytes), default=None),
+        gpu=max((item.gpu * item.replicas for item in found if item.gpu), default=None),
     )

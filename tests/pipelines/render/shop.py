@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from featurectl.language.definitions.pipelines import Pipeline, PipelineStage, Resources
+from featurectl.pipelines.render.all_targets import pipeline_target
+from featurectl.pipelines.render.base import PipelineRequest, Site
 from featurectl.pipelines.render.files import Rendering
 from featurectl.pipelines.render.order import RenderOrder, render_deployments, render_pipelines
 from featurectl.pipelines.render.site import SitePlaces
@@ -48,6 +51,20 @@ deployments:
   - {name: watch, run: monitor run}
   - {name: ages, run: monitor export}
 """
+IN_PARTS = Pipeline(
+    name="in_parts",
+    stages=(
+        PipelineStage(name="whole", run="materialize", resources=Resources(cpu=2, memory_bytes=4 << 30)),
+        PipelineStage(
+            name="score_all",
+            run="score late --all-keys --out rows/",
+            needs=("whole",),
+            retries=1,
+            resources=Resources(cpu=0.5, memory_bytes=2 << 30, gpu=1, replicas=3),
+        ),
+        PipelineStage(name="check", run="monitor check", needs=("score_all",)),
+    ),
+)
 
 
 def write_repository(folder: Path) -> Path:
@@ -76,6 +93,15 @@ def pipelines_for(root: Path, target: str, *names: str, places: SitePlaces | Non
 def deployments_for(root: Path, target: str, *names: str, places: SitePlaces | None = None) -> dict[str, str]:
     """Return the files of deployments for a target."""
     return texts_of(render_deployments(order(root, target, *names, places=places or SitePlaces())))
+
+
+def in_parts_for(target: str) -> str:
+    """Return the file for a target of a pipeline whose scores are in three parts."""
+    _, render = pipeline_target(target)
+    (file, *_) = render(
+        PipelineRequest(site=Site(project="flights", environment="prod"), pipeline=IN_PARTS, command="")
+    )
+    return file.text
 
 
 def assert_golden(kind: str, target: str, texts: dict[str, str]) -> None:

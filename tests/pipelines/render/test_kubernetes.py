@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from featurectl.pipelines.render.kube import kube_name
-from tests.pipelines.render.shop import deployments_for, pipelines_for, write_repository
+from tests.pipelines.render.shop import deployments_for, in_parts_for, pipelines_for, write_repository
 
 
 @pytest.fixture
@@ -133,3 +133,12 @@ def test_what_lies_on_a_disk_of_one_machine_is_said(root, target):
 
     for text in texts_of(render_deployments(order(root, target, "watch", env="dev"))).values():
         assert "# Beware: registry sqlite:///.featurectl/registry.db, offline .featurectl/offline" in text
+
+
+def test_a_pod_of_a_pipeline_has_room_for_all_parts_of_a_stage():
+    document = yaml.safe_load(in_parts_for("kubernetes"))
+    container = document["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
+    assert container["resources"] == {
+        "requests": {"cpu": "2", "memory": "6Gi"},
+        "limits": {"memory": "6Gi", "nvidia.com/gpu": "3"},
+    }
