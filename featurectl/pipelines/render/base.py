@@ -62,10 +62,14 @@ class DeploymentsRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderedFile:
-    """A file by its name in the folder of its target, and its text without a header."""
+    """A file by its name in the folder of its target, and its text without a header.
+
+    `release` is that of featurectl where the text names it: with another one the file is to be made again.
+    """
 
     name: str
     text: str
+    release: str = ""
 
 
 RenderPipeline = Callable[[PipelineRequest], list[RenderedFile]]

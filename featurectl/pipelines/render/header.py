@@ -14,13 +14,17 @@ _DIGITS: Final = 16
 
 def wanted_files(request: PipelineRequest | DeploymentsRequest, rendered: Iterable[RenderedFile]) -> list[WantedFile]:
     """Return files as they should be, below a header of comments."""
-    made_of = input_hash(request)
+    kind: FileKind = "pipeline" if isinstance(request, PipelineRequest) else "deployment"
+    return [_wanted(request, file, kind) for file in rendered]
+
+
+def _wanted(request: PipelineRequest | DeploymentsRequest, file: RenderedFile, kind: FileKind) -> WantedFile:
+    made_of = input_hash(request, file.release)
     lines = ("Made of the repository's files: change those, and make this one again by", f"  {request.command}")
     header = "".join(f"# {line}\n" for line in (*lines, f"input {made_of}")) + "\n"
-    kind: FileKind = "pipeline" if isinstance(request, PipelineRequest) else "deployment"
-    return [WantedFile(name=file.name, text=header + file.text, input=made_of, kind=kind) for file in rendered]
+    return WantedFile(name=file.name, text=header + file.text, input=made_of, kind=kind)
 
 
-def input_hash(request: PipelineRequest | DeploymentsRequest) -> str:
-    """Return a hash of all that a target is given."""
-    return hashlib.sha256(repr(request).encode()).hexdigest()[:_DIGITS]
+def input_hash(request: PipelineRequest | DeploymentsRequest, release: str = "") -> str:
+    """Return a hash of all that a target is given, and of the release that its file names."""
+    return hashlib.sha256(f"{request!r}{release}".encode()).hexdigest()[:_DIGITS]

@@ -95,13 +95,13 @@ def deployments_for(root: Path, target: str, *names: str, places: SitePlaces | N
     return texts_of(render_deployments(order(root, target, *names, places=places or SitePlaces())))
 
 
-def in_parts_for(target: str) -> str:
-    """Return the file for a target of a pipeline whose scores are in three parts."""
+def in_parts_for(target: str) -> dict[str, str]:
+    """Return the file for a target of a pipeline whose scores are in three parts, without a header."""
     _, render = pipeline_target(target)
     (file, *_) = render(
         PipelineRequest(site=Site(project="flights", environment="prod"), pipeline=IN_PARTS, command="")
     )
-    return file.text
+    return {file.name: file.text}
 
 
 def assert_golden(kind: str, target: str, texts: dict[str, str]) -> None:

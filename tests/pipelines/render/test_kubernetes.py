@@ -136,7 +136,7 @@ def test_what_lies_on_a_disk_of_one_machine_is_said(root, target):
 
 
 def test_a_pod_of_a_pipeline_has_room_for_all_parts_of_a_stage():
-    document = yaml.safe_load(in_parts_for("kubernetes"))
+    document = yaml.safe_load(in_parts_for("kubernetes")["flights-in-parts.yaml"])
     container = document["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
     assert container["resources"] == {
         "requests": {"cpu": "2", "memory": "6Gi"},

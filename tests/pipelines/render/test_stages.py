@@ -12,7 +12,12 @@ import pytest
 import yaml
 
 from featurectl.core.errors import UsageError
-from tests.pipelines.render.shop import pipelines_for, write_repository
+from featurectl.core.version import __version__
+from featurectl.language.definitions.pipelines import Pipeline, PipelineStage, Resources
+from featurectl.pipelines.render.base import PipelineRequest, Site
+from featurectl.pipelines.render.order import render_pipelines
+from featurectl.pipelines.render.pipelines import github_actions
+from tests.pipelines.render.shop import in_parts_for, order, pipelines_for, write_repository
 
 COMMANDS = {
     "features": ["featurectl", "materialize", "--no-online"],
@@ -21,6 +26,7 @@ COMMANDS = {
     "check": ["featurectl", "monitor", "check"],
 }
 NEEDS = {"features": [], "sync": ["features"], "exports": ["features"], "check": ["sync", "exports"]}
+MEMORY = {"features": ["--memory", "16384MiB"]}  # of the others none says it
 CLOCK = "2026-01-01T06:00:00Z"
 
 
@@ -43,7 +49,7 @@ def test_argo_runs_each_stage_with_the_clock_of_the_workflow(root):
     assert {task["name"]: task.get("dependencies", []) for task in tasks} == NEEDS
     more = ["--env", "prod", "--clock", "{{workflow.creationTimestamp.RFC3339}}"]
     commands = {task["name"]: templates[task["template"]]["container"]["command"] for task in tasks}
-    assert commands == {name: [*words, *more] for name, words in COMMANDS.items()}
+    assert commands == {name: [*words, *more, *MEMORY.get(name, [])] for name, words in COMMANDS.items()}
     assert templates["run-sync"]["retryStrategy"]["limit"] == 2
     assert templates["run-features"]["activeDeadlineSeconds"] == 7200
 
@@ -55,7 +61,7 @@ def jobs_of(root: Path, name: str = "nightly") -> dict[str, dict[str, Any]]:
 def test_github_runs_each_stage_when_those_that_it_needs_have_succeeded(root):
     jobs = jobs_of(root)
     assert {name: job["needs"][1:] for name, job in jobs.items() if name != "start"} == NEEDS
-    assert [jobs[name]["timeout-minutes"] for name in NEEDS] == [120, 90, 10, 5]
+    assert [jobs[name]["timeout-minutes"] for name in NEEDS] == [131, 102, 21, 16]
 
 
 def run_stage(root: Path, tmp_path: Path, stage: str, *codes: int) -> tuple[int, list[list[str]]]:
@@ -84,11 +90,12 @@ code=$(head -1 codes); sed -i 1d codes; exit "$code"
 @pytest.mark.parametrize("stage", ["features", "exports", "check"])
 def test_what_a_job_of_github_runs_is_the_command_with_the_clock(root, tmp_path, stage):
     code, runs = run_stage(root, tmp_path, stage, 0)
-    assert (code, runs) == (0, [[*COMMANDS[stage][1:], "--env", "prod", "--clock", CLOCK]])
+    assert (code, runs) == (0, [[*COMMANDS[stage][1:], "--env", "prod", "--clock", CLOCK, *MEMORY.get(stage, [])]])
 
 
 @pytest.mark.parametrize(
-    ("codes", "code"), [((0,), 0), ((1,), 1), ((64,), 64), ((75, 0), 0), ((69, 143, 0), 0), ((69, 75, 69), 69)]
+    ("codes", "code"),
+    [((0,), 0), ((1,), 1), ((64,), 64), ((75, 0), 0), ((124, 0), 0), ((69, 143, 0), 0), ((69, 75, 69), 69)],
 )
 def test_a_job_of_github_tries_again_what_can_pass(root, tmp_path, codes, code):
     ended, runs = run_stage(root, tmp_path, "sync", *codes)
@@ -127,5 +134,69 @@ def test_who_is_not_notified_is_said(root, target, name):
 def test_an_option_stands_before_what_is_no_option(root):
     change(root, "run: monitor check", 'run: "get carriers -- carrier=x"')
     assert jobs_of(root)["check"]["steps"][-1]["run"] == (
-        'featurectl get carriers --env prod --clock "$CLOCK" -- carrier=x'
+        'timeout -k 10 300 featurectl get carriers --env prod --clock "$CLOCK" -- carrier=x'
     )
+
+
+def test_an_attempt_of_a_job_of_github_ends_by_its_timeout(root):
+    script = jobs_of(root)["sync"]["steps"][-1]["run"]
+    assert script.count("  timeout -k 10 1800 featurectl push ") == 1
+    assert script.endswith('\ntimeout -k 10 1800 featurectl push --env prod --clock "$CLOCK"\n')
+
+
+def test_the_step_that_runs_featurectl_alone_has_secrets(root):
+    text = pipelines_for(root, "github-actions", "nightly")["nightly.yaml"]
+    workflow = yaml.safe_load(text)
+    steps = [step for name, job in workflow["jobs"].items() for step in job["steps"] if name != "start"]
+    with_secrets = [step for step in steps if "secrets." in str(step)]
+    assert "env" not in workflow
+    assert [step["env"]["REGISTRY_URL"] for step in with_secrets] == ["${{ secrets.REGISTRY_URL }}"] * len(COMMANDS)
+    assert all("featurectl" in step["run"] and "pip" not in step["run"] for step in with_secrets)
+
+
+def test_a_job_of_github_installs_the_release_that_made_the_file(root):
+    installs = jobs_of(root)["sync"]["steps"][2]
+    assert installs == {"run": f"pip install 'featurectl[cloud,postgres,redis]=={__version__}'"}
+
+
+def test_another_release_makes_a_file_that_names_it_stale(root, monkeypatch):
+    for target in ("github-actions", "cron"):
+        render_pipelines(order(root, target, "nightly"))
+    monkeypatch.setattr(github_actions, "__version__", "999.0")
+    states = {
+        target: [file.state for file in render_pipelines(order(root, target, "nightly", is_check=True)).files]
+        for target in ("github-actions", "cron")
+    }
+    assert states == {"github-actions": ["stale"], "cron": ["current"]}
+
+
+def test_github_has_a_job_for_each_part_of_a_stage():
+    jobs = yaml.safe_load(in_parts_for("github-actions")["in_parts.yaml"])["jobs"]
+    assert jobs["score_all"]["strategy"] == {"fail-fast": False, "matrix": {"part": [1, 2, 3]}}
+    step = jobs["score_all"]["steps"][-1]
+    assert step["env"]["PART"] == "${{ matrix.part }}"
+    assert step["run"].count('--clock "$CLOCK" --part "$PART/3" --memory 2048MiB') == 2
+    assert jobs["check"]["needs"] == ["start", "score_all"]
+    assert "strategy" not in jobs["whole"]
+
+
+def test_github_refuses_more_parts_than_a_matrix_has_jobs():
+    stage = PipelineStage(name="score", run="score late --all-keys --out rows/", resources=Resources(replicas=257))
+    pipeline = Pipeline(name="many", stages=(stage,))
+    site = Site(project="flights", environment="prod")
+    with pytest.raises(UsageError, match=r"the stage score has 257 replicas, .* at most 256 jobs"):
+        github_actions.render(PipelineRequest(site=site, pipeline=pipeline, command=""))
+
+
+def test_argo_has_a_pod_for_each_part_of_a_stage():
+    spec = yaml.safe_load(in_parts_for("argo")["flights-in-parts.yaml"])["spec"]
+    templates = {template["name"]: template for template in spec["templates"]}
+    tasks = {task["name"]: task for task in templates["stages"]["dag"]["tasks"]}
+    assert tasks["score-all"]["withSequence"] == {"start": "1", "end": "3"}
+    assert tasks["score-all"]["arguments"] == {"parameters": [{"name": "part", "value": "{{item}}/3"}]}
+    assert tasks["check"]["dependencies"] == ["score-all"]
+    template = templates["run-score-all"]
+    assert template["inputs"] == {"parameters": [{"name": "part"}]}
+    assert template["container"]["command"][-4:] == ["--part", "{{inputs.parameters.part}}", "--memory", "2048MiB"]
+    assert template["container"]["resources"]["limits"]["memory"] == "2Gi"
+    assert "inputs" not in templates["run-whole"]

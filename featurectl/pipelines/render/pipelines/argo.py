@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from featurectl.language.commands.read import read_command
 from featurectl.language.definitions.pipelines import PipelineStage
 from featurectl.pipelines.render import kube
 from featurectl.pipelines.render.base import PipelineRequest, RenderedFile, Site, stage_words
@@ -11,10 +12,12 @@ from featurectl.pipelines.render.comments import comment, untold_text
 from featurectl.pipelines.render.deadlines import seconds_of
 from featurectl.pipelines.render.other_crons import portable_schedule
 from featurectl.pipelines.render.yaml_text import flow, flow_list, said, yaml_text
+from featurectl.pipelines.stage_commands import memory_words
 
 _CLOCK: Final = "{{workflow.creationTimestamp.RFC3339}}"
 _PASSES: Final = 'lastRetry.status == "Error" or asInt(lastRetry.exitCode) in [69, 75, 137, 143]'
 _WAIT: Final = "30s"
+_PART: Final = "part"  # a parameter of what is run for each part of a stage
 
 
 def render(request: PipelineRequest) -> list[RenderedFile]:
@@ -71,7 +74,14 @@ def _workflow(request: PipelineRequest) -> dict[str, Any]:
 def _task(stage: PipelineStage) -> dict[str, Any]:
     name = kube.kube_name(stage.name)
     needs = {"dependencies": flow_list(*map(kube.kube_name, stage.needs))} if stage.needs else {}
-    return {"name": name, "template": _template_name(stage), **needs}
+    count, parts = stage.resources.replicas, {}
+    if count > 1:
+        part = flow(name=_PART, value=f"{{{{item}}}}/{count}")
+        parts = {
+            "arguments": {"parameters": [part]},
+            "withSequence": flow(start="1", end=f"{count}"),
+        }
+    return {"name": name, "template": _template_name(stage), **needs, **parts}
 
 
 def _template_name(stage: PipelineStage) -> str:
@@ -92,10 +102,11 @@ def _template(site: Site, stage: PipelineStage) -> dict[str, Any]:
         }
     return {
         "name": _template_name(stage),
+        **({"inputs": {"parameters": [flow(name=_PART)]}} if stage.resources.replicas > 1 else {}),
         **limits,
         "container": {
             "image": site.image,
-            "command": kube.kube_command(stage_words(stage, site.environment, "--clock", _CLOCK)),
+            "command": kube.kube_command(stage_words(stage, site.environment, *_options(stage))),
             "workingDir": site.folder,
             **kube.variables(site),
             **kube.resources(stage.resources),
@@ -103,3 +114,8 @@ def _template(site: Site, stage: PipelineStage) -> dict[str, Any]:
             "volumeMounts": kube.volume_mounts(site),
         },
     }
+
+
+def _options(stage: PipelineStage) -> list[str]:
+    parts = ["--part", f"{{{{inputs.parameters.{_PART}}}}}"] if stage.resources.replicas > 1 else []
+    return ["--clock", _CLOCK, *parts, *memory_words(read_command(stage.run), stage)]

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from featurectl.core.errors import UsageError
 from featurectl.core.units import counted
+from featurectl.core.version import __version__
+from featurectl.language.commands.read import read_command
 from featurectl.language.definitions.pipelines import Pipeline, PipelineStage
 from featurectl.language.pipeline_words import memory_text
 from featurectl.pipelines.render.base import PipelineRequest, RenderedFile, Site, shell_line, stage_words
@@ -16,10 +18,15 @@ from featurectl.pipelines.render.deadlines import seconds_of
 from featurectl.pipelines.render.due import due_fields
 from featurectl.pipelines.render.other_crons import portable_schedule
 from featurectl.pipelines.render.yaml_text import flow, flow_list, said, yaml_text
+from featurectl.pipelines.stage_commands import memory_words
 
 _OFTEN_MINUTES: Final = 5  # GitHub starts nothing more often
 _START: Final = "start"
-_CLOCK: Final = "$CLOCK"  # of the environment
+_CLOCK, _PART = "$CLOCK", "$PART"  # of the environment
+_MOST_JOBS: Final = 256  # of a matrix
+_FIRST_WAIT_S: Final = 30  # twice as long each time
+_KILLED_AFTER_S: Final = 10  # of what does not end by SIGTERM
+_MARGIN_MINUTES: Final = 10  # to get a machine ready, and to install
 _PYTHON: Final = "3.12"
 
 
@@ -27,10 +34,11 @@ def render(request: PipelineRequest) -> list[RenderedFile]:
     """Return the workflow.
 
     Raises:
-        UsageError: it would be due more often than GitHub starts anything.
+        UsageError: it would be due more often than GitHub starts anything, or a stage has too many parts.
     """
     site, pipeline = request.site, request.pipeline
     _check_often(pipeline)
+    _check_parts(pipeline)
     start = _start_name(pipeline)
     head = comment(
         f"It has to lie in .github/workflows, by --out .github/workflows/{pipeline.name}.yaml at the top of the "
@@ -54,13 +62,12 @@ def render(request: PipelineRequest) -> list[RenderedFile]:
             "cancel-in-progress": False,
         },
         **({"defaults": {"run": working}} if working else {}),
-        **_variables(site),
         "jobs": {
             start: _start_job(site),
             **{stage.name: _job(site, stage, start) for stage in pipeline.stages},
         },
     }
-    return [RenderedFile(name=f"{pipeline.name}.yaml", text=head + "\n" + yaml_text(workflow))]
+    return [RenderedFile(name=f"{pipeline.name}.yaml", text=head + "\n" + yaml_text(workflow), release=__version__)]
 
 
 def _check_often(pipeline: Pipeline) -> None:
@@ -71,6 +78,13 @@ def _check_often(pipeline: Pipeline) -> None:
     if min(later - earlier for earlier, later in pairwise(around)) < _OFTEN_MINUTES:
         message = f"{pipeline.name} is due more often than each {_OFTEN_MINUTES} minutes, and GitHub starts nothing so"
         raise UsageError(message, hint="another target, or a schedule like */5 * * * *")
+
+
+def _check_parts(pipeline: Pipeline) -> None:
+    for stage in pipeline.stages:
+        if stage.resources.replicas > _MOST_JOBS:
+            message = f"the stage {stage.name} has {stage.resources.replicas} replicas, and a matrix of GitHub"
+            raise UsageError(f"{message} has at most {_MOST_JOBS} jobs", hint="another target, or fewer replicas")
 
 
 def _start_name(pipeline: Pipeline) -> str:
@@ -95,8 +109,7 @@ def _variables(site: Site) -> dict[str, Any]:
     needed = {v.name: f"${{{{ secrets.{v.name} }}}}" for v in site.variables if v.is_needed}
     others = [v.name for v in site.variables if not v.is_needed]
     notes = said(f"Not here, as they have defaults, and a secret that is not set is empty: {', '.join(others)}.", 2)
-    found = {**(notes if others else {}), **needed}
-    return {"env": found} if needed else {}
+    return {**(notes if others else {}), **needed}
 
 
 def _start_job(site: Site) -> dict[str, Any]:
@@ -113,22 +126,38 @@ def _start_job(site: Site) -> dict[str, Any]:
 
 
 def _job(site: Site, stage: PipelineStage, start: str) -> dict[str, Any]:
-    timeout = {}
-    if stage.timeout_us is not None:
-        timeout = {"timeout-minutes": math.ceil(seconds_of(stage.timeout_us) / 60) * (1 + stage.retries)}
-    notes = _notes(stage)
+    notes, count = _notes(stage), stage.resources.replicas
+    matrix = {"fail-fast": False, "matrix": {"part": flow_list(*range(1, count + 1))}}
+    environ = {
+        "CLOCK": f"${{{{ needs.{start}.outputs.clock }}}}",
+        **({"PART": "${{ matrix.part }}"} if count > 1 else {}),
+        **_variables(site),
+    }
     return {
         **(said(notes) if notes else {}),
         "needs": flow_list(start, *stage.needs),
         "runs-on": "ubuntu-latest",
-        **timeout,
+        **({"strategy": matrix} if count > 1 else {}),
+        **_most_minutes(stage),
         "steps": [
             {"uses": "actions/checkout@v7", "with": flow(**{"persist-credentials": False})},
             {"uses": "actions/setup-python@v6", "with": flow(**{"python-version": _PYTHON})},
-            {"run": f"pip install '{site.package}'"},
-            {"env": {"CLOCK": f"${{{{ needs.{start}.outputs.clock }}}}"}, "run": _script(site, stage)},
+            {"run": f"pip install '{site.package}=={__version__}'"},
+            {"env": environ, "run": _script(site, stage)},
         ],
     }
+
+
+def _most_minutes(stage: PipelineStage) -> dict[str, Any]:
+    """Return the end of a job whose attempts all take their timeouts; the script ends each of them by itself."""
+    if stage.timeout_us is None:
+        return {}
+    attempts = (seconds_of(stage.timeout_us) + _KILLED_AFTER_S) * (1 + stage.retries)
+    return {"timeout-minutes": math.ceil((attempts + sum(_waits_s(stage))) / 60) + _MARGIN_MINUTES}
+
+
+def _waits_s(stage: PipelineStage) -> list[int]:
+    return [_FIRST_WAIT_S * 2**number for number in range(stage.retries)]
 
 
 def _notes(stage: PipelineStage) -> str:
@@ -142,17 +171,23 @@ def _notes(stage: PipelineStage) -> str:
 
 def _script(site: Site, stage: PipelineStage) -> str:
     """Return what a shell runs: the command, and again after a failure that can pass."""
-    words = shell_line(stage_words(stage, site.environment, "--clock", _CLOCK))
-    line = words.replace(shell_line([_CLOCK]), f'"{_CLOCK}"')
+    count = stage.resources.replicas
+    part = f"{_PART}/{count}"
+    more = ["--clock", _CLOCK, *(["--part", part] if count > 1 else []), *memory_words(read_command(stage.run), stage)]
+    line = shell_line(stage_words(stage, site.environment, *more))
+    for word in (_CLOCK, part):
+        line = line.replace(shell_line([word]), f'"{word}"')
+    if stage.timeout_us is not None:
+        line = f"timeout -k {_KILLED_AFTER_S} {seconds_of(stage.timeout_us)} {line}"
     if not stage.retries:
         return line
-    waits = " ".join(str(30 * 2**number) for number in range(stage.retries))
+    waits = " ".join(map(str, _waits_s(stage)))
     return f"""\
 for wait in {waits}; do
   code=0
   {line} || code=$?
   case $code in
-    69 | 75 | 137 | 143) sleep $wait ;; # a store is away, something is locked, it was ended: that can pass
+    69 | 75 | 124 | 137 | 143) sleep $wait ;; # a store is away, a lock is held, it took too long, it was ended
     *) exit $code ;;
   esac
 done
