@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, Final, Literal, get_args
 
@@ -24,6 +24,9 @@ from featurectl.offline.process import Process, is_alive, this_process
 StageState = Literal["waiting", "running", "succeeded", "failed", "skipped", "stopped"]
 PipelineState = Literal["running", "succeeded", "failed", "stopped"]
 KEPT: Final = 200  # runs of a pipeline
+SEEN_S: Final = 30.0  # between two writings of the record of a run
+SILENT: Final = timedelta(minutes=5)
+_TIME: Final = "%Y%m%dT%H%M%S%f"
 _MOST_BYTES: Final = 4 << 20
 _FOLDER: Final = "pipelines"
 
@@ -50,7 +53,9 @@ class StageRecord:
 class PipelineRecord:
     """A run of a pipeline. `clock` is its start, which all stages take as now; `as_of` where the run was given one.
 
-    `folder` is where its files are on the machine that runs it.
+    `folder` is where its files are on the machine that runs it, `definition` a digest of the pipeline. `seen` is when
+    it was written last: a run does that again and again, so that one elsewhere of which nothing comes is known to be
+    gone.
     """
 
     id: str
@@ -64,26 +69,39 @@ class PipelineRecord:
     who: str = ""
     process: Process
     folder: str = ""
+    definition: str = ""
+    seen: str = ""
     stages: tuple[StageRecord, ...] = field(default=())
 
     @property
     def is_over(self) -> bool:
         """True when it has ended, or its process is gone."""
-        return self.state != "running" or is_alive(self.process) is False
+        return self.state != "running" or self._is_gone
 
     @property
     def shown_state(self) -> str:
         """The state for people: that of a run whose process is gone is "killed"."""
-        return "killed" if self.state == "running" and is_alive(self.process) is False else self.state
+        return "killed" if self.state == "running" and self._is_gone else self.state
+
+    @property
+    def _is_gone(self) -> bool:
+        alive, seen = is_alive(self.process), parse_instant(self.seen) if self.seen else None
+        is_silent = seen is not None and datetime.now(UTC) - seen > SILENT
+        return alive is False or (alive is None and is_silent)
 
     def stage(self, name: str) -> StageRecord | None:
         """Return what became of a stage; None: it was none of the run."""
         return next((stage for stage in self.stages if stage.name == name), None)
 
 
-def new_id(began: datetime) -> str:
-    """Return the ID of a run that begins, later ones by their text."""
-    return f"{began:%Y%m%dT%H%M%S%f}-{HOST}-{this_process().pid}"
+def new_id(began: datetime, last: str = "") -> str:
+    """Return the ID of a run that begins, behind that of the last one by its text, whatever the clock says."""
+    text = f"{began:{_TIME}}"
+    before = last.partition("-")[0]
+    if before and text <= before:  # the clock was set back since
+        later = datetime.strptime(before, _TIME).replace(tzinfo=UTC) + timedelta(microseconds=1)
+        text = f"{later:{_TIME}}"
+    return f"{text}-{HOST}-{this_process().pid}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,10 +19,12 @@ from contextlib import suppress
 
 _POLL_S = 0.05
 _NOT_STARTED = 127
+_SIGNAL = 128
+_DEATH_SIGNAL = 1  # of prctl: what a process is sent when its parent ends
 
 
 def main(words: list[str]) -> int:
-    """Run the command; the exit code says nothing, the result does."""
+    """Run the command and return its exit code, as a shell says it: 128 and the number of a signal."""
     life, lock, result, grace_s, command = int(words[0]), int(words[1]), words[2], float(words[3]), words[4:]
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
@@ -40,8 +42,10 @@ def main(words: list[str]) -> int:
         os.read(woken, 4096) if woken in ready else None
         code = _reaped(child)
     last = _end(child, code, grace_s)
-    _write(result, -signal.SIGTERM if code is None and last == 0 else last)  # what was ended is not done
-    return 0
+    last = -signal.SIGTERM if code is None and last == 0 else last  # what was ended is not done
+    with suppress(OSError):  # a disk that is full: the exit code says it, too
+        _write(result, last)
+    return last if last >= 0 else _SIGNAL - last
 
 
 def _start(command: list[str], held: tuple[int, int]) -> int:
@@ -52,6 +56,7 @@ def _start(command: list[str], held: tuple[int, int]) -> int:
         return child
     try:
         os.setpgid(0, 0)
+        _die_with(os.getppid())
         for descriptor in held:
             os.close(descriptor)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
@@ -60,6 +65,17 @@ def _start(command: list[str], held: tuple[int, int]) -> int:
     except OSError as error:
         os.write(2, f"error: {command[0]} can't be started: {error.strerror}\n".encode())
     os._exit(_NOT_STARTED)
+
+
+def _die_with(parent: int) -> None:
+    """Have this process killed when its parent ends, where the system can; else it would outlive a killed guard."""
+    if not sys.platform.startswith("linux"):
+        return
+    import ctypes
+
+    ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(_NOT_STARTED)
 
 
 def _reaped(child: int) -> int | None:

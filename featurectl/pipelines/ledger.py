@@ -9,14 +9,18 @@ import fcntl
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 from featurectl.core.dataclass import dataclass
 from featurectl.offline.process import Process, is_alive, this_process
 from featurectl.pipelines.machine import NOTHING, Machine
+
+_POLL_S: Final = 0.02
 
 
 def machine_ledger() -> Path:
@@ -37,10 +41,13 @@ class SharedLedger:
         self._path = path
 
     @contextmanager
-    def others(self) -> Iterator[Machine]:
-        """Give what other runs have taken; none of them takes more until the body ends."""
-        with self._locked() as claims:
-            yield _sum(claims)
+    def others(self, wait_s: float = 0.0) -> Iterator[Machine | None]:
+        """Give what other runs have taken; none of them takes more until the body ends.
+
+        None: another one is just at it, perhaps stopped there, and was waited for.
+        """
+        with self._locked(wait_s) as claims:
+            yield None if claims is None else _sum(claims)
 
     def claim(self, taken: Machine) -> None:
         """Write what this run has taken by now; nothing, where it has ended. Within the body of `others`, or alone."""
@@ -54,7 +61,7 @@ class SharedLedger:
             return
 
     @contextmanager
-    def _locked(self) -> Iterator[list[_Claim]]:
+    def _locked(self, wait_s: float) -> Iterator[list[_Claim] | None]:
         try:
             self._path.parent.mkdir(mode=0o700, exist_ok=True)
             is_ours = self._path.parent.stat().st_uid == os.getuid() and not self._path.parent.is_symlink()
@@ -65,8 +72,7 @@ class SharedLedger:
             yield []
             return
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield self._read()
+            yield self._read() if _is_taken(lock, wait_s) else None
         finally:
             os.close(lock)
 
@@ -79,6 +85,19 @@ class SharedLedger:
             return []
         others = (claim for claim in claims if claim.process != this_process())
         return [claim for claim in others if is_alive(claim.process)]
+
+
+def _is_taken(lock: int, wait_s: float) -> bool:
+    end = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(_POLL_S)
+        else:
+            return True
 
 
 def _sum(claims: list[_Claim]) -> Machine:

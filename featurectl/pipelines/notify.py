@@ -33,7 +33,7 @@ class StageMessages:
         run, is_failure = self.run, stage.state != "succeeded"
         key = f"featurectl/{self.project}/{run.environment}/pipelines/{run.pipeline}/{stage.name}"
         began, ended = parse_instant(stage.began), parse_instant(stage.ended)
-        length_s = (ended - began).total_seconds() if began and ended else 0.0
+        length_s = max((ended - began).total_seconds(), 0.0) if began and ended else 0.0
         return IncidentMessage(
             id=f"{key}/{run.id}/{stage.attempts}",
             key=key,
@@ -86,9 +86,10 @@ class StageNotifications:
         for left in reversed(range(_TRIES)):
             try:
                 within(TOTAL_S / _TRIES, lambda: self._channel(name).send(message))
-            except FeaturectlError as error:
-                if left == 0 or not getattr(error, "again", False):
-                    self.failures.append(f"notifier {name} was not notified of {message.subject}: {error.message}")
+            except (FeaturectlError, TimeoutError) as error:
+                said = error.message if isinstance(error, FeaturectlError) else f"{error}"
+                if left == 0 or not getattr(error, "again", isinstance(error, TimeoutError)):
+                    self.failures.append(f"notifier {name} was not notified of {message.subject}: {said}")
                     return
                 time.sleep(1.0)
             except Exception as error:  # noqa: BLE001 (whatever a channel meets: the run is what it is)

@@ -8,6 +8,7 @@ from featurectl.language.definitions.pipelines import Resources
 from featurectl.pipelines.ledger import SharedLedger
 from featurectl.pipelines.machine import NOTHING, Machine
 
+_PATIENCE_S: Final = 1.0  # with another run that reads or writes what is taken
 _ONE: Final = 1.0  # processor of a stage that says nothing
 
 
@@ -29,7 +30,7 @@ class MachineRoom:
         if self._ledger is None:
             return self._take(name, needed, NOTHING)
         with self._ledger.others() as others:
-            fits = self._take(name, needed, others)
+            fits = others is not None and self._take(name, needed, others)
             if fits:
                 self._ledger.claim(self._total())
         return fits
@@ -51,7 +52,7 @@ class MachineRoom:
         """Take note that a stage has ended."""
         del self._taken[name]
         if self._ledger is not None:
-            with self._ledger.others():
+            with self._ledger.others(_PATIENCE_S):
                 self._ledger.claim(self._total())
 
     def needed(self, resources: Resources) -> Machine:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,20 +16,19 @@ from featurectl.core.errors import FeaturectlError, TryAgainError, UsageError
 from featurectl.core.stop_request import StopRequest
 from featurectl.core.units import format_iso, parse_instant
 from featurectl.language.definitions.json_form import load_notifier
-from featurectl.language.definitions.pipelines import Pipeline, PipelineStage
+from featurectl.language.definitions.pipelines import Pipeline
 from featurectl.notifiers.all_notifiers import open_notifier
 from featurectl.notifiers.base import NotifierChannel
-from featurectl.offline.pipeline_records import PipelineRecord, PipelineRecords, PipelineState, StageRecord, new_id
-from featurectl.offline.process import this_process
+from featurectl.offline.pipeline_records import PipelineRecord, PipelineRecords, PipelineState, StageRecord
 from featurectl.pipelines.applied import find_pipeline, records_of
 from featurectl.pipelines.lease import PipelineLease, lease_key, machine_lock
 from featurectl.pipelines.ledger import SharedLedger, machine_ledger
 from featurectl.pipelines.machine import this_machine
 from featurectl.pipelines.notify import StageMessages, StageNotifications
-from featurectl.pipelines.order import chosen_stages
 from featurectl.pipelines.record_writer import RecordWriter
 from featurectl.pipelines.reports import RunReport
 from featurectl.pipelines.room import MachineRoom
+from featurectl.pipelines.run_plan import RunPlan, RunRequest, plan_run
 from featurectl.pipelines.runner import PipelineRunner, RunPlace
 from featurectl.pipelines.stage_commands import RunArguments, StageCommands, stage_commands
 from featurectl.pipelines.stage_run import RunFolder, Tether
@@ -43,21 +42,6 @@ if TYPE_CHECKING:
 
 _FOLDER: Final = ".featurectl/pipelines"
 _KEPT: Final = 20  # folders of runs of a pipeline
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunRequest:
-    """What is to run: `since` that stage and what needs it, `only` these; `resume` what did not succeed last time.
-
-    `as_of` is for data that has ended; `most` is how many stages run at a time, None: as many as the machine takes.
-    """
-
-    name: str
-    since: str | None = None
-    only: tuple[str, ...] = ()
-    resume: bool = False
-    as_of: datetime | None = None
-    most: int | None = None
 
 
 def run_pipeline(
@@ -79,8 +63,7 @@ def run_pipeline(
     """
     state = workspace.applied_state()
     pipeline, records = find_pipeline(state, request.name), records_of(workspace)
-    last = next(iter(records.last(pipeline.name)), None)
-    record, stages = _planned(workspace, request, pipeline, last)
+    plan_run(workspace, request, pipeline, _last(records, pipeline))  # what is wrong is said before anything is made
     folder = workspace.root / _FOLDER / workspace.environment.name / pipeline.name
     _made(folder)
     with ExitStack() as held:
@@ -88,13 +71,17 @@ def run_pipeline(
             machine_lock(folder / "lock", lambda: report.note("waiting for stages of a run that was killed"))
         )
         lease = held.enter_context(_leased(workspace, pipeline, folder / "lease"))
-        done = _done(last, stages) if request.resume and last else {}
-        record = replace(record, folder=str(folder / record.id), stages=_waiting(stages, done))
-        _made(Path(record.folder))
-        records.write(record)
-        ran = _run(_Run(workspace, state, record, stages, request, commands), _Held(lock, lease), done, report, stop)
+        plan = plan_run(workspace, request, pipeline, _last(records, pipeline))  # another run may just have ended
+        plan = replace(plan, record=replace(plan.record, folder=str(folder / plan.record.id)))
+        _made(Path(plan.record.folder))
+        records.write(plan.record)
+        ran = _run(_Run(workspace, state, plan, request, commands), _Held(lock, lease), report, stop)
     _forget(records, pipeline.name, folder, ran, report)
     return ran
+
+
+def _last(records: PipelineRecords, pipeline: Pipeline) -> PipelineRecord | None:
+    return next(iter(records.last(pipeline.name)), None)
 
 
 def _made(folder: Path) -> None:
@@ -107,36 +94,6 @@ def _made(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{folder} can't be made: {error.strerror}", hint="stages write their output there") from error
-
-
-def _planned(
-    workspace: Workspace, request: RunRequest, pipeline: Pipeline, last: PipelineRecord | None
-) -> tuple[PipelineRecord, list[PipelineStage]]:
-    """Return the record of the run that begins, and its stages."""
-    began = datetime.now(UTC)
-    stages = chosen_stages(pipeline, request.since, request.only)
-    clock, as_of = workspace.now, request.as_of
-    if request.resume:
-        if last is None or last.shown_state == "succeeded":
-            raise UsageError(f"there is no run of pipeline {pipeline.name} to go on with: {_why(last)}")
-        names = {stage.name for stage in last.stages}
-        stages = [stage for stage in stages if stage.name in names or not last.stages]
-        clock, as_of = parse_instant(last.clock) or began, parse_instant(last.as_of) if last.as_of else None
-    record = PipelineRecord(
-        id=new_id(began),
-        pipeline=pipeline.name,
-        environment=workspace.environment.name,
-        clock=format_iso(clock),
-        as_of=format_iso(as_of) if as_of else "",
-        began=format_iso(began),
-        who=caller(),
-        process=this_process(),
-    )
-    return record, stages
-
-
-def _why(last: PipelineRecord | None) -> str:
-    return "it never ran" if last is None else f"the last, of {last.began}, succeeded"
 
 
 @contextmanager
@@ -153,29 +110,11 @@ def _leased(workspace: Workspace, pipeline: Pipeline, kept: Path) -> Iterator[Pi
         lease.give_back()
 
 
-def _done(last: PipelineRecord, stages: Sequence[PipelineStage]) -> dict[str, StageRecord]:
-    """Return the stages that have succeeded in a run, also those whose end its record does not have."""
-    folder, done = RunFolder(path=Path(last.folder)), {}
-    for stage in stages:
-        before = last.stage(stage.name)
-        if before is None:
-            continue
-        ran_on = before.state == "running" and folder.has_succeeded(stage.name, stage.resources.replicas)
-        if before.state == "succeeded" or ran_on:
-            done[stage.name] = replace(before, state="succeeded")
-    return done
-
-
-def _waiting(stages: Sequence[PipelineStage], done: Mapping[str, StageRecord]) -> tuple[StageRecord, ...]:
-    return tuple(done.get(stage.name, StageRecord(name=stage.name)) for stage in stages)
-
-
 @dataclass(frozen=True, slots=True)
 class _Run:
     workspace: Workspace
     state: State
-    record: PipelineRecord
-    stages: Sequence[PipelineStage]
+    plan: RunPlan
     request: RunRequest
     commands: StageCommands
 
@@ -186,27 +125,22 @@ class _Held:
     lease: PipelineLease
 
 
-def _run(
-    run: _Run, held: _Held, done: Mapping[str, StageRecord], report: RunReport, stop: StopRequest
-) -> PipelineRecord:
-    workspace, record = run.workspace, run.record
+def _run(run: _Run, held: _Held, report: RunReport, stop: StopRequest) -> PipelineRecord:
+    workspace, plan, record = run.workspace, run.plan, run.plan.record
     life, keep = os.pipe()
     try:
         place = _place(run, Tether(life=life, lock=held.lock))
         room = MachineRoom(this_machine(), run.request.most, SharedLedger(machine_ledger()))
-        runner = PipelineRunner(run.stages, done, place, room, report)
+        runner = PipelineRunner(plan.stages, plan.done, place, room, report)
         notifications = StageNotifications(
             StageMessages(project=workspace.project, run=record),
-            {stage.name: stage for stage in run.stages},
+            {stage.name: stage for stage in plan.stages},
             lambda name: _channel(workspace, run.state, name),
         )
         runner.ended = notifications.ended
         with RecordWriter(records_of(workspace), record, report) as writer:
             runner.kept = writer.keep
             runner.run(_EitherStop(stop, held.lease))
-            notifications.wait()
-            for failure in notifications.failures:
-                report.note(f"warning: {failure}")
             ran = replace(
                 record,
                 state=_state(runner.records),
@@ -214,16 +148,20 @@ def _run(
                 stages=tuple(runner.records.values()),
             )
             writer.close(ran)
+            if ran.state != "stopped":
+                notifications.wait()
+            for failure in notifications.failures:
+                report.note(f"warning: {failure}")
     finally:
         os.close(keep)
         os.close(life)
-    if held.lease.lost:
-        raise TryAgainError(f"the lease of pipeline {record.pipeline} was lost to {held.lease.lost}: its stages ended")
+    if held.lease.lost and ran.state == "stopped":
+        raise TryAgainError(f"pipeline {record.pipeline} was stopped, its lease is lost: {held.lease.lost}")
     return ran
 
 
 def _place(run: _Run, tether: Tether) -> RunPlace:
-    record, root = run.record, run.workspace.root
+    record, root = run.plan.record, run.workspace.root
     clock, as_of = parse_instant(record.clock), parse_instant(record.as_of) if record.as_of else None
     assert clock is not None
     return RunPlace(
@@ -256,7 +194,7 @@ def _channel(workspace: Workspace, state: State, name: str) -> NotifierChannel:
 
 def _state(records: Mapping[str, StageRecord]) -> PipelineState:
     states = {record.state for record in records.values()}
-    if states <= {"succeeded"}:
+    if states == {"succeeded"}:
         return "succeeded"
     return "stopped" if "stopped" in states else "failed"
 

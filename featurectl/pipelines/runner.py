@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,7 @@ from featurectl.pipelines.stage_commands import RunArguments, StageCommands, sta
 from featurectl.pipelines.stage_run import RunFolder, StageRun, Tether
 
 _POLL_S: Final = 0.01
+_SAID_S: Final = 5.0  # of a stage that can't begin for want of room
 _READ_S: Final = 0.1  # between two looks at what stages write
 _OVER: Final = ("succeeded", "failed", "skipped", "stopped")
 _SECOND: Final = 1_000_000
@@ -47,6 +49,7 @@ class _Attempt:
     codes: list[int | None]
     timed_out: bool = False
     ending: bool = False
+    broken: str = ""  # why a part of it could not be started
 
     def end(self) -> None:
         self.ending = True
@@ -73,6 +76,7 @@ class PipelineRunner:
         self._place, self._room, self._report = place, room, report
         self._running: dict[str, _Attempt] = {}
         self._not_before: dict[str, float] = {}
+        self._kept_back: dict[str, float] = {}
         self._read, self._reads = 0.0, False
         self.ended: Callable[[StageRecord], None] = lambda _: None
         self.kept: Callable[[Mapping[str, StageRecord]], None] = lambda _: None
@@ -88,7 +92,7 @@ class PipelineRunner:
                 self._start_ready()
             self._reads = time.monotonic() - self._read >= _READ_S
             self._read = time.monotonic() if self._reads else self._read
-            for name, attempt in list(self._running.items()):
+            for name, attempt in list(self._running.items()) if not stop.is_set() else []:
                 self._look_at(self._stages[name], attempt)
             self._report.look(self.records)
             time.sleep(_POLL_S)
@@ -114,9 +118,13 @@ class PipelineRunner:
     def _start_ready(self) -> None:
         begun = self._names("running", *_OVER)
         for stage in ready_stages(self._stages.values(), self._names("succeeded"), begun):
-            is_due = time.monotonic() >= self._not_before.get(stage.name, 0.0)
-            if is_due and self._room.take(stage.name, stage.resources):
+            if time.monotonic() < self._not_before.get(stage.name, 0.0):
+                continue
+            if self._room.take(stage.name, stage.resources):
                 self._start(stage)
+            elif time.monotonic() - self._kept_back.setdefault(stage.name, time.monotonic()) > _SAID_S:
+                self._kept_back[stage.name] = math.inf
+                self._report.changed(self.records[stage.name], "waits for processors or memory that others have")
 
     def _start(self, stage: PipelineStage) -> None:
         number = self.records[stage.name].attempts + 1
@@ -144,14 +152,14 @@ class PipelineRunner:
         again = f"attempt {number}: " if number > 1 else ""
         self._change(begun, f"{again}{stage.run}{alone}")
 
-    def _give_up(self, stage: PipelineStage, number: int, begun: Sequence[StageRun], reason: str) -> None:
-        """Take note that a stage can't be started; parts of it that were are ended by their guards."""
-        for run in begun:
-            run.end()
-        self._room.give_back(stage.name)
+    def _give_up(self, stage: PipelineStage, number: int, begun: list[StageRun], reason: str) -> None:
+        """Take note that a stage can't be started; parts of it that were are ended, and waited for."""
         now = format_iso(datetime.now(UTC))
-        failed = StageRecord(name=stage.name, state="failed", attempts=number, began=now, ended=now, cause=reason)
-        self._close(failed, f"can't be started: {reason}")
+        record = StageRecord(name=stage.name, state="running", attempts=number, began=now)
+        self._change(record, f"can't be started: {reason}")
+        attempt = _Attempt(runs=begun, began=time.monotonic(), codes=[None] * len(begun), broken=reason)
+        attempt.end()
+        self._running[stage.name] = attempt
 
     def _look_at(self, stage: PipelineStage, attempt: _Attempt) -> None:
         for place, run in enumerate(attempt.runs):
@@ -173,6 +181,9 @@ class PipelineRunner:
         self._room.give_back(stage.name)
         before = self.records[stage.name]
         code = next((code for code in attempt.codes if code), 0)
+        if attempt.broken:
+            self._close(replace(before, state="failed", ended=format_iso(datetime.now(UTC)), cause=attempt.broken), "")
+            return
         cause = next((run.last_lines() for run, c in zip(attempt.runs, attempt.codes, strict=True) if c), "")
         record = replace(
             before, ended=format_iso(datetime.now(UTC)), exit_code=code, timed_out=attempt.timed_out, cause=cause

@@ -16,6 +16,7 @@ from featurectl.language.commands.read import ReadCommand, read_command
 from featurectl.language.definitions.pipelines import PipelineStage
 
 _AS_OF, _MEMORY, _PART = "--as-of", "--memory", "--part"
+_PROGRAM: Final = (sys.executable, "-P", "-m", "featurectl")  # -P: no module of the repository stands in for ours
 _THREADS: Final = "POLARS_MAX_THREADS"
 
 
@@ -35,16 +36,10 @@ StageCommands = Callable[[PipelineStage, RunArguments], list[list[str]]]
 def stage_commands(stage: PipelineStage, shared: RunArguments) -> list[list[str]]:
     """Return the command lines of a stage: one, or one for each part of it."""
     read = read_command(stage.run)
-    command = [
-        sys.executable,
-        "-m",
-        "featurectl",
-        *read.words,
-        *_shared_words(read, shared),
-        *memory_words(read, stage),
-    ]
-    count = stage.resources.replicas
-    return [[*command, _PART, f"{part}/{count}"] for part in range(1, count + 1)] if count > 1 else [command]
+    count, more = stage.resources.replicas, [*_shared_words(read, shared), *memory_words(read, stage)]
+    parts = [[_PART, f"{part}/{count}"] for part in range(1, count + 1)] if count > 1 else [[]]
+    at = read.words.index("--") if "--" in read.words else len(read.words)  # behind it nothing is an option
+    return [[*_PROGRAM, *read.words[:at], *more, *part, *read.words[at:]] for part in parts]
 
 
 def _shared_words(read: ReadCommand, shared: RunArguments) -> list[str]:

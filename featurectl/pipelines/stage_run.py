@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,7 @@ from typing import Final
 from featurectl.core.dataclass import dataclass
 
 _GUARD: Final = Path(__file__).with_name("guard.py")
-_GONE: Final = -signal.SIGKILL  # of a guard that wrote no result
+_SIGNAL: Final = 128  # of exit codes: more are numbers of signals
 _LAST_BYTES: Final = 4_000
 _LAST_LINES: Final = 8
 _MOST_READ: Final = 1 << 20  # of a log at a time
@@ -93,8 +92,10 @@ class StageRun:
         assert self._guard is not None
         if self._guard.poll() is None:
             return None
-        code = read_result(self._result)
-        return _GONE if code is None else code
+        code, ended = read_result(self._result), self._guard.returncode
+        if code is not None:
+            return code
+        return ended if ended <= _SIGNAL else _SIGNAL - ended  # less than 0: the guard itself was killed
 
     def end(self) -> None:
         """Have it ended: TERM for its group, and KILL after a grace."""

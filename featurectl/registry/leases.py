@@ -49,9 +49,9 @@ class SqlLeases:
         with self._database.writing() as connection:
             held = read_lock(connection, key, for_update=True)
             if held is None:
-                return "nobody: it was taken away"
+                return "it was taken away"
             if held.id != lease_id:
-                return held.holder
+                return f"{held.holder} has it"
             later = format_iso(self._now(connection) + LEASE)
             same = (_TABLE.c.project == key, _TABLE.c.token == lease_id)
             connection.execute(update(_TABLE).where(*same).values(expires_at=later))

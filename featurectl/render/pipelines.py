@@ -25,7 +25,11 @@ def render_pipeline_run(run: PipelineRecord) -> str:
     rows = [_stage_row(run, stage) for stage in run.stages]
     last = f"Pipeline {run.pipeline} {run.shown_state} after {_length(run.began, run.ended)}, as of {_now_of(run)}."
     causes = [part for stage in run.stages if stage.state == "failed" for part in _cause(stage)]
-    hint = [f"featurectl pipeline run {run.pipeline} --resume goes on with it"] if run.state == "failed" else []
+    hint = (
+        [f"featurectl pipeline run {run.pipeline} --resume --env {run.environment} goes on with it"]
+        if run.state == "failed"
+        else []
+    )
     return page_text([[PageTable(head=("stage", "state", "tries", "time", ""), rows=rows)], causes, [last, *hint]])
 
 
@@ -50,7 +54,7 @@ def _length(began: str, ended: str) -> str:
     first, last = parse_instant(began), parse_instant(ended)
     if first is None or last is None:
         return _NONE
-    return format_age(round((last - first).total_seconds() * _MICROSECONDS))
+    return format_age(max(round((last - first).total_seconds() * _MICROSECONDS), 0))
 
 
 def render_pipeline_list(pages: Sequence[PipelinePage]) -> str:

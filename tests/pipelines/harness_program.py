@@ -7,7 +7,8 @@ from pathlib import Path
 
 from featurectl.core.errors import UsageError
 from featurectl.core.stop_request import StopRequest
-from featurectl.pipelines.run_pipeline import RunRequest, run_pipeline
+from featurectl.pipelines.run_pipeline import run_pipeline
+from featurectl.pipelines.run_plan import RunRequest
 from featurectl.workspace.open import open_workspace
 from tests.pipelines.commands import NotedReport, program_commands
 

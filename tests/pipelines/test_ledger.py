@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import subprocess
 from dataclasses import asdict, replace
@@ -85,3 +86,15 @@ def test_a_ledger_that_can_not_be_written_holds_nobody_up(tmp_path):
     here = room(tmp_path / "file" / "pipelines.json")
     assert here.take("a", Resources(cpu=4))
     here.give_back("a")
+
+
+def test_a_run_that_stands_still_at_the_ledger_holds_nobody_for_ever(path):
+    here = room(path)
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert not here.take("a", Resources())  # and asked again
+    assert here.take("a", Resources())
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        here.give_back("a")
+    assert here.take("a", Resources(cpu=4))

@@ -8,11 +8,13 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from featurectl.cli.main import main
+from featurectl.offline.process import Process
 from featurectl.offline.runs import read_runs
 from featurectl.pipelines.applied import records_of
 from featurectl.registry.base import lock_holder
@@ -165,9 +167,9 @@ def test_a_lease_that_was_taken_away_ends_the_run(shop):
         leases.take("shop/pipelines/dev/p", "ana", "one")
         assert leases.renew("shop/pipelines/dev/p", "one") == ""
         leases.end("shop/pipelines/dev/p", "one")
-        assert leases.renew("shop/pipelines/dev/p", "one") == "nobody: it was taken away"
+        assert leases.renew("shop/pipelines/dev/p", "one") == "it was taken away"
         leases.take("shop/pipelines/dev/p", "bob", "two")
-        assert leases.renew("shop/pipelines/dev/p", "one") == "bob"
+        assert leases.renew("shop/pipelines/dev/p", "one") == "bob has it"
         leases.take("shop/pipelines/dev/p", "ana", "three", dead=["two"])
         assert leases.renew("shop/pipelines/dev/p", "three") == ""
 
@@ -237,6 +239,50 @@ def test_a_folder_that_can_not_be_made_is_said_before_anything_runs(shop, capsys
     capsys.readouterr()
     assert main(["pipeline", "run", "nightly"]) == 64
     assert "can't be made: Not a directory" in capsys.readouterr().err
+
+
+def test_a_run_of_another_definition_is_not_gone_on_with(shop, capsys):
+    said(capsys, "pipeline", "run", "broken", code=1)
+    (shop / "pipelines.yaml").write_text(PIPELINES.replace("{name: beside,", "{name: aside,"))
+    assert main(["apply", "--auto-approve", "-q"]) == 0
+    capsys.readouterr()
+    assert main(["pipeline", "run", "broken", "--resume"]) == 64
+    assert "pipeline broken was changed since its last run" in capsys.readouterr().err
+
+
+def test_a_stage_whose_end_is_on_no_record_but_in_a_file_is_done(shop, capsys):
+    run = said(capsys, "pipeline", "run", "broken", code=1)["run"]
+    with open_workspace(shop, None, None, "applied") as workspace:
+        records = records_of(workspace)
+        (record,) = records.last("broken")
+        lagging = tuple(replace(stage, state="waiting", ended="") for stage in record.stages)
+        records.write(replace(record, state="running", stages=lagging, process=replace(record.process, began="0")))
+        assert records.last("broken")[0].shown_state == "killed"
+    again = said(capsys, "pipeline", "run", "broken", "--resume", code=1)["run"]
+    attempts = {stage["name"]: stage["attempts"] for stage in again["stages"]}
+    assert (attempts["beside"], run["clock"]) == (1, again["clock"])
+    assert not (shop / ".featurectl/pipelines/dev/broken" / again["id"] / "beside.1.log").exists()
+
+
+def test_a_run_behind_one_of_a_clock_that_was_ahead_is_the_last(shop, capsys):
+    said(capsys, "pipeline", "run", "broken", code=1)
+    with open_workspace(shop, None, None, "applied") as workspace:
+        records = records_of(workspace)
+        (record,) = records.last("broken")
+        records.write(replace(record, id="20990101T000000000000-elsewhere-1", state="succeeded"))
+        run = said(capsys, "pipeline", "run", "broken", code=1)["run"]
+        assert [each.id for each in records.last("broken")] == [run["id"]]
+
+
+def test_a_run_elsewhere_of_which_nothing_comes_is_killed(shop, capsys):
+    said(capsys, "pipeline", "run", "broken", code=1)
+    with open_workspace(shop, None, None, "applied") as workspace:
+        (record,) = records_of(workspace).last("broken")
+    elsewhere = replace(record, state="running", process=Process(host="elsewhere", pid=7))
+    assert record.seen
+    assert elsewhere.shown_state == "running"
+    silent = replace(elsewhere, seen=(datetime.now(UTC) - timedelta(minutes=6)).isoformat())
+    assert (silent.shown_state, silent.is_over) == ("killed", True)
 
 
 @pytest.mark.parametrize("count", [1, pytest.param(30, marks=pytest.mark.long)])

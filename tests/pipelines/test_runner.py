@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from datetime import UTC, datetime
@@ -193,3 +194,34 @@ def test_a_stage_that_can_not_be_started_has_failed_and_says_why(run, tmp_path):
     assert states(made) == {"a": "failed", "b": "skipped", "c": "succeeded"}
     assert made.records["a"].cause == "Is a directory"
     assert made.closed[0] == ("a", "failed")
+
+
+def test_a_killed_guard_takes_its_stage_with_it(run, tmp_path):
+    (tmp_path / "a.do").write_text("sleep:600")
+
+    def kill():
+        while not (tmp_path / "begun").exists():
+            time.sleep(0.05)
+        pid = int((tmp_path / "begun").read_text().split()[1])
+        guard = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        os.kill(guard, signal.SIGKILL)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    made = run(stage("a"))
+    thread.join()
+    assert (made.records["a"].state, made.records["a"].exit_code) == ("failed", -9)
+    pid = int((tmp_path / "begun").read_text().split()[1])
+    end = time.monotonic() + 10
+    while is_there(pid):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_a_result_that_can_not_be_written_is_no_failure(run, tmp_path):
+    (tmp_path / "run" / "a.1.exit.half").mkdir()
+    (tmp_path / "b.do").write_text("exit:75")
+    (tmp_path / "run" / "b.1.exit.half").mkdir()
+    made = run(stage("a"), stage("b"))
+    assert states(made) == {"a": "succeeded", "b": "failed"}
+    assert made.records["b"].exit_code == 75

@@ -17,7 +17,7 @@ from featurectl.core.errors import UsageError
 
 if TYPE_CHECKING:
     from featurectl.core.stop_request import StopRequest
-    from featurectl.pipelines.run_pipeline import RunRequest
+    from featurectl.pipelines.run_plan import RunRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ def run(
     with open_applied(call) as workspace, open_run_report(call) as report, _stopped_by_signals(stop):
         ran = run_pipeline(workspace, request, report, stop)
     if ran.state == "stopped" and stop.is_set():
-        call.progress.done(f"stopped; featurectl pipeline run {name} --resume goes on with it")
+        call.progress.done(f"stopped; featurectl pipeline run {name} --resume --env {ran.environment} goes on with it")
         raise KeyboardInterrupt
     return Outcome(
         text=render_pipeline_run(ran),
@@ -75,7 +75,7 @@ def run(
 
 
 def _request(call: Call, name: str, options: PipelineRunOptions) -> RunRequest:
-    from featurectl.pipelines.run_pipeline import RunRequest
+    from featurectl.pipelines.run_plan import RunRequest
 
     if options.resume and (options.since or options.only or call.as_of):
         raise UsageError("--resume goes on with a run as it is: without --from, --only and --as-of")
@@ -93,8 +93,8 @@ def _request(call: Call, name: str, options: PipelineRunOptions) -> RunRequest:
 
 @contextmanager
 def _stopped_by_signals(stop: StopRequest) -> Iterator[None]:
-    """Have Ctrl-C and SIGTERM end a run in order."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    """Have Ctrl-C, SIGTERM, and the end of the terminal end a run in order."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, lambda *_: stop.set()) for number in numbers}
     try:
         yield
