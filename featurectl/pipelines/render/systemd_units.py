@@ -11,6 +11,7 @@ from featurectl.pipelines.render.due import DueFields, due_fields, is_all
 
 Line = tuple[str, str]  # a key and its value; of a comment the key is "#"
 _WEEKDAYS: Final = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
+_TMP: Final = "/tmp"  # noqa: S108 (the ledger of a machine makes a folder for its user alone)
 _NEEDS_QUOTES: Final = set(" \t'\";")
 _MAY_NOT: Final[tuple[Line, ...]] = (
     ("NoNewPrivileges", "true"),
@@ -59,12 +60,22 @@ def run_lines(site: Site, words: Sequence[str]) -> list[Line]:
     ]
 
 
-def hardening(site: Site, *, devices: bool) -> list[Line]:
-    """Return what a service may not do; `devices`: it uses graphics processors."""
-    left_out = {"PrivateDevices": devices, "ProtectHome": site.folder.startswith(("/home/", "/root/"))}
+def hardening(site: Site, *, devices: bool, ledger: bool = False) -> list[Line]:
+    """Return what a service may not do; `devices`: it uses graphics processors.
+
+    `ledger`: it shares the file of `machine_ledger` with other services, which a /tmp of its own would hide.
+    """
+    is_home = site.folder.startswith(("/home/", "/root/"))
+    left_out = {"PrivateDevices": devices, "ProtectHome": is_home, "PrivateTmp": ledger}
     lines = [line for line in _MAY_NOT if not left_out.get(line[0])]
-    return [("#", "What it may not do; it writes into the repository's folder alone."), *lines,
-            ("ReadWritePaths", site.folder)]  # fmt: skip
+    head = "What it may not do; it writes into the repository's folder alone."
+    if not ledger:
+        return [("#", head), *lines, ("ReadWritePaths", site.folder)]
+    head = (
+        f"What it may not do; it writes into the repository's folder, and into {_TMP}: there the pipelines of a "
+        "machine say what they have taken of it, so that no two take the same memory."
+    )
+    return [("#", head), *lines, ("ReadWritePaths", f"{site.folder} {_TMP}")]
 
 
 def unit_word(word: str) -> str:

@@ -142,3 +142,17 @@ def test_a_pod_of_a_pipeline_has_room_for_all_parts_of_a_stage():
         "requests": {"cpu": "2", "memory": "6Gi"},
         "limits": {"memory": "6Gi", "nvidia.com/gpu": "3"},
     }
+
+
+def test_a_service_of_a_pipeline_shares_the_ledger_of_its_machine(root):
+    unit = pipelines_for(root, "systemd", "nightly")["flights-nightly.service"]
+    assert "PrivateTmp" not in unit
+    assert "\nReadWritePaths=/srv/flights /tmp\n" in unit
+    deployment = deployments_for(root, "systemd", "watch")["flights-watch.service"]
+    assert "\nPrivateTmp=true\n" in deployment
+    assert deployment.endswith("\nReadWritePaths=/srv/flights\n\n[Install]\nWantedBy=multi-user.target\n")
+
+
+def test_a_pipeline_that_is_stopped_has_not_failed(root):
+    unit = pipelines_for(root, "systemd", "nightly")["flights-nightly.service"]
+    assert "\nSuccessExitStatus=75 130\n" in unit
