@@ -6,7 +6,8 @@ PostgreSQL that is started here; what is told is the median of three, and the pe
 
 `--kind snowflake` asks fakesnow instead, and `--kind bigquery` bqemulator, whose time is in all that asks them: what
 tells is the difference to the driver.
-`--kind mariadb` asks Debian's MariaDB; its driver gives rows, each a tuple of Python.
+`--kind mariadb` asks Debian's MariaDB; its driver gives rows, each a tuple of Python. `--kind duckdb` and `iceberg` read
+files that are made here; the latter is no query, and its driver is pyiceberg.
 """
 
 from __future__ import annotations
@@ -24,15 +25,19 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import duckdb
+import polars as pl
 import psycopg
 
 from benchmarks.pit.measure import Cost, run
-from featurectl.language.definitions.source import Source, SqlQuery
-from featurectl.sources.sql.reader import SqlReader
+from featurectl.language.data_roots import DataRoots
+from featurectl.language.definitions.source import IcebergName, Source, SqlQuery
+from featurectl.sources.open import open_source
 from tests.servers.bigquery import add_client, run_in_bigquery, running_bigquery
 from tests.servers.mariadb import started_mariadb
 from tests.servers.postgres import started_postgres
 from tests.servers.snowflake import PASSWORD, run_statements, running_snowflake
+from tests.sources.lake import NAME, Lake
 
 _TABLE: Final = """
 create unlogged table events as
@@ -42,6 +47,7 @@ select g::bigint as id, 'k' || g % 100000 as k, timestamptz '2024-01-01' + g * i
 from generate_series(1, {}) g
 """
 _QUERY: Final = "select id, k, at, amount, price, qty, note, ok from events"
+_PREFIXED: Final = _QUERY.replace(" at,", " events.at,")  # where it is a word of the language
 _OBJECTS: Final = """
 entities: [{name: key, keys: {k: string}}]
 sources: [{name: events, event_time: at, SOURCE}]
@@ -51,7 +57,8 @@ feature_views:
 _PROJECT: Final = """
 project: bench
 environments:
-  dev: {registry: "sqlite:///r.db", offline: off, online: "sqlite:///on.db", now: 2030-01-01T00:00:00Z}
+  dev: {{registry: "sqlite:///r.db", offline: off, online: "sqlite:///on.db", now: 2030-01-01T00:00:00Z,
+    data_roots: ["{}"]}}
 """
 _TIMES: Final = 3
 _LIMIT_S: Final = 3_600
@@ -78,6 +85,13 @@ options = dict(snowflake_address(sys.argv[1], "UTC", Path).options)
 with dbapi.connect(db_kwargs=options, autocommit=True) as connection, connection.cursor() as cursor:
     cursor.execute(sys.argv[2])
     print(sum(batch.num_rows for batch in cursor.fetch_record_batch()))
+"""
+_DUCKDB_TABLE: Final = """
+create table events as
+select g::bigint as id, 'k' || g % 100000 as k, timestamptz '2024-01-01 00:00:00+00' + to_seconds(g) as at,
+  g * 0.25::double as amount, (g % 100000 * 0.01)::decimal(12, 2) as price, (g % 97)::int as qty,
+  'a text of some length ' || g % 1000 as note, g % 3 = 0 as ok
+from generate_series(1, {}) t(g)
 """
 _BIGQUERY_TABLE: Final = """
 create table events as
@@ -118,6 +132,19 @@ with pymysql.connect(host=url.host, port=url.port, user=url.username, database=u
         while rows := cursor.fetchmany(20_000):
             count += len(rows)
 print(count)
+"""
+_DUCKDB_ALONE: Final = """
+import sys
+import duckdb
+with duckdb.connect(sys.argv[1].removeprefix("duckdb:///"), read_only=True) as connection:
+    print(sum(batch.num_rows for batch in connection.execute(sys.argv[2]).to_arrow_reader(100_000)))
+"""
+_ICEBERG_ALONE: Final = """
+import sys
+from pyiceberg.catalog.sql import SqlCatalog
+with SqlCatalog("lake", uri=sys.argv[1]) as catalog:
+    scan = catalog.load_table(sys.argv[2]).scan()
+    print(sum(batch.num_rows for batch in scan.to_arrow_batch_reader()))
 """
 _OLD: Final = """
 import sys
@@ -166,18 +193,45 @@ def _mariadb(rows: int) -> Iterator[str]:
         yield url
 
 
+@contextmanager
+def _duckdb(rows: int) -> Iterator[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        with duckdb.connect(f"{folder}/rows.duckdb") as connection:
+            connection.execute(_DUCKDB_TABLE.format(rows))
+        yield f"duckdb:///{folder}/rows.duckdb"
+
+
+@contextmanager
+def _iceberg(rows: int) -> Iterator[str]:
+    with tempfile.TemporaryDirectory() as folder, duckdb.connect() as connection:
+        made = pl.DataFrame(connection.execute(_DUCKDB_TABLE.format(rows)).execute(_PREFIXED).to_arrow_table())
+        lake = Lake(Path(folder))
+        lake.create(made)
+        lake.append(made)
+        yield f"sqlite:///{folder}/catalog.db"
+
+
 @dataclass(frozen=True)
 class _Kind:
     served: Callable[[int], AbstractContextManager[str]]
     query: str
     programs: Mapping[str, str]  # the ways that are no command, with their code
+    source: str = 'sql: {{url: "{}", query: "{}"}}'  # as a file of the repository says it
+
+    def defined(self, url: str) -> Source:
+        """Return what a file of the repository would."""
+        if self.query == NAME:
+            return Source(name="s", format="iceberg", iceberg=IcebergName(table=NAME, catalog=url), event_time="at")
+        return Source(name="s", format="sql", sql=SqlQuery(url=url, query=self.query), event_time="at")
 
 
 _KINDS: Final = {
     "postgres": _Kind(_postgres, _QUERY, {"driver alone": _ALONE, "rows of SQLAlchemy": _OLD}),
     "bigquery": _Kind(_bigquery, _QUERY, {"driver alone": _BIGQUERY_ALONE}),
     "mariadb": _Kind(_mariadb, _QUERY, {"driver alone": _MARIADB_ALONE}),
-    "snowflake": _Kind(_snowflake, _QUERY.replace(" at,", " events.at,"), {"driver alone": _SNOWFLAKE_ALONE}),
+    "duckdb": _Kind(_duckdb, _PREFIXED, {"driver alone": _DUCKDB_ALONE}),
+    "iceberg": _Kind(_iceberg, NAME, {"driver alone": _ICEBERG_ALONE}, 'iceberg: {{catalog: "{}", table: {}}}'),
+    "snowflake": _Kind(_snowflake, _PREFIXED, {"driver alone": _SNOWFLAKE_ALONE}),
 }
 
 
@@ -193,11 +247,11 @@ def main(sizes: Sequence[int], memory: str, kind: str) -> None:
 def _ways(folder: Path, url: str, memory: str, kind: _Kind) -> list[tuple[str, Callable[[], Cost]]]:
     limit = ["--memory", memory] if memory else []
     written = url.replace(f":{PASSWORD}@", ":${SNOWFLAKE_PASSWORD}@")
-    query = f'sql: {{url: "{written}", query: "{kind.query}"}}'
+    source = kind.source.format(written, kind.query)
     return [
         *((way, partial(_program, folder, code, url, kind.query)) for way, code in kind.programs.items()),
-        ("materialize the query", lambda: _materialize(folder / "sql", query, limit)),
-        ("materialize Parquet", lambda: _materialize(folder / "parquet", "path: rows.parquet", limit, url, kind.query)),
+        ("materialize the source", lambda: _materialize(folder / "source", source, limit)),
+        ("materialize Parquet", lambda: _materialize(folder / "parquet", "path: rows.parquet", limit, kind, url)),
     ]
 
 
@@ -206,18 +260,17 @@ def _program(folder: Path, code: str, url: str, query: str) -> Cost:
     return run([str(folder / "program.py"), url, query], folder, _LIMIT_S, sys.executable)
 
 
-def _materialize(repo: Path, source: str, limit: Sequence[str], url: str = "", query: str = "") -> Cost:
+def _materialize(repo: Path, source: str, limit: Sequence[str], kind: _Kind | None = None, url: str = "") -> Cost:
     """Return what it takes to fill a table that is not there yet."""
     parquet = repo.parent / "rows.parquet"
-    if url and not parquet.exists():
-        rows = Source(name="s", format="sql", sql=SqlQuery(url=url, query=query), event_time="at")
-        reader = SqlReader(source=rows, root=repo.parent, url=url)
+    if kind is not None and not parquet.exists():
+        reader = open_source(kind.defined(url), repo.parent, data_roots=DataRoots(folders=(tempfile.gettempdir(),)))
         reader.scan(reader.parts()).sink_parquet(parquet)
     shutil.rmtree(repo, ignore_errors=True)
     repo.mkdir()
-    if url:
+    if kind is not None:
         (repo / "rows.parquet").hardlink_to(parquet)
-    (repo / "featurectl.yaml").write_text(_PROJECT)
+    (repo / "featurectl.yaml").write_text(_PROJECT.format(tempfile.gettempdir()))
     (repo / "objects.yaml").write_text(_OBJECTS.replace("SOURCE", source))
     applied = run(["featurectl", "apply", "--auto-approve"], repo, _LIMIT_S)
     return applied if applied.failed else run(["featurectl", "materialize", *limit], repo, _LIMIT_S)
