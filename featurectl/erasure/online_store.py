@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from featurectl.core.dataclass import dataclass
+from featurectl.core.units import counted
 from featurectl.erasure.base import ErasureRequest, PlaceFindings
 from featurectl.language.definitions.json_form import load_untyped_view
 from featurectl.online.erased_keys import ErasedUntil, erased_until, find_erased, packed_key, remove_erased
+from featurectl.online.erasure_mark import hear_of
 from featurectl.online.row_places import online_view
 
 if TYPE_CHECKING:
@@ -49,13 +51,27 @@ class OnlineStorePlace:
         store, views = request.target.workspace.online(), [*erased_views(request)]
         removed = [(of, remove_erased(store, of.online, of.until, of.known)) for of in views]
         notes = store.wipe(*(of.online for of in views)) if views else ()
-        found = []
+        found = _unknown(request)
         for of, rows in removed:
             if rows.rows:
                 back = ("who came back is there again after the next push",) if rows.have_returned else ()
                 found.append(PlaceFindings(place=of.place, rows=rows.rows, notes=(*notes, *back)))
                 notes = ()
         return found
+
+
+def _unknown(request: ErasureRequest) -> list[PlaceFindings]:
+    """Have the store hear of all that is erased, and return that a registry which was restored does not know of all."""
+    workspace = request.target.workspace
+    erasures = request.target.state.erasures
+    unknown = hear_of(workspace.online(), workspace.project, workspace.environment.name, erasures)
+    if not unknown:
+        return []
+    note = (
+        f"it has heard of erasures of {counted(unknown, 'more key')} than this registry, which was restored from "
+        "before: erase again what was erased since"
+    )
+    return [PlaceFindings(place="online store", rows=0, notes=(note,))]
 
 
 def erased_views(request: ErasureRequest) -> Iterator[ErasedView]:

@@ -8,11 +8,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from featurectl.core.dataclass import dataclass
+from featurectl.core.errors import StoreError
 from featurectl.core.units import format_instant
 from featurectl.monitor.health import check_results, look, recorded_runs, runs_seen
 from featurectl.monitor.restored_places import restored_places
 from featurectl.monitor.sizes import stored_sizes
 from featurectl.monitor.why import failed_runs
+from featurectl.workspace.older_registry import older_registry
 
 if TYPE_CHECKING:
     from featurectl.monitor.checks import CheckHistory
@@ -38,7 +40,8 @@ class StatusReport:
     """Ages as of `now`; of runs the last of each view by each command, where it is not done.
 
     `unread` says why no runs can be read, "" where they can. `erasures` counts those that were begun and not finished:
-    some of what was to go may be there still. `restored` are places that may have erased rows again.
+    some of what was to go may be there still. `restored` are places that may have erased rows again. `older_registry`
+    says that the registry knows less of what was erased than the online store.
     """
 
     now: datetime
@@ -48,6 +51,7 @@ class StatusReport:
     sizes: Sequence[StoredSize]
     erasures: int = 0
     restored: tuple[str, ...] = ()
+    older_registry: str = ""
 
     @property
     def is_broken(self) -> bool:
@@ -92,7 +96,15 @@ def read_status(workspace: Workspace, request: StatusRequest) -> StatusReport:
         sizes=sizes,
         erasures=sum(item.done_at is None for item in state.erasures.tombstones),
         restored=restored_places(workspace, state),
+        older_registry=_older_registry(workspace),
     )
+
+
+def _older_registry(workspace: Workspace) -> str:
+    try:
+        return older_registry(workspace)
+    except StoreError:  # rows of views say that the store can't be read
+        return ""
 
 
 def read_checks(workspace: Workspace) -> ChecksReport:

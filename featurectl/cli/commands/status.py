@@ -97,6 +97,8 @@ def _text(call: Call, report: StatusReport) -> str:
         parts.append(render_unfinished(report.erasures))
     if report.restored:
         parts.append(render_restored(report.restored))
+    if report.older_registry:
+        parts.append(f"{report.older_registry}: erase each key once more that was erased since.")
     if call.verbose:
         parts.append(render_ages(report.rows, report.now))
         if report.unread or report.runs:
@@ -118,6 +120,7 @@ def _json(call: Call, report: StatusReport) -> dict[str, object]:
         result["sizes"] = [asdict(size) for size in report.sizes]
     result["erasures_not_done"] = report.erasures
     result["restored_places"] = list(report.restored)
+    result["older_registry"] = report.older_registry
     result["runs_not_done"] = [{"view": run.view, "version": run.version} | run_json(run) for run in report.runs]
     return result
 

@@ -90,10 +90,11 @@ STORES: Final[Mapping[str, Code]] = {
     ),
     "FC619": Code(
         "the registry is older than an erasure",
-        "A table of the offline store was cleaned of erased keys of which the registry knows nothing: it came back "
-        "from a copy of before, or an environment with a registry of its own has the table, too, and erased there. "
-        "What was erased could come in again, so erase it in this environment: `featurectl erase ENTITY KEY=VALUE`. "
-        "Environments that share tables are best off with one registry.",
+        "A table of the offline store was cleaned of erased keys, or the online store has heard of some, of which the "
+        "registry knows nothing: it came back from a copy of before, or an environment with a registry of its own has "
+        "the store, too, and erased there. What was erased could come in again, so erase each of these keys once more "
+        "in this environment: `featurectl erase ENTITY KEY=VALUE`; `featurectl status` says how many there are by the "
+        "online store. Environments that share stores are best off with one registry.",
     ),
     "FC616": Code(
         "a source's object store does not answer",

@@ -24,6 +24,7 @@ from featurectl.operations.training.bind import bind_view
 from featurectl.operations.unapplied import warn_unapplied
 from featurectl.workspace.applied_workspace import read_applied
 from featurectl.workspace.clocks import ClockCheck, check_clocks
+from featurectl.workspace.older_registry import check_erasures_known
 
 if TYPE_CHECKING:
     from featurectl.registry.state import ObjectVersion
@@ -83,7 +84,7 @@ def materialize_views(workspace: Workspace, request: MaterializeRequest, progres
 
     Raises:
         UsageError: a view is not applied, the range is none, or FC526, now is later than a store's clock.
-        StoreError: the registry can't be read, or an address is none.
+        StoreError: the registry can't be read, or is older than an erasure (FC619), or an address is none.
     """
     work, chosen = _prepare(workspace, request, progress)
     if not chosen:
@@ -93,6 +94,7 @@ def materialize_views(workspace: Workspace, request: MaterializeRequest, progres
     workspace.offline()
     if request.online:
         workspace.online()  # an address that is none is an error before anything is read
+        check_erasures_known(workspace)
     runs: list[ViewRun] = []
     for item in chosen:
         if runs and (runs[-1].skipped or fails_for_all(runs[-1].error)):

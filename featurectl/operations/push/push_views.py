@@ -19,6 +19,7 @@ from featurectl.operations.run_recording import Recording, RunOutcome
 from featurectl.operations.select_views import select_views
 from featurectl.operations.training.bind import bind_view
 from featurectl.workspace.clocks import ClockCheck, check_clocks, latest_push
+from featurectl.workspace.older_registry import check_erasures_known
 
 if TYPE_CHECKING:
     from featurectl.language.definitions.view import FeatureView
@@ -61,11 +62,12 @@ def push_views(workspace: Workspace, request: PushViewsRequest, progress: Progre
 
     Raises:
         UsageError: a view is not applied or is offline only, or FC526, now is later than the store's clock.
-        StoreError: the registry can't be read, or an address is none.
+        StoreError: the registry can't be read, or is older than an erasure (FC619), or an address is none.
     """
     chosen = _opened(workspace, request)
     if chosen:
         check_clocks(workspace, ClockCheck(online=True, allow_future=request.allow_future), progress)
+        check_erasures_known(workspace)
 
     def push(item: ObjectVersion) -> ViewPush:
         made = _push_recorded(workspace, item, progress, full=request.full)

@@ -23,6 +23,7 @@ from featurectl.streaming.session.clean_lists import mark_clean
 from featurectl.streaming.session.seeded_views import seeded_view
 from featurectl.streaming.session.stream_parts import StreamParts, opened_stream
 from featurectl.streaming.stream_tables import StreamTables
+from featurectl.workspace.older_registry import check_erasures_known
 from featurectl.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -53,10 +54,11 @@ def rebuild_views(
         UsageError: a view is not applied, not of a stream, or not kept online; or no worker has run yet.
         DataError: the history can't be read.
         TryAgainError: what was taken is not in the log, and nobody puts it there; or workers make lists meanwhile.
-        StoreError: the store or the log can't be used.
+        StoreError: the store or the log can't be used, or the registry is older than an erasure (FC619).
     """
     state = workspace.applied_state()
     check_streams_run(workspace.environment)
+    check_erasures_known(workspace)
     found = [pair for name in names for pair in _views_of(state, name)]
     rebuilt = []
     for stream, label in found:

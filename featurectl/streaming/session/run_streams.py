@@ -18,6 +18,7 @@ from featurectl.streaming.session.stop_signals import stopped_by_signals
 from featurectl.streaming.session.stream_watch import StreamWatch
 from featurectl.streaming.session.worker_http import HttpAddress, WorkerHttp
 from featurectl.streaming.session.worker_processes import ProcessGroup, WorkspacePlace
+from featurectl.workspace.older_registry import check_erasures_known
 from featurectl.workspace.workspace import Workspace
 
 
@@ -50,12 +51,14 @@ def run_streams(
             state of streams, there is to be no worker, or the address can't be listened on.
         CheckFailedError: nothing is applied.
         DataError: with `once`, a history can't be read.
-        StoreError: the registry, a topic, the store or the log can't be used.
+        StoreError: the registry, a topic, the store or the log can't be used; FC619, the registry is older than an
+            erasure that the store has heard of.
         KeyboardInterrupt: Ctrl-C; what was taken is logged by then.
     """
     chosen_streams(workspace.applied_state(), request.sources)
     check_streams_run(workspace.environment)
     form.check()
+    check_erasures_known(workspace)
     with (
         stopped_by_signals() as stop,
         _answering(workspace, request, listener, form, stop) as answering,
