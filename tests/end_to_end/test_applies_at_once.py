@@ -44,6 +44,7 @@ def serials(registry: SqlRegistry, project: str) -> list[int]:
     return [entry.serial for entry in reversed(registry.read_history(project))]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("applies", [4, pytest.param(APPLIES, marks=pytest.mark.stress)])
 @pytest.mark.sample(1)
 def test_two_projects_of_one_registry_are_applied_at_once(tmp_path, registry_url, registry, applies):
@@ -99,6 +100,7 @@ def grow(url: str, who: str, count: int, projects: Sequence[str]) -> None:
     registry.close()
 
 
+@pytest.mark.sample(1)
 def test_changes_of_one_project_by_two_processes_wait_for_each_other(registry_url, registry):
     half = APPLIES // 2
     running = [

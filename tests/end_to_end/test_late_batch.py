@@ -92,6 +92,7 @@ def contents(repository: Repository, at: datetime) -> dict[str, tuple[pl.DataFra
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("layout", ["a file a day", "one file that grows"])
 @pytest.mark.sample(1)
 def test_a_late_batch_taken_by_increments_is_what_one_full_run_gives(tmp_path, layout):

@@ -139,6 +139,7 @@ def check_again(name, was_done, again, after):
         assert again == after
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.sample(1)
 def test_a_command_that_is_killed_leaves_the_old_state_or_the_new_one(made, tmp_path, name):

@@ -36,6 +36,7 @@ def check(swipes: PredictedSwipes, large: set[int], scores: str) -> None:
     assert swipes.logged() == swipes.sent
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("size", [1, 300])
 def test_a_prediction_that_is_too_large_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int):
     swipes = PredictedSwipes(root=tmp_path, objects=of_rule("by_amount"))

@@ -197,6 +197,7 @@ def check_all(root: Path, count: int) -> None:
     print({kind: round(figure, 2) for kind, figure in took.items()})  # noqa: T201  # for who runs it with -s
 
 
+@pytest.mark.long
 def test_no_body_takes_long_or_much_memory_or_keeps_others_waiting(clicks):
     check_all(clicks, 2)
 

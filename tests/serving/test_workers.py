@@ -27,6 +27,7 @@ from tests.serving.trial import wait_until
 FEATURES = {"features": ["spend:*"], "entities": {"user": [1, 2, 3]}}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.sample(1)
 def test_an_interrupted_server_ends_with_130_with_any_processes(clicks, workers):

@@ -303,6 +303,7 @@ WRONG = [
 FAILING = (("materialize", "--full", *PROD), ("apply", *PROD, "--auto-approve"), ("status", *PROD), ("plan", *PROD))
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(("name", "value", "code"), WRONG, ids=lambda value: str(value).replace(SECRET, "X"))
 @pytest.mark.sample(6)
 def test_an_error_names_the_variable_and_not_what_it_holds(name, value, code, live, tmp_path):

@@ -100,6 +100,7 @@ def check_events(root, steps, source):
 UNTIMED_SOURCES = st.sampled_from([UNTIMED, replace(UNTIMED, lateness_us=3 * HOUR)])
 
 
+@pytest.mark.long
 @settings(max_examples=3, deadline=None)
 @given(st.lists(st.lists(EVENT, max_size=5), min_size=1, max_size=5), UNTIMED_SOURCES)
 def test_runs_of_a_query_by_event_time_give_what_one_run_gives(tmp_path_factory, steps, source):

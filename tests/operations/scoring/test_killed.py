@@ -62,6 +62,7 @@ def parts_of(root, out):
     return list(root.glob(f".{out}.*"))
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("point", "number"), [pytest.param(*at, marks=[pytest.mark.stress] if at in MORE else []) for at in DONE]
 )

@@ -144,6 +144,7 @@ def test_a_part_that_is_killed_is_given_again_alone(shop, made, point, number):
     assert kept(shop) == []
 
 
+@pytest.mark.long
 def test_a_part_goes_on_from_what_it_has_scored(shop, made):
     assert killed(shop, "out.parquet", "1/2", "run.add after", 3) == -signal.SIGKILL
     before = kept(shop)
@@ -156,6 +157,7 @@ def test_a_part_goes_on_from_what_it_has_scored(shop, made):
     same_as_one(shop, made)
 
 
+@pytest.mark.long
 def test_all_parts_see_the_tables_and_the_version_of_the_one_that_began(shop, made):
     assert run_parts(shop, "out.parquet", ["1/2"]) == [0]
     with (shop / "s.csv").open("a") as file:
@@ -180,6 +182,7 @@ def test_parts_with_other_arguments_are_refused(shop, more, said):
     assert f"has other arguments: {said}" in told if said else (shop / "out.parquet").exists()
 
 
+@pytest.mark.long
 def test_a_part_that_sees_another_spine_is_refused_until_all_begin_anew(shop):
     assert run_parts(shop, "out.parquet", ["1/2"]) == [0]
     write_spine(shop / "spine.parquet", ROWS, seed=2)
@@ -221,6 +224,7 @@ def test_an_erasure_takes_the_scores_of_parts_away(shop):
     assert kept(shop) == []
 
 
+@pytest.mark.long
 def test_a_run_that_is_too_old_is_not_joined(shop):
     assert run_parts(shop, "out.parquet", ["1/2"]) == [0]
     (begun,) = shop.rglob("score-parts/**/000001.json")
