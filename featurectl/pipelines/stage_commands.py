@@ -17,6 +17,7 @@ from featurectl.language.definitions.pipelines import PipelineStage
 
 _AS_OF, _MEMORY, _PART = "--as-of", "--memory", "--part"
 _PROGRAM: Final = (sys.executable, "-P", "-m", "featurectl")  # -P: no module of the repository stands in for ours
+_WATCHING: Final = "monitor "
 _THREADS: Final = "POLARS_MAX_THREADS"
 
 
@@ -47,7 +48,17 @@ def _shared_words(read: ReadCommand, shared: RunArguments) -> list[str]:
     takes_as_of = _AS_OF in read.form.options
     if shared.as_of is not None and takes_as_of:
         return words if read.has(_AS_OF) else [*words, _AS_OF, format_iso(shared.as_of)]
-    return [*words, "--clock", format_iso(shared.as_of or shared.clock)]
+    return [*words, *clock_words(read, format_iso(shared.as_of or shared.clock))]
+
+
+def clock_words(read: ReadCommand, clock: str) -> list[str]:
+    """Return the start of a run as the option of a stage's command, but of one that looks at what is there now."""
+    return [] if looks_now(read) else ["--clock", clock]
+
+
+def looks_now(read: ReadCommand) -> bool:
+    """Return whether a command watches: as of the run's start it would not see what has failed since."""
+    return read.name.startswith(_WATCHING)
 
 
 def memory_words(read: ReadCommand, stage: PipelineStage) -> list[str]:

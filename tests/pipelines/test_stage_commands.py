@@ -43,6 +43,14 @@ def test_an_as_of_is_given_to_who_takes_it_and_else_is_the_clock():
     assert words("push --as-of 2024-01-01", shared) == [f"push --as-of 2024-01-01 {OF_ALL}"]
 
 
+@pytest.mark.parametrize("run", ["monitor check", "monitor test ops", "monitor drift m --served"])
+def test_what_watches_looks_when_it_runs(run):
+    """As of the start of the run it would not see what has failed since."""
+    assert words(run) == [f"{run} {OF_ALL}"]
+    shared = RunArguments(root=Path("/shop"), environment="prod", clock=CLOCK, as_of=datetime(2025, 1, 1, tzinfo=UTC))
+    assert words("monitor check", shared)[0].endswith("--as-of 2025-01-01T00:00:00Z")
+
+
 def test_memory_is_given_to_commands_that_keep_to_it():
     assert words("materialize", memory_bytes=2 << 30)[0].endswith("--memory 2048MiB")
     assert "--memory" not in words("push", memory_bytes=2 << 30)[0]

@@ -14,7 +14,7 @@ from featurectl.language.definitions.pipelines import Pipeline, PipelineStage
 from featurectl.pipelines.render.base import PipelineRequest, Site
 from featurectl.pipelines.render.due import cron_field, due_fields
 from featurectl.pipelines.render.python_text import identifier
-from featurectl.pipelines.stage_commands import memory_words
+from featurectl.pipelines.stage_commands import looks_now, memory_words
 
 _WIDTH: Final = 110
 
@@ -24,13 +24,14 @@ class PythonStage:
     """A stage: the command by its name and its arguments, behind which nothing is put.
 
     The options that all stages share stand between the two, as an argument may be `--`. `slots` are the processors that
-    it names, whole ones; None: it names none.
+    it names, whole ones; None: it names none. `looks_now`: it is given no clock.
     """
 
     stage: PipelineStage
     command: str
     arguments: tuple[str, ...]
     slots: int | None
+    looks_now: bool
 
     @property
     def name(self) -> str:
@@ -58,6 +59,7 @@ def _python_stage(stage: PipelineStage) -> PythonStage:
         command=read.name,
         arguments=(*memory_words(read, stage), *read.words[len(read.name.split()) :]),
         slots=None if cpu is None else ceil(cpu),
+        looks_now=looks_now(read),
     )
 
 
@@ -99,11 +101,17 @@ def documentation(request: PipelineRequest, clock: str, needs: list[str], notifi
     what = (
         f"The pipeline `{pipeline.name}` of the feature repository `{site.project}` in the environment "
         f"`{site.environment}`. Each stage is a command of featurectl; all of them are given one instant as the clock: "
-        f"{clock}."
+        f"{clock}{_now(pipeline)}."
     )
     about = pipeline.about.description or f"The pipeline {pipeline.name} of {site.project}."
     paragraphs = (about, what, _notified(pipeline, notified_by))
     return "\n\n".join([*(filled(text) for text in paragraphs if text), f"What runs it needs\n\n{means}"])
+
+
+def _now(pipeline: Pipeline) -> str:
+    """Return which stages are given no clock, behind the sentence of it."""
+    names = [f"`{stage.name}`" for stage in pipeline.stages if looks_now(read_command(stage.run))]
+    return f". Not so {', '.join(names)}: what watches looks at what is there when it runs" if names else ""
 
 
 def _places(site: Site) -> Iterator[str]:

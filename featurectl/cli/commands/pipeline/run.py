@@ -48,8 +48,8 @@ def run(
 
     Each runs when those that it needs have succeeded. The pipeline that is applied is run. Stages run side by side as
     far as the processors and the memory of this machine go by their `resources`. Each is a process of its own, and
-    takes the start of the run as now. What it writes goes into a file of the run, and is shown here. After a failure
-    stages that need it are skipped; others go on.
+    takes the start of the run as now, but for `monitor`, which looks at what is there when it runs. What a stage writes
+    goes into a file of the run, and is shown here. After a failure stages that need it are skipped; others go on.
 
     A pipeline runs once at a time, wherever it is started (exit code 75 says by whom). Ctrl-C and SIGTERM end all
     stages. `--resume` goes on with a run that failed or was killed: what has succeeded is not run again.

@@ -51,19 +51,20 @@ CAN_PASS = (69, 75)  # a store that is away, a lock that is held
 class FeaturectlOperator(BaseOperator):
     \"\"\"Run a command of featurectl; only a failure that can pass by itself is tried again.\"\"\"
 
-    def __init__(self, *, command, arguments=(), part=None, variables=None, **options):
+    def __init__(self, *, command, arguments=(), part=None, looks_now=False, variables=None, **options):
         super().__init__(**options)
         self.command = command
         self.arguments = arguments
         self.part = part
+        self.looks_now = looks_now
         self.variables = variables or {{}}
         self.hook = None
 
     def execute(self, context):
         run = context["dag_run"]
-        clock = (run.data_interval_end or run.run_after).isoformat()
-        options = ["--env", ENVIRONMENT, "--clock", clock, *(["--part", self.part] if self.part else [])]
-        words = [FEATURECTL, *self.command.split(), *options, *self.arguments]
+        clock = [] if self.looks_now else ["--clock", (run.data_interval_end or run.run_after).isoformat()]
+        part = ["--part", self.part] if self.part else []
+        words = [FEATURECTL, *self.command.split(), "--env", ENVIRONMENT, *clock, *part, *self.arguments]
         self.hook = SubprocessHook()
         code = self.hook.run_command(words, env=self.variables | os.environ, cwd=REPOSITORY).exit_code
         if code in CAN_PASS or code < 0:
@@ -147,6 +148,8 @@ def _task(stage: PythonStage) -> str:
     options = [f"task_id={quoted(stage.name)}", f"command={quoted(stage.command)}"]
     if stage.arguments:
         options.append(f"arguments={listed(map(quoted, stage.arguments))}")
+    if stage.looks_now:
+        options.append("looks_now=True")
     if limits.timeout_us is not None:
         options.append(f"execution_timeout={timedelta_text(limits.timeout_us)}")
     if limits.retries:

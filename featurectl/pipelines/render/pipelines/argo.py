@@ -12,7 +12,7 @@ from featurectl.pipelines.render.comments import comment, untold_text
 from featurectl.pipelines.render.deadlines import seconds_of
 from featurectl.pipelines.render.other_crons import portable_schedule
 from featurectl.pipelines.render.yaml_text import flow, flow_list, said, yaml_text
-from featurectl.pipelines.stage_commands import memory_words
+from featurectl.pipelines.stage_commands import clock_words, memory_words
 
 _CLOCK: Final = "{{workflow.creationTimestamp.RFC3339}}"
 _PASSES: Final = 'lastRetry.status == "Error" or asInt(lastRetry.exitCode) in [69, 75, 137, 143]'
@@ -31,7 +31,8 @@ def render(request: PipelineRequest) -> list[RenderedFile]:
         *kube.of_secret_comment(site),
         *kube.on_disk_comment(site),
         *untold_text(pipeline, "Argo"),
-        f"All stages share the instant at which the workflow was made, as their clock: --clock {_CLOCK}.",
+        f"All stages share the instant at which the workflow was made, as their clock: --clock {_CLOCK}; what watches "
+        "looks when it runs.",
     )
     workflow = _workflow(request)
     spec: dict[str, Any] = workflow
@@ -118,4 +119,5 @@ def _template(site: Site, stage: PipelineStage) -> dict[str, Any]:
 
 def _options(stage: PipelineStage) -> list[str]:
     parts = ["--part", f"{{{{inputs.parameters.{_PART}}}}}"] if stage.resources.replicas > 1 else []
-    return ["--clock", _CLOCK, *parts, *memory_words(read_command(stage.run), stage)]
+    read = read_command(stage.run)
+    return [*clock_words(read, _CLOCK), *parts, *memory_words(read, stage)]

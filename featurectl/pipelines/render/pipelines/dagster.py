@@ -47,7 +47,7 @@ ENVIRONMENT = {environment}
 CAN_PASS = (69, 75)  # a store that is away, a lock that is held
 
 
-def stage(name, command, arguments=(), *, timeout=None, retries=0, variables=None):
+def stage(name, command, arguments=(), *, timeout=None, retries=0, variables=None, looks_now=False):
     \"\"\"Return an op that runs a command of featurectl; only a failure that can pass by itself is tried again.\"\"\"
     retry_policy = dg.RetryPolicy(
         max_retries=retries,
@@ -58,7 +58,7 @@ def stage(name, command, arguments=(), *, timeout=None, retries=0, variables=Non
 
     @dg.op(name=f"{name}__{{name}}", ins={{"after": dg.In(dg.Nothing)}}, retry_policy=retry_policy)
     def op(context: dg.OpExecutionContext) -> None:
-        options = ["--env", ENVIRONMENT, "--clock", clock(context)]
+        options = ["--env", ENVIRONMENT, *([] if looks_now else ["--clock", clock(context)])]
         words = [FEATURECTL, *command.split(), *options, *arguments]
         context.log.info(shlex.join(words))
         code = run(words, timeout, (variables or {{}}) | os.environ)
@@ -161,6 +161,8 @@ def _arguments(stage: PythonStage, name: str, part: tuple[str, ...]) -> list[str
         arguments.append(f"retries={limits.retries}")
     if stage.slots:
         arguments.append(f'variables={{"POLARS_MAX_THREADS": "{stage.slots}"}}')
+    if stage.looks_now:
+        arguments.append("looks_now=True")
     return arguments
 
 

@@ -18,7 +18,7 @@ from featurectl.pipelines.render.deadlines import seconds_of
 from featurectl.pipelines.render.due import due_fields
 from featurectl.pipelines.render.other_crons import portable_schedule
 from featurectl.pipelines.render.yaml_text import flow, flow_list, said, yaml_text
-from featurectl.pipelines.stage_commands import memory_words
+from featurectl.pipelines.stage_commands import clock_words, memory_words
 
 _OFTEN_MINUTES: Final = 5  # GitHub starts nothing more often
 _START: Final = "start"
@@ -171,9 +171,9 @@ def _notes(stage: PipelineStage) -> str:
 
 def _script(site: Site, stage: PipelineStage) -> str:
     """Return what a shell runs: the command, and again after a failure that can pass."""
-    count = stage.resources.replicas
+    count, read = stage.resources.replicas, read_command(stage.run)
     part = f"{_PART}/{count}"
-    more = ["--clock", _CLOCK, *(["--part", part] if count > 1 else []), *memory_words(read_command(stage.run), stage)]
+    more = [*clock_words(read, _CLOCK), *(["--part", part] if count > 1 else []), *memory_words(read, stage)]
     line = shell_line(stage_words(stage, site.environment, *more))
     for word in (_CLOCK, part):
         line = line.replace(shell_line([word]), f'"{word}"')
