@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from datetime import UTC, datetime
 
 import pytest
 from cronsim import CronSim
 
 from featurectl.identity.fingerprint import fingerprints
+from featurectl.language.commands.read import read_command
 from featurectl.language.definitions.json_form import dump_definition, load_deployment, load_pipeline
 from featurectl.language.definitions.pipelines import Deployment, PipelineStage, Replicas, Resources
 from featurectl.language.definitions.schedule import next_times, wrong_schedule
@@ -66,6 +69,23 @@ def test_a_pipeline_is_what_its_file_says(tmp_path):
         ),
     )  # fmt: skip
     assert load_pipeline(dump_definition(nightly)) == nightly
+
+
+@pytest.mark.parametrize(
+    ("run", "kept"),
+    [
+        (r"get  delays   carrier='a  b'", "get delays carrier='a  b'"),
+        ('get delays  carrier="a \'  b"', 'get delays carrier="a \'  b"'),
+        (r"get delays carrier=a\ \   -o json", r"get delays carrier=a\ \  -o json"),
+        ("get delays\n  carrier='a\n b'\n", "get delays carrier='a\n b'"),
+    ],
+)
+def test_spaces_in_quotes_of_a_command_are_kept(tmp_path, run, kept):
+    text = f"pipelines: [{{name: p, stages: [{{name: a, run: {json.dumps(run)}}}]}}]\n"
+    repo = load(tmp_path, {"base.yaml": BASE, "more.yaml": text})
+    (stage,) = repo.pipelines["p"].stages
+    assert stage.run == kept
+    assert read_command(stage.run).words == tuple(shlex.split(run))
 
 
 def test_a_deployment_is_what_its_file_says(tmp_path):

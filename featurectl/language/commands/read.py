@@ -108,7 +108,26 @@ def _split(text: str) -> Iterator[Word]:
         if token is None:
             return
         at = stream.tell()
-        yield Word(token, start, start + len(text[start:at].rstrip()))
+        yield Word(token, start, _end(text, start, at))
+
+
+def _end(text: str, start: int, at: int) -> int:
+    """Return where a word ends that was read up to a place: a space behind a last \\ is the word's own."""
+    word = text[start:at].rstrip()
+    escapes = len(word) - len(word.rstrip("\\"))
+    return start + len(word) + escapes % 2
+
+
+def with_single_spaces(text: str) -> str:
+    """Return a command line with one space between two words, each as it is written.
+
+    >>> with_single_spaces("get  v   key='a  b'")
+    "get v key='a  b'"
+    """
+    try:
+        return " ".join(text[word.start : word.end] for word in split_words(text))
+    except WrongCommandError:  # said where it is read
+        return text
 
 
 def _command(words: Sequence[Word], whole: Word) -> tuple[CommandForm, Sequence[Word]]:

@@ -10,7 +10,7 @@ from typing import Final
 
 from featurectl.core.nearest import did_you_mean
 from featurectl.language.commands.named import named_words
-from featurectl.language.commands.read import ReadCommand, WrongCommandError, read_command
+from featurectl.language.commands.read import ReadCommand, WrongCommandError, read_command, with_single_spaces
 from featurectl.language.definitions.pipelines import (
     NO_RESOURCES,
     ONE,
@@ -83,7 +83,7 @@ def _resolve_stage(shape: StageShape, declared: Declarations) -> PipelineStage:
         declared.report.error("FC320", message, shape.resources.fields.place("replicas"))
     return PipelineStage(
         name=shape.name,
-        run=" ".join(shape.run.split()),
+        run=with_single_spaces(shape.run),
         needs=tuple(dict.fromkeys(shape.needs)),
         timeout_us=shape.timeout,
         retries=max(shape.retries, 0),
@@ -118,7 +118,7 @@ def resolve_deployment(shape: DeploymentShape, declared: Declarations) -> Deploy
         declared.report.error("FC107", message, shape.resources.fields.place("replicas"))
     return Deployment(
         name=shape.name,
-        run=" ".join(shape.run.split()),
+        run=with_single_spaces(shape.run),
         replicas=_replicas(shape.replicas, declared),
         resources=_resources(shape.resources),
         about=about_of(shape),
