@@ -58,6 +58,7 @@ stand after the command; those [of every command](#options-of-every-command) als
 | 70 | a fault of featurectl; the details are in `.featurectl/crash-*.log` |
 | 75 | try again: another command holds the lock, or has changed the registry or the table meanwhile |
 | 130 | interrupted |
+| 143, 129 | a run of a pipeline was ended by SIGTERM, or with its terminal |
 
 A command that goes on with other views after one has failed (`materialize`) exits with the code of the gravest failure:
 69, then 64, 1, 75.

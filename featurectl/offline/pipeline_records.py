@@ -74,11 +74,6 @@ class PipelineRecord:
     stages: tuple[StageRecord, ...] = field(default=())
 
     @property
-    def is_over(self) -> bool:
-        """True when it has ended, or its process is gone."""
-        return self.state != "running" or self._is_gone
-
-    @property
     def shown_state(self) -> str:
         """The state for people: that of a run whose process is gone is "killed"."""
         return "killed" if self.state == "running" and self._is_gone else self.state

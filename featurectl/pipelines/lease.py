@@ -74,7 +74,7 @@ class PipelineLease:
 
 
 @contextmanager
-def machine_lock(path: Path, waiting: Callable[[], None]) -> Iterator[int]:
+def machine_lock(path: Path, pipeline: str, waiting: Callable[[], None]) -> Iterator[int]:
     """Hold the lock of a pipeline on this machine, and give its descriptor; guards of stages hold it on.
 
     So that of a run that was killed is free when its last stage is gone; `waiting` is called before that is waited for.
@@ -84,13 +84,13 @@ def machine_lock(path: Path, waiting: Callable[[], None]) -> Iterator[int]:
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        _lock(descriptor, waiting)
+        _lock(descriptor, pipeline, waiting)
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _lock(descriptor: int, waiting: Callable[[], None]) -> None:
+def _lock(descriptor: int, pipeline: str, waiting: Callable[[], None]) -> None:
     end, said = time.monotonic() + _WAIT_S, False
     while True:
         try:
@@ -98,8 +98,8 @@ def _lock(descriptor: int, waiting: Callable[[], None]) -> None:
         except BlockingIOError:
             if time.monotonic() > end:
                 raise TryAgainError(
-                    "another run of this pipeline, or stages that it has left, goes on on this machine",
-                    hint="featurectl pipeline show NAME tells which",
+                    f"another run of pipeline {pipeline}, or stages that it has left, goes on on this machine",
+                    hint=f"featurectl pipeline show {pipeline} tells which",
                 ) from None
         else:
             return

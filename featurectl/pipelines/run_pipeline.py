@@ -68,7 +68,9 @@ def run_pipeline(
     _made(folder)
     with ExitStack() as held:
         lock = held.enter_context(
-            machine_lock(folder / "lock", lambda: report.note("waiting for stages of a run that was killed"))
+            machine_lock(
+                folder / "lock", pipeline.name, lambda: report.note("waiting for stages of a run that was killed")
+            )
         )
         lease = held.enter_context(_leased(workspace, pipeline, folder / "lease"))
         plan = plan_run(workspace, request, pipeline, _last(records, pipeline))  # another run may just have ended

@@ -112,7 +112,7 @@ def _split(text: str) -> Iterator[Word]:
 
 
 def _end(text: str, start: int, at: int) -> int:
-    """Return where a word ends that was read up to a place: a space behind a last \\ is the word's own."""
+    """Return where a word ends that was read up to a place: an escaped space is a part of it."""
     word = text[start:at].rstrip()
     escapes = len(word) - len(word.rstrip("\\"))
     return start + len(word) + escapes % 2

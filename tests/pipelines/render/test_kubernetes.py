@@ -155,4 +155,4 @@ def test_a_service_of_a_pipeline_shares_the_ledger_of_its_machine(root):
 
 def test_a_pipeline_that_is_stopped_has_not_failed(root):
     unit = pipelines_for(root, "systemd", "nightly")["flights-nightly.service"]
-    assert "\nSuccessExitStatus=75 130\n" in unit
+    assert "\nSuccessExitStatus=75 130 143\n" in unit

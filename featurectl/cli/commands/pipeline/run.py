@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -18,6 +19,8 @@ from featurectl.core.errors import UsageError
 if TYPE_CHECKING:
     from featurectl.core.stop_request import StopRequest
     from featurectl.pipelines.run_plan import RunRequest
+
+_SIGNAL: Final = 128  # and its number, as shells have it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +54,9 @@ def run(
     takes the start of the run as now, but for `monitor`, which looks at what is there when it runs. What a stage writes
     goes into a file of the run, and is shown here. After a failure stages that need it are skipped; others go on.
 
-    A pipeline runs once at a time, wherever it is started (exit code 75 says by whom). Ctrl-C and SIGTERM end all
-    stages. `--resume` goes on with a run that failed or was killed: what has succeeded is not run again.
+    A pipeline runs once at a time, wherever it is started (exit code 75 says by whom). Ctrl-C, SIGTERM and SIGHUP end
+    all stages, with 130, 143 and 129. `--resume` goes on with a run that failed or was killed: what has succeeded is
+    not run again.
 
     Exits 1 when a stage did not succeed.
     """
@@ -62,16 +66,25 @@ def run(
     from featurectl.render.pipelines import pipeline_run_json, render_pipeline_run
 
     request, stop = _request(call, name, options), StopRequest()
-    with open_applied(call) as workspace, open_run_report(call) as report, _stopped_by_signals(stop):
+    with open_applied(call) as workspace, open_run_report(call) as report, _stopped_by_signals(stop) as heard:
         ran = run_pipeline(workspace, request, report, stop)
-    if ran.state == "stopped" and stop.is_set():
-        call.progress.done(f"stopped; featurectl pipeline run {name} --resume --env {ran.environment} goes on with it")
-        raise KeyboardInterrupt
+    if ran.state == "stopped" and heard:
+        again = f"featurectl pipeline run {name} --resume --env {ran.environment}"
+        return _stopped(call, again, {"run": pipeline_run_json(ran)}, heard[0])
     return Outcome(
         text=render_pipeline_run(ran),
         result={"run": pipeline_run_json(ran)},
         exit_code=0 if ran.state == "succeeded" else 1,
     )
+
+
+def _stopped(call: Call, again: str, result: Mapping[str, object], number: int) -> Outcome:
+    """Return the end of a run by a signal, whose exit code is that of a process that the signal ends."""
+    call.progress.done(f"stopped; {again} goes on with it")
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    error = {"code": "", "message": f"ended by {signal.Signals(number).name}", "hint": again}
+    return Outcome(result={**result, "error": error}, exit_code=_SIGNAL + number)
 
 
 def _request(call: Call, name: str, options: PipelineRunOptions) -> RunRequest:
@@ -92,12 +105,17 @@ def _request(call: Call, name: str, options: PipelineRunOptions) -> RunRequest:
 
 
 @contextmanager
-def _stopped_by_signals(stop: StopRequest) -> Iterator[None]:
-    """Have Ctrl-C, SIGTERM, and the end of the terminal end a run in order."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in numbers}
+def _stopped_by_signals(stop: StopRequest) -> Iterator[list[int]]:
+    """Have Ctrl-C, SIGTERM, and the end of the terminal end a run in order; give those that have come."""
+    heard: list[int] = []
+
+    def hear(number: int, _: FrameType | None) -> None:
+        heard.append(number)
+        stop.set()
+
+    before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
-        yield
+        yield heard
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -44,8 +44,8 @@ def _service(request: PipelineRequest, name: str) -> str:
             [
                 ("Type", "oneshot"),
                 *run_lines(site, run_words(pipeline, site.environment)),
-                ("#", "Somebody else runs the pipeline (75), or it was stopped (130): that is no failure."),
-                ("SuccessExitStatus", "75 130"),
+                ("#", "Somebody else runs the pipeline (75), or it was stopped (130, 143): that is no failure."),
+                ("SuccessExitStatus", "75 130 143"),
                 *deadline,
                 *hardening(site, devices=bool(needed.gpu), ledger=True),
             ],
