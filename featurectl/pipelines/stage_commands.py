@@ -71,6 +71,10 @@ def memory_words(read: ReadCommand, stage: PipelineStage) -> list[str]:
 
 def stage_environ(stage: PipelineStage, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a stage: as many threads as it has processors, unless that is said otherwise."""
+    return {"PYTHONUNBUFFERED": "1", **thread_environ(stage), **environ}
+
+
+def thread_environ(stage: PipelineStage) -> dict[str, str]:
+    """Return the variable of a stage that names its processors."""
     cpu = stage.resources.cpu
-    own = {} if cpu is None else {_THREADS: f"{ceil(cpu)}"}
-    return {"PYTHONUNBUFFERED": "1", **own, **environ}
+    return {} if cpu is None else {_THREADS: f"{ceil(cpu)}"}

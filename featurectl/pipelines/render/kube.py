@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from featurectl.language.definitions.pipelines import Resources
@@ -93,12 +94,15 @@ def volumes() -> list[object]:
     return [{"name": "tmp", "emptyDir": flow()}, {"name": "work", "emptyDir": flow()}]
 
 
-def variables(site: Site, more: Sequence[Variable] = ()) -> dict[str, object]:
-    """Return the environment of a container: each variable is a key of the project's Secret."""
+def variables(
+    site: Site, more: Sequence[Variable] = (), plain: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, object]:
+    """Return the environment of a container: each variable is a key of the project's Secret, or `plain`."""
     found = [*site.variables, *more]
-    if not found:
-        return {}
-    return {"env": [{"name": variable.name, "valueFrom": _of_secret(site, variable)} for variable in found]}
+    named = {variable.name for variable in found}
+    items: list[object] = [{"name": name, "value": plain[name]} for name in plain if name not in named]
+    items += [{"name": variable.name, "valueFrom": _of_secret(site, variable)} for variable in found]
+    return {"env": items} if items else {}
 
 
 def _of_secret(site: Site, variable: Variable) -> dict[str, object]:

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
+from featurectl.language.definitions.pipelines import Pipeline, PipelineStage
+from featurectl.pipelines.render.deadlines import deadline_s
 from featurectl.pipelines.render.kube import kube_name
+from featurectl.pipelines.retries import longest_wait_s, wait_s
 from tests.pipelines.render.shop import deployments_for, in_parts_for, pipelines_for, write_repository
 
 
@@ -107,11 +110,18 @@ def test_a_pod_writes_nowhere_but_into_what_ends_with_it(root):
 
 def test_a_cron_job_ends_when_all_stages_must_have_ended(root):
     job = yaml.safe_load(pipelines_for(root, "kubernetes", "nightly")["flights-nightly.yaml"])["spec"]["jobTemplate"]
-    tries = (7200 + 60) + 3 * (1800 + 60) + (600 + 60) + (300 + 60)
+    tries = (7200 + 60) + (3 * (1800 + 60) + 1 + 2) + (600 + 60) + (300 + 60) + 180
     assert (job["spec"]["activeDeadlineSeconds"], job["spec"]["backoffLimit"]) == (tries, 0)
     change(root, ", timeout: 5m", "")
     job = yaml.safe_load(pipelines_for(root, "kubernetes", "nightly")["flights-nightly.yaml"])["spec"]["jobTemplate"]
     assert "activeDeadlineSeconds" not in job["spec"]
+
+
+@pytest.mark.parametrize(("retries", "waits"), [(0, 0), (3, 7), (10, 2**9 - 1 + 300)])
+def test_the_end_of_a_run_is_behind_the_longest_waits_of_its_retries(retries, waits):
+    stage = PipelineStage(name="a", run="push", timeout_us=5_000_000, retries=retries)
+    assert deadline_s(Pipeline(name="p", stages=(stage,))) == (5 + 60) * (1 + retries) + waits + 180
+    assert all(wait_s(attempt) <= longest_wait_s(attempt) for attempt in range(1, 12) for _ in range(20))
 
 
 def test_a_pipeline_without_a_schedule_is_a_job_that_is_suspended(root):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from featurectl.language.definitions.pipelines import Pipeline, PipelineStage, R
 from featurectl.pipelines.render.base import PipelineRequest, Site
 from featurectl.pipelines.render.order import render_pipelines
 from featurectl.pipelines.render.pipelines import github_actions
+from featurectl.pipelines.render.site import SitePlaces
 from tests.pipelines.render.shop import in_parts_for, order, pipelines_for, write_repository
 
 COMMANDS = {
@@ -54,6 +57,47 @@ def test_argo_runs_each_stage_with_the_clock_of_the_workflow(root):
     assert commands == {name: [*words, *more[name]] for name, words in COMMANDS.items()}
     assert templates["run-sync"]["retryStrategy"]["limit"] == 2
     assert templates["run-features"]["activeDeadlineSeconds"] == 7200
+
+
+@pytest.mark.parametrize(
+    ("status", "exit_code", "message", "again"),
+    [
+        ("Failed", "1", "", False),
+        ("Failed", "64", "", False),
+        ("Failed", "75", "", True),
+        ("Failed", "143", "", True),
+        ("Error", "-1", "", True),
+        ("Failed", "-1", "Pod was evicted", True),
+        ("Failed", "130", "Pod was active on the node longer than the specified deadline", True),
+    ],
+)
+def test_argo_tries_again_what_can_pass_and_what_took_too_long(root, status, exit_code, message, again):
+    spec = yaml.safe_load(pipelines_for(root, "argo", "nightly")["flights-nightly.yaml"])["spec"]["workflowSpec"]
+    (sync,) = [template for template in spec["templates"] if template["name"] == "run-sync"]
+    expression = re.sub(r'(\S+) contains ("[^"]*")', r"(\2 in \1)", sync["retryStrategy"]["expression"])
+    last = SimpleNamespace(status=status, exitCode=exit_code, message=message)
+    assert eval(expression, {"lastRetry": last, "asInt": int}) is again  # noqa: S307 (our own text)
+
+
+def test_processors_are_threads_where_stages_are_run_by_themselves(root):
+    threads = {"features": "4", "exports": "1"}
+    spec = yaml.safe_load(pipelines_for(root, "argo", "nightly")["flights-nightly.yaml"])["spec"]["workflowSpec"]
+    for template in spec["templates"][1:]:
+        environ = {item["name"]: item.get("value") for item in template["container"]["env"]}
+        assert environ.get("POLARS_MAX_THREADS") == threads.get(template["name"].removeprefix("run-"))
+    for name, job in jobs_of(root).items():
+        assert job["steps"][-1].get("env", {}).get("POLARS_MAX_THREADS") == threads.get(name)
+    said = SitePlaces(variables=("POLARS_MAX_THREADS",))
+    workflow = yaml.safe_load(pipelines_for(root, "github-actions", "nightly", places=said)["nightly.yaml"])
+    environ = workflow["jobs"]["features"]["steps"][-1]["env"]
+    assert environ["POLARS_MAX_THREADS"] == "${{ secrets.POLARS_MAX_THREADS }}"
+    spec = yaml.safe_load(pipelines_for(root, "argo", "nightly", places=said)["flights-nightly.yaml"])["spec"]
+    (named,) = [
+        item
+        for item in spec["workflowSpec"]["templates"][1]["container"]["env"]
+        if item["name"] == "POLARS_MAX_THREADS"
+    ]
+    assert "secretKeyRef" in named["valueFrom"]
 
 
 def jobs_of(root: Path, name: str = "nightly") -> dict[str, dict[str, Any]]:

@@ -12,10 +12,13 @@ from featurectl.pipelines.render.comments import comment, untold_text
 from featurectl.pipelines.render.deadlines import seconds_of
 from featurectl.pipelines.render.other_crons import portable_schedule
 from featurectl.pipelines.render.yaml_text import flow, flow_list, said, yaml_text
-from featurectl.pipelines.stage_commands import clock_words, memory_words
+from featurectl.pipelines.stage_commands import clock_words, memory_words, thread_environ
 
 _CLOCK: Final = "{{workflow.creationTimestamp.RFC3339}}"
-_PASSES: Final = 'lastRetry.status == "Error" or asInt(lastRetry.exitCode) in [69, 75, 137, 143]'
+_PASSES: Final = (  # -1: no code is known, as of a pod that was evicted
+    'lastRetry.status == "Error" or asInt(lastRetry.exitCode) in [-1, 69, 75, 137, 143]'
+    ' or lastRetry.message contains "specified deadline"'
+)
 _WAIT: Final = "30s"
 _PART: Final = "part"  # a parameter of what is run for each part of a stage
 
@@ -94,7 +97,9 @@ def _template(site: Site, stage: PipelineStage) -> dict[str, Any]:
     if stage.timeout_us is not None:
         limits["activeDeadlineSeconds"] = seconds_of(stage.timeout_us)
     if stage.retries:
-        limits |= said("Failures that can pass: a store is away, something is locked, the pod was lost or ended.")
+        limits |= said(
+            "Failures that can pass: a store is away, something is locked, the pod was lost or ended, it took too long."
+        )
         limits["retryStrategy"] = {
             "limit": stage.retries,
             "retryPolicy": "Always",
@@ -109,7 +114,7 @@ def _template(site: Site, stage: PipelineStage) -> dict[str, Any]:
             "image": site.image,
             "command": kube.kube_command(stage_words(stage, site.environment, *_options(stage))),
             "workingDir": site.folder,
-            **kube.variables(site),
+            **kube.variables(site, plain=thread_environ(stage)),
             **kube.resources(stage.resources),
             "securityContext": kube.container_security(),
             "volumeMounts": kube.volume_mounts(site),

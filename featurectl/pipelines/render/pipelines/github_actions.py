@@ -18,7 +18,7 @@ from featurectl.pipelines.render.deadlines import seconds_of
 from featurectl.pipelines.render.due import due_fields
 from featurectl.pipelines.render.other_crons import portable_schedule
 from featurectl.pipelines.render.yaml_text import flow, flow_list, said, yaml_text
-from featurectl.pipelines.stage_commands import clock_words, memory_words
+from featurectl.pipelines.stage_commands import clock_words, memory_words, thread_environ
 
 _OFTEN_MINUTES: Final = 5  # GitHub starts nothing more often
 _START: Final = "start"
@@ -131,6 +131,7 @@ def _job(site: Site, stage: PipelineStage, start: str) -> dict[str, Any]:
     environ = {
         "CLOCK": f"${{{{ needs.{start}.outputs.clock }}}}",
         **({"PART": "${{ matrix.part }}"} if count > 1 else {}),
+        **thread_environ(stage),
         **_variables(site),
     }
     return {

@@ -46,7 +46,9 @@ def _job(request: PipelineRequest, name: str) -> dict[str, Any]:
     seconds = deadline_s(pipeline)
     deadline: dict[str, object] = {}
     if seconds is not None:
-        deadline = said("All stages with their timeouts, one after the other.", 1) | {"activeDeadlineSeconds": seconds}
+        deadline = said("All stages with their timeouts and retries, one after the other.", 1) | {
+            "activeDeadlineSeconds": seconds
+        }
     return {
         **said("What can pass is tried again inside, by the retries of each stage."),
         "backoffLimit": 0,

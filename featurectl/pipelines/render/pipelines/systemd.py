@@ -27,7 +27,10 @@ def _service(request: PipelineRequest, name: str) -> str:
     seconds = deadline_s(pipeline)
     deadline: list[Line] = []
     if seconds is not None:
-        deadline = [("#", "All stages with their timeouts, one after the other."), ("TimeoutStartSec", f"{seconds}")]
+        deadline = [
+            ("#", "All stages with their timeouts and retries, one after the other."),
+            ("TimeoutStartSec", f"{seconds}"),
+        ]
     needed = largest(pipeline)
     return unit_text(
         head,
