@@ -12,16 +12,17 @@ from dataclasses import replace
 from typing import Any, Final
 
 from featurectl.core.dataclass import dataclass
+from featurectl.core.erasures import Erasures
 from featurectl.core.errors import DataError, TryAgainError
 from featurectl.erasure.base import ErasureRequest, PlaceFindings
 from featurectl.erasure.category_keys import categories_note, erased_categories, without_categories
-from featurectl.erasure.model_keys import EntityColumns, key_columns
-from featurectl.erasure.rows_without import golden_without, judged_without
 from featurectl.erasure.unnamed_model_files import unnamed_findings
 from featurectl.models.artifact import read_artifact, write_artifact
 from featurectl.models.golden_rows import GOLDEN, needs_values
 from featurectl.models.validation_rows import VALIDATION_FORMAT
 from featurectl.offline.open_plain_files import open_loose
+from featurectl.operations.erased_rows.model_keys import EntityColumns, key_columns
+from featurectl.operations.erased_rows.rows_without import golden_without, judged_without
 from featurectl.registry.base import HistoryEntry
 from featurectl.registry.state import BoundFeature, ModelVersion
 from featurectl.workspace.actor import current_actor
@@ -104,7 +105,8 @@ def _with_golden(request: ErasureRequest, found: _Cleaned, entities: EntityColum
     if not version.golden or not before:
         return found
     content = read_artifact(location, version.golden, version.golden_sha256)
-    kept, rows, unsure = golden_without(content, before, entities, request)
+    those = Erasures(secret=request.erasures.secret, tombstones=tuple(before))
+    kept, rows, unsure = golden_without(content, those, entities, request.values)
     if kept is not None:
         found = replace(found, golden=kept, rows=found.rows + rows)
     left = frozenset(i.number for i in unsure if i.done_at is None and i.number not in request.values)

@@ -17,9 +17,9 @@ import polars as pl
 from featurectl.core.erasures import Erasures
 from featurectl.core.errors import StoreError
 from featurectl.erasure.base import ErasureRequest, PlaceFindings
-from featurectl.erasure.model_keys import EntityColumns, key_columns
 from featurectl.offline.open_plain_files import open_loose
 from featurectl.offline.plain_files import LooseFile, LooseFiles
+from featurectl.operations.erased_rows.model_keys import EntityColumns, key_columns
 from featurectl.operations.prediction_log.compacted_files import kept_metadata
 from featurectl.operations.prediction_log.erased_mark import read_mark, write_mark
 from featurectl.operations.prediction_log.place import LOGGED_EVERY_S, predictions_folder

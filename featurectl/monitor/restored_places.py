@@ -27,7 +27,8 @@ def restored_places(workspace: Workspace, state: State) -> tuple[str, ...]:
     if not done:
         return ()
     erasures = replace(state.erasures, tombstones=done)
-    return (*_streams(workspace, replace(state, erasures=erasures)), *_prediction_log(workspace, erasures))
+    known = replace(state, erasures=erasures)
+    return (*_streams(workspace, known), *_prediction_log(workspace, erasures), *_models(workspace, known))
 
 
 def _streams(workspace: Workspace, state: State) -> list[str]:
@@ -55,4 +56,18 @@ def _prediction_log(workspace: Workspace, erasures: Erasures) -> list[str]:
         files = open_loose(predictions_folder(workspace))
         if files.folders("") and read_mark(files) < erasures.number:
             return ["prediction log"]
+    return []
+
+
+def _models(workspace: Workspace, state: State) -> list[str]:
+    """Return whether files of models have erased rows that no version names, but where they may be of others."""
+    from featurectl.operations.clean.shared_places import has_models_of_others
+    from featurectl.operations.erased_rows.unnamed_model_files import unnamed_files
+
+    with suppress(StoreError):
+        if state.model_versions and not has_models_of_others(workspace):
+            place = workspace.offline_location()
+            for model in sorted({version.model for version in state.model_versions}):
+                if any(unnamed_files(place, state, model, state.erasures, {})):
+                    return ["files of models"]
     return []

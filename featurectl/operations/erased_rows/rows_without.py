@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from featurectl.core.erasures import Erasures, KeyPart, Tombstone
-from featurectl.erasure.base import ErasureRequest
-from featurectl.erasure.model_keys import EntityColumns
 from featurectl.models.golden_rows import WantedKey, places_of, without_places
 from featurectl.models.validation_rows import dump_validation_rows, load_validation_rows, without_rows
+from featurectl.operations.erased_rows.model_keys import EntityColumns
 from featurectl.pit.erased_rows import ErasedRows
 
 _TIME: Final = "\x00time"
+ErasedValues = Mapping[int, Mapping[str, KeyPart]]
 
 
 def judged_without(content: bytes, erasures: Erasures, entities: EntityColumns) -> tuple[bytes | None, int]:
@@ -30,18 +30,18 @@ def judged_without(content: bytes, erasures: Erasures, entities: EntityColumns) 
 
 
 def golden_without(
-    content: bytes, tombstones: Sequence[Tombstone], entities: EntityColumns, request: ErasureRequest
+    content: bytes, erasures: Erasures, entities: EntityColumns, values: ErasedValues
 ) -> tuple[bytes | None, int, Sequence[Tombstone]]:
-    """Return golden rows without those of some erased keys (None: it has none), and how many.
+    """Return golden rows without those of erased keys (None: it has none), and how many.
 
-    Last come the tombstones of which the document does not say whether it has rows.
+    `values` are the keys by the tombstones' numbers, where they are known. Last come the tombstones of which the
+    document does not say whether it has rows.
     """
     gone, unsure = set[int](), []
-    for item in tombstones:
-        values = request.values.get(item.number, {})
+    for item in erasures.tombstones:
+        known = values.get(item.number, {})
         places = [
-            places_of(content, _wanted(item, columns, values), request.erasures.secret)
-            for columns in entities[item.entity]
+            places_of(content, _wanted(item, columns, known), erasures.secret) for columns in entities[item.entity]
         ]
         gone |= {place for found in places for place in found or ()}
         if None in places:
