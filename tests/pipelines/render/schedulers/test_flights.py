@@ -1,4 +1,4 @@
-"""The nightly pipeline of flights leaves the same in Airflow, in Dagster and here, when it is due at one instant."""
+"""The nightly pipeline of flights leaves the same by each scheduler and here, when it is due at one instant."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.pipelines.render.files_at_work import WAYS
 from tests.pipelines.render.schedulers.guests import Order, RunOrder, airflow, dagster
 
-NIGHT = "2014-01-01T12:00:00+00:00"
+NIGHT = "2014-01-01T05:30:00Z"
 
 
 def run(root: Path, *words: str) -> None:
@@ -75,7 +76,18 @@ def left_here(tmp_path_factory) -> dict[str, str]:
     """What the pipeline leaves that runs here, at the instant."""
     root = repository(tmp_path_factory.mktemp("here") / "flights")
     run(root, "pipeline", "run", "nightly", "--clock", NIGHT)
-    return left_by(root)
+    left = left_by(root)
+    assert sum(name.endswith(".parquet") for name in left) >= 14
+    assert int(left["keys"]) > 17_000
+    return left
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("target", WAYS)
+def test_a_night_by_a_file_leaves_what_one_here_does(target, left_here, tmp_path):
+    root = repository(tmp_path / "flights")
+    WAYS[target](root, NIGHT)
+    assert left_by(root) == left_here
 
 
 @pytest.mark.guests
@@ -84,7 +96,4 @@ def test_a_night_by_a_scheduler_leaves_what_one_here_does(scheduled, left_here, 
     root, home = repository(tmp_path / "flights"), tmp_path / "home"
     home.mkdir()
     scheduled(root, home)
-    left = left_by(root)
-    assert left == left_here
-    assert sum(name.endswith(".parquet") for name in left) >= 14
-    assert int(left["keys"]) > 17_000
+    assert left_by(root) == left_here
