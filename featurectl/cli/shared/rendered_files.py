@@ -78,6 +78,8 @@ def outcome_of(call: Call, target: str, rendering: Rendering) -> Outcome:
 
     shown = Files(call).shown
     paths = [(shown(str(file.path.absolute())), file.state) for file in rendering.files]
+    for warning in rendering.warnings:
+        call.progress.done(f"warning: {warning}")
     lines = [f"left out {name}: {why}" for name, why in rendering.left_out.items()]
     lines += [_SAYS[state].format(path) for path, state in paths if state in _SAYS]
     if rendering.is_fresh and not any(state == "written" for _, state in paths):
@@ -88,6 +90,7 @@ def outcome_of(call: Call, target: str, rendering: Rendering) -> Outcome:
             "target": target,
             "files": [{"path": path, "state": state} for path, state in paths],
             "left_out": [{"name": name, "why": why} for name, why in rendering.left_out.items()],
+            "warnings": list(rendering.warnings),
         },
         exit_code=0 if rendering.is_fresh else 1,
     )

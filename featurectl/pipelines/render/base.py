@@ -64,12 +64,14 @@ class DeploymentsRequest:
 class RenderedFile:
     """A file by its name in the folder of its target, and its text without a header.
 
-    `release` is that of featurectl where the text names it: with another one the file is to be made again.
+    `release` is that of featurectl where the text names it: with another one the file is to be made again. `warnings`
+    are said to who renders it, too.
     """
 
     name: str
     text: str
     release: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 RenderPipeline = Callable[[PipelineRequest], list[RenderedFile]]

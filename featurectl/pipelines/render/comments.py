@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from featurectl.language.definitions.pipelines import Pipeline
@@ -29,6 +30,11 @@ def _filled(text: str, width: int) -> list[str]:
             lines.append("")
         lines[-1] += f" {word}" if lines[-1] else word
     return lines
+
+
+def beware(warnings: Sequence[str]) -> list[str]:
+    """Return warnings as paragraphs of comments."""
+    return [f"Beware: {text}." for text in warnings]
 
 
 def variables_text(site: Site, file: str) -> str:

@@ -44,10 +44,11 @@ class FileOnDisk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendering:
-    """The files of a target, and the names that have none there, each with the reason."""
+    """The files of a target, the names that have none there, each with the reason, and what to beware of."""
 
     files: tuple[FileOnDisk, ...]
     left_out: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
 
     @property
     def is_fresh(self) -> bool:

@@ -48,18 +48,20 @@ def render_pipelines(order: RenderOrder) -> Rendering:
     target, render = pipeline_target(order.target)
     repo = load_checked(order.root, "unread")
     site = _site(order, repo, target)
-    left_out, wanted = dict[str, str](), list[WantedFile]()
+    left_out, wanted, warnings = dict[str, str](), list[WantedFile](), list[str]()
     for name in _chosen(order.names, repo.pipelines, "pipeline"):
         pipeline = repo.pipelines[name]
         if target.needs_schedule and not pipeline.schedule:
             left_out[name] = "it has no schedule"
             continue
         request = PipelineRequest(site=site, pipeline=pipeline, command=_command(order, site, "pipeline", (name,)))
-        wanted += wanted_files(request, render(request))
+        rendered = render(request)
+        wanted += wanted_files(request, rendered)
+        warnings += [f"{order.target}, pipeline {name}: {text}" for file in rendered for text in file.warnings]
     if order.names and left_out:
         name, why = next(iter(left_out.items()))
         raise UsageError(f"{order.target} has nothing for the pipeline {name}: {why}")
-    return _rendering(order, wanted, site, left_out, "pipeline")
+    return replace(_rendering(order, wanted, site, left_out, "pipeline"), warnings=tuple(warnings))
 
 
 def render_deployments(order: RenderOrder) -> Rendering:

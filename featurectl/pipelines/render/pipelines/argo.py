@@ -8,9 +8,10 @@ from featurectl.language.commands.read import read_command
 from featurectl.language.definitions.pipelines import PipelineStage
 from featurectl.pipelines.render import kube
 from featurectl.pipelines.render.base import PipelineRequest, RenderedFile, Site, stage_words
-from featurectl.pipelines.render.comments import comment, untold_text
+from featurectl.pipelines.render.comments import beware, comment, untold_text
 from featurectl.pipelines.render.deadlines import seconds_of
 from featurectl.pipelines.render.other_crons import portable_schedule
+from featurectl.pipelines.render.outputs import unwritable_outputs
 from featurectl.pipelines.render.yaml_text import flow, flow_list, said, yaml_text
 from featurectl.pipelines.stage_commands import clock_words, memory_words, thread_environ
 
@@ -29,10 +30,12 @@ def render(request: PipelineRequest) -> list[RenderedFile]:
     name = kube.kube_name(site.project, pipeline.name, most=kube.CRON_JOB_NAME)
     kind = "CronWorkflow" if pipeline.schedule else "WorkflowTemplate"
     by_hand = f"argo submit --from {'cronwf' if pipeline.schedule else 'workflowtemplate'}/{name}"
+    warnings = unwritable_outputs(site, pipeline)
     head = comment(
         f"By hand: {by_hand}",
         *kube.of_secret_comment(site),
         *kube.on_disk_comment(site),
+        *beware(warnings),
         *untold_text(pipeline, "Argo"),
         f"All stages share the instant at which the workflow was made, as their clock: --clock {_CLOCK}; what watches "
         "looks when it runs.",
@@ -53,7 +56,7 @@ def render(request: PipelineRequest) -> list[RenderedFile]:
         "metadata": kube.metadata(site, name, "pipeline", pipeline.about.description),
         "spec": spec,
     }
-    return [RenderedFile(name=f"{name}.yaml", text=head + "\n" + yaml_text(document))]
+    return [RenderedFile(name=f"{name}.yaml", text=head + "\n" + yaml_text(document), warnings=warnings)]
 
 
 def _workflow(request: PipelineRequest) -> dict[str, Any]:

@@ -13,10 +13,11 @@ from featurectl.language.commands.read import read_command
 from featurectl.language.definitions.pipelines import Pipeline, PipelineStage
 from featurectl.language.pipeline_words import memory_text
 from featurectl.pipelines.render.base import PipelineRequest, RenderedFile, Site, shell_line, stage_words
-from featurectl.pipelines.render.comments import comment, untold_text
+from featurectl.pipelines.render.comments import beware, comment, untold_text
 from featurectl.pipelines.render.deadlines import seconds_of
 from featurectl.pipelines.render.due import due_fields
 from featurectl.pipelines.render.other_crons import portable_schedule
+from featurectl.pipelines.render.outputs import passing_outputs
 from featurectl.pipelines.render.yaml_text import flow, flow_list, said, yaml_text
 from featurectl.pipelines.stage_commands import clock_words, memory_words, thread_environ
 
@@ -39,12 +40,13 @@ def render(request: PipelineRequest) -> list[RenderedFile]:
     site, pipeline = request.site, request.pipeline
     _check_often(pipeline)
     _check_parts(pipeline)
-    start = _start_name(pipeline)
+    start, warnings = _start_name(pipeline), passing_outputs(pipeline)
     head = comment(
         f"It has to lie in .github/workflows, by --out .github/workflows/{pipeline.name}.yaml at the top of the "
         "checkout. GitHub is often minutes late with schedules, and leaves some out.",
         *_secrets_text(site),
         *_on_disk_text(site),
+        *beware(warnings),
         *untold_text(pipeline, "GitHub"),
     )
     events: dict[str, Any] = {"workflow_dispatch": None}
@@ -67,7 +69,8 @@ def render(request: PipelineRequest) -> list[RenderedFile]:
             **{stage.name: _job(site, stage, start) for stage in pipeline.stages},
         },
     }
-    return [RenderedFile(name=f"{pipeline.name}.yaml", text=head + "\n" + yaml_text(workflow), release=__version__)]
+    text = head + "\n" + yaml_text(workflow)
+    return [RenderedFile(name=f"{pipeline.name}.yaml", text=text, release=__version__, warnings=warnings)]
 
 
 def _check_often(pipeline: Pipeline) -> None:

@@ -6,9 +6,10 @@ from typing import Any, Final
 
 from featurectl.pipelines.render import kube
 from featurectl.pipelines.render.base import PipelineRequest, RenderedFile, run_words
-from featurectl.pipelines.render.comments import comment
+from featurectl.pipelines.render.comments import beware, comment
 from featurectl.pipelines.render.deadlines import deadline_s, largest
 from featurectl.pipelines.render.other_crons import portable_schedule
+from featurectl.pipelines.render.outputs import unwritable_outputs
 from featurectl.pipelines.render.yaml_text import said, yaml_text
 
 _NEVER: Final = "0 0 1 1 *"  # of a CronJob that is suspended
@@ -20,7 +21,8 @@ def render(request: PipelineRequest) -> list[RenderedFile]:
     site, pipeline = request.site, request.pipeline
     name = kube.kube_name(site.project, pipeline.name, most=kube.CRON_JOB_NAME)
     by_hand = f"kubectl create job --from=cronjob/{name} {name}-by-hand"
-    head = comment(f"By hand: {by_hand}", *kube.of_secret_comment(site), *kube.on_disk_comment(site))
+    warnings = unwritable_outputs(site, pipeline)
+    head = comment(f"By hand: {by_hand}", *kube.of_secret_comment(site), *kube.on_disk_comment(site), *beware(warnings))
     if pipeline.schedule:
         when: dict[str, object] = {"schedule": portable_schedule(pipeline.schedule, "kubernetes")}
     else:
@@ -38,7 +40,7 @@ def render(request: PipelineRequest) -> list[RenderedFile]:
             "jobTemplate": {"spec": _job(request, name)},
         },
     }
-    return [RenderedFile(name=f"{name}.yaml", text=head + "\n" + yaml_text(document))]
+    return [RenderedFile(name=f"{name}.yaml", text=head + "\n" + yaml_text(document), warnings=warnings)]
 
 
 def _job(request: PipelineRequest, name: str) -> dict[str, Any]:
