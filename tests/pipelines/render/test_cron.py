@@ -14,10 +14,12 @@ import pytest
 from hypothesis import given
 
 from featurectl.core.errors import UsageError
+from featurectl.language.definitions.pipelines import Pipeline
 from featurectl.language.definitions.schedule import next_times
+from featurectl.pipelines.render.base import PipelineRequest, Site
 from featurectl.pipelines.render.due import due_fields
 from featurectl.pipelines.render.order import render_pipelines
-from featurectl.pipelines.render.pipelines.cron import due_pattern, started_minutes
+from featurectl.pipelines.render.pipelines.cron import due_pattern, render, started_minutes
 from featurectl.pipelines.render.site import SitePlaces
 from tests.pipelines.render.naive_calendar import BEGIN, SCHEDULES, schedules
 from tests.pipelines.render.shop import order, pipelines_for, write_repository
@@ -72,6 +74,13 @@ def test_a_pipeline_without_a_schedule_is_left_out_or_refused_by_name(tmp_path):
     assert render_pipelines(order(root, "cron")).left_out == {"by_hand": "it has no schedule"}
     with pytest.raises(UsageError, match="cron has nothing for the pipeline by_hand: it has no schedule"):
         render_pipelines(order(root, "cron", "by_hand"))
+
+
+def test_without_variables_the_file_says_nothing_of_them():
+    pipeline = Pipeline(name="nightly", stages=(), schedule="30 5 * * *")
+    (file,) = render(PipelineRequest(site=Site(project="p", environment="e"), pipeline=pipeline, command=""))
+    assert file.text.startswith("# Copy it to /etc/cron.d/p-nightly.")
+    assert "#\n#\n" not in file.text
 
 
 def written_line(root: Path, schedule: str, tmp_path: Path) -> tuple[str, dict[str, str], Path]:

@@ -30,7 +30,7 @@ def render(request: PipelineRequest) -> list[RenderedFile]:
     command = shell_line([f"{site.folder}/.venv/bin/featurectl", *run_words(pipeline, site.environment)[1:]])
     head = comment(
         f"Copy it to /etc/cron.d/{name}. It runs as the user featurectl, in the folder of the repository.",
-        variables_text(site, "$VARIABLES"),
+        *filter(None, [variables_text(site, "$VARIABLES")]),
         "",
         f"Due at {pipeline.schedule}, in UTC. Cron has the time of the host: it starts the line at each minute that "
         f"may be due in some time zone, and the line looks at the time in UTC. $DUE is {', '.join(FIELDS)}.",
