@@ -8,27 +8,21 @@ from __future__ import annotations
 import io
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
 import polars as pl
 
-from featurectl.core.erasures import Erasures
-from featurectl.core.errors import StoreError
 from featurectl.erasure.base import ErasureRequest, PlaceFindings
 from featurectl.offline.open_plain_files import open_loose
 from featurectl.offline.plain_files import LooseFile, LooseFiles
-from featurectl.operations.erased_rows.model_keys import EntityColumns, key_columns
+from featurectl.operations.erased_rows.erased_predictions import erased_rows, version_keys
 from featurectl.operations.prediction_log.compacted_files import kept_metadata
 from featurectl.operations.prediction_log.erased_mark import read_mark, write_mark
 from featurectl.operations.prediction_log.place import LOGGED_EVERY_S, predictions_folder
-from featurectl.pit.erased_rows import ErasedRows
-from featurectl.registry.state import State
 from featurectl.workspace.offline_folder import has_offline
 
-_TIMES: Final = ("time", "logged_at")
-_ASKED: Final = "request."  # before the name of a key that a column of the log's own has
 _MARGIN_S: Final = 2.0
 
 
@@ -81,59 +75,19 @@ def _each(
     for model in files.folders(""):
         for version in files.folders(model):
             folder = f"{model}/{version}"
-            entities = _entities(state, model, version)
+            entities = version_keys(state, model, version)
             for file in files.dated(folder):
                 if seen.get(file.path) == file or not file.path.endswith(".parquet"):
                     continue
                 seen[file.path] = file
                 content = files.read(file.path)
-                gone = None if content is None else _erased(content, request.erasures, entities, file.path)
+                gone = None if content is None else erased_rows(content, request.erasures, entities, file.path)
                 if content is not None and gone is not None and gone.any():
                     if act is not None:
                         act(files, file, content, gone)
                     yield f"prediction log {model}@{version.removeprefix('v')}", int(gone.sum()), file.size
                     if request.progress is not None:
                         request.progress.advance(len(seen), None, "files of the prediction log")
-
-
-def _entities(state: State, model: str, version: str) -> EntityColumns | None:
-    """Return the columns of the keys of the entities that a version reads; None where it is not known."""
-    number = int(version.removeprefix("v")) if version.removeprefix("v").isdigit() else 0
-    known = state.model_version(model, number)
-    return None if known is None else key_columns(known, state)
-
-
-def _erased(content: bytes, erasures: Erasures, entities: EntityColumns | None, path: str) -> pl.Series | None:
-    """Return which rows of a file are of erased keys; None where it has no keys of such an entity."""
-    try:
-        names = pl.read_parquet_schema(io.BytesIO(content))
-        found: pl.Series | None = None
-        for entity, columns in _columns(names, erasures, entities):
-            times = [name for name in _TIMES if name in names]
-            rows = pl.read_parquet(io.BytesIO(content), columns=list(dict.fromkeys([*columns.values(), *times])))
-            gone = ErasedRows(erasures=erasures, entity=entity, columns=columns).are(rows, *times)
-            found = gone if found is None else found | gone
-    except pl.exceptions.PolarsError as error:
-        hint = f"move {path} out of the log, or remove it, and run it again"
-        raise StoreError(f"the prediction log can't be read: {path}", code="FC603", hint=hint) from error
-    return found
-
-
-def _columns(
-    names: Mapping[str, pl.DataType], erasures: Erasures, entities: EntityColumns | None
-) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """Yield the columns of a file that hold the keys of an entity of which some were erased, as far as it has them.
-
-    Of a version that is not known they have the keys' own names.
-    """
-    for entity in dict.fromkeys(item.entity for item in erasures.tombstones):
-        keys = {key for item in erasures.of(entity) for key in item.keys}
-        for joined in [{key: key for key in keys}] if entities is None else entities.get(entity, []):
-            logged = {
-                key: f"{_ASKED}{joined[key]}" if f"{_ASKED}{joined[key]}" in names else joined[key] for key in keys
-            }
-            if all(column in names for column in logged.values()):
-                yield entity, logged
 
 
 def _rewrite(files: LooseFiles, file: LooseFile, content: bytes, gone: pl.Series) -> None:

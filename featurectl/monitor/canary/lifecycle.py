@@ -49,8 +49,10 @@ def open_log(workspace: Workspace, run: CanaryRun) -> CanaryLog:
 
     Raises:
         UsageError: the environment keeps no predictions, or another environment serves the canary.
+        StoreError: the log can't be read.
     """
     from featurectl.monitor.canary.log import CanaryLog
+    from featurectl.operations.erased_rows.erased_predictions import may_be_erased
     from featurectl.operations.prediction_log import log_files
 
     environment = workspace.environment.name
@@ -58,7 +60,7 @@ def open_log(workspace: Workspace, run: CanaryRun) -> CanaryLog:
         message = f"the canary of model {run.model} is served by environment {run.environment}, not {environment}"
         raise UsageError(message, hint=f"--env {run.environment}")
     _require_log(workspace.environment)
-    return CanaryLog(log_files.open_log(workspace, run.model), run)
+    return CanaryLog(log_files.open_log(workspace, run.model), run, may_be_erased(workspace, run.model))
 
 
 def look_at(run: CanaryRun, log: CanaryLog, now: datetime | None = None) -> CanaryEvaluation:

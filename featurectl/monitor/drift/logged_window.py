@@ -14,8 +14,9 @@ from featurectl.core.units import moved_by
 from featurectl.models.profile.profile import Profile, ProfileTally
 from featurectl.monitor.drift.compare import DriftRow, compare_profiles
 from featurectl.monitor.drift.reference import load_reference
+from featurectl.operations.erased_rows.erased_predictions import may_be_erased, read_kept
 from featurectl.operations.prediction_log.event_columns import ANSWERED, answered_at
-from featurectl.operations.prediction_log.log_files import open_log, read_batches, require_sample
+from featurectl.operations.prediction_log.log_files import open_log, require_sample
 from featurectl.registry.applied import choose_version
 from featurectl.registry.state import CHAMPION, ModelVersion
 from featurectl.workspace.workspace import Workspace
@@ -41,7 +42,7 @@ def served_drift(workspace: Workspace, model: str, since: datetime, until: datet
 def read_window(
     workspace: Workspace, version: ModelVersion, reference: Profile, window: tuple[datetime, datetime]
 ) -> Profile:
-    """Return what was served by a version in a window, counted as a profile is.
+    """Return what was served by a version in a window, counted as a profile is, without what is erased.
 
     Raises:
         UsageError: the environment keeps no log.
@@ -51,7 +52,8 @@ def read_window(
     between = (None, None) if workspace.clock is None else (moved_by(window[0], -_DAY), moved_by(window[1], _DAY))
     files = open_log(workspace, version.model).files([version.version], *between)
     tally = ProfileTally(reference)
-    for rows in read_batches(files, _schema(version), partial(_answered, window=window)):
+    erased = may_be_erased(workspace, version.model)
+    for rows in read_kept(files, _schema(version), partial(_answered, window=window), erased):
         inputs = rows.select(pl.col(f"{_FEATURE}{item.name}").alias(item.name) for item in version.inputs)
         tally.add(inputs, rows["score"])
     return tally.profile()
