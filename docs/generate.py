@@ -291,7 +291,7 @@ def section(name: str, command: object) -> str:
     common = {*COMMON, "help"} - {p.name for p in command.params if p.name == "output" and p.help != PLAIN_OUTPUT}
     own = [param for param in command.params if param.name not in common]
     arguments = [row(param, command) for param in own if param.param_type_name == "argument"]
-    options = [row(param, command) for param in own if param.param_type_name == "option"]
+    options = [row(param, command) for param in own if param.param_type_name == "option" and not param.hidden]
     words = [word(param) for param in own if param.param_type_name == "argument"]
     usage = " ".join(["featurectl", name, *words, "[OPTIONS]"])
     text = f"\n## `featurectl {name}`\n\n```text\n{usage}\n```\n\n" + "\n\n".join(paragraphs(command.help)) + "\n"

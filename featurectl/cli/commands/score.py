@@ -41,6 +41,9 @@ class ScoreOptions:
         str | None,
         typer.Option(help="Score the part I of N, beside the others; the last one writes all.", metavar="I/N"),
     ] = None
+    run_id: Annotated[
+        str | None, typer.Option(hidden=True, help="Which run a part is of: those of another are not joined.")
+    ] = None
     since: Since = None
     until: Until = None
     restart: Annotated[bool, typer.Option("--restart", help="Don't continue a run that was killed.")] = False
@@ -80,6 +83,7 @@ def score(call: Call, model: VersionOrChampion, options: ScoreOptions) -> Outcom
             to=destination(workspace),
             as_of=call.as_of,
             clock=call.clock,
+            run_id=options.run_id,
             restart=options.restart,
             allow_pickle=options.allow_pickle,
             memory_bytes=call.memory_bytes(),

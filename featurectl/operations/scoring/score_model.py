@@ -36,7 +36,7 @@ class ScoreRequest:
     """A version of a model by its number or alias, rows, and where their scores go.
 
     `as_of` is the instant of the workspace as it was written, and `clock` what its clock was said to say, by which a
-    run that was killed is found again; `restart`: it is not continued.
+    run that was killed is found again, as it is by `run_id` in parts; `restart`: it is not continued.
     """
 
     model: str
@@ -45,6 +45,7 @@ class ScoreRequest:
     to: Destination
     as_of: str | None = None
     clock: str | None = None
+    run_id: str | None = None
     restart: bool = False
     allow_pickle: bool = False
     memory_bytes: int | None = None

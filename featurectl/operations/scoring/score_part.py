@@ -185,7 +185,8 @@ def _open_shared(workspace: Workspace, request: ScoreRequest, clock: datetime) -
 def _output(request: ScoreRequest) -> dict[str, object]:
     """Return what the parts of one run have in common whatever else they are given."""
     out = request.to.path.absolute() if isinstance(request.to, FileDestination) else request.to.shown
-    return {"out": str(out), "as_of": request.as_of, "clock": request.clock}
+    known: dict[str, object] = {"out": str(out), "as_of": request.as_of, "clock": request.clock}
+    return known if request.run_id is None else {**known, "run_id": request.run_id}
 
 
 def _arguments(request: ScoreRequest, part: PartNumber) -> dict[str, object]:

@@ -67,6 +67,22 @@ IN_PARTS = Pipeline(
 )
 
 
+SCORES = Pipeline(
+    name="scores",
+    schedule="0 3 * * *",
+    stages=(
+        PipelineStage(
+            name="score",
+            run="score late --all-keys --out 'postgresql://h/$db?table=t'",
+            timeout_us=3_600_000_000,
+            retries=2,
+            resources=Resources(cpu=2, memory_bytes=2 << 30, replicas=4),
+            on_failure=("ops",),
+        ),
+    ),
+)
+
+
 def write_repository(folder: Path) -> Path:
     """Write the repository into a folder, and return it."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -95,12 +111,11 @@ def deployments_for(root: Path, target: str, *names: str, places: SitePlaces | N
     return texts_of(render_deployments(order(root, target, *names, places=places or SitePlaces())))
 
 
-def in_parts_for(target: str) -> dict[str, str]:
-    """Return the file for a target of a pipeline whose scores are in three parts, without a header."""
+def in_parts_for(target: str, pipeline: Pipeline = IN_PARTS) -> dict[str, str]:
+    """Return the file for a target of a pipeline whose scores are in parts, without a header."""
     _, render = pipeline_target(target)
-    (file, *_) = render(
-        PipelineRequest(site=Site(project="flights", environment="prod"), pipeline=IN_PARTS, command="")
-    )
+    site = Site(project="flights", environment="prod", image="flights:1", folder="/srv/flights")
+    (file, *_) = render(PipelineRequest(site=site, pipeline=pipeline, command=""))
     return {file.name: file.text}
 
 

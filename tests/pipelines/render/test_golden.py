@@ -6,16 +6,25 @@ import pytest
 
 from featurectl.pipelines.render.all_targets import DEPLOYMENT_TARGETS, PIPELINE_TARGETS
 from featurectl.pipelines.render.pipelines import github_actions
-from tests.pipelines.render.shop import assert_golden, deployments_for, in_parts_for, pipelines_for, write_repository
+from tests.pipelines.render.shop import (
+    SCORES,
+    assert_golden,
+    deployments_for,
+    in_parts_for,
+    pipelines_for,
+    write_repository,
+)
 
-RUN_STAGES = ("argo", "github-actions")  # each part is a job of theirs
+RUN_PARTS = ("argo", "github-actions", "kubernetes")  # each part is a job or a pod of theirs
 
 
 @pytest.mark.parametrize("target", sorted({*PIPELINE_TARGETS} - {"airflow", "dagster"}))  # test_python_targets.py
 def test_files_of_pipelines_are_as_they_were_read(tmp_path, target, monkeypatch):
     monkeypatch.setattr(github_actions, "__version__", "1.2.3")
     texts = pipelines_for(write_repository(tmp_path), target)
-    assert_golden("pipelines", target, texts | (in_parts_for(target) if target in RUN_STAGES else {}))
+    if target in RUN_PARTS:
+        texts |= in_parts_for(target) | in_parts_for(target, SCORES)
+    assert_golden("pipelines", target, texts)
 
 
 @pytest.mark.parametrize("target", DEPLOYMENT_TARGETS)

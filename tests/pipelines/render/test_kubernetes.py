@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from featurectl.language.definitions.pipelines import Pipeline, PipelineStage
 from featurectl.pipelines.render.deadlines import deadline_s
 from featurectl.pipelines.render.kube import kube_name
 from featurectl.pipelines.retries import longest_wait_s, wait_s
-from tests.pipelines.render.shop import deployments_for, in_parts_for, pipelines_for, write_repository
+from tests.pipelines.render.shop import SCORES, deployments_for, in_parts_for, pipelines_for, write_repository
 
 
 @pytest.fixture
@@ -152,6 +154,28 @@ def test_a_pod_of_a_pipeline_has_room_for_all_parts_of_a_stage():
         "requests": {"cpu": "2", "memory": "6Gi"},
         "limits": {"memory": "6Gi", "nvidia.com/gpu": "3"},
     }
+
+
+def test_a_stage_in_parts_alone_has_a_pod_for_each(tmp_path):
+    text = in_parts_for("kubernetes", SCORES)["flights-scores.yaml"]
+    job = yaml.safe_load(text)["spec"]["jobTemplate"]["spec"]
+    assert (job["completionMode"], job["completions"], job["parallelism"]) == ("Indexed", 4, 4)
+    assert (job["backoffLimitPerIndex"], job["template"]["spec"]["activeDeadlineSeconds"]) == (2, 3600)
+    container = job["template"]["spec"]["containers"][0]
+    assert container["resources"]["limits"] == {"memory": "2Gi"}
+    (run_id, *_) = container["env"]
+    assert run_id["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.labels['batch.kubernetes.io/controller-uid']"}}
+    assert "# ops of on_success and on_failure: Kubernetes notifies" in text
+    assert "--to argo" in in_parts_for("kubernetes")["flights-in-parts.yaml"]
+
+    (tmp_path / "featurectl").write_text('#!/bin/sh\nfor word in "$@"; do echo "$word"; done\n')
+    (tmp_path / "featurectl").chmod(0o755)
+    command = [word.replace("$$", "$") for word in container["command"]]  # as the kubelet does
+    for index in range(4):
+        environ = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "JOB_COMPLETION_INDEX": f"{index}", "RUN_ID": "a-b"}
+        said = subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout.split("\n")
+        assert said[:5] == ["score", "late", "--all-keys", "--out", "postgresql://h/$db?table=t"]
+        assert said[5:-1] == "--env prod --part I/4 --run-id a-b --memory 2048MiB".replace("I", f"{index + 1}").split()
 
 
 def test_a_service_of_a_pipeline_shares_the_ledger_of_its_machine(root):

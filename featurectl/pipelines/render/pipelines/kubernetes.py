@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from featurectl.language.definitions.pipelines import Pipeline
 from featurectl.pipelines.render import kube
 from featurectl.pipelines.render.base import PipelineRequest, RenderedFile, run_words
-from featurectl.pipelines.render.comments import beware, comment
+from featurectl.pipelines.render.comments import beware, comment, untold_text
 from featurectl.pipelines.render.deadlines import deadline_s, largest
 from featurectl.pipelines.render.other_crons import portable_schedule
 from featurectl.pipelines.render.outputs import unwritable_outputs
+from featurectl.pipelines.render.pipelines import indexed_job
 from featurectl.pipelines.render.yaml_text import said, yaml_text
 
 _NEVER: Final = "0 0 1 1 *"  # of a CronJob that is suspended
@@ -21,8 +23,14 @@ def render(request: PipelineRequest) -> list[RenderedFile]:
     site, pipeline = request.site, request.pipeline
     name = kube.kube_name(site.project, pipeline.name, most=kube.CRON_JOB_NAME)
     by_hand = f"kubectl create job --from=cronjob/{name} {name}-by-hand"
-    warnings = unwritable_outputs(site, pipeline)
-    head = comment(f"By hand: {by_hand}", *kube.of_secret_comment(site), *kube.on_disk_comment(site), *beware(warnings))
+    warnings, is_indexed = unwritable_outputs(site, pipeline), indexed_job.is_for(pipeline)
+    head = comment(
+        f"By hand: {by_hand}",
+        *kube.of_secret_comment(site),
+        *kube.on_disk_comment(site),
+        *beware(warnings),
+        *(_of_indexed_text(pipeline) if is_indexed else _in_parts_text(pipeline)),
+    )
     if pipeline.schedule:
         when: dict[str, object] = {"schedule": portable_schedule(pipeline.schedule, "kubernetes")}
     else:
@@ -37,10 +45,23 @@ def render(request: PipelineRequest) -> list[RenderedFile]:
             **said("A run that goes on longer than its turn is not joined by the next one.", 1),
             "concurrencyPolicy": "Forbid",
             "startingDeadlineSeconds": 3600,
-            "jobTemplate": {"spec": _job(request, name)},
+            "jobTemplate": {"spec": indexed_job.job(request, name) if is_indexed else _job(request, name)},
         },
     }
     return [RenderedFile(name=f"{name}.yaml", text=head + "\n" + yaml_text(document), warnings=warnings)]
+
+
+def _of_indexed_text(pipeline: Pipeline) -> list[str]:
+    return ["It needs Kubernetes 1.29 or later.", *untold_text(pipeline, "Kubernetes")]
+
+
+def _in_parts_text(pipeline: Pipeline) -> list[str]:
+    """Return that parts of a stage share the pod; nothing where no stage has any."""
+    names = [stage.name for stage in pipeline.stages if stage.resources.replicas > 1]
+    if not names:
+        return []
+    alone = "a pipeline of that stage alone has a pod for each, as has --to argo."
+    return [f"The parts of {', '.join(names)} run side by side in the one pod, which has room for all of them: {alone}"]
 
 
 def _job(request: PipelineRequest, name: str) -> dict[str, Any]:
