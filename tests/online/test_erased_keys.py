@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from contextlib import closing
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 import polars as pl
 import psycopg
@@ -128,6 +130,49 @@ def test_no_statistics_of_postgres_have_an_erased_key(postgres_url):
             [False, False],
         ]
         own.remove(of)
+
+
+@contextmanager
+def owner_of_tables(url: str) -> Iterator[str]:
+    """Give the URL for a role that may make a schema in a database, and nothing else."""
+    role = f"owner_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(url, autocommit=True) as session:
+        session.execute(f"create role {role}".encode())
+        session.execute(f"grant create on database {url.rpartition('/')[2]} to {role}".encode())
+        try:
+            yield f"{url}?options=-c%20role%3D{role}"
+        finally:
+            session.execute(f"drop owned by {role} cascade".encode())
+            session.execute(f"drop role {role}".encode())
+
+
+def test_no_statistics_of_an_emptied_table_have_an_erased_key(postgres_url):
+    from featurectl.online.all_stores import open_online
+    from featurectl.online.postgres.tables import LISTS, table_of
+
+    of, names = view({"note": "string"}), [f"{CANARY}-{number}" for number in range(20)]
+    spelled = CANARY.encode().hex()
+    ours = f"from pg_stats where schemaname = '{LISTS.partition('.')[0]}'"
+    kept = f"select tablename {ours} and pg_stats::text like '%{spelled}%'".encode()
+    many = f"select 1, convert_to('{CANARY}' || n % 3, 'UTF8'), n, '' from generate_series(1, 99) n"
+    with (
+        owner_of_tables(postgres_url) as url,
+        psycopg.connect(postgres_url, autocommit=True) as session,
+        closing(open_online(url)) as own,
+    ):
+        own.write(of, frame(of, [[name] for name in names], [[f"note of {name}"] for name in names]))
+        analyzed = (f"analyze {table_of(of)}", f"analyze {LISTS}")
+        for statement in (f"insert into {LISTS} {many}", *analyzed, f"delete from {LISTS}"):
+            session.execute(statement.encode())
+        assert len({name for (name,) in session.execute(kept)}) == 2
+        assert own.remove_keys(of, keys_of(*names)) == 20
+        own.wipe(of)
+        assert session.execute(kept).fetchall() == []
+        assert session.execute(f"select * from {LISTS}".encode()).fetchall() == []
+        assert (own.count_rows(of), [*own.walk(of)]) == (0, [])
+        own.write(of, frame(of, [["bo"]], [["y"]]))
+        own.wipe(of)
+        assert own.count_rows(of) == 1
 
 
 def test_who_may_not_vacuum_hears_of_it(postgres_url):

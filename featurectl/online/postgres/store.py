@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
@@ -101,11 +102,14 @@ class PostgresBytes:
     def wipe(self, *views: OnlineView) -> tuple[str, ...]:
         """Have the server give free what was removed from the views' tables, and from lists of streams.
 
-        Their statistics, which hold some values of each column, are made anew. Readers and writers go on.
+        Their statistics, which hold some values of each column, are made anew. Readers and writers go on. Of a table
+        without rows ANALYZE leaves them as they are: it is shown one row there, which nobody else sees.
         """
         found = [tables.table_of(view) for view in views if self._is_there(view)]
         found += [tables.LISTS] if self._rows(tables.ARE_THERE, ([tables.LISTS.partition(".")[2]],)) else []
         skipped = [table for table in found if self._link.maintain(f"vacuum (analyze) {table}")]
+        for table in [table for table in found if table not in skipped]:
+            self._link.write(partial(_forget_values, table=table))
         return (
             *(tables.NOT_VACUUMED.format(table=table) for table in skipped),
             *([tables.KEPT_FILES] if found else []),
@@ -277,6 +281,14 @@ def _registered(session: Session, view: OnlineView, document: str) -> int:
         return str(there)
 
     return claim_schema(document, put)
+
+
+def _forget_values(session: Session, table: str) -> None:
+    """Have the statistics of a table hold no value, if it has no rows: of one row there is none in them."""
+    added, removed = tables.passing_row(table)
+    if session.execute(f"select from {table} limit 1".encode()).fetchone() is None:
+        for statement in (added, f"analyze {table}", removed):
+            session.execute(statement.encode())
 
 
 class PostgresStore(PackedStore):

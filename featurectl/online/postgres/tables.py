@@ -148,3 +148,14 @@ def counted(table: str) -> str:
 def counted_again(table: str) -> str:
     """Return the statement that puts the number of entities right."""
     return f"update {VIEWS} set entities = (select count(*) from {table}) where {OF_VIEW}"
+
+
+def passing_row(table: str) -> tuple[str, str]:
+    """Return the statements that put a row into a table of rows, or of lists, and that take it away again."""
+    columns, values, of = "entity, row", "'', ''", "entity = ''"
+    if table == LISTS:
+        columns, values, of = "generation, entity, place, element", "-1, '', 0, ''", "generation = -1"
+    return (
+        f"insert into {table} ({columns}) values ({values}) on conflict do nothing",
+        f"delete from {table} where {of}",
+    )
