@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import FeaturectlError, TryAgainError, UsageError
 from featurectl.core.stop_request import StopRequest
-from featurectl.core.units import format_iso, parse_instant
+from featurectl.core.units import parse_instant
 from featurectl.language.definitions.json_form import load_notifier
 from featurectl.language.definitions.pipelines import Pipeline
 from featurectl.notifiers.all_notifiers import open_notifier
 from featurectl.notifiers.base import NotifierChannel
 from featurectl.offline.pipeline_records import PipelineRecord, PipelineRecords, PipelineState, StageRecord
 from featurectl.pipelines.applied import find_pipeline, records_of
+from featurectl.pipelines.ends import end_of
 from featurectl.pipelines.lease import PipelineLease, lease_key, machine_lock
 from featurectl.pipelines.ledger import SharedLedger, machine_ledger
 from featurectl.pipelines.machine import this_machine
@@ -129,7 +130,7 @@ class _Held:
 
 def _run(run: _Run, held: _Held, report: RunReport, stop: StopRequest) -> PipelineRecord:
     workspace, plan, record = run.workspace, run.plan, run.plan.record
-    life, keep = os.pipe()
+    began, (life, keep) = time.monotonic(), os.pipe()
     try:
         place = _place(run, Tether(life=life, lock=held.lock))
         room = MachineRoom(this_machine(), run.request.most, SharedLedger(machine_ledger()))
@@ -146,7 +147,7 @@ def _run(run: _Run, held: _Held, report: RunReport, stop: StopRequest) -> Pipeli
             ran = replace(
                 record,
                 state=_state(runner.records),
-                ended=format_iso(datetime.now(UTC)),
+                ended=end_of(record.began, time.monotonic() - began),
                 stages=tuple(runner.records.values()),
             )
             writer.close(ran)

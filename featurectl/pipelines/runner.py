@@ -15,6 +15,7 @@ from featurectl.core.stop_request import StopRequest
 from featurectl.core.units import format_age, format_iso
 from featurectl.language.definitions.pipelines import PipelineStage
 from featurectl.offline.pipeline_records import StageRecord, StageState
+from featurectl.pipelines.ends import end_of
 from featurectl.pipelines.order import ready_stages
 from featurectl.pipelines.reports import RunReport
 from featurectl.pipelines.retries import can_pass, wait_s
@@ -181,13 +182,12 @@ class PipelineRunner:
         self._room.give_back(stage.name)
         before = self.records[stage.name]
         code = next((code for code in attempt.codes if code), 0)
+        ended = end_of(before.began, time.monotonic() - attempt.began)
         if attempt.broken:
-            self._close(replace(before, state="failed", ended=format_iso(datetime.now(UTC)), cause=attempt.broken), "")
+            self._close(replace(before, state="failed", ended=ended, cause=attempt.broken), "")
             return
         cause = next((run.last_lines() for run, c in zip(attempt.runs, attempt.codes, strict=True) if c), "")
-        record = replace(
-            before, ended=format_iso(datetime.now(UTC)), exit_code=code, timed_out=attempt.timed_out, cause=cause
-        )
+        record = replace(before, ended=ended, exit_code=code, timed_out=attempt.timed_out, cause=cause)
         length = format_age(round((time.monotonic() - attempt.began) * _SECOND))
         if code == 0 and not attempt.timed_out:
             self._close(replace(record, state="succeeded"), f"succeeded after {length}")
@@ -216,8 +216,8 @@ class PipelineRunner:
                 del self._running[name]
                 self._room.give_back(name)
                 state: StageState = "stopped" if any(attempt.codes) else "succeeded"
-                record = replace(self.records[name], state=state, ended=format_iso(datetime.now(UTC)))
-                self._change(record, state)
+                ended = end_of(self.records[name].began, time.monotonic() - attempt.began)
+                self._change(replace(self.records[name], state=state, ended=ended), state)
 
 
 def ended_with(record: StageRecord) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 from featurectl.core.errors import UsageError
 from featurectl.core.stop_request import StopRequest
+from featurectl.offline.pipeline_records import PipelineRecord, PipelineRecords
 from featurectl.pipelines.run_pipeline import run_pipeline
 from featurectl.pipelines.run_plan import RunRequest
 from featurectl.workspace.open import open_workspace
@@ -15,12 +17,23 @@ from tests.pipelines.commands import NotedReport, program_commands
 NOTHING_BEGUN = 64
 
 
-def main(root: Path, *, resume: bool) -> int:
-    """Run the pipeline, or go on with it."""
+_SLOW_S = 0.3  # of a store
+
+
+_write = PipelineRecords.write
+
+
+def _slowly(records: PipelineRecords, record: PipelineRecord) -> None:
+    time.sleep(_SLOW_S)
+    _write(records, record)
+
+
+def main(root: Path, name: str, *, resume: bool) -> int:
+    """Run a pipeline, or go on with it."""
     with open_workspace(root, None, None, "applied") as workspace:
         sys.stdout.write("works\n")
         sys.stdout.flush()
-        request = RunRequest(name="p", resume=resume)
+        request = RunRequest(name=name, resume=resume)
         try:
             ran = run_pipeline(workspace, request, NotedReport(), StopRequest(), program_commands(root))
         except UsageError:  # killed before it was on record, so that there is none to go on with
@@ -29,4 +42,6 @@ def main(root: Path, *, resume: bool) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), resume=sys.argv[2] == "resume"))
+    if sys.argv[4:] == ["slow"]:
+        PipelineRecords.write = _slowly  # type: ignore[method-assign, assignment]
+    sys.exit(main(Path(sys.argv[1]), sys.argv[3], resume=sys.argv[2] == "resume"))

@@ -335,3 +335,10 @@ def test_a_run_elsewhere_of_which_nothing_comes_is_killed(shop, capsys):
 def test_a_killed_run_is_gone_on_with_and_no_stage_runs_twice(tmp_path, count):
     """The runner is killed at any moment: its stages end with it, and the next run begins only then."""
     kill_and_resume(tmp_path, count)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("count", [20])
+def test_a_killed_run_in_parts_with_killed_guards_is_gone_on_with(tmp_path, count):
+    """The store of its records is slow, one stage has parts, and guards of stages are killed before the runner is."""
+    assert kill_and_resume(tmp_path, count, rough=True) > 0
