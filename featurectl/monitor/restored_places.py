@@ -18,17 +18,34 @@ if TYPE_CHECKING:
     from featurectl.workspace.workspace import Workspace
 
 
-def restored_places(workspace: Workspace, state: State) -> tuple[str, ...]:
+def restored_places(workspace: Workspace, state: State, *, online: bool) -> tuple[str, ...]:
     """Return the names of an environment's places that are older than an erasure that was carried out.
 
-    What can't be read is left out: who uses it says so.
+    What can't be read is left out: who uses it says so. The online store is asked if `online`.
     """
     done = tuple(item for item in state.erasures.tombstones if item.done_at is not None)
     if not done:
         return ()
     erasures = replace(state.erasures, tombstones=done)
     known = replace(state, erasures=erasures)
-    return (*_streams(workspace, known), *_prediction_log(workspace, erasures), *_models(workspace, known))
+    return (
+        *(_online(workspace, erasures) if online else ()),
+        *_streams(workspace, known),
+        *_prediction_log(workspace, erasures),
+        *_models(workspace, known),
+    )
+
+
+def _online(workspace: Workspace, erasures: Erasures) -> list[str]:
+    """Return whether the store has rows and did not hear of the newest erasure, as it does by pushes and workers."""
+    from featurectl.online.erasure_mark import read_heard
+
+    with suppress(StoreError):
+        store, env = workspace.online(), workspace.environment.name
+        if store.prepared(workspace.project, env):
+            heard = read_heard(store, workspace.project, env)
+            return ["online store"] if heard.number < erasures.number else []
+    return []
 
 
 def _streams(workspace: Workspace, state: State) -> list[str]:

@@ -87,6 +87,7 @@ def read_status(workspace: Workspace, request: StatusRequest) -> StatusReport:
     rows = look(workspace, state, entities=request.details)
     runs, unread = runs_seen(workspace, _RUNS_BACK)
     rows = [with_failed_run(row, runs) for row in rows]
+    answers = _is_answering(rows)
     sizes = stored_sizes(workspace, workspace.state()) if rows and request.sizes else ()
     return StatusReport(
         now=workspace.now,
@@ -95,15 +96,23 @@ def read_status(workspace: Workspace, request: StatusRequest) -> StatusReport:
         unread=unread,
         sizes=sizes,
         erasures=sum(item.done_at is None for item in state.erasures.tombstones),
-        restored=restored_places(workspace, state),
-        older_registry=_older_registry(workspace),
+        restored=restored_places(workspace, state, online=answers),
+        older_registry=_older_registry(workspace) if answers else "",
     )
+
+
+def _is_answering(rows: Sequence[FreshnessRow]) -> bool:
+    """Return whether the stores have answered for all views: one that did not is not waited for once more."""
+    from featurectl.monitor.status import NOT_MATERIALIZED, NOT_ONLINE, NOT_PUSHED
+
+    usual = (NOT_MATERIALIZED, NOT_ONLINE, NOT_PUSHED)
+    return not any(row.kind == "view" and row.error and not row.error.startswith(usual) for row in rows)
 
 
 def _older_registry(workspace: Workspace) -> str:
     try:
         return older_registry(workspace)
-    except StoreError:  # rows of views say that the store can't be read
+    except StoreError:  # which every command says that needs it
         return ""
 
 

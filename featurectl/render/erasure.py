@@ -18,6 +18,9 @@ def render_erasure(report: ErasureReport, *, dry_run: bool) -> str:
     parts = [_places(report, dry_run=dry_run)]
     notes = [f"{item.place}: {in_one_line(note)}" for item in report.found for note in item.notes]
     parts += ["\n".join(notes)] if notes else []
+    if report.failures and not dry_run:
+        left = " and ".join(failure.part for failure in report.failures)
+        parts.append(f"Not finished: {left}. `featurectl erase --again` goes on once what failed is mended.")
     parts.append("\n".join(["Out of reach:", *(f"- {text}" for text in report.out_of_reach)]))
     return "\n\n".join(parts)
 
