@@ -40,13 +40,11 @@ def run(folder: Path, online: str, *words: str) -> str:
 
 
 def write_flights(folder: Path, model: str = MODEL) -> None:
-    """Write the template, with an online store that the environment names, a prediction log and a canary."""
+    """Write the template, with an online store that the environment names, a smaller prediction log and a canary."""
     run(folder.parent, "", "init", folder.name)
     config = folder / "featurectl.yaml"
-    text = config.read_text().replace(
-        "sqlite:///.featurectl/online.db", "${ONLINE}\n    prediction_log: {sample: 0.01}"
-    )
-    config.write_text(text)
+    text = config.read_text().replace("sqlite:///.featurectl/online.db", "${ONLINE}")
+    config.write_text(text.replace("prediction_log: {sample: 1.0}", "prediction_log: {sample: 0.01}", 1))
     write_model(folder, model)
 
 

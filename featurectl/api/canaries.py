@@ -20,7 +20,7 @@ class ProjectCanaries:
 
     project: ProjectBase
 
-    def start(
+    def start(  # noqa: PLR0913 (what callers of Python write)
         self,
         model: str,
         *,
@@ -28,24 +28,29 @@ class ProjectCanaries:
         allow_pickle: bool = False,
         wait: bool = False,
         every: str | timedelta = "10s",
+        within: str | timedelta | None = None,
     ) -> CanaryStartPage:
         """Let a version (`"late@3"`; `"late"`: its newest) answer a share of the entities.
 
         `run` is None where it fails a gate. `percent` stands in place of the model's own; 0: it scores in the shadow.
         `wait`: judge it again and again until it is over, `every` so often, and return it as it has ended; a canary of
-        that version that runs is waited for.
+        that version that runs is waited for, and a version that is the champion already needs none. One that is not
+        over `within` a length of time after its beginning is aborted.
 
         Raises:
             UsageError: there is no such version, or it can't be tried.
             DataError, StoreError: what is measured can't be read.
         """
         every_s = length_of(every, "every").total_seconds()
+        longest = None if within is None else length_of(within, "within")
         request = parse_start(model, percent, allow_pickle=allow_pickle, join=wait)
         with self.project.workspace("applied") as workspace:
             found = start_gated(workspace, request)
             if wait and found.run is not None and found.run.state == "running":
                 progress = self.project.open_progress()
-                waiting = CanaryWait(workspace=workspace, every_s=every_s, progress=progress, pause=time.sleep)
+                waiting = CanaryWait(
+                    workspace=workspace, every_s=every_s, progress=progress, pause=time.sleep, within=longest
+                )
                 found = replace(found, run=waiting.wait(found.run))
         return as_page(CanaryStartPage, found)
 

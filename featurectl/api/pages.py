@@ -296,6 +296,8 @@ class CanaryStartPage(ReadsAsPage, CanaryStart):
     __slots__ = ()
 
     def _page(self) -> Page:
+        if self.champion is not None:
+            return [[f"version {self.champion} is the champion already: it needs no canary."]]
         if self.run is None:
             return [[render_gates(self.failed)]]
         return [[render_started(self.run) if self.run.state == "running" else render_ended(self.run)]]

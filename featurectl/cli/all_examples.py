@@ -40,7 +40,7 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
     "models export": ("models export late_arrival --out exported",),
     "models canary start": (
         "models canary start late_arrival@2 --percent 5",
-        "models canary start late_arrival --wait",
+        "models canary start late_arrival --wait --within 2h",
     ),
     "models canary status": ("models canary status late_arrival",),
     "models canary promote": ("models canary promote late_arrival",),

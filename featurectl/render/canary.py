@@ -29,6 +29,11 @@ def render_ended(run: CanaryRun) -> str:
     return f"{_head(run)}\n{run.state.replace('_', ' ')} {at}: {in_one_line(run.reason)}"
 
 
+def render_needless(model: str, champion: int) -> str:
+    """Return why a version needs no canary."""
+    return f"{model} version {champion} is the champion already: it needs no canary."
+
+
 def render_evaluation(judged: CanaryEvaluation) -> str:
     """Return the figures of both sides, what was asked and what was measured, and what that means."""
     run, figures, verdict = judged.run, judged.figures, judged.verdict

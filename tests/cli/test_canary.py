@@ -74,6 +74,8 @@ def test_the_canary_is_the_one_that_was_applied_not_the_one_of_the_file(root):
     [
         (("start", "trial@"), "trial@: which version?"),
         (("start", "trial@2", "--wait", "--every", "soon"), "--every 'soon' is no length of time"),
+        (("start", "trial@2", "--within", "2h"), "--within is how long --wait waits"),
+        (("start", "trial@2", "--wait", "--within", "soon"), "--within 'soon' is no length of time"),
         (("start", "trial@2", "--wait", "--env", "unlogged"),
          "environment unlogged has no prediction log, which a canary is judged by"),
         (("start", "trail@2"), "no model 'trail' is applied in project trial"),

@@ -139,13 +139,25 @@ class Reader:
         if words[0] == "featurectl" and words[-1] == "&":
             self._serve(words[1:-1])
             return Ran("", 0)
+        if words[-1] == "&":
+            self._begin(text.removesuffix("&"))
+            return Ran("", 0)
         if words[0] == "featurectl" and not {"|", ">"} & {*words}:
             if (before := self._recorded(text.removeprefix("featurectl "))) is not None:
                 return before
             return run_here(words[1:], self.folder, self.environ)
+        return run_shell(self._on_ports(text), self.folder)
+
+    def _on_ports(self, text: str) -> str:
         for shown, port in self.ports.items():
             text = text.replace(f"localhost:{shown}", f"127.0.0.1:{port}")
-        return run_shell(text, self.folder)
+        return text
+
+    def _begin(self, text: str) -> None:
+        """Start a command beside the page, which ends with it."""
+        process = subprocess.Popen(["sh", "-c", f"exec {self._on_ports(text)}"], cwd=self.folder, env=shell_environ())
+        self.closing.callback(process.wait)
+        self.closing.callback(process.terminate)
 
     def _work(self, words: list[str]) -> None:
         """Start workers beside the page; they listen on a free port in place of the one that is shown, if any."""
@@ -333,13 +345,17 @@ def run_here(arguments: list[str], folder: Path, environ: Mapping[str, str]) -> 
     return Ran(printed.getvalue(), code)
 
 
+def shell_environ() -> dict[str, str]:
+    """Return the environment of a shell whose `python` is the one of these tests."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
 def run_shell(text: str, folder: Path) -> Ran:
-    """Run a command in a shell, whose `python` is the one of these tests."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    """Run a command in a shell."""
     done = subprocess.run(
         ["sh", "-c", text],
         cwd=folder,
-        env={**os.environ, "PATH": path},
+        env=shell_environ(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import yaml
 
 from featurectl.operations.init import template_folder
 
@@ -144,6 +145,9 @@ def keep_ten_days(root: Path) -> None:
     for name, clock in CLOCKS.items():
         path = root / "data" / f"{name}.parquet"
         pl.read_parquet(path).filter(pl.col(clock).is_between(FROM, TO)).write_parquet(path)
-    model = root / "models" / "late_arrival.yaml"
-    text = model.read_text().replace("n_estimators: 200", "n_estimators: 5").replace("num_threads: 2", "num_threads: 1")
-    model.write_text("\n".join(line for line in text.splitlines() if "gates:" not in line) + "\n")
+    path = root / "models" / "late_arrival.yaml"
+    document = yaml.safe_load(path.read_text())
+    for model in document["models"]:
+        model.pop("gates", None)
+        model["trainer"]["params"]["n_estimators"] = 5
+    path.write_text(yaml.safe_dump(document, sort_keys=False))

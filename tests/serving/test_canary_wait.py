@@ -9,13 +9,18 @@ import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from featurectl.api.project import open_project
 from featurectl.cli.main import main
 from featurectl.core.errors import StoreError
-from featurectl.monitor.canary.wait import CanaryWait
+from featurectl.language.definitions.gates import CanarySuccess
+from featurectl.monitor.canary.figures import Figures, SideFigures
+from featurectl.monitor.canary.lifecycle import look_at
+from featurectl.monitor.canary.wait import CanaryWait, judgement_line
+from featurectl.registry.state import CanaryRun
 from featurectl.workspace.open import open_workspace
 from tests.serving.process import running
 from tests.serving.trial import CANARY, NUMBER, canary, clients_of, run, state_of, wait_until, write_model
@@ -65,14 +70,16 @@ class Clock:
 def waited(own_trial):
     """Waits for the canary of a version on a clock; gives how it ended, and the lines that were said."""
 
-    def wait(spec, clock, *, every_s=600.0, patched=None):
+    def wait(spec, clock, *, every_s=600.0, patched=None, within=None):
         write_model(own_trial, canary=spec)
         canary(own_trial, "start", f"trial@{BETTER}")
         heard, begun = Heard(), state_of(own_trial).canaries[-1]
         with open_workspace(own_trial, None, None, "applied") as workspace:
             if patched:
                 patched(workspace)
-            waiting = CanaryWait(workspace=workspace, every_s=every_s, progress=heard, pause=clock.pause, now=clock.now)
+            waiting = CanaryWait(
+                workspace=workspace, every_s=every_s, progress=heard, pause=clock.pause, now=clock.now, within=within
+            )
             return waiting.wait(begun), heard.lines
 
     return wait
@@ -84,16 +91,35 @@ def test_nobody_but_the_wait_has_to_judge(waited, own_trial):
     assert (ended.state, clock.waits) == ("promoted", [600.0] * 3)
     assert state_of(own_trial).aliases["trial", "champion"] == BETTER
     assert [line.rpartition("; ")[2] for line in lines] == ["25 min left", "15 min left", "5 min left"]
-    assert lines[0].startswith("trial version 2: 0 of 0 requests; ")
+    assert lines[0] == "trial version 2: 0 of 0 requests; nobody has asked for it in dev yet; 25 min left"
 
 
-def test_a_line_says_what_does_not_hold_yet_and_what_is_left(waited, own_trial):
-    clock = Clock(lambda: None, lambda: canary(own_trial, "abort", "trial"))
-    ended, lines = waited(CANARY.replace("2s", "15m"), clock)
-    assert ended.state == "aborted"
-    assert lines[0].startswith("trial version 2: 0 of 300 requests; latency_p99_ms no request (asked: at most 1500); ")
-    assert lines[0].endswith("; 15 min left")
-    assert lines[1].endswith("; 5 min left")
+def test_a_line_says_what_does_not_hold_yet_and_what_is_left():
+    sides = {name: SideFigures(version=number, requests=20) for number, name in ((1, "champion"), (2, "challenger"))}
+    began = datetime.now(UTC)
+    begun = CanaryRun(
+        model="trial", number=1, champion=1, challenger=2, environment="dev", percent=30, for_us=900_000_000,
+        min_requests=300, success=CanarySuccess(latency_p99_ms=1500, error_rate_percent=1), started_at=began,
+    )  # fmt: skip
+    found = look_at(begun, SimpleNamespace(figures=lambda: Figures(**sides)), began)
+    line = judgement_line(found, began + timedelta(minutes=10))
+    assert line == "trial version 2: 20 of 300 requests; latency_p99_ms no request (asked: at most 1500); 5 min left"
+
+
+def test_a_canary_that_is_not_over_within_its_time_is_aborted_and_says_why(waited, own_trial):
+    clock = Clock()
+    ended, lines = waited(CANARY.replace("2s", "15m"), clock, within=timedelta(minutes=35))
+    assert (ended.state, clock.waits) == ("aborted", [600.0] * 4)
+    why = "its time is over; it waits for requests: 0 of 300"
+    assert lines[-1] == f"trial version 2: 0 of 300 requests; nobody has asked for it in dev yet; {why}"
+    asked = "nobody has asked for trial in dev: is featurectl serve running there?"
+    assert ended.reason == f"not over within 35m: {why}; {asked}"
+    assert state_of(own_trial).aliases == {("trial", "champion"): 1}
+
+
+def test_a_canary_that_ends_just_then_ends_as_it_does(waited):
+    ended, _ = waited(ANYTHING.replace("1s", "10m"), Clock(), within=timedelta(minutes=10))
+    assert ended.state == "promoted"
 
 
 def test_the_end_by_another_judge_is_the_end(waited, own_trial):
@@ -170,6 +196,27 @@ def test_a_canary_of_that_version_that_runs_is_waited_for(own_trial, capsys):
     canary(own_trial, "start", f"trial@{BETTER}", "--wait", *EVERY)  # a retry after its end
     assert [item.state for item in state_of(own_trial).canaries] == ["promoted"]
     assert "\npromoted " in capsys.readouterr().out
+
+
+def test_the_command_aborts_what_is_not_over_within_a_time(own_trial, capsys):
+    write_model(own_trial, canary=ENDLESS)
+    capsys.readouterr()
+    words = ["models", "canary", "start", f"trial@{BETTER}", "--wait", *EVERY, "--within", "1s", "-C", str(own_trial)]
+    assert main(words) == 1
+    assert ": not over within 1s: 8 h 59 min left; nobody has asked for trial in dev" in capsys.readouterr().out
+    assert main(words) == 1  # it stands in no one's way
+
+
+def test_a_version_that_is_the_champion_anyway_needs_no_canary(own_trial, capsys):
+    run(own_trial, "models", "promote", f"trial@{max(NUMBER.values())}", "--allow-pickle")
+    before, newest = state_of(own_trial), max(NUMBER.values())
+    capsys.readouterr()
+    canary(own_trial, "start", "trial", "--wait", *EVERY)
+    assert capsys.readouterr().out == f"trial version {newest} is the champion already: it needs no canary.\n"
+    found = open_project(own_trial, progress=False).models.canary.start("trial", wait=True, within="1h")
+    assert (found.run, found.champion, found.gates) == (None, newest, ())
+    assert repr(found) == f"version {newest} is the champion already: it needs no canary."
+    assert state_of(own_trial) == before
 
 
 def test_a_project_in_python_waits_for_the_end(own_trial):

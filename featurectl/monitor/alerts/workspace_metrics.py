@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
@@ -167,13 +167,22 @@ class WorkspaceMetrics:
         )
 
     def pipeline_failures(self, patterns: Sequence[str]) -> Mapping[str, Callable[[datetime], tuple[int, str] | None]]:
-        """Return what counts the runs of each applied pipeline that failed; each raises StoreError."""
+        """Return what counts the runs of each applied pipeline that failed; each raises StoreError.
+
+        Runs end by the clock: where the now of the environment stands still, those up to the real now are counted.
+        """
         place = self._workspace
+        stands_still = place.as_of is None and place.environment.now is not None
+        behind = datetime.now(UTC) - self.now if stands_still else timedelta(0)
         records = PipelineRecords(
             location=place.offline_location(), project=place.project, environment=self.environment
         )
         names = pipelines_of(self._state, tuple(patterns))
-        return {name: partial(failures_of, records, name, now=self.now) for name in names}
+
+        def count(name: str, since: datetime) -> tuple[int, str] | None:
+            return failures_of(records, name, since + behind, self.now + behind)
+
+        return {name: partial(count, name) for name in names}
 
     def stream_lags(self, views: Sequence[str]) -> Mapping[str, Callable[[], Observation]]:
         """Return what measures each stream that some views read, by the names of the sources.

@@ -121,6 +121,16 @@ def end_canary(
     return _ended(workspace, CanaryEvaluation(run=run, figures=seen.figures, verdict=verdict), command)
 
 
+def give_up(workspace: Workspace, seen: CanaryEvaluation, reason: str, command: str) -> CanaryEvaluation:
+    """Abort a canary that a look has found running.
+
+    Raises:
+        StoreError: the registry can't be read.
+    """
+    verdict = CanaryVerdict(state="aborted", reason=reason, criteria=seen.verdict.criteria)
+    return _ended(workspace, CanaryEvaluation(run=seen.run, figures=seen.figures, verdict=verdict), command)
+
+
 def _ended(workspace: Workspace, judged: CanaryEvaluation, command: str) -> CanaryEvaluation:
     """Write the end of a canary; where another judge was faster, it is as that one has written."""
     decision = CanaryDecision(run=judged.run, verdict=judged.verdict, figures=judged.figures)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class StartRequest:
     """A version by its number or alias, and its share of the entities in place of that of the model's `canary:`.
 
-    `which` empty: the newest one. `join`: a canary of that version that runs, or has made it the champion, is the one
-    that is meant.
+    `which` empty: the newest one. `join`: who asks waits for its end, so a canary of that version that runs, or has
+    made it the champion, is the one that is meant, and a version that is the champion anyway needs none.
     """
 
     model: str
@@ -35,14 +35,16 @@ class StartRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CanaryStart:
-    """What the gates found, and the canary; None: a gate has failed, and none was begun.
+    """What the gates found, and the canary; None: a gate has failed, and none was begun, or none is needed.
 
-    `is_joined`: it was there before, and no gate was looked at.
+    `is_joined`: it was there before, and no gate was looked at. `champion`: the version, which is the champion without
+    a canary, as the first one of a model is.
     """
 
     gates: tuple[GateResult, ...]
     run: CanaryRun | None
     is_joined: bool = False
+    champion: int | None = None
 
     @property
     def failed(self) -> list[GateResult]:
@@ -95,15 +97,15 @@ def _chosen(state: State, request: StartRequest) -> ModelVersion:
 
 
 def _joined(state: State, version: ModelVersion, request: StartRequest) -> CanaryStart | None:
-    """Return the canary of a version that runs, or has made it the champion of now; None: it has neither.
+    """Return the canary of a version that runs, or has made it the champion of now, or that it needs none; else None.
 
     Raises:
         UsageError: it runs for another share of the entities.
     """
     last = last_canary(state, version.model)
-    if last is None or last.challenger != version.version:
-        return None
-    is_champion = last.state == "promoted" and state.aliases.get((version.model, CHAMPION)) == version.version
+    is_champion = state.aliases.get((version.model, CHAMPION)) == version.version
+    if last is None or last.challenger != version.version or last.state not in ("running", "promoted"):
+        return CanaryStart(gates=(), run=None, champion=version.version) if is_champion else None
     if last.state != "running" and not is_champion:
         return None
     if last.state == "running" and request.percent not in (None, last.percent):

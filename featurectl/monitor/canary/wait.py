@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import StoreError, TryAgainError
-from featurectl.core.units import SECOND_US, format_age
-from featurectl.monitor.canary.lifecycle import CanaryEvaluation, judge_seen, look_at, open_log
+from featurectl.core.units import SECOND_US, format_age, format_duration
+from featurectl.monitor.canary.lifecycle import CanaryEvaluation, give_up, judge_seen, look_at, open_log
 from featurectl.monitor.canary.verdict import ends_at, least_requests
 from featurectl.registry.state import CanaryRun
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from featurectl.core.progress import Progress
     from featurectl.monitor.canary.log import CanaryLog
     from featurectl.workspace.workspace import Workspace
+
+_COMMAND: Final = "models canary start --wait"
 
 
 def _clock() -> datetime:
@@ -28,7 +30,7 @@ class CanaryWait:
     """Judges a canary every so many seconds until it is over, whoever ends it; a line of `progress` at each look.
 
     A registry, or a prediction log, that can't be read is waited for. `pause` waits so many seconds, `now` is the
-    clock.
+    clock. A canary that is not over `within` its length after its beginning is aborted.
     """
 
     workspace: Workspace
@@ -36,6 +38,7 @@ class CanaryWait:
     progress: Progress
     pause: Callable[[float], object]
     now: Callable[[], datetime] = _clock
+    within: timedelta | None = None
 
     def wait(self, run: CanaryRun) -> CanaryRun:
         """Return the canary as it has ended.
@@ -64,17 +67,34 @@ class CanaryWait:
         same = next(one for one in state.canaries if (one.model, one.number) == (run.model, run.number))
         if same.state != "running":
             return same
-        judged = judge_seen(self.workspace, look_at(same, log, self.now()), "models canary start --wait")
+        judged = judge_seen(self.workspace, look_at(same, log, self.now()), _COMMAND)
+        if judged.run.state == "running" and self.within is not None and self.now() >= run.started_at + self.within:
+            judged = give_up(self.workspace, judged, _late(judged, self.within), _COMMAND)
         return judged if judged.run.state == "running" else judged.run
+
+
+def _late(seen: CanaryEvaluation, within: timedelta) -> str:
+    """Return why a canary is aborted that did not end by itself."""
+    run, length = seen.run, format_duration(within // timedelta(microseconds=1))
+    reason = f"not over within {length}: {seen.verdict.reason}"
+    if _is_asked(seen):
+        return reason
+    return f"{reason}; nobody has asked for {run.model} in {run.environment}: is featurectl serve running there?"
+
+
+def _is_asked(seen: CanaryEvaluation) -> bool:
+    """Return whether anybody has asked for the model since the canary began."""
+    return seen.figures.champion.requests + seen.figures.challenger.requests > 0
 
 
 def judgement_line(found: CanaryEvaluation, now: datetime) -> str:
     """Return what a look at a running canary has found: requests, what does not hold yet, and the time left."""
     run, verdict = found.run, found.verdict
     left_us = int((ends_at(run) - now).total_seconds()) * SECOND_US
+    missing = [f"{item.name} {item.measured} (asked: {item.asked})" for item in verdict.criteria if not item.holds]
     parts = [
         f"{found.figures.challenger.requests:,} of {least_requests(run):,} requests",
-        *(f"{item.name} {item.measured} (asked: {item.asked})" for item in verdict.criteria if item.holds is not True),
+        *(missing if _is_asked(found) else [f"nobody has asked for it in {run.environment} yet"]),
         f"{format_age(left_us)} left" if left_us > 0 else verdict.reason,
     ]
     return f"{run.model} version {run.challenger}: {'; '.join(parts)}"

@@ -90,3 +90,15 @@ def test_a_run_that_fails_is_told_with_its_last_lines_and_what_to_run(tmp_path, 
     assert (message["subject"], message["kind"]) == ("pipeline:nightly", "firing")
     assert "set: " in message["cause"]
     assert "featurectl pipeline run nightly --resume --env" in message["cause"]
+
+
+def test_where_now_stands_still_runs_up_to_the_real_now_count(tmp_path, monkeypatch, capsys):
+    write_repository(tmp_path, PIPELINES + ALERT.replace("severity: critical", "severity: info"))
+    monkeypatch.chdir(tmp_path)
+    project = tmp_path / "featurectl.yaml"
+    project.write_text(project.read_text().replace('db"}', 'db", now: 2026-01-05T00:00:00Z}'))
+    (tmp_path / "spine.csv").write_text("nothing\n")
+    assert main(["pipeline", "run", "nightly", "-q"]) == 1
+    capsys.readouterr()
+    assert main(["monitor", "check", "-q"]) == 0  # it is told, and ends no run by that
+    assert "1 firing of 1 alert" in capsys.readouterr().out

@@ -22,8 +22,6 @@ ROWS, A_REQUEST = 5_000, 100
 def test_nothing_differs_on_the_flights(tmp_path, capsys):
     root = tmp_path / "flights"
     assert main(["init", str(root), "-q"]) == 0
-    file = root / "featurectl.yaml"
-    file.write_text(file.read_text().replace("    now:", "    prediction_log: {sample: 1.0}\n    now:", 1))
     run(root, "apply", "--auto-approve")
     run(root, "materialize")
     run(root, "train", "late_arrival")

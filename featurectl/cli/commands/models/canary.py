@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import asdict
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -13,6 +14,7 @@ from featurectl.cli.shared.call import Call, Outcome
 from featurectl.cli.shared.signals import ended_by_sigterm
 from featurectl.cli.shared.workspaces import open_applied
 from featurectl.core.dataclass import dataclass
+from featurectl.core.errors import UsageError
 from featurectl.core.units import counted
 
 if TYPE_CHECKING:
@@ -35,6 +37,16 @@ class StartOptions:
     every: Annotated[
         str, typer.Option(help="With --wait: how long to wait between two judgements.", metavar="DURATION")
     ] = "10s"
+    within: Annotated[
+        str,
+        typer.Option(help="With --wait: abort it when it is not over so long after its beginning.", metavar="DURATION"),
+    ] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pace:
+    every_s: float
+    within: timedelta | None
 
 
 @verb()
@@ -51,26 +63,39 @@ def start(
     something does not.
 
     With --wait it ends when the canary is over: with 0 when the version was promoted, with 1 when it was rolled back
-    or aborted. It judges, too, so that nobody else has to; a registry that is away is waited for. SIGTERM and Ctrl-C
-    end the wait with 130, and not the canary: the same command waits again, for the canary of that version that runs.
+    or aborted. It judges, too, so that nobody else has to; a registry that is away is waited for. Without requests a
+    canary does not end by itself: --within aborts it then. SIGTERM and Ctrl-C end the wait with 130, and not the
+    canary: the same command waits again, for the canary of that version that runs. A version that is the champion
+    already, as the first one of a model is, needs no canary: 0 at once.
     """
-    from featurectl.cli.shared.times import seconds_of
     from featurectl.monitor.canary.start_gated import parse_start, start_gated
 
-    every_s = seconds_of("--every", options.every)
+    pace = _pace(options)
     request = parse_start(model, options.percent, allow_pickle=options.allow_pickle, join=options.wait)
     with open_applied(call) as workspace, ended_by_sigterm() if options.wait else nullcontext():
         found = start_gated(workspace, request)
         if options.wait and found.run is not None:
-            return _waited(call, workspace, found, every_s)
-    return _started(model, found)
+            return _waited(call, workspace, found, pace)
+    return _started(request.model, model, found)
 
 
-def _started(model: str, found: CanaryStart) -> Outcome:
-    from featurectl.render.canary import render_started, run_json
+def _pace(options: StartOptions) -> _Pace:
+    from featurectl.cli.shared.times import seconds_of
+
+    within = timedelta(seconds=seconds_of("--within", options.within)) if options.within else None
+    if within and not options.wait:
+        raise UsageError("--within is how long --wait waits", hint="--wait --within 2h")
+    return _Pace(every_s=seconds_of("--every", options.every), within=within)
+
+
+def _started(name: str, model: str, found: CanaryStart) -> Outcome:
+    from featurectl.render.canary import render_needless, render_started, run_json
     from featurectl.render.gates import render_gates
 
     gates = [asdict(gate) for gate in found.gates]
+    if found.champion is not None:
+        result = {"canary": None, "gates": gates, "champion": found.champion}
+        return Outcome(text=render_needless(name, found.champion), result=result)
     if found.run is None:
         failed = f"{model} fails {counted(len(found.failed), 'gate')}: no canary is begun."
         text = f"{render_gates(found.failed)}\n{failed}"
@@ -78,7 +103,7 @@ def _started(model: str, found: CanaryStart) -> Outcome:
     return Outcome(text=render_started(found.run), result={"canary": run_json(found.run), "gates": gates})
 
 
-def _waited(call: Call, workspace: Workspace, found: CanaryStart, every_s: float) -> Outcome:
+def _waited(call: Call, workspace: Workspace, found: CanaryStart, pace: _Pace) -> Outcome:
     """Wait for the end of a canary; it goes on where the wait is interrupted."""
     import time
 
@@ -89,7 +114,9 @@ def _waited(call: Call, workspace: Workspace, found: CanaryStart, every_s: float
     run, gates = found.run, [asdict(gate) for gate in found.gates]
     if not found.is_joined or run.state == "running":
         call.progress.done(render_started(run).partition("\n")[0])
-    waiting = CanaryWait(workspace=workspace, every_s=every_s, progress=call.progress, pause=time.sleep)
+    waiting = CanaryWait(
+        workspace=workspace, every_s=pace.every_s, progress=call.progress, pause=time.sleep, within=pace.within
+    )
     try:
         ended = waiting.wait(run) if run.state == "running" else run
     except KeyboardInterrupt:
