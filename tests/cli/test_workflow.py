@@ -270,10 +270,8 @@ def test_a_plan_that_is_blocked_ends_the_job_and_is_shown(tmp_path, jobs):
         ("plan", 0),
         ("apply", 0),
     ]
-    (folder / "models" / "late_arrival.yaml").unlink()
-    (folder / "tests" / "late_arrival.yaml").unlink()
-    stages = (folder / "pipelines.yaml").read_text().splitlines(keepends=True)
-    (folder / "pipelines.yaml").write_text("".join(line for line in stages if "late_arrival" not in line))
+    for file in ("models/late_arrival.yaml", "tests/late_arrival.yaml", "pipelines.yaml"):
+        (folder / file).unlink()
     planned = list(runner.run(jobs["plan"]))
     assert [code for _, code, _ in planned] == [1]
     assert "BLOCKED" in (folder / "plan.md").read_text()
