@@ -239,7 +239,7 @@ def test_a_stage_that_hangs_is_ended_by_ctrl_c_and_the_run_is_gone_on_with(shop,
 @pytest.mark.usefixtures("locked")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_that_ends_a_run_is_its_exit_code(number, code):
-    """As of `serve`, and of what knows no signal: a scheduler tells it from Ctrl-C, and may try again."""
+    """As of a process that knows no signal: a scheduler tells it from Ctrl-C, and may try again."""
     with begun("-o", "json") as process:
         process.send_signal(number)
         ended = json.loads(process.communicate()[0])["result"]
