@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnclearEvents:
-    """So many events of which the text of a key alone tells whether they are of it, and the erasures that lack it."""
+    """So many events of which the text of a key alone tells whether they are of it, and the erasures that lack it.
+
+    Those were cut; without any the events came back with a table from before an erasure that was not.
+    """
 
     events: int
-    erasures: frozenset[int]
+    erasures: frozenset[int] = frozenset()
 
     @property
     def note(self) -> str:
@@ -34,10 +37,11 @@ class UnclearEvents:
         '1 event has no key that can be read, and'
         """
         have, it = ("has", "it") if self.events == 1 else ("have", "they")
-        return (
-            f"{counted(self.events, 'event')} {have} no key that can be read, and {it} may be of an erasure that was "
-            "cut: erase the key once more by its value; until then the erasure is not finished"
-        )
+        may_be = f"{counted(self.events, 'event')} {have} no key that can be read, and {it} may be of"
+        if self.erasures:
+            end = "until then the erasure is not finished"
+            return f"{may_be} an erasure that was cut: erase the key once more by its value; {end}"
+        return f"{may_be} a key that was erased before {it} came back with a backup: erase that once more by its value"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,9 +87,14 @@ def known_keys_of(request: ErasureRequest, stream: AppliedStream) -> list[Erased
 
 def cut_erasures(request: ErasureRequest, stream: AppliedStream) -> Sequence[Tombstone]:
     """Return the erasures of a stream's entities that are not finished, and whose keys are known by hashes alone."""
+    return [item for item in later_erasures(request, stream, 0) if item.done_at is None]
+
+
+def later_erasures(request: ErasureRequest, stream: AppliedStream, mark: int) -> Sequence[Tombstone]:
+    """Return the erasures after a number of a stream's entities whose keys are known by hashes alone."""
     of_stream = {item.number for item in stream.erased.erasures.tombstones}
-    cut = [item for item in request.erasures.tombstones if item.done_at is None and item.number not in request.values]
-    return [item for item in cut if item.number in of_stream]
+    later = [item for item in request.erasures.tombstones if item.number > mark and item.number not in request.values]
+    return [item for item in later if item.number in of_stream]
 
 
 def _tables(request: ErasureRequest) -> Iterator[_ErasedTable]:
@@ -97,7 +106,8 @@ def _tables(request: ErasureRequest) -> Iterator[_ErasedTable]:
         tables = StreamTables(source=source, log=workspace.event_log(source), rejected=workspace.rejected_log(source))
         log, rejected = tables.erasers(partial(_erased_after, request, source.name), known_keys_of(request, stream))
         yield _ErasedTable(place=f"log of stream {source.name}", eraser=log)
-        unclear = partial(_unclear, tables.search(stream.erased), cut_erasures(request, stream))
+        search, mark = tables.search(stream.erased), tables.rejected.open().state.erased
+        unclear = partial(_unclear, search, cut_erasures(request, stream), later_erasures(request, stream, mark))
         yield _ErasedTable(place=f"rejected events of stream {source.name}", eraser=rejected, unclear=unclear)
 
 
@@ -106,8 +116,10 @@ def _erased_after(request: ErasureRequest, source: str, mark: int) -> StreamEras
     return erased_of_stream(replace(request.target.state, erasures=request.and_since(mark)), source)
 
 
-def _unclear(search: ErasedLogSearch, cut: Sequence[Tombstone]) -> UnclearEvents | None:
-    count = search.count_unclear(max(item.at for item in cut)) if cut else 0
+def _unclear(search: ErasedLogSearch, cut: Sequence[Tombstone], later: Sequence[Tombstone]) -> UnclearEvents | None:
+    """Return the events that may be of erasures that were cut, or else of those after which a table was clean last."""
+    of = cut or later
+    count = search.count_unclear(max(item.at for item in of)) if of else 0
     return UnclearEvents(events=count, erasures=frozenset(item.number for item in cut)) if count else None
 
 

@@ -6,11 +6,11 @@ each: readers leave out of them what was erased.
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from featurectl.core.errors import StoreError
+from featurectl.core.errors import FeaturectlError, StoreError
 
 if TYPE_CHECKING:
     from featurectl.core.erasures import Erasures
@@ -29,7 +29,7 @@ def restored_places(workspace: Workspace, state: State, *, online: bool) -> tupl
     erasures = replace(state.erasures, tombstones=done)
     known = replace(state, erasures=erasures)
     return (
-        *(_online(workspace, erasures) if online else ()),
+        *((*_online(workspace, erasures), *_lists(workspace, known)) if online else ()),
         *_streams(workspace, known),
         *_prediction_log(workspace, erasures),
         *_models(workspace, known),
@@ -46,6 +46,27 @@ def _online(workspace: Workspace, erasures: Erasures) -> list[str]:
             heard = read_heard(store, workspace.project, env)
             return ["online store"] if heard.number < erasures.number else []
     return []
+
+
+def _lists(workspace: Workspace, state: State) -> list[str]:
+    """Return the views of streams whose lists are older than an erasure, as their marks in the online store say."""
+    from featurectl.online.list_marks import read_list_mark
+    from featurectl.online.row_places import online_view
+    from featurectl.online.stream_state.base import StreamSource
+    from featurectl.streaming.session.applied_streams import applied_streams
+
+    found, env = [], workspace.environment.name
+    for stream in applied_streams(state).values():
+        place = StreamSource(project=workspace.project, env=env, source=stream.source.name)
+        with suppress(FeaturectlError):
+            with closing(workspace.stream_reader().connect(place)) as connection:
+                register = connection.register.read_state()
+            for label, view in stream.views.items() if stream.erased else ():
+                own = online_view(view, int(label.rpartition("@")[2]), workspace.project, env)
+                newest = state.erasures.newest_of(view.entity.name) if view.entity else 0
+                if register.live(label) is not None and read_list_mark(workspace.online(), own) < newest:
+                    found.append(f"lists of {label}")
+    return found
 
 
 def _streams(workspace: Workspace, state: State) -> list[str]:

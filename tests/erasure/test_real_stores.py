@@ -2,118 +2,33 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import psycopg
 import pytest
 
+from featurectl.cli.main import main
 from featurectl.online.postgres.store import PostgresBytes
 from tests.end_to_end.test_hanging_stores import hurry
+from tests.erasure.real_stores import CANARY, Server, own_store
 from tests.model_shop import PROJECT, VIEWS, Shop, open_shop, write_files
 from tests.servers.pausing import hanging
-from tests.servers.postgres import OwnPostgres, own_postgres
-from tests.servers.redis import RedisServer, redis_server
+from tests.streaming.session.swipes import Swipes
 
 pytestmark = pytest.mark.long
-CANARY = "canary-51c0"
 LIMIT_S = 30
 UNFINISHED = "Not finished: online store. `featurectl erase --again` goes on once what failed is mended."
 REMINDED = "1 erasure is not finished: `featurectl erase --again`"
 RESTORED = "online store: restored from before an erasure"
 
 
-class Server(Protocol):
-    """An online store on a server of its own, which may be killed, and put back to a backup."""
-
-    url: str
-
-    def pid(self) -> int: ...
-    def kill(self) -> None: ...
-    def start(self) -> None: ...
-    def save(self) -> None:
-        """Make a backup."""
-
-    def restore(self) -> None:
-        """Put the backup in place of all that is there."""
-
-    def found(self) -> Sequence[object]:
-        """Return what has the canary of all that the server gives out."""
-
-
-class OwnRedis:
-    """A Redis, and its RDB file of before."""
-
-    def __init__(self, server: RedisServer, folder: Path) -> None:
-        self._server, self._backup = server, folder / "before.rdb"
-        self.url = server.url
-        with server.client() as client:
-            self._file = Path(client.config_get("dir")["dir"]) / "dump.rdb"
-        self.kill, self.start = server.kill, server.start
-
-    def pid(self) -> int:
-        return self._server.pid
-
-    def save(self) -> None:
-        with self._server.client() as client:
-            client.save()
-        shutil.move(self._file, self._backup)
-
-    def restore(self) -> None:
-        self.kill()
-        shutil.copy(self._backup, self._file)
-        self.start()
-
-    def found(self) -> Sequence[object]:
-        with self._server.client() as client:
-            return [key for key in client.scan_iter() if CANARY.encode() in key + repr(client.hgetall(key)).encode()]
-
-
-class OwnPostgresStore:
-    """A PostgreSQL, and a dump of before."""
-
-    def __init__(self, server: OwnPostgres, folder: Path) -> None:
-        self._server, self._backup = server, folder / "before.sql"
-        self.url = server.server.url
-        self.kill, self.start = server.kill, server.start
-
-    def pid(self) -> int:
-        return self._server.server.pid
-
-    def save(self) -> None:
-        self._backup.write_bytes(self._dump("--clean", "--if-exists"))
-
-    def restore(self) -> None:
-        psql: list[str | Path] = [self._server.programs / "psql", "-q", "-d", self.url, "-f", self._backup]
-        subprocess.run(psql, check=True, capture_output=True, cwd="/")
-        with psycopg.connect(self.url, autocommit=True) as session:
-            session.execute("analyze")
-
-    def found(self) -> Sequence[object]:
-        spelled = CANARY.encode().hex()
-        with psycopg.connect(self.url) as session:
-            asked = "select tablename, attname from pg_stats where schemaname !~ '^pg_' and pg_stats::text like %s"
-            known = session.execute(asked, (f"%{spelled}%",)).fetchall()
-        return [*known, *(line for line in self._dump().splitlines() if spelled.encode() in line)]
-
-    def _dump(self, *options: str) -> bytes:
-        dump: list[str | Path] = [self._server.programs / "pg_dump", "-d", self.url, *options]
-        return subprocess.run(dump, check=True, capture_output=True, cwd="/").stdout
-
-
 @pytest.fixture(params=["redis", "postgres"])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("backup")
-    with ExitStack() as stack:
-        if request.param == "redis":
-            yield OwnRedis(stack.enter_context(redis_server()), folder)
-        else:
-            yield OwnPostgresStore(stack.enter_context(own_postgres()), folder)
+    with own_store(request.param, tmp_path_factory.mktemp("backup")) as own:
+        yield own
 
 
 @pytest.fixture
@@ -206,3 +121,29 @@ def test_a_postgres_that_is_killed_in_the_middle_is_done_over(shop: Shop, server
         if rows_miss:
             shop.run("push")
         assert "eras" not in shop.run("status").out
+
+
+@pytest.mark.parametrize("words", [["erase", "--again"], ["stream", "rebuild", "spend"]], ids=" ".join)
+def test_restored_lists_are_named_and_cleaned(
+    tmp_path: Path, server: Server, words: list[str], capsys: pytest.CaptureFixture[str]
+):
+    def run(*words: str) -> str:
+        capsys.readouterr()
+        assert main(["-C", str(tmp_path), *words, "-q"]) in ((0, 1) if words[0] == "status" else (0,))
+        return capsys.readouterr().out
+
+    swipes = Swipes(root=tmp_path, online=server.url)
+    swipes.send(4, card=CANARY)
+    swipes.send(2)
+    run("stream", "run", "--once")
+    server.save()
+    run("erase", "card", f"card={CANARY}")
+    assert server.found() == []
+    server.restore()
+    assert "lists of spend@1: restored from before an erasure" in run("status")
+    run(*words)
+    assert "eras" not in run("status")
+    if words != ["erase", "--again"]:
+        server.analyze()  # as a server does from time to time
+    assert server.found() == []
+    assert (swipes.values() or {})["amount_count_1h"] == 3

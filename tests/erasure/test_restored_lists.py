@@ -106,6 +106,26 @@ def test_get_answers_nothing_of_a_restored_list(swipes: Swipes, capsys: pytest.C
     assert (left(swipes), mark(swipes) > 0) == ({}, True)
 
 
+def test_status_names_restored_lists_until_they_are_clean(swipes: Swipes, capsys: pytest.CaptureFixture[str]):
+    def named() -> object:
+        capsys.readouterr()
+        assert main(["-C", str(swipes.root), "status", "-q", "-o", "json"]) in (0, 1)
+        return json.loads(capsys.readouterr().out)["result"]["restored_places"]
+
+    swipes.send(4, card=CANARY)
+    run_once(swipes)
+    before = saved(swipes)
+    assert main(["-C", str(swipes.root), "erase", "card", f"card={CANARY}", "-q"]) == 0
+    assert named() == []
+    restore(swipes, before)
+    assert named() == ["lists of spend@1"]
+    run_once(swipes)  # which goes over no lists
+    assert named() == ["lists of spend@1"]
+    with running(swipes):
+        wait_for(lambda: mark(swipes) > 0)
+    assert (named(), left(swipes)) == ([], {})
+
+
 def test_lists_that_are_made_anew_are_clean(swipes: Swipes):
     erase(swipes)
     swipes.send(2, card=CANARY)  # who has come back

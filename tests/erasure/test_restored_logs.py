@@ -69,9 +69,12 @@ def test_a_restored_log_is_said_and_cleaned_by_erase_again(restored: Restored):
     assert restored.canaries() == (4, 2)
     assert SAID in restored.run("status")
     assert json.loads(restored.run("status", "-o", "json"))["result"]["restored_places"] == ["log of stream swipes"]
-    restored.run("erase", "--again")
+    said = restored.run("erase", "--again")
     assert restored.canaries() == (0, 1)  # of the other one nobody knows whose it is
+    assert "1 event has no key that can be read, and it may be of a key that was erased before it came back" in said
     assert SAID not in restored.run("status")
+    assert "no key that can be read" not in restored.run("erase", "card", f"card={CANARY}")
+    assert restored.canaries() == (0, 0)
 
 
 def test_another_erasure_cleans_a_restored_log_of_those_before(restored: Restored):
