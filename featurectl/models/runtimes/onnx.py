@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
+from typing import Final
+
 import numpy as np
 
 from featurectl.models.runtimes.base import Matrix, Scores, not_installed
+
+_NO_TELEMETRY: Final = ("ORT_DISABLE_TELEMETRY", "1")  # it is read when the library is loaded
 
 
 class Onnx:
     """A graph from a float32 matrix `matrix` to a column `score`, run by the thread that asks."""
 
     def __init__(self, content: bytes) -> None:
+        os.environ.setdefault(*_NO_TELEMETRY)
         try:
             import onnxruntime
         except ImportError as error:
