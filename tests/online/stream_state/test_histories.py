@@ -39,6 +39,7 @@ def played(opened, source, losses, seed: int, steps: int) -> Verdict:
     finally:
         for link in stores[0].links:
             link.connection.close()
+        state.close()
 
 
 def verdicts_of(opened, source, losses, seeds: range, steps: int) -> dict[int, Verdict]:

@@ -124,8 +124,7 @@ class RandomLists:
 def play(opened, source, seeds: range, steps: int) -> None:
     for seed in seeds:
         of = type(source)(project=f"{source.project}x{seed}", env="dev", source="swipes")
-        state = opened()
-        with closing(state.connect(of)) as connection:
+        with closing(opened()) as state, closing(state.connect(of)) as connection:
             RandomLists(seed, state, connection, of).play(steps)
 
 
