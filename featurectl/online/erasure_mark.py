@@ -59,8 +59,8 @@ def hear_of(store: OnlineStore, project: str, env: str, erasures: Erasures) -> i
     heard, keys = read_heard(store, project, env), erased_keys(erasures)
     if keys < heard.keys:
         return heard.keys - keys
-    if erasures.number > heard.number:
-        at = from_us(erasures.number)
+    if erasures.number > heard.number or heard.unknown_to(erasures):
+        at = from_us(max(erasures.number, heard.number))  # of a clock that was set back, too: it is to be the newer one
         record = PushRecord(
             computed_at=at, watermark=None, newest_event=None, table_version=0, entities=keys, erased=erasures.number
         )

@@ -9,28 +9,33 @@ from featurectl.core.errors import StoreError
 from featurectl.core.units import counted, format_instant, from_us
 
 if TYPE_CHECKING:
+    from featurectl.online.base import OnlineStore
     from featurectl.online.erasure_mark import HeardErasures
     from featurectl.workspace.workspace import Workspace
 
 _HINT: Final = "erase each key once more that was erased since: featurectl erase ENTITY KEY=VALUE"
 
 
-def check_erasures_known(workspace: Workspace) -> None:
+def check_erasures_known(workspace: Workspace, store: OnlineStore | None = None) -> None:
     """Check that the registry knows of all erasures that the online store has heard of, and have it hear of the rest.
 
-    Who writes rows asks: tables and a registry that come back from one backup agree with each other.
+    Who writes rows asks: tables and a registry that come back from one backup agree with each other. Without a `store`
+    one is opened and closed again.
 
     Raises:
         StoreError: FC619, it does not; or a store fails.
     """
     from featurectl.online.erasure_mark import hear_of, read_heard
 
+    if store is None:
+        with closing(workspace.online_handle()) as opened:
+            check_erasures_known(workspace, opened)
+        return
     project, env = workspace.project, workspace.environment.name
-    with closing(workspace.online_handle()) as store:
-        heard = read_heard(store, project, env)
-        if problem := _problem(workspace, heard):
-            raise StoreError(problem, code="FC619", hint=_HINT)
-        hear_of(store, project, env, workspace.erasures())
+    if problem := _problem(workspace, read_heard(store, project, env)):
+        raise StoreError(problem, code="FC619", hint=_HINT)
+    if known := workspace.erasures():
+        hear_of(store, project, env, known)
 
 
 def older_registry(workspace: Workspace) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,8 @@ import pytest
 
 from featurectl.cli.main import main
 from featurectl.core.erasures import Erasures
-from featurectl.online.erasure_mark import HeardErasures
+from featurectl.online.all_stores import open_online
+from featurectl.online.erasure_mark import HeardErasures, hear_of, read_heard
 from tests.erasure.erasing import files_with
 from tests.erasure.test_streams import erase, run_once
 from tests.model_shop import VIEWS, Shop, open_shop
@@ -93,6 +95,16 @@ def test_workers_begin_with_no_registry_that_is_older(
     for words in (["stream", "run", "--once"], ["stream", "rebuild", "spend"]):
         assert main(["-C", str(tmp_path), *words, "-q"]) == 69
         assert "FC619" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [4, 6])
+def test_a_mark_gives_way_once_as_many_keys_are_known(tmp_path: Path, number: int):
+    with closing(open_online(f"sqlite:///{tmp_path / 'on.db'}")) as store:
+        assert hear_of(store, "shop", "dev", known(1, 5)) == 0
+        assert hear_of(store, "shop", "dev", known(1)) == 1
+        assert read_heard(store, "shop", "dev") == HeardErasures(number=5, keys=2)
+        assert hear_of(store, "shop", "dev", known(1, number)) == 0  # by a clock that was set back, too
+        assert read_heard(store, "shop", "dev") == HeardErasures(number=number, keys=2)
 
 
 def known(*numbers: int) -> Erasures:

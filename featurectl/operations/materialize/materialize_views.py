@@ -93,8 +93,7 @@ def materialize_views(workspace: Workspace, request: MaterializeRequest, progres
     check_clocks(workspace, check, progress)
     workspace.offline()
     if request.online:
-        workspace.online()  # an address that is none is an error before anything is read
-        check_erasures_known(workspace)
+        check_erasures_known(workspace, workspace.online())
     runs: list[ViewRun] = []
     for item in chosen:
         if runs and (runs[-1].skipped or fails_for_all(runs[-1].error)):

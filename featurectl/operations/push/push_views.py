@@ -67,7 +67,7 @@ def push_views(workspace: Workspace, request: PushViewsRequest, progress: Progre
     chosen = _opened(workspace, request)
     if chosen:
         check_clocks(workspace, ClockCheck(online=True, allow_future=request.allow_future), progress)
-        check_erasures_known(workspace)
+        check_erasures_known(workspace, workspace.online())
 
     def push(item: ObjectVersion) -> ViewPush:
         made = _push_recorded(workspace, item, progress, full=request.full)
