@@ -11,7 +11,9 @@ import polars as pl
 import psycopg
 
 from featurectl.online.codec import pack_key
+from featurectl.online.erasure_mark import HeardErasures, hear_of, read_heard
 from tests.online.rows import HOUR, T0, frame, view
+from tests.tombstones import erased, tombstone
 
 CANARY = "canary-7f3a91"
 
@@ -41,6 +43,17 @@ def test_keys_of_a_version_that_was_never_prepared_are_none(store):
     of = view({"n": "int64"})
     assert (store.remove_keys(of, keys_of("ana")), store.prepared(of.project, "dev")) == (0, frozenset())
     store.wipe(of)
+
+
+def test_a_store_remembers_of_which_erasures_it_has_heard(store):
+    project = view({"n": "int64"}).project
+    one, two = (tombstone("card", ["card"], [name], T0) for name in ("ana", "bo"))
+    assert read_heard(store, project, "dev") == HeardErasures()
+    assert hear_of(store, project, "dev", erased(one, two)) == 0
+    assert hear_of(store, project, "dev", erased(one)) == 1
+    assert read_heard(store, project, "dev") == HeardErasures(number=2, keys=2)
+    assert store.prepared(project, "dev") == frozenset()
+    assert read_heard(store, project, "prod") == HeardErasures()
 
 
 def test_the_row_of_a_view_without_an_entity_is_one_of_no_key(store):
