@@ -102,3 +102,4 @@ def test_where_now_stands_still_runs_up_to_the_real_now_count(tmp_path, monkeypa
     capsys.readouterr()
     assert main(["monitor", "check", "-q"]) == 0  # it is told, and ends no run by that
     assert "1 firing of 1 alert" in capsys.readouterr().out
+    assert "pipeline:nightly" in (tmp_path / "told.jsonl").read_text()
