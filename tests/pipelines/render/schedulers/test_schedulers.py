@@ -27,7 +27,7 @@ SUMMER, WINTER = "2026-03-29T00:30:00+00:00", "2026-10-25T01:30:00+00:00"
 FEATURES = "materialize --env prod --clock {} --memory 16384MiB --no-online"
 SYNC = "push --env prod --clock {}"
 EXPORTS = "get --env prod --clock {} carriers carrier=a b$1 -o json"
-CHECK = "monitor check --env prod --clock {}"
+CHECK = "monitor check --env prod"  # which looks when it runs
 ALL = (FEATURES, SYNC, EXPORTS, CHECK)
 
 
