@@ -260,6 +260,8 @@ def test_every_command_and_option_has_its_place_in_python_or_a_reason():
         for param in command.params:
             if param.param_type_name != "option" or param.name in {*generate.COMMON, "help"}:
                 continue
+            if getattr(param, "hidden", False):  # what rendered files alone give
+                continue
             options = [option.removeprefix("--") for option in param.opts if option.startswith("--")]
             named = {OTHER_ARGUMENTS.get((method, option), option.replace("-", "_")) for option in options}
             if not any(key in known or key.removeprefix("no_") in known for key in named):
