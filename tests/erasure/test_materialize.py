@@ -115,6 +115,7 @@ def test_erased_rows_stay_away_and_nothing_is_said_of_them(four, capsys, words):
         assert name in OF_VISIT or PEOPLE[0] not in str(rows.to_dicts())
 
 
+@pytest.mark.long
 def test_a_run_after_an_erasure_takes_what_is_new_and_makes_nothing_anew(four, capsys):
     root, files = four
     erase(root, "person", person=PEOPLE[0])

@@ -55,6 +55,7 @@ def rejected_in_both(swipes: Swipes) -> list[tuple[str, int, str]]:
     return found
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("event", OF_CANARY, ids=json.dumps)
 @pytest.mark.sample(3)
 def test_a_rejected_event_of_an_erased_key_leaves_all_places(swipes: Swipes, event: object):

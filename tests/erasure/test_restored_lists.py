@@ -73,6 +73,7 @@ def mark(swipes: Swipes) -> int:
         return read_list_mark(workspace.online(), online_view(item, 1, "shop", "dev"))
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("ask", [by_client, by_async_client], ids=["client", "async client"])
 def test_clients_answer_nothing_of_a_restored_list(swipes: Swipes, ask: Callable[[Swipes], Counts]):
     swipes.send(4, card=CANARY)

@@ -91,6 +91,7 @@ def test_what_works_on_a_restored_log_cleans_it(restored: Restored, words: list[
     assert (count(restored.swipes, CANARY), count(restored.swipes, "c1")) == (0, 7)
 
 
+@pytest.mark.long
 def test_what_is_made_of_a_restored_log_has_nothing_of_the_erased(restored: Restored, monkeypatch: Any):
     monkeypatch.setattr(StreamTables, "clean_restored", lambda *_: 0)
     restored.run("materialize", "--full")

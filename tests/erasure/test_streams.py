@@ -158,6 +158,7 @@ def test_what_was_sent_before_and_is_read_after_is_left_out(swipes: Swipes):
     assert left(swipes) == {}
 
 
+@pytest.mark.long
 def test_lists_made_anew_have_nothing_of_it(swipes: Swipes):
     history = swipes.root / "history.csv"
     at = (swipes.begun - timedelta(minutes=4)).isoformat()
@@ -192,6 +193,7 @@ def test_workers_that_run_meanwhile_bring_nothing_back(swipes: Swipes):
     assert left(swipes) == {}
 
 
+@pytest.mark.long
 def test_a_store_restored_from_before_is_cleaned_by_the_next_worker(swipes: Swipes):
     swipes.send(4, card=CANARY)
     run_once(swipes)
@@ -242,6 +244,7 @@ def test_an_erasure_that_was_killed_is_done_over(swipes: Swipes, step: str, monk
     assert (logged_cards(swipes), count(swipes, "c1")) == (["c1"] * 2, 3)
 
 
+@pytest.mark.long
 def test_an_erasure_begins_anew_where_another_one_took_its_files(swipes: Swipes, monkeypatch: pytest.MonkeyPatch):
     for card in (CANARY, "b2"):
         swipes.send(2, card=card)

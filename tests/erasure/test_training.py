@@ -85,6 +85,7 @@ def test_a_manifest_of_before_an_erasure_says_what_was_erased(tmp_path, capsys):
     assert "can't be made again: version 0 of the table of spend@1 held rows that were erased on 20" in said
 
 
+@pytest.mark.long
 def test_keys_from_a_view_are_those_that_are_not_erased(tmp_path):
     root, person = project(tmp_path / "a", FILES), PEOPLE[1]
     bury(root, "person", {"person": person})

@@ -36,6 +36,7 @@ def test_an_erased_key_is_no_difference(tmp_path: Path, capsys: pytest.CaptureFi
         verified(root, capsys)
 
 
+@pytest.mark.long
 def test_the_tables_of_before_are_compared_without_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     root = project(tmp_path, FILES)
     run(root, "materialize")

@@ -175,6 +175,7 @@ def test_only_some_stages_may_run(capsys):
     assert stages(run) == {"sync": "succeeded", "look": "succeeded"}
 
 
+@pytest.mark.long
 def test_a_pipeline_runs_once_at_a_time_wherever_it_is_started(shop, capsys):
     with open_workspace(shop, None, None, "applied") as workspace:
         leases = workspace.registry().leases()
@@ -202,6 +203,7 @@ def test_a_lease_that_was_taken_away_ends_the_run(shop):
         assert leases.renew("shop/pipelines/dev/p", "three") == ""
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("made")
 def test_runs_are_listed_and_shown(capsys):
     assert main(["pipeline", "list"]) == 0
@@ -287,6 +289,7 @@ def test_a_folder_that_can_not_be_made_is_said_before_anything_runs(shop, capsys
     assert "can't be made: Not a directory" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_a_run_of_another_definition_is_not_gone_on_with(shop, capsys):
     said(capsys, "pipeline", "run", "broken", code=1)
     (shop / "pipelines.yaml").write_text(PIPELINES.replace("{name: beside,", "{name: aside,"))
@@ -296,6 +299,7 @@ def test_a_run_of_another_definition_is_not_gone_on_with(shop, capsys):
     assert "pipeline broken was changed since its last run" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_a_stage_whose_end_is_on_no_record_but_in_a_file_is_done(shop, capsys):
     run = said(capsys, "pipeline", "run", "broken", code=1)["run"]
     with open_workspace(shop, None, None, "applied") as workspace:
@@ -310,6 +314,7 @@ def test_a_stage_whose_end_is_on_no_record_but_in_a_file_is_done(shop, capsys):
     assert not (shop / ".featurectl/pipelines/dev/broken" / again["id"] / "beside.1.log").exists()
 
 
+@pytest.mark.long
 def test_a_run_behind_one_of_a_clock_that_was_ahead_is_the_last(shop, capsys):
     said(capsys, "pipeline", "run", "broken", code=1)
     with open_workspace(shop, None, None, "applied") as workspace:

@@ -88,6 +88,7 @@ def test_a_failure_skips_what_needs_it_and_nothing_else(run, tmp_path):
     assert made.records["c"].cause == "b did not succeed"
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(("code", "tries"), [(75, 2), (69, 2), (1, 1), (64, 1)])
 def test_only_failures_that_can_pass_are_tried_again(run, tmp_path, code, tries):
     (tmp_path / "a.do").write_text(f"once:{code}")
@@ -96,6 +97,7 @@ def test_only_failures_that_can_pass_are_tried_again(run, tmp_path, code, tries)
     assert states(made) == {"a": "succeeded" if tries > 1 else "failed"}
 
 
+@pytest.mark.long
 def test_retries_end(run, tmp_path):
     (tmp_path / "a.do").write_text("exit:75")
     made = run(stage("a", retries=2))

@@ -118,6 +118,7 @@ def test_a_shell_runs_nothing_when_the_line_is_not_due(tmp_path):
     assert not said.exists() or time.gmtime()[1:3] == (2, 29)
 
 
+@pytest.mark.long
 def test_a_line_that_is_due_while_the_one_before_runs_ends_at_once(tmp_path):
     root = write_repository(tmp_path / "repo")
     command, variables, said = written_line(root, "* * * * *", tmp_path)
