@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -65,17 +66,43 @@ def hardening(site: Site, *, devices: bool, ledger: bool = False) -> list[Line]:
 
     `ledger`: it shares the file of `machine_ledger` with other services, which a /tmp of its own would hide.
     """
-    is_home = site.folder.startswith(("/home/", "/root/"))
+    beside = _beside(site)
+    written = (site.folder, *beside)
+    is_home = any(folder.startswith(("/home/", "/root/")) for folder in written)
     left_out = {"PrivateDevices": devices, "ProtectHome": is_home, "PrivateTmp": ledger}
     lines = [line for line in _MAY_NOT if not left_out.get(line[0])]
-    head = "What it may not do; it writes into the repository's folder alone."
-    if not ledger:
-        return [("#", head), *lines, ("ReadWritePaths", site.folder)]
-    head = (
-        f"What it may not do; it writes into the repository's folder, and into {_TMP}: there the pipelines of a "
-        "machine say what they have taken of it, so that no two take the same memory."
-    )
-    return [("#", head), *lines, ("ReadWritePaths", f"{site.folder} {_TMP}")]
+    where = "the repository's folder, into those of the stores" if beside else "the repository's folder"
+    head = f"What it may not do; it writes into {where} alone."
+    if ledger:
+        written = (*written, _TMP)
+        head = (
+            f"What it may not do; it writes into {where}, and into {_TMP}: there the pipelines of a machine say what "
+            "they have taken of it, so that no two take the same memory."
+        )
+    return [("#", head), *lines, ("ReadWritePaths", " ".join(_path_word(path) for path in written))]
+
+
+def _beside(site: Site) -> list[str]:
+    """Return the folders that stores on a disk write into, of those that are not below the repository's.
+
+    >>> stores = "offline .featurectl/offline", "registry sqlite:////data/r.db?timeout=5", "online sqlite:///../x/on.db"
+    >>> _beside(Site(project="it", environment="prod", folder="/srv/it", on_disk=stores))
+    ['/data', '/srv/x']
+    """
+    found = set()
+    for store in site.on_disk:
+        address = store.partition(" ")[2]
+        is_file = address.startswith("sqlite:///")  # it has its journal beside it
+        plain = address.removeprefix("sqlite:///").partition("?")[0] if is_file else address.removeprefix("file://")
+        path = posixpath.normpath(posixpath.join(site.folder, plain))
+        path = posixpath.dirname(path) if is_file else path
+        found |= set() if f"{path}/".startswith(f"{site.folder}/") else {path}
+    return sorted(found)
+
+
+def _path_word(path: str) -> str:
+    """Return a path of a list as systemd reads it as it is; no variable is looked for in one."""
+    return unit_word(path).replace("$$", "$")
 
 
 def unit_word(word: str) -> str:

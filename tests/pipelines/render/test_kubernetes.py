@@ -190,3 +190,17 @@ def test_a_service_of_a_pipeline_shares_the_ledger_of_its_machine(root):
 def test_a_pipeline_that_is_stopped_has_not_failed(root):
     unit = pipelines_for(root, "systemd", "nightly")["flights-nightly.service"]
     assert "\nSuccessExitStatus=75 130 143\n" in unit
+
+
+def test_services_may_write_into_stores_that_lie_elsewhere_on_the_disk(root):
+    project = root / "featurectl.yaml"
+    project.write_text(project.read_text().replace('"s3://acme-features/prod"', '"/data/my features"'))
+    unit = pipelines_for(root, "systemd", "nightly")["flights-nightly.service"]
+    assert 'ReadWritePaths=/srv/flights "/data/my features" /tmp\n' in unit
+    assert "ProtectHome=true\n" in unit
+    server = deployments_for(root, "systemd", "inference")["flights-inference.service"]
+    assert 'ReadWritePaths=/srv/flights "/data/my features"\n' in server
+    project.write_text(project.read_text().replace('"${REGISTRY_URL}"', '"sqlite:////home/a/registry.db?timeout=5"'))
+    unit = pipelines_for(root, "systemd", "nightly")["flights-nightly.service"]
+    assert 'ReadWritePaths=/srv/flights "/data/my features" /home/a /tmp\n' in unit
+    assert "ProtectHome" not in unit
