@@ -8,11 +8,12 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from featurectl.core.errors import FeaturectlError, TryAgainError
+from featurectl.core.disk_room import hint_of, sqlite_failure
+from featurectl.core.errors import FeaturectlError, StoreError, TryAgainError
 
 if TYPE_CHECKING:
     from featurectl.registry.base import RunLeases
@@ -49,13 +50,15 @@ class PipelineLease:
 
         Raises:
             TryAgainError: another run has it.
-            StoreError: the registry can't be written.
+            StoreError: the registry can't be written, or the disk.
         """
         dead = self._kept.read_text().split() if self._kept.exists() else []
         self.id = uuid.uuid4().hex[:12]
-        self._kept.write_text(" ".join([*dead, self.id]))  # this process may end before it has it
+        with _written(self._kept):
+            self._kept.write_text(" ".join([*dead, self.id]))  # this process may end before it has it
         self._leases.take(self._key, self._holder, self.id, dead)
-        self._kept.write_text(self.id)
+        with suppress(OSError):  # a run behind one that is killed waits until its lease ends, then
+            self._kept.write_text(self.id)
         threading.Thread(target=self._renew, daemon=True).start()
 
     def give_back(self) -> None:
@@ -74,6 +77,19 @@ class PipelineLease:
 
 
 @contextmanager
+def _written(path: Path) -> Iterator[None]:
+    """Say in a sentence why a file can't be written.
+
+    Raises:
+        StoreError: it can't be.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{path} can't be written: {sqlite_failure(error)}", hint=hint_of(error)) from error
+
+
+@contextmanager
 def machine_lock(path: Path, pipeline: str, waiting: Callable[[], None]) -> Iterator[int]:
     """Hold the lock of a pipeline on this machine, and give its descriptor; guards of stages hold it on.
 
@@ -81,8 +97,10 @@ def machine_lock(path: Path, pipeline: str, waiting: Callable[[], None]) -> Iter
 
     Raises:
         TryAgainError: it is held all the time: another run goes on here.
+        StoreError: its file can't be made.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    with _written(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         _lock(descriptor, pipeline, waiting)
         yield descriptor

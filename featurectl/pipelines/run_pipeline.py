@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.errors import FeaturectlError, TryAgainError, UsageError
+from featurectl.core.disk_room import FULL_HINT, is_full
+from featurectl.core.errors import FeaturectlError, StoreError, TryAgainError, UsageError
 from featurectl.core.stop_request import StopRequest
 from featurectl.core.units import parse_instant
 from featurectl.language.definitions.json_form import load_notifier
@@ -60,7 +61,7 @@ def run_pipeline(
         UsageError: no such pipeline or stage; there is no run to go on with.
         CheckFailedError: nothing is applied.
         TryAgainError: another run of it goes on; the lease was lost.
-        StoreError: the registry or the offline store can't be reached.
+        StoreError: the registry or the offline store can't be reached; the disk is full.
     """
     state = workspace.applied_state()
     pipeline, records = find_pipeline(state, request.name), records_of(workspace)
@@ -70,7 +71,9 @@ def run_pipeline(
     with ExitStack() as held:
         lock = held.enter_context(
             machine_lock(
-                folder / "lock", pipeline.name, lambda: report.note("waiting for stages of a run that was killed")
+                folder / "lock",
+                pipeline.name,
+                lambda: report.note("waiting for another run, or what a killed one left"),
             )
         )
         lease = held.enter_context(_leased(workspace, pipeline, folder / "lease"))
@@ -92,10 +95,13 @@ def _made(folder: Path) -> None:
 
     Raises:
         UsageError: it can't be made.
+        StoreError: the disk is full.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
+        if is_full(error):
+            raise StoreError(f"{folder} can't be made: the disk is full", hint=FULL_HINT) from error
         raise UsageError(f"{folder} can't be made: {error.strerror}", hint="stages write their output there") from error
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
+import os
 import re
 import signal
 import subprocess
@@ -11,6 +13,7 @@ import sys
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -287,6 +290,27 @@ def test_a_folder_that_can_not_be_made_is_said_before_anything_runs(shop, capsys
     capsys.readouterr()
     assert main(["pipeline", "run", "nightly"]) == 64
     assert "can't be made: Not a directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("where", "name"), [(os, "open"), (Path, "write_text"), (Path, "mkdir")], ids=["lock", "lease", "folder"]
+)
+@pytest.mark.usefixtures("shop")
+def test_a_disk_that_is_full_is_no_fault_of_featurectl(capsys, monkeypatch, where, name):
+    plain = getattr(where, name)
+
+    def refuse(path: str | Path, *more: object, **options: object) -> object:
+        if "pipelines/dev/nightly" in str(path):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return plain(path, *more, **options)
+
+    monkeypatch.setattr(where, name, refuse)
+    capsys.readouterr()
+    assert main(["pipeline", "run", "nightly"]) == 69
+    err = capsys.readouterr().err
+    assert "pipelines/dev/nightly" in err
+    assert "the disk is full" in err
+    assert "make room on the disk" in err
 
 
 @pytest.mark.long
