@@ -77,6 +77,13 @@ def test_the_compose_file_is_what_compose_takes(root):
     assert of_streams == ("swipes" in (root / "featurectl.yaml").read_text() or (root / "swipes.py").exists())
 
 
+def test_postgres_is_asked_where_it_answers_once_its_first_start_is_done(tmp_path):
+    """The image makes the database by a server that has a socket alone, and ends that one."""
+    init_repository(tmp_path / "shop", "minimal", ["docker"])
+    test = compose(tmp_path / "shop")["services"]["postgres"]["healthcheck"]["test"]
+    assert test == ["CMD", "pg_isready", "--host", "127.0.0.1", "--username", "features"]
+
+
 def test_no_container_of_ours_may_do_more_than_it_needs(tmp_path):
     init_repository(tmp_path / "shop", "minimal", ["docker"])
     ours = [service for service in compose(tmp_path / "shop")["services"].values() if "build" in service]
