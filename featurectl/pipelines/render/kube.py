@@ -135,8 +135,8 @@ def of_secret_comment(site: Site) -> list[str]:
     secret = secret_name(site)
     return [
         (
-            f"Its variables are keys of the Secret {secret}: {', '.join(names)}. Of lines NAME=value in a file: "
-            f"kubectl create secret generic {secret} --from-env-file=FILE"
+            f"Its variables are keys of the Secret {secret}: {', '.join(names)}. Of lines NAME=value, without "
+            f"quotes, in a file: kubectl create secret generic {secret} --from-env-file=FILE"
         )
     ]
 

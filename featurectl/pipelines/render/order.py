@@ -76,13 +76,15 @@ def render_deployments(order: RenderOrder) -> Rendering:
     repo = load_checked(order.root, "unread")
     site = _site(order, repo, target)
     names = _chosen(order.names, repo.deployments, "deployment")
-    wanted = list[WantedFile]()
+    wanted, warnings = list[WantedFile](), list[str]()
     for group in [names] if target.is_one else [[name] for name in names]:
         chosen = tuple(repo.deployments[name] for name in group)
         said = order.names if target.is_one else (group[0],)
         request = DeploymentsRequest(site=site, deployments=chosen, command=_command(order, site, "deployment", said))
-        wanted += wanted_files(request, render(request))
-    return _rendering(order, wanted, site, {}, "deployment")
+        rendered = render(request)
+        wanted += wanted_files(request, rendered)
+        warnings += [f"{order.target}: {text}" for file in rendered for text in file.warnings]
+    return replace(_rendering(order, wanted, site, {}, "deployment"), warnings=tuple(warnings))
 
 
 def _rendering(

@@ -13,6 +13,7 @@ from featurectl.pipelines.render.base import Variable, deployment_words
 from featurectl.pipelines.render.deadlines import seconds_of
 
 _PORTS: Final = {"serve": 8000, "stream run": 9465, "monitor export": 9464}
+_LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 _ANSWERING_S: Final = 15  # of a server, behind its --drain: 10 for what is under way, and the prediction log
 _ENDING_S: Final = {"stream run": 20, "monitor run": 30, "monitor export": 10}  # a worker needs ten at most
 _DRAIN_S: Final = 5  # of a server that is given no --drain
@@ -41,6 +42,14 @@ class LongRun:
     def component(self) -> str:
         """What it runs, as a name of Kubernetes: `stream-run`."""
         return self.command.name.replace(" ", "-")
+
+    def unreachable(self, inside: str) -> tuple[str, ...]:
+        """Return that it answers nobody outside of its container; nothing where it answers, or none asks it."""
+        host = _value(self.command, "--host")
+        if self.port is None or host not in _LOOPBACK:
+            return ()
+        name = self.deployment.name
+        return (f"{name} answers at {host} alone, which is nobody outside of {inside}: leave --host out",)
 
     def words(self, environment: str) -> list[str]:
         """Return its command line on a host."""

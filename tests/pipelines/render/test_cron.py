@@ -112,6 +112,13 @@ def test_a_shell_runs_the_line_when_it_is_due_with_the_variables(tmp_path):
     assert said.read_text() == f"sqlite:///a?b=$c&d {root} pipeline run nightly --env prod\n"
 
 
+def test_home_is_a_folder_that_is_there(tmp_path):
+    """Cronie starts nothing in a home that is not, as of a user that was made by `useradd --system`."""
+    root = write_repository(tmp_path / "repo")
+    _, variables, _ = written_line(root, "* * * * *", tmp_path)
+    assert variables["HOME"] == str(root)
+
+
 def test_a_shell_runs_nothing_when_the_line_is_not_due(tmp_path):
     command, variables, said = written_line(write_repository(tmp_path / "repo"), "0 0 29 2 *", tmp_path)
     run(command, variables | {"PATH": f"{tmp_path}:{os.environ['PATH']}"})

@@ -13,8 +13,9 @@ import yaml
 from featurectl.language.definitions.pipelines import Pipeline, PipelineStage
 from featurectl.pipelines.render.deadlines import deadline_s
 from featurectl.pipelines.render.kube import kube_name
+from featurectl.pipelines.render.order import render_deployments
 from featurectl.pipelines.retries import longest_wait_s, wait_s
-from tests.pipelines.render.shop import SCORES, deployments_for, in_parts_for, pipelines_for, write_repository
+from tests.pipelines.render.shop import SCORES, deployments_for, in_parts_for, order, pipelines_for, write_repository
 
 
 @pytest.fixture
@@ -204,3 +205,26 @@ def test_services_may_write_into_stores_that_lie_elsewhere_on_the_disk(root):
     unit = pipelines_for(root, "systemd", "nightly")["flights-nightly.service"]
     assert 'ReadWritePaths=/srv/flights "/data/my features" /home/a /tmp\n' in unit
     assert "ProtectHome" not in unit
+
+
+def test_a_container_that_answers_itself_alone_is_warned_of(root):
+    change(root, "run: serve --drain 30s", "run: serve --host 127.0.0.1")
+    said = {target: render_deployments(order(root, target)).warnings for target in ("kubernetes", "compose", "systemd")}
+    start = "inference answers at 127.0.0.1 alone, which is nobody outside of"
+    assert said == {
+        "kubernetes": (f"kubernetes: {start} the pod, its probes included: leave --host out",),
+        "compose": (f"compose: {start} its container: leave --host out",),
+        "systemd": (),
+    }
+    assert (
+        "# Beware: inference answers at" in deployments_for(root, "kubernetes", "inference")["flights-inference.yaml"]
+    )
+
+
+def test_two_servers_that_take_one_port_of_a_host_are_warned_of(root):
+    change(root, "{name: ages, run: monitor export}", "{name: ages, run: serve --port 8001}")
+    warning = "inference and ages take port 8001 of the host: give one a --port"
+    assert render_deployments(order(root, "compose")).warnings == (f"compose: {warning}",)
+    text = deployments_for(root, "compose")["compose.yaml"]
+    assert f"# Beware: {warning}.\n" in text
+    assert yaml.safe_load(text)["name"] == "flights-prod"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import combinations
 from typing import Any, Final
 
 from featurectl.language.pipeline_words import memory_text
 from featurectl.pipelines.render.base import DeploymentsRequest, RenderedFile, Site
-from featurectl.pipelines.render.comments import comment
+from featurectl.pipelines.render.comments import beware, comment
 from featurectl.pipelines.render.services import LongRun, long_run
 from featurectl.pipelines.render.yaml_text import flow, flow_list, yaml_text
 
@@ -17,12 +19,16 @@ _USER: Final = 10001
 def render(request: DeploymentsRequest) -> list[RenderedFile]:
     """Return the file."""
     site = request.site
-    head = comment("Start it: docker compose up --detach", *_variables_text(site), *_on_disk_text(site))
+    runs = [long_run(item) for item in request.deployments]
+    warnings = (*(text for run in runs for text in run.unreachable("its container")), *_shared_ports(runs))
+    head = comment(
+        "Start it: docker compose up --detach", *_variables_text(site), *_on_disk_text(site), *beware(warnings)
+    )
     document = {
-        "name": site.project.replace("_", "-"),
-        "services": {item.name: _service(site, long_run(item)) for item in request.deployments},
+        "name": f"{site.project}-{site.environment}".replace("_", "-"),
+        "services": {run.deployment.name: _service(site, run) for run in runs},
     }
-    return [RenderedFile(name="compose.yaml", text=head + "\n" + yaml_text(document))]
+    return [RenderedFile(name="compose.yaml", text=head + "\n" + yaml_text(document), warnings=warnings)]
 
 
 def _variables_text(site: Site) -> list[str]:
@@ -75,11 +81,26 @@ def _environment(site: Site, run: LongRun) -> dict[str, Any]:
 
 def _ports(run: LongRun) -> dict[str, Any]:
     """Return the port of a server on the host; of several, one for each."""
-    if run.port is None or run.command.name == "stream run":
+    taken = _host_ports(run)
+    if not taken:
         return {}
-    most = run.port + run.deployment.replicas.least - 1
-    host = f"{run.port}" if most == run.port else f"{run.port}-{most}"
+    host = f"{taken[0]}" if len(taken) == 1 else f"{taken[0]}-{taken[-1]}"
     return {"ports": [f"127.0.0.1:{host}:{run.port}"]}
+
+
+def _host_ports(run: LongRun) -> range:
+    if run.port is None or run.command.name == "stream run":
+        return range(0)
+    return range(run.port, run.port + run.deployment.replicas.least)
+
+
+def _shared_ports(runs: Sequence[LongRun]) -> list[str]:
+    """Return which deployments would take the same ports of the host: only one of them is started."""
+    return [
+        f"{one.deployment.name} and {other.deployment.name} take port {min(shared)} of the host: give one a --port"
+        for one, other in combinations(runs, 2)
+        if (shared := set(_host_ports(one)) & set(_host_ports(other)))
+    ]
 
 
 def _healthcheck(run: LongRun) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from featurectl.pipelines.render import kube
 from featurectl.pipelines.render.base import DeploymentsRequest, RenderedFile, Site
-from featurectl.pipelines.render.comments import comment
+from featurectl.pipelines.render.comments import beware, comment
 from featurectl.pipelines.render.services import LongRun, long_run
 from featurectl.pipelines.render.yaml_text import flow, said, yaml_text
 
@@ -26,9 +26,10 @@ def render(request: DeploymentsRequest) -> list[RenderedFile]:
             *(kube.of_secret_comment(site)),
             *(f"{variable.name}, where the Secret has it, holds the keys of clients." for variable in run.variables),
             *kube.on_disk_comment(site),
+            *beware(warnings := run.unreachable("the pod, its probes included")),
         )
         text = yaml_text(*(document for document in documents if document is not None))
-        files.append(RenderedFile(name=f"{name}.yaml", text=head + "\n" + text if head else text))
+        files.append(RenderedFile(name=f"{name}.yaml", text=head + "\n" + text if head else text, warnings=warnings))
     return files
 
 

@@ -37,6 +37,7 @@ def render(request: PipelineRequest) -> list[RenderedFile]:
     )
     text = f"""\
 {head}SHELL=/bin/sh
+HOME={site.folder}
 REPOSITORY={site.folder}
 {variables}DUE={due_pattern(due)}
 {cron_field(started_minutes(due), 0, 60)} * * * * featurectl {_DATE} | grep -qxE "$DUE" && cd "$REPOSITORY" && \
