@@ -93,7 +93,7 @@ class LiveRunReport(QuietRunReport):
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=None, pad_edge=False)
+        table = Table(box=None, pad_edge=False, expand=True)  # else a long line shrinks all columns
         for head in ("stage", "state", "time"):
             table.add_column(head, no_wrap=True)
         table.add_column("last line", no_wrap=True, overflow="ellipsis", ratio=1)
