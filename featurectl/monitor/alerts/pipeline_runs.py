@@ -44,8 +44,8 @@ def _ended(run: PipelineRecord) -> datetime | None:
 
 def _cause(run: PipelineRecord) -> str:
     """Return what ended a run: the stages that failed with their last lines, and how to go on with it."""
-    at = parse_instant(run.clock)
-    of = f"the run of {run.clock if at is None else format_instant(at)}"
+    at = parse_instant(run.began)
+    of = f"the run of {run.began if at is None else format_instant(at)}"
     again = f"featurectl pipeline run {run.pipeline} --resume --env {run.environment}"
     if run.shown_state == "killed":
         going = ", ".join(stage.name for stage in run.stages if stage.state == "running")
