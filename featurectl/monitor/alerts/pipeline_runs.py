@@ -50,5 +50,10 @@ def _cause(run: PipelineRecord) -> str:
     if run.shown_state == "killed":
         going = ", ".join(stage.name for stage in run.stages if stage.state == "running")
         return f"{of} was killed{f' at {going}' if going else ''}; go on with it: {again}"
-    stages = [f"{s.name}: {s.cause.strip() or 'it left no line'}" for s in run.stages if s.state == "failed"]
+    stages = [f"{s.name}: {_last_lines(s.cause) or 'it left no line'}" for s in run.stages if s.state == "failed"]
     return f"{of} failed; {'; '.join(stages)}; go on with it: {again}"
+
+
+def _last_lines(cause: str) -> str:
+    """Return the last two lines of a stage as one: `pipeline show` has more of them."""
+    return "; ".join([line.strip() for line in cause.splitlines() if line.strip()][-2:])

@@ -56,11 +56,11 @@ def test_runs_that_failed_or_were_killed_count_and_no_others(records):
     write(records, hours[6], "stopped", ended=hours[5])
     write(records, hours[5], "running")
     assert failures_of(records, "nightly", DAY, NOW) is None
-    failed = StageRecord(name="score", state="failed", exit_code=1, cause="no disk\n")
+    failed = StageRecord(name="score", state="failed", exit_code=1, cause="rows 12\nwrite\n\nno disk\n")
     write(records, hours[4], "failed", ended=hours[3], stages=(failed, StageRecord(name="after", state="skipped")))
     going = StageRecord(name="train", state="running", began=format_iso(hours[2]))
     of, again = "the run of 2026-03-05 07:00 failed", "featurectl pipeline run nightly --resume --env prod"
-    assert failures_of(records, "nightly", DAY, NOW) == (1, f"{of}; score: no disk; go on with it: {again}")
+    assert failures_of(records, "nightly", DAY, NOW) == (1, f"{of}; score: write; no disk; go on with it: {again}")
     write(records, hours[2], "killed", stages=(going,))
     write(records, hours[1], "succeeded", ended=hours[0])
     count, cause = failures_of(records, "nightly", DAY, NOW)
