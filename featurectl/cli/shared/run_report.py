@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from featurectl.pipelines.reports import RunReport, StageRecord
 
 _FRAME_S: Final = 0.2
+_BESIDE: Final = 2  # columns for the ^C of Ctrl-C: in the next line it would be in the way when the table is erased
 _STYLES: Final = {"succeeded": "green", "failed": "red", "running": "bold", "skipped": "dim", "stopped": "yellow"}
 _MICROSECONDS: Final = 1_000_000
 
@@ -93,7 +94,8 @@ class LiveRunReport(QuietRunReport):
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=None, pad_edge=False, expand=True)  # else a long line shrinks all columns
+        width = max(self._live.console.width - _BESIDE, 1)  # without one a long line shrinks all columns
+        table = Table(box=None, pad_edge=False, width=width)
         for head in ("stage", "state", "time"):
             table.add_column(head, no_wrap=True)
         table.add_column("last line", no_wrap=True, overflow="ellipsis", ratio=1)
