@@ -207,6 +207,17 @@ def test_the_command_aborts_what_is_not_over_within_a_time(own_trial, capsys):
     assert main(words) == 1  # it stands in no one's way
 
 
+def test_who_ends_the_wait_is_told_how_to_wait_again_as_long(own_trial, capsys, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    write_model(own_trial, canary=ENDLESS)
+    monkeypatch.setattr(CanaryWait, "wait", interrupted)
+    canary(own_trial, "start", f"trial@{BETTER}", "--wait", "--within", "2h", code=130)
+    again = f"featurectl models canary start trial@{BETTER} --wait --within 2h --env dev"
+    assert f"wait for it again: {again}\n" in capsys.readouterr().out
+
+
 def test_a_version_that_is_the_champion_anyway_needs_no_canary(own_trial, capsys):
     run(own_trial, "models", "promote", f"trial@{max(NUMBER.values())}", "--allow-pickle")
     before, newest = state_of(own_trial), max(NUMBER.values())

@@ -15,7 +15,7 @@ from featurectl.cli.shared.signals import ended_by_sigterm
 from featurectl.cli.shared.workspaces import open_applied
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
-from featurectl.core.units import counted
+from featurectl.core.units import counted, format_duration
 
 if TYPE_CHECKING:
     from featurectl.monitor.canary.lifecycle import CanaryEvaluation
@@ -120,7 +120,8 @@ def _waited(call: Call, workspace: Workspace, found: CanaryStart, pace: _Pace) -
     try:
         ended = waiting.wait(run) if run.state == "running" else run
     except KeyboardInterrupt:
-        again = f"featurectl models canary start {run.model}@{run.challenger} --wait --env {run.environment}"
+        within = f" --within {format_duration(pace.within // timedelta(microseconds=1))}" if pace.within else ""
+        again = f"featurectl models canary start {run.model}@{run.challenger} --wait{within} --env {run.environment}"
         text = f"interrupted: the canary of {run.model} version {run.challenger} goes on\nwait for it again: {again}"
         error = {"code": "", "message": "interrupted", "hint": again}
         result = {"canary": run_json(run), "gates": gates, "error": error}
