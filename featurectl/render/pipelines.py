@@ -23,11 +23,12 @@ _MICROSECONDS: Final = 1_000_000
 def render_pipeline_run(run: PipelineRecord) -> str:
     """Return a table of the stages of a run, and what they failed of."""
     rows = [_stage_row(run, stage) for stage in run.stages]
-    last = f"Pipeline {run.pipeline} {run.shown_state} after {_length(run.began, run.ended)}, as of {_now_of(run)}."
+    after = f" after {_length(run.began, run.ended)}" if run.ended else ""
+    last = f"Pipeline {run.pipeline} {run.shown_state}{after}, as of {_now_of(run)}."
     causes = [part for stage in run.stages if stage.state == "failed" for part in _cause(stage)]
     hint = (
         [f"featurectl pipeline run {run.pipeline} --resume --env {run.environment} goes on with it"]
-        if run.state == "failed"
+        if run.shown_state in ("failed", "killed", "stopped")
         else []
     )
     return page_text([[PageTable(head=("stage", "state", "tries", "time", ""), rows=rows)], causes, [last, *hint]])
