@@ -9,7 +9,6 @@ import itertools
 import json
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections import Counter
 
