@@ -228,3 +228,9 @@ def test_two_servers_that_take_one_port_of_a_host_are_warned_of(root):
     text = deployments_for(root, "compose")["compose.yaml"]
     assert f"# Beware: {warning}.\n" in text
     assert yaml.safe_load(text)["name"] == "flights-prod"
+
+
+def test_who_runs_the_pods_of_argo_and_what_they_need_is_said(root):
+    text = " ".join(pipelines_for(root, "argo", "nightly")["flights-nightly.yaml"].replace("\n# ", " ").split())
+    assert "Pods run as the service account `default`" in text
+    assert "`create` and `patch` workflowtaskresults" in text

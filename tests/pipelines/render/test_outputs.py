@@ -9,8 +9,9 @@ import pytest
 from featurectl.cli.main import main
 from featurectl.language.definitions.pipelines import Pipeline, PipelineStage
 from featurectl.pipelines.render.base import Site
+from featurectl.pipelines.render.order import render_pipelines
 from featurectl.pipelines.render.outputs import unwritable_outputs
-from tests.pipelines.render.shop import write_repository
+from tests.pipelines.render.shop import order, write_repository
 
 IN_A_POD = "the file system of a pod is read-only, and stages write there: export (--out set.parquet); name"
 
@@ -54,3 +55,16 @@ def test_what_is_on_a_volume_or_in_a_store_can_be_written(out, fails):
     site = Site(project="shop", environment="prod", folder="/srv/shop")
     pipeline = Pipeline(name="p", stages=(PipelineStage(name="s", run=f"score m --all-keys --out {out}"),))
     assert bool(unwritable_outputs(site, pipeline)) is fails
+
+
+@pytest.mark.parametrize(("timeout", "retries", "is_long"), [("5h", 0, False), ("6h", 0, True), ("2h", 2, True)])
+def test_a_job_that_may_take_longer_than_github_lets_it_is_said(tmp_path, timeout, retries, is_long):
+    root = write_repository(tmp_path / "repo")
+    objects = root / "objects.yaml"
+    stage = f"{{name: all, run: materialize, timeout: {timeout}, retries: {retries}}}"
+    objects.write_text(objects.read_text().replace("{name: all, run: materialize}", stage))
+    warning = (
+        "github-actions, pipeline by_hand: GitHub ends a job on a machine of its own after 6 hours, and with their "
+        "timeouts and retries these may take longer: all; runs-on names a machine of yours"
+    )
+    assert list(render_pipelines(order(root, "github-actions", "by_hand")).warnings) == [warning] * is_long

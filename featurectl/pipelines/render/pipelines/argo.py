@@ -33,6 +33,8 @@ def render(request: PipelineRequest) -> list[RenderedFile]:
     warnings = unwritable_outputs(site, pipeline)
     head = comment(
         f"By hand: {by_hand}",
+        "Pods run as the service account `default` of the namespace; Argo needs that it may `create` and `patch` "
+        "workflowtaskresults (argoproj.io).",
         *kube.of_secret_comment(site),
         *kube.on_disk_comment(site),
         *beware(warnings),

@@ -28,6 +28,7 @@ _MOST_JOBS: Final = 256  # of a matrix
 _FIRST_WAIT_S: Final = 30  # twice as long each time
 _KILLED_AFTER_S: Final = 10  # of what does not end by SIGTERM
 _MARGIN_MINUTES: Final = 10  # to get a machine ready, and to install
+_MOST_MINUTES: Final = 360  # of a job on a machine of GitHub's own
 _PYTHON: Final = "3.12"
 
 
@@ -40,7 +41,7 @@ def render(request: PipelineRequest) -> list[RenderedFile]:
     site, pipeline = request.site, request.pipeline
     _check_often(pipeline)
     _check_parts(pipeline)
-    start, warnings = _start_name(pipeline), passing_outputs(pipeline)
+    start, warnings = _start_name(pipeline), (*passing_outputs(pipeline), *_too_long(pipeline))
     head = comment(
         f"It has to lie in .github/workflows, by --out .github/workflows/{pipeline.name}.yaml at the top of the "
         "checkout. GitHub is often minutes late with schedules, and leaves some out.",
@@ -137,12 +138,13 @@ def _job(site: Site, stage: PipelineStage, start: str) -> dict[str, Any]:
         **thread_environ(stage),
         **_variables(site),
     }
+    minutes = _most_minutes(stage)
     return {
         **(said(notes) if notes else {}),
         "needs": flow_list(start, *stage.needs),
         "runs-on": "ubuntu-latest",
         **({"strategy": matrix} if count > 1 else {}),
-        **_most_minutes(stage),
+        **({} if minutes is None else {"timeout-minutes": minutes}),
         "steps": [
             {"uses": "actions/checkout@v7", "with": flow(**{"persist-credentials": False})},
             {"uses": "actions/setup-python@v6", "with": flow(**{"python-version": _PYTHON})},
@@ -152,12 +154,22 @@ def _job(site: Site, stage: PipelineStage, start: str) -> dict[str, Any]:
     }
 
 
-def _most_minutes(stage: PipelineStage) -> dict[str, Any]:
+def _most_minutes(stage: PipelineStage) -> int | None:
     """Return the end of a job whose attempts all take their timeouts; the script ends each of them by itself."""
     if stage.timeout_us is None:
-        return {}
+        return None
     attempts = (seconds_of(stage.timeout_us) + _KILLED_AFTER_S) * (1 + stage.retries)
-    return {"timeout-minutes": math.ceil((attempts + sum(_waits_s(stage))) / 60) + _MARGIN_MINUTES}
+    return math.ceil((attempts + sum(_waits_s(stage))) / 60) + _MARGIN_MINUTES
+
+
+def _too_long(pipeline: Pipeline) -> tuple[str, ...]:
+    """Return which stages may take longer than GitHub lets a job of its own machines; nothing where none may."""
+    found = [stage.name for stage in pipeline.stages if (_most_minutes(stage) or 0) > _MOST_MINUTES]
+    if not found:
+        return ()
+    end = f"GitHub ends a job on a machine of its own after {_MOST_MINUTES // 60} hours"
+    which = f"with their timeouts and retries these may take longer: {', '.join(found)}"
+    return (f"{end}, and {which}; runs-on names a machine of yours",)
 
 
 def _waits_s(stage: PipelineStage) -> list[int]:
