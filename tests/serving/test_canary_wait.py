@@ -91,7 +91,7 @@ def test_nobody_but_the_wait_has_to_judge(waited, own_trial):
     assert (ended.state, clock.waits) == ("promoted", [600.0] * 3)
     assert state_of(own_trial).aliases["trial", "champion"] == BETTER
     assert [line.rpartition("; ")[2] for line in lines] == ["25 min left", "15 min left", "5 min left"]
-    assert lines[0] == "trial version 2: 0 of 0 requests; nobody has asked for it in dev yet; 25 min left"
+    assert lines[0] == "trial version 2: 0 of 0 requests; no request for it is in the log of dev yet; 25 min left"
 
 
 def test_a_line_says_what_does_not_hold_yet_and_what_is_left():
@@ -111,7 +111,7 @@ def test_a_canary_that_is_not_over_within_its_time_is_aborted_and_says_why(waite
     ended, lines = waited(CANARY.replace("2s", "15m"), clock, within=timedelta(minutes=35))
     assert (ended.state, clock.waits) == ("aborted", [600.0] * 4)
     why = "its time is over; it waits for requests: 0 of 300"
-    assert lines[-1] == f"trial version 2: 0 of 300 requests; nobody has asked for it in dev yet; {why}"
+    assert lines[-1] == f"trial version 2: 0 of 300 requests; no request for it is in the log of dev yet; {why}"
     asked = "nobody has asked for trial in dev: is featurectl serve running there?"
     assert ended.reason == f"not over within 35m: {why}; {asked}"
     assert state_of(own_trial).aliases == {("trial", "champion"): 1}
@@ -203,7 +203,9 @@ def test_the_command_aborts_what_is_not_over_within_a_time(own_trial, capsys):
     capsys.readouterr()
     words = ["models", "canary", "start", f"trial@{BETTER}", "--wait", *EVERY, "--within", "1s", "-C", str(own_trial)]
     assert main(words) == 1
-    assert ": not over within 1s: 8 h 59 min left; nobody has asked for trial in dev" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert ": not over within 1s: 8 h 59 min left; nobody has asked for trial in dev" in said.out
+    assert "it is aborted before it can be over: let --within be longer than its `for`" in said.err
     assert main(words) == 1  # it stands in no one's way
 
 

@@ -47,6 +47,8 @@ class CanaryWait:
             UsageError: the environment keeps no predictions, or another environment serves the canary.
         """
         log, away = open_log(self.workspace, run), ""
+        if self.within is not None and run.started_at + self.within < ends_at(run):
+            self.progress.done("warning: it is aborted before it can be over: let --within be longer than its `for`")
         while True:
             try:
                 found = self._look(run, log)
@@ -94,7 +96,7 @@ def judgement_line(found: CanaryEvaluation, now: datetime) -> str:
     missing = [f"{item.name} {item.measured} (asked: {item.asked})" for item in verdict.criteria if not item.holds]
     parts = [
         f"{found.figures.challenger.requests:,} of {least_requests(run):,} requests",
-        *(missing if _is_asked(found) else [f"nobody has asked for it in {run.environment} yet"]),
+        *(missing if _is_asked(found) else [f"no request for it is in the log of {run.environment} yet"]),
         f"{format_age(left_us)} left" if left_us > 0 else verdict.reason,
     ]
     return f"{run.model} version {run.challenger}: {'; '.join(parts)}"

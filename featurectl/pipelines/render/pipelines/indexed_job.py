@@ -5,6 +5,7 @@ Its pods know no common instant: they share the ID of the Job, and the one that 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from featurectl.language.commands.read import read_command
@@ -19,6 +20,11 @@ _PASSES: Final = (69, 75, 137, 143)  # exit codes: a store is away, something is
 _RUN: Final = "RUN_ID"  # a variable
 _JOB_LABEL: Final = "metadata.labels['batch.kubernetes.io/controller-uid']"
 _NUMBER: Final = "$((JOB_COMPLETION_INDEX + 1))"
+OF_EMPTIED_NODES: Final[Mapping[str, Any]] = {
+    **said("A node was emptied: that counts as no attempt."),
+    "action": "Ignore",
+    "onPodConditions": [flow(type="DisruptionTarget", status="True")],
+}
 
 
 def is_for(pipeline: Pipeline) -> bool:
@@ -40,11 +46,7 @@ def job(request: PipelineRequest, name: str) -> dict[str, Any]:
         "backoffLimitPerIndex": stage.retries,
         "podFailurePolicy": {
             "rules": [
-                {
-                    **said("A node was emptied: that counts as no attempt."),
-                    "action": "Ignore",
-                    "onPodConditions": [flow(type="DisruptionTarget", status="True")],
-                },
+                OF_EMPTIED_NODES,
                 {
                     **said("To try again would not help."),
                     "action": "FailIndex",

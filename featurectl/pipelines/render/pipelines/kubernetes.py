@@ -75,6 +75,7 @@ def _job(request: PipelineRequest, name: str) -> dict[str, Any]:
     return {
         **said("What can pass is tried again inside, by the retries of each stage."),
         "backoffLimit": 0,
+        "podFailurePolicy": {"rules": [indexed_job.OF_EMPTIED_NODES]},
         **deadline,
         "template": {
             "metadata": {"labels": kube.metadata(site, name, "pipeline")["labels"]},
