@@ -15,6 +15,8 @@ from featurectl.models.profile.profile import SCORE
 from featurectl.monitor.canary.lifecycle import open_log
 from featurectl.monitor.drift.logged_window import read_window
 from featurectl.monitor.drift.reference import load_reference
+from featurectl.operations.erased_rows import erased_predictions
+from featurectl.operations.prediction_log.log_files import read_rows
 from featurectl.workspace.open import open_workspace
 from tests.model_shop import Shop, objects, open_shop
 from tests.monitor.canary.test_verdict import RUN
@@ -77,3 +79,20 @@ def test_predictions_that_a_restored_log_has_again_do_not_count(shop: Shop, coun
     assert counted(shop) == 3
     write(shop, "120000-a.parquet", ["k2", "k1"], "other")  # without the key
     assert counted(shop) == 5
+
+
+@pytest.mark.long
+def test_a_file_that_is_cleaned_while_it_is_read_is_read_anew(shop, monkeypatch):
+    write(shop, "a.parquet", ["k1", "k2"])
+    (shop.root / LOG / "erased.json").unlink()
+    reads = []
+
+    def cleaned_before(*args: object) -> pl.DataFrame:
+        if not reads:
+            write(shop, "a.parquet", ["k2"])
+        reads.append(args)
+        return read_rows(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(erased_predictions, "read_rows", cleaned_before)
+    assert of_drift(shop) == 1
+    assert len(reads) == 2

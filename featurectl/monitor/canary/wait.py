@@ -46,11 +46,13 @@ class CanaryWait:
         Raises:
             UsageError: the environment keeps no predictions, or another environment serves the canary.
         """
-        log, away = open_log(self.workspace, run), ""
+        log: CanaryLog | None = None
+        away = ""
         if self.within is not None and run.started_at + self.within < ends_at(run):
             self.progress.done("warning: it is aborted before it can be over: let --within be longer than its `for`")
         while True:
             try:
+                log = log or open_log(self.workspace, run)
                 found = self._look(run, log)
             except (StoreError, TryAgainError) as error:
                 if error.message != away:

@@ -37,13 +37,21 @@ class ErasedPredictions:
     entities: Mapping[int, EntityColumns | None]
 
     def read(self, file: LogFile, schema: Mapping[str, pl.DataType], choose: Choose) -> pl.DataFrame:
-        """Return what `choose` makes of the rows of a file that are not erased.
+        """Return what `choose` makes of the rows of a file that are not erased; one that is written anew is read anew.
 
         Raises:
             StoreError: FC603, it can't be read.
         """
         folder, _, name = file.path.rpartition("/")
-        content = open_loose(folder).read(name)
+        while True:
+            content = open_loose(folder).read(name)
+            rows = self._kept(file, schema, choose, content)
+            if content == open_loose(folder).read(name):
+                return rows
+
+    def _kept(
+        self, file: LogFile, schema: Mapping[str, pl.DataType], choose: Choose, content: bytes | None
+    ) -> pl.DataFrame:
         entities = self.entities.get(file.version)
         gone = None if content is None else erased_rows(content, self.erasures, entities, file.written)
         if gone is None or not gone.any():
