@@ -15,9 +15,10 @@ class Failure:
 
 
 def fails_for_all(error: FeaturectlError | None) -> bool:
-    """Return whether it is the online store that failed, or a store that does not answer: the same for every view.
+    """Return whether it is the online store that failed, or a store that does not answer, or the registry is too old.
 
+    It is the same for every view then.
     An object store of a source is that of some views alone.
     """
-    gone = isinstance(error, StoreError) and error.code == "FC602"
+    gone = isinstance(error, StoreError) and error.code in ("FC602", "FC619")
     return gone or (isinstance(error, NoAnswerError) and error.code == "FC603")

@@ -84,7 +84,7 @@ def materialize_views(workspace: Workspace, request: MaterializeRequest, progres
 
     Raises:
         UsageError: a view is not applied, the range is none, or FC526, now is later than a store's clock.
-        StoreError: the registry can't be read, or is older than an erasure (FC619), or an address is none.
+        StoreError: the registry can't be read, or an address is none.
     """
     work, chosen = _prepare(workspace, request, progress)
     if not chosen:
@@ -93,7 +93,7 @@ def materialize_views(workspace: Workspace, request: MaterializeRequest, progres
     check_clocks(workspace, check, progress)
     workspace.offline()
     if request.online:
-        check_erasures_known(workspace, workspace.online())
+        workspace.online()  # an address that is none is an error before anything is read
     runs: list[ViewRun] = []
     for item in chosen:
         if runs and (runs[-1].skipped or fails_for_all(runs[-1].error)):
@@ -201,4 +201,7 @@ def _run(work: ViewWork, item: ObjectVersion, *, online: bool) -> ViewRun:
 def _push(workspace: Workspace, item: ObjectVersion) -> PushResult | None:
     """Return what was pushed; None for a view that is offline only, or of a stream, whose workers keep it online."""
     bound = bind_view(workspace.offline(), item)
-    return push_applied(workspace, bound) if bound.view.is_pushed else None
+    if not bound.view.is_pushed:
+        return None
+    check_erasures_known(workspace, workspace.online())
+    return push_applied(workspace, bound)
