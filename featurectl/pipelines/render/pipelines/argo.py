@@ -15,6 +15,7 @@ from featurectl.pipelines.render.outputs import unwritable_outputs
 from featurectl.pipelines.render.yaml_text import flow, flow_list, said, yaml_text
 from featurectl.pipelines.stage_commands import clock_words, memory_words, thread_environ
 
+_KEPT_S: Final = 7 * 24 * 3600
 _CLOCK: Final = "{{workflow.creationTimestamp.RFC3339}}"
 _PASSES: Final = (  # -1: no code is known, as of a pod that was evicted
     'lastRetry.status == "Error" or asInt(lastRetry.exitCode) in [-1, 69, 75, 137, 143]'
@@ -42,7 +43,7 @@ def render(request: PipelineRequest) -> list[RenderedFile]:
         f"All stages share the instant at which the workflow was made, as their clock: --clock {_CLOCK}; what watches "
         "looks when it runs.",
     )
-    workflow = _workflow(request)
+    workflow = _workflow(request, name)
     spec: dict[str, Any] = workflow
     if pipeline.schedule:
         spec = {
@@ -61,9 +62,12 @@ def render(request: PipelineRequest) -> list[RenderedFile]:
     return [RenderedFile(name=f"{name}.yaml", text=head + "\n" + yaml_text(document), warnings=warnings)]
 
 
-def _workflow(request: PipelineRequest) -> dict[str, Any]:
+def _workflow(request: PipelineRequest, name: str) -> dict[str, Any]:
     return {
         "entrypoint": "stages",
+        **said("One run at a time, by hand or due: the next one waits. A workflow stays for a week.", 2),
+        "synchronization": {"mutexes": [flow(name=name)]},
+        "ttlStrategy": flow(secondsAfterCompletion=_KEPT_S),
         "securityContext": kube.pod_security()["securityContext"],
         "volumes": kube.volumes(),
         "templates": [
