@@ -41,6 +41,15 @@ class Site:
     in_checkout: str = ""
     package: str = PROGRAM
 
+    @property
+    def variables_file(self) -> str:
+        """The file of a host that holds the variables of the environment."""
+        return f"/etc/featurectl/{self.project}-{self.environment}.env"
+
+    def host_name(self, name: str) -> str:
+        """Return the name of a file for a pipeline or deployment on a host, which may run several environments."""
+        return f"{self.project}-{self.environment}-{name}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineRequest:

@@ -52,7 +52,7 @@ def _line(line: Line) -> str:
 def run_lines(site: Site, words: Sequence[str]) -> list[Line]:
     """Return how a command line is run: as which user, where, with which variables."""
     program = f"{site.folder}/.venv/bin/{words[0]}"
-    variables = [("EnvironmentFile", f"/etc/featurectl/{site.project}.env")] if site.variables else []
+    variables = [("EnvironmentFile", site.variables_file)] if site.variables else []
     return [
         ("User", "featurectl"),
         ("WorkingDirectory", site.folder),

@@ -79,7 +79,7 @@ def test_a_pipeline_without_a_schedule_is_left_out_or_refused_by_name(tmp_path):
 def test_without_variables_the_file_says_nothing_of_them():
     pipeline = Pipeline(name="nightly", stages=(), schedule="30 5 * * *")
     (file,) = render(PipelineRequest(site=Site(project="p", environment="e"), pipeline=pipeline, command=""))
-    assert file.text.startswith("# Copy it to /etc/cron.d/p-nightly.")
+    assert file.text.startswith("# Copy it to /etc/cron.d/p-e-nightly.")
     assert "#\n#\n" not in file.text
 
 
@@ -87,8 +87,8 @@ def written_line(root: Path, schedule: str, tmp_path: Path) -> tuple[str, dict[s
     """Return the command of cron's line as cron gives it to the shell, its variables, and what records its words."""
     objects = root / "objects.yaml"
     objects.write_text(objects.read_text().replace('"0 */6 * * *"', f'"{schedule}"'))
-    text = pipelines_for(root, "cron", "nightly", places=SitePlaces(folder=str(root)))["flights-nightly"]
-    text = text.replace("/etc/featurectl/flights.env", str(tmp_path / "flights.env"))
+    text = pipelines_for(root, "cron", "nightly", places=SitePlaces(folder=str(root)))["flights-prod-nightly"]
+    text = text.replace("/etc/featurectl/flights-prod.env", str(tmp_path / "flights.env"))
     (tmp_path / "flights.env").write_text("REGISTRY_URL='sqlite:///a?b=$c&d'\n")
     program = root / ".venv/bin/featurectl"
     program.parent.mkdir(parents=True)

@@ -44,32 +44,32 @@ def states(root: Path, *names: str) -> list[tuple[str, str]]:
 
 def test_files_lie_below_deploy_by_environment_and_target(root):
     rendering = render_pipelines(order(root, "cron", "nightly"))
-    assert [file.path for file in rendering.files] == [root / "deploy/prod/cron/flights-nightly"]
+    assert [file.path for file in rendering.files] == [root / "deploy/prod/cron/flights-prod-nightly"]
 
 
 def test_what_was_just_written_is_current_and_check_writes_nothing(root):
     render_pipelines(order(root, "cron"))
     before = content(root)
-    assert states(root) == [("flights-nightly", "current"), ("flights-unlucky", "current")]
+    assert states(root) == [("flights-prod-nightly", "current"), ("flights-prod-unlucky", "current")]
     assert content(root) == before
 
 
 def test_check_names_what_is_missing_stale_and_edited(root):
     render_pipelines(order(root, "cron", "unlucky"))
-    assert states(root) == [("flights-nightly", "missing"), ("flights-unlucky", "current")]
+    assert states(root) == [("flights-prod-nightly", "missing"), ("flights-prod-unlucky", "current")]
     (root / "objects.yaml").write_text((root / "objects.yaml").read_text().replace("30 4 13", "31 4 13"))
-    assert states(root, "unlucky") == [("flights-unlucky", "stale")]
+    assert states(root, "unlucky") == [("flights-prod-unlucky", "stale")]
     render_pipelines(order(root, "cron", "unlucky"))
-    file = root / "deploy/prod/cron/flights-unlucky"
+    file = root / "deploy/prod/cron/flights-prod-unlucky"
     file.write_text(file.read_text().replace("flock -n", "flock -w 5"))
-    assert states(root, "unlucky") == [("flights-unlucky", "edited")]
+    assert states(root, "unlucky") == [("flights-prod-unlucky", "edited")]
 
 
 def test_a_change_elsewhere_leaves_a_file_current(root):
     render_pipelines(order(root, "cron", "nightly"))
     objects = root / "objects.yaml"
     objects.write_text(objects.read_text().replace("30 4 13", "31 4 13").replace("windows: [1d]", "windows: [2d]"))
-    assert states(root, "nightly") == [("flights-nightly", "current")]
+    assert states(root, "nightly") == [("flights-prod-nightly", "current")]
 
 
 def test_what_nothing_is_rendered_into_any_more_is_obsolete_and_stays(root):
@@ -77,10 +77,14 @@ def test_what_nothing_is_rendered_into_any_more_is_obsolete_and_stays(root):
     (root / "deploy/prod/cron/README").write_text("mine")
     objects = root / "objects.yaml"
     objects.write_text(objects.read_text().replace("name: unlucky", "name: lucky"))
-    found = [("flights-nightly", "current"), ("flights-lucky", "missing"), ("flights-unlucky", "obsolete")]
+    found = [
+        ("flights-prod-nightly", "current"),
+        ("flights-prod-lucky", "missing"),
+        ("flights-prod-unlucky", "obsolete"),
+    ]
     assert states(root) == found
     assert [file.state for file in render_pipelines(order(root, "cron")).files] == ["written", "written", "obsolete"]
-    assert states(root, "nightly") == [("flights-nightly", "current")]
+    assert states(root, "nightly") == [("flights-prod-nightly", "current")]
 
 
 def test_files_of_deployments_are_not_obsolete_among_those_of_pipelines(root):
@@ -99,7 +103,7 @@ def test_a_pipeline_and_a_deployment_of_one_name_do_not_share_a_file(root):
 
 
 def test_a_file_that_a_person_wrote_is_not_written_over(root):
-    mine = root / "deploy/prod/cron/flights-nightly"
+    mine = root / "deploy/prod/cron/flights-prod-nightly"
     mine.parent.mkdir(parents=True)
     mine.write_text("mine\n")
     with pytest.raises(UsageError, match="is there and was not rendered"):
@@ -119,7 +123,7 @@ def test_only_what_works_in_a_checkout_changes_with_it(root):
 @pytest.mark.usefixtures("root")
 def test_check_exits_1_and_names_the_file(capsys):
     assert main(["pipeline", "render", "nightly", "--to", "cron", "--check"]) == 1
-    assert capsys.readouterr().out == "missing: deploy/dev/cron/flights-nightly\n"
+    assert capsys.readouterr().out == "missing: deploy/dev/cron/flights-dev-nightly\n"
     assert main(["pipeline", "render", "nightly", "--to", "cron"]) == 0
     assert main(["pipeline", "render", "nightly", "--to", "cron", "--check"]) == 0
     assert "1 file as it would be made now" in capsys.readouterr().out
@@ -142,14 +146,14 @@ def test_the_command_in_the_header_makes_the_same_file_again(root, tmp_path):
 @pytest.mark.usefixtures("root")
 def test_out_is_a_folder_with_a_slash_or_where_one_is_there(tmp_path):
     assert main(["pipeline", "render", "--to", "cron", "--out", f"{tmp_path}/a/"]) == 0
-    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["flights-nightly", "flights-unlucky"]
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["flights-dev-nightly", "flights-dev-unlucky"]
     (tmp_path / "b").mkdir()
     assert main(["pipeline", "render", "nightly", "--to", "cron", "--out", f"{tmp_path}/b"]) == 0
-    assert (tmp_path / "b/flights-nightly").is_file()
+    assert (tmp_path / "b/flights-dev-nightly").is_file()
 
 
 def test_several_files_do_not_go_into_one(root, tmp_path):
-    with pytest.raises(UsageError, match="is one file, and there are 2: flights-nightly, flights-unlucky"):
+    with pytest.raises(UsageError, match="is one file, and there are 2: flights-prod-nightly, flights-prod-unlucky"):
         render_pipelines(order(root, "cron", out=tmp_path / "one"))
 
 
@@ -213,5 +217,5 @@ def test_the_same_files_give_the_same_text_in_any_checkout(root, tmp_path):
 def test_json_says_the_state_of_each_file(capsys):
     assert main(["pipeline", "render", "--to", "cron", "--check", "-o", "json"]) == 1
     result = json.loads(capsys.readouterr().out)["result"]
-    assert result["files"][0] == {"path": "deploy/dev/cron/flights-nightly", "state": "missing"}
+    assert result["files"][0] == {"path": "deploy/dev/cron/flights-dev-nightly", "state": "missing"}
     assert result["left_out"] == [{"name": "by_hand", "why": "it has no schedule"}]

@@ -52,4 +52,4 @@ def test_the_release_is_python_with_the_needs_of_its_stages(rendered, target):
 
 def test_the_release_has_no_line_for_cron_and_a_unit_without_a_timer(flights):
     assert [name for name in pipelines_for(flights, "cron") if "release" in name] == []
-    assert list(pipelines_for(flights, "systemd", "release")) == ["flights-release.service"]
+    assert list(pipelines_for(flights, "systemd", "release")) == ["flights-prod-release.service"]

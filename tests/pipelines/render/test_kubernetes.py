@@ -57,7 +57,9 @@ def test_each_deployment_has_the_objects_that_it_needs(root):
 def test_a_server_has_its_drain_and_fifteen_seconds_to_end(root, drain, seconds):
     change(root, "serve --drain 30s", f"serve{drain}")
     assert pod(objects(root, "inference"))["terminationGracePeriodSeconds"] == seconds
-    assert f"TimeoutStopSec={seconds}\n" in deployments_for(root, "systemd", "inference")["flights-inference.service"]
+    assert (
+        f"TimeoutStopSec={seconds}\n" in deployments_for(root, "systemd", "inference")["flights-prod-inference.service"]
+    )
     compose = yaml.safe_load(deployments_for(root, "compose", "inference")["compose.yaml"])
     assert compose["services"]["inference"]["stop_grace_period"] == f"{seconds}s"
 
@@ -81,7 +83,7 @@ def test_no_dollar_of_a_command_is_a_variable(root):
     assert pod(objects(root, "inference"))["containers"][0]["command"][3] == "a$$(HOME)%$1"
     compose = yaml.safe_load(deployments_for(root, "compose", "inference")["compose.yaml"])
     assert compose["services"]["inference"]["command"][3] == "a$$(HOME)%$$1"
-    unit = deployments_for(root, "systemd", "inference")["flights-inference.service"]
+    unit = deployments_for(root, "systemd", "inference")["flights-prod-inference.service"]
     assert "serve --host a$$(HOME)%%$$1 --env" in unit
 
 
@@ -180,29 +182,29 @@ def test_a_stage_in_parts_alone_has_a_pod_for_each(tmp_path):
 
 
 def test_a_service_of_a_pipeline_shares_the_ledger_of_its_machine(root):
-    unit = pipelines_for(root, "systemd", "nightly")["flights-nightly.service"]
+    unit = pipelines_for(root, "systemd", "nightly")["flights-prod-nightly.service"]
     assert "PrivateTmp" not in unit
     assert "\nReadWritePaths=/srv/flights /tmp\n" in unit
-    deployment = deployments_for(root, "systemd", "watch")["flights-watch.service"]
+    deployment = deployments_for(root, "systemd", "watch")["flights-prod-watch.service"]
     assert "\nPrivateTmp=true\n" in deployment
     assert deployment.endswith("\nReadWritePaths=/srv/flights\n\n[Install]\nWantedBy=multi-user.target\n")
 
 
 def test_a_pipeline_that_is_stopped_has_not_failed(root):
-    unit = pipelines_for(root, "systemd", "nightly")["flights-nightly.service"]
+    unit = pipelines_for(root, "systemd", "nightly")["flights-prod-nightly.service"]
     assert "\nSuccessExitStatus=75 130 143\n" in unit
 
 
 def test_services_may_write_into_stores_that_lie_elsewhere_on_the_disk(root):
     project = root / "featurectl.yaml"
     project.write_text(project.read_text().replace('"s3://acme-features/prod"', '"/data/my features"'))
-    unit = pipelines_for(root, "systemd", "nightly")["flights-nightly.service"]
+    unit = pipelines_for(root, "systemd", "nightly")["flights-prod-nightly.service"]
     assert 'ReadWritePaths=/srv/flights "/data/my features" /tmp\n' in unit
     assert "ProtectHome=true\n" in unit
-    server = deployments_for(root, "systemd", "inference")["flights-inference.service"]
+    server = deployments_for(root, "systemd", "inference")["flights-prod-inference.service"]
     assert 'ReadWritePaths=/srv/flights "/data/my features"\n' in server
     project.write_text(project.read_text().replace('"${REGISTRY_URL}"', '"sqlite:////home/a/registry.db?timeout=5"'))
-    unit = pipelines_for(root, "systemd", "nightly")["flights-nightly.service"]
+    unit = pipelines_for(root, "systemd", "nightly")["flights-prod-nightly.service"]
     assert 'ReadWritePaths=/srv/flights "/data/my features" /home/a /tmp\n' in unit
     assert "ProtectHome" not in unit
 

@@ -108,5 +108,5 @@ def test_units_are_what_systemd_takes(tmp_path):
         (tmp_path / name).write_text(text)
     checked = said("systemd-analyze", "verify", *(tmp_path / name for name in units))
     assert (checked.returncode, checked.stderr) == (0, "")
-    wrong = broken(tmp_path / "flights-nightly.timer", tmp_path, "Persistent", "Persistant")
+    wrong = broken(tmp_path / "flights-prod-nightly.timer", tmp_path, "Persistent", "Persistant")
     assert "Persistant" in said("systemd-analyze", "verify", wrong).stderr

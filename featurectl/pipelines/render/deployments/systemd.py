@@ -13,20 +13,20 @@ def render(request: DeploymentsRequest) -> list[RenderedFile]:
     """Return the services."""
     site = request.site
     return [
-        RenderedFile(name=f"{site.project}-{deployment.name}.service", text=_service(site, long_run(deployment)))
+        RenderedFile(name=f"{site.host_name(deployment.name)}.service", text=_service(site, long_run(deployment)))
         for deployment in request.deployments
     ]
 
 
 def _service(site: Site, run: LongRun) -> str:
     deployment = run.deployment
-    name, needed, replicas = f"{site.project}-{deployment.name}", deployment.resources, deployment.replicas
+    name, needed, replicas = site.host_name(deployment.name), deployment.resources, deployment.replicas
     several = ""
     if replicas.least > 1:
         several = f"One of {replicas.least}: this service on as many hosts, or --workers in `run` for more on this one."
     head = comment(
         f"Copy it to /etc/systemd/system, then: systemctl daemon-reload && systemctl enable --now {name}",
-        *filter(None, [variables_text(site, f"/etc/featurectl/{site.project}.env"), several]),
+        *filter(None, [variables_text(site, site.variables_file), several]),
     )
     limits: list[Line] = []
     if needed.memory_bytes:

@@ -21,12 +21,12 @@ _DATE: Final = r"date -u '+\%M \%H \%d \%m \%w'"  # cron ends a line at a % with
 def render(request: PipelineRequest) -> list[RenderedFile]:
     """Return the file of a pipeline that has a schedule."""
     site, pipeline = request.site, request.pipeline
-    name = f"{site.project}-{pipeline.name}"
-    lock = f".featurectl/{pipeline.name}.cron.lock"
+    name = site.host_name(pipeline.name)
+    lock = f".featurectl/{site.environment}-{pipeline.name}.cron.lock"
     due = due_fields(pipeline.schedule)
     variables, read = "", ""
     if site.variables:
-        variables, read = f"VARIABLES=/etc/featurectl/{site.project}.env\n", 'set -a && . "$VARIABLES" && '
+        variables, read = f"VARIABLES={site.variables_file}\n", 'set -a && . "$VARIABLES" && '
     command = shell_line([f"{site.folder}/.venv/bin/featurectl", *run_words(pipeline, site.environment)[1:]])
     head = comment(
         f"Copy it to /etc/cron.d/{name}. It runs as the user featurectl, in the folder of the repository.",

@@ -10,7 +10,7 @@ from featurectl.pipelines.render.systemd_units import Line, calendar_lines, hard
 
 def render(request: PipelineRequest) -> list[RenderedFile]:
     """Return the service, and the timer of a pipeline that has a schedule."""
-    name = f"{request.site.project}-{request.pipeline.name}"
+    name = request.site.host_name(request.pipeline.name)
     files = [RenderedFile(name=f"{name}.service", text=_service(request, name))]
     if request.pipeline.schedule:
         files.append(RenderedFile(name=f"{name}.timer", text=_timer(request, name)))
@@ -22,7 +22,7 @@ def _service(request: PipelineRequest, name: str) -> str:
     started = f"systemctl enable --now {name}.timer" if pipeline.schedule else f"systemctl start {name}"
     head = comment(
         f"Copy it to /etc/systemd/system, then: systemctl daemon-reload && {started}",
-        *filter(None, [variables_text(site, f"/etc/featurectl/{site.project}.env")]),
+        *filter(None, [variables_text(site, site.variables_file)]),
     )
     seconds = deadline_s(pipeline)
     deadline: list[Line] = []
