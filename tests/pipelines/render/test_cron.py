@@ -130,7 +130,7 @@ def test_a_line_that_is_due_while_the_one_before_runs_ends_at_once(tmp_path):
     root = write_repository(tmp_path / "repo")
     command, variables, said = written_line(root, "* * * * *", tmp_path)
     first = subprocess.Popen(["/bin/sh", "-c", command], env={"PATH": os.environ["PATH"], **variables, "SLEEP": "2"})
-    lock = root / ".featurectl/nightly.cron.lock"
+    lock = root / ".featurectl/prod-nightly.cron.lock"
     while not lock.exists() or run(f"flock -n {lock} true", {}) == 0:
         assert first.poll() is None
         time.sleep(0.02)
