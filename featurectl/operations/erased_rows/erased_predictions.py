@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import polars as pl
@@ -45,24 +46,22 @@ class ErasedPredictions:
         folder, _, name = file.path.rpartition("/")
         while True:
             content = open_loose(folder).read(name)
-            rows = self._kept(file, schema, choose, content)
-            if content == open_loose(folder).read(name):
+            gone = self._gone(file, content)
+            if gone is None or not gone.any():
+                return read_rows([file], schema, choose)  # no cleaning gives it rows
+            rows = read_rows([file], schema, partial(_without, gone.arg_true(), choose))
+            if content == open_loose(folder).read(name):  # the places are those of the rows that were read
                 return rows
 
-    def _kept(
-        self, file: LogFile, schema: Mapping[str, pl.DataType], choose: Choose, content: bytes | None
-    ) -> pl.DataFrame:
-        entities = self.entities.get(file.version)
-        gone = None if content is None else erased_rows(content, self.erasures, entities, file.written)
-        if gone is None or not gone.any():
-            return read_rows([file], schema, choose)
-        places = gone.arg_true()
+    def _gone(self, file: LogFile, content: bytes | None) -> pl.Series | None:
+        if content is None:
+            return None
+        return erased_rows(content, self.erasures, self.entities.get(file.version), file.written)
 
-        def kept(rows: pl.LazyFrame) -> pl.LazyFrame:
-            numbered = rows.with_row_index(_PLACE).filter(~pl.col(_PLACE).is_in(places.implode()))
-            return choose(numbered.drop(_PLACE))
 
-        return read_rows([file], schema, kept)
+def _without(places: pl.Series, choose: Choose, rows: pl.LazyFrame) -> pl.LazyFrame:
+    numbered = rows.with_row_index(_PLACE).filter(~pl.col(_PLACE).is_in(places.implode()))
+    return choose(numbered.drop(_PLACE))
 
 
 def may_be_erased(workspace: Workspace, model: str) -> ErasedPredictions | None:
