@@ -23,6 +23,7 @@ from featurectl.core.secrets import hide_address_secrets
 T = TypeVar("T")
 Session = psycopg.Connection[Any]
 ANSWER_S: Final = 10.0
+WRITERS: Final = 2  # side by side: a server has more than one processor
 BUSY_S: Final = 30  # how long a transaction waits for another's, and how long one may do nothing
 OPTIONS: Final[Mapping[str, Any]] = {"autocommit": True, "prepare_threshold": None, "client_encoding": "utf8"}
 _LIMITS: Final = ("lock_timeout", "idle_in_transaction_session_timeout")
@@ -60,17 +61,20 @@ def checked_address(url: str, shown: str) -> PostgresAddress:
 
 
 class PostgresLink:
-    """A connection that reads and one that writes, opened when they are first used, and anew where they have broken.
+    """A connection that reads and two that write, opened when they are first used, and anew where they have broken.
 
     What is read is answered in `answer_s`; a write may take any time, as long as the server takes other connections
-    meanwhile. Several threads may use it, each kind of connection one after the other.
+    meanwhile. Several threads may use it: one reads at a time, and two write, or one where the server gives no second
+    connection.
     """
 
     def __init__(self, address: PostgresAddress, answer_s: float | None = None) -> None:
         self.address = address
         self._answer_s = ANSWER_S if answer_s is None else answer_s
         self._reader = _Line(lambda: connect_limited((address.url,), OPTIONS, self._answer_s))
-        self._writer = _Line(lambda: connect_watched((address.url,), OPTIONS, self._answer_s))
+        self._writers = [
+            _Line(lambda: connect_watched((address.url,), OPTIONS, self._answer_s)) for _ in range(WRITERS)
+        ]
 
     def open_transaction(self) -> Session:
         """Return a new connection, of which all is one transaction until it is committed; its calls may take long."""
@@ -90,7 +94,8 @@ class PostgresLink:
                 return use(session)
 
         with translated(self.address):
-            return self._writer.use(transact)
+            first, second = self._writers
+            return (second if first.is_used() and second.opens() else first).use(transact)
 
     def maintain(self, statement: str) -> Sequence[str]:
         """Carry out a statement that can't be in a transaction; return the messages that the server sends with it."""
@@ -107,13 +112,13 @@ class PostgresLink:
                 session.remove_notice_handler(hear)
 
         with translated(self.address):
-            self._writer.use(carry_out)
+            self._writers[0].use(carry_out)
         return heard
 
     def close(self) -> None:
         """Close the connections; they are opened anew when they are used again."""
-        self._reader.close()
-        self._writer.close()
+        for line in (self._reader, *self._writers):
+            line.close()
 
 
 class _Line:
@@ -134,6 +139,18 @@ class _Line:
                 if not (was_there and session.closed) or str(error).startswith(NO_ANSWER):
                     raise
             return use(self._opened())
+
+    def is_used(self) -> bool:
+        return self._lock.locked()
+
+    def opens(self) -> bool:
+        """Return whether it is open, or can be opened now."""
+        with self._lock:
+            try:
+                self._opened()
+            except psycopg.OperationalError:  # the server has no more connections, or is away, which others say
+                return False
+        return True
 
     def close(self) -> None:
         with self._lock:

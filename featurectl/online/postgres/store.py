@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from featurectl.online.base_backend import PackedWriting
 from featurectl.online.codec import pack_bound, pack_instant
 from featurectl.online.packed_store import PackedStore
 from featurectl.online.postgres import tables
-from featurectl.online.postgres.connect import PostgresLink, Session, checked_address
+from featurectl.online.postgres.connect import WRITERS, PostgresLink, Session, checked_address
 from featurectl.online.postgres.schema_upgrade import StoreSchema
 from featurectl.online.postgres.steps import (
     KnownTables,
@@ -70,11 +71,16 @@ class PostgresBytes:
         return frozenset((view, version) for view, version in self._rows(tables.PREPARED, (project, env)))
 
     def write_chunks(self, view: OnlineView, chunks: Iterable[PackedChunk], writing: PackedWriting) -> int:
-        """Write rows, a transaction a chunk while the next is packed, and return how many entities are new."""
+        """Write rows, a transaction a chunk, and return how many entities are new.
+
+        Two are under way, and the next is packed meanwhile. Rows of one entity, of which the later counts where their
+        instants are equal, go one chunk after the other.
+        """
+        side_by_side = 1 if writing.how.origin is None else WRITERS
         writer, pending = ChunkWriter(self._link, view, writing), _Pending(writing)
-        with ThreadPoolExecutor(1) as pool:
+        with ThreadPoolExecutor(side_by_side) as pool:
             for chunk in chunks:
-                pending.settle()
+                pending.settle(side_by_side - 1)
                 pending.add(chunk.count, pool.submit(writer.write, chunk, bound_now(writing)))
             pending.settle()
         return pending.added
@@ -241,24 +247,23 @@ class PostgresBytes:
 
 
 class _Pending:
-    """The chunk that is under way, and what came of those before it."""
+    """The chunks that are under way, and what came of those before them."""
 
     def __init__(self, writing: PackedWriting) -> None:
         self.added = self._written = 0
         self._writing = writing
-        self._waiting: tuple[int, Future[int]] | None = None
+        self._waiting: deque[tuple[int, Future[int]]] = deque()
 
     def add(self, count: int, task: Future[int]) -> None:
         """Let a chunk be under way."""
-        self._waiting = (count, task)
+        self._waiting.append((count, task))
 
-    def settle(self) -> None:
-        """Wait for the chunk that is under way."""
-        if self._waiting is not None:
-            count, task = self._waiting
+    def settle(self, most: int = 0) -> None:
+        """Wait until no more than so many chunks are under way."""
+        while len(self._waiting) > most:
+            count, task = self._waiting.popleft()
             self.added += task.result()
             self._written += count
-            self._waiting = None
             self._writing.how.on_rows(self._written)
 
 

@@ -29,6 +29,7 @@ ADD_SCHEMA: Final = f"insert into {SCHEMAS} values (%s, %s, %s, %s, %s, %s) on c
 DOCUMENT: Final = f"select document from {SCHEMAS} where {OF_VIEW} and id = %s"
 PREPARED: Final = f"select distinct view, version from {SCHEMAS} where project = %s and env = %s"
 LOCK_VIEW: Final = f"select entities from {VIEWS} where {OF_VIEW} for update"
+SHARE_VIEW: Final = f"select entities from {VIEWS} where {OF_VIEW} for key share"  # with those who do so, too
 COUNT: Final = f"select entities from {VIEWS} where {OF_VIEW}"
 ADD_ENTITIES: Final = f"update {VIEWS} set entities = entities + %s where {OF_VIEW}"
 NEWER_RECORD: Final = f"""

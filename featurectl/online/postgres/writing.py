@@ -1,4 +1,4 @@
-"""Packed rows on their way into a table: one chunk after the other, each in a transaction of its own."""
+"""Packed rows on their way into a table: chunks, each in a transaction of its own."""
 
 from __future__ import annotations
 
@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 
 
 class ChunkWriter:
-    """Writes chunks of rows of a view version.
+    """Writes chunks of rows of a view version, which several threads may do at once.
 
-    As long as the table was empty at the beginning and no row is met, rows are copied; the first that is there ends
-    that, and what was copied of its chunk is undone and compared row by row, as all that comes then.
+    As long as the table was empty at the beginning and no row is met, rows are copied, one chunk after the other; the
+    first that is there ends that, and what was copied of its chunk is undone and compared row by row, as all that comes
+    then. Chunks that are compared are written side by side: each locks its rows in the order of their keys and the line
+    of its view version after them, so that none waits for another in a circle. Whoever else changes rows of the view
+    version has that line locked from the beginning: it waits for these, and these for it.
     """
 
     def __init__(self, link: PostgresLink, view: OnlineView, writing: PackedWriting) -> None:
@@ -34,38 +37,32 @@ class ChunkWriter:
         self._copies: bool | None = None  # not known before the first chunk
 
     def write(self, chunk: PackedChunk, bound: bytes) -> int:
-        """Write a chunk whole or not at all, and return how many entities are new.
-
-        Who writes the same view version meanwhile waits, so that none waits for another in a circle.
-        """
+        """Write a chunk whole or not at all, and return how many entities are new."""
         keys, rows = chunk.keys, chunk.rows()
+        lines = b"" if self._copies is False else _copied_lines(keys, rows)  # made before anyone has to wait
 
         def transact(session: Session) -> int:
-            found = session.execute(tables.LOCK_VIEW.encode(), self._of).fetchone()
-            if self._copies is None:
-                self._copies = found == (0,)
-            added = self._added(session, keys, rows, bound)
+            if self._copies is not False:
+                found = session.execute(tables.LOCK_VIEW.encode(), self._of).fetchone()
+                self._copies = found == (0,) if self._copies is None else self._copies
+            else:
+                session.execute(tables.SHARE_VIEW.encode(), self._of)
+            added = self._added(session, keys, rows, bound, lines)
             session.execute(tables.ADD_ENTITIES.encode(), (added, *self._of))
             return added
 
         return self._link.write(transact)
 
-    def _added(self, session: Session, keys: Ragged, rows: Ragged, bound: bytes) -> int:
+    def _added(self, session: Session, keys: Ragged, rows: Ragged, bound: bytes, lines: bytes) -> int:
         if self._copies:
             try:
-                with session.transaction():
-                    self._copy(session, keys, rows)
+                with session.transaction(), session.cursor().copy(tables.copied(self._table).encode()) as copy:
+                    copy.write(lines)
             except psycopg.errors.UniqueViolation:
                 self._copies = False
             else:
                 return len(keys.lengths)
         return sum(self._compared(session, *some, bound) for some in self._passes(keys, rows))
-
-    def _copy(self, session: Session, keys: Ragged, rows: Ragged) -> None:
-        from featurectl.online.postgres.binary import copied_pairs  # needs numpy, which who reads does not
-
-        with session.cursor().copy(tables.copied(self._table).encode()) as copy:
-            copy.write(copied_pairs(keys, rows))
 
     def _compared(self, session: Session, keys: Ragged, rows: Ragged, bound: bytes) -> int:
         from featurectl.online.postgres.binary import bytea_array, bytea_cursor
@@ -91,6 +88,12 @@ class ChunkWriter:
             parts[turn][key] = row
         for part in parts:
             yield ragged_of([*part]), ragged_of([*part.values()])
+
+
+def _copied_lines(keys: Ragged, rows: Ragged) -> bytes:
+    from featurectl.online.postgres.binary import copied_pairs  # needs numpy, which who reads does not
+
+    return copied_pairs(keys, rows)
 
 
 def bound_now(writing: PackedWriting) -> bytes:

@@ -1,0 +1,123 @@
+"""Chunks of a push that are written side by side: none waits for another in a circle, and each row counts once."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import polars as pl
+import psycopg
+import pytest
+
+from featurectl.online.all_stores import open_online
+from featurectl.online.base import Origin, Writing
+from featurectl.online.postgres import connect, tables
+from tests.online.rows import HOUR, T0, UTC_US, frame, view
+
+ENTITIES, FRAMES = 1_200, 8
+
+
+def of_ids():
+    return view({"n": "int64"}, {"id": "int64"})
+
+
+def frames(of, number: int, order: list[int]) -> list[pl.DataFrame]:
+    """Return rows of entities, all of a number, in frames, which are chunks as they are short."""
+    size = len(order) // FRAMES
+    parts = [order[begin : begin + size] for begin in range(0, len(order), size)]
+    at = pl.lit(T0 + number * HOUR, UTC_US).alias("computed_at")
+    return [
+        frame(of, [[n] for n in part], [[number]] * len(part), event_time=T0 + number * HOUR).with_columns(at)
+        for part in parts
+    ]
+
+
+def push(url: str, of, number: int, seed: int | None = None) -> None:
+    order = list(range(ENTITIES))
+    if seed is not None:
+        random.Random(seed).shuffle(order)
+    origin = Origin(at=T0 + number * HOUR, table_version=number, rebuild_id="r")
+    with closing(open_online(url)) as store:
+        store.write_all(of, frames(of, number, order), Writing(origin=origin))
+
+
+def numbers(url: str, of) -> list[object]:
+    with closing(open_online(url)) as store:
+        return [row and row.values["n"] for row in store.read(of, [[n] for n in range(ENTITIES)])]
+
+
+def wait_for(found) -> None:
+    until = time.monotonic() + 30
+    while not found():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_a_chunk_that_waits_for_a_row_keeps_no_later_one_waiting(postgres_url):
+    of = of_ids()
+    push(postgres_url, of, 1)
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(postgres_url) as other:
+        held = f"select from {tables.table_of(of)} where entity = %b for update".encode()
+        second = ENTITIES // FRAMES  # the first chunk finds out that there are rows, alone
+        other.execute(held, (b"i%d:%d" % (len(str(second)), second),)).fetchall()
+        task = pool.submit(push, postgres_url, of, 2)
+        third = slice(2 * second, 3 * second)
+        wait_for(lambda: set(numbers(postgres_url, of)[third]) == {2})
+        assert set(numbers(postgres_url, of)[second : 2 * second]) == {1}
+        other.rollback()
+        task.result()
+    assert numbers(postgres_url, of) == [2] * ENTITIES
+
+
+def test_without_a_second_connection_chunks_go_one_after_the_other(postgres_url, monkeypatch):
+    of = of_ids()
+    push(postgres_url, of, 1)
+    opened: list[connect.Session] = []
+    refused = []
+
+    def one_alone(*args: object) -> connect.Session:
+        if opened:
+            refused.append(args)
+            raise psycopg.OperationalError("FATAL: sorry, too many clients already")
+        opened.append(connect_watched(*args))
+        return opened[0]
+
+    connect_watched = connect.connect_watched
+    monkeypatch.setattr(connect, "connect_watched", one_alone)
+    push(postgres_url, of, 2)
+    monkeypatch.undo()
+    assert refused
+    assert numbers(postgres_url, of) == [2] * ENTITIES
+
+
+@pytest.mark.sample(2)
+def test_pushes_in_any_order_beside_removals_end_with_the_newest(postgres_url):
+    of = of_ids()
+    push(postgres_url, of, 1)
+    ended = threading.Event()
+
+    def remove() -> int:
+        rounds = 0
+        with closing(open_online(postgres_url)) as store:
+            gone = [b"i%d:%d" % (len(str(n)), n) for n in random.Random(1).sample(range(ENTITIES), 300)]
+            while not ended.is_set():
+                store.remove_keys(of, gone)
+                rounds += 1
+        return rounds
+
+    with ThreadPoolExecutor(4) as pool:
+        remover = pool.submit(remove)
+        pushes = [pool.submit(push, postgres_url, of, number, number) for number in (3, 4, 2)]
+        try:
+            for task in pushes:
+                task.result()
+        finally:
+            ended.set()
+        assert remover.result()
+    push(postgres_url, of, 5)
+    assert numbers(postgres_url, of) == [5] * ENTITIES
+    with closing(open_online(postgres_url)) as store:
+        assert store.count(of) == ENTITIES
