@@ -14,6 +14,9 @@ from featurectl.pipelines.render.yaml_text import flow, flow_list, yaml_text
 
 _PROBE: Final = "import urllib.request; urllib.request.urlopen('http://127.0.0.1:{port}{path}', timeout=3)"
 _USER: Final = 10001
+_SHARES: Final = 1024  # of one processor, as Docker has it where nothing is said
+_SHARES_TEXT: Final = f"cpu_shares say who goes first where processors are short, {_SHARES} for each: none is a limit."
+_LEAST_SHARES, _MOST_SHARES = 2, 262_144  # that a kernel takes
 
 
 def render(request: DeploymentsRequest) -> list[RenderedFile]:
@@ -21,12 +24,17 @@ def render(request: DeploymentsRequest) -> list[RenderedFile]:
     site = request.site
     runs = [long_run(item) for item in request.deployments]
     warnings = (*(text for run in runs for text in run.unreachable("its container")), *_shared_ports(runs))
+    is_shared = any(run.deployment.resources.cpu for run in runs)
     head = comment(
-        "Start it: docker compose up --detach", *_variables_text(site), *_on_disk_text(site), *beware(warnings)
+        "Start it: docker compose up --detach",
+        *_variables_text(site),
+        *([_SHARES_TEXT] if is_shared else []),
+        *_on_disk_text(site),
+        *beware(warnings),
     )
     document = {
         "name": f"{site.project}-{site.environment}".replace("_", "-"),
-        "services": {run.deployment.name: _service(site, run) for run in runs},
+        "services": {run.deployment.name: _service(site, run, is_shared=is_shared) for run in runs},
     }
     return [RenderedFile(name="compose.yaml", text=head + "\n" + yaml_text(document), warnings=warnings)]
 
@@ -44,15 +52,8 @@ def _on_disk_text(site: Site) -> list[str]:
     return [f"Beware: {', '.join(site.on_disk)} lies in a container, ends with it, and is no other's."]
 
 
-def _service(site: Site, run: LongRun) -> dict[str, Any]:
-    replicas, needed = run.deployment.replicas, run.deployment.resources
-    limits: dict[str, Any] = {"cpus": f"{needed.cpu:g}"} if needed.cpu else {}
-    limits |= {"memory": memory_text(needed.memory_bytes).removesuffix("i")} if needed.memory_bytes else {}
-    deploy: dict[str, Any] = {"replicas": replicas.least} if replicas.least > 1 else {}
-    found: dict[str, Any] = {"limits": limits} if limits else {}
-    if needed.gpu:
-        found["reservations"] = {"devices": [flow(driver="nvidia", count=needed.gpu, capabilities=flow_list("gpu"))]}
-    deploy |= {"resources": found} if found else {}
+def _service(site: Site, run: LongRun, *, is_shared: bool) -> dict[str, Any]:
+    deploy = _deploy(run)
     return {
         "image": site.image,
         "command": flow_list(*(word.replace("$", "$$") for word in run.container_words(site.environment))),
@@ -68,8 +69,26 @@ def _service(site: Site, run: LongRun) -> dict[str, Any]:
         "tmpfs": ["/tmp", f"{site.folder}/.featurectl:uid={_USER},gid={_USER}"],  # noqa: S108 (of a container)
         "cap_drop": flow_list("ALL"),
         "security_opt": flow_list("no-new-privileges:true"),
+        **({"cpu_shares": _shares(run.deployment.resources.cpu)} if is_shared else {}),
         **({"deploy": deploy} if deploy else {}),
     }
+
+
+def _shares(cpu: float | None) -> int:
+    """Return the weight of a container where processors are short; of one that names none, that of one processor."""
+    return min(max(round(_SHARES * (cpu or 1)), _LEAST_SHARES), _MOST_SHARES)
+
+
+def _deploy(run: LongRun) -> dict[str, Any]:
+    """Return how many containers there are, the memory that each may take, and its graphics processors."""
+    replicas, needed = run.deployment.replicas, run.deployment.resources
+    deploy: dict[str, Any] = {"replicas": replicas.least} if replicas.least > 1 else {}
+    found: dict[str, Any] = {}
+    if needed.memory_bytes:
+        found["limits"] = {"memory": memory_text(needed.memory_bytes).removesuffix("i")}
+    if needed.gpu:
+        found["reservations"] = {"devices": [flow(driver="nvidia", count=needed.gpu, capabilities=flow_list("gpu"))]}
+    return deploy | ({"resources": found} if found else {})
 
 
 def _environment(site: Site, run: LongRun) -> dict[str, Any]:
