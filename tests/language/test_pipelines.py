@@ -141,6 +141,7 @@ def test_a_fingerprint_moves_with_what_is_said_and_no_value_does(tmp_path, text,
         ("run: init x", "FC320", "a stage can't run init: it makes a repository"),
         ("run: status --watch", "FC320", "a stage can't run status: it ends never where it watches"),
         ("run: monitor export", "FC320", "a stage can't run monitor export: it ends never: a deployment runs it"),
+        ("run: stream run", "FC320", "a stage can't run stream run: it ends never: a deployment runs it, and a"),
         ("run: push -C elsewhere", "FC320", "--repo can't stand here"),
     ],
 )
@@ -148,6 +149,10 @@ def test_a_wrong_stage_is_said_to_be_wrong(tmp_path, keys, code, message):
     ((found, said, _),) = problems(tmp_path, stage(keys))
     assert found == code
     assert said.startswith(message)
+
+
+def test_metrics_are_written_into_a_file_by_a_stage(tmp_path):
+    assert problems(tmp_path, stage("run: monitor export --textfile /var/lib/node_exporter/shop.prom")) == []
 
 
 @pytest.mark.parametrize(
@@ -159,6 +164,8 @@ def test_a_wrong_stage_is_said_to_be_wrong(tmp_path, keys, code, message):
         ("run: serve, replicas: {min: 2, max: 2, cpu: 0.5}", '"cpu" does nothing where min is max'),
         ("run: serve, replicas: {min: 1, max: 2, cpu: 70}", "cpu is a share of the processors"),
         ("run: serve, resources: {replicas: 2}", "how many of a deployment run is said by its own"),
+        ("run: stream run --once", "a deployment runs what ends never: serve, stream run, monitor run, monitor export"),
+        ("run: monitor export --textfile a.prom", "a deployment runs what ends never: serve, stream run, monitor run,"),
     ],
 )
 def test_a_wrong_deployment_is_said_to_be_wrong(tmp_path, keys, message):

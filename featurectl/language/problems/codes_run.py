@@ -17,7 +17,8 @@ RUN: Final[Mapping[str, Code]] = {
     "FC320": Code(
         "a command that can't be run here",
         "A stage runs a command that ends by itself and asks nobody; what runs until it is stopped (`serve`, `stream "
-        "run`, `monitor run`, `monitor export`) is for a deployment. `--repo` and `--env` are those that the pipeline "
-        "is run with. `replicas` of a stage cut a `score` into parts.",
+        "run`, `monitor run`, `monitor export`) is for a deployment. `stream run --once` and `monitor export "
+        "--textfile` end, and are for stages. `--repo` and `--env` are those that the pipeline is run with. `replicas` "
+        "of a stage cut a `score` into parts.",
     ),
 }

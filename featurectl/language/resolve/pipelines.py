@@ -35,6 +35,7 @@ from featurectl.language.shapes.pipelines import (
 from featurectl.language.syntax.node import ScalarNode
 
 ENDLESS: Final = ("serve", "stream run", "monitor run", "monitor export")  # what a deployment runs
+_ENDING: Final[Mapping[str, str]] = {"stream run": "--once", "monitor export": "--textfile"}  # by which they end
 IN_PARTS: Final = "score"  # the one command that runs in parts
 _OF_THE_RUN: Final = ("--repo", "--env")  # the stages are run with those that the pipeline is run with
 _NO_STAGES: Final[Mapping[str, str]] = {
@@ -96,9 +97,10 @@ def _resolve_stage(shape: StageShape, declared: Declarations) -> PipelineStage:
 def _check_stage(command: ReadCommand, shape: StageShape, declared: Declarations) -> None:
     """Report a command that no stage can run."""
     why = _NO_STAGES.get(command.name, "")
-    if command.name in ENDLESS and not (command.name == "stream run" and command.has("--once")):
+    if _is_endless(command):
         why = "ends never: a deployment runs it"
-        why += ", and a stage `stream run --once`" * (command.name == "stream run")
+        ending = _ENDING.get(command.name)
+        why += f", and a stage `{command.name} {ending}`" if ending else ""
     if command.name == "status" and command.has("--watch"):
         why = "ends never where it watches"
     if command.name == "apply" and not command.has("--auto-approve"):
@@ -107,10 +109,14 @@ def _check_stage(command: ReadCommand, shape: StageShape, declared: Declarations
         declared.report.error("FC320", f"a stage can't run {command.name}: it {why}", shape.fields.place("run"))
 
 
+def _is_endless(command: ReadCommand) -> bool:
+    return command.name in ENDLESS and not command.has(_ENDING.get(command.name, ""))
+
+
 def resolve_deployment(shape: DeploymentShape, declared: Declarations) -> Deployment:
     """Return a deployment; a command that ends is reported, and so are replicas that contradict each other."""
     command = _checked_command(shape, declared)
-    if command is not None and (command.name not in ENDLESS or command.has("--once")):
+    if command is not None and not _is_endless(command):
         message = f"a deployment runs what ends never: {', '.join(ENDLESS)}"
         declared.report.error("FC320", message, shape.fields.place("run"), note="a stage of a pipeline runs the rest")
     if shape.resources is not None and shape.resources.replicas is not None:

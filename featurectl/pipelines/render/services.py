@@ -67,7 +67,7 @@ class LongRun:
 def long_run(deployment: Deployment) -> LongRun:
     """Return what there is to know of a deployment of valid files."""
     command = read_command(deployment.run)
-    port = None if command.has("--textfile") else _PORTS.get(command.name)
+    port = _PORTS.get(command.name)
     given = _value(command, "--port")
     return LongRun(
         deployment=deployment,

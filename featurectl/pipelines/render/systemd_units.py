@@ -9,10 +9,13 @@ from typing import Final
 from featurectl.pipelines.render.base import Site
 from featurectl.pipelines.render.comments import comment
 from featurectl.pipelines.render.due import DueFields, due_fields, is_all
+from featurectl.pipelines.render.outputs import TMP, is_below
 
 Line = tuple[str, str]  # a key and its value; of a comment the key is "#"
 _WEEKDAYS: Final = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
-_TMP: Final = "/tmp"  # noqa: S108 (the ledger of a machine makes a folder for its user alone)
+_OF_OUTPUTS: Final = (
+    "Folders have to be there before it starts. What it writes is for its user alone to read, by UMask."
+)
 _NEEDS_QUOTES: Final = set(" \t'\";")
 _MAY_NOT: Final[tuple[Line, ...]] = (
     ("NoNewPrivileges", "true"),
@@ -61,25 +64,34 @@ def run_lines(site: Site, words: Sequence[str]) -> list[Line]:
     ]
 
 
-def hardening(site: Site, *, devices: bool, ledger: bool = False) -> list[Line]:
+def hardening(site: Site, *, devices: bool, ledger: bool = False, outputs: Sequence[str] = ()) -> list[Line]:
     """Return what a service may not do; `devices`: it uses graphics processors.
 
-    `ledger`: it shares the file of `machine_ledger` with other services, which a /tmp of its own would hide.
+    `ledger`: it shares the file of `machine_ledger` with other services, which a /tmp of its own would hide. `outputs`
+    are the folders beside the repository's that its stages write into.
     """
     beside = _beside(site)
-    written = (site.folder, *beside)
-    is_home = any(folder.startswith(("/home/", "/root/")) for folder in written)
-    left_out = {"PrivateDevices": devices, "ProtectHome": is_home, "PrivateTmp": ledger}
+    written = [site.folder, *sorted({*beside, *outputs}), *([TMP] if ledger else [])]
+    is_home = any(is_below(folder, "/home", "/root", "/run/user") for folder in written)
+    is_tmp = any(is_below(folder, TMP, "/var/tmp") for folder in written)  # noqa: S108 (of a host)
+    left_out = {"PrivateDevices": devices, "ProtectHome": is_home, "PrivateTmp": is_tmp}
     lines = [line for line in _MAY_NOT if not left_out.get(line[0])]
-    where = "the repository's folder, into those of the stores" if beside else "the repository's folder"
-    head = f"What it may not do; it writes into {where} alone."
-    if ledger:
-        written = (*written, _TMP)
-        head = (
-            f"What it may not do; it writes into {where}, and into {_TMP}: there the pipelines of a machine say what "
-            "they have taken of it, so that no two take the same memory."
-        )
-    return [("#", head), *lines, ("ReadWritePaths", " ".join(_path_word(path) for path in written))]
+    head = f"What it may not do; it writes into {_where(beside, outputs)}"
+    head += (
+        f", and into {TMP}: there the pipelines of a machine say what they have taken of it, so that no two take the "
+        "same memory."
+        if ledger
+        else " alone."
+    )
+    paths = [path for path in written if not any(is_below(path, other) for other in written if other != path)]
+    notes = [("#", _OF_OUTPUTS)] if outputs else []
+    return [("#", head), *lines, *notes, ("ReadWritePaths", " ".join(_path_word(path) for path in paths))]
+
+
+def _where(beside: Sequence[str], outputs: Sequence[str]) -> str:
+    """Return in words which folders of a host a service writes into."""
+    stores = ", into those of the stores" if beside else ""
+    return f"the repository's folder{stores}{', into those of what its stages write' if outputs else ''}"
 
 
 def _beside(site: Site) -> list[str]:

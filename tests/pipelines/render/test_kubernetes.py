@@ -209,6 +209,14 @@ def test_services_may_write_into_stores_that_lie_elsewhere_on_the_disk(root):
     assert "ProtectHome" not in unit
 
 
+def test_a_store_in_the_folder_of_temporary_files_is_not_hidden(root):
+    project = root / "featurectl.yaml"
+    project.write_text(project.read_text().replace('"s3://acme-features/prod"', "/tmp/features"))  # noqa: S108 (of a host)
+    unit = deployments_for(root, "systemd", "inference")["flights-prod-inference.service"]
+    assert "\nReadWritePaths=/srv/flights /tmp/features\n" in unit
+    assert "PrivateTmp" not in unit
+
+
 def test_a_container_that_answers_itself_alone_is_warned_of(root):
     change(root, "run: serve --drain 30s", "run: serve --host 127.0.0.1")
     said = {target: render_deployments(order(root, target)).warnings for target in ("kubernetes", "compose", "systemd")}

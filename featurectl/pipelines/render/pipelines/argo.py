@@ -11,7 +11,7 @@ from featurectl.pipelines.render.base import PipelineRequest, RenderedFile, Site
 from featurectl.pipelines.render.comments import beware, comment, untold_text
 from featurectl.pipelines.render.deadlines import seconds_of
 from featurectl.pipelines.render.other_crons import portable_schedule
-from featurectl.pipelines.render.outputs import unwritable_outputs
+from featurectl.pipelines.render.outputs import unwritable_outputs, volumes_comment
 from featurectl.pipelines.render.yaml_text import flow, flow_list, said, yaml_text
 from featurectl.pipelines.stage_commands import clock_words, memory_words, thread_environ
 
@@ -38,6 +38,7 @@ def render(request: PipelineRequest) -> list[RenderedFile]:
         "workflowtaskresults (argoproj.io).",
         *kube.of_secret_comment(site),
         *kube.on_disk_comment(site),
+        *volumes_comment(site, pipeline),
         *beware(warnings),
         *untold_text(pipeline, "Argo"),
         f"All stages share the instant at which the workflow was made, as their clock: --clock {_CLOCK}; what watches "

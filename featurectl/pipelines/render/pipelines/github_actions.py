@@ -41,7 +41,7 @@ def render(request: PipelineRequest) -> list[RenderedFile]:
     site, pipeline = request.site, request.pipeline
     _check_often(pipeline)
     _check_parts(pipeline)
-    start, warnings = _start_name(pipeline), (*passing_outputs(pipeline), *_too_long(pipeline))
+    start, warnings = _start_name(pipeline), (*passing_outputs(site, pipeline), *_too_long(pipeline))
     head = comment(
         f"It has to lie in .github/workflows, by --out .github/workflows/{pipeline.name}.yaml at the top of the "
         "checkout. GitHub is often minutes late with schedules, and leaves some out.",

@@ -10,7 +10,7 @@ from featurectl.pipelines.render.base import PipelineRequest, RenderedFile, run_
 from featurectl.pipelines.render.comments import beware, comment, untold_text
 from featurectl.pipelines.render.deadlines import deadline_s, largest
 from featurectl.pipelines.render.other_crons import portable_schedule
-from featurectl.pipelines.render.outputs import unwritable_outputs
+from featurectl.pipelines.render.outputs import unwritable_outputs, volumes_comment
 from featurectl.pipelines.render.pipelines import indexed_job
 from featurectl.pipelines.render.yaml_text import said, yaml_text
 
@@ -28,6 +28,7 @@ def render(request: PipelineRequest) -> list[RenderedFile]:
         f"By hand: {by_hand}",
         *kube.of_secret_comment(site),
         *kube.on_disk_comment(site),
+        *volumes_comment(site, pipeline),
         *beware(warnings),
         *(_of_indexed_text(pipeline) if is_indexed else _in_parts_text(pipeline)),
     )

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from featurectl.pipelines.render.base import PipelineRequest, RenderedFile, run_words
-from featurectl.pipelines.render.comments import comment, variables_text
+from featurectl.pipelines.render.comments import beware, comment, variables_text
 from featurectl.pipelines.render.deadlines import deadline_s, largest
+from featurectl.pipelines.render.outputs import outputs_in_root, written_folders
 from featurectl.pipelines.render.systemd_units import Line, calendar_lines, hardening, run_lines, unit_text
 
 
 def render(request: PipelineRequest) -> list[RenderedFile]:
     """Return the service, and the timer of a pipeline that has a schedule."""
     name = request.site.host_name(request.pipeline.name)
-    files = [RenderedFile(name=f"{name}.service", text=_service(request, name))]
+    warnings = outputs_in_root(request.site, request.pipeline)
+    files = [RenderedFile(name=f"{name}.service", text=_service(request, name, warnings), warnings=warnings)]
     if request.pipeline.schedule:
         files.append(RenderedFile(name=f"{name}.timer", text=_timer(request, name)))
     return files
 
 
-def _service(request: PipelineRequest, name: str) -> str:
+def _service(request: PipelineRequest, name: str, warnings: Sequence[str]) -> str:
     site, pipeline = request.site, request.pipeline
     started = f"systemctl enable --now {name}.timer" if pipeline.schedule else f"systemctl start {name}"
     head = comment(
         f"Copy it to /etc/systemd/system, then: systemctl daemon-reload && {started}",
         *filter(None, [variables_text(site, site.variables_file)]),
+        *beware(warnings),
     )
     seconds = deadline_s(pipeline)
     deadline: list[Line] = []
@@ -50,7 +55,7 @@ def _service(request: PipelineRequest, name: str) -> str:
                 ("#", "Somebody else runs the pipeline (75), or it was stopped (130, 143): that is no failure."),
                 ("SuccessExitStatus", "75 130 143"),
                 *deadline,
-                *hardening(site, devices=bool(needed.gpu), ledger=True),
+                *hardening(site, devices=bool(needed.gpu), ledger=True, outputs=written_folders(site, pipeline)),
             ],
         ),
     )
