@@ -11,6 +11,7 @@ from featurectl.language.commands.read import split_words
 from featurectl.language.definitions.pipelines import Deployment, Pipeline, PipelineStage
 
 PROGRAM: Final = "featurectl"
+NO_FAILURES: Final = (75, 130, 143)  # exit codes of `pipeline run`: somebody else runs the pipeline, or it was stopped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

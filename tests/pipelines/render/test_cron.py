@@ -83,6 +83,15 @@ def test_without_variables_the_file_says_nothing_of_them():
     assert "#\n#\n" not in file.text
 
 
+PROGRAM = """#!/bin/sh
+sleep "${SLEEP:-0}"
+echo "$REGISTRY_URL $PWD $*" >> said
+echo "features: ${WORD:-materialize}"
+echo "error: no such table" >&2
+exit "${CODE:-0}"
+"""
+
+
 def written_line(root: Path, schedule: str, tmp_path: Path) -> tuple[str, dict[str, str], Path]:
     """Return the command of cron's line as cron gives it to the shell, its variables, and what records its words."""
     objects = root / "objects.yaml"
@@ -92,7 +101,7 @@ def written_line(root: Path, schedule: str, tmp_path: Path) -> tuple[str, dict[s
     (tmp_path / "flights.env").write_text("REGISTRY_URL='sqlite:///a?b=$c&d'\n")
     program = root / ".venv/bin/featurectl"
     program.parent.mkdir(parents=True)
-    program.write_text('#!/bin/sh\nsleep "${SLEEP:-0}"\necho "$REGISTRY_URL $PWD $*" >> said\n')
+    program.write_text(PROGRAM)
     program.chmod(0o755)
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     variables = dict(line.split("=", 1) for line in lines[:-1])
@@ -101,14 +110,72 @@ def written_line(root: Path, schedule: str, tmp_path: Path) -> tuple[str, dict[s
 
 
 def run(command: str, variables: dict[str, str], **more: str) -> int:
+    """Run the line as cron does, and return its exit code."""
+    return mailed(command, variables, **more)[0]
+
+
+def mailed(command: str, variables: dict[str, str], **more: str) -> tuple[int, str]:
+    """Run the line as cron does, and return its exit code and what it prints, which cron sends by mail."""
     environ = {"PATH": os.environ["PATH"], "TZ": "Asia/Kathmandu", **variables, **more}
-    return subprocess.run(["/bin/sh", "-c", command], env=environ, check=False, timeout=60).returncode
+    done = subprocess.run(
+        ["/bin/sh", "-c", command],
+        env=environ,
+        check=False,
+        timeout=60,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    return done.returncode, done.stdout
 
 
 def test_a_shell_runs_the_line_when_it_is_due_with_the_variables(tmp_path):
     root = write_repository(tmp_path / "repo")
     command, variables, said = written_line(root, "* * * * *", tmp_path)
     assert run(command, variables) == 0
+    assert said.read_text() == f"sqlite:///a?b=$c&d {root} pipeline run nightly --env prod\n"
+
+
+SAID = "features: materialize\nerror: no such table\n"
+LOG = ".featurectl/prod-nightly.cron.log"
+
+
+def test_a_run_that_fails_is_mailed_and_a_good_one_is_not(tmp_path):
+    root = write_repository(tmp_path / "repo")
+    command, variables, _ = written_line(root, "* * * * *", tmp_path)
+    for code, mail in ((0, ""), (1, SAID), (69, SAID), (137, SAID), (70, SAID), (0, "")):
+        assert mailed(command, variables, CODE=str(code)) == (code, mail)
+        assert (root / LOG).read_text() == SAID
+
+
+def test_what_is_no_failure_is_not_mailed(tmp_path):
+    """Somebody else runs the pipeline, or it was stopped."""
+    command, variables, _ = written_line(write_repository(tmp_path / "repo"), "* * * * *", tmp_path)
+    for code in (75, 130, 143):
+        assert mailed(command, variables, CODE=str(code)) == (code, "")
+
+
+def test_what_keeps_a_run_from_starting_is_mailed(tmp_path):
+    root = write_repository(tmp_path / "repo")
+    command, variables, _ = written_line(root, "* * * * *", tmp_path)
+    (root / ".venv/bin/featurectl").unlink()
+    code, mail = mailed(command, variables)
+    assert (code, "not found" in mail) == (127, True)
+    (tmp_path / "flights.env").unlink()
+    code, mail = mailed(command, variables)
+    assert code != 0
+    assert "flights.env" in mail
+
+
+def test_the_line_is_one_that_every_cron_takes(tmp_path):
+    command, _, _ = written_line(write_repository(tmp_path / "repo"), "* * * * *", tmp_path)
+    assert len(command) < 1000  # of Debian's, which cuts off the rest
+
+
+def test_a_folder_of_any_letters_is_found(tmp_path):
+    root = write_repository(tmp_path / "bücher")
+    command, variables, said = written_line(root, "* * * * *", tmp_path)
+    assert mailed(command, variables, CODE="1") == (1, SAID)
     assert said.read_text() == f"sqlite:///a?b=$c&d {root} pipeline run nightly --env prod\n"
 
 
@@ -134,6 +201,7 @@ def test_a_line_that_is_due_while_the_one_before_runs_ends_at_once(tmp_path):
     while not lock.exists() or run(f"flock -n {lock} true", {}) == 0:
         assert first.poll() is None
         time.sleep(0.02)
-    assert run(command, variables) == 1
+    assert mailed(command, variables, WORD="the second") == (1, "")
     assert first.wait(30) == 0
+    assert (root / LOG).read_text() == SAID
     assert len(said.read_text().splitlines()) == 1

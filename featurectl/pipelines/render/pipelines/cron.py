@@ -3,6 +3,9 @@
 Cron's own fields are of the host's time zone, and not every cron has `CRON_TZ`. So the line is started at each minute
 that may be due in any zone (zones differ from UTC by quarters of an hour), and asks for the time in UTC itself. As its
 hours are `*`, no cron starts it twice or leaves it out when clocks are changed for the summer.
+
+Cron sends by mail whatever a line prints. So what a run says goes into a file, which is printed where the run has
+failed: a mail means that there is something to do.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 from typing import Final
 
 from featurectl.language.definitions.schedule import FIELDS
-from featurectl.pipelines.render.base import PipelineRequest, RenderedFile, run_words, shell_line
+from featurectl.pipelines.render.base import NO_FAILURES, PipelineRequest, RenderedFile, run_words, shell_line
 from featurectl.pipelines.render.comments import comment, variables_text
 from featurectl.pipelines.render.due import DueFields, cron_field, due_fields, is_all
 
@@ -22,7 +25,7 @@ def render(request: PipelineRequest) -> list[RenderedFile]:
     """Return the file of a pipeline that has a schedule."""
     site, pipeline = request.site, request.pipeline
     name = site.host_name(pipeline.name)
-    lock = f".featurectl/{site.environment}-{pipeline.name}.cron.lock"
+    own = f".featurectl/{site.environment}-{pipeline.name}.cron"
     due = due_fields(pipeline.schedule)
     variables, read = "", ""
     if site.variables:
@@ -31,6 +34,8 @@ def render(request: PipelineRequest) -> list[RenderedFile]:
     head = comment(
         f"Copy it to /etc/cron.d/{name}. It runs as the user featurectl, in the folder of the repository.",
         *filter(None, [variables_text(site, "$VARIABLES")]),
+        f"What the last run said is in {own}.log. Cron mails it where the run has failed, to the user featurectl or to "
+        "whom a line `featurectl: ADDRESS` of /etc/aliases names.",
         "",
         f"Due at {pipeline.schedule}, in UTC. Cron has the time of the host: it starts the line at each minute that "
         f"may be due in some time zone, and the line looks at the time in UTC. $DUE is {', '.join(FIELDS)}.",
@@ -41,9 +46,18 @@ HOME={site.folder}
 REPOSITORY={site.folder}
 {variables}DUE={due_pattern(due)}
 {cron_field(started_minutes(due), 0, 60)} * * * * featurectl {_DATE} | grep -qxE "$DUE" && cd "$REPOSITORY" && \
-{read}mkdir -p .featurectl && exec flock -n {lock} {command}
+{read}mkdir -p .featurectl && exec flock -n {own}.lock {shell_line(["sh", "-c", _logged(command, f"{own}.log")])}
 """
     return [RenderedFile(name=name, text=text)]
+
+
+def _logged(command: str, log: str) -> str:
+    """Return a line of a shell that prints what a command says where it fails.
+
+    Somebody else runs the pipeline (75), or it was stopped (130, 143): that is no failure.
+    """
+    passed = "|".join(map(str, (0, *NO_FAILURES)))
+    return f"{command} >{log} 2>&1; code=$?; case $code in {passed}) ;; *) cat {log} ;; esac; exit $code"
 
 
 def started_minutes(due: DueFields) -> tuple[int, ...]:

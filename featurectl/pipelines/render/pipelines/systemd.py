@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from featurectl.pipelines.render.base import PipelineRequest, RenderedFile, run_words
+from featurectl.pipelines.render.base import NO_FAILURES, PipelineRequest, RenderedFile, run_words
 from featurectl.pipelines.render.comments import beware, comment, variables_text
 from featurectl.pipelines.render.deadlines import deadline_s, largest
 from featurectl.pipelines.render.outputs import outputs_in_root, written_folders
@@ -53,7 +53,7 @@ def _service(request: PipelineRequest, name: str, warnings: Sequence[str]) -> st
                 ("Type", "oneshot"),
                 *run_lines(site, run_words(pipeline, site.environment)),
                 ("#", "Somebody else runs the pipeline (75), or it was stopped (130, 143): that is no failure."),
-                ("SuccessExitStatus", "75 130 143"),
+                ("SuccessExitStatus", " ".join(map(str, NO_FAILURES))),
                 *deadline,
                 *hardening(site, devices=bool(needed.gpu), ledger=True, outputs=written_folders(site, pipeline)),
             ],
