@@ -9,6 +9,7 @@ from typing import Final
 from featurectl.core.dataclass import dataclass
 from featurectl.language.commands.read import split_words
 from featurectl.language.definitions.pipelines import Deployment, Pipeline, PipelineStage
+from featurectl.pipelines.render.requirements import Requirements
 
 PROGRAM: Final = "featurectl"
 NO_FAILURES: Final = (75, 130, 143)  # exit codes of `pipeline run`: somebody else runs the pipeline, or it was stopped
@@ -29,8 +30,8 @@ class Site:
     `variables` are those that the environment, the sources and the notifiers name, in the order of their names.
     `on_disk` are the parts of the environment that lie on the disk of one machine: `online sqlite:///on.db`. `image`
     is the container image that has featurectl and the repository, `folder` the repository's folder on a host,
-    `in_checkout` its folder in the Git repository around it ("": it is the top, or in none). `package` is what pip
-    installs: featurectl with the extras that the files need.
+    `in_checkout` its folder in the Git repository around it ("": it is the top, or in none). `requirements` are what
+    pip installs there.
     """
 
     project: str
@@ -40,7 +41,7 @@ class Site:
     image: str = ""
     folder: str = ""
     in_checkout: str = ""
-    package: str = PROGRAM
+    requirements: Requirements = Requirements(package=PROGRAM)
 
     @property
     def variables_file(self) -> str:

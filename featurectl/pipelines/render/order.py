@@ -16,6 +16,7 @@ from featurectl.pipelines.render.all_targets import Target, deployment_target, p
 from featurectl.pipelines.render.base import PROGRAM, DeploymentsRequest, PipelineRequest, Site, shell_line
 from featurectl.pipelines.render.files import FileKind, Rendering, WantedFile, write_or_check
 from featurectl.pipelines.render.header import wanted_files
+from featurectl.pipelines.render.requirements import Requirements
 from featurectl.pipelines.render.site import SitePlaces, site_of
 from featurectl.workspace.open import environment_of, load_checked
 
@@ -97,7 +98,7 @@ def _rendering(
 
 def _site(order: RenderOrder, repo: Repo, target: Target) -> Site:
     site = site_of(order.root, repo, environment_of(repo, order.env), order.places)
-    return site if target.of_checkout else replace(site, in_checkout="", package=PROGRAM)
+    return site if target.of_checkout else replace(site, in_checkout="", requirements=Requirements(package=PROGRAM))
 
 
 def _chosen(names: tuple[str, ...], declared: Mapping[str, object], what: str) -> list[str]:

@@ -14,6 +14,7 @@ from featurectl.core.errors import UsageError
 from featurectl.core.variables import named_variables
 from featurectl.language.repo import Environment, Repo
 from featurectl.pipelines.render.base import PROGRAM, Site, Variable
+from featurectl.pipelines.render.requirements import requirements_of
 
 _STORES: Final = ("registry", "offline", "online", "streams")
 _EXTRAS: Final = (
@@ -56,7 +57,7 @@ def site_of(root: Path, repo: Repo, environment: Environment, places: SitePlaces
         image=places.image or f"{repo.project}:latest",
         folder=places.folder.rstrip("/") or f"/srv/{repo.project}",
         in_checkout=_in_checkout(root),
-        package=package_of(repo, environment),
+        requirements=requirements_of(root, package_of(repo, environment)),
     )
 
 

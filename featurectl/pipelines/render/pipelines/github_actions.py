@@ -41,7 +41,7 @@ def render(request: PipelineRequest) -> list[RenderedFile]:
     site, pipeline = request.site, request.pipeline
     _check_often(pipeline)
     _check_parts(pipeline)
-    start, warnings = _start_name(pipeline), (*passing_outputs(site, pipeline), *_too_long(pipeline))
+    warnings = (*passing_outputs(site, pipeline), *_too_long(pipeline))
     head = comment(
         f"It has to lie in .github/workflows, by --out .github/workflows/{pipeline.name}.yaml at the top of the "
         "checkout. GitHub is often minutes late with schedules, and leaves some out.",
@@ -50,12 +50,20 @@ def render(request: PipelineRequest) -> list[RenderedFile]:
         *beware(warnings),
         *untold_text(pipeline, "GitHub"),
     )
+    text = head + "\n" + yaml_text(_workflow(request))
+    release = __version__ if site.requirements.package else ""
+    return [RenderedFile(name=f"{pipeline.name}.yaml", text=text, release=release, warnings=warnings)]
+
+
+def _workflow(request: PipelineRequest) -> dict[str, Any]:
+    site, pipeline = request.site, request.pipeline
     events: dict[str, Any] = {"workflow_dispatch": None}
     if pipeline.schedule:
         schedule = portable_schedule(pipeline.schedule, "github-actions")
         events = {"schedule": [{"cron": schedule}], **events}
     working: dict[str, Any] = {"working-directory": site.in_checkout} if site.in_checkout else {}
-    workflow = {
+    start = _start_name(pipeline)
+    return {
         "name": f"{site.project}: {pipeline.name} in {site.environment}",
         "on": events,
         "permissions": {"contents": "read"},
@@ -70,8 +78,6 @@ def render(request: PipelineRequest) -> list[RenderedFile]:
             **{stage.name: _job(site, stage, start) for stage in pipeline.stages},
         },
     }
-    text = head + "\n" + yaml_text(workflow)
-    return [RenderedFile(name=f"{pipeline.name}.yaml", text=text, release=__version__, warnings=warnings)]
 
 
 def _check_often(pipeline: Pipeline) -> None:
@@ -148,10 +154,18 @@ def _job(site: Site, stage: PipelineStage, start: str) -> dict[str, Any]:
         "steps": [
             {"uses": "actions/checkout@v7", "with": flow(**{"persist-credentials": False})},
             {"uses": "actions/setup-python@v6", "with": flow(**{"python-version": _PYTHON})},
-            {"run": f"pip install '{site.package}=={__version__}'"},
+            {"run": _install(site)},
             {"env": environ, "run": _script(site, stage)},
         ],
     }
+
+
+def _install(site: Site) -> str:
+    """Return what installs the requirements of the repository; featurectl, where they do not, in this release."""
+    needed = site.requirements
+    words = ["--requirement", needed.file] if needed.file else []
+    words += [f"{needed.package}=={__version__}"] if needed.package else []
+    return shell_line(["pip", "install", *words])
 
 
 def _most_minutes(stage: PipelineStage) -> int | None:
