@@ -39,15 +39,16 @@ class ProjectCanaries:
 
         Raises:
             UsageError: there is no such version, or it can't be tried.
+            TryAgainError: another canary of the model is running.
             DataError, StoreError: what is measured can't be read.
         """
         every_s = length_of(every, "every").total_seconds()
         longest = None if within is None else length_of(within, "within")
         request = parse_start(model, percent, allow_pickle=allow_pickle, join=wait)
         with self.project.workspace("applied") as workspace:
-            found = start_gated(workspace, request)
+            found, progress = start_gated(workspace, request), self.project.open_progress()
+            progress.done(found.note)
             if wait and found.run is not None and found.run.state == "running":
-                progress = self.project.open_progress()
                 waiting = CanaryWait(
                     workspace=workspace, every_s=every_s, progress=progress, pause=time.sleep, within=longest
                 )

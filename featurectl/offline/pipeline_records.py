@@ -55,7 +55,7 @@ class PipelineRecord:
 
     `folder` is where its files are on the machine that runs it, `definition` a digest of the pipeline. `seen` is when
     it was written last: a run does that again and again, so that one elsewhere of which nothing comes is known to be
-    gone.
+    gone. `first` is the run that it goes on with, the first of them ("": it goes on with none).
     """
 
     id: str
@@ -71,12 +71,18 @@ class PipelineRecord:
     folder: str = ""
     definition: str = ""
     seen: str = ""
+    first: str = ""
     stages: tuple[StageRecord, ...] = field(default=())
 
     @property
     def shown_state(self) -> str:
         """The state for people: that of a run whose process is gone is "killed"."""
         return "killed" if self.state == "running" and self._is_gone else self.state
+
+    @property
+    def run_id(self) -> str:
+        """What the run and those that go on with it have in common, and no other run of any pipeline has."""
+        return f"{self.pipeline}/{self.first or self.id}"
 
     @property
     def _is_gone(self) -> bool:

@@ -37,6 +37,7 @@ from featurectl.pipelines.stage_run import RunFolder, Tether
 from featurectl.registry.applied import not_applied
 from featurectl.registry.base import lock_holder
 from featurectl.workspace.actor import caller
+from featurectl.workspace.run_id import RUN_ID
 
 if TYPE_CHECKING:
     from featurectl.registry.state import State
@@ -177,7 +178,7 @@ def _place(run: _Run, tether: Tether) -> RunPlace:
         arguments=RunArguments(root=root, environment=record.environment, clock=clock, as_of=as_of),
         folder=RunFolder(path=Path(record.folder)),
         tether=tether,
-        environ=run.workspace.environ,
+        environ={**run.workspace.environ, RUN_ID: record.run_id},
         commands=run.commands,
     )
 

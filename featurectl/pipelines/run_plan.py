@@ -60,12 +60,12 @@ def plan_run(workspace: Workspace, request: RunRequest, pipeline: Pipeline, last
     began, digest = datetime.now(UTC), _digest(pipeline)
     stages = chosen_stages(pipeline, request.since, request.only)
     _check_commands(pipeline, stages)
-    clock, as_of, done = workspace.now, request.as_of, dict[str, StageRecord]()
+    clock, as_of, first, done = workspace.now, request.as_of, "", dict[str, StageRecord]()
     if request.resume:
         last = _resumed(pipeline, last, digest)
         stages = [stage for stage in stages if last.stage(stage.name) is not None]
         clock, as_of = parse_instant(last.clock) or began, parse_instant(last.as_of) if last.as_of else None
-        done = _done(last, stages)
+        first, done = last.first or last.id, _done(last, stages)
     record = PipelineRecord(
         id=new_id(began, last.id if last else ""),
         pipeline=pipeline.name,
@@ -76,6 +76,7 @@ def plan_run(workspace: Workspace, request: RunRequest, pipeline: Pipeline, last
         who=caller(),
         process=this_process(),
         definition=digest,
+        first=first,
         stages=tuple(done.get(stage.name, StageRecord(name=stage.name)) for stage in stages),
     )
     return RunPlan(record=record, stages=stages, done=done)

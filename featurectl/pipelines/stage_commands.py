@@ -14,11 +14,13 @@ from featurectl.core.memory import LEAST
 from featurectl.core.units import format_iso
 from featurectl.language.commands.read import ReadCommand, read_command
 from featurectl.language.definitions.pipelines import PipelineStage
+from featurectl.workspace.run_id import RUN_ID
 
 _AS_OF, _MEMORY, _PART = "--as-of", "--memory", "--part"
 _PROGRAM: Final = (sys.executable, "-P", "-m", "featurectl")  # -P: no module of the repository stands in for ours
 _WATCHING: Final = "monitor "
 _THREADS: Final = "POLARS_MAX_THREADS"
+_OF_VERSIONS: Final = ("train", "models import", "models canary start")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +74,11 @@ def memory_words(read: ReadCommand, stage: PipelineStage) -> list[str]:
 def stage_environ(stage: PipelineStage, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a stage: as many threads as it has processors, unless that is said otherwise."""
     return {"PYTHONUNBUFFERED": "1", **thread_environ(stage), **environ}
+
+
+def run_environ(stage: PipelineStage, run_id: str) -> dict[str, str]:
+    """Return the variable of a stage that names its run, where its command makes versions of models or chooses one."""
+    return {RUN_ID: run_id} if read_command(stage.run).name in _OF_VERSIONS else {}
 
 
 def thread_environ(stage: PipelineStage) -> dict[str, str]:

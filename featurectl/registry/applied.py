@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from featurectl.core.errors import UsageError
+from featurectl.core.errors import TryAgainError, UsageError
 from featurectl.core.kinds import WORDS, ObjectKind
 from featurectl.core.nearest import did_you_mean
-from featurectl.registry.state import CHAMPION, ModelVersion, ObjectVersion, State
+from featurectl.registry.state import CHAMPION, CanaryRun, ModelVersion, ObjectVersion, State
 
 
 def served_views(state: State) -> list[ObjectVersion]:
@@ -99,13 +99,17 @@ def choose_usable(state: State, model: str, which: str) -> ModelVersion:
     return version
 
 
-def newest_usable(state: State, model: str) -> ModelVersion:
+def newest_usable(state: State, model: str, run_id: str = "") -> ModelVersion:
     """Return the version of a model that was registered last and is not retired, rejected or not.
 
+    Where a run has registered any, the last one of these is it, whatever others have registered since.
+
     Raises:
-        UsageError: there is no such model, or it has none.
+        UsageError: there is no such model, it has no version, or that of the run is retired.
     """
-    numbers = [v.version for v in state.model_versions if v.model == model and v.status != "retired"]
+    versions = [v for v in state.model_versions if v.model == model]
+    own = [v.version for v in versions if run_id and v.run_id == run_id]
+    numbers = own or [v.version for v in versions if v.status != "retired"]
     return choose_usable(state, model, str(max(numbers)) if numbers else CHAMPION)
 
 
@@ -114,4 +118,14 @@ def retired_version(model: str, number: int) -> UsageError:
     return UsageError(
         f"model {model} version {number} is retired",
         hint=f"`featurectl models list` tells the others; featurectl train {model} makes a new one",
+    )
+
+
+def canary_running(run: CanaryRun, what: str = "") -> TryAgainError:
+    """Return why no other canary of a model can begin, and what to do; `what` says how it is another."""
+    pair = f"version {run.challenger} beside version {run.champion}"
+    return TryAgainError(
+        f"a canary of model {run.model} is running: {pair}, in {run.environment}{what}",
+        hint=f"try again when it is over; featurectl models canary abort {run.model} --env {run.environment} ends it, "
+        "and promote in place of abort makes its version the champion",
     )

@@ -172,7 +172,7 @@ class Registry(Protocol):
     def start_canary(self, project: str, run: CanaryRun, entry: HistoryEntry) -> CanaryRun:
         """Begin a canary under the next number (the argument's is ignored), pointing `challenger` at its version.
 
-        `UsageError` when one of the model is running, or a version is not there or rejected; `TryAgainError` when the
+        `UsageError` when a version is not there or rejected; `TryAgainError` when one of the model is running, or the
         champion is another by now.
         """
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, insert, inspect, select, update
 from featurectl.core.errors import TryAgainError, UsageError
 from featurectl.registry import tables
 from featurectl.registry.aliases import has_alias, move_aliases, read_alias
+from featurectl.registry.applied import canary_running
 from featurectl.registry.rows import canary_document, load_canary, load_model_version
 from featurectl.registry.state import CHALLENGER, CHAMPION, CanaryRun
 
@@ -19,16 +20,13 @@ def insert_canary(connection: Connection, project: str, run: CanaryRun) -> Canar
     The transaction must hold the project's row, so that no other can begin one meanwhile.
 
     Raises:
-        UsageError: one of the model is running, or a version is not there or rejected.
-        TryAgainError: the champion is another by now.
+        UsageError: a version is not there or rejected.
+        TryAgainError: one of the model is running, or the champion is another by now.
     """
     table = tables.canaries
     for other in load_canaries(connection, project):
         if other.model == run.model and other.state == "running":
-            raise UsageError(
-                f"a canary of model {run.model} is running: version {other.challenger} against {other.champion}",
-                hint=f"featurectl models canary promote {run.model}, or abort",
-            )
+            raise canary_running(other)
     _check_version(connection, project, run)
     _check_champion(connection, project, run)
     last = select(func.max(table.c.number)).where(table.c.project == project, table.c.model == run.model)

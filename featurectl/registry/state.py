@@ -88,7 +88,8 @@ class ModelVersion:
     the artifact; `manifest` that of its training set, without data; `judged` the rows that it was judged on ("": none);
     `profile` what its inputs and scores were like ("": none, as of one that was imported). `origin` says of which
     version of which environment and registry it is a copy (empty: of none). `left_out` counts the rows of its training
-    set that it neither learned from nor was judged on, by reason (empty: nobody has counted them).
+    set that it neither learned from nor was judged on, by reason (empty: nobody has counted them). `run_id` says which
+    run of a pipeline, or of a scheduler, has registered it ("": none).
     """
 
     model: str
@@ -128,6 +129,7 @@ class ModelVersion:
     profile_sha256: str = ""
     origin: Json = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
+    run_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

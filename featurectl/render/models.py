@@ -76,6 +76,7 @@ def version_page(version: ModelVersion, aliases: Aliases) -> Page:
         ("golden rows", version.golden or "-"),
         ("profile", _profile(version)),
         ("copy of", _copied_from(version)),
+        ("run", version.run_id or "-"),
         ("commit", parse_commit(version.code_commit).shown or "-"),
         ("libraries", ", ".join(f"{name} {number}" for name, number in version.libraries.items())),
     ]

@@ -102,7 +102,8 @@ def test_what_can_t_be_is_refused_with_what_to_do(root, capsys, words, told):
 
 def test_a_second_one_is_refused(root, capsys):
     canary(root, "start", "trial@2")
-    assert "a canary of model trial is running: version 2 against 1" in refused(root, capsys, "start", "trial@3")
+    said = refused(root, capsys, "start", "trial@3", code=75)
+    assert "a canary of model trial is running: version 2 beside version 1, in dev" in said
 
 
 def test_a_rejected_version_is_refused(root, capsys):

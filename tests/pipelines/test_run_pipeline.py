@@ -141,7 +141,7 @@ def test_a_failure_is_told_skips_what_needs_it_and_is_gone_on_with(made, capsys)
     (made / "spine.csv").write_text("customer,event_time\nann,2026-01-03T00:00:00Z\n")
     again = said(capsys, "pipeline", "run", "broken", "--resume")["run"]
     assert stages(again) == {"set": "succeeded", "after": "succeeded", "beside": "succeeded"}
-    assert again["clock"] == run["clock"]
+    assert (again["clock"], again["first"]) == (run["clock"], run["id"])
     before, after = ({s["name"]: s["ended"] for s in r["stages"]} for r in (run, again))
     assert before["beside"] == after["beside"]
     capsys.readouterr()

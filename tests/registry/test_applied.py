@@ -1,10 +1,13 @@
 """A name that nothing applied has is answered with the names that there are."""
 
+from dataclasses import replace
+
 import pytest
 
 from featurectl.core.errors import UsageError
-from featurectl.registry.applied import not_applied, registered_view
+from featurectl.registry.applied import newest_usable, not_applied, registered_view
 from featurectl.registry.state import ObjectVersion, State
+from tests.registry.test_contract import MODEL
 
 
 def registered(kind, name, *, current=True, version=1):
@@ -47,3 +50,16 @@ def test_the_error_of_a_version_that_is_not_there_lists_those_that_are():
     assert caught.value.message == "no feature view 'spend@9' is applied in project shop"
     assert caught.value.hint == "versions of spend: 1, 2"
     assert registered_view(STATE, "spend", 1).version == 1
+
+
+def test_the_newest_version_is_that_of_the_run_where_it_has_any():
+    versions = tuple(
+        replace(MODEL, model="churn", version=number, run_id=run_id, status=status)
+        for number, run_id, status in (
+            (1, "r/1", "registered"), (2, "r/1", "rejected"), (3, "", "registered"), (4, "r/2", "retired"),
+        )
+    )  # fmt: skip
+    state = replace(STATE, model_versions=versions)
+    assert [newest_usable(state, "churn", run_id).version for run_id in ("", "r/1", "r/9")] == [3, 2, 3]
+    with pytest.raises(UsageError, match="model churn version 4 is retired"):
+        newest_usable(state, "churn", "r/2")

@@ -92,7 +92,7 @@ def test_of_judges_that_decide_at_once_one_does(two, open_registry):
 
 def test_a_second_canary_of_a_model_is_refused_until_the_first_has_ended(two):
     run = two.start_canary("flights", RUN, STARTED)
-    with pytest.raises(UsageError, match="a canary of model late is running: version 2 against 1"):
+    with pytest.raises(TryAgainError, match="a canary of model late is running: version 2 beside version 1, in prod"):
         two.start_canary("flights", RUN, STARTED)
     assert two.load_state("flights").serial == 3
     two.decide_canary("flights", ended(run, "aborted"), MOVED)
@@ -103,7 +103,7 @@ def test_of_canaries_begun_at_once_one_is(two, open_registry):
     def begin(registry, _number):
         try:
             return registry.start_canary("flights", RUN, STARTED)
-        except UsageError:
+        except TryAgainError:
             return None
 
     came = race(open_registry, 4, begin)

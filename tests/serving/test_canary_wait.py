@@ -242,10 +242,10 @@ def test_a_project_in_python_waits_for_the_end(own_trial):
 def test_a_canary_of_another_version_or_share_is_not_waited_for(own_trial, capsys):
     write_model(own_trial, canary=ENDLESS)
     canary(own_trial, "start", f"trial@{BETTER}")
-    canary(own_trial, "start", "trial@3", "--wait", code=64)
-    assert "a canary of model trial is running: version 2 against 1" in capsys.readouterr().err
-    canary(own_trial, "start", f"trial@{BETTER}", "--wait", "--percent", "5", code=64)
-    assert "is running for 30% of the entities, not 5" in capsys.readouterr().err
+    canary(own_trial, "start", "trial@3", "--wait", code=75)
+    assert "a canary of model trial is running: version 2 beside version 1, in dev" in capsys.readouterr().err
+    canary(own_trial, "start", f"trial@{BETTER}", "--wait", "--percent", "5", code=75)
+    assert "version 2 beside version 1, in dev, for 30% of the entities, not 5" in capsys.readouterr().err
 
 
 def test_a_version_that_was_rolled_back_is_tried_again(own_trial):

@@ -197,8 +197,9 @@ def start_canary(workspace: Workspace, name: str, which: str, percent: float | N
     """Begin a canary of a version by number or alias; `percent` in place of the one in the model's `canary:`.
 
     Raises:
-        UsageError: there is no such model, version or `canary:`, the version is the champion or was rejected, one is
-            running already, or nothing could judge it.
+        UsageError: there is no such model, version or `canary:`, the version is the champion or was rejected, or
+            nothing could judge it.
+        TryAgainError: one is running already.
     """
     state = workspace.state()
     asked = _definition(state, name)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.errors import UsageError
+from featurectl.core.errors import TryAgainError, UsageError
 from featurectl.monitor.canary.lifecycle import last_canary, start_canary
 from featurectl.operations.models.promotion import check_gates
 from featurectl.operations.training.champion import evaluation_context
-from featurectl.registry.applied import choose_usable, newest_usable
+from featurectl.registry.applied import canary_running, choose_usable, newest_usable
 from featurectl.registry.state import CHAMPION
 from featurectl.workspace.applied_workspace import read_applied
+from featurectl.workspace.run_id import run_id_of
 
 if TYPE_CHECKING:
     from featurectl.registry.state import CanaryRun, GateResult, ModelVersion, State
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 class StartRequest:
     """A version by its number or alias, and its share of the entities in place of that of the model's `canary:`.
 
-    `which` empty: the newest one. `join`: who asks waits for its end, so a canary of that version that runs, or has
+    `which` empty: the one that the run of a pipeline has registered which the command belongs to, else the newest one.
+    `join`: who asks waits for its end, so a canary of that version that runs, or has
     made it the champion, is the one that is meant, and a version that is the champion anyway needs none.
     """
 
@@ -38,13 +41,14 @@ class CanaryStart:
     """What the gates found, and the canary; None: a gate has failed, and none was begun, or none is needed.
 
     `is_joined`: it was there before, and no gate was looked at. `champion`: the version, which is the champion without
-    a canary, as the first one of a model is.
+    a canary, as the first one of a model is. `note` says that a newer version is not meant.
     """
 
     gates: tuple[GateResult, ...]
     run: CanaryRun | None
     is_joined: bool = False
     champion: int | None = None
+    note: str = ""
 
     @property
     def failed(self) -> list[GateResult]:
@@ -53,7 +57,7 @@ class CanaryStart:
 
 
 def parse_start(name: str, percent: float | None, *, allow_pickle: bool, join: bool) -> StartRequest:
-    """Return the request for `MODEL@3`, `MODEL@ALIAS`, or `MODEL`, which means its newest version.
+    """Return the request for `MODEL@3`, `MODEL@ALIAS`, or `MODEL`, which means the version of the run, or the newest.
 
     Raises:
         UsageError: nothing stands behind the @.
@@ -71,36 +75,46 @@ def start_gated(workspace: Workspace, request: StartRequest) -> CanaryStart:
         As `start_canary`, and as `check_gates`.
     """
     applied = read_applied(workspace)
-    version = _chosen(applied.state, request)
+    version = _chosen(workspace, applied.state, request)
+    note = _newer(applied.state, version, request)
     if request.join and (there := _joined(applied.state, version, request)) is not None:
-        return there
+        return replace(there, note=note)
+    if (other := applied.state.running_canary(version.model)) is not None:
+        raise canary_running(other)  # before gates are measured for nothing
     gates: tuple[GateResult, ...] = ()
     if version.status != "rejected":  # which is refused below
         gates = check_gates(version, evaluation_context(applied, allow_pickle=request.allow_pickle))
-    found = CanaryStart(gates=gates, run=None)
+    found = CanaryStart(gates=gates, run=None, note=note)
     if found.failed:
         return found
     try:
         run = start_canary(workspace, request.model, str(version.version), request.percent)
-    except UsageError:
+    except (UsageError, TryAgainError):
         there = _joined(workspace.state(), version, request) if request.join else None
         if there is None:
             raise
-        return there  # somebody has begun it while the gates were measured
-    return CanaryStart(gates=gates, run=run)
+        return replace(there, note=note)  # somebody has begun it while the gates were measured
+    return replace(found, run=run)
 
 
-def _chosen(state: State, request: StartRequest) -> ModelVersion:
+def _chosen(workspace: Workspace, state: State, request: StartRequest) -> ModelVersion:
     if request.which:
         return choose_usable(state, request.model, request.which)
-    return newest_usable(state, request.model)
+    return newest_usable(state, request.model, run_id_of(workspace.environ))
+
+
+def _newer(state: State, version: ModelVersion, request: StartRequest) -> str:
+    """Return that a newer version is not meant; "": there is none, or the version was named."""
+    if request.which or (newest := newest_usable(state, request.model).version) <= version.version:
+        return ""
+    return f"{version.model} version {version.version} is of this run; version {newest} is newer, and not meant"
 
 
 def _joined(state: State, version: ModelVersion, request: StartRequest) -> CanaryStart | None:
     """Return the canary of a version that runs, or has made it the champion of now, or that it needs none; else None.
 
     Raises:
-        UsageError: it runs for another share of the entities.
+        TryAgainError: it runs for another share of the entities.
     """
     last = last_canary(state, version.model)
     is_champion = state.aliases.get((version.model, CHAMPION)) == version.version
@@ -109,6 +123,5 @@ def _joined(state: State, version: ModelVersion, request: StartRequest) -> Canar
     if last.state != "running" and not is_champion:
         return None
     if last.state == "running" and request.percent not in (None, last.percent):
-        what = f"a canary of {version.model} version {version.version} is running for {last.percent:g}% of the entities"
-        raise UsageError(f"{what}, not {request.percent:g}", hint=f"featurectl models canary abort {version.model}")
+        raise canary_running(last, f", for {last.percent:g}% of the entities, not {request.percent:g}")
     return CanaryStart(gates=(), run=last, is_joined=True)

@@ -45,6 +45,7 @@ from featurectl.operations.training.training_set import TrainingSet
 from featurectl.registry.skew import input_fingerprint
 from featurectl.registry.state import CHAMPION, BoundFeature, ModelVersion
 from featurectl.workspace.actor import Actor
+from featurectl.workspace.run_id import run_id_of
 
 _TRIES: Final = 5
 
@@ -164,6 +165,7 @@ def write_version(
         TryAgainError: there is a later erasure than that of number `erased`.
     """
     claims = [CHAMPION] if version.status == "registered" and not is_imported else []
+    version = replace(version, run_id=run_id_of(context.workspace.environ))
     registry = context.workspace.registry()
     return registry.write_model_version(context.state.project, version, [], actor.who, claims, erased=erased)
 

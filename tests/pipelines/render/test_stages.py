@@ -59,6 +59,32 @@ def test_argo_runs_each_stage_with_the_clock_of_the_workflow(root):
     assert templates["run-features"]["activeDeadlineSeconds"] == 7200
 
 
+RELEASE = Pipeline(
+    name="release",
+    stages=(
+        PipelineStage(name="push", run="push"),
+        PipelineStage(name="train", run="train late"),
+        PipelineStage(name="canary", run="models canary start late --wait", needs=("push", "train")),
+    ),
+)
+
+
+def test_who_trains_and_who_tries_know_their_common_run():
+    """So that a canary is of the version that its own run has trained, also when its job alone is run again."""
+    argo = yaml.safe_load(in_parts_for("argo", RELEASE)["flights-release.yaml"])["spec"]["templates"]
+    containers = {template["name"]: template["container"] for template in argo if "container" in template}
+    own = [{"name": "FEATURECTL_RUN_ID", "value": "{{workflow.uid}}"}]
+    assert {name: item.get("env", []) for name, item in containers.items()} == {
+        "run-push": [], "run-train": own, "run-canary": own,
+    }  # fmt: skip
+    jobs = yaml.safe_load(in_parts_for("github-actions", RELEASE)["release.yaml"])["jobs"]
+    environs = {name: job["steps"][-1].get("env", {}) for name, job in jobs.items()}
+    run = "${{ github.run_id }}"
+    assert {name: environ.get("FEATURECTL_RUN_ID") for name, environ in environs.items()} == {
+        "start": None, "push": None, "train": run, "canary": run,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("status", "exit_code", "message", "again"),
     [

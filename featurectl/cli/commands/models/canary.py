@@ -67,6 +67,10 @@ def start(
     canary does not end by itself: --within aborts it then. SIGTERM and Ctrl-C end the wait with 130, and not the
     canary: the same command waits again, for the canary of that version that runs. A version that is the champion
     already, as the first one of a model is, needs no canary: 0 at once.
+
+    In a run of a pipeline MODEL alone is the version that this run has trained, if it has trained any, also when the
+    run is gone on with after others have trained newer ones. While another canary of the model is running none begins:
+    exit code 75, as the same command is right when that one is over.
     """
     from featurectl.monitor.canary.start_gated import parse_start, start_gated
 
@@ -74,6 +78,7 @@ def start(
     request = parse_start(model, options.percent, allow_pickle=options.allow_pickle, join=options.wait)
     with open_applied(call) as workspace, ended_by_sigterm() if options.wait else nullcontext():
         found = start_gated(workspace, request)
+        call.progress.done(found.note)
         if options.wait and found.run is not None:
             return _waited(call, workspace, found, pace)
     return _started(request.model, model, found)

@@ -2,6 +2,7 @@
 
 All tasks of a run are given one instant as the clock: the end of the run's data interval where it has one, so that a
 backfill and a task that is cleared do what the run would have done when it was due; else when the run was asked for.
+They are given the ID of the run, too, so that a canary is of the version that its own run has trained.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ class FeaturectlOperator(BaseOperator):
         part = ["--part", self.part] if self.part else []
         words = [FEATURECTL, *self.command.split(), "--env", ENVIRONMENT, *clock, *part, *self.arguments]
         self.hook = SubprocessHook()
-        code = self.hook.run_command(words, env=self.variables | os.environ, cwd=REPOSITORY).exit_code
+        environ = {{**self.variables, **os.environ, "FEATURECTL_RUN_ID": f"{{run.dag_id}}/{{run.run_id}}"}}
+        code = self.hook.run_command(words, env=environ, cwd=REPOSITORY).exit_code
         if code in CAN_PASS or code < 0:
             raise AirflowException(f"featurectl exited with {{code}}, which can pass")
         if code:

@@ -13,10 +13,11 @@ from featurectl.pipelines.render.deadlines import seconds_of
 from featurectl.pipelines.render.other_crons import portable_schedule
 from featurectl.pipelines.render.outputs import unwritable_outputs, volumes_comment
 from featurectl.pipelines.render.yaml_text import flow, flow_list, said, yaml_text
-from featurectl.pipelines.stage_commands import clock_words, memory_words, thread_environ
+from featurectl.pipelines.stage_commands import clock_words, memory_words, run_environ, thread_environ
 
 _KEPT_S: Final = 7 * 24 * 3600
 _CLOCK: Final = "{{workflow.creationTimestamp.RFC3339}}"
+_RUN_ID: Final = "{{workflow.uid}}"
 _PASSES: Final = (  # -1: no code is known, as of a pod that was evicted
     'lastRetry.status == "Error" or asInt(lastRetry.exitCode) in [-1, 69, 75, 137, 143]'
     ' or lastRetry.message contains "specified deadline"'
@@ -124,7 +125,7 @@ def _template(site: Site, stage: PipelineStage) -> dict[str, Any]:
             "image": site.image,
             "command": kube.kube_command(stage_words(stage, site.environment, *_options(stage))),
             "workingDir": site.folder,
-            **kube.variables(site, plain=thread_environ(stage)),
+            **kube.variables(site, plain={**run_environ(stage, _RUN_ID), **thread_environ(stage)}),
             **kube.resources(stage.resources),
             "securityContext": kube.container_security(),
             "volumeMounts": kube.volume_mounts(site),

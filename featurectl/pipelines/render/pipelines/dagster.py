@@ -1,7 +1,7 @@
 """A job of Dagster with a schedule: an op for each stage, which runs its command without a shell.
 
 All ops of a run are given one instant as the clock: when its schedule was due, else when the run was asked for. A run
-that does a failed one again, from its first op or from the one that failed, has the instant of that one.
+that does a failed one again, from its first op or from the one that failed, has the instant of that one, and its ID.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ def stage(name, command, arguments=(), *, timeout=None, retries=0, variables=Non
         options = ["--env", ENVIRONMENT, *([] if looks_now else ["--clock", clock(context)])]
         words = [FEATURECTL, *command.split(), *options, *arguments]
         context.log.info(shlex.join(words))
-        code = run(words, timeout, (variables or {{}}) | os.environ)
+        first = {{"FEATURECTL_RUN_ID": context.run.root_run_id or context.run_id}}
+        code = run(words, timeout, (variables or {{}}) | os.environ | first)
         if code:
             raise dg.Failure(f"featurectl exited with {{code}}", allow_retries=code in CAN_PASS or code < 0)
 

@@ -19,11 +19,12 @@ from featurectl.pipelines.render.due import due_fields
 from featurectl.pipelines.render.other_crons import portable_schedule
 from featurectl.pipelines.render.outputs import passing_outputs
 from featurectl.pipelines.render.yaml_text import flow, flow_list, said, yaml_text
-from featurectl.pipelines.stage_commands import clock_words, memory_words, thread_environ
+from featurectl.pipelines.stage_commands import clock_words, memory_words, run_environ, thread_environ
 
 _OFTEN_MINUTES: Final = 5  # GitHub starts nothing more often
 _START: Final = "start"
 _CLOCK, _PART = "$CLOCK", "$PART"  # of the environment
+_RUN_ID: Final = "${{ github.run_id }}"  # jobs that are run again have the same
 _MOST_JOBS: Final = 256  # of a matrix
 _FIRST_WAIT_S: Final = 30  # twice as long each time
 _KILLED_AFTER_S: Final = 10  # of what does not end by SIGTERM
@@ -141,6 +142,7 @@ def _job(site: Site, stage: PipelineStage, start: str) -> dict[str, Any]:
     environ = {
         "CLOCK": f"${{{{ needs.{start}.outputs.clock }}}}",
         **({"PART": "${{ matrix.part }}"} if count > 1 else {}),
+        **run_environ(stage, _RUN_ID),
         **thread_environ(stage),
         **_variables(site),
     }

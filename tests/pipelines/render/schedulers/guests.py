@@ -15,6 +15,7 @@ from tests.servers.guest_environment import GuestEnvironment, guest_environment
 HERE = Path(__file__).parent
 STUB = """#!/bin/sh
 echo "$*" >> said
+echo "$FEATURECTL_RUN_ID" >> runs
 codes="codes/$1"
 [ -s "$codes" ] || exit 0
 code=$(head -n 1 "$codes")
@@ -124,7 +125,7 @@ def dagster(home: Path) -> Scheduler:
 
 
 def stub(root: Path) -> Path:
-    """Put a featurectl there that notes its words in `said`, and ends as the lines of `codes/COMMAND` say."""
+    """Put a featurectl there that notes its words and its run, and ends as the lines of `codes/COMMAND` say."""
     program = root / ".venv/bin/featurectl"
     program.parent.mkdir(parents=True)
     program.write_text(STUB)

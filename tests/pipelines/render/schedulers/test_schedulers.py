@@ -92,6 +92,10 @@ def said(root: Path) -> list[str]:
     return (root / "said").read_text().splitlines()
 
 
+def runs_said(root: Path) -> list[str]:
+    return (root / "runs").read_text().splitlines()
+
+
 def lines(*clocks: str, of: tuple[str, ...] = ALL) -> list[str]:
     return sorted(line.format(clock) for clock in clocks for line in of)
 
@@ -106,6 +110,9 @@ def test_tasks_of_airflow_have_the_instant_of_their_run(running, tmp_path):
     assert said(tmp_path)[0] == FEATURES.format(SUMMER)
     assert said(tmp_path)[3] == CHECK.format(SUMMER)
     assert answer["doc"].startswith("Features, synced online, and checked.")
+    runs = runs_said(tmp_path)
+    assert [runs.count(run) for run in dict.fromkeys(runs)] == [len(ALL)] * 3
+    assert all(run.startswith("flights_prod_nightly/") for run in runs)
 
 
 def test_airflow_tries_again_only_what_can_pass(running, tmp_path):
@@ -143,6 +150,8 @@ def test_ops_of_dagster_have_the_instant_of_their_run(dagster_home, tmp_path):
         lines(SUMMER, WINTER) + lines(asked, of=(FEATURES, SYNC, EXPORTS)) + continued
     )
     assert abs((parse_instant(asked) - datetime.now(UTC)).total_seconds()) < 600
+    ids = [run["id"] for run in answer["runs"][:3]]
+    assert [runs_said(tmp_path).count(run) for run in ids] == [len(ALL), len(ALL), len(ALL) + 1]  # push again, check
 
 
 def test_dagster_tries_again_only_what_can_pass(dagster_home, tmp_path):
