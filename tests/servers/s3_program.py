@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
+from contextlib import nullcontext
 from functools import cache
 from typing import Any
 
@@ -12,7 +14,19 @@ from werkzeug.serving import run_simple
 
 
 class Services(DomainDispatcherApplication):
-    """Which service a host is of, found once: moto lists the folder of its services each time."""
+    """Which service a host is of, found once: moto lists the folder of its services each time.
+
+    Objects that are written unless they are there are written one after the other: moto looks first and writes then,
+    so that of two at once both were told that they had made it.
+    """
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._making = threading.Lock()
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        with self._making if "HTTP_IF_NONE_MATCH" in environ else nullcontext():
+            return super().__call__(environ, start_response)
 
     def get_backend_for_host(self, host: str | None) -> Any:
         return self._backend(host)
