@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featurectl.core.errors import StoreError
+from featurectl.monitor.canary.compared_scores import COMPARED, LastScores
 from featurectl.monitor.canary.figures import SideFigures
 from featurectl.monitor.canary.log import CanaryLog
 from featurectl.monitor.canary.score_distance import score_psi
-from featurectl.monitor.canary.tally import COMPARED, ROWS, CanaryTally, LastScores
+from featurectl.monitor.canary.tally import ROWS, CanaryTally
 from featurectl.operations.prediction_log.log_files import PredictionLogFiles
 from tests.monitor.canary.test_verdict import AT, RUN
 
@@ -130,17 +131,19 @@ def test_figures_are_those_of_a_loop_over_the_rows(tmp_path):
         assert side.faults == sum(item["fault"] is True for item in requests.values())
         assert side.slow == sum(latency > 100 for latency in latencies)
         assert side.latency_p99_ms == pytest.approx(latencies[math.ceil(0.99 * (len(latencies) - 1))], rel=0.0005)
-        assert side.scored == len({item["entity"] for item in rows[version] if item["score"] is not None})
+        assert side.scored == len(_last_scores(rows, version))
         assert side.oldest_us == max(item["age_us"] for item in rows[version] if item["age_us"] is not None)
-    last = [_last_scores(rows[version]) for version in (1, 2)]
+    last = [_last_scores(rows, version) for version in (1, 2)]
     assert (figures.score_psi, figures.psi_chance) == pytest.approx(score_psi(*map(pl.Series, last)))
     assert CanaryLog(PredictionLogFiles(str(tmp_path)), replace(RUN, number=9)).figures().score_psi is None
 
 
-def _last_scores(rows):
+def _last_scores(rows, version):
     """The score that came last, of each entity, by a loop; files are in the order of their requests' remainders."""
-    last = {}
-    for item in sorted(rows, key=lambda item: item["request"] % 3):
+    last, until = {}, min(max(item["logged_at"] for item in some) for some in rows.values())
+    for item in sorted(rows[version], key=lambda item: item["request"] % 3):
+        if item["logged_at"] > until:
+            continue
         before = last.get(item["entity"])
         if item["score"] is not None and (before is None or item["logged_at"] >= before["logged_at"]):
             last[item["entity"]] = item
@@ -169,16 +172,15 @@ def test_what_is_kept_does_not_grow_with_the_requests():
     tally, draw = CanaryTally(RUN), np.random.default_rng(1)
     for part in range(20):
         count = 50_000
-        tally.add(
-            pl.DataFrame(
+        rows = pl.DataFrame(
                 {
                     "role": "challenger", "server": "a:1", "request": np.arange(count) + part * count,
                     "entity": draw.integers(0, 1 << 62, count), "logged_at": AT, "score": draw.random(count),
                     "fault": None, "latency_ms": draw.lognormal(1, 2, count), "age_us": None,
                 },
                 schema=ROWS,
-            )
-        )  # fmt: skip
+            )  # fmt: skip
+        tally.add(pl.concat([rows, rows.with_columns(role=pl.lit("champion"))]))
     side = tally.figures().challenger
     assert side.requests == side.rows == 1_000_000
     assert COMPARED / 4 < side.scored <= COMPARED
