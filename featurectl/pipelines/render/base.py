@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from featurectl.core.dataclass import dataclass
@@ -89,6 +89,12 @@ RenderPipeline = Callable[[PipelineRequest], list[RenderedFile]]
 RenderDeployments = Callable[[DeploymentsRequest], list[RenderedFile]]
 
 
+class Verbatim(str):
+    """A word that is a sign of the scheduler's, a variable or a tag, and written as it is; others mean themselves."""
+
+    __slots__ = ()
+
+
 def stage_words(stage: PipelineStage, environment: str, *more: str) -> list[str]:
     """Return the words of a stage's command line, with the environment, and more options of every command.
 
@@ -118,6 +124,10 @@ def _words(run: str, environment: str, more: tuple[str, ...]) -> list[str]:
     return [PROGRAM, *words[:at], "--env", environment, *more, *words[at:]]
 
 
-def shell_line(words: list[str]) -> str:
-    """Return words as a line of a shell: each that it would change is quoted."""
-    return shlex.join(words)
+def shell_line(words: Sequence[str]) -> str:
+    r"""Return words as a line of a shell: each that it would change is quoted.
+
+    >>> shell_line(["score", "$CLOCK", Verbatim('"$CLOCK"')])
+    'score \'$CLOCK\' "$CLOCK"'
+    """
+    return " ".join(word if isinstance(word, Verbatim) else shlex.quote(word) for word in words)

@@ -25,11 +25,15 @@ def comment(*paragraphs: str, indent: str = "") -> str:
 
 def _filled(text: str, width: int) -> list[str]:
     lines = [""]
-    for word in text.split():
+    for word in map(_printable, text.split()):
         if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
             lines.append("")
         lines[-1] += f" {word}" if lines[-1] else word
     return lines
+
+
+def _printable(word: str) -> str:
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in word)
 
 
 def beware(warnings: Sequence[str]) -> list[str]:

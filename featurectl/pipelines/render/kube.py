@@ -38,12 +38,17 @@ def secret_name(site: Site) -> str:
 
 
 def kube_command(words: Sequence[str]) -> list[object]:
-    """Return a command line of a container: $(NAME) in it is no variable.
+    """Return a command line of a container: no $ in it begins a variable.
 
     >>> kube_command(["get", "a$(HOME)"])
     ['get', 'a$$(HOME)']
     """
-    return flow_list(*(word.replace("$(", "$$(") for word in words))
+    return flow_list(*map(kube_word, words))
+
+
+def kube_word(word: str) -> str:
+    """Return a word of a command line of a container, which Kubernetes makes one $ of two in."""
+    return word.replace("$", "$$")
 
 
 def selector(name: str, component: str) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import keyword
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
@@ -21,7 +20,14 @@ def quoted(text: str) -> str:
     """
     if '"' in text and "'" not in text and "\\" not in text and text.isprintable():
         return f"'{text}'"
-    return json.dumps(text, ensure_ascii=not text.isprintable())
+    return f'"{"".join(map(_letter, text))}"'
+
+
+def _letter(letter: str) -> str:
+    """Return a letter of a literal between double quotes."""
+    if letter in '"\\':
+        return f"\\{letter}"
+    return letter if letter.isprintable() else letter.encode("unicode_escape").decode()
 
 
 def listed(items: Iterable[str]) -> str:

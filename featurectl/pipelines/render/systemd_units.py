@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -16,7 +17,8 @@ _WEEKDAYS: Final = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
 _OF_OUTPUTS: Final = (
     "Folders have to be there before it starts. What it writes is for its user alone to read, by UMask."
 )
-_NEEDS_QUOTES: Final = set(" \t'\";")
+_NEEDS_QUOTES: Final = set(" '\";")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _MAY_NOT: Final[tuple[Line, ...]] = (
     ("NoNewPrivileges", "true"),
     ("CapabilityBoundingSet", ""),
@@ -120,10 +122,11 @@ def _path_word(path: str) -> str:
 def unit_word(word: str) -> str:
     r"""Return a word of a command line as systemd reads it as it is.
 
-    >>> unit_word("--out"), unit_word("a b"), unit_word("100%"), unit_word("$HOME\\x")
-    ('--out', '"a b"', '100%%', '$$HOME\\\\x')
+    >>> unit_word("--out"), unit_word("a b"), unit_word("100%"), unit_word("$HOME\\x"), unit_word("a\n")
+    ('--out', '"a b"', '100%%', '$$HOME\\\\x', 'a\\x0a')
     """
-    plain = word.replace("\\", "\\\\").replace("%", "%%").replace("$", "$$").replace("\n", "\\n")
+    plain = word.replace("\\", "\\\\").replace("%", "%%").replace("$", "$$")
+    plain = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", plain)
     if word and not _NEEDS_QUOTES & set(word):
         return plain
     return '"' + plain.replace('"', '\\"') + '"'

@@ -39,13 +39,21 @@ def _flow_list(dumper: _Dumper, value: _FlowList) -> yaml.Node:
 
 
 def _text(dumper: _Dumper, value: str) -> yaml.Node:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+    """Return a text: in lines where it has several; escaped where a letter is one that some take for the end of one."""
+    is_printable = value.replace("\n", "").isprintable()
+    style = ("|" if "\n" in value else None) if is_printable else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
 def _nothing(dumper: _Dumper, _: None) -> yaml.Node:
     return dumper.represent_scalar("tag:yaml.org,2002:null", "")
 
 
+# What is no text to the YAML of Go, by which Kubernetes, Argo and Compose read, is quoted like what is none to PyYAML.
+_Dumper.add_implicit_resolver(
+    "!number", re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?$|0o[0-7]+$"), list("-+.0123456789")
+)
+_Dumper.add_implicit_resolver("!bool", re.compile(r"[yYnN]$"), list("yYnN"))
 _Dumper.add_representer(_Flow, _flow_mapping)
 _Dumper.add_representer(_FlowList, _flow_list)
 _Dumper.add_representer(str, _text)

@@ -80,7 +80,7 @@ def test_an_address_that_is_given_stays(root):
 
 def test_no_dollar_of_a_command_is_a_variable(root):
     change(root, "run: serve --drain 30s", """run: "serve --host 'a$(HOME)%$1'" """)
-    assert pod(objects(root, "inference"))["containers"][0]["command"][3] == "a$$(HOME)%$1"
+    assert pod(objects(root, "inference"))["containers"][0]["command"][3] == "a$$(HOME)%$$1"
     compose = yaml.safe_load(deployments_for(root, "compose", "inference")["compose.yaml"])
     assert compose["services"]["inference"]["command"][3] == "a$$(HOME)%$$1"
     unit = deployments_for(root, "systemd", "inference")["flights-prod-inference.service"]

@@ -20,6 +20,7 @@ from featurectl.pipelines.render.base import PipelineRequest, Site
 from featurectl.pipelines.render.order import render_pipelines
 from featurectl.pipelines.render.pipelines import github_actions
 from featurectl.pipelines.render.site import SitePlaces
+from tests.pipelines.render.naive_readers import by_kubelet
 from tests.pipelines.render.shop import in_parts_for, order, pipelines_for, write_repository
 
 COMMANDS = {
@@ -52,7 +53,7 @@ def test_argo_runs_each_stage_with_the_clock_of_the_workflow(root):
     tasks = templates[spec["entrypoint"]]["dag"]["tasks"]
     assert {task["name"]: task.get("dependencies", []) for task in tasks} == NEEDS
     clock = ["--clock", "{{workflow.creationTimestamp.RFC3339}}"]
-    commands = {task["name"]: templates[task["template"]]["container"]["command"] for task in tasks}
+    commands = {task["name"]: by_kubelet(templates[task["template"]]["container"]) for task in tasks}
     more = {name: ["--env", "prod", *([] if name in NOW else clock), *MEMORY.get(name, [])] for name in COMMANDS}
     assert commands == {name: [*words, *more[name]] for name, words in COMMANDS.items()}
     assert templates["run-sync"]["retryStrategy"]["limit"] == 2

@@ -7,7 +7,7 @@ from typing import Any, Final
 from featurectl.language.commands.read import read_command
 from featurectl.language.definitions.pipelines import PipelineStage
 from featurectl.pipelines.render import kube
-from featurectl.pipelines.render.base import PipelineRequest, RenderedFile, Site, stage_words
+from featurectl.pipelines.render.base import PipelineRequest, RenderedFile, Site, Verbatim, stage_words
 from featurectl.pipelines.render.comments import beware, comment, untold_text
 from featurectl.pipelines.render.deadlines import seconds_of
 from featurectl.pipelines.render.other_crons import portable_schedule
@@ -16,8 +16,9 @@ from featurectl.pipelines.render.yaml_text import flow, flow_list, said, yaml_te
 from featurectl.pipelines.stage_commands import clock_words, memory_words, run_environ, thread_environ
 
 _KEPT_S: Final = 7 * 24 * 3600
-_CLOCK: Final = "{{workflow.creationTimestamp.RFC3339}}"
 _RUN_ID: Final = "{{workflow.uid}}"
+_CLOCK: Final = Verbatim("{{workflow.creationTimestamp.RFC3339}}")
+_BRACE: Final = "OPEN_BRACE"  # a variable of Kubernetes: two braces are a tag to Argo, which has no escape
 _PASSES: Final = (  # -1: no code is known, as of a pod that was evicted
     'lastRetry.status == "Error" or asInt(lastRetry.exitCode) in [-1, 69, 75, 137, 143]'
     ' or lastRetry.message contains "specified deadline"'
@@ -117,15 +118,17 @@ def _template(site: Site, stage: PipelineStage) -> dict[str, Any]:
             "expression": _PASSES,
             "backoff": flow(duration=_WAIT, factor=2),
         }
+    words = [_word(word) for word in stage_words(stage, site.environment, *_options(stage))]
+    brace = {_BRACE: "{"} if any(f"$({_BRACE})" in word.replace("$$", "") for word in words) else {}
     return {
         "name": _template_name(stage),
         **({"inputs": {"parameters": [flow(name=_PART)]}} if stage.resources.replicas > 1 else {}),
         **limits,
         "container": {
             "image": site.image,
-            "command": kube.kube_command(stage_words(stage, site.environment, *_options(stage))),
+            "command": flow_list(*words),
             "workingDir": site.folder,
-            **kube.variables(site, plain={**run_environ(stage, _RUN_ID), **thread_environ(stage)}),
+            **kube.variables(site, plain={**run_environ(stage, _RUN_ID), **thread_environ(stage), **brace}),
             **kube.resources(stage.resources),
             "securityContext": kube.container_security(),
             "volumeMounts": kube.volume_mounts(site),
@@ -134,6 +137,15 @@ def _template(site: Site, stage: PipelineStage) -> dict[str, Any]:
 
 
 def _options(stage: PipelineStage) -> list[str]:
-    parts = ["--part", f"{{{{inputs.parameters.{_PART}}}}}"] if stage.resources.replicas > 1 else []
+    parts = ["--part", Verbatim(f"{{{{inputs.parameters.{_PART}}}}}")] if stage.resources.replicas > 1 else []
     read = read_command(stage.run)
     return [*clock_words(read, _CLOCK), *parts, *memory_words(read, stage)]
+
+
+def _word(word: str) -> str:
+    """Return a word of a command line without two braces, but for a tag of ours: Kubernetes puts the second one there.
+
+    >>> _word("a{{b}}$"), _word(_CLOCK)
+    ('a{$(OPEN_BRACE)b}}$$', '{{workflow.creationTimestamp.RFC3339}}')
+    """
+    return str(word) if isinstance(word, Verbatim) else kube.kube_word(word).replace("{{", f"{{$({_BRACE})")

@@ -12,7 +12,7 @@ from featurectl.core.version import __version__
 from featurectl.language.commands.read import read_command
 from featurectl.language.definitions.pipelines import Pipeline, PipelineStage
 from featurectl.language.pipeline_words import memory_text
-from featurectl.pipelines.render.base import PipelineRequest, RenderedFile, Site, shell_line, stage_words
+from featurectl.pipelines.render.base import PipelineRequest, RenderedFile, Site, Verbatim, shell_line, stage_words
 from featurectl.pipelines.render.comments import beware, comment, untold_text
 from featurectl.pipelines.render.deadlines import seconds_of
 from featurectl.pipelines.render.due import due_fields
@@ -23,8 +23,8 @@ from featurectl.pipelines.stage_commands import clock_words, memory_words, run_e
 
 _OFTEN_MINUTES: Final = 5  # GitHub starts nothing more often
 _START: Final = "start"
-_CLOCK, _PART = "$CLOCK", "$PART"  # of the environment
 _RUN_ID: Final = "${{ github.run_id }}"  # jobs that are run again have the same
+_CLOCK: Final = Verbatim('"$CLOCK"')  # of the environment
 _MOST_JOBS: Final = 256  # of a matrix
 _FIRST_WAIT_S: Final = 30  # twice as long each time
 _KILLED_AFTER_S: Final = 10  # of what does not end by SIGTERM
@@ -204,11 +204,10 @@ def _notes(stage: PipelineStage) -> str:
 def _script(site: Site, stage: PipelineStage) -> str:
     """Return what a shell runs: the command, and again after a failure that can pass."""
     count, read = stage.resources.replicas, read_command(stage.run)
-    part = f"{_PART}/{count}"
-    more = [*clock_words(read, _CLOCK), *(["--part", part] if count > 1 else []), *memory_words(read, stage)]
+    part = ["--part", Verbatim(f'"$PART/{count}"')] if count > 1 else []
+    more = [*clock_words(read, _CLOCK), *part, *memory_words(read, stage)]
     line = shell_line(stage_words(stage, site.environment, *more))
-    for word in (_CLOCK, part):
-        line = line.replace(shell_line([word]), f'"{word}"')
+    line = line.replace("${{", "$''{{")  # in quotes, where these two end and begin them: GitHub sees no expression
     if stage.timeout_us is not None:
         line = f"timeout -k {_KILLED_AFTER_S} {seconds_of(stage.timeout_us)} {line}"
     if not stage.retries:

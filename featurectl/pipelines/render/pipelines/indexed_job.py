@@ -11,7 +11,7 @@ from typing import Any, Final
 from featurectl.language.commands.read import read_command
 from featurectl.language.definitions.pipelines import Pipeline, PipelineStage
 from featurectl.pipelines.render import kube
-from featurectl.pipelines.render.base import PipelineRequest, shell_line, stage_words
+from featurectl.pipelines.render.base import PipelineRequest, Verbatim, shell_line, stage_words
 from featurectl.pipelines.render.deadlines import seconds_of
 from featurectl.pipelines.render.yaml_text import flow, flow_list, said
 from featurectl.pipelines.stage_commands import memory_words, thread_environ
@@ -86,9 +86,6 @@ def _container(request: PipelineRequest, stage: PipelineStage) -> dict[str, Any]
 
 def _line(stage: PipelineStage, environment: str) -> str:
     """Return what a shell runs, which alone can count from 1."""
-    part, run = f"{_NUMBER}/{stage.resources.replicas}", f"${_RUN}"
+    part, run = Verbatim(f'"{_NUMBER}/{stage.resources.replicas}"'), Verbatim(f'"${_RUN}"')
     more = ["--part", part, "--run-id", run, *memory_words(read_command(stage.run), stage)]
-    line = shell_line(stage_words(stage, environment, *more))
-    for word in (part, run):
-        line = line.replace(shell_line([word]), f'"{word}"')
-    return f"exec {line}"
+    return f"exec {shell_line(stage_words(stage, environment, *more))}"
