@@ -65,7 +65,8 @@ class PartResult:
 def score_part(workspace: Workspace, request: ScoreRequest, part: PartNumber, progress: Progress) -> PartResult:
     """Score a part of the rows; where all parts are done, write the output.
 
-    All see the tables, the instant, the version and the spine of the one that has begun.
+    All see the tables, the instant, the version and the spine of the one that has begun. A run that has an ID is one
+    alone: a part of it that comes again after the output is written has nothing to do.
 
     Raises:
         As `score_model`; UsageError: the others were begun with other arguments; FC520: with another spine.
@@ -83,11 +84,13 @@ def score_part(workspace: Workspace, request: ScoreRequest, part: PartNumber, pr
     ):
         start = JobStart(applied=applied, request=request, room=room, checkpoint=scratch, progress=progress)
         for attempt in range(_TRIES):
-            begun = shared.join(clock)
+            begun = shared.join(clock, is_once=request.run_id is not None)
             if request.restart and attempt == 0:
                 begun = None
             _check_arguments(begun, request, part)
             version = chosen if begun is None else choose_usable(applied.state, request.model, str(begun.version))
+            if begun is not None and shared.is_committed():
+                return PartResult(part=part, version=version, rows=len(rows_of_part(part, begun.saw.rows)))
             job = start.job(workspace, version, clock)
             seen = job.look(None if begun is None else begun.saw)
             if begun is not None or shared.begin(_beginning(request, part, version, seen, clock)):

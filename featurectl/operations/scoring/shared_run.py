@@ -67,15 +67,18 @@ class SharedRun:
         self._number = 0
         self.begun: PartsBeginning | None = None
 
-    def join(self, clock: datetime) -> PartsBeginning | None:
+    def join(self, clock: datetime, *, is_once: bool = False) -> PartsBeginning | None:
         """Return how the run began that goes on, and work on it; None: none does, or one that is too old to go on.
+
+        `is_once`: the output is of one run alone, which is joined when it has ended, too.
 
         Raises:
             StoreError: FC603, the place can't be read.
         """
         self._number = max(begun_numbers(self._files, self._folder), default=0)
         self.begun = read_beginning(self._files, self._folder, self._number)
-        if self.begun is None or self.begun.saw.begun_at < clock - KEPT_FOR or self.is_committed():
+        is_old = self.begun is not None and self.begun.saw.begun_at < clock - KEPT_FOR
+        if self.begun is None or is_old or (self.is_committed() and not is_once):
             self.begun = None
         return self.begun
 

@@ -84,6 +84,37 @@ def test_a_run_of_an_id_is_joined_by_parts_of_that_id_alone(shop, made):
     assert kept(shop) == []
 
 
+def test_a_part_of_an_id_that_comes_again_after_the_commit_finds_it_written(shop, made):
+    """As a pod does that was ended between the commit and its own end."""
+    assert run_parts(shop, "out.parquet", ["1/2", "2/2"], "--run-id", "a") == [0, 0]
+    before = (shop / "out.parquet").stat()
+    for part, rows in (("1/2", 1200), ("2/2", 1300)):
+        with killed_part("", 0, [*words(shop, "out.parquet", part, "--run-id", "a"), "-o", "json"]) as process:
+            code, said = process.end()
+        assert code == 0
+        told = json.loads(said[said.index("{") : said.rindex("}") + 1])["result"]
+        assert (told["missing"], told["committer"], told["rows_of_part"]) == ([], None, rows)
+    assert [path.name for path in shop.rglob("score-parts/**/0*.json")] == ["000001.json"]
+    assert kept(shop) == []
+    assert (shop / "out.parquet").stat().st_mtime_ns == before.st_mtime_ns
+    same_as_one(shop, made)
+
+
+@pytest.mark.long
+def test_restart_begins_a_run_of_an_id_anew_after_its_commit(shop, made):
+    assert run_parts(shop, "out.parquet", ["1/2", "2/2"], "--run-id", "a") == [0, 0]
+    (shop / "out.parquet").unlink()
+    assert run_parts(shop, "out.parquet", ["1/2"], "--run-id", "a", "--restart") == [0]
+    assert run_parts(shop, "out.parquet", ["2/2"], "--run-id", "a") == [0]
+    same_as_one(shop, made)
+
+
+@pytest.mark.long
+def test_other_arguments_are_refused_after_the_commit_too(shop):
+    assert run_parts(shop, "out.parquet", ["1/2", "2/2"], "--run-id", "a") == [0, 0]
+    assert run_parts(shop, "out.parquet", ["1/3"], "--run-id", "a") == [64]
+
+
 def kept(root):
     """The files of scores that are there."""
     return sorted(path.name for path in root.rglob("*.np[yz]"))
