@@ -12,13 +12,14 @@ from featurectl.core.dataclass import dataclass
 from featurectl.core.units import counted
 
 if TYPE_CHECKING:
-    from featurectl.pipelines.render.files import Rendering
+    from featurectl.pipelines.render.files import FileOnDisk, Rendering
     from featurectl.pipelines.render.order import RenderOrder
 
 
 _SAYS = {
     "written": "wrote {}",
     "missing": "missing: {}",
+    "outdated": "outdated: {}: {} made it, and {} makes another one: render it again, and look at the difference",
     "stale": "stale: {}: what it is made of has changed",
     "edited": "edited: {}: it is not what is made of the repository's files",
     "obsolete": "obsolete: {}: nothing is rendered into it any more; end what it started, and remove it",
@@ -77,20 +78,30 @@ def outcome_of(call: Call, target: str, rendering: Rendering) -> Outcome:
     from featurectl.cli.render.files import Files
 
     shown = Files(call).shown
-    paths = [(shown(str(file.path.absolute())), file.state) for file in rendering.files]
+    paths = [(shown(str(file.path.absolute())), file) for file in rendering.files]
     for warning in rendering.warnings:
         call.progress.done(f"warning: {warning}")
     lines = [f"left out {name}: {why}" for name, why in rendering.left_out.items()]
-    lines += [_SAYS[state].format(path) for path, state in paths if state in _SAYS]
-    if rendering.is_fresh and not any(state == "written" for _, state in paths):
+    lines += [_said(path, file) for path, file in paths if file.state in _SAYS]
+    if rendering.is_fresh and not any(file.state == "written" for _, file in paths):
         lines.append(f"{counted(len(paths), 'file')} as {'it' if len(paths) == 1 else 'they'} would be made now")
     return Outcome(
         text="".join(f"{line}\n" for line in lines),
         result={
             "target": target,
-            "files": [{"path": path, "state": state} for path, state in paths],
+            "files": [_document(path, file) for path, file in paths],
             "left_out": [{"name": name, "why": why} for name, why in rendering.left_out.items()],
             "warnings": list(rendering.warnings),
         },
         exit_code=0 if rendering.is_fresh else 1,
     )
+
+
+def _said(path: str, file: FileOnDisk) -> str:
+    made_by = f"featurectl {file.made_by}" if file.made_by else "another featurectl"
+    return _SAYS[file.state].format(path, made_by, file.release)
+
+
+def _document(path: str, file: FileOnDisk) -> dict[str, str]:
+    release = {"release": file.made_by} if file.state == "outdated" else {}
+    return {"path": path, "state": file.state, **release}

@@ -75,13 +75,11 @@ class DeploymentsRequest:
 class RenderedFile:
     """A file by its name in the folder of its target, and its text without a header.
 
-    `release` is that of featurectl where the text names it: with another one the file is to be made again. `warnings`
-    are said to who renders it, too.
+    `warnings` are said to who renders it, too.
     """
 
     name: str
     text: str
-    release: str = ""
     warnings: tuple[str, ...] = ()
 
 

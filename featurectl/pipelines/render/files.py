@@ -13,20 +13,24 @@ from featurectl.language.load import is_read
 from featurectl.workspace.open import find_root
 from featurectl.workspace.whole_file import write_whole
 
-FileState = Literal["written", "current", "missing", "stale", "edited", "obsolete"]
+FileState = Literal["written", "current", "missing", "outdated", "stale", "edited", "obsolete"]
 FileKind = Literal["pipeline", "deployment"]
 FRESH: Final[tuple[FileState, ...]] = ("written", "current")
-_HASH: Final = re.compile(r"^# input ([0-9a-f]+)$", re.MULTILINE)
+_INPUT: Final = re.compile(r"^# input ([0-9a-f]+)(?:, featurectl (\S+))?$", re.MULTILINE)
 _COMMAND: Final = re.compile(r"^#   (featurectl (pipeline|deployment) render .*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedFile:
-    """A file as it should be, by its name in its folder; `input` is the hash in its header, `kind` what it is of."""
+    """A file as it should be, by its name in its folder; `input` and `release` stand in its header.
+
+    `kind` is what it is of.
+    """
 
     name: str
     text: str
     input: str
+    release: str
     kind: FileKind
 
 
@@ -34,12 +38,15 @@ class WantedFile:
 class FileOnDisk:
     """A file, and what became of it or is wrong with it.
 
-    It is missing, or what it was made of has changed (stale), or its own text was (edited), or nothing is rendered into
-    it any more (obsolete).
+    It is missing, or another release of featurectl made it, and this one would make another (outdated), or what it was
+    made of has changed (stale), or its own text was (edited), or nothing is rendered into it any more (obsolete).
+    `made_by` is the release that made one that is outdated, "" where it does not say so; `release` is this one.
     """
 
     path: Path
     state: FileState
+    made_by: str = ""
+    release: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +59,7 @@ class Rendering:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether no file is missing, stale, edited or obsolete."""
+        """Whether no file is missing, outdated, stale, edited or obsolete."""
         return all(file.state in FRESH for file in self.files)
 
 
@@ -80,7 +87,7 @@ def write_or_check(
     for file in wanted:
         path = place / file.name if is_folder else place
         if is_check:
-            files.append(FileOnDisk(path=path, state=_state(path, file)))
+            files.append(_compared(path, file))
         else:
             _check_other(path, file)
             _write(path, file.text)
@@ -102,7 +109,7 @@ def _rendered_in(folder: Path, kind: FileKind) -> list[Path]:
 def _kind_in(text: str) -> str:
     """Return of what kind a rendered file is; "": it was not rendered."""
     found = _COMMAND.search(text)
-    return found[2] if found and hash_in(text) else ""
+    return found[2] if found and _INPUT.search(text) else ""
 
 
 def _text(path: Path) -> str:
@@ -114,24 +121,28 @@ def _text(path: Path) -> str:
         raise UsageError(f"{path} can't be read: {error.strerror}") from error
 
 
-def hash_in(text: str) -> str:
-    r"""Return the hash in the header of a file; "": it has none.
-
-    >>> hash_in("# input 0123456789abcdef\nname: x\n"), hash_in("name: x\n")
-    ('0123456789abcdef', '')
-    """
-    found = _HASH.search(text)
-    return found[1] if found else ""
-
-
-def _state(path: Path, file: WantedFile) -> FileState:
+def _compared(path: Path, file: WantedFile) -> FileOnDisk:
     try:
         found = _text(path)
     except (FileNotFoundError, NotADirectoryError):
-        return "missing"
-    if found == file.text:
-        return "current"
-    return "edited" if hash_in(found) == file.input else "stale"
+        return FileOnDisk(path=path, state="missing")
+    if _without_release(found) == _without_release(file.text):
+        return FileOnDisk(path=path, state="current")
+    header = _INPUT.search(found)
+    if header is None:
+        return FileOnDisk(path=path, state="stale")
+    if header[2] != file.release:  # whose hashes may be of something else
+        return FileOnDisk(path=path, state="outdated", made_by=header[2] or "", release=file.release)
+    return FileOnDisk(path=path, state="edited" if header[1] == file.input else "stale")
+
+
+def _without_release(text: str) -> str:
+    r"""Return the text of a file without the release in its header.
+
+    >>> _without_release("# input 0123456789abcdef, featurectl 1.2\nname: x\n")
+    '# input 0123456789abcdef\nname: x\n'
+    """
+    return _INPUT.sub(r"# input \1", text, count=1)
 
 
 def _check_other(path: Path, file: WantedFile) -> None:

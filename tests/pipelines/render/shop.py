@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from featurectl.language.definitions.pipelines import Pipeline, PipelineStage, Resources
+from featurectl.pipelines.render import header
 from featurectl.pipelines.render.all_targets import pipeline_target
 from featurectl.pipelines.render.base import PipelineRequest, Site
 from featurectl.pipelines.render.files import Rendering
 from featurectl.pipelines.render.order import RenderOrder, render_deployments, render_pipelines
+from featurectl.pipelines.render.pipelines import github_actions
 from featurectl.pipelines.render.site import SitePlaces
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -117,6 +121,12 @@ def in_parts_for(target: str, pipeline: Pipeline = IN_PARTS) -> dict[str, str]:
     site = Site(project="flights", environment="prod", image="flights:1", folder="/srv/flights")
     (file, *_) = render(PipelineRequest(site=site, pipeline=pipeline, command=""))
     return {file.name: file.text}
+
+
+def of_release(monkeypatch: pytest.MonkeyPatch, release: str) -> None:
+    """Let files be rendered by another release of featurectl."""
+    for module in (header, github_actions):
+        monkeypatch.setattr(module, "__version__", release)
 
 
 def assert_golden(kind: str, target: str, texts: dict[str, str]) -> None:

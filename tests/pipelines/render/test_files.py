@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from featurectl.core.errors import ProblemsError, UsageError
 from featurectl.pipelines.render.all_targets import PIPELINE_TARGETS
 from featurectl.pipelines.render.order import render_deployments, render_pipelines
 from featurectl.pipelines.render.site import SitePlaces
-from tests.pipelines.render.shop import content, order, write_repository
+from tests.pipelines.render.shop import content, of_release, order, write_repository
 
 
 @pytest.fixture
@@ -63,6 +64,45 @@ def test_check_names_what_is_missing_stale_and_edited(root):
     file = root / "deploy/prod/cron/flights-prod-unlucky"
     file.write_text(file.read_text().replace("flock -n", "flock -w 5"))
     assert states(root, "unlucky") == [("flights-prod-unlucky", "edited")]
+
+
+def test_a_file_of_another_release_is_current_where_that_makes_the_same(root, monkeypatch):
+    of_release(monkeypatch, "0.9.0rc1+local")
+    render_pipelines(order(root, "cron", "nightly"))
+    text = (root / "deploy/prod/cron/flights-prod-nightly").read_text()
+    assert re.search(r"^# input [0-9a-f]{16}, featurectl 0\.9\.0rc1\+local$", text, re.MULTILINE)
+    of_release(monkeypatch, "1.0.0")
+    assert states(root, "nightly") == [("flights-prod-nightly", "current")]
+
+
+def test_a_file_that_another_release_makes_otherwise_is_outdated(root, monkeypatch, capsys):
+    of_release(monkeypatch, "0.9.0")
+    render_pipelines(order(root, "cron", "nightly", "unlucky"))
+    file = root / "deploy/prod/cron/flights-prod-nightly"
+    file.write_text(file.read_text().replace("flock -n", "flock -w 5"))
+    older = root / "deploy/prod/cron/flights-prod-unlucky"
+    older.write_text(older.read_text().replace(", featurectl 0.9.0", "").replace("flock -n", "flock -w 5"))
+    of_release(monkeypatch, "1.0.0")
+    assert states(root) == [("flights-prod-nightly", "outdated"), ("flights-prod-unlucky", "outdated")]
+    assert main(["pipeline", "render", "--to", "cron", "--env", "prod", "--check"]) == 1
+    again = "and 1.0.0 makes another one: render it again, and look at the difference"
+    assert capsys.readouterr().out.splitlines() == [
+        "left out by_hand: it has no schedule",
+        f"outdated: deploy/prod/cron/flights-prod-nightly: featurectl 0.9.0 made it, {again}",
+        f"outdated: deploy/prod/cron/flights-prod-unlucky: another featurectl made it, {again}",
+    ]
+    assert main(["pipeline", "render", "--to", "cron", "--env", "prod"]) == 0
+    assert states(root) == [("flights-prod-nightly", "current"), ("flights-prod-unlucky", "current")]
+
+
+def test_json_says_which_release_made_a_file_that_is_outdated(root, monkeypatch, capsys):
+    of_release(monkeypatch, "0.9.0")
+    render_pipelines(order(root, "github-actions", "nightly"))
+    of_release(monkeypatch, "1.0.0")
+    words = ["pipeline", "render", "nightly", "--to", "github-actions", "--env", "prod", "--check", "-o", "json"]
+    assert main(words) == 1
+    (file,) = json.loads(capsys.readouterr().out)["result"]["files"]
+    assert file == {"path": "deploy/prod/github-actions/nightly.yaml", "state": "outdated", "release": "0.9.0"}
 
 
 def test_a_change_elsewhere_leaves_a_file_current(root):

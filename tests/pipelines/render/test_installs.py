@@ -10,8 +10,7 @@ import yaml
 from featurectl.core.version import __version__
 from featurectl.operations.init import init_repository
 from featurectl.pipelines.render.order import render_pipelines
-from featurectl.pipelines.render.pipelines import github_actions
-from tests.pipelines.render.shop import order, pipelines_for, write_repository
+from tests.pipelines.render.shop import of_release, order, pipelines_for, write_repository
 from tests.pipelines.render.test_validators import actionlint_says, schema_says
 
 OWN = f"'featurectl[cloud,postgres,redis]=={__version__}'"
@@ -81,7 +80,7 @@ def test_a_file_is_stale_when_requirements_come_and_not_when_they_change(root):
 def test_a_file_names_no_release_where_the_requirements_do(root, monkeypatch):
     (root / "requirements.txt").write_text("featurectl[postgres]==1.2\n")
     render_pipelines(order(root, "github-actions", "nightly"))
-    monkeypatch.setattr(github_actions, "__version__", "999.0")
+    of_release(monkeypatch, "999.0")
     assert state(root) == "current"
 
 

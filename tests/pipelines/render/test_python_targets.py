@@ -20,7 +20,7 @@ from featurectl.pipelines.render.base import PipelineRequest, Site
 from featurectl.pipelines.render.order import render_pipelines
 from featurectl.pipelines.render.python_stages import union_schedule
 from tests.pipelines.render.naive_calendar import BEGIN, schedules
-from tests.pipelines.render.shop import assert_golden, order, pipelines_for, write_repository
+from tests.pipelines.render.shop import assert_golden, of_release, order, pipelines_for, write_repository
 
 TARGETS = ("airflow", "dagster")
 RUFF = Path(sys.executable).parent / "ruff"
@@ -54,7 +54,8 @@ def rendered(target: str, pipeline: Pipeline) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_files_of_a_target_are_as_they_were_read(tmp_path, target):
+def test_files_of_a_target_are_as_they_were_read(tmp_path, target, monkeypatch):
+    of_release(monkeypatch, "1.2.3")
     root = write_repository(tmp_path / "repo")
     texts = pipelines_for(root, target, "nightly", "unlucky", "by_hand")
     texts |= rendered(target, PARTS)

@@ -17,11 +17,10 @@ from featurectl.core.errors import UsageError
 from featurectl.core.version import __version__
 from featurectl.language.definitions.pipelines import Pipeline, PipelineStage, Resources
 from featurectl.pipelines.render.base import PipelineRequest, Site
-from featurectl.pipelines.render.order import render_pipelines
 from featurectl.pipelines.render.pipelines import github_actions
 from featurectl.pipelines.render.site import SitePlaces
 from tests.pipelines.render.naive_readers import by_kubelet
-from tests.pipelines.render.shop import in_parts_for, order, pipelines_for, write_repository
+from tests.pipelines.render.shop import in_parts_for, pipelines_for, write_repository
 
 COMMANDS = {
     "features": ["featurectl", "materialize", "--no-online"],
@@ -231,17 +230,6 @@ def test_the_step_that_runs_featurectl_alone_has_secrets(root):
 def test_a_job_of_github_installs_the_release_that_made_the_file(root):
     installs = jobs_of(root)["sync"]["steps"][2]
     assert installs == {"run": f"pip install 'featurectl[cloud,postgres,redis]=={__version__}'"}
-
-
-def test_another_release_makes_a_file_that_names_it_stale(root, monkeypatch):
-    for target in ("github-actions", "cron"):
-        render_pipelines(order(root, target, "nightly"))
-    monkeypatch.setattr(github_actions, "__version__", "999.0")
-    states = {
-        target: [file.state for file in render_pipelines(order(root, target, "nightly", is_check=True)).files]
-        for target in ("github-actions", "cron")
-    }
-    assert states == {"github-actions": ["stale"], "cron": ["current"]}
 
 
 def test_github_has_a_job_for_each_part_of_a_stage():

@@ -52,8 +52,7 @@ def render(request: PipelineRequest) -> list[RenderedFile]:
         *untold_text(pipeline, "GitHub"),
     )
     text = head + "\n" + yaml_text(_workflow(request))
-    release = __version__ if site.requirements.package else ""
-    return [RenderedFile(name=f"{pipeline.name}.yaml", text=text, release=release, warnings=warnings)]
+    return [RenderedFile(name=f"{pipeline.name}.yaml", text=text, warnings=warnings)]
 
 
 def _workflow(request: PipelineRequest) -> dict[str, Any]:
