@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,21 @@ def test_the_end_of_a_run_is_behind_the_longest_waits_of_its_retries(retries, wa
 def test_a_pipeline_without_a_schedule_is_a_job_that_is_suspended(root):
     spec = yaml.safe_load(pipelines_for(root, "kubernetes", "by_hand")["flights-by-hand.yaml"])["spec"]
     assert spec["suspend"] is True
+
+
+def test_a_job_by_hand_has_another_name_each_time(tmp_path):
+    (tmp_path / "kubectl").write_text('#!/bin/sh\nfor word in "$@"; do echo "$word"; done\n')
+    (tmp_path / "kubectl").chmod(0o755)
+    stage = PipelineStage(name="a", run="push")
+    file = in_parts_for("kubernetes", Pipeline(name="p" * 80, stages=(stage,)))
+    ((name, text),) = file.items()
+    command = text.partition("\n\n")[0].replace("\n# ", " ").removeprefix("# By hand: ")
+    environ = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    said = subprocess.run(["sh", "-c", command], env=environ, capture_output=True, text=True, check=True).stdout.split()
+    cron_job = name.removesuffix(".yaml")
+    assert said[:3] == ["create", "job", f"--from=cronjob/{cron_job}"]
+    assert re.fullmatch(rf"{cron_job}-\d+", said[3])
+    assert len(said[3]) <= 63
 
 
 def test_no_two_names_of_the_language_become_one():

@@ -22,7 +22,7 @@ def render(request: PipelineRequest) -> list[RenderedFile]:
     """Return the CronJob; of a pipeline without a schedule one that is suspended."""
     site, pipeline = request.site, request.pipeline
     name = kube.kube_name(site.project, pipeline.name, most=kube.CRON_JOB_NAME)
-    by_hand = f"kubectl create job --from=cronjob/{name} {name}-by-hand"
+    by_hand = f"kubectl create job --from=cronjob/{name} {name}-$(date +%s)"
     warnings, is_indexed = unwritable_outputs(site, pipeline), indexed_job.is_for(pipeline)
     head = comment(
         f"By hand: {by_hand}",
