@@ -84,7 +84,7 @@ def test_a_run_of_an_id_is_joined_by_parts_of_that_id_alone(shop, made):
     assert kept(shop) == []
 
 
-def test_a_part_of_an_id_that_comes_again_after_the_commit_finds_it_written(shop, made):
+def test_a_part_of_an_id_that_comes_after_the_commit_has_nothing_to_do(shop, made):
     """As a pod does that was ended between the commit and its own end."""
     assert run_parts(shop, "out.parquet", ["1/2", "2/2"], "--run-id", "a") == [0, 0]
     before = (shop / "out.parquet").stat()
