@@ -219,8 +219,10 @@ def measure_rate(root: Path, url: str, name: str, options: argparse.Namespace) -
 def measure_bare(root: Path, options: argparse.Namespace) -> None:
     """Measure the model alone, by ONNX Runtime as workers have it."""
     import numpy as np
-    import onnxruntime
 
+    from featurectl.models.runtimes.onnx import load_onnxruntime
+
+    onnxruntime = load_onnxruntime()
     path = max((root / "off").rglob("*.onnx"))
     setting = onnxruntime.SessionOptions()
     setting.intra_op_num_threads = 1

@@ -25,6 +25,7 @@ from tests.servers.tls import Certificates, tls_proxy
 
 collect_ignore_glob = ["servers/*_program.py", "pipelines/render/schedulers/*_program.py"]  # of other environments
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # of trainers: threads that wait leave the cores to other tests
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # of ONNX Runtime, which tests/warm.py loads by itself
 os.environ.pop("COLUMNS", None)  # workers of pytest have one: what is not about widths is read as in a pipe
 os.unsetenv("COLUMNS")  # readline sets it for programs that are started, beside Python's own list of variables
 settings.register_profile("fixed", deadline=None, derandomize=True, max_examples=30)  # a busy machine is no failure
