@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final, Literal, overload
 
 import polars as pl
@@ -16,6 +15,7 @@ from featurectl.api.pages import RetrainedPage, TrainedPage, as_page
 from featurectl.api.results import ResultTable
 from featurectl.api.rows import ScoredFrame, TrainingFrame
 from featurectl.core.errors import UsageError
+from featurectl.core.temporary_folders import temporary_folder
 from featurectl.language.resolve.feature_names import FeatureChoice, feature_choices
 from featurectl.online.client.clients import warn_of_old_names
 from featurectl.operations.materialize.dry_run import Planned
@@ -315,18 +315,18 @@ class DataMethods(ProjectBase):
         name, which = split_name(model)
         frame, named = _spine_of(spine)
         cut = Cut(since=instant_of(since), until=instant_of(until))
-        with TemporaryDirectory(prefix="featurectl-score-") as folder, self.workspace() as workspace:
+        with temporary_folder("scores") as folder, self.workspace() as workspace:
             request = ScoreRequest(
                 model=name,
                 which=which,
                 selection=ScoringRows(spine=named, all_keys=all_keys, cut=cut, frame=frame),
-                to=open_destination(str(Path(folder) / "scores.parquet"), name),
+                to=open_destination(str(folder / "scores.parquet"), name),
                 allow_pickle=allow_pickle,
             )
             done = score_model(workspace, request, self.open_progress())
             self._warn((*done.later_rows, *done.unknown), "score")
             manifest = dict(done.manifest)
-            rows = pl.read_parquet(Path(folder) / "scores.parquet", memory_map=False)
+            rows = pl.read_parquet(folder / "scores.parquet", memory_map=False)
         if frame is None:
             return ScoredFrame(to_kind(rows, self.frames), manifest)
         return ScoredFrame(like(rows, spine, _places_of_cut(frame, manifest, cut)), manifest)

@@ -10,11 +10,11 @@ import sys
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import DataError, UsageError
+from featurectl.core.temporary_folders import temporary_folder
 from featurectl.core.units import plural
 from featurectl.language.definitions.model import Trainer
 from featurectl.models.all_model_formats import MODEL_FORMATS
@@ -53,8 +53,7 @@ def run_command(
         UsageError: a pickle, and --allow-pickle was not given.
     """
     assert trainer.run is not None
-    with TemporaryDirectory() as folder:
-        room = Path(folder)
+    with temporary_folder("training") as room:
         environment = _prepare(learning, trainer, commands, room)
         _run(trainer.run, environment, commands)
         path = _found(trainer.run, Path(environment["FEATURECTL_OUT"]))

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,6 +34,7 @@ from featurectl.core.dtypes import TIMESTAMP
 from featurectl.core.errors import DataError, StoreError
 from featurectl.core.frames.types import polars_dtype
 from featurectl.core.object_store import delta_options
+from featurectl.core.temporary_folders import temporary_folder
 from featurectl.offline.actions import files_of
 from featurectl.offline.commit_log import all_entries, newest_entry
 from featurectl.offline.compact_turns import compact_in_turn
@@ -333,8 +333,8 @@ class EventLog:
         )
 
     def _upload(self, rows: pl.DataFrame, name: str) -> int:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / name
+        with temporary_folder("upload") as folder:
+            path = folder / name
             rows.write_parquet(path, compression="zstd", compression_level=1)
             try:
                 open_bucket(self.location).upload(name, path)

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import secrets
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,6 +23,7 @@ from polars.io.plugins import register_io_source
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import StoreError
 from featurectl.core.frames.timestamps import within_datetime
+from featurectl.core.temporary_folders import temporary_folder
 from featurectl.core.units import format_iso
 from featurectl.engines.base import BucketedRows
 from featurectl.offline.commit import Commit
@@ -225,8 +225,8 @@ def _write_whole(frames: list[pl.DataFrame], others: Iterator[pl.DataFrame], pat
 
 def _write_away(frames: list[pl.DataFrame], others: Iterator[pl.DataFrame], file: _File) -> int:
     """Write a file into an object store, and return its size: the log must say it to the byte."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "rows.parquet"
+    with temporary_folder("upload") as folder:
+        path = folder / "rows.parquet"
         _write(frames, others, str(path))
         try:
             open_bucket(file.location).upload(file.path, path)

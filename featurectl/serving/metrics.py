@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +18,8 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from featurectl.core.temporary_folders import temporary_folder
 
 MULTIPROC_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"  # the library looks for it when a metric is made
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5)
@@ -207,19 +208,15 @@ class Metrics:
         return generate_latest(together)
 
 
-def share_metrics() -> Path:
-    """Return a new folder through which processes that are started from now on share their metrics."""
-    folder = Path(tempfile.mkdtemp(prefix="featurectl-metrics-"))
-    os.environ[MULTIPROC_VARIABLE] = str(folder)
-    return folder
+@contextmanager
+def shared_metrics() -> Iterator[Path]:
+    """Give a folder through which processes that are started from now on share their metrics."""
+    with temporary_folder("metrics") as folder:
+        os.environ[MULTIPROC_VARIABLE] = str(folder)
+        yield folder
 
 
 def forget_process(process: int) -> None:
     """Take a process that has ended out of what is in flight."""
     if MULTIPROC_VARIABLE in os.environ:
         mark_process_dead(process)
-
-
-def forget_metrics(folder: Path) -> None:
-    """Remove the folder of shared metrics."""
-    shutil.rmtree(folder, ignore_errors=True)

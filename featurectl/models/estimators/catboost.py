@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, Final
 
+from featurectl.core.temporary_folders import temporary_folder
 from featurectl.models.estimators.base import SEEDS, EstimatorLibrary, FitRows
 from featurectl.models.runtimes.base import CATBOOST
 
@@ -46,7 +45,7 @@ class CatBoostLibrary(EstimatorLibrary):
 
 def save_as(model: Any, form: str) -> bytes:
     """Return what CatBoost writes in one of its formats; it writes to files alone."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "model"
+    with temporary_folder("model") as folder:
+        path = folder / "model"
         model.save_model(str(path), format=form)
         return path.read_bytes()

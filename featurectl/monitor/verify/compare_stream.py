@@ -11,8 +11,6 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 import polars as pl
@@ -20,6 +18,7 @@ import polars as pl
 from featurectl.core.dataclass import dataclass
 from featurectl.core.frames.timestamps import INSTANT
 from featurectl.core.frames.types import polars_dtype
+from featurectl.core.temporary_folders import temporary_folder
 from featurectl.core.units import counted, instant_us
 from featurectl.engines.all_engines import open_engine
 from featurectl.engines.base import Engine, ViewBuckets
@@ -70,8 +69,8 @@ def verify_stream(
     if log.state.asof_us is None:
         return replace(nothing, note="no worker has logged anything yet")
     engine = open_engine(workspace.environment, how.memory_bytes)
-    with TemporaryDirectory(prefix="featurectl-verify-") as folder:
-        table = DeltaStore(folder, workspace.project).table(view.name, item.version, view.key_types)
+    with temporary_folder("replay") as folder:
+        table = DeltaStore(str(folder), workspace.project).table(view.name, item.version, view.key_types)
         how.progress.start(f"read the log of {view.name}@{item.version}")
         reader = workspace.source(view.source)
         run = MaterializeRun(
@@ -79,7 +78,7 @@ def verify_stream(
             version=item.version,
             reader=reader,
             table=table,
-            spill=Path(folder) / "spill",
+            spill=folder / "spill",
             erasures=workspace.erasures(),
         )
         materialize_stream(engine, run, workspace.now)

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING, Final
 
 import polars as pl
@@ -17,6 +16,7 @@ import polars as pl
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
 from featurectl.core.secrets import hide_address_secrets
+from featurectl.core.temporary_folders import temporary_folder
 from featurectl.core.variables import shown_location
 from featurectl.operations.outputs.frames import Frames
 from featurectl.sources.sql import bigquery_client
@@ -76,8 +76,8 @@ class BigQueryDestination:
         """
         document = json.dumps(manifest, default=str, ensure_ascii=False)
         digest = hashlib.sha256(f"{self.shown}\n{document}".encode()).hexdigest()[:32]
-        with self._connected() as client, TemporaryDirectory(prefix="featurectl-scores-") as folder:
-            file = Path(folder) / "scores.parquet"
+        with self._connected() as client, temporary_folder("scores") as folder:
+            file = folder / "scores.parquet"
             _write_parquet(frames, file)
             with file.open("rb") as rows:
                 job = self._loaded(client, self._table, rows, _fields(frames.schema), f"featurectl_score_{digest}")

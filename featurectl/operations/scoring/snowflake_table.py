@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 import polars as pl
@@ -19,6 +18,7 @@ from featurectl.core.dataclass import dataclass
 from featurectl.core.drivers import missing_driver
 from featurectl.core.errors import StoreError, UsageError
 from featurectl.core.secrets import hide_address_secrets
+from featurectl.core.temporary_folders import temporary_folder
 from featurectl.core.variables import shown_location
 from featurectl.operations.outputs.frames import Frames
 from featurectl.sources.sql.snowflake_address import SnowflakeAddress, snowflake_address
@@ -166,10 +166,10 @@ def _put(session: SnowflakeSession, stage: str, frames: Frames) -> bool:
     from pyarrow import parquet
 
     number = 0
-    with TemporaryDirectory(prefix="featurectl-scores-") as folder:
+    with temporary_folder("scores") as folder:
         for frame in frames.read():
             if frame.height:
-                file = Path(folder) / f"{number:06}.parquet"
+                file = folder / f"{number:06}.parquet"
                 parquet.write_table(_as_kept(frame).to_arrow(), file, compression="snappy")
                 session.run(f"put 'file://{file}' @{stage} auto_compress = false")
                 file.unlink()

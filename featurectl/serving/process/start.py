@@ -21,7 +21,7 @@ from featurectl.serving.context import ServerContext
 from featurectl.serving.journal import Journal, log_config
 from featurectl.serving.log.parquet import ParquetLog
 from featurectl.serving.log.policy import log_policy
-from featurectl.serving.metrics import Metrics, forget_metrics, share_metrics
+from featurectl.serving.metrics import Metrics, shared_metrics
 from featurectl.serving.middleware import Guard
 from featurectl.serving.process.draining import open_server
 from featurectl.serving.process.protocol import PatientProtocol
@@ -208,13 +208,9 @@ def _run_several(config: uvicorn.Config, settings: ServeSettings) -> None:
         KeyboardInterrupt: by Ctrl-C, as one process raises it.
         StoreError: one could not start.
     """
-    folder = share_metrics()
-    try:
-        with closing(config.bind_socket()) as port:
-            processes = Workers(config, port, settings.drain_s, folder, Journal(settings.log_format))
-            processes.run()
-    finally:
-        forget_metrics(folder)
+    with shared_metrics() as folder, closing(config.bind_socket()) as port:
+        processes = Workers(config, port, settings.drain_s, folder, Journal(settings.log_format))
+        processes.run()
     if processes.is_interrupted:
         raise KeyboardInterrupt
     if processes.ended_by is not None:
