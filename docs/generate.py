@@ -56,7 +56,7 @@ stand after the command; those [of every command](#options-of-every-command) als
 | 64 | wrong usage: an unknown name or option, an output that can't be written, an environment variable that is not set, a question without a terminal |
 | 69 | a store or database can't be reached, is full or read-only |
 | 70 | a fault of featurectl; the details are in `.featurectl/crash-*.log` |
-| 75 | try again: another command holds the lock, or has changed the registry or the table meanwhile |
+| 75 | try again: another command holds the lock or the store, or has changed the registry or the table meanwhile |
 | 130 | interrupted |
 | 143, 129 | a run of a pipeline was ended by SIGTERM, or with its terminal |
 

@@ -1,12 +1,14 @@
 """The errors that featurectl raises, for those who catch them; `featurectl.core.errors` says what each one means."""
 
 from featurectl.core.errors import (
+    BusyStoreError,
     CheckFailedError,
     DataError,
     FeaturectlError,
     NoAnswerError,
     PlanError,
     ProblemsError,
+    RunningError,
     StoreError,
     TryAgainError,
     UsageError,
@@ -14,6 +16,7 @@ from featurectl.core.errors import (
 from featurectl.core.parts_failed import PartsFailedError
 
 __all__ = [
+    "BusyStoreError",
     "CheckFailedError",
     "DataError",
     "FeaturectlError",
@@ -21,6 +24,7 @@ __all__ = [
     "PartsFailedError",
     "PlanError",
     "ProblemsError",
+    "RunningError",
     "StoreError",
     "TryAgainError",
     "UsageError",

@@ -25,6 +25,7 @@ from featurectl.cli.command_line import CommandLine, read_command_line
 from featurectl.cli.shared.call import WHOLE, Call, Invocation, Outcome
 from featurectl.cli.shell_completion import complete_line, is_completing
 from featurectl.core.errors import (
+    BusyStoreError,
     FeaturectlError,
     ProblemsError,
     StoreError,
@@ -56,10 +57,10 @@ def exit_code_of(error: FeaturectlError) -> int:
     match error:
         case UsageError():
             return USAGE
+        case TryAgainError() | BusyStoreError():
+            return TRY_AGAIN
         case StoreError():
             return UNAVAILABLE
-        case TryAgainError():
-            return TRY_AGAIN
         case _:
             return FOUND_PROBLEMS
 

@@ -8,8 +8,10 @@
     |-- PlanError              a plan that can't be applied as it is: blocked, or not in this version (FC4xx)
     |-- CheckFailedError       it ran and found something: a failed test, a failed gate
     |-- StoreError             a registry, online or offline store can't be reached, is full or read-only (FC6xx)
-    |   `-- NoAnswerError      it did not answer in time, and would not the next time
+    |   |-- NoAnswerError      it did not answer in time, and would not the next time
+    |   `-- BusyStoreError     somebody else holds it: nothing is wrong, and the same works later
     `-- TryAgainError          a lock is held, or the registry moved since it was read
+        `-- RunningError       what is to run runs already
 
 Library code raises these and knows nothing of exit codes; `cli/main.py` maps them.
 """
@@ -92,5 +94,13 @@ class NoAnswerError(StoreError):
     """A store does not answer: what else is asked of it would wait as long, so nothing else is."""
 
 
+class BusyStoreError(StoreError):
+    """Another process holds a store, and has for as long as it was waited for: the same works when it is done."""
+
+
 class TryAgainError(FeaturectlError):
     """Another command holds the lock, or the registry moved under this one."""
+
+
+class RunningError(TryAgainError):
+    """What is to run, one at a time, is run by somebody else already."""

@@ -23,7 +23,7 @@ from featurectl.notifiers.base import NotifierChannel
 from featurectl.offline.pipeline_records import PipelineRecord, PipelineRecords, PipelineState, StageRecord
 from featurectl.pipelines.applied import find_pipeline, records_of
 from featurectl.pipelines.ends import end_of
-from featurectl.pipelines.lease import PipelineLease, lease_key, machine_lock
+from featurectl.pipelines.lease import PipelineLease, RunClaim, lease_key, machine_lock
 from featurectl.pipelines.ledger import SharedLedger, machine_ledger
 from featurectl.pipelines.machine import this_machine
 from featurectl.pipelines.notify import StageMessages, StageNotifications
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from featurectl.workspace.workspace import Workspace
 
 _FOLDER: Final = ".featurectl/pipelines"
+_WAITING: Final = "waiting for the stages of a run that was killed"
 _KEPT: Final = 20  # folders of runs of a pipeline
 
 
@@ -61,7 +62,8 @@ def run_pipeline(
     Raises:
         UsageError: no such pipeline or stage; there is no run to go on with.
         CheckFailedError: nothing is applied.
-        TryAgainError: another run of it goes on; the lease was lost.
+        RunningError: another run of it goes on.
+        TryAgainError: the lease was lost.
         StoreError: the registry or the offline store can't be reached; the disk is full.
     """
     state = workspace.applied_state()
@@ -69,15 +71,11 @@ def run_pipeline(
     plan_run(workspace, request, pipeline, _last(records, pipeline))  # what is wrong is said before anything is made
     folder = workspace.root / _FOLDER / workspace.environment.name / pipeline.name
     _made(folder)
+    holder = lock_holder(caller(), f"featurectl pipeline run {pipeline.name}")
+    claim = RunClaim(pipeline=pipeline.name, environment=workspace.environment.name, holder=holder)
     with ExitStack() as held:
-        lock = held.enter_context(
-            machine_lock(
-                folder / "lock",
-                pipeline.name,
-                lambda: report.note("waiting for another run, or what a killed one left"),
-            )
-        )
-        lease = held.enter_context(_leased(workspace, pipeline, folder / "lease"))
+        lock = held.enter_context(machine_lock(folder / "lock", claim, lambda: report.note(_WAITING)))
+        lease = held.enter_context(_leased(workspace, claim, folder / "lease"))
         plan = plan_run(workspace, request, pipeline, _last(records, pipeline))  # another run may just have ended
         plan = replace(plan, record=replace(plan.record, folder=str(folder / plan.record.id)))
         _made(Path(plan.record.folder))
@@ -107,12 +105,11 @@ def _made(folder: Path) -> None:
 
 
 @contextmanager
-def _leased(workspace: Workspace, pipeline: Pipeline, kept: Path) -> Iterator[PipelineLease]:
+def _leased(workspace: Workspace, claim: RunClaim, kept: Path) -> Iterator[PipelineLease]:
     """Hold the lease of a pipeline; that of a run of this machine whose process is gone is taken over at once."""
     registry = workspace.registry()
-    key = lease_key(workspace.project, workspace.environment.name, pipeline.name)
-    holder = lock_holder(caller(), f"featurectl pipeline run {pipeline.name}")
-    lease = PipelineLease(registry.leases(), key, holder, kept)
+    key = lease_key(workspace.project, claim.environment, claim.pipeline)
+    lease = PipelineLease(registry.leases(), key, claim.holder, kept)
     lease.take()
     try:
         yield lease

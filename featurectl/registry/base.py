@@ -83,7 +83,7 @@ class RunLeases(Protocol):
     def take(self, key: str, holder: str, lease_id: str, dead: Collection[str] = ()) -> None:
         """Take a lease under an ID; `dead` are IDs of those whose holders are known to be gone.
 
-        `TryAgainError` when another holder has it.
+        `RunningError` when another holder has it.
         """
 
     def renew(self, key: str, lease_id: str) -> str:

@@ -18,12 +18,12 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from featurectl.core.disk_room import hint_of, open_crowded, sqlite_failure
 from featurectl.core.drivers import driver_fault, missing_driver
-from featurectl.core.errors import FeaturectlError, StoreError, UsageError
+from featurectl.core.errors import BusyStoreError, FeaturectlError, StoreError, UsageError
 from featurectl.core.postgres import connect_limited
 from featurectl.core.secrets import hide_address_secrets
 from featurectl.registry import tables
 from featurectl.registry.steps import HEAD, KNOWN
-from featurectl.registry.waiting import Patience, backend_of, file_holder, said_after, session_holders
+from featurectl.registry.waiting import OTHERS, Patience, backend_of, file_holder, said_after, session_holders
 
 CONNECT_LIMIT_S: Final = 5
 BUSY_LIMIT_S: Final = 30  # how long a transaction waits for another's
@@ -31,6 +31,8 @@ ANSWER_LIMIT_S: Final = 40  # for any answer: a server that waits for another tr
 _WRITER_LIMITS: Final = ("lock_timeout", "idle_in_transaction_session_timeout")
 _MIGRATION_LOCK: Final = 7_310_582_946  # any number, the same in every process
 _KINDS: Final = ("sqlite", "postgresql", "postgres")
+_BUSY_NAMES: Final = ("SQLITE_BUSY", "SQLITE_LOCKED")
+_LOCK_NOT_AVAILABLE: Final = "55P03"  # of PostgreSQL
 _CROWDED: Final = "crowded"  # of a connection: it holds its file for itself
 _MODULES: Final = {"psycopg": ("psycopg_binary", "psycopg_c"), "pysqlite": ("sqlite3",)}  # beside one of its own name
 _DRIVERS: Final = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
@@ -95,6 +97,13 @@ class Database:
         limit_s = self._patience.limit_s or BUSY_LIMIT_S
         return f"registry {self._name} is held by {who}: waiting for {limit_s:g} s at most" if who else ""
 
+    def _busy(self) -> BusyStoreError:
+        """Return the error of who has waited for another's transaction in vain."""
+        file, limit_s = self._file(), self._patience.limit_s or BUSY_LIMIT_S
+        who = file_holder(file) if file else OTHERS
+        text = f"registry {self._name} is held by {who}, which was waited for: {limit_s:g} s"
+        return BusyStoreError(text, code="FC601", hint="run it again when that process is done")
+
     def close(self) -> None:
         """Give back the connections."""
         if self._engine:
@@ -152,6 +161,8 @@ class Database:
             yield
         except (SQLAlchemyError, OSError) as error:
             cause = getattr(error, "orig", None) or error
+            if _is_busy(cause):
+                raise self._busy() from error
             said = sqlite_failure(cause) if isinstance(cause, sqlite3.Error | OSError) else str(cause)
             reason = hide_address_secrets((said.strip().splitlines() or [type(error).__name__])[0], self._address)
             hint = hint_of(cause)
@@ -165,6 +176,12 @@ class Database:
                     f"registry {self._name} can't be used: {hide_address_secrets(fault, self._address)}", code="FC601"
                 ) from error
             raise
+
+
+def _is_busy(error: BaseException) -> bool:
+    """Return whether another transaction is in the way."""
+    name, state = getattr(error, "sqlite_errorname", ""), getattr(error, "sqlstate", None)
+    return name.startswith(_BUSY_NAMES) or state == _LOCK_NOT_AVAILABLE
 
 
 def _is_there(file: Path) -> bool:

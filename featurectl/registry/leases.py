@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, update
 
-from featurectl.core.errors import StoreError, TryAgainError
+from featurectl.core.errors import RunningError, StoreError
 from featurectl.core.units import format_iso
 from featurectl.registry import tables
 from featurectl.registry.database import Database
@@ -28,7 +28,7 @@ class SqlLeases:
         """Take a lease under an ID; `dead` are IDs of those whose holders are known to be gone.
 
         Raises:
-            TryAgainError: another holder has it.
+            RunningError: another holder has it.
         """
         with self._database.writing() as connection:
             for other in dead:
@@ -37,9 +37,7 @@ class SqlLeases:
         if held.id != lease_id:
             name = key.rpartition("/")[2]
             hint = f"it goes on until {held.expires_at:%H:%M:%S} UTC at least; when that process is gone: "
-            raise TryAgainError(
-                f"pipeline {name} is run by {describe(held)}", hint=f"{hint}featurectl unlock {held.id}"
-            )
+            raise RunningError(f"pipeline {name} is run by {describe(held)}", hint=f"{hint}featurectl unlock {held.id}")
 
     def renew(self, key: str, lease_id: str) -> str:
         """Have a lease end later; returned is who has it instead, "" where it is still of that ID.

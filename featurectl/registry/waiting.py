@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from featurectl.core.dataclass import dataclass
 
 _AFTER_S: Final = 1.0
-_OTHERS: Final = "another process"
+OTHERS: Final = "another process"
 _WAL_WRITER: Final = 120  # the byte of a `-shm` file that who writes has locked
 _RESERVED: Final = 0x40000001  # that of a file without a write-ahead log
 _BLOCKING: Final = """
@@ -67,7 +67,7 @@ def file_holder(file: Path) -> str:
             for pid in _writers(locks, inode, byte):
                 name = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
                 return f"process {pid} ({name})"
-    return _OTHERS
+    return OTHERS
 
 
 def _writers(locks: str, inode: int, byte: int) -> Iterator[int]:

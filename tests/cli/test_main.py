@@ -9,6 +9,7 @@ from featurectl.cli import main as entry
 from featurectl.cli.main import exit_code_of, main
 from featurectl.cli.shared.call import Invocation
 from featurectl.core.errors import (
+    BusyStoreError,
     CheckFailedError,
     DataError,
     PlanError,
@@ -24,6 +25,7 @@ from featurectl.core.errors import (
     [
         (UsageError("x"), 64),
         (StoreError("x"), 69),
+        (BusyStoreError("x"), 75),
         (TryAgainError("x"), 75),
         (DataError("x"), 1),
         (PlanError("x"), 1),

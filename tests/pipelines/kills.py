@@ -74,10 +74,12 @@ class _Guards:
         self._root, self._chance = root, chance
         self.killed = 0
 
-    def kill_one(self) -> None:
-        """Kill one of those that are there after a while, if any is."""
+    def kill_one(self, runner: subprocess.Popen[bytes]) -> None:
+        """Kill one of those that are there after a while; a busy machine needs longer until the first is there."""
         time.sleep(self._chance.uniform(0.0, 0.8))
-        guards = sorted(pid for pid, words in _processes(self._root) if "guard.py" in words)
+        guards, end = list[int](), time.monotonic() + 10
+        while not guards and runner.poll() is None and time.monotonic() < end:
+            guards = sorted(pid for pid, words in _processes(self._root) if "guard.py" in words)
         with suppress(ProcessLookupError):
             if guards:
                 os.kill(self._chance.choice(guards), signal.SIGKILL)
@@ -103,7 +105,7 @@ def _run(root: Path, again: str, wait_s: float, guards: _Guards | None) -> tuple
         assert process.stdout is not None
         process.stdout.readline()
         if guards:
-            guards.kill_one()
+            guards.kill_one(process)
         try:
             return process.wait(wait_s), False
         except subprocess.TimeoutExpired:

@@ -261,7 +261,7 @@ def test_who_waits_in_vain_for_a_killed_run_is_sent_to_its_pipeline(shop, capsys
         fcntl.flock(lock, fcntl.LOCK_EX)
         capsys.readouterr()
         assert main(["pipeline", "run", "nightly"]) == 75
-    assert "featurectl pipeline show nightly tells which" in capsys.readouterr().err
+    assert "featurectl pipeline show nightly --env dev tells which" in capsys.readouterr().err
 
 
 @pytest.mark.long

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from featurectl.cli.main import main
+from featurectl.core.errors import BusyStoreError
 from featurectl.registry.sql import SqlRegistry
 from featurectl.registry.waiting import Patience
 from tests.model_shop import VIEWS, Shop, open_shop
@@ -55,6 +56,31 @@ def test_who_waits_a_moment_says_nothing(shop: Shop, capsys: pytest.CaptureFixtu
     with hold(shop.root / "r.db", 0.3):
         assert main(["erase", "key", "k=k1"]) == 0
     assert "is held by" not in capsys.readouterr().err
+
+
+def test_who_waits_in_vain_may_try_again(shop: Shop, capsys: pytest.CaptureFixture[str], monkeypatch):
+    """A lock that is held is exit code 75, whoever holds it: nothing is wrong with the registry."""
+    monkeypatch.setattr("featurectl.registry.database.BUSY_LIMIT_S", 0.2)
+    capsys.readouterr()
+    with hold(shop.root / "r.db", 60) as other:
+        assert main(["erase", "key", "k=k1"]) == 75
+        other.kill()
+    said = capsys.readouterr().err
+    assert f"registry sqlite:///r.db is held by process {other.pid} (python" in said
+    assert "), which was waited for: 0.2 s" in said
+
+
+def test_who_waits_in_vain_for_a_session_may_try_again(postgres_url: str, monkeypatch):
+    monkeypatch.setattr("featurectl.registry.database.BUSY_LIMIT_S", 1)
+    registry = SqlRegistry(postgres_url, shown="postgresql://here")
+    registry.erasure_secret("shop")
+    with psycopg.connect(postgres_url.replace("+psycopg", "")) as other:
+        other.execute("lock table erasure_secrets in exclusive mode")
+        with pytest.raises(
+            BusyStoreError, match="registry postgresql://here is held by another process, which was wait"
+        ):
+            registry.erasure_secret("other")
+    registry.close()
 
 
 def test_a_session_of_postgresql_is_named(postgres_url: str):

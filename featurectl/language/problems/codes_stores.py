@@ -34,8 +34,8 @@ STORES: Final[Mapping[str, Code]] = {
     ),
     "FC601": Code(
         "the registry can't be reached",
-        "The database of `registry:` does not answer, refuses the user, or is read-only; or a document in it is none "
-        "that featurectl has written.",
+        "The database of `registry:` does not answer, refuses the user, is read-only, or is held by another process "
+        "for too long; or a document in it is none that featurectl has written.",
     ),
     "FC602": Code(
         "the online store can't be reached",

@@ -12,7 +12,7 @@ from featurectl.language.definitions.pipelines import Deployment, Pipeline, Pipe
 from featurectl.pipelines.render.requirements import Requirements
 
 PROGRAM: Final = "featurectl"
-NO_FAILURES: Final = (75, 130, 143)  # exit codes of `pipeline run`: somebody else runs the pipeline, or it was stopped
+NO_FAILURES: Final = (130, 143)  # exit codes of `pipeline run` that was stopped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,12 +108,14 @@ def deployment_words(deployment: Deployment, environment: str, *more: str) -> li
 
 
 def run_words(pipeline: Pipeline, environment: str) -> list[str]:
-    """Return the words of the command line that runs a whole pipeline.
+    """Return the words of the command line that runs a whole pipeline when it is due.
+
+    A run that is left out, as another one goes on, is no failure: nobody has to be woken.
 
     >>> " ".join(run_words(Pipeline(name="nightly", stages=()), "prod"))
-    'featurectl pipeline run nightly --env prod'
+    'featurectl pipeline run nightly --env prod --if-free'
     """
-    return [PROGRAM, "pipeline", "run", pipeline.name, "--env", environment]
+    return [PROGRAM, "pipeline", "run", pipeline.name, "--env", environment, "--if-free"]
 
 
 def _words(run: str, environment: str, more: tuple[str, ...]) -> list[str]:

@@ -133,7 +133,7 @@ def test_a_shell_runs_the_line_when_it_is_due_with_the_variables(tmp_path):
     root = write_repository(tmp_path / "repo")
     command, variables, said = written_line(root, "* * * * *", tmp_path)
     assert run(command, variables) == 0
-    assert said.read_text() == f"sqlite:///a?b=$c&d {root} pipeline run nightly --env prod\n"
+    assert said.read_text() == f"sqlite:///a?b=$c&d {root} pipeline run nightly --env prod --if-free\n"
 
 
 SAID = "features: materialize\nerror: no such table\n"
@@ -149,10 +149,12 @@ def test_a_run_that_fails_is_mailed_and_a_good_one_is_not(tmp_path):
 
 
 def test_what_is_no_failure_is_not_mailed(tmp_path):
-    """Somebody else runs the pipeline, or it was stopped."""
+    """It was stopped; where somebody else runs the pipeline it ends with 0. A lock that is held is a failure."""
     command, variables, _ = written_line(write_repository(tmp_path / "repo"), "* * * * *", tmp_path)
-    for code in (75, 130, 143):
+    for code in (130, 143):
         assert mailed(command, variables, CODE=str(code)) == (code, "")
+    code, mail = mailed(command, variables, CODE="75")
+    assert (code, mail != "") == (75, True)
 
 
 def test_what_keeps_a_run_from_starting_is_mailed(tmp_path):
@@ -176,7 +178,7 @@ def test_a_folder_of_any_letters_is_found(tmp_path):
     root = write_repository(tmp_path / "bücher")
     command, variables, said = written_line(root, "* * * * *", tmp_path)
     assert mailed(command, variables, CODE="1") == (1, SAID)
-    assert said.read_text() == f"sqlite:///a?b=$c&d {root} pipeline run nightly --env prod\n"
+    assert said.read_text() == f"sqlite:///a?b=$c&d {root} pipeline run nightly --env prod --if-free\n"
 
 
 def test_home_is_a_folder_that_is_there(tmp_path):

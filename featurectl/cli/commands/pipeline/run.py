@@ -14,7 +14,7 @@ from featurectl.cli.command_decorator import verb
 from featurectl.cli.shared.call import Call, Outcome
 from featurectl.cli.shared.workspaces import open_applied
 from featurectl.core.dataclass import dataclass
-from featurectl.core.errors import UsageError
+from featurectl.core.errors import RunningError, UsageError
 
 if TYPE_CHECKING:
     from featurectl.core.stop_request import StopRequest
@@ -36,6 +36,9 @@ class PipelineRunOptions:
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the last run: what did not succeed, at the same instant.")
     ] = False
+    if_free: Annotated[
+        bool, typer.Option("--if-free", help="While another run goes on, say so and end with 0; for schedules.")
+    ] = False
     max_parallel: Annotated[
         int | None, typer.Option(help="How many stages run at a time; as many as the machine has room for.", min=1)
     ] = None
@@ -54,9 +57,9 @@ def run(
     takes the start of the run as now, but for `monitor`, which looks at what is there when it runs. What a stage writes
     goes into a file of the run, and is shown here. After a failure stages that need it are skipped; others go on.
 
-    A pipeline runs once at a time, wherever it is started (exit code 75 says by whom). Ctrl-C, SIGTERM and SIGHUP end
-    all stages, with 130, 143 and 129. `--resume` goes on with a run that failed or was killed: what has succeeded is
-    not run again.
+    A pipeline runs once at a time, wherever it is started (exit code 75 says by whom; with --if-free it is 0, which no
+    scheduler takes for a failure). Ctrl-C, SIGTERM and SIGHUP end all stages, with 130, 143 and 129. `--resume` goes on
+    with a run that failed or was killed: what has succeeded is not run again.
 
     Exits 1 when a stage did not succeed.
     """
@@ -67,13 +70,19 @@ def run(
 
     request, stop = _request(call, name, options), StopRequest()
     with open_applied(call) as workspace, open_run_report(call) as report, _stopped_by_signals(stop) as heard:
-        ran = run_pipeline(workspace, request, report, stop)
+        try:
+            ran = run_pipeline(workspace, request, report, stop)
+        except RunningError as running:
+            if not options.if_free:
+                raise
+            text = f"Pipeline {name} is left out: {running.message}."
+            return Outcome(text=text, result={"run": None, "left_out": running.message})
     if ran.state == "stopped" and heard:
         again = f"featurectl pipeline run {name} --resume --env {ran.environment}"
-        return _stopped(call, again, {"run": pipeline_run_json(ran)}, heard[0])
+        return _stopped(call, again, {"run": pipeline_run_json(ran), "left_out": ""}, heard[0])
     return Outcome(
         text=render_pipeline_run(ran),
-        result={"run": pipeline_run_json(ran)},
+        result={"run": pipeline_run_json(ran), "left_out": ""},
         exit_code=0 if ran.state == "succeeded" else 1,
     )
 
