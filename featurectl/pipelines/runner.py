@@ -209,15 +209,26 @@ class PipelineRunner:
             self._change(replace(self.records[name], state="stopped"), "")
         for name, attempt in list(self._running.items()):
             if not attempt.ending:
+                self._read_lines(name, attempt, self._report.wrote)
                 attempt.end()
             polled = zip(attempt.codes, attempt.runs, strict=True)
             attempt.codes = [run.poll() if code is None else code for code, run in polled]
             if all(code is not None for code in attempt.codes):
                 del self._running[name]
                 self._room.give_back(name)
+                self._read_lines(name, attempt, self._note_line)  # which say what goes on without it
                 state: StageState = "stopped" if any(attempt.codes) else "succeeded"
                 ended = end_of(self.records[name].began, time.monotonic() - attempt.began)
                 self._change(replace(self.records[name], state=state, ended=ended), state)
+
+    def _read_lines(self, name: str, attempt: _Attempt, take: Callable[[str, str], None]) -> None:
+        for run, code in zip(attempt.runs, attempt.codes, strict=True):
+            for line in run.new_lines(whole=code is not None):
+                take(name, line)
+
+    def _note_line(self, name: str, line: str) -> None:
+        if line.strip():
+            self._report.note(f"{name} | {line}")
 
 
 def ended_with(record: StageRecord) -> str:

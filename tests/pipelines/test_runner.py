@@ -227,3 +227,23 @@ def test_a_result_that_can_not_be_written_is_no_failure(run, tmp_path):
     made = run(stage("a"), stage("b"))
     assert states(made) == {"a": "succeeded", "b": "failed"}
     assert made.records["b"].exit_code == 75
+
+
+def test_the_last_words_of_a_stage_that_is_stopped_are_heard(run, tmp_path):
+    """As they say what goes on without it, like a canary."""
+    (tmp_path / "a.do").write_text("last:goes-on sleep:60")
+    stop = StopRequest()
+    timer = threading.Thread(target=_stop_when, args=(stop, tmp_path / "run" / "a.1.log", "a works"))
+    timer.start()
+    runner = run(stage("a"), stop=stop)
+    timer.join()
+    assert runner.records["a"].state == "stopped"
+    assert runner.report.notes == ["a | goes-on"]
+    assert runner.report.lines == ["a | a works"]
+
+
+def _stop_when(stop, log, text):
+    while not log.exists() or text not in log.read_text():
+        time.sleep(0.02)
+    time.sleep(0.3)
+    stop.set()

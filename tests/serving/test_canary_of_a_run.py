@@ -85,8 +85,11 @@ def test_a_resumed_release_waits_for_the_canary_of_its_own_version(own_trial):
     with subprocess.Popen([sys.executable, "-m", "featurectl", *words], stdout=-1, stderr=-1, text=True) as process:
         wait_until(lambda: state_of(own_trial).running_canary("trial") is not None)
         os.kill(process.pid, signal.SIGINT)
-        process.communicate(timeout=60)
+        said = process.communicate(timeout=60)[1]
         assert process.returncode == 130
+    assert f"canary | interrupted: the canary of trial version {NEWEST + 1} goes on" in said
+    assert "canary | end it: featurectl models canary abort trial --env dev" in said
+    assert "stopped; featurectl pipeline run release --resume --env dev goes on with it" in said
     run(own_trial, "train", "trial")  # by somebody else, meanwhile
     with subprocess.Popen(
         [sys.executable, "-m", "featurectl", *words, "--resume"], stdout=-1, stderr=-1, text=True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -111,7 +112,9 @@ def test_a_canary_that_is_not_over_within_its_time_is_aborted_and_says_why(waite
     ended, lines = waited(CANARY.replace("2s", "15m"), clock, within=timedelta(minutes=35))
     assert (ended.state, clock.waits) == ("aborted", [600.0] * 4)
     why = "its time is over; it waits for requests: 0 of 300"
-    assert lines[-1] == f"trial version 2: 0 of 300 requests; no request for it is in the log of dev yet; {why}"
+    line = "trial version 2: 0 of 300 requests; no request for it is in the log of dev yet"
+    assert re.fullmatch(rf"{line}; 1[45] min left; aborted in 3[45] min unless it is over by then", lines[0])
+    assert re.fullmatch(rf"{line}; {why}; aborted in [45] min unless it is over by then", lines[-1])
     asked = "nobody has asked for trial in dev: is featurectl serve running there?"
     assert ended.reason == f"not over within 35m: {why}; {asked}"
     assert state_of(own_trial).aliases == {("trial", "champion"): 1}
@@ -217,7 +220,9 @@ def test_who_ends_the_wait_is_told_how_to_wait_again_as_long(own_trial, capsys, 
     monkeypatch.setattr(CanaryWait, "wait", interrupted)
     canary(own_trial, "start", f"trial@{BETTER}", "--wait", "--within", "2h", code=130)
     again = f"featurectl models canary start trial@{BETTER} --wait --within 2h --env dev"
-    assert f"wait for it again: {again}\n" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert f"wait for it again: {again}\n" in out
+    assert "end it: featurectl models canary abort trial --env dev\n" in out
 
 
 def test_a_version_that_is_the_champion_anyway_needs_no_canary(own_trial, capsys):

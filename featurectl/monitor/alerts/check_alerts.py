@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from featurectl.workspace.workspace import Workspace
 
 DRY_RUN: Final = "featurectl monitor check --dry-run looks as of any instant, and tells nobody"
+_PIPELINE: Final = "pipeline:"
 _AGAIN: Final = "once that is mended: featurectl monitor check --again"
 
 
@@ -50,6 +51,19 @@ def check_alert_clocks(workspace: Workspace, progress: Progress) -> None:
 def is_alarming(evaluation: AlertEvaluation) -> bool:
     """Return whether an alert of severity warning or critical fires, and is not silenced."""
     return evaluation.after.status == "firing" and evaluation.silence is None and evaluation.after.severity != "info"
+
+
+def fails_check(evaluation: AlertEvaluation, *, in_run: bool) -> bool:
+    """Return whether an alert makes a look fail; `in_run`: it is a stage of a run of a pipeline.
+
+    There an alert on runs of pipelines does not: each run would fail because the one before it has.
+    """
+    return is_alarming(evaluation) and not (in_run and is_of_runs(evaluation))
+
+
+def is_of_runs(evaluation: AlertEvaluation) -> bool:
+    """Return whether an alert is on the runs of a pipeline."""
+    return evaluation.after.root_cause.startswith(_PIPELINE)
 
 
 def failures_of(found: EvaluationRun) -> tuple[Failure, ...]:

@@ -62,7 +62,7 @@ class CanaryWait:
                 away = ""
                 if isinstance(found, CanaryRun):
                     return found
-                self.progress.done(judgement_line(found, self.now()))
+                self.progress.done(judgement_line(found, self.now(), self.within))
             self.pause(self.every_s)
 
     def _look(self, run: CanaryRun, log: CanaryLog) -> CanaryEvaluation | CanaryRun:
@@ -91,14 +91,23 @@ def _is_asked(seen: CanaryEvaluation) -> bool:
     return seen.figures.champion.requests + seen.figures.challenger.requests > 0
 
 
-def judgement_line(found: CanaryEvaluation, now: datetime) -> str:
-    """Return what a look at a running canary has found: requests, what does not hold yet, and the time left."""
+def judgement_line(found: CanaryEvaluation, now: datetime, within: timedelta | None = None) -> str:
+    """Return what a look at a running canary has found: requests, what does not hold yet, and the time left.
+
+    It is aborted when it is not over `within` a time after its beginning.
+    """
     run, verdict = found.run, found.verdict
-    left_us = int((ends_at(run) - now).total_seconds()) * SECOND_US
+    left_us = _whole_us(ends_at(run) - now)
+    aborted_us = 0 if within is None else _whole_us(run.started_at + within - now)
     missing = [f"{item.name} {item.measured} (asked: {item.asked})" for item in verdict.criteria if not item.holds]
     parts = [
         f"{found.figures.challenger.requests:,} of {least_requests(run):,} requests",
         *(missing if _is_asked(found) else [f"no request for it is in the log of {run.environment} yet"]),
         f"{format_age(left_us)} left" if left_us > 0 else verdict.reason,
+        *([f"aborted in {format_age(aborted_us)} unless it is over by then"] if aborted_us > 0 else []),
     ]
     return f"{run.model} version {run.challenger}: {'; '.join(parts)}"
+
+
+def _whole_us(length: timedelta) -> int:
+    return int(length.total_seconds()) * SECOND_US

@@ -92,6 +92,25 @@ def test_a_run_that_fails_is_told_with_its_last_lines_and_what_to_run(tmp_path, 
     assert "featurectl pipeline run nightly --resume --env" in message["cause"]
 
 
+def test_no_run_fails_because_one_before_it_has(tmp_path, monkeypatch, capsys):
+    """Its own `monitor check` tells of it and goes on; by hand and from cron the alert counts as any other."""
+    check = "\n      - {name: check, run: monitor check, needs: [set]}\n"
+    write_repository(
+        tmp_path, PIPELINES.replace("[{name: set", "\n      - {name: set").replace("}]", f"}}{check}") + ALERT
+    )
+    monkeypatch.chdir(tmp_path)
+    assert main(["pipeline", "run", "nightly", "-q"]) == 1  # without a spine
+    (tmp_path / "spine.csv").write_text("customer,event_time\nann,2026-01-03T00:00:00Z\n")
+    assert main(["materialize", "-q"]) == 0
+    capsys.readouterr()
+    assert main(["pipeline", "run", "nightly"]) == 0
+    said = capsys.readouterr().err
+    assert "1 firing of 1 alert" in said
+    assert "check | runs (pipeline:nightly) fires, and fails no stage: else a run would fail for one before it" in said
+    assert "pipeline:nightly" in (tmp_path / "told.jsonl").read_text()
+    assert main(["monitor", "check", "-q"]) == 1
+
+
 def test_where_now_stands_still_runs_up_to_the_real_now_count(tmp_path, monkeypatch, capsys):
     write_repository(tmp_path, PIPELINES + ALERT.replace("severity: critical", "severity: info"))
     monkeypatch.chdir(tmp_path)

@@ -127,7 +127,9 @@ def _waited(call: Call, workspace: Workspace, found: CanaryStart, pace: _Pace) -
     except KeyboardInterrupt:
         within = f" --within {format_duration(pace.within // timedelta(microseconds=1))}" if pace.within else ""
         again = f"featurectl models canary start {run.model}@{run.challenger} --wait{within} --env {run.environment}"
-        text = f"interrupted: the canary of {run.model} version {run.challenger} goes on\nwait for it again: {again}"
+        goes_on = f"interrupted: the canary of {run.model} version {run.challenger} goes on"
+        end = f"featurectl models canary abort {run.model} --env {run.environment}"
+        text = f"{goes_on}\nwait for it again: {again}\nend it: {end}"
         error = {"code": "", "message": "interrupted", "hint": again}
         result = {"canary": run_json(run), "gates": gates, "error": error}
         return Outcome(text=text, result=result, exit_code=130)
