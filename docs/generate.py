@@ -27,7 +27,7 @@ TYPES = {"int": "int", "float": "float"}  # of values; all others are texts
 COMMON = ("repo", "env", "output", "color", "quiet", "verbose", "debug", "clock")
 PLAIN_OUTPUT = "text or json."
 ANY_OUTPUT = "text or json, or one of the forms that the command lists. Default: `text`."
-VALUES = {"<str>": "TEXT", "<path>": "FILE", "<float>": "NUMBER", "<int>": "NUMBER"}
+VALUES = {"<str>": "TEXT", "<path>": "FILE", "<float>": "NUMBER", "<int>": "NUMBER", "<int range>": "NUMBER"}
 FAMILIES = {
     "0": "YAML",
     "1": "Shape: keys and values",
@@ -249,7 +249,8 @@ def command_form(command: object, outputs: Sequence[str]) -> dict[str, list[dict
             option = {"flags": some, "value": taken, "required": param.required}
             choices = {"output": outputs, "color": COLORS}.get(param.name, ())
             option |= {"choices": list(choices)} if choices else {}
-            option |= {"least": param.min} if getattr(param, "min", None) is not None else {}
+            bounds = {"least": getattr(param, "min", None), "most": getattr(param, "max", None)}
+            option |= {name: bound for name, bound in bounds.items() if bound is not None}
             form["options"].append(option)
     return form
 

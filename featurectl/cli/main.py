@@ -46,6 +46,7 @@ _JSON = (("-o", "json"), ("--output", "json"))
 _YOUNG_OBJECTS = 20_000  # new ones, between two searches for cycles among them; Python's own number is 700
 _YOUNG_SEARCHES = 1_000  # for cycles, between two among the oldest objects; Python's own number is 10
 _PANIC = "PanicException"  # of Polars, which is loaded by then; it is no Exception
+_BOUNDS = ("greater_than_equal", "less_than_equal")  # of numbers, as pydantic names them
 _NO_COMMAND = "No such command "  # as the parser says it
 _TOO_MANY = "Got unexpected extra argument"
 _OPTIONS_BEHIND = "options of one command stand behind it: featurectl status --as-of TIME"
@@ -215,12 +216,24 @@ def _usage_error(error: TyperException) -> UsageError:
     if context is not None and text.startswith(_NO_COMMAND):
         word = text.removeprefix(_NO_COMMAND).strip("'.")
         return UsageError(f"{_NO_COMMAND}{word!r}", hint=_command_hint(word, context.command.commands))
+    if (bounds := _out_of_bounds(error)) is not None:
+        return bounds
     if not hasattr(error, "possibilities"):
         return UsageError(text, hint=_usage(context) if context is not None and text.startswith(_TOO_MANY) else "")
     if near := nearest(name, getattr(error, "possibilities", None) or ()):
         return UsageError(f"No such option: {name}", hint=f"did you mean {near}?")
     before = context is not None and context.parent is None
     return UsageError(f"No such option: {name}", hint=_OPTIONS_BEHIND if before else "")
+
+
+def _out_of_bounds(error: TyperException) -> UsageError | None:
+    """Return the error of a number that an option does not take, with the bounds of it; None: it is another one."""
+    param, errors = getattr(error, "param", None), getattr(error.__cause__, "errors", None)
+    found: list[dict[str, object]] = errors() if errors else []
+    if param is None or not found or found[0].get("type") not in _BOUNDS:
+        return None
+    hint = f"{param.min} or more" if param.max is None else f"{param.min} to {param.max}"
+    return UsageError(f"{param.opts[0]} {found[0]['input']} is not within bounds", hint=hint)
 
 
 def _usage(context: Context) -> str:

@@ -8,6 +8,7 @@ import typer
 
 from featurectl.cli.command_decorator import verb
 from featurectl.cli.shared.call import Call, Outcome
+from featurectl.cli.shared.options import MOST_PORT
 from featurectl.cli.shared.times import seconds_of
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import UsageError
@@ -23,18 +24,22 @@ class ServeOptions:
     """Where it listens, its bounds, its clocks, and what it writes."""
 
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1"
-    port: Annotated[int, typer.Option(help="The port to listen on.")] = 8000
-    workers: Annotated[int, typer.Option(help="How many processes share the port.")] = 1
+    port: Annotated[int, typer.Option(help="The port to listen on.", min=1, max=MOST_PORT)] = 8000
+    workers: Annotated[int, typer.Option(help="How many processes share the port.", min=1)] = 1
     timeout: Annotated[str, typer.Option(help="How long until every request is answered, at most.")] = "1s"
     store_timeout: Annotated[str, typer.Option(help="How much of it the online store has.")] = "0.25s"
-    max_body: Annotated[int, typer.Option(help="The largest body of a request, in bytes.")] = 1 << 20
-    max_rows: Annotated[int, typer.Option(help="The most rows of a request.")] = 1_000
-    max_values: Annotated[int, typer.Option(help="The most values of an answer: rows by the values of each.")] = 250_000
+    max_body: Annotated[int, typer.Option(help="The largest body of a request, in bytes.", min=1)] = 1 << 20
+    max_rows: Annotated[int, typer.Option(help="The most rows of a request.", min=1)] = 1_000
+    max_values: Annotated[
+        int, typer.Option(help="The most values of an answer: rows by the values of each.", min=1)
+    ] = 250_000
     reload: Annotated[str, typer.Option(help="How long between two looks at the registry.")] = "2s"
     judge: Annotated[str, typer.Option(help="How long between two judgements of a running canary.")] = "10s"
     drain: Annotated[str, typer.Option(help="How long to go on after SIGTERM, at most: 5s; 0s ends at once.")] = "5s"
     keep_alive: Annotated[str, typer.Option(help="How long a connection may be idle.")] = "75s"
-    max_connections: Annotated[int, typer.Option(help="The most connections of an address to a process.")] = 1_024
+    max_connections: Annotated[int, typer.Option(help="The most connections of an address to a process.", min=1)] = (
+        1_024
+    )
     allow_pickle: Annotated[
         bool, typer.Option("--allow-pickle", help="Load models that run code when they are loaded.")
     ] = False
@@ -42,9 +47,11 @@ class ServeOptions:
     log_format: Annotated[str, typer.Option(help="How the lines of the log are written: text or json.")] = "text"
     events: Annotated[bool, typer.Option("--events", help="Take events of streams: POST /v1/events/SOURCE.")] = False
     event_timeout: Annotated[str, typer.Option(help="How long until a request with events is answered.")] = "5s"
-    max_events: Annotated[int, typer.Option(help="The most events of a request, 2,000 at most.")] = 1_000
+    max_events: Annotated[
+        int, typer.Option(help="The most events of a request, 2,000 at most.", min=1, max=_MOST_EVENTS)
+    ] = 1_000
     max_event_requests: Annotated[
-        int, typer.Option(help="The most requests with events that are under way in a process.")
+        int, typer.Option(help="The most requests with events that are under way in a process.", min=1)
     ] = 256
 
 
@@ -104,26 +111,10 @@ def _settings(call: Call, options: ServeOptions, timeout_s: float) -> ServeSetti
 
 
 def _check(options: ServeOptions) -> None:
-    """Check that numbers are within their bounds and words are known.
+    """Check that words are known.
 
     Raises:
         UsageError: one is not.
     """
-    counts = {
-        "--workers": options.workers,
-        "--max-body": options.max_body,
-        "--max-rows": options.max_rows,
-        "--max-values": options.max_values,
-        "--max-connections": options.max_connections,
-        "--max-events": options.max_events,
-        "--max-event-requests": options.max_event_requests,
-    }
-    for name, value in counts.items():
-        if value < 1:
-            raise UsageError(f"{name} {value} is too few", hint="1 or more")
-    if options.max_events > _MOST_EVENTS:
-        raise UsageError(f"--max-events {options.max_events} is too many", hint=f"{_MOST_EVENTS:,} or fewer")
-    if not 0 < options.port < 1 << 16:
-        raise UsageError(f"--port {options.port} is no port", hint="1 to 65535")
     if options.log_format not in ("text", "json"):
         raise UsageError(f"--log-format {options.log_format} is no format", hint="text or json")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -12,6 +12,7 @@ from featurectl.core.dataclass import dataclass
 if TYPE_CHECKING:
     from featurectl.operations.plan_files import PlanChoices
 
+MOST_PORT: Final = (1 << 16) - 1
 Select = Annotated[
     list[str] | None,
     typer.Option(

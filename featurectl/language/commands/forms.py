@@ -22,7 +22,7 @@ TABLE: Final = "table.json"
 class OptionForm:
     """An option by its first flag; `value` is the type of what follows it, None: nothing does.
 
-    Empty `choices`: any value; `least`: no number is less.
+    Empty `choices`: any value; `least`: no number is less; `most`: none is more.
     """
 
     flag: str
@@ -30,6 +30,7 @@ class OptionForm:
     required: bool
     choices: tuple[str, ...] = ()
     least: float | None = None
+    most: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -258,7 +258,9 @@ def _check_value(flag: str, option: OptionForm, word: Word) -> None:
         message, note = f'{flag} "{word.text}" is not one of its values', f"values: {', '.join(option.choices)}"
         raise WrongCommandError(message, word, suggestion=suggestion, note=note)
     if option.least is not None and float(word.text) < option.least:
-        raise WrongCommandError(f'{flag} "{word.text}" is less than {option.least:g}', word)
+        raise WrongCommandError(f'{flag} "{word.text}" is less than {option.least:.15g}', word)
+    if option.most is not None and float(word.text) > option.most:
+        raise WrongCommandError(f'{flag} "{word.text}" is more than {option.most:.15g}', word)
 
 
 def _check_type(name: str, value: ValueType, word: Word) -> None:

@@ -30,6 +30,9 @@ from featurectl.language.syntax.node import Fields, Node, ScalarNode
 
 _CPU: Final = re.compile(r"(\d{1,4}(?:\.\d{1,3})?)|(\d{1,7})m")
 _MEMORY: Final = re.compile(r"\d{1,6}(?:\.\d{1,3})?\s*[KMGT]iB?")
+_ANY_CPU: Final = re.compile(r"(\d+(?:\.\d+)?)(m?)")
+_ANY_MEMORY: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i)B?")
+_MOST_MEMORY: Final = 999_999  # of a unit
 _CPU_WORDS: Final = "a number like 4 or 0.5, or thousandths like 500m"
 _MEMORY_WORDS: Final = "a number and a unit, like 512Mi or 16Gi"
 
@@ -39,15 +42,28 @@ def _read_cpu(node: object, info: ValidationInfo) -> float:
     found = _CPU.fullmatch(text)
     cpu = (float(found[1]) if found[1] else int(found[2]) / 1000) if found else 0.0
     if not cpu:
-        fail(info, "FC104", f'"{text}" is no number of processors: {_CPU_WORDS}', node)
+        words = _bounds_words(text, _ANY_CPU, 0.001, 9_999) or _CPU_WORDS
+        fail(info, "FC104", f'"{text}" is no number of processors: {words}', node)
     return cpu
+
+
+def _bounds_words(text: str, form: re.Pattern[str], least: float, most: float) -> str:
+    """Return which bound a number is beyond that is written right; "": it is not, or is written otherwise."""
+    found = form.fullmatch(text)
+    if found is None:
+        return ""
+    number = float(found[1]) / (1000 if found[2] == "m" else 1)
+    if number < least:
+        return f"at least {least:g}"
+    return f"at most {most:.0f}" if number > most else ""
 
 
 def _read_memory(node: object, info: ValidationInfo) -> int:
     text = read_text(node, info)
     size = parse_size(text.removesuffix("B") + "B") if _MEMORY.fullmatch(text) else None
     if not size:
-        fail(info, "FC104", f'"{text}" is no size of memory: {_MEMORY_WORDS}', node)
+        words = _bounds_words(text, _ANY_MEMORY, 0.001, _MOST_MEMORY) or _MEMORY_WORDS
+        fail(info, "FC104", f'"{text}" is no size of memory: {words}', node)
     return size
 
 
@@ -64,8 +80,12 @@ Cpu = Annotated[
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "number", "exclusiveMinimum": 0},
-                {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?|[0-9]+m)$", "patternErrorMessage": _CPU_WORDS},
+                {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 10_000},
+                {
+                    "type": "string",
+                    "pattern": r"^([0-9]{1,4}(\.[0-9]{1,3})?|[0-9]{1,7}m)$",
+                    "patternErrorMessage": _CPU_WORDS,
+                },
             ]
         }
     ),
@@ -74,7 +94,7 @@ Memory = Annotated[
     int,
     PlainValidator(_read_memory),
     WithJsonSchema(
-        {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?\s*[KMGT]iB?$", "patternErrorMessage": _MEMORY_WORDS}
+        {"type": "string", "pattern": r"^[0-9]{1,6}(\.[0-9]{1,3})?\s*[KMGT]iB?$", "patternErrorMessage": _MEMORY_WORDS}
     ),
 ]
 AtLeastOne = Annotated[int, PlainValidator(_read_count), WithJsonSchema({"type": "integer", "minimum": 1})]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.errors import StoreError, UsageError
+from featurectl.core.errors import StoreError
 from featurectl.core.stop_request import StopRequest
 from featurectl.language.stream_places import check_streams_run
 from featurectl.streaming.session.applied_streams import chosen_streams
@@ -29,17 +29,6 @@ class RunForm:
     workers: int = 1
     address: HttpAddress | None = None
 
-    def check(self) -> None:
-        """Check that there are workers, and that the port is one.
-
-        Raises:
-            UsageError: it is not so.
-        """
-        if self.workers < 1:
-            raise UsageError(f"--workers {self.workers} is too few", hint="1 or more")
-        if self.address is not None:
-            self.address.check()
-
 
 def run_streams(
     workspace: Workspace, request: StreamRunRequest, listener: RunListener, form: RunForm
@@ -48,7 +37,7 @@ def run_streams(
 
     Raises:
         UsageError: a source is not applied or no stream, the environment has a clock of its own, the store keeps no
-            state of streams, there is to be no worker, or the address can't be listened on.
+            state of streams, or the address can't be listened on.
         CheckFailedError: nothing is applied.
         DataError: with `once`, a history can't be read.
         StoreError: the registry, a topic, the store or the log can't be used; FC619, the registry is older than an
@@ -57,7 +46,6 @@ def run_streams(
     """
     chosen_streams(workspace.applied_state(), request.sources)
     check_streams_run(workspace.environment)
-    form.check()
     with (
         stopped_by_signals() as stop,
         _answering(workspace, request, listener, form, stop) as answering,

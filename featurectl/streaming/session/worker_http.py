@@ -25,7 +25,6 @@ _JSON: Final = "application/json"
 _METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
 _TEXT: Final = "text/plain; charset=utf-8"
 _SECOND_US: Final = 1_000_000
-_PORTS: Final = 1 << 16
 
 
 class HttpAnswer(NamedTuple):
@@ -42,15 +41,6 @@ class HttpAddress:
 
     host: str
     port: int
-
-    def check(self) -> None:
-        """Check that the port is one.
-
-        Raises:
-            UsageError: it is none.
-        """
-        if not 0 < self.port < _PORTS:
-            raise UsageError(f"--port {self.port} is no port", hint="1 to 65535")
 
 
 class WorkerHttp:

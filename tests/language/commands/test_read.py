@@ -14,7 +14,7 @@ from featurectl.core.errors import UsageError
 from featurectl.language.commands.forms import CommandForm, command_forms
 from featurectl.language.commands.read import ReadCommand, WrongCommandError, read_command, split_words
 
-VALUES = {"text": ["a", "x y", "2013-01-01", "3", "-"], "int": ["3", "0", "-2"], "float": ["0.5", "7", "1e3"]}
+VALUES = {"text": ["a", "x y", "2013-01-01", "3", "-"], "int": ["3", "0", "-2", "70000"], "float": ["0.5", "7", "1e3"]}
 WRONG = {"text": ["a"], "int": ["x", "1.5"], "float": ["x", "1..2"]}
 
 
@@ -81,6 +81,10 @@ def test_the_table_has_every_command():
         ("push -vZ", "push has no option -Z", "-vZ", ""),
         ("train m --from-version two", '--from-version "two" is not a whole number', "two", ""),
         ("train m --from-version 0", '--from-version "0" is less than 1', "0", ""),
+        ("serve --port 99999", '--port "99999" is more than 65535', "99999", ""),
+        ("monitor export --port=70000", '--port "70000" is more than 65535', "--port=70000", ""),
+        ("stream run --port 0", '--port "0" is less than 1', "0", ""),
+        ("serve --workers 0", '--workers "0" is less than 1', "0", ""),
         ("push -o jsn", '-o "jsn" is not one of its values', "jsn", 'did you mean "json"?'),
         ("train", "train needs MODEL", "train", ""),
         ("version now", 'version takes no "now"', "now", ""),

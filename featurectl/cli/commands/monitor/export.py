@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from featurectl.cli.command_decorator import verb
 from featurectl.cli.shared.call import Call, Outcome
+from featurectl.cli.shared.options import MOST_PORT
 from featurectl.cli.shared.times import seconds_of
 from featurectl.cli.shared.workspaces import open_applied
 from featurectl.core.errors import FeaturectlError, UsageError
@@ -17,10 +18,9 @@ from featurectl.core.errors import FeaturectlError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_PORTS: Final = 1 << 16
 Textfile = Annotated[Path | None, typer.Option(help="Look once and write the metrics there, whole.", metavar="FILE")]
 Host = Annotated[str | None, typer.Option(help="The address to listen on; 127.0.0.1 by default.")]
-Port = Annotated[int | None, typer.Option(help="The port to listen on; 9464 by default.")]
+Port = Annotated[int | None, typer.Option(help="The port to listen on; 9464 by default.", min=1, max=MOST_PORT)]
 Every = Annotated[str | None, typer.Option(help="How long between two looks; 60s by default.")]
 
 
@@ -37,8 +37,6 @@ def export(call: Call, textfile: Textfile = None, host: Host = None, port: Port 
             raise UsageError("--host, --port and --every are of an endpoint", hint="leave --textfile out")
         return _write(call, textfile)
     address = ("127.0.0.1" if host is None else host, 9464 if port is None else port)
-    if not 0 < address[1] < _PORTS:
-        raise UsageError(f"--port {address[1]} is no port", hint="1 to 65535")
     _serve(call, address, seconds_of("--every", "60s" if every is None else every))
     return Outcome(result={"served": f"http://{address[0]}:{address[1]}/metrics"})
 

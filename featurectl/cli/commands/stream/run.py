@@ -9,6 +9,7 @@ import typer
 
 from featurectl.cli.command_decorator import verb
 from featurectl.cli.shared.call import Call, Outcome
+from featurectl.cli.shared.options import MOST_PORT
 from featurectl.cli.shared.workspaces import open_applied
 from featurectl.core.dataclass import dataclass
 
@@ -27,8 +28,11 @@ class StreamRunOptions:
 
     sources: Annotated[list[str] | None, typer.Argument(help="Sources that are streams; all by default.")] = None
     once: Annotated[bool, typer.Option("--once", help="End when all that is there now is logged.")] = False
-    workers: Annotated[int, typer.Option(help="How many processes share the partitions here.")] = 1
-    port: Annotated[int | None, typer.Option(help="The port to answer on: /health /ready /fresh /metrics.")] = None
+    workers: Annotated[int, typer.Option(help="How many processes share the partitions here.", min=1)] = 1
+    port: Annotated[
+        int | None,
+        typer.Option(help="The port to answer on: /health /ready /fresh /metrics.", min=1, max=MOST_PORT),
+    ] = None
     host: Annotated[str, typer.Option(help="The address to answer on.")] = "127.0.0.1"
     allow_pickle: Annotated[bool, typer.Option(help="Load models that are pickles, which run code.")] = False
 
