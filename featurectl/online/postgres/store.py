@@ -77,7 +77,8 @@ class PostgresBytes:
         instants are equal, go one chunk after the other.
         """
         side_by_side = 1 if writing.how.origin is None else WRITERS
-        writer, pending = ChunkWriter(self._link, view, writing), _Pending(writing)
+        writer = ChunkWriter(self._link, view, writing, copies=None if self.count(view) == 0 else False)
+        pending = _Pending(writing)
         with ThreadPoolExecutor(side_by_side) as pool:
             for chunk in chunks:
                 pending.settle(side_by_side - 1)

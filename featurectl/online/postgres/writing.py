@@ -21,20 +21,21 @@ if TYPE_CHECKING:
 class ChunkWriter:
     """Writes chunks of rows of a view version, which several threads may do at once.
 
-    As long as the table was empty at the beginning and no row is met, rows are copied, one chunk after the other; the
+    `copies`: whether rows are copied; None where the first chunk has to find that out, as the table may be empty.
+    As long as it was empty at the beginning and no row is met, rows are copied, one chunk after the other; the
     first that is there ends that, and what was copied of its chunk is undone and compared row by row, as all that comes
     then. Chunks that are compared are written side by side: each locks its rows in the order of their keys and the line
     of its view version after them, so that none waits for another in a circle. Whoever else changes rows of the view
     version has that line locked from the beginning: it waits for these, and these for it.
     """
 
-    def __init__(self, link: PostgresLink, view: OnlineView, writing: PackedWriting) -> None:
+    def __init__(self, link: PostgresLink, view: OnlineView, writing: PackedWriting, *, copies: bool | None) -> None:
         self._link = link
         self._of = tables.view_key(view)
         self._table = tables.table_of(view)
         self._upsert = tables.upserted(self._table, writing.order).encode()
         self._writing = writing
-        self._copies: bool | None = None  # not known before the first chunk
+        self._copies = copies
 
     def write(self, chunk: PackedChunk, bound: bytes) -> int:
         """Write a chunk whole or not at all, and return how many entities are new."""
