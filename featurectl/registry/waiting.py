@@ -91,8 +91,12 @@ def backend_of(connection: Connection) -> int | None:
 
 
 def session_holders(engine: Engine, backend: int) -> str:
-    """Return which sessions of PostgreSQL another one waits for, "" where it waits for none."""
+    """Return which sessions of PostgreSQL another one waits for, "" where it waits for none.
+
+    It is asked by a connection of its own, which ends with it: the engine may have been closed meanwhile.
+    """
     with engine.connect() as connection:
+        connection.detach()
         rows = connection.execute(text(_BLOCKING), {"waits": backend}).all()
     return ", ".join(
         f"session {pid} of {name or 'a client'} from {host}, since {since}" for pid, name, host, since in rows

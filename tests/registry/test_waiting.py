@@ -11,11 +11,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import Connection, create_engine, event
 
 from featurectl.cli.main import main
 from featurectl.core.errors import BusyStoreError
 from featurectl.registry.sql import SqlRegistry
-from featurectl.registry.waiting import Patience
+from featurectl.registry.waiting import Patience, session_holders
 from tests.model_shop import VIEWS, Shop, open_shop
 
 HOLD = """
@@ -100,3 +101,19 @@ def test_a_session_of_postgresql_is_named(postgres_url: str):
     [text] = heard
     assert text.startswith(f"registry postgresql://here is held by session {backend} of slow apply from ")
     assert text.endswith(": waiting for 30 s at most")
+
+
+def test_asking_who_holds_leaves_no_connection_to_a_closed_registry(postgres_url: str):
+    engine = create_engine(postgres_url)
+    opened: list[object] = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def close_meanwhile(connection: Connection, *_: object) -> None:
+        opened.append(connection.connection.dbapi_connection)
+        engine.dispose()
+
+    assert session_holders(engine, 0) == ""
+    engine.dispose()
+    [connection] = opened
+    assert isinstance(connection, psycopg.Connection)
+    assert connection.closed
