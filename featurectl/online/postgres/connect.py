@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import field
 from typing import Any, Final, TypeVar
 
@@ -24,6 +24,7 @@ T = TypeVar("T")
 Session = psycopg.Connection[Any]
 ANSWER_S: Final = 10.0
 WRITERS: Final = 2  # side by side: a server has more than one processor
+_CIRCLES: Final = 2  # of which a transaction is taken out, before it is said to be too many
 BUSY_S: Final = 30  # how long a transaction waits for another's, and how long one may do nothing
 OPTIONS: Final[Mapping[str, Any]] = {"autocommit": True, "prepare_threshold": None, "client_encoding": "utf8"}
 _LIMITS: Final = ("lock_timeout", "idle_in_transaction_session_timeout")
@@ -86,7 +87,10 @@ class PostgresLink:
             return self._reader.use(use)
 
     def write(self, use: Callable[[Session], T]) -> T:
-        """Return what comes of a transaction, which is begun anew where the connection that was there has broken."""
+        """Return what comes of a transaction, which is begun anew where the connection that was there has broken.
+
+        So it is where it and others waited for each other in a circle, and the server has undone this one.
+        """
 
         def transact(session: Session) -> T:
             with session.transaction():
@@ -95,7 +99,11 @@ class PostgresLink:
 
         with translated(self.address):
             first, second = self._writers
-            return (second if first.is_used() and second.opens() else first).use(transact)
+            line = second if first.is_used() and second.opens() else first
+            for _ in range(_CIRCLES):
+                with suppress(psycopg.errors.DeadlockDetected):
+                    return line.use(transact)
+            return line.use(transact)
 
     def maintain(self, statement: str) -> Sequence[str]:
         """Carry out a statement that can't be in a transaction; return the messages that the server sends with it."""

@@ -48,6 +48,12 @@ order by place
 """
 REMOVE_SCHEMAS: Final = f"delete from {SCHEMAS} where {OF_VIEW}"
 REMOVE_VIEW: Final = f"delete from {VIEWS} where {OF_VIEW}"
+# `unnest` stands before `from`, as there its rows would be put aside, past 4 MB on disk.
+_SENT: Final = "select entity, row from (select unnest(%b) as entity, unnest(%b) as row) as sent order by entity"
+# A planner that takes 20,000 keys for many would read the whole table; what it sorts of wide rows stays in memory.
+BY_KEYS: Final = "select set_config('work_mem', '64MB', true), " + ", ".join(
+    f"set_config('enable_{way}', 'off', true)" for way in ("seqscan", "hashjoin", "mergejoin")
+)
 KEPT_FILES: Final = "PostgreSQL's WAL, and pages until they are filled again (or VACUUM FULL), have what was removed"
 NOT_VACUUMED: Final = "the user may not VACUUM {table}: its owner or autovacuum has to, or rows stay in its pages"
 CLOCK: Final = "select clock_timestamp()"
@@ -98,24 +104,43 @@ def copied(table: str) -> str:
     return f"copy {table} (entity, row) from stdin (format binary)"
 
 
-def upserted(table: str, order: VersionedBy) -> str:
-    """Return the statement that writes rows unless newer ones are there, and answers how many were not there.
+def replaced(table: str, order: VersionedBy) -> str:
+    """Return the statement that replaces rows that are there unless newer ones are; its count is of those replaced.
 
-    Of bytes that are no row `substr` is empty, which is older than anything. A row that was there is locked before it
-    is replaced, which its `xmax` shows; one that was not has none. `unnest` stands before `from`, as there its rows
-    would be put aside, past 4 MB on disk.
+    It locks no row before it replaces it, as `upserted` does. Where a row is looked up by its key, rows are met in the
+    order of the keys.
     """
-    there, new = (_bytes(f"{of}.row", NEWER_BYTES[order]) for of in ("kept", "excluded"))
+    return f"""
+update {table} as kept set row = sent.row from ({_SENT}) as sent where kept.entity = sent.entity
+and {_is_newer("sent", order)}
+"""
+
+
+def upserted(table: str, order: VersionedBy, *, only_missing: bool) -> str:
+    """Return the statement that writes rows unless newer ones are there, or those alone of entities without a row.
+
+    It answers how many were written, and how many of these were not there. A row that was there is locked before it is
+    replaced, which its `xmax` shows; one that was not has none. So is one that another transaction writes meanwhile.
+    """
+    missing = f"where not exists (select from {table} as there where there.entity = sent.entity)"
     return f"""
 with written as (
     insert into {table} as kept (entity, row)
-    select entity, row from (select unnest(%b) as entity, unnest(%b) as row) as sent order by entity
-    on conflict (entity) do update set row = excluded.row where kept.row <> excluded.row
-    and ({there} <= {new} or length(kept.row) = 0 or {_bytes("kept.row", COMPUTED_BYTES)} > %b)
+    select entity, row from ({_SENT}) as sent {missing if only_missing else ""}
+    on conflict (entity) do update set row = excluded.row where {_is_newer("excluded", order)}
     returning xmax = 0 as is_added
 )
-select count(*) filter (where is_added) from written
+select count(*), count(*) filter (where is_added) from written
 """
+
+
+def _is_newer(sent: str, order: VersionedBy) -> str:
+    """Return whether a row is to be replaced; of bytes that are no row `substr` is empty: older than anything."""
+    there, new = (_bytes(f"{of}.row", NEWER_BYTES[order]) for of in ("kept", sent))
+    return (
+        f"kept.row <> {sent}.row and "
+        f"({there} <= {new} or length(kept.row) = 0 or {_bytes('kept.row', COMPUTED_BYTES)} > %b)"
+    )
 
 
 def removed_until(table: str) -> str:

@@ -33,7 +33,10 @@ class ChunkWriter:
         self._link = link
         self._of = tables.view_key(view)
         self._table = tables.table_of(view)
-        self._upsert = tables.upserted(self._table, writing.order).encode()
+        self._replace = tables.replaced(self._table, writing.order).encode()
+        upserts = (tables.upserted(self._table, writing.order, only_missing=each) for each in (False, True))
+        self._upsert, self._upsert_missing = (statement.encode() for statement in upserts)
+        self._replaces = True  # whether the last rows all replaced some, which is done with less
         self._writing = writing
         self._copies = copies
 
@@ -63,14 +66,22 @@ class ChunkWriter:
                 self._copies = False
             else:
                 return len(keys.lengths)
+        session.execute(tables.BY_KEYS.encode())
         return sum(self._compared(session, *some, bound) for some in self._passes(keys, rows))
 
     def _compared(self, session: Session, keys: Ragged, rows: Ragged, bound: bytes) -> int:
         from featurectl.online.postgres.binary import bytea_array, bytea_cursor
 
         cursor = bytea_cursor(session)
-        cursor.execute(self._upsert, (bytea_array(keys), bytea_array(rows), bound))
-        (added,) = cursor.fetchone() or (0,)
+        values = (bytea_array(keys), bytea_array(rows), bound)
+        count, replaces = len(keys.lengths), self._replaces
+        if replaces:
+            cursor.execute(self._replace, values)
+            if cursor.rowcount == count:
+                return 0
+        cursor.execute(self._upsert_missing if replaces else self._upsert, values)
+        written, added = cursor.fetchone() or (0, 0)
+        self._replaces = written == count and not added
         return int(added)
 
     def _passes(self, keys: Ragged, rows: Ragged) -> Iterator[tuple[Ragged, Ragged]]:

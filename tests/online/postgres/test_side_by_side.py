@@ -121,3 +121,51 @@ def test_pushes_in_any_order_beside_removals_end_with_the_newest(postgres_url):
     assert numbers(postgres_url, of) == [5] * ENTITIES
     with closing(open_online(postgres_url)) as store:
         assert store.count(of) == ENTITIES
+
+
+def test_rows_known_unknown_and_newer_each_end_as_they_should(postgres_url):
+    of = of_ids()
+    push(postgres_url, of, 3)
+    gone = [n for n in range(ENTITIES) if n % 300 == 0 or n >= ENTITIES - 200]  # a few of each chunk, one as a whole
+    with closing(open_online(postgres_url)) as store:
+        assert store.remove_keys(of, [b"i%d:%d" % (len(str(n)), n) for n in gone]) == len(gone)
+    push(postgres_url, of, 2)
+    assert numbers(postgres_url, of) == [2 if n in gone else 3 for n in range(ENTITIES)]
+    push(postgres_url, of, 4)
+    assert numbers(postgres_url, of) == [4] * ENTITIES
+    with closing(open_online(postgres_url)) as store:
+        assert store.count(of) == ENTITIES
+
+
+def test_a_transaction_that_the_server_takes_out_of_a_circle_is_begun_anew(postgres_url):
+    of = of_ids()
+    push(postgres_url, of, 1)
+    link = connect.PostgresLink(connect.checked_address(postgres_url, "here"))
+    place = f"update {tables.table_of(of)} set row = %b where entity = %b".encode()
+    mine, theirs = b"i1:1", b"i1:2"
+    tries, waiting = [], threading.Event()
+
+    def write(session: connect.Session) -> None:
+        tries.append(session)
+        session.execute("set local deadlock_timeout = '10ms'")
+        session.execute(place, (b"mine", mine))
+        waiting.set()
+        session.execute(place, (b"mine", theirs))
+
+    with closing(link), ThreadPoolExecutor(1) as pool, psycopg.connect(postgres_url) as other:
+        other.execute("set local deadlock_timeout = '1min'")
+        other.execute(place, (b"theirs", theirs))
+        task = pool.submit(link.write, write)
+        assert waiting.wait(30)
+        other.execute(place, (b"theirs", mine))
+        other.commit()
+        task.result(30)
+        assert len(tries) == 2
+        assert link.read(lambda session: other_rows(session, of, [mine, theirs])) == [b"mine", b"mine"]
+
+
+def other_rows(session: connect.Session, of, keys: list[bytes]) -> list[bytes]:
+    found = session.execute(
+        f"select row from {tables.table_of(of)} where entity = any(%b::bytea[]) order by entity".encode(), (keys,)
+    )
+    return [row for (row,) in found]
