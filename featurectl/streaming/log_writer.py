@@ -215,8 +215,8 @@ class LogWriter:
             new = taken[of.name].loggable(before.end, held, of.applied, waits=waits)
             chosen += new
             end = new[-1].range.end if new else before.end
-            is_whole = all(each.end <= end for each in held if each.stamp <= of.applied)
-            applied_us = max(before.applied_us, of.applied) if is_whole else before.applied_us
+            unlogged = (each.stamp for each in held if each.end > end)
+            applied_us = max(before.applied_us, min([of.applied, *(stamp - 1 for stamp in unlogged)]))
             predicted = max(before.predicted_end, min(taken[of.name].settled, end))
             partitions[of.name] = LoggedPartition(
                 first=before.first, end=end, applied_us=applied_us, predicted=predicted if predicted < end else None

@@ -24,6 +24,31 @@ class NeverSettled(NoPredictor):
         return []
 
 
+class OneBehind(NoPredictor):
+    """Settles what was offered before the newest batch: under steady traffic some event waits at any time."""
+
+    def step(self, *, is_last: bool = False) -> list[SettledBatch]:  # noqa: ARG002
+        settled, self._settled = self._settled[:-1], self._settled[-1:]
+        return settled
+
+
+def test_the_log_is_whole_up_to_the_first_event_that_waits(tmp_path: Path):
+    made = Stage(folder=tmp_path)
+    made.worker.predictor = OneBehind()
+    made.step()
+    for _ in range(3):
+        for _ in range(6):
+            made.send(2)
+            made.step(seconds=1)
+        state = made.log.open().state
+        [logged] = state.partitions.values()
+        waiting = made.worker.connection.register.read_stamps(0, logged.end, 100)
+        assert logged.end > 0
+        assert state.asof_us == waiting[0].stamp - 1
+    made.state.close()
+    made.broker.close()
+
+
 def test_the_log_is_seldom_looked_at_while_predictions_are_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     made = Stage(folder=tmp_path, most_unlogged=40)
     made.worker.predictor = NeverSettled()
