@@ -112,34 +112,37 @@ def replaced(table: str, order: VersionedBy) -> str:
     """
     return f"""
 update {table} as kept set row = sent.row from ({_SENT}) as sent where kept.entity = sent.entity
-and {_is_newer("sent", order)}
+and {_is_newer("kept", "sent", order)}
 """
 
 
 def upserted(table: str, order: VersionedBy, *, only_missing: bool) -> str:
-    """Return the statement that writes rows unless newer ones are there, or those alone of entities without a row.
+    """Return the statement that writes rows unless newer ones are there, of all or of those alone that are missing.
 
     It answers how many were written, and how many of these were not there. A row that was there is locked before it is
     replaced, which its `xmax` shows; one that was not has none. So is one that another transaction writes meanwhile.
+    Missing is a row, too, where an older one is there: another transaction has put that there since `replaced` looked.
     """
-    missing = f"where not exists (select from {table} as there where there.entity = sent.entity)"
+    missing = f"""where not exists (
+        select from {table} as there where there.entity = sent.entity and not ({_is_newer("there", "sent", order)})
+    )"""
     return f"""
 with written as (
     insert into {table} as kept (entity, row)
     select entity, row from ({_SENT}) as sent {missing if only_missing else ""}
-    on conflict (entity) do update set row = excluded.row where {_is_newer("excluded", order)}
+    on conflict (entity) do update set row = excluded.row where {_is_newer("kept", "excluded", order)}
     returning xmax = 0 as is_added
 )
 select count(*), count(*) filter (where is_added) from written
 """
 
 
-def _is_newer(sent: str, order: VersionedBy) -> str:
+def _is_newer(there: str, sent: str, order: VersionedBy) -> str:
     """Return whether a row is to be replaced; of bytes that are no row `substr` is empty: older than anything."""
-    there, new = (_bytes(f"{of}.row", NEWER_BYTES[order]) for of in ("kept", sent))
+    old, new = (_bytes(f"{of}.row", NEWER_BYTES[order]) for of in (there, sent))
     return (
-        f"kept.row <> {sent}.row and "
-        f"({there} <= {new} or length(kept.row) = 0 or {_bytes('kept.row', COMPUTED_BYTES)} > %b)"
+        f"{there}.row <> {sent}.row and "
+        f"({old} <= {new} or length({there}.row) = 0 or {_bytes(f'{there}.row', COMPUTED_BYTES)} > %b)"
     )
 
 

@@ -79,7 +79,10 @@ class ChunkWriter:
             cursor.execute(self._replace, values)
             if cursor.rowcount == count:
                 return 0
-        cursor.execute(self._upsert_missing if replaces else self._upsert, values)
+            self._replaces = False  # for one who is taken out of a circle, too, and begins anew
+            cursor.execute(self._upsert_missing, (*values, bound))
+        else:
+            cursor.execute(self._upsert, values)
         written, added = cursor.fetchone() or (0, 0)
         self._replaces = written == count and not added
         return int(added)

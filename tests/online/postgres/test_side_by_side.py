@@ -24,9 +24,8 @@ def of_ids():
     return view({"n": "int64"}, {"id": "int64"})
 
 
-def frames(of, number: int, order: list[int]) -> list[pl.DataFrame]:
+def frames(of, number: int, order: list[int], size: int = ENTITIES // FRAMES) -> list[pl.DataFrame]:
     """Return rows of entities, all of a number, in frames, which are chunks as they are short."""
-    size = len(order) // FRAMES
     parts = [order[begin : begin + size] for begin in range(0, len(order), size)]
     at = pl.lit(T0 + number * HOUR, UTC_US).alias("computed_at")
     return [
@@ -39,9 +38,13 @@ def push(url: str, of, number: int, seed: int | None = None) -> None:
     order = list(range(ENTITIES))
     if seed is not None:
         random.Random(seed).shuffle(order)
+    push_rows(url, of, number, order)
+
+
+def push_rows(url: str, of, number: int, order: list[int], size: int = ENTITIES // FRAMES) -> int:
     origin = Origin(at=T0 + number * HOUR, table_version=number, rebuild_id="r")
     with closing(open_online(url)) as store:
-        store.write_all(of, frames(of, number, order), Writing(origin=origin))
+        return store.write_all(of, frames(of, number, order, size), Writing(origin=origin))
 
 
 def numbers(url: str, of) -> list[object]:
@@ -54,6 +57,11 @@ def wait_for(found) -> None:
     while not found():
         assert time.monotonic() < until
         time.sleep(0.01)
+
+
+def is_kept_waiting(url: str) -> bool:
+    with psycopg.connect(url) as session:
+        return session.execute("select from pg_stat_activity where wait_event_type = 'Lock'").fetchone() is not None
 
 
 def test_a_chunk_that_waits_for_a_row_keeps_no_later_one_waiting(postgres_url):
@@ -143,13 +151,16 @@ def test_a_transaction_that_the_server_takes_out_of_a_circle_is_begun_anew(postg
     link = connect.PostgresLink(connect.checked_address(postgres_url, "here"))
     place = f"update {tables.table_of(of)} set row = %b where entity = %b".encode()
     mine, theirs = b"i1:1", b"i1:2"
-    tries, waiting = [], threading.Event()
+    tries, waiting, ended = [], threading.Event(), threading.Event()
 
     def write(session: connect.Session) -> None:
         tries.append(session)
+        assert len(tries) == 1 or ended.wait(30)
         session.execute("set local deadlock_timeout = '10ms'")
         session.execute(place, (b"mine", mine))
         waiting.set()
+        if not ended.is_set():
+            wait_for(lambda: is_kept_waiting(postgres_url))  # who comes last looks for a circle
         session.execute(place, (b"mine", theirs))
 
     with closing(link), ThreadPoolExecutor(1) as pool, psycopg.connect(postgres_url) as other:
@@ -159,6 +170,7 @@ def test_a_transaction_that_the_server_takes_out_of_a_circle_is_begun_anew(postg
         assert waiting.wait(30)
         other.execute(place, (b"theirs", mine))
         other.commit()
+        ended.set()
         task.result(30)
         assert len(tries) == 2
         assert link.read(lambda session: other_rows(session, of, [mine, theirs])) == [b"mine", b"mine"]
@@ -169,3 +181,38 @@ def other_rows(session: connect.Session, of, keys: list[bytes]) -> list[bytes]:
         f"select row from {tables.table_of(of)} where entity = any(%b::bytea[]) order by entity".encode(), (keys,)
     )
     return [row for (row,) in found]
+
+
+def test_an_older_row_that_another_push_adds_meanwhile_is_replaced(postgres_url):
+    of = of_ids()
+    push(postgres_url, of, 1)
+    with closing(open_online(postgres_url)) as store:
+        assert store.remove_keys(of, [b"i1:7"]) == 1
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(postgres_url) as other:
+        held = f"select from {tables.table_of(of)} where entity = %b for update".encode()
+        other.execute(held, (b"i1:3",)).fetchall()
+        task = pool.submit(push, postgres_url, of, 3)
+        wait_for(lambda: is_kept_waiting(postgres_url))
+        assert push_rows(postgres_url, of, 2, [7]) == 1
+        other.rollback()
+        task.result()
+    assert numbers(postgres_url, of) == [3] * ENTITIES
+
+
+@pytest.mark.sample(2)
+@pytest.mark.parametrize("seed", range(6))
+def test_pushes_of_any_rows_at_once_leave_the_newest_row_of_each_entity(postgres_url, seed):
+    of, some = of_ids(), random.Random(seed)
+    newest: dict[int, int] = {}
+    for together in [[0], some.sample(range(1, 8), 4)]:  # one alone, then four at once, which meet what it left
+        tasks = []
+        with ThreadPoolExecutor(len(together)) as pool:
+            for number in together:
+                order = some.sample(range(400), some.choice([1, 200, 396, 400]))
+                newest |= {n: max(newest.get(n, 0), number) for n in order}
+                tasks.append(pool.submit(push_rows, postgres_url, of, number, order, some.choice([20, 150, 400])))
+        for task in tasks:
+            task.result()
+    assert numbers(postgres_url, of) == [newest.get(n) for n in range(ENTITIES)]
+    with closing(open_online(postgres_url)) as store:
+        assert store.count(of) == len(newest)
