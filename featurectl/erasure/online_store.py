@@ -63,8 +63,7 @@ class OnlineStorePlace:
 def _unknown(request: ErasureRequest) -> list[PlaceFindings]:
     """Have the store hear of all that is erased, and return that a registry which was restored does not know of all."""
     workspace = request.target.workspace
-    erasures = request.target.state.erasures
-    unknown = hear_of(workspace.online(), workspace.project, workspace.environment.name, erasures)
+    unknown = hear_of(workspace.online(), workspace.project, workspace.environment.name, workspace.erasures)
     if not unknown:
         return []
     note = (

@@ -6,6 +6,7 @@ store is clean of them: records of pushes and marks of lists do.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from featurectl.core.dataclass import dataclass
@@ -48,15 +49,18 @@ def read_heard(store: OnlineStore, project: str, env: str) -> HeardErasures:
     return HeardErasures() if record is None else HeardErasures(number=record.erased, keys=record.entities)
 
 
-def hear_of(store: OnlineStore, project: str, env: str, erasures: Erasures) -> int:
+def hear_of(store: OnlineStore, project: str, env: str, known: Callable[[int], Erasures]) -> int:
     """Have a store know of all that was erased; return of how many keys a registry that was restored does not know.
 
-    Unless it knows of as many as the store does the mark stays: each is to be erased once more.
+    `known` gives what the registry knows, up to a number at least: another erasure may be under way. Unless it knows of
+    as many as the store does the mark stays: each is to be erased once more.
 
     Raises:
-        StoreError: the store fails.
+        StoreError: the registry or the store fails.
     """
-    heard, keys = read_heard(store, project, env), erased_keys(erasures)
+    heard = read_heard(store, project, env)
+    erasures = known(heard.number)
+    keys = erased_keys(erasures)
     if keys < heard.keys:
         return heard.keys - keys
     if erasures.number > heard.number or heard.unknown_to(erasures):

@@ -34,8 +34,8 @@ def check_erasures_known(workspace: Workspace, store: OnlineStore | None = None)
     project, env = workspace.project, workspace.environment.name
     if problem := _problem(workspace, read_heard(store, project, env)):
         raise StoreError(problem, code="FC619", hint=_HINT)
-    if known := workspace.erasures():
-        hear_of(store, project, env, known)
+    if workspace.erasures():
+        hear_of(store, project, env, workspace.erasures)
 
 
 def older_registry(workspace: Workspace) -> str:

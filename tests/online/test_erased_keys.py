@@ -49,8 +49,8 @@ def test_a_store_remembers_of_which_erasures_it_has_heard(store):
     project = view({"n": "int64"}).project
     one, two = (tombstone("card", ["card"], [name], T0) for name in ("ana", "bo"))
     assert read_heard(store, project, "dev") == HeardErasures()
-    assert hear_of(store, project, "dev", erased(one, two)) == 0
-    assert hear_of(store, project, "dev", erased(one)) == 1
+    assert hear_of(store, project, "dev", lambda _: erased(one, two)) == 0
+    assert hear_of(store, project, "dev", lambda _: erased(one)) == 1
     assert read_heard(store, project, "dev") == HeardErasures(number=2, keys=2)
     assert store.prepared(project, "dev") == frozenset()
     assert read_heard(store, project, "prod") == HeardErasures()
