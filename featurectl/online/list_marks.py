@@ -31,14 +31,16 @@ def read_list_mark(store: OnlineStore, view: OnlineView) -> int:
     return 0 if record is None else record.erased
 
 
-def write_list_mark(store: OnlineStore, view: OnlineView, number: int, now: datetime) -> None:
+def write_list_mark(store: OnlineStore, view: OnlineView, number: int, now: datetime) -> bool:
     """Say that the lists of a view are clean of all erasures up to a number, as was found at an instant.
+
+    Returns whether that was not said before.
 
     Raises:
         StoreError: the store fails.
     """
-    if read_list_mark(store, view) < number:
-        record = PushRecord(
-            computed_at=now, watermark=None, newest_event=None, table_version=0, entities=0, erased=number
-        )
-        store.write_push_record(marked_lists(view), record)
+    if read_list_mark(store, view) >= number:
+        return False
+    record = PushRecord(computed_at=now, watermark=None, newest_event=None, table_version=0, entities=0, erased=number)
+    store.write_push_record(marked_lists(view), record)
+    return True

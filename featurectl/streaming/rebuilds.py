@@ -44,7 +44,7 @@ class Rebuilds(WorkBeside):
         log: EventLog,
         views: Mapping[str, SeededView],
         on_problem: Callable[[FeaturectlError | None], None] = lambda _: None,
-        on_made: Callable[[str], None] = lambda _: None,
+        on_made: Callable[[str], object] = lambda _: None,
     ) -> None:
         super().__init__("rebuilds")
         self._stream, self._log, self._views, self._on_problem = stream, log, views, on_problem

@@ -65,7 +65,7 @@ class WorkerStream:
     state: StreamState
     id_problem: IdProblem | None = None
     erased: StreamErasures = NO_STREAM_ERASURES
-    on_clean: Callable[[str], None] = lambda _: None
+    on_clean: Callable[[str], object] = lambda _: None
 
 
 class StreamWorker:

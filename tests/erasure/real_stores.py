@@ -35,9 +35,6 @@ class Server(Protocol):
     def found(self) -> Sequence[object]:
         """Return what has the canary of all that the server gives out."""
 
-    def analyze(self) -> None:
-        """Make the statistics of tables anew."""
-
 
 class OwnRedis:
     """A Redis, and its RDB file of before."""
@@ -66,9 +63,6 @@ class OwnRedis:
         with self._server.client() as client:
             return [key for key in client.scan_iter() if CANARY.encode() in key + repr(_content(client, key)).encode()]
 
-    def analyze(self) -> None:
-        """Do nothing: there are no statistics."""
-
 
 def _content(client: redis.Redis, key: bytes) -> object:
     kind = client.type(key)
@@ -94,9 +88,6 @@ class OwnPostgresStore:
     def restore(self) -> None:
         psql: list[str | Path] = [self._server.programs / "psql", "-q", "-d", self.url, "-f", self._backup]
         subprocess.run(psql, check=True, capture_output=True, cwd="/")
-        self.analyze()
-
-    def analyze(self) -> None:
         with psycopg.connect(self.url, autocommit=True) as session:
             session.execute("analyze")
 

@@ -143,7 +143,5 @@ def test_restored_lists_are_named_and_cleaned(
     assert "lists of spend@1: restored from before an erasure" in run("status")
     run(*words)
     assert "eras" not in run("status")
-    if words != ["erase", "--again"]:
-        server.analyze()  # as a server does from time to time
     assert server.found() == []
     assert (swipes.values() or {})["amount_count_1h"] == 3

@@ -99,7 +99,9 @@ def _rebuild(workspace: Workspace, stream: AppliedStream, label: str, patience_s
         tables.clean_restored(stream.erased)
         for _ in range(_TRIES):
             if _seed(seeded, parts, connection, time.monotonic() + patience_s):
-                mark_clean(workspace, stream, label)
+                if mark_clean(workspace, stream, label):
+                    with suppress(StoreError):  # others hold the file: the bytes go by `erase --again`
+                        workspace.online().wipe()
                 return
     raise TryAgainError(
         f"workers make lists of {label} themselves meanwhile", hint="they are done soon; look again then"
