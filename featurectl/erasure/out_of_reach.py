@@ -9,6 +9,7 @@ from typing import Final
 from featurectl.core.erasures import Tombstone
 from featurectl.core.errors import UsageError
 from featurectl.core.variables import expand
+from featurectl.language.renaming import columns_read
 from featurectl.registry.state import ObjectVersion, State
 from featurectl.workspace.workspace import Workspace
 
@@ -80,23 +81,34 @@ def _words(keys: Sequence[str]) -> str:
 def _columns(state: State, entities: Sequence[str]) -> list[str]:
     """Return the tables that may have a key of the entities among their values."""
     keys = {key for item in state.objects if item.kind == "entity" and item.name in entities for key in _keys(item)}
+    views = [item for item in state.objects if item.kind == "feature_view"]
+    theirs = [item for item in views if _part(item, "entity").get("name") in entities]
+    joined = {(_part(item, "source").get("name"), column) for item in theirs for column in _part(item, "join").values()}
     found = []
-    for item in state.objects:
-        entity = item.definition.get("entity")
-        if item.kind != "feature_view" or (isinstance(entity, Mapping) and entity.get("name") in entities):
-            continue
+    for item in (item for item in views if item not in theirs):
+        columns = keys | {str(column) for source, column in joined if source == _part(item, "source").get("name")}
         found += [
-            f"table {item.name}@{item.version}: its column {key} may have the key as a value; delete it in the source, "
-            f"and `featurectl materialize --full {item.name}`"
-            for key in sorted(keys & _inputs(item))
+            f"table {item.name}@{item.version}: its column {name} may have the key as a value; delete it in the "
+            f"source, and `featurectl materialize --full {item.name}`"
+            for name in sorted(_made_of(columns, item))
         ]
     return found
 
 
-def _inputs(item: ObjectVersion) -> set[str]:
+def _made_of(columns: set[str], item: ObjectVersion) -> set[str]:
+    """Return the columns of a view's table that are named like some of its source's, or read them."""
     inputs = item.definition.get("inputs")
-    named = inputs if isinstance(inputs, list) else []
-    return {str(each.get("name")) for each in named if isinstance(each, Mapping)}
+    named = [each for each in inputs if isinstance(each, Mapping)] if isinstance(inputs, list) else []
+    return {
+        str(each.get("name"))
+        for each in named
+        if columns & {str(each.get("name")), *(part.value for part in columns_read(str(each.get("expression") or "")))}
+    }
+
+
+def _part(item: ObjectVersion, name: str) -> Mapping[str, object]:
+    part = item.definition.get(name)
+    return part if isinstance(part, Mapping) else {}
 
 
 def _keys(item: ObjectVersion) -> Sequence[str]:

@@ -154,6 +154,19 @@ def test_other_entities_that_have_the_key_are_named(shop: Shop):
     ]
 
 
+def test_tables_of_other_entities_that_have_the_key_by_any_name_are_named(shop: Shop):
+    views = """
+entities: [{name: tag, keys: {kind: string}}]
+feature_views:
+  - {name: by_tag, entity: tag, source: s, features: [qty, {name: who, expr: lower(k)}]}
+"""
+    (shop.root / "more.yaml").write_text(views)
+    shop.run("apply", "--auto-approve")
+    said = json.loads(shop.run("erase", "key", "k=k1", "-o", "json").out)["result"]["out_of_reach"]
+    [named] = [text for text in said if text.startswith("table ")]
+    assert named.startswith("table by_tag@1: its column who may have the key as a value; delete it in the source")
+
+
 def test_an_environment_with_a_registry_of_its_own_hears_what_to_do(shop: Shop):
     text = (shop.root / "featurectl.yaml").read_text()
     own = text.splitlines()[-1].replace("dev:", "own:").replace("r.db", "own.db").replace("on.db", "own-on.db")
