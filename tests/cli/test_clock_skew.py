@@ -210,6 +210,7 @@ def test_a_fixed_now_is_held_against_no_clock(run):
         assert code == 0, out + err
 
 
+@pytest.mark.long
 def test_the_clock_of_the_registry_counts_for_tables(tmp_path, monkeypatch, capsys, postgres_url):
     write(tmp_path, "sqlite:///on.db", postgres_url)
     monkeypatch.chdir(tmp_path)

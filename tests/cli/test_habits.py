@@ -43,6 +43,7 @@ def shop(tmp_path, monkeypatch, capsys):
     return tmp_path
 
 
+@pytest.mark.long
 def test_rows_that_came_too_late_are_counted_until_since_takes_them(tmp_path, monkeypatch, said):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "featurectl.yaml").write_text(PROJECT)

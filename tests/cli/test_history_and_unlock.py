@@ -162,6 +162,7 @@ def test_the_json_of_unlock_is_the_lock_that_was_removed(registry, capsys):
     assert (parse_instant(lock["expires_at"]) - parse_instant(lock["since"])).total_seconds() == 30
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("repo")
 def test_apply_waits_for_the_lock_as_long_as_it_is_told_and_says_for_whom(registry, capsys):
     held = registry.lock("shop", HOLDER)

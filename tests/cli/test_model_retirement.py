@@ -210,6 +210,7 @@ def test_files_that_were_written_again_and_not_registered_do_not_go(shop):
         assert gone
 
 
+@pytest.mark.long
 def test_prune_leaves_the_newest_and_what_is_needed(shop):
     for _ in range(6):
         shop.run("train", "m")

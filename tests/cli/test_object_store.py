@@ -129,6 +129,7 @@ def test_a_model_in_a_bucket_is_served_and_its_predictions_logged_there(made, an
     assert logged["score"].to_list() == [row["score"] for row in answered]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("made", "answered")
 def test_a_log_in_a_bucket_is_replayed_compared_with_training_and_counted(shop):
     """By `verify`, `monitor drift` and alerts on requests."""

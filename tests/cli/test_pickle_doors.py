@@ -199,6 +199,7 @@ def test_a_swapped_file_is_not_parsed(trained, flag):
     assert served(trained, allow_pickle=flag)[0] == 503
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("estimator", ["joblib.load", "pickle.loads", "skops.io.load", "builtins.exec"])
 @pytest.mark.parametrize("allow", ["false", "true"])
 def test_a_trainer_whose_estimator_is_a_loader_is_refused_before_its_call(open_, estimator, allow):

@@ -223,6 +223,7 @@ def values(rows):
 """
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("shop")
 def test_a_run_that_is_killed_is_on_record_as_such_until_one_is_done(capsys):
     Path("t.py").write_text(TRANSFORM)

@@ -121,6 +121,7 @@ def test_a_command_line_loads_the_command_that_it_begins_with(command):
     assert [c.name for c in build_app(["--version"]).registered_commands] == ["version"]
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("command", [*COMMANDS, "models list"])
 def test_the_help_of_a_command_loads_nothing_heavy_but_what_typer_loads(command, helps):
     code, modules, output = helps[command]
@@ -237,6 +238,7 @@ def test_ctrl_c_while_the_command_is_loaded_is_130_without_a_traceback():
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
+@pytest.mark.long
 def test_a_query_to_postgresql_loads_neither_pandas_nor_sqlalchemy(tmp_path, postgres_url):
     (tmp_path / "featurectl.yaml").write_text(
         'project: p\nenvironments:\n  dev: {registry: "sqlite:///r.db", offline: off, online: "sqlite:///o.db"}\n'

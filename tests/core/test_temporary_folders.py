@@ -102,6 +102,7 @@ def test_a_lock_that_is_a_link_is_not_followed(place):
     assert there.exists()
 
 
+@pytest.mark.long
 def test_nothing_of_the_package_makes_a_folder_that_nobody_would_remove():
     """But beside what is to take their place, and spilled rows, each with a rule of its own."""
     names = ("TemporaryDirectory", "mkdtemp", "mkstemp", "NamedTemporaryFile")

@@ -92,6 +92,7 @@ def install(environment: Path, *packages: str) -> None:
     )
 
 
+@pytest.mark.long
 def test_the_wheel_holds_the_template_s_data_and_is_small(wheel):
     template = template_folder()
     files = [path for path in sorted(template.rglob("*")) if path.is_file()]

@@ -41,6 +41,7 @@ def erase_before(monkeypatch: pytest.MonkeyPatch, shop: Shop, module: object, na
     monkeypatch.setattr(module, name, first_erased)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("module", "name"),
     [(train_model, "register"), (train, "write_version")],

@@ -128,6 +128,7 @@ def test_a_run_after_an_erasure_takes_what_is_new_and_makes_nothing_anew(four, c
     }  # fmt: skip
 
 
+@pytest.mark.long
 def test_a_backup_that_comes_back_is_cleaned_by_the_next_run(four):
     root, _ = four
     shutil.copytree(root / "off", root / "backup")
@@ -144,6 +145,7 @@ def test_a_backup_that_comes_back_is_cleaned_by_the_next_run(four):
     assert files_with(root / "off", PEOPLE[0]) == []
 
 
+@pytest.mark.long
 def test_a_registry_from_before_an_erasure_is_an_error(four, capsys):
     root, _ = four
     shutil.copy(root / "r.db", root / "old.db")

@@ -77,12 +77,14 @@ def test_a_restored_log_is_said_and_cleaned_by_erase_again(restored: Restored):
     assert restored.canaries() == (0, 0)
 
 
+@pytest.mark.long
 def test_another_erasure_cleans_a_restored_log_of_those_before(restored: Restored):
     restored.run("erase", "card", "card=c2")
     assert restored.canaries() == (0, 1)
     assert SAID not in restored.run("status")
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("words", [["stream", "run", "--once"], ["stream", "rebuild", "spend"]], ids=" ".join)
 def test_what_works_on_a_restored_log_cleans_it(restored: Restored, words: list[str]):
     restored.run(*words)

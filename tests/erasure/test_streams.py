@@ -117,6 +117,7 @@ def holds(path: Path) -> bool:
     return "card" in rows.columns and CANARY in rows["card"].to_list()
 
 
+@pytest.mark.long
 def test_old_events_that_come_later_are_left_out_and_new_ones_count(swipes: Swipes):
     swipes.send(2)
     run_once(swipes)

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 PROGRAM = """
@@ -27,6 +29,7 @@ def test_onnx_runtime_notes_nothing_to_send(tmp_path):
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
+@pytest.mark.long
 def test_onnx_runtime_is_loaded_where_that_is_forbidden_and_nowhere_else():
     found = set()
     for path in (path for name in ("featurectl", "benchmarks", "tests") for path in (ROOT / name).rglob("*.py")):

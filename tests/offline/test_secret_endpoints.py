@@ -37,6 +37,7 @@ OPERATIONS = {
 }
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("password", ["CANARY-pw", "CANARY'pw-long"])
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
 def test_an_endpoint_that_repeats_its_login_gives_it_to_nobody(operation, password, monkeypatch):

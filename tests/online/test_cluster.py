@@ -91,6 +91,7 @@ def test_look_ups_of_one_call_go_once_to_the_nodes_that_serve_them(redis_cluster
     assert min(asked) > COUNT // 6
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("finish", [True, False], ids=["moved", "moving"])
 def test_a_slot_on_its_way_to_another_node_is_read_and_written(cluster, of, finish):
     slot = slot_with_an_entity(of, 7)

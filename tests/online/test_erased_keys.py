@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 
 import polars as pl
 import psycopg
+import pytest
 
 from featurectl.online.codec import pack_key
 from featurectl.online.erasure_mark import HeardErasures, hear_of, read_heard
@@ -63,6 +64,7 @@ def test_the_row_of_a_view_without_an_entity_is_one_of_no_key(store):
     assert (store.remove_keys(of, [b""]), store.count(of)) == (1, 0)
 
 
+@pytest.mark.sample(3)
 def test_keys_erased_while_others_write_leave_the_right_count(store, open_again):
     of = view({"n": "int64"}, {"id": "int64"})
     store.prepare(of)

@@ -67,6 +67,7 @@ def test_a_run_of_this_machine_is_named_at_once(running, capsys, monkeypatch):
     assert "waiting" not in err
 
 
+@pytest.mark.long
 def test_stages_of_a_killed_run_are_waited_for(shop, running, capsys, monkeypatch):
     lock = os.open(shop / ".featurectl/pipelines/dev/nightly/lock", os.O_RDWR)
     running.kill()
@@ -82,6 +83,7 @@ def test_stages_of_a_killed_run_are_waited_for(shop, running, capsys, monkeypatc
     assert main(["pipeline", "run", "nightly", "-q"]) == 0  # the lease of the killed one is taken over
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("where", ["running", "leased"])
 @pytest.mark.usefixtures("shop")
 def test_on_a_schedule_a_run_is_left_out_and_says_so(request, where, capsys):

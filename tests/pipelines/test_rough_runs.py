@@ -99,6 +99,7 @@ def test_a_clock_that_is_set_back_during_a_run_makes_no_time_negative(shop, monk
         assert [each.id for each in records_of(workspace).last("p", 5)] == [second.id, first.id]
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("at", ["2026-10-25T00:59:59.9+00:00", "2026-03-29T00:59:59.9+00:00"])
 def test_a_change_to_or_from_summer_time_changes_nothing_of_a_run(shop, monkeypatch, at):
     """The hour that comes twice in Berlin, or not at all, begins while the run goes on."""
@@ -121,6 +122,7 @@ def test_a_change_to_or_from_summer_time_changes_nothing_of_a_run(shop, monkeypa
     assert page.runs[0].id == ran.id
 
 
+@pytest.mark.long
 def test_a_notifier_that_hangs_delays_no_stage(shop, monkeypatch):
     monkeypatch.setattr("featurectl.pipelines.notify.TOTAL_S", 3.0)
     hanging = OBJECTS.replace("tee -a told.jsonl", "sleep 60")

@@ -349,6 +349,7 @@ def test_a_run_behind_one_of_a_clock_that_was_ahead_is_the_last(shop, capsys):
         assert [each.id for each in records.last("broken")] == [run["id"]]
 
 
+@pytest.mark.long
 def test_a_run_elsewhere_of_which_nothing_comes_is_killed(shop, capsys):
     said(capsys, "pipeline", "run", "broken", code=1)
     with open_workspace(shop, None, None, "applied") as workspace:

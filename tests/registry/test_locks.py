@@ -62,6 +62,7 @@ def test_a_held_lock_names_its_holder_since_when_until_when_and_its_id(at_clock,
             assert other_id != lock_id
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("error", [ZeroDivisionError, TryAgainError, KeyboardInterrupt, SystemExit, GeneratorExit])
 def test_a_lock_is_released_whatever_ends_the_body(registry, open_registry, error):
     with pytest.raises(error), registry.lock("flights", ANA):

@@ -31,6 +31,7 @@ def by_run(monkeypatch):
     return lambda name: monkeypatch.setenv("FEATURECTL_RUN_ID", name)
 
 
+@pytest.mark.long
 def test_a_model_alone_is_the_version_that_this_run_has_trained(own_trial, by_run, capsys):
     write_model(own_trial, "better", canary=ANYTHING)
     for name in ("release/1", "nightly/1"):

@@ -168,6 +168,7 @@ def test_each_request_is_a_line_where_that_is_asked_for(clicks):
     assert re.fullmatch(r'\S+Z info request \[\d+\]: 127\.0\.0\.1:\d+ - "GET /health HTTP/1.1" 200', asked[0])
 
 
+@pytest.mark.long
 def test_a_server_whose_log_nobody_reads_any_more_goes_on(own_clicks):
     run(own_clicks, "train", "click")
     read, write = os.pipe()

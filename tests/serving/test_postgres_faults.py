@@ -21,6 +21,7 @@ def served(own_clicks, store, monkeypatch):
         yield server
 
 
+@pytest.mark.long
 def test_a_postgres_killed_and_started_again_costs_the_outage_and_no_more(served, store, own_clicks):
     check_killed_and_back(served, store, own_clicks, keeps=True)
 

@@ -71,6 +71,7 @@ def test_a_server_started_while_a_change_waits_serves_the_pushed_version(own_cli
     assert asked(opened(own_clicks))["view_versions"] == {"spend": 1}
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("kind", ["sync", "async", "project", "command"])
 def test_every_reader_takes_the_newest_pushed_version_of_a_name(own_clicks, capsys, kind):
     change(own_clicks)

@@ -92,6 +92,7 @@ def test_a_run_that_fails_is_told_with_its_last_lines_and_what_to_run(tmp_path, 
     assert "featurectl pipeline run nightly --resume --env" in message["cause"]
 
 
+@pytest.mark.long
 def test_no_run_fails_because_one_before_it_has(tmp_path, monkeypatch, capsys):
     """Its own `monitor check` tells of it and goes on; by hand and from cron the alert counts as any other."""
     check = "\n      - {name: check, run: monitor check, needs: [set]}\n"
@@ -111,6 +112,7 @@ def test_no_run_fails_because_one_before_it_has(tmp_path, monkeypatch, capsys):
     assert main(["monitor", "check", "-q"]) == 1
 
 
+@pytest.mark.long
 def test_where_now_stands_still_runs_up_to_the_real_now_count(tmp_path, monkeypatch, capsys):
     write_repository(tmp_path, PIPELINES + ALERT.replace("severity: critical", "severity: info"))
     monkeypatch.chdir(tmp_path)

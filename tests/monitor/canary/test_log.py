@@ -167,6 +167,7 @@ def test_of_many_entities_a_part_is_kept_whatever_their_order(found, most, size)
     assert sorted(scores.values()) == sorted(score for entity, score in last.items() if entity % one_of == 0)
 
 
+@pytest.mark.long
 def test_what_is_kept_does_not_grow_with_the_requests():
     """Of a million requests there is a count for each latency, and the score of each entity."""
     tally, draw = CanaryTally(RUN), np.random.default_rng(1)

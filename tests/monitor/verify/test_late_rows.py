@@ -65,6 +65,7 @@ def drop_files_of_before(root) -> None:
         file.unlink()
 
 
+@pytest.mark.long
 def test_rows_that_came_since_the_push_are_told_and_no_difference(ahead, capsys):
     view = compared(ahead, capsys)
     assert view["note"] == "31 rows came into its table after the last push: featurectl push spend"
@@ -211,6 +212,7 @@ def replayed(root, capsys):
     return result["models"][0]
 
 
+@pytest.mark.long
 def test_rows_that_came_by_many_runs_after_the_serving_push_are_late(later, capsys):
     report = replayed(later, capsys)
     found = causes(report)

@@ -34,6 +34,7 @@ def shop(built, tmp_path, url, monkeypatch):
     return root
 
 
+@pytest.mark.sample(1)
 def test_where_nothing_is_spoiled_nothing_differs(shop, capsys):
     serve_rows(shop, request_rows(60))
     assert in_log(shop, capsys) == (0, {})
@@ -41,7 +42,7 @@ def test_where_nothing_is_spoiled_nothing_differs(shop, capsys):
 
 
 @pytest.mark.parametrize("fault", CAUSES)
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_a_fault_on_a_server_is_found_and_named(shop, capsys, url, fault):
     assert inject_store(fault, read_orders(shop / "orders.parquet"), url) >= 3
     code, causes = in_store(shop, capsys)

@@ -113,6 +113,7 @@ def test_callers_that_leave_do_not_disturb_those_that_stay(postgres_url):
     assert last(row) == 1
 
 
+@pytest.mark.long
 def test_a_server_killed_and_started_again_is_an_outage_and_no_more():
     async def main(own, of):
         async with reader_of(own.server.url) as reader:

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 
+import pytest
+
 from featurectl.online.stream_state.base import (
     Generation,
     KnownStamps,
@@ -38,6 +40,7 @@ def all_at_once(*work: Callable[[], None]) -> None:
         raise errors[0]
 
 
+@pytest.mark.sample(2)
 def test_claims_of_four_connections_never_give_an_offset_two_stamps(opened, source):
     given: list[dict[int, int]] = [{} for _ in range(THREADS)]
 
@@ -65,6 +68,7 @@ def test_claims_of_four_connections_never_give_an_offset_two_stamps(opened, sour
         assert (partition.done, partition.applied) == (THREADS * CLAIMS, in_order[-1])
 
 
+@pytest.mark.sample(2)
 def test_of_two_compactors_one_wins_and_no_element_is_lost(opened, source):
     with closing(opened().connect(source)) as connection:
         cuts = connection.generations.add(GENERATION).cuts

@@ -118,6 +118,7 @@ def test_what_has_changed_since_it_was_read_is_left_alone(connection, read):
     assert elements_of(connection, b"k") == [HEAD, b"2"]
 
 
+@pytest.mark.sample(2)
 def test_long_lists_are_replaced_whole(connection):
     read = [b"%d" % number for number in range(20_000)]
     append(connection, *((b"k", element) for element in read))

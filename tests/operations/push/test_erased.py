@@ -63,6 +63,7 @@ def test_a_push_removes_who_was_erased_since_the_last_one(store, view, project):
     assert store.read_push_record(online_view(view, 1, project, "dev")).erased == 1
 
 
+@pytest.mark.sample(3)
 def test_a_push_that_began_before_an_erasure_brings_nothing_back(store, view, project):
     rows = table(view, [("a", -1, None, {"amount": 1}), ("b", -1, None, {"amount": 2})], AMOUNT)
     answers = iter([NOTHING_ERASED, erased(tomb("a", 0))])
@@ -70,6 +71,7 @@ def test_a_push_that_began_before_an_erasure_brings_nothing_back(store, view, pr
     assert (stored(project, store, view)[0], result.entities) == (None, 1)
 
 
+@pytest.mark.sample(3)
 def test_what_a_killed_push_has_brought_back_the_next_one_removes(store, view, project):
     rows = table(view, [("a", -1, None, {"amount": 1}), ("b", -1, None, {"amount": 2})], AMOUNT)
     push(store, view, rows, 0, project)
@@ -94,6 +96,7 @@ def test_what_a_killed_push_has_brought_back_the_next_one_removes(store, view, p
     assert stored(project, store, view)[0] is None
 
 
+@pytest.mark.sample(3)
 def test_who_came_back_has_only_rows_of_later(store, view, project):
     before = [("a", -1, None, {"amount": 1}), ("b", -1, None, {"amount": 2})]
     rows = table(view, before, AMOUNT)
@@ -106,7 +109,7 @@ def test_who_came_back_has_only_rows_of_later(store, view, project):
 
 
 @pytest.mark.parametrize("seed", seeds_from(0, 10))
-@pytest.mark.sample(3)
+@pytest.mark.sample(1)
 def test_random_histories_of_pushes_and_erasures_end_as_without_the_rows(store, view, project, seed):
     """The oracle is a store to which the rows that are left are pushed once."""
     chance = random.Random(seed)

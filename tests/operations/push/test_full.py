@@ -152,6 +152,7 @@ def test_a_push_of_everything_is_as_of_no_earlier_than_a_push_of_a_minute(push):
     assert push(0, full=True).computed_at == at(0.01)
 
 
+@pytest.mark.sample(2)
 def test_a_push_makes_up_for_rows_that_were_lost(push, values, store, view, project):
     push(0)
     lose_row(store, online_view(view, 1, project, "dev"), "b")
@@ -193,7 +194,7 @@ def test_what_others_push_during_a_push_of_everything_stays(store, view, rows, p
     assert values(0.01, "a", "b", "c", "d") == [8 if view.kind == "state" else 9, 2, 3, 9]
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(1)
 def test_a_push_that_everything_was_put_under_meanwhile_sends_all(store, view, rows, push, values, monkeypatch):  # noqa: PLR0913, PLR0917  # fixtures and the columns of its table
     """Another has pushed everything as of an earlier instant between what this one sent and its record."""
     push(0)
@@ -229,7 +230,7 @@ OFTEN = {b"abc", b"\xff" * 24}
     ],
 )
 @pytest.mark.usefixtures("view")
-@pytest.mark.sample(14)
+@pytest.mark.sample(6)
 def test_a_full_push_puts_a_row_in_the_place_of_one_that_is_none(push, store, where, values, broken, last):  # noqa: PLR0913, PLR0917  # fixtures and the columns of its table
     push(0)
     push(last)
@@ -245,7 +246,7 @@ def test_a_full_push_puts_a_row_in_the_place_of_one_that_is_none(push, store, wh
     "broken", [b"abc", b"\x00" * 7 + b"{}", b"\x01" * 7 + b'{"watermark":', b"\xff" * 7, b"\x01" * 7]
 )
 @pytest.mark.usefixtures("view", "rows")
-@pytest.mark.sample(5)
+@pytest.mark.sample(2)
 def test_a_broken_record_is_told_and_a_full_push_writes_it_again(push, store, where, values, broken):
     push(0)
     spoil_record(store, where, broken)

@@ -53,6 +53,7 @@ def some_rows(chance):
     ]
 
 
+@pytest.mark.sample(3)
 def test_entities_that_are_gone_and_states_that_got_older_are_corrected(store, view, project):
     rows = table(view, [("a", -1, None, {"amount": 1}), ("b", -1, None, {"amount": 2})], AMOUNT)
     push_view(push_request(store, view, rows, 0, project))
@@ -95,6 +96,7 @@ def test_a_push_of_a_rebuilt_table_that_was_cut_off_is_made_up_for(store, view, 
     assert stored(project, store, view) == [(9,) * len(view.features), None, None, None]
 
 
+@pytest.mark.sample(3)
 def test_a_rebuild_after_a_cut_off_first_push_leaves_nothing_of_it(store, view, project, monkeypatch):
     rows = table(view, [("a", -1, None, {"amount": 1}), ("b", -1, None, {"amount": 2})], AMOUNT)
     with monkeypatch.context() as patch:

@@ -73,6 +73,7 @@ def same_as_one(root, made, out="out.parquet"):
     assert {**manifest, "begun_at": 0, "known_at": 0} == {**of_one, "begun_at": 0, "known_at": 0}
 
 
+@pytest.mark.long
 def test_a_run_of_an_id_is_joined_by_parts_of_that_id_alone(shop, made):
     assert run_parts(shop, "out.parquet", ["1/2"], "--run-id", "a") == [0]
     assert run_parts(shop, "out.parquet", ["1/2", "2/2"], "--run-id", "b") == [0, 0]
