@@ -107,14 +107,14 @@ class _Resetting:
             names = logged_before(opened, self._topic)
             names += [of.name for of in before if of.name not in opened.state.partitions]
             if not names and before:
-                return self._in_register(opened, state)  # an earlier one was killed between the two
+                return self._in_register(opened, state, ())  # an earlier one was killed between the two
             if not names:
                 found = self._passed(opened, state)
                 if found is not None:
                     return found
                 continue
             if self._commit(opened, self._log_after(opened.state, state, names)):
-                return self._in_register(self._log.open(), state)
+                return self._in_register(self._log.open(), state, names)
 
     def _quiet(self, wait: Callable[[float], None], patience_s: float) -> tuple[OpenedLog, RegisterState]:
         """Return the log and the register once no worker goes on with partitions of before, and all of them is logged.
@@ -195,14 +195,16 @@ class _Resetting:
             hint=hint,
         )
 
-    def _in_register(self, opened: OpenedLog, state: RegisterState) -> StreamReset:
+    def _in_register(self, opened: OpenedLog, state: RegisterState, in_log: Sequence[str]) -> StreamReset:
+        """Retire the partitions that the register has of before; of those `in_log` it may have lost some."""
         register, logged = self.connection.register, opened.state.partitions
         before = of_before(state, self._topic)
         found = retire(register, self._writer, self._topic)
         names = [name for name, of in logged.items() if not of.is_retired]
         for name in names:
             register.add_partition(name, logged[name].first)
-        retired = [ResetPartition(name=of.name, logged=logged[of.name].end, taken=of.end) for of in before]
+        taken = {name: logged[name].end for name in in_log} | {of.name: of.end for of in before}
+        retired = [ResetPartition(name=name, logged=logged[name].end, taken=end) for name, end in taken.items()]
         return StreamReset(retired=tuple(retired), begun=tuple(names), rebuilds=found.gave_up)
 
     def _commit(self, opened: OpenedLog, state: LogState) -> bool:

@@ -15,7 +15,9 @@ from featurectl.cli.main import main
 from featurectl.online.sqlite.stream_state import SqliteStreamState
 from featurectl.online.stream_state.base import ReadingPosition, StreamSource
 from featurectl.render.stream_status import render_stream_status, stream_status_json
+from featurectl.streaming.retirement import state_name
 from featurectl.streaming.status.facts import PartitionProgress, RecentEvents, StreamStatus, verdict_of
+from featurectl.streaming.topics.all_topic_kinds import open_topics
 from tests.cli.golden import assert_golden
 from tests.servers.redis import redis_server
 from tests.streaming.session.swipes import LIMIT_S, Swipes
@@ -131,6 +133,19 @@ def test_a_store_that_hangs_is_told_of_and_all_else_is_shown(tmp_path: Path, cap
 def test_a_worker_that_is_late_with_its_sign_is_told_of_as_silent():
     text = render_stream_status([replace(GOOD, seen_s={"pod-1-a": 1.2, "pod-2-b": 9.4})])
     assert "workers  pod-1-a (1 partition), pod-2-b (1 partition, silent for 9 s)" in text
+
+
+def test_a_partition_that_was_only_begun_has_no_instant(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    swipes = Swipes(root=tmp_path)
+    swipes.send(1)
+    with closing(open_topics(f"sqlite:///{tmp_path / 'streams.db'}")) as broker:
+        topic = broker.state("swipes")
+    store = SqliteStreamState(tmp_path / "on.db")
+    place = StreamSource(project="shop", env="dev", source="swipes")
+    with closing(store), closing(store.connect(place)) as connection:
+        connection.register.add_partition(state_name(topic, 0), 0)
+    _, found = status(swipes, capsys)
+    assert [of["as_of"] for of in found["partitions"]] == [None] * topic.partitions  # type: ignore[attr-defined]
 
 
 @pytest.mark.long

@@ -6,6 +6,7 @@ import json
 import time
 from collections import Counter
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from featurectl.online.redis.stream_keys import register_key
 from featurectl.online.stream_state.base import ConnectionLostError, Generation, KnownStamps, StreamSource
 from featurectl.streaming.retirement import state_name
 from featurectl.streaming.topics.partitioner import partition_of
+from tests.streaming.conveyor import SECOND
 from tests.streaming.test_reset import Remade
 
 
@@ -102,3 +104,36 @@ def test_a_register_that_was_emptied_refuses_who_knew_it(tmp_path: Path, redis_u
             connection.register.claim(0, 0, 1, KnownStamps())
         assert [made.step(seconds=1) for _ in range(2)] == [0, 0]
         assert made.worker.counts.begun_anew == 1
+
+
+def test_stamps_that_an_emptied_register_had_are_told(tmp_path: Path, redis_url: str, place: StreamSource):
+    killed = Emptied(folder=tmp_path, store_url=redis_url, place=place)
+    with closing(killed.broker), closing(killed.state):
+        killed.step()
+        killed.step(seconds=9)
+        killed.send(3)
+        killed.step()
+        asof = killed.state.read_poll(place).asof
+        killed.empty()
+        killed.clock_us += SECOND
+        other = killed.other()
+        with closing(other.broker), closing(other.state), closing(other.worker):
+            other.worker.begin(0)
+            other.step()
+            [(after, until)] = other.log.open().state.gaps
+            assert after < asof <= until
+
+
+def test_a_log_that_an_older_version_wrote_is_of_the_same_run(tmp_path: Path, redis_url: str, place: StreamSource):
+    made = Emptied(folder=tmp_path, store_url=redis_url, place=place)
+    with closing(made.broker), closing(made.state):
+        made.step()
+        made.step(seconds=9)
+        opened = made.log.open()
+        older = replace(opened.state, run=opened.state.run.rpartition(":")[0])
+        assert made.log.commit(opened, made.worker.log.nothing(), older)
+        other = made.other()
+        with closing(other.broker), closing(other.state), closing(other.worker):
+            other.worker.begin(0)
+            other.step(seconds=9)
+            assert other.log.open().state.gaps == ()

@@ -337,9 +337,10 @@ return 1
 )
 
 # Returns the greatest stamp, `asof`, the run, what it left, `views`, the time, and of each partition its name, row and
-# `applied`.
+# `applied`. A register that was emptied and made anew is of another run, though the server is the same.
 _STATE: Final = """
-local found = {get('last') or '0', get('asof') or '0', get('run') or '', get('left') or '0', get('views') or '',
+local run = get('run') and get('run') .. ':' .. (get('made') or '') or ''
+local found = {get('last') or '0', get('asof') or '0', run, get('left') or '0', get('views') or '',
   text(clock(ARGV[1] or ''))}
 for n = 0, count() - 1 do
   for _, field in ipairs({'name/', 'partition/', 'applied/'}) do found[#found + 1] = get(field .. n) end

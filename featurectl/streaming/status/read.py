@@ -211,7 +211,7 @@ def _partitions(register: RegisterState | None, topic: _TopicSeen | None) -> Ite
         for of in register.partitions if register else ():
             if not of.is_retired:
                 number = parse_name(of.name).partition
-                yield PartitionProgress(partition=number, done=of.done, applied=from_us(of.applied))
+                yield PartitionProgress(partition=number, done=of.done, applied=_instant(of.applied))
         return
     known = {} if register is None else {of.name: of for of in register.partitions}
     readers = {number: name for name, of in (topic.readers or {}).items() for number in of.partitions}
@@ -223,9 +223,14 @@ def _partitions(register: RegisterState | None, topic: _TopicSeen | None) -> Ite
             end=mark.end,
             done=None if in_store is None else in_store.done,
             unread=topic.unread.get(number),
-            applied=None if in_store is None else from_us(in_store.applied),
+            applied=None if in_store is None else _instant(in_store.applied),
             reader=readers.get(number, ""),
         )
+
+
+def _instant(applied_us: int) -> datetime | None:
+    """Return the instant of a partition; None for 0, of one that nobody has worked on since it was begun."""
+    return from_us(applied_us) if applied_us else None
 
 
 def _partitions_of(readers: Mapping[str, GroupReader] | None) -> Mapping[str, Sequence[int]] | None:
