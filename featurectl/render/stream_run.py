@@ -102,11 +102,20 @@ def render_rebuilt(rebuilt: Sequence[RebuiltView]) -> str:
 
 def render_reset(source: str, reset: StreamReset) -> str:
     """Return what a reset did: what was lost, and what begins now."""
-    lines = [
-        f"{in_one_line(of.name)}: {of.lost:,} offsets were taken and are in no log" for of in reset.retired if of.lost
-    ]
-    before, now = counted(len(reset.retired), "partition"), counted(len(reset.begun), "partition")
-    lines.append(f"{source}: {before} of before retired, {now} begin. What was logged stays.")
+    if reset.passes:
+        lines = [
+            f"{in_one_line(of.name)}: what lay from offset {of.logged:,} to before {of.taken:,} is gone, and in no log"
+            for of in reset.retired
+        ]
+        lines.append(f"{source}: {counted(len(reset.begun), 'partition')} passed it. What was logged stays.")
+    else:
+        lines = [
+            f"{in_one_line(of.name)}: {of.lost:,} offsets were taken and are in no log"
+            for of in reset.retired
+            if of.lost
+        ]
+        before, now = counted(len(reset.retired), "partition"), counted(len(reset.begun), "partition")
+        lines.append(f"{source}: {before} of before retired, {now} begin. What was logged stays.")
     if reset.rebuilds:
         lines.append("Workers make all lists anew from the log; until then there are no answers.")
     return "\n".join(lines)

@@ -60,6 +60,8 @@ class ResetPartition:
 class StreamReset:
     """What a reset did: partitions of before, the names of those of now, by their numbers.
 
+    Of a topic that is the one that is read both have the same names: it goes on behind what its retention has removed.
+
     `rebuilds`: the lists had events that are in no log, or lacked some, so that workers make all of them anew from it;
     until then there are no answers.
     """
@@ -67,6 +69,11 @@ class StreamReset:
     retired: tuple[ResetPartition, ...]
     begun: tuple[str, ...]
     rebuilds: bool
+
+    @property
+    def passes(self) -> bool:
+        """Whether the topic is the one that is read, and what its retention has removed was passed."""
+        return bool(self.retired) and self.retired[0].name in self.begun
 
 
 def reset_stream(

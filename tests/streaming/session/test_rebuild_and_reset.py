@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +15,10 @@ from featurectl.cli.main import main
 from featurectl.core.errors import TryAgainError
 from featurectl.core.progress import Silent
 from featurectl.online.stream_state.base import KnownStamps, StreamSource
+from featurectl.online.stream_state.protocols import StreamConnection
+from featurectl.render.stream_run import render_reset
+from featurectl.streaming.reset import ResetPartition, StreamReset
+from featurectl.streaming.seeding import Seeding, SeedingState
 from featurectl.streaming.session.rebuild_views import rebuild_views
 from tests.streaming.session.running import running
 from tests.streaming.session.swipes import Swipes, wait_for
@@ -52,6 +58,36 @@ def test_lists_are_made_anew_without_a_worker(tmp_path: Path, capsys: pytest.Cap
     assert (code, json.loads(out)["result"]["views"][0]["view"]) == (0, "spend@1"), err
     assert swipes.values() == {"amount_sum_1h": 704.0, "amount_count_1h": 5}
     assert generations(swipes) == 1
+
+
+@pytest.mark.long
+def test_a_rebuild_that_is_ended_gives_its_lists_up(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    swipes = Swipes(root=tmp_path)
+    swipes.send(4)
+    assert ran(capsys, swipes, "run", "--once")[0] == 0
+    step = Seeding.step
+    before = signal.signal(signal.SIGTERM, lambda *_: pytest.fail("nobody heard it"))
+
+    def ended(seeding: Seeding, connection: StreamConnection) -> SeedingState:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return step(seeding, connection)
+
+    monkeypatch.setattr(Seeding, "step", ended)
+    assert ran(capsys, swipes, "rebuild", "spend")[0] == 130
+    signal.signal(signal.SIGTERM, before)
+    assert generations(swipes) == 1
+
+
+def test_what_retention_removed_is_not_said_to_be_taken():
+    passed = ResetPartition(name="swipes/0#a1", logged=5, taken=9)
+    text = render_reset("swipes", StreamReset(retired=(passed,), begun=("swipes/0#a1",), rebuilds=True))
+    assert text.splitlines() == [
+        "swipes/0#a1: what lay from offset 5 to before 9 is gone, and in no log",
+        "swipes: 1 partition passed it. What was logged stays.",
+        "Workers make all lists anew from the log; until then there are no answers.",
+    ]
 
 
 def test_what_can_not_be_rebuilt_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

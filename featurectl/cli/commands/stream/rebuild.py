@@ -9,6 +9,7 @@ import typer
 
 from featurectl.cli.command_decorator import verb
 from featurectl.cli.shared.call import Call, Outcome
+from featurectl.cli.shared.signals import ended_by_sigterm
 from featurectl.cli.shared.workspaces import open_applied
 
 
@@ -27,6 +28,6 @@ def rebuild(
     from featurectl.render.stream_run import render_rebuilt
     from featurectl.streaming.session.rebuild_views import rebuild_views
 
-    with open_applied(call) as workspace:
+    with ended_by_sigterm(), open_applied(call) as workspace:  # what was begun is given up
         rebuilt = rebuild_views(workspace, views, call.progress)
     return Outcome(text=render_rebuilt(rebuilt), result={"views": [asdict(view) for view in rebuilt]})
