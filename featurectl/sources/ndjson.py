@@ -11,6 +11,8 @@ import polars as pl
 from featurectl.core.dataclass import dataclass
 from featurectl.core.object_store import polars_options
 from featurectl.language.definitions.source import Source
+from featurectl.sources.csv_lines import WrongLine
+from featurectl.sources.json_lines import find_wrong_object
 from featurectl.sources.unfolding import check_lines
 
 
@@ -33,8 +35,10 @@ class NdjsonFormat:
         """See that no line of a compressed file unfolds to more than may be held."""
         check_lines(file, where, quoted=False, first=first)
 
-    def wrong_line(self, file: Path, source: Source) -> None:
-        """Return nothing: Polars says what is wrong."""
+    def wrong_line(self, file: Path, source: Source) -> WrongLine | None:
+        """Return the first line that is no JSON object, or has other bytes than UTF-8."""
+        del source
+        return find_wrong_object(file)
 
     def short_line(self, file: Path, source: Source) -> None:
         """Return nothing: an object has the keys that it has."""

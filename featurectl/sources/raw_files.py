@@ -35,7 +35,7 @@ class RawFiles:
         """
         if self.form.spells_types:
             self._check_lines(file, first=True)
-        with reading(self.address.where(file), self.address.shown):
+        with self.naming_lines([file]), reading(self.address.where(file), self.address.shown):
             schema = self.scan([file]).collect_schema()
         self.form.check_schema(schema, self.address.where(file))
         return schema
