@@ -50,9 +50,10 @@ REMOVE_SCHEMAS: Final = f"delete from {SCHEMAS} where {OF_VIEW}"
 REMOVE_VIEW: Final = f"delete from {VIEWS} where {OF_VIEW}"
 # `unnest` stands before `from`, as there its rows would be put aside, past 4 MB on disk.
 _SENT: Final = "select entity, row from (select unnest(%b) as entity, unnest(%b) as row) as sent order by entity"
-# A planner that takes 20,000 keys for many would read the whole table; what it sorts of wide rows stays in memory.
+# A planner that takes 20,000 keys for many would read the whole table, or compile; what is sorted of wide rows stays in
+# memory.
 BY_KEYS: Final = "select set_config('work_mem', '64MB', true), " + ", ".join(
-    f"set_config('enable_{way}', 'off', true)" for way in ("seqscan", "hashjoin", "mergejoin")
+    f"set_config('{way}', 'off', true)" for way in ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit")
 )
 KEPT_FILES: Final = "PostgreSQL's WAL, and pages until they are filled again (or VACUUM FULL), have what was removed"
 NOT_VACUUMED: Final = "the user may not VACUUM {table}: its owner or autovacuum has to, or rows stay in its pages"

@@ -52,7 +52,8 @@ class ChunkWriter:
             else:
                 session.execute(tables.SHARE_VIEW.encode(), self._of)
             added = self._added(session, keys, rows, bound, lines)
-            session.execute(tables.ADD_ENTITIES.encode(), (added, *self._of))
+            if added:  # else chunks that end together would wait for each other
+                session.execute(tables.ADD_ENTITIES.encode(), (added, *self._of))
             return added
 
         return self._link.write(transact)
