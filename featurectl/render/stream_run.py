@@ -72,7 +72,7 @@ def _predicted(counts: PredictionCounts) -> str:
     >>> _predicted(PredictionCounts(model="m", results={"answered": 9, "too_old": 1}, latency_s={0.04: 9}))
     'm: 9 events predicted, 1 too old; half of them within 0.04 s, 99 % within 0.04 s'
     >>> _predicted(PredictionCounts(model="m", results={"answered": 9}, latency_s={2.5: 8, math.inf: 9}))
-    'm: 9 events predicted; half of them within 2.5 s, 99 % within more than 2.5 s'
+    'm: 9 events predicted; half of them within 2.5 s, less than 99 % within 2.5 s'
     """
     results = {word: counts.results.get(result, 0) for result, word in _WORDS.items()}
     parts = [f"{counted(results.pop('predicted'), 'event')} predicted"]
@@ -81,14 +81,14 @@ def _predicted(counts: PredictionCounts) -> str:
     line = f"{counts.model or 'models'}: {', '.join(parts)}"
     half, most = counts.within_s(0.5), counts.within_s(0.99)
     if half is not None and most is not None:
-        line += f"; half of them within {_bound(half, counts)}, 99 % within {_bound(most, counts)}"
+        line += f"; {_within('half of them', half, counts)}, {_within('99 %', most, counts)}"
     return f"{line}; {in_one_line(counts.problem)}" if counts.problem else line
 
 
-def _bound(bound_s: float, counts: PredictionCounts) -> str:
+def _within(share: str, bound_s: float, counts: PredictionCounts) -> str:
     if math.isfinite(bound_s):
-        return f"{bound_s:g} s"
-    return f"more than {max(filter(math.isfinite, counts.latency_s), default=0.0):g} s"
+        return f"{share} within {bound_s:g} s"
+    return f"less than {share} within {max(filter(math.isfinite, counts.latency_s), default=0.0):g} s"
 
 
 def _finite(bound: float | None) -> float | None:
