@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.errors import DataError, TryAgainError, UsageError
+from featurectl.core.errors import DataError, StoreError, TryAgainError, UsageError
 from featurectl.core.units import counted, format_instant, plural
 from featurectl.engines.spill import SpillRoom
 from featurectl.offline.open_plain_files import open_loose
@@ -28,6 +28,7 @@ from featurectl.operations.scoring.score_model import (
 from featurectl.operations.scoring.scorer import scoring_libraries
 from featurectl.operations.scoring.shared_run import (
     PartsBeginning,
+    ScoredRange,
     SharedRun,
     first_missing,
     old_folders,
@@ -40,6 +41,7 @@ from featurectl.workspace.applied_workspace import read_applied
 
 if TYPE_CHECKING:
     from featurectl.core.progress import Progress
+    from featurectl.models.runtimes.base import Scores
     from featurectl.operations.scoring.job import Job, SeenRows
     from featurectl.registry.state import ModelVersion
     from featurectl.workspace.workspace import Workspace
@@ -163,7 +165,7 @@ class _Part:
         self.scratch.begin(begun.saw)
         waiting, at, start, counts = np.empty(0), 0, 0, UnknownRows()
         for item in self.shared.ranges():
-            scores, unknown = self.shared.read(item)
+            scores, unknown = self._read(item)
             if item.start + item.rows <= at:
                 continue  # of a process of the same part, which was killed and had cut its rows otherwise
             waiting, counts = np.concatenate([waiting, scores[at - item.start :]]), counts + unknown
@@ -174,6 +176,14 @@ class _Part:
         if at < self.seen.spine.height:
             raise _begun_anew(self.part)  # or another process of this part has written the output
         self.scratch.add(start, waiting, counts)
+
+    def _read(self, item: ScoredRange) -> tuple[Scores, UnknownRows]:
+        try:
+            return self.shared.read(item)
+        except StoreError:
+            if self.shared.is_committed() or not self.shared.is_there():
+                raise _begun_anew(self.part) from None  # likewise, since the files were listed
+            raise
 
 
 def _open_shared(workspace: Workspace, request: ScoreRequest, clock: datetime) -> SharedRun:

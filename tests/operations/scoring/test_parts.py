@@ -376,6 +376,15 @@ def test_kills_at_random_leave_the_rows_of_one_process(made, tmp_path):
         shutil.rmtree(root)
 
 
+def test_scores_that_go_as_another_process_commits_are_no_fault(shop, monkeypatch):
+    def read(run, item, real=SharedRun.read):
+        run.end()
+        return real(run, item)
+
+    monkeypatch.setattr(SharedRun, "read", read)
+    assert [main(words(shop, "out.parquet", part)) for part in ("1/2", "2/2")] == [0, 75]
+
+
 @pytest.mark.long
 def test_two_processes_of_the_last_part_commit_the_same_rows(shop, made):
     """As on two machines, of which each has its own lock of the part."""
