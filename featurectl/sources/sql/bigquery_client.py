@@ -91,7 +91,8 @@ class BigQuerySite:
             import grpc
             from google.cloud.bigquery_storage_v1.services.big_query_read.transports import BigQueryReadGrpcTransport
 
-            channel = grpc.insecure_channel(place.removeprefix("http://"))
+            # As Google's own channel: a message of rows may be of any size.
+            channel = grpc.insecure_channel(place.removeprefix("http://"), [("grpc.max_receive_message_length", -1)])
             return bigquery_storage.BigQueryReadClient(transport=BigQueryReadGrpcTransport(channel=channel))
         options = {"api_endpoint": place} if place else None
         return bigquery_storage.BigQueryReadClient(credentials=client._credentials, client_options=options)  # noqa: SLF001  # as it does itself

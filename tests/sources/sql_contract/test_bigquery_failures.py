@@ -75,17 +75,27 @@ def kept_results(monkeypatch):
 @pytest.mark.parametrize("frame", [0, 1])
 def test_a_server_that_hangs_is_an_error(database, frame, streams):
     with running_bigquery() as server, ExitStack() as stack:  # one of its own: others are asked meanwhile
-        options = [f"storage_endpoint=http://127.0.0.1:{server.storage}"] * streams
+        proxy = stack.enter_context(cutting_proxy(server.storage))
+        proxy.held, proxy.hold_s = 8_000_000, 60.0  # the first of two batches passes, and some of the second
+        options = [f"storage_endpoint=http://127.0.0.1:{proxy.port}"] * streams
         database.url = server.url(server.made_dataset(), *options)
         database.monkeypatch.setattr("featurectl.sources.sql.bigquery_client.ANSWER_S", 0.5)
+        database.monkeypatch.setattr("featurectl.sources.sql.bigquery._STREAMS", 1)  # batches follow each other
         run_in_bigquery(database.url, f"create table r as {QUERY.replace(str(ROW_COUNT), '100000')}")
-        if frame == 0:
+        hung: list[int] = []
+
+        def hang() -> None:
             stack.enter_context(hanging(server.pid))
-        stopped = at_frame(frame, lambda: stack.enter_context(hanging(server.pid)), database.monkeypatch)
-        query = QUERY.replace(str(ROW_COUNT), "100000")  # more than is on its way
+            hung.append(server.pid)
+
+        if frame == 0:
+            hang()
+        query = QUERY.replace(str(ROW_COUNT), "100000")
+        stopped = at_frame(frame, hang, database.monkeypatch)
         with stopped, pytest.raises(StoreError, match=r"source orders: .* no answer within 0\.5 s") as caught:
             database.read(query)
         assert caught.value.code == "FC605"
+        assert len(hung) == 1
 
 
 def test_a_server_that_is_not_there_is_an_error(database, bigquery_server):
