@@ -269,9 +269,10 @@ class EventLog:
         if known_after is not None and (ends := f"max.{STAMP}") in files.columns:
             end = pl.col(ends) + pl.duration(milliseconds=1)  # of what was put together Delta keeps milliseconds
             files = files.filter((end > known_after).fill_null(value=True))
-        return self._scan([f"{self.location}/{path}" for path in files["path"]], columns)
+        return self.scan_files([f"{self.location}/{path}" for path in files["path"]], columns)
 
-    def _scan(self, paths: Sequence[str], columns: Sequence[str]) -> pl.LazyFrame:
+    def scan_files(self, paths: Sequence[str], columns: Sequence[str]) -> pl.LazyFrame:
+        """Return the rows of some files; a column that one does not have is null."""
         types = {**OWN_COLUMNS, **self.columns}
         schema = {name: column_dtype(types[name]) for name in dict.fromkeys([*columns, PARTITION, OFFSET])}
         if not paths:
@@ -289,7 +290,7 @@ class EventLog:
         self, path: str, start: int, columns: Sequence[str], after: Mapping[str, int] | None
     ) -> pl.DataFrame:
         """Return rows of a file from one on; of those before it nothing is decoded but the rest of its row group."""
-        scan = self._scan([path], columns).slice(start, _ROWS_AT_ONCE)
+        scan = self.scan_files([path], columns).slice(start, _ROWS_AT_ONCE)
         if after is not None:
             wanted = pl.any_horizontal(
                 pl.lit(value=False),

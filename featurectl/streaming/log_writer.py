@@ -22,6 +22,7 @@ from featurectl.offline.event_log import (
     LogState,
     OpenedLog,
 )
+from featurectl.offline.log_tail import last_events
 from featurectl.online.stream_state.base import (
     ConnectionLostError,
     RegisterState,
@@ -255,6 +256,14 @@ class LogWriter:
             if len(found) > 1 or first == of.first:
                 return found[-1]
             near *= _NEARER
+
+    def last_events(self, opened: OpenedLog, partition: str, bounds: tuple[int, int], most: int) -> pl.DataFrame:
+        """Return the last events that the log has of a partition within bounds, by offset, with the source's columns.
+
+        Raises:
+            StoreError: it can't be read.
+        """
+        return last_events(self._log, opened, partition, bounds, most)
 
     def nothing(self) -> pl.DataFrame:
         """Return no rows of the log."""

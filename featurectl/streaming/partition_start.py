@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
+from typing import Final
+
+import polars as pl
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import StoreError
@@ -14,6 +17,8 @@ from featurectl.streaming.log_writer import LogWriter
 from featurectl.streaming.logged_events import TakenEvents
 from featurectl.streaming.retirement import check_before, logged_before, of_before, retire, state_name
 from featurectl.streaming.topics.base import TopicReader, TopicState, Watermarks
+
+_COMPARED: Final = 4  # events of the log, with what the topic has at their offsets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +48,15 @@ class WorkerTopic:
 class PartitionReading:
     """Where a worker is in a partition: `name` has the incarnation, `number` is the register's.
 
-    Events before `predict_from` needed no prediction any more when it began.
+    Events before `predict_from` needed no prediction any more when it began. `last_logged` are the last events that the
+    log had then, of those that the topic has by its offsets.
     """
 
     name: str
     number: int
     position: int
     predict_from: int = 0
+    last_logged: pl.DataFrame | None = None
     logged: Sequence[StampRange] = ()
     own: list[StampRange] = field(default_factory=list)
     taken: TakenEvents = field(default_factory=TakenEvents)
@@ -103,10 +110,21 @@ class PartitionStart:
             number=number,
             position=position,
             predict_from=predicted,
+            last_logged=self._last_logged(opened, name, watermarks, position),
             logged=self._log.logged_stamps(opened, name, position),
             own=self._own.setdefault(name, []),
             taken=taken,
         )
+
+    def _last_logged(
+        self, opened: OpenedLog, name: str, watermarks: Watermarks | None, position: int
+    ) -> pl.DataFrame | None:
+        """Return events of the log to compare the topic with; None: it ends before the position, which is an error."""
+        of = opened.state.partitions[name]
+        if watermarks is None or watermarks.end < position:
+            return None
+        bounds = max(of.first, watermarks.begin), min(of.end, watermarks.end)
+        return self._log.last_events(opened, name, bounds, _COMPARED) if bounds[0] < bounds[1] else None
 
     def meet(self, partitions: Sequence[int], connection: StreamConnection) -> None:
         """Have the register and the log know some partitions, by one commit for all of them.

@@ -175,7 +175,7 @@ def _has_all(worker: StreamWorker, wanted: Mapping[str, int], rebuilds: Rebuilds
     """Return whether the log has all offsets before those that are wanted, predicted, and all views can be read."""
     if worker.unlogged or not rebuilds.is_settled:  # a rebuild waits for the log
         worker.write_log()
-    if not worker.predictor.is_settled:
+    if not worker.predictor.is_settled or worker.messages.is_under_way:
         return False
     if _is_lacking(worker, wanted):
         worker.write_log()  # which may lack nothing but that events have their predictions

@@ -27,6 +27,7 @@ from featurectl.online.stream_state.base import (
 from featurectl.online.stream_state.protocols import StreamConnection, StreamState
 from featurectl.streaming.commit_beside import CommitBeside
 from featurectl.streaming.compaction_queue import CompactionQueue
+from featurectl.streaming.compared_messages import ComparedMessages
 from featurectl.streaming.erased_events import NO_STREAM_ERASURES, StreamErasures
 from featurectl.streaming.erased_replays import ErasedReplays
 from featurectl.streaming.generation_records import GenerationRecords
@@ -78,6 +79,8 @@ class StreamWorker:
         self._records = GenerationRecords(stream.place, stream.state, stream.views, self._events.decoder)
         self._null_keys = NullKeys(stream.views, self._events.decoder)
         self.compaction = CompactionQueue(self._records.layout)
+        decoder, id_problem = self._events.decoder, stream.id_problem
+        self.messages = ComparedMessages(topic.reader, stream.source, decoder, id_problem)
         self._erased = ErasedReplays(stream.erased, stream.views, self._records)
         self.counts = WorkerCounts()
         self.readings: dict[int, PartitionReading] = {}
@@ -167,7 +170,7 @@ class StreamWorker:
         try:
             self._begin_all()
             until_beat_s = max(self._beat_at + self._pace.beat_s(len(self.readings)) - self._pace.clock(), 0.0)
-            delivery = self.topic.reader.take(replace(limits, timeout_s=min(limits.timeout_s, until_beat_s)))
+            delivery = self.messages.take(replace(limits, timeout_s=min(limits.timeout_s, until_beat_s)))
             for partition in delivery.revoked:
                 self.readings.pop(partition, None)
                 self.again.discard(partition)
@@ -299,7 +302,7 @@ class StreamWorker:
         self._settled = [each for each in self._settled if each.partition != partition]
         reading = self.start.begin(partition, self.connection, self.readings.get(partition))
         self.readings[partition] = reading
-        self.topic.reader.seek(partition, reading.position)
+        self.messages.begin(partition, reading)
 
     def _follows(self, batch: MessageBatch) -> bool:
         """Return whether a batch begins where its partition is; one that is elsewhere begins anew."""

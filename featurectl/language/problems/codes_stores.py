@@ -71,10 +71,11 @@ STORES: Final[Mapping[str, Code]] = {
         "there.",
     ),
     "FC609": Code(
-        "a topic ends before what was read of it",
-        "It was made again under its name, or its broker came back without its last messages. What it holds now is "
-        "not what was read, so reading does not go on by itself: `featurectl stream reset SOURCE` begins anew with it. "
-        "A topic that lacks its last messages is removed and made anew first.",
+        "a topic is not what was read of it",
+        "It was made again under its name, or it, or its broker, came back without its last messages: it ends before "
+        "what was read, or has other events at offsets that were logged. So reading does not go on by itself: "
+        "`featurectl stream reset SOURCE` begins anew with it. A topic that lacks its last messages is removed and "
+        "made anew first.",
     ),
     "FC610": Code(
         "a row of the online store is broken",

@@ -70,6 +70,21 @@ class TopicRestartedError(StoreError):
         )
 
 
+class OtherMessageError(TopicRestartedError):
+    """A message at an offset that was logged is another event: what came after an older copy has the old offsets."""
+
+    def __init__(self, topic: str, partition: int, offset: int, columns: Sequence[str]) -> None:
+        super().__init__(topic, partition, offset, None)
+        StoreError.__init__(
+            self,
+            f"topic {topic}, partition {partition} has another event at offset {offset} than was logged: "
+            f"{', '.join(columns)} differ",
+            code="FC609",
+            hint="it came back from an older copy, or its broker has lost messages: make it anew under its name, "
+            "`featurectl stream reset SOURCE` then, and send to it again what the log lacks",
+        )
+
+
 class OtherTopicError(TopicRestartedError):
     """A stream is another topic than the one that was read."""
 
