@@ -223,6 +223,6 @@ class _Resetting:
             return UsageError(f"nothing of topic {topic} was read yet: there is nothing to reset")
         return UsageError(
             f"topic {topic} is the one that is read: it was not made again since",
-            hint="a reset is for a topic that was removed and made again: `featurectl stream run` goes on, unless it says "
-            "that the topic has other events than were logged; then make it anew under its name first",
+            hint="a reset is for a topic that was removed and made again: `featurectl stream run` goes on, unless it "
+            "says that the topic has other events than were logged; then make it anew under its name first",
         )
