@@ -25,6 +25,7 @@ _SOON_S: Final = 0.5  # between two writings of the log, while new lists wait fo
 _LOOK_S: Final = 0.2  # between two looks whether all is logged
 _ENDS_S: Final = 5.0  # so long a worker that was stopped waits for the log, and what it needs before, all together
 _ENDS_BESIDE_S: Final = 1.0  # and for what goes on beside it
+_GLANCE: Final = TakeLimits(messages=1, timeout_s=0.05)
 FATAL: Final = (NoTopicError, RetentionError, TopicRestartedError, LogLostError)  # waiting mends none of them
 
 
@@ -90,14 +91,35 @@ def run_worker(worker: StreamWorker, rebuilds: Rebuilds, stop: StopSignal, optio
                         quiet.end_once(cleans_log=0 in worker.readings)
                         return
                 beside = rebuilds.problem or _prediction_problem(worker, rebuilds, once=options.once)
-            except FATAL:
-                raise
+            except FATAL as error:
+                raise _with_others(error, worker) from None
             except StoreError as error:
                 stop.wait(trouble.hear(error, worker))
                 continue
             trouble.end(beside, worker)
     finally:
         _end(worker, [quiet, rebuilds], is_hurried=options.is_ending())
+
+
+def _with_others(error: StoreError, worker: StreamWorker) -> StoreError:
+    """Return an error that ends a worker; where messages are gone, it names other partitions of which some are, too.
+
+    As far as the broker says so at once.
+    """
+    if not isinstance(error, RetentionError):
+        return error
+    reader, found, last = worker.topic.reader, dict[int, RetentionError](), error
+    while last.partition not in found:
+        found[last.partition] = last
+        reader.pause([last.partition])
+        try:
+            reader.take(_GLANCE)  # what it brings is taken again: the worker ends
+        except RetentionError as another:
+            last = another
+        except StoreError:
+            break
+    reader.resume(found)
+    return error.with_others([*found.values()][1:])
 
 
 def _end(worker: StreamWorker, beside: Sequence[WorkBeside], *, is_hurried: bool) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -103,13 +104,13 @@ class Run:
             thread.join(LIMIT_S)
         assert not thread.is_alive()
 
-    def send(self, count: int) -> None:
+    def send(self, count: int, keys: Sequence[bytes | None] = (None,)) -> None:
         with closing(open_topics(self.topics_url)) as broker, closing(broker.open_writer("swipes")) as writer:
             for number in range(self.sent, self.sent + count):
                 event = {
                     "swipe": number, "card": "c1", "shop": "s1", "arr_delay": 1.0, "at": from_us(wall_us()).isoformat(),
                 }  # fmt: skip
-                writer.send([(None, json.dumps(event).encode())])
+                writer.send([(keys[number % len(keys)], json.dumps(event).encode())])
             writer.flush()
         self.sent += count
 
@@ -155,13 +156,15 @@ def test_a_worker_that_runs_once_ends_when_all_is_logged(run: Run):
 def test_a_worker_that_was_outrun_by_retention_says_what_is_lost(run: Run):
     run.send(40)
     run.work(once=True)
-    run.send(20)
+    run.send(20, keys=[b"c%d" % number for number in range(10)])  # of both partitions
     with closing(open_topics(run.topics_url)) as broker:
         marks = broker.watermarks("swipes")
         broker.trim("swipes", {partition: of.end for partition, of in marks.items()})
     run.send(1)
-    with pytest.raises(RetentionError, match=r"messages of topic swipes, partition [01] are gone"):
+    with pytest.raises(RetentionError, match=r"messages of topic swipes, partition [01] are gone") as raised:
         run.work(once=True)
+    [other] = {0, 1} - {raised.value.partition}
+    assert re.search(rf"; so are messages of partition {other} \(at most \d+\)$", raised.value.message)
     assert run.logged() == 40
 
 

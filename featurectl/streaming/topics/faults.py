@@ -11,6 +11,8 @@ from featurectl.streaming.topics.base import Record, record_size
 
 RESET_HINT: Final = "`featurectl stream reset SOURCE` begins anew with the topic as it is; what was logged stays"
 
+_NAMED: Final = 5  # other partitions
+
 
 class NoTopicError(StoreError):
     """A topic is not there."""
@@ -43,6 +45,7 @@ class RetentionError(StoreError):
     """Messages behind a reader's position are gone: `lost` at most, from `position` to before `begin`."""
 
     def __init__(self, topic: str, partition: int, position: int, begin: int, lost: int | None = None) -> None:
+        self.topic = topic
         self.partition = partition
         self.position = position
         self.begin = begin
@@ -53,6 +56,27 @@ class RetentionError(StoreError):
             code="FC608",
             hint="the topic's retention is shorter than the reader was away: raise it. " + RESET_HINT,
         )
+
+    def with_others(self, others: Sequence[RetentionError]) -> RetentionError:
+        """Return the error of this partition that names the first of others, too."""
+        found = RetentionError(self.topic, self.partition, self.position, self.begin, self.lost)
+        StoreError.__init__(found, f"{self.message}{_also_lost(others)}", code=self.code, hint=self.hint)
+        return found
+
+
+def _also_lost(others: Sequence[RetentionError]) -> str:
+    """Return which other partitions have lost messages.
+
+    >>> _also_lost([RetentionError("swipes", number, 3, 9 + number) for number in (1, 2)])
+    '; so are messages of partition 1 (at most 7) and 2 (at most 8)'
+    """
+    if not others:
+        return ""
+    named = [f"{each.partition} (at most {each.lost:,})" for each in others[:_NAMED]]
+    more = len(others) - len(named)
+    named += [f"of {counted(more, 'more partition')}"] if more else []
+    *before, last = named
+    return f"; so are messages of partition {', '.join(before)}{' and ' if before else ''}{last}"
 
 
 class TopicRestartedError(StoreError):
