@@ -35,6 +35,9 @@ def _lines(status: StreamStatus) -> Iterator[str]:
         yield f"unread   {counted(status.unread, 'event')}"
     if status.views:
         yield "views    " + ", ".join(f"{name} {place}" for name, place in status.views.items())
+    if anew := [name for name, place in status.views.items() if place == "being made anew"]:
+        yield f"lists    of {', '.join(anew)} are being made; of a rebuild that was killed, the next one removes them:"
+        yield f"         featurectl stream rebuild {' '.join(anew)}"
     if status.readers is not None:
         yield "workers  " + (_workers(status) or f"none: featurectl stream run {status.source}")
     if status.logged is not None:

@@ -14,6 +14,13 @@ def no_worker(view: str, source: str) -> DataError:
     return DataError(message, code="FC550", hint=f"featurectl stream run {source}")
 
 
+def being_made(error: DataError, source: str) -> DataError:
+    """Return an error of what is not online that says that lists of it are being made."""
+    what = error.message.partition(": ")[0]
+    hint = f"ask again in a while; featurectl stream status {source} says when they are read, and whether a worker runs"
+    return DataError(f"{what}: lists of it are being made", code="FC550", hint=hint)
+
+
 def kept_no_more(view: str, source: str) -> DataError:
     """Return the error for an older view version (`view spend@1`) that no worker can keep: its source has changed."""
     message = f"{view} is not kept online any more: its source {source} reads events in another way now"

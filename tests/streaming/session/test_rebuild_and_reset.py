@@ -14,7 +14,7 @@ import pytest
 from featurectl.cli.main import main
 from featurectl.core.errors import TryAgainError
 from featurectl.core.progress import Silent
-from featurectl.online.stream_state.base import KnownStamps, StreamSource
+from featurectl.online.stream_state.base import Generation, KnownStamps, StreamSource
 from featurectl.online.stream_state.protocols import StreamConnection
 from featurectl.render.stream_run import render_reset
 from featurectl.streaming.reset import ResetPartition, StreamReset
@@ -98,6 +98,48 @@ def test_what_can_not_be_rebuilt_is_said(tmp_path: Path, capsys: pytest.CaptureF
     assert (code, "views of streams that are kept online: spend@1" in err) == (64, True), err
     code, _, err = ran(capsys, swipes, "rebuild", "spend", "--env", "fixed")
     assert (code, "environment fixed has a fixed clock" in err) == (64, True)
+
+
+def name_lists(swipes: Swipes, *, replace: bool) -> None:
+    """Name other lists of the view, as a rebuild does; `replace`: and give up those that are read."""
+    with (
+        swipes.workspace() as workspace,
+        closing(workspace.stream_state()) as state,
+        closing(state.connect(PLACE)) as connection,
+    ):
+        for each in connection.register.read_state().named() if replace else ():
+            connection.generations.drop(each)
+        connection.generations.add(Generation(view="spend@1", id="a1"))
+
+
+def test_what_a_killed_rebuild_left_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    swipes = Swipes(root=tmp_path)
+    swipes.send(4)
+    assert ran(capsys, swipes, "run", "--once")[0] == 0
+    _, out, _ = ran(capsys, swipes, "status")
+    assert "featurectl stream rebuild" not in out
+    name_lists(swipes, replace=False)
+    _, out, _ = ran(capsys, swipes, "status")
+    assert "lists    of spend@1 are being made; of a rebuild that was killed, the next one removes them:" in out
+    assert "         featurectl stream rebuild spend@1\n" in out
+    assert ran(capsys, swipes, "rebuild", "spend@1")[0] == 0
+    assert generations(swipes) == 1
+    _, out, _ = ran(capsys, swipes, "status")
+    assert "featurectl stream rebuild" not in out
+
+
+def test_lists_that_are_being_made_are_not_said_to_lack_a_worker(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    swipes = Swipes(root=tmp_path)
+    asks = ["-C", str(tmp_path), "get", "spend", "card=c1"]
+    assert main(asks) != 0
+    assert "no worker of the stream swipes has brought it there yet" in capsys.readouterr().err
+    swipes.send(4)
+    assert ran(capsys, swipes, "run", "--once")[0] == 0
+    name_lists(swipes, replace=True)
+    assert main(asks) != 0
+    said = capsys.readouterr().err
+    assert "error[FC550]: view spend@1 is not online: lists of it are being made" in said
+    assert "featurectl stream status swipes says when they are read" in said
 
 
 @pytest.mark.long
