@@ -285,7 +285,16 @@ def _silence(worker: StreamWorker | None) -> str:
 
 
 def _with_hint(error: FeaturectlError) -> str:
-    return f"{error.message} ({error.hint})" if error.hint else error.message
+    """Return what keeps a worker from its work, and what helps: it tries again by itself.
+
+    >>> _with_hint(StoreError("the disk is full", hint="make room, then run it again: nothing is lost"))
+    'the disk is full (make room; it goes on by itself then: nothing is lost)'
+    >>> _with_hint(StoreError("the store is in use", hint="run it again when that has ended"))
+    'the store is in use (it goes on by itself when that has ended)'
+    """
+    hint = error.hint.replace(", then run it again", "; it goes on by itself then")
+    hint = hint.replace("run it again", "it goes on by itself")
+    return f"{error.message} ({hint})" if hint else error.message
 
 
 def _name() -> str:
