@@ -10,7 +10,7 @@ from featurectl.core.units import counted, format_count
 from featurectl.render.table import render_table
 from featurectl.render.visible import in_one_line
 from featurectl.streaming.predictions import PredictionCounts
-from featurectl.streaming.reset import StreamReset
+from featurectl.streaming.reset import ResetPartition, StreamReset
 from featurectl.streaming.session.rebuild_views import RebuiltView
 from featurectl.streaming.session.source_report import SourceReport
 
@@ -110,9 +110,7 @@ def render_reset(source: str, reset: StreamReset) -> str:
         lines.append(f"{source}: {counted(len(reset.begun), 'partition')} passed it. What was logged stays.")
     else:
         lines = [
-            f"{in_one_line(of.name)}: {of.lost:,} offsets were taken and are in no log"
-            for of in reset.retired
-            if of.lost
+            f"{in_one_line(of.name)}: {_taken(of, reset)} taken and are in no log" for of in reset.retired if of.lost
         ]
         before, now = counted(len(reset.retired), "partition"), counted(len(reset.begun), "partition")
         lines.append(f"{source}: {before} of before retired, {now} begin. What was logged stays.")
@@ -121,9 +119,16 @@ def render_reset(source: str, reset: StreamReset) -> str:
     return "\n".join(lines)
 
 
+def _taken(of: ResetPartition, reset: StreamReset) -> str:
+    if not reset.offsets_are_times:
+        return f"{of.lost:,} offsets were"
+    return f"some events between offsets {of.logged:,} and {of.taken:,} (nothing tells how many) were"
+
+
 def reset_json(reset: StreamReset) -> Mapping[str, object]:
-    """Return what a reset did as JSON."""
-    retired = [{**asdict(of), "lost": of.lost} for of in reset.retired]
+    """Return what a reset did as JSON; `lost` is null where there are lost events that nothing counts."""
+    unknown = reset.offsets_are_times
+    retired = [{**asdict(of), "lost": None if unknown and of.lost else of.lost} for of in reset.retired]
     return {"retired": retired, "begun": list(reset.begun), "rebuilds": reset.rebuilds}
 
 

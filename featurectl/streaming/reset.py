@@ -27,13 +27,17 @@ PATIENCE_S: Final = 12.0  # a worker logs each 5 s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResettableStream:
-    """A source whose topic was made again: its state, its log, and the topic as it is now."""
+    """A source whose topic was made again: its state, its log, and the topic as it is now.
+
+    `offsets_are_times` is what its broker says.
+    """
 
     place: StreamSource
     state: StreamState
     log: EventLog
     topic: Callable[[], TopicState]
     watermarks: Callable[[], Mapping[int, Watermarks]]
+    offsets_are_times: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +46,7 @@ class ResetPartition:
 
     Of a topic that was not made again: to before which offset its retention has removed messages.
     `lost` offsets between the two were in lists perhaps, and are in no log. How many more the topic had is not known.
-    In SQLite and Kafka as many events are lost; in Redis offsets are not close to each other, so that it says only
-    whether some are.
+    In SQLite and Kafka as many events are lost. Where offsets are times, as in Redis, nothing tells how many those are.
     """
 
     name: str
@@ -62,6 +65,7 @@ class StreamReset:
 
     Of a topic that is the one that is read both have the same names: it goes on behind what its retention has removed.
 
+    `offsets_are_times`: what partitions have lost is no number of events.
     `rebuilds`: the lists had events that are in no log, or lacked some, so that workers make all of them anew from it;
     until then there are no answers.
     """
@@ -69,6 +73,7 @@ class StreamReset:
     retired: tuple[ResetPartition, ...]
     begun: tuple[str, ...]
     rebuilds: bool
+    offsets_are_times: bool = False
 
     @property
     def passes(self) -> bool:
@@ -92,7 +97,8 @@ def reset_stream(
     """
     resetting = _Resetting(stream)
     try:
-        return resetting.run(wait, patience_s)
+        found = resetting.run(wait, patience_s)
+        return replace(found, offsets_are_times=stream.offsets_are_times)
     finally:
         resetting.connection.close()
 

@@ -47,4 +47,5 @@ def _resettable(parts: StreamParts) -> ResettableStream:
         log=parts.log,
         topic=partial(parts.broker.state, parts.topic),
         watermarks=partial(parts.broker.watermarks, parts.topic),
+        offsets_are_times=parts.broker.offsets_are_times,
     )

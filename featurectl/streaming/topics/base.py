@@ -214,9 +214,13 @@ class TopicReader(Protocol):
 
 
 class TopicBroker(Protocol):
-    """The topics at one address; errors call it `shown`. Nothing is connected before it is used."""
+    """The topics at one address; errors call it `shown`. Nothing is connected before it is used.
+
+    `offsets_are_times`: offsets lie as far apart as their messages were sent, so that they do not count these.
+    """
 
     shown: str
+    offsets_are_times: bool
 
     def create(self, topic: str, partitions: int) -> TopicState:
         """Make a topic of so many partitions unless it is there; return what it is.

@@ -8,6 +8,7 @@ import shutil
 import signal
 from contextlib import closing
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -16,7 +17,7 @@ from featurectl.core.errors import TryAgainError
 from featurectl.core.progress import Silent
 from featurectl.online.stream_state.base import Generation, KnownStamps, StreamSource
 from featurectl.online.stream_state.protocols import StreamConnection
-from featurectl.render.stream_run import render_reset
+from featurectl.render.stream_run import render_reset, reset_json
 from featurectl.streaming.reset import ResetPartition, StreamReset
 from featurectl.streaming.seeding import Seeding, SeedingState
 from featurectl.streaming.session.rebuild_views import rebuild_views
@@ -88,6 +89,23 @@ def test_what_retention_removed_is_not_said_to_be_taken():
         "swipes: 1 partition passed it. What was logged stays.",
         "Workers make all lists anew from the log; until then there are no answers.",
     ]
+
+
+@pytest.mark.parametrize("are_times", [False, True])
+def test_offsets_that_are_times_count_no_events(*, are_times: bool):
+    retired = (
+        ResetPartition(name="swipes/0#a1", logged=5, taken=9),
+        ResetPartition(name="swipes/1#a1", logged=5, taken=5),
+    )
+    reset = StreamReset(retired=retired, begun=("swipes/0#b2",), rebuilds=False, offsets_are_times=are_times)
+    said, *_ = render_reset("swipes", reset).splitlines()
+    assert said == "swipes/0#a1: " + (
+        "some events between offsets 5 and 9 (nothing tells how many) were taken and are in no log"
+        if are_times
+        else "4 offsets were taken and are in no log"
+    )
+    found = cast("list[dict[str, object]]", reset_json(reset)["retired"])
+    assert [of["lost"] for of in found] == [None if are_times else 4, 0]
 
 
 def test_what_can_not_be_rebuilt_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

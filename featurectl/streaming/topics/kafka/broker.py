@@ -15,6 +15,8 @@ from featurectl.streaming.topics.kafka.writer import KafkaTopicWriter
 class KafkaTopics:
     """A `TopicBroker` at a `kafka://` URL."""
 
+    offsets_are_times = False
+
     def __init__(self, url: str, shown: str, limit_s: float) -> None:
         self.shown = shown
         self._address = parse_kafka_url(url, shown, limit_s)

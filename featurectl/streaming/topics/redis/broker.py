@@ -24,6 +24,8 @@ class RedisTopics:
     A server that may remove topics when it is full is refused by what writes and reads.
     """
 
+    offsets_are_times = True
+
     def __init__(self, url: str, shown: str, limit_s: float) -> None:
         self.shown = shown
         self._url = url

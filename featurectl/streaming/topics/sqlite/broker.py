@@ -33,6 +33,8 @@ _TRIM_AT_ONCE: Final = 20_000  # messages, by a worker between two turns
 class SqliteTopics:
     """A `TopicBroker` in a file; whoever waits for another writer gives up after `limit_s`."""
 
+    offsets_are_times = False
+
     def __init__(self, path: Path, shown: str, limit_s: float) -> None:
         self.shown = shown
         self._path = path
