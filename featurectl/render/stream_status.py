@@ -36,7 +36,7 @@ def _lines(status: StreamStatus) -> Iterator[str]:
     if status.views:
         yield "views    " + ", ".join(f"{name} {place}" for name, place in status.views.items())
     if anew := [name for name, place in status.views.items() if place == "being made anew"]:
-        yield f"lists    of {', '.join(anew)} are being made; of a rebuild that was killed, the next one removes them:"
+        yield f"lists    of {', '.join(anew)} are being made; those of a killed rebuild go in minutes, or by:"
         yield f"         featurectl stream rebuild {' '.join(anew)}"
     if status.readers is not None:
         yield "workers  " + (_workers(status) or f"none: featurectl stream run {status.source}")

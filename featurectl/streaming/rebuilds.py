@@ -23,11 +23,15 @@ _LONGEST_WAIT_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RebuiltStream:
-    """Where the lists of a source are, and the names of its topic's partitions in the register and the log."""
+    """Where the lists of a source are, and the names of its topic's partitions in the register and the log.
+
+    `has_ended` says by the store's clock whether lists are those of somebody's rebuild that was killed.
+    """
 
     place: StreamSource
     state: StreamState
     partitions: Callable[[], Iterable[str]]
+    has_ended: Callable[[Generation, int], bool] = lambda *_: False
 
 
 class Rebuilds(WorkBeside):
@@ -97,6 +101,7 @@ class Rebuilds(WorkBeside):
         """
         connection = self._stream.state.connect(self._stream.place)
         try:
+            self._remove_ended(connection)
             missing = self._missing(connection)
             self.is_settled = missing == []
             if missing and not self._rebuild(missing, connection):
@@ -104,6 +109,15 @@ class Rebuilds(WorkBeside):
             self.is_settled = missing is not None
         finally:
             connection.close()
+
+    def _remove_ended(self, connection: StreamConnection) -> None:
+        """Remove the lists of rebuilds that were killed, which workers go on writing and nobody reads."""
+        state = connection.register.read_state()
+        for generation in state.named():
+            if generation != state.live(generation.view) and self._stream.has_ended(generation, state.clock_us):
+                connection.generations.drop(generation)
+                with suppress(FeaturectlError):  # a sweep removes later what is left
+                    self._stream.state.drop_lists(self._stream.place, generation, self.ends.is_set)
 
     def _missing(self, connection: StreamConnection) -> list[str] | None:
         """Return the views to rebuild, None where that can't be known yet."""

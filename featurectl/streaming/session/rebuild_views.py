@@ -20,6 +20,7 @@ from featurectl.streaming.seed_events import SeededView
 from featurectl.streaming.seeding import Seeding, can_seed
 from featurectl.streaming.session.applied_streams import AppliedStream, applied_streams
 from featurectl.streaming.session.clean_lists import mark_clean
+from featurectl.streaming.session.rebuild_leases import RebuildLeases
 from featurectl.streaming.session.seeded_views import seeded_view
 from featurectl.streaming.session.stream_parts import StreamParts, opened_stream
 from featurectl.streaming.stream_tables import StreamTables
@@ -97,8 +98,9 @@ def _rebuild(workspace: Workspace, stream: AppliedStream, label: str, patience_s
         _check_begun(parts, connection, source.name)
         tables = StreamTables(source=source, log=parts.log, rejected=workspace.rejected_log(source))
         tables.clean_restored(stream.erased)
+        leases = RebuildLeases(workspace, stream.kept, source.name)
         for _ in range(_TRIES):
-            if _seed(seeded, parts, connection, time.monotonic() + patience_s):
+            if _seed(seeded, parts, connection, leases, time.monotonic() + patience_s):
                 if mark_clean(workspace, stream, label):
                     with suppress(StoreError):  # others hold the file: the bytes go by `erase --again`
                         workspace.online().wipe()
@@ -118,12 +120,15 @@ def _check_begun(parts: StreamParts, connection: StreamConnection, source: str) 
         )
 
 
-def _seed(seeded: SeededView, parts: StreamParts, connection: StreamConnection, until_s: float) -> bool:
+def _seed(
+    seeded: SeededView, parts: StreamParts, connection: StreamConnection, leases: RebuildLeases, until_s: float
+) -> bool:
     """Return whether lists were made anew and are read; False: somebody else has made others."""
     before = connection.register.read_state().live(seeded.name)
     seeding = Seeding(seeded, connection, parts.log)
     try:
-        found = _wait_for(lambda: seeding.step(connection), until_s, parts)
+        with leases.held(seeding.generation):
+            found = _wait_for(lambda: seeding.step(connection), until_s, parts)
     except BaseException:
         with suppress(FeaturectlError):  # else workers go on writing lists that nobody reads
             connection.generations.drop(seeding.generation)

@@ -36,6 +36,7 @@ from featurectl.streaming.session.applied_lists import give_up_removed, lacking_
 from featurectl.streaming.session.applied_streams import AppliedStream, reader_group
 from featurectl.streaming.session.clean_lists import mark_clean
 from featurectl.streaming.session.lent_reader import LentReader
+from featurectl.streaming.session.rebuild_leases import RebuildLeases
 from featurectl.streaming.session.seeded_views import seeded_view
 from featurectl.streaming.session.source_report import SourceReport, counted_with
 from featurectl.streaming.topics.all_topic_kinds import open_topics
@@ -225,7 +226,10 @@ class StreamSession:
         worker = make_worker(workspace, stream, self._place, state, opened)
         worker.predictor = self._predictor
         worker.again |= self._partitions
-        rebuilt = RebuiltStream(place=self._place, state=state, partitions=lambda: worker.start.names)
+        leases = RebuildLeases(workspace, stream.kept, self.source)
+        rebuilt = RebuiltStream(
+            place=self._place, state=state, partitions=lambda: worker.start.names, has_ended=leases.has_ended
+        )
         seeded = {name: seeded_view(workspace, stream, name) for name in stream.views}
         on_made = worker.stream.on_clean
         rebuilds = Rebuilds(rebuilt, workspace.event_log(stream.source), seeded, self._hear_of_lists, on_made)

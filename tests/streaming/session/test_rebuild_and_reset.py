@@ -138,7 +138,7 @@ def test_what_a_killed_rebuild_left_is_named(tmp_path: Path, capsys: pytest.Capt
     assert "featurectl stream rebuild" not in out
     name_lists(swipes, replace=False)
     _, out, _ = ran(capsys, swipes, "status")
-    assert "lists    of spend@1 are being made; of a rebuild that was killed, the next one removes them:" in out
+    assert "lists    of spend@1 are being made; those of a killed rebuild go in minutes, or by:" in out
     assert "         featurectl stream rebuild spend@1\n" in out
     assert ran(capsys, swipes, "rebuild", "spend@1")[0] == 0
     assert generations(swipes) == 1
