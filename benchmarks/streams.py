@@ -36,7 +36,7 @@ from featurectl.language.definitions.source import NamedExpression, Source
 from featurectl.language.definitions.view import Feature, FeatureView
 from featurectl.offline.event_log import REJECTED_COLUMNS, EventLog
 from featurectl.online.all_stores import open_stream_state
-from featurectl.online.redis.stream_append import push_command
+from featurectl.online.redis.stream_append import ListPush, push_commands
 from featurectl.online.redis.stream_keys import list_ends
 from featurectl.online.stream_state.base import Generation, ListsAsk, StampRange, StreamSource
 from featurectl.online.stream_state.compaction import AppliedInstants, compact
@@ -217,9 +217,9 @@ def bare_loop(broker: TopicBroker, topic: str, store_url: str, values: Sequence[
             for batch in reader.take(LIMITS).batches:
                 found = [json.loads(value) for value in batch.values]
                 commands = [
-                    push_command(before + entity + after, [element])
-                    for event in found
-                    for (before, after), (entity, element) in zip(ends, packed[event["swipe"]], strict=True)
+                    command
+                    for of, pushes in zip(ends, packed, strict=True)
+                    for command in push_commands(of, [pushes[event["swipe"]] for event in found])
                 ]
                 sock.sendall(b"".join(commands))
                 due = len(commands)
@@ -235,8 +235,8 @@ def bare_loop(broker: TopicBroker, topic: str, store_url: str, values: Sequence[
     return spent
 
 
-def packed_records(values: Sequence[bytes]) -> list[list[tuple[bytes, bytes]]]:
-    """The entity and the record of each view, by event."""
+def packed_records(values: Sequence[bytes]) -> list[list[ListPush]]:
+    """The entity and the record of each event, by view."""
     from featurectl.streaming.topics.base import MessageBatch
     from featurectl.streaming.view_records import StampedEvent, ViewRecords
 
@@ -253,10 +253,7 @@ def packed_records(values: Sequence[bytes]) -> list[list[tuple[bytes, bytes]]]:
     )
     stamped = reader.stamp(reader.read(batch), 0, [StampRange(first=0, end=len(values), stamp=time.time_ns() // 1_000)])
 
-    def both(event: StampedEvent) -> list[tuple[bytes, bytes]]:
-        return [(of.entity(event.row) or b"", of.element(event)) for of in records]
-
-    return [both(event) for event in stamped.events]
+    return [[(of.entity(event.row) or b"", (of.element(event),)) for event in stamped.events] for of in records]
 
 
 def measure_freshness(name: str, topics_url: str, store_url: str, folder: Path, beat_s: float | None) -> None:

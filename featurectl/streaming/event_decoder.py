@@ -17,6 +17,7 @@ from featurectl.core.units import instant_us, parse_local_instant
 from featurectl.expressions.row import to_closure
 from featurectl.language.definitions.source import Source
 from featurectl.online.client.coerce import reader_of
+from featurectl.streaming.plain_events import AS_THEY_ARE, PlainEvents, is_plain
 
 if TYPE_CHECKING:
     from featurectl.streaming.avro_events import AvroEvents, IdProblem
@@ -64,6 +65,9 @@ class EventDecoder:
         self._time = self.places[source.event_time], self.columns[source.event_time] == DATE, source.timezone
         self._event_time = source.event_time
         self._avro = _open_avro(source, id_problem)
+        is_usual = self._avro is None and all(map(is_plain, source.columns))
+        self._plain = PlainEvents(source.columns) if is_usual else None
+        self._read_after = [(i, read) for i, (_, dtype, read) in enumerate(self._own) if dtype not in AS_THEY_ARE]
 
     def decode(self, value: bytes) -> EventRow | BadEvent:
         """Return the columns of an event in the format of the source; what else it has is not read.
@@ -73,8 +77,18 @@ class EventDecoder:
         Raises:
             StoreError: what an id of Avro means is asked of a schema registry, which can't be.
         """
+        if self._plain is None:
+            found = self.fields(value)
+            return found if isinstance(found, BadEvent) else self.read(found)
+        plain = self._plain.fields(value)
+        row = None if plain is None else self._read_plain(plain)
+        if row is not None:
+            return row
         found = self.fields(value)
-        return found if isinstance(found, BadEvent) else self.read(found)
+        if isinstance(found, BadEvent):
+            return found
+        self._plain.learn(found)
+        return self.read(found)
 
     def fields(self, value: bytes) -> Mapping[str, object] | BadEvent:
         """Return the fields of an event by their names, as they are written.
@@ -104,7 +118,23 @@ class EventDecoder:
                     return BadEvent(f"{_shown(value)} is no {dtype}", name)
                 value = known
             row.append(value)
-        made = self.with_select(row)
+        return self._with_time(row)
+
+    def _read_plain(self, found: Sequence[object]) -> EventRow | BadEvent | None:
+        """Return the columns of a plain event; None where a value is to be read as `read` reads it."""
+        row = [*found[: len(self._own)]]
+        for place, read in self._read_after:
+            value = row[place]
+            if value is not None:
+                known = read(value)
+                if known is _BAD:
+                    return None
+                row[place] = known
+        return self._with_time(row)
+
+    def _with_time(self, own: Sequence[object]) -> EventRow | BadEvent:
+        """Return the columns of an event with those of `select`, unless it has no time."""
+        made = self.with_select(own)
         place, is_date, _ = self._time
         if made[place] is None:
             return BadEvent("null event time", self._event_time)
@@ -171,7 +201,7 @@ def _reader(dtype: str, source: Source) -> _Read:
         scale = parts[1]
         return _either(lambda _: _BAD, reader_of(dtype), lambda found: f"{cast('Decimal', found):.{scale}f}")
     if dtype == TIMESTAMP:
-        return lambda value: _instant(value, timezone)
+        return _instant_reader(timezone)
     if dtype == FLOAT64:
         return _either(_plain_float, reader_of(dtype), lambda found: _number(found, drops_nan=drops_nan))
     if dtype == DATE:
@@ -217,22 +247,25 @@ def _list_reader(read: _Read) -> _Read:
     return known
 
 
-def _instant(value: object, timezone: str) -> object:
-    if type(value) is str and len(value) in _WITH_ZONE and _is_iso(value):
-        try:
-            return instant_us(datetime.fromisoformat(value))
-        except ValueError:
-            return _BAD
-    found = reader_of(TIMESTAMP)(value)
-    if isinstance(value, str) and found is not None and timezone != "UTC":
-        found = parse_local_instant(value.upper(), timezone)
-    return instant_us(found) if isinstance(found, datetime) else _BAD
+def _instant_reader(timezone: str) -> _Read:
+    """Return what reads an instant; one without an offset is of a time zone."""
+    read = reader_of(TIMESTAMP)
 
+    def known(value: object) -> object:
+        # The marks of 2026-01-31T05:30:00Z, with a fraction of 3 or 6 digits or without.
+        if type(value) is str and len(value) in _WITH_ZONE and value[4:17:3] == "--T::" and value[-1] == "Z":
+            if value[11:13] == "24":  # which newer Pythons take for the next day
+                return _BAD
+            try:
+                return instant_us(datetime.fromisoformat(value))
+            except ValueError:
+                return _BAD
+        found = read(value)
+        if isinstance(value, str) and found is not None and timezone != "UTC":
+            found = parse_local_instant(value.upper(), timezone)
+        return instant_us(found) if isinstance(found, datetime) else _BAD
 
-def _is_iso(text: str) -> bool:
-    """Return whether a text has the marks of 2026-01-31T05:30:00Z, with a fraction of 3 or 6 digits or without."""
-    marks = text[4] == text[7] == "-" and text[13] == text[16] == ":" and text[10] == "T" and text[-1] == "Z"
-    return marks and text[11:13] != "24"  # which newer Pythons take for the next day
+    return known
 
 
 def _number(value: object, *, drops_nan: bool) -> object:

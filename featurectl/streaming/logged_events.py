@@ -228,12 +228,14 @@ def log_rows(batch: StampedBatch, partition: str, source: Source) -> pl.DataFram
     events, rejected = batch.events, batch.rejected
     own: dict[str, Sequence[object]] = {
         PARTITION: [partition] * (len(events) + len(rejected)),
-        OFFSET: [*(event.offset for event in events), *(bad.offset for bad in rejected)],
-        STAMP: [*(event.available_us for event in events), *(bad.stamp_us for bad in rejected)],
-        REJECTED: [*(None for _ in events), *(bad.reason for bad in rejected)],
+        OFFSET: [event.offset for event in events] + [bad.offset for bad in rejected],
+        STAMP: [event.available_us for event in events] + [bad.stamp_us for bad in rejected],
+        REJECTED: [None] * len(events) + [bad.reason for bad in rejected],
     }
-    nothing = [None] * len(rejected)
-    values = {name: [*(event.row[i] for event in events), *nothing] for i, name in enumerate(columns)}
+    nothing = (None,) * len(rejected)
+    # The columns of `select` lie behind those of the source.
+    found = [*zip(*[event.row for event in events], strict=True)] if events else [()] * len(columns)
+    values = {name: found[i] + nothing for i, name in enumerate(columns)}
     types = {**OWN_COLUMNS, **columns}
     series = [_series(name, column, types[name]) for name, column in {**own, **values}.items()]
     frame = pl.DataFrame(series)

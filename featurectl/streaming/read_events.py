@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
 
 from featurectl.core.dataclass import dataclass
 from featurectl.language.definitions.source import Source
@@ -14,7 +15,7 @@ from featurectl.streaming.event_checks import EventChecks
 from featurectl.streaming.event_decoder import BadEvent, EventDecoder, EventRow
 from featurectl.streaming.generation_records import GenerationRecords
 from featurectl.streaming.topics.base import MessageBatch
-from featurectl.streaming.view_records import StampedEvent
+from featurectl.streaming.view_records import RecordContent, StampedEvent
 
 if TYPE_CHECKING:
     from featurectl.streaming.avro_events import IdProblem
@@ -31,6 +32,11 @@ class ReadEvent(NamedTuple):
     offset: int
     event_us: int
     row: EventRow
+
+
+# As the classes make them of their fields, which takes twice as long.
+_read_event = cast("Callable[[tuple[object, ...]], ReadEvent]", partial(tuple.__new__, ReadEvent))
+_stamped_event = cast("Callable[[tuple[object, ...]], StampedEvent]", partial(tuple.__new__, StampedEvent))
 
 
 class RejectedEvent(NamedTuple):
@@ -81,18 +87,20 @@ class EventReader:
         found: list[ReadEvent] = []
         places: list[int] = []
         bad: dict[int, BadEvent] = {}
+        decode, event_us = self.decoder.decode, self.decoder.event_us
         for place, (offset, value) in enumerate(zip(messages.offsets, messages.values, strict=True)):
-            row = self.decoder.decode(value)
+            row = decode(value)
             if isinstance(row, BadEvent):
                 bad[place] = row
             else:
-                found.append(ReadEvent(offset, self.decoder.event_us(row), row))
+                found.append(_read_event((offset, event_us(row), row)))
                 places.append(place)
         failed = self._checks.failed([event.row for event in found])
         for number, check in failed.rejected.items():
             bad[places[number]] = BadEvent(f"{_FAILS}{check.label}", check.column or "")
-        events = [event for number, event in enumerate(found) if number not in failed.rejected]
-        return EventBatch(messages=messages, events=events, bad=bad, warned=failed.warned)
+        if failed.rejected:
+            found = [event for number, event in enumerate(found) if number not in failed.rejected]
+        return EventBatch(messages=messages, events=found, bad=bad, warned=failed.warned)
 
     def stamp(self, batch: EventBatch, partition: int, stamps: Sequence[StampRange]) -> StampedBatch:
         """Return the events with their stamps; one that is dated too far ahead of its own is rejected now.
@@ -102,20 +110,29 @@ class EventReader:
             partition: Its number in the register.
             stamps: Of all offsets of the batch, in order.
         """
-        messages, known = batch.messages, stamps_of(batch.messages.offsets, stamps)
-        by_offset = dict(zip(messages.offsets, messages.values, strict=True))
+        offsets, values = batch.messages.offsets, batch.messages.values
+        known = stamps_of(offsets, stamps) if batch.bad or len(stamps) > 1 else {}
+        rejected = (
+            [
+                RejectedEvent(offset, known[offset], batch.bad[place].reason, batch.bad[place].column, value)
+                for place, (offset, value) in enumerate(zip(offsets, values, strict=True))
+                if place in batch.bad
+            ]
+            if batch.bad
+            else []
+        )
+        only = stamps[0].stamp
         events: list[StampedEvent] = []
-        rejected = [
-            RejectedEvent(offset, known[offset], batch.bad[place].reason, batch.bad[place].column, value)
-            for place, (offset, value) in enumerate(zip(messages.offsets, messages.values, strict=True))
-            if place in batch.bad
-        ]
+        ahead: dict[int, int] = {}
         for offset, event_us, row in batch.events:
-            stamp = known[offset]
+            stamp = known[offset] if known else only
             if event_us > stamp + AHEAD_US:
-                rejected.append(RejectedEvent(offset, stamp, _AHEAD, "", by_offset[offset]))
+                ahead[offset] = stamp
             else:
-                events.append(StampedEvent(partition, offset, event_us, stamp, row))
+                events.append(_stamped_event((partition, offset, event_us, stamp, row)))
+        if ahead:
+            by_offset = dict(zip(offsets, values, strict=True))
+            rejected += [RejectedEvent(at, stamp, _AHEAD, "", by_offset[at]) for at, stamp in ahead.items()]
         stamped = StampedBatch(events=events, rejected=sorted(rejected))
         return self._without_erased(stamped) if self._erased else stamped
 
@@ -155,14 +172,21 @@ def appends_of(
     Raises:
         StoreError: what makes the records of a generation is not known here, or can't be read.
     """
-    appends = []
+    appends: list[ListAppend] = []
+    rows = [event.row for event in events]
+    whole: dict[RecordContent, list[bytes]] = {}  # views that keep the same of an event have the same bytes of it
     for generation in [each.generation for each in generations]:
         made = records.of(generation)
-        keys = [made.entity(event.row) for event in events]
-        entities = [key for key in keys if key is not None]
-        if entities:
-            elements = [made.element(event) for event, key in zip(events, keys, strict=True) if key is not None]
-            appends.append(ListAppend(generation=generation, entities=entities, elements=elements))
+        entities = [*map(made.entity, rows)]
+        if None not in entities:
+            if made.content not in whole:
+                whole[made.content] = [*map(made.element, events)]
+            elements = whole[made.content]
+        else:
+            elements = [made.element(event) for event, key in zip(events, entities, strict=True) if key is not None]
+        keys = [key for key in entities if key is not None]
+        if keys:
+            appends.append(ListAppend(generation=generation, entities=keys, elements=elements))
     return appends
 
 

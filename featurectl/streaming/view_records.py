@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, cast
 
 import msgpack
 
+from featurectl.core.dataclass import dataclass
 from featurectl.core.dtypes import STRING
 from featurectl.expressions.row import to_closure
 from featurectl.expressions.tree import Expression
@@ -34,30 +35,34 @@ class StampedEvent(NamedTuple):
     row: EventRow
 
 
+@dataclass(frozen=True, slots=True)
+class RecordContent:
+    """What records keep of the events of one source; those of equal contents have the same bytes."""
+
+    inputs: tuple[Expression, ...]
+    ties: tuple[str, ...]
+    has_dedup: bool
+
+
 class ViewRecords:
     """Makes the records of one view version; `layout` is what its lists keep, of inputs that the view has.
 
-    `element` gives the bytes of what the view keeps of an event. Not for several threads.
+    `entity` gives the packed key of the entity of an event's columns; None where the view does not have the event, as
+    `where` leaves it out or its key has a null. `element` gives the bytes of what the view keeps of an event, which is
+    its `content`. Not for several threads.
     """
 
     def __init__(self, view: FeatureView, decoder: EventDecoder, layout: ListLayout | None = None) -> None:
         self.layout = layout or layout_of(view)
-        self._where = None if view.where is None else _closure(view.where, decoder)
-        self._key = _key_reader([decoder.places[name] for name in view.key_columns], [*view.key_types.values()])
+        key = _key_reader([decoder.places[name] for name in view.key_columns], [*view.key_types.values()])
+        self.entity = key if view.where is None else _key_where(_closure(view.where, decoder), key)
         self._ties = _columns([itemgetter(decoder.places[name]) for name in view.source.tiebreak])
-        inputs = {item.name: item.expression for item in view.inputs}
-        self._inputs = _inputs([inputs[name] for name in self.layout.inputs], decoder)
+        named = {item.name: item.expression for item in view.inputs}
+        inputs = tuple(named[name] for name in self.layout.inputs)
+        self.content = RecordContent(inputs, tuple(self.layout.ties), self.layout.has_dedup)
+        self._inputs = _inputs(inputs, decoder)
         self._name = EventNames(view.source, decoder) if self.layout.has_dedup else None
         self.element = self._element()
-
-    def entity(self, row: EventRow) -> bytes | None:
-        """Return the packed key of an event's entity; None where the view does not have the event.
-
-        That is one that `where` leaves out, or one whose key has a null.
-        """
-        if self._where is not None and self._where(row) is not True:
-            return None
-        return self._key(row)
 
     def record(self, event: StampedEvent) -> EventRecord:
         """Return what the view keeps of an event."""
@@ -79,6 +84,7 @@ class ViewRecords:
         return packed
 
 
+_Key = Callable[[EventRow], bytes | None]
 _Columns = Callable[[EventRow], tuple[object, ...]]
 
 
@@ -100,7 +106,7 @@ def _inputs(expressions: Sequence[Expression], decoder: EventDecoder) -> _Column
     return _columns([_closure(expression, decoder) for expression in expressions])
 
 
-def _key_reader(places: Sequence[int], types: Sequence[str]) -> Callable[[EventRow], bytes | None]:
+def _key_reader(places: Sequence[int], types: Sequence[str]) -> _Key:
     """Return what packs the key of an event's entity, None where a part of it is null."""
     if len(places) == 1 and types[0] == STRING:
         [place] = places
@@ -119,6 +125,10 @@ def _key_reader(places: Sequence[int], types: Sequence[str]) -> Callable[[EventR
         return None if None in key else pack_key(cast("Sequence[KeyValue]", key), types)
 
     return packed_all
+
+
+def _key_where(where: Callable[[EventRow], object], key: _Key) -> _Key:
+    return lambda row: key(row) if where(row) is True else None
 
 
 class NullKeys:
