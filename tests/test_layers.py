@@ -83,7 +83,7 @@ HEAVY = {
     "onnxruntime": ["models/runtimes/"],
     "jinja2": ["operations/init.py"],
     "msgpack": ["online/", "streaming/", "models/isolation/messages.py"],
-    "msgspec": ["serving/", "predicting/predictions.py", "streaming/event_decoder.py"],
+    "msgspec": ["serving/", "predicting/predictions.py", "streaming/event_decoder.py", "streaming/plain_events.py"],
     "fastavro": ["streaming/avro_events.py"],
     "starlette": ["serving/"],
     "uvicorn": ["serving/"],
