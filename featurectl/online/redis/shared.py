@@ -40,16 +40,18 @@ class RedisTrips(SharedTrips[RedisCommand, object]):
             connection = await pool.get_connection()
         try:
             answers: list[object] = await connection.retry.call_with_retry(
-                lambda: _exchange(connection, questions), lambda _: connection.disconnect()
+                lambda: exchange_on(connection, questions, []), lambda _: connection.disconnect()
             )
             return answers
         finally:
             await pool.release(connection)
 
 
-async def _exchange(connection: redis.asyncio.Connection, commands: list[RedisCommand]) -> list[object]:
+async def exchange_on(
+    connection: redis.asyncio.Connection, commands: list[RedisCommand], answers: list[object]
+) -> list[object]:
+    """Return the answers of commands over one connection; they are added one by one as they come."""
     await connection.send_packed_command([packed(commands)])
-    answers: list[object] = []
     with parsing():
         while len(answers) < len(commands):
             try:

@@ -22,6 +22,7 @@ from featurectl.online.redis.stream_pinned import GONE
 from featurectl.online.redis.stream_reads import SingleReads
 from featurectl.online.redis.stream_register import layout_command, parsed, poll_command, read_layout, state_of
 from featurectl.online.redis.stream_scripts import STATE_OF_READERS
+from featurectl.online.redis.tracked_trips import TrackedTrips
 from featurectl.online.redis.trips import COMMANDS_A_TRIP
 from featurectl.online.stream_state.base import (
     EntityList,
@@ -38,6 +39,8 @@ POLL_S: Final = 0.01  # for so long a poll is good enough
 
 class AsyncRedisStreamReader(AsyncRedisReader):
     """An `AsyncStreamReader` at a `redis://` or `rediss://` URL."""
+
+    _trips_of = TrackedTrips
 
     def __init__(self, url: str, shown: str, budget_s: float) -> None:
         super().__init__(url, shown, budget_s)

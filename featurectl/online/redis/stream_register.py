@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import redis
 
@@ -39,6 +39,8 @@ from featurectl.online.stream_state.base import (
 from featurectl.online.stream_state.stamping import relevant
 
 T = TypeVar("T")
+
+POLLED: Final = ("asof", "views")  # fields: what a reader of a single server has to know
 
 
 class RedisStampRegister:
@@ -202,7 +204,7 @@ def state_of(reply: list[bytes]) -> RegisterState:
 
 def poll_command(source: StreamSource) -> tuple[bytes | str, ...]:
     """Return the command that asks a single server what a reader has to know of a register."""
-    return ("HMGET", register_key(source), "asof", "views")
+    return ("HMGET", register_key(source), *POLLED)
 
 
 def layout_command(source: StreamSource, generation: Generation) -> RedisCommand:

@@ -33,7 +33,7 @@ class ReadValues(NamedTuple):
 
 
 class _Held(NamedTuple):
-    elements: Sequence[bytes]
+    elements: list[Sequence[bytes]]  # as they were read last: the same object is the same list at a glance
     values: list[object]
     event_us: int | None
     from_us: int
@@ -42,6 +42,7 @@ class _Held(NamedTuple):
 
 
 _held = cast("Callable[[tuple[object, ...]], _Held]", partial(tuple.__new__, _Held))
+_said = cast("Callable[[tuple[object, ...]], ReadValues]", partial(tuple.__new__, ReadValues))
 _Key = tuple[int, bytes]
 
 
@@ -87,10 +88,15 @@ class KnownAnswers:
         if not elements:
             return None
         held = HELD.find((self._number, elements[0][:_NAMING]))
-        if held is None or held.elements != elements or not _is_whole(found):
+        if held is None:
             return None
-        if held.from_us <= asof_us < held.until_us:
-            return ReadValues(held.values.copy(), held.event_us, asof_us, held.until_us)
+        read, values, event_us, from_us, until_us, _ = held
+        if read[0] is not elements:
+            if read[0] != elements:
+                return None
+            read[0] = elements
+        if from_us <= asof_us < until_us and _is_whole(found):
+            return _said((values.copy(), event_us, asof_us, until_us))
         return None
 
     def keep(self, found: EntityList, answer: ReadValues) -> None:
@@ -99,7 +105,7 @@ class KnownAnswers:
         if until_us > asof_us and _is_whole(found):
             size = len(elements[0]) if len(elements) == 1 else sum(map(len, elements))
             size += _OF_A_PART * (len(elements) + len(values)) + _OF_AN_ANSWER
-            held = _held((elements, values.copy(), event_us, asof_us, until_us, size))
+            held = _held(([elements], values.copy(), event_us, asof_us, until_us, size))
             HELD.keep((self._number, elements[0][:_NAMING]), held)
 
 

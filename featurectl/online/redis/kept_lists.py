@@ -1,0 +1,69 @@
+"""Lists that a server has promised to say of when they change, and what was read of which it may be asked to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+MOST_BYTES: Final = 4 << 20
+_OF_A_KEY, _OF_AN_ELEMENT = 250, 50  # bytes, about, beside those of elements
+_WORTH: Final = 1_000  # bytes of a list: of one that has fewer the server would remember more than it saves
+
+
+class KeptLists:
+    """Keys of lists that were read lately, in `most` bytes; of some the elements, which are those of the server.
+
+    What was not asked for a while goes first.
+    """
+
+    def __init__(self, most: int = MOST_BYTES) -> None:
+        self._most = most
+        self._young: dict[bytes, list[bytes] | None] = {}
+        self._old: dict[bytes, list[bytes] | None] = {}
+        self._size = 0  # of the young ones, or more
+
+    def forget_elements(self) -> None:
+        """Forget the elements of all lists; keys stay known."""
+        for lists in (self._young, self._old):
+            lists.update(dict.fromkeys(lists))
+
+    def knows(self, key: bytes) -> bool:
+        """Return whether a key was read lately: its list is worth to be kept."""
+        return key in self._young or key in self._old
+
+    def find(self, key: bytes) -> list[bytes] | None:
+        """Return the elements of a list; None where they are not kept. Its key is young again then."""
+        if key in self._young:
+            return self._young[key]
+        if key not in self._old:
+            return None
+        elements = self._old.pop(key)
+        self._put(key, elements)
+        return elements
+
+    def see(self, key: bytes, elements: Sequence[bytes]) -> None:
+        """Remember that a list was read, where it is worth it."""
+        if elements and len(elements[0]) + _OF_AN_ELEMENT * len(elements) >= _WORTH and not self.knows(key):
+            self._put(key, None)
+
+    def keep(self, key: bytes, elements: list[bytes]) -> None:
+        """Keep a list whose change the server will tell."""
+        self._put(key, elements)
+
+    def drop(self, key: bytes) -> None:
+        """Forget the elements of a list, which has changed; its key stays known."""
+        for lists in (self._young, self._old):
+            if key in lists:
+                lists[key] = None
+
+    def _put(self, key: bytes, elements: list[bytes] | None) -> None:
+        size = _OF_A_KEY
+        if elements is not None:
+            size += sum(map(len, elements)) + _OF_AN_ELEMENT * len(elements)
+        if size > self._most // 2:
+            self.drop(key)
+            return
+        self._size += size
+        if self._size > self._most // 2:
+            self._old, self._young, self._size = self._young, {}, size
+        self._young[key] = elements

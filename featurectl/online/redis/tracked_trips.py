@@ -1,0 +1,229 @@
+"""Trips to a server that says which lists have changed: those that have not are not sent again.
+
+`CLIENT TRACKING` of Redis: a connection reads a list, and the server writes to that same connection when somebody
+has written to it, before whatever it replies afterwards. So a list that was read there, and of which nothing has come
+by the reply before it, is what the server would reply in its place. Nothing is taken on trust from a server that only
+says that it does so: the poll, which is sent each time, must not differ without being told, too.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Final, NamedTuple
+
+import hiredis
+import redis
+import redis.asyncio
+
+from featurectl.online.redis.answers import parsing
+from featurectl.online.redis.kept_lists import KeptLists
+from featurectl.online.redis.shared import RedisTrips, exchange_on
+from featurectl.online.redis.stream_register import POLLED
+from featurectl.online.redis.trips import RedisCommand, packed
+
+_TRIES: Final = 3  # at lists that change while a trip is under way
+_BEGIN: Final[RedisCommand] = ("CLIENT", "TRACKING", "ON", "OPTIN")
+_NEXT: Final[RedisCommand] = ("CLIENT", "CACHING", "YES")  # of the next command's key changes are told
+_OK, _FLUSHED, _PROTOCOL = b"OK", "all keys have changed", 3
+_NAMES: Final = frozenset({bytes})
+_LISTS, _POLLS = "LRANGE", "HMGET"
+MOST_TOLD: Final = 20_000  # lists of one connection: the server holds so many messages of one that reads no more
+
+
+class UntrackedError(Exception):
+    """A server does not say which lists have changed, or is not to be believed."""
+
+
+class _Step(NamedTuple):
+    """A command that was asked: its elements where they are kept, or whether the server is to say when they change."""
+
+    command: RedisCommand
+    elements: list[bytes] | None
+    is_told: bool
+
+
+class TrackedTrip:
+    """One trip: what is sent, what comes back, and what both say of lists that were not asked for."""
+
+    def __init__(self, commands: Sequence[RedisCommand], kept: KeptLists, polls: dict[bytes, object]) -> None:
+        self._kept, self._polls = kept, polls
+        self._steps = [_step(command, kept) for command in commands]
+        self._told: deque[tuple[int, list[bytes]]] = deque()  # how many answers were here, and keys that had changed
+        self._gone: set[bytes] = set()
+        self._is_flushed = False
+        self.answers: list[object] = []
+        self.sent: list[RedisCommand] = []
+        for step in self._steps:
+            if step.elements is None:
+                self.sent += [_NEXT, step.command] if step.is_told else [step.command]
+
+    @property
+    def told(self) -> int:
+        """How many keys the server is to tell changes of."""
+        return sum(step.is_told for step in self._steps)
+
+    def hear(self, keys: list[bytes] | None) -> None:
+        """Take what the server says between two answers: these keys have changed, or all."""
+        self._is_flushed = self._is_flushed or keys is None
+        self._told.append((len(self.answers), keys or []))
+
+    def replies(self) -> list[object] | None:
+        """Return the replies to all commands; None where a list had changed when it would have been read.
+
+        Raises:
+            UntrackedError: the server does not say what has changed.
+            redis.ConnectionError: it says that all has.
+        """
+        if self._is_flushed:
+            raise redis.ConnectionError(_FLUSHED)
+        at, is_stale, found = 0, False, list[object]()
+        for command, elements, is_told in self._steps:
+            if elements is not None:
+                is_stale = is_stale or command[1] in self._gone
+                found.append(elements)
+                continue
+            if is_told:
+                if self.answers[at] != _OK:
+                    raise UntrackedError
+                at += 1
+            self._forget(at)
+            reply = self.answers[at]
+            found.append(reply)
+            self._take(command, reply, is_told=is_told)
+            at += 1
+        self._forget(at)
+        return None if is_stale else found
+
+    def _forget(self, until: int) -> None:
+        """Forget what had changed when so many answers were here."""
+        while self._told and self._told[0][0] <= until:
+            for key in self._told.popleft()[1]:
+                self._gone.add(key)
+                self._kept.drop(key)
+                self._polls.pop(key, None)
+
+    def _take(self, command: RedisCommand, reply: object, *, is_told: bool) -> None:
+        if command[0] == _LISTS:
+            _note(self._kept, command, reply, is_told=is_told)
+        elif is_told and type(reply) is list and self._polls.setdefault(_key(command), reply) != reply:
+            raise UntrackedError
+
+
+class TrackedTrips(RedisTrips):
+    """Trips of which one at a time goes over a connection whose server says what has changed."""
+
+    def __init__(self, client: redis.asyncio.Redis, budget_s: float) -> None:
+        super().__init__(client, budget_s)
+        self._kept = KeptLists()
+        self._polls: dict[bytes, object] = {}
+        self._connection: Any = None
+        self._tracked: TrackedTrip | None = None  # that is under way
+        self._left = 0  # lists that the connection may still be told of
+        self._is_busy = self._is_refused = False
+
+    async def exchange(self, questions: list[RedisCommand]) -> list[object]:
+        """Return the answers of a trip; a connection that broke while idle is opened once more."""
+        lists = [command for command in questions if command[0] == _LISTS]
+        is_free = not self._is_busy and not self._is_refused
+        if lists and is_free and any(self._kept.knows(_key(command)) for command in lists):
+            self._is_busy = True
+            try:
+                found = await self._told(questions)
+            finally:
+                self._is_busy = False
+            if found is not None:
+                return found
+        replies = await super().exchange(questions)
+        if lists and not self._is_refused:
+            for command, reply in zip(questions, replies, strict=True):
+                if command[0] == _LISTS:
+                    _note(self._kept, command, reply, is_told=False)
+        return replies
+
+    async def close_connections(self) -> None:
+        """Close the client's connections, and that of which changes are told."""
+        await self._leave()
+        await super().close_connections()
+
+    async def _told(self, commands: list[RedisCommand]) -> list[object] | None:
+        """Return the answers of a trip over the connection that is told of changes; None: it has to go over another."""
+        try:
+            for _ in range(_TRIES):
+                if self._left <= 0:
+                    await self._connect()
+                self._tracked = trip = TrackedTrip(commands, self._kept, self._polls)
+                self._left -= trip.told
+                await exchange_on(self._connection, trip.sent, trip.answers)
+                if (found := trip.replies()) is not None:
+                    return found
+        except (UntrackedError, redis.ResponseError):
+            self._is_refused = True
+            await self._leave()
+        except redis.RedisError:
+            await self._leave()
+        except BaseException:
+            await self._leave()
+            raise
+        finally:
+            self._tracked = None
+        return None
+
+    async def _connect(self) -> None:
+        """Open a connection that is told of changes.
+
+        Raises:
+            UntrackedError: there can be none.
+        """
+        await self._leave()
+        with parsing():
+            self._connection = connection = self._client.connection_pool.make_connection()
+            await connection.connect()
+            parser: Any = getattr(connection, "_parser", None)
+            if not isinstance(getattr(parser, "_reader", None), hiredis.Reader) or connection.protocol != _PROTOCOL:
+                raise UntrackedError
+            parser.set_invalidation_push_handler(self._hear)
+            await connection.send_packed_command([packed([_BEGIN])])
+            if await connection.read_response() != _OK:
+                raise UntrackedError
+        self._left = MOST_TOLD
+
+    async def _leave(self) -> None:
+        """Close that connection: of what was read there nothing is known any more."""
+        connection, self._connection, self._left = self._connection, None, 0
+        self._kept.forget_elements()
+        self._polls.clear()
+        if connection is not None:
+            with suppress(redis.RedisError):
+                await connection.disconnect(nowait=True)
+
+    async def _hear(self, message: list[Any]) -> None:
+        """Take a message of the server."""
+        if self._tracked is not None:
+            self._tracked.hear(message[1])
+
+
+def _step(command: RedisCommand, kept: KeptLists) -> _Step:
+    if command[0] == _LISTS:
+        key = _key(command)
+        elements = kept.find(key)
+        return _Step(command, elements, elements is None and kept.knows(key))
+    return _Step(command, None, command[0] == _POLLS and command[2:] == POLLED)
+
+
+def _note(kept: KeptLists, command: RedisCommand, reply: object, *, is_told: bool) -> None:
+    """Keep a list that was read, or the key of one that may be kept another time."""
+    if type(reply) is not list:
+        return
+    if not is_told:
+        if reply and type(reply[0]) is bytes:
+            kept.see(_key(command), reply)
+    elif _NAMES.issuperset(map(type, reply)):
+        kept.keep(_key(command), reply)
+
+
+def _key(command: RedisCommand) -> bytes:
+    key = command[1]
+    assert type(key) is bytes
+    return key

@@ -1,0 +1,242 @@
+"""Lists that one server says have not changed are not sent again; what is read is always what is there."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, closing
+from random import Random
+
+import pytest
+
+from featurectl.online.all_stores import open_async_stream_reader, open_stream_state
+from featurectl.online.redis import tracked_trips
+from featurectl.online.stream_state.base import Generation, KnownStamps, ListAppend, ListsAsk
+from tests.online.stream_state.test_lists import begin
+from tests.servers.redis import redis_server
+
+FIRST, LATER = Generation(view="spend@1", id="a1"), Generation(view="spend@1", id="b2")
+KEYS = [b"i2:%02d" % number for number in range(20)]
+ASKS = [ListsAsk(view="spend@1", entities=KEYS)]
+RECORD = b"\x01" + b"." * 2_000
+
+
+class Written:
+    """A source with a list of each entity, to which events come."""
+
+    def __init__(self, connection) -> None:
+        self.connection = connection
+        self.offset = 0
+        connection.register.add_partition("p")
+        begin(connection, FIRST)
+        self.append(KEYS)
+
+    def append(self, keys, of: Generation = FIRST) -> None:
+        claim = self.connection.register.claim(0, self.offset, self.offset + 1, KnownStamps())
+        elements = [RECORD + b"%d" % self.offset] * len(keys)
+        self.connection.lists.append([ListAppend(generation=of, entities=keys, elements=elements)])
+        assert self.connection.lists.mark(0, self.offset, self.offset + 1, claim.generations)
+        assert self.connection.register.finish(0, self.offset, self.offset + 1, [of])
+        self.offset += 1
+
+
+@pytest.fixture
+def server():
+    with redis_server() as started:
+        yield started
+
+
+@pytest.fixture
+def state(server):
+    with closing(open_stream_state(server.url)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def written(state, source):
+    with closing(state.connect(source)) as connection:
+        yield Written(connection)
+
+
+@asynccontextmanager
+async def reading(url: str, budget_s: float = 10.0):
+    reader = open_async_stream_reader(url, url, budget_s)
+    try:
+        yield reader
+    finally:
+        await reader.close()
+
+
+def run(url, steps):
+    async def read():
+        async with reading(url) as reader:
+            return await steps(reader)
+
+    return asyncio.run(read())
+
+
+def test_lists_are_not_sent_again_until_they_change(server, state, source, written):
+    async def read(reader):
+        sent = []
+        for changed in ([], [], [], KEYS[:3], [], []):
+            if changed:
+                written.append(changed)
+            before = server.commands("lrange")
+            found = await reader.read(source, ASKS)
+            sent.append(server.commands("lrange") - before)
+            assert found == state.read(source, ASKS)
+        return sent
+
+    assert run(server.url, read) == [20, 20, 0, 3, 0, 0]
+
+
+def test_random_writes_are_seen_by_all_who_read_at_once(server, state, source, written):
+    random = Random(5)
+
+    async def read(reader):
+        for _ in range(150):
+            if random.random() < 0.6:
+                written.append(random.sample(KEYS, random.randint(1, 4)))
+            asks = [ListsAsk(view="spend@1", entities=random.sample(KEYS, 9)) for _ in range(random.randint(1, 3))]
+            found = await asyncio.gather(*(reader.read(source, [ask]) for ask in asks))
+            assert found == [state.read(source, [ask]) for ask in asks]
+        return server.commands("lrange")
+
+    assert run(server.url, read) < 150 * 2 * 9 * 1.7
+
+
+def test_lists_that_are_removed_or_flushed_are_gone(server, state, source, written):
+    async def read(reader):
+        for _ in range(3):
+            await reader.read(source, ASKS)
+        begin(written.connection, LATER)
+        state.drop_lists(source, FIRST)
+        [switched] = await reader.read(source, ASKS)
+        assert [[*each.elements] for each in switched.lists] == [[]] * len(KEYS)
+        for _ in range(3):
+            written.append(KEYS, LATER)
+            await reader.read(source, ASKS)
+        with server.client() as client:
+            client.flushall()
+        assert (await reader.read(source, ASKS))[0].lists is None
+
+    run(server.url, read)
+
+
+def test_a_connection_that_ends_takes_what_it_was_told_with_it(server, state, source, written):
+    async def read(reader):
+        for _ in range(3):
+            await reader.read(source, ASKS)
+        with server.client() as client:
+            tracking = [each["id"] for each in client.client_list() if "t" in each["flags"]]
+            assert len(tracking) == 1
+            client.client_kill_filter(_id=tracking[0])
+        written.append(KEYS[:2])
+        for _ in range(3):
+            assert await reader.read(source, ASKS) == state.read(source, ASKS)
+        before = server.commands("lrange")
+        await reader.read(source, ASKS)
+        assert server.commands("lrange") == before
+
+    run(server.url, read)
+
+
+@pytest.mark.parametrize("how", ["forbidden", "protocol"])
+def test_lists_are_read_without_being_told(server, state, source, written, how):
+    url = server.url
+    with server.client() as client:
+        if how == "forbidden":
+            client.execute_command("ACL", "SETUSER", "reader", "on", ">pw", "~*", "+@all", "-client|tracking")
+            url = url.replace("//", "//reader:pw@")
+        else:
+            url += "?protocol=2"
+
+    async def read(reader):
+        for number in range(4):
+            written.append(KEYS[:number])
+            assert await reader.read(source, ASKS) == state.read(source, ASKS)
+
+    run(url, read)
+    with server.client() as client:
+        assert client.info("stats")["tracking_total_keys"] == 0
+    assert server.errors("NOPERM") == (how == "forbidden")  # it is asked once
+
+
+def test_a_server_that_tells_nothing_is_found_out(server, state, source, written, monkeypatch):
+    async def deaf(_, message):
+        assert message
+
+    monkeypatch.setattr(tracked_trips.TrackedTrips, "_hear", deaf)
+
+    async def read(reader):
+        for _ in range(3):
+            await reader.read(source, ASKS)
+        for _ in range(3):
+            written.append(KEYS[:5])
+            assert await reader.read(source, ASKS) == state.read(source, ASKS)
+
+    run(server.url, read)
+
+
+def test_a_connection_is_told_of_so_many_lists_at_most(server, state, source, written, monkeypatch):
+    monkeypatch.setattr(tracked_trips, "MOST_TOLD", 50)
+
+    async def read(reader):
+        with server.client() as client:
+            for _ in range(12):
+                written.append(KEYS)
+                assert await reader.read(source, ASKS) == state.read(source, ASKS)
+            return client.info("stats")["total_connections_received"]
+
+    assert run(server.url, read) > 6
+
+
+def test_a_trip_that_is_given_up_leaves_no_replies_to_others(server, state, source, written):
+    async def steps():
+        async with reading(server.url, 0.3) as reader:
+            for _ in range(3):
+                await reader.read(source, ASKS)
+            server.pause()
+            try:
+                with pytest.raises(Exception, match="can't be reached"):
+                    await reader.read(source, ASKS)
+            finally:
+                server.resume()
+            written.append(KEYS[:4])
+            for _ in range(2):
+                assert await reader.read(source, ASKS) == state.read(source, ASKS)
+            before = server.commands("lrange")
+            await reader.read(source, ASKS)
+            assert server.commands("lrange") == before
+
+    asyncio.run(steps())
+
+
+@pytest.mark.usefixtures("written")
+def test_who_comes_while_a_trip_is_under_way_reads_too(server, state, source):
+    async def read(reader):
+        for _ in range(3):
+            await reader.read(source, ASKS)
+        with server.paused():
+            tasks = []
+            for _ in range(3):
+                tasks.append(asyncio.create_task(reader.read(source, ASKS)))
+                await asyncio.sleep(0.02)
+        expected = state.read(source, ASKS)
+        assert await asyncio.gather(*tasks) == [expected] * 3
+
+    run(server.url, read)
+
+
+@pytest.mark.usefixtures("written")
+def test_no_connection_is_left_when_a_reader_is_closed(server, source):
+    def told():
+        with server.client() as client:
+            return [each for each in client.client_list() if "t" in each["flags"]]
+
+    async def read(reader):
+        for _ in range(3):
+            await reader.read(source, ASKS)
+        assert len(told()) == 1
+
+    run(server.url, read)
+    assert not told()
