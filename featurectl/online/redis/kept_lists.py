@@ -47,7 +47,7 @@ class KeptLists:
             self._put(key, None)
 
     def keep(self, key: bytes, elements: list[bytes]) -> None:
-        """Keep a list whose change the server will tell."""
+        """Keep a list of whose change the server will say."""
         self._put(key, elements)
 
     def drop(self, key: bytes) -> None:

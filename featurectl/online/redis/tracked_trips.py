@@ -3,7 +3,7 @@
 `CLIENT TRACKING` of Redis: a connection reads a list, and the server writes to that same connection when somebody
 has written to it, before whatever it replies afterwards. So a list that was read there, and of which nothing has come
 by the reply before it, is what the server would reply in its place. Nothing is taken on trust from a server that only
-says that it does so: the poll, which is sent each time, must not differ without being told, too.
+says that it does so: the poll, which is sent each time, must not differ either without a message.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from featurectl.online.redis.trips import RedisCommand, packed
 
 _TRIES: Final = 3  # at lists that change while a trip is under way
 _BEGIN: Final[RedisCommand] = ("CLIENT", "TRACKING", "ON", "OPTIN")
-_NEXT: Final[RedisCommand] = ("CLIENT", "CACHING", "YES")  # of the next command's key changes are told
+_NEXT: Final[RedisCommand] = ("CLIENT", "CACHING", "YES")  # has the server say when the key of the next command changes
 _OK, _FLUSHED, _PROTOCOL = b"OK", "all keys have changed", 3
 _NAMES: Final = frozenset({bytes})
 _LISTS, _POLLS = "LRANGE", "HMGET"
-MOST_TOLD: Final = 20_000  # lists of one connection: the server holds so many messages of one that reads no more
+MOST_TRACKED: Final = 20_000  # lists of one connection: the server holds so many messages of one that reads no more
 
 
 class UntrackedError(Exception):
@@ -41,7 +41,7 @@ class _Step(NamedTuple):
 
     command: RedisCommand
     elements: list[bytes] | None
-    is_told: bool
+    is_tracked: bool
 
 
 class TrackedTrip:
@@ -50,24 +50,24 @@ class TrackedTrip:
     def __init__(self, commands: Sequence[RedisCommand], kept: KeptLists, polls: dict[bytes, object]) -> None:
         self._kept, self._polls = kept, polls
         self._steps = [_step(command, kept) for command in commands]
-        self._told: deque[tuple[int, list[bytes]]] = deque()  # how many answers were here, and keys that had changed
+        self._heard: deque[tuple[int, list[bytes]]] = deque()  # how many answers were here, and keys that had changed
         self._gone: set[bytes] = set()
         self._is_flushed = False
         self.answers: list[object] = []
         self.sent: list[RedisCommand] = []
         for step in self._steps:
             if step.elements is None:
-                self.sent += [_NEXT, step.command] if step.is_told else [step.command]
+                self.sent += [_NEXT, step.command] if step.is_tracked else [step.command]
 
     @property
-    def told(self) -> int:
-        """How many keys the server is to tell changes of."""
-        return sum(step.is_told for step in self._steps)
+    def tracked(self) -> int:
+        """How many keys the server is to say the changes of."""
+        return sum(step.is_tracked for step in self._steps)
 
     def hear(self, keys: list[bytes] | None) -> None:
         """Take what the server says between two answers: these keys have changed, or all."""
         self._is_flushed = self._is_flushed or keys is None
-        self._told.append((len(self.answers), keys or []))
+        self._heard.append((len(self.answers), keys or []))
 
     def replies(self) -> list[object] | None:
         """Return the replies to all commands; None where a list had changed when it would have been read.
@@ -79,35 +79,35 @@ class TrackedTrip:
         if self._is_flushed:
             raise redis.ConnectionError(_FLUSHED)
         at, is_stale, found = 0, False, list[object]()
-        for command, elements, is_told in self._steps:
+        for command, elements, is_tracked in self._steps:
             if elements is not None:
                 is_stale = is_stale or command[1] in self._gone
                 found.append(elements)
                 continue
-            if is_told:
+            if is_tracked:
                 if self.answers[at] != _OK:
                     raise UntrackedError
                 at += 1
             self._forget(at)
             reply = self.answers[at]
             found.append(reply)
-            self._take(command, reply, is_told=is_told)
+            self._take(command, reply, is_tracked=is_tracked)
             at += 1
         self._forget(at)
         return None if is_stale else found
 
     def _forget(self, until: int) -> None:
         """Forget what had changed when so many answers were here."""
-        while self._told and self._told[0][0] <= until:
-            for key in self._told.popleft()[1]:
+        while self._heard and self._heard[0][0] <= until:
+            for key in self._heard.popleft()[1]:
                 self._gone.add(key)
                 self._kept.drop(key)
                 self._polls.pop(key, None)
 
-    def _take(self, command: RedisCommand, reply: object, *, is_told: bool) -> None:
+    def _take(self, command: RedisCommand, reply: object, *, is_tracked: bool) -> None:
         if command[0] == _LISTS:
-            _note(self._kept, command, reply, is_told=is_told)
-        elif is_told and type(reply) is list and self._polls.setdefault(_key(command), reply) != reply:
+            _note(self._kept, command, reply, is_tracked=is_tracked)
+        elif is_tracked and type(reply) is list and self._polls.setdefault(_key(command), reply) != reply:
             raise UntrackedError
 
 
@@ -120,7 +120,7 @@ class TrackedTrips(RedisTrips):
         self._polls: dict[bytes, object] = {}
         self._connection: Any = None
         self._tracked: TrackedTrip | None = None  # that is under way
-        self._left = 0  # lists that the connection may still be told of
+        self._left = 0  # lists of which the connection may still hear
         self._is_busy = self._is_refused = False
 
     async def exchange(self, questions: list[RedisCommand]) -> list[object]:
@@ -130,7 +130,7 @@ class TrackedTrips(RedisTrips):
         if lists and is_free and any(self._kept.knows(_key(command)) for command in lists):
             self._is_busy = True
             try:
-                found = await self._told(questions)
+                found = await self._read_tracked(questions)
             finally:
                 self._is_busy = False
             if found is not None:
@@ -139,22 +139,22 @@ class TrackedTrips(RedisTrips):
         if lists and not self._is_refused:
             for command, reply in zip(questions, replies, strict=True):
                 if command[0] == _LISTS:
-                    _note(self._kept, command, reply, is_told=False)
+                    _note(self._kept, command, reply, is_tracked=False)
         return replies
 
     async def close_connections(self) -> None:
-        """Close the client's connections, and that of which changes are told."""
+        """Close the client's connections, and that on which changes are said."""
         await self._leave()
         await super().close_connections()
 
-    async def _told(self, commands: list[RedisCommand]) -> list[object] | None:
-        """Return the answers of a trip over the connection that is told of changes; None: it has to go over another."""
+    async def _read_tracked(self, commands: list[RedisCommand]) -> list[object] | None:
+        """Return the answers of a trip over the connection that changes are said on; None: it takes another."""
         try:
             for _ in range(_TRIES):
                 if self._left <= 0:
                     await self._connect()
                 self._tracked = trip = TrackedTrip(commands, self._kept, self._polls)
-                self._left -= trip.told
+                self._left -= trip.tracked
                 await exchange_on(self._connection, trip.sent, trip.answers)
                 if (found := trip.replies()) is not None:
                     return found
@@ -171,7 +171,7 @@ class TrackedTrips(RedisTrips):
         return None
 
     async def _connect(self) -> None:
-        """Open a connection that is told of changes.
+        """Open a connection on which changes are said.
 
         Raises:
             UntrackedError: there can be none.
@@ -187,7 +187,7 @@ class TrackedTrips(RedisTrips):
             await connection.send_packed_command([packed([_BEGIN])])
             if await connection.read_response() != _OK:
                 raise UntrackedError
-        self._left = MOST_TOLD
+        self._left = MOST_TRACKED
 
     async def _leave(self) -> None:
         """Close that connection: of what was read there nothing is known any more."""
@@ -212,11 +212,11 @@ def _step(command: RedisCommand, kept: KeptLists) -> _Step:
     return _Step(command, None, command[0] == _POLLS and command[2:] == POLLED)
 
 
-def _note(kept: KeptLists, command: RedisCommand, reply: object, *, is_told: bool) -> None:
+def _note(kept: KeptLists, command: RedisCommand, reply: object, *, is_tracked: bool) -> None:
     """Keep a list that was read, or the key of one that may be kept another time."""
     if type(reply) is not list:
         return
-    if not is_told:
+    if not is_tracked:
         if reply and type(reply[0]) is bytes:
             kept.see(_key(command), reply)
     elif _NAMES.issuperset(map(type, reply)):

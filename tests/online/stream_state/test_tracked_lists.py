@@ -177,8 +177,24 @@ def test_a_server_that_tells_nothing_is_found_out(server, state, source, written
     run(server.url, read)
 
 
+def test_databases_that_are_swapped_are_found_out(server, state, source, written):
+    async def read(reader):
+        for _ in range(3):
+            await reader.read(source, ASKS)
+        written.append(KEYS)
+        with server.client() as client:
+            for _ in range(2):
+                await reader.read(source, ASKS)
+            client.execute_command("SWAPDB", 0, 1)
+            assert (await reader.read(source, ASKS))[0].lists is None
+            client.execute_command("SWAPDB", 0, 1)
+            assert await reader.read(source, ASKS) == state.read(source, ASKS)
+
+    run(server.url, read)
+
+
 def test_a_connection_is_told_of_so_many_lists_at_most(server, state, source, written, monkeypatch):
-    monkeypatch.setattr(tracked_trips, "MOST_TOLD", 50)
+    monkeypatch.setattr(tracked_trips, "MOST_TRACKED", 50)
 
     async def read(reader):
         with server.client() as client:
