@@ -114,8 +114,9 @@ class Rebuilds(WorkBeside):
         """Remove the lists of rebuilds that were killed, which workers go on writing and nobody reads."""
         state = connection.register.read_state()
         for generation in state.named():
-            if generation != state.live(generation.view) and self._stream.has_ended(generation, state.clock_us):
-                connection.generations.drop(generation)
+            if generation == state.live(generation.view) or not self._stream.has_ended(generation, state.clock_us):
+                continue
+            if connection.generations.drop_unread(generation):  # one that slept may have come to its end just now
                 with suppress(FeaturectlError):  # a sweep removes later what is left
                     self._stream.state.drop_lists(self._stream.place, generation, self.ends.is_set)
 

@@ -76,9 +76,12 @@ DROP_GENERATION: Final = (
     + """
 local lines, kept = views(), {}
 local words = line_of(lines, ARGV[1])
-if not words then return 0 end
+if not words then return 1 end
+if words[2] == ARGV[2] then
+  if ARGV[3] == 'unread' then return 0 end
+  words[2] = '-'
+end
 for at = 3, #words do kept[words[at]] = words[at] ~= ARGV[2] end
-if words[2] == ARGV[2] then words[2] = '-' end
 keep(words, kept)
 put_views(lines)
 return 1

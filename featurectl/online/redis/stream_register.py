@@ -132,6 +132,10 @@ class RedisGenerations:
         """Neither write nor read a generation any more."""
         self._run(_number, generation_scripts.DROP_GENERATION, generation.view, generation.id)
 
+    def drop_unread(self, generation: Generation) -> bool:
+        """Write a generation no more, unless it is read; return whether it is neither written nor read now."""
+        return self._run(_number, generation_scripts.DROP_GENERATION, generation.view, generation.id, "unread") == 1
+
     def void(self) -> None:
         """Give up all generations."""
         self._run(_number, generation_scripts.VOID)

@@ -262,6 +262,14 @@ class SqlGenerations:
             step.execute(tables.UNNAME, of)
             step.execute(tables.DROP_LIVE, of)
 
+    def drop_unread(self, generation: Generation) -> bool:
+        """Write a generation no more, unless it is read; return whether it is neither written nor read now."""
+        with self._database.transaction() as step:
+            if (generation.view, generation.id) in map(tuple, step.execute(tables.VIEWS, (self._source,))):
+                return False
+            step.execute(tables.UNNAME, (self._source, generation.view, generation.id))
+            return True
+
     def void(self) -> None:
         """Give up all generations."""
         with self._database.transaction() as step:

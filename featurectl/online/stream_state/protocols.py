@@ -94,6 +94,9 @@ class GenerationRegister(Protocol):
     def drop(self, generation: Generation) -> None:
         """Neither write nor read a generation any more."""
 
+    def drop_unread(self, generation: Generation) -> bool:
+        """Write a generation no more, unless it is read; return whether it is neither written nor read now."""
+
     def void(self) -> None:
         """Give up all generations: lists have stamps that the register lost."""
 

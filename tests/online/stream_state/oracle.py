@@ -136,6 +136,12 @@ class Oracle:
         view.named = [name for name in view.named if name != generation.id]
         view.live = None if view.live == generation.id else view.live
 
+    def drop_unread(self, generation: Generation) -> bool:
+        if self.views.get(generation.view, View()).live == generation.id:
+            return False
+        self.drop(generation)
+        return True
+
     def void(self) -> None:
         for view in self.views.values():
             view.live, view.named = None, []

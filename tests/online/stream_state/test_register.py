@@ -160,15 +160,17 @@ class Calls:
     def _generation(self) -> None:
         generations, oracle = self.connection.generations, self.oracle
         generation = Generation(view=self.random.choice(VIEWS), id=f"{self.random.randrange(5)}")
-        action = self.random.choice(["add", "add", "switch", "switch", "switch", "drop"])
+        action = self.random.choice(["add", "add", "switch", "switch", "switch", "drop", "drop_unread"])
         if action == "add":
             added = generations.add(generation)
             assert (added.cuts, added.asof) == oracle.add(generation)
         elif action == "switch":
             assert generations.switch(generation) == oracle.switch(generation)
-        else:
+        elif action == "drop":
             generations.drop(generation)
             oracle.drop(generation)
+        else:
+            assert generations.drop_unread(generation) == oracle.drop_unread(generation)
 
 
 def play(seeds: range, opened, source) -> None:
