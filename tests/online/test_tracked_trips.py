@@ -54,12 +54,14 @@ class PlayedServer:
                 is_next = True
                 continue
             trip.answers.append(self.reply(command))
-            if is_next and isinstance(command[1], bytes):
+            if is_next and command[1:] and isinstance(command[1], bytes):
                 self.told.add(command[1])
             is_next = False
         return states
 
     def reply(self, command) -> list[bytes] | bytes:
+        if command == ("PING",):
+            return b"PONG"
         if command == POLL:
             return [b"%d" % self.asof, b""]
         return b"" if command == VIEWS else [*self.lists[command[1]]]
@@ -80,10 +82,12 @@ def test_replies_are_those_of_the_server_when_it_was_asked(seed, writes):
             for _ in range(server.random.choice([1, 2]))
             for command in lists_of(server.random.sample(KEYS, server.random.randint(1, 6)))
         ]
+        if server.random.random() < 0.3:  # lists whose poll went with the trip before, which was too long
+            commands = [command for command in commands if command[0] == "LRANGE"]
         trip = TrackedTrip(commands, kept, polls)
         states = server.carry_out(trip, writes)
         found = trip.replies()
-        sent = 0
+        sent = int(trip.sent[0] == ("PING",))
         for command, reply in zip(commands, found or (), strict=found is not None):
             is_kept = command[0] == "LRANGE" and command not in trip.sent[sent : sent + 2]
             if not is_kept:

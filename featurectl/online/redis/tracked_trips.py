@@ -26,6 +26,7 @@ from featurectl.online.redis.trips import RedisCommand, packed
 _TRIES: Final = 3  # at lists that change while a trip is under way
 _BEGIN: Final[RedisCommand] = ("CLIENT", "TRACKING", "ON", "OPTIN")
 _NEXT: Final[RedisCommand] = ("CLIENT", "CACHING", "YES")  # has the server say when the key of the next command changes
+_ASK: Final[RedisCommand] = ("PING",)  # where a kept list is the first: what has changed by now comes before the reply
 _OK, _FLUSHED, _PROTOCOL = b"OK", "all keys have changed", 3
 _NAMES: Final = frozenset({bytes})
 _LISTS, _POLLS = "LRANGE", "HMGET"
@@ -54,7 +55,8 @@ class TrackedTrip:
         self._gone: set[bytes] = set()
         self._is_flushed = False
         self.answers: list[object] = []
-        self.sent: list[RedisCommand] = []
+        self._is_asked_first = bool(self._steps) and self._steps[0].elements is not None
+        self.sent: list[RedisCommand] = [_ASK] if self._is_asked_first else []
         for step in self._steps:
             if step.elements is None:
                 self.sent += [_NEXT, step.command] if step.is_tracked else [step.command]
@@ -78,7 +80,9 @@ class TrackedTrip:
         """
         if self._is_flushed:
             raise redis.ConnectionError(_FLUSHED)
-        at, is_stale, found = 0, False, list[object]()
+        at, is_stale, found = int(self._is_asked_first), False, list[object]()
+        if self._is_asked_first:
+            self._forget(0)
         for command, elements, is_tracked in self._steps:
             if elements is not None:
                 is_stale = is_stale or command[1] in self._gone
