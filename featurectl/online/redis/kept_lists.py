@@ -9,6 +9,10 @@ MOST_BYTES: Final = 4 << 20
 _OF_A_KEY, _OF_AN_ELEMENT = 250, 50  # bytes, about, beside those of elements
 _WORTH: Final = 1_000  # bytes of a list: of one that has fewer the server would remember more than it saves
 
+_KnownList = tuple[list[bytes] | None, int]  # elements, where they are kept; bytes
+_KEY_ALONE: Final[_KnownList] = None, _OF_A_KEY
+_NOTHING: Final[_KnownList] = None, 0
+
 
 class KeptLists:
     """Keys of lists that were read lately, in `most` bytes; of some the elements, which are those of the server.
@@ -18,14 +22,15 @@ class KeptLists:
 
     def __init__(self, most: int = MOST_BYTES) -> None:
         self._most = most
-        self._young: dict[bytes, list[bytes] | None] = {}
-        self._old: dict[bytes, list[bytes] | None] = {}
-        self._size = 0  # of the young ones, or more
+        self._young: dict[bytes, _KnownList] = {}
+        self._old: dict[bytes, _KnownList] = {}
+        self._size = 0  # of the young ones
 
     def forget_elements(self) -> None:
         """Forget the elements of all lists; keys stay known."""
         for lists in (self._young, self._old):
-            lists.update(dict.fromkeys(lists))
+            lists.update(dict.fromkeys(lists, _KEY_ALONE))
+        self._size = _OF_A_KEY * len(self._young)
 
     def knows(self, key: bytes) -> bool:
         """Return whether a key was read lately: its list is worth to be kept."""
@@ -33,37 +38,34 @@ class KeptLists:
 
     def find(self, key: bytes) -> list[bytes] | None:
         """Return the elements of a list; None where they are not kept. Its key is young again then."""
-        if key in self._young:
-            return self._young[key]
-        if key not in self._old:
-            return None
-        elements = self._old.pop(key)
-        self._put(key, elements)
-        return elements
+        known = self._young.get(key)
+        if known is None:
+            known = self._old.pop(key, None)
+            if known is None:
+                return None
+            self._put(key, known)
+        return known[0]
 
     def see(self, key: bytes, elements: Sequence[bytes]) -> None:
         """Remember that a list was read, where it is worth it."""
         if elements and len(elements[0]) + _OF_AN_ELEMENT * len(elements) >= _WORTH and not self.knows(key):
-            self._put(key, None)
+            self._put(key, _KEY_ALONE)
 
     def keep(self, key: bytes, elements: list[bytes]) -> None:
         """Keep a list of whose change the server will say."""
-        self._put(key, elements)
+        size = _OF_A_KEY + sum(map(len, elements)) + _OF_AN_ELEMENT * len(elements)
+        self._put(key, _KEY_ALONE if size > self._most // 2 else (elements, size))
 
     def drop(self, key: bytes) -> None:
         """Forget the elements of a list, which has changed; its key stays known."""
-        for lists in (self._young, self._old):
-            if key in lists:
-                lists[key] = None
+        if key in self._young:
+            self._put(key, _KEY_ALONE)
+        elif key in self._old:
+            self._old[key] = _KEY_ALONE
 
-    def _put(self, key: bytes, elements: list[bytes] | None) -> None:
-        size = _OF_A_KEY
-        if elements is not None:
-            size += sum(map(len, elements)) + _OF_AN_ELEMENT * len(elements)
-        if size > self._most // 2:
-            self.drop(key)
-            return
-        self._size += size
+    def _put(self, key: bytes, known: _KnownList) -> None:
+        self._size += known[1] - self._young.get(key, _NOTHING)[1]
         if self._size > self._most // 2:
-            self._old, self._young, self._size = self._young, {}, size
-        self._young[key] = elements
+            self._old, self._young, self._size = self._young, {}, known[1]
+        self._young[key] = known
+        self._old.pop(key, None)

@@ -40,18 +40,16 @@ class RedisTrips(SharedTrips[RedisCommand, object]):
             connection = await pool.get_connection()
         try:
             answers: list[object] = await connection.retry.call_with_retry(
-                lambda: exchange_on(connection, questions, []), lambda _: connection.disconnect()
+                lambda: _exchange(connection, questions), lambda _: connection.disconnect()
             )
             return answers
         finally:
             await pool.release(connection)
 
 
-async def exchange_on(
-    connection: redis.asyncio.Connection, commands: list[RedisCommand], answers: list[object]
-) -> list[object]:
-    """Return the answers of commands over one connection; they are added one by one as they come."""
+async def _exchange(connection: redis.asyncio.Connection, commands: list[RedisCommand]) -> list[object]:
     await connection.send_packed_command([packed(commands)])
+    answers: list[object] = []
     with parsing():
         while len(answers) < len(commands):
             try:
@@ -59,14 +57,14 @@ async def exchange_on(
             except redis.ResponseError as error:
                 answers.append(error)
             try:
-                await _take_arrived(connection, answers, len(commands))
+                await take_arrived(connection, answers, len(commands))
             except BaseException:  # as the client does: what comes next would be taken for other answers
                 await connection.disconnect(nowait=True)
                 raise
     return answers
 
 
-async def _take_arrived(connection: redis.asyncio.Connection, answers: list[object], most: int) -> None:
+async def take_arrived(connection: redis.asyncio.Connection, answers: list[object], most: int) -> None:
     """Add answers that are here already, without the steps that the client takes for each: of many it saves half."""
     parser: Any = getattr(connection, "_parser", None)
     reader = getattr(parser, "_reader", None)

@@ -19,7 +19,7 @@ import redis.asyncio
 
 from featurectl.online.redis.answers import parsing
 from featurectl.online.redis.kept_lists import KeptLists
-from featurectl.online.redis.shared import RedisTrips, exchange_on
+from featurectl.online.redis.shared import RedisTrips, take_arrived
 from featurectl.online.redis.stream_register import POLLED
 from featurectl.online.redis.trips import RedisCommand, packed
 
@@ -159,13 +159,13 @@ class TrackedTrips(RedisTrips):
                     await self._connect()
                 self._tracked = trip = TrackedTrip(commands, self._kept, self._polls)
                 self._left -= trip.tracked
-                await exchange_on(self._connection, trip.sent, trip.answers)
+                await _carry_out(self._connection, trip)
                 if (found := trip.replies()) is not None:
                     return found
         except (UntrackedError, redis.ResponseError):
             self._is_refused = True
             await self._leave()
-        except redis.RedisError:
+        except (redis.RedisError, OSError):
             await self._leave()
         except BaseException:
             await self._leave()
@@ -206,6 +206,17 @@ class TrackedTrips(RedisTrips):
         """Take a message of the server."""
         if self._tracked is not None:
             self._tracked.hear(message[1])
+
+
+async def _carry_out(connection: Any, trip: TrackedTrip) -> None:
+    """Send a trip and take its answers. The client itself calls itself for each message that comes before an answer."""
+    await connection.send_packed_command([packed(trip.sent)])
+    parser, most = connection._parser, len(trip.sent)  # noqa: SLF001
+    with parsing():
+        await take_arrived(connection, trip.answers, most)
+        while len(trip.answers) < most:
+            await parser.read_from_socket()
+            await take_arrived(connection, trip.answers, most)
 
 
 def _step(command: RedisCommand, kept: KeptLists) -> _Step:

@@ -104,6 +104,34 @@ def test_random_writes_are_seen_by_all_who_read_at_once(server, state, source, w
     assert run(server.url, read) < 150 * 2 * 9 * 1.7
 
 
+def test_many_lists_that_change_at_once_keep_the_connection(server, state, source, written):
+    many = [b"i4:%04d" % number for number in range(1_200)]
+    asks = [ListsAsk(view="spend@1", entities=many)]
+
+    def append():
+        elements = [b"\x01" + b"." * 1_000] * len(many)
+        written.connection.lists.append([ListAppend(generation=FIRST, entities=many, elements=elements)])
+
+    async def read(reader):
+        append()
+        for _ in range(3):
+            await reader.read(source, asks)
+        before, connections = server.commands("lrange"), connections_of(server)
+        await reader.read(source, asks)
+        assert server.commands("lrange") == before
+        append()
+        assert (await reader.read(source, asks))[0].lists == state.read(source, asks)[0].lists
+        assert connections_of(server) == connections
+
+    run(server.url, read)
+
+
+def connections_of(server) -> list[str]:
+    """Return the connections on which changes are said."""
+    with server.client() as client:
+        return [each["id"] for each in client.client_list() if "t" in each["flags"]]
+
+
 def test_lists_that_are_removed_or_flushed_are_gone(server, state, source, written):
     async def read(reader):
         for _ in range(3):
