@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Final, Literal
 
 import polars as pl
 
 from featurectl.core.dataclass import dataclass
 from featurectl.core.errors import StoreError
+from featurectl.core.units import instant_us
 from featurectl.language.definitions.source import Source
 from featurectl.offline.event_log import OFFSET
 from featurectl.streaming.event_decoder import BadEvent, EventDecoder
@@ -32,6 +34,7 @@ from featurectl.streaming.view_records import StampedEvent
 if TYPE_CHECKING:
     from featurectl.streaming.avro_events import IdProblem
 
+_EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 _ELSEWHERE: Final = ("Etc/GMT+12", "Etc/GMT-14")
 
 
@@ -58,7 +61,8 @@ class ComparedMessages:
         self, reader: TopicReader, source: Source, decoder: EventDecoder, id_problem: IdProblem | None = None
     ) -> None:
         self._reader, self._source, self._decoder, self._id_problem = reader, source, decoder, id_problem
-        self._columns = _sure_columns(source)
+        self._is_of_file = _is_of_file(source)
+        self._columns = [*(source.columns or {})] if self._is_of_file else [source.event_time or ""]
         self._other: EventDecoder | None = None
         self._awaited: dict[int, _Awaited] = {}
 
@@ -98,7 +102,7 @@ class ComparedMessages:
         for batch in delivery.batches:
             if batch.partition not in self._awaited:
                 batches += [] if batch.partition in went_back else [batch]
-            elif (found := self._seen(batch, went_back)) is not None:
+            elif (found := self._found(batch, went_back)) is not None:
                 batches.append(found)
         for partition in delivery.ends:
             self._give_up(partition)  # nothing is there any more
@@ -111,6 +115,18 @@ class ComparedMessages:
             return False
         self._reader.seek(partition, awaited.reading.position)
         return True
+
+    def _found(self, batch: MessageBatch, went_back: set[int]) -> MessageBatch | None:
+        """Return what `_seen` does; what an id of Avro means can't be asked for seconds where it can't be once."""
+        try:
+            return self._seen(batch, went_back)
+        except OtherMessageError:
+            raise
+        except StoreError:
+            for partition in [*self._awaited]:
+                self._give_up(partition)
+                went_back.add(partition)
+            return None
 
     def _seen(self, batch: MessageBatch, went_back: set[int]) -> MessageBatch | None:
         """Return what of a batch lies behind the place of its partition, once all awaited messages were seen."""
@@ -132,17 +148,15 @@ class ComparedMessages:
             value = messages.get(logged[OFFSET])
             if value is None:  # removed, or in another batch
                 continue
-            sure = self._sure_values(value).items()
-            if other := [name for name, of in sure if logged[name] is not None and not _is_same(logged[name], of)]:
+            sure = self._sure_values(value)
+            other = [name for name, of in sure.items() if logged[name] is not None and not _is_same(logged[name], of)]
+            if other and (self._is_of_file or all(_is_in(value, sure[at]) > _is_in(value, logged[at]) for at in other)):
                 topic = parse_name(awaited.reading.name).topic
                 raise OtherMessageError(topic, batch.partition, logged[OFFSET], other)
 
     def _sure_values(self, value: bytes) -> Mapping[str, object]:
         """Return the columns of an event as the log has them, without nulls and what depends on the source's words."""
-        try:
-            own, other = self._logged(value, self._decoder), self._logged(value, self._elsewhere())
-        except StoreError:  # what an id of Avro means can't be asked now
-            return {}
+        own, other = self._logged(value, self._decoder), self._logged(value, self._elsewhere())
         if own is None or other is None:
             return {}
         return {name: of for name, of in own.items() if of is not None and _is_same(of, other[name])}
@@ -164,15 +178,43 @@ class ComparedMessages:
         return self._other
 
 
-def _sure_columns(source: Source) -> Sequence[str]:
-    """Return the columns that are compared.
+def _is_of_file(source: Source) -> bool:
+    """Return whether what is read of a body is what was written.
 
-    A body of Avro whose id nobody looks up may be of another schema, by which fields of one type change their places:
-    of it only the event time is.
+    A body of Avro whose id nobody looks up may be of another schema than the file's of today, by which fields of one
+    type change their places. Of it only the event time is compared, and only where that is written as a number: it is
+    another where the number that was logged is nowhere in the body.
     """
-    columns, stream = [*(source.columns or {})], source.stream
-    is_sure = stream is None or stream.format != "avro" or bool(stream.registry)
-    return columns if is_sure or source.event_time not in columns else [source.event_time]
+    stream = source.stream
+    return stream is None or stream.format != "avro" or bool(stream.registry)
+
+
+def _is_in(body: bytes, time: object) -> bool:
+    r"""Return whether a body of Avro has a time as a number: microseconds or milliseconds, or the days of a date.
+
+    >>> from datetime import timedelta
+    >>> [_is_in(b"\0\x90N", date(1970, 1, 1) + timedelta(days)) for days in (5_000, 5_001)]
+    [True, False]
+    """
+    if not isinstance(time, date):
+        return False
+    if not isinstance(time, datetime):
+        return _varint(time.toordinal() - _EPOCH_DAY) in body
+    micros = instant_us(time)
+    return _varint(micros) in body or (micros % 1_000 == 0 and _varint(micros // 1_000) in body)
+
+
+def _varint(number: int) -> bytes:
+    """Return a number as Avro writes it: zigzag, seven bits a byte.
+
+    >>> [_varint(number).hex() for number in (0, -1, 1, 64, -65)]
+    ['00', '01', '02', '8001', '8101']
+    """
+    left, found = (number << 1) ^ (number >> 63), bytearray()
+    while left > 127:
+        found.append(left & 127 | 128)
+        left >>= 7
+    return bytes([*found, left])
 
 
 def _cut(batch: MessageBatch, first: int) -> MessageBatch:

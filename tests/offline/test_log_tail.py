@@ -60,7 +60,7 @@ def test_a_partition_whose_offsets_all_files_span_is_read_from_few(tmp_path: Pat
     assert (tail(log, BUSY), log.read) == ([1_296, 1_297, 1_298, 1_299], 2)
 
 
-def test_a_partition_of_which_nothing_is_new_is_not_looked_for_in_all_files(tmp_path: Path):
+def test_a_partition_without_new_events_is_not_looked_for_in_all_files(tmp_path: Path):
     commits = [[(QUIET, 0, None), (BUSY, 0, None)], *[[(BUSY, at, None)] for at in range(1, 9)]]
     log = logged(tmp_path, commits)
     assert tail(log, QUIET) == [0]
