@@ -35,6 +35,7 @@ def polars_of(frame: object) -> pl.DataFrame:
     return found.with_columns(pl.col(pl.Datetime).cast(pl.Datetime("us", "UTC")))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.sample(1)
 def test_a_training_set_has_the_kind_and_the_values_of_its_spine(project, kind):

@@ -29,6 +29,7 @@ def of_command(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -
     return found
 
 
+@pytest.mark.long
 def test_a_project_goes_from_files_to_scores_in_python(tmp_path, monkeypatch):
     write_files(tmp_path)
     monkeypatch.chdir(tmp_path)

@@ -68,6 +68,7 @@ def test_what_changes_a_model_reads_as_its_command_prints_it(project):
     assert repr(project.models.retire("big@2")).endswith("\n1 version retired.")
 
 
+@pytest.mark.long
 def test_a_version_is_carried_into_another_environment(project):
     files = Path("featurectl.yaml")
     text = files.read_text()

@@ -96,6 +96,7 @@ def said(text: str) -> dict[str, str]:
     return {name: WORDS.of(text, name) for name in able or ["get"]}
 
 
+@pytest.mark.long
 def test_every_option_of_an_error_is_an_argument_of_a_method():
     known = {name for method in [*METHODS.values(), open_project] for name in inspect.signature(method).parameters}
     missing = {

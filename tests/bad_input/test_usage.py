@@ -191,6 +191,7 @@ def test_an_apply_whose_registry_moved_is_worth_another_try(shop):
     assert shop.run("history").out.count("apply: 6 added") == 1
 
 
+@pytest.mark.long
 def test_ctrl_c_at_the_prompt_is_130_and_changes_nothing(shop):
     code, out, screen = on_terminal(b"\x03")
     assert (code, out) == (130, "")

@@ -73,6 +73,7 @@ def test_bars_of_whole_numbers_count_them(values):
     assert sum(len([v for v in known if b.low <= v <= b.high]) for b in found.bars) == len(known)
 
 
+@pytest.mark.long
 @given(TEXTS)
 @settings(max_examples=examples(25, 500))
 def test_bars_of_texts_are_the_most_frequent_and_all_others(values):

@@ -49,6 +49,7 @@ def test_a_canary_is_started_for_the_share_of_the_model_or_of_the_command(root, 
     assert [item.percent for item in state_of(root).canaries] == [30, 0]
 
 
+@pytest.mark.long
 def test_a_version_that_fails_a_gate_of_now_gets_no_canary(root, capsys):
     path = root / "models.yaml"
     path.write_text(path.read_text().replace("    canary:", "    gates: {max_model_size_mb: 0.000001}\n    canary:", 1))

@@ -101,6 +101,7 @@ def test_what_a_model_version_or_a_manifest_names_stays(shop):
     assert shop.run("score", "m", "--out", "scores.csv")
 
 
+@pytest.mark.long
 def test_versions_of_a_model_that_was_removed_hold_on_to_no_view(shop):
     shop.run("train", "m")
     new_version(shop)

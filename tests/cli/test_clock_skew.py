@@ -143,6 +143,7 @@ def test_a_machine_whose_clock_is_behind_is_told_and_what_it_leaves_too(run, mon
     assert "already, later than this now: nothing was sent" in out
 
 
+@pytest.mark.long
 def test_what_is_of_the_future_is_told_everywhere_and_one_command_mends_it(run):
     for hours in (0.1, 24 * 365 * 3):
         at = (datetime.now(UTC) + timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -177,6 +177,7 @@ def refuse_links(path: Path, target: Path) -> None:
     raise OSError(errno.EPERM, "no links here", str(path), None, str(target))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("exists", [False, True])
 def test_a_write_that_fails_half_way_leaves_nothing(exists, tmp_path):
     """The largest table does not fit under the limit on a file's size; the small files before it did."""

@@ -149,6 +149,7 @@ def test_scores_are_of_what_was_known_when_they_were_made(run: Any):
     assert "spine file bare.parquet has no column 'came', the known_at of model fraud" in said
 
 
+@pytest.mark.long
 def test_rows_that_were_always_known_have_no_such_instant(run: Any):
     cards = "  - {name: cards, path: swipes.parquet, columns: {card: int64, at: timestamp}}"
     begun = OBJECTS.replace("feature_views:", f"{cards}\nfeature_views:").replace("KNOWN", "known_at: available_at,")

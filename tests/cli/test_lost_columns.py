@@ -34,6 +34,7 @@ LABEL = """error[FC503]: label late: source meals, meals.csv has no column 'n'
 """
 
 
+@pytest.mark.long
 def test_a_lost_column_fails_its_views_on_record_and_no_others(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     files = {"featurectl.yaml": PROJECT, "o.yaml": OBJECTS, "menu.csv": "dish,type\na,soup\n", "meals.csv": MEALS}

@@ -86,6 +86,7 @@ def test_a_range_that_is_none_is_wrong_usage(run, args, said):
     assert said in run(*args, code=64)
 
 
+@pytest.mark.long
 def test_a_failed_check_ends_with_1_and_numbers_and_keeps_what_was_there(run, shop):
     run()
     views = (shop / "views.yaml").read_text()

@@ -99,6 +99,7 @@ def test_a_pickle_in_place_of_a_model_is_not_loaded_though_both_allow_one(shop):
     assert sys.modules["shop_rules"].LOADED == []
 
 
+@pytest.mark.long
 def test_a_pickle_is_neither_compared_with_nor_promoted_without_the_flag(shop):
     shop.make(MEAN)
     text = (shop.root / "o.yaml").read_text()

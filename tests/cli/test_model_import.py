@@ -30,6 +30,7 @@ def read_as_named(path, width):
     return read_content(path, FORMATS_BY_SUFFIX[path.suffix], path.read_bytes(), width, allow_code=False)
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", MAKERS)
 @pytest.mark.sample(1)
@@ -46,6 +47,7 @@ def test_a_model_of_another_place_is_registered_scored_and_served(shop, name):
     assert f"imported from {name}" in shop.run("models", "show", "m").out
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ["model.txt", "model.json", "model.cbm", "model.skops", "maps.onnx"])
 @pytest.mark.sample(1)
@@ -198,6 +200,7 @@ PYTHON = """flavors:
   python_function: {loader_module: evil, python_model: python_model.pkl}"""
 
 
+@pytest.mark.long
 def test_the_data_of_an_mlflow_folder_is_taken(shop):
     shop.make(PLAIN)
     put_file(shop, "model.txt")
@@ -247,6 +250,7 @@ def test_a_file_outside_of_an_mlflow_folder_is_not_read(shop, path):
     assert "names no file of the folder" in shop.run("models", "import", "m", "--mlflow", "saved", code=64).err
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("label", [True, False])
 @pytest.mark.sample(1)
 def test_a_classifier_that_knows_one_class_is_refused(shop, label):

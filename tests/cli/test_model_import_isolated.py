@@ -112,6 +112,7 @@ def ask(content, limits):
         process.ask("open", path="m.pkl", format="pkl", content=content, width=1, allow_code=True)
 
 
+@pytest.mark.long
 def test_a_file_that_never_ends_is_ended_in_time():
     before = children()
     with pytest.raises(DataError, match=r"it has not answered in 0\.5 seconds and was ended") as caught:

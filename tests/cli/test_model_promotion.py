@@ -23,6 +23,7 @@ def gate(result, name):
     return found
 
 
+@pytest.mark.long
 def test_the_first_version_to_pass_is_champion_and_a_rejected_one_is_not(shop):
     first = shop.train(code=1, gates="min_auc: 0.8")
     assert (first["status"], gate(first, "min_auc")["asked"]) == ("rejected", "at least 0.8")
@@ -35,6 +36,7 @@ def test_the_first_version_to_pass_is_champion_and_a_rejected_one_is_not(shop):
     assert "train: m v1 (rejected)" in shop.history()
 
 
+@pytest.mark.long
 def test_a_failed_gate_prints_what_was_measured_and_what_was_asked(shop):
     said = shop.run("train", "m").out
     assert "rejected" not in said

@@ -90,6 +90,7 @@ def test_a_retired_version_is_asked_nothing_and_does_not_come_back(shop):
     assert shop.run("models", "diff", "m@1", "m@2").out
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "why", "command"),
     [

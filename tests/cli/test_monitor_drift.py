@@ -297,6 +297,7 @@ def test_a_profile_that_is_another_or_gone_is_refused(own, capsys):
         served_drift(workspace, "m", NOW, NOW)
 
 
+@pytest.mark.long
 def test_an_imported_version_has_no_profile_and_says_so(own, capsys):
     run_in(own, capsys, "models", "export", "m", "--out", str(own / "out"))
     run_in(own, capsys, "models", "import", "m", "--file", str(own / "out" / "model.txt"))

@@ -70,6 +70,7 @@ def test_nothing_of_a_project_in_a_bucket_lies_in_a_folder(made):
     assert {path.name for path in root.iterdir() if path.is_dir()} <= {".featurectl", "__pycache__"}
 
 
+@pytest.mark.long
 def test_a_model_in_a_bucket_is_listed_shown_promoted_and_scored(shop):
     assert "champion" in shop.run("models", "list").out
     assert shop.run("models", "show", "m", "--card").out.startswith("# m\n")

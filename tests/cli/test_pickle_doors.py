@@ -115,6 +115,7 @@ def served(shop, *, allow_pickle):
 FLAGS = pytest.mark.parametrize("flag", [False, True])
 
 
+@pytest.mark.long
 @FLAGS
 @pytest.mark.parametrize("says_so", [False, True])
 @pytest.mark.sample(1)

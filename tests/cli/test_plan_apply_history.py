@@ -190,6 +190,7 @@ def on_terminal(answer, *argv):
     return process.returncode, out, screen.decode().replace("\r\n", "\n")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("repo")
 def test_on_a_terminal_apply_shows_the_plan_and_asks(capsys, monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
@@ -234,6 +235,7 @@ def test_an_unbuilt_part_of_the_language_is_planned_and_not_applied(repo, capsys
     assert not (repo / ".featurectl" / "registry.db").exists()
 
 
+@pytest.mark.long
 def test_a_plan_of_a_registry_in_postgresql_is_empty_after_its_apply(repo, capsys, postgres_url):
     rewrite(repo, "sqlite:///.featurectl/registry.db", postgres_url, "featurectl.yaml")
     assert run(capsys, "plan", "--detailed-exitcode")[0] == 2

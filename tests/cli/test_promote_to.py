@@ -88,6 +88,7 @@ def gate_model(shop, gates, env="prod"):
     shop.run("apply", "--auto-approve", "--env", env)
 
 
+@pytest.mark.long
 def test_a_version_is_served_elsewhere_with_all_its_files(shop):
     done = result(shop, *TO_PROD)
     assert (done["version"], done["promoted"], done["arrival"]) == (1, True, "new")

@@ -68,6 +68,7 @@ def refused(shop, why, code=1, before=None):
     return said
 
 
+@pytest.mark.long
 def test_untouched_it_is_scored_and_served_on_its_own_version(shop):
     shop.run("score", "m", "--out", "x.csv")
     now = served()

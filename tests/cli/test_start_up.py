@@ -172,6 +172,7 @@ def test_validate_loads_polars_for_undeclared_schemas_unless_without_data(tmp_pa
     assert top(modules) & (STORES | FRAMES) == loads
 
 
+@pytest.mark.long
 def test_a_second_apply_loads_no_frames_and_no_migrations(tmp_path):
     root = prepared(tmp_path, ["init", "shop", "--template", "minimal"], ["apply", "--auto-approve"])
     for command, loads in ((["apply", "--auto-approve"], {"sqlalchemy"}), (["plan"], set())):
@@ -201,6 +202,7 @@ def test_what_works_on_rows_loads_no_sqlalchemy_for_a_file_registry(tmp_path, be
     assert modules.isdisjoint(OF_ROWS) == is_idle
 
 
+@pytest.mark.long
 def test_status_loads_nothing_that_works_on_rows(tmp_path):
     root = prepared(tmp_path, ["init", "shop", "--template", "minimal"], ["apply", "--auto-approve"])
     code, modules, output = loaded(["status"], root)

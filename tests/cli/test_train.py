@@ -193,6 +193,7 @@ def test_odd_inputs_are_warned_of_on_stderr_and_in_json(shop):
     assert warning == {"input": "c", "count": 30, "rows": 30, "message": "c: null throughout"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("trainer", [LIGHTGBM, LOGISTIC])
 @pytest.mark.sample(1)
 def test_a_version_is_trained_again_to_the_same_though_its_source_grew(shop, trainer):

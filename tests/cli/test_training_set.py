@@ -157,6 +157,7 @@ WAYS = [
 ]  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "argv"), WAYS)
 @pytest.mark.sample(1)
 def test_a_manifest_makes_the_same_bytes_again_whatever_came_since(shop, name, argv):

@@ -86,6 +86,7 @@ def test_a_training_set_takes_what_was_known_at_each_moment(shop, capsys):
     assert pl.read_parquet(shop / "made.parquet")["total"].to_list() == [10.5, 12.0, None]
 
 
+@pytest.mark.long
 def test_the_registered_text_runs_whatever_the_file_says(shop, capsys):
     (shop / "code" / "running.py").write_text(CODE.replace("cum_sum()", "cum_max()"))
     assert materialized(capsys) == ("first", 3)

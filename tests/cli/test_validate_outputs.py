@@ -123,6 +123,7 @@ def test_a_summary_that_can_not_be_written_is_wrong_usage(below, capsys, monkeyp
     assert "the file of $GITHUB_STEP_SUMMARY can't be written" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_the_summary_stays_below_what_github_takes(below, capsys):
     folder = below({"x.yaml": "entities:\n" + "".join(f"  - {{name: e{n}, kyes: {{}}}}\n" for n in range(3000))})
     validated(capsys, "github")

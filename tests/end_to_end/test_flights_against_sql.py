@@ -77,6 +77,7 @@ def assert_equal(root: Path, rows: int) -> None:
     assert all(ours[name].null_count() < rows for name in FEATURES)
 
 
+@pytest.mark.long
 def test_six_days_of_flights_have_the_features_that_sql_gives_them(tmp_path):
     root = tmp_path / "flights"
     write_repository(template_folder() / "flights", root, "flights")

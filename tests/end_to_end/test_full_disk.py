@@ -84,6 +84,7 @@ def try_once(made: Path, root: Path, name: str, limit: int) -> int:
     return code
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "limit"), [("materialize", 3_000), ("apply", 20_000)])
 @pytest.mark.usefixtures("capsys")
 @pytest.mark.sample(1)

@@ -202,6 +202,7 @@ def wanted(project: Project, old: State) -> str:
     return without_times(replace(old, serial=old.serial + 1, objects=objects))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("kills", "inside_at_least"), [(4, 1), pytest.param(50, 30, marks=pytest.mark.stress)], ids=["4", "50"]
 )

@@ -46,6 +46,7 @@ def asks(draw: st.DrawFn) -> pl.DataFrame:
     return made.select(draw(st.permutations(made.columns)))
 
 
+@pytest.mark.long
 @settings(max_examples=examples(3, 10), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(asks(), st.sampled_from(CUTS), st.sampled_from([(), ("--sample", "0.5", "--seed", "3")]))
 def test_training_sets_and_scores_have_the_spines_columns_as_in_its_file(shop, frame, cut, sample):

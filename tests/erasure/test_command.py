@@ -71,6 +71,7 @@ def test_places_of_a_dry_run_know_of_the_erasure_as_those_of_an_erasure_do(shop:
     assert [len(each[1]) for each in seen] == [1, 1, 1, 1]
 
 
+@pytest.mark.long
 def test_it_is_done_once_and_may_be_done_again(shop: Shop):
     document = json.loads(shop.run("erase", "key", "k=k1", "-o", "json").out)["result"]
     assert document["until"] is not None
@@ -104,6 +105,7 @@ def test_a_place_that_fails_keeps_no_other_and_leaves_it_undone(shop: Shop, monk
     assert "erasure" not in shop.run("status").out
 
 
+@pytest.mark.long
 def test_golden_rows_of_before_keep_an_erasure_that_was_cut_open(shop: Shop, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("featurectl.operations.training.train.with_keys", salted)
     shop.run("train", "m")
@@ -167,6 +169,7 @@ feature_views:
     assert named.startswith("table by_tag@1: its column who may have the key as a value; delete it in the source")
 
 
+@pytest.mark.long
 def test_an_environment_with_a_registry_of_its_own_hears_what_to_do(shop: Shop):
     text = (shop.root / "featurectl.yaml").read_text()
     own = text.splitlines()[-1].replace("dev:", "own:").replace("r.db", "own.db").replace("on.db", "own-on.db")

@@ -188,6 +188,7 @@ def categories(shop: Shop, number: int = 1) -> list[str]:
     return sorted(found)
 
 
+@pytest.mark.long
 def test_keys_among_categories_are_named_and_leave_retired_versions(shop: Shop):
     text = objects().replace("{name: half,", "{name: who, expr: k}, {name: half,").replace('"v:kind"', '"v:who"')
     shop.make(text)

@@ -43,6 +43,7 @@ def test_a_person_leaves_the_tables_of_their_entity(shop):
     assert files_with(shop / "off", "ana") == []
 
 
+@pytest.mark.long
 def test_pins_of_what_is_gone_are_removed_and_named(shop):
     command = ["training-set", "--features", "spend:*", "--spine", "spine.csv", "--out", "train.parquet", "-q"]
     assert main(command) == 0

@@ -55,6 +55,7 @@ def rejected_in_both(swipes: Swipes) -> list[tuple[str, int, str]]:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.sample(1)
 @pytest.mark.parametrize("event", OF_CANARY, ids=json.dumps)
 @pytest.mark.sample(3)
@@ -123,6 +124,7 @@ def test_messages_go_whose_key_is_an_erased_one(tmp_path: Path, columns: str, *,
     assert files_with(swipes.root, CANARY) == []
 
 
+@pytest.mark.long
 def test_an_erasure_that_was_cut_waits_for_the_key_of_events_without_one(swipes: Swipes, capsys: Any):
     def result(*words: str) -> Any:
         capsys.readouterr()

@@ -73,6 +73,7 @@ def mark(swipes: Swipes) -> int:
         return read_list_mark(workspace.online(), online_view(item, 1, "shop", "dev"))
 
 
+@pytest.mark.long
 @pytest.mark.sample(1)
 @pytest.mark.parametrize("ask", [by_client, by_async_client], ids=["client", "async client"])
 def test_clients_answer_nothing_of_a_restored_list(swipes: Swipes, ask: Callable[[Swipes], Counts]):
@@ -107,6 +108,7 @@ def test_get_answers_nothing_of_a_restored_list(swipes: Swipes, capsys: pytest.C
     assert (left(swipes), mark(swipes) > 0) == ({}, True)
 
 
+@pytest.mark.long
 def test_status_names_restored_lists_until_they_are_clean(swipes: Swipes, capsys: pytest.CaptureFixture[str]):
     def named() -> object:
         capsys.readouterr()

@@ -84,6 +84,7 @@ def test_another_erasure_cleans_a_restored_log_of_those_before(restored: Restore
     assert SAID not in restored.run("status")
 
 
+@pytest.mark.long
 @pytest.mark.sample(1)
 @pytest.mark.parametrize("words", [["stream", "run", "--once"], ["stream", "rebuild", "spend"]], ids=" ".join)
 def test_what_works_on_a_restored_log_cleans_it(restored: Restored, words: list[str]):

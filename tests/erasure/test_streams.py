@@ -178,6 +178,7 @@ def test_lists_made_anew_have_nothing_of_it(swipes: Swipes):
     assert left(swipes) == {}
 
 
+@pytest.mark.long
 def test_workers_that_run_meanwhile_bring_nothing_back(swipes: Swipes):
     with running(swipes) as run:
         swipes.send(5, card=CANARY)
@@ -263,6 +264,7 @@ def test_an_erasure_begins_anew_where_another_one_took_its_files(swipes: Swipes,
     assert (others, left(swipes), logged_cards(swipes)) == ([], {}, ["b2"] * 2)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", seeds_from(0, 8))
 @pytest.mark.sample(1)
 def test_random_histories_end_as_those_without_the_erased_events(swipes: Swipes, seed: int):
@@ -297,6 +299,7 @@ def all_counted(swipes: Swipes, sent: list[tuple[str, datetime]], until: Mapping
 STORES = ["redis_url", "redis_cluster_url", "postgres_url"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("store", STORES)
 @pytest.mark.sample(1)
 def test_lists_in_servers_lose_erased_events(store: str, tmp_path: Path, request: pytest.FixtureRequest):
@@ -347,6 +350,7 @@ def whole(url: str) -> bytes:
     return b"\n".join(bytes(part) for row in rows for part in row)
 
 
+@pytest.mark.long
 def test_the_command_leaves_nothing_of_a_card_in_any_place(swipes: Swipes, capsys: pytest.CaptureFixture[str]):
     def run(*words: str) -> str:
         capsys.readouterr()

@@ -35,6 +35,7 @@ def training_set(root: Path, *words: str, code: int = 0) -> pl.DataFrame | None:
     return pl.read_parquet(out) if code == 0 else None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("is_removed", [True, False], ids=["removed", "not yet removed"])
 @pytest.mark.sample(1)
 def test_a_training_set_is_that_of_a_spine_without_the_person(tmp_path, capsys, is_removed):

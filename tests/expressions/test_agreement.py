@@ -39,6 +39,7 @@ def disagreements(seeds):
     return found
 
 
+@pytest.mark.long
 def test_150_random_expressions_agree_on_hostile_rows():
     assert disagreements(range(150)) == []
 
@@ -48,6 +49,7 @@ def test_18000_random_expressions_agree_on_hostile_rows():
     assert disagreements(seeds_from(150, 18_150)) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("height", [1, 3])
 @pytest.mark.sample(1)
 def test_constant_columns_agree_too(height):
@@ -88,6 +90,7 @@ def texts_of_times(draw):
     )
 
 
+@pytest.mark.long
 @settings(max_examples=examples(25, 1_000))
 @given(st.lists(texts_of_times(), min_size=20, max_size=20))
 def test_texts_of_times_agree_on_odd_ones(texts):

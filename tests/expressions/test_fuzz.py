@@ -80,6 +80,7 @@ def check(seed):
     return node is not None
 
 
+@pytest.mark.long
 def test_some_random_texts():
     assert 80 < sum(check(seed) for seed in range(600)) < 520
 

@@ -87,6 +87,7 @@ def peak_mb() -> float:
     return int(line.split()[1]) / 1e3
 
 
+@pytest.mark.long
 def test_some_damaged_files_give_problems_in_every_output(originals, tmp_path):
     for seed in range(100):
         check(originals, seed, tmp_path)
@@ -148,6 +149,7 @@ def test_thousands_of_faults_take_a_moment(content, output, tmp_path):
     assert len(printed) < 10_000_000
 
 
+@pytest.mark.long
 def test_after_ten_thousand_problems_nothing_more_is_checked(tmp_path):
     (tmp_path / "featurectl.yaml").write_text(PROJECT)
     (tmp_path / "x.yaml").write_bytes(ENDLESS["keys that stand twice"])

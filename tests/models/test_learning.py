@@ -55,6 +55,7 @@ def scored(fitted):
     return fitted.judged.scores.tolist()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "params"), STOPPING)
 @pytest.mark.sample(1)
 def test_an_estimator_stops_by_its_last_training_rows_not_by_validation(name, params):

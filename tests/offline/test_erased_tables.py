@@ -100,6 +100,7 @@ PARTS = st.fixed_dictionaries({}, optional={"carrier": st.sampled_from(["c0", "c
 ERASED = st.tuples(PARTS.filter(bool), st.integers(-5, 120).map(us))
 
 
+@pytest.mark.long
 @settings(max_examples=examples(8, 50))
 @given(st.lists(ERASED, min_size=1, max_size=3), st.lists(st.integers(1, 40), min_size=1, max_size=4), st.booleans())
 def test_a_table_is_what_it_is_without_the_rows(tmp_path_factory, items, sizes, is_known):

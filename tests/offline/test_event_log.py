@@ -337,6 +337,7 @@ while True:
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("delay_ms", [0, 7, 19, 33, 60])
 @pytest.mark.sample(1)
 def test_a_worker_that_is_killed_leaves_the_old_log_or_the_new_one(log: EventLog, delay_ms: int):

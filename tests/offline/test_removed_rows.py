@@ -30,6 +30,7 @@ def naive_without(rows: pl.DataFrame, gone: pl.DataFrame) -> pl.DataFrame:
     return rows.filter(pl.Series(stays, dtype=pl.Boolean))
 
 
+@pytest.mark.long
 @given(st.lists(COPIES, min_size=1, max_size=4), COPIES)
 def test_rows_go_as_often_as_they_are_said_to_over_all_frames(frames, gone):
     frames = [rows_of(sorted(places)) for places in frames]

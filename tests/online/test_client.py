@@ -225,6 +225,7 @@ def test_inputs_lack_no_column_and_fit_their_types(client):
         client.inputs("click", {**row, "hour": [3.5]})
 
 
+@pytest.mark.long
 def test_what_was_applied_and_trained_since_is_read_after_a_reload(kind, clicks, tmp_path):
     root = shutil.copytree(clicks, tmp_path / "repo")
     row = {"user": [1], "merchant": ["m1"], "hour": [3], "price": [2.0]}

@@ -39,6 +39,7 @@ def clicks(tmp_path_factory):
     return build_clicks(write_clicks(tmp_path_factory.mktemp("loaded") / "repo"))
 
 
+@pytest.mark.long
 def test_an_application_loads_no_frames_and_no_library_of_unused_stores(clicks):
     done = subprocess.run([sys.executable, "-c", APPLICATION, str(clicks)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -91,6 +91,7 @@ def test_look_ups_of_one_call_go_once_to_the_nodes_that_serve_them(redis_cluster
     assert min(asked) > COUNT // 6
 
 
+@pytest.mark.long
 @pytest.mark.sample(1)
 @pytest.mark.parametrize("finish", [True, False], ids=["moved", "moving"])
 def test_a_slot_on_its_way_to_another_node_is_read_and_written(cluster, of, finish):
@@ -230,6 +231,7 @@ def test_a_cluster_that_is_full_says_so_and_keeps_answering_reads(of):
         assert store.read(wide, [[30_001]]) == [None]
 
 
+@pytest.mark.long
 def test_a_wrong_type_at_one_entity_is_a_broken_row_of_it(redis_cluster, of):
     key = f"{of.project}/{of.env}:{{i1:1}}"
     with closing(open_online(redis_cluster.url)) as store:

@@ -120,6 +120,7 @@ def check_derived(seed):
     return len(inputs) - len(request)
 
 
+@pytest.mark.long
 def test_derived_inputs_of_any_types_are_those_of_a_training_set():
     assert sum(check_derived(seed) for seed in range(40)) > 100
 
@@ -212,6 +213,7 @@ def some_values(chance):
     }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("count", [8, pytest.param(30, marks=pytest.mark.stress)])
 def test_inputs_of_a_feature_with_two_defaults_are_those_of_a_training_set(count, tmp_path):
     for seed in range(count):

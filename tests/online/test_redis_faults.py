@@ -170,6 +170,7 @@ def test_a_server_that_is_no_redis_is_said_to_be_none(answer, said, scheme):
         assert all(said in str(error) for error in errors_of(store, of).values())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("server", ["redis_url", "redis_cluster_url"])
 def test_a_removal_that_broke_off_leaves_a_right_count_and_is_done_next(request, server, monkeypatch):
     monkeypatch.setattr("featurectl.online.redis.store._SCAN_COUNT", 10)

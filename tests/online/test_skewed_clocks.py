@@ -181,6 +181,7 @@ def counted(monkeypatch):
     monkeypatch.setattr(redis_store, "FEW_KEYS", 1 << 40)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("open_again", "kind"), [("sqlite", "event"), ("redis_url", "state"), (SLOW, "event")], indirect=["open_again"]
 )
@@ -248,6 +249,7 @@ class AtOnce:
         assert [answer.values for answer in found] == [answer.values for answer in wanted]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", sorted(VIEWS))
 @pytest.mark.parametrize("open_again", ["redis_url"], indirect=True)
 @pytest.mark.sample(1)

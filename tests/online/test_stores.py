@@ -123,6 +123,7 @@ def test_of_two_windows_the_one_computed_last_stays(store, event_h, computed_h, 
     assert values_of(store, of, "a") == ((2,) if wins else (1,))
 
 
+@pytest.mark.long
 @pytest.mark.sample(2)
 def test_instants_are_ordered_as_numbers_whatever_their_bytes(store):
     """Bytes above 127 and line ends are where text order differs from byte order."""

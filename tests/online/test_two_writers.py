@@ -129,6 +129,7 @@ def frames_of(of, drawn, push):
         yield frame(of, [[entity]], [[push]], **times, available_at=T0 + number * timedelta(seconds=1))
 
 
+@pytest.mark.long
 @settings(max_examples=examples(12, 60), deadline=None)
 @given(pushes(), st.booleans(), st.booleans())
 def test_whatever_pushes_cut_into_each_other_the_newest_row_of_all_stays(redis_url, drawn, by_event, is_plain):

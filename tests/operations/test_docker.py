@@ -69,6 +69,7 @@ def test_the_dockerfile_is_linted(tmp_path):
     assert "DL3042" in said(TOOLS / "hadolint", tmp_path / "Dockerfile").stdout
 
 
+@pytest.mark.long
 @pytest.mark.sample(2)
 def test_the_compose_file_is_what_compose_takes(root):
     check = said(TOOLS / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", root / "deploy/compose.yaml")

@@ -54,6 +54,7 @@ def leased(shop):
         workspace.registry().leases().take("shop/pipelines/dev/nightly", HOLDER, "abc123")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("shop")
 def test_a_run_of_this_machine_is_named_at_once(running, capsys, monkeypatch):
     """It is not waited for: the second one would begin all anew when the first one is over."""
@@ -83,6 +84,7 @@ def test_stages_of_a_killed_run_are_waited_for(shop, running, capsys, monkeypatc
     assert main(["pipeline", "run", "nightly", "-q"]) == 0  # the lease of the killed one is taken over
 
 
+@pytest.mark.long
 @pytest.mark.sample(1)
 @pytest.mark.parametrize("where", ["running", "leased"])
 @pytest.mark.usefixtures("shop")

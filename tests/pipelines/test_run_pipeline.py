@@ -131,6 +131,7 @@ def test_an_as_of_reaches_the_stages_that_have_one(shop, capsys):
     assert {item.now for item in found} == {datetime(2026, 1, 2, tzinfo=UTC)}
 
 
+@pytest.mark.long
 def test_a_failure_is_told_skips_what_needs_it_and_is_gone_on_with(made, capsys):
     run = said(capsys, "pipeline", "run", "broken", code=1)["run"]
     assert stages(run) == {"set": "failed", "after": "skipped", "beside": "succeeded"}

@@ -70,6 +70,7 @@ def test_declared_types_are_a_change_of_the_user(repo_at):
 READ = {"delays": {"carrier", "at", "delay"}, "costs": {"carrier", "at", "cost"}}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("unseen", [None, NAMES_ALONE])
 def test_declared_types_that_all_equal_the_learned_are_metadata(repo_at, unseen):
     state = applied(plan_of(repo_at("data/arrivals.csv", unseen), EMPTY), EMPTY)

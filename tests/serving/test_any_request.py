@@ -83,6 +83,7 @@ ROWS = st.lists(
 )
 
 
+@pytest.mark.long
 @given(body=ASKS)
 @settings(max_examples=examples(20, 150))
 def test_values_of_any_kind_for_features_are_answered_or_refused(shared, body):

@@ -45,6 +45,7 @@ def served(client):
     return client.app.context.project.canaries["trial"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("percent", [0.5, 5, 20, 50, 80, 99.5])
 @pytest.mark.sample(1)
 def test_the_share_of_entities_is_within_one_point_of_the_one_asked_for(start, percent):
@@ -136,6 +137,7 @@ def logged(root, version):
     return pl.concat([pl.read_parquet(file) for file in files])
 
 
+@pytest.mark.long
 def test_every_row_of_a_canary_is_logged_whatever_the_sample_is(start, own_trial):
     client, rows = start("failing", 50), rows_of(range(200))
     found = served(client)
@@ -219,6 +221,7 @@ def judge_of(root):
     return workspace, WorkspaceSource(workspace, allow_pickle=True)
 
 
+@pytest.mark.long
 def test_of_judges_that_find_it_broken_at_once_one_decides(start, own_trial):
     client = start("failing", 50)
     for row in rows_of(range(200)):

@@ -48,6 +48,7 @@ def test_a_model_alone_is_the_version_that_this_run_has_trained(own_trial, by_ru
     assert state_of(own_trial).aliases["trial", "challenger"] == NEWEST + 2
 
 
+@pytest.mark.long
 def test_a_version_of_a_run_that_is_retired_is_not_replaced_by_another(own_trial, by_run, capsys):
     by_run("release/1")
     run(own_trial, "train", "trial")

@@ -261,6 +261,7 @@ def test_a_version_that_was_rolled_back_is_tried_again(own_trial):
     assert [item.state for item in state_of(own_trial).canaries] == ["aborted", "promoted"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.sample(1)
 def test_a_signal_ends_the_wait_and_not_the_canary(own_trial, number):

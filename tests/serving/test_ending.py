@@ -43,6 +43,7 @@ def is_ending(url: str) -> bool:
     return answer.status_code == 503 and answer.json()["problems"] == ["the server has been told to stop"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.sample(1)
 def test_a_server_that_is_told_to_stop_answers_and_lets_go_its_clients(clicks, workers):

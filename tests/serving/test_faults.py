@@ -166,6 +166,7 @@ def test_a_thousand_slow_clients_keep_nobody_from_being_answered(own_clicks):
         assert 'featurectl_http_requests_total{method="POST",route="/v1/features",status="408"} 500.0' in counted
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("served", ["4"], indirect=True, ids=["a busy machine is no failure"])
 def test_no_request_is_dropped_while_another_version_is_taken_up(served, own_clicks):
     with Load(f"{served.url}/v1/predict/click", PREDICT) as load:

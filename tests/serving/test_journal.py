@@ -115,6 +115,7 @@ def store(tmp_path):
     server.stop()
 
 
+@pytest.mark.long
 def test_a_server_tells_what_happens_to_it_and_no_secret(own_clicks, store, monkeypatch):
     keys = "S3cretKey"
     monkeypatch.setenv("ONLINE", store.url.replace("redis://", "redis://:S3cretRedis@"))

@@ -148,6 +148,7 @@ def test_a_panic_of_the_library_that_writes_ends_no_log(own_clicks, opened, monk
     assert logged(own_clicks).height == 3
 
 
+@pytest.mark.long
 def test_columns_that_are_named_like_those_of_the_log_stand_beside_them(tmp_path, opened):
     root = write_clicks(tmp_path / "named")
     text = FILES["views.yaml"].replace("hour: int64, price: float64", "time: int64, score: float64")

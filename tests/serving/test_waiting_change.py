@@ -50,6 +50,7 @@ def test_a_view_is_served_by_its_pushed_version_until_the_next_one_is(own_clicks
     assert client.post("/v1/predict/click", json={"rows": request_rows(2)}).json()["rows"] == scored["rows"]
 
 
+@pytest.mark.long
 def test_ages_are_told_of_the_versions_that_names_and_models_read(own_clicks, opened):
     def ages():
         lines = client.get("/metrics").text.splitlines()

@@ -54,6 +54,7 @@ def test_a_line_with_all_its_fields_is_a_row_whatever_they_hold(tmp_path, text):
     assert rows(tmp_path, "csv", "a.csv").height == len(list(csv.reader(io.StringIO(text, newline="")))) - 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_short_lines_are_those_that_a_reader_of_csv_finds(tmp_path, end):
     draws = Random(seed_of(end == "\n"))

@@ -165,6 +165,7 @@ def test_a_link_that_leads_out_does_not_tell_whether_something_is_there(tmp_path
         assert caught.value.code == "FC535"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("where", ["t/_delta_log", "."])
 def test_folders_may_be_as_deep_as_the_system_has_them(tmp_path, where):
     pl.DataFrame({"v": [1]}).write_delta(tmp_path / "t")

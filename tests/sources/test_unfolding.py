@@ -71,6 +71,7 @@ LONG = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("place", "packer"),
     [

@@ -48,6 +48,7 @@ def play(conveyor: Conveyor, steps: int) -> int:
     return compared
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", seeds_from(0, SAMPLE))
 @pytest.mark.sample(1)
 def test_what_is_read_is_what_the_log_says(conveyor: Callable[[int], Conveyor], seed: int):

@@ -67,6 +67,7 @@ def wrong_in(seeds: range, store: str) -> dict[int, str]:
     return {seed: verdict.wrong[0] for seed, verdict in verdicts.items() if verdict.wrong}
 
 
+@pytest.mark.long
 @pytest.mark.sample(1)
 @pytest.mark.parametrize("store", [*STORES, f"{AGAIN}one server", f"{AGAIN}fail-overs", f"{AGAIN}older snapshots"])
 def test_no_answer_is_wrong_whatever_came_between(store: str):
@@ -79,6 +80,7 @@ def test_no_answer_is_wrong_in_many_histories(store: str):
     assert wrong_in(seeds_from(SAMPLE, WHOLE), store) == {}
 
 
+@pytest.mark.long
 @pytest.mark.sample(6)
 @pytest.mark.parametrize("rule", MISSED_IN)
 def test_an_answer_is_wrong_where_a_rule_is_missing(rule: str):
@@ -120,6 +122,7 @@ def test_a_master_that_lost_records_is_not_compacted():
     assert (promised.at, promised.counted) == (2.0, Counter({(0, 0): 1}))  # the second event was to be seen by then
 
 
+@pytest.mark.long
 def test_histories_have_what_they_are_about():
     """Reads, lost races of compactors, rebuilds, repeats and losses, and few answers in declared gaps."""
     total: Counter[str] = Counter()

@@ -91,6 +91,7 @@ def logged_asof(shop: RandomShop) -> datetime:
     return from_us(state.asof_us)
 
 
+@pytest.mark.long
 @pytest.mark.sample(1)
 @pytest.mark.parametrize("seed", seeds_from(0, 6))
 def test_all_ways_of_reading_agree_with_a_training_set(tmp_path: Path, seed: int):

@@ -105,6 +105,7 @@ def files(folder):
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
+@pytest.mark.long
 def test_each_environment_has_its_own_stores(repository, tmp_path):
     repository.done("apply", "--auto-approve")
     for command in WORK:
@@ -303,6 +304,7 @@ WRONG = [
 FAILING = (("materialize", "--full", *PROD), ("apply", *PROD, "--auto-approve"), ("status", *PROD), ("plan", *PROD))
 
 
+@pytest.mark.long
 @pytest.mark.sample(2)
 @pytest.mark.parametrize(("name", "value", "code"), WRONG, ids=lambda value: str(value).replace(SECRET, "X"))
 @pytest.mark.sample(6)

@@ -77,6 +77,7 @@ def rows_of(rng, count):
     return rows
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("is_single", [True, False])
 @pytest.mark.parametrize("seed", seeds_from(0, 6))
 @pytest.mark.sample(1)

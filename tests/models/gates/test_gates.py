@@ -150,6 +150,7 @@ def test_no_champion_is_nothing_to_gain_and_one_that_fails_is_not_beaten():
     assert (mute.measured, mute.passed) == ("not measured: champion v2: its file is gone", False)
 
 
+@pytest.mark.long
 def test_a_large_model_is_turned_away_and_a_small_one_not():
     large = looked(made(), X, replace(LIGHTGBM, params={**LIGHTGBM.params, "n_estimators": 300}))
     gate = SizeGate(most=0.1)

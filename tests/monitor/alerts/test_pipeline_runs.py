@@ -76,6 +76,7 @@ def test_a_run_is_of_the_window_in_which_it_ended(records):
     assert failures_of(records, "nightly", DAY, NOW - timedelta(hours=1, minutes=1))[0] == 1
 
 
+@pytest.mark.long
 def test_a_run_that_fails_is_told_with_its_last_lines_and_what_to_run(tmp_path, monkeypatch, capsys):
     write_repository(tmp_path, PIPELINES + ALERT)
     monkeypatch.chdir(tmp_path)

@@ -159,6 +159,7 @@ def _end(story):
         assert ends[-1][1] == ("firing" if value == HIGH else "resolved")
 
 
+@pytest.mark.long
 @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(STEPS)
 def test_every_incident_is_told_in_order_and_to_its_end_whatever_happens(steps):

@@ -163,6 +163,7 @@ def judge_messages(story, pencil):
         assert (kinds[0], kinds[-1], set(kinds[1:-1]) <= {"repeat"}) == ("firing", "resolved", True)
 
 
+@pytest.mark.long
 @pytest.mark.sample(1)
 @pytest.mark.parametrize("way", ["stays", "moves"])
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))

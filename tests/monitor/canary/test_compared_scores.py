@@ -88,6 +88,7 @@ def last_scores(rows, until):
 ROW = st.tuples(st.sampled_from("ab"), st.integers(0, 5), st.integers(0, 30))
 
 
+@pytest.mark.long
 @given(st.lists(st.tuples(st.booleans(), st.lists(ROW, max_size=8)), max_size=12))
 def test_scores_are_those_of_a_loop_whatever_comes_when(parts):
     compared, rows, reached = ComparedScores(), ([], []), ({}, {})

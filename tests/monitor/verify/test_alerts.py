@@ -31,6 +31,7 @@ def test_the_share_of_each_feature_is_told_with_its_cause(shop):
     assert cause.endswith(f"{value * 150:.0f} of 150 values differ: stale push {value * 150:.0f}")
 
 
+@pytest.mark.long
 def test_without_a_log_nothing_is_called_right(shop):
     file = shop / "featurectl.yaml"
     file.write_text(file.read_text().replace("sample: 1.0", "sample: 0"))

@@ -24,6 +24,7 @@ def profiles_of(root, user: int) -> list[tuple]:
     return rows.select("at", "tier", "age").rows()
 
 
+@pytest.mark.long
 def test_the_other_one_of_two_rows_of_one_time_is_a_tie(shop, capsys):
     def take_the_other(row):
         young = [(tier or "none", age) for at, tier, age in profiles_of(shop, row["user"]) if at > NOW - 5 * DAY]
@@ -183,6 +184,7 @@ def test_a_store_that_nothing_was_pushed_to_is_not_called_right(shop, capsys):
     assert verified(shop, capsys, "--store")[0] == 0
 
 
+@pytest.mark.long
 def test_a_table_rebuilt_to_begin_later_is_not_compared_with_before(shop, capsys):
     run(shop, "materialize", "--full", "--since", (NOW - 5 * DAY).isoformat(), "--no-online")
     code, result = verified(shop, capsys)

@@ -51,6 +51,7 @@ def test_the_injections_own_pipeline_is_the_right_one(shop, monkeypatch):
     assert inject_log("none", orders, log_folder(shop)) == 0
 
 
+@pytest.mark.long
 def test_where_nothing_is_spoiled_nothing_differs(shop, capsys):
     assert in_log(shop, capsys) == (0, Counter())
     assert in_store(shop, capsys) == (0, Counter())
@@ -65,6 +66,7 @@ def test_a_fault_in_the_log_is_found_and_named(shop, capsys, fault):
     assert (code, set(causes)) == (1, {CAUSES[fault]})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", CAUSES)
 @pytest.mark.sample(1)
 def test_a_fault_in_sqlite_is_named_there_and_in_what_is_served_of_it(shop, capsys, fault):

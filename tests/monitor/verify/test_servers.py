@@ -41,6 +41,7 @@ def test_where_nothing_is_spoiled_nothing_differs(shop, capsys):
     assert in_store(shop, capsys) == (0, {})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", CAUSES)
 @pytest.mark.sample(1)
 def test_a_fault_on_a_server_is_found_and_named(shop, capsys, url, fault):

@@ -141,6 +141,7 @@ def test_nothing_differs_whatever_the_types_and_names_are(asked, capsys):
     )
 
 
+@pytest.mark.long
 def test_a_bool_that_is_turned_round_is_told_as_the_language_writes_it(asked, capsys):
     before = {file: file.read_bytes() for file in (asked / "off").rglob("predictions/**/*.parquet")}
 

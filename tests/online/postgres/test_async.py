@@ -136,6 +136,7 @@ def test_a_server_killed_and_started_again_is_an_outage_and_no_more():
     assert (found, last(row)) == (list(range(COUNT)), 7)
 
 
+@pytest.mark.long
 def test_a_hanging_server_is_an_error_of_everybody_in_time():
     async def main(server, of):
         async with reader_of(server.url, 0.3) as reader:

@@ -158,6 +158,7 @@ def campaign(own, kills: int, seed: int) -> int:
     return ended
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kills", [2, pytest.param(30, marks=pytest.mark.stress)])
 def test_a_killed_server_has_each_chunk_whole_or_not_at_all(kills, monkeypatch):
     monkeypatch.setattr("featurectl.online.encode.rows.CHUNK_ROWS", 100)

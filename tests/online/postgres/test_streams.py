@@ -83,6 +83,7 @@ def test_a_dump_that_was_put_back_is_another_run(postgres_url):
             assert (then.run != first.run, then.left) == (True, then.asof)
 
 
+@pytest.mark.long
 def test_a_server_that_was_begun_anew_is_another_run():
     with own_postgres() as own, closing(open_stream_state(own.server.url, clock=lambda: 5_000)) as state:
         with closing(state.connect(SOURCE)) as connection:

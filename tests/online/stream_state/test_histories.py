@@ -50,6 +50,7 @@ def wrong_in(verdicts: dict[int, Verdict]) -> dict[int, str]:
     return {seed: verdict.wrong[0] for seed, verdict in verdicts.items() if verdict.wrong}
 
 
+@pytest.mark.long
 @pytest.mark.sample(2)
 def test_no_answer_of_a_real_store_is_wrong(opened, source, losses):
     assert wrong_in(verdicts_of(opened, source, losses, seeds_from(0, 1), STEPS)) == {}

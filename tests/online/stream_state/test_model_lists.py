@@ -109,6 +109,7 @@ def shadow(monkeypatch: pytest.MonkeyPatch) -> Shadow:
     return made
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("nodes", "loses"), [(1, False), (1, True), (3, True)])
 @pytest.mark.sample(1)
 def test_lists_are_those_of_the_simulation(shadow: Shadow, nodes: int, *, loses: bool):

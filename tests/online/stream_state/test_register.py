@@ -187,6 +187,7 @@ def play(seeds: range, opened, source) -> None:
             connection.close()
 
 
+@pytest.mark.long
 @pytest.mark.sample(2)
 def test_the_register_answers_as_the_one_of_the_simulation(opened, source):
     play(seeds_from(0, 16), opened, source)

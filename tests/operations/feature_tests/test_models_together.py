@@ -102,6 +102,7 @@ def test_tests_that_give_other_columns_of_select_do_not_disturb_each_other(model
     ]  # fmt: skip
 
 
+@pytest.mark.long
 def test_a_test_finds_what_training_set_writes(tmp_path, monkeypatch, capsys):
     """The same rows as files, through `apply`, `materialize` and `training-set`."""
     write_repo(tmp_path, {"base.yaml": BASE, "m.yaml": MODEL.replace("      where: miles > 100\n", "")})

@@ -34,6 +34,7 @@ def check_equal(root: Path, undisturbed: Path) -> None:
     assert rows == online_rows(undisturbed)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("before", [0, 1], ids=["the first run", "a later run"])
 @pytest.mark.sample(1)
 def test_a_run_that_another_has_overtaken_is_refused_and_the_next_finishes(tmp_path, before, capsys):

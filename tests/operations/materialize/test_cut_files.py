@@ -147,6 +147,7 @@ def write(root, town: Town, kind: str) -> None:
         frame.write_csv(path) if kind == "csv" else frame.write_parquet(path)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("view", [LATEST, DELAYS], ids=["state", "event"])
 @pytest.mark.parametrize("kind", SOURCES)
 @pytest.mark.parametrize("sequences", [1, pytest.param(40, marks=pytest.mark.stress)])
@@ -218,6 +219,7 @@ def test_of_wide_spans_too_much_is_never_told(sequences, kind, tmp_path):
             assert sorted(values(job(root, LATEST, SOURCES[kind]).table)) == sorted(row[1] for row in town.table), said
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("sequences", [1, pytest.param(40, marks=pytest.mark.stress)])
 def test_a_transform_tells_of_its_sources_what_a_naive_account_says(sequences, tmp_path):
     view = of_each()

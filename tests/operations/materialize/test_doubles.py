@@ -73,6 +73,7 @@ def test_rows_of_one_instant_are_told_of_where_no_tiebreak_decides(tmp_path, sou
     assert run(tmp_path, source=source)[0].doubles.tied_keys == (0 if source.tiebreak else 1)
 
 
+@pytest.mark.long
 def test_a_file_that_overlaps_one_that_was_read_is_told_of(tmp_path):
     write(tmp_path, "1.parquet", ("A", 1.0, 1, 1), ("A", 2.0, 2, 2), ("B", 3.0, 3, 3))
     assert run(tmp_path, view=DELAYS, source=DELAYED)[0].doubles == NO_DOUBLES

@@ -180,6 +180,7 @@ ROW = st.tuples(
 STEPS = st.lists(st.tuples(st.sampled_from("ab"), st.lists(ROW, max_size=4), st.integers(0, 3)), min_size=2, max_size=4)
 
 
+@pytest.mark.long
 @settings(deadline=None, max_examples=examples(4))
 @given(STEPS, st.sampled_from([LATEST, DELAYS]), st.sampled_from([None, at(3)]))
 def test_what_a_table_lacks_of_files_that_grow_is_counted(tmp_path_factory, steps, view, since):

@@ -118,6 +118,7 @@ def check_history(root, history, views, source, memory_bytes):
         newest = (coverage.newest_event - at(0)) // timedelta(hours=1) if coverage.newest_event else 0
 
 
+@pytest.mark.long
 @settings(max_examples=examples(5, 30), deadline=None)
 @given(HISTORY, VIEWS, SOURCES, MEMORY)
 def test_a_query_asked_again_makes_the_table_of_the_naive_way(tmp_path_factory, history, views, source, memory):

@@ -68,6 +68,7 @@ BY_EVENT = "select * from arrivals where unixepoch(at) >= unixepoch(:since)"
 UNTIMED = replace(TIMED, available_at=None, sql=SqlQuery(url="sqlite:///w.db", query=BY_EVENT))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("hours", [0, 3])
 def test_a_row_of_the_instant_asked_from_that_comes_later_is_taken_once(tmp_path, hours):
     source = replace(UNTIMED, lateness_us=hours * HOUR)

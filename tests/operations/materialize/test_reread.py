@@ -194,6 +194,7 @@ SOURCES = st.sampled_from([SOURCE, LATE, *(replace(each, dedup_key=("origin",)) 
 VIEWS = st.sampled_from([LATEST, EVERY, DELAYS])
 
 
+@pytest.mark.long
 @settings(max_examples=3, deadline=None)
 @given(STEPS, VIEWS, SOURCES)
 def test_runs_of_a_query_whose_rows_come_late_give_what_one_run_gives(tmp_path_factory, steps, view, source):

@@ -55,6 +55,7 @@ def test_runs_that_come_as_events_do_give_what_one_run_gives(tmp_path: Path, see
         assert stepwise.read().equals(whole.read())
 
 
+@pytest.mark.long
 @pytest.mark.sample(1)
 @pytest.mark.parametrize("seed", seeds_from(20, 26))
 def test_events_of_an_erased_key_stay_away_in_however_many_runs(tmp_path: Path, seed: int):

@@ -116,6 +116,7 @@ CASES = [(lookback_h, clock) for lookback_h in (None, 6, 9) for clock in ("avail
 SELDOM = {(None, "event_time"), (9, "available_at")}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("sequences", "lookback_h", "clock"),
     [

@@ -205,6 +205,7 @@ def queried(root):
     database.close()
 
 
+@pytest.mark.long
 def test_a_query_with_lateness_rereads_its_overlap_and_keeps_each_row_once(tmp_path):
     with queried(tmp_path) as (source, insert):
         insert("A", 1.0, 1)
@@ -324,6 +325,7 @@ def test_many_steps_in_which_features_come_and_go_give_what_one_run_gives(tmp_pa
     check_features(tmp_path_factory.mktemp("steps"), steps, last)
 
 
+@pytest.mark.long
 @settings(max_examples=examples(3, 40), deadline=None)
 @given(st.lists(STEP, min_size=1, max_size=4))
 def test_steps_give_what_one_run_gives(tmp_path_factory, steps):

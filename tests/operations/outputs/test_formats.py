@@ -54,6 +54,7 @@ def test_equal_rows_are_equal_bytes_however_they_are_cut(tmp_path, monkeypatch, 
     assert len(found) == 1
 
 
+@pytest.mark.long
 def test_pages_inside_a_row_group_do_not_show_how_rows_lay_in_memory(tmp_path):
     count = 300_000
     lists = pl.Series([["a", None], [], None, ["bb"]] * (count // 4))

@@ -75,6 +75,7 @@ def test_a_row_that_the_model_refuses_is_named_with_its_nulls(tmp_path, capsys):
     assert (caught.value.message, caught.value.code) == (told, "FC532")
 
 
+@pytest.mark.long
 def test_ranges_of_a_long_spine_give_the_bytes_of_all_at_once(shop, tmp_path):
     write_spine(tmp_path / "spine.parquet", 250_001)
     shop("--spine", "spine.parquet", "--out", "whole.parquet", "--memory", "8GiB")

@@ -70,6 +70,7 @@ def both_known(tmp_path_factory):
         yield choose_spine(*given, None), choose_spine(*given, place), place
 
 
+@pytest.mark.long
 def test_a_long_spine_has_the_instants_of_its_answers(both_known):
     short, long, place = both_known
     assert isinstance(long, LongSpine)

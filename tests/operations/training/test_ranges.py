@@ -39,6 +39,7 @@ def spine_rows(count):
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("memory", [1, 2_000, 9_000, 40_000])
 @pytest.mark.sample(1)
 def test_ranges_are_the_same_rows_facts_and_bytes(tmp_path, views, memory):

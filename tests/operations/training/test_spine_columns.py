@@ -129,6 +129,7 @@ def cuts() -> st.SearchStrategy[Cut]:
 many = settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
+@pytest.mark.long
 @many
 @given(spine_frames(), cuts())
 def test_columns_of_a_file_come_out_as_they_are_however_the_spine_is_cut(views, folder, frame, cut):

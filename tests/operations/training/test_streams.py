@@ -117,6 +117,7 @@ def check_training_set(stream: CardStream, rows: int) -> None:
         assert differing(made, answers(stream, view, frame.to_dicts()), view) == []
 
 
+@pytest.mark.long
 @pytest.mark.sample(1)
 @pytest.mark.parametrize("seed", seeds_from(0, 4))
 def test_features_are_those_of_the_naive_reading_of_history_and_log(tmp_path: Path, seed: int):

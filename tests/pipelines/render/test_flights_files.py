@@ -38,6 +38,7 @@ def test_the_release_is_a_workflow_that_github_takes(rendered):
     assert jobs["score"]["strategy"]["matrix"]["part"] == [1, 2, 3]
 
 
+@pytest.mark.long
 def test_the_release_passes_through_the_models_of_argo(rendered):
     _, text = rendered("argo")
     assert not lost_by_argo(yaml.safe_load(text))

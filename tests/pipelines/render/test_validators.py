@@ -51,6 +51,7 @@ def test_workflows_are_what_github_takes(tmp_path):
     assert "clok" in actionlint_says(broken(nightly, tmp_path, "needs.start.outputs.clock", "needs.start.outputs.clok"))
 
 
+@pytest.mark.long
 def test_the_compose_file_is_what_compose_takes(tmp_path):
     assert schema_says("compose-spec", COMPOSE) == 0
     assert schema_says("compose-spec", broken(COMPOSE, tmp_path, "read_only", "readonly")) == 1

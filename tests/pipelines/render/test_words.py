@@ -54,6 +54,7 @@ BEGIN = ["featurectl", "get", "carriers", "-o", "json", "--env", "prod"]
 SCORE = ["featurectl", "score", "late", "--all-keys"]
 
 
+@pytest.mark.long
 @given(words=st.lists(WORD, max_size=3))
 def test_argo_runs_the_words_of_a_stage(words):
     pipeline, behind = pipeline_of(words)
@@ -62,6 +63,7 @@ def test_argo_runs_the_words_of_a_stage(words):
     assert naive.by_kubelet(template["container"]) == [*BEGIN, "--clock", CLOCK, *behind]
 
 
+@pytest.mark.long
 @given(word=WORD)
 def test_argo_runs_the_words_of_a_part(word):
     spec = naive.read_yaml(file_of("argo", parts_of(word)).text)["spec"]
@@ -84,6 +86,7 @@ def test_github_runs_the_words_of_a_part(word):
     assert found == [*SCORE, f"--out={word}", "--env", "prod", "--clock", CLOCK, "--part", "2/3"]
 
 
+@pytest.mark.long
 @given(word=WORD)
 def test_kubernetes_runs_the_words_of_a_part(word):
     job = naive.read_yaml(file_of("kubernetes", parts_of(word)).text)["spec"]["jobTemplate"]["spec"]
@@ -101,6 +104,7 @@ def test_schedulers_of_python_run_the_words_of_a_stage(target, function, words):
     assert arguments == ["carriers", "-o", "json", *behind]
 
 
+@pytest.mark.long
 @given(word=WORD)
 def test_a_deployment_runs_its_words_wherever_it_runs(word):
     run = shlex.join(["serve", f"--host={word}", "--port", "8000"])
@@ -114,6 +118,7 @@ def test_a_deployment_runs_its_words_wherever_it_runs(word):
     assert naive.by_systemd(texts["systemd"]) == ["/srv/it/.venv/bin/featurectl", *expected]
 
 
+@pytest.mark.long
 @given(word=WORD, text=WORD)
 def test_what_is_written_and_described_leaves_a_file_that_can_be_read(word, text):
     stage = PipelineStage(name="s", run=shlex.join(["monitor", "rules", f"--out={word}"]))

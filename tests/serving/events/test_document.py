@@ -15,6 +15,7 @@ from tests.serving.test_any_request import CONFORM
 FEW, MANY = 25, 1_000
 
 
+@pytest.mark.long
 def test_the_document_has_the_columns_of_each_stream(file_shop: EventShop):
     with file_shop.served() as client:
         wait_for(lambda: client.get("/ready").json()["serial"] is not None)

@@ -61,6 +61,7 @@ def test_who_has_the_wrong_key_or_needs_none_can_hold_no_connection_either(click
         assert server.complaints() == []
 
 
+@pytest.mark.long
 def test_a_peer_has_so_many_connections_and_gets_more_when_it_lets_go(clicks):
     with running(clicks, *LIMITS, "--max-connections", str(MOST)) as server:
         take_all_connections(target_of(server))

@@ -75,6 +75,7 @@ URLS = st.builds(
 )
 
 
+@pytest.mark.long
 @settings(max_examples=500)
 @given(URLS | st.builds("postgresql://{}".format, TEXTS | st.text(max_size=12)))
 def test_any_address_means_what_it_means_to_sqlalchemy(url):

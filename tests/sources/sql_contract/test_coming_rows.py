@@ -64,6 +64,7 @@ def at_frame(number: int, then, monkeypatch, times: int = 1):
         yield runs
 
 
+@pytest.mark.long
 @pytest.mark.sample(2)
 @pytest.mark.parametrize("keys", [{}, {"dedup_key": ("arr_delay",)}, {"available_at": None}], ids=str)
 def test_a_table_has_the_rows_of_the_query_read_whole(database, monkeypatch, keys):

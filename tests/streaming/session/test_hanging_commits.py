@@ -72,6 +72,7 @@ def problems(found: Running) -> str:
     return " ".join(check_workers(found.reports, ["swipes"], "").problems)
 
 
+@pytest.mark.long
 def test_features_go_on_while_a_topic_of_predictions_is_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gate: Gate
 ):

@@ -13,6 +13,7 @@ def swipes(tmp_path):
     return PredictedSwipes(root=tmp_path)
 
 
+@pytest.mark.long
 def test_each_event_has_a_prediction_that_is_named_by_its_place(swipes):
     swipes.send(3, amount=70.0)
     swipes.send(2, card="c2", amount=5.0)

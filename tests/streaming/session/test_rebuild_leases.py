@@ -32,6 +32,7 @@ def lease_us(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     return int(request.param)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("says", [NAMED, NAMED._replace(id="b2"), None], ids=["it", "another", "nobody"])
 def test_a_worker_removes_lists_whose_rebuild_has_ended(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], says: Generation | None, lease_us: int

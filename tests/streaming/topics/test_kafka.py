@@ -99,6 +99,7 @@ def test_a_file_of_the_address_that_is_not_there_is_named(topic):
         broker.state(topic)
 
 
+@pytest.mark.long
 def test_marks_of_transactions_are_passed_and_the_end_is_known(kafka_url, topic):
     with closing(open_topics(kafka_url)) as broker:
         broker.create(topic, 1)
@@ -345,6 +346,7 @@ def test_messages_go_apart_where_brokers_do_not_tell_how_large_they_may_be(
     assert asked == ["untold"]
 
 
+@pytest.mark.long
 def test_what_the_client_takes_for_too_large_is_named_with_the_rest(
     own_server: KafkaServer, monkeypatch: pytest.MonkeyPatch
 ):
