@@ -10,6 +10,10 @@ from featurectl.core.units import counted
 from featurectl.streaming.topics.base import Record, record_size
 
 RESET_HINT: Final = "`featurectl stream reset SOURCE` begins anew with the topic as it is; what was logged stays"
+_ANEW_HINT: Final = (
+    "it came back from an older copy, or its broker has lost messages: make it anew under its name, "
+    "`featurectl stream reset SOURCE` then, and send to it again what the log lacks"
+)
 
 _NAMED: Final = 5  # other partitions
 
@@ -90,7 +94,7 @@ class TopicRestartedError(StoreError):
         super().__init__(
             f"topic {topic}, partition {partition} was read to position {position}, and {found}",
             code="FC609",
-            hint=f"it was made again, or its broker has lost the last messages. {RESET_HINT}",
+            hint=RESET_HINT if end is None else _ANEW_HINT,
         )
 
 
@@ -104,8 +108,7 @@ class OtherMessageError(TopicRestartedError):
             f"topic {topic}, partition {partition} has another event at offset {offset} than was logged: "
             f"{', '.join(columns)} differ",
             code="FC609",
-            hint="it came back from an older copy, or its broker has lost messages: make it anew under its name, "
-            "`featurectl stream reset SOURCE` then, and send to it again what the log lacks",
+            hint=_ANEW_HINT,
         )
 
 
