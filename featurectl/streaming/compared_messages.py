@@ -40,18 +40,21 @@ _ELSEWHERE: Final = ("Etc/GMT+12", "Etc/GMT-14")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Awaited:
-    """Which messages of a partition are to come: the events that the log has of their offsets, in their order."""
+    """Which messages of a partition are to come: the events that the log has of their offsets, in their order.
+
+    None: it is to be seen that the topic goes up to the end of the log, which its reader says at that place.
+    """
 
     reading: PartitionReading
-    events: pl.DataFrame
+    events: pl.DataFrame | None
 
     @property
     def first(self) -> int:
-        return int(self.events[OFFSET][0])
+        return (self.reading.logged_end or 0) if self.events is None else int(self.events[OFFSET][0])
 
     @property
     def last(self) -> int:
-        return int(self.events[OFFSET][-1])
+        return self.first if self.events is None else int(self.events[OFFSET][-1])
 
 
 class ComparedMessages:
@@ -75,7 +78,7 @@ class ComparedMessages:
         """Have the reader go on with a partition."""
         self._awaited.pop(partition, None)
         events, place = reading.last_logged, reading.position
-        if events is not None and events.height:
+        if reading.logged_end is not None or (events is not None and events.height):
             self._awaited[partition] = awaited = _Awaited(reading=reading, events=events)
             place = awaited.first
         self._reader.seek(partition, place)
@@ -144,7 +147,7 @@ class ComparedMessages:
 
     def _compare(self, awaited: _Awaited, batch: MessageBatch) -> None:
         messages = dict(zip(batch.offsets, batch.values, strict=True))
-        for logged in awaited.events.iter_rows(named=True):
+        for logged in [] if awaited.events is None else awaited.events.iter_rows(named=True):
             value = messages.get(logged[OFFSET])
             if value is None:  # removed, or in another batch
                 continue

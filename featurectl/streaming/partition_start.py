@@ -49,7 +49,7 @@ class PartitionReading:
     """Where a worker is in a partition: `name` has the incarnation, `number` is the register's.
 
     Events before `predict_from` needed no prediction any more when it began. `last_logged` are the last events that the
-    log had then, of those that the topic has by its offsets.
+    log had then, of those that the topic has by its offsets. Where the log ended at `logged_end`, and the topic before.
     """
 
     name: str
@@ -57,6 +57,7 @@ class PartitionReading:
     position: int
     predict_from: int = 0
     last_logged: pl.DataFrame | None = None
+    logged_end: int | None = None
     logged: Sequence[StampRange] = ()
     own: list[StampRange] = field(default_factory=list)
     taken: TakenEvents = field(default_factory=TakenEvents)
@@ -102,29 +103,33 @@ class PartitionStart:
             position = end
         predicted = max(opened.state.partitions[name].predicted_end, begin)
         position = min(position, predicted)
-        taken = TakenEvents() if before is None or before.name != name else before.taken
-        taken.late.clear()  # they are predicted again
-        taken.settle(predicted)
+        last_logged, logged_end = self._last_logged(opened, name, watermarks, position)
         return PartitionReading(
             name=name,
             number=number,
             position=position,
             predict_from=predicted,
-            last_logged=self._last_logged(opened, name, watermarks, position),
+            last_logged=last_logged,
+            logged_end=logged_end,
             logged=self._log.logged_stamps(opened, name, position),
             own=self._own.setdefault(name, []),
-            taken=taken,
+            taken=_taken_before(before, name, predicted),
         )
 
     def _last_logged(
         self, opened: OpenedLog, name: str, watermarks: Watermarks | None, position: int
-    ) -> pl.DataFrame | None:
-        """Return events of the log to compare the topic with; None: it ends before the position, which is an error."""
+    ) -> tuple[pl.DataFrame | None, int | None]:
+        """Return events of the log to compare the topic with, and its end where that of the topic lies before it.
+
+        A topic that ends before the position is an error that the reader finds there.
+        """
         of = opened.state.partitions[name]
         if watermarks is None or watermarks.end < position:
-            return None
-        bounds = max(of.first, watermarks.begin), min(of.end, watermarks.end)
-        return self._log.last_events(opened, name, bounds, _COMPARED) if bounds[0] < bounds[1] else None
+            return None, None
+        if watermarks.end < of.end:
+            return None, of.end
+        begin = max(of.first, watermarks.begin)
+        return (self._log.last_events(opened, name, (begin, of.end), _COMPARED) if begin < of.end else None), None
 
     def meet(self, partitions: Sequence[int], connection: StreamConnection) -> None:
         """Have the register and the log know some partitions, by one commit for all of them.
@@ -209,6 +214,14 @@ def _known(state: RegisterState, number: int, name: str) -> StreamPartition:
     if number < len(state.partitions) and state.partitions[number].name == name:
         return state.partitions[number]
     raise StoreError(f"the register of the stream was emptied while partition {name} was begun", code="FC602")
+
+
+def _taken_before(before: PartitionReading | None, name: str, predicted: int) -> TakenEvents:
+    """Return what was taken of a partition before it begins anew."""
+    taken = TakenEvents() if before is None or before.name != name else before.taken
+    taken.late.clear()  # they are predicted again
+    taken.settle(predicted)
+    return taken
 
 
 def _skip(connection: StreamConnection, number: int, stamps: Sequence[StampRange]) -> None:

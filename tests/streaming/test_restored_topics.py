@@ -5,11 +5,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from featurectl.offline.event_log import OFFSET
+from featurectl.streaming.partition_start import PartitionStart
+from featurectl.streaming.topics.base import Watermarks
 from featurectl.streaming.topics.faults import OtherMessageError, TopicRestartedError
 from tests.streaming.test_worker_failures import Stage
 
@@ -169,3 +172,38 @@ def test_messages_that_go_while_they_are_awaited_tell_nothing(stage: Callable[..
     other.broker.trim("swipes", {0: 5})
     other.send(1)
     assert sum(other.step() for _ in range(3)) == 1
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 9])
+def test_a_topic_that_came_back_with_its_store_ends_too_early(stage: Callable[..., Restored], count: int):
+    made = stage()
+    made.logs(3)
+    for name in ("streams", "online"):
+        made.copy(f"{name}.db", f"copy-{name}.db")
+    made.logs(2)
+    other = stage(of=made)
+    for name in ("streams", "online"):
+        other.copy(f"copy-{name}.db", f"{name}.db")
+    other.clock_us += 7
+    other.send(count)
+    assert other.step() == 0  # it has the partition from then on
+    with pytest.raises(
+        TopicRestartedError, match="was read to position 5, and now ends at" if count < 2 else "at differ"
+    ):
+        other.step()
+    assert other.logged() == [0, 1, 2, 3, 4]
+
+
+def test_a_log_that_others_went_on_with_is_no_topic_that_ends_early(stage: Callable[..., Restored]):
+    made = stage()
+    made.logs(3)
+    made.copy("online.db", "copy.db")
+    made.logs(2)
+    before = {0: Watermarks(begin=0, end=3)}  # as they were a moment before
+    other = stage(of=made)
+    other.copy("copy.db", "online.db")
+    other.worker.topic = replace(other.worker.topic, watermarks=lambda: before)
+    other.worker.start = PartitionStart(other.worker.topic, other.worker.log, lambda: other.clock_us)
+    other.send(4)
+    assert sum(other.step() for _ in range(5)) == 6
+    assert other.worker.counts.events == 6
