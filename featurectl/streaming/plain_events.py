@@ -16,6 +16,7 @@ AS_THEY_ARE: Final[Mapping[str, Any]] = {
     BOOL: bool | None,
 }
 _MOST_OTHERS: Final = 200  # names of fields that are no columns
+_LONGEST: Final = 256  # characters of one, of which messages may have a million
 
 
 def is_plain(name: str) -> bool:
@@ -53,7 +54,7 @@ class PlainEvents:
 
     def learn(self, names: Iterable[str]) -> None:
         """Take note of the fields that an event has which was not plain, as others may have them, too."""
-        new = {name for name in names if is_plain(name)} - {*self._columns} - self._others
+        new = {name for name in names if len(name) <= _LONGEST and is_plain(name)} - {*self._columns} - self._others
         if new and len(self._others) + len(new) <= _MOST_OTHERS:
             self._others |= new
             self._decode = self._decoder().decode

@@ -134,3 +134,11 @@ def test_not_more_than_some_names_of_other_fields_are_learned():
         events.learn({"a": 1, f"other{number}": 1})
     known = [number for number in range(1_000) if events.fields(b'{"a": 1, "other%d": 2}' % number) is not None]
     assert known == [*range(200)]
+
+
+def test_names_as_long_as_messages_are_not_learned():
+    events = PlainEvents({"a": "int64"})
+    for size in (256, 257):
+        events.learn({"n" * size: 1})
+    found = [events.fields(b'{"a": 1, "%b": 2}' % (b"n" * size)) for size in (256, 257)]
+    assert found == [(1, 2), None]
