@@ -178,8 +178,13 @@ class TrackedTrips(RedisTrips):
 
 
 async def _carry_out(connection: Any, trip: TrackedTrip) -> None:
-    """Send a trip and take its answers. The client itself calls itself for each message that comes before an answer."""
-    await connection.send_packed_command([packed(trip.sent)])
+    """Send a trip and take its answers. The client itself calls itself for each message that comes before an answer.
+
+    Where it checks a connection's health it would open one that has ended anew, on which nothing is said.
+    """
+    if not connection.is_connected:
+        raise redis.ConnectionError("the connection has ended")
+    await connection.send_packed_command([packed(trip.sent)], check_health=False)
     parser, most = connection._parser, len(trip.sent)  # noqa: SLF001
     with parsing():
         await take_arrived(connection, trip.answers, most)

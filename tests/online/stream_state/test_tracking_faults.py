@@ -206,3 +206,19 @@ async def read_for_ever(reader, source) -> None:
 def eval_(client, script: str) -> None:
     with pytest.raises(redis.ResponseError, match="kill"):
         client.eval(script, 0)
+
+
+@pytest.mark.usefixtures("written")
+def test_a_connection_whose_health_is_checked_is_not_opened_anew_unseen(server, state, source):
+    async def read(reader):
+        for _ in range(3):
+            await reader.read(source, ASKS)
+        [tracking] = connections_of(server)
+        with server.client() as client:
+            client.client_kill_filter(_id=tracking)
+        await asyncio.sleep(1.1)  # the client would check it now
+        for _ in range(3):
+            assert await reader.read(source, ASKS) == state.read(source, ASKS)
+        assert connections_of(server)
+
+    run(f"{server.url}?health_check_interval=1", read)
