@@ -65,8 +65,8 @@ class ServerPromises:
         self.kept.forget_elements()
 
     def watch_one(self, keys: Sequence[bytes]) -> bytes | None:
-        """Return which of some lists is to be watched, anywhere among them; None where one is already."""
-        if self.watched is not None or not keys:
+        """Return which of some lists is watched from now on, anywhere among them; None where there are none."""
+        if not keys:
             return None
         self._watches += 1
         self.watched = keys[(self._watches * _SCATTER >> 16) % len(keys)]
@@ -108,15 +108,14 @@ class TrackedTrip:
         self.answers: list[object] = []
         self._is_watching = promises.watched is not None
         self._is_untold = False  # whether a poll differs of whose change nothing was said
-        self.left_out = sum(step.elements is not None for step in self._steps)
-        tracked = [list_key(step.command) for step in self._steps if step.is_tracked and is_list(step.command)]
-        self._watched = promises.watch_one(tracked)
+        asked = [step for step in self._steps if step.elements is None]
+        self.left_out = len(self._steps) - len(asked)
+        self._watched = None if self._is_watching else promises.watch_one(_tracked_lists(asked))
         before = [] if self._watched is None else [_UNWATCH, ("WATCH", self._watched)]
         self.sent: list[RedisCommand] = [_ASK] if self._is_kept_first() else before
         self._begin = len(self.sent)
-        for step in self._steps:
-            if step.elements is None:
-                self.sent += [_NEXT, step.command] if step.is_tracked else [step.command]
+        for step in asked:
+            self.sent += [_NEXT, step.command] if step.is_tracked else [step.command]
         self.sent.append(_INFO)
 
     def hear(self, keys: list[bytes] | None) -> None:
@@ -143,7 +142,8 @@ class TrackedTrip:
                 found.append(elements)
                 continue
             if is_tracked:
-                _check(self.answers[at : at + 1])
+                if self.answers[at] != OK:
+                    _check(self.answers[at : at + 1])
                 at += 1
             self._forget(at)
             reply = self.answers[at]
@@ -235,6 +235,10 @@ def _step(command: RedisCommand, promises: ServerPromises) -> _Step:
         elements = promises.kept.find(key)
         return _Step(command, elements, elements is None and promises.kept.knows(key) and promises.keys.takes(key))
     return _Step(command, None, command[0] == _POLLS and command[2:] == POLLED)
+
+
+def _tracked_lists(steps: Sequence[_Step]) -> list[bytes]:
+    return [list_key(step.command) for step in steps if step.is_tracked and is_list(step.command)]
 
 
 def _check(answers: Sequence[object]) -> None:
