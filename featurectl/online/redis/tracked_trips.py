@@ -46,7 +46,7 @@ class TrackedTrips(RedisTrips):
         self._begun_s = 0.0
         self._tracked: TrackedTrip | None = None  # that is under way
         self._rest, self._next_rest = 0, 1  # trips that go without: after what took longer than without
-        self._is_busy = self._is_refused = False
+        self._is_busy = self._is_refused = self._has_served = False
 
     async def exchange(self, questions: list[RedisCommand]) -> list[object]:
         """Return the answers of a trip; a connection that broke while idle is opened once more."""
@@ -82,9 +82,9 @@ class TrackedTrips(RedisTrips):
             self._is_refused = True
             await self._leave()
         except (redis.RedisError, OSError):
-            await self._leave()
+            await self._abandon()
         except BaseException:
-            await self._leave()
+            await self._abandon()
             raise
         finally:
             self._tracked, self._is_busy = None, False
@@ -100,6 +100,7 @@ class TrackedTrips(RedisTrips):
         await _carry_out(self._connection, trip)
         self._tracked = None
         found = trip.replies()
+        self._has_served = True
         if found is not None and trip.left_out:
             self._next_rest = max(1, self._next_rest - 1)
         return found
@@ -119,8 +120,6 @@ class TrackedTrips(RedisTrips):
             UntrackedError: there can be none.
         """
         await self._leave()
-        before = self._next_rest
-        self._pause()
         with parsing():
             self._connection = connection = self._client.connection_pool.make_connection()
             async with asyncio.timeout(_OF_THE_BUDGET * self._budget_s):
@@ -132,12 +131,17 @@ class TrackedTrips(RedisTrips):
                 await connection.send_packed_command([packed([_BEGIN])])
                 if await connection.read_response() != OK:
                     raise UntrackedError
-        self._rest, self._next_rest = 0, before
         self._begun_s = asyncio.get_running_loop().time()
+
+    async def _abandon(self) -> None:
+        """Close a connection that failed; one that never served is not made anew at once."""
+        if not self._has_served:
+            self._pause()
+        await self._leave()
 
     async def _leave(self) -> None:
         """Close that connection: of what was read there nothing is known any more."""
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._has_served = self._connection, None, False
         self._promises.end(MOST_TRACKED)
         if connection is not None:
             with suppress(redis.RedisError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import closing
+from contextlib import asynccontextmanager, closing, suppress
 
 import pytest
 import redis
@@ -12,7 +12,7 @@ from featurectl.core.errors import StoreError
 from featurectl.online.all_stores import open_stream_state
 from featurectl.online.redis import tracked_trips
 from featurectl.online.stream_state.base import ListsAsk
-from tests.online.stream_state.tracked_source import ASKS, KEYS, Written, connections_of, run
+from tests.online.stream_state.tracked_source import ASKS, KEYS, Written, connections_of, reading, run
 from tests.servers.redis import redis_server
 
 
@@ -222,3 +222,37 @@ def test_a_connection_whose_health_is_checked_is_not_opened_anew_unseen(server, 
         assert connections_of(server)
 
     run(f"{server.url}?health_check_interval=1", read)
+
+
+@asynccontextmanager
+async def closing_proxy(server):
+    """Give the URL of a proxy that ends connections that watch a key, and how many it was asked for."""
+    made = []
+
+    async def forward(reader, writer) -> None:
+        with suppress(OSError):
+            while (data := await reader.read(1 << 16)) and b"\r\nWATCH\r\n" not in data:
+                writer.write(data)
+        writer.close()
+
+    async def serve(reader, writer) -> None:
+        made.append(1)
+        behind = await asyncio.open_connection("127.0.0.1", server.port)
+        await asyncio.gather(forward(reader, behind[1]), forward(behind[0], writer))
+
+    proxy = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"redis://127.0.0.1:{proxy.sockets[0].getsockname()[1]}/0", made
+    finally:
+        proxy.close()
+
+
+@pytest.mark.usefixtures("written")
+def test_a_connection_that_never_lasts_is_made_less_and_less(server, state, source):
+    async def read():
+        async with closing_proxy(server) as (url, made), reading(url) as reader:
+            for _ in range(100):
+                assert await reader.read(source, ASKS) == state.read(source, ASKS)
+            return len(made)
+
+    assert asyncio.run(read()) < 15
