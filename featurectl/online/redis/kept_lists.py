@@ -9,8 +9,6 @@ MOST_BYTES: Final = 4 << 20
 _OF_A_KEY, _OF_AN_ELEMENT = 250, 50  # bytes, about, beside those of elements
 _WORTH: Final = 1_000  # bytes of a list: of one that has fewer the server would remember more than it saves
 
-_PLACES: Final = 1 << 17
-
 _KnownList = tuple[list[bytes] | None, int]  # elements, where they are kept; bytes
 _KEY_ALONE: Final[_KnownList] = None, _OF_A_KEY
 _NOTHING: Final[_KnownList] = None, 0
@@ -74,30 +72,25 @@ class KeptLists:
 
 
 class PromisedKeys:
-    """Keys of whose change a server will still say: how many there are, about, as two may share a place."""
+    """Keys of whose change a server will still say, `most` of them: what they hash to."""
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self._places = bytearray(_PLACES)
-        self._count = 0
+        self._hashes: set[int] = set()
 
     @property
     def is_full(self) -> bool:
         """Whether no more are to be added."""
-        return self._count >= self.most
+        return len(self._hashes) >= self.most
 
     def takes(self, key: bytes) -> bool:
         """Return whether a key is there already, or may be added."""
-        return self._count < self.most or self._places[hash(key) % _PLACES] == 1
+        return len(self._hashes) < self.most or hash(key) in self._hashes
 
     def add(self, key: bytes) -> None:
         """Add a key."""
-        place = hash(key) % _PLACES
-        self._count += 1 - self._places[place]
-        self._places[place] = 1
+        self._hashes.add(hash(key))
 
     def remove(self, key: bytes) -> None:
         """Remove a key, of whose change the server has said."""
-        place = hash(key) % _PLACES
-        self._count -= self._places[place]
-        self._places[place] = 0
+        self._hashes.discard(hash(key))
