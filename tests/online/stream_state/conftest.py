@@ -14,6 +14,8 @@ from featurectl.online.stream_state.base import StreamSource
 from featurectl.online.stream_state.protocols import MicrosecondClock, StreamState
 from tests.online.stream_state.losses import PostgresLosses, RedisLosses, SqliteLosses
 from tests.online.stream_state.real_store import Losses
+from tests.online.stream_state.tracked_source import Written
+from tests.servers.redis import RedisServer, redis_server
 
 STATES = [
     "sqlite",
@@ -75,3 +77,24 @@ def losses(request: pytest.FixtureRequest, url: str) -> Iterator[Callable[[Strea
 def source() -> StreamSource:
     """A source of this test alone."""
     return StreamSource(project=f"shop{next(_numbers)}", env="dev", source="swipes")
+
+
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    """A Redis of this test alone, which it may treat as it likes."""
+    with redis_server() as started:
+        yield started
+
+
+@pytest.fixture
+def state(server: RedisServer) -> Iterator[StreamState]:
+    """The state of streams in that server."""
+    with closing(open_stream_state(server.url)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def written(state: StreamState, source: StreamSource) -> Iterator[Written]:
+    """A source in that server, whose lists are written."""
+    with closing(state.connect(source)) as connection:
+        yield Written(connection)

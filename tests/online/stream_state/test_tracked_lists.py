@@ -3,35 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import closing
 from random import Random
 
 import pytest
 
-from featurectl.online.all_stores import open_stream_state
 from featurectl.online.redis import tracked_trips
 from featurectl.online.stream_state.base import ListAppend, ListsAsk
 from tests.online.stream_state.test_lists import begin
-from tests.online.stream_state.tracked_source import ASKS, FIRST, KEYS, LATER, Written, connections_of, reading, run
-from tests.servers.redis import redis_server
-
-
-@pytest.fixture
-def server():
-    with redis_server() as started:
-        yield started
-
-
-@pytest.fixture
-def state(server):
-    with closing(open_stream_state(server.url)) as opened:
-        yield opened
-
-
-@pytest.fixture
-def written(state, source):
-    with closing(state.connect(source)) as connection:
-        yield Written(connection)
+from tests.online.stream_state.tracked_source import ASKS, FIRST, KEYS, LATER, connections_of, reading, run
 
 
 def test_lists_are_not_sent_again_until_they_change(server, state, source, written):

@@ -3,35 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 import redis
 
 from featurectl.core.errors import StoreError
-from featurectl.online.all_stores import open_stream_state
 from featurectl.online.redis import tracked_trips
 from featurectl.online.stream_state.base import ListsAsk
-from tests.online.stream_state.tracked_source import ASKS, KEYS, Written, connections_of, reading, run
-from tests.servers.redis import redis_server
-
-
-@pytest.fixture
-def server():
-    with redis_server() as started:
-        yield started
-
-
-@pytest.fixture
-def state(server):
-    with closing(open_stream_state(server.url)) as opened:
-        yield opened
-
-
-@pytest.fixture
-def written(state, source):
-    with closing(state.connect(source)) as connection:
-        yield Written(connection)
+from tests.online.stream_state.tracked_source import ASKS, KEYS, connections_of, reading, run
 
 
 @pytest.mark.parametrize("is_alive", [False, True])
