@@ -10,13 +10,14 @@ two pieces of work it waits so long that it takes a small share of a processor.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from typing import Final
 
 from featurectl.core.dataclass import dataclass
-from featurectl.core.errors import FeaturectlError
+from featurectl.core.errors import FeaturectlError, StoreError
 from featurectl.online.stream_state.base import Generation
 from featurectl.online.stream_state.protocols import StreamConnection
 from featurectl.streaming.compaction_queue import CompactionQueue
@@ -33,6 +34,7 @@ _LEAST_WAIT_S: Final = 0.005
 _PASS_EVERY_S: Final = 300.0
 _FIRST_PASS_S: Final = 1.0
 _LOOK_S: Final = 0.1
+_LOOK_AGAIN_S: Final = 0.5
 _ERASES_S: Final = 60.0  # an erasure has mostly ended by then
 
 
@@ -70,6 +72,10 @@ class QuietLists(WorkBeside):
         self._on_clean = stream.on_clean
         self._source, self._stream_erased, self._log = stream.source, stream.erased, log
         self._on_problem, self._reported = on_problem, ""
+        self._long = CompactionQueue(self._records.layout, at_once=1)  # of the worker, for one thread at a time
+        self._lock = threading.Lock()
+        self._next_look_s = 0.0
+        self._waits_since_s: float | None = None
         self.counts = QuietListCounts()
         self.problem: FeaturectlError | None = None  # why the last pass was left
 
@@ -98,36 +104,42 @@ class QuietLists(WorkBeside):
 
     def _compacted(self, connection: StreamConnection, live: Generation) -> Iterator[None]:
         queue = CompactionQueue(self._records.layout)
-        broken: FeaturectlError | None = None
+        broken: StoreError | None = None
         for some in self._pass_over.some(live, lambda: self._state.walk_lists(self._place, live)):
             self._erased.remove_keys(connection, live.view, some)
-            queue.add(live.view, some)
+            queue.add(live, some)
             self.counts.seen += len(some)
             try:
-                self.counts.compacted += queue.step(connection)
-            except FeaturectlError as error:
-                if len(queue):
+                self.counts.compacted += queue.work_off(connection)
+            except StoreError as error:
+                if error is not queue.broken:
                     raise  # the store fails
                 broken = broken or error  # a list is broken: the others were compacted
             yield
         self.problem = broken or self.problem
 
     def compact_long(self) -> int:
-        """Compact the lists that the turns of the worker left, and return how many were.
+        """Compact the lists that the turns of the worker left, and return how many were; say which are read by now.
 
         Raises:
             StoreError: the store can't be used now, or a list holds what no worker has written.
         """
-        place, done = self._of_worker.apart(), 0
-        if place is None:
-            return 0
-        queue = CompactionQueue(self._records.layout)
-        with closing(self._state.connect(self._place)) as connection:
-            while place is not None:
-                queue.add(place[0], [place[1]])
-                done += queue.step(connection)
-                place = self._of_worker.apart()
-        return done
+        with self._lock:
+            self._take_long()
+            if not (len(self._long) or self._long.holds_some or self._of_worker.holds_some):
+                return 0
+            with closing(self._state.connect(self._place)) as connection:
+                register = connection.register.read_state()
+                self._of_worker.hear(register)
+                self._long.hear(register)
+                return self._long.work_off(connection)
+
+    def _take_long(self) -> bool:
+        """Take from the worker what is very long, and return whether something was."""
+        taken = self._of_worker.take_apart()
+        for generation, entity in taken:
+            self._long.add(generation, [entity])
+        return bool(taken)
 
     def clean_log(self, waited_s: float = 0.0) -> None:
         """Remove rows of erased keys that a restored log has; what was erased `waited_s` ago, who erases it removes.
@@ -149,26 +161,58 @@ class QuietLists(WorkBeside):
             self.clean_log()
         self.compact_all()
 
+    def can_end(self, now_s: float, patience_s: float) -> bool:
+        """Return whether a worker that ends soon has no lists in mind that somebody is making.
+
+        Nobody may compact them before they are read: that is waited for `patience_s` from the first look on.
+
+        Raises:
+            StoreError: the store can't be used now.
+        """
+        if not self._awaits():
+            return True
+        self._waits_since_s = now_s if self._waits_since_s is None else self._waits_since_s
+        return now_s - self._waits_since_s >= patience_s
+
+    def _awaits(self) -> bool:
+        """Return whether lists are being made that wait to be compacted, or very long ones are being compacted."""
+        if not self._lock.acquire(blocking=False):
+            return True
+        try:
+            with closing(self._state.connect(self._place)) as connection:
+                register = connection.register.read_state()
+            return self._of_worker.awaits(register) or self._long.awaits(register)
+        finally:
+            self._lock.release()
+
     def compact_all(self) -> None:
         """Compact what the turns of the worker left, before it ends: nobody else does so where each worker ends soon.
 
         What can't be compacted now is left: it is seen again when it grows.
         """
-        with suppress(FeaturectlError), closing(self._state.connect(self._place)) as connection:
-            self.compact_long()
-            while len(self._of_worker):
-                self.counts.compacted += self._of_worker.step(connection)
+        with suppress(FeaturectlError), self._lock, closing(self._state.connect(self._place)) as connection:
+            self._take_long()
+            for queue in (self._long, self._of_worker):
+                self.counts.compacted += queue.end(connection)
 
     def work(self, is_mine: Callable[[], bool]) -> None:
         """Compact long lists as they come, and go over all again and again."""
         next_s = time.monotonic() + _FIRST_PASS_S
         while not self.ends.wait(_LOOK_S):
             with suppress(FeaturectlError):  # the list is seen again when it grows, or by the next pass
-                self.compact_long()
+                self._look()
             if is_mine() and time.monotonic() >= next_s:
                 self._pass(is_mine)
                 self._tell()
                 next_s = time.monotonic() + _PASS_EVERY_S
+
+    def _look(self) -> None:
+        """Compact long lists as they come; whether others can be compacted by now is looked at more seldom."""
+        with self._lock:
+            is_new = self._take_long()
+        if is_new or time.monotonic() >= self._next_look_s:
+            self._next_look_s = time.monotonic() + _LOOK_AGAIN_S
+            self.compact_long()
 
     def _tell(self) -> None:
         """Tell why lists were left as they are, once for each reason."""
@@ -185,7 +229,7 @@ class QuietLists(WorkBeside):
                 took_s = time.monotonic() - begun_s
                 if self.ends.wait(max(_LEAST_WAIT_S, took_s * (1 / _SHARE - 1))) or not is_mine():
                     return
-                self.compact_long()
+                self._look()
                 begun_s = time.monotonic()
         except FeaturectlError as error:
             self.problem = error

@@ -43,6 +43,7 @@ class StopSignal(Protocol):
 class RunOptions:
     """How a worker runs: `once`, it ends when all that was there at its beginning is logged, by whomever.
 
+    Where it has made lists long that others are making it waits for them before, for `patience_s` at most.
     `is_ending` says whether one that is stopped ends for good: then what does not answer is waited for a few seconds.
 
     `on_problem` hears why a turn failed, once for each reason, and None when the turns go on; `on_quiet` why lists that
@@ -87,7 +88,7 @@ def run_worker(worker: StreamWorker, rebuilds: Rebuilds, stop: StopSignal, optio
                     worker.begin_to_log()
                 if wanted is not None and options.clock() - looked_s >= _LOOK_S:
                     looked_s = options.clock()
-                    if _has_all(worker, wanted, rebuilds):
+                    if _has_all(worker, wanted, rebuilds) and quiet.can_end(looked_s, options.patience_s):
                         quiet.end_once(cleans_log=0 in worker.readings)
                         return
                 beside = rebuilds.problem or _prediction_problem(worker, rebuilds, once=options.once)

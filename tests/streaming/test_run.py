@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -23,11 +24,13 @@ from featurectl.online.stream_state.layout import layout_of
 from featurectl.online.stream_state.list_values import ListReader
 from featurectl.online.stream_state.parsed_list import parse_list
 from featurectl.online.stream_state.protocols import StreamState
+from featurectl.streaming import quiet_lists
 from featurectl.streaming.log_writer import LogWriter
 from featurectl.streaming.partition_start import WorkerTopic
 from featurectl.streaming.rebuilds import Rebuilds, RebuiltStream
 from featurectl.streaming.run import RunOptions, run_worker
 from featurectl.streaming.seed_events import SeededView
+from featurectl.streaming.seeding import Seeding
 from featurectl.streaming.topics.all_topic_kinds import open_topics
 from featurectl.streaming.topics.base import TakeLimits, TopicBroker
 from featurectl.streaming.topics.faults import RetentionError
@@ -151,6 +154,51 @@ def test_a_worker_that_runs_once_ends_when_all_is_logged(run: Run):
     run.send(5)
     run.work(once=True)
     assert run.logged() == 35
+
+
+@contextmanager
+def making_lists(run: Run) -> Iterator[Callable[[], None]]:
+    """Have lists of a view made beside those that are read, by somebody else; gives what has them read."""
+    view = SeededView(name="spend@1", view=VIEWS["spend@1"], source=SOURCE)
+    with closing(open_stream_state(run.store_url)) as state, closing(state.connect(PLACE)) as connection:
+        seeding = Seeding(view, connection, run.log)
+
+        def finish() -> None:
+            wait_for(lambda: run.logged() == run.sent)
+            assert seeding.step(connection) == "done"
+
+        yield finish
+
+
+def elements(run: Run) -> int:
+    """How many elements the list of the card has."""
+    with closing(open_stream_state(run.store_url)) as state:
+        [answer] = state.read(PLACE, [ListsAsk(view="spend@1", entities=[b"s2:c1"])])
+    assert answer.lists is not None
+    assert answer.lists[0] is not None
+    return len(answer.lists[0].elements)
+
+
+def test_a_worker_that_runs_once_compacts_what_others_make_meanwhile(run: Run):
+    run.send(1)
+    run.work(once=True)
+    run.send(60)
+    with making_lists(run) as finish, ThreadPoolExecutor() as threads:
+        ran = threads.submit(run.work, once=True)
+        finish()
+        ran.result()
+    assert elements(run) == 1
+
+
+def test_long_lists_are_compacted_soon_after_they_are_read(run: Run, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(quiet_lists, "_FIRST_PASS_S", 2 * LIMIT_S)  # which would find them
+    run.send(1)
+    run.work(once=True)
+    with making_lists(run) as finish, run.running():
+        run.send(60)
+        finish()
+        wait_for(lambda: elements(run) == 1)
+    assert run.fault is None
 
 
 def test_a_worker_that_was_outrun_by_retention_says_what_is_lost(run: Run):

@@ -190,7 +190,7 @@ def test_a_list_that_others_have_broken_keeps_no_other_from_compaction(stage: Ca
     broken = ListAppend(generation=generation, entities=[b"s2:c0"], elements=[b"\1broken"])
     made.worker.connection.lists.append([broken])
     made.send(4)
-    made.worker.compaction.add("spend@1", [b"s2:c0", b"s2:c1"])
+    made.worker.compaction.add(generation, [b"s2:c0", b"s2:c1"])
     with pytest.raises(StoreError, match="a broken list"):
         made.step(seconds=9)
     assert (made.elements("spend@1"), len(made.worker.compaction)) == (1, 0)

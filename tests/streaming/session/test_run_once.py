@@ -10,8 +10,10 @@ import pytest
 
 from featurectl.cli.main import main
 from featurectl.online.stream_state.base import ListsAsk, StreamSource
+from featurectl.online.stream_state.protocols import StreamConnection
 from featurectl.streaming import quiet_lists
-from tests.streaming.session.swipes import LIMIT_S, OBJECTS, Swipes
+from featurectl.streaming.seeding import Seeding, SeedingState
+from tests.streaming.session.swipes import LIMIT_S, OBJECTS, Swipes, emptied
 
 
 def ran(capsys: pytest.CaptureFixture[str], swipes: Swipes, *words: str) -> tuple[int, str, str]:
@@ -124,3 +126,35 @@ def test_lists_that_grow_by_runs_that_end_are_compacted(tmp_path: Path, count: i
     assert answer.lists[0] is not None
     assert len(answer.lists[0].elements) < 48
     assert swipes.values() == {"amount_sum_1h": 101.0 + 2 * count, "amount_count_1h": 2 + 2 * count}
+
+
+@pytest.mark.parametrize("online", ["sqlite", "redis_url", pytest.param("postgres_url", marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [60, pytest.param(5_100, marks=pytest.mark.long)])
+def test_lists_that_grow_while_they_are_made_are_compacted(
+    tmp_path: Path, request: pytest.FixtureRequest, online: str, count: int, monkeypatch: pytest.MonkeyPatch
+):
+    """Of a fresh repository: the events come when the lists are named, and these are read when all are taken."""
+    url = "sqlite:///on.db" if online == "sqlite" else request.getfixturevalue(online)
+    swipes = Swipes(root=tmp_path, online=emptied(url) if online == "redis_url" else url)
+    swipes.send(1)
+    begin, step = Seeding.__init__, Seeding.step
+
+    def beginning(seeding: Seeding, *given: object) -> None:
+        begin(seeding, *given)  # type: ignore[arg-type]
+        swipes.send(count)
+
+    def stepping(seeding: Seeding, connection: StreamConnection) -> SeedingState:
+        done = sum(of.done for of in connection.register.read_state().partitions)
+        return "waits" if done < swipes.sent else step(seeding, connection)
+
+    monkeypatch.setattr(Seeding, "__init__", beginning)
+    monkeypatch.setattr(Seeding, "step", stepping)
+    assert main(["-C", str(tmp_path), "stream", "run", "--once", "-q"]) == 0
+    monkeypatch.undo()
+    with swipes.workspace() as workspace, closing(workspace.stream_state()) as state:
+        place = StreamSource(project="shop", env="dev", source="swipes")
+        [answer] = state.read(place, [ListsAsk(view="spend@1", entities=[b"s2:c1"])])
+    assert answer.lists is not None
+    assert answer.lists[0] is not None
+    assert len(answer.lists[0].elements) < 48
+    assert swipes.values() == {"amount_sum_1h": 101.0 + count, "amount_count_1h": 2 + count}
